@@ -1,0 +1,49 @@
+export const levels = ["debug", "info", "warn", "error"] as const
+export type Level = (typeof levels)[number]
+export type Fields = Record<string, string | number | boolean | null | undefined>
+export type Log = (level: Level, message: string, fields?: Fields) => void
+
+/** ms: the same fault under load is one line a second, not one a request. */
+const throttle = 1_000
+
+/** One JSON object a line, or a readable line where a person looks on. */
+export function createLog(
+  write: (line: string) => void,
+  options: { level: Level; readable: boolean },
+  now: () => number,
+): Log {
+  const least = levels.indexOf(options.level)
+  return (level, message, fields = {}) => {
+    if (levels.indexOf(level) < least) return
+    const time = new Date(now()).toISOString()
+    if (!options.readable) {
+      write(`${JSON.stringify({ time, level, message, ...fields })}\n`)
+      return
+    }
+    const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`)
+    write(`${time} ${level} ${message}${rest.join("")}\n`)
+  }
+}
+
+/** Logs each fault of the store, the same message once a second at most, with how many were not logged. */
+export function faultLog(log: Log, now: () => number): (error: unknown) => void {
+  const last = new Map<string, { at: number; hidden: number }>()
+  return (error) => {
+    const { message, code } = describe(error)
+    const before = last.get(message)
+    if (before && now() - before.at < throttle) {
+      before.hidden++
+      return
+    }
+    // Messages come from SQLite and are few; should they ever be many, the memory of them starts anew.
+    if (last.size > 100) last.clear()
+    last.set(message, { at: now(), hidden: 0 })
+    log("error", "the store failed", { error: message, code, more: before?.hidden || undefined })
+  }
+}
+
+function describe(error: unknown): { message: string; code: string | undefined } {
+  const { message, code, cause } = (error ?? {}) as { message?: string; code?: string; cause?: unknown }
+  if (cause) return describe(cause)
+  return { message: message ?? String(error), code }
+}

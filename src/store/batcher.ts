@@ -1,0 +1,143 @@
+import { Refusal } from "../errors.ts"
+import { StoreLocked, type Write } from "./writer.ts"
+
+export interface BatcherOptions {
+  /** Events that may wait; a request beyond it is refused. */
+  maxEvents: number
+  /** Bytes that may wait. */
+  maxBytes: number
+  /** ms that a request waits for another process's lock before it is refused. */
+  maxWait: number
+}
+
+/** What the batcher needs of the store. See `Writer.commit`. */
+export interface Committer {
+  commit(writes: readonly Write[]): (unknown | undefined)[]
+}
+
+/** Rows in one commit: the event loop stands still for as long as it takes, some 20 ms. */
+const rowsPerCommit = 5_000
+/** ms between two looks at a lock that another process holds. */
+const lockRetry = 10
+/** Seconds, the Retry-After of a refusal: an overload or a lock is usually over by then. */
+const retryAfter = 1
+
+interface Waiting {
+  write: Write
+  /** Unix ms */
+  since: number
+  resolve: () => void
+  reject: (error: unknown) => void
+}
+
+/**
+ * Group commit. What arrives in one turn of the event loop is committed together at its end: under load that is every
+ * request in flight, and a lone request waits for nobody.
+ */
+export class Batcher {
+  #queue: Waiting[] = []
+  #events = 0
+  #bytes = 0
+  #scheduled = false
+  #drained: (() => void)[] = []
+
+  constructor(
+    private readonly store: Committer,
+    private readonly options: BatcherOptions,
+    private readonly now: () => number,
+    private readonly onFault: (error: unknown) => void,
+  ) {}
+
+  /** Settles after the commit that holds the write has been synced. Rejects with a Refusal; then nothing of it is stored. */
+  submit(write: Write): Promise<void> {
+    const { maxEvents, maxBytes } = this.options
+    if (this.#events + write.rows.length > maxEvents || this.#bytes + write.size > maxBytes) {
+      return Promise.reject(new Refusal("queue_full", { retryAfter }))
+    }
+    this.#events += write.rows.length
+    this.#bytes += write.size
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ write, since: this.now(), resolve, reject })
+      this.#schedule()
+    })
+  }
+
+  /** Runs `work` in a transaction of the next commit and gives its result, or its error with nothing of it done. */
+  async run<Result>(work: () => Result): Promise<Result> {
+    let result: Result | undefined
+    await this.submit({ rows: [], size: 0, apply: () => (result = work()) })
+    return result as Result
+  }
+
+  /** Settles when nothing waits any more. */
+  drain(): Promise<void> {
+    if (this.#queue.length === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#drained.push(resolve))
+  }
+
+  #schedule(delay = 0): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    const flush = () => {
+      this.#scheduled = false
+      this.#flush()
+    }
+    if (delay > 0) setTimeout(flush, delay)
+    else setImmediate(flush)
+  }
+
+  #flush(): void {
+    const batch = this.#take()
+    try {
+      const errors = this.store.commit(batch.map((waiting) => waiting.write))
+      batch.forEach((waiting, index) => {
+        this.#settle(waiting, errors[index])
+      })
+    } catch (error) {
+      if (error instanceof StoreLocked) this.#keep(batch)
+      else this.#fail(batch, error)
+    }
+    if (this.#queue.length > 0) this.#schedule()
+    else for (const done of this.#drained.splice(0)) done()
+  }
+
+  /** From the front, whole requests, up to `rowsPerCommit`. */
+  #take(): Waiting[] {
+    let rows = 0
+    let end = 0
+    while (end < this.#queue.length && (end === 0 || rows < rowsPerCommit)) {
+      rows += (this.#queue[end] as Waiting).write.rows.length
+      end++
+    }
+    return this.#queue.splice(0, end)
+  }
+
+  #settle(waiting: Waiting, error: unknown): void {
+    this.#events -= waiting.write.rows.length
+    this.#bytes -= waiting.write.size
+    if (error === undefined) waiting.resolve()
+    else if (error instanceof Refusal) waiting.reject(error)
+    else {
+      this.onFault(error)
+      waiting.reject(new Refusal("row_refused", { cause: error }))
+    }
+  }
+
+  /** Locked: back to the front, all but those that have waited long enough. */
+  #keep(batch: Waiting[]): void {
+    const latest = this.now() - this.options.maxWait
+    this.#queue = [...batch, ...this.#queue].filter((waiting) => {
+      if (waiting.since > latest) return true
+      this.#settle(waiting, new Refusal("store_locked", { retryAfter }))
+      return false
+    })
+    if (this.#queue.length > 0) this.#schedule(lockRetry)
+  }
+
+  #fail(batch: Waiting[], fault: unknown): void {
+    this.onFault(fault)
+    for (const waiting of batch) {
+      this.#settle(waiting, new Refusal("store_failed", { retryAfter, cause: fault }))
+    }
+  }
+}

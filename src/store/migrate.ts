@@ -1,0 +1,84 @@
+import { createHash } from "node:crypto"
+import websites from "../../migrations/0001_websites.sql" with { type: "text" }
+import keys from "../../migrations/0002_keys.sql" with { type: "text" }
+import events from "../../migrations/0003_events.sql" with { type: "text" }
+import profiles from "../../migrations/0004_profiles.sql" with { type: "text" }
+import { Complaint } from "../errors.ts"
+import type { Db } from "./native.ts"
+
+export interface Migration {
+  name: string
+  sql: string
+}
+
+/** In the order in which they are applied. Append only: a released file never changes. */
+export const migrations: readonly Migration[] = [
+  { name: "0001_websites", sql: websites },
+  { name: "0002_keys", sql: keys },
+  { name: "0003_events", sql: events },
+  { name: "0004_profiles", sql: profiles },
+]
+
+const createLedger = `
+  create table if not exists migrations (
+    name text primary key,
+    checksum text not null, -- SHA-256 of the file
+    applied_at integer not null
+  ) strict`
+
+/** "dbdy" in ASCII, so that a file of another program is not taken for ours. */
+const applicationId = 0x64626479
+
+function checksum(sql: string): string {
+  return createHash("sha256").update(sql).digest("hex")
+}
+
+/** The names of the migrations that `db` lacks. Throws a Complaint, having written nothing, where it is not ours to change. */
+export function pendingMigrations(db: Db, path: string, known = migrations): Migration[] {
+  const objects = db.prepare("select count(*) from sqlite_schema").pluck().get() as number
+  if (objects === 0) return [...known]
+  if (db.pragma("application_id", { simple: true }) !== applicationId) {
+    throw new Complaint(
+      `${path} is an SQLite database, but not one of databuddy`,
+      "give another file with --db; this one was not touched",
+    )
+  }
+  const applied = db.prepare("select name, checksum from migrations order by name").all() as {
+    name: string
+    checksum: string
+  }[]
+  for (const one of applied) {
+    const ours = known.find((migration) => migration.name === one.name)
+    if (!ours) {
+      throw new Complaint(
+        `${path} was written by a newer databuddy: it has the migration ${one.name}, which this version does not know`,
+        "run the newer version, or restore a backup made before the upgrade; the file was not touched",
+      )
+    }
+    if (checksum(ours.sql) !== one.checksum) {
+      throw new Complaint(
+        `the migration ${one.name} in ${path} is not the one that this version has`,
+        "the file was made by a build that was never released; the file was not touched",
+      )
+    }
+  }
+  return known.slice(applied.length)
+}
+
+/** Applies what is pending, each migration in a transaction of its own. Two processes may do so at once. */
+export function migrate(db: Db, path: string, now: number, known = migrations): void {
+  for (const next of pendingMigrations(db, path, known)) {
+    const apply = db.transaction(() => {
+      db.exec(createLedger)
+      if (db.prepare("select 1 from migrations where name = ?").get(next.name)) return
+      db.exec(next.sql)
+      db.prepare("insert into migrations (name, checksum, applied_at) values (?, ?, ?)").run(
+        next.name,
+        checksum(next.sql),
+        now,
+      )
+      db.pragma(`application_id = ${applicationId}`)
+    })
+    apply.immediate()
+  }
+}

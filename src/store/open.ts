@@ -1,0 +1,117 @@
+import { closeSync, openSync } from "node:fs"
+import { Complaint } from "../errors.ts"
+import { migrate, pendingMigrations } from "./migrate.ts"
+import { Database, type Db } from "./native.ts"
+
+export type Durability = "fsync" | "os"
+
+export interface OpenOptions {
+  path: string
+  durability: Durability
+  /** ms that a statement waits for another process's lock. It blocks the thread: 0 in a server, which waits itself. */
+  busyTimeout: number
+  /** Unix ms */
+  now: number
+}
+
+/** Page cache, in KiB. The right edges of two indexes and the table fit many times over. */
+const cacheKiB = 32_768
+/** Pages of WAL (4 KiB each) before a commit also checkpoints: 16 MiB, so that a checkpoint writes a hot page once, not ten times. */
+const checkpointPages = 4_000
+/** Bytes of WAL file that are kept for reuse after a checkpoint; above it the file is cut back. */
+const walBytesKept = 67_108_864
+
+/**
+ * Opens the database for writing, made and migrated as needed.
+ * Throws a Complaint where the file is not ours, is newer than this program or cannot be opened; it is then untouched.
+ */
+export function openDatabase({ path, durability, busyTimeout, now }: OpenOptions): Db {
+  createPrivately(path)
+  const db = connect(path, busyTimeout)
+  try {
+    const pending = pendingMigrations(db, path)
+    if (db.prepare("select count(*) from sqlite_schema").pluck().get() === 0) {
+      // Both hold only if they are set before WAL mode and the first table.
+      db.pragma("page_size = 4096")
+      db.pragma("auto_vacuum = incremental")
+    }
+    db.pragma("journal_mode = wal")
+    // A WAL file that is opened again starts at NORMAL, so every connection says FULL for itself.
+    db.pragma(`synchronous = ${durability === "fsync" ? "full" : "normal"}`)
+    db.pragma(`cache_size = -${cacheKiB}`)
+    db.pragma(`wal_autocheckpoint = ${checkpointPages}`)
+    db.pragma(`journal_size_limit = ${walBytesKept}`)
+    // The journals of savepoints: as files they cost system calls in the middle of a commit.
+    db.pragma("temp_store = memory")
+    if (pending.length > 0) migrate(db, path, now)
+    return db
+  } catch (error) {
+    db.close()
+    throw readable(error, path)
+  }
+}
+
+/** Closes with everything in the one file: no -wal stays beside it, unless another process has the database open. */
+export function closeDatabase(db: Db): void {
+  try {
+    db.pragma("wal_checkpoint(truncate)")
+  } catch {
+    // Another process holds a lock. Nothing is lost: the WAL stays, and the next to open the file reads it.
+  }
+  db.close()
+}
+
+/** The file holds visitors' ids and hashes of keys: nobody but its owner reads it. SQLite gives -wal and -shm the same mode. */
+function createPrivately(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw readable(error, path)
+  }
+}
+
+function connect(path: string, busyTimeout: number): Db {
+  try {
+    return new Database(path, { timeout: busyTimeout })
+  } catch (error) {
+    throw readable(error, path)
+  }
+}
+
+function readable(error: unknown, path: string): unknown {
+  const code = (error as { code?: string }).code ?? ""
+  if (code === "SQLITE_NOTADB") {
+    return new Complaint(
+      `${path} is not an SQLite database`,
+      "give another file with --db; this one was not touched",
+    )
+  }
+  if (code.startsWith("SQLITE_BUSY")) {
+    return new Complaint(
+      `${path} is locked by another process`,
+      "wait until it is done, or stop it, and try again",
+    )
+  }
+  if (code === "ENOENT") {
+    return new Complaint(
+      `${path} cannot be made: its folder does not exist`,
+      "make the folder, or give another --db",
+    )
+  }
+  if (
+    code === "EACCES" ||
+    code === "EPERM" ||
+    code === "EROFS" ||
+    code.startsWith("SQLITE_READONLY") ||
+    code.startsWith("SQLITE_CANTOPEN")
+  ) {
+    return new Complaint(
+      `${path} cannot be opened for writing (${code})`,
+      "check the rights of the file and its folder, and that the disk is not mounted read-only",
+    )
+  }
+  if (code.startsWith("SQLITE_CORRUPT")) {
+    return new Complaint(`${path} is damaged (${code})`, "restore a backup; keep the damaged file aside")
+  }
+  return error
+}

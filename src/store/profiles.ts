@@ -1,0 +1,73 @@
+import type { Db, Statement } from "./native.ts"
+import type { DailyHash } from "./salts.ts"
+
+export type Traits = Record<string, string | number | boolean | null>
+
+export interface Identity {
+  websiteRid: number
+  profileId: string
+  anonymousId: string | null
+  /** Store a hash of `anonymousId`, as the website's events have it. */
+  hashVisitor: boolean
+  /** Merged into what is known; null removes one. */
+  traits: Traits
+}
+
+const sql = {
+  traits: "select traits from profiles where website_rid = :websiteRid and profile_id = :profileId",
+  save: `
+    insert into profiles (website_rid, profile_id, email, name, username, traits, created_at, updated_at)
+    values (:websiteRid, :profileId, :email, :name, :username, :traits, :now, :now)
+    on conflict (website_rid, profile_id) do update
+    set email = excluded.email, name = excluded.name, username = excluded.username, traits = excluded.traits,
+      updated_at = excluded.updated_at`,
+  link: `
+    insert into profile_links (website_rid, anonymous_id, profile_id, linked_at)
+    values (:websiteRid, :anonymousId, :profileId, :now)
+    on conflict do nothing`,
+}
+
+/** Keeps who people are. Works inside the caller's transaction. */
+export class Profiles {
+  readonly #traits: Statement
+  readonly #save: Statement
+  readonly #link: Statement
+
+  constructor(
+    db: Db,
+    private readonly dailyHash: DailyHash,
+  ) {
+    this.#traits = db.prepare(sql.traits).pluck()
+    this.#save = db.prepare(sql.save)
+    this.#link = db.prepare(sql.link)
+  }
+
+  identify({ websiteRid, profileId, anonymousId, hashVisitor, traits }: Identity, now: number): void {
+    const known = this.#traits.get({ websiteRid, profileId }) as string | undefined
+    const merged = new Map<string, unknown>(Object.entries(known ? JSON.parse(known) : {}))
+    for (const [key, value] of Object.entries(traits)) {
+      if (value === null) merged.delete(key)
+      else merged.set(key, key === "email" && typeof value === "string" ? value.toLowerCase() : value)
+    }
+    const column = (key: string) => {
+      const value = merged.get(key)
+      return typeof value === "string" ? value : null
+    }
+    this.#save.run({
+      websiteRid,
+      profileId,
+      email: column("email"),
+      name: column("name"),
+      username: column("username"),
+      traits: JSON.stringify(Object.fromEntries(merged)),
+      now,
+    })
+    if (anonymousId === null) return
+    this.#link.run({
+      websiteRid,
+      profileId,
+      anonymousId: hashVisitor ? this.dailyHash.hash(anonymousId, websiteRid, now) : anonymousId,
+      now,
+    })
+  }
+}

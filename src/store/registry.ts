@@ -1,0 +1,50 @@
+import { hashKey, type Key, keysByHash } from "./keys.ts"
+import type { Db, Statement } from "./native.ts"
+import { canonicalWebsiteId, listWebsites, type Website } from "./websites.ts"
+
+/** Websites and keys in memory, as a running server consults them on every request. */
+export class Registry {
+  readonly #version: Statement
+  #seen = -1
+  #websites = new Map<string, Website>()
+  #keys = new Map<string, Key>()
+  /** Key id → when it was last used, Unix ms; not yet written. */
+  #uses = new Map<string, number>()
+
+  constructor(private readonly db: Db) {
+    this.#version = db.prepare("select version from registry").pluck()
+    this.refresh()
+  }
+
+  /** Reads again if this or another process has changed a website or a key. Costs one look at one row. */
+  refresh(): void {
+    const version = this.#version.get() as number
+    if (version === this.#seen) return
+    this.#websites = new Map(listWebsites(this.db).map((website) => [website.id, website]))
+    this.#keys = keysByHash(this.db)
+    this.#seen = version
+  }
+
+  website(id: string): Website | undefined {
+    return this.#websites.get(canonicalWebsiteId(id))
+  }
+
+  key(secret: string): Key | undefined {
+    return this.#keys.get(hashKey(secret))
+  }
+
+  isEmpty(): boolean {
+    return this.#websites.size === 0 && this.#keys.size === 0
+  }
+
+  used(key: Key, now: number): void {
+    this.#uses.set(key.id, now)
+  }
+
+  /** The uses since the last call, to be written behind. */
+  takeUses(): Map<string, number> {
+    const uses = this.#uses
+    this.#uses = new Map()
+    return uses
+  }
+}

@@ -1,0 +1,60 @@
+import { createHmac } from "node:crypto"
+import type { Random } from "./keys.ts"
+import type { Db } from "./native.ts"
+
+const dayMs = 86_400_000
+/** 256 bits, the block that HMAC-SHA-256 keeps its strength with. */
+const saltBytes = 32
+/** 128 bits of the hash: two of a billion visitors a day share one with a chance of 1 in 10^20. */
+const hashBytes = 16
+
+const sql = {
+  find: "select salt from salts where day = :day",
+  insert: "insert into salts (day, salt) values (:day, :salt)",
+  forget: "delete from salts where day < :day",
+}
+
+/**
+ * The privacy setting `daily`: an anonymous id becomes a keyed hash whose salt lives for one UTC day, so that nobody,
+ * the owner included, can tell afterwards who it was or join two days. Works inside the caller's transaction.
+ */
+export class DailyHash {
+  #day = -1
+  #salt: Buffer | undefined
+
+  constructor(
+    private readonly db: Db,
+    private readonly random: Random,
+  ) {}
+
+  /** 22 characters of base64url. The same visitor differs from website to website. */
+  hash(anonymousId: string, websiteRid: number, now: number): string {
+    const digest = createHmac("sha256", this.#saltOf(Math.floor(now / dayMs)))
+      .update(`${websiteRid}\0${anonymousId}`)
+      .digest()
+    return digest.subarray(0, hashBytes).toString("base64url")
+  }
+
+  /** After a rollback a salt that was just made is not in the database: it must not be used again. */
+  reset(): void {
+    this.#salt = undefined
+  }
+
+  #saltOf(day: number): Buffer {
+    if (this.#salt && this.#day === day) return this.#salt
+    forgetOldSalts(this.db, day * dayMs)
+    const found = this.db.prepare(sql.find).pluck().get({ day }) as Buffer | undefined
+    const salt = found ?? Buffer.from(this.random(new Uint8Array(saltBytes)))
+    if (!found) this.db.prepare(sql.insert).run({ day, salt })
+    this.#day = day
+    this.#salt = salt
+    return salt
+  }
+}
+
+/** Deletes the salts of the days before `now` (Unix ms), and overwrites their bytes. */
+export function forgetOldSalts(db: Db, now: number): void {
+  db.pragma("secure_delete = on")
+  db.prepare(sql.forget).run({ day: Math.floor(now / dayMs) })
+  db.pragma("secure_delete = off")
+}

@@ -1,0 +1,101 @@
+import { Batcher, type BatcherOptions } from "./batcher.ts"
+import { EventInserter, sweepDeleted } from "./events.ts"
+import { type Random, writeLastUsed } from "./keys.ts"
+import type { Db } from "./native.ts"
+import { closeDatabase, type Durability, openDatabase } from "./open.ts"
+import { Profiles } from "./profiles.ts"
+import { Registry } from "./registry.ts"
+import { DailyHash, forgetOldSalts } from "./salts.ts"
+import { Writer } from "./writer.ts"
+
+export interface StoreOptions extends BatcherOptions {
+  path: string
+  durability: Durability
+}
+
+/** What the store takes from the world. */
+export interface World {
+  /** Unix ms */
+  now: () => number
+  /** ms of a clock that is never set. */
+  elapsed: () => number
+  random: Random
+}
+
+/** ms between two looks for what the command line changed; a second is promised. */
+const registryPoll = 250
+/** ms between two rounds of what is brought up to date behind the commits. */
+const upkeepPoll = 10_000
+/** Events of a deleted website that one transaction takes away: some 10 ms. */
+const sweepRows = 2_000
+/** ms between two such transactions, so that events come first. */
+const sweepPause = 50
+
+/** The database of a running server: one connection, one writer, and the views in memory that requests consult. */
+export class Store {
+  readonly db: Db
+  readonly registry: Registry
+  readonly profiles: Profiles
+  readonly batcher: Batcher
+  readonly #timers: Timer[] = []
+  #closing = false
+
+  constructor(
+    options: StoreOptions,
+    private readonly world: World,
+    private readonly onFault: (error: unknown) => void,
+  ) {
+    this.db = openDatabase({ ...options, busyTimeout: 0, now: world.now() })
+    const dailyHash = new DailyHash(this.db, world.random)
+    this.registry = new Registry(this.db)
+    this.profiles = new Profiles(this.db, dailyHash)
+    const writer = new Writer(this.db, new EventInserter(this.db, dailyHash), dailyHash)
+    this.batcher = new Batcher(writer, options, world.elapsed, onFault)
+  }
+
+  /** Starts what runs beside requests. */
+  start(): void {
+    this.#timers.push(
+      setInterval(() => this.#quietly(() => this.registry.refresh()), registryPoll),
+      setInterval(() => this.#quietly(() => this.#upkeep()), upkeepPoll),
+    )
+    void this.#sweep()
+  }
+
+  /** Commits what waits and closes; afterwards the database is one file. */
+  async close(): Promise<void> {
+    this.#closing = true
+    for (const timer of this.#timers) clearInterval(timer)
+    await this.#quietly(() => this.#upkeep())
+    await this.batcher.drain()
+    closeDatabase(this.db)
+  }
+
+  async #upkeep(): Promise<void> {
+    const uses = this.registry.takeUses()
+    await this.batcher.run(() => {
+      writeLastUsed(this.db, uses)
+      forgetOldSalts(this.db, this.world.now())
+    })
+    if (!this.#closing) void this.#sweep()
+  }
+
+  async #sweep(): Promise<void> {
+    while (
+      !this.#closing &&
+      (await this.#quietly(() => this.batcher.run(() => sweepDeleted(this.db, sweepRows))))
+    ) {
+      await new Promise((resolve) => setTimeout(resolve, sweepPause))
+    }
+  }
+
+  /** Upkeep that fails is reported and tried again at its next turn. */
+  async #quietly<Result>(work: () => Result | Promise<Result>): Promise<Result | undefined> {
+    try {
+      return await work()
+    } catch (error) {
+      this.onFault(error)
+      return undefined
+    }
+  }
+}

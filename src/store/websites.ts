@@ -1,0 +1,138 @@
+import { Refusal } from "../errors.ts"
+import type { Db } from "./native.ts"
+
+export const anonymizeSettings = ["off", "daily"] as const
+
+export interface Website {
+  /** The number that event rows carry; above 0. */
+  rid: number
+  id: string
+  /** Host in lower case and ASCII, without `www.` and port. */
+  domain: string
+  name: string
+  /** Hosts beside the domain and its subdomains whose pages may send. */
+  allowedOrigins: string[]
+  anonymize: (typeof anonymizeSettings)[number]
+  /** Unix ms, as every …At. */
+  createdAt: number
+  pausedAt: number | null
+}
+
+export type WebsiteSettings = Pick<Website, "domain" | "name" | "allowedOrigins" | "anonymize">
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+export function isUuid(id: string): boolean {
+  return uuid.test(id)
+}
+
+/** The one spelling under which an id is kept and looked up: a UUID means the same in either case, other ids do not. */
+export function canonicalWebsiteId(id: string): string {
+  return isUuid(id) ? id.toLowerCase() : id
+}
+
+/** `https://www.Example.com:8080/x` → `example.com`; undefined where there is no host in it. */
+export function hostOf(address: string): string | undefined {
+  const url = URL.parse(address.includes("://") ? address : `http://${address}`)
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password) return undefined
+  return url.hostname.replace(/^www\.(?=.)/, "").replace(/\.$/, "") || undefined
+}
+
+const columns = `rid, id, domain, name, allowed_origins, anonymize, created_at, paused_at`
+
+const sql = {
+  list: `select ${columns} from websites where deleted_at is null order by created_at, rid`,
+  find: `select ${columns} from websites where id = :id and deleted_at is null`,
+  insert: `
+    insert into websites (id, domain, name, allowed_origins, anonymize, created_at)
+    values (:id, :domain, :name, :allowedOrigins, :anonymize, :now)`,
+  update: `
+    update websites
+    set domain = :domain, name = :name, allowed_origins = :allowedOrigins, anonymize = :anonymize
+    where id = :id and deleted_at is null`,
+  pause: "update websites set paused_at = coalesce(paused_at, :now) where id = :id and deleted_at is null",
+  resume: "update websites set paused_at = null where id = :id and deleted_at is null",
+  remove: "update websites set deleted_at = :now where id = :id and deleted_at is null",
+}
+
+interface WebsiteRow {
+  rid: number
+  id: string
+  domain: string
+  name: string
+  allowed_origins: string
+  anonymize: Website["anonymize"]
+  created_at: number
+  paused_at: number | null
+}
+
+function fromRow(row: WebsiteRow): Website {
+  return {
+    rid: row.rid,
+    id: row.id,
+    domain: row.domain,
+    name: row.name,
+    allowedOrigins: JSON.parse(row.allowed_origins),
+    anonymize: row.anonymize,
+    createdAt: row.created_at,
+    pausedAt: row.paused_at,
+  }
+}
+
+export function listWebsites(db: Db): Website[] {
+  return (db.prepare(sql.list).all() as WebsiteRow[]).map(fromRow)
+}
+
+/** Throws `website_unknown`. */
+export function findWebsite(db: Db, id: string): Website {
+  const row = db.prepare(sql.find).get({ id: canonicalWebsiteId(id) }) as WebsiteRow | undefined
+  if (!row) throw unknownWebsite(id)
+  return fromRow(row)
+}
+
+/** Throws `conflict` where a website has the id. */
+export function createWebsite(db: Db, id: string, settings: WebsiteSettings, now: number): Website {
+  const canonical = canonicalWebsiteId(id)
+  try {
+    db.prepare(sql.insert).run({
+      ...settings,
+      id: canonical,
+      allowedOrigins: JSON.stringify(settings.allowedOrigins),
+      now,
+    })
+  } catch (error) {
+    if ((error as { code?: string }).code !== "SQLITE_CONSTRAINT_UNIQUE") throw error
+    throw new Refusal("conflict", { detail: `a website with the id ${canonical} exists already` })
+  }
+  return findWebsite(db, canonical)
+}
+
+/** Throws `website_unknown`. */
+export function updateWebsite(db: Db, id: string, changes: Partial<WebsiteSettings>): Website {
+  const settings = { ...findWebsite(db, id), ...changes }
+  db.prepare(sql.update).run({
+    id: settings.id,
+    domain: settings.domain,
+    name: settings.name,
+    allowedOrigins: JSON.stringify(settings.allowedOrigins),
+    anonymize: settings.anonymize,
+  })
+  return findWebsite(db, id)
+}
+
+/** A paused website is answered as if it were unknown, and keeps its events. Throws `website_unknown`. */
+export function pauseWebsite(db: Db, id: string, paused: boolean, now: number): Website {
+  if (paused) db.prepare(sql.pause).run({ id: canonicalWebsiteId(id), now })
+  else db.prepare(sql.resume).run({ id: canonicalWebsiteId(id) })
+  return findWebsite(db, id)
+}
+
+/** Gone for everybody at once; `sweepDeleted` takes its events away behind it. Throws `website_unknown`. */
+export function deleteWebsite(db: Db, id: string, now: number): void {
+  const { changes } = db.prepare(sql.remove).run({ id: canonicalWebsiteId(id), now })
+  if (changes === 0) throw unknownWebsite(id)
+}
+
+function unknownWebsite(id: string): Refusal {
+  return new Refusal("website_unknown", { detail: `no website has the id ${id}` })
+}

@@ -1,0 +1,105 @@
+import type { EventInserter, EventRow } from "./events.ts"
+import type { Db, Statement } from "./native.ts"
+import type { DailyHash } from "./salts.ts"
+
+/** What one request wants stored, all of it or nothing. */
+export interface Write {
+  rows: readonly EventRow[]
+  /** Bytes that it holds in memory, roughly. */
+  size: number
+  /** Anything else to do in the same transaction. */
+  apply?: () => void
+}
+
+/** Another process holds the lock; nothing was tried, and the same can be tried again. */
+export class StoreLocked extends Error {}
+
+/** Errors of the store as a whole: no write of the batch can fare better than the one that met it. */
+const faults = /^SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|CANTOPEN|NOMEM|PERM|PROTOCOL|AUTH)/
+
+/** Commits the writes of many requests together. The only place where transactions of a server begin and end. */
+export class Writer {
+  readonly #begin: Statement
+  readonly #commit: Statement
+  readonly #rollback: Statement
+  readonly #savepoint: Statement
+  readonly #release: Statement
+  readonly #undo: Statement
+
+  constructor(
+    private readonly db: Db,
+    private readonly inserter: EventInserter,
+    private readonly dailyHash: DailyHash,
+  ) {
+    this.#begin = db.prepare("begin immediate")
+    this.#commit = db.prepare("commit")
+    this.#rollback = db.prepare("rollback")
+    this.#savepoint = db.prepare("savepoint part")
+    this.#release = db.prepare("release part")
+    this.#undo = db.prepare("rollback to part")
+  }
+
+  /**
+   * One transaction, synced when this returns (with `synchronous = full`). Gives the error of each write that was left
+   * out, undefined for each that is stored. Throws where nothing of the batch is stored: StoreLocked, or the fault.
+   */
+  commit(writes: readonly Write[]): (unknown | undefined)[] {
+    try {
+      this.#begin.run()
+    } catch (error) {
+      throw isBusy(error)
+        ? new StoreLocked("the database is locked by another process", { cause: error })
+        : error
+    }
+    try {
+      const errors = this.#insert(writes)
+      for (const [index, write] of writes.entries()) {
+        if (write.apply && !errors[index]) errors[index] = this.#part(write.apply)
+      }
+      this.#commit.run()
+      return errors
+    } catch (error) {
+      if (this.db.inTransaction) this.#rollback.run()
+      this.#unlearn()
+      throw error
+    }
+  }
+
+  /** All rows at once; where SQLite refuses one of them, write by write. */
+  #insert(writes: readonly Write[]): (unknown | undefined)[] {
+    const rows = writes.length === 1 ? (writes[0] as Write).rows : writes.flatMap((write) => write.rows)
+    const refused = this.#part(() => this.inserter.insert(rows))
+    if (!refused) return new Array(writes.length)
+    return writes.map((write) => this.#part(() => this.inserter.insert(write.rows)))
+  }
+
+  /** Does it or leaves no trace of it. Gives the error, and throws it only where it is the store's own. */
+  #part(work: () => void): unknown | undefined {
+    this.#savepoint.run()
+    try {
+      work()
+      this.#release.run()
+      return undefined
+    } catch (error) {
+      if (faults.test(codeOf(error)) || !this.db.inTransaction) throw error
+      this.#undo.run()
+      this.#release.run()
+      this.#unlearn()
+      return error
+    }
+  }
+
+  /** What was learned from rows that are not in the database after all must be forgotten. */
+  #unlearn(): void {
+    this.inserter.forgetTypes()
+    this.dailyHash.reset()
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error))
+}
+
+function codeOf(error: unknown): string {
+  return (error as { code?: string } | undefined)?.code ?? ""
+}
