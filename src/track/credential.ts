@@ -1,0 +1,116 @@
+import { type Reason, Refusal } from "../errors.ts"
+import { type Key, looksLikeKey, type Scope } from "../store/keys.ts"
+import type { Registry } from "../store/registry.ts"
+import { canonicalWebsiteId, hostOf, type Website } from "../store/websites.ts"
+
+export type Credential =
+  | { kind: "key"; key: Key }
+  /** `keyProblem`: a key was sent too, but could not be used. */
+  | { kind: "website"; websiteId: string; keyProblem: Reason | undefined }
+
+/** The key of a request, or why the one that it sent is none. Both undefined: it sent none. */
+export function readKey(headers: Headers, registry: Registry, now: number): { key?: Key; problem?: Reason } {
+  const authorization = headers.get("authorization")
+  const bearer =
+    authorization === null ? {} : examine(/^bearer +(.+)$/i.exec(authorization)?.[1] ?? "", registry, now)
+  if (bearer.key) return bearer
+  const apiKey = headers.get("x-api-key")
+  const direct = apiKey === null ? {} : examine(apiKey, registry, now)
+  if (direct.key) return direct
+  return bearer.problem ? bearer : direct
+}
+
+function examine(sent: string, registry: Registry, now: number): { key?: Key; problem?: Reason } {
+  const secret = sent.trim()
+  if (!looksLikeKey(secret)) return { problem: "key_malformed" }
+  const key = registry.key(secret)
+  if (!key) return { problem: "key_unknown" }
+  const problem = keyProblem(key, now)
+  return problem ? { problem } : { key }
+}
+
+function keyProblem(key: Key, now: number): Reason | undefined {
+  if (key.revokedAt !== null) return "key_revoked"
+  if (key.disabledAt !== null) return "key_disabled"
+  if (key.expiresAt !== null && key.expiresAt <= now) return "key_expired"
+  return undefined
+}
+
+/** Throws `scope_missing`. */
+export function requireScope(key: Key, scope: Scope): void {
+  if (!key.scopes.includes(scope)) {
+    throw new Refusal("scope_missing", { detail: `this key does not have the scope ${scope}` })
+  }
+}
+
+/** The website id that a request names in its query: `client_id` is what the browser script's unload beacon sends. */
+export function queryWebsiteId(url: string): string | undefined {
+  const start = url.indexOf("?")
+  if (start < 0) return undefined
+  const query = new URLSearchParams(url.slice(start))
+  return query.get("website_id") || query.get("client_id") || undefined
+}
+
+/**
+ * A key that works, else a website id: the query's, else the first event's. Throws a 401 with what is wrong with the key,
+ * or a 403 for a key that may not send events.
+ */
+export function credentialOf(
+  sent: { key?: Key; problem?: Reason },
+  queryId: string | undefined,
+  firstEventId: string | undefined,
+): Credential {
+  if (sent.key) {
+    requireScope(sent.key, "track:events")
+    return { kind: "key", key: sent.key }
+  }
+  const websiteId = queryId || firstEventId
+  if (!websiteId) throw new Refusal(sent.problem ?? "credential_missing")
+  return { kind: "website", websiteId: canonicalWebsiteId(websiteId), keyProblem: sent.problem }
+}
+
+/**
+ * The website of each event, undefined for the owner's own. `ids`: what each event names, if it does.
+ * Throws 403 where the credential may not write to one of them, and only then 404 where there is none.
+ */
+export function targetWebsites(
+  ids: readonly (string | undefined)[],
+  queryId: string | undefined,
+  credential: Credential,
+  origin: string | null,
+  registry: Registry,
+): (Website | undefined)[] {
+  const targets = ids.map((id) => id || queryId)
+  if (credential.kind === "website") {
+    const same = targets.every((id) => id && canonicalWebsiteId(id) === credential.websiteId)
+    if (!same) throw new Refusal("website_mismatch")
+    const website = registry.website(credential.websiteId)
+    if (website && !originAllowed(origin, website)) throw new Refusal("origin_not_allowed")
+    const found = findActive(credential.websiteId, registry)
+    return targets.map(() => found)
+  }
+  const allowed = credential.key.websites
+  if (allowed && !targets.every((id) => id && allowed.includes(canonicalWebsiteId(id)))) {
+    throw new Refusal("key_website_mismatch")
+  }
+  if (queryId) findActive(queryId, registry)
+  return targets.map((id) => (id ? findActive(id, registry) : undefined))
+}
+
+function findActive(id: string, registry: Registry): Website {
+  const website = registry.website(id)
+  if (!website) throw new Refusal("website_unknown")
+  if (website.pausedAt !== null) throw new Refusal("website_paused")
+  return website
+}
+
+/** Pages of the website's domain, of its subdomains, of the hosts it lists, and of a developer's own machine may send. */
+function originAllowed(origin: string | null, website: Website): boolean {
+  if (origin === null) return website.allowedOrigins.length === 0
+  const host = hostOf(origin)
+  if (!host || !origin.includes("://")) return false
+  if (host === "localhost" || host === "127.0.0.1") return true
+  return (
+    host === website.domain || host.endsWith(`.${website.domain}`) || website.allowedOrigins.includes(host)
+  )
+}

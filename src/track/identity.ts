@@ -1,0 +1,26 @@
+import { type FieldError, Refusal } from "../errors.ts"
+import { badText, isPlainText } from "./event.ts"
+import { checkIdentify, fieldErrors, type IdentifyInput } from "./schema.ts"
+
+/** UTF-8 bytes of the serialised traits. */
+const maxTraitBytes = 2_048
+
+/** Checks the JSON of POST /identify. Throws `invalid_shape` with every bad field named. */
+export function readIdentity(body: unknown): IdentifyInput {
+  const errors = checkIdentify.Check(body) ? moreErrors(body) : fieldErrors(checkIdentify, body)
+  if (errors.length === 0) return body as IdentifyInput
+  const fields = errors.filter((error) => error.field !== "")
+  throw new Refusal("invalid_shape", fields.length > 0 ? { fields } : {})
+}
+
+function moreErrors(input: IdentifyInput): FieldError[] {
+  const errors: FieldError[] = []
+  for (const field of ["profileId", "anonymousId", "websiteId"] as const) {
+    if (!isPlainText(input[field] ?? "")) errors.push({ field, message: badText })
+  }
+  const traits = JSON.stringify(input.traits ?? {})
+  if (Buffer.byteLength(traits) > maxTraitBytes) {
+    errors.push({ field: "traits", message: `must be at most ${maxTraitBytes} bytes of JSON` })
+  }
+  return errors
+}

@@ -1,0 +1,92 @@
+import { Refusal } from "../errors.ts"
+
+/** What a limit said of one request; the fields are those of the RateLimit headers. */
+export interface Allowance {
+  allowed: boolean
+  /** Requests a minute. */
+  limit: number
+  remaining: number
+  /** Seconds until one more is allowed, if none is left; else until all are. */
+  reset: number
+}
+
+interface Bucket {
+  tokens: number
+  /** ms */
+  at: number
+}
+
+const minute = 60_000
+/** Names that are remembered, at some 150 bytes each: 15 MB for any number of senders. The longest unseen goes first. */
+const maxBuckets = 100_000
+
+/** Token buckets: each name may do `limit` things at once, and gets them back over a minute. */
+export class Limiter {
+  readonly #buckets = new Map<string, Bucket>()
+
+  /** `elapsed`: ms of a clock that is never set. */
+  constructor(private readonly elapsed: () => number) {}
+
+  take(name: string, limit: number): Allowance {
+    this.#forgetFull()
+    const bucket = this.#refilled(name, limit)
+    const allowed = bucket.tokens >= 1
+    if (allowed) bucket.tokens--
+    this.#buckets.delete(name)
+    if (this.#buckets.size >= maxBuckets) this.#buckets.delete(this.#buckets.keys().next().value as string)
+    this.#buckets.set(name, bucket)
+    return allowance(bucket, limit, allowed)
+  }
+
+  /** The same answer with nothing taken. */
+  look(name: string, limit: number): Allowance {
+    const bucket = this.#refilled(name, limit)
+    return allowance(bucket, limit, bucket.tokens >= 1)
+  }
+
+  /** True when nobody has taken anything for a minute. */
+  isIdle(): boolean {
+    this.#forgetFull()
+    return this.#buckets.size === 0
+  }
+
+  /** After a minute every bucket is full again, as one that was never seen. The map is in the order of the last taking. */
+  #forgetFull(): void {
+    const before = this.elapsed() - minute
+    for (const [name, bucket] of this.#buckets) {
+      if (bucket.at > before) return
+      this.#buckets.delete(name)
+    }
+  }
+
+  #refilled(name: string, limit: number): Bucket {
+    const now = this.elapsed()
+    const known = this.#buckets.get(name)
+    if (!known) return { tokens: limit, at: now }
+    return { tokens: Math.min(limit, known.tokens + ((now - known.at) * limit) / minute), at: now }
+  }
+}
+
+function allowance({ tokens }: Bucket, limit: number, allowed: boolean): Allowance {
+  const missing = tokens < 1 ? 1 - tokens : limit - tokens
+  return {
+    allowed,
+    limit,
+    remaining: Math.floor(tokens),
+    reset: Math.ceil((missing * minute) / limit / 1000),
+  }
+}
+
+export function rateLimitHeaders({ limit, remaining, reset }: Allowance): Record<string, string> {
+  return {
+    "RateLimit-Limit": String(limit),
+    "RateLimit-Remaining": String(remaining),
+    "RateLimit-Reset": String(reset),
+  }
+}
+
+/** Puts what a limit said into the answer's headers. Throws `rate_limited` where it said no. */
+export function spend(allowance: Allowance, headers: Record<string, string>): void {
+  Object.assign(headers, rateLimitHeaders(allowance))
+  if (!allowance.allowed) throw new Refusal("rate_limited", { retryAfter: allowance.reset })
+}

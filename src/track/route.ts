@@ -1,0 +1,141 @@
+import { Refusal } from "../errors.ts"
+import type { Log } from "../log.ts"
+import type { Batcher } from "../store/batcher.ts"
+import type { Profiles } from "../store/profiles.ts"
+import type { Registry } from "../store/registry.ts"
+import type { TrustedNetworks } from "./address.ts"
+import { ingestHeaders, refuse, requestIdOf } from "./answer.ts"
+import { readJson } from "./body.ts"
+import type { CrawlerCheck } from "./crawler.ts"
+import { type Credential, credentialOf, queryWebsiteId, readKey, targetWebsites } from "./credential.ts"
+import { hashesVisitor, readEvents, toRow } from "./event.ts"
+import { type Arrival, addressOf, countFailure, refuseGuessers } from "./failures.ts"
+import { readIdentity } from "./identity.ts"
+import { type Limiter, spend } from "./limits.ts"
+
+/** What the ingestion routes work with. */
+export interface Ingest {
+  registry: Registry
+  batcher: Pick<Batcher, "submit">
+  profiles: Profiles
+  /** Requests by key, and by website id and address. */
+  limiter: Limiter
+  /** Wrong keys by address. */
+  failures: Limiter
+  crawlers: CrawlerCheck
+  log: Log
+  now: () => number
+  newId: () => string
+  settings: IngestSettings
+}
+
+export interface IngestSettings {
+  /** Events in a request. */
+  maxEvents: number
+  /** Bytes of a body, after decompression. */
+  maxBodyBytes: number
+  /** Requests a minute for one website id and one address; 0: not limited. */
+  rateLimit: number
+  trustedProxies: TrustedNetworks
+}
+
+const success = (count: number) => `{"status":"success","type":"custom_event","count":${count}}`
+
+/** POST /track: everything between a request and its answer, in the contract's order. */
+export function track(ingest: Ingest, arrival: Arrival): Promise<Response> {
+  return answered(ingest, arrival, async (now, headers) => {
+    const { registry, settings } = ingest
+    const { request } = arrival
+    const body = await readJson(request, settings.maxBodyBytes)
+    const events = readEvents(body, {
+      maxEvents: settings.maxEvents,
+      now,
+      isRegistered: (id) => registry.website(id) !== undefined,
+    })
+    const queryId = queryWebsiteId(request.url)
+    const credential = credentialOf(
+      readKey(request.headers, registry, now),
+      queryId,
+      events[0]?.input.websiteId,
+    )
+    admit(ingest, arrival, credential, now, headers)
+    const origin = request.headers.get("origin")
+    const ids = events.map((event) => event.input.websiteId)
+    const websites = targetWebsites(ids, queryId, credential, origin, registry)
+    const viaKey = credential.kind === "key"
+    const crawler = !viaKey && ingest.crawlers.isCrawler(request.headers.get("user-agent"))
+    const rows = events.map((event, index) =>
+      toRow(event, websites[index], { viaKey, crawler, receivedAt: now }),
+    )
+    const size = Number(request.headers.get("content-length") ?? settings.maxBodyBytes)
+    if (rows.length > 0) await ingest.batcher.submit({ rows, size })
+    return success(rows.length)
+  })
+}
+
+/** POST /identify: who an anonymous id is. A public website id does not suffice: it must not rewrite profiles. */
+export function identify(ingest: Ingest, arrival: Arrival): Promise<Response> {
+  return answered(ingest, arrival, async (now, headers) => {
+    const { registry, profiles, settings } = ingest
+    const { request } = arrival
+    const identity = readIdentity(await readJson(request, settings.maxBodyBytes))
+    const websiteId = identity.websiteId || queryWebsiteId(request.url)
+    if (!websiteId) throw new Refusal("website_id_missing")
+    const credential = credentialOf(readKey(request.headers, registry, now), undefined, undefined)
+    admit(ingest, arrival, credential, now, headers)
+    const [website] = targetWebsites([websiteId], undefined, credential, null, registry)
+    if (!website) throw new Refusal("website_unknown")
+    const size = Number(request.headers.get("content-length") ?? settings.maxBodyBytes)
+    const known = {
+      websiteRid: website.rid,
+      profileId: identity.profileId,
+      anonymousId: identity.anonymousId || null,
+      hashVisitor: hashesVisitor("auto", website),
+      traits: identity.traits ?? {},
+    }
+    await ingest.batcher.submit({ rows: [], size, apply: () => profiles.identify(known, now) })
+    return '{"status":"success","type":"identify"}'
+  })
+}
+
+/** Runs a route's work between what all of them share: failed credentials first, headers, and one form of refusal. */
+async function answered(
+  ingest: Ingest,
+  arrival: Arrival,
+  work: (now: number, headers: Record<string, string>) => Promise<string>,
+): Promise<Response> {
+  const headers = ingestHeaders(arrival.request, requestIdOf(arrival.request.headers, ingest.newId))
+  try {
+    refuseGuessers(ingest, arrival)
+    return new Response(await work(ingest.now(), headers), { headers })
+  } catch (error) {
+    if (!(error instanceof Refusal)) {
+      ingest.log("error", "a request failed", {
+        request_id: headers["x-request-id"],
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      })
+    }
+    countFailure(ingest, arrival, error)
+    return refuse(error, headers)
+  }
+}
+
+/** The limit of the credential: a key's own, or that of a website id and an address. */
+function admit(
+  ingest: Ingest,
+  arrival: Arrival,
+  credential: Credential,
+  now: number,
+  headers: Record<string, string>,
+): void {
+  if (credential.kind === "key") {
+    ingest.registry.used(credential.key, now)
+    if (credential.key.rateLimit === null) return
+    spend(ingest.limiter.take(`key ${credential.key.id}`, credential.key.rateLimit), headers)
+    return
+  }
+  if (credential.keyProblem) headers["x-databuddy-reason"] = credential.keyProblem
+  if (ingest.settings.rateLimit === 0) return
+  const name = `website ${credential.websiteId} ${addressOf(ingest, arrival)}`
+  spend(ingest.limiter.take(name, ingest.settings.rateLimit), headers)
+}
