@@ -1,0 +1,32 @@
+import { Complaint, type FieldError, type Reason, type Refusal } from "../errors.ts"
+
+/** The flag that a field of the management API is at the command line. */
+const flags: Record<string, string> = {
+  id: "--id",
+  name: "--name",
+  domain: "the domain",
+  allowedOrigins: "--allowed-origin",
+  anonymize: "--anonymize",
+  scopes: "--scope",
+  websites: "--website",
+  rateLimit: "--rate-limit",
+  expiresAt: "--expires",
+}
+
+const hints: Partial<Record<Reason, string>> = {
+  invalid_shape: "--help shows what is possible and an example",
+  website_unknown: "databuddy website list shows the ids",
+  key_not_found: "databuddy key list shows the ids",
+  conflict: "databuddy website list and databuddy key list show what there is",
+}
+
+/** A refusal of the store or of the management rules, in the words of the command line. */
+export function complaintOf(refusal: Refusal): Complaint {
+  const noWebsite = refusal.fields?.some(({ field }) => field.startsWith("websites."))
+  const hint = hints[noWebsite ? "website_unknown" : refusal.reason]
+  return new Complaint(refusal.fields?.map(inFlags).join("; ") ?? refusal.message, hint)
+}
+
+function inFlags({ field, message }: FieldError): string {
+  return `${flags[field.split(".")[0] ?? ""] ?? field} ${message}`
+}

@@ -1,0 +1,55 @@
+import { Refusal } from "../errors.ts"
+import type { Key } from "../store/keys.ts"
+import { canonicalWebsiteId } from "../store/websites.ts"
+import { iso } from "./rules.ts"
+
+/** What a key lets its holder do. */
+export type Grant = Pick<Key, "scopes" | "websites" | "rateLimit" | "expiresAt">
+
+/** What `grant` has and `own` has not, in words; undefined where there is nothing. */
+function excess(grant: Grant, own: Grant): string | undefined {
+  const scope = grant.scopes.find((one) => !own.scopes.includes(one))
+  if (scope) return `the scope ${scope}`
+  if (own.websites !== null) {
+    if (grant.websites === null) return `all websites, only ${own.websites.join(", ")}`
+    const website = grant.websites.find((id) => !own.websites?.includes(id))
+    if (website) return `the website ${website}`
+  }
+  if (own.expiresAt !== null && (grant.expiresAt === null || grant.expiresAt > own.expiresAt)) {
+    return `access after ${iso(own.expiresAt)}`
+  }
+  if (own.rateLimit !== null && (grant.rateLimit === null || grant.rateLimit > own.rateLimit)) {
+    return `more than ${own.rateLimit} requests a minute`
+  }
+  return undefined
+}
+
+/** True where the holder of `own` could have given `grant`. */
+export function isWithin(grant: Grant, own: Grant): boolean {
+  return excess(grant, own) === undefined
+}
+
+/** Nobody gives, takes or gets hold of more than they have. Throws `grant_too_wide`. */
+export function requireWithin(grant: Grant, own: Grant): void {
+  const more = excess(grant, own)
+  if (more) throw new Refusal("grant_too_wide", { detail: `your key does not have ${more}` })
+}
+
+/** True where a key may see and change the website with that id. */
+export function reaches(own: Grant, websiteId: string): boolean {
+  return own.websites === null || own.websites.includes(canonicalWebsiteId(websiteId))
+}
+
+/** Throws `key_website_mismatch`. */
+export function requireWebsite(own: Grant, websiteId: string): void {
+  if (reaches(own, websiteId)) return
+  throw new Refusal("key_website_mismatch", { detail: `your key is not for the website ${websiteId}` })
+}
+
+/** A website that comes into being is one that no limited key has. Throws `grant_too_wide`. */
+export function requireAllWebsites(own: Grant): void {
+  if (own.websites === null) return
+  throw new Refusal("grant_too_wide", {
+    detail: "your key is limited to some websites and cannot make others",
+  })
+}

@@ -1,0 +1,247 @@
+import { Elysia } from "elysia"
+import { Refusal } from "../errors.ts"
+import type { Log } from "../log.ts"
+import type { Batcher } from "../store/batcher.ts"
+import {
+  createKey,
+  findKey,
+  type Key,
+  listKeys,
+  type Random,
+  revokeKey,
+  rotateKey,
+  type Scope,
+} from "../store/keys.ts"
+import type { Db } from "../store/native.ts"
+import type { Registry } from "../store/registry.ts"
+import { createWebsite, deleteWebsite, findWebsite, listWebsites } from "../store/websites.ts"
+import { requestIdOf } from "../track/answer.ts"
+import { readJson } from "../track/body.ts"
+import { readKey, requireScope } from "../track/credential.ts"
+import { type Arrival, countFailure, type Guard, refuseGuessers } from "../track/failures.ts"
+import { type Limiter, spend } from "../track/limits.ts"
+import { manageHeaders, refuse } from "./answer.ts"
+import { isWithin, reaches, requireAllWebsites, requireWebsite, requireWithin } from "./grant.ts"
+import {
+  changeKey,
+  changeWebsite,
+  keyJson,
+  readKeyChanges,
+  readNewKey,
+  readNewWebsite,
+  readWebsiteChanges,
+  requireWebsites,
+  websiteJson,
+} from "./rules.ts"
+
+/** What the management routes work with. */
+export interface Manage extends Guard {
+  db: Db
+  registry: Registry
+  batcher: Pick<Batcher, "run">
+  /** Requests by key. */
+  limiter: Limiter
+  log: Log
+  now: () => number
+  newId: () => string
+  random: Random
+  settings: Guard["settings"] & {
+    /** Bytes of a body, after decompression. */
+    maxBodyBytes: number
+  }
+}
+
+/** The parts of Elysia's context that the routes look at. */
+interface RouteContext {
+  request: Request
+  server: { requestIP(request: Request): { address: string } | null } | null
+  params: { id?: string }
+}
+
+/** A request whose key may make it. */
+interface Call {
+  key: Key
+  /** Unix ms */
+  now: number
+  /** The id in the path; '' where it has none. */
+  id: string
+  body: () => Promise<unknown>
+}
+
+interface Answer {
+  status?: number
+  /** Beside `"success":true`. */
+  body?: object
+}
+
+type Work = (manage: Manage, call: Call) => Answer | Promise<Answer>
+
+/** The management API: websites and keys, for scripts that have no shell on the server. */
+export function manageRoutes(manage: Manage) {
+  const on =
+    (scope: Scope, work: Work) =>
+    ({ request, server, params }: RouteContext) => {
+      const arrival = { request, peer: () => server?.requestIP(request)?.address ?? "" }
+      return answered(manage, arrival, scope, params.id ?? "", work)
+    }
+  const nothing = ({ request }: { request: Request }) => noSuchRoute(manage, request)
+  // The bodies are read by the routes: Elysia's parsers would answer before the key is looked at.
+  const raw = { parse: "none" } as const
+  return new Elysia({ prefix: "/v1" })
+    .get("/websites", on("manage:websites", showWebsites))
+    .post("/websites", on("manage:websites", addWebsite), raw)
+    .get("/websites/:id", on("manage:websites", showWebsite))
+    .patch("/websites/:id", on("manage:websites", editWebsite), raw)
+    .delete("/websites/:id", on("manage:websites", removeWebsite), raw)
+    .get("/keys", on("manage:keys", showKeys))
+    .post("/keys", on("manage:keys", addKey), raw)
+    .get("/keys/:id", on("manage:keys", showKey))
+    .patch("/keys/:id", on("manage:keys", editKey), raw)
+    .delete("/keys/:id", on("manage:keys", endKey), raw)
+    .post("/keys/:id/rotate", on("manage:keys", renewKey), raw)
+    .all("/", nothing, raw)
+    .all("/*", nothing, raw)
+}
+
+function showWebsites({ db }: Manage, { key }: Call): Answer {
+  const websites = listWebsites(db)
+    .filter((website) => reaches(key, website.id))
+    .map(websiteJson)
+  return { body: { websites, total: websites.length } }
+}
+
+async function addWebsite(manage: Manage, { key, now, body }: Call): Promise<Answer> {
+  requireAllWebsites(key)
+  const { id = manage.newId(), settings } = readNewWebsite(await body())
+  const website = await change(manage, () => createWebsite(manage.db, id, settings, now))
+  return { status: 201, body: { website: websiteJson(website) } }
+}
+
+function showWebsite({ db }: Manage, { key, id }: Call): Answer {
+  requireWebsite(key, id)
+  return { body: { website: websiteJson(findWebsite(db, id)) } }
+}
+
+async function editWebsite(manage: Manage, { key, now, id, body }: Call): Promise<Answer> {
+  requireWebsite(key, id)
+  const changes = readWebsiteChanges(await body())
+  const website = await change(manage, () => changeWebsite(manage.db, id, changes, now))
+  return { body: { website: websiteJson(website) } }
+}
+
+async function removeWebsite(manage: Manage, { key, now, id }: Call): Promise<Answer> {
+  requireWebsite(key, id)
+  await change(manage, () => deleteWebsite(manage.db, id, now))
+  return {}
+}
+
+function showKeys({ db }: Manage, { key }: Call): Answer {
+  const keys = listKeys(db)
+    .filter((one) => isWithin(one, key))
+    .map(keyJson)
+  return { body: { keys, total: keys.length } }
+}
+
+async function addKey(manage: Manage, { key, now, body }: Call): Promise<Answer> {
+  const { db, random } = manage
+  const grant = readNewKey(await body(), now)
+  requireWithin(grant, key)
+  const made = await change(manage, () => {
+    requireWebsites(db, grant.websites)
+    return createKey(db, manage.newId(), grant, random, now)
+  })
+  return { status: 201, body: { key: { ...keyJson(made.key), key: made.secret } } }
+}
+
+function showKey({ db }: Manage, { key, id }: Call): Answer {
+  return { body: { key: keyJson(withinGrant(db, id, key)) } }
+}
+
+async function editKey(manage: Manage, { key, now, id, body }: Call): Promise<Answer> {
+  const { db } = manage
+  const changes = readKeyChanges(await body(), now)
+  const changed = await change(manage, () => {
+    requireWithin({ ...withinGrant(db, id, key), ...changes }, key)
+    requireWebsites(db, changes.websites)
+    return changeKey(db, id, changes, now)
+  })
+  return { body: { key: keyJson(changed) } }
+}
+
+async function endKey(manage: Manage, { key, now, id }: Call): Promise<Answer> {
+  await change(manage, () => revokeKey(manage.db, withinGrant(manage.db, id, key).id, now))
+  return {}
+}
+
+/** The answer holds the secret: whoever could rotate a key wider than their own would get hold of it. */
+async function renewKey(manage: Manage, { key, id }: Call): Promise<Answer> {
+  const { db, random } = manage
+  const made = await change(manage, () => rotateKey(db, withinGrant(db, id, key).id, random))
+  return { body: { key: { ...keyJson(made.key), key: made.secret } } }
+}
+
+/** Throws `key_not_found`, and `grant_too_wide` where the key may do more than `own`. */
+function withinGrant(db: Db, id: string, own: Key): Key {
+  const key = findKey(db, id)
+  requireWithin(key, own)
+  return key
+}
+
+/** Does `work` in a transaction; when this settles it is on disk and counts for the next request. */
+async function change<Result>({ batcher, registry }: Manage, work: () => Result): Promise<Result> {
+  const result = await batcher.run(work)
+  registry.refresh()
+  return result
+}
+
+/** What all routes share: failed credentials first, then the key, its scope and its rate, and one form of refusal. */
+async function answered(
+  manage: Manage,
+  arrival: Arrival,
+  scope: Scope,
+  id: string,
+  work: Work,
+): Promise<Response> {
+  const { request } = arrival
+  const headers = manageHeaders(requestIdOf(request.headers, manage.newId))
+  try {
+    refuseGuessers(manage, arrival)
+    const now = manage.now()
+    const key = admit(manage, request, scope, now, headers)
+    const body = () => readJson(request, manage.settings.maxBodyBytes)
+    const answer = await work(manage, { key, now, id, body })
+    const text = JSON.stringify({ success: true, ...answer.body })
+    return new Response(text, { status: answer.status ?? 200, headers })
+  } catch (error) {
+    if (!(error instanceof Refusal)) {
+      manage.log("error", "a request failed", {
+        request_id: headers["x-request-id"],
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      })
+    }
+    countFailure(manage, arrival, error)
+    return refuse(error, headers)
+  }
+}
+
+/** The request's key, which has the scope and requests left. Throws what is wrong with it. */
+function admit(
+  { registry, limiter }: Manage,
+  request: Request,
+  scope: Scope,
+  now: number,
+  headers: Record<string, string>,
+): Key {
+  const { key, problem = "credential_missing" } = readKey(request.headers, registry, now)
+  if (!key) throw new Refusal(problem)
+  requireScope(key, scope)
+  registry.used(key, now)
+  if (key.rateLimit !== null) spend(limiter.take(`key ${key.id}`, key.rateLimit), headers)
+  return key
+}
+
+function noSuchRoute(manage: Manage, request: Request): Response {
+  const { pathname } = new URL(request.url)
+  const refusal = new Refusal("route_unknown", { detail: `there is no ${request.method} ${pathname}` })
+  return refuse(refusal, manageHeaders(requestIdOf(request.headers, manage.newId)))
+}

@@ -1,0 +1,215 @@
+import type { Static, TSchema } from "@sinclair/typebox"
+import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
+import { type FieldError, Refusal } from "../errors.ts"
+import { findKey, type Key, type KeyGrant, updateKey } from "../store/keys.ts"
+import type { Db } from "../store/native.ts"
+import {
+  canonicalWebsiteId,
+  findWebsite,
+  hostOf,
+  pauseWebsite,
+  updateWebsite,
+  type Website,
+  type WebsiteSettings,
+} from "../store/websites.ts"
+import { fieldErrors } from "../track/schema.ts"
+import {
+  type KeyJson,
+  keyChangesSchema,
+  newKeySchema,
+  newWebsiteSchema,
+  type WebsiteJson,
+  websiteChangesSchema,
+} from "./schema.ts"
+
+// What HTTP and the command line ask of a website or a key is checked here and nowhere else. Every reader takes a value
+// that may be anything, and throws `invalid_shape` with each bad field named.
+
+export type WebsiteChanges = Partial<WebsiteSettings> & { paused?: boolean }
+export type KeyChanges = Partial<KeyGrant> & { disabled?: boolean }
+
+const checkNewWebsite = TypeCompiler.Compile(newWebsiteSchema)
+const checkWebsiteChanges = TypeCompiler.Compile(websiteChangesSchema)
+const checkNewKey = TypeCompiler.Compile(newKeySchema)
+const checkKeyChanges = TypeCompiler.Compile(keyChangesSchema)
+
+/** 10000-01-01, Unix ms: from then on ISO 8601 takes another form. */
+const latestExpiry = Date.UTC(10_000, 0, 1)
+const isoDate = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?$/i
+/** Hosts that a browser can name in Origin; a wildcard would be stored and never match. */
+const plainHost = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])$/
+const maxHostLength = 253
+
+/** `id` is undefined where none was asked for. */
+export function readNewWebsite(value: unknown): { id: string | undefined; settings: WebsiteSettings } {
+  const input = checked(checkNewWebsite, value)
+  const { domain = "", ...rest } = readSettings(input)
+  return { id: input.id, settings: { domain, name: domain, allowedOrigins: [], anonymize: "off", ...rest } }
+}
+
+export function readWebsiteChanges(value: unknown): WebsiteChanges {
+  const input = checked(checkWebsiteChanges, value)
+  return input.paused === undefined ? readSettings(input) : { ...readSettings(input), paused: input.paused }
+}
+
+/** Default: may send events, to all websites, without limits and for ever. */
+export function readNewKey(value: unknown, now: number): KeyGrant {
+  const input = checked(checkNewKey, value)
+  return {
+    scopes: ["track:events"],
+    websites: null,
+    rateLimit: null,
+    expiresAt: null,
+    ...readGrant(input, now),
+    name: input.name,
+  }
+}
+
+export function readKeyChanges(value: unknown, now: number): KeyChanges {
+  const input = checked(checkKeyChanges, value)
+  return input.disabled === undefined
+    ? readGrant(input, now)
+    : { ...readGrant(input, now), disabled: input.disabled }
+}
+
+/** Throws `invalid_shape` where a key would be limited to a website that there is none of. */
+export function requireWebsites(db: Db, websites: readonly string[] | null | undefined): void {
+  const errors = (websites ?? []).flatMap((id, index) =>
+    exists(db, id) ? [] : [{ field: `websites.${index}`, message: `${id} does not exist` }],
+  )
+  if (errors.length > 0) throw invalid(errors)
+}
+
+/** Works inside the caller's transaction. Throws `website_unknown`. */
+export function changeWebsite(
+  db: Db,
+  id: string,
+  { paused, ...settings }: WebsiteChanges,
+  now: number,
+): Website {
+  const website = updateWebsite(db, id, settings)
+  return paused === undefined ? website : pauseWebsite(db, id, paused, now)
+}
+
+/** Works inside the caller's transaction. Throws `key_not_found`, and `conflict` for a revoked key. */
+export function changeKey(db: Db, id: string, { disabled, ...grant }: KeyChanges, now: number): Key {
+  const key = findKey(db, id)
+  if (key.revokedAt !== null) {
+    throw new Refusal("conflict", { detail: `the key ${id} is revoked for good; create a new one` })
+  }
+  if (disabled === undefined) return updateKey(db, id, grant)
+  return updateKey(db, id, { ...grant, disabledAt: disabled ? (key.disabledAt ?? now) : null })
+}
+
+export function websiteJson(website: Website): WebsiteJson {
+  const { rid: _, createdAt, pausedAt, ...rest } = website
+  return { ...rest, createdAt: iso(createdAt), pausedAt: isoOrNull(pausedAt) }
+}
+
+export function keyJson(key: Key): KeyJson {
+  return {
+    ...key,
+    createdAt: iso(key.createdAt),
+    expiresAt: isoOrNull(key.expiresAt),
+    disabledAt: isoOrNull(key.disabledAt),
+    revokedAt: isoOrNull(key.revokedAt),
+    lastUsedAt: isoOrNull(key.lastUsedAt),
+  }
+}
+
+export function iso(ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+function isoOrNull(ms: number | null): string | null {
+  return ms === null ? null : iso(ms)
+}
+
+/** What TypeBox says where a schema has no words of its own. */
+const wording: Record<string, string> = {
+  "Unexpected property": "is not a field of this request",
+  "Expected object": "must be a JSON object",
+}
+
+function checked<Schema extends TSchema>(check: TypeCheck<Schema>, value: unknown): Static<Schema> {
+  if (check.Check(value)) return value
+  throw invalid(
+    fieldErrors(check, value).map(({ field, message }) => ({ field, message: wording[message] ?? message })),
+  )
+}
+
+/** The refusal's detail is for people, who see no list of fields. */
+function invalid(fields: FieldError[]): Refusal {
+  const detail = fields.map(({ field, message }) => `${field || "the body"} ${message}`).join("; ")
+  return new Refusal("invalid_shape", { fields, detail })
+}
+
+function readSettings(input: Static<typeof websiteChangesSchema>): Partial<WebsiteSettings> {
+  const errors = badName(input.name)
+  const settings: Partial<WebsiteSettings> = {}
+  if (input.domain !== undefined) {
+    const domain = readHost(input.domain)
+    if (domain) settings.domain = domain
+    else errors.push({ field: "domain", message: newWebsiteSchema.properties.domain.expected })
+  }
+  if (input.allowedOrigins !== undefined) {
+    const hosts = input.allowedOrigins.map(readHost)
+    hosts.forEach((host, index) => {
+      if (host) return
+      const message = newWebsiteSchema.properties.allowedOrigins.items.expected
+      errors.push({ field: `allowedOrigins.${index}`, message })
+    })
+    settings.allowedOrigins = [...new Set(hosts.filter((host) => host !== undefined))]
+  }
+  if (errors.length > 0) throw invalid(errors)
+  if (input.name !== undefined) settings.name = input.name
+  if (input.anonymize !== undefined) settings.anonymize = input.anonymize
+  return settings
+}
+
+function readGrant(input: Static<typeof keyChangesSchema>, now: number): Partial<KeyGrant> {
+  const errors = badName(input.name)
+  const grant: Partial<KeyGrant> = {}
+  if (input.expiresAt !== undefined) {
+    const expiresAt = readExpiry(input.expiresAt, now)
+    if (expiresAt !== undefined) grant.expiresAt = expiresAt
+    else errors.push({ field: "expiresAt", message: newKeySchema.properties.expiresAt.expected })
+  }
+  if (errors.length > 0) throw invalid(errors)
+  if (input.name !== undefined) grant.name = input.name
+  if (input.scopes !== undefined) grant.scopes = [...new Set(input.scopes)]
+  if (input.websites !== undefined) {
+    grant.websites = input.websites && [...new Set(input.websites.map(canonicalWebsiteId))]
+  }
+  if (input.rateLimit !== undefined) grant.rateLimit = input.rateLimit
+  return grant
+}
+
+/** Half a surrogate pair is no UTF-8; a pattern cannot tell it from a whole one. */
+function badName(name: string | undefined): FieldError[] {
+  if (name === undefined || name.isWellFormed()) return []
+  return [{ field: "name", message: newKeySchema.properties.name.expected }]
+}
+
+function readHost(text: string): string | undefined {
+  const host = hostOf(text.trim())
+  return host && host.length <= maxHostLength && plainHost.test(host) ? host : undefined
+}
+
+/** Unix ms, or null for never; undefined where it is no date, or over. */
+function readExpiry(expiresAt: string | number | null, now: number): number | null | undefined {
+  if (expiresAt === null) return null
+  const isNumber = typeof expiresAt === "number"
+  const ms = isNumber ? Math.floor(expiresAt) : isoDate.test(expiresAt) ? Date.parse(expiresAt) : Number.NaN
+  return ms > now && ms < latestExpiry ? ms : undefined
+}
+
+function exists(db: Db, id: string): boolean {
+  try {
+    findWebsite(db, id)
+    return true
+  } catch (error) {
+    if (error instanceof Refusal) return false
+    throw error
+  }
+}

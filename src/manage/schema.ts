@@ -1,0 +1,172 @@
+import { type Static, Type } from "@sinclair/typebox"
+import { scopes } from "../store/keys.ts"
+import { anonymizeSettings } from "../store/websites.ts"
+
+/** Entries of a list in one request: far above what anybody has, far below what would be slow to look through. */
+const maxListed = 1_000
+
+const noControls = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
+
+// In each schema, `expected` is what the error says the field must be.
+
+const name = Type.String({
+  minLength: 1,
+  maxLength: 256,
+  pattern: noControls,
+  description: "For people to tell them apart",
+  expected: "must be a string of 1 to 256 characters, none of them a control character",
+})
+
+const websiteId = Type.String({
+  pattern: "^[A-Za-z0-9._-]{1,255}$",
+  description: "The id that pages and events carry",
+  expected: "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-'",
+})
+
+const host = "must be a host or an origin, such as example.com or https://example.com, without wildcards"
+
+const domain = Type.String({
+  maxLength: 2048,
+  description: "Its host; pages of it and of its subdomains may send. An address is cut down to its host",
+  expected: host,
+})
+
+const allowedOrigins = Type.Array(Type.String({ maxLength: 2048, expected: host }), {
+  maxItems: maxListed,
+  description: "Further hosts whose pages may send",
+  expected: `must be a list of at most ${maxListed} hosts`,
+})
+
+const anonymize = Type.Union(
+  anonymizeSettings.map((setting) => Type.Literal(setting)),
+  {
+    description: "daily: visitors' ids are stored as a hash that changes every day",
+    expected: `must be ${anonymizeSettings.map((setting) => `"${setting}"`).join(" or ")}`,
+  },
+)
+
+const oneScope = Type.Union(
+  scopes.map((scope) => Type.Literal(scope)),
+  { expected: `must be one of ${scopes.join(", ")}` },
+)
+
+const keyScopes = Type.Array(oneScope, {
+  minItems: 1,
+  maxItems: scopes.length,
+  description: "What the key may do",
+  expected: `must be a list of scopes: ${scopes.join(", ")}`,
+})
+
+const keyWebsites = Type.Union([Type.Null(), Type.Array(websiteId, { minItems: 1, maxItems: maxListed })], {
+  description: "The websites that the key is limited to; null: all there are and will be",
+  expected: `must be null or a list of 1 to ${maxListed} website ids`,
+})
+
+/** The highest limit that a request can ask for; null is none at all. */
+export const maxRateLimit = 1_000_000
+
+const rateLimit = Type.Union([Type.Null(), Type.Integer({ minimum: 1, maximum: maxRateLimit })], {
+  description: "Requests a minute; null: any number",
+  expected: `must be null or a whole number from 1 to ${maxRateLimit}`,
+})
+
+const expiresAt = Type.Union([Type.Null(), Type.String(), Type.Number()], {
+  description: "When it stops working: an ISO 8601 date or Unix ms; null: never",
+  expected: "must be a date in the future, as ISO 8601 or Unix milliseconds, or null",
+})
+
+const strict = { additionalProperties: false }
+
+export const newWebsiteSchema = Type.Object(
+  {
+    domain,
+    id: Type.Optional(websiteId),
+    name: Type.Optional(name),
+    allowedOrigins: Type.Optional(allowedOrigins),
+    anonymize: Type.Optional(anonymize),
+  },
+  strict,
+)
+
+export const websiteChangesSchema = Type.Object(
+  {
+    domain: Type.Optional(domain),
+    name: Type.Optional(name),
+    allowedOrigins: Type.Optional(allowedOrigins),
+    anonymize: Type.Optional(anonymize),
+    paused: Type.Optional(
+      Type.Boolean({
+        description: "A paused website is answered as if it were unknown, and keeps its events",
+        expected: "must be true or false",
+      }),
+    ),
+  },
+  strict,
+)
+
+export const newKeySchema = Type.Object(
+  {
+    name,
+    scopes: Type.Optional(keyScopes),
+    websites: Type.Optional(keyWebsites),
+    rateLimit: Type.Optional(rateLimit),
+    expiresAt: Type.Optional(expiresAt),
+  },
+  strict,
+)
+
+export const keyChangesSchema = Type.Object(
+  {
+    name: Type.Optional(name),
+    scopes: Type.Optional(keyScopes),
+    websites: Type.Optional(keyWebsites),
+    rateLimit: Type.Optional(rateLimit),
+    expiresAt: Type.Optional(expiresAt),
+    disabled: Type.Optional(
+      Type.Boolean({
+        description: "A disabled key is refused until it is enabled again",
+        expected: "must be true or false",
+      }),
+    ),
+  },
+  strict,
+)
+
+const time = (description: string) => Type.String({ format: "date-time", description })
+const timeOrNull = (description: string) =>
+  Type.Union([Type.Null(), Type.String({ format: "date-time" })], { description })
+
+/** A website as the API and `--json` show it. */
+export const websiteSchema = Type.Object({
+  id: websiteId,
+  domain,
+  name,
+  allowedOrigins,
+  anonymize,
+  createdAt: time("When it was made"),
+  pausedAt: timeOrNull("Since when it is paused; null: it is not"),
+})
+
+/** A key as the API and `--json` show it. */
+export const keySchema = Type.Object({
+  id: Type.String({ description: "Names the key; it is no secret" }),
+  name,
+  start: Type.String({ description: "The first characters of the secret" }),
+  scopes: keyScopes,
+  websites: keyWebsites,
+  rateLimit,
+  createdAt: time("When it was made"),
+  expiresAt: timeOrNull("When it stops working; null: never"),
+  disabledAt: timeOrNull("Since when it is disabled; null: it is not"),
+  revokedAt: timeOrNull("When it was revoked, for good; null: it is not"),
+  lastUsedAt: timeOrNull("When it was last used, some seconds late; null: never"),
+})
+
+/** A key at the one moment when its secret is shown. */
+export const keyWithSecretSchema = Type.Composite([
+  keySchema,
+  Type.Object({ key: Type.String({ description: "The secret itself, shown this once" }) }),
+])
+
+export type WebsiteJson = Static<typeof websiteSchema>
+export type KeyJson = Static<typeof keySchema>
