@@ -5,7 +5,7 @@ import { join } from "node:path"
 // bun src/build.ts         → ./databuddy for this machine
 // bun src/build.ts --all   → dist/databuddy-<platform> for every platform
 
-export type Target = {
+export interface Target {
   /** Relative to the repository. */
   readonly outfile: string
   /** Which Bun executable the program is appended to; one for another platform is downloaded once. */
@@ -90,7 +90,7 @@ async function build({ outfile, bun, addon }: Target): Promise<boolean> {
   return true
 }
 
-function hostAddon(): string {
+export function hostAddon(): string {
   const musl = process.platform === "linux" && readFileSync("/proc/self/maps", "latin1").includes("/ld-musl-")
   return `${musl ? "linuxmusl" : process.platform}-${process.arch}`
 }

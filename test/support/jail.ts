@@ -1,0 +1,66 @@
+import { spawnSync } from "node:child_process"
+import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { hostAddon } from "../../src/build.ts"
+import { binary, repository } from "./binary.ts"
+
+export type JailedProcess = Bun.Subprocess<"ignore", "pipe", "pipe">
+
+/**
+ * A folder that a program sees as `/`, with nothing in it but our binary, the system libraries that it and its addon
+ * name, an empty /tmp and /data, and /proc, without which JavaScriptCore cannot find its stack and aborts.
+ */
+export interface Jail {
+  readonly root: string
+  /** Starts the binary inside. The process is the binary itself, so signals reach it. */
+  start(args: readonly string[]): JailedProcess
+  [Symbol.dispose](): void
+}
+
+// /proc is bound in a mount namespace of its own and so needs no unmounting. Each command here replaces the one before.
+const enter = 'mount --rbind /proc "$0/proc" && exec chroot "$0" /databuddy "$@"'
+const asRoot = ["unshare", "--mount"]
+const asUser = ["unshare", "--user", "--map-root-user", "--mount"]
+
+/** How this machine lets us make a jail, or undefined: it takes root, or user namespaces. */
+export function jailCommand(): readonly string[] | undefined {
+  if (process.platform !== "linux") return undefined
+  return [asRoot, asUser].find((command) => {
+    const probe = 'mkdir "$0/proc" && mount --rbind /proc "$0/proc" && chroot "$0" /none; test $? = 127'
+    const root = mkdtempSync(join(tmpdir(), "databuddy-probe-"))
+    const worked = spawnSync(command[0] ?? "", [...command.slice(1), "sh", "-c", probe, root]).status === 0
+    rmSync(root, { recursive: true })
+    return worked
+  })
+}
+
+export function makeJail(command: readonly string[]): Jail {
+  const root = mkdtempSync(join(tmpdir(), "databuddy-jail-"))
+  for (const folder of ["tmp", "data", "proc"]) mkdirSync(join(root, folder))
+  copyFileSync(binary, join(root, "databuddy"))
+  const addon = join(repository, `node_modules/better-sqlite3/prebuilds/${hostAddon()}.node`)
+  for (const library of [...libraries(binary), ...libraries(addon)]) {
+    mkdirSync(join(root, dirname(library)), { recursive: true })
+    copyFileSync(realpathSync(library), join(root, library))
+  }
+  return {
+    root,
+    start: (args) =>
+      Bun.spawn([...command, "sh", "-c", enter, root, ...args], {
+        env: { PATH: process.env.PATH ?? "" },
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      }),
+    [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
+  }
+}
+
+function libraries(file: string): string[] {
+  return (
+    spawnSync("ldd", [file])
+      .stdout.toString()
+      .match(/\/\S+\.so\S*/g) ?? []
+  )
+}
