@@ -1,0 +1,56 @@
+import { Command, CommanderError } from "commander"
+import type { Context } from "./commands/context.ts"
+import { addKeyCommands } from "./commands/key.ts"
+import { complaintOf } from "./commands/refusal.ts"
+import { serve } from "./commands/serve.ts"
+import { printVersion } from "./commands/version.ts"
+import { addWebsiteCommands } from "./commands/website.ts"
+import { addServeOptions, databaseOption, type ServeOptions } from "./config.ts"
+import { Complaint, Refusal } from "./errors.ts"
+
+/** Exit codes: the command was carried out, it could not be, it was not understood. */
+const exitCodes = { done: 0, failed: 1, misused: 2 } as const
+
+/** Runs one command line (without the program's name) and gives the exit code. */
+export async function run(args: string[], context: Context): Promise<number> {
+  try {
+    await program(context).parseAsync(args, { from: "user" })
+    return exitCodes.done
+  } catch (error) {
+    // Commander has printed help or the usage error itself.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.misused
+    context.err(explain(error))
+    return exitCodes.failed
+  }
+}
+
+function program(context: Context): Command {
+  const root = new Command("databuddy")
+    .description("Takes custom events over Databuddy's POST /track and keeps them in one SQLite file.")
+    .exitOverride()
+    .configureOutput({ writeOut: context.out, writeErr: context.err })
+    .showHelpAfterError("(--help shows what there is)")
+  addServeOptions(root.command("serve").description("take events until SIGTERM or SIGINT"))
+    .addOption(databaseOption())
+    .action((options: ServeOptions) => serve(options, context))
+  addWebsiteCommands(root, context)
+  addKeyCommands(root, context)
+  root
+    .command("version")
+    .description("print the versions of databuddy, Bun and SQLite")
+    .option("--json", "print one JSON object")
+    .action((options: { json?: boolean }) => printVersion(options, context))
+  return root
+}
+
+function explain(error: unknown): string {
+  if (error instanceof Complaint) {
+    return `error: ${error.message}\n${error.hint ? `hint: ${error.hint}\n` : ""}`
+  }
+  if (error instanceof Refusal) return explain(complaintOf(error))
+  const { code, message } = error as { code?: string; message?: string }
+  if (code?.startsWith("SQLITE_BUSY")) {
+    return "error: the database is locked by another process\nhint: try again when it is done\n"
+  }
+  return `error: ${message ?? String(error)}\n`
+}

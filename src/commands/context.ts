@@ -1,0 +1,15 @@
+import type { World } from "../store/store.ts"
+
+/** The process, as the commands see it: a test passes another. */
+export interface Context {
+  world: World
+  newId: () => string
+  /** Standard output and standard error. */
+  out: (text: string) => void
+  err: (text: string) => void
+  outIsTerminal: boolean
+  errIsTerminal: boolean
+  sleep: (ms: number) => Promise<void>
+  /** Takes SIGTERM and SIGINT over from now on; settles at the first. */
+  stopSignal: () => Promise<void>
+}

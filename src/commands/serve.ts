@@ -1,0 +1,138 @@
+import { resolve } from "node:path"
+import { createApp } from "../app.ts"
+import type { ServeOptions } from "../config.ts"
+import { Complaint } from "../errors.ts"
+import { createLog, faultLog, type Log } from "../log.ts"
+import { createKey, scopes } from "../store/keys.ts"
+import { Store } from "../store/store.ts"
+import { createWebsite } from "../store/websites.ts"
+import { CrawlerCheck } from "../track/crawler.ts"
+import { Limiter } from "../track/limits.ts"
+import { version } from "../version.ts"
+import type { Context } from "./context.ts"
+
+/** Seconds that a client may take over its request, or hold a connection open without one. */
+const idleTimeout = 10
+/** ms that requests under way have to finish when the server is told to stop. */
+const stopTimeout = 8_000
+
+/** Serves until a signal comes. The database is then one file, and the promise settles. */
+export async function serve(options: ServeOptions, context: Context): Promise<void> {
+  const path = resolve(options.db)
+  const log = createLog(
+    context.err,
+    { level: options.logLevel, readable: context.errIsTerminal },
+    context.world.now,
+  )
+  const onFault = faultLog(log, context.world.now)
+  const store = new Store(
+    {
+      path,
+      durability: options.durability,
+      maxEvents: options.queueEvents,
+      maxBytes: options.queueBytes,
+      maxWait: options.lockWait,
+    },
+    context.world,
+    onFault,
+  )
+  const stopped = context.stopSignal()
+  try {
+    const server = listen(options, store, log, context)
+    const firstKey = options.setup && store.registry.isEmpty() ? await setUp(store, context) : undefined
+    store.start()
+    context.out(welcome(server.url.origin, path, firstKey))
+    log("info", "started", { version, url: server.url.origin, db: path, durability: options.durability })
+    await stopped
+    log("info", "stopping: answering what was accepted")
+    await Promise.race([server.stop(), context.sleep(stopTimeout)])
+    await server.stop(true)
+  } finally {
+    await store.close()
+  }
+  log("info", "stopped: everything is in the one file", { db: path })
+}
+
+function listen(options: ServeOptions, store: Store, log: Log, context: Context) {
+  const { world } = context
+  const app = createApp({
+    db: store.db,
+    registry: store.registry,
+    batcher: store.batcher,
+    profiles: store.profiles,
+    limiter: new Limiter(world.elapsed),
+    failures: new Limiter(world.elapsed),
+    crawlers: new CrawlerCheck(),
+    log,
+    now: world.now,
+    newId: context.newId,
+    random: world.random,
+    settings: {
+      maxEvents: options.maxBatch,
+      maxBodyBytes: options.maxBody,
+      rateLimit: options.rateLimit,
+      trustedProxies: options.trustProxy,
+    },
+  })
+  try {
+    app.listen({
+      hostname: options.host,
+      port: options.port,
+      // A second server would otherwise share the port without a word.
+      reusePort: false,
+      idleTimeout,
+      // Bun's own refusal has no CORS headers; the routes count the bytes themselves.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    })
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EADDRINUSE") throw error
+    throw new Complaint(
+      `port ${options.port} on ${options.host} is taken by another process`,
+      "stop that one, or give another --port",
+    )
+  }
+  if (!app.server) throw new Error("the server did not start")
+  return app.server
+}
+
+/** The first website and a key that may do everything. Gives the key. */
+function setUp(store: Store, { world, newId }: Context): Promise<string> {
+  return store.batcher
+    .run(() => {
+      const now = world.now()
+      const settings = {
+        domain: "localhost",
+        name: "localhost",
+        allowedOrigins: [],
+        anonymize: "off" as const,
+      }
+      createWebsite(store.db, newId(), settings, now)
+      const grant = {
+        name: "first key",
+        scopes: [...scopes],
+        websites: null,
+        rateLimit: null,
+        expiresAt: null,
+      }
+      return createKey(store.db, newId(), grant, world.random, now).secret
+    })
+    .then((secret) => {
+      store.registry.refresh()
+      return secret
+    })
+}
+
+function welcome(url: string, path: string, key: string | undefined): string {
+  const where = `databuddy ${version} listens on ${url} and stores in ${path}\n`
+  if (!key) return where
+  return `${where}
+Made a first website, localhost, and a first API key with all scopes. The key is shown this once:
+
+  ${key}
+
+Send an event:
+
+  curl -X POST ${url}/track -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '{"name":"hello","properties":{"from":"curl"}}'
+
+`
+}

@@ -1,0 +1,120 @@
+import { type Command, InvalidArgumentError, Option } from "commander"
+import { type Level, levels } from "./log.ts"
+import type { Durability } from "./store/open.ts"
+import { parseNetworks, type TrustedNetworks } from "./track/address.ts"
+
+/** Where the database is, for every command. */
+export interface DatabaseOptions {
+  db: string
+}
+
+export interface ServeOptions extends DatabaseOptions {
+  host: string
+  port: number
+  durability: Durability
+  setup: boolean
+  maxBody: number
+  maxBatch: number
+  queueEvents: number
+  queueBytes: number
+  lockWait: number
+  rateLimit: number
+  trustProxy: TrustedNetworks
+  logLevel: Level
+}
+
+export function databaseOption(): Option {
+  return new Option("--db <file>", "the SQLite database; made if it is missing")
+    .env("DATABUDDY_DB")
+    .default("./databuddy.db")
+}
+
+/** Adds the flags of `serve`, each an environment variable too: `--max-body` is DATABUDDY_MAX_BODY. */
+export function addServeOptions(command: Command): Command {
+  const options = [
+    option("--host <address>", "address to listen on", "127.0.0.1"),
+    option("--port <number>", "port to listen on; 0: any free one", 4000, whole(0, 65_535)),
+    option(
+      "--durability <how>",
+      "answer after the data is synced to disk (fsync), or after the kernel has it (os)",
+      "fsync",
+    ).choices(["fsync", "os"]),
+    option("--no-setup", "make no website and no key in an empty database"),
+    option("--max-body <bytes>", "largest body, after decompression", 2_097_152, whole(1_024, 1_073_741_824)),
+    option("--max-batch <events>", "most events in a request", 1_000, whole(1, 100_000)),
+    option("--queue-events <number>", "events that may wait for the disk", 50_000, whole(1, 10_000_000)),
+    option(
+      "--queue-bytes <bytes>",
+      "bytes of requests that may wait for the disk",
+      67_108_864,
+      whole(1_024, 2 ** 40),
+    ),
+    option(
+      "--lock-wait <ms>",
+      "how long a request waits while another process locks the database",
+      5_000,
+      whole(0, 600_000),
+    ),
+    option(
+      "--rate-limit <requests>",
+      "requests a minute for one website id and one address; 0: any number",
+      600,
+      whole(0, 1e9),
+    ),
+    option(
+      "--trust-proxy <networks>",
+      "proxies whose X-Forwarded-For is believed, comma-separated",
+      "127.0.0.0/8,::1",
+      networks,
+    ),
+    option("--log-level <level>", "least level that is logged", "info").choices(levels),
+  ]
+  for (const one of options) command.addOption(one)
+  return command
+}
+
+function option(
+  flags: string,
+  description: string,
+  standard?: unknown,
+  parse?: (text: string) => unknown,
+): Option {
+  const made = new Option(flags, description)
+  // A flag without a value is on by being there, in the environment too; see `checkSwitches`.
+  const name = made.long?.slice(2).replaceAll("-", "_").toUpperCase()
+  made.env(`DATABUDDY_${name}`)
+  if (parse) made.argParser(parse)
+  if (standard !== undefined) made.default(parse ? parse(String(standard)) : standard, String(standard))
+  return made
+}
+
+export function whole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+    if (number >= least && number <= most) return number
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`)
+  }
+}
+
+function networks(text: string): TrustedNetworks {
+  const parsed = parseNetworks(text)
+  if (parsed) return parsed
+  throw new InvalidArgumentError("It must be addresses or networks such as 10.0.0.0/8, separated by commas.")
+}
+
+const on = new Set(["1", "true", "yes", "on"])
+const off = new Set(["", "0", "false", "no", "off"])
+
+/**
+ * The environment with its switches settled: commander takes a variable for set whatever it says, so one that says no is
+ * left out. Gives the name of a variable that says neither yes nor no.
+ */
+export function settleSwitches(env: NodeJS.ProcessEnv, switches: readonly string[]): string | undefined {
+  for (const name of switches) {
+    const value = env[name]?.toLowerCase()
+    if (value === undefined || on.has(value)) continue
+    if (!off.has(value)) return name
+    delete env[name]
+  }
+  return undefined
+}

@@ -1,0 +1,49 @@
+import { run } from "./cli.ts"
+import { settleSwitches } from "./config.ts"
+
+// The contract: a timestamp without a zone is UTC, in every form that Date.parse understands.
+process.env.TZ = "UTC"
+
+const wrongSwitch = settleSwitches(process.env, ["DATABUDDY_NO_SETUP"])
+if (wrongSwitch) {
+  process.stderr.write(`error: ${wrongSwitch} must be 1 or 0\n`)
+  process.exit(2)
+}
+
+/** Settles at the first signal. Told twice, the person means at once: what was answered is on disk already. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let told = false
+    const onSignal = () => {
+      if (told) process.exit(1)
+      told = true
+      resolve()
+    }
+    process.on("SIGTERM", onSignal).on("SIGINT", onSignal)
+  })
+}
+
+/** What a slow reader of a pipe has not taken yet is lost by `process.exit`. A reader that is gone settles it too. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once("error", () => resolve())
+    stream.end(() => resolve())
+  })
+}
+
+const code = await run(process.argv.slice(2), {
+  world: {
+    now: Date.now,
+    elapsed: () => performance.now(),
+    random: (bytes) => crypto.getRandomValues(bytes),
+  },
+  newId: () => crypto.randomUUID(),
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  outIsTerminal: process.stdout.isTTY ?? false,
+  errIsTerminal: process.stderr.isTTY ?? false,
+  sleep: (ms) => Bun.sleep(ms),
+  stopSignal,
+})
+await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+process.exit(code)
