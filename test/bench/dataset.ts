@@ -1,0 +1,55 @@
+/**
+ * The standard data set: events of 40 names and 4 properties (button of 50, page of 300, plan of 3, amount of 1000), sent by
+ * 200,000 visitors in sessions of five events on average, evenly over 30 days. The same seed makes the same events.
+ */
+export interface StandardEvent {
+  name: string
+  timestamp: number
+  properties: { button: string; page: string; plan: string; amount: number }
+  anonymousId: string
+  sessionId: string
+}
+
+const names = 40
+const buttons = 50
+const pages = 300
+const plans = ["free", "pro", "team"]
+const amounts = 1_000
+const visitors = 200_000
+const eventsPerSession = 5
+const spanMs = 30 * 86_400_000
+
+/** mulberry32: 32 bits of state and no product above 2^53, so it does not repeat early. Gives numbers from 0 to 1. */
+export function seededRandom(seed: number): () => number {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** `count` events in the order of time, the last of them at `end` (Unix ms). */
+export function* standardEvents(count: number, end: number, seed = 1): Generator<StandardEvent> {
+  const random = seededRandom(seed)
+  const below = (limit: number) => Math.floor(random() * limit)
+  const sessions = new Uint32Array(visitors)
+  let lastSession = 0
+  for (let index = 1; index <= count; index++) {
+    const visitor = below(visitors)
+    if (sessions[visitor] === 0 || below(eventsPerSession) === 0) sessions[visitor] = ++lastSession
+    yield {
+      name: `event_${below(names)}`,
+      timestamp: end - spanMs + Math.floor((index / count) * spanMs),
+      properties: {
+        button: `button_${below(buttons)}`,
+        page: `/page/${below(pages)}`,
+        plan: plans[below(plans.length)] as string,
+        amount: below(amounts),
+      },
+      anonymousId: `user-${visitor}`,
+      sessionId: `session-${sessions[visitor]}`,
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import { statSync } from "node:fs"
+import { standardEvents } from "./dataset.ts"
+import { type RunningServer, start } from "./servers.ts"
+
+const eventsPerRequest = 500
+const requestsAtOnce = 8
+/** Events over which a cost is taken. */
+const window = 100_000
+
+/** Fills a database with the standard data set over HTTP and prints what an event costs as it grows. */
+export async function benchGrowth({ events }: { events: number }): Promise<void> {
+  const out = (line: string) => process.stdout.write(`${line}\n`)
+  const server = await start("databuddy")
+  try {
+    out("| events stored | processor us an event | ms a request, p50 | memory MB | bytes an event on disk |")
+    out("|---:|---:|---:|---:|---:|")
+    const stream = standardEvents(events, Date.now())
+    const shown = new Set([window, 1_000_000, 2_000_000, 5_000_000, events])
+    // The first events warm the code up; what they cost is not taken.
+    await send(server, stream, Math.min(window / 2, events))
+    for (let stored = Math.min(window / 2, events); stored < events; ) {
+      const count = Math.min(stored < window ? window / 2 : window, events - stored)
+      const before = server.cpu()
+      const latencies = await send(server, stream, count)
+      stored += count
+      if (!shown.has(stored)) continue
+      const cost = ((server.cpu() - before) / count) * 1e6
+      const p50 = latencies.sort((one, other) => one - other)[Math.floor(latencies.length / 2)] as number
+      const bytes = statSync(server.db).size / stored
+      const cells = [cost.toFixed(2), p50.toFixed(1), server.memory().toFixed(0), bytes.toFixed(1)]
+      out(`| ${[stored.toLocaleString("en"), ...cells].join(" | ")} |`)
+    }
+  } finally {
+    await server.stop()
+  }
+}
+
+/** Sends the next `count` events and gives the ms that each request took. */
+async function send(server: RunningServer, stream: Iterator<unknown>, count: number): Promise<number[]> {
+  const latencies: number[] = []
+  let left = count
+  const sendOn = async () => {
+    while (left > 0) {
+      const events: unknown[] = []
+      for (; events.length < eventsPerRequest && left > 0; left--) events.push(stream.next().value)
+      const begin = performance.now()
+      const answer = await fetch(`${server.url}/track`, {
+        method: "POST",
+        headers: { Authorization: `Bearer ${server.key}`, "Content-Type": "application/json" },
+        body: JSON.stringify(events),
+      })
+      if (!answer.ok) throw new Error(`a request was refused: ${answer.status} ${await answer.text()}`)
+      latencies.push(performance.now() - begin)
+    }
+  }
+  await Promise.all(Array.from({ length: requestsAtOnce }, sendOn))
+  return latencies
+}

@@ -1,0 +1,56 @@
+// databuddy with one difference: every request is committed and synced alone.
+import { createApp } from "../../src/app.ts"
+import { EventInserter } from "../../src/store/events.ts"
+import { createKey, scopes } from "../../src/store/keys.ts"
+import { DailyHash } from "../../src/store/salts.ts"
+import { Store, type World } from "../../src/store/store.ts"
+import { type Write, Writer } from "../../src/store/writer.ts"
+import { parseNetworks } from "../../src/track/address.ts"
+import { CrawlerCheck } from "../../src/track/crawler.ts"
+import { Limiter } from "../../src/track/limits.ts"
+
+const world: World = {
+  now: Date.now,
+  elapsed: () => performance.now(),
+  random: (bytes) => crypto.getRandomValues(bytes),
+}
+const limits = { maxEvents: 50_000, maxBytes: 67_108_864, maxWait: 5_000 }
+const store = new Store(
+  { path: process.env.DATABUDDY_DB as string, durability: "fsync", ...limits },
+  world,
+  () => {},
+)
+const grant = { name: "bench", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
+const { secret } = createKey(store.db, "bench", grant, world.random, world.now())
+store.registry.refresh()
+
+const dailyHash = new DailyHash(store.db, world.random)
+const writer = new Writer(store.db, new EventInserter(store.db, dailyHash), dailyHash)
+const batcher = Object.assign(Object.create(store.batcher), {
+  submit: async (write: Write) => {
+    const [error] = writer.commit([write])
+    if (error) throw error
+  },
+})
+
+const app = createApp({
+  db: store.db,
+  registry: store.registry,
+  batcher,
+  profiles: store.profiles,
+  limiter: new Limiter(world.elapsed),
+  failures: new Limiter(world.elapsed),
+  crawlers: new CrawlerCheck(),
+  log: () => {},
+  now: world.now,
+  newId: () => crypto.randomUUID(),
+  random: world.random,
+  settings: {
+    maxEvents: 1_000,
+    maxBodyBytes: 2_097_152,
+    rateLimit: 0,
+    trustedProxies: parseNetworks("") as NonNullable<ReturnType<typeof parseNetworks>>,
+  },
+}).listen({ hostname: "127.0.0.1", port: 0, reusePort: false })
+process.stdout.write(`http://127.0.0.1:${app.server?.port} ${secret}\n`)
+process.on("SIGTERM", () => process.exit(0))
