@@ -10,10 +10,18 @@ export type Deps = Ingest & Manage
 
 /**
  * All routes in one app that never listens. The ingestion routes read their bodies themselves (`parse: "none"`):
- * Elysia's parsers answer before the contract's order of checks could be kept.
+ * Elysia's parsers answer before the contract's order of checks could be kept. `onError` comes first, because Elysia
+ * applies it to the routes after it alone: an error of an earlier one would be answered with its text.
  */
 export function createApp(deps: Deps) {
   return new Elysia()
+    .onError(({ error, code, request }) => {
+      const { pathname } = new URL(request.url)
+      const headers = ingestHeaders(request, requestIdOf(request.headers, deps.newId))
+      if (code === "NOT_FOUND") return refuse(new Refusal("route_unknown"), headers)
+      deps.log("error", "a request failed", { path: pathname, error: String(error) })
+      return refuse(error, headers)
+    })
     .post("/track", ({ request, server }) => track(deps, { request, peer: peerOf(server, request) }), {
       parse: "none",
     })
@@ -24,13 +32,6 @@ export function createApp(deps: Deps) {
     .options("/identify", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
     .use(manageRoutes(deps))
     .use(docsRoutes(deps.settings))
-    .onError(({ error, code, request }) => {
-      const { pathname } = new URL(request.url)
-      const headers = ingestHeaders(request, requestIdOf(request.headers, deps.newId))
-      if (code === "NOT_FOUND") return refuse(new Refusal("route_unknown"), headers)
-      deps.log("error", "a request failed", { path: pathname, error: String(error) })
-      return refuse(error, headers)
-    })
 }
 
 type ServerOf = { requestIP(request: Request): { address: string } | null } | null

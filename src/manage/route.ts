@@ -55,7 +55,8 @@ export interface Manage extends Guard {
 interface RouteContext {
   request: Request
   server: { requestIP(request: Request): { address: string } | null } | null
-  params: { id?: string }
+  /** Undefined for a route without parameters, whatever its type says. */
+  params?: { id?: string }
 }
 
 /** A request whose key may make it. */
@@ -82,7 +83,7 @@ export function manageRoutes(manage: Manage) {
     (scope: Scope, work: Work) =>
     ({ request, server, params }: RouteContext) => {
       const arrival = { request, peer: () => server?.requestIP(request)?.address ?? "" }
-      return answered(manage, arrival, scope, params.id ?? "", work)
+      return answered(manage, arrival, scope, params?.id ?? "", work)
     }
   const nothing = ({ request }: { request: Request }) => noSuchRoute(manage, request)
   // The bodies are read by the routes: Elysia's parsers would answer before the key is looked at.
