@@ -1,0 +1,510 @@
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { createWebsite } from "../../src/store/websites.ts"
+import {
+  eventually,
+  openReader,
+  type Server,
+  startServer,
+  temporaryFolder,
+  withDatabase,
+} from "../harness.ts"
+import { binary } from "../support/binary.ts"
+
+interface Outcome {
+  code: number
+  out: string
+  err: string
+}
+
+let folder = temporaryFolder()
+let db = ""
+
+beforeEach(() => {
+  folder = temporaryFolder()
+  db = folder.file("databuddy.db")
+})
+
+afterEach(() => folder[Symbol.dispose]())
+
+/** Runs the binary in the test's folder, where `./databuddy.db` is the database. */
+async function run(...args: string[]): Promise<Outcome> {
+  return runWith({}, ...args)
+}
+
+async function runWith(env: Record<string, string>, ...args: string[]): Promise<Outcome> {
+  const { PATH = "", TMPDIR = "/tmp" } = process.env
+  const child = Bun.spawn([binary, ...args], {
+    cwd: folder.path,
+    env: { PATH, TMPDIR, ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  })
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  return { code, out, err }
+}
+
+/** Runs a command that must succeed with `--json`, and gives what it printed. */
+// biome-ignore lint/suspicious/noExplicitAny: what a command prints is compared, not worked with
+async function json(...args: string[]): Promise<any> {
+  const { code, out, err } = await run(...args, "--json")
+  expect({ code, err }).toEqual({ code: 0, err: "" })
+  expect(out.endsWith("\n") && out.indexOf("\n") === out.length - 1).toBe(true)
+  return JSON.parse(out)
+}
+
+const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+
+describe("--help", () => {
+  const commands = [
+    "website create",
+    "website list",
+    "website show",
+    "website update",
+    "website pause",
+    "website resume",
+    "website delete",
+    "key create",
+    "key list",
+    "key show",
+    "key revoke",
+    "key rotate",
+    "key disable",
+    "key enable",
+  ]
+  test.each(commands)("of %s shows its use, its flags and an example", async (command) => {
+    const { code, out, err } = await run(...command.split(" "), "--help")
+    expect({ code, err }).toEqual({ code: 0, err: "" })
+    expect(out).toStartWith(`Usage: databuddy ${command} `)
+    expect(out).toContain("--json")
+    expect(out).toContain("--db <file>")
+    expect(out).toContain("DATABUDDY_DB")
+    expect(out).toContain(`Example:\n  databuddy ${command}`)
+  })
+
+  test.each([[[]], [["serve"]], [["website"]], [["key"]], [["version"]]])(
+    "of %p succeeds",
+    async (command) => {
+      const { code, out, err } = await run(...command, "--help")
+      expect({ code, err }).toEqual({ code: 0, err: "" })
+      expect(out).toStartWith(`Usage: ${["databuddy", ...command].join(" ")} `)
+    },
+  )
+
+  test("needs no database and makes none", async () => {
+    await run("website", "list", "--help")
+    expect(readdirSync(folder.path)).toEqual([])
+  })
+})
+
+describe("what is not understood ends with 2:", () => {
+  const misuses: [string, string[]][] = [
+    ["an unknown command", ["websites"]],
+    ["an unknown command of a group", ["key", "make"]],
+    ["a group alone", ["website"]],
+    ["an unknown flag", ["website", "list", "--jason"]],
+    ["a missing argument", ["website", "create"]],
+    ["an argument too many", ["website", "show", "a", "b"]],
+    ["a flag without its value", ["website", "create", "a.com", "--name"]],
+    ["another way to anonymize", ["website", "create", "a.com", "--anonymize", "weekly"]],
+    ["an update of nothing", ["website", "update", "a"]],
+    ["a key without a name", ["key", "create"]],
+    ["an unknown scope", ["key", "create", "--name", "k", "--scope", "admin"]],
+    ["an expiry that is no time", ["key", "create", "--name", "k", "--expires", "soon"]],
+    ["an expiry without a unit", ["key", "create", "--name", "k", "--expires", "90"]],
+    ["a rate that is no number", ["key", "create", "--name", "k", "--rate-limit", "many"]],
+    ["a rate of 0", ["key", "create", "--name", "k", "--rate-limit", "0"]],
+  ]
+  test.each(misuses)("%s", async (_, args) => {
+    const { code, out, err } = await run(...args)
+    expect({ code, out }).toEqual({ code: 2, out: "" })
+    expect(err).toMatch(/error: |Usage: /)
+    expect(readdirSync(folder.path)).toEqual([])
+  })
+})
+
+describe("what cannot be done ends with 1, an error and a hint on stderr:", () => {
+  const failures: [string, string[], string][] = [
+    ["a website that there is none of", ["website", "show", "none"], "no website has the id none"],
+    ["a pause of no website", ["website", "pause", "none"], "no website has the id none"],
+    ["a delete of no website", ["website", "delete", "none", "--yes"], "no website has the id none"],
+    [
+      "an id that is taken",
+      ["website", "create", "a.com", "--id", "taken"],
+      "a website with the id taken exists already",
+    ],
+    [
+      "a domain without a host",
+      ["website", "create", "https://"],
+      "the domain must be a host or an origin, such as example.com or https://example.com, without wildcards",
+    ],
+    [
+      "a wildcard among the origins",
+      ["website", "create", "a.com", "--allowed-origin", "*.a.com"],
+      "--allowed-origin must be a host or an origin, such as example.com or https://example.com, without wildcards",
+    ],
+    [
+      "an id with a slash",
+      ["website", "create", "a.com", "--id", "a/b"],
+      "--id must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-'",
+    ],
+    [
+      "a name with an escape sequence",
+      ["key", "create", "--name", "\u001b[31m"],
+      "--name must be a string of 1 to 256 characters, none of them a control character",
+    ],
+    ["a key that there is none of", ["key", "revoke", "none"], "no key has the id none"],
+    ["a rotation of no key", ["key", "rotate", "none"], "no key has the id none"],
+    [
+      "a key for no website",
+      ["key", "create", "--name", "k", "--website", "none"],
+      "--website none does not exist",
+    ],
+    [
+      "an expiry that is over",
+      ["key", "create", "--name", "k", "--expires", "2001-01-01"],
+      "--expires must be a date in the future, as ISO 8601 or Unix milliseconds, or null",
+    ],
+    [
+      "a delete without --yes",
+      ["website", "delete", "taken"],
+      "this would delete the website taken (taken.com) and its 0 events, for good",
+    ],
+  ]
+  test.each(failures)("%s", async (_, args, message) => {
+    await json("website", "create", "taken.com", "--id", "taken")
+    const { code, out, err } = await run(...args)
+    expect({ code, out }).toEqual({ code: 1, out: "" })
+    const [error, hint, ...rest] = err.split("\n")
+    expect(error).toBe(`error: ${message}`)
+    expect(hint).toMatch(/^hint: .+/)
+    expect(rest).toEqual([""])
+    expect(await json("website", "list")).toHaveLength(1)
+    expect(await json("key", "list")).toEqual([])
+  })
+
+  test.each([
+    [["website", "list"]],
+    [["key", "list"]],
+    [["key", "revoke", "x"]],
+    [["website", "delete", "x", "--yes"]],
+  ])("%p where there is no database, which is not made", async (args) => {
+    const { code, err } = await run(...args, "--db", "mistyped.db")
+    expect(code).toBe(1)
+    expect(err).toContain(`${folder.file("mistyped.db")} does not exist`)
+    expect(err).toContain("hint: ")
+    expect(readdirSync(folder.path)).toEqual([])
+  })
+
+  test("a file that is no database, which stays as it is", async () => {
+    writeFileSync(db, "a letter to a friend, longer than the header of a database".repeat(20))
+    const before = readFileSync(db)
+    const { code, err } = await run("website", "list")
+    expect([code, err]).toEqual([1, expect.stringContaining("is not an SQLite database")])
+    expect(readFileSync(db)).toEqual(before)
+  })
+})
+
+describe("databuddy website", () => {
+  test("create makes the database, and prints the website as one object", async () => {
+    const website = await json("website", "create", "https://www.Example.com/")
+    expect(website).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      domain: "example.com",
+      name: "example.com",
+      allowedOrigins: [],
+      anonymize: "off",
+      createdAt: expect.stringMatching(isoTime),
+      pausedAt: null,
+    })
+    expect(readdirSync(folder.path)).toEqual(["databuddy.db"])
+    expect(statSync(db).mode & 0o077).toBe(0)
+  })
+
+  test("create takes everything that a website has", async () => {
+    const flags = ["--name", "Mine", "--id", "my.site", "--anonymize", "daily"]
+    const origins = ["--allowed-origin", "a.net", "--allowed-origin", "https://b.net:8443"]
+    expect(await json("website", "create", ...flags, ...origins, "example.com")).toMatchObject({
+      id: "my.site",
+      name: "Mine",
+      anonymize: "daily",
+      allowedOrigins: ["a.net", "b.net"],
+    })
+  })
+
+  test("update changes what is asked and nothing else", async () => {
+    const website = await json("website", "create", "old.com", "--id", "w", "--allowed-origin", "a.net")
+    expect(await json("website", "update", "w", "--name", "New")).toEqual({ ...website, name: "New" })
+    expect(await json("website", "update", "w", "--domain", "new.com", "--anonymize", "daily")).toEqual({
+      ...website,
+      name: "New",
+      domain: "new.com",
+      anonymize: "daily",
+    })
+    const origins = ["--allowed-origin", "b.net", "--allowed-origin", "c.net"]
+    expect((await json("website", "update", "w", ...origins)).allowedOrigins).toEqual(["b.net", "c.net"])
+    expect((await json("website", "update", "w", "--no-allowed-origin")).allowedOrigins).toEqual([])
+  })
+
+  test("pause and resume do so, twice too", async () => {
+    const website = await json("website", "create", "a.com", "--id", "w")
+    const paused = await json("website", "pause", "w")
+    expect(paused).toEqual({ ...website, pausedAt: expect.stringMatching(isoTime) })
+    expect(await json("website", "pause", "w")).toEqual(paused)
+    expect(await json("website", "resume", "w")).toEqual(website)
+    expect(await json("website", "resume", "w")).toEqual(website)
+  })
+
+  test("list and show print aligned text, and exact JSON for scripts", async () => {
+    expect((await run("website", "create", "a.com", "--id", "first", "--name", "漢字")).code).toBe(0)
+    const { out: created } = await run("website", "create", "longer.example.com", "--id", "w2")
+    expect(created).toContain("\nallowed origins  none but the domain\n")
+    await json("website", "pause", "w2")
+    const { out } = await run("website", "list")
+    const lines = out.split("\n")
+    expect(lines).toHaveLength(4)
+    const columns = (lines[0] as string).match(/\S+\s*/g) ?? []
+    expect(columns.map((name) => name.trim())).toEqual([
+      "ID",
+      "DOMAIN",
+      "NAME",
+      "ANONYMIZE",
+      "STATE",
+      "CREATED",
+    ])
+    for (const line of lines.slice(1, 3)) {
+      let start = 0
+      for (const column of columns) {
+        // 漢字 takes four columns of a terminal for two characters.
+        const shift = line.includes("漢字") && start > (lines[0] as string).indexOf("NAME") ? 2 : 0
+        expect(line.slice(start - shift)).toMatch(/^\S/)
+        start += column.length
+      }
+    }
+    expect(await json("website", "list")).toEqual([
+      expect.objectContaining({ id: "first", name: "漢字" }),
+      expect.objectContaining({ id: "w2", pausedAt: expect.stringMatching(isoTime) }),
+    ])
+    expect(await json("website", "show", "first")).toMatchObject({ id: "first", events: 0 })
+  })
+
+  test("shows names that would command a terminal as what they are, and leaves them exact in JSON", async () => {
+    await json("website", "create", "a.com", "--id", "first")
+    const name = "a\u001b[2J\r\nb\u202ec\u009b"
+    withDatabase(db, (open) =>
+      createWebsite(
+        open,
+        "evil",
+        { domain: "b.com", name, allowedOrigins: [], anonymize: "off" },
+        Date.now(),
+      ),
+    )
+    for (const args of [["list"], ["show", "evil"]]) {
+      const { out } = await run("website", ...args)
+      expect(out).toContain("a\\u{1b}[2J\\u{d}\\u{a}b\\u{202e}c\\u{9b}")
+    }
+    expect((await json("website", "show", "evil")).name).toBe(name)
+  })
+
+  test("list prints all of a list that is longer than a pipe holds", async () => {
+    await json("website", "create", "a.com")
+    withDatabase(db, (open) => {
+      for (let n = 0; n < 3_000; n++) {
+        const settings = {
+          domain: "a.com",
+          name: "x".repeat(100),
+          allowedOrigins: [],
+          anonymize: "off" as const,
+        }
+        createWebsite(open, `w${n}`, settings, Date.now())
+      }
+    })
+    expect(await json("website", "list")).toHaveLength(3_001)
+  })
+
+  test("the database can be named by the environment, and the flag wins", async () => {
+    const env = { DATABUDDY_DB: folder.file("env.db") }
+    expect((await runWith(env, "website", "create", "a.com")).code).toBe(0)
+    expect((await runWith(env, "website", "create", "a.com", "--db", folder.file("flag.db"))).code).toBe(0)
+    expect(readdirSync(folder.path).sort()).toEqual(["env.db", "flag.db"])
+  })
+})
+
+describe("databuddy key", () => {
+  test("create prints the key once, as one object", async () => {
+    const { key, ...rest } = await json("key", "create", "--name", "backend")
+    expect(key).toMatch(/^dbdy_[\w-]{32}$/)
+    expect(rest).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      name: "backend",
+      start: key.slice(0, 12),
+      scopes: ["track:events"],
+      websites: null,
+      rateLimit: null,
+      createdAt: expect.stringMatching(isoTime),
+      expiresAt: null,
+      disabledAt: null,
+      revokedAt: null,
+      lastUsedAt: null,
+    })
+    expect(await json("key", "list")).toEqual([rest])
+    expect(await json("key", "show", rest.id)).toEqual(rest)
+    const shown = (await run("key", "list")).out + (await run("key", "show", rest.id)).out
+    expect(shown).not.toContain(key)
+    expect(shown).toContain(`${rest.start}…`)
+    expect(readFileSync(db).includes(key)).toBe(false)
+  })
+
+  test("create takes everything that a key has", async () => {
+    await json("website", "create", "a.com", "--id", "a")
+    await json("website", "create", "b.com", "--id", "b")
+    const scopes = ["--scope", "read:data", "--scope", "manage:keys"]
+    const websites = ["--website", "a", "--website", "b"]
+    const flags = ["--rate-limit", "600", "--expires", "2999-12-31"]
+    expect(await json("key", "create", "--name", "k", ...scopes, ...websites, ...flags)).toMatchObject({
+      scopes: ["read:data", "manage:keys"],
+      websites: ["a", "b"],
+      rateLimit: 600,
+      expiresAt: "2999-12-31T00:00:00.000Z",
+    })
+  })
+
+  test.each([
+    ["90s", 90_000],
+    ["5m", 300_000],
+    ["12h", 43_200_000],
+    ["90d", 7_776_000_000],
+    ["4w", 2_419_200_000],
+  ])("create --expires %s counts from now", async (expires, ms) => {
+    const { createdAt, expiresAt } = await json("key", "create", "--name", "k", "--expires", expires)
+    expect(Math.abs(Date.parse(expiresAt) - Date.parse(createdAt) - ms)).toBeLessThan(1_000)
+  })
+
+  test("create for people says that the key is shown once", async () => {
+    const { code, out, err } = await run("key", "create", "--name", "k")
+    expect({ code, err }).toEqual({ code: 0, err: "" })
+    expect(out).toMatch(/^key +dbdy_[\w-]{32}$/m)
+    expect(out).toContain("shown this once")
+  })
+
+  test("rotate, disable, enable and revoke do so", async () => {
+    const { id, key, ...rest } = await json("key", "create", "--name", "k")
+    const rotated = await json("key", "rotate", id)
+    expect(rotated).toMatchObject({ id, name: "k", key: expect.stringMatching(/^dbdy_[\w-]{32}$/) })
+    expect(rotated.key).not.toBe(key)
+    expect((await json("key", "disable", id)).disabledAt).toMatch(isoTime)
+    expect(await json("key", "enable", id)).toEqual({ ...rest, id, start: rotated.start })
+    const revoked = await json("key", "revoke", id)
+    expect(revoked.revokedAt).toMatch(isoTime)
+    expect((await json("key", "revoke", id)).revokedAt).toBe(revoked.revokedAt)
+    for (const command of ["rotate", "enable", "disable"]) {
+      const { code, err } = await run("key", command, id)
+      expect([command, code, err]).toEqual([command, 1, expect.stringContaining("revoked")])
+    }
+    expect((await run("key", "list")).out).toContain("revoked")
+  })
+})
+
+describe("beside a running server", () => {
+  const servers: Server[] = []
+
+  afterAll(async () => {
+    await Promise.all(servers.map((server) => server.kill()))
+  })
+
+  async function serve(): Promise<Server> {
+    const server = await startServer({ db })
+    servers.push(server)
+    return server
+  }
+
+  async function track(
+    server: Server,
+    query: string,
+    key?: string,
+    body: unknown = { name: "x" },
+  ): Promise<number> {
+    const headers: Record<string, string> = { "Content-Type": "application/json" }
+    if (key) headers.Authorization = `Bearer ${key}`
+    const answer = await fetch(`${server.url}/track${query}`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify(body),
+    })
+    return answer.status
+  }
+
+  /** Asks until the server answers with `status`; fails when that takes more than the second that is promised. */
+  async function withinASecond(status: number, ask: () => Promise<number>): Promise<void> {
+    await eventually(async () => (await ask()) === status, { timeout: 1_000, pause: 25 })
+  }
+
+  test("a key counts within a second of being created, disabled, enabled, rotated and revoked", async () => {
+    const server = await serve()
+    const { id, key } = await json("key", "create", "--name", "k")
+    await withinASecond(200, () => track(server, "", key))
+    await json("key", "disable", id)
+    await withinASecond(401, () => track(server, "", key))
+    await json("key", "enable", id)
+    await withinASecond(200, () => track(server, "", key))
+    const rotated = await json("key", "rotate", id)
+    await withinASecond(401, () => track(server, "", key))
+    await withinASecond(200, () => track(server, "", rotated.key))
+    await json("key", "revoke", id)
+    await withinASecond(401, () => track(server, "", rotated.key))
+    expect(await server.stop()).toBe(0)
+    expect((await json("key", "show", id)).lastUsedAt).toMatch(isoTime)
+  })
+
+  test("a website counts within a second of being created, paused, resumed, changed and deleted", async () => {
+    const server = await serve()
+    await json("website", "create", "a.com", "--id", "w")
+    const send = () => track(server, "?website_id=w")
+    await withinASecond(200, send)
+    await json("website", "pause", "w")
+    await withinASecond(404, send)
+    await json("website", "resume", "w")
+    await withinASecond(200, send)
+    await json("website", "update", "w", "--allowed-origin", "b.net")
+    await withinASecond(403, send)
+    const deleting = json("website", "delete", "w", "--yes")
+    await withinASecond(404, send)
+    await deleting
+    expect(await server.stop()).toBe(0)
+  })
+
+  test("a delete says what it would take, takes that alone, and the server goes on meanwhile", async () => {
+    const server = await serve()
+    await json("website", "create", "a.com", "--id", "going")
+    await json("website", "create", "b.com", "--id", "staying")
+    await withinASecond(200, () => track(server, "?website_id=staying", server.key))
+    const batch = (websiteId: string) => Array.from({ length: 1_000 }, () => ({ name: "x", websiteId }))
+    for (let n = 0; n < 10; n++) expect(await track(server, "", server.key, batch("going"))).toBe(200)
+    expect(await json("website", "show", "going")).toMatchObject({ events: 10_000 })
+
+    const refused = await run("website", "delete", "going")
+    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("(a.com) and its 10000 events")])
+    expect(await json("website", "show", "going")).toMatchObject({ events: 10_000 })
+
+    let done = false
+    const deleting = json("website", "delete", "going", "--yes").finally(() => {
+      done = true
+    })
+    let sent = 0
+    while (!done) {
+      expect(await track(server, "?website_id=staying", server.key)).toBe(200)
+      sent++
+      await Bun.sleep(5)
+    }
+    expect(await deleting).toEqual({ id: "going", events: 10_000 })
+    expect(sent).toBeGreaterThan(10)
+    expect(await json("website", "show", "staying")).toMatchObject({ events: sent + 1 })
+    expect(await server.stop()).toBe(0)
+    expect(existsSync(`${db}-wal`)).toBe(false)
+    const reader = openReader(db)
+    expect(reader.prepare("select count(*) from event_rows").pluck().get()).toBe(sent + 1)
+    expect(reader.prepare("select id from websites where deleted_at is not null").all()).toEqual([])
+    reader.close()
+  })
+})

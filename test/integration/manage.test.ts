@@ -1,0 +1,866 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import {
+  createKey,
+  findKey,
+  type KeyGrant,
+  listKeys,
+  revokeKey,
+  scopes,
+  updateKey,
+} from "../../src/store/keys.ts"
+import { listWebsites } from "../../src/store/websites.ts"
+import { openApp, type TestApp } from "../support/app.ts"
+
+// biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+type Json = any
+
+interface Answer {
+  status: number
+  headers: Headers
+  body: Json
+}
+
+const day = 86_400_000
+const everything: KeyGrant = {
+  name: "admin",
+  scopes: [...scopes],
+  websites: null,
+  rateLimit: null,
+  expiresAt: null,
+}
+
+let app: TestApp
+let admin: string
+
+beforeEach(() => {
+  app = openApp()
+  admin = give(everything).secret
+})
+
+afterEach(() => app.close())
+
+/** Makes a key in the store, as the command line does. */
+function give(grant: Partial<KeyGrant>) {
+  const { db, registry } = app.store
+  const made = createKey(
+    db,
+    crypto.randomUUID(),
+    { ...everything, name: "given", ...grant },
+    (bytes) => crypto.getRandomValues(bytes),
+    app.clock.now,
+  )
+  registry.refresh()
+  return { id: made.key.id, secret: made.secret }
+}
+
+async function call(
+  method: string,
+  path: string,
+  body?: unknown,
+  key: string | null = admin,
+  more: Record<string, string> = {},
+): Promise<Answer> {
+  const headers: Record<string, string> = { ...more }
+  if (key) headers.Authorization = `Bearer ${key}`
+  if (body !== undefined) headers["Content-Type"] = "application/json"
+  const sent = body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body)
+  const response = await app.send(new Request(`http://localhost${path}`, { method, headers, body: sent }))
+  const text = await response.text()
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text === "" ? undefined : JSON.parse(text),
+  }
+}
+
+async function makeWebsite(input: object = { domain: "example.com" }): Promise<Json> {
+  const { status, body } = await call("POST", "/v1/websites", input)
+  expect([status, body.error]).toEqual([201, undefined])
+  return body.website
+}
+
+async function makeKey(input: object): Promise<Json> {
+  const { status, body } = await call("POST", "/v1/keys", { name: "made", ...input })
+  expect([status, body.error]).toEqual([201, undefined])
+  return body.key
+}
+
+/** The status of an event sent to /track. */
+async function track(path: string, key: string | null, event: object = { name: "x" }): Promise<number> {
+  return (await call("POST", path, event, key)).status
+}
+
+/** All that management changes, to show that a refused request changed nothing. */
+function state(): string {
+  const { db } = app.store
+  return JSON.stringify([
+    listWebsites(db),
+    listKeys(db),
+    db.prepare("select hash from keys order by id").all(),
+  ])
+}
+
+describe("a credential", () => {
+  const refused: [string, () => { key: string | null; path?: string }, number, string, string][] = [
+    ["no key at all", () => ({ key: null }), 401, "AUTH_REQUIRED", "credential_missing"],
+    [
+      "a website id",
+      () => ({ key: null, path: "/v1/keys?website_id=w" }),
+      401,
+      "AUTH_REQUIRED",
+      "credential_missing",
+    ],
+    ["a key that looks like none", () => ({ key: "secret" }), 401, "AUTH_REQUIRED", "key_malformed"],
+    ["a key that never was", () => ({ key: `dbdy_${"x".repeat(32)}` }), 401, "AUTH_REQUIRED", "key_unknown"],
+    [
+      "a revoked key",
+      () => {
+        const { id, secret } = give({})
+        revokeKey(app.store.db, id, app.clock.now)
+        app.store.registry.refresh()
+        return { key: secret }
+      },
+      401,
+      "AUTH_REQUIRED",
+      "key_revoked",
+    ],
+    [
+      "a disabled key",
+      () => {
+        const { id, secret } = give({})
+        updateKey(app.store.db, id, { disabledAt: app.clock.now })
+        app.store.registry.refresh()
+        return { key: secret }
+      },
+      401,
+      "AUTH_REQUIRED",
+      "key_disabled",
+    ],
+    [
+      "an expired key",
+      () => {
+        const { secret } = give({ expiresAt: app.clock.now + 1 })
+        app.clock.now += 1
+        return { key: secret }
+      },
+      401,
+      "AUTH_REQUIRED",
+      "key_expired",
+    ],
+    [
+      "a key that may only track",
+      () => ({ key: give({ scopes: ["track:events"] }).secret }),
+      403,
+      "ACCESS_DENIED",
+      "scope_missing",
+    ],
+    [
+      "a key that manages websites only",
+      () => ({ key: give({ scopes: ["manage:websites"] }).secret }),
+      403,
+      "ACCESS_DENIED",
+      "scope_missing",
+    ],
+    [
+      "a key that manages keys only, for a website",
+      () => ({ key: give({ scopes: ["manage:keys"] }).secret, path: "/v1/websites" }),
+      403,
+      "ACCESS_DENIED",
+      "scope_missing",
+    ],
+  ]
+  test.each(refused)("%s is refused", async (_, make, status, code, reason) => {
+    const { key, path = "/v1/keys" } = make()
+    const answer = await call("GET", path, undefined, key)
+    expect([answer.status, answer.body.code]).toEqual([status, code])
+    expect(answer.headers.get("x-databuddy-reason")).toBe(reason)
+    expect(answer.body).toEqual({
+      success: false,
+      error: expect.any(String),
+      code,
+      requestId: answer.headers.get("x-request-id"),
+    })
+  })
+
+  test("a missing scope is named", async () => {
+    const key = give({ scopes: ["manage:websites"] }).secret
+    const { body } = await call("GET", "/v1/keys", undefined, key)
+    expect(body.error).toBe("this key does not have the scope manage:keys")
+  })
+
+  test("a key is also taken as x-api-key", async () => {
+    expect((await call("GET", "/v1/keys", undefined, null, { "x-api-key": admin })).status).toBe(200)
+  })
+
+  test("a use of a key counts as its last", async () => {
+    await call("GET", "/v1/keys")
+    expect([...app.store.registry.takeUses().values()]).toEqual([app.clock.now])
+  })
+
+  test("an address that sends too many wrong keys is told to wait, with a right key too", async () => {
+    for (let n = 0; n < 60; n++) expect((await call("GET", "/v1/keys", undefined, "wrong")).status).toBe(401)
+    const answer = await call("GET", "/v1/keys")
+    expect([answer.status, answer.body.code]).toEqual([429, "RATE_LIMITED"])
+    expect(answer.headers.get("x-databuddy-reason")).toBe("too_many_failed_credentials")
+    expect(Number(answer.headers.get("Retry-After"))).toBeGreaterThan(0)
+    app.clock.now += 60_000
+    expect((await call("GET", "/v1/keys")).status).toBe(200)
+  })
+
+  test("a key's own rate limit holds", async () => {
+    const key = give({ rateLimit: 2 }).secret
+    expect((await call("GET", "/v1/keys", undefined, key)).headers.get("RateLimit-Remaining")).toBe("1")
+    expect((await call("GET", "/v1/websites", undefined, key)).status).toBe(200)
+    const answer = await call("GET", "/v1/keys", undefined, key)
+    expect([answer.status, answer.body.code]).toEqual([429, "RATE_LIMITED"])
+    expect(answer.headers.get("Retry-After")).toBe("30")
+  })
+})
+
+describe("an answer", () => {
+  const requests: [string, string, unknown?][] = [
+    ["GET", "/v1/websites"],
+    ["GET", "/v1/keys"],
+    ["POST", "/v1/keys", { name: "k" }],
+    ["POST", "/v1/keys", {}],
+    ["GET", "/v1/keys/none"],
+    ["GET", "/v1/nothing"],
+    ["GET", "/v1"],
+    ["OPTIONS", "/v1/keys"],
+    ["OPTIONS", "/v1/websites/x"],
+    ["PUT", "/v1/keys"],
+  ]
+  test.each(requests)(
+    "to %s %s names no origin, is kept by nobody and has an id",
+    async (method, path, body) => {
+      const headers = {
+        Origin: "https://evil.example",
+        "Access-Control-Request-Method": "POST",
+        "x-request-id": "my-id.1",
+      }
+      const answer = await call(method, path, body, admin, headers)
+      expect([...answer.headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([])
+      expect(answer.headers.get("Cache-Control")).toBe("no-store")
+      expect(answer.headers.get("X-Content-Type-Options")).toBe("nosniff")
+      expect(answer.headers.get("Content-Type")).toBe("application/json")
+      expect(answer.headers.get("x-request-id")).toBe("my-id.1")
+      if (!answer.body.success) expect(answer.body.requestId).toBe("my-id.1")
+    },
+  )
+
+  test("to an unknown route says so in the same form", async () => {
+    const answer = await call("PUT", "/v1/websites/x")
+    expect([answer.status, answer.body]).toEqual([
+      404,
+      {
+        success: false,
+        error: "there is no PUT /v1/websites/x",
+        code: "NOT_FOUND",
+        requestId: answer.headers.get("x-request-id"),
+      },
+    ])
+  })
+
+  const bodies: [string, string, number, string, string][] = [
+    ["no JSON", "{", 400, "VALIDATION_ERROR", "invalid_json"],
+    ["nothing", "", 400, "VALIDATION_ERROR", "invalid_json"],
+    ["a list", "[]", 400, "VALIDATION_ERROR", "invalid_shape"],
+    ["null", "null", 400, "VALIDATION_ERROR", "invalid_shape"],
+    ["too long", `"${"x".repeat(2_097_152)}"`, 413, "PAYLOAD_TOO_LARGE", "payload_too_large"],
+  ]
+  test.each(bodies)("to a body that is %s is an error", async (_, body, status, code, reason) => {
+    const answer = await call("POST", "/v1/keys", body)
+    expect([answer.status, answer.body.code]).toEqual([status, code])
+    expect(answer.headers.get("x-databuddy-reason")).toBe(reason)
+  })
+
+  test("of another content type is refused with what to send", async () => {
+    const answer = await call("POST", "/v1/keys", "{}", admin, { "Content-Type": "text/plain" })
+    expect(answer.status).toBe(400)
+    const xml = await app.send(
+      new Request("http://localhost/v1/keys", {
+        method: "POST",
+        headers: { Authorization: `Bearer ${admin}`, "Content-Type": "application/xml" },
+        body: "<a/>",
+      }),
+    )
+    expect(((await xml.json()) as Json).error).toBe("send the body as Content-Type: application/json")
+  })
+
+  test("never tells what went wrong inside", async () => {
+    await app.close()
+    app = openApp(() => ({
+      batcher: { run: () => Promise.reject(new Error("disk at /secret")), submit: async () => {} },
+    }))
+    admin = give(everything).secret
+    const answer = await call("POST", "/v1/websites", { domain: "example.com" })
+    expect([answer.status, answer.body]).toEqual([
+      500,
+      {
+        success: false,
+        error: "Internal server error",
+        code: "INTERNAL_SERVER_ERROR",
+        requestId: answer.headers.get("x-request-id"),
+      },
+    ])
+    expect(app.logged.join()).toContain("disk at /secret")
+  })
+
+  test("says when to try again while another process locks the database", async () => {
+    const { Database } = await import("../../src/store/native.ts")
+    const other = new Database(app.store.db.name)
+    other.exec("begin immediate")
+    const waiting = call("POST", "/v1/websites", { domain: "example.com" })
+    await Bun.sleep(20)
+    app.clock.now += 10_000
+    const answer = await waiting
+    other.close()
+    expect([answer.status, answer.body.code, answer.body.error]).toEqual([
+      503,
+      "UNAVAILABLE",
+      "Temporarily unavailable",
+    ])
+    expect(answer.headers.get("Retry-After")).toBe("1")
+  })
+})
+
+describe("a website", () => {
+  test("is made from a domain alone", async () => {
+    const { status, body } = await call("POST", "/v1/websites", { domain: "https://www.Example.com:8080/x" })
+    expect([status, body]).toEqual([
+      201,
+      {
+        success: true,
+        website: {
+          id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+          domain: "example.com",
+          name: "example.com",
+          allowedOrigins: [],
+          anonymize: "off",
+          createdAt: "2026-08-01T12:00:00.000Z",
+          pausedAt: null,
+        },
+      },
+    ])
+  })
+
+  test("is made as asked and counts at once", async () => {
+    const website = await makeWebsite({
+      domain: "example.com",
+      id: "my.site-1_A",
+      name: "Mine 漢字",
+      allowedOrigins: ["https://www.shop.example.net", "shop.example.net:8443", "[::1]", "BÜCHER.example"],
+      anonymize: "daily",
+    })
+    expect(website).toMatchObject({
+      id: "my.site-1_A",
+      name: "Mine 漢字",
+      allowedOrigins: ["shop.example.net", "[::1]", "xn--bcher-kva.example"],
+      anonymize: "daily",
+    })
+    expect(await track("/track?website_id=my.site-1_A", null, { name: "x" })).toBe(403)
+    const headers = { Origin: "https://shop.example.net" }
+    expect((await call("POST", "/track?website_id=my.site-1_A", { name: "x" }, null, headers)).status).toBe(
+      200,
+    )
+  })
+
+  test("has an id that nobody else has", async () => {
+    const id = "550E8400-E29B-41D4-A716-446655440000"
+    expect((await makeWebsite({ domain: "a.com", id })).id).toBe(id.toLowerCase())
+    const answer = await call("POST", "/v1/websites", { domain: "b.com", id: id.toLowerCase() })
+    expect([answer.status, answer.body.code]).toEqual([409, "CONFLICT"])
+    expect(answer.body.error).toBe(`a website with the id ${id.toLowerCase()} exists already`)
+    expect((await call("GET", `/v1/websites/${id}`)).status).toBe(200)
+  })
+
+  const host = "must be a host or an origin, such as example.com or https://example.com, without wildcards"
+  const name = "must be a string of 1 to 256 characters, none of them a control character"
+  const id = "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-'"
+  const wrong: [string, object, string, string][] = [
+    ["no domain", {}, "domain", host],
+    ["a domain without a host", { domain: "https://" }, "domain", host],
+    ["an empty domain", { domain: "" }, "domain", host],
+    ["a domain with a space", { domain: "exa mple.com" }, "domain", host],
+    ["a domain with a wildcard", { domain: "*.example.com" }, "domain", host],
+    ["a domain with a password", { domain: "https://a:b@example.com" }, "domain", host],
+    ["a domain of another scheme", { domain: "ftp://example.com" }, "domain", host],
+    ["a domain that is a number", { domain: 1 }, "domain", host],
+    ["a domain of 254 characters", { domain: `${"a.".repeat(125)}aaaa` }, "domain", host],
+    [
+      "a wildcard among the origins",
+      { domain: "a.b", allowedOrigins: ["ok.com", "*"] },
+      "allowedOrigins.1",
+      host,
+    ],
+    ["a number among the origins", { domain: "a.b", allowedOrigins: [1] }, "allowedOrigins.0", host],
+    [
+      "origins that are no list",
+      { domain: "a.b", allowedOrigins: "x.com" },
+      "allowedOrigins",
+      "must be a list of at most 1000 hosts",
+    ],
+    ["an empty id", { domain: "a.b", id: "" }, "id", id],
+    ["an id with a slash", { domain: "a.b", id: "a/b" }, "id", id],
+    ["an id of 256 characters", { domain: "a.b", id: "x".repeat(256) }, "id", id],
+    ["an id with a line feed", { domain: "a.b", id: "a\n" }, "id", id],
+    ["an empty name", { domain: "a.b", name: "" }, "name", name],
+    ["a name of 257 characters", { domain: "a.b", name: "x".repeat(257) }, "name", name],
+    ["a name with an escape sequence", { domain: "a.b", name: "\u001b[31m" }, "name", name],
+    ["a name with a line feed", { domain: "a.b", name: "a\nb" }, "name", name],
+    ["a name with half a surrogate pair", { domain: "a.b", name: "\ud800" }, "name", name],
+    ["another anonymize", { domain: "a.b", anonymize: "weekly" }, "anonymize", 'must be "off" or "daily"'],
+    [
+      "a misspelt field",
+      { domain: "a.b", alowedOrigins: [] },
+      "alowedOrigins",
+      "is not a field of this request",
+    ],
+    ["a field of the store", { domain: "a.b", rid: 1 }, "rid", "is not a field of this request"],
+  ]
+  test.each(wrong)("with %s is refused", async (_, input, field, message) => {
+    const before = state()
+    const answer = await call("POST", "/v1/websites", input)
+    expect([answer.status, answer.body]).toEqual([
+      400,
+      {
+        success: false,
+        error: `${field} ${message}`,
+        code: "VALIDATION_ERROR",
+        requestId: answer.headers.get("x-request-id"),
+        errors: [{ field, message }],
+      },
+    ])
+    expect(state()).toBe(before)
+  })
+
+  test("with several wrong fields is refused with all of them", async () => {
+    const { body } = await call("POST", "/v1/websites", { domain: 1, id: "/", name: "" })
+    expect(body.errors.map((error: Json) => error.field).sort()).toEqual(["domain", "id", "name"])
+  })
+
+  test("is listed and shown without what is the store's own", async () => {
+    const made = [await makeWebsite({ domain: "a.com" }), await makeWebsite({ domain: "b.com" })]
+    expect((await call("GET", "/v1/websites")).body).toEqual({ success: true, websites: made, total: 2 })
+    expect((await call("GET", `/v1/websites/${made[1].id}`)).body).toEqual({
+      success: true,
+      website: made[1],
+    })
+  })
+
+  const changes: [string, object, object][] = [
+    ["domain", { domain: "Www.New.com" }, { domain: "new.com" }],
+    ["name", { name: "new" }, { name: "new" }],
+    ["allowed origins", { allowedOrigins: ["x.com", "x.com"] }, { allowedOrigins: ["x.com"] }],
+    ["allowed origins, to none", { allowedOrigins: [] }, { allowedOrigins: [] }],
+    ["setting for visitors", { anonymize: "daily" }, { anonymize: "daily" }],
+    ["being paused", { paused: true }, { pausedAt: "2026-08-01T12:00:00.000Z" }],
+    ["nothing", {}, {}],
+  ]
+  test.each(changes)("changes its %s and nothing else", async (_, change, changed) => {
+    const website = await makeWebsite({ domain: "old.com", allowedOrigins: ["old.net"] })
+    const { status, body } = await call("PATCH", `/v1/websites/${website.id}`, change)
+    expect([status, body]).toEqual([200, { success: true, website: { ...website, ...changed } }])
+    expect((await call("GET", `/v1/websites/${website.id}`)).body.website).toEqual(body.website)
+  })
+
+  test("cannot change its id", async () => {
+    const { id } = await makeWebsite()
+    const { body } = await call("PATCH", `/v1/websites/${id}`, { id: "new" })
+    expect(body.errors).toEqual([{ field: "id", message: "is not a field of this request" }])
+  })
+
+  test("takes no events while it is paused", async () => {
+    const { id } = await makeWebsite()
+    expect(await track(`/track?website_id=${id}`, null)).toBe(200)
+    await call("PATCH", `/v1/websites/${id}`, { paused: true })
+    expect(await track(`/track?website_id=${id}`, null)).toBe(404)
+    await call("PATCH", `/v1/websites/${id}`, { paused: false })
+    expect(await track(`/track?website_id=${id}`, null)).toBe(200)
+  })
+
+  test("is gone at once when it is deleted", async () => {
+    const { id } = await makeWebsite()
+    expect(await track(`/track?website_id=${id}`, null)).toBe(200)
+    expect((await call("DELETE", `/v1/websites/${id}`)).body).toEqual({ success: true })
+    expect(await track(`/track?website_id=${id}`, null)).toBe(404)
+    expect((await call("GET", "/v1/websites")).body.total).toBe(0)
+    expect((await call("DELETE", `/v1/websites/${id}`)).status).toBe(404)
+  })
+
+  test.each([["GET"], ["PATCH"], ["DELETE"]])("that there is none of is not found by %s", async (method) => {
+    const answer = await call(method, "/v1/websites/none", method === "PATCH" ? { name: "x" } : undefined)
+    expect([answer.status, answer.body.code, answer.body.error]).toEqual([
+      404,
+      "NOT_FOUND",
+      "no website has the id none",
+    ])
+  })
+})
+
+describe("a key", () => {
+  test("made with a name alone may send events, to all websites, for ever", async () => {
+    const { status, body } = await call("POST", "/v1/keys", { name: "backend" })
+    expect([status, body]).toEqual([
+      201,
+      {
+        success: true,
+        key: {
+          id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+          key: expect.stringMatching(/^dbdy_[\w-]{32}$/),
+          name: "backend",
+          start: body.key.key.slice(0, 12),
+          scopes: ["track:events"],
+          websites: null,
+          rateLimit: null,
+          createdAt: "2026-08-01T12:00:00.000Z",
+          expiresAt: null,
+          disabledAt: null,
+          revokedAt: null,
+          lastUsedAt: null,
+        },
+      },
+    ])
+    expect(await track("/track", body.key.key)).toBe(200)
+  })
+
+  test("is made as asked", async () => {
+    const { id } = await makeWebsite()
+    const key = await makeKey({
+      scopes: ["read:data", "track:events", "read:data"],
+      websites: [id.toUpperCase(), id],
+      rateLimit: 5,
+      expiresAt: "2026-09-01",
+    })
+    expect(key).toMatchObject({
+      scopes: ["read:data", "track:events"],
+      websites: [id],
+      rateLimit: 5,
+      expiresAt: "2026-09-01T00:00:00.000Z",
+    })
+    expect(await track("/track", key.key)).toBe(403)
+    expect(await track(`/track?website_id=${id}`, key.key)).toBe(200)
+  })
+
+  test("takes Unix ms for its expiry too", async () => {
+    const expiresAt = Date.UTC(2026, 8, 1) + 0.5
+    expect((await makeKey({ expiresAt })).expiresAt).toBe("2026-09-01T00:00:00.000Z")
+  })
+
+  test("shows its secret when it is made and never again", async () => {
+    const { key, ...rest } = await makeKey({})
+    const list = await call("GET", "/v1/keys")
+    const one = await call("GET", `/v1/keys/${rest.id}`)
+    expect(one.body).toEqual({ success: true, key: rest })
+    expect(list.body.keys).toContainEqual(rest)
+    expect(list.body.total).toBe(2)
+    expect(JSON.stringify([list.body, one.body])).not.toContain(key)
+    expect(JSON.stringify(list.body)).not.toContain("hash")
+  })
+
+  const scope = "must be one of track:events, read:data, manage:websites, manage:keys"
+  const expiry = "must be a date in the future, as ISO 8601 or Unix milliseconds, or null"
+  const websites = "must be null or a list of 1 to 1000 website ids"
+  const rate = "must be null or a whole number from 1 to 1000000"
+  const wrong: [string, object, string, string][] = [
+    ["a scope that there is none of", { scopes: ["admin"] }, "scopes.0", scope],
+    [
+      "no scopes",
+      { scopes: [] },
+      "scopes",
+      "must be a list of scopes: track:events, read:data, manage:websites, manage:keys",
+    ],
+    ["websites that are none", { websites: [] }, "websites", websites],
+    ["an unknown website", { websites: ["nope"] }, "websites.0", "nope does not exist"],
+    ["a rate of 0", { rateLimit: 0 }, "rateLimit", rate],
+    ["half a request a minute", { rateLimit: 0.5 }, "rateLimit", rate],
+    ["a rate beyond all bounds", { rateLimit: 1e9 }, "rateLimit", rate],
+    ["an expiry that is over", { expiresAt: "2026-08-01T12:00:00Z" }, "expiresAt", expiry],
+    ["an expiry in seconds", { expiresAt: Date.UTC(2030, 0) / 1000 }, "expiresAt", expiry],
+    ["an expiry that is no date", { expiresAt: "soon" }, "expiresAt", expiry],
+    ["an expiry of no such month", { expiresAt: "2030-13-01" }, "expiresAt", expiry],
+    ["an expiry after the year 9999", { expiresAt: 8e15 }, "expiresAt", expiry],
+    [
+      "a misspelt expiry, which would be none",
+      { expireAt: "2030-01-01" },
+      "expireAt",
+      "is not a field of this request",
+    ],
+    ["an id of one's choice", { id: "x" }, "id", "is not a field of this request"],
+    ["a secret of one's choice", { key: "dbdy_x" }, "key", "is not a field of this request"],
+  ]
+  test.each(wrong)("with %s is refused", async (_, input, field, message) => {
+    const before = state()
+    const answer = await call("POST", "/v1/keys", { name: "wrong", ...input })
+    expect([answer.status, answer.body.code, answer.body.errors]).toEqual([
+      400,
+      "VALIDATION_ERROR",
+      [{ field, message }],
+    ])
+    expect(answer.body.error).toBe(`${field} ${message}`)
+    expect(state()).toBe(before)
+  })
+
+  test("without a name is refused", async () => {
+    const { status, body } = await call("POST", "/v1/keys", {})
+    expect([status, body.errors.map((error: Json) => error.field)]).toEqual([400, ["name"]])
+  })
+
+  test("changes what is asked and nothing else", async () => {
+    const { id } = await makeWebsite()
+    const { key, ...rest } = await makeKey({ rateLimit: 5, expiresAt: "2026-09-01" })
+    const changes: [object, object][] = [
+      [{ name: "new" }, { name: "new" }],
+      [{ scopes: ["read:data"] }, { scopes: ["read:data"] }],
+      [{ websites: [id] }, { websites: [id] }],
+      [{ websites: null }, { websites: null }],
+      [{ rateLimit: null }, { rateLimit: null }],
+      [{ expiresAt: null }, { expiresAt: null }],
+      [{ disabled: true }, { disabledAt: "2026-08-01T12:00:00.000Z" }],
+      [{ disabled: false }, { disabledAt: null }],
+      [{}, {}],
+    ]
+    let expected = rest
+    for (const [change, changed] of changes) {
+      expected = { ...expected, ...changed }
+      const { body } = await call("PATCH", `/v1/keys/${rest.id}`, change)
+      expect(body).toEqual({ success: true, key: expected })
+    }
+  })
+
+  test("keeps a website that was deleted since when something else changes", async () => {
+    const { id } = await makeWebsite()
+    const key = await makeKey({ websites: [id] })
+    await call("DELETE", `/v1/websites/${id}`)
+    expect((await call("PATCH", `/v1/keys/${key.id}`, { name: "new" })).status).toBe(200)
+    expect((await call("PATCH", `/v1/keys/${key.id}`, { websites: [id] })).status).toBe(400)
+  })
+
+  test("stops at once when it is disabled, and goes on when it is enabled", async () => {
+    const { id, key } = await makeKey({})
+    await call("PATCH", `/v1/keys/${id}`, { disabled: true })
+    expect(await track("/track", key)).toBe(401)
+    await call("PATCH", `/v1/keys/${id}`, { disabled: false })
+    expect(await track("/track", key)).toBe(200)
+  })
+
+  test("stops at once when it is revoked, and for good", async () => {
+    const { id, key } = await makeKey({})
+    expect((await call("DELETE", `/v1/keys/${id}`)).body).toEqual({ success: true })
+    expect(await track("/track", key)).toBe(401)
+    app.clock.now += day
+    expect((await call("DELETE", `/v1/keys/${id}`)).status).toBe(200)
+    expect((await call("GET", `/v1/keys/${id}`)).body.key.revokedAt).toBe("2026-08-01T12:00:00.000Z")
+    for (const [method, path, body] of [
+      ["PATCH", `/v1/keys/${id}`, { disabled: false }],
+      ["POST", `/v1/keys/${id}/rotate`, undefined],
+    ] as const) {
+      const answer = await call(method, path, body)
+      expect([answer.status, answer.body.code]).toEqual([409, "CONFLICT"])
+    }
+  })
+
+  test("has another secret when it is rotated, and the old one stops at once", async () => {
+    const { key, start: _, ...rest } = await makeKey({ rateLimit: 100 })
+    const { status, body } = await call("POST", `/v1/keys/${rest.id}/rotate`)
+    expect([status, body]).toEqual([
+      200,
+      {
+        success: true,
+        key: { ...rest, key: expect.stringMatching(/^dbdy_[\w-]{32}$/), start: body.key.key.slice(0, 12) },
+      },
+    ])
+    expect(body.key.key).not.toBe(key)
+    expect(await track("/track", key)).toBe(401)
+    expect(await track("/track", body.key.key)).toBe(200)
+  })
+
+  test("can rotate and revoke itself", async () => {
+    const own = give({ scopes: ["manage:keys"], websites: ["w"], rateLimit: 50 })
+    const rotated = await call("POST", `/v1/keys/${own.id}/rotate`, undefined, own.secret)
+    expect(rotated.status).toBe(200)
+    expect((await call("GET", "/v1/keys", undefined, own.secret)).status).toBe(401)
+    const secret = rotated.body.key.key
+    expect((await call("DELETE", `/v1/keys/${own.id}`, undefined, secret)).status).toBe(200)
+    expect((await call("GET", "/v1/keys", undefined, secret)).status).toBe(401)
+  })
+
+  test.each([
+    ["GET", ""],
+    ["PATCH", ""],
+    ["DELETE", ""],
+    ["POST", "/rotate"],
+  ])("that there is none of is not found by %s%s", async (method, more) => {
+    const answer = await call(method, `/v1/keys/none${more}`, method === "PATCH" ? {} : undefined)
+    expect([answer.status, answer.body.code, answer.body.error]).toEqual([
+      404,
+      "NOT_FOUND",
+      "no key has the id none",
+    ])
+  })
+})
+
+describe("nobody gives more than they have:", () => {
+  const limits: [string, Partial<KeyGrant>, object, string][] = [
+    ["a scope", { scopes: ["manage:keys"] }, { scopes: ["track:events"] }, "the scope track:events"],
+    ["the standard scope", { scopes: ["manage:keys"] }, {}, "the scope track:events"],
+    [
+      "one scope too many",
+      { scopes: ["manage:keys", "track:events"] },
+      { scopes: ["track:events", "manage:websites"] },
+      "the scope manage:websites",
+    ],
+    ["another website", { websites: ["a"] }, { websites: ["b"] }, "the website b"],
+    ["a further website", { websites: ["a"] }, { websites: ["a", "b"] }, "the website b"],
+    ["a website that there is none of", { websites: ["a"] }, { websites: ["c"] }, "the website c"],
+    ["all websites", { websites: ["a"] }, { websites: null }, "all websites, only a"],
+    ["all websites by saying nothing", { websites: ["a"] }, {}, "all websites, only a"],
+    [
+      "a later end",
+      { expiresAt: Date.UTC(2026, 8, 1) },
+      { expiresAt: "2026-09-01T00:00:00.001Z" },
+      "access after 2026-09-01T00:00:00.000Z",
+    ],
+    [
+      "no end",
+      { expiresAt: Date.UTC(2026, 8, 1) },
+      { expiresAt: null },
+      "access after 2026-09-01T00:00:00.000Z",
+    ],
+    [
+      "no end by saying nothing",
+      { expiresAt: Date.UTC(2026, 8, 1) },
+      {},
+      "access after 2026-09-01T00:00:00.000Z",
+    ],
+    ["a higher rate", { rateLimit: 100 }, { rateLimit: 101 }, "more than 100 requests a minute"],
+    ["no limit of the rate", { rateLimit: 100 }, { rateLimit: null }, "more than 100 requests a minute"],
+    ["no limit of the rate by saying nothing", { rateLimit: 100 }, {}, "more than 100 requests a minute"],
+  ]
+
+  beforeEach(async () => {
+    await makeWebsite({ domain: "a.com", id: "a" })
+    await makeWebsite({ domain: "b.com", id: "b" })
+  })
+
+  function refusedAsTooWide(answer: Answer, more: string): void {
+    expect([answer.status, answer.body.code, answer.body.error]).toEqual([
+      403,
+      "ACCESS_DENIED",
+      `your key does not have ${more}`,
+    ])
+    expect(answer.headers.get("x-databuddy-reason")).toBe("grant_too_wide")
+  }
+
+  test.each(limits)("not %s to a new key", async (_, own, input, more) => {
+    const { secret } = give(own)
+    const before = state()
+    refusedAsTooWide(await call("POST", "/v1/keys", { name: "wider", ...input }, secret), more)
+    expect(state()).toBe(before)
+  })
+
+  test.each(limits.filter(([, , input]) => Object.keys(input).length > 0))(
+    "not %s to a key that they have, or to their own",
+    async (_, own, input, more) => {
+      const actor = give(own)
+      const other = give(own)
+      const before = state()
+      for (const { id } of [other, actor]) {
+        refusedAsTooWide(await call("PATCH", `/v1/keys/${id}`, input, actor.secret), more)
+      }
+      expect(state()).toBe(before)
+    },
+  )
+
+  /** A key that is wider than `own` in one respect. */
+  const wider: [string, Partial<KeyGrant>, Partial<KeyGrant>][] = [
+    ["more scopes", { scopes: ["manage:keys"] }, {}],
+    ["other websites", { websites: ["a"] }, { websites: ["b"] }],
+    ["all websites", { websites: ["a"] }, {}],
+    ["a later end", { expiresAt: Date.UTC(2026, 8, 1) }, { expiresAt: Date.UTC(2026, 8, 2) }],
+    ["no end", { expiresAt: Date.UTC(2026, 8, 1) }, {}],
+    ["a higher rate", { rateLimit: 100 }, { rateLimit: 200 }],
+  ]
+  const attempts: [string, string, (object | undefined)?][] = [
+    ["GET", ""],
+    ["PATCH", "", { name: "mine now" }],
+    [
+      "PATCH",
+      "",
+      {
+        scopes: ["manage:keys"],
+        websites: ["a"],
+        rateLimit: 1,
+        expiresAt: "2026-08-02",
+      },
+    ],
+    ["PATCH", "", { disabled: true }],
+    ["DELETE", ""],
+    ["POST", "/rotate"],
+  ]
+  test.each(wider)("a key with %s is none of their business", async (_, own, other) => {
+    const { id, secret: others } = give(other)
+    const { secret } = give(own)
+    const before = state()
+    for (const [method, more, body] of attempts) {
+      const answer = await call(method, `/v1/keys/${id}${more}`, body, secret)
+      expect([method, more, answer.status, answer.headers.get("x-databuddy-reason")]).toEqual([
+        method,
+        more,
+        403,
+        "grant_too_wide",
+      ])
+      expect(JSON.stringify(answer.body)).not.toContain("dbdy_")
+    }
+    const list = await call("GET", "/v1/keys", undefined, secret)
+    expect(list.body.keys.map((key: Json) => key.id)).not.toContain(id)
+    expect(list.body.total).toBe(list.body.keys.length)
+    expect(state()).toBe(before)
+    expect((await call("GET", "/v1/keys", undefined, others)).status).toBe(200)
+  })
+
+  test("what they have they may give, change and take back", async () => {
+    const own = {
+      scopes: ["manage:keys", "track:events"] as KeyGrant["scopes"],
+      websites: ["a", "b"],
+      rateLimit: 100,
+      expiresAt: Date.UTC(2026, 8, 1),
+    }
+    const { secret } = give(own)
+    const same = { ...own, name: "same" }
+    const made = await call("POST", "/v1/keys", same, secret)
+    expect(made.status).toBe(201)
+    const { id } = made.body.key
+    const narrower = { scopes: ["track:events"], websites: ["b"], rateLimit: 1, expiresAt: "2026-08-02" }
+    expect((await call("PATCH", `/v1/keys/${id}`, narrower, secret)).status).toBe(200)
+    expect((await call("PATCH", `/v1/keys/${id}`, same, secret)).status).toBe(200)
+    expect((await call("POST", `/v1/keys/${id}/rotate`, undefined, secret)).status).toBe(200)
+    expect((await call("DELETE", `/v1/keys/${id}`, undefined, secret)).status).toBe(200)
+    expect(findKey(app.store.db, id).revokedAt).not.toBeNull()
+  })
+
+  test("a key limited to a website sees and changes that one alone", async () => {
+    const { secret } = give({ websites: ["a"] })
+    const list = await call("GET", "/v1/websites", undefined, secret)
+    expect([list.body.total, list.body.websites.map((one: Json) => one.id)]).toEqual([1, ["a"]])
+    expect((await call("PATCH", "/v1/websites/a", { name: "mine" }, secret)).status).toBe(200)
+    const before = state()
+    for (const id of ["b", "none"]) {
+      for (const method of ["GET", "PATCH", "DELETE"]) {
+        const answer = await call(
+          method,
+          `/v1/websites/${id}`,
+          method === "PATCH" ? { name: "x" } : undefined,
+          secret,
+        )
+        expect([answer.status, answer.headers.get("x-databuddy-reason")]).toEqual([
+          403,
+          "key_website_mismatch",
+        ])
+      }
+    }
+    const made = await call("POST", "/v1/websites", { domain: "c.com" }, secret)
+    expect([made.status, made.headers.get("x-databuddy-reason")]).toEqual([403, "grant_too_wide"])
+    expect(state()).toBe(before)
+  })
+})

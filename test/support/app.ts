@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createApp, type Deps } from "../../src/app.ts"
+import { Store } from "../../src/store/store.ts"
+import { parseNetworks } from "../../src/track/address.ts"
+import { CrawlerCheck } from "../../src/track/crawler.ts"
+import { Limiter } from "../../src/track/limits.ts"
+
+export interface TestApp {
+  store: Store
+  /** Sends a request to the app, which listens nowhere. */
+  send: (request: Request) => Promise<Response>
+  /** Unix ms of the app's clocks, which stand still until they are set. */
+  clock: { now: number }
+  logged: string[]
+  close: () => Promise<void>
+}
+
+/** The whole app on a database of its own. `changes` replaces parts of what it works with. */
+export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): TestApp {
+  const folder = mkdtempSync(join(tmpdir(), "databuddy-test-"))
+  const clock = { now: Date.UTC(2026, 7, 1, 12) }
+  const logged: string[] = []
+  const now = () => clock.now
+  const world = { now, elapsed: now, random: (bytes: Uint8Array) => crypto.getRandomValues(bytes) }
+  const store = new Store(
+    {
+      path: join(folder, "test.db"),
+      durability: "os",
+      maxEvents: 50_000,
+      maxBytes: 67_108_864,
+      maxWait: 5_000,
+    },
+    world,
+    (error) => logged.push(String(error)),
+  )
+  const trustedProxies = parseNetworks("127.0.0.0/8,::1")
+  if (!trustedProxies) throw new Error("the networks are wrong")
+  const deps: Deps = {
+    db: store.db,
+    registry: store.registry,
+    batcher: store.batcher,
+    profiles: store.profiles,
+    limiter: new Limiter(now),
+    failures: new Limiter(now),
+    crawlers: new CrawlerCheck(),
+    log: (level, message, fields) => logged.push(JSON.stringify({ level, message, ...fields })),
+    now,
+    newId: () => crypto.randomUUID(),
+    random: world.random,
+    settings: { maxEvents: 1_000, maxBodyBytes: 2_097_152, rateLimit: 0, trustedProxies },
+  }
+  const app = createApp({ ...deps, ...changes(deps) })
+  return {
+    store,
+    send: async (request) => app.handle(request),
+    clock,
+    logged,
+    close: async () => {
+      await store.close()
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
