@@ -1,0 +1,277 @@
+import type { Reason } from "../errors.ts"
+import { refuse } from "../track/answer.ts"
+import type { IngestSettings } from "../track/route.ts"
+import { eventSchema, identifySchema } from "../track/schema.ts"
+import { reasonHeader, refused, success, type Wording } from "./answers.ts"
+import { exactly, type Json, published, ref } from "./json.ts"
+
+/** What the description needs of the server's settings. */
+export type Limits = Pick<IngestSettings, "maxEvents" | "maxBodyBytes" | "rateLimit">
+
+export const bodyReasons = [
+  "invalid_json",
+  "invalid_utf8",
+  "invalid_gzip",
+  "unsupported_content_type",
+  "unsupported_content_encoding",
+  "payload_too_large",
+] as const satisfies Reason[]
+
+export const keyReasons = [
+  "key_malformed",
+  "key_unknown",
+  "key_disabled",
+  "key_revoked",
+  "key_expired",
+] as const satisfies Reason[]
+
+export const storeReasons = [
+  "row_refused",
+  "internal",
+  "store_locked",
+  "store_failed",
+  "queue_full",
+] as const satisfies Reason[]
+
+const limitReasons = ["rate_limited", "too_many_failed_credentials"] as const satisfies Reason[]
+
+const trackReasons: Reason[] = [
+  "invalid_shape",
+  "batch_too_long",
+  ...bodyReasons,
+  "credential_missing",
+  ...keyReasons,
+  "scope_missing",
+  "website_mismatch",
+  "key_website_mismatch",
+  "origin_not_allowed",
+  "website_unknown",
+  "website_paused",
+  ...limitReasons,
+  ...storeReasons,
+]
+
+const identifyReasons: Reason[] = [
+  "invalid_shape",
+  "website_id_missing",
+  ...bodyReasons,
+  "credential_missing",
+  ...keyReasons,
+  "scope_missing",
+  "key_website_mismatch",
+  "website_unknown",
+  "website_paused",
+  ...limitReasons,
+  ...storeReasons,
+]
+
+/** A request as Databuddy publishes it: the same call as JSON and as a curl line. */
+interface Example {
+  title: string
+  /** After the address. */
+  query?: string
+  body: unknown
+}
+
+const trackExamples: Record<string, Example> = {
+  one: {
+    title: "One event, with an API key",
+    body: {
+      name: "button_clicked",
+      namespace: "ui",
+      properties: { button_id: "signup", page: "/pricing" },
+      anonymousId: "user-123",
+      sessionId: "session-456",
+    },
+  },
+  several: {
+    title: "Several events",
+    body: [
+      { name: "page_viewed", properties: { path: "/dashboard" } },
+      { name: "feature_used", namespace: "product", properties: { feature: "export", format: "csv" } },
+    ],
+  },
+  page: {
+    title: "From a page, with a website id",
+    query: "?website_id=550e8400-e29b-41d4-a716-446655440000",
+    body: { name: "video_played", properties: { video_id: "intro-2024", duration: 120 } },
+  },
+}
+
+const identifyExamples: Record<string, Example> = {
+  traits: {
+    title: "A visitor who signed up",
+    body: {
+      profileId: "customer-42",
+      anonymousId: "user-123",
+      traits: { email: "ada@example.com", name: "Ada", plan: "pro" },
+      websiteId: "550e8400-e29b-41d4-a716-446655440000",
+    },
+  },
+}
+
+export const ingestSchemas: Json = {
+  Event: published(eventSchema),
+  Identity: published(identifySchema),
+}
+
+export async function ingestPaths(limits: Limits): Promise<Json> {
+  return { "/track": { post: await track(limits) }, "/identify": { post: await identify(limits) } }
+}
+
+async function track(limits: Limits): Promise<Json> {
+  const { properties } = eventSchema
+  const counted = success(
+    "Every event of the request is stored",
+    exactly({
+      status: { const: "success" },
+      type: { const: "custom_event" },
+      count: { type: "integer", minimum: 0, maximum: limits.maxEvents, description: "Events in the request" },
+    }),
+    {
+      headers: reasonHeader(
+        "Why the key that was sent could not be used, where the website id let the request in",
+        keyReasons,
+      ),
+      example: { status: "success", type: "custom_event", count: 1 },
+    },
+  )
+  return {
+    tags: ["Events"],
+    operationId: "track",
+    summary: "Store custom events",
+    description: trackText,
+    security: [{ bearer: [] }, { apiKey: [] }, { websiteId: [] }, { clientId: [] }, {}],
+    parameters: requestHeaders,
+    requestBody: body(
+      {
+        anyOf: [
+          ref("schemas/Event"),
+          { type: "array", items: ref("schemas/Event"), maxItems: limits.maxEvents },
+        ],
+      },
+      trackExamples,
+      limits,
+    ),
+    responses: {
+      200: counted,
+      ...(await refused(trackReasons, wording({ field: "1.name", message: properties.name.expected }))),
+    },
+    "x-code-samples": samples("/track", trackExamples),
+  }
+}
+
+const trackText = `One event, or an array of them; an empty array is valid and counts 0. It is all or nothing: one invalid event refuses the request, and nothing of it is stored.
+
+**Which website an event goes to**: the one that it names itself, else \`website_id\` in the query, else none. With a website id as the credential every event must be for that website. A key that is limited to some websites needs one of them for each event; with any other key, an event that names no website is stored as the owner's own.
+
+**Website ids are for pages.** They are public, so a request with an \`Origin\` header is let in only from the website's domain, its subdomains, its allowed origins, \`localhost\` and \`127.0.0.1\`. The id is \`website_id\` in the query, \`client_id\` in its place, or \`websiteId\` of the first event. It is looked at where no usable key was sent.
+
+**Send it again** after a 429, a 503 or no answer at all. With an \`eventId\` that stores nothing twice: an id that was seen before for the same website and the same kind of credential still counts, and the first event with it stays.`
+
+async function identify(limits: Limits): Promise<Json> {
+  const { properties } = identifySchema
+  return {
+    tags: ["Events"],
+    operationId: "identify",
+    summary: "Tell who a visitor is",
+    description: identifyText,
+    security: [{ bearer: [] }, { apiKey: [] }],
+    parameters: [
+      ...requestHeaders,
+      {
+        name: "website_id",
+        in: "query",
+        description: "Read where the body has no `websiteId`",
+        schema: { type: "string" },
+      },
+      {
+        name: "client_id",
+        in: "query",
+        description: "Read where there is no `website_id`",
+        schema: { type: "string" },
+      },
+    ],
+    requestBody: body(ref("schemas/Identity"), identifyExamples, limits),
+    responses: {
+      200: success("Stored", exactly({ status: { const: "success" }, type: { const: "identify" } }), {
+        example: { status: "success", type: "identify" },
+      }),
+      ...(await refused(
+        identifyReasons,
+        wording({ field: "profileId", message: properties.profileId.expected }),
+      )),
+    },
+    "x-code-samples": samples("/identify", identifyExamples),
+  }
+}
+
+const identifyText = `Merges the traits into what is known of the profile, and links the anonymous id to it. \`null\` removes a trait; \`email\` is stored in lower case. It takes a key with \`track:events\` for the website: a public website id must not rewrite profiles.`
+
+const requestHeaders = [
+  {
+    name: "Content-Encoding",
+    in: "header",
+    description: "How the body is compressed",
+    schema: { type: "string", enum: ["gzip", "identity"] },
+  },
+  {
+    name: "x-request-id",
+    in: "header",
+    description: "An id of the client's making, for its logs and the server's",
+    schema: { type: "string" },
+  },
+]
+
+function body(schema: Json, examples: Record<string, Example>, { maxBodyBytes }: Limits): Json {
+  return {
+    required: true,
+    description: `At most ${maxBodyBytes.toLocaleString("en")} bytes, after decompression too. A body without a type, or with curl's default form type, is read as JSON.`,
+    content: {
+      "application/json": {
+        schema,
+        examples: Object.fromEntries(
+          Object.entries(examples).map(([name, { title, body }]) => [name, { summary: title, value: body }]),
+        ),
+      },
+      "text/plain": {
+        schema: {
+          type: "string",
+          contentMediaType: "application/json",
+          contentSchema: schema,
+          description: "The same JSON: unload beacons send it as text, which needs no preflight",
+        },
+      },
+    },
+  }
+}
+
+function samples(path: string, examples: Record<string, Example>): Json[] {
+  return Object.values(examples).map(({ title, query, body }) => {
+    const call = query
+      ? [`curl -X POST "$URL${path}${query}"`]
+      : [`curl -X POST $URL${path}`, `-H "Authorization: Bearer $KEY"`]
+    const lines = [...call, `-H "Content-Type: application/json"`, `-d '${JSON.stringify(body)}'`]
+    return {
+      lang: "shell",
+      label: title,
+      source: lines.join(" \\\n  "),
+    }
+  })
+}
+
+function wording(field: Wording["field"]): Wording {
+  return {
+    refuse,
+    field,
+    schema: (bodies) =>
+      exactly(
+        {
+          status: { const: "error" },
+          message: { type: "string", enum: [...new Set(bodies.map((one) => one.message))] },
+          ...(bodies.some((one) => one.errors) ? { errors: ref("schemas/FieldErrors") } : {}),
+        },
+        ["errors"],
+      ),
+  }
+}

@@ -1,0 +1,250 @@
+import type { Static, TSchema } from "@sinclair/typebox"
+import type { Reason } from "../errors.ts"
+import { refuse } from "../manage/answer.ts"
+import {
+  type KeyJson,
+  keyChangesSchema,
+  keySchema,
+  keyWithSecretSchema,
+  newKeySchema,
+  newWebsiteSchema,
+  type WebsiteJson,
+  websiteChangesSchema,
+  websiteSchema,
+} from "../manage/schema.ts"
+import type { Scope } from "../store/keys.ts"
+import { refused, success, type Wording } from "./answers.ts"
+import { bodyReasons, keyReasons, storeReasons } from "./ingest.ts"
+import { exactly, type Json, published, ref } from "./json.ts"
+
+const exampleId = "550e8400-e29b-41d4-a716-446655440000"
+const settings = { domain: "example.com", name: "Example", allowedOrigins: ["shop.example.net"] }
+const exampleWebsite: WebsiteJson = {
+  id: exampleId,
+  ...settings,
+  anonymize: "off",
+  createdAt: "2026-01-05T09:30:00.000Z",
+  pausedAt: null,
+}
+const grant: Pick<KeyJson, "name" | "scopes" | "websites"> = {
+  name: "backend",
+  scopes: ["track:events"],
+  websites: [exampleId],
+}
+const exampleKey: KeyJson = {
+  id: "8b0d3a2e-7d52-4c39-9d6c-2a5f3f4e9c11",
+  start: "dbdy_Xy3k_9a",
+  ...grant,
+  rateLimit: null,
+  createdAt: "2026-01-05T09:31:00.000Z",
+  expiresAt: "2026-07-05T00:00:00.000Z",
+  disabledAt: null,
+  revokedAt: null,
+  lastUsedAt: null,
+}
+
+export const manageSchemas = {
+  Website: component(websiteSchema, exampleWebsite),
+  NewWebsite: component(newWebsiteSchema, settings),
+  WebsiteChanges: component(websiteChangesSchema, { paused: true }),
+  Key: component(keySchema, exampleKey),
+  KeyWithSecret: component(keyWithSecretSchema, {
+    ...exampleKey,
+    key: "dbdy_Xy3k_9aQ0vB7cW2mR5tZ8nL4pJ6hD1sF",
+  }),
+  NewKey: component(newKeySchema, { ...grant, rateLimit: 600 }),
+  KeyChanges: component(keyChangesSchema, { disabled: true }),
+}
+
+type SchemaName = keyof typeof manageSchemas
+
+function component<Schema extends TSchema>(schema: Schema, example: Static<Schema>): Json {
+  return { ...published(schema), examples: [example] }
+}
+
+interface Operation {
+  id: string
+  summary: string
+  description?: string
+  /** The request's body. */
+  takes?: SchemaName
+  /** What the answer holds beside `success`. */
+  gives: Json
+  /** Default: 200 */
+  status?: number
+  /** Beside those that every operation has. */
+  reasons: readonly Reason[]
+}
+
+/** Of every operation. */
+const sharedReasons: readonly Reason[] = [
+  "credential_missing",
+  ...keyReasons,
+  "scope_missing",
+  "rate_limited",
+  "too_many_failed_credentials",
+  "internal",
+]
+const takesBody = ["invalid_shape", ...bodyReasons] as const
+const writes = storeReasons.filter((reason) => reason !== "internal")
+const ofWebsite = ["key_website_mismatch", "website_unknown"] as const
+const ofKey = ["grant_too_wide", "key_not_found"] as const
+
+const website = { website: ref("schemas/Website") }
+const key = { key: ref("schemas/Key") }
+const keyWithSecret = { key: ref("schemas/KeyWithSecret") }
+
+const listOf = (name: string, schema: SchemaName): Json => ({
+  [name]: { type: "array", items: ref(`schemas/${schema}`) },
+  total: { type: "integer", minimum: 0 },
+})
+
+const websites: Record<string, Record<string, Operation>> = {
+  "/v1/websites": {
+    get: {
+      id: "listWebsites",
+      summary: "List websites",
+      description: "All that the key is not kept from.",
+      gives: listOf("websites", "Website"),
+      reasons: [],
+    },
+    post: {
+      id: "createWebsite",
+      summary: "Create a website",
+      takes: "NewWebsite",
+      gives: website,
+      status: 201,
+      reasons: [...takesBody, "grant_too_wide", "conflict", ...writes],
+    },
+  },
+  "/v1/websites/{id}": {
+    get: { id: "showWebsite", summary: "Show a website", gives: website, reasons: ofWebsite },
+    patch: {
+      id: "changeWebsite",
+      summary: "Change, pause or resume a website",
+      description: "What is left out stays as it is.",
+      takes: "WebsiteChanges",
+      gives: website,
+      reasons: [...takesBody, ...ofWebsite, ...writes],
+    },
+    delete: {
+      id: "deleteWebsite",
+      summary: "Delete a website",
+      gives: {},
+      reasons: [...ofWebsite, ...writes],
+    },
+  },
+}
+
+const keys: Record<string, Record<string, Operation>> = {
+  "/v1/keys": {
+    get: {
+      id: "listKeys",
+      summary: "List keys",
+      description:
+        "All that have no more than the key that asks. The secrets are not among it: only their hashes are kept.",
+      gives: listOf("keys", "Key"),
+      reasons: [],
+    },
+    post: {
+      id: "createKey",
+      summary: "Create a key",
+      description:
+        "It can have no more than the key that asks: no other scope or website, no higher limit, no later end.",
+      takes: "NewKey",
+      gives: keyWithSecret,
+      status: 201,
+      reasons: [...takesBody, "grant_too_wide", ...writes],
+    },
+  },
+  "/v1/keys/{id}": {
+    get: { id: "showKey", summary: "Show a key", gives: key, reasons: ofKey },
+    patch: {
+      id: "changeKey",
+      summary: "Change, disable or enable a key",
+      description: "What is left out stays as it is.",
+      takes: "KeyChanges",
+      gives: key,
+      reasons: [...takesBody, ...ofKey, "conflict", ...writes],
+    },
+    delete: { id: "revokeKey", summary: "Revoke a key, for good", gives: {}, reasons: [...ofKey, ...writes] },
+  },
+  "/v1/keys/{id}/rotate": {
+    post: {
+      id: "rotateKey",
+      summary: "Give a key a new secret",
+      description: "The old one stops working at once.",
+      gives: keyWithSecret,
+      reasons: [...ofKey, "conflict", ...writes],
+    },
+  },
+}
+
+export async function managePaths(): Promise<Json> {
+  return {
+    ...(await paths(websites, { tag: "Websites", scope: "manage:websites", wording: websiteWording })),
+    ...(await paths(keys, { tag: "Keys", scope: "manage:keys", wording: keyWording })),
+  }
+}
+
+interface Group {
+  tag: string
+  scope: Scope
+  wording: Wording
+}
+
+async function paths(table: typeof websites, group: Group): Promise<Json> {
+  const described: Json = {}
+  for (const [path, methods] of Object.entries(table)) {
+    const item: Json = path.includes("{id}")
+      ? { parameters: [{ name: "id", in: "path", required: true, schema: { type: "string" } }] }
+      : {}
+    for (const [method, operation] of Object.entries(methods)) item[method] = await describe(operation, group)
+    described[path] = item
+  }
+  return described
+}
+
+async function describe(operation: Operation, { tag, scope, wording }: Group): Promise<Json> {
+  const { id, summary, description = "", takes, gives, status = 200, reasons } = operation
+  return {
+    tags: [tag],
+    operationId: id,
+    summary,
+    description: `${description} Takes a key with the scope \`${scope}\`.`.trim(),
+    security: [{ bearer: [] }, { apiKey: [] }],
+    ...(takes
+      ? {
+          requestBody: {
+            required: true,
+            content: { "application/json": { schema: ref(`schemas/${takes}`) } },
+          },
+        }
+      : {}),
+    responses: {
+      [status]: success("Done", exactly({ success: { const: true }, ...gives })),
+      ...(await refused([...reasons, ...sharedReasons], wording)),
+    },
+  }
+}
+
+const websiteWording = wording({ field: "domain", message: newWebsiteSchema.properties.domain.expected })
+const keyWording = wording({ field: "name", message: newKeySchema.properties.name.expected })
+
+function wording(field: Wording["field"]): Wording {
+  return {
+    refuse,
+    field,
+    schema: (bodies) =>
+      exactly(
+        {
+          success: { const: false },
+          error: { type: "string", description: "What was wrong, for people" },
+          code: { type: "string", enum: [...new Set(bodies.map((one) => one.code))] },
+          requestId: { type: "string" },
+          ...(bodies.some((one) => one.errors) ? { errors: ref("schemas/FieldErrors") } : {}),
+        },
+        ["errors"],
+      ),
+  }
+}

@@ -1,0 +1,76 @@
+import { refusals } from "../errors.ts"
+import { maxErrors } from "../track/schema.ts"
+import { version } from "../version.ts"
+import { headers } from "./answers.ts"
+import { ingestPaths, ingestSchemas, type Limits } from "./ingest.ts"
+import { exactly, type Json } from "./json.ts"
+import { managePaths, manageSchemas } from "./manage.ts"
+
+/**
+ * The OpenAPI description of every route that takes or gives data. Types, limits, statuses and messages are those of the
+ * schemas and tables that the routes themselves work with.
+ */
+export async function openapi(limits: Limits): Promise<Json> {
+  return {
+    openapi: "3.1.1",
+    info: {
+      title: "Databuddy",
+      version,
+      license: { name: "MIT", identifier: "MIT" },
+      summary: "Custom events, stored before they are answered",
+      description: introduction(limits),
+    },
+    servers: [{ url: "/", description: "This server" }],
+    tags: [
+      { name: "Events", description: "What clients send" },
+      { name: "Websites", description: "Where events belong" },
+      { name: "Keys", description: "Who may do what" },
+    ],
+    paths: { ...(await ingestPaths(limits)), ...(await managePaths()) },
+    components: {
+      schemas: { ...ingestSchemas, ...manageSchemas, FieldErrors: fieldErrors },
+      headers,
+      securitySchemes,
+    },
+  }
+}
+
+function introduction({ rateLimit }: Limits): string {
+  const unknown = refusals.route_unknown
+  const pages = rateLimit === 0 ? "are not limited" : `may be ${rateLimit} a minute`
+  return `Every answer carries \`x-request-id\`, every error \`x-databuddy-reason\`: one stable word that says why. A path that does not exist is a ${unknown.status} with the reason \`route_unknown\`.
+
+**Keys** begin with \`dbdy_\` and are sent as \`Authorization: Bearer <key>\` or as \`x-api-key: <key>\`. One is shown once, when it is made; a key has scopes, and may be limited to some websites, to a rate and to a date.
+
+**Limits** Requests with a website id, from one address, ${pages}; those with a key may be as many as the key says.
+
+**Pages of other origins** may call \`/track\` and \`/identify\`, with credentials; nothing under \`/v1\` answers them.`
+}
+
+const fieldErrors = {
+  type: "array",
+  maxItems: maxErrors,
+  description: "The bad fields",
+  items: exactly({
+    field: { type: "string", description: "Its path, in a batch after the event's index: `1.properties`" },
+    message: { type: "string", description: "What it must be" },
+  }),
+}
+
+const securitySchemes: Json = {
+  bearer: { type: "http", scheme: "bearer", description: "An API key" },
+  apiKey: { type: "apiKey", in: "header", name: "x-api-key", description: "An API key" },
+  websiteId: {
+    type: "apiKey",
+    in: "query",
+    name: "website_id",
+    description:
+      "The public id of a website. Beside a key it says which website events belong to that name none",
+  },
+  clientId: {
+    type: "apiKey",
+    in: "query",
+    name: "client_id",
+    description: "The same, as the browser script's beacons send it; read where there is no website_id",
+  },
+}

@@ -1,0 +1,58 @@
+import viewer from "openapi-explorer/dist/browser/openapi-explorer.min.js" with { type: "file" }
+
+export interface Page {
+  html: string
+  /** What the page refers to. The name says what is in it, so that a browser can keep it for good. */
+  viewer: { path: string; bytes: Uint8Array }
+}
+
+/** Reads the viewer out of the binary. */
+export async function makePage(): Promise<Page> {
+  const bytes = await Bun.file(viewer).bytes()
+  const hash = new Bun.CryptoHasher("sha256").update(bytes).digest("hex").slice(0, 16)
+  const path = `/docs/viewer.${hash}.js`
+  return { html: html(path), viewer: { path, bytes } }
+}
+
+/** The viewer's colours are variables; it knows no dark ones itself. */
+const style = `
+openapi-explorer {
+  --font-regular: system-ui, sans-serif;
+  --font-mono: ui-monospace, monospace;
+}
+@media (prefers-color-scheme: dark) {
+  html { background: #16191d }
+  openapi-explorer {
+    --bg: #16191d; --bg2: #1e2227; --bg3: #272c33; --light-bg: #343b44;
+    --fg: #d5dae0; --fg2: #c3c9d1; --fg3: #a9b1bb; --light-fg: #8b949f;
+    --border-color: #3a414a; --light-border-color: #2c323a; --input-bg: #1e2227;
+    --placeholder-color: #7d8691; --hover-color: #272c33;
+    --primary-color: #7fb2d6; --primary-btn-text-color: #16191d;
+    --nav-bg-color: #1b2733; --nav-hover-bg-color: #24364a;
+    --code-fg: #c3c9d1; --inline-code-fg: #f0a8a0; --code-property-color: #e3a0c8;
+    --code-keyword-color: #7fb2d6; --code-operator-color: #d9b98a;
+    --purple: #b794f4; --red: #ff8d8d; --orange: #ffab70; --green: #6fd08c; --blue: #79c0ff;
+    --light-purple: #2a2138; --light-red: #3a2022; --light-orange: #3a2a1c; --light-yellow: #37301a;
+    --light-green: #1c3325; --light-blue: #1b2f40; --light-gray: #272c33;
+  }
+}`
+
+function html(viewerPath: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Databuddy API</title>
+<link rel="icon" href="data:,">
+<style>${style}</style>
+<script type="module" src="${viewerPath}"></script>
+</head>
+<body>
+<openapi-explorer spec-url="/openapi.json" hide-server-selection></openapi-explorer>
+<noscript>This page needs JavaScript; the description itself is <a href="/openapi.json">/openapi.json</a>.</noscript>
+</body>
+</html>
+`
+}

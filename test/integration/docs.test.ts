@@ -1,0 +1,265 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { Validator } from "@seriousme/openapi-schema-validator"
+import type { TSchema } from "@sinclair/typebox"
+import { createApp, type Deps } from "../../src/app.ts"
+import type { Limits } from "../../src/docs/ingest.ts"
+import { openapi } from "../../src/docs/openapi.ts"
+import { type Reason, refusals } from "../../src/errors.ts"
+import {
+  keyChangesSchema,
+  keySchema,
+  keyWithSecretSchema,
+  newKeySchema,
+  newWebsiteSchema,
+  websiteChangesSchema,
+  websiteSchema,
+} from "../../src/manage/schema.ts"
+import { eventSchema, identifySchema } from "../../src/track/schema.ts"
+import { eventually, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { jailCommand, makeJail } from "../support/jail.ts"
+
+/** What the tests look at of an operation. */
+interface Operation {
+  requestBody?: { content: { "application/json": { schema: Schema; examples?: Record<string, Example> } } }
+  responses: Record<string, DescribedResponse>
+  "x-code-samples"?: { source: string }[]
+}
+interface DescribedResponse {
+  description: string
+  headers: Record<string, { schema?: { enum?: Reason[] } }>
+  content: { "application/json": { schema: Schema; examples?: Record<string, Example> } }
+}
+interface Schema {
+  [keyword: string]: unknown
+  properties?: Record<string, Schema>
+  anyOf?: Schema[]
+}
+interface Example {
+  value: { message?: string }
+}
+interface Document {
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, Schema> }
+}
+
+const limits: Limits = { maxEvents: 1_000, maxBodyBytes: 2_097_152, rateLimit: 600 }
+const describedWith = async (changed: Partial<Limits> = {}) =>
+  JSON.parse(JSON.stringify(await openapi({ ...limits, ...changed }))) as Document
+const methods = ["get", "post", "patch", "put", "delete"]
+
+function operationsOf({ paths }: Document) {
+  return Object.entries(paths).flatMap(([path, item]) =>
+    Object.entries(item)
+      .filter(([method]) => methods.includes(method))
+      .map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })),
+  )
+}
+
+describe("openapi.json", () => {
+  test("is valid OpenAPI 3.1", async () => {
+    const { valid, errors } = await new Validator().validate(await openapi(limits))
+    expect(errors ?? []).toEqual([])
+    expect(valid).toBe(true)
+  })
+
+  test("describes every route that takes or gives data, and no other", async () => {
+    // The routes are listed, none is called.
+    const { routes } = createApp({} as Deps)
+    const real = routes
+      .filter(({ method }) => method !== "OPTIONS" && method !== "ALL")
+      .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`)
+      .filter((route) => !/^GET \/(docs|openapi)/.test(route))
+    const described = operationsOf(await describedWith()).map(({ name }) => name)
+    expect(described.sort()).toEqual(real.sort())
+  })
+
+  test("names every reason, under the status and with the message that it has", async () => {
+    const document = await describedWith()
+    const seen = new Set<string>()
+    for (const { operation } of operationsOf(document)) {
+      for (const [status, { headers, content, description }] of Object.entries(operation.responses)) {
+        const reasons = Number(status) < 300 ? [] : (headers["x-databuddy-reason"]?.schema?.enum ?? [])
+        for (const reason of reasons) {
+          seen.add(reason)
+          expect(refusals[reason].status).toBe(Number(status) as (typeof refusals)[Reason]["status"])
+          expect(description).toContain(`\`${reason}\``)
+          expect(description).toContain(refusals[reason].message)
+        }
+        for (const { value } of Object.values(content["application/json"].examples ?? {})) {
+          if (value.message)
+            expect(reasons.map((one) => refusals[one].message as string)).toContain(value.message)
+        }
+      }
+    }
+    // Of no operation: what is answered where there is none.
+    expect(JSON.stringify(document)).toContain("`route_unknown`")
+    expect([...seen, "route_unknown"].sort()).toEqual(Object.keys(refusals).sort())
+  })
+
+  const schemas: Record<string, TSchema> = {
+    Event: eventSchema,
+    Identity: identifySchema,
+    Website: websiteSchema,
+    NewWebsite: newWebsiteSchema,
+    WebsiteChanges: websiteChangesSchema,
+    Key: keySchema,
+    KeyWithSecret: keyWithSecretSchema,
+    NewKey: newKeySchema,
+    KeyChanges: keyChangesSchema,
+  }
+  for (const [name, schema] of Object.entries(schemas)) {
+    test(`${name} has the fields, types and limits that are checked`, async () => {
+      const { components } = await describedWith()
+      expect(rulesOf(components.schemas[name] as Schema)).toEqual(rulesOf(schema))
+    })
+  }
+
+  test("tells nobody how our own errors are worded", async () => {
+    const { components } = await describedWith()
+    expect(JSON.stringify(components.schemas)).not.toContain('"expected":"')
+  })
+
+  test("follows the server's settings", async () => {
+    const document = await describedWith({ maxEvents: 7, maxBodyBytes: 54_321, rateLimit: 89 })
+    const body = document.paths["/track"]?.post?.requestBody?.content["application/json"].schema
+    expect(body?.anyOf?.[1]).toMatchObject({ maxItems: 7 })
+    expect(JSON.stringify(document)).toContain("54,321 bytes")
+    expect(JSON.stringify(document)).toContain("89 a minute")
+    expect(JSON.stringify(await describedWith({ rateLimit: 0 }))).toContain("are not limited")
+  })
+})
+
+/** One line for each rule of a schema, whatever form its unions have. */
+function rulesOf(schema: Schema | TSchema, path = "", rules: Set<string> = new Set()): string[] {
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (["expected", "description", "examples"].includes(keyword)) continue
+    if (keyword === "properties") {
+      for (const [name, inner] of Object.entries(value as Record<string, Schema>))
+        rulesOf(inner, `${path}.${name}`, rules)
+    } else if (keyword === "anyOf") {
+      for (const inner of value as Schema[]) rulesOf(inner, path, rules)
+    } else if (typeof value === "object" && !Array.isArray(value)) {
+      rulesOf(value as Schema, `${path} ${keyword}`, rules)
+    } else {
+      for (const one of [value].flat()) rules.add(`${path} ${keyword === "enum" ? "const" : keyword} ${one}`)
+    }
+  }
+  return [...rules].sort()
+}
+
+describe("a server", () => {
+  const folder = temporaryFolder()
+  let server: Server
+  beforeAll(async () => {
+    server = await startServer({ db: folder.file("docs.db") })
+    // The website that the published examples are for.
+    const website = { id: "550e8400-e29b-41d4-a716-446655440000", domain: "example.org" }
+    expect((await call("POST", "/v1/websites", website)).status).toBe(201)
+  })
+  afterAll(async () => {
+    await server.stop()
+    folder[Symbol.dispose]()
+  })
+
+  const call = (method: string, path: string, body?: unknown) =>
+    fetch(`${server.url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${server.key}`, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+
+  test("takes the examples that its description gives, and answers as it says", async () => {
+    const answer = await fetch(`${server.url}/openapi.json`)
+    expect(answer.headers.get("content-type")).toBe("application/json")
+    const document = (await answer.json()) as Document
+    expect(document).toEqual(await describedWith())
+    for (const { name, operation } of operationsOf(document)) {
+      const [method = "", path = ""] = name.split(" ")
+      const { schema, examples } = operation.requestBody?.content["application/json"] ?? {}
+      const named = document.components.schemas[String(schema?.$ref).split("/").pop() ?? ""]
+      const values = examples ? Object.values(examples).map(({ value }) => value) : named?.examples
+      for (const value of method === "POST" ? ((values ?? []) as unknown[]) : []) {
+        const response = await call(method, path, value)
+        const described = operation.responses[response.status]
+        expect(described, `${name} answered ${response.status}`).toBeDefined()
+        expect(response.status).toBeLessThan(300)
+        const fields = described?.content["application/json"].schema.required
+        expect(Object.keys((await response.json()) as object)).toEqual(fields as string[])
+      }
+    }
+  })
+
+  // A fresh machine need not have curl.
+  test.skipIf(Bun.which("curl") === null)("takes the curl lines that its description gives", async () => {
+    const document = await describedWith()
+    const samples = operationsOf(document).flatMap(({ operation }) => operation["x-code-samples"] ?? [])
+    expect(samples.length).toBe(4)
+    for (const { source } of samples) {
+      const env = { PATH: process.env.PATH ?? "", URL: server.url, KEY: server.key }
+      const curl = Bun.spawnSync(["sh", "-c", source.replace("curl", "curl -s")], { env })
+      expect(curl.stdout.toString()).toStartWith('{"status":"success"')
+    }
+  })
+
+  test("shows it on a page that takes nothing from elsewhere", async () => {
+    await expectWholePage(server.url)
+  })
+
+  test("answers as the contract says where there is no such file", async () => {
+    const response = await fetch(`${server.url}/docs/viewer.0123456789abcdef.js`)
+    expect(response.status).toBe(404)
+    expect(await response.json()).toEqual({ status: "error", message: "Not found" })
+  })
+})
+
+const command = jailCommand()
+
+test.skipIf(command === undefined)(
+  "the page is inside the binary",
+  async () => {
+    using jail = makeJail(command ?? [])
+    const unused = Bun.serve({ port: 0, fetch: () => new Response() })
+    const url = `http://127.0.0.1:${unused.port}`
+    await unused.stop(true)
+    const process = jail.start(["serve", "--no-setup", "--db", "/data/x.db", "--port", new URL(url).port])
+    try {
+      await eventually(() => fetch(url).then(Boolean, () => false))
+      await expectWholePage(url)
+    } finally {
+      process.kill("SIGKILL")
+      await process.exited
+    }
+  },
+  20_000,
+)
+
+async function expectWholePage(url: string): Promise<void> {
+  const response = await fetch(`${url}/docs`)
+  expect(response.status).toBe(200)
+  expectSafe(response)
+  const policy = response.headers.get("content-security-policy") ?? ""
+  expect(policy).toStartWith("default-src 'none'; script-src 'self';")
+  expect(policy).toContain("frame-ancestors 'none'")
+  expect(policy).not.toMatch(/https?:|\*|unsafe-eval/)
+  const html = await response.text()
+  expect(html).not.toMatch(/<script(?![^>]* src=)| on\w+=/)
+  const addresses = [...html.matchAll(/\s(?:src|href|spec-url)="([^"]*)"/g)].map((match) => match[1] ?? "")
+  const files = addresses.filter((address) => address !== "data:,")
+  expect(files.length).toBeGreaterThan(1)
+  for (const file of files) {
+    expect(file).toMatch(/^\/[a-z]/)
+    const plain = await fetch(`${url}${file}`, { headers: { "accept-encoding": "identity" } })
+    expect(plain.status).toBe(200)
+    expectSafe(plain)
+    if (file.endsWith(".js")) expect(plain.headers.get("cache-control")).toContain("immutable")
+    const zipped = await fetch(`${url}${file}`, { headers: { "accept-encoding": "gzip" } })
+    expect(zipped.headers.get("content-encoding")).toBe("gzip")
+    expect(await zipped.text()).toBe(await plain.text())
+  }
+}
+
+function expectSafe({ headers }: Response): void {
+  expect(headers.get("x-content-type-options")).toBe("nosniff")
+  expect(headers.get("referrer-policy")).toBe("no-referrer")
+  expect(headers.get("x-frame-options")).toBe("DENY")
+}
