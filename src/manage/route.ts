@@ -209,7 +209,7 @@ async function answered(
     refuseGuessers(manage, arrival)
     const now = manage.now()
     const key = admit(manage, request, scope, now, headers)
-    const body = () => readJson(request, manage.settings.maxBodyBytes)
+    const body = async () => (await readJson(request, manage.settings.maxBodyBytes)).value
     const answer = await work(manage, { key, now, id, body })
     const text = JSON.stringify({ success: true, ...answer.body })
     return new Response(text, { status: answer.status ?? 200, headers })

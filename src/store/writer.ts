@@ -45,6 +45,16 @@ export class Writer {
    */
   commit(writes: readonly Write[]): (unknown | undefined)[] {
     try {
+      return this.#transaction(() => this.#together(writes))
+    } catch (error) {
+      if (error instanceof StoreLocked || isFault(error)) throw error
+      // One of them was refused, and with it the transaction is gone: once more, each behind a savepoint of its own.
+      return this.#transaction(() => writes.map((write) => this.#apart(write)))
+    }
+  }
+
+  #transaction<Result>(work: () => Result): Result {
+    try {
       this.#begin.run()
     } catch (error) {
       throw isBusy(error)
@@ -52,12 +62,9 @@ export class Writer {
         : error
     }
     try {
-      const errors = this.#insert(writes)
-      for (const [index, write] of writes.entries()) {
-        if (write.apply && !errors[index]) errors[index] = this.#part(write.apply)
-      }
+      const result = work()
       this.#commit.run()
-      return errors
+      return result
     } catch (error) {
       if (this.db.inTransaction) this.#rollback.run()
       this.#unlearn()
@@ -65,27 +72,27 @@ export class Writer {
     }
   }
 
-  /** All rows at once; where SQLite refuses one of them, write by write. */
-  #insert(writes: readonly Write[]): (unknown | undefined)[] {
+  #together(writes: readonly Write[]): undefined[] {
     const rows = writes.length === 1 ? (writes[0] as Write).rows : writes.flatMap((write) => write.rows)
-    const refused = this.#part(() => this.inserter.insert(rows))
-    if (!refused) return new Array(writes.length)
-    return writes.map((write) => this.#part(() => this.inserter.insert(write.rows)))
+    this.inserter.insert(rows)
+    for (const write of writes) write.apply?.()
+    return new Array(writes.length)
   }
 
-  /** Does it or leaves no trace of it. Gives the error, and throws it only where it is the store's own. */
-  #part(work: () => void): unknown | undefined {
+  /** Does one write or leaves no trace of it. Gives its error, and throws one that is the store's own. */
+  #apart(write: Write): unknown | undefined {
     this.#savepoint.run()
     try {
-      work()
-      this.#release.run()
+      this.inserter.insert(write.rows)
+      write.apply?.()
       return undefined
     } catch (error) {
-      if (faults.test(codeOf(error)) || !this.db.inTransaction) throw error
+      if (isFault(error) || !this.db.inTransaction) throw error
       this.#undo.run()
-      this.#release.run()
       this.#unlearn()
       return error
+    } finally {
+      if (this.db.inTransaction) this.#release.run()
     }
   }
 
@@ -94,6 +101,10 @@ export class Writer {
     this.inserter.forgetTypes()
     this.dailyHash.reset()
   }
+}
+
+function isFault(error: unknown): boolean {
+  return faults.test(codeOf(error))
 }
 
 function isBusy(error: unknown): boolean {

@@ -47,7 +47,7 @@ export function track(ingest: Ingest, arrival: Arrival): Promise<Response> {
     const { registry, settings } = ingest
     const { request } = arrival
     const body = await readJson(request, settings.maxBodyBytes)
-    const events = readEvents(body, {
+    const events = readEvents(body.value, {
       maxEvents: settings.maxEvents,
       now,
       isRegistered: (id) => registry.website(id) !== undefined,
@@ -67,8 +67,7 @@ export function track(ingest: Ingest, arrival: Arrival): Promise<Response> {
     const rows = events.map((event, index) =>
       toRow(event, websites[index], { viaKey, crawler, receivedAt: now }),
     )
-    const size = Number(request.headers.get("content-length") ?? settings.maxBodyBytes)
-    if (rows.length > 0) await ingest.batcher.submit({ rows, size })
+    if (rows.length > 0) await ingest.batcher.submit({ rows, size: body.size })
     return success(rows.length)
   })
 }
@@ -78,14 +77,14 @@ export function identify(ingest: Ingest, arrival: Arrival): Promise<Response> {
   return answered(ingest, arrival, async (now, headers) => {
     const { registry, profiles, settings } = ingest
     const { request } = arrival
-    const identity = readIdentity(await readJson(request, settings.maxBodyBytes))
+    const body = await readJson(request, settings.maxBodyBytes)
+    const identity = readIdentity(body.value)
     const websiteId = identity.websiteId || queryWebsiteId(request.url)
     if (!websiteId) throw new Refusal("website_id_missing")
     const credential = credentialOf(readKey(request.headers, registry, now), undefined, undefined)
     admit(ingest, arrival, credential, now, headers)
     const [website] = targetWebsites([websiteId], undefined, credential, null, registry)
     if (!website) throw new Refusal("website_unknown")
-    const size = Number(request.headers.get("content-length") ?? settings.maxBodyBytes)
     const known = {
       websiteRid: website.rid,
       profileId: identity.profileId,
@@ -93,7 +92,11 @@ export function identify(ingest: Ingest, arrival: Arrival): Promise<Response> {
       hashVisitor: hashesVisitor("auto", website),
       traits: identity.traits ?? {},
     }
-    await ingest.batcher.submit({ rows: [], size, apply: () => profiles.identify(known, now) })
+    await ingest.batcher.submit({
+      rows: [],
+      size: body.size,
+      apply: () => profiles.identify(known, now),
+    })
     return '{"status":"success","type":"identify"}'
   })
 }
