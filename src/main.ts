@@ -10,13 +10,16 @@ if (wrongSwitch) {
   process.exit(2)
 }
 
+/** ms in which a second signal is the same one: a terminal tells the whole group, and npm tells its child once more. */
+const signalEcho = 1_000
+
 /** Settles at the first signal. Told twice, the person means at once: what was answered is on disk already. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    let told = false
+    let told: number | undefined
     const onSignal = () => {
-      if (told) process.exit(1)
-      told = true
+      told ??= performance.now()
+      if (performance.now() - told > signalEcho) process.exit(1)
       resolve()
     }
     process.on("SIGTERM", onSignal).on("SIGINT", onSignal)
