@@ -1,0 +1,112 @@
+// bun run test:crash [times] [seed]: kills a loaded server again and again and looks for what is lost, doubled or torn.
+import { seededRandom } from "../bench/dataset.ts"
+import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+
+export interface CrashReport {
+  kills: number
+  /** Events that were answered with success. */
+  answered: number
+  /** Events in the database, answered or not. */
+  stored: number
+  /** Requests of which not every answered event is there exactly once. */
+  lostOrDoubled: number
+  /** Requests of which some events are there and some not. */
+  torn: number
+  /** What `pragma integrity_check` says at the end. */
+  integrity: string
+}
+
+/** Requests that are under way at once. */
+const connections = 16
+/** Events in the largest request. */
+const largestBatch = 40
+/** ms under load before a kill: at least a few commits, at most what a checkpoint needs. */
+const shortestLoad = 50
+const longestLoad = 400
+
+/** Each request sends `n` events that carry its number, so that afterwards each can be counted. */
+export async function crashRepeatedly(kills: number, seed: number): Promise<CrashReport> {
+  using folder = temporaryFolder()
+  const db = folder.file("crash.db")
+  const random = seededRandom(seed)
+  /** Request number → events in it. */
+  const sent: number[] = []
+  const answered = new Set<number>()
+  let key = ""
+  for (let kill = 0; kill < kills; kill++) {
+    const server = await startServer({ db })
+    key ||= server.key
+    const load = keepLoaded(server, key, random, sent, answered)
+    await Bun.sleep(shortestLoad + random() * (longestLoad - shortestLoad))
+    await server.kill()
+    await load
+  }
+  // Once more, stopped as it should be: what the crashes left behind must not need help.
+  const last = await startServer({ db })
+  await last.stop()
+  return { kills, ...count(db, sent, answered) }
+}
+
+/** Sends until the server is gone. */
+async function keepLoaded(
+  server: Server,
+  key: string,
+  random: () => number,
+  sent: number[],
+  answered: Set<number>,
+): Promise<void> {
+  const one = async () => {
+    for (;;) {
+      const size = random() < 0.5 ? 1 : 1 + Math.floor(random() * largestBatch)
+      const request = sent.push(size) - 1
+      const event = { name: "crash", sessionId: `${request}`, properties: { size } }
+      const body = size === 1 ? event : Array.from({ length: size }, () => event)
+      try {
+        const answer = await fetch(`${server.url}/track`, {
+          method: "POST",
+          headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+          body: JSON.stringify(body),
+        })
+        if (answer.status === 200 && (await answer.json()).count === size) answered.add(request)
+      } catch {
+        return
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, one))
+}
+
+function count(
+  path: string,
+  sent: readonly number[],
+  answered: ReadonlySet<number>,
+): Omit<CrashReport, "kills"> {
+  const db = openReader(path)
+  try {
+    const rows = db
+      .prepare("select session_id, count(*) as events from events group by session_id")
+      .all() as {
+      session_id: string
+      events: number
+    }[]
+    const stored = new Map(rows.map((row) => [Number(row.session_id), row.events]))
+    return {
+      answered: [...answered].reduce((sum, request) => sum + (sent[request] ?? 0), 0),
+      stored: rows.reduce((sum, row) => sum + row.events, 0),
+      lostOrDoubled: [...answered].filter((request) => stored.get(request) !== sent[request]).length,
+      torn: [...stored].filter(([request, events]) => events !== sent[request]).length,
+      integrity: db.pragma("integrity_check", { simple: true }) as string,
+    }
+  } finally {
+    db.close()
+  }
+}
+
+if (import.meta.main) {
+  const [kills = 100, seed = Date.now() % 1_000_000] = process.argv.slice(2).map(Number)
+  process.stdout.write(`killing ${kills} times, seed ${seed}\n`)
+  const report = await crashRepeatedly(kills, seed)
+  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+  const { lostOrDoubled, torn, integrity } = report
+  process.exit(lostOrDoubled === 0 && torn === 0 && integrity === "ok" ? 0 : 1)
+}

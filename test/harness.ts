@@ -1,0 +1,111 @@
+import { spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Database, type Db } from "../src/store/native.ts"
+import { closeDatabase, openDatabase } from "../src/store/open.ts"
+import { binary } from "./support/binary.ts"
+
+/** The built binary, serving. */
+export interface Server {
+  url: string
+  port: number
+  pid: number
+  /** Path of the database. */
+  db: string
+  /** The first key, from the welcome; '' where the server made none. */
+  key: string
+  /** All that it has printed so far, both streams. */
+  output(): string
+  /** Settles when the process is gone: its exit code, or the name of the signal that ended it. */
+  exited: Promise<number | string>
+  /** SIGTERM. Gives what `exited` does. */
+  stop(): Promise<number | string>
+  /** SIGKILL. */
+  kill(): Promise<void>
+}
+
+export interface ServerOptions {
+  db: string
+  args?: readonly string[]
+  env?: Record<string, string>
+}
+
+/** Starts `databuddy serve` on a free port, and settles when it listens. */
+export async function startServer({ db, args = [], env = {} }: ServerOptions): Promise<Server> {
+  const { PATH = "", TMPDIR = tmpdir() } = process.env
+  const child = spawn(binary, ["serve", "--db", db, "--port", "0", ...args], {
+    env: { PATH, TMPDIR, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  })
+  let output = ""
+  const exited = new Promise<number | string>((resolve) => {
+    child.once("exit", (code, signal) => resolve(code ?? signal ?? -1))
+  })
+  const welcome = new Promise<string>((resolve, reject) => {
+    const hear = (chunk: Buffer) => {
+      output += chunk
+      const url = /listens on (http:\S+)/.exec(output)?.[1]
+      if (url) resolve(url)
+    }
+    child.stdout.on("data", hear)
+    child.stderr.on("data", hear)
+    child.once("error", reject)
+    void exited.then((code) => reject(new Error(`serve ended with ${code} before it listened: ${output}`)))
+  })
+  const url = await welcome
+  const end = (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    return exited
+  }
+  return {
+    url,
+    port: Number(new URL(url).port),
+    pid: child.pid as number,
+    db,
+    key: /dbdy_[\w-]+/.exec(output)?.[0] ?? "",
+    output: () => output,
+    exited,
+    stop: () => end("SIGTERM"),
+    kill: async () => void (await end("SIGKILL")),
+  }
+}
+
+/** A folder that is gone when its block ends. */
+export function temporaryFolder(): { path: string; file: (name: string) => string } & Disposable {
+  const path = mkdtempSync(join(tmpdir(), "databuddy-test-"))
+  return {
+    path,
+    file: (name) => join(path, name),
+    [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
+  }
+}
+
+/** Does something to a database beside a server or before one: makes websites and keys, or breaks a row. */
+export function withDatabase<Result>(path: string, work: (db: Db) => Result): Result {
+  const db = openDatabase({ path, durability: "os", busyTimeout: 5_000, now: Date.now() })
+  try {
+    return db.transaction(work).immediate(db)
+  } finally {
+    closeDatabase(db)
+  }
+}
+
+/** A connection that only reads, as a person's `sqlite3` would. */
+export function openReader(path: string): Db {
+  return new Database(path, { readonly: true })
+}
+
+/** Waits until `ready` gives something true, and gives that. Throws after `timeout` ms. */
+export async function eventually<Result>(
+  ready: () => Result | Promise<Result>,
+  { timeout = 5_000, pause = 20 } = {},
+): Promise<Result> {
+  const end = performance.now() + timeout
+  for (;;) {
+    const result = await ready()
+    if (result) return result
+    if (performance.now() > end) throw new Error(`not within ${timeout} ms`)
+    await Bun.sleep(pause)
+  }
+}
