@@ -1,0 +1,190 @@
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib"
+import { accepted, type Case, plainEvent, refused } from "./cases.ts"
+
+const limit = 2 * 1024 * 1024
+
+/** An event whose JSON has exactly `bytes`; what fills it up is a field that nobody knows. */
+export function bodyOf(bytes: number, filler = "x"): Buffer {
+  const [head, tail] = ['{"name":"e","pad":"', '"}']
+  const room = bytes - head.length - tail.length
+  const size = Buffer.byteLength(filler)
+  return Buffer.from(head + filler.repeat(Math.floor(room / size)) + "x".repeat(room % size) + tail)
+}
+
+function replaced(text: string, bytes: number[]): Buffer {
+  const [before = "", after = ""] = text.split("#")
+  return Buffer.concat([Buffer.from(before), Buffer.from(bytes), Buffer.from(after)])
+}
+
+const plain = Buffer.from(JSON.stringify(plainEvent))
+const gzip = { "content-encoding": "gzip" }
+
+const sizeCases: Case[] = [
+  { name: "a body of 2 MiB is taken", sent: { body: bodyOf(limit) }, answer: accepted([{}]) },
+  {
+    name: "a body of 2 MiB and a byte is refused",
+    sent: { body: bodyOf(limit + 1) },
+    answer: refused("payload_too_large"),
+  },
+  {
+    name: "the size of a body is counted in bytes, not characters",
+    sent: { body: bodyOf(limit + 1, "語") },
+    answer: refused("payload_too_large"),
+  },
+  { name: "gzip is taken", sent: { headers: gzip, body: gzipSync(plain) }, answer: accepted([{}]) },
+  {
+    name: "GZIP in capitals is gzip",
+    sent: { headers: { "content-encoding": "GZIP" }, body: gzipSync(plain) },
+    answer: accepted([{}]),
+  },
+  {
+    name: "the encoding identity is none",
+    sent: { headers: { "content-encoding": "identity" }, body: plain },
+    answer: accepted([{}]),
+  },
+  {
+    name: "2 MiB after decompression are taken",
+    sent: { headers: gzip, body: gzipSync(bodyOf(limit)) },
+    answer: accepted([{}]),
+  },
+  {
+    name: "2 MiB and a byte after decompression are refused",
+    sent: { headers: gzip, body: gzipSync(bodyOf(limit + 1)) },
+    answer: refused("payload_too_large"),
+  },
+  {
+    name: "a gzip bomb of 200 MiB is refused",
+    sent: { headers: gzip, body: gzipSync(Buffer.alloc(200 * 1024 * 1024, 32), { level: 1 }) },
+    answer: refused("payload_too_large"),
+  },
+  ...Object.entries({
+    "plain JSON said to be gzip": plain,
+    "gzip that ends too early": gzipSync(bodyOf(1_000)).subarray(0, -12),
+    "gzip with a wrong checksum": withLastBytes(gzipSync(plain), 8),
+    "deflate said to be gzip": deflateSync(plain),
+    "nothing said to be gzip": Buffer.alloc(0),
+  }).map(([what, body]) => ({
+    name: `${what} is refused`,
+    sent: { headers: gzip, body },
+    answer: refused("invalid_gzip"),
+  })),
+  {
+    name: "gzip that nobody said is gzip is refused",
+    sent: { body: gzipSync(plain) },
+    answer: refused("invalid_utf8"),
+  },
+  ...Object.entries({
+    br: brotliCompressSync(plain),
+    deflate: deflateSync(plain),
+    zstd: plain,
+    "gzip, gzip": gzipSync(gzipSync(plain)),
+  }).map(([encoding, body]) => ({
+    name: `the content encoding ${encoding} is refused`,
+    sent: { headers: { "content-encoding": encoding }, body },
+    answer: refused("unsupported_content_encoding"),
+  })),
+]
+
+function withLastBytes(bytes: Buffer, count: number): Buffer {
+  return Buffer.concat([bytes.subarray(0, -count), Buffer.alloc(count, 0xff)])
+}
+
+const typeCases: Case[] = [
+  ...[
+    "application/json",
+    "application/json; charset=utf-8",
+    "Application/JSON;charset=UTF-8",
+    "text/plain",
+    "text/plain;charset=UTF-8",
+    "application/x-www-form-urlencoded",
+    "",
+    null,
+  ].map((type) => ({
+    name: `JSON is taken with ${type === null ? "no content type" : `the content type '${type}'`}`,
+    sent: { headers: { "content-type": type }, body: plain },
+    answer: accepted([{}]),
+  })),
+  ...[
+    "text/html",
+    "application/xml",
+    "multipart/form-data; boundary=x",
+    "application/octet-stream",
+    "application/jsonp",
+    "json",
+  ].map((type) => ({
+    name: `the content type ${type} is refused`,
+    sent: { headers: { "content-type": type }, body: plain },
+    answer: refused("unsupported_content_type"),
+  })),
+  {
+    name: "a real form is no JSON",
+    sent: { headers: { "content-type": "application/x-www-form-urlencoded" }, body: "name=e&source=form" },
+    answer: refused("invalid_json"),
+  },
+]
+
+const deep = 100_000
+
+const textCases: Case[] = [
+  ...Object.entries({
+    nothing: "",
+    blanks: "  \n",
+    "JSON cut off": '{"name":"e"',
+    "a string cut off": '{"name":"e',
+    "a comma too many": '{"name":"e",}',
+    "two values": '{"name":"e"}{"name":"e"}',
+    "lines of JSON": '{"name":"e"}\n{"name":"e"}',
+    "single quotes": "{'name':'e'}",
+    "a comment": '{"name":"e"/* why */}',
+    NaN: '{"name":"e","timestamp":NaN}',
+    "a leading zero": '{"name":"e","timestamp":01}',
+    "a raw line break in a string": '{"name":"a\nb"}',
+    "a raw NUL": '{"name":"a\0b"}',
+    words: "name is e",
+  }).map(([what, body]) => ({
+    name: `a body of ${what} is no JSON`,
+    sent: { body },
+    answer: refused("invalid_json"),
+  })),
+  ...Object.entries({
+    "a byte that begins no character": [0xff],
+    "a character that is cut off": [0xe8, 0xaa],
+    "an overlong slash": [0xc0, 0xaf],
+    "an overlong NUL": [0xc0, 0x80],
+    "half a surrogate pair": [0xed, 0xa0, 0xb4],
+    "a character beyond Unicode": [0xf4, 0x90, 0x80, 0x80],
+    "Latin-1": [0xe9],
+  }).map(([what, bytes]) => ({
+    name: `a body with ${what} is no UTF-8`,
+    sent: { body: replaced('{"name":"a#b"}', bytes) },
+    answer: refused("invalid_utf8"),
+  })),
+  {
+    name: "a body in UTF-16 is no UTF-8",
+    sent: { body: Buffer.from('\ufeff{"name":"e"}', "utf16le") },
+    answer: refused("invalid_utf8"),
+  },
+  {
+    name: "bytes that are no UTF-8 are refused in a field that nobody knows too",
+    sent: { body: replaced('{"name":"e","other":"#"}', [0xff]) },
+    answer: refused("invalid_utf8"),
+  },
+  ...Object.entries({
+    "brackets that never close": "[".repeat(deep),
+    "braces that never close": '{"a":'.repeat(deep),
+  }).map(([what, body]) => ({
+    name: `${deep} ${what} are no JSON`,
+    sent: { body },
+    answer: refused("invalid_json"),
+  })),
+]
+
+export const bodyCases: Case[] = [...sizeCases, ...typeCases, ...textCases]
+
+/** Refused as the parser or the rules say: how deep JSON.parse goes is the runtime's own. */
+export const deepBodies: Record<string, string> = {
+  "an array as the body": "[".repeat(deep) + "]".repeat(deep),
+  "an array in properties": `{"name":"e","properties":{"a":${"[".repeat(deep)}${"]".repeat(deep)}}}`,
+  "an object in properties": `{"name":"e","properties":${'{"a":'.repeat(deep)}1${"}".repeat(deep)}}`,
+  "an object as a name": `{"name":${'{"a":'.repeat(deep)}1${"}".repeat(deep)}}`,
+}

@@ -1,0 +1,547 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { pauseWebsite } from "../../src/store/websites.ts"
+import { bodyOf } from "./contract/bodies.ts"
+import { accepted, eventWith, plainEvent, refused, row, type Sent } from "./contract/cases.ts"
+import { type KeyName, secrets, sites } from "./contract/fixture.ts"
+import { type Answer, expectRefusal, expectSuccess, successOf, World } from "./contract/world.ts"
+
+// What the contract says of several requests: the same event twice, many at once, limits, and a database in trouble.
+
+const ok = { count: 1, reason: null }
+
+function onWebsite(id: string, body: unknown = plainEvent): Sent {
+  return { key: null, path: `/track?website_id=${id}`, body }
+}
+
+/** The events with this id: where they went, over what, and their names. */
+function withEventId(world: World, eventId: string): unknown[] {
+  return world.reader
+    .prepare("select website_id, credential, name from events where event_id = ? order by id")
+    .raw()
+    .all(eventId)
+}
+
+describe("one server", () => {
+  let world: World
+
+  beforeAll(async () => {
+    world = await World.start({
+      prepare: (db) => {
+        db.exec(`
+          create trigger poison before insert on event_rows
+          when (select name from event_types where id = new.type_id) = 'poison'
+          begin select raise(abort, 'this row is refused'); end`)
+      },
+    })
+  })
+  afterAll(() => world[Symbol.asyncDispose]())
+
+  describe("the published examples work to the letter", () => {
+    const curl = Bun.which("curl")
+    const type = '-H "Content-Type: application/json"'
+    const examples: { script: string; answer: string; stored: ReturnType<typeof row>[] }[] = [
+      {
+        script: `curl -X POST $URL/track -H "Authorization: Bearer $KEY" ${type} \\
+  -d '{"name":"button_clicked","namespace":"ui","properties":{"button_id":"signup","page":"/pricing"},"anonymousId":"user-123","sessionId":"session-456"}'`,
+        answer: '{"status":"success","type":"custom_event","count":1}',
+        stored: [
+          row({
+            name: "button_clicked",
+            namespace: "ui",
+            anonymous_id: "user-123",
+            session_id: "session-456",
+            properties: { button_id: "signup", page: "/pricing" },
+          }),
+        ],
+      },
+      {
+        script: `curl -X POST $URL/track -H "Authorization: Bearer $KEY" ${type} \\
+  -d '[{"name":"page_viewed","properties":{"path":"/dashboard"}},{"name":"feature_used","namespace":"product","properties":{"feature":"export","format":"csv"}}]'`,
+        answer: '{"status":"success","type":"custom_event","count":2}',
+        stored: [
+          row({ name: "page_viewed", properties: { path: "/dashboard" } }),
+          row({
+            name: "feature_used",
+            namespace: "product",
+            properties: { feature: "export", format: "csv" },
+          }),
+        ],
+      },
+      {
+        script: `curl -X POST "$URL/track?website_id=550e8400-e29b-41d4-a716-446655440000" ${type} \\
+  -d '{"name":"video_played","properties":{"video_id":"intro-2024","duration":120}}'`,
+        answer: '{"status":"success","type":"custom_event","count":1}',
+        stored: [
+          row({
+            website_id: "550e8400-e29b-41d4-a716-446655440000",
+            credential: "website_id",
+            name: "video_played",
+            properties: { video_id: "intro-2024", duration: 120 },
+          }),
+        ],
+      },
+      {
+        script: `curl -X POST $URL/track -H "Authorization: Bearer $KEY" -d '{"name":"no type said"}'`,
+        answer: '{"status":"success","type":"custom_event","count":1}',
+        stored: [row({ name: "no type said" })],
+      },
+    ]
+    for (const { script, answer, stored } of examples) {
+      test(`${stored.map(({ name }) => name).join(" and ")}${curl ? "" : " (without curl)"}`, async () => {
+        const last = world.lastId()
+        const env = { URL: world.server.url, KEY: secrets.full }
+        expect(await (curl ? shell(script, env) : fetched(script, env))).toBe(answer)
+        const rows = world.rowsAfter(last)
+        expect(rows.map(({ id: _, time: __, received_at, ...rest }) => rest)).toEqual(
+          stored.map((one, index) => ({ ...one, timestamp: rows[index]?.received_at })),
+        )
+      })
+    }
+  })
+
+  describe("an eventId that was seen before is not stored again and still counts", () => {
+    const once = (eventId: string, name = "first") => ({ name, eventId })
+
+    test("in one request: the first one wins", async () => {
+      const answer = await world.send({ body: [once("in-one"), once("in-one", "second"), plainEvent] })
+      expectSuccess(answer, { ...ok, count: 3 })
+      expect(withEventId(world, "in-one")).toEqual([[null, "key", "first"]])
+    })
+
+    test("across requests: a retry gets the same answer", async () => {
+      for (const name of ["first", "second", "third"]) {
+        expectSuccess(await world.send({ body: once("across", name) }), ok)
+      }
+      expect(withEventId(world, "across")).toEqual([[null, "key", "first"]])
+    })
+
+    test("a batch that is sent again with one event more stores that one", async () => {
+      const batch = [once("batch-1"), once("batch-2")]
+      expectSuccess(await world.send({ body: batch }), { ...ok, count: 2 })
+      const last = world.lastId()
+      expectSuccess(await world.send({ body: [...batch, once("batch-3")] }), { ...ok, count: 3 })
+      expect(world.rowsAfter(last).map((one) => one.event_id)).toEqual(["batch-3"])
+    })
+
+    test("in forty concurrent requests of ten events", async () => {
+      const batch = Array.from({ length: 10 }, (_, index) => once(`concurrent-${index}`))
+      const answers = await Promise.all(Array.from({ length: 40 }, () => world.send({ body: batch })))
+      for (const answer of answers) expectSuccess(answer, { ...ok, count: 10 })
+      for (const { eventId } of batch) expect(withEventId(world, eventId)).toHaveLength(1)
+    })
+
+    test("per website, where for none is one too", async () => {
+      const ids = [undefined, sites.example, sites.legacy, undefined, sites.example, sites.legacy]
+      for (const websiteId of ids) {
+        expectSuccess(await world.send({ body: { ...once("per-website"), websiteId } }), ok)
+      }
+      expect(withEventId(world, "per-website")).toEqual([
+        [null, "key", "first"],
+        [sites.example, "key", "first"],
+        [sites.legacy, "key", "first"],
+      ])
+    })
+
+    test("per kind of credential: a page's order-42 does not make the backend's vanish", async () => {
+      expectSuccess(await world.send(onWebsite(sites.example, once("order-42", "page"))), ok)
+      for (const key of ["full", "limited", "all"] as const) {
+        const body = { ...once("order-42", key), websiteId: sites.example }
+        expectSuccess(await world.send({ key, body }), ok)
+      }
+      expectSuccess(await world.send(onWebsite(sites.example, once("order-42", "page again"))), ok)
+      expect(withEventId(world, "order-42")).toEqual([
+        [sites.example, "website_id", "page"],
+        [sites.example, "key", "full"],
+      ])
+    })
+
+    test("by its exact text", async () => {
+      for (const eventId of ["exact", "EXACT", "exact ", "e\u0301xact", "éxact"]) {
+        expectSuccess(await world.send({ body: once(eventId) }), ok)
+        expect(withEventId(world, eventId)).toHaveLength(1)
+      }
+    })
+
+    test("and a request that was refused left none behind", async () => {
+      const batch = [once("of-refused"), { name: "" }]
+      expect((await world.send({ body: batch })).status).toBe(400)
+      expectSuccess(await world.send({ body: once("of-refused", "later") }), ok)
+      expect(withEventId(world, "of-refused")).toEqual([[null, "key", "later"]])
+    })
+
+    test("after a restart, too", async () => {
+      expectSuccess(await world.send({ body: once("restart") }), ok)
+      expectSuccess(await world.send(onWebsite(sites.example, once("restart"))), ok)
+      await world.restart()
+      expectSuccess(await world.send({ body: once("restart", "after") }), ok)
+      expectSuccess(await world.send(onWebsite(sites.example, once("restart", "after"))), ok)
+      expect(withEventId(world, "restart")).toEqual([
+        [null, "key", "first"],
+        [sites.example, "website_id", "first"],
+      ])
+    })
+  })
+
+  describe("a row that SQLite refuses", () => {
+    const poisoned = refused("row_refused")
+
+    test("is answered with an error that says nothing of the inside, and stores nothing of its request", async () => {
+      await world.refuses({ body: eventWith("name", "poison") }, poisoned)
+      await world.refuses({ body: [plainEvent, eventWith("name", "poison"), plainEvent] }, poisoned)
+    })
+
+    test("does not take down the requests that are committed with it", async () => {
+      const requests = Array.from({ length: 30 }, (_, index) => [
+        { name: "beside", eventId: `beside-${index}-a` },
+        { name: index % 10 === 5 ? "poison" : "beside", eventId: `beside-${index}-b` },
+      ])
+      const last = world.lastId()
+      const lock = world.lock()
+      const answers = requests.map((body) => world.send({ body }))
+      // Long enough for all of them to wait for the lock together; less would only make it an easier test.
+      await Bun.sleep(150)
+      lock[Symbol.dispose]()
+      for (const [index, answer] of (await Promise.all(answers)).entries()) {
+        if (index % 10 === 5) expectRefusal(answer, poisoned)
+        else expectSuccess(answer, { ...ok, count: 2 })
+      }
+      const stored = world.rowsAfter(last).map((one) => String(one.event_id))
+      expect(stored.sort()).toEqual(
+        requests
+          .flatMap((events, index) => (index % 10 === 5 ? [] : events.map(({ eventId }) => eventId)))
+          .sort(),
+      )
+    })
+
+    test("leaves the names of its request usable", async () => {
+      const fresh = { name: "first seen beside poison", properties: { new: 1 } }
+      await world.refuses({ body: [fresh, eventWith("name", "poison")] }, poisoned)
+      await world.accepts({ body: fresh }, accepted([fresh]))
+    })
+  })
+
+  describe("a visitor's id is stored as a hash", () => {
+    const hash = /^[\w-]{22}$/
+    const hashOf = async (sent: Sent): Promise<string> => {
+      const last = world.lastId()
+      expectSuccess(await world.send(sent), ok)
+      const [stored] = world.rowsAfter(last)
+      expect(JSON.stringify(stored)).not.toContain("anna")
+      expect(stored?.anonymous_id).toMatch(hash)
+      return String(stored?.anonymous_id)
+    }
+    const anna = { name: "e", anonymousId: "anna" }
+
+    test("where the event asks for it: the same for a visitor, another for each visitor and each website", async () => {
+      const asked = { ...anna, anonymizeVisitorIds: true }
+      const first = await hashOf(onWebsite(sites.example, asked))
+      expect(await hashOf(onWebsite(sites.example, asked))).toBe(first)
+      expect(await hashOf({ body: { ...asked, websiteId: sites.example } })).toBe(first)
+      expect(await hashOf(onWebsite(sites.example, { ...asked, anonymousId: "berta" }))).not.toBe(first)
+      expect(await hashOf(onWebsite(sites.legacy, asked))).not.toBe(first)
+      expect(await hashOf({ body: asked })).not.toBe(first)
+    })
+
+    test("where the website is set so, whatever the event asks for", async () => {
+      const hashes = [
+        await hashOf(onWebsite(sites.daily, anna)),
+        await hashOf(onWebsite(sites.daily, { ...anna, anonymizeVisitorIds: "auto" })),
+        await hashOf(onWebsite(sites.daily, { ...anna, anonymizeVisitorIds: false })),
+        await hashOf(onWebsite(sites.daily, { ...anna, anonymizeVisitorIds: true })),
+        await hashOf({ body: { ...anna, websiteId: sites.daily } }),
+      ]
+      expect(new Set(hashes).size).toBe(1)
+    })
+
+    test("and identify links the profile to the same hash", async () => {
+      const stored = await hashOf(onWebsite(sites.daily, anna))
+      const body = { profileId: "anna's", anonymousId: "anna", websiteId: sites.daily }
+      expect((await world.send({ path: "/identify", body })).status).toBe(200)
+      expect(world.profile(sites.daily, "anna's")?.anonymous_ids).toEqual([stored])
+    })
+
+    test("and is the same after a restart on the same day", async () => {
+      const before = await hashOf(onWebsite(sites.daily, anna))
+      await world.restart()
+      expect(await hashOf(onWebsite(sites.daily, anna))).toBe(before)
+    })
+  })
+
+  describe("keys that were never any", () => {
+    const headers = { "x-forwarded-for": "203.0.113.9" }
+    const tooMany = refused("too_many_failed_credentials")
+
+    test("are refused with 429 after sixty a minute from one address, and so is a good key from there", async () => {
+      const wrong: KeyName[] = ["unknown", "malformed"]
+      const answers: Answer[] = []
+      for (let index = 0; index < 62; index++) {
+        answers.push(await world.send({ key: wrong[index % 2] ?? null, headers, body: plainEvent }))
+      }
+      expectRefusal(answers[0] as Answer, refused("key_unknown"))
+      expect(answers.filter(({ status }) => status === 401).length).toBeGreaterThanOrEqual(60)
+      expectRefusal(answers[61] as Answer, tooMany)
+      await world.refuses({ headers, body: plainEvent }, tooMany)
+      await world.refuses({ key: null, headers: { ...headers, "x-api-key": "x" }, body: plainEvent }, tooMany)
+    })
+
+    test("which is checked before the size of the body", async () => {
+      await world.refuses({ headers, body: bodyOf(3_000_000) }, tooMany)
+    })
+
+    test("which POST /identify says too", async () => {
+      const body = { profileId: "u", websiteId: sites.example }
+      await world.refuses({ path: "/identify", headers, body }, tooMany)
+    })
+
+    test("while requests without a key from that address, and with one from others, are answered", async () => {
+      expectSuccess(await world.send({ ...onWebsite(sites.example), headers }), ok)
+      expectSuccess(
+        await world.send({ headers: { "x-forwarded-for": "203.0.113.10" }, body: plainEvent }),
+        ok,
+      )
+    })
+
+    test("and a key that was revoked is no guess", async () => {
+      const from = { "x-forwarded-for": "203.0.113.11" }
+      for (let index = 0; index < 65; index++) {
+        expectRefusal(
+          await world.send({ key: "revoked", headers: from, body: plainEvent }),
+          refused("key_revoked"),
+        )
+      }
+    })
+  })
+
+  test("what the command line changes counts within a second, without a restart", async () => {
+    const website = onWebsite(sites.longest)
+    expectSuccess(await world.send(website), ok)
+    const paused = refused("website_paused")
+    await world.change(
+      (db) => pauseWebsite(db, sites.longest, true, Date.now()),
+      async () => (await world.send(website)).status === paused.status,
+    )
+    await world.refuses(website, paused)
+    await world.change(
+      (db) => pauseWebsite(db, sites.longest, false, Date.now()),
+      async () => (await world.send(website)).status === 200,
+    )
+  })
+
+  test("five hundred concurrent requests of every kind each get their own answer", async () => {
+    const last = world.lastId()
+    const kinds: { sent: Sent; status: number }[] = [
+      { sent: { body: plainEvent }, status: 200 },
+      { sent: onWebsite(sites.example), status: 200 },
+      { sent: { body: "{" }, status: 400 },
+      { sent: { key: "revoked", body: plainEvent }, status: 401 },
+      { sent: { key: "reader", body: plainEvent }, status: 403 },
+      { sent: { body: eventWith("name", "poison") }, status: 500 },
+      { sent: onWebsite(sites.unknown), status: 404 },
+    ]
+    const sent = Array.from({ length: 500 }, (_, index) => kinds[index % kinds.length] as (typeof kinds)[0])
+    const answers = await Promise.all(sent.map((one) => world.send(one.sent)))
+    expect(answers.map(({ status }) => status)).toEqual(sent.map(({ status }) => status))
+    expect(world.rowsAfter(last)).toHaveLength(sent.filter(({ status }) => status === 200).length)
+  })
+})
+
+describe("a server that takes three requests a minute", () => {
+  let world: World
+  const limited = refused("rate_limited")
+
+  beforeAll(async () => {
+    world = await World.start({ args: ["--rate-limit", "3"] })
+  })
+  afterAll(() => world[Symbol.asyncDispose]())
+
+  const from = (address: string, sent: Sent): Sent => ({
+    ...sent,
+    headers: { ...sent.headers, "x-forwarded-for": address },
+  })
+  const rateOf = ({ headers }: Answer) =>
+    ["Limit", "Remaining", "Reset"].map((name) => Number(headers.get(`RateLimit-${name}`)))
+
+  test("counts down, then refuses, stores nothing and says when to come back", async () => {
+    const sent = from("198.51.100.1", onWebsite(sites.example))
+    for (const remaining of [2, 1, 0]) {
+      const answer = await world.send(sent)
+      expectSuccess(answer, ok)
+      expect(rateOf(answer).slice(0, 2)).toEqual([3, remaining])
+    }
+    await world.refuses(sent, limited)
+    const answer = await world.send(sent)
+    const [limit, remaining, reset = 0] = rateOf(answer)
+    expect([limit, remaining]).toEqual([3, 0])
+    expect(reset).toBeGreaterThan(0)
+    expect(reset).toBeLessThanOrEqual(20)
+    expect(answer.headers.get("retry-after")).toBe(String(reset))
+  })
+
+  test("counts by address and by website", async () => {
+    expectSuccess(await world.send(from("198.51.100.2", onWebsite(sites.example))), ok)
+    expectSuccess(await world.send(from("198.51.100.1", onWebsite(sites.legacy))), ok)
+  })
+
+  test("counts the address that a trusted proxy saw, not what the client wrote", async () => {
+    await world.refuses(from("192.0.2.66, 198.51.100.1", onWebsite(sites.example)), limited)
+  })
+
+  test("counts all of an IPv6 /64 as one address", async () => {
+    for (const address of ["2001:db8:0:7::1", "2001:db8:0:7::2", "2001:db8:0:7:a:b:c:d"]) {
+      expectSuccess(await world.send(from(address, onWebsite(sites.example))), ok)
+    }
+    await world.refuses(from("2001:db8:0:7::4", onWebsite(sites.example)), limited)
+    expectSuccess(await world.send(from("2001:db8:0:8::1", onWebsite(sites.example))), ok)
+  })
+
+  test("refuses a page in words that it can read", async () => {
+    const page = onWebsite(sites.example)
+    const sent = from("198.51.100.1", { ...page, headers: { origin: "https://example.com" } })
+    expectRefusal(await world.send(sent), limited, sent)
+  })
+
+  test("counts the rate before it looks for the website", async () => {
+    const sent = from("198.51.100.3", onWebsite(sites.unknown))
+    for (let index = 0; index < 3; index++) await world.refuses(sent, refused("website_unknown"))
+    await world.refuses(sent, limited)
+  })
+
+  test("does not count what was refused before", async () => {
+    const bad = from("198.51.100.4", onWebsite(sites.example, { name: "" }))
+    for (let index = 0; index < 5; index++) expect((await world.send(bad)).status).toBe(400)
+    expectSuccess(await world.send(from("198.51.100.4", onWebsite(sites.example))), ok)
+  })
+
+  test("does not count requests with a key that has no limit", async () => {
+    for (let index = 0; index < 10; index++) {
+      const answer = await world.send(from("198.51.100.1", { body: plainEvent }))
+      expectSuccess(answer, ok)
+      expect(answer.headers.get("ratelimit-limit")).toBeNull()
+    }
+  })
+
+  test("counts requests with a key by that key's own limit, from whatever address", async () => {
+    const hasty = { key: "hasty", body: plainEvent } as const
+    for (const remaining of [1, 0]) {
+      const answer = await world.send(hasty)
+      expectSuccess(answer, ok)
+      expect(rateOf(answer).slice(0, 2)).toEqual([2, remaining])
+    }
+    await world.refuses(hasty, limited)
+    await world.refuses({ ...hasty, body: eventWith("websiteId", sites.unknown) }, limited)
+  })
+
+  test("checks the credential before the rate", async () => {
+    for (let index = 0; index < 3; index++) {
+      await world.refuses({ key: "hastyReader", body: plainEvent }, refused("scope_missing"))
+    }
+  })
+})
+
+describe("a database that another process has locked", () => {
+  let world: World
+
+  beforeAll(async () => {
+    world = await World.start({ args: ["--lock-wait", "300", "--queue-events", "5"] })
+  })
+  afterAll(() => world[Symbol.asyncDispose]())
+
+  test("is waited for, then the request is refused, and the same request is accepted afterwards", async () => {
+    const sent: Sent = { body: [eventWith("eventId", "while-locked"), plainEvent] }
+    const lock = world.lock()
+    const start = performance.now()
+    await world.refuses(sent, refused("store_locked"))
+    expect(performance.now() - start).toBeGreaterThan(290)
+    lock[Symbol.dispose]()
+    await world.accepts(sent, accepted([{ event_id: "while-locked" }, {}]))
+  })
+
+  test("that is released in time refuses nobody", async () => {
+    const last = world.lastId()
+    const lock = world.lock()
+    const answer = world.send({ body: plainEvent })
+    await Bun.sleep(50)
+    expect(world.rowsAfter(last)).toEqual([])
+    lock[Symbol.dispose]()
+    expectSuccess(await answer, ok)
+    expect(world.rowsAfter(last)).toHaveLength(1)
+  })
+
+  test("refuses an identify likewise", async () => {
+    const body = { profileId: "locked", anonymousId: "a", websiteId: sites.example, traits: { a: 1 } }
+    const lock = world.lock()
+    await world.refuses({ path: "/identify", body }, refused("store_locked"))
+    lock[Symbol.dispose]()
+    expect((await world.send({ path: "/identify", body })).status).toBe(200)
+    expect(world.profile(sites.example, "locked")?.traits).toEqual({ a: 1 })
+  })
+
+  test("does not delay what needs no disk: an empty batch, a refusal", async () => {
+    using _lock = world.lock()
+    await world.accepts({ body: [] }, accepted([]))
+    await world.refuses({ body: "{" }, refused("invalid_json"))
+    await world.refuses({ key: "revoked", body: plainEvent }, refused("key_revoked"))
+  })
+
+  test("is looked at last: a website that is unknown is not found meanwhile", async () => {
+    using _lock = world.lock()
+    await world.refuses(onWebsite(sites.unknown), refused("website_unknown"))
+    await world.refuses(onWebsite(sites.paused), refused("website_paused"))
+  })
+
+  test("fills the queue: what is beyond it is refused at once, and accepted afterwards", async () => {
+    const three = { body: [plainEvent, plainEvent, plainEvent] }
+    const before = world.stored()
+    const lock = world.lock()
+    const timed = async () => {
+      const start = performance.now()
+      return { answer: await world.send(three), took: performance.now() - start }
+    }
+    // Of two requests with three events each a queue of five holds one, whichever came first.
+    const [beyond, waited] = (await Promise.all([timed(), timed()])).sort((a, b) => a.took - b.took)
+    expectRefusal(beyond?.answer as Answer, refused("queue_full"))
+    expectRefusal(waited?.answer as Answer, refused("store_locked"))
+    expect(beyond?.took).toBeLessThan(290)
+    expect(world.stored()).toEqual(before)
+    lock[Symbol.dispose]()
+    for (let index = 0; index < 2; index++) {
+      await world.accepts(three, accepted([plainEvent, plainEvent, plainEvent]))
+    }
+  })
+
+  test("refuses every one of many, stores none of them, and stores all when they are sent again", async () => {
+    const requests = Array.from({ length: 20 }, (_, index) => ({ name: "again", eventId: `again-${index}` }))
+    const before = world.stored()
+    const lock = world.lock()
+    const refusals = await Promise.all(requests.map((body) => world.send({ body })))
+    for (const { status, headers } of refusals) {
+      expect(status).toBe(503)
+      expect(headers.get("retry-after")).toBe("1")
+    }
+    expect(world.stored()).toEqual(before)
+    lock[Symbol.dispose]()
+    for (const body of requests) expect((await world.send({ body })).body).toBe(successOf(1))
+    expect(world.reader.prepare("select count(*) from events where name = 'again'").pluck().get()).toBe(
+      requests.length,
+    )
+  })
+})
+
+async function shell(script: string, env: Record<string, string>): Promise<string> {
+  const run = Bun.spawn(["sh", "-c", script], {
+    env: { PATH: process.env.PATH ?? "", ...env },
+    stdout: "pipe",
+    stderr: "ignore",
+  })
+  return await new Response(run.stdout).text()
+}
+
+/** The same bytes where there is no curl, which says a form where nobody told it a type. */
+async function fetched(script: string, env: Record<string, string>): Promise<string> {
+  const filled = script.replace(/\$(URL|KEY)/g, (_, name: string) => env[name] ?? "")
+  const url = /http:[^\s"]+/.exec(filled)?.[0] ?? ""
+  const body = /-d '(.*)'/.exec(filled)?.[1] ?? ""
+  const headers = new Headers({ "content-type": "application/x-www-form-urlencoded" })
+  for (const [, name = "", value = ""] of filled.matchAll(/-H "([^:]+): ([^"]+)"/g)) headers.set(name, value)
+  return (await fetch(url, { method: "POST", headers, body })).text()
+}
