@@ -1,0 +1,328 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { connect, type Socket } from "node:net"
+import { eventually } from "../harness.ts"
+import { bodyOf } from "./contract/bodies.ts"
+import { accepted, plainEvent } from "./contract/cases.ts"
+import { secrets } from "./contract/fixture.ts"
+import { successOf, World } from "./contract/world.ts"
+
+// Requests that are broken below HTTP's surface, over bare sockets: what gets no good answer is not stored, and nobody
+// else notices.
+
+let world: World
+
+beforeAll(async () => {
+  world = await World.start()
+})
+afterAll(() => world[Symbol.asyncDispose]())
+
+const json = JSON.stringify(plainEvent)
+const maxBytes = 2 * 1024 * 1024
+
+function head(lines: Record<string, string | number>, first = "POST /track HTTP/1.1"): string {
+  const all = {
+    Host: "x",
+    Authorization: `Bearer ${secrets.full}`,
+    "Content-Type": "application/json",
+    ...lines,
+  }
+  return `${first}\r\n${Object.entries(all)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join("")}\r\n`
+}
+
+const good = head({ "Content-Length": json.length }) + json
+
+/** A connection to the server, with everything that came over it so far. */
+class Line implements Disposable {
+  readonly #socket: Socket
+  received = ""
+  closed = false
+
+  constructor(port: number) {
+    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true, allowHalfOpen: true })
+    this.#socket.setEncoding("latin1")
+    this.#socket.on("data", (text) => {
+      this.received += text
+    })
+    for (const event of ["end", "close", "error"]) {
+      this.#socket.on(event, () => {
+        this.closed = true
+      })
+    }
+  }
+
+  send(bytes: string | Buffer): void {
+    this.#socket.write(bytes)
+  }
+
+  /** Says that no more will come, and still listens. */
+  end(): void {
+    this.#socket.end()
+  }
+
+  /** The status of each answer so far. */
+  get statuses(): number[] {
+    return [...this.received.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => Number(status))
+  }
+
+  /** Settles with all statuses when there are `count`, or when the server has closed. */
+  async answers(count = 1, timeout = 5_000): Promise<number[]> {
+    await eventually(() => this.statuses.length >= count || this.closed, { timeout })
+    return this.statuses
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.destroy()
+  }
+}
+
+function line(): Line {
+  return new Line(world.server.port)
+}
+
+async function expectUnharmed(): Promise<void> {
+  await world.accepts({ body: plainEvent }, accepted([{}]))
+}
+
+const chunk = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`
+const chunked = { "Transfer-Encoding": "chunked" }
+
+describe("whole requests over a bare socket", () => {
+  const cases: Record<string, { bytes: string; answers: number[]; stored: number }> = {
+    one: { bytes: good, answers: [200], stored: 1 },
+    "one in chunks": {
+      bytes: head(chunked) + chunk('{"na') + chunk('me":"e') + chunk('"}') + chunk(""),
+      answers: [200],
+      stored: 1,
+    },
+    "an empty one": { bytes: head({ "Content-Length": 0 }), answers: [400], stored: 0 },
+    "an empty one in chunks": { bytes: head(chunked) + chunk(""), answers: [400], stored: 0 },
+    "one without a length": { bytes: head({}), answers: [400], stored: 0 },
+    "bad JSON in chunks": { bytes: head(chunked) + chunk("{") + chunk(""), answers: [400], stored: 0 },
+    "one that asks to be told to continue": {
+      bytes: head({ "Content-Length": json.length, Expect: "100-continue" }) + json,
+      answers: [100, 200],
+      stored: 1,
+    },
+    "one whose header names are in capitals": {
+      bytes: `POST /track HTTP/1.1\r\nHOST: x\r\nX-API-KEY: ${secrets.full}\r\nCONTENT-LENGTH: ${json.length}\r\n\r\n${json}`,
+      answers: [200],
+      stored: 1,
+    },
+  }
+  for (const [what, { bytes, answers, stored }] of Object.entries(cases)) {
+    test(`${what}: ${answers}`, async () => {
+      using one = line()
+      const last = world.lastId()
+      one.send(bytes)
+      expect(await one.answers(answers.length)).toEqual(answers)
+      expect(world.rowsAfter(last)).toHaveLength(stored)
+    })
+  }
+})
+
+describe("several requests on one connection", () => {
+  test("are answered one after the other, a bad one between them too", async () => {
+    using one = line()
+    const last = world.lastId()
+    const inChunks = head(chunked) + chunk(json) + chunk("")
+    const bad = `${head({ "Content-Length": 1 })}{`
+    for (const [index, bytes] of [good, bad, inChunks, bad, good].entries()) {
+      one.send(bytes)
+      await one.answers(index + 1)
+    }
+    expect(one.statuses).toEqual([200, 400, 200, 400, 200])
+    expect(world.rowsAfter(last)).toHaveLength(3)
+  })
+
+  // Bun closes a connection on which the next request comes before the answer to the last is ready. Nobody's client
+  // does that; what matters is that nobody is told of a success that was none.
+  test("that do not wait for their answers may lose them, but what is answered with success is stored", async () => {
+    using one = line()
+    const last = world.lastId()
+    one.send(good.repeat(5))
+    const statuses = await one.answers(5)
+    expect(statuses.filter((status) => status !== 200)).toEqual([])
+    await expectUnharmed()
+    const stored = world.rowsAfter(last).length - 1
+    expect(stored).toBeGreaterThanOrEqual(statuses.length)
+    expect(stored).toBeLessThanOrEqual(5)
+  })
+})
+
+describe("requests that are trickled", () => {
+  test("byte by byte are answered like any other", async () => {
+    using one = line()
+    const last = world.lastId()
+    for (const byte of good) {
+      one.send(byte)
+      await Bun.sleep(1)
+    }
+    expect(await one.answers()).toEqual([200])
+    expect(world.rowsAfter(last)).toHaveLength(1)
+  })
+
+  test("in chunks of one byte are answered like any other", async () => {
+    using one = line()
+    const last = world.lastId()
+    one.send(head(chunked))
+    for (const byte of json) {
+      one.send(chunk(byte))
+      await Bun.sleep(1)
+    }
+    one.send(chunk(""))
+    expect(await one.answers()).toEqual([200])
+    expect(world.rowsAfter(last)).toHaveLength(1)
+  })
+})
+
+describe("bodies that are too large", () => {
+  test("are refused by their Content-Length, before they are sent, with the contract's body and CORS headers", async () => {
+    using one = line()
+    const before = world.stored()
+    one.send(head({ "Content-Length": 3_000_000, Origin: "https://example.com" }))
+    one.send("x".repeat(1_000))
+    expect(await one.answers()).toEqual([413])
+    await eventually(() => one.received.endsWith("}"))
+    expect(one.received).toContain('\r\n\r\n{"status":"error","message":"Payload too large"}')
+    expect(one.received.toLowerCase()).toContain("access-control-allow-origin: https://example.com")
+    expect(one.received.toLowerCase()).toContain("x-databuddy-reason: payload_too_large")
+    expect(world.stored()).toEqual(before)
+    await expectUnharmed()
+  })
+
+  test("leave the connection as it was: sent to their end, the next request on it is answered", async () => {
+    using one = line()
+    const last = world.lastId()
+    one.send(head({ "Content-Length": maxBytes + 1 }))
+    one.send(bodyOf(maxBytes + 1))
+    one.send(good)
+    const statuses = await one.answers(2)
+    expect(statuses[0]).toBe(413)
+    // A server may also close here; what it must not do is take the rest of the body for a request.
+    expect(one.closed ? [413] : [413, 200]).toEqual(statuses)
+    expect(world.rowsAfter(last)).toHaveLength(statuses.length - 1)
+    await expectUnharmed()
+  })
+
+  test("are refused in chunks as soon as they are", async () => {
+    using one = line()
+    const before = world.stored()
+    one.send(head(chunked))
+    const part = chunk("x".repeat(65_536))
+    for (let sent = 0; sent <= maxBytes; sent += 65_536) one.send(part)
+    expect(await one.answers()).toEqual([413])
+    expect(world.stored()).toEqual(before)
+    await expectUnharmed()
+  })
+
+  test("are taken in chunks up to the limit", async () => {
+    using one = line()
+    const last = world.lastId()
+    const body = bodyOf(maxBytes).toString()
+    one.send(head(chunked))
+    for (let at = 0; at < body.length; at += 65_536) one.send(chunk(body.slice(at, at + 65_536)))
+    one.send(chunk(""))
+    expect(await one.answers()).toEqual([200])
+    expect(world.rowsAfter(last)).toHaveLength(1)
+  })
+})
+
+describe("broken framing gets no good answer, stores nothing and harms nobody", () => {
+  const cases: Record<string, string | Buffer> = {
+    "both Content-Length and Transfer-Encoding":
+      head({ "Content-Length": json.length, ...chunked }) + chunk(json) + chunk(""),
+    "two different Content-Lengths": head({ "Content-Length": json.length }).replace(
+      "\r\n\r\n",
+      `\r\nContent-Length: ${json.length + 1}\r\n\r\n${json}`,
+    ),
+    "a negative Content-Length": head({ "Content-Length": -1 }) + json,
+    "a Content-Length in words": head({ "Content-Length": "twelve" }) + json,
+    "a Content-Length beyond 64 bits": head({ "Content-Length": "9".repeat(30) }) + json,
+    "a chunk size that is no number": `${head(chunked)}zz\r\n${json}\r\n0\r\n\r\n`,
+    "a chunk that is longer than it says": `${head(chunked)}2\r\n${json}\r\n0\r\n\r\n`,
+    "a chunk size beyond 64 bits": `${head(chunked)}${"f".repeat(40)}\r\n${json}\r\n0\r\n\r\n`,
+    "no HTTP at all": "hello, is anybody there?\r\n\r\n",
+    TLS: Buffer.from("16030100c8010000c40303", "hex"),
+    "bytes of every value": Buffer.from(Array.from({ length: 256 }, (_, index) => 255 - index)),
+    "a request line without a path": good.replace("/track ", ""),
+    "another version of HTTP": good.replace("HTTP/1.1", "HTTP/9.9"),
+    "20 KB of headers": head({ "Content-Length": json.length, "X-Long": "x".repeat(20_000) }) + json,
+    "a NUL in a header": good.replace("Host: x", "Host: x\0y"),
+    "a header line without a colon": good.replace("Host: x", "Host x"),
+    "a body that ends before its Content-Length": head({ "Content-Length": 1_000 }) + json,
+    "headers that do not end": head({ "Content-Length": json.length }).trimEnd(),
+    "chunks that do not end": head(chunked) + chunk(json),
+    "a chunk that is cut off": `${head(chunked)}ff\r\n${json}`,
+  }
+  for (const [what, bytes] of Object.entries(cases)) {
+    test(`${what}, then the end of the connection`, async () => {
+      using one = line()
+      const before = world.stored()
+      one.send(bytes)
+      one.end()
+      await eventually(() => one.closed)
+      expect(one.statuses.filter((status) => status < 400 || (status >= 500 && status !== 505))).toEqual([])
+      expect(world.stored()).toEqual(before)
+      await expectUnharmed()
+    })
+  }
+
+  test("a body that is longer than its Content-Length: what is beyond it is refused", async () => {
+    using one = line()
+    const last = world.lastId()
+    one.send(`${good}${json}\r\n\r\n`)
+    await eventually(() => one.closed)
+    expect(one.statuses.at(-1)).toBe(400)
+    await expectUnharmed()
+    // The request before it was whole. Its answer may be lost with the connection, it is stored once or not at all.
+    expect(world.rowsAfter(last).length - 1).toBeLessThanOrEqual(1)
+    expect(world.rowsAfter(last).length - 1).toBeGreaterThanOrEqual(one.statuses.length - 1)
+  })
+
+  test("a JSON that is whole only without its last bytes is refused", async () => {
+    using one = line()
+    const before = world.stored()
+    one.send(`${head({ "Content-Length": json.length - 1 })}${json}`)
+    expect((await one.answers())[0]).toBe(400)
+    expect(world.stored()).toEqual(before)
+  })
+
+  test("a connection that is reset in the middle of a body", async () => {
+    const before = world.stored()
+    for (let index = 0; index < 50; index++) {
+      using one = line()
+      one.send(head({ "Content-Length": 1_000 }) + json)
+      await Bun.sleep(1)
+    }
+    expect(world.stored()).toEqual(before)
+    await expectUnharmed()
+  })
+
+  test("two hundred connections that stall are cut within 20 s, and others are served meanwhile", async () => {
+    const before = world.stored()
+    const starts = [
+      "",
+      "POST /tra",
+      head({ "Content-Length": 1_000 }).trimEnd(),
+      head({ "Content-Length": 1_000 }) + json,
+      head(chunked) + chunk(json),
+    ]
+    const lines = Array.from({ length: 200 }, line)
+    try {
+      for (const [index, one] of lines.entries()) one.send(starts[index % starts.length] as string)
+      await Bun.sleep(500)
+      expect(world.stored()).toEqual(before)
+      const last = world.lastId()
+      for (let index = 0; index < 20; index++)
+        expect((await world.send({ body: plainEvent })).body).toBe(successOf(1))
+      expect(world.rowsAfter(last)).toHaveLength(20)
+      await eventually(() => lines.every((one) => one.closed), { timeout: 20_000, pause: 250 })
+      expect(lines.flatMap((one) => one.statuses).filter((status) => status < 400)).toEqual([])
+      expect(world.rowsAfter(last)).toHaveLength(20)
+    } finally {
+      for (const one of lines) one[Symbol.dispose]()
+    }
+  }, 30_000)
+})
