@@ -1,7 +1,8 @@
 -- Websites that events belong to. `rid` is the small number that event rows carry; `id` is what people and pages use.
--- rid 0 is never used here: in event rows it means "no website, the owner's own event".
+-- rid 0 is never used here: in event rows it means "no website, the owner's own event". No rid is used twice, so that an
+-- event that was under way when its website was deleted can never turn up under another one.
 create table websites (
-  rid integer primary key check (rid > 0),
+  rid integer primary key autoincrement check (rid > 0),
   id text not null,
   domain text not null,
   name text not null,

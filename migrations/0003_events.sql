@@ -30,7 +30,7 @@ create table event_rows (
 create index event_rows_time on event_rows (website_rid, ts);
 create unique index event_rows_event_id on event_rows (website_rid, via_key, event_id) where event_id is not null;
 
--- The plain table that people read.
+-- The plain table that people read. Events of a deleted website are gone from it at once.
 create view events as
 select
   e.id,
@@ -54,4 +54,5 @@ select
   end as properties
 from event_rows as e
 join event_types as t on t.id = e.type_id
-left join websites as w on w.rid = e.website_rid;
+left join websites as w on w.rid = e.website_rid
+where e.website_rid = 0 or w.deleted_at is null;

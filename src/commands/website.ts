@@ -180,7 +180,7 @@ async function remove(id: string, options: DeleteOptions, context: Context): Pro
 /** Takes away what is left of deleted websites. Stopped half-way, the next `serve` or `website delete` goes on with it. */
 async function sweep(db: Db, events: number, context: Context): Promise<void> {
   let done = 0
-  while (inTransaction(db, () => sweepDeleted(db, sweepRows))) {
+  while (inTransaction(db, () => sweepDeleted(db, sweepRows, context.world.now()))) {
     done = Math.min(done + sweepRows, events)
     if (context.errIsTerminal) context.err(`\rdeleted ${done} of ${events} events`)
     await context.sleep(sweepPause)

@@ -69,13 +69,17 @@ const sql = {
     insert into event_types (name, namespace, source, keys)
     values (:name, :namespace, :source, :keys)`,
   countEvents: "select count(*) from event_rows where website_rid = :rid",
-  deletedWebsite: "select rid from websites where deleted_at is not null limit 1",
+  deletedWebsite: `
+    select rid from websites
+    where deleted_at < :settled
+      or (deleted_at is not null and exists (select 1 from event_rows where website_rid = rid))
+    limit 1`,
   deleteEvents: `
     delete from event_rows
     where id in (select id from event_rows where website_rid = :rid limit :limit)`,
   deleteProfiles: "delete from profiles where website_rid = :rid",
   deleteLinks: "delete from profile_links where website_rid = :rid",
-  deleteWebsite: "delete from websites where rid = :rid",
+  deleteWebsite: "delete from websites where rid = :rid and deleted_at < :settled",
 }
 
 /**
@@ -181,16 +185,20 @@ export function countEvents(db: Db, websiteRid: number): number {
   return db.prepare(sql.countEvents).pluck().get({ rid: websiteRid }) as number
 }
 
+/** ms after which no request can be under way that still saw a website: it has left the registry, and waited for its lock. */
+const settledAfter = 60_000
+
 /**
- * Takes away at most `limit` events of one deleted website, and with the last of them the website itself.
- * False when no deleted website is left.
+ * Takes away at most `limit` events of one deleted website, and with the last of them, when nothing can follow it any more,
+ * the website itself. False when there is nothing to do now (Unix ms).
  */
-export function sweepDeleted(db: Db, limit: number): boolean {
-  const rid = db.prepare(sql.deletedWebsite).pluck().get() as number | undefined
+export function sweepDeleted(db: Db, limit: number, now: number): boolean {
+  const settled = now - settledAfter
+  const rid = db.prepare(sql.deletedWebsite).pluck().get({ settled }) as number | undefined
   if (rid === undefined) return false
   if (db.prepare(sql.deleteEvents).run({ rid, limit }).changes > 0) return true
   db.prepare(sql.deleteProfiles).run({ rid })
   db.prepare(sql.deleteLinks).run({ rid })
-  db.prepare(sql.deleteWebsite).run({ rid })
+  db.prepare(sql.deleteWebsite).run({ rid, settled })
   return true
 }

@@ -83,7 +83,7 @@ export class Store {
   async #sweep(): Promise<void> {
     while (
       !this.#closing &&
-      (await this.#quietly(() => this.batcher.run(() => sweepDeleted(this.db, sweepRows))))
+      (await this.#quietly(() => this.batcher.run(() => sweepDeleted(this.db, sweepRows, this.world.now()))))
     ) {
       await new Promise((resolve) => setTimeout(resolve, sweepPause))
     }
