@@ -67,7 +67,8 @@ async function keepLoaded(
           headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
           body: JSON.stringify(body),
         })
-        if (answer.status === 200 && (await answer.json()).count === size) answered.add(request)
+        const { count } = (await answer.json()) as { count?: number }
+        if (answer.status === 200 && count === size) answered.add(request)
       } catch {
         return
       }

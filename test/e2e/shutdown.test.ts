@@ -41,7 +41,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const requests = Array.from({ length: 1_000 }, async (_, index) => {
       try {
         const answer = await send(server, Array(10).fill({ name: "late", properties: { index } }))
-        if (answer.status === 200) answered += (await answer.json()).count
+        if (answer.status === 200) answered += ((await answer.json()) as { count: number }).count
       } catch {
         gone++
       }

@@ -1,0 +1,117 @@
+import { expect, test } from "bun:test"
+import { Batcher, type Committer } from "../../src/store/batcher.ts"
+import type { EventRow } from "../../src/store/events.ts"
+import { StoreLocked, type Write } from "../../src/store/writer.ts"
+
+const row: EventRow = {
+  websiteRid: 0,
+  name: "x",
+  namespace: "",
+  source: "",
+  keys: "",
+  ts: 0,
+  receivedAt: 0,
+  anonymousId: null,
+  hashVisitor: false,
+  sessionId: null,
+  profileId: null,
+  path: null,
+  viaKey: 1,
+  crawler: 0,
+  eventId: null,
+  properties: null,
+}
+
+const write = (events: number, size = 10): Write => ({ rows: Array(events).fill(row), size })
+
+function batcherOver(commit: Committer["commit"], limits = {}) {
+  const clock = { now: 0 }
+  const faults: unknown[] = []
+  const options = { maxEvents: 10, maxBytes: 100, maxWait: 1_000, ...limits }
+  const batcher = new Batcher(
+    { commit },
+    options,
+    () => clock.now,
+    (error) => faults.push(error),
+  )
+  return { batcher, clock, faults }
+}
+
+/** How a promise ended: "stored", or the reason of its refusal. */
+async function outcome(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+    return "stored"
+  } catch (error) {
+    return (error as { reason: string }).reason
+  }
+}
+
+test("what arrives in one turn of the event loop is one commit, and a lone request waits for nobody", async () => {
+  const batches: number[] = []
+  const { batcher } = batcherOver((writes) => {
+    batches.push(writes.length)
+    return []
+  })
+  await Promise.all([batcher.submit(write(1)), batcher.submit(write(2)), batcher.submit(write(3))])
+  await batcher.submit(write(1))
+  expect(batches).toEqual([3, 1])
+})
+
+test("requests beyond the bound of events or bytes are refused at once, and there is room again after the commit", async () => {
+  const { batcher } = batcherOver(() => [])
+  const first = [batcher.submit(write(9)), batcher.submit(write(1))]
+  expect(await outcome(batcher.submit(write(1)))).toBe("queue_full")
+  await Promise.all(first)
+  expect(await outcome(batcher.submit(write(1, 101)))).toBe("queue_full")
+  expect(await outcome(batcher.submit(write(10, 100)))).toBe("stored")
+})
+
+test("room is given back whatever becomes of a request", async () => {
+  let turn = 0
+  const { batcher } = batcherOver(() => {
+    turn++
+    if (turn === 1) throw Object.assign(new Error("disk full"), { code: "SQLITE_FULL" })
+    if (turn === 2) return [new Error("refused")]
+    return []
+  })
+  expect(await outcome(batcher.submit(write(10)))).toBe("store_failed")
+  expect(await outcome(batcher.submit(write(10)))).toBe("row_refused")
+  expect(await outcome(batcher.submit(write(10)))).toBe("stored")
+})
+
+test("while the database is locked requests wait in their order, until they have waited long enough", async () => {
+  let locked = true
+  const stored: number[] = []
+  const { batcher, clock } = batcherOver((writes) => {
+    if (locked) throw new StoreLocked()
+    for (const { rows } of writes) stored.push(rows.length)
+    return []
+  })
+  const early = outcome(batcher.submit(write(1)))
+  await Bun.sleep(20)
+  clock.now = 600
+  const late = [outcome(batcher.submit(write(2))), outcome(batcher.submit(write(3)))]
+  clock.now = 1_100
+  expect(await early).toBe("store_locked")
+  locked = false
+  expect(await Promise.all(late)).toEqual(["stored", "stored"])
+  expect(stored).toEqual([2, 3])
+})
+
+test("an error of one write is told to that one alone", async () => {
+  const { batcher, faults } = batcherOver(() => [undefined, new Error("refused"), undefined])
+  const outcomes = [1, 2, 3].map((events) => outcome(batcher.submit(write(events))))
+  expect(await Promise.all(outcomes)).toEqual(["stored", "row_refused", "stored"])
+  expect(faults).toHaveLength(1)
+})
+
+test("draining settles when the last waiting request is answered", async () => {
+  const answered: string[] = []
+  const { batcher } = batcherOver(() => [])
+  void batcher.submit(write(1)).then(() => answered.push("request"))
+  await batcher.drain()
+  await Bun.sleep(0)
+  expect(answered).toEqual(["request"])
+  await batcher.drain()
+})

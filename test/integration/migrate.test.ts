@@ -1,0 +1,105 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Migration, migrate, migrations, pendingMigrations } from "../../src/store/migrate.ts"
+import { Database } from "../../src/store/native.ts"
+import { closeDatabase, openDatabase } from "../../src/store/open.ts"
+
+let folder: string
+let path: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "databuddy-test-"))
+  path = join(folder, "test.db")
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const now = Date.UTC(2026, 0, 1)
+const open = () => openDatabase({ path, durability: "fsync", busyTimeout: 0, now })
+
+/** Makes the database, changes it, and closes it. */
+function prepared(change: string): Buffer {
+  const db = open()
+  db.exec(change)
+  closeDatabase(db)
+  return readFileSync(path)
+}
+
+test("a new database has the pragmas that cannot be set later, and every migration recorded", () => {
+  const db = open()
+  expect(db.pragma("page_size", { simple: true })).toBe(4096)
+  expect(db.pragma("auto_vacuum", { simple: true })).toBe(2) // incremental
+  expect(db.pragma("journal_mode", { simple: true })).toBe("wal")
+  expect(db.pragma("synchronous", { simple: true })).toBe(2) // full
+  const names = db.prepare("select name from migrations order by name").pluck().all()
+  expect(names).toEqual(migrations.map((migration) => migration.name))
+  db.close()
+})
+
+test("synchronous is full again when a database is opened again, and normal only when asked for", () => {
+  closeDatabase(open())
+  const again = open()
+  expect(again.pragma("synchronous", { simple: true })).toBe(2)
+  closeDatabase(again)
+  const fast = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+  expect(fast.pragma("synchronous", { simple: true })).toBe(1)
+  closeDatabase(fast)
+})
+
+const refused: { sentence: string; prepare: () => Buffer; message: string }[] = [
+  {
+    sentence: "a database of a newer version",
+    prepare: () => prepared("insert into migrations values ('9999_future', 'x', 0)"),
+    message: "was written by a newer databuddy: it has the migration 9999_future",
+  },
+  {
+    sentence: "a database whose migration is not the released one",
+    prepare: () => prepared("update migrations set checksum = 'other' where name = '0003_events'"),
+    message: "the migration 0003_events in",
+  },
+  {
+    sentence: "a database of another program",
+    prepare: () => {
+      const db = new Database(path)
+      db.exec("create table theirs (x)")
+      db.close()
+      return readFileSync(path)
+    },
+    message: "is an SQLite database, but not one of databuddy",
+  },
+  {
+    sentence: "a file that is no database",
+    prepare: () => {
+      writeFileSync(path, "hello ".repeat(1_000))
+      return readFileSync(path)
+    },
+    message: "is not an SQLite database",
+  },
+]
+
+for (const { sentence, prepare, message } of refused) {
+  test(`${sentence} is refused with a clear message and left as it was`, () => {
+    const before = prepare()
+    expect(open).toThrow(message)
+    expect(readFileSync(path).equals(before)).toBe(true)
+  })
+}
+
+test("a migration that fails leaves nothing of itself, and those before it stay", () => {
+  const db = open()
+  const broken: Migration[] = [
+    ...migrations,
+    { name: "0100_fine", sql: "create table fine (x)" },
+    { name: "0101_broken", sql: "create table half (x); insert into nowhere values (1)" },
+  ]
+  expect(() => migrate(db, path, now, broken)).toThrow("nowhere")
+  const tables = db.prepare("select name from sqlite_schema where name in ('fine', 'half')").pluck().all()
+  expect(tables).toEqual(["fine"])
+  expect(pendingMigrations(db, path, broken).map((migration) => migration.name)).toEqual(["0101_broken"])
+  db.close()
+})
+
+test("every file in migrations/ is applied, and none but those", async () => {
+  const files = [...new Bun.Glob("*").scanSync(join(import.meta.dir, "../../migrations"))].sort()
+  expect(files).toEqual(migrations.map((migration) => `${migration.name}.sql`))
+})
