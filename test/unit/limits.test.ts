@@ -1,0 +1,118 @@
+import { describe, expect, test } from "bun:test"
+import { Refusal } from "../../src/errors.ts"
+import { Limiter, spend } from "../../src/track/limits.ts"
+
+/** A limiter whose clock stands until it is told to go on. */
+function limiterWithClock() {
+  const clock = { ms: 1_000_000 }
+  return { clock, limiter: new Limiter(() => clock.ms) }
+}
+
+describe("a limiter", () => {
+  test("allows as many at once as it may a minute, then none", () => {
+    const { limiter } = limiterWithClock()
+    const allowances = Array.from({ length: 5 }, () => limiter.take("a", 3))
+    expect(allowances.map(({ allowed }) => allowed)).toEqual([true, true, true, false, false])
+    expect(allowances.map(({ remaining }) => remaining)).toEqual([2, 1, 0, 0, 0])
+    expect(allowances.map(({ reset }) => reset)).toEqual([20, 40, 20, 20, 20])
+  })
+
+  test("gives one back every so often", () => {
+    const { clock, limiter } = limiterWithClock()
+    for (let index = 0; index < 3; index++) limiter.take("a", 3)
+    clock.ms += 19_999
+    expect(limiter.take("a", 3).allowed).toBe(false)
+    clock.ms += 1
+    expect(limiter.take("a", 3).allowed).toBe(true)
+    expect(limiter.take("a", 3).allowed).toBe(false)
+  })
+
+  test("never holds more than a minute's worth", () => {
+    const { clock, limiter } = limiterWithClock()
+    limiter.take("a", 3)
+    clock.ms += 3_600_000
+    const allowed = Array.from({ length: 5 }, () => limiter.take("a", 3).allowed)
+    expect(allowed).toEqual([true, true, true, false, false])
+  })
+
+  test("does not make those who ask again and again wait longer", () => {
+    const { clock, limiter } = limiterWithClock()
+    limiter.take("a", 1)
+    for (let ms = 0; ms < 59_990; ms += 10) {
+      clock.ms += 10
+      expect(limiter.take("a", 1).allowed).toBe(false)
+    }
+    clock.ms += 20
+    expect(limiter.take("a", 1).allowed).toBe(true)
+  })
+
+  test("keeps its word on when to come back, for every limit", () => {
+    for (let limit = 1; limit <= 1_000; limit++) {
+      const { clock, limiter } = limiterWithClock()
+      let allowance = limiter.take("a", limit)
+      while (allowance.allowed) allowance = limiter.take("a", limit)
+      clock.ms += allowance.reset * 1_000
+      expect(limiter.take("a", limit).allowed).toBe(true)
+    }
+  })
+
+  test("counts each name for itself", () => {
+    const { limiter } = limiterWithClock()
+    expect(limiter.take("a", 1).allowed).toBe(true)
+    expect(limiter.take("b", 1).allowed).toBe(true)
+    expect(limiter.take("a", 1).allowed).toBe(false)
+  })
+
+  test("takes nothing for looking", () => {
+    const { limiter } = limiterWithClock()
+    for (let index = 0; index < 3; index++) expect(limiter.look("a", 1).allowed).toBe(true)
+    limiter.take("a", 1)
+    expect(limiter.look("a", 1)).toEqual({ allowed: false, limit: 1, remaining: 0, reset: 60 })
+  })
+
+  test("is idle before anybody took anything, and again a minute after the last who did", () => {
+    const { clock, limiter } = limiterWithClock()
+    expect(limiter.isIdle()).toBe(true)
+    limiter.take("a", 5)
+    clock.ms += 30_000
+    limiter.take("b", 5)
+    clock.ms += 30_001
+    expect(limiter.isIdle()).toBe(false)
+    clock.ms += 30_000
+    expect(limiter.isIdle()).toBe(true)
+  })
+
+  test("remembers those that took last when there are too many", () => {
+    const { limiter } = limiterWithClock()
+    limiter.take("old", 1)
+    limiter.take("kept", 1)
+    for (let index = 0; index < 99_998; index++) limiter.take(`n${index}`, 1)
+    limiter.take("kept", 1)
+    limiter.take("one more", 1)
+    expect(limiter.look("old", 1).allowed).toBe(true)
+    expect(limiter.look("kept", 1).allowed).toBe(false)
+  })
+})
+
+describe("spend", () => {
+  const allowance = { limit: 3, remaining: 0, reset: 20 }
+  const headers = { "RateLimit-Limit": "3", "RateLimit-Remaining": "0", "RateLimit-Reset": "20" }
+
+  test("says in the headers what is left", () => {
+    const given: Record<string, string> = {}
+    spend({ ...allowance, allowed: true }, given)
+    expect(given).toEqual(headers)
+  })
+
+  test("refuses what is not allowed, and says when to come back", () => {
+    const given: Record<string, string> = {}
+    try {
+      spend({ ...allowance, allowed: false }, given)
+      expect.unreachable()
+    } catch (error) {
+      expect(error).toBeInstanceOf(Refusal)
+      expect(error).toMatchObject({ reason: "rate_limited", retryAfter: 20 })
+    }
+    expect(given).toEqual(headers)
+  })
+})

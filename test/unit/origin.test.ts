@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { Db } from "../../src/store/native.ts"
+import { openDatabase } from "../../src/store/open.ts"
+import { Registry } from "../../src/store/registry.ts"
+import { createWebsite, hostOf } from "../../src/store/websites.ts"
+import { targetWebsites } from "../../src/track/credential.ts"
+import { temporaryFolder } from "../harness.ts"
+
+describe("hostOf", () => {
+  const hosts: [address: string, host: string | undefined][] = [
+    ["example.com", "example.com"],
+    ["EXAMPLE.com", "example.com"],
+    ["www.example.com", "example.com"],
+    ["https://www.Example.com:8080/x?y#z", "example.com"],
+    ["example.com:3000", "example.com"],
+    ["example.com.", "example.com"],
+    ["app.example.com", "app.example.com"],
+    ["www.www.example.com", "www.example.com"],
+    ["wwwexample.com", "wwwexample.com"],
+    ["www.", "www"],
+    ["localhost:5173", "localhost"],
+    ["192.0.2.7:80", "192.0.2.7"],
+    ["0x7f.1", "127.0.0.1"],
+    ["http://[2001:DB8::1]:80", "[2001:db8::1]"],
+    ["münchen.de", "xn--mnchen-3ya.de"],
+    ["https://bücher.example/", "xn--bcher-kva.example"],
+    ["", undefined],
+    ["null", "null"],
+    ["https://", undefined],
+    ["file:///etc/passwd", undefined],
+    ["ftp://example.com", undefined],
+    ["chrome-extension://abc", undefined],
+    ["javascript:alert(1)", undefined],
+    ["https://user@example.com", undefined],
+    ["https://user:pass@example.com", undefined],
+    ["exa mple.com", undefined],
+    ["a b", undefined],
+  ]
+  for (const [address, host] of hosts) {
+    test(`of '${address}' is ${host}`, () => expect(hostOf(address)).toBe(host as string))
+  }
+})
+
+describe("the origins that may send to a website", () => {
+  const folder = temporaryFolder()
+  let db: Db
+  let registry: Registry
+
+  beforeAll(() => {
+    db = openDatabase({ path: folder.file("origins.db"), durability: "os", busyTimeout: 0, now: 0 })
+    const rest = { name: "", anonymize: "off" } as const
+    createWebsite(db, "plain", { ...rest, domain: "example.com", allowedOrigins: [] }, 0)
+    createWebsite(db, "idn", { ...rest, domain: "xn--mnchen-3ya.de", allowedOrigins: [] }, 0)
+    createWebsite(db, "ip", { ...rest, domain: "192.0.2.7", allowedOrigins: [] }, 0)
+    createWebsite(db, "local", { ...rest, domain: "localhost", allowedOrigins: [] }, 0)
+    createWebsite(db, "listed", { ...rest, domain: "shop.test", allowedOrigins: ["a.b.test", "[::1]"] }, 0)
+    registry = new Registry(db)
+  })
+  afterAll(() => {
+    db.close()
+    folder[Symbol.dispose]()
+  })
+
+  const cases: [id: string, origin: string | null, allowed: boolean][] = [
+    ["plain", "https://example.com.", true],
+    ["plain", "https://xexample.com", false],
+    ["plain", "https://example.com@evil.test", false],
+    ["plain", "https://evil.test#.example.com", false],
+    ["plain", "https://evil.test\\.example.com", false],
+    ["plain", "//example.com", false],
+    ["plain", "example.com", false],
+    ["plain", "", false],
+    ["plain", "null", false],
+    ["plain", "https://localhost.", true],
+    ["plain", "http://sub.localhost", false],
+    ["plain", "http://0.0.0.0", false],
+    ["plain", "http://[::1]:3000", false],
+    ["plain", null, true],
+    ["idn", "https://münchen.de", true],
+    ["idn", "https://xn--mnchen-3ya.de", true],
+    ["idn", "https://munchen.de", false],
+    ["ip", "http://192.0.2.7:8080", true],
+    ["ip", "http://192.0.2.70", false],
+    ["local", "http://localhost:3000", true],
+    ["local", "https://example.com", false],
+    ["listed", "https://a.b.test", true],
+    ["listed", "https://b.test", false],
+    ["listed", "https://c.a.b.test", false],
+    ["listed", "http://[::1]:3000", true],
+    ["listed", null, false],
+  ]
+  for (const [id, origin, allowed] of cases) {
+    test(`${origin} ${allowed ? "may" : "may not"} send to '${id}'`, () => {
+      const find = () =>
+        targetWebsites(
+          [undefined],
+          id,
+          { kind: "website", websiteId: id, keyProblem: undefined },
+          origin,
+          registry,
+        )
+      if (allowed) expect(find()).toMatchObject([{ id }])
+      else expect(find).toThrow("Origin not authorized")
+    })
+  }
+})
