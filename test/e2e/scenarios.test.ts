@@ -273,13 +273,16 @@ describe("one server", () => {
 
     test("are refused with 429 after sixty a minute from one address, and so is a good key from there", async () => {
       const wrong: KeyName[] = ["unknown", "malformed"]
+      const start = performance.now()
       const answers: Answer[] = []
-      for (let index = 0; index < 62; index++) {
-        answers.push(await world.send({ key: wrong[index % 2] ?? null, headers, body: plainEvent }))
+      while (answers.length < 120 && answers.at(-1)?.status !== 429) {
+        answers.push(await world.send({ key: wrong[answers.length % 2] ?? null, headers, body: plainEvent }))
       }
       expectRefusal(answers[0] as Answer, refused("key_unknown"))
-      expect(answers.filter(({ status }) => status === 401).length).toBeGreaterThanOrEqual(60)
-      expectRefusal(answers[61] as Answer, tooMany)
+      expectRefusal(answers.at(-1) as Answer, tooMany)
+      const seconds = (performance.now() - start) / 1_000
+      expect(answers.length - 1).toBeGreaterThanOrEqual(60)
+      expect(answers.length - 1).toBeLessThanOrEqual(61 + seconds)
       await world.refuses({ headers, body: plainEvent }, tooMany)
       await world.refuses({ key: null, headers: { ...headers, "x-api-key": "x" }, body: plainEvent }, tooMany)
     })
@@ -442,7 +445,7 @@ describe("a database that another process has locked", () => {
   let world: World
 
   beforeAll(async () => {
-    world = await World.start({ args: ["--lock-wait", "300", "--queue-events", "5"] })
+    world = await World.start({ args: ["--lock-wait", "500", "--queue-events", "5"] })
   })
   afterAll(() => world[Symbol.asyncDispose]())
 
@@ -451,7 +454,7 @@ describe("a database that another process has locked", () => {
     const lock = world.lock()
     const start = performance.now()
     await world.refuses(sent, refused("store_locked"))
-    expect(performance.now() - start).toBeGreaterThan(290)
+    expect(performance.now() - start).toBeGreaterThan(490)
     lock[Symbol.dispose]()
     await world.accepts(sent, accepted([{ event_id: "while-locked" }, {}]))
   })
@@ -501,7 +504,7 @@ describe("a database that another process has locked", () => {
     const [beyond, waited] = (await Promise.all([timed(), timed()])).sort((a, b) => a.took - b.took)
     expectRefusal(beyond?.answer as Answer, refused("queue_full"))
     expectRefusal(waited?.answer as Answer, refused("store_locked"))
-    expect(beyond?.took).toBeLessThan(290)
+    expect(beyond?.took).toBeLessThan(490)
     expect(world.stored()).toEqual(before)
     lock[Symbol.dispose]()
     for (let index = 0; index < 2; index++) {
