@@ -17,7 +17,9 @@ const db = openDatabase({
   busyTimeout: 0,
   now: Date.now(),
 })
-const insertType = db.prepare("insert into event_types (id, name, namespace, source, keys) values (?, ?, '', '', ?)")
+const insertType = db.prepare(
+  "insert into event_types (id, name, namespace, source, keys) values (?, ?, '', '', ?)",
+)
 for (let id = 1; id <= 40; id++) insertType.run(id, `event_${id - 1}`, '["button","page","plan","amount"]')
 const columns =
   "website_rid, type_id, ts, delay, anonymous_id, session_id, profile_id, path, via_key, crawler, event_id, properties"

@@ -19,6 +19,7 @@ export interface RunningServer {
 export const commands = {
   "bare Bun.serve": [process.execPath, join(import.meta.dir, "bare.ts")],
   "one commit a request": [process.execPath, join(import.meta.dir, "one-commit.ts")],
+  "databuddy --durability os": [binary, "serve", "--port", "0", "--durability", "os"],
   databuddy: [binary, "serve", "--port", "0"],
 } as const
 
