@@ -24,7 +24,7 @@ create table event_rows (
   via_key integer not null, -- 1: sent with an API key, 0: with a website id
   crawler integer not null, -- 1: a known crawler or AI agent sent it
   event_id text,
-  properties text -- JSON array of values in the order of event_types.keys; an object where those are ''
+  properties text -- JSON values in the order of event_types.keys, with no brackets around them; an object where keys is ''
 ) strict;
 
 create index event_rows_time on event_rows (website_rid, ts);
@@ -50,7 +50,7 @@ select
   e.crawler,
   case
     when t.keys = '' then e.properties
-    else (select json_group_object(k.value, e.properties -> k.key) from json_each(t.keys) as k)
+    else (select json_group_object(k.value, ('[' || e.properties || ']') -> k.key) from json_each(t.keys) as k)
   end as properties
 from event_rows as e
 join event_types as t on t.id = e.type_id

@@ -27,7 +27,7 @@ export interface EventRow {
   crawler: 0 | 1
   /** The client's idempotency key: one such event is kept per website and kind of credential. */
   eventId: string | null
-  /** JSON array of values in the order of `keys`; an object where those are ''. */
+  /** JSON values in the order of `keys`, without brackets around them; an object where `keys` is ''. */
   properties: string | null
 }
 
@@ -176,7 +176,7 @@ export class EventInserter {
 /** The properties of a row as one object, `{"a":1}`. */
 function whole(row: EventRow): string {
   const keys = JSON.parse(row.keys) as string[]
-  const values = JSON.parse(row.properties ?? "[]") as unknown[]
+  const values = JSON.parse(`[${row.properties}]`) as unknown[]
   return JSON.stringify(Object.fromEntries(keys.map((key, index) => [key, values[index]])))
 }
 

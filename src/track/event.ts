@@ -1,7 +1,8 @@
 import { type FieldError, Refusal } from "../errors.ts"
+import { fieldErrors, maxErrors } from "../http/fields.ts"
 import type { EventRow } from "../store/events.ts"
 import { isUuid, type Website } from "../store/websites.ts"
-import { checkEvent, type EventInput, fieldErrors, maxErrors } from "./schema.ts"
+import { checkEvent, type EventInput } from "./schema.ts"
 
 /** An event that keeps every rule of the contract that can be told from the event alone. */
 export interface CheckedEvent {
@@ -112,9 +113,10 @@ function serialise(properties: object | undefined): Pick<CheckedEvent, "keys" | 
   const wrong = wrongIn(properties, 1)
   if (wrong) return wrong
   const keys = JSON.stringify(names)
-  const values = JSON.stringify(Object.values(properties))
-  // The object has one character less than both lists together: one pair of brackets and the commas of one go, the colons come.
-  const units = names.length === 0 ? 2 : keys.length + values.length - 1
+  const values = JSON.stringify(Object.values(properties)).slice(1, -1)
+  // As one object they are a character longer: the keys' brackets turn to braces, the commas of one list to colons, and
+  // there is one colon more than commas.
+  const units = names.length === 0 ? 2 : keys.length + values.length + 1
   if (units * bytesPerUnit > maxPropertyBytes) {
     const bytes = units - keys.length - values.length + Buffer.byteLength(keys) + Buffer.byteLength(values)
     if (bytes > maxPropertyBytes) return `must be at most ${maxPropertyBytes} bytes of JSON`

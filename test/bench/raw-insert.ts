@@ -34,7 +34,7 @@ let values: unknown[] = []
 for (const event of standardEvents(100_000, Date.now())) {
   const { name, timestamp, properties, anonymousId, sessionId } = event
   const type = 1 + Number(name.slice("event_".length))
-  const text = JSON.stringify(Object.values(properties))
+  const text = JSON.stringify(Object.values(properties)).slice(1, -1)
   values.push(0, type, timestamp, 0, anonymousId, sessionId, null, null, 1, 0, null, text)
   if (values.length === rowsPerStatement * 12) {
     statements.push(values)

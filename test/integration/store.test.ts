@@ -45,7 +45,7 @@ function event(changes: Partial<EventRow> = {}): EventRow {
     viaKey: 1,
     crawler: 0,
     eventId: null,
-    properties: '["pro",5]',
+    properties: '"pro",5',
     ...changes,
   }
 }
@@ -61,7 +61,7 @@ test("events of one kind share one entry of what they have in common", () => {
 
 test("a name with hundreds of different keys fills no dictionary, and reads the same", () => {
   const rows = Array.from({ length: 300 }, (_, index) =>
-    event({ keys: `["item_${index}"]`, properties: `[${index}]` }),
+    event({ keys: `["item_${index}"]`, properties: `${index}` }),
   )
   store(...rows)
   store(...rows)
