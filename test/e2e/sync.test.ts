@@ -1,0 +1,77 @@
+import { expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { eventually, type Server, startServer, temporaryFolder } from "../harness.ts"
+
+const strace = Bun.which("strace")
+const skipped = strace ? "" : " (skipped: needs strace)"
+
+/** The system calls that `work` makes a server do: writes to the WAL, its syncs, and what is sent to clients. */
+async function traced(server: Server, file: string, work: () => Promise<void>): Promise<string[]> {
+  const calls = "trace=pwrite64,pwritev,fsync,fdatasync,sendto,sendmsg,write,writev"
+  const tracer = Bun.spawn(
+    [strace as string, "-f", "-y", "-s", "400", "-e", calls, "-o", file, "-p", String(server.pid)],
+    { stderr: "pipe" },
+  )
+  const errors = tracer.stderr.getReader()
+  expect(Buffer.from((await errors.read()).value ?? []).toString()).toContain("attached")
+  await work()
+  tracer.kill("SIGINT")
+  await tracer.exited
+  return readFileSync(file, "utf8").split("\n")
+}
+
+/** For each answer with success, in order: had the WAL been synced after the last write to it? */
+function answersAfterSync(calls: readonly string[]): boolean[] {
+  const answers: boolean[] = []
+  let syncs = 0
+  let unsynced = false
+  let syncsAtLastAnswer = 0
+  for (const call of calls) {
+    if (/pwritev?(64)?\(\d+<[^>]*-wal>/.test(call)) unsynced = true
+    if (/f(data)?sync\(\d+<[^>]*-wal>\)\s*= 0/.test(call)) {
+      unsynced = false
+      syncs++
+    }
+    if (call.includes("custom_event")) {
+      answers.push(!unsynced && syncs > syncsAtLastAnswer)
+      syncsAtLastAnswer = syncs
+    }
+  }
+  return answers
+}
+
+const cases = [
+  {
+    durability: "fsync",
+    sentence: "no answer leaves before the sync of the commit that holds its event",
+    synced: true,
+  },
+  { durability: "os", sentence: "with --durability os the disk is not waited for", synced: false },
+]
+
+for (const { durability, sentence, synced } of cases) {
+  test.skipIf(!strace)(
+    `${sentence}${skipped}`,
+    async () => {
+      using folder = temporaryFolder()
+      const server = await startServer({ db: folder.file("test.db"), args: ["--durability", durability] })
+      try {
+        const calls = await traced(server, folder.file("trace"), async () => {
+          for (let index = 0; index < 10; index++) {
+            const answer = await fetch(`${server.url}/track`, {
+              method: "POST",
+              headers: { Authorization: `Bearer ${server.key}` },
+              body: JSON.stringify({ name: "synced", properties: { index } }),
+            })
+            expect(answer.status).toBe(200)
+          }
+          await eventually(() => readFileSync(folder.file("trace"), "utf8").split("custom_event").length > 10)
+        })
+        expect(answersAfterSync(calls)).toEqual(Array(10).fill(synced))
+      } finally {
+        await server.stop()
+      }
+    },
+    30_000,
+  )
+}
