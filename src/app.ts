@@ -1,8 +1,10 @@
 import { Elysia } from "elysia"
 import { docsRoutes } from "./docs/route.ts"
 import { Refusal } from "./errors.ts"
+import { arrivalOf } from "./http/arrival.ts"
+import { requestIdOf } from "./http/headers.ts"
 import { type Manage, manageRoutes } from "./manage/route.ts"
-import { ingestHeaders, preflight, refuse, requestIdOf } from "./track/answer.ts"
+import { ingestHeaders, preflight, refuse } from "./track/answer.ts"
 import { type Ingest, identify, track } from "./track/route.ts"
 
 /** What the routes work with; `Ingest` and `Manage` overlap in the store's parts. */
@@ -22,21 +24,14 @@ export function createApp(deps: Deps) {
       deps.log("error", "a request failed", { path: pathname, error: String(error) })
       return refuse(error, headers)
     })
-    .post("/track", ({ request, server }) => track(deps, { request, peer: peerOf(server, request) }), {
+    .post("/track", ({ request, server }) => track(deps, arrivalOf(request, server)), {
       parse: "none",
     })
-    .post("/identify", ({ request, server }) => identify(deps, { request, peer: peerOf(server, request) }), {
+    .post("/identify", ({ request, server }) => identify(deps, arrivalOf(request, server)), {
       parse: "none",
     })
     .options("/track", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
     .options("/identify", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
     .use(manageRoutes(deps))
     .use(docsRoutes(deps.settings))
-}
-
-type ServerOf = { requestIP(request: Request): { address: string } | null } | null
-
-/** Asked only where a limit needs it: it costs more than most checks. */
-function peerOf(server: ServerOf, request: Request): () => string {
-  return () => server?.requestIP(request)?.address ?? ""
 }

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander"
+import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
 import { type Level, levels } from "./log.ts"
 import type { Durability } from "./store/open.ts"
-import { parseNetworks, type TrustedNetworks } from "./track/address.ts"
 
 /** Where the database is, for every command. */
 export interface DatabaseOptions {

@@ -1,5 +1,5 @@
 import { refusals } from "../errors.ts"
-import { maxErrors } from "../track/schema.ts"
+import { maxErrors } from "../http/fields.ts"
 import { version } from "../version.ts"
 import { headers } from "./answers.ts"
 import { ingestPaths, ingestSchemas, type Limits } from "./ingest.ts"

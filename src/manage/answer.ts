@@ -1,5 +1,5 @@
 import { type Reason, Refusal, refusals } from "../errors.ts"
-import { refusalHeaders } from "../track/answer.ts"
+import { jsonHeaders, refusalHeaders } from "../http/headers.ts"
 
 /** The words of Databuddy's API for a status. */
 const codes: Record<(typeof refusals)[Reason]["status"], string> = {
@@ -34,12 +34,7 @@ const advice: Partial<Record<Reason, string>> = {
  * may read it, so that there are no CORS headers.
  */
 export function manageHeaders(requestId: string): Record<string, string> {
-  return {
-    "Content-Type": "application/json",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "x-request-id": requestId,
-  }
+  return { ...jsonHeaders(requestId), "Cache-Control": "no-store" }
 }
 
 /** Databuddy's form of an error under /v1. Of a 5xx nothing is told but the status' message. */

@@ -1,5 +1,12 @@
 import { Elysia } from "elysia"
 import { Refusal } from "../errors.ts"
+import { type Arrival, arrivalOf, type ServerOf } from "../http/arrival.ts"
+import { readJson } from "../http/body.ts"
+import { logFault } from "../http/faults.ts"
+import { countFailure, type Guard, refuseGuessers } from "../http/guesses.ts"
+import { requestIdOf } from "../http/headers.ts"
+import { readKey, requireScope } from "../http/key.ts"
+import { type Limiter, spend } from "../http/limits.ts"
 import type { Log } from "../log.ts"
 import type { Batcher } from "../store/batcher.ts"
 import {
@@ -15,11 +22,6 @@ import {
 import type { Db } from "../store/native.ts"
 import type { Registry } from "../store/registry.ts"
 import { createWebsite, deleteWebsite, findWebsite, listWebsites } from "../store/websites.ts"
-import { requestIdOf } from "../track/answer.ts"
-import { readJson } from "../track/body.ts"
-import { readKey, requireScope } from "../track/credential.ts"
-import { type Arrival, countFailure, type Guard, refuseGuessers } from "../track/failures.ts"
-import { type Limiter, spend } from "../track/limits.ts"
 import { manageHeaders, refuse } from "./answer.ts"
 import { isWithin, reaches, requireAllWebsites, requireWebsite, requireWithin } from "./grant.ts"
 import {
@@ -54,7 +56,7 @@ export interface Manage extends Guard {
 /** The parts of Elysia's context that the routes look at. */
 interface RouteContext {
   request: Request
-  server: { requestIP(request: Request): { address: string } | null } | null
+  server: ServerOf
   /** Undefined for a route without parameters, whatever its type says. */
   params?: { id?: string }
 }
@@ -81,10 +83,8 @@ type Work = (manage: Manage, call: Call) => Answer | Promise<Answer>
 export function manageRoutes(manage: Manage) {
   const on =
     (scope: Scope, work: Work) =>
-    ({ request, server, params }: RouteContext) => {
-      const arrival = { request, peer: () => server?.requestIP(request)?.address ?? "" }
-      return answered(manage, arrival, scope, params?.id ?? "", work)
-    }
+    ({ request, server, params }: RouteContext) =>
+      answered(manage, arrivalOf(request, server), scope, params?.id ?? "", work)
   const nothing = ({ request }: { request: Request }) => noSuchRoute(manage, request)
   // The bodies are read by the routes: Elysia's parsers would answer before the key is looked at.
   const raw = { parse: "none" } as const
@@ -214,12 +214,7 @@ async function answered(
     const text = JSON.stringify({ success: true, ...answer.body })
     return new Response(text, { status: answer.status ?? 200, headers })
   } catch (error) {
-    if (!(error instanceof Refusal)) {
-      manage.log("error", "a request failed", {
-        request_id: headers["x-request-id"],
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      })
-    }
+    logFault(manage.log, error, { request_id: headers["x-request-id"] })
     countFailure(manage, arrival, error)
     return refuse(error, headers)
   }

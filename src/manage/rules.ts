@@ -1,6 +1,7 @@
 import type { Static, TSchema } from "@sinclair/typebox"
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
 import { type FieldError, Refusal } from "../errors.ts"
+import { fieldErrors } from "../http/fields.ts"
 import { findKey, type Key, type KeyGrant, updateKey } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
 import {
@@ -12,7 +13,6 @@ import {
   type Website,
   type WebsiteSettings,
 } from "../store/websites.ts"
-import { fieldErrors } from "../track/schema.ts"
 import {
   type KeyJson,
   keyChangesSchema,

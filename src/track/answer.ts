@@ -1,4 +1,5 @@
 import { Refusal, refusals } from "../errors.ts"
+import { jsonHeaders, refusalHeaders } from "../http/headers.ts"
 
 /** Headers that a page's script may send, and those that it may read. */
 const allowedHeaders =
@@ -8,24 +9,12 @@ const exposedHeaders =
 /** Seconds for which a browser remembers a preflight: the most that any of them honours. */
 const preflightAge = "86400"
 
-const saneRequestId = /^[\w.-]{1,128}$/
-
-/** The caller's request id if it sent a sane one, else a new one. */
-export function requestIdOf(headers: Headers, newId: () => string): string {
-  const sent = headers.get("x-request-id")
-  return sent && saneRequestId.test(sent) ? sent : newId()
-}
-
 /**
  * The headers of every answer of an ingestion route. The origin is echoed, never `*`: beacons send credentials, and
  * browsers refuse `*` then.
  */
 export function ingestHeaders(request: Request, requestId: string): Record<string, string> {
-  const headers: Record<string, string> = {
-    "Content-Type": "application/json",
-    "X-Content-Type-Options": "nosniff",
-    "x-request-id": requestId,
-  }
+  const headers = jsonHeaders(requestId)
   const origin = request.headers.get("origin")
   if (origin !== null) {
     headers["Access-Control-Allow-Origin"] = origin
@@ -57,11 +46,4 @@ export function refuse(error: unknown, headers: Record<string, string>): Respons
     ? { status: "error", message, errors: refusal.fields }
     : { status: "error", message }
   return new Response(JSON.stringify(body), { status, headers: { ...headers, ...refusalHeaders(refusal) } })
-}
-
-/** What every refusal says beside its body, whatever form that has. */
-export function refusalHeaders(refusal: Refusal): Record<string, string> {
-  const headers: Record<string, string> = { "x-databuddy-reason": refusal.reason, ...refusal.headers }
-  if (refusal.retryAfter !== undefined) headers["Retry-After"] = String(refusal.retryAfter)
-  return headers
 }

@@ -1,6 +1,7 @@
 import { type FieldError, Refusal } from "../errors.ts"
+import { fieldErrors } from "../http/fields.ts"
 import { badText, isPlainText } from "./event.ts"
-import { checkIdentify, fieldErrors, type IdentifyInput } from "./schema.ts"
+import { checkIdentify, type IdentifyInput } from "./schema.ts"
 
 /** UTF-8 bytes of the serialised traits. */
 const maxTraitBytes = 2_048

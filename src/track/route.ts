@@ -1,17 +1,21 @@
 import { Refusal } from "../errors.ts"
+import type { TrustedNetworks } from "../http/address.ts"
+import { type Arrival, addressOf } from "../http/arrival.ts"
+import { readJson } from "../http/body.ts"
+import { logFault } from "../http/faults.ts"
+import { countFailure, refuseGuessers } from "../http/guesses.ts"
+import { requestIdOf } from "../http/headers.ts"
+import { readKey } from "../http/key.ts"
+import { type Limiter, spend } from "../http/limits.ts"
 import type { Log } from "../log.ts"
 import type { Batcher } from "../store/batcher.ts"
 import type { Profiles } from "../store/profiles.ts"
 import type { Registry } from "../store/registry.ts"
-import type { TrustedNetworks } from "./address.ts"
-import { ingestHeaders, refuse, requestIdOf } from "./answer.ts"
-import { readJson } from "./body.ts"
+import { ingestHeaders, refuse } from "./answer.ts"
 import type { CrawlerCheck } from "./crawler.ts"
-import { type Credential, credentialOf, queryWebsiteId, readKey, targetWebsites } from "./credential.ts"
+import { type Credential, credentialOf, queryWebsiteId, targetWebsites } from "./credential.ts"
 import { hashesVisitor, readEvents, toRow } from "./event.ts"
-import { type Arrival, addressOf, countFailure, refuseGuessers } from "./failures.ts"
 import { readIdentity } from "./identity.ts"
-import { type Limiter, spend } from "./limits.ts"
 
 /** What the ingestion routes work with. */
 export interface Ingest {
@@ -112,12 +116,7 @@ async function answered(
     refuseGuessers(ingest, arrival)
     return new Response(await work(ingest.now(), headers), { headers })
   } catch (error) {
-    if (!(error instanceof Refusal)) {
-      ingest.log("error", "a request failed", {
-        request_id: headers["x-request-id"],
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      })
-    }
+    logFault(ingest.log, error, { request_id: headers["x-request-id"] })
     countFailure(ingest, arrival, error)
     return refuse(error, headers)
   }
@@ -139,6 +138,6 @@ function admit(
   }
   if (credential.keyProblem) headers["x-databuddy-reason"] = credential.keyProblem
   if (ingest.settings.rateLimit === 0) return
-  const name = `website ${credential.websiteId} ${addressOf(ingest, arrival)}`
+  const name = `website ${credential.websiteId} ${addressOf(arrival, ingest.settings.trustedProxies)}`
   spend(ingest.limiter.take(name, ingest.settings.rateLimit), headers)
 }

@@ -1,9 +1,5 @@
-import { type Static, type TSchema, Type } from "@sinclair/typebox"
-import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
-import type { FieldError } from "../errors.ts"
-
-/** Bad fields that one answer names; the rest says nothing new. */
-export const maxErrors = 100
+import { type Static, Type } from "@sinclair/typebox"
+import { TypeCompiler } from "@sinclair/typebox/compiler"
 
 /** `expected` is what the error says the field must be. Lengths are UTF-16 units, as JavaScript counts. */
 function text(limit: number, description: string) {
@@ -98,14 +94,3 @@ export type IdentifyInput = Omit<Static<typeof identifySchema>, "traits"> & {
 
 export const checkEvent = TypeCompiler.Compile(eventSchema)
 export const checkIdentify = TypeCompiler.Compile(identifySchema)
-
-/** What `value` has that its schema does not allow, the first fault of each field. The field '' is the value as a whole. */
-export function fieldErrors(check: TypeCheck<TSchema>, value: unknown): FieldError[] {
-  const found = new Map<string, FieldError>()
-  for (const { path, schema, message } of check.Errors(value)) {
-    const field = path.slice(1).replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~")
-    if (!found.has(field)) found.set(field, { field, message: schema.expected ?? message })
-    if (found.size >= maxErrors) break
-  }
-  return [...found.values()]
-}

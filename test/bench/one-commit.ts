@@ -1,13 +1,13 @@
 // databuddy with one difference: every request is committed and synced alone.
 import { createApp } from "../../src/app.ts"
+import { parseNetworks } from "../../src/http/address.ts"
+import { Limiter } from "../../src/http/limits.ts"
 import { EventInserter } from "../../src/store/events.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { Store, type World } from "../../src/store/store.ts"
 import { type Write, Writer } from "../../src/store/writer.ts"
-import { parseNetworks } from "../../src/track/address.ts"
 import { CrawlerCheck } from "../../src/track/crawler.ts"
-import { Limiter } from "../../src/track/limits.ts"
 
 const world: World = {
   now: Date.now,

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createApp, type Deps } from "../../src/app.ts"
+import { parseNetworks } from "../../src/http/address.ts"
+import { Limiter } from "../../src/http/limits.ts"
 import { Store } from "../../src/store/store.ts"
-import { parseNetworks } from "../../src/track/address.ts"
 import { CrawlerCheck } from "../../src/track/crawler.ts"
-import { Limiter } from "../../src/track/limits.ts"
 
 export interface TestApp {
   store: Store

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { clientAddress, limitedBy, parseNetworks, type TrustedNetworks } from "../../src/track/address.ts"
+import { clientAddress, limitedBy, parseNetworks, type TrustedNetworks } from "../../src/http/address.ts"
 
 function networks(text: string): TrustedNetworks {
   const parsed = parseNetworks(text)

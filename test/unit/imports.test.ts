@@ -9,8 +9,8 @@ import { repository } from "../support/binary.ts"
 const layers = [
   ["src"],
   ["src/store"],
-  ["src/track"],
-  ["src/manage"],
+  ["src/http"],
+  ["src/track", "src/manage"],
   ["src/docs"],
   ["src/app.ts", "src/config.ts"],
   ["src/commands"],
@@ -77,6 +77,13 @@ test("imports point from the commands to the nouns, never back", () => {
   expect(inner.filter(pointsBack).map(shown)).toEqual([])
 })
 
+test("src/http holds what both track and manage need, and nothing else", () => {
+  const shared = files.filter((file) => dirname(file) === "src/http")
+  for (const route of ["src/track/route.ts", "src/manage/route.ts"]) {
+    expect(shared.filter((file) => !reach(route).has(file))).toEqual([])
+  }
+})
+
 test("no file imports itself by way of others", () => {
   expect(files.filter((file) => reach(file).has(file))).toEqual([])
 })
@@ -102,7 +109,9 @@ import {
   ])
   const rejected = [
     { from: "src/errors.ts", to: "src/store/keys.ts" },
+    { from: "src/http/key.ts", to: "src/track/credential.ts" },
     { from: "src/track/event.ts", to: "src/manage/route.ts" },
+    { from: "src/manage/route.ts", to: "src/track/answer.ts" },
     { from: "src/config.ts", to: "src/app.ts" },
     { from: "src/store/open.ts", to: "src/track/event.ts" },
     { from: "src/app.ts", to: "src/commands/serve.ts" },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { Refusal } from "../../src/errors.ts"
-import { Limiter, spend } from "../../src/track/limits.ts"
+import { Limiter, spend } from "../../src/http/limits.ts"
 
 /** A limiter whose clock stands until it is told to go on. */
 function limiterWithClock() {

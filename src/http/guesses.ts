@@ -1,12 +1,7 @@
 import { Refusal } from "../errors.ts"
-import { clientAddress, limitedBy, type TrustedNetworks } from "./address.ts"
+import type { TrustedNetworks } from "./address.ts"
+import { type Arrival, addressOf } from "./arrival.ts"
 import { type Limiter, rateLimitHeaders } from "./limits.ts"
-
-/** A request, and the address of the socket that it came over. */
-export interface Arrival {
-  request: Request
-  peer: () => string
-}
 
 /** What the limit of failed credentials works with. */
 export interface Guard {
@@ -21,7 +16,10 @@ const failedCredentialLimit = 60
 /** Throws `too_many_failed_credentials`, whatever key the request carries this time. */
 export function refuseGuessers(guard: Guard, arrival: Arrival): void {
   if (guard.failures.isIdle() || !carriesKey(arrival.request.headers)) return
-  const allowance = guard.failures.look(addressOf(guard, arrival), failedCredentialLimit)
+  const allowance = guard.failures.look(
+    addressOf(arrival, guard.settings.trustedProxies),
+    failedCredentialLimit,
+  )
   if (allowance.allowed) return
   throw new Refusal("too_many_failed_credentials", {
     retryAfter: allowance.reset,
@@ -33,13 +31,7 @@ export function refuseGuessers(guard: Guard, arrival: Arrival): void {
 export function countFailure(guard: Guard, arrival: Arrival, error: unknown): void {
   if (!(error instanceof Refusal)) return
   if (error.reason !== "key_unknown" && error.reason !== "key_malformed") return
-  guard.failures.take(addressOf(guard, arrival), failedCredentialLimit)
-}
-
-/** What limits of an address count by. */
-export function addressOf({ settings }: Pick<Guard, "settings">, { request, peer }: Arrival): string {
-  const forwardedFor = request.headers.get("x-forwarded-for")
-  return limitedBy(clientAddress(peer(), forwardedFor, settings.trustedProxies))
+  guard.failures.take(addressOf(arrival, guard.settings.trustedProxies), failedCredentialLimit)
 }
 
 function carriesKey(headers: Headers): boolean {

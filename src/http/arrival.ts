@@ -1,0 +1,20 @@
+import { clientAddress, limitedBy, type TrustedNetworks } from "./address.ts"
+
+/** A request, and where it came from. */
+export interface Arrival {
+  request: Request
+  /** The address of the socket that it came over. Asked only where a limit needs it: it costs more than most checks. */
+  peer: () => string
+}
+
+/** What Elysia gives a handler of the server; null where nothing listens. */
+export type ServerOf = { requestIP(request: Request): { address: string } | null } | null
+
+export function arrivalOf(request: Request, server: ServerOf): Arrival {
+  return { request, peer: () => server?.requestIP(request)?.address ?? "" }
+}
+
+/** What limits of an address count by. */
+export function addressOf({ request, peer }: Arrival, trustedProxies: TrustedNetworks): string {
+  return limitedBy(clientAddress(peer(), request.headers.get("x-forwarded-for"), trustedProxies))
+}

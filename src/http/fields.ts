@@ -1,0 +1,20 @@
+import type { TSchema } from "@sinclair/typebox"
+import type { TypeCheck } from "@sinclair/typebox/compiler"
+import type { FieldError } from "../errors.ts"
+
+/** Bad fields that one answer names; the rest says nothing new. */
+export const maxErrors = 100
+
+/**
+ * What `value` has that its schema does not allow, the first fault of each field, in the words of the schema's `expected`
+ * where it has some. The field '' is the value as a whole.
+ */
+export function fieldErrors(check: TypeCheck<TSchema>, value: unknown): FieldError[] {
+  const found = new Map<string, FieldError>()
+  for (const { path, schema, message } of check.Errors(value)) {
+    const field = path.slice(1).replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~")
+    if (!found.has(field)) found.set(field, { field, message: schema.expected ?? message })
+    if (found.size >= maxErrors) break
+  }
+  return [...found.values()]
+}

@@ -1,0 +1,38 @@
+import { type Reason, Refusal } from "../errors.ts"
+import { type Key, looksLikeKey, type Scope } from "../store/keys.ts"
+import type { Registry } from "../store/registry.ts"
+
+/** The key of a request, or why the one that it sent is none. Both undefined: it sent none. */
+export function readKey(headers: Headers, registry: Registry, now: number): { key?: Key; problem?: Reason } {
+  const authorization = headers.get("authorization")
+  const bearer =
+    authorization === null ? {} : examine(/^bearer +(.+)$/i.exec(authorization)?.[1] ?? "", registry, now)
+  if (bearer.key) return bearer
+  const apiKey = headers.get("x-api-key")
+  const direct = apiKey === null ? {} : examine(apiKey, registry, now)
+  if (direct.key) return direct
+  return bearer.problem ? bearer : direct
+}
+
+function examine(sent: string, registry: Registry, now: number): { key?: Key; problem?: Reason } {
+  const secret = sent.trim()
+  if (!looksLikeKey(secret)) return { problem: "key_malformed" }
+  const key = registry.key(secret)
+  if (!key) return { problem: "key_unknown" }
+  const problem = keyProblem(key, now)
+  return problem ? { problem } : { key }
+}
+
+function keyProblem(key: Key, now: number): Reason | undefined {
+  if (key.revokedAt !== null) return "key_revoked"
+  if (key.disabledAt !== null) return "key_disabled"
+  if (key.expiresAt !== null && key.expiresAt <= now) return "key_expired"
+  return undefined
+}
+
+/** Throws `scope_missing`. */
+export function requireScope(key: Key, scope: Scope): void {
+  if (!key.scopes.includes(scope)) {
+    throw new Refusal("scope_missing", { detail: `this key does not have the scope ${scope}` })
+  }
+}
