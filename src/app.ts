@@ -2,7 +2,9 @@ import { Elysia } from "elysia"
 import { docsRoutes } from "./docs/route.ts"
 import { Refusal } from "./errors.ts"
 import { arrivalOf } from "./http/arrival.ts"
-import { requestIdOf } from "./http/headers.ts"
+import { logFault } from "./http/faults.ts"
+import { jsonHeaders, requestIdOf } from "./http/headers.ts"
+import { manageHeaders, refuse as refuseManage } from "./manage/answer.ts"
 import { type Manage, manageRoutes } from "./manage/route.ts"
 import { ingestHeaders, preflight, refuse } from "./track/answer.ts"
 import { type Ingest, identify, track } from "./track/route.ts"
@@ -17,13 +19,9 @@ export type Deps = Ingest & Manage
  */
 export function createApp(deps: Deps) {
   return new Elysia()
-    .onError(({ error, code, request }) => {
-      const { pathname } = new URL(request.url)
-      const headers = ingestHeaders(request, requestIdOf(request.headers, deps.newId))
-      if (code === "NOT_FOUND") return refuse(new Refusal("route_unknown"), headers)
-      deps.log("error", "a request failed", { path: pathname, error: String(error) })
-      return refuse(error, headers)
-    })
+    .onError(({ error, code, request }) =>
+      refuseAt(deps, request, code === "NOT_FOUND" ? noRoute(request) : error),
+    )
     .post("/track", ({ request, server }) => track(deps, arrivalOf(request, server)), {
       parse: "none",
     })
@@ -34,4 +32,20 @@ export function createApp(deps: Deps) {
     .options("/identify", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
     .use(manageRoutes(deps))
     .use(docsRoutes(deps.settings))
+}
+
+/** The paths that pages of any origin call, and so the only ones whose errors echo an origin. */
+const ingestPaths: ReadonlySet<string> = new Set(["/track", "/identify"])
+
+function noRoute({ method, url }: Request): Refusal {
+  return new Refusal("route_unknown", { detail: `there is no ${method} ${new URL(url).pathname}` })
+}
+
+/** The answer where no route gave one, in the form of the path's other errors. */
+function refuseAt({ log, newId }: Deps, request: Request, error: unknown): Response {
+  const { pathname } = new URL(request.url)
+  const requestId = requestIdOf(request.headers, newId)
+  logFault(log, error, { request_id: requestId, path: pathname })
+  if (pathname === "/v1" || pathname.startsWith("/v1/")) return refuseManage(error, manageHeaders(requestId))
+  return refuse(error, ingestPaths.has(pathname) ? ingestHeaders(request, requestId) : jsonHeaders(requestId))
 }

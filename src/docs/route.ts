@@ -1,8 +1,6 @@
 import { promisify } from "node:util"
 import { gzip } from "node:zlib"
-import { Elysia } from "elysia"
-import { Refusal } from "../errors.ts"
-import { refuse } from "../track/answer.ts"
+import { Elysia, NotFoundError } from "elysia"
 import type { Limits } from "./ingest.ts"
 import { openapi } from "./openapi.ts"
 import { makePage } from "./page.ts"
@@ -57,7 +55,7 @@ export function docsRoutes(limits: Limits) {
     .get("/docs/:file", async ({ request, params }) => {
       const { viewer } = await page()
       if (`/docs/${params.file}` === viewer.path) return sent(await script(), request, forGood)
-      return refuse(new Refusal("route_unknown"), { ...securityHeaders, "Content-Type": "application/json" })
+      throw new NotFoundError()
     })
 }
 

@@ -85,7 +85,6 @@ export function manageRoutes(manage: Manage) {
     (scope: Scope, work: Work) =>
     ({ request, server, params }: RouteContext) =>
       answered(manage, arrivalOf(request, server), scope, params?.id ?? "", work)
-  const nothing = ({ request }: { request: Request }) => noSuchRoute(manage, request)
   // The bodies are read by the routes: Elysia's parsers would answer before the key is looked at.
   const raw = { parse: "none" } as const
   return new Elysia({ prefix: "/v1" })
@@ -100,8 +99,6 @@ export function manageRoutes(manage: Manage) {
     .patch("/keys/:id", on("manage:keys", editKey), raw)
     .delete("/keys/:id", on("manage:keys", endKey), raw)
     .post("/keys/:id/rotate", on("manage:keys", renewKey), raw)
-    .all("/", nothing, raw)
-    .all("/*", nothing, raw)
 }
 
 function showWebsites({ db }: Manage, { key }: Call): Answer {
@@ -234,10 +231,4 @@ function admit(
   registry.used(key, now)
   if (key.rateLimit !== null) spend(limiter.take(`key ${key.id}`, key.rateLimit), headers)
   return key
-}
-
-function noSuchRoute(manage: Manage, request: Request): Response {
-  const { pathname } = new URL(request.url)
-  const refusal = new Refusal("route_unknown", { detail: `there is no ${request.method} ${pathname}` })
-  return refuse(refusal, manageHeaders(requestIdOf(request.headers, manage.newId)))
 }

@@ -1,0 +1,98 @@
+import { afterEach, expect, test } from "bun:test"
+import { openApp, type TestApp } from "../support/app.ts"
+
+// What no route answers: paths that there are none of, and faults that a route lets through.
+
+let app: TestApp
+afterEach(() => app.close())
+
+const origin = "https://evil.example"
+const requestId = "my-id.1"
+
+function send(method: string, path: string): Promise<Response> {
+  const headers = { Origin: origin, "x-request-id": requestId }
+  return app.send(new Request(`http://localhost${path}`, { method, headers }))
+}
+
+const plain = { status: "error", message: "Not found" }
+const managed = (method: string, path: string) => ({
+  success: false,
+  error: `there is no ${method} ${path}`,
+  code: "NOT_FOUND",
+  requestId,
+})
+
+const unknown: [string, string, object, string | null][] = [
+  ["GET", "/track", plain, origin],
+  ["PUT", "/track?website_id=w", plain, origin],
+  ["GET", "/identify", plain, origin],
+  ["GET", "/", plain, null],
+  ["POST", "/nothing", plain, null],
+  ["OPTIONS", "/nothing", plain, null],
+  ["GET", "/tracks", plain, null],
+  ["GET", "/track/more", plain, null],
+  ["GET", "//track", plain, null],
+  ["GET", "/nothing?/track", plain, null],
+  ["POST", "/openapi.json", plain, null],
+  ["GET", "/docs/nothing.js", plain, null],
+  ["GET", "/v1x", plain, null],
+  ["GET", "/v1", managed("GET", "/v1"), null],
+  ["GET", "/v1/", managed("GET", "/v1/"), null],
+  ["OPTIONS", "/v1/track", managed("OPTIONS", "/v1/track"), null],
+  ["PROPFIND", "/v1/keys", managed("PROPFIND", "/v1/keys"), null],
+]
+test.each(unknown)("%s %s is no route, and says so in the form of its path", async (...expected) => {
+  const [method, path, body, echoed] = expected
+  app = openApp()
+  const answer = await send(method, path)
+  expect(answer.status).toBe(404)
+  expect(await answer.json()).toEqual(body)
+  expect(answer.headers.get("content-type")).toBe("application/json")
+  expect(answer.headers.get("x-content-type-options")).toBe("nosniff")
+  expect(answer.headers.get("x-databuddy-reason")).toBe("route_unknown")
+  expect(answer.headers.get("x-request-id")).toBe(requestId)
+  expectOrigin(answer, echoed)
+  expect(app.logged).toEqual([])
+})
+
+const faulty: [string, string, object, string | null][] = [
+  ["POST", "/track", { status: "error", message: "Internal server error" }, origin],
+  [
+    "GET",
+    "/v1/keys",
+    { success: false, error: "Internal server error", code: "INTERNAL_SERVER_ERROR", requestId: "second" },
+    null,
+  ],
+]
+test.each(faulty)("a fault that %s %s lets through is told to the log alone", async (...expected) => {
+  const [method, path, body, echoed] = expected
+  let asked = 0
+  app = openApp(() => ({
+    newId: () => {
+      if (asked++ === 0) throw new Error("no randomness at /secret")
+      return "second"
+    },
+  }))
+  const answer = await app.send(
+    new Request(`http://localhost${path}`, { method, headers: { Origin: origin } }),
+  )
+  expect(answer.status).toBe(500)
+  expect(await answer.json()).toEqual(body)
+  expect(answer.headers.get("x-databuddy-reason")).toBe("internal")
+  expect(answer.headers.get("x-request-id")).toBe("second")
+  expectOrigin(answer, echoed)
+  expect(app.logged).toHaveLength(1)
+  expect(JSON.parse(app.logged[0] as string)).toMatchObject({
+    level: "error",
+    request_id: "second",
+    path,
+    error: expect.stringContaining("no randomness at /secret"),
+  })
+})
+
+/** `echoed`: null where there must be no CORS header at all. */
+function expectOrigin({ headers }: Response, echoed: string | null): void {
+  const cors = [...headers.keys()].filter((name) => name.startsWith("access-control") || name === "vary")
+  if (echoed === null) expect(cors).toEqual([])
+  else expect(headers.get("access-control-allow-origin")).toBe(echoed)
+}
