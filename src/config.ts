@@ -70,7 +70,32 @@ export function addServeOptions(command: Command): Command {
     option("--log-level <level>", "least level that is logged", "info").choices(levels),
   ]
   for (const one of options) command.addOption(one)
-  return command
+  return command.hook("preAction", fitQueue)
+}
+
+/** What a queue holds, and how much of it one request may bring. */
+const queues = [
+  { queue: "queueEvents", queueFlag: "--queue-events", request: "maxBatch", requestFlag: "--max-batch" },
+  { queue: "queueBytes", queueFlag: "--queue-bytes", request: "maxBody", requestFlag: "--max-body" },
+] as const
+
+/**
+ * A request that is larger than the whole queue would be told to try again, for ever. Where one of the two limits was
+ * given, the other's default gives way; where both were, they are refused.
+ */
+function fitQueue(command: Command): void {
+  for (const { queue, queueFlag, request, requestFlag } of queues) {
+    const { [queue]: room, [request]: most } = command.opts<ServeOptions>()
+    if (most <= room) continue
+    const isDefault = (name: string) => command.getOptionValueSource(name) === "default"
+    if (isDefault(request)) command.setOptionValueWithSource(request, room, "implied")
+    else if (isDefault(queue)) command.setOptionValueWithSource(queue, most, "implied")
+    else {
+      command.error(
+        `error: ${queueFlag} ${room} is smaller than ${requestFlag} ${most}: a request of that size would never fit. Raise ${queueFlag} or lower ${requestFlag}.`,
+      )
+    }
+  }
 }
 
 function option(

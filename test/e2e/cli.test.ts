@@ -124,6 +124,59 @@ describe("what is not understood ends with 2:", () => {
   })
 })
 
+describe("a queue that is smaller than one request may be", () => {
+  const refused: [string, Record<string, string>, string[], string, string][] = [
+    ["events", {}, ["--queue-events", "9", "--max-batch", "10"], "--queue-events 9", "--max-batch 10"],
+    ["bytes", {}, ["--queue-bytes", "2047", "--max-body", "2048"], "--queue-bytes 2047", "--max-body 2048"],
+    [
+      "events, by the environment",
+      { DATABUDDY_QUEUE_EVENTS: "5", DATABUDDY_MAX_BATCH: "6" },
+      [],
+      "--queue-events 5",
+      "--max-batch 6",
+    ],
+    [
+      "events, by a flag that says the default",
+      { DATABUDDY_QUEUE_EVENTS: "5" },
+      ["--max-batch", "1000"],
+      "--queue-events 5",
+      "--max-batch 1000",
+    ],
+  ]
+  test.each(refused)("in %s is refused with both flags named", async (_, env, args, queue, request) => {
+    const { code, out, err } = await runWith(env, "serve", "--port", "0", ...args)
+    expect({ code, out }).toEqual({ code: 2, out: "" })
+    const [queueFlag, requestFlag] = [queue.split(" ")[0], request.split(" ")[0]]
+    expect(err).toStartWith(`error: ${queue} is smaller than ${request}: `)
+    expect(err).toContain(`Raise ${queueFlag} or lower ${requestFlag}.`)
+    expect(readdirSync(folder.path)).toEqual([])
+  })
+
+  const batch = (events: number) => JSON.stringify(Array(events).fill({ name: "x" }))
+  const body = (bytes: number) => `{"name":"x"}${" ".repeat(bytes - 12)}`
+  const fits: [string, string[], string, string, number][] = [
+    ["a small queue of events", ["--queue-events", "5"], batch(5), batch(6), 400],
+    ["large batches", ["--max-batch", "50001"], batch(50_001), batch(50_002), 400],
+    ["a small queue of bytes", ["--queue-bytes", "2048"], body(2_048), body(2_049), 413],
+    ["large bodies", ["--max-body", "67108865"], body(67_108_865), body(67_108_866), 413],
+  ]
+  test.each(fits)("does not come of %s alone", async (_, args, largest, larger, status) => {
+    const server = await startServer({ db, args })
+    try {
+      const send = (body: string) =>
+        fetch(`${server.url}/track`, {
+          method: "POST",
+          headers: { "x-api-key": server.key },
+          body,
+        })
+      expect((await send(largest)).status).toBe(200)
+      expect((await send(larger)).status).toBe(status)
+    } finally {
+      await server.kill()
+    }
+  })
+})
+
 describe("what cannot be done ends with 1, an error and a hint on stderr:", () => {
   const failures: [string, string[], string][] = [
     ["a website that there is none of", ["website", "show", "none"], "no website has the id none"],
