@@ -1,4 +1,5 @@
 import type { Reason } from "../errors.ts"
+import { keptTraitBytes, keptTraits } from "../store/profiles.ts"
 import { refuse } from "../track/answer.ts"
 import type { IngestSettings } from "../track/route.ts"
 import { eventSchema, identifySchema } from "../track/schema.ts"
@@ -206,7 +207,7 @@ async function identify(limits: Limits): Promise<Json> {
   }
 }
 
-const identifyText = `Merges the traits into what is known of the profile, and links the anonymous id to it. \`null\` removes a trait; \`email\` is stored in lower case. It takes a key with \`track:events\` for the website: a public website id must not rewrite profiles.`
+const identifyText = `Merges the traits into what is known of the profile, and links the anonymous id to it. A profile keeps at most ${keptTraits} traits and ${keptTraitBytes.toLocaleString("en")} bytes of them; a request that would go beyond is refused. \`null\` removes a trait; \`email\` is stored in lower case. It takes a key with \`track:events\` for the website: a public website id must not rewrite profiles.`
 
 const requestHeaders = [
   {

@@ -1,3 +1,4 @@
+import { Refusal } from "../errors.ts"
 import type { Db, Statement } from "./native.ts"
 import type { DailyHash } from "./salts.ts"
 
@@ -12,6 +13,11 @@ export interface Identity {
   /** Merged into what is known; null removes one. */
   traits: Traits
 }
+
+/** Traits that a profile keeps: a request has its own limit, and without this one any number of them could fill a profile. */
+export const keptTraits = 200
+/** UTF-8 bytes of them, serialised. */
+export const keptTraitBytes = 16_384
 
 const sql = {
   traits: "select traits from profiles where website_rid = :websiteRid and profile_id = :profileId",
@@ -42,6 +48,7 @@ export class Profiles {
     this.#link = db.prepare(sql.link)
   }
 
+  /** Throws `invalid_shape` where more traits would be kept than a profile may have. */
   identify({ websiteRid, profileId, anonymousId, hashVisitor, traits }: Identity, now: number): void {
     const known = this.#traits.get({ websiteRid, profileId }) as string | undefined
     const merged = new Map<string, unknown>(Object.entries(known ? JSON.parse(known) : {}))
@@ -49,6 +56,8 @@ export class Profiles {
       if (value === null) merged.delete(key)
       else merged.set(key, key === "email" && typeof value === "string" ? value.toLowerCase() : value)
     }
+    const serialised = JSON.stringify(Object.fromEntries(merged))
+    if (merged.size > keptTraits || Buffer.byteLength(serialised) > keptTraitBytes) throw tooManyTraits()
     const column = (key: string) => {
       const value = merged.get(key)
       return typeof value === "string" ? value : null
@@ -59,7 +68,7 @@ export class Profiles {
       email: column("email"),
       name: column("name"),
       username: column("username"),
-      traits: JSON.stringify(Object.fromEntries(merged)),
+      traits: serialised,
       now,
     })
     if (anonymousId === null) return
@@ -70,4 +79,9 @@ export class Profiles {
       now,
     })
   }
+}
+
+function tooManyTraits(): Refusal {
+  const message = `must come to at most ${keptTraits} and ${keptTraitBytes} bytes of JSON with those kept before; null removes one`
+  return new Refusal("invalid_shape", { fields: [{ field: "traits", message }] })
 }

@@ -267,6 +267,61 @@ describe("one server", () => {
     })
   })
 
+  describe("what POST /identify keeps of one profile is bounded", () => {
+    const beyond = refused("invalid_shape", {
+      traits: "must come to at most 200 and 16384 bytes of JSON with those kept before; null removes one",
+    })
+    const identity = (profileId: string, traits: Record<string, unknown>, anonymousId = ""): Sent => ({
+      path: "/identify",
+      body: { profileId, anonymousId, websiteId: sites.example, traits },
+    })
+    const fifty = (from: number, value: unknown = 1) =>
+      Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`t${from + index}`, value]))
+    const identify = async (...sent: Parameters<typeof identity>) =>
+      expect((await world.send(identity(...sent))).body).toBe('{"status":"success","type":"identify"}')
+    const kept = (profileId: string) => Object.keys(world.profile(sites.example, profileId)?.traits ?? {})
+
+    test("to 200 traits: what would go beyond is refused and nothing of it is stored", async () => {
+      for (const from of [0, 50, 100, 150]) await identify("many", fifty(from))
+      await world.refuses(identity("many", { t0: 2, one: "more" }, "linked"), beyond)
+      expect(world.profile(sites.example, "many")).toMatchObject({ traits: { t0: 1 }, anonymous_ids: [] })
+      expect(kept("many")).toHaveLength(200)
+    })
+
+    test("while one may be changed, and another take the place of one that is removed", async () => {
+      await identify("many", { t0: 2 })
+      await identify("many", { t0: null, one: "more" }, "linked")
+      expect(kept("many")).toHaveLength(200)
+      expect(world.profile(sites.example, "many")).toMatchObject({
+        traits: { one: "more" },
+        anonymous_ids: ["linked"],
+      })
+    })
+
+    test("to 16,384 bytes, not one more", async () => {
+      // Eight of 2,046 bytes, seven commas and two braces are 16,377; the last trait is seven.
+      for (let n = 0; n < 8; n++) await identify("long", { [`t${n}`]: `${"語".repeat(679)}xx` })
+      await identify("long", { k: "" })
+      await world.refuses(identity("long", { k: "x" }), beyond)
+      expect(world.profile(sites.example, "long")?.traits).toMatchObject({ k: "" })
+    })
+
+    test("and a refusal takes down nothing that is committed with it", async () => {
+      const last = world.lastId()
+      const lock = world.lock()
+      const beside = Array.from({ length: 10 }, () => world.send({ body: plainEvent }))
+      const refusal = world.send(identity("many", fifty(1_000)))
+      const other = world.send(identity("other", fifty(0)))
+      await Bun.sleep(150)
+      lock[Symbol.dispose]()
+      for (const answer of await Promise.all(beside)) expectSuccess(answer, ok)
+      expectRefusal(await refusal, beyond)
+      expect((await other).status).toBe(200)
+      expect(world.rowsAfter(last)).toHaveLength(10)
+      expect([kept("many").length, kept("other").length]).toEqual([200, 50])
+    })
+  })
+
   describe("keys that were never any", () => {
     const headers = { "x-forwarded-for": "203.0.113.9" }
     const tooMany = refused("too_many_failed_credentials")
