@@ -1,6 +1,7 @@
 import { Elysia } from "elysia"
 import { docsRoutes } from "./docs/route.ts"
 import { Refusal } from "./errors.ts"
+import { type Health, healthRoutes } from "./health/route.ts"
 import { arrivalOf } from "./http/arrival.ts"
 import { logFault } from "./http/faults.ts"
 import { jsonHeaders, requestIdOf } from "./http/headers.ts"
@@ -10,7 +11,7 @@ import { ingestHeaders, preflight, refuse } from "./track/answer.ts"
 import { type Ingest, identify, track } from "./track/route.ts"
 
 /** What the routes work with; `Ingest` and `Manage` overlap in the store's parts. */
-export type Deps = Ingest & Manage
+export type Deps = Ingest & Manage & Health
 
 /**
  * All routes in one app that never listens. The ingestion routes read their bodies themselves (`parse: "none"`):
@@ -30,6 +31,7 @@ export function createApp(deps: Deps) {
     })
     .options("/track", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
     .options("/identify", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
+    .use(healthRoutes(deps))
     .use(manageRoutes(deps))
     .use(docsRoutes(deps.settings))
 }

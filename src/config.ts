@@ -18,6 +18,7 @@ export interface ServeOptions extends DatabaseOptions {
   queueEvents: number
   queueBytes: number
   lockWait: number
+  minFree: number
   rateLimit: number
   trustProxy: TrustedNetworks
   logLevel: Level
@@ -54,6 +55,12 @@ export function addServeOptions(command: Command): Command {
       "how long a request waits while another process locks the database",
       5_000,
       whole(0, 600_000),
+    ),
+    option(
+      "--min-free <bytes>",
+      "room to leave on the disk: with less, events are refused and deleting still works; 0: none",
+      268_435_456,
+      whole(0, 2 ** 50),
     ),
     option(
       "--rate-limit <requests>",

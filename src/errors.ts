@@ -34,6 +34,8 @@ export const refusals = {
   internal: { status: 500, message: "Internal server error" },
   store_locked: { status: 503, message: "Temporarily unavailable" },
   store_failed: { status: 503, message: "Temporarily unavailable" },
+  disk_low: { status: 503, message: "Temporarily unavailable" },
+  file_replaced: { status: 503, message: "Temporarily unavailable" },
   queue_full: { status: 503, message: "Temporarily unavailable" },
 } as const satisfies Record<string, { status: number; message: string }>
 

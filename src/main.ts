@@ -39,6 +39,7 @@ const code = await run(process.argv.slice(2), {
     now: Date.now,
     elapsed: () => performance.now(),
     random: (bytes) => crypto.getRandomValues(bytes),
+    pid: process.pid,
   },
   newId: () => crypto.randomUUID(),
   out: (text) => process.stdout.write(text),

@@ -32,9 +32,11 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
       maxEvents: options.queueEvents,
       maxBytes: options.queueBytes,
       maxWait: options.lockWait,
+      minFree: options.minFree,
     },
     context.world,
     onFault,
+    (message) => log("warn", message, { db: path }),
   )
   const stopped = context.stopSignal()
   try {
@@ -60,6 +62,7 @@ function listen(options: ServeOptions, store: Store, log: Log, context: Context)
     registry: store.registry,
     batcher: store.batcher,
     profiles: store.profiles,
+    ready: () => store.ready(),
     limiter: new Limiter(world.elapsed),
     failures: new Limiter(world.elapsed),
     crawlers: new CrawlerCheck(),

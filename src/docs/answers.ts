@@ -34,6 +34,8 @@ export const meanings: Record<Reason, string> = {
   internal: "a fault of the server",
   store_locked: "another process holds the database's lock",
   store_failed: "the disk is full, or failed",
+  disk_low: "less room is left on the disk than --min-free",
+  file_replaced: "the database file was removed or replaced while the server had it open",
   queue_full: "more is waiting for the disk than the server holds",
 }
 

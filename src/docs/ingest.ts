@@ -31,6 +31,8 @@ export const storeReasons = [
   "internal",
   "store_locked",
   "store_failed",
+  "disk_low",
+  "file_replaced",
   "queue_full",
 ] as const satisfies Reason[]
 

@@ -2,6 +2,7 @@ import { refusals } from "../errors.ts"
 import { maxErrors } from "../http/fields.ts"
 import { version } from "../version.ts"
 import { headers } from "./answers.ts"
+import { healthPaths } from "./health.ts"
 import { ingestPaths, ingestSchemas, type Limits } from "./ingest.ts"
 import { exactly, type Json } from "./json.ts"
 import { managePaths, manageSchemas } from "./manage.ts"
@@ -25,8 +26,9 @@ export async function openapi(limits: Limits): Promise<Json> {
       { name: "Events", description: "What clients send" },
       { name: "Websites", description: "Where events belong" },
       { name: "Keys", description: "Who may do what" },
+      { name: "Server", description: "Is it well?" },
     ],
-    paths: { ...(await ingestPaths(limits)), ...(await managePaths()) },
+    paths: { ...(await ingestPaths(limits)), ...(await managePaths()), ...(await healthPaths()) },
     components: {
       schemas: { ...ingestSchemas, ...manageSchemas, FieldErrors: fieldErrors },
       headers,

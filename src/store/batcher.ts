@@ -1,4 +1,4 @@
-import { Refusal } from "../errors.ts"
+import { type Reason, Refusal } from "../errors.ts"
 import { StoreLocked, type Write } from "./writer.ts"
 
 export interface BatcherOptions {
@@ -13,6 +13,8 @@ export interface BatcherOptions {
 /** What the batcher needs of the store. See `Writer.commit`. */
 export interface Committer {
   commit(writes: readonly Write[]): (unknown | undefined)[]
+  /** Why no request's write is taken at present; undefined: it is. */
+  obstacle(): Reason | undefined
 }
 
 /** Rows in one commit: the event loop stands still for as long as it takes, some 20 ms. */
@@ -21,6 +23,8 @@ const rowsPerCommit = 5_000
 const lockRetry = 10
 /** Seconds, the Retry-After of a refusal: an overload or a lock is usually over by then. */
 const retryAfter = 1
+/** Seconds, where somebody has to make room or to look after the file first. */
+export const retryAfterObstacle = 30
 
 interface Waiting {
   write: Write
@@ -50,6 +54,22 @@ export class Batcher {
 
   /** Settles after the commit that holds the write has been synced. Rejects with a Refusal; then nothing of it is stored. */
   submit(write: Write): Promise<void> {
+    const obstacle = this.store.obstacle()
+    if (obstacle) return Promise.reject(new Refusal(obstacle, { retryAfter: retryAfterObstacle }))
+    return this.#enqueue(write)
+  }
+
+  /**
+   * Runs `work` in a transaction of the next commit and gives its result, or its error with nothing of it done. An
+   * obstacle does not hold it up: where the disk is full, deleting is what helps.
+   */
+  async run<Result>(work: () => Result): Promise<Result> {
+    let result: Result | undefined
+    await this.#enqueue({ rows: [], size: 0, apply: () => (result = work()) })
+    return result as Result
+  }
+
+  #enqueue(write: Write): Promise<void> {
     const { maxEvents, maxBytes } = this.options
     if (this.#events + write.rows.length > maxEvents || this.#bytes + write.size > maxBytes) {
       return Promise.reject(new Refusal("queue_full", { retryAfter }))
@@ -60,13 +80,6 @@ export class Batcher {
       this.#queue.push({ write, since: this.now(), resolve, reject })
       this.#schedule()
     })
-  }
-
-  /** Runs `work` in a transaction of the next commit and gives its result, or its error with nothing of it done. */
-  async run<Result>(work: () => Result): Promise<Result> {
-    let result: Result | undefined
-    await this.submit({ rows: [], size: 0, apply: () => (result = work()) })
-    return result as Result
   }
 
   /** Settles when nothing waits any more. */

@@ -1,6 +1,9 @@
-import { Batcher, type BatcherOptions } from "./batcher.ts"
+import { Refusal } from "../errors.ts"
+import { Batcher, type BatcherOptions, retryAfterObstacle } from "./batcher.ts"
 import { EventInserter, sweepDeleted } from "./events.ts"
+import { Guard } from "./guard.ts"
 import { type Random, writeLastUsed } from "./keys.ts"
+import { ServerLock } from "./lock.ts"
 import type { Db } from "./native.ts"
 import { closeDatabase, type Durability, openDatabase } from "./open.ts"
 import { Profiles } from "./profiles.ts"
@@ -11,6 +14,8 @@ import { Writer } from "./writer.ts"
 export interface StoreOptions extends BatcherOptions {
   path: string
   durability: Durability
+  /** Bytes that must be left on the disk; with less, events are refused so that reading and deleting still work. 0: any. */
+  minFree: number
 }
 
 /** What the store takes from the world. */
@@ -20,10 +25,14 @@ export interface World {
   /** ms of a clock that is never set. */
   elapsed: () => number
   random: Random
+  /** The process' number, for others to see who has the database. */
+  pid: number
 }
 
 /** ms between two looks for what the command line changed; a second is promised. */
 const registryPoll = 250
+/** ms between two looks at the room on the disk: at 100 MB/s it takes the 256 MB of --min-free longer to fill. */
+const roomPoll = 1_000
 /** ms between two rounds of what is brought up to date behind the commits. */
 const upkeepPoll = 10_000
 /** Events of a deleted website that one transaction takes away: some 10 ms. */
@@ -37,6 +46,8 @@ export class Store {
   readonly registry: Registry
   readonly profiles: Profiles
   readonly batcher: Batcher
+  readonly #lock: ServerLock
+  readonly #guard: Guard
   readonly #timers: Timer[] = []
   #closing = false
 
@@ -44,19 +55,48 @@ export class Store {
     options: StoreOptions,
     private readonly world: World,
     private readonly onFault: (error: unknown) => void,
+    private readonly onNotice: (message: string) => void,
   ) {
-    this.db = openDatabase({ ...options, busyTimeout: 0, now: world.now() })
+    this.#lock = new ServerLock(options.path, world.pid)
+    try {
+      this.db = openDatabase({ ...options, busyTimeout: 0, now: world.now() })
+    } catch (error) {
+      this.#lock.release()
+      throw error
+    }
     const dailyHash = new DailyHash(this.db, world.random)
     this.registry = new Registry(this.db)
     this.profiles = new Profiles(this.db, dailyHash)
     const writer = new Writer(this.db, new EventInserter(this.db, dailyHash), dailyHash)
-    this.batcher = new Batcher(writer, options, world.elapsed, onFault)
+    this.#guard = new Guard(options.path, options.minFree)
+    this.batcher = new Batcher(
+      {
+        commit: (writes) => {
+          const errors = writer.commit(writes)
+          this.#guard.confirm()
+          return errors
+        },
+        obstacle: () => this.#guard.obstacle(),
+      },
+      options,
+      world.elapsed,
+      onFault,
+    )
+    this.#lookForRoom()
+  }
+
+  /** Tries whether an event could be stored now. Rejects with the Refusal that it would get. */
+  async ready(): Promise<void> {
+    const obstacle = this.#guard.obstacle()
+    if (obstacle) throw new Refusal(obstacle, { retryAfter: retryAfterObstacle })
+    await this.batcher.run(() => undefined)
   }
 
   /** Starts what runs beside requests. */
   start(): void {
     this.#timers.push(
       setInterval(() => this.#quietly(() => this.registry.refresh()), registryPoll),
+      setInterval(() => this.#quietly(() => this.#lookForRoom()), roomPoll),
       setInterval(() => this.#quietly(() => this.#upkeep()), upkeepPoll),
     )
     void this.#sweep()
@@ -69,6 +109,17 @@ export class Store {
     await this.#quietly(() => this.#upkeep())
     await this.batcher.drain()
     closeDatabase(this.db)
+    this.#lock.release()
+  }
+
+  #lookForRoom(): void {
+    if (!this.#guard.measure()) return
+    const low = this.#guard.obstacle() === "disk_low"
+    this.onNotice(
+      low
+        ? "events are refused: the disk has less room left than --min-free"
+        : "events are taken again: the disk has room",
+    )
   }
 
   async #upkeep(): Promise<void> {

@@ -13,11 +13,13 @@ const world: World = {
   now: Date.now,
   elapsed: () => performance.now(),
   random: (bytes) => crypto.getRandomValues(bytes),
+  pid: process.pid,
 }
 const limits = { maxEvents: 50_000, maxBytes: 67_108_864, maxWait: 5_000 }
 const store = new Store(
-  { path: process.env.DATABUDDY_DB as string, durability: "fsync", ...limits },
+  { path: process.env.DATABUDDY_DB as string, durability: "fsync", minFree: 0, ...limits },
   world,
+  () => {},
   () => {},
 )
 const grant = { name: "bench", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
@@ -38,6 +40,7 @@ const app = createApp({
   registry: store.registry,
   batcher,
   profiles: store.profiles,
+  ready: () => store.ready(),
   limiter: new Limiter(world.elapsed),
   failures: new Limiter(world.elapsed),
   crawlers: new CrawlerCheck(),

@@ -29,7 +29,7 @@ function batcherOver(commit: Committer["commit"], limits = {}) {
   const faults: unknown[] = []
   const options = { maxEvents: 10, maxBytes: 100, maxWait: 1_000, ...limits }
   const batcher = new Batcher(
-    { commit },
+    { commit, obstacle: () => undefined },
     options,
     () => clock.now,
     (error) => faults.push(error),

@@ -23,7 +23,12 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
   const clock = { now: Date.UTC(2026, 7, 1, 12) }
   const logged: string[] = []
   const now = () => clock.now
-  const world = { now, elapsed: now, random: (bytes: Uint8Array) => crypto.getRandomValues(bytes) }
+  const world = {
+    now,
+    elapsed: now,
+    random: (bytes: Uint8Array) => crypto.getRandomValues(bytes),
+    pid: process.pid,
+  }
   const store = new Store(
     {
       path: join(folder, "test.db"),
@@ -31,9 +36,11 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
       maxEvents: 50_000,
       maxBytes: 67_108_864,
       maxWait: 5_000,
+      minFree: 0,
     },
     world,
     (error) => logged.push(String(error)),
+    (message) => logged.push(message),
   )
   const trustedProxies = parseNetworks("127.0.0.0/8,::1")
   if (!trustedProxies) throw new Error("the networks are wrong")
@@ -42,6 +49,7 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     registry: store.registry,
     batcher: store.batcher,
     profiles: store.profiles,
+    ready: () => store.ready(),
     limiter: new Limiter(now),
     failures: new Limiter(now),
     crawlers: new CrawlerCheck(),

@@ -10,7 +10,7 @@ const layers = [
   ["src"],
   ["src/store"],
   ["src/http"],
-  ["src/track", "src/manage"],
+  ["src/track", "src/manage", "src/health"],
   ["src/docs"],
   ["src/app.ts", "src/config.ts"],
   ["src/commands"],

@@ -1,0 +1,60 @@
+import { statfsSync, statSync } from "node:fs"
+import { dirname } from "node:path"
+
+/** What keeps events from being stored, before SQLite is even asked. */
+export type Obstacle = "disk_low" | "file_replaced"
+
+/**
+ * Watches what SQLite does not: whether the file that it writes is still the one at its path (a deleted file takes commits
+ * without a word), and whether the disk has room.
+ */
+export class Guard {
+  #files = new Map<string, string>()
+  #replaced = false
+  #low = false
+
+  /** `minFree`: bytes that must be left on the disk; 0: any. */
+  constructor(
+    private readonly path: string,
+    private readonly minFree: number,
+  ) {
+    this.#remember()
+  }
+
+  /** Undefined while events can be stored. */
+  obstacle(): Obstacle | undefined {
+    if (this.#replaced) return "file_replaced"
+    return this.#low ? "disk_low" : undefined
+  }
+
+  /** To be called between a commit and its answers: throws where what was committed is not in the file at the path. */
+  confirm(): void {
+    this.#remember()
+    for (const [file, before] of this.#files) {
+      if (identity(file) === before) continue
+      this.#replaced = true
+      throw new Error(`${file} was removed or replaced while the server had it open: restart the server`)
+    }
+  }
+
+  /** Looks at the disk. Gives true when it has just become too full, or has room again. */
+  measure(): boolean {
+    const before = this.#low
+    const { bavail, bsize } = statfsSync(dirname(this.path))
+    this.#low = bavail * bsize < this.minFree
+    return this.#low !== before
+  }
+
+  /** The first look at each file counts: the -wal is there from the first commit on at the latest. */
+  #remember(): void {
+    for (const file of [this.path, `${this.path}-wal`]) {
+      const now = this.#files.has(file) ? undefined : identity(file)
+      if (now) this.#files.set(file, now)
+    }
+  }
+}
+
+function identity(file: string): string | undefined {
+  const found = statSync(file, { throwIfNoEntry: false })
+  return found && `${found.dev}:${found.ino}`
+}

@@ -1,0 +1,47 @@
+import { closeSync, openSync, rmSync } from "node:fs"
+import { Complaint } from "../errors.ts"
+import { Database, type Db } from "./native.ts"
+
+/**
+ * One server a database. The lock is SQLite's own on a small database beside it, `<path>-lock`: it ends with the process,
+ * however that ends, and says which process it is. Throws a Complaint where another server holds it.
+ */
+export class ServerLock {
+  readonly #path: string
+  readonly #db: Db
+
+  constructor(path: string, pid: number) {
+    this.#path = `${path}-lock`
+    closeSync(openSync(this.#path, "a", 0o600))
+    this.#db = new Database(this.#path, { timeout: 0 })
+    try {
+      this.#db.pragma("journal_mode = memory")
+      this.#db.exec("create table if not exists holder (pid integer not null)")
+      this.#db.exec("delete from holder")
+      this.#db.prepare("insert into holder (pid) values (:pid)").run({ pid })
+      // Held until the end, with nothing ever written: others can read who it is.
+      this.#db.exec("begin immediate")
+    } catch (error) {
+      const holder = this.#holder()
+      this.#db.close()
+      if (!(error as { code?: string }).code?.startsWith("SQLITE_BUSY")) throw error
+      throw new Complaint(
+        `${path} is served by another databuddy${holder ? `, process ${holder}` : ""}`,
+        "stop that one first, or give another --db",
+      )
+    }
+  }
+
+  release(): void {
+    rmSync(this.#path, { force: true })
+    this.#db.close()
+  }
+
+  #holder(): number | undefined {
+    try {
+      return this.#db.prepare("select pid from holder").pluck().get() as number | undefined
+    } catch {
+      return undefined // it is being written just now
+    }
+  }
+}

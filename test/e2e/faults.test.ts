@@ -1,0 +1,158 @@
+import { afterEach, describe, expect, test } from "bun:test"
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+function folder(): string {
+  const made = temporaryFolder()
+  cleanups.push(() => made[Symbol.dispose]())
+  return made.path
+}
+
+async function start(db: string, args: string[] = []): Promise<Server> {
+  const server = await startServer({ db, args })
+  cleanups.push(() => server.kill())
+  return server
+}
+
+function send(server: Server, events: unknown = { name: "sent" }): Promise<Response> {
+  return fetch(`${server.url}/track`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${server.key}` },
+    body: JSON.stringify(events),
+  })
+}
+
+/** Status and reason of an answer. */
+async function verdict(answer: Response | Promise<Response>): Promise<string> {
+  const { status, headers } = await answer
+  return `${status} ${headers.get("x-databuddy-reason") ?? ""}`.trim()
+}
+
+const ready = (server: Server) => verdict(fetch(`${server.url}/ready`))
+const alive = (server: Server) => verdict(fetch(`${server.url}/health`))
+
+function countEvents(db: string): number {
+  const reader = openReader(db)
+  try {
+    return reader.prepare("select count(*) from events").pluck().get() as number
+  } finally {
+    reader.close()
+  }
+}
+
+test("a healthy server is alive and ready", async () => {
+  const server = await start(`${folder()}/test.db`)
+  expect(await alive(server)).toBe("200")
+  expect(await ready(server)).toBe("200")
+})
+
+describe("two servers on one file", () => {
+  test("the second refuses before it binds and says which process has it; the first goes on", async () => {
+    const db = `${folder()}/test.db`
+    const first = await start(db)
+    await expect(startServer({ db })).rejects.toThrow(`is served by another databuddy, process ${first.pid}`)
+    expect(await verdict(send(first))).toBe("200")
+  })
+
+  test("a server that was killed holds no lock, and a stopped one leaves no file of it", async () => {
+    const db = `${folder()}/test.db`
+    const first = await start(db)
+    await first.kill()
+    const second = await start(db)
+    expect(await second.stop()).toBe(0)
+    expect(existsSync(`${db}-lock`)).toBe(false)
+  })
+})
+
+describe("files that go while the server has them open", () => {
+  const cases = [
+    { sentence: "the database is removed", hit: (db: string) => rmSync(db) },
+    {
+      sentence: "the database is replaced",
+      hit: (db: string) => {
+        renameSync(db, `${db}.old`)
+        writeFileSync(db, "")
+      },
+    },
+    { sentence: "the -wal is removed", hit: (db: string) => rmSync(`${db}-wal`) },
+  ]
+  for (const { sentence, hit } of cases) {
+    test(`${sentence}: no event is answered with success any more, the log says it, the process lives`, async () => {
+      const db = `${folder()}/test.db`
+      const server = await start(db)
+      expect(await verdict(send(server))).toBe("200")
+      hit(db)
+      expect(await verdict(send(server))).toBe("503 store_failed")
+      expect(await verdict(send(server))).toBe("503 file_replaced")
+      expect(await ready(server)).toBe("503 file_replaced")
+      expect(await alive(server)).toBe("200")
+      expect(server.output()).toContain(
+        "was removed or replaced while the server had it open: restart the server",
+      )
+    })
+  }
+})
+
+const mayMount =
+  process.getuid?.() === 0 && Bun.spawnSync(["unshare", "--mount", "true"], { stderr: "ignore" }).success
+const skipped = mayMount ? "" : " (skipped: needs root that may mount)"
+
+/** A file system of its own of so many MB. */
+function smallDisk(megabytes: number): string {
+  const disk = `${folder()}/disk`
+  mkdirSync(disk)
+  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${megabytes}m`, "tmpfs", disk])
+  if (!mounted.success) throw new Error(mounted.stderr.toString())
+  cleanups.push(() => Bun.spawnSync(["umount", "--lazy", disk]))
+  return disk
+}
+
+describe.skipIf(!mayMount)(`a disk that fills${skipped}`, () => {
+  const batch = Array.from({ length: 200 }, () => ({
+    name: "large",
+    properties: { text: "x".repeat(2_000) },
+  }))
+
+  test("with less than --min-free events are refused early, deleting works, and there is room again by itself", async () => {
+    const disk = smallDisk(32)
+    const server = await start(`${disk}/test.db`, ["--min-free", String(16 * 1_048_576)])
+    expect(await verdict(send(server))).toBe("200")
+    writeFileSync(`${disk}/ballast`, Buffer.alloc(20 * 1_048_576))
+    await eventually(async () => (await verdict(send(server))) === "503 disk_low")
+    expect((await send(server)).headers.get("retry-after")).toBe("30")
+    expect(await ready(server)).toBe("503 disk_low")
+    const headers = { Authorization: `Bearer ${server.key}`, "Content-Type": "application/json" }
+    const list = await fetch(`${server.url}/v1/websites`, { headers })
+    const { websites } = (await list.json()) as { websites: { id: string }[] }
+    const deleted = await fetch(`${server.url}/v1/websites/${websites[0]?.id}`, { method: "DELETE", headers })
+    expect(deleted.status).toBe(200)
+    rmSync(`${disk}/ballast`)
+    await eventually(async () => (await verdict(send(server))) === "200")
+    expect(server.output()).toContain("events are taken again: the disk has room")
+  })
+
+  test("at the very end requests get 503 and nothing of them is stored; with room it goes on by itself", async () => {
+    const disk = smallDisk(24)
+    const db = `${disk}/test.db`
+    const server = await start(db, ["--min-free", "0"])
+    writeFileSync(`${disk}/ballast`, Buffer.alloc(8 * 1_048_576))
+    let stored = 0
+    let last = ""
+    for (let request = 0; request < 200 && last !== "503 store_failed"; request++) {
+      last = await verdict(send(server, batch))
+      if (last === "200") stored += batch.length
+    }
+    expect(last).toBe("503 store_failed")
+    expect(stored).toBeGreaterThan(0)
+    expect(await alive(server)).toBe("200")
+    rmSync(`${disk}/ballast`)
+    expect(await verdict(send(server, batch))).toBe("200")
+    expect(await server.stop()).toBe(0)
+    expect(countEvents(db)).toBe(stored + batch.length)
+  })
+})
