@@ -2,6 +2,7 @@ import { resolve } from "node:path"
 import { createApp } from "../app.ts"
 import type { ServeOptions } from "../config.ts"
 import { Complaint } from "../errors.ts"
+import { Uploads } from "../http/body.ts"
 import { Limiter } from "../http/limits.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
 import { createKey, scopes } from "../store/keys.ts"
@@ -50,9 +51,10 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     await Promise.race([server.stop(), context.sleep(stopTimeout)])
     await server.stop(true)
   } finally {
-    await store.close()
+    const whole = await store.close()
+    if (whole) log("info", "stopped: everything is in the one file", { db: path })
+    else log("warn", "stopped: the -wal holds some of it, copy both", { db: path, wal: `${path}-wal` })
   }
-  log("info", "stopped: everything is in the one file", { db: path })
 }
 
 function listen(options: ServeOptions, store: Store, log: Log, context: Context) {
@@ -65,6 +67,7 @@ function listen(options: ServeOptions, store: Store, log: Log, context: Context)
     ready: () => store.ready(),
     limiter: new Limiter(world.elapsed),
     failures: new Limiter(world.elapsed),
+    uploads: new Uploads(options.queueBytes),
     crawlers: new CrawlerCheck(),
     log,
     now: world.now,

@@ -10,16 +10,40 @@ export interface JsonBody {
   size: number
 }
 
+/** Bytes below which a body is not counted: so many of those would need more connections than a server has. */
+const smallBody = 65_536
+
+/** The large bodies that are under way together, bounded in bytes: each is held in memory until the last of it has come. */
+export class Uploads {
+  #bytes = 0
+
+  constructor(private readonly maxBytes: number) {}
+
+  /** Waits for a body of `size` bytes. Throws `queue_full` where there is no room for it. */
+  async hold<Body>(size: number, read: () => Promise<Body>): Promise<Body> {
+    if (this.#bytes + size > this.maxBytes) throw new Refusal("queue_full", { retryAfter: 1 })
+    this.#bytes += size
+    try {
+      return await read()
+    } finally {
+      this.#bytes -= size
+    }
+  }
+}
+
 /**
  * The request's body as a JSON value. Throws a Refusal: `payload_too_large` above `maxBytes` (also after decompression;
- * no more than that is ever held), or the kind of nonsense that it is.
+ * no more than that is ever held), `queue_full`, or the kind of nonsense that it is.
  */
-export async function readJson(request: Request, maxBytes: number): Promise<JsonBody> {
+export async function readJson(request: Request, maxBytes: number, uploads: Uploads): Promise<JsonBody> {
   const { headers } = request
   const length = headers.get("content-length")
-  if (length !== null && Number(length) > maxBytes) throw new Refusal("payload_too_large")
+  const size = length === null ? maxBytes : Number(length)
+  if (size > maxBytes) throw new Refusal("payload_too_large")
+  const read = (): Promise<ArrayBuffer | Uint8Array> =>
+    length === null ? readChunks(request, maxBytes) : request.arrayBuffer()
   // Wrapping the buffer in a Uint8Array costs as much as a tenth of the whole request; the decoder takes it as it is.
-  const sent = length === null ? await readChunks(request, maxBytes) : await request.arrayBuffer()
+  const sent = size <= smallBody ? await read() : await uploads.hold(size, read)
   const type = headers.get("content-type") ?? ""
   if (!jsonTypes.has(type) && !jsonTypes.has((type.split(";", 1)[0] as string).trim().toLowerCase())) {
     throw new Refusal("unsupported_content_type")

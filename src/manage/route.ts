@@ -1,7 +1,7 @@
 import { Elysia } from "elysia"
 import { Refusal } from "../errors.ts"
 import { type Arrival, arrivalOf, type ServerOf } from "../http/arrival.ts"
-import { readJson } from "../http/body.ts"
+import { readJson, type Uploads } from "../http/body.ts"
 import { logFault } from "../http/faults.ts"
 import { countFailure, type Guard, refuseGuessers } from "../http/guesses.ts"
 import { requestIdOf } from "../http/headers.ts"
@@ -43,6 +43,7 @@ export interface Manage extends Guard {
   batcher: Pick<Batcher, "run">
   /** Requests by key. */
   limiter: Limiter
+  uploads: Uploads
   log: Log
   now: () => number
   newId: () => string
@@ -206,7 +207,7 @@ async function answered(
     refuseGuessers(manage, arrival)
     const now = manage.now()
     const key = admit(manage, request, scope, now, headers)
-    const body = async () => (await readJson(request, manage.settings.maxBodyBytes)).value
+    const body = async () => (await readJson(request, manage.settings.maxBodyBytes, manage.uploads)).value
     const answer = await work(manage, { key, now, id, body })
     const text = JSON.stringify({ success: true, ...answer.body })
     return new Response(text, { status: answer.status ?? 200, headers })

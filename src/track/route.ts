@@ -1,7 +1,7 @@
 import { Refusal } from "../errors.ts"
 import type { TrustedNetworks } from "../http/address.ts"
 import { type Arrival, addressOf } from "../http/arrival.ts"
-import { readJson } from "../http/body.ts"
+import { readJson, type Uploads } from "../http/body.ts"
 import { logFault } from "../http/faults.ts"
 import { countFailure, refuseGuessers } from "../http/guesses.ts"
 import { requestIdOf } from "../http/headers.ts"
@@ -26,6 +26,7 @@ export interface Ingest {
   limiter: Limiter
   /** Wrong keys by address. */
   failures: Limiter
+  uploads: Uploads
   crawlers: CrawlerCheck
   log: Log
   now: () => number
@@ -50,7 +51,7 @@ export function track(ingest: Ingest, arrival: Arrival): Promise<Response> {
   return answered(ingest, arrival, async (now, headers) => {
     const { registry, settings } = ingest
     const { request } = arrival
-    const body = await readJson(request, settings.maxBodyBytes)
+    const body = await readJson(request, settings.maxBodyBytes, ingest.uploads)
     const events = readEvents(body.value, {
       maxEvents: settings.maxEvents,
       now,
@@ -81,7 +82,7 @@ export function identify(ingest: Ingest, arrival: Arrival): Promise<Response> {
   return answered(ingest, arrival, async (now, headers) => {
     const { registry, profiles, settings } = ingest
     const { request } = arrival
-    const body = await readJson(request, settings.maxBodyBytes)
+    const body = await readJson(request, settings.maxBodyBytes, ingest.uploads)
     const identity = readIdentity(body.value)
     const websiteId = identity.websiteId || queryWebsiteId(request.url)
     if (!websiteId) throw new Refusal("website_id_missing")
@@ -138,6 +139,8 @@ function admit(
   }
   if (credential.keyProblem) headers["x-databuddy-reason"] = credential.keyProblem
   if (ingest.settings.rateLimit === 0) return
-  const name = `website ${credential.websiteId} ${addressOf(arrival, ingest.settings.trustedProxies)}`
+  // An id that nobody registered is the sender's invention: all of them together are one name.
+  const rid = ingest.registry.website(credential.websiteId)?.rid ?? "unknown"
+  const name = `website ${rid} ${addressOf(arrival, ingest.settings.trustedProxies)}`
   spend(ingest.limiter.take(name, ingest.settings.rateLimit), headers)
 }

@@ -1,6 +1,7 @@
 // databuddy with one difference: every request is committed and synced alone.
 import { createApp } from "../../src/app.ts"
 import { parseNetworks } from "../../src/http/address.ts"
+import { Uploads } from "../../src/http/body.ts"
 import { Limiter } from "../../src/http/limits.ts"
 import { EventInserter } from "../../src/store/events.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
@@ -43,6 +44,7 @@ const app = createApp({
   ready: () => store.ready(),
   limiter: new Limiter(world.elapsed),
   failures: new Limiter(world.elapsed),
+  uploads: new Uploads(67_108_864),
   crawlers: new CrawlerCheck(),
   log: () => {},
   now: world.now,

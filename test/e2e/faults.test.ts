@@ -1,6 +1,15 @@
 import { afterEach, describe, expect, test } from "bun:test"
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
-import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { connect } from "node:net"
+import { Database } from "../../src/store/native.ts"
+import {
+  eventually,
+  openReader,
+  type Server,
+  startServer,
+  temporaryFolder,
+  withDatabase,
+} from "../harness.ts"
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -156,3 +165,60 @@ describe.skipIf(!mayMount)(`a disk that fills${skipped}`, () => {
     expect(countEvents(db)).toBe(stored + batch.length)
   })
 })
+
+test("a lock at the start is waited for", async () => {
+  const db = `${folder()}/test.db`
+  await (await start(db)).stop()
+  const other = new Database(db)
+  cleanups.push(() => other.close())
+  other.exec("begin exclusive")
+  const starting = start(db)
+  await Bun.sleep(300)
+  other.exec("rollback")
+  expect(await alive(await starting)).toBe("200")
+})
+
+test("large bodies that never come to an end leave room for small ones, and are refused beyond --queue-bytes", async () => {
+  const large = 1_048_576
+  const server = await start(`${folder()}/test.db`, [
+    "--max-body",
+    String(large),
+    "--queue-bytes",
+    String(2 * large),
+  ])
+  const stalled = Array.from({ length: 2 }, () => {
+    const socket = connect(server.port, "127.0.0.1")
+    cleanups.push(() => socket.destroy())
+    socket.write(`POST /track HTTP/1.1\r\nHost: x\r\nContent-Length: ${large}\r\n\r\n[`)
+    return socket
+  })
+  const text = JSON.stringify({ name: "large", properties: {}, more: "x".repeat(100_000) })
+  const sendLarge = () =>
+    fetch(`${server.url}/track`, { method: "POST", headers: { "x-api-key": server.key }, body: text })
+  await eventually(async () => (await verdict(sendLarge())) === "503 queue_full")
+  expect(await verdict(send(server))).toBe("200")
+  for (const socket of stalled) socket.destroy()
+  await eventually(async () => (await verdict(sendLarge())) === "200")
+})
+
+test("website ids that nobody registered share one limit, so that inventing them gives no more requests", async () => {
+  const server = await start(`${folder()}/test.db`, ["--rate-limit", "3"])
+  const verdicts: string[] = []
+  for (let index = 0; index < 5; index++) {
+    const url = `${server.url}/track?website_id=invented-${index}`
+    verdicts.push(await verdict(fetch(url, { method: "POST", body: '{"name":"x"}' })))
+  }
+  expect(verdicts).toEqual([...Array(3).fill("404 website_unknown"), ...Array(2).fill("429 rate_limited")])
+})
+
+test("the salt of a day that is over is in no byte of the files any more, soon after the start", async () => {
+  const db = `${folder()}/test.db`
+  await (await start(db)).stop()
+  const salt = Buffer.from("a salt that is easy to recognise")
+  withDatabase(db, (writer) => writer.prepare("insert into salts (day, salt) values (1, ?)").run(salt))
+  const server = await start(db)
+  await send(server)
+  const holdsSalt = () => [db, `${db}-wal`].some((file) => readFileSync(file).includes(salt))
+  expect(holdsSalt()).toBe(true)
+  await eventually(() => !holdsSalt(), { timeout: 25_000 })
+}, 40_000)

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createApp, type Deps } from "../../src/app.ts"
 import { parseNetworks } from "../../src/http/address.ts"
+import { Uploads } from "../../src/http/body.ts"
 import { Limiter } from "../../src/http/limits.ts"
 import { Store } from "../../src/store/store.ts"
 import { CrawlerCheck } from "../../src/track/crawler.ts"
@@ -52,6 +53,7 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     ready: () => store.ready(),
     limiter: new Limiter(now),
     failures: new Limiter(now),
+    uploads: new Uploads(67_108_864),
     crawlers: new CrawlerCheck(),
     log: (level, message, fields) => logged.push(JSON.stringify({ level, message, ...fields })),
     now,
