@@ -55,4 +55,4 @@ select
 from event_rows as e
 join event_types as t on t.id = e.type_id
 left join websites as w on w.rid = e.website_rid
-where e.website_rid = 0 or w.deleted_at is null;
+where e.website_rid = 0 or (w.rid is not null and w.deleted_at is null);

@@ -1,6 +1,8 @@
 import { run } from "./cli.ts"
 import { settleSwitches } from "./config.ts"
 
+// Whatever a command writes, a database, its -wal or a backup, holds visitors' ids: nobody but its owner reads it.
+process.umask(0o077)
 // The contract: a timestamp without a zone is UTC, in every form that Date.parse understands.
 process.env.TZ = "UTC"
 
@@ -11,7 +13,7 @@ if (wrongSwitch) {
 }
 
 /** ms in which a second signal is the same one: a terminal tells the whole group, and npm tells its child once more. */
-const signalEcho = 1_000
+const signalEcho = 200
 
 /** Settles at the first signal. Told twice, the person means at once: what was answered is on disk already. */
 function stopSignal(): Promise<void> {

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander"
 import { Complaint } from "../errors.ts"
 import { changeWebsite, readNewWebsite, readWebsiteChanges, websiteJson } from "../manage/rules.ts"
 import type { WebsiteJson } from "../manage/schema.ts"
-import { countEvents, sweepDeleted } from "../store/events.ts"
+import { countEvents, sweepDeleted, sweepPause, sweepRows } from "../store/events.ts"
 import type { Db } from "../store/native.ts"
 import {
   anonymizeSettings,
@@ -37,11 +37,6 @@ interface DeleteOptions extends DataOptions {
 
 /** ms until a running server has noticed that a website is gone, and stores no more events of it. */
 const noticed = 1_000
-/** Events that one transaction takes away: some 10 ms, in which a running server waits. */
-const sweepRows = 2_000
-/** ms between two such transactions, in which the server stores what came. */
-const sweepPause = 50
-
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 
 export function addWebsiteCommands(root: Command, context: Context): void {
@@ -180,7 +175,7 @@ async function remove(id: string, options: DeleteOptions, context: Context): Pro
 /** Takes away what is left of deleted websites. Stopped half-way, the next `serve` or `website delete` goes on with it. */
 async function sweep(db: Db, events: number, context: Context): Promise<void> {
   let done = 0
-  while (inTransaction(db, () => sweepDeleted(db, sweepRows, context.world.now()))) {
+  while (inTransaction(db, () => sweepDeleted(db, context.world.now()))) {
     done = Math.min(done + sweepRows, events)
     if (context.errIsTerminal) context.err(`\rdeleted ${done} of ${events} events`)
     await context.sleep(sweepPause)

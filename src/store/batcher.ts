@@ -28,7 +28,7 @@ export const retryAfterObstacle = 30
 
 interface Waiting {
   write: Write
-  /** Unix ms */
+  /** ms of the batcher's clock */
   since: number
   resolve: () => void
   reject: (error: unknown) => void
@@ -48,7 +48,7 @@ export class Batcher {
   constructor(
     private readonly store: Committer,
     private readonly options: BatcherOptions,
-    private readonly now: () => number,
+    private readonly elapsed: () => number,
     private readonly onFault: (error: unknown) => void,
   ) {}
 
@@ -71,13 +71,13 @@ export class Batcher {
 
   #enqueue(write: Write): Promise<void> {
     const { maxEvents, maxBytes } = this.options
-    if (this.#events + write.rows.length > maxEvents || this.#bytes + write.size > maxBytes) {
+    if (this.#events + countOf(write) > maxEvents || this.#bytes + write.size > maxBytes) {
       return Promise.reject(new Refusal("queue_full", { retryAfter }))
     }
-    this.#events += write.rows.length
+    this.#events += countOf(write)
     this.#bytes += write.size
     return new Promise((resolve, reject) => {
-      this.#queue.push({ write, since: this.now(), resolve, reject })
+      this.#queue.push({ write, since: this.elapsed(), resolve, reject })
       this.#schedule()
     })
   }
@@ -126,7 +126,7 @@ export class Batcher {
   }
 
   #settle(waiting: Waiting, error: unknown): void {
-    this.#events -= waiting.write.rows.length
+    this.#events -= countOf(waiting.write)
     this.#bytes -= waiting.write.size
     if (error === undefined) waiting.resolve()
     else if (error instanceof Refusal) waiting.reject(error)
@@ -138,7 +138,7 @@ export class Batcher {
 
   /** Locked: back to the front, all but those that have waited long enough. */
   #keep(batch: Waiting[]): void {
-    const latest = this.now() - this.options.maxWait
+    const latest = this.elapsed() - this.options.maxWait
     this.#queue = [...batch, ...this.#queue].filter((waiting) => {
       if (waiting.since > latest) return true
       this.#settle(waiting, new Refusal("store_locked", { retryAfter }))
@@ -153,4 +153,9 @@ export class Batcher {
       this.#settle(waiting, new Refusal("store_failed", { retryAfter, cause: fault }))
     }
   }
+}
+
+/** What is no event takes a place in the queue too. */
+function countOf({ rows }: Write): number {
+  return Math.max(rows.length, 1)
 }

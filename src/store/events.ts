@@ -185,14 +185,18 @@ export function countEvents(db: Db, websiteRid: number): number {
   return db.prepare(sql.countEvents).pluck().get({ rid: websiteRid }) as number
 }
 
-/** ms after which no request can be under way that still saw a website: it has left the registry, and waited for its lock. */
-const settledAfter = 60_000
+/** ms after which no request can be under way that still saw a website: longer than the longest --lock-wait. */
+const settledAfter = 900_000
+/** Events of a deleted website that one transaction takes away: some 10 ms. */
+export const sweepRows = 2_000
+/** ms to leave between two such transactions, so that new events come first. */
+export const sweepPause = 50
 
 /**
- * Takes away at most `limit` events of one deleted website, and with the last of them, when nothing can follow it any more,
+ * Takes away some events of one deleted website, and with the last of them, when nothing can follow it any more,
  * the website itself. False when there is nothing to do now (Unix ms).
  */
-export function sweepDeleted(db: Db, limit: number, now: number): boolean {
+export function sweepDeleted(db: Db, now: number, limit = sweepRows): boolean {
   const settled = now - settledAfter
   const rid = db.prepare(sql.deletedWebsite).pluck().get({ settled }) as number | undefined
   if (rid === undefined) return false

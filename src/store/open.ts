@@ -1,4 +1,4 @@
-import { closeSync, openSync } from "node:fs"
+import { closeSync, existsSync, openSync } from "node:fs"
 import { Complaint } from "../errors.ts"
 import { migrate, pendingMigrations } from "./migrate.ts"
 import { Database, type Db } from "./native.ts"
@@ -51,14 +51,25 @@ export function openDatabase({ path, durability, busyTimeout, now }: OpenOptions
   }
 }
 
-/** Closes with everything in the one file: no -wal stays beside it, unless another process has the database open. */
-export function closeDatabase(db: Db): void {
-  try {
-    db.pragma("wal_checkpoint(truncate)")
-  } catch {
-    // Another process holds a lock. Nothing is lost: the WAL stays, and the next to open the file reads it.
-  }
+/**
+ * Closes with everything in the one file. True where no -wal stays beside it; it stays while another process has the
+ * database open, and where the disk is full. Nothing is lost then: the next to open the file reads it.
+ */
+export function closeDatabase(db: Db): boolean {
+  const wal = `${db.name}-wal`
+  cutWal(db)
   db.close()
+  return !existsSync(wal)
+}
+
+/** Brings everything into the database file and cuts the -wal to nothing. False where somebody reads it just now. */
+export function cutWal(db: Db): boolean {
+  try {
+    const [result] = db.pragma("wal_checkpoint(truncate)") as { busy: number }[]
+    return result?.busy === 0
+  } catch {
+    return false
+  }
 }
 
 /** The file holds visitors' ids and hashes of keys: nobody but its owner reads it. SQLite gives -wal and -shm the same mode. */

@@ -42,7 +42,6 @@ export class DailyHash {
 
   #saltOf(day: number): Buffer {
     if (this.#salt && this.#day === day) return this.#salt
-    forgetOldSalts(this.db, day * dayMs)
     const found = this.db.prepare(sql.find).pluck().get({ day }) as Buffer | undefined
     const salt = found ?? Buffer.from(this.random(new Uint8Array(saltBytes)))
     if (!found) this.db.prepare(sql.insert).run({ day, salt })
@@ -52,9 +51,13 @@ export class DailyHash {
   }
 }
 
-/** Deletes the salts of the days before `now` (Unix ms), and overwrites their bytes. */
-export function forgetOldSalts(db: Db, now: number): void {
+/**
+ * Deletes the salts of the days before `now` (Unix ms) and overwrites their bytes in the database. True where there was one:
+ * the -wal then still holds them, until a checkpoint cuts it off.
+ */
+export function forgetOldSalts(db: Db, now: number): boolean {
   db.pragma("secure_delete = on")
-  db.prepare(sql.forget).run({ day: Math.floor(now / dayMs) })
+  const { changes } = db.prepare(sql.forget).run({ day: Math.floor(now / dayMs) })
   db.pragma("secure_delete = off")
+  return changes > 0
 }

@@ -1,11 +1,11 @@
 import { Refusal } from "../errors.ts"
 import { Batcher, type BatcherOptions, retryAfterObstacle } from "./batcher.ts"
-import { EventInserter, sweepDeleted } from "./events.ts"
+import { EventInserter, sweepDeleted, sweepPause } from "./events.ts"
 import { Guard } from "./guard.ts"
 import { type Random, writeLastUsed } from "./keys.ts"
 import { ServerLock } from "./lock.ts"
 import type { Db } from "./native.ts"
-import { closeDatabase, type Durability, openDatabase } from "./open.ts"
+import { closeDatabase, cutWal, type Durability, openDatabase } from "./open.ts"
 import { Profiles } from "./profiles.ts"
 import { Registry } from "./registry.ts"
 import { DailyHash, forgetOldSalts } from "./salts.ts"
@@ -29,17 +29,14 @@ export interface World {
   pid: number
 }
 
+/** ms that the start waits for another process's lock. */
+const startTimeout = 5_000
 /** ms between two looks for what the command line changed; a second is promised. */
 const registryPoll = 250
 /** ms between two looks at the room on the disk: at 100 MB/s it takes the 256 MB of --min-free longer to fill. */
 const roomPoll = 1_000
 /** ms between two rounds of what is brought up to date behind the commits. */
 const upkeepPoll = 10_000
-/** Events of a deleted website that one transaction takes away: some 10 ms. */
-const sweepRows = 2_000
-/** ms between two such transactions, so that events come first. */
-const sweepPause = 50
-
 /** The database of a running server: one connection, one writer, and the views in memory that requests consult. */
 export class Store {
   readonly db: Db
@@ -50,6 +47,8 @@ export class Store {
   readonly #guard: Guard
   readonly #timers: Timer[] = []
   #closing = false
+  /** The bytes of a deleted salt are still in the -wal. */
+  #saltsInWal = false
 
   constructor(
     options: StoreOptions,
@@ -59,7 +58,9 @@ export class Store {
   ) {
     this.#lock = new ServerLock(options.path, world.pid)
     try {
-      this.db = openDatabase({ ...options, busyTimeout: 0, now: world.now() })
+      // Nothing else runs yet, so a lock is waited for here; from then on the batcher waits, and the event loop does not.
+      this.db = openDatabase({ ...options, busyTimeout: startTimeout, now: world.now() })
+      this.db.pragma("busy_timeout = 0")
     } catch (error) {
       this.#lock.release()
       throw error
@@ -102,14 +103,15 @@ export class Store {
     void this.#sweep()
   }
 
-  /** Commits what waits and closes; afterwards the database is one file. */
-  async close(): Promise<void> {
+  /** Commits what waits and closes. True where the database is one file afterwards, with no -wal beside it. */
+  async close(): Promise<boolean> {
     this.#closing = true
     for (const timer of this.#timers) clearInterval(timer)
     await this.#quietly(() => this.#upkeep())
     await this.batcher.drain()
-    closeDatabase(this.db)
+    const whole = closeDatabase(this.db)
     this.#lock.release()
+    return whole
   }
 
   #lookForRoom(): void {
@@ -124,17 +126,19 @@ export class Store {
 
   async #upkeep(): Promise<void> {
     const uses = this.registry.takeUses()
-    await this.batcher.run(() => {
+    const forgot = await this.batcher.run(() => {
       writeLastUsed(this.db, uses)
-      forgetOldSalts(this.db, this.world.now())
+      return forgetOldSalts(this.db, this.world.now())
     })
+    this.#saltsInWal ||= forgot
+    if (this.#saltsInWal) this.#saltsInWal = !cutWal(this.db)
     if (!this.#closing) void this.#sweep()
   }
 
   async #sweep(): Promise<void> {
     while (
       !this.#closing &&
-      (await this.#quietly(() => this.batcher.run(() => sweepDeleted(this.db, sweepRows, this.world.now()))))
+      (await this.#quietly(() => this.batcher.run(() => sweepDeleted(this.db, this.world.now()))))
     ) {
       await new Promise((resolve) => setTimeout(resolve, sweepPause))
     }

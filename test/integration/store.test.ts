@@ -135,12 +135,12 @@ test("a deleted website is gone from the view at once, its events go in small st
   deleteWebsite(db, "a", noon)
   expect(column("name")).toHaveLength(1)
   let steps = 0
-  while (sweepDeleted(db, 10, noon)) steps++
+  while (sweepDeleted(db, noon, 10)) steps++
   expect(steps).toBe(3)
   expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(1)
   // A request that was under way when the website went, and its traces.
   store(event({ websiteRid: rid }))
-  while (sweepDeleted(db, 10, noon + 3_600_000));
+  while (sweepDeleted(db, noon + 3_600_000, 10));
   expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(1)
   expect(createWebsite(db, "a", settings, noon).rid).toBeGreaterThan(rid)
 })
