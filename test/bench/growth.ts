@@ -1,4 +1,4 @@
-import { statSync } from "node:fs"
+import { openReader } from "../harness.ts"
 import { standardEvents } from "./dataset.ts"
 import { type RunningServer, start } from "./servers.ts"
 
@@ -26,7 +26,7 @@ export async function benchGrowth({ events }: { events: number }): Promise<void>
       if (!shown.has(stored)) continue
       const cost = ((server.cpu() - before) / count) * 1e6
       const p50 = latencies.sort((one, other) => one - other)[Math.floor(latencies.length / 2)] as number
-      const bytes = statSync(server.db).size / stored
+      const bytes = sizeOf(server.db) / stored
       const cells = [cost.toFixed(2), p50.toFixed(1), server.memory().toFixed(0), bytes.toFixed(1)]
       out(`| ${[stored.toLocaleString("en"), ...cells].join(" | ")} |`)
     }
@@ -55,4 +55,15 @@ async function send(server: RunningServer, stream: Iterator<unknown>, count: num
   }
   await Promise.all(Array.from({ length: requestsAtOnce }, sendOn))
   return latencies
+}
+
+/** Bytes of the database with what is still in the -wal. */
+function sizeOf(path: string): number {
+  const db = openReader(path)
+  const size = db
+    .prepare("select page_count * page_size from pragma_page_count, pragma_page_size")
+    .pluck()
+    .get()
+  db.close()
+  return size as number
 }
