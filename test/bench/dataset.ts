@@ -1,3 +1,5 @@
+import { mulberry32 } from "../support/random.ts"
+
 /**
  * The standard data set: events of 40 names and 4 properties (button of 50, page of 300, plan of 3, amount of 1000), sent by
  * 200,000 visitors in sessions of five events on average, evenly over 30 days. The same seed makes the same events.
@@ -19,20 +21,9 @@ const visitors = 200_000
 const eventsPerSession = 5
 const spanMs = 30 * 86_400_000
 
-/** mulberry32: 32 bits of state and no product above 2^53, so it does not repeat early. Gives numbers from 0 to 1. */
-export function seededRandom(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 /** `count` events in the order of time, the last of them at `end` (Unix ms). */
 export function* standardEvents(count: number, end: number, seed = 1): Generator<StandardEvent> {
-  const random = seededRandom(seed)
+  const random = mulberry32(seed)
   const below = (limit: number) => Math.floor(random() * limit)
   const sessions = new Uint32Array(visitors)
   let lastSession = 0

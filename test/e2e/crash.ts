@@ -1,6 +1,6 @@
 // bun run test:crash [times] [seed]: kills a loaded server again and again and looks for what is lost, doubled or torn.
-import { seededRandom } from "../bench/dataset.ts"
 import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { mulberry32 } from "../support/random.ts"
 
 export interface CrashReport {
   kills: number
@@ -28,7 +28,7 @@ const longestLoad = 400
 export async function crashRepeatedly(kills: number, seed: number): Promise<CrashReport> {
   using folder = temporaryFolder()
   const db = folder.file("crash.db")
-  const random = seededRandom(seed)
+  const random = mulberry32(seed)
   /** Request number → events in it. */
   const sent: number[] = []
   const answered = new Set<number>()

@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib"
 import { headersOf } from "../e2e/contract/cases.ts"
 import { type KeyName, secrets, sites } from "../e2e/contract/fixture.ts"
 import { type Row, successOf, World } from "../e2e/contract/world.ts"
-import { mulberry32, type Pick, picker } from "./random.ts"
+import { mulberry32, type Pick, picker } from "../support/random.ts"
 
 // Thousands of bodies that went wrong on the way. Whatever comes, the answer has the contract's shape, and what is
 // stored is exactly what was accepted. Repeat a run with DATABUDDY_FUZZ_SEED, make it longer with DATABUDDY_FUZZ_BODIES.
