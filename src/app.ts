@@ -40,14 +40,19 @@ export function createApp(deps: Deps) {
 const ingestPaths: ReadonlySet<string> = new Set(["/track", "/identify"])
 
 function noRoute({ method, url }: Request): Refusal {
-  return new Refusal("route_unknown", { detail: `there is no ${method} ${new URL(url).pathname}` })
+  return new Refusal("route_unknown", { detail: `there is no ${method} ${pathOf(url)}` })
 }
 
 /** The answer where no route gave one, in the form of the path's other errors. */
 function refuseAt({ log, newId }: Deps, request: Request, error: unknown): Response {
-  const { pathname } = new URL(request.url)
+  const pathname = pathOf(request.url)
   const requestId = requestIdOf(request.headers, newId)
   logFault(log, error, { request_id: requestId, path: pathname })
   if (pathname === "/v1" || pathname.startsWith("/v1/")) return refuseManage(error, manageHeaders(requestId))
   return refuse(error, ingestPaths.has(pathname) ? ingestHeaders(request, requestId) : jsonHeaders(requestId))
+}
+
+/** The path of a URL, which Bun gives without scheme and host where the Host header is none: `new URL` would throw. */
+function pathOf(url: string): string {
+  return /^(?:[a-z]+:\/\/[^/]*)?([^?#]*)/i.exec(url)?.[1] || "/"
 }

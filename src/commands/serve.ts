@@ -3,11 +3,13 @@ import { createApp } from "../app.ts"
 import type { ServeOptions } from "../config.ts"
 import { Complaint } from "../errors.ts"
 import { Uploads } from "../http/body.ts"
+import { jsonHeaders } from "../http/headers.ts"
 import { Limiter } from "../http/limits.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
 import { createKey, scopes } from "../store/keys.ts"
 import { Store } from "../store/store.ts"
 import { createWebsite } from "../store/websites.ts"
+import { refuse } from "../track/answer.ts"
 import { CrawlerCheck } from "../track/crawler.ts"
 import { version } from "../version.ts"
 import type { Context } from "./context.ts"
@@ -89,6 +91,12 @@ function listen(options: ServeOptions, store: Store, log: Log, context: Context)
       idleTimeout,
       // Bun's own refusal has no CORS headers; the routes count the bytes themselves.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      // What throws where the app itself answers errors would be shown to the client by Bun, with our source around it.
+      development: false,
+      error: (error) => {
+        log("error", "a request failed without an answer", { error: error.stack ?? error.message })
+        return refuse(error, jsonHeaders(context.newId()))
+      },
     })
   } catch (error) {
     if ((error as { code?: string }).code !== "EADDRINUSE") throw error

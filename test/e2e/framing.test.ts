@@ -122,6 +122,42 @@ describe("whole requests over a bare socket", () => {
   }
 })
 
+describe("a Host header that is none changes no answer", () => {
+  const hosts = {
+    "two words": "a b",
+    nothing: "",
+    "half of a bracket": "[",
+    "300 characters of garbage": '%<">\\'.repeat(60),
+    "a path": "a/b?c#d",
+    "a port that is none": "x:99999",
+  }
+  const requests = [
+    { first: "GET /health", status: 200, body: '{"status":"ok"}' },
+    { first: "GET /nothing?x", status: 404, body: '{"status":"error","message":"Not found"}' },
+    { first: "GET /", status: 404, body: '{"status":"error","message":"Not found"}' },
+    {
+      first: "GET /v1/nothing",
+      status: 404,
+      body: '"error":"there is no GET /v1/nothing","code":"NOT_FOUND"',
+    },
+    { first: "POST /track", status: 200, body: successOf(1) },
+    { first: "POST /nothing", status: 404, body: '{"status":"error","message":"Not found"}' },
+    { first: "POST /v1/nothing", status: 404, body: '"error":"there is no POST /v1/nothing"' },
+  ]
+  for (const [what, Host] of Object.entries(hosts)) {
+    test(what, async () => {
+      for (const { first, status, body } of requests) {
+        using one = line()
+        one.send(head({ Host, "Content-Length": json.length }, `${first} HTTP/1.1`) + json)
+        expect([first, ...(await one.answers())]).toEqual([first, status])
+        await eventually(() => one.received.endsWith("}"))
+        expect(one.received).toContain("\r\nContent-Type: application/json\r\n")
+        expect(one.received).toContain(body)
+      }
+    })
+  }
+})
+
 describe("several requests on one connection", () => {
   test("are answered one after the other, a bad one between them too", async () => {
     using one = line()
