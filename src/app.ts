@@ -3,7 +3,6 @@ import { docsRoutes } from "./docs/route.ts"
 import { Refusal } from "./errors.ts"
 import { type Health, healthRoutes } from "./health/route.ts"
 import { arrivalOf } from "./http/arrival.ts"
-import { logFault } from "./http/faults.ts"
 import { jsonHeaders, requestIdOf } from "./http/headers.ts"
 import { manageHeaders, refuse as refuseManage } from "./manage/answer.ts"
 import { type Manage, manageRoutes } from "./manage/route.ts"
@@ -44,10 +43,10 @@ function noRoute({ method, url }: Request): Refusal {
 }
 
 /** The answer where no route gave one, in the form of the path's other errors. */
-function refuseAt({ log, newId }: Deps, request: Request, error: unknown): Response {
+function refuseAt({ logFault, newId }: Deps, request: Request, error: unknown): Response {
   const pathname = pathOf(request.url)
   const requestId = requestIdOf(request.headers, newId)
-  logFault(log, error, { request_id: requestId, path: pathname })
+  logFault(error, { request_id: requestId, path: pathname })
   if (pathname === "/v1" || pathname.startsWith("/v1/")) return refuseManage(error, manageHeaders(requestId))
   return refuse(error, ingestPaths.has(pathname) ? ingestHeaders(request, requestId) : jsonHeaders(requestId))
 }

@@ -25,20 +25,31 @@ export function createLog(
   }
 }
 
-/** Logs each fault of the store, the same message once a second at most, with how many were not logged. */
-export function faultLog(log: Log, now: () => number): (error: unknown) => void {
+/** Says that `what` happened, once a second at most; `more`: how often it was left unsaid since the last time. */
+export type Throttle = (what: string, say: (more: number | undefined) => void) => void
+
+/** `elapsed`: ms of a clock that is never set. */
+export function makeThrottle(elapsed: () => number): Throttle {
   const last = new Map<string, { at: number; hidden: number }>()
-  return (error) => {
-    const { message, code } = describe(error)
-    const before = last.get(message)
-    if (before && now() - before.at < throttle) {
+  return (what, say) => {
+    const before = last.get(what)
+    if (before && elapsed() - before.at < throttle) {
       before.hidden++
       return
     }
-    // Messages come from SQLite and are few; should they ever be many, the memory of them starts anew.
+    // What is said are messages of errors and few; should they ever be many, the memory of them starts anew.
     if (last.size > 100) last.clear()
-    last.set(message, { at: now(), hidden: 0 })
-    log("error", "the store failed", { error: message, code, more: before?.hidden || undefined })
+    last.set(what, { at: elapsed(), hidden: 0 })
+    say(before?.hidden || undefined)
+  }
+}
+
+/** Logs each fault of the store, the same message once a second at most, with how many were not logged. */
+export function faultLog(log: Log, elapsed: () => number): (error: unknown) => void {
+  const throttled = makeThrottle(elapsed)
+  return (error) => {
+    const { message, code } = describe(error)
+    throttled(message, (more) => log("error", "the store failed", { error: message, code, more }))
   }
 }
 

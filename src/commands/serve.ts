@@ -3,6 +3,7 @@ import { createApp } from "../app.ts"
 import type { ServeOptions } from "../config.ts"
 import { Complaint } from "../errors.ts"
 import { Uploads } from "../http/body.ts"
+import { requestFaultLog } from "../http/faults.ts"
 import { jsonHeaders } from "../http/headers.ts"
 import { Limiter } from "../http/limits.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
@@ -27,7 +28,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     { level: options.logLevel, readable: context.errIsTerminal },
     context.world.now,
   )
-  const onFault = faultLog(log, context.world.now)
+  const onFault = faultLog(log, context.world.elapsed)
   const store = new Store(
     {
       path,
@@ -61,6 +62,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
 
 function listen(options: ServeOptions, store: Store, log: Log, context: Context) {
   const { world } = context
+  const logFault = requestFaultLog(log, world.elapsed)
   const app = createApp({
     db: store.db,
     registry: store.registry,
@@ -71,7 +73,7 @@ function listen(options: ServeOptions, store: Store, log: Log, context: Context)
     failures: new Limiter(world.elapsed),
     uploads: new Uploads(options.queueBytes),
     crawlers: new CrawlerCheck(),
-    log,
+    logFault,
     now: world.now,
     newId: context.newId,
     random: world.random,
@@ -94,7 +96,7 @@ function listen(options: ServeOptions, store: Store, log: Log, context: Context)
       // What throws where the app itself answers errors would be shown to the client by Bun, with our source around it.
       development: false,
       error: (error) => {
-        log("error", "a request failed without an answer", { error: error.stack ?? error.message })
+        logFault(error, {})
         return refuse(error, jsonHeaders(context.newId()))
       },
     })

@@ -1,11 +1,28 @@
 import { Refusal } from "../errors.ts"
-import type { Fields, Log } from "../log.ts"
+import { type Fields, type Log, makeThrottle } from "../log.ts"
 
-/** Logs what a request met that is no refusal: a fault of ours, of which the client learns nothing but that it was. */
-export function logFault(log: Log, error: unknown, where: Fields): void {
-  if (error instanceof Refusal) return
-  log("error", "a request failed", {
-    ...where,
-    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-  })
+export type RequestFaultLog = (error: unknown, where: Fields) => void
+
+/**
+ * Logs what a request met that is no refusal: a fault of ours, of which the client learns nothing but that it was. The same
+ * one is logged once a second at most, with how many were not.
+ */
+export function requestFaultLog(log: Log, elapsed: () => number): RequestFaultLog {
+  const throttled = makeThrottle(elapsed)
+  return (error, where) => {
+    if (error instanceof Refusal) return
+    if (isHangUp(error)) {
+      log("debug", "a client hung up before its request was whole", where)
+      return
+    }
+    const { message, stack } = error instanceof Error ? error : { message: String(error) }
+    throttled(message, (more) =>
+      log("error", "a request failed", { ...where, error: stack ?? message, more }),
+    )
+  }
+}
+
+/** What reading a body throws when its connection is gone, by the client's doing or because the server stops. */
+function isHangUp(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError"
 }

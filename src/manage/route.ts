@@ -2,12 +2,11 @@ import { Elysia } from "elysia"
 import { Refusal } from "../errors.ts"
 import { type Arrival, arrivalOf, type ServerOf } from "../http/arrival.ts"
 import { readJson, type Uploads } from "../http/body.ts"
-import { logFault } from "../http/faults.ts"
+import type { RequestFaultLog } from "../http/faults.ts"
 import { countFailure, type Guard, refuseGuessers } from "../http/guesses.ts"
 import { requestIdOf } from "../http/headers.ts"
 import { readKey, requireScope } from "../http/key.ts"
 import { type Limiter, spend } from "../http/limits.ts"
-import type { Log } from "../log.ts"
 import type { Batcher } from "../store/batcher.ts"
 import {
   createKey,
@@ -44,7 +43,7 @@ export interface Manage extends Guard {
   /** Requests by key. */
   limiter: Limiter
   uploads: Uploads
-  log: Log
+  logFault: RequestFaultLog
   now: () => number
   newId: () => string
   random: Random
@@ -212,7 +211,7 @@ async function answered(
     const text = JSON.stringify({ success: true, ...answer.body })
     return new Response(text, { status: answer.status ?? 200, headers })
   } catch (error) {
-    logFault(manage.log, error, { request_id: headers["x-request-id"] })
+    manage.logFault(error, { request_id: headers["x-request-id"] })
     countFailure(manage, arrival, error)
     return refuse(error, headers)
   }

@@ -2,12 +2,11 @@ import { Refusal } from "../errors.ts"
 import type { TrustedNetworks } from "../http/address.ts"
 import { type Arrival, addressOf } from "../http/arrival.ts"
 import { readJson, type Uploads } from "../http/body.ts"
-import { logFault } from "../http/faults.ts"
+import type { RequestFaultLog } from "../http/faults.ts"
 import { countFailure, refuseGuessers } from "../http/guesses.ts"
 import { requestIdOf } from "../http/headers.ts"
 import { readKey } from "../http/key.ts"
 import { type Limiter, spend } from "../http/limits.ts"
-import type { Log } from "../log.ts"
 import type { Batcher } from "../store/batcher.ts"
 import type { Profiles } from "../store/profiles.ts"
 import type { Registry } from "../store/registry.ts"
@@ -28,7 +27,7 @@ export interface Ingest {
   failures: Limiter
   uploads: Uploads
   crawlers: CrawlerCheck
-  log: Log
+  logFault: RequestFaultLog
   now: () => number
   newId: () => string
   settings: IngestSettings
@@ -117,7 +116,7 @@ async function answered(
     refuseGuessers(ingest, arrival)
     return new Response(await work(ingest.now(), headers), { headers })
   } catch (error) {
-    logFault(ingest.log, error, { request_id: headers["x-request-id"] })
+    ingest.logFault(error, { request_id: headers["x-request-id"] })
     countFailure(ingest, arrival, error)
     return refuse(error, headers)
   }

@@ -46,7 +46,7 @@ const app = createApp({
   failures: new Limiter(world.elapsed),
   uploads: new Uploads(67_108_864),
   crawlers: new CrawlerCheck(),
-  log: () => {},
+  logFault: () => {},
   now: world.now,
   newId: () => crypto.randomUUID(),
   random: world.random,

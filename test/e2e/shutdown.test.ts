@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test"
 import { copyFileSync, existsSync, statSync } from "node:fs"
+import { connect } from "node:net"
 import { Database } from "../../src/store/native.ts"
 import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
 
@@ -59,6 +60,20 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     expect(countEvents(copy)).toBeGreaterThanOrEqual(answered)
   })
 }
+
+test("an upload that is too slow for the stop is cut off, and that is no fault of the server", async () => {
+  const server = await fresh(["--log-level", "debug"])
+  const socket = connect({ port: server.port, host: "127.0.0.1" })
+  cleanups.push(() => socket.destroy())
+  socket.on("error", () => {})
+  socket.write("POST /track HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+  const trickle = setInterval(() => socket.write(" "), 500)
+  cleanups.push(() => clearInterval(trickle))
+  await send(server, { name: "kept" })
+  expect(await server.stop()).toBe(0)
+  expect(server.output()).toContain("a client hung up before its request was whole")
+  expect(server.output()).not.toContain('"error"')
+}, 20_000)
 
 test("a signal that comes twice at once, as a terminal and npm send it, is one signal", async () => {
   const server = await fresh()

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test"
+import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
 // What no route answers: paths that there are none of, and faults that a route lets through.
@@ -88,6 +89,37 @@ test.each(faulty)("a fault that %s %s lets through is told to the log alone", as
     path,
     error: expect.stringContaining("no randomness at /secret"),
   })
+})
+
+test("the same fault is logged once a second, with how many were not", async () => {
+  app = openApp(() => ({
+    crawlers: {
+      isCrawler: () => {
+        throw new Error("no list")
+      },
+    } as never,
+  }))
+  const website = createWebsite(
+    app.store.db,
+    "site",
+    { domain: "localhost", name: "", allowedOrigins: [], anonymize: "off" },
+    0,
+  )
+  app.store.registry.refresh()
+  const fail = async () => {
+    const request = new Request(`http://localhost/track?website_id=${website.id}`, {
+      method: "POST",
+      body: '{"name":"x"}',
+    })
+    expect((await app.send(request)).status).toBe(500)
+  }
+  for (let index = 0; index < 5; index++) await fail()
+  app.clock.now += 999
+  await fail()
+  expect(app.logged).toHaveLength(1)
+  app.clock.now += 1
+  await fail()
+  expect(app.logged.map((line) => JSON.parse(line).more)).toEqual([undefined, 5])
 })
 
 /** `echoed`: null where there must be no CORS header at all. */

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { createApp, type Deps } from "../../src/app.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import { Uploads } from "../../src/http/body.ts"
+import { requestFaultLog } from "../../src/http/faults.ts"
 import { Limiter } from "../../src/http/limits.ts"
 import { Store } from "../../src/store/store.ts"
 import { CrawlerCheck } from "../../src/track/crawler.ts"
@@ -55,7 +56,10 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     failures: new Limiter(now),
     uploads: new Uploads(67_108_864),
     crawlers: new CrawlerCheck(),
-    log: (level, message, fields) => logged.push(JSON.stringify({ level, message, ...fields })),
+    logFault: requestFaultLog(
+      (level, message, fields) => logged.push(JSON.stringify({ level, message, ...fields })),
+      now,
+    ),
     now,
     newId: () => crypto.randomUUID(),
     random: world.random,
