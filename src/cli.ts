@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander"
+import { addCheckCommand } from "./commands/check.ts"
 import type { Context } from "./commands/context.ts"
 import { addKeyCommands } from "./commands/key.ts"
 import { complaintOf } from "./commands/refusal.ts"
@@ -35,6 +36,7 @@ function program(context: Context): Command {
     .action((options: ServeOptions) => serve(options, context))
   addWebsiteCommands(root, context)
   addKeyCommands(root, context)
+  addCheckCommand(root, context)
   root
     .command("version")
     .description("print the versions of databuddy, Bun and SQLite")

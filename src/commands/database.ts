@@ -35,13 +35,7 @@ export async function withDatabase<Result>(
   work: (db: Db) => Result | Promise<Result>,
   { make = false } = {},
 ): Promise<Result> {
-  const path = resolve(options.db)
-  if (!make && !existsSync(path)) {
-    throw new Complaint(
-      `${path} does not exist`,
-      "give the database with --db or DATABUDDY_DB, or start the server, which makes one",
-    )
-  }
+  const path = make ? resolve(options.db) : requireDatabase(options)
   const db = openDatabase({ path, durability: "fsync", busyTimeout, now: context.world.now() })
   try {
     return await work(db)
@@ -50,6 +44,16 @@ export async function withDatabase<Result>(
     db.pragma("busy_timeout = 0")
     closeDatabase(db)
   }
+}
+
+/** The path of a database that exists. */
+export function requireDatabase(options: DatabaseOptions): string {
+  const path = resolve(options.db)
+  if (existsSync(path)) return path
+  throw new Complaint(
+    `${path} does not exist`,
+    "give the database with --db or DATABUDDY_DB, or start the server, which makes one",
+  )
 }
 
 /** Takes its turn at writing before it reads: one that comes to write later is refused when another wrote in between. */

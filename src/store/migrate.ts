@@ -40,7 +40,7 @@ export function pendingMigrations(db: Db, path: string, known = migrations): Mig
   if (db.pragma("application_id", { simple: true }) !== applicationId) {
     throw new Complaint(
       `${path} is an SQLite database, but not one of databuddy`,
-      "give another file with --db; this one was not touched",
+      "give another file; this one was not touched",
     )
   }
   const applied = db.prepare("select name, checksum from migrations order by name").all() as {
@@ -63,6 +63,11 @@ export function pendingMigrations(db: Db, path: string, known = migrations): Mig
     }
   }
   return known.slice(applied.length)
+}
+
+/** The names of the migrations that `db` has, in their order. */
+export function appliedMigrations(db: Db): string[] {
+  return db.prepare("select name from migrations order by name").pluck().all() as string[]
 }
 
 /** Applies what is pending, each migration in a transaction of its own. Two processes may do so at once. */

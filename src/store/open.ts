@@ -72,6 +72,45 @@ export function cutWal(db: Db): boolean {
   }
 }
 
+/** ms that a reader waits; only the recovery after a crash and the last one to close ever hold a reader up. */
+const readerTimeout = 5_000
+
+/**
+ * Opens a database for reading only; beside a server this blocks no write. The -shm is needed, so the rights of the server's
+ * user are. Throws a Complaint where the file is not ours, is newer than this program or cannot be opened.
+ */
+export function openForReading(path: string): Db {
+  let db: Db | undefined
+  try {
+    db = new Database(path, { readonly: true, fileMustExist: true, timeout: readerTimeout })
+    pendingMigrations(db, path)
+    return db
+  } catch (error) {
+    db?.close()
+    throw readable(error, path)
+  }
+}
+
+/**
+ * Closes a reader of a sound database. Without a server beside it a reader leaves a -wal: its own empty one, or that of a server
+ * which stopped meanwhile. A writer that closes last puts everything in the one file.
+ */
+export function closeAfterReading(db: Db): void {
+  db.close()
+  if (!existsSync(`${db.name}-wal`)) return
+  try {
+    const writer = new Database(db.name, { fileMustExist: true, timeout: 0 })
+    try {
+      // SQLite looks for a -wal at the first read, not when it opens.
+      writer.pragma("schema_version")
+    } finally {
+      writer.close()
+    }
+  } catch {
+    // Not ours to write, or taken: nothing is lost, the next to open the file reads the -wal.
+  }
+}
+
 /** The file holds visitors' ids and hashes of keys: nobody but its owner reads it. SQLite gives -wal and -shm the same mode. */
 function createPrivately(path: string): void {
   try {
@@ -89,13 +128,11 @@ function connect(path: string, busyTimeout: number): Db {
   }
 }
 
-function readable(error: unknown, path: string): unknown {
+/** An error of SQLite or the system about a database file as a Complaint, where there is something to do about it. */
+export function readable(error: unknown, path: string): unknown {
   const code = (error as { code?: string }).code ?? ""
   if (code === "SQLITE_NOTADB") {
-    return new Complaint(
-      `${path} is not an SQLite database`,
-      "give another file with --db; this one was not touched",
-    )
+    return new Complaint(`${path} is not an SQLite database`, "give another file; this one was not touched")
   }
   if (code.startsWith("SQLITE_BUSY")) {
     return new Complaint(

@@ -72,6 +72,7 @@ describe("--help", () => {
     "key rotate",
     "key disable",
     "key enable",
+    "check",
   ]
   test.each(commands)("of %s shows its use, its flags and an example", async (command) => {
     const { code, out, err } = await run(...command.split(" "), "--help")

@@ -1,0 +1,20 @@
+import type { Contents } from "../store/check.ts"
+import { shortTime } from "./print.ts"
+
+/** What a database holds, as backup, restore and check print it. */
+export function contentsJson({ websites, keys, events, newestEvent }: Contents) {
+  return { websites, keys, events, newestEvent: isoTime(newestEvent) }
+}
+
+export function contentsFields({ websites, keys, events, newestEvent }: Contents): Record<string, string> {
+  return {
+    websites: String(websites),
+    keys: String(keys),
+    events: String(events),
+    "newest event": shortTime(isoTime(newestEvent), "none"),
+  }
+}
+
+function isoTime(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString()
+}
