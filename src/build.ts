@@ -56,7 +56,8 @@ async function buildAll(): Promise<number> {
 
 async function build({ outfile, bun, addon }: Target): Promise<boolean> {
   const result = await Bun.build({
-    entrypoints: [join(root, "src/main.ts")],
+    // The second is the Worker of src/commands/copying.ts, which names it by this path.
+    entrypoints: [join(root, "src/main.ts"), join(root, "src/commands/copy-worker.ts")],
     root,
     define: {
       BUILD_ADDON: JSON.stringify(addon),

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander"
+import { addBackupCommand } from "./commands/backup.ts"
 import { addCheckCommand } from "./commands/check.ts"
 import type { Context } from "./commands/context.ts"
 import { addKeyCommands } from "./commands/key.ts"
@@ -36,6 +37,7 @@ function program(context: Context): Command {
     .action((options: ServeOptions) => serve(options, context))
   addWebsiteCommands(root, context)
   addKeyCommands(root, context)
+  addBackupCommand(root, context)
   addCheckCommand(root, context)
   root
     .command("version")

@@ -39,3 +39,15 @@ function width(text = ""): number {
 export function shortTime(iso: string | null, otherwise: string): string {
   return iso === null ? otherwise : `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
 }
+
+/** `412.3 MB`; `12 bytes` below a KB. */
+export function size(bytes: number): string {
+  const units = ["bytes", "KB", "MB", "GB", "TB"]
+  let unit = 0
+  let rest = bytes
+  while (rest >= 1_000 && unit < units.length - 1) {
+    rest /= 1_000
+    unit++
+  }
+  return `${unit === 0 ? rest : rest.toFixed(1)} ${units[unit]}`
+}

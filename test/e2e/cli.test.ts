@@ -72,6 +72,7 @@ describe("--help", () => {
     "key rotate",
     "key disable",
     "key enable",
+    "backup",
     "check",
   ]
   test.each(commands)("of %s shows its use, its flags and an example", async (command) => {

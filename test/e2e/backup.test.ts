@@ -1,0 +1,373 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs"
+import { Database, type Db } from "../../src/store/native.ts"
+import {
+  eventually,
+  openReader,
+  type Server,
+  startServer,
+  temporaryFolder,
+  withDatabase,
+} from "../harness.ts"
+import { binary } from "../support/binary.ts"
+
+let folder = temporaryFolder()
+let db = ""
+let copy = ""
+const cleanups: (() => unknown)[] = []
+
+beforeEach(() => {
+  folder = temporaryFolder()
+  db = folder.file("databuddy.db")
+  copy = folder.file("copy.db")
+})
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  folder[Symbol.dispose]()
+})
+
+function spawn(command: string[]) {
+  const { PATH = "", TMPDIR = "/tmp" } = process.env
+  return Bun.spawn(command, {
+    cwd: folder.path,
+    env: { PATH, TMPDIR },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  })
+}
+
+async function outcome(child: ReturnType<typeof spawn>) {
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  return { code, out, err }
+}
+
+function run(...args: string[]) {
+  return outcome(spawn([binary, ...args]))
+}
+
+/** Runs a command that must succeed with `--json`, and gives what it printed. */
+// biome-ignore lint/suspicious/noExplicitAny: what a command prints is compared, not worked with
+async function json(...args: string[]): Promise<any> {
+  const { code, out, err } = await run(...args, "--json")
+  expect({ code, err }).toEqual({ code: 0, err: "" })
+  return JSON.parse(out)
+}
+
+async function refused(args: string[], message: string): Promise<void> {
+  const { code, out, err } = await run(...args)
+  expect({ code, out }).toEqual({ code: 1, out: "" })
+  expect(err).toContain(message)
+  expect(err).toMatch(/^error: .+\nhint: .+\n$/)
+}
+
+async function serve(): Promise<Server> {
+  const server = await startServer({ db })
+  cleanups.push(() => server.kill())
+  return server
+}
+
+/** Sends one request and gives how many events were answered to be stored; 0 where none was. */
+async function send(server: Server, count: number, query = ""): Promise<number> {
+  const events = Array.from({ length: count }, (_, index) => ({
+    name: "kept",
+    anonymousId: "visitor",
+    properties: { index, text: "x".repeat(50) },
+  }))
+  const headers = query === "" ? { Authorization: `Bearer ${server.key}` } : { Origin: "http://localhost" }
+  const answer = await fetch(`${server.url}/track${query}`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(events),
+  })
+  return answer.status === 200 ? count : 0
+}
+
+/** A stopped server's database with `count` events. */
+async function makeDatabase(count: number): Promise<void> {
+  const server = await serve()
+  for (let sent = 0; sent < count; sent += 1_000) await send(server, Math.min(1_000, count - sent))
+  expect(await server.stop()).toBe(0)
+}
+
+/** Makes the database so large that copying it takes a while. */
+function grow(megabytes: number): void {
+  const open = new Database(db)
+  open.pragma("synchronous = off")
+  open.exec("create table filler (bytes blob)")
+  const insert = open.prepare("insert into filler values (randomblob(1000000))")
+  open.transaction(() => {
+    for (let n = 0; n < megabytes; n++) insert.run()
+  })()
+  open.close()
+}
+
+function change(work: (open: Db) => void): void {
+  withDatabase(db, work)
+}
+
+function files(): string[] {
+  return readdirSync(folder.path).sort()
+}
+
+/** Overwrites a part of a file with what no page of SQLite begins with. */
+function damage(path: string, from: number, bytes: number): void {
+  const file = openSync(path, "r+")
+  writeSync(file, Buffer.alloc(bytes, 0xaa), 0, bytes, from)
+  closeSync(file)
+}
+
+describe("databuddy backup", () => {
+  test("under load is of one moment: nothing answered before it is missing, no request is in it in part", async () => {
+    const server = await serve()
+    let answered = 0
+    let stop = false
+    const senders = Array.from({ length: 8 }, async () => {
+      while (!stop) {
+        const stored = await send(server, 10)
+        answered += stored
+      }
+    })
+    await eventually(() => answered > 500)
+    const before = answered
+    const said = await json("backup", copy)
+    const during = answered - before
+    stop = true
+    await Promise.all(senders)
+    expect(during).toBeGreaterThan(0)
+    expect(said).toEqual({
+      file: copy,
+      bytes: statSync(copy).size,
+      websites: 1,
+      keys: 1,
+      events: expect.any(Number),
+      newestEvent: expect.stringMatching(/^\d{4}-.+Z$/),
+      ms: expect.any(Number),
+    })
+    expect(said.events).toBeGreaterThanOrEqual(before)
+    expect(said.events).toBeLessThanOrEqual(answered)
+    expect(said.events % 10).toBe(0)
+    expect((statSync(copy).mode & 0o777).toString(8)).toBe("600")
+    expect(await json("check", "--db", copy)).toMatchObject({ ok: true, events: said.events })
+    expect(await server.stop()).toBe(0)
+    expect(files()).toEqual(["copy.db", "databuddy.db"])
+    const reader = openReader(db)
+    expect(reader.prepare("select count(*) from events").pluck().get()).toBe(answered)
+    reader.close()
+  })
+
+  test("holds no privacy salt, not one byte of it", async () => {
+    const server = await serve()
+    const [website] = await json("website", "list")
+    await json("website", "update", website.id, "--anonymize", "daily")
+    const salts = () => {
+      const reader = openReader(db)
+      const found = reader.prepare("select salt from salts").pluck().all() as Buffer[]
+      reader.close()
+      return found
+    }
+    await eventually(async () => {
+      expect(await send(server, 1, `?website_id=${website.id}`)).toBe(1)
+      return salts().length > 0
+    })
+    const [salt] = salts() as [Buffer]
+    await json("backup", copy)
+    await server.stop()
+    expect(readFileSync(db).includes(salt)).toBe(true)
+    // A piece of it would do too: an overwritten beginning is not enough.
+    for (let at = 0; at + 8 <= salt.length; at += 8) {
+      expect(readFileSync(copy).includes(salt.subarray(at, at + 8))).toBe(false)
+    }
+    expect(await json("check", "--db", copy)).toMatchObject({ ok: true })
+  })
+
+  test("leaves no file beside a database that nobody serves, and shows what it did", async () => {
+    await makeDatabase(10)
+    const { code, out, err } = await run("backup", "copy.db")
+    expect({ code, err }).toEqual({ code: 0, err: "" })
+    expect(out).toMatch(
+      /^backup +.*copy\.db\nsize +.*\nwebsites +1\nkeys +1\nevents +10\nnewest event +.* UTC\ntook +.* s\n$/,
+    )
+    expect(files()).toEqual(["copy.db", "databuddy.db"])
+  })
+
+  test("of a database whose server was killed has what is in its -wal", async () => {
+    const server = await serve()
+    await send(server, 100)
+    await server.kill()
+    expect(await json("backup", copy)).toMatchObject({ events: 100 })
+  })
+
+  test("refuses what it should not write to, and leaves it as it is", async () => {
+    await makeDatabase(1)
+    writeFileSync(copy, "precious")
+    const server = await serve()
+    const other = folder.file("other.db")
+    writeFileSync(other, "")
+    writeFileSync(`${other}-wal`, "")
+    await refused(["backup", copy], `${copy} exists`)
+    await refused(["backup", db, "--force"], `${db} is the database itself`)
+    await refused(["backup", `${db}-wal`, "--force"], `${db}-wal is the database itself`)
+    await refused(["backup", other, "--force"], `${other} is a database in use`)
+    await refused(["backup", folder.path, "--force"], `${folder.path} is not a file`)
+    await refused(["backup", folder.file("none/x.db")], "its folder does not exist")
+    await refused(["backup", folder.file("x.db"), "--db", folder.file("none.db")], "none.db does not exist")
+    expect(readFileSync(copy, "utf8")).toBe("precious")
+    expect(await json("backup", copy, "--force")).toMatchObject({ events: 1 })
+    await server.stop()
+    expect(files()).toEqual(["copy.db", "databuddy.db", "other.db", "other.db-wal"])
+  })
+
+  test("refuses a disk without room for the copy, with numbers", async () => {
+    await makeDatabase(1)
+    truncateSync(db, 2 ** 43) // 8.8 TB, none of it written
+    await refused(["backup", copy], `${folder.path} has `)
+    expect((await run("backup", copy)).err).toMatch(
+      /has [\d.]+ .B free, and the copy needs 8\.8 TB and 33\.6 MB to spare/,
+    )
+    expect(files()).toEqual(["databuddy.db"])
+  })
+
+  test("that cannot be written to its end leaves nothing behind", async () => {
+    await makeDatabase(1)
+    grow(20)
+    // A limit on the size of files, in blocks of 512 bytes or 1 KiB, stands for a disk that fails half-way.
+    const limited = "trap '' XFSZ; ulimit -f 10000; exec \"$0\" backup copy.db"
+    const { code, err } = await outcome(spawn(["sh", "-c", limited, binary]))
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("nothing is left of the copy") })
+    expect(files()).toEqual(["databuddy.db"])
+  })
+
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    test(`stopped by ${signal} leaves nothing behind, at once`, async () => {
+      await makeDatabase(1)
+      grow(100)
+      const child = spawn([binary, "backup", copy])
+      await eventually(() => files().some((name) => name.startsWith("copy.db.partial-")))
+      await eventually(() => existsSync(`${copy}.partial-${child.pid}/copy.db`))
+      child.kill(signal)
+      const { code, err } = await outcome(child)
+      expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("stopped by a signal") })
+      expect(files().filter((name) => name.startsWith("copy.db"))).toEqual([])
+    })
+  }
+
+  test("killed leaves a folder that the next one to the same place takes away", async () => {
+    await makeDatabase(1)
+    grow(100)
+    const child = spawn([binary, "backup", copy])
+    await eventually(() => existsSync(`${copy}.partial-${child.pid}/copy.db`))
+    expect((statSync(`${copy}.partial-${child.pid}`).mode & 0o777).toString(8)).toBe("700")
+    expect((statSync(`${copy}.partial-${child.pid}/copy.db`).mode & 0o777).toString(8)).toBe("600")
+    child.kill("SIGKILL")
+    await child.exited
+    expect(files()).toContain(`copy.db.partial-${child.pid}`)
+    expect(existsSync(copy)).toBe(false)
+    await json("backup", copy)
+    expect(files().filter((name) => name.startsWith("copy.db"))).toEqual(["copy.db"])
+  })
+
+  test("of a damaged database is refused", async () => {
+    await makeDatabase(3_000)
+    damage(db, Math.floor(statSync(db).size / 2), 8_192)
+    await refused(["backup", copy], "damaged")
+    expect(files().filter((name) => name.startsWith("copy.db"))).toEqual([])
+  })
+})
+
+describe("databuddy check", () => {
+  test("finds nothing wrong beside a server under load, and blocks no write", async () => {
+    const server = await serve()
+    let stop = false
+    let sent = 0
+    const sending = (async () => {
+      while (!stop) sent += await send(server, 10)
+    })()
+    await eventually(() => sent > 100)
+    expect(await json("check")).toMatchObject({ db, ok: true, problems: [], schema: 4, websites: 1, keys: 1 })
+    stop = true
+    await sending
+    expect(await server.stop()).toBe(0)
+    const { code, out } = await run("check")
+    expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/^events +\d+$/m) })
+    expect(out).toEndWith("no problems\n")
+    expect(files()).toEqual(["databuddy.db"])
+  })
+
+  const broken: [string, string, string][] = [
+    ["a type that is missing", "delete from event_types", "2 events have a type that does not exist"],
+    [
+      "a website that is missing",
+      "update event_rows set website_rid = 99 where id = 1",
+      "1 events have a website that does not exist",
+    ],
+    [
+      "keys that are no array",
+      `update event_types set keys = '{"a":1}'`,
+      "1 event types have keys that are no JSON array",
+    ],
+    [
+      "properties that are no JSON",
+      "update event_rows set properties = '1, oops' where id = 2",
+      "1 events have properties that cannot be read",
+    ],
+    [
+      "a property too few",
+      "update event_rows set properties = '1' where id = 2",
+      "1 events have properties that cannot be read",
+    ],
+    [
+      "a migration that has not been applied",
+      "delete from migrations where name like '0004%'",
+      "the migration 0004_profiles has not been applied",
+    ],
+  ]
+  test.each(broken)("finds %s", async (_, sql, problem) => {
+    await makeDatabase(2)
+    change((open) => open.exec(sql))
+    const { code, out, err } = await run("check", "--json")
+    expect(code).toBe(1)
+    expect(JSON.parse(out)).toMatchObject({ ok: false })
+    expect(JSON.parse(out).problems).toContain(problem)
+    expect(err).toMatch(/^error: .* problems?\nhint: .+\n$/)
+  })
+
+  test("knows events without properties, with an empty object and with keys beyond the dictionary", async () => {
+    const server = await serve()
+    const many = Array.from({ length: 300 }, (_, n) => ({ name: "shapes", properties: { [`key${n}`]: n } }))
+    const body = JSON.stringify([{ name: "none" }, { name: "empty", properties: {} }, ...many])
+    const headers = { Authorization: `Bearer ${server.key}` }
+    expect((await fetch(`${server.url}/track`, { method: "POST", headers, body })).status).toBe(200)
+    expect(await json("check")).toMatchObject({ ok: true, events: 302 })
+  })
+
+  test("finds damage, and leaves a damaged file and its -wal as they are", async () => {
+    const server = await serve()
+    for (let n = 0; n < 3; n++) await send(server, 1_000)
+    expect(await server.stop()).toBe(0)
+    damage(db, Math.floor(statSync(db).size / 2), 8_192)
+    const before = readFileSync(db)
+    const { code, out, err } = await run("check")
+    expect(code).toBe(1)
+    expect(out).not.toBe("")
+    expect(err).toContain(`error: ${db} has `)
+    expect(readFileSync(db).equals(before)).toBe(true)
+  })
+
+  test("says what a file is that is no database of ours", async () => {
+    await refused(["check"], `${db} does not exist`)
+    writeFileSync(db, "x".repeat(10_000))
+    await refused(["check"], `${db} is not an SQLite database`)
+  })
+})
