@@ -4,6 +4,7 @@ import { addCheckCommand } from "./commands/check.ts"
 import type { Context } from "./commands/context.ts"
 import { addKeyCommands } from "./commands/key.ts"
 import { complaintOf } from "./commands/refusal.ts"
+import { addRestoreCommand } from "./commands/restore.ts"
 import { serve } from "./commands/serve.ts"
 import { printVersion } from "./commands/version.ts"
 import { addWebsiteCommands } from "./commands/website.ts"
@@ -38,6 +39,7 @@ function program(context: Context): Command {
   addWebsiteCommands(root, context)
   addKeyCommands(root, context)
   addBackupCommand(root, context)
+  addRestoreCommand(root, context)
   addCheckCommand(root, context)
   root
     .command("version")

@@ -1,10 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import {
+  chmodSync,
   closeSync,
+  copyFileSync,
   existsSync,
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -283,6 +287,144 @@ describe("databuddy backup", () => {
     damage(db, Math.floor(statSync(db).size / 2), 8_192)
     await refused(["backup", copy], "damaged")
     expect(files().filter((name) => name.startsWith("copy.db"))).toEqual([])
+  })
+})
+
+describe("databuddy restore", () => {
+  test("brings back what the backup holds, and keeps what was there", async () => {
+    await makeDatabase(10)
+    await json("backup", copy)
+    const server = await serve()
+    // Without a stop: what is in the -wal must be in what is kept.
+    const headers = { Authorization: `Bearer ${(await json("key", "create", "--name", "k")).key}` }
+    const late = JSON.stringify({ name: "late" })
+    await eventually(
+      async () => (await fetch(`${server.url}/track`, { method: "POST", headers, body: late })).ok,
+    )
+    await server.kill()
+    const said = await json("restore", copy)
+    expect(said).toMatchObject({ file: copy, websites: 1, keys: 1, events: 10, restored: true, db })
+    expect(said.before).toMatch(/databuddy\.db\.before-restore-\d{8}T\d{9}Z$/)
+    expect(files().map((name) => folder.file(name))).toEqual([copy, db, said.before])
+    expect((statSync(db).mode & 0o777).toString(8)).toBe("600")
+    expect(await json("check")).toMatchObject({ ok: true, keys: 1, events: 10 })
+    expect(await json("check", "--db", said.before)).toMatchObject({ ok: true, keys: 2, events: 11 })
+    const again = await serve()
+    expect(await again.stop()).toBe(0)
+  })
+
+  test("where there is no database makes one, for its owner's eyes only", async () => {
+    await makeDatabase(10)
+    renameSync(db, copy)
+    chmodSync(copy, 0o644)
+    expect(await json("restore", copy)).toMatchObject({ events: 10, before: null })
+    expect((statSync(db).mode & 0o777).toString(8)).toBe("600")
+    expect(files()).toEqual(["copy.db", "databuddy.db"])
+  })
+
+  test("--dry-run shows what it would bring back, and changes nothing", async () => {
+    await makeDatabase(10)
+    await json("backup", copy)
+    rmSync(db)
+    const said = await json("restore", copy, "--dry-run")
+    expect(said).toMatchObject({ websites: 1, keys: 1, events: 10, restored: false })
+    expect(said.newestEvent).toMatch(/^\d{4}-.+Z$/)
+    const { out } = await run("restore", copy, "--dry-run")
+    expect(out).toEndWith("sound; nothing was changed\n")
+    expect(files()).toEqual(["copy.db"])
+  })
+
+  test("is refused while a server has the database open, idle or not, and the server goes on", async () => {
+    const server = await serve()
+    await json("backup", copy)
+    const inode = statSync(db).ino
+    await refused(["restore", copy], `${db} is served by another databuddy, process ${server.pid}`)
+    let stop = false
+    const sending = (async () => {
+      while (!stop) expect(await send(server, 10)).toBe(10)
+    })()
+    await refused(["restore", copy], `${db} is served by another databuddy`)
+    stop = true
+    await sending
+    expect(await send(server, 1)).toBe(1)
+    expect(statSync(db).ino).toBe(inode)
+    expect(await server.stop()).toBe(0)
+    expect(files()).toEqual(["copy.db", "databuddy.db"])
+  })
+
+  test("is refused while a reader has it open, and where a server still has a file that was removed", async () => {
+    await makeDatabase(1)
+    await json("backup", copy)
+    const reader = openReader(db)
+    reader.prepare("select count(*) from events").get()
+    await refused(["restore", copy], `${db} is in use`)
+    reader.close()
+    const server = await serve()
+    rmSync(db)
+    await refused(["restore", copy], `${db} is served by another databuddy, process ${server.pid}`)
+    await server.kill()
+    // What the killed server left must not be taken for the -wal of the restored file.
+    expect(await json("restore", copy)).toMatchObject({ events: 1 })
+    expect(await json("check")).toMatchObject({ ok: true, events: 1, keys: 1 })
+  })
+
+  test("replaces a database that is damaged beyond reading", async () => {
+    await makeDatabase(10)
+    await json("backup", copy)
+    damage(db, 0, 4_096)
+    const { before } = await json("restore", copy)
+    expect(readFileSync(before).subarray(0, 4)).toEqual(Buffer.alloc(4, 0xaa))
+    expect(await json("check")).toMatchObject({ ok: true, events: 10 })
+  })
+
+  const untrusted: [string, () => unknown, string][] = [
+    ["a damaged file", () => damage(copy, Math.floor(statSync(copy).size / 2), 8_192), "damaged"],
+    ["a truncated file", () => truncateSync(copy, Math.floor(statSync(copy).size / 2)), "damaged"],
+    ["an empty file", () => truncateSync(copy, 0), "holds nothing"],
+    [
+      "a file that is no database",
+      () => writeFileSync(copy, "x".repeat(10_000)),
+      "is not an SQLite database",
+    ],
+    ["a database of another program", () => inCopy("pragma application_id = 7"), "not one of databuddy"],
+    [
+      "one of a newer version",
+      () => inCopy("insert into migrations values ('9999_later', 'x', 0)"),
+      "newer databuddy",
+    ],
+    [
+      "a file with a part of it in a -wal",
+      () => writeFileSync(`${copy}-wal`, "x"),
+      "is no backup but a database",
+    ],
+  ]
+
+  function inCopy(sql: string): void {
+    const open = new Database(copy)
+    open.exec(sql)
+    open.close()
+  }
+
+  test.each(untrusted)("refuses %s, and leaves the database as it is", async (_, spoil, message) => {
+    await makeDatabase(3_000)
+    copyFileSync(db, copy)
+    spoil()
+    const before = readFileSync(db)
+    for (const args of [["--dry-run"], []]) {
+      const { code, out, err } = await run("restore", copy, ...args)
+      expect({ code, out }).toEqual({ code: 1, out: "" })
+      expect(err).toContain(message)
+      expect(err).toContain(copy)
+    }
+    expect(readFileSync(db).equals(before)).toBe(true)
+    expect(files().filter((name) => !name.startsWith("copy.db"))).toEqual(["databuddy.db"])
+  })
+
+  test("refuses the database itself, and what is no file", async () => {
+    await makeDatabase(1)
+    await refused(["restore", db], `${db} is the database itself`)
+    await refused(["restore", folder.path], `${folder.path} is not a file`)
+    await refused(["restore", copy], `${copy} is not a file`)
   })
 })
 

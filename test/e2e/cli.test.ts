@@ -73,6 +73,7 @@ describe("--help", () => {
     "key disable",
     "key enable",
     "backup",
+    "restore",
     "check",
   ]
   test.each(commands)("of %s shows its use, its flags and an example", async (command) => {
