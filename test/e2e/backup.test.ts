@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test"
 import {
   chmodSync,
   closeSync,
@@ -25,9 +25,14 @@ import {
 } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
+// Ten processes a test at most; on a busy machine with two cores each can take a second to start.
+setDefaultTimeout(30_000)
+
 let folder = temporaryFolder()
 let db = ""
 let copy = ""
+/** For `eventually`, in ms. */
+const patient = { timeout: 20_000 }
 const cleanups: (() => unknown)[] = []
 
 beforeEach(() => {
@@ -258,8 +263,8 @@ describe("databuddy backup", () => {
       await makeDatabase(1)
       grow(100)
       const child = spawn([binary, "backup", copy])
-      await eventually(() => files().some((name) => name.startsWith("copy.db.partial-")))
-      await eventually(() => existsSync(`${copy}.partial-${child.pid}/copy.db`))
+      await eventually(() => files().some((name) => name.startsWith("copy.db.partial-")), patient)
+      await eventually(() => existsSync(`${copy}.partial-${child.pid}/copy.db`), patient)
       child.kill(signal)
       const { code, err } = await outcome(child)
       expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("stopped by a signal") })
@@ -271,7 +276,7 @@ describe("databuddy backup", () => {
     await makeDatabase(1)
     grow(100)
     const child = spawn([binary, "backup", copy])
-    await eventually(() => existsSync(`${copy}.partial-${child.pid}/copy.db`))
+    await eventually(() => existsSync(`${copy}.partial-${child.pid}/copy.db`), patient)
     expect((statSync(`${copy}.partial-${child.pid}`).mode & 0o777).toString(8)).toBe("700")
     expect((statSync(`${copy}.partial-${child.pid}/copy.db`).mode & 0o777).toString(8)).toBe("600")
     child.kill("SIGKILL")
