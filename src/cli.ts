@@ -4,6 +4,7 @@ import { addCheckCommand } from "./commands/check.ts"
 import type { Context } from "./commands/context.ts"
 import { addKeyCommands } from "./commands/key.ts"
 import { complaintOf } from "./commands/refusal.ts"
+import { addRefusalsCommand } from "./commands/refusals.ts"
 import { addRestoreCommand } from "./commands/restore.ts"
 import { serve } from "./commands/serve.ts"
 import { printVersion } from "./commands/version.ts"
@@ -41,6 +42,7 @@ function program(context: Context): Command {
   addBackupCommand(root, context)
   addRestoreCommand(root, context)
   addCheckCommand(root, context)
+  addRefusalsCommand(root, context)
   root
     .command("version")
     .description("print the versions of databuddy, Bun and SQLite")

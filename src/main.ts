@@ -44,6 +44,7 @@ const code = await run(process.argv.slice(2), {
     pid: process.pid,
   },
   newId: () => crypto.randomUUID(),
+  env: process.env,
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
   outIsTerminal: process.stdout.isTTY ?? false,

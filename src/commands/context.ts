@@ -4,6 +4,8 @@ import type { World } from "../store/store.ts"
 export interface Context {
   world: World
   newId: () => string
+  /** Where secrets come from: an argument would be seen in a list of processes. */
+  env: NodeJS.ProcessEnv
   /** Standard output and standard error. */
   out: (text: string) => void
   err: (text: string) => void

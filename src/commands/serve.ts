@@ -6,6 +6,7 @@ import { Uploads } from "../http/body.ts"
 import { requestFaultLog } from "../http/faults.ts"
 import { jsonHeaders } from "../http/headers.ts"
 import { Limiter } from "../http/limits.ts"
+import { Refusals } from "../http/refusals.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
 import { createKey, scopes } from "../store/keys.ts"
 import { Store } from "../store/store.ts"
@@ -74,6 +75,7 @@ function listen(options: ServeOptions, store: Store, log: Log, context: Context)
     uploads: new Uploads(options.queueBytes),
     crawlers: new CrawlerCheck(),
     logFault,
+    refusals: new Refusals(log, world.elapsed),
     now: world.now,
     newId: context.newId,
     random: world.random,

@@ -8,6 +8,9 @@ import {
   keyWithSecretSchema,
   newKeySchema,
   newWebsiteSchema,
+  type RefusalJson,
+  refusalFilterSchema,
+  refusalSchema,
   type WebsiteJson,
   websiteChangesSchema,
   websiteSchema,
@@ -43,6 +46,17 @@ const exampleKey: KeyJson = {
   lastUsedAt: null,
 }
 
+const exampleRefusal: RefusalJson = {
+  time: "2026-01-05T09:32:00.000Z",
+  path: "/track",
+  websiteId: exampleId,
+  status: 403,
+  reason: "origin_not_allowed",
+  events: 1,
+  names: ["signed_up"],
+  keys: ["plan"],
+}
+
 export const manageSchemas = {
   Website: component(websiteSchema, exampleWebsite),
   NewWebsite: component(newWebsiteSchema, settings),
@@ -54,6 +68,7 @@ export const manageSchemas = {
   }),
   NewKey: component(newKeySchema, { ...grant, rateLimit: 600 }),
   KeyChanges: component(keyChangesSchema, { disabled: true }),
+  Refusal: component(refusalSchema, exampleRefusal),
 }
 
 type SchemaName = keyof typeof manageSchemas
@@ -66,6 +81,8 @@ interface Operation {
   id: string
   summary: string
   description?: string
+  /** The request's query. */
+  query?: TSchema
   /** The request's body. */
   takes?: SchemaName
   /** What the answer holds beside `success`. */
@@ -180,10 +197,25 @@ const keys: Record<string, Record<string, Operation>> = {
   },
 }
 
+const refusals: Record<string, Record<string, Operation>> = {
+  "/v1/refusals": {
+    get: {
+      id: "listRefusals",
+      summary: "List refused requests",
+      description:
+        "The last ones to `/track` and `/identify`, the newest first: why each was refused, and the names and property keys that it held, never their values. They are kept in memory, so a restart forgets them. A key that is limited to some websites sees what was for one of those alone; `total` is before `limit`.",
+      query: refusalFilterSchema,
+      gives: listOf("refusals", "Refusal"),
+      reasons: ["invalid_shape", "key_website_mismatch"],
+    },
+  },
+}
+
 export async function managePaths(): Promise<Json> {
   return {
     ...(await paths(websites, { tag: "Websites", scope: "manage:websites", wording: websiteWording })),
     ...(await paths(keys, { tag: "Keys", scope: "manage:keys", wording: keyWording })),
+    ...(await paths(refusals, { tag: "Refusals", scope: "read:data", wording: refusalWording })),
   }
 }
 
@@ -206,13 +238,14 @@ async function paths(table: typeof websites, group: Group): Promise<Json> {
 }
 
 async function describe(operation: Operation, { tag, scope, wording }: Group): Promise<Json> {
-  const { id, summary, description = "", takes, gives, status = 200, reasons } = operation
+  const { id, summary, description = "", query, takes, gives, status = 200, reasons } = operation
   return {
     tags: [tag],
     operationId: id,
     summary,
     description: `${description} Takes a key with the scope \`${scope}\`.`.trim(),
     security: [{ bearer: [] }, { apiKey: [] }],
+    ...(query ? { parameters: parametersOf(query) } : {}),
     ...(takes
       ? {
           requestBody: {
@@ -228,8 +261,16 @@ async function describe(operation: Operation, { tag, scope, wording }: Group): P
   }
 }
 
+function parametersOf({ properties }: TSchema): Json[] {
+  return Object.entries(properties as Record<string, TSchema>).map(([name, schema]) => {
+    const { description, ...rest } = published(schema)
+    return { name, in: "query", description, schema: rest }
+  })
+}
+
 const websiteWording = wording({ field: "domain", message: newWebsiteSchema.properties.domain.expected })
 const keyWording = wording({ field: "name", message: newKeySchema.properties.name.expected })
+const refusalWording = wording({ field: "limit", message: refusalFilterSchema.properties.limit.expected })
 
 function wording(field: Wording["field"]): Wording {
   return {

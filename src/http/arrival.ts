@@ -5,13 +5,15 @@ export interface Arrival {
   request: Request
   /** The address of the socket that it came over. Asked only where a limit needs it: it costs more than most checks. */
   peer: () => string
+  /** What its body holds, once that is read: should it be refused, it is said of what it was. */
+  body: unknown
 }
 
 /** What Elysia gives a handler of the server; null where nothing listens. */
 export type ServerOf = { requestIP(request: Request): { address: string } | null } | null
 
 export function arrivalOf(request: Request, server: ServerOf): Arrival {
-  return { request, peer: () => server?.requestIP(request)?.address ?? "" }
+  return { request, peer: () => server?.requestIP(request)?.address ?? "", body: undefined }
 }
 
 /** What limits of an address count by. */

@@ -23,6 +23,6 @@ export function requestFaultLog(log: Log, elapsed: () => number): RequestFaultLo
 }
 
 /** What reading a body throws when its connection is gone, by the client's doing or because the server stops. */
-function isHangUp(error: unknown): boolean {
+export function isHangUp(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError"
 }

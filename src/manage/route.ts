@@ -7,6 +7,7 @@ import { countFailure, type Guard, refuseGuessers } from "../http/guesses.ts"
 import { requestIdOf } from "../http/headers.ts"
 import { readKey, requireScope } from "../http/key.ts"
 import { type Limiter, spend } from "../http/limits.ts"
+import type { Refusals } from "../http/refusals.ts"
 import type { Batcher } from "../store/batcher.ts"
 import {
   createKey,
@@ -30,7 +31,9 @@ import {
   readKeyChanges,
   readNewKey,
   readNewWebsite,
+  readRefusalFilter,
   readWebsiteChanges,
+  refusalJson,
   requireWebsites,
   websiteJson,
 } from "./rules.ts"
@@ -43,6 +46,7 @@ export interface Manage extends Guard {
   /** Requests by key. */
   limiter: Limiter
   uploads: Uploads
+  refusals: Refusals
   logFault: RequestFaultLog
   now: () => number
   newId: () => string
@@ -68,6 +72,7 @@ interface Call {
   now: number
   /** The id in the path; '' where it has none. */
   id: string
+  query: () => URLSearchParams
   body: () => Promise<unknown>
 }
 
@@ -99,6 +104,7 @@ export function manageRoutes(manage: Manage) {
     .patch("/keys/:id", on("manage:keys", editKey), raw)
     .delete("/keys/:id", on("manage:keys", endKey), raw)
     .post("/keys/:id/rotate", on("manage:keys", renewKey), raw)
+    .get("/refusals", on("read:data", showRefusals))
 }
 
 function showWebsites({ db }: Manage, { key }: Call): Answer {
@@ -178,6 +184,18 @@ async function renewKey(manage: Manage, { key, id }: Call): Promise<Answer> {
   return { body: { key: { ...keyJson(made.key), key: made.secret } } }
 }
 
+/** What was for no website, or for several, is not shown to a key that is limited to some. */
+function showRefusals(manage: Manage, { key, query }: Call): Answer {
+  const { websiteId, reason, limit } = readRefusalFilter(query())
+  if (websiteId !== undefined) requireWebsite(key, websiteId)
+  const found = manage.refusals
+    .list()
+    .filter((one) => key.websites === null || (one.websiteId !== null && reaches(key, one.websiteId)))
+    .filter((one) => websiteId === undefined || one.websiteId === websiteId)
+    .filter((one) => reason === undefined || one.reason === reason)
+  return { body: { refusals: found.slice(0, limit).map(refusalJson), total: found.length } }
+}
+
 /** Throws `key_not_found`, and `grant_too_wide` where the key may do more than `own`. */
 function withinGrant(db: Db, id: string, own: Key): Key {
   const key = findKey(db, id)
@@ -206,8 +224,9 @@ async function answered(
     refuseGuessers(manage, arrival)
     const now = manage.now()
     const key = admit(manage, request, scope, now, headers)
+    const query = () => new URLSearchParams(/\?(.*)/.exec(request.url)?.[1])
     const body = async () => (await readJson(request, manage.settings.maxBodyBytes, manage.uploads)).value
-    const answer = await work(manage, { key, now, id, body })
+    const answer = await work(manage, { key, now, id, query, body })
     const text = JSON.stringify({ success: true, ...answer.body })
     return new Response(text, { status: answer.status ?? 200, headers })
   } catch (error) {

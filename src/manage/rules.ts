@@ -1,7 +1,8 @@
 import type { Static, TSchema } from "@sinclair/typebox"
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
-import { type FieldError, Refusal } from "../errors.ts"
+import { type FieldError, type Reason, Refusal, refusals } from "../errors.ts"
 import { fieldErrors } from "../http/fields.ts"
+import { keptRefusals, type Refused } from "../http/refusals.ts"
 import { findKey, type Key, type KeyGrant, updateKey } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
 import {
@@ -18,6 +19,8 @@ import {
   keyChangesSchema,
   newKeySchema,
   newWebsiteSchema,
+  type RefusalJson,
+  refusalFilterSchema,
   type WebsiteJson,
   websiteChangesSchema,
 } from "./schema.ts"
@@ -32,6 +35,7 @@ const checkNewWebsite = TypeCompiler.Compile(newWebsiteSchema)
 const checkWebsiteChanges = TypeCompiler.Compile(websiteChangesSchema)
 const checkNewKey = TypeCompiler.Compile(newKeySchema)
 const checkKeyChanges = TypeCompiler.Compile(keyChangesSchema)
+const checkRefusalFilter = TypeCompiler.Compile(refusalFilterSchema)
 
 /** 10000-01-01, Unix ms: from then on ISO 8601 takes another form. */
 const latestExpiry = Date.UTC(10_000, 0, 1)
@@ -70,6 +74,20 @@ export function readKeyChanges(value: unknown, now: number): KeyChanges {
   return input.disabled === undefined
     ? readGrant(input, now)
     : { ...readGrant(input, now), disabled: input.disabled }
+}
+
+/** `limit`: how many to give, the newest first. */
+export function readRefusalFilter(query: URLSearchParams): {
+  websiteId: string | undefined
+  reason: Reason | undefined
+  limit: number
+} {
+  const filter = checked(checkRefusalFilter, Object.fromEntries(query))
+  return {
+    websiteId: filter.website_id === undefined ? undefined : canonicalWebsiteId(filter.website_id),
+    reason: filter.reason as Reason | undefined,
+    limit: Number(filter.limit ?? keptRefusals),
+  }
 }
 
 /** Throws `invalid_shape` where a key would be limited to a website that there is none of. */
@@ -115,6 +133,10 @@ export function keyJson(key: Key): KeyJson {
     revokedAt: isoOrNull(key.revokedAt),
     lastUsedAt: isoOrNull(key.lastUsedAt),
   }
+}
+
+export function refusalJson({ at, path, websiteId, reason, ...rest }: Refused): RefusalJson {
+  return { time: iso(at), path, websiteId, status: refusals[reason].status, reason, ...rest }
 }
 
 export function iso(ms: number): string {

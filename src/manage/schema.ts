@@ -1,4 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox"
+import { refusals } from "../errors.ts"
+import { keptRefusals } from "../http/refusals.ts"
 import { scopes } from "../store/keys.ts"
 import { anonymizeSettings } from "../store/websites.ts"
 
@@ -168,5 +170,54 @@ export const keyWithSecretSchema = Type.Composite([
   Type.Object({ key: Type.String({ description: "The secret itself, shown this once" }) }),
 ])
 
+const reason = Type.String({ enum: Object.keys(refusals), description: "Which rule it was" })
+
+/** A refused request as the API and `--json` show it. */
+export const refusalSchema = Type.Object({
+  time: time("When it came"),
+  path: Type.String({ enum: ["/track", "/identify"], description: "Where it was sent to" }),
+  websiteId: Type.Union([Type.Null(), Type.String()], {
+    description: "The website that it was for, as it was sent; null: none was named, or several",
+  }),
+  status: Type.Integer({ description: "What it was answered" }),
+  reason,
+  events: Type.Union([Type.Null(), Type.Integer()], {
+    description: "How many it held; null where the body could not be read, or holds none",
+  }),
+  names: Type.Array(Type.String(), { description: "Of the events; ten at most, each cut at 64 characters" }),
+  keys: Type.Array(Type.String(), {
+    description: "Of their properties or the traits; thirty at most, each cut at 64 characters",
+  }),
+})
+
+/** The query of GET /v1/refusals. */
+export const refusalFilterSchema = Type.Object(
+  {
+    website_id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description: "Of this website alone",
+        expected: "must be the id of a website",
+      }),
+    ),
+    reason: Type.Optional(
+      Type.Union(
+        Object.keys(refusals).map((one) => Type.Literal(one)),
+        { description: "Of this reason alone", expected: "must be a reason, such as invalid_shape" },
+      ),
+    ),
+    limit: Type.Optional(
+      Type.String({
+        pattern: "^(?:[1-9]\\d{0,2}|1000)$",
+        description: `The newest so many, at most ${keptRefusals}`,
+        expected: `must be a whole number from 1 to ${keptRefusals}`,
+      }),
+    ),
+  },
+  strict,
+)
+
+export type RefusalJson = Static<typeof refusalSchema>
 export type WebsiteJson = Static<typeof websiteSchema>
 export type KeyJson = Static<typeof keySchema>

@@ -1,12 +1,13 @@
-import { Refusal } from "../errors.ts"
+import { type Reason, Refusal } from "../errors.ts"
 import type { TrustedNetworks } from "../http/address.ts"
 import { type Arrival, addressOf } from "../http/arrival.ts"
 import { readJson, type Uploads } from "../http/body.ts"
-import type { RequestFaultLog } from "../http/faults.ts"
+import { isHangUp, type RequestFaultLog } from "../http/faults.ts"
 import { countFailure, refuseGuessers } from "../http/guesses.ts"
 import { requestIdOf } from "../http/headers.ts"
 import { readKey } from "../http/key.ts"
 import { type Limiter, spend } from "../http/limits.ts"
+import type { Refusals } from "../http/refusals.ts"
 import type { Batcher } from "../store/batcher.ts"
 import type { Profiles } from "../store/profiles.ts"
 import type { Registry } from "../store/registry.ts"
@@ -15,6 +16,7 @@ import type { CrawlerCheck } from "./crawler.ts"
 import { type Credential, credentialOf, queryWebsiteId, targetWebsites } from "./credential.ts"
 import { hashesVisitor, readEvents, toRow } from "./event.ts"
 import { readIdentity } from "./identity.ts"
+import { describeRefused } from "./refused.ts"
 
 /** What the ingestion routes work with. */
 export interface Ingest {
@@ -27,6 +29,7 @@ export interface Ingest {
   failures: Limiter
   uploads: Uploads
   crawlers: CrawlerCheck
+  refusals: Refusals
   logFault: RequestFaultLog
   now: () => number
   newId: () => string
@@ -47,10 +50,11 @@ const success = (count: number) => `{"status":"success","type":"custom_event","c
 
 /** POST /track: everything between a request and its answer, in the contract's order. */
 export function track(ingest: Ingest, arrival: Arrival): Promise<Response> {
-  return answered(ingest, arrival, async (now, headers) => {
+  return answered(ingest, arrival, "/track", async (now, headers) => {
     const { registry, settings } = ingest
     const { request } = arrival
     const body = await readJson(request, settings.maxBodyBytes, ingest.uploads)
+    arrival.body = body.value
     const events = readEvents(body.value, {
       maxEvents: settings.maxEvents,
       now,
@@ -78,10 +82,11 @@ export function track(ingest: Ingest, arrival: Arrival): Promise<Response> {
 
 /** POST /identify: who an anonymous id is. A public website id does not suffice: it must not rewrite profiles. */
 export function identify(ingest: Ingest, arrival: Arrival): Promise<Response> {
-  return answered(ingest, arrival, async (now, headers) => {
+  return answered(ingest, arrival, "/identify", async (now, headers) => {
     const { registry, profiles, settings } = ingest
     const { request } = arrival
     const body = await readJson(request, settings.maxBodyBytes, ingest.uploads)
+    arrival.body = body.value
     const identity = readIdentity(body.value)
     const websiteId = identity.websiteId || queryWebsiteId(request.url)
     if (!websiteId) throw new Refusal("website_id_missing")
@@ -109,6 +114,7 @@ export function identify(ingest: Ingest, arrival: Arrival): Promise<Response> {
 async function answered(
   ingest: Ingest,
   arrival: Arrival,
+  path: string,
   work: (now: number, headers: Record<string, string>) => Promise<string>,
 ): Promise<Response> {
   const headers = ingestHeaders(arrival.request, requestIdOf(arrival.request.headers, ingest.newId))
@@ -118,8 +124,23 @@ async function answered(
   } catch (error) {
     ingest.logFault(error, { request_id: headers["x-request-id"] })
     countFailure(ingest, arrival, error)
+    if (!isHangUp(error)) remember(ingest, arrival, path, error, headers)
     return refuse(error, headers)
   }
+}
+
+/** Lets the owner see what was refused. The log names a website only where there is one: other ids are the sender's words. */
+function remember(
+  { refusals, registry, now }: Ingest,
+  arrival: Arrival,
+  path: string,
+  error: unknown,
+  headers: Record<string, string>,
+): void {
+  const reason: Reason = error instanceof Refusal ? error.reason : "internal"
+  const refused = describeRefused(arrival, path, reason, now())
+  const website = refused.websiteId === null ? undefined : registry.website(refused.websiteId)?.id
+  refusals.add(refused, { request_id: headers["x-request-id"], website })
 }
 
 /** The limit of the credential: a key's own, or that of a website id and an address. */

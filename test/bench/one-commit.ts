@@ -3,6 +3,7 @@ import { createApp } from "../../src/app.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import { Uploads } from "../../src/http/body.ts"
 import { Limiter } from "../../src/http/limits.ts"
+import { Refusals } from "../../src/http/refusals.ts"
 import { EventInserter } from "../../src/store/events.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { DailyHash } from "../../src/store/salts.ts"
@@ -47,6 +48,7 @@ const app = createApp({
   uploads: new Uploads(67_108_864),
   crawlers: new CrawlerCheck(),
   logFault: () => {},
+  refusals: new Refusals(() => {}, world.elapsed),
   now: world.now,
   newId: () => crypto.randomUUID(),
   random: world.random,

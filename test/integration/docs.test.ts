@@ -11,6 +11,7 @@ import {
   keyWithSecretSchema,
   newKeySchema,
   newWebsiteSchema,
+  refusalSchema,
   websiteChangesSchema,
   websiteSchema,
 } from "../../src/manage/schema.ts"
@@ -106,6 +107,7 @@ describe("openapi.json", () => {
     KeyWithSecret: keyWithSecretSchema,
     NewKey: newKeySchema,
     KeyChanges: keyChangesSchema,
+    Refusal: refusalSchema,
   }
   for (const [name, schema] of Object.entries(schemas)) {
     test(`${name} has the fields, types and limits that are checked`, async () => {

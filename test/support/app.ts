@@ -6,6 +6,8 @@ import { parseNetworks } from "../../src/http/address.ts"
 import { Uploads } from "../../src/http/body.ts"
 import { requestFaultLog } from "../../src/http/faults.ts"
 import { Limiter } from "../../src/http/limits.ts"
+import { Refusals } from "../../src/http/refusals.ts"
+import type { Log } from "../../src/log.ts"
 import { Store } from "../../src/store/store.ts"
 import { CrawlerCheck } from "../../src/track/crawler.ts"
 
@@ -24,6 +26,7 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
   const folder = mkdtempSync(join(tmpdir(), "databuddy-test-"))
   const clock = { now: Date.UTC(2026, 7, 1, 12) }
   const logged: string[] = []
+  const log: Log = (level, message, fields) => logged.push(JSON.stringify({ level, message, ...fields }))
   const now = () => clock.now
   const world = {
     now,
@@ -56,10 +59,8 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     failures: new Limiter(now),
     uploads: new Uploads(67_108_864),
     crawlers: new CrawlerCheck(),
-    logFault: requestFaultLog(
-      (level, message, fields) => logged.push(JSON.stringify({ level, message, ...fields })),
-      now,
-    ),
+    logFault: requestFaultLog(log, now),
+    refusals: new Refusals(log, now),
     now,
     newId: () => crypto.randomUUID(),
     random: world.random,

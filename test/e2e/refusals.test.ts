@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { type Server, startServer, temporaryFolder } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+
+const folder = temporaryFolder()
+let server: Server
+
+beforeAll(async () => {
+  server = await startServer({ db: folder.file("refusals.db") })
+  const names = ["plain", "\u001b[31mred\u202e"]
+  for (const name of names) {
+    await fetch(`${server.url}/track`, {
+      method: "POST",
+      body: JSON.stringify({ name, properties: { plan: "s3cr3t" } }),
+    })
+  }
+})
+
+afterAll(async () => {
+  await server.stop()
+  folder[Symbol.dispose]()
+})
+
+async function refusals(env: Record<string, string>, ...args: string[]) {
+  const { PATH = "", TMPDIR = "/tmp" } = process.env
+  const child = Bun.spawn([binary, "refusals", ...args], {
+    cwd: folder.path,
+    env: { PATH, TMPDIR, ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  })
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  return { code, out, err }
+}
+
+const withKey = (...args: string[]) => refusals({ DATABUDDY_KEY: server.key }, "--url", server.url, ...args)
+
+test("are shown as a table, with nothing that a terminal would act upon", async () => {
+  const { code, out, err } = await withKey()
+  expect({ code, err }).toEqual({ code: 0, err: "" })
+  const [heading, newest, oldest, ...more] = out.trimEnd().split("\n")
+  expect(heading).toMatch(/^TIME +PATH +STATUS +REASON +WEBSITE +EVENTS +NAMES +KEYS$/)
+  expect(newest).toMatch(
+    /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC +\/track +401 +credential_missing +- +1 +\\u\{1b\}\[31mred\\u\{202e\} +plan$/,
+  )
+  expect(oldest).toMatch(/ plain +plan$/)
+  expect(more).toEqual([])
+  expect(newest?.indexOf("credential")).toBe(heading?.indexOf("REASON") as number)
+})
+
+test("are a JSON array with --json", async () => {
+  const { code, out } = await withKey("--json", "--limit", "1")
+  expect(code).toBe(0)
+  expect(JSON.parse(out)).toMatchObject([{ reason: "credential_missing", keys: ["plan"] }])
+  expect(out).not.toContain("s3cr3t")
+})
+
+test("are chosen by website and reason", async () => {
+  expect(JSON.parse((await withKey("--json", "--website", "w")).out)).toEqual([])
+  expect(JSON.parse((await withKey("--json", "--reason", "credential_missing")).out)).toHaveLength(2)
+})
+
+test("take the key from the environment alone", async () => {
+  expect(await refusals({}, "--url", server.url)).toEqual({
+    code: 1,
+    out: "",
+    err: "error: DATABUDDY_KEY is not set\nhint: put a key with the scope read:data there\n",
+  })
+  expect((await refusals({}, "--url", server.url, "--key", server.key)).code).toBe(2)
+})
+
+const complaints: [string, () => ReturnType<typeof refusals>, RegExp][] = [
+  [
+    "a wrong key",
+    () => refusals({ DATABUDDY_KEY: "x" }, "--url", server.url),
+    /^error: http:\S+ answered 401: .+\nhint: DATABUDDY_KEY/,
+  ],
+  [
+    "an unknown reason",
+    () => withKey("--reason", "no"),
+    /^error: http:\S+ answered 400: reason must be a reason/,
+  ],
+  [
+    "no server",
+    () => refusals({ DATABUDDY_KEY: "x" }, "--url", "http://127.0.0.1:1"),
+    /^error: no answer from http:\/\/127\.0\.0\.1:1: .+\nhint: start/,
+  ],
+  [
+    "no address",
+    () => refusals({ DATABUDDY_KEY: "x" }, "--url", "nonsense"),
+    /^error: --url nonsense is no address\n/,
+  ],
+  [
+    "another server's address",
+    () => refusals({ DATABUDDY_KEY: server.key }, "--url", `${server.url}/docs`),
+    /^error: http:\S+ answered 404/,
+  ],
+]
+test.each(complaints)("%s is complained of", async (_, ask, complaint) => {
+  const { code, out, err } = await ask()
+  expect({ code, out }).toEqual({ code: 1, out: "" })
+  expect(err).toMatch(complaint)
+})
+
+test("are logged by reason, without what was sent", () => {
+  expect(server.output()).toContain(
+    '"message":"refused","reason":"credential_missing","status":401,"path":"/track"',
+  )
+  expect(server.output()).not.toContain("plain")
+})

@@ -1,0 +1,216 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import { keptRefusals } from "../../src/http/refusals.ts"
+import { createKey, type Key, type Scope } from "../../src/store/keys.ts"
+import { createWebsite } from "../../src/store/websites.ts"
+import { openApp, type TestApp } from "../support/app.ts"
+
+// biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+type Json = any
+
+const secret = "s3cr3t"
+
+let app: TestApp
+let reader: string
+
+beforeEach(() => {
+  app = openApp()
+  for (const id of ["mine", "theirs"]) {
+    const settings = { domain: `${id}.example`, name: id, allowedOrigins: [], anonymize: "off" as const }
+    createWebsite(app.store.db, id, settings, app.clock.now)
+  }
+  reader = give(["read:data"], null)
+})
+
+afterEach(() => app.close())
+
+function give(scopes: Scope[], websites: Key["websites"]): string {
+  const { db, registry } = app.store
+  const grant = { name: "given", scopes, websites, rateLimit: null, expiresAt: null }
+  const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+  const made = createKey(db, crypto.randomUUID(), grant, random, app.clock.now)
+  registry.refresh()
+  return made.secret
+}
+
+/** Sends a body and gives the reason of its refusal; null: it was taken. */
+async function send(
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<string | null> {
+  const text = typeof body === "string" ? body : JSON.stringify(body)
+  const response = await app.send(
+    new Request(`http://localhost${path}`, { method: "POST", headers, body: text }),
+  )
+  return response.headers.get("x-databuddy-reason")
+}
+
+async function list(query = "", key: string | null = reader): Promise<{ status: number; body: Json }> {
+  const headers: Record<string, string> = key ? { Authorization: `Bearer ${key}` } : {}
+  const response = await app.send(new Request(`http://localhost/v1/refusals${query}`, { headers }))
+  return { status: response.status, body: await response.json() }
+}
+
+const wrongOrigin = { Origin: "https://evil.example" }
+
+test("a refused request is shown with its names and keys, never with a value", async () => {
+  const event = { name: "signed_up", properties: { plan: secret, email: secret }, anonymousId: secret }
+  expect(await send(`/track?website_id=mine&${secret}`, event, wrongOrigin)).toBe("origin_not_allowed")
+  const { status, body } = await list()
+  expect(status).toBe(200)
+  expect(body).toEqual({
+    success: true,
+    refusals: [
+      {
+        time: "2026-08-01T12:00:00.000Z",
+        path: "/track",
+        websiteId: "mine",
+        status: 403,
+        reason: "origin_not_allowed",
+        events: 1,
+        names: ["signed_up"],
+        keys: ["plan", "email"],
+      },
+    ],
+    total: 1,
+  })
+})
+
+const described: [string, string, unknown, object][] = [
+  [
+    "no JSON",
+    "/track?website_id=mine",
+    `{"name":"${secret}`,
+    { websiteId: "mine", events: null, names: [], keys: [] },
+  ],
+  ["no event at all", "/track", 7, { websiteId: null, events: 1, names: [], keys: [] }],
+  [
+    "a list of nothing of use",
+    "/track",
+    [null, [], { name: 5, properties: secret }],
+    { events: 3, names: [], keys: [] },
+  ],
+  [
+    "a batch, each name once",
+    "/track",
+    [{ name: "a", properties: { x: 1 } }, { name: "a", properties: { x: 2, y: 3 } }, { name: 9 }],
+    { events: 3, names: ["a"], keys: ["x", "y"] },
+  ],
+  [
+    "a batch for several websites",
+    "/track",
+    [
+      { name: "a", websiteId: "mine" },
+      { name: "b", websiteId: "theirs" },
+    ],
+    { websiteId: null, names: ["a", "b"] },
+  ],
+  [
+    "traits",
+    "/identify",
+    { profileId: secret, websiteId: "mine", traits: { email: secret, plan: [] } },
+    { path: "/identify", websiteId: "mine", events: null, names: [], keys: ["email", "plan"] },
+  ],
+  [
+    "half a surrogate pair",
+    "/track",
+    '{"name":"\\ud800","properties":{"\\udc00x":1}}',
+    { names: ["\ufffd"], keys: ["\ufffdx"] },
+  ],
+  ["__proto__", "/track", '{"name":"a","properties":{"__proto__":1}}', { names: ["a"], keys: ["__proto__"] }],
+]
+test.each(described)("of %s is kept what can be told", async (_, path, sent, expected) => {
+  expect(await send(path, sent)).not.toBeNull()
+  const { body } = await list()
+  expect(body.refusals).toMatchObject([expected])
+  expect(JSON.stringify(body)).not.toContain(secret)
+})
+
+test("what is accepted is not kept", async () => {
+  const key = give(["track:events"], null)
+  expect(await send("/track", { name: "fine" }, { Authorization: `Bearer ${key}` })).toBeNull()
+  expect((await list()).body).toMatchObject({ refusals: [], total: 0 })
+})
+
+test("an entry is bounded, whatever was sent", async () => {
+  const long = "é".repeat(100_000)
+  const properties = Object.fromEntries(
+    Array.from({ length: 500 }, (_, index) => [`${index}${long.slice(0, 900)}`, 1]),
+  )
+  const events = Array.from({ length: 900 }, (_, index) => ({
+    name: `${index}${long}`.slice(0, 600),
+    properties: index ? {} : properties,
+  }))
+  expect(await send(`/track?website_id=${"w".repeat(1_000)}`, events)).toBe("invalid_shape")
+  const [entry] = (await list()).body.refusals
+  expect(entry.events).toBe(900)
+  expect([entry.names.length, entry.keys.length, entry.websiteId.length]).toEqual([10, 30, 256])
+  expect(Math.max(...[...entry.names, ...entry.keys].map((name: string) => name.length))).toBe(65)
+})
+
+test("the last thousand are kept, the newest first", async () => {
+  for (let index = 0; index < keptRefusals + 3; index++) await send("/track", [{ name: `n${index}` }])
+  const { body } = await list()
+  expect(body.total).toBe(keptRefusals)
+  expect(body.refusals.map((one: Json) => one.names[0])).toEqual(
+    Array.from({ length: keptRefusals }, (_, index) => `n${keptRefusals + 2 - index}`),
+  )
+})
+
+test("filters by website, reason and number", async () => {
+  await send("/track?website_id=mine", { name: "a" }, wrongOrigin)
+  await send("/track?website_id=theirs", { name: "b" }, wrongOrigin)
+  await send("/track?website_id=mine", { name: "" })
+  const names = async (query: string) => {
+    const { body } = await list(query)
+    return [body.refusals.map((one: Json) => one.names.join()), body.total]
+  }
+  expect(await names("?website_id=mine")).toEqual([["", "a"], 2])
+  expect(await names("?website_id=mine&reason=origin_not_allowed")).toEqual([["a"], 1])
+  expect(await names("?limit=1")).toEqual([[""], 3])
+  expect(await names("?website_id=nobody")).toEqual([[], 0])
+})
+
+test.each(["?reason=no_such", "?limit=0", "?limit=1001", "?limit=x", "?website=mine", "?website_id="])(
+  "%s is refused by its field",
+  async (query) => {
+    const { status, body } = await list(query)
+    expect([status, body.code]).toEqual([400, "VALIDATION_ERROR"])
+    expect(body.errors[0].field).toBe(query.slice(1).split("=")[0])
+  },
+)
+
+test("a key that is limited to a website sees what was for that one alone", async () => {
+  const limited = give(["read:data"], ["mine"])
+  await send("/track?website_id=mine", { name: "a" }, wrongOrigin)
+  await send("/track?website_id=theirs", { name: "b" }, wrongOrigin)
+  await send("/track", [
+    { name: "a", websiteId: "mine" },
+    { name: "c", websiteId: "theirs" },
+  ])
+  await send("/track", { name: "d" })
+  const { body } = await list("", limited)
+  expect(body.total).toBe(1)
+  expect(body.refusals.map((one: Json) => one.names)).toEqual([["a"]])
+  expect((await list("?website_id=theirs", limited)).status).toBe(403)
+  expect((await list("?website_id=mine", limited)).body.total).toBe(1)
+})
+
+test("takes a key with the scope read:data", async () => {
+  expect((await list("", null)).status).toBe(401)
+  expect((await list("", give(["track:events", "manage:websites"], null))).status).toBe(403)
+})
+
+test("each reason is logged once a second at most, with how many were not", async () => {
+  for (let index = 0; index < 5; index++) await send("/track?website_id=mine", { name: secret }, wrongOrigin)
+  await send("/track?website_id=\u202e", { name: "a" })
+  app.clock.now += 1_000
+  await send("/track?website_id=mine", { name: "a" }, wrongOrigin)
+  const lines = app.logged.map((line) => JSON.parse(line))
+  const line = { level: "info", message: "refused", path: "/track", request_id: expect.any(String) }
+  expect(lines).toEqual([
+    { ...line, reason: "origin_not_allowed", status: 403, website: "mine" },
+    { ...line, reason: "website_unknown", status: 404 },
+    { ...line, reason: "origin_not_allowed", status: 403, website: "mine", more: 4 },
+  ])
+})
