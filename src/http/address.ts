@@ -46,9 +46,16 @@ export function limitedBy(address: string): string {
     .join(":")}::/64`
 }
 
-/** `::ffff:1.2.3.4` is IPv4 on a socket that speaks both. */
+/**
+ * `::ffff:1.2.3.4` is IPv4 on a socket that speaks both; some proxies quote an address, or write the client's port behind
+ * it, IPv6 then in brackets.
+ */
 function plain(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, "").replace(/^\[(.*)\](:\d+)?$/, "$1")
+  return address
+    .replace(/^"(.*)"$/, "$1")
+    .replace(/^\[(.*)\](:\d+)?$/, "$1")
+    .replace(/^::ffff:(?=\d+\.)/i, "")
+    .replace(/^([\d.]+):\d+$/, "$1")
 }
 
 function isTrusted(address: string, trusted: TrustedNetworks): boolean {
