@@ -31,11 +31,14 @@ export function canonicalWebsiteId(id: string): string {
   return isUuid(id) ? id.toLowerCase() : id
 }
 
-/** `https://www.Example.com:8080/x` → `example.com`; undefined where there is no host in it. */
+/**
+ * `https://www.Example.com:8080/x` → `example.com`; undefined where there is no host in it. `www.com` is a domain like any
+ * other: without its `www.` it would be all of .com.
+ */
 export function hostOf(address: string): string | undefined {
   const url = URL.parse(address.includes("://") ? address : `http://${address}`)
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password) return undefined
-  return url.hostname.replace(/^www\.(?=.)/, "").replace(/\.$/, "") || undefined
+  return url.hostname.replace(/\.$/, "").replace(/^www\.(?=.*\.)/, "") || undefined
 }
 
 const columns = `rid, id, domain, name, allowed_origins, anonymize, created_at, paused_at`

@@ -18,6 +18,10 @@ describe("hostOf", () => {
     ["www.www.example.com", "www.example.com"],
     ["wwwexample.com", "wwwexample.com"],
     ["www.", "www"],
+    ["www.com", "www.com"],
+    ["www.com.", "www.com"],
+    ["www.www.com", "www.com"],
+    ["www.localhost", "www.localhost"],
     ["localhost:5173", "localhost"],
     ["192.0.2.7:80", "192.0.2.7"],
     ["0x7f.1", "127.0.0.1"],
@@ -53,6 +57,7 @@ describe("the origins that may send to a website", () => {
     createWebsite(db, "idn", { ...rest, domain: "xn--mnchen-3ya.de", allowedOrigins: [] }, 0)
     createWebsite(db, "ip", { ...rest, domain: "192.0.2.7", allowedOrigins: [] }, 0)
     createWebsite(db, "local", { ...rest, domain: "localhost", allowedOrigins: [] }, 0)
+    createWebsite(db, "www", { ...rest, domain: hostOf("www.com") ?? "", allowedOrigins: [] }, 0)
     createWebsite(db, "listed", { ...rest, domain: "shop.test", allowedOrigins: ["a.b.test", "[::1]"] }, 0)
     registry = new Registry(db)
   })
@@ -83,6 +88,11 @@ describe("the origins that may send to a website", () => {
     ["ip", "http://192.0.2.70", false],
     ["local", "http://localhost:3000", true],
     ["local", "https://example.com", false],
+    ["www", "https://www.com", true],
+    ["www", "https://app.www.com", true],
+    ["www", "https://com", false],
+    ["www", "https://example.com", false],
+    ["www", "https://www.example.com", false],
     ["listed", "https://a.b.test", true],
     ["listed", "https://b.test", false],
     ["listed", "https://c.a.b.test", false],
