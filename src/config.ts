@@ -27,13 +27,19 @@ export interface ServeOptions extends DatabaseOptions {
 export function databaseOption(): Option {
   return new Option("--db <file>", "the SQLite database; made if it is missing")
     .env("DATABUDDY_DB")
+    .argParser(filled("the path of a file, such as ./databuddy.db"))
     .default("./databuddy.db")
 }
 
 /** Adds the flags of `serve`, each an environment variable too: `--max-body` is DATABUDDY_MAX_BODY. */
 export function addServeOptions(command: Command): Command {
   const options = [
-    option("--host <address>", "address to listen on", "127.0.0.1"),
+    option(
+      "--host <address>",
+      "address to listen on",
+      "127.0.0.1",
+      filled("an address of this machine, such as 127.0.0.1"),
+    ),
     option("--port <number>", "port to listen on; 0: any free one", 4000, whole(0, 65_535)),
     option(
       "--durability <how>",
@@ -125,6 +131,14 @@ export function whole(least: number, most: number): (text: string) => number {
     const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
     if (number >= least && number <= most) return number
     throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`)
+  }
+}
+
+/** For what must not be empty: no path is the folder that the process runs in, no host is every network. */
+function filled(what: string): (text: string) => string {
+  return (text) => {
+    if (text.trim() !== "") return text
+    throw new InvalidArgumentError(`It must be ${what}.`)
   }
 }
 

@@ -103,14 +103,34 @@ function listen(options: ServeOptions, store: Store, log: Log, context: Context)
       },
     })
   } catch (error) {
-    if ((error as { code?: string }).code !== "EADDRINUSE") throw error
-    throw new Complaint(
-      `port ${options.port} on ${options.host} is taken by another process`,
-      "stop that one, or give another --port",
-    )
+    throw notListening(error, options)
   }
   if (!app.server) throw new Error("the server did not start")
   return app.server
+}
+
+/** What the system says of an address that cannot be listened on, in words; anything else as it is. */
+function notListening(error: unknown, { host, port }: ServeOptions): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException
+  if (code === "EADDRINUSE") {
+    return new Complaint(
+      `port ${port} on ${host} is taken by another process`,
+      "stop that one, or give another --port",
+    )
+  }
+  if (code === "EACCES" || code === "EPERM") {
+    return new Complaint(
+      `--port ${port}: this user may not listen on port ${port} of ${host} (${code})`,
+      "give a --port from 1024 on and put a proxy in front, or grant the process CAP_NET_BIND_SERVICE",
+    )
+  }
+  if (syscall === "listen" || syscall === "getaddrinfo") {
+    return new Complaint(
+      `--host ${host} --port ${port} cannot be listened on (${code})`,
+      "give --host an address of this machine: 127.0.0.1 is reached from it alone, 0.0.0.0 from all networks",
+    )
+  }
+  return error
 }
 
 /** The first website and a key that may do everything. Gives the key. */

@@ -1,6 +1,7 @@
 import { closeSync, openSync, rmSync } from "node:fs"
 import { Complaint } from "../errors.ts"
 import { Database, type Db } from "./native.ts"
+import { readable } from "./open.ts"
 
 /**
  * One server a database. The lock is SQLite's own on a small database beside it, `<path>-lock`: it ends with the process,
@@ -12,8 +13,12 @@ export class ServerLock {
 
   constructor(path: string, pid: number) {
     this.#path = `${path}-lock`
-    closeSync(openSync(this.#path, "a", 0o600))
-    this.#db = new Database(this.#path, { timeout: 0 })
+    try {
+      closeSync(openSync(this.#path, "a", 0o600))
+      this.#db = new Database(this.#path, { timeout: 0 })
+    } catch (error) {
+      throw readable(error, path)
+    }
     try {
       this.#db.pragma("journal_mode = memory")
       this.#db.exec("create table if not exists holder (pid integer not null)")
@@ -22,9 +27,12 @@ export class ServerLock {
       // Held until the end, with nothing ever written: others can read who it is.
       this.#db.exec("begin immediate")
     } catch (error) {
+      if (!(error as { code?: string }).code?.startsWith("SQLITE_BUSY")) {
+        this.release()
+        throw readable(error, path)
+      }
       const holder = this.#holder()
       this.#db.close()
-      if (!(error as { code?: string }).code?.startsWith("SQLITE_BUSY")) throw error
       throw new Complaint(
         `${path} is served by another databuddy${holder ? `, process ${holder}` : ""}`,
         "stop that one first, or give another --db",

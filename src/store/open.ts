@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync } from "node:fs"
+import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs"
 import { Complaint } from "../errors.ts"
 import { migrate, pendingMigrations } from "./migrate.ts"
 import { Database, type Db } from "./native.ts"
@@ -26,7 +26,7 @@ const walBytesKept = 67_108_864
  * Throws a Complaint where the file is not ours, is newer than this program or cannot be opened; it is then untouched.
  */
 export function openDatabase({ path, durability, busyTimeout, now }: OpenOptions): Db {
-  createPrivately(path)
+  const made = createPrivately(path)
   const db = connect(path, busyTimeout)
   try {
     const pending = pendingMigrations(db, path)
@@ -47,6 +47,7 @@ export function openDatabase({ path, durability, busyTimeout, now }: OpenOptions
     return db
   } catch (error) {
     db.close()
+    if (made) removeUnused(path)
     throw readable(error, path)
   }
 }
@@ -111,12 +112,20 @@ export function closeAfterReading(db: Db): void {
   }
 }
 
-/** The file holds visitors' ids and hashes of keys: nobody but its owner reads it. SQLite gives -wal and -shm the same mode. */
-function createPrivately(path: string): void {
+/** Takes away a file that never became a database, unless another process has begun to make it one. */
+function removeUnused(path: string): void {
+  if (existsSync(`${path}-wal`) || existsSync(`${path}-journal`)) return
+  if (statSync(path, { throwIfNoEntry: false })?.size === 0) rmSync(path)
+}
+
+/** The file holds visitors' ids and hashes of keys: nobody but its owner reads it. SQLite gives -wal and -shm the same mode. True where it is new. */
+function createPrivately(path: string): boolean {
   try {
     closeSync(openSync(path, "wx", 0o600))
+    return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw readable(error, path)
+    return false
   }
 }
 
@@ -138,6 +147,12 @@ export function readable(error: unknown, path: string): unknown {
     return new Complaint(
       `${path} is locked by another process`,
       "wait until it is done, or stop it, and try again",
+    )
+  }
+  if (code === "ENOSPC" || code === "EDQUOT" || code === "SQLITE_FULL") {
+    return new Complaint(
+      `${path} cannot be written: the disk is full (${code})`,
+      "make room on that disk, or give another --db",
     )
   }
   if (code === "ENOENT") {

@@ -127,6 +127,47 @@ describe("what is not understood ends with 2:", () => {
   })
 })
 
+describe("an empty value is refused by its name:", () => {
+  const values: [string, Record<string, string>, string[], string][] = [
+    ["DATABUDDY_DB", { DATABUDDY_DB: "" }, ["serve"], "DATABUDDY_DB"],
+    ["DATABUDDY_DB of a command", { DATABUDDY_DB: "" }, ["website", "list"], "DATABUDDY_DB"],
+    ["--db", {}, ["serve", "--db", ""], "--db"],
+    ["--db of a command", {}, ["website", "create", "a.com", "--db", " "], "--db"],
+    ["DATABUDDY_HOST", { DATABUDDY_HOST: "" }, ["serve"], "DATABUDDY_HOST"],
+    ["--host", {}, ["serve", "--host", ""], "--host"],
+  ]
+  test.each(values)("%s", async (_, env, args, name) => {
+    const { code, out, err } = await runWith(env, ...args)
+    expect({ code, out }).toEqual({ code: 2, out: "" })
+    expect(err).toContain(name)
+    expect(err).toMatch(/^error: .* It must be .*, such as /)
+    expect(readdirSync(folder.path)).toEqual([])
+  })
+})
+
+describe("what cannot be listened on is named, with what to do:", () => {
+  test.each(["300.1.1.1", "192.0.2.1", "no.such.invalid", "a b"])("--host %p", async (host) => {
+    const { code, out, err } = await run("serve", "--host", host, "--port", "0")
+    expect({ code, out }).toEqual({ code: 1, out: "" })
+    expect(err).toContain(`error: --host ${host} --port 0 cannot be listened on (E`)
+    expect(err).toContain(
+      "\nhint: give --host an address of this machine: 127.0.0.1 is reached from it alone",
+    )
+  })
+
+  const withoutRight = ["setpriv", "--bounding-set=-net_bind_service"]
+  const mayDrop = Bun.which("setpriv") && Bun.spawnSync([...withoutRight, "true"]).exitCode === 0
+  const firstFree = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+  const isKept = existsSync(firstFree) && Number(readFileSync(firstFree, "utf8")) > 80
+  test.skipIf(!mayDrop || !isKept)("--port 80 without the right to it", () => {
+    const child = Bun.spawnSync([...withoutRight, binary, "serve", "--port", "80"], { cwd: folder.path })
+    expect(child.exitCode).toBe(1)
+    expect(child.stderr.toString()).toContain(
+      "error: --port 80: this user may not listen on port 80 of 127.0.0.1 (EACCES)\nhint: give a --port from 1024 on",
+    )
+  })
+})
+
 describe("a queue that is smaller than one request may be", () => {
   const refused: [string, Record<string, string>, string[], string, string][] = [
     ["events", {}, ["--queue-events", "9", "--max-batch", "10"], "--queue-events 9", "--max-batch 10"],

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test"
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { connect } from "node:net"
 import { Database } from "../../src/store/native.ts"
 import {
@@ -10,6 +10,7 @@ import {
   temporaryFolder,
   withDatabase,
 } from "../harness.ts"
+import { binary } from "../support/binary.ts"
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -126,6 +127,22 @@ describe.skipIf(!mayMount)(`a disk that fills${skipped}`, () => {
     name: "large",
     properties: { text: "x".repeat(2_000) },
   }))
+
+  test("that is full at the start is named, and no file is left behind", async () => {
+    const disk = smallDisk(1)
+    writeFileSync(`${disk}/ballast`, Buffer.alloc(1_048_576))
+    for (const args of [
+      ["serve", "--port", "0"],
+      ["website", "create", "example.com"],
+    ]) {
+      const child = Bun.spawnSync([binary, ...args, "--db", `${disk}/test.db`])
+      expect(child.stderr.toString()).toMatch(
+        `error: ${disk}/test.db cannot be written: the disk is full (SQLITE_FULL)\nhint: make room on that disk, or give another --db\n`,
+      )
+      expect(child.exitCode).toBe(1)
+      expect(readdirSync(disk)).toEqual(["ballast"])
+    }
+  })
 
   test("with less than --min-free events are refused early, deleting works, and there is room again by itself", async () => {
     const disk = smallDisk(32)
