@@ -6,6 +6,9 @@ import { checkIdentify, type IdentifyInput } from "./schema.ts"
 /** UTF-8 bytes of the serialised traits. */
 const maxTraitBytes = 2_048
 
+/** The traits that profiles keep as columns too, where a NUL ends a text; the others stay JSON, which escapes it. */
+const columnTraits = ["email", "name", "username"] as const
+
 /** Checks the JSON of POST /identify. Throws `invalid_shape` with every bad field named. */
 export function readIdentity(body: unknown): IdentifyInput {
   const errors = checkIdentify.Check(body) ? moreErrors(body) : fieldErrors(checkIdentify, body)
@@ -18,6 +21,12 @@ function moreErrors(input: IdentifyInput): FieldError[] {
   const errors: FieldError[] = []
   for (const field of ["profileId", "anonymousId", "websiteId"] as const) {
     if (!isPlainText(input[field] ?? "")) errors.push({ field, message: badText })
+  }
+  for (const trait of columnTraits) {
+    const value = input.traits?.[trait]
+    if (typeof value === "string" && !isPlainText(value)) {
+      errors.push({ field: `traits.${trait}`, message: badText })
+    }
   }
   const traits = JSON.stringify(input.traits ?? {})
   if (Buffer.byteLength(traits) > maxTraitBytes) {

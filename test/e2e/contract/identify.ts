@@ -156,6 +156,11 @@ export const identified: IdentifyCase[] = [
     stored: profile({ profile_id: "proto", traits: JSON.parse('{"__proto__":"x"}') }),
   },
   {
+    name: "a trait that is no column may hold a NUL and half a surrogate pair",
+    sent: { path, body: input({ profileId: "odd", traits: { note: "a\0b\ud834" } }) },
+    stored: profile({ profile_id: "odd", traits: { note: "a\0b\ud834" } }),
+  },
+  {
     name: "a limited key may identify on its website",
     sent: { path, key: "limited", body: input({ profileId: "limited" }) },
     stored: profile({ profile_id: "limited" }),
@@ -192,6 +197,16 @@ export const identifyRefusals: Case[] = [
     }),
   ),
   ...Object.entries({ NUL: "a\0", "half a surrogate pair": "\ud834" }).flatMap(([what, text]) => [
+    ...["email", "name", "username"].map((trait) =>
+      refusal(
+        `a trait ${trait} with ${what} is refused`,
+        input({ traits: { [trait]: text } }),
+        "invalid_shape",
+        {
+          [`traits.${trait}`]: badText,
+        },
+      ),
+    ),
     refusal(`a profileId with ${what} is refused`, input({ profileId: text }), "invalid_shape", {
       profileId: badText,
     }),
