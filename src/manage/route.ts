@@ -206,7 +206,11 @@ function withinGrant(db: Db, id: string, own: Key): Key {
 /** Does `work` in a transaction; when this settles it is on disk and counts for the next request. */
 async function change<Result>({ batcher, registry }: Manage, work: () => Result): Promise<Result> {
   const result = await batcher.run(work)
-  registry.refresh()
+  try {
+    registry.refresh()
+  } catch {
+    // What is done must not be answered as if it were not. The store looks for changes every second, and logs if it cannot.
+  }
   return result
 }
 

@@ -306,6 +306,18 @@ describe("an answer", () => {
     expect(app.logged.join()).toContain("disk at /secret")
   })
 
+  test("is answered with success once the change is on disk, even where it cannot be read back at once", async () => {
+    const { registry } = app.store
+    const refresh = registry.refresh.bind(registry)
+    registry.refresh = () => {
+      throw Object.assign(new Error("database is locked"), { code: "SQLITE_BUSY" })
+    }
+    const { status, body } = await call("POST", "/v1/websites", { domain: "example.com" })
+    expect(status).toBe(201)
+    refresh()
+    expect(registry.website(body.website.id)).toMatchObject({ domain: "example.com" })
+  })
+
   test("says when to try again while another process locks the database", async () => {
     const { Database } = await import("../../src/store/native.ts")
     const other = new Database(app.store.db.name)
