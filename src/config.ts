@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "commander"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
 import { type Level, levels } from "./log.ts"
 import type { Durability } from "./store/open.ts"
+import { retentionForm, retentionOf } from "./store/retain.ts"
 
 /** Where the database is, for every command. */
 export interface DatabaseOptions {
@@ -19,6 +20,8 @@ export interface ServeOptions extends DatabaseOptions {
   queueBytes: number
   lockWait: number
   minFree: number
+  /** ms; undefined: for ever. */
+  retain?: number
   rateLimit: number
   trustProxy: TrustedNetworks
   logLevel: Level
@@ -67,6 +70,12 @@ export function addServeOptions(command: Command): Command {
       "room to leave on the disk: with less, events are refused and deleting still works; 0: none",
       268_435_456,
       whole(0, 2 ** 50),
+    ),
+    option(
+      "--retain <time>",
+      "how long events are kept where their website does not say, such as 400d (default: for ever)",
+      undefined,
+      retention,
     ),
     option(
       "--rate-limit <requests>",
@@ -140,6 +149,12 @@ function filled(what: string): (text: string) => string {
     if (text.trim() !== "") return text
     throw new InvalidArgumentError(`It must be ${what}.`)
   }
+}
+
+function retention(text: string): number {
+  const ms = retentionOf(text)
+  if (ms !== undefined) return ms
+  throw new InvalidArgumentError(`It must be ${retentionForm}.`)
 }
 
 function networks(text: string): TrustedNetworks {

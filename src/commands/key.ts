@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander"
 import { whole } from "../config.ts"
+import { durationOf } from "../duration.ts"
 import { changeKey, keyJson, readKeyChanges, readNewKey, requireWebsites } from "../manage/rules.ts"
 import { type KeyJson, maxRateLimit } from "../manage/schema.ts"
 import { createKey, findKey, type Key, listKeys, revokeKey, rotateKey, scopes } from "../store/keys.ts"
@@ -17,15 +18,6 @@ interface CreateOptions extends DataOptions {
 }
 
 const exampleId = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
-
-/** ms */
-const units: Record<string, number> = {
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-}
 
 export function addKeyCommands(root: Command, context: Context): void {
   const key = root.command("key").description("look after API keys")
@@ -82,8 +74,8 @@ function oneScope(value: string, before: string[] | undefined): string[] {
 
 /** `90d` → Unix ms; a date stays as it is, for the rules to read. */
 function expiry(text: string, now: number): string | number {
-  const [, count, unit = ""] = /^(\d{1,9})([smhdw])$/.exec(text) ?? []
-  if (count !== undefined) return now + Number(count) * (units[unit] ?? 0)
+  const ms = durationOf(text)
+  if (ms !== undefined) return now + ms
   if (/^\d{4}-\d\d-\d\d/.test(text)) return text
   throw new InvalidArgumentError(
     "It must be a time from now such as 12h, 90d or 4w, or a date such as 2030-12-31.",

@@ -7,6 +7,7 @@ const flags: Record<string, string> = {
   domain: "the domain",
   allowedOrigins: "--allowed-origin",
   anonymize: "--anonymize",
+  retain: "--retain",
   scopes: "--scope",
   websites: "--website",
   rateLimit: "--rate-limit",

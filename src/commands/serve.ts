@@ -38,6 +38,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
       maxBytes: options.queueBytes,
       maxWait: options.lockWait,
       minFree: options.minFree,
+      retain: options.retain,
     },
     context.world,
     onFault,

@@ -4,6 +4,7 @@ import { changeWebsite, readNewWebsite, readWebsiteChanges, websiteJson } from "
 import type { WebsiteJson } from "../manage/schema.ts"
 import { countEvents, sweepDeleted, sweepPause, sweepRows } from "../store/events.ts"
 import type { Db } from "../store/native.ts"
+import { giveBackRoom } from "../store/retain.ts"
 import {
   anonymizeSettings,
   createWebsite,
@@ -21,6 +22,7 @@ interface CreateOptions extends DataOptions {
   id?: string
   allowedOrigin?: string[]
   anonymize?: string
+  retain?: string
 }
 
 interface UpdateOptions extends DataOptions {
@@ -29,6 +31,7 @@ interface UpdateOptions extends DataOptions {
   /** false: --no-allowed-origin */
   allowedOrigin?: string[] | false
   anonymize?: string
+  retain?: string
 }
 
 interface DeleteOptions extends DataOptions {
@@ -49,6 +52,7 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .option("--id <id>", "1 to 255 of A-Z a-z 0-9 . _ - (default: a new UUID)")
     .option("--allowed-origin <host>", "a further host whose pages may send; can be repeated", collect)
     .addOption(anonymizeOption())
+    .addOption(retainOption())
   addDataOptions(creating, "website create example.com --allowed-origin shop.example.net").action(
     (domain: string, options: CreateOptions) => create(domain, options, context),
   )
@@ -69,6 +73,7 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .option("--allowed-origin <host>", "in place of the hosts that may send so far; can be repeated", collect)
     .option("--no-allowed-origin", "no further hosts may send")
     .addOption(anonymizeOption())
+    .addOption(retainOption())
   addDataOptions(updating, `website update ${exampleId} --anonymize daily`).action(
     (id: string, options: UpdateOptions, command: Command) => update(id, options, context, command),
   )
@@ -101,9 +106,16 @@ function anonymizeOption(): Option {
   ).choices(anonymizeSettings)
 }
 
+function retainOption(): Option {
+  return new Option(
+    "--retain <time>",
+    "keep its events for so long, such as 90d; forever; default: as the server's --retain says",
+  )
+}
+
 async function create(domain: string, options: CreateOptions, context: Context): Promise<void> {
-  const { name, anonymize, allowedOrigin: allowedOrigins } = options
-  const input = { domain, name, anonymize, allowedOrigins, id: options.id }
+  const { name, anonymize, retain, allowedOrigin: allowedOrigins } = options
+  const input = { domain, name, anonymize, retain, allowedOrigins, id: options.id }
   const { id = context.newId(), settings } = readNewWebsite(input)
   const make = (db: Db) => inTransaction(db, () => createWebsite(db, id, settings, context.world.now()))
   print(await withDatabase(options, context, make, { make: true }), options, context)
@@ -119,10 +131,11 @@ async function list(options: DataOptions, context: Context): Promise<void> {
       one.domain,
       one.name,
       one.anonymize,
+      one.retain,
       stateOf(one),
       shortTime(one.createdAt, ""),
     ])
-    printTable(["ID", "DOMAIN", "NAME", "ANONYMIZE", "STATE", "CREATED"], rows, context)
+    printTable(["ID", "DOMAIN", "NAME", "ANONYMIZE", "RETAIN", "STATE", "CREATED"], rows, context)
   }
 }
 
@@ -134,15 +147,18 @@ async function show(id: string, options: DataOptions, context: Context): Promise
 }
 
 async function update(id: string, options: UpdateOptions, context: Context, command: Command): Promise<void> {
-  const { domain, name, anonymize, allowedOrigin } = options
+  const { domain, name, anonymize, retain, allowedOrigin } = options
   const changes = {
     domain,
     name,
     anonymize,
+    retain,
     allowedOrigins: allowedOrigin === false ? [] : allowedOrigin,
   }
   if (Object.values(changes).every((value) => value === undefined)) {
-    command.error("error: nothing to change: give --domain, --name, --allowed-origin or --anonymize")
+    command.error(
+      "error: nothing to change: give --domain, --name, --allowed-origin, --anonymize or --retain",
+    )
   }
   await change(id, changes, options, context)
 }
@@ -181,6 +197,7 @@ async function sweep(db: Db, events: number, context: Context): Promise<void> {
     await context.sleep(sweepPause)
   }
   if (context.errIsTerminal) context.err("\n")
+  while (inTransaction(db, () => giveBackRoom(db))) await context.sleep(sweepPause)
 }
 
 function print(
@@ -200,6 +217,7 @@ function print(
     name: one.name,
     "allowed origins": one.allowedOrigins.join(", ") || "none but the domain",
     anonymize: one.anonymize,
+    retain: one.retain === "default" ? "as the server's --retain says" : one.retain,
     state: stateOf(one),
     created: shortTime(one.createdAt, ""),
   }

@@ -26,6 +26,7 @@ const exampleWebsite: WebsiteJson = {
   id: exampleId,
   ...settings,
   anonymize: "off",
+  retain: "400d",
   createdAt: "2026-01-05T09:30:00.000Z",
   pausedAt: null,
 }

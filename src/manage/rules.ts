@@ -1,10 +1,12 @@
 import type { Static, TSchema } from "@sinclair/typebox"
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
+import { durationText } from "../duration.ts"
 import { type FieldError, type Reason, Refusal, refusals } from "../errors.ts"
 import { fieldErrors } from "../http/fields.ts"
 import { keptRefusals, type Refused } from "../http/refusals.ts"
 import { findKey, type Key, type KeyGrant, updateKey } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
+import { retentionOf } from "../store/retain.ts"
 import {
   canonicalWebsiteId,
   findWebsite,
@@ -120,8 +122,8 @@ export function changeKey(db: Db, id: string, { disabled, ...grant }: KeyChanges
 }
 
 export function websiteJson(website: Website): WebsiteJson {
-  const { rid: _, createdAt, pausedAt, ...rest } = website
-  return { ...rest, createdAt: iso(createdAt), pausedAt: isoOrNull(pausedAt) }
+  const { rid: _, retain, createdAt, pausedAt, ...rest } = website
+  return { ...rest, retain: retainText(retain), createdAt: iso(createdAt), pausedAt: isoOrNull(pausedAt) }
 }
 
 export function keyJson(key: Key): KeyJson {
@@ -183,6 +185,11 @@ function readSettings(input: Static<typeof websiteChangesSchema>): Partial<Websi
     })
     settings.allowedOrigins = [...new Set(hosts.filter((host) => host !== undefined))]
   }
+  if (input.retain !== undefined) {
+    const retain = input.retain === "default" ? null : retentionOf(input.retain)
+    if (retain !== undefined) settings.retain = retain
+    else errors.push({ field: "retain", message: newWebsiteSchema.properties.retain.expected })
+  }
   if (errors.length > 0) throw invalid(errors)
   if (input.name !== undefined) settings.name = input.name
   if (input.anonymize !== undefined) settings.anonymize = input.anonymize
@@ -205,6 +212,12 @@ function readGrant(input: Static<typeof keyChangesSchema>, now: number): Partial
   }
   if (input.rateLimit !== undefined) grant.rateLimit = input.rateLimit
   return grant
+}
+
+/** What `readSettings` understands as the same. */
+function retainText(retain: number | null): string {
+  if (retain === null) return "default"
+  return retain === 0 ? "forever" : durationText(retain)
 }
 
 /** Half a surrogate pair is no UTF-8; a pattern cannot tell it from a whole one. */

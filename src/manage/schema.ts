@@ -2,6 +2,7 @@ import { type Static, Type } from "@sinclair/typebox"
 import { refusals } from "../errors.ts"
 import { keptRefusals } from "../http/refusals.ts"
 import { scopes } from "../store/keys.ts"
+import { retentionForm } from "../store/retain.ts"
 import { anonymizeSettings } from "../store/websites.ts"
 
 /** Entries of a list in one request: far above what anybody has, far below what would be slow to look through. */
@@ -47,6 +48,13 @@ const anonymize = Type.Union(
   },
 )
 
+const retain = Type.String({
+  pattern: "^(default|forever|[0-9]{1,9}[smhdw])$",
+  description:
+    "How long its events are kept, such as 90d; forever; or default: as the server's --retain says. Older ones are deleted",
+  expected: `must be default, ${retentionForm}`,
+})
+
 const oneScope = Type.Union(
   scopes.map((scope) => Type.Literal(scope)),
   { expected: `must be one of ${scopes.join(", ")}` },
@@ -86,6 +94,7 @@ export const newWebsiteSchema = Type.Object(
     name: Type.Optional(name),
     allowedOrigins: Type.Optional(allowedOrigins),
     anonymize: Type.Optional(anonymize),
+    retain: Type.Optional(retain),
   },
   strict,
 )
@@ -96,6 +105,7 @@ export const websiteChangesSchema = Type.Object(
     name: Type.Optional(name),
     allowedOrigins: Type.Optional(allowedOrigins),
     anonymize: Type.Optional(anonymize),
+    retain: Type.Optional(retain),
     paused: Type.Optional(
       Type.Boolean({
         description: "A paused website is answered as if it were unknown, and keeps its events",
@@ -145,6 +155,7 @@ export const websiteSchema = Type.Object({
   name,
   allowedOrigins,
   anonymize,
+  retain,
   createdAt: time("When it was made"),
   pausedAt: timeOrNull("Since when it is paused; null: it is not"),
 })

@@ -187,10 +187,10 @@ export function countEvents(db: Db, websiteRid: number): number {
 
 /** ms after which no request can be under way that still saw a website: longer than the longest --lock-wait. */
 const settledAfter = 900_000
-/** Events of a deleted website that one transaction takes away: some 10 ms. */
-export const sweepRows = 2_000
+/** Events that one transaction takes away: some 10 ms where each has an eventId, whose index is in no order of time. */
+export const sweepRows = 500
 /** ms to leave between two such transactions, so that new events come first. */
-export const sweepPause = 50
+export const sweepPause = 25
 
 /**
  * Takes away some events of one deleted website, and with the last of them, when nothing can follow it any more,

@@ -3,6 +3,7 @@ import websites from "../../migrations/0001_websites.sql" with { type: "text" }
 import keys from "../../migrations/0002_keys.sql" with { type: "text" }
 import events from "../../migrations/0003_events.sql" with { type: "text" }
 import profiles from "../../migrations/0004_profiles.sql" with { type: "text" }
+import retention from "../../migrations/0005_retention.sql" with { type: "text" }
 import { Complaint } from "../errors.ts"
 import type { Db } from "./native.ts"
 
@@ -17,6 +18,7 @@ export const migrations: readonly Migration[] = [
   { name: "0002_keys", sql: keys },
   { name: "0003_events", sql: events },
   { name: "0004_profiles", sql: profiles },
+  { name: "0005_retention", sql: retention },
 ]
 
 const createLedger = `

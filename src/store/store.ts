@@ -8,6 +8,7 @@ import type { Db } from "./native.ts"
 import { closeDatabase, cutWal, type Durability, openDatabase } from "./open.ts"
 import { Profiles } from "./profiles.ts"
 import { Registry } from "./registry.ts"
+import { giveBackRoom, sweepExpired } from "./retain.ts"
 import { DailyHash, forgetOldSalts } from "./salts.ts"
 import { Writer } from "./writer.ts"
 
@@ -16,6 +17,8 @@ export interface StoreOptions extends BatcherOptions {
   durability: Durability
   /** Bytes that must be left on the disk; with less, events are refused so that reading and deleting still work. 0: any. */
   minFree: number
+  /** ms that events are kept where their website does not say; left out or 0: for ever. */
+  retain?: number | undefined
 }
 
 /** What the store takes from the world. */
@@ -49,9 +52,10 @@ export class Store {
   #closing = false
   /** The bytes of a deleted salt are still in the -wal. */
   #saltsInWal = false
+  #sweeping = false
 
   constructor(
-    options: StoreOptions,
+    private readonly options: StoreOptions,
     private readonly world: World,
     private readonly onFault: (error: unknown) => void,
     private readonly onNotice: (message: string) => void,
@@ -135,13 +139,26 @@ export class Store {
     if (!this.#closing) void this.#sweep()
   }
 
+  /** Deletes what is to go and then gives its room back, in small steps between the commits. Stopped, the next start goes on. */
   async #sweep(): Promise<void> {
-    while (
-      !this.#closing &&
-      (await this.#quietly(() => this.batcher.run(() => sweepDeleted(this.db, this.world.now()))))
-    ) {
+    if (this.#sweeping) return
+    this.#sweeping = true
+    let shrunk = false
+    while (!this.#closing) {
+      const step = await this.#quietly(() => this.batcher.run(() => this.#sweepStep()))
+      if (!step) break
+      shrunk = step === "room"
       await new Promise((resolve) => setTimeout(resolve, sweepPause))
     }
+    // The file itself gets shorter only when the -wal has gone into it.
+    if (shrunk && !this.#closing) cutWal(this.db)
+    this.#sweeping = false
+  }
+
+  #sweepStep(): "events" | "room" | undefined {
+    const now = this.world.now()
+    if (sweepDeleted(this.db, now) || sweepExpired(this.db, this.options.retain ?? 0, now)) return "events"
+    return giveBackRoom(this.db) ? "room" : undefined
   }
 
   /** Upkeep that fails is reported and tried again at its next turn. */

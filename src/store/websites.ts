@@ -13,12 +13,15 @@ export interface Website {
   /** Hosts beside the domain and its subdomains whose pages may send. */
   allowedOrigins: string[]
   anonymize: (typeof anonymizeSettings)[number]
+  /** ms that its events are kept; 0: for ever; null: as the server's --retain says. */
+  retain: number | null
   /** Unix ms, as every …At. */
   createdAt: number
   pausedAt: number | null
 }
 
-export type WebsiteSettings = Pick<Website, "domain" | "name" | "allowedOrigins" | "anonymize">
+export type WebsiteSettings = Pick<Website, "domain" | "name" | "allowedOrigins" | "anonymize"> &
+  Partial<Pick<Website, "retain">>
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
@@ -41,17 +44,18 @@ export function hostOf(address: string): string | undefined {
   return url.hostname.replace(/\.$/, "").replace(/^www\.(?=.*\.)/, "") || undefined
 }
 
-const columns = `rid, id, domain, name, allowed_origins, anonymize, created_at, paused_at`
+const columns = `rid, id, domain, name, allowed_origins, anonymize, retain_ms, created_at, paused_at`
 
 const sql = {
   list: `select ${columns} from websites where deleted_at is null order by created_at, rid`,
   find: `select ${columns} from websites where id = :id and deleted_at is null`,
   insert: `
-    insert into websites (id, domain, name, allowed_origins, anonymize, created_at)
-    values (:id, :domain, :name, :allowedOrigins, :anonymize, :now)`,
+    insert into websites (id, domain, name, allowed_origins, anonymize, retain_ms, created_at)
+    values (:id, :domain, :name, :allowedOrigins, :anonymize, :retain, :now)`,
   update: `
     update websites
-    set domain = :domain, name = :name, allowed_origins = :allowedOrigins, anonymize = :anonymize
+    set domain = :domain, name = :name, allowed_origins = :allowedOrigins, anonymize = :anonymize,
+      retain_ms = :retain
     where id = :id and deleted_at is null`,
   pause: "update websites set paused_at = coalesce(paused_at, :now) where id = :id and deleted_at is null",
   resume: "update websites set paused_at = null where id = :id and deleted_at is null",
@@ -65,6 +69,7 @@ interface WebsiteRow {
   name: string
   allowed_origins: string
   anonymize: Website["anonymize"]
+  retain_ms: number | null
   created_at: number
   paused_at: number | null
 }
@@ -77,6 +82,7 @@ function fromRow(row: WebsiteRow): Website {
     name: row.name,
     allowedOrigins: JSON.parse(row.allowed_origins),
     anonymize: row.anonymize,
+    retain: row.retain_ms,
     createdAt: row.created_at,
     pausedAt: row.paused_at,
   }
@@ -100,6 +106,7 @@ export function createWebsite(db: Db, id: string, settings: WebsiteSettings, now
     db.prepare(sql.insert).run({
       ...settings,
       id: canonical,
+      retain: settings.retain ?? null,
       allowedOrigins: JSON.stringify(settings.allowedOrigins),
       now,
     })
@@ -119,6 +126,7 @@ export function updateWebsite(db: Db, id: string, changes: Partial<WebsiteSettin
     name: settings.name,
     allowedOrigins: JSON.stringify(settings.allowedOrigins),
     anonymize: settings.anonymize,
+    retain: settings.retain,
   })
   return findWebsite(db, id)
 }

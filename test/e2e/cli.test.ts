@@ -168,6 +168,13 @@ describe("what cannot be listened on is named, with what to do:", () => {
   })
 })
 
+test.each(["400", "12m", "0d", "36526d", "default", ""])("serve --retain %p is refused", async (time) => {
+  const { code, out, err } = await run("serve", "--port", "0", "--retain", time)
+  expect({ code, out }).toEqual({ code: 2, out: "" })
+  expect(err).toContain("It must be forever, or a time such as 90d or 52w")
+  expect(readdirSync(folder.path)).toEqual([])
+})
+
 describe("a queue that is smaller than one request may be", () => {
   const refused: [string, Record<string, string>, string[], string, string][] = [
     ["events", {}, ["--queue-events", "9", "--max-batch", "10"], "--queue-events 9", "--max-batch 10"],
@@ -312,6 +319,7 @@ describe("databuddy website", () => {
       name: "example.com",
       allowedOrigins: [],
       anonymize: "off",
+      retain: "default",
       createdAt: expect.stringMatching(isoTime),
       pausedAt: null,
     })
@@ -320,12 +328,13 @@ describe("databuddy website", () => {
   })
 
   test("create takes everything that a website has", async () => {
-    const flags = ["--name", "Mine", "--id", "my.site", "--anonymize", "daily"]
+    const flags = ["--name", "Mine", "--id", "my.site", "--anonymize", "daily", "--retain", "90d"]
     const origins = ["--allowed-origin", "a.net", "--allowed-origin", "https://b.net:8443"]
     expect(await json("website", "create", ...flags, ...origins, "example.com")).toMatchObject({
       id: "my.site",
       name: "Mine",
       anonymize: "daily",
+      retain: "90d",
       allowedOrigins: ["a.net", "b.net"],
     })
   })
@@ -342,6 +351,8 @@ describe("databuddy website", () => {
     const origins = ["--allowed-origin", "b.net", "--allowed-origin", "c.net"]
     expect((await json("website", "update", "w", ...origins)).allowedOrigins).toEqual(["b.net", "c.net"])
     expect((await json("website", "update", "w", "--no-allowed-origin")).allowedOrigins).toEqual([])
+    expect((await json("website", "update", "w", "--retain", "forever")).retain).toBe("forever")
+    expect((await json("website", "update", "w", "--retain", "default")).retain).toBe("default")
   })
 
   test("pause and resume do so, twice too", async () => {
@@ -367,6 +378,7 @@ describe("databuddy website", () => {
       "DOMAIN",
       "NAME",
       "ANONYMIZE",
+      "RETAIN",
       "STATE",
       "CREATED",
     ])

@@ -349,6 +349,7 @@ describe("a website", () => {
           name: "example.com",
           allowedOrigins: [],
           anonymize: "off",
+          retain: "default",
           createdAt: "2026-08-01T12:00:00.000Z",
           pausedAt: null,
         },
@@ -363,12 +364,14 @@ describe("a website", () => {
       name: "Mine 漢字",
       allowedOrigins: ["https://www.shop.example.net", "shop.example.net:8443", "[::1]", "BÜCHER.example"],
       anonymize: "daily",
+      retain: "52w",
     })
     expect(website).toMatchObject({
       id: "my.site-1_A",
       name: "Mine 漢字",
       allowedOrigins: ["shop.example.net", "[::1]", "xn--bcher-kva.example"],
       anonymize: "daily",
+      retain: "364d",
     })
     expect(await track("/track?website_id=my.site-1_A", null, { name: "x" })).toBe(403)
     const headers = { Origin: "https://shop.example.net" }
@@ -389,6 +392,8 @@ describe("a website", () => {
   const host = "must be a host or an origin, such as example.com or https://example.com, without wildcards"
   const name = "must be a string of 1 to 256 characters, none of them a control character"
   const id = "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-'"
+  const retain =
+    "must be default, forever, or a time such as 90d or 52w (s, m, h, d, w) of at least 1d and at most 36525d"
   const wrong: [string, object, string, string][] = [
     ["no domain", {}, "domain", host],
     ["a domain without a host", { domain: "https://" }, "domain", host],
@@ -422,6 +427,11 @@ describe("a website", () => {
     ["a name with a line feed", { domain: "a.b", name: "a\nb" }, "name", name],
     ["a name with half a surrogate pair", { domain: "a.b", name: "\ud800" }, "name", name],
     ["another anonymize", { domain: "a.b", anonymize: "weekly" }, "anonymize", 'must be "off" or "daily"'],
+    ["a time to keep without a unit", { domain: "a.b", retain: "90" }, "retain", retain],
+    ["a time to keep of minutes", { domain: "a.b", retain: "12m" }, "retain", retain],
+    ["no time to keep", { domain: "a.b", retain: "0d" }, "retain", retain],
+    ["a time to keep beyond a hundred years", { domain: "a.b", retain: "36526d" }, "retain", retain],
+    ["a time to keep that is a number", { domain: "a.b", retain: 90 }, "retain", retain],
     [
       "a misspelt field",
       { domain: "a.b", alowedOrigins: [] },
@@ -466,6 +476,9 @@ describe("a website", () => {
     ["allowed origins", { allowedOrigins: ["x.com", "x.com"] }, { allowedOrigins: ["x.com"] }],
     ["allowed origins, to none", { allowedOrigins: [] }, { allowedOrigins: [] }],
     ["setting for visitors", { anonymize: "daily" }, { anonymize: "daily" }],
+    ["time to keep events", { retain: "36h" }, { retain: "36h" }],
+    ["time to keep events, to for ever", { retain: "forever" }, { retain: "forever" }],
+    ["time to keep events, to the server's", { retain: "default" }, {}],
     ["being paused", { paused: true }, { pausedAt: "2026-08-01T12:00:00.000Z" }],
     ["nothing", {}, {}],
   ]

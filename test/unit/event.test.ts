@@ -120,6 +120,7 @@ test("an event may ask for more privacy than its website has set, never for less
     name: "",
     allowedOrigins: [],
     anonymize,
+    retain: null,
     createdAt: 0,
     pausedAt: null,
   })

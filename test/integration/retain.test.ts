@@ -1,0 +1,202 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import { statSync } from "node:fs"
+import type { EventRow } from "../../src/store/events.ts"
+import { Store } from "../../src/store/store.ts"
+import { createWebsite, deleteWebsite, updateWebsite } from "../../src/store/websites.ts"
+import { eventually, temporaryFolder } from "../harness.ts"
+
+const day = 86_400_000
+const start = Date.UTC(2026, 0, 1)
+/** Bytes: 256 free pages stay in the file for the events to come. */
+const slack = 256 * 4_096
+
+let folder = temporaryFolder()
+/** Unix ms of the store's clock, which stands still until it is set. */
+let now = start
+const faults: unknown[] = []
+
+beforeEach(() => {
+  folder = temporaryFolder()
+  now = start
+  faults.length = 0
+})
+afterEach(() => {
+  folder[Symbol.dispose]()
+  expect(faults).toEqual([])
+})
+
+const path = () => folder.file("test.db")
+const bytes = () => statSync(path()).size
+
+function open(retain?: number): Store {
+  const world = {
+    now: () => now,
+    elapsed: () => performance.now(),
+    random: (values: Uint8Array) => crypto.getRandomValues(values),
+    pid: process.pid,
+  }
+  return new Store(
+    {
+      path: path(),
+      durability: "os",
+      maxEvents: 200_000,
+      maxBytes: 2 ** 30,
+      maxWait: 5_000,
+      minFree: 0,
+      retain,
+    },
+    world,
+    (error) => faults.push(error),
+    (message) => faults.push(message),
+  )
+}
+
+function website(store: Store, id: string, retain: number | null): number {
+  const settings = {
+    domain: `${id}.example`,
+    name: id,
+    allowedOrigins: [],
+    anonymize: "off" as const,
+    retain,
+  }
+  return createWebsite(store.db, id, settings, now).rid
+}
+
+/** Stores `count` events that happened at `ts`. */
+async function send(store: Store, websiteRid: number, ts: number, count = 1): Promise<void> {
+  const rows = Array.from({ length: count }, (): EventRow => {
+    const eventId = crypto.randomUUID()
+    return {
+      websiteRid,
+      name: "bought",
+      namespace: "",
+      source: "",
+      keys: '["plan"]',
+      ts,
+      receivedAt: now,
+      anonymousId: crypto.randomUUID(),
+      hashVisitor: false,
+      sessionId: null,
+      profileId: null,
+      path: null,
+      viaKey: 1,
+      crawler: 0,
+      eventId,
+      properties: '"pro"',
+    }
+  })
+  await store.batcher.submit({ rows, size: 0 })
+}
+
+const count = (store: Store, where = "true") =>
+  store.db.prepare(`select count(*) from event_rows where ${where}`).pluck().get() as number
+
+/** One round of the running server's upkeep, until nothing is older than it may be and the room is given back. */
+async function upkeep(store: Store, expired: string): Promise<void> {
+  store.start()
+  await eventually(
+    () =>
+      count(store, expired) === 0 && (store.db.pragma("freelist_count", { simple: true }) as number) <= 256,
+    { timeout: 20_000 },
+  )
+}
+
+test("over three years of months the file stops growing, and holds what is not older than asked", async () => {
+  const sizes: number[] = []
+  let rid = 0
+  for (let month = 0; month < 36; month++) {
+    const store = open(90 * day)
+    rid ||= website(store, "w", null)
+    for (let part = 0; part < 30; part++) await send(store, part % 2 ? rid : 0, now + part * day, 200)
+    now += 30 * day
+    await upkeep(store, `ts < ${now - 90 * day}`)
+    const kept = Math.min(month + 1, 3) * 6_000
+    // The events of the 30th day of a month are one day old when the next begins.
+    expect(count(store)).toBe(kept)
+    expect(await store.close()).toBe(true)
+    sizes.push(bytes())
+  }
+  const settled = Math.max(...sizes.slice(3, 12))
+  expect(Math.max(...sizes.slice(12))).toBeLessThanOrEqual(settled + slack)
+  // Three months of events, and no more: without retention there would be 36.
+  expect(settled).toBeLessThan((sizes[0] as number) * 5)
+}, 120_000)
+
+test("each website keeps its events for its own time, late events too", async () => {
+  const store = open(30 * day)
+  const standard = website(store, "standard", null)
+  const longer = website(store, "longer", 60 * day)
+  const forever = website(store, "forever", 0)
+  now = start + 1_000 * day
+  for (const rid of [0, standard, longer, forever]) {
+    // Received now, all of them: it is the time when they happened that counts.
+    for (const age of [0, 30 * day, 30 * day + 1, 60 * day, 60 * day + 1, 900 * day]) {
+      await send(store, rid, now - age)
+    }
+  }
+  await upkeep(store, `website_rid <> ${forever} and ts < ${now - 60 * day}`)
+  await eventually(() => count(store, `website_rid in (0, ${standard})`) === 4)
+  const ages = (rid: number) =>
+    store.db
+      .prepare("select (? - ts) / ? from event_rows where website_rid = ? order by ts desc")
+      .pluck()
+      .all(now, day, rid)
+  expect(ages(0)).toEqual([0, 30])
+  expect(ages(standard)).toEqual([0, 30])
+  expect(ages(longer)).toEqual([0, 30, 30 + 1 / day, 60])
+  expect(ages(forever)).toHaveLength(6)
+  await store.close()
+})
+
+test("without a time to keep them, events stay for ever", async () => {
+  const store = open()
+  const rid = website(store, "w", null)
+  await send(store, rid, start)
+  await send(store, 0, start)
+  now = start + 20_000 * day
+  store.start()
+  await Bun.sleep(200)
+  expect(count(store)).toBe(2)
+  await store.close()
+})
+
+test("work that a stop interrupts is gone on with at the next start, and new events come first", async () => {
+  const first = open(30 * day)
+  await send(first, 0, start, 20_000)
+  now = start + 31 * day
+  first.start()
+  await eventually(() => count(first) < 20_000)
+  await send(first, 0, now)
+  await first.close()
+  const second = open(30 * day)
+  expect(count(second)).toBeGreaterThan(10_000)
+  await upkeep(second, `ts < ${now - 30 * day}`)
+  expect(count(second)).toBe(1)
+  await second.close()
+})
+
+test("a shorter time for a website counts without a restart", async () => {
+  const store = open()
+  const rid = website(store, "w", null)
+  await send(store, rid, start, 10)
+  now = start + 2 * day
+  updateWebsite(store.db, "w", { retain: day })
+  await upkeep(store, "true")
+  await store.close()
+})
+
+test("a deleted website's room goes back to the disk while the server runs", async () => {
+  const store = open()
+  const rid = website(store, "w", null)
+  await send(store, 0, now)
+  const empty = bytes()
+  await send(store, rid, now, 30_000)
+  store.db.pragma("wal_checkpoint(truncate)")
+  expect(bytes()).toBeGreaterThan(empty + 4_000_000)
+  deleteWebsite(store.db, "w", now)
+  store.start()
+  await eventually(() => bytes() < empty + slack + 500_000, { timeout: 20_000 })
+  expect(count(store)).toBe(1)
+  expect(store.db.pragma("integrity_check", { simple: true })).toBe("ok")
+  await store.close()
+}, 30_000)
