@@ -7,7 +7,7 @@ import { complaintOf } from "./commands/refusal.ts"
 import { addRefusalsCommand } from "./commands/refusals.ts"
 import { addRestoreCommand } from "./commands/restore.ts"
 import { serve } from "./commands/serve.ts"
-import { printVersion } from "./commands/version.ts"
+import { printVersion, versionLine } from "./commands/version.ts"
 import { addWebsiteCommands } from "./commands/website.ts"
 import { addServeOptions, databaseOption, type ServeOptions } from "./config.ts"
 import { Complaint, Refusal } from "./errors.ts"
@@ -34,6 +34,12 @@ function program(context: Context): Command {
     .exitOverride()
     .configureOutput({ writeOut: context.out, writeErr: context.err })
     .showHelpAfterError("(--help shows what there is)")
+    .option("-V, --version", "print the versions on one line")
+    // Commander's own version() takes the text at once; SQLite's part of it is asked only where it is wanted.
+    .on("option:version", () => {
+      context.out(versionLine())
+      throw new CommanderError(exitCodes.done, "commander.version", "")
+    })
   addServeOptions(root.command("serve").description("take events until SIGTERM or SIGINT"))
     .addOption(databaseOption())
     .action((options: ServeOptions) => serve(options, context))

@@ -3,13 +3,24 @@ import { commit, version } from "../version.ts"
 import type { Context } from "./context.ts"
 
 export function printVersion({ json }: { json?: boolean }, context: Context): void {
-  const db = new Database(":memory:")
-  const sqlite = db.prepare("select sqlite_version()").pluck().get() as string
-  db.close()
-  const facts = { version, commit, bun: Bun.version, sqlite }
+  const facts = { version, commit, bun: Bun.version, sqlite: sqliteVersion() }
   context.out(
     json
       ? `${JSON.stringify(facts)}\n`
-      : `databuddy ${version}\ncommit    ${commit}\nBun       ${Bun.version}\nSQLite    ${sqlite}\n`,
+      : `databuddy ${version}\ncommit    ${commit}\nBun       ${Bun.version}\nSQLite    ${facts.sqlite}\n`,
   )
+}
+
+/** For `--version`: what `version` prints, on one line. */
+export function versionLine(): string {
+  return `databuddy ${version} (commit ${commit}, Bun ${Bun.version}, SQLite ${sqliteVersion()})\n`
+}
+
+function sqliteVersion(): string {
+  const db = new Database(":memory:")
+  try {
+    return db.prepare("select sqlite_version()").pluck().get() as string
+  } finally {
+    db.close()
+  }
 }

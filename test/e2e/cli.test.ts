@@ -101,6 +101,13 @@ describe("--help", () => {
   })
 })
 
+test.each(["--version", "-V"])("%s prints on one line what version prints", async (flag) => {
+  const { version, commit, bun, sqlite } = await json("version")
+  const line = `databuddy ${version} (commit ${commit}, Bun ${bun}, SQLite ${sqlite})\n`
+  expect(await run(flag)).toEqual({ code: 0, out: line, err: "" })
+  expect(readdirSync(folder.path)).toEqual([])
+})
+
 describe("what is not understood ends with 2:", () => {
   const misuses: [string, string[]][] = [
     ["an unknown command", ["websites"]],
