@@ -34,9 +34,15 @@ export function databaseOption(): Option {
     .default("./databuddy.db")
 }
 
-/** Adds the flags of `serve`, each an environment variable too: `--max-body` is DATABUDDY_MAX_BODY. */
+/** Adds the flags of `serve`. */
 export function addServeOptions(command: Command): Command {
-  const options = [
+  for (const one of serveOptions()) command.addOption(one)
+  return command.hook("preAction", fitQueue)
+}
+
+/** Each is an environment variable too: `--max-body` is DATABUDDY_MAX_BODY. */
+function serveOptions(): Option[] {
+  return [
     option(
       "--host <address>",
       "address to listen on",
@@ -91,8 +97,6 @@ export function addServeOptions(command: Command): Command {
     ),
     option("--log-level <level>", "least level that is logged", "info").choices(levels),
   ]
-  for (const one of options) command.addOption(one)
-  return command.hook("preAction", fitQueue)
 }
 
 /** What a queue holds, and how much of it one request may bring. */
@@ -127,7 +131,7 @@ function option(
   parse?: (text: string) => unknown,
 ): Option {
   const made = new Option(flags, description)
-  // A flag without a value is on by being there, in the environment too; see `checkSwitches`.
+  // A flag without a value is on by being there, in the environment too; see `settleSwitches`.
   const name = made.long?.slice(2).replaceAll("-", "_").toUpperCase()
   made.env(`DATABUDDY_${name}`)
   if (parse) made.argParser(parse)
@@ -167,11 +171,13 @@ const on = new Set(["1", "true", "yes", "on"])
 const off = new Set(["", "0", "false", "no", "off"])
 
 /**
- * The environment with its switches settled: commander takes a variable for set whatever it says, so one that says no is
- * left out. Gives the name of a variable that says neither yes nor no.
+ * Takes the switches of `serve` that say no out of the environment that it is given, for commander takes a variable for set
+ * whatever it says. Gives the name of one that says neither yes nor no.
  */
-export function settleSwitches(env: NodeJS.ProcessEnv, switches: readonly string[]): string | undefined {
-  for (const name of switches) {
+export function settleSwitches(env: NodeJS.ProcessEnv): string | undefined {
+  for (const { envVar: name, required, optional } of serveOptions()) {
+    // What takes a value is no switch.
+    if (!name || required || optional) continue
     const value = env[name]?.toLowerCase()
     if (value === undefined || on.has(value)) continue
     if (!off.has(value)) return name

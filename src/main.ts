@@ -6,7 +6,7 @@ process.umask(0o077)
 // The contract: a timestamp without a zone is UTC, in every form that Date.parse understands.
 process.env.TZ = "UTC"
 
-const wrongSwitch = settleSwitches(process.env, ["DATABUDDY_NO_SETUP"])
+const wrongSwitch = settleSwitches(process.env)
 if (wrongSwitch) {
   process.stderr.write(`error: ${wrongSwitch} must be 1 or 0\n`)
   process.exit(2)

@@ -152,6 +152,29 @@ describe("an empty value is refused by its name:", () => {
   })
 })
 
+describe("DATABUDDY_NO_SETUP", () => {
+  test.each(["0", "false", "No", "off", ""])("of %p sets up", async (value) => {
+    const server = await startServer({ db, env: { DATABUDDY_NO_SETUP: value } })
+    expect(server.key).toStartWith("dbdy_")
+    expect(await server.stop()).toBe(0)
+  })
+
+  test.each(["1", "true", "YES", "on"])("of %p does not", async (value) => {
+    const server = await startServer({ db, env: { DATABUDDY_NO_SETUP: value } })
+    expect(server.key).toBe("")
+    expect(await server.stop()).toBe(0)
+  })
+
+  test("of anything else is refused by its name", async () => {
+    const { code, out, err } = await runWith({ DATABUDDY_NO_SETUP: "maybe" }, "serve")
+    expect({ code, out, err }).toEqual({
+      code: 2,
+      out: "",
+      err: "error: DATABUDDY_NO_SETUP must be 1 or 0\n",
+    })
+  })
+})
+
 describe("what cannot be listened on is named, with what to do:", () => {
   test.each(["300.1.1.1", "192.0.2.1", "no.such.invalid", "a b"])("--host %p", async (host) => {
     const { code, out, err } = await run("serve", "--host", host, "--port", "0")
