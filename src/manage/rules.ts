@@ -9,8 +9,8 @@ import type { Db } from "../store/native.ts"
 import { retentionOf } from "../store/retain.ts"
 import {
   canonicalWebsiteId,
-  findWebsite,
   hostOf,
+  listWebsites,
   pauseWebsite,
   updateWebsite,
   type Website,
@@ -94,8 +94,12 @@ export function readRefusalFilter(query: URLSearchParams): {
 
 /** Throws `invalid_shape` where a key would be limited to a website that there is none of. */
 export function requireWebsites(db: Db, websites: readonly string[] | null | undefined): void {
-  const errors = (websites ?? []).flatMap((id, index) =>
-    exists(db, id) ? [] : [{ field: `websites.${index}`, message: `${id} does not exist` }],
+  if (!websites) return
+  const known = new Set(listWebsites(db).map(({ id }) => id))
+  const errors = websites.flatMap((id, index) =>
+    known.has(canonicalWebsiteId(id))
+      ? []
+      : [{ field: `websites.${index}`, message: `${id} does not exist` }],
   )
   if (errors.length > 0) throw invalid(errors)
 }
@@ -237,14 +241,4 @@ function readExpiry(expiresAt: string | number | null, now: number): number | nu
   const isNumber = typeof expiresAt === "number"
   const ms = isNumber ? Math.floor(expiresAt) : isoDate.test(expiresAt) ? Date.parse(expiresAt) : Number.NaN
   return ms > now && ms < latestExpiry ? ms : undefined
-}
-
-function exists(db: Db, id: string): boolean {
-  try {
-    findWebsite(db, id)
-    return true
-  } catch (error) {
-    if (error instanceof Refusal) return false
-    throw error
-  }
 }
