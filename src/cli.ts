@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander"
 import { addBackupCommand } from "./commands/backup.ts"
 import { addCheckCommand } from "./commands/check.ts"
 import type { Context } from "./commands/context.ts"
+import { addForgetCommand } from "./commands/forget.ts"
 import { addKeyCommands } from "./commands/key.ts"
 import { complaintOf } from "./commands/refusal.ts"
 import { addRefusalsCommand } from "./commands/refusals.ts"
@@ -45,6 +46,7 @@ function program(context: Context): Command {
     .action((options: ServeOptions) => serve(options, context))
   addWebsiteCommands(root, context)
   addKeyCommands(root, context)
+  addForgetCommand(root, context)
   addBackupCommand(root, context)
   addRestoreCommand(root, context)
   addCheckCommand(root, context)

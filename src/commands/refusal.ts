@@ -8,6 +8,8 @@ const flags: Record<string, string> = {
   allowedOrigins: "--allowed-origin",
   anonymize: "--anonymize",
   retain: "--retain",
+  anonymousId: "--anonymous-id",
+  profileId: "--profile-id",
   scopes: "--scope",
   websites: "--website",
   rateLimit: "--rate-limit",

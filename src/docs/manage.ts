@@ -2,12 +2,14 @@ import type { Static, TSchema } from "@sinclair/typebox"
 import type { Reason } from "../errors.ts"
 import { refuse } from "../manage/answer.ts"
 import {
+  forgottenSchema,
   type KeyJson,
   keyChangesSchema,
   keySchema,
   keyWithSecretSchema,
   newKeySchema,
   newWebsiteSchema,
+  personSchema,
   type RefusalJson,
   refusalFilterSchema,
   refusalSchema,
@@ -62,6 +64,7 @@ export const manageSchemas = {
   Website: component(websiteSchema, exampleWebsite),
   NewWebsite: component(newWebsiteSchema, settings),
   WebsiteChanges: component(websiteChangesSchema, { paused: true }),
+  Person: component(personSchema, { profileId: "user_1" }),
   Key: component(keySchema, exampleKey),
   KeyWithSecret: component(keyWithSecretSchema, {
     ...exampleKey,
@@ -154,6 +157,20 @@ const websites: Record<string, Record<string, Operation>> = {
   },
 }
 
+const forgetting: typeof websites = {
+  "/v1/websites/{id}/forget": {
+    post: {
+      id: "forgetPerson",
+      summary: "Forget a person",
+      description:
+        "Deletes all that the website has of one person and overwrites it. Answered when it is done: with millions of events to look through, after some seconds. Backups that were made before still hold it.",
+      takes: "Person",
+      gives: published(forgottenSchema).properties as Json,
+      reasons: [...takesBody, ...ofWebsite, ...writes],
+    },
+  },
+}
+
 const keys: Record<string, Record<string, Operation>> = {
   "/v1/keys": {
     get: {
@@ -215,6 +232,7 @@ const refusals: Record<string, Record<string, Operation>> = {
 export async function managePaths(): Promise<Json> {
   return {
     ...(await paths(websites, { tag: "Websites", scope: "manage:websites", wording: websiteWording })),
+    ...(await paths(forgetting, { tag: "Websites", scope: "manage:websites", wording: personWording })),
     ...(await paths(keys, { tag: "Keys", scope: "manage:keys", wording: keyWording })),
     ...(await paths(refusals, { tag: "Refusals", scope: "read:data", wording: refusalWording })),
   }
@@ -270,6 +288,7 @@ function parametersOf({ properties }: TSchema): Json[] {
 }
 
 const websiteWording = wording({ field: "domain", message: newWebsiteSchema.properties.domain.expected })
+const personWording = wording({ field: "profileId", message: personSchema.properties.profileId.expected })
 const keyWording = wording({ field: "name", message: newKeySchema.properties.name.expected })
 const refusalWording = wording({ field: "limit", message: refusalFilterSchema.properties.limit.expected })
 

@@ -9,6 +9,7 @@ import { readKey, requireScope } from "../http/key.ts"
 import { type Limiter, spend } from "../http/limits.ts"
 import type { Refusals } from "../http/refusals.ts"
 import type { Batcher } from "../store/batcher.ts"
+import { forgetPerson } from "../store/forget.ts"
 import {
   createKey,
   findKey,
@@ -27,10 +28,12 @@ import { isWithin, reaches, requireAllWebsites, requireWebsite, requireWithin } 
 import {
   changeKey,
   changeWebsite,
+  forgetNote,
   keyJson,
   readKeyChanges,
   readNewKey,
   readNewWebsite,
+  readPerson,
   readRefusalFilter,
   readWebsiteChanges,
   refusalJson,
@@ -98,6 +101,7 @@ export function manageRoutes(manage: Manage) {
     .get("/websites/:id", on("manage:websites", showWebsite))
     .patch("/websites/:id", on("manage:websites", editWebsite), raw)
     .delete("/websites/:id", on("manage:websites", removeWebsite), raw)
+    .post("/websites/:id/forget", on("manage:websites", forget), raw)
     .get("/keys", on("manage:keys", showKeys))
     .post("/keys", on("manage:keys", addKey), raw)
     .get("/keys/:id", on("manage:keys", showKey))
@@ -137,6 +141,19 @@ async function removeWebsite(manage: Manage, { key, now, id }: Call): Promise<An
   requireWebsite(key, id)
   await change(manage, () => deleteWebsite(manage.db, id, now))
   return {}
+}
+
+/** Answered when it is done: with millions of events to look through, after some seconds. */
+async function forget({ db, batcher }: Manage, { key, now, id, body }: Call): Promise<Answer> {
+  requireWebsite(key, id)
+  const who = readPerson(await body())
+  const website = findWebsite(db, id)
+  const pace = {
+    write: <Result>(work: () => Result) => batcher.run(work),
+    sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+  }
+  const forgotten = await forgetPerson(db, { websiteRid: website.rid, id: who }, now, pace)
+  return { body: { ...forgotten, note: forgetNote(website, who) } }
 }
 
 function showKeys({ db }: Manage, { key }: Call): Answer {

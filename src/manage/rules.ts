@@ -4,6 +4,7 @@ import { durationText } from "../duration.ts"
 import { type FieldError, type Reason, Refusal, refusals } from "../errors.ts"
 import { fieldErrors } from "../http/fields.ts"
 import { keptRefusals, type Refused } from "../http/refusals.ts"
+import type { Person } from "../store/forget.ts"
 import { findKey, type Key, type KeyGrant, updateKey } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
 import { retentionOf } from "../store/retain.ts"
@@ -21,6 +22,7 @@ import {
   keyChangesSchema,
   newKeySchema,
   newWebsiteSchema,
+  personSchema,
   type RefusalJson,
   refusalFilterSchema,
   type WebsiteJson,
@@ -35,6 +37,7 @@ export type KeyChanges = Partial<KeyGrant> & { disabled?: boolean }
 
 const checkNewWebsite = TypeCompiler.Compile(newWebsiteSchema)
 const checkWebsiteChanges = TypeCompiler.Compile(websiteChangesSchema)
+const checkPerson = TypeCompiler.Compile(personSchema)
 const checkNewKey = TypeCompiler.Compile(newKeySchema)
 const checkKeyChanges = TypeCompiler.Compile(keyChangesSchema)
 const checkRefusalFilter = TypeCompiler.Compile(refusalFilterSchema)
@@ -56,6 +59,17 @@ export function readNewWebsite(value: unknown): { id: string | undefined; settin
 export function readWebsiteChanges(value: unknown): WebsiteChanges {
   const input = checked(checkWebsiteChanges, value)
   return input.paused === undefined ? readSettings(input) : { ...readSettings(input), paused: input.paused }
+}
+
+export function readPerson(value: unknown): Person["id"] {
+  const { profileId, anonymousId } = checked(checkPerson, value)
+  return profileId === undefined ? { anonymousId: anonymousId ?? "" } : { profileId }
+}
+
+/** What is not found of a person, in words; null where all of it is. */
+export function forgetNote({ anonymize }: Website, id: Person["id"]): string | null {
+  if (anonymize !== "daily" || "profileId" in id) return null
+  return "the website stores visitors' ids as a hash that changes every day: only today's (UTC) could be matched, and nobody can tell any more whose the older ones are"
 }
 
 /** Default: may send events, to all websites, without limits and for ever. */
@@ -157,6 +171,8 @@ function isoOrNull(ms: number | null): string | null {
 const wording: Record<string, string> = {
   "Unexpected property": "is not a field of this request",
   "Expected object": "must be a JSON object",
+  "Expected object to have at least 1 properties": "must have a profileId or an anonymousId",
+  "Expected object to have no more than 1 properties": "must have either a profileId or an anonymousId",
 }
 
 function checked<Schema extends TSchema>(check: TypeCheck<Schema>, value: unknown): Static<Schema> {

@@ -144,6 +144,37 @@ export const keyChangesSchema = Type.Object(
   strict,
 )
 
+const personId = (description: string) =>
+  Type.String({
+    minLength: 1,
+    maxLength: 256,
+    description,
+    expected: "must be a string of 1 to 256 characters",
+  })
+
+/** One of the two; `readPerson` checks that. */
+export const personSchema = Type.Object(
+  {
+    profileId: Type.Optional(
+      personId(
+        "The profile, its links, the events that name it, and those of anonymous ids linked to it that name no other profile",
+      ),
+    ),
+    anonymousId: Type.Optional(personId("The events of this visitor and its links; profiles stay")),
+  },
+  { ...strict, minProperties: 1, maxProperties: 1 },
+)
+
+export const forgottenSchema = Type.Object({
+  events: Type.Integer({ minimum: 0, description: "Events that were deleted" }),
+  profiles: Type.Integer({ minimum: 0, description: "Profiles that were deleted" }),
+  links: Type.Integer({ minimum: 0, description: "Links of anonymous ids to profiles that were deleted" }),
+  overwritten: Type.Boolean({
+    description: "false: a reader keeps the deleted bytes in the -wal until it is done",
+  }),
+  note: Type.Union([Type.Null(), Type.String()], { description: "What could not be found, for people" }),
+})
+
 const time = (description: string) => Type.String({ format: "date-time", description })
 const timeOrNull = (description: string) =>
   Type.Union([Type.Null(), Type.String({ format: "date-time" })], { description })

@@ -43,6 +43,9 @@ export function openDatabase({ path, durability, busyTimeout, now }: OpenOptions
     db.pragma(`journal_size_limit = ${walBytesKept}`)
     // The journals of savepoints: as files they cost system calls in the middle of a commit.
     db.pragma("temp_store = memory")
+    // Whatever goes is overwritten at once, a profile's earlier traits too: left in the unused part of the file, they could not be
+    // found any more when the person asks to be forgotten.
+    db.pragma("secure_delete = on")
     if (pending.length > 0) migrate(db, path, now)
     return db
   } catch (error) {

@@ -29,10 +29,7 @@ export class DailyHash {
 
   /** 22 characters of base64url. The same visitor differs from website to website. */
   hash(anonymousId: string, websiteRid: number, now: number): string {
-    const digest = createHmac("sha256", this.#saltOf(Math.floor(now / dayMs)))
-      .update(`${websiteRid}\0${anonymousId}`)
-      .digest()
-    return digest.subarray(0, hashBytes).toString("base64url")
+    return hashWith(this.#saltOf(Math.floor(now / dayMs)), anonymousId, websiteRid)
   }
 
   /** After a rollback a salt that was just made is not in the database: it must not be used again. */
@@ -51,13 +48,25 @@ export class DailyHash {
   }
 }
 
+function hashWith(salt: Buffer, anonymousId: string, websiteRid: number): string {
+  const digest = createHmac("sha256", salt).update(`${websiteRid}\0${anonymousId}`).digest()
+  return digest.subarray(0, hashBytes).toString("base64url")
+}
+
+/** As `DailyHash.hash` on the day of `now` (Unix ms), but makes no salt: undefined where nothing was hashed that day. */
+export function hashOfDay(
+  db: Db,
+  now: number,
+): ((anonymousId: string, websiteRid: number) => string) | undefined {
+  const day = Math.floor(now / dayMs)
+  const salt = db.prepare(sql.find).pluck().get({ day }) as Buffer | undefined
+  return salt && ((anonymousId, websiteRid) => hashWith(salt, anonymousId, websiteRid))
+}
+
 /**
  * Deletes the salts of the days before `now` (Unix ms) and overwrites their bytes in the database. True where there was one:
  * the -wal then still holds them, until a checkpoint cuts it off.
  */
 export function forgetOldSalts(db: Db, now: number): boolean {
-  db.pragma("secure_delete = on")
-  const { changes } = db.prepare(sql.forget).run({ day: Math.floor(now / dayMs) })
-  db.pragma("secure_delete = off")
-  return changes > 0
+  return db.prepare(sql.forget).run({ day: Math.floor(now / dayMs) }).changes > 0
 }

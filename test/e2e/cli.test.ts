@@ -72,6 +72,7 @@ describe("--help", () => {
     "key rotate",
     "key disable",
     "key enable",
+    "forget",
     "backup",
     "restore",
     "check",

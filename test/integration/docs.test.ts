@@ -151,11 +151,12 @@ function rulesOf(schema: Schema | TSchema, path = "", rules: Set<string> = new S
 
 describe("a server", () => {
   const folder = temporaryFolder()
+  const websiteId = "550e8400-e29b-41d4-a716-446655440000"
   let server: Server
   beforeAll(async () => {
     server = await startServer({ db: folder.file("docs.db") })
     // The website that the published examples are for.
-    const website = { id: "550e8400-e29b-41d4-a716-446655440000", domain: "example.org" }
+    const website = { id: websiteId, domain: "example.org" }
     expect((await call("POST", "/v1/websites", website)).status).toBe(201)
   })
   afterAll(async () => {
@@ -181,7 +182,7 @@ describe("a server", () => {
       const named = document.components.schemas[String(schema?.$ref).split("/").pop() ?? ""]
       const values = examples ? Object.values(examples).map(({ value }) => value) : named?.examples
       for (const value of method === "POST" ? ((values ?? []) as unknown[]) : []) {
-        const response = await call(method, path, value)
+        const response = await call(method, path.replace("{id}", websiteId), value)
         const described = operation.responses[response.status]
         expect(described, `${name} answered ${response.status}`).toBeDefined()
         expect(response.status).toBeLessThan(300)

@@ -884,6 +884,11 @@ describe("nobody gives more than they have:", () => {
         ])
       }
     }
+    const forgetting = await call("POST", "/v1/websites/b/forget", { profileId: "x" }, secret)
+    expect([forgetting.status, forgetting.headers.get("x-databuddy-reason")]).toEqual([
+      403,
+      "key_website_mismatch",
+    ])
     const made = await call("POST", "/v1/websites", { domain: "c.com" }, secret)
     expect([made.status, made.headers.get("x-databuddy-reason")]).toEqual([403, "grant_too_wide"])
     expect(state()).toBe(before)

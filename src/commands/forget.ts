@@ -1,0 +1,88 @@
+import type { Command } from "commander"
+import { Complaint } from "../errors.ts"
+import { forgetNote, readPerson } from "../manage/rules.ts"
+import { countEvents } from "../store/events.ts"
+import { type Found, findPerson, forgetPerson, type Pace } from "../store/forget.ts"
+import type { Db } from "../store/native.ts"
+import { findWebsite, type Website } from "../store/websites.ts"
+import type { Context } from "./context.ts"
+import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "./database.ts"
+import { printJson, shown } from "./print.ts"
+
+interface ForgetOptions extends DataOptions {
+  website: string
+  anonymousId?: string
+  profileId?: string
+  yes?: boolean
+}
+
+export function addForgetCommand(root: Command, context: Context): void {
+  const command = root
+    .command("forget")
+    .description("delete all that a website has of one person, and overwrite it")
+    .requiredOption("--website <id>", "the website")
+    .option("--profile-id <id>", "the profile, what names it, and what comes from its anonymous ids alone")
+    .option("--anonymous-id <id>", "what comes from this visitor, and its links to profiles")
+    .option("--yes", "do it; without this it only says what would be deleted")
+  addDataOptions(
+    command,
+    "forget --website 550e8400-e29b-41d4-a716-446655440000 --profile-id user_1 --yes",
+  ).action((options: ForgetOptions) => {
+    const { profileId, anonymousId } = options
+    if ((profileId === undefined) === (anonymousId === undefined)) {
+      command.error("error: give either --profile-id or --anonymous-id")
+    }
+    return forget(options, context)
+  })
+}
+
+async function forget(options: ForgetOptions, context: Context): Promise<void> {
+  const id = readPerson(
+    options.profileId === undefined ? { anonymousId: options.anonymousId } : { profileId: options.profileId },
+  )
+  await withDatabase(options, context, async (db) => {
+    const website = findWebsite(db, options.website)
+    const person = { websiteRid: website.rid, id }
+    const pace = paceOf(db, website, context)
+    const now = context.world.now()
+    const who =
+      "profileId" in id ? `the profile ${shown(id.profileId)}` : `the visitor ${shown(id.anonymousId)}`
+    const whole = (found: Found) => `${inWords(found)} of ${who} on the website ${website.id}`
+    const note = forgetNote(website, id)
+    if (!options.yes) {
+      const found = await findPerson(db, person, now, pace)
+      endProgress(context)
+      const hint = `add --yes to do it${note ? `; ${note}` : ""}`
+      throw new Complaint(`this would delete ${whole(found)}, for good`, hint)
+    }
+    const { overwritten, ...found } = await forgetPerson(db, person, now, pace)
+    endProgress(context)
+    if (options.json) printJson({ website: website.id, ...id, ...found, overwritten, note }, context)
+    else {
+      context.out(`deleted ${whole(found)}\n`)
+      if (note) context.out(`note: ${note}\n`)
+      context.out("note: backups that were made before still hold it\n")
+    }
+    if (overwritten) return
+    throw new Complaint(
+      `it is deleted, but ${db.name}-wal still holds its bytes: another process reads the database without a pause`,
+      "end that process and run this again, or restart the server",
+    )
+  })
+}
+
+function paceOf(db: Db, website: Website, { errIsTerminal, err, sleep }: Context): Pace {
+  const pace: Pace = { write: (work) => inTransaction(db, work), sleep }
+  if (!errIsTerminal) return pace
+  const total = countEvents(db, website.rid)
+  return { ...pace, onProgress: (events) => err(`\rlooked at ${Math.min(events, total)} of ${total} events`) }
+}
+
+function endProgress({ errIsTerminal, err }: Context): void {
+  if (errIsTerminal) err("\n")
+}
+
+function inWords({ events, profiles, links }: Found): string {
+  const many = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`
+  return `${many(events, "event")}, ${many(profiles, "profile")} and ${many(links, "link")}`
+}

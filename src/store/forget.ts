@@ -1,0 +1,152 @@
+import { sweepPause, sweepRows } from "./events.ts"
+import type { Db } from "./native.ts"
+import { cutWal } from "./open.ts"
+import { hashOfDay } from "./salts.ts"
+
+/** Who is to be forgotten on a website. */
+export interface Person {
+  websiteRid: number
+  id: { anonymousId: string } | { profileId: string }
+}
+
+export interface Found {
+  events: number
+  profiles: number
+  links: number
+}
+
+/** How the work is spread out. */
+export interface Pace {
+  /** Does `work` in a transaction, beside whatever else is written. */
+  write: <Result>(work: () => Result) => Result | Promise<Result>
+  sleep: (ms: number) => Promise<void>
+  /** Told how many of the website's events were looked at. */
+  onProgress?: (events: number) => void
+}
+
+/** Events that are looked at in one go, without a lock: some 5 ms, in which the thread does nothing else. */
+const scanRows = 2_000
+/** ms between two such looks. */
+const scanPause = 1
+/** Tries to empty the -wal, 100 ms apart: a reader holds it up, and most are done soon. */
+const walTries = 50
+const walPause = 100
+
+/** An event that names another profile is that one's, though both used the device. */
+const isProfiles = `
+  (profile_id = :profileId
+    or (profile_id is null and anonymous_id in (select value from json_each(:anonymousIds))))`
+const isVisitors = "anonymous_id in (select value from json_each(:anonymousIds))"
+
+const sql = {
+  linked: "select anonymous_id from profile_links where website_rid = :rid and profile_id = :profileId",
+  profiles: "select count(*) from profiles where website_rid = :rid and profile_id = :profileId",
+  visitorsLinks: `
+    select count(*) from profile_links
+    where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
+  look: (isTheirs: string) => `
+    select ts, id, ${isTheirs} from event_rows
+    where website_rid = :rid and (ts, id) > (:ts, :id)
+    order by ts, id
+    limit :limit`,
+  deleteEvents: (isTheirs: string) => `
+    delete from event_rows
+    where id in (select value from json_each(:ids)) and website_rid = :rid and ${isTheirs}`,
+  deleteProfile: "delete from profiles where website_rid = :rid and profile_id = :profileId",
+  deleteProfilesLinks: `
+    delete from profile_links
+    where website_rid = :rid and profile_id = :profileId
+      and anonymous_id in (select value from json_each(:anonymousIds))`,
+  deleteVisitorsLinks: `
+    delete from profile_links
+    where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
+}
+
+/** What `forgetPerson` would delete now (Unix ms). */
+export async function findPerson(db: Db, person: Person, now: number, pace: Pace): Promise<Found> {
+  const theirs = theirsOf(db, person, now)
+  let events = 0
+  for await (const ids of eventsOf(db, theirs, pace)) events += ids.length
+  return { events, ...restOf(db, theirs) }
+}
+
+/**
+ * Deletes a person's events, then links and profile; every connection overwrites what it deletes, and the -wal is emptied. A profile's are: the events that name it,
+ * those that name no profile and come from an anonymous id linked to it, its links, and itself. An anonymous id's are its
+ * events and links; no profile goes with it. Today's events (`now`: Unix ms) are found by the day's hash too. Events that arrive
+ * meanwhile may stay. Stopped half-way, the same call does the rest. `overwritten`: false where the -wal could not be emptied.
+ */
+export async function forgetPerson(
+  db: Db,
+  person: Person,
+  now: number,
+  pace: Pace,
+): Promise<Found & { overwritten: boolean }> {
+  const theirs = theirsOf(db, person, now)
+  const remove = db.prepare(sql.deleteEvents(theirs.match))
+  let events = 0
+  for await (const ids of eventsOf(db, theirs, pace)) {
+    for (let from = 0; from < ids.length; from += sweepRows) {
+      const some = JSON.stringify(ids.slice(from, from + sweepRows))
+      const { changes } = await pace.write(() => remove.run({ ...theirs.values, ids: some }))
+      events += changes
+      await pace.sleep(sweepPause)
+    }
+  }
+  const rest = await pace.write(() => removeRest(db, theirsOf(db, person, now)))
+  let overwritten = cutWal(db)
+  for (let tries = 1; !overwritten && tries < walTries; tries++) {
+    await pace.sleep(walPause)
+    overwritten = cutWal(db)
+  }
+  return { events, ...rest, overwritten }
+}
+
+interface Theirs {
+  values: { rid: number; profileId: string | null; anonymousIds: string }
+  /** The condition that an event is theirs. */
+  match: string
+}
+
+function theirsOf(db: Db, { websiteRid: rid, id }: Person, now: number): Theirs {
+  const profileId = "profileId" in id ? id.profileId : null
+  const known =
+    "profileId" in id
+      ? (db.prepare(sql.linked).pluck().all({ rid, profileId }) as string[])
+      : [id.anonymousId]
+  const hash = hashOfDay(db, now)
+  const ids = hash ? known.flatMap((one) => [one, hash(one, rid)]) : known
+  return {
+    values: { rid, profileId, anonymousIds: JSON.stringify(ids) },
+    match: profileId === null ? isVisitors : isProfiles,
+  }
+}
+
+/** The ids of their events, some at a time, by way of all events of the website: there is no index by visitor. */
+async function* eventsOf(db: Db, { values, match }: Theirs, pace: Pace): AsyncGenerator<number[]> {
+  const look = db.prepare(sql.look(match)).raw()
+  let [ts, id, seen] = [Number.MIN_SAFE_INTEGER, 0, 0]
+  for (;;) {
+    const rows = look.all({ ...values, ts, id, limit: scanRows }) as [number, number, number | null][]
+    const last = rows.at(-1)
+    if (!last) return
+    ;[ts, id] = last
+    const ids = rows.filter((row) => row[2]).map((row) => row[1])
+    if (ids.length > 0) yield ids
+    seen += rows.length
+    pace.onProgress?.(seen)
+    await pace.sleep(scanPause)
+  }
+}
+
+function restOf(db: Db, { values }: Theirs): Omit<Found, "events"> {
+  const count = (text: string) => db.prepare(text).pluck().get(values) as number
+  if (values.profileId === null) return { profiles: 0, links: count(sql.visitorsLinks) }
+  return { profiles: count(sql.profiles), links: db.prepare(sql.linked).all(values).length }
+}
+
+function removeRest(db: Db, { values }: Theirs): Omit<Found, "events"> {
+  const remove = (text: string) => db.prepare(text).run(values).changes
+  if (values.profileId === null) return { profiles: 0, links: remove(sql.deleteVisitorsLinks) }
+  return { profiles: remove(sql.deleteProfile), links: remove(sql.deleteProfilesLinks) }
+}

@@ -1,0 +1,176 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import { existsSync, readFileSync } from "node:fs"
+import { createWebsite } from "../../src/store/websites.ts"
+import { type Server, startServer, temporaryFolder, withDatabase } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+
+let folder = temporaryFolder()
+let server: Server
+
+beforeEach(async () => {
+  folder = temporaryFolder()
+  const db = folder.file("databuddy.db")
+  withDatabase(db, (open) => {
+    for (const [id, anonymize] of [
+      ["w", "off"],
+      ["private", "daily"],
+    ] as const) {
+      createWebsite(open, id, { domain: "localhost", name: id, allowedOrigins: [], anonymize }, Date.now())
+    }
+  })
+  await run("key", "create", "--name", "all", "--scope", "track:events", "--scope", "manage:websites").then(
+    ({ out }) => {
+      key = JSON.parse(out).key
+    },
+  )
+  server = await startServer({ db, args: ["--rate-limit", "0"] })
+})
+afterEach(async () => {
+  await server.kill()
+  folder[Symbol.dispose]()
+})
+
+let key = ""
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const { PATH = "", TMPDIR = "/tmp" } = process.env
+  const json = args[0] === "key" ? ["--json"] : []
+  const child = Bun.spawn([binary, ...args, ...json], {
+    cwd: folder.path,
+    env: { PATH, TMPDIR },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  })
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  return { code, out, err }
+}
+
+async function post(path: string, body: unknown) {
+  const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" }
+  const answer = await fetch(`${server.url}${path}`, { method: "POST", headers, body: JSON.stringify(body) })
+  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
+}
+
+const secret = "ann-the-forgotten"
+
+async function fill(websiteId = "w"): Promise<void> {
+  const identity = {
+    profileId: secret,
+    websiteId,
+    anonymousId: "laptop",
+    traits: { email: `${secret}@example.com` },
+  }
+  expect((await post("/identify", identity)).status).toBe(200)
+  const others = Array.from({ length: 900 }, (_, index) => ({
+    name: "x",
+    websiteId,
+    anonymousId: `a${index}`,
+  }))
+  const theirs = Array.from({ length: 100 }, (_, index) => ({
+    name: "x",
+    websiteId,
+    ...(index % 2 ? { anonymousId: "laptop" } : { profileId: secret }),
+    properties: { says: `${secret} ${index}` },
+  }))
+  expect((await post("/track", [...others, ...theirs])).status).toBe(200)
+}
+
+const traces = () =>
+  ["", "-wal"].filter((end) => {
+    const path = server.db + end
+    return existsSync(path) && readFileSync(path).includes(secret)
+  })
+
+test("beside a server, forget says what would go, and with --yes leaves no byte of it", async () => {
+  await fill()
+  const what = `100 events, 1 profile and 1 link of the profile ${secret} on the website w`
+  const asked = await run("forget", "--website", "w", "--profile-id", secret)
+  expect(asked).toEqual({
+    code: 1,
+    out: "",
+    err: `error: this would delete ${what}, for good\nhint: add --yes to do it\n`,
+  })
+  expect(traces()).not.toEqual([])
+  const done = await run("forget", "--website", "w", "--profile-id", secret, "--yes")
+  expect(done).toEqual({
+    code: 0,
+    out: `deleted ${what}\nnote: backups that were made before still hold it\n`,
+    err: "",
+  })
+  expect(traces()).toEqual([])
+  const again = await run("forget", "--website", "w", "--profile-id", secret, "--yes", "--json")
+  expect(JSON.parse(again.out)).toEqual({
+    website: "w",
+    profileId: secret,
+    events: 0,
+    profiles: 0,
+    links: 0,
+    overwritten: true,
+    note: null,
+  })
+})
+
+test("over HTTP the same is done, and answered when it is", async () => {
+  await fill()
+  const answer = await post("/v1/websites/w/forget", { profileId: secret })
+  expect(answer).toEqual({
+    status: 200,
+    body: { success: true, events: 100, profiles: 1, links: 1, overwritten: true, note: null },
+  })
+  expect(traces()).toEqual([])
+})
+
+test("where ids are hashed, it says that only today's could be matched", async () => {
+  await fill("private")
+  const note = expect.stringContaining("only today's (UTC) could be matched")
+  const asked = await run("forget", "--website", "private", "--anonymous-id", "laptop")
+  expect([asked.code, asked.err]).toEqual([1, note])
+  expect(asked.err).toContain("50 events, 0 profiles and 1 link of the visitor laptop")
+  const answer = await post("/v1/websites/private/forget", { anonymousId: "laptop" })
+  expect(answer.body).toMatchObject({ events: 50, profiles: 0, links: 1, note })
+  const rest = await post("/v1/websites/private/forget", { profileId: secret })
+  expect(rest.body).toMatchObject({ events: 50, profiles: 1, links: 0, note: null })
+})
+
+test("events are taken while somebody is forgotten", async () => {
+  for (let round = 0; round < 20; round++) await fill()
+  let done = false
+  const forgetting = run("forget", "--website", "w", "--profile-id", secret, "--yes").finally(() => {
+    done = true
+  })
+  let slowest = 0
+  while (!done) {
+    const sent = performance.now()
+    expect((await post("/track", { name: "y" })).status).toBe(200)
+    slowest = Math.max(slowest, performance.now() - sent)
+  }
+  expect((await forgetting).out).toStartWith("deleted 2000 events, 1 profile and 1 link")
+  expect(slowest).toBeLessThan(2_000)
+  expect(traces()).toEqual([])
+})
+
+const wrong: [string, string, unknown, number, string][] = [
+  ["nobody", "w", {}, 400, "must have a profileId or an anonymousId"],
+  ["two", "w", { profileId: "a", anonymousId: "b" }, 400, "must have either a profileId or an anonymousId"],
+  ["an empty id", "w", { profileId: "" }, 400, "must be a string of 1 to 256 characters"],
+  ["a number", "w", { anonymousId: 1 }, 400, "must be a string of 1 to 256 characters"],
+  ["another field", "w", { email: "a@b.c" }, 400, "is not a field of this request"],
+  ["a website that there is none of", "none", { profileId: "a" }, 404, "no website has the id none"],
+]
+
+test("what is not understood deletes nothing", async () => {
+  await fill()
+  for (const [, website, body, status, message] of wrong) {
+    const answer = await post(`/v1/websites/${website}/forget`, body)
+    expect([answer.status, answer.body.error]).toEqual([status, expect.stringContaining(message)])
+  }
+  for (const args of [[], ["--profile-id", "a", "--anonymous-id", "b"]]) {
+    const { code, err } = await run("forget", "--website", "w", "--yes", ...args)
+    expect([code, err]).toEqual([2, expect.stringContaining("give either --profile-id or --anonymous-id")])
+  }
+  expect((await run("forget", "--profile-id", "a")).code).toBe(2)
+  expect((await run("forget", "--website", "none", "--profile-id", "a", "--yes")).code).toBe(1)
+  const { body } = await post("/v1/websites/w/forget", { profileId: secret })
+  expect(body).toMatchObject({ events: 100, profiles: 1 })
+})

@@ -1,0 +1,233 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import { existsSync, readFileSync } from "node:fs"
+import { EventInserter, type EventRow } from "../../src/store/events.ts"
+import { findPerson, forgetPerson, type Pace, type Person } from "../../src/store/forget.ts"
+import type { Db } from "../../src/store/native.ts"
+import { openDatabase } from "../../src/store/open.ts"
+import { Profiles } from "../../src/store/profiles.ts"
+import { DailyHash } from "../../src/store/salts.ts"
+import { Writer } from "../../src/store/writer.ts"
+import { openReader, temporaryFolder } from "../harness.ts"
+
+const day = 86_400_000
+const now = Date.UTC(2026, 0, 1, 12)
+const rid = 7
+
+let folder = temporaryFolder()
+let db: Db
+let writer: Writer
+let profiles: Profiles
+
+beforeEach(() => {
+  folder = temporaryFolder()
+  db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+  const dailyHash = new DailyHash(db, (bytes) => crypto.getRandomValues(bytes))
+  writer = new Writer(db, new EventInserter(db, dailyHash), dailyHash)
+  profiles = new Profiles(db, dailyHash)
+})
+afterEach(() => {
+  db.close()
+  folder[Symbol.dispose]()
+})
+
+/** Longest time that the lock was held, ms. */
+let longest = 0
+const pace: Pace = {
+  write: (work) => {
+    const begun = performance.now()
+    const result = db.transaction(work).immediate()
+    longest = Math.max(longest, performance.now() - begun)
+    return result
+  },
+  sleep: async () => {},
+}
+
+function send(...events: Partial<EventRow>[]): void {
+  const rows = events.map(
+    (changes): EventRow => ({
+      websiteRid: rid,
+      name: "bought",
+      namespace: "",
+      source: "",
+      keys: '["plan"]',
+      ts: now,
+      receivedAt: now,
+      anonymousId: null,
+      hashVisitor: false,
+      sessionId: null,
+      profileId: null,
+      path: null,
+      viaKey: 1,
+      crawler: 0,
+      eventId: null,
+      properties: '"pro"',
+      ...changes,
+    }),
+  )
+  const errors = writer.commit([{ rows, size: 0 }])
+  expect(errors).toEqual([undefined])
+}
+
+function identify(profileId: string, anonymousId: string | null, more: object = {}): void {
+  const identity = { websiteRid: rid, profileId, anonymousId, hashVisitor: false, traits: {}, ...more }
+  db.transaction(() => profiles.identify(identity, now)).immediate()
+}
+
+const person = (id: Person["id"], websiteRid = rid): Person => ({ websiteRid, id })
+const sessions = () => db.prepare("select session_id from event_rows order by session_id").pluck().all()
+
+test("a profile's events are those that name it, and those of its anonymous ids that name nobody else", async () => {
+  identify("ann", "laptop")
+  identify("ann", "shared")
+  identify("bob", "shared")
+  send(
+    { sessionId: "1 ann's", profileId: "ann" },
+    { sessionId: "2 ann's", profileId: "ann", anonymousId: "phone" },
+    { sessionId: "3 ann's", anonymousId: "laptop" },
+    { sessionId: "4 perhaps ann's", anonymousId: "shared" },
+    { sessionId: "5 bob's", anonymousId: "shared", profileId: "bob" },
+    { sessionId: "6 somebody's", anonymousId: "phone" },
+    { sessionId: "7 another website's", anonymousId: "laptop", profileId: "ann", websiteRid: 8 },
+    { sessionId: "8 nobody's" },
+  )
+  identify("ann", "laptop", { websiteRid: 8 })
+  const ann = person({ profileId: "ann" })
+  const found = { events: 4, profiles: 1, links: 2 }
+  expect(await findPerson(db, ann, now, pace)).toEqual(found)
+  expect(sessions()).toHaveLength(8)
+  expect(await forgetPerson(db, ann, now, pace)).toEqual({ ...found, overwritten: true })
+  expect(sessions()).toEqual(["5 bob's", "6 somebody's", "7 another website's", "8 nobody's"])
+  const left = db.prepare("select website_rid, profile_id from profiles order by 1, 2").raw().all()
+  expect(left).toEqual([
+    [rid, "bob"],
+    [8, "ann"],
+  ])
+  expect(db.prepare("select count(*) from profile_links").pluck().get()).toBe(2)
+  expect(await findPerson(db, ann, now, pace)).toEqual({ events: 0, profiles: 0, links: 0 })
+})
+
+test("an anonymous id's are its events and links; no profile goes with it", async () => {
+  identify("ann", "laptop")
+  identify("ann", "phone")
+  send(
+    { sessionId: "1", anonymousId: "laptop" },
+    { sessionId: "2", anonymousId: "laptop", profileId: "ann" },
+    { sessionId: "3", anonymousId: "phone", profileId: "ann" },
+    { sessionId: "4", anonymousId: "Laptop" },
+  )
+  const laptop = person({ anonymousId: "laptop" })
+  expect(await findPerson(db, laptop, now, pace)).toEqual({ events: 2, profiles: 0, links: 1 })
+  expect(await forgetPerson(db, laptop, now, pace)).toMatchObject({ events: 2, profiles: 0, links: 1 })
+  expect(sessions()).toEqual(["3", "4"])
+  expect(db.prepare("select profile_id from profiles").pluck().all()).toEqual(["ann"])
+})
+
+test("an id that is stored as a hash is found on its day, and later by the profile it was linked to", async () => {
+  const hashed = { anonymousId: "laptop", hashVisitor: true }
+  send({ sessionId: "1 yesterday", ...hashed, receivedAt: now - day }, { sessionId: "2 today", ...hashed })
+  identify("ann", "laptop", { hashVisitor: true })
+  expect(await forgetPerson(db, person({ anonymousId: "laptop" }), now, pace)).toMatchObject({
+    events: 1,
+    links: 1,
+  })
+  expect(sessions()).toEqual(["1 yesterday"])
+  send({ sessionId: "2 today", ...hashed })
+  identify("ann", "laptop", { hashVisitor: true })
+  const tomorrow = now + day
+  expect(await findPerson(db, person({ anonymousId: "laptop" }), tomorrow, pace)).toMatchObject({ events: 0 })
+  expect(await forgetPerson(db, person({ profileId: "ann" }), tomorrow, pace)).toMatchObject({ events: 1 })
+  expect(sessions()).toEqual(["1 yesterday"])
+  expect(await findPerson(db, person({ anonymousId: "never" }), now + 9 * day, pace)).toMatchObject({
+    events: 0,
+  })
+})
+
+test("no byte of a person is left in the database or its -wal, among thousands of others", async () => {
+  const filler = () => crypto.randomUUID()
+  const mark = "ann-the-forgotten"
+  let shared = ""
+  for (let round = 0; round < 60; round++) {
+    const others = Array.from({ length: 100 }, () => ({
+      anonymousId: filler(),
+      sessionId: filler(),
+      eventId: filler(),
+      profileId: filler(),
+    }))
+    const theirs = Array.from({ length: 5 }, () => ({
+      anonymousId: `${mark}-device`,
+      sessionId: `${mark}-session-${filler()}`,
+      // At any place of the index by event id.
+      eventId: `${filler()}-${mark}`,
+      properties: JSON.stringify(`${mark}-`.repeat(round === 30 ? 1_000 : 3)),
+    }))
+    send(...others, ...theirs)
+    for (let one = 0; one < 20; one++) identify(filler(), filler(), { traits: { name: filler() } })
+    // Several devices, and traits that change: what was there before must not stay behind on the page.
+    identify(mark, `${filler()}-${mark}`, {
+      traits: { email: `${mark}-${"x".repeat(round * 10)}@example.com` },
+    })
+    if (round === 30) shared = `${mark}-device`
+    if (shared) identify(mark, shared)
+  }
+  const bytes = () =>
+    ["", "-wal"].map((name) => {
+      const path = folder.file(`test.db${name}`)
+      return existsSync(path) ? readFileSync(path).toString("latin1").split(mark).length - 1 : 0
+    })
+  expect((bytes()[0] as number) + (bytes()[1] as number)).toBeGreaterThan(1_000)
+  const result = await forgetPerson(db, person({ profileId: mark }), now, pace)
+  expect(result).toEqual({ events: 300, profiles: 1, links: 61, overwritten: true })
+  expect(bytes()).toEqual([0, 0])
+  expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(6_000)
+  expect(db.pragma("integrity_check", { simple: true })).toBe("ok")
+})
+
+test("a reader that holds the -wal up is waited for, and said where it stays", async () => {
+  send({ anonymousId: "laptop" })
+  const reader = openReader(folder.file("test.db"))
+  reader.exec("begin")
+  reader.prepare("select count(*) from event_rows").get()
+  let waits = 0
+  const until = (end: number): Pace => ({
+    ...pace,
+    sleep: async (ms) => {
+      if (ms === 100 && ++waits === end) reader.exec("commit")
+    },
+  })
+  expect(await forgetPerson(db, person({ anonymousId: "laptop" }), now, until(1_000))).toMatchObject({
+    events: 1,
+    overwritten: false,
+  })
+  waits = 0
+  expect(await forgetPerson(db, person({ anonymousId: "laptop" }), now, until(3))).toMatchObject({
+    events: 0,
+    overwritten: true,
+  })
+  reader.close()
+})
+
+test("of a million-event kind of person, each transaction takes some; stopped half-way, the rest goes next time", async () => {
+  for (let round = 0; round < 10; round++) {
+    send(
+      ...Array.from({ length: 1_000 }, (_, index) => ({
+        anonymousId: index % 4 ? "crowd" : "ann",
+        ts: now + index,
+      })),
+    )
+  }
+  let writes = 0
+  const stopping: Pace = {
+    ...pace,
+    sleep: async () => {
+      if (++writes === 3) throw new Error("stopped by a test")
+    },
+  }
+  const ann = person({ anonymousId: "ann" })
+  expect(forgetPerson(db, ann, now, stopping)).rejects.toThrow("stopped by a test")
+  await Bun.sleep(0)
+  const left = (await findPerson(db, ann, now, pace)).events
+  expect(left).toBeLessThan(2_500)
+  expect(left).toBeGreaterThan(0)
+  expect((await forgetPerson(db, ann, now, pace)).events).toBe(left)
+  expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(7_500)
+})
