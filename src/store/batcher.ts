@@ -155,7 +155,7 @@ export class Batcher {
   }
 }
 
-/** What is no event takes a place in the queue too. */
-function countOf({ rows }: Write): number {
-  return Math.max(rows.length, 1)
+/** An identity takes a place in the queue as an event does; the store's own work, which no client can multiply, takes none. */
+function countOf({ rows, size }: Write): number {
+  return rows.length || (size > 0 ? 1 : 0)
 }
