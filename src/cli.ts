@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander"
 import { addBackupCommand } from "./commands/backup.ts"
 import { addCheckCommand } from "./commands/check.ts"
 import type { Context } from "./commands/context.ts"
+import { addExportCommand } from "./commands/export.ts"
 import { addForgetCommand } from "./commands/forget.ts"
 import { addKeyCommands } from "./commands/key.ts"
 import { complaintOf } from "./commands/refusal.ts"
@@ -47,6 +48,7 @@ function program(context: Context): Command {
   addWebsiteCommands(root, context)
   addKeyCommands(root, context)
   addForgetCommand(root, context)
+  addExportCommand(root, context)
   addBackupCommand(root, context)
   addRestoreCommand(root, context)
   addCheckCommand(root, context)

@@ -36,6 +36,13 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
   })
 }
 
+/** Bun's `writableNeedDrain` says false of a full pipe, so it is the callback that tells. */
+function writeAll(stream: NodeJS.WriteStream, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(text, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
 const code = await run(process.argv.slice(2), {
   world: {
     now: Date.now,
@@ -47,6 +54,7 @@ const code = await run(process.argv.slice(2), {
   env: process.env,
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
+  outTaken: (text) => writeAll(process.stdout, text),
   outIsTerminal: process.stdout.isTTY ?? false,
   errIsTerminal: process.stderr.isTTY ?? false,
   sleep: (ms) => Bun.sleep(ms),

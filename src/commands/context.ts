@@ -9,6 +9,8 @@ export interface Context {
   /** Standard output and standard error. */
   out: (text: string) => void
   err: (text: string) => void
+  /** As `out`; settles when the reader has taken it, rejects when there is none any more. */
+  outTaken: (text: string) => Promise<void>
   outIsTerminal: boolean
   errIsTerminal: boolean
   sleep: (ms: number) => Promise<void>

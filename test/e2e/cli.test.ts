@@ -87,7 +87,7 @@ describe("--help", () => {
     expect(out).toContain(`Example:\n  databuddy ${command}`)
   })
 
-  test.each([[[]], [["serve"]], [["website"]], [["key"]], [["version"]]])(
+  test.each([[[]], [["serve"]], [["website"]], [["key"]], [["version"]], [["export"]]])(
     "of %p succeeds",
     async (command) => {
       const { code, out, err } = await run(...command, "--help")
