@@ -6,11 +6,12 @@ import { arrivalOf } from "./http/arrival.ts"
 import { jsonHeaders, requestIdOf } from "./http/headers.ts"
 import { manageHeaders, refuse as refuseManage } from "./manage/answer.ts"
 import { type Manage, manageRoutes } from "./manage/route.ts"
+import { metricsRoutes, type Watching } from "./metrics/route.ts"
 import { ingestHeaders, preflight, refuse } from "./track/answer.ts"
 import { type Ingest, identify, track } from "./track/route.ts"
 
 /** What the routes work with; `Ingest` and `Manage` overlap in the store's parts. */
-export type Deps = Ingest & Manage & Health
+export type Deps = Ingest & Manage & Health & Watching
 
 /**
  * All routes in one app that never listens. The ingestion routes read their bodies themselves (`parse: "none"`):
@@ -18,21 +19,33 @@ export type Deps = Ingest & Manage & Health
  * applies it to the routes after it alone: an error of an earlier one would be answered with its text.
  */
 export function createApp(deps: Deps) {
-  return new Elysia()
-    .onError(({ error, code, request }) =>
-      refuseAt(deps, request, code === "NOT_FOUND" ? noRoute(request) : error),
-    )
-    .post("/track", ({ request, server }) => track(deps, arrivalOf(request, server)), {
-      parse: "none",
-    })
-    .post("/identify", ({ request, server }) => identify(deps, arrivalOf(request, server)), {
-      parse: "none",
-    })
-    .options("/track", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
-    .options("/identify", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
-    .use(healthRoutes(deps))
-    .use(manageRoutes(deps))
-    .use(docsRoutes(deps.settings))
+  return (
+    new Elysia()
+      .onError(({ error, code, request, route }) => {
+        const unknown = code === "NOT_FOUND"
+        const answer = refuseAt(deps, request, unknown ? noRoute(request) : error)
+        deps.requests.add(unknown || !route ? "other other" : `${request.method} ${route}`, answer.status)
+        return answer
+      })
+      .post("/track", ({ request, server }) => track(deps, arrivalOf(request, server)), {
+        parse: "none",
+      })
+      .post("/identify", ({ request, server }) => identify(deps, arrivalOf(request, server)), {
+        parse: "none",
+      })
+      // Of the routes after it: those before count for themselves, where a hook would cost every event its call.
+      .onAfterHandle(({ request, route, responseValue }) => {
+        if (responseValue instanceof Response) {
+          deps.requests.add(`${request.method} ${route}`, responseValue.status)
+        }
+      })
+      .options("/track", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
+      .options("/identify", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
+      .use(healthRoutes(deps))
+      .use(metricsRoutes(deps))
+      .use(manageRoutes(deps))
+      .use(docsRoutes(deps.settings))
+  )
 }
 
 /** The paths that pages of any origin call, and so the only ones whose errors echo an origin. */

@@ -25,6 +25,8 @@ export interface ServeOptions extends DatabaseOptions {
   rateLimit: number
   trustProxy: TrustedNetworks
   logLevel: Level
+  metricsTokenFile?: string
+  metrics?: "local"
 }
 
 export function databaseOption(): Option {
@@ -96,6 +98,8 @@ function serveOptions(): Option[] {
       networks,
     ),
     option("--log-level <level>", "least level that is logged", "info").choices(levels),
+    option("--metrics-token-file <file>", "show /metrics to whoever sends what this file holds"),
+    option("--metrics <who>", "show /metrics to whoever asks from this machine (local)").choices(["local"]),
   ]
 }
 

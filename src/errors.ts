@@ -17,6 +17,7 @@ export const refusals = {
   key_disabled: { status: 401, message: "API key or website_id required" },
   key_revoked: { status: 401, message: "API key or website_id required" },
   key_expired: { status: 401, message: "API key or website_id required" },
+  metrics_token_wrong: { status: 401, message: "Metrics token required" },
   scope_missing: { status: 403, message: "API key missing track:events scope" },
   website_mismatch: { status: 403, message: "Website scope mismatch" },
   key_website_mismatch: { status: 403, message: "Website scope mismatch" },

@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
-import { createApp } from "../app.ts"
+import { createApp, type Deps } from "../app.ts"
 import type { ServeOptions } from "../config.ts"
 import { Complaint } from "../errors.ts"
 import { Uploads } from "../http/body.ts"
@@ -8,6 +9,9 @@ import { jsonHeaders } from "../http/headers.ts"
 import { Limiter } from "../http/limits.ts"
 import { Refusals } from "../http/refusals.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
+import { Metrics } from "../metrics/metrics.ts"
+import { Requests } from "../metrics/requests.ts"
+import type { MetricsAccess } from "../metrics/route.ts"
 import { createKey, scopes } from "../store/keys.ts"
 import { Store } from "../store/store.ts"
 import { createWebsite } from "../store/websites.ts"
@@ -29,6 +33,16 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     { level: options.logLevel, readable: context.errIsTerminal },
     context.world.now,
   )
+  const metricsAccess = readMetricsAccess(options)
+  const requests = new Requests()
+  const refusals = new Refusals(log, context.world.elapsed)
+  const metrics = new Metrics({
+    path,
+    startedAt: context.world.now(),
+    requests,
+    refusals,
+    queued: () => store.batcher.queued,
+  })
   const onFault = faultLog(log, context.world.elapsed)
   const store = new Store(
     {
@@ -43,10 +57,11 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     context.world,
     onFault,
     (message) => log("warn", message, { db: path }),
+    (commit, seconds) => metrics.observe(commit, seconds),
   )
   const stopped = context.stopSignal()
   try {
-    const server = listen(options, store, log, context)
+    const server = listen(options, store, { requests, refusals, metrics, metricsAccess }, log, context)
     const firstKey = options.setup && store.registry.isEmpty() ? await setUp(store, context) : undefined
     store.start()
     context.out(welcome(server.url.origin, path, firstKey))
@@ -62,7 +77,33 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   }
 }
 
-function listen(options: ServeOptions, store: Store, log: Log, context: Context) {
+/** The token is read once. Throws a Complaint where there is none in the file. */
+function readMetricsAccess({ metrics, metricsTokenFile: file }: ServeOptions): MetricsAccess {
+  const local = metrics === "local"
+  if (file === undefined) return { token: undefined, local }
+  let token: string
+  try {
+    token = readFileSync(file, "utf8").trim()
+  } catch (error) {
+    throw new Complaint(
+      `--metrics-token-file ${file} cannot be read: ${(error as Error).message}`,
+      "make the file, readable for the user that databuddy runs as: openssl rand -hex 32 > FILE",
+    )
+  }
+  if (token !== "") return { token, local }
+  throw new Complaint(
+    `--metrics-token-file ${file} is empty`,
+    "put a token into it: openssl rand -hex 32 > FILE",
+  )
+}
+
+function listen(
+  options: ServeOptions,
+  store: Store,
+  watching: Pick<Deps, "requests" | "refusals" | "metrics" | "metricsAccess">,
+  log: Log,
+  context: Context,
+) {
   const { world } = context
   const logFault = requestFaultLog(log, world.elapsed)
   const app = createApp({
@@ -76,7 +117,7 @@ function listen(options: ServeOptions, store: Store, log: Log, context: Context)
     uploads: new Uploads(options.queueBytes),
     crawlers: new CrawlerCheck(),
     logFault,
-    refusals: new Refusals(log, world.elapsed),
+    ...watching,
     now: world.now,
     newId: context.newId,
     random: world.random,

@@ -17,6 +17,7 @@ export const meanings: Record<Reason, string> = {
   key_disabled: "the key is disabled",
   key_revoked: "the key was revoked",
   key_expired: "the key has expired",
+  metrics_token_wrong: "not the token of --metrics-token-file",
   scope_missing: "the key lacks the scope that this takes",
   website_mismatch: "an event is for another website than the website id that is the credential",
   key_website_mismatch: "the key is limited to some websites, and this is for another or for none",

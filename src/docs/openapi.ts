@@ -6,6 +6,7 @@ import { healthPaths } from "./health.ts"
 import { ingestPaths, ingestSchemas, type Limits } from "./ingest.ts"
 import { exactly, type Json } from "./json.ts"
 import { managePaths, manageSchemas } from "./manage.ts"
+import { metricsPaths, metricsToken } from "./metrics.ts"
 
 /**
  * The OpenAPI description of every route that takes or gives data. Types, limits, statuses and messages are those of the
@@ -29,7 +30,12 @@ export async function openapi(limits: Limits): Promise<Json> {
       { name: "Refusals", description: "What was not taken" },
       { name: "Server", description: "Is it well?" },
     ],
-    paths: { ...(await ingestPaths(limits)), ...(await managePaths()), ...(await healthPaths()) },
+    paths: {
+      ...(await ingestPaths(limits)),
+      ...(await managePaths()),
+      ...(await healthPaths()),
+      ...(await metricsPaths()),
+    },
     components: {
       schemas: { ...ingestSchemas, ...manageSchemas, FieldErrors: fieldErrors },
       headers,
@@ -61,6 +67,7 @@ const fieldErrors = {
 }
 
 const securitySchemes: Json = {
+  metricsToken,
   bearer: { type: "http", scheme: "bearer", description: "An API key" },
   apiKey: { type: "apiKey", in: "header", name: "x-api-key", description: "An API key" },
   websiteId: {

@@ -1,4 +1,4 @@
-import { Refusal } from "../errors.ts"
+import { type Reason, Refusal } from "../errors.ts"
 import type { TrustedNetworks } from "./address.ts"
 import { type Arrival, addressOf } from "./arrival.ts"
 import { type Limiter, rateLimitHeaders } from "./limits.ts"
@@ -28,9 +28,10 @@ export function refuseGuessers(guard: Guard, arrival: Arrival): void {
 }
 
 /** A revoked or expired key was a real one: only keys that never were count as guesses. */
+const guesses: ReadonlySet<Reason> = new Set(["key_unknown", "key_malformed", "metrics_token_wrong"])
+
 export function countFailure(guard: Guard, arrival: Arrival, error: unknown): void {
-  if (!(error instanceof Refusal)) return
-  if (error.reason !== "key_unknown" && error.reason !== "key_malformed") return
+  if (!(error instanceof Refusal) || !guesses.has(error.reason)) return
   guard.failures.take(addressOf(arrival, guard.settings.trustedProxies), failedCredentialLimit)
 }
 

@@ -82,6 +82,11 @@ export class Batcher {
     })
   }
 
+  /** What waits for the disk. */
+  get queued(): { events: number; bytes: number } {
+    return { events: this.#events, bytes: this.#bytes }
+  }
+
   /** Settles when nothing waits any more. */
   drain(): Promise<void> {
     if (this.#queue.length === 0) return Promise.resolve()

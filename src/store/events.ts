@@ -109,16 +109,18 @@ export class EventInserter {
     this.#insertType = db.prepare(sql.insertType)
   }
 
-  /** A row whose `eventId` is known is passed over: the first one wins. */
-  insert(rows: readonly EventRow[]): void {
+  /** A row whose `eventId` is known is passed over: the first one wins. Gives how many were not. */
+  insert(rows: readonly EventRow[]): number {
     let next = 0
+    let inserted = 0
     for (const { size, statement } of this.#statements) {
       while (rows.length - next >= size) {
         const values: unknown[] = []
         for (const end = next + size; next < end; next++) this.#addValues(values, rows[next] as EventRow)
-        statement.run(values)
+        inserted += statement.run(values).changes
       }
     }
+    return inserted
   }
 
   /** After a rollback: the ids of types that are not in the database after all must not be used again. */

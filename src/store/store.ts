@@ -10,7 +10,7 @@ import { Profiles } from "./profiles.ts"
 import { Registry } from "./registry.ts"
 import { giveBackRoom, sweepExpired } from "./retain.ts"
 import { DailyHash, forgetOldSalts } from "./salts.ts"
-import { Writer } from "./writer.ts"
+import { type Commit, Writer } from "./writer.ts"
 
 export interface StoreOptions extends BatcherOptions {
   path: string
@@ -59,6 +59,7 @@ export class Store {
     private readonly world: World,
     private readonly onFault: (error: unknown) => void,
     private readonly onNotice: (message: string) => void,
+    onCommit: (commit: Commit, seconds: number) => void = () => {},
   ) {
     this.#lock = new ServerLock(options.path, world.pid)
     try {
@@ -77,8 +78,10 @@ export class Store {
     this.batcher = new Batcher(
       {
         commit: (writes) => {
+          const before = world.elapsed()
           const errors = writer.commit(writes)
           this.#guard.confirm()
+          onCommit(writer.last, (world.elapsed() - before) / 1_000)
           return errors
         },
         obstacle: () => this.#guard.obstacle(),

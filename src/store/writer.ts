@@ -11,6 +11,14 @@ export interface Write {
   apply?: () => void
 }
 
+/** What one commit did. */
+export interface Commit {
+  /** Events that are in the database with it. */
+  stored: number
+  /** Events that it passed over, because one with their `eventId` was there. */
+  duplicates: number
+}
+
 /** Another process holds the lock; nothing was tried, and the same can be tried again. */
 export class StoreLocked extends Error {}
 
@@ -25,6 +33,7 @@ export class Writer {
   readonly #savepoint: Statement
   readonly #release: Statement
   readonly #undo: Statement
+  #last: Commit = { stored: 0, duplicates: 0 }
 
   constructor(
     private readonly db: Db,
@@ -53,6 +62,11 @@ export class Writer {
     }
   }
 
+  /** What the last one did that was carried out. */
+  get last(): Commit {
+    return this.#last
+  }
+
   #transaction<Result>(work: () => Result): Result {
     try {
       this.#begin.run()
@@ -62,6 +76,7 @@ export class Writer {
         : error
     }
     try {
+      this.#last = { stored: 0, duplicates: 0 }
       const result = work()
       this.#commit.run()
       return result
@@ -74,7 +89,8 @@ export class Writer {
 
   #together(writes: readonly Write[]): undefined[] {
     const rows = writes.length === 1 ? (writes[0] as Write).rows : writes.flatMap((write) => write.rows)
-    this.inserter.insert(rows)
+    const inserted = this.inserter.insert(rows)
+    this.#count(rows.length, inserted)
     for (const write of writes) write.apply?.()
     return new Array(writes.length)
   }
@@ -83,8 +99,9 @@ export class Writer {
   #apart(write: Write): unknown | undefined {
     this.#savepoint.run()
     try {
-      this.inserter.insert(write.rows)
+      const inserted = this.inserter.insert(write.rows)
       write.apply?.()
+      this.#count(write.rows.length, inserted)
       return undefined
     } catch (error) {
       if (isFault(error) || !this.db.inTransaction) throw error
@@ -94,6 +111,11 @@ export class Writer {
     } finally {
       if (this.db.inTransaction) this.#release.run()
     }
+  }
+
+  #count(rows: number, inserted: number): void {
+    this.#last.stored += inserted
+    this.#last.duplicates += rows - inserted
   }
 
   /** What was learned from rows that are not in the database after all must be forgotten. */

@@ -8,6 +8,7 @@ import { requestIdOf } from "../http/headers.ts"
 import { readKey } from "../http/key.ts"
 import { type Limiter, spend } from "../http/limits.ts"
 import type { Refusals } from "../http/refusals.ts"
+import type { Requests } from "../metrics/requests.ts"
 import type { Batcher } from "../store/batcher.ts"
 import type { Profiles } from "../store/profiles.ts"
 import type { Registry } from "../store/registry.ts"
@@ -30,6 +31,7 @@ export interface Ingest {
   uploads: Uploads
   crawlers: CrawlerCheck
   refusals: Refusals
+  requests: Requests
   logFault: RequestFaultLog
   now: () => number
   newId: () => string
@@ -50,7 +52,7 @@ const success = (count: number) => `{"status":"success","type":"custom_event","c
 
 /** POST /track: everything between a request and its answer, in the contract's order. */
 export function track(ingest: Ingest, arrival: Arrival): Promise<Response> {
-  return answered(ingest, arrival, "/track", async (now, headers) => {
+  return answered(ingest, arrival, "POST /track", async (now, headers) => {
     const { registry, settings } = ingest
     const { request } = arrival
     const body = await readJson(request, settings.maxBodyBytes, ingest.uploads)
@@ -82,7 +84,7 @@ export function track(ingest: Ingest, arrival: Arrival): Promise<Response> {
 
 /** POST /identify: who an anonymous id is. A public website id does not suffice: it must not rewrite profiles. */
 export function identify(ingest: Ingest, arrival: Arrival): Promise<Response> {
-  return answered(ingest, arrival, "/identify", async (now, headers) => {
+  return answered(ingest, arrival, "POST /identify", async (now, headers) => {
     const { registry, profiles, settings } = ingest
     const { request } = arrival
     const body = await readJson(request, settings.maxBodyBytes, ingest.uploads)
@@ -114,18 +116,22 @@ export function identify(ingest: Ingest, arrival: Arrival): Promise<Response> {
 async function answered(
   ingest: Ingest,
   arrival: Arrival,
-  path: string,
+  route: string,
   work: (now: number, headers: Record<string, string>) => Promise<string>,
 ): Promise<Response> {
   const headers = ingestHeaders(arrival.request, requestIdOf(arrival.request.headers, ingest.newId))
   try {
     refuseGuessers(ingest, arrival)
-    return new Response(await work(ingest.now(), headers), { headers })
+    const answer = new Response(await work(ingest.now(), headers), { headers })
+    ingest.requests.add(route, 200)
+    return answer
   } catch (error) {
     ingest.logFault(error, { request_id: headers["x-request-id"] })
     countFailure(ingest, arrival, error)
-    if (!isHangUp(error)) remember(ingest, arrival, path, error, headers)
-    return refuse(error, headers)
+    if (!isHangUp(error)) remember(ingest, arrival, route, error, headers)
+    const answer = refuse(error, headers)
+    ingest.requests.add(route, answer.status)
+    return answer
   }
 }
 
@@ -133,12 +139,12 @@ async function answered(
 function remember(
   { refusals, registry, now }: Ingest,
   arrival: Arrival,
-  path: string,
+  route: string,
   error: unknown,
   headers: Record<string, string>,
 ): void {
   const reason: Reason = error instanceof Refusal ? error.reason : "internal"
-  const refused = describeRefused(arrival, path, reason, now())
+  const refused = describeRefused(arrival, route.slice("POST ".length), reason, now())
   const website = refused.websiteId === null ? undefined : registry.website(refused.websiteId)?.id
   refusals.add(refused, { request_id: headers["x-request-id"], website })
 }

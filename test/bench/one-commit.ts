@@ -4,6 +4,7 @@ import { parseNetworks } from "../../src/http/address.ts"
 import { Uploads } from "../../src/http/body.ts"
 import { Limiter } from "../../src/http/limits.ts"
 import { Refusals } from "../../src/http/refusals.ts"
+import { Requests } from "../../src/metrics/requests.ts"
 import { EventInserter } from "../../src/store/events.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { DailyHash } from "../../src/store/salts.ts"
@@ -49,6 +50,9 @@ const app = createApp({
   crawlers: new CrawlerCheck(),
   logFault: () => {},
   refusals: new Refusals(() => {}, world.elapsed),
+  requests: new Requests(),
+  metrics: { contentType: "", text: async () => "" },
+  metricsAccess: { token: undefined, local: false },
   now: world.now,
   newId: () => crypto.randomUUID(),
   random: world.random,

@@ -8,6 +8,8 @@ import { requestFaultLog } from "../../src/http/faults.ts"
 import { Limiter } from "../../src/http/limits.ts"
 import { Refusals } from "../../src/http/refusals.ts"
 import type { Log } from "../../src/log.ts"
+import { Metrics } from "../../src/metrics/metrics.ts"
+import { Requests } from "../../src/metrics/requests.ts"
 import { Store } from "../../src/store/store.ts"
 import { CrawlerCheck } from "../../src/track/crawler.ts"
 
@@ -34,9 +36,19 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     random: (bytes: Uint8Array) => crypto.getRandomValues(bytes),
     pid: process.pid,
   }
+  const path = join(folder, "test.db")
+  const requests = new Requests()
+  const refusals = new Refusals(log, now)
+  const metrics = new Metrics({
+    path,
+    startedAt: now(),
+    requests,
+    refusals,
+    queued: () => store.batcher.queued,
+  })
   const store = new Store(
     {
-      path: join(folder, "test.db"),
+      path,
       durability: "os",
       maxEvents: 50_000,
       maxBytes: 67_108_864,
@@ -46,6 +58,7 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     world,
     (error) => logged.push(String(error)),
     (message) => logged.push(message),
+    (commit, seconds) => metrics.observe(commit, seconds),
   )
   const trustedProxies = parseNetworks("127.0.0.0/8,::1")
   if (!trustedProxies) throw new Error("the networks are wrong")
@@ -60,7 +73,10 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     uploads: new Uploads(67_108_864),
     crawlers: new CrawlerCheck(),
     logFault: requestFaultLog(log, now),
-    refusals: new Refusals(log, now),
+    refusals,
+    requests,
+    metrics,
+    metricsAccess: { token: undefined, local: false },
     now,
     newId: () => crypto.randomUUID(),
     random: world.random,

@@ -10,6 +10,7 @@ const layers = [
   ["src"],
   ["src/store"],
   ["src/http"],
+  ["src/metrics"],
   ["src/track", "src/manage", "src/health"],
   ["src/docs"],
   ["src/app.ts", "src/config.ts"],

@@ -1,0 +1,59 @@
+import { createHash, timingSafeEqual } from "node:crypto"
+import { Elysia, NotFoundError } from "elysia"
+import { Refusal } from "../errors.ts"
+import { type Arrival, arrivalOf } from "../http/arrival.ts"
+import { countFailure, type Guard, refuseGuessers } from "../http/guesses.ts"
+import { jsonHeaders, requestIdOf } from "../http/headers.ts"
+import type { Metrics } from "./metrics.ts"
+
+/** Who may read the metrics: nobody, where it is neither. */
+export interface MetricsAccess {
+  /** Whoever sends this. */
+  token: string | undefined
+  /** Whoever asks from this machine, not by way of a proxy on it. */
+  local: boolean
+}
+
+export interface Watching extends Guard {
+  metrics: Pick<Metrics, "text" | "contentType">
+  metricsAccess: MetricsAccess
+  newId: () => string
+}
+
+/** GET /metrics, in Prometheus' text format. For those who may not know of it there is nothing at this path. */
+export function metricsRoutes(watching: Watching) {
+  return new Elysia().get("/metrics", async ({ request, server }) => {
+    admit(watching, arrivalOf(request, server))
+    return new Response(await watching.metrics.text(), {
+      headers: {
+        ...jsonHeaders(requestIdOf(request.headers, watching.newId)),
+        "Content-Type": watching.metrics.contentType,
+        "Cache-Control": "no-store",
+      },
+    })
+  })
+}
+
+/** Throws what the app answers as it does every other path's errors. */
+function admit(watching: Watching, arrival: Arrival): void {
+  const { token, local } = watching.metricsAccess
+  if (local && isLocal(arrival)) return
+  if (token === undefined) throw new NotFoundError()
+  refuseGuessers(watching, arrival)
+  const sent = /^bearer +(.+)$/i.exec(arrival.request.headers.get("authorization") ?? "")?.[1]
+  if (sent !== undefined && timingSafeEqual(digest(sent.trim()), digest(token))) return
+  const refusal = new Refusal("metrics_token_wrong", { headers: { "WWW-Authenticate": "Bearer" } })
+  if (sent !== undefined) countFailure(watching, arrival, refusal)
+  throw refusal
+}
+
+/** A proxy on this machine connects from loopback too, and says for whom. */
+function isLocal({ request, peer }: Arrival): boolean {
+  if (request.headers.has("x-forwarded-for") || request.headers.has("forwarded")) return false
+  return /^(?:::ffff:)?127\.|^::1$/.test(peer())
+}
+
+/** Of one length, whatever was sent: what is compared in constant time must be as long as the other. */
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest()
+}
