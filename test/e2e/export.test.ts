@@ -7,6 +7,7 @@ import { DailyHash } from "../../src/store/salts.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { eventually, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { eventRow } from "../support/event.ts"
 
 const now = Date.UTC(2026, 0, 1)
 let folder = temporaryFolder()
@@ -25,25 +26,7 @@ function fill(work: (db: Db, rid: number, store: (...events: Partial<EventRow>[]
     new Profiles(db, dailyHash).identify({ ...identity, anonymousId: "laptop" }, now)
     work(db, rid, (...events) =>
       inserter.insert(
-        events.map((changes) => ({
-          websiteRid: rid,
-          name: "bought",
-          namespace: "",
-          source: "",
-          keys: '["plan"]',
-          ts: now,
-          receivedAt: now + 5,
-          anonymousId: null,
-          hashVisitor: false,
-          sessionId: null,
-          profileId: null,
-          path: null,
-          viaKey: 1,
-          crawler: 0,
-          eventId: null,
-          properties: '"pro"',
-          ...changes,
-        })),
+        events.map((changes) => eventRow({ websiteRid: rid, ts: now, receivedAt: now + 5, ...changes })),
       ),
     )
   })

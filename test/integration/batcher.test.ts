@@ -1,28 +1,9 @@
 import { expect, test } from "bun:test"
 import { Batcher, type Committer } from "../../src/store/batcher.ts"
-import type { EventRow } from "../../src/store/events.ts"
 import { StoreLocked, type Write } from "../../src/store/writer.ts"
+import { eventRow } from "../support/event.ts"
 
-const row: EventRow = {
-  websiteRid: 0,
-  name: "x",
-  namespace: "",
-  source: "",
-  keys: "",
-  ts: 0,
-  receivedAt: 0,
-  anonymousId: null,
-  hashVisitor: false,
-  sessionId: null,
-  profileId: null,
-  path: null,
-  viaKey: 1,
-  crawler: 0,
-  eventId: null,
-  properties: null,
-}
-
-const write = (events: number, size = 10): Write => ({ rows: Array(events).fill(row), size })
+const write = (events: number, size = 10): Write => ({ rows: Array(events).fill(eventRow()), size })
 
 function batcherOver(commit: Committer["commit"], limits = {}) {
   const clock = { now: 0 }

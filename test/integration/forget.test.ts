@@ -8,6 +8,7 @@ import { Profiles } from "../../src/store/profiles.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { Writer } from "../../src/store/writer.ts"
 import { openReader, temporaryFolder } from "../harness.ts"
+import { eventRow } from "../support/event.ts"
 
 const day = 86_400_000
 const now = Date.UTC(2026, 0, 1, 12)
@@ -43,27 +44,7 @@ const pace: Pace = {
 }
 
 function send(...events: Partial<EventRow>[]): void {
-  const rows = events.map(
-    (changes): EventRow => ({
-      websiteRid: rid,
-      name: "bought",
-      namespace: "",
-      source: "",
-      keys: '["plan"]',
-      ts: now,
-      receivedAt: now,
-      anonymousId: null,
-      hashVisitor: false,
-      sessionId: null,
-      profileId: null,
-      path: null,
-      viaKey: 1,
-      crawler: 0,
-      eventId: null,
-      properties: '"pro"',
-      ...changes,
-    }),
-  )
+  const rows = events.map((changes) => eventRow({ websiteRid: rid, ts: now, receivedAt: now, ...changes }))
   const errors = writer.commit([{ rows, size: 0 }])
   expect(errors).toEqual([undefined])
 }

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { statSync } from "node:fs"
-import type { EventRow } from "../../src/store/events.ts"
 import { Store } from "../../src/store/store.ts"
 import { createWebsite, deleteWebsite, updateWebsite } from "../../src/store/websites.ts"
 import { eventually, temporaryFolder } from "../harness.ts"
+import { eventRow } from "../support/event.ts"
 
 const day = 86_400_000
 const start = Date.UTC(2026, 0, 1)
@@ -64,27 +64,15 @@ function website(store: Store, id: string, retain: number | null): number {
 
 /** Stores `count` events that happened at `ts`. */
 async function send(store: Store, websiteRid: number, ts: number, count = 1): Promise<void> {
-  const rows = Array.from({ length: count }, (): EventRow => {
-    const eventId = crypto.randomUUID()
-    return {
+  const rows = Array.from({ length: count }, () =>
+    eventRow({
       websiteRid,
-      name: "bought",
-      namespace: "",
-      source: "",
-      keys: '["plan"]',
       ts,
       receivedAt: now,
       anonymousId: crypto.randomUUID(),
-      hashVisitor: false,
-      sessionId: null,
-      profileId: null,
-      path: null,
-      viaKey: 1,
-      crawler: 0,
-      eventId,
-      properties: '"pro"',
-    }
-  })
+      eventId: crypto.randomUUID(),
+    }),
+  )
   await store.batcher.submit({ rows, size: 0 })
 }
 

@@ -8,6 +8,7 @@ import { openDatabase } from "../../src/store/open.ts"
 import { DailyHash, forgetOldSalts } from "../../src/store/salts.ts"
 import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
 import { StoreLocked, Writer } from "../../src/store/writer.ts"
+import { eventRow } from "../support/event.ts"
 
 const day = 86_400_000
 const noon = 20_000 * day + day / 2
@@ -29,25 +30,14 @@ afterEach(() => {
 })
 
 function event(changes: Partial<EventRow> = {}): EventRow {
-  return {
-    websiteRid: 0,
-    name: "bought",
-    namespace: "",
-    source: "",
+  const standard = {
     keys: '["plan","amount"]',
+    properties: '"pro",5',
     ts: noon,
     receivedAt: noon,
     anonymousId: "ann",
-    hashVisitor: false,
-    sessionId: null,
-    profileId: null,
-    path: null,
-    viaKey: 1,
-    crawler: 0,
-    eventId: null,
-    properties: '"pro",5',
-    ...changes,
   }
+  return eventRow({ ...standard, ...changes })
 }
 
 const store = (...rows: EventRow[]) => writer.commit(rows.map((row) => ({ rows: [row], size: 0 })))
