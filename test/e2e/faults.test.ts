@@ -239,3 +239,46 @@ test("the salt of a day that is over is in no byte of the files any more, soon a
   expect(holdsSalt()).toBe(true)
   await eventually(() => !holdsSalt(), { timeout: 25_000 })
 }, 40_000)
+
+test("while the disk takes nothing the queue refuses what is too much, and memory stays flat", async () => {
+  const db = `${folder()}/test.db`
+  const server = await start(db, [
+    "--max-body",
+    "1048576",
+    "--queue-bytes",
+    "4194304",
+    "--lock-wait",
+    "60000",
+  ])
+  const other = new Database(db)
+  cleanups.push(() => other.close())
+  other.exec("begin immediate")
+  const event = { name: "waits", properties: { text: "x".repeat(1_000) } }
+  const batch = Array.from({ length: 40 }, () => event)
+  const waiting: Promise<string>[] = []
+  let refused = 0
+  const flood = async (requests: number) => {
+    for (let sent = 0; sent < requests; sent++) {
+      const answer = verdict(send(server, batch))
+      // A refusal comes at once; what is taken is answered when the lock is gone.
+      const first = await Promise.race([answer, Bun.sleep(refused > 0 ? 1_000 : 50)])
+      if (first === "503 queue_full") refused++
+      else waiting.push(answer)
+    }
+  }
+  await flood(700)
+  const before = memory(server)
+  await flood(3_000)
+  // Those 3,000 bodies are 120 MB; what is kept of them would be more.
+  expect(memory(server) - before).toBeLessThan(60)
+  expect(refused).toBeGreaterThan(3_000)
+  expect(await alive(server)).toBe("200")
+  other.exec("rollback")
+  expect(new Set(await Promise.all(waiting))).toEqual(new Set(["200"]))
+  expect(countEvents(db)).toBe(waiting.length * batch.length)
+})
+
+/** MB that the process holds. */
+function memory({ pid }: Server): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
+}
