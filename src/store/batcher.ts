@@ -24,7 +24,7 @@ const lockRetry = 10
 /** Seconds, the Retry-After of a refusal: an overload or a lock is usually over by then. */
 const retryAfter = 1
 /** Seconds, where somebody has to make room or to look after the file first. */
-export const retryAfterObstacle = 30
+const retryAfterObstacle = 30
 
 interface Waiting {
   write: Write
@@ -61,11 +61,12 @@ export class Batcher {
 
   /**
    * Runs `work` in a transaction of the next commit and gives its result, or its error with nothing of it done. An
-   * obstacle does not hold it up: where the disk is full, deleting is what helps.
+   * obstacle does not hold it up: where the disk is full, deleting is what helps. `size`: as of a write; 0 for the store's
+   * own work, which takes no place in the queue.
    */
-  async run<Result>(work: () => Result): Promise<Result> {
+  async run<Result>(work: () => Result, size = 1): Promise<Result> {
     let result: Result | undefined
-    await this.#enqueue({ rows: [], size: 0, apply: () => (result = work()) })
+    await this.#enqueue({ rows: [], size, apply: () => (result = work()) })
     return result as Result
   }
 
@@ -160,7 +161,7 @@ export class Batcher {
   }
 }
 
-/** An identity takes a place in the queue as an event does; the store's own work, which no client can multiply, takes none. */
+/** What a client asked for takes a place in the queue, be it no event: clients can be many. */
 function countOf({ rows, size }: Write): number {
   return rows.length || (size > 0 ? 1 : 0)
 }

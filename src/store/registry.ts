@@ -9,7 +9,7 @@ export class Registry {
   #websites = new Map<string, Website>()
   #keys = new Map<string, Key>()
   /** Key id → when it was last used, Unix ms; not yet written. */
-  #uses = new Map<string, number>()
+  readonly #uses = new Map<string, number>()
 
   constructor(private readonly db: Db) {
     this.#version = db.prepare("select version from registry").pluck()
@@ -41,10 +41,13 @@ export class Registry {
     this.#uses.set(key.id, now)
   }
 
-  /** The uses since the last call, to be written behind. */
-  takeUses(): Map<string, number> {
-    const uses = this.#uses
-    this.#uses = new Map()
-    return uses
+  /** Key id → when it was last used, Unix ms: what is to be written behind. */
+  uses(): ReadonlyMap<string, number> {
+    return new Map(this.#uses)
+  }
+
+  /** These are written; what was used again since is not. */
+  forgetUses(written: ReadonlyMap<string, number>): void {
+    for (const [id, at] of written) if (this.#uses.get(id) === at) this.#uses.delete(id)
   }
 }

@@ -1,5 +1,4 @@
-import { Refusal } from "../errors.ts"
-import { Batcher, type BatcherOptions, retryAfterObstacle } from "./batcher.ts"
+import { Batcher, type BatcherOptions } from "./batcher.ts"
 import { EventInserter, sweepDeleted, sweepPause } from "./events.ts"
 import { Guard } from "./guard.ts"
 import { type Random, writeLastUsed } from "./keys.ts"
@@ -95,9 +94,7 @@ export class Store {
 
   /** Tries whether an event could be stored now. Rejects with the Refusal that it would get. */
   async ready(): Promise<void> {
-    const obstacle = this.#guard.obstacle()
-    if (obstacle) throw new Refusal(obstacle, { retryAfter: retryAfterObstacle })
-    await this.batcher.run(() => undefined)
+    await this.batcher.submit({ rows: [], size: 1 })
   }
 
   /** Starts what runs beside requests. */
@@ -132,11 +129,12 @@ export class Store {
   }
 
   async #upkeep(): Promise<void> {
-    const uses = this.registry.takeUses()
+    const uses = this.registry.uses()
     const forgot = await this.batcher.run(() => {
       writeLastUsed(this.db, uses)
       return forgetOldSalts(this.db, this.world.now())
-    })
+    }, 0)
+    this.registry.forgetUses(uses)
     this.#saltsInWal ||= forgot
     if (this.#saltsInWal) this.#saltsInWal = !cutWal(this.db)
     if (!this.#closing) void this.#sweep()
@@ -148,7 +146,7 @@ export class Store {
     this.#sweeping = true
     let shrunk = false
     while (!this.#closing) {
-      const step = await this.#quietly(() => this.batcher.run(() => this.#sweepStep()))
+      const step = await this.#quietly(() => this.batcher.run(() => this.#sweepStep(), 0))
       if (!step) break
       shrunk = step === "room"
       await new Promise((resolve) => setTimeout(resolve, sweepPause))

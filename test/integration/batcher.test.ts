@@ -96,3 +96,14 @@ test("draining settles when the last waiting request is answered", async () => {
   expect(answered).toEqual(["request"])
   await batcher.drain()
 })
+
+test("what clients ask for takes a place in the queue though it is no event, and the store's own work takes none", async () => {
+  const { batcher } = batcherOver((writes) => {
+    for (const write of writes) write.apply?.()
+    return []
+  })
+  const asked = Array.from({ length: 12 }, () => outcome(batcher.run(() => "done")))
+  const own = outcome(batcher.run(() => "done", 0))
+  expect(await Promise.all(asked)).toEqual([...Array(10).fill("stored"), ...Array(2).fill("queue_full")])
+  expect(await own).toBe("stored")
+})

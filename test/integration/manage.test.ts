@@ -194,7 +194,7 @@ describe("a credential", () => {
 
   test("a use of a key counts as its last", async () => {
     await call("GET", "/v1/keys")
-    expect([...app.store.registry.takeUses().values()]).toEqual([app.clock.now])
+    expect([...app.store.registry.uses().values()]).toEqual([app.clock.now])
   })
 
   test("an address that sends too many wrong keys is told to wait, with a right key too", async () => {

@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { EventInserter, type EventRow, sweepDeleted } from "../../src/store/events.ts"
+import { createKey } from "../../src/store/keys.ts"
 import type { Db } from "../../src/store/native.ts"
 import { openDatabase } from "../../src/store/open.ts"
+import { Registry } from "../../src/store/registry.ts"
 import { DailyHash, forgetOldSalts } from "../../src/store/salts.ts"
 import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
 import { StoreLocked, Writer } from "../../src/store/writer.ts"
@@ -12,6 +14,8 @@ import { eventRow } from "../support/event.ts"
 
 const day = 86_400_000
 const noon = 20_000 * day + day / 2
+
+const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
 
 let folder: string
 let db: Db
@@ -21,7 +25,7 @@ let writer: Writer
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "databuddy-test-"))
   db = openDatabase({ path: join(folder, "test.db"), durability: "os", busyTimeout: 0, now: noon })
-  dailyHash = new DailyHash(db, (bytes) => crypto.getRandomValues(bytes))
+  dailyHash = new DailyHash(db, random)
   writer = new Writer(db, new EventInserter(db, dailyHash), dailyHash)
 })
 afterEach(() => {
@@ -133,4 +137,23 @@ test("a deleted website is gone from the view at once, its events go in small st
   while (sweepDeleted(db, noon + 3_600_000, 10));
   expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(1)
   expect(createWebsite(db, "a", settings, noon).rid).toBeGreaterThan(rid)
+})
+
+test("when a key was last used is kept until it is written, and what came meanwhile until the next time", () => {
+  const key = createKey(
+    db,
+    "k",
+    { name: "k", scopes: [], websites: null, rateLimit: null, expiresAt: null },
+    random,
+    noon,
+  )
+  const registry = new Registry(db)
+  registry.used(key.key, noon)
+  const written = registry.uses()
+  expect(registry.uses()).toEqual(written) // a writing that failed loses none
+  registry.used(key.key, noon + 1)
+  registry.forgetUses(written)
+  expect([...registry.uses()]).toEqual([["k", noon + 1]])
+  registry.forgetUses(registry.uses())
+  expect(registry.uses().size).toBe(0)
 })
