@@ -11,7 +11,19 @@ import { ingestHeaders, preflight, refuse } from "./track/answer.ts"
 import { type Ingest, identify, track } from "./track/route.ts"
 
 /** What the routes work with; `Ingest` and `Manage` overlap in the store's parts. */
-export type Deps = Ingest & Manage & Health & Watching
+export type Deps = Ingest &
+  Manage &
+  Health &
+  Watching & {
+    /** Clients speak TLS with this process itself. */
+    https: boolean
+  }
+
+/**
+ * For a year, the most that is usual, a browser that came by HTTPS once sends nothing in the clear any more. Said only where
+ * we speak TLS ourselves: behind a proxy it is the proxy's to say. Not for subdomains, which are none of ours.
+ */
+const strictTransport = { "Strict-Transport-Security": "max-age=31536000" }
 
 /**
  * All routes in one app that never listens. The ingestion routes read their bodies themselves (`parse: "none"`):
@@ -19,8 +31,10 @@ export type Deps = Ingest & Manage & Health & Watching
  * applies it to the routes after it alone: an error of an earlier one would be answered with its text.
  */
 export function createApp(deps: Deps) {
+  const app = new Elysia()
+  if (deps.https) app.headers(strictTransport)
   return (
-    new Elysia()
+    app
       .onError(({ error, code, request, route }) => {
         const unknown = code === "NOT_FOUND"
         const answer = refuseAt(deps, request, unknown ? noRoute(request) : error)

@@ -24,6 +24,8 @@ export interface ServeOptions extends DatabaseOptions {
   retain?: number
   rateLimit: number
   trustProxy: TrustedNetworks
+  tlsCert?: string
+  tlsKey?: string
   logLevel: Level
   metricsTokenFile?: string
   metrics?: "local"
@@ -97,6 +99,8 @@ function serveOptions(): Option[] {
       "127.0.0.0/8,::1",
       networks,
     ),
+    option("--tls-cert <file>", "speak HTTPS with this certificate and its chain (PEM), read at start"),
+    option("--tls-key <file>", "the private key of the certificate (PEM, without a passphrase)"),
     option("--log-level <level>", "least level that is logged", "info").choices(levels),
     option("--metrics-token-file <file>", "show /metrics to whoever sends what this file holds"),
     option("--metrics <who>", "show /metrics to whoever asks from this machine (local)").choices(["local"]),

@@ -45,7 +45,7 @@ export async function startServer({ db, args = [], env = {} }: ServerOptions): P
   const welcome = new Promise<string>((resolve, reject) => {
     const hear = (chunk: Buffer) => {
       output += chunk
-      const url = /listens on (http:\S+)/.exec(output)?.[1]
+      const url = /listens on (https?:\S+)/.exec(output)?.[1]
       if (url) resolve(url)
     }
     child.stdout.on("data", hear)

@@ -19,6 +19,7 @@ import { refuse } from "../track/answer.ts"
 import { CrawlerCheck } from "../track/crawler.ts"
 import { version } from "../version.ts"
 import type { Context } from "./context.ts"
+import { readTls, type Tls } from "./tls.ts"
 
 /** Seconds that a client may take over its request, or hold a connection open without one. */
 const idleTimeout = 10
@@ -34,6 +35,9 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     context.world.now,
   )
   const metricsAccess = readMetricsAccess(options)
+  const tls = readTls(options)
+  const unusable = tls?.unusable(context.world.now())
+  if (unusable) log("warn", unusable, { cert: options.tlsCert })
   const requests = new Requests()
   const refusals = new Refusals(log, context.world.elapsed)
   const metrics = new Metrics({
@@ -61,10 +65,10 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   )
   const stopped = context.stopSignal()
   try {
-    const server = listen(options, store, { requests, refusals, metrics, metricsAccess }, log, context)
+    const server = listen(options, store, tls, { requests, refusals, metrics, metricsAccess }, log, context)
     const firstKey = options.setup && store.registry.isEmpty() ? await setUp(store, context) : undefined
     store.start()
-    context.out(welcome(server.url.origin, path, firstKey))
+    context.out(welcome(server.url.origin, path, firstKey, tls))
     log("info", "started", { version, url: server.url.origin, db: path, durability: options.durability })
     await stopped
     log("info", "stopping: answering what was accepted")
@@ -100,6 +104,7 @@ function readMetricsAccess({ metrics, metricsTokenFile: file }: ServeOptions): M
 function listen(
   options: ServeOptions,
   store: Store,
+  tls: Tls | undefined,
   watching: Pick<Deps, "requests" | "refusals" | "metrics" | "metricsAccess">,
   log: Log,
   context: Context,
@@ -118,6 +123,7 @@ function listen(
     crawlers: new CrawlerCheck(),
     logFault,
     ...watching,
+    https: tls !== undefined,
     now: world.now,
     newId: context.newId,
     random: world.random,
@@ -132,6 +138,7 @@ function listen(
     app.listen({
       hostname: options.host,
       port: options.port,
+      ...(tls ? { tls: { cert: tls.cert, key: tls.key } } : {}),
       // A second server would otherwise share the port without a word.
       reusePort: false,
       idleTimeout,
@@ -153,7 +160,13 @@ function listen(
 
 /** What the system says of an address that cannot be listened on, in words; anything else as it is. */
 function notListening(error: unknown, { host, port }: ServeOptions): unknown {
-  const { code, syscall } = error as NodeJS.ErrnoException
+  const { code, syscall, message } = error as NodeJS.ErrnoException
+  if (code?.startsWith("ERR_OSSL")) {
+    return new Complaint(
+      `--tls-cert and --tls-key cannot be used: ${message}`,
+      "put the server's certificate first into the file, those that signed it behind it, all in PEM",
+    )
+  }
   if (code === "EADDRINUSE") {
     return new Complaint(
       `port ${port} on ${host} is taken by another process`,
@@ -202,7 +215,7 @@ function setUp(store: Store, { world, newId }: Context): Promise<string> {
     })
 }
 
-function welcome(url: string, path: string, key: string | undefined): string {
+function welcome(url: string, path: string, key: string | undefined, tls: Tls | undefined): string {
   const where = `databuddy ${version} listens on ${url} and stores in ${path}\n`
   if (!key) return where
   return `${where}
@@ -212,7 +225,7 @@ Made a first website, localhost, and a first API key with all scopes. The key is
 
 Send an event:
 
-  curl -X POST ${url}/track -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '{"name":"hello","properties":{"from":"curl"}}'
+  curl${tls?.curlFlags ?? ""} -X POST ${tls?.addressed(url) ?? url}/track -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '{"name":"hello","properties":{"from":"curl"}}'
 
 `
 }

@@ -53,6 +53,7 @@ const app = createApp({
   requests: new Requests(),
   metrics: { contentType: "", text: async () => "" },
   metricsAccess: { token: undefined, local: false },
+  https: false,
   now: world.now,
   newId: () => crypto.randomUUID(),
   random: world.random,

@@ -96,6 +96,17 @@ describe("--help", () => {
     },
   )
 
+  test("of every command asks for no secret but in a file: an argument is seen by who lists processes", async () => {
+    const helps = await Promise.all(
+      [...commands, "serve", "export", "refusals", "version"].map(async (command) => {
+        const { out } = await run(...command.split(" "), "--help")
+        return out.match(/--[\w-]*(?:key|token|secret|pass|credential)[\w-]*(?: <[^>]*>)?/g) ?? []
+      }),
+    )
+    const flags = new Set(helps.flat())
+    expect([...flags].sort()).toEqual(["--metrics-token-file <file>", "--tls-key <file>"])
+  })
+
   test("needs no database and makes none", async () => {
     await run("website", "list", "--help")
     expect(readdirSync(folder.path)).toEqual([])

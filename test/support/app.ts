@@ -77,6 +77,7 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     requests,
     metrics,
     metricsAccess: { token: undefined, local: false },
+    https: false,
     now,
     newId: () => crypto.randomUUID(),
     random: world.random,
