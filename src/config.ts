@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander"
+import { durationOf } from "./duration.ts"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
 import { type Level, levels } from "./log.ts"
 import type { Durability } from "./store/open.ts"
@@ -22,6 +23,11 @@ export interface ServeOptions extends DatabaseOptions {
   minFree: number
   /** ms; undefined: for ever. */
   retain?: number
+  /** Left out: no backups on a schedule. */
+  backupDir?: string
+  /** ms */
+  backupEvery: number
+  backupKeep: number
   rateLimit: number
   trustProxy: TrustedNetworks
   tlsCert?: string
@@ -38,10 +44,20 @@ export function databaseOption(): Option {
     .default("./databuddy.db")
 }
 
+/** Where the backups of `serve` are, also for commands that look at them. */
+export function backupDirOption(description: string): Option {
+  return option(
+    "--backup-dir <folder>",
+    description,
+    undefined,
+    filled("a folder, such as /var/backups/databuddy"),
+  )
+}
+
 /** Adds the flags of `serve`. */
 export function addServeOptions(command: Command): Command {
   for (const one of serveOptions()) command.addOption(one)
-  return command.hook("preAction", fitQueue)
+  return command.hook("preAction", fitQueue).hook("preAction", requireBackupDir)
 }
 
 /** Each is an environment variable too: `--max-body` is DATABUDDY_MAX_BODY. */
@@ -87,6 +103,9 @@ function serveOptions(): Option[] {
       undefined,
       retention,
     ),
+    backupDirOption("keep a checked backup of the database in this folder, on a schedule"),
+    option("--backup-every <time>", "time between two backups, such as 6h", "24h", backupTime),
+    option("--backup-keep <number>", "newest backups that stay", 7, whole(1, 100_000)),
     option(
       "--rate-limit <requests>",
       "requests a minute for one website id and one address; 0: any number",
@@ -105,6 +124,18 @@ function serveOptions(): Option[] {
     option("--metrics-token-file <file>", "show /metrics to whoever sends what this file holds"),
     option("--metrics <who>", "show /metrics to whoever asks from this machine (local)").choices(["local"]),
   ]
+}
+
+/** Whoever says how often there should be backups believes that there are some. */
+function requireBackupDir(command: Command): void {
+  if (command.opts<ServeOptions>().backupDir !== undefined) return
+  for (const [name, flag] of [
+    ["backupEvery", "--backup-every"],
+    ["backupKeep", "--backup-keep"],
+  ] as const) {
+    if (command.getOptionValueSource(name) === "default") continue
+    command.error(`error: ${flag} is without effect: no backups are made without --backup-dir`)
+  }
 }
 
 /** What a queue holds, and how much of it one request may bring. */
@@ -167,6 +198,15 @@ function retention(text: string): number {
   const ms = retentionOf(text)
   if (ms !== undefined) return ms
   throw new InvalidArgumentError(`It must be ${retentionForm}.`)
+}
+
+/** s; a database of some GB takes half a minute to copy and check. */
+const backupTimes = { least: 1, most: 366 * 86_400 } as const
+
+function backupTime(text: string): number {
+  const ms = durationOf(text) ?? 0
+  if (ms >= backupTimes.least * 1_000 && ms <= backupTimes.most * 1_000) return ms
+  throw new InvalidArgumentError("It must be a time such as 6h or 1d, of at most 366d.")
 }
 
 function networks(text: string): TrustedNetworks {

@@ -6,6 +6,9 @@ process.umask(0o077)
 // The contract: a timestamp without a zone is UTC, in every form that Date.parse understands.
 process.env.TZ = "UTC"
 
+/** Set by src/build.ts: a binary is the program itself; otherwise Bun runs this file. */
+declare const BUILD_COMMIT: string | undefined
+
 const wrongSwitch = settleSwitches(process.env)
 if (wrongSwitch) {
   process.stderr.write(`error: ${wrongSwitch} must be 1 or 0\n`)
@@ -51,6 +54,7 @@ const code = await run(process.argv.slice(2), {
     pid: process.pid,
   },
   newId: () => crypto.randomUUID(),
+  program: typeof BUILD_COMMIT === "string" ? [process.execPath] : [process.execPath, import.meta.path],
   env: process.env,
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),

@@ -65,7 +65,7 @@ export function sameFile(one: string, other: string): boolean {
 }
 
 /** The most that a copy can become: the -wal holds pages that are not in the file yet. */
-function bytesOf(path: string): number {
+export function bytesOf(path: string): number {
   const wal = `${path}-wal`
   return statSync(path).size + (existsSync(wal) ? statSync(wal).size : 0)
 }

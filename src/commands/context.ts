@@ -4,6 +4,8 @@ import type { World } from "../store/store.ts"
 export interface Context {
   world: World
   newId: () => string
+  /** What starts this program once more, before its arguments. */
+  program: readonly string[]
   /** Where secrets come from: an argument would be seen in a list of processes. */
   env: NodeJS.ProcessEnv
   /** Standard output and standard error. */

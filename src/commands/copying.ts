@@ -34,7 +34,7 @@ export async function copyBeside(
   context: Context,
   finish: (path: string, copy: Copy) => void,
 ): Promise<Copy> {
-  removeLeftovers(place, context)
+  inWords(place, () => removeLeftovers(place, context))
   const folder = `${place}.partial-${context.world.pid}`
   const stopped = context.stopSignal().then(() => {
     throw new Complaint("stopped by a signal; nothing was changed, and nothing is left of the copy")
@@ -117,13 +117,18 @@ function failureOf(
 
 /** Folders of processes that are gone. One of our own number is from before, or from another container. */
 function removeLeftovers(place: string, context: Context): void {
-  const prefix = `${basename(place)}.partial-`
   for (const name of readdirSync(dirname(place))) {
-    if (!name.startsWith(prefix) || !/^\d+$/.test(name.slice(prefix.length))) continue
-    const pid = Number(name.slice(prefix.length))
-    if (pid !== context.world.pid && isAlive(pid)) continue
+    if (!isLeftover(name, basename(place), context.world.pid)) continue
     rmSync(join(dirname(place), name), { recursive: true, force: true })
   }
+}
+
+/** Whether `name` is what a process that is gone left of a copy named `copy`. */
+export function isLeftover(name: string, copy: string, ownPid: number): boolean {
+  const prefix = `${copy}.partial-`
+  if (!name.startsWith(prefix) || !/^\d+$/.test(name.slice(prefix.length))) return false
+  const pid = Number(name.slice(prefix.length))
+  return pid === ownPid || !isAlive(pid)
 }
 
 function isAlive(pid: number): boolean {

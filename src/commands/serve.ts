@@ -19,6 +19,7 @@ import { refuse } from "../track/answer.ts"
 import { CrawlerCheck } from "../track/crawler.ts"
 import { version } from "../version.ts"
 import type { Context } from "./context.ts"
+import { BackupSchedule } from "./schedule.ts"
 import { readTls, type Tls } from "./tls.ts"
 
 /** Seconds that a client may take over its request, or hold a connection open without one. */
@@ -40,8 +41,14 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   if (unusable) log("warn", unusable, { cert: options.tlsCert })
   const requests = new Requests()
   const refusals = new Refusals(log, context.world.elapsed)
+  const { backupDir: folder, backupEvery: every, backupKeep: keep, minFree } = options
+  const backups =
+    folder === undefined
+      ? undefined
+      : new BackupSchedule({ db: path, folder, every, keep, minFree }, context, log)
   const metrics = new Metrics({
     path,
+    backups: backups?.state,
     startedAt: context.world.now(),
     requests,
     refusals,
@@ -55,7 +62,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
       maxEvents: options.queueEvents,
       maxBytes: options.queueBytes,
       maxWait: options.lockWait,
-      minFree: options.minFree,
+      minFree,
       retain: options.retain,
     },
     context.world,
@@ -68,12 +75,15 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     const server = listen(options, store, tls, { requests, refusals, metrics, metricsAccess }, log, context)
     const firstKey = options.setup && store.registry.isEmpty() ? await setUp(store, context) : undefined
     store.start()
+    backups?.start()
     context.out(welcome(server.url.origin, path, firstKey, tls))
     log("info", "started", { version, url: server.url.origin, db: path, durability: options.durability })
     await stopped
     log("info", "stopping: answering what was accepted")
+    const ended = backups?.stop()
     await Promise.race([server.stop(), context.sleep(stopTimeout)])
     await server.stop(true)
+    await ended
   } finally {
     const whole = await store.close()
     if (whole) log("info", "stopped: everything is in the one file", { db: path })

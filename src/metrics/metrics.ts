@@ -16,6 +16,19 @@ export interface Sources {
   refusals: Pick<Refusals, "counts">
   /** What waits for the disk. */
   queued: () => { events: number; bytes: number }
+  /** Where backups are made on a schedule. */
+  backups?: BackupState | undefined
+}
+
+/** How the scheduled backups go. Times are Unix ms; 0: never. */
+export interface BackupState {
+  /** When the newest one was begun: what is in it is from then. */
+  lastSuccess: number
+  lastFailure: number
+  /** Size of the newest one. */
+  bytes: number
+  /** Tries that failed since the start. */
+  failures: number
 }
 
 /** s: from a sync to memory, over a disk's 10 ms, to one that keeps everybody waiting. */
@@ -60,6 +73,7 @@ export class Metrics {
     })
     this.#addCounts(sources)
     this.#addStorage(sources)
+    if (sources.backups) this.#addBackups(sources.backups)
     this.#addProcess(sources)
   }
 
@@ -115,6 +129,23 @@ export class Metrics {
     this.#gauge("databuddy_disk_free_bytes", "Room that is left on the database's disk.", () => {
       const { bavail, bsize } = statfsSync(dirname(path))
       return bavail * bsize
+    })
+  }
+
+  #addBackups(state: BackupState): void {
+    const success = "When the newest backup was begun, Unix time; 0: there is none."
+    this.#gauge("databuddy_backup_last_success_timestamp_seconds", success, () => state.lastSuccess / 1_000)
+    const failure = "When a backup failed last since the start, Unix time; 0: none did."
+    this.#gauge("databuddy_backup_last_failure_timestamp_seconds", failure, () => state.lastFailure / 1_000)
+    this.#gauge("databuddy_backup_bytes", "Size of the newest backup.", () => state.bytes)
+    new Counter({
+      name: "databuddy_backup_failures_total",
+      help: "Backups that failed since the start.",
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        this.inc(state.failures)
+      },
     })
   }
 

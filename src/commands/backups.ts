@@ -1,0 +1,101 @@
+import { readdir, rm, statfs } from "node:fs/promises"
+import { basename, join } from "node:path"
+import { Complaint } from "../errors.ts"
+import { isLeftover } from "./copying.ts"
+import { size } from "./print.ts"
+
+/** A backup that the schedule made: finished, for only what is checked gets such a name. */
+export interface Backup {
+  file: string
+  /** When it was begun, Unix ms. */
+  at: number
+}
+
+/** `databuddy-20261124T003800Z.db`: names of one database sort by time. */
+export function backupName(db: string, at: number): string {
+  return `${stemOf(db)}-${stamp(at)}.db`
+}
+
+/** The backups of `db` in `folder` by the schedule's naming, the oldest first. Nothing else there is ever touched. */
+export async function listBackups(folder: string, db: string): Promise<Backup[]> {
+  const names = await inFolder(folder, () => readdir(folder))
+  return names
+    .flatMap((name) => {
+      const at = timeOf(name, db)
+      return at === undefined ? [] : [{ file: join(folder, name), at }]
+    })
+    .sort((one, other) => one.at - other.at)
+}
+
+/**
+ * Takes away the oldest of `backups` but `keep`, and never `newest`. Those from a clock that was ahead (after `newest`) count as
+ * the oldest: they were there before it. Gives what is gone.
+ */
+export async function removeOldest(backups: Backup[], newest: Backup, keep: number): Promise<string[]> {
+  const others = backups.filter(({ file }) => file !== newest.file)
+  const ahead = others.filter(({ at }) => at > newest.at)
+  const before = others.filter(({ at }) => at <= newest.at)
+  const gone = [...ahead, ...before].slice(0, Math.max(0, others.length + 1 - keep)).map(({ file }) => file)
+  for (const file of gone) await rm(file, { force: true })
+  return gone
+}
+
+/** Takes away what killed backups of the schedule left, whatever their time. */
+export async function removeUnfinished(folder: string, db: string, ownPid: number): Promise<void> {
+  for (const name of await inFolder(folder, () => readdir(folder))) {
+    const [, place = ""] = /^(.+)\.partial-\d+$/.exec(name) ?? []
+    if (timeOf(place, db) === undefined || !isLeftover(name, place, ownPid)) continue
+    await rm(join(folder, name), { recursive: true, force: true })
+  }
+}
+
+/** Throws a Complaint where a copy of `bytes` would leave less than `minFree` on the disk of `folder`. */
+export async function requireRoomLeft(folder: string, bytes: number, minFree: number): Promise<void> {
+  const { bavail, bsize } = await inFolder(folder, () => statfs(folder))
+  const free = bavail * bsize
+  if (free >= bytes + minFree) return
+  throw new Complaint(
+    `${folder} is on the database's disk, which has ${size(free)} free: a copy of ${size(bytes)} would leave less than the ${size(minFree)} of --min-free, and events would be refused`,
+    "make room, keep fewer with --backup-keep, or name a folder on another disk with --backup-dir",
+  )
+}
+
+function stemOf(db: string): string {
+  return basename(db).replace(/\.db$/, "")
+}
+
+/** To the second, without what a file system may not like. */
+function stamp(at: number): string {
+  return `${new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, "")}Z`
+}
+
+/** Unix ms; undefined where the name is not the schedule's. */
+function timeOf(name: string, db: string): number | undefined {
+  const prefix = `${stemOf(db)}-`
+  if (!name.startsWith(prefix)) return undefined
+  const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z\.db$/.exec(name.slice(prefix.length))
+  if (!parts) return undefined
+  const [, year, month, day, hour, minute, second] = parts
+  const at = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
+  return Number.isNaN(at) ? undefined : at
+}
+
+async function inFolder<Result>(folder: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    const { code } = error as { code?: string }
+    if (code === "ENOENT" || code === "ENOTDIR") {
+      const is = code === "ENOENT" ? "does not exist" : "is not a folder"
+      throw new Complaint(
+        `the folder for backups ${folder} ${is}`,
+        "make it, or mount its disk; or name another one with --backup-dir",
+      )
+    }
+    if (code !== "EACCES" && code !== "EPERM") throw error
+    throw new Complaint(
+      `the folder for backups ${folder} cannot be read (${code})`,
+      "give it to the user that databuddy runs as",
+    )
+  }
+}

@@ -1,0 +1,244 @@
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test"
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { retryAfter } from "../../src/commands/schedule.ts"
+import { Database } from "../../src/store/native.ts"
+import { eventually, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+
+// Each test starts a server and a process or two for backups; on a busy machine either can take seconds.
+setDefaultTimeout(60_000)
+
+const minute = 60_000
+const day = 86_400_000
+/** For `eventually`, in ms. */
+const patient = { timeout: 30_000, pause: 50 }
+
+let folder = temporaryFolder()
+let backups = ""
+const started: Server[] = []
+
+beforeEach(() => {
+  folder = temporaryFolder()
+  backups = folder.file("backups")
+  mkdirSync(backups)
+})
+
+afterEach(async () => {
+  for (const server of started.splice(0)) await server.kill()
+  folder[Symbol.dispose]()
+})
+
+async function serve(...args: string[]): Promise<Server> {
+  const env = { DATABUDDY_BACKUP_DIR: backups, DATABUDDY_METRICS: "local" }
+  const server = await startServer({ db: folder.file("databuddy.db"), args, env })
+  started.push(server)
+  return server
+}
+
+/** A name as the schedule gives it, of so many ms ago. */
+function nameOf(age: number, db = "databuddy"): string {
+  const time = new Date(Date.now() - age).toISOString().slice(0, 19)
+  return `${db}-${time.replace(/[-:]/g, "")}Z.db`
+}
+
+function seed(...names: string[]): void {
+  for (const name of names) writeFileSync(join(backups, name), name)
+}
+
+const found = () => readdirSync(backups).sort()
+
+function logged(server: Server, message: string): Record<string, unknown>[] {
+  const lines = server
+    .output()
+    .split("\n")
+    .filter((line) => line.startsWith("{") && line.endsWith("}"))
+  return lines.map((line) => JSON.parse(line)).filter((line) => line.message === message)
+}
+
+async function metric(server: Server, name: string): Promise<number> {
+  const text = await (await fetch(`${server.url}/metrics`)).text()
+  return Number(new RegExp(`^databuddy_backup_${name} (.+)$`, "m").exec(text)?.[1])
+}
+
+function grow(megabytes: number): void {
+  const open = new Database(folder.file("databuddy.db"))
+  open.pragma("synchronous = off")
+  open.exec("create table filler (bytes blob)")
+  const insert = open.prepare("insert into filler values (randomblob(1000000))")
+  open.transaction(() => {
+    for (let n = 0; n < megabytes; n++) insert.run()
+  })()
+  open.close()
+}
+
+test("serve makes a first backup at once, whole and for its owner alone, and says so in log and metrics", async () => {
+  const server = await serve()
+  const [line] = (await eventually(async () => {
+    const lines = logged(server, "made a backup")
+    return lines.length > 0 && lines
+  }, patient)) as [Record<string, unknown>]
+  const [name = "", ...others] = found()
+  expect(others).toEqual([])
+  expect(name).toMatch(/^databuddy-\d{8}T\d{6}Z\.db$/)
+  const file = join(backups, name)
+  expect(line).toMatchObject({ level: "info", file, bytes: statSync(file).size, events: 0 })
+  expect((statSync(file).mode & 0o777).toString(8)).toBe("600")
+  expect(
+    Math.abs((await metric(server, "last_success_timestamp_seconds")) * 1_000 - Date.now()),
+  ).toBeLessThan(minute)
+  expect(await metric(server, "bytes")).toBe(statSync(file).size)
+  expect(await metric(server, "failures_total")).toBe(0)
+  const check = Bun.spawnSync([binary, "check", "--db", file])
+  expect([check.exitCode, check.stdout.toString()]).toEqual([0, expect.stringContaining("no problems")])
+  // The process that copied has dropped no lock of the server's.
+  const headers = { Authorization: `Bearer ${server.key}` }
+  expect((await fetch(`${server.url}/track`, { method: "POST", headers, body: '{"name":"a"}' })).status).toBe(
+    200,
+  )
+  expect(await server.stop()).toBe(0)
+})
+
+test("one that was missed is made at start, and only then the oldest of its own names go", async () => {
+  const [old, older, oldest] = [nameOf(2 * day), nameOf(3 * day), nameOf(4 * day)]
+  const foreign = [
+    "databuddy-notes.db",
+    "databuddy-20261399T000000Z.db",
+    nameOf(9 * day, "other"),
+    `${oldest}.gz`,
+  ]
+  seed(old, older, oldest, ...foreign)
+  const server = await serve("--backup-keep", "2")
+  await eventually(() => logged(server, "removed an old backup").length === 2, patient)
+  const now = found()
+  expect(now).toHaveLength(foreign.length + 2)
+  expect(now).toEqual(expect.arrayContaining([old, ...foreign]))
+  expect(now).not.toContain(older)
+})
+
+test("none is made before its time", async () => {
+  const recent = nameOf(5 * minute)
+  seed(recent)
+  const server = await serve("--backup-every", "1h")
+  const age = await eventually(async () => {
+    const seen = await metric(server, "last_success_timestamp_seconds")
+    return seen > 0 && Date.now() / 1_000 - seen
+  }, patient)
+  expect(age).toBeGreaterThanOrEqual(300)
+  expect(await server.stop()).toBe(0)
+  expect(found()).toEqual([recent])
+})
+
+test("they go on in time", async () => {
+  const server = await serve("--backup-every", "1s", "--backup-keep", "2")
+  await eventually(() => logged(server, "made a backup").length >= 3, patient)
+  await eventually(() => logged(server, "removed an old backup").length >= 1, patient)
+  expect(await server.stop()).toBe(0)
+  expect(found()).toHaveLength(2)
+})
+
+test("a backup of a clock that was ahead neither holds the next one up nor drives it out", async () => {
+  const ahead = nameOf(-900 * day)
+  seed(ahead)
+  const server = await serve("--backup-keep", "1")
+  await eventually(() => logged(server, "removed an old backup").length === 1, patient)
+  expect(found()).toHaveLength(1)
+  expect(found()).not.toContain(ahead)
+})
+
+const failures: [string, string[], () => void, string, string][] = [
+  [
+    "a folder that is missing",
+    ["--backup-dir", "none"],
+    () => {},
+    "/none does not exist",
+    "make it, or mount its disk",
+  ],
+  [
+    "a file in place of the folder",
+    ["--backup-dir", "file"],
+    () => writeFileSync(folder.file("file"), ""),
+    "/file is not a folder",
+    "or name another one with --backup-dir",
+  ],
+  [
+    "the database's own disk without room",
+    ["--min-free", "900000000000000"],
+    () => {},
+    "would leave less than the 900.0 TB of --min-free",
+    "make room",
+  ],
+]
+test.each(failures)(
+  "%s is a failure that says what to do; no old backup goes",
+  async (_, args, spoil, error, hint) => {
+    const old = [nameOf(3 * day), nameOf(2 * day)].sort()
+    seed(...old)
+    spoil()
+    const named = args.map((arg) => (arg === "none" || arg === "file" ? folder.file(arg) : arg))
+    const server = await serve("--backup-keep", "1", "--backup-every", "1h", ...named)
+    await eventually(() => logged(server, "the backup failed").length === 1, patient)
+    expect(logged(server, "the backup failed")).toEqual([
+      expect.objectContaining({
+        level: "error",
+        error: expect.stringContaining(error),
+        hint: expect.stringContaining(hint),
+        retryInSeconds: 60,
+      }),
+    ])
+    expect(await metric(server, "failures_total")).toBe(1)
+    expect(await metric(server, "last_failure_timestamp_seconds")).toBeGreaterThan(Date.now() / 1_000 - 60)
+    expect(found()).toEqual(old)
+    expect((await fetch(`${server.url}/health`)).status).toBe(200)
+  },
+)
+
+test("what failed is tried again, and works when the folder is there", async () => {
+  const late = folder.file("late")
+  const server = await serve("--backup-dir", late, "--backup-every", "1s")
+  await eventually(() => logged(server, "the backup failed").length >= 2, patient)
+  mkdirSync(late)
+  await eventually(() => logged(server, "made a backup").length > 0, patient)
+})
+
+test("what a killed backup left is taken away by the next", async () => {
+  const gone = Bun.spawnSync(["true"]).pid
+  const leftover = join(backups, `${nameOf(day)}.partial-${gone}`)
+  const foreign = join(backups, `other.db.partial-${gone}`)
+  const alive = join(backups, `${nameOf(day)}.partial-${process.pid}`)
+  for (const path of [leftover, foreign, alive]) mkdirSync(path)
+  const server = await serve()
+  await eventually(() => logged(server, "made a backup").length > 0, patient)
+  expect([leftover, foreign, alive].map((path) => existsSync(path))).toEqual([false, true, true])
+})
+
+test("SIGTERM in the middle of one leaves nothing half, and is no failure", async () => {
+  const first = await startServer({ db: folder.file("databuddy.db") })
+  await first.stop()
+  grow(150)
+  const server = await serve()
+  await eventually(() => found().some((name) => name.includes(".partial-")), { ...patient, pause: 1 })
+  expect(await server.stop()).toBe(0)
+  expect(found()).toEqual([])
+  expect(logged(server, "the backup failed")).toEqual([])
+  expect(readdirSync(folder.path).sort()).toEqual(["backups", "databuddy.db"])
+  expect(readFileSync(folder.file("databuddy.db")).subarray(0, 15).toString()).toBe("SQLite format 3")
+})
+
+test("after a failure the next try comes sooner than the next backup, then less often", () => {
+  expect([0, 1, 2, 6, 60].map((before) => retryAfter(before, day) / minute)).toEqual([1, 2, 4, 60, 60])
+  expect(retryAfter(5, 10_000)).toBe(10_000)
+})
+
+const misuses: [string[], string][] = [
+  [["--backup-keep", "3"], "--backup-keep is without effect: no backups are made without --backup-dir"],
+  [["--backup-every", "1h"], "--backup-every is without effect"],
+  [["--backup-dir", "x", "--backup-every", "often"], "It must be a time such as 6h or 1d"],
+  [["--backup-dir", "x", "--backup-every", "0s"], "It must be a time such as 6h or 1d"],
+  [["--backup-dir", "x", "--backup-keep", "0"], "It must be a whole number from 1 to 100000"],
+  [["--backup-dir", " "], "It must be a folder"],
+]
+test.each(misuses)("serve %j is not understood", (args, message) => {
+  const { exitCode, stderr } = Bun.spawnSync([binary, "serve", ...args], { cwd: folder.path, env: {} })
+  expect([exitCode, stderr.toString()]).toEqual([2, expect.stringContaining(message)])
+})
