@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmSync } from "node:fs"
+import { closeSync, existsSync, openSync, rmSync } from "node:fs"
 import { Complaint } from "../errors.ts"
 import { Database, type Db } from "./native.ts"
 import { readable } from "./open.ts"
@@ -38,6 +38,11 @@ export class ServerLock {
         "stop that one first, or give another --db",
       )
     }
+  }
+
+  /** There is the file of a lock: one is held, or whoever held it was killed. */
+  static isLeft(path: string): boolean {
+    return existsSync(`${path}-lock`)
   }
 
   release(): void {

@@ -26,6 +26,7 @@ const walBytesKept = 67_108_864
  * Throws a Complaint where the file is not ours, is newer than this program or cannot be opened; it is then untouched.
  */
 export function openDatabase({ path, durability, busyTimeout, now }: OpenOptions): Db {
+  refuseLostFile(path)
   const made = createPrivately(path)
   const db = connect(path, busyTimeout)
   try {
@@ -77,7 +78,7 @@ export function cutWal(db: Db): boolean {
 }
 
 /** ms that a reader waits; only the recovery after a crash and the last one to close ever hold a reader up. */
-const readerTimeout = 5_000
+export const readerTimeout = 5_000
 
 /**
  * Opens a database for reading only; beside a server this blocks no write. The -shm is needed, so the rights of the server's
@@ -115,6 +116,19 @@ export function closeAfterReading(db: Db): void {
   }
 }
 
+/**
+ * Throws a Complaint where a -wal stands alone: beside a missing or empty file SQLite would delete it, and with it what was
+ * stored last.
+ */
+export function refuseLostFile(path: string): void {
+  const bytes = (file: string) => statSync(file, { throwIfNoEntry: false })?.size
+  if (bytes(path) || !bytes(`${path}-wal`)) return
+  throw new Complaint(
+    `${path} is ${bytes(path) === 0 ? "empty" : "missing"}, but its -wal is there and holds what was stored last`,
+    "put the file back beside it; if it is lost, move the -wal away and restore a backup; nothing was touched",
+  )
+}
+
 /** Takes away a file that never became a database, unless another process has begun to make it one. */
 function removeUnused(path: string): void {
   if (existsSync(`${path}-wal`) || existsSync(`${path}-journal`)) return
@@ -144,7 +158,10 @@ function connect(path: string, busyTimeout: number): Db {
 export function readable(error: unknown, path: string): unknown {
   const code = (error as { code?: string }).code ?? ""
   if (code === "SQLITE_NOTADB") {
-    return new Complaint(`${path} is not an SQLite database`, "give another file; this one was not touched")
+    return new Complaint(
+      `${path} is not an SQLite database`,
+      "give another file, or restore a backup if this was one; it was not touched",
+    )
   }
   if (code.startsWith("SQLITE_BUSY")) {
     return new Complaint(

@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs"
 import { Batcher, type BatcherOptions } from "./batcher.ts"
+import { refuseDamaged } from "./damage.ts"
 import { EventInserter, sweepDeleted, sweepPause } from "./events.ts"
 import { Guard } from "./guard.ts"
 import { type Random, writeLastUsed } from "./keys.ts"
@@ -60,8 +62,11 @@ export class Store {
     private readonly onNotice: (message: string) => void,
     onCommit: (commit: Commit, seconds: number) => void = () => {},
   ) {
+    // An empty file is what a start leaves that was killed over making it.
+    const killedFirst = ServerLock.isLeft(options.path) && !existsSync(`${options.path}-wal`)
     this.#lock = new ServerLock(options.path, world.pid)
     try {
+      refuseDamaged(options.path, killedFirst)
       // Nothing else runs yet, so a lock is waited for here; from then on the batcher waits, and the event loop does not.
       this.db = openDatabase({ ...options, busyTimeout: startTimeout, now: world.now() })
       this.db.pragma("busy_timeout = 0")
