@@ -40,7 +40,7 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
 }
 
 /** Bun's `writableNeedDrain` says false of a full pipe, so it is the callback that tells. */
-function writeAll(stream: NodeJS.WriteStream, text: string): Promise<void> {
+function writeAll(stream: NodeJS.WriteStream, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(text, (error) => (error ? reject(error) : resolve()))
   })

@@ -12,7 +12,7 @@ export interface Context {
   out: (text: string) => void
   err: (text: string) => void
   /** As `out`; settles when the reader has taken it, rejects when there is none any more. */
-  outTaken: (text: string) => Promise<void>
+  outTaken: (text: string | Uint8Array) => Promise<void>
   outIsTerminal: boolean
   errIsTerminal: boolean
   sleep: (ms: number) => Promise<void>

@@ -1,39 +1,146 @@
-import type { Command } from "commander"
+import { existsSync } from "node:fs"
+import { type FileHandle, open, rename, rm } from "node:fs/promises"
+import { resolve } from "node:path"
+import { type Command, Option } from "commander"
 import { type DatabaseOptions, databaseOption } from "../config.ts"
-import { exportProfile } from "../store/forget.ts"
+import { Complaint } from "../errors.ts"
+import { exportProfile, exportWanted, formats, gzipped, type Steps } from "../export/export.ts"
+import { readExportFilter } from "../manage/rules.ts"
+import { eventsOfProfile } from "../store/forget.ts"
+import type { Db } from "../store/native.ts"
 import { closeAfterReading, openForReading } from "../store/open.ts"
-import { findWebsite } from "../store/websites.ts"
+import { findWebsite, listWebsites } from "../store/websites.ts"
+import { sameFile } from "./backup.ts"
 import type { Context } from "./context.ts"
 import { requireDatabase } from "./database.ts"
+import { Progress } from "./progress.ts"
 
 interface ExportOptions extends DatabaseOptions {
-  website: string
-  profileId: string
+  website?: string
+  profileId?: string
+  from?: string
+  to?: string
+  format: string
+  gzip?: boolean
+  out?: string
+  force?: boolean
 }
 
+/** Events that are read into memory at once, each of some 40 KiB at most. */
+const readRows = 500
+/** Events in a row group of a Parquet file: large enough to be read fast, some 20 MB while it is made. */
+const groupRows = 20_000
+/** zlib's own choice between time and size. */
+const gzipLevel = 6
+
 export function addExportCommand(root: Command, context: Context): void {
-  root
+  const command = root
     .command("export")
-    .description("print what a website has of one profile, a JSON object a line: profile, links, events")
-    .requiredOption("--website <id>", "the website")
-    .requiredOption("--profile-id <id>", "the profile; what comes from its anonymous ids alone is its too")
+    .description("print events, in ndjson with websites and profiles too, for import or for other programs")
+    .option("--website <id>", "of this website alone")
+    .option("--from <time>", "events that happened then or later: a date (UTC) or Unix ms")
+    .option("--to <time>", "events that happened before")
+    .option(
+      "--profile-id <id>",
+      "what a website has of one profile: itself, its links, its events and those of its anonymous ids alone",
+    )
+    .addOption(new Option("--format <format>", "what to write").choices(formats).default("ndjson"))
+    .option("--gzip", "compress it")
+    .option("--out <file>", "write to a file, which is there when it is whole (default: standard output)")
+    .option("--force", "replace that file if it exists")
     .addOption(databaseOption())
     .addHelpText(
       "after",
-      "\nExample:\n  databuddy export --website 550e8400-e29b-41d4-a716-446655440000 --profile-id user_1 > user_1.ndjson",
+      "\nExample:\n  databuddy export --from 2026-11-01 --to 2026-12-01 --gzip --out november.ndjson.gz",
     )
-    .action((options: ExportOptions) => print(options, context))
+  command.action((options: ExportOptions) => {
+    if (options.profileId !== undefined && options.website === undefined) {
+      command.error("error: --profile-id takes --website, which the profile is of")
+    }
+    if (options.profileId !== undefined && (options.from ?? options.to) !== undefined) {
+      command.error("error: --profile-id takes all that there is of it, without --from and --to")
+    }
+    return write(options, context)
+  })
 }
 
-async function print(options: ExportOptions, context: Context): Promise<void> {
-  const db = openForReading(requireDatabase(options))
+async function write(options: ExportOptions, context: Context): Promise<void> {
+  const { website, from, to, format, gzip } = options
+  const filter = readExportFilter({
+    ...(website === undefined ? {} : { website_id: website }),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+    format,
+  })
+  if (options.out === undefined && context.outIsTerminal && (gzip || format === "parquet")) {
+    throw new Complaint(
+      "this would print bytes to the terminal",
+      "name a file with --out, or send it on with | or >",
+    )
+  }
+  const path = requireDatabase(options)
+  const out = options.out === undefined ? undefined : resolve(options.out)
+  if (out !== undefined) refusePlace(out, path, options)
+  const db = openForReading(path)
+  const progress = new Progress(context, out !== undefined || !context.outIsTerminal)
+  let events = 0
+  const onRead = (count: number) => {
+    events += count
+    progress.show(() => `exported ${events.toLocaleString("en")} events`)
+  }
   try {
-    const { rid } = findWebsite(db, options.website)
-    for await (const lines of exportProfile(db, rid, options.profileId, context.world.now(), context)) {
-      // Of a slow reader, no more than this may wait in memory.
-      await context.outTaken(lines.map((line) => `${line}\n`).join(""))
-    }
+    const steps = { rows: readRows, groupRows, rest: () => undefined, onRead }
+    const plain = made(db, options, filter, steps, context)
+    const bytes = gzip ? gzipped(plain, gzipLevel) : plain
+    if (out !== undefined) await toFile(out, bytes, context)
+    else for await (const some of bytes) await context.outTaken(some)
   } finally {
+    progress.end()
     closeAfterReading(db)
+  }
+}
+
+function made(
+  db: Db,
+  { website: id, profileId }: ExportOptions,
+  { from, to, format }: ReturnType<typeof readExportFilter>,
+  steps: Steps,
+  context: Context,
+): AsyncGenerator<Uint8Array> {
+  const websites = id === undefined ? listWebsites(db) : [findWebsite(db, id)]
+  const [website] = websites
+  if (profileId === undefined || !website) {
+    return exportWanted(db, { websites, ownEvents: id === undefined, from, to }, format, steps)
+  }
+  const eventIds = eventsOfProfile(db, website.rid, profileId, context.world.now(), context)
+  return exportProfile(db, { website, profileId, eventIds }, format, steps)
+}
+
+function refusePlace(out: string, db: string, { force }: ExportOptions): void {
+  if ([db, `${db}-wal`, `${db}-shm`].some((one) => one === out || sameFile(one, out))) {
+    throw new Complaint(
+      `${out} is the database itself`,
+      "give the place of the export, such as events.ndjson",
+    )
+  }
+  if (existsSync(out) && !force) throw new Complaint(`${out} exists`, "give another name, or add --force")
+}
+
+/** Nobody finds half of it under its name. */
+async function toFile(path: string, bytes: AsyncIterable<Uint8Array>, { world }: Context): Promise<void> {
+  const partial = `${path}.partial-${world.pid}`
+  let file: FileHandle | undefined
+  try {
+    file = await open(partial, "w", 0o600)
+    for await (const some of bytes) await file.appendFile(some)
+    await file.sync()
+    await file.close()
+    await rename(partial, path)
+  } catch (error) {
+    await file?.close().catch(() => {})
+    await rm(partial, { force: true })
+    const { code, syscall } = error as NodeJS.ErrnoException
+    if (!code || !syscall) throw error
+    throw new Complaint(`${path} cannot be written (${code})`, "check the folder, its rights and its room")
   }
 }

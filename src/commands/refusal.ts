@@ -14,6 +14,10 @@ const flags: Record<string, string> = {
   websites: "--website",
   rateLimit: "--rate-limit",
   expiresAt: "--expires",
+  website_id: "--website",
+  from: "--from",
+  to: "--to",
+  format: "--format",
 }
 
 const hints: Partial<Record<Reason, string>> = {

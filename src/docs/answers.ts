@@ -29,7 +29,8 @@ export const meanings: Record<Reason, string> = {
   route_unknown: "there is nothing at this path",
   conflict: "it exists already, or is revoked for good",
   payload_too_large: "the body is too large, as sent or after decompression",
-  rate_limited: "too many requests with this key, or for this website from this address",
+  rate_limited:
+    "too many requests with this key, or for this website from this address, or exports at a time",
   too_many_failed_credentials: "too many wrong keys from this address",
   row_refused: "the database refused what was sent; nothing of it is stored",
   internal: "a fault of the server",

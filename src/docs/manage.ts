@@ -2,6 +2,7 @@ import type { Static, TSchema } from "@sinclair/typebox"
 import type { Reason } from "../errors.ts"
 import { refuse } from "../manage/answer.ts"
 import {
+  exportFilterSchema,
   forgottenSchema,
   type KeyJson,
   keyChangesSchema,
@@ -90,7 +91,9 @@ interface Operation {
   /** The request's body. */
   takes?: SchemaName
   /** What the answer holds beside `success`. */
-  gives: Json
+  gives?: Json
+  /** What it is where it is a file, by its type. */
+  file?: Json
   /** Default: 200 */
   status?: number
   /** Beside those that every operation has. */
@@ -229,12 +232,33 @@ const refusals: Record<string, Record<string, Operation>> = {
   },
 }
 
+const text = { schema: { type: "string" } }
+
+const exports: Record<string, Record<string, Operation>> = {
+  "/v1/export": {
+    get: {
+      id: "export",
+      summary: "Export events",
+      description:
+        "Every field of every event, in the order of their ids, while the client takes it. In ndjson, a JSON object a line, websites, profiles and their links come first, and the last line says how many of each there were: `databuddy import` reads it. In csv, a text that a spreadsheet would take for a formula has an apostrophe in front. A key that is limited to some websites gets those; one that is not gets the events of no website too. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
+      query: exportFilterSchema,
+      file: {
+        "application/x-ndjson": text,
+        "text/csv": text,
+        "application/vnd.apache.parquet": { schema: { type: "string", format: "binary" } },
+      },
+      reasons: ["invalid_shape", "key_website_mismatch", "website_unknown"],
+    },
+  },
+}
+
 export async function managePaths(): Promise<Json> {
   return {
     ...(await paths(websites, { tag: "Websites", scope: "manage:websites", wording: websiteWording })),
     ...(await paths(forgetting, { tag: "Websites", scope: "manage:websites", wording: personWording })),
     ...(await paths(keys, { tag: "Keys", scope: "manage:keys", wording: keyWording })),
     ...(await paths(refusals, { tag: "Refusals", scope: "read:data", wording: refusalWording })),
+    ...(await paths(exports, { tag: "Export", scope: "read:data", wording: exportWording })),
   }
 }
 
@@ -257,7 +281,7 @@ async function paths(table: typeof websites, group: Group): Promise<Json> {
 }
 
 async function describe(operation: Operation, { tag, scope, wording }: Group): Promise<Json> {
-  const { id, summary, description = "", query, takes, gives, status = 200, reasons } = operation
+  const { id, summary, description = "", query, takes, gives, file, status = 200, reasons } = operation
   return {
     tags: [tag],
     operationId: id,
@@ -274,7 +298,9 @@ async function describe(operation: Operation, { tag, scope, wording }: Group): P
         }
       : {}),
     responses: {
-      [status]: success("Done", exactly({ success: { const: true }, ...gives })),
+      [status]: file
+        ? { ...success("The file", {}), content: file }
+        : success("Done", exactly({ success: { const: true }, ...gives })),
       ...(await refused([...reasons, ...sharedReasons], wording)),
     },
   }
@@ -290,6 +316,7 @@ function parametersOf({ properties }: TSchema): Json[] {
 const websiteWording = wording({ field: "domain", message: newWebsiteSchema.properties.domain.expected })
 const personWording = wording({ field: "profileId", message: personSchema.properties.profileId.expected })
 const keyWording = wording({ field: "name", message: newKeySchema.properties.name.expected })
+const exportWording = wording({ field: "from", message: exportFilterSchema.properties.from.expected })
 const refusalWording = wording({ field: "limit", message: refusalFilterSchema.properties.limit.expected })
 
 function wording(field: Wording["field"]): Wording {

@@ -27,6 +27,7 @@ export async function openapi(limits: Limits): Promise<Json> {
       { name: "Events", description: "What clients send" },
       { name: "Websites", description: "Where events belong" },
       { name: "Keys", description: "Who may do what" },
+      { name: "Export", description: "What goes out" },
       { name: "Refusals", description: "What was not taken" },
       { name: "Server", description: "Is it well?" },
     ],

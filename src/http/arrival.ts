@@ -10,7 +10,11 @@ export interface Arrival {
 }
 
 /** What Elysia gives a handler of the server; null where nothing listens. */
-export type ServerOf = { requestIP(request: Request): { address: string } | null } | null
+export type ServerOf = {
+  requestIP(request: Request): { address: string } | null
+  /** Seconds that its connection may be idle. */
+  timeout?(request: Request, seconds: number): void
+} | null
 
 export function arrivalOf(request: Request, server: ServerOf): Arrival {
   return { request, peer: () => server?.requestIP(request)?.address ?? "", body: undefined }

@@ -1,5 +1,6 @@
 import { Elysia } from "elysia"
 import { Refusal } from "../errors.ts"
+import { exportWanted, gzipped } from "../export/export.ts"
 import { type Arrival, arrivalOf, type ServerOf } from "../http/arrival.ts"
 import { readJson, type Uploads } from "../http/body.ts"
 import type { RequestFaultLog } from "../http/faults.ts"
@@ -24,12 +25,14 @@ import type { Db } from "../store/native.ts"
 import type { Registry } from "../store/registry.ts"
 import { createWebsite, deleteWebsite, findWebsite, listWebsites } from "../store/websites.ts"
 import { manageHeaders, refuse } from "./answer.ts"
+import { type Download, Downloads, fileAnswer } from "./download.ts"
 import { isWithin, reaches, requireAllWebsites, requireWebsite, requireWithin } from "./grant.ts"
 import {
   changeKey,
   changeWebsite,
   forgetNote,
   keyJson,
+  readExportFilter,
   readKeyChanges,
   readNewKey,
   readNewWebsite,
@@ -71,6 +74,7 @@ interface RouteContext {
 /** A request whose key may make it. */
 interface Call {
   key: Key
+  request: Request
   /** Unix ms */
   now: number
   /** The id in the path; '' where it has none. */
@@ -83,6 +87,8 @@ interface Answer {
   status?: number
   /** Beside `"success":true`. */
   body?: object
+  /** In the place of that, bytes of another kind. */
+  file?: Download
 }
 
 type Work = (manage: Manage, call: Call) => Answer | Promise<Answer>
@@ -93,6 +99,8 @@ export function manageRoutes(manage: Manage) {
     (scope: Scope, work: Work) =>
     ({ request, server, params }: RouteContext) =>
       answered(manage, arrivalOf(request, server), scope, params?.id ?? "", work)
+  const downloads = new Downloads()
+  const download: Work = (deps, call) => showExport(deps, call, downloads)
   // The bodies are read by the routes: Elysia's parsers would answer before the key is looked at.
   const raw = { parse: "none" } as const
   return new Elysia({ prefix: "/v1" })
@@ -109,6 +117,11 @@ export function manageRoutes(manage: Manage) {
     .delete("/keys/:id", on("manage:keys", endKey), raw)
     .post("/keys/:id/rotate", on("manage:keys", renewKey), raw)
     .get("/refusals", on("read:data", showRefusals))
+    .get("/export", ({ request, server }) => {
+      // A reader may stand still for longer than a client may over its request.
+      server?.timeout?.(request, readerTimeout)
+      return answered(manage, arrivalOf(request, server), "read:data", "", download)
+    })
 }
 
 function showWebsites({ db }: Manage, { key }: Call): Answer {
@@ -213,6 +226,46 @@ function showRefusals(manage: Manage, { key, query }: Call): Answer {
   return { body: { refusals: found.slice(0, limit).map(refusalJson), total: found.length } }
 }
 
+/** Events that are read between two looks at other requests: about a millisecond. */
+const exportRows = 200
+/** Events in a row group of a Parquet file, encoded in one go: about 10 ms. */
+const exportGroupRows = 1_000
+/** ms between two such steps: what came meanwhile is answered first. */
+const exportPause = 1
+/** Of zlib's levels the fastest: it takes the processor that ingestion may need. */
+const exportGzipLevel = 1
+/** Seconds after which a reader that takes nothing is cut off. */
+const readerTimeout = 60
+
+const mediaTypes = {
+  ndjson: "application/x-ndjson",
+  csv: "text/csv; charset=utf-8",
+  parquet: "application/vnd.apache.parquet",
+}
+
+/** All that the key reaches, as it is stored. Read while the client takes it, in steps. */
+function showExport({ db }: Manage, { key, request, query }: Call, downloads: Downloads): Answer {
+  const { websiteId, from, to, format } = readExportFilter(Object.fromEntries(query()))
+  if (websiteId !== undefined) requireWebsite(key, websiteId)
+  const websites =
+    websiteId === undefined
+      ? listWebsites(db).filter((website) => reaches(key, website.id))
+      : [findWebsite(db, websiteId)]
+  const ownEvents = websiteId === undefined && key.websites === null
+  const rest = () => new Promise<void>((resolve) => setTimeout(resolve, exportPause))
+  const steps = { rows: exportRows, groupRows: exportGroupRows, rest }
+  const bytes = downloads.counted(exportWanted(db, { websites, ownEvents, from, to }, format, steps))
+  const headers: Record<string, string> = {
+    "Content-Type": mediaTypes[format],
+    "Content-Disposition": `attachment; filename="databuddy.${format}"`,
+    Vary: "Accept-Encoding",
+  }
+  // A Parquet file is compressed inside.
+  const zipped = format !== "parquet" && /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")
+  if (zipped) headers["Content-Encoding"] = "gzip"
+  return { file: { bytes: zipped ? gzipped(bytes, exportGzipLevel) : bytes, headers } }
+}
+
 /** Throws `key_not_found`, and `grant_too_wide` where the key may do more than `own`. */
 function withinGrant(db: Db, id: string, own: Key): Key {
   const key = findKey(db, id)
@@ -247,7 +300,8 @@ async function answered(
     const key = admit(manage, request, scope, now, headers)
     const query = () => new URLSearchParams(/\?(.*)/.exec(request.url)?.[1])
     const body = async () => (await readJson(request, manage.settings.maxBodyBytes, manage.uploads)).value
-    const answer = await work(manage, { key, now, id, query, body })
+    const answer = await work(manage, { key, now, id, request, query, body })
+    if (answer.file) return fileAnswer(answer.file, headers)
     const text = JSON.stringify({ success: true, ...answer.body })
     return new Response(text, { status: answer.status ?? 200, headers })
   } catch (error) {

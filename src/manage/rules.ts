@@ -2,6 +2,7 @@ import type { Static, TSchema } from "@sinclair/typebox"
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
 import { durationText } from "../duration.ts"
 import { type FieldError, type Reason, Refusal, refusals } from "../errors.ts"
+import type { Format } from "../export/export.ts"
 import { fieldErrors } from "../http/fields.ts"
 import { keptRefusals, type Refused } from "../http/refusals.ts"
 import type { Person } from "../store/forget.ts"
@@ -18,6 +19,7 @@ import {
   type WebsiteSettings,
 } from "../store/websites.ts"
 import {
+  exportFilterSchema,
   type KeyJson,
   keyChangesSchema,
   newKeySchema,
@@ -41,6 +43,7 @@ const checkPerson = TypeCompiler.Compile(personSchema)
 const checkNewKey = TypeCompiler.Compile(newKeySchema)
 const checkKeyChanges = TypeCompiler.Compile(keyChangesSchema)
 const checkRefusalFilter = TypeCompiler.Compile(refusalFilterSchema)
+const checkExportFilter = TypeCompiler.Compile(exportFilterSchema)
 
 /** 10000-01-01, Unix ms: from then on ISO 8601 takes another form. */
 const latestExpiry = Date.UTC(10_000, 0, 1)
@@ -104,6 +107,31 @@ export function readRefusalFilter(query: URLSearchParams): {
     reason: filter.reason as Reason | undefined,
     limit: Number(filter.limit ?? keptRefusals),
   }
+}
+
+/** `from` (included) and `to` (not included): Unix ms. */
+export function readExportFilter(query: object): {
+  websiteId: string | undefined
+  from: number | undefined
+  to: number | undefined
+  format: Format
+} {
+  const filter = checked(checkExportFilter, query)
+  const errors: FieldError[] = []
+  const time = (field: "from" | "to") => {
+    const text = filter[field]
+    if (text === undefined) return undefined
+    const ms = /^\d{1,15}$/.test(text) ? Number(text) : isoDate.test(text) ? Date.parse(text) : Number.NaN
+    if (!(ms >= 0)) errors.push({ field, message: exportFilterSchema.properties[field].expected })
+    return ms
+  }
+  const [from, to] = [time("from"), time("to")]
+  if (from !== undefined && to !== undefined && from >= to) {
+    errors.push({ field: "to", message: "must be later than from" })
+  }
+  if (errors.length > 0) throw invalid(errors)
+  const websiteId = filter.website_id === undefined ? undefined : canonicalWebsiteId(filter.website_id)
+  return { websiteId, from, to, format: filter.format ?? "ndjson" }
 }
 
 /** Throws `invalid_shape` where a key would be limited to a website that there is none of. */

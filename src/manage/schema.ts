@@ -1,5 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox"
 import { refusals } from "../errors.ts"
+import { formats } from "../export/export.ts"
 import { keptRefusals } from "../http/refusals.ts"
 import { scopes } from "../store/keys.ts"
 import { retentionForm } from "../store/retain.ts"
@@ -255,6 +256,39 @@ export const refusalFilterSchema = Type.Object(
         description: `The newest so many, at most ${keptRefusals}`,
         expected: `must be a whole number from 1 to ${keptRefusals}`,
       }),
+    ),
+  },
+  strict,
+)
+
+const bound = (description: string) =>
+  Type.Optional(
+    Type.String({
+      maxLength: 64,
+      description,
+      expected:
+        "must be a date such as 2026-11-01 or 2026-11-01T12:00:00Z, in UTC where it names no zone, or Unix ms",
+    }),
+  )
+
+/** The query of GET /v1/export. */
+export const exportFilterSchema = Type.Object(
+  {
+    website_id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description: "Of this website alone",
+        expected: "must be the id of a website",
+      }),
+    ),
+    from: bound("Events that happened then or later: a date as ISO 8601, or Unix ms"),
+    to: bound("Events that happened before"),
+    format: Type.Optional(
+      Type.Union(
+        formats.map((format) => Type.Literal(format)),
+        { description: "Default: ndjson", expected: `must be one of ${formats.join(", ")}` },
+      ),
     ),
   },
   strict,

@@ -38,8 +38,6 @@ const isProfiles = `
     or (profile_id is null and anonymous_id in (select value from json_each(:anonymousIds))))`
 const isVisitors = "anonymous_id in (select value from json_each(:anonymousIds))"
 
-const isoOf = (ms: string) => `strftime('%Y-%m-%dT%H:%M:%fZ', ${ms} / 1000.0, 'unixepoch')`
-
 const sql = {
   linked: "select anonymous_id from profile_links where website_rid = :rid and profile_id = :profileId",
   profiles: "select count(*) from profiles where website_rid = :rid and profile_id = :profileId",
@@ -54,22 +52,6 @@ const sql = {
   deleteEvents: (isTheirs: string) => `
     delete from event_rows
     where id in (select value from json_each(:ids)) and website_rid = :rid and ${isTheirs}`,
-  exportProfile: `
-    select json_object('type', 'profile', 'profileId', profile_id, 'traits', json(traits),
-      'createdAt', ${isoOf("created_at")}, 'updatedAt', ${isoOf("updated_at")})
-    from profiles
-    where website_rid = :rid and profile_id = :profileId`,
-  exportLinks: `
-    select json_object('type', 'link', 'anonymousId', anonymous_id, 'linkedAt', ${isoOf("linked_at")})
-    from profile_links
-    where website_rid = :rid and profile_id = :profileId`,
-  exportEvents: `
-    select json_object('type', 'event', 'name', name, 'namespace', namespace, 'source', source, 'time', time,
-      'receivedAt', ${isoOf("received_at")}, 'anonymousId', anonymous_id, 'sessionId', session_id,
-      'profileId', profile_id, 'path', path, 'eventId', event_id, 'properties', json(properties))
-    from events
-    where id in (select value from json_each(:ids))
-    order by timestamp, id`,
   deleteProfile: "delete from profiles where website_rid = :rid and profile_id = :profileId",
   deleteProfilesLinks: `
     delete from profile_links
@@ -80,29 +62,15 @@ const sql = {
     where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
 }
 
-/** Events that are read into memory at once, each of some 40 KiB at most. */
-const exportRows = 100
-
-/**
- * What `forgetPerson` would delete of a profile now (Unix ms), a JSON object each, some at a time: the profile, its links, its
- * events. No read lasts while the caller is busy with them, so that the -wal can be emptied.
- */
-export async function* exportProfile(
+/** The ids of the events of a profile that `forgetPerson` would delete now (Unix ms), some at a time. */
+export function eventsOfProfile(
   db: Db,
   websiteRid: number,
   profileId: string,
   now: number,
-  pace: Pick<Pace, "sleep" | "onProgress">,
-): AsyncGenerator<string[]> {
-  const theirs = theirsOf(db, { websiteRid, id: { profileId } }, now)
-  const lines = (text: string, values: object) => db.prepare(text).pluck().all(values) as string[]
-  yield lines(sql.exportProfile, theirs.values)
-  yield lines(sql.exportLinks, theirs.values)
-  for await (const ids of eventsOf(db, theirs, pace)) {
-    for (let from = 0; from < ids.length; from += exportRows) {
-      yield lines(sql.exportEvents, { ids: JSON.stringify(ids.slice(from, from + exportRows)) })
-    }
-  }
+  pace: Pick<Pace, "sleep">,
+): AsyncGenerator<number[]> {
+  return eventsOf(db, theirsOf(db, { websiteRid, id: { profileId } }, now), pace)
 }
 
 /** What `forgetPerson` would delete now (Unix ms). */

@@ -22,3 +22,61 @@ export function eventRow(changes: Partial<EventRow> = {}): EventRow {
     ...changes,
   }
 }
+
+/** Events that are hard to write down: of text, of JSON, of spreadsheets. */
+export function oddEvents(changes: Partial<EventRow> = {}): EventRow[] {
+  const texts = [
+    "=1+1",
+    "'=1",
+    "+1",
+    "-1",
+    "@a",
+    "\t=1",
+    " =1",
+    "＝1",
+    "'",
+    'a"b',
+    "a,b;c|d",
+    "a\r\nb",
+    " a ",
+    "日本 🎉",
+    "\u2028\u0007",
+  ]
+  const objects = [
+    { plan: "pro", nested: { b: [1, -0.5, 1e21, 5e-324, null, true], a: {} } },
+    { 10: "ten", 2: "two", zwei: 2 },
+    {},
+    JSON.parse('{"__proto__":1,"constructor":{"toString":null},"":""}') as object,
+    { 'a"b\\c': "\u0000\ud800 </script> \u2028", "=1+1": "@x" },
+  ]
+  return [
+    ...texts.map((text, index) => {
+      const same = {
+        name: text,
+        namespace: text,
+        source: text,
+        anonymousId: text,
+        sessionId: text,
+        path: text,
+      }
+      return eventRow({
+        ...same,
+        profileId: text,
+        eventId: text,
+        ts: index,
+        receivedAt: index + 3,
+        ...changes,
+      })
+    }),
+    ...objects.map((object, index) => {
+      const keys = JSON.stringify(Object.keys(object))
+      const properties = JSON.stringify(Object.values(object)).slice(1, -1)
+      return eventRow({ keys, properties, viaKey: 0, crawler: 1, ts: 1_000 - index, ...changes })
+    }),
+    eventRow({ keys: "", properties: '{"2":1,"kept":"whole"}', ts: 7, receivedAt: 5, ...changes }),
+    eventRow({ keys: "", properties: null, ...changes }),
+    // Twice the same: two events.
+    eventRow(changes),
+    eventRow(changes),
+  ]
+}

@@ -9,9 +9,10 @@ import { repository } from "../support/binary.ts"
 const layers = [
   ["src"],
   ["src/store"],
-  ["src/http"],
+  ["src/http", "src/export"],
   ["src/metrics"],
   ["src/track", "src/manage", "src/health"],
+  ["src/import"],
   ["src/docs"],
   ["src/app.ts", "src/config.ts"],
   ["src/commands"],

@@ -1,0 +1,63 @@
+import { ByteWriter, ParquetWriter, type SchemaElement } from "hyparquet-writer"
+import type { StoredEvent } from "../store/stored.ts"
+import { eventFields } from "./fields.ts"
+
+/** Characters of properties after which a row group ends, however few its rows are: a row may have 32 KiB. */
+const groupCharacters = 16_000_000
+
+const elements = {
+  INT64: { type: "INT64" },
+  STRING: { type: "BYTE_ARRAY", converted_type: "UTF8" },
+  TIMESTAMP: { type: "INT64", converted_type: "TIMESTAMP_MILLIS" },
+  BOOLEAN: { type: "BOOLEAN" },
+} as const
+
+const schema: SchemaElement[] = [
+  { name: "events", num_children: eventFields.length },
+  ...eventFields.map(
+    (field): SchemaElement => ({
+      name: field.name,
+      ...elements[field.type],
+      repetition_type: "nullable" in field ? "OPTIONAL" : "REQUIRED",
+    }),
+  ),
+]
+
+/** Events as a Parquet file, its bytes a row group at a time. Each group is written when it has `groupRows` events. */
+export async function* parquetOf(
+  events: AsyncIterable<StoredEvent[]>,
+  groupRows: number,
+  rest: () => Promise<void> | undefined,
+): AsyncGenerator<Uint8Array> {
+  const writer = new ByteWriter()
+  const parquet = new ParquetWriter({ writer, schema, createdBy: "databuddy" })
+  const write = (rows: StoredEvent[]): Uint8Array => {
+    const columnData = eventFields.map(({ name, type }) => ({
+      name,
+      data: rows.map((row) => (type === "INT64" ? BigInt(row[name]) : row[name])),
+    }))
+    parquet.write({ columnData, rowGroupSize: rows.length })
+    return taken(writer)
+  }
+  let rows: StoredEvent[] = []
+  let characters = 0
+  for await (const some of events) {
+    rows.push(...some)
+    for (const { properties } of some) characters += properties?.length ?? 0
+    if (rows.length < groupRows && characters < groupCharacters) continue
+    yield write(rows)
+    rows = []
+    characters = 0
+    await rest()
+  }
+  if (rows.length > 0) yield write(rows)
+  parquet.finish()
+  yield taken(writer)
+}
+
+/** What was written since it was last asked. `offset` goes on counting from the file's beginning. */
+function taken(writer: ByteWriter): Uint8Array {
+  const bytes = new Uint8Array(writer.getBuffer())
+  writer.index = 0
+  return bytes
+}
