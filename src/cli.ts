@@ -4,6 +4,7 @@ import { addCheckCommand } from "./commands/check.ts"
 import type { Context } from "./commands/context.ts"
 import { addExportCommand } from "./commands/export.ts"
 import { addForgetCommand } from "./commands/forget.ts"
+import { addImportCommand } from "./commands/import.ts"
 import { addKeyCommands } from "./commands/key.ts"
 import { complaintOf } from "./commands/refusal.ts"
 import { addRefusalsCommand } from "./commands/refusals.ts"
@@ -49,6 +50,7 @@ function program(context: Context): Command {
   addKeyCommands(root, context)
   addForgetCommand(root, context)
   addExportCommand(root, context)
+  addImportCommand(root, context)
   addBackupCommand(root, context)
   addRestoreCommand(root, context)
   addCheckCommand(root, context)

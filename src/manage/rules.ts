@@ -263,7 +263,7 @@ function readGrant(input: Static<typeof keyChangesSchema>, now: number): Partial
 }
 
 /** What `readSettings` understands as the same. */
-function retainText(retain: number | null): string {
+export function retainText(retain: number | null): string {
   if (retain === null) return "default"
   return retain === 0 ? "forever" : durationText(retain)
 }

@@ -3,6 +3,8 @@ import type { DailyHash } from "./salts.ts"
 
 /** An event as it is stored: checked, with its website found and its properties serialised. */
 export interface EventRow {
+  /** For an inserter `withIds` alone; any other lets SQLite give the next one. */
+  id?: number
   /** 0: no website, the owner's own event. */
   websiteRid: number
   name: string
@@ -50,7 +52,7 @@ const columns = [
 const statementSizes = [32, 8, 1]
 
 /** Named parameters would cost an object a row in the hottest statement, so these are by position, in `columns`' order. */
-function insertRows(size: number): string {
+function insertRows(size: number, columns: readonly string[]): string {
   const row = `(${columns.map(() => "?").join(", ")})`
   return `
     insert into event_rows (${columns.join(", ")})
@@ -102,8 +104,13 @@ export class EventInserter {
   constructor(
     db: Db,
     private readonly dailyHash: DailyHash,
+    private readonly withIds = false,
   ) {
-    this.#statements = statementSizes.map((size) => ({ size, statement: db.prepare(insertRows(size)) }))
+    const named = withIds ? ["id", ...columns] : columns
+    this.#statements = statementSizes.map((size) => ({
+      size,
+      statement: db.prepare(insertRows(size, named)),
+    }))
     this.#findType = db.prepare(sql.findType).pluck()
     this.#countTypes = db.prepare(sql.countTypes).pluck()
     this.#insertType = db.prepare(sql.insertType)
@@ -136,6 +143,7 @@ export class EventInserter {
       typeId = this.#typeOf(row, "") as number
       properties = whole(row)
     }
+    if (this.withIds) values.push(row.id)
     values.push(
       row.websiteRid,
       typeId,

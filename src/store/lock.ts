@@ -11,7 +11,7 @@ export class ServerLock {
   readonly #path: string
   readonly #db: Db
 
-  constructor(path: string, pid: number) {
+  constructor(path: string, pid: number, taken = servedByAnother) {
     this.#path = `${path}-lock`
     try {
       closeSync(openSync(this.#path, "a", 0o600))
@@ -33,10 +33,7 @@ export class ServerLock {
       }
       const holder = this.#holder()
       this.#db.close()
-      throw new Complaint(
-        `${path} is served by another databuddy${holder ? `, process ${holder}` : ""}`,
-        "stop that one first, or give another --db",
-      )
+      throw taken(path, holder ? `, process ${holder}` : "")
     }
   }
 
@@ -57,4 +54,11 @@ export class ServerLock {
       return undefined // it is being written just now
     }
   }
+}
+
+function servedByAnother(path: string, holder: string): Complaint {
+  return new Complaint(
+    `${path} is served by another databuddy${holder}`,
+    "stop that one first, or give another --db",
+  )
 }

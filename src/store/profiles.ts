@@ -31,6 +31,13 @@ const sql = {
     insert into profile_links (website_rid, anonymous_id, profile_id, linked_at)
     values (:websiteRid, :anonymousId, :profileId, :now)
     on conflict do nothing`,
+  restore: `
+    insert into profiles (website_rid, profile_id, email, name, username, traits, created_at, updated_at)
+    values (:websiteRid, :profileId, :email, :name, :username, :traits, :createdAt, :updatedAt)
+    on conflict (website_rid, profile_id) do update
+    set email = excluded.email, name = excluded.name, username = excluded.username, traits = excluded.traits,
+      created_at = min(created_at, excluded.created_at), updated_at = excluded.updated_at
+    where excluded.updated_at > updated_at`,
 }
 
 /** Keeps who people are. Works inside the caller's transaction. */
@@ -58,19 +65,7 @@ export class Profiles {
     }
     const serialised = JSON.stringify(Object.fromEntries(merged))
     if (merged.size > keptTraits || Buffer.byteLength(serialised) > keptTraitBytes) throw tooManyTraits()
-    const column = (key: string) => {
-      const value = merged.get(key)
-      return typeof value === "string" ? value : null
-    }
-    this.#save.run({
-      websiteRid,
-      profileId,
-      email: column("email"),
-      name: column("name"),
-      username: column("username"),
-      traits: serialised,
-      now,
-    })
+    this.#save.run({ websiteRid, profileId, ...searchable(merged), traits: serialised, now })
     if (anonymousId === null) return
     this.#link.run({
       websiteRid,
@@ -79,6 +74,34 @@ export class Profiles {
       now,
     })
   }
+}
+
+/** The columns that are copies of traits. */
+function searchable(traits: ReadonlyMap<string, unknown>) {
+  const column = (key: string) => {
+    const value = traits.get(key)
+    return typeof value === "string" ? value : null
+  }
+  return { email: column("email"), name: column("name"), username: column("username") }
+}
+
+/** A profile as it was kept elsewhere. False where the one that is here was told of as lately. Works inside the caller's transaction. */
+export function restoreProfile(
+  db: Db,
+  profile: { websiteRid: number; profileId: string; traits: Traits; createdAt: number; updatedAt: number },
+): boolean {
+  const { traits, ...rest } = profile
+  const columns = searchable(new Map(Object.entries(traits)))
+  return db.prepare(sql.restore).run({ ...rest, ...columns, traits: JSON.stringify(traits) }).changes > 0
+}
+
+/** The same of a link. False where it was here. */
+export function restoreLink(
+  db: Db,
+  link: { websiteRid: number; anonymousId: string; profileId: string; linkedAt: number },
+): boolean {
+  const { linkedAt: now, ...rest } = link
+  return db.prepare(sql.link).run({ ...rest, now }).changes > 0
 }
 
 function tooManyTraits(): Refusal {

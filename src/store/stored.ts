@@ -78,6 +78,12 @@ const sql = {
     where e.id > :after and e.id <= :last and e.ts >= :from and e.ts < :to
       and e.website_rid in (select value from json_each(:rids))
     order by e.id`,
+  atTime: `
+    select ${eventColumns}
+    from event_rows as e
+    join event_types as t on t.id = e.type_id
+    where e.website_rid = :rid and e.ts = :ts and e.id <= :last
+    order by e.id`,
   byId: `
     select ${eventColumns}
     from event_rows as e
@@ -127,6 +133,7 @@ export class EventReader {
   readonly #stretch: Statement
   readonly #inStretch: Statement
   readonly #byId: Statement
+  readonly #atTime: Statement
   readonly #rids: string
   /** JSON text of `keys` → each key as JSON. */
   readonly #keys = new Map<string, string[]>()
@@ -138,6 +145,7 @@ export class EventReader {
     this.#stretch = db.prepare(sql.stretch).pluck()
     this.#inStretch = db.prepare(sql.inStretch).raw()
     this.#byId = db.prepare(sql.byId).raw()
+    this.#atTime = db.prepare(sql.atTime).raw()
     this.#rids = JSON.stringify([...selection.websites.keys()])
   }
 
@@ -166,6 +174,11 @@ export class EventReader {
   byId(ids: readonly number[]): StoredEvent[] {
     const found = this.#byId.all({ ids: JSON.stringify(ids), rids: this.#rids })
     return (found as EventColumns[]).map((row) => this.#event(row))
+  }
+
+  /** Those of one website that happened in the same ms (Unix), with ids up to `last`. */
+  atTime(rid: number, ts: number, last: number): StoredEvent[] {
+    return (this.#atTime.all({ rid, ts, last }) as EventColumns[]).map((row) => this.#event(row))
   }
 
   /** The ids up to `last`, ascending; undefined where they are many. */

@@ -81,7 +81,7 @@ function readEvent(value: unknown, rules: EventRules): CheckedEvent | FieldError
   if (ts === undefined) {
     errors.push({ field: "timestamp", message: checkEvent.Schema().properties.timestamp.expected })
   }
-  const serialised = serialise(input.properties)
+  const serialised = serialiseProperties(input.properties)
   if (typeof serialised === "string") errors.push({ field: "properties", message: serialised })
   else if (errors.length === 0) return { input, ts: ts as number, ...serialised }
   return errors
@@ -101,8 +101,10 @@ function readTimestamp(timestamp: number | string | undefined, now: number): num
   return ts >= earliest && ts <= now + latestAhead ? ts : undefined
 }
 
-/** Gives what is wrong, as a string. */
-function serialise(properties: object | undefined): Pick<CheckedEvent, "keys" | "properties"> | string {
+/** As a row holds them. Gives what is wrong, as a string. */
+export function serialiseProperties(
+  properties: object | undefined,
+): Pick<CheckedEvent, "keys" | "properties"> | string {
   if (properties === undefined) return { keys: "", properties: null }
   const names = Object.keys(properties)
   let plain = true

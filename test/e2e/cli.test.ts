@@ -73,6 +73,7 @@ describe("--help", () => {
     "key disable",
     "key enable",
     "forget",
+    "import",
     "backup",
     "restore",
     "check",

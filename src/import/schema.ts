@@ -1,0 +1,120 @@
+import { type Static, type TSchema, Type } from "@sinclair/typebox"
+import { TypeCompiler } from "@sinclair/typebox/compiler"
+import { eventSchema } from "../track/schema.ts"
+
+// The lines that are taken, with the limits of /track. What an export always names and other programs may not know of can
+// be left out of an event.
+
+const latest = Date.UTC(10_000, 0, 1) - 1
+const time = Type.Integer({
+  minimum: 0,
+  maximum: latest,
+  expected: "must be Unix milliseconds, before the year 10000",
+})
+const { name, namespace, source, anonymousId, sessionId, profileId, path, eventId } = eventSchema.properties
+const orNull = <Schema extends TSchema>(schema: Schema) =>
+  Type.Union([Type.Null(), schema], { expected: schema.expected })
+const optional = <Schema extends TSchema>(schema: Schema) => Type.Optional(orNull(schema))
+
+const websiteId = Type.String({ minLength: 1, maxLength: 255, expected: "must be the id of a website" })
+const required = (limit: number) =>
+  Type.String({ minLength: 1, maxLength: limit, expected: `must be a string of 1 to ${limit} characters` })
+
+const strict = { additionalProperties: false }
+
+const firstSchema = Type.Object({ type: Type.Literal("databuddy-export"), version: Type.Integer() }, strict)
+
+const count = Type.Integer({ minimum: 0 })
+const endSchema = Type.Object(
+  { type: Type.Literal("end"), websites: count, profiles: count, links: count, events: count },
+  strict,
+)
+
+const websiteSchema = Type.Object(
+  {
+    type: Type.Literal("website"),
+    id: websiteId,
+    // What else it may be is checked as for a new website.
+    domain: Type.Unknown(),
+    name: Type.Unknown(),
+    allowed_origins: Type.Unknown(),
+    anonymize: Type.Unknown(),
+    retain_ms: Type.Union([Type.Null(), Type.Integer({ minimum: 0 })], { expected: "must be null or ms" }),
+    created_at: time,
+    paused_at: orNull(time),
+  },
+  strict,
+)
+
+const scalar = Type.Union([Type.String(), Type.Number(), Type.Boolean()])
+const profileSchema = Type.Object(
+  {
+    type: Type.Literal("profile"),
+    website_id: websiteId,
+    profile_id: required(128),
+    created_at: time,
+    updated_at: time,
+    traits: Type.Record(Type.String(), scalar, {
+      expected: "must be an object of strings, numbers and booleans",
+    }),
+  },
+  strict,
+)
+
+const linkSchema = Type.Object(
+  {
+    type: Type.Literal("link"),
+    website_id: websiteId,
+    anonymous_id: required(256),
+    profile_id: required(128),
+    linked_at: time,
+  },
+  strict,
+)
+
+const eventLineSchema = Type.Object(
+  {
+    type: Type.Literal("event"),
+    id: optional(Type.Integer({ minimum: 1, expected: "must be a whole number above 0" })),
+    website_id: orNull(websiteId),
+    name,
+    namespace: optional(namespace),
+    source: optional(source),
+    timestamp: time,
+    received_at: optional(time),
+    anonymous_id: optional(anonymousId),
+    session_id: optional(sessionId),
+    profile_id: optional(profileId),
+    path: optional(path),
+    event_id: optional(eventId),
+    credential: optional(
+      Type.Union([Type.Literal("key"), Type.Literal("website_id")], {
+        expected: 'must be "key" or "website_id"',
+      }),
+    ),
+    crawler: optional(Type.Boolean({ expected: "must be true or false" })),
+    properties: optional(
+      Type.Object({}, { additionalProperties: true, expected: "must be an object or null" }),
+    ),
+  },
+  strict,
+)
+
+export type WebsiteLine = Static<typeof websiteSchema>
+export type ProfileLine = Static<typeof profileSchema>
+export type LinkLine = Static<typeof linkSchema>
+export type EventLine = Static<typeof eventLineSchema>
+export type Line =
+  | Static<typeof firstSchema>
+  | Static<typeof endSchema>
+  | WebsiteLine
+  | ProfileLine
+  | LinkLine
+  | EventLine
+
+/** By `type`. */
+export const checks = new Map(
+  [firstSchema, endSchema, websiteSchema, profileSchema, linkSchema, eventLineSchema].map(
+    (schema) => [schema.properties.type.const as string, TypeCompiler.Compile(schema as TSchema)] as const,
+  ),
+)
