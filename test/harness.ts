@@ -29,12 +29,16 @@ export interface ServerOptions {
   db: string
   args?: readonly string[]
   env?: Record<string, string>
+  /** File descriptors that it may have; otherwise as many as we. */
+  descriptors?: number
 }
 
 /** Starts `databuddy serve` on a free port, and settles when it listens. */
-export async function startServer({ db, args = [], env = {} }: ServerOptions): Promise<Server> {
+export async function startServer({ db, args = [], env = {}, descriptors }: ServerOptions): Promise<Server> {
   const { PATH = "", TMPDIR = tmpdir() } = process.env
-  const child = spawn(binary, ["serve", "--db", db, "--port", "0", ...args], {
+  const limited = descriptors ? ["sh", "-c", `ulimit -n ${descriptors}; exec "$0" "$@"`] : []
+  const [command = "", ...rest] = [...limited, binary, "serve", "--db", db, "--port", "0", ...args]
+  const child = spawn(command, rest, {
     env: { PATH, TMPDIR, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   })

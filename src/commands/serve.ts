@@ -19,6 +19,7 @@ import { refuse } from "../track/answer.ts"
 import { CrawlerCheck } from "../track/crawler.ts"
 import { version } from "../version.ts"
 import type { Context } from "./context.ts"
+import { watchDescriptors } from "./descriptors.ts"
 import { BackupSchedule } from "./schedule.ts"
 import { readTls, type Tls } from "./tls.ts"
 
@@ -78,7 +79,9 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     backups?.start()
     context.out(welcome(server.url.origin, path, firstKey, tls))
     log("info", "started", { version, url: server.url.origin, db: path, durability: options.durability })
+    const unwatch = watchDescriptors(() => server.closeIdleConnections(), log)
     await stopped
+    unwatch()
     log("info", "stopping: answering what was accepted")
     const ended = backups?.stop()
     await Promise.race([server.stop(), context.sleep(stopTimeout)])

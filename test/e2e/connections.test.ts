@@ -1,0 +1,116 @@
+import { afterEach, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { connect, type Socket } from "node:net"
+import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+
+// Clients that take connections and give nothing for them.
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function start(descriptors?: number): Promise<Server> {
+  const folder = temporaryFolder()
+  cleanups.push(() => folder[Symbol.dispose]())
+  const server = await startServer({ db: folder.file("test.db"), ...(descriptors ? { descriptors } : {}) })
+  cleanups.push(() => server.kill())
+  return server
+}
+
+/** A new client that sends one event; the status, or why there is none. */
+async function send({ url, key }: Server, timeout = 1_000): Promise<number | string> {
+  const headers = { Authorization: `Bearer ${key}`, Connection: "close" }
+  const signal = AbortSignal.timeout(timeout)
+  return fetch(`${url}/track`, { method: "POST", headers, body: '{"name":"sent"}', signal }).then(
+    ({ status }) => status,
+    (error: Error) => error.name,
+  )
+}
+
+/** Opens connections that send `first`, and then `more` each second; counts those that are closed again. */
+function occupy(server: Server, count: number, first: string, more = "") {
+  const state = { open: 0, closed: 0 }
+  const sockets: Socket[] = []
+  for (let index = 0; index < count; index++) {
+    const socket = connect({ port: server.port, host: "127.0.0.1" })
+    socket.on("connect", () => {
+      state.open++
+      if (first) socket.write(first)
+    })
+    socket.on("error", () => {})
+    socket.on("close", () => state.closed++)
+    socket.resume()
+    sockets.push(socket)
+  }
+  const trickle = setInterval(() => {
+    if (more) for (const socket of sockets) if (!socket.destroyed) socket.write(more)
+  }, 1_000)
+  cleanups.push(() => {
+    clearInterval(trickle)
+    for (const socket of sockets) socket.destroy()
+  })
+  return state
+}
+
+function countEvents(server: Server): number {
+  const db = openReader(server.db)
+  try {
+    return db.prepare("select count(*) from events").pluck().get() as number
+  } finally {
+    db.close()
+  }
+}
+
+interface Hog {
+  first: string
+  more?: string
+}
+
+const hogs: Record<string, Hog> = {
+  "say nothing": { first: "" },
+  "send their headers a byte a second": { first: "POST /track HTTP/1.1\r\nX: ", more: "a" },
+  "send their body a byte a second": {
+    first: "POST /track HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n[",
+    more: " ",
+  },
+  "keep their connection after an answer": { first: "GET /health HTTP/1.1\r\nHost: x\r\n\r\n" },
+}
+
+test("more clients than there are file descriptors: whatever they do, others are served and nothing is lost", async () => {
+  // Side by side: the server gives each of those that are slow some 12 s.
+  await Promise.all(Object.entries(hogs).map(([what, hog]) => outlast(what, hog)))
+}, 90_000)
+
+async function outlast(what: string, { first, more }: Hog): Promise<void> {
+  const server = await start(64)
+  expect([what, await send(server)]).toEqual([what, 200])
+  const clients = occupy(server, 60, first, more)
+  await eventually(() => server.output().includes("no file descriptor is left"), { timeout: 30_000 })
+  await eventually(async () => (await send(server)) === 200, { timeout: 40_000 })
+  await eventually(() => clients.closed > 0, { timeout: 30_000 })
+  // A request whose client did not wait for its answer may be stored too.
+  expect(countEvents(server)).toBeGreaterThanOrEqual(2)
+  expect([what, await server.stop()]).toEqual([what, 0])
+}
+
+/** Connections of our own that this process may have, with some to spare. */
+const ours = Number(/Max open files\s+(\d+)/.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]) - 500
+const idle = Math.min(10_000, ours)
+
+test(`${idle} idle connections: others are served at once, and memory is bounded`, async () => {
+  const server = await start()
+  expect(await send(server)).toBe(200)
+  const before = memory(server)
+  const clients = occupy(server, idle, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+  await eventually(() => clients.open === idle, { timeout: 30_000 })
+  for (let request = 0; request < 20; request++) expect(await send(server, 10_000)).toBe(200)
+  // Some 4 KB a connection were measured; 15 are too many.
+  expect(memory(server) - before).toBeLessThan(150)
+  expect(countEvents(server)).toBe(21)
+}, 60_000)
+
+/** MB that the process holds. */
+function memory({ pid }: Server): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
+}
