@@ -1,0 +1,250 @@
+// bun run test:soak [--minutes N] [--seed S]: load for minutes, with kill -9, stops, backups and retention in random order,
+// and then a count of every event.
+import { rmSync } from "node:fs"
+import { parseArgs } from "node:util"
+import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+import { mulberry32, type Pick, picker } from "../support/random.ts"
+
+export interface SoakReport {
+  seed: number
+  minutes: number
+  kills: number
+  stops: number
+  /** Backups that were finished, and those that were killed in the middle. */
+  backups: number
+  backupsKilled: number
+  /** Backups that failed of themselves, are no sound database, or miss an event that was answered before they began. */
+  badBackups: number
+  requests: number
+  /** Requests sent again, with the same event ids, because their connection broke. */
+  sentAgain: number
+  /** Events that were answered with success: those to be kept, and those older than `--retain`. */
+  answered: number
+  answeredExpired: number
+  /** Events to be kept that are in the database, answered or not, and old ones that still are. */
+  stored: number
+  expiredLeft: number
+  /** Answered requests of which not every event to be kept is there exactly once. */
+  lostOrDoubled: number
+  /** Requests of which some events are there and some not. */
+  torn: number
+  /** Answers other than 200 and 503. */
+  otherAnswers: number
+  /** Exit code of `databuddy check` at the end. */
+  check: number
+}
+
+const connections = 8
+/** Events in the largest request. */
+const largestBatch = 20
+/** ms between two requests of a connection: ten minutes are to leave some hundred MB, which each backup copies and checks. */
+const longestPause = 15
+/** ms between two things that happen to the server. */
+const shortestQuiet = 300
+const longestQuiet = 6_000
+const day = 86_400_000
+/** Older than `--retain 90d` by far, and younger. */
+const ages = { expired: 100 * day, kept: 80 * day }
+const retain = ["--retain", "90d"]
+
+interface Sent {
+  size: number
+  expired: boolean
+  answered: boolean
+}
+
+/** What the load and the faults share. */
+interface Run {
+  db: string
+  key: string
+  /** The server that is up, or will be. */
+  server: Promise<Server>
+  over: boolean
+  sent: Sent[]
+  sentAgain: number
+  otherAnswers: number
+}
+
+export async function soak(minutes: number, seed: number): Promise<SoakReport> {
+  using folder = temporaryFolder()
+  const db = folder.file("soak.db")
+  const first = await startServer({ db, args: retain })
+  const run: Run = {
+    db,
+    key: first.key,
+    server: Promise.resolve(first),
+    over: false,
+    sent: [],
+    sentAgain: 0,
+    otherAnswers: 0,
+  }
+  const random = mulberry32(seed)
+  // Each has a stream of its own: what the load draws depends on the machine's pace, the order of the faults must not.
+  const load = Array.from({ length: connections }, (_, index) =>
+    sendOn(run, picker(mulberry32(seed + 1 + index))),
+  )
+  const happened = await disturb(run, folder.file("backup.db"), picker(random), minutes * 60_000)
+  run.over = true
+  await Promise.all(load)
+  await (await run.server).kill()
+  const last = await startServer({ db, args: retain })
+  await eventually(() => expiredIn(db) === 0, { timeout: 120_000, pause: 500 }).catch(() => undefined)
+  await last.stop()
+  return {
+    seed,
+    minutes,
+    ...happened,
+    kills: happened.kills + 1,
+    requests: run.sent.length,
+    sentAgain: run.sentAgain,
+    ...count(db, run.sent),
+    otherAnswers: run.otherAnswers,
+    check: await databuddy("check", "--db", db).exited,
+  }
+}
+
+/** Sends one request after another. Half of them have event ids and are sent until they are answered. */
+async function sendOn(run: Run, pick: Pick): Promise<void> {
+  while (!run.over) {
+    const one: Sent = { size: pick.whole(1, largestBatch), expired: pick.chance(0.2), answered: false }
+    const request = run.sent.push(one) - 1
+    const again = pick.chance(0.5)
+    const body = bodyOf(one, request, again, pick)
+    for (let attempt = 0; !one.answered && (attempt === 0 || again); attempt++) {
+      if (attempt > 0) run.sentAgain++
+      one.answered = await post(run, body, one.size)
+      if (!one.answered) await Bun.sleep(50)
+    }
+    await Bun.sleep(pick.fraction() * longestPause)
+  }
+}
+
+function bodyOf({ size, expired }: Sent, request: number, withIds: boolean, pick: Pick): string {
+  const name = expired ? "expired" : "kept"
+  const age = expired ? ages.expired : pick.of([0, ages.kept])
+  const events = Array.from({ length: size }, (_, index) => ({
+    name,
+    timestamp: Date.now() - age,
+    sessionId: `${request}`,
+    ...(withIds ? { eventId: `${request}.${index}` } : {}),
+    properties: { index },
+  }))
+  return JSON.stringify(size === 1 ? events[0] : events)
+}
+
+/** True when the server has answered with success. */
+async function post(run: Run, body: string, size: number): Promise<boolean> {
+  const { url } = await run.server
+  const headers = { Authorization: `Bearer ${run.key}`, "Content-Type": "application/json" }
+  try {
+    const answer = await fetch(`${url}/track`, { method: "POST", headers, body })
+    const { count } = (await answer.json()) as { count?: number }
+    if (answer.status === 200) return count === size
+    if (answer.status !== 503) run.otherAnswers++
+  } catch {
+    // The server is gone, and so is the connection.
+  }
+  return false
+}
+
+type Happened = Counts<"kills" | "stops" | "backups" | "backupsKilled" | "badBackups">
+type Counts<Name extends keyof SoakReport> = { [Key in Name]: SoakReport[Key] }
+
+/** Kills and restarts the server, stops and restarts it, starts backups and kills them, in the order that `pick` gives. */
+async function disturb(run: Run, file: string, pick: Pick, ms: number): Promise<Happened> {
+  const happened: Happened = { kills: 0, stops: 0, backups: 0, backupsKilled: 0, badBackups: 0 }
+  const end = performance.now() + ms
+  let backup: { process: Bun.Subprocess; done: Promise<void>; killed: boolean } | undefined
+  while (performance.now() < end) {
+    await Bun.sleep(pick.whole(shortestQuiet, longestQuiet))
+    const what = pick.of(["kill", "kill", "stop", "backup", "backup", "kill backup"] as const)
+    if (what === "kill" || what === "stop") {
+      const server = await run.server
+      run.server = (what === "kill" ? server.kill() : server.stop()).then(() =>
+        startServer({ db: run.db, args: retain }),
+      )
+      await run.server
+      happened[what === "kill" ? "kills" : "stops"]++
+    } else if (what === "backup") {
+      // One at a time, but beside whatever comes next.
+      await backup?.done
+      const before = run.sent.reduce((sum, one) => sum + (one.answered && !one.expired ? one.size : 0), 0)
+      const process = databuddy("backup", file, "--force", "--db", run.db)
+      const one = { process, killed: false, done: Promise.resolve() }
+      one.done = process.exited.then(async (code) => {
+        if (one.killed && code !== 0) happened.backupsKilled++
+        else if (code === 0 && (await isWhole(file, before))) happened.backups++
+        else happened.badBackups++
+      })
+      backup = one
+    } else if (backup) {
+      backup.killed = true
+      backup.process.kill("SIGKILL")
+      await backup.done
+    }
+  }
+  await backup?.done
+  rmSync(file, { force: true })
+  return happened
+}
+
+function databuddy(...args: string[]): Bun.Subprocess {
+  return Bun.spawn([binary, ...args], { stdin: "ignore", stdout: "ignore", stderr: "inherit" })
+}
+
+/** A backup is sound, and has at least as many events to be kept as were answered before it began. */
+async function isWhole(file: string, least: number): Promise<boolean> {
+  const sound = (await databuddy("restore", file, "--dry-run").exited) === 0
+  return sound && countOf(file, "kept") >= least
+}
+
+const expiredIn = (db: string) => countOf(db, "expired")
+
+function countOf(file: string, name: string): number {
+  const db = openReader(file)
+  try {
+    return db.prepare("select count(*) from events where name = :name").pluck().get({ name }) as number
+  } finally {
+    db.close()
+  }
+}
+
+function count(path: string, sent: readonly Sent[]) {
+  const db = openReader(path)
+  try {
+    const rows = db
+      .prepare("select session_id, count(*) as events from events where name = 'kept' group by session_id")
+      .all() as { session_id: string; events: number }[]
+    const stored = new Map(rows.map((row) => [Number(row.session_id), row.events]))
+    const eventsOf = (some: Sent[]) => some.reduce((sum, { size }) => sum + size, 0)
+    const isThere = (one: Sent, request: number) => stored.get(request) === one.size
+    return {
+      answered: eventsOf(sent.filter((one) => one.answered && !one.expired)),
+      answeredExpired: eventsOf(sent.filter((one) => one.answered && one.expired)),
+      stored: rows.reduce((sum, row) => sum + row.events, 0),
+      expiredLeft: expiredIn(path),
+      lostOrDoubled: sent.filter((one, request) => one.answered && !one.expired && !isThere(one, request))
+        .length,
+      torn: [...stored].filter(([request, events]) => events !== sent[request]?.size).length,
+    }
+  } finally {
+    db.close()
+  }
+}
+
+/** Nothing lost, nothing doubled, nothing kept that had to go. */
+export function isClean(report: SoakReport): boolean {
+  const { lostOrDoubled, torn, expiredLeft, badBackups, otherAnswers, check } = report
+  return [lostOrDoubled, torn, expiredLeft, badBackups, otherAnswers, check].every((number) => number === 0)
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { minutes: { type: "string" }, seed: { type: "string" } } })
+  const minutes = Number(values.minutes ?? 10)
+  const seed = Number(values.seed ?? Date.now() % 1_000_000)
+  process.stdout.write(`soaking for ${minutes} minutes, seed ${seed}\n`)
+  const report = await soak(minutes, seed)
+  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+  process.exit(isClean(report) ? 0 : 1)
+}
