@@ -6,6 +6,7 @@ import { addExportCommand } from "./commands/export.ts"
 import { addForgetCommand } from "./commands/forget.ts"
 import { addImportCommand } from "./commands/import.ts"
 import { addKeyCommands } from "./commands/key.ts"
+import { addMigrateCommand } from "./commands/migrate.ts"
 import { complaintOf } from "./commands/refusal.ts"
 import { addRefusalsCommand } from "./commands/refusals.ts"
 import { addRestoreCommand } from "./commands/restore.ts"
@@ -54,6 +55,7 @@ function program(context: Context): Command {
   addBackupCommand(root, context)
   addRestoreCommand(root, context)
   addCheckCommand(root, context)
+  addMigrateCommand(root, context)
   addRefusalsCommand(root, context)
   root
     .command("version")

@@ -7,8 +7,9 @@ import { Complaint } from "../errors.ts"
 import { exportProfile, exportWanted, formats, gzipped, type Steps } from "../export/export.ts"
 import { readExportFilter } from "../manage/rules.ts"
 import { eventsOfProfile } from "../store/forget.ts"
+import { pendingMigrations } from "../store/migrate.ts"
 import type { Db } from "../store/native.ts"
-import { closeAfterReading, openForReading } from "../store/open.ts"
+import { closeAfterReading, openForReading, refuseOlder } from "../store/open.ts"
 import { findWebsite, listWebsites } from "../store/websites.ts"
 import { sameFile } from "./backup.ts"
 import type { Context } from "./context.ts"
@@ -89,6 +90,7 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
     progress.show(() => `exported ${events.toLocaleString("en")} events`)
   }
   try {
+    refuseOlder(pendingMigrations(db, path), path)
     const steps = { rows: readRows, groupRows, rest: () => undefined, onRead }
     const plain = made(db, options, filter, steps, context)
     const bytes = gzip ? gzipped(plain, gzipLevel) : plain

@@ -71,8 +71,8 @@ async function restore(file: string, options: RestoreOptions, context: Context):
   }
 }
 
-/** Restored by root, the files must still be the server's own. */
-function keepOwner(path: string, like: string): void {
+/** Made by root, the files must still be the server's own. */
+export function keepOwner(path: string, like: string): void {
   const { uid, gid } = statSync(like)
   if (process.getuid?.() === 0 && (uid !== 0 || gid !== 0)) chownSync(path, uid, gid)
 }

@@ -20,6 +20,7 @@ import { CrawlerCheck } from "../track/crawler.ts"
 import { version } from "../version.ts"
 import type { Context } from "./context.ts"
 import { watchDescriptors } from "./descriptors.ts"
+import { isOlder, upgrade } from "./migrate.ts"
 import { BackupSchedule } from "./schedule.ts"
 import { readTls, type Tls } from "./tls.ts"
 
@@ -40,6 +41,11 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   const tls = readTls(options)
   const unusable = tls?.unusable(context.world.now())
   if (unusable) log("warn", unusable, { cert: options.tlsCert })
+  if (isOlder(path)) {
+    log("info", "the database is of an older version: it is backed up, then migrated", { db: path })
+    const { applied, backup } = await upgrade(path, true, context)
+    log("info", "migrated", { db: path, applied: applied.join(" "), backup })
+  }
   const requests = new Requests()
   const refusals = new Refusals(log, context.world.elapsed)
   const { backupDir: folder, backupEvery: every, backupKeep: keep, minFree } = options

@@ -88,6 +88,8 @@ function makePlain(copy: Db): void {
 
 /** Whoever has a salt can tell who a visitor of that day was. A backup is kept for longer than the day. */
 function forgetSalts(copy: Db): void {
+  // The earliest versions had none.
+  if (!copy.prepare("select 1 from sqlite_schema where name = 'salts'").get()) return
   copy.pragma("secure_delete = on")
   copy.exec("delete from salts")
 }

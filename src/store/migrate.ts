@@ -72,20 +72,32 @@ export function appliedMigrations(db: Db): string[] {
   return db.prepare("select name from migrations order by name").pluck().all() as string[]
 }
 
-/** Applies what is pending, each migration in a transaction of its own. Two processes may do so at once. */
-export function migrate(db: Db, path: string, now: number, known = migrations): void {
-  for (const next of pendingMigrations(db, path, known)) {
-    const apply = db.transaction(() => {
-      db.exec(createLedger)
-      if (db.prepare("select 1 from migrations where name = ?").get(next.name)) return
-      db.exec(next.sql)
-      db.prepare("insert into migrations (name, checksum, applied_at) values (?, ?, ?)").run(
-        next.name,
-        checksum(next.sql),
-        now,
-      )
-      db.pragma(`application_id = ${applicationId}`)
-    })
-    apply.immediate()
-  }
+/** What `db` has, and when it got it (Unix ms). */
+export function migrationLog(db: Db): { name: string; appliedAt: number }[] {
+  return db.prepare("select name, applied_at as appliedAt from migrations order by name").all() as {
+    name: string
+    appliedAt: number
+  }[]
+}
+
+/**
+ * Applies what is pending in one transaction, so that whatever fails leaves a database that the version before can go on with.
+ * Gives the names. Two processes may do so at once.
+ */
+export function migrate(db: Db, path: string, now: number, known = migrations): string[] {
+  const apply = db.transaction(() => {
+    const pending = pendingMigrations(db, path, known)
+    if (pending.length === 0) return []
+    db.exec(createLedger)
+    const note = db.prepare(
+      "insert into migrations (name, checksum, applied_at) values (:name, :checksum, :now)",
+    )
+    for (const { name, sql } of pending) {
+      db.exec(sql)
+      note.run({ name, checksum: checksum(sql), now })
+    }
+    db.pragma(`application_id = ${applicationId}`)
+    return pending.map(({ name }) => name)
+  })
+  return apply.immediate()
 }

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs"
 import { Complaint } from "../errors.ts"
-import { migrate, pendingMigrations } from "./migrate.ts"
+import { type Migration, migrate, pendingMigrations } from "./migrate.ts"
 import { Database, type Db } from "./native.ts"
 
 export type Durability = "fsync" | "os"
@@ -12,6 +12,8 @@ export interface OpenOptions {
   busyTimeout: number
   /** Unix ms */
   now: number
+  /** Bring the database of an older version up to this one's. Otherwise it is refused, for a server of that version may be running. */
+  upgrade?: boolean
 }
 
 /** Page cache, in KiB. The right edges of two indexes and the table fit many times over. */
@@ -22,16 +24,18 @@ const checkpointPages = 4_000
 const walBytesKept = 67_108_864
 
 /**
- * Opens the database for writing, made and migrated as needed.
- * Throws a Complaint where the file is not ours, is newer than this program or cannot be opened; it is then untouched.
+ * Opens the database for writing, made where there is none.
+ * Throws a Complaint where the file is not ours, is not of this version or cannot be opened; it is then untouched.
  */
-export function openDatabase({ path, durability, busyTimeout, now }: OpenOptions): Db {
+export function openDatabase({ path, durability, busyTimeout, now, upgrade = false }: OpenOptions): Db {
   refuseLostFile(path)
   const made = createPrivately(path)
   const db = connect(path, busyTimeout)
   try {
     const pending = pendingMigrations(db, path)
-    if (db.prepare("select count(*) from sqlite_schema").pluck().get() === 0) {
+    const isNew = db.prepare("select count(*) from sqlite_schema").pluck().get() === 0
+    if (!isNew && !upgrade) refuseOlder(pending, path)
+    if (isNew) {
       // Both hold only if they are set before WAL mode and the first table.
       db.pragma("page_size = 4096")
       db.pragma("auto_vacuum = incremental")
@@ -54,6 +58,16 @@ export function openDatabase({ path, durability, busyTimeout, now }: OpenOptions
     if (made) removeUnused(path)
     throw readable(error, path)
   }
+}
+
+/** Throws a Complaint where `pending` holds a migration. */
+export function refuseOlder(pending: readonly Migration[], path: string): void {
+  const [first] = pending
+  if (!first) return
+  throw new Complaint(
+    `${path} is of an older version of databuddy: the migration ${first.name} has not been applied`,
+    "stop the server of the older version and start this one's, which migrates; or run databuddy migrate. Nothing was changed",
+  )
 }
 
 /**

@@ -85,7 +85,7 @@ for (const { sentence, prepare, message } of refused) {
   })
 }
 
-test("a migration that fails leaves nothing of itself, and those before it stay", () => {
+test("migrations are one transaction: where one fails, nothing of those before it stays either", () => {
   const db = open()
   const broken: Migration[] = [
     ...migrations,
@@ -94,8 +94,9 @@ test("a migration that fails leaves nothing of itself, and those before it stay"
   ]
   expect(() => migrate(db, path, now, broken)).toThrow("nowhere")
   const tables = db.prepare("select name from sqlite_schema where name in ('fine', 'half')").pluck().all()
-  expect(tables).toEqual(["fine"])
-  expect(pendingMigrations(db, path, broken).map((migration) => migration.name)).toEqual(["0101_broken"])
+  expect(tables).toEqual([])
+  expect(pendingMigrations(db, path, broken).map(({ name }) => name)).toEqual(["0100_fine", "0101_broken"])
+  expect(migrate(db, path, now, broken.slice(0, -1))).toEqual(["0100_fine"])
   db.close()
 })
 

@@ -1,0 +1,252 @@
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { migrations } from "../../src/store/migrate.ts"
+import { Database } from "../../src/store/native.ts"
+import { openReader, startServer, temporaryFolder } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+
+const fixtures = join(import.meta.dir, "../fixtures")
+/** Of the key in the fixtures. */
+const secret = `dbdy_${"f".repeat(32)}`
+const versions = readdirSync(fixtures)
+  .map((file) => /^schema-(\d{4})\.sql$/.exec(file)?.[1])
+  .filter((version) => version !== undefined)
+  .sort()
+/** One that is not the newest and has all tables of today but for what came last. */
+const older = "0004"
+const pendingThen = migrations.slice(Number(older)).map(({ name }) => name)
+
+let folder = temporaryFolder()
+let db = ""
+beforeEach(() => {
+  folder = temporaryFolder()
+  db = folder.file("databuddy.db")
+})
+const mounts: string[] = []
+afterEach(() => {
+  for (const disk of mounts.splice(0)) Bun.spawnSync(["umount", "--lazy", disk])
+  folder[Symbol.dispose]()
+})
+afterAll(() => folder[Symbol.dispose]())
+
+/** Makes the database that the version with that migration as its last had made. */
+function make(version: string, path = db): Buffer {
+  const made = new Database(path)
+  made.pragma("auto_vacuum = incremental")
+  made.exec(readFileSync(join(fixtures, `schema-${version}.sql`), "utf8"))
+  made.pragma("journal_mode = wal")
+  made.close()
+  return readFileSync(path)
+}
+
+function databuddy(...args: string[]): { code: number; out: string; err: string } {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([binary, ...args, "--db", db], { timeout: 20_000 })
+  return { code: exitCode, out: stdout.toString(), err: stderr.toString() }
+}
+
+const backups = () => readdirSync(folder.path).filter((name) => name.includes(".before-migration-"))
+
+/** What a person would look for after an upgrade, as far as the version had it. */
+const looks = [
+  {
+    table: "websites",
+    sql: "select rid, id, domain, name, allowed_origins, anonymize, created_at, paused_at from websites where deleted_at is null order by rid",
+  },
+  {
+    table: "keys",
+    sql: "select id, name, hex(hash), scopes, websites, rate_limit, expires_at, revoked_at from keys order by id",
+  },
+  { table: "event_rows", sql: "select * from events order by id" },
+  { table: "profiles", sql: "select * from profiles" },
+  { table: "profile_links", sql: "select * from profile_links" },
+]
+
+function contents(path: string, tables?: readonly string[]): Record<string, unknown[]> {
+  const reader = openReader(path)
+  const there = tables ?? reader.prepare("select name from sqlite_schema where type = 'table'").pluck().all()
+  const found: Record<string, unknown[]> = {}
+  for (const { table, sql } of looks) {
+    if (there.includes(table)) found[table] = reader.prepare(sql).all()
+  }
+  reader.close()
+  return found
+}
+
+const integrity = (path: string) => {
+  const reader = openReader(path)
+  const result = reader.pragma("integrity_check", { simple: true })
+  reader.close()
+  return result
+}
+
+describe("a start with the database of every released version", () => {
+  test("there is a fixture of each but the newest", () => {
+    const needed = migrations.slice(0, -1).map(({ name }) => name.slice(0, 4))
+    expect(versions.slice(0, needed.length)).toEqual(needed)
+  })
+
+  for (const version of versions) {
+    test(`${version}: what was there is there, it takes events, and the backup of before is sound`, async () => {
+      make(version)
+      const before = contents(db)
+      expect(before.websites).toHaveLength(2)
+      const server = await startServer({ db, args: ["--no-setup"] })
+      try {
+        expect(contents(db, Object.keys(before))).toEqual(before)
+        const answer = await fetch(`${server.url}/track?website_id=550e8400-e29b-41d4-a716-446655440000`, {
+          method: "POST",
+          headers: { Origin: "https://example.com" },
+          body: JSON.stringify({ name: "after" }),
+        })
+        expect(answer.status).toBe(200)
+        if (before.keys) {
+          const list = await fetch(`${server.url}/v1/websites`, { headers: { "x-api-key": secret } })
+          expect(((await list.json()) as { websites: unknown[] }).websites).toHaveLength(2)
+        }
+      } finally {
+        expect(await server.stop()).toBe(0)
+      }
+      expect(integrity(db)).toBe("ok")
+      if (Number(version) === migrations.length) {
+        expect(backups()).toEqual([])
+        return
+      }
+      expect(server.output()).toContain("it is backed up, then migrated")
+      const [name = "", ...more] = backups()
+      expect(more).toEqual([])
+      expect(name).toMatch(new RegExp(`^databuddy\\.db\\.before-migration-${version}-\\d{8}T\\d{9}Z$`))
+      const copy = folder.file(name)
+      expect(statSync(copy).mode & 0o777).toBe(0o600)
+      expect(contents(copy)).toEqual(before)
+      const reader = openReader(copy)
+      expect(reader.prepare("select count(*) from migrations").pluck().get()).toBe(Number(version))
+      reader.close()
+      expect(databuddy("restore", copy, "--dry-run").code).toBe(0)
+    })
+  }
+})
+
+describe("databuddy migrate", () => {
+  test("--status lists what has been applied and what is pending, and changes nothing", () => {
+    const before = make(older)
+    const { code, out } = databuddy("migrate", "--status", "--json")
+    expect(code).toBe(0)
+    const applied = migrations.slice(0, Number(older)).map(({ name }) => ({
+      name,
+      appliedAt: "2026-01-01T00:00:00.000Z",
+    }))
+    expect(JSON.parse(out)).toEqual({ db, applied, pending: pendingThen })
+    const table = databuddy("migrate", "--status").out.split("\n")
+    expect(table).toContain("0001_websites   2026-01-01 00:00 UTC")
+    expect(table.some((line) => /^0005_retention +pending$/.test(line))).toBe(true)
+    expect(readFileSync(db).equals(before)).toBe(true)
+  })
+
+  test("applies what is pending, names the backup, and has nothing to do the next time", () => {
+    make(older)
+    const { code, out } = databuddy("migrate", "--json")
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toEqual({ db, applied: pendingThen, backup: folder.file(backups()[0] as string) })
+    expect(JSON.parse(databuddy("migrate", "--json").out)).toEqual({ db, applied: [], backup: null })
+    expect(databuddy("migrate").out).toBe("nothing is pending\n")
+    expect(JSON.parse(databuddy("migrate", "--status", "--json").out).pending).toEqual([])
+    expect(databuddy("check").code).toBe(0)
+    expect(backups()).toHaveLength(1)
+  })
+
+  test("--no-backup makes none", () => {
+    make(older)
+    expect(JSON.parse(databuddy("migrate", "--no-backup", "--json").out)).toEqual({
+      db,
+      applied: pendingThen,
+      backup: null,
+    })
+    expect(backups()).toEqual([])
+  })
+
+  test("refuses beside a server, which it names", async () => {
+    const server = await startServer({ db })
+    try {
+      const { code, err } = databuddy("migrate")
+      expect(code).toBe(1)
+      expect(err).toContain(`is served by another databuddy, process ${server.pid}`)
+    } finally {
+      await server.stop()
+    }
+  })
+
+  test("complains of a file that does not exist", () => {
+    const { code, err } = databuddy("migrate")
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining(`${db} does not exist`) })
+    expect(existsSync(db)).toBe(false)
+  })
+})
+
+describe("no other command migrates, for a server of the older version may be running:", () => {
+  const commands = [
+    ["website", "list"],
+    ["website", "create", "new.example"],
+    ["website", "update", "docs", "--name", "x"],
+    ["website", "delete", "docs", "--yes"],
+    ["key", "list"],
+    ["key", "create", "--name", "k"],
+    ["forget", "--website", "docs", "--profile-id", "p", "--yes"],
+    ["export", "--website", "docs", "--profile-id", "p"],
+  ]
+  for (const args of commands) {
+    test(args.join(" "), () => {
+      const before = make(older)
+      const { code, err } = databuddy(...args)
+      expect(err).toContain(
+        `error: ${db} is of an older version of databuddy: the migration ${pendingThen[0]} has not been applied\n`,
+      )
+      expect(err).toContain("databuddy migrate")
+      expect(code).toBe(1)
+      expect(readFileSync(db).equals(before)).toBe(true)
+      expect(backups()).toEqual([])
+    })
+  }
+})
+
+const mayMount =
+  process.getuid?.() === 0 && Bun.spawnSync(["unshare", "--mount", "true"], { stderr: "ignore" }).success
+const skipped = mayMount ? "" : " (skipped: needs root that may mount)"
+
+test.skipIf(!mayMount)(
+  `without room for the backup neither serve nor migrate touches the file${skipped}`,
+  () => {
+    const disk = folder.file("disk")
+    mkdirSync(disk)
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk])
+    expect(mounted.success).toBe(true)
+    mounts.push(disk)
+    db = `${disk}/databuddy.db`
+    const before = make(older)
+    for (const args of [["serve", "--port", "0"], ["migrate"]]) {
+      const { code, err } = databuddy(...args)
+      expect(err).toContain(`${db} is not migrated, for there is no room for a backup of before`)
+      expect(err).toContain("databuddy migrate --no-backup")
+      expect(code).toBe(1)
+      expect(readFileSync(db).equals(before)).toBe(true)
+      expect(readdirSync(disk).filter((name) => !/-(wal|shm)$/.test(name))).toEqual(["databuddy.db"])
+    }
+    expect(databuddy("migrate", "--no-backup").code).toBe(0)
+  },
+)
+
+test("a damaged database is not migrated", () => {
+  make(older)
+  const reader = openReader(db)
+  const page = reader.prepare("select rootpage from sqlite_schema where name = 'profiles'").pluck().get()
+  reader.close()
+  const bytes = readFileSync(db).fill("noise", ((page as number) - 1) * 4_096, (page as number) * 4_096)
+  Bun.write(db, bytes)
+  for (const args of [["serve", "--port", "0"], ["migrate"]]) {
+    const { code, err } = databuddy(...args)
+    expect(err).toContain("is damaged")
+    expect(code).toBe(1)
+  }
+  expect(readFileSync(db).equals(bytes)).toBe(true)
+  expect(backups()).toEqual([])
+})
