@@ -1,6 +1,7 @@
 import { Command } from "commander"
 import { benchGrowth } from "./growth.ts"
 import { benchIngest } from "./ingest.ts"
+import { benchTransfer } from "./transfer.ts"
 
 const program = new Command("bun run bench").description(
   "measures the built binary; run `bun run build` first",
@@ -16,4 +17,9 @@ program
   .description("what an event costs in time, memory and bytes as the database grows")
   .option("--events <n>", "events to store", Number, 10_000_000)
   .action(benchGrowth)
+program
+  .command("transfer")
+  .description("export in each format and import, against the raw insert")
+  .option("--events <n>", "events to store", Number, 1_000_000)
+  .action(benchTransfer)
 await program.parseAsync()
