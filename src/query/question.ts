@@ -1,0 +1,335 @@
+/**
+ * What can be asked of the stored events, and what the answers hold. Whoever asks (HTTP, the command line) turns its own
+ * form into one of these; nobody but the engine knows whether an answer comes from column blocks or from rows.
+ */
+
+/** Fields of an event itself. All but `event_name` can be missing. */
+export type Field =
+  | "event_name"
+  | "namespace"
+  | "source"
+  | "path"
+  | "profile_id"
+  | "anonymous_id"
+  | "session_id"
+  | "website_id"
+
+/**
+ * `property.plan`, nested `property.cart.total`. A top-level key that is written exactly so, dots included, goes before
+ * a nested one. Arrays are not walked into. A JSON null is as good as missing.
+ */
+export type Property = `property.${string}`
+
+export type Dimension = Field | Property
+
+export type Operator =
+  | "eq"
+  | "ne"
+  | "contains"
+  | "not_contains"
+  | "starts_with"
+  | "in"
+  | "not_in"
+  | "gt"
+  | "gte"
+  | "lt"
+  | "lte"
+  | "exists"
+
+/**
+ * Everything but gt, gte, lt and lte compares text: a string as it is, any other value as JSON. `ne`, `not_contains` and
+ * `not_in` are true wherever `eq`, `contains` and `in` are not, so also where the value is missing; all others are false
+ * there. gt to lte compare numbers: true only where the event's value is a JSON number. `exists` takes true or false.
+ * `property_key` compares each top-level key of the properties, and is true where one of them fits (ne, not_contains,
+ * not_in: where none does what they deny).
+ */
+export interface Filter {
+  field: Dimension | "property_key"
+  op: Operator
+  value: string | number | boolean | readonly (string | number | boolean)[]
+}
+
+/** Which events a question is about: those that fit every filter. */
+export interface Scope {
+  /** Rids; 0 is the owner's own events, without a website. */
+  websites: readonly number[]
+  /** Unix ms. */
+  from: number
+  /** Unix ms, exclusive. */
+  to: number
+  /** IANA name; days, weeks and hours are those of its clocks. */
+  zone: string
+  filters: readonly Filter[]
+  /** Count marked crawlers too. */
+  crawlers: boolean
+}
+
+export type Granularity = "minute" | "hourly" | "daily" | "weekly" | "monthly"
+
+/**
+ * `users`, `sessions`, `profiles`, `pages`: distinct anonymous ids, session ids, profile ids, paths. `event_types`: distinct
+ * names. `with_properties`: events that have at least one property. `first`, `last`: Unix ms. Of a property: only
+ * values that are JSON numbers count; p50 and p95 by nearest rank; null where there is none (count: 0).
+ */
+export type Measure =
+  | "events"
+  | "users"
+  | "sessions"
+  | "profiles"
+  | "pages"
+  | "event_types"
+  | "with_properties"
+  | "first"
+  | "last"
+  | { what: "count" | "sum" | "avg" | "min" | "max" | "p50" | "p95"; of: Property }
+
+/** Measures of events, by dimensions and, where asked, by time. */
+export interface GroupsQuestion {
+  kind: "groups"
+  scope: Scope
+  by: readonly Dimension[]
+  granularity?: Granularity | undefined
+  measures: readonly Measure[]
+}
+
+export interface Group {
+  /** One value a dimension; null: missing. Properties as text, see `Filter`. */
+  by: (string | null)[]
+  /** Index into `buckets`; 0 where no granularity was asked for. */
+  bucket: number
+  /** In the order of the measures. */
+  values: (number | null)[]
+}
+
+/** A stretch of time of the asked zone's clocks. Both Unix ms, `to` exclusive; cut at the range that was asked for. */
+export interface Bucket {
+  from: number
+  to: number
+  /** `2026-11-24` for days, weeks (their Monday) and months (their first); `2026-11-24T13:30:00+05:30` for hours and minutes. */
+  label: string
+}
+
+export interface GroupsAnswer {
+  /** Only groups with events, in no order. Without dimensions and granularity always one group. */
+  groups: Group[]
+  /** All buckets of the range, also the empty ones; one where no granularity was asked for. */
+  buckets: Bucket[]
+}
+
+/** Property keys of each event name and their values. */
+export interface ValuesQuestion {
+  kind: "values"
+  scope: Scope
+  /** Top-level keys; undefined: all. */
+  keys?: readonly string[] | undefined
+  /** Values of a key to list, the most frequent first, ties in the order of their text. */
+  top: number
+}
+
+export interface PropertyValues {
+  name: string
+  key: string
+  /** Events of that name in scope. */
+  events: number
+  /** Of them, those with a value for the key. */
+  occurrences: number
+  /** Distinct values (as text, see `Filter`). */
+  cardinality: number
+  /** Of the distinct values, those that look like numbers (JSON numbers, or text that reads as a finite one), booleans, dates (ISO 8601), http(s) addresses. */
+  numeric: number
+  boolean: number
+  date: number
+  url: number
+  /** UTF-16 units of the distinct values' text. */
+  totalLength: number
+  maxLength: number
+  top: { text: string; count: number }[]
+}
+
+export interface ValuesAnswer {
+  properties: PropertyValues[]
+}
+
+/** Single events, the newest first, those of the same time in the reverse order of receipt. */
+export interface EventsQuestion {
+  kind: "events"
+  scope: Scope
+  limit: number
+  offset: number
+  /** Go on after this event of an earlier answer: its time and id. */
+  after?: { ts: number; id: number } | undefined
+}
+
+export interface StoredEvent {
+  id: number
+  websiteRid: number
+  name: string
+  namespace: string | null
+  source: string | null
+  ts: number
+  receivedAt: number
+  anonymousId: string | null
+  sessionId: string | null
+  profileId: string | null
+  path: string | null
+  eventId: string | null
+  crawler: boolean
+  /** JSON text of an object, or null. */
+  properties: string | null
+}
+
+export interface EventsAnswer {
+  events: StoredEvent[]
+}
+
+/** Who or what is followed through a funnel or over weeks. */
+export type Unit = "anonymous_id" | "session_id" | "profile_id"
+
+/** An event with filters of its own beside those of the scope. Without a name: any event. */
+export interface Step {
+  name?: string | undefined
+  filters: readonly Filter[]
+}
+
+/**
+ * Steps in their order within `window` ms of the first one; any first step opens a window, and a unit's best attempt counts
+ * (ClickHouse's windowFunnel, default mode). One event is one step at most of an attempt. Events of the same ms are taken in the order of
+ * their lowest step, then of the steps they fit as a bit mask, then of their value of `by`; the steps of one event from the last to the
+ * first. For each step the latest attempt is kept, as windowFunnel does.
+ */
+export interface FunnelQuestion {
+  kind: "funnel"
+  scope: Scope
+  steps: readonly Step[]
+  /** ms from the first step to the last, inclusive. */
+  window: number
+  unit: Unit
+  /** A unit counts under the value of its first step in the attempt that got furthest (the first to get there). */
+  by?: Dimension | undefined
+}
+
+export interface FunnelAnswer {
+  /** Ordered by the people of the first step, most first, then by value; without `by` one with the value null. */
+  groups: { by: string | null; steps: FunnelStep[] }[]
+}
+
+export interface FunnelStep {
+  /** Units that reached it. */
+  people: number
+  /** ms from the step before, nearest-rank median over the units that reached it in their best attempt; null for the first step and where none did. */
+  median: number | null
+}
+
+/** Units whose first `start` in the range falls in a period, and in which later periods they did `comeBack`. */
+export interface RetentionQuestion {
+  kind: "retention"
+  scope: Scope
+  start: Step
+  comeBack: Step
+  granularity: "daily" | "weekly" | "monthly"
+  unit: Unit
+}
+
+export interface RetentionAnswer {
+  buckets: Bucket[]
+  /** One a bucket. `returned[k]`: units of the cohort with a `comeBack` k periods later; k = 0 is its own period. */
+  cohorts: { size: number; returned: number[] }[]
+}
+
+/**
+ * What came before (negative places) and after an event in the same session, step by step. The events of a session are in the order
+ * of time, then name, then receipt; so everywhere where one has to be the first or the newest.
+ */
+export interface PathsQuestion {
+  kind: "paths"
+  scope: Scope
+  event: Step
+  /** Places to look before and after, each 0 to 5. */
+  before: number
+  after: number
+}
+
+export interface PathsAnswer {
+  /** Occurrences of the event in a session: for each session its first one. */
+  sessions: number
+  /** Ordered by place, then count, most first, then name. name null: the session began or ended there. */
+  places: { place: number; name: string | null; count: number }[]
+}
+
+/** Sessions, the one with the latest event first. */
+export interface SessionsQuestion {
+  kind: "sessions"
+  scope: Scope
+  limit: number
+  offset: number
+}
+
+export interface SessionsAnswer {
+  total: number
+  sessions: {
+    sessionId: string
+    anonymousId: string | null
+    profileId: string | null
+    events: number
+    /** Unix ms */
+    first: number
+    last: number
+    firstEvent: string
+    lastEvent: string
+  }[]
+}
+
+/** People: anonymous ids, the one seen last first. */
+export interface PeopleQuestion {
+  kind: "people"
+  scope: Scope
+  limit: number
+  offset: number
+}
+
+export interface PeopleAnswer {
+  total: number
+  people: {
+    anonymousId: string
+    /** Of the person's newest event that has one. */
+    profileId: string | null
+    events: number
+    sessions: number
+    first: number
+    last: number
+  }[]
+}
+
+export type Question =
+  | GroupsQuestion
+  | ValuesQuestion
+  | EventsQuestion
+  | FunnelQuestion
+  | RetentionQuestion
+  | PathsQuestion
+  | SessionsQuestion
+  | PeopleQuestion
+
+/** The answer to a question, by its kind. */
+export interface Answers {
+  groups: GroupsAnswer
+  values: ValuesAnswer
+  events: EventsAnswer
+  funnel: FunnelAnswer
+  retention: RetentionAnswer
+  paths: PathsAnswer
+  sessions: SessionsAnswer
+  people: PeopleAnswer
+}
+
+export type AnswerOf<Asked extends Question> = Answers[Asked["kind"]]
+
+/** How an answer was come by. */
+export interface Meta {
+  /** `counts`: numbers kept a quarter of an hour; `blocks`: column blocks; `rows`: event rows; joined by `+`. */
+  source: string
+  /** Events looked at in blocks, and rows read. */
+  blockEvents: number
+  rows: number
+  ms: number
+}
