@@ -1,3 +1,5 @@
+import type { StoredEvent } from "../columns/rows.ts"
+
 /**
  * What can be asked of the stored events, and what the answers hold. Whoever asks (HTTP, the command line) turns its own
  * form into one of these; nobody but the engine knows whether an answer comes from column blocks or from rows.
@@ -160,24 +162,6 @@ export interface EventsQuestion {
   after?: { ts: number; id: number } | undefined
 }
 
-export interface StoredEvent {
-  id: number
-  websiteRid: number
-  name: string
-  namespace: string | null
-  source: string | null
-  ts: number
-  receivedAt: number
-  anonymousId: string | null
-  sessionId: string | null
-  profileId: string | null
-  path: string | null
-  eventId: string | null
-  crawler: boolean
-  /** JSON text of an object, or null. */
-  properties: string | null
-}
-
 export interface EventsAnswer {
   events: StoredEvent[]
 }
@@ -333,3 +317,5 @@ export interface Meta {
   rows: number
   ms: number
 }
+
+export type { StoredEvent }

@@ -4,6 +4,7 @@ import keys from "../../migrations/0002_keys.sql" with { type: "text" }
 import events from "../../migrations/0003_events.sql" with { type: "text" }
 import profiles from "../../migrations/0004_profiles.sql" with { type: "text" }
 import retention from "../../migrations/0005_retention.sql" with { type: "text" }
+import columns from "../../migrations/0006_columns.sql" with { type: "text" }
 import { Complaint } from "../errors.ts"
 import type { Db } from "./native.ts"
 
@@ -19,6 +20,7 @@ export const migrations: readonly Migration[] = [
   { name: "0003_events", sql: events },
   { name: "0004_profiles", sql: profiles },
   { name: "0005_retention", sql: retention },
+  { name: "0006_columns", sql: columns },
 ]
 
 const createLedger = `

@@ -1,0 +1,135 @@
+import type { Db, Statement } from "../store/native.ts"
+import { type Kind, kinds } from "./batch.ts"
+
+/** An event row as the columns need it: raw, by position, for there are millions. */
+export type Row = [
+  id: number,
+  websiteRid: number,
+  typeId: number,
+  ts: number,
+  crawler: 0 | 1,
+  anonymousId: string | null,
+  sessionId: string | null,
+  profileId: string | null,
+  path: string | null,
+  properties: string | null,
+]
+
+/** A whole event. */
+export interface StoredEvent {
+  id: number
+  websiteRid: number
+  name: string
+  namespace: string | null
+  source: string | null
+  /** Unix ms, as `receivedAt`. */
+  ts: number
+  receivedAt: number
+  anonymousId: string | null
+  sessionId: string | null
+  profileId: string | null
+  path: string | null
+  eventId: string | null
+  crawler: boolean
+  /** JSON text of an object, or null. */
+  properties: string | null
+}
+
+/** What event rows have in common. */
+export interface EventType {
+  name: string
+  namespace: string | null
+  source: string | null
+  /** Undefined where the row's properties are an object of their own. */
+  keys: string[] | undefined
+}
+
+const columns =
+  "id, website_rid, type_id, ts, crawler, anonymous_id, session_id, profile_id, path, properties"
+
+function distinctIds(column: "anonymous_id" | "session_id" | "profile_id"): string {
+  return `
+    select distinct ${column} from event_rows
+    where id > :after and id <= :last and ${column} is not null and ts >= :from and ts < :to
+      and website_rid in (select value from json_each(:websites))`
+}
+
+const sql = {
+  byId: `
+    select ${columns} from event_rows where id > :after and id <= :last and website_rid >= 0 order by id`,
+  byTime: `
+    select ${columns} from event_rows
+    where website_rid = :website and ts >= :from and ts < :to and id > :after and id <= :last
+    order by ts, id`,
+  visitors: distinctIds("anonymous_id"),
+  sessions: distinctIds("session_id"),
+  profiles: distinctIds("profile_id"),
+  event: `
+    select r.id, r.website_rid as websiteRid, e.name, e.namespace, e.source, e.timestamp as ts, e.received_at as receivedAt,
+      e.anonymous_id as anonymousId, e.session_id as sessionId, e.profile_id as profileId, e.path, e.event_id as eventId,
+      e.crawler, e.properties
+    from event_rows as r join events as e on e.id = r.id where r.id = :id`,
+  type: "select name, namespace, source, keys from event_types where id = :id",
+}
+
+/** Reads event rows and what their type says. */
+export class Rows {
+  readonly #byId: Statement
+  readonly #byTime: Statement
+  readonly #type: Statement
+  readonly #event: Statement
+  readonly #texts: Record<Kind, Statement>
+  readonly #types = new Map<number, EventType>()
+
+  constructor(db: Db) {
+    this.#byId = db.prepare(sql.byId).raw()
+    this.#byTime = db.prepare(sql.byTime).raw()
+    this.#type = db.prepare(sql.type)
+    this.#event = db.prepare(sql.event)
+    this.#texts = Object.fromEntries(kinds.map((kind) => [kind, db.prepare(sql[kind]).pluck()])) as Record<
+      Kind,
+      Statement
+    >
+  }
+
+  /** Those of all websites with `after` < id <= `last`, by id. */
+  byId(after: number, last: number): Row[] {
+    return this.#byId.all({ after, last }) as Row[]
+  }
+
+  /** Those of one website with `from` <= ts < `to`, by time and then id. */
+  byTime(website: number, from: number, to: number, after: number, last: number): Row[] {
+    return this.#byTime.all({ website, from, to, after, last }) as Row[]
+  }
+
+  /** Distinct ids of events with `after` < id <= `last`. */
+  texts(
+    kind: Kind,
+    { websites, from, to }: { websites: readonly number[]; from: number; to: number },
+    after: number,
+    last: number,
+  ): string[] {
+    return this.#texts[kind].all({ websites: JSON.stringify(websites), from, to, after, last }) as string[]
+  }
+
+  /** Undefined where it is gone. */
+  event(id: number): StoredEvent | undefined {
+    const row = this.#event.get({ id }) as (Omit<StoredEvent, "crawler"> & { crawler: 0 | 1 }) | undefined
+    return row && { ...row, crawler: row.crawler === 1 }
+  }
+
+  typeOf(id: number): EventType {
+    let type = this.#types.get(id)
+    if (!type) {
+      const { name, namespace, source, keys } = this.#type.get({ id }) as Record<string, string>
+      type = {
+        name: name as string,
+        namespace: namespace || null,
+        source: source || null,
+        keys: keys ? (JSON.parse(keys) as string[]) : undefined,
+      }
+      this.#types.set(id, type)
+    }
+    return type
+  }
+}

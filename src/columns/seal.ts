@@ -1,0 +1,218 @@
+import type { Db } from "../store/native.ts"
+import { BlockReader, type BlockRow, BlockWriter, type EncodedBlock, encode, Moved } from "./block.ts"
+import { Builder, merge } from "./builder.ts"
+import { Identities, insertIdentities, type NewIdentities } from "./identities.ts"
+import { Rows } from "./rows.ts"
+
+/** Rows in one pass: some 0.3 s of a processor that nobody waits for, and then a transaction of some 8 ms. */
+export const rowsPerPass = 65_536
+/** Rows in one step of reading them: some 30 ms. */
+const rowsPerStep = 8_192
+/** Blocks of one website, day and name from which they are made one; those of an open day come in many small ones. */
+const partsToMerge = 8
+/** Events from which a block is large enough to stay as it is. */
+const largeBlock = 262_144
+
+/** Blocks that were made from rows or from other blocks, and what must still be so when they are stored. */
+export interface Work {
+  blocks: { block: EncodedBlock; afterId: number; lastId: number }[]
+  identities: NewIdentities[]
+  /** Rows up to `to` become sealed; nobody sealed or deleted any of them meanwhile. */
+  seal?: { from: number; to: number; deleted: number }
+  /** These blocks go; each is as it was seen. */
+  replaces: { id: number; stale: number }[]
+}
+
+const sql = {
+  sealed: "select id, deleted, (select coalesce(max(id), 0) from event_rows) as last from sealed",
+  lastOfPass: `
+    select max(id) from (select id from event_rows where id > :after order by id limit :limit)`,
+  seal: "update sealed set id = :to where id = :from and deleted = :deleted",
+  /** The empty row that kept an id from being given again; a higher one does that now. */
+  dropKeeper: "delete from event_rows where website_rid = -1 and id < :to",
+  /** At once, for it touches no column; the blocks themselves go in small steps. */
+  reset: `
+    update blocks set website_rid = -1 - website_rid where website_rid >= 0;
+    update identities set kind = kind + (select max(kind) / 10 * 10 + 10 from identities) where kind < 10;
+    update sealed set id = 0, deleted = deleted + 1;`,
+  spentIdentities:
+    "delete from identities where rowid in (select rowid from identities where kind >= 10 limit 4)",
+  dropBlock: "delete from blocks where id = :id and stale = :stale",
+  stale: `
+    select b.id, b.website_rid as website, b.day, b.name, b.crawler, b.after_id as afterId, b.last_id as lastId, b.events,
+      b.quarters, b.stale, w.rid is null and b.website_rid <> 0 as gone
+    from blocks as b left join websites as w on w.rid = b.website_rid and w.deleted_at is null
+    where b.stale > 0 or b.website_rid < 0 limit :limit`,
+  crowded: `
+    select website_rid as website, day, name, crawler from blocks
+    where events < :large
+    group by website_rid, day, name, crawler
+    having count(*) >= :parts or (count(*) > 1 and day < :today)
+    limit :limit`,
+  parts: `
+    select id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale
+    from blocks where website_rid = :website and day = :day and name = :name and crawler = :crawler
+    order by after_id`,
+}
+
+/** Makes blocks. Reads with one connection; what it gives is stored by `store`, with any connection. */
+export class Sealer {
+  readonly #rows: Rows
+  readonly #identities: Identities
+  readonly #blocks: BlockReader
+
+  constructor(private readonly db: Db) {
+    this.#rows = new Rows(db)
+    this.#identities = new Identities(db)
+    this.#blocks = new BlockReader(
+      db,
+      this.#rows,
+      (kind, texts) => this.#identities.find(kind, texts).numbers,
+    )
+  }
+
+  /** Rows that are in no block yet. */
+  unsealed(): number {
+    const { id, last } = this.#look()
+    return last - id
+  }
+
+  /** The next rows, as blocks. Undefined where there are none. Yields while it reads. */
+  *pass(limit = rowsPerPass): Generator<void, Work | undefined> {
+    const { id: from, deleted } = this.#look()
+    const to = this.db.prepare(sql.lastOfPass).pluck().get({ after: from, limit }) as number | null
+    if (to === null) return undefined
+    const builder = new Builder(this.#rows)
+    for (let at = from; at < to; at += rowsPerStep) {
+      builder.add(this.#rows.byId(at, Math.min(at + rowsPerStep, to)))
+      yield
+    }
+    const identities: NewIdentities[] = []
+    const next = this.#identities.numbers()
+    const columns = builder.finish((kind, texts) => {
+      const { numbers, hashes } = this.#identities.find(kind, texts)
+      const fresh: number[] = []
+      const first = next[kind]
+      for (let index = 0; index < texts.length; index++) {
+        if (numbers[index] !== 0) continue
+        numbers[index] = first + fresh.length
+        fresh.push(
+          hashes[index * 3] as number,
+          hashes[index * 3 + 1] as number,
+          hashes[index * 3 + 2] as number,
+        )
+        numbers[index] = first + fresh.length / 3 - 1
+      }
+      if (fresh.length > 0)
+        identities.push({ kind, first, hashes: new Uint8Array(Uint32Array.from(fresh).buffer) })
+      return numbers
+    })
+    yield
+    const blocks: Work["blocks"] = []
+    for (const one of columns) blocks.push({ block: encode(one), afterId: from, lastId: to })
+    return { blocks, identities, seal: { from, to, deleted }, replaces: [] }
+  }
+
+  /** Some blocks whose events were deleted, made anew. Undefined where there are none. */
+  *renew(limit = 16): Generator<void, Work | undefined> {
+    const stale = this.db.prepare(sql.stale).all({ limit }) as (BlockRow & { gone: 0 | 1 })[]
+    if (stale.length === 0) return undefined
+    const work: Work = { blocks: [], identities: [], replaces: [] }
+    for (const row of stale) {
+      const batch = row.gone ? undefined : this.#blocks.fromRows(row)
+      if (batch) work.blocks.push({ block: encode(batch.columns), afterId: row.afterId, lastId: row.lastId })
+      work.replaces.push({ id: row.id, stale: row.stale })
+      yield
+    }
+    return work
+  }
+
+  /** Many small blocks of a website's day and name as one. Undefined where there are none. `today`: days since 1970. */
+  *merge(today: number): Generator<void, Work | undefined> {
+    const crowded = this.db
+      .prepare(sql.crowded)
+      .all({ large: largeBlock, parts: partsToMerge, today, limit: 64 })
+    for (const group of crowded) {
+      const parts = neighbours(this.db.prepare(sql.parts).all(group) as BlockRow[])
+      if (parts.length < 2) continue
+      yield
+      try {
+        const columns = merge(parts.map((part) => this.#blocks.open(part)))
+        const [first, last] = [parts[0] as BlockRow, parts.at(-1) as BlockRow]
+        return {
+          blocks: [{ block: encode(columns), afterId: first.afterId, lastId: last.lastId }],
+          identities: [],
+          replaces: parts.map(({ id, stale }) => ({ id, stale })),
+        }
+      } catch (error) {
+        if (!(error instanceof Moved)) throw error
+      }
+    }
+    return undefined
+  }
+
+  #look(): { id: number; deleted: number; last: number } {
+    return this.db.prepare(sql.sealed).get() as { id: number; deleted: number; last: number }
+  }
+}
+
+/** The longest run of small blocks: only neighbours in receipt may become one, for what is between their ids belongs to it. */
+function neighbours(parts: readonly BlockRow[]): BlockRow[] {
+  let longest: BlockRow[] = []
+  let run: BlockRow[] = []
+  let events = 0
+  for (const part of parts) {
+    if (part.events >= largeBlock || part.stale > 0 || events + part.events > 2 * largeBlock)
+      [run, events] = [[], 0]
+    if (part.events >= largeBlock || part.stale > 0) continue
+    run.push(part)
+    events += part.events
+    if (run.length > longest.length) longest = run
+  }
+  return longest
+}
+
+/** Inside the caller's transaction. False, with nothing done, where the rows or blocks are not as they were any more. */
+export function store(db: Db, { blocks, identities, seal, replaces }: Work): boolean {
+  const drop = db.prepare(sql.dropBlock)
+  const asSeen = db.transaction(() => {
+    if (seal && db.prepare(sql.seal).run(seal).changes === 0) throw new Moved()
+    for (const one of replaces) if (drop.run(one).changes === 0) throw new Moved()
+    for (const one of identities) insertIdentities(db, one)
+    const writer = new BlockWriter(db)
+    for (const { block, afterId, lastId } of blocks) writer.insert(block, afterId, lastId)
+    if (seal) db.prepare(sql.dropKeeper).run({ to: seal.to })
+    else if (replaces.length > 0) db.prepare(sql.spentIdentities).run()
+  })
+  try {
+    asSeen()
+    return true
+  } catch (error) {
+    if (error instanceof Moved) return false
+    throw error
+  }
+}
+
+/** Forgets all blocks: everything is read from rows until it is sealed again. */
+export function reset(db: Db): void {
+  db.transaction(() => db.exec(sql.reset))()
+}
+
+/** What is done next: what is old and unsealed goes before what makes reading faster. `today`: days since 1970-01-01. */
+export function* nextWork(sealer: Sealer, today: number): Generator<void, Work | undefined> {
+  return (yield* sealer.pass()) ?? (yield* sealer.renew()) ?? (yield* sealer.merge(today))
+}
+
+/** Seals all there is, at once, for who has nothing else to do. */
+export function sealAll(db: Db, today: number, onProgress: (unsealed: number) => void = () => {}): void {
+  const sealer = new Sealer(db)
+  for (;;) {
+    const steps = nextWork(sealer, today)
+    let step = steps.next()
+    while (!step.done) step = steps.next()
+    const work = step.value
+    if (!work) return
+    db.transaction(() => store(db, work)).immediate()
+    onProgress(sealer.unsealed())
+  }
+}

@@ -1,0 +1,364 @@
+import type { Db, Statement } from "../store/native.ts"
+import { type Batch, dayMs, type Kind, kinds, type Numbers, type Sighting } from "./batch.ts"
+import { BlockReader, type BlockRow } from "./block.ts"
+import { Builder, type Columns, MemoryBatch } from "./builder.ts"
+import { Identities } from "./identities.ts"
+import { type Row, Rows, type StoredEvent } from "./rows.ts"
+
+/** Which events are wanted. */
+export interface Wanted {
+  /** Rids. */
+  websites: readonly number[]
+  /** Unix ms, `to` exclusive. */
+  from: number
+  to: number
+  crawlers: boolean
+}
+
+/** A batch that may be there, without having read it. */
+export interface Entry {
+  website: number
+  name: string
+  day: number
+  /** Undefined: only the batch itself can tell. */
+  block: BlockRow | undefined
+  open(): Batch | undefined
+}
+
+/** Rows in one step of reading the unsealed ones: some 30 ms. */
+const rowsPerStep = 8_192
+/** Row ids in one step of reading ids' text: some 30 ms. */
+const idsPerStep = 65_536
+/** Unsealed rows that are read by id, all at once; more are read day by day, so that memory stays bounded. */
+const tailInMemory = 400_000
+
+const sql = {
+  sealed: "select id, deleted, (select coalesce(max(id), 0) from event_rows) as last from sealed",
+  blocks: `
+    select id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale
+    from blocks
+    where website_rid = :website and day >= :from and day <= :to and crawler <= :crawlers
+    order by day, name, after_id`,
+  websites: "select rid, id from websites where deleted_at is null",
+  days: `
+    select distinct ts / 86400000 from event_rows
+    where website_rid = :website and ts >= :from and ts < :to and id > :after`,
+}
+
+interface Sealed {
+  /** Events up to this id are in blocks. */
+  id: number
+  /** Counts deletions of later ones. */
+  deleted: number
+  /** Highest id of all. */
+  last: number
+}
+
+/** Reads events as batches, from blocks and, where they are in none, from rows. One for each connection; it keeps the unsealed rows. */
+export class Reader {
+  readonly rows: Rows
+  readonly identities: Identities
+  readonly #sealed: Statement
+  readonly #blocks: Statement
+  readonly #days: Statement
+  readonly #websites: Statement
+  #tail: Tail | undefined
+
+  constructor(private readonly db: Db) {
+    this.rows = new Rows(db)
+    this.identities = new Identities(db)
+    this.#sealed = db.prepare(sql.sealed)
+    this.#blocks = db.prepare(sql.blocks)
+    this.#days = db.prepare(sql.days).pluck()
+    this.#websites = db.prepare(sql.websites).raw()
+  }
+
+  sealed(): Sealed {
+    return this.#sealed.get() as Sealed
+  }
+
+  /** What there is at this moment. Yields while it reads unsealed rows. */
+  *open(wanted: Wanted): Generator<void, EventSource> {
+    const from = Math.floor(wanted.from / dayMs)
+    const to = Math.floor((wanted.to - 1) / dayMs)
+    // In one transaction: a block that is sealed meanwhile would be read twice, or its events not at all.
+    const [sealed, blocks] = this.db.transaction(() => [
+      this.sealed(),
+      wanted.websites.flatMap(
+        (website) => this.#blocks.all({ website, from, to, crawlers: wanted.crawlers ? 1 : 0 }) as BlockRow[],
+      ),
+    ])() as [Sealed, BlockRow[]]
+    if (!this.#tail?.fits(sealed)) this.#tail = new Tail(this.rows, this.identities, sealed)
+    const tail = this.#tail
+    const inMemory = sealed.last - sealed.id <= tailInMemory
+    if (inMemory) yield* tail.readTo(sealed.last)
+    const blockReader = new BlockReader(this.db, this.rows, (kind, texts) => tail.numbersOf(kind, texts))
+    const entries = blocks.map(
+      (block): Entry => ({
+        website: block.website,
+        name: block.name,
+        day: block.day,
+        block: block.stale === 0 ? block : undefined,
+        open: () => (block.stale === 0 ? blockReader.open(block) : blockReader.fromRows(block)),
+      }),
+    )
+    const inRange = (batch: MemoryBatch) =>
+      batch.columns.day >= from &&
+      batch.columns.day <= to &&
+      (wanted.crawlers || !batch.crawler) &&
+      wanted.websites.includes(batch.website)
+    const entryOf = (batch: MemoryBatch): Entry => ({
+      website: batch.website,
+      name: batch.name,
+      day: batch.columns.day,
+      block: undefined,
+      open: () => batch,
+    })
+    if (inMemory) entries.push(...tail.batches.filter(inRange).map(entryOf))
+    // Too many unsealed rows to hold: which names are there shows only when a day is read, all at once.
+    const days = inMemory
+      ? []
+      : wanted.websites.flatMap((website) =>
+          (this.#days.all({ website, from: wanted.from, to: wanted.to, after: sealed.id }) as number[]).map(
+            (day) => ({
+              day,
+              batches: () => tail.day(website, day, sealed.last).filter(inRange).map(entryOf),
+            }),
+          ),
+        )
+    return new EventSource(
+      wanted,
+      sealed.last,
+      new Map(this.#websites.all() as [number, string][]),
+      tail,
+      this.rows,
+      entries.sort(inOrder),
+      days,
+      inMemory ? 0 : sealed.last - sealed.id,
+    )
+  }
+}
+
+function inOrder(one: Entry, other: Entry): number {
+  return (
+    one.day - other.day ||
+    one.website - other.website ||
+    (one.name < other.name ? -1 : one.name > other.name ? 1 : 0)
+  )
+}
+
+/** Events of one moment. */
+export class EventSource {
+  /** Rows that were read instead of blocks. */
+  rowsRead = 0
+  blockEvents = 0
+  /** Something was answered from a block's counts alone. */
+  counted = false
+  readonly #texts = new Map<Kind, readonly string[]>()
+
+  constructor(
+    readonly wanted: Wanted,
+    private readonly last: number,
+    private readonly websiteIds: ReadonlyMap<number, string>,
+    private readonly tail: Tail,
+    private readonly rows: Rows,
+    private readonly all: Entry[],
+    private readonly days: { day: number; batches: () => Entry[] }[],
+    private readonly unread: number,
+  ) {}
+
+  /** Room for those that unread rows may bring, too. */
+  get numbers(): Numbers {
+    const { visitors, sessions, profiles } = this.tail.numbers()
+    return {
+      visitors: visitors + this.unread,
+      sessions: sessions + this.unread,
+      profiles: profiles + this.unread,
+    }
+  }
+
+  /** By day, website, name, and order of receipt. `names`: of these alone. */
+  *entries(names?: readonly string[]): Generator<Entry> {
+    const wanted = names && new Set(names)
+    const days = new Map<number, (() => Entry[])[]>()
+    for (const { day, batches } of this.days) days.set(day, [...(days.get(day) ?? []), batches])
+    let next = 0
+    for (const day of [...new Set([...this.all.map((entry) => entry.day), ...days.keys()])].sort(
+      (a, b) => a - b,
+    )) {
+      const ofDay: Entry[] = []
+      while (next < this.all.length && (this.all[next] as Entry).day === day)
+        ofDay.push(this.all[next++] as Entry)
+      const late = days.get(day)
+      if (late) ofDay.push(...late.flatMap((batches) => batches()))
+      for (const entry of late ? ofDay.sort(inOrder) : ofDay)
+        if (!wanted || wanted.has(entry.name)) yield entry
+    }
+  }
+
+  *batches({ names }: { names?: readonly string[] | undefined }): Generator<Batch> {
+    for (const entry of this.entries(names)) {
+      const batch = this.open(entry)
+      if (batch) yield batch
+    }
+  }
+
+  /** The entries of each day, from the newest day on. */
+  *daysBackwards(): Generator<Entry[]> {
+    const days = [...new Set([...this.all, ...this.days].map(({ day }) => day))].sort(
+      (one, other) => other - one,
+    )
+    for (const day of days) {
+      yield [
+        ...this.all.filter((entry) => entry.day === day),
+        ...this.days.filter((late) => late.day === day).flatMap(({ batches }) => batches()),
+      ]
+    }
+  }
+
+  /** The rows of these moments, as they are and as columns. */
+  eventsAt(moments: readonly { website: number; ts: number }[]): {
+    events: StoredEvent[]
+    columns: Columns[]
+  } {
+    const builder = new Builder(this.rows)
+    const events: StoredEvent[] = []
+    for (const { website, ts } of moments) {
+      const rows = this.rows.byTime(website, ts, ts + 1, 0, Number.MAX_SAFE_INTEGER)
+      builder.add(rows)
+      for (const [id] of rows) events.push(this.rows.event(id) as StoredEvent)
+    }
+    return { events, columns: builder.finish((kind, texts) => this.numbersOf(kind, texts)) }
+  }
+
+  open(entry: Entry): Batch | undefined {
+    const batch = entry.open()
+    if (batch instanceof MemoryBatch) this.rowsRead += batch.count
+    else this.blockEvents += batch?.count ?? 0
+    return batch
+  }
+
+  /** Reads all ids of a kind, for those who compare their text. Some 0.5 us a row. Yields meanwhile. */
+  *readTexts(kind: Kind): Generator<void, void> {
+    const texts = new Set<string>()
+    for (let at = 0; at < this.last; at += idsPerStep) {
+      for (const text of this.rows.texts(kind, this.wanted, at, Math.min(at + idsPerStep, this.last)))
+        texts.add(text)
+      yield
+    }
+    this.#texts.set(kind, [...texts])
+  }
+
+  /** What `readTexts` has read. */
+  textsOf(kind: Kind): readonly string[] {
+    return this.#texts.get(kind) ?? []
+  }
+
+  /** The public id of a website; undefined for the owner's own events. */
+  websiteId(rid: number): string | undefined {
+    return this.websiteIds.get(rid)
+  }
+
+  numbersOf(kind: Kind, texts: readonly string[]): Uint32Array {
+    return this.tail.known(kind, texts)
+  }
+
+  texts(kind: Kind, wanted: readonly Sighting[]): Map<number, string> {
+    const column = 5 + kinds.indexOf(kind)
+    const candidates = new Set<string>()
+    for (const { website, name, ts } of wanted) {
+      for (const row of this.rows.byTime(website, ts, ts + 1, 0, Number.MAX_SAFE_INTEGER)) {
+        if (row[column] !== null && this.rows.typeOf(row[2]).name === name)
+          candidates.add(row[column] as string)
+      }
+    }
+    const texts = [...candidates]
+    const numbers = this.numbersOf(kind, texts)
+    const asked = new Set(wanted.map(({ number }) => number))
+    const found = new Map<number, string>()
+    texts.forEach((text, index) => {
+      const number = numbers[index] as number
+      if (asked.has(number)) found.set(number, text)
+    })
+    return found
+  }
+}
+
+/** The unsealed rows as batches, and the numbers of ids that no block has named yet. */
+class Tail {
+  batches: MemoryBatch[] = []
+  #readTo: number
+  readonly #next: Numbers
+  readonly #fresh: Record<Kind, Map<string, number>> = {
+    visitors: new Map(),
+    sessions: new Map(),
+    profiles: new Map(),
+  }
+
+  constructor(
+    private readonly rows: Rows,
+    private readonly identities: Identities,
+    private readonly sealed: Sealed,
+  ) {
+    this.#readTo = sealed.id
+    this.#next = identities.numbers()
+  }
+
+  /** False when rows have been sealed or deleted since, so that it must be read anew. */
+  fits(now: Sealed): boolean {
+    return now.id === this.sealed.id && now.deleted === this.sealed.deleted
+  }
+
+  numbers(): Numbers {
+    return { ...this.#next }
+  }
+
+  *readTo(last: number): Generator<void, void> {
+    let builder = new Builder(this.rows)
+    while (this.#readTo < last) {
+      const to = Math.min(this.#readTo + rowsPerStep, last)
+      builder.add(this.rows.byId(this.#readTo, to))
+      this.#readTo = to
+      if (builder.count >= rowsPerStep * 8 || to === last) {
+        this.batches.push(...this.#batchesOf(builder))
+        builder = new Builder(this.rows)
+      }
+      yield
+    }
+  }
+
+  day(website: number, day: number, last: number): MemoryBatch[] {
+    const rows: Row[] = this.rows.byTime(website, day * dayMs, (day + 1) * dayMs, this.sealed.id, last)
+    const builder = new Builder(this.rows)
+    builder.add(rows)
+    return this.#batchesOf(builder)
+  }
+
+  #batchesOf(builder: Builder): MemoryBatch[] {
+    return builder
+      .finish((kind, texts) => this.numbersOf(kind, texts))
+      .map((columns) => new MemoryBatch(columns))
+  }
+
+  /** Ids that have no number get one. */
+  numbersOf(kind: Kind, texts: readonly string[]): Uint32Array {
+    const numbers = this.known(kind, texts)
+    const fresh = this.#fresh[kind]
+    for (let index = 0; index < texts.length; index++) {
+      if (numbers[index] !== 0) continue
+      numbers[index] = this.#next[kind]++
+      fresh.set(texts[index] as string, numbers[index] as number)
+    }
+    return numbers
+  }
+
+  /** 0 for ids that no event has. */
+  known(kind: Kind, texts: readonly string[]): Uint32Array {
+    const fresh = this.#fresh[kind]
+    const { numbers } = this.identities.find(kind, texts)
+    for (let index = 0; index < texts.length; index++) {
+      if (numbers[index] === 0) numbers[index] = fresh.get(texts[index] as string) ?? 0
+    }
+    return numbers
+  }
+}

@@ -1,0 +1,90 @@
+import type { Kind } from "../columns/batch.ts"
+import { Moved } from "../columns/block.ts"
+import { Reader } from "../columns/source.ts"
+import type { Db } from "../store/native.ts"
+import { Budget } from "./distinct.ts"
+import { events } from "./events.ts"
+import { kindOf } from "./filter.ts"
+import { groups } from "./groups.ts"
+import type { AnswerOf, Filter, Meta, Question } from "./question.ts"
+import { values } from "./values.ts"
+
+export interface Answered<Asked extends Question> {
+  answer: AnswerOf<Asked>
+  meta: Omit<Meta, "ms">
+}
+
+/** Bytes that one answer may take beside what it reads, where nobody says. */
+export const standardMemory = 268_435_456
+/** Times that a question is begun again because blocks were made anew under it. */
+const mostTries = 5
+
+/**
+ * Answers a question, in steps of some ms; whoever drives it stops it between two of them by not going on. Throws
+ * TooLarge where the answer needs more than `memory` bytes.
+ */
+export function* answering<Asked extends Question>(
+  reader: Reader,
+  question: Asked,
+  memory = standardMemory,
+): Generator<void, Answered<Asked>> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return yield* once(reader, question, memory)
+    } catch (error) {
+      if (!(error instanceof Moved) || tries === mostTries) throw error
+    }
+  }
+}
+
+/** The same at once, for those who have nothing else to do. */
+export function ask<Asked extends Question>(
+  db: Db,
+  question: Asked,
+  memory = standardMemory,
+): Answered<Asked> {
+  const steps = answering(new Reader(db), question, memory)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
+
+function* once<Asked extends Question>(
+  reader: Reader,
+  question: Asked,
+  memory: number,
+): Generator<void, Answered<Asked>> {
+  const { scope } = question
+  const source = yield* reader.open(scope)
+  for (const kind of comparedAsText(question)) yield* source.readTexts(kind)
+  const answer = yield* kinds[question.kind as keyof typeof kinds](
+    question as never,
+    source,
+    new Budget(memory),
+  )
+  const { counted, blockEvents, rowsRead } = source
+  const parts = [counted && "counts", blockEvents > 0 && "blocks", rowsRead > 0 && "rows"].filter(Boolean)
+  return {
+    answer: answer as AnswerOf<Asked>,
+    meta: { source: parts.join("+") || "blocks", blockEvents, rows: rowsRead },
+  }
+}
+
+const kinds = { groups, values, events }
+
+const asText = new Set(["contains", "not_contains", "starts_with", "gt", "gte", "lt", "lte"])
+
+/** Ids whose text some filter looks into. */
+function comparedAsText(question: Question): Kind[] {
+  const steps =
+    "steps" in question
+      ? question.steps
+      : "event" in question
+        ? [question.event]
+        : "start" in question
+          ? [question.start, question.comeBack]
+          : []
+  const filters: Filter[] = [question.scope, ...steps].flatMap(({ filters }) => [...filters])
+  return [...new Set(filters.flatMap(({ field, op }) => (asText.has(op) ? (kindOf[field] ?? []) : [])))]
+}

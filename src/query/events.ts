@@ -1,0 +1,94 @@
+import { MemoryBatch } from "../columns/builder.ts"
+import type { EventSource } from "../columns/source.ts"
+import { Matcher } from "./filter.ts"
+import type { EventsAnswer, EventsQuestion } from "./question.ts"
+
+interface Pick {
+  website: number
+  ts: number
+}
+
+/** Single events, the newest first. Blocks say when those that are wanted happened; the events themselves are rows. */
+export function* events(question: EventsQuestion, source: EventSource): Generator<void, EventsAnswer> {
+  const { scope, limit, offset, after } = question
+  const to = after ? Math.min(scope.to, after.ts + 1) : scope.to
+  const matcher = new Matcher({ from: scope.from, to }, scope.filters, source)
+  const wanted = limit + offset
+  const picks = new Picks(wanted, after?.ts)
+  for (const day of source.daysBackwards()) {
+    for (const entry of day) {
+      if ((matcher.names && !matcher.names.includes(entry.name)) || !matcher.accepts(entry)) continue
+      const batch = source.open(entry)
+      const selection = batch && matcher.select(batch)
+      if (!batch || !selection) continue
+      const times = batch.times()
+      // No more of one batch than are wanted in all, but those of the same ms stay together.
+      let taken = 0
+      let last = -1
+      for (let index = selection.end - 1; index >= selection.first; index--) {
+        if (selection.mask && selection.mask[index] === 0) continue
+        const ts = batch.base + (times[index] as number)
+        if (taken >= wanted && ts !== last && ts !== after?.ts) break
+        if (ts !== after?.ts) taken++
+        last = ts
+        picks.add({ website: batch.website, ts })
+      }
+      yield
+    }
+    if (picks.enough()) break
+  }
+  const found = picks.newest()
+  const rows = source.eventsAt(found)
+  yield
+  const fitting = new Set<number>()
+  for (const columns of rows.columns) {
+    if (columns.crawler && !scope.crawlers) continue
+    const batch = new MemoryBatch(columns)
+    const selection = matcher.select(batch)
+    if (!selection) continue
+    for (let index = selection.first; index < selection.end; index++) {
+      if (!selection.mask || selection.mask[index] !== 0)
+        fitting.add((columns.rowIds as Float64Array)[index] as number)
+    }
+  }
+  const listed = rows.events
+    .filter(({ id, ts }) => fitting.has(id) && (!after || ts < after.ts || id < after.id))
+    .sort((one, other) => other.ts - one.ts || other.id - one.id)
+  return { events: listed.slice(offset, offset + limit) }
+}
+
+/** Times of events, days from the newest on. */
+class Picks {
+  readonly #all: Pick[] = []
+  /** Those of the time after which is gone on may be of earlier answers. */
+  #counted = 0
+
+  constructor(
+    private readonly wanted: number,
+    private readonly after: number | undefined,
+  ) {}
+
+  add(pick: Pick): void {
+    this.#all.push(pick)
+    if (pick.ts !== this.after) this.#counted++
+  }
+
+  enough(): boolean {
+    return this.#counted >= this.wanted
+  }
+
+  /** Each website and time once: all that are needed for as many events as are wanted. */
+  newest(): Pick[] {
+    const sorted = this.#all.sort((one, other) => other.ts - one.ts)
+    const distinct = new Map<string, Pick>()
+    let counted = 0
+    let last: number | undefined
+    for (const pick of sorted) {
+      if (counted >= this.wanted && pick.ts !== last) break
+      distinct.set(`${pick.website} ${pick.ts}`, pick)
+      if (pick.ts !== this.after) counted++
+      last = pick.ts
+    }
+    return [...distinct.values()]
+  }
+}

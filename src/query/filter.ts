@@ -1,0 +1,297 @@
+import type { Batch, Codes, Column, Kind, TextField, Value } from "../columns/batch.ts"
+import type { EventSource } from "../columns/source.ts"
+import type { Dimension, Filter, Operator, Scope } from "./question.ts"
+
+/** Events of a batch: those from `first` up to, but without, `end` whose `mask` is not 0; no mask: all of them. */
+export interface Selection {
+  first: number
+  end: number
+  mask: Uint8Array | undefined
+}
+
+/** Which ids a field of the event is numbered as. */
+export const kindOf: Partial<Record<string, Kind>> = {
+  anonymous_id: "visitors",
+  session_id: "sessions",
+  profile_id: "profiles",
+}
+
+/** What a value is compared and shown as. */
+export function textOf(value: Value): string {
+  return typeof value === "string" ? value : JSON.stringify(value)
+}
+
+/** One code an event; `texts[0]` is null. Two codes may have the same text. */
+export interface Dimensioned {
+  codes: Codes
+  texts: (string | null)[]
+}
+
+/** The values of a dimension other than event_name, website_id and ids. */
+export function dimensionOf(batch: Batch, dimension: Dimension): Dimensioned {
+  const column = columnOf(batch, dimension)
+  if (!column) return { codes: new Uint8Array(batch.count), texts: [null] }
+  return { codes: column.codes, texts: [null, ...column.values.map(textOf)] }
+}
+
+/** Undefined where no event of the batch can have it. */
+export function columnOf(batch: Batch, field: Dimension): Column | undefined {
+  if (!field.startsWith("property.")) return batch.column(field as TextField)
+  const path = field.slice("property.".length)
+  const exact = batch.property(path)
+  const dot = path.indexOf(".")
+  if (dot < 0) return exact
+  const [top, ...rest] = path.split(".") as [string, ...string[]]
+  const nested = within(batch.property(top), rest)
+  return exact && nested ? either(exact, nested) : (exact ?? nested)
+}
+
+/** The values further down in a column's objects. */
+function within(column: Column | undefined, path: readonly string[]): Column | undefined {
+  if (!column) return undefined
+  const values: Value[] = []
+  const codeOf = new Map<string, number>()
+  const through = [
+    0,
+    ...column.values.map((value) => {
+      const inner = walk(value, path)
+      if (inner === undefined) return 0
+      const key = typeof inner + textOf(inner)
+      let code = codeOf.get(key)
+      if (code === undefined) {
+        code = values.push(inner)
+        codeOf.set(key, code)
+      }
+      return code
+    }),
+  ]
+  if (values.length === 0) return undefined
+  return { codes: Uint32Array.from(column.codes, (code) => through[code] as number), values }
+}
+
+function walk(value: Value, path: readonly string[]): Value | undefined {
+  let at: Value | null | undefined = value
+  for (const key of path) {
+    if (typeof at !== "object" || at === null || Array.isArray(at) || !Object.hasOwn(at, key))
+      return undefined
+    at = (at as Record<string, Value | null>)[key]
+  }
+  return at ?? undefined
+}
+
+/** The first column's values, and where it has none the second one's. */
+function either(one: Column, other: Column): Column {
+  const shift = one.values.length
+  const codes = Uint32Array.from(one.codes, (code, index) => {
+    if (code !== 0) return code
+    const second = other.codes[index] as number
+    return second === 0 ? 0 : second + shift
+  })
+  return { codes, values: [...one.values, ...other.values] }
+}
+
+/** Whether text fits; undefined: the value is missing. */
+type Test = (text: string | undefined, value: Value | undefined) => boolean
+
+const denied: Partial<Record<Operator, Operator>> = { ne: "eq", not_contains: "contains", not_in: "in" }
+
+/** Operators that say something of single text values. */
+function positive(op: Operator, value: Filter["value"]): Test {
+  const list = (Array.isArray(value) ? value : [value]).map(String)
+  const [text] = list as [string]
+  const number = Number(text)
+  const compare: Partial<Record<Operator, Test>> = {
+    eq: (other) => other === text,
+    in: (other) => other !== undefined && list.includes(other),
+    contains: (other) => other?.includes(text) ?? false,
+    starts_with: (other) => other?.startsWith(text) ?? false,
+    gt: (_, other) => typeof other === "number" && other > number,
+    gte: (_, other) => typeof other === "number" && other >= number,
+    lt: (_, other) => typeof other === "number" && other < number,
+    lte: (_, other) => typeof other === "number" && other <= number,
+    exists: (other) => (other !== undefined) === (text !== "false"),
+  }
+  const test = compare[op]
+  if (!test) throw new Error(`no such operator: ${op}`)
+  return test
+}
+
+function testOf({ op, value }: Pick<Filter, "op" | "value">): Test {
+  const opposite = denied[op]
+  if (!opposite) return positive(op, value)
+  const test = positive(opposite, value)
+  return (text, other) => !test(text, other)
+}
+
+/** What a matcher needs of a source. */
+export type Lookup = Pick<EventSource, "numbersOf" | "textsOf" | "websiteId">
+
+/** Decides for a whole batch, or for its events; a truth for each code, or undefined where all events fit. */
+type BatchTest = (batch: Batch) => boolean
+type EventTest = (batch: Batch) => { codes: Codes | Uint32Array; fits: Uint8Array } | boolean
+
+/** Says which events of a batch are meant. */
+export class Matcher {
+  /** Names that events must have, where the filters name them; undefined: any. */
+  readonly names: readonly string[] | undefined
+  readonly #batchTests: BatchTest[] = []
+  readonly #eventTests: EventTest[] = []
+
+  constructor(
+    private readonly scope: Pick<Scope, "from" | "to">,
+    filters: readonly Filter[],
+    private readonly lookup: Lookup,
+  ) {
+    for (const filter of filters) this.#add(filter)
+    const named = filters.find(({ field, op }) => field === "event_name" && (op === "eq" || op === "in"))
+    this.names = named && [named.value].flat().map(String)
+  }
+
+  /** False: whether an event fits shows already from its name and website. */
+  get perEvent(): boolean {
+    return this.#eventTests.length > 0
+  }
+
+  /** False where no event of such a batch fits. */
+  accepts(batch: Pick<Batch, "name" | "website">): boolean {
+    return this.#batchTests.every((test) => test(batch as Batch))
+  }
+
+  /** Undefined where no event fits. `among`: only these are looked at. */
+  select(batch: Batch, among?: Selection): Selection | undefined {
+    if (!this.accepts(batch)) return undefined
+    const range = among ?? rangeOf(batch, this.scope.from, this.scope.to)
+    if (range.first >= range.end) return undefined
+    let mask: Uint8Array | undefined
+    for (const test of this.#eventTests) {
+      const result = test(batch)
+      if (result === false) return undefined
+      if (result === true) continue
+      const { codes, fits } = result
+      if (!mask) {
+        mask = new Uint8Array(batch.count)
+        const start = range.mask
+        for (let index = range.first; index < range.end; index++) {
+          mask[index] = fits[codes[index] as number] as number
+        }
+        if (start)
+          for (let index = range.first; index < range.end; index++) if (start[index] === 0) mask[index] = 0
+      } else {
+        for (let index = range.first; index < range.end; index++) {
+          if (mask[index] !== 0 && fits[codes[index] as number] === 0) mask[index] = 0
+        }
+      }
+    }
+    if (!mask) return range
+    return mask.includes(1) ? { first: range.first, end: range.end, mask } : undefined
+  }
+
+  #add(filter: Filter): void {
+    const { field } = filter
+    const test = testOf(filter)
+    const kind = kindOf[field]
+    if (field === "event_name") this.#batchTests.push((batch) => test(batch.name, batch.name))
+    else if (field === "website_id") {
+      this.#batchTests.push(({ website }) => {
+        const id = this.lookup.websiteId(website)
+        return test(id, id)
+      })
+    } else if (kind) this.#eventTests.push(this.#idTest(kind, filter, test))
+    else if (field === "property_key") this.#eventTests.push(keyTest(filter))
+    else {
+      this.#eventTests.push((batch) => {
+        const column = columnOf(batch, field as Dimension)
+        if (!column) return test(undefined, undefined)
+        return byTable(column.codes, [
+          test(undefined, undefined),
+          ...column.values.map((value) => test(textOf(value), value)),
+        ])
+      })
+    }
+  }
+
+  /** Ids are numbers in the batches, so those that fit are looked up first; text is compared with all ids that there are. */
+  #idTest(kind: Kind, { op, value }: Filter, test: Test): EventTest {
+    const idsOf = (batch: Batch) => batch[kind]()
+    const missing = test(undefined, undefined)
+    if (op === "exists")
+      return (batch) => byNumber(idsOf(batch), (number) => (number === 0 ? missing : !missing))
+    const denies = op in denied
+    const listed = ["eq", "ne", "in", "not_in"].includes(op)
+    // The ids that are meant, or those that are denied.
+    const texts = listed
+      ? [value].flat().map(String)
+      : this.lookup.textsOf(kind).filter((text) => test(text, text) !== denies)
+    const numbers = new Set(this.lookup.numbersOf(kind, texts))
+    numbers.delete(0)
+    if (numbers.size === 0) return () => denies
+    const [only] = numbers
+    if (numbers.size === 1) return (batch) => byNumber(idsOf(batch), (number) => (number === only) !== denies)
+    return (batch) => byNumber(idsOf(batch), (number) => numbers.has(number) !== denies)
+  }
+}
+
+const yesNo = Uint8Array.of(0, 1)
+
+function byNumber(numbers: Uint32Array, fits: (number: number) => boolean) {
+  const codes = new Uint8Array(numbers.length)
+  let some = 0
+  for (let index = 0; index < numbers.length; index++) {
+    if (fits(numbers[index] as number)) {
+      codes[index] = 1
+      some++
+    }
+  }
+  if (some === 0) return false
+  return some === numbers.length ? true : { codes, fits: yesNo }
+}
+
+function byTable(codes: Codes, truths: boolean[]) {
+  if (truths.every(Boolean)) return true
+  if (!truths.some(Boolean)) return false
+  return { codes, fits: Uint8Array.from(truths, Number) }
+}
+
+/** An event fits where one of its keys does; where the filter denies, none of them may do what it denies. */
+function keyTest({ op, value }: Filter): EventTest {
+  const opposite = denied[op]
+  const test = positive(opposite ?? op, value)
+  return (batch) => {
+    if (op === "exists") {
+      const has = presence(batch, [...batch.keys().keys()])
+      return byNumber(has, (number) => (number !== 0) === test("", ""))
+    }
+    const fitting = [...batch.keys().keys()].filter((key) => test(key, key))
+    if (fitting.length === 0) return opposite !== undefined
+    return byNumber(presence(batch, fitting), (number) => (number !== 0) === (opposite === undefined))
+  }
+}
+
+/** 1 for each event that has a value for one of the keys. */
+function presence(batch: Batch, keys: readonly string[]): Uint32Array {
+  const has = new Uint32Array(batch.count)
+  for (const key of keys) {
+    const codes = batch.property(key)?.codes
+    if (codes) for (let index = 0; index < has.length; index++) if (codes[index] !== 0) has[index] = 1
+  }
+  return has
+}
+
+/** The events of a batch in a range of time. */
+export function rangeOf(batch: Batch, from: number, to: number): Selection {
+  const dayEnd = batch.base + 86_400_000
+  const first = from <= batch.base ? 0 : firstFrom(batch.times(), from - batch.base)
+  const end = to >= dayEnd ? batch.count : firstFrom(batch.times(), to - batch.base)
+  return { first, end, mask: undefined }
+}
+
+/** The place of the first time that is not before `time`. */
+export function firstFrom(times: Uint32Array, time: number, from = 0): number {
+  let [low, high] = [from, times.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((times[middle] as number) < time) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,108 @@
+import type { Bucket, Granularity } from "./question.ts"
+
+const minute = 60_000
+const hour = 60 * minute
+const day = 24 * hour
+
+/** A time from which a zone's clocks are `offset` ms ahead of UTC. */
+interface Transition {
+  from: number
+  offset: number
+}
+
+/** A time zone's clocks between two times (Unix ms). Throws a RangeError where there is no such zone. */
+export class Zone {
+  readonly #format: Intl.DateTimeFormat
+  readonly transitions: readonly Transition[]
+
+  constructor(name: string, from: number, to: number) {
+    this.#format = new Intl.DateTimeFormat("en-US", {
+      timeZone: name,
+      hourCycle: "h23",
+      year: "numeric",
+      month: "numeric",
+      day: "numeric",
+      hour: "numeric",
+      minute: "numeric",
+      second: "numeric",
+    })
+    this.transitions = name === "UTC" ? [{ from, offset: 0 }] : this.#find(from, to)
+  }
+
+  /** Looks once a day: no zone has changed its clocks there and back in one. */
+  #find(from: number, to: number): Transition[] {
+    const found = [{ from, offset: this.#offsetAt(from) }]
+    for (let at = from; at < to; at += day) {
+      const end = Math.min(at + day, to)
+      const { offset } = found.at(-1) as Transition
+      const later = this.#offsetAt(end)
+      if (later === offset) continue
+      let [before, after] = [at, end]
+      while (after - before > 1) {
+        const middle = Math.floor((before + after) / 2)
+        if (this.#offsetAt(middle) === offset) before = middle
+        else after = middle
+      }
+      found.push({ from: after, offset: later })
+    }
+    return found
+  }
+
+  #offsetAt(time: number): number {
+    const parts: Record<string, number> = {}
+    for (const { type, value } of this.#format.formatToParts(time)) parts[type] = Number(value)
+    const { year, month, day, hour, minute, second } = parts as Record<
+      "year" | "month" | "day" | "hour" | "minute" | "second",
+      number
+    >
+    return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(time / 1_000) * 1_000
+  }
+}
+
+/** The range (Unix ms, `to` exclusive) in pieces of the zone's clocks, the first and the last cut at the range. */
+export function bucketsOf(from: number, to: number, zoneName: string, granularity: Granularity): Bucket[] {
+  const { transitions } = new Zone(zoneName, from, to)
+  const buckets: Bucket[] = []
+  transitions.forEach(({ from: begin, offset }, index) => {
+    const end = transitions[index + 1]?.from ?? to
+    for (let at = begin; at < end; ) {
+      const [start, next] = around(at + offset, granularity)
+      const until = Math.min(next - offset, end)
+      const label = labelOf(start, offset, granularity)
+      const last = buckets.at(-1)
+      if (last?.label === label) last.to = until
+      else buckets.push({ from: at, to: until, label })
+      at = until
+    }
+  })
+  return buckets
+}
+
+/** The begin of the piece that a local time is in, and of the next one. Local times are Unix ms of the same digits in UTC. */
+function around(local: number, granularity: Granularity): [number, number] {
+  if (granularity === "minute" || granularity === "hourly") {
+    const length = granularity === "minute" ? minute : hour
+    const start = Math.floor(local / length) * length
+    return [start, start + length]
+  }
+  const date = Math.floor(local / day)
+  if (granularity === "daily") return [date * day, (date + 1) * day]
+  if (granularity === "weekly") {
+    // 1970-01-01 was a Thursday, three days after a Monday.
+    const monday = Math.floor((date + 3) / 7) * 7 - 3
+    return [monday * day, (monday + 7) * day]
+  }
+  const at = new Date(local)
+  return [
+    Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), 1),
+    Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1, 1),
+  ]
+}
+
+function labelOf(local: number, offset: number, granularity: Granularity): string {
+  const text = new Date(local).toISOString()
+  if (granularity !== "minute" && granularity !== "hourly") return text.slice(0, 10)
+  const minutes = Math.abs(Math.round(offset / minute))
+  const two = (number: number) => String(number).padStart(2, "0")
+  return `${text.slice(0, 19)}${offset < 0 ? "-" : "+"}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`
+}
