@@ -57,7 +57,9 @@ async function buildAll(): Promise<number> {
 async function build({ outfile, bun, addon }: Target): Promise<boolean> {
   const result = await Bun.build({
     // The second is the Worker of src/commands/copying.ts, which names it by this path.
-    entrypoints: [join(root, "src/main.ts"), join(root, "src/commands/copy-worker.ts")],
+    entrypoints: ["src/main.ts", "src/commands/copy-worker.ts", "src/query/worker.ts"].map((file) =>
+      join(root, file),
+    ),
     root,
     define: {
       BUILD_ADDON: JSON.stringify(addon),

@@ -28,6 +28,7 @@ export interface ServeOptions extends DatabaseOptions {
   /** ms */
   backupEvery: number
   backupKeep: number
+  queryMemory: number
   rateLimit: number
   trustProxy: TrustedNetworks
   tlsCert?: string
@@ -106,6 +107,12 @@ function serveOptions(): Option[] {
     backupDirOption("keep a checked backup of the database in this folder, on a schedule"),
     option("--backup-every <time>", "time between two backups, such as 6h", "24h", backupTime),
     option("--backup-keep <number>", "newest backups that stay", 7, whole(1, 100_000)),
+    option(
+      "--query-memory <bytes>",
+      "memory that the answer to a question may take",
+      268_435_456,
+      whole(16_777_216, 2 ** 40),
+    ),
     option(
       "--rate-limit <requests>",
       "requests a minute for one website id and one address; 0: any number",

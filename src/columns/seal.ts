@@ -131,7 +131,7 @@ export class Sealer {
   *merge(today: number): Generator<void, Work | undefined> {
     const crowded = this.db
       .prepare(sql.crowded)
-      .all({ large: largeBlock, parts: partsToMerge, today, limit: 64 })
+      .all({ large: largeBlock, parts: partsToMerge, today: Math.max(today, 0), limit: 64 })
     for (const group of crowded) {
       const parts = neighbours(this.db.prepare(sql.parts).all(group) as BlockRow[])
       if (parts.length < 2) continue
@@ -198,16 +198,24 @@ export function reset(db: Db): void {
   db.transaction(() => db.exec(sql.reset))()
 }
 
-/** What is done next: what is old and unsealed goes before what makes reading faster. `today`: days since 1970-01-01. */
-export function* nextWork(sealer: Sealer, today: number): Generator<void, Work | undefined> {
-  return (yield* sealer.pass()) ?? (yield* sealer.renew()) ?? (yield* sealer.merge(today))
+/**
+ * What is done next: rows go before what makes reading faster, where there are at least `least`. Small blocks of days before
+ * `today` (since 1970-01-01) are made one, those of other days when they are many.
+ */
+export function* nextWork(
+  sealer: Sealer,
+  least = 1,
+  today = Number.NEGATIVE_INFINITY,
+): Generator<void, Work | undefined> {
+  const pass = sealer.unsealed() >= least ? yield* sealer.pass() : undefined
+  return pass ?? (yield* sealer.renew()) ?? (yield* sealer.merge(today))
 }
 
 /** Seals all there is, at once, for who has nothing else to do. */
 export function sealAll(db: Db, today: number, onProgress: (unsealed: number) => void = () => {}): void {
   const sealer = new Sealer(db)
   for (;;) {
-    const steps = nextWork(sealer, today)
+    const steps = nextWork(sealer, 1, today)
     let step = steps.next()
     while (!step.done) step = steps.next()
     const work = step.value

@@ -12,6 +12,7 @@ import { createLog, faultLog, type Log } from "../log.ts"
 import { Metrics } from "../metrics/metrics.ts"
 import { Requests } from "../metrics/requests.ts"
 import type { MetricsAccess } from "../metrics/route.ts"
+import { Engine } from "../query/engine.ts"
 import { createKey, scopes } from "../store/keys.ts"
 import { Store } from "../store/store.ts"
 import { createWebsite } from "../store/websites.ts"
@@ -77,6 +78,8 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     (message) => log("warn", message, { db: path }),
     (commit, seconds) => metrics.observe(commit, seconds),
   )
+  const { now, elapsed } = context.world
+  const engine = new Engine({ path, memory: options.queryMemory, now, elapsed, onFault }, store)
   const stopped = context.stopSignal()
   try {
     const server = listen(options, store, tls, { requests, refusals, metrics, metricsAccess }, log, context)
@@ -84,6 +87,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     store.start()
     backups?.start()
     context.out(welcome(server.url.origin, path, firstKey, tls))
+    engine.start()
     log("info", "started", { version, url: server.url.origin, db: path, durability: options.durability })
     const unwatch = watchDescriptors(() => server.closeIdleConnections(), log)
     await stopped
@@ -94,6 +98,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     await server.stop(true)
     await ended
   } finally {
+    await engine.close()
     const whole = await store.close()
     if (whole) log("info", "stopped: everything is in the one file", { db: path })
     else log("warn", "stopped: the -wal holds some of it, copy both", { db: path, wal: `${path}-wal` })

@@ -1,4 +1,7 @@
 import { existsSync } from "node:fs"
+
+import type { Reason } from "../errors.ts"
+
 import { Batcher, type BatcherOptions } from "./batcher.ts"
 import { refuseDamaged } from "./damage.ts"
 import { EventInserter, sweepDeleted, sweepPause } from "./events.ts"
@@ -100,6 +103,11 @@ export class Store {
   /** Tries whether an event could be stored now. Rejects with the Refusal that it would get. */
   async ready(): Promise<void> {
     await this.batcher.submit({ rows: [], size: 1 })
+  }
+
+  /** Why no event is taken at present; undefined: they are. */
+  obstacle(): Reason | undefined {
+    return this.#guard.obstacle()
   }
 
   /** Starts what runs beside requests. */

@@ -1,0 +1,165 @@
+import { store, type Work } from "../columns/seal.ts"
+import type { Batcher } from "../store/batcher.ts"
+import type { Db } from "../store/native.ts"
+import { TooLarge } from "./distinct.ts"
+import type { AnswerOf, Meta, Question } from "./question.ts"
+import type { News, Order } from "./worker.ts"
+
+/** Set by src/build.ts. */
+declare const BUILD_COMMIT: string | undefined
+
+/** In a binary all code is one file in the repository's root, and the Worker keeps the path that it was built from. */
+const workerFile = typeof BUILD_COMMIT === "string" ? "./src/query/worker.ts" : "./worker.ts"
+
+/** ms between two looks for rows to seal. */
+const sealPoll = 1_000
+/** ms after which even a few rows are sealed, and closed days looked after. */
+const roundEvery = 60_000
+/** ms to leave to others after a stretch was sealed while more waits. */
+const sealPause = 20
+/** ms until it is tried again after a fault such as a full disk. */
+const sealRetry = 30_000
+/** ms that a question under way may hold up the closing. */
+const closeTimeout = 2_000
+const dayMs = 86_400_000
+
+/** Whoever answers questions. */
+export interface Asker {
+  /** Rejects with TooLarge, with the signal's reason once it is aborted, or with a fault. */
+  ask<Asked extends Question>(
+    question: Asked,
+    signal: AbortSignal,
+  ): Promise<{ answer: AnswerOf<Asked>; meta: Meta }>
+}
+
+export interface EngineOptions {
+  path: string
+  /** Bytes that an answer may take. */
+  memory: number
+  /** Unix ms */
+  now: () => number
+  /** ms of a clock that is never set. */
+  elapsed: () => number
+  onFault: (error: unknown) => void
+}
+
+interface Waiting {
+  resolve: (answered: { answer: unknown; meta: Meta }) => void
+  reject: (error: unknown) => void
+  since: number
+}
+
+/** Answers questions in a thread of its own, which also makes the column blocks; the main thread stores them between its commits. */
+export class Engine implements Asker {
+  readonly #worker = new Worker(new URL(workerFile, import.meta.url))
+  readonly #waiting = new Map<number, Waiting>()
+  #next = 1
+  #timer: Timer | undefined
+  #closing: (() => void) | undefined
+  /** When the last round began that seals even a few rows and looks after closed days; ms of the clock that is never set. */
+  #roundAt: number
+  #inRound = false
+
+  constructor(
+    private readonly options: EngineOptions,
+    private readonly store: { db: Db; batcher: Batcher; obstacle: () => unknown },
+  ) {
+    this.#roundAt = options.elapsed()
+    this.#worker.onerror = ({ message }) => this.#fail(new Error(message))
+    this.#worker.onmessage = ({ data }: MessageEvent<News>) => this.#hear(data)
+    // SQLite's own cache; it reads the file through the system's cache beside it.
+    const cacheKiB = Math.max(8_192, Math.floor(options.memory / 1_024 / 4))
+    this.#tell({ what: "open", path: options.path, memory: options.memory, cacheKiB })
+  }
+
+  ask<Asked extends Question>(
+    question: Asked,
+    signal: AbortSignal,
+  ): Promise<{ answer: AnswerOf<Asked>; meta: Meta }> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason)
+        return
+      }
+      const id = this.#next++
+      signal.addEventListener("abort", () => {
+        if (!this.#waiting.delete(id)) return
+        this.#tell({ what: "stop", id })
+        reject(signal.reason)
+      })
+      this.#waiting.set(id, {
+        resolve: resolve as Waiting["resolve"],
+        reject,
+        since: this.options.elapsed(),
+      })
+      this.#tell({ what: "ask", id, question })
+    })
+  }
+
+  /** Begins to seal behind the commits. */
+  start(): void {
+    this.#sealIn(sealPoll)
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer)
+    const closed = new Promise<void>((resolve) => {
+      this.#closing = resolve
+      setTimeout(resolve, closeTimeout)
+    })
+    this.#tell({ what: "close" })
+    await closed
+    this.#worker.terminate()
+    this.#fail(new Error("the server stops"))
+  }
+
+  #tell(order: Order): void {
+    this.#worker.postMessage(order)
+  }
+
+  #hear(news: News): void {
+    if (news.what === "closed") this.#closing?.()
+    else if (news.what === "work") void this.#store(news)
+    else {
+      const waiting = this.#waiting.get(news.id)
+      if (!waiting) return
+      this.#waiting.delete(news.id)
+      if (news.what === "answer") {
+        const { answer, meta } = news.answered
+        waiting.resolve({ answer, meta: { ...meta, ms: this.options.elapsed() - waiting.since } })
+      } else waiting.reject(news.tooLarge ? new TooLarge(news.message) : new Error(news.message))
+    }
+  }
+
+  #fail(error: unknown): void {
+    for (const { reject } of this.#waiting.values()) reject(error)
+    this.#waiting.clear()
+    if (!this.#closing) this.options.onFault(error)
+  }
+
+  #sealIn(ms: number): void {
+    if (this.#closing) return
+    this.#timer = setTimeout(() => {
+      // Blocks need room; without it deleting comes first.
+      if (this.store.obstacle()) return this.#sealIn(sealRetry)
+      const { now, elapsed } = this.options
+      const few = elapsed() - this.#roundAt >= roundEvery
+      if (few) [this.#inRound, this.#roundAt] = [true, elapsed()]
+      this.#tell({ what: "seal", few, today: this.#inRound ? Math.floor(now() / dayMs) : undefined })
+    }, ms)
+  }
+
+  async #store({ work, failure }: { work: Work | undefined; failure?: string }): Promise<void> {
+    if (this.#closing) return
+    if (failure !== undefined) this.options.onFault(new Error(failure))
+    if (!work) this.#inRound = false
+    if (!work) return this.#sealIn(failure === undefined ? sealPoll : sealRetry)
+    try {
+      await this.store.batcher.run(() => store(this.store.db, work), 0)
+      this.#sealIn(sealPause)
+    } catch (error) {
+      this.options.onFault(error)
+      this.#sealIn(sealRetry)
+    }
+  }
+}

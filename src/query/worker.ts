@@ -1,0 +1,126 @@
+import { setPriority } from "node:os"
+import { Moved } from "../columns/block.ts"
+import { nextWork, Sealer, type Work } from "../columns/seal.ts"
+import { Reader } from "../columns/source.ts"
+import { openForReading } from "../store/open.ts"
+import { type Answered, answering } from "./answer.ts"
+import { TooLarge } from "./distinct.ts"
+import type { Question } from "./question.ts"
+
+declare const self: Worker
+
+/** About a third of the time of a busy server: events that come in go before questions about them. */
+const niceness = 5
+/** ms that one question or the sealing runs before the next one's turn, and before messages are heard. */
+const slice = 15
+/** Unsealed rows from which they are sealed at once. */
+const enoughToSeal = 8_192
+
+export type Order =
+  | { what: "open"; path: string; memory: number; cacheKiB: number }
+  | { what: "ask"; id: number; question: Question }
+  | { what: "stop"; id: number }
+  /** `few`: even if there are only a few rows. Of days before `today` (since 1970-01-01) small blocks are made one, be they two. */
+  | { what: "seal"; few: boolean; today: number | undefined }
+  | { what: "close" }
+
+export type News =
+  | { what: "answer"; id: number; answered: Answered<Question> }
+  | { what: "failure"; id: number; tooLarge: boolean; message: string }
+  | { what: "work"; work: Work | undefined; failure?: string }
+  | { what: "closed" }
+
+/** What runs in turns. `id`: of the question; undefined: the sealing. */
+interface Task {
+  id: number | undefined
+  steps: Generator<void, News>
+}
+
+class Turns {
+  readonly #tasks: Task[] = []
+  #running = false
+
+  constructor(private readonly tell: (news: News) => void) {}
+
+  add(task: Task): void {
+    this.#tasks.push(task)
+    if (!this.#running) void this.#run()
+  }
+
+  drop(id: number): void {
+    const index = this.#tasks.findIndex((task) => task.id === id)
+    if (index >= 0) this.#tasks.splice(index, 1)
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    for (let task = this.#tasks.shift(); task; task = this.#tasks.shift()) {
+      const news = turn(task)
+      if (news) this.tell(news)
+      else this.#tasks.push(task)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    this.#running = false
+  }
+}
+
+/** Undefined: it is not done yet. */
+function turn({ id, steps }: Task): News | undefined {
+  const end = performance.now() + slice
+  try {
+    do {
+      const step = steps.next()
+      if (step.done) return step.value
+    } while (performance.now() < end)
+    return undefined
+  } catch (error) {
+    const { message } = error as Error
+    if (id !== undefined) return { what: "failure", id, tooLarge: error instanceof TooLarge, message }
+    return error instanceof Moved
+      ? { what: "work", work: undefined }
+      : { what: "work", work: undefined, failure: message }
+  }
+}
+
+function* answeringNews(
+  reader: Reader,
+  id: number,
+  question: Question,
+  memory: number,
+): Generator<void, News> {
+  return { what: "answer", id, answered: yield* answering(reader, question, memory) }
+}
+
+function* sealing(sealer: Sealer, few: boolean, today: number | undefined): Generator<void, News> {
+  const work = yield* nextWork(sealer, few ? 1 : enoughToSeal, today)
+  return { what: "work", work }
+}
+
+let open: { reader: Reader; sealer: Sealer; memory: number; close: () => void } | undefined
+const turns = new Turns((news) => self.postMessage(news))
+
+// SQLite blocks its thread, and so do questions over millions of events. The main thread stays free for events.
+self.onmessage = ({ data }: MessageEvent<Order>) => {
+  if (data.what === "open") {
+    try {
+      // On Linux of this thread alone.
+      setPriority(0, niceness)
+    } catch {
+      // The system does not let us; then it takes its share like any other.
+    }
+    const db = openForReading(data.path)
+    db.pragma(`cache_size = -${data.cacheKiB}`)
+    open = { reader: new Reader(db), sealer: new Sealer(db), memory: data.memory, close: () => db.close() }
+    return
+  }
+  if (!open) return
+  if (data.what === "ask") {
+    turns.add({ id: data.id, steps: answeringNews(open.reader, data.id, data.question, open.memory) })
+  } else if (data.what === "stop") turns.drop(data.id)
+  else if (data.what === "seal")
+    turns.add({ id: undefined, steps: sealing(open.sealer, data.few, data.today) })
+  else {
+    open.close()
+    self.postMessage({ what: "closed" } satisfies News)
+  }
+}
