@@ -9,7 +9,10 @@ import { repository } from "../support/binary.ts"
 const layers = [
   ["src"],
   ["src/store"],
+  ["src/columns"],
+  ["src/query"],
   ["src/http", "src/export"],
+  ["src/http"],
   ["src/metrics"],
   ["src/track", "src/manage", "src/health"],
   ["src/import"],
