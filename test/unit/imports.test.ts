@@ -12,7 +12,6 @@ const layers = [
   ["src/columns"],
   ["src/query"],
   ["src/http", "src/export"],
-  ["src/http"],
   ["src/metrics"],
   ["src/track", "src/manage", "src/health"],
   ["src/import"],
