@@ -7,6 +7,7 @@ import { addForgetCommand } from "./commands/forget.ts"
 import { addImportCommand } from "./commands/import.ts"
 import { addKeyCommands } from "./commands/key.ts"
 import { addMigrateCommand } from "./commands/migrate.ts"
+import { addRebuildCommand } from "./commands/rebuild.ts"
 import { complaintOf } from "./commands/refusal.ts"
 import { addRefusalsCommand } from "./commands/refusals.ts"
 import { addRestoreCommand } from "./commands/restore.ts"
@@ -56,6 +57,7 @@ function program(context: Context): Command {
   addRestoreCommand(root, context)
   addCheckCommand(root, context)
   addMigrateCommand(root, context)
+  addRebuildCommand(root, context)
   addRefusalsCommand(root, context)
   root
     .command("version")

@@ -61,6 +61,10 @@ const sql = {
     select ${columns} from event_rows
     where website_rid = :website and ts >= :from and ts < :to and id > :after and id <= :last
     order by ts, id`,
+  newest: `
+    select ${columns} from event_rows
+    where website_rid = :website and ts >= :from and ts < :to
+    order by ts desc, id desc limit :limit`,
   visitors: distinctIds("anonymous_id"),
   sessions: distinctIds("session_id"),
   profiles: distinctIds("profile_id"),
@@ -76,6 +80,7 @@ const sql = {
 export class Rows {
   readonly #byId: Statement
   readonly #byTime: Statement
+  readonly #newest: Statement
   readonly #type: Statement
   readonly #event: Statement
   readonly #texts: Record<Kind, Statement>
@@ -84,6 +89,7 @@ export class Rows {
   constructor(db: Db) {
     this.#byId = db.prepare(sql.byId).raw()
     this.#byTime = db.prepare(sql.byTime).raw()
+    this.#newest = db.prepare(sql.newest).raw()
     this.#type = db.prepare(sql.type)
     this.#event = db.prepare(sql.event)
     this.#texts = Object.fromEntries(kinds.map((kind) => [kind, db.prepare(sql[kind]).pluck()])) as Record<
@@ -110,6 +116,11 @@ export class Rows {
     last: number,
   ): string[] {
     return this.#texts[kind].all({ websites: JSON.stringify(websites), from, to, after, last }) as string[]
+  }
+
+  /** Those of one website with `from` <= ts < `to`, from the end. */
+  newest(website: number, from: number, to: number, limit: number): Row[] {
+    return this.#newest.all({ website, from, to, limit }) as Row[]
   }
 
   /** Undefined where it is gone. */

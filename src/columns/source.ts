@@ -216,6 +216,32 @@ export class EventSource {
     }
   }
 
+  /**
+   * The newest events of all websites that are wanted, of which `fits` says yes; undefined where that would mean to look at more than
+   * `mostRows` rows.
+   */
+  newest(
+    to: number,
+    count: number,
+    fits: (row: Row) => boolean,
+    mostRows: number,
+  ): StoredEvent[] | undefined {
+    const found: Row[] = []
+    for (const website of this.wanted.websites) {
+      const rows = this.rows.newest(website, this.wanted.from, to, mostRows)
+      this.rowsRead += rows.length
+      const fitting = rows.filter(fits)
+      if (fitting.length < count && rows.length === mostRows) return undefined
+      found.push(...fitting.slice(0, count))
+    }
+    found.sort((one, other) => other[3] - one[3] || other[0] - one[0])
+    return found.slice(0, count).flatMap(([id]) => this.rows.event(id) ?? [])
+  }
+
+  nameOf(row: Row): string {
+    return this.rows.typeOf(row[2]).name
+  }
+
   /** The rows of these moments, as they are and as columns. */
   eventsAt(moments: readonly { website: number; ts: number }[]): {
     events: StoredEvent[]

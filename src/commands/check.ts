@@ -1,4 +1,5 @@
 import type { Command } from "commander"
+import { differences } from "../columns/check.ts"
 import { Complaint } from "../errors.ts"
 import { type Contents, contentsOf, findProblems, schemaVersion } from "../store/check.ts"
 import { closeAfterReading, openForReading } from "../store/open.ts"
@@ -22,6 +23,8 @@ function check(options: DataOptions, context: Context): void {
   const path = requireDatabase(options)
   const db = openForReading(path)
   const problems = findProblems(db, path)
+  // What is damaged below cannot be compared.
+  if (problems.length === 0) problems.push(...differences(db, progress(context)))
   if (problems.length === 0) {
     const [contents, schema] = [contentsOf(db), schemaVersion(db, path)]
     closeAfterReading(db)
@@ -34,8 +37,15 @@ function check(options: DataOptions, context: Context): void {
   else for (const problem of problems) context.out(`${shown(problem)}\n`)
   throw new Complaint(
     `${path} has ${problems.length === 1 ? "a problem" : `${problems.length} problems`}`,
-    "stop the server, keep a copy of the file and its -wal, and restore a backup; a pending migration needs only a start",
+    "stop the server, keep a copy of the file and its -wal, and restore a backup; a pending migration needs only a start, and blocks that differ databuddy rebuild",
   )
+}
+
+function progress({ errIsTerminal, err }: Context): (done: number, all: number) => void {
+  return (done, all) => {
+    if (errIsTerminal)
+      err(`\rcompared ${done} of ${all} blocks with the events${done + 1 === all ? "\n" : ""}`)
+  }
 }
 
 function print(

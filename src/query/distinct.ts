@@ -31,7 +31,7 @@ export class Distinct {
     const bits = this.#bits
     if (!bits) {
       for (let index = first; index < end; index++) {
-        if (!mask || mask[index] !== 0) this.add(numbers[index] as number)
+        if (mask?.[index] !== 0) this.add(numbers[index] as number)
       }
       return
     }

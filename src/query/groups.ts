@@ -370,8 +370,7 @@ class WithProperties implements Measurement {
     else {
       const has = batch.propertied()
       for (let index = selection.first; index < selection.end; index++) {
-        if (has[index] !== 0 && (!selection.mask || selection.mask[index] !== 0))
-          values[group] = (values[group] as number) + 1
+        if (has[index] !== 0 && selection.mask?.[index] !== 0) values[group] = (values[group] as number) + 1
       }
     }
   }
@@ -383,7 +382,7 @@ class WithProperties implements Measurement {
     const has = all === batch.count ? undefined : batch.propertied()
     for (let index = 0; index < groupAt.length; index++) {
       const group = groupAt[index] as number
-      if (group >= 0 && (!has || has[first + index] !== 0)) values[group] = (values[group] as number) + 1
+      if (group >= 0 && has?.[first + index] !== 0) values[group] = (values[group] as number) + 1
     }
   }
 
@@ -449,8 +448,7 @@ class Texts implements Measurement {
     const { codes, texts } = this.of(batch)
     if (texts.length === 1) return
     const seen = new Uint8Array(texts.length)
-    for (let index = first; index < end; index++)
-      if (!mask || mask[index] !== 0) seen[codes[index] as number] = 1
+    for (let index = first; index < end; index++) if (mask?.[index] !== 0) seen[codes[index] as number] = 1
     seen.forEach((yes, code) => {
       if (yes) this.#add(group, texts[code] as string | null)
     })
@@ -581,13 +579,31 @@ class Numeric implements Measurement {
     const column = columnOf(batch, this.measure.of)
     if (!column) return
     const { codes, values } = column
+    // Values repeat, unless there are nearly as many as events.
+    const repeated = values.length < groupAt.length / 4
+    const counts: (Uint32Array | undefined)[] = []
     for (let index = 0; index < groupAt.length; index++) {
       const group = groupAt[index] as number
       const code = codes[first + index] as number
       if (group < 0 || code === 0) continue
+      if (repeated) {
+        let ofGroup = counts[group]
+        if (!ofGroup) {
+          ofGroup = new Uint32Array(values.length + 1)
+          counts[group] = ofGroup
+        }
+        ofGroup[code] = (ofGroup[code] as number) + 1
+        continue
+      }
       const value = values[code - 1]
       if (typeof value === "number") this.#add(group, value, 1)
     }
+    counts.forEach((ofGroup, group) => {
+      values.forEach((value, index) => {
+        const times = ofGroup?.[index + 1] as number
+        if (typeof value === "number" && times > 0) this.#add(group, value, times)
+      })
+    })
   }
 
   value(group: number): number | null {

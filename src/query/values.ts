@@ -1,4 +1,4 @@
-import type { Batch } from "../columns/batch.ts"
+import type { Batch, Value } from "../columns/batch.ts"
 import type { EventSource } from "../columns/source.ts"
 import type { Budget } from "./distinct.ts"
 import { Matcher, type Selection, textOf } from "./filter.ts"
@@ -33,12 +33,12 @@ const valueBytes = 80
 
 class NameCounts {
   events = 0
-  readonly #keys = new Map<string, Map<string, number>>()
+  readonly #keys = new Map<string, Map<string | number | boolean, number>>()
 
   constructor(private readonly budget: Budget) {}
 
   add(batch: Batch, { first, end, mask }: Selection, wanted: readonly string[] | undefined): void {
-    for (let index = first; index < end; index++) if (!mask || mask[index] !== 0) this.events++
+    for (let index = first; index < end; index++) if (mask?.[index] !== 0) this.events++
     for (const key of wanted ?? batch.keys().keys()) {
       const column = batch.property(key)
       if (!column) continue
@@ -56,26 +56,36 @@ class NameCounts {
           counts[code] = (counts[code] as number) + 1
         }
       }
-      let texts = this.#keys.get(key)
-      if (!texts) {
-        texts = new Map()
-        this.#keys.set(key, texts)
+      let counted = this.#keys.get(key)
+      if (!counted) {
+        counted = new Map()
+        this.#keys.set(key, counted)
       }
       for (let code = 1; code < counts.length; code++) {
         const times = counts[code] as number
         if (times === 0) continue
-        const text = textOf(column.values[code - 1] as string)
-        const before = texts.get(text)
-        if (before === undefined) this.budget.take(valueBytes + text.length * 2)
-        texts.set(text, (before ?? 0) + times)
+        const value = column.values[code - 1] as Value
+        // To make text of a number takes longer than to find it.
+        const known = typeof value === "object" ? textOf(value) : value
+        const before = counted.get(known)
+        if (before === undefined) {
+          this.budget.take(valueBytes + (typeof known === "string" ? known.length * 2 : 0))
+        }
+        counted.set(known, (before ?? 0) + times)
       }
     }
   }
 
   finish(name: string, top: number): PropertyValues[] {
     return [...this.#keys]
-      .filter(([, texts]) => texts.size > 0)
-      .map(([key, texts]): PropertyValues => {
+      .filter(([, counted]) => counted.size > 0)
+      .map(([key, counted]): PropertyValues => {
+        // 5 and "5" are the same text.
+        const texts = new Map<string, number>()
+        for (const [value, times] of counted) {
+          const text = String(value)
+          texts.set(text, (texts.get(text) ?? 0) + times)
+        }
         const found: PropertyValues = {
           name,
           key,

@@ -30,7 +30,7 @@ const invariants = [
     broken: "events have a website that does not exist",
     sql: `
       select count(*) from event_rows
-      where website_rid <> 0 and website_rid not in (select rid from websites)`,
+      where website_rid > 0 and website_rid not in (select rid from websites)`,
   },
   {
     broken: "event types have keys that are no JSON array",

@@ -1,4 +1,5 @@
 // bun run test:crash [times] [seed]: kills a loaded server again and again and looks for what is lost, doubled or torn.
+import { differences } from "../../src/columns/check.ts"
 import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { mulberry32 } from "../support/random.ts"
 
@@ -14,6 +15,8 @@ export interface CrashReport {
   torn: number
   /** What `pragma integrity_check` says at the end. */
   integrity: string
+  /** Where the column blocks differ from the rows. */
+  blocks: string[]
 }
 
 /** Requests that are under way at once. */
@@ -97,6 +100,7 @@ function count(
       lostOrDoubled: [...answered].filter((request) => stored.get(request) !== sent[request]).length,
       torn: [...stored].filter(([request, events]) => events !== sent[request]).length,
       integrity: db.pragma("integrity_check", { simple: true }) as string,
+      blocks: differences(db),
     }
   } finally {
     db.close()
@@ -108,6 +112,6 @@ if (import.meta.main) {
   process.stdout.write(`killing ${kills} times, seed ${seed}\n`)
   const report = await crashRepeatedly(kills, seed)
   process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
-  const { lostOrDoubled, torn, integrity } = report
-  process.exit(lostOrDoubled === 0 && torn === 0 && integrity === "ok" ? 0 : 1)
+  const { lostOrDoubled, torn, integrity, blocks } = report
+  process.exit(lostOrDoubled === 0 && torn === 0 && integrity === "ok" && blocks.length === 0 ? 0 : 1)
 }

@@ -1,0 +1,28 @@
+import type { Command } from "commander"
+import { reset, Sealer, sealAll } from "../columns/seal.ts"
+import type { Context } from "./context.ts"
+import { addDataOptions, type DataOptions, withDatabase } from "./database.ts"
+import { printJson } from "./print.ts"
+
+const dayMs = 86_400_000
+
+export function addRebuildCommand(root: Command, context: Context): void {
+  const command = root
+    .command("rebuild")
+    .description("make the column blocks that questions are answered from anew, from the events themselves")
+  addDataOptions(command, "rebuild --db /var/lib/databuddy/databuddy.db").action((options: DataOptions) =>
+    withDatabase(options, context, (db) => {
+      const begin = context.world.elapsed()
+      reset(db)
+      const events = new Sealer(db).unsealed()
+      const today = Math.floor(context.world.now() / dayMs)
+      sealAll(db, today, (left) => {
+        if (context.errIsTerminal) context.err(`\r${events - left} of ${events} events`)
+      })
+      if (context.errIsTerminal) context.err("\n")
+      const seconds = (context.world.elapsed() - begin) / 1_000
+      if (options.json) printJson({ db: db.name, events, seconds }, context)
+      else context.out(`rebuilt the blocks of ${events} events in ${seconds.toFixed(1)} s\n`)
+    }),
+  )
+}

@@ -1,0 +1,201 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { differences } from "../../src/columns/check.ts"
+import { nextWork, reset, Sealer, sealAll, store, type Work } from "../../src/columns/seal.ts"
+import { ask } from "../../src/query/answer.ts"
+import type { Measure } from "../../src/query/question.ts"
+import { EventInserter, type EventRow } from "../../src/store/events.ts"
+import type { Db } from "../../src/store/native.ts"
+import { openDatabase } from "../../src/store/open.ts"
+import { DailyHash } from "../../src/store/salts.ts"
+import { temporaryFolder } from "../harness.ts"
+import { eventRow } from "../support/event.ts"
+
+const dayMs = 86_400_000
+const start = Date.UTC(2026, 0, 1)
+
+let folder: ReturnType<typeof temporaryFolder>
+let db: Db
+
+beforeEach(() => {
+  folder = temporaryFolder()
+  db = openDatabase({ path: folder.file("a.db"), durability: "os", busyTimeout: 0, now: start })
+})
+afterEach(() => {
+  db.close()
+  folder[Symbol.dispose]()
+})
+
+function insert(rows: readonly Partial<EventRow>[]): void {
+  const inserter = new EventInserter(db, new DailyHash(db, (bytes) => bytes))
+  db.transaction(() => inserter.insert(rows.map(eventRow)))()
+}
+
+/** `count` events an hour apart, of three names and five visitors. */
+function hourly(count: number, from = start): Partial<EventRow>[] {
+  return Array.from({ length: count }, (_, index) => ({
+    name: `event ${index % 3}`,
+    ts: from + index * 3_600_000,
+    receivedAt: from + index * 3_600_000,
+    anonymousId: `visitor ${index % 5}`,
+    keys: '["plan","amount"]',
+    properties: `"${index % 2 ? "pro" : "free"}",${index}`,
+  }))
+}
+
+const scope = { websites: [0], from: 0, to: start + 4_000 * dayMs, zone: "UTC", filters: [], crawlers: false }
+
+function measure(measures: Measure[]): { values: (number | null)[] | undefined; source: string } {
+  const { answer, meta } = ask(db, { kind: "groups", scope, by: [], measures })
+  return { values: answer.groups[0]?.values, source: meta.source }
+}
+
+const summary: Measure[] = ["events", "users", "event_types", { what: "sum", of: "property.amount" }]
+const sumTo = (count: number) => (count * (count - 1)) / 2
+
+function work(): Work | undefined {
+  const steps = nextWork(new Sealer(db), 1, Number.MAX_SAFE_INTEGER)
+  let step = steps.next()
+  while (!step.done) step = steps.next()
+  return step.value
+}
+
+const seal = () => sealAll(db, Number.MAX_SAFE_INTEGER)
+const blocks = () => db.prepare("select count(*) from blocks").pluck().get()
+
+describe("column blocks", () => {
+  test("answer as the rows do, before and after they are made", () => {
+    insert(hourly(200))
+    expect(measure(summary)).toEqual({ values: [200, 5, 3, sumTo(200)], source: "rows" })
+    seal()
+    expect(measure(summary)).toEqual({ values: [200, 5, 3, sumTo(200)], source: "blocks" })
+    expect(measure(["events"])).toEqual({ values: [200], source: "counts" })
+    expect(differences(db)).toEqual([])
+  })
+
+  test("are joined by what arrives later, also for a day that is over", () => {
+    insert(hourly(100))
+    seal()
+    insert(hourly(10))
+    expect(measure(summary)).toEqual({ values: [110, 5, 3, sumTo(100) + sumTo(10)], source: "blocks+rows" })
+    const before = blocks()
+    seal()
+    expect(measure(summary)).toEqual({ values: [110, 5, 3, sumTo(100) + sumTo(10)], source: "blocks" })
+    expect(blocks()).toBe(before)
+    expect(differences(db)).toEqual([])
+  })
+
+  test("tell nothing of an event that was deleted, by whatever program", () => {
+    insert(hourly(100))
+    seal()
+    db.exec("delete from event_rows where anonymous_id = 'visitor 3'")
+    expect(measure(["events", "users"])).toEqual({ values: [80, 4], source: "blocks+rows" })
+    expect(db.prepare("select count(*) from segments where data like '%visitor%'").pluck().get()).toBe(0)
+    seal()
+    expect(measure(["events", "users"])).toEqual({ values: [80, 4], source: "blocks" })
+    expect(differences(db)).toEqual([])
+  })
+
+  test("tell of an event as it was changed", () => {
+    insert(hourly(10))
+    seal()
+    db.exec("update event_rows set properties = '\"pro\",1000' where id = 1")
+    expect(measure([{ what: "max", of: "property.amount" }]).values).toEqual([1_000])
+  })
+
+  test("do not miss an event that would get the id of the last one, deleted since", () => {
+    insert(hourly(10))
+    seal()
+    db.exec("delete from event_rows where id > 5")
+    insert(hourly(3))
+    expect(measure(["events"]).values).toEqual([8])
+    seal()
+    expect(measure(["events"]).values).toEqual([8])
+    expect(db.prepare("select count(*) from events").pluck().get()).toBe(8)
+    expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(8)
+  })
+
+  test("are not stored when an event that they hold was deleted while they were made", () => {
+    insert(hourly(10))
+    const made = work() as Work
+    db.exec("delete from event_rows where id = 4")
+    expect(store(db, made)).toBe(false)
+    expect(blocks()).toBe(0)
+    seal()
+    expect(measure(["events"])).toEqual({ values: [9], source: "counts" })
+  })
+
+  test("are not stored twice by two who made them", () => {
+    insert(hourly(10))
+    const [one, other] = [work() as Work, work() as Work]
+    expect(store(db, one)).toBe(true)
+    expect(store(db, other)).toBe(false)
+    expect(measure(["events"]).values).toEqual([10])
+  })
+
+  test("made of many small ones answer the same", () => {
+    for (let part = 0; part < 20; part++) {
+      insert(hourly(7, start + part * 60_000))
+      const made = work() as Work
+      store(db, made)
+    }
+    const before = { ...measure(summary), blocks: blocks() as number }
+    seal()
+    expect(measure(summary).values).toEqual(before.values)
+    expect(blocks()).toBe(3)
+    expect(before.blocks).toBe(60)
+    expect(differences(db)).toEqual([])
+  })
+
+  test("are made anew by a rebuild, and nothing of the old ones stays", () => {
+    insert(hourly(100))
+    seal()
+    reset(db)
+    expect(measure(summary)).toEqual({ values: [100, 5, 3, sumTo(100)], source: "rows" })
+    seal()
+    expect(measure(summary)).toEqual({ values: [100, 5, 3, sumTo(100)], source: "blocks" })
+    expect(db.prepare("select count(*) from blocks where website_rid < 0").pluck().get()).toBe(0)
+    expect(db.prepare("select count(*) from identities where kind >= 10").pluck().get()).toBe(0)
+    expect(
+      db
+        .prepare("select count(*) from segments where id / 1024 not in (select id from blocks)")
+        .pluck()
+        .get(),
+    ).toBe(0)
+  })
+
+  const damages: [string, string][] = [
+    ["a segment that is gone", "delete from segments where rowid = (select max(id) from segments)"],
+    ["other numbers in a column", "update segments set data = zeroblob(length(data)) where id % 1024 = 0"],
+    ["a block that is gone", "drop trigger blocks_deleted; delete from blocks where id = 1"],
+  ]
+  for (const [what, damage] of damages) {
+    test(`are compared with the rows: ${what} is found`, () => {
+      insert(hourly(100))
+      seal()
+      db.exec(damage)
+      expect(differences(db)).not.toEqual([])
+    })
+  }
+
+  test("leave strings that are nearly all different in the rows, and answer of them too", () => {
+    insert(
+      Array.from({ length: 1_000 }, (_, index) => ({
+        name: "order",
+        ts: start + index,
+        receivedAt: start,
+        keys: '["order"]',
+        properties: `"order ${(index * 7) % 1_000}"`,
+      })),
+    )
+    seal()
+    const filters = [{ field: "property.order" as const, op: "eq" as const, value: "order 7" }]
+    const { answer } = ask(db, {
+      kind: "groups",
+      scope: { ...scope, filters },
+      by: [],
+      measures: ["events", "first"],
+    })
+    expect(answer.groups[0]?.values).toEqual([1, start + 1])
+    expect(db.prepare("select max(length(data)) from segments").pluck().get()).toBeLessThan(10_000)
+  })
+})
