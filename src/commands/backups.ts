@@ -1,5 +1,5 @@
 import { readdir, rm, statfs } from "node:fs/promises"
-import { basename, join } from "node:path"
+import { basename, dirname, join, resolve } from "node:path"
 import { Complaint } from "../errors.ts"
 import { isLeftover } from "./copying.ts"
 import { size } from "./print.ts"
@@ -25,6 +25,30 @@ export async function listBackups(folder: string, db: string): Promise<Backup[]>
       return at === undefined ? [] : [{ file: join(folder, name), at }]
     })
     .sort((one, other) => one.at - other.at)
+}
+
+/** Suffixes of what this program keeps beside the database, before a time: what was there before a restore. */
+const keptAside = ".before-"
+
+/**
+ * All copies of `db` that are known: what was kept beside it, and the backups in `folder`. `failure`: why that could not be looked
+ * into.
+ */
+export async function listCopies(
+  db: string,
+  folder: string | undefined,
+): Promise<{ files: string[]; failure: unknown }> {
+  const aside = (await readdir(dirname(db)))
+    .filter((name) => name.startsWith(basename(db) + keptAside) && !/-(wal|shm|journal)$/.test(name))
+    .map((name) => join(dirname(db), name))
+    .sort()
+  if (folder === undefined) return { files: aside, failure: undefined }
+  try {
+    const backups = await listBackups(resolve(folder), db)
+    return { files: [...aside, ...backups.map(({ file }) => file)], failure: undefined }
+  } catch (failure) {
+    return { files: aside, failure }
+  }
 }
 
 /**

@@ -1,10 +1,22 @@
+import { existsSync } from "node:fs"
 import type { Command } from "commander"
+import { backupDirOption } from "../config.ts"
 import { Complaint } from "../errors.ts"
 import { forgetNote, readPerson } from "../manage/rules.ts"
 import { countEvents } from "../store/events.ts"
-import { type Found, findPerson, forgetPerson, type Pace } from "../store/forget.ts"
+import {
+  type Found,
+  findPerson,
+  forgetPerson,
+  holdsPerson,
+  idsOf,
+  type Pace,
+  type Person,
+} from "../store/forget.ts"
 import type { Db } from "../store/native.ts"
+import { openForReading } from "../store/open.ts"
 import { findWebsite, type Website } from "../store/websites.ts"
+import { listCopies } from "./backups.ts"
 import type { Context } from "./context.ts"
 import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "./database.ts"
 import { printJson, shown } from "./print.ts"
@@ -13,6 +25,7 @@ interface ForgetOptions extends DataOptions {
   website: string
   anonymousId?: string
   profileId?: string
+  backupDir?: string
   yes?: boolean
 }
 
@@ -23,6 +36,9 @@ export function addForgetCommand(root: Command, context: Context): void {
     .requiredOption("--website <id>", "the website")
     .option("--profile-id <id>", "the profile, what names it, and what comes from its anonymous ids alone")
     .option("--anonymous-id <id>", "what comes from this visitor, and its links to profiles")
+    .addOption(
+      backupDirOption("name the backups in this folder, as serve makes them, that still hold the person"),
+    )
     .option("--yes", "do it; without this it only says what would be deleted")
   addDataOptions(
     command,
@@ -55,20 +71,45 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
       const hint = `add --yes to do it${note ? `; ${note}` : ""}`
       throw new Complaint(`this would delete ${whole(found)}, for good`, hint)
     }
+    const known = idsOf(db, person, now)
     const { overwritten, ...found } = await forgetPerson(db, person, now, pace)
     endProgress(context)
-    if (options.json) printJson({ website: website.id, ...id, ...found, overwritten, note }, context)
+    const copies = await listCopies(db.name, options.backupDir)
+    const backups = copies.files.filter((file) => mayHold(file, website.id, id, known))
+    if (options.json) printJson({ website: website.id, ...id, ...found, overwritten, note, backups }, context)
     else {
       context.out(`deleted ${whole(found)}\n`)
       if (note) context.out(`note: ${note}\n`)
-      context.out("note: backups that were made before still hold it\n")
+      for (const file of backups) context.out(`still holds it: ${shown(file)}\n`)
+      context.out(
+        backups.length > 0
+          ? "note: delete these files, or let them grow old; other copies that were made before hold it too\n"
+          : "note: copies that were made before, in other places, still hold it\n",
+      )
     }
+    if (copies.failure) throw copies.failure
     if (overwritten) return
     throw new Complaint(
       `it is deleted, but ${db.name}-wal still holds its bytes: another process reads the database without a pause`,
       "end that process and run this again, or restart the server",
     )
   })
+}
+
+/** True too where it cannot be told: a file that cannot be read, or is in use as a database. */
+function mayHold(file: string, websiteId: string, id: Person["id"], known: string[]): boolean {
+  // Opened for reading, a database in WAL mode would get files beside it.
+  if (existsSync(`${file}-wal`)) return true
+  try {
+    const copy = openForReading(file)
+    try {
+      return holdsPerson(copy, websiteId, id, known)
+    } finally {
+      copy.close()
+    }
+  } catch {
+    return true
+  }
 }
 
 function paceOf(db: Db, website: Website, { errIsTerminal, err, sleep }: Context): Pace {

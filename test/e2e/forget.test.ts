@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
-import { existsSync, readFileSync } from "node:fs"
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { createWebsite } from "../../src/store/websites.ts"
 import { type Server, startServer, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
@@ -95,7 +96,7 @@ test("beside a server, forget says what would go, and with --yes leaves no byte 
   const done = await run("forget", "--website", "w", "--profile-id", secret, "--yes")
   expect(done).toEqual({
     code: 0,
-    out: `deleted ${what}\nnote: backups that were made before still hold it\n`,
+    out: `deleted ${what}\nnote: copies that were made before, in other places, still hold it\n`,
     err: "",
   })
   expect(traces()).toEqual([])
@@ -108,7 +109,58 @@ test("beside a server, forget says what would go, and with --yes leaves no byte 
     links: 0,
     overwritten: true,
     note: null,
+    backups: [],
   })
+})
+
+test("it names the copies that still hold the person, and no others", async () => {
+  const backups = folder.file("backups")
+  mkdirSync(backups)
+  const copy = (name: string) => join(backups, name)
+  const backUp = async (path: string) => expect((await run("backup", path)).code).toBe(0)
+  const [before, holding, unreadable, other] = [
+    copy("databuddy-20260101T000000Z.db"),
+    copy("databuddy-20260102T000000Z.db"),
+    copy("databuddy-20260103T000000Z.db"),
+    copy("other-20260102T000000Z.db"),
+  ]
+  await backUp(before)
+  await fill()
+  await backUp(holding)
+  copyFileSync(holding, other)
+  writeFileSync(unreadable, "x".repeat(10_000))
+  const aside = `${server.db}.before-restore-20260101T000000000Z`
+  copyFileSync(holding, aside)
+  const forget = ["forget", "--website", "w", "--yes", "--backup-dir", backups]
+  const { code, out } = await run(...forget, "--profile-id", secret)
+  expect(code).toBe(0)
+  const named = out.split("\n").filter((line) => line.startsWith("still holds it: "))
+  expect(named).toEqual([aside, holding, unreadable].map((file) => `still holds it: ${file}`))
+  expect(out).toContain("note: delete these files")
+  // The database knows nothing of the person any more; the backup itself leads to them.
+  rmSync(unreadable)
+  rmSync(aside)
+  const again = JSON.parse((await run(...forget, "--anonymous-id", "laptop", "--json")).out)
+  expect(again).toMatchObject({ events: 0, backups: [holding] })
+  const nobody = JSON.parse((await run(...forget, "--profile-id", "nobody", "--json")).out)
+  expect(nobody.backups).toEqual([])
+})
+
+test("where ids are hashed, a backup of today is named", async () => {
+  const backup = folder.file("databuddy-20260101T000000Z.db")
+  await fill("private")
+  expect((await run("backup", backup)).code).toBe(0)
+  const forget = ["forget", "--website", "private", "--anonymous-id", "laptop", "--yes", "--json"]
+  expect(JSON.parse((await run(...forget, "--backup-dir", folder.path)).out).backups).toEqual([backup])
+})
+
+test("a folder for backups that cannot be looked into is said, after the deletion", async () => {
+  await fill()
+  const forget = ["forget", "--website", "w", "--profile-id", secret, "--yes", "--backup-dir", "none"]
+  const { code, out, err } = await run(...forget)
+  expect([code, out]).toEqual([1, expect.stringContaining("deleted 100 events")])
+  expect(err).toMatch(/^error: the folder for backups .*none does not exist\nhint: /)
+  expect(traces()).toEqual([])
 })
 
 test("over HTTP the same is done, and answered when it is", async () => {
