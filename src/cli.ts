@@ -8,6 +8,7 @@ import { addImportCommand } from "./commands/import.ts"
 import { addKeyCommands } from "./commands/key.ts"
 import { addMigrateCommand } from "./commands/migrate.ts"
 import { addRebuildCommand } from "./commands/rebuild.ts"
+import { shown } from "./commands/print.ts"
 import { complaintOf } from "./commands/refusal.ts"
 import { addRefusalsCommand } from "./commands/refusals.ts"
 import { addRestoreCommand } from "./commands/restore.ts"
@@ -69,12 +70,12 @@ function program(context: Context): Command {
 
 function explain(error: unknown): string {
   if (error instanceof Complaint) {
-    return `error: ${error.message}\n${error.hint ? `hint: ${error.hint}\n` : ""}`
+    return `error: ${shown(error.message)}\n${error.hint ? `hint: ${shown(error.hint)}\n` : ""}`
   }
   if (error instanceof Refusal) return explain(complaintOf(error))
   const { code, message } = error as { code?: string; message?: string }
   if (code?.startsWith("SQLITE_BUSY")) {
     return "error: the database is locked by another process\nhint: try again when it is done\n"
   }
-  return `error: ${message ?? String(error)}\n`
+  return `error: ${shown(message ?? String(error))}\n`
 }

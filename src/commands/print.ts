@@ -8,8 +8,13 @@ export function shown(text: string): string {
   return text.replace(unsafe, (character) => `\\u{${character.charCodeAt(0).toString(16)}}`)
 }
 
+/** JSON leaves some of that as it is, and may be looked at too: escaped it means the same. */
 export function printJson(value: unknown, context: Context): void {
-  context.out(`${JSON.stringify(value)}\n`)
+  const escaped = JSON.stringify(value).replace(
+    unsafe,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  )
+  context.out(`${escaped}\n`)
 }
 
 /** Rows under their headings, in columns as wide as their longest cell. */
