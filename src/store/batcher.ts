@@ -43,6 +43,8 @@ export class Batcher {
   #events = 0
   #bytes = 0
   #scheduled = false
+  /** ms of the batcher's clock: before it another try to get the lock is no use. */
+  #lockedUntil = 0
   #drained: (() => void)[] = []
 
   constructor(
@@ -71,8 +73,9 @@ export class Batcher {
   }
 
   #enqueue(write: Write): Promise<void> {
-    const { maxEvents, maxBytes } = this.options
-    if (this.#events + countOf(write) > maxEvents || this.#bytes + write.size > maxBytes) {
+    // Under overload one turn brings more than the queue holds, and its end may be a second away: what waits is committed now.
+    if (this.#isFull(write) && this.elapsed() >= this.#lockedUntil) this.#flush()
+    if (this.#isFull(write)) {
       return Promise.reject(new Refusal("queue_full", { retryAfter }))
     }
     this.#events += countOf(write)
@@ -81,6 +84,11 @@ export class Batcher {
       this.#queue.push({ write, since: this.elapsed(), resolve, reject })
       this.#schedule()
     })
+  }
+
+  #isFull(write: Write): boolean {
+    const { maxEvents, maxBytes } = this.options
+    return this.#events + countOf(write) > maxEvents || this.#bytes + write.size > maxBytes
   }
 
   /** What waits for the disk. */
@@ -106,6 +114,7 @@ export class Batcher {
   }
 
   #flush(): void {
+    if (this.#queue.length === 0) return
     const batch = this.#take()
     try {
       const errors = this.store.commit(batch.map((waiting) => waiting.write))
@@ -144,6 +153,7 @@ export class Batcher {
 
   /** Locked: back to the front, all but those that have waited long enough. */
   #keep(batch: Waiting[]): void {
+    this.#lockedUntil = this.elapsed() + lockRetry
     const latest = this.elapsed() - this.options.maxWait
     this.#queue = [...batch, ...this.#queue].filter((waiting) => {
       if (waiting.since > latest) return true

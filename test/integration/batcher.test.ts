@@ -39,13 +39,29 @@ test("what arrives in one turn of the event loop is one commit, and a lone reque
   expect(batches).toEqual([3, 1])
 })
 
-test("requests beyond the bound of events or bytes are refused at once, and there is room again after the commit", async () => {
-  const { batcher } = batcherOver(() => [])
+test("while nothing can be committed, requests beyond the bound of events or bytes are refused at once; then there is room", async () => {
+  let locked = true
+  const { batcher } = batcherOver(() => {
+    if (locked) throw new StoreLocked()
+    return []
+  })
   const first = [batcher.submit(write(9)), batcher.submit(write(1))]
   expect(await outcome(batcher.submit(write(1)))).toBe("queue_full")
+  locked = false
   await Promise.all(first)
   expect(await outcome(batcher.submit(write(1, 101)))).toBe("queue_full")
   expect(await outcome(batcher.submit(write(10, 100)))).toBe("stored")
+})
+
+test("one turn of the event loop may bring more than the queue holds: what waits is committed before anything is refused", async () => {
+  const batches: number[] = []
+  const { batcher } = batcherOver((writes) => {
+    batches.push(writes.length)
+    return []
+  })
+  const outcomes = Array.from({ length: 25 }, () => outcome(batcher.submit(write(1))))
+  expect(new Set(await Promise.all(outcomes))).toEqual(new Set(["stored"]))
+  expect(batches).toEqual([10, 10, 5])
 })
 
 test("room is given back whatever becomes of a request", async () => {
@@ -98,12 +114,15 @@ test("draining settles when the last waiting request is answered", async () => {
 })
 
 test("what clients ask for takes a place in the queue though it is no event, and the store's own work takes none", async () => {
+  let locked = true
   const { batcher } = batcherOver((writes) => {
+    if (locked) throw new StoreLocked()
     for (const write of writes) write.apply?.()
     return []
   })
   const asked = Array.from({ length: 12 }, () => outcome(batcher.run(() => "done")))
   const own = outcome(batcher.run(() => "done", 0))
+  locked = false
   expect(await Promise.all(asked)).toEqual([...Array(10).fill("stored"), ...Array(2).fill("queue_full")])
   expect(await own).toBe("stored")
 })
