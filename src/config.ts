@@ -185,9 +185,10 @@ function option(
   return made
 }
 
+/** `most` is below 2^53, and so has at most 16 digits. */
 export function whole(least: number, most: number): (text: string) => number {
   return (text) => {
-    const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+    const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
     if (number >= least && number <= most) return number
     throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`)
   }

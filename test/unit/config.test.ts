@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { Command } from "commander"
 import { addServeOptions } from "../../src/config.ts"
 
@@ -9,3 +9,31 @@ test("every flag of serve is an environment variable too, of the same name", () 
     expect(envVar).toBe(`DATABUDDY_${long?.slice(2).replaceAll("-", "_").toUpperCase()}`)
   }
 })
+
+describe("a flag of serve that takes a whole number takes the least and the most that its refusal names, and no more:", () => {
+  const { options } = addServeOptions(new Command("serve"))
+  const flags = options.flatMap((option) => {
+    const parse = (text: string) => option.parseArg?.(text, undefined)
+    const [, least, most] = /a whole number from (\d+) to (\d+)\./.exec(refusalOf(parse, "x")) ?? []
+    return least && most ? [{ flag: option.long as string, least, most, parse }] : []
+  })
+
+  test("there are some", () => expect(flags.length).toBeGreaterThan(6))
+
+  test.each(flags)("$flag, $least to $most", ({ least, most, parse }) => {
+    expect([parse(least), parse(most)] as unknown[]).toEqual([Number(least), Number(most)])
+    for (const text of [String(BigInt(most) + 1n), `-${most}`, `${most}.5`, `${most}0`, ""]) {
+      expect(refusalOf(parse, text)).toContain(`from ${least} to ${most}`)
+    }
+  })
+})
+
+/** Why `text` is not taken; '' where it is. */
+function refusalOf(parse: (text: string) => unknown, text: string): string {
+  try {
+    parse(text)
+    return ""
+  } catch (error) {
+    return (error as Error).message
+  }
+}
