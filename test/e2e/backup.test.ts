@@ -296,6 +296,51 @@ describe("databuddy backup", () => {
   })
 })
 
+describe("a plain copy of the file of a server that was stopped", () => {
+  test("is a whole backup: sound, equal to the last field, and served as the one before", async () => {
+    const server = await serve()
+    const [website] = await json("website", "list")
+    expect(await send(server, 1_000)).toBe(1_000)
+    expect(await send(server, 10, `?website_id=${website.id}`)).toBe(10)
+    const headers = { Authorization: `Bearer ${server.key}` }
+    const profile = {
+      profileId: "user_1",
+      websiteId: website.id,
+      anonymousId: "visitor",
+      traits: { plan: "pro" },
+    }
+    const identified = await fetch(`${server.url}/identify`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify(profile),
+    })
+    expect(identified.status).toBe(200)
+    expect(await server.stop()).toBe(0)
+    expect(files()).toEqual(["databuddy.db"])
+    expect(await outcome(spawn(["cp", db, copy]))).toEqual({ code: 0, out: "", err: "" })
+    expect(readFileSync(copy).equals(readFileSync(db))).toBe(true)
+    const [original, copied] = await Promise.all([exported(db), exported(copy)])
+    expect(copied).toEqual(original)
+    expect(original.filter((line) => line.includes('"type":"event"'))).toHaveLength(1_010)
+    rmSync(db)
+
+    expect(await json("check", "--db", copy)).toMatchObject({ ok: true, websites: 1, keys: 1, events: 1_010 })
+    db = copy
+    const second = { ...(await serve()), key: server.key }
+    expect(await send(second, 5)).toBe(5)
+    expect(await second.stop()).toBe(0)
+    expect(files()).toEqual(["copy.db"])
+    expect((await exported(copy)).filter((line) => line.includes('"type":"event"'))).toHaveLength(1_015)
+  })
+
+  /** Lines of an export, but for the first, which says when it was made. */
+  async function exported(path: string): Promise<string[]> {
+    const { code, out, err } = await run("export", "--db", path)
+    expect({ code, err }).toEqual({ code: 0, err: "" })
+    return out.trimEnd().split("\n").slice(1)
+  }
+})
+
 describe("databuddy restore", () => {
   test("brings back what the backup holds, and keeps what was there", async () => {
     await makeDatabase(10)
