@@ -124,7 +124,7 @@ export function idsOf(db: Db, person: Person, now: number): string[] {
 
 /**
  * Whether a copy of the database has anything of a person, also of one whom `known` (of `idsOf`) alone still leads to. Looks at every
- * event of the website in one go, some 2 s for 10 million.
+ * event of the website in one go: 0.2 s a million where the file is in memory.
  */
 export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: string[]): boolean {
   const rids = db.prepare(sql.websites).pluck().all({ websiteId }) as number[]
