@@ -190,8 +190,13 @@ function arrayOf(bytes: Uint8Array, offset: number, count: number, width: 1 | 2 
   const at = bytes.byteOffset + offset
   if (width === 1) return new Uint8Array(bytes.buffer, at, count)
   const [buffer, begin] =
-    at % width === 0 ? [bytes.buffer, at] : [bytes.slice(offset, offset + count * width).buffer, 0]
+    at % width === 0 ? [bytes.buffer, at] : [copyOf(bytes.subarray(offset, offset + count * width)), 0]
   return width === 2 ? new Uint16Array(buffer, begin, count) : new Uint32Array(buffer, begin, count)
+}
+
+/** What SQLite gives is a Buffer, part of a pool that others share; its `slice` makes no copy. */
+function copyOf(bytes: Uint8Array): ArrayBuffer {
+  return new Uint8Array(bytes).buffer
 }
 
 /** A row of `blocks` without its columns. */
@@ -360,7 +365,7 @@ class StoredBatch implements Batch {
     const raw = bytes.subarray(begin, begin + (place.v as number))
     // A copy begins where any array of numbers may.
     const values = place.f
-      ? [...new numberForms[place.f](raw.slice().buffer)]
+      ? [...new numberForms[place.f](copyOf(raw))]
       : (JSON.parse(new TextDecoder().decode(raw)) as Value[])
     return { codes: this.#codes(place, bytes), values }
   }
