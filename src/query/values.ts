@@ -39,7 +39,7 @@ class NameCounts {
 
   add(batch: Batch, { first, end, mask }: Selection, wanted: readonly string[] | undefined): void {
     for (let index = first; index < end; index++) if (mask?.[index] !== 0) this.events++
-    for (const key of wanted ?? batch.keys().keys()) {
+    for (const key of new Set(wanted ?? batch.keys().keys())) {
       const column = batch.property(key)
       if (!column) continue
       const counts = new Uint32Array(column.values.length + 1)
@@ -76,7 +76,7 @@ class NameCounts {
     }
   }
 
-  finish(name: string, top: number): PropertyValues[] {
+  finish(name: string, top: number): PropertyValues[] 
     return [...this.#keys]
       .filter(([, counted]) => counted.size > 0)
       .map(([key, counted]): PropertyValues => {
@@ -115,7 +115,6 @@ class NameCounts {
           .map(([text, count]) => ({ text, count }))
         return found
       })
-  }
 }
 
 /** A calendar date, with or without a time. */
