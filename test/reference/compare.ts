@@ -1,0 +1,53 @@
+import { isDeepStrictEqual } from "node:util"
+import type { Answers, Question } from "../../src/query/question.ts"
+
+/** Of the larger of two sums or averages that should be equal, and of what was added up. */
+const tolerance = 1e-9
+
+/** Where two answers to a question differ; undefined where they do not. Groups and properties come in no order. */
+export function difference(question: Question, got: unknown, wanted: unknown): string | undefined {
+  if (question.kind === "groups") {
+    const inexact = question.measures.map(
+      (measure) => typeof measure === "object" && (measure.what === "sum" || measure.what === "avg"),
+    )
+    return differs(ordered(got as Answers["groups"]), ordered(wanted as Answers["groups"]), inexact)
+  }
+  if (question.kind === "values") {
+    return differs(byKey(got as Answers["values"]), byKey(wanted as Answers["values"]))
+  }
+  return differs(got, wanted)
+}
+
+function ordered({ buckets, groups }: Answers["groups"]): object {
+  const keyed = groups.map((group) => ({ key: JSON.stringify([group.bucket, group.by]), ...group }))
+  return { buckets, groups: keyed.sort((one, other) => (one.key < other.key ? -1 : 1)) }
+}
+
+function byKey({ properties }: Answers["values"]): object {
+  const keyed = properties.map((one) => ({ id: JSON.stringify([one.name, one.key]), ...one }))
+  return keyed.sort((one, other) => (one.id < other.id ? -1 : 1))
+}
+
+function differs(got: unknown, wanted: unknown, inexact: boolean[] = [], path = ""): string | undefined {
+  if (Object.is(got, wanted) || got === wanted) return undefined
+  if (isObject(got) && isObject(wanted) && Array.isArray(got) === Array.isArray(wanted)) {
+    const fields = new Set([...Object.keys(wanted), ...Object.keys(got)])
+    for (const field of fields) {
+      if (inexact[Number(field)] && path.endsWith("values") && close(got[field], wanted[field])) continue
+      const found = differs(got[field], wanted[field], inexact, `${path}.${field}`)
+      if (found) return found
+    }
+    return undefined
+  }
+  if (isDeepStrictEqual(got, wanted)) return undefined
+  return `${path || "the answer"} is ${JSON.stringify(got)} and not ${JSON.stringify(wanted)}`
+}
+
+function close(got: unknown, wanted: unknown): boolean {
+  if (typeof got !== "number" || typeof wanted !== "number") return false
+  return Math.abs(got - wanted) <= tolerance * Math.max(Math.abs(got), Math.abs(wanted))
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null
+}

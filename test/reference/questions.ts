@@ -1,0 +1,216 @@
+import type {
+  Dimension,
+  Filter,
+  Granularity,
+  Measure,
+  Property,
+  Question,
+  Scope,
+  Step,
+} from "../../src/query/question.ts"
+import type { Pick } from "../support/random.ts"
+import { keys, names, paths, plans, timeNear, type World } from "./events.ts"
+
+const hour = 3_600_000
+const day = 24 * hour
+
+const zones = [
+  "UTC",
+  "Europe/Berlin",
+  "America/New_York",
+  "Asia/Kathmandu",
+  "Australia/Lord_Howe",
+  "Pacific/Chatham",
+  "Pacific/Apia",
+]
+const fields = [
+  "event_name",
+  "namespace",
+  "source",
+  "path",
+  "profile_id",
+  "anonymous_id",
+  "session_id",
+  "website_id",
+] as const
+const properties: Property[] = [
+  ...keys.map((key): Property => `property.${key}`),
+  "property.cart.total",
+  "property.cart.b.c",
+  "property.cart.__proto__",
+  "property.mixed.total",
+  "property.mixed.",
+  "property.nowhere",
+  "property.big",
+]
+const numbers: Property[] = [
+  "property.n",
+  "property.n",
+  "property.cart.total",
+  "property.big",
+  "property.mixed",
+]
+const texts = ["eq", "ne", "contains", "not_contains", "starts_with", "in", "not_in"] as const
+const compare = ["gt", "gte", "lt", "lte"] as const
+
+export type Kind = Question["kind"]
+
+/** Longest range that a granularity is asked for: its buckets are found one by one. */
+const longest: Record<Granularity, number> = {
+  minute: 6 * hour,
+  hourly: 5 * day,
+  daily: 90 * day,
+  weekly: 90 * day,
+  monthly: 200 * day,
+}
+
+function someScope(world: World, mostDays = 100): Scope {
+  const { random, websites } = world
+  let [from, to] = [timeNear(world), timeNear(world)].sort((one, other) => one - other) as [number, number]
+  if (random.chance(0.4)) [from, to] = [world.centre - 50 * day, world.centre + 50 * day]
+  if (to - from > mostDays * day) {
+    from = Math.max(from, world.centre - Math.floor((mostDays * day) / 2))
+    to = Math.min(to, from + mostDays * day)
+  }
+  const some = websites.map((website) => website?.rid ?? 0).filter(() => random.chance(0.7))
+  return {
+    websites: some.length > 0 ? some : [1],
+    from,
+    to: Math.max(to, from + 1),
+    zone: random.of(zones),
+    filters: random.chance(0.4) ? [] : someFilters(random),
+    crawlers: random.chance(0.3),
+  }
+}
+
+function someFilters(random: Pick, most = 2): Filter[] {
+  return Array.from({ length: random.whole(1, most) }, () => someFilter(random))
+}
+
+function someFilter(random: Pick): Filter {
+  const field = random.chance(0.5)
+    ? random.of(fields)
+    : random.chance(0.9)
+      ? random.of(properties)
+      : ("property_key" as const)
+  if (random.chance(0.12)) return { field, op: "exists", value: random.chance(0.5) }
+  const value = () => someOperand(random, field)
+  if (field.startsWith("property.") && random.chance(0.3)) {
+    return { field, op: random.of(compare), value: random.of([0, 1, 5, -2.5, 0.3, 20, 1e15]) }
+  }
+  const op = random.of(texts)
+  if (op === "in" || op === "not_in") {
+    return { field, op, value: Array.from({ length: random.whole(1, 4) }, value) }
+  }
+  const one = value()
+  const part = op === "contains" || op === "not_contains" || op === "starts_with"
+  return { field, op, value: part && random.chance(0.7) ? String(one).slice(0, random.whole(0, 3)) : one }
+}
+
+function someOperand(random: Pick, field: Filter["field"]): string | number | boolean {
+  switch (field) {
+    case "event_name":
+      return random.of([...names, "nobody's"])
+    case "namespace":
+    case "source":
+      return random.of(["shop", "blog", "é", "app", "backend", "none", ""])
+    case "path":
+      return random.of(paths)
+    case "anonymous_id":
+      return `visitor ${random.whole(1, 20)}`
+    case "session_id":
+      return `session ${random.whole(1, 20)} ${random.whole(1, 3)}`
+    case "profile_id":
+      return `profile ${random.whole(0, 8)}`
+    case "website_id":
+      return random.of(["6a1f8f2e-0000-4000-8000-00000000000a", "other", "none"])
+    case "property_key":
+      return random.of([...keys, "nowhere"])
+  }
+  return random.of([...plans, 5, 0, -1, 0.1, 1e21, true, false, "{}", '[0,"pro"]', "id-1", "\ud800"])
+}
+
+function someDimension(random: Pick): Dimension {
+  return random.chance(0.5) ? random.of(fields) : random.of(properties)
+}
+
+function someMeasures(random: Pick): Measure[] {
+  const plain = [
+    "events",
+    "users",
+    "sessions",
+    "profiles",
+    "pages",
+    "event_types",
+    "with_properties",
+    "first",
+    "last",
+  ] as const
+  const whats = ["count", "sum", "avg", "min", "max", "p50", "p95"] as const
+  return Array.from({ length: random.whole(1, 5) }, () =>
+    random.chance(0.6) ? random.of(plain) : { what: random.of(whats), of: random.of(numbers) },
+  )
+}
+
+function someStep(random: Pick): Step {
+  return {
+    name: random.chance(0.8) ? random.of(names.slice(0, 4)) : undefined,
+    filters: random.chance(0.25) ? someFilters(random, 1) : [],
+  }
+}
+
+/** A question of the kind, about the events of the world. */
+export function someQuestion(world: World, kind: Kind): Question {
+  const { random } = world
+  const unit = random.of(["anonymous_id", "session_id", "profile_id"] as const)
+  const scope = someScope(world)
+  const page = { limit: random.of([1, 3, 10, 50, 10_000]), offset: random.of([0, 0, 1, 7, 40]) }
+  switch (kind) {
+    case "groups": {
+      const granularity = random.chance(0.6)
+        ? random.of(["minute", "hourly", "daily", "weekly", "monthly"] as const)
+        : undefined
+      return {
+        kind,
+        scope: granularity ? someScope(world, longest[granularity] / day) : scope,
+        by: Array.from({ length: random.of([0, 0, 1, 1, 2, 3]) }, () => someDimension(random)),
+        granularity,
+        measures: random.chance(0.3) ? ["events"] : someMeasures(random),
+      }
+    }
+    case "values":
+      return {
+        kind,
+        scope,
+        keys: random.chance(0.5) ? undefined : [random.of(keys), random.of(keys), "nowhere"],
+        top: random.of([0, 1, 5, 1_000]),
+      }
+    case "events": {
+      const after = random.chance(0.4) ? { ts: timeNear(world), id: random.whole(1, 1_500) } : undefined
+      return { kind, scope, ...page, after }
+    }
+    case "funnel":
+      return {
+        kind,
+        scope,
+        steps: Array.from({ length: random.of([2, 2, 3, 3, 4, 10]) }, () => someStep(random)),
+        window: random.of([0, 60_000, hour, 5 * hour, day, 30 * day]),
+        unit,
+        by: random.chance(0.4) ? someDimension(random) : undefined,
+      }
+    case "retention":
+      return {
+        kind,
+        scope,
+        start: someStep(random),
+        comeBack: someStep(random),
+        granularity: random.of(["daily", "weekly", "monthly"] as const),
+        unit,
+      }
+    case "paths":
+      return { kind, scope, event: someStep(random), before: random.whole(0, 5), after: random.whole(0, 5) }
+    case "sessions":
+    case "people":
+      return { kind, scope, ...page }
+  }
+}

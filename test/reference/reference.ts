@@ -1,0 +1,462 @@
+import type {
+  Answers,
+  Dimension,
+  EventsQuestion,
+  Filter,
+  FunnelQuestion,
+  GroupsQuestion,
+  Measure,
+  PathsQuestion,
+  PeopleQuestion,
+  Question,
+  RetentionQuestion,
+  Scope,
+  SessionsQuestion,
+  Step,
+  StoredEvent,
+  Unit,
+  ValuesQuestion,
+} from "../../src/query/question.ts"
+import { Clocks } from "./clock.ts"
+
+// Every question of src/query/question.ts answered in the slowest and plainest way, from an array of all events. It shares
+// nothing with the engine but the types, so that where both agree both are likely right.
+
+export interface RawEvent extends StoredEvent {
+  /** The website's id; null for the owner's own events. */
+  websiteId: string | null
+  /** `properties`, parsed. */
+  parsed: object | null
+}
+
+export function refer<Asked extends Question>(
+  events: readonly RawEvent[],
+  question: Asked,
+  clocks = new Clocks(),
+): Answers[Asked["kind"]] {
+  const inScope = events.filter((event) => isInScope(event, question.scope))
+  const answer = kinds[question.kind] as (events: RawEvent[], question: Question, clocks: Clocks) => unknown
+  return answer(inScope, question, clocks) as Answers[Asked["kind"]]
+}
+
+const kinds = { groups, values, events: single, funnel, retention, paths, sessions, people }
+
+// ——— Which events
+
+function isInScope(event: RawEvent, scope: Scope): boolean {
+  return (
+    scope.websites.includes(event.websiteRid) &&
+    event.ts >= scope.from &&
+    event.ts < scope.to &&
+    (scope.crawlers || !event.crawler) &&
+    scope.filters.every((filter) => fits(event, filter))
+  )
+}
+
+function fitsStep(event: RawEvent, step: Step): boolean {
+  return (
+    (step.name === undefined || event.name === step.name) &&
+    step.filters.every((filter) => fits(event, filter))
+  )
+}
+
+const denied = { ne: "eq", not_contains: "contains", not_in: "in" } as const
+
+function fits(event: RawEvent, { field, op, value }: Filter): boolean {
+  if (op === "ne" || op === "not_contains" || op === "not_in") {
+    return !fits(event, { field, op: denied[op], value })
+  }
+  const found = field === "property_key" ? keysOf(event) : present(contentOf(event, field))
+  if (op === "exists") return found.length > 0 === value
+  return found.some((one) => {
+    const text = textOf(one)
+    switch (op) {
+      case "eq":
+        return text === String(value)
+      case "contains":
+        return text.includes(String(value))
+      case "starts_with":
+        return text.startsWith(String(value))
+      case "in":
+        return (value as unknown[]).map(String).includes(text)
+      default: {
+        if (typeof one !== "number") return false
+        const limit = Number(value)
+        return op === "gt"
+          ? one > limit
+          : op === "gte"
+            ? one >= limit
+            : op === "lt"
+              ? one < limit
+              : one <= limit
+      }
+    }
+  })
+}
+
+// ——— What an event holds
+
+const fieldNames = {
+  event_name: "name",
+  namespace: "namespace",
+  source: "source",
+  path: "path",
+  profile_id: "profileId",
+  anonymous_id: "anonymousId",
+  session_id: "sessionId",
+  website_id: "websiteId",
+} as const
+
+/** Null where it is missing. */
+function contentOf(event: RawEvent, dimension: Dimension): unknown {
+  if (!dimension.startsWith("property.")) return event[fieldNames[dimension as keyof typeof fieldNames]]
+  const name = dimension.slice("property.".length)
+  return member(event.parsed, name) ?? name.split(".").reduce(member, event.parsed as unknown)
+}
+
+function member(value: unknown, key: string): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return null
+  return Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : null
+}
+
+/** Top-level keys that have a value. */
+function keysOf(event: RawEvent): string[] {
+  return Object.keys(event.parsed ?? {}).filter((key) => member(event.parsed, key) !== null)
+}
+
+function present(value: unknown): unknown[] {
+  return value === null || value === undefined ? [] : [value]
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value)
+}
+
+function textOrNull(value: unknown): string | null {
+  return value === null || value === undefined ? null : textOf(value)
+}
+
+// ——— Order and numbers
+
+const byText = (one: string, other: string) => (one < other ? -1 : one > other ? 1 : 0)
+const nullFirst = (one: string | null, other: string | null) =>
+  one === null || other === null ? Number(one !== null) - Number(other !== null) : byText(one, other)
+const oldestFirst = (one: RawEvent, other: RawEvent) =>
+  one.ts - other.ts || byText(one.name, other.name) || one.id - other.id
+
+const distinct = (values: (string | null)[]) => new Set(values.filter((value) => value !== null)).size
+
+function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, Item[]> {
+  const groups = new Map<string, Item[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group) group.push(item)
+    else groups.set(key, [item])
+  }
+  return groups
+}
+
+/** By units, each with its events; events without the id are nobody's. */
+function byUnit(events: RawEvent[], unit: Unit): RawEvent[][] {
+  const field = fieldNames[unit]
+  const known = events.filter((event) => event[field] !== null)
+  return [...groupBy(known, (event) => event[field] as string).values()]
+}
+
+function nearestRank(values: number[], percent: number): number | null {
+  const sorted = [...values].sort((one, other) => one - other)
+  // In whole numbers: 0.95 times a count would now and then be a little above a whole number.
+  return sorted[Math.ceil((percent * sorted.length) / 100) - 1] ?? null
+}
+
+/** Added with the error of each addition carried along: the order of events makes no difference. */
+function sumOf(values: number[]): number {
+  let [sum, lost] = [0, 0]
+  for (const value of values) {
+    const next = sum + value
+    lost += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum
+    sum = next
+  }
+  return sum + lost
+}
+
+// ——— groups
+
+function groups(
+  events: RawEvent[],
+  { scope, by, granularity, measures }: GroupsQuestion,
+  clocks: Clocks,
+): Answers["groups"] {
+  const clock = clocks.of(scope.zone)
+  const buckets = granularity
+    ? clock.buckets(scope.from, scope.to, granularity)
+    : [{ from: scope.from, to: scope.to, label: "" }]
+  const bucketOf = (event: RawEvent) =>
+    granularity
+      ? buckets.findIndex(
+          ({ from, to, label }) =>
+            event.ts >= from && event.ts < to && label === clock.label(event.ts, granularity),
+        )
+      : 0
+  const grouped = groupBy(events, (event) =>
+    JSON.stringify([bucketOf(event), ...by.map((dimension) => textOrNull(contentOf(event, dimension)))]),
+  )
+  if (by.length === 0 && !granularity && events.length === 0) grouped.set("[0]", [])
+  return {
+    buckets,
+    groups: [...grouped].map(([key, members]) => {
+      const [bucket, ...values] = JSON.parse(key)
+      return { by: values, bucket, values: measures.map((measure) => measured(members, measure)) }
+    }),
+  }
+}
+
+function measured(events: RawEvent[], measure: Measure): number | null {
+  const times = events.map(({ ts }) => ts)
+  switch (measure) {
+    case "events":
+      return events.length
+    case "users":
+      return distinct(events.map(({ anonymousId }) => anonymousId))
+    case "sessions":
+      return distinct(events.map(({ sessionId }) => sessionId))
+    case "profiles":
+      return distinct(events.map(({ profileId }) => profileId))
+    case "pages":
+      return distinct(events.map(({ path }) => path))
+    case "event_types":
+      return distinct(events.map(({ name }) => name))
+    case "with_properties":
+      return events.filter(({ parsed }) => parsed && Object.keys(parsed).length > 0).length
+    case "first":
+      return times.length > 0 ? Math.min(...times) : null
+    case "last":
+      return times.length > 0 ? Math.max(...times) : null
+  }
+  const numbers = events
+    .map((event) => contentOf(event, measure.of))
+    .filter((value): value is number => typeof value === "number")
+  if (measure.what === "count") return numbers.length
+  if (numbers.length === 0) return null
+  switch (measure.what) {
+    case "sum":
+      return sumOf(numbers)
+    case "avg":
+      return sumOf(numbers) / numbers.length
+    case "min":
+      return Math.min(...numbers)
+    case "max":
+      return Math.max(...numbers)
+    case "p50":
+      return nearestRank(numbers, 50)
+    case "p95":
+      return nearestRank(numbers, 95)
+  }
+}
+
+// ——— values
+
+function values(events: RawEvent[], { keys, top }: ValuesQuestion): Answers["values"] {
+  const properties: Answers["values"]["properties"] = []
+  for (const [name, named] of groupBy(events, (event) => event.name)) {
+    for (const key of new Set(named.flatMap(keysOf))) {
+      if (keys && !keys.includes(key)) continue
+      const texts = named.flatMap((event) => present(member(event.parsed, key)).map(textOf))
+      const counts = [...groupBy(texts, (text) => text)].map(([text, same]) => ({ text, count: same.length }))
+      const lengths = counts.map(({ text }) => text.length)
+      const alike = (test: (text: string) => boolean) => counts.filter(({ text }) => test(text)).length
+      properties.push({
+        name,
+        key,
+        events: named.length,
+        occurrences: texts.length,
+        cardinality: counts.length,
+        numeric: alike((text) => text.trim() !== "" && Number.isFinite(Number(text))),
+        boolean: alike((text) => text === "true" || text === "false"),
+        date: alike((text) => /^\d{4}-\d\d-\d\d($|[T ])/.test(text) && !Number.isNaN(Date.parse(text))),
+        url: alike((text) => /^https?:\/\/./i.test(text)),
+        totalLength: sumOf(lengths),
+        maxLength: Math.max(...lengths),
+        top: counts
+          .sort((one, other) => other.count - one.count || byText(one.text, other.text))
+          .slice(0, top),
+      })
+    }
+  }
+  return { properties }
+}
+
+// ——— events
+
+function single(events: RawEvent[], { limit, offset, after }: EventsQuestion): Answers["events"] {
+  const newestFirst = [...events].sort((one, other) => other.ts - one.ts || other.id - one.id)
+  const left = newestFirst.filter(
+    ({ ts, id }) => !after || ts < after.ts || (ts === after.ts && id < after.id),
+  )
+  return {
+    events: left.slice(offset, offset + limit).map(({ websiteId, parsed, ...event }) => event),
+  }
+}
+
+// ——— funnel
+
+/** An event's steps, of those asked for. */
+interface Reached {
+  ts: number
+  steps: number[]
+  by: string | null
+}
+
+/** Times of the first step, the second one, … */
+interface Attempt {
+  by: string | null
+  times: number[]
+}
+
+function funnel(events: RawEvent[], question: FunnelQuestion): Answers["funnel"] {
+  const { steps, window, unit, by } = question
+  const best: Attempt[] = []
+  for (const theirs of byUnit(events, unit)) {
+    const reached = theirs
+      .map((event) => ({
+        ts: event.ts,
+        steps: steps.flatMap((step, index) => (fitsStep(event, step) ? [index] : [])),
+        by: by ? textOrNull(contentOf(event, by)) : null,
+      }))
+      .filter((event) => event.steps.length > 0)
+      .sort(
+        (one, other) =>
+          one.ts - other.ts ||
+          (one.steps[0] as number) - (other.steps[0] as number) ||
+          maskOf(one) - maskOf(other) ||
+          nullFirst(one.by, other.by),
+      )
+    const attempt = bestAttempt(reached, window)
+    if (attempt) best.push(attempt)
+  }
+  const byValue = groupBy(best, (attempt) => JSON.stringify(attempt.by))
+  if (!by && best.length === 0) byValue.set("null", [])
+  return {
+    groups: [...byValue]
+      .map(([value, attempts]) => ({
+        by: JSON.parse(value) as string | null,
+        steps: steps.map((_, index) => {
+          const got = attempts.filter(({ times }) => times.length > index)
+          const waits = got.map(({ times }) => (times[index] as number) - (times[index - 1] as number))
+          return { people: got.length, median: index === 0 ? null : nearestRank(waits, 50) }
+        }),
+      }))
+      .sort(
+        (one, other) =>
+          (other.steps[0]?.people as number) - (one.steps[0]?.people as number) ||
+          nullFirst(one.by, other.by),
+      ),
+  }
+}
+
+const maskOf = ({ steps }: Reached) => steps.reduce((mask, step) => mask + 2 ** step, 0)
+
+/** Keeps for each step the latest attempt that is there. The first one to get furthest wins. */
+function bestAttempt(events: Reached[], window: number): Attempt | undefined {
+  const attempts: Attempt[] = []
+  let best: Attempt | undefined
+  for (const { ts, steps, by } of events) {
+    for (const step of [...steps].reverse()) {
+      const before = attempts[step - 1]
+      if (step === 0) attempts[0] = { by, times: [ts] }
+      else if (before && ts - (before.times[0] as number) <= window) {
+        attempts[step] = { by: before.by, times: [...before.times, ts] }
+      } else continue
+      if (step + 1 > (best?.times.length ?? 0)) best = attempts[step]
+    }
+  }
+  return best
+}
+
+// ——— retention
+
+function retention(events: RawEvent[], question: RetentionQuestion, clocks: Clocks): Answers["retention"] {
+  const { scope, start, comeBack, granularity, unit } = question
+  const buckets = clocks.of(scope.zone).buckets(scope.from, scope.to, granularity)
+  const bucketOf = ({ ts }: RawEvent) => buckets.findIndex(({ from, to }) => ts >= from && ts < to)
+  const cohorts = buckets.map((_, index) => ({
+    size: 0,
+    returned: new Array<number>(buckets.length - index).fill(0),
+  }))
+  for (const theirs of byUnit(events, unit)) {
+    const starts = theirs.filter((event) => fitsStep(event, start)).map(bucketOf)
+    const returns = theirs.filter((event) => fitsStep(event, comeBack)).map(bucketOf)
+    if (starts.length === 0) continue
+    const first = Math.min(...starts)
+    const cohort = cohorts[first] as (typeof cohorts)[number]
+    cohort.size++
+    for (const index of new Set(returns)) {
+      if (index >= first) cohort.returned[index - first] = (cohort.returned[index - first] as number) + 1
+    }
+  }
+  return { buckets, cohorts }
+}
+
+// ——— paths, sessions, people
+
+function paths(events: RawEvent[], { event: step, before, after }: PathsQuestion): Answers["paths"] {
+  const seen: { place: number; name: string | null }[] = []
+  let sessions = 0
+  for (const session of byUnit(events, "session_id")) {
+    session.sort(oldestFirst)
+    const at = session.findIndex((event) => fitsStep(event, step))
+    if (at === -1) continue
+    sessions++
+    for (let place = -before; place <= after; place++) {
+      const index = at + place
+      // Beyond the place where the session began or ended there is nothing to tell.
+      if (place === 0 || index < -1 || index > session.length) continue
+      seen.push({ place, name: session[index]?.name ?? null })
+    }
+  }
+  return {
+    sessions,
+    places: [...groupBy(seen, (one) => JSON.stringify(one)).values()]
+      .map((same) => ({ ...(same[0] as (typeof seen)[number]), count: same.length }))
+      .sort(
+        (one, other) => one.place - other.place || other.count - one.count || nullFirst(one.name, other.name),
+      ),
+  }
+}
+
+function sessions(events: RawEvent[], { limit, offset }: SessionsQuestion): Answers["sessions"] {
+  const all = byUnit(events, "session_id").map((session) => {
+    session.sort(oldestFirst)
+    const [first, last] = [session[0] as RawEvent, session.at(-1) as RawEvent]
+    return {
+      sessionId: first.sessionId as string,
+      anonymousId: session.findLast(({ anonymousId }) => anonymousId !== null)?.anonymousId ?? null,
+      profileId: session.findLast(({ profileId }) => profileId !== null)?.profileId ?? null,
+      events: session.length,
+      first: first.ts,
+      last: last.ts,
+      firstEvent: first.name,
+      lastEvent: last.name,
+    }
+  })
+  all.sort((one, other) => other.last - one.last || byText(one.sessionId, other.sessionId))
+  return { total: all.length, sessions: all.slice(offset, offset + limit) }
+}
+
+function people(events: RawEvent[], { limit, offset }: PeopleQuestion): Answers["people"] {
+  const all = byUnit(events, "anonymous_id").map((theirs) => {
+    theirs.sort(oldestFirst)
+    const [first, last] = [theirs[0] as RawEvent, theirs.at(-1) as RawEvent]
+    return {
+      anonymousId: first.anonymousId as string,
+      profileId: theirs.findLast(({ profileId }) => profileId !== null)?.profileId ?? null,
+      events: theirs.length,
+      sessions: distinct(theirs.map(({ sessionId }) => sessionId)),
+      first: first.ts,
+      last: last.ts,
+    }
+  })
+  all.sort((one, other) => other.last - one.last || byText(one.anonymousId, other.anonymousId))
+  return { total: all.length, people: all.slice(offset, offset + limit) }
+}
