@@ -5,8 +5,13 @@ import type { Db } from "../store/native.ts"
 import { Budget } from "./distinct.ts"
 import { events } from "./events.ts"
 import { kindOf } from "./filter.ts"
+import { funnel } from "./funnel.ts"
 import { groups } from "./groups.ts"
+import { paths } from "./paths.ts"
+import { people } from "./people.ts"
 import type { AnswerOf, Filter, Meta, Question } from "./question.ts"
+import { retention } from "./retention.ts"
+import { sessions } from "./sessions.ts"
 import { values } from "./values.ts"
 
 export interface Answered<Asked extends Question> {
@@ -58,11 +63,7 @@ function* once<Asked extends Question>(
   const { scope } = question
   const source = yield* reader.open(scope)
   for (const kind of comparedAsText(question)) yield* source.readTexts(kind)
-  const answer = yield* kinds[question.kind as keyof typeof kinds](
-    question as never,
-    source,
-    new Budget(memory),
-  )
+  const answer = yield* kinds[question.kind](question as never, source, new Budget(memory))
   const { counted, blockEvents, rowsRead } = source
   const parts = [counted && "counts", blockEvents > 0 && "blocks", rowsRead > 0 && "rows"].filter(Boolean)
   return {
@@ -71,7 +72,7 @@ function* once<Asked extends Question>(
   }
 }
 
-const kinds = { groups, values, events }
+const kinds = { groups, values, events, funnel, retention, paths, sessions, people }
 
 const asText = new Set(["contains", "not_contains", "starts_with", "gt", "gte", "lt", "lte"])
 

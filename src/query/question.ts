@@ -240,7 +240,7 @@ export interface PathsAnswer {
   places: { place: number; name: string | null; count: number }[]
 }
 
-/** Sessions, the one with the latest event first. */
+/** Sessions, the one with the latest event first, those of the same ms in the order of their ids. */
 export interface SessionsQuestion {
   kind: "sessions"
   scope: Scope
@@ -263,7 +263,7 @@ export interface SessionsAnswer {
   }[]
 }
 
-/** People: anonymous ids, the one seen last first. */
+/** People: anonymous ids, the one seen last first, those of the same ms in the order of their ids. */
 export interface PeopleQuestion {
   kind: "people"
   scope: Scope

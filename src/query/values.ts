@@ -76,7 +76,7 @@ class NameCounts {
     }
   }
 
-  finish(name: string, top: number): PropertyValues[] 
+  finish(name: string, top: number): PropertyValues[] {
     return [...this.#keys]
       .filter(([, counted]) => counted.size > 0)
       .map(([key, counted]): PropertyValues => {
@@ -115,6 +115,7 @@ class NameCounts {
           .map(([text, count]) => ({ text, count }))
         return found
       })
+  }
 }
 
 /** A calendar date, with or without a time. */

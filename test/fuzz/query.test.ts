@@ -15,10 +15,22 @@ import { mulberry32, picker } from "../support/random.ts"
 // Random events, random questions: the engine says what the reference says, however the events are kept. Repeat a run with
 // DATABUDDY_FUZZ_SEED, make it longer with DATABUDDY_FUZZ_WORLDS.
 
-const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? Date.now() % 2 ** 31)
+const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const worlds = Number(process.env.DATABUDDY_FUZZ_WORLDS ?? 4)
 const questionsPerState = Number(process.env.DATABUDDY_FUZZ_QUESTIONS ?? 25)
-const kinds: Kind[] = ["groups", "groups", "groups", "values", "events"]
+const kinds: Kind[] = [
+  "groups",
+  "groups",
+  "groups",
+  "values",
+  "events",
+  "funnel",
+  "funnel",
+  "retention",
+  "paths",
+  "sessions",
+  "people",
+]
 
 /** Days since 1970: all days are over, so that their blocks are merged. */
 const farDay = 30_000

@@ -1,0 +1,548 @@
+import type { Batch, Kind, Sighting } from "../columns/batch.ts"
+import type { Budget } from "./distinct.ts"
+import { dimensionOf, kindOf, Matcher, type Selection } from "./filter.ts"
+import type { Dimension, FunnelAnswer, FunnelQuestion, FunnelStep } from "./question.ts"
+import { valueAt } from "./rank.ts"
+import { entriesOf, type Followed, stepMatcher } from "./step.ts"
+
+/** Entries that are kept in one piece: 3 MB with their times. */
+const chunkSize = 2 ** 18
+/** Entries that are walked through, and ids whose text is looked up, in one go: some 20 ms each. */
+const entriesPerStep = 500_000
+const idsPerStep = 16_384
+/** Room for the masks of ten steps. */
+const rankRange = 1_024
+/** Bytes that a value of `by` takes beside its text. */
+const valueBytes = 120
+
+/**
+ * How far units get through the steps: ClickHouse's `windowFunnel` in its default mode.
+ *
+ * The entries of a unit, which are its events that fit at least one step, are taken in the order of time, those of the same ms in
+ * that of their lowest step, then of the steps they fit as a bit mask, then of their value of `by` (as text; none
+ * before any). The steps of one entry are taken from the last to the first, so that it is one step at most of an attempt.
+ * For each step the latest attempt that got there is kept, with the times of its steps. An entry that fits
+ * - the first step begins an attempt, which replaces that of step 1;
+ * - step k > 1, where an attempt has got to step k - 1 and began at most `window` ms ago, takes this attempt to step k, where it
+ *   replaces the one before it; the attempt of step k - 1 stays.
+ * The attempt that gets to a step for the first time is the unit's best one, until another one gets further.
+ *
+ * Memory: 4 bytes for each number of the unit's kind; for each entry 12 bytes while it is collected and 8 while units are
+ * walked through, 20 together at the most (with `by` 28); 12 bytes for each step after the first that a unit reached.
+ */
+export function* funnel(
+  question: FunnelQuestion,
+  source: Followed,
+  budget: Budget,
+): Generator<void, FunnelAnswer> {
+  const { scope, steps, window, by } = question
+  const kind = kindOf[question.unit] as Kind
+  const all = new Matcher(scope, scope.filters, source)
+  const matchers = steps.map((step) => stepMatcher(step, scope, source))
+  const values = by === undefined ? undefined : new Values(by, source, budget)
+  const ranks = new Ranks(steps.length)
+  const entries = new Entries(source.numbers[kind], budget, values !== undefined)
+  for (const entry of entriesOf(source, all, matchers)) {
+    const batch = source.open(entry)
+    const selection = batch && all.select(batch)
+    if (batch && selection) {
+      const fitting = matchers.map((matcher) => matcher.select(batch, selection))
+      const found = ranks.of(batch, fitting)
+      if (found)
+        entries.add(batch, batch[kind](), scope.from, found, fitting[0] ? values?.codesOf(batch) : undefined)
+    }
+    yield
+  }
+  const byUnit = yield* entries.byUnit()
+  if (values) yield* values.lookUp()
+  const walk = new Walk(steps.length, window, ranks, byUnit, values, budget)
+  while (walk.someUnits(entriesPerStep)) yield
+  return { groups: walk.finish() }
+}
+
+/** Events of a batch that fit a step: from `first` up to, but without, `end`, those whose rank is not 0. */
+interface Ranked {
+  first: number
+  end: number
+  /** One an event, or the same for all. */
+  ranks: Uint16Array | number
+}
+
+/** Which steps an event fits, as a number in whose order events of the same ms are taken; 0: none. */
+class Ranks {
+  readonly masks: Uint16Array
+  readonly #ranks: Uint16Array
+
+  constructor(steps: number) {
+    const lowest = (mask: number) => (mask === 0 ? 0 : mask & -mask)
+    const sorted = Array.from({ length: 2 ** steps }, (_, mask) => mask)
+    sorted.sort((one, other) => lowest(one) - lowest(other) || one - other)
+    this.masks = Uint16Array.from(sorted)
+    this.#ranks = new Uint16Array(sorted.length)
+    sorted.forEach((mask, rank) => {
+      this.#ranks[mask] = rank
+    })
+  }
+
+  of(batch: Batch, steps: readonly (Selection | undefined)[]): Ranked | undefined {
+    const fitting = steps.flatMap((selection, step) => (selection ? [{ ...selection, bit: 1 << step }] : []))
+    const [only, ...more] = fitting
+    if (!only) return undefined
+    if (more.length === 0 && !only.mask) {
+      return { first: only.first, end: only.end, ranks: this.#ranks[only.bit] as number }
+    }
+    const masks = new Uint16Array(batch.count)
+    for (const { first, end, mask, bit } of fitting) addBit(masks, first, end, mask, bit)
+    for (let index = 0; index < masks.length; index++)
+      masks[index] = this.#ranks[masks[index] as number] as number
+    return {
+      first: Math.min(...fitting.map(({ first }) => first)),
+      end: Math.max(...fitting.map(({ end }) => end)),
+      ranks: masks,
+    }
+  }
+}
+
+function addBit(
+  masks: Uint16Array,
+  first: number,
+  end: number,
+  mask: Uint8Array | undefined,
+  bit: number,
+): void {
+  for (let index = first; index < end; index++) {
+    if (mask?.[index] !== 0) masks[index] = (masks[index] as number) | bit
+  }
+}
+
+/** Entries in the order of the units' numbers: those of unit n stand from `ends[n - 1]` up to, but without, `ends[n]`. */
+interface ByUnit {
+  ends: Uint32Array
+  /** ms after the begin of the range, times `rankRange`, plus the rank. */
+  keys: Float64Array
+  /** Codes of `by`. */
+  codes: Uint32Array | undefined
+}
+
+interface Chunk {
+  count: number
+  units: Uint32Array
+  keys: Float64Array
+  codes: Uint32Array | undefined
+}
+
+class Entries {
+  #chunks: Chunk[] = []
+  /** Entries of each unit. */
+  readonly #counts: Uint32Array
+
+  constructor(
+    units: number,
+    private readonly budget: Budget,
+    private readonly coded: boolean,
+  ) {
+    budget.take(units * 4)
+    this.#counts = new Uint32Array(units)
+  }
+
+  add(batch: Batch, units: Uint32Array, from: number, found: Ranked, codes: Uint32Array | undefined): void {
+    const { first, end, ranks } = found
+    const chunk = this.#chunkFor(end - first)
+    const before = chunk.count
+    chunk.count =
+      typeof ranks === "number"
+        ? addAll(chunk, batch.times(), units, batch.base - from, first, end, ranks, codes)
+        : addEach(chunk, batch.times(), units, batch.base - from, first, end, ranks, codes)
+    count(this.#counts, chunk.units, before, chunk.count)
+  }
+
+  /** The last chunk, if it has that much room. */
+  #chunkFor(room: number): Chunk {
+    const last = this.#chunks.at(-1)
+    if (last && last.count + room <= last.units.length) return last
+    const size = Math.max(room, chunkSize)
+    this.budget.take(size * (this.coded ? 16 : 12))
+    const chunk = {
+      count: 0,
+      units: new Uint32Array(size),
+      keys: new Float64Array(size),
+      codes: this.coded ? new Uint32Array(size) : undefined,
+    }
+    this.#chunks.push(chunk)
+    return chunk
+  }
+
+  /** To be called once: the entries are let go. */
+  *byUnit(): Generator<void, ByUnit> {
+    const ends = this.#counts
+    let total = 0
+    for (let unit = 0; unit < ends.length; unit++) {
+      const entries = ends[unit] as number
+      ends[unit] = total
+      total += entries
+    }
+    this.budget.take(total * (this.coded ? 12 : 8))
+    const keys = new Float64Array(total)
+    const codes = this.coded ? new Uint32Array(total) : undefined
+    yield
+    this.#chunks.reverse()
+    for (let chunk = this.#chunks.pop(); chunk; chunk = this.#chunks.pop()) {
+      place(chunk, ends, keys, codes)
+      yield
+    }
+    return { ends, keys, codes }
+  }
+}
+
+// The loops over all events are functions of their own: small ones are compiled sooner and better.
+
+function addAll(
+  chunk: Chunk,
+  times: Uint32Array,
+  units: Uint32Array,
+  offset: number,
+  first: number,
+  end: number,
+  rank: number,
+  codes: Uint32Array | undefined,
+): number {
+  const { units: toUnits, keys, codes: toCodes } = chunk
+  let at = chunk.count
+  for (let index = first; index < end; index++) {
+    const unit = units[index] as number
+    if (unit === 0) continue
+    toUnits[at] = unit
+    keys[at] = (offset + (times[index] as number)) * rankRange + rank
+    if (toCodes && codes) toCodes[at] = codes[index] as number
+    at++
+  }
+  return at
+}
+
+function addEach(
+  chunk: Chunk,
+  times: Uint32Array,
+  units: Uint32Array,
+  offset: number,
+  first: number,
+  end: number,
+  ranks: Uint16Array,
+  codes: Uint32Array | undefined,
+): number {
+  const { units: toUnits, keys, codes: toCodes } = chunk
+  let at = chunk.count
+  for (let index = first; index < end; index++) {
+    const unit = units[index] as number
+    const rank = ranks[index] as number
+    if (unit === 0 || rank === 0) continue
+    toUnits[at] = unit
+    keys[at] = (offset + (times[index] as number)) * rankRange + rank
+    if (toCodes && codes) toCodes[at] = codes[index] as number
+    at++
+  }
+  return at
+}
+
+function count(counts: Uint32Array, units: Uint32Array, first: number, end: number): void {
+  for (let index = first; index < end; index++) {
+    const unit = units[index] as number
+    counts[unit] = (counts[unit] as number) + 1
+  }
+}
+
+function place(chunk: Chunk, next: Uint32Array, keys: Float64Array, codes: Uint32Array | undefined): void {
+  const { count, units, keys: fromKeys, codes: fromCodes } = chunk
+  for (let index = 0; index < count; index++) {
+    const unit = units[index] as number
+    const at = next[unit] as number
+    next[unit] = at + 1
+    keys[at] = fromKeys[index] as number
+    if (codes && fromCodes) codes[at] = fromCodes[index] as number
+  }
+}
+
+/** Values of a dimension over all batches: 0 where there is none. */
+class Values {
+  readonly texts: (string | null)[] = [null]
+  readonly #codes = new Map<string | number, number>()
+  readonly #sightings: Sighting[] = []
+
+  constructor(
+    private readonly dimension: Dimension,
+    private readonly source: Followed,
+    private readonly budget: Budget,
+  ) {}
+
+  codesOf(batch: Batch): Uint32Array {
+    const codes = new Uint32Array(batch.count)
+    const { dimension, source } = this
+    if (dimension === "event_name") return codes.fill(this.#codeOf(batch.name))
+    if (dimension === "website_id") return codes.fill(this.#codeOf(source.websiteId(batch.website) ?? null))
+    const kind = kindOf[dimension]
+    if (kind) return this.#idCodes(codes, batch, batch[kind]())
+    const column = dimensionOf(batch, dimension)
+    const through = column.texts.map((text) => this.#codeOf(text))
+    for (let index = 0; index < codes.length; index++)
+      codes[index] = through[column.codes[index] as number] as number
+    return codes
+  }
+
+  #codeOf(text: string | null): number {
+    if (text === null) return 0
+    const known = this.#codes.get(text)
+    return known ?? this.#add(text, text)
+  }
+
+  #add(key: string | number, text: string | null): number {
+    this.budget.take(valueBytes + (text ?? "").length * 2)
+    const code = this.texts.push(text) - 1
+    this.#codes.set(key, code)
+    return code
+  }
+
+  #idCodes(codes: Uint32Array, batch: Batch, numbers: Uint32Array): Uint32Array {
+    const { website, name, base } = batch
+    const times = batch.times()
+    for (let index = 0; index < codes.length; index++) {
+      const number = numbers[index] as number
+      if (number === 0) continue
+      const known = this.#codes.get(number)
+      if (known === undefined)
+        this.#sightings.push({ number, website, name, ts: base + (times[index] as number) })
+      codes[index] = known ?? this.#add(number, null)
+    }
+    return codes
+  }
+
+  /** Ids are numbers until here. */
+  *lookUp(): Generator<void, void> {
+    const kind = kindOf[this.dimension]
+    if (!kind) return
+    for (let at = 0; at < this.#sightings.length; at += idsPerStep) {
+      for (const [number, text] of this.source.texts(kind, this.#sightings.slice(at, at + idsPerStep)))
+        this.texts[this.#codes.get(number) as number] = text
+      yield
+    }
+  }
+
+  isBefore(one: number, other: number): boolean {
+    const [text, otherText] = [this.texts[one] ?? null, this.texts[other] ?? null]
+    return otherText !== null && (text === null || text < otherText)
+  }
+}
+
+/** ms that units took from the step before. */
+class Gaps {
+  groups = new Uint32Array(1_024)
+  ms = new Float64Array(1_024)
+  count = 0
+
+  constructor(private readonly budget: Budget) {}
+
+  add(group: number, ms: number): void {
+    if (this.count === this.ms.length) {
+      this.budget.take(this.count * 12)
+      this.groups = copied(new Uint32Array(this.count * 2), this.groups)
+      this.ms = copied(new Float64Array(this.count * 2), this.ms)
+    }
+    this.groups[this.count] = group
+    this.ms[this.count++] = ms
+  }
+
+  /** Of each group; null where it has none. */
+  medians(groups: number): (number | null)[] {
+    const next = new Uint32Array(groups + 1)
+    for (let index = 0; index < this.count; index++) {
+      const group = (this.groups[index] as number) + 1
+      next[group] = (next[group] as number) + 1
+    }
+    for (let group = 1; group <= groups; group++)
+      next[group] = (next[group] as number) + (next[group - 1] as number)
+    const sorted = new Float64Array(this.count)
+    const starts = next.slice()
+    for (let index = 0; index < this.count; index++) {
+      const group = this.groups[index] as number
+      const at = next[group] as number
+      next[group] = at + 1
+      sorted[at] = this.ms[index] as number
+    }
+    return Array.from({ length: groups }, (_, group) => {
+      const [first, end] = [starts[group] as number, starts[group + 1] as number]
+      return first === end ? null : valueAt(sorted, first + Math.ceil((end - first) / 2) - 1, first, end)
+    })
+  }
+}
+
+function copied<Numbers extends Uint32Array | Float64Array>(larger: Numbers, from: Numbers): Numbers {
+  larger.set(from)
+  return larger
+}
+
+/** Goes through units one by one, and counts them. */
+class Walk {
+  /** Times of the attempt that got to each step, `steps` for each; and the code of `by` that it began with. */
+  readonly #attempts: Float64Array
+  readonly #codes: Uint32Array
+  readonly #best: Float64Array
+  /** For each code of `by`, the units that reached each step. */
+  readonly #people: Uint32Array
+  readonly #gaps: Gaps[]
+  readonly #highest: Uint8Array
+  readonly #groups: number
+  /** The unit that comes next. */
+  #next = 1
+
+  constructor(
+    private readonly steps: number,
+    private readonly window: number,
+    private readonly ranks: Ranks,
+    private readonly byUnit: ByUnit,
+    private readonly values: Values | undefined,
+    budget: Budget,
+  ) {
+    this.#attempts = new Float64Array(steps * steps)
+    this.#codes = new Uint32Array(steps)
+    this.#best = new Float64Array(steps)
+    this.#groups = values?.texts.length ?? 1
+    budget.take(this.#groups * steps * 4)
+    this.#people = new Uint32Array(this.#groups * steps)
+    this.#gaps = Array.from({ length: steps }, () => new Gaps(budget))
+    this.#highest = Uint8Array.from(ranks.masks, (mask) => (mask === 0 ? 0 : 31 - Math.clz32(mask)))
+  }
+
+  /** The next units, which have some so many entries; false when none are left. */
+  someUnits(entries: number): boolean {
+    const { steps, window } = this
+    const { ends, keys, codes } = this.byUnit
+    const { masks } = this.ranks
+    const [attempts, attemptCodes, best] = [this.#attempts, this.#codes, this.#best]
+    const [highest, people, gaps] = [this.#highest, this.#people, this.#gaps]
+    let unit = this.#next
+    let first = ends[unit - 1] as number
+    const last = first + entries
+    for (; unit < ends.length && first < last; unit++) {
+      const end = ends[unit] as number
+      if (first === end) continue
+      if (end - first > 1) this.#sort(first, end)
+      let reached = 0
+      let bestCode = 0
+      for (let index = first; index < end && reached < steps; index++) {
+        const key = keys[index] as number
+        const time = Math.floor(key / rankRange)
+        const rank = key - time * rankRange
+        const mask = masks[rank] as number
+        for (let step = highest[rank] as number; step >= 0; step--) {
+          if ((mask & (1 << step)) === 0) continue
+          const to = step * steps
+          if (step === 0) {
+            attempts[0] = time
+            if (codes) attemptCodes[0] = codes[index] as number
+          } else {
+            const from = to - steps
+            if (step > reached || time - (attempts[from] as number) > window) continue
+            for (let place = 0; place < step; place++) attempts[to + place] = attempts[from + place] as number
+            attempts[to + step] = time
+            attemptCodes[step] = attemptCodes[step - 1] as number
+          }
+          if (step < reached) continue
+          reached = step + 1
+          bestCode = attemptCodes[step] as number
+          for (let place = 0; place <= step; place++) best[place] = attempts[to + place] as number
+        }
+      }
+      first = end
+      for (let step = 0; step < reached; step++) {
+        const at = bestCode * steps + step
+        people[at] = (people[at] as number) + 1
+        if (step > 0) (gaps[step] as Gaps).add(bestCode, (best[step] as number) - (best[step - 1] as number))
+      }
+    }
+    this.#next = unit
+    return unit < ends.length
+  }
+
+  #sort(first: number, end: number): void {
+    const { keys, codes } = this.byUnit
+    // They come day by day and name by name: few are far from their place.
+    if (end - first <= 32) insertionSort(keys, codes, first, end)
+    else if (codes) sortBoth(keys, codes, first, end)
+    else keys.subarray(first, end).sort()
+    if (codes) this.#sortTies(keys, codes, first, end)
+  }
+
+  /** Entries of the same ms and steps, by their value of `by`. */
+  #sortTies(keys: Float64Array, codes: Uint32Array, first: number, end: number): void {
+    const values = this.values as Values
+    for (let from = first; from < end; ) {
+      let to = from + 1
+      let differ = false
+      for (; to < end && keys[to] === keys[from]; to++) differ ||= codes[to] !== codes[from]
+      if (differ) {
+        const sorted = [...codes.subarray(from, to)].sort((one, other) =>
+          values.isBefore(one, other) ? -1 : values.isBefore(other, one) ? 1 : 0,
+        )
+        codes.set(sorted, from)
+      }
+      from = to
+    }
+  }
+
+  finish(): FunnelAnswer["groups"] {
+    const { steps } = this
+    const medians = this.#gaps.map((gaps) => gaps.medians(this.#groups))
+    const groups: FunnelAnswer["groups"] = []
+    for (let code = 0; code < this.#groups; code++) {
+      const people = this.#people.subarray(code * steps, (code + 1) * steps)
+      if (this.values && people[0] === 0) continue
+      groups.push({
+        by: this.values?.texts[code] ?? null,
+        steps: Array.from(
+          people,
+          (people, step): FunnelStep => ({ people, median: medians[step]?.[code] ?? null }),
+        ),
+      })
+    }
+    return groups.sort(inOrder)
+  }
+}
+
+function inOrder(one: FunnelAnswer["groups"][number], other: FunnelAnswer["groups"][number]): number {
+  const more = (other.steps[0]?.people ?? 0) - (one.steps[0]?.people ?? 0)
+  if (more !== 0 || one.by === other.by) return more
+  if (one.by === null || other.by === null) return one.by === null ? -1 : 1
+  return one.by < other.by ? -1 : 1
+}
+
+function insertionSort(keys: Float64Array, codes: Uint32Array | undefined, first: number, end: number): void {
+  for (let index = first + 1; index < end; index++) {
+    const key = keys[index] as number
+    let at = index - 1
+    if ((keys[at] as number) <= key) continue
+    const code = codes ? (codes[index] as number) : 0
+    for (; at >= first && (keys[at] as number) > key; at--) {
+      keys[at + 1] = keys[at] as number
+      if (codes) codes[at + 1] = codes[at] as number
+    }
+    keys[at + 1] = key
+    if (codes) codes[at + 1] = code
+  }
+}
+
+/** Sorts the keys, then takes each code to where its key has gone. */
+function sortBoth(keys: Float64Array, codes: Uint32Array, first: number, end: number): void {
+  const before = keys.slice(first, end)
+  const codesBefore = codes.slice(first, end)
+  const sorted = keys.subarray(first, end).sort()
+  const taken = new Uint32Array(sorted.length)
+  for (let index = 0; index < before.length; index++) {
+    const key = before[index] as number
+    let [low, high] = [0, sorted.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((sorted[middle] as number) < key) low = middle + 1
+      else high = middle
+    }
+    codes[first + low + (taken[low] as number)] = codesBefore[index] as number
+    taken[low] = (taken[low] as number) + 1
+  }
+}

@@ -1,0 +1,311 @@
+import type { Batch, Kind, Sighting } from "../columns/batch.ts"
+import type { Entry } from "../columns/source.ts"
+import type { Budget } from "./distinct.ts"
+import { Matcher, type Selection } from "./filter.ts"
+import type { Scope } from "./question.ts"
+import { valueAt } from "./rank.ts"
+import { entriesOf, type Followed } from "./step.ts"
+
+/** Bytes that a row of the page may take. */
+const rowBytes = 500
+
+/** An id of a list, with its latest event. */
+export interface Listed extends Sighting {
+  text: string
+}
+
+interface Page {
+  kind: Kind
+  scope: Scope
+  limit: number
+  offset: number
+}
+
+/**
+ * A page of all ids, the one with the latest event first; those of the same ms in the order of their text.
+ * `add` is called for each event of a row of the page.
+ *
+ * The page is found in the newest days: no more of them are looked at than have as many ids as the page's end. Memory: 4
+ * bytes and two bits for each number of the kind, 28 bytes for each id in those days, and the page.
+ */
+export function* newest<Row>(
+  { kind, scope, limit, offset }: Page,
+  source: Followed,
+  budget: Budget,
+  rowOf: (listed: Listed) => Row,
+  add: (row: Row, batch: Batch, index: number) => void,
+): Generator<void, { total: number; rows: Row[] }> {
+  const all = new Matcher(scope, scope.filters, source)
+  const numbers = source.numbers[kind]
+  const found = yield* latest(kind, all, source, budget, limit > 0 ? offset + limit : 0)
+  const listed = yield* pageOf(found, source, budget, offset, limit, kind)
+  budget.take(listed.length * rowBytes + (numbers >>> 2) + 8)
+  const rows = new Map(listed.map((one): [number, Row] => [one.number, rowOf(one)]))
+  const seen = new Seen(numbers, rows.keys())
+  for (const entry of entriesOf(source, all)) {
+    const batch = source.open(entry)
+    const selection = batch && all.select(batch)
+    if (batch && selection) {
+      const ids = batch[kind]()
+      seen.look(ids, selection)
+      for (let hit = 0; hit < seen.hits; hit++) {
+        const index = seen.indexes[hit] as number
+        add(rows.get(ids[index] as number) as Row, batch, index)
+      }
+    }
+    yield
+  }
+  return { total: seen.total, rows: [...rows.values()] }
+}
+
+/** A bit for each number; signed, because numbers of 32 bits are slower to work with. */
+function bitsFor(numbers: number): Int32Array {
+  return new Int32Array((numbers >>> 5) + 1)
+}
+
+/** Ids that were seen, and where the wanted ones stood in the batch looked at last. */
+class Seen {
+  /** Distinct ids. */
+  total = 0
+  hits = 0
+  indexes = new Uint32Array(1_024)
+  readonly #seen: Int32Array
+  readonly #wanted: Int32Array
+
+  constructor(numbers: number, wanted: Iterable<number>) {
+    this.#seen = bitsFor(numbers)
+    this.#wanted = bitsFor(numbers)
+    for (const number of wanted)
+      this.#wanted[number >>> 5] = (this.#wanted[number >>> 5] as number) | (1 << (number & 31))
+    // 0 stands for a missing id, and is not counted.
+    this.#seen[0] = 1
+  }
+
+  look(ids: Uint32Array, { first, end, mask }: Selection): void {
+    if (this.indexes.length < end - first) this.indexes = new Uint32Array((end - first) * 2)
+    this.hits = 0
+    if (mask) this.#lookThrough(mask, ids, first, end)
+    else this.#lookAtAll(ids, first, end)
+  }
+
+  #lookAtAll(ids: Uint32Array, first: number, end: number): void {
+    const { indexes } = this
+    const [seen, wanted] = [this.#seen, this.#wanted]
+    let [fresh, hits] = [0, 0]
+    for (let index = first; index < end; index++) {
+      const id = ids[index] as number
+      const bit = 1 << (id & 31)
+      const before = seen[id >>> 5] as number
+      if ((before & bit) === 0) {
+        seen[id >>> 5] = before | bit
+        fresh++
+      }
+      if (((wanted[id >>> 5] as number) & bit) !== 0) indexes[hits++] = index
+    }
+    this.total += fresh
+    this.hits = hits
+  }
+
+  #lookThrough(mask: Uint8Array, ids: Uint32Array, first: number, end: number): void {
+    const { indexes } = this
+    const [seen, wanted] = [this.#seen, this.#wanted]
+    let [fresh, hits] = [0, 0]
+    for (let index = first; index < end; index++) {
+      if (mask[index] === 0) continue
+      const id = ids[index] as number
+      const bit = 1 << (id & 31)
+      const before = seen[id >>> 5] as number
+      if ((before & bit) === 0) {
+        seen[id >>> 5] = before | bit
+        fresh++
+      }
+      if (((wanted[id >>> 5] as number) & bit) !== 0) indexes[hits++] = index
+    }
+    this.total += fresh
+    this.hits = hits
+  }
+}
+
+/** Ids by the order in which they were met, the newest days first, with the latest event of each. */
+class Latest {
+  count = 0
+  ids = new Uint32Array(1_024)
+  times = new Float64Array(1_024)
+  #names = new Uint32Array(1_024)
+  #websites = new Int32Array(1_024)
+  /** Places in the arrays, counted from 1. */
+  readonly #placeOf: Uint32Array
+  readonly #texts: string[] = []
+  readonly #codes = new Map<string, number>()
+
+  constructor(
+    numbers: number,
+    private readonly budget: Budget,
+  ) {
+    budget.take(numbers * 4)
+    this.#placeOf = new Uint32Array(numbers)
+  }
+
+  /** `known`: ids that were met on later days than this one, for which nothing changes. */
+  add(batch: Batch, ids: Uint32Array, { first, end, mask }: Selection, known: number): void {
+    const times = batch.times()
+    const name = this.#codeOf(batch.name)
+    this.#makeRoom(end - first)
+    const { base, website } = batch
+    const { ids: metIds, times: metTimes } = this
+    const [placeOf, names, websites] = [this.#placeOf, this.#names, this.#websites]
+    let { count } = this
+    for (let index = first; index < end; index++) {
+      if (mask && mask[index] === 0) continue
+      const id = ids[index] as number
+      if (id === 0) continue
+      let place = placeOf[id] as number
+      if (place !== 0 && place <= known) continue
+      const time = base + (times[index] as number)
+      if (place === 0) {
+        place = ++count
+        placeOf[id] = place
+        metIds[place - 1] = id
+      } else {
+        const before = metTimes[place - 1] as number
+        if (time < before) continue
+        if (time === before && batch.name < this.nameAt(place - 1)) continue
+      }
+      metTimes[place - 1] = time
+      names[place - 1] = name
+      websites[place - 1] = website
+    }
+    this.count = count
+  }
+
+  nameAt(place: number): string {
+    return this.#texts[this.#names[place] as number] as string
+  }
+
+  sighting(place: number): Sighting {
+    return {
+      number: this.ids[place] as number,
+      website: this.#websites[place] as number,
+      name: this.nameAt(place),
+      ts: this.times[place] as number,
+    }
+  }
+
+  #codeOf(name: string): number {
+    let code = this.#codes.get(name)
+    if (code === undefined) {
+      code = this.#texts.push(name) - 1
+      this.#codes.set(name, code)
+    }
+    return code
+  }
+
+  #makeRoom(more: number): void {
+    const size = this.ids.length
+    if (this.count + more <= size) return
+    const larger = Math.max(size * 2, this.count + more)
+    // 20 bytes an id here, and 8 when the page is looked for.
+    this.budget.take((larger - size) * 28)
+    const { ids, times } = this
+    this.ids = new Uint32Array(larger)
+    this.ids.set(ids)
+    this.times = new Float64Array(larger)
+    this.times.set(times)
+    const names = this.#names
+    this.#names = new Uint32Array(larger)
+    this.#names.set(names)
+    const websites = this.#websites
+    this.#websites = new Int32Array(larger)
+    this.#websites.set(websites)
+  }
+}
+
+/** At least as many ids as are asked for, and with them all that have a later event than the others. */
+function* latest(
+  kind: Kind,
+  all: Matcher,
+  source: Followed,
+  budget: Budget,
+  enough: number,
+): Generator<void, Latest> {
+  const found = new Latest(enough > 0 ? source.numbers[kind] : 0, budget)
+  if (enough === 0) return found
+  const names = all.names && new Set(all.names)
+  const fits = (entry: Entry) => (!names || names.has(entry.name)) && all.accepts(entry)
+  for (const day of source.daysBackwards()) {
+    const known = found.count
+    for (const entry of day) {
+      if (!fits(entry)) continue
+      const batch = source.open(entry)
+      const selection = batch && all.select(batch)
+      if (batch && selection) found.add(batch, batch[kind](), selection, known)
+      yield
+    }
+    if (found.count >= enough) break
+  }
+  return found
+}
+
+function* pageOf(
+  found: Latest,
+  source: Followed,
+  budget: Budget,
+  offset: number,
+  limit: number,
+  kind: Kind,
+): Generator<void, Listed[]> {
+  const { count } = found
+  const last = Math.min(offset + limit, count) - 1
+  if (limit === 0 || offset > last) return []
+  const times = found.times.slice(0, count)
+  const newestTime = valueAt(times, count - 1 - offset, 0, count)
+  const oldestTime = valueAt(times, count - 1 - last, 0, count)
+  yield
+  let later = 0
+  const candidates: Sighting[] = []
+  for (let place = 0; place < count; place++) {
+    const time = found.times[place] as number
+    if (time > newestTime) later++
+    else if (time >= oldestTime) candidates.push(found.sighting(place))
+  }
+  budget.take(candidates.length * rowBytes)
+  const texts = source.texts(kind, candidates)
+  yield
+  // Whoever was forgotten since has no text, and no place in the list.
+  return candidates
+    .flatMap((sighting): Listed[] => {
+      const text = texts.get(sighting.number)
+      return text === undefined ? [] : [{ ...sighting, text }]
+    })
+    .sort((one, other) => other.ts - one.ts || compare(one.text, other.text))
+    .slice(offset - later, offset - later + limit)
+}
+
+function compare(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0
+}
+
+/** The newest event of a row that has some id. */
+export class NewestId {
+  sighting: Sighting | undefined
+
+  constructor(private readonly kind: Kind) {}
+
+  add(batch: Batch, index: number, ts: number): void {
+    const number = batch[this.kind]()[index] as number
+    if (number === 0) return
+    const { website, name } = batch
+    const before = this.sighting
+    if (before && (ts < before.ts || (ts === before.ts && name < before.name))) return
+    this.sighting = { number, website, name, ts }
+  }
+
+  /** Their texts, in the order of the ids; null where there is none. */
+  static texts(source: Followed, kind: Kind, ids: readonly NewestId[]): (string | null)[] {
+    const texts = source.texts(
+      kind,
+      ids.flatMap(({ sighting }) => sighting ?? []),
+    )
+    return ids.map(({ sighting }) => (sighting && texts.get(sighting.number)) ?? null)
+  }
+}

@@ -1,0 +1,63 @@
+import type { Batch } from "../columns/batch.ts"
+import type { Budget } from "./distinct.ts"
+import { type Listed, NewestId, newest } from "./newest.ts"
+import type { PeopleAnswer, PeopleQuestion } from "./question.ts"
+import type { Followed } from "./step.ts"
+
+/** Bytes that one session of a listed person takes. */
+const sessionBytes = 40
+
+/** People, the one seen last first. What it needs: see `newest`; and 40 bytes for each session of those on the page. */
+export function* people(
+  { scope, limit, offset }: PeopleQuestion,
+  source: Followed,
+  budget: Budget,
+): Generator<void, PeopleAnswer> {
+  const { total, rows } = yield* newest(
+    { kind: "visitors", scope, limit, offset },
+    source,
+    budget,
+    (listed) => new Person(listed, budget),
+    (person, batch, index) => person.add(batch, index),
+  )
+  const profileIds = NewestId.texts(
+    source,
+    "profiles",
+    rows.map(({ profile }) => profile),
+  )
+  return {
+    total,
+    people: rows.map(({ listed, events, sessions, first }, index) => ({
+      anonymousId: listed.text,
+      profileId: profileIds[index] ?? null,
+      events,
+      sessions: sessions.size,
+      first,
+      last: listed.ts,
+    })),
+  }
+}
+
+class Person {
+  events = 0
+  first = Number.POSITIVE_INFINITY
+  readonly sessions = new Set<number>()
+  readonly profile = new NewestId("profiles")
+
+  constructor(
+    readonly listed: Listed,
+    private readonly budget: Budget,
+  ) {}
+
+  add(batch: Batch, index: number): void {
+    const ts = batch.base + (batch.times()[index] as number)
+    this.events++
+    this.first = Math.min(this.first, ts)
+    const session = batch.sessions()[index] as number
+    if (session !== 0 && !this.sessions.has(session)) {
+      this.budget.take(sessionBytes)
+      this.sessions.add(session)
+    }
+    this.profile.add(batch, index, ts)
+  }
+}
