@@ -236,7 +236,7 @@ export interface PathsQuestion {
 export interface PathsAnswer {
   /** Occurrences of the event in a session: for each session its first one. */
   sessions: number
-  /** Ordered by place, then count, most first, then name. name null: the session began or ended there. */
+  /** Ordered by place, then count, most first, then name. name null: the session began or ended there; counted once, not at the places beyond, and before the names of as many. */
   places: { place: number; name: string | null; count: number }[]
 }
 
