@@ -222,7 +222,7 @@ export interface RetentionAnswer {
 
 /**
  * What came before (negative places) and after an event in the same session, step by step. The events of a session are in the order
- * of time, then name, then receipt; so everywhere where one has to be the first or the newest.
+ * of time, then name, then website (rid), then people's before crawlers', then receipt; so everywhere where one has to be the first or the newest.
  */
 export interface PathsQuestion {
   kind: "paths"

@@ -142,7 +142,11 @@ const byText = (one: string, other: string) => (one < other ? -1 : one > other ?
 const nullFirst = (one: string | null, other: string | null) =>
   one === null || other === null ? Number(one !== null) - Number(other !== null) : byText(one, other)
 const oldestFirst = (one: RawEvent, other: RawEvent) =>
-  one.ts - other.ts || byText(one.name, other.name) || one.id - other.id
+  one.ts - other.ts ||
+  byText(one.name, other.name) ||
+  one.websiteRid - other.websiteRid ||
+  Number(one.crawler) - Number(other.crawler) ||
+  one.id - other.id
 
 const distinct = (values: (string | null)[]) => new Set(values.filter((value) => value !== null)).size
 
