@@ -1,10 +1,11 @@
 import { Elysia } from "elysia"
+import { type Asking, askRoutes } from "./ask/route.ts"
 import { docsRoutes } from "./docs/route.ts"
 import { Refusal } from "./errors.ts"
 import { type Health, healthRoutes } from "./health/route.ts"
 import { arrivalOf } from "./http/arrival.ts"
 import { jsonHeaders, requestIdOf } from "./http/headers.ts"
-import { manageHeaders, refuse as refuseManage } from "./manage/answer.ts"
+import { refuse as refuseV1, v1Headers } from "./http/v1.ts"
 import { type Manage, manageRoutes } from "./manage/route.ts"
 import { metricsRoutes, type Watching } from "./metrics/route.ts"
 import { ingestHeaders, preflight, refuse } from "./track/answer.ts"
@@ -13,6 +14,7 @@ import { type Ingest, identify, track } from "./track/route.ts"
 /** What the routes work with; `Ingest` and `Manage` overlap in the store's parts. */
 export type Deps = Ingest &
   Manage &
+  Asking &
   Health &
   Watching & {
     /** Clients speak TLS with this process itself. */
@@ -58,6 +60,7 @@ export function createApp(deps: Deps) {
       .use(healthRoutes(deps))
       .use(metricsRoutes(deps))
       .use(manageRoutes(deps))
+      .use(askRoutes(deps))
       .use(docsRoutes(deps.settings))
   )
 }
@@ -74,7 +77,7 @@ function refuseAt({ logFault, newId }: Deps, request: Request, error: unknown): 
   const pathname = pathOf(request.url)
   const requestId = requestIdOf(request.headers, newId)
   logFault(error, { request_id: requestId, path: pathname })
-  if (pathname === "/v1" || pathname.startsWith("/v1/")) return refuseManage(error, manageHeaders(requestId))
+  if (pathname === "/v1" || pathname.startsWith("/v1/")) return refuseV1(error, v1Headers(requestId))
   return refuse(error, ingestPaths.has(pathname) ? ingestHeaders(request, requestId) : jsonHeaders(requestId))
 }
 

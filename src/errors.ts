@@ -37,6 +37,7 @@ export const refusals = {
   store_failed: { status: 503, message: "Temporarily unavailable" },
   disk_low: { status: 503, message: "Temporarily unavailable" },
   file_replaced: { status: 503, message: "Temporarily unavailable" },
+  streams_full: { status: 503, message: "Temporarily unavailable" },
   queue_full: { status: 503, message: "Temporarily unavailable" },
 } as const satisfies Record<string, { status: number; message: string }>
 

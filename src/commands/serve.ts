@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { createApp, type Deps } from "../app.ts"
+import { Streams } from "../ask/stream.ts"
 import type { ServeOptions } from "../config.ts"
 import { Complaint } from "../errors.ts"
 import { Uploads } from "../http/body.ts"
@@ -13,6 +14,7 @@ import { Metrics } from "../metrics/metrics.ts"
 import { Requests } from "../metrics/requests.ts"
 import type { MetricsAccess } from "../metrics/route.ts"
 import { Engine } from "../query/engine.ts"
+import { Follower } from "../store/follow.ts"
 import { createKey, scopes } from "../store/keys.ts"
 import { Store } from "../store/store.ts"
 import { createWebsite } from "../store/websites.ts"
@@ -80,9 +82,17 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   )
   const { now, elapsed } = context.world
   const engine = new Engine({ path, memory: options.queryMemory, now, elapsed, onFault }, store)
+  const streams = new Streams(new Follower(store.db), elapsed, onFault)
   const stopped = context.stopSignal()
   try {
-    const server = listen(options, store, tls, { requests, refusals, metrics, metricsAccess }, log, context)
+    const server = listen(
+      options,
+      store,
+      tls,
+      { requests, refusals, metrics, metricsAccess, asker: engine, streams },
+      log,
+      context,
+    )
     const firstKey = options.setup && store.registry.isEmpty() ? await setUp(store, context) : undefined
     store.start()
     backups?.start()
@@ -94,6 +104,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     unwatch()
     log("info", "stopping: answering what was accepted")
     const ended = backups?.stop()
+    streams.close()
     await Promise.race([server.stop(), context.sleep(stopTimeout)])
     await server.stop(true)
     await ended
@@ -129,7 +140,7 @@ function listen(
   options: ServeOptions,
   store: Store,
   tls: Tls | undefined,
-  watching: Pick<Deps, "requests" | "refusals" | "metrics" | "metricsAccess">,
+  watching: Pick<Deps, "requests" | "refusals" | "metrics" | "metricsAccess" | "asker" | "streams">,
   log: Log,
   context: Context,
 ) {

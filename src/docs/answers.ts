@@ -38,6 +38,7 @@ export const meanings: Record<Reason, string> = {
   store_failed: "the disk is full, or failed",
   disk_low: "less room is left on the disk than --min-free",
   file_replaced: "the database file was removed or replaced while the server had it open",
+  streams_full: "as many streams are open as the server keeps",
   queue_full: "more is waiting for the disk than the server holds",
 }
 

@@ -1,6 +1,6 @@
 import type { Static, TSchema } from "@sinclair/typebox"
 import type { Reason } from "../errors.ts"
-import { refuse } from "../manage/answer.ts"
+import { refuse } from "../http/v1.ts"
 import {
   exportFilterSchema,
   forgottenSchema,
@@ -82,16 +82,22 @@ function component<Schema extends TSchema>(schema: Schema, example: Static<Schem
   return { ...published(schema), examples: [example] }
 }
 
-interface Operation {
+export interface Operation {
   id: string
   summary: string
   description?: string
   /** The request's query. */
   query?: TSchema
-  /** The request's body. */
-  takes?: SchemaName
+  /** Values of it that a request can be tried with. */
+  queryExample?: Record<string, string>
+  /** The request's body: the name of its schema, or the schema. */
+  takes?: SchemaName | Json
+  /** Of the body, where its schema has none. */
+  examples?: Json
   /** What the answer holds beside `success`. */
   gives?: Json
+  /** The whole answer, where it has several forms. */
+  answer?: Json
   /** What it is where it is a file, by its type. */
   file?: Json
   /** Default: 200 */
@@ -268,7 +274,7 @@ interface Group {
   wording: Wording
 }
 
-async function paths(table: typeof websites, group: Group): Promise<Json> {
+export async function paths(table: typeof websites, group: Group): Promise<Json> {
   const described: Json = {}
   for (const [path, methods] of Object.entries(table)) {
     const item: Json = path.includes("{id}")
@@ -281,35 +287,49 @@ async function paths(table: typeof websites, group: Group): Promise<Json> {
 }
 
 async function describe(operation: Operation, { tag, scope, wording }: Group): Promise<Json> {
-  const { id, summary, description = "", query, takes, gives, file, status = 200, reasons } = operation
+  const { id, summary, description = "", query, takes, examples, gives, answer, file, reasons } = operation
+  const { queryExample = {}, status = 200 } = operation
   return {
     tags: [tag],
     operationId: id,
     summary,
     description: `${description} Takes a key with the scope \`${scope}\`.`.trim(),
     security: [{ bearer: [] }, { apiKey: [] }],
-    ...(query ? { parameters: parametersOf(query) } : {}),
+    ...(query ? { parameters: parametersOf(query, queryExample) } : {}),
     ...(takes
       ? {
           requestBody: {
             required: true,
-            content: { "application/json": { schema: ref(`schemas/${takes}`) } },
+            content: {
+              "application/json": {
+                schema: typeof takes === "string" ? ref(`schemas/${takes}`) : takes,
+                ...(examples ? { examples } : {}),
+              },
+            },
           },
         }
       : {}),
     responses: {
       [status]: file
         ? { ...success("The file", {}), content: file }
-        : success("Done", exactly({ success: { const: true }, ...gives })),
+        : success("Done", answer ?? exactly({ success: { const: true }, ...gives })),
       ...(await refused([...reasons, ...sharedReasons], wording)),
     },
   }
 }
 
-function parametersOf({ properties }: TSchema): Json[] {
+function parametersOf({ properties, required = [] }: TSchema, examples: Record<string, string>): Json[] {
   return Object.entries(properties as Record<string, TSchema>).map(([name, schema]) => {
     const { description, ...rest } = published(schema)
-    return { name, in: "query", description, schema: rest }
+    const isRequired = (required as string[]).includes(name)
+    return {
+      name,
+      in: "query",
+      description,
+      ...(isRequired ? { required: true } : {}),
+      ...(examples[name] === undefined ? {} : { example: examples[name] }),
+      schema: rest,
+    }
   })
 }
 
@@ -319,7 +339,7 @@ const keyWording = wording({ field: "name", message: newKeySchema.properties.nam
 const exportWording = wording({ field: "from", message: exportFilterSchema.properties.from.expected })
 const refusalWording = wording({ field: "limit", message: refusalFilterSchema.properties.limit.expected })
 
-function wording(field: Wording["field"]): Wording {
+export function wording(field: Wording["field"]): Wording {
   return {
     refuse,
     field,

@@ -2,6 +2,7 @@ import { refusals } from "../errors.ts"
 import { maxErrors } from "../http/fields.ts"
 import { version } from "../version.ts"
 import { headers } from "./answers.ts"
+import { askPaths, askSchemas } from "./ask.ts"
 import { healthPaths } from "./health.ts"
 import { ingestPaths, ingestSchemas, type Limits } from "./ingest.ts"
 import { exactly, type Json } from "./json.ts"
@@ -25,6 +26,7 @@ export async function openapi(limits: Limits): Promise<Json> {
     servers: [{ url: "/", description: "This server" }],
     tags: [
       { name: "Events", description: "What clients send" },
+      { name: "Queries", description: "What was stored" },
       { name: "Websites", description: "Where events belong" },
       { name: "Keys", description: "Who may do what" },
       { name: "Export", description: "What goes out" },
@@ -33,12 +35,13 @@ export async function openapi(limits: Limits): Promise<Json> {
     ],
     paths: {
       ...(await ingestPaths(limits)),
+      ...(await askPaths()),
       ...(await managePaths()),
       ...(await healthPaths()),
       ...(await metricsPaths()),
     },
     components: {
-      schemas: { ...ingestSchemas, ...manageSchemas, FieldErrors: fieldErrors },
+      schemas: { ...ingestSchemas, ...askSchemas, ...manageSchemas, FieldErrors: fieldErrors },
       headers,
       securitySchemes,
     },

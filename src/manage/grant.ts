@@ -1,6 +1,6 @@
 import { Refusal } from "../errors.ts"
+import { reaches } from "../http/v1.ts"
 import type { Key } from "../store/keys.ts"
-import { canonicalWebsiteId } from "../store/websites.ts"
 import { iso } from "./rules.ts"
 
 /** What a key lets its holder do. */
@@ -33,11 +33,6 @@ export function isWithin(grant: Grant, own: Grant): boolean {
 export function requireWithin(grant: Grant, own: Grant): void {
   const more = excess(grant, own)
   if (more) throw new Refusal("grant_too_wide", { detail: `your key does not have ${more}` })
-}
-
-/** True where a key may see and change the website with that id. */
-export function reaches(own: Grant, websiteId: string): boolean {
-  return own.websites === null || own.websites.includes(canonicalWebsiteId(websiteId))
 }
 
 /** Throws `key_website_mismatch`. */

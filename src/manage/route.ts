@@ -1,14 +1,9 @@
 import { Elysia } from "elysia"
-import { Refusal } from "../errors.ts"
 import { exportWanted, gzipped } from "../export/export.ts"
-import { type Arrival, arrivalOf, type ServerOf } from "../http/arrival.ts"
+import { arrivalOf, type ServerOf } from "../http/arrival.ts"
 import { readJson, type Uploads } from "../http/body.ts"
-import type { RequestFaultLog } from "../http/faults.ts"
-import { countFailure, type Guard, refuseGuessers } from "../http/guesses.ts"
-import { requestIdOf } from "../http/headers.ts"
-import { readKey, requireScope } from "../http/key.ts"
-import { type Limiter, spend } from "../http/limits.ts"
 import type { Refusals } from "../http/refusals.ts"
+import { type Admission, type Admitted, answered, queryOf, reaches } from "../http/v1.ts"
 import type { Batcher } from "../store/batcher.ts"
 import { forgetPerson } from "../store/forget.ts"
 import {
@@ -22,11 +17,9 @@ import {
   type Scope,
 } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
-import type { Registry } from "../store/registry.ts"
 import { createWebsite, deleteWebsite, findWebsite, listWebsites } from "../store/websites.ts"
-import { manageHeaders, refuse } from "./answer.ts"
 import { type Download, Downloads, fileAnswer } from "./download.ts"
-import { isWithin, reaches, requireAllWebsites, requireWebsite, requireWithin } from "./grant.ts"
+import { isWithin, requireAllWebsites, requireWebsite, requireWithin } from "./grant.ts"
 import {
   changeKey,
   changeWebsite,
@@ -45,19 +38,13 @@ import {
 } from "./rules.ts"
 
 /** What the management routes work with. */
-export interface Manage extends Guard {
+export interface Manage extends Admission {
   db: Db
-  registry: Registry
   batcher: Pick<Batcher, "run">
-  /** Requests by key. */
-  limiter: Limiter
   uploads: Uploads
   refusals: Refusals
-  logFault: RequestFaultLog
-  now: () => number
-  newId: () => string
   random: Random
-  settings: Guard["settings"] & {
+  settings: Admission["settings"] & {
     /** Bytes of a body, after decompression. */
     maxBodyBytes: number
   }
@@ -98,7 +85,9 @@ export function manageRoutes(manage: Manage) {
   const on =
     (scope: Scope, work: Work) =>
     ({ request, server, params }: RouteContext) =>
-      answered(manage, arrivalOf(request, server), scope, params?.id ?? "", work)
+      answered(manage, arrivalOf(request, server), scope, (admitted) =>
+        reply(manage, request, params?.id ?? "", work, admitted),
+      )
   const downloads = new Downloads()
   const download: Work = (deps, call) => showExport(deps, call, downloads)
   // The bodies are read by the routes: Elysia's parsers would answer before the key is looked at.
@@ -120,7 +109,9 @@ export function manageRoutes(manage: Manage) {
     .get("/export", ({ request, server }) => {
       // A reader may stand still for longer than a client may over its request.
       server?.timeout?.(request, readerTimeout)
-      return answered(manage, arrivalOf(request, server), "read:data", "", download)
+      return answered(manage, arrivalOf(request, server), "read:data", (admitted) =>
+        reply(manage, request, "", download, admitted),
+      )
     })
 }
 
@@ -284,45 +275,16 @@ async function change<Result>({ batcher, registry }: Manage, work: () => Result)
   return result
 }
 
-/** What all routes share: failed credentials first, then the key, its scope and its rate, and one form of refusal. */
-async function answered(
+async function reply(
   manage: Manage,
-  arrival: Arrival,
-  scope: Scope,
+  request: Request,
   id: string,
   work: Work,
+  { key, now, headers }: Admitted,
 ): Promise<Response> {
-  const { request } = arrival
-  const headers = manageHeaders(requestIdOf(request.headers, manage.newId))
-  try {
-    refuseGuessers(manage, arrival)
-    const now = manage.now()
-    const key = admit(manage, request, scope, now, headers)
-    const query = () => new URLSearchParams(/\?(.*)/.exec(request.url)?.[1])
-    const body = async () => (await readJson(request, manage.settings.maxBodyBytes, manage.uploads)).value
-    const answer = await work(manage, { key, now, id, request, query, body })
-    if (answer.file) return fileAnswer(answer.file, headers)
-    const text = JSON.stringify({ success: true, ...answer.body })
-    return new Response(text, { status: answer.status ?? 200, headers })
-  } catch (error) {
-    manage.logFault(error, { request_id: headers["x-request-id"] })
-    countFailure(manage, arrival, error)
-    return refuse(error, headers)
-  }
-}
-
-/** The request's key, which has the scope and requests left. Throws what is wrong with it. */
-function admit(
-  { registry, limiter }: Manage,
-  request: Request,
-  scope: Scope,
-  now: number,
-  headers: Record<string, string>,
-): Key {
-  const { key, problem = "credential_missing" } = readKey(request.headers, registry, now)
-  if (!key) throw new Refusal(problem)
-  requireScope(key, scope)
-  registry.used(key, now)
-  if (key.rateLimit !== null) spend(limiter.take(`key ${key.id}`, key.rateLimit), headers)
-  return key
+  const body = async () => (await readJson(request, manage.settings.maxBodyBytes, manage.uploads)).value
+  const answer = await work(manage, { key, now, id, request, query: () => queryOf(request), body })
+  if (answer.file) return fileAnswer(answer.file, headers)
+  const text = JSON.stringify({ success: true, ...answer.body })
+  return new Response(text, { status: answer.status ?? 200, headers })
 }

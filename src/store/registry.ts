@@ -29,6 +29,11 @@ export class Registry {
     return this.#websites.get(canonicalWebsiteId(id))
   }
 
+  /** In the order of their making. */
+  websites(): Website[] {
+    return [...this.#websites.values()]
+  }
+
   key(secret: string): Key | undefined {
     return this.#keys.get(hashKey(secret))
   }

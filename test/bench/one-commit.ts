@@ -1,11 +1,13 @@
 // databuddy with one difference: every request is committed and synced alone.
 import { createApp } from "../../src/app.ts"
+import { Streams } from "../../src/ask/stream.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import { Uploads } from "../../src/http/body.ts"
 import { Limiter } from "../../src/http/limits.ts"
 import { Refusals } from "../../src/http/refusals.ts"
 import { Requests } from "../../src/metrics/requests.ts"
 import { EventInserter } from "../../src/store/events.ts"
+import { Follower } from "../../src/store/follow.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { Store, type World } from "../../src/store/store.ts"
@@ -48,6 +50,8 @@ const app = createApp({
   failures: new Limiter(world.elapsed),
   uploads: new Uploads(67_108_864),
   crawlers: new CrawlerCheck(),
+  asker: { ask: () => Promise.reject(new Error("nothing is asked")) },
+  streams: new Streams(new Follower(store.db), world.elapsed, () => {}),
   logFault: () => {},
   refusals: new Refusals(() => {}, world.elapsed),
   requests: new Requests(),

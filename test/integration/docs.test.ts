@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Validator } from "@seriousme/openapi-schema-validator"
 import type { TSchema } from "@sinclair/typebox"
 import { createApp, type Deps } from "../../src/app.ts"
+import { parameterSchema, querySchema } from "../../src/ask/schema.ts"
 import type { Limits } from "../../src/docs/ingest.ts"
 import { openapi } from "../../src/docs/openapi.ts"
 import { type Reason, refusals } from "../../src/errors.ts"
@@ -22,6 +23,7 @@ import { jailCommand, makeJail } from "../support/jail.ts"
 /** What the tests look at of an operation. */
 interface Operation {
   requestBody?: { content: { "application/json": { schema: Schema; examples?: Record<string, Example> } } }
+  parameters?: { name: string; example?: string }[]
   responses: Record<string, DescribedResponse>
   "x-code-samples"?: { source: string }[]
 }
@@ -108,6 +110,8 @@ describe("openapi.json", () => {
     NewKey: newKeySchema,
     KeyChanges: keyChangesSchema,
     Refusal: refusalSchema,
+    Query: querySchema,
+    Parameter: parameterSchema,
   }
   for (const [name, schema] of Object.entries(schemas)) {
     test(`${name} has the fields, types and limits that are checked`, async () => {
@@ -182,11 +186,17 @@ describe("a server", () => {
       const named = document.components.schemas[String(schema?.$ref).split("/").pop() ?? ""]
       const values = examples ? Object.values(examples).map(({ value }) => value) : named?.examples
       for (const value of method === "POST" ? ((values ?? []) as unknown[]) : []) {
-        const response = await call(method, path.replace("{id}", websiteId), value)
+        const query = (operation.parameters ?? []).flatMap(({ name, example }) =>
+          example === undefined ? [] : [[name, example] as const],
+        )
+        const search = new URLSearchParams(Object.fromEntries(query))
+        const address = `${path.replace("{id}", websiteId)}?${search}`
+        const response = await call(method, address, value)
         const described = operation.responses[response.status]
         expect(described, `${name} answered ${response.status}`).toBeDefined()
         expect(response.status).toBeLessThan(300)
-        const fields = described?.content["application/json"]?.schema.required
+        const schema = described?.content["application/json"]?.schema
+        const fields = schema?.required ?? schema?.anyOf?.[0]?.required
         expect(Object.keys((await response.json()) as object)).toEqual(fields as string[])
       }
     }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createApp, type Deps } from "../../src/app.ts"
+import { Streams } from "../../src/ask/stream.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import { Uploads } from "../../src/http/body.ts"
 import { requestFaultLog } from "../../src/http/faults.ts"
@@ -10,6 +11,8 @@ import { Refusals } from "../../src/http/refusals.ts"
 import type { Log } from "../../src/log.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { Requests } from "../../src/metrics/requests.ts"
+import { Engine } from "../../src/query/engine.ts"
+import { Follower } from "../../src/store/follow.ts"
 import { Store } from "../../src/store/store.ts"
 import { CrawlerCheck } from "../../src/track/crawler.ts"
 
@@ -62,7 +65,14 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
   )
   const trustedProxies = parseNetworks("127.0.0.0/8,::1")
   if (!trustedProxies) throw new Error("the networks are wrong")
+  const engine = new Engine(
+    { path, memory: 268_435_456, now, elapsed: now, onFault: (error) => logged.push(String(error)) },
+    store,
+  )
+  const streams = new Streams(new Follower(store.db), now, (error) => logged.push(String(error)))
   const deps: Deps = {
+    asker: engine,
+    streams,
     db: store.db,
     registry: store.registry,
     batcher: store.batcher,
@@ -90,6 +100,8 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     clock,
     logged,
     close: async () => {
+      streams.close()
+      await engine.close()
       await store.close()
       rmSync(folder, { recursive: true })
     },

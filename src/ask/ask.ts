@@ -1,0 +1,61 @@
+import type {
+  AnswerOf,
+  Dimension,
+  Granularity,
+  Measure,
+  Question,
+  Scope,
+  Step,
+  Unit,
+} from "../query/question.ts"
+import type { Range } from "./range.ts"
+
+/** One thing that is asked for, checked and with everything filled in. */
+export interface Ask {
+  type: string
+  /** How it is named in the answer. */
+  id: string
+  scope: Scope
+  range: Range
+  /** The range to compare with. */
+  previous: Range | undefined
+  /** Undefined: not by time, where the type leaves the choice. */
+  granularity: Granularity | undefined
+  by: readonly Dimension[]
+  measures: readonly NamedMeasure[]
+  steps: readonly Step[]
+  unit: Unit
+  /** Values of each property key. */
+  top: number
+  limit: number
+  offset: number
+  sort: Sort | undefined
+  cursor: { ts: number; id: number } | undefined
+}
+
+export interface NamedMeasure {
+  /** As it was asked for; the column has this name. */
+  name: string
+  measure: Measure
+}
+
+export interface Sort {
+  by: string
+  order: "asc" | "desc"
+}
+
+export type Row = Record<string, unknown>
+
+/** What a type makes of the engine's answers. */
+export interface Made {
+  rows: Row[]
+  /** They are in their order, and as many as they should be. */
+  isCut?: boolean
+  /** Rows on all pages, where the engine itself takes pages. */
+  total?: number
+  /** null: there is no more. */
+  nextCursor?: string | null
+}
+
+/** Puts one question to the engine. */
+export type Put = <Asked extends Question>(question: Asked) => Promise<AnswerOf<Asked>>

@@ -1,0 +1,171 @@
+import type { Granularity } from "../query/question.ts"
+import { Zone } from "../query/zone.ts"
+
+/** A stretch of time. Both Unix ms, `to` exclusive. */
+export interface Range {
+  from: number
+  to: number
+  /** Where it is whole days of the zone's calendar: their numbers since 1970-01-01, `end` exclusive. */
+  days: { first: number; end: number } | undefined
+}
+
+/** What a range is asked for with. */
+export interface RangeBody {
+  startDate?: string | undefined
+  endDate?: string | undefined
+  preset?: string | undefined
+}
+
+const dayMs = 86_400_000
+/** What a range is where nobody says. */
+const defaultPreset = "last_30d"
+/** Buckets of minutes, as published; of any other granularity, which an answer of some MB holds. */
+const maxMinutes = 10_000
+const maxBuckets = 100_000
+/** No event is from before 2000, and dates beyond 2199 are slips of the pen. */
+const years = { first: 1970, last: 2199 }
+
+/** ms, of the shortest one of its kind. */
+const lengths: Record<Granularity, number> = {
+  minute: 60_000,
+  hourly: 3_600_000,
+  daily: 82_800_000,
+  weekly: 7 * dayMs - 3_600_000,
+  monthly: 28 * dayMs - 3_600_000,
+}
+
+export function isZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en-US", { timeZone: name })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A range that cannot be. */
+export class RangeFault extends Error {
+  constructor(
+    readonly field: keyof RangeBody,
+    /** What the field must be. */
+    readonly must: string,
+  ) {
+    super(`${field} ${must}`)
+  }
+}
+
+/** Throws a RangeFault. `now`: Unix ms. */
+export function readRange({ startDate, endDate, preset }: RangeBody, zone: string, now: number): Range {
+  if (preset !== undefined && (startDate !== undefined || endDate !== undefined)) {
+    throw new RangeFault("preset", "cannot be given beside startDate and endDate")
+  }
+  const today = dayOf(now, zone)
+  if (startDate === undefined) {
+    if (endDate !== undefined) throw new RangeFault("startDate", "must be given where endDate is")
+    return ofPreset(preset ?? defaultPreset, today, zone, now)
+  }
+  const first = dayNumber(startDate, "startDate")
+  const last = endDate === undefined ? today : dayNumber(endDate, "endDate")
+  const isDays = startDate.length === 10 && (endDate === undefined || endDate.length === 10)
+  const range = isDays
+    ? ofDays(first, last + 1, zone)
+    : {
+        from: startDate.length === 10 ? startOf(first, zone) : timeOf(startDate, zone),
+        to: endDate === undefined || endDate.length === 10 ? startOf(last + 1, zone) : timeOf(endDate, zone),
+        days: undefined,
+      }
+  if (range.from >= range.to) throw new RangeFault("endDate", "must be after startDate, or the same day")
+  return range
+}
+
+/** The period of the same length before: of whole days by the calendar, which days of 23 hours do not shift. */
+export function previousOf({ from, to, days }: Range, zone: string): Range {
+  if (days) return ofDays(2 * days.first - days.end, days.first, zone)
+  return { from: from - (to - from), to: from, days: undefined }
+}
+
+/** What is wrong with so many buckets; undefined: nothing. */
+export function tooManyBuckets({ from, to }: Range, granularity: Granularity): string | undefined {
+  const most = granularity === "minute" ? maxMinutes : maxBuckets
+  const count = Math.ceil((to - from) / lengths[granularity])
+  if (count <= most) return undefined
+  return `granularity ${granularity} gives more than ${most} dates in this range: take a coarser one or a shorter range`
+}
+
+function ofPreset(preset: string, today: number, zone: string, now: number): Range {
+  // 1970-01-01 was a Thursday, three days after a Monday.
+  const monday = today - ((((today + 3) % 7) + 7) % 7)
+  const at = new Date(today * dayMs)
+  const month = (offset: number) => Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + offset, 1) / dayMs
+  switch (preset) {
+    case "today":
+      return ofDays(today, today + 1, zone)
+    case "yesterday":
+      return ofDays(today - 1, today, zone)
+    case "this_week":
+      return ofDays(monday, today + 1, zone)
+    case "last_week":
+      return ofDays(monday - 7, monday, zone)
+    case "this_month":
+      return ofDays(month(0), today + 1, zone)
+    case "last_month":
+      return ofDays(month(-1), month(0), zone)
+    case "this_year":
+      return ofDays(Date.UTC(at.getUTCFullYear(), 0, 1) / dayMs, today + 1, zone)
+    case "last_hour":
+      return ofPreset("last_1h", today, zone, now)
+  }
+  const [, count, unit] = /^last_(\d+)([dh])$/.exec(preset) ?? []
+  if (unit === "d") return ofDays(today + 1 - Number(count), today + 1, zone)
+  // What happened this very ms counts.
+  return { from: now + 1 - Number(count) * 3_600_000, to: now + 1, days: undefined }
+}
+
+function ofDays(first: number, end: number, zone: string): Range {
+  return { from: startOf(first, zone), to: startOf(end, zone), days: { first, end } }
+}
+
+/** The number of a day that exists. */
+function dayNumber(text: string, field: "startDate" | "endDate"): number {
+  const day = text.slice(0, 10)
+  const ms = Date.parse(`${day}T00:00:00Z`)
+  const year = Number(day.slice(0, 4))
+  // Date.parse takes the 31st of a month of 30 days for the 1st of the next.
+  if (Number.isNaN(ms) || new Date(ms).toISOString().slice(0, 10) !== day) {
+    throw new RangeFault(field, "must be a time that exists")
+  }
+  if (year < years.first || year > years.last) {
+    throw new RangeFault(field, `must be from ${years.first} to ${years.last}`)
+  }
+  if (text.length > 10 && Number.isNaN(Date.parse(/(?:Z|[+-]\d\d:\d\d)$/.test(text) ? text : `${text}Z`))) {
+    throw new RangeFault(field, "must be a time that exists")
+  }
+  return ms / dayMs
+}
+
+/** A date and time, of the zone where it names none. */
+function timeOf(text: string, zone: string): number {
+  if (/(?:Z|[+-]\d\d:\d\d)$/.test(text)) return Date.parse(text)
+  return atClock(Date.parse(`${text}Z`), zone)
+}
+
+function startOf(day: number, zone: string): number {
+  return atClock(day * dayMs, zone)
+}
+
+/** The day of the zone's calendar, by its number. */
+function dayOf(now: number, zone: string): number {
+  const offset = new Zone(zone, now, now).transitions[0]?.offset ?? 0
+  return Math.floor((now + offset) / dayMs)
+}
+
+/** When the zone's clocks first show a local time (Unix ms of the same digits in UTC), or have jumped over it. */
+function atClock(local: number, zone: string): number {
+  const [from, to] = [local - 2 * dayMs, local + 2 * dayMs]
+  const { transitions } = new Zone(zone, from, to)
+  for (const [index, { from: begin, offset }] of transitions.entries()) {
+    const end = transitions[index + 1]?.from ?? to
+    if (local - offset < end) return Math.max(begin, local - offset)
+  }
+  return local
+}

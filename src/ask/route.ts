@@ -1,0 +1,105 @@
+import { Elysia } from "elysia"
+import { arrivalOf, type ServerOf } from "../http/arrival.ts"
+import { readJson, type Uploads } from "../http/body.ts"
+import { readKey } from "../http/key.ts"
+import { type Admission, type Admitted, answered, queryOf } from "../http/v1.ts"
+import type { Asker } from "../query/engine.ts"
+import { answerQuery, type QueryAnswer } from "./answer.ts"
+import { readQueries } from "./read.ts"
+import { readableWebsites, websitesOf } from "./scope.ts"
+import type { Streams } from "./stream.ts"
+import { configOf, types } from "./types.ts"
+
+/** What the routes that read events work with. */
+export interface Asking extends Admission {
+  asker: Asker
+  streams: Streams
+  uploads: Uploads
+  settings: Admission["settings"] & {
+    /** Bytes of a body, after decompression. */
+    maxBodyBytes: number
+  }
+}
+
+/** The parts of Elysia's context that the routes look at. */
+interface RouteContext {
+  request: Request
+  server: ServerOf
+}
+
+type Work = (asking: Asking, request: Request, admitted: Admitted) => Promise<object>
+
+/** The query API: what was stored, for scripts and pages of the owner. */
+export function askRoutes(asking: Asking) {
+  const on =
+    (work: Work) =>
+    ({ request, server }: RouteContext) =>
+      answered(asking, arrivalOf(request, server), "read:data", async (admitted) => {
+        const text = JSON.stringify({ success: true, ...(await work(asking, request, admitted)) })
+        return new Response(text, { headers: admitted.headers })
+      })
+  return new Elysia({ prefix: "/v1" })
+    .post("/query", on(query), { parse: "none" })
+    .get("/query/websites", on(showWebsites))
+    .get("/query/types", on(showTypes))
+    .get("/events/stream", ({ request, server }: RouteContext) =>
+      answered(asking, arrivalOf(request, server), "read:data", async ({ key, headers }) => {
+        const asked = queryOf(request)
+        const names = asked.getAll("name").filter((name) => name !== "")
+        const websiteId = asked.get("website_id")
+        // Throws now what would end the stream later.
+        websitesOf(asking.registry, key, websiteId)
+        const wanted = {
+          websites: () => stillReadable(asking, request, websiteId),
+          names: names.length === 0 ? undefined : new Set(names),
+          crawlers: asked.get("crawlers") === "true",
+          after: request.headers.get("last-event-id"),
+        }
+        return asking.streams.open(wanted, request.signal, headers)
+      }),
+    )
+}
+
+async function query(asking: Asking, request: Request, { key, now }: Admitted): Promise<object> {
+  const { asker, registry, uploads, settings } = asking
+  const asked = queryOf(request)
+  const websites = websitesOf(registry, key, asked.get("website_id"))
+  const { value } = await readJson(request, settings.maxBodyBytes, uploads)
+  const zone = asked.get("timezone") ?? "UTC"
+  const { isBatch, queries } = readQueries(value, { websites, zone, now })
+  const onFault = (error: unknown) => asking.logFault(error, { path: "/v1/query" })
+  const answers: QueryAnswer[] = []
+  for (const one of queries) answers.push(await answerQuery(one, asker, request.signal, onFault))
+  return isBatch ? { batch: true, results: answers } : (answers[0] ?? {})
+}
+
+/** What the request's key may read by now; undefined: nothing. */
+function stillReadable(
+  { registry, now }: Asking,
+  request: Request,
+  websiteId: string | null,
+): readonly number[] | undefined {
+  try {
+    const { key } = readKey(request.headers, registry, now())
+    if (key?.scopes.includes("read:data")) return websitesOf(registry, key, websiteId)
+  } catch {
+    // Its websites changed, or the one is gone.
+  }
+  return undefined
+}
+
+async function showWebsites({ registry }: Asking, _: Request, { key }: Admitted): Promise<object> {
+  const websites = readableWebsites(registry, key).map(({ id, name, domain, createdAt }) => ({
+    id,
+    name,
+    domain,
+    isPublic: false,
+    createdAt: new Date(createdAt).toISOString(),
+  }))
+  return { websites, total: websites.length }
+}
+
+async function showTypes(): Promise<object> {
+  const configs = Object.entries(types).map(([name, type]) => [name, configOf(type)])
+  return { types: Object.keys(types), configs: Object.fromEntries(configs) }
+}

@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { connect } from "node:net"
+import { eventually, type Server, startServer, temporaryFolder } from "../harness.ts"
+
+const folder = temporaryFolder()
+let server: Server
+
+beforeAll(async () => {
+  server = await startServer({ db: folder.file("stream.db") })
+})
+afterAll(async () => {
+  await server.stop()
+  folder[Symbol.dispose]()
+})
+
+async function send(events: unknown): Promise<void> {
+  const response = await fetch(`${server.url}/track`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${server.key}` },
+    body: JSON.stringify(events),
+  })
+  expect(response.status).toBe(200)
+}
+
+interface Message {
+  id?: string
+  event?: string
+  // biome-ignore lint/suspicious/noExplicitAny: a test may look at any part of an event
+  data?: any
+}
+
+/** Follows the stream; `messages` holds what has come so far. */
+async function follow(query: string, headers: Record<string, string> = {}) {
+  const stop = new AbortController()
+  const response = await fetch(`${server.url}/v1/events/stream?${query}`, {
+    headers: { authorization: `Bearer ${server.key}`, ...headers },
+    signal: stop.signal,
+  })
+  expect(response.headers.get("content-type")).toBe("text/event-stream")
+  let text = ""
+  const ended = (async () => {
+    const decoder = new TextDecoder()
+    for await (const chunk of response.body ?? []) text += decoder.decode(chunk, { stream: true })
+  })().catch(() => {})
+  const messages = (): Message[] =>
+    text
+      .split("\n\n")
+      .slice(0, -1)
+      .map((message) => {
+        const fields = message.split("\n").map((line) => /^(\w*): ?(.*)$/.exec(line) ?? [])
+        return Object.fromEntries(
+          fields.map(([, name, value = ""]) => [name, name === "data" ? JSON.parse(value) : value]),
+        )
+      })
+      .filter(({ data }) => data !== undefined)
+  return { messages, ended, text: () => text, stop: () => stop.abort() }
+}
+
+test("events come as they are stored, those that are wanted alone, and the stream is resumed by its ids", async () => {
+  await send({ name: "before" })
+  const all = await follow("website_id=none")
+  const some = await follow("website_id=none&name=bought&name=sold")
+  await send([
+    { name: "seen", anonymousId: "ann", properties: { a: [1, "ü\n"] } },
+    { name: "bought", namespace: "shop" },
+  ])
+  await eventually(() => all.messages().length === 2 && some.messages().length === 1)
+  const [first, second] = all.messages()
+  expect(first?.data).toMatchObject({
+    event_name: "seen",
+    website_id: null,
+    anonymous_id: "ann",
+    properties: { a: [1, "ü\n"] },
+    crawler: false,
+  })
+  expect(some.messages()).toEqual([second as Message])
+  all.stop()
+  some.stop()
+  await send({ name: "sold" })
+  const resumed = await follow("website_id=none", { "last-event-id": first?.id ?? "" })
+  await eventually(() => resumed.messages().length === 2)
+  expect(resumed.messages().map(({ data }) => data.event_name)).toEqual(["bought", "sold"])
+  resumed.stop()
+})
+
+test("a silent stream is kept alive", async () => {
+  const silent = await follow("website_id=none&name=never")
+  // The server cuts connections that are idle for 10 s.
+  await Bun.sleep(13_000)
+  expect(silent.text()).toContain(": still here\n\n")
+  await send({ name: "never" })
+  await eventually(() => silent.messages().length === 1)
+  silent.stop()
+}, 30_000)
+
+test("a client that does not take its events is let go", async () => {
+  const socket = connect(server.port, "127.0.0.1")
+  socket.write(
+    `GET /v1/events/stream?website_id=none HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${server.key}\r\n\r\n`,
+  )
+  await new Promise((resolve) => socket.once("data", resolve))
+  socket.pause()
+  const events = Array.from({ length: 60 }, () => ({
+    name: "large",
+    properties: { text: "x".repeat(30_000) },
+  }))
+  // 36 MB: more than the system's buffers and the stream's own together.
+  for (let batch = 0; batch < 20; batch++) await send(events)
+  let last = ""
+  socket.on("data", (chunk) => {
+    last = (last + chunk.toString("latin1")).slice(-400)
+  })
+  await Bun.sleep(2_000)
+  socket.resume()
+  await eventually(() => last.includes("events come faster than they are taken"), { timeout: 20_000 })
+  socket.destroy()
+}, 40_000)
+
+test("a stream ends when the server stops, which it does not hold up", async () => {
+  const other = await startServer({ db: folder.file("stop.db") })
+  const response = await fetch(`${other.url}/v1/events/stream?website_id=none`, {
+    headers: { authorization: `Bearer ${other.key}` },
+  })
+  const text = response.text()
+  const before = performance.now()
+  expect(await other.stop()).toBe(0)
+  expect(await text).toContain("the server stops")
+  // Unended, it would be waited for for 8 s.
+  expect(performance.now() - before).toBeLessThan(7_000)
+})

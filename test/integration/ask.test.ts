@@ -1,0 +1,397 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
+import { createWebsite } from "../../src/store/websites.ts"
+import { openApp, type TestApp } from "../support/app.ts"
+
+// The engine's numbers are tested elsewhere; here it is what people call that becomes questions and rows.
+
+const shop = "11111111-1111-4111-8111-111111111111"
+const blog = "22222222-2222-4222-8222-222222222222"
+/** The app's clock stands at 2026-08-01T12:00Z, a Saturday. */
+const at = (day: string, time = "10:00") => `2026-${day}T${time}:00.000Z`
+
+const events = [
+  { name: "seen", anonymousId: "ann", sessionId: "s1", path: "/", timestamp: at("07-30") },
+  { name: "seen", anonymousId: "bob", sessionId: "s2", path: "/a", timestamp: at("07-31") },
+  {
+    name: "bought",
+    anonymousId: "ann",
+    sessionId: "s1",
+    timestamp: at("07-31"),
+    properties: { plan: "pro", cart: { total: 30 } },
+  },
+  {
+    name: "bought",
+    anonymousId: "bob",
+    sessionId: "s2",
+    timestamp: at("08-01"),
+    properties: { plan: "free", cart: { total: 5 } },
+  },
+  { name: "seen", anonymousId: "cid", timestamp: at("08-01", "11:00") },
+]
+
+let app: TestApp
+const keys: Record<string, string> = {}
+
+beforeAll(async () => {
+  app = openApp()
+  const { db } = app.store
+  for (const id of [shop, blog]) {
+    const settings = { domain: "example.com", name: "", allowedOrigins: [], anonymize: "off" as const }
+    createWebsite(db, id, settings, 0)
+  }
+  const grants: Record<string, Partial<KeyGrant>> = {
+    all: {},
+    blogOnly: { websites: [blog] },
+    sender: { scopes: ["track:events"] },
+    slow: { rateLimit: 1 },
+  }
+  for (const [name, grant] of Object.entries(grants)) {
+    const whole = { name, scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null, ...grant }
+    keys[name] = createKey(db, name, whole, (bytes) => crypto.getRandomValues(bytes), 0).secret
+  }
+  app.store.registry.refresh()
+  await call(
+    "/track",
+    events.map((event) => ({ ...event, websiteId: shop })),
+  )
+  await call("/track", { name: "own", properties: { plan: "own" } })
+})
+afterAll(() => app.close())
+
+async function call(path: string, body?: unknown, key = "all") {
+  const response = await app.send(
+    new Request(`http://localhost${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      headers: { authorization: `Bearer ${keys[key] ?? key}`, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }),
+  )
+  // biome-ignore lint/suspicious/noExplicitAny: a test may look at any part of an answer
+  return { status: response.status, headers: response.headers, body: (await response.json()) as any }
+}
+
+const ask = (parameter: unknown, query: object = {}, website = shop) =>
+  call(`/v1/query?website_id=${website}`, { parameters: [parameter], preset: "last_7d", ...query })
+
+async function rows(parameter: unknown, query: object = {}, website = shop) {
+  const { body } = await ask(parameter, query, website)
+  expect(body.data[0].error).toBeUndefined()
+  return body.data[0].data
+}
+
+describe("rows", () => {
+  const cases: [string, unknown, object, unknown][] = [
+    [
+      "of names have their share and their times",
+      "custom_events",
+      {},
+      [
+        {
+          name: "seen",
+          total_events: 3,
+          unique_users: 3,
+          unique_sessions: 2,
+          last_occurrence: at("08-01", "11:00"),
+          first_occurrence: at("07-30"),
+          events_with_properties: 0,
+          percentage: 60,
+        },
+        {
+          name: "bought",
+          total_events: 2,
+          unique_users: 2,
+          unique_sessions: 2,
+          last_occurrence: at("08-01"),
+          first_occurrence: at("07-31"),
+          events_with_properties: 2,
+          percentage: 40,
+        },
+      ],
+    ],
+    [
+      "of paths leave out events without one, ties in the order of their names",
+      "custom_events_by_path",
+      {},
+      [
+        { name: "/", total_events: 1, unique_event_types: 1, unique_users: 1 },
+        { name: "/a", total_events: 1, unique_event_types: 1, unique_users: 1 },
+      ],
+    ],
+    [
+      "of one name and value, by a filter on a nested number",
+      { name: "custom_event_properties", filters: [{ field: "property.cart.total", op: "gt", value: 20 }] },
+      {},
+      [
+        { name: "bought", property_key: "cart", property_value: '{"total":30}', count: 1 },
+        { name: "bought", property_key: "plan", property_value: "pro", count: 1 },
+      ],
+    ],
+    [
+      "of a property key are those of that key alone",
+      "custom_events_property_top_values",
+      { filters: [{ field: "property_key", op: "eq", value: "plan" }] },
+      [
+        {
+          event_name: "bought",
+          property_key: "plan",
+          property_value: "free",
+          count: 1,
+          total: 2,
+          percentage: 50,
+          rank: 1,
+        },
+        {
+          event_name: "bought",
+          property_key: "plan",
+          property_value: "pro",
+          count: 1,
+          total: 2,
+          percentage: 50,
+          rank: 2,
+        },
+      ],
+    ],
+    [
+      "of any measures by any fields",
+      { name: "events", by: ["property.plan"], measures: ["events", "sum:property.cart.total"] },
+      { sortBy: "sum:property.cart.total", filters: [{ field: "event_name", op: "eq", value: "bought" }] },
+      [
+        { "property.plan": "pro", events: 1, "sum:property.cart.total": 30 },
+        { "property.plan": "free", events: 1, "sum:property.cart.total": 5 },
+      ],
+    ],
+    [
+      "of goals are shares of people",
+      { name: "goals", steps: ["bought", { filters: [{ field: "path", op: "eq", value: "/a" }] }] },
+      {},
+      [
+        { goal: "bought", completions: 2, converted: 2, total: 3, conversion_rate: 66.67 },
+        { goal: null, completions: 1, converted: 1, total: 3, conversion_rate: 33.33 },
+      ],
+    ],
+    [
+      "are compared with the same number of days before",
+      "custom_events_summary",
+      { preset: "today", compare: "previous_period" },
+      [
+        {
+          total_events: 2,
+          unique_event_types: 2,
+          unique_users: 2,
+          unique_sessions: 1,
+          unique_pages: 0,
+          previous: {
+            total_events: 2,
+            unique_event_types: 2,
+            unique_users: 2,
+            unique_sessions: 2,
+            unique_pages: 1,
+          },
+        },
+      ],
+    ],
+  ]
+  test.each(cases)("%s", async (_, parameter, query, expected) => {
+    expect(await rows(parameter, query)).toEqual(expected as never)
+  })
+
+  test("of a trend have all dates, whatever the limit says", async () => {
+    const trend = await rows("custom_events_trends", { limit: 1 })
+    expect(trend.map((row: { date: string; total_events: number }) => [row.date, row.total_events])).toEqual([
+      ["2026-07-26", 0],
+      ["2026-07-27", 0],
+      ["2026-07-28", 0],
+      ["2026-07-29", 0],
+      ["2026-07-30", 1],
+      ["2026-07-31", 2],
+      ["2026-08-01", 2],
+    ])
+  })
+
+  test("of a trend are of the zone's days", async () => {
+    const trend = await rows("custom_events_trends", { timeZone: "Pacific/Auckland", preset: "today" })
+    expect(trend).toMatchObject([{ date: "2026-08-02", total_events: 0 }])
+  })
+
+  test("of a trend by name are those of the most frequent names, zeros too", async () => {
+    const trend = await rows("custom_events_trends_by_event", {
+      limit: 1,
+      startDate: "2026-07-30",
+      preset: undefined,
+    })
+    expect(trend).toEqual([
+      { date: "2026-07-30", event_name: "seen", total_events: 1 },
+      { date: "2026-07-31", event_name: "seen", total_events: 1 },
+      { date: "2026-08-01", event_name: "seen", total_events: 1 },
+    ])
+  })
+
+  test("of recent events go on after the cursor", async () => {
+    const names: string[] = []
+    let cursor: string | undefined
+    for (let page = 0; page < 3; page++) {
+      const { body } = await ask(
+        { name: "custom_events_recent", ...(cursor ? { cursor } : {}) },
+        { limit: 2 },
+      )
+      names.push(...body.data[0].data.map((row: { event_name: string }) => row.event_name))
+      cursor = body.data[0].meta.nextCursor
+    }
+    // Of two at the same time the one that was received later comes first.
+    expect(names).toEqual(["seen", "bought", "bought", "seen", "seen"])
+    expect(cursor).toBeNull()
+    expect((await rows("custom_events_recent", { limit: 2, page: 2 })).length).toBe(2)
+  })
+
+  test("of one person are that person's", async () => {
+    const own = await rows({ name: "person", anonymousId: "bob" })
+    expect(own.map((row: { event_name: string }) => row.event_name)).toEqual(["bought", "seen"])
+  })
+
+  test("of the owner's own events, and of all that a key may read", async () => {
+    expect(await rows("custom_events_summary", {}, "none")).toMatchObject([{ total_events: 1 }])
+    expect(await rows("custom_events_summary", {}, "all")).toMatchObject([{ total_events: 6 }])
+  })
+
+  test("tell kinds of values", async () => {
+    const found = await rows("custom_events_property_classification")
+    expect(found).toMatchObject([
+      { property_key: "cart", cardinality: 2, total_count: 2, coverage_ratio: 1, inferred_type: "string" },
+      { property_key: "plan", avg_length: 3.5, max_length: 4, render_strategy: "bars" },
+    ])
+  })
+
+  test("say what there is", async () => {
+    const found = await rows("custom_events_discovery")
+    expect(found.map((row: Record<string, unknown>) => [row.event_name, row.property_key])).toEqual([
+      ["bought", "cart"],
+      ["bought", "plan"],
+      ["seen", null],
+    ])
+    expect(found[1]).toMatchObject({ totals: { total_events: 2, unique_users: 2 }, unique_values: 2 })
+  })
+})
+
+describe("an answer", () => {
+  test("has Databuddy's form", async () => {
+    const { body } = await ask({ name: "custom_events", id: "mine" }, { id: "q", limit: 1 })
+    expect(body).toMatchObject({
+      success: true,
+      queryId: "q",
+      data: [{ parameter: "mine", success: true, data: [{ name: "seen" }], meta: { total: 2 } }],
+      meta: { parameters: ["mine"], total_parameters: 1, page: 1, limit: 1, filters_applied: 0 },
+    })
+    const { source, rows_read, ms } = body.data[0].meta
+    expect([typeof source, typeof rows_read, typeof ms]).toEqual(["string", "number", "number"])
+  })
+
+  test("to a batch has one for each query", async () => {
+    const { body } = await call(`/v1/query?website_id=${shop}`, [
+      { id: "a", parameters: ["custom_events_summary"] },
+      { id: "b", parameters: ["nope"] },
+    ])
+    expect(body).toMatchObject({ success: true, batch: true, results: [{ queryId: "a" }, { queryId: "b" }] })
+    expect(body.results[1].data[0].success).toBe(false)
+  })
+
+  const failing: [unknown, string][] = [
+    ["nope", "there is no type nope"],
+    [{ name: "goals" }, "goals needs steps"],
+    [{ name: "custom_events", steps: ["a"] }, "custom_events does not take steps"],
+    [{ name: "custom_events", by: ["event_name", "path"], sortBy: "nope" }, "custom_events can be sorted by"],
+    [{ name: "custom_events_trends", granularity: "minute", preset: "last_30d" }, "granularity minute"],
+    [{ name: "custom_events", start_date: "2026-02-30" }, "start_date must be a time that exists"],
+    [{ name: "person" }, "person needs an anonymousId or a profileId"],
+    [{ name: "custom_events_recent", cursor: "x" }, "cursor must be"],
+    [{ name: "goals", steps: ["a"], top: 1 }, "goals does not take top"],
+  ]
+  test.each(failing)(
+    "says of %p what is wrong, and of the others what they are",
+    async (parameter, error) => {
+      const { status, body } = await call(`/v1/query?website_id=${shop}`, {
+        parameters: [parameter, "custom_events_summary"],
+      })
+      expect(status).toBe(200)
+      expect(body.data[0]).toMatchObject({ success: false, data: [] })
+      expect(body.data[0].error).toStartWith(error)
+      expect(body.data[1].success).toBe(true)
+    },
+  )
+})
+
+describe("a request", () => {
+  test("is told of each bad field", async () => {
+    const { status, body } = await ask(
+      { name: "custom_events", nope: 1, by: ["nope"] },
+      {
+        preset: "someday",
+        limit: 0,
+        filters: [
+          { field: "path", op: "in", value: "x" },
+          { field: "path", op: "gt", value: "x" },
+        ],
+      },
+    )
+    expect(status).toBe(400)
+    expect(body).toMatchObject({ success: false, code: "VALIDATION_ERROR", requestId: expect.any(String) })
+    const fields = body.errors.map((one: { field: string }) => one.field)
+    expect(fields.sort()).toEqual(["limit", "parameters.0.by.0", "parameters.0.nope", "preset"])
+    const values = await ask("custom_events", {
+      timeZone: "Nowhere",
+      filters: [{ field: "path", op: "in", value: "x" }],
+    })
+    expect(values.body.errors).toEqual([
+      { field: "timeZone", message: "must be a time zone, such as Europe/Berlin" },
+      { field: "filters.0.value", message: "must be a list for in" },
+    ])
+  })
+
+  const body = { parameters: ["custom_events"] }
+  const refused: [string, string, unknown, string, number, string][] = [
+    ["without a website", "/v1/query", body, "all", 400, "MISSING_PROJECT_ID"],
+    ["for an unknown website", "/v1/query?website_id=x", body, "all", 403, "ACCESS_DENIED"],
+    ["for another website", `/v1/query?website_id=${shop}`, body, "blogOnly", 403, "ACCESS_DENIED"],
+    [
+      "for own events with a limited key",
+      "/v1/query?website_id=none",
+      body,
+      "blogOnly",
+      403,
+      "ACCESS_DENIED",
+    ],
+    ["without the scope", `/v1/query?website_id=${shop}`, body, "sender", 403, "ACCESS_DENIED"],
+    ["without a key", `/v1/query?website_id=${shop}`, body, "dbdy_", 401, "AUTH_REQUIRED"],
+    ["with nonsense", `/v1/query?website_id=${shop}`, 7, "all", 400, "VALIDATION_ERROR"],
+    ["with no query", `/v1/query?website_id=${shop}`, [], "all", 400, "VALIDATION_ERROR"],
+    [
+      "for a stream of another website",
+      `/v1/events/stream?website_id=${shop}`,
+      undefined,
+      "blogOnly",
+      403,
+      "ACCESS_DENIED",
+    ],
+  ]
+  test.each(refused)("%s is refused", async (_, path, sent, key, status, code) => {
+    const answer = await call(path, sent, key)
+    expect([answer.status, answer.body.code]).toEqual([status, code])
+  })
+
+  test("counts against its key's rate", async () => {
+    expect((await call("/v1/query/types", undefined, "slow")).headers.get("ratelimit-remaining")).toBe("0")
+    expect((await call("/v1/query/types", undefined, "slow")).body.code).toBe("RATE_LIMITED")
+  })
+})
+
+test("a limited key sees its websites", async () => {
+  const { body } = await call("/v1/query/websites", undefined, "blogOnly")
+  expect(body).toMatchObject({ success: true, total: 1, websites: [{ id: blog, isPublic: false }] })
+  expect((await call("/v1/query/websites")).body.total).toBe(2)
+})
+
+test("the types are listed with what they take", async () => {
+  const { body } = await call("/v1/query/types")
+  expect(body.types).toContain("custom_events_trends_by_event")
+  expect(body.configs.custom_events.meta).toMatchObject({ takes: ["by", "compare"], needs: [] })
+})

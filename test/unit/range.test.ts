@@ -1,0 +1,98 @@
+import { expect, test } from "bun:test"
+import { previousOf, type RangeBody, readRange, tooManyBuckets } from "../../src/ask/range.ts"
+
+/** A Tuesday; in Kolkata 17:30 of the same day, in Auckland already Wednesday. */
+const now = Date.parse("2026-11-24T12:00:00.000Z")
+const shown = ({ from, to }: { from: number; to: number }) =>
+  [from, to].map((ms) => new Date(ms).toISOString().replace(":00.000Z", "Z"))
+
+const ranges: [string, RangeBody, string, string, string][] = [
+  ["today", { preset: "today" }, "UTC", "2026-11-24T00:00Z", "2026-11-25T00:00Z"],
+  ["yesterday", { preset: "yesterday" }, "UTC", "2026-11-23T00:00Z", "2026-11-24T00:00Z"],
+  ["seven days with today", { preset: "last_7d" }, "UTC", "2026-11-18T00:00Z", "2026-11-25T00:00Z"],
+  ["thirty days where nobody says", {}, "UTC", "2026-10-26T00:00Z", "2026-11-25T00:00Z"],
+  ["any number of days", { preset: "last_60d" }, "UTC", "2026-09-26T00:00Z", "2026-11-25T00:00Z"],
+  ["a week from Monday", { preset: "this_week" }, "UTC", "2026-11-23T00:00Z", "2026-11-25T00:00Z"],
+  ["the week before", { preset: "last_week" }, "UTC", "2026-11-16T00:00Z", "2026-11-23T00:00Z"],
+  ["the month to date", { preset: "this_month" }, "UTC", "2026-11-01T00:00Z", "2026-11-25T00:00Z"],
+  ["the month before", { preset: "last_month" }, "UTC", "2026-10-01T00:00Z", "2026-11-01T00:00Z"],
+  ["the year to date", { preset: "this_year" }, "UTC", "2026-01-01T00:00Z", "2026-11-25T00:00Z"],
+  ["a zone of half hours", { preset: "today" }, "Asia/Kolkata", "2026-11-23T18:30Z", "2026-11-24T18:30Z"],
+  [
+    "a zone that is a day ahead",
+    { preset: "today" },
+    "Pacific/Auckland",
+    "2026-11-24T11:00Z",
+    "2026-11-25T11:00Z",
+  ],
+  [
+    "a day of 25 hours",
+    { startDate: "2026-10-25", endDate: "2026-10-25" },
+    "Europe/Berlin",
+    "2026-10-24T22:00Z",
+    "2026-10-25T23:00Z",
+  ],
+  [
+    "a day whose midnight does not exist",
+    { startDate: "2026-03-29", endDate: "2026-03-29" },
+    "Asia/Beirut",
+    "2026-03-28T22:00Z",
+    "2026-03-29T21:00Z",
+  ],
+  ["from a day to today", { startDate: "2026-11-20" }, "UTC", "2026-11-20T00:00Z", "2026-11-25T00:00Z"],
+  [
+    "times, the end not included",
+    { startDate: "2026-11-20T10:00:00Z", endDate: "2026-11-20T12:00:00+01:00" },
+    "UTC",
+    "2026-11-20T10:00Z",
+    "2026-11-20T11:00Z",
+  ],
+  [
+    "times of the zone's clocks",
+    { startDate: "2026-11-20T10:00", endDate: "2026-11-20" },
+    "Europe/Berlin",
+    "2026-11-20T09:00Z",
+    "2026-11-20T23:00Z",
+  ],
+]
+test.each(ranges)("%s", (_, body, zone, from, to) => {
+  expect(shown(readRange(body, zone, now))).toEqual([from, to])
+})
+
+test("hours end with this very ms", () => {
+  expect(readRange({ preset: "last_24h" }, "UTC", now)).toMatchObject({
+    from: now + 1 - 86_400_000,
+    to: now + 1,
+  })
+  expect(readRange({ preset: "last_hour" }, "UTC", now)).toMatchObject({ from: now + 1 - 3_600_000 })
+})
+
+const faults: [RangeBody, string][] = [
+  [{ startDate: "2026-02-30" }, "startDate must be a time that exists"],
+  [{ startDate: "2026-02-03", endDate: "2026-02-01" }, "endDate must be after startDate, or the same day"],
+  [{ endDate: "2026-02-01" }, "startDate must be given where endDate is"],
+  [{ preset: "today", startDate: "2026-02-01" }, "preset cannot be given beside startDate and endDate"],
+  [{ startDate: "2026-02-01T25:00" }, "startDate must be a time that exists"],
+  [{ startDate: "1024-02-01" }, "startDate must be from 1970 to 2199"],
+]
+test.each(faults)("%p is refused", (body, message) => {
+  expect(() => readRange(body, "UTC", now)).toThrow(message)
+})
+
+test("the period before has as many days by the calendar", () => {
+  const body = { startDate: "2026-10-25", endDate: "2026-10-26" }
+  const range = readRange(body, "Europe/Berlin", now)
+  expect(shown(previousOf(range, "Europe/Berlin"))).toEqual(["2026-10-22T22:00Z", "2026-10-24T22:00Z"])
+})
+
+test("the period before a stretch of time is as long", () => {
+  const range = readRange({ preset: "last_24h" }, "UTC", now)
+  expect(previousOf(range, "UTC")).toEqual({ from: range.from - 86_400_000, to: range.from, days: undefined })
+})
+
+test("minutes are at most 10,000", () => {
+  const days = (count: number) => ({ from: 0, to: count * 86_400_000, days: undefined })
+  expect(tooManyBuckets(days(6), "minute")).toBeUndefined()
+  expect(tooManyBuckets(days(7), "minute")).toStartWith("granularity minute gives more than 10000 dates")
+  expect(tooManyBuckets(days(400), "hourly")).toBeUndefined()
+})
