@@ -2,17 +2,20 @@ import { Command, CommanderError } from "commander"
 import { addBackupCommand } from "./commands/backup.ts"
 import { addCheckCommand } from "./commands/check.ts"
 import type { Context } from "./commands/context.ts"
+import { addEventsCommands } from "./commands/events.ts"
 import { addExportCommand } from "./commands/export.ts"
 import { addForgetCommand } from "./commands/forget.ts"
 import { addImportCommand } from "./commands/import.ts"
 import { addKeyCommands } from "./commands/key.ts"
 import { addMigrateCommand } from "./commands/migrate.ts"
 import { shown } from "./commands/print.ts"
+import { addQueryCommand } from "./commands/query.ts"
 import { addRebuildCommand } from "./commands/rebuild.ts"
 import { complaintOf } from "./commands/refusal.ts"
 import { addRefusalsCommand } from "./commands/refusals.ts"
 import { addRestoreCommand } from "./commands/restore.ts"
 import { serve } from "./commands/serve.ts"
+import { addStatsCommand } from "./commands/stats.ts"
 import { printVersion, versionLine } from "./commands/version.ts"
 import { addWebsiteCommands } from "./commands/website.ts"
 import { addServeOptions, databaseOption, type ServeOptions } from "./config.ts"
@@ -60,6 +63,9 @@ function program(context: Context): Command {
   addMigrateCommand(root, context)
   addRebuildCommand(root, context)
   addRefusalsCommand(root, context)
+  addQueryCommand(root, context)
+  addEventsCommands(root, context)
+  addStatsCommand(root, context)
   root
     .command("version")
     .description("print the versions of databuddy, Bun and SQLite")

@@ -56,3 +56,41 @@ export function size(bytes: number): string {
   }
   return `${unit === 0 ? rest : rest.toFixed(1)} ${units[unit]}`
 }
+
+/** Rows under their headings, numbers at the right edge of their column. */
+export function printNumbers(
+  headings: readonly { text: string; right: boolean }[],
+  rows: readonly string[][],
+  context: Context,
+): void {
+  const lines = [headings.map(({ text }) => text.toUpperCase()), ...rows].map((row) => row.map(shown))
+  const widths = headings.map((_, column) => Math.max(...lines.map((line) => width(line[column]))))
+  for (const line of lines) {
+    const cells = line.map((cell, column) => {
+      const space = " ".repeat((widths[column] ?? 0) - width(cell))
+      return headings[column]?.right ? space + cell : cell + space
+    })
+    context.out(`${cells.join("  ").trimEnd()}\n`)
+  }
+}
+
+/** Characters of the longest bar. */
+const longest = 24
+const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
+
+/** A bar as long as the value's share of the most; what is more than nothing is seen. */
+export function bar(value: number, most: number): string {
+  if (value <= 0 || most <= 0) return ""
+  const parts = Math.max(1, Math.round((value / most) * longest * 8))
+  return "█".repeat(Math.floor(parts / 8)) + eighths[parts % 8]
+}
+
+const heights = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"]
+
+/** One character a value, as high as its share of the most. */
+export function sparkline(values: readonly number[]): string {
+  const most = Math.max(...values)
+  return values
+    .map((value) => heights[most <= 0 ? 0 : Math.min(7, Math.floor((value / most) * 7.999))])
+    .join("")
+}

@@ -20,7 +20,8 @@ export function csvRow(event: StoredEvent): string {
   return columns.map((name) => cell(all[name])).join(",")
 }
 
-function cell(value: string | number | boolean | null): string {
+/** A value between two commas, safe as `csvRow` says. */
+export function cell(value: string | number | boolean | null): string {
   if (value === null) return ""
   if (typeof value !== "string") return String(value)
   const safe = formula.test(value) ? `'${value}` : value

@@ -1,0 +1,121 @@
+import type { Command } from "commander"
+import { answerQuery, type Entry, type QueryAnswer } from "../ask/answer.ts"
+import { readQueries } from "../ask/read.ts"
+import { Reader } from "../columns/source.ts"
+import { type DatabaseOptions, databaseOption } from "../config.ts"
+import { Complaint } from "../errors.ts"
+import { answering } from "../query/answer.ts"
+import type { Asker } from "../query/engine.ts"
+import type { Db } from "../store/native.ts"
+import { closeAfterReading, openForReading } from "../store/open.ts"
+import { findWebsite, listWebsites } from "../store/websites.ts"
+import type { Context } from "./context.ts"
+import { requireDatabase } from "./database.ts"
+import { callServer } from "./remote.ts"
+
+/** Where to ask: the file, or a server. */
+export interface Where extends DatabaseOptions {
+  url?: string
+  website?: string
+}
+
+/** ms that work on a terminal goes on before its time is shown, and between two showings. */
+const quiet = 500
+const redraw = 100
+/** ms that the file is read before signals and the clock have their turn. */
+const slice = 50
+
+export function addWhereOptions(command: Command): Command {
+  const database = databaseOption()
+  database.description = "the SQLite database, read beside a running server"
+  return command
+    .option("--website <id>", "of one website, or none: the owner's own events (default: all together)")
+    .addOption(database)
+    .option("--url <url>", "ask this server and not the file, with a key in DATABUDDY_KEY")
+}
+
+/** The query's entries, one a parameter. Throws a Complaint, also where one of them fails. */
+export async function askQuery(
+  body: object,
+  where: Where,
+  context: Context,
+): Promise<Extract<Entry, { success: true }>[]> {
+  const { data } = await showingTime(context, () =>
+    where.url === undefined ? askFile(body, where, context) : askServer(body, where.url, where, context),
+  )
+  return data.map((entry) => {
+    if (entry.success) return entry
+    throw new Complaint(entry.error, "databuddy query --help shows what can be asked")
+  })
+}
+
+async function askServer(
+  body: object,
+  url: string,
+  { website }: Where,
+  context: Context,
+): Promise<QueryAnswer> {
+  const path = `/v1/query?website_id=${encodeURIComponent(website ?? "all")}`
+  return (await callServer(url, path, context, body)) as unknown as QueryAnswer
+}
+
+async function askFile(body: object, where: Where, context: Context): Promise<QueryAnswer> {
+  const db = openForReading(requireDatabase(where))
+  try {
+    const about = { websites: ridsOf(db, where.website), zone: "UTC", now: context.world.now() }
+    const [query] = readQueries(body, about).queries
+    if (!query) throw new Error("nothing was asked")
+    const fault = (error: unknown) => {
+      throw error
+    }
+    return await answerQuery(query, askerOf(db, context), new AbortController().signal, fault)
+  } finally {
+    closeAfterReading(db)
+  }
+}
+
+/** rids; 0: the owner's own events. Throws `website_unknown`. */
+export function ridsOf(db: Db, website: string | undefined): number[] {
+  if (website === undefined) return [0, ...listWebsites(db).map(({ rid }) => rid)]
+  return website === "none" ? [0] : [findWebsite(db, website).rid]
+}
+
+function askerOf(db: Db, { world, sleep }: Context): Asker {
+  const reader = new Reader(db)
+  return {
+    async ask(question) {
+      const since = world.elapsed()
+      const steps = answering(reader, question)
+      for (let rested = since; ; ) {
+        const step = steps.next()
+        if (step.done) {
+          const { answer, meta } = step.value
+          return { answer, meta: { ...meta, ms: world.elapsed() - since } }
+        }
+        if (world.elapsed() - rested < slice) continue
+        await sleep(0)
+        rested = world.elapsed()
+      }
+    },
+  }
+}
+
+/** Where a person looks on, long work says how long it has taken. */
+async function showingTime<Result>(context: Context, work: () => Promise<Result>): Promise<Result> {
+  if (!context.errIsTerminal) return work()
+  const { elapsed } = context.world
+  const since = elapsed()
+  let drawn = false
+  const timer = setInterval(() => {
+    const ms = elapsed() - since
+    if (ms < quiet) return
+    drawn = true
+    context.err(`\rreading … ${(ms / 1_000).toFixed(1)} s`)
+  }, redraw)
+  try {
+    return await work()
+  } finally {
+    clearInterval(timer)
+    if (drawn) context.err(`\r${" ".repeat(24)}\r`)
+  }
+}

@@ -1,0 +1,103 @@
+import type { Command } from "commander"
+import { type FollowedEvent, Follower, shownEvent } from "../store/follow.ts"
+import { closeAfterReading, openForReading } from "../store/open.ts"
+import { addWhereOptions, ridsOf, type Where } from "./asking.ts"
+import type { Context } from "./context.ts"
+import { collect, requireDatabase } from "./database.ts"
+import { printJson, shown } from "./print.ts"
+import { openStream } from "./remote.ts"
+
+interface TailOptions extends Where {
+  name?: string[]
+  crawlers?: boolean
+  json?: boolean
+}
+
+type ShownEvent = ReturnType<typeof shownEvent>
+
+/** ms between two looks at the file. */
+const poll = 250
+/** Events of one look. */
+const windowSize = 5_000
+
+export function addEventsCommands(root: Command, context: Context): void {
+  const events = root.command("events").description("look at single events")
+  const tail = events
+    .command("tail")
+    .description("print events as they are stored, until it is stopped")
+    .option("--name <name>", "only events of this name; can be given several times", collect)
+    .option("--crawlers", "those of crawlers too")
+    .option("--json", "print a JSON object a line")
+  addWhereOptions(tail).action((options: TailOptions) => follow(options, context))
+}
+
+async function follow(options: TailOptions, context: Context): Promise<void> {
+  const stop = new AbortController()
+  void context.stopSignal().then(() => stop.abort())
+  const events =
+    options.url === undefined
+      ? ofFile(options, context, stop.signal)
+      : ofServer(options.url, options, context, stop.signal)
+  for await (const event of events) {
+    if (options.json) printJson(event, context)
+    else await context.outTaken(`${lineOf(event)}\n`)
+  }
+}
+
+function lineOf({ timestamp, event_name, ...event }: ShownEvent): string {
+  const ids = [event.website_id, event.path, event.profile_id ?? event.anonymous_id].map((one) => one ?? "-")
+  const properties = JSON.stringify(event.properties)
+  return [timestamp.slice(0, 19).replace("T", " "), event_name, ...ids, properties].map(shown).join("  ")
+}
+
+async function* ofFile(
+  options: TailOptions,
+  { sleep }: Context,
+  signal: AbortSignal,
+): AsyncGenerator<ShownEvent> {
+  const db = openForReading(requireDatabase(options))
+  try {
+    const websites = new Set(ridsOf(db, options.website))
+    const isWanted = ({ website_rid, event_name, crawler }: FollowedEvent) =>
+      (options.website === undefined || websites.has(website_rid)) &&
+      (options.name?.includes(event_name) ?? true) &&
+      (options.crawlers || crawler === 0)
+    const follower = new Follower(db)
+    for (let after = follower.newest(); !signal.aborted; ) {
+      const last = Math.min(follower.newest(), after + windowSize)
+      if (last > after) {
+        for (const event of follower.between(after, last).filter(isWanted)) yield shownEvent(event)
+        after = last
+      } else await sleep(poll)
+    }
+  } finally {
+    closeAfterReading(db)
+  }
+}
+
+async function* ofServer(
+  url: string,
+  options: TailOptions,
+  context: Context,
+  signal: AbortSignal,
+): AsyncGenerator<ShownEvent> {
+  const query = new URLSearchParams({ website_id: options.website ?? "all" })
+  for (const name of options.name ?? []) query.append("name", name)
+  if (options.crawlers) query.set("crawlers", "true")
+  const decoder = new TextDecoder()
+  let text = ""
+  try {
+    for await (const chunk of await openStream(url, `/v1/events/stream?${query}`, context, signal)) {
+      const messages = (text + decoder.decode(chunk, { stream: true })).split("\n\n")
+      text = messages.pop() ?? ""
+      for (const message of messages) {
+        const [, data] = /^data: (.*)$/m.exec(message) ?? []
+        const [, kind] = /^event: (.*)$/m.exec(message) ?? []
+        if (kind !== undefined) context.err(`the server says: ${kind} ${shown(data ?? "")}\n`)
+        else if (data !== undefined) yield JSON.parse(data)
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}

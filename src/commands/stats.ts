@@ -1,0 +1,60 @@
+import type { Command } from "commander"
+import type { Row } from "../ask/ask.ts"
+import { addWhereOptions, askQuery, type Where } from "./asking.ts"
+import type { Context } from "./context.ts"
+import { printJson, shown, sparkline } from "./print.ts"
+import { printRows } from "./query.ts"
+
+interface StatsOptions extends Where {
+  zone?: string
+  json?: boolean
+}
+
+const compared = { compare: "previous_period" } as const
+
+/** What is on the screen. */
+const parameters = [
+  { name: "custom_events_summary", id: "today", preset: "today", ...compared },
+  { name: "custom_events_summary", id: "last_7d", preset: "last_7d", ...compared },
+  { name: "custom_events_summary", id: "last_30d", preset: "last_30d", ...compared },
+  { name: "custom_events_trends", id: "days", preset: "last_30d" },
+  { name: "custom_events", id: "names", preset: "last_7d", limit: 8, ...compared },
+]
+
+export function addStatsCommand(root: Command, context: Context): void {
+  const command = root
+    .command("stats")
+    .description("show an overview of the last 30 days")
+    .option("--zone <zone>", "whose days, such as Europe/Berlin (default: UTC)")
+    .option("--json", "print JSON")
+  addWhereOptions(command).action((options: StatsOptions) => stats(options, context))
+}
+
+async function stats(options: StatsOptions, context: Context): Promise<void> {
+  const body = { parameters, ...(options.zone === undefined ? {} : { timeZone: options.zone }) }
+  const entries = await askQuery(body, options, context)
+  if (options.json) {
+    printJson(Object.fromEntries(entries.map(({ parameter, data }) => [parameter, data])), context)
+    return
+  }
+  const dataOf = (id: string) => entries.find(({ parameter }) => parameter === id)?.data ?? []
+  const counts = ["today", "last_7d", "last_30d"].map((id) => {
+    const { total_events, unique_users, unique_sessions, previous } = (dataOf(id)[0] ?? {}) as Row
+    return { period: id.replace("_", " "), total_events, unique_users, unique_sessions, previous }
+  })
+  context.out(`${shown(options.website ?? "all websites and own events")}\n\n`)
+  printRows(counts, { ...context, outIsTerminal: false })
+  const days = dataOf("days").map((row) => Number(row.total_events))
+  context.out(
+    `\nevents a day, 30 days, at most ${Math.max(...days).toLocaleString("en-US")}\n${sparkline(days)}\n`,
+  )
+  const names = dataOf("names").map(({ name, total_events, unique_users, previous }) => ({
+    name,
+    total_events,
+    unique_users,
+    previous,
+  }))
+  if (names.length === 0) return
+  context.out("\nevents of the last 7 days, the 7 days before, and the change\n\n")
+  printRows(names, context)
+}

@@ -1,0 +1,164 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { eventually, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+
+const folder = temporaryFolder()
+let server: Server
+
+beforeAll(async () => {
+  server = await startServer({ db: folder.file("query.db") })
+  await send([
+    { name: "bought", anonymousId: "ann", path: "/shop", properties: { plan: "pro", total: 30 } },
+    { name: "bought", anonymousId: "bob", properties: { plan: "free", total: 5 } },
+    { name: "seen", anonymousId: "ann" },
+    { name: "=1+1\u001b[31m", anonymousId: "ann", properties: { plan: "odd" } },
+  ])
+})
+afterAll(async () => {
+  await server.stop()
+  folder[Symbol.dispose]()
+})
+
+async function send(events: unknown): Promise<void> {
+  const headers = { authorization: `Bearer ${server.key}` }
+  const response = await fetch(`${server.url}/track`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(events),
+  })
+  expect(response.status).toBe(200)
+}
+
+function start(args: string[], env: Record<string, string> = {}) {
+  const { PATH = "", TMPDIR = "/tmp" } = process.env
+  return Bun.spawn([binary, ...args], {
+    cwd: folder.path,
+    env: { PATH, TMPDIR, ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  })
+}
+
+async function run(args: string[], env: Record<string, string> = {}) {
+  const child = start(args, env)
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  return { code, out, err }
+}
+
+const ofFile = (...args: string[]) => run([...args, "--db", server.db])
+const ofServer = (...args: string[]) => run([...args, "--url", server.url], { DATABUDDY_KEY: server.key })
+
+test("what people did, and which plan they had, is one line", async () => {
+  const { code, out, err } = await ofFile("query", "custom_events", "--last", "7d", "--by", "property.plan")
+  expect({ code, err }).toEqual({ code: 0, err: "" })
+  const [title, empty, heading, ...lines] = out.trimEnd().split("\n")
+  expect(title).toMatch(/^all websites and own events, \d{4}-\d\d-\d\d 00:00 to \d{4}-\d\d-\d\d 00:00 UTC$/)
+  expect(empty).toBe("")
+  expect(heading).toMatch(/^NAME +PROPERTY\.PLAN +TOTAL_EVENTS/)
+  expect(lines.map((line) => line.split(/ {2,}/).slice(0, 3))).toEqual([
+    ["=1+1\\u{1b}[31m", "odd", "1"],
+    ["bought", "free", "1"],
+    ["bought", "pro", "1"],
+    ["seen", "-", "1"],
+  ])
+})
+
+const filters: [string, string[]][] = [
+  ["property.plan=pro", ["pro"]],
+  ["property.plan!=pro", ["free", "odd", null as unknown as string]],
+  ["property.total>10", ["pro"]],
+  ["property.total<=5", ["free"]],
+  ["property.plan~re", ["free"]],
+  ["property.plan^=o", ["odd"]],
+  ["property.plan in pro,odd", ["odd", "pro"]],
+  ["!property.plan", [null as unknown as string]],
+  ["path", ["pro"]],
+]
+test.each(filters)("--where %p chooses events", async (filter, plans) => {
+  const args = [
+    "query",
+    "events",
+    "--by",
+    "property.plan",
+    "--measure",
+    "events",
+    "--where",
+    filter,
+    "--json",
+  ]
+  const { data } = JSON.parse((await ofFile(...args)).out)
+  expect(data.map((row: Record<string, unknown>) => row["property.plan"])).toEqual(plans)
+})
+
+test("a server answers as the file does", async () => {
+  const args = ["query", "goals", "--step", "bought where property.total>10 and path=/shop", "--json"]
+  const [file, remote] = await Promise.all([ofFile(...args), ofServer(...args)])
+  expect(JSON.parse(file.out).data).toEqual([
+    { goal: "bought", completions: 1, converted: 1, total: 2, conversion_rate: 50 },
+  ])
+  expect(JSON.parse(remote.out).data).toEqual(JSON.parse(file.out).data)
+})
+
+test("CSV has no formula in it", async () => {
+  const { out } = await ofFile("query", "events", "--by", "event_name", "--measure", "events", "--csv")
+  expect(out).toBe("event_name,events\nbought,2\n'=1+1\u001b[31m,1\nseen,1\n")
+})
+
+test("a trend is compared with the time before", async () => {
+  const { out } = await ofFile("query", "custom_events_trends", "--last", "2d", "--compare")
+  const lines = out.trimEnd().split("\n").slice(2)
+  expect(lines[0]).toMatch(/BEFORE +CHANGE$/)
+  expect(lines.length).toBe(3)
+  expect(lines[2]).toMatch(/ 4 .* 0 +new$/)
+})
+
+const complaints: [string, string[], RegExp][] = [
+  ["an unknown type", ["query", "nope"], /^error: there is no type nope/],
+  ["an unknown range", ["query", "custom_events", "--preset", "x"], /^error: preset must be today/],
+  [
+    "text as a number",
+    ["query", "custom_events", "--where", "path>x"],
+    /^error: --where path>x: > compares numbers/,
+  ],
+  ["an unknown website", ["query", "custom_events", "--website", "x"], /^error: no website has the id x/],
+]
+test.each(complaints)("%s is complained of", async (_, args, complaint) => {
+  const { code, out, err } = await ofFile(...args)
+  expect({ code, out }).toEqual({ code: 1, out: "" })
+  expect(err).toMatch(complaint)
+})
+
+test("the overview has the numbers of the last 30 days", async () => {
+  const { out } = await ofFile("stats")
+  expect(out).toMatch(/^last 30d +4 +2 +0 +0 +new$/m)
+  expect(out).toMatch(/^▁{29}█$/m)
+  const { names } = JSON.parse((await ofServer("stats", "--json")).out)
+  expect(names[0]).toMatchObject({ name: "bought", total_events: 2 })
+})
+
+test("events tail follows the file and a server until it is stopped", async () => {
+  const file = start(["events", "tail", "--name", "live", "--db", server.db])
+  const remote = start(["events", "tail", "--name", "live", "--json", "--url", server.url], {
+    DATABUDDY_KEY: server.key,
+  })
+  const outs = ["", ""]
+  const reading = [file, remote].map(async ({ stdout }, index) => {
+    for await (const chunk of stdout) outs[index] += new TextDecoder().decode(chunk)
+  })
+  // Neither says when it has begun to look.
+  await eventually(async () => {
+    await send([{ name: "live", properties: { a: 1 } }, { name: "other" }])
+    await Bun.sleep(300)
+    return outs.every((out) => out !== "")
+  })
+  for (const child of [file, remote]) child.kill("SIGTERM")
+  expect(await Promise.all([file.exited, remote.exited])).toEqual([0, 0])
+  await Promise.all(reading)
+  expect(outs.join("")).not.toContain("other")
+  expect(outs[0]).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}live {2}- {2}- {2}- {2}\{"a":1\}$/m)
+  expect(JSON.parse(outs[1]?.split("\n")[0] ?? "")).toMatchObject({
+    event_name: "live",
+    properties: { a: 1 },
+  })
+}, 20_000)
