@@ -655,7 +655,7 @@ describe("beside a running server", () => {
     expect(await server.stop()).toBe(0)
     expect(existsSync(`${db}-wal`)).toBe(false)
     const reader = openReader(db)
-    expect(reader.prepare("select count(*) from event_rows").pluck().get()).toBe(sent + 1)
+    expect(reader.prepare("select count(*) from events").pluck().get()).toBe(sent + 1)
     reader.close()
   })
 })
