@@ -24,7 +24,11 @@ export interface Ask {
   by: readonly Dimension[]
   measures: readonly NamedMeasure[]
   steps: readonly Step[]
+  /** ms */
+  window: number
   unit: Unit
+  before: number
+  after: number
   /** Values of each property key. */
   top: number
   limit: number

@@ -1,4 +1,5 @@
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
+import { durationOf } from "../duration.ts"
 import { type FieldError, Refusal } from "../errors.ts"
 import { fieldErrors } from "../http/fields.ts"
 import type { Dimension, Filter, Granularity, Measure, Property, Step, Unit } from "../query/question.ts"
@@ -39,6 +40,10 @@ export interface About {
 
 const checkQuery = TypeCompiler.Compile(querySchema)
 
+const day = 86_400_000
+const defaultWindow = 7 * day
+const maxWindow = 366 * day
+const defaultPlaces = 3
 const defaultTop = 10
 const defaultMeasures = ["events", "users", "sessions"]
 /** Rows that an engine passes over to get to a page: beyond it, cursors lead on. */
@@ -188,6 +193,7 @@ function readParameter(reading: Reading): Ask {
   if (offset > maxOffset) throw wrong(`page and limit pass over more than ${maxOffset} rows`)
   const measures = (parameter.measures ?? defaultMeasures).map(readMeasure)
   const by = [...new Set(parameter.by ?? [])] as Dimension[]
+  if (name === "funnel" && by.length > 1) throw wrong("by must be one field for funnel")
   const taken = type.columns.find((column) => by.includes(column as Dimension))
   if (taken) throw wrong(`by names ${taken}, which is a column of ${name} anyway`)
   return {
@@ -207,7 +213,10 @@ function readParameter(reading: Reading): Ask {
     by,
     measures,
     steps,
+    window: readWindow(parameter.window),
     unit: unitFields[parameter.unit ?? "visitor"],
+    before: parameter.before ?? defaultPlaces,
+    after: parameter.after ?? defaultPlaces,
     top: parameter.top ?? defaultTop,
     limit,
     offset,
@@ -250,10 +259,11 @@ function granularityOf(type: QueryType, parameter: ParameterBody, body: QueryBod
 }
 
 /** Filters that an option stands for. */
-function ownFilters({ anonymousId, profileId }: ParameterBody): Filter[] {
+function ownFilters({ anonymousId, profileId, search }: ParameterBody): Filter[] {
   const filters: Filter[] = []
   if (anonymousId !== undefined) filters.push({ field: "anonymous_id", op: "eq", value: anonymousId })
   if (profileId !== undefined) filters.push({ field: "profile_id", op: "eq", value: profileId })
+  if (search !== undefined) filters.push({ field: "anonymous_id", op: "contains", value: search })
   return filters
 }
 
@@ -284,6 +294,13 @@ function readMeasure(name: string): NamedMeasure {
   const [, what, of] = /^([^:]+):(.+)$/s.exec(name) ?? []
   const measure = what === undefined ? name : { what, of: of as Property }
   return { name, measure: measure as Measure }
+}
+
+function readWindow(text: string | undefined): number {
+  if (text === undefined) return defaultWindow
+  const window = durationOf(text) ?? Number.POSITIVE_INFINITY
+  if (window <= maxWindow) return window
+  throw wrong(`window ${optionSchemas.window.expected}`)
 }
 
 function requireCursor(text: string): { ts: number; id: number } {

@@ -7,7 +7,7 @@ export const maxLimit = 10_000
 /** Questions of one request: they are answered one after another, and nobody waits for more. */
 export const maxParameters = 50
 export const maxBatch = 20
-/** Goals of one parameter. */
+/** Events of a funnel. */
 export const maxSteps = 10
 /** Far more than a person combines by hand; each is looked at for every event. */
 const maxFilters = 50
@@ -173,6 +173,9 @@ const compare = oneOf(
   ["previous_period"],
   "Adds to each row `previous`: its measures in the period of the same length before",
 )
+const places = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: 5, description, expected: "must be a whole number from 0 to 5" })
+
 /** What a type can be given beside a range and filters. */
 export const optionSchemas = {
   granularity,
@@ -205,7 +208,14 @@ export const optionSchemas = {
       expected: `must be a list of 1 to ${maxSteps} events, each a name or {name, filters}`,
     },
   ),
+  window: Type.String({
+    pattern: "^[1-9]\\d{0,8}[smhdw]$",
+    description: "From the first step of a funnel to its last, such as 1h or 14d. Default 7d, at most 366d",
+    expected: "must be a time such as 30m, 1h or 14d, at most 366d",
+  }),
   unit: oneOf(units, "Who is followed. Default visitor"),
+  before: places("Events before it. Default 3"),
+  after: places("Events after it. Default 3"),
   top: Type.Integer({
     minimum: 1,
     maximum: 1_000,
@@ -214,6 +224,7 @@ export const optionSchemas = {
   }),
   anonymousId: text("Whose events"),
   profileId: text("Whose events: those that name this profile"),
+  search: text("A part of the anonymous id"),
   cursor: text("`meta.nextCursor` of an earlier answer: go on after it"),
   compare,
 }

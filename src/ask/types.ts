@@ -56,7 +56,7 @@ export const columnMeanings: Record<string, string> = {
   property_key: "A top-level key of the properties",
   property_value: "The value; what is no text as JSON",
   count: "Events with this value",
-  total: "Events with a value for the key; of goals: those who could have",
+  total: "Events with a value for the key; of goals and conversions: those who could have",
   cardinality: "Distinct values of the key",
   unique_values: "Distinct values of the key",
   occurrences: "Events with a value for the key",
@@ -83,10 +83,26 @@ export const columnMeanings: Record<string, string> = {
   session_id: "The session",
   profile_id: "The identified user",
   timestamp: "When it happened, ISO 8601 in UTC",
-  conversion_rate: "Percent of the total",
+  step: "From 1",
+  people: "How many reached the step, or are in the cohort",
+  conversion_rate: "Percent of those of the first step, or of all",
+  step_conversion_rate: "Percent of those of the step before",
+  median_ms: "Median time from the step before, in ms",
   goal: "The goal's event",
   completions: "Events that are the goal",
   converted: "People or sessions with such an event",
+  period: "Periods after the first one",
+  returned: "Of them, those who came back in this period",
+  place: "Before the event (negative) or after it",
+  sessions: "Sessions",
+  events: "Events",
+  first_event: "Name of the first event in the range",
+  last_event: "Name of the latest event",
+  started_at: "The first event in the range, ISO 8601 in UTC",
+  ended_at: "The latest event, ISO 8601 in UTC",
+  duration_ms: "From the first to the latest event",
+  first_seen: "The first event in the range, ISO 8601 in UTC",
+  last_seen: "The latest event, ISO 8601 in UTC",
 }
 
 const trendOptions = ["granularity", "compare"] as const
@@ -253,6 +269,36 @@ export const types = {
     by: ["by"],
     measures: "measures",
   }),
+  funnel: {
+    description:
+      "How many went through some events in their order within a window, the best attempt of each; broken down by the value of the first step",
+    takes: ["steps", "window", "unit", "by"],
+    needs: ["steps"],
+    steps: [2, 10],
+    columns: ["…", "step", "event_name", "people", "conversion_rate", "step_conversion_rate", "median_ms"],
+    order: undefined,
+    rows: funnel,
+  },
+  retention: {
+    description:
+      "Who came back: people by the time of their first event (the first of two steps), and in which later times they had the second",
+    takes: ["steps", "unit", "granularity"],
+    steps: [2, 2],
+    dated: "weekly",
+    columns: ["date", "people", "period", "returned", "percentage"],
+    order: undefined,
+    rows: retention,
+  },
+  paths: {
+    description:
+      "What came before and after an event in its session; an event_name of null: there the session began or ended",
+    takes: ["steps", "before", "after"],
+    needs: ["steps"],
+    steps: [1, 1],
+    columns: ["place", "event_name", "sessions", "percentage"],
+    order: undefined,
+    rows: paths,
+  },
   goals: {
     description: "The share of people, sessions or profiles that had an event, over time where asked",
     takes: ["steps", "unit", ...trendOptions],
@@ -261,6 +307,55 @@ export const types = {
     columns: ["goal", "date", "completions", "converted", "total", "conversion_rate"],
     order: undefined,
     rows: goals,
+  },
+  sessions: {
+    description: "Sessions, the one with the latest event first",
+    takes: [],
+    columns: [
+      "session_id",
+      "anonymous_id",
+      "profile_id",
+      "events",
+      "first_event",
+      "last_event",
+      "started_at",
+      "ended_at",
+      "duration_ms",
+    ],
+    order: undefined,
+    rows: async ({ scope, limit, offset }, put) => {
+      const answer = await put({ kind: "sessions", scope, limit, offset })
+      const rows = answer.sessions.map((one) => ({
+        session_id: one.sessionId,
+        anonymous_id: one.anonymousId,
+        profile_id: one.profileId,
+        events: one.events,
+        first_event: one.firstEvent,
+        last_event: one.lastEvent,
+        started_at: iso(one.first),
+        ended_at: iso(one.last),
+        duration_ms: one.last - one.first,
+      }))
+      return { rows, total: answer.total }
+    },
+  },
+  people: {
+    description: "People (anonymous ids), the one seen last first",
+    takes: ["search"],
+    columns: ["anonymous_id", "profile_id", "events", "sessions", "first_seen", "last_seen"],
+    order: undefined,
+    rows: async ({ scope, limit, offset }, put) => {
+      const answer = await put({ kind: "people", scope, limit, offset })
+      const rows = answer.people.map((one) => ({
+        anonymous_id: one.anonymousId,
+        profile_id: one.profileId,
+        events: one.events,
+        sessions: one.sessions,
+        first_seen: iso(one.first),
+        last_seen: iso(one.last),
+      }))
+      return { rows, total: answer.total }
+    },
   },
   person: {
     description:
@@ -617,6 +712,58 @@ function cursorText({ ts, id }: { ts: number; id: number }): string {
 export function readCursor(text: string): { ts: number; id: number } | undefined {
   const [, ts, id] = /^(-?\d{1,15})\.(\d{1,15})$/.exec(Buffer.from(text, "base64url").toString()) ?? []
   return ts === undefined ? undefined : { ts: Number(ts), id: Number(id) }
+}
+
+async function funnel(ask: Ask, put: Put): Promise<Made> {
+  const { scope, steps, window, unit, by, limit, offset } = ask
+  const [dimension] = by
+  const { groups } = await put({ kind: "funnel", scope, steps, window, unit, by: dimension })
+  const rows = groups.slice(offset, offset + limit).flatMap((group) =>
+    group.steps.map(({ people, median }, index) => ({
+      ...(dimension === undefined ? {} : { [dimension]: group.by }),
+      step: index + 1,
+      event_name: steps[index]?.name ?? null,
+      people,
+      conversion_rate: percent(people, group.steps[0]?.people ?? 0),
+      step_conversion_rate: percent(people, group.steps[Math.max(0, index - 1)]?.people ?? 0),
+      median_ms: median,
+    })),
+  )
+  return { rows }
+}
+
+const anyStep: Step = { filters: [] }
+
+async function retention(ask: Ask, put: Put): Promise<Made> {
+  const { scope, steps, unit, granularity = "weekly" } = ask
+  if (granularity === "minute" || granularity === "hourly") {
+    throw wrong("granularity must be daily, weekly or monthly for retention")
+  }
+  const [start = anyStep, comeBack = start] = steps
+  const { buckets, cohorts } = await put({ kind: "retention", scope, start, comeBack, granularity, unit })
+  requireRows((buckets.length * (buckets.length + 1)) / 2)
+  const rows = cohorts.flatMap(({ size, returned }, cohort) =>
+    returned.map((count, period) => ({
+      date: buckets[cohort]?.label ?? null,
+      people: size,
+      period,
+      returned: count,
+      percentage: percent(count, size),
+    })),
+  )
+  return { rows }
+}
+
+async function paths({ scope, steps, before, after }: Ask, put: Put): Promise<Made> {
+  const [event = anyStep] = steps
+  const answer = await put({ kind: "paths", scope, event, before, after })
+  const rows = answer.places.map(({ place, name, count }) => ({
+    place,
+    event_name: name,
+    sessions: count,
+    percentage: percent(count, answer.sessions),
+  }))
+  return { rows }
 }
 
 async function goals(ask: Ask, put: Put): Promise<Made> {

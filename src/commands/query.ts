@@ -22,10 +22,14 @@ interface QueryOptions extends Where {
   measure?: string[]
   step?: string[]
   granularity?: string
+  window?: string
   unit?: string
+  before?: number
+  after?: number
   top?: number
   anonymousId?: string
   profileId?: string
+  search?: string
   cursor?: string
   limit?: number
   page?: number
@@ -45,7 +49,7 @@ Filters (--where, several hold together):
 Examples:
   databuddy query custom_events --last 7d --by property.plan
   databuddy query custom_events_trends --last 30d --where property.plan=pro
-  databuddy query goals --step "bought where property.total>10" --granularity weekly
+  databuddy query funnel --step visited --step "bought where property.total>10" --window 1d
   databuddy query events --by path --measure users --measure sum:property.total --csv`
 
 export function addQueryCommand(root: Command, context: Context): void {
@@ -67,10 +71,14 @@ export function addQueryCommand(root: Command, context: Context): void {
     )
     .option("--step <event>", "a step: its name, or: name where <filter> and <filter>", collect)
     .addOption(new Option("--granularity <unit>", "of trends").choices(granularities))
+    .option("--window <time>", "of a funnel, such as 1h or 7d")
     .addOption(new Option("--unit <who>", "who is followed").choices(units))
+    .option("--before <number>", "places before an event", whole(0, 5))
+    .option("--after <number>", "places after an event", whole(0, 5))
     .option("--top <number>", "values of each property key", whole(1, 1_000))
     .option("--anonymous-id <id>", "whose events")
     .option("--profile-id <id>", "whose events")
+    .option("--search <text>", "people whose anonymous id has this in it")
     .option("--cursor <text>", "go on after meta.nextCursor of an earlier answer")
     .option("--limit <rows>", "at most so many rows", whole(1, maxLimit))
     .option("--page <number>", "from 1", whole(1, 100_000))
@@ -102,10 +110,14 @@ function bodyOf(type: string, options: QueryOptions): object {
     measures: listed(options.measure),
     steps: options.step?.map(stepOf),
     granularity: options.granularity,
+    window: options.window,
     unit: options.unit,
+    before: options.before,
+    after: options.after,
     top: options.top,
     anonymousId: options.anonymousId,
     profileId: options.profileId,
+    search: options.search,
     cursor: options.cursor,
     compare: options.compare ? "previous_period" : undefined,
     sortBy: options.sort,
@@ -204,7 +216,7 @@ function printEntry(
 }
 
 /** Columns of numbers that are no measure to draw. */
-const noMeasures = new Set(["rank"])
+const noMeasures = new Set(["step", "rank", "place", "period"])
 
 /** As a table; on a terminal the first measure is drawn as bars. */
 export function printRows(rows: readonly Row[], context: Context): void {

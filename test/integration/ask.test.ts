@@ -171,6 +171,84 @@ describe("rows", () => {
       ],
     ],
     [
+      "of a funnel are its steps",
+      { name: "funnel", steps: ["seen", "bought"], window: "1d" },
+      {},
+      [
+        {
+          step: 1,
+          event_name: "seen",
+          people: 3,
+          conversion_rate: 100,
+          step_conversion_rate: 100,
+          median_ms: null,
+        },
+        {
+          step: 2,
+          event_name: "bought",
+          people: 2,
+          conversion_rate: 66.67,
+          step_conversion_rate: 66.67,
+          median_ms: 86_400_000,
+        },
+      ],
+    ],
+    [
+      "of retention are a cohort and a later time",
+      { name: "retention", steps: ["seen", "bought"], granularity: "daily" },
+      { startDate: "2026-07-30", preset: undefined },
+      [
+        { date: "2026-07-30", people: 1, period: 0, returned: 0, percentage: 0 },
+        { date: "2026-07-30", people: 1, period: 1, returned: 1, percentage: 100 },
+        { date: "2026-07-30", people: 1, period: 2, returned: 0, percentage: 0 },
+        { date: "2026-07-31", people: 1, period: 0, returned: 0, percentage: 0 },
+        { date: "2026-07-31", people: 1, period: 1, returned: 1, percentage: 100 },
+        { date: "2026-08-01", people: 1, period: 0, returned: 0, percentage: 0 },
+      ],
+    ],
+    [
+      "of paths are what came before and after",
+      { name: "paths", steps: ["bought"], before: 1, after: 1 },
+      {},
+      [
+        { place: -1, event_name: "seen", sessions: 2, percentage: 100 },
+        { place: 1, event_name: null, sessions: 2, percentage: 100 },
+      ],
+    ],
+    [
+      "of people who are searched for",
+      { name: "people", search: "b" },
+      {},
+      [
+        {
+          anonymous_id: "bob",
+          profile_id: null,
+          events: 2,
+          sessions: 1,
+          first_seen: at("07-31"),
+          last_seen: at("08-01"),
+        },
+      ],
+    ],
+    [
+      "of sessions have their first and latest event",
+      "sessions",
+      { limit: 1 },
+      [
+        {
+          session_id: "s2",
+          anonymous_id: "bob",
+          profile_id: null,
+          events: 2,
+          first_event: "seen",
+          last_event: "bought",
+          started_at: at("07-31"),
+          ended_at: at("08-01"),
+          duration_ms: 86_400_000,
+        },
+      ],
+    ],
+    [
       "are compared with the same number of days before",
       "custom_events_summary",
       { preset: "today", compare: "previous_period" },
@@ -297,14 +375,14 @@ describe("an answer", () => {
 
   const failing: [unknown, string][] = [
     ["nope", "there is no type nope"],
-    [{ name: "goals" }, "goals needs steps"],
+    [{ name: "funnel" }, "funnel needs steps"],
     [{ name: "custom_events", steps: ["a"] }, "custom_events does not take steps"],
     [{ name: "custom_events", by: ["event_name", "path"], sortBy: "nope" }, "custom_events can be sorted by"],
     [{ name: "custom_events_trends", granularity: "minute", preset: "last_30d" }, "granularity minute"],
     [{ name: "custom_events", start_date: "2026-02-30" }, "start_date must be a time that exists"],
     [{ name: "person" }, "person needs an anonymousId or a profileId"],
     [{ name: "custom_events_recent", cursor: "x" }, "cursor must be"],
-    [{ name: "goals", steps: ["a"], top: 1 }, "goals does not take top"],
+    [{ name: "goals", steps: ["a"], window: "1h" }, "goals does not take window"],
   ]
   test.each(failing)(
     "says of %p what is wrong, and of the others what they are",
