@@ -109,7 +109,7 @@ function serveOptions(): Option[] {
     option("--backup-keep <number>", "newest backups that stay", 7, whole(1, 100_000)),
     option(
       "--query-memory <bytes>",
-      "memory that the answer to a question may take",
+      "memory for questions: half for an answer, half for columns that the next one may need",
       268_435_456,
       whole(16_777_216, 2 ** 40),
     ),

@@ -221,22 +221,70 @@ const sql = {
   segment: "select data from segments where id = :id",
 }
 
-/** Reads columns of blocks. */
+/** Questions after which a block that none of them looked at gives its place in memory to another. */
+const questionsKept = 4
+/** Bytes that an open block takes before any column of it is read. */
+const openBytes = 2_000
+/** Bytes that a value takes in memory beside its text. */
+const valueBytes = 40
+
+/** Reads columns of blocks, and keeps those read before as long as they take no more than `memory` bytes. */
 export class BlockReader {
   readonly #layout: Statement
   readonly #segment: Statement
+  /** By id of the block, which is never given twice; the one looked at last comes last. */
+  readonly #kept = new Map<number, { batch: StoredBatch; bytes: number; question: number }>()
+  #bytes = 0
+  #question = 0
 
   constructor(
     db: Db,
     private readonly rows: Rows,
     private readonly numbersOf: (kind: Kind, texts: readonly string[]) => Uint32Array,
+    private readonly memory = 0,
   ) {
     this.#layout = db.prepare(sql.layout).pluck()
     this.#segment = db.prepare(sql.segment).pluck()
   }
 
   open(row: BlockRow): Batch {
-    return new StoredBatch(row, this)
+    const kept = this.#kept.get(row.id)
+    if (kept) {
+      this.#kept.delete(row.id)
+      this.#kept.set(row.id, kept)
+      kept.question = this.#question
+      return kept.batch
+    }
+    const batch = new StoredBatch(row, this)
+    this.#kept.set(row.id, { batch, bytes: 0, question: this.#question })
+    this.loaded(row, openBytes)
+    return batch
+  }
+
+  /** A new question begins. */
+  begin(): void {
+    this.#question++
+  }
+
+  /**
+   * More of a block is in memory. Where that is too much, what was not looked at for some questions goes, and else the
+   * block itself: of more than fits, one question after the other would push out what the next one needs first.
+   */
+  loaded({ id }: BlockRow, bytes: number): void {
+    const kept = this.#kept.get(id)
+    if (!kept) return
+    kept.bytes += bytes
+    this.#bytes += bytes
+    for (const [oldest, { question }] of this.#kept) {
+      if (this.#bytes <= this.memory) return
+      this.#drop(oldest !== id && question < this.#question - questionsKept ? oldest : id)
+      if (!this.#kept.has(id)) return
+    }
+  }
+
+  #drop(id: number): void {
+    this.#bytes -= this.#kept.get(id)?.bytes ?? 0
+    this.#kept.delete(id)
   }
 
   /** Throws Moved. */
@@ -335,7 +383,10 @@ class StoredBatch implements Batch {
   }
 
   #fromRows(): MemoryBatch {
-    this.#rows ??= this.reader.fromRows(this.row)
+    if (!this.#rows) {
+      this.#rows = this.reader.fromRows(this.row)
+      this.reader.loaded(this.row, this.count * 10 * valueBytes)
+    }
     // An event that went since the block was looked up would shift all others.
     if (this.#rows?.count !== this.count) throw new Moved()
     return this.#rows
@@ -348,9 +399,11 @@ class StoredBatch implements Batch {
   }
 
   #bytes(place: Place): Uint8Array {
-    if (place.s > 0) return this.reader.segment(this.row, place.s)
-    this.#shared ??= this.reader.segment(this.row, 0)
-    return this.#shared
+    if (place.s === 0 && this.#shared) return this.#shared
+    const bytes = this.reader.segment(this.row, place.s)
+    this.reader.loaded(this.row, bytes.length)
+    if (place.s === 0) this.#shared = bytes
+    return bytes
   }
 
   #codes(place: Place, bytes = this.#bytes(place)): Codes {
@@ -367,6 +420,7 @@ class StoredBatch implements Batch {
     const values = place.f
       ? [...new numberForms[place.f](copyOf(raw))]
       : (JSON.parse(new TextDecoder().decode(raw)) as Value[])
+    this.reader.loaded(this.row, values.length * valueBytes)
     return { codes: this.#codes(place, bytes), values }
   }
 }

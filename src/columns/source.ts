@@ -64,9 +64,22 @@ export class Reader {
   readonly #websites: Statement
   #tail: Tail | undefined
 
-  constructor(private readonly db: Db) {
+  readonly #reader: BlockReader
+
+  /** `memory`: bytes of columns to keep for the next question. */
+  constructor(
+    private readonly db: Db,
+    memory = 0,
+  ) {
     this.rows = new Rows(db)
     this.identities = new Identities(db)
+    // Ids of sealed events all have their number already.
+    this.#reader = new BlockReader(
+      db,
+      this.rows,
+      (kind, texts) => this.identities.find(kind, texts).numbers,
+      memory,
+    )
     this.#sealed = db.prepare(sql.sealed)
     this.#blocks = db.prepare(sql.blocks)
     this.#days = db.prepare(sql.days).pluck()
@@ -92,7 +105,8 @@ export class Reader {
     const tail = this.#tail
     const inMemory = sealed.last - sealed.id <= tailInMemory
     if (inMemory) yield* tail.readTo(sealed.last)
-    const blockReader = new BlockReader(this.db, this.rows, (kind, texts) => tail.numbersOf(kind, texts))
+    this.#reader.begin()
+    const blockReader = this.#reader
     const entries = blocks.map(
       (block): Entry => ({
         website: block.website,

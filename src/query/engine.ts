@@ -34,7 +34,7 @@ export interface Asker {
 
 export interface EngineOptions {
   path: string
-  /** Bytes that an answer may take. */
+  /** Bytes, half of them for an answer, half for columns that are kept. */
   memory: number
   /** Unix ms */
   now: () => number
@@ -67,9 +67,7 @@ export class Engine implements Asker {
     this.#roundAt = options.elapsed()
     this.#worker.onerror = ({ message }) => this.#fail(new Error(message))
     this.#worker.onmessage = ({ data }: MessageEvent<News>) => this.#hear(data)
-    // SQLite's own cache; it reads the file through the system's cache beside it.
-    const cacheKiB = Math.max(8_192, Math.floor(options.memory / 1_024 / 4))
-    this.#tell({ what: "open", path: options.path, memory: options.memory, cacheKiB })
+    this.#tell({ what: "open", path: options.path, memory: options.memory })
   }
 
   ask<Asked extends Question>(

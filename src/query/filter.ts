@@ -225,9 +225,14 @@ export class Matcher {
     const numbers = new Set(this.lookup.numbersOf(kind, texts))
     numbers.delete(0)
     if (numbers.size === 0) return () => denies
-    const [only] = numbers
-    if (numbers.size === 1) return (batch) => byNumber(idsOf(batch), (number) => (number === only) !== denies)
-    return (batch) => byNumber(idsOf(batch), (number) => numbers.has(number) !== denies)
+    const [only] = [...numbers] as [number]
+    if (numbers.size > 1) return (batch) => byNumber(idsOf(batch), (number) => numbers.has(number) !== denies)
+    return (batch) => {
+      const ids = idsOf(batch)
+      // Most batches hold nothing of one person, and indexOf finds that out ten times as fast as a loop.
+      if (ids.indexOf(only) < 0) return denies
+      return byNumber(ids, (number) => (number === only) !== denies)
+    }
   }
 }
 

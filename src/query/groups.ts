@@ -100,6 +100,8 @@ interface Part {
 /** Groups and their measures. */
 class Table {
   readonly #groups = new Map<string, number>()
+  /** Where there are no dimensions: a bucket's group, without making a key of it. */
+  readonly #byBucket: (number | undefined)[] = []
   readonly #found: { by: (string | null)[]; bucket: number }[] = []
   readonly #measures: Measurement[]
   /** For each dimension that is an id, an event with each of its numbers. */
@@ -114,6 +116,16 @@ class Table {
   }
 
   groupOf(by: (string | null)[], bucket: number): number {
+    if (by.length > 0) return this.#keyed(by, bucket)
+    let group = this.#byBucket[bucket]
+    if (group === undefined) {
+      group = this.#keyed(by, bucket)
+      this.#byBucket[bucket] = group
+    }
+    return group
+  }
+
+  #keyed(by: (string | null)[], bucket: number): number {
     const key = `${bucket} ${by.map((part) => (part === null ? "-" : `${part.length}:${part}`)).join("")}`
     let group = this.#groups.get(key)
     if (group === undefined) {

@@ -13,11 +13,13 @@ declare const self: Worker
 const niceness = 5
 /** ms that one question or the sealing runs before the next one's turn, and before messages are heard. */
 const slice = 15
+/** KiB of SQLite's own cache: columns are kept elsewhere, and the file is in the system's cache. */
+const pageCacheKiB = 16_384
 /** Unsealed rows from which they are sealed at once. */
 const enoughToSeal = 8_192
 
 export type Order =
-  | { what: "open"; path: string; memory: number; cacheKiB: number }
+  | { what: "open"; path: string; memory: number }
   | { what: "ask"; id: number; question: Question }
   | { what: "stop"; id: number }
   /** `few`: even if there are only a few rows. Of days before `today` (since 1970-01-01) small blocks are made one, be they two. */
@@ -109,8 +111,10 @@ self.onmessage = ({ data }: MessageEvent<Order>) => {
       // The system does not let us; then it takes its share like any other.
     }
     const db = openForReading(data.path)
-    db.pragma(`cache_size = -${data.cacheKiB}`)
-    open = { reader: new Reader(db), sealer: new Sealer(db), memory: data.memory, close: () => db.close() }
+    db.pragma(`cache_size = -${pageCacheKiB}`)
+    // Half for what an answer takes, half for columns that the next question may need again.
+    const memory = data.memory / 2
+    open = { reader: new Reader(db, memory), sealer: new Sealer(db), memory, close: () => db.close() }
     return
   }
   if (!open) return
