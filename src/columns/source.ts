@@ -328,6 +328,8 @@ export class EventSource {
 class Tail {
   batches: MemoryBatch[] = []
   #readTo: number
+  /** Rows that were read and are in no batch yet. */
+  #builder: Builder
   readonly #next: Numbers
   readonly #fresh: Record<Kind, Map<string, number>> = {
     visitors: new Map(),
@@ -341,6 +343,7 @@ class Tail {
     private readonly sealed: Sealed,
   ) {
     this.#readTo = sealed.id
+    this.#builder = new Builder(rows)
     this.#next = identities.numbers()
   }
 
@@ -353,18 +356,21 @@ class Tail {
     return { ...this.#next }
   }
 
+  /** Several questions may do so by turns: each goes on where another is. */
   *readTo(last: number): Generator<void, void> {
-    let builder = new Builder(this.rows)
     while (this.#readTo < last) {
       const to = Math.min(this.#readTo + rowsPerStep, last)
-      builder.add(this.rows.byId(this.#readTo, to))
+      this.#builder.add(this.rows.byId(this.#readTo, to))
       this.#readTo = to
-      if (builder.count >= rowsPerStep * 8 || to === last) {
-        this.batches.push(...this.#batchesOf(builder))
-        builder = new Builder(this.rows)
-      }
+      if (this.#builder.count >= rowsPerStep * 8) this.#flush()
       yield
     }
+    if (this.#builder.count > 0) this.#flush()
+  }
+
+  #flush(): void {
+    this.batches.push(...this.#batchesOf(this.#builder))
+    this.#builder = new Builder(this.rows)
   }
 
   day(website: number, day: number, last: number): MemoryBatch[] {

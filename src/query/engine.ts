@@ -19,6 +19,8 @@ const roundEvery = 60_000
 const sealPause = 20
 /** ms until it is tried again after a fault such as a full disk. */
 const sealRetry = 30_000
+/** ms until a thread that failed is begun anew. */
+const restartAfter = 1_000
 /** ms that a question under way may hold up the closing. */
 const closeTimeout = 2_000
 const dayMs = 86_400_000
@@ -51,7 +53,7 @@ interface Waiting {
 
 /** Answers questions in a thread of its own, which also makes the column blocks; the main thread stores them between its commits. */
 export class Engine implements Asker {
-  readonly #worker = new Worker(new URL(workerFile, import.meta.url))
+  #worker: Worker | undefined
   readonly #waiting = new Map<number, Waiting>()
   #next = 1
   #timer: Timer | undefined
@@ -59,15 +61,36 @@ export class Engine implements Asker {
   /** When the last round began that seals even a few rows and looks after closed days; ms of the clock that is never set. */
   #roundAt: number
   #inRound = false
+  #sealing = false
 
   constructor(
     private readonly options: EngineOptions,
     private readonly store: { db: Db; batcher: Batcher; obstacle: () => unknown },
   ) {
     this.#roundAt = options.elapsed()
-    this.#worker.onerror = ({ message }) => this.#fail(new Error(message))
-    this.#worker.onmessage = ({ data }: MessageEvent<News>) => this.#hear(data)
-    this.#tell({ what: "open", path: options.path, memory: options.memory })
+    this.#begin()
+  }
+
+  #begin(): void {
+    const worker = new Worker(new URL(workerFile, import.meta.url))
+    worker.onerror = ({ message }) => this.#beginAnew(new Error(message))
+    worker.onmessage = ({ data }: MessageEvent<News>) => this.#hear(data)
+    this.#worker = worker
+    this.#tell({ what: "open", path: this.options.path, memory: this.options.memory })
+  }
+
+  /** A thread that failed answers nobody any more. */
+  #beginAnew(error: Error): void {
+    if (this.#closing) return
+    clearTimeout(this.#timer)
+    this.#worker?.terminate()
+    this.#worker = undefined
+    this.#fail(error)
+    this.options.onFault(error)
+    this.#timer = setTimeout(() => {
+      this.#begin()
+      if (this.#sealing) this.#sealIn(sealRetry)
+    }, restartAfter)
   }
 
   ask<Asked extends Question>(
@@ -75,8 +98,10 @@ export class Engine implements Asker {
     signal: AbortSignal,
   ): Promise<{ answer: AnswerOf<Asked>; meta: Meta }> {
     return new Promise((resolve, reject) => {
-      if (signal.aborted) {
-        reject(signal.reason)
+      if (signal.aborted || !this.#worker) {
+        reject(
+          signal.aborted ? signal.reason : new Error("the thread that answers questions is just begun anew"),
+        )
         return
       }
       const id = this.#next++
@@ -96,6 +121,7 @@ export class Engine implements Asker {
 
   /** Begins to seal behind the commits. */
   start(): void {
+    this.#sealing = true
     this.#sealIn(sealPoll)
   }
 
@@ -107,12 +133,12 @@ export class Engine implements Asker {
     })
     this.#tell({ what: "close" })
     await closed
-    this.#worker.terminate()
+    this.#worker?.terminate()
     this.#fail(new Error("the server stops"))
   }
 
   #tell(order: Order): void {
-    this.#worker.postMessage(order)
+    this.#worker?.postMessage(order)
   }
 
   #hear(news: News): void {
@@ -132,11 +158,10 @@ export class Engine implements Asker {
   #fail(error: unknown): void {
     for (const { reject } of this.#waiting.values()) reject(error)
     this.#waiting.clear()
-    if (!this.#closing) this.options.onFault(error)
   }
 
   #sealIn(ms: number): void {
-    if (this.#closing) return
+    if (this.#closing || !this.#worker) return
     this.#timer = setTimeout(() => {
       // Blocks need room; without it deleting comes first.
       if (this.store.obstacle()) return this.#sealIn(sealRetry)
