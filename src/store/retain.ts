@@ -41,12 +41,19 @@ const sql = {
  * without a time of their own and for the owner's own events; 0: for ever. False when there is nothing to do now (Unix ms).
  */
 export function sweepExpired(db: Db, standard: number, now: number, limit = sweepRows): boolean {
-  const expired = db.prepare(sql.expired).get({ standard, now }) as
-    | { rid: number; before: number }
-    | undefined
+  const expired = findExpired(db, standard, now)
   if (!expired) return false
   db.prepare(sql.deleteBefore).run({ ...expired, limit })
   return true
+}
+
+/** Whether `sweepExpired` would take something away. */
+export function holdsExpired(db: Db, standard: number, now: number): boolean {
+  return findExpired(db, standard, now) !== undefined
+}
+
+function findExpired(db: Db, standard: number, now: number): { rid: number; before: number } | undefined {
+  return db.prepare(sql.expired).get({ standard, now }) as { rid: number; before: number } | undefined
 }
 
 /**

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs"
 import type { Reason } from "../errors.ts"
 
 import { Batcher, type BatcherOptions } from "./batcher.ts"
+import { ProvenTime } from "./clock.ts"
 import { refuseDamaged } from "./damage.ts"
 import { EventInserter, sweepDeleted, sweepPause } from "./events.ts"
 import { Guard } from "./guard.ts"
@@ -12,7 +13,7 @@ import type { Db } from "./native.ts"
 import { closeDatabase, cutWal, type Durability, openDatabase } from "./open.ts"
 import { Profiles } from "./profiles.ts"
 import { Registry } from "./registry.ts"
-import { giveBackRoom, sweepExpired } from "./retain.ts"
+import { giveBackRoom, holdsExpired, sweepExpired } from "./retain.ts"
 import { DailyHash, forgetOldSalts } from "./salts.ts"
 import { type Commit, Writer } from "./writer.ts"
 
@@ -52,6 +53,9 @@ export class Store {
   readonly batcher: Batcher
   readonly #lock: ServerLock
   readonly #guard: Guard
+  readonly #time: ProvenTime
+  /** The leap of the clock that was told last. */
+  #told: ProvenTime["doubted"]
   readonly #timers: Timer[] = []
   #closing = false
   /** The bytes of a deleted salt are still in the -wal. */
@@ -77,6 +81,7 @@ export class Store {
       this.#lock.release()
       throw error
     }
+    this.#time = new ProvenTime(this.db, world.now(), world.elapsed())
     const dailyHash = new DailyHash(this.db, world.random)
     this.registry = new Registry(this.db)
     this.profiles = new Profiles(this.db, dailyHash)
@@ -170,9 +175,23 @@ export class Store {
   }
 
   #sweepStep(): "events" | "room" | undefined {
+    const { retain = 0 } = this.options
     const now = this.world.now()
-    if (sweepDeleted(this.db, now) || sweepExpired(this.db, this.options.retain ?? 0, now)) return "events"
+    const proven = this.#time.look(now, this.world.elapsed())
+    if (sweepDeleted(this.db, now) || sweepExpired(this.db, retain, proven)) return "events"
+    if (proven < now && holdsExpired(this.db, retain, now)) this.#tellLeap()
     return giveBackRoom(this.db) ? "room" : undefined
+  }
+
+  /** Once for each leap. */
+  #tellLeap(): void {
+    const { doubted } = this.#time
+    if (!doubted || doubted === this.#told) return
+    this.#told = doubted
+    const [from, to] = [doubted.expected, doubted.now].map((ms) => new Date(ms).toISOString())
+    this.onNotice(
+      `the clock says ${to}, after ${from}: it was set, or the server stood still. Events that only this makes too old stay until it has run on for a day; if it is wrong, set it`,
+    )
   }
 
   /** Upkeep that fails is reported and tried again at its next turn. */

@@ -13,6 +13,8 @@ const slack = 256 * 4_096
 let folder = temporaryFolder()
 /** Unix ms of the store's clock, which stands still until it is set. */
 let now = start
+/** ms of its clock that is never set; it runs. */
+let passed = 0
 const faults: unknown[] = []
 
 beforeEach(() => {
@@ -25,13 +27,19 @@ afterEach(() => {
   expect(faults).toEqual([])
 })
 
+/** Time goes by, as both clocks tell. */
+function pass(ms: number): void {
+  now += ms
+  passed += ms
+}
+
 const path = () => folder.file("test.db")
 const bytes = () => statSync(path()).size
 
 function open(retain?: number): Store {
   const world = {
     now: () => now,
-    elapsed: () => performance.now(),
+    elapsed: () => performance.now() + passed,
     random: (values: Uint8Array) => crypto.getRandomValues(values),
     pid: process.pid,
   }
@@ -96,7 +104,7 @@ test("over three years of months the file stops growing, and holds what is not o
     const store = open(90 * day)
     rid ||= website(store, "w", null)
     for (let part = 0; part < 30; part++) await send(store, part % 2 ? rid : 0, now + part * day, 200)
-    now += 30 * day
+    pass(30 * day)
     await upkeep(store, `ts < ${now - 90 * day}`)
     const kept = Math.min(month + 1, 3) * 6_000
     // The events of the 30th day of a month are one day old when the next begins.
@@ -115,7 +123,7 @@ test("each website keeps its events for its own time, late events too", async ()
   const standard = website(store, "standard", null)
   const longer = website(store, "longer", 60 * day)
   const forever = website(store, "forever", 0)
-  now = start + 1_000 * day
+  pass(1_000 * day)
   for (const rid of [0, standard, longer, forever]) {
     // Received now, all of them: it is the time when they happened that counts.
     for (const age of [0, 30 * day, 30 * day + 1, 60 * day, 60 * day + 1, 900 * day]) {
@@ -141,7 +149,7 @@ test("without a time to keep them, events stay for ever", async () => {
   const rid = website(store, "w", null)
   await send(store, rid, start)
   await send(store, 0, start)
-  now = start + 20_000 * day
+  pass(20_000 * day)
   store.start()
   await Bun.sleep(200)
   expect(count(store)).toBe(2)
@@ -151,7 +159,9 @@ test("without a time to keep them, events stay for ever", async () => {
 test("work that a stop interrupts is gone on with at the next start, and new events come first", async () => {
   const first = open(30 * day)
   await send(first, 0, start, 20_000)
-  now = start + 31 * day
+  pass(29.5 * day)
+  await send(first, 0, now)
+  pass(1.5 * day)
   first.start()
   await eventually(() => count(first) < 20_000)
   await send(first, 0, now)
@@ -159,7 +169,7 @@ test("work that a stop interrupts is gone on with at the next start, and new eve
   const second = open(30 * day)
   expect(count(second)).toBeGreaterThan(10_000)
   await upkeep(second, `ts < ${now - 30 * day}`)
-  expect(count(second)).toBe(1)
+  expect(count(second)).toBe(2)
   await second.close()
 })
 
@@ -167,8 +177,28 @@ test("a shorter time for a website counts without a restart", async () => {
   const store = open()
   const rid = website(store, "w", null)
   await send(store, rid, start, 10)
-  now = start + 2 * day
+  pass(2 * day)
   updateWebsite(store.db, "w", { retain: day })
+  await upkeep(store, "true")
+  await store.close()
+})
+
+test("a clock that leaps ahead deletes nothing and the log says so once; set right, deleting goes on", async () => {
+  const store = open(30 * day)
+  await send(store, 0, start - 31 * day)
+  await send(store, 0, start - 29 * day)
+  now = start + 3_000 * day
+  store.start()
+  // By the time before the leap the first is too old.
+  await eventually(() => faults.length > 0)
+  expect(count(store)).toBe(1)
+  expect(faults.splice(0)).toEqual([
+    expect.stringMatching(
+      /^the clock says 2034-03-20T00:00:00.000Z, after 2026-01-01T00:00:\S+: it was set, or the server stood still. Events that only this makes too old stay/,
+    ),
+  ])
+  now = start
+  pass(1.1 * day)
   await upkeep(store, "true")
   await store.close()
 })

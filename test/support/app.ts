@@ -20,8 +20,8 @@ export interface TestApp {
   store: Store
   /** Sends a request to the app, which listens nowhere. */
   send: (request: Request) => Promise<Response>
-  /** Unix ms of the app's clocks, which stand still until they are set. */
-  clock: { now: number }
+  /** The app's clocks, which stand still until they are set: Unix ms, and ms by which a person set the one that tells them ahead. */
+  clock: { now: number; ahead: number }
   logged: string[]
   close: () => Promise<void>
 }
@@ -29,19 +29,20 @@ export interface TestApp {
 /** The whole app on a database of its own. `changes` replaces parts of what it works with. */
 export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): TestApp {
   const folder = mkdtempSync(join(tmpdir(), "databuddy-test-"))
-  const clock = { now: Date.UTC(2026, 7, 1, 12) }
+  const clock = { now: Date.UTC(2026, 7, 1, 12), ahead: 0 }
   const logged: string[] = []
   const log: Log = (level, message, fields) => logged.push(JSON.stringify({ level, message, ...fields }))
-  const now = () => clock.now
+  const now = () => clock.now + clock.ahead
+  const elapsed = () => clock.now
   const world = {
     now,
-    elapsed: now,
+    elapsed,
     random: (bytes: Uint8Array) => crypto.getRandomValues(bytes),
     pid: process.pid,
   }
   const path = join(folder, "test.db")
   const requests = new Requests()
-  const refusals = new Refusals(log, now)
+  const refusals = new Refusals(log, elapsed)
   const metrics = new Metrics({
     path,
     startedAt: now(),
@@ -78,11 +79,11 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     batcher: store.batcher,
     profiles: store.profiles,
     ready: () => store.ready(),
-    limiter: new Limiter(now),
-    failures: new Limiter(now),
+    limiter: new Limiter(elapsed),
+    failures: new Limiter(elapsed),
     uploads: new Uploads(67_108_864),
     crawlers: new CrawlerCheck(),
-    logFault: requestFaultLog(log, now),
+    logFault: requestFaultLog(log, elapsed),
     refusals,
     requests,
     metrics,

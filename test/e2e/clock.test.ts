@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { repository } from "../support/binary.ts"
+
+const compiler = process.platform === "linux" ? Bun.which("cc") : null
+const skipped = compiler ? "" : " (skipped: needs Linux and a C compiler)"
+
+const year = 365 * 86_400
+const folder = temporaryFolder()
+const db = folder.file("test.db")
+const env = { LD_PRELOAD: folder.file("clock.so"), CLOCK_FILE: folder.file("ahead") }
+
+beforeAll(() => {
+  if (!compiler) return
+  const source = join(repository, "test/support/clock.c")
+  const { success, stderr } = Bun.spawnSync([compiler, "-shared", "-fPIC", "-o", env.LD_PRELOAD, source])
+  if (!success) throw new Error(stderr.toString())
+})
+afterAll(() => folder[Symbol.dispose]())
+
+/** Sets the clock of the server ahead of ours, in s. */
+function setClock(ahead: number): void {
+  writeFileSync(env.CLOCK_FILE, new BigInt64Array([BigInt(ahead)]), { flag: "r+" })
+}
+
+async function send(server: Server, name: string, timestamp?: number): Promise<number> {
+  const headers = { Authorization: `Bearer ${server.key}` }
+  const body = JSON.stringify({ name, timestamp })
+  return (await fetch(`${server.url}/track`, { method: "POST", headers, body })).status
+}
+
+function names(): unknown[] {
+  const reader = openReader(db)
+  try {
+    return reader.prepare("select name from events order by id").pluck().all()
+  } finally {
+    reader.close()
+  }
+}
+
+test.skipIf(!compiler)(
+  `a clock that is set while the server runs: events in the order of receipt; ahead, retention spares them${skipped}`,
+  async () => {
+    writeFileSync(env.CLOCK_FILE, new BigInt64Array(1))
+    const first = await startServer({ db, env })
+    try {
+      expect(await send(first, "first")).toBe(200)
+      expect(await send(first, "old", Date.now() - 80 * 86_400_000)).toBe(200)
+      setClock(3 * year)
+      expect(await send(first, "ahead")).toBe(200)
+      setClock(-25 * year)
+      expect(await send(first, "behind")).toBe(200)
+      expect(await send(first, "right time", Date.now())).toBe(400)
+      setClock(0)
+      expect(await send(first, "last")).toBe(200)
+      expect(names()).toEqual(["first", "old", "ahead", "behind", "last"])
+    } finally {
+      expect(await first.stop()).toBe(0)
+    }
+    setClock(3 * year)
+    const second = await startServer({ db, env, args: ["--retain", "90d"] })
+    try {
+      await eventually(() => second.output().includes("too old stay until it has run on for a day"))
+      // Its time is what the clock said when it came.
+      expect(names()).toEqual(["first", "old", "ahead", "last"])
+    } finally {
+      expect(await second.stop()).toBe(0)
+    }
+  },
+)

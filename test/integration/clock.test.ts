@@ -1,0 +1,206 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { ProvenTime } from "../../src/store/clock.ts"
+import { EventInserter } from "../../src/store/events.ts"
+import type { Db } from "../../src/store/native.ts"
+import { openDatabase } from "../../src/store/open.ts"
+import { DailyHash } from "../../src/store/salts.ts"
+import { createWebsite } from "../../src/store/websites.ts"
+import { temporaryFolder } from "../harness.ts"
+import { openApp } from "../support/app.ts"
+import { eventRow } from "../support/event.ts"
+
+// Days from here on, in the cases too.
+const start = Date.UTC(2026, 0, 1)
+const day = 86_400_000
+const hour = 1 / 24
+
+let folder: ReturnType<typeof temporaryFolder>
+let db: Db
+
+beforeEach(() => {
+  folder = temporaryFolder()
+  db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now: start })
+})
+afterEach(() => {
+  db.close()
+  folder[Symbol.dispose]()
+})
+
+function receive(...days: number[]): void {
+  const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+  const inserter = new EventInserter(db, new DailyHash(db, random))
+  // What the sender says of the time is no witness.
+  inserter.insert(days.map((at) => eventRow({ ts: start - 400 * day, receivedAt: start + at * day })))
+}
+
+/** What the time is taken for at each look, in days. The first look is the start itself. */
+function looks(...readings: { now: number; elapsed: number }[]): number[] {
+  const [first = { now: 0, elapsed: 0 }, ...more] = readings
+  const time = new ProvenTime(db, start + first.now * day, first.elapsed * day)
+  return [first, ...more].map(({ now, elapsed }) => {
+    const found = (time.look(start + now * day, elapsed * day) - start) / day
+    return Math.round(found * 1_000) / 1_000
+  })
+}
+
+describe("at the start the clock is", () => {
+  const hourly = (from: number, to: number) =>
+    Array.from({ length: (to - from) * 24 }, (_, index) => from + index * hour)
+  const cases = [
+    { sentence: "believed in a new database", received: [], now: 0.5, taken: 0.5 },
+    {
+      sentence: "not believed long after a database was made that is empty",
+      received: [],
+      now: 30,
+      taken: 0,
+    },
+    { sentence: "believed right after the last event", received: hourly(0, 40), now: 40, taken: 40 },
+    { sentence: "believed within a day of it", received: hourly(0, 40), now: 40.9, taken: 40.9 },
+    {
+      sentence: "taken for the last receipt where the server was stopped for long, or the clock is ahead",
+      received: hourly(0, 40),
+      now: 90,
+      taken: 90,
+      but: 39.958,
+    },
+    {
+      sentence: "not believed for an event that was received after the leap",
+      received: [...hourly(0, 40), 90],
+      now: 90,
+      taken: 90,
+      but: 0,
+    },
+    {
+      sentence: "not believed for half a day of events after the leap",
+      received: [...hourly(0, 40), ...hourly(90, 91).slice(0, 12)],
+      now: 90.5,
+      taken: 90.5,
+      but: 0,
+    },
+    {
+      sentence: "believed after more than a day of them",
+      received: [...hourly(0, 40), ...hourly(90, 92)],
+      now: 92,
+      taken: 92,
+    },
+    { sentence: "believed with an event in a day and a half", received: [0, 30, 31.5], now: 32, taken: 32 },
+    { sentence: "not believed with an event a week", received: [0, 14, 21, 28], now: 28.5, taken: 0 },
+    {
+      sentence: "never overtaken: one that was set back counts",
+      received: hourly(0, 40),
+      now: -5,
+      taken: -5,
+    },
+    {
+      sentence: "not believed for events that an import brought from before",
+      received: [...hourly(0, 40), -100, -99, -98.5],
+      now: 90,
+      taken: 0,
+    },
+  ]
+  for (const { sentence, received, now, taken, but } of cases) {
+    test(sentence, () => {
+      receive(...received)
+      expect(looks({ now, elapsed: 7 })).toEqual([but ?? taken])
+    })
+  }
+
+  test("an event's id does not matter, nor gaps between ids", () => {
+    receive(...hourly(0, 40))
+    db.exec("update event_rows set id = id * 1000003")
+    expect(looks({ now: 40, elapsed: 0 })).toEqual([40])
+    expect(looks({ now: 60, elapsed: 0 })).toEqual([39.958])
+  })
+})
+
+describe("while it runs", () => {
+  const begin = { now: 0, elapsed: 0 }
+  const cases = [
+    {
+      sentence: "a clock that runs is believed, for years",
+      readings: [begin, { now: 700, elapsed: 700 }, { now: 1_400, elapsed: 1_400 }],
+      taken: [0, 700, 1_400],
+    },
+    {
+      sentence: "a correction or a suspended machine of less than a day is",
+      readings: [begin, { now: 0.9, elapsed: 0 }, { now: 1.8, elapsed: 0.1 }, { now: 1, elapsed: 0.2 }],
+      taken: [0, 0.9, 1.8, 1],
+    },
+    {
+      sentence: "after a leap the time goes on from before it",
+      readings: [begin, { now: 500, elapsed: 0.1 }, { now: 500.5, elapsed: 0.6 }],
+      taken: [0, 0.1, 0.6],
+    },
+    {
+      sentence: "a leap counts when the clock has run on for a day",
+      readings: [begin, { now: 500, elapsed: 0 }, { now: 500.9, elapsed: 0.9 }, { now: 501, elapsed: 1 }],
+      taken: [0, 0, 0.9, 501],
+    },
+    {
+      sentence: "a second leap makes it wait for a day more",
+      readings: [
+        begin,
+        { now: 500, elapsed: 0 },
+        { now: 900, elapsed: 0.9 },
+        { now: 900.2, elapsed: 1.1 },
+        { now: 901, elapsed: 1.9 },
+      ],
+      taken: [0, 0, 0.9, 1.1, 901],
+    },
+    {
+      sentence: "one that comes back is believed at once",
+      readings: [begin, { now: 500, elapsed: 0.5 }, { now: 0.6, elapsed: 0.6 }],
+      taken: [0, 0.5, 0.6],
+    },
+    {
+      sentence: "one that was set back counts, and when it comes back too",
+      readings: [begin, { now: -700, elapsed: 0.1 }, { now: 0.2, elapsed: 0.2 }],
+      taken: [0, -700, 0.2],
+    },
+    {
+      sentence: "one that stands still proves nothing",
+      readings: [begin, { now: 500, elapsed: 0 }, { now: 500, elapsed: 2 }, { now: 500, elapsed: 4 }],
+      taken: [0, 0, 2, 4],
+    },
+  ]
+  for (const { sentence, readings, taken } of cases) {
+    test(sentence, () => expect(looks(...readings)).toEqual(taken))
+  }
+})
+
+test("a clock that is set ahead and back by years: every event is taken, and stands in the order of receipt", async () => {
+  const app = openApp()
+  try {
+    createWebsite(
+      app.store.db,
+      "w",
+      { domain: "w.example", name: "w", allowedOrigins: [], anonymize: "daily" },
+      0,
+    )
+    app.store.registry.refresh()
+    const send = async (event: object) => {
+      const headers = { Origin: "https://w.example" }
+      const body = JSON.stringify({ anonymousId: "ann", ...event })
+      const request = new Request("http://localhost/track?website_id=w", { method: "POST", headers, body })
+      return (await app.send(request)).status
+    }
+    const right = app.clock.now
+    const leaps = [0, 3_000, -3_000, -20_000, 1_000_000, 0]
+    for (const [index, leap] of leaps.entries()) {
+      app.clock.ahead = leap * day
+      expect({ leap, status: await send({ name: `${index}` }) }).toEqual({ leap, status: 200 })
+    }
+    const rows = app.store.db.prepare("select name, received_at as at from events order by id").all() as {
+      name: string
+      at: number
+    }[]
+    expect(rows).toEqual(leaps.map((leap, index) => ({ name: `${index}`, at: right + leap * day })))
+    app.clock.ahead = -2 * 3_600_000
+    expect(await send({ name: "right", timestamp: right })).toBe(400)
+    app.clock.ahead = -0.5 * 3_600_000
+    expect(await send({ name: "right", timestamp: right })).toBe(200)
+    expect(app.logged.filter((line) => !line.includes('"refused"'))).toEqual([])
+  } finally {
+    await app.close()
+  }
+})
