@@ -22,7 +22,8 @@ const walHeader = 32
 const frameHeader = 24
 
 const sql = {
-  bounds: "select min(id) as least, max(id) as most from event_rows",
+  // Each alone is looked up; both in one go look through an index, 0.2 s a million events.
+  bounds: "select (select min(id) from event_rows) as least, (select max(id) from event_rows) as most",
   place: "select * from event_rows where id >= :id order by id limit :limit",
   edges: [
     "select * from event_types order by id desc limit 1",
