@@ -3,6 +3,7 @@ import { differences } from "../../src/columns/check.ts"
 import { nextWork, reset, Sealer, sealAll, store, type Work } from "../../src/columns/seal.ts"
 import { ask } from "../../src/query/answer.ts"
 import type { Measure } from "../../src/query/question.ts"
+import { contentsOf } from "../../src/store/check.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import type { Db } from "../../src/store/native.ts"
 import { openDatabase } from "../../src/store/open.ts"
@@ -161,6 +162,13 @@ describe("column blocks", () => {
         .pluck()
         .get(),
     ).toBe(0)
+  })
+
+  test("leave a row in the place of a deleted event, which is not taken for the newest", () => {
+    insert(hourly(2))
+    db.exec("update sealed set id = 2; delete from event_rows where id = 2")
+    expect(db.prepare("select website_rid from event_rows order by id").pluck().all()).toEqual([0, -1])
+    expect(contentsOf(db)).toMatchObject({ events: 1, newestEvent: start })
   })
 
   const damages: [string, string][] = [
