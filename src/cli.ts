@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander"
 import { addBackupCommand } from "./commands/backup.ts"
 import { addCheckCommand } from "./commands/check.ts"
 import type { Context } from "./commands/context.ts"
+import { addDoctorCommand } from "./commands/doctor.ts"
 import { addEventsCommands } from "./commands/events.ts"
 import { addExportCommand } from "./commands/export.ts"
 import { addForgetCommand } from "./commands/forget.ts"
@@ -60,6 +61,7 @@ function program(context: Context): Command {
   addBackupCommand(root, context)
   addRestoreCommand(root, context)
   addCheckCommand(root, context)
+  addDoctorCommand(root, context)
   addMigrateCommand(root, context)
   addRebuildCommand(root, context)
   addRefusalsCommand(root, context)

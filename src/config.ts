@@ -61,6 +61,12 @@ export function addServeOptions(command: Command): Command {
   return command.hook("preAction", fitQueue).hook("preAction", requireBackupDir)
 }
 
+/** Adds those flags of `serve`, such as `--host`, that another command wants to know, with their variables and defaults. */
+export function addFlagsOfServe(command: Command, flags: readonly string[]): Command {
+  for (const one of serveOptions()) if (flags.includes(one.long ?? "")) command.addOption(one)
+  return command
+}
+
 /** Each is an environment variable too: `--max-body` is DATABUDDY_MAX_BODY. */
 function serveOptions(): Option[] {
   return [

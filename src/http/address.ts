@@ -58,7 +58,7 @@ function plain(address: string): string {
     .replace(/^([\d.]+):\d+$/, "$1")
 }
 
-function isTrusted(address: string, trusted: TrustedNetworks): boolean {
+export function isTrusted(address: string, trusted: TrustedNetworks): boolean {
   const version = isIP(address)
   return version !== 0 && trusted.check(address, version === 6 ? "ipv6" : "ipv4")
 }

@@ -31,7 +31,7 @@ export class ServerLock {
         this.release()
         throw readable(error, path)
       }
-      const holder = this.#holder()
+      const holder = holderIn(this.#db)
       this.#db.close()
       throw taken(path, holder ? `, process ${holder}` : "")
     }
@@ -42,17 +42,36 @@ export class ServerLock {
     return existsSync(`${path}-lock`)
   }
 
+  /**
+   * The process that serves the database; undefined where none does. Takes a free lock for a moment, for it alone tells: the file
+   * may be one that a killed server left.
+   */
+  static holder(path: string): number | undefined {
+    if (!ServerLock.isLeft(path)) return undefined
+    let db: Db | undefined
+    try {
+      db = new Database(`${path}-lock`, { fileMustExist: true, timeout: 0 })
+      db.exec("begin immediate; rollback")
+      return undefined
+    } catch (error) {
+      if (!db || !(error as { code?: string }).code?.startsWith("SQLITE_BUSY")) throw readable(error, path)
+      return holderIn(db)
+    } finally {
+      db?.close()
+    }
+  }
+
   release(): void {
     rmSync(this.#path, { force: true })
     this.#db.close()
   }
+}
 
-  #holder(): number | undefined {
-    try {
-      return this.#db.prepare("select pid from holder").pluck().get() as number | undefined
-    } catch {
-      return undefined // it is being written just now
-    }
+function holderIn(db: Db): number | undefined {
+  try {
+    return db.prepare("select pid from holder").pluck().get() as number | undefined
+  } catch {
+    return undefined // it is being written just now
   }
 }
 

@@ -77,6 +77,7 @@ describe("--help", () => {
     "backup",
     "restore",
     "check",
+    "doctor",
   ]
   test.each(commands)("of %s shows its use, its flags and an example", async (command) => {
     const { code, out, err } = await run(...command.split(" "), "--help")

@@ -1,0 +1,357 @@
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test"
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs"
+import { join } from "node:path"
+import { EventInserter } from "../../src/store/events.ts"
+import { Database } from "../../src/store/native.ts"
+import { DailyHash } from "../../src/store/salts.ts"
+import { startServer, temporaryFolder, withDatabase } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+import { eventRow } from "../support/event.ts"
+
+// Each test starts some processes; on a busy machine each can take a second to start.
+setDefaultTimeout(30_000)
+
+const day = 86_400_000
+
+let folder = temporaryFolder()
+let db = ""
+let backups = ""
+const cleanups: (() => unknown)[] = []
+
+beforeEach(() => {
+  folder = temporaryFolder()
+  db = folder.file("databuddy.db")
+  backups = folder.file("backups")
+  mkdirSync(backups, { mode: 0o700 })
+})
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  folder[Symbol.dispose]()
+})
+
+function run(args: readonly string[] = [], env: Record<string, string> = {}) {
+  const { PATH = "", TMPDIR = "/tmp" } = process.env
+  const { exitCode, stdout, stderr } = Bun.spawnSync([binary, "doctor", "--db", db, ...args], {
+    env: { PATH, TMPDIR, ...env },
+    timeout: 20_000,
+  })
+  return { code: exitCode, out: stdout.toString(), err: stderr.toString() }
+}
+
+interface Finding {
+  about: string
+  message: string
+  hint: string | null
+}
+
+interface Report {
+  db: string
+  server: number | null
+  todo: number
+  findings: Finding[]
+  facts: Record<string, number | string | null>
+}
+
+/** What doctor prints with --json, its exit code and stderr checked against what it found. */
+function report(args?: readonly string[], env?: Record<string, string>): Report {
+  const { code, out, err } = run([...(args ?? []), "--json"], env)
+  const found = JSON.parse(out) as Report
+  expect(found.todo).toBe(found.findings.filter(({ hint }) => hint !== null).length)
+  expect(code).toBe(found.todo === 0 ? 0 : 1)
+  if (found.todo === 0) expect(err).toBe("")
+  else expect(err).toMatch(/^error: there .+ to do\nhint: .+\n$/)
+  return found
+}
+
+/** Events that were received so many ms ago. */
+function store(ages: readonly number[]): void {
+  withDatabase(db, (open) => {
+    new EventInserter(open, new DailyHash(open, (bytes) => bytes)).insert(
+      ages.map((age) => eventRow({ ts: Date.now() - age, receivedAt: Date.now() - age })),
+    )
+  })
+}
+
+/** A backup by its name, of so many ms ago. */
+function seedBackup(age: number): void {
+  const stamp = new Date(Date.now() - age).toISOString().slice(0, 19).replace(/[-:]/g, "")
+  writeFileSync(join(backups, `databuddy-${stamp}Z.db`), "", { mode: 0o600 })
+}
+
+async function serve(descriptors?: number) {
+  const server = await startServer({ db, ...(descriptors ? { descriptors } : {}) })
+  cleanups.push(() => server.kill())
+  return server
+}
+
+test("beside a server that runs well there is nothing to do, and its own limits are shown", async () => {
+  const server = await serve()
+  const headers = { Authorization: `Bearer ${server.key}` }
+  const body = JSON.stringify({ name: "n" })
+  expect((await fetch(`${server.url}/track`, { method: "POST", headers, body })).status).toBe(200)
+  seedBackup(3_600_000)
+  const env = { DATABUDDY_BACKUP_DIR: backups }
+  const found = report([], env)
+  expect(found.findings.filter(({ hint }) => hint !== null)).toEqual([])
+  expect(found).toMatchObject({
+    db,
+    server: server.pid,
+    facts: {
+      events: 1,
+      eventsPerDay: 1,
+      walBytes: statSync(`${db}-wal`).size,
+      newestEvent: expect.stringMatching(/^2.+Z$/),
+      newestBackup: expect.stringMatching(/^2.+Z$/),
+      openFiles: expect.any(Number),
+    },
+  })
+  const limits = readFileSync(`/proc/${server.pid}/limits`, "utf8")
+  expect(found.facts.openFilesLimit).toBe(Number(/Max open files +(\d+)/.exec(limits)?.[1]))
+  const { code, out, err } = run([], env)
+  expect({ code, err }).toEqual({ code: 0, err: "" })
+  expect(out.trimEnd().split("\n").length).toBe(8)
+  for (const line of out.trimEnd().split("\n")) expect(line).toStartWith("ok    ")
+  expect(out).toContain(`process ${server.pid} serves it`)
+})
+
+describe("of a database that nobody serves,", () => {
+  interface Case {
+    what: string
+    spoil?: () => void
+    args?: () => string[]
+    env?: () => Record<string, string>
+    about: string
+    says: string | RegExp
+    /** Files of a reader: nobody should write to a damaged database, not even to bring the -wal in. */
+    leaves?: string[]
+    skip?: boolean
+  }
+
+  const cases: Case[] = [
+    {
+      what: "a file that others may read",
+      spoil: () => chmodSync(db, 0o644),
+      about: "rights",
+      says: "others than the owner may open",
+    },
+    {
+      what: "a backup that others may read",
+      spoil: () => {
+        seedBackup(0)
+        for (const name of readdirSync(backups)) chmodSync(join(backups, name), 0o640)
+      },
+      args: () => ["--backup-dir", backups],
+      about: "rights",
+      says: "/backups/databuddy-",
+    },
+    {
+      what: "a copy beside it that others may read",
+      spoil: () => {
+        copyFileSync(db, `${db}.before-restore-x`)
+        chmodSync(`${db}.before-restore-x`, 0o644)
+      },
+      about: "rights",
+      says: ".before-restore-x",
+    },
+    {
+      what: "a folder in which others may replace it",
+      spoil: () => chmodSync(folder.path, 0o777),
+      about: "rights",
+      says: "remove and replace",
+    },
+    {
+      what: "a lock that a server of another user left",
+      spoil: () => {
+        writeFileSync(`${db}-lock`, "", { mode: 0o600 })
+        chownSync(`${db}-lock`, 12_345, 12_345)
+      },
+      about: "rights",
+      says: "-lock does not belong to the owner",
+      skip: process.getuid?.() !== 0,
+    },
+    {
+      what: "less room than --min-free",
+      args: () => ["--min-free", "1125899906842624"],
+      about: "disk",
+      says: "less than the 1125.9 TB of --min-free",
+    },
+    {
+      what: "no room for a copy",
+      spoil: () => truncateSync(db, 2 ** 43), // 8.8 TB, none of it written
+      about: "disk",
+      says: "a copy of the database takes 8.8 TB",
+    },
+    {
+      what: "an event from the future",
+      spoil: () => store([-3 * day]),
+      about: "clock",
+      says: "of a later time are the newest event (received at",
+    },
+    {
+      what: "a file from the future",
+      spoil: () => utimesSync(db, new Date(), new Date(Date.now() + day)),
+      about: "clock",
+      says: "and of a later time are ",
+    },
+    {
+      what: "a folder for backups that is not there",
+      env: () => ({ DATABUDDY_BACKUP_DIR: folder.file("none") }),
+      about: "backups",
+      says: "/none does not exist",
+    },
+    {
+      what: "a folder without backups",
+      env: () => ({ DATABUDDY_BACKUP_DIR: backups }),
+      about: "backups",
+      says: "there is none in",
+    },
+    {
+      what: "a backup of three days ago",
+      spoil: () => seedBackup(3 * day),
+      args: () => ["--backup-dir", backups],
+      about: "backups",
+      says: /^the newest is 3 days old, .+; there should be one every 1d$/,
+    },
+    {
+      what: "one of three hours ago that should be of every hour",
+      spoil: () => seedBackup(3 * 3_600_000),
+      args: () => ["--backup-dir", backups],
+      env: () => ({ DATABUDDY_BACKUP_EVERY: "1h" }),
+      about: "backups",
+      says: "3 hours old",
+    },
+    {
+      what: "an address that others reach, without TLS",
+      env: () => ({ DATABUDDY_HOST: "0.0.0.0" }),
+      about: "proxy",
+      says: "without TLS",
+    },
+    {
+      what: "proxies everywhere",
+      args: () => ["--trust-proxy", "10.0.0.0/8,0.0.0.0/0"],
+      about: "proxy",
+      says: "no rate limit holds",
+    },
+    {
+      what: "a database of an older version",
+      spoil: () => {
+        const open = new Database(db)
+        open.exec("delete from migrations where name = (select max(name) from migrations)")
+        open.close()
+      },
+      about: "database",
+      says: "it is of an older version",
+    },
+    {
+      what: "a damaged page",
+      spoil: () => {
+        const open = new Database(db)
+        const page = open
+          .prepare("select rootpage from sqlite_schema where name = 'event_rows'")
+          .pluck()
+          .get() as number
+        open.close()
+        writeFileSync(db, readFileSync(db).fill("noise", (page - 1) * 4_096, page * 4_096))
+      },
+      about: "database",
+      says: "is damaged",
+      leaves: ["databuddy.db-shm", "databuddy.db-wal"],
+    },
+  ]
+
+  for (const { what, spoil, args, env, about, says, leaves = [], skip = false } of cases) {
+    test.skipIf(skip)(`${what} is one thing to do${skip ? " (skipped: needs root)" : ""}`, () => {
+      store([day, 0])
+      spoil?.()
+      const before = readdirSync(folder.path)
+      const { findings } = report(args?.(), env?.())
+      const todo = findings.filter(({ hint }) => hint !== null)
+      const message = typeof says === "string" ? expect.stringContaining(says) : expect.stringMatching(says)
+      expect(todo).toEqual([{ about, message, hint: expect.stringMatching(/\w/) }])
+      expect(readdirSync(folder.path).sort()).toEqual([...before, ...leaves].sort())
+    })
+  }
+
+  test("the rate is of the last week, whatever came before", () => {
+    const old = Array.from({ length: 3_000 }, (_, index) => 40 * day - index)
+    const recent = Array.from({ length: 700 }, (_, index) => 6 * day - index * 1_000)
+    store([...old, ...recent])
+    const { facts } = report()
+    expect(facts).toMatchObject({ events: 3_700, eventsPerDay: 100 })
+    expect(facts.bytesPerEvent).toBeGreaterThan(20)
+    expect(facts.bytesPerEvent).toBeLessThan(statSync(db).size / 3_700 + 1)
+    expect(Number(facts.daysUntilFull)).toBeGreaterThan(0)
+    expect(report(["--retain", "41d"]).facts.daysUntilFull).toBe(null)
+  })
+
+  test("what stays of a newest event that was deleted counts as none", () => {
+    store([2 * day, day])
+    withDatabase(db, (open) => {
+      open.exec("update sealed set id = 2; delete from event_rows where id = 2")
+      expect(open.prepare("select website_rid from event_rows order by id").pluck().all()).toEqual([0, -1])
+    })
+    const { events, newestEvent } = report().facts
+    expect(events).toBe(1)
+    expect(Math.abs(Date.parse(String(newestEvent)) - (Date.now() - 2 * day))).toBeLessThan(60_000)
+  })
+
+  test("what is to do stands under what was found", () => {
+    store([0])
+    chmodSync(db, 0o644)
+    const { code, out, err } = run()
+    expect(out).toContain(`\ntodo  rights    others than the owner may open ${db}`)
+    expect(out).toContain("\n                → chmod 600")
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: "error: there is something to do\nhint: what, stands with each finding\n",
+    })
+  })
+})
+
+test("the limit of open files is the server's, not that of the shell", async () => {
+  const server = await serve(300)
+  const { server: pid, findings } = report()
+  expect(pid).toBe(server.pid)
+  expect(findings.filter(({ hint }) => hint !== null)).toEqual([
+    {
+      about: "limits",
+      message: expect.stringContaining(`process ${server.pid} may open 300 files and has `),
+      hint: expect.stringContaining("LimitNOFILE"),
+    },
+  ])
+})
+
+test("a -wal that is held up is found beside the server", async () => {
+  const server = await serve()
+  truncateSync(`${db}-wal`, 400e6) // none of it written
+  const [finding] = report().findings.filter(({ hint }) => hint !== null)
+  expect(finding).toMatchObject({ about: "wal", message: expect.stringContaining("400.0 MB") })
+  expect(await server.stop()).toBe(0)
+})
+
+test("the lock of a server that was killed is no server", async () => {
+  const server = await serve()
+  await server.kill()
+  expect(readdirSync(folder.path)).toContain("databuddy.db-lock")
+  const { server: pid, findings } = report()
+  expect(pid).toBe(null)
+  expect(findings.find(({ about }) => about === "wal")?.message).toContain("one was killed")
+})
+
+test("what is no database of ours, or none at all, is complained of", () => {
+  expect(run()).toMatchObject({ code: 1, out: "", err: expect.stringContaining(`${db} does not exist`) })
+  writeFileSync(db, "hello".repeat(1_000), { mode: 0o600 })
+  expect(run()).toMatchObject({ code: 1, out: "", err: expect.stringContaining("is not an SQLite database") })
+})

@@ -1,0 +1,316 @@
+import { describe, expect, test } from "bun:test"
+import { daysUntilFull, type Facts, judge, type Settings } from "../../src/commands/findings.ts"
+import { parseNetworks, type TrustedNetworks } from "../../src/http/address.ts"
+
+const day = 86_400_000
+const now = Date.UTC(2026, 7, 1, 12)
+const db = "/data/databuddy.db"
+const file = { path: db, bytes: 1e9, changedAt: now - 1, mode: 0o100600, owner: 7 }
+const beside = { ...file, path: `${db}-wal`, bytes: 1e6 }
+const growth = {
+  events: 9e6,
+  bytesPerEvent: 110,
+  eventsPerDay: 1e5,
+  oldest: now - 90 * day,
+  newest: now - 1,
+  keptFor: undefined,
+}
+const backup = (age: number) => ({ file: `/backups/${age / day}.db`, at: now - age })
+const backups = { folder: "/backups", list: [backup(9 * day), backup(day)], onDisk: "other" as const }
+
+/** Nothing is to be done here. */
+const facts: Facts = {
+  db,
+  now,
+  server: 42,
+  pending: undefined,
+  damage: undefined,
+  growth,
+  freeBytes: 50e9,
+  files: [file, beside],
+  copies: [],
+  folderMode: 0o40700,
+  backups,
+  openFiles: { most: 65_536, open: 30, of: "server" },
+}
+const networks = (text: string) => parseNetworks(text) as TrustedNetworks
+const settings: Settings = {
+  host: "127.0.0.1",
+  minFree: 256e6,
+  backupEvery: day,
+  backupKeep: 7,
+  trustProxy: networks("127.0.0.0/8,::1"),
+  namesProxies: false,
+  tlsCert: undefined,
+}
+const reached = { host: "0.0.0.0" }
+const onSameDisk = { ...backups, onDisk: "same" as const }
+
+interface Case {
+  when: string
+  facts?: Partial<Facts>
+  settings?: Partial<Settings>
+  about: string
+  says: string
+}
+
+const nothing: Case[] = [
+  { when: "there are years of room", about: "disk", says: "100,000 events a day of 110 bytes each" },
+  { when: "a server runs", about: "database", says: "9,000,000 events; process 42 serves it" },
+  { when: "none runs", facts: { server: undefined }, about: "database", says: "no server runs" },
+  {
+    when: "a server was killed",
+    facts: { server: undefined },
+    about: "wal",
+    says: "a copy takes both files",
+  },
+  {
+    when: "the disk would be full in weeks, but retention comes first",
+    facts: { freeBytes: 400e6, growth: { ...growth, keptFor: 91 * day }, files: [{ ...file, bytes: 1e6 }] },
+    about: "disk",
+    says: "what is kept will fit",
+  },
+  {
+    when: "nothing came in for a week",
+    facts: { growth: { ...growth, eventsPerDay: 0 } },
+    about: "disk",
+    says: "0 events a day",
+  },
+  {
+    when: "no folder for backups is named",
+    facts: { backups: undefined },
+    about: "backups",
+    says: "not looked at",
+  },
+  {
+    when: "the newest backup is of yesterday",
+    about: "backups",
+    says: "the newest is 1 day old, /backups/1.db",
+  },
+  {
+    when: "backups are on the database's disk",
+    facts: { backups: onSameDisk, freeBytes: 500e9 },
+    about: "backups",
+    says: "copy it elsewhere too",
+  },
+  {
+    when: "others may write to the folder, but take away only what is theirs",
+    facts: { folderMode: 0o41777 },
+    about: "rights",
+    says: "nobody but the owner",
+  },
+  {
+    when: "the system has no such rights",
+    facts: { folderMode: undefined, files: [{ ...file, mode: undefined, owner: undefined }] },
+    about: "rights",
+    says: "not known on this system",
+  },
+  { when: "limits are not shown", facts: { openFiles: undefined }, about: "limits", says: "not known here" },
+  {
+    when: "a clock is half a minute off",
+    facts: { now: now - 30_000 },
+    about: "clock",
+    says: "it is 2026-08-01",
+  },
+  {
+    when: "it listens on ::1",
+    settings: { host: "::1" },
+    about: "proxy",
+    says: "only this machine reaches ::1",
+  },
+  {
+    when: "it speaks HTTPS",
+    settings: { ...reached, tlsCert: "x" },
+    about: "proxy",
+    says: "speaks HTTPS itself",
+  },
+  {
+    when: "a proxy on another machine is named",
+    settings: { ...reached, trustProxy: networks("10.0.0.0/8"), namesProxies: true },
+    about: "proxy",
+    says: "speaks HTTP to a proxy",
+  },
+]
+
+const something: Case[] = [
+  {
+    when: "a migration is missing",
+    facts: { pending: "0009_x" },
+    about: "database",
+    says: "0009_x has not been",
+  },
+  {
+    when: "a page cannot be read",
+    facts: { damage: { message: "it is damaged", hint: undefined }, growth: undefined },
+    about: "database",
+    says: "it is damaged",
+  },
+  {
+    when: "less than --min-free is left",
+    facts: { freeBytes: 100e6 },
+    about: "disk",
+    says: "events are refused",
+  },
+  {
+    when: "the disk is full in days",
+    facts: { freeBytes: 476e6, files: [{ ...file, bytes: 1e6 }] },
+    about: "disk",
+    says: "in 20 days",
+  },
+  {
+    when: "retention comes too late for that",
+    facts: {
+      freeBytes: 476e6,
+      growth: { ...growth, keptFor: 120 * day },
+      files: [{ ...file, bytes: 1e6 }],
+    },
+    about: "disk",
+    says: "in 20 days",
+  },
+  {
+    when: "backups take the same disk: five more of 1 GB come, and each grows",
+    facts: { freeBytes: 6.136e9, backups: onSameDisk },
+    about: "disk",
+    says: "in 10 days",
+  },
+  {
+    when: "a copy has no room",
+    facts: { freeBytes: 1.03e9 },
+    about: "disk",
+    says: "a copy of the database takes 1.0 GB",
+  },
+  {
+    when: "the clock was set back",
+    facts: { now: now - day },
+    about: "clock",
+    says: "of a later time are the newest event (received at",
+  },
+  {
+    when: "a file is from tomorrow",
+    facts: { files: [file, { ...beside, changedAt: now + day }] },
+    about: "clock",
+    says: `of a later time are ${db}-wal`,
+  },
+  {
+    when: "a backup is from tomorrow",
+    facts: { backups: { ...backups, list: [...backups.list, backup(-day)] } },
+    about: "clock",
+    says: "/backups/-1.db",
+  },
+  {
+    when: "others may read a file",
+    facts: { files: [{ ...file, mode: 0o100640 }] },
+    about: "rights",
+    says: `others than the owner may open ${db}: `,
+  },
+  {
+    when: "others may read four copies",
+    facts: { copies: ["1", "2", "3", "4"].map((path) => ({ ...file, path, mode: 0o100604 })) },
+    about: "rights",
+    says: "1, 2, 3 and 1 more",
+  },
+  {
+    when: "root made the -wal",
+    facts: { files: [file, { ...beside, owner: 0 }] },
+    about: "rights",
+    says: `${db}-wal does not belong to the owner`,
+  },
+  {
+    when: "others may write to the folder",
+    facts: { folderMode: 0o40770 },
+    about: "rights",
+    says: "remove and replace",
+  },
+  {
+    when: "the -wal grows",
+    facts: { files: [file, { ...beside, bytes: 3e8 }] },
+    about: "wal",
+    says: "300.0 MB: a process reads",
+  },
+  {
+    when: "there is no backup",
+    facts: { backups: { ...backups, list: [] } },
+    about: "backups",
+    says: "there is none in /backups",
+  },
+  {
+    when: "the newest backup is late",
+    settings: { backupEvery: 6 * 3_600_000 },
+    about: "backups",
+    says: "there should be one every 6h",
+  },
+  {
+    when: "the folder for backups is gone",
+    facts: { backups: { folder: "/b", failure: { message: "/b does not exist", hint: undefined } } },
+    about: "backups",
+    says: "/b does not exist",
+  },
+  {
+    when: "the limit of open files is the usual one",
+    facts: { openFiles: { most: 1_024, open: 30, of: "server" } },
+    about: "limits",
+    says: "process 42 may open 1,024 files and has 30 open",
+  },
+  {
+    when: "nearly all files are open",
+    facts: { openFiles: { most: 10_000, open: 9_000, of: "server" } },
+    about: "limits",
+    says: "has 9,000 open",
+  },
+  { when: "it is reached without TLS", settings: reached, about: "proxy", says: "without TLS" },
+  {
+    when: "all addresses are trusted",
+    settings: { trustProxy: networks("0.0.0.0/0"), namesProxies: true },
+    about: "proxy",
+    says: "no rate limit holds",
+  },
+  {
+    when: "all addresses of IPv6 are trusted",
+    settings: { trustProxy: networks("::/0"), namesProxies: true },
+    about: "proxy",
+    says: "no rate limit holds",
+  },
+]
+
+const look = (one: Case) => judge({ ...facts, ...one.facts }, { ...settings, ...one.settings })
+
+describe("doctor finds nothing to do when", () => {
+  test.each(nothing)("$when", (one) => {
+    const findings = look(one)
+    expect(findings.filter(({ hint }) => hint !== undefined)).toEqual([])
+    expect(findings.find(({ about }) => about === one.about)?.message).toContain(one.says)
+  })
+})
+
+describe("doctor finds one thing to do, and says what, when", () => {
+  test.each(something)("$when", (one) => {
+    const todo = look(one).filter(({ hint }) => hint !== undefined)
+    expect(todo).toEqual([
+      { about: one.about as never, message: expect.stringContaining(one.says), hint: expect.any(String) },
+    ])
+  })
+})
+
+test("every thing is looked at, whatever else is found", () => {
+  const abouts = (one: Partial<Facts>) => [
+    ...new Set(judge({ ...facts, ...one }, settings).map(({ about }) => about)),
+  ]
+  const all = ["database", "disk", "clock", "rights", "wal", "backups", "limits", "proxy"]
+  expect(abouts({})).toEqual(all as never)
+  expect(
+    abouts({ freeBytes: 0, pending: "x", growth: undefined, now: now - day, folderMode: 0o777 }),
+  ).toEqual(all as never)
+})
+
+test("a backup from a clock that was ahead says nothing of when there was one last", () => {
+  const ahead = look({ ...nothing[0], facts: { backups: { ...backups, list: [backup(-day)] } } } as Case)
+  expect(ahead.filter(({ hint }) => hint !== undefined).map(({ message }) => message)).toEqual([
+    "it is 2026-08-01 12:00 UTC, and of a later time are /backups/-1.db",
+    "there is none in /backups",
+  ])
+})
+
+test("a full disk is no days away, and one that nothing fills for ever", () => {
+  expect(daysUntilFull({ ...facts, freeBytes: 0 }, settings)).toBe(0)
+  expect(daysUntilFull({ ...facts, growth: { ...growth, bytesPerEvent: null } }, settings)).toBe(null)
+})
