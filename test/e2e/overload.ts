@@ -1,0 +1,259 @@
+// bun run test:overload [seconds] [clients]: clients without pause while another process holds the write lock half of the
+// time; before and afterwards a few clients, with the store slowed the same way.
+import { readFileSync } from "node:fs"
+import { connect } from "node:net"
+import { Database } from "../../src/store/native.ts"
+import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+
+export interface OverloadOptions {
+  clients: number
+  /** For which all of them send. */
+  seconds: number
+  /** Numbers of clients that do not fill the queue: each sends for a quarter of the time before, the first also afterwards. */
+  few: [number, ...number[]]
+  /** Events that may wait: fewer than the clients send at once, so that some are refused. */
+  queue: number
+  /** ms for which another process holds the write lock, and then leaves it. */
+  held: number
+  left: number
+}
+
+export interface OverloadReport {
+  /** Answers by status, and `broken` connections: of each few before, of all, of the first few afterwards. */
+  before: Statuses[]
+  during: Statuses
+  afterwards: Statuses
+  /** Status of the first request afterwards. */
+  first: number
+  /** Events answered with success a second, by each few. */
+  best: number[]
+  goodput: number
+  goodputAfterwards: number
+  answered: number
+  stored: number
+  /** MB that the process held: before, at most in the first half of the overload, at most in the second. */
+  memory: { before: number; firstHalf: number; secondHalf: number }
+  /** Times that /health was asked during it, times that it did not answer 200 within 10 s, the longest wait in ms. */
+  health: { asked: number; missed: number; longest: number }
+}
+
+type Statuses = Record<string, number>
+
+const perRequest = 10
+/** Part of the best goodput that is to be left under overload and afterwards. */
+const goodputLeft = 0.8
+/** MB that overload may take: 2,000 connections with a request and an answer each, a full queue, a commit of it. */
+const mostMemory = 200
+/** By which memory may be more in the second half than in the first: more than that is growth. */
+const flat = 1.15
+
+export async function overload(options: OverloadOptions): Promise<OverloadReport> {
+  const { clients, seconds, few, queue, held, left } = options
+  using folder = temporaryFolder()
+  const args = ["--queue-events", String(queue)]
+  const server = await startServer({ db: folder.file("overload.db"), args })
+  const order = JSON.stringify({ path: server.db, held, left })
+  const slower = Bun.spawn([process.execPath, import.meta.path, "slow", order])
+  try {
+    const before: Loaded[] = []
+    for (const some of few) before.push(await load(server, some, seconds / 4))
+    const watched = watch(server)
+    const during = await load(server, clients, seconds)
+    const first = await sendOne(server)
+    const { memory, health } = await watched.stop()
+    const afterwards = await load(server, few[0], seconds / 4)
+    slower.kill()
+    await server.stop()
+    return {
+      before: before.map((loaded) => loaded.statuses),
+      during: during.statuses,
+      afterwards: afterwards.statuses,
+      first,
+      best: before.map(goodputOf),
+      goodput: goodputOf(during),
+      goodputAfterwards: goodputOf(afterwards),
+      answered: [...before, during, afterwards].reduce((sum, loaded) => sum + answeredIn(loaded), 0),
+      stored: countEvents(server.db),
+      memory,
+      health,
+    }
+  } finally {
+    slower.kill()
+    await server.kill()
+  }
+}
+
+/** What must be so whatever the machine's pace; empty if it is. */
+export function complaintsOf(report: OverloadReport): string[] {
+  const { before, during, afterwards, first, answered, stored, memory, health } = report
+  const others = Object.keys(during).filter((status) => !["200", "503", "429"].includes(status))
+  const few = [...before, afterwards].flatMap(Object.keys).filter((status) => status !== "200")
+  const peak = Math.max(memory.firstHalf, memory.secondHalf)
+  return [
+    ...others.map((status) => `${during[status]} of the clients' requests got ${status}`),
+    ...few.map((status) => `some of the few clients' requests got ${status}`),
+    ...(during["503"] ? [] : ["nothing was refused: that was no overload"]),
+    ...(stored === answered ? [] : [`${answered} events were answered and ${stored} stored`]),
+    ...(first === 200 ? [] : [`the first request afterwards got ${first}`]),
+    ...(peak - memory.before <= mostMemory ? [] : [`memory went from ${memory.before} to ${peak} MB`]),
+    ...(health.asked > 0 && health.missed === 0
+      ? []
+      : [`/health missed ${health.missed} of ${health.asked}`]),
+  ]
+}
+
+/** What shows over a minute on a machine that does nothing else; empty if all is well. */
+export function slownessOf({ best, goodput, goodputAfterwards, memory }: OverloadReport): string[] {
+  const [same = 0] = best
+  const most = Math.max(...best)
+  return [
+    ...(goodput >= most * goodputLeft ? [] : [`goodput fell from ${most} to ${goodput} events/s`]),
+    ...(goodputAfterwards >= same * goodputLeft
+      ? []
+      : [`goodput stayed at ${goodputAfterwards} of ${same} events/s`]),
+    ...(memory.secondHalf <= memory.firstHalf * flat ? [] : ["memory grew in the second half"]),
+  ]
+}
+
+/** Looks at the memory and asks /health twice a second until it is stopped. */
+function watch(server: Server) {
+  const samples: number[] = []
+  const waits: number[] = []
+  const asked: Promise<void>[] = []
+  let missed = 0
+  const before = memoryOf(server)
+  const ask = async () => {
+    const started = performance.now()
+    const signal = AbortSignal.timeout(10_000)
+    const answer = await fetch(`${server.url}/health`, { signal }).catch(() => undefined)
+    if (answer?.status !== 200) missed++
+    waits.push(performance.now() - started)
+  }
+  const timer = setInterval(() => {
+    samples.push(memoryOf(server))
+    asked.push(ask())
+  }, 500)
+  return {
+    stop: async () => {
+      clearInterval(timer)
+      await Promise.all(asked)
+      const half = Math.ceil(samples.length / 2)
+      return {
+        memory: {
+          before,
+          firstHalf: Math.max(...samples.slice(0, half)),
+          secondHalf: Math.max(...samples.slice(half)),
+        },
+        health: { asked: asked.length, missed, longest: Math.round(Math.max(...waits)) },
+      }
+    },
+  }
+}
+
+async function sendOne(server: Server): Promise<number> {
+  const headers = { Authorization: `Bearer ${server.key}` }
+  const body = '{"name":"afterwards"}'
+  return (await fetch(`${server.url}/track`, { method: "POST", headers, body })).status
+}
+
+const answeredIn = ({ statuses }: Loaded) => (statuses["200"] ?? 0) * perRequest
+const goodputOf = (loaded: Loaded) => Math.round(answeredIn(loaded) / loaded.seconds)
+
+interface Loaded {
+  seconds: number
+  statuses: Statuses
+}
+
+/** From a process of its own, so that its work is not the watcher's. */
+async function load(server: Server, clients: number, seconds: number): Promise<Loaded> {
+  const order = JSON.stringify({ port: server.port, key: server.key, clients, seconds })
+  const child = Bun.spawn([process.execPath, import.meta.path, "load", order], {
+    stdout: "pipe",
+    stderr: "inherit",
+  })
+  return JSON.parse(await child.stdout.text()) as Loaded
+}
+
+function countEvents(path: string): number {
+  const db = openReader(path)
+  try {
+    return db.prepare("select count(*) from events where name = 'load'").pluck().get() as number
+  } finally {
+    db.close()
+  }
+}
+
+/** MB. */
+function memoryOf({ pid }: Server): number {
+  const kilobytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
+  return Math.round(Number(kilobytes) / 1024)
+}
+
+/** Sends one request after another over each connection; waits for those that are under way at the end. */
+async function sendLoad(port: number, key: string, clients: number, seconds: number): Promise<Loaded> {
+  const body = JSON.stringify(Array(perRequest).fill({ name: "load", properties: { n: 1 } }))
+  const request = `POST /track HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+  const statuses: Statuses = {}
+  const count = (status: string) => {
+    statuses[status] = (statuses[status] ?? 0) + 1
+  }
+  const started = performance.now()
+  const end = started + seconds * 1_000
+  const one = () =>
+    new Promise<void>((resolve) => {
+      const socket = connect({ port, host: "127.0.0.1", noDelay: true })
+      socket.setEncoding("latin1")
+      socket.on("connect", () => socket.write(request))
+      socket.on("data", (text: unknown) => {
+        // An answer is small and comes in one piece.
+        count(String(text).slice(9, 12))
+        if (performance.now() < end) socket.write(request)
+        else socket.end()
+      })
+      socket.on("error", () => count("broken"))
+      socket.on("close", () => resolve())
+    })
+  await Promise.all(Array.from({ length: clients }, one))
+  return { seconds: (performance.now() - started) / 1_000, statuses }
+}
+
+/** Takes the write lock and leaves it, for ever. */
+function slow({ path, held, left }: { path: string; held: number; left: number }): void {
+  const db = new Database(path)
+  db.pragma("busy_timeout = 1000")
+  for (;;) {
+    try {
+      db.exec("begin immediate")
+      Bun.sleepSync(held)
+      db.exec("rollback")
+    } catch {
+      // The server writes just now.
+    }
+    Bun.sleepSync(left)
+  }
+}
+
+if (import.meta.main) {
+  const [first = "60", second = "2000"] = process.argv.slice(2)
+  if (first === "slow") slow(JSON.parse(second))
+  else if (first === "load") {
+    const { port, key, clients, seconds } = JSON.parse(second)
+    process.stdout.write(JSON.stringify(await sendLoad(port, key, clients, seconds)))
+    process.exit()
+  } else {
+    const options: OverloadOptions = {
+      seconds: Number(first),
+      clients: Number(second),
+      few: [64, 400],
+      queue: 5_000,
+      held: 40,
+      left: 40,
+    }
+    process.stdout.write(`${options.clients} clients for ${options.seconds} s\n`)
+    const report = await overload(options)
+    const complaints = [...complaintsOf(report), ...slownessOf(report)]
+    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+    for (const complaint of complaints) process.stdout.write(`FAILED: ${complaint}\n`)
+    process.exit(complaints.length === 0 ? 0 : 1)
+  }
+}
