@@ -1,4 +1,4 @@
-import { statfsSync, statSync } from "node:fs"
+import { rmSync, statfsSync, statSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 
 /** What keeps events from being stored, before SQLite is even asked. */
@@ -43,6 +43,34 @@ export class Guard {
     const { bavail, bsize } = statfsSync(dirname(this.path))
     this.#low = bavail * bsize < this.minFree
     return this.#low !== before
+  }
+
+  /**
+   * An error of SQLite about the disk, with what the system says where a file is made beside the database: SQLite has the same words
+   * for a disk that became read-only and one that fails, and calls a page damaged that could not be read.
+   */
+  explain(error: unknown): unknown {
+    const { message, code } = error as { message: string; code?: string }
+    const withHint = (hint: string) => Object.assign(new Error(`${message}${hint}`), { code })
+    if (code?.startsWith("SQLITE_CORRUPT")) {
+      return withHint(", or the disk could not read it: the kernel's log (dmesg) tells which")
+    }
+    if (code?.startsWith("SQLITE_IOERR")) {
+      return withHint(`${this.#refusal()}; the kernel's log (dmesg) tells more`)
+    }
+    return error
+  }
+
+  /** What the system says against a new file; '' where it makes one. */
+  #refusal(): string {
+    const tried = `${this.path}-tried`
+    try {
+      writeFileSync(tried, "x", { mode: 0o600, flush: true })
+      rmSync(tried)
+      return ""
+    } catch (error) {
+      return `; the system: ${(error as Error).message}`
+    }
   }
 
   /** The first look at each file counts: the -wal is there from the first commit on at the latest. */

@@ -62,7 +62,11 @@ export class ServerLock {
   }
 
   release(): void {
-    rmSync(this.#path, { force: true })
+    try {
+      rmSync(this.#path, { force: true })
+    } catch {
+      // A disk that takes nothing any more. What stays is what a killed process leaves, and the lock itself goes.
+    }
     this.#db.close()
   }
 }

@@ -15,7 +15,7 @@ import { Profiles } from "./profiles.ts"
 import { Registry } from "./registry.ts"
 import { giveBackRoom, holdsExpired, sweepExpired } from "./retain.ts"
 import { DailyHash, forgetOldSalts } from "./salts.ts"
-import { type Commit, Writer } from "./writer.ts"
+import { type Commit, StoreLocked, Writer } from "./writer.ts"
 
 export interface StoreOptions extends BatcherOptions {
   path: string
@@ -45,6 +45,11 @@ const registryPoll = 250
 const roomPoll = 1_000
 /** ms between two rounds of what is brought up to date behind the commits. */
 const upkeepPoll = 10_000
+const sql = {
+  /** A page in the -wal for certain, where SQLite passes over what changes nothing. The server reads websites and keys anew for it. */
+  touch: "update registry set version = version + 1",
+}
+
 /** The database of a running server: one connection, one writer, and the views in memory that requests consult. */
 export class Store {
   readonly db: Db
@@ -61,11 +66,14 @@ export class Store {
   /** The bytes of a deleted salt are still in the -wal. */
   #saltsInWal = false
   #sweeping = false
+  /** The disk failed, and nothing shows yet that it works again. */
+  #failed = false
+  readonly #onFault: (error: unknown) => void
 
   constructor(
     private readonly options: StoreOptions,
     private readonly world: World,
-    private readonly onFault: (error: unknown) => void,
+    onFault: (error: unknown) => void,
     private readonly onNotice: (message: string) => void,
     onCommit: (commit: Commit, seconds: number) => void = () => {},
   ) {
@@ -87,11 +95,12 @@ export class Store {
     this.profiles = new Profiles(this.db, dailyHash)
     const writer = new Writer(this.db, new EventInserter(this.db, dailyHash), dailyHash)
     this.#guard = new Guard(options.path, options.minFree)
+    this.#onFault = (error) => onFault(this.#guard.explain(error))
     this.batcher = new Batcher(
       {
         commit: (writes) => {
           const before = world.elapsed()
-          const errors = writer.commit(writes)
+          const errors = this.#watch(() => writer.commit(writes))
           this.#guard.confirm()
           onCommit(writer.last, (world.elapsed() - before) / 1_000)
           return errors
@@ -100,14 +109,17 @@ export class Store {
       },
       options,
       world.elapsed,
-      onFault,
+      this.#onFault,
     )
     this.#lookForRoom()
   }
 
   /** Tries whether an event could be stored now. Rejects with the Refusal that it would get. */
   async ready(): Promise<void> {
-    await this.batcher.submit({ rows: [], size: 1 })
+    if (!this.#failed) return this.batcher.submit({ rows: [], size: 1 })
+    // An empty commit writes nothing and succeeds on any disk.
+    await this.batcher.submit({ rows: [], size: 1, apply: () => this.db.exec(sql.touch) })
+    this.#failed = false
   }
 
   /** Why no event is taken at present; undefined: they are. */
@@ -134,6 +146,16 @@ export class Store {
     const whole = closeDatabase(this.db)
     this.#lock.release()
     return whole
+  }
+
+  /** Notes whether the disk does what it is asked. */
+  #watch<Result>(commit: () => Result): Result {
+    try {
+      return commit()
+    } catch (error) {
+      this.#failed ||= !(error instanceof StoreLocked)
+      throw error
+    }
   }
 
   #lookForRoom(): void {
@@ -199,7 +221,7 @@ export class Store {
     try {
       return await work()
     } catch (error) {
-      this.onFault(error)
+      this.#onFault(error)
       return undefined
     }
   }
