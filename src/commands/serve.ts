@@ -44,11 +44,8 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   const tls = readTls(options)
   const unusable = tls?.unusable(context.world.now())
   if (unusable) log("warn", unusable, { cert: options.tlsCert })
-  if (isOlder(path)) {
-    log("info", "the database is of an older version: it is backed up, then migrated", { db: path })
-    const { applied, backup } = await upgrade(path, true, context)
-    log("info", "migrated", { db: path, applied: applied.join(" "), backup })
-  }
+  const stopped = context.stopSignal()
+  if (isOlder(path) && !(await bringUp(path, stopped, log, context))) return
   const requests = new Requests()
   const refusals = new Refusals(log, context.world.elapsed)
   const { backupDir: folder, backupEvery: every, backupKeep: keep, minFree } = options
@@ -83,7 +80,6 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   const { now, elapsed } = context.world
   const engine = new Engine({ path, memory: options.queryMemory, now, elapsed, onFault }, store)
   const streams = new Streams(new Follower(store.db), elapsed, onFault)
-  const stopped = context.stopSignal()
   try {
     const server = listen(
       options,
@@ -113,6 +109,24 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     const whole = await store.close()
     if (whole) log("info", "stopped: everything is in the one file", { db: path })
     else log("warn", "stopped: the -wal holds some of it, copy both", { db: path, wal: `${path}-wal` })
+  }
+}
+
+/** Migrates, after a backup. False where the signal to stop came during it: then nothing is changed. */
+async function bringUp(path: string, stopped: Promise<void>, log: Log, context: Context): Promise<boolean> {
+  let stopping = false
+  void stopped.then(() => {
+    stopping = true
+  })
+  log("info", "the database is of an older version: it is backed up, then migrated", { db: path })
+  try {
+    const { applied, backup } = await upgrade(path, true, context)
+    log("info", "migrated", { db: path, applied: applied.join(" "), backup })
+    return true
+  } catch (error) {
+    if (!stopping) throw error
+    log("info", "stopped during the backup: the database is as it was", { db: path })
+    return false
   }
 }
 

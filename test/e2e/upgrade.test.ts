@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node
 import { join } from "node:path"
 import { migrations } from "../../src/store/migrate.ts"
 import { Database } from "../../src/store/native.ts"
-import { openReader, startServer, temporaryFolder } from "../harness.ts"
+import { eventually, openReader, startServer, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
 const fixtures = join(import.meta.dir, "../fixtures")
@@ -125,6 +125,65 @@ describe("a start with the database of every released version", () => {
       expect(databuddy("restore", copy, "--dry-run").code).toBe(0)
     })
   }
+})
+
+describe("SIGTERM", () => {
+  /** Starts to serve, sends the signal when `moment` is there, and gives the exit code and what was printed. */
+  async function stopAt(moment: () => boolean): Promise<{ code: number; err: string }> {
+    const child = Bun.spawn([binary, "serve", "--db", db, "--port", "0", "--no-setup"], {
+      stdout: "ignore",
+      stderr: "pipe",
+    })
+    const err = child.stderr.text()
+    try {
+      await eventually(moment, { pause: 1, timeout: 20_000 })
+      child.kill("SIGTERM")
+      return { code: await child.exited, err: await err }
+    } finally {
+      child.kill("SIGKILL")
+    }
+  }
+
+  /** A database whose backup takes a while. */
+  function makeLarge(): Buffer {
+    make(older)
+    const large = new Database(db)
+    large.pragma("synchronous = off")
+    const traits = JSON.stringify({ text: "x".repeat(1_000) })
+    const insert = large.prepare(
+      "insert into profiles (website_rid, profile_id, traits, created_at, updated_at) values (1, ?, ?, 0, 0)",
+    )
+    large.transaction(() => {
+      for (let n = 0; n < 60_000; n++) insert.run(`person ${n}`, traits)
+    })()
+    large.close()
+    return readFileSync(db)
+  }
+
+  /** But for an empty -wal, which a copy that breaks off leaves. */
+  const files = () =>
+    readdirSync(folder.path)
+      .filter((name) => !/-(wal|shm)$/.test(name))
+      .sort()
+
+  test("during the backup before a migration ends the start: the file is as it was, nothing is left of the copy", async () => {
+    const before = makeLarge()
+    const { code, err } = await stopAt(() => files().some((name) => name.includes(".partial-")))
+    expect(err).toContain("stopped during the backup: the database is as it was")
+    expect(code).toBe(0)
+    expect(files()).toEqual(["databuddy.db"])
+    expect(readFileSync(db).equals(before)).toBe(true)
+    expect(JSON.parse(databuddy("migrate", "--json").out).applied).toEqual(pendingThen)
+  })
+
+  test("after it, while the migrations are applied, is heard when they are: the file is whole", async () => {
+    makeLarge()
+    const { code, err } = await stopAt(() => backups().some((name) => !name.includes(".partial-")))
+    expect(err).toContain("stopped: everything is in the one file")
+    expect(code).toBe(0)
+    expect(files()).toEqual(["databuddy.db", ...backups()])
+    expect(JSON.parse(databuddy("migrate", "--status", "--json").out).pending).toEqual([])
+  })
 })
 
 describe("databuddy migrate", () => {
