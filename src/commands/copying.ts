@@ -16,7 +16,7 @@ import type { CopyNews, CopyTask } from "./copy-worker.ts"
 import { size } from "./print.ts"
 
 /** Bytes that must stay free beside a copy: for the server, and for journals. */
-const spare = 33_554_432
+export const spare = 33_554_432
 
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined

@@ -4,6 +4,7 @@ import { durationText } from "../duration.ts"
 import { isTrusted } from "../http/address.ts"
 import type { Growth } from "../store/growth.ts"
 import type { Backup } from "./backups.ts"
+import { spare } from "./copying.ts"
 import { shortTime, size } from "./print.ts"
 
 /** One thing that was looked at. */
@@ -62,8 +63,6 @@ const dayMs = 86_400_000
 const roomDays = 30
 /** Days beyond which the rate of a week says nothing. */
 const foreseen = 3_650
-/** Bytes beside a copy, as databuddy backup wants them. */
-const copySpare = 33_554_432
 /** ms by which clocks are put right while they run, and file systems over a network are off. */
 const clockSlack = 60_000
 /** Bytes of -wal: a checkpoint cuts it to 64 MiB, so that four times that is held up by somebody. */
@@ -136,7 +135,7 @@ function disk(facts: Facts, settings: Settings): Finding[] {
   }
   const findings: Finding[] = []
   const copied = files.filter(({ path }) => path === db || path === `${db}-wal`)
-  const copy = copied.reduce((sum, { bytes }) => sum + bytes, copySpare)
+  const copy = copied.reduce((sum, { bytes }) => sum + bytes, spare)
   if (freeBytes < copy) {
     findings.push({
       about,
