@@ -321,6 +321,7 @@ class StoredBatch implements Batch {
   readonly count: number
   readonly base: number
   #layout: Layout | undefined
+  #keys: ReadonlyMap<string, number> | undefined
   #shared: Uint8Array | undefined
   #rows: MemoryBatch | undefined
   readonly #numbers: Partial<Record<Kind | "times", Uint32Array>> = {}
@@ -364,7 +365,8 @@ class StoredBatch implements Batch {
   }
 
   keys(): ReadonlyMap<string, number> {
-    return new Map(this.#places.properties.map(([key, events]) => [key, events]))
+    this.#keys ??= new Map(this.#places.properties.map(([key, events]) => [key, events]))
+    return this.#keys
   }
 
   withProperties(): number {

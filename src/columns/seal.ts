@@ -1,4 +1,5 @@
 import type { Db } from "../store/native.ts"
+import { kinds } from "./batch.ts"
 import { BlockReader, type BlockRow, BlockWriter, type EncodedBlock, encode, Moved } from "./block.ts"
 import { Builder, merge } from "./builder.ts"
 import { Identities, insertIdentities, type NewIdentities } from "./identities.ts"
@@ -21,13 +22,24 @@ export interface Work {
   seal?: { from: number; to: number; deleted: number }
   /** These blocks go; each is as it was seen. */
   replaces: { id: number; stale: number }[]
+  /** Stretches of numbers that no block names any more. */
+  forgets?: { kind: number; first: number }[]
 }
 
 const sql = {
   sealed: "select id, deleted, (select coalesce(max(id), 0) from event_rows) as last from sealed",
   lastOfPass: `
     select max(id) from (select id from event_rows where id > :after order by id limit :limit)`,
-  seal: "update sealed set id = :to where id = :from and deleted = :deleted",
+  /** Numbers that go count as a deletion: who holds unsealed rows must number their ids anew. */
+  seal: `
+    update sealed set id = :to, deleted = deleted + (:from = :to) where id = :from and deleted = :deleted`,
+  forget: "delete from identities where kind = :kind and first = :first",
+  stretches: `
+    select kind, first, length(hashes) / 12 as count from identities
+    where kind < 10 and first < (select max(first) from identities as other where other.kind = identities.kind)`,
+  allBlocks: `
+    select id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale
+    from blocks where website_rid >= 0`,
   /** The empty row that kept an id from being given again; a higher one does that now. */
   dropKeeper: "delete from event_rows where website_rid = -1 and id < :to",
   /** At once, for it touches no column; the blocks themselves go in small steps. */
@@ -151,6 +163,32 @@ export class Sealer {
     return undefined
   }
 
+  /**
+   * Stretches of numbers of which no block names one: the hashes of ids whose events were all deleted. Reads the ids of all events,
+   * some 10 ns each. Undefined where there are none, or where blocks are still to be made anew.
+   */
+  *collect(): Generator<void, Work | undefined> {
+    const { id, deleted } = this.#look()
+    const blocks = this.db.prepare(sql.allBlocks).all() as BlockRow[]
+    if (blocks.some(({ stale }) => stale > 0)) return undefined
+    const range = this.#identities.numbers()
+    const used = kinds.map((kind) => new Uint8Array(range[kind]))
+    for (const block of blocks) {
+      const batch = this.#blocks.open(block)
+      kinds.forEach((kind, index) => {
+        const seen = used[index] as Uint8Array
+        for (const number of batch[kind]()) seen[number] = 1
+      })
+      yield
+    }
+    const stretches = this.db.prepare(sql.stretches).all() as { kind: number; first: number; count: number }[]
+    const forgets = stretches.filter(
+      ({ kind, first, count }) => used[kind]?.subarray(first, first + count).includes(1) === false,
+    )
+    if (forgets.length === 0) return undefined
+    return { blocks: [], identities: [], seal: { from: id, to: id, deleted }, replaces: [], forgets }
+  }
+
   #look(): { id: number; deleted: number; last: number } {
     return this.db.prepare(sql.sealed).get() as { id: number; deleted: number; last: number }
   }
@@ -173,11 +211,12 @@ function neighbours(parts: readonly BlockRow[]): BlockRow[] {
 }
 
 /** Inside the caller's transaction. False, with nothing done, where the rows or blocks are not as they were any more. */
-export function store(db: Db, { blocks, identities, seal, replaces }: Work): boolean {
+export function store(db: Db, { blocks, identities, seal, replaces, forgets = [] }: Work): boolean {
   const drop = db.prepare(sql.dropBlock)
   const asSeen = db.transaction(() => {
     if (seal && db.prepare(sql.seal).run(seal).changes === 0) throw new Moved()
     for (const one of replaces) if (drop.run(one).changes === 0) throw new Moved()
+    for (const { kind, first } of forgets) db.prepare(sql.forget).run({ kind, first })
     for (const one of identities) insertIdentities(db, one)
     const writer = new BlockWriter(db)
     for (const { block, afterId, lastId } of blocks) writer.insert(block, afterId, lastId)
@@ -200,15 +239,18 @@ export function reset(db: Db): void {
 
 /**
  * What is done next: rows go before what makes reading faster, where there are at least `least`. Small blocks of days before
- * `today` (since 1970-01-01) are made one, those of other days when they are many.
+ * `today` (since 1970-01-01) are made one, those of other days when they are many. `collect`: look for numbers that are not
+ * used any more, too.
  */
 export function* nextWork(
   sealer: Sealer,
   least = 1,
   today = Number.NEGATIVE_INFINITY,
+  collect = false,
 ): Generator<void, Work | undefined> {
   const pass = sealer.unsealed() >= least ? yield* sealer.pass() : undefined
-  return pass ?? (yield* sealer.renew()) ?? (yield* sealer.merge(today))
+  const work = pass ?? (yield* sealer.renew()) ?? (yield* sealer.merge(today))
+  return work ?? (collect ? yield* sealer.collect() : undefined)
 }
 
 /** Seals all there is, at once, for who has nothing else to do. */

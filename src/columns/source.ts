@@ -20,6 +20,7 @@ export interface Entry {
   website: number
   name: string
   day: number
+  crawler: boolean
   /** Undefined: only the batch itself can tell. */
   block: BlockRow | undefined
   open(): Batch | undefined
@@ -27,6 +28,9 @@ export interface Entry {
 
 /** Rows in one step of reading the unsealed ones: some 30 ms. */
 const rowsPerStep = 8_192
+/** Blocks of a website, and websites, whose list is kept: some 300 bytes a block. */
+const blocksKept = 40_000
+const websitesKept = 100
 /** Row ids in one step of reading ids' text: some 30 ms. */
 const idsPerStep = 65_536
 /** Unsealed rows that are read by id, all at once; more are read day by day, so that memory stays bounded. */
@@ -37,8 +41,12 @@ const sql = {
   blocks: `
     select id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale
     from blocks
-    where website_rid = :website and day >= :from and day <= :to and crawler <= :crawlers
-    order by day, name, after_id`,
+    where website_rid = :website
+    order by day, name, crawler, after_id`,
+  /** What changes whenever a block comes, goes or becomes stale. */
+  state: `
+    select (select coalesce(max(id), 0) from blocks) || ' ' ||
+      (select count(*) || ' ' || coalesce(sum(id), 0) from blocks where stale > 0 or website_rid < 0) || ' ' || id from sealed`,
   websites: "select rid, id from websites where deleted_at is null",
   days: `
     select distinct ts / 86400000 from event_rows
@@ -65,6 +73,9 @@ export class Reader {
   #tail: Tail | undefined
 
   readonly #reader: BlockReader
+  readonly #state: Statement
+  readonly #directory = new Map<number, BlockRow[]>()
+  #directoryState = ""
 
   /** `memory`: bytes of columns to keep for the next question. */
   constructor(
@@ -81,6 +92,7 @@ export class Reader {
       memory,
     )
     this.#sealed = db.prepare(sql.sealed)
+    this.#state = db.prepare(sql.state).pluck()
     this.#blocks = db.prepare(sql.blocks)
     this.#days = db.prepare(sql.days).pluck()
     this.#websites = db.prepare(sql.websites).raw()
@@ -90,17 +102,33 @@ export class Reader {
     return this.#sealed.get() as Sealed
   }
 
+  /** Of all days; kept until one of any website changes, for reading them takes longer than to answer many a question. */
+  #blocksOf(website: number): BlockRow[] {
+    const state = this.#state.get() as string
+    if (state !== this.#directoryState || this.#directory.size > websitesKept) {
+      this.#directory.clear()
+      this.#directoryState = state
+    }
+    let blocks = this.#directory.get(website)
+    if (!blocks) {
+      blocks = this.#blocks.all({ website }) as BlockRow[]
+      if (blocks.length <= blocksKept) this.#directory.set(website, blocks)
+    }
+    return blocks
+  }
+
   /** What there is at this moment. Yields while it reads unsealed rows. */
   *open(wanted: Wanted): Generator<void, EventSource> {
     const from = Math.floor(wanted.from / dayMs)
     const to = Math.floor((wanted.to - 1) / dayMs)
     // In one transaction: a block that is sealed meanwhile would be read twice, or its events not at all.
-    const [sealed, blocks] = this.db.transaction(() => [
+    const [sealed, all] = this.db.transaction((): [Sealed, BlockRow[]] => [
       this.sealed(),
-      wanted.websites.flatMap(
-        (website) => this.#blocks.all({ website, from, to, crawlers: wanted.crawlers ? 1 : 0 }) as BlockRow[],
-      ),
-    ])() as [Sealed, BlockRow[]]
+      wanted.websites.flatMap((website) => this.#blocksOf(website)),
+    ])()
+    const blocks = all.filter(
+      ({ day, crawler }) => day >= from && day <= to && (wanted.crawlers || crawler === 0),
+    )
     if (!this.#tail?.fits(sealed)) this.#tail = new Tail(this.rows, this.identities, sealed)
     const tail = this.#tail
     const inMemory = sealed.last - sealed.id <= tailInMemory
@@ -112,6 +140,7 @@ export class Reader {
         website: block.website,
         name: block.name,
         day: block.day,
+        crawler: block.crawler === 1,
         block: block.stale === 0 ? block : undefined,
         open: () => (block.stale === 0 ? blockReader.open(block) : blockReader.fromRows(block)),
       }),
@@ -125,6 +154,7 @@ export class Reader {
       website: batch.website,
       name: batch.name,
       day: batch.columns.day,
+      crawler: batch.crawler,
       block: undefined,
       open: () => batch,
     })
@@ -157,7 +187,8 @@ function inOrder(one: Entry, other: Entry): number {
   return (
     one.day - other.day ||
     one.website - other.website ||
-    (one.name < other.name ? -1 : one.name > other.name ? 1 : 0)
+    (one.name < other.name ? -1 : one.name > other.name ? 1 : 0) ||
+    Number(one.crawler) - Number(other.crawler)
   )
 }
 
@@ -191,7 +222,7 @@ export class EventSource {
     }
   }
 
-  /** By day, website, name, and order of receipt. `names`: of these alone. */
+  /** By day, website, name, people before crawlers, and order of receipt. `names`: of these alone. */
   *entries(names?: readonly string[]): Generator<Entry> {
     const wanted = names && new Set(names)
     const days = new Map<number, (() => Entry[])[]>()
@@ -219,14 +250,16 @@ export class EventSource {
 
   /** The entries of each day, from the newest day on. */
   *daysBackwards(): Generator<Entry[]> {
-    const days = [...new Set([...this.all, ...this.days].map(({ day }) => day))].sort(
-      (one, other) => other - one,
-    )
-    for (const day of days) {
-      yield [
-        ...this.all.filter((entry) => entry.day === day),
-        ...this.days.filter((late) => late.day === day).flatMap(({ batches }) => batches()),
-      ]
+    const byDay = new Map<number, (() => Entry[])[]>()
+    const add = (day: number, entries: () => Entry[]) => {
+      const ofDay = byDay.get(day)
+      if (ofDay) ofDay.push(entries)
+      else byDay.set(day, [entries])
+    }
+    for (const entry of this.all) add(entry.day, () => [entry])
+    for (const { day, batches } of this.days) add(day, batches)
+    for (const day of [...byDay.keys()].sort((one, other) => other - one)) {
+      yield (byDay.get(day) ?? []).flatMap((entries) => entries())
     }
   }
 

@@ -15,6 +15,8 @@ const workerFile = typeof BUILD_COMMIT === "string" ? "./src/query/worker.ts" : 
 const sealPoll = 1_000
 /** ms after which even a few rows are sealed, and closed days looked after. */
 const roundEvery = 60_000
+/** ms from the start to the first look for unused numbers; from then on one a day. */
+const firstCollect = 3_600_000
 /** ms to leave to others after a stretch was sealed while more waits. */
 const sealPause = 20
 /** ms until it is tried again after a fault such as a full disk. */
@@ -61,6 +63,8 @@ export class Engine implements Asker {
   /** When the last round began that seals even a few rows and looks after closed days; ms of the clock that is never set. */
   #roundAt: number
   #inRound = false
+  /** When it is time to look for numbers of ids that are not used any more. */
+  #collectAt: number
   #sealing = false
 
   constructor(
@@ -68,6 +72,7 @@ export class Engine implements Asker {
     private readonly store: { db: Db; batcher: Batcher; obstacle: () => unknown },
   ) {
     this.#roundAt = options.elapsed()
+    this.#collectAt = this.#roundAt + firstCollect
     this.#begin()
   }
 
@@ -168,14 +173,24 @@ export class Engine implements Asker {
       const { now, elapsed } = this.options
       const few = elapsed() - this.#roundAt >= roundEvery
       if (few) [this.#inRound, this.#roundAt] = [true, elapsed()]
-      this.#tell({ what: "seal", few, today: this.#inRound ? Math.floor(now() / dayMs) : undefined })
+      const collect = this.#inRound && elapsed() >= this.#collectAt
+      this.#tell({
+        what: "seal",
+        few,
+        today: this.#inRound ? Math.floor(now() / dayMs) : undefined,
+        collect,
+      })
     }, ms)
   }
 
   async #store({ work, failure }: { work: Work | undefined; failure?: string }): Promise<void> {
     if (this.#closing) return
     if (failure !== undefined) this.options.onFault(new Error(failure))
-    if (!work) this.#inRound = false
+    if (!work) {
+      const at = this.options.elapsed()
+      if (this.#inRound && at >= this.#collectAt) this.#collectAt = at + dayMs
+      this.#inRound = false
+    }
     if (!work) return this.#sealIn(failure === undefined ? sealPoll : sealRetry)
     try {
       await this.store.batcher.run(() => store(this.store.db, work), 0)

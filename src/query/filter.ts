@@ -268,6 +268,7 @@ function keyTest({ op, value }: Filter): EventTest {
     }
     const fitting = [...batch.keys().keys()].filter((key) => test(key, key))
     if (fitting.length === 0) return opposite !== undefined
+    if (fitting.some((key) => batch.keys().get(key) === batch.count)) return opposite === undefined
     return byNumber(presence(batch, fitting), (number) => (number !== 0) === (opposite === undefined))
   }
 }

@@ -22,8 +22,8 @@ export type Order =
   | { what: "open"; path: string; memory: number }
   | { what: "ask"; id: number; question: Question }
   | { what: "stop"; id: number }
-  /** `few`: even if there are only a few rows. Of days before `today` (since 1970-01-01) small blocks are made one, be they two. */
-  | { what: "seal"; few: boolean; today: number | undefined }
+  /** `collect`: look for numbers of ids that are not used any more, too. `few`: even if there are only a few rows. Of days before `today` (since 1970-01-01) small blocks are made one, be they two. */
+  | { what: "seal"; few: boolean; today: number | undefined; collect: boolean }
   | { what: "close" }
 
 export type News =
@@ -93,8 +93,11 @@ function* answeringNews(
   return { what: "answer", id, answered: yield* answering(reader, question, memory) }
 }
 
-function* sealing(sealer: Sealer, few: boolean, today: number | undefined): Generator<void, News> {
-  const work = yield* nextWork(sealer, few ? 1 : enoughToSeal, today)
+function* sealing(
+  sealer: Sealer,
+  { few, today, collect }: Extract<Order, { what: "seal" }>,
+): Generator<void, News> {
+  const work = yield* nextWork(sealer, few ? 1 : enoughToSeal, today, collect)
   return { what: "work", work }
 }
 
@@ -121,8 +124,7 @@ self.onmessage = ({ data }: MessageEvent<Order>) => {
   if (data.what === "ask") {
     turns.add({ id: data.id, steps: answeringNews(open.reader, data.id, data.question, open.memory) })
   } else if (data.what === "stop") turns.drop(data.id)
-  else if (data.what === "seal")
-    turns.add({ id: undefined, steps: sealing(open.sealer, data.few, data.today) })
+  else if (data.what === "seal") turns.add({ id: undefined, steps: sealing(open.sealer, data) })
   else {
     open.close()
     self.postMessage({ what: "closed" } satisfies News)

@@ -169,6 +169,27 @@ describe("column blocks", () => {
     db.exec("update sealed set id = 2; delete from event_rows where id = 2")
     expect(db.prepare("select website_rid from event_rows order by id").pluck().all()).toEqual([0, -1])
     expect(contentsOf(db)).toMatchObject({ events: 1, newestEvent: start })
+  test("give back the room of ids whose events are all gone, and number those that come again anew", () => {
+    const stretches = () => db.prepare("select count(*) from identities where kind = 0").pluck().get()
+    for (const month of [0, 1, 2]) {
+      const rows = hourly(100, start + month * 30 * dayMs)
+      insert(rows.map((row) => ({ ...row, anonymousId: `${row.anonymousId} of month ${month}` })))
+      seal()
+    }
+    db.exec(`delete from event_rows where website_rid = 0 and ts < ${start + 20 * dayMs}`)
+    seal()
+    expect(stretches()).toBe(3)
+    const steps = nextWork(new Sealer(db), 1, 0, true)
+    let step = steps.next()
+    while (!step.done) step = steps.next()
+    expect(store(db, step.value as Work)).toBe(true)
+    expect(stretches()).toBe(2)
+    expect(measure(["events", "users"]).values).toEqual([200, 10])
+    insert([{ ts: start, receivedAt: start, anonymousId: "visitor 1 of month 0" }])
+    expect(measure(["events", "users"]).values).toEqual([201, 11])
+    seal()
+    expect(measure(["events", "users"]).values).toEqual([201, 11])
+    expect(differences(db)).toEqual([])
   })
 
   const damages: [string, string][] = [
