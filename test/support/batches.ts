@@ -1,0 +1,155 @@
+import { dayMs, type Kind, kinds, type Numbers, type TextField, type Value } from "../../src/columns/batch.ts"
+import { type Columns, emptyCodes, MemoryBatch } from "../../src/columns/builder.ts"
+import type { Entry } from "../../src/columns/source.ts"
+import type { Scope } from "../../src/query/question.ts"
+import type { Followed } from "../../src/query/step.ts"
+
+/** An event as a test writes it down. */
+export interface PlainEvent {
+  name: string
+  /** Unix ms */
+  ts: number
+  visitor?: string | null
+  session?: string | null
+  profile?: string | null
+  path?: string
+  website?: number
+  crawler?: boolean
+  properties?: Record<string, Value | null>
+}
+
+const idOf: Record<Kind, (event: PlainEvent) => string | null | undefined> = {
+  visitors: ({ visitor }) => visitor,
+  sessions: ({ session }) => session,
+  profiles: ({ profile }) => profile,
+}
+
+/** Events, in the order of receipt, as the engine reads them. */
+export function sourceOf(events: readonly PlainEvent[]): Followed {
+  const ids = {} as Record<Kind, string[]>
+  for (const kind of kinds) ids[kind] = [...new Set(events.flatMap((event) => idOf[kind](event) ?? []))]
+  const numbersOf = (kind: Kind, texts: readonly string[]) =>
+    Uint32Array.from(texts, (text) => ids[kind].indexOf(text) + 1)
+  const parts = new Map<string, PlainEvent[]>()
+  for (const event of events) {
+    const key = JSON.stringify([
+      Math.floor(event.ts / dayMs),
+      event.website ?? 0,
+      event.name,
+      event.crawler ?? false,
+    ])
+    parts.set(key, [...(parts.get(key) ?? []), event])
+  }
+  const entries = [...parts.values()]
+    .map((part): Entry => {
+      const columns = columnsOf(
+        part.sort((one, other) => one.ts - other.ts),
+        numbersOf,
+      )
+      const { website, name, day } = columns
+      return { website, name, day, block: undefined, open: () => new MemoryBatch(columns) }
+    })
+    .sort(
+      (one, other) => one.day - other.day || one.website - other.website || (one.name < other.name ? -1 : 1),
+    )
+  const numbers: Numbers = {
+    visitors: ids.visitors.length + 1,
+    sessions: ids.sessions.length + 1,
+    profiles: ids.profiles.length + 1,
+  }
+  return {
+    numbers,
+    *entries(names) {
+      for (const entry of entries) if (!names || names.includes(entry.name)) yield entry
+    },
+    *daysBackwards() {
+      const days = [...new Set(entries.map(({ day }) => day))].reverse()
+      for (const day of days) yield entries.filter((entry) => entry.day === day)
+    },
+    open: (entry) => entry.open(),
+    numbersOf,
+    textsOf: (kind) => ids[kind],
+    websiteId: (rid) => (rid === 0 ? undefined : `website-${rid}`),
+    texts: (kind, wanted) =>
+      new Map(
+        wanted.flatMap(({ number, website, name, ts }): [number, string][] => {
+          const text = ids[kind][number - 1] as string
+          const seen = events.some(
+            (event) =>
+              idOf[kind](event) === text &&
+              (event.website ?? 0) === website &&
+              event.name === name &&
+              event.ts === ts,
+          )
+          return seen ? [[number, text]] : []
+        }),
+      ),
+  }
+}
+
+function columnsOf(
+  events: readonly PlainEvent[],
+  numbersOf: (kind: Kind, texts: readonly string[]) => Uint32Array,
+): Columns {
+  const [first] = events as [PlainEvent]
+  const day = Math.floor(first.ts / dayMs)
+  const column = (of: (event: PlainEvent) => Value | null | undefined) => {
+    const keyOf = (value: Value) => (typeof value === "object" ? JSON.stringify(value) : value)
+    const values = [
+      ...new Map(events.flatMap((event) => of(event) ?? []).map((value) => [keyOf(value), value])).values(),
+    ]
+    const codes = emptyCodes(events.length, values.length)
+    events.forEach((event, index) => {
+      const value = of(event) ?? null
+      codes[index] = value === null ? 0 : values.findIndex((other) => keyOf(other) === keyOf(value)) + 1
+    })
+    return { codes, values }
+  }
+  const idsOf = (kind: Kind) =>
+    Uint32Array.from(events, (event) => {
+      const text = idOf[kind](event) ?? null
+      return text === null ? 0 : (numbersOf(kind, [text])[0] as number)
+    })
+  const none = (_field: TextField) => column(() => null)
+  const keys = new Set(events.flatMap(({ properties }) => Object.keys(properties ?? {})))
+  return {
+    website: first.website ?? 0,
+    name: first.name,
+    crawler: first.crawler ?? false,
+    day,
+    count: events.length,
+    times: Uint32Array.from(events, ({ ts }) => ts - day * dayMs),
+    ids: { visitors: idsOf("visitors"), sessions: idsOf("sessions"), profiles: idsOf("profiles") },
+    fields: {
+      namespace: none("namespace"),
+      source: none("source"),
+      path: column(({ path }) => path),
+    },
+    properties: new Map([...keys].map((key) => [key, column(({ properties }) => properties?.[key])])),
+    propertied: Uint8Array.from(events, ({ properties }) =>
+      Object.keys(properties ?? {}).length > 0 ? 1 : 0,
+    ),
+  }
+}
+
+/** Drives a question to its end. */
+export function answerOf<Answer>(steps: Generator<void, Answer>): Answer {
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
+
+/** All events from the begin of a day on, for the days given. */
+export function scopeOf(day: string, days: number, changes: Partial<Scope> = {}): Scope {
+  const from = Date.parse(`${day}T00:00Z`)
+  return {
+    websites: [0],
+    from,
+    to: from + days * dayMs,
+    zone: "UTC",
+    filters: [],
+    crawlers: true,
+    ...changes,
+  }
+}

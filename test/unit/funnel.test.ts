@@ -1,0 +1,285 @@
+import { describe, expect, test } from "bun:test"
+import { Budget, TooLarge } from "../../src/query/distinct.ts"
+import { funnel } from "../../src/query/funnel.ts"
+import type { FunnelQuestion, Step } from "../../src/query/question.ts"
+import { answerOf, type PlainEvent, scopeOf, sourceOf } from "../support/batches.ts"
+
+const scope = scopeOf("2026-03-02", 3)
+const step = (name: string): Step => ({ name, filters: [] })
+const abc = [step("a"), step("b"), step("c")]
+
+/** Events of one visitor, as `name@ms`; the plan after a slash. */
+function events(visitor: string | null, ...written: string[]): PlainEvent[] {
+  return written.map((one) => {
+    const [, name, ms, plan] = /^(\w+)@(\d+)(?:\/(\w+))?$/.exec(one) as RegExpExecArray
+    const properties = plan === undefined ? {} : { plan }
+    return {
+      name: name as string,
+      ts: scope.from + Number(ms),
+      visitor,
+      session: `${visitor} ${ms}`,
+      properties,
+    }
+  })
+}
+
+function ask(all: readonly PlainEvent[], changes: Partial<FunnelQuestion> = {}, memory = 2 ** 28) {
+  const question: FunnelQuestion = {
+    kind: "funnel",
+    scope,
+    steps: abc,
+    window: 100,
+    unit: "anonymous_id",
+    ...changes,
+  }
+  return answerOf(funnel(question, sourceOf(all), new Budget(memory)))
+}
+
+/** People and medians of the only group. */
+function reached(...asked: Parameters<typeof ask>) {
+  const { groups } = ask(...asked)
+  expect(groups.length).toBe(1)
+  return groups[0]?.steps.map(({ people, median }) => [people, median])
+}
+
+const pro: Step["filters"] = [{ field: "property.plan", op: "eq", value: "pro" }]
+const bothSteps: Step[] = [{ filters: [] }, { filters: pro }]
+
+const cases: {
+  sentence: string
+  events: PlainEvent[]
+  changes?: Partial<FunnelQuestion>
+  steps: [number, number | null][]
+}[] = [
+  {
+    sentence: "somebody who does all steps in order reaches all, and the waits are from step to step",
+    events: events("v", "a@0", "b@10", "c@30"),
+    steps: [
+      [1, null],
+      [1, 10],
+      [1, 20],
+    ],
+  },
+  {
+    sentence: "a step before the one that comes first does not count",
+    events: events("v", "b@0", "a@10", "c@20"),
+    steps: [
+      [1, null],
+      [0, null],
+      [0, null],
+    ],
+  },
+  {
+    sentence: "who never does the first step is nobody",
+    events: events("v", "b@0", "c@10"),
+    steps: [
+      [0, null],
+      [0, null],
+      [0, null],
+    ],
+  },
+  {
+    sentence: "the last step still counts when the window is just over, and no ms later",
+    events: [...events("in", "a@0", "b@50", "c@100"), ...events("out", "a@0", "b@50", "c@101")],
+    steps: [
+      [2, null],
+      [2, 50],
+      [1, 50],
+    ],
+  },
+  {
+    sentence: "any first step opens a window: the later one gets further",
+    events: events("v", "a@0", "b@10", "a@90", "b@95", "c@150"),
+    steps: [
+      [1, null],
+      [1, 5],
+      [1, 55],
+    ],
+  },
+  {
+    sentence: "a first step in between does not take away what the attempt before it has reached",
+    events: events("v", "a@0", "b@10", "a@20", "c@30"),
+    steps: [
+      [1, null],
+      [1, 10],
+      [1, 20],
+    ],
+  },
+  {
+    sentence: "a later attempt that gets no further does not change the waits",
+    events: events("v", "a@0", "b@10", "a@500", "b@501"),
+    steps: [
+      [1, null],
+      [1, 10],
+      [0, null],
+    ],
+  },
+  {
+    sentence: "the latest attempt at a step is taken on, with its own times",
+    events: events("v", "a@0", "b@10", "b@20", "c@30"),
+    steps: [
+      [1, null],
+      [1, 20],
+      [1, 10],
+    ],
+  },
+  {
+    sentence: "events of the same ms are taken in the order of the steps",
+    events: events("v", "c@5", "b@5", "a@5"),
+    steps: [
+      [1, null],
+      [1, 0],
+      [1, 0],
+    ],
+  },
+  {
+    sentence: "an event that fits two steps is only one of them",
+    events: events("v", "a@0/pro"),
+    changes: { steps: bothSteps },
+    steps: [
+      [1, null],
+      [0, null],
+    ],
+  },
+  {
+    sentence: "an event that fits two steps goes on where it can, and opens a window too",
+    events: events("v", "a@0", "b@10/pro", "c@111/pro"),
+    changes: { steps: [...bothSteps, { filters: pro }] },
+    steps: [
+      [1, null],
+      [1, 10],
+      [0, null],
+    ],
+  },
+  {
+    sentence: "the same step twice needs two events",
+    events: [...events("one", "a@0"), ...events("two", "a@0", "a@70")],
+    changes: { steps: [step("a"), step("a")] },
+    steps: [
+      [2, null],
+      [1, 70],
+    ],
+  },
+  {
+    sentence: "the median of an even number of waits is the lower one in the middle",
+    events: [10, 20, 30, 40].flatMap((wait) => events(`v${wait}`, "a@0", `b@${wait}`)),
+    changes: { steps: [step("a"), step("b")] },
+    steps: [
+      [4, null],
+      [4, 20],
+    ],
+  },
+  {
+    sentence: "steps on two days belong together",
+    events: events("v", "a@86399990", "b@86400010"),
+    changes: { steps: [step("a"), step("b")] },
+    steps: [
+      [1, null],
+      [1, 20],
+    ],
+  },
+  {
+    sentence: "events without the id are nobody's",
+    events: events(null, "a@0", "b@1", "c@2"),
+    steps: [
+      [0, null],
+      [0, null],
+      [0, null],
+    ],
+  },
+  {
+    sentence: "sessions are followed where sessions are asked for",
+    events: events("v", "a@0", "b@1"),
+    changes: { unit: "session_id", steps: [step("a"), step("b")] },
+    steps: [
+      [1, null],
+      [0, null],
+    ],
+  },
+  {
+    sentence: "the scope's filters hold for every step",
+    events: events("v", "a@0/pro", "b@1/free", "b@7/pro", "c@9"),
+    changes: { scope: { ...scope, filters: pro } },
+    steps: [
+      [1, null],
+      [1, 7],
+      [0, null],
+    ],
+  },
+  {
+    sentence: "events outside of the range do not count",
+    events: events("v", "a@0", "b@10", "c@20"),
+    changes: { scope: { ...scope, to: scope.from + 20 } },
+    steps: [
+      [1, null],
+      [1, 10],
+      [0, null],
+    ],
+  },
+]
+
+describe("a funnel", () => {
+  for (const { sentence, events, changes, steps } of cases) {
+    test(sentence, () => {
+      expect(reached(events, changes)).toEqual(steps)
+    })
+  }
+
+  test("is the same for somebody with hundreds of events in any order of names", () => {
+    const many = Array.from({ length: 300 }, (_, index) => `${index % 2 ? "x" : "c"}@${1_000 + index}`)
+    const all = events("v", ...many, "b@900", "a@899", "c@898", "b@2000", "a@3000")
+    expect(reached(all, { steps: [...abc, step("x")], window: 200 })).toEqual([
+      [1, null],
+      [1, 1],
+      [1, 100],
+      [1, 1],
+    ])
+  })
+})
+
+describe("a funnel by a value", () => {
+  const two = { steps: [step("a"), step("b")], by: "property.plan" } as const
+  const groupsOf = (all: readonly PlainEvent[], changes: Partial<FunnelQuestion> = two) =>
+    ask(all, changes).groups.map(({ by, steps }) => [by, ...steps.map(({ people }) => people)])
+
+  test("counts people under the value of the first step in their best attempt", () => {
+    expect(groupsOf(events("v", "a@0/free", "a@10/pro", "b@20/free", "a@30/free"))).toEqual([["pro", 1, 1]])
+  })
+
+  test("orders by people, then by value, the missing one first", () => {
+    const all = [
+      ...events("1", "a@0/z"),
+      ...events("2", "a@0/b"),
+      ...events("3", "a@0"),
+      ...events("4", "a@0/z"),
+    ]
+    expect(groupsOf(all)).toEqual([
+      ["z", 2, 0],
+      [null, 1, 0],
+      ["b", 1, 0],
+    ])
+  })
+
+  test("takes first steps of the same ms in the order of their values, for few events and for many", () => {
+    const few = ["a@0/pro", "a@0", "a@0/free", "b@1"]
+    const many = Array.from({ length: 50 }, (_, index) => `b@${index + 1}`)
+    expect(groupsOf(events("v", ...few))).toEqual([["pro", 1, 1]])
+    expect(groupsOf(events("v", ...many, ...few))).toEqual([["pro", 1, 1]])
+  })
+
+  test("knows ids, names and websites by their text", () => {
+    const all = events("v", "a@0", "b@1").map((event) => ({ ...event, website: 1 }))
+    const scoped = { ...two, scope: { ...scope, websites: [1] } }
+    expect(groupsOf(all, { ...scoped, by: "session_id" })).toEqual([["v 0", 1, 1]])
+    expect(groupsOf(all, { ...scoped, by: "event_name" })).toEqual([["a", 1, 1]])
+    expect(groupsOf(all, { ...scoped, by: "website_id" })).toEqual([["website-1", 1, 1]])
+  })
+
+  test("is empty where nobody did the first step", () => {
+    expect(groupsOf(events("v", "b@0/pro"))).toEqual([])
+  })
+})
+
+test("a funnel that needs more memory than it may take says so", () => {
+  expect(() => ask(events("v", "a@0", "b@1"), {}, 1_000)).toThrow(TooLarge)
+})

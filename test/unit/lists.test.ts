@@ -1,0 +1,146 @@
+import { describe, expect, test } from "bun:test"
+import { Budget } from "../../src/query/distinct.ts"
+import { people } from "../../src/query/people.ts"
+import { sessions } from "../../src/query/sessions.ts"
+import { answerOf, type PlainEvent, scopeOf, sourceOf } from "../support/batches.ts"
+
+const scope = scopeOf("2026-03-02", 5)
+const day = 86_400_000
+const page = { scope, limit: 10, offset: 0 }
+const at = (name: string, ms: number, ids: Partial<PlainEvent>): PlainEvent => ({
+  name,
+  ts: scope.from + ms,
+  ...ids,
+})
+
+function listSessions(events: readonly PlainEvent[], changes: Partial<typeof page> = {}) {
+  return answerOf(sessions({ kind: "sessions", ...page, ...changes }, sourceOf(events), new Budget(2 ** 28)))
+}
+
+function listPeople(events: readonly PlainEvent[], changes: Partial<typeof page> = {}) {
+  return answerOf(people({ kind: "people", ...page, ...changes }, sourceOf(events), new Budget(2 ** 28)))
+}
+
+const idsOf = (events: readonly PlainEvent[], changes: Partial<typeof page> = {}) =>
+  listSessions(events, changes).sessions.map(({ sessionId }) => sessionId)
+
+describe("sessions", () => {
+  test("tell their events from the first to the last, over midnight too", () => {
+    const events = [
+      at("open", day - 1, { session: "s", visitor: "v" }),
+      at("read", day, { session: "s", visitor: "v", profile: "p" }),
+      at("close", 2 * day, { session: "s" }),
+      at("open", 5, { session: null }),
+    ]
+    expect(listSessions(events)).toEqual({
+      total: 1,
+      sessions: [
+        {
+          sessionId: "s",
+          anonymousId: "v",
+          profileId: "p",
+          events: 3,
+          first: scope.from + day - 1,
+          last: scope.from + 2 * day,
+          firstEvent: "open",
+          lastEvent: "close",
+        },
+      ],
+    })
+  })
+
+  test("have the ids of the newest event that has some", () => {
+    const events = [
+      at("a", 1, { session: "s", visitor: "new", profile: "old" }),
+      at("b", 1, { session: "s", visitor: "newer", profile: "older" }),
+      at("a", 2, { session: "s", visitor: "newest" }),
+    ]
+    expect(listSessions(events).sessions[0]).toMatchObject({ anonymousId: "newest", profileId: "older" })
+    expect(listSessions(events.slice(0, 2)).sessions[0]).toMatchObject({ anonymousId: "newer" })
+  })
+
+  test("have no ids where no event has any", () => {
+    expect(listSessions([at("a", 1, { session: "s" })]).sessions[0]).toMatchObject({
+      anonymousId: null,
+      profileId: null,
+    })
+  })
+
+  test("begin and end with the event whose name comes first and last, of those of the same ms", () => {
+    const events = ["b", "a", "c"].map((name) => at(name, 1, { session: "s" }))
+    expect(listSessions(events).sessions[0]).toMatchObject({ firstEvent: "a", lastEvent: "c" })
+  })
+
+  test("are ordered by their latest event, then by their id, whatever its name", () => {
+    const events = [
+      at("b", 5, { session: "3" }),
+      at("a", 5, { session: "4" }),
+      at("a", 5, { session: "1" }),
+      at("a", 9, { session: "0" }),
+      at("a", 0, { session: "9" }),
+      at("a", 7, { session: "9" }),
+    ]
+    expect(idsOf(events)).toEqual(["0", "9", "1", "3", "4"])
+  })
+
+  test("are cut into pages, whose ends may be anywhere in a tie or between days", () => {
+    const events = Array.from({ length: 30 }, (_, index) =>
+      at("a", Math.floor(index / 4) * (day / 2), { session: `s${index % 7}-${index}` }),
+    )
+    const all = idsOf(events, { limit: 100 })
+    expect(all.length).toBe(30)
+    for (const limit of [1, 3, 10]) {
+      const pages = Array.from({ length: 31 }, (_, index) => idsOf(events, { limit, offset: index * limit }))
+      expect(pages.flat()).toEqual(all)
+    }
+    expect(listSessions(events, { offset: 1_000 })).toEqual({ total: 30, sessions: [] })
+    expect(listSessions(events, { limit: 0 })).toEqual({ total: 30, sessions: [] })
+  })
+
+  test("hold only what fits the filters and the range", () => {
+    const events = [
+      at("a", 1, { session: "s", properties: { plan: "pro" } }),
+      at("b", 2, { session: "s", properties: { plan: "free" } }),
+      at("b", 3, { session: "t", properties: { plan: "free" } }),
+      at("b", 9 * day, { session: "u", properties: { plan: "pro" } }),
+    ]
+    const filters = [{ field: "property.plan", op: "eq", value: "pro" }] as const
+    const { total, sessions } = listSessions(events, { scope: { ...scope, filters } })
+    expect(total).toBe(1)
+    expect(sessions[0]).toMatchObject({ sessionId: "s", events: 1, lastEvent: "a" })
+  })
+})
+
+describe("people", () => {
+  test("tell their events, sessions, and the profile of the newest event that has one", () => {
+    const events = [
+      at("a", 0, { visitor: "v", session: "1", profile: "old" }),
+      at("a", day, { visitor: "v", session: "2", profile: "new" }),
+      at("b", 3 * day, { visitor: "v", session: "2" }),
+      at("b", 3 * day, { visitor: "v" }),
+      at("b", 2 * day, { visitor: "w" }),
+      at("b", 4 * day, { visitor: null, session: "1" }),
+    ]
+    expect(listPeople(events)).toEqual({
+      total: 2,
+      people: [
+        {
+          anonymousId: "v",
+          profileId: "new",
+          events: 4,
+          sessions: 2,
+          first: scope.from,
+          last: scope.from + 3 * day,
+        },
+        {
+          anonymousId: "w",
+          profileId: null,
+          events: 1,
+          sessions: 0,
+          first: scope.from + 2 * day,
+          last: scope.from + 2 * day,
+        },
+      ],
+    })
+  })
+})

@@ -1,0 +1,113 @@
+import { describe, expect, test } from "bun:test"
+import { Budget } from "../../src/query/distinct.ts"
+import { paths } from "../../src/query/paths.ts"
+import type { PathsQuestion, Step } from "../../src/query/question.ts"
+import { answerOf, type PlainEvent, scopeOf, sourceOf } from "../support/batches.ts"
+
+const scope = scopeOf("2026-03-02", 3)
+const step = (name: string): Step => ({ name, filters: [] })
+
+/** As `name@ms`, the plan after a slash. */
+function events(session: string | null, ...written: string[]): PlainEvent[] {
+  return written.map((one) => {
+    const [, name, ms, plan] = /^(\w+)@(\d+)(?:\/(\w+))?$/.exec(one) as RegExpExecArray
+    const properties = plan === undefined ? {} : { plan }
+    return { name: name as string, ts: scope.from + Number(ms), session, properties }
+  })
+}
+
+/** Sessions, and each place as `-1 name count`. */
+function ask(all: readonly PlainEvent[], changes: Partial<PathsQuestion> = {}) {
+  const question: PathsQuestion = {
+    kind: "paths",
+    scope,
+    event: step("buy"),
+    before: 2,
+    after: 2,
+    ...changes,
+  }
+  const { sessions, places } = answerOf(paths(question, sourceOf(all), new Budget(2 ** 28)))
+  return [sessions, ...places.map(({ place, name, count }) => `${place} ${name} ${count}`)]
+}
+
+const cases: {
+  sentence: string
+  events: PlainEvent[]
+  changes?: Partial<PathsQuestion>
+  answer: (string | number)[]
+}[] = [
+  {
+    sentence: "tells what stood next to the event, and no more places than asked for",
+    events: events("s", "a@1", "b@2", "c@3", "buy@4", "d@5", "e@6", "f@7"),
+    answer: [1, "-2 b 1", "-1 c 1", "1 d 1", "2 e 1"],
+  },
+  {
+    sentence: "says once where the session began and ended",
+    events: events("s", "a@1", "buy@4"),
+    answer: [1, "-2 null 1", "-1 a 1", "1 null 1"],
+  },
+  {
+    sentence: "takes the first such event of a session; a later one is an event like others",
+    events: events("s", "buy@4", "buy@9"),
+    answer: [1, "-1 null 1", "1 buy 1", "2 null 1"],
+  },
+  {
+    sentence: "orders events of the same ms by name",
+    events: events("s", "d@5", "buy@5", "a@5", "c@5", "b@5"),
+    answer: [1, "-2 a 1", "-1 b 1", "1 c 1", "2 d 1"],
+  },
+  {
+    sentence: "orders events of the same ms and name by receipt",
+    events: events("s", "buy@5/free", "buy@5/pro", "buy@5/free", "buy@5/free"),
+    changes: { event: { name: "buy", filters: [{ field: "property.plan", op: "eq", value: "pro" }] } },
+    answer: [1, "-2 null 1", "-1 buy 1", "1 buy 1", "2 buy 1"],
+  },
+  {
+    sentence: "follows a session over midnight",
+    events: events("s", "b@86399999", "buy@86400000", "a@172800000"),
+    answer: [1, "-2 null 1", "-1 b 1", "1 a 1", "2 null 1"],
+  },
+  {
+    sentence: "counts over sessions, the most first, ties by name and the end before names",
+    events: [
+      ...events("1", "buy@1", "b@2"),
+      ...events("2", "buy@1", "a@2"),
+      ...events("3", "buy@1"),
+      ...events("4", "buy@1", "b@2"),
+      ...events("5", "a@1"),
+    ],
+    changes: { before: 0, after: 1 },
+    answer: [4, "1 b 2", "1 null 1", "1 a 1"],
+  },
+  {
+    sentence: "starts from any event where no name is given",
+    events: events("s", "a@1", "b@2"),
+    changes: { event: { filters: [] }, before: 1, after: 1 },
+    answer: [1, "-1 null 1", "1 b 1"],
+  },
+  {
+    sentence: "leaves out what the scope's filters leave out, also around the event",
+    events: events("s", "a@1/pro", "b@2/free", "buy@3/pro"),
+    changes: { scope: { ...scope, filters: [{ field: "property.plan", op: "eq", value: "pro" }] }, after: 0 },
+    answer: [1, "-2 null 1", "-1 a 1"],
+  },
+  {
+    sentence: "tells the number of sessions where no places are asked for",
+    events: [...events("s", "buy@1"), ...events("t", "buy@1")],
+    changes: { before: 0, after: 0 },
+    answer: [2],
+  },
+  {
+    sentence: "events without a session belong to none",
+    events: events(null, "a@1", "buy@2"),
+    answer: [0],
+  },
+]
+
+describe("paths", () => {
+  for (const { sentence, events, changes, answer } of cases) {
+    test(sentence, () => {
+      expect(ask(events, changes)).toEqual(answer)
+    })
+  }
+})
