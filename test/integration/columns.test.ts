@@ -169,6 +169,8 @@ describe("column blocks", () => {
     db.exec("update sealed set id = 2; delete from event_rows where id = 2")
     expect(db.prepare("select website_rid from event_rows order by id").pluck().all()).toEqual([0, -1])
     expect(contentsOf(db)).toMatchObject({ events: 1, newestEvent: start })
+  })
+
   test("give back the room of ids whose events are all gone, and number those that come again anew", () => {
     const stretches = () => db.prepare("select count(*) from identities where kind = 0").pluck().get()
     for (const month of [0, 1, 2]) {
