@@ -46,8 +46,8 @@ export function sourceOf(events: readonly PlainEvent[]): Followed {
         part.sort((one, other) => one.ts - other.ts),
         numbersOf,
       )
-      const { website, name, day } = columns
-      return { website, name, day, block: undefined, open: () => new MemoryBatch(columns) }
+      const { website, name, day, crawler } = columns
+      return { website, name, day, crawler, block: undefined, open: () => new MemoryBatch(columns) }
     })
     .sort(
       (one, other) => one.day - other.day || one.website - other.website || (one.name < other.name ? -1 : 1),
