@@ -289,8 +289,11 @@ export class EventSource {
     return this.rows.typeOf(row[2]).name
   }
 
-  /** The rows of these moments, as they are and as columns. */
-  eventsAt(moments: readonly { website: number; ts: number }[]): {
+  /** The rows of these moments, as they are and as columns, in which only ids of `numbered` have their numbers. */
+  eventsAt(
+    moments: readonly { website: number; ts: number }[],
+    numbered: readonly Kind[],
+  ): {
     events: StoredEvent[]
     columns: Columns[]
   } {
@@ -301,7 +304,13 @@ export class EventSource {
       builder.add(rows)
       for (const [id] of rows) events.push(this.rows.event(id) as StoredEvent)
     }
-    return { events, columns: builder.finish((kind, texts) => this.numbersOf(kind, texts)) }
+    return {
+      events,
+      columns: builder.finish((kind, texts) =>
+        // To find a few among millions of ids takes as long as to find many.
+        numbered.includes(kind) ? this.numbersOf(kind, texts) : new Uint32Array(texts.length),
+      ),
+    }
   }
 
   open(entry: Entry): Batch | undefined {

@@ -1,7 +1,7 @@
 import { MemoryBatch } from "../columns/builder.ts"
 import type { Row } from "../columns/rows.ts"
 import type { EventSource } from "../columns/source.ts"
-import { Matcher } from "./filter.ts"
+import { kindOf, Matcher } from "./filter.ts"
 import type { EventsAnswer, EventsQuestion } from "./question.ts"
 
 /** Rows beyond those wanted that are looked at before blocks are: some 2 ms. */
@@ -52,7 +52,10 @@ export function* events(question: EventsQuestion, source: EventSource): Generato
     if (picks.enough()) break
   }
   const found = picks.newest()
-  const rows = source.eventsAt(found)
+  const rows = source.eventsAt(
+    found,
+    scope.filters.flatMap(({ field }) => kindOf[field] ?? []),
+  )
   yield
   const fitting = new Set<number>()
   for (const columns of rows.columns) {
