@@ -11,6 +11,8 @@ export interface Load {
   bodies: string[]
   connections: number
   seconds: number
+  /** Requests a second, sent when they are due however slow the answers are; left out: as many as the connections carry. */
+  rate?: number
 }
 
 export interface LoadResult {
@@ -38,7 +40,7 @@ export function loadGenerator(): "wrk" | "autocannon" {
 }
 
 export function put(load: Load): Promise<LoadResult> {
-  return loadGenerator() === "wrk" ? putByWrk(load) : putByAutocannon(load)
+  return loadGenerator() === "wrk" && load.rate === undefined ? putByWrk(load) : putFromProcess(load)
 }
 
 async function putByWrk({ url, key, bodies, connections, seconds }: Load): Promise<LoadResult> {
@@ -85,8 +87,8 @@ end
 `
 }
 
-/** The library, where there is no wrk: it runs in a process of its own, so that it does not take the bench's time. */
-async function putByAutocannon(load: Load): Promise<LoadResult> {
+/** In a process of its own, so that it does not take the bench's time. */
+async function putFromProcess(load: Load): Promise<LoadResult> {
   const command = [
     process.execPath,
     import.meta.path,
@@ -96,9 +98,8 @@ async function putByAutocannon(load: Load): Promise<LoadResult> {
   return JSON.parse(await new Response(worker.stdout).text()) as LoadResult
 }
 
-if (import.meta.main) {
+async function putByAutocannon({ url, key, bodies, connections, seconds }: Load): Promise<LoadResult> {
   const { default: autocannon } = await import("autocannon")
-  const { url, key, bodies, connections, seconds } = JSON.parse(process.argv[2] as string) as Load
   const result = await autocannon({
     url: `${url}/track`,
     method: "POST",
@@ -108,11 +109,49 @@ if (import.meta.main) {
     requests: bodies.map((body) => ({ body })),
   })
   const { requests, latency, non2xx, errors } = result
-  const answer: LoadResult = {
-    rate: requests.average,
-    p50: latency.p50,
-    p99: latency.p99,
-    failures: non2xx + errors,
+  return { rate: requests.average, p50: latency.p50, p99: latency.p99, failures: non2xx + errors }
+}
+
+/**
+ * Neither wrk nor autocannon counts the time that a request waits for its turn behind a slow one, which is what a client at
+ * a steady rate would feel.
+ */
+async function putAtRate(load: Load & { rate: number }): Promise<LoadResult> {
+  const { url, key, bodies, connections, seconds, rate } = load
+  const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" }
+  const latencies: number[] = []
+  let failures = 0
+  let next = 0
+  const begin = performance.now()
+  const sendOn = async () => {
+    for (let turn = next++; turn < rate * seconds; turn = next++) {
+      let due = begin + (turn / rate) * 1_000
+      const early = due - performance.now()
+      if (early > 0) {
+        await Bun.sleep(early)
+        // The timer's own lateness is not the server's.
+        due = performance.now()
+      }
+      const answer = await fetch(`${url}/track`, {
+        method: "POST",
+        headers,
+        body: bodies[turn % bodies.length] as string,
+      })
+      await answer.arrayBuffer()
+      latencies.push(performance.now() - due)
+      if (!answer.ok) failures++
+    }
   }
-  process.stdout.write(JSON.stringify(answer))
+  await Promise.all(Array.from({ length: connections }, sendOn))
+  latencies.sort((one, other) => one - other)
+  const at = (share: number) => latencies[Math.ceil(latencies.length * share) - 1] ?? 0
+  const elapsed = (performance.now() - begin) / 1_000
+  return { rate: latencies.length / elapsed, p50: at(0.5), p99: at(0.99), failures }
+}
+
+if (import.meta.main) {
+  const load = JSON.parse(process.argv[2] as string) as Load
+  const { rate } = load
+  const result = await (rate === undefined ? putByAutocannon(load) : putAtRate({ ...load, rate }))
+  process.stdout.write(JSON.stringify(result))
 }

@@ -2,6 +2,7 @@ import { Command } from "commander"
 import { benchGrowth } from "./growth.ts"
 import { benchIngest } from "./ingest.ts"
 import { benchTransfer } from "./transfer.ts"
+import { benchQuery } from "./query.ts"
 
 const program = new Command("bun run bench").description(
   "measures the built binary; run `bun run build` first",
@@ -22,4 +23,11 @@ program
   .description("export in each format and import, against the raw insert")
   .option("--events <n>", "events to store", Number, 1_000_000)
   .action(benchTransfer)
+  .command("query")
+  .description("what each question takes in databuddy, plain SQLite, DuckDB and ClickHouse")
+  .option("--events <n...>", "events to ask about", (text, list: number[] = []) => [...list, Number(text)])
+  .option("--engines <name...>", "which of SQLite, DuckDB, ClickHouse, databuddy")
+  .option("--rounds <n>", "times that a question is asked warm, of which the median counts", Number, 5)
+  .option("--dir <folder>", "keep the databases here, and use those that are there")
+  .action(benchQuery)
 await program.parseAsync()

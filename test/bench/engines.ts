@@ -1,0 +1,385 @@
+// The engines that `bench query` sets against each other. Run by itself, asks one engine one question in a fresh process.
+import { existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { EventInserter, type EventRow } from "../../src/store/events.ts"
+import { createKey } from "../../src/store/keys.ts"
+import { Database } from "../../src/store/native.ts"
+import { closeDatabase, openDatabase } from "../../src/store/open.ts"
+import { DailyHash } from "../../src/store/salts.ts"
+import { createWebsite } from "../../src/store/websites.ts"
+import { eventually, openReader, startServer } from "../harness.ts"
+import type { StandardEvent } from "./dataset.ts"
+import { type Cell, numberOf, type Question, questions, type Row } from "./questions.ts"
+
+/** Unix ms, `to` excluded. */
+export interface Range {
+  from: number
+  to: number
+}
+
+export interface Data {
+  /** Folder of the engines' files. */
+  folder: string
+  /** Folder into which DuckDB and ClickHouse are installed. */
+  packages: string
+  events: Iterable<StandardEvent>
+  /** The same as a file of tab-separated columns. */
+  file: string
+}
+
+interface Session {
+  ask(question: Question, range: Range): Cell[][] | Promise<Cell[][]>
+  close(): unknown
+}
+
+interface Engine {
+  /** What it has made is in these, of `folder`. */
+  files: string[]
+  build(data: Data): void | Promise<void>
+  open(folder: string, packages: string): Session | Promise<Session>
+}
+
+/**
+ * Together they take 600 MB, five times all other dependencies: installed for this bench alone, not for every clone. Both work
+ * in Bun.
+ */
+const versions = { "@duckdb/node-api": "1.5.6-r.1", chdb: "3.4.0" }
+
+/** As far as they are used here; their own types are not installed. */
+interface DuckDb {
+  DuckDBInstance: {
+    create(path: string, options?: Record<string, string>): Promise<{ connect(): Promise<DuckDbConnection> }>
+  }
+}
+interface DuckDbConnection {
+  run(sql: string): Promise<unknown>
+  runAndReadAll(sql: string): Promise<{ getRowsJson(): (string | number)[][] }>
+  closeSync(): void
+}
+interface ChDb {
+  Session: new (path: string) => { query(sql: string, format?: string): string; close(): void }
+}
+
+export async function install(packages: string): Promise<void> {
+  mkdirSync(packages, { recursive: true })
+  writeFileSync(join(packages, "package.json"), JSON.stringify({ private: true, dependencies: versions }))
+  const command = [process.execPath, "install", "--silent"]
+  const done = Bun.spawn(command, { cwd: packages, stdout: "ignore", stderr: "inherit" })
+  if ((await done.exited) !== 0) throw new Error("DuckDB and ClickHouse could not be installed")
+}
+
+async function load<Module>(packages: string, name: keyof typeof versions): Promise<Module> {
+  return (await import(Bun.resolveSync(name, packages))) as Module
+}
+
+/** One row of the file and of the tables made from it. */
+export function columnsOf({ name, timestamp, anonymousId, sessionId, properties }: StandardEvent): string {
+  const { button, page, plan, amount } = properties
+  return `1\t${name}\t${timestamp}\t${anonymousId}\t${sessionId}\t${button}\t${page}\t${plan}\t${amount}\n`
+}
+
+const columns = {
+  website: ["integer", "UInt32"],
+  name: ["varchar", "LowCardinality(String)"],
+  ts: ["bigint", "Int64"],
+  visitor: ["varchar", "String"],
+  session: ["varchar", "String"],
+  button: ["varchar", "LowCardinality(String)"],
+  page: ["varchar", "LowCardinality(String)"],
+  plan: ["varchar", "LowCardinality(String)"],
+  amount: ["integer", "Int32"],
+} as const
+
+/** Events in one transaction when a database is filled. */
+const perCommit = 10_000
+
+function* chunks<Item>(items: Iterable<Item>): Generator<Item[]> {
+  let chunk: Item[] = []
+  for (const item of items) {
+    if (chunk.push(item) < perCommit) continue
+    yield chunk
+    chunk = []
+  }
+  if (chunk.length > 0) yield chunk
+}
+
+/** What `:from` and `:to` stand for, written in: numbers, and of our own making. */
+function withRange(sql: string, { from, to }: Range): string {
+  return sql.replaceAll(":from", String(from)).replaceAll(":to", String(to))
+}
+
+/**
+ * Plain rows with what a GROUP BY likes best: names, visitors and sessions as numbers, and an index for each kind of question that
+ * holds all that is counted.
+ */
+const sqlite: Engine = {
+  files: ["rows.db"],
+  build({ folder, events }) {
+    const db = new Database(join(folder, "rows.db"))
+    db.pragma("journal_mode = off")
+    db.pragma("synchronous = off")
+    db.exec(`
+      create table events (
+        website integer not null, name integer not null, ts integer not null, visitor integer not null,
+        session integer not null, properties text not null
+      ) strict`)
+    const insert = db.prepare("insert into events values (1, ?, ?, ?, ?, ?)")
+    const store = db.transaction((chunk: StandardEvent[]) => {
+      for (const { name, timestamp, anonymousId, sessionId, properties } of chunk) {
+        const numbers = [numberOf(name), timestamp, numberOf(anonymousId), numberOf(sessionId)]
+        insert.run(...numbers, JSON.stringify(properties))
+      }
+    })
+    for (const chunk of chunks(events)) store(chunk)
+    db.exec("create index events_name on events (website, name, ts, visitor, session)")
+    db.exec("create index events_time on events (website, ts, name, visitor, session)")
+    db.exec("create index events_visitor on events (website, visitor, ts)")
+    db.exec("analyze")
+    db.close()
+  },
+  open(folder) {
+    const db = new Database(join(folder, "rows.db"), { readonly: true })
+    db.pragma("mmap_size = 2147483647")
+    db.pragma("cache_size = -262144")
+    db.pragma("temp_store = memory")
+    return {
+      ask: (question, range) =>
+        db
+          .prepare(question.sqlite)
+          .raw()
+          .all({ ...range }) as Cell[][],
+      close: () => db.close(),
+    }
+  },
+}
+
+/** Sorted by name and time, so that a question about one event skips the row groups of the others. */
+const duckdb: Engine = {
+  files: ["events.duckdb"],
+  async build({ folder, packages, file }) {
+    const connection = await duckDbAt(join(folder, "events.duckdb"), packages)
+    const names = Object.keys(columns)
+    const types = names.map((name) => `'${name}': '${columns[name as keyof typeof columns][0]}'`)
+    await connection.run(`
+      create table events as
+      select * from read_csv('${file}', delim = '\t', header = false, columns = {${types}})
+      order by name, ts`)
+    await connection.run("checkpoint")
+    connection.closeSync()
+  },
+  async open(folder, packages) {
+    const connection = await duckDbAt(join(folder, "events.duckdb"), packages, { access_mode: "READ_ONLY" })
+    return {
+      ask: async (question, range) => {
+        const reader = await connection.runAndReadAll(withRange(question.duckdb, range))
+        // 64-bit numbers come as text.
+        return reader
+          .getRowsJson()
+          .map((row) => row.map((cell) => (/^\d+$/.test(String(cell)) ? Number(cell) : cell)))
+      },
+      close: () => connection.closeSync(),
+    }
+  },
+}
+
+async function duckDbAt(path: string, packages: string, options = {}): Promise<DuckDbConnection> {
+  const { DuckDBInstance } = await load<DuckDb>(packages, "@duckdb/node-api")
+  return await (await DuckDBInstance.create(path, options)).connect()
+}
+
+/** chDB, ClickHouse as a library: a MergeTree in the order that Databuddy's own has, in one part. */
+const clickhouse: Engine = {
+  files: ["clickhouse"],
+  async build({ folder, packages, file }) {
+    const { Session } = await load<ChDb>(packages, "chdb")
+    const session = new Session(join(folder, "clickhouse"))
+    const types = Object.entries(columns).map(([name, [, type]]) => `${name} ${type}`)
+    session.query("create database bench")
+    session.query(`
+      create table bench.events (${types})
+      engine = MergeTree partition by toYYYYMM(toDateTime(intDiv(ts, 1000), 'UTC')) order by (website, name, ts)`)
+    session.query(`insert into bench.events select * from file('${file}', 'TSV', '${types}')`)
+    session.query("optimize table bench.events final")
+    session.close()
+  },
+  async open(folder, packages) {
+    const { Session } = await load<ChDb>(packages, "chdb")
+    const session = new Session(join(folder, "clickhouse"))
+    session.query("use bench")
+    return {
+      ask: (question, range) => {
+        const lines = session.query(withRange(question.clickhouse, range), "JSONCompactEachRow").trim()
+        return lines
+          .split("\n")
+          .map((line) =>
+            (JSON.parse(line) as Cell[]).map((cell) => (/^\d+$/.test(String(cell)) ? Number(cell) : cell)),
+          )
+      },
+      close: () => session.close(),
+    }
+  },
+}
+
+export const website = "550e8400-e29b-41d4-a716-446655440000"
+
+/** The built binary, asked over HTTP. */
+const databuddy: Engine = {
+  files: ["databuddy.db", "key"],
+  async build({ folder, events }) {
+    const now = Date.now()
+    const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+    const db = openDatabase({ path: join(folder, "databuddy.db"), durability: "os", busyTimeout: 0, now })
+    const settings = { domain: "bench.example", name: "bench", allowedOrigins: [], anonymize: "off" } as const
+    const { rid } = createWebsite(db, website, { ...settings, allowedOrigins: [] }, now)
+    const grant = {
+      name: "bench",
+      scopes: ["track:events" as const, "read:data" as const],
+      websites: null,
+      rateLimit: null,
+      expiresAt: null,
+    }
+    const { secret } = createKey(db, crypto.randomUUID(), grant, random, now)
+    writeFileSync(join(folder, "key"), secret)
+    const inserter = new EventInserter(db, new DailyHash(db, random))
+    const store = db.transaction((chunk: StandardEvent[]) =>
+      inserter.insert(chunk.map((event) => eventRow(event, rid))),
+    )
+    for (const chunk of chunks(events)) store.immediate(chunk)
+    closeDatabase(db)
+    await makeBlocks(join(folder, "databuddy.db"))
+  },
+  async open(folder) {
+    const server = await startServer({ db: join(folder, "databuddy.db") })
+    const key = await Bun.file(join(folder, "key")).text()
+    return {
+      ask: (question, range) => askServer(server.url, key, question, range),
+      close: () => server.stop(),
+    }
+  },
+}
+
+/** Lets the server bring all events into blocks, which it does behind the commits. */
+async function makeBlocks(path: string): Promise<void> {
+  const server = await startServer({ db: path })
+  const db = openReader(path)
+  const left = db
+    .prepare("select (select coalesce(max(id), 0) from event_rows) - id as rows from sealed")
+    .pluck()
+  try {
+    await eventually(() => left.get() === 0, { timeout: 1_800_000, pause: 500 })
+  } finally {
+    db.close()
+    await server.stop()
+  }
+}
+
+function eventRow(event: StandardEvent, websiteRid: number): EventRow {
+  return {
+    websiteRid,
+    name: event.name,
+    namespace: "",
+    source: "",
+    keys: JSON.stringify(Object.keys(event.properties)),
+    ts: event.timestamp,
+    receivedAt: event.timestamp,
+    anonymousId: event.anonymousId,
+    hashVisitor: false,
+    sessionId: event.sessionId,
+    profileId: null,
+    path: null,
+    viaKey: 1,
+    crawler: 0,
+    eventId: null,
+    properties: JSON.stringify(Object.values(event.properties)).slice(1, -1),
+  }
+}
+
+/** Asks databuddy. Its days are whole ones in UTC. */
+export async function askServer(
+  url: string,
+  key: string,
+  { request, row }: Question,
+  { from, to }: Range,
+): Promise<Cell[][]> {
+  const { parameter, ...whole } = request
+  const date = (ms: number) => new Date(ms).toISOString().slice(0, 10)
+  const answer = await fetch(`${url}/v1/query?website_id=${website}`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ ...whole, parameters: [parameter], startDate: date(from), endDate: date(to - 1) }),
+  })
+  if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`)
+  const { data } = (await answer.json()) as { data: { success: boolean; error?: string; data: Row[] }[] }
+  if (!data[0]?.success) throw new Error(data[0]?.error ?? "no answer")
+  return data[0].data.map(row).filter((cells) => cells !== undefined)
+}
+
+export const engines = { SQLite: sqlite, DuckDB: duckdb, ClickHouse: clickhouse, databuddy }
+export type EngineName = keyof typeof engines
+
+/** One engine's answer to one question, and how long it took. */
+export interface Answer {
+  /** ms: the first time after start, and the median of those after it. */
+  cold: number
+  warm: number
+  rows: Cell[][]
+}
+
+export interface Task extends Range {
+  engine: EngineName
+  folder: string
+  packages: string
+  /** Place in `questions`. */
+  question: number
+  /** How often to ask after the first time. */
+  rounds: number
+}
+
+/** ms after which a question is not asked once more than twice: plain rows take 15 s for some. */
+const warmTime = 15_000
+
+/** Asks in a process of its own, and before it lets go of what the system has cached of the engine's files. */
+export async function ask(task: Task): Promise<Answer> {
+  const paths = engines[task.engine].files.map((file) => join(task.folder, file)).filter(existsSync)
+  // Pages that are not yet on the disk cannot be let go of.
+  for (const command of [
+    ["sync", "-f", task.folder],
+    ["find", ...paths, "-type", "f", "-exec", "dd", "if={}", "iflag=nocache", "count=0", "status=none", ";"],
+  ]) {
+    await Bun.spawn(command, { stdout: "ignore", stderr: "inherit" }).exited
+  }
+  const asker = Bun.spawn([process.execPath, import.meta.path, JSON.stringify(task)], {
+    stdout: "pipe",
+    stderr: "pipe",
+  })
+  const [output, errors] = await Promise.all([
+    new Response(asker.stdout).text(),
+    new Response(asker.stderr).text(),
+  ])
+  if ((await asker.exited) !== 0) {
+    throw new Error(`${task.engine}, ${questions[task.question]?.name}: ${errors}`)
+  }
+  return JSON.parse(output.trim().split("\n").at(-1) ?? "") as Answer
+}
+
+if (import.meta.main) {
+  const task = JSON.parse(process.argv[2] as string) as Task
+  const session = await engines[task.engine].open(task.folder, task.packages)
+  const question = questions[task.question] as Question
+  const times: number[] = []
+  let rows: Cell[][] = []
+  try {
+    const patience = performance.now() + warmTime
+    for (let round = 0; round <= task.rounds && (round < 2 || performance.now() < patience); round++) {
+      const begin = performance.now()
+      rows = await session.ask(question, { from: task.from, to: task.to })
+      times.push(performance.now() - begin)
+    }
+  } finally {
+    await session.close()
+  }
+  const [cold, ...warm] = times
+  warm.sort((one, other) => one - other)
+  process.stdout.write(`${JSON.stringify({ cold, warm: warm[Math.floor(warm.length / 2)], rows })}\n`)
+  process.exit(0)
+}
