@@ -1,8 +1,8 @@
 import { Command } from "commander"
 import { benchGrowth } from "./growth.ts"
 import { benchIngest } from "./ingest.ts"
-import { benchTransfer } from "./transfer.ts"
 import { benchQuery } from "./query.ts"
+import { benchTransfer } from "./transfer.ts"
 
 const program = new Command("bun run bench").description(
   "measures the built binary; run `bun run build` first",
@@ -23,6 +23,7 @@ program
   .description("export in each format and import, against the raw insert")
   .option("--events <n>", "events to store", Number, 1_000_000)
   .action(benchTransfer)
+program
   .command("query")
   .description("what each question takes in databuddy, plain SQLite, DuckDB and ClickHouse")
   .option("--events <n...>", "events to ask about", (text, list: number[] = []) => [...list, Number(text)])
