@@ -209,7 +209,7 @@ export const questions: Question[] = [
       array join range(1, level + 1) as step
       group by step order by step`,
     request: { parameter: { name: "funnel", window: "1d", steps: funnelSteps } },
-    row: (row) => [row.step, row.people].map(Number),
+    row: (row) => (row.people === 0 ? undefined : [row.step, row.people].map(Number)),
   },
   {
     name: "weekly retention, visitors",
