@@ -11,7 +11,7 @@ const connections = 64
 const seconds = 10
 const rounds = 3
 /** Each looks at the visitors of all events. */
-const heavy = questions.filter(({ name }) => /^(summary|top events|trend by day, v)/.test(name))
+const heavy = questions.filter(({ name }) => /^(summary|top events|trend by day, v|funnel|weekly)/.test(name))
 /** ms between two looks at the size of the -wal. */
 const walPoll = 20
 
