@@ -373,6 +373,8 @@ class Tail {
   /** Rows that were read and are in no batch yet. */
   #builder: Builder
   readonly #next: Numbers
+  /** Numbers from these on that are in the database were given to others since: here they stand for fresh ids. */
+  readonly #own: Numbers
   readonly #fresh: Record<Kind, Map<string, number>> = {
     visitors: new Map(),
     sessions: new Map(),
@@ -386,7 +388,8 @@ class Tail {
   ) {
     this.#readTo = sealed.id
     this.#builder = new Builder(rows)
-    this.#next = identities.numbers()
+    this.#own = identities.numbers()
+    this.#next = { ...this.#own }
   }
 
   /** False when rows have been sealed or deleted since, so that it must be read anew. */
@@ -445,7 +448,8 @@ class Tail {
     const fresh = this.#fresh[kind]
     const { numbers } = this.identities.find(kind, texts)
     for (let index = 0; index < texts.length; index++) {
-      if (numbers[index] === 0) numbers[index] = fresh.get(texts[index] as string) ?? 0
+      const number = numbers[index] as number
+      if (number === 0 || number >= this.#own[kind]) numbers[index] = fresh.get(texts[index] as string) ?? 0
     }
     return numbers
   }

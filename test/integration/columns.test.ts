@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { differences } from "../../src/columns/check.ts"
 import { nextWork, reset, Sealer, sealAll, store, type Work } from "../../src/columns/seal.ts"
-import { ask } from "../../src/query/answer.ts"
+import { Reader } from "../../src/columns/source.ts"
+import { answering, ask } from "../../src/query/answer.ts"
 import type { Measure } from "../../src/query/question.ts"
 import { contentsOf } from "../../src/store/check.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
@@ -228,5 +229,40 @@ describe("column blocks", () => {
     })
     expect(answer.groups[0]?.values).toEqual([1, start + 1])
     expect(db.prepare("select max(length(data)) from segments").pluck().get()).toBeLessThan(10_000)
+  })
+})
+
+describe("what is read by turns", () => {
+  const seen = (name: string, anonymousId: string, index: number): Partial<EventRow> => ({
+    name,
+    anonymousId,
+    ts: start + index,
+    receivedAt: start,
+  })
+
+  test("keeps its numbers of ids when the rows are sealed before all of them are read", () => {
+    insert([seen("a", "one", 0), seen("a", "two", 1), seen("b", "one", 2)])
+    const reader = new Reader(db)
+    const filters = [{ field: "event_name" as const, op: "eq" as const, value: "b" }]
+    const question = {
+      kind: "groups" as const,
+      scope: { ...scope, filters },
+      by: [],
+      measures: ["users" as const],
+    }
+    const users = (steps = answering(reader, question)) => {
+      let step = steps.next()
+      while (!step.done) step = steps.next()
+      return step.value.answer.groups[0]?.values
+    }
+    expect(users()).toEqual([1])
+    insert([seen("b", "two", 3)])
+    const underWay = answering(reader, question)
+    underWay.next()
+    // Sealed now, the two ids get other numbers than they had while they were rows.
+    db.exec("delete from event_rows where id = 1")
+    seal()
+    expect(users(underWay)).toEqual([2])
+    expect(users()).toEqual([2])
   })
 })
