@@ -27,7 +27,7 @@ export interface QueryAnswer {
 /** What an entry says of a fault that is ours. */
 const fault = "Internal server error"
 const tooLarge =
-  "this needs more memory than --query-memory gives: ask for a shorter range, fewer fields to break down by, or filter"
+  "this needs more memory than --query-memory gives: ask for a shorter range, a lower limit, fewer fields to break down by, or filter"
 
 /**
  * Answers one parameter after the other. What fails of them fails alone; `onFault` hears of what is no refusal. Rejects

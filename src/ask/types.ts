@@ -17,6 +17,8 @@ import { defaultLimit, fields, type Option, type TypeConfig } from "./schema.ts"
 
 /** Rows of one answer that have all dates whatever the limit says; some 10 MB of JSON. */
 const maxRows = 100_000
+/** Events that are passed over to get to a page: each is looked at, and a cursor leads there at once. */
+const maxPassed = 100_000
 /** Values of one property key that are listed. */
 const maxValues = 10_000
 
@@ -681,6 +683,9 @@ async function eventRows(
   shown: (event: StoredEvent) => Row,
 ): Promise<Made> {
   const { limit, offset, cursor } = ask
+  if (offset > maxPassed) {
+    throw wrong(`page and limit pass over more than ${maxPassed} events: go on with cursor, meta.nextCursor`)
+  }
   const { events } = await put({ kind: "events", scope, limit, offset: cursor ? 0 : offset, after: cursor })
   const end = events.length < limit ? undefined : events.at(-1)
   return { rows: events.map(shown), nextCursor: end ? cursorText(end) : null }

@@ -33,6 +33,10 @@ const blocksKept = 40_000
 const websitesKept = 100
 /** Row ids in one step of reading ids' text: some 30 ms. */
 const idsPerStep = 65_536
+/** Events that are looked up one by one in one step: some 5 ms. */
+const lookupsPerStep = 256
+/** Rows that are read from end to end in the time of one that is looked up. */
+const rowsPerLookup = 16
 /** Unsealed rows that are read by id, all at once; more are read day by day, so that memory stays bounded. */
 const tailInMemory = 400_000
 
@@ -289,20 +293,26 @@ export class EventSource {
     return this.rows.typeOf(row[2]).name
   }
 
-  /** The rows of these moments, as they are and as columns, in which only ids of `numbered` have their numbers. */
-  eventsAt(
+  /**
+   * The rows of these moments, as they are and as columns, in which only ids of `numbered` have their numbers. `onEvent` hears of
+   * each before the next is read. Yields meanwhile.
+   */
+  *eventsAt(
     moments: readonly { website: number; ts: number }[],
     numbered: readonly Kind[],
-  ): {
-    events: StoredEvent[]
-    columns: Columns[]
-  } {
+    onEvent: (event: StoredEvent) => void,
+  ): Generator<void, { events: StoredEvent[]; columns: Columns[] }> {
     const builder = new Builder(this.rows)
     const events: StoredEvent[] = []
-    for (const { website, ts } of moments) {
+    for (const [index, { website, ts }] of moments.entries()) {
       const rows = this.rows.byTime(website, ts, ts + 1, 0, Number.MAX_SAFE_INTEGER)
       builder.add(rows)
-      for (const [id] of rows) events.push(this.rows.event(id) as StoredEvent)
+      for (const [id] of rows) {
+        const event = this.rows.event(id) as StoredEvent
+        onEvent(event)
+        events.push(event)
+      }
+      if (index % lookupsPerStep === lookupsPerStep - 1) yield
     }
     return {
       events,
@@ -345,23 +355,34 @@ export class EventSource {
     return this.tail.known(kind, texts)
   }
 
-  texts(kind: Kind, wanted: readonly Sighting[]): Map<number, string> {
+  /** The text of ids, by number. Yields meanwhile. */
+  *texts(kind: Kind, wanted: readonly Sighting[]): Generator<void, Map<number, string>> {
+    const asked = new Set(wanted.map(({ number }) => number))
+    const found = new Map<number, string>()
+    const take = (texts: readonly string[]) => {
+      const numbers = this.numbersOf(kind, texts)
+      texts.forEach((text, index) => {
+        const number = numbers[index] as number
+        if (asked.has(number)) found.set(number, text)
+      })
+    }
+    if (wanted.length * rowsPerLookup > this.last) {
+      for (let at = 0; at < this.last && found.size < asked.size; at += idsPerStep) {
+        take(this.rows.texts(kind, this.wanted, at, Math.min(at + idsPerStep, this.last)))
+        yield
+      }
+      return found
+    }
     const column = 5 + kinds.indexOf(kind)
     const candidates = new Set<string>()
-    for (const { website, name, ts } of wanted) {
+    for (const [index, { website, name, ts }] of wanted.entries()) {
+      if (index % lookupsPerStep === lookupsPerStep - 1) yield
       for (const row of this.rows.byTime(website, ts, ts + 1, 0, Number.MAX_SAFE_INTEGER)) {
         if (row[column] !== null && this.rows.typeOf(row[2]).name === name)
           candidates.add(row[column] as string)
       }
     }
-    const texts = [...candidates]
-    const numbers = this.numbersOf(kind, texts)
-    const asked = new Set(wanted.map(({ number }) => number))
-    const found = new Map<number, string>()
-    texts.forEach((text, index) => {
-      const number = numbers[index] as number
-      if (asked.has(number)) found.set(number, text)
-    })
+    take([...candidates])
     return found
   }
 }

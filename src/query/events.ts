@@ -1,11 +1,19 @@
 import { MemoryBatch } from "../columns/builder.ts"
 import type { Row } from "../columns/rows.ts"
 import type { EventSource } from "../columns/source.ts"
+import type { Budget } from "./distinct.ts"
 import { kindOf, Matcher } from "./filter.ts"
-import type { EventsAnswer, EventsQuestion } from "./question.ts"
+import type { EventsAnswer, EventsQuestion, StoredEvent } from "./question.ts"
 
 /** Rows beyond those wanted that are looked at before blocks are: some 2 ms. */
 const spareRows = 500
+/** Events up to which the newest rows are read, all at once: some 20 ms. */
+const mostNewest = 1_000
+/** Bytes that an event takes beside its properties, and those that it takes for each of their characters, on its way to the client. */
+const eventBytes = 500
+const characterBytes = 4
+/** Bytes that the time of an event takes, until it is known whether it is on the page. */
+const pickBytes = 60
 
 interface Pick {
   website: number
@@ -13,19 +21,29 @@ interface Pick {
 }
 
 /** Single events, the newest first. Blocks say when those that are wanted happened; the events themselves are rows. */
-export function* events(question: EventsQuestion, source: EventSource): Generator<void, EventsAnswer> {
+export function* events(
+  question: EventsQuestion,
+  source: EventSource,
+  budget: Budget,
+): Generator<void, EventsAnswer> {
   const { scope, limit, offset, after } = question
   const to = after ? Math.min(scope.to, after.ts + 1) : scope.to
   const matcher = new Matcher({ from: scope.from, to }, scope.filters, source)
   const wanted = limit + offset
-  if (!matcher.perEvent) {
+  const weigh = ({ properties }: StoredEvent) =>
+    budget.take(eventBytes + (properties?.length ?? 0) * characterBytes)
+  if (!matcher.perEvent && wanted <= mostNewest) {
     // Name, website and crawler are seen in the row itself; a rare name is found faster in the blocks.
     const fits = (row: Row) =>
       (row[4] === 0 || scope.crawlers) &&
       (!after || row[3] < after.ts || row[0] < after.id) &&
       matcher.accepts({ name: source.nameOf(row), website: row[1] })
     const found = source.newest(to, wanted, fits, wanted + spareRows)
-    if (found) return { events: found.slice(offset) }
+    if (found) {
+      const page = found.slice(offset)
+      for (const event of page) weigh(event)
+      return { events: page }
+    }
     yield
   }
   const picks = new Picks(wanted, after?.ts)
@@ -45,18 +63,17 @@ export function* events(question: EventsQuestion, source: EventSource): Generato
         if (taken >= wanted && ts !== last && ts !== after?.ts) break
         if (ts !== after?.ts) taken++
         last = ts
+        budget.take(pickBytes)
         picks.add({ website: batch.website, ts })
       }
       yield
     }
     if (picks.enough()) break
   }
-  const found = picks.newest()
-  const rows = source.eventsAt(
-    found,
-    scope.filters.flatMap(({ field }) => kindOf[field] ?? []),
-  )
-  yield
+  // After a cursor the page's place shows only in the rows.
+  const { moments, passed } = picks.newest(after ? 0 : offset)
+  const numbered = scope.filters.flatMap(({ field }) => kindOf[field] ?? [])
+  const rows = yield* source.eventsAt(moments, numbered, weigh)
   const fitting = new Set<number>()
   for (const columns of rows.columns) {
     if (columns.crawler && !scope.crawlers) continue
@@ -70,7 +87,7 @@ export function* events(question: EventsQuestion, source: EventSource): Generato
   const listed = rows.events
     .filter(({ id, ts }) => fitting.has(id) && (!after || ts < after.ts || id < after.id))
     .sort((one, other) => other.ts - one.ts || other.id - one.id)
-  return { events: listed.slice(offset, offset + limit) }
+  return { events: listed.slice(offset - passed, offset - passed + limit) }
 }
 
 /** Times of events, days from the newest on. */
@@ -93,18 +110,29 @@ class Picks {
     return this.#counted >= this.wanted
   }
 
-  /** Each website and time once: all that are needed for as many events as are wanted. */
-  newest(): Pick[] {
+  /**
+   * Each website and time once: all that are needed for as many events as are wanted, but for those later than the one at
+   * `offset`. `passed`: events that are later.
+   */
+  newest(offset: number): { moments: Pick[]; passed: number } {
     const sorted = this.#all.sort((one, other) => other.ts - one.ts)
     const distinct = new Map<string, Pick>()
+    const begin = sorted[offset]?.ts
+    if (begin === undefined) return { moments: [], passed: offset }
     let counted = 0
+    let passed = 0
     let last: number | undefined
     for (const pick of sorted) {
+      if (pick.ts > begin) {
+        passed++
+        counted++
+        continue
+      }
       if (counted >= this.wanted && pick.ts !== last) break
       distinct.set(`${pick.website} ${pick.ts}`, pick)
       if (pick.ts !== this.after) counted++
       last = pick.ts
     }
-    return [...distinct.values()]
+    return { moments: [...distinct.values()], passed }
   }
 }

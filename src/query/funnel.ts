@@ -319,8 +319,8 @@ class Values {
     const kind = kindOf[this.dimension]
     if (!kind) return
     for (let at = 0; at < this.#sightings.length; at += idsPerStep) {
-      for (const [number, text] of this.source.texts(kind, this.#sightings.slice(at, at + idsPerStep)))
-        this.texts[this.#codes.get(number) as number] = text
+      const texts = yield* this.source.texts(kind, this.#sightings.slice(at, at + idsPerStep))
+      for (const [number, text] of texts) this.texts[this.#codes.get(number) as number] = text
       yield
     }
   }

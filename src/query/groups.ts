@@ -33,7 +33,7 @@ export function* groups(
     yield
   }
   if (question.by.length === 0 && !granularity) table.groupOf([], 0)
-  return { groups: table.finish(), buckets }
+  return { groups: yield* table.finish(), buckets }
 }
 
 /** Counts alone, of names: what blocks tell without their columns. */
@@ -238,10 +238,12 @@ class Table {
     return { codes, keys }
   }
 
-  finish(): Group[] {
-    const texts = new Map(
-      [...this.#sightings].map(([kind, seen]) => [kind, this.source.texts(kind, [...seen.values()])]),
-    )
+  *finish(): Generator<void, Group[]> {
+    const texts = new Map<Kind, Map<number, string>>()
+    for (const [kind, seen] of this.#sightings) {
+      seen.delete(0)
+      texts.set(kind, yield* this.source.texts(kind, [...seen.values()]))
+    }
     return this.#found.map(({ by, bucket }, group) => ({
       by: by.map((part, index) => {
         const kind = kindOf[this.question.by[index] as Dimension]

@@ -269,8 +269,7 @@ function* pageOf(
     else if (time >= oldestTime) candidates.push(found.sighting(place))
   }
   budget.take(candidates.length * rowBytes)
-  const texts = source.texts(kind, candidates)
-  yield
+  const texts = yield* source.texts(kind, candidates)
   // Whoever was forgotten since has no text, and no place in the list.
   return candidates
     .flatMap((sighting): Listed[] => {
@@ -301,8 +300,8 @@ export class NewestId {
   }
 
   /** Their texts, in the order of the ids; null where there is none. */
-  static texts(source: Followed, kind: Kind, ids: readonly NewestId[]): (string | null)[] {
-    const texts = source.texts(
+  static *texts(source: Followed, kind: Kind, ids: readonly NewestId[]): Generator<void, (string | null)[]> {
+    const texts = yield* source.texts(
       kind,
       ids.flatMap(({ sighting }) => sighting ?? []),
     )

@@ -20,7 +20,7 @@ export function* people(
     (listed) => new Person(listed, budget),
     (person, batch, index) => person.add(batch, index),
   )
-  const profileIds = NewestId.texts(
+  const profileIds = yield* NewestId.texts(
     source,
     "profiles",
     rows.map(({ profile }) => profile),

@@ -17,12 +17,12 @@ export function* sessions(
     (listed) => new Session(listed),
     (session, batch, index) => session.add(batch, index),
   )
-  const anonymousIds = NewestId.texts(
+  const anonymousIds = yield* NewestId.texts(
     source,
     "visitors",
     rows.map(({ visitor }) => visitor),
   )
-  const profileIds = NewestId.texts(
+  const profileIds = yield* NewestId.texts(
     source,
     "profiles",
     rows.map(({ profile }) => profile),

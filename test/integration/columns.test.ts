@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { differences } from "../../src/columns/check.ts"
+import { Rows } from "../../src/columns/rows.ts"
 import { nextWork, reset, Sealer, sealAll, store, type Work } from "../../src/columns/seal.ts"
 import { Reader } from "../../src/columns/source.ts"
 import { answering, ask } from "../../src/query/answer.ts"
+import { TooLarge } from "../../src/query/distinct.ts"
 import type { Measure } from "../../src/query/question.ts"
 import { contentsOf } from "../../src/store/check.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
@@ -264,5 +266,53 @@ describe("what is read by turns", () => {
     seal()
     expect(users(underWay)).toEqual([2])
     expect(users()).toEqual([2])
+  })
+
+  test("finds ids by stretches of the rows, not by all events of the range for each stretch", () => {
+    const told: string[] = []
+    const prepare = (text: string) => {
+      told.push(text)
+      return db.prepare(text)
+    }
+    new Rows({ prepare } as unknown as Db)
+    const texts = told.filter((text) => text.includes("select distinct"))
+    expect(texts).toHaveLength(3)
+    for (const text of texts) {
+      const plan = db
+        .prepare(`explain query plan ${text}`)
+        .all({ after: 0, last: 1, from: 0, to: 1, websites: "[0]" }) as { detail: string }[]
+      expect(plan[0]?.detail).toContain("INTEGER PRIMARY KEY")
+    }
+  })
+})
+
+describe("a page of events", () => {
+  const listed = (limit: number, offset: number, memory?: number) => {
+    const filters = [{ field: "property.plan" as const, op: "eq" as const, value: "pro" }]
+    const question = { kind: "events" as const, scope: { ...scope, filters }, limit, offset }
+    return ask(db, question, memory).answer.events.map(({ id }) => id)
+  }
+
+  test("is a part of the whole list wherever it begins, also among events of one time", () => {
+    const rows = hourly(60)
+    insert([...rows, ...rows, ...rows.slice(20, 40)])
+    for (const sealed of [false, true]) {
+      if (sealed) seal()
+      const all = listed(1_000, 0)
+      expect(all).toHaveLength(70)
+      for (const limit of [2, 100]) {
+        for (let offset = 0; offset <= 72; offset += 6) {
+          expect(listed(limit, offset)).toEqual(all.slice(offset, offset + limit))
+        }
+      }
+    }
+  })
+
+  test("takes no more memory than it may, however large its properties are", () => {
+    const properties = `"pro","${"x".repeat(30_000)}"`
+    insert(hourly(20).map((row) => ({ ...row, keys: '["plan","text"]', properties })))
+    expect(listed(20, 0)).toHaveLength(20)
+    expect(listed(1, 0, 200_000)).toHaveLength(1)
+    expect(() => listed(20, 0, 200_000)).toThrow(TooLarge)
   })
 })

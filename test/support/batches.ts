@@ -70,8 +70,8 @@ export function sourceOf(events: readonly PlainEvent[]): Followed {
     numbersOf,
     textsOf: (kind) => ids[kind],
     websiteId: (rid) => (rid === 0 ? undefined : `website-${rid}`),
-    texts: (kind, wanted) =>
-      new Map(
+    *texts(kind, wanted) {
+      return new Map(
         wanted.flatMap(({ number, website, name, ts }): [number, string][] => {
           const text = ids[kind][number - 1] as string
           const seen = events.some(
@@ -83,7 +83,8 @@ export function sourceOf(events: readonly PlainEvent[]): Followed {
           )
           return seen ? [[number, text]] : []
         }),
-      ),
+      )
+    },
   }
 }
 
