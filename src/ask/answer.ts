@@ -5,7 +5,7 @@ import type { Meta } from "../query/question.ts"
 import type { Ask, Put, Row } from "./ask.ts"
 import type { Query } from "./read.ts"
 import type { MetaJson } from "./schema.ts"
-import { compareRows, typeOf } from "./types.ts"
+import { rowOrder, typeOf } from "./types.ts"
 
 /** The answer to one parameter. */
 export type Entry =
@@ -97,9 +97,7 @@ async function rowsOf(
   const ties = [...type.columns, ...ask.by].filter((column) =>
     made.rows.some((row) => typeof row[column] === "string"),
   )
-  const sorted = made.rows.sort((a, b) =>
-    compareRows(a, b, [order === "asc" ? by : `-${by}`, ...(type.ties ?? ties)]),
-  )
+  const sorted = made.rows.sort(rowOrder([order === "asc" ? by : `-${by}`, ...(type.ties ?? ties)]))
   return { ...made, rows: sorted.slice(ask.offset, ask.offset + ask.limit), total: sorted.length }
 }
 

@@ -863,11 +863,14 @@ function compareLists(a: readonly unknown[], b: readonly unknown[]): number {
 }
 
 /** By columns, one after another; `-` before a name: downwards. */
-export function compareRows(a: Row, b: Row, columns: readonly string[]): number {
-  for (const column of columns) {
-    const name = column.replace(/^-/, "")
-    const order = compareValues(a[name], b[name], name !== column)
-    if (order !== 0) return order
+export function rowOrder(columns: readonly string[]): (a: Row, b: Row) => number {
+  // There may be 200,000 rows, and the thread takes events too.
+  const keys = columns.map((column) => ({ name: column.replace(/^-/, ""), isDown: column.startsWith("-") }))
+  return (a, b) => {
+    for (const { name, isDown } of keys) {
+      const order = compareValues(a[name], b[name], isDown)
+      if (order !== 0) return order
+    }
+    return 0
   }
-  return 0
 }
