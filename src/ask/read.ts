@@ -269,7 +269,7 @@ function ownFilters({ anonymousId, profileId, search }: ParameterBody): Filter[]
 
 function readSort(
   name: string,
-  { order }: QueryType,
+  { order, takes }: QueryType,
   { sortBy, sortOrder }: Pick<ParameterBody, "sortBy" | "sortOrder">,
   { by, measures, granularity }: Pick<Ask, "by" | "measures" | "granularity">,
 ): Sort | undefined {
@@ -277,7 +277,8 @@ function readSort(
     if (sortBy === undefined) return undefined
     throw wrong(`${name} has an order of its own and takes no sortBy`)
   }
-  const asked = [...by, ...measures.map((measure) => measure.name)]
+  const measured = takes.includes("measures") ? measures.map((measure) => measure.name) : []
+  const asked = [...by, ...measured]
   const own = name === "events" ? { ...order, by: granularity ? "date" : (asked[by.length] ?? "") } : order
   const besides = granularity ? [] : own.besides.flatMap((one) => (one === "…" ? asked : [one]))
   const column = sortBy ?? own.by

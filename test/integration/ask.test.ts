@@ -379,6 +379,7 @@ describe("an answer", () => {
     [{ name: "custom_events", steps: ["a"] }, "custom_events does not take steps"],
     [{ name: "custom_events", by: ["event_name", "path"], sortBy: "nope" }, "custom_events can be sorted by"],
     [{ name: "custom_events_trends", granularity: "minute", preset: "last_30d" }, "granularity minute"],
+    [{ name: "custom_events", sortBy: "users" }, "custom_events can be sorted by total_events"],
     [{ name: "custom_events_recent", limit: 10_000, page: 12 }, "page and limit pass over more than 100000"],
     [{ name: "custom_events", start_date: "2026-02-30" }, "start_date must be a time that exists"],
     [{ name: "person" }, "person needs an anonymousId or a profileId"],
