@@ -76,7 +76,7 @@ async function askFile(body: object, where: Where, context: Context): Promise<Qu
 
 /** rids; 0: the owner's own events. Throws `website_unknown`. */
 export function ridsOf(db: Db, website: string | undefined): number[] {
-  if (website === undefined) return [0, ...listWebsites(db).map(({ rid }) => rid)]
+  if (website === undefined || website === "all") return [0, ...listWebsites(db).map(({ rid }) => rid)]
   return website === "none" ? [0] : [findWebsite(db, website).rid]
 }
 

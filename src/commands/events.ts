@@ -59,7 +59,7 @@ async function* ofFile(
   try {
     const websites = new Set(ridsOf(db, options.website))
     const isWanted = ({ website_rid, event_name, crawler }: FollowedEvent) =>
-      (options.website === undefined || websites.has(website_rid)) &&
+      (options.website === undefined || options.website === "all" || websites.has(website_rid)) &&
       (options.name?.includes(event_name) ?? true) &&
       (options.crawlers || crawler === 0)
     const follower = new Follower(db)

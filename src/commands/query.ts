@@ -165,7 +165,7 @@ const numeric = new Set(["gt", "gte", "lt", "lte"])
 
 /** `property.plan=pro` as the API's filter. Throws a Complaint. */
 function filterOf(text: string): object {
-  const [, word, list, values = ""] = /^(\S+)\s+(in|not_in)\s+(.+)$/s.exec(text) ?? []
+  const [, word, list, values = ""] = /^([^=<>~]+?)\s+(in|not_in)\s+(.+)$/s.exec(text) ?? []
   if (word !== undefined) return { field: word, op: list, value: values.split(",").map((one) => one.trim()) }
   const [, field = "", sign = "", right = ""] = /^(.+?)\s*(!=|>=|<=|\^=|!~|=|>|<|~)\s*(.*)$/s.exec(text) ?? []
   if (field === "") return { field: text.replace(/^!/, ""), op: "exists", value: !text.startsWith("!") }
@@ -188,7 +188,8 @@ function csvOf(rows: readonly Row[]): string {
     const before = Object.entries((previous ?? {}) as Row).map(([name, value]) => [`previous.${name}`, value])
     return { ...row, ...Object.fromEntries(before) } as Row
   })
-  const columns = Object.keys(flat[0] ?? {})
+  // The period before may have fewer dates than this one.
+  const columns = [...new Set(flat.flatMap((row) => Object.keys(row)))]
   const lines = [columns, ...flat.map((row) => columns.map((name) => plain(row[name])))]
   return lines.map((line) => `${line.map(cell).join(",")}\n`).join("")
 }

@@ -73,6 +73,7 @@ const filters: [string, string[]][] = [
   ["property.plan^=o", ["odd"]],
   ["property.plan in pro,odd", ["odd", "pro"]],
   ["!property.plan", [null as unknown as string]],
+  ["property.plan!=one in two,three", ["free", "odd", "pro", null as unknown as string]],
   ["path", ["pro"]],
 ]
 test.each(filters)("--where %p chooses events", async (filter, plans) => {
@@ -111,6 +112,20 @@ test("a trend is compared with the time before", async () => {
   expect(lines[0]).toMatch(/BEFORE +CHANGE$/)
   expect(lines.length).toBe(3)
   expect(lines[2]).toMatch(/ 4 .* 0 +new$/)
+})
+
+test("CSV has the columns of the time before, also where its first row has no such time", async () => {
+  const range = ["--from", "2026-03-01", "--to", "2026-04-30", "--granularity", "monthly", "--order", "desc"]
+  const { out } = await ofFile("query", "custom_events_trends", ...range, "--compare", "--csv")
+  const [heading, ...lines] = out.trimEnd().split("\n")
+  expect(heading).toContain("previous.total_events")
+  for (const line of lines) expect(line.split(",")).toHaveLength(heading?.split(",").length ?? 0)
+})
+
+test("all websites may be named, as over HTTP", async () => {
+  const args = ["query", "custom_events_summary", "--website", "all", "--json"]
+  const [file, remote] = await Promise.all([ofFile(...args), ofServer(...args)])
+  expect(JSON.parse(file.out).data).toEqual(JSON.parse(remote.out).data)
 })
 
 const complaints: [string, string[], RegExp][] = [
