@@ -25,7 +25,8 @@ create table blocks (
 ) strict;
 
 create index blocks_day on blocks (website_rid, day, name, crawler);
--- What is to be made anew, and what is left of before a rebuild (website_rid below 0).
+-- What is to be made anew, and what another block has taken the place of: its website_rid is -1 - that of the website, and it stays
+-- for a moment for those who are just reading it.
 create index blocks_spent on blocks (id) where stale > 0 or website_rid < 0;
 
 -- Bytes of columns. Those of block b have the ids from b * 1024 on.
@@ -56,7 +57,7 @@ end;
 create trigger event_rows_deleted after delete on event_rows begin
   update sealed set deleted = deleted + 1 where old.id > id;
   update blocks set stale = stale + 1
-  where website_rid = old.website_rid
+  where website_rid in (old.website_rid, -1 - old.website_rid)
     and day = old.ts / 86400000
     and name = (select name from event_types where id = old.type_id)
     and crawler = old.crawler
@@ -69,7 +70,7 @@ end;
 create trigger event_rows_updated after update on event_rows begin
   update sealed set deleted = deleted + 1 where old.id > id;
   update blocks set stale = stale + 1
-  where website_rid in (old.website_rid, new.website_rid)
+  where website_rid in (old.website_rid, -1 - old.website_rid, new.website_rid, -1 - new.website_rid)
     and day in (old.ts / 86400000, new.ts / 86400000)
     and after_id < old.id
     and last_id >= old.id;

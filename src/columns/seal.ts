@@ -20,8 +20,8 @@ export interface Work {
   identities: NewIdentities[]
   /** Rows up to `to` become sealed; nobody sealed or deleted any of them meanwhile. */
   seal?: { from: number; to: number; deleted: number }
-  /** These blocks go; each is as it was seen. */
-  replaces: { id: number; stale: number }[]
+  /** These blocks go; each is as it was seen. What `lingers` is only taken out of the website, and goes later. */
+  replaces: { id: number; stale: number; lingers: boolean }[]
   /** Stretches of numbers that no block names any more. */
   forgets?: { kind: number; first: number }[]
 }
@@ -50,14 +50,15 @@ const sql = {
   spentIdentities:
     "delete from identities where rowid in (select rowid from identities where kind >= 10 limit 4)",
   dropBlock: "delete from blocks where id = :id and stale = :stale",
+  putAside: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",
   stale: `
     select b.id, b.website_rid as website, b.day, b.name, b.crawler, b.after_id as afterId, b.last_id as lastId, b.events,
       b.quarters, b.stale, w.rid is null and b.website_rid <> 0 as gone
     from blocks as b left join websites as w on w.rid = b.website_rid and w.deleted_at is null
-    where b.stale > 0 or b.website_rid < 0 limit :limit`,
+    where b.stale > 0 or b.website_rid < 0`,
   crowded: `
     select website_rid as website, day, name, crawler from blocks
-    where events < :large
+    where events < :large and website_rid >= 0
     group by website_rid, day, name, crawler
     having count(*) >= :parts or (count(*) > 1 and day < :today)
     limit :limit`,
@@ -73,7 +74,15 @@ export class Sealer {
   readonly #identities: Identities
   readonly #blocks: BlockReader
 
-  constructor(private readonly db: Db) {
+  /** When blocks that were put aside were first seen, by id; ms. */
+  readonly #aside = new Map<number, number>()
+
+  /** `patience`: ms, by a clock that is never set, that a block is left to its readers after another took its place. */
+  constructor(
+    private readonly db: Db,
+    private readonly elapsed: () => number = () => 0,
+    private readonly patience = 0,
+  ) {
     this.#rows = new Rows(db)
     this.#identities = new Identities(db)
     this.#blocks = new BlockReader(
@@ -125,18 +134,33 @@ export class Sealer {
     return { blocks, identities, seal: { from, to, deleted }, replaces: [] }
   }
 
-  /** Some blocks whose events were deleted, made anew. Undefined where there are none. */
+  /**
+   * Some blocks whose events were deleted, made anew, and those taken out that nobody can be reading any more. Undefined where there
+   * are none.
+   */
   *renew(limit = 16): Generator<void, Work | undefined> {
-    const stale = this.db.prepare(sql.stale).all({ limit }) as (BlockRow & { gone: 0 | 1 })[]
-    if (stale.length === 0) return undefined
+    const spent = (this.db.prepare(sql.stale).all() as (BlockRow & { gone: 0 | 1 })[]).filter(
+      ({ id, website, stale }) => website >= 0 || stale > 0 || this.#isRipe(id),
+    )
+    if (spent.length === 0) return undefined
     const work: Work = { blocks: [], identities: [], replaces: [] }
-    for (const row of stale) {
+    for (const row of spent.slice(0, limit)) {
       const batch = row.gone ? undefined : this.#blocks.fromRows(row)
-      if (batch) work.blocks.push({ block: encode(batch.columns), afterId: row.afterId, lastId: row.lastId })
-      work.replaces.push({ id: row.id, stale: row.stale })
-      yield
+      if (batch) {
+        work.blocks.push({ block: encode(batch.columns), afterId: row.afterId, lastId: row.lastId })
+        yield
+      }
+      work.replaces.push({ id: row.id, stale: row.stale, lingers: false })
+      this.#aside.delete(row.id)
     }
     return work
+  }
+
+  #isRipe(id: number): boolean {
+    const now = this.elapsed()
+    const since = this.#aside.get(id) ?? now
+    this.#aside.set(id, since)
+    return now - since >= this.patience
   }
 
   /** Many small blocks of a website's day and name as one. Undefined where there are none. `today`: days since 1970. */
@@ -154,7 +178,7 @@ export class Sealer {
         return {
           blocks: [{ block: encode(columns), afterId: first.afterId, lastId: last.lastId }],
           identities: [],
-          replaces: parts.map(({ id, stale }) => ({ id, stale })),
+          replaces: parts.map(({ id, stale }) => ({ id, stale, lingers: true })),
         }
       } catch (error) {
         if (!(error instanceof Moved)) throw error
@@ -213,9 +237,12 @@ function neighbours(parts: readonly BlockRow[]): BlockRow[] {
 /** Inside the caller's transaction. False, with nothing done, where the rows or blocks are not as they were any more. */
 export function store(db: Db, { blocks, identities, seal, replaces, forgets = [] }: Work): boolean {
   const drop = db.prepare(sql.dropBlock)
+  const putAside = db.prepare(sql.putAside)
   const asSeen = db.transaction(() => {
     if (seal && db.prepare(sql.seal).run(seal).changes === 0) throw new Moved()
-    for (const one of replaces) if (drop.run(one).changes === 0) throw new Moved()
+    for (const { lingers, ...one } of replaces) {
+      if ((lingers ? putAside : drop).run(one).changes === 0) throw new Moved()
+    }
     for (const { kind, first } of forgets) db.prepare(sql.forget).run({ kind, first })
     for (const one of identities) insertIdentities(db, one)
     const writer = new BlockWriter(db)

@@ -13,6 +13,8 @@ declare const self: Worker
 const niceness = 5
 /** ms that one question or the sealing runs before the next one's turn, and before messages are heard. */
 const slice = 15
+/** ms: longer than most questions take; one that takes longer is begun again. */
+const patience = 30_000
 /** KiB of SQLite's own cache: columns are kept elsewhere, and the file is in the system's cache. */
 const pageCacheKiB = 16_384
 /** Unsealed rows from which they are sealed at once. */
@@ -117,7 +119,12 @@ self.onmessage = ({ data }: MessageEvent<Order>) => {
     db.pragma(`cache_size = -${pageCacheKiB}`)
     // Half for what an answer takes, half for columns that the next question may need again.
     const memory = data.memory / 2
-    open = { reader: new Reader(db, memory), sealer: new Sealer(db), memory, close: () => db.close() }
+    open = {
+      reader: new Reader(db, memory),
+      sealer: new Sealer(db, () => performance.now(), patience),
+      memory,
+      close: () => db.close(),
+    }
     return
   }
   if (!open) return

@@ -150,6 +150,28 @@ describe("column blocks", () => {
     expect(differences(db)).toEqual([])
   })
 
+  test("stay for those who are reading them when others take their place, but not with a deleted event", () => {
+    for (let part = 0; part < 8; part++) {
+      insert(hourly(3, start + part * 60_000))
+      store(db, work() as Work)
+    }
+    const reader = new Reader(db)
+    const openNow = () => {
+      const steps = reader.open(scope)
+      let step = steps.next()
+      while (!step.done) step = steps.next()
+      return step.value
+    }
+    const [before, later] = [openNow(), openNow()]
+    store(db, work() as Work)
+    const count = (source: ReturnType<typeof openNow>) =>
+      [...source.batches({})].reduce((sum, batch) => sum + batch.times().length, 0)
+    expect(count(before)).toBe(24)
+    db.exec("delete from event_rows where id = 1")
+    expect(() => count(later)).toThrow()
+    expect(measure(["events"]).values).toEqual([23])
+  })
+
   test("are made anew by a rebuild, and nothing of the old ones stays", () => {
     insert(hourly(100))
     seal()
