@@ -5,7 +5,7 @@ import type { Meta } from "../query/question.ts"
 import type { Ask, Put, Row } from "./ask.ts"
 import type { Query } from "./read.ts"
 import type { MetaJson } from "./schema.ts"
-import { rowOrder, typeOf } from "./types.ts"
+import { rowOrder, typeOf, wrong } from "./types.ts"
 
 /** The answer to one parameter. */
 export type Entry =
@@ -24,24 +24,41 @@ export interface QueryAnswer {
   }
 }
 
+/** Rows that one request still gets, over all of its queries. */
+export interface Room {
+  rows: number
+}
+
+/** Rows after which a request gets no further answer: some 50 MB of them are in memory until all are sent. */
+export const roomOfRequest: Room = { rows: 100_000 }
+
 /** What an entry says of a fault that is ours. */
 const fault = "Internal server error"
+const tooMuch = `the answers before this one have ${roomOfRequest.rows} rows or more, and no request gets further ones: ask for this in another request`
 const tooLarge =
   "this needs more memory than --query-memory gives: ask for a shorter range, a lower limit, fewer fields to break down by, or filter"
 
 /**
  * Answers one parameter after the other. What fails of them fails alone; `onFault` hears of what is no refusal. Rejects
- * when `signal` is aborted.
+ * when `signal` is aborted. `room`: shared by the queries of a request.
  */
 export async function answerQuery(
   { id, parameters, page, limit, filters }: Query,
   asker: Asker,
   signal: AbortSignal,
   onFault: (error: unknown) => void,
+  room: Room = { ...roomOfRequest },
 ): Promise<QueryAnswer> {
   const data: Entry[] = []
   for (const one of parameters) {
-    data.push("failure" in one ? failed(one.id, one.failure) : await answerAsk(one, asker, signal, onFault))
+    const entry =
+      "failure" in one
+        ? failed(one.id, one.failure)
+        : room.rows <= 0
+          ? failed(one.id, wrong(tooMuch))
+          : await answerAsk(one, asker, signal, onFault)
+    room.rows -= entry.data.length
+    data.push(entry)
   }
   const names = parameters.map((one) => one.id)
   const meta = { parameters: names, total_parameters: names.length, page, limit, filters_applied: filters }

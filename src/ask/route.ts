@@ -4,7 +4,7 @@ import { readJson, type Uploads } from "../http/body.ts"
 import { readKey } from "../http/key.ts"
 import { type Admission, type Admitted, answered, queryOf } from "../http/v1.ts"
 import type { Asker } from "../query/engine.ts"
-import { answerQuery, type QueryAnswer } from "./answer.ts"
+import { answerQuery, type QueryAnswer, roomOfRequest } from "./answer.ts"
 import { readQueries } from "./read.ts"
 import { readableWebsites, websitesOf } from "./scope.ts"
 import type { Streams } from "./stream.ts"
@@ -69,7 +69,8 @@ async function query(asking: Asking, request: Request, { key, now }: Admitted): 
   const { isBatch, queries } = readQueries(value, { websites, zone, now })
   const onFault = (error: unknown) => asking.logFault(error, { path: "/v1/query" })
   const answers: QueryAnswer[] = []
-  for (const one of queries) answers.push(await answerQuery(one, asker, request.signal, onFault))
+  const room = { ...roomOfRequest }
+  for (const one of queries) answers.push(await answerQuery(one, asker, request.signal, onFault, room))
   return isBatch ? { batch: true, results: answers } : (answers[0] ?? {})
 }
 

@@ -373,6 +373,22 @@ describe("an answer", () => {
     expect(body.results[1].data[0].success).toBe(false)
   })
 
+  test("gives no further answers when those before have very many rows", async () => {
+    const trend = { name: "custom_events_trends", granularity: "hourly" }
+    const range = { startDate: "2020-01-01", endDate: "2026-08-01" }
+    const { body } = await call(`/v1/query?website_id=${shop}`, [
+      { ...range, parameters: [trend, trend, "custom_events_summary"] },
+      { ...range, parameters: ["custom_events_summary"] },
+    ])
+    const [[first, second, third], [last]] = body.results.map(({ data }: { data: unknown[] }) => data)
+    expect([first.success, second.success]).toEqual([true, true])
+    expect(first.data.length + second.data.length).toBeGreaterThan(100_000)
+    for (const late of [third, last]) {
+      expect(late).toMatchObject({ success: false, data: [] })
+      expect(late.error).toStartWith("the answers before this one have 100000 rows")
+    }
+  })
+
   const failing: [unknown, string][] = [
     ["nope", "there is no type nope"],
     [{ name: "funnel" }, "funnel needs steps"],
