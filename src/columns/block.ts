@@ -23,6 +23,7 @@ const fewNumbers = 16
 /** Events from which the counts a quarter of an hour are kept; of fewer the times are as quickly read. */
 const eventsWithQuarters = 64
 const quarterMs = 900_000
+const hourMs = 3_600_000
 export const quartersPerDay = 96
 
 /** Where a column's bytes are: segment, offset in it, width of a code (0: every event has the first value), number of values' bytes. */
@@ -302,15 +303,67 @@ export class BlockReader {
   }
 
   /** The same events as a block, read from the rows. Undefined where there is none any more. */
-  fromRows({ website, day, name, crawler, afterId, lastId }: BlockRow): MemoryBatch | undefined {
-    const rows = this.rows
-      .byTime(website, day * dayMs, (day + 1) * dayMs, afterId, lastId)
-      .filter((row) => row[4] === crawler && this.rows.typeOf(row[2]).name === name)
-    const builder = new Builder(this.rows)
-    builder.add(rows)
-    const [columns] = builder.finish(this.numbersOf)
-    return columns && new MemoryBatch(columns)
+  fromRows(row: BlockRow): MemoryBatch | undefined {
+    return this.allFromRows([row]).get(row.id)
   }
+
+  /** The same for blocks of one website and day, by the block's id. */
+  allFromRows(blocks: readonly BlockRow[]): Map<number, MemoryBatch> {
+    const steps = this.readAnew(blocks)
+    for (;;) {
+      const step = steps.next()
+      if (step.done) return step.value
+    }
+  }
+
+  /** The same in steps of an hour: however many of the day's blocks there are, its rows are read once. */
+  *readAnew(blocks: readonly BlockRow[]): Generator<void, Map<number, MemoryBatch>> {
+    const found = new Map<number, MemoryBatch>()
+    const [first] = blocks
+    if (!first) return found
+    const begin = first.day * dayMs
+    const after = Math.min(...blocks.map(({ afterId }) => afterId))
+    const last = Math.max(...blocks.map(({ lastId }) => lastId))
+    const layers = layersOf(blocks).map((ofName) => ({ ofName, builder: new Builder(this.rows) }))
+    for (let from = begin; from < begin + dayMs; from += hourMs) {
+      const rows = this.rows.byTime(first.website, from, from + hourMs, after, last)
+      for (const { ofName, builder } of layers) {
+        builder.add(
+          rows.filter((row) => {
+            const block = ofName.get(nameKey(this.rows.typeOf(row[2]).name, row[4]))
+            return block !== undefined && block.afterId < row[0] && row[0] <= block.lastId
+          }),
+        )
+      }
+      yield
+    }
+    for (const { ofName, builder } of layers) {
+      for (const columns of builder.finish(this.numbersOf)) {
+        const block = ofName.get(nameKey(columns.name, columns.crawler ? 1 : 0))
+        if (block) found.set(block.id, new MemoryBatch(columns))
+      }
+    }
+    return found
+  }
+}
+
+function nameKey(name: string, crawler: 0 | 1): string {
+  return `${crawler} ${name}`
+}
+
+/** Blocks by name, in as many maps as the name has blocks that day: one, but for a day that is not over. */
+function layersOf(blocks: readonly BlockRow[]): Map<string, BlockRow>[] {
+  const layers: Map<string, BlockRow>[] = []
+  for (const block of blocks) {
+    const key = nameKey(block.name, block.crawler)
+    let layer = layers.find((one) => !one.has(key))
+    if (!layer) {
+      layer = new Map()
+      layers.push(layer)
+    }
+    layer.set(key, block)
+  }
+  return layers
 }
 
 /** A block, read column by column when it is asked for. */

@@ -139,6 +139,10 @@ export class Reader {
     if (inMemory) yield* tail.readTo(sealed.last)
     this.#reader.begin()
     const blockReader = this.#reader
+    const stale = new StaleDays(
+      blockReader,
+      blocks.filter((block) => block.stale > 0),
+    )
     const entries = blocks.map(
       (block): Entry => ({
         website: block.website,
@@ -146,7 +150,7 @@ export class Reader {
         day: block.day,
         crawler: block.crawler === 1,
         block: block.stale === 0 ? block : undefined,
-        open: () => (block.stale === 0 ? blockReader.open(block) : blockReader.fromRows(block)),
+        open: () => (block.stale === 0 ? blockReader.open(block) : stale.batchOf(block)),
       }),
     )
     const inRange = (batch: MemoryBatch) =>
@@ -184,6 +188,28 @@ export class Reader {
       days,
       inMemory ? 0 : sealed.last - sealed.id,
     )
+  }
+}
+
+/** Blocks that have to be read from rows: all of a day together, when the first one is asked for. */
+class StaleDays {
+  #day: string | undefined
+  #batches = new Map<number, MemoryBatch>()
+
+  constructor(
+    private readonly reader: BlockReader,
+    private readonly blocks: readonly BlockRow[],
+  ) {}
+
+  batchOf({ id, website, day }: BlockRow): MemoryBatch | undefined {
+    const key = `${website} ${day}`
+    if (key !== this.#day) {
+      this.#batches = this.reader.allFromRows(
+        this.blocks.filter((block) => block.website === website && block.day === day),
+      )
+      this.#day = key
+    }
+    return this.#batches.get(id)
   }
 }
 

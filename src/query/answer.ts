@@ -22,7 +22,7 @@ export interface Answered<Asked extends Question> {
 /** Bytes that one answer may take beside what it reads, where nobody says. */
 export const standardMemory = 268_435_456
 /** Times that a question is begun again because blocks were made anew under it. */
-const mostTries = 5
+const mostTries = 20
 
 /**
  * Answers a question, in steps of some ms; whoever drives it stops it between two of them by not going on. Throws

@@ -9,16 +9,19 @@ import type { Question } from "./question.ts"
 
 declare const self: Worker
 
-/** About a third of the time of a busy server: events that come in go before questions about them. */
-const niceness = 5
+/** A tenth of the time of a busy server: events that come in go before questions about them. */
+const niceness = 10
 /** ms that one question or the sealing runs before the next one's turn, and before messages are heard. */
 const slice = 15
 /** ms: longer than most questions take; one that takes longer is begun again. */
 const patience = 30_000
 /** KiB of SQLite's own cache: columns are kept elsewhere, and the file is in the system's cache. */
 const pageCacheKiB = 16_384
-/** Unsealed rows from which they are sealed at once. */
+/** Unsealed rows from which they are sealed: many at once where they come fast, for each sealing costs a commit. */
 const enoughToSeal = 8_192
+const enoughWhenBusy = 65_536
+/** Rows from one look to the next, a second, that are fast. */
+const busyGrowth = 4_096
 
 export type Order =
   | { what: "open"; path: string; memory: number }
@@ -98,12 +101,15 @@ function* answeringNews(
 function* sealing(
   sealer: Sealer,
   { few, today, collect }: Extract<Order, { what: "seal" }>,
+  /** Rows that came since the look before. */
+  growth: number,
 ): Generator<void, News> {
-  const work = yield* nextWork(sealer, few ? 1 : enoughToSeal, today, collect)
+  const least = few ? 1 : growth > busyGrowth ? enoughWhenBusy : enoughToSeal
+  const work = yield* nextWork(sealer, least, today, collect)
   return { what: "work", work }
 }
 
-let open: { reader: Reader; sealer: Sealer; memory: number; close: () => void } | undefined
+let open: { reader: Reader; sealer: Sealer; unsealed: number; memory: number; close: () => void } | undefined
 const turns = new Turns((news) => self.postMessage(news))
 
 // SQLite blocks its thread, and so do questions over millions of events. The main thread stays free for events.
@@ -122,6 +128,7 @@ self.onmessage = ({ data }: MessageEvent<Order>) => {
     open = {
       reader: new Reader(db, memory),
       sealer: new Sealer(db, () => performance.now(), patience),
+      unsealed: 0,
       memory,
       close: () => db.close(),
     }
@@ -131,8 +138,11 @@ self.onmessage = ({ data }: MessageEvent<Order>) => {
   if (data.what === "ask") {
     turns.add({ id: data.id, steps: answeringNews(open.reader, data.id, data.question, open.memory) })
   } else if (data.what === "stop") turns.drop(data.id)
-  else if (data.what === "seal") turns.add({ id: undefined, steps: sealing(open.sealer, data) })
-  else {
+  else if (data.what === "seal") {
+    const before = open.unsealed
+    open.unsealed = open.sealer.unsealed()
+    turns.add({ id: undefined, steps: sealing(open.sealer, data, open.unsealed - before) })
+  } else {
     open.close()
     self.postMessage({ what: "closed" } satisfies News)
   }
