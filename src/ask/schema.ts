@@ -75,6 +75,7 @@ export const units = ["visitor", "session", "profile"] as const
 const strict = { additionalProperties: false }
 
 function oneOf<const Values extends readonly string[]>(values: Values, description: string) {
+  // Of a list that is mapped, Type.Union forgets which literals there are.
   return Type.Union(
     values.map((value) => Type.Literal(value)),
     { description, expected: `must be ${listed(values)}` },

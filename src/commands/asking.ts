@@ -56,6 +56,7 @@ async function askServer(
   context: Context,
 ): Promise<QueryAnswer> {
   const path = `/v1/query?website_id=${encodeURIComponent(website ?? "all")}`
+  // Our own server's answer; what is no success has been thrown by now.
   return (await callServer(url, path, context, body)) as unknown as QueryAnswer
 }
 

@@ -1,10 +1,9 @@
 import type { Command } from "commander"
+import { dayMs } from "../columns/batch.ts"
 import { reset, Sealer, sealAll } from "../columns/seal.ts"
 import type { Context } from "./context.ts"
 import { addDataOptions, type DataOptions, withDatabase } from "./database.ts"
 import { printJson } from "./print.ts"
-
-const dayMs = 86_400_000
 
 export function addRebuildCommand(root: Command, context: Context): void {
   const command = root

@@ -63,6 +63,7 @@ function* once<Asked extends Question>(
   const { scope } = question
   const source = yield* reader.open(scope)
   for (const kind of comparedAsText(question)) yield* source.readTexts(kind)
+  // The table's kinds and the question's are the same, which TypeScript cannot see of a table that is looked up.
   const answer = yield* kinds[question.kind](question as never, source, new Budget(memory))
   const { counted, blockEvents, rowsRead } = source
   const parts = [counted && "counts", blockEvents > 0 && "blocks", rowsRead > 0 && "rows"].filter(Boolean)

@@ -1,3 +1,4 @@
+import { dayMs } from "../columns/batch.ts"
 import { store, type Work } from "../columns/seal.ts"
 import type { Batcher } from "../store/batcher.ts"
 import type { Db } from "../store/native.ts"
@@ -25,7 +26,6 @@ const sealRetry = 30_000
 const restartAfter = 1_000
 /** ms that a question under way may hold up the closing. */
 const closeTimeout = 2_000
-const dayMs = 86_400_000
 
 /** Whoever answers questions. */
 export interface Asker {

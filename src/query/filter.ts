@@ -1,4 +1,12 @@
-import type { Batch, Codes, Column, Kind, TextField, Value } from "../columns/batch.ts"
+import {
+  type Batch,
+  type Codes,
+  type Column,
+  dayMs,
+  type Kind,
+  type TextField,
+  type Value,
+} from "../columns/batch.ts"
 import type { EventSource } from "../columns/source.ts"
 import type { Dimension, Filter, Operator, Scope } from "./question.ts"
 
@@ -285,7 +293,7 @@ function presence(batch: Batch, keys: readonly string[]): Uint32Array {
 
 /** The events of a batch in a range of time. */
 export function rangeOf(batch: Batch, from: number, to: number): Selection {
-  const dayEnd = batch.base + 86_400_000
+  const dayEnd = batch.base + dayMs
   const first = from <= batch.base ? 0 : firstFrom(batch.times(), from - batch.base)
   const end = to >= dayEnd ? batch.count : firstFrom(batch.times(), to - batch.base)
   return { first, end, mask: undefined }

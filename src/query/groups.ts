@@ -1,4 +1,4 @@
-import type { Batch, Codes, Kind, Sighting } from "../columns/batch.ts"
+import { type Batch, type Codes, dayMs, type Kind, type Sighting } from "../columns/batch.ts"
 import { quartersPerDay, readQuarters } from "../columns/block.ts"
 import type { Entry, EventSource } from "../columns/source.ts"
 import { type Budget, Distinct } from "./distinct.ts"
@@ -6,7 +6,6 @@ import { columnOf, dimensionOf, firstFrom, kindOf, Matcher, type Selection } fro
 import type { Bucket, Dimension, Group, GroupsAnswer, GroupsQuestion, Measure } from "./question.ts"
 import { bucketsOf } from "./zone.ts"
 
-const dayMs = 86_400_000
 const quarterMs = dayMs / quartersPerDay
 /** Bytes that a group takes beside its measures. */
 const groupBytes = 300
