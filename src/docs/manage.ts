@@ -1,6 +1,7 @@
 import type { Static, TSchema } from "@sinclair/typebox"
 import type { Reason } from "../errors.ts"
 import { refuse } from "../http/v1.ts"
+import { adviceOn } from "../manage/advice.ts"
 import {
   exportFilterSchema,
   forgottenSchema,
@@ -59,6 +60,7 @@ const exampleRefusal: RefusalJson = {
   events: 1,
   names: ["signed_up"],
   keys: ["plan"],
+  advice: adviceOn({ reason: "origin_not_allowed", fields: [] }),
 }
 
 export const manageSchemas = {
@@ -230,7 +232,7 @@ const refusals: Record<string, Record<string, Operation>> = {
       id: "listRefusals",
       summary: "List refused requests",
       description:
-        "The last ones to `/track` and `/identify`, the newest first: why each was refused, and the names and property keys that it held, never their values. They are kept in memory, so a restart forgets them. A key that is limited to some websites sees what was for one of those alone; `total` is before `limit`.",
+        "The last ones to `/track` and `/identify`, the newest first: why each was refused, what to change about it, and the names and property keys that it held, never their values. They are kept in memory, so a restart forgets them. A key that is limited to some websites sees what was for one of those alone; `total` is before `limit`.",
       query: refusalFilterSchema,
       gives: listOf("refusals", "Refusal"),
       reasons: ["invalid_shape", "key_website_mismatch"],

@@ -1,4 +1,4 @@
-import { type Reason, refusals } from "../errors.ts"
+import { type FieldError, type Reason, refusals } from "../errors.ts"
 import { type Log, makeThrottle, type Throttle } from "../log.ts"
 
 /** A request to /track or /identify that was not carried out: enough to find the mistake, and no value of what was sent. */
@@ -15,6 +15,8 @@ export interface Refused {
   names: string[]
   /** Of their properties, or the traits. */
   keys: string[]
+  /** The first bad fields, where it was those. */
+  fields: FieldError[]
 }
 
 /** Entries that are kept; the oldest goes first. At the limits of src/track/refused.ts some 6 MB. */

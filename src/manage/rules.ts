@@ -18,6 +18,7 @@ import {
   type Website,
   type WebsiteSettings,
 } from "../store/websites.ts"
+import { adviceOn } from "./advice.ts"
 import {
   exportFilterSchema,
   type KeyJson,
@@ -183,8 +184,10 @@ export function keyJson(key: Key): KeyJson {
   }
 }
 
-export function refusalJson({ at, path, websiteId, reason, ...rest }: Refused): RefusalJson {
-  return { time: iso(at), path, websiteId, status: refusals[reason].status, reason, ...rest }
+export function refusalJson(refused: Refused): RefusalJson {
+  const { at, path, websiteId, reason, fields: _, ...rest } = refused
+  const { status } = refusals[reason]
+  return { time: iso(at), path, websiteId, status, reason, ...rest, advice: adviceOn(refused) }
 }
 
 export function iso(ms: number): string {

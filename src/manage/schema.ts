@@ -231,6 +231,7 @@ export const refusalSchema = Type.Object({
   keys: Type.Array(Type.String(), {
     description: "Of their properties or the traits; thirty at most, each cut at 64 characters",
   }),
+  advice: Type.String({ description: "What to change, for people" }),
 })
 
 /** The query of GET /v1/refusals. */

@@ -1,4 +1,4 @@
-import type { Reason } from "../errors.ts"
+import type { Refusal } from "../errors.ts"
 import type { Arrival } from "../http/arrival.ts"
 import type { Refused } from "../http/refusals.ts"
 import { canonicalWebsiteId } from "../store/websites.ts"
@@ -13,9 +13,16 @@ const maxKeys = 30
 /** UTF-16 units of a name or key. */
 const maxLength = 64
 const maxIdLength = 255
+/** Bad fields: whoever has mended those sends it again. */
+const maxFields = 3
 
 /** What is kept of a refused request. Names and keys alone: a value may be anybody's address, or password. */
-export function describeRefused(arrival: Arrival, path: string, reason: Reason, at: number): Refused {
+export function describeRefused(
+  arrival: Arrival,
+  path: string,
+  { reason, fields = [] }: Pick<Refusal, "reason" | "fields">,
+  at: number,
+): Refused {
   const { request, body } = arrival
   const events = path === "/track" && body !== undefined ? (Array.isArray(body) ? body : [body]) : undefined
   const sent = events?.slice(0, lookedAt) ?? [body]
@@ -41,6 +48,9 @@ export function describeRefused(arrival: Arrival, path: string, reason: Reason, 
     events: events?.length ?? null,
     names: [...names],
     keys: [...keys],
+    fields: fields
+      .slice(0, maxFields)
+      .map(({ field, message }) => ({ field: shortened(field, maxLength), message })),
   }
 }
 

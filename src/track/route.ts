@@ -1,4 +1,4 @@
-import { type Reason, Refusal } from "../errors.ts"
+import { Refusal } from "../errors.ts"
 import type { TrustedNetworks } from "../http/address.ts"
 import { type Arrival, addressOf } from "../http/arrival.ts"
 import { readJson, type Uploads } from "../http/body.ts"
@@ -143,8 +143,8 @@ function remember(
   error: unknown,
   headers: Record<string, string>,
 ): void {
-  const reason: Reason = error instanceof Refusal ? error.reason : "internal"
-  const refused = describeRefused(arrival, route.slice("POST ".length), reason, now())
+  const refusal = error instanceof Refusal ? error : new Refusal("internal")
+  const refused = describeRefused(arrival, route.slice("POST ".length), refusal, now())
   const website = refused.websiteId === null ? undefined : registry.website(refused.websiteId)?.id
   refusals.add(refused, { request_id: headers["x-request-id"], website })
 }

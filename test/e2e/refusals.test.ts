@@ -52,7 +52,13 @@ test("are shown as a table, with nothing that a terminal would act upon", async 
 test("are a JSON array with --json", async () => {
   const { code, out } = await withKey("--json", "--limit", "1")
   expect(code).toBe(0)
-  expect(JSON.parse(out)).toMatchObject([{ reason: "credential_missing", keys: ["plan"] }])
+  expect(JSON.parse(out)).toMatchObject([
+    {
+      reason: "credential_missing",
+      keys: ["plan"],
+      advice: expect.stringContaining("Authorization: Bearer"),
+    },
+  ])
   expect(out).not.toContain("s3cr3t")
 })
 

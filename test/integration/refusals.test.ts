@@ -1,5 +1,8 @@
-import { afterEach, beforeEach, expect, test } from "bun:test"
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { openapi } from "../../src/docs/openapi.ts"
+import { type Reason, refusals } from "../../src/errors.ts"
 import { keptRefusals } from "../../src/http/refusals.ts"
+import { adviceOn } from "../../src/manage/advice.ts"
 import { createKey, type Key, type Scope } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -70,6 +73,8 @@ test("a refused request is shown with its names and keys, never with a value", a
         events: 1,
         names: ["signed_up"],
         keys: ["plan", "email"],
+        advice:
+          "Add the host of the page to the website's allowed origins. What is no page, and so says no origin, takes an API key.",
       },
     ],
     total: 1,
@@ -124,6 +129,56 @@ test.each(described)("of %s is kept what can be told", async (_, path, sent, exp
   const { body } = await list()
   expect(body.refusals).toMatchObject([expected])
   expect(JSON.stringify(body)).not.toContain(secret)
+})
+
+describe("what to change is said", () => {
+  test("for every reason that the routes can give, in one or two sentences", async () => {
+    const document = JSON.stringify(
+      await openapi({ maxEvents: 1_000, maxBodyBytes: 2_097_152, rateLimit: 600 }),
+    )
+    const { paths } = JSON.parse(document)
+    const responses = [paths["/track"].post, paths["/identify"].post].flatMap((one) =>
+      Object.values(one.responses as Json),
+    ) as Json[]
+    const reasons = responses.flatMap((one) => one.headers["x-databuddy-reason"]?.schema.enum ?? [])
+    expect(new Set(reasons).size).toBeGreaterThan(25)
+    for (const reason of new Set<Reason>(reasons)) {
+      const text = adviceOn({ reason, fields: [] })
+      expect([reason, text]).not.toEqual([reason, `${refusals[reason].message}.`])
+      expect(text).toMatch(/^[A-Z][^.]*(\.stringify[^.]*)?\.( [A-Z][^.]*\.)?$/)
+    }
+  })
+
+  const fields: [string, string, unknown, string][] = [
+    ["a field", "/track", { name: "" }, "name must be a string of 1 to 256 characters."],
+    [
+      "a field of a batch",
+      "/track",
+      [{ name: "a" }, { name: "b", path: 7 }],
+      "1.path must be a string of at most 2048 characters.",
+    ],
+    [
+      "the first three of many",
+      "/track",
+      [{}, {}, {}, {}],
+      "0.name must be a string of 1 to 256 characters; 1.name must be a string of 1 to 256 characters; 2.name must be a string of 1 to 256 characters.",
+    ],
+    [
+      "traits",
+      "/identify",
+      { profileId: "p", websiteId: "mine", traits: { [`t${"x".repeat(100)}`]: [secret] } },
+      `traits.t${"x".repeat(56)}… must be a string, number, boolean or null.`,
+    ],
+  ]
+  test.each(fields)("of %s, by its name", async (_, path, sent, words) => {
+    await send(path, sent)
+    expect((await list()).body.refusals[0].advice).toBe(`Mend what was sent: ${words}`)
+  })
+
+  test("where nothing of the body can be named", async () => {
+    await send("/track", 7)
+    expect((await list()).body.refusals[0].advice).toStartWith("Send a JSON object with the fields that")
+  })
 })
 
 test("what is accepted is not kept", async () => {
