@@ -4,9 +4,8 @@ import { resolve } from "node:path"
 import { type Command, Option } from "commander"
 import { type DatabaseOptions, databaseOption } from "../config.ts"
 import { Complaint } from "../errors.ts"
-import { exportProfile, exportWanted, formats, gzipped, type Steps } from "../export/export.ts"
+import { exportPerson, exportWanted, formats, gzipped, type Steps } from "../export/export.ts"
 import { readExportFilter } from "../manage/rules.ts"
-import { eventsOfProfile } from "../store/forget.ts"
 import { pendingMigrations } from "../store/migrate.ts"
 import type { Db } from "../store/native.ts"
 import { closeAfterReading, openForReading, refuseOlder } from "../store/open.ts"
@@ -19,6 +18,7 @@ import { Progress } from "./progress.ts"
 interface ExportOptions extends DatabaseOptions {
   website?: string
   profileId?: string
+  anonymousId?: string
   from?: string
   to?: string
   format: string
@@ -45,6 +45,7 @@ export function addExportCommand(root: Command, context: Context): void {
       "--profile-id <id>",
       "what a website has of one profile: itself, its links, its events and those of its anonymous ids alone",
     )
+    .option("--anonymous-id <id>", "what a website has of one visitor: events, and links to profiles")
     .addOption(new Option("--format <format>", "what to write").choices(formats).default("ndjson"))
     .option("--gzip", "compress it")
     .option("--out <file>", "write to a file, which is there when it is whole (default: standard output)")
@@ -55,20 +56,27 @@ export function addExportCommand(root: Command, context: Context): void {
       "\nExample:\n  databuddy export --from 2026-11-01 --to 2026-12-01 --gzip --out november.ndjson.gz",
     )
   command.action((options: ExportOptions) => {
-    if (options.profileId !== undefined && options.website === undefined) {
-      command.error("error: --profile-id takes --website, which the profile is of")
+    const { profileId, anonymousId, website, from, to } = options
+    if (profileId !== undefined && anonymousId !== undefined) {
+      command.error("error: give either --profile-id or --anonymous-id")
     }
-    if (options.profileId !== undefined && (options.from ?? options.to) !== undefined) {
-      command.error("error: --profile-id takes all that there is of it, without --from and --to")
+    const person = profileId === undefined ? "--anonymous-id" : "--profile-id"
+    if ((profileId ?? anonymousId) !== undefined && website === undefined) {
+      command.error(`error: ${person} takes --website, which the person is of`)
+    }
+    if ((profileId ?? anonymousId) !== undefined && (from ?? to) !== undefined) {
+      command.error(`error: ${person} takes all that there is, without --from and --to`)
     }
     return write(options, context)
   })
 }
 
 async function write(options: ExportOptions, context: Context): Promise<void> {
-  const { website, from, to, format, gzip } = options
+  const { website, profileId, anonymousId, from, to, format, gzip } = options
   const filter = readExportFilter({
     ...(website === undefined ? {} : { website_id: website }),
+    ...(profileId === undefined ? {} : { profile_id: profileId }),
+    ...(anonymousId === undefined ? {} : { anonymous_id: anonymousId }),
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
     format,
@@ -92,7 +100,7 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
   try {
     refuseOlder(pendingMigrations(db, path), path)
     const steps = { rows: readRows, groupRows, rest: () => undefined, onRead }
-    const plain = made(db, options, filter, steps, context)
+    const plain = made(db, filter, steps, context)
     const bytes = gzip ? gzipped(plain, gzipLevel) : plain
     if (out !== undefined) await toFile(out, bytes, context)
     else for await (const some of bytes) await context.outTaken(some)
@@ -104,18 +112,17 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
 
 function made(
   db: Db,
-  { website: id, profileId }: ExportOptions,
-  { from, to, format }: ReturnType<typeof readExportFilter>,
+  { websiteId, person, from, to, format }: ReturnType<typeof readExportFilter>,
   steps: Steps,
   context: Context,
 ): AsyncGenerator<Uint8Array> {
-  const websites = id === undefined ? listWebsites(db) : [findWebsite(db, id)]
-  const [website] = websites
-  if (profileId === undefined || !website) {
-    return exportWanted(db, { websites, ownEvents: id === undefined, from, to }, format, steps)
+  const website = websiteId === undefined ? undefined : findWebsite(db, websiteId)
+  if (website && person) {
+    const { world, sleep } = context
+    return exportPerson(db, { website, id: person, now: world.now(), sleep }, format, steps)
   }
-  const eventIds = eventsOfProfile(db, website.rid, profileId, context.world.now(), context)
-  return exportProfile(db, { website, profileId, eventIds }, format, steps)
+  const websites = website ? [website] : listWebsites(db)
+  return exportWanted(db, { websites, ownEvents: !website, from, to }, format, steps)
 }
 
 function refusePlace(out: string, db: string, { force }: ExportOptions): void {

@@ -15,6 +15,8 @@ const flags: Record<string, string> = {
   rateLimit: "--rate-limit",
   expiresAt: "--expires",
   website_id: "--website",
+  profile_id: "--profile-id",
+  anonymous_id: "--anonymous-id",
   from: "--from",
   to: "--to",
   format: "--format",

@@ -248,7 +248,7 @@ const exports: Record<string, Record<string, Operation>> = {
       id: "export",
       summary: "Export events",
       description:
-        "Every field of every event, in the order of their ids, while the client takes it. In ndjson, a JSON object a line, websites, profiles and their links come first, and the last line says how many of each there were: `databuddy import` reads it. In csv, a text that a spreadsheet would take for a formula has an apostrophe in front. A key that is limited to some websites gets those; one that is not gets the events of no website too. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
+        "Every field of every event, in the order of their ids, while the client takes it. In ndjson, a JSON object a line, websites, profiles and their links come first, and the last line says how many of each there were: `databuddy import` reads it. In csv, a text that a spreadsheet would take for a formula has an apostrophe in front. A key that is limited to some websites gets those; one that is not gets the events of no website too. With `profile_id` or `anonymous_id` it is what `forget` would delete of that person, whose events are looked for among all of the website's. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
       query: exportFilterSchema,
       file: {
         "application/x-ndjson": text,

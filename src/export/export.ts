@@ -1,7 +1,15 @@
 import { pipeline, Readable } from "node:stream"
 import { createGzip } from "node:zlib"
+import { eventsOfPerson, idsOf, type Person } from "../store/forget.ts"
 import type { Db } from "../store/native.ts"
-import { EventReader, readLinks, readProfile, readProfiles, type StoredEvent } from "../store/stored.ts"
+import {
+  EventReader,
+  readLinks,
+  readLinksFrom,
+  readProfile,
+  readProfiles,
+  type StoredEvent,
+} from "../store/stored.ts"
 import type { Website } from "../store/websites.ts"
 import { csvHeader, csvRow } from "./csv.ts"
 import { type Counts, endLine, eventLine, firstLine, linkLine, profileLine, websiteLine } from "./lines.ts"
@@ -20,11 +28,14 @@ export interface Wanted {
   to: number | undefined
 }
 
-/** One profile of a website, and the ids of its events. */
-export interface OneProfile {
+/** A person of whom a website has something. */
+export interface OnePerson {
   website: Website
-  profileId: string
-  eventIds: AsyncIterable<number[]>
+  id: Person["id"]
+  /** When it is asked, Unix ms. */
+  now: number
+  /** Waits between two looks for events, in which others have the thread. */
+  sleep: (ms: number) => Promise<void>
 }
 
 /** How the work is spread out. */
@@ -61,18 +72,19 @@ export function exportWanted(
   return fileOf({ lines: linesOf(db, websites), events: rested(found, steps) }, format, steps)
 }
 
-/** The same of one profile: itself, its links and its events. */
-export function exportProfile(
+/** The same of one person: what `forgetPerson` would delete, so the links of an anonymous id without the profiles. */
+export function exportPerson(
   db: Db,
-  one: OneProfile,
+  one: OnePerson,
   format: Format,
   steps: Steps,
 ): AsyncGenerator<Uint8Array> {
-  const { website, profileId, eventIds } = one
+  const { website, id, now } = one
+  const person = { websiteRid: website.rid, id }
   const [from, to] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
   const reader = new EventReader(db, { websites: new Map([[website.rid, website.id]]), from, to })
   async function* events() {
-    for await (const ids of eventIds) {
+    for await (const ids of eventsOfPerson(db, person, now, one)) {
       for (let at = 0; at < ids.length; at += steps.rows) {
         const some = reader.byId(ids.slice(at, at + steps.rows))
         yield some
@@ -81,7 +93,10 @@ export function exportProfile(
       }
     }
   }
-  const [profiles, links] = readProfile(db, website.rid, profileId)
+  const [profiles, links] =
+    "profileId" in id
+      ? readProfile(db, website.rid, id.profileId)
+      : [[], readLinksFrom(db, website.rid, idsOf(db, person, now))]
   const lines = [
     { kind: "profiles" as const, lines: profiles.map((profile) => profileLine(website.id, profile)) },
     { kind: "links" as const, lines: links.map((link) => linkLine(website.id, link)) },

@@ -1,5 +1,5 @@
 import { Elysia } from "elysia"
-import { exportWanted, gzipped } from "../export/export.ts"
+import { exportPerson, exportWanted, gzipped, type Wanted } from "../export/export.ts"
 import { arrivalOf, type ServerOf } from "../http/arrival.ts"
 import { readJson, type Uploads } from "../http/body.ts"
 import type { Refusals } from "../http/refusals.ts"
@@ -17,7 +17,7 @@ import {
   type Scope,
 } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
-import { createWebsite, deleteWebsite, findWebsite, listWebsites } from "../store/websites.ts"
+import { createWebsite, deleteWebsite, findWebsite, listWebsites, type Website } from "../store/websites.ts"
 import { type Download, Downloads, fileAnswer } from "./download.ts"
 import { isWithin, requireAllWebsites, requireWebsite, requireWithin } from "./grant.ts"
 import {
@@ -107,8 +107,8 @@ export function manageRoutes(manage: Manage) {
     .post("/keys/:id/rotate", on("manage:keys", renewKey), raw)
     .get("/refusals", on("read:data", showRefusals))
     .get("/export", ({ request, server }) => {
-      // A reader may stand still for longer than a client may over its request.
-      server?.timeout?.(request, readerTimeout)
+      // A reader may stand still for longer than a client may over its request, and so may a search for a person's events.
+      server?.timeout?.(request, isOfPerson(request) ? searchTimeout : readerTimeout)
       return answered(manage, arrivalOf(request, server), "read:data", (admitted) =>
         reply(manage, request, "", download, admitted),
       )
@@ -154,7 +154,7 @@ async function forget({ db, batcher }: Manage, { key, now, id, body }: Call): Pr
   const website = findWebsite(db, id)
   const pace = {
     write: <Result>(work: () => Result) => batcher.run(work),
-    sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+    sleep,
   }
   const forgotten = await forgetPerson(db, { websiteRid: website.rid, id: who }, now, pace)
   return { body: { ...forgotten, note: forgetNote(website, who) } }
@@ -227,6 +227,8 @@ const exportPause = 1
 const exportGzipLevel = 1
 /** Seconds after which a reader that takes nothing is cut off. */
 const readerTimeout = 60
+/** The same where nothing is sent until some event is found: the most that Bun takes, enough for some 80 million events. */
+const searchTimeout = 255
 
 const mediaTypes = {
   ndjson: "application/x-ndjson",
@@ -235,17 +237,17 @@ const mediaTypes = {
 }
 
 /** All that the key reaches, as it is stored. Read while the client takes it, in steps. */
-function showExport({ db }: Manage, { key, request, query }: Call, downloads: Downloads): Answer {
-  const { websiteId, from, to, format } = readExportFilter(Object.fromEntries(query()))
+function showExport({ db }: Manage, { key, now, request, query }: Call, downloads: Downloads): Answer {
+  const filter = readExportFilter(Object.fromEntries(query()))
+  const { websiteId, person, format } = filter
   if (websiteId !== undefined) requireWebsite(key, websiteId)
-  const websites =
-    websiteId === undefined
-      ? listWebsites(db).filter((website) => reaches(key, website.id))
-      : [findWebsite(db, websiteId)]
-  const ownEvents = websiteId === undefined && key.websites === null
-  const rest = () => new Promise<void>((resolve) => setTimeout(resolve, exportPause))
-  const steps = { rows: exportRows, groupRows: exportGroupRows, rest }
-  const bytes = downloads.counted(exportWanted(db, { websites, ownEvents, from, to }, format, steps))
+  const website = websiteId === undefined ? undefined : findWebsite(db, websiteId)
+  const steps = { rows: exportRows, groupRows: exportGroupRows, rest: () => sleep(exportPause) }
+  const bytes = downloads.counted(
+    website && person
+      ? exportPerson(db, { website, id: person, now, sleep: whileWanted(request.signal) }, format, steps)
+      : exportWanted(db, { ...filter, ...exported(db, key, website) }, format, steps),
+  )
   const headers: Record<string, string> = {
     "Content-Type": mediaTypes[format],
     "Content-Disposition": `attachment; filename="databuddy.${format}"`,
@@ -255,6 +257,17 @@ function showExport({ db }: Manage, { key, request, query }: Call, downloads: Do
   const zipped = format !== "parquet" && /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")
   if (zipped) headers["Content-Encoding"] = "gzip"
   return { file: { bytes: zipped ? gzipped(bytes, exportGzipLevel) : bytes, headers } }
+}
+
+function exported(db: Db, key: Key, website: Website | undefined): Pick<Wanted, "websites" | "ownEvents"> {
+  if (website) return { websites: [website], ownEvents: false }
+  const websites = listWebsites(db).filter(({ id }) => reaches(key, id))
+  return { websites, ownEvents: key.websites === null }
+}
+
+function isOfPerson(request: Request): boolean {
+  const query = queryOf(request)
+  return query.has("profile_id") || query.has("anonymous_id")
 }
 
 /** Throws `key_not_found`, and `grant_too_wide` where the key may do more than `own`. */
@@ -273,6 +286,18 @@ async function change<Result>({ batcher, registry }: Manage, work: () => Result)
     // What is done must not be answered as if it were not. The store looks for changes every second, and logs if it cannot.
   }
   return result
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** A sleep that rejects once the client is gone: what looks for something to send would else go on to its end. */
+function whileWanted(signal: AbortSignal): typeof sleep {
+  return async (ms) => {
+    signal.throwIfAborted()
+    await sleep(ms)
+  }
 }
 
 async function reply(

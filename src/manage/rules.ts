@@ -115,6 +115,8 @@ export function readExportFilter(query: object): {
   websiteId: string | undefined
   from: number | undefined
   to: number | undefined
+  /** All that the website has of one person. */
+  person: Person["id"] | undefined
   format: Format
 } {
   const filter = checked(checkExportFilter, query)
@@ -130,9 +132,22 @@ export function readExportFilter(query: object): {
   if (from !== undefined && to !== undefined && from >= to) {
     errors.push({ field: "to", message: "must be later than from" })
   }
+  const person = personOf(filter, errors)
   if (errors.length > 0) throw invalid(errors)
   const websiteId = filter.website_id === undefined ? undefined : canonicalWebsiteId(filter.website_id)
-  return { websiteId, from, to, format: filter.format ?? "ndjson" }
+  return { websiteId, from, to, person, format: filter.format ?? "ndjson" }
+}
+
+/** Adds to `errors` what does not go with a person. */
+function personOf(filter: Static<typeof exportFilterSchema>, errors: FieldError[]): Person["id"] | undefined {
+  const { profile_id: profileId, anonymous_id: anonymousId } = filter
+  if (profileId === undefined && anonymousId === undefined) return undefined
+  const field = profileId === undefined ? "anonymous_id" : "profile_id"
+  const wrong = (message: string) => errors.push({ field, message })
+  if (profileId !== undefined && anonymousId !== undefined) wrong("cannot be given beside anonymous_id")
+  if (filter.website_id === undefined) wrong("takes website_id, which the person is of")
+  if ((filter.from ?? filter.to) !== undefined) wrong("takes all that there is, without from and to")
+  return profileId === undefined ? { anonymousId: anonymousId ?? "" } : { profileId }
 }
 
 /** Throws `invalid_shape` where a key would be limited to a website that there is none of. */

@@ -285,6 +285,12 @@ export const exportFilterSchema = Type.Object(
     ),
     from: bound("Events that happened then or later: a date as ISO 8601, or Unix ms"),
     to: bound("Events that happened before"),
+    profile_id: Type.Optional(
+      personId("What forgetting this profile of the website would delete: itself, its links, its events"),
+    ),
+    anonymous_id: Type.Optional(
+      personId("What forgetting this visitor of the website would delete: their links and events"),
+    ),
     format: Type.Optional(
       Type.Union(
         formats.map((format) => Type.Literal(format)),

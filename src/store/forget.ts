@@ -66,15 +66,14 @@ const sql = {
     where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
 }
 
-/** The ids of the events of a profile that `forgetPerson` would delete now (Unix ms), some at a time. */
-export function eventsOfProfile(
+/** The ids of the events of a person that `forgetPerson` would delete now (Unix ms), some at a time. */
+export function eventsOfPerson(
   db: Db,
-  websiteRid: number,
-  profileId: string,
+  person: Person,
   now: number,
   pace: Pick<Pace, "sleep">,
 ): AsyncGenerator<number[]> {
-  return eventsOf(db, theirsOf(db, { websiteRid, id: { profileId } }, now), pace)
+  return eventsOf(db, theirsOf(db, person, now), pace)
 }
 
 /** What `forgetPerson` would delete now (Unix ms). */

@@ -103,6 +103,10 @@ const sql = {
     select anonymous_id, profile_id, linked_at from profile_links
     where website_rid = :rid and profile_id = :profileId
     order by anonymous_id`,
+  linksFrom: `
+    select anonymous_id, profile_id, linked_at from profile_links
+    where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))
+    order by anonymous_id, profile_id`,
   links: `
     select anonymous_id, profile_id, linked_at from profile_links
     where website_rid = :rid and (anonymous_id, profile_id) > (:anonymous, :profile)
@@ -281,4 +285,9 @@ export function* readLinks(db: Db, rid: number): Generator<StoredLink[]> {
 export function readProfile(db: Db, rid: number, profileId: string): [StoredProfile[], StoredLink[]] {
   const read = (text: string) => db.prepare(text).all({ rid, profileId })
   return [read(sql.profile) as StoredProfile[], read(sql.linksOf) as StoredLink[]]
+}
+
+/** The links of anonymous ids to whatever profiles. */
+export function readLinksFrom(db: Db, rid: number, anonymousIds: readonly string[]): StoredLink[] {
+  return db.prepare(sql.linksFrom).all({ rid, anonymousIds: JSON.stringify(anonymousIds) }) as StoredLink[]
 }

@@ -264,7 +264,8 @@ describe("what is left out", () => {
   })
 })
 
-test("a profile comes with its links and the events that are its own", async () => {
+/** Events of the profile `ann`, of her laptop, and of others. */
+const fillPerson = () =>
   fill((_, __, store) => {
     store(
       { profileId: "ann", ts: now + 1, path: "/x\n" },
@@ -273,6 +274,9 @@ test("a profile comes with its links and the events that are its own", async () 
       { profileId: "ann", websiteRid: 0 },
     )
   })
+
+test("a profile comes with its links and the events that are its own", async () => {
+  fillPerson()
   expect(linesOf(await exported("--website", "w", "--profile-id", "ann"))).toEqual([
     { type: "databuddy-export", version: 1 },
     profile,
@@ -281,6 +285,55 @@ test("a profile comes with its links and the events that are its own", async () 
     { ...event, id: 2, anonymous_id: "laptop", properties: null },
     { type: "end", websites: 0, profiles: 1, links: 1, events: 2 },
   ])
+})
+
+test("a visitor comes with its links and all its events, and no profile", async () => {
+  fillPerson()
+  expect(linesOf(await exported("--website", "w", "--anonymous-id", "laptop"))).toEqual([
+    { type: "databuddy-export", version: 1 },
+    link,
+    { ...event, id: 2, anonymous_id: "laptop", properties: null },
+    { ...event, id: 3, anonymous_id: "laptop", profile_id: "bob" },
+    { type: "end", websites: 0, profiles: 0, links: 1, events: 2 },
+  ])
+})
+
+test("a visitor whose id is stored as a hash is found on its day", async () => {
+  const today = Date.now()
+  fill((db, rid, store) => {
+    const dailyHash = new DailyHash(db, random)
+    new EventInserter(db, dailyHash).insert(
+      [today, today - 86_400_000].map((receivedAt) =>
+        eventRow({ websiteRid: rid, ts: now, receivedAt, anonymousId: "phone", hashVisitor: true }),
+      ),
+    )
+    store({ anonymousId: "laptop" })
+  })
+  expect(eventsIn(await exported("--website", "w", "--anonymous-id", "phone")).map(({ id }) => id)).toEqual([
+    1,
+  ])
+})
+
+test("what is exported of a person is what forgetting would delete", async () => {
+  fillPerson()
+  for (const person of [
+    ["--profile-id", "ann"],
+    ["--anonymous-id", "laptop"],
+    ["--profile-id", "nobody"],
+  ]) {
+    const {
+      type: _,
+      websites: __,
+      ...counts
+    } = linesOf(await exported("--website", "w", ...person)).at(-1) as Line
+    const { PATH = "", TMPDIR = "/tmp" } = process.env
+    const forget = Bun.spawnSync([binary, "forget", "--website", "w", ...person, "--db", db], {
+      env: { PATH, TMPDIR },
+    })
+    const [, ...found] =
+      /delete (\d+) events?, (\d+) profiles? and (\d+) links?/.exec(forget.stderr.toString()) ?? []
+    expect(found.map(Number)).toEqual([counts.events, counts.profiles, counts.links] as number[])
+  }
 })
 
 describe("where it goes", () => {
@@ -356,6 +409,19 @@ describe("what is wrong is said", () => {
     ["a range the wrong way round", ["--from", "2026-01-02", "--to", "2026-01-02"], 1, "--to must be later"],
     ["a profile of no website", ["--profile-id", "ann"], 2, "--profile-id takes --website"],
     ["a profile and a range", ["--website", "w", "--profile-id", "ann", "--to", "1"], 2, "--from and --to"],
+    ["a visitor of no website", ["--anonymous-id", "a"], 2, "--anonymous-id takes --website"],
+    [
+      "a profile and a visitor",
+      ["--website", "w", "--profile-id", "ann", "--anonymous-id", "a"],
+      2,
+      "either --profile-id or --anonymous-id",
+    ],
+    [
+      "an id that is too long",
+      ["--website", "w", "--profile-id", "x".repeat(257)],
+      1,
+      "--profile-id must be",
+    ],
     ["an unknown format", ["--format", "xml"], 2, "ndjson, csv, parquet"],
     ["a folder that there is none of", ["--out", "none/x"], 1, "cannot be written (ENOENT)"],
   ]
@@ -417,6 +483,21 @@ describe("GET /v1/export", () => {
     expect((await parquetReadObjects({ file: await parquet.arrayBuffer() })).length).toBe(viewOf(db).length)
   })
 
+  test("gives what there is of one person", async () => {
+    fillPerson()
+    await serve()
+    const cases: [string, string[]][] = [
+      ["?website_id=w&profile_id=ann", ["--profile-id", "ann"]],
+      ["?website_id=w&anonymous_id=laptop", ["--anonymous-id", "laptop"]],
+      ["?website_id=w&anonymous_id=laptop&format=csv", ["--anonymous-id", "laptop", "--format", "csv"]],
+      ["?website_id=w&profile_id=nobody", ["--profile-id", "nobody"]],
+    ]
+    for (const [query, args] of cases) {
+      const expected = (await exported("--website", "w", ...args)).toString()
+      expect(await (await get(query, "limited")).text()).toBe(expected)
+    }
+  })
+
   test("gives a key that is limited to some websites those, and nothing of the owner's own", async () => {
     fill((db, _, store) => {
       const settings = { domain: "v.com", name: "v", allowedOrigins: [], anonymize: "off" as const }
@@ -448,6 +529,11 @@ describe("GET /v1/export", () => {
     ["an unknown format", "?format=xml", "all", 400, "invalid_shape"],
     ["a time that is none", "?from=soon", "all", 400, "invalid_shape"],
     ["an unknown parameter", "?until=1", "all", 400, "invalid_shape"],
+    ["a person of no website", "?profile_id=ann", "all", 400, "invalid_shape"],
+    ["two persons", "?website_id=w&profile_id=ann&anonymous_id=a", "all", 400, "invalid_shape"],
+    ["a person and a range", "?website_id=w&anonymous_id=a&from=1", "all", 400, "invalid_shape"],
+    ["a person without an id", "?website_id=w&anonymous_id=", "all", 400, "invalid_shape"],
+    ["a person of another website", "?website_id=v&profile_id=ann", "limited", 403, "key_website_mismatch"],
   ]
   test("refuses what it cannot give", async () => {
     fill(() => {})

@@ -10,6 +10,7 @@ import {
 } from "../../src/store/keys.ts"
 import { listWebsites } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
+import { eventRow } from "../support/event.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
 type Json = any
@@ -893,4 +894,17 @@ describe("nobody gives more than they have:", () => {
     expect([made.status, made.headers.get("x-databuddy-reason")]).toEqual([403, "grant_too_wide"])
     expect(state()).toBe(before)
   })
+})
+
+test("a search for a person's events ends when the client is gone", async () => {
+  const { id } = await makeWebsite()
+  const { rid: websiteRid = 0 } = app.store.registry.website(id) ?? {}
+  const rows = Array.from({ length: 5_000 }, () => eventRow({ websiteRid, ts: app.clock.now }))
+  await app.store.batcher.submit({ rows, size: 1 })
+  const client = new AbortController()
+  const headers = { Authorization: `Bearer ${admin}` }
+  const url = `http://localhost/v1/export?website_id=${id}&anonymous_id=nobody`
+  const answer = await app.send(new Request(url, { headers, signal: client.signal }))
+  client.abort(new Error("the client is gone"))
+  expect(answer.text()).rejects.toThrow("the client is gone")
 })
