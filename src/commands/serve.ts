@@ -53,10 +53,11 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     folder === undefined
       ? undefined
       : new BackupSchedule({ db: path, folder, every, keep, minFree }, context, log)
+  const startedAt = context.world.now()
   const metrics = new Metrics({
     path,
     backups: backups?.state,
-    startedAt: context.world.now(),
+    startedAt,
     requests,
     refusals,
     queued: () => store.batcher.queued,
@@ -85,7 +86,21 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
       options,
       store,
       tls,
-      { requests, refusals, metrics, metricsAccess, asker: engine, streams },
+      {
+        requests,
+        refusals,
+        metrics,
+        metricsAccess,
+        asker: engine,
+        streams,
+        running: {
+          startedAt,
+          durability: options.durability,
+          minFree,
+          retain: options.retain ?? 0,
+          backups: backups && { every, keep, state: backups.state },
+        },
+      },
       log,
       context,
     )
@@ -154,7 +169,10 @@ function listen(
   options: ServeOptions,
   store: Store,
   tls: Tls | undefined,
-  watching: Pick<Deps, "requests" | "refusals" | "metrics" | "metricsAccess" | "asker" | "streams">,
+  watching: Pick<
+    Deps,
+    "requests" | "refusals" | "metrics" | "metricsAccess" | "asker" | "streams" | "running"
+  >,
   log: Log,
   context: Context,
 ) {

@@ -15,6 +15,7 @@ import {
   type RefusalJson,
   refusalFilterSchema,
   refusalSchema,
+  statusSchema,
   type WebsiteJson,
   websiteChangesSchema,
   websiteSchema,
@@ -240,6 +241,19 @@ const refusals: Record<string, Record<string, Operation>> = {
   },
 }
 
+const status: Record<string, Record<string, Operation>> = {
+  "/v1/status": {
+    get: {
+      id: "showStatus",
+      summary: "How is the server doing?",
+      description:
+        "Of the whole server: a key that is limited to some websites is not told. Numbers over time are in `/metrics`.",
+      gives: published(statusSchema).properties as Json,
+      reasons: ["key_website_mismatch"],
+    },
+  },
+}
+
 const text = { schema: { type: "string" } }
 
 const exports: Record<string, Record<string, Operation>> = {
@@ -266,6 +280,7 @@ export async function managePaths(): Promise<Json> {
     ...(await paths(forgetting, { tag: "Websites", scope: "manage:websites", wording: personWording })),
     ...(await paths(keys, { tag: "Keys", scope: "manage:keys", wording: keyWording })),
     ...(await paths(refusals, { tag: "Refusals", scope: "read:data", wording: refusalWording })),
+    ...(await paths(status, { tag: "Server", scope: "manage:websites", wording: refusalWording })),
     ...(await paths(exports, { tag: "Export", scope: "read:data", wording: exportWording })),
   }
 }

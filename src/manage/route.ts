@@ -1,9 +1,11 @@
 import { Elysia } from "elysia"
+import { Refusal } from "../errors.ts"
 import { exportPerson, exportWanted, gzipped, type Wanted } from "../export/export.ts"
 import { arrivalOf, type ServerOf } from "../http/arrival.ts"
 import { readJson, type Uploads } from "../http/body.ts"
 import type { Refusals } from "../http/refusals.ts"
 import { type Admission, type Admitted, answered, queryOf, reaches } from "../http/v1.ts"
+import type { Asker } from "../query/engine.ts"
 import type { Batcher } from "../store/batcher.ts"
 import { forgetPerson } from "../store/forget.ts"
 import {
@@ -36,6 +38,7 @@ import {
   requireWebsites,
   websiteJson,
 } from "./rules.ts"
+import { type Running, statusOf } from "./status.ts"
 
 /** What the management routes work with. */
 export interface Manage extends Admission {
@@ -44,6 +47,8 @@ export interface Manage extends Admission {
   uploads: Uploads
   refusals: Refusals
   random: Random
+  asker: Asker
+  running: Running
   settings: Admission["settings"] & {
     /** Bytes of a body, after decompression. */
     maxBodyBytes: number
@@ -106,6 +111,7 @@ export function manageRoutes(manage: Manage) {
     .delete("/keys/:id", on("manage:keys", endKey), raw)
     .post("/keys/:id/rotate", on("manage:keys", renewKey), raw)
     .get("/refusals", on("read:data", showRefusals))
+    .get("/status", on("manage:websites", showStatus))
     .get("/export", ({ request, server }) => {
       // A reader may stand still for longer than a client may over its request, and so may a search for a person's events.
       server?.timeout?.(request, isOfPerson(request) ? searchTimeout : readerTimeout)
@@ -215,6 +221,18 @@ function showRefusals(manage: Manage, { key, query }: Call): Answer {
     .filter((one) => websiteId === undefined || one.websiteId === websiteId)
     .filter((one) => reason === undefined || one.reason === reason)
   return { body: { refusals: found.slice(0, limit).map(refusalJson), total: found.length } }
+}
+
+/** Of the whole server, which is no business of a key for some websites. */
+async function showStatus(manage: Manage, { key, request }: Call): Promise<Answer> {
+  const { db, asker, registry, running } = manage
+  if (key.websites !== null) {
+    throw new Refusal("key_website_mismatch", {
+      detail: "the status is of the whole server, and your key is limited to some websites",
+    })
+  }
+  const rids = registry.websites().map(({ rid }) => rid)
+  return { body: await statusOf(db, running, asker, rids, request.signal) }
 }
 
 /** Events that are read between two looks at other requests: about a millisecond. */

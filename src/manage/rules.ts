@@ -209,7 +209,7 @@ export function iso(ms: number): string {
   return new Date(ms).toISOString()
 }
 
-function isoOrNull(ms: number | null): string | null {
+export function isoOrNull(ms: number | null): string | null {
   return ms === null ? null : iso(ms)
 }
 

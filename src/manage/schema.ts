@@ -234,6 +234,42 @@ export const refusalSchema = Type.Object({
   advice: Type.String({ description: "What to change, for people" }),
 })
 
+const bytes = (description: string) => Type.Integer({ minimum: 0, description })
+
+/** What GET /v1/status tells of a running server. */
+export const statusSchema = Type.Object({
+  version: Type.String({ description: "Of databuddy" }),
+  startedAt: time("When the server was started"),
+  database: Type.Object({
+    bytes: bytes("Size of the file"),
+    walBytes: bytes("Size of the -wal beside it"),
+    events: Type.Integer({ minimum: 0, description: "Events that are stored, of all websites and of none" }),
+  }),
+  disk: Type.Object({
+    freeBytes: bytes("Room that is left on the database's disk"),
+    minFreeBytes: bytes("With less, no events are taken: --min-free"),
+  }),
+  retain: Type.String({
+    description: "How long events are kept where their website does not say, such as 400d, or forever",
+  }),
+  backups: Type.Union(
+    [
+      Type.Null(),
+      Type.Object({
+        everyMs: Type.Integer({ minimum: 1, description: "Time from one to the next, ms" }),
+        keep: Type.Integer({ minimum: 1, description: "Newest ones that stay" }),
+        newestAt: timeOrNull("When the newest one was begun; null: there is none"),
+        newestBytes: Type.Union([Type.Null(), bytes("Its size")], { description: "Its size" }),
+        lastFailureAt: timeOrNull("When one failed last since the start; null: none did"),
+      }),
+    ],
+    { description: "Those on a schedule; null: none are made" },
+  ),
+  durability: Type.Union([Type.Literal("fsync"), Type.Literal("os")], {
+    description: "fsync: an event is on disk before it is answered; os: in the kernel",
+  }),
+})
+
 /** The query of GET /v1/refusals. */
 export const refusalFilterSchema = Type.Object(
   {
@@ -301,6 +337,7 @@ export const exportFilterSchema = Type.Object(
   strict,
 )
 
+export type StatusJson = Static<typeof statusSchema>
 export type RefusalJson = Static<typeof refusalSchema>
 export type WebsiteJson = Static<typeof websiteSchema>
 export type KeyJson = Static<typeof keySchema>

@@ -61,6 +61,7 @@ const app = createApp({
   now: world.now,
   newId: () => crypto.randomUUID(),
   random: world.random,
+  running: { startedAt: world.now(), durability: "fsync", minFree: 0, retain: 0, backups: undefined },
   settings: {
     maxEvents: 1_000,
     maxBodyBytes: 2_097_152,

@@ -89,6 +89,19 @@ test("serve makes a first backup at once, whole and for its owner alone, and say
   ).toBeLessThan(minute)
   expect(await metric(server, "bytes")).toBe(statSync(file).size)
   expect(await metric(server, "failures_total")).toBe(0)
+  const status = await fetch(`${server.url}/v1/status`, {
+    headers: { Authorization: `Bearer ${server.key}` },
+  })
+  expect(await status.json()).toMatchObject({
+    database: { events: 0 },
+    backups: {
+      everyMs: day,
+      keep: 7,
+      newestAt: expect.any(String),
+      newestBytes: statSync(file).size,
+      lastFailureAt: null,
+    },
+  })
   const check = Bun.spawnSync([binary, "check", "--db", file])
   expect([check.exitCode, check.stdout.toString()]).toEqual([0, expect.stringContaining("no problems")])
   // The process that copied has dropped no lock of the server's.

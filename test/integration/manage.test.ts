@@ -906,5 +906,5 @@ test("a search for a person's events ends when the client is gone", async () => 
   const url = `http://localhost/v1/export?website_id=${id}&anonymous_id=nobody`
   const answer = await app.send(new Request(url, { headers, signal: client.signal }))
   client.abort(new Error("the client is gone"))
-  expect(answer.text()).rejects.toThrow("the client is gone")
+  await expect(answer.text()).rejects.toThrow("the client is gone")
 })

@@ -1,0 +1,101 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import { statSync } from "node:fs"
+import { createKey, type Key, type Scope } from "../../src/store/keys.ts"
+import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
+import { version } from "../../src/version.ts"
+import { openApp, type TestApp } from "../support/app.ts"
+import { eventRow } from "../support/event.ts"
+
+let app: TestApp
+beforeEach(() => {
+  app = openApp()
+})
+afterEach(() => app.close())
+
+async function status(scopes: Scope[] = ["manage:websites"], websites: Key["websites"] = null) {
+  const { db, registry } = app.store
+  const grant = { name: "given", scopes, websites, rateLimit: null, expiresAt: null }
+  const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+  const { secret } = createKey(db, crypto.randomUUID(), grant, random, app.clock.now)
+  registry.refresh()
+  const response = await app.send(
+    new Request("http://localhost/v1/status", { headers: { Authorization: `Bearer ${secret}` } }),
+  )
+  // biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+  return { response, body: (await response.json()) as any }
+}
+
+test("tells how the server is doing", async () => {
+  const { response, body } = await status()
+  expect(response.status).toBe(200)
+  const { bytes, walBytes } = body.database
+  expect(body).toEqual({
+    success: true,
+    version,
+    startedAt: "2026-08-01T12:00:00.000Z",
+    database: { bytes: statSync(app.store.db.name).size, walBytes, events: 0 },
+    disk: { freeBytes: expect.any(Number), minFreeBytes: 0 },
+    retain: "forever",
+    backups: null,
+    durability: "os",
+  })
+  expect(bytes + walBytes).toBeGreaterThan(0)
+})
+
+test("counts the events of all websites and of none, crawlers' too, but not those of a deleted website", async () => {
+  const { db, registry, batcher } = app.store
+  const settings = { domain: "a.com", name: "a", allowedOrigins: [], anonymize: "off" as const }
+  const { rid } = createWebsite(db, "here", settings, app.clock.now)
+  const gone = createWebsite(db, "gone", settings, app.clock.now)
+  const rows = [0, 0, rid, gone.rid].map((websiteRid, index) =>
+    eventRow({ websiteRid, ts: app.clock.now, crawler: index === 0 ? 1 : 0 }),
+  )
+  await batcher.submit({ rows, size: 1 })
+  registry.refresh()
+  expect((await status()).body.database.events).toBe(4)
+  deleteWebsite(db, "gone", app.clock.now)
+  registry.refresh()
+  expect((await status()).body.database.events).toBe(3)
+})
+
+const schedules: [string, { lastSuccess: number; lastFailure: number; bytes: number }, object][] = [
+  [
+    "none yet",
+    { lastSuccess: 0, lastFailure: 0, bytes: 0 },
+    { newestAt: null, newestBytes: null, lastFailureAt: null },
+  ],
+  [
+    "one",
+    { lastSuccess: Date.UTC(2026, 6, 31), lastFailure: 0, bytes: 4_096 },
+    { newestAt: "2026-07-31T00:00:00.000Z", newestBytes: 4_096, lastFailureAt: null },
+  ],
+  [
+    "one that failed",
+    { lastSuccess: 0, lastFailure: Date.UTC(2026, 6, 31), bytes: 0 },
+    { newestAt: null, newestBytes: null, lastFailureAt: "2026-07-31T00:00:00.000Z" },
+  ],
+]
+test.each(schedules)("of backups on a schedule, %s", async (_, state, expected) => {
+  await app.close()
+  app = openApp(({ running }) => ({
+    running: {
+      ...running,
+      retain: 34_560_000_000,
+      backups: { every: 3_600_000, keep: 7, state: { ...state, failures: 0 } },
+    },
+  }))
+  expect((await status()).body).toMatchObject({
+    retain: "400d",
+    backups: { everyMs: 3_600_000, keep: 7, ...expected },
+  })
+})
+
+const refused: [string, Scope[], Key["websites"], string][] = [
+  ["a key that reads", ["read:data"], null, "scope_missing"],
+  ["a key that manages keys", ["manage:keys"], null, "scope_missing"],
+  ["a key for some websites", ["manage:websites"], ["here"], "key_website_mismatch"],
+]
+test.each(refused)("%s is not told", async (_, scopes, websites, reason) => {
+  const { response } = await status(scopes, websites)
+  expect([response.status, response.headers.get("x-databuddy-reason")]).toEqual([403, reason])
+})
