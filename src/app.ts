@@ -1,5 +1,6 @@
 import { Elysia } from "elysia"
 import { type Asking, askRoutes } from "./ask/route.ts"
+import { dashboardRoutes } from "./dashboard/route.ts"
 import { docsRoutes } from "./docs/route.ts"
 import { Refusal } from "./errors.ts"
 import { type Health, healthRoutes } from "./health/route.ts"
@@ -62,6 +63,7 @@ export function createApp(deps: Deps) {
       .use(manageRoutes(deps))
       .use(askRoutes(deps))
       .use(docsRoutes(deps.settings))
+      .use(dashboardRoutes())
   )
 }
 

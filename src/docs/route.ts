@@ -1,15 +1,8 @@
-import { promisify } from "node:util"
-import { gzip } from "node:zlib"
 import { Elysia, NotFoundError } from "elysia"
+import { forGood, fresh, once, pack, pageHeaders, sent } from "../http/static.ts"
 import type { Limits } from "./ingest.ts"
 import { openapi } from "./openapi.ts"
 import { makePage } from "./page.ts"
-
-const securityHeaders = {
-  "X-Content-Type-Options": "nosniff",
-  "Referrer-Policy": "no-referrer",
-  "X-Frame-Options": "DENY",
-}
 
 /**
  * Nothing comes from elsewhere and nothing goes elsewhere. Styles may be inline because the viewer writes its theme into
@@ -27,11 +20,6 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join("; ")
 
-/** A browser asks again each time: what is said there changes with the server's version and settings. */
-const fresh = "no-cache"
-/** A year, the most that is usual. */
-const forGood = "public, max-age=31536000, immutable"
-
 /** The description of the API: /openapi.json for programs, /docs for people. All is made when it is first asked for. */
 export function docsRoutes(limits: Limits) {
   const description = once(async () =>
@@ -40,12 +28,14 @@ export function docsRoutes(limits: Limits) {
   const page = once(makePage)
   const script = once(async () => pack("text/javascript; charset=utf-8", (await page()).viewer.bytes))
   return new Elysia()
-    .get("/openapi.json", async ({ request }) => sent(await description(), request, fresh))
+    .get("/openapi.json", async ({ request }) =>
+      sent(await description(), request, { "Cache-Control": fresh }),
+    )
     .get("/docs", async () => {
       const { html } = await page()
       return new Response(html, {
         headers: {
-          ...securityHeaders,
+          ...pageHeaders,
           "Content-Security-Policy": contentSecurityPolicy,
           "Content-Type": "text/html; charset=utf-8",
           "Cache-Control": fresh,
@@ -54,44 +44,8 @@ export function docsRoutes(limits: Limits) {
     })
     .get("/docs/:file", async ({ request, params }) => {
       const { viewer } = await page()
-      if (`/docs/${params.file}` === viewer.path) return sent(await script(), request, forGood)
+      if (`/docs/${params.file}` === viewer.path)
+        return sent(await script(), request, { "Cache-Control": forGood })
       throw new NotFoundError()
     })
-}
-
-/** A file in both forms that are sent. */
-interface Packed {
-  type: string
-  plain: Uint8Array
-  gzipped: Uint8Array
-}
-
-/** Compresses off the event loop: the viewer takes some 50 ms. */
-async function pack(type: string, plain: Uint8Array): Promise<Packed> {
-  return { type, plain, gzipped: await promisify(gzip)(plain, { level: 9 }) }
-}
-
-function sent({ type, plain, gzipped }: Packed, request: Request, cacheControl: string): Response {
-  const zipped = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")
-  return new Response(zipped ? gzipped : plain, {
-    headers: {
-      ...securityHeaders,
-      "Content-Type": type,
-      "Cache-Control": cacheControl,
-      Vary: "Accept-Encoding",
-      ...(zipped ? { "Content-Encoding": "gzip" } : {}),
-    },
-  })
-}
-
-/** What `make` gives, made at the first call; a failure is not remembered. */
-function once<Made>(make: () => Promise<Made>): () => Promise<Made> {
-  let made: Promise<Made> | undefined
-  return () => {
-    made ??= make().catch((error) => {
-      made = undefined
-      throw error
-    })
-    return made
-  }
 }

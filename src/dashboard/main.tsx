@@ -1,0 +1,64 @@
+import { type FunctionComponent, render } from "preact"
+import { useEffect } from "preact/hooks"
+import { Overview } from "./overview/overview.tsx"
+import { homeOf } from "./parts/home.ts"
+import { Missing } from "./parts/missing.tsx"
+import { Shell } from "./parts/shell.tsx"
+import { Failure } from "./parts/states.tsx"
+import { App, AppContext, useApp } from "./state/app.ts"
+
+/** Pages of a website, by what stands behind it in the address. */
+const pages: Record<string, FunctionComponent> = {
+  overview: Overview,
+}
+
+/** Pages of a share link. */
+const sharedPages = new Set(["overview", "events", "event", "funnels", "retention", "paths", "goals"])
+
+/** Pages outside of websites, by their address. */
+const settings: Record<string, FunctionComponent> = {}
+
+function Root() {
+  const { session, place } = useApp()
+  useEffect(() => {
+    void session.load()
+  }, [session])
+  const me = session.me.value
+  const { page, base } = place.spot.value
+  const [first] = page.split("/")
+  if (session.failure.value !== undefined) {
+    return <Failure error={session.failure.value} again={() => void session.load()} />
+  }
+  if (!me) return null
+  if (base === "" && first === "invite") return null
+  if (!me.user && !me.share) return null
+  return (
+    <Shell>
+      <Content />
+    </Shell>
+  )
+}
+
+function Content() {
+  const { session, place, preferences } = useApp()
+  const { page, base, website, share } = place.spot.value
+  const isHome = base === "" && page === ""
+  useEffect(() => {
+    if (isHome) place.go(homeOf(session, preferences), "replace")
+    if (website !== undefined) preferences.website.value = website
+  }, [isHome, website, place, session, preferences])
+  if (isHome) return null
+  const Found =
+    base === "" ? settings[page] : share === undefined || sharedPages.has(page) ? pages[page] : undefined
+  return Found ? <Found /> : <Missing />
+}
+
+const root = document.getElementById("app")
+if (root) {
+  render(
+    <AppContext.Provider value={new App(window)}>
+      <Root />
+    </AppContext.Provider>,
+    root,
+  )
+}

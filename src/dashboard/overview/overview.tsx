@@ -1,0 +1,313 @@
+import { Chart, type Series } from "../parts/chart.tsx"
+import { Link } from "../parts/link.tsx"
+import { NoMatch } from "../parts/no-match.tsx"
+import { Page } from "../parts/page.tsx"
+import { Loaded, Panel } from "../parts/panel.tsx"
+import { Change, Stat } from "../parts/stat.tsx"
+import { Empty } from "../parts/states.tsx"
+import { DataTable, DownloadCsv } from "../parts/table.tsx"
+import { useFormat } from "../parts/use-format.ts"
+import { useApp } from "../state/app.ts"
+import { filterParam } from "../state/filters.ts"
+import { marksOf, useNotes } from "../state/notes.ts"
+import {
+  type Granularity,
+  granularities,
+  possibleGranularities,
+  rangeParams,
+  standardGranularity,
+} from "../state/range.ts"
+import { useAnswers } from "../state/use-answers.ts"
+import { ActiveNow } from "./active.tsx"
+
+/** Events that have a colour of their own in the chart; all others are one. */
+const stackedEvents = 5
+/** Rows of a short list. */
+const topRows = 10
+
+interface Summary {
+  total_events: number
+  unique_users: number
+  unique_sessions: number
+  unique_event_types: number
+  previous?: Omit<Summary, "previous"> | null
+}
+
+const stats = [
+  { label: "Events", column: "total_events" },
+  { label: "Visitors", column: "unique_users" },
+  { label: "Sessions", column: "unique_sessions" },
+  { label: "Event types", column: "unique_event_types" },
+] as const
+
+export function Overview() {
+  const { view, place } = useApp()
+  const { range, compare } = view.value
+  const params = place.spot.value.params
+  const possible = possibleGranularities(range)
+  const granularity = possible.find((one) => one === params.get("by")) ?? standardGranularity(range)
+  const comparing = compare ? { compare: "previous_period" } : {}
+  const answered = useAnswers([
+    { name: "custom_events_summary", id: "summary", ...comparing },
+    { name: "custom_events_trends", id: "course", granularity },
+    { name: "custom_events_trends_by_event", id: "stack", granularity, limit: stackedEvents },
+    { name: "custom_events", id: "top", limit: topRows, ...comparing },
+    { name: "custom_event_properties", id: "properties", limit: topRows },
+  ])
+  return (
+    <Page title="Overview" actions={<ActiveNow />}>
+      <Numbers answered={answered} />
+      <CoursePanel answered={answered} granularity={granularity} possible={possible} />
+      <div class="columns">
+        <TopEvents answered={answered} />
+        <TopProperties answered={answered} />
+      </div>
+    </Page>
+  )
+}
+
+type Answered = ReturnType<typeof useAnswers>
+
+function Numbers({ answered }: { answered: Answered }) {
+  const { view } = useApp()
+  const format = useFormat()
+  const course = answered.rows<Summary>("course")
+  return (
+    <section class="panel stats" aria-label="The range in numbers">
+      <Loaded answered={answered} of="summary" height={88}>
+        {() => {
+          const [summary] = answered.rows<Summary>("summary")
+          return (
+            <dl class="stats-row">
+              {stats.map(({ label, column }) => (
+                <Stat
+                  key={column}
+                  label={label}
+                  value={summary?.[column] ?? 0}
+                  before={view.value.compare ? (summary?.previous?.[column] ?? 0) : undefined}
+                  values={course.map((row) => row[column])}
+                  format={format}
+                />
+              ))}
+            </dl>
+          )
+        }}
+      </Loaded>
+    </section>
+  )
+}
+
+interface CourseProps {
+  answered: Answered
+  granularity: Granularity
+  possible: readonly Granularity[]
+}
+
+/** Events over time, the most frequent ones apart. */
+function CoursePanel({ answered, granularity, possible }: CourseProps) {
+  const { place, view } = useApp()
+  const format = useFormat()
+  const notes = useNotes()
+  return (
+    <Panel
+      title="Events over time"
+      actions={
+        <fieldset class="segmented">
+          <legend class="hidden">Each bar is</legend>
+          {granularities
+            .filter(({ value }) => possible.includes(value))
+            .map(({ value, label }) => (
+              <button
+                key={value}
+                type="button"
+                aria-pressed={value === granularity}
+                onClick={() => place.set({ by: value }, "replace")}
+              >
+                {label}
+              </button>
+            ))}
+        </fieldset>
+      }
+    >
+      <Loaded answered={answered} of="stack" height={306}>
+        {() => {
+          const { dates, series } = stackOf(answered)
+          return (
+            <Chart
+              name="Events over time"
+              file="events-over-time"
+              kind="bars"
+              dates={dates}
+              granularity={granularity}
+              series={series}
+              marks={marksOf(notes, dates, view.value.range.to)}
+              format={format}
+              onZoom={(from, to) => place.set({ ...rangeParams({ from, to }), by: undefined })}
+            />
+          )
+        }}
+      </Loaded>
+    </Panel>
+  )
+}
+
+/** The most frequent names, and below them what all others are together. */
+function stackOf(answered: Answered): { dates: string[]; series: Series[] } {
+  const course = answered.rows<{ date: string; total_events: number }>("course")
+  const dates = course.map(({ date }) => date)
+  const places = new Map(dates.map((date, index) => [date, index]))
+  const byName = new Map<string, number[]>()
+  const others = course.map(({ total_events }) => total_events)
+  for (const { date, event_name, total_events } of answered.rows<{
+    date: string
+    event_name: string
+    total_events: number
+  }>("stack")) {
+    const at = places.get(date)
+    if (at === undefined) continue
+    const values = byName.get(event_name) ?? dates.map(() => 0)
+    values[at] = total_events
+    others[at] = (others[at] ?? 0) - total_events
+    byName.set(event_name, values)
+  }
+  const sum = (values: readonly number[]) => values.reduce((all, one) => all + one, 0)
+  const series = [...byName]
+    .map(([name, values]) => ({ name, values }))
+    .sort((a, b) => sum(b.values) - sum(a.values))
+  return {
+    dates,
+    series: others.some((one) => one > 0) ? [...series, { name: "All others", values: others }] : series,
+  }
+}
+
+interface NameRow {
+  name: string
+  total_events: number
+  unique_users: number
+  percentage: number
+  previous?: { total_events: number } | null
+}
+
+function TopEvents({ answered }: { answered: Answered }) {
+  const { place, view } = useApp()
+  const format = useFormat()
+  const { compare } = view.value
+  const rows = answered.rows<NameRow>("top")
+  const most = Math.max(...rows.map((row) => row.total_events), 1)
+  const columns = ["Event", "Events", "Visitors", ...(compare ? ["Change"] : [])]
+  return (
+    <Panel
+      title="Top events"
+      actions={
+        <>
+          <DownloadCsv
+            file="top-events"
+            columns={["name", "events", "visitors", "share in percent"]}
+            rows={rows.map((row) => [row.name, row.total_events, row.unique_users, row.percentage])}
+          />
+          <Link class="button small" href={place.to("events")}>
+            All events
+          </Link>
+        </>
+      }
+    >
+      <Loaded answered={answered} of="top" height={392}>
+        {() =>
+          rows.length === 0 ? (
+            <NoMatch />
+          ) : (
+            <DataTable
+              name="Top events"
+              columns={columns}
+              numeric={[false, true, true, true]}
+              bars={rows.map((row) => row.total_events / most)}
+              keys={rows.map((row) => row.name)}
+              rows={rows.map((row) => [
+                <Link key="name" href={place.to("event", { name: row.name })}>
+                  {row.name}
+                </Link>,
+                format.count(row.total_events),
+                format.count(row.unique_users),
+                ...(compare
+                  ? [
+                      <Change
+                        key="change"
+                        value={row.total_events}
+                        before={row.previous?.total_events ?? 0}
+                        format={format}
+                      />,
+                    ]
+                  : []),
+              ])}
+            />
+          )
+        }
+      </Loaded>
+    </Panel>
+  )
+}
+
+interface PropertyRow {
+  name: string
+  property_key: string
+  property_value: string
+  count: number
+}
+
+function TopProperties({ answered }: { answered: Answered }) {
+  const { place, view } = useApp()
+  const format = useFormat()
+  const rows = answered.rows<PropertyRow>("properties")
+  const most = Math.max(...rows.map((row) => row.count), 1)
+  return (
+    <Panel
+      title="Top properties"
+      actions={
+        <DownloadCsv
+          file="top-properties"
+          columns={["event", "property", "value", "events"]}
+          rows={rows.map((row) => [row.name, row.property_key, row.property_value, row.count])}
+        />
+      }
+    >
+      <Loaded answered={answered} of="properties" height={392}>
+        {() =>
+          rows.length === 0 ? (
+            <Empty title="No properties">
+              Events can carry any JSON object as <code>properties</code>; what it holds is listed here.
+            </Empty>
+          ) : (
+            <DataTable
+              name="Top properties"
+              columns={["Property", "Of the event", "Events"]}
+              numeric={[false, false, true]}
+              bars={rows.map((row) => row.count / most)}
+              rows={rows.map((row) => [
+                <Link
+                  key="value"
+                  label={`Only events whose ${row.property_key} is ${row.property_value}`}
+                  href={place.with({
+                    f: [
+                      ...view.value.filters.map(filterParam),
+                      filterParam({
+                        field: `property.${row.property_key}`,
+                        op: "eq",
+                        value: row.property_value,
+                      }),
+                    ],
+                  })}
+                >
+                  {row.property_key} = {row.property_value}
+                </Link>,
+                <Link key="event" href={place.to("event", { name: row.name })}>
+                  {row.name}
+                </Link>,
+                format.count(row.count),
+              ])}
+            />
+          )
+        }
+      </Loaded>
+    </Panel>
+  )
+}

@@ -1,0 +1,85 @@
+import type { ComponentChildren } from "preact"
+import { useEffect, useId, useRef, useState } from "preact/hooks"
+import { messageOf } from "../state/api.ts"
+
+interface DialogProps {
+  title: string
+  onClose: () => void
+  children: ComponentChildren
+  class?: string
+}
+
+/** A window above the page; the browser keeps the focus in it and closes it by Escape. */
+export function Dialog({ title, onClose, children, class: look = "" }: DialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const id = useId()
+  useEffect(() => {
+    const before = document.activeElement
+    dialog.current?.showModal()
+    return () => {
+      if (before instanceof HTMLElement) before.focus()
+    }
+  }, [])
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: a click beside the window closes it, as Escape does
+    <dialog
+      ref={dialog}
+      class={`dialog ${look}`}
+      aria-labelledby={id}
+      onClose={onClose}
+      onClick={(event) => {
+        if (event.target === dialog.current) onClose()
+      }}
+    >
+      <div class="dialog-body">
+        <h2 id={id}>{title}</h2>
+        {children}
+      </div>
+    </dialog>
+  )
+}
+
+interface ConfirmProps {
+  title: string
+  /** What will happen, plainly. */
+  children: ComponentChildren
+  /** What the button says: what it does. */
+  action: string
+  /** Resolves when it is done; what it rejects with is shown. */
+  onConfirm: () => Promise<void>
+  onClose: () => void
+}
+
+/** A plain question before what cannot be taken back. */
+export function Confirm({ title, children, action, onConfirm, onClose }: ConfirmProps) {
+  const [isBusy, setBusy] = useState(false)
+  const [error, setError] = useState("")
+  const confirm = async () => {
+    setBusy(true)
+    try {
+      await onConfirm()
+      onClose()
+    } catch (failure) {
+      setError(messageOf(failure))
+      setBusy(false)
+    }
+  }
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <div class="prose">{children}</div>
+      {error && (
+        <p class="form-error" role="alert">
+          {error}
+        </p>
+      )}
+      <div class="dialog-actions">
+        <button type="button" class="button" onClick={onClose}>
+          Cancel
+        </button>
+        <button type="button" class="button danger" disabled={isBusy} onClick={confirm}>
+          {action}
+        </button>
+      </div>
+    </Dialog>
+  )
+}

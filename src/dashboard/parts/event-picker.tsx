@@ -1,0 +1,99 @@
+import { useId } from "preact/hooks"
+import { type Filter, filterParam, readFilter } from "../state/filters.ts"
+import { useAnswers } from "../state/use-answers.ts"
+import { Chips } from "./filter-bar.tsx"
+import { Icon } from "./icons.tsx"
+
+/** An event with filters of its own, as funnels, retention, paths and goals follow it. name '': any event. */
+export interface Step {
+  name: string
+  filters: Filter[]
+}
+
+/** As it stands in the address: a JSON list of the name and the filters. */
+export function stepParam({ name, filters }: Step): string {
+  return filters.length === 0 ? name : JSON.stringify([name, ...filters.map(filterParam)])
+}
+
+export function readStep(param: string): Step {
+  if (!param.startsWith("[")) return { name: param, filters: [] }
+  try {
+    const [name, ...filters] = JSON.parse(param) as unknown[]
+    return { name: String(name), filters: filters.flatMap((one) => readFilter(String(one)) ?? []) }
+  } catch {
+    return { name: param, filters: [] }
+  }
+}
+
+/** As the API takes it. */
+export function stepBody({ name, filters }: Step): object {
+  return { ...(name === "" ? {} : { name }), filters }
+}
+
+/** The names of the events that there are in the range, the most frequent first. */
+export function useEventNames(): { names: string[]; isLoading: boolean } {
+  const answered = useAnswers(
+    [{ name: "events", id: "names", by: ["event_name"], measures: ["events"], limit: 1_000 }],
+    {
+      filters: [],
+    },
+  )
+  const names = answered.rows<{ event_name: string }>("names").map((row) => row.event_name)
+  return { names, isLoading: answered.isLoading }
+}
+
+interface EventPickerProps {
+  label: string
+  step: Step
+  onChange: (step: Step) => void
+  onRemove?: (() => void) | undefined
+  /** What stands where no event is chosen. */
+  placeholder?: string
+}
+
+/** Chooses an event from those that there are, and what else it must be. */
+export function EventPicker({
+  label,
+  step,
+  onChange,
+  onRemove,
+  placeholder = "Choose an event",
+}: EventPickerProps) {
+  const { names } = useEventNames()
+  const id = useId()
+  const all = step.name === "" || names.includes(step.name) ? names : [step.name, ...names]
+  return (
+    <div class="event-picker">
+      <label class="event-picker-label" for={id}>
+        {label}
+      </label>
+      <select
+        id={id}
+        value={step.name}
+        onChange={(event) => onChange({ ...step, name: event.currentTarget.value })}
+      >
+        <option value="">{placeholder}</option>
+        {all.map((name) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+      <Chips
+        filters={step.filters}
+        event={step.name === "" ? undefined : step.name}
+        onChange={(filters) => onChange({ ...step, filters: [...filters] })}
+      />
+      {onRemove && (
+        <button
+          type="button"
+          class="button quiet small icon-only"
+          aria-label={`Remove ${label}`}
+          onClick={onRemove}
+        >
+          <Icon name="close" />
+        </button>
+      )}
+    </div>
+  )
+}

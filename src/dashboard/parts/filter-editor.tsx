@@ -1,0 +1,157 @@
+import { useId, useState } from "preact/hooks"
+import { type Filter, fieldNames, type Operator, operators } from "../state/filters.ts"
+import { useAnswers } from "../state/use-answers.ts"
+import { Dialog } from "./dialog.tsx"
+
+/** Values that are suggested; whoever means another one types it. */
+const suggested = 50
+
+interface FilterEditorProps {
+  title: string
+  /** Undefined: a new one. */
+  filter?: Filter | undefined
+  /** Suggestions come from this event alone. */
+  event?: string | undefined
+  onDone: (filter: Filter) => void
+  onClose: () => void
+}
+
+/** Makes or changes one filter, with what there is as suggestions. */
+export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEditorProps) {
+  const [field, setField] = useState(filter?.field ?? "")
+  const [op, setOp] = useState<Operator>(filter?.op ?? "eq")
+  const [text, setText] = useState(filter ? [filter.value].flat().join(", ") : "")
+  const ids = { fields: useId(), values: useId(), error: useId() }
+  const [error, setError] = useState("")
+  const ofEvent = event === undefined ? [] : [{ field: "event_name", op: "eq", value: event }]
+  const keys = useAnswers([{ name: "custom_events_property_cardinality", limit: 1_000 }], {
+    filters: ofEvent as Filter[],
+  })
+  const values = useAnswers(valuesOf(field), { filters: ofEvent as Filter[] })
+  const properties = [
+    ...new Set(
+      keys
+        .rows<{ property_key: string }>("custom_events_property_cardinality")
+        .map((row) => row.property_key),
+    ),
+  ]
+  const fields = [
+    ...Object.keys(fieldNames).filter((name) => event === undefined || name !== "event_name"),
+    ...properties.map((key) => `property.${key}`),
+  ]
+  const options = values
+    .rows<Record<string, string | null>>("values")
+    .flatMap((row) => row.property_value ?? row[field] ?? [])
+  const takes = operators.find((one) => one.op === op)?.takes ?? "text"
+  const done = () => {
+    const made = filterOf(field, op, text)
+    if (typeof made === "string") setError(made)
+    else onDone(made)
+  }
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form
+        class="form"
+        onSubmit={(submit) => {
+          submit.preventDefault()
+          done()
+        }}
+      >
+        <label class="field">
+          Field or property
+          <input
+            data-autofocus
+            list={ids.fields}
+            value={field}
+            required
+            placeholder="property.plan"
+            autocomplete="off"
+            spellcheck={false}
+            onInput={(input) => setField(input.currentTarget.value)}
+          />
+        </label>
+        <datalist id={ids.fields}>
+          {fields.map((one) => (
+            <option key={one} value={one}>
+              {fieldNames[one]}
+            </option>
+          ))}
+        </datalist>
+        <label class="field">
+          Condition
+          <select value={op} onChange={(change) => setOp(change.currentTarget.value as Operator)}>
+            {operators.map((one) => (
+              <option key={one.op} value={one.op}>
+                {one.words}
+              </option>
+            ))}
+          </select>
+        </label>
+        {takes !== "nothing" && (
+          <label class="field">
+            {takes === "list" ? "Values, with commas between them" : "Value"}
+            <input
+              list={takes === "list" ? undefined : ids.values}
+              inputMode={takes === "number" ? "decimal" : "text"}
+              value={text}
+              autocomplete="off"
+              spellcheck={false}
+              aria-describedby={error ? ids.error : undefined}
+              onInput={(input) => setText(input.currentTarget.value)}
+            />
+          </label>
+        )}
+        <datalist id={ids.values}>
+          {options.map((one) => (
+            <option key={one} value={one} />
+          ))}
+        </datalist>
+        {error && (
+          <p class="form-error" id={ids.error} role="alert">
+            {error}
+          </p>
+        )}
+        <div class="dialog-actions">
+          <button type="button" class="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="button primary">
+            Apply
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}
+
+function valuesOf(field: string) {
+  if (/^property\.[^.]+$/.test(field)) {
+    const filters = [{ field: "property_key", op: "eq", value: field.slice("property.".length) }]
+    return [{ name: "custom_event_properties", id: "values", filters, limit: suggested }]
+  }
+  if (!(field in fieldNames)) return undefined
+  return [{ name: "events", id: "values", by: [field], measures: ["events"], limit: suggested }]
+}
+
+/** The filter, or what is wrong with it. */
+function filterOf(field: string, op: Operator, text: string): Filter | string {
+  const isKnown = field in fieldNames || /^property\..+/.test(field)
+  if (!isKnown) return "Choose a field from the list, or write property. and the property's key."
+  switch (operators.find((one) => one.op === op)?.takes) {
+    case "nothing":
+      return { field, op, value: true }
+    case "number":
+      return text.trim() === "" || Number.isNaN(Number(text))
+        ? "This condition compares numbers: give one, such as 10.5."
+        : { field, op, value: Number(text) }
+    case "list": {
+      const value = text
+        .split(",")
+        .map((one) => one.trim())
+        .filter((one) => one !== "")
+      return value.length === 0 ? "Give at least one value." : { field, op, value }
+    }
+    default:
+      return { field, op, value: text }
+  }
+}

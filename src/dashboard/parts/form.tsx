@@ -1,0 +1,60 @@
+import type { ComponentChildren } from "preact"
+import { useState } from "preact/hooks"
+import { ApiError, messageOf } from "../state/api.ts"
+
+interface FormProps {
+  /** What the button says: what it does. */
+  action: string
+  /** What it rejects with is shown. */
+  onSubmit: () => Promise<void>
+  onCancel?: () => void
+  children: ComponentChildren
+}
+
+/** Fields, and a button that is told what went wrong. */
+export function Form({ action, onSubmit, onCancel, children }: FormProps) {
+  const [isBusy, setBusy] = useState(false)
+  const [error, setError] = useState("")
+  const submit = async () => {
+    setBusy(true)
+    setError("")
+    try {
+      await onSubmit()
+    } catch (failure) {
+      setError(explained(failure))
+    }
+    setBusy(false)
+  }
+  return (
+    <form
+      class="form"
+      onSubmit={(event) => {
+        event.preventDefault()
+        void submit()
+      }}
+    >
+      {children}
+      {error && (
+        <p class="form-error" role="alert">
+          {error}
+        </p>
+      )}
+      <div class="dialog-actions">
+        {onCancel && (
+          <button type="button" class="button" onClick={onCancel}>
+            Cancel
+          </button>
+        )}
+        <button type="submit" class="button primary" disabled={isBusy}>
+          {action}
+        </button>
+      </div>
+    </form>
+  )
+}
+
+/** The message, and each bad field where the API names them. */
+function explained(error: unknown): string {
+  if (!(error instanceof ApiError) || error.fields.length === 0) return messageOf(error)
+  return error.fields.map(({ field, message }) => `${field} ${message}`).join("; ")
+}

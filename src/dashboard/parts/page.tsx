@@ -1,0 +1,48 @@
+import type { ComponentChildren } from "preact"
+import { useEffect, useRef } from "preact/hooks"
+import { useApp } from "../state/app.ts"
+import { FilterBar } from "./filter-bar.tsx"
+import { RangePicker } from "./range-picker.tsx"
+import { ViewMenu } from "./view-menu.tsx"
+
+interface PageProps {
+  title: string
+  /** Beside the title. */
+  actions?: ComponentChildren
+  /** What the range and the filters are about is shown: false for pages of settings. */
+  scoped?: boolean
+  /** Filters mean nothing here. */
+  unfiltered?: boolean
+  children: ComponentChildren
+}
+
+/** A page: its title, what it is about, and its panels. */
+export function Page({ title, actions, scoped = true, unfiltered = false, children }: PageProps) {
+  const { session, view, place } = useApp()
+  const heading = useRef<HTMLHeadingElement>(null)
+  const { page } = place.spot.value
+  const where = scoped ? `${session.nameOf(view.value.website)} · ` : ""
+  useEffect(() => {
+    document.title = `${title} · ${where}Databuddy`
+  }, [title, where])
+  useEffect(() => {
+    if (document.activeElement === document.body || document.activeElement?.closest("nav"))
+      heading.current?.focus()
+  }, [page])
+  return (
+    <main class="page" id="main">
+      <header class="page-head">
+        <h1 ref={heading} tabIndex={-1}>
+          {title}
+        </h1>
+        <div class="page-actions">
+          {actions}
+          {scoped && <ViewMenu />}
+          {scoped && <RangePicker />}
+        </div>
+      </header>
+      {scoped && !unfiltered && <FilterBar />}
+      {children}
+    </main>
+  )
+}

@@ -1,0 +1,189 @@
+import type { ComponentChildren } from "preact"
+import { useState } from "preact/hooks"
+import { useApp } from "../state/app.ts"
+import type { Theme } from "../state/preferences.ts"
+import { homeSite } from "./home.ts"
+import { Icon } from "./icons.tsx"
+import { Link } from "./link.tsx"
+import { pagesFor } from "./pages.ts"
+import { Popover } from "./popover.tsx"
+import { Shortcuts } from "./shortcuts.tsx"
+
+/** What stands around every page: websites, navigation, who one is. */
+export function Shell({ children }: { children: ComponentChildren }) {
+  const { place, session, preferences } = useApp()
+  const [isOpen, setOpen] = useState(false)
+  const { page, base } = place.spot.value
+  const share = session.me.value?.share
+  return (
+    <div class="shell">
+      <a class="skip" href="#main">
+        To the content
+      </a>
+      <div class={`side ${isOpen ? "open" : ""}`}>
+        <div class="side-head">
+          {share ? <strong class="site-name">{share.name}</strong> : <SiteMenu />}
+          <button
+            type="button"
+            class="button icon-only side-toggle"
+            aria-label="Navigation"
+            aria-expanded={isOpen}
+            onClick={() => setOpen(!isOpen)}
+          >
+            <Icon name={isOpen ? "close" : "menu"} />
+          </button>
+        </div>
+        <nav aria-label="Pages">
+          <ul class="nav">
+            {pagesFor(session).map((one) => (
+              <li key={one.page}>
+                <Link
+                  href={
+                    one.path ??
+                    (base === ""
+                      ? `/w/${encodeURIComponent(homeSite(session, preferences))}/${one.page}`
+                      : place.to(one.page))
+                  }
+                  isCurrent={one.path ? base === "" : base !== "" && isWithin(page, one.page)}
+                  onClick={() => setOpen(false)}
+                >
+                  <Icon name={one.icon} /> {one.label}
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </nav>
+        <div class="side-foot">
+          <PersonMenu />
+        </div>
+      </div>
+      {children}
+      <Toasts />
+      <Shortcuts />
+    </div>
+  )
+}
+
+function Toasts() {
+  const { toasts } = useApp()
+  return (
+    <div class="toasts" role="status">
+      {toasts.list.value.map(({ id, text, kind }) => (
+        <div key={id} class={`toast ${kind}`}>
+          {text}
+          <button
+            type="button"
+            class="chip-close"
+            aria-label="Close the message"
+            onClick={() => toasts.remove(id)}
+          >
+            <Icon name="close" />
+          </button>
+        </div>
+      ))}
+    </div>
+  )
+}
+
+function SiteMenu() {
+  const { session, place, preferences } = useApp()
+  const shown = place.spot.value.website ?? homeSite(session, preferences)
+  const together = session.seesAll ? ["all", "none"] : []
+  return (
+    <Popover
+      class="button site-button"
+      name={`Website: ${session.nameOf(shown)}`}
+      label={
+        <>
+          <span class="site-name">{session.nameOf(shown)}</span> <Icon name="down" />
+        </>
+      }
+    >
+      {(close) => (
+        <ul class="menu">
+          {[...session.sites.value.map(({ id }) => id), ...together].map((id) => (
+            <li key={id}>
+              <Link href={place.ofWebsite(id)} isCurrent={id === place.spot.value.website} onClick={close}>
+                {session.nameOf(id)}
+              </Link>
+            </li>
+          ))}
+          {session.isOwner && (
+            <li class="apart">
+              <Link href="/settings/websites" onClick={close}>
+                <Icon name="plus" /> Add a website
+              </Link>
+            </li>
+          )}
+        </ul>
+      )}
+    </Popover>
+  )
+}
+
+const themes: { theme: Theme; label: string }[] = [
+  { theme: "system", label: "As the system" },
+  { theme: "light", label: "Light" },
+  { theme: "dark", label: "Dark" },
+]
+
+function PersonMenu() {
+  const { session, preferences, api } = useApp()
+  const me = session.me.value
+  const logOut = async () => {
+    await api.send("POST", "logout", {})
+    session.forget()
+  }
+  return (
+    <Popover
+      class="button quiet person-button"
+      name={me?.user ? `${me.user.email}: appearance, log out` : "Appearance"}
+      label={<span class="site-name">{me?.user?.email ?? "Appearance"}</span>}
+    >
+      {(close) => (
+        <div class="menu-box">
+          <fieldset class="choices">
+            <legend>Appearance</legend>
+            {themes.map(({ theme, label }) => (
+              <label key={theme} class="check">
+                <input
+                  type="radio"
+                  name="theme"
+                  checked={preferences.theme.value === theme}
+                  onChange={() => {
+                    preferences.theme.value = theme
+                  }}
+                />
+                {label}
+              </label>
+            ))}
+          </fieldset>
+          {me?.user && (
+            <ul class="menu apart">
+              <li>
+                <Link href="/settings/account" onClick={close}>
+                  Your account
+                </Link>
+              </li>
+              <li>
+                <button type="button" onClick={logOut}>
+                  Log out
+                </button>
+              </li>
+            </ul>
+          )}
+        </div>
+      )}
+    </Popover>
+  )
+}
+
+/** The page of an event belongs to the list of events, and so on. */
+function isWithin(page: string, entry: string): boolean {
+  return (
+    page === entry ||
+    page.startsWith(`${entry}/`) ||
+    (page === "event" && entry === "events") ||
+    (page === "person" && entry === "people")
+  )
+}

@@ -1,0 +1,84 @@
+/** A filter as the API takes it. */
+export interface Filter {
+  field: string
+  op: Operator
+  value: string | number | boolean | string[]
+}
+
+/** Operators in the words of the page, and what they are asked with. */
+export const operators = [
+  { op: "eq", words: "is", takes: "text" },
+  { op: "ne", words: "is not", takes: "text" },
+  { op: "in", words: "is one of", takes: "list" },
+  { op: "not_in", words: "is none of", takes: "list" },
+  { op: "contains", words: "contains", takes: "text" },
+  { op: "not_contains", words: "does not contain", takes: "text" },
+  { op: "starts_with", words: "begins with", takes: "text" },
+  { op: "gt", words: "is above", takes: "number" },
+  { op: "gte", words: "is at least", takes: "number" },
+  { op: "lt", words: "is below", takes: "number" },
+  { op: "lte", words: "is at most", takes: "number" },
+  { op: "exists", words: "is there", takes: "nothing" },
+] as const
+
+export type Operator = (typeof operators)[number]["op"]
+
+/** Fields in the words of the page; properties have their own names. */
+export const fieldNames: Record<string, string> = {
+  event_name: "Event",
+  path: "Path",
+  namespace: "Namespace",
+  source: "Source",
+  profile_id: "Profile",
+  anonymous_id: "Visitor",
+  session_id: "Session",
+}
+
+export function fieldName(field: string): string {
+  return fieldNames[field] ?? field.replace(/^property\./, "")
+}
+
+export function filterText({ field, op, value }: Filter): string {
+  if (op === "exists") return `${fieldName(field)} ${value === false ? "is missing" : "is there"}`
+  const words = operators.find((one) => one.op === op)?.words ?? op
+  return `${fieldName(field)} ${words} ${[value].flat().join(", ")}`
+}
+
+/** As it stands in the address: `eq:property.plan:pro`. Colons of the field are escaped; a list is JSON. */
+export function filterParam({ field, op, value }: Filter): string {
+  const text = Array.isArray(value) ? JSON.stringify(value) : String(value)
+  return `${op}:${field.replaceAll("%", "%25").replaceAll(":", "%3A")}:${text}`
+}
+
+/** Undefined where the text is no filter: an address may have been cut off or typed. */
+export function readFilter(param: string): Filter | undefined {
+  const [, name, escaped, text = ""] = /^([a-z_]+):([^:]+):(.*)$/s.exec(param) ?? []
+  const operator = operators.find(({ op }) => op === name)
+  if (!operator || escaped === undefined) return undefined
+  const field = escaped.replaceAll("%3A", ":").replaceAll("%25", "%")
+  const { op, takes } = operator
+  switch (takes) {
+    case "nothing":
+      return { field, op, value: text !== "false" }
+    case "number":
+      return text === "" || Number.isNaN(Number(text)) ? undefined : { field, op, value: Number(text) }
+    case "list":
+      return listOf(text, field, op)
+    case "text":
+      return { field, op, value: text }
+  }
+}
+
+function listOf(text: string, field: string, op: Operator): Filter | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (!Array.isArray(value) || value.length === 0) return undefined
+    return { field, op, value: value.map(String) }
+  } catch {
+    return undefined
+  }
+}
+
+export function readFilters(params: URLSearchParams, name = "f"): Filter[] {
+  return params.getAll(name).flatMap((param) => readFilter(param) ?? [])
+}

@@ -1,0 +1,122 @@
+import { computed, type ReadonlySignal, signal } from "@preact/signals"
+
+/** Where in the dashboard one is, as the address bar says it. */
+export interface Spot {
+  /** What stands before the page: `/w/<website>` or `/share/<token>`; '' outside of websites. */
+  base: string
+  /** A website's id, `none` or `all`; undefined outside of websites, and in a shared view, which is told by the server. */
+  website: string | undefined
+  /** The token of a share link. */
+  share: string | undefined
+  /** `overview`, `events` …; of settings `settings/keys`. */
+  page: string
+  params: URLSearchParams
+}
+
+/** Parameters that say what is looked at, and so go along from page to page; all others belong to one page. */
+const lasting = new Set(["period", "from", "to", "tz", "compare", "f"])
+
+type Changes = Record<string, string | readonly string[] | undefined>
+
+/** The address bar: what is shown follows from it alone, so that a link is a view. */
+export class Place {
+  readonly #url
+  readonly spot: ReadonlySignal<Spot>
+
+  constructor(private readonly window: Window) {
+    this.#url = signal(window.location.href)
+    this.spot = computed(() => spotOf(new URL(this.#url.value)))
+    window.addEventListener("popstate", () => {
+      this.#url.value = window.location.href
+    })
+  }
+
+  get origin(): string {
+    return this.window.location.origin
+  }
+
+  /** The whole address of what is looked at. */
+  get href(): string {
+    return this.#url.value
+  }
+
+  /** `path`: with its query, such as `/w/all/overview?period=today`. */
+  go(path: string, how: "push" | "replace" = "push"): void {
+    if (how === "push") this.window.history.pushState(null, "", path)
+    else this.window.history.replaceState(null, "", path)
+    this.#url.value = this.window.location.href
+  }
+
+  /** Changes parameters of the page that one is on; undefined takes one away. */
+  set(changes: Changes, how: "push" | "replace" = "push"): void {
+    const { pathname, searchParams } = new URL(this.#url.value)
+    this.go(pathname + queryText(changed(searchParams, changes)), how)
+  }
+
+  /** The address of another page of the same website, about the same range and filters. */
+  to(page: string, changes: Changes = {}): string {
+    const { base, params } = this.spot.value
+    return `${base}/${page}${queryText(changed(lastingOf(params), changes))}`
+  }
+
+  /** The address of the same page with other parameters. */
+  with(changes: Changes): string {
+    const { pathname, searchParams } = new URL(this.#url.value)
+    return pathname + queryText(changed(searchParams, changes))
+  }
+
+  /** The same page of another website; filters are about another one's properties, so they stay behind. */
+  ofWebsite(id: string): string {
+    const { page, params, base } = this.spot.value
+    const kept = changed(lastingOf(params), { f: undefined })
+    return `/w/${encodeURIComponent(id)}/${base === "" ? "overview" : page}${queryText(kept)}`
+  }
+
+  /** Page and query behind the website, as they are saved and shared: `funnels?step=…`. */
+  get view(): string {
+    const { page, params } = this.spot.value
+    return page + queryText(params)
+  }
+}
+
+function spotOf({ pathname, searchParams }: URL): Spot {
+  const [first = "", second = "", ...rest] = pathname.split("/").filter(Boolean).map(decoded)
+  const page = rest.join("/") || "overview"
+  if (first === "w" && second !== "") {
+    const base = `/w/${encodeURIComponent(second)}`
+    return { base, website: second, share: undefined, page, params: searchParams }
+  }
+  if (first === "share" && second !== "") {
+    const base = `/share/${encodeURIComponent(second)}`
+    return { base, website: undefined, share: second, page, params: searchParams }
+  }
+  const outside = [first, second, ...rest].filter(Boolean).join("/")
+  return { base: "", website: undefined, share: undefined, page: outside, params: searchParams }
+}
+
+/** Somebody may have typed a `%` into the address. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
+function lastingOf(params: URLSearchParams): URLSearchParams {
+  return new URLSearchParams([...params].filter(([name]) => lasting.has(name)))
+}
+
+function changed(params: URLSearchParams, changes: Changes): URLSearchParams {
+  const made = new URLSearchParams(params)
+  for (const [name, value] of Object.entries(changes)) {
+    made.delete(name)
+    for (const one of value === undefined ? [] : [value].flat()) made.append(name, one)
+  }
+  return made
+}
+
+function queryText(params: URLSearchParams): string {
+  const text = params.toString()
+  return text === "" ? "" : `?${text}`
+}
