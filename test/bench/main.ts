@@ -3,6 +3,7 @@ import { benchGrowth } from "./growth.ts"
 import { benchIngest } from "./ingest.ts"
 import { benchQuery } from "./query.ts"
 import { benchTransfer } from "./transfer.ts"
+import { benchViews } from "./views.ts"
 
 const program = new Command("bun run bench").description(
   "measures the built binary; run `bun run build` first",
@@ -31,4 +32,11 @@ program
   .option("--rounds <n>", "times that a question is asked warm, of which the median counts", Number, 5)
   .option("--dir <folder>", "keep the databases here, and use those that are there")
   .action(benchQuery)
+program
+  .command("views")
+  .description("what each page of the dashboard takes, all of its questions together, while events come in")
+  .option("--events <n>", "events to ask about", Number, 10_000_000)
+  .option("--rounds <n>", "times that a page is asked for warm", Number, 9)
+  .option("--dir <folder>", "keep the database here, and use the one that is there")
+  .action(benchViews)
 await program.parseAsync()

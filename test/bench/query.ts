@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { openReader } from "../harness.ts"
 import { benchBeside } from "./beside.ts"
-import { standardEvents } from "./dataset.ts"
-import { type Answer, ask, columnsOf, type EngineName, engines, install, type Range } from "./engines.ts"
+import { type Answer, ask, type EngineName, engines, install } from "./engines.ts"
+import { type Prepared, prepare } from "./prepare.ts"
 import { questions } from "./questions.ts"
 
 interface Options {
@@ -18,7 +18,6 @@ const standardSizes = [1_000_000, 10_000_000]
 const allEngines = Object.keys(engines) as EngineName[]
 /** Tables that answer questions, with their indexes. */
 const keptForAnswers = /^(sealed|blocks|segments|identities|sqlite_autoindex_identities)/
-const day = 86_400_000
 const out = (line: string) => process.stdout.write(`${line}\n`)
 
 /** Asks every engine every question about the same events and prints the times, and whether the answers are equal. */
@@ -30,7 +29,7 @@ export async function benchQuery(options: Options): Promise<void> {
     if (chosen.some((name) => name === "DuckDB" || name === "ClickHouse")) await install(packages)
     const asked: Answers[][] = []
     for (const count of events) {
-      const data = await prepare(join(folder, String(count)), packages, count, chosen)
+      const data = await prepare(folder, packages, count, chosen)
       asked.push(await compare(data, packages, count, chosen, rounds))
       if (!chosen.includes("databuddy")) continue
       printBytesBeside(data.folder, count)
@@ -40,48 +39,6 @@ export async function benchQuery(options: Options): Promise<void> {
   } finally {
     if (dir === undefined) rmSync(folder, { recursive: true })
   }
-}
-
-interface Prepared {
-  folder: string
-  range: Range
-}
-
-/** Makes what is not there yet of the engines' files. */
-async function prepare(
-  folder: string,
-  packages: string,
-  count: number,
-  chosen: EngineName[],
-): Promise<Prepared> {
-  mkdirSync(folder, { recursive: true })
-  const endFile = join(folder, "end")
-  if (!existsSync(endFile)) writeFileSync(endFile, String(Date.now()))
-  const end = Number(readFileSync(endFile, "utf8"))
-  const file = join(folder, "events.tsv")
-  for (const name of chosen) {
-    const done = join(folder, `${name}.done`)
-    if (existsSync(done)) continue
-    for (const made of engines[name].files) rmSync(join(folder, made), { recursive: true, force: true })
-    const needsFile = name === "DuckDB" || name === "ClickHouse"
-    if (needsFile && !existsSync(file)) await writeColumns(file, count, end)
-    const begin = performance.now()
-    await engines[name].build({ folder, packages, events: standardEvents(count, end), file })
-    writeFileSync(done, "")
-    out(`${name} filled with ${count.toLocaleString("en")} events in ${seconds(begin)} s`)
-  }
-  rmSync(file, { force: true })
-  return { folder, range: { from: startOfDay(end - 30 * day), to: startOfDay(end) + day } }
-}
-
-async function writeColumns(file: string, count: number, end: number): Promise<void> {
-  const writer = Bun.file(file).writer({ highWaterMark: 4_194_304 })
-  let pending = 0
-  for (const event of standardEvents(count, end)) {
-    writer.write(columnsOf(event))
-    if (++pending % 100_000 === 0) await writer.flush()
-  }
-  await writer.end()
 }
 
 type Answers = Partial<Record<EngineName, Answer>>
@@ -165,12 +122,4 @@ function printBytesBeside(folder: string, count: number): void {
     .sort((one, other) => other.bytes - one.bytes)
     .map(({ name, bytes }) => `${name} ${(bytes / count).toFixed(2)}`)
   out(`\nkept beside the rows: ${(total / count).toFixed(1)} bytes an event (${parts.join(", ")})`)
-}
-
-function startOfDay(ms: number): number {
-  return Math.floor(ms / day) * day
-}
-
-function seconds(begin: number): string {
-  return ((performance.now() - begin) / 1_000).toFixed(1)
 }
