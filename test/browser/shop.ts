@@ -1,0 +1,113 @@
+import { mulberry32 } from "../support/random.ts"
+
+/** An event as POST /track takes it. */
+export interface ShopEvent {
+  name: string
+  namespace?: string
+  timestamp: number
+  anonymousId: string
+  sessionId: string
+  profileId?: string
+  path: string
+  properties: Record<string, unknown>
+}
+
+const dayMs = 86_400_000
+const minuteMs = 60_000
+const visitors = 900
+const plans = ["free", "free", "free", "pro", "pro", "team"]
+const channels = ["newsletter", "search", "friend", "conference", "podcast"]
+const pages = ["/", "/pricing", "/docs", "/blog/launch", "/blog/sqlite", "/changelog", "/about"]
+const products = [
+  "Desk lamp",
+  "Notebook",
+  "Fountain pen",
+  "Backpack",
+  "Mug",
+  "Poster",
+  "Sticker set",
+  "Wool socks",
+]
+const queries = ["lamp", "pen refill", "blue notebook", "gift", "socks xl", "mug", "backpack 20l", "desk"]
+
+/**
+ * What visitors of a small shop do in the `days` before `end` (Unix ms): properties of every kind, more on weekdays, growing over
+ * time, with a way from the first visit to a purchase. The same seed makes the same events; in the order of time.
+ */
+export function shopEvents(end: number, days: number, seed = 7): ShopEvent[] {
+  const random = mulberry32(seed)
+  const below = (limit: number) => Math.floor(random() * limit)
+  const oneOf = <Value>(values: readonly Value[]) => values[below(values.length)] as Value
+  const events: ShopEvent[] = []
+  let session = 0
+  for (let day = days - 1; day >= 0; day--) {
+    const midnight = Math.floor((end - day * dayMs) / dayMs) * dayMs
+    const isWeekend = [0, 6].includes(new Date(midnight).getUTCDay())
+    const visits = Math.round((isWeekend ? 45 : 80) * (1 + 0.6 * (1 - day / days)) * (0.85 + 0.3 * random()))
+    for (let visit = 0; visit < visits; visit++) {
+      const visitor = Math.floor(visitors * random() ** 1.6)
+      const plan = plans[visitor % plans.length] as string
+      let at = midnight + Math.floor((7 + 15 * (random() * 0.6 + random() * 0.4)) * 3_600_000)
+      const sessionId = `s-${++session}`
+      const add = (
+        name: string,
+        properties: ShopEvent["properties"],
+        path: string,
+        more: Partial<ShopEvent> = {},
+      ) => {
+        at += Math.floor((0.2 + 3 * random() ** 2) * minuteMs)
+        events.push({
+          name,
+          timestamp: at,
+          anonymousId: `visitor-${visitor}`,
+          sessionId,
+          path,
+          properties,
+          ...more,
+        })
+      }
+      const known: Partial<ShopEvent> = visitor % 3 === 0 ? { profileId: `customer-${visitor}` } : {}
+      add("page_viewed", { title: "Shop", channel: oneOf(channels), first_visit: random() < 0.3 }, "/", known)
+      for (let view = below(4); view > 0; view--) {
+        const path = oneOf(pages)
+        add(
+          "page_viewed",
+          { title: path === "/" ? "Shop" : path.slice(1), channel: "internal", first_visit: false },
+          path,
+          known,
+        )
+      }
+      if (random() < 0.35) add("search_used", { query: oneOf(queries), results: below(40) }, "/search", known)
+      if (random() < 0.25)
+        add(
+          "video_played",
+          { video: oneOf(["intro", "how-it-is-made"]), seconds: 5 + below(180) },
+          "/",
+          known,
+        )
+      if (random() < 0.55) {
+        const product = oneOf(products)
+        add("product_viewed", { product, price: 5 + below(95) + 0.9 }, "/product", known)
+        if (random() < 0.5) {
+          add("cart_filled", { product, items: 1 + below(4), gift: random() < 0.2 }, "/cart", {
+            ...known,
+            namespace: "checkout",
+          })
+          if (random() < 0.6) {
+            const total = Math.round((8 + 140 * random() ** 2) * 100) / 100
+            const order = { plan, total, coupon: random() < 0.25, order_id: `o-${session}` }
+            add("checkout_started", { plan, total }, "/checkout", { ...known, namespace: "checkout" })
+            if (random() < 0.7) add("order_paid", order, "/thanks", { ...known, namespace: "checkout" })
+          }
+        }
+      }
+      if (random() < 0.08)
+        add("signed_up", { plan, method: oneOf(["email", "email", "github"]) }, "/signup", known)
+      if (random() < 0.04)
+        add("error_shown", { code: oneOf([404, 404, 500]), message: "not found" }, oneOf(pages), known)
+    }
+  }
+  return events
+    .filter(({ timestamp }) => timestamp <= end)
+    .sort((one, other) => one.timestamp - other.timestamp)
+}
