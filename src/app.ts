@@ -9,18 +9,12 @@ import { jsonHeaders, requestIdOf } from "./http/headers.ts"
 import { refuse as refuseV1, v1Headers } from "./http/v1.ts"
 import { type Manage, manageRoutes } from "./manage/route.ts"
 import { metricsRoutes, type Watching } from "./metrics/route.ts"
+import { peopleRoutes } from "./people/route.ts"
 import { ingestHeaders, preflight, refuse } from "./track/answer.ts"
 import { type Ingest, identify, track } from "./track/route.ts"
 
 /** What the routes work with; `Ingest` and `Manage` overlap in the store's parts. */
-export type Deps = Ingest &
-  Manage &
-  Asking &
-  Health &
-  Watching & {
-    /** Clients speak TLS with this process itself. */
-    https: boolean
-  }
+export type Deps = Ingest & Manage & Asking & Health & Watching
 
 /**
  * For a year, the most that is usual, a browser that came by HTTPS once sends nothing in the clear any more. Said only where
@@ -61,6 +55,7 @@ export function createApp(deps: Deps) {
       .use(healthRoutes(deps))
       .use(metricsRoutes(deps))
       .use(manageRoutes(deps))
+      .use(peopleRoutes(deps))
       .use(askRoutes(deps))
       .use(docsRoutes(deps.settings))
       .use(dashboardRoutes())

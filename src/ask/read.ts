@@ -1,7 +1,7 @@
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
 import { durationOf } from "../duration.ts"
 import { type FieldError, Refusal } from "../errors.ts"
-import { fieldErrors } from "../http/fields.ts"
+import { fieldErrors, invalid } from "../http/fields.ts"
 import type { Dimension, Filter, Granularity, Measure, Property, Step, Unit } from "../query/question.ts"
 import type { Ask, NamedMeasure, Sort } from "./ask.ts"
 import { isZone, previousOf, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
@@ -82,12 +82,6 @@ export function readQueries(value: unknown, about: About): { isBatch: boolean; q
   })
   if (errors.length > 0) throw invalid(errors)
   return { isBatch: true, queries }
-}
-
-/** The refusal's detail is for people, who see no list of fields. */
-function invalid(fields: FieldError[]): Refusal {
-  const detail = fields.map(({ field, message }) => `${field || "the body"} ${message}`).join("; ")
-  return new Refusal("invalid_shape", { fields, detail })
 }
 
 /** What its schema finds wrong, with `prefix` before the fields. */

@@ -1,9 +1,10 @@
 import { Elysia } from "elysia"
 import { arrivalOf, type ServerOf } from "../http/arrival.ts"
 import { readJson, type Uploads } from "../http/body.ts"
-import { readKey } from "../http/key.ts"
+import { callerOf } from "../http/caller.ts"
 import { type Admission, type Admitted, answered, queryOf } from "../http/v1.ts"
 import type { Asker } from "../query/engine.ts"
+import { allows } from "../store/keys.ts"
 import { answerQuery, type QueryAnswer, roomOfRequest } from "./answer.ts"
 import { readQueries } from "./read.ts"
 import { readableWebsites, websitesOf } from "./scope.ts"
@@ -43,12 +44,12 @@ export function askRoutes(asking: Asking) {
     .get("/query/websites", on(showWebsites))
     .get("/query/types", on(showTypes))
     .get("/events/stream", ({ request, server }: RouteContext) =>
-      answered(asking, arrivalOf(request, server), "read:data", async ({ key, headers }) => {
+      answered(asking, arrivalOf(request, server), "read:data", async ({ caller, headers }) => {
         const asked = queryOf(request)
         const names = asked.getAll("name").filter((name) => name !== "")
         const websiteId = asked.get("website_id")
         // Throws now what would end the stream later.
-        websitesOf(asking.registry, key, websiteId)
+        websitesOf(asking.registry, caller, websiteId)
         const wanted = {
           websites: () => stillReadable(asking, request, websiteId),
           names: names.length === 0 ? undefined : new Set(names),
@@ -60,10 +61,10 @@ export function askRoutes(asking: Asking) {
     )
 }
 
-async function query(asking: Asking, request: Request, { key, now }: Admitted): Promise<object> {
+async function query(asking: Asking, request: Request, { caller, now }: Admitted): Promise<object> {
   const { asker, registry, uploads, settings } = asking
   const asked = queryOf(request)
-  const websites = websitesOf(registry, key, asked.get("website_id"))
+  const websites = websitesOf(registry, caller, asked.get("website_id"))
   const { value } = await readJson(request, settings.maxBodyBytes, uploads)
   const zone = asked.get("timezone") ?? "UTC"
   const { isBatch, queries } = readQueries(value, { websites, zone, now })
@@ -74,23 +75,23 @@ async function query(asking: Asking, request: Request, { key, now }: Admitted): 
   return isBatch ? { batch: true, results: answers } : (answers[0] ?? {})
 }
 
-/** What the request's key may read by now; undefined: nothing. */
+/** What the request's caller may read by now; undefined: nothing. */
 function stillReadable(
-  { registry, now }: Asking,
+  asking: Asking,
   request: Request,
   websiteId: string | null,
 ): readonly number[] | undefined {
   try {
-    const { key } = readKey(request.headers, registry, now())
-    if (key?.scopes.includes("read:data")) return websitesOf(registry, key, websiteId)
+    const caller = callerOf(asking, request, asking.now())
+    if (allows(caller.scopes, "read:data")) return websitesOf(asking.registry, caller, websiteId)
   } catch {
-    // Its websites changed, or the one is gone.
+    // It is no good any more, its websites changed, or the one is gone.
   }
   return undefined
 }
 
-async function showWebsites({ registry }: Asking, _: Request, { key }: Admitted): Promise<object> {
-  const websites = readableWebsites(registry, key).map(({ id, name, domain, createdAt }) => ({
+async function showWebsites({ registry }: Asking, _: Request, { caller }: Admitted): Promise<object> {
+  const websites = readableWebsites(registry, caller).map(({ id, name, domain, createdAt }) => ({
     id,
     name,
     domain,

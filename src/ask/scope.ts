@@ -1,29 +1,31 @@
 import { Refusal } from "../errors.ts"
-import { reaches } from "../http/v1.ts"
-import type { Key } from "../store/keys.ts"
+import type { Caller } from "../http/caller.ts"
+import { reaches } from "../http/grant.ts"
 import type { Registry } from "../store/registry.ts"
 import type { Website } from "../store/websites.ts"
 
 /** rid of the owner's own events, which belong to no website. */
 const ownEvents = 0
 
-export function readableWebsites(registry: Registry, key: Key): Website[] {
-  return registry.websites().filter(({ id }) => reaches(key, id))
+export function readableWebsites(registry: Registry, caller: Caller): Website[] {
+  return registry.websites().filter(({ id }) => reaches(caller, id))
 }
 
 /**
- * The rids that `website_id` means: of a website, of the owner's own events (`none`), or of whatever the key may read
+ * The rids that `website_id` means: of a website, of the owner's own events (`none`), or of whatever the caller may read
  * (`all`). Throws `website_id_missing`, and `key_website_mismatch` for one that there is none of, too: whether there is one
  * is nobody else's business.
  */
-export function websitesOf(registry: Registry, key: Key, id: string | null): number[] {
+export function websitesOf(registry: Registry, caller: Caller, id: string | null): number[] {
   if (id === null || id === "") throw new Refusal("website_id_missing")
   const website = registry.website(id)
-  if (website && reaches(key, id)) return [website.rid]
-  if (!website && id === "none" && key.websites === null) return [ownEvents]
+  if (website && reaches(caller, id)) return [website.rid]
+  if (!website && id === "none" && caller.websites === null) return [ownEvents]
   if (!website && id === "all") {
-    const rids = readableWebsites(registry, key).map(({ rid }) => rid)
-    return key.websites === null ? [ownEvents, ...rids] : rids
+    const rids = readableWebsites(registry, caller).map(({ rid }) => rid)
+    return caller.websites === null ? [ownEvents, ...rids] : rids
   }
-  throw new Refusal("key_website_mismatch", { detail: `there is no website ${id} that this key may read` })
+  throw new Refusal("key_website_mismatch", {
+    detail: `there is no website ${id} that this ${caller.kind} may read`,
+  })
 }

@@ -20,7 +20,7 @@ const retry = 2_000
 
 /** What one stream is to show. */
 export interface Wanted {
-  /** Rids; undefined: the key may not read them any more. Asked again from time to time. */
+  /** Rids; undefined: the caller may not read them any more. Asked again from time to time. */
   websites: () => readonly number[] | undefined
   /** Undefined: any. */
   names: ReadonlySet<string> | undefined
@@ -149,7 +149,7 @@ class Stream {
     this.#beatAt = this.elapsed()
     const websites = this.wanted.websites()
     if (!websites) {
-      this.end("the key may not read this any more")
+      this.end("this may not be read any more")
       return
     }
     this.#websites = new Set(websites)

@@ -11,7 +11,7 @@ import {
 import { columnMeanings, types } from "../ask/types.ts"
 import { bodyReasons } from "./ingest.ts"
 import { exactly, type Json, published, ref } from "./json.ts"
-import { type Operation, paths, wording } from "./manage.ts"
+import { type Operations, paths, wording } from "./operations.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -67,7 +67,7 @@ const one = {
 }
 const success = { success: { const: true } }
 
-const queries: Record<string, Record<string, Operation>> = {
+const queries: Operations = {
   "/v1/query": {
     post: {
       id: "query",

@@ -1,6 +1,4 @@
 import type { Static, TSchema } from "@sinclair/typebox"
-import type { Reason } from "../errors.ts"
-import { refuse } from "../http/v1.ts"
 import { adviceOn } from "../manage/advice.ts"
 import {
   exportFilterSchema,
@@ -20,10 +18,9 @@ import {
   websiteChangesSchema,
   websiteSchema,
 } from "../manage/schema.ts"
-import type { Scope } from "../store/keys.ts"
-import { refused, success, type Wording } from "./answers.ts"
-import { bodyReasons, keyReasons, storeReasons } from "./ingest.ts"
-import { exactly, type Json, published, ref } from "./json.ts"
+import { bodyReasons, storeReasons } from "./ingest.ts"
+import { type Json, published, ref } from "./json.ts"
+import { type Operations, paths, wording } from "./operations.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 const settings = { domain: "example.com", name: "Example", allowedOrigins: ["shop.example.net"] }
@@ -85,39 +82,6 @@ function component<Schema extends TSchema>(schema: Schema, example: Static<Schem
   return { ...published(schema), examples: [example] }
 }
 
-export interface Operation {
-  id: string
-  summary: string
-  description?: string
-  /** The request's query. */
-  query?: TSchema
-  /** Values of it that a request can be tried with. */
-  queryExample?: Record<string, string>
-  /** The request's body: the name of its schema, or the schema. */
-  takes?: SchemaName | Json
-  /** Of the body, where its schema has none. */
-  examples?: Json
-  /** What the answer holds beside `success`. */
-  gives?: Json
-  /** The whole answer, where it has several forms. */
-  answer?: Json
-  /** What it is where it is a file, by its type. */
-  file?: Json
-  /** Default: 200 */
-  status?: number
-  /** Beside those that every operation has. */
-  reasons: readonly Reason[]
-}
-
-/** Of every operation. */
-const sharedReasons: readonly Reason[] = [
-  "credential_missing",
-  ...keyReasons,
-  "scope_missing",
-  "rate_limited",
-  "too_many_failed_credentials",
-  "internal",
-]
 const takesBody = ["invalid_shape", ...bodyReasons] as const
 const writes = storeReasons.filter((reason) => reason !== "internal")
 const ofWebsite = ["key_website_mismatch", "website_unknown"] as const
@@ -132,7 +96,7 @@ const listOf = (name: string, schema: SchemaName): Json => ({
   total: { type: "integer", minimum: 0 },
 })
 
-const websites: Record<string, Record<string, Operation>> = {
+const websites: Operations = {
   "/v1/websites": {
     get: {
       id: "listWebsites",
@@ -144,7 +108,7 @@ const websites: Record<string, Record<string, Operation>> = {
     post: {
       id: "createWebsite",
       summary: "Create a website",
-      takes: "NewWebsite",
+      takes: ref("schemas/NewWebsite"),
       gives: website,
       status: 201,
       reasons: [...takesBody, "grant_too_wide", "conflict", ...writes],
@@ -156,7 +120,7 @@ const websites: Record<string, Record<string, Operation>> = {
       id: "changeWebsite",
       summary: "Change, pause or resume a website",
       description: "What is left out stays as it is.",
-      takes: "WebsiteChanges",
+      takes: ref("schemas/WebsiteChanges"),
       gives: website,
       reasons: [...takesBody, ...ofWebsite, ...writes],
     },
@@ -169,21 +133,21 @@ const websites: Record<string, Record<string, Operation>> = {
   },
 }
 
-const forgetting: typeof websites = {
+const forgetting: Operations = {
   "/v1/websites/{id}/forget": {
     post: {
       id: "forgetPerson",
       summary: "Forget a person",
       description:
         "Deletes all that the website has of one person and overwrites it. Answered when it is done: with millions of events to look through, after some seconds. Backups that were made before still hold it.",
-      takes: "Person",
+      takes: ref("schemas/Person"),
       gives: published(forgottenSchema).properties as Json,
       reasons: [...takesBody, ...ofWebsite, ...writes],
     },
   },
 }
 
-const keys: Record<string, Record<string, Operation>> = {
+const keys: Operations = {
   "/v1/keys": {
     get: {
       id: "listKeys",
@@ -198,7 +162,7 @@ const keys: Record<string, Record<string, Operation>> = {
       summary: "Create a key",
       description:
         "It can have no more than the key that asks: no other scope or website, no higher limit, no later end.",
-      takes: "NewKey",
+      takes: ref("schemas/NewKey"),
       gives: keyWithSecret,
       status: 201,
       reasons: [...takesBody, "grant_too_wide", ...writes],
@@ -210,7 +174,7 @@ const keys: Record<string, Record<string, Operation>> = {
       id: "changeKey",
       summary: "Change, disable or enable a key",
       description: "What is left out stays as it is.",
-      takes: "KeyChanges",
+      takes: ref("schemas/KeyChanges"),
       gives: key,
       reasons: [...takesBody, ...ofKey, "conflict", ...writes],
     },
@@ -227,7 +191,7 @@ const keys: Record<string, Record<string, Operation>> = {
   },
 }
 
-const refusals: Record<string, Record<string, Operation>> = {
+const refusals: Operations = {
   "/v1/refusals": {
     get: {
       id: "listRefusals",
@@ -241,7 +205,7 @@ const refusals: Record<string, Record<string, Operation>> = {
   },
 }
 
-const status: Record<string, Record<string, Operation>> = {
+const status: Operations = {
   "/v1/status": {
     get: {
       id: "showStatus",
@@ -256,7 +220,7 @@ const status: Record<string, Record<string, Operation>> = {
 
 const text = { schema: { type: "string" } }
 
-const exports: Record<string, Record<string, Operation>> = {
+const exports: Operations = {
   "/v1/export": {
     get: {
       id: "export",
@@ -285,91 +249,8 @@ export async function managePaths(): Promise<Json> {
   }
 }
 
-interface Group {
-  tag: string
-  scope: Scope
-  wording: Wording
-}
-
-export async function paths(table: typeof websites, group: Group): Promise<Json> {
-  const described: Json = {}
-  for (const [path, methods] of Object.entries(table)) {
-    const item: Json = path.includes("{id}")
-      ? { parameters: [{ name: "id", in: "path", required: true, schema: { type: "string" } }] }
-      : {}
-    for (const [method, operation] of Object.entries(methods)) item[method] = await describe(operation, group)
-    described[path] = item
-  }
-  return described
-}
-
-async function describe(operation: Operation, { tag, scope, wording }: Group): Promise<Json> {
-  const { id, summary, description = "", query, takes, examples, gives, answer, file, reasons } = operation
-  const { queryExample = {}, status = 200 } = operation
-  return {
-    tags: [tag],
-    operationId: id,
-    summary,
-    description: `${description} Takes a key with the scope \`${scope}\`.`.trim(),
-    security: [{ bearer: [] }, { apiKey: [] }],
-    ...(query ? { parameters: parametersOf(query, queryExample) } : {}),
-    ...(takes
-      ? {
-          requestBody: {
-            required: true,
-            content: {
-              "application/json": {
-                schema: typeof takes === "string" ? ref(`schemas/${takes}`) : takes,
-                ...(examples ? { examples } : {}),
-              },
-            },
-          },
-        }
-      : {}),
-    responses: {
-      [status]: file
-        ? { ...success("The file", {}), content: file }
-        : success("Done", answer ?? exactly({ success: { const: true }, ...gives })),
-      ...(await refused([...reasons, ...sharedReasons], wording)),
-    },
-  }
-}
-
-function parametersOf({ properties, required = [] }: TSchema, examples: Record<string, string>): Json[] {
-  return Object.entries(properties as Record<string, TSchema>).map(([name, schema]) => {
-    const { description, ...rest } = published(schema)
-    const isRequired = (required as string[]).includes(name)
-    return {
-      name,
-      in: "query",
-      description,
-      ...(isRequired ? { required: true } : {}),
-      ...(examples[name] === undefined ? {} : { example: examples[name] }),
-      schema: rest,
-    }
-  })
-}
-
 const websiteWording = wording({ field: "domain", message: newWebsiteSchema.properties.domain.expected })
 const personWording = wording({ field: "profileId", message: personSchema.properties.profileId.expected })
 const keyWording = wording({ field: "name", message: newKeySchema.properties.name.expected })
 const exportWording = wording({ field: "from", message: exportFilterSchema.properties.from.expected })
 const refusalWording = wording({ field: "limit", message: refusalFilterSchema.properties.limit.expected })
-
-export function wording(field: Wording["field"]): Wording {
-  return {
-    refuse,
-    field,
-    schema: (bodies) =>
-      exactly(
-        {
-          success: { const: false },
-          error: { type: "string", description: "What was wrong, for people" },
-          code: { type: "string", enum: [...new Set(bodies.map((one) => one.code))] },
-          requestId: { type: "string" },
-          ...(bodies.some((one) => one.errors) ? { errors: ref("schemas/FieldErrors") } : {}),
-        },
-        ["errors"],
-      ),
-  }
-}

@@ -1,5 +1,6 @@
 import { refusals } from "../errors.ts"
 import { maxErrors } from "../http/fields.ts"
+import { pageHeader, sessionCookie } from "../http/login.ts"
 import { version } from "../version.ts"
 import { headers } from "./answers.ts"
 import { askPaths, askSchemas } from "./ask.ts"
@@ -8,6 +9,7 @@ import { ingestPaths, ingestSchemas, type Limits } from "./ingest.ts"
 import { exactly, type Json } from "./json.ts"
 import { managePaths, manageSchemas } from "./manage.ts"
 import { metricsPaths, metricsToken } from "./metrics.ts"
+import { peoplePaths, peopleSchemas } from "./people.ts"
 
 /**
  * The OpenAPI description of every route that takes or gives data. Types, limits, statuses and messages are those of the
@@ -29,6 +31,7 @@ export async function openapi(limits: Limits): Promise<Json> {
       { name: "Queries", description: "What was stored" },
       { name: "Websites", description: "Where events belong" },
       { name: "Keys", description: "Who may do what" },
+      { name: "People", description: "Who may log in" },
       { name: "Export", description: "What goes out" },
       { name: "Refusals", description: "What was not taken" },
       { name: "Server", description: "Is it well?" },
@@ -37,11 +40,18 @@ export async function openapi(limits: Limits): Promise<Json> {
       ...(await ingestPaths(limits)),
       ...(await askPaths()),
       ...(await managePaths()),
+      ...(await peoplePaths()),
       ...(await healthPaths()),
       ...(await metricsPaths()),
     },
     components: {
-      schemas: { ...ingestSchemas, ...askSchemas, ...manageSchemas, FieldErrors: fieldErrors },
+      schemas: {
+        ...ingestSchemas,
+        ...askSchemas,
+        ...manageSchemas,
+        ...peopleSchemas,
+        FieldErrors: fieldErrors,
+      },
       headers,
       securitySchemes,
     },
@@ -54,6 +64,8 @@ function introduction({ rateLimit }: Limits): string {
   return `Every answer carries \`x-request-id\`, every error \`x-databuddy-reason\`: one stable word that says why. A path that does not exist is a ${unknown.status} with the reason \`route_unknown\`.
 
 **Keys** begin with \`dbdy_\` and are sent as \`Authorization: Bearer <key>\` or as \`x-api-key: <key>\`. One is shown once, when it is made; a key has scopes, and may be limited to some websites, to a rate and to a date.
+
+**Logins** of people are a cookie, which nothing but this server's own page is meant to use: a request that is more than a look needs \`${pageHeader}: 1\` beside it. An owner has all scopes; a viewer has \`read:data\`, for some websites or all.
 
 **Limits** Requests with a website id, from one address, ${pages}; those with a key may be as many as the key says.
 
@@ -74,6 +86,12 @@ const securitySchemes: Json = {
   metricsToken,
   bearer: { type: "http", scheme: "bearer", description: "An API key" },
   apiKey: { type: "apiKey", in: "header", name: "x-api-key", description: "An API key" },
+  session: {
+    type: "apiKey",
+    in: "cookie",
+    name: sessionCookie,
+    description: `A person's login; with methods other than GET it needs the header \`${pageHeader}: 1\``,
+  },
   websiteId: {
     type: "apiKey",
     in: "query",

@@ -50,7 +50,7 @@ export function limitedBy(address: string): string {
  * `::ffff:1.2.3.4` is IPv4 on a socket that speaks both; some proxies quote an address, or write the client's port behind
  * it, IPv6 then in brackets.
  */
-function plain(address: string): string {
+export function plain(address: string): string {
   return address
     .replace(/^"(.*)"$/, "$1")
     .replace(/^\[(.*)\](:\d+)?$/, "$1")

@@ -1,7 +1,7 @@
-import type { TSchema } from "@sinclair/typebox"
+import type { Static, TSchema } from "@sinclair/typebox"
 import type { TypeCheck } from "@sinclair/typebox/compiler"
 import type { ValueError } from "@sinclair/typebox/errors"
-import type { FieldError } from "../errors.ts"
+import { type FieldError, Refusal } from "../errors.ts"
 
 /** Bad fields that one answer names; the rest says nothing new. */
 export const maxErrors = 100
@@ -30,4 +30,29 @@ function* withInner(errors: Iterable<ValueError>): Iterable<ValueError> {
     if (inner) yield* withInner(inner)
     else yield error
   }
+}
+
+/** What TypeBox says where a schema has no words of its own. */
+const wording: Record<string, string> = {
+  "Unexpected property": "is not a field of this request",
+  "Expected object": "must be a JSON object",
+}
+
+/** `value` as its schema says. Throws `invalid_shape` with each bad field named. `words`: what to say for TypeBox's messages. */
+export function checked<Schema extends TSchema>(
+  check: TypeCheck<Schema>,
+  value: unknown,
+  words: Record<string, string> = {},
+): Static<Schema> {
+  if (check.Check(value)) return value
+  const said = { ...wording, ...words }
+  throw invalid(
+    fieldErrors(check, value).map(({ field, message }) => ({ field, message: said[message] ?? message })),
+  )
+}
+
+/** The refusal's detail is for people, who see no list of fields. */
+export function invalid(fields: FieldError[]): Refusal {
+  const detail = fields.map(({ field, message }) => `${field || "the body"} ${message}`).join("; ")
+  return new Refusal("invalid_shape", { fields, detail })
 }

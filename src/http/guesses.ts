@@ -1,6 +1,7 @@
 import { type Reason, Refusal } from "../errors.ts"
 import type { TrustedNetworks } from "./address.ts"
 import { type Arrival, addressOf } from "./arrival.ts"
+import { carriesKey } from "./key.ts"
 import { type Limiter, rateLimitHeaders } from "./limits.ts"
 
 /** What the limit of failed credentials works with. */
@@ -33,8 +34,4 @@ const guesses: ReadonlySet<Reason> = new Set(["key_unknown", "key_malformed", "m
 export function countFailure(guard: Guard, arrival: Arrival, error: unknown): void {
   if (!(error instanceof Refusal) || !guesses.has(error.reason)) return
   guard.failures.take(addressOf(arrival, guard.settings.trustedProxies), failedCredentialLimit)
-}
-
-function carriesKey(headers: Headers): boolean {
-  return headers.has("authorization") || headers.has("x-api-key")
 }

@@ -1,6 +1,10 @@
 import { type Reason, Refusal } from "../errors.ts"
-import { type Key, looksLikeKey, type Scope } from "../store/keys.ts"
+import { allows, type Key, looksLikeKey, type Scope } from "../store/keys.ts"
 import type { Registry } from "../store/registry.ts"
+
+export function carriesKey(headers: Headers): boolean {
+  return headers.has("authorization") || headers.has("x-api-key")
+}
 
 /** The key of a request, or why the one that it sent is none. Both undefined: it sent none. */
 export function readKey(headers: Headers, registry: Registry, now: number): { key?: Key; problem?: Reason } {
@@ -30,9 +34,9 @@ function keyProblem(key: Key, now: number): Reason | undefined {
   return undefined
 }
 
-/** Throws `scope_missing`. */
-export function requireScope(key: Key, scope: Scope): void {
-  if (!key.scopes.includes(scope)) {
-    throw new Refusal("scope_missing", { detail: `this key does not have the scope ${scope}` })
+/** Throws `scope_missing`. `kind`: what has the scopes, in words. */
+export function requireScope({ scopes }: Pick<Key, "scopes">, scope: Scope, kind = "key"): void {
+  if (!allows(scopes, scope)) {
+    throw new Refusal("scope_missing", { detail: `this ${kind} does not have the scope ${scope}` })
   }
 }

@@ -1,45 +1,62 @@
 import { type Reason, Refusal, refusals } from "../errors.ts"
-import type { Key, Scope } from "../store/keys.ts"
-import type { Registry } from "../store/registry.ts"
-import { canonicalWebsiteId } from "../store/websites.ts"
+import type { Batcher } from "../store/batcher.ts"
+import type { Scope } from "../store/keys.ts"
+import { isRenewable, type Login, renewSession } from "../store/sessions.ts"
 import type { Arrival } from "./arrival.ts"
+import { type Caller, type Callers, callerOf } from "./caller.ts"
 import type { RequestFaultLog } from "./faults.ts"
 import { countFailure, type Guard, refuseGuessers } from "./guesses.ts"
 import { jsonHeaders, refusalHeaders, requestIdOf } from "./headers.ts"
-import { readKey, requireScope } from "./key.ts"
+import { requireScope } from "./key.ts"
 import { type Limiter, spend } from "./limits.ts"
+import { type Reached, setCookie, tokenIn } from "./login.ts"
 
 /** What every route under /v1 works with. */
-export interface Admission extends Guard {
-  registry: Registry
-  /** Requests by key. */
+export interface Admission extends Guard, Callers, Reached {
+  batcher: Pick<Batcher, "run">
+  /** Requests by caller, and attempts to log in. */
   limiter: Limiter
   logFault: RequestFaultLog
   now: () => number
   newId: () => string
+  settings: Guard["settings"]
 }
 
-/** A request whose key may make it. */
-export interface Admitted {
-  key: Key
+/** A request that anybody may make. */
+export interface Open {
   /** Unix ms */
   now: number
   /** Of the answer; the request's id is among them. */
   headers: Record<string, string>
 }
 
-/** What all routes share: failed credentials first, then the key, its scope and its rate, and one form of refusal. */
-export async function answered(
+/** A request whose caller may make it. */
+export interface Admitted extends Open {
+  caller: Caller
+}
+
+/** What all routes share: failed credentials first, then the caller, its scope and its rate, and one form of refusal. */
+export function answered(
   admission: Admission,
   arrival: Arrival,
   scope: Scope,
   work: (admitted: Admitted) => Promise<Response>,
 ): Promise<Response> {
+  return answeredToAnybody(admission, arrival, (open) => {
+    refuseGuessers(admission, arrival)
+    return work({ ...open, caller: admit(admission, arrival, scope, open) })
+  })
+}
+
+/** The same of a route that asks for no credential. */
+export async function answeredToAnybody(
+  admission: Admission,
+  arrival: Arrival,
+  work: (open: Open) => Promise<Response>,
+): Promise<Response> {
   const headers = v1Headers(requestIdOf(arrival.request.headers, admission.newId))
   try {
-    refuseGuessers(admission, arrival)
-    const now = admission.now()
-    return await work({ key: admit(admission, arrival.request, scope, now, headers), now, headers })
+    return await work({ now: admission.now(), headers })
   } catch (error) {
     admission.logFault(error, { request_id: headers["x-request-id"] })
     countFailure(admission, arrival, error)
@@ -47,25 +64,25 @@ export async function answered(
   }
 }
 
-/** The request's key, which has the scope and requests left. Throws what is wrong with it. */
-function admit(
-  { registry, limiter }: Admission,
-  request: Request,
-  scope: Scope,
-  now: number,
-  headers: Record<string, string>,
-): Key {
-  const { key, problem = "credential_missing" } = readKey(request.headers, registry, now)
-  if (!key) throw new Refusal(problem)
-  requireScope(key, scope)
-  registry.used(key, now)
-  if (key.rateLimit !== null) spend(limiter.take(`key ${key.id}`, key.rateLimit), headers)
-  return key
+/** The request's caller, who has the scope and requests left. Throws what is wrong with it. */
+function admit(admission: Admission, arrival: Arrival, scope: Scope, { now, headers }: Open): Caller {
+  const caller = callerOf(admission, arrival.request, now)
+  requireScope(caller, scope, caller.kind)
+  if (caller.kind === "key") admission.registry.used(caller, now)
+  if (caller.login) keepLogin(admission, arrival, caller.login, { now, headers })
+  if (caller.rateLimit !== null) {
+    spend(admission.limiter.take(`${caller.kind} ${caller.id}`, caller.rateLimit), headers)
+  }
+  return caller
 }
 
-/** True where a key may see and change the website with that id. */
-export function reaches({ websites }: Pick<Key, "websites">, websiteId: string): boolean {
-  return websites === null || websites.includes(canonicalWebsiteId(websiteId))
+/** A login that is used goes on. It is noted behind the answer, for it must not fail where the disk is full. */
+function keepLogin(admission: Admission, arrival: Arrival, login: Login, { now, headers }: Open): void {
+  if (!isRenewable(login, now)) return
+  setCookie(headers, arrival, admission, tokenIn(arrival.request.headers))
+  admission.batcher
+    .run(() => renewSession(admission.db, login, now))
+    .catch((error) => admission.logFault(error, { request_id: headers["x-request-id"] }))
 }
 
 export function queryOf({ url }: Request): URLSearchParams {
@@ -102,6 +119,8 @@ const advice: Partial<Record<Reason, string>> = {
   key_disabled: "this API key is disabled",
   key_revoked: "this API key was revoked",
   key_expired: "this API key has expired",
+  login_ended: "this login has ended: log in again",
+  csrf: "a page of another origin made this request, or it lacks the header x-databuddy-page: 1",
 }
 
 /**

@@ -1,27 +1,18 @@
 import { Elysia } from "elysia"
 import { Refusal } from "../errors.ts"
 import { exportPerson, exportWanted, gzipped, type Wanted } from "../export/export.ts"
-import { arrivalOf, type ServerOf } from "../http/arrival.ts"
-import { readJson, type Uploads } from "../http/body.ts"
+import { arrivalOf } from "../http/arrival.ts"
+import { type Answer, type Call, change, forCallers, type Managing, type RouteContext } from "../http/call.ts"
+import type { Caller } from "../http/caller.ts"
+import { isWithin, reaches, requireAllWebsites, requireWebsite, requireWithin } from "../http/grant.ts"
 import type { Refusals } from "../http/refusals.ts"
-import { type Admission, type Admitted, answered, queryOf, reaches } from "../http/v1.ts"
+import { type Admitted, answered, queryOf } from "../http/v1.ts"
 import type { Asker } from "../query/engine.ts"
-import type { Batcher } from "../store/batcher.ts"
 import { forgetPerson } from "../store/forget.ts"
-import {
-  createKey,
-  findKey,
-  type Key,
-  listKeys,
-  type Random,
-  revokeKey,
-  rotateKey,
-  type Scope,
-} from "../store/keys.ts"
+import { createKey, findKey, type Key, listKeys, revokeKey, rotateKey } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
 import { createWebsite, deleteWebsite, findWebsite, listWebsites, type Website } from "../store/websites.ts"
 import { type Download, Downloads, fileAnswer } from "./download.ts"
-import { isWithin, requireAllWebsites, requireWebsite, requireWithin } from "./grant.ts"
 import {
   changeKey,
   changeWebsite,
@@ -41,60 +32,16 @@ import {
 import { type Running, statusOf } from "./status.ts"
 
 /** What the management routes work with. */
-export interface Manage extends Admission {
-  db: Db
-  batcher: Pick<Batcher, "run">
-  uploads: Uploads
+export interface Manage extends Managing {
   refusals: Refusals
-  random: Random
   asker: Asker
   running: Running
-  settings: Admission["settings"] & {
-    /** Bytes of a body, after decompression. */
-    maxBodyBytes: number
-  }
 }
-
-/** The parts of Elysia's context that the routes look at. */
-interface RouteContext {
-  request: Request
-  server: ServerOf
-  /** Undefined for a route without parameters, whatever its type says. */
-  params?: { id?: string }
-}
-
-/** A request whose key may make it. */
-interface Call {
-  key: Key
-  request: Request
-  /** Unix ms */
-  now: number
-  /** The id in the path; '' where it has none. */
-  id: string
-  query: () => URLSearchParams
-  body: () => Promise<unknown>
-}
-
-interface Answer {
-  status?: number
-  /** Beside `"success":true`. */
-  body?: object
-  /** In the place of that, bytes of another kind. */
-  file?: Download
-}
-
-type Work = (manage: Manage, call: Call) => Answer | Promise<Answer>
 
 /** The management API: websites and keys, for scripts that have no shell on the server. */
 export function manageRoutes(manage: Manage) {
-  const on =
-    (scope: Scope, work: Work) =>
-    ({ request, server, params }: RouteContext) =>
-      answered(manage, arrivalOf(request, server), scope, (admitted) =>
-        reply(manage, request, params?.id ?? "", work, admitted),
-      )
+  const on = forCallers(manage)
   const downloads = new Downloads()
-  const download: Work = (deps, call) => showExport(deps, call, downloads)
   // The bodies are read by the routes: Elysia's parsers would answer before the key is looked at.
   const raw = { parse: "none" } as const
   return new Elysia({ prefix: "/v1" })
@@ -112,50 +59,50 @@ export function manageRoutes(manage: Manage) {
     .post("/keys/:id/rotate", on("manage:keys", renewKey), raw)
     .get("/refusals", on("read:data", showRefusals))
     .get("/status", on("manage:websites", showStatus))
-    .get("/export", ({ request, server }) => {
+    .get("/export", ({ request, server }: RouteContext) => {
       // A reader may stand still for longer than a client may over its request, and so may a search for a person's events.
       server?.timeout?.(request, isOfPerson(request) ? searchTimeout : readerTimeout)
-      return answered(manage, arrivalOf(request, server), "read:data", (admitted) =>
-        reply(manage, request, "", download, admitted),
+      return answered(manage, arrivalOf(request, server), "read:data", async (admitted) =>
+        fileAnswer(download(manage, request, admitted, downloads), admitted.headers),
       )
     })
 }
 
-function showWebsites({ db }: Manage, { key }: Call): Answer {
+function showWebsites({ db }: Manage, { caller }: Call): Answer {
   const websites = listWebsites(db)
-    .filter((website) => reaches(key, website.id))
+    .filter((website) => reaches(caller, website.id))
     .map(websiteJson)
   return { body: { websites, total: websites.length } }
 }
 
-async function addWebsite(manage: Manage, { key, now, body }: Call): Promise<Answer> {
-  requireAllWebsites(key)
+async function addWebsite(manage: Manage, { caller, now, body }: Call): Promise<Answer> {
+  requireAllWebsites(caller)
   const { id = manage.newId(), settings } = readNewWebsite(await body())
   const website = await change(manage, () => createWebsite(manage.db, id, settings, now))
   return { status: 201, body: { website: websiteJson(website) } }
 }
 
-function showWebsite({ db }: Manage, { key, id }: Call): Answer {
-  requireWebsite(key, id)
+function showWebsite({ db }: Manage, { caller, id }: Call): Answer {
+  requireWebsite(caller, id)
   return { body: { website: websiteJson(findWebsite(db, id)) } }
 }
 
-async function editWebsite(manage: Manage, { key, now, id, body }: Call): Promise<Answer> {
-  requireWebsite(key, id)
+async function editWebsite(manage: Manage, { caller, now, id, body }: Call): Promise<Answer> {
+  requireWebsite(caller, id)
   const changes = readWebsiteChanges(await body())
   const website = await change(manage, () => changeWebsite(manage.db, id, changes, now))
   return { body: { website: websiteJson(website) } }
 }
 
-async function removeWebsite(manage: Manage, { key, now, id }: Call): Promise<Answer> {
-  requireWebsite(key, id)
+async function removeWebsite(manage: Manage, { caller, now, id }: Call): Promise<Answer> {
+  requireWebsite(caller, id)
   await change(manage, () => deleteWebsite(manage.db, id, now))
   return {}
 }
 
 /** Answered when it is done: with millions of events to look through, after some seconds. */
-async function forget({ db, batcher }: Manage, { key, now, id, body }: Call): Promise<Answer> {
-  requireWebsite(key, id)
+async function forget({ db, batcher }: Manage, { caller, now, id, body }: Call): Promise<Answer> {
+  requireWebsite(caller, id)
   const who = readPerson(await body())
   const website = findWebsite(db, id)
   const pace = {
@@ -166,17 +113,17 @@ async function forget({ db, batcher }: Manage, { key, now, id, body }: Call): Pr
   return { body: { ...forgotten, note: forgetNote(website, who) } }
 }
 
-function showKeys({ db }: Manage, { key }: Call): Answer {
+function showKeys({ db }: Manage, { caller }: Call): Answer {
   const keys = listKeys(db)
-    .filter((one) => isWithin(one, key))
+    .filter((one) => isWithin(one, caller))
     .map(keyJson)
   return { body: { keys, total: keys.length } }
 }
 
-async function addKey(manage: Manage, { key, now, body }: Call): Promise<Answer> {
+async function addKey(manage: Manage, { caller, now, body }: Call): Promise<Answer> {
   const { db, random } = manage
   const grant = readNewKey(await body(), now)
-  requireWithin(grant, key)
+  requireWithin(grant, caller)
   const made = await change(manage, () => {
     requireWebsites(db, grant.websites)
     return createKey(db, manage.newId(), grant, random, now)
@@ -184,55 +131,55 @@ async function addKey(manage: Manage, { key, now, body }: Call): Promise<Answer>
   return { status: 201, body: { key: { ...keyJson(made.key), key: made.secret } } }
 }
 
-function showKey({ db }: Manage, { key, id }: Call): Answer {
-  return { body: { key: keyJson(withinGrant(db, id, key)) } }
+function showKey({ db }: Manage, { caller, id }: Call): Answer {
+  return { body: { key: keyJson(withinGrant(db, id, caller)) } }
 }
 
-async function editKey(manage: Manage, { key, now, id, body }: Call): Promise<Answer> {
+async function editKey(manage: Manage, { caller, now, id, body }: Call): Promise<Answer> {
   const { db } = manage
   const changes = readKeyChanges(await body(), now)
   const changed = await change(manage, () => {
-    requireWithin({ ...withinGrant(db, id, key), ...changes }, key)
+    requireWithin({ ...withinGrant(db, id, caller), ...changes }, caller)
     requireWebsites(db, changes.websites)
     return changeKey(db, id, changes, now)
   })
   return { body: { key: keyJson(changed) } }
 }
 
-async function endKey(manage: Manage, { key, now, id }: Call): Promise<Answer> {
-  await change(manage, () => revokeKey(manage.db, withinGrant(manage.db, id, key).id, now))
+async function endKey(manage: Manage, { caller, now, id }: Call): Promise<Answer> {
+  await change(manage, () => revokeKey(manage.db, withinGrant(manage.db, id, caller).id, now))
   return {}
 }
 
 /** The answer holds the secret: whoever could rotate a key wider than their own would get hold of it. */
-async function renewKey(manage: Manage, { key, id }: Call): Promise<Answer> {
+async function renewKey(manage: Manage, { caller, id }: Call): Promise<Answer> {
   const { db, random } = manage
-  const made = await change(manage, () => rotateKey(db, withinGrant(db, id, key).id, random))
+  const made = await change(manage, () => rotateKey(db, withinGrant(db, id, caller).id, random))
   return { body: { key: { ...keyJson(made.key), key: made.secret } } }
 }
 
-/** What was for no website, or for several, is not shown to a key that is limited to some. */
-function showRefusals(manage: Manage, { key, query }: Call): Answer {
+/** What was for no website, or for several, is not shown to one who is limited to some. */
+function showRefusals(manage: Manage, { caller, query }: Call): Answer {
   const { websiteId, reason, limit } = readRefusalFilter(query())
-  if (websiteId !== undefined) requireWebsite(key, websiteId)
+  if (websiteId !== undefined) requireWebsite(caller, websiteId)
   const found = manage.refusals
     .list()
-    .filter((one) => key.websites === null || (one.websiteId !== null && reaches(key, one.websiteId)))
+    .filter((one) => caller.websites === null || (one.websiteId !== null && reaches(caller, one.websiteId)))
     .filter((one) => websiteId === undefined || one.websiteId === websiteId)
     .filter((one) => reason === undefined || one.reason === reason)
   return { body: { refusals: found.slice(0, limit).map(refusalJson), total: found.length } }
 }
 
-/** Of the whole server, which is no business of a key for some websites. */
-async function showStatus(manage: Manage, { key, request }: Call): Promise<Answer> {
+/** Of the whole server, which is no business of who is limited to some websites. */
+async function showStatus(manage: Manage, { caller, arrival }: Call): Promise<Answer> {
   const { db, asker, registry, running } = manage
-  if (key.websites !== null) {
+  if (caller.websites !== null) {
     throw new Refusal("key_website_mismatch", {
-      detail: "the status is of the whole server, and your key is limited to some websites",
+      detail: `the status is of the whole server, and your ${caller.kind} is limited to some websites`,
     })
   }
   const rids = registry.websites().map(({ rid }) => rid)
-  return { body: await statusOf(db, running, asker, rids, request.signal) }
+  return { body: await statusOf(db, running, asker, rids, arrival.request.signal) }
 }
 
 /** Events that are read between two looks at other requests: about a millisecond. */
@@ -254,17 +201,22 @@ const mediaTypes = {
   parquet: "application/vnd.apache.parquet",
 }
 
-/** All that the key reaches, as it is stored. Read while the client takes it, in steps. */
-function showExport({ db }: Manage, { key, now, request, query }: Call, downloads: Downloads): Answer {
-  const filter = readExportFilter(Object.fromEntries(query()))
+/** All that the caller reaches, as it is stored. Read while the client takes it, in steps. */
+function download(
+  { db }: Manage,
+  request: Request,
+  { caller, now }: Admitted,
+  downloads: Downloads,
+): Download {
+  const filter = readExportFilter(Object.fromEntries(queryOf(request)))
   const { websiteId, person, format } = filter
-  if (websiteId !== undefined) requireWebsite(key, websiteId)
+  if (websiteId !== undefined) requireWebsite(caller, websiteId)
   const website = websiteId === undefined ? undefined : findWebsite(db, websiteId)
   const steps = { rows: exportRows, groupRows: exportGroupRows, rest: () => sleep(exportPause) }
   const bytes = downloads.counted(
     website && person
       ? exportPerson(db, { website, id: person, now, sleep: whileWanted(request.signal) }, format, steps)
-      : exportWanted(db, { ...filter, ...exported(db, key, website) }, format, steps),
+      : exportWanted(db, { ...filter, ...exported(db, caller, website) }, format, steps),
   )
   const headers: Record<string, string> = {
     "Content-Type": mediaTypes[format],
@@ -274,13 +226,17 @@ function showExport({ db }: Manage, { key, now, request, query }: Call, download
   // A Parquet file is compressed inside.
   const zipped = format !== "parquet" && /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")
   if (zipped) headers["Content-Encoding"] = "gzip"
-  return { file: { bytes: zipped ? gzipped(bytes, exportGzipLevel) : bytes, headers } }
+  return { bytes: zipped ? gzipped(bytes, exportGzipLevel) : bytes, headers }
 }
 
-function exported(db: Db, key: Key, website: Website | undefined): Pick<Wanted, "websites" | "ownEvents"> {
+function exported(
+  db: Db,
+  caller: Caller,
+  website: Website | undefined,
+): Pick<Wanted, "websites" | "ownEvents"> {
   if (website) return { websites: [website], ownEvents: false }
-  const websites = listWebsites(db).filter(({ id }) => reaches(key, id))
-  return { websites, ownEvents: key.websites === null }
+  const websites = listWebsites(db).filter(({ id }) => reaches(caller, id))
+  return { websites, ownEvents: caller.websites === null }
 }
 
 function isOfPerson(request: Request): boolean {
@@ -289,21 +245,10 @@ function isOfPerson(request: Request): boolean {
 }
 
 /** Throws `key_not_found`, and `grant_too_wide` where the key may do more than `own`. */
-function withinGrant(db: Db, id: string, own: Key): Key {
+function withinGrant(db: Db, id: string, own: Caller): Key {
   const key = findKey(db, id)
   requireWithin(key, own)
   return key
-}
-
-/** Does `work` in a transaction; when this settles it is on disk and counts for the next request. */
-async function change<Result>({ batcher, registry }: Manage, work: () => Result): Promise<Result> {
-  const result = await batcher.run(work)
-  try {
-    registry.refresh()
-  } catch {
-    // What is done must not be answered as if it were not. The store looks for changes every second, and logs if it cannot.
-  }
-  return result
 }
 
 function sleep(ms: number): Promise<void> {
@@ -316,18 +261,4 @@ function whileWanted(signal: AbortSignal): typeof sleep {
     signal.throwIfAborted()
     await sleep(ms)
   }
-}
-
-async function reply(
-  manage: Manage,
-  request: Request,
-  id: string,
-  work: Work,
-  { key, now, headers }: Admitted,
-): Promise<Response> {
-  const body = async () => (await readJson(request, manage.settings.maxBodyBytes, manage.uploads)).value
-  const answer = await work(manage, { key, now, id, request, query: () => queryOf(request), body })
-  if (answer.file) return fileAnswer(answer.file, headers)
-  const text = JSON.stringify({ success: true, ...answer.body })
-  return new Response(text, { status: answer.status ?? 200, headers })
 }

@@ -1,10 +1,11 @@
-import type { Static, TSchema } from "@sinclair/typebox"
-import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
+import type { Static } from "@sinclair/typebox"
+import { TypeCompiler } from "@sinclair/typebox/compiler"
 import { durationText } from "../duration.ts"
 import { type FieldError, type Reason, Refusal, refusals } from "../errors.ts"
 import type { Format } from "../export/export.ts"
-import { fieldErrors } from "../http/fields.ts"
+import { checked, invalid } from "../http/fields.ts"
 import { keptRefusals, type Refused } from "../http/refusals.ts"
+import { iso, isoOrNull } from "../iso.ts"
 import type { Person } from "../store/forget.ts"
 import { findKey, type Key, type KeyGrant, updateKey } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
@@ -66,7 +67,7 @@ export function readWebsiteChanges(value: unknown): WebsiteChanges {
 }
 
 export function readPerson(value: unknown): Person["id"] {
-  const { profileId, anonymousId } = checked(checkPerson, value)
+  const { profileId, anonymousId } = checked(checkPerson, value, personWording)
   return profileId === undefined ? { anonymousId: anonymousId ?? "" } : { profileId }
 }
 
@@ -205,33 +206,10 @@ export function refusalJson(refused: Refused): RefusalJson {
   return { time: iso(at), path, websiteId, status, reason, ...rest, advice: adviceOn(refused) }
 }
 
-export function iso(ms: number): string {
-  return new Date(ms).toISOString()
-}
-
-export function isoOrNull(ms: number | null): string | null {
-  return ms === null ? null : iso(ms)
-}
-
-/** What TypeBox says where a schema has no words of its own. */
-const wording: Record<string, string> = {
-  "Unexpected property": "is not a field of this request",
-  "Expected object": "must be a JSON object",
+/** One person is asked for, one way or the other. */
+const personWording = {
   "Expected object to have at least 1 properties": "must have a profileId or an anonymousId",
   "Expected object to have no more than 1 properties": "must have either a profileId or an anonymousId",
-}
-
-function checked<Schema extends TSchema>(check: TypeCheck<Schema>, value: unknown): Static<Schema> {
-  if (check.Check(value)) return value
-  throw invalid(
-    fieldErrors(check, value).map(({ field, message }) => ({ field, message: wording[message] ?? message })),
-  )
-}
-
-/** The refusal's detail is for people, who see no list of fields. */
-function invalid(fields: FieldError[]): Refusal {
-  const detail = fields.map(({ field, message }) => `${field || "the body"} ${message}`).join("; ")
-  return new Refusal("invalid_shape", { fields, detail })
 }
 
 function readSettings(input: Static<typeof websiteChangesSchema>): Partial<WebsiteSettings> {

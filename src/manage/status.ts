@@ -1,12 +1,13 @@
 import { statfsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
+import { iso, isoOrNull } from "../iso.ts"
 import type { BackupState } from "../metrics/metrics.ts"
 import type { Asker } from "../query/engine.ts"
 import type { GroupsQuestion } from "../query/question.ts"
 import type { Db } from "../store/native.ts"
 import type { Durability } from "../store/open.ts"
 import { version } from "../version.ts"
-import { iso, isoOrNull, retainText } from "./rules.ts"
+import { retainText } from "./rules.ts"
 import type { StatusJson } from "./schema.ts"
 
 /** How the server was started, and how its backups go. */

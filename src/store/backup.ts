@@ -19,7 +19,7 @@ const pagesPerStep = 256
 const longestPause = 50
 
 /**
- * Copies the live database `from` to the new file `to`, without a privacy salt, and checks the copy against what the original held
+ * Copies the live database `from` to the new file `to`, without secrets of the day, and checks the copy against what the original held
  * at that moment. Blocks the thread for long; throws a Complaint, and leaves the removal of `to` to the caller.
  */
 export async function copyDatabase(from: string, to: string, onProgress: OnProgress): Promise<Copy> {
@@ -35,7 +35,7 @@ export async function copyDatabase(from: string, to: string, onProgress: OnProgr
   const copy = new Database(to, { fileMustExist: true })
   try {
     makePlain(copy)
-    forgetSalts(copy)
+    forgetPassing(copy)
     verify(copy, held, from)
   } finally {
     copy.close()
@@ -82,16 +82,21 @@ async function copyPages(original: Db, to: string, onProgress: OnProgress): Prom
 /** Out of WAL mode, so that the copy can be read where nothing can be written beside it. */
 function makePlain(copy: Db): void {
   copy.pragma("journal_mode = delete")
-  // A journal on disk would hold the salts that are deleted next.
+  // A journal on disk would hold what is deleted next.
   copy.pragma("journal_mode = memory")
 }
 
-/** Whoever has a salt can tell who a visitor of that day was. A backup is kept for longer than the day. */
-function forgetSalts(copy: Db): void {
-  // The earliest versions had none.
-  if (!copy.prepare("select 1 from sqlite_schema where name = 'salts'").get()) return
+/**
+ * Whoever has a salt can tell who a visitor of that day was; a backup is kept for longer than the day. Logins and one-time links would
+ * come back with it after they were ended.
+ */
+const passing = ["salts", "sessions", "invites"]
+
+function forgetPassing(copy: Db): void {
+  // Earlier versions have not all of them.
+  const tables = copy.prepare("select name from sqlite_schema where type = 'table'").pluck().all()
   copy.pragma("secure_delete = on")
-  copy.exec("delete from salts")
+  for (const table of passing) if (tables.includes(table)) copy.exec(`delete from ${table}`)
 }
 
 function verify(copy: Db, held: Snapshot, from: string): void {

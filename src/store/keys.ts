@@ -1,8 +1,22 @@
 import { Refusal } from "../errors.ts"
 import type { Db } from "./native.ts"
 
-export const scopes = ["track:events", "read:data", "manage:websites", "manage:keys"] as const
+export const scopes = [
+  "track:events",
+  "read:data",
+  "read:reports",
+  "manage:websites",
+  "manage:keys",
+  "manage:users",
+] as const
 export type Scope = (typeof scopes)[number]
+
+/** What whoever has a scope may do besides. */
+const implied: Partial<Record<Scope, readonly Scope[]>> = { "read:data": ["read:reports"] }
+
+export function allows(granted: readonly Scope[], scope: Scope): boolean {
+  return granted.includes(scope) || granted.some((one) => implied[one]?.includes(scope))
+}
 
 export interface Key {
   id: string
@@ -22,7 +36,9 @@ export interface Key {
   lastUsedAt: number | null
 }
 
-export type KeyGrant = Pick<Key, "name" | "scopes" | "websites" | "rateLimit" | "expiresAt">
+/** What a key, or whatever else somebody can make requests with, lets its holder do. */
+export type Grant = Pick<Key, "scopes" | "websites" | "rateLimit" | "expiresAt">
+export type KeyGrant = Grant & Pick<Key, "name">
 
 /** Fills bytes with randomness, as `crypto.getRandomValues` does. */
 export type Random = (bytes: Uint8Array) => Uint8Array

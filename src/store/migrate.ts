@@ -5,6 +5,7 @@ import events from "../../migrations/0003_events.sql" with { type: "text" }
 import profiles from "../../migrations/0004_profiles.sql" with { type: "text" }
 import retention from "../../migrations/0005_retention.sql" with { type: "text" }
 import columns from "../../migrations/0006_columns.sql" with { type: "text" }
+import users from "../../migrations/0007_users.sql" with { type: "text" }
 import { Complaint } from "../errors.ts"
 import type { Db } from "./native.ts"
 
@@ -21,6 +22,7 @@ export const migrations: readonly Migration[] = [
   { name: "0004_profiles", sql: profiles },
   { name: "0005_retention", sql: retention },
   { name: "0006_columns", sql: columns },
+  { name: "0007_users", sql: users },
 ]
 
 const createLedger = `

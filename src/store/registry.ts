@@ -42,7 +42,7 @@ export class Registry {
     return this.#websites.size === 0 && this.#keys.size === 0
   }
 
-  used(key: Key, now: number): void {
+  used(key: Pick<Key, "id">, now: number): void {
     this.#uses.set(key.id, now)
   }
 

@@ -15,6 +15,7 @@ import { Profiles } from "./profiles.ts"
 import { Registry } from "./registry.ts"
 import { giveBackRoom, holdsExpired, sweepExpired } from "./retain.ts"
 import { DailyHash, forgetOldSalts } from "./salts.ts"
+import { sweepSessions } from "./sessions.ts"
 import { type Commit, StoreLocked, Writer } from "./writer.ts"
 
 export interface StoreOptions extends BatcherOptions {
@@ -172,6 +173,7 @@ export class Store {
     const uses = this.registry.uses()
     const forgot = await this.batcher.run(() => {
       writeLastUsed(this.db, uses)
+      sweepSessions(this.db, this.world.now())
       return forgetOldSalts(this.db, this.world.now())
     }, 0)
     this.registry.forgetUses(uses)

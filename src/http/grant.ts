@@ -1,14 +1,17 @@
 import { Refusal } from "../errors.ts"
-import { reaches } from "../http/v1.ts"
-import type { Key } from "../store/keys.ts"
-import { iso } from "./rules.ts"
+import { iso } from "../iso.ts"
+import { allows, type Grant } from "../store/keys.ts"
+import { canonicalWebsiteId } from "../store/websites.ts"
+import type { Caller } from "./caller.ts"
 
-/** What a key lets its holder do. */
-export type Grant = Pick<Key, "scopes" | "websites" | "rateLimit" | "expiresAt">
+/** True where somebody may see the website with that id. */
+export function reaches({ websites }: Pick<Grant, "websites">, websiteId: string): boolean {
+  return websites === null || websites.includes(canonicalWebsiteId(websiteId))
+}
 
 /** What `grant` has and `own` has not, in words; undefined where there is nothing. */
 function excess(grant: Grant, own: Grant): string | undefined {
-  const scope = grant.scopes.find((one) => !own.scopes.includes(one))
+  const scope = grant.scopes.find((one) => !allows(own.scopes, one))
   if (scope) return `the scope ${scope}`
   if (own.websites !== null) {
     if (grant.websites === null) return `all websites, only ${own.websites.join(", ")}`
@@ -30,21 +33,23 @@ export function isWithin(grant: Grant, own: Grant): boolean {
 }
 
 /** Nobody gives, takes or gets hold of more than they have. Throws `grant_too_wide`. */
-export function requireWithin(grant: Grant, own: Grant): void {
+export function requireWithin(grant: Grant, own: Caller): void {
   const more = excess(grant, own)
-  if (more) throw new Refusal("grant_too_wide", { detail: `your key does not have ${more}` })
+  if (more) throw new Refusal("grant_too_wide", { detail: `your ${own.kind} does not have ${more}` })
 }
 
 /** Throws `key_website_mismatch`. */
-export function requireWebsite(own: Grant, websiteId: string): void {
+export function requireWebsite(own: Caller, websiteId: string): void {
   if (reaches(own, websiteId)) return
-  throw new Refusal("key_website_mismatch", { detail: `your key is not for the website ${websiteId}` })
+  throw new Refusal("key_website_mismatch", {
+    detail: `your ${own.kind} is not for the website ${websiteId}`,
+  })
 }
 
-/** A website that comes into being is one that no limited key has. Throws `grant_too_wide`. */
-export function requireAllWebsites(own: Grant): void {
+/** A website that comes into being is one that nobody has who is limited to some. Throws `grant_too_wide`. */
+export function requireAllWebsites(own: Caller): void {
   if (own.websites === null) return
   throw new Refusal("grant_too_wide", {
-    detail: "your key is limited to some websites and cannot make others",
+    detail: `your ${own.kind} is limited to some websites and cannot make others`,
   })
 }

@@ -1,0 +1,99 @@
+import { Refusal } from "../errors.ts"
+import { type Grant, type Scope, scopes } from "./keys.ts"
+import type { Db } from "./native.ts"
+
+export const roles = ["owner", "viewer"] as const
+export type Role = (typeof roles)[number]
+
+const roleScopes: Record<Role, readonly Scope[]> = { owner: scopes, viewer: ["read:data"] }
+
+/** Somebody who may log in. */
+export interface User {
+  id: string
+  /** Lower case. */
+  email: string
+  role: Role
+  /** Website ids that the person is limited to; null: not limited, as every owner. */
+  websites: string[] | null
+  /** Unix ms, as every …At. */
+  createdAt: number
+  lastLoginAt: number | null
+}
+
+export type UserSettings = Pick<User, "email" | "role" | "websites">
+
+const columns = "id, email, role, websites, created_at, last_login_at"
+
+const sql = {
+  findEmail: `select ${columns} from users where email = :email`,
+  password: "select password from users where id = :id",
+  any: "select exists (select 1 from users)",
+  insert: `
+    insert into users (id, email, role, websites, password, created_at)
+    values (:id, :email, :role, :websites, :password, :now)
+    on conflict (email) do nothing`,
+  loggedIn: "update users set last_login_at = :now where id = :id",
+}
+
+export interface UserRow {
+  id: string
+  email: string
+  role: Role
+  websites: string | null
+  created_at: number
+  last_login_at: number | null
+}
+
+export function userFromRow(row: UserRow): User {
+  return {
+    id: row.id,
+    email: row.email,
+    role: row.role,
+    websites: row.websites === null ? null : JSON.parse(row.websites),
+    createdAt: row.created_at,
+    lastLoginAt: row.last_login_at,
+  }
+}
+
+/** What a person may do who is logged in. */
+export function grantOf({ role, websites }: Pick<User, "role" | "websites">): Grant {
+  return { scopes: [...roleScopes[role]], websites, rateLimit: null, expiresAt: null }
+}
+
+export function hasUsers(db: Db): boolean {
+  return db.prepare(sql.any).pluck().get() === 1
+}
+
+/** `email`: lower case. */
+export function userWithEmail(db: Db, email: string): User | undefined {
+  const row = db.prepare(sql.findEmail).get({ email }) as UserRow | undefined
+  return row && userFromRow(row)
+}
+
+/** Null: none was chosen yet. */
+export function passwordOf(db: Db, id: string): string | null {
+  return (db.prepare(sql.password).pluck().get({ id }) as string | null | undefined) ?? null
+}
+
+/** `password`: its hash; null: to be chosen. Throws `conflict` for an email that is taken. */
+export function createUser(
+  db: Db,
+  id: string,
+  { email, role, websites }: UserSettings,
+  password: string | null,
+  now: number,
+): User {
+  const values = { id, email, role, websites: websitesText(websites), password, now }
+  if (db.prepare(sql.insert).run(values).changes === 0) {
+    throw new Refusal("conflict", { detail: `there is a user ${email} already` })
+  }
+  return { id, email, role, websites, createdAt: now, lastLoginAt: null }
+}
+
+export function noteLogin(db: Db, id: string, now: number): void {
+  db.prepare(sql.loggedIn).run({ id, now })
+}
+
+function websitesText(websites: readonly string[] | null): string | null {
+  return websites === null ? null : JSON.stringify(websites)
+}
