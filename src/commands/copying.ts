@@ -96,7 +96,7 @@ function work(task: CopyTask, context: Context): Promise<Copy> {
 
 function failureOf(
   { message, hint, code }: { message: string; hint: string | undefined; code: string | undefined },
-  { to }: CopyTask,
+  { from, to }: CopyTask,
 ): Error {
   if (code === "SQLITE_FULL" || code === "ENOSPC") {
     return new Complaint(
@@ -108,6 +108,13 @@ function failureOf(
     return new Complaint(
       `the copying failed (${code}); nothing is left of the copy`,
       "the log of the system says whether a disk fails; databuddy check looks for damage",
+    )
+  }
+  // Counting what there is reads some of the pages before any is copied.
+  if (code?.startsWith("SQLITE_CORRUPT")) {
+    return new Complaint(
+      `${from} is damaged (${code})`,
+      "databuddy check --db FILE tells more; keep the last good backup",
     )
   }
   return hint === undefined && code !== undefined
