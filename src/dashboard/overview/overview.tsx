@@ -1,22 +1,16 @@
-import { Chart, type Series } from "../parts/chart.tsx"
+import { Course } from "../parts/course.tsx"
+import { GranularitySwitch, useGranularity } from "../parts/granularity.tsx"
 import { Link } from "../parts/link.tsx"
 import { NoMatch } from "../parts/no-match.tsx"
 import { Page } from "../parts/page.tsx"
 import { Loaded, Panel } from "../parts/panel.tsx"
+import { stackOf } from "../parts/stacked.ts"
 import { Change, Stat } from "../parts/stat.tsx"
 import { Empty } from "../parts/states.tsx"
 import { DataTable, DownloadCsv } from "../parts/table.tsx"
 import { useFormat } from "../parts/use-format.ts"
 import { useApp } from "../state/app.ts"
 import { filterParam } from "../state/filters.ts"
-import { marksOf, useNotes } from "../state/notes.ts"
-import {
-  type Granularity,
-  granularities,
-  possibleGranularities,
-  rangeParams,
-  standardGranularity,
-} from "../state/range.ts"
 import { useAnswers } from "../state/use-answers.ts"
 import { ActiveNow } from "./active.tsx"
 
@@ -41,12 +35,9 @@ const stats = [
 ] as const
 
 export function Overview() {
-  const { view, place } = useApp()
-  const { range, compare } = view.value
-  const params = place.spot.value.params
-  const possible = possibleGranularities(range)
-  const granularity = possible.find((one) => one === params.get("by")) ?? standardGranularity(range)
-  const comparing = compare ? { compare: "previous_period" } : {}
+  const { view } = useApp()
+  const granularity = useGranularity()
+  const comparing = view.value.compare ? { compare: "previous_period" } : {}
   const answered = useAnswers([
     { name: "custom_events_summary", id: "summary", ...comparing },
     { name: "custom_events_trends", id: "course", granularity },
@@ -57,7 +48,7 @@ export function Overview() {
   return (
     <Page title="Overview" actions={<ActiveNow />}>
       <Numbers answered={answered} />
-      <CoursePanel answered={answered} granularity={granularity} possible={possible} />
+      <CoursePanel answered={answered} />
       <div class="columns">
         <TopEvents answered={answered} />
         <TopProperties answered={answered} />
@@ -97,87 +88,33 @@ function Numbers({ answered }: { answered: Answered }) {
   )
 }
 
-interface CourseProps {
-  answered: Answered
-  granularity: Granularity
-  possible: readonly Granularity[]
-}
-
 /** Events over time, the most frequent ones apart. */
-function CoursePanel({ answered, granularity, possible }: CourseProps) {
-  const { place, view } = useApp()
-  const format = useFormat()
-  const notes = useNotes()
+function CoursePanel({ answered }: { answered: Answered }) {
   return (
-    <Panel
-      title="Events over time"
-      actions={
-        <fieldset class="segmented">
-          <legend class="hidden">Each bar is</legend>
-          {granularities
-            .filter(({ value }) => possible.includes(value))
-            .map(({ value, label }) => (
-              <button
-                key={value}
-                type="button"
-                aria-pressed={value === granularity}
-                onClick={() => place.set({ by: value }, "replace")}
-              >
-                {label}
-              </button>
-            ))}
-        </fieldset>
-      }
-    >
+    <Panel title="Events over time" actions={<GranularitySwitch />}>
       <Loaded answered={answered} of="stack" height={306}>
         {() => {
-          const { dates, series } = stackOf(answered)
+          const { dates, series } = stackOf(
+            answered
+              .rows<{ date: string; total_events: number }>("course")
+              .map(({ date, total_events }) => ({ date, value: total_events })),
+            answered
+              .rows<{ date: string; event_name: string; total_events: number }>("stack")
+              .map(({ date, event_name, total_events }) => ({ date, name: event_name, value: total_events })),
+          )
           return (
-            <Chart
+            <Course
               name="Events over time"
               file="events-over-time"
               kind="bars"
               dates={dates}
-              granularity={granularity}
               series={series}
-              marks={marksOf(notes, dates, view.value.range.to)}
-              format={format}
-              onZoom={(from, to) => place.set({ ...rangeParams({ from, to }), by: undefined })}
             />
           )
         }}
       </Loaded>
     </Panel>
   )
-}
-
-/** The most frequent names, and below them what all others are together. */
-function stackOf(answered: Answered): { dates: string[]; series: Series[] } {
-  const course = answered.rows<{ date: string; total_events: number }>("course")
-  const dates = course.map(({ date }) => date)
-  const places = new Map(dates.map((date, index) => [date, index]))
-  const byName = new Map<string, number[]>()
-  const others = course.map(({ total_events }) => total_events)
-  for (const { date, event_name, total_events } of answered.rows<{
-    date: string
-    event_name: string
-    total_events: number
-  }>("stack")) {
-    const at = places.get(date)
-    if (at === undefined) continue
-    const values = byName.get(event_name) ?? dates.map(() => 0)
-    values[at] = total_events
-    others[at] = (others[at] ?? 0) - total_events
-    byName.set(event_name, values)
-  }
-  const sum = (values: readonly number[]) => values.reduce((all, one) => all + one, 0)
-  const series = [...byName]
-    .map(([name, values]) => ({ name, values }))
-    .sort((a, b) => sum(b.values) - sum(a.values))
-  return {
-    dates,
-    series: others.some((one) => one > 0) ? [...series, { name: "All others", values: others }] : series,
-  }
 }
 
 interface NameRow {

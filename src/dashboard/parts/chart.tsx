@@ -17,7 +17,7 @@ export interface Mark {
   text: string
 }
 
-interface ChartProps {
+export interface ChartProps {
   /** What it shows, for those who cannot see it. */
   name: string
   /** Dates as the API gives them. */

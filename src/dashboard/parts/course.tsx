@@ -1,0 +1,44 @@
+import { useApp } from "../state/app.ts"
+import { marksOf, useNotes } from "../state/notes.ts"
+import { type Granularity, plusDays, type Range, rangeParams } from "../state/range.ts"
+import { Chart, type ChartProps } from "./chart.tsx"
+import { useGranularity } from "./granularity.tsx"
+import { useFormat } from "./use-format.ts"
+
+type CourseProps = Omit<ChartProps, "granularity" | "format" | "marks" | "onZoom">
+
+/** A chart over the range that is looked at, with the notes on its dates; dragging over it narrows the range. */
+export function Course(props: CourseProps) {
+  const { place, view } = useApp()
+  const granularity = useGranularity()
+  const format = useFormat()
+  const notes = useNotes()
+  const { range } = view.value
+  return (
+    <Chart
+      {...props}
+      granularity={granularity}
+      format={format}
+      marks={marksOf(notes, props.dates, range.to)}
+      onZoom={(from, to) =>
+        place.set({ ...rangeParams(zoomed(range, from, to, granularity)), by: undefined })
+      }
+    />
+  )
+}
+
+/** From the day that one step of a chart begins on to the last day of another, no further than the range. */
+function zoomed(range: Range, first: string, last: string, granularity: Granularity) {
+  const end = lastDayOf(last, granularity)
+  const isLater = first > range.from
+  const isEarlier = end < range.to
+  return { from: isLater ? first : range.from, to: isEarlier ? end : range.to }
+}
+
+/** The last day of the time that begins on a day. */
+function lastDayOf(day: string, granularity: Granularity): string {
+  if (granularity === "weekly") return plusDays(day, 6)
+  if (granularity !== "monthly") return day
+  // 31 days on it is the next month, whichever one began.
+  return plusDays(`${plusDays(`${day.slice(0, 7)}-01`, 31).slice(0, 7)}-01`, -1)
+}
