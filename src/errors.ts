@@ -29,6 +29,7 @@ export const refusals = {
   website_unknown: { status: 404, message: "Website not found" },
   website_paused: { status: 404, message: "Website not found" },
   key_not_found: { status: 404, message: "Key not found" },
+  profile_unknown: { status: 404, message: "Profile not found" },
   route_unknown: { status: 404, message: "Not found" },
   conflict: { status: 409, message: "Already exists" },
   payload_too_large: { status: 413, message: "Payload too large" },

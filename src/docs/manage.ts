@@ -9,7 +9,11 @@ import {
   keyWithSecretSchema,
   newKeySchema,
   newWebsiteSchema,
+  type ProfileJson,
   personSchema,
+  profileFilterSchema,
+  profileSchema,
+  profileSearchSchema,
   type RefusalJson,
   refusalFilterSchema,
   refusalSchema,
@@ -49,6 +53,17 @@ const exampleKey: KeyJson = {
   lastUsedAt: null,
 }
 
+const exampleProfile: ProfileJson = {
+  profileId: "customer-42",
+  email: "ada@example.com",
+  name: "Ada",
+  username: null,
+  traits: { email: "ada@example.com", name: "Ada", plan: "pro" },
+  createdAt: "2026-01-05T09:30:00.000Z",
+  updatedAt: "2026-01-06T10:00:00.000Z",
+  anonymousIds: ["user-123"],
+}
+
 const exampleRefusal: RefusalJson = {
   time: "2026-01-05T09:32:00.000Z",
   path: "/track",
@@ -73,6 +88,7 @@ export const manageSchemas = {
   }),
   NewKey: component(newKeySchema, { ...grant, rateLimit: 600 }),
   KeyChanges: component(keyChangesSchema, { disabled: true }),
+  Profile: component(profileSchema, exampleProfile),
   Refusal: component(refusalSchema, exampleRefusal),
 }
 
@@ -191,6 +207,30 @@ const keys: Operations = {
   },
 }
 
+const profiles: Operations = {
+  "/v1/profiles": {
+    get: {
+      id: "listProfiles",
+      summary: "Look for identified users",
+      description:
+        "The one that was told of last comes first; `total` is of all pages. A search looks through all profiles of the website, a thousand at a time between other requests.",
+      query: profileSearchSchema,
+      gives: listOf("profiles", "Profile"),
+      reasons: ["invalid_shape", ...ofWebsite],
+    },
+  },
+  "/v1/profiles/{id}": {
+    get: {
+      id: "showProfile",
+      summary: "Show an identified user",
+      description: "The id is escaped, as every part of an address: `user%2F1`.",
+      query: profileFilterSchema,
+      gives: { profile: ref("schemas/Profile") },
+      reasons: ["invalid_shape", ...ofWebsite, "profile_unknown"],
+    },
+  },
+}
+
 const refusals: Operations = {
   "/v1/refusals": {
     get: {
@@ -243,6 +283,7 @@ export async function managePaths(): Promise<Json> {
     ...(await paths(websites, { tag: "Websites", scope: "manage:websites", wording: websiteWording })),
     ...(await paths(forgetting, { tag: "Websites", scope: "manage:websites", wording: personWording })),
     ...(await paths(keys, { tag: "Keys", scope: "manage:keys", wording: keyWording })),
+    ...(await paths(profiles, { tag: "Profiles", scope: "read:data", wording: profileWording })),
     ...(await paths(refusals, { tag: "Refusals", scope: "read:data", wording: refusalWording })),
     ...(await paths(status, { tag: "Server", scope: "manage:websites", wording: refusalWording })),
     ...(await paths(exports, { tag: "Export", scope: "read:data", wording: exportWording })),
@@ -252,5 +293,6 @@ export async function managePaths(): Promise<Json> {
 const websiteWording = wording({ field: "domain", message: newWebsiteSchema.properties.domain.expected })
 const personWording = wording({ field: "profileId", message: personSchema.properties.profileId.expected })
 const keyWording = wording({ field: "name", message: newKeySchema.properties.name.expected })
+const profileWording = wording({ field: "limit", message: profileSearchSchema.properties.limit.expected })
 const exportWording = wording({ field: "from", message: exportFilterSchema.properties.from.expected })
 const refusalWording = wording({ field: "limit", message: refusalFilterSchema.properties.limit.expected })

@@ -32,6 +32,7 @@ export async function openapi(limits: Limits): Promise<Json> {
       { name: "Websites", description: "Where events belong" },
       { name: "Keys", description: "Who may do what" },
       { name: "People", description: "Who may log in" },
+      { name: "Profiles", description: "Who was identified" },
       { name: "Export", description: "What goes out" },
       { name: "Refusals", description: "What was not taken" },
       { name: "Server", description: "Is it well?" },

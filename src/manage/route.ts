@@ -8,6 +8,7 @@ import { isWithin, reaches, requireAllWebsites, requireWebsite, requireWithin } 
 import type { Refusals } from "../http/refusals.ts"
 import { type Admitted, answered, queryOf } from "../http/v1.ts"
 import type { Asker } from "../query/engine.ts"
+import { findProfile, findProfiles } from "../store/directory.ts"
 import { forgetPerson } from "../store/forget.ts"
 import { createKey, findKey, type Key, listKeys, revokeKey, rotateKey } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
@@ -18,11 +19,14 @@ import {
   changeWebsite,
   forgetNote,
   keyJson,
+  profileJson,
   readExportFilter,
   readKeyChanges,
   readNewKey,
   readNewWebsite,
   readPerson,
+  readProfileFilter,
+  readProfileSearch,
   readRefusalFilter,
   readWebsiteChanges,
   refusalJson,
@@ -57,6 +61,8 @@ export function manageRoutes(manage: Manage) {
     .patch("/keys/:id", on("manage:keys", editKey), raw)
     .delete("/keys/:id", on("manage:keys", endKey), raw)
     .post("/keys/:id/rotate", on("manage:keys", renewKey), raw)
+    .get("/profiles", on("read:data", showProfiles))
+    .get("/profiles/:id", on("read:data", showProfile))
     .get("/refusals", on("read:data", showRefusals))
     .get("/status", on("manage:websites", showStatus))
     .get("/export", ({ request, server }: RouteContext) => {
@@ -158,6 +164,21 @@ async function renewKey(manage: Manage, { caller, id }: Call): Promise<Answer> {
   return { body: { key: { ...keyJson(made.key), key: made.secret } } }
 }
 
+async function showProfiles({ db }: Manage, { caller, arrival, query }: Call): Promise<Answer> {
+  const { websiteId, ...search } = readProfileSearch(query())
+  requireWebsite(caller, websiteId)
+  const { rid } = findWebsite(db, websiteId)
+  const pause = whileWanted(arrival.request.signal)
+  const found = await findProfiles(db, { websiteRid: rid, ...search }, () => pause(searchPause))
+  return { body: { profiles: found.profiles.map(profileJson), total: found.total } }
+}
+
+function showProfile({ db }: Manage, { caller, id, query }: Call): Answer {
+  const websiteId = readProfileFilter(query())
+  requireWebsite(caller, websiteId)
+  return { body: { profile: profileJson(findProfile(db, findWebsite(db, websiteId).rid, id)) } }
+}
+
 /** What was for no website, or for several, is not shown to one who is limited to some. */
 function showRefusals(manage: Manage, { caller, query }: Call): Answer {
   const { websiteId, reason, limit } = readRefusalFilter(query())
@@ -182,6 +203,8 @@ async function showStatus(manage: Manage, { caller, arrival }: Call): Promise<An
   return { body: await statusOf(db, running, asker, rids, arrival.request.signal) }
 }
 
+/** ms between two looks for a profile: what came meanwhile is answered first. */
+const searchPause = 1
 /** Events that are read between two looks at other requests: about a millisecond. */
 const exportRows = 200
 /** Events in a row group of a Parquet file, encoded in one go: about 10 ms. */

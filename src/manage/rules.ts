@@ -6,6 +6,7 @@ import type { Format } from "../export/export.ts"
 import { checked, invalid } from "../http/fields.ts"
 import { keptRefusals, type Refused } from "../http/refusals.ts"
 import { iso, isoOrNull } from "../iso.ts"
+import type { FoundProfile } from "../store/directory.ts"
 import type { Person } from "../store/forget.ts"
 import { findKey, type Key, type KeyGrant, updateKey } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
@@ -26,7 +27,11 @@ import {
   keyChangesSchema,
   newKeySchema,
   newWebsiteSchema,
+  type ProfileJson,
   personSchema,
+  profileFilterSchema,
+  profileSearchSchema,
+  profilesPerPage,
   type RefusalJson,
   refusalFilterSchema,
   type WebsiteJson,
@@ -45,6 +50,8 @@ const checkPerson = TypeCompiler.Compile(personSchema)
 const checkNewKey = TypeCompiler.Compile(newKeySchema)
 const checkKeyChanges = TypeCompiler.Compile(keyChangesSchema)
 const checkRefusalFilter = TypeCompiler.Compile(refusalFilterSchema)
+const checkProfileSearch = TypeCompiler.Compile(profileSearchSchema)
+const checkProfileFilter = TypeCompiler.Compile(profileFilterSchema)
 const checkExportFilter = TypeCompiler.Compile(exportFilterSchema)
 
 /** 10000-01-01, Unix ms: from then on ISO 8601 takes another form. */
@@ -151,6 +158,24 @@ function personOf(filter: Static<typeof exportFilterSchema>, errors: FieldError[
   return profileId === undefined ? { anonymousId: anonymousId ?? "" } : { profileId }
 }
 
+/** `limit` and `offset`: of the list in its order. */
+export function readProfileSearch(query: URLSearchParams): {
+  websiteId: string
+  search: string
+  limit: number
+  offset: number
+} {
+  const filter = checked(checkProfileSearch, Object.fromEntries(query))
+  const { website_id: websiteId, search = "" } = filter
+  const limit = Number(filter.limit ?? profilesPerPage)
+  return { websiteId, search, limit, offset: (Number(filter.page ?? 1) - 1) * limit }
+}
+
+/** The website that a profile is of. */
+export function readProfileFilter(query: URLSearchParams): string {
+  return checked(checkProfileFilter, Object.fromEntries(query)).website_id
+}
+
 /** Throws `invalid_shape` where a key would be limited to a website that there is none of. */
 export function requireWebsites(db: Db, websites: readonly string[] | null | undefined): void {
   if (!websites) return
@@ -198,6 +223,10 @@ export function keyJson(key: Key): KeyJson {
     revokedAt: isoOrNull(key.revokedAt),
     lastUsedAt: isoOrNull(key.lastUsedAt),
   }
+}
+
+export function profileJson({ createdAt, updatedAt, ...rest }: FoundProfile): ProfileJson {
+  return { ...rest, createdAt: iso(createdAt), updatedAt: iso(updatedAt) }
 }
 
 export function refusalJson(refused: Refused): RefusalJson {

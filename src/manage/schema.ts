@@ -298,6 +298,67 @@ export const refusalFilterSchema = Type.Object(
   strict,
 )
 
+const profileWebsite = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  description: "The website that they were identified on",
+  expected: "must be the id of a website",
+})
+
+/** Profiles on a page where nobody says, and at most: each may have 16 KiB of traits. */
+export const profilesPerPage = 50
+const mostProfiles = 200
+
+/** The query of GET /v1/profiles. */
+export const profileSearchSchema = Type.Object(
+  {
+    website_id: profileWebsite,
+    search: Type.Optional(
+      Type.String({
+        maxLength: 256,
+        pattern: noControls,
+        description:
+          "What the id, email, name, username or a linked anonymous id contains, in either case; of anonymous ids the first 1,000",
+        expected: "must be a string of at most 256 characters, none of them a control character",
+      }),
+    ),
+    limit: Type.Optional(
+      Type.String({
+        pattern: "^(?:[1-9]\\d?|1\\d\\d|200)$",
+        description: `Profiles on a page, at most ${mostProfiles}; default: ${profilesPerPage}`,
+        expected: `must be a whole number from 1 to ${mostProfiles}`,
+      }),
+    ),
+    page: Type.Optional(
+      Type.String({
+        pattern: "^[1-9]\\d{0,6}$",
+        description: "From 1, the default",
+        expected: "must be a whole number from 1 to 9999999",
+      }),
+    ),
+  },
+  strict,
+)
+
+/** The query of GET /v1/profiles/:id. */
+export const profileFilterSchema = Type.Object({ website_id: profileWebsite }, strict)
+
+const textOrNull = (description: string) => Type.Union([Type.Null(), Type.String()], { description })
+
+/** An identified user as the API shows it. */
+export const profileSchema = Type.Object({
+  profileId: Type.String({ description: "As /identify was told" }),
+  email: textOrNull("Of the traits, in lower case"),
+  name: textOrNull("Of the traits"),
+  username: textOrNull("Of the traits"),
+  traits: Type.Object({}, { additionalProperties: true, description: "All that is known" }),
+  createdAt: time("When it was first told of"),
+  updatedAt: time("When it was last told of"),
+  anonymousIds: Type.Array(Type.String(), {
+    description: "Visitors that were seen to be them, the newest first; 100 at most",
+  }),
+})
+
 const bound = (description: string) =>
   Type.Optional(
     Type.String({
@@ -337,6 +398,7 @@ export const exportFilterSchema = Type.Object(
   strict,
 )
 
+export type ProfileJson = Static<typeof profileSchema>
 export type StatusJson = Static<typeof statusSchema>
 export type RefusalJson = Static<typeof refusalSchema>
 export type WebsiteJson = Static<typeof websiteSchema>

@@ -6,6 +6,7 @@ import profiles from "../../migrations/0004_profiles.sql" with { type: "text" }
 import retention from "../../migrations/0005_retention.sql" with { type: "text" }
 import columns from "../../migrations/0006_columns.sql" with { type: "text" }
 import users from "../../migrations/0007_users.sql" with { type: "text" }
+import dashboard from "../../migrations/0008_dashboard.sql" with { type: "text" }
 import { Complaint } from "../errors.ts"
 import type { Db } from "./native.ts"
 
@@ -23,6 +24,7 @@ export const migrations: readonly Migration[] = [
   { name: "0005_retention", sql: retention },
   { name: "0006_columns", sql: columns },
   { name: "0007_users", sql: users },
+  { name: "0008_dashboard", sql: dashboard },
 ]
 
 const createLedger = `

@@ -529,8 +529,8 @@ describe("databuddy check", () => {
     ],
     [
       "a migration that has not been applied",
-      "delete from migrations where name like '0007%'",
-      "the migration 0007_users has not been applied",
+      "delete from migrations where name like '0008%'",
+      "the migration 0008_dashboard has not been applied",
     ],
   ]
   test.each(broken)("finds %s", async (_, sql, problem) => {

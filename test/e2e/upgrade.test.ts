@@ -60,6 +60,7 @@ const looks = [
   { table: "event_rows", sql: "select * from events order by id" },
   { table: "profiles", sql: "select * from profiles" },
   { table: "profile_links", sql: "select * from profile_links" },
+  { table: "users", sql: "select * from users order by id" },
 ]
 
 function contents(path: string, tables?: readonly string[]): Record<string, unknown[]> {

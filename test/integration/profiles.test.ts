@@ -1,0 +1,158 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { createKey, type Key, type Scope } from "../../src/store/keys.ts"
+import { createWebsite } from "../../src/store/websites.ts"
+import { openApp, type TestApp } from "../support/app.ts"
+
+// biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+type Json = any
+
+let app: TestApp
+let reader: string
+
+beforeEach(async () => {
+  app = openApp()
+  for (const id of ["mine", "theirs"]) {
+    const settings = { domain: `${id}.example`, name: id, allowedOrigins: [], anonymize: "off" as const }
+    createWebsite(app.store.db, id, settings, app.clock.now)
+  }
+  reader = give(["read:data"], null)
+  await identify({ profileId: "user/1 ü", anonymousId: "laptop", traits: { email: "Ada@Example.com" } })
+  await identify({ profileId: "user_2", traits: { name: "Émilie", plan: "pro" } })
+  await identify({ profileId: "user_3", websiteId: "theirs", traits: { email: "ada@example.org" } })
+})
+
+afterEach(() => app.close())
+
+function give(scopes: Scope[], websites: Key["websites"]): string {
+  const { db, registry } = app.store
+  const grant = { name: "given", scopes, websites, rateLimit: null, expiresAt: null }
+  const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+  const { secret } = createKey(db, crypto.randomUUID(), grant, random, app.clock.now)
+  registry.refresh()
+  return secret
+}
+
+/** Through /identify, a second after what was told before. */
+async function identify(identity: object): Promise<void> {
+  app.clock.now += 1_000
+  const response = await app.send(
+    new Request("http://localhost/identify", {
+      method: "POST",
+      headers: { Authorization: `Bearer ${give(["track:events"], null)}` },
+      body: JSON.stringify({ websiteId: "mine", ...identity }),
+    }),
+  )
+  expect(response.status).toBe(200)
+}
+
+async function get(
+  path: string,
+  key = reader,
+): Promise<{ status: number; reason: string | null; body: Json }> {
+  const response = await app.send(
+    new Request(`http://localhost/v1/${path}`, { headers: { Authorization: `Bearer ${key}` } }),
+  )
+  const { status } = response
+  return { status, reason: response.headers.get("x-databuddy-reason"), body: await response.json() }
+}
+
+const ada = {
+  profileId: "user/1 ü",
+  email: "ada@example.com",
+  name: null,
+  username: null,
+  traits: { email: "ada@example.com" },
+  createdAt: "2026-08-01T12:00:01.000Z",
+  updatedAt: "2026-08-01T12:00:01.000Z",
+  anonymousIds: ["laptop"],
+}
+
+test("profiles of a website are listed, the one that was told of last first", async () => {
+  const { body } = await get("profiles?website_id=mine")
+  expect(body.total).toBe(2)
+  expect(body.profiles.map((one: Json) => one.profileId)).toEqual(["user_2", "user/1 ü"])
+  expect(body.profiles[1]).toEqual(ada)
+  await identify({ profileId: "user/1 ü" })
+  expect((await get("profiles?website_id=mine&limit=1")).body.profiles[0].profileId).toBe("user/1 ü")
+})
+
+const searches: [string, string[]][] = [
+  ["search=ADA@", ["user/1 ü"]],
+  ["search=lap", ["user/1 ü"]],
+  ["search=%C3%89MIL", ["user_2"]],
+  ["search=pro", []],
+  ["search=", ["user_2", "user/1 ü"]],
+  ["limit=1&page=2", ["user/1 ü"]],
+  ["search=user&limit=1", ["user_2"]],
+  ["search=user&limit=1&page=2", ["user/1 ü"]],
+  ["page=9999999", []],
+]
+test.each(searches)("%s finds those that it names", async (query, ids) => {
+  const { body } = await get(`profiles?website_id=mine&${query}`)
+  expect(body.profiles.map((one: Json) => one.profileId)).toEqual(ids)
+})
+
+test("one is shown by its id, whatever that is made of", async () => {
+  const path = `profiles/${encodeURIComponent("user/1 ü")}?website_id=mine`
+  expect((await get(path)).body).toEqual({ success: true, profile: ada })
+})
+
+describe("what cannot be answered", () => {
+  const wrong: [string, string, number, string][] = [
+    ["no website", "profiles", 400, "invalid_shape"],
+    ["a website without an id", "profiles?website_id=", 400, "invalid_shape"],
+    ["a website that is not there", "profiles?website_id=nobody", 404, "website_unknown"],
+    ["events of no website, which have no profiles", "profiles?website_id=none", 404, "website_unknown"],
+    ["no profiles", "profiles?website_id=mine&limit=0", 400, "invalid_shape"],
+    ["201 profiles", "profiles?website_id=mine&limit=201", 400, "invalid_shape"],
+    ["page 0", "profiles?website_id=mine&page=0", 400, "invalid_shape"],
+    [
+      "a search of 257 characters",
+      `profiles?website_id=mine&search=${"x".repeat(257)}`,
+      400,
+      "invalid_shape",
+    ],
+    ["a search over two fields", "profiles?website_id=mine&search=a%0Ab", 400, "invalid_shape"],
+    ["a filter that there is none of", "profiles?website_id=mine&plan=pro", 400, "invalid_shape"],
+    ["a profile of no website", "profiles/user_2", 400, "invalid_shape"],
+    ["a profile of another website", "profiles/user_2?website_id=theirs", 404, "profile_unknown"],
+    ["a profile that there is none of", "profiles/nobody?website_id=mine", 404, "profile_unknown"],
+    ["an id that is not escaped rightly", "profiles/%E0%A4%A?website_id=mine", 404, "profile_unknown"],
+  ]
+  test.each(wrong)("%s", async (_, path, status, reason) => {
+    const answer = await get(path)
+    expect([answer.status, answer.reason]).toEqual([status, reason])
+  })
+
+  const refused: [string, Scope[], Key["websites"], string][] = [
+    ["a key that sends", ["track:events"], null, "scope_missing"],
+    ["a key that reads reports alone", ["read:reports"], null, "scope_missing"],
+    ["a key that manages", ["manage:websites", "manage:keys", "manage:users"], null, "scope_missing"],
+    ["a key for another website", ["read:data"], ["theirs"], "key_website_mismatch"],
+  ]
+  test.each(refused)("%s is told nobody", async (_, scopes, websites, reason) => {
+    const key = give(scopes, websites)
+    for (const path of ["profiles?website_id=mine", "profiles/user_2?website_id=mine"]) {
+      const answer = await get(path, key)
+      expect([answer.status, answer.reason]).toEqual([403, reason])
+    }
+  })
+
+  test("is looked for no longer when the client is gone", async () => {
+    const client = new AbortController()
+    const { db } = app.store
+    db.exec(`
+      insert into profiles (website_rid, profile_id, traits, created_at, updated_at)
+      with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000)
+      select 1, 'p' || i, '{}', 0, 0 from n`)
+    const answer = app.send(
+      new Request("http://localhost/v1/profiles?website_id=mine&search=nobody", {
+        headers: { Authorization: `Bearer ${reader}` },
+        signal: client.signal,
+      }),
+    )
+    client.abort()
+    expect((await answer).status).toBe(500)
+    expect(app.logged.join()).not.toContain("a request failed")
+  })
+})
