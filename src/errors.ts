@@ -30,6 +30,8 @@ export const refusals = {
   website_paused: { status: 404, message: "Website not found" },
   key_not_found: { status: 404, message: "Key not found" },
   profile_unknown: { status: 404, message: "Profile not found" },
+  user_not_found: { status: 404, message: "User not found" },
+  invite_unknown: { status: 404, message: "Link not found" },
   route_unknown: { status: 404, message: "Not found" },
   conflict: { status: 409, message: "Already exists" },
   payload_too_large: { status: 413, message: "Payload too large" },

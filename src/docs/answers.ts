@@ -30,6 +30,8 @@ export const meanings: Record<Reason, string> = {
   website_paused: "the website is paused",
   key_not_found: "there is no key with this id",
   profile_unknown: "the website has no profile with this id",
+  user_not_found: "there is no user with this id",
+  invite_unknown: "there is no such link: it was used, is over, or never was",
   route_unknown: "there is nothing at this path",
   conflict: "it exists already, or is revoked for good",
   payload_too_large: "the body is too large, as sent or after decompression",

@@ -1,8 +1,10 @@
 import { Refusal } from "../errors.ts"
 import { iso } from "../iso.ts"
 import { allows, type Grant } from "../store/keys.ts"
-import { canonicalWebsiteId } from "../store/websites.ts"
+import type { Db } from "../store/native.ts"
+import { canonicalWebsiteId, listWebsites } from "../store/websites.ts"
 import type { Caller } from "./caller.ts"
+import { invalid } from "./fields.ts"
 
 /** True where somebody may see the website with that id. */
 export function reaches({ websites }: Pick<Grant, "websites">, websiteId: string): boolean {
@@ -52,4 +54,16 @@ export function requireAllWebsites(own: Caller): void {
   throw new Refusal("grant_too_wide", {
     detail: `your ${own.kind} is limited to some websites and cannot make others`,
   })
+}
+
+/** Throws `invalid_shape` where something would be limited to a website that there is none of. */
+export function requireWebsites(db: Db, websites: readonly string[] | null | undefined): void {
+  if (!websites) return
+  const known = new Set(listWebsites(db).map(({ id }) => id))
+  const errors = websites.flatMap((id, index) =>
+    known.has(canonicalWebsiteId(id))
+      ? []
+      : [{ field: `websites.${index}`, message: `${id} does not exist` }],
+  )
+  if (errors.length > 0) throw invalid(errors)
 }

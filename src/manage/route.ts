@@ -4,7 +4,14 @@ import { exportPerson, exportWanted, gzipped, type Wanted } from "../export/expo
 import { arrivalOf } from "../http/arrival.ts"
 import { type Answer, type Call, change, forCallers, type Managing, type RouteContext } from "../http/call.ts"
 import type { Caller } from "../http/caller.ts"
-import { isWithin, reaches, requireAllWebsites, requireWebsite, requireWithin } from "../http/grant.ts"
+import {
+  isWithin,
+  reaches,
+  requireAllWebsites,
+  requireWebsite,
+  requireWebsites,
+  requireWithin,
+} from "../http/grant.ts"
 import type { Refusals } from "../http/refusals.ts"
 import { type Admitted, answered, queryOf } from "../http/v1.ts"
 import type { Asker } from "../query/engine.ts"
@@ -30,7 +37,6 @@ import {
   readRefusalFilter,
   readWebsiteChanges,
   refusalJson,
-  requireWebsites,
   websiteJson,
 } from "./rules.ts"
 import { type Running, statusOf } from "./status.ts"

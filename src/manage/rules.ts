@@ -14,7 +14,6 @@ import { retentionOf } from "../store/retain.ts"
 import {
   canonicalWebsiteId,
   hostOf,
-  listWebsites,
   pauseWebsite,
   updateWebsite,
   type Website,
@@ -174,18 +173,6 @@ export function readProfileSearch(query: URLSearchParams): {
 /** The website that a profile is of. */
 export function readProfileFilter(query: URLSearchParams): string {
   return checked(checkProfileFilter, Object.fromEntries(query)).website_id
-}
-
-/** Throws `invalid_shape` where a key would be limited to a website that there is none of. */
-export function requireWebsites(db: Db, websites: readonly string[] | null | undefined): void {
-  if (!websites) return
-  const known = new Set(listWebsites(db).map(({ id }) => id))
-  const errors = websites.flatMap((id, index) =>
-    known.has(canonicalWebsiteId(id))
-      ? []
-      : [{ field: `websites.${index}`, message: `${id} does not exist` }],
-  )
-  if (errors.length > 0) throw invalid(errors)
 }
 
 /** Works inside the caller's transaction. Throws `website_unknown`. */

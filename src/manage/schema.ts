@@ -2,12 +2,10 @@ import { type Static, Type } from "@sinclair/typebox"
 import { refusals } from "../errors.ts"
 import { formats } from "../export/export.ts"
 import { keptRefusals } from "../http/refusals.ts"
+import { grantedWebsites, maxListed, websiteId } from "../http/schema.ts"
 import { scopes } from "../store/keys.ts"
 import { retentionForm } from "../store/retain.ts"
 import { anonymizeSettings } from "../store/websites.ts"
-
-/** Entries of a list in one request: far above what anybody has, far below what would be slow to look through. */
-const maxListed = 1_000
 
 const noControls = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
 
@@ -19,12 +17,6 @@ const name = Type.String({
   pattern: noControls,
   description: "For people to tell them apart",
   expected: "must be a string of 1 to 256 characters, none of them a control character",
-})
-
-const websiteId = Type.String({
-  pattern: "^[A-Za-z0-9._-]{1,255}$",
-  description: "The id that pages and events carry",
-  expected: "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-'",
 })
 
 const host = "must be a host or an origin, such as example.com or https://example.com, without wildcards"
@@ -66,11 +58,6 @@ const keyScopes = Type.Array(oneScope, {
   maxItems: scopes.length,
   description: "What the key may do",
   expected: `must be a list of scopes: ${scopes.join(", ")}`,
-})
-
-const keyWebsites = Type.Union([Type.Null(), Type.Array(websiteId, { minItems: 1, maxItems: maxListed })], {
-  description: "The websites that the key is limited to; null: all there are and will be",
-  expected: `must be null or a list of 1 to ${maxListed} website ids`,
 })
 
 /** The highest limit that a request can ask for; null is none at all. */
@@ -121,7 +108,7 @@ export const newKeySchema = Type.Object(
   {
     name,
     scopes: Type.Optional(keyScopes),
-    websites: Type.Optional(keyWebsites),
+    websites: Type.Optional(grantedWebsites),
     rateLimit: Type.Optional(rateLimit),
     expiresAt: Type.Optional(expiresAt),
   },
@@ -132,7 +119,7 @@ export const keyChangesSchema = Type.Object(
   {
     name: Type.Optional(name),
     scopes: Type.Optional(keyScopes),
-    websites: Type.Optional(keyWebsites),
+    websites: Type.Optional(grantedWebsites),
     rateLimit: Type.Optional(rateLimit),
     expiresAt: Type.Optional(expiresAt),
     disabled: Type.Optional(
@@ -198,7 +185,7 @@ export const keySchema = Type.Object({
   name,
   start: Type.String({ description: "The first characters of the secret" }),
   scopes: keyScopes,
-  websites: keyWebsites,
+  websites: grantedWebsites,
   rateLimit,
   createdAt: time("When it was made"),
   expiresAt: timeOrNull("When it stops working; null: never"),

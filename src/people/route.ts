@@ -1,57 +1,94 @@
 import { Elysia } from "elysia"
 import { Refusal, refusals } from "../errors.ts"
 import { addressOf } from "../http/arrival.ts"
-import { type Answer, forAnybody, type Managing, type OpenCall } from "../http/call.ts"
+import { type Answer, type Call, forAnybody, forCallers, type Managing, type OpenCall } from "../http/call.ts"
 import { type Caller, callerOf } from "../http/caller.ts"
+import { invalid } from "../http/fields.ts"
+import { isWithin, requireWithin } from "../http/grant.ts"
 import { spend } from "../http/limits.ts"
 import { requireOwnPage, setCookie, tokenIn } from "../http/login.ts"
-import { endSession, startSession } from "../store/sessions.ts"
-import { hasUsers, noteLogin, passwordOf, type User, userWithEmail } from "../store/users.ts"
+import { createInvite, findInvite } from "../store/invites.ts"
+import type { Db } from "../store/native.ts"
+import { endSession, type Login, startSession } from "../store/sessions.ts"
+import {
+  deleteUser,
+  findUser,
+  grantOf,
+  hasUsers,
+  listUsers,
+  noteLogin,
+  passwordOf,
+  type User,
+  userWithEmail,
+} from "../store/users.ts"
 import { version } from "../version.ts"
 import { Passwords } from "./passwords.ts"
-import { readLogin, userJson } from "./rules.ts"
+import {
+  addUser,
+  changePassword,
+  changeUser,
+  inviteJson,
+  newInviteJson,
+  readAcceptance,
+  readLogin,
+  readNewUser,
+  readPasswordChange,
+  readUserChanges,
+  requireOtherOwner,
+  userJson,
+} from "./rules.ts"
 
 /** Attempts to log in a minute. An office shares an address; nobody mistypes a password ten times a minute. */
 const loginsByAddress = 30
 const loginsByEmail = 10
 
-/** Who people are: their logins. */
-export function peopleRoutes(people: Managing) {
+/** What the routes about people work with. */
+interface People extends Managing {
+  passwords: Passwords
+}
+
+/** Who people are, their logins, and who looks after both. */
+export function peopleRoutes(managing: Managing) {
+  const people = { ...managing, passwords: new Passwords() }
   const open = forAnybody(people)
-  const passwords = new Passwords()
+  const on = forCallers(people)
   const raw = { parse: "none" } as const
   return new Elysia({ prefix: "/v1" })
     .get("/me", open(showMe))
-    .post(
-      "/login",
-      open((deps, call) => logIn(deps, call, passwords)),
-      raw,
-    )
+    .post("/me/password", open(choosePassword), raw)
+    .post("/login", open(logIn), raw)
     .post("/logout", open(logOut), raw)
+    .get("/invites/:token", open(showInvite))
+    .post("/invites/:token", open(acceptInvite), raw)
+    .get("/users", on("manage:users", showUsers))
+    .post("/users", on("manage:users", inviteUser), raw)
+    .patch("/users/:id", on("manage:users", editUser), raw)
+    .delete("/users/:id", on("manage:users", removeUser), raw)
+    .post("/users/:id/reset", on("manage:users", resetUser), raw)
 }
 
-function showMe(people: Managing, { arrival, now }: OpenCall): Answer {
+function showMe(people: People, { arrival, now }: OpenCall): Answer {
   const user = callerIfAny(people, arrival.request, now)?.login?.user
   return { body: { user: user ? userJson(user) : null, hasUsers: hasUsers(people.db), version } }
 }
 
-async function logIn(people: Managing, call: OpenCall, passwords: Passwords): Promise<Answer> {
+async function logIn(people: People, call: OpenCall): Promise<Answer> {
   const { db } = people
   requireOwnPage(call.arrival.request)
   const { email, password } = readLogin(await call.body())
   limitLogins(people, call, email)
   const user = userWithEmail(db, email)
   const hash = user ? passwordOf(db, user.id) : null
-  const isRight = await passwords.verify(password, hash)
+  const isRight = await people.passwords.verify(password, hash)
   if (!user || !isRight) throw new Refusal("login_wrong")
   return await logInAs(people, call, () => {
     // Another may have been chosen while this one was compared.
     if (passwordOf(db, user.id) !== hash) throw new Refusal("login_wrong")
-    return user
+    return findUser(db, user.id)
   })
 }
 
-async function logOut(people: Managing, { arrival, headers }: OpenCall): Promise<Answer> {
+async function logOut(people: People, { arrival, headers }: OpenCall): Promise<Answer> {
   requireOwnPage(arrival.request)
   const token = tokenIn(arrival.request.headers)
   if (token !== undefined) await people.batcher.run(() => endSession(people.db, token))
@@ -59,28 +96,126 @@ async function logOut(people: Managing, { arrival, headers }: OpenCall): Promise
   return {}
 }
 
+async function choosePassword(people: People, call: OpenCall): Promise<Answer> {
+  const { db, batcher, passwords } = people
+  const login = requireLogin(people, call)
+  const { id, email } = login.user
+  const { current, password } = readPasswordChange(await call.body())
+  limitLogins(people, call, email)
+  const before = passwordOf(db, id)
+  const wrong = invalid([{ field: "current", message: "is not the password of this login" }])
+  if (!(await passwords.verify(current, before))) throw wrong
+  const hash = await passwords.hash(password)
+  await batcher.run(() => {
+    if (passwordOf(db, id) !== before) throw wrong
+    changePassword(db, id, hash, login)
+  })
+  return {}
+}
+
+function showInvite({ db }: People, { id: token, now }: OpenCall): Answer {
+  return { body: { invite: inviteJson(findInvite(db, token, now)) } }
+}
+
+async function acceptInvite(people: People, call: OpenCall): Promise<Answer> {
+  const { db, passwords, newId } = people
+  const { arrival, id: token, now } = call
+  requireOwnPage(arrival.request)
+  const invite = findInvite(db, token, now)
+  const { email, password } = readAcceptance(await call.body(), invite)
+  const hash = await passwords.hash(password)
+  return await logInAs(people, call, () => {
+    // Somebody may have used it meanwhile.
+    const { user } = findInvite(db, token, now)
+    if (!user) return addUser(db, newId(), { email, role: "owner", websites: null }, hash, now)
+    changePassword(db, user.id, hash)
+    return user
+  })
+}
+
+/** Those who may do no more than who asks. */
+function showUsers({ db }: People, { caller }: Call): Answer {
+  const users = listUsers(db)
+    .filter((user) => isWithin(grantOf(user), caller))
+    .map(userJson)
+  return { body: { users, total: users.length } }
+}
+
+async function inviteUser(people: People, { caller, now, body }: Call): Promise<Answer> {
+  const { db, batcher, random, newId } = people
+  const settings = readNewUser(await body())
+  requireWithin(grantOf(settings), caller)
+  const { user, invite } = await batcher.run(() => {
+    const made = addUser(db, newId(), settings, null, now)
+    return { user: made, invite: createInvite(db, "invite", made.id, random, now) }
+  })
+  return { status: 201, body: { user: userJson(user), invite: newInviteJson(invite) } }
+}
+
+async function editUser({ db, batcher }: People, { caller, id, body }: Call): Promise<Answer> {
+  const changes = readUserChanges(await body())
+  const user = await batcher.run(() => {
+    withinGrant(db, id, caller)
+    const changed = changeUser(db, id, changes)
+    requireWithin(grantOf(changed), caller)
+    return changed
+  })
+  return { body: { user: userJson(user) } }
+}
+
+async function removeUser({ db, batcher }: People, { caller, id }: Call): Promise<Answer> {
+  await batcher.run(() => {
+    withinGrant(db, id, caller)
+    requireOtherOwner(db, id)
+    deleteUser(db, id)
+  })
+  return {}
+}
+
+/** Whoever could let somebody choose a password who may do more would get hold of that. */
+async function resetUser({ db, batcher, random }: People, { caller, id, now }: Call): Promise<Answer> {
+  const invite = await batcher.run(() => {
+    const user = withinGrant(db, id, caller)
+    return createInvite(db, passwordOf(db, id) === null ? "invite" : "reset", user.id, random, now)
+  })
+  return { body: { invite: newInviteJson(invite) } }
+}
+
+/** Throws `user_not_found`, and `grant_too_wide` where the user may do more than `own`. */
+function withinGrant(db: Db, id: string, own: Caller): User {
+  const user = findUser(db, id)
+  requireWithin(grantOf(user), own)
+  return user
+}
+
 /** Throws `rate_limited`. */
-function limitLogins({ limiter, settings }: Managing, { arrival, headers }: OpenCall, email: string): void {
+function limitLogins({ limiter, settings }: People, { arrival, headers }: OpenCall, email: string): void {
   const address = addressOf(arrival, settings.trustedProxies)
   spend(limiter.take(`login from ${address}`, loginsByAddress), headers)
   spend(limiter.take(`login as ${email}`, loginsByEmail), headers)
 }
 
 /** Starts a session for the user that `work` gives, in one transaction with it, and answers with who that is. */
-async function logInAs(people: Managing, call: OpenCall, work: () => User): Promise<Answer> {
+async function logInAs(people: People, call: OpenCall, work: () => User): Promise<Answer> {
   const { db, random, batcher } = people
   const { token, user } = await batcher.run(() => {
-    const user = work()
-    noteLogin(db, user.id, call.now)
-    const token = startSession(db, user.id, random, call.now)
-    return { token, user: { ...user, lastLoginAt: call.now } }
+    const { id } = work()
+    noteLogin(db, id, call.now)
+    return { token: startSession(db, id, random, call.now), user: findUser(db, id) }
   })
   setCookie(call.headers, call.arrival, people, token)
   return { body: { user: userJson(user) } }
 }
 
+/** Throws `credential_missing` where the request is not of a person. */
+function requireLogin(people: People, { arrival, now }: OpenCall): Login {
+  const { login } = callerOf(people, arrival.request, now)
+  if (login) return login
+  throw new Refusal("credential_missing", { detail: "log in: this is about a person's own login" })
+}
+
 /** Undefined where what the request carries is no credential. */
-function callerIfAny(people: Managing, request: Request, now: number): Caller | undefined {
+function callerIfAny(people: People, request: Request, now: number): Caller | undefined {
   try {
     return callerOf(people, request, now)
   } catch (error) {

@@ -28,6 +28,8 @@ const sql = {
     values (:hash, :userId, :now, :now, :expiresAt)`,
   seen: "update sessions set seen_at = :now, expires_at = :expiresAt where hash = :hash",
   end: "delete from sessions where hash = :hash",
+  endAll: "delete from sessions where user_id = :userId",
+  endOthers: "delete from sessions where user_id = :userId and hash <> :hash",
   sweep: "delete from sessions where expires_at <= :now",
 }
 
@@ -57,6 +59,12 @@ export function renewSession(db: Db, { hash }: Login, now: number): void {
 
 export function endSession(db: Db, token: string): void {
   db.prepare(sql.end).run({ hash: hashToken(token) })
+}
+
+/** All of a user's, but for one that may stay. */
+export function endSessions(db: Db, userId: string, stays?: Login): void {
+  if (stays) db.prepare(sql.endOthers).run({ userId, hash: stays.hash })
+  else db.prepare(sql.endAll).run({ userId })
 }
 
 export function sweepSessions(db: Db, now: number): void {

@@ -7,6 +7,7 @@ import { ProvenTime } from "./clock.ts"
 import { refuseDamaged } from "./damage.ts"
 import { EventInserter, sweepDeleted, sweepPause } from "./events.ts"
 import { Guard } from "./guard.ts"
+import { sweepInvites } from "./invites.ts"
 import { type Random, writeLastUsed } from "./keys.ts"
 import { ServerLock } from "./lock.ts"
 import type { Db } from "./native.ts"
@@ -174,6 +175,7 @@ export class Store {
     const forgot = await this.batcher.run(() => {
       writeLastUsed(this.db, uses)
       sweepSessions(this.db, this.world.now())
+      sweepInvites(this.db, this.world.now())
       return forgetOldSalts(this.db, this.world.now())
     }, 0)
     this.registry.forgetUses(uses)

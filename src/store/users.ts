@@ -25,14 +25,21 @@ export type UserSettings = Pick<User, "email" | "role" | "websites">
 const columns = "id, email, role, websites, created_at, last_login_at"
 
 const sql = {
+  list: `select ${columns} from users order by created_at, id`,
+  find: `select ${columns} from users where id = :id`,
   findEmail: `select ${columns} from users where email = :email`,
   password: "select password from users where id = :id",
   any: "select exists (select 1 from users)",
+  otherOwner: `
+    select exists (select 1 from users where role = 'owner' and password is not null and id <> :id)`,
   insert: `
     insert into users (id, email, role, websites, password, created_at)
     values (:id, :email, :role, :websites, :password, :now)
     on conflict (email) do nothing`,
+  update: "update users set role = :role, websites = :websites where id = :id",
+  setPassword: "update users set password = :password where id = :id",
   loggedIn: "update users set last_login_at = :now where id = :id",
+  delete: "delete from users where id = :id",
 }
 
 export interface UserRow {
@@ -60,8 +67,19 @@ export function grantOf({ role, websites }: Pick<User, "role" | "websites">): Gr
   return { scopes: [...roleScopes[role]], websites, rateLimit: null, expiresAt: null }
 }
 
+export function listUsers(db: Db): User[] {
+  return (db.prepare(sql.list).all() as UserRow[]).map(userFromRow)
+}
+
 export function hasUsers(db: Db): boolean {
   return db.prepare(sql.any).pluck().get() === 1
+}
+
+/** Throws `user_not_found`. */
+export function findUser(db: Db, id: string): User {
+  const row = db.prepare(sql.find).get({ id }) as UserRow | undefined
+  if (!row) throw new Refusal("user_not_found", { detail: `no user has the id ${id}` })
+  return userFromRow(row)
 }
 
 /** `email`: lower case. */
@@ -88,6 +106,28 @@ export function createUser(
     throw new Refusal("conflict", { detail: `there is a user ${email} already` })
   }
   return { id, email, role, websites, createdAt: now, lastLoginAt: null }
+}
+
+/** Throws `user_not_found`. */
+export function updateUser(db: Db, id: string, changes: Partial<Pick<User, "role" | "websites">>): User {
+  const { role, websites } = { ...findUser(db, id), ...changes }
+  db.prepare(sql.update).run({ id, role, websites: websitesText(websites) })
+  return findUser(db, id)
+}
+
+/** The user's sessions and links go along. */
+export function deleteUser(db: Db, id: string): void {
+  db.prepare(sql.delete).run({ id })
+}
+
+/** True where an owner other than that user can log in. */
+export function hasOtherOwner(db: Db, id: string): boolean {
+  return db.prepare(sql.otherOwner).pluck().get({ id }) === 1
+}
+
+/** `password`: its hash. */
+export function setPassword(db: Db, id: string, password: string): void {
+  db.prepare(sql.setPassword).run({ id, password })
 }
 
 export function noteLogin(db: Db, id: string, now: number): void {

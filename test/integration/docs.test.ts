@@ -17,6 +17,7 @@ import {
   websiteChangesSchema,
   websiteSchema,
 } from "../../src/manage/schema.ts"
+import { newUserSchema, userChangesSchema, userSchema } from "../../src/people/schema.ts"
 import { eventSchema, identifySchema } from "../../src/track/schema.ts"
 import { eventually, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { jailCommand, makeJail } from "../support/jail.ts"
@@ -112,6 +113,9 @@ describe("openapi.json", () => {
     KeyChanges: keyChangesSchema,
     Profile: profileSchema,
     Refusal: refusalSchema,
+    User: userSchema,
+    NewUser: newUserSchema,
+    UserChanges: userChangesSchema,
     Query: querySchema,
     Parameter: parameterSchema,
   }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { createKey, type Scope } from "../../src/store/keys.ts"
-import { createUser, type UserSettings } from "../../src/store/users.ts"
+import { createInvite, type Purpose } from "../../src/store/invites.ts"
+import { createKey, type KeyGrant, type Scope } from "../../src/store/keys.ts"
+import { createUser, deleteUser, listUsers, type UserSettings } from "../../src/store/users.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
@@ -49,9 +50,10 @@ async function giveUser(settings: Partial<UserSettings> = {}) {
   return createUser(app.store.db, crypto.randomUUID(), whole, hash, app.clock.now)
 }
 
-function giveKey(scopes: Scope[]): string {
-  const grant = { name: "given", scopes, websites: null, rateLimit: null, expiresAt: null }
-  const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+
+function giveKey(scopes: Scope[], more: Partial<KeyGrant> = {}): string {
+  const grant = { name: "given", scopes, websites: null, rateLimit: null, expiresAt: null, ...more }
   const { secret } = createKey(app.store.db, crypto.randomUUID(), grant, random, app.clock.now)
   app.store.registry.refresh()
   return secret
@@ -61,6 +63,11 @@ function giveWebsite(id: string): void {
   const settings = { domain: `${id}.example`, name: id, allowedOrigins: [], anonymize: "off" as const }
   createWebsite(app.store.db, id, settings, app.clock.now)
   app.store.registry.refresh()
+}
+
+/** Makes a one-time link in the store, and gives its path under /v1. */
+function giveLink(purpose: Purpose, userId: string | null): string {
+  return `/v1/invites/${createInvite(app.store.db, purpose, userId, random, app.clock.now).token}`
 }
 
 const logIn = (body: unknown, headers: Record<string, string> = page) =>
@@ -324,6 +331,11 @@ describe("a viewer", () => {
     ["forget a person", "POST", "/v1/websites/docs/forget", { profileId: "p" }],
     ["list keys", "GET", "/v1/keys", undefined],
     ["make a key", "POST", "/v1/keys", { name: "k" }],
+    ["list users", "GET", "/v1/users", undefined],
+    ["make a user", "POST", "/v1/users", { email: "eve@example.com", role: "viewer" }],
+    ["change a user", "PATCH", "/v1/users/x", { role: "owner" }],
+    ["delete a user", "DELETE", "/v1/users/x", undefined],
+    ["make a link for a user", "POST", "/v1/users/x/reset", undefined],
   ]
   test.each(refused)("may not %s", async (_, method, path, body) => {
     giveWebsite("docs")
@@ -360,5 +372,378 @@ describe("a viewer", () => {
     expect((await list()).status).toBe(200)
     app.store.db.exec("delete from users")
     expect((await list()).reason).toBe("login_ended")
+  })
+})
+
+describe("a one-time link", () => {
+  const setup = { email: "Ada@example.com", password }
+
+  test("for the setup makes the first owner, who is logged in then", async () => {
+    const path = giveLink("setup", null)
+    const shown = await call("GET", path)
+    expect([shown.status, shown.body]).toEqual([
+      200,
+      {
+        success: true,
+        invite: { purpose: "setup", email: null, role: "owner", expiresAt: "2026-08-08T12:00:00.000Z" },
+      },
+    ])
+    const used = await call("POST", path, { body: setup, headers: page })
+    expect([used.status, used.body.user]).toMatchObject([
+      200,
+      { email: "ada@example.com", role: "owner", websites: null, lastLoginAt: "2026-08-01T12:00:00.000Z" },
+    ])
+    const me = await call("GET", "/v1/me", { headers: { cookie: cookieOf(used) } })
+    expect(me.body).toMatchObject({ user: used.body.user, hasUsers: true })
+    expect((await logIn(setup)).status).toBe(200)
+  })
+
+  test("for an invitation lets the user choose a password, and says whose it is", async () => {
+    const settings = { email: "new@example.com", role: "viewer" as const, websites: null }
+    createUser(app.store.db, "u", settings, null, app.clock.now)
+    const path = giveLink("invite", "u")
+    expect((await call("GET", path)).body.invite).toMatchObject({
+      purpose: "invite",
+      ...{ email: settings.email },
+    })
+    const used = await call("POST", path, { body: { password }, headers: page })
+    expect([used.status, used.body.user.email]).toEqual([200, "new@example.com"])
+    expect((await logIn({ email: "new@example.com", password })).status).toBe(200)
+  })
+
+  test("for a reset leaves the old password and logins as they are, until it is used", async () => {
+    const cookie = await loggedIn()
+    const [user] = listUsers(app.store.db)
+    const path = giveLink("reset", user?.id ?? "")
+    expect((await call("GET", path)).body.invite).toMatchObject({
+      purpose: "reset",
+      email: "ada@example.com",
+      expiresAt: "2026-08-02T12:00:00.000Z",
+    })
+    const me = async () => (await call("GET", "/v1/me", { headers: { cookie } })).body.user
+    expect((await logIn({ email: "ada@example.com", password })).status).toBe(200)
+    expect(await me()).not.toBe(null)
+    const body = { password: "another password" }
+    expect((await call("POST", path, { body, headers: page })).status).toBe(200)
+    expect(await me()).toBe(null)
+    expect((await logIn({ email: "ada@example.com", password })).status).toBe(401)
+    expect((await logIn({ email: "ada@example.com", ...body })).status).toBe(200)
+  })
+
+  const dead: [string, () => Promise<string> | string][] = [
+    ["that never was", () => `/v1/invites/${"x".repeat(43)}`],
+    [
+      "that was used",
+      async () => {
+        const path = giveLink("setup", null)
+        expect((await call("POST", path, { body: setup, headers: page })).status).toBe(200)
+        return path
+      },
+    ],
+    [
+      "that is over",
+      () => {
+        const path = giveLink("setup", null)
+        app.clock.now += 7 * day
+        return path
+      },
+    ],
+    [
+      "whose place another has taken",
+      () => {
+        const path = giveLink("setup", null)
+        giveLink("setup", null)
+        return path
+      },
+    ],
+    [
+      "for the setup, where somebody was made a user meanwhile",
+      async () => {
+        const path = giveLink("setup", null)
+        await giveUser({ email: "first@example.com" })
+        return path
+      },
+    ],
+    [
+      "of a user who is gone",
+      async () => {
+        const { id } = await giveUser()
+        const path = giveLink("reset", id)
+        deleteUser(app.store.db, id)
+        return path
+      },
+    ],
+    [
+      "of a user who has chosen another password since",
+      async () => {
+        const cookie = await loggedIn()
+        const path = giveLink("reset", listUsers(app.store.db)[0]?.id ?? "")
+        const body = { current: password, password: "another password" }
+        const headers = { cookie, ...page }
+        expect((await call("POST", "/v1/me/password", { body, headers })).status).toBe(200)
+        return path
+      },
+    ],
+  ]
+  test.each(dead)("%s does nothing", async (_, make) => {
+    const path = await make()
+    const before = JSON.stringify(listUsers(app.store.db))
+    const shown = await call("GET", path)
+    const used = await call("POST", path, { body: setup, headers: page })
+    expect([shown.status, shown.reason]).toEqual([404, "invite_unknown"])
+    expect([used.status, used.reason]).toEqual([404, "invite_unknown"])
+    expect(used.headers.has("set-cookie")).toBe(false)
+    expect(JSON.stringify(listUsers(app.store.db))).toBe(before)
+  })
+
+  test("used twice at once lets one in", async () => {
+    const path = giveLink("setup", null)
+    const uses = ["a@example.com", "b@example.com", "c@example.com"].map((email) =>
+      call("POST", path, { body: { email, password }, headers: page }),
+    )
+    const statuses = (await Promise.all(uses)).map(({ status }) => status)
+    expect(statuses.sort()).toEqual([200, 404, 404])
+    expect(listUsers(app.store.db)).toHaveLength(1)
+  })
+
+  const bodies: [string, Purpose, unknown, object][] = [
+    [
+      "a password that is too short",
+      "setup",
+      { ...setup, password: "x".repeat(9) },
+      { field: "password", message: "must be a text of 10 to 200 characters" },
+    ],
+    [
+      "a password that is too long",
+      "setup",
+      { ...setup, password: "x".repeat(201) },
+      { field: "password", message: "must be a text of 10 to 200 characters" },
+    ],
+    [
+      "no email for the first owner",
+      "setup",
+      { password },
+      { field: "email", message: "must be an email address of at most 254 characters" },
+    ],
+    [
+      "an email for somebody who has one",
+      "reset",
+      { email: "eve@example.com", password },
+      { field: "email", message: "is not taken: this link is for ada@example.com" },
+    ],
+  ]
+  test.each(bodies)("with %s is refused, and works still", async (_, purpose, body, error) => {
+    const path = giveLink(purpose, purpose === "setup" ? null : (await giveUser()).id)
+    const answer = await call("POST", path, { body, headers: page })
+    expect([answer.status, answer.reason, answer.body.errors]).toEqual([400, "invalid_shape", [error]])
+    expect((await call("GET", path)).status).toBe(200)
+  })
+
+  test("from another page is refused, and works still", async () => {
+    const path = giveLink("setup", null)
+    for (const headers of [{}, { ...page, "sec-fetch-site": "cross-site" }]) {
+      expect((await call("POST", path, { body: setup, headers })).reason).toBe("csrf")
+    }
+    expect((await call("GET", path)).status).toBe(200)
+  })
+})
+
+describe("another password", () => {
+  const another = "another password"
+  const choose = (cookie: string, body: unknown) =>
+    call("POST", "/v1/me/password", { body, headers: { cookie, ...page } })
+
+  test("ends all logins but the one that chose it", async () => {
+    const here = await loggedIn()
+    const there = cookieOf(await logIn({ email: "ada@example.com", password }))
+    const chosen = await choose(here, { current: password, password: another })
+    expect([chosen.status, chosen.body]).toEqual([200, { success: true }])
+    const me = async (cookie: string) => (await call("GET", "/v1/me", { headers: { cookie } })).body.user
+    expect([(await me(here))?.email, await me(there)]).toEqual(["ada@example.com", null])
+    expect((await logIn({ email: "ada@example.com", password })).status).toBe(401)
+    expect((await logIn({ email: "ada@example.com", password: another })).status).toBe(200)
+  })
+
+  test("takes the one of before, which cannot be guessed here either", async () => {
+    const cookie = await loggedIn()
+    const statuses: number[] = []
+    for (let n = 0; n < 9; n++) {
+      const answer = await choose(cookie, { current: "wrong", password: another })
+      expect(answer.body.errors).toEqual([{ field: "current", message: "is not the password of this login" }])
+      statuses.push(answer.status)
+    }
+    expect(new Set(statuses)).toEqual(new Set([400]))
+    expect((await choose(cookie, { current: password, password: another })).reason).toBe("rate_limited")
+  })
+
+  test("is for people alone", async () => {
+    const body = { current: password, password: another }
+    const headers = { ...page, "x-api-key": giveKey(["manage:users"]) }
+    expect((await call("POST", "/v1/me/password", { body, headers })).reason).toBe("credential_missing")
+    expect((await call("POST", "/v1/me/password", { body, headers: page })).reason).toBe("credential_missing")
+    const cookie = await loggedIn()
+    expect((await call("POST", "/v1/me/password", { body, headers: { cookie } })).reason).toBe("csrf")
+  })
+})
+
+describe("users", () => {
+  let owner: string
+  beforeEach(async () => {
+    giveWebsite("docs")
+    owner = await loggedIn()
+  })
+  const as = (cookie: string, method: string, path: string, body?: unknown) =>
+    call(method, path, { body, headers: { cookie, ...page } })
+  const idOf = (email: string) => listUsers(app.store.db).find((one) => one.email === email)?.id ?? ""
+
+  test("are made with a link that is shown once", async () => {
+    const body = { email: "New@Example.com", role: "viewer", websites: ["docs"] }
+    const made = await as(owner, "POST", "/v1/users", body)
+    expect([made.status, made.body]).toEqual([
+      201,
+      {
+        success: true,
+        user: {
+          id: expect.any(String),
+          email: "new@example.com",
+          role: "viewer",
+          websites: ["docs"],
+          createdAt: "2026-08-01T12:00:00.000Z",
+          lastLoginAt: null,
+        },
+        invite: {
+          path: expect.stringMatching(/^\/invite\/[\w-]{43}$/),
+          expiresAt: "2026-08-08T12:00:00.000Z",
+        },
+      },
+    ])
+    const used = await call("POST", `/v1${made.body.invite.path.replace("invite", "invites")}`, {
+      body: { password },
+      headers: page,
+    })
+    expect(used.status).toBe(200)
+    const list = await as(owner, "GET", "/v1/users")
+    expect(list.body).toMatchObject({ total: 2, users: [{ role: "owner" }, { email: "new@example.com" }] })
+    expect(JSON.stringify(list.body)).not.toContain("argon2")
+  })
+
+  const refused: [string, unknown, number, string][] = [
+    ["an email that is taken", { email: "ADA@example.com", role: "viewer" }, 409, "conflict"],
+    ["no role", { email: "new@example.com" }, 400, "invalid_shape"],
+    ["a role that there is none of", { email: "new@example.com", role: "admin" }, 400, "invalid_shape"],
+    [
+      "an unknown website",
+      { email: "new@example.com", role: "viewer", websites: ["nope"] },
+      400,
+      "invalid_shape",
+    ],
+    ["no websites", { email: "new@example.com", role: "viewer", websites: [] }, 400, "invalid_shape"],
+    [
+      "an owner of some websites",
+      { email: "new@example.com", role: "owner", websites: ["docs"] },
+      400,
+      "invalid_shape",
+    ],
+    [
+      "a password of the owner's choice",
+      { email: "new@example.com", role: "viewer", password },
+      400,
+      "invalid_shape",
+    ],
+  ]
+  test.each(refused)("with %s are refused", async (_, body, status, reason) => {
+    const answer = await as(owner, "POST", "/v1/users", body)
+    expect([answer.status, answer.reason]).toEqual([status, reason])
+    expect(listUsers(app.store.db)).toHaveLength(1)
+  })
+
+  test("who are changed are logged out, and may do what they may now", async () => {
+    const viewer = await loggedIn({ email: "eve@example.com", role: "viewer", websites: ["docs"] })
+    const changed = await as(owner, "PATCH", `/v1/users/${idOf("eve@example.com")}`, { role: "owner" })
+    expect([changed.status, changed.body.user]).toMatchObject([200, { role: "owner", websites: null }])
+    expect((await as(viewer, "GET", "/v1/users")).reason).toBe("login_ended")
+    const again = cookieOf(await logIn({ email: "eve@example.com", password }))
+    expect((await as(again, "GET", "/v1/users")).body.total).toBe(2)
+  })
+
+  test("who are deleted are logged out", async () => {
+    const viewer = await loggedIn({ email: "eve@example.com", role: "viewer" })
+    expect((await as(owner, "DELETE", `/v1/users/${idOf("eve@example.com")}`)).body).toEqual({
+      success: true,
+    })
+    expect((await call("GET", "/v1/query/types", { headers: { cookie: viewer } })).reason).toBe("login_ended")
+    expect((await logIn({ email: "eve@example.com", password })).status).toBe(401)
+  })
+
+  test("who do not exist are not found", async () => {
+    for (const [method, path, body] of [
+      ["PATCH", "/v1/users/x", { role: "viewer" }],
+      ["DELETE", "/v1/users/x", undefined],
+      ["POST", "/v1/users/x/reset", undefined],
+    ] as const) {
+      const answer = await as(owner, method, path, body)
+      expect([answer.status, answer.reason]).toEqual([404, "user_not_found"])
+    }
+  })
+
+  test("who forgot their password get a link", async () => {
+    await giveUser({ email: "eve@example.com", role: "viewer" })
+    const { status, body } = await as(owner, "POST", `/v1/users/${idOf("eve@example.com")}/reset`)
+    expect([status, body]).toEqual([
+      200,
+      {
+        success: true,
+        invite: {
+          path: expect.stringMatching(/^\/invite\/[\w-]{43}$/),
+          expiresAt: "2026-08-02T12:00:00.000Z",
+        },
+      },
+    ])
+  })
+
+  test("are never without an owner who can log in", async () => {
+    const id = idOf("ada@example.com")
+    // Somebody who was invited and has chosen no password yet is no help.
+    const invited = { email: "new@example.com", role: "owner" }
+    expect((await as(owner, "POST", "/v1/users", invited)).status).toBe(201)
+    for (const [method, body] of [
+      ["PATCH", { role: "viewer" }],
+      ["DELETE", undefined],
+    ] as const) {
+      const answer = await as(owner, method, `/v1/users/${id}`, body)
+      expect([answer.status, answer.reason]).toEqual([409, "conflict"])
+      expect(answer.body.error).toBe(
+        "ada@example.com is the last owner who can log in: make somebody else an owner first",
+      )
+    }
+    const other = await loggedIn({ email: "eve@example.com" })
+    expect((await as(other, "PATCH", `/v1/users/${id}`, { role: "viewer" })).status).toBe(200)
+    expect((await as(other, "DELETE", `/v1/users/${id}`)).status).toBe(200)
+  })
+
+  test("can be looked after with a key, as far as the key itself reaches", async () => {
+    await giveUser({ email: "eve@example.com", role: "viewer", websites: ["docs"] })
+    const key = giveKey(["manage:users", "read:data"], { websites: ["docs"] })
+    const by = (method: string, path: string, body?: unknown) =>
+      call(method, path, { body, headers: { "x-api-key": key } })
+    expect((await by("GET", "/v1/users")).body).toMatchObject({
+      total: 1,
+      users: [{ email: "eve@example.com" }],
+    })
+    const viewer = { role: "viewer", websites: ["docs"] }
+    expect((await by("POST", "/v1/users", { ...viewer, email: "new@example.com" })).status).toBe(201)
+    const wider: [string, string, unknown][] = [
+      ["POST", "/v1/users", { ...viewer, email: "x@example.com", websites: null }],
+      ["POST", "/v1/users", { email: "x@example.com", role: "owner" }],
+      ["PATCH", `/v1/users/${idOf("eve@example.com")}`, { websites: null }],
+      ["PATCH", `/v1/users/${idOf("eve@example.com")}`, { role: "owner" }],
+      ["PATCH", `/v1/users/${idOf("ada@example.com")}`, { role: "viewer" }],
+      ["DELETE", `/v1/users/${idOf("ada@example.com")}`, undefined],
+      ["POST", `/v1/users/${idOf("ada@example.com")}/reset`, undefined],
+    ]
+    const before = JSON.stringify(listUsers(app.store.db))
+    for (const [method, path, body] of wider)
+      expect((await by(method, path, body)).reason).toBe("grant_too_wide")
+    expect(JSON.stringify(listUsers(app.store.db))).toBe(before)
   })
 })
