@@ -1,5 +1,7 @@
 import { type FunctionComponent, render } from "preact"
 import { useEffect } from "preact/hooks"
+import { Door } from "./door/door.tsx"
+import { wantedPath } from "./door/wanted.ts"
 import { Overview } from "./overview/overview.tsx"
 import { homeOf } from "./parts/home.ts"
 import { Missing } from "./parts/missing.tsx"
@@ -30,8 +32,8 @@ function Root() {
     return <Failure error={session.failure.value} again={() => void session.load()} />
   }
   if (!me) return null
-  if (base === "" && first === "invite") return null
-  if (!me.user && !me.share) return null
+  const isOutside = !me.user && !me.share
+  if (isOutside || (base === "" && first === "invite")) return <Door />
   return (
     <Shell>
       <Content />
@@ -41,12 +43,13 @@ function Root() {
 
 function Content() {
   const { session, place, preferences } = useApp()
-  const { page, base, website, share } = place.spot.value
-  const isHome = base === "" && page === ""
+  const { page, base, website, share, params } = place.spot.value
+  const isHome = base === "" && (page === "" || page === "login")
   useEffect(() => {
-    if (isHome) place.go(homeOf(session, preferences), "replace")
+    const wanted = wantedPath(params.get("to"), place.origin)
+    if (isHome) place.go(wanted ?? homeOf(session, preferences), "replace")
     if (website !== undefined) preferences.website.value = website
-  }, [isHome, website, place, session, preferences])
+  }, [isHome, website, params, place, session, preferences])
   if (isHome) return null
   const Found =
     base === "" ? settings[page] : share === undefined || sharedPages.has(page) ? pages[page] : undefined

@@ -45,13 +45,15 @@ interface ConfirmProps {
   children: ComponentChildren
   /** What the button says: what it does. */
   action: string
+  /** It can be taken back. */
+  isHarmless?: boolean
   /** Resolves when it is done; what it rejects with is shown. */
   onConfirm: () => Promise<void>
   onClose: () => void
 }
 
-/** A plain question before what cannot be taken back. */
-export function Confirm({ title, children, action, onConfirm, onClose }: ConfirmProps) {
+/** A plain question before what one may regret. */
+export function Confirm({ title, children, action, isHarmless, onConfirm, onClose }: ConfirmProps) {
   const [isBusy, setBusy] = useState(false)
   const [error, setError] = useState("")
   const confirm = async () => {
@@ -76,7 +78,12 @@ export function Confirm({ title, children, action, onConfirm, onClose }: Confirm
         <button type="button" class="button" onClick={onClose}>
           Cancel
         </button>
-        <button type="button" class="button danger" disabled={isBusy} onClick={confirm}>
+        <button
+          type="button"
+          class={`button ${isHarmless ? "primary" : "danger"}`}
+          disabled={isBusy}
+          onClick={confirm}
+        >
           {action}
         </button>
       </div>

@@ -8,11 +8,22 @@ interface FormProps {
   /** What it rejects with is shown. */
   onSubmit: () => Promise<void>
   onCancel?: () => void
+  /** It cannot be taken back. */
+  isDanger?: boolean
+  /** Something must be chosen first. */
+  isDisabled?: boolean
   children: ComponentChildren
 }
 
 /** Fields, and a button that is told what went wrong. */
-export function Form({ action, onSubmit, onCancel, children }: FormProps) {
+export function Form({
+  action,
+  onSubmit,
+  onCancel,
+  isDanger = false,
+  isDisabled = false,
+  children,
+}: FormProps) {
   const [isBusy, setBusy] = useState(false)
   const [error, setError] = useState("")
   const submit = async () => {
@@ -45,7 +56,11 @@ export function Form({ action, onSubmit, onCancel, children }: FormProps) {
             Cancel
           </button>
         )}
-        <button type="submit" class="button primary" disabled={isBusy}>
+        <button
+          type="submit"
+          class={`button ${isDanger ? "danger" : "primary"}`}
+          disabled={isBusy || isDisabled}
+        >
           {action}
         </button>
       </div>

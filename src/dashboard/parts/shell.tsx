@@ -1,13 +1,14 @@
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
+import { messageOf } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
-import type { Theme } from "../state/preferences.ts"
 import { homeSite } from "./home.ts"
 import { Icon } from "./icons.tsx"
 import { Link } from "./link.tsx"
 import { pagesFor } from "./pages.ts"
 import { Popover } from "./popover.tsx"
 import { Shortcuts } from "./shortcuts.tsx"
+import { ThemeChoice } from "./theme-choice.tsx"
 
 /** What stands around every page: websites, navigation, who one is. */
 export function Shell({ children }: { children: ComponentChildren }) {
@@ -121,18 +122,19 @@ function SiteMenu() {
   )
 }
 
-const themes: { theme: Theme; label: string }[] = [
-  { theme: "system", label: "As the system" },
-  { theme: "light", label: "Light" },
-  { theme: "dark", label: "Dark" },
-]
-
 function PersonMenu() {
-  const { session, preferences, api } = useApp()
+  const app = useApp()
+  const { session, api, place, toasts } = app
   const me = session.me.value
   const logOut = async () => {
-    await api.send("POST", "logout", {})
-    session.forget()
+    try {
+      await api.send("POST", "logout", {})
+    } catch (error) {
+      toasts.show(messageOf(error), "failed")
+      return
+    }
+    place.go("/login")
+    app.forget()
   }
   return (
     <Popover
@@ -142,22 +144,7 @@ function PersonMenu() {
     >
       {(close) => (
         <div class="menu-box">
-          <fieldset class="choices">
-            <legend>Appearance</legend>
-            {themes.map(({ theme, label }) => (
-              <label key={theme} class="check">
-                <input
-                  type="radio"
-                  name="theme"
-                  checked={preferences.theme.value === theme}
-                  onChange={() => {
-                    preferences.theme.value = theme
-                  }}
-                />
-                {label}
-              </label>
-            ))}
-          </fieldset>
+          <ThemeChoice />
           {me?.user && (
             <ul class="menu apart">
               <li>

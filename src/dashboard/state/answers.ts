@@ -44,6 +44,11 @@ export class Answers {
     return this.#kept.get(key)
   }
 
+  /** Another person may use the page next. */
+  forget(): void {
+    this.#kept.clear()
+  }
+
   async ask(key: string, { website, body }: Asked, signal: AbortSignal): Promise<Entry[]> {
     const path = `query?website_id=${encodeURIComponent(website)}`
     const { data } = await this.api.send<{ data: Entry[] }>("POST", path, body, signal)

@@ -62,8 +62,9 @@ export class Api {
       throw new ApiError(unreachable, 0, "unreachable", [])
     }
     if (response.ok) return answer
-    if (response.status === 401 && this.share() === undefined && path !== "login") this.onLoggedOut()
     const reason = response.headers.get("x-databuddy-reason") ?? ""
+    // A wrong password says nothing of the cookie.
+    if (response.status === 401 && this.share() === undefined && reason !== "login_wrong") this.onLoggedOut()
     throw new ApiError(
       sentence(answer.error ?? `The server answered ${response.status}.`),
       response.status,

@@ -44,7 +44,7 @@ export class App {
     this.api = new Api(
       (path, init) => window.fetch(path, init),
       () => this.place.spot.value.share,
-      () => this.session.forget(),
+      () => this.forget(),
     )
     this.answers = new Answers(this.api)
     this.preferences = new Preferences(storageOf(window), window.document.documentElement)
@@ -63,6 +63,12 @@ export class App {
         filters: readFilters(params),
       }
     })
+  }
+
+  /** Nobody is logged in any more, and nothing that was shown stays. */
+  forget(): void {
+    this.session.forget()
+    this.answers.forget()
   }
 }
 

@@ -40,6 +40,12 @@ export class Place {
     return this.#url.value
   }
 
+  /** The same without the origin. */
+  get path(): string {
+    const { pathname, search } = new URL(this.#url.value)
+    return pathname + search
+  }
+
   /** `path`: with its query, such as `/w/all/overview?period=today`. */
   go(path: string, how: "push" | "replace" = "push"): void {
     if (how === "push") this.window.history.pushState(null, "", path)

@@ -1,0 +1,2 @@
+/** Style sheets of single pages; the build puts them into the page's own. */
+declare module "*.css"

@@ -1,0 +1,52 @@
+import { useId, useState } from "preact/hooks"
+
+/** UTF-16 units, as the server takes them. */
+const shortestPassword = 10
+const longestPassword = 200
+
+interface PasswordFieldProps {
+  label: string
+  value: string
+  onInput: (value: string) => void
+  /** For the browser's password manager. */
+  kind: "current-password" | "new-password"
+  autofocus?: boolean
+}
+
+/** A password, which can be looked at. */
+export function PasswordField({ label, value, onInput, kind, autofocus = false }: PasswordFieldProps) {
+  const [isShown, setShown] = useState(false)
+  const id = useId()
+  const isNew = kind === "new-password"
+  const field = {
+    id,
+    name: "password",
+    autocomplete: kind,
+    autocapitalize: "off",
+    spellcheck: false,
+    required: true,
+    minLength: isNew ? shortestPassword : undefined,
+    maxLength: longestPassword,
+    "data-autofocus": autofocus,
+    "aria-describedby": isNew ? `${id}-hint` : undefined,
+    value,
+    onInput: (event: InputEvent & { currentTarget: HTMLInputElement }) => onInput(event.currentTarget.value),
+  } as const
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <span class="password">
+        {isShown ? <input {...field} type="text" /> : <input {...field} type="password" />}
+        <button
+          type="button"
+          class="button quiet small"
+          aria-label={`${isShown ? "Hide" : "Show"} ${label.toLowerCase()}`}
+          onClick={() => setShown(!isShown)}
+        >
+          {isShown ? "Hide" : "Show"}
+        </button>
+      </span>
+      {isNew && <small id={`${id}-hint`}>At least {shortestPassword} characters.</small>}
+    </div>
+  )
+}
