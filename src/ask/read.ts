@@ -12,6 +12,7 @@ import {
   type Option,
   optionSchemas,
   type ParameterBody,
+  personFields,
   type QueryBody,
   querySchema,
   type StepBody,
@@ -36,6 +37,8 @@ export interface About {
   zone: string
   /** Unix ms */
   now: number
+  /** Single events and people may be asked for too. */
+  withSingles: boolean
 }
 
 const checkQuery = TypeCompiler.Compile(querySchema)
@@ -188,6 +191,9 @@ function readParameter(reading: Reading): Ask {
   const measures = (parameter.measures ?? defaultMeasures).map(readMeasure)
   const by = [...new Set(parameter.by ?? [])] as Dimension[]
   if (name === "funnel" && by.length > 1) throw wrong("by must be one field for funnel")
+  const filters = [...reading.filters, ...ownFilters(parameter)]
+  if (!about.withSingles)
+    requireReport(name, type, by, [...filters, ...steps.flatMap((step) => step.filters)])
   const taken = type.columns.find((column) => by.includes(column as Dimension))
   if (taken) throw wrong(`by names ${taken}, which is a column of ${name} anyway`)
   return {
@@ -198,7 +204,7 @@ function readParameter(reading: Reading): Ask {
       from: range.from,
       to: range.to,
       zone,
-      filters: [...reading.filters, ...ownFilters(parameter)],
+      filters,
       crawlers: body.crawlers ?? false,
     },
     range,
@@ -235,6 +241,19 @@ function requireFit(name: string, type: QueryType, parameter: ParameterBody, ste
   if ((parameter.anonymousId === undefined) === (parameter.profileId === undefined)) {
     throw wrong("person needs an anonymousId or a profileId, one of the two")
   }
+}
+
+/** Throws where an answer would show what takes more than `read:reports`. */
+function requireReport(
+  name: string,
+  { singles }: QueryType,
+  by: readonly Dimension[],
+  filters: readonly Filter[],
+): void {
+  if (singles) throw wrong(`${name} shows single events or people, which takes the scope read:data`)
+  const named: readonly string[] = [...by, ...filters.map(({ field }) => field)]
+  const field = personFields.find((one) => named.includes(one))
+  if (field) throw wrong(`${field} tells people apart: to name it in by or filters takes the scope read:data`)
 }
 
 function ownRange({ body, parameter, range, zone, about }: Reading): Range {

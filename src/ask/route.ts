@@ -35,7 +35,7 @@ export function askRoutes(asking: Asking) {
   const on =
     (work: Work) =>
     ({ request, server }: RouteContext) =>
-      answered(asking, arrivalOf(request, server), "read:data", async (admitted) => {
+      answered(asking, arrivalOf(request, server), "read:reports", async (admitted) => {
         const text = JSON.stringify({ success: true, ...(await work(asking, request, admitted)) })
         return new Response(text, { headers: admitted.headers })
       })
@@ -67,7 +67,12 @@ async function query(asking: Asking, request: Request, { caller, now }: Admitted
   const websites = websitesOf(registry, caller, asked.get("website_id"))
   const { value } = await readJson(request, settings.maxBodyBytes, uploads)
   const zone = asked.get("timezone") ?? "UTC"
-  const { isBatch, queries } = readQueries(value, { websites, zone, now })
+  const { isBatch, queries } = readQueries(value, {
+    websites,
+    zone,
+    now,
+    withSingles: allows(caller.scopes, "read:data"),
+  })
   const onFault = (error: unknown) => asking.logFault(error, { path: "/v1/query" })
   const answers: QueryAnswer[] = []
   const room = { ...roomOfRequest }

@@ -25,6 +25,9 @@ export const fields = [
   "website_id",
 ] as const satisfies readonly Field[]
 
+/** Those that tell people apart: no report names them. */
+export const personFields: readonly Field[] = ["profile_id", "anonymous_id", "session_id"]
+
 export const operators = [
   "eq",
   "ne",

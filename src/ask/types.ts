@@ -28,6 +28,8 @@ export interface QueryType {
   takes: readonly Option[]
   /** What of it must be given. */
   needs?: readonly Option[]
+  /** Its rows are single events, sessions or people, which no report shows. */
+  singles?: true
   /** How many steps it may be given. */
   steps?: readonly [least: number, most: number]
   /** The columns of its rows, in their order; those of `by` and `measures` come instead of `…`. */
@@ -194,6 +196,7 @@ export const types = {
   }),
   custom_events_recent: {
     description: "Single events, the newest first; meta.nextCursor leads on",
+    singles: true,
     takes: ["cursor"],
     columns: [...eventColumns, "timestamp"],
     order: undefined,
@@ -312,6 +315,7 @@ export const types = {
   },
   sessions: {
     description: "Sessions, the one with the latest event first",
+    singles: true,
     takes: [],
     columns: [
       "session_id",
@@ -343,6 +347,7 @@ export const types = {
   },
   people: {
     description: "People (anonymous ids), the one seen last first",
+    singles: true,
     takes: ["search"],
     columns: ["anonymous_id", "profile_id", "events", "sessions", "first_seen", "last_seen"],
     order: undefined,
@@ -362,6 +367,7 @@ export const types = {
   person: {
     description:
       "One person's events, the newest first: give anonymousId or profileId; meta.nextCursor leads on",
+    singles: true,
     takes: ["anonymousId", "profileId", "cursor"],
     columns: [...eventColumns, "profile_id", "timestamp"],
     order: undefined,

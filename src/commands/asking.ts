@@ -63,7 +63,8 @@ async function askServer(
 async function askFile(body: object, where: Where, context: Context): Promise<QueryAnswer> {
   const db = openForReading(requireDatabase(where))
   try {
-    const about = { websites: ridsOf(db, where.website), zone: "UTC", now: context.world.now() }
+    const websites = ridsOf(db, where.website)
+    const about = { websites, zone: "UTC", now: context.world.now(), withSingles: true }
     const [query] = readQueries(body, about).queries
     if (!query) throw new Error("nothing was asked")
     const fault = (error: unknown) => {

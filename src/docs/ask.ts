@@ -2,6 +2,7 @@ import { Type } from "@sinclair/typebox"
 import {
   metaSchema,
   parameterSchema,
+  personFields,
   querySchema,
   queryStringSchema,
   streamStringSchema,
@@ -36,6 +37,7 @@ const list = Object.entries(types).map(
   ([name, { description, takes }]) =>
     `- \`${name}\`: ${description}${takes.length > 0 ? ` (takes ${takes.map((one) => `\`${one}\``).join(", ")})` : ""}`,
 )
+const single = Object.entries(types).flatMap(([name, type]) => ("singles" in type ? [name] : []))
 const columns = Object.entries(columnMeanings).map(([name, meaning]) => `- \`${name}\`: ${meaning}`)
 
 const entry = {
@@ -72,7 +74,7 @@ const queries: Operations = {
     post: {
       id: "query",
       summary: "Ask about events",
-      description: `One query, or an array of them. A parameter that fails says so in its place and fails no other. Without a range: the last 30 days. Types:\n\n${list.join("\n")}\n\nColumns:\n\n${columns.join("\n")}\n\n`,
+      description: `One query, or an array of them. A parameter that fails says so in its place and fails no other: among others one that shows or names single events, sessions or people (${single.map((name) => `\`${name}\``).join(", ")}, and ${personFields.map((name) => `\`${name}\``).join(", ")} in \`by\` and filters) without \`read:data\`, of which \`read:reports\` is a part. Without a range: the last 30 days. Types:\n\n${list.join("\n")}\n\nColumns:\n\n${columns.join("\n")}\n\n`,
       query: queryStringSchema,
       queryExample: { website_id: exampleId },
       takes: { anyOf: [ref("schemas/Query"), { type: "array", items: ref("schemas/Query") }] },
@@ -112,6 +114,9 @@ const queries: Operations = {
       reasons: [],
     },
   },
+}
+
+const streams: Operations = {
   "/v1/events/stream": {
     get: {
       id: "streamEvents",
@@ -126,11 +131,11 @@ const queries: Operations = {
   },
 }
 
-export function askPaths(): Promise<Json> {
+export async function askPaths(): Promise<Json> {
   const must = querySchema.properties.parameters.expected
-  return paths(queries, {
-    tag: "Queries",
-    scope: "read:data",
-    wording: wording({ field: "parameters", message: must }),
-  })
+  const group = { tag: "Queries", wording: wording({ field: "parameters", message: must }) }
+  return {
+    ...(await paths(queries, { ...group, scope: "read:reports" })),
+    ...(await paths(streams, { ...group, scope: "read:data" })),
+  }
 }

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { personFields } from "../../src/ask/schema.ts"
+import { type QueryType, types } from "../../src/ask/types.ts"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -45,6 +47,7 @@ beforeAll(async () => {
     blogOnly: { websites: [blog] },
     sender: { scopes: ["track:events"] },
     slow: { rateLimit: 1 },
+    reports: { scopes: ["read:reports"] },
   }
   for (const [name, grant] of Object.entries(grants)) {
     const whole = { name, scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null, ...grant }
@@ -490,4 +493,72 @@ test("the types are listed with what they take", async () => {
   const { body } = await call("/v1/query/types")
   expect(body.types).toContain("custom_events_trends_by_event")
   expect(body.configs.custom_events.meta).toMatchObject({ takes: ["by", "compare"], needs: [] })
+})
+
+describe("the scope read:reports", () => {
+  const single = (name: string) => `${name} shows single events or people, which takes the scope read:data`
+  const named = (field: string) =>
+    `${field} tells people apart: to name it in by or filters takes the scope read:data`
+  const ofField = (field: string) => [{ field, op: "exists", value: true }]
+  const kept: [string, object, string][] = [
+    ["single events", { name: "custom_events_recent" }, single("custom_events_recent")],
+    ["sessions", { name: "sessions" }, single("sessions")],
+    ["people", { name: "people" }, single("people")],
+    ["people that are searched for", { name: "people", search: "an" }, single("people")],
+    ["a person", { name: "person", anonymousId: "ann" }, single("person")],
+    ["counts by person", { name: "events", by: ["path", "anonymous_id"] }, named("anonymous_id")],
+    ["names by session", { name: "custom_events", by: ["session_id"] }, named("session_id")],
+    ["counts of a profile", { name: "events", filters: ofField("profile_id") }, named("profile_id")],
+    [
+      "a funnel whose step is a person's",
+      { name: "funnel", steps: ["seen", { name: "bought", filters: ofField("anonymous_id") }] },
+      named("anonymous_id"),
+    ],
+  ]
+  test.each(kept)("does not show %s, and fails that parameter alone", async (_, parameter, error) => {
+    const body = { parameters: [parameter, "custom_events_summary"], preset: "last_7d" }
+    const answer = await call(`/v1/query?website_id=${shop}`, body, "reports")
+    expect(answer.status).toBe(200)
+    expect(answer.body.data).toMatchObject([
+      { success: false, error, data: [] },
+      { success: true, data: [{ total_events: 5 }] },
+    ])
+  })
+
+  test("fails all parameters of a query that filters by person", async () => {
+    const body = { parameters: ["custom_events", "custom_events_summary"], filters: ofField("anonymous_id") }
+    const answer = await call(`/v1/query?website_id=${shop}`, body, "reports")
+    const errors = answer.body.data.map((one: { error: string }) => one.error)
+    expect(errors).toEqual([named("anonymous_id"), named("anonymous_id")])
+  })
+
+  const needs: Record<string, object> = {
+    funnel: { steps: ["seen", "bought"] },
+    retention: { steps: ["seen", "bought"] },
+    paths: { steps: ["seen"] },
+    goals: { steps: ["bought"] },
+    person: { anonymousId: "ann" },
+  }
+  test("shows all other types as read:data does, and no column of theirs tells people apart", async () => {
+    for (const [name, type] of Object.entries<QueryType>(types)) {
+      const body = { parameters: [{ name, ...needs[name] }], preset: "last_7d" }
+      const [all, reports] = await Promise.all(
+        ["all", "reports"].map((key) => call(`/v1/query?website_id=${shop}`, body, key)),
+      )
+      expect([name, all?.body.data[0].error]).toEqual([name, undefined])
+      const isSame = Bun.deepEquals(reports?.body.data[0].data, all?.body.data[0].data)
+      expect([name, isSame]).toEqual([name, type.singles !== true])
+      if (!type.singles)
+        expect(type.columns.filter((one) => personFields.some((field) => field === one))).toEqual([])
+    }
+  })
+
+  test("lists types and websites, and follows no events", async () => {
+    expect((await call("/v1/query/types", undefined, "reports")).status).toBe(200)
+    expect((await call("/v1/query/websites", undefined, "reports")).body.total).toBe(2)
+    for (const path of ["/v1/events/stream?website_id=all", "/v1/export", "/v1/refusals"]) {
+      const answer = await call(path, undefined, "reports")
+      expect([answer.status, answer.body.error]).toEqual([403, "this key does not have the scope read:data"])
+    }
+  })
 })
