@@ -222,7 +222,6 @@ function TopProperties({ answered }: { answered: Answered }) {
               rows={rows.map((row) => [
                 <Link
                   key="value"
-                  label={`Only events whose ${row.property_key} is ${row.property_value}`}
                   href={place.with({
                     f: [
                       ...view.value.filters.map(filterParam),
@@ -234,6 +233,7 @@ function TopProperties({ answered }: { answered: Answered }) {
                     ],
                   })}
                 >
+                  <span class="hidden">Only events with </span>
                   {row.property_key} = {row.property_value}
                 </Link>,
                 <Link key="event" href={place.to("event", { name: row.name })}>

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact"
+import { useEffect, useRef } from "preact/hooks"
 import { csvText } from "../state/csv.ts"
 import { Icon } from "./icons.tsx"
 
@@ -15,8 +16,14 @@ interface DataTableProps {
 }
 
 export function DataTable({ name, columns, rows, numeric = [], bars, keys }: DataTableProps) {
+  const box = useRef<HTMLDivElement>(null)
+  useEffect(() => {
+    // A box that scrolls has to be reached by keys; one that does not is nothing to stop at.
+    const element = box.current
+    if (element) element.tabIndex = element.scrollWidth > element.clientWidth ? 0 : -1
+  })
   return (
-    <div class="table-box">
+    <div class="table-box" ref={box}>
       <table class="table">
         <caption class="hidden">{name}</caption>
         <thead>
@@ -76,6 +83,7 @@ export function DownloadCsv({ file, columns, rows }: DownloadProps) {
       type="button"
       class="button small quiet"
       aria-label={`Download ${file} as CSV`}
+      disabled={rows.length === 0}
       onClick={download}
     >
       <Icon name="download" /> CSV
