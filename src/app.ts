@@ -10,6 +10,7 @@ import { refuse as refuseV1, v1Headers } from "./http/v1.ts"
 import { type Manage, manageRoutes } from "./manage/route.ts"
 import { metricsRoutes, type Watching } from "./metrics/route.ts"
 import { peopleRoutes } from "./people/route.ts"
+import { savedRoutes } from "./saved/route.ts"
 import { ingestHeaders, preflight, refuse } from "./track/answer.ts"
 import { type Ingest, identify, track } from "./track/route.ts"
 
@@ -56,6 +57,7 @@ export function createApp(deps: Deps) {
       .use(metricsRoutes(deps))
       .use(manageRoutes(deps))
       .use(peopleRoutes(deps))
+      .use(savedRoutes(deps))
       .use(askRoutes(deps))
       .use(docsRoutes(deps.settings))
       .use(dashboardRoutes())

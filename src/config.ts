@@ -121,7 +121,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--rate-limit <requests>",
-      "requests a minute for one website id and one address; 0: any number",
+      "requests a minute for one website id or share link and one address; 0: any number",
       600,
       whole(0, 1e9),
     ),

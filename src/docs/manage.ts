@@ -1,4 +1,3 @@
-import type { Static, TSchema } from "@sinclair/typebox"
 import { adviceOn } from "../manage/advice.ts"
 import {
   exportFilterSchema,
@@ -22,9 +21,8 @@ import {
   websiteChangesSchema,
   websiteSchema,
 } from "../manage/schema.ts"
-import { bodyReasons, storeReasons } from "./ingest.ts"
 import { type Json, published, ref } from "./json.ts"
-import { type Operations, paths, wording } from "./operations.ts"
+import { component, listOf, type Operations, paths, takesBody, wording, writes } from "./operations.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 const settings = { domain: "example.com", name: "Example", allowedOrigins: ["shop.example.net"] }
@@ -92,25 +90,12 @@ export const manageSchemas = {
   Refusal: component(refusalSchema, exampleRefusal),
 }
 
-type SchemaName = keyof typeof manageSchemas
-
-function component<Schema extends TSchema>(schema: Schema, example: Static<Schema>): Json {
-  return { ...published(schema), examples: [example] }
-}
-
-const takesBody = ["invalid_shape", ...bodyReasons] as const
-const writes = storeReasons.filter((reason) => reason !== "internal")
 const ofWebsite = ["key_website_mismatch", "website_unknown"] as const
 const ofKey = ["grant_too_wide", "key_not_found"] as const
 
 const website = { website: ref("schemas/Website") }
 const key = { key: ref("schemas/Key") }
 const keyWithSecret = { key: ref("schemas/KeyWithSecret") }
-
-const listOf = (name: string, schema: SchemaName): Json => ({
-  [name]: { type: "array", items: ref(`schemas/${schema}`) },
-  total: { type: "integer", minimum: 0 },
-})
 
 const websites: Operations = {
   "/v1/websites": {

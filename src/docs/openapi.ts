@@ -1,4 +1,5 @@
 import { refusals } from "../errors.ts"
+import { shareHeader } from "../http/caller.ts"
 import { maxErrors } from "../http/fields.ts"
 import { pageHeader, sessionCookie } from "../http/login.ts"
 import { version } from "../version.ts"
@@ -10,6 +11,7 @@ import { exactly, type Json } from "./json.ts"
 import { managePaths, manageSchemas } from "./manage.ts"
 import { metricsPaths, metricsToken } from "./metrics.ts"
 import { peoplePaths, peopleSchemas } from "./people.ts"
+import { savedPaths, savedSchemas } from "./saved.ts"
 
 /**
  * The OpenAPI description of every route that takes or gives data. Types, limits, statuses and messages are those of the
@@ -33,6 +35,8 @@ export async function openapi(limits: Limits): Promise<Json> {
       { name: "Keys", description: "Who may do what" },
       { name: "People", description: "Who may log in" },
       { name: "Profiles", description: "Who was identified" },
+      { name: "Notes and views", description: "What is kept beside events" },
+      { name: "Share links", description: "Who else may look" },
       { name: "Export", description: "What goes out" },
       { name: "Refusals", description: "What was not taken" },
       { name: "Server", description: "Is it well?" },
@@ -42,6 +46,7 @@ export async function openapi(limits: Limits): Promise<Json> {
       ...(await askPaths()),
       ...(await managePaths()),
       ...(await peoplePaths()),
+      ...(await savedPaths()),
       ...(await healthPaths()),
       ...(await metricsPaths()),
     },
@@ -51,6 +56,7 @@ export async function openapi(limits: Limits): Promise<Json> {
         ...askSchemas,
         ...manageSchemas,
         ...peopleSchemas,
+        ...savedSchemas,
         FieldErrors: fieldErrors,
       },
       headers,
@@ -68,7 +74,9 @@ function introduction({ rateLimit }: Limits): string {
 
 **Logins** of people are a cookie, which nothing but this server's own page is meant to use: a request that is more than a look needs \`${pageHeader}: 1\` beside it. An owner has all scopes; a viewer has \`read:data\`, for some websites or all.
 
-**Limits** Requests with a website id, from one address, ${pages}; those with a key may be as many as the key says.
+**Share links** are for people without a login: the server's own page sends what stands behind \`/share/\` as \`${shareHeader}\`. One has the scope \`read:reports\`, for one website.
+
+**Limits** Requests with a website id or a share link, from one address, ${pages}; those with a key may be as many as the key says.
 
 **Pages of other origins** may call \`/track\` and \`/identify\`, with credentials; nothing under \`/v1\` answers them.`
 }
@@ -92,6 +100,12 @@ const securitySchemes: Json = {
     in: "cookie",
     name: sessionCookie,
     description: `A person's login; with methods other than GET it needs the header \`${pageHeader}: 1\``,
+  },
+  share: {
+    type: "apiKey",
+    in: "header",
+    name: shareHeader,
+    description: "The token of a share link, which is what stands behind /share/ in it",
   },
   websiteId: {
     type: "apiKey",

@@ -1,9 +1,9 @@
-import type { TSchema } from "@sinclair/typebox"
+import type { Static, TSchema } from "@sinclair/typebox"
 import type { Reason } from "../errors.ts"
 import { refuse } from "../http/v1.ts"
 import type { Scope } from "../store/keys.ts"
 import { refused, success, type Wording } from "./answers.ts"
-import { keyReasons } from "./ingest.ts"
+import { bodyReasons, keyReasons, storeReasons } from "./ingest.ts"
 import { exactly, type Json, published, ref } from "./json.ts"
 
 /** Operations by path and method. */
@@ -31,6 +31,25 @@ export interface Operation {
   status?: number
   /** Beside those that every operation has. */
   reasons: readonly Reason[]
+  /** What the caller must have, where it is not what its group says. */
+  scope?: Scope
+}
+
+/** Of an operation that takes a body, and of one that writes. */
+export const takesBody = ["invalid_shape", ...bodyReasons] as const
+export const writes = storeReasons.filter((reason) => reason !== "internal")
+
+/** A schema with an example. */
+export function component<Schema extends TSchema>(schema: Schema, example: Static<Schema>): Json {
+  return { ...published(schema), examples: [example] }
+}
+
+/** What an operation gives that lists what has that schema. */
+export function listOf(name: string, schema: string): Json {
+  return {
+    [name]: { type: "array", items: ref(`schemas/${schema}`) },
+    total: { type: "integer", minimum: 0 },
+  }
 }
 
 /** Of every operation that asks who makes the request. */
@@ -38,6 +57,7 @@ const sharedReasons: readonly Reason[] = [
   "credential_missing",
   ...keyReasons,
   "login_ended",
+  "share_ended",
   "csrf",
   "scope_missing",
   "rate_limited",
@@ -67,16 +87,16 @@ export async function paths(table: Operations, group: Group): Promise<Json> {
   return described
 }
 
-async function describe(operation: Operation, { tag, scope, wording }: Group): Promise<Json> {
+async function describe(operation: Operation, { tag, wording, ...group }: Group): Promise<Json> {
   const { id, summary, description = "", query, takes, examples, gives, answer, file, reasons } = operation
-  const { queryExample = {}, status = 200 } = operation
+  const { queryExample = {}, status = 200, scope = group.scope } = operation
   return {
     tags: [tag],
     operationId: id,
     summary,
     description:
-      `${description} ${scope ? `Takes a key or a login with the scope \`${scope}\`.` : ""}`.trim(),
-    security: scope ? [{ bearer: [] }, { apiKey: [] }, { session: [] }] : [],
+      `${description} ${scope ? `Takes ${takersOf(scope)} with the scope \`${scope}\`.` : ""}`.trim(),
+    security: scope ? securityOf(scope) : [],
     ...(query ? { parameters: parametersOf(query, queryExample) } : {}),
     ...(takes
       ? {
@@ -98,6 +118,17 @@ async function describe(operation: Operation, { tag, scope, wording }: Group): P
       ...(await refused([...reasons, ...(scope ? sharedReasons : openReasons)], wording)),
     },
   }
+}
+
+/** A share link has this one scope. */
+const shared: Scope = "read:reports"
+
+function securityOf(scope: Scope): Json[] {
+  return [{ bearer: [] }, { apiKey: [] }, { session: [] }, ...(scope === shared ? [{ share: [] }] : [])]
+}
+
+function takersOf(scope: Scope): string {
+  return scope === shared ? "a key, a login or a share link" : "a key or a login"
 }
 
 function parametersOf({ properties, required = [] }: TSchema, examples: Record<string, string>): Json[] {

@@ -1,7 +1,7 @@
-import type { Static, TSchema } from "@sinclair/typebox"
 import {
   acceptanceSchema,
   inviteSchema,
+  linkSchema,
   loginSchema,
   newInviteSchema,
   newUserSchema,
@@ -10,9 +10,9 @@ import {
   userChangesSchema,
   userSchema,
 } from "../people/schema.ts"
-import { bodyReasons, keyReasons, storeReasons } from "./ingest.ts"
+import { keyReasons } from "./ingest.ts"
 import { type Json, published, ref } from "./json.ts"
-import { type Operations, paths, wording } from "./operations.ts"
+import { component, type Operations, paths, takesBody, wording, writes } from "./operations.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 const exampleUser: UserJson = {
@@ -31,12 +31,6 @@ export const peopleSchemas = {
   NewInvite: published(newInviteSchema),
 }
 
-function component<Schema extends TSchema>(schema: Schema, example: Static<Schema>): Json {
-  return { ...published(schema), examples: [example] }
-}
-
-const takesBody = ["invalid_shape", ...bodyReasons] as const
-const writes = storeReasons.filter((reason) => reason !== "internal")
 const ofUser = ["grant_too_wide", "user_not_found"] as const
 const user = { user: ref("schemas/User") }
 const invite = { invite: ref("schemas/NewInvite") }
@@ -49,9 +43,11 @@ const logins: Operations = {
     get: {
       id: "showMe",
       summary: "Show who is logged in",
-      description: "Answered to anybody: `user` is null where the request has no login.",
+      description:
+        "Answered to anybody: `user` is null where the request has no login, `share` where it has no share link that works.",
       gives: {
         user: userOrNull,
+        share: { anyOf: [published(linkSchema), { type: "null" }] },
         hasUsers: { type: "boolean", description: "false: nobody can log in yet" },
         version: { type: "string", description: "Of the server" },
       },

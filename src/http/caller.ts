@@ -3,6 +3,7 @@ import type { Grant } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
 import type { Registry } from "../store/registry.ts"
 import type { Login } from "../store/sessions.ts"
+import { type Share, shareWithToken } from "../store/shares.ts"
 import { grantOf } from "../store/users.ts"
 import { carriesKey, readKey } from "./key.ts"
 import { loginOf } from "./login.ts"
@@ -10,12 +11,17 @@ import { loginOf } from "./login.ts"
 /** Whoever makes a request under /v1, and what they may do. */
 export interface Caller extends Grant {
   /** In an error: "this key", "your login". */
-  kind: "key" | "login"
-  /** Of the key, or the user. */
+  kind: "key" | "login" | "share link"
+  /** Of the key, the user or the link. */
   id: string
   /** Where the caller is a user. */
   login?: Login
+  /** Where it is whoever has a link. */
+  share?: Share
 }
+
+/** Of the token of a share link. It is no cookie, so that nothing but the page of that link sends it. */
+export const shareHeader = "x-databuddy-share"
 
 /** Where callers are looked up. */
 export interface Callers {
@@ -26,6 +32,7 @@ export interface Callers {
 /** Each looks at one thing that a request may carry. Gives undefined where it carries none; throws where that is no good. */
 const kinds: readonly ((callers: Callers, request: Request, now: number) => Caller | undefined)[] = [
   byKey,
+  byShare,
   byLogin,
 ]
 
@@ -44,6 +51,23 @@ function byKey({ registry }: Callers, { headers }: Request, now: number): Caller
   if (!key) throw new Refusal(problem)
   const { id, scopes, websites, rateLimit, expiresAt } = key
   return { kind: "key", id, scopes, websites, rateLimit, expiresAt }
+}
+
+function byShare({ db }: Callers, { headers }: Request, now: number): Caller | undefined {
+  const token = headers.get(shareHeader)
+  if (token === null) return undefined
+  const share = shareWithToken(db, token, now)
+  if (!share) throw new Refusal("share_ended")
+  const { id, websiteId, expiresAt } = share
+  return {
+    kind: "share link",
+    id,
+    scopes: ["read:reports"],
+    websites: [websiteId],
+    rateLimit: null,
+    expiresAt,
+    share,
+  }
 }
 
 function byLogin({ db }: Callers, request: Request, now: number): Caller | undefined {

@@ -51,6 +51,11 @@ export function checked<Schema extends TSchema>(
   )
 }
 
+/** What is wrong with a text that its pattern cannot tell: half a surrogate pair is no UTF-8. `expected`: what the field must be. */
+export function malformed(field: string, text: string | undefined, expected: string): FieldError[] {
+  return text === undefined || text.isWellFormed() ? [] : [{ field, message: expected }]
+}
+
 /** The refusal's detail is for people, who see no list of fields. */
 export function invalid(fields: FieldError[]): Refusal {
   const detail = fields.map(({ field, message }) => `${field || "the body"} ${message}`).join("; ")

@@ -1,6 +1,32 @@
 import { Type } from "@sinclair/typebox"
 
-// Fields of requests to several routes. `expected` is what the error says the field must be.
+// Fields of requests to several routes, and of their answers. `expected` is what the error says the field must be.
+
+export const strict = { additionalProperties: false }
+
+/** Of a text that stands in a line. */
+export const noControls = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
+
+export const name = Type.String({
+  minLength: 1,
+  maxLength: 256,
+  pattern: noControls,
+  description: "For people to tell them apart",
+  expected: "must be a string of 1 to 256 characters, none of them a control character",
+})
+
+export const expiresAt = Type.Union([Type.Null(), Type.String(), Type.Number()], {
+  description: "When it stops working: an ISO 8601 date or Unix ms; null: never",
+  expected: "must be a date in the future, as ISO 8601 or Unix milliseconds, or null",
+})
+
+export function time(description: string) {
+  return Type.String({ format: "date-time", description })
+}
+
+export function timeOrNull(description: string) {
+  return Type.Union([Type.Null(), Type.String({ format: "date-time" })], { description })
+}
 
 /** Entries of a list in one request: far above what anybody has, far below what would be slow to look through. */
 export const maxListed = 1_000

@@ -2,7 +2,8 @@ import { type Reason, Refusal, refusals } from "../errors.ts"
 import type { Batcher } from "../store/batcher.ts"
 import type { Scope } from "../store/keys.ts"
 import { isRenewable, type Login, renewSession } from "../store/sessions.ts"
-import type { Arrival } from "./arrival.ts"
+import { isUseNoted, noteShareUse, type Share } from "../store/shares.ts"
+import { type Arrival, addressOf } from "./arrival.ts"
 import { type Caller, type Callers, callerOf } from "./caller.ts"
 import type { RequestFaultLog } from "./faults.ts"
 import { countFailure, type Guard, refuseGuessers } from "./guesses.ts"
@@ -19,7 +20,10 @@ export interface Admission extends Guard, Callers, Reached {
   logFault: RequestFaultLog
   now: () => number
   newId: () => string
-  settings: Guard["settings"]
+  settings: Guard["settings"] & {
+    /** Requests a minute with one share link from one address; 0: not limited. */
+    rateLimit: number
+  }
 }
 
 /** A request that anybody may make. */
@@ -70,6 +74,7 @@ function admit(admission: Admission, arrival: Arrival, scope: Scope, { now, head
   requireScope(caller, scope, caller.kind)
   if (caller.kind === "key") admission.registry.used(caller, now)
   if (caller.login) keepLogin(admission, arrival, caller.login, { now, headers })
+  if (caller.share) useShare(admission, arrival, caller.share, { now, headers })
   if (caller.rateLimit !== null) {
     spend(admission.limiter.take(`${caller.kind} ${caller.id}`, caller.rateLimit), headers)
   }
@@ -83,6 +88,19 @@ function keepLogin(admission: Admission, arrival: Arrival, login: Login, { now, 
   admission.batcher
     .run(() => renewSession(admission.db, login, now))
     .catch((error) => admission.logFault(error, { request_id: headers["x-request-id"] }))
+}
+
+/** A link is public, as a website's id is, and limited as that. Its use is noted behind the answer too. */
+function useShare(admission: Admission, arrival: Arrival, share: Share, { now, headers }: Open): void {
+  const { limiter, settings, batcher, db, logFault } = admission
+  if (settings.rateLimit > 0) {
+    const name = `share ${share.id} ${addressOf(arrival, settings.trustedProxies)}`
+    spend(limiter.take(name, settings.rateLimit), headers)
+  }
+  if (isUseNoted(share, now)) return
+  batcher
+    .run(() => noteShareUse(db, share, now))
+    .catch((error) => logFault(error, { request_id: headers["x-request-id"] }))
 }
 
 export function queryOf({ url }: Request): URLSearchParams {
@@ -120,6 +138,7 @@ const advice: Partial<Record<Reason, string>> = {
   key_revoked: "this API key was revoked",
   key_expired: "this API key has expired",
   login_ended: "this login has ended: log in again",
+  share_ended: "this share link has ended, or never was one: ask whoever sent it for another",
   csrf: "a page of another origin made this request, or it lacks the header x-databuddy-page: 1",
 }
 

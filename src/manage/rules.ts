@@ -3,7 +3,8 @@ import { TypeCompiler } from "@sinclair/typebox/compiler"
 import { durationText } from "../duration.ts"
 import { type FieldError, type Reason, Refusal, refusals } from "../errors.ts"
 import type { Format } from "../export/export.ts"
-import { checked, invalid } from "../http/fields.ts"
+import { dateOf, readExpiry } from "../http/dates.ts"
+import { checked, invalid, malformed } from "../http/fields.ts"
 import { keptRefusals, type Refused } from "../http/refusals.ts"
 import { iso, isoOrNull } from "../iso.ts"
 import type { FoundProfile } from "../store/directory.ts"
@@ -53,9 +54,6 @@ const checkProfileSearch = TypeCompiler.Compile(profileSearchSchema)
 const checkProfileFilter = TypeCompiler.Compile(profileFilterSchema)
 const checkExportFilter = TypeCompiler.Compile(exportFilterSchema)
 
-/** 10000-01-01, Unix ms: from then on ISO 8601 takes another form. */
-const latestExpiry = Date.UTC(10_000, 0, 1)
-const isoDate = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?$/i
 /** Hosts that a browser can name in Origin; a wildcard would be stored and never match. */
 const plainHost = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])$/
 const maxHostLength = 253
@@ -131,7 +129,7 @@ export function readExportFilter(query: object): {
   const time = (field: "from" | "to") => {
     const text = filter[field]
     if (text === undefined) return undefined
-    const ms = /^\d{1,15}$/.test(text) ? Number(text) : isoDate.test(text) ? Date.parse(text) : Number.NaN
+    const ms = /^\d{1,15}$/.test(text) ? Number(text) : dateOf(text)
     if (!(ms >= 0)) errors.push({ field, message: exportFilterSchema.properties[field].expected })
     return ms
   }
@@ -280,21 +278,11 @@ export function retainText(retain: number | null): string {
   return retain === 0 ? "forever" : durationText(retain)
 }
 
-/** Half a surrogate pair is no UTF-8; a pattern cannot tell it from a whole one. */
 function badName(name: string | undefined): FieldError[] {
-  if (name === undefined || name.isWellFormed()) return []
-  return [{ field: "name", message: newKeySchema.properties.name.expected }]
+  return malformed("name", name, newKeySchema.properties.name.expected)
 }
 
 function readHost(text: string): string | undefined {
   const host = hostOf(text.trim())
   return host && host.length <= maxHostLength && plainHost.test(host) ? host : undefined
-}
-
-/** Unix ms, or null for never; undefined where it is no date, or over. */
-function readExpiry(expiresAt: string | number | null, now: number): number | null | undefined {
-  if (expiresAt === null) return null
-  const isNumber = typeof expiresAt === "number"
-  const ms = isNumber ? Math.floor(expiresAt) : isoDate.test(expiresAt) ? Date.parse(expiresAt) : Number.NaN
-  return ms > now && ms < latestExpiry ? ms : undefined
 }

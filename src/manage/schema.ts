@@ -2,22 +2,22 @@ import { type Static, Type } from "@sinclair/typebox"
 import { refusals } from "../errors.ts"
 import { formats } from "../export/export.ts"
 import { keptRefusals } from "../http/refusals.ts"
-import { grantedWebsites, maxListed, websiteId } from "../http/schema.ts"
+import {
+  expiresAt,
+  grantedWebsites,
+  maxListed,
+  name,
+  noControls,
+  strict,
+  time,
+  timeOrNull,
+  websiteId,
+} from "../http/schema.ts"
 import { scopes } from "../store/keys.ts"
 import { retentionForm } from "../store/retain.ts"
 import { anonymizeSettings } from "../store/websites.ts"
 
-const noControls = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
-
 // In each schema, `expected` is what the error says the field must be.
-
-const name = Type.String({
-  minLength: 1,
-  maxLength: 256,
-  pattern: noControls,
-  description: "For people to tell them apart",
-  expected: "must be a string of 1 to 256 characters, none of them a control character",
-})
 
 const host = "must be a host or an origin, such as example.com or https://example.com, without wildcards"
 
@@ -67,13 +67,6 @@ const rateLimit = Type.Union([Type.Null(), Type.Integer({ minimum: 1, maximum: m
   description: "Requests a minute; null: any number",
   expected: `must be null or a whole number from 1 to ${maxRateLimit}`,
 })
-
-const expiresAt = Type.Union([Type.Null(), Type.String(), Type.Number()], {
-  description: "When it stops working: an ISO 8601 date or Unix ms; null: never",
-  expected: "must be a date in the future, as ISO 8601 or Unix milliseconds, or null",
-})
-
-const strict = { additionalProperties: false }
 
 export const newWebsiteSchema = Type.Object(
   {
@@ -162,10 +155,6 @@ export const forgottenSchema = Type.Object({
   }),
   note: Type.Union([Type.Null(), Type.String()], { description: "What could not be found, for people" }),
 })
-
-const time = (description: string) => Type.String({ format: "date-time", description })
-const timeOrNull = (description: string) =>
-  Type.Union([Type.Null(), Type.String({ format: "date-time" })], { description })
 
 /** A website as the API and `--json` show it. */
 export const websiteSchema = Type.Object({

@@ -28,6 +28,7 @@ import {
   changePassword,
   changeUser,
   inviteJson,
+  linkJson,
   newInviteJson,
   readAcceptance,
   readLogin,
@@ -68,8 +69,9 @@ export function peopleRoutes(managing: Managing) {
 }
 
 function showMe(people: People, { arrival, now }: OpenCall): Answer {
-  const user = callerIfAny(people, arrival.request, now)?.login?.user
-  return { body: { user: user ? userJson(user) : null, hasUsers: hasUsers(people.db), version } }
+  const { login, share } = callerIfAny(people, arrival.request, now) ?? {}
+  const user = login ? userJson(login.user) : null
+  return { body: { user, share: share ? linkJson(share) : null, hasUsers: hasUsers(people.db), version } }
 }
 
 async function logIn(people: People, call: OpenCall): Promise<Answer> {

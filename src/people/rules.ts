@@ -6,6 +6,7 @@ import { iso, isoOrNull } from "../iso.ts"
 import { type Invite, type NewInvite, removeInvites } from "../store/invites.ts"
 import type { Db } from "../store/native.ts"
 import { endSessions, type Login } from "../store/sessions.ts"
+import type { Share } from "../store/shares.ts"
 import {
   createUser,
   findUser,
@@ -19,6 +20,7 @@ import { canonicalWebsiteId } from "../store/websites.ts"
 import {
   acceptanceSchema,
   type InviteJson,
+  type LinkJson,
   loginSchema,
   type NewInviteJson,
   newUserSchema,
@@ -109,6 +111,11 @@ export function requireOtherOwner(db: Db, id: string): void {
   throw new Refusal("conflict", {
     detail: `${email} is the last owner who can log in: make somebody else an owner first`,
   })
+}
+
+/** A share link as whoever has it is told. */
+export function linkJson({ name, websiteId, path, expiresAt }: Share): LinkJson {
+  return { name, websiteId, path, expiresAt: isoOrNull(expiresAt) }
 }
 
 export function userJson(user: User): UserJson {

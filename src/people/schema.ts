@@ -1,5 +1,5 @@
 import { type Static, Type } from "@sinclair/typebox"
-import { grantedWebsites } from "../http/schema.ts"
+import { grantedWebsites, strict, time, timeOrNull } from "../http/schema.ts"
 import { purposes } from "../store/invites.ts"
 import { roles } from "../store/users.ts"
 
@@ -42,9 +42,6 @@ const role = Type.Union(
   },
 )
 
-const time = (description: string) => Type.String({ format: "date-time", description })
-const strict = { additionalProperties: false }
-
 export const loginSchema = Type.Object({ email, password: anyPassword }, strict)
 
 /** What is sent to a one-time link. */
@@ -66,9 +63,7 @@ export const userSchema = Type.Object({
   role,
   websites: grantedWebsites,
   createdAt: time("When it was made"),
-  lastLoginAt: Type.Union([Type.Null(), Type.String({ format: "date-time" })], {
-    description: "When the person last logged in; null: never",
-  }),
+  lastLoginAt: timeOrNull("When the person last logged in; null: never"),
 })
 
 /** What a one-time link is for, to who has it. */
@@ -91,6 +86,15 @@ export const newInviteSchema = Type.Object({
   expiresAt: time("When it stops working; it works once"),
 })
 
+/** The share link that a request has, as whoever has it is told. */
+export const linkSchema = Type.Object({
+  name: Type.String({ description: "For people to tell them apart" }),
+  websiteId: Type.String({ description: "The website that it shows" }),
+  path: Type.String({ description: "Where it leads to: page and query behind the website" }),
+  expiresAt: timeOrNull("When it stops working; null: never"),
+})
+
+export type LinkJson = Static<typeof linkSchema>
 export type InviteJson = Static<typeof inviteSchema>
 export type NewInviteJson = Static<typeof newInviteSchema>
 export type UserJson = Static<typeof userSchema>

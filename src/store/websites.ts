@@ -23,6 +23,9 @@ export interface Website {
 export type WebsiteSettings = Pick<Website, "domain" | "name" | "allowedOrigins" | "anonymize"> &
   Partial<Pick<Website, "retain">>
 
+/** What something is kept for: a website's rid; 0: the owner's own events; null: whatever there is, together. */
+export type Place = number | null
+
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 export function isUuid(id: string): boolean {

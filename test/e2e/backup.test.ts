@@ -16,6 +16,10 @@ import {
 } from "node:fs"
 import { migrations } from "../../src/store/migrate.ts"
 import { Database, type Db } from "../../src/store/native.ts"
+import { createNote } from "../../src/store/notes.ts"
+import { createShare } from "../../src/store/shares.ts"
+import { createView } from "../../src/store/views.ts"
+import { createWebsite } from "../../src/store/websites.ts"
 import {
   eventually,
   openReader,
@@ -362,6 +366,32 @@ describe("databuddy restore", () => {
     expect(await json("check", "--db", said.before)).toMatchObject({ ok: true, keys: 2, events: 11 })
     const again = await serve()
     expect(await again.stop()).toBe(0)
+  })
+
+  test("brings back what people keep beside events, and share links that work", async () => {
+    await makeDatabase(1)
+    const now = Date.now()
+    let token = ""
+    change((open) => {
+      const settings = { domain: "a.com", name: "a", allowedOrigins: [], anonymize: "off" as const }
+      const { rid } = createWebsite(open, "w", settings, now)
+      createNote(open, "n", { place: rid, date: "2026-11-24", text: "Release" }, now)
+      createView(open, "v", { place: null, kind: "goal", name: "Bought", path: "goals?step=bought" }, now)
+      const share = { name: "Board", path: "overview", expiresAt: null }
+      token = createShare(open, "s", rid, share, (bytes) => crypto.getRandomValues(bytes), now).token
+    })
+    await json("backup", copy)
+    change((open) => open.exec("delete from notes; delete from views; delete from shares"))
+    await json("restore", copy)
+    const server = await serve()
+    const get = (path: string) =>
+      fetch(`${server.url}/v1/${path}`, { headers: { "x-databuddy-share": token } }).then((one) => one.json())
+    expect(await get("notes?website_id=w")).toMatchObject({ notes: [{ id: "n", websiteId: "w" }], total: 1 })
+    expect(await get("views?website_id=all")).toMatchObject({
+      views: [{ id: "v", websiteId: null }],
+      total: 1,
+    })
+    expect(await get("me")).toMatchObject({ user: null, share: { name: "Board", websiteId: "w" } })
   })
 
   test("where there is no database makes one, for its owner's eyes only", async () => {

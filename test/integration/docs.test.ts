@@ -18,6 +18,16 @@ import {
   websiteSchema,
 } from "../../src/manage/schema.ts"
 import { newUserSchema, userChangesSchema, userSchema } from "../../src/people/schema.ts"
+import {
+  newNoteSchema,
+  newShareSchema,
+  newViewSchema,
+  noteChangesSchema,
+  noteSchema,
+  shareSchema,
+  viewChangesSchema,
+  viewSchema,
+} from "../../src/saved/schema.ts"
 import { eventSchema, identifySchema } from "../../src/track/schema.ts"
 import { eventually, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { jailCommand, makeJail } from "../support/jail.ts"
@@ -116,6 +126,14 @@ describe("openapi.json", () => {
     User: userSchema,
     NewUser: newUserSchema,
     UserChanges: userChangesSchema,
+    Note: noteSchema,
+    NewNote: newNoteSchema,
+    NoteChanges: noteChangesSchema,
+    View: viewSchema,
+    NewView: newViewSchema,
+    ViewChanges: viewChangesSchema,
+    Share: shareSchema,
+    NewShare: newShareSchema,
     Query: querySchema,
     Parameter: parameterSchema,
   }

@@ -13,7 +13,7 @@ const layers = [
   ["src/query"],
   ["src/http", "src/export"],
   ["src/metrics"],
-  ["src/track", "src/manage", "src/people", "src/ask", "src/health"],
+  ["src/track", "src/manage", "src/people", "src/saved", "src/ask", "src/health"],
   ["src/import"],
   ["src/docs"],
   // The dashboard's page: what it knows, what its pages share, and the pages, none of which imports another.
@@ -92,6 +92,7 @@ test("src/http holds what several routes need, and nothing else", () => {
     "src/track/route.ts",
     "src/manage/route.ts",
     "src/people/route.ts",
+    "src/saved/route.ts",
     "src/ask/route.ts",
     "src/docs/route.ts",
     "src/dashboard/route.ts",

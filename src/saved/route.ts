@@ -1,0 +1,166 @@
+import { Elysia } from "elysia"
+import { Refusal } from "../errors.ts"
+import { type Answer, type Call, change, forCallers, type Managing } from "../http/call.ts"
+import type { Caller } from "../http/caller.ts"
+import { reaches, requireWebsite, requireWithin } from "../http/grant.ts"
+import { createNote, deleteNote, findNote, listNotes, updateNote } from "../store/notes.ts"
+import { createShare, deleteShare, findShare, listShares } from "../store/shares.ts"
+import { createView, deleteView, findView, listViews, updateView } from "../store/views.ts"
+import { canonicalWebsiteId, findWebsite, type Place } from "../store/websites.ts"
+import {
+  noteJson,
+  readNewNote,
+  readNewShare,
+  readNewShareFilter,
+  readNewView,
+  readNoteChanges,
+  readNoteFilter,
+  readShareFilter,
+  readViewChanges,
+  readViewFilter,
+  shareJson,
+  viewJson,
+} from "./rules.ts"
+
+/** What people keep beside events: notes on a day, views under a name, and links with which others may look. */
+export function savedRoutes(saved: Managing) {
+  const on = forCallers(saved)
+  const raw = { parse: "none" } as const
+  return new Elysia({ prefix: "/v1" })
+    .get("/notes", on("read:reports", showNotes))
+    .post("/notes", on("manage:websites", addNote), raw)
+    .patch("/notes/:id", on("manage:websites", editNote), raw)
+    .delete("/notes/:id", on("manage:websites", removeNote), raw)
+    .get("/views", on("read:reports", showViews))
+    .post("/views", on("manage:websites", addView), raw)
+    .patch("/views/:id", on("manage:websites", editView), raw)
+    .delete("/views/:id", on("manage:websites", removeView), raw)
+    .get("/shares", on("manage:users", showShares))
+    .post("/shares", on("manage:users", addShare), raw)
+    .delete("/shares/:id", on("manage:users", endShare), raw)
+}
+
+function showNotes(saved: Managing, { caller, query }: Call): Answer {
+  const notes = listNotes(saved.db, placeOf(saved, caller, readNoteFilter(query()))).map(noteJson)
+  return { body: { notes, total: notes.length } }
+}
+
+async function addNote(saved: Managing, { caller, now, query, body }: Call): Promise<Answer> {
+  const websiteId = readNoteFilter(query())
+  const note = readNewNote(await body())
+  const made = await change(saved, () => {
+    const place = placeOf(saved, caller, websiteId)
+    requirePlace(caller, place)
+    return createNote(saved.db, saved.newId(), { ...note, place }, now)
+  })
+  return { status: 201, body: { note: noteJson(made) } }
+}
+
+async function editNote(saved: Managing, { caller, id, body }: Call): Promise<Answer> {
+  const changes = readNoteChanges(await body())
+  const changed = await change(saved, () => {
+    requireOwn(caller, findNote(saved.db, id))
+    return updateNote(saved.db, id, changes)
+  })
+  return { body: { note: noteJson(changed) } }
+}
+
+async function removeNote(saved: Managing, { caller, id }: Call): Promise<Answer> {
+  await change(saved, () => {
+    requireOwn(caller, findNote(saved.db, id))
+    deleteNote(saved.db, id)
+  })
+  return {}
+}
+
+function showViews(saved: Managing, { caller, query }: Call): Answer {
+  const { websiteId, kind } = readViewFilter(query())
+  const views = listViews(saved.db, placeOf(saved, caller, websiteId), kind).map(viewJson)
+  return { body: { views, total: views.length } }
+}
+
+async function addView(saved: Managing, { caller, now, query, body }: Call): Promise<Answer> {
+  const websiteId = readNoteFilter(query())
+  const view = readNewView(await body())
+  const made = await change(saved, () => {
+    const place = placeOf(saved, caller, websiteId)
+    requirePlace(caller, place)
+    return createView(saved.db, saved.newId(), { ...view, place }, now)
+  })
+  return { status: 201, body: { view: viewJson(made) } }
+}
+
+async function editView(saved: Managing, { caller, id, body }: Call): Promise<Answer> {
+  const changes = readViewChanges(await body())
+  const changed = await change(saved, () => {
+    requireOwn(caller, findView(saved.db, id))
+    return updateView(saved.db, id, changes)
+  })
+  return { body: { view: viewJson(changed) } }
+}
+
+async function removeView(saved: Managing, { caller, id }: Call): Promise<Answer> {
+  await change(saved, () => {
+    requireOwn(caller, findView(saved.db, id))
+    deleteView(saved.db, id)
+  })
+  return {}
+}
+
+function showShares({ db }: Managing, { caller, query }: Call): Answer {
+  const websiteId = readShareFilter(query())
+  if (websiteId !== undefined) requireWebsite(caller, websiteId)
+  const shares = listShares(db)
+    .filter((share) => reaches(caller, share.websiteId))
+    .filter((share) => websiteId === undefined || share.websiteId === canonicalWebsiteId(websiteId))
+    .map(shareJson)
+  return { body: { shares, total: shares.length } }
+}
+
+/** The answer holds the token, in none after it. */
+async function addShare(saved: Managing, { caller, now, query, body }: Call): Promise<Answer> {
+  const websiteId = readNewShareFilter(query())
+  requireWebsite(caller, websiteId)
+  const share = readNewShare(await body(), now)
+  const { rateLimit } = caller
+  const { db, random } = saved
+  const made = await change(saved, () => {
+    const { rid, id } = findWebsite(db, websiteId)
+    const grant = { scopes: ["read:reports" as const], websites: [id], rateLimit, expiresAt: share.expiresAt }
+    requireWithin(grant, caller)
+    return createShare(db, saved.newId(), rid, share, random, now)
+  })
+  return { status: 201, body: { share: shareJson(made.share), link: `/share/${made.token}` } }
+}
+
+async function endShare(saved: Managing, { caller, id }: Call): Promise<Answer> {
+  const { db } = saved
+  await change(saved, () => {
+    requireWebsite(caller, findShare(db, id).websiteId)
+    deleteShare(db, id)
+  })
+  return {}
+}
+
+/** What an id names, `none` and `all` where no website is called so. Throws `key_website_mismatch`, and `website_unknown`. */
+function placeOf({ db, registry }: Managing, caller: Caller, id: string): Place {
+  if (!registry.website(id) && id === "all") return null
+  if (!registry.website(id) && id === "none") {
+    requirePlace(caller, 0)
+    return 0
+  }
+  requireWebsite(caller, id)
+  return findWebsite(db, id).rid
+}
+
+/** What is of no website, or of all, is for one who is not limited to some to change. Throws `key_website_mismatch`. */
+function requirePlace(caller: Caller, place: Place): void {
+  if (place !== null && place !== 0) return
+  if (caller.websites === null) return
+  throw new Refusal("key_website_mismatch", { detail: `your ${caller.kind} is limited to some websites` })
+}
+
+function requireOwn(caller: Caller, { place, websiteId }: { place: Place; websiteId: string | null }): void {
+  requirePlace(caller, place)
+  if (websiteId !== null) requireWebsite(caller, websiteId)
+}

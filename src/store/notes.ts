@@ -1,0 +1,75 @@
+import { Refusal } from "../errors.ts"
+import type { Db } from "./native.ts"
+import type { Place } from "./websites.ts"
+
+/** Words on a day, such as a release, that charts show. */
+export interface Note {
+  id: string
+  place: Place
+  /** Of the website; null where it is of none, or of all. */
+  websiteId: string | null
+  /** 2026-11-24 */
+  date: string
+  text: string
+  /** Unix ms */
+  createdAt: number
+}
+
+/** Notes of one place: one answer lists them all, and a chart with more could not be read. */
+export const mostNotes = 1_000
+
+const columns = "n.id, n.website_rid as place, w.id as websiteId, n.date, n.text, n.created_at as createdAt"
+const from = "from notes as n left join websites as w on w.rid = n.website_rid"
+
+const sql = {
+  list: `
+    select ${columns} ${from}
+    where n.website_rid is :place or n.website_rid is null
+    order by n.date desc, n.created_at desc, n.id`,
+  find: `select ${columns} ${from} where n.id = :id`,
+  count: "select count(*) from notes where website_rid is :place",
+  insert: `
+    insert into notes (id, website_rid, date, text, created_at)
+    values (:id, :place, :date, :text, :now)`,
+  update: "update notes set date = :date, text = :text where id = :id",
+  remove: "delete from notes where id = :id",
+}
+
+/** Those of the place and those of all, the latest day first. */
+export function listNotes(db: Db, place: Place): Note[] {
+  return db.prepare(sql.list).all({ place }) as Note[]
+}
+
+/** Throws `note_unknown`. */
+export function findNote(db: Db, id: string): Note {
+  const note = db.prepare(sql.find).get({ id }) as Note | undefined
+  if (!note) throw new Refusal("note_unknown", { detail: `no note has the id ${id}` })
+  return note
+}
+
+/** Throws `conflict` where there are as many as are kept. */
+export function createNote(
+  db: Db,
+  id: string,
+  note: Pick<Note, "place" | "date" | "text">,
+  now: number,
+): Note {
+  const { place } = note
+  if ((db.prepare(sql.count).pluck().get({ place }) as number) >= mostNotes) {
+    throw new Refusal("conflict", { detail: `there are ${mostNotes} notes here already: delete some first` })
+  }
+  db.prepare(sql.insert).run({ ...note, id, now })
+  return findNote(db, id)
+}
+
+/** Throws `note_unknown`. */
+export function updateNote(db: Db, id: string, changes: Partial<Pick<Note, "date" | "text">>): Note {
+  const { date, text } = { ...findNote(db, id), ...changes }
+  db.prepare(sql.update).run({ id, date, text })
+  return findNote(db, id)
+}
+
+/** Throws `note_unknown`. */
+export function deleteNote(db: Db, id: string): void {
+  db.prepare(sql.remove).run({ id: findNote(db, id).id })
+}

@@ -1,0 +1,93 @@
+import { Refusal } from "../errors.ts"
+import type { Random } from "./keys.ts"
+import type { Db } from "./native.ts"
+import { hashToken, newToken } from "./tokens.ts"
+
+/** A link with which anybody may look at one website. */
+export interface Share {
+  id: string
+  websiteId: string
+  name: string
+  /** Where it leads to: page and query in the address bar, behind the website. */
+  path: string
+  /** Unix ms, as every …At. */
+  createdAt: number
+  /** null: never. */
+  expiresAt: number | null
+  lastUsedAt: number | null
+}
+
+/** Links of one website that are there at a time: one answer lists them all. */
+export const mostShares = 1_000
+/** ms between two notes that a link is in use. */
+const usedEvery = 60_000
+
+const columns = `
+  s.id, w.id as websiteId, s.name, s.path, s.created_at as createdAt, s.expires_at as expiresAt,
+  s.last_used_at as lastUsedAt`
+const from = "from shares as s join websites as w on w.rid = s.website_rid"
+
+const sql = {
+  list: `select ${columns} ${from} order by s.created_at, s.id`,
+  find: `select ${columns} ${from} where s.id = :id`,
+  withHash: `
+    select ${columns} ${from}
+    where s.hash = :hash and (s.expires_at is null or s.expires_at > :now) and w.deleted_at is null`,
+  count: "select count(*) from shares where website_rid = :rid",
+  insert: `
+    insert into shares (id, website_rid, name, path, hash, created_at, expires_at)
+    values (:id, :rid, :name, :path, :hash, :now, :expiresAt)`,
+  used: `
+    update shares set last_used_at = :now
+    where id = :id and (last_used_at is null or last_used_at <= :now - ${usedEvery})`,
+  remove: "delete from shares where id = :id",
+}
+
+/** In the order of their making, those that have expired too. */
+export function listShares(db: Db): Share[] {
+  return db.prepare(sql.list).all() as Share[]
+}
+
+/** Throws `share_unknown`. */
+export function findShare(db: Db, id: string): Share {
+  const share = db.prepare(sql.find).get({ id }) as Share | undefined
+  if (!share) throw new Refusal("share_unknown", { detail: `no share link has the id ${id}` })
+  return share
+}
+
+/** Undefined where it has ended (now: Unix ms), or never was. */
+export function shareWithToken(db: Db, token: string, now: number): Share | undefined {
+  return db.prepare(sql.withHash).get({ hash: hashToken(token), now }) as Share | undefined
+}
+
+/** Gives the token, which is kept nowhere. Throws `conflict` where there are as many as are kept. */
+export function createShare(
+  db: Db,
+  id: string,
+  rid: number,
+  share: Pick<Share, "name" | "path" | "expiresAt">,
+  random: Random,
+  now: number,
+): { share: Share; token: string } {
+  if ((db.prepare(sql.count).pluck().get({ rid }) as number) >= mostShares) {
+    const detail = `the website has ${mostShares} share links already: delete some first`
+    throw new Refusal("conflict", { detail })
+  }
+  const token = newToken(random)
+  db.prepare(sql.insert).run({ ...share, id, rid, hash: hashToken(token), now })
+  return { share: findShare(db, id), token }
+}
+
+/** True where it is time to note that a link is in use. */
+export function isUseNoted({ lastUsedAt }: Share, now: number): boolean {
+  return lastUsedAt !== null && now - lastUsedAt < usedEvery
+}
+
+export function noteShareUse(db: Db, { id }: Share, now: number): void {
+  db.prepare(sql.used).run({ id, now })
+}
+
+/** It ends at once. Throws `share_unknown`. */
+export function deleteShare(db: Db, id: string): void {
+  db.prepare(sql.remove).run({ id: findShare(db, id).id })
+}

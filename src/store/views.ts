@@ -1,0 +1,80 @@
+import { Refusal } from "../errors.ts"
+import type { Db } from "./native.ts"
+import type { Place } from "./websites.ts"
+
+/** What a saved view shows; `view`: any page with its range and filters. */
+export const viewKinds = ["view", "funnel", "retention", "paths", "goal"] as const
+
+/** A page of the dashboard under a name. */
+export interface View {
+  id: string
+  place: Place
+  /** Of the website; null where it is of none, or of all. */
+  websiteId: string | null
+  kind: (typeof viewKinds)[number]
+  name: string
+  /** Page and query in the address bar, behind the website: `funnels?step=…`. */
+  path: string
+  /** Unix ms */
+  createdAt: number
+}
+
+/** Views of one place: one answer lists them all, and at 4,096 characters each that is some MB. */
+export const mostViews = 1_000
+
+const columns = `
+  v.id, v.website_rid as place, w.id as websiteId, v.kind, v.name, v.path, v.created_at as createdAt`
+const from = "from views as v left join websites as w on w.rid = v.website_rid"
+
+const sql = {
+  list: `
+    select ${columns} ${from}
+    where v.website_rid is :place and v.kind = coalesce(:kind, v.kind)
+    order by v.name collate nocase, v.created_at, v.id`,
+  find: `select ${columns} ${from} where v.id = :id`,
+  count: "select count(*) from views where website_rid is :place",
+  insert: `
+    insert into views (id, website_rid, kind, name, path, created_at)
+    values (:id, :place, :kind, :name, :path, :now)`,
+  update: "update views set name = :name, path = :path where id = :id",
+  remove: "delete from views where id = :id",
+}
+
+/** In the order of their names. `kind`: of that one alone. */
+export function listViews(db: Db, place: Place, kind?: View["kind"]): View[] {
+  return db.prepare(sql.list).all({ place, kind: kind ?? null }) as View[]
+}
+
+/** Throws `view_unknown`. */
+export function findView(db: Db, id: string): View {
+  const view = db.prepare(sql.find).get({ id }) as View | undefined
+  if (!view) throw new Refusal("view_unknown", { detail: `no saved view has the id ${id}` })
+  return view
+}
+
+/** Throws `conflict` where there are as many as are kept. */
+export function createView(
+  db: Db,
+  id: string,
+  view: Pick<View, "place" | "kind" | "name" | "path">,
+  now: number,
+): View {
+  const { place } = view
+  if ((db.prepare(sql.count).pluck().get({ place }) as number) >= mostViews) {
+    throw new Refusal("conflict", { detail: `${mostViews} views are saved here already: delete some first` })
+  }
+  db.prepare(sql.insert).run({ ...view, id, now })
+  return findView(db, id)
+}
+
+/** Throws `view_unknown`. */
+export function updateView(db: Db, id: string, changes: Partial<Pick<View, "name" | "path">>): View {
+  const { name, path } = { ...findView(db, id), ...changes }
+  db.prepare(sql.update).run({ id, name, path })
+  return findView(db, id)
+}
+
+/** Throws `view_unknown`. */
+export function deleteView(db: Db, id: string): void {
+  db.prepare(sql.remove).run({ id: findView(db, id).id })
+}

@@ -1,0 +1,618 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
+import { createNote, mostNotes } from "../../src/store/notes.ts"
+import { createShare, mostShares } from "../../src/store/shares.ts"
+import { createView, mostViews } from "../../src/store/views.ts"
+import { createWebsite, deleteWebsite, findWebsite } from "../../src/store/websites.ts"
+import { openApp, type TestApp } from "../support/app.ts"
+
+// biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+type Json = any
+
+interface Answer {
+  status: number
+  reason: string | null
+  body: Json
+}
+
+const everything: KeyGrant = {
+  name: "admin",
+  scopes: [...scopes],
+  websites: null,
+  rateLimit: null,
+  expiresAt: null,
+}
+const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+
+let app: TestApp
+let admin: string
+
+beforeEach(() => {
+  app = openApp()
+  for (const id of ["mine", "theirs"]) {
+    const settings = { domain: `${id}.example`, name: id, allowedOrigins: [], anonymize: "off" as const }
+    createWebsite(app.store.db, id, settings, app.clock.now)
+  }
+  admin = give({})
+})
+
+afterEach(() => app.close())
+
+function give(grant: Partial<KeyGrant>): string {
+  const { db, registry } = app.store
+  const made = createKey(db, crypto.randomUUID(), { ...everything, ...grant }, random, app.clock.now)
+  registry.refresh()
+  return made.secret
+}
+
+async function call(method: string, path: string, body?: unknown, key = admin): Promise<Answer> {
+  return send(method, path, body, { Authorization: `Bearer ${key}` })
+}
+
+async function send(
+  method: string,
+  path: string,
+  body: unknown,
+  headers: Record<string, string>,
+): Promise<Answer> {
+  const text = body === undefined ? null : JSON.stringify(body)
+  const response = await app.send(new Request(`http://localhost/v1/${path}`, { method, headers, body: text }))
+  const { status } = response
+  return { status, reason: response.headers.get("x-databuddy-reason"), body: await response.json() }
+}
+
+/** Makes one, and gives it. */
+async function made(kind: "note" | "view" | "share", website: string, more: object = {}): Promise<Json> {
+  const { status, body } = await call("POST", `${kind}s?website_id=${website}`, {
+    ...examples[kind],
+    ...more,
+  })
+  expect([status, body.error]).toEqual([201, undefined])
+  return kind === "share" ? body : body[kind]
+}
+
+const examples = {
+  note: { date: "2026-11-24", text: "Release 2" },
+  view: { kind: "funnel", name: "Sign-up", path: "funnels?step=signed_up&step=bought" },
+  share: { name: "For the board", path: "overview?range=last_30d", expiresAt: "2026-09-01" },
+}
+const kinds = ["note", "view", "share"] as const
+
+describe("a note", () => {
+  test("is kept for a website and shown on its day", async () => {
+    const note = await made("note", "mine")
+    expect(note).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      websiteId: "mine",
+      date: "2026-11-24",
+      text: "Release 2",
+      createdAt: "2026-08-01T12:00:00.000Z",
+    })
+    expect((await call("GET", "notes?website_id=mine")).body).toEqual({
+      success: true,
+      notes: [note],
+      total: 1,
+    })
+    expect((await call("GET", "notes?website_id=theirs")).body.total).toBe(0)
+  })
+
+  test("of all websites is on each one's list, the latest day first", async () => {
+    const [one, all, none] = [
+      await made("note", "mine", { date: "2026-11-02" }),
+      await made("note", "all", { date: "2026-11-03" }),
+      await made("note", "none", { date: "2026-11-01" }),
+    ]
+    expect([one.websiteId, all.websiteId, none.websiteId]).toEqual(["mine", null, "none"])
+    const listed = async (id: string) => (await call("GET", `notes?website_id=${id}`)).body.notes
+    expect(await listed("mine")).toEqual([all, one])
+    expect(await listed("theirs")).toEqual([all])
+    expect(await listed("none")).toEqual([all, none])
+    expect(await listed("all")).toEqual([all])
+  })
+
+  test("changes what is asked and nothing else", async () => {
+    const note = await made("note", "mine")
+    const changes = [{ text: "Release 3" }, { date: "2026-11-25" }, {}]
+    let expected = note
+    for (const change of changes) {
+      expected = { ...expected, ...change }
+      expect((await call("PATCH", `notes/${note.id}`, change)).body).toEqual({
+        success: true,
+        note: expected,
+      })
+    }
+    expect((await call("GET", "notes?website_id=mine")).body.notes).toEqual([expected])
+  })
+})
+
+describe("a saved view", () => {
+  test("is kept for a website, in the order of names", async () => {
+    const [b, a] = [
+      await made("view", "mine", { name: "beta" }),
+      await made("view", "mine", { name: "Alpha" }),
+    ]
+    expect(b).toEqual({
+      id: expect.any(String),
+      websiteId: "mine",
+      kind: "funnel",
+      name: "beta",
+      path: "funnels?step=signed_up&step=bought",
+      createdAt: "2026-08-01T12:00:00.000Z",
+    })
+    expect((await call("GET", "views?website_id=mine")).body).toEqual({
+      success: true,
+      views: [a, b],
+      total: 2,
+    })
+  })
+
+  test("is of one website, of none, or of all together", async () => {
+    for (const id of ["mine", "none", "all"]) await made("view", id, { name: id })
+    for (const id of ["mine", "none", "all"]) {
+      const { views } = (await call("GET", `views?website_id=${id}`)).body
+      expect(views.map((one: Json) => [one.name, one.websiteId])).toEqual([[id, id === "all" ? null : id]])
+    }
+  })
+
+  test("is listed by its kind", async () => {
+    for (const kind of ["view", "funnel", "retention", "paths", "goal"]) await made("view", "mine", { kind })
+    const { views } = (await call("GET", "views?website_id=mine&kind=goal")).body
+    expect(views.map((one: Json) => one.kind)).toEqual(["goal"])
+    expect((await call("GET", "views?website_id=mine&kind=other")).reason).toBe("invalid_shape")
+  })
+
+  test("changes its name and its path, and stays what it is", async () => {
+    const view = await made("view", "mine")
+    const changed = await call("PATCH", `views/${view.id}`, { name: "New", path: "funnels?step=a" })
+    expect(changed.body.view).toEqual({ ...view, name: "New", path: "funnels?step=a" })
+    expect((await call("PATCH", `views/${view.id}`, { kind: "goal" })).body.errors).toEqual([
+      { field: "kind", message: "is not a field of this request" },
+    ])
+  })
+})
+
+describe("what cannot be", () => {
+  const text = "must be a string of 1 to 500 characters, none of them a control character"
+  const name = "must be a string of 1 to 256 characters, none of them a control character"
+  const day = "must be a day such as 2026-11-24, from 1970 to 2199"
+  const path =
+    "must be a page and its query as the address bar shows them behind the website, such as funnels?step=signed_up, of at most 4096 characters"
+  const expiry = "must be a date in the future, as ISO 8601 or Unix milliseconds, or null"
+  const wrong: [string, (typeof kinds)[number], object, string, string][] = [
+    ["a note without a text", "note", { text: "" }, "text", text],
+    ["a note of 501 characters", "note", { text: "x".repeat(501) }, "text", text],
+    ["a note of two lines", "note", { text: "a\nb" }, "text", text],
+    ["a note with half a surrogate pair", "note", { text: "\ud800" }, "text", text],
+    ["a note on no day", "note", { date: "2026-02-30" }, "date", day],
+    ["a note in no month", "note", { date: "2026-13-01" }, "date", day],
+    ["a note at a time", "note", { date: "2026-11-24T00:00:00Z" }, "date", day],
+    ["a note before 1970", "note", { date: "1969-12-31" }, "date", day],
+    ["a note after 2199", "note", { date: "2200-01-01" }, "date", day],
+    ["a note by somebody", "note", { by: "me" }, "by", "is not a field of this request"],
+    ["a view without a name", "view", { name: "" }, "name", name],
+    ["a view with a name of 257 characters", "view", { name: "x".repeat(257) }, "name", name],
+    ["a view with a name that a terminal acts upon", "view", { name: "\u001b[2J" }, "name", name],
+    [
+      "a view of another kind",
+      "view",
+      { kind: "table" },
+      "kind",
+      "must be one of view, funnel, retention, paths, goal",
+    ],
+    ["a path of 4,097 characters", "view", { path: `x?${"y".repeat(4_095)}` }, "path", path],
+    ["a path from the root", "view", { path: "/settings/users" }, "path", path],
+    ["a path of another server", "view", { path: "//evil.example" }, "path", path],
+    ["a path of a folder above", "view", { path: "x/../../settings" }, "path", path],
+    ["a path that only is the folder above", "view", { path: ".." }, "path", path],
+    ["a path with a backslash", "view", { path: "x\\y" }, "path", path],
+    ["a path with markup", "view", { path: "<img onerror=alert(1)>" }, "path", path],
+    ["a path with a fragment", "view", { path: "x#y" }, "path", path],
+    ["a path with a space", "view", { path: "x y" }, "path", path],
+    ["a path that is not escaped", "view", { path: "x?y=ü" }, "path", path],
+    ["a share without a name", "share", { name: "" }, "name", name],
+    ["a share of a path from the root", "share", { path: "/" }, "path", path],
+    ["a share that has expired", "share", { expiresAt: "2026-08-01T12:00:00Z" }, "expiresAt", expiry],
+    ["a share that ends at no time", "share", { expiresAt: "soon" }, "expiresAt", expiry],
+    ["a share that does not say until when", "share", { expiresAt: undefined }, "expiresAt", expiry],
+    [
+      "a share with scopes of its own",
+      "share",
+      { scopes: ["read:data"] },
+      "scopes",
+      "is not a field of this request",
+    ],
+  ]
+  test.each(wrong)("%s is refused by its field", async (_, kind, more, field, message) => {
+    const answer = await call("POST", `${kind}s?website_id=mine`, { ...examples[kind], ...more })
+    expect([answer.status, answer.body.errors]).toEqual([400, [{ field, message }]])
+    expect((await call("GET", `${kind}s?website_id=mine`)).body.total).toBe(0)
+  })
+
+  const right: [string, (typeof kinds)[number], object][] = [
+    ["a note of one character", "note", { text: "x" }],
+    ["a note of 500 characters with markup", "note", { text: `<img onerror=alert(1)>${"漢".repeat(478)}` }],
+    ["a note on the 29th of February", "note", { date: "2028-02-29" }],
+    ["a view of 256 characters", "view", { name: "x".repeat(256) }],
+    ["the overview, which has no page", "view", { path: "" }],
+    ["a query alone", "view", { path: "?range=last_7d" }],
+    ["a page of a page", "view", { path: "people/user%2F1?f=property.plan%3Dpro#".slice(0, -1) }],
+    ["a path with dots in it", "view", { path: "event/v1..2/.x" }],
+    ["a path of 4,096 characters", "view", { path: `x?${"y".repeat(4_094)}` }],
+    ["a share for ever", "share", { expiresAt: null }],
+  ]
+  test.each(right)("%s is no such thing", async (_, kind, more) => {
+    expect(await made(kind, "mine", more)).toMatchObject(kind === "share" ? { share: more } : more)
+  })
+
+  test("is checked of changes too", async () => {
+    const [note, view] = [await made("note", "mine"), await made("view", "mine")]
+    const changes: [string, object, string][] = [
+      [`notes/${note.id}`, { text: "" }, "text"],
+      [`notes/${note.id}`, { date: "2026-02-30" }, "date"],
+      [`notes/${note.id}`, { websiteId: "theirs" }, "websiteId"],
+      [`views/${view.id}`, { name: "a\nb" }, "name"],
+      [`views/${view.id}`, { path: "/x" }, "path"],
+    ]
+    for (const [path, change, field] of changes) {
+      const answer = await call("PATCH", path, change)
+      expect([answer.status, answer.body.errors[0].field]).toEqual([400, field])
+    }
+  })
+
+  test("is one more than are kept", async () => {
+    const { db } = app.store
+    const { rid } = findWebsite(db, "mine")
+    db.transaction(() => {
+      for (let n = 0; n < mostNotes; n++)
+        createNote(db, `n${n}`, { place: rid, date: "2026-01-01", text: "x" }, 0)
+      for (let n = 0; n < mostViews; n++) {
+        createView(db, `v${n}`, { place: rid, kind: "view", name: "x", path: "" }, 0)
+      }
+      for (let n = 0; n < mostShares; n++) {
+        createShare(db, `s${n}`, rid, { name: "x", path: "", expiresAt: null }, random, 0)
+      }
+    })()
+    for (const kind of kinds) {
+      const answer = await call("POST", `${kind}s?website_id=mine`, examples[kind])
+      expect([answer.status, answer.body.error]).toEqual([409, expect.stringContaining("delete some first")])
+      await made(kind, "theirs")
+    }
+  })
+})
+
+describe("a website that is", () => {
+  const places: [string, string, number, string][] = [
+    ["not named", "", 400, "invalid_shape"],
+    ["named without an id", "?website_id=", 400, "invalid_shape"],
+    ["not there", "?website_id=nobody", 404, "website_unknown"],
+    ["asked for beside another", "?website_id=mine&website=theirs", 400, "invalid_shape"],
+  ]
+  test.each(places)("%s has neither notes nor views nor links", async (_, query, status, reason) => {
+    for (const kind of kinds) {
+      for (const answer of [
+        ...(kind === "share" && query === "" ? [] : [await call("GET", `${kind}s${query}`)]),
+        await call("POST", `${kind}s${query}`, examples[kind]),
+      ]) {
+        // A list of share links need not name one, and filters by one that is not there find nothing.
+        if (kind === "share" && answer.status === 200) expect(answer.body.total).toBe(0)
+        else expect([kind, answer.status, answer.reason]).toEqual([kind, status, reason])
+      }
+    }
+  })
+
+  test("deleted takes its own along, and nothing else", async () => {
+    for (const kind of kinds) for (const id of ["mine", "theirs"]) await made(kind, id)
+    for (const kind of ["note", "view"] as const) for (const id of ["none", "all"]) await made(kind, id)
+    const { link } = await made("share", "mine")
+    expect((await call("DELETE", "websites/mine")).status).toBe(200)
+    const { db } = app.store
+    const rid = findWebsite(db, "theirs").rid
+    for (const table of ["notes", "views", "shares"]) {
+      const left = db.prepare(`select website_rid from ${table} order by website_rid`).pluck().all()
+      expect(left).toEqual(table === "shares" ? [rid] : [null, 0, rid])
+    }
+    const shared = await send("GET", "notes?website_id=theirs", undefined, {
+      "x-databuddy-share": link.slice("/share/".length),
+    })
+    expect(shared.reason).toBe("share_ended")
+  })
+
+  test("made anew has nothing of the one before", async () => {
+    await made("note", "mine")
+    await call("DELETE", "websites/mine")
+    await call("POST", "websites", { domain: "mine.example", id: "mine" })
+    expect((await call("GET", "notes?website_id=mine")).body.notes).toEqual([])
+  })
+})
+
+test.each(kinds)(
+  "a %s that there is none of is not found, and one that was deleted is none",
+  async (kind) => {
+    const one = await made(kind, "mine")
+    const { id } = kind === "share" ? one.share : one
+    expect((await call("DELETE", `${kind}s/${id}`)).body).toEqual({ success: true })
+    for (const answer of [
+      await call("DELETE", `${kind}s/${id}`),
+      ...(kind === "share" ? [] : [await call("PATCH", `${kind}s/${id}`, {})]),
+    ]) {
+      expect([answer.status, answer.reason]).toEqual([404, `${kind}_unknown`])
+    }
+  },
+)
+
+describe("who may not", () => {
+  const scopesOf: Record<string, [read: KeyGrant["scopes"], write: KeyGrant["scopes"]]> = {
+    note: [["read:reports"], ["manage:websites"]],
+    view: [["read:reports"], ["manage:websites"]],
+    share: [["manage:users"], ["manage:users", "read:reports"]],
+  }
+
+  test.each(kinds)("look at a %s, or keep one", async (kind) => {
+    const one = await made(kind, "mine")
+    const { id } = kind === "share" ? one.share : one
+    const [read = [], write = []] = scopesOf[kind] ?? []
+    for (const scope of scopes) {
+      const key = give({ scopes: [scope] })
+      const mayRead = read.includes(scope) || (scope === "read:data" && read.includes("read:reports"))
+      expect([scope, (await call("GET", `${kind}s?website_id=mine`, undefined, key)).status]).toEqual([
+        scope,
+        mayRead ? 200 : 403,
+      ])
+      if (scope === write[0]) continue
+      for (const answer of [
+        await call("POST", `${kind}s?website_id=mine`, examples[kind], key),
+        await call("DELETE", `${kind}s/${id}`, undefined, key),
+        ...(kind === "share" ? [] : [await call("PATCH", `${kind}s/${id}`, {}, key)]),
+      ]) {
+        expect([scope, answer.status, answer.reason]).toEqual([scope, 403, "scope_missing"])
+      }
+    }
+    expect(
+      (await call("POST", `${kind}s?website_id=mine`, examples[kind], give({ scopes: write }))).status,
+    ).toBe(201)
+  })
+
+  test("whoever is limited to a website keeps and sees what is of that one", async () => {
+    const limited = give({ websites: ["mine"] })
+    const ids: Record<string, string> = {}
+    for (const kind of ["note", "view"] as const) {
+      for (const place of ["mine", "theirs", "all", "none"])
+        ids[`${kind} ${place}`] = (await made(kind, place)).id
+    }
+    for (const kind of ["note", "view"] as const) {
+      for (const place of ["theirs", "all", "none"]) {
+        for (const answer of [
+          await call("POST", `${kind}s?website_id=${place}`, examples[kind], limited),
+          await call("PATCH", `${kind}s/${ids[`${kind} ${place}`]}`, {}, limited),
+          await call("DELETE", `${kind}s/${ids[`${kind} ${place}`]}`, undefined, limited),
+          ...(place === "all" ? [] : [await call("GET", `${kind}s?website_id=${place}`, undefined, limited)]),
+        ]) {
+          expect([kind, place, answer.status, answer.reason]).toEqual([
+            kind,
+            place,
+            403,
+            "key_website_mismatch",
+          ])
+        }
+      }
+      expect((await call("GET", `${kind}s?website_id=all`, undefined, limited)).body.total).toBe(1)
+      expect((await call("POST", `${kind}s?website_id=mine`, examples[kind], limited)).status).toBe(201)
+      expect((await call("PATCH", `${kind}s/${ids[`${kind} mine`]}`, {}, limited)).status).toBe(200)
+      expect((await call("DELETE", `${kind}s/${ids[`${kind} mine`]}`, undefined, limited)).status).toBe(200)
+    }
+  })
+})
+
+describe("a share link", () => {
+  const shown = (link: string) => ({ "x-databuddy-share": link.slice("/share/".length) })
+
+  test("is given once, and then only told of", async () => {
+    const { share, link } = await made("share", "mine")
+    expect(link).toMatch(/^\/share\/[\w-]{43}$/)
+    expect(share).toEqual({
+      id: expect.any(String),
+      websiteId: "mine",
+      name: "For the board",
+      path: "overview?range=last_30d",
+      createdAt: "2026-08-01T12:00:00.000Z",
+      expiresAt: "2026-09-01T00:00:00.000Z",
+      lastUsedAt: null,
+    })
+    const list = await call("GET", "shares")
+    expect(list.body).toEqual({ success: true, shares: [share], total: 1 })
+    expect((await call("GET", "shares?website_id=theirs")).body.total).toBe(0)
+    const kept = app.store.db.prepare("select hex(hash) from shares").pluck().get()
+    expect(kept).toBe(Bun.SHA256.hash(link.slice("/share/".length), "hex").toUpperCase())
+  })
+
+  test("lets anybody look at the reports of its website", async () => {
+    const { link } = await made("share", "mine")
+    await made("note", "mine")
+    const headers = shown(link)
+    const query = await send("POST", "query?website_id=mine", { parameters: ["custom_events"] }, headers)
+    expect([query.status, query.body.data[0].success]).toEqual([200, true])
+    expect((await send("GET", "notes?website_id=mine", undefined, headers)).body.total).toBe(1)
+    expect((await send("GET", "views?website_id=mine", undefined, headers)).body.total).toBe(0)
+    const { websites } = (await send("GET", "query/websites", undefined, headers)).body
+    expect(websites.map((one: Json) => one.id)).toEqual(["mine"])
+    expect((await send("GET", "me", undefined, headers)).body).toMatchObject({
+      user: null,
+      share: {
+        name: "For the board",
+        websiteId: "mine",
+        path: "overview?range=last_30d",
+        expiresAt: "2026-09-01T00:00:00.000Z",
+      },
+    })
+  })
+
+  const attempts: [string, string, string, unknown, string][] = [
+    [
+      "another website",
+      "POST",
+      "query?website_id=theirs",
+      { parameters: ["custom_events"] },
+      "key_website_mismatch",
+    ],
+    [
+      "the owner's own events",
+      "POST",
+      "query?website_id=none",
+      { parameters: ["custom_events"] },
+      "key_website_mismatch",
+    ],
+    ["another website's notes", "GET", "notes?website_id=theirs", undefined, "key_website_mismatch"],
+    ["what happens live", "GET", "events/stream?website_id=mine", undefined, "scope_missing"],
+    ["profiles", "GET", "profiles?website_id=mine", undefined, "scope_missing"],
+    ["an export", "GET", "export?website_id=mine", undefined, "scope_missing"],
+    ["refusals", "GET", "refusals", undefined, "scope_missing"],
+    ["keys", "GET", "keys", undefined, "scope_missing"],
+    ["websites", "GET", "websites", undefined, "scope_missing"],
+    ["users", "GET", "users", undefined, "scope_missing"],
+    ["share links", "GET", "shares", undefined, "scope_missing"],
+    ["the server", "GET", "status", undefined, "scope_missing"],
+    ["to keep a note", "POST", "notes?website_id=mine", examples.note, "scope_missing"],
+    ["to make another link", "POST", "shares?website_id=mine", examples.share, "scope_missing"],
+    ["to forget somebody", "POST", "websites/mine/forget", { profileId: "x" }, "scope_missing"],
+  ]
+  test.each(attempts)("does not give %s", async (_, method, path, body, reason) => {
+    const { link } = await made("share", "mine")
+    const answer = await send(method, path, body, shown(link))
+    expect([answer.status, answer.reason]).toEqual([403, reason])
+  })
+
+  const people: [string, object][] = [
+    ["people", { name: "people" }],
+    ["sessions", { name: "sessions" }],
+    ["one person", { name: "person", anonymousId: "a" }],
+    ["single events", { name: "custom_events_recent" }],
+    [
+      "a step of one visitor",
+      { name: "goals", steps: [{ name: "a", filters: [{ field: "anonymous_id", op: "eq", value: "v" }] }] },
+    ],
+    ["a breakdown by visitor", { name: "events", by: ["anonymous_id"] }],
+    [
+      "a filter on a profile",
+      { name: "custom_events", filters: [{ field: "profile_id", op: "eq", value: "p" }] },
+    ],
+  ]
+  test.each(people)("does not tell of %s", async (_, parameter) => {
+    const { link } = await made("share", "mine")
+    const { status, body } = await send(
+      "POST",
+      "query?website_id=mine",
+      { parameters: [parameter, "custom_events"] },
+      shown(link),
+    )
+    expect([status, body.data.map((one: Json) => one.success)]).toEqual([200, [false, true]])
+    expect(body.data[0].error).toMatch(/link|read:data/)
+  })
+
+  const ends: [string, (id: string) => unknown][] = [
+    ["has expired", () => (app.clock.now = Date.UTC(2026, 8, 1))],
+    ["was deleted", (id) => call("DELETE", `shares/${id}`)],
+    ["lost its website", () => deleteWebsite(app.store.db, "mine", app.clock.now)],
+  ]
+  test.each(ends)("that %s says so to whoever opens it", async (_, end) => {
+    const { share, link } = await made("share", "mine")
+    expect((await send("GET", "notes?website_id=mine", undefined, shown(link))).status).toBe(200)
+    await end(share.id)
+    const answer = await send("GET", "notes?website_id=mine", undefined, shown(link))
+    expect([answer.status, answer.reason, answer.body.error]).toEqual([
+      401,
+      "share_ended",
+      "this share link has ended, or never was one: ask whoever sent it for another",
+    ])
+    expect((await send("GET", "me", undefined, shown(link))).body).toMatchObject({ user: null, share: null })
+  })
+
+  test("that never was one is as one that has ended", async () => {
+    for (const token of ["x".repeat(43), "", "%", "dbdy_x"]) {
+      const answer = await send("GET", "query/types", undefined, { "x-databuddy-share": token })
+      expect([answer.status, answer.reason]).toEqual([401, "share_ended"])
+    }
+  })
+
+  test("is no credential to send events with", async () => {
+    const { link } = await made("share", "mine")
+    const response = await app.send(
+      new Request("http://localhost/track", { method: "POST", headers: shown(link), body: '{"name":"a"}' }),
+    )
+    expect(response.headers.get("x-databuddy-reason")).toBe("credential_missing")
+  })
+
+  test("stands behind a key that the request has too", async () => {
+    const { link } = await made("share", "mine")
+    const headers = { ...shown(link), Authorization: `Bearer ${admin}` }
+    expect((await send("GET", "keys", undefined, headers)).status).toBe(200)
+  })
+
+  test("shows when it was last used, to the minute", async () => {
+    const { share, link } = await made("share", "mine")
+    const lastUsed = async () => {
+      await app.store.batcher.drain()
+      return (await call("GET", "shares")).body.shares[0].lastUsedAt
+    }
+    const times: [number, string][] = [
+      [0, "2026-08-01T12:00:00.000Z"],
+      [59_999, "2026-08-01T12:00:00.000Z"],
+      [1, "2026-08-01T12:01:00.000Z"],
+    ]
+    for (const [later, expected] of times) {
+      app.clock.now += later
+      await send("GET", "notes?website_id=mine", undefined, shown(link))
+      expect(await lastUsed()).toBe(expected)
+    }
+    expect(share.lastUsedAt).toBeNull()
+  })
+
+  test("is limited by address as a website id is", async () => {
+    await app.close()
+    app = openApp(({ settings }) => ({ settings: { ...settings, rateLimit: 2 } }))
+    const website = { domain: "mine.example", name: "mine", allowedOrigins: [], anonymize: "off" as const }
+    createWebsite(app.store.db, "mine", website, app.clock.now)
+    admin = give({})
+    const { link } = await made("share", "mine")
+    const statuses = []
+    for (let n = 0; n < 3; n++) {
+      statuses.push((await send("GET", "notes?website_id=mine", undefined, shown(link))).status)
+    }
+    expect(statuses).toEqual([200, 200, 429])
+    expect((await call("GET", "notes?website_id=mine")).status).toBe(200)
+  })
+
+  const limits: [string, Partial<KeyGrant>, object, string][] = [
+    ["for another website", { websites: ["mine"] }, {}, "key_website_mismatch"],
+    ["that gives what its maker may not see", { scopes: ["manage:users"] }, {}, "grant_too_wide"],
+    [
+      "that outlives its maker's key",
+      { expiresAt: Date.UTC(2026, 8, 1) },
+      { expiresAt: "2026-09-02" },
+      "grant_too_wide",
+    ],
+    [
+      "that never ends, of a key that does",
+      { expiresAt: Date.UTC(2026, 8, 1) },
+      { expiresAt: null },
+      "grant_too_wide",
+    ],
+  ]
+  test.each(limits)("%s cannot be made", async (_, grant, more, reason) => {
+    const key = give(grant)
+    const answer = await call("POST", "shares?website_id=theirs", { ...examples.share, ...more }, key)
+    expect([answer.status, answer.reason]).toEqual([403, reason])
+  })
+
+  test("of another website is not seen or ended by whoever is limited to one", async () => {
+    const limited = give({ websites: ["mine"] })
+    const [{ share: own }, { share: other }] = [await made("share", "mine"), await made("share", "theirs")]
+    expect((await call("GET", "shares", undefined, limited)).body.shares).toEqual([own])
+    expect((await call("GET", "shares?website_id=theirs", undefined, limited)).reason).toBe(
+      "key_website_mismatch",
+    )
+    expect((await call("DELETE", `shares/${other.id}`, undefined, limited)).reason).toBe(
+      "key_website_mismatch",
+    )
+    expect((await call("DELETE", `shares/${own.id}`, undefined, limited)).status).toBe(200)
+  })
+})
