@@ -2,6 +2,7 @@ import { type FunctionComponent, render } from "preact"
 import { useEffect } from "preact/hooks"
 import { Door } from "./door/door.tsx"
 import { wantedPath } from "./door/wanted.ts"
+import { Funnels } from "./funnels/funnels.tsx"
 import { Overview } from "./overview/overview.tsx"
 import { homeOf } from "./parts/home.ts"
 import { Missing } from "./parts/missing.tsx"
@@ -12,6 +13,7 @@ import { App, AppContext, useApp } from "./state/app.ts"
 /** Pages of a website, by what stands behind it in the address. */
 const pages: Record<string, FunctionComponent> = {
   overview: Overview,
+  funnels: Funnels,
 }
 
 /** Pages of a share link. */

@@ -19,7 +19,7 @@ const layers = [
   // The dashboard's page: what it knows, what its pages share, and the pages, none of which imports another.
   ["src/dashboard/state"],
   ["src/dashboard/parts"],
-  ["src/dashboard/overview", "src/dashboard/door"],
+  ["src/dashboard/overview", "src/dashboard/door", "src/dashboard/funnels"],
   ["src/dashboard"],
   ["src/app.ts", "src/config.ts"],
   ["src/commands"],

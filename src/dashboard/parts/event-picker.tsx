@@ -1,6 +1,7 @@
+import type { ComponentChildren } from "preact"
 import { useId } from "preact/hooks"
-import { type Filter, filterParam, readFilter } from "../state/filters.ts"
-import { useAnswers } from "../state/use-answers.ts"
+import { type Filter, filterParam, filterText, readFilter } from "../state/filters.ts"
+import { type Answered, useAnswers } from "../state/use-answers.ts"
 import { Chips } from "./filter-bar.tsx"
 import { Icon } from "./icons.tsx"
 
@@ -8,6 +9,17 @@ import { Icon } from "./icons.tsx"
 export interface Step {
   name: string
   filters: Filter[]
+}
+
+/** It says what is meant: an event, or what any event must be. */
+export function isChosen({ name, filters }: Step): boolean {
+  return name !== "" || filters.length > 0
+}
+
+/** In words. */
+export function stepText({ name, filters }: Step): string {
+  const event = name === "" ? "Any event" : name
+  return filters.length === 0 ? event : `${event} where ${filters.map(filterText).join(" and ")}`
 }
 
 /** As it stands in the address: a JSON list of the name and the filters. */
@@ -30,8 +42,12 @@ export function stepBody({ name, filters }: Step): object {
   return { ...(name === "" ? {} : { name }), filters }
 }
 
+export interface EventNames extends Pick<Answered, "isLoading" | "error" | "again"> {
+  names: string[]
+}
+
 /** The names of the events that there are in the range, the most frequent first. */
-export function useEventNames(): { names: string[]; isLoading: boolean } {
+export function useEventNames(): EventNames {
   const answered = useAnswers(
     [{ name: "events", id: "names", by: ["event_name"], measures: ["events"], limit: 1_000 }],
     {
@@ -39,14 +55,19 @@ export function useEventNames(): { names: string[]; isLoading: boolean } {
     },
   )
   const names = answered.rows<{ event_name: string }>("names").map((row) => row.event_name)
-  return { names, isLoading: answered.isLoading }
+  const { isLoading, error, again } = answered
+  return { names, isLoading, error, again }
 }
 
 interface EventPickerProps {
   label: string
   step: Step
+  /** Names to choose from. */
+  names: readonly string[]
   onChange: (step: Step) => void
   onRemove?: (() => void) | undefined
+  /** Further buttons. */
+  children?: ComponentChildren
   /** What stands where no event is chosen. */
   placeholder?: string
 }
@@ -55,11 +76,12 @@ interface EventPickerProps {
 export function EventPicker({
   label,
   step,
+  names,
   onChange,
   onRemove,
   placeholder = "Choose an event",
+  children,
 }: EventPickerProps) {
-  const { names } = useEventNames()
   const id = useId()
   const all = step.name === "" || names.includes(step.name) ? names : [step.name, ...names]
   return (
@@ -72,7 +94,7 @@ export function EventPicker({
         value={step.name}
         onChange={(event) => onChange({ ...step, name: event.currentTarget.value })}
       >
-        <option value="">{placeholder}</option>
+        <option value="">{step.filters.length > 0 ? "Any event" : placeholder}</option>
         {all.map((name) => (
           <option key={name} value={name}>
             {name}
@@ -84,15 +106,20 @@ export function EventPicker({
         event={step.name === "" ? undefined : step.name}
         onChange={(filters) => onChange({ ...step, filters: [...filters] })}
       />
-      {onRemove && (
-        <button
-          type="button"
-          class="button quiet small icon-only"
-          aria-label={`Remove ${label}`}
-          onClick={onRemove}
-        >
-          <Icon name="close" />
-        </button>
+      {(children || onRemove) && (
+        <div class="event-picker-buttons">
+          {children}
+          {onRemove && (
+            <button
+              type="button"
+              class="button quiet small icon-only"
+              aria-label={`Remove ${label}`}
+              onClick={onRemove}
+            >
+              <Icon name="close" />
+            </button>
+          )}
+        </div>
       )}
     </div>
   )

@@ -8,40 +8,56 @@ interface StatProps {
   before?: number | undefined
   values?: readonly number[]
   format: Format
-  show?: (value: number) => string
+  /** It is in percent, and what changed are points of it. */
+  isRate?: boolean
 }
 
 /** A number, how it changed, and its course. */
-export function Stat({ label, value, before, values, format, show = (one) => format.count(one) }: StatProps) {
+export function Stat({ label, value, before, values, format, isRate = false }: StatProps) {
   return (
     <div class="stat">
       <dt>{label}</dt>
       <dd>
-        <span class="stat-value">{show(value)}</span>
-        {before !== undefined && <Change value={value} before={before} format={format} />}
+        <span class="stat-value">{isRate ? format.rate(value) : format.count(value)}</span>
+        {before !== undefined && <Change value={value} before={before} format={format} isRate={isRate} />}
         {values && <Sparkline values={values} />}
       </dd>
     </div>
   )
 }
 
+interface ChangeProps {
+  value: number
+  before: number
+  format: Format
+  /** Both are in percent: the change is in points, which a percentage of a percentage is not mistaken for. */
+  isRate?: boolean
+}
+
 /** The change against the period before, in percent. */
-export function Change({ value, before, format }: { value: number; before: number; format: Format }) {
-  const was = `before: ${format.count(before)}`
-  if (before === 0)
+export function Change({ value, before, format, isRate = false }: ChangeProps) {
+  const was = `before: ${isRate ? format.rate(before) : format.count(before)}`
+  if (before === 0 && !isRate)
     return (
       <span class="change same" title={was}>
         {value === 0 ? "±0%" : "new"}
       </span>
     )
-  const percent = (100 * (value - before)) / before
-  const look = percent > 0 ? "up" : percent < 0 ? "down" : "same"
-  const digits = Math.abs(percent) < 10 ? Math.round(percent * 10) / 10 : Math.round(percent)
+  const change = isRate ? rounded(value - before) : (100 * (value - before)) / before
+  const look = change > 0 ? "up" : change < 0 ? "down" : "same"
+  const size = Math.abs(change)
   return (
     <span class={`change ${look}`} title={was}>
-      {percent > 0 ? "▲ " : percent < 0 ? "▼ " : "±"}
-      {format.percent(Math.abs(digits))}
-      <span class="hidden"> {percent > 0 ? "more" : percent < 0 ? "less" : ""} than before</span>
+      {change > 0 ? "▲ " : change < 0 ? "▼ " : "±"}
+      {isRate
+        ? `${format.number(size)} points`
+        : format.percent(size < 10 ? rounded(size) : Math.round(size))}
+      <span class="hidden"> {change > 0 ? "more" : change < 0 ? "less" : ""} than before</span>
     </span>
   )
+}
+
+/** To tenths. */
+function rounded(value: number): number {
+  return Math.round(value * 10) / 10
 }

@@ -109,24 +109,37 @@ function SavedViews({ website, onGo }: { website: string; onGo: () => void }) {
   )
 }
 
+/** What is saved, by its kind. */
+const savedThings = {
+  view: "this view",
+  funnel: "this funnel",
+  retention: "this table",
+  paths: "these paths",
+  goal: "this goal",
+} as const
+
+export type SavedKind = keyof typeof savedThings
+
 interface SaveViewProps {
-  kind: "view" | "funnel" | "retention" | "paths" | "goal"
+  kind: SavedKind
+  /** Page and query; left out: what the address says. */
+  path?: string
   onClose: () => void
   onSaved?: () => void
 }
 
-/** Keeps what the address says under a name. */
-export function SaveView({ kind, onClose, onSaved }: SaveViewProps) {
+/** Keeps what is looked at under a name. */
+export function SaveView({ kind, path, onClose, onSaved }: SaveViewProps) {
   const { api, place, view, toasts } = useApp()
   const [name, setName] = useState("")
   return (
-    <Dialog title={kind === "view" ? "Save this view" : `Save this ${kind}`} onClose={onClose}>
+    <Dialog title={`Save ${savedThings[kind]}`} onClose={onClose}>
       <Form
         action="Save"
         onCancel={onClose}
         onSubmit={async () => {
           const website = encodeURIComponent(view.value.website)
-          await api.send("POST", `views?website_id=${website}`, { kind, name, path: place.view })
+          await api.send("POST", `views?website_id=${website}`, { kind, name, path: path ?? place.view })
           toasts.show(`“${name}” is saved.`)
           onSaved?.()
           onClose()

@@ -3,6 +3,7 @@ export class Format {
   readonly #whole: Intl.NumberFormat
   readonly #short: Intl.NumberFormat
   readonly #fine: Intl.NumberFormat
+  readonly #tenths: Intl.NumberFormat
 
   constructor(
     private readonly locale: string,
@@ -10,6 +11,7 @@ export class Format {
   ) {
     this.#whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 })
     this.#short = new Intl.NumberFormat(locale, { notation: "compact", maximumSignificantDigits: 3 })
+    this.#tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
     this.#fine = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 })
   }
 
@@ -31,6 +33,11 @@ export class Format {
   /** 12.5 → 12.5% */
   percent(value: number): string {
     return `${this.#fine.format(value)}%`
+  }
+
+  /** 12.345 → 12.3%: with the same decimals, so that those below each other line up. */
+  rate(value: number): string {
+    return `${this.#tenths.format(value)}%`
   }
 
   /** 3 d 4 h */

@@ -13,8 +13,11 @@ export interface Spot {
   params: URLSearchParams
 }
 
+/** Parameters that say which time is looked at. */
+const ofRange = new Set(["period", "from", "to", "tz", "compare"])
+
 /** Parameters that say what is looked at, and so go along from page to page; all others belong to one page. */
-const lasting = new Set(["period", "from", "to", "tz", "compare", "f"])
+const lasting = new Set([...ofRange, "f"])
 
 type Changes = Record<string, string | readonly string[] | undefined>
 
@@ -83,6 +86,22 @@ export class Place {
     const { page, params } = this.spot.value
     return page + queryText(params)
   }
+
+  /** A page and what is asked there, filters included, whatever the range: `funnels?f=…&step=…`. */
+  question(page: string, changes: Changes): string {
+    const filters = withNames(this.spot.value.params, new Set(["f"]))
+    return page + queryText(changed(filters, changes))
+  }
+
+  /** The address of what `question` made, or another view that was saved; about the range one is at, where it says none. */
+  ofSaved(path: string): string {
+    const { base, params } = this.spot.value
+    const [page = "", query = ""] = path.split("?", 2)
+    const saved = new URLSearchParams(query)
+    const isOfRange = [...saved.keys()].some((name) => ofRange.has(name))
+    const range = isOfRange ? [] : withNames(params, ofRange)
+    return `${base}/${page}${queryText(new URLSearchParams([...range, ...saved]))}`
+  }
 }
 
 function spotOf({ pathname, searchParams }: URL): Spot {
@@ -110,7 +129,11 @@ function decoded(part: string): string {
 }
 
 function lastingOf(params: URLSearchParams): URLSearchParams {
-  return new URLSearchParams([...params].filter(([name]) => lasting.has(name)))
+  return withNames(params, lasting)
+}
+
+function withNames(params: URLSearchParams, names: ReadonlySet<string>): URLSearchParams {
+  return new URLSearchParams([...params].filter(([name]) => names.has(name)))
 }
 
 function changed(params: URLSearchParams, changes: Changes): URLSearchParams {

@@ -18,6 +18,8 @@ export interface Answered {
   /** What the server says of one parameter that failed alone. */
   failure(id: string): string | undefined
   meta(id: string): Meta | undefined
+  /** What was asked for the rows that are shown: while they are stale not what is asked now. */
+  asked(id: string): Parameter | undefined
 }
 
 interface State {
@@ -57,6 +59,7 @@ export function useAnswers(
     // Meanwhile what was there stays, so that nothing jumps.
     const entries = known.entries ?? (known.error ? undefined : state.entries)
     const entry = (id: string) => entries?.find(({ parameter }) => parameter === id)
+    const shownKey = known.entries === undefined && !known.error ? state.key : key
     return {
       isLoading: entries === undefined && !known.error,
       isStale: known.entries === undefined && entries !== undefined,
@@ -69,8 +72,14 @@ export function useAnswers(
         return error === undefined ? undefined : sentence(error)
       },
       meta: (id) => entry(id)?.meta,
+      asked: (id) => parametersOf(shownKey).find((one) => (one.id ?? one.name) === id),
     }
   }, [state, key, app])
+}
+
+/** The parameters in what `useAnswers` made a key of. */
+function parametersOf(key: string): Parameter[] {
+  return key === "" ? [] : JSON.parse(key).body.parameters
 }
 
 function askedFor(
