@@ -2,6 +2,7 @@ import { Elysia } from "elysia"
 import { Refusal } from "../errors.ts"
 import { type Answer, type Call, change, forCallers, type Managing } from "../http/call.ts"
 import type { Caller } from "../http/caller.ts"
+import { invalid } from "../http/fields.ts"
 import { reaches, requireWebsite, requireWithin } from "../http/grant.ts"
 import { createNote, deleteNote, findNote, listNotes, updateNote } from "../store/notes.ts"
 import { createShare, deleteShare, findShare, listShares } from "../store/shares.ts"
@@ -39,6 +40,8 @@ export function savedRoutes(saved: Managing) {
     .post("/shares", on("manage:users", addShare), raw)
     .delete("/shares/:id", on("manage:users", endShare), raw)
 }
+
+const oneWebsite = "must be the id of a website: a share link shows one, not all or none"
 
 function showNotes(saved: Managing, { caller, query }: Call): Answer {
   const notes = listNotes(saved.db, placeOf(saved, caller, readNoteFilter(query()))).map(noteJson)
@@ -120,6 +123,7 @@ function showShares({ db }: Managing, { caller, query }: Call): Answer {
 /** The answer holds the token, in none after it. */
 async function addShare(saved: Managing, { caller, now, query, body }: Call): Promise<Answer> {
   const websiteId = readNewShareFilter(query())
+  if (isWord(saved, websiteId)) throw invalid([{ field: "website_id", message: oneWebsite }])
   requireWebsite(caller, websiteId)
   const share = readNewShare(await body(), now)
   const { rateLimit } = caller
@@ -142,15 +146,20 @@ async function endShare(saved: Managing, { caller, id }: Call): Promise<Answer> 
   return {}
 }
 
-/** What an id names, `none` and `all` where no website is called so. Throws `key_website_mismatch`, and `website_unknown`. */
-function placeOf({ db, registry }: Managing, caller: Caller, id: string): Place {
-  if (!registry.website(id) && id === "all") return null
-  if (!registry.website(id) && id === "none") {
-    requirePlace(caller, 0)
-    return 0
+/** What an id names. Throws `key_website_mismatch`, and `website_unknown`. */
+function placeOf(saved: Managing, caller: Caller, id: string): Place {
+  if (isWord(saved, id)) {
+    const place = id === "all" ? null : 0
+    if (place === 0) requirePlace(caller, place)
+    return place
   }
   requireWebsite(caller, id)
-  return findWebsite(db, id).rid
+  return findWebsite(saved.db, id).rid
+}
+
+/** True of `none` and `all`, where no website is called so. */
+function isWord({ registry }: Managing, id: string): boolean {
+  return (id === "all" || id === "none") && !registry.website(id)
 }
 
 /** What is of no website, or of all, is for one who is not limited to some to change. Throws `key_website_mismatch`. */

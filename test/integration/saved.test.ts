@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import { createNote, mostNotes } from "../../src/store/notes.ts"
+import { startSession } from "../../src/store/sessions.ts"
 import { createShare, mostShares } from "../../src/store/shares.ts"
+import { createUser } from "../../src/store/users.ts"
 import { createView, mostViews } from "../../src/store/views.ts"
 import { createWebsite, deleteWebsite, findWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -372,6 +374,30 @@ describe("who may not", () => {
     ).toBe(201)
   })
 
+  test("a person who only looks reads notes and views, and keeps none", async () => {
+    const { db } = app.store
+    const user = { email: "ada@example.com", role: "viewer" as const, websites: ["mine"] }
+    createUser(db, "ada", user, null, app.clock.now)
+    const cookie = `databuddy_session=${startSession(db, "ada", random, app.clock.now)}`
+    const headers = { cookie, "x-databuddy-page": "1" }
+    for (const kind of ["note", "view"] as const) {
+      const { id } = await made(kind, "mine")
+      const list = await send("GET", `${kind}s?website_id=mine`, undefined, headers)
+      expect(list.body.total).toBe(1)
+      for (const answer of [
+        await send("POST", `${kind}s?website_id=mine`, examples[kind], headers),
+        await send("PATCH", `${kind}s/${id}`, {}, headers),
+        await send("DELETE", `${kind}s/${id}`, undefined, headers),
+      ]) {
+        expect([answer.status, answer.reason]).toEqual([403, "scope_missing"])
+      }
+      expect((await send("GET", `${kind}s?website_id=theirs`, undefined, headers)).reason).toBe(
+        "key_website_mismatch",
+      )
+    }
+    expect((await send("GET", "shares", undefined, headers)).reason).toBe("scope_missing")
+  })
+
   test("whoever is limited to a website keeps and sees what is of that one", async () => {
     const limited = give({ websites: ["mine"] })
     const ids: Record<string, string> = {}
@@ -601,6 +627,21 @@ describe("a share link", () => {
     const key = give(grant)
     const answer = await call("POST", "shares?website_id=theirs", { ...examples.share, ...more }, key)
     expect([answer.status, answer.reason]).toEqual([403, reason])
+  })
+
+  test.each(["all", "none"])("of %s cannot be made, but where a website is called so", async (id) => {
+    const answer = await call("POST", `shares?website_id=${id}`, examples.share)
+    expect([answer.status, answer.body.errors]).toEqual([
+      400,
+      [
+        {
+          field: "website_id",
+          message: "must be the id of a website: a share link shows one, not all or none",
+        },
+      ],
+    ])
+    await call("POST", "websites", { domain: "called.example", id })
+    expect((await made("share", id)).share.websiteId).toBe(id)
   })
 
   test("of another website is not seen or ended by whoever is limited to one", async () => {
