@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks"
 import { Door } from "./door/door.tsx"
 import { wantedPath } from "./door/wanted.ts"
 import { Funnels } from "./funnels/funnels.tsx"
+import { InstallPage } from "./install/install-page.tsx"
 import { Overview } from "./overview/overview.tsx"
 import { homeOf } from "./parts/home.ts"
 import { Missing } from "./parts/missing.tsx"
@@ -14,6 +15,7 @@ import { App, AppContext, useApp } from "./state/app.ts"
 const pages: Record<string, FunctionComponent> = {
   overview: Overview,
   funnels: Funnels,
+  install: InstallPage,
 }
 
 /** Pages of a share link. */

@@ -19,6 +19,8 @@ const layers = [
   // The dashboard's page: what it knows, what its pages share, and the pages, none of which imports another.
   ["src/dashboard/state"],
   ["src/dashboard/parts"],
+  // What the overview shows of a website without events, and a page of its own.
+  ["src/dashboard/install"],
   ["src/dashboard/overview", "src/dashboard/door", "src/dashboard/funnels"],
   ["src/dashboard"],
   ["src/app.ts", "src/config.ts"],

@@ -1,3 +1,5 @@
+import { useBeginning } from "../install/beginning.ts"
+import { Install } from "../install/install.tsx"
 import { Course } from "../parts/course.tsx"
 import { GranularitySwitch, useGranularity } from "../parts/granularity.tsx"
 import { Link } from "../parts/link.tsx"
@@ -35,7 +37,7 @@ const stats = [
 ] as const
 
 export function Overview() {
-  const { view } = useApp()
+  const { view, session } = useApp()
   const granularity = useGranularity()
   const comparing = view.value.compare ? { compare: "previous_period" } : {}
   const answered = useAnswers([
@@ -45,14 +47,26 @@ export function Overview() {
     { name: "custom_events", id: "top", limit: topRows, ...comparing },
     { name: "custom_event_properties", id: "properties", limit: topRows },
   ])
+  const [summary] = answered.rows<Summary>("summary")
+  const isEmpty = summary?.total_events === 0 && view.value.filters.length === 0
+  const { beginning, begin } = useBeginning(view.value.website, isEmpty)
+  const site = session.sites.value.find(({ id }) => id === view.value.website) ?? session.sites.value[0]
+  // What a website without any event needs is not zeros.
+  const shown = beginning === "unknown" ? { ...answered, isLoading: true } : answered
   return (
     <Page title="Overview" actions={<ActiveNow />}>
-      <Numbers answered={answered} />
-      <CoursePanel answered={answered} />
-      <div class="columns">
-        <TopEvents answered={answered} />
-        <TopProperties answered={answered} />
-      </div>
+      {beginning === "nothing" && site ? (
+        <Install key={site.id} site={site} onArrival={answered.again} onShow={begin} />
+      ) : (
+        <>
+          <Numbers answered={shown} />
+          <CoursePanel answered={shown} />
+          <div class="columns">
+            <TopEvents answered={shown} />
+            <TopProperties answered={shown} />
+          </div>
+        </>
+      )}
     </Page>
   )
 }

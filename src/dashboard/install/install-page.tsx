@@ -1,0 +1,16 @@
+import { Missing } from "../parts/missing.tsx"
+import { Page } from "../parts/page.tsx"
+import { useApp } from "../state/app.ts"
+import { Install } from "./install.tsx"
+
+/** The lines of a website, at any time. */
+export function InstallPage() {
+  const { session, view } = useApp()
+  const site = session.sites.value.find(({ id }) => id === view.value.website)
+  if (!site) return <Missing />
+  return (
+    <Page title="Install" scoped={false}>
+      <Install key={site.id} site={site} />
+    </Page>
+  )
+}

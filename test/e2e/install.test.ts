@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { curlLine, nodeLines, type Target } from "../../src/dashboard/install/lines.ts"
+import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { repository } from "../support/binary.ts"
+
+// The lines that the dashboard gives to paste, pasted. Those for a page are tried in a browser: test/browser/install.test.ts.
+
+const folder = temporaryFolder()
+let server: Server
+let website: string
+
+beforeAll(async () => {
+  server = await startServer({ db: folder.file("databuddy.db") })
+  const { websites } = await v1<{ websites: { id: string }[] }>("websites")
+  website = websites[0]?.id ?? ""
+})
+afterAll(async () => {
+  await server.stop()
+  folder[Symbol.dispose]()
+})
+
+async function v1<Answer>(path: string, body?: object, method = body ? "POST" : "GET"): Promise<Answer> {
+  const headers = { authorization: `Bearer ${server.key}`, "content-type": "application/json" }
+  const answer = await fetch(`${server.url}/v1/${path}`, {
+    method,
+    headers,
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  })
+  return (await answer.json()) as Answer
+}
+
+const target = (more: Partial<Target> = {}): Target => ({
+  origin: server.url,
+  website,
+  pageOrigin: undefined,
+  key: undefined,
+  ...more,
+})
+
+function newest(): unknown {
+  const db = openReader(server.db)
+  try {
+    const columns = "website_id, name, anonymous_id, properties, credential, crawler"
+    return db.prepare(`select ${columns} from events order by id desc limit 1`).get()
+  } finally {
+    db.close()
+  }
+}
+
+const curl = Bun.which("curl")
+
+test.skipIf(!curl)(
+  `the line for a shell sends an event of the website${curl ? "" : " (skipped: needs curl)"}`,
+  () => {
+    const { stdout } = Bun.spawnSync(["bash", "-c", curlLine(target())])
+    expect(stdout.toString()).toBe('{"status":"success","type":"custom_event","count":1}')
+    expect(newest()).toEqual({
+      website_id: website,
+      name: "hello",
+      anonymous_id: "curl",
+      properties: '{"from":"curl"}',
+      credential: "website_id",
+      crawler: 0,
+    })
+  },
+)
+
+test.skipIf(!curl)("it names an origin for a website that lists some", async () => {
+  const listing = { domain: "shop.example.com", allowedOrigins: ["other.example.com"] }
+  const made = await v1<{ website: { id: string } }>("websites", listing)
+  const its = { website: made.website.id }
+  const without = Bun.spawnSync(["bash", "-c", curlLine(target(its))])
+  expect(without.stdout.toString()).toContain("Origin not authorized")
+  const line = curlLine(target({ ...its, pageOrigin: "https://shop.example.com" }))
+  expect(Bun.spawnSync(["bash", "-c", line]).stdout.toString()).toContain('"count":1')
+})
+
+test("the lines for Node send an event of the website, with a key that may do nothing else", async () => {
+  const grant = { name: "events", scopes: ["track:events"], websites: [website] }
+  const { key } = await v1<{ key: { key: string } }>("keys", grant)
+  const file = folder.file("lines.mjs")
+  symlinkSync(join(repository, "node_modules"), folder.file("node_modules"))
+  writeFileSync(file, nodeLines(target({ key: key.key })))
+  const ran = Bun.spawnSync([process.execPath, file])
+  expect(ran.stderr.toString()).toBe("")
+  expect(newest()).toMatchObject({ website_id: website, name: "signed_up", properties: '{"plan":"pro"}' })
+})
