@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { type Server, startServer, temporaryFolder } from "../harness.ts"
+
+const folder = temporaryFolder()
+let server: Server
+/** Paths of what the page is made of. */
+let files: string[]
+
+beforeAll(async () => {
+  server = await startServer({ db: folder.file("dashboard.db") })
+  const html = await (await fetch(server.url)).text()
+  files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path)
+})
+afterAll(async () => {
+  await server.stop()
+  folder[Symbol.dispose]()
+})
+
+const zipped = { headers: { "accept-encoding": "gzip" }, decompress: false } as const
+
+const addresses = [
+  "/",
+  "/login",
+  "/invite/some-token",
+  "/w/all/overview",
+  "/w/a.b-c/person",
+  "/share/some-token/funnels",
+  "/settings/keys",
+]
+test.each(addresses)(
+  "%s is the page, which allows no script but its own and no frame around it",
+  async (address) => {
+    const response = await fetch(server.url + address)
+    expect(response.status).toBe(200)
+    expect(response.headers.get("content-type")).toBe("text/html;charset=utf-8")
+    expect(response.headers.get("cache-control")).toBe("no-cache")
+    expect(response.headers.get("referrer-policy")).toBe("no-referrer")
+    const policy = response.headers.get("content-security-policy") ?? ""
+    expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self';")
+    expect(policy).toContain("frame-ancestors 'none'")
+    expect(policy).not.toContain("unsafe")
+    const html = await response.text()
+    expect(html).not.toMatch(/<script(?![^>]* src=)|<style|\son\w+=|style=/)
+  },
+)
+
+test("the page names nothing of another host", async () => {
+  expect(files.length).toBeGreaterThanOrEqual(3)
+  expect(files.filter((path) => !path.startsWith("/") || path.startsWith("//"))).toEqual([])
+})
+
+test("what it is made of is kept for good, by a name that says what is in it", async () => {
+  for (const path of files) {
+    const response = await fetch(server.url + path)
+    expect(response.headers.get("cache-control")).toBe("public, max-age=31536000, immutable")
+    expect(response.headers.get("x-content-type-options")).toBe("nosniff")
+    expect(path).toMatch(/^\/\w+-[a-z0-9]{8}\.(js|css|svg)$/)
+  }
+})
+
+test("its script is less than 100 KB when compressed", async () => {
+  const scripts = files.filter((path) => path.endsWith(".js"))
+  const sizes = await Promise.all(
+    scripts.map(async (path) => {
+      const response = await fetch(server.url + path, zipped)
+      expect(response.headers.get("content-encoding")).toBe("gzip")
+      expect(response.headers.get("vary")).toBe("Accept-Encoding")
+      return (await response.bytes()).byteLength
+    }),
+  )
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(100_000)
+})
+
+test("a browser that takes no gzip gets the same script", async () => {
+  const path = files.find((one) => one.endsWith(".js"))
+  const [plain, unpacked] = await Promise.all([
+    fetch(server.url + path, { headers: { "accept-encoding": "identity" } }),
+    fetch(server.url + path),
+  ])
+  expect(plain.headers.get("content-encoding")).toBeNull()
+  expect(await plain.text()).toBe(await unpacked.text())
+})
+
+test("an address that the page does not know is none of its own", async () => {
+  const response = await fetch(`${server.url}/nothing-here`)
+  expect(response.status).toBe(404)
+  expect(response.headers.get("x-databuddy-reason")).toBe("route_unknown")
+})
