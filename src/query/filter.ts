@@ -8,7 +8,8 @@ import {
   type Value,
 } from "../columns/batch.ts"
 import type { EventSource } from "../columns/source.ts"
-import type { Dimension, Filter, Operator, Scope } from "./question.ts"
+import { denied, positive, type Test, testOf, textOf, walk } from "./compare.ts"
+import type { Dimension, Filter, Scope } from "./question.ts"
 
 /** Events of a batch: those from `first` up to, but without, `end` whose `mask` is not 0; no mask: all of them. */
 export interface Selection {
@@ -22,11 +23,6 @@ export const kindOf: Partial<Record<string, Kind>> = {
   anonymous_id: "visitors",
   session_id: "sessions",
   profile_id: "profiles",
-}
-
-/** What a value is compared and shown as. */
-export function textOf(value: Value): string {
-  return typeof value === "string" ? value : JSON.stringify(value)
 }
 
 /** One code an event; `texts[0]` is null. Two codes may have the same text. */
@@ -77,16 +73,6 @@ function within(column: Column | undefined, path: readonly string[]): Column | u
   return { codes: Uint32Array.from(column.codes, (code) => through[code] as number), values }
 }
 
-function walk(value: Value, path: readonly string[]): Value | undefined {
-  let at: Value | null | undefined = value
-  for (const key of path) {
-    if (typeof at !== "object" || at === null || Array.isArray(at) || !Object.hasOwn(at, key))
-      return undefined
-    at = (at as Record<string, Value | null>)[key]
-  }
-  return at ?? undefined
-}
-
 /** The first column's values, and where it has none the second one's. */
 function either(one: Column, other: Column): Column {
   const shift = one.values.length
@@ -96,39 +82,6 @@ function either(one: Column, other: Column): Column {
     return second === 0 ? 0 : second + shift
   })
   return { codes, values: [...one.values, ...other.values] }
-}
-
-/** Whether text fits; undefined: the value is missing. */
-type Test = (text: string | undefined, value: Value | undefined) => boolean
-
-const denied: Partial<Record<Operator, Operator>> = { ne: "eq", not_contains: "contains", not_in: "in" }
-
-/** Operators that say something of single text values. */
-function positive(op: Operator, value: Filter["value"]): Test {
-  const list = (Array.isArray(value) ? value : [value]).map(String)
-  const [text] = list as [string]
-  const number = Number(text)
-  const compare: Partial<Record<Operator, Test>> = {
-    eq: (other) => other === text,
-    in: (other) => other !== undefined && list.includes(other),
-    contains: (other) => other?.includes(text) ?? false,
-    starts_with: (other) => other?.startsWith(text) ?? false,
-    gt: (_, other) => typeof other === "number" && other > number,
-    gte: (_, other) => typeof other === "number" && other >= number,
-    lt: (_, other) => typeof other === "number" && other < number,
-    lte: (_, other) => typeof other === "number" && other <= number,
-    exists: (other) => (other !== undefined) === (text !== "false"),
-  }
-  const test = compare[op]
-  if (!test) throw new Error(`no such operator: ${op}`)
-  return test
-}
-
-function testOf({ op, value }: Pick<Filter, "op" | "value">): Test {
-  const opposite = denied[op]
-  if (!opposite) return positive(op, value)
-  const test = positive(opposite, value)
-  return (text, other) => !test(text, other)
 }
 
 /** What a matcher needs of a source. */

@@ -1,7 +1,8 @@
 import type { Batch, Value } from "../columns/batch.ts"
 import type { EventSource } from "../columns/source.ts"
+import { textOf } from "./compare.ts"
 import type { Budget } from "./distinct.ts"
-import { Matcher, type Selection, textOf } from "./filter.ts"
+import { Matcher, type Selection } from "./filter.ts"
 import type { PropertyValues, ValuesAnswer, ValuesQuestion } from "./question.ts"
 
 /** Property keys of each event name, and how often each value is there. */
