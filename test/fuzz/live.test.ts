@@ -1,0 +1,52 @@
+import { expect, test } from "bun:test"
+import { fitsAll } from "../../src/dashboard/state/events.ts"
+import type { Filter } from "../../src/dashboard/state/filters.ts"
+import { Follower, shownEvent } from "../../src/store/follow.ts"
+import { closeDatabase, openDatabase } from "../../src/store/open.ts"
+import { temporaryFolder } from "../harness.ts"
+import { insertRows, makeWorld, rawEvents, someRows } from "../reference/events.ts"
+import { someQuestion } from "../reference/questions.ts"
+import { refer } from "../reference/reference.ts"
+import { mulberry32, picker } from "../support/random.ts"
+
+const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
+const questions = Number(process.env.DATABUDDY_FUZZ_QUESTIONS ?? 200)
+const everything = { websites: [0, 1, 2], from: -(10 ** 15), to: 10 ** 15, crawlers: true }
+
+test(`filters hold of what comes in as they do of what is asked for (DATABUDDY_FUZZ_SEED=${firstSeed})`, () => {
+  using folder = temporaryFolder()
+  const db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now: 0 })
+  try {
+    const world = makeWorld(db, picker(mulberry32(firstSeed)))
+    insertRows(db, someRows(world, 400))
+    const follower = new Follower(db)
+    const followed = follower.between(0, follower.newest()).map((event) => ({
+      id: event.id,
+      // What a browser gets.
+      shown: JSON.parse(JSON.stringify(shownEvent(event))),
+    }))
+    const events = rawEvents(db)
+    let kept = 0
+    for (let asked = 0; asked < questions; asked++) {
+      const { scope } = someQuestion(world, "events")
+      const { events: expected } = refer(events, {
+        kind: "events",
+        scope: { ...scope, ...everything },
+        limit: events.length,
+        offset: 0,
+        after: undefined,
+      })
+      const found = followed.filter(({ shown }) => fitsAll(shown, scope.filters as Filter[]))
+      const ids = (all: readonly { id: number }[]) => all.map(({ id }) => id).sort((a, b) => a - b)
+      expect({ filters: scope.filters, ids: ids(found) }).toEqual({
+        filters: scope.filters,
+        ids: ids(expected),
+      })
+      if (found.length < events.length) kept += found.length
+    }
+    expect(events.length).toBe(400)
+    expect(kept).toBeGreaterThan(100)
+  } finally {
+    closeDatabase(db)
+  }
+})
