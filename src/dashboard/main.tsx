@@ -4,6 +4,7 @@ import { Door } from "./door/door.tsx"
 import { wantedPath } from "./door/wanted.ts"
 import { Funnels } from "./funnels/funnels.tsx"
 import { InstallPage } from "./install/install-page.tsx"
+import { Live } from "./live/live.tsx"
 import { Overview } from "./overview/overview.tsx"
 import { homeOf } from "./parts/home.ts"
 import { Missing } from "./parts/missing.tsx"
@@ -16,6 +17,7 @@ const pages: Record<string, FunctionComponent> = {
   overview: Overview,
   funnels: Funnels,
   install: InstallPage,
+  live: Live,
 }
 
 /** Pages of a share link. */

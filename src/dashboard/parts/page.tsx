@@ -11,13 +11,22 @@ interface PageProps {
   actions?: ComponentChildren
   /** What the range and the filters are about is shown: false for pages of settings. */
   scoped?: boolean
+  /** The range means nothing here. */
+  unranged?: boolean
   /** Filters mean nothing here. */
   unfiltered?: boolean
   children: ComponentChildren
 }
 
 /** A page: its title, what it is about, and its panels. */
-export function Page({ title, actions, scoped = true, unfiltered = false, children }: PageProps) {
+export function Page({
+  title,
+  actions,
+  scoped = true,
+  unranged = false,
+  unfiltered = false,
+  children,
+}: PageProps) {
   const { session, view, place } = useApp()
   const heading = useRef<HTMLHeadingElement>(null)
   const { page } = place.spot.value
@@ -38,7 +47,7 @@ export function Page({ title, actions, scoped = true, unfiltered = false, childr
         <div class="page-actions">
           {actions}
           {scoped && <ViewMenu />}
-          {scoped && <RangePicker />}
+          {scoped && !unranged && <RangePicker />}
         </div>
       </header>
       {scoped && !unfiltered && <FilterBar />}

@@ -39,37 +39,55 @@ export class Api {
     return this.#call<Answer>(method, path, body, signal)
   }
 
-  /** Headers that a request of another kind needs, such as a stream. */
-  headers(): Record<string, string> {
-    const share = this.share()
-    return { "x-databuddy-page": "1", ...(share === undefined ? {} : { "x-databuddy-share": share }) }
+  /** A GET whose answer is read as it comes. Throws as the others do. */
+  async open(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+    const response = await this.#fetch("GET", path, { headers, signal })
+    if (response.ok) return response
+    throw this.#refused(response, (await response.json().catch(() => ({}))) as Failure)
   }
 
   async #call<Answer>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<Answer> {
-    const hasBody = body !== undefined
-    let response: Response
+    const response = await this.#fetch(method, path, {
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
+      ...(signal ? { signal } : {}),
+    })
     let answer: Answer & Failure
     try {
-      response = await this.fetcher(`/v1/${path}`, {
-        method,
-        headers: { ...this.headers(), ...(hasBody ? { "Content-Type": "application/json" } : {}) },
-        ...(hasBody ? { body: JSON.stringify(body) } : {}),
-        ...(signal ? { signal } : {}),
-      })
-      answer = await response.json()
+      answer = (await response.json()) as Answer & Failure
     } catch (error) {
       if (signal?.aborted) throw error
       throw new ApiError(unreachable, 0, "unreachable", [])
     }
     if (response.ok) return answer
+    throw this.#refused(response, answer)
+  }
+
+  async #fetch(
+    method: string,
+    path: string,
+    { headers, ...init }: Omit<RequestInit, "headers"> & { headers?: Record<string, string> },
+  ): Promise<Response> {
+    const share = this.share()
+    const own = { "x-databuddy-page": "1", ...(share === undefined ? {} : { "x-databuddy-share": share }) }
+    try {
+      return await this.fetcher(`/v1/${path}`, { ...init, method, headers: { ...own, ...headers } })
+    } catch (error) {
+      if (init.signal?.aborted) throw error
+      throw new ApiError(unreachable, 0, "unreachable", [])
+    }
+  }
+
+  #refused(response: Response, { error, errors }: Failure): ApiError {
     const reason = response.headers.get("x-databuddy-reason") ?? ""
     // A wrong password says nothing of the cookie.
     if (response.status === 401 && this.share() === undefined && reason !== "login_wrong") this.onLoggedOut()
-    throw new ApiError(
-      sentence(answer.error ?? `The server answered ${response.status}.`),
+    return new ApiError(
+      sentence(error ?? `The server answered ${response.status}.`),
       response.status,
       reason,
-      answer.errors ?? [],
+      errors ?? [],
     )
   }
 }

@@ -4,6 +4,8 @@ export class Format {
   readonly #short: Intl.NumberFormat
   readonly #fine: Intl.NumberFormat
   readonly #tenths: Intl.NumberFormat
+  /** By their options: making one takes longer than a hundred uses. */
+  readonly #dates = new Map<string, Intl.DateTimeFormat>()
 
   constructor(
     private readonly locale: string,
@@ -81,6 +83,23 @@ export class Format {
     return this.#date(Date.parse(iso), { timeStyle: "medium", timeZone: this.zone })
   }
 
+  /** As short as it can be said now: 13:30:05 of today, else with the day, and the year where it is another one. */
+  moment(iso: string, now: number): string {
+    const ms = Date.parse(iso)
+    const day = (at: number) => this.#date(at, { dateStyle: "short", timeZone: this.zone })
+    const year = (at: number) => this.#date(at, { year: "numeric", timeZone: this.zone })
+    if (day(ms) === day(now)) return this.clock(iso)
+    if (year(ms) !== year(now)) return this.time(iso)
+    return this.#date(ms, {
+      day: "numeric",
+      month: "short",
+      hour: "2-digit",
+      minute: "2-digit",
+      second: "2-digit",
+      timeZone: this.zone,
+    })
+  }
+
   /** How long ago: 5 minutes ago. */
   ago(iso: string, now: number): string {
     const ms = Date.parse(iso) - now
@@ -143,6 +162,10 @@ export class Format {
   }
 
   #date(ms: number, options: Intl.DateTimeFormatOptions): string {
-    return Number.isNaN(ms) ? "" : new Intl.DateTimeFormat(this.locale, options).format(ms)
+    if (Number.isNaN(ms)) return ""
+    const key = JSON.stringify(options)
+    const format = this.#dates.get(key) ?? new Intl.DateTimeFormat(this.locale, options)
+    this.#dates.set(key, format)
+    return format.format(ms)
   }
 }
