@@ -7,7 +7,7 @@ import { dateOf, readExpiry } from "../http/dates.ts"
 import { checked, invalid, malformed } from "../http/fields.ts"
 import { keptRefusals, type Refused } from "../http/refusals.ts"
 import { iso, isoOrNull } from "../iso.ts"
-import type { FoundProfile } from "../store/directory.ts"
+import { type FoundProfile, mostFound } from "../store/directory.ts"
 import type { Person } from "../store/forget.ts"
 import { findKey, type Key, type KeyGrant, updateKey } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
@@ -165,7 +165,12 @@ export function readProfileSearch(query: URLSearchParams): {
   const filter = checked(checkProfileSearch, Object.fromEntries(query))
   const { website_id: websiteId, search = "" } = filter
   const limit = Number(filter.limit ?? profilesPerPage)
-  return { websiteId, search, limit, offset: (Number(filter.page ?? 1) - 1) * limit }
+  const offset = (Number(filter.page ?? 1) - 1) * limit
+  if (search !== "" && offset + limit > mostFound) {
+    const message = `must be within the first ${mostFound} profiles of a search: look for something rarer`
+    throw invalid([{ field: "page", message }])
+  }
+  return { websiteId, search, limit, offset }
 }
 
 /** The website that a profile is of. */

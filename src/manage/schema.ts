@@ -13,6 +13,7 @@ import {
   timeOrNull,
   websiteId,
 } from "../http/schema.ts"
+import { mostFound } from "../store/directory.ts"
 import { scopes } from "../store/keys.ts"
 import { retentionForm } from "../store/retain.ts"
 import { anonymizeSettings } from "../store/websites.ts"
@@ -308,7 +309,7 @@ export const profileSearchSchema = Type.Object(
     page: Type.Optional(
       Type.String({
         pattern: "^[1-9]\\d{0,6}$",
-        description: "From 1, the default",
+        description: `From 1, the default; with a search within the first ${mostFound} profiles`,
         expected: "must be a whole number from 1 to 9999999",
       }),
     ),

@@ -29,6 +29,8 @@ const lookRows = 1_000
 /** Anonymous ids of a profile that are searched, and those that are given. Most have two or three; some program makes thousands. */
 const searchedIds = 1_000
 const shownIds = 100
+/** Profiles in the order of a search that can be asked for: more are put in order at once, and nobody reads them. */
+export const mostFound = 10_000
 
 const sql = {
   count: "select count(*) from profiles where website_rid = :rid",
@@ -58,8 +60,9 @@ const sql = {
       profile_id as profileId, email, name, username, traits, created_at as createdAt, updated_at as updatedAt
     from profiles
     where website_rid = :rid and profile_id = :profileId`,
+  // SQLite would look through all links of the website, whose order holds linked_at too.
   anonymousIds: `
-    select anonymous_id from profile_links
+    select anonymous_id from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
     order by linked_at desc, anonymous_id
     limit ${shownIds}`,

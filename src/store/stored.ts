@@ -99,8 +99,9 @@ const sql = {
   profile: `
     select profile_id, traits, created_at, updated_at from profiles
     where website_rid = :rid and profile_id = :profileId`,
+  // SQLite would look through all links of the website, which are in that order.
   linksOf: `
-    select anonymous_id, profile_id, linked_at from profile_links
+    select anonymous_id, profile_id, linked_at from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
     order by anonymous_id`,
   linksFrom: `

@@ -86,6 +86,7 @@ const searches: [string, string[]][] = [
   ["search=user&limit=1", ["user_2"]],
   ["search=user&limit=1&page=2", ["user/1 ü"]],
   ["page=9999999", []],
+  ["search=user&limit=200&page=50", []],
 ]
 test.each(searches)("%s finds those that it names", async (query, ids) => {
   const { body } = await get(`profiles?website_id=mine&${query}`)
@@ -109,6 +110,12 @@ describe("what cannot be answered", () => {
     [
       "a search of 257 characters",
       `profiles?website_id=mine&search=${"x".repeat(257)}`,
+      400,
+      "invalid_shape",
+    ],
+    [
+      "a page beyond the 10,000th profile of a search",
+      "profiles?website_id=mine&search=u&limit=200&page=51",
       400,
       "invalid_shape",
     ],
