@@ -17,6 +17,7 @@ import { addRefusalsCommand } from "./commands/refusals.ts"
 import { addRestoreCommand } from "./commands/restore.ts"
 import { serve } from "./commands/serve.ts"
 import { addStatsCommand } from "./commands/stats.ts"
+import { addUserCommands } from "./commands/user.ts"
 import { printVersion, versionLine } from "./commands/version.ts"
 import { addWebsiteCommands } from "./commands/website.ts"
 import { addServeOptions, databaseOption, type ServeOptions } from "./config.ts"
@@ -55,6 +56,7 @@ function program(context: Context): Command {
     .action((options: ServeOptions) => serve(options, context))
   addWebsiteCommands(root, context)
   addKeyCommands(root, context)
+  addUserCommands(root, context)
   addForgetCommand(root, context)
   addExportCommand(root, context)
   addImportCommand(root, context)

@@ -56,6 +56,7 @@ const code = await run(process.argv.slice(2), {
   newId: () => crypto.randomUUID(),
   program: typeof BUILD_COMMIT === "string" ? [process.execPath] : [process.execPath, import.meta.path],
   env: process.env,
+  input: () => Bun.stdin.text(),
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
   outTaken: (text) => writeAll(process.stdout, text),

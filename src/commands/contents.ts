@@ -2,14 +2,21 @@ import type { Contents } from "../store/check.ts"
 import { shortTime } from "./print.ts"
 
 /** What a database holds, as backup, restore and check print it. */
-export function contentsJson({ websites, keys, events, newestEvent }: Contents) {
-  return { websites, keys, events, newestEvent: isoTime(newestEvent) }
+export function contentsJson({ websites, keys, users, events, newestEvent }: Contents) {
+  return { websites, keys, users, events, newestEvent: isoTime(newestEvent) }
 }
 
-export function contentsFields({ websites, keys, events, newestEvent }: Contents): Record<string, string> {
+export function contentsFields({
+  websites,
+  keys,
+  users,
+  events,
+  newestEvent,
+}: Contents): Record<string, string> {
   return {
     websites: String(websites),
     keys: String(keys),
+    users: String(users),
     events: String(events),
     "newest event": shortTime(isoTime(newestEvent), "none"),
   }

@@ -8,6 +8,8 @@ export interface Context {
   program: readonly string[]
   /** Where secrets come from: an argument would be seen in a list of processes. */
   env: NodeJS.ProcessEnv
+  /** Standard input, to its end. */
+  input: () => Promise<string>
   /** Standard output and standard error. */
   out: (text: string) => void
   err: (text: string) => void

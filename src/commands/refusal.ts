@@ -20,13 +20,17 @@ const flags: Record<string, string> = {
   from: "--from",
   to: "--to",
   format: "--format",
+  email: "the email",
+  role: "--role",
+  password: "the password",
 }
 
 const hints: Partial<Record<Reason, string>> = {
   invalid_shape: "--help shows what is possible and an example",
   website_unknown: "databuddy website list shows the ids",
   key_not_found: "databuddy key list shows the ids",
-  conflict: "databuddy website list and databuddy key list show what there is",
+  user_not_found: "databuddy user list shows who there is",
+  conflict: "databuddy website list, key list and user list show what there is",
 }
 
 /** A refusal of the store or of the management rules, in the words of the command line. */

@@ -13,10 +13,13 @@ import { createLog, faultLog, type Log } from "../log.ts"
 import { Metrics } from "../metrics/metrics.ts"
 import { Requests } from "../metrics/requests.ts"
 import type { MetricsAccess } from "../metrics/route.ts"
+import { newInviteJson } from "../people/rules.ts"
 import { Engine } from "../query/engine.ts"
 import { Follower } from "../store/follow.ts"
+import { createInvite } from "../store/invites.ts"
 import { createKey, scopes } from "../store/keys.ts"
 import { Store } from "../store/store.ts"
+import { hasOwner } from "../store/users.ts"
 import { createWebsite } from "../store/websites.ts"
 import { refuse } from "../track/answer.ts"
 import { CrawlerCheck } from "../track/crawler.ts"
@@ -104,10 +107,11 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
       log,
       context,
     )
-    const firstKey = options.setup && store.registry.isEmpty() ? await setUp(store, context) : undefined
+    const first = options.setup && store.registry.isEmpty() ? await setUp(store, context) : undefined
+    const link = options.setup ? await linkForOwner(store, context, onFault) : undefined
     store.start()
     backups?.start()
-    context.out(welcome(server.url.origin, path, firstKey, tls))
+    context.out(welcome(server.url.origin, path, { link, first, tls }))
     engine.start()
     log("info", "started", { version, url: server.url.origin, db: path, durability: options.durability })
     const unwatch = watchDescriptors(() => server.closeIdleConnections(), log)
@@ -255,44 +259,82 @@ function notListening(error: unknown, { host, port }: ServeOptions): unknown {
   return error
 }
 
-/** The first website and a key that may do everything. Gives the key. */
-function setUp(store: Store, { world, newId }: Context): Promise<string> {
-  return store.batcher
-    .run(() => {
-      const now = world.now()
-      const settings = {
-        domain: "localhost",
-        name: "localhost",
-        allowedOrigins: [],
-        anonymize: "off" as const,
-      }
-      createWebsite(store.db, newId(), settings, now)
-      const grant = {
-        name: "first key",
-        scopes: [...scopes],
-        websites: null,
-        rateLimit: null,
-        expiresAt: null,
-      }
-      return createKey(store.db, newId(), grant, world.random, now).secret
-    })
-    .then((secret) => {
-      store.registry.refresh()
-      return secret
-    })
+interface First {
+  websiteId: string
+  key: string
 }
 
-function welcome(url: string, path: string, key: string | undefined, tls: Tls | undefined): string {
+/** The first website and a key that may do everything. */
+async function setUp(store: Store, { world, newId }: Context): Promise<First> {
+  const settings = { domain: "localhost", name: "localhost", allowedOrigins: [], anonymize: "off" as const }
+  const grant = {
+    name: "first key",
+    scopes: [...scopes],
+    websites: null,
+    rateLimit: null,
+    expiresAt: null,
+  }
+  const first = await store.batcher.run(() => {
+    const now = world.now()
+    const { id: websiteId } = createWebsite(store.db, newId(), settings, now)
+    return { websiteId, key: createKey(store.db, newId(), grant, world.random, now).secret }
+  })
+  store.registry.refresh()
+  return first
+}
+
+/** The path with which somebody becomes the owner, where there is none. A start does not fail for it. */
+async function linkForOwner(
+  store: Store,
+  { world }: Context,
+  onFault: (error: unknown) => void,
+): Promise<string | undefined> {
+  try {
+    if (hasOwner(store.db)) return undefined
+    const invite = await store.batcher.run(() =>
+      createInvite(store.db, "setup", null, world.random, world.now()),
+    )
+    return newInviteJson(invite).path
+  } catch (error) {
+    onFault(error)
+    return undefined
+  }
+}
+
+interface Welcome {
+  /** Path with which somebody becomes the owner. */
+  link: string | undefined
+  first: First | undefined
+  tls: Tls | undefined
+}
+
+function welcome(url: string, path: string, { link, first, tls }: Welcome): string {
   const where = `databuddy ${version} listens on ${url} and stores in ${path}\n`
-  if (!key) return where
-  return `${where}
+  const address = tls?.addressed(url) ?? url.replace(anyAddress, "$1localhost")
+  const login = link === undefined ? "" : toLogIn(address + link)
+  const script = first ? toSend(address, first, tls?.curlFlags ?? "") : ""
+  return login || script ? `${where}${login}${script}\n` : where
+}
+
+/** What listens on all addresses of the machine is not reached by that name everywhere. */
+const anyAddress = /^(http:\/\/)(?:0\.0\.0\.0|\[::\])/
+
+function toLogIn(link: string): string {
+  return `
+To see what comes in, open this and make your login; it works once, for 7 days:
+
+  ${link}
+`
+}
+
+function toSend(address: string, { key, websiteId }: First, curlFlags: string): string {
+  return `
 Made a first website, localhost, and a first API key with all scopes. The key is shown this once:
 
   ${key}
 
 Send an event:
 
-  curl${tls?.curlFlags ?? ""} -X POST ${tls?.addressed(url) ?? url}/track -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '{"name":"hello","properties":{"from":"curl"}}'
-
+  curl${curlFlags} -X POST "${address}/track?website_id=${websiteId}" -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '{"name":"hello","properties":{"from":"curl"}}'
 `
 }

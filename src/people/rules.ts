@@ -10,7 +10,7 @@ import type { Share } from "../store/shares.ts"
 import {
   createUser,
   findUser,
-  hasOtherOwner,
+  hasOwner,
   setPassword,
   type User,
   type UserSettings,
@@ -25,6 +25,7 @@ import {
   type NewInviteJson,
   newUserSchema,
   passwordChangeSchema,
+  passwordSchema,
   type UserJson,
   userChangesSchema,
 } from "./schema.ts"
@@ -37,6 +38,7 @@ export type UserChanges = Partial<Pick<User, "role" | "websites">>
 const checkLogin = TypeCompiler.Compile(loginSchema)
 const checkAcceptance = TypeCompiler.Compile(acceptanceSchema)
 const checkPasswordChange = TypeCompiler.Compile(passwordChangeSchema)
+const checkPassword = TypeCompiler.Compile(passwordSchema)
 const checkNewUser = TypeCompiler.Compile(newUserSchema)
 const checkUserChanges = TypeCompiler.Compile(userChangesSchema)
 
@@ -58,6 +60,11 @@ export function readAcceptance(value: unknown, { user }: Invite): { email: strin
 
 export function readPasswordChange(value: unknown): { current: string; password: string } {
   return checked(checkPasswordChange, value)
+}
+
+/** One that is chosen. */
+export function readPassword(password: unknown): string {
+  return checked(checkPassword, { password }).password
 }
 
 export function readNewUser(value: unknown): UserSettings {
@@ -83,7 +90,7 @@ export function addUser(
   requireWebsites(db, settings.websites)
   const user = createUser(db, id, settings, password, now)
   // Nobody can make a first one any more.
-  removeInvites(db, null)
+  if (user.role === "owner") removeInvites(db, null)
   return user
 }
 
@@ -107,7 +114,7 @@ export function changePassword(db: Db, id: string, password: string, stays?: Log
 /** Throws `user_not_found`, and `conflict` where nobody would be left to look after users. */
 export function requireOtherOwner(db: Db, id: string): void {
   const { email, role } = findUser(db, id)
-  if (role !== "owner" || hasOtherOwner(db, id)) return
+  if (role !== "owner" || hasOwner(db, id)) return
   throw new Refusal("conflict", {
     detail: `${email} is the last owner who can log in: make somebody else an owner first`,
   })

@@ -47,6 +47,8 @@ export const loginSchema = Type.Object({ email, password: anyPassword }, strict)
 /** What is sent to a one-time link. */
 export const acceptanceSchema = Type.Object({ email: Type.Optional(email), password: newPassword }, strict)
 
+export const passwordSchema = Type.Object({ password: newPassword }, strict)
+
 export const passwordChangeSchema = Type.Object({ current: anyPassword, password: newPassword }, strict)
 
 export const newUserSchema = Type.Object({ email, role, websites: Type.Optional(grantedWebsites) }, strict)

@@ -5,6 +5,7 @@ import type { Db } from "./native.ts"
 export interface Contents {
   websites: number
   keys: number
+  users: number
   events: number
   /** When the newest event was received, Unix ms; null where there is none. */
   newestEvent: number | null
@@ -14,6 +15,7 @@ const sql = {
   tables: "select name from sqlite_schema where type = 'table'",
   websites: "select count(*) from websites where deleted_at is null",
   keys: "select count(*) from keys",
+  users: "select count(*) from users",
   events: `
     select count(*) from event_rows
     where website_rid = 0 or website_rid in (select rid from websites where deleted_at is null)`,
@@ -67,6 +69,7 @@ export function contentsOf(db: Db): Contents {
   return {
     websites: value("websites", sql.websites) ?? 0,
     keys: value("keys", sql.keys) ?? 0,
+    users: value("users", sql.users) ?? 0,
     events: value("event_rows", sql.events) ?? 0,
     newestEvent: value("event_rows", sql.newestEvent) ?? null,
   }

@@ -2,7 +2,7 @@ import { Refusal } from "../errors.ts"
 import type { Random } from "./keys.ts"
 import type { Db } from "./native.ts"
 import { hashToken, newToken } from "./tokens.ts"
-import { hasUsers, type User, type UserRow, userFromRow } from "./users.ts"
+import { hasOwner, type User, type UserRow, userFromRow } from "./users.ts"
 
 /** What a one-time link is for: the first owner, somebody who was invited, or somebody who forgot a password. */
 export const purposes = ["setup", "invite", "reset"] as const
@@ -58,10 +58,10 @@ export function createInvite(
   return { purpose, token, expiresAt }
 }
 
-/** Throws `invite_unknown`, also for a first owner where there are users by now. */
+/** Throws `invite_unknown`, also for a first owner where there is one by now. */
 export function findInvite(db: Db, token: string, now: number): Invite {
   const row = db.prepare(sql.find).get({ hash: hashToken(token), now }) as InviteRow | undefined
-  if (!row || (row.purpose === "setup" && hasUsers(db))) throw new Refusal("invite_unknown")
+  if (!row || (row.purpose === "setup" && hasOwner(db))) throw new Refusal("invite_unknown")
   const { purpose, expires_at: expiresAt } = row
   return { purpose, user: purpose === "setup" ? null : userFromRow(row), expiresAt }
 }

@@ -25,13 +25,13 @@ export type UserSettings = Pick<User, "email" | "role" | "websites">
 const columns = "id, email, role, websites, created_at, last_login_at"
 
 const sql = {
-  list: `select ${columns} from users order by created_at, id`,
+  list: `select ${columns} from users order by email`,
   find: `select ${columns} from users where id = :id`,
   findEmail: `select ${columns} from users where email = :email`,
   password: "select password from users where id = :id",
   any: "select exists (select 1 from users)",
-  otherOwner: `
-    select exists (select 1 from users where role = 'owner' and password is not null and id <> :id)`,
+  owner: `
+    select exists (select 1 from users where role = 'owner' and password is not null and id is not :but)`,
   insert: `
     insert into users (id, email, role, websites, password, created_at)
     values (:id, :email, :role, :websites, :password, :now)
@@ -75,6 +75,11 @@ export function hasUsers(db: Db): boolean {
   return db.prepare(sql.any).pluck().get() === 1
 }
 
+/** True where some owner can log in, other than the user `but`. */
+export function hasOwner(db: Db, but: string | null = null): boolean {
+  return db.prepare(sql.owner).pluck().get({ but }) === 1
+}
+
 /** Throws `user_not_found`. */
 export function findUser(db: Db, id: string): User {
   const row = db.prepare(sql.find).get({ id }) as UserRow | undefined
@@ -86,6 +91,13 @@ export function findUser(db: Db, id: string): User {
 export function userWithEmail(db: Db, email: string): User | undefined {
   const row = db.prepare(sql.findEmail).get({ email }) as UserRow | undefined
   return row && userFromRow(row)
+}
+
+/** As `userWithEmail`. Throws `user_not_found`. */
+export function userNamed(db: Db, email: string): User {
+  const user = userWithEmail(db, email)
+  if (!user) throw new Refusal("user_not_found", { detail: `there is no user ${email}` })
+  return user
 }
 
 /** Null: none was chosen yet. */
@@ -118,11 +130,6 @@ export function updateUser(db: Db, id: string, changes: Partial<Pick<User, "role
 /** The user's sessions and links go along. */
 export function deleteUser(db: Db, id: string): void {
   db.prepare(sql.delete).run({ id })
-}
-
-/** True where an owner other than that user can log in. */
-export function hasOtherOwner(db: Db, id: string): boolean {
-  return db.prepare(sql.otherOwner).pluck().get({ id }) === 1
 }
 
 /** `password`: its hash. */

@@ -165,6 +165,7 @@ describe("databuddy backup", () => {
       bytes: statSync(copy).size,
       websites: 1,
       keys: 1,
+      users: 0,
       events: expect.any(Number),
       newestEvent: expect.stringMatching(/^\d{4}-.+Z$/),
       ms: expect.any(Number),
@@ -211,7 +212,7 @@ describe("databuddy backup", () => {
     const { code, out, err } = await run("backup", "copy.db")
     expect({ code, err }).toEqual({ code: 0, err: "" })
     expect(out).toMatch(
-      /^backup +.*copy\.db\nsize +.*\nwebsites +1\nkeys +1\nevents +10\nnewest event +.* UTC\ntook +.* s\n$/,
+      /^backup +.*copy\.db\nsize +.*\nwebsites +1\nkeys +1\nusers +0\nevents +10\nnewest event +.* UTC\ntook +.* s\n$/,
     )
     expect(files()).toEqual(["copy.db", "databuddy.db"])
   })
@@ -525,6 +526,7 @@ describe("databuddy check", () => {
       schema: migrations.length,
       websites: 1,
       keys: 1,
+      users: 0,
     })
     stop = true
     await sending

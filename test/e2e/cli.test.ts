@@ -72,6 +72,10 @@ describe("--help", () => {
     "key rotate",
     "key disable",
     "key enable",
+    "user create",
+    "user list",
+    "user reset",
+    "user delete",
     "forget",
     "import",
     "backup",
@@ -89,7 +93,7 @@ describe("--help", () => {
     expect(out).toContain(`Example:\n  databuddy ${command}`)
   })
 
-  test.each([[[]], [["serve"]], [["website"]], [["key"]], [["version"]], [["export"]]])(
+  test.each([[[]], [["serve"]], [["website"]], [["key"]], [["user"]], [["version"]], [["export"]]])(
     "of %p succeeds",
     async (command) => {
       const { code, out, err } = await run(...command, "--help")
@@ -98,7 +102,7 @@ describe("--help", () => {
     },
   )
 
-  test("of every command asks for no secret but in a file: an argument is seen by who lists processes", async () => {
+  test("of every command asks for no secret but in a file or on standard input: an argument is seen by who lists processes", async () => {
     const helps = await Promise.all(
       [...commands, "serve", "export", "refusals", "version"].map(async (command) => {
         const { out } = await run(...command.split(" "), "--help")
@@ -106,7 +110,7 @@ describe("--help", () => {
       }),
     )
     const flags = new Set(helps.flat())
-    expect([...flags].sort()).toEqual(["--metrics-token-file <file>", "--tls-key <file>"])
+    expect([...flags].sort()).toEqual(["--metrics-token-file <file>", "--password-stdin", "--tls-key <file>"])
   })
 
   test("needs no database and makes none", async () => {
@@ -138,6 +142,9 @@ describe("what is not understood ends with 2:", () => {
     ["an expiry that is no time", ["key", "create", "--name", "k", "--expires", "soon"]],
     ["an expiry without a unit", ["key", "create", "--name", "k", "--expires", "90"]],
     ["a rate that is no number", ["key", "create", "--name", "k", "--rate-limit", "many"]],
+    ["a user without an email", ["user", "create"]],
+    ["an unknown role", ["user", "create", "a@example.com", "--role", "admin"]],
+    ["a link and a password", ["user", "reset", "a@example.com", "--link", "--password-stdin"]],
     ["a rate of 0", ["key", "create", "--name", "k", "--rate-limit", "0"]],
   ]
   test.each(misuses)("%s", async (_, args) => {

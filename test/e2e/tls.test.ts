@@ -45,7 +45,10 @@ afterAll(async () => {
 
 test("the welcome's curl line works as it is with a certificate of one's own", async () => {
   const line = /^ {2}(curl .*)$/m.exec(secure.output())?.[1] ?? ""
-  expect(line).toContain(`--cacert ${file("own.crt")} -X POST https://localhost:${secure.port}/track`)
+  expect(line).toContain(
+    `--cacert ${file("own.crt")} -X POST "https://localhost:${secure.port}/track?website_id=`,
+  )
+  expect(secure.output()).toContain(`  https://localhost:${secure.port}/invite/`)
   const curl = Bun.spawnSync(["sh", "-c", `${line} --silent --show-error --noproxy '*'`])
   expect(String(curl.stderr)).toBe("")
   expect(String(curl.stdout)).toBe('{"status":"success","type":"custom_event","count":1}')
@@ -142,7 +145,7 @@ test("the welcome names the host that the certificate is for", async () => {
   makeCertificate("named", "1", "events.example.com")
   const server = await startServer({ db: file("named.db"), args: tlsArgs("named.crt", "named.key") })
   expect(server.output()).toContain(` listens on https://127.0.0.1:${server.port} `)
-  expect(server.output()).toContain(` https://events.example.com:${server.port}/track `)
+  expect(server.output()).toContain(` "https://events.example.com:${server.port}/track?website_id=`)
   await server.stop()
 })
 

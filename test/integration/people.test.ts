@@ -457,7 +457,7 @@ describe("a one-time link", () => {
       },
     ],
     [
-      "for the setup, where somebody was made a user meanwhile",
+      "for the setup, where somebody was made an owner meanwhile",
       async () => {
         const path = giveLink("setup", null)
         await giveUser({ email: "first@example.com" })
