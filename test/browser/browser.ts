@@ -1,0 +1,148 @@
+import { existsSync } from "node:fs"
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
+import { type Server, startServer, temporaryFolder } from "../harness.ts"
+import { shopEvents } from "./shop.ts"
+
+const places = [
+  process.env.CHROMIUM,
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+]
+/** The browser of the machine; undefined: there is none, and no test of pages can run. */
+const executable = places.find((path) => path !== undefined && existsSync(path))
+
+export const noBrowser = executable === undefined
+/** Behind the names of tests of pages. */
+export const skipped = noBrowser
+  ? " (skipped: needs Chromium; apt-get install chromium, or CHROMIUM=path)"
+  : ""
+
+/** It looks for updates and the like otherwise, and a test reaches nothing but this machine. */
+const switches = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  // Fewer than 64 MB of shared memory are usual in containers.
+  "--disable-dev-shm-usage",
+]
+
+/** ms that a page may take over anything: far more than it does, on a machine that is busy with other tests. */
+const patience = 20_000
+
+export const owner = { email: "ann@example.com", password: "a long pass phrase" }
+
+/** A browser, and a server with a shop's events of which the owner is logged in. */
+export interface Dashboard extends AsyncDisposable {
+  server: Server
+  /** The website's id. */
+  site: string
+  browser: Browser
+  /** A tab of the owner's, or of nobody's, in a browser of its own; what its console said and threw is in `faults`. */
+  open: (path: string, options?: BrowserContextOptions & { isLoggedIn?: boolean }) => Promise<Tab>
+  /** What the API answers the owner's key. */
+  api: <Answer>(path: string, init?: RequestInit) => Promise<Answer>
+}
+
+export interface Tab {
+  page: Page
+  faults: string[]
+}
+
+export async function launch(): Promise<Browser> {
+  return chromium.launch({ ...(executable ? { executablePath: executable } : {}), args: switches })
+}
+
+/** `days`: of a shop's events; 0: none. */
+export async function openDashboard({ days = 60 } = {}): Promise<Dashboard> {
+  const folder = temporaryFolder()
+  const server = await startServer({ db: folder.file("dashboard.db") })
+  const browser = await launch()
+  const headers = { authorization: `Bearer ${server.key}` }
+  const api = async <Answer>(path: string, init: RequestInit = {}) => {
+    const response = await fetch(`${server.url}/v1/${path}`, { ...init, headers })
+    if (!response.ok) throw new Error(`${path}: ${await response.text()}`)
+    return (await response.json()) as Answer
+  }
+  const { websites } = await api<{ websites: { id: string }[] }>("websites")
+  const site = websites[0]?.id ?? ""
+  await sendEvents(server, site, days)
+  const { email, password } = owner
+  const cookies = await accept(server, { email, password })
+  return {
+    server,
+    site,
+    browser,
+    api,
+    open: async (path, { isLoggedIn = true, ...options } = {}) => {
+      const context = await browser.newContext({
+        viewport: { width: 1360, height: 900 },
+        locale: "en-GB",
+        timezoneId: "UTC",
+        baseURL: server.url,
+        ...options,
+      })
+      context.setDefaultTimeout(patience)
+      if (isLoggedIn) await context.addCookies(cookies)
+      const page = await context.newPage()
+      const faults = listen(page)
+      await page.goto(path.replace("SITE", site))
+      return { page, faults }
+    },
+    [Symbol.asyncDispose]: async () => {
+      await browser.close()
+      await server.stop()
+      folder[Symbol.dispose]()
+    },
+  }
+}
+
+/** What goes wrong in a page without a test's asking. A question that is given up when a page is left is no fault. */
+export function listen(page: Page): string[] {
+  const faults: string[] = []
+  page.on("pageerror", (error) => faults.push(error.message))
+  page.on("console", (message) => {
+    if (message.type() === "error") faults.push(message.text())
+  })
+  return faults
+}
+
+/** Waits until a page shows `text`, and nothing of it is still to come. */
+export async function whole(page: Page, text: string): Promise<void> {
+  await page.getByText(text).locator("visible=true").first().waitFor()
+  await page.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
+}
+
+async function sendEvents(server: Server, site: string, days: number): Promise<void> {
+  const events = shopEvents(Date.now(), days).map((event) => ({ ...event, websiteId: site }))
+  for (let at = 0; at < events.length; at += 1_000) {
+    const response = await fetch(`${server.url}/track`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${server.key}` },
+      body: JSON.stringify(events.slice(at, at + 1_000)),
+    })
+    if (!response.ok) throw new Error(`the shop's events were refused: ${await response.text()}`)
+  }
+}
+
+/** Takes the one-time link that the start printed, as the page does, and gives the cookie. */
+async function accept(server: Server, body: object) {
+  const link = inviteOf(server)
+  const response = await fetch(`${server.url}/v1${link.replace("/invite/", "/invites/")}`, {
+    method: "POST",
+    headers: { "x-databuddy-page": "1", "content-type": "application/json" },
+    body: JSON.stringify(body),
+  })
+  const [name = "", value = ""] = (response.headers.get("set-cookie") ?? "").split(";")[0]?.split("=") ?? []
+  if (!response.ok) throw new Error(`the link was refused: ${await response.text()}`)
+  return [{ name, value, url: server.url }]
+}
+
+/** The path of the one-time link that the start printed. */
+export function inviteOf(server: Server): string {
+  return /\/invite\/[\w-]+/.exec(server.output())?.[0] ?? ""
+}

@@ -1,0 +1,191 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { Page } from "playwright-core"
+import { type Dashboard, noBrowser, openDashboard, skipped } from "./browser.ts"
+
+interface Summary {
+  total_events: number
+  unique_users: number
+  unique_sessions: number
+  unique_event_types: number
+}
+
+describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
+  let dashboard: Dashboard
+  beforeAll(async () => {
+    dashboard = await openDashboard()
+  })
+  afterAll(async () => {
+    await dashboard[Symbol.asyncDispose]()
+  })
+
+  const asked = async <Row>(body: object) => {
+    const { data } = await dashboard.api<{ data: { data: Row[] }[] }>(`query?website_id=${dashboard.site}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+    })
+    return data[0]?.data ?? []
+  }
+
+  const ranges = [
+    { name: "the last 30 days", query: "", body: { preset: "last_30d" } },
+    { name: "last week", query: "?period=last_week", body: { preset: "last_week" } },
+    {
+      name: "days of one's own",
+      query: `?from=${dayAgo(20)}&to=${dayAgo(11)}`,
+      body: { startDate: dayAgo(20), endDate: dayAgo(11) },
+    },
+    {
+      name: "a zone of its own",
+      query: "?period=last_7d&tz=Pacific/Auckland",
+      body: { preset: "last_7d", timeZone: "Pacific/Auckland" },
+    },
+    {
+      name: "a filter",
+      query: "?f=eq:property.plan:pro",
+      body: { preset: "last_30d", filters: [{ field: "property.plan", op: "eq", value: "pro" }] },
+    },
+    {
+      name: "two filters",
+      query: "?f=gt:property.total:20&f=in:event_name:%5B%22order_paid%22%2C%22checkout_started%22%5D",
+      body: {
+        preset: "last_30d",
+        filters: [
+          { field: "property.total", op: "gt", value: 20 },
+          { field: "event_name", op: "in", value: ["order_paid", "checkout_started"] },
+        ],
+      },
+    },
+  ]
+  test.each(ranges)("shows the API's numbers of $name", async ({ query, body }) => {
+    const { page, faults } = await dashboard.open(`/w/SITE/overview${query}`)
+    await page.locator(".stat-value").first().waitFor()
+    const [summary] = await asked<Summary>({ ...body, parameters: ["custom_events_summary"] })
+    const top = await asked<{ name: string; total_events: number; unique_users: number }>({
+      ...body,
+      parameters: [{ name: "custom_events", limit: 10 }],
+    })
+    expect(await numbers(page, ".stat-value")).toEqual([
+      summary?.total_events ?? -1,
+      summary?.unique_users ?? -1,
+      summary?.unique_sessions ?? -1,
+      summary?.unique_event_types ?? -1,
+    ])
+    const rows = await page.getByRole("table", { name: "Top events" }).locator("tbody tr").all()
+    const shown = await Promise.all(rows.map((row) => row.locator("td").allInnerTexts()))
+    expect(shown.map(([name, events, people]) => [name, number(events), number(people)])).toEqual(
+      top.map((row) => [row.name, row.total_events, row.unique_users]),
+    )
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("the chart's table has the API's numbers, and adds up to the events", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview?period=last_7d")
+    const chart = page.getByRole("figure", { name: "Events over time" })
+    await chart.getByRole("button", { name: "Table" }).click()
+    const rows = await chart.locator("tbody tr").all()
+    const cells = await Promise.all(rows.map((row) => row.locator("td.number").allInnerTexts()))
+    const days = await asked<{ total_events: number }>({
+      preset: "last_7d",
+      parameters: ["custom_events_trends"],
+    })
+    expect(cells.map((row) => row.reduce((sum, text) => sum + number(text), 0))).toEqual(
+      days.map((row) => row.total_events),
+    )
+    await page.context().close()
+  })
+
+  test("a value that is clicked becomes a filter, a chip and a part of the address, and can be removed", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview")
+    const total = await firstNumber(page)
+    await page.getByRole("link", { name: "Only events with gift = false" }).click()
+    await page.getByRole("button", { name: "Change the filter gift is false" }).waitFor()
+    expect(new URL(page.url()).searchParams.getAll("f")).toEqual(["eq:property.gift:false"])
+    await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" })
+    expect(await firstNumber(page)).toBeLessThan(total)
+    await page.getByRole("button", { name: "Remove the filter gift is false" }).click()
+    await page.getByRole("button", { name: "Remove the filter gift is false" }).waitFor({ state: "detached" })
+    await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" })
+    expect(await firstNumber(page)).toBe(total)
+    await page.goBack()
+    await page.getByRole("button", { name: "Change the filter gift is false" }).waitFor()
+    await page.context().close()
+  })
+
+  test("a filter is made by the keyboard alone", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview")
+    await page.locator(".stat-value").first().waitFor()
+    await page.keyboard.press("/")
+    await page.getByRole("dialog", { name: "Add a filter" }).waitFor()
+    await page.keyboard.type("property.plan")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("team")
+    await page.keyboard.press("Enter")
+    await page.getByRole("button", { name: "Change the filter plan is team" }).waitFor()
+    await page.context().close()
+  })
+
+  test("keys choose ranges, go back and forth, and list themselves", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview")
+    await page.locator(".stat-value").first().waitFor()
+    await page.keyboard.press("w")
+    await page.getByRole("button", { name: "Range: Last 7 days" }).waitFor()
+    await page.keyboard.press(",")
+    expect(new URL(page.url()).searchParams.get("to")).toBe(dayAgo(7))
+    await page.keyboard.press(".")
+    expect(new URL(page.url()).searchParams.get("to")).toBe(dayAgo(0))
+    await page.keyboard.press("?")
+    await page.getByRole("dialog", { name: "Keys" }).waitFor()
+    await page.keyboard.press("Escape")
+    await page.getByRole("dialog").waitFor({ state: "detached" })
+    await page.context().close()
+  })
+
+  test("the palette goes to a page, an event and a range", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview")
+    await page.locator(".stat-value").first().waitFor()
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("range yesterday")
+    await page.keyboard.press("Enter")
+    await page.getByRole("button", { name: "Range: Yesterday" }).waitFor()
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("page overview")
+    await page.keyboard.press("Enter")
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor()
+    expect(new URL(page.url()).searchParams.get("period")).toBe("yesterday")
+    await page.context().close()
+  })
+
+  test("what is shown can be downloaded, safe for a spreadsheet", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview")
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Download top-events as CSV" }).click(),
+    ])
+    const text = await Bun.file(await download.path()).text()
+    const [heading, first] = text.split("\r\n")
+    expect(heading).toBe("name,events,visitors,share in percent")
+    expect(first).toMatch(/^page_viewed,\d+,\d+,[\d.]+$/)
+    await page.context().close()
+  })
+})
+
+const dayMs = 86_400_000
+
+function dayAgo(days: number): string {
+  return new Date(Date.now() - days * dayMs).toISOString().slice(0, 10)
+}
+
+function number(text = ""): number {
+  return Number(text.replaceAll(",", ""))
+}
+
+async function numbers(page: Page, selector: string): Promise<number[]> {
+  return (await page.locator(selector).allInnerTexts()).map(number)
+}
+
+async function firstNumber(page: Page): Promise<number> {
+  await page.locator(".stat-value").first().waitFor()
+  return (await numbers(page, ".stat-value"))[0] ?? -1
+}
