@@ -139,7 +139,11 @@ export function SaveView({ kind, path, onClose, onSaved }: SaveViewProps) {
         onCancel={onClose}
         onSubmit={async () => {
           const website = encodeURIComponent(view.value.website)
-          await api.send("POST", `views?website_id=${website}`, { kind, name, path: path ?? place.view })
+          await api.send("POST", `views?website_id=${website}`, {
+            kind,
+            name,
+            path: path ?? place.viewWith(),
+          })
           toasts.show(`“${name}” is saved.`)
           onSaved?.()
           onClose()
@@ -239,7 +243,7 @@ function ShareView({ onClose }: { onClose: () => void }) {
         onCancel={onClose}
         onSubmit={async () => {
           const expiresAt = days === "" ? null : `${plusDays(today, Number(days))}T23:59:59Z`
-          const path = place.with({ tz: view.value.zone }).slice(place.spot.value.base.length + 1)
+          const path = place.viewWith({ tz: view.value.zone })
           const body = { name, path, expiresAt }
           const made = await api.send<{ link: string }>(
             "POST",

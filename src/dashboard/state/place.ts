@@ -81,10 +81,9 @@ export class Place {
     return `/w/${encodeURIComponent(id)}/${base === "" ? "overview" : page}${queryText(kept)}`
   }
 
-  /** Page and query behind the website, as they are saved and shared: `funnels?step=…`. */
-  get view(): string {
-    const { page, params } = this.spot.value
-    return page + queryText(params)
+  /** Page and query behind the website, escaped as in the address bar; so they are saved and shared: `funnels?step=…`. */
+  viewWith(changes: Changes = {}): string {
+    return this.with(changes).slice(this.spot.value.base.length + 1)
   }
 
   /** A page and what is asked there, filters included, whatever the range: `funnels?f=…&step=…`. */
