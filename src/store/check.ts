@@ -1,5 +1,6 @@
 import { migrations, pendingMigrations } from "./migrate.ts"
 import type { Db } from "./native.ts"
+import { roles } from "./users.ts"
 
 /** What a database holds, as people count it. */
 export interface Contents {
@@ -40,6 +41,13 @@ const invariants = [
     sql: `
       select count(*) from event_types
       where keys <> '' and iif(json_valid(keys), json_type(keys), '') <> 'array'`,
+  },
+  {
+    broken: "users have a role or websites that cannot be read",
+    sql: `
+      select count(*) from users
+      where role not in (${roles.map((role) => `'${role}'`).join(", ")})
+        or (websites is not null and iif(json_valid(websites), json_type(websites), '') <> 'array')`,
   },
   {
     broken: "events have properties that cannot be read",

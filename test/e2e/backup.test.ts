@@ -560,6 +560,11 @@ describe("databuddy check", () => {
       "1 events have properties that cannot be read",
     ],
     [
+      "a user of a role that there is none of",
+      "insert into users (id, email, role, created_at) values ('u', 'a@example.com', 'admin', 0)",
+      "1 users have a role or websites that cannot be read",
+    ],
+    [
       "a migration that has not been applied",
       "delete from migrations where name like '0008%'",
       "the migration 0008_dashboard has not been applied",
