@@ -2,6 +2,7 @@ import { type FunctionComponent, render } from "preact"
 import { useEffect } from "preact/hooks"
 import { Door } from "./door/door.tsx"
 import { wantedPath } from "./door/wanted.ts"
+import { Events } from "./events/events.tsx"
 import { Funnels } from "./funnels/funnels.tsx"
 import { InstallPage } from "./install/install-page.tsx"
 import { Live } from "./live/live.tsx"
@@ -18,6 +19,7 @@ const pages: Record<string, FunctionComponent> = {
   funnels: Funnels,
   install: InstallPage,
   live: Live,
+  events: Events,
 }
 
 /** Pages of a share link. */

@@ -21,7 +21,13 @@ const layers = [
   ["src/dashboard/parts"],
   // What the overview shows of a website without events, and a page of its own.
   ["src/dashboard/install"],
-  ["src/dashboard/overview", "src/dashboard/door", "src/dashboard/funnels", "src/dashboard/live"],
+  [
+    "src/dashboard/overview",
+    "src/dashboard/door",
+    "src/dashboard/funnels",
+    "src/dashboard/live",
+    "src/dashboard/events",
+  ],
   ["src/dashboard"],
   ["src/app.ts", "src/config.ts"],
   ["src/commands"],

@@ -13,9 +13,10 @@ const keys: { key: string; text: string; run: (app: App) => void }[] = [
   { key: "x", text: "Remove all filters", run: ({ place }) => place.set({ f: undefined }) },
 ]
 
-/** What `/` does is the page's to say: its search field, or the button for a filter. */
+/** What `/` does is the page's to say: its search field where it has one, or the button for a filter. */
 function press(key: string): void {
-  const element = document.querySelector<HTMLElement>(`[data-key="${key}"]`)
+  const all = [...document.querySelectorAll<HTMLElement>(`[data-key="${key}"]`)]
+  const element = all.find((one) => one instanceof HTMLInputElement) ?? all[0]
   if (element instanceof HTMLButtonElement) element.click()
   else element?.focus()
 }

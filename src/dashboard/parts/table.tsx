@@ -1,7 +1,21 @@
 import type { ComponentChildren } from "preact"
-import { useEffect, useRef } from "preact/hooks"
+import { useEffect, useRef, useState } from "preact/hooks"
+import { messageOf } from "../state/api.ts"
+import { useApp } from "../state/app.ts"
 import { csvText } from "../state/csv.ts"
 import { Icon } from "./icons.tsx"
+
+/** By which column rows are in order. */
+export interface Sort {
+  by: string
+  order: "asc" | "desc"
+}
+
+interface Sorting extends Sort {
+  /** What each column is called when it is sorted by; undefined: it is not. */
+  keys: readonly (string | undefined)[]
+  onSort: (sort: Sort) => void
+}
 
 interface DataTableProps {
   /** What it holds, for those who do not see what stands around it. */
@@ -13,14 +27,17 @@ interface DataTableProps {
   /** For each row how long a bar is behind its first cell, 0 to 1. */
   bars?: readonly number[]
   keys?: readonly string[]
+  /** Whoever reads can choose the order. */
+  sorting?: Sorting
 }
 
-export function DataTable({ name, columns, rows, numeric = [], bars, keys }: DataTableProps) {
+export function DataTable({ name, columns, rows, numeric = [], bars, keys, sorting }: DataTableProps) {
   const box = useRef<HTMLDivElement>(null)
   useEffect(() => {
     // A box that scrolls has to be reached by keys; one that does not is nothing to stop at.
     const element = box.current
-    if (element) element.tabIndex = element.scrollWidth > element.clientWidth ? 0 : -1
+    const isSeen = element?.closest(".hidden") === null
+    if (element) element.tabIndex = isSeen && element.scrollWidth > element.clientWidth ? 0 : -1
   })
   return (
     <div class="table-box" ref={box}>
@@ -29,9 +46,14 @@ export function DataTable({ name, columns, rows, numeric = [], bars, keys }: Dat
         <thead>
           <tr>
             {columns.map((column, index) => (
-              <th key={index} scope="col" class={numeric[index] ? "number" : undefined}>
+              <Head
+                key={index}
+                isNumber={numeric[index] ?? false}
+                sorting={sorting}
+                sortKey={sorting?.keys[index]}
+              >
                 {column}
-              </th>
+              </Head>
             ))}
           </tr>
         </thead>
@@ -55,38 +77,90 @@ export function DataTable({ name, columns, rows, numeric = [], bars, keys }: Dat
   )
 }
 
+interface HeadProps {
+  isNumber: boolean
+  sorting: Sorting | undefined
+  sortKey: string | undefined
+  children: ComponentChildren
+}
+
+/** The head of a column; a press on that of a number shows the largest first, and the next one the smallest. */
+function Head({ isNumber, sorting, sortKey, children }: HeadProps) {
+  const look = isNumber ? "number" : undefined
+  if (!sorting || sortKey === undefined) {
+    return (
+      <th scope="col" class={look}>
+        {children}
+      </th>
+    )
+  }
+  const { by, order, onSort } = sorting
+  const first = isNumber ? "desc" : "asc"
+  const isSorted = by === sortKey
+  const next = isSorted && order === first ? (first === "asc" ? "desc" : "asc") : first
+  return (
+    <th
+      scope="col"
+      class={look}
+      aria-sort={isSorted ? (order === "asc" ? "ascending" : "descending") : undefined}
+    >
+      <button type="button" class="sort" onClick={() => onSort({ by: sortKey, order: next })}>
+        {children}
+        <span class="sort-arrow" aria-hidden="true">
+          {isSorted ? (order === "asc" ? "↑" : "↓") : "\u00a0"}
+        </span>
+      </button>
+    </th>
+  )
+}
+
 function Bar({ share }: { share: number }) {
   return (
     <span class="bar" style={{ width: `${Math.max(0, Math.min(1, share)) * 100}%` }} aria-hidden="true" />
   )
 }
 
+type CsvRows = readonly (readonly unknown[])[]
+
 interface DownloadProps {
   /** Without its ending. */
   file: string
   columns: readonly string[]
-  rows: readonly (readonly unknown[])[]
+  /** What is shown; a function where that is a part of it, and the whole has to be asked for. */
+  rows: CsvRows | (() => Promise<CsvRows>)
 }
 
 /** What is shown, as a file for a spreadsheet. */
 export function DownloadCsv({ file, columns, rows }: DownloadProps) {
-  const download = () => {
-    const url = URL.createObjectURL(new Blob([csvText(columns, rows)], { type: "text/csv;charset=utf-8" }))
-    const link = document.createElement("a")
-    link.href = url
-    link.download = `${file}.csv`
-    link.click()
-    URL.revokeObjectURL(url)
+  const { toasts } = useApp()
+  const [isBusy, setBusy] = useState(false)
+  const download = async () => {
+    setBusy(true)
+    try {
+      save(`${file}.csv`, csvText(columns, typeof rows === "function" ? await rows() : rows))
+    } catch (error) {
+      toasts.show(messageOf(error), "failed")
+    }
+    setBusy(false)
   }
   return (
     <button
       type="button"
       class="button small quiet"
       aria-label={`Download ${file} as CSV`}
-      disabled={rows.length === 0}
+      disabled={isBusy || (typeof rows !== "function" && rows.length === 0)}
       onClick={download}
     >
       <Icon name="download" /> CSV
     </button>
   )
+}
+
+function save(name: string, csv: string): void {
+  const url = URL.createObjectURL(new Blob([csv], { type: "text/csv;charset=utf-8" }))
+  const link = document.createElement("a")
+  link.href = url
+  link.download = name
+  link.click()
+  URL.revokeObjectURL(url)
 }

@@ -37,9 +37,9 @@ export class Format {
     return `${this.#fine.format(value)}%`
   }
 
-  /** 12.345 → 12.3%: with the same decimals, so that those below each other line up. */
+  /** 12.345 → 12.3%: with the same decimals, so that those below each other line up. What is there is never 0. */
   rate(value: number): string {
-    return `${this.#tenths.format(value)}%`
+    return value > 0 && value < 0.05 ? `<${this.#tenths.format(0.1)}%` : `${this.#tenths.format(value)}%`
   }
 
   /** 3 d 4 h */

@@ -28,18 +28,18 @@ interface State {
   error: unknown
 }
 
+/** What differs from the view. */
+type Changes = Partial<Pick<View, "website" | "filters" | "range">> & { body?: object }
+
 const nothing: State = { key: "", entries: undefined, error: undefined }
 
 /**
  * Puts questions about the range, filters and website that are looked at, all in one request. Undefined: asks nothing yet.
  * `changes`: what differs from the view; `compare` only where the type knows it is the parameter's own to say.
  */
-export function useAnswers(
-  parameters: readonly Parameter[] | undefined,
-  changes: Partial<Pick<View, "website" | "filters" | "range">> & { body?: object } = {},
-): Answered {
+export function useAnswers(parameters: readonly Parameter[] | undefined, changes: Changes = {}): Answered {
   const app = useApp()
-  const asked = askedFor(app, parameters, changes)
+  const asked = parameters && askedFor(app, parameters, changes)
   const key = asked ? JSON.stringify(asked) : ""
   const [state, setState] = useState<State>(nothing)
   const [round, setRound] = useState(0)
@@ -82,12 +82,19 @@ function parametersOf(key: string): Parameter[] {
   return key === "" ? [] : JSON.parse(key).body.parameters
 }
 
-function askedFor(
-  app: App,
-  parameters: readonly Parameter[] | undefined,
-  { body, ...changes }: Parameters<typeof useAnswers>[1] & object,
-): Asked | undefined {
-  if (!parameters) return undefined
+/** Asks once, where something is pressed rather than shown. Rejects where a parameter fails too. */
+export function useAsk(): (parameters: readonly Parameter[], changes?: Changes) => Promise<Entry[]> {
+  const app = useApp()
+  return async (parameters, changes = {}) => {
+    const asked = askedFor(app, parameters, changes)
+    const entries = await app.answers.ask(JSON.stringify(asked), asked, new AbortController().signal)
+    const failed = entries.find(({ error }) => error !== undefined)
+    if (failed?.error !== undefined) throw new Error(sentence(failed.error))
+    return entries
+  }
+}
+
+function askedFor(app: App, parameters: readonly Parameter[], { body, ...changes }: Changes): Asked {
   const { website, zone, range, filters } = { ...app.view.value, ...changes }
   return {
     website,
