@@ -2,6 +2,7 @@ import { type FunctionComponent, render } from "preact"
 import { useEffect } from "preact/hooks"
 import { Door } from "./door/door.tsx"
 import { wantedPath } from "./door/wanted.ts"
+import { EventPage } from "./event/event.tsx"
 import { Events } from "./events/events.tsx"
 import { Funnels } from "./funnels/funnels.tsx"
 import { InstallPage } from "./install/install-page.tsx"
@@ -20,6 +21,7 @@ const pages: Record<string, FunctionComponent> = {
   install: InstallPage,
   live: Live,
   events: Events,
+  event: EventPage,
 }
 
 /** Pages of a share link. */

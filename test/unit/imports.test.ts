@@ -27,6 +27,7 @@ const layers = [
     "src/dashboard/funnels",
     "src/dashboard/live",
     "src/dashboard/events",
+    "src/dashboard/event",
   ],
   ["src/dashboard"],
   ["src/app.ts", "src/config.ts"],

@@ -55,14 +55,20 @@ export function Chart(props: ChartProps) {
   return (
     <figure class="chart" aria-label={name}>
       {isTable ? (
-        <div class="chart-table" style={{ height: `${height}px` }}>
+        <section
+          class="chart-table"
+          style={{ height: `${height}px` }}
+          aria-label={`${name}, table`}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a box that scrolls has to be reached by keys
+          tabIndex={0}
+        >
           <DataTable
             name={name}
             columns={columns}
             rows={shownRows}
             numeric={columns.map((_, index) => index > 0)}
           />
-        </div>
+        </section>
       ) : (
         <>
           <Canvas {...props} value={value} height={height} />
@@ -79,13 +85,15 @@ export function Chart(props: ChartProps) {
       <figcaption class="chart-foot">
         <ul class="legend">
           {series.map((one, index) => (
-            <li key={one.name} class={one.isBefore ? "before" : `shade-${index % shades}`}>
-              {one.name}
+            <li key={index} class={one.isBefore ? "before" : `shade-${index % shades}`}>
+              <span>{one.name}</span>
             </li>
           ))}
           {marks.map(({ at, text }) => (
             <li key={`${at} ${text}`} class="mark">
-              {format.shortDay(dates[at] ?? "")}: {text}
+              <span>
+                {format.shortDay(dates[at] ?? "")}: {text}
+              </span>
             </li>
           ))}
         </ul>
@@ -224,18 +232,15 @@ function draw(
           points: { show: !isBars && dates.length <= 2 },
         }),
       ),
-      ...before.map(
-        (): uPlot.Series => ({
-          stroke: colour("--before"),
-          width: 1.5,
-          dash: [4, 4],
-          points: { show: dates.length <= 1 },
-        }),
-      ),
+      // On a ground of its own, as it runs over the bars.
+      ...before.flatMap((): uPlot.Series[] => [
+        { stroke: colour("--panel"), width: 3, alpha: 0.8, points: { show: false } },
+        { stroke: colour("--before"), width: 1.5, dash: [4, 4], points: { show: dates.length <= 1 } },
+      ]),
     ],
     hooks: {
       setCursor: [(chart) => tip.show(chart)],
-      draw: [(chart) => drawMarks(chart, marks, colour("--accent"))],
+      draw: [(chart) => drawMarks(chart, marks, colour("--accent"), colour("--panel"))],
       setSelect: [
         (chart) => {
           const { left, width } = chart.select
@@ -250,7 +255,11 @@ function draw(
       ],
     },
   }
-  const data = [xs, ...order.map((index) => stacked[index] as number[]), ...before] as uPlot.AlignedData
+  const data = [
+    xs,
+    ...order.map((index) => stacked[index] as number[]),
+    ...before.flatMap((values) => [values, values]),
+  ] as uPlot.AlignedData
   const tip = new Tip(latest)
   const chart = new uPlot(options, data, element)
   chart.over.append(tip.element)
@@ -287,17 +296,27 @@ function ticks(dates: readonly string[], granularity: string, width: number): nu
   return candidates.filter((_, index) => index % step === 0)
 }
 
-function drawMarks({ ctx, bbox, valToPos }: uPlot, marks: readonly Mark[], colour: string): void {
+function drawMarks(
+  { ctx, bbox, valToPos }: uPlot,
+  marks: readonly Mark[],
+  colour: string,
+  ground: string,
+): void {
   ctx.save()
-  ctx.strokeStyle = colour
   ctx.fillStyle = colour
-  ctx.lineWidth = devicePixelRatio
-  ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio])
   for (const { at } of marks) {
     const x = Math.round(valToPos(at, "x", true))
     ctx.beginPath()
     ctx.moveTo(x, bbox.top)
     ctx.lineTo(x, bbox.top + bbox.height)
+    // A bar may have the same colour.
+    ctx.setLineDash([])
+    ctx.strokeStyle = ground
+    ctx.lineWidth = 3 * devicePixelRatio
+    ctx.stroke()
+    ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio])
+    ctx.strokeStyle = colour
+    ctx.lineWidth = devicePixelRatio
     ctx.stroke()
     ctx.beginPath()
     ctx.arc(x, bbox.top, 3 * devicePixelRatio, 0, 2 * Math.PI)

@@ -22,9 +22,10 @@ export function stepText({ name, filters }: Step): string {
   return filters.length === 0 ? event : `${event} where ${filters.map(filterText).join(" and ")}`
 }
 
-/** As it stands in the address: a JSON list of the name and the filters. */
+/** As it stands in the address: the name, or a JSON list of the name and the filters. */
 export function stepParam({ name, filters }: Step): string {
-  return filters.length === 0 ? name : JSON.stringify([name, ...filters.map(filterParam)])
+  const isPlain = filters.length === 0 && !name.startsWith("[")
+  return isPlain ? name : JSON.stringify([name, ...filters.map(filterParam)])
 }
 
 export function readStep(param: string): Step {

@@ -10,16 +10,21 @@ interface StatProps {
   format: Format
   /** It is in percent, and what changed are points of it. */
   isRate?: boolean
+  /** How it is written, where it is neither a count nor in percent. */
+  show?: (value: number) => string
 }
 
 /** A number, how it changed, and its course. */
-export function Stat({ label, value, before, values, format, isRate = false }: StatProps) {
+export function Stat({ label, value, before, values, format, isRate = false, show }: StatProps) {
+  const shown = show ?? writer(format, isRate)
   return (
     <div class="stat">
       <dt>{label}</dt>
       <dd>
-        <span class="stat-value">{isRate ? format.rate(value) : format.count(value)}</span>
-        {before !== undefined && <Change value={value} before={before} format={format} isRate={isRate} />}
+        <span class="stat-value">{shown(value)}</span>
+        {before !== undefined && (
+          <Change value={value} before={before} format={format} isRate={isRate} show={shown} />
+        )}
         {values && <Sparkline values={values} />}
       </dd>
     </div>
@@ -32,11 +37,12 @@ interface ChangeProps {
   format: Format
   /** Both are in percent: the change is in points, which a percentage of a percentage is not mistaken for. */
   isRate?: boolean
+  show?: (value: number) => string
 }
 
 /** The change against the period before, in percent. */
-export function Change({ value, before, format, isRate = false }: ChangeProps) {
-  const was = `before: ${isRate ? format.rate(before) : format.count(before)}`
+export function Change({ value, before, format, isRate = false, show }: ChangeProps) {
+  const was = `before: ${(show ?? writer(format, isRate))(before)}`
   if (before === 0 && !isRate)
     return (
       <span class="change same" title={was}>
@@ -52,7 +58,7 @@ export function Change({ value, before, format, isRate = false }: ChangeProps) {
       {isRate
         ? `${format.number(size)} points`
         : format.percent(size < 10 ? rounded(size) : Math.round(size))}
-      <span class="hidden"> {change > 0 ? "more" : change < 0 ? "less" : ""} than before</span>
+      <span class="hidden"> {change > 0 ? "more than" : change < 0 ? "less than" : "as"} before</span>
     </span>
   )
 }
@@ -60,4 +66,8 @@ export function Change({ value, before, format, isRate = false }: ChangeProps) {
 /** To tenths. */
 function rounded(value: number): number {
   return Math.round(value * 10) / 10
+}
+
+function writer(format: Format, isRate: boolean): (value: number) => string {
+  return (value) => (isRate ? format.rate(value) : format.count(value))
 }

@@ -44,6 +44,18 @@ export function filterText({ field, op, value }: Filter): string {
   return `${fieldName(field)} ${words} ${[value].flat().join(", ")}`
 }
 
+export function hasFilter(filters: readonly Filter[], filter: Filter): boolean {
+  const param = filterParam(filter)
+  return filters.some((one) => filterParam(one) === param)
+}
+
+/** With the filter where it was not there, and without it where it was. */
+export function toggled(filters: readonly Filter[], filter: Filter): Filter[] {
+  const param = filterParam(filter)
+  const others = filters.filter((one) => filterParam(one) !== param)
+  return others.length < filters.length ? others : [...filters, filter]
+}
+
 /** As it stands in the address: `eq:property.plan:pro`. Colons of the field are escaped; a list is JSON. */
 export function filterParam({ field, op, value }: Filter): string {
   const text = Array.isArray(value) ? JSON.stringify(value) : String(value)

@@ -1,0 +1,247 @@
+import { Course } from "../parts/course.tsx"
+import { useGranularity } from "../parts/granularity.tsx"
+import { NoMatch } from "../parts/no-match.tsx"
+import { Pager } from "../parts/pager.tsx"
+import { Loaded, Panel } from "../parts/panel.tsx"
+import { stackOf } from "../parts/stacked.ts"
+import { Change } from "../parts/stat.tsx"
+import { DataTable, DownloadCsv } from "../parts/table.tsx"
+import { useFormat } from "../parts/use-format.ts"
+import { useApp } from "../state/app.ts"
+import { type Filter, fieldName, fieldNames } from "../state/filters.ts"
+import { useAnswers, useAsk } from "../state/use-answers.ts"
+import { Value } from "./value.tsx"
+
+/** Fields that can be chosen at once. */
+const mostFields = 2
+/** Groups that have a colour of their own in the chart; all others are one. */
+const stackedGroups = 5
+/** Rows of a page of the table, and of a file: as many as the API gives at a time. */
+const pageRows = 10
+const fileRows = 10_000
+/** Of single people, whom a share link does not show. */
+const peopleFields = new Set(["profile_id", "anonymous_id", "session_id"])
+
+interface BreakdownProps {
+  /** Which events it is about. */
+  filters: readonly Filter[]
+  /** Of their properties. */
+  keys: readonly string[]
+}
+
+/** The event by the values of a field or two. */
+export function Breakdown({ filters, keys }: BreakdownProps) {
+  const { place } = useApp()
+  const split = [...new Set(place.spot.value.params.getAll("split"))].slice(0, mostFields)
+  const set = (at: number, field: string) => {
+    const next = field === "" ? split.filter((_, index) => index !== at) : split.with(at, field)
+    place.set({ split: next, page: undefined })
+  }
+  const [first] = split
+  return (
+    <Panel
+      title="Break down by"
+      class="event-breakdown"
+      actions={
+        <>
+          <FieldSelect
+            label="A property or field"
+            chosen={first}
+            keys={keys}
+            onChange={(field) => set(0, field)}
+          />
+          {first !== undefined && (
+            <FieldSelect
+              label="And by another"
+              chosen={split[1]}
+              keys={keys}
+              without={first}
+              onChange={(field) => set(1, field)}
+            />
+          )}
+        </>
+      }
+    >
+      {split.length === 0 ? (
+        <p class="muted">
+          Choose a property or a field to see the event by its values, over time and in numbers.
+        </p>
+      ) : (
+        <Groups key={split.join("\n")} split={split} filters={filters} />
+      )}
+    </Panel>
+  )
+}
+
+interface FieldSelectProps {
+  /** Also what stands there until something is chosen. */
+  label: string
+  chosen: string | undefined
+  keys: readonly string[]
+  /** It is chosen already. */
+  without?: string
+  onChange: (field: string) => void
+}
+
+function FieldSelect({ label, chosen = "", keys, without, onChange }: FieldSelectProps) {
+  const { session } = useApp()
+  const isShared = session.me.value?.share != null
+  const fields = Object.keys(fieldNames).filter(
+    (field) => field !== "event_name" && !(isShared && peopleFields.has(field)),
+  )
+  const properties = keys.map((key) => `property.${key}`)
+  // The address may name what the events of the range do not have, such as a nested property.
+  const known = [...properties, ...fields, ""].includes(chosen) ? properties : [chosen, ...properties]
+  const options = (all: readonly string[]) =>
+    all
+      .filter((field) => field !== without)
+      .map((field) => (
+        <option key={field} value={field}>
+          {fieldName(field)}
+        </option>
+      ))
+  return (
+    <select
+      class="select"
+      aria-label={label}
+      value={chosen}
+      onChange={(event) => onChange(event.currentTarget.value)}
+    >
+      <option value="">{chosen === "" ? label : "Nothing"}</option>
+      {known.length > 0 && <optgroup label="Properties">{options(known)}</optgroup>}
+      <optgroup label="Fields">{options(fields)}</optgroup>
+    </select>
+  )
+}
+
+/** A group's measures; beside them its values, by the names of the fields. */
+interface Group {
+  events: number
+  users: number
+  sessions: number
+  previous?: { events: number } | null
+  [field: string]: unknown
+}
+
+function Groups({ split, filters }: { split: readonly string[]; filters: readonly Filter[] }) {
+  const { place, view } = useApp()
+  const granularity = useGranularity()
+  const ask = useAsk()
+  const { compare } = view.value
+  const page = Math.max(1, Math.floor(Number(place.spot.value.params.get("page")) || 1))
+  const groups = {
+    name: "events",
+    id: "groups",
+    by: split,
+    measures: ["events", "users", "sessions"],
+    ...(compare ? { compare: "previous_period" } : {}),
+  }
+  const answered = useAnswers(
+    [
+      { ...groups, limit: pageRows, page },
+      { name: "events", id: "stack", by: split, measures: ["events"], granularity, limit: stackedGroups },
+      { name: "events", id: "course", measures: ["events"], granularity },
+    ],
+    { filters: [...filters] },
+  )
+  const course = answered.rows<{ date: string; events: number }>("course")
+  const whole = course.reduce((sum, { events }) => sum + events, 0)
+  const file = async () => {
+    const [all] = await ask([{ ...groups, limit: fileRows }], { filters: [...filters] })
+    return ((all?.data ?? []) as unknown as Group[]).map((row) => [
+      ...split.map((field) => row[field]),
+      row.events,
+      row.users,
+      row.sessions,
+    ])
+  }
+  const title = `Events by ${split.map(fieldName).join(" and ")}`
+  return (
+    <>
+      <Loaded answered={answered} of="stack" height={296}>
+        {() => {
+          const parts = answered.rows<Group & { date: string }>("stack")
+          if (parts.length === 0) return <NoMatch />
+          return (
+            <Course
+              name={`${title} over time`}
+              file="events-by-value-over-time"
+              kind="bars"
+              {...stackOf(
+                course.map(({ date, events }) => ({ date, value: events })),
+                parts.map((row) => ({ date: row.date, name: nameOf(row, split), value: row.events })),
+              )}
+            />
+          )
+        }}
+      </Loaded>
+      {/* One message is enough where neither came. */}
+      {!answered.error && (
+        <Loaded answered={answered} of="groups" height={430}>
+          {() => {
+            const rows = answered.rows<Group>("groups")
+            if (rows.length === 0) return null
+            return (
+              <>
+                <GroupTable title={title} split={split} rows={rows} whole={whole} />
+                <div class="event-table-foot">
+                  <DownloadCsv
+                    file="events-by-value"
+                    columns={[...split.map(fieldName), "events", "visitors", "sessions"]}
+                    rows={file}
+                  />
+                  <Pager
+                    page={page}
+                    size={pageRows}
+                    total={answered.meta("groups")?.total ?? rows.length}
+                    onPage={(next) => place.set({ page: next === 1 ? undefined : String(next) }, "replace")}
+                  />
+                </div>
+              </>
+            )
+          }}
+        </Loaded>
+      )}
+    </>
+  )
+}
+
+/** As the chart calls a group. */
+function nameOf(row: Group, split: readonly string[]): string {
+  return split.map((field) => row[field] ?? "none").join(" · ")
+}
+
+interface GroupTableProps {
+  title: string
+  split: readonly string[]
+  rows: readonly Group[]
+  /** All events together. */
+  whole: number
+}
+
+function GroupTable({ title, split, rows, whole }: GroupTableProps) {
+  const { view } = useApp()
+  const format = useFormat()
+  const { compare } = view.value
+  const share = ({ events }: Group) => (whole === 0 ? 0 : events / whole)
+  const measures = ["Events", "Share", ...(compare ? ["Change"] : []), "Visitors", "Sessions"]
+  return (
+    <DataTable
+      name={title}
+      columns={[...split.map(fieldName), ...measures]}
+      numeric={[...split.map(() => false), ...measures.map(() => true)]}
+      bars={rows.map(share)}
+      keys={rows.map((row) => JSON.stringify(split.map((field) => row[field])))}
+      rows={rows.map((row) => [
+        ...split.map((field) => <Value key={field} field={field} value={row[field] as string | null} />),
+        format.count(row.events),
+        format.rate(100 * share(row)),
+        ...(compare
+          ? [<Change key="change" value={row.events} before={row.previous?.events ?? 0} format={format} />]
+          : []),
+        format.count(row.users),
+        format.count(row.sessions),
+      ])}
+    />
+  )
+}

@@ -1,0 +1,193 @@
+import { Course } from "../parts/course.tsx"
+import { stepParam } from "../parts/event-picker.tsx"
+import { GranularitySwitch, useGranularity } from "../parts/granularity.tsx"
+import { Link } from "../parts/link.tsx"
+import { NoMatch } from "../parts/no-match.tsx"
+import { Page } from "../parts/page.tsx"
+import { Loaded, Panel } from "../parts/panel.tsx"
+import { Segmented } from "../parts/segmented.tsx"
+import { Stat } from "../parts/stat.tsx"
+import { Empty } from "../parts/states.tsx"
+import { useFormat } from "../parts/use-format.ts"
+import { useApp } from "../state/app.ts"
+import type { Filter } from "../state/filters.ts"
+import { type Answered, useAnswers } from "../state/use-answers.ts"
+import { Breakdown } from "./breakdown.tsx"
+import "./event.css"
+import type { Kind } from "./kind.ts"
+import { Properties } from "./properties.tsx"
+
+/** Properties that are known by name: what a page can list, and what the API compares with at once. */
+const knownKeys = 1_000
+
+interface Counts {
+  total_events: number
+  unique_users: number
+  unique_sessions: number
+}
+
+interface Compared extends Counts {
+  previous?: Counts | null
+}
+
+/** The page of one event, which the address names. */
+export function EventPage() {
+  const { place } = useApp()
+  const name = place.spot.value.params.get("name") ?? ""
+  if (name !== "") return <OneEvent key={name} name={name} />
+  return (
+    <Page title="Event">
+      <Empty title="No event is chosen">
+        <Link class="button" href={place.to("events")}>
+          Choose one
+        </Link>
+      </Empty>
+    </Page>
+  )
+}
+
+function OneEvent({ name }: { name: string }) {
+  const { view } = useApp()
+  const granularity = useGranularity()
+  const { filters, compare } = view.value
+  const comparing = compare ? { compare: "previous_period" } : {}
+  const ofEvent: Filter[] = [...filters, { field: "event_name", op: "eq", value: name }]
+  const counted = useAnswers(
+    [
+      { name: "custom_events_summary", id: "summary", ...comparing },
+      { name: "custom_events_trends", id: "course", granularity, ...comparing },
+    ],
+    { filters: ofEvent },
+  )
+  const described = useAnswers(
+    [{ name: "custom_events_property_classification", id: "kinds", top: 1, limit: knownKeys }],
+    { filters: ofEvent },
+  )
+  const kinds = described.rows<Kind>("kinds")
+  const isNothing = counted.rows<Counts>("summary")[0]?.total_events === 0
+  return (
+    <Page title={name} actions={<Uses name={name} />}>
+      <Numbers answered={counted} />
+      <OverTime answered={counted} />
+      {!isNothing && (
+        <>
+          <Breakdown filters={ofEvent} keys={kinds.map((kind) => kind.property_key)} />
+          <Properties event={name} filters={ofEvent} answered={described} />
+        </>
+      )}
+    </Page>
+  )
+}
+
+/** What else can be seen of the event. */
+function Uses({ name }: { name: string }) {
+  const { place, session } = useApp()
+  const step = stepParam({ name, filters: [] })
+  return (
+    <>
+      {!session.me.value?.share && (
+        <Link class="button" href={place.to("live", { name })}>
+          Newest events
+        </Link>
+      )}
+      <Link class="button" href={place.to("goals", { step })}>
+        Make it a goal
+      </Link>
+      <Link class="button" href={place.to("funnels", { step })}>
+        Start a funnel
+      </Link>
+    </>
+  )
+}
+
+const perVisitor = ({ total_events, unique_users }: Counts) =>
+  unique_users === 0 ? 0 : total_events / unique_users
+
+function Numbers({ answered }: { answered: Answered }) {
+  const { view } = useApp()
+  const format = useFormat()
+  const course = answered.rows<Counts>("course")
+  const stats = [
+    { label: "Events", of: (one: Counts) => one.total_events },
+    { label: "Visitors", of: (one: Counts) => one.unique_users },
+    { label: "Sessions", of: (one: Counts) => one.unique_sessions },
+    { label: "Events per visitor", of: perVisitor, show: (value: number) => format.number(value) },
+  ]
+  return (
+    <section class="panel stats" aria-label="The range in numbers">
+      <Loaded answered={answered} of="summary" height={88}>
+        {() => {
+          const [summary] = answered.rows<Compared>("summary")
+          const previous = summary?.previous
+          return (
+            <dl class="stats-row">
+              {stats.map(({ label, of, show }) => (
+                <Stat
+                  key={label}
+                  label={label}
+                  value={summary ? of(summary) : 0}
+                  before={view.value.compare ? (previous ? of(previous) : 0) : undefined}
+                  values={course.map(of)}
+                  format={format}
+                  {...(show ? { show } : {})}
+                />
+              ))}
+            </dl>
+          )
+        }}
+      </Loaded>
+    </section>
+  )
+}
+
+const measures = [
+  { value: "events", label: "Events", of: (one: Counts) => one.total_events },
+  { value: "visitors", label: "Visitors", of: (one: Counts) => one.unique_users },
+] as const
+
+/** The event over time, and how it was in the period before. */
+function OverTime({ answered }: { answered: Answered }) {
+  const { place, view } = useApp()
+  const shown = measures.find(({ value }) => value === place.spot.value.params.get("show")) ?? measures[0]
+  const title = `${shown.label} over time`
+  return (
+    <Panel
+      title={title}
+      actions={
+        <>
+          <Segmented
+            legend="Shown"
+            options={measures}
+            value={shown.value}
+            onChange={(show) => place.set({ show }, "replace")}
+          />
+          <GranularitySwitch />
+        </>
+      }
+    >
+      <Loaded answered={answered} of="course" height={296}>
+        {() => {
+          const course = answered.rows<Compared & { date: string }>("course")
+          if (course.every(({ total_events }) => total_events === 0)) return <NoMatch />
+          const before = {
+            name: "The period before",
+            values: course.map(({ previous }) => (previous ? shown.of(previous) : 0)),
+            isBefore: true,
+          }
+          return (
+            <Course
+              name={title}
+              file={`${shown.value}-over-time`}
+              kind="bars"
+              dates={course.map(({ date }) => date)}
+              series={[
+                { name: shown.label, values: course.map(shown.of) },
+                ...(view.value.compare ? [before] : []),
+              ]}
+            />
+          )
+        }}
+      </Loaded>
+    </Panel>
+  )
+}
