@@ -44,7 +44,7 @@ function Summary({ event }: { event: ShownEvent }) {
   return (
     <>
       <strong class="event-name">{event.event_name}</strong>
-      <span class="event-properties">
+      <span class="event-brief">
         {event.path !== null && <span>{shortened(event.path)}</span>}
         {properties.map(([key, value]) => (
           <span key={key}>
