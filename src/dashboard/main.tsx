@@ -12,6 +12,7 @@ import { homeOf } from "./parts/home.ts"
 import { Missing } from "./parts/missing.tsx"
 import { Shell } from "./parts/shell.tsx"
 import { Failure } from "./parts/states.tsx"
+import { Settings } from "./settings/settings.tsx"
 import { App, AppContext, useApp } from "./state/app.ts"
 
 /** Pages of a website, by what stands behind it in the address. */
@@ -27,8 +28,10 @@ const pages: Record<string, FunctionComponent> = {
 /** Pages of a share link. */
 const sharedPages = new Set(["overview", "events", "event", "funnels", "retention", "paths", "goals"])
 
-/** Pages outside of websites, by their address. */
-const settings: Record<string, FunctionComponent> = {}
+/** Pages outside of websites, by the first part of their address. */
+const pagesOutside: Record<string, FunctionComponent> = {
+  settings: Settings,
+}
 
 function Root() {
   const { session, place } = useApp()
@@ -54,6 +57,7 @@ function Root() {
 function Content() {
   const { session, place, preferences } = useApp()
   const { page, base, website, share, params } = place.spot.value
+  const [first = ""] = page.split("/")
   const isHome = base === "" && (page === "" || page === "login")
   useEffect(() => {
     const wanted = wantedPath(params.get("to"), place.origin)
@@ -62,7 +66,7 @@ function Content() {
   }, [isHome, website, params, place, session, preferences])
   if (isHome) return null
   const Found =
-    base === "" ? settings[page] : share === undefined || sharedPages.has(page) ? pages[page] : undefined
+    base === "" ? pagesOutside[first] : share === undefined || sharedPages.has(page) ? pages[page] : undefined
   return Found ? <Found /> : <Missing />
 }
 

@@ -28,6 +28,7 @@ const layers = [
     "src/dashboard/live",
     "src/dashboard/events",
     "src/dashboard/event",
+    "src/dashboard/settings",
   ],
   ["src/dashboard"],
   ["src/app.ts", "src/config.ts"],

@@ -7,10 +7,12 @@ interface DialogProps {
   onClose: () => void
   children: ComponentChildren
   class?: string
+  /** A click beside it does not close it: what it shows is shown once. */
+  isFirm?: boolean
 }
 
 /** A window above the page; the browser keeps the focus in it and closes it by Escape. */
-export function Dialog({ title, onClose, children, class: look = "" }: DialogProps) {
+export function Dialog({ title, onClose, children, class: look = "", isFirm = false }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
   useEffect(() => {
@@ -28,7 +30,7 @@ export function Dialog({ title, onClose, children, class: look = "" }: DialogPro
       aria-labelledby={id}
       onClose={onClose}
       onClick={(event) => {
-        if (event.target === dialog.current) onClose()
+        if (event.target === dialog.current && !isFirm) onClose()
       }}
     >
       <div class="dialog-body">

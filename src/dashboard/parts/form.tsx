@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
-import { ApiError, messageOf } from "../state/api.ts"
+import { ApiError, messageOf, sentence } from "../state/api.ts"
 
 interface FormProps {
   /** What the button says: what it does. */
@@ -71,5 +71,5 @@ export function Form({
 /** The message, and each bad field where the API names them. */
 function explained(error: unknown): string {
   if (!(error instanceof ApiError) || error.fields.length === 0) return messageOf(error)
-  return error.fields.map(({ field, message }) => `${field} ${message}`).join("; ")
+  return error.fields.map(({ field, message }) => sentence(`${field} ${message}`)).join(" ")
 }

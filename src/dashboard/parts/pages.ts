@@ -30,3 +30,8 @@ export function pagesFor({ me, isOwner }: Session): PageEntry[] {
   const isShared = me.value?.share != null
   return pages.filter((one) => one.for === "all" || (one.for === "people" ? !isShared : isOwner))
 }
+
+/** What the navigation calls a page; its name in the address where it is not there. */
+export function pageLabel(page: string): string {
+  return pages.find((one) => one.page === page)?.label ?? page
+}

@@ -1,0 +1,145 @@
+import { useState } from "preact/hooks"
+import { Confirm, Dialog } from "../parts/dialog.tsx"
+import { Form } from "../parts/form.tsx"
+import { Icon } from "../parts/icons.tsx"
+import { Panel } from "../parts/panel.tsx"
+import { Empty } from "../parts/states.tsx"
+import { useFormat } from "../parts/use-format.ts"
+import { useApp } from "../state/app.ts"
+import type { Note } from "../state/notes.ts"
+import { useResource } from "../state/resource.ts"
+import { List, Row } from "./list.tsx"
+import { ListedWebsite, useListedWebsite } from "./of-website.tsx"
+import { SettingsPage } from "./settings-page.tsx"
+
+type Asked = { what: "write" } | { what: "edit" | "delete"; note: Note }
+
+export function Notes() {
+  const { api, session, toasts } = useApp()
+  const format = useFormat()
+  const website = useListedWebsite()
+  const notes = useResource<{ notes: Note[] }>(`notes?website_id=${encodeURIComponent(website)}`)
+  const [asked, setAsked] = useState<Asked>()
+  const close = () => setAsked(undefined)
+  const write = (
+    <button type="button" class="button primary" onClick={() => setAsked({ what: "write" })}>
+      <Icon name="plus" /> Write a note
+    </button>
+  )
+  const row = (note: Note) => (
+    <Row
+      key={note.id}
+      title={note.text}
+      badge={
+        <>
+          <span class="muted">{format.day(note.date)}</span>
+          {note.websiteId === null && website !== "all" && <span class="badge">all websites</span>}
+        </>
+      }
+      actions={
+        <>
+          <button
+            type="button"
+            class="button small"
+            aria-label={`Edit ${note.text}`}
+            onClick={() => setAsked({ what: "edit", note })}
+          >
+            Edit
+          </button>
+          <button
+            type="button"
+            class="button small"
+            aria-label={`Delete ${note.text}`}
+            onClick={() => setAsked({ what: "delete", note })}
+          >
+            Delete
+          </button>
+        </>
+      }
+    />
+  )
+  return (
+    <SettingsPage name="notes" title="Notes" actions={write}>
+      <Panel
+        title="Notes on days"
+        hint="Shown on the charts: a release, a campaign, an outage. Those of all websites stand on each one's."
+        actions={<ListedWebsite website={website} />}
+      >
+        <List
+          name="Notes"
+          of={notes}
+          empty={<Empty title="No notes">Write the first one above; it then stands on the charts.</Empty>}
+          rows={(answer) => answer.notes.map(row)}
+        />
+      </Panel>
+      {asked?.what === "write" && (
+        <NoteForm website={website} about={session.nameOf(website)} onClose={close} onDone={notes.again} />
+      )}
+      {asked?.what === "edit" && (
+        <NoteForm note={asked.note} website={website} onClose={close} onDone={notes.again} />
+      )}
+      {asked?.what === "delete" && (
+        <Confirm
+          title="Delete this note?"
+          action="Delete"
+          onClose={close}
+          onConfirm={async () => {
+            await api.send("DELETE", `notes/${encodeURIComponent(asked.note.id)}`)
+            toasts.show("The note is deleted.")
+            notes.again()
+          }}
+        >
+          <p>
+            “{asked.note.text}”, {format.day(asked.note.date)}. It goes from the charts of everybody.
+          </p>
+        </Confirm>
+      )}
+    </SettingsPage>
+  )
+}
+
+interface NoteFormProps {
+  website: string
+  /** Undefined: a new one. */
+  note?: Note
+  /** On whose charts a new one stands. */
+  about?: string
+  onClose: () => void
+  onDone: () => void
+}
+
+function NoteForm({ website, note, about, onClose, onDone }: NoteFormProps) {
+  const { api, view, toasts } = useApp()
+  const [date, setDate] = useState(note?.date ?? view.value.today)
+  const [text, setText] = useState(note?.text ?? "")
+  return (
+    <Dialog title={note ? "Edit the note" : "Write a note"} onClose={onClose}>
+      {about !== undefined && <p class="muted">On the charts of {about}.</p>}
+      <Form
+        action="Keep the note"
+        onCancel={onClose}
+        onSubmit={async () => {
+          if (note) await api.send("PATCH", `notes/${encodeURIComponent(note.id)}`, { date, text })
+          else await api.send("POST", `notes?website_id=${encodeURIComponent(website)}`, { date, text })
+          toasts.show("The note is on the charts.")
+          onDone()
+          onClose()
+        }}
+      >
+        <label class="field">
+          Day
+          <input type="date" required value={date} onInput={(event) => setDate(event.currentTarget.value)} />
+        </label>
+        <label class="field">
+          Note
+          <input
+            required
+            maxLength={500}
+            value={text}
+            onInput={(event) => setText(event.currentTarget.value)}
+          />
+        </label>
+      </Form>
+    </Dialog>
+  )
+}
