@@ -70,6 +70,8 @@ async function build({ outfile, bun, addon }: Target): Promise<boolean> {
     // Identifiers stay, and the source map is embedded, so that a stack in a log names files and functions.
     minify: { whitespace: true, syntax: true },
     sourcemap: "inline",
+    // Pages of the dashboard that not everybody goes to are loaded when somebody does.
+    splitting: true,
     // Parsing the sources takes 0.15 s at each start, of commands as of the server: 0.2 s without this, 0.08 s with it.
     bytecode: true,
     format: "esm",

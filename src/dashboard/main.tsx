@@ -9,10 +9,10 @@ import { InstallPage } from "./install/install-page.tsx"
 import { Live } from "./live/live.tsx"
 import { Overview } from "./overview/overview.tsx"
 import { homeOf } from "./parts/home.ts"
+import { later } from "./parts/later.tsx"
 import { Missing } from "./parts/missing.tsx"
 import { Shell } from "./parts/shell.tsx"
 import { Failure } from "./parts/states.tsx"
-import { Settings } from "./settings/settings.tsx"
 import { App, AppContext, useApp } from "./state/app.ts"
 
 /** Pages of a website, by what stands behind it in the address. */
@@ -30,7 +30,7 @@ const sharedPages = new Set(["overview", "events", "event", "funnels", "retentio
 
 /** Pages outside of websites, by the first part of their address. */
 const pagesOutside: Record<string, FunctionComponent> = {
-  settings: Settings,
+  settings: later(async () => (await import("./settings/settings.tsx")).Settings),
 }
 
 function Root() {

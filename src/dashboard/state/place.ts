@@ -49,6 +49,11 @@ export class Place {
     return pathname + search
   }
 
+  /** Asks the server for the dashboard once more. */
+  reload(): void {
+    this.window.location.reload()
+  }
+
   /** `path`: with its query, such as `/w/all/overview?period=today`. */
   go(path: string, how: "push" | "replace" = "push"): void {
     if (how === "push") this.window.history.pushState(null, "", path)
