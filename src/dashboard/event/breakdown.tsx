@@ -1,4 +1,5 @@
 import { Course } from "../parts/course.tsx"
+import { FieldPicker } from "../parts/field-picker.tsx"
 import { useGranularity } from "../parts/granularity.tsx"
 import { NoMatch } from "../parts/no-match.tsx"
 import { Pager } from "../parts/pager.tsx"
@@ -8,7 +9,7 @@ import { Change } from "../parts/stat.tsx"
 import { DataTable, DownloadCsv } from "../parts/table.tsx"
 import { useFormat } from "../parts/use-format.ts"
 import { useApp } from "../state/app.ts"
-import { type Filter, fieldName, fieldNames } from "../state/filters.ts"
+import { type Filter, fieldName } from "../state/filters.ts"
 import { useAnswers, useAsk } from "../state/use-answers.ts"
 import { Value } from "./value.tsx"
 
@@ -19,9 +20,6 @@ const stackedGroups = 5
 /** Rows of a page of the table, and of a file: as many as the API gives at a time. */
 const pageRows = 10
 const fileRows = 10_000
-/** Of single people, whom a share link does not show. */
-const peopleFields = new Set(["profile_id", "anonymous_id", "session_id"])
-
 interface BreakdownProps {
   /** Which events it is about. */
   filters: readonly Filter[]
@@ -33,28 +31,31 @@ interface BreakdownProps {
 export function Breakdown({ filters, keys }: BreakdownProps) {
   const { place } = useApp()
   const split = [...new Set(place.spot.value.params.getAll("split"))].slice(0, mostFields)
-  const set = (at: number, field: string) => {
-    const next = field === "" ? split.filter((_, index) => index !== at) : split.with(at, field)
-    place.set({ split: next, page: undefined })
+  const set = (at: number, field: string | undefined) => {
+    const others = split.filter((_, index) => index !== at)
+    place.set({ split: field === undefined ? others : others.toSpliced(at, 0, field), page: undefined })
   }
-  const [first] = split
+  const [first, second] = split
   return (
     <Panel
-      title="Break down by"
+      title="Breakdown"
       class="event-breakdown"
       actions={
         <>
-          <FieldSelect
-            label="A property or field"
-            chosen={first}
+          <FieldPicker
+            label="by"
+            field={first}
             keys={keys}
+            withPeople
+            without={second}
             onChange={(field) => set(0, field)}
           />
           {first !== undefined && (
-            <FieldSelect
-              label="And by another"
-              chosen={split[1]}
+            <FieldPicker
+              label="and by"
+              field={second}
               keys={keys}
+              withPeople
               without={first}
               onChange={(field) => set(1, field)}
             />
@@ -70,47 +71,6 @@ export function Breakdown({ filters, keys }: BreakdownProps) {
         <Groups key={split.join("\n")} split={split} filters={filters} />
       )}
     </Panel>
-  )
-}
-
-interface FieldSelectProps {
-  /** Also what stands there until something is chosen. */
-  label: string
-  chosen: string | undefined
-  keys: readonly string[]
-  /** It is chosen already. */
-  without?: string
-  onChange: (field: string) => void
-}
-
-function FieldSelect({ label, chosen = "", keys, without, onChange }: FieldSelectProps) {
-  const { session } = useApp()
-  const isShared = session.me.value?.share != null
-  const fields = Object.keys(fieldNames).filter(
-    (field) => field !== "event_name" && !(isShared && peopleFields.has(field)),
-  )
-  const properties = keys.map((key) => `property.${key}`)
-  // The address may name what the events of the range do not have, such as a nested property.
-  const known = [...properties, ...fields, ""].includes(chosen) ? properties : [chosen, ...properties]
-  const options = (all: readonly string[]) =>
-    all
-      .filter((field) => field !== without)
-      .map((field) => (
-        <option key={field} value={field}>
-          {fieldName(field)}
-        </option>
-      ))
-  return (
-    <select
-      class="select"
-      aria-label={label}
-      value={chosen}
-      onChange={(event) => onChange(event.currentTarget.value)}
-    >
-      <option value="">{chosen === "" ? label : "Nothing"}</option>
-      {known.length > 0 && <optgroup label="Properties">{options(known)}</optgroup>}
-      <optgroup label="Fields">{options(fields)}</optgroup>
-    </select>
   )
 }
 

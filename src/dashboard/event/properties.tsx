@@ -62,17 +62,21 @@ export function Properties({ event, filters, answered }: PropertiesProps) {
       ) : (
         <div class={answered.isStale ? "stale" : undefined} aria-busy={answered.isStale}>
           {found.length === 0 && <Empty title={`No property has “${find}” in its name`} />}
-          <div class="event-properties">
-            {shown.map((kind) => (
-              <Property
-                key={kind.property_key}
-                event={event}
-                kind={kind}
-                filters={filters}
-                answered={values}
-              />
-            ))}
-          </div>
+          {values.error ? (
+            <Failure error={values.error} again={values.again} />
+          ) : (
+            <div class="event-properties">
+              {shown.map((kind) => (
+                <Property
+                  key={kind.property_key}
+                  event={event}
+                  kind={kind}
+                  filters={filters}
+                  answered={values}
+                />
+              ))}
+            </div>
+          )}
           {shown.length < found.length && (
             <button
               type="button"

@@ -45,6 +45,8 @@ export function useAnswers(parameters: readonly Parameter[] | undefined, changes
   const [round, setRound] = useState(0)
   useEffect(() => {
     if (!asked) return
+    // What failed before is no answer to this.
+    setState((before) => (before.error ? nothing : before))
     const stop = new AbortController()
     app.answers.ask(key, asked, stop.signal).then(
       (entries) => setState({ key, entries, error: undefined }),

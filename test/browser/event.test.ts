@@ -1,0 +1,246 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { Locator, Page } from "playwright-core"
+import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+
+interface Counts {
+  total_events: number
+  unique_users: number
+  unique_sessions: number
+}
+
+interface ValueRow {
+  property_key: string
+  property_value: string
+  count: number
+}
+
+interface Group {
+  "property.plan": string
+  events: number
+  users: number
+  sessions: number
+}
+
+const ofOrders = { field: "event_name", op: "eq", value: "order_paid" }
+const ofPro = { field: "property.plan", op: "eq", value: "pro" }
+
+describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
+  let dashboard: Dashboard
+  beforeAll(async () => {
+    dashboard = await openDashboard()
+  })
+  afterAll(async () => {
+    await dashboard[Symbol.asyncDispose]()
+  })
+
+  const asked = async <Row>(parameter: object, filters: object[] = [ofOrders]) => {
+    const { data } = await dashboard.api<{ data: { data: Row[] }[] }>(`query?website_id=${dashboard.site}`, {
+      method: "POST",
+      body: JSON.stringify({ parameters: [parameter], filters }),
+    })
+    return data[0]?.data ?? []
+  }
+
+  const cases = [
+    { name: "all of its events", query: "", filters: [ofOrders] },
+    { name: "those that a filter leaves", query: "&f=eq:property.plan:pro", filters: [ofOrders, ofPro] },
+  ]
+  test.each(cases)("has the API's numbers of $name", async ({ query, filters }) => {
+    const { page, faults } = await dashboard.open(`/w/SITE/event?name=order_paid${query}`)
+    await whole(page, "True or false")
+    const [counts] = await asked<Counts>({ name: "custom_events_summary" }, filters)
+    const { total_events = -1, unique_users = -1, unique_sessions = -1 } = counts ?? {}
+    expect(await numbers(page, ".stat-value")).toEqual([
+      total_events,
+      unique_users,
+      unique_sessions,
+      Math.round((100 * total_events) / unique_users) / 100,
+    ])
+    const values = await asked<ValueRow>({ name: "custom_events_property_top_values", top: 6 }, filters)
+    const ofPlans = values.filter(({ property_key }) => property_key === "plan")
+    expect(await rowsOf(property(page, "plan"))).toEqual(
+      ofPlans.map((row) => [row.property_value, row.count]),
+    )
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  const charts = [
+    { name: "events by day", query: "", measure: "total_events", granularity: "daily" },
+    {
+      name: "visitors by week",
+      query: "&show=visitors&by=weekly",
+      measure: "unique_users",
+      granularity: "weekly",
+    },
+  ] as const
+  test.each(charts)("the chart's table has the API's $name, and those of the period before", async (one) => {
+    const { page } = await dashboard.open(`/w/SITE/event?name=order_paid${one.query}`)
+    const chart = page.getByRole("figure", { name: / over time$/ })
+    await chart.getByRole("button", { name: "Table" }).click()
+    const rows = await chart.locator("tbody tr").all()
+    const cells = await Promise.all(rows.map((row) => row.locator("td.number").allInnerTexts()))
+    const course = await asked<Counts & { previous: Counts | null }>({
+      name: "custom_events_trends",
+      granularity: one.granularity,
+      compare: "previous_period",
+    })
+    expect(cells.map((row) => row.map(number))).toEqual(
+      course.map((row) => [row[one.measure], row.previous?.[one.measure] ?? 0]),
+    )
+    await page.context().close()
+  })
+
+  test("a value is pressed to look at its events alone, and pressed again to look at all", async () => {
+    const { page } = await dashboard.open("/w/SITE/event?name=order_paid")
+    await whole(page, "True or false")
+    const all = await numbers(page, ".stat-value")
+    const value = property(page, "plan").getByRole("button", { name: "pro", exact: true })
+    await value.click()
+    await page.getByRole("button", { name: "Change the filter plan is pro" }).waitFor()
+    await settled(page)
+    expect(await value.getAttribute("aria-pressed")).toBe("true")
+    const [counts] = await asked<Counts>({ name: "custom_events_summary" }, [ofOrders, ofPro])
+    expect((await numbers(page, ".stat-value"))[0]).toBe(counts?.total_events ?? -1)
+    await value.click()
+    await page.getByRole("button", { name: "Change the filter plan is pro" }).waitFor({ state: "detached" })
+    await settled(page)
+    expect(await numbers(page, ".stat-value")).toEqual(all)
+    await page.context().close()
+  })
+
+  test("is broken down by a property and a field, as the API does it", async () => {
+    const { page } = await dashboard.open("/w/SITE/event?name=order_paid")
+    await whole(page, "True or false")
+    await page.getByRole("combobox", { name: "by", exact: true }).selectOption("property.plan")
+    const table = page.getByRole("table", { name: "Events by plan", exact: true })
+    await table.locator("tbody tr").first().waitFor()
+    const measures = ["events", "users", "sessions"]
+    const groups = await asked<Group>({ name: "events", by: ["property.plan"], measures })
+    const cells = await texts(table)
+    expect(
+      cells.map(([plan, events, , , users, sessions]) => [plan, ...[events, users, sessions].map(number)]),
+    ).toEqual(groups.map((row) => [row["property.plan"], row.events, row.users, row.sessions]))
+    await page.getByRole("combobox", { name: "and by" }).selectOption("path")
+    await page.getByRole("table", { name: "Events by plan and Path", exact: true }).waitFor()
+    expect(new URL(page.url()).searchParams.getAll("split")).toEqual(["property.plan", "path"])
+    await page.getByRole("combobox", { name: "by", exact: true }).selectOption("")
+    await page.getByRole("table", { name: "Events by Path", exact: true }).waitFor()
+    await page.context().close()
+  })
+
+  test("all values of a property are searched in a window, and pressed there", async () => {
+    const { page } = await dashboard.open("/w/SITE/event?name=product_viewed")
+    await whole(page, "All 8 values")
+    await property(page, "product").getByRole("button", { name: "All 8 values" }).click()
+    const dialog = page.getByRole("dialog", { name: "Values of product" })
+    await dialog.locator("tbody tr").nth(7).waitFor()
+    await page.keyboard.type("Desk")
+    await dialog.locator("tbody tr").nth(1).waitFor({ state: "detached" })
+    await dialog.getByRole("button", { name: "Desk lamp" }).click()
+    await dialog.waitFor({ state: "detached" })
+    await page.getByRole("button", { name: "Change the filter product is Desk lamp" }).waitFor()
+    await page.context().close()
+  })
+
+  test("leads to its newest events, to a goal and to a funnel of it", async () => {
+    const { page } = await dashboard.open("/w/SITE/event?name=order_paid&period=last_7d")
+    const base = `/w/${dashboard.site}`
+    const targets = [
+      ["Newest events", `${base}/live?period=last_7d&name=order_paid`],
+      ["Make it a goal", `${base}/goals?period=last_7d&step=order_paid`],
+      ["Start a funnel", `${base}/funnels?period=last_7d&step=order_paid`],
+    ] as const
+    for (const [name, target] of targets) {
+      expect(await page.getByRole("link", { name }).getAttribute("href")).toBe(target)
+    }
+    await page.context().close()
+  })
+
+  const odd = [
+    { name: "of no name", query: "", says: "No event is chosen", offers: "Choose one" },
+    {
+      name: "of a name that there is not",
+      query: "?name=never_sent",
+      says: "No events in this range",
+      offers: "Look at the last 90 days",
+    },
+    {
+      name: "whose filters leave nothing",
+      query: "?name=order_paid&f=eq:property.plan:nobody",
+      says: "No event fits these filters",
+      offers: "Remove the filters",
+    },
+  ]
+  test.each(odd)("$name says so, and offers a way on", async ({ query, says, offers }) => {
+    const { page, faults } = await dashboard.open(`/w/SITE/event${query}`)
+    await page.getByText(says).waitFor()
+    expect(await page.getByRole("link", { name: offers }).count()).toBe(1)
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("says what went wrong, and loads when asked again", async () => {
+    const { page } = await dashboard.open("/w/SITE/event?name=order_paid")
+    await whole(page, "True or false")
+    await page.route("**/v1/query?*", (route) => route.abort())
+    await page.keyboard.press("w")
+    await page.getByRole("alert").first().waitFor()
+    await page.unroute("**/v1/query?*")
+    for (const name of ["The range in numbers", "Properties"]) {
+      const region = page.getByRole("region", { name })
+      await region.getByRole("button", { name: "Try again" }).click()
+      await region.getByText("The server does not answer").waitFor({ state: "detached" })
+    }
+    await whole(page, "True or false")
+    await page.context().close()
+  })
+
+  test("shows the most frequent of many properties, finds the others, and shows all", async () => {
+    const properties = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`key_${at}`, `value ${at}`]))
+    const response = await fetch(`${dashboard.server.url}/track`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${dashboard.server.key}` },
+      body: JSON.stringify({ websiteId: dashboard.site, name: "many_keys", properties }),
+    })
+    expect(response.status).toBe(200)
+    const { page } = await dashboard.open("/w/SITE/event?name=many_keys")
+    await whole(page, "Show all 40 properties")
+    expect(await page.getByRole("article").count()).toBe(12)
+    await page.getByPlaceholder("Find a property").fill("KEY_39")
+    await property(page, "key_39").getByRole("button", { name: "value 39" }).waitFor()
+    expect(await page.getByRole("article").count()).toBe(1)
+    await page.getByPlaceholder("Find a property").fill("")
+    await page.getByRole("button", { name: "Show all 40 properties" }).click()
+    await property(page, "key_39").getByRole("button", { name: "value 39" }).waitFor()
+    expect(await page.getByRole("article").count()).toBe(40)
+    await page.context().close()
+  })
+})
+
+function property(page: Page, key: string): Locator {
+  return page.getByRole("article", { name: key, exact: true })
+}
+
+async function texts(table: Locator): Promise<string[][]> {
+  const rows = await table.locator("tbody tr").all()
+  return Promise.all(rows.map((row) => row.locator("td").allInnerTexts()))
+}
+
+/** Of each row its value and how many events have it. */
+async function rowsOf(one: Locator): Promise<[string | undefined, number][]> {
+  return (await texts(one)).map(([value, count]) => [value, number(count)])
+}
+
+/** What was asked for last is shown. */
+async function settled(page: Page): Promise<void> {
+  await page.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
+}
+
+function number(text = ""): number {
+  return Number(text.replaceAll(",", ""))
+}
+
+async function numbers(page: Page, selector: string): Promise<number[]> {
+  return (await page.locator(selector).allInnerTexts()).map(number)
+}

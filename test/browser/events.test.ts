@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { Page } from "playwright-core"
+import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+
+interface NameRow {
+  name: string
+  total_events: number
+  unique_users: number
+  unique_sessions: number
+  percentage: number
+}
+
+describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
+  let dashboard: Dashboard
+  beforeAll(async () => {
+    dashboard = await openDashboard({ days: 30 })
+    await send(names(120).map((name) => ({ name })))
+  })
+  afterAll(async () => {
+    await dashboard[Symbol.asyncDispose]()
+  })
+
+  const send = async (events: object[]) => {
+    const response = await fetch(`${dashboard.server.url}/track`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${dashboard.server.key}` },
+      body: JSON.stringify(events.map((event) => ({ websiteId: dashboard.site, ...event }))),
+    })
+    expect(response.status).toBe(200)
+  }
+
+  const asked = async (parameter: object) => {
+    const { data } = await dashboard.api<{ data: { data: NameRow[]; meta: { total: number } }[] }>(
+      `query?website_id=${dashboard.site}`,
+      { method: "POST", body: JSON.stringify({ parameters: [{ name: "custom_events", ...parameter }] }) },
+    )
+    return { rows: data[0]?.data ?? [], total: data[0]?.meta.total ?? -1 }
+  }
+
+  test("has the API's numbers of each name, and leads to its page", async () => {
+    const { page, faults } = await dashboard.open("/w/SITE/events")
+    await whole(page, "page_viewed")
+    const { rows, total } = await asked({ limit: 50 })
+    expect(await table(page)).toEqual(
+      rows.map((row) => [row.name, row.total_events, row.unique_users, row.unique_sessions]),
+    )
+    expect(await page.getByText(`1 – 50 of ${total}`).count()).toBe(1)
+    await page.getByRole("link", { name: "order_paid" }).click()
+    await page.getByRole("heading", { level: 1, name: "order_paid" }).waitFor()
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  const orders = [
+    {
+      name: "by visitors",
+      press: ["Visitors"],
+      query: { sort: "visitors", order: "desc" },
+      by: "unique_users",
+    },
+    {
+      name: "by sessions, the fewest first",
+      press: ["Sessions", "Sessions"],
+      query: { sort: "sessions", order: "asc" },
+      by: "unique_sessions",
+    },
+    { name: "by name", press: ["Event"], query: { sort: "name", order: "asc" }, by: "name" },
+  ]
+  test.each(orders)(
+    "can be put in order $name, which stands in the address",
+    async ({ press, query, by }) => {
+      const { page } = await dashboard.open("/w/SITE/events")
+      await whole(page, "page_viewed")
+      for (const name of press)
+        await page.getByRole("columnheader", { name, exact: true }).getByRole("button").click()
+      await settled(page)
+      const { rows } = await asked({ limit: 50, sortBy: by, sortOrder: query.order })
+      expect((await table(page)).map(([name]) => name)).toEqual(rows.map((row) => row.name))
+      const params = new URL(page.url()).searchParams
+      expect({ sort: params.get("sort"), order: params.get("order") }).toEqual(query)
+      const sorted = page.locator("th[aria-sort]")
+      expect(await sorted.getAttribute("aria-sort")).toBe(query.order === "asc" ? "ascending" : "descending")
+      await page.context().close()
+    },
+  )
+
+  test("is paged, and the file has all names", async () => {
+    const { page } = await dashboard.open("/w/SITE/events")
+    await whole(page, "page_viewed")
+    await page.getByRole("button", { name: "The rows after" }).click()
+    await settled(page)
+    const second = await asked({ limit: 50, page: 2 })
+    expect((await table(page)).map(([name]) => name)).toEqual(second.rows.map((row) => row.name))
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Download events as CSV" }).click(),
+    ])
+    const lines = (await Bun.file(await download.path()).text()).trimEnd().split("\r\n")
+    expect(lines).toHaveLength(1 + second.total)
+    await page.context().close()
+  })
+
+  test("is searched by the keyboard alone, and says when nothing fits", async () => {
+    const { page } = await dashboard.open("/w/SITE/events?page=2")
+    await whole(page, "made_up_")
+    await page.keyboard.press("/")
+    await page.keyboard.type("viewed")
+    await page.waitForURL(/search=viewed/)
+    await settled(page)
+    expect((await table(page)).map(([name]) => name)).toEqual(["page_viewed", "product_viewed"])
+    expect(new URL(page.url()).searchParams.get("page")).toBeNull()
+    await page.keyboard.type(" nowhere")
+    await page.getByText("No event has “viewed nowhere” in its name").waitFor()
+    await page.getByRole("link", { name: "Show all events" }).click()
+    await whole(page, "page_viewed")
+    await page.context().close()
+  })
+
+  test("a name that looks like HTML, or never ends, is text", async () => {
+    await send([{ name: "<img src=x onerror=alert(1)>" }, { name: "x".repeat(256) }])
+    const { page, faults } = await dashboard.open("/w/SITE/events?search=%3Cimg")
+    await whole(page, "<img")
+    expect((await table(page)).map(([name]) => name)).toEqual(["<img src=x onerror=alert(1)>"])
+    await page.getByRole("link", { name: "<img src=x" }).click()
+    await page.getByRole("heading", { level: 1, name: "<img src=x onerror=alert(1)>" }).waitFor()
+    await page.goto(`${dashboard.server.url}/w/${dashboard.site}/event?name=${"x".repeat(256)}`)
+    await whole(page, "Events over time")
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    expect(overflow).toBeLessThanOrEqual(0)
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+})
+
+function names(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `made_up_${index}`)
+}
+
+/** Of each row the name and its events, visitors and sessions. */
+async function table(page: Page): Promise<[string, number, number, number][]> {
+  const rows = await page.getByRole("table", { name: "All events" }).locator("tbody tr").all()
+  return Promise.all(
+    rows.map(async (row) => {
+      const [name = "", events, , , visitors, sessions] = await row.locator("td").allInnerTexts()
+      return [name, number(events), number(visitors), number(sessions)]
+    }),
+  )
+}
+
+/** What was asked for last is shown. */
+async function settled(page: Page): Promise<void> {
+  await page.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
+}
+
+function number(text = ""): number {
+  return Number(text.replaceAll(",", ""))
+}
