@@ -6,7 +6,6 @@ import { EventPage } from "./event/event.tsx"
 import { Events } from "./events/events.tsx"
 import { Funnels } from "./funnels/funnels.tsx"
 import { InstallPage } from "./install/install-page.tsx"
-import { Live } from "./live/live.tsx"
 import { Overview } from "./overview/overview.tsx"
 import { homeOf } from "./parts/home.ts"
 import { later } from "./parts/later.tsx"
@@ -20,9 +19,11 @@ const pages: Record<string, FunctionComponent> = {
   overview: Overview,
   funnels: Funnels,
   install: InstallPage,
-  live: Live,
+  live: later(async () => (await import("./live/live.tsx")).Live),
   events: Events,
   event: EventPage,
+  people: later(async () => (await import("./people/people.tsx")).People),
+  person: later(async () => (await import("./person/person.tsx")).Person),
 }
 
 /** Pages of a share link. */

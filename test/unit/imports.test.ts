@@ -29,6 +29,8 @@ const layers = [
     "src/dashboard/events",
     "src/dashboard/event",
     "src/dashboard/settings",
+    "src/dashboard/people",
+    "src/dashboard/person",
   ],
   ["src/dashboard"],
   ["src/app.ts", "src/config.ts"],

@@ -2,7 +2,7 @@ import { signal } from "@preact/signals"
 import { type Api, ApiError, sentence } from "../state/api.ts"
 import { fitsAll, type ShownEvent } from "../state/events.ts"
 import type { Filter } from "../state/filters.ts"
-import { plusDays } from "../state/range.ts"
+import { everything, rangeBody, todayIn } from "../state/range.ts"
 import { type Message, messagesOf } from "../state/stream.ts"
 
 /** Events that are kept; beyond, the oldest goes. */
@@ -20,8 +20,6 @@ const longestWait = 30_000
 const overlap = 2_000
 /** ms that is told what a break or a pause was. */
 const toldFor = 15_000
-/** No event is from before it: the API takes none. */
-const firstDay = "2000-01-01"
 
 /** Which events are followed. */
 export interface Wanted {
@@ -217,9 +215,7 @@ export class Feed {
     const named = names.length === 0 ? [] : [{ field: "event_name", op: "in", value: names }]
     const body = {
       parameters: [{ name: "custom_events_recent", limit: firstEvents }],
-      startDate: firstDay,
-      // Clocks of visitors may be ahead by an hour.
-      endDate: plusDays(new Date(this.now()).toISOString(), 1),
+      ...rangeBody(everything(todayIn("UTC", this.now()))),
       filters: [...filters, ...named],
       crawlers,
     }

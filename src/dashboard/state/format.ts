@@ -1,3 +1,5 @@
+import { isoDays } from "./range.ts"
+
 /** Numbers, times and dates as the person's locale writes them. */
 export class Format {
   readonly #whole: Intl.NumberFormat
@@ -6,6 +8,7 @@ export class Format {
   readonly #tenths: Intl.NumberFormat
   /** By their options: making one takes longer than a hundred uses. */
   readonly #dates = new Map<string, Intl.DateTimeFormat>()
+  readonly #days: Intl.DateTimeFormat
 
   constructor(
     private readonly locale: string,
@@ -15,6 +18,7 @@ export class Format {
     this.#short = new Intl.NumberFormat(locale, { notation: "compact", maximumSignificantDigits: 3 })
     this.#tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
     this.#fine = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 })
+    this.#days = isoDays(zone)
   }
 
   /** 1,204,311 */
@@ -83,13 +87,17 @@ export class Format {
     return this.#date(Date.parse(iso), { timeStyle: "medium", timeZone: this.zone })
   }
 
+  /** The day of a time: 2026-11-24. */
+  dayOf(iso: string): string {
+    return this.#days.format(Date.parse(iso))
+  }
+
   /** As short as it can be said now: 13:30:05 of today, else with the day, and the year where it is another one. */
   moment(iso: string, now: number): string {
     const ms = Date.parse(iso)
-    const day = (at: number) => this.#date(at, { dateStyle: "short", timeZone: this.zone })
-    const year = (at: number) => this.#date(at, { year: "numeric", timeZone: this.zone })
-    if (day(ms) === day(now)) return this.clock(iso)
-    if (year(ms) !== year(now)) return this.time(iso)
+    const [day, today] = [this.dayOf(iso), this.#days.format(now)]
+    if (day === today) return this.clock(iso)
+    if (day.slice(0, 4) !== today.slice(0, 4)) return this.time(iso)
     return this.#date(ms, {
       day: "numeric",
       month: "short",

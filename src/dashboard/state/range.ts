@@ -66,8 +66,13 @@ export function standardGranularity(range: Range): Granularity {
 
 /** The calendar day that it is in a zone. */
 export function todayIn(zone: string, now: number): string {
+  return isoDays(zone).format(now)
+}
+
+/** Writes the days of a zone as 2026-11-24. */
+export function isoDays(zone: string): Intl.DateTimeFormat {
   // Of all locales that of Canada writes dates as ISO does.
-  return new Intl.DateTimeFormat("en-CA", { timeZone: zone, dateStyle: "short" }).format(now)
+  return new Intl.DateTimeFormat("en-CA", { timeZone: zone, dateStyle: "short" })
 }
 
 export function readRange(params: URLSearchParams, today: string): Range {
@@ -88,6 +93,12 @@ export function rangeParams(range: { preset?: Preset | undefined; from: string; 
   return range.preset
     ? { period: range.preset === standardPreset ? undefined : range.preset, from: undefined, to: undefined }
     : { period: undefined, from: range.from, to: range.to }
+}
+
+/** All events that there can be: none is from before 2000, and clocks of visitors may be ahead by an hour. */
+export function everything(today: string): Range {
+  const [from, to] = ["2000-01-01", plusDays(today, 1)]
+  return { preset: undefined, from, to, days: daysBetween(from, to) }
 }
 
 /** The range of the same length next to it; -1: the one before. Undefined where that would be in the future. */

@@ -1,0 +1,188 @@
+import { useState } from "preact/hooks"
+import { Confirm, Dialog } from "../parts/dialog.tsx"
+import { Icon } from "../parts/icons.tsx"
+import { Panel } from "../parts/panel.tsx"
+import { useFormat } from "../parts/use-format.ts"
+import { sentence } from "../state/api.ts"
+import { useApp } from "../state/app.ts"
+import { mostLinked } from "../state/profiles.ts"
+import { everything } from "../state/range.ts"
+import { useAnswers } from "../state/use-answers.ts"
+import { type Who, withCrawlers } from "./who.ts"
+import type { Whole } from "./whole.tsx"
+
+/** What POST /v1/websites/:id/forget answers. */
+interface Forgotten {
+  events: number
+  profiles: number
+  links: number
+  /** false: a reader held the log, and what was deleted may still stand in it. */
+  overwritten: boolean
+  note: string | null
+}
+
+/** For the owner: all that is stored of one person, as a file, or gone. */
+export function ExportAndForget({ who, whole }: { who: Who; whole: Whole }) {
+  const { session, view } = useApp()
+  const [shown, setShown] = useState<"question" | Forgotten>()
+  const { website } = view.value
+  if (!session.isOwner) return null
+  if (website === "all" || website === "none") {
+    return (
+      <Panel title="Export and forget">
+        <p class="muted">
+          {website === "all"
+            ? "A person is exported and forgotten for one website: choose it first."
+            : "A person is exported and forgotten for a website, and these events belong to none."}
+        </p>
+      </Panel>
+    )
+  }
+  const query = new URLSearchParams({
+    website_id: website,
+    [who.kind === "visitor" ? "anonymous_id" : "profile_id"]: who.id,
+  })
+  return (
+    <Panel title="Export and forget">
+      <p class="muted">
+        The export is a file of all that {session.nameOf(website)} has of this {who.kind}, whatever range is
+        looked at: the same that forgetting deletes.
+      </p>
+      <div class="row person-rights">
+        <a class="button" href={`/v1/export?${query}`} download>
+          <Icon name="download" /> Export
+        </a>
+        <button type="button" class="button danger" onClick={() => setShown("question")}>
+          <Icon name="trash" /> Forget…
+        </button>
+      </div>
+      {shown === "question" && (
+        <Question
+          who={who}
+          whole={whole}
+          onClose={() => setShown((now) => (now === "question" ? undefined : now))}
+          onForgotten={setShown}
+        />
+      )}
+      {typeof shown === "object" && <Done who={who} forgotten={shown} />}
+    </Panel>
+  )
+}
+
+interface QuestionProps {
+  who: Who
+  whole: Whole
+  onClose: () => void
+  onForgotten: (forgotten: Forgotten) => void
+}
+
+function Question({ who, whole, onClose, onForgotten }: QuestionProps) {
+  const { api, session, view } = useApp()
+  const { website } = view.value
+  const forget = async () => {
+    const body = who.kind === "visitor" ? { anonymousId: who.id } : { profileId: who.id }
+    onForgotten(await api.send<Forgotten>("POST", `websites/${encodeURIComponent(website)}/forget`, body))
+  }
+  return (
+    <Confirm title={`Forget this ${who.kind}?`} action="Forget" onConfirm={forget} onClose={onClose}>
+      <p class="person-id">{who.id}</p>
+      <p>This is deleted from {session.nameOf(website)} for good, of all times:</p>
+      {who.kind === "visitor" ? <OfVisitor whole={whole} /> : <OfProfile who={who} whole={whole} />}
+      <p>
+        Backups from before still hold the person. Where there are millions of events, it takes some seconds.
+      </p>
+    </Confirm>
+  )
+}
+
+function OfVisitor({ whole }: { whole: Whole }) {
+  const format = useFormat()
+  return (
+    <>
+      <ul class="person-list">
+        <li>{counted(whole.events, "event", format.count(whole.events))}, whatever profile they name</li>
+        <li>what links the visitor to profiles</li>
+      </ul>
+      <p>What stays: the profiles themselves, with their traits and their other events.</p>
+    </>
+  )
+}
+
+function OfProfile({ who, whole }: { who: Who; whole: Whole }) {
+  const { view } = useApp()
+  const format = useFormat()
+  const linked = whole.profiles.flatMap(({ anonymousIds }) => anonymousIds)
+  const atLeast = linked.length >= mostLinked ? "at least " : ""
+  const answered = useAnswers(
+    linked.length === 0 ? undefined : [{ name: "events", id: "unnamed", measures: ["events"] }],
+    {
+      filters: [
+        { field: "anonymous_id", op: "in", value: linked },
+        { field: "profile_id", op: "exists", value: false },
+      ],
+      range: everything(view.value.today),
+      body: withCrawlers,
+    },
+  )
+  const [unnamed] = answered.rows<{ events: number }>("unnamed")
+  const ofLinked = linked.length === 0 ? 0 : unnamed?.events
+  return (
+    <>
+      <ul class="person-list">
+        {whole.profiles.length > 0 && <li>the profile {who.id} with its traits</li>}
+        <li>{counted(whole.events, "event", format.count(whole.events))} that name it</li>
+        {linked.length > 0 && (
+          <li>
+            what links it to {atLeast}
+            {counted(linked.length, "visitor", format.count(linked.length))}
+          </li>
+        )}
+        {ofLinked !== 0 && (
+          <li>
+            {ofLinked === undefined
+              ? "events"
+              : `${atLeast}${counted(ofLinked, "event", format.count(ofLinked))}`}{" "}
+            of these visitors that {ofLinked === 1 ? "names" : "name"} no profile
+          </li>
+        )}
+      </ul>
+      <p>What stays: events of the same devices that name another profile.</p>
+    </>
+  )
+}
+
+function counted(count: number, what: string, text: string): string {
+  return `${text} ${count === 1 ? what : `${what}s`}`
+}
+
+/** What is gone, and what the server has to say of it. */
+function Done({ who, forgotten }: { who: Who; forgotten: Forgotten }) {
+  const { place } = useApp()
+  const format = useFormat()
+  const { events, profiles, links, overwritten, note } = forgotten
+  const leave = () => place.go(place.to("people"))
+  return (
+    <Dialog title="Forgotten" onClose={leave}>
+      <div class="prose">
+        <p class="person-id">{who.id}</p>
+        <p>
+          Deleted: {counted(events, "event", format.count(events))},{" "}
+          {counted(profiles, "profile", format.count(profiles))} and{" "}
+          {counted(links, "link", format.count(links))}.
+        </p>
+        {note !== null && <p>{sentence(note)}</p>}
+        {!overwritten && (
+          <p>
+            Something was reading the database all the time, so that what was deleted may still stand in its
+            write-ahead log. It goes when that reader ends, at the latest with a restart.
+          </p>
+        )}
+      </div>
+      <div class="dialog-actions">
+        <button type="button" class="button primary" onClick={leave}>
+          To the people
+        </button>
+      </div>
+    </Dialog>
+  )
+}

@@ -1,0 +1,88 @@
+import { Course as CourseChart } from "../parts/course.tsx"
+import { GranularitySwitch, useGranularity } from "../parts/granularity.tsx"
+import { Link } from "../parts/link.tsx"
+import { Loaded, Panel } from "../parts/panel.tsx"
+import { Empty } from "../parts/states.tsx"
+import { DataTable, DownloadCsv } from "../parts/table.tsx"
+import { useFormat } from "../parts/use-format.ts"
+import { useApp } from "../state/app.ts"
+import { useAnswers } from "../state/use-answers.ts"
+import { filterOf, type Who, withCrawlers } from "./who.ts"
+
+/** Rows of the short list. */
+const topRows = 6
+/** px */
+const chartHeight = 170
+
+/** When they were there, in the range. */
+export function Course({ who }: { who: Who }) {
+  const { view } = useApp()
+  const granularity = useGranularity()
+  const answered = useAnswers([{ name: "custom_events_trends", id: "course", granularity }], {
+    filters: [...view.value.filters, filterOf(who)],
+    body: withCrawlers,
+  })
+  const rows = answered.rows<{ date: string; total_events: number }>("course")
+  return (
+    <Panel title="Events over time" actions={<GranularitySwitch />}>
+      <Loaded answered={answered} of="course" height={chartHeight + 36}>
+        {() => (
+          <CourseChart
+            name="Events of this person over time"
+            file="person-over-time"
+            kind="bars"
+            height={chartHeight}
+            dates={rows.map(({ date }) => date)}
+            series={[{ name: "Events", values: rows.map((row) => row.total_events) }]}
+          />
+        )}
+      </Loaded>
+    </Panel>
+  )
+}
+
+/** What they did most, in the range. */
+export function TopEvents({ who }: { who: Who }) {
+  const { place, view } = useApp()
+  const format = useFormat()
+  const answered = useAnswers([{ name: "custom_events", id: "top", limit: topRows }], {
+    filters: [...view.value.filters, filterOf(who)],
+    body: withCrawlers,
+  })
+  const rows = answered.rows<{ name: string; total_events: number; last_occurrence: string }>("top")
+  const most = Math.max(...rows.map((row) => row.total_events), 1)
+  return (
+    <Panel
+      title="Top events"
+      actions={
+        <DownloadCsv
+          file="person-top-events"
+          columns={["name", "events", "last"]}
+          rows={rows.map((row) => [row.name, row.total_events, row.last_occurrence])}
+        />
+      }
+    >
+      <Loaded answered={answered} of="top" height={chartHeight + 36}>
+        {() =>
+          rows.length === 0 ? (
+            <Empty title="Nothing in this range" />
+          ) : (
+            <DataTable
+              name="Top events"
+              columns={["Event", "Events"]}
+              numeric={[false, true]}
+              bars={rows.map((row) => row.total_events / most)}
+              keys={rows.map((row) => row.name)}
+              rows={rows.map((row) => [
+                <Link key="name" href={place.to("event", { name: row.name })}>
+                  {row.name}
+                </Link>,
+                format.count(row.total_events),
+              ])}
+            />
+          )
+        }
+      </Loaded>
+    </Panel>
+  )
+}
