@@ -12,6 +12,7 @@ import { later } from "./parts/later.tsx"
 import { Missing } from "./parts/missing.tsx"
 import { Shell } from "./parts/shell.tsx"
 import { Failure } from "./parts/states.tsx"
+import { Retention } from "./retention/retention.tsx"
 import { App, AppContext, useApp } from "./state/app.ts"
 
 /** Pages of a website, by what stands behind it in the address. */
@@ -24,6 +25,7 @@ const pages: Record<string, FunctionComponent> = {
   event: EventPage,
   people: later(async () => (await import("./people/people.tsx")).People),
   person: later(async () => (await import("./person/person.tsx")).Person),
+  retention: Retention,
 }
 
 /** Pages of a share link. */

@@ -31,6 +31,7 @@ const layers = [
     "src/dashboard/settings",
     "src/dashboard/people",
     "src/dashboard/person",
+    "src/dashboard/retention",
   ],
   ["src/dashboard"],
   ["src/app.ts", "src/config.ts"],

@@ -1,6 +1,6 @@
 import { useApp } from "../state/app.ts"
 import { marksOf, useNotes } from "../state/notes.ts"
-import { type Granularity, plusDays, type Range, rangeParams } from "../state/range.ts"
+import { type Granularity, lastDayOf, type Range, rangeParams } from "../state/range.ts"
 import { Chart, type ChartProps } from "./chart.tsx"
 import { useGranularity } from "./granularity.tsx"
 import { useFormat } from "./use-format.ts"
@@ -33,12 +33,4 @@ function zoomed(range: Range, first: string, last: string, granularity: Granular
   const isLater = first > range.from
   const isEarlier = end < range.to
   return { from: isLater ? first : range.from, to: isEarlier ? end : range.to }
-}
-
-/** The last day of the time that begins on a day. */
-function lastDayOf(day: string, granularity: Granularity): string {
-  if (granularity === "weekly") return plusDays(day, 6)
-  if (granularity !== "monthly") return day
-  // 31 days on it is the next month, whichever one began.
-  return plusDays(`${plusDays(`${day.slice(0, 7)}-01`, 31).slice(0, 7)}-01`, -1)
 }

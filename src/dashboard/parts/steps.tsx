@@ -13,14 +13,25 @@ interface StepsProps {
   isOrdered?: boolean
   /** What each is called, with its number from 1. */
   label: (number: number) => string
-  /** What the button for one more says. */
-  more: string
+  /** What the button for one more says; left out where there are as many as there can be. */
+  more?: string
+  /** What stands where no event is chosen. */
+  placeholder?: string
 }
 
 const empty: Step = { name: "", filters: [] }
 
 /** A list of events to choose, add, remove and put in order. */
-export function Steps({ steps, names, onChange, least, most, isOrdered = false, label, more }: StepsProps) {
+export function Steps({
+  steps,
+  names,
+  onChange,
+  least,
+  most,
+  isOrdered = false,
+  label,
+  ...texts
+}: StepsProps) {
   const list = useRef<HTMLOListElement>(null)
   /** What gets the focus after the next change, the first of them that can: what was worked with is somewhere else then. */
   const next = useRef<string[]>([])
@@ -56,6 +67,7 @@ export function Steps({ steps, names, onChange, least, most, isOrdered = false, 
               label={label(index + 1)}
               step={step}
               names={names}
+              {...(texts.placeholder === undefined ? {} : { placeholder: texts.placeholder })}
               onChange={(to) => change(shown.map((one, at) => (at === index ? to : one)))}
               onRemove={
                 shown.length > least
@@ -103,7 +115,7 @@ export function Steps({ steps, names, onChange, least, most, isOrdered = false, 
           class="button small"
           onClick={() => change([...shown, empty], `li:nth-child(${shown.length + 1}) select`)}
         >
-          <Icon name="plus" /> {more}
+          <Icon name="plus" /> {texts.more}
         </button>
       )}
       <p class="hidden" role="status">

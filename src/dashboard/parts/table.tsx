@@ -31,7 +31,8 @@ interface DataTableProps {
   sorting?: Sorting
 }
 
-export function DataTable({ name, columns, rows, numeric = [], bars, keys, sorting }: DataTableProps) {
+/** What may be wider than its place, and is scrolled then. */
+export function ScrollBox({ children }: { children: ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null)
   useEffect(() => {
     // A box that scrolls has to be reached by keys; one that does not is nothing to stop at.
@@ -41,6 +42,14 @@ export function DataTable({ name, columns, rows, numeric = [], bars, keys, sorti
   })
   return (
     <div class="table-box" ref={box}>
+      {children}
+    </div>
+  )
+}
+
+export function DataTable({ name, columns, rows, numeric = [], bars, keys, sorting }: DataTableProps) {
+  return (
+    <ScrollBox>
       <table class="table">
         <caption class="hidden">{name}</caption>
         <thead>
@@ -73,7 +82,7 @@ export function DataTable({ name, columns, rows, numeric = [], bars, keys, sorti
           ))}
         </tbody>
       </table>
-    </div>
+    </ScrollBox>
   )
 }
 

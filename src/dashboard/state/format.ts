@@ -41,9 +41,14 @@ export class Format {
     return `${this.#fine.format(value)}%`
   }
 
-  /** 12.345 → 12.3%: with the same decimals, so that those below each other line up. What is there is never 0. */
+  /** 12.345 → 12.3, 12 → 12.0: those below each other line up. */
+  tenths(value: number): string {
+    return this.#tenths.format(value)
+  }
+
+  /** 12.345 → 12.3%. What is there is never 0. */
   rate(value: number): string {
-    return value > 0 && value < 0.05 ? `<${this.#tenths.format(0.1)}%` : `${this.#tenths.format(value)}%`
+    return value > 0 && value < 0.05 ? `<${this.tenths(0.1)}%` : `${this.tenths(value)}%`
   }
 
   /** 3 d 4 h */

@@ -122,6 +122,14 @@ export function periodBefore(range: Range, now: number): { start_date: string; e
   return { start_date: new Date(end - dayMs).toISOString(), end_date: new Date(end).toISOString() }
 }
 
+/** The last day of the time that begins on a day. */
+export function lastDayOf(day: string, granularity: Granularity): string {
+  if (granularity === "weekly") return plusDays(day, 6)
+  if (granularity !== "monthly") return day
+  // 31 days on it is the next month, whichever one began.
+  return plusDays(`${plusDays(`${day.slice(0, 7)}-01`, 31).slice(0, 7)}-01`, -1)
+}
+
 export function plusDays(day: string, days: number): string {
   return new Date(Date.parse(day) + days * dayMs).toISOString().slice(0, 10)
 }
