@@ -12,6 +12,7 @@ import { later } from "./parts/later.tsx"
 import { Missing } from "./parts/missing.tsx"
 import { Shell } from "./parts/shell.tsx"
 import { Failure } from "./parts/states.tsx"
+import { Paths } from "./paths/paths.tsx"
 import { Retention } from "./retention/retention.tsx"
 import { App, AppContext, useApp } from "./state/app.ts"
 
@@ -26,6 +27,7 @@ const pages: Record<string, FunctionComponent> = {
   people: later(async () => (await import("./people/people.tsx")).People),
   person: later(async () => (await import("./person/person.tsx")).Person),
   retention: Retention,
+  paths: Paths,
 }
 
 /** Pages of a share link. */

@@ -32,6 +32,7 @@ const layers = [
     "src/dashboard/people",
     "src/dashboard/person",
     "src/dashboard/retention",
+    "src/dashboard/paths",
   ],
   ["src/dashboard"],
   ["src/app.ts", "src/config.ts"],
