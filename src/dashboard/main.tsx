@@ -5,6 +5,7 @@ import { wantedPath } from "./door/wanted.ts"
 import { EventPage } from "./event/event.tsx"
 import { Events } from "./events/events.tsx"
 import { Funnels } from "./funnels/funnels.tsx"
+import { Goals } from "./goals/goals.tsx"
 import { InstallPage } from "./install/install-page.tsx"
 import { Overview } from "./overview/overview.tsx"
 import { homeOf } from "./parts/home.ts"
@@ -28,6 +29,7 @@ const pages: Record<string, FunctionComponent> = {
   person: later(async () => (await import("./person/person.tsx")).Person),
   retention: Retention,
   paths: Paths,
+  goals: Goals,
 }
 
 /** Pages of a share link. */

@@ -33,6 +33,7 @@ const layers = [
     "src/dashboard/person",
     "src/dashboard/retention",
     "src/dashboard/paths",
+    "src/dashboard/goals",
   ],
   ["src/dashboard"],
   ["src/app.ts", "src/config.ts"],

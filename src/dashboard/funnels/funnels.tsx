@@ -145,7 +145,7 @@ function Numbers({ answered, unit, isCompared }: NumbersProps) {
               <Stat
                 label="Conversion"
                 value={conversion(rows)}
-                before={was(conversion)}
+                before={began(before) > 0 ? was(conversion) : undefined}
                 format={format}
                 isRate
               />

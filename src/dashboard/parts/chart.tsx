@@ -28,6 +28,8 @@ export interface ChartProps {
   format: Format
   /** How a value is written; the numbers of events where nobody says. */
   value?: (value: number) => string
+  /** Values are in percent. */
+  isRate?: boolean
   marks?: readonly Mark[]
   /** Chooses a stretch by dragging: the first date and the last. */
   onZoom?: (from: string, to: string) => void
@@ -41,11 +43,21 @@ const standardHeight = 260
 /** Shades of the accent that are told apart by their lightness; the style sheet has as many. */
 export const shades = 6
 
+/** px of line and gap of all lines after the first, which are told apart by them. */
+const dashes = [
+  [8, 4],
+  [3, 3],
+  [12, 3, 3, 3],
+  [6, 2],
+  [2, 5],
+]
+
 /** A chart over time, its legend, and the same as a table. */
 export function Chart(props: ChartProps) {
   const { name, dates, series, granularity, format, marks = [], file, height = standardHeight } = props
   const [isTable, setTable] = useState(false)
-  const value = props.value ?? ((number: number) => format.count(number))
+  const value =
+    props.value ?? ((number: number) => (props.isRate ? format.rate(number) : format.count(number)))
   const columns = ["Date", ...series.map((one) => one.name)]
   const rows = dates.map((date, index) => [date, ...series.map(({ values }) => values[index] ?? 0)])
   const shownRows = dates.map((date, index) => [
@@ -86,6 +98,7 @@ export function Chart(props: ChartProps) {
         <ul class="legend">
           {series.map((one, index) => (
             <li key={index} class={one.isBefore ? "before" : `shade-${index % shades}`}>
+              {props.kind === "lines" && !one.isBefore && <LineKey index={index} />}
               <span>{one.name}</span>
             </li>
           ))}
@@ -110,6 +123,18 @@ export function Chart(props: ChartProps) {
         </div>
       </figcaption>
     </figure>
+  )
+}
+
+/** A piece of the line, as it is drawn. */
+function LineKey({ index }: { index: number }) {
+  return (
+    <svg class="line-key" viewBox="0 0 26 10" aria-hidden="true" focusable="false">
+      <path
+        d="M0 5h26"
+        stroke-dasharray={index === 0 ? undefined : dashes[(index - 1) % dashes.length]?.join(" ")}
+      />
+    </svg>
   )
 }
 
@@ -153,11 +178,18 @@ const axisGap = 6
 const leftAxis = 52
 const bottomAxis = 28
 
+/** Distances between the lines of the grid. A whole number of events is the least there is to tell apart. */
+const whole = [
+  1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7,
+  5e7, 1e8,
+]
+const fractions = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
+
 function draw(
   element: HTMLElement,
   latest: { current: ChartProps & { value: (value: number) => string; height: number } },
 ) {
-  const { dates, series, kind, height, granularity, format, marks = [], onZoom } = latest.current
+  const { dates, series, kind, height, granularity, format, marks = [], onZoom, isRate } = latest.current
   const style = getComputedStyle(element)
   const colour = (name: string) => colourOf(element, name)
   const isBars = kind === "bars"
@@ -203,12 +235,8 @@ function draw(
         ...axis,
         size: leftAxis,
         space: 42,
-        // A whole number of events is the least there is to tell apart.
-        incrs: [
-          1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7,
-          2e7, 5e7, 1e8,
-        ],
-        values: (_, splits) => splits.map((value) => format.short(value)),
+        incrs: isRate ? [...fractions, ...whole] : whole,
+        values: (_, splits) => splits.map((value) => (isRate ? format.percent(value) : format.short(value))),
       },
     ],
     series: [
@@ -220,13 +248,7 @@ function draw(
           ...(isBars ? { fill: colour(`--shade-${index % shades}`), ...(bars ? { paths: bars } : {}) } : {}),
           ...(!isBars && index > 0
             ? {
-                dash: [
-                  [8, 4],
-                  [3, 3],
-                  [12, 3, 3, 3],
-                  [6, 2],
-                  [2, 5],
-                ][(index - 1) % 5] as number[],
+                dash: dashes[(index - 1) % dashes.length] as number[],
               }
             : {}),
           points: { show: !isBars && dates.length <= 2 },

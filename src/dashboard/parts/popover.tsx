@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact"
-import { useEffect, useId, useRef, useState } from "preact/hooks"
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks"
 
 interface PopoverProps {
   /** What stands in the button. */
@@ -15,6 +15,7 @@ interface PopoverProps {
 export function Popover({ label, name, class: look = "button", align = "start", children }: PopoverProps) {
   const [isOpen, setOpen] = useState(false)
   const box = useRef<HTMLDivElement>(null)
+  const panel = useRef<HTMLDivElement>(null)
   const button = useRef<HTMLButtonElement>(null)
   const id = useId()
   useEffect(() => {
@@ -27,6 +28,16 @@ export function Popover({ label, name, class: look = "button", align = "start", 
     }
     document.addEventListener("pointerdown", onPointer)
     return () => document.removeEventListener("pointerdown", onPointer)
+  }, [isOpen])
+  useLayoutEffect(() => {
+    // A box that scrolls would cut it off: there it hangs in the window, at the button's place.
+    if (!isOpen || !panel.current || !button.current?.closest(".table-box")) return
+    hang(panel.current, button.current)
+    const onScroll = (event: Event) => {
+      if (!panel.current?.contains(event.target as Node)) setOpen(false)
+    }
+    document.addEventListener("scroll", onScroll, { capture: true })
+    return () => document.removeEventListener("scroll", onScroll, { capture: true })
   }, [isOpen])
   const close = () => {
     setOpen(false)
@@ -60,10 +71,27 @@ export function Popover({ label, name, class: look = "button", align = "start", 
         {label}
       </button>
       {isOpen && (
-        <div id={id} class={`popover-panel ${align}`}>
+        <div ref={panel} id={id} class={`popover-panel ${align}`}>
           {children(close)}
         </div>
       )}
     </div>
   )
+}
+
+/** px between a button and what opens at it. */
+const gap = 6
+
+/** Below the button, or above it where there is no room below. */
+function hang(panel: HTMLElement, button: HTMLElement): void {
+  const { top, bottom, right } = button.getBoundingClientRect()
+  const { clientWidth, clientHeight } = document.documentElement
+  const isBelow = bottom + gap + panel.offsetHeight <= clientHeight || top < clientHeight / 2
+  const { style } = panel
+  style.position = "fixed"
+  style.minWidth = "0"
+  style.left = "auto"
+  style.right = `${clientWidth - right}px`
+  style.top = isBelow ? `${bottom + gap}px` : "auto"
+  style.bottom = isBelow ? "auto" : `${clientHeight - top + gap}px`
 }
