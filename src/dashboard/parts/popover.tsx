@@ -30,14 +30,14 @@ export function Popover({ label, name, class: look = "button", align = "start", 
     return () => document.removeEventListener("pointerdown", onPointer)
   }, [isOpen])
   useLayoutEffect(() => {
-    // A box that scrolls would cut it off: there it hangs in the window, at the button's place.
+    // A box that scrolls would cut it off: there it hangs in the window, where the button is.
     if (!isOpen || !panel.current || !button.current?.closest(".table-box")) return
-    hang(panel.current, button.current)
-    const onScroll = (event: Event) => {
-      if (!panel.current?.contains(event.target as Node)) setOpen(false)
+    const anew = () => {
+      if (panel.current && button.current) hang(panel.current, button.current)
     }
-    document.addEventListener("scroll", onScroll, { capture: true })
-    return () => document.removeEventListener("scroll", onScroll, { capture: true })
+    anew()
+    document.addEventListener("scroll", anew, { capture: true, passive: true })
+    return () => document.removeEventListener("scroll", anew, { capture: true })
   }, [isOpen])
   const close = () => {
     setOpen(false)

@@ -1,0 +1,239 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { Page } from "playwright-core"
+import { cellsOf, count, dayAgo, rate, rowsOf } from "./asked.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+
+interface StepRow {
+  event_name: string
+  people: number
+  conversion_rate: number
+  step_conversion_rate: number
+}
+
+const steps = ["page_viewed", "product_viewed", "cart_filled", "order_paid"]
+const query = steps.map((step) => `step=${step}`).join("&")
+const funnel = { name: "funnel", steps, window: "7d" }
+
+describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
+  let dashboard: Dashboard
+  beforeAll(async () => {
+    dashboard = await openDashboard()
+  })
+  afterAll(async () => {
+    await dashboard[Symbol.asyncDispose]()
+  })
+
+  const questions = [
+    { name: "visitors within a week", more: "", parameter: {}, body: {} },
+    {
+      name: "sessions within an hour",
+      more: "&unit=session&window=1h",
+      parameter: { unit: "session", window: "1h" },
+      body: {},
+    },
+    {
+      name: "profiles within a time of one's own",
+      more: "&unit=profile&window=90m",
+      parameter: { unit: "profile", window: "90m" },
+      body: {},
+    },
+    {
+      name: "days of one's own",
+      more: `&from=${dayAgo(20)}&to=${dayAgo(11)}`,
+      parameter: {},
+      body: { preset: undefined, startDate: dayAgo(20), endDate: dayAgo(11) },
+    },
+    {
+      name: "filtered events",
+      more: "&f=ne:path:/product",
+      parameter: {},
+      body: { filters: [{ field: "path", op: "ne", value: "/product" }] },
+    },
+  ]
+  test.each(questions)("has the API's numbers of $name", async ({ more, parameter, body }) => {
+    const { page, faults } = await dashboard.open(`/w/SITE/funnels?${query}${more}`)
+    await whole(page, "Conversion")
+    await page.getByRole("button", { name: "Table" }).click()
+    const rows = await rowsOf<StepRow>(dashboard, { ...funnel, ...parameter }, body)
+    const shown = await cellsOf(page.getByRole("table", { name: "How many get to each step" }))
+    expect(shown.map((row) => row.slice(0, 4))).toEqual(
+      rows.map((row, index) => [
+        `${index + 1}. ${row.event_name}`,
+        count(row.people),
+        rate(row.conversion_rate),
+        index === 0 ? "–" : rate(row.step_conversion_rate),
+      ]),
+    )
+    expect(await page.locator(".stat-value").allInnerTexts()).toEqual([
+      rate(rows.at(-1)?.conversion_rate ?? -1),
+      count(rows[0]?.people ?? -1),
+      count(rows.at(-1)?.people ?? -1),
+    ])
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("is set against as many days before", async () => {
+    const { page } = await dashboard.open(`/w/SITE/funnels?${query}&period=last_7d`)
+    await whole(page, "Conversion")
+    const [before] = await rowsOf<StepRow>(dashboard, funnel, {
+      preset: undefined,
+      startDate: dayAgo(13),
+      endDate: dayAgo(7),
+    })
+    const title = await page.locator(".stat", { hasText: "began" }).locator(".change").getAttribute("title")
+    expect(title).toBe(`before: ${count(before?.people ?? -1)}`)
+    await page.keyboard.press("c")
+    await page.locator(".change").first().waitFor({ state: "detached" })
+    await page.context().close()
+  })
+
+  test("is broken down by the value of the first step, which can be chosen", async () => {
+    const { page } = await dashboard.open(`/w/SITE/funnels?${query}`)
+    await whole(page, "Conversion")
+    await page.getByLabel("Break down by").selectOption({ label: "channel" })
+    await whole(page, "By channel")
+    const rows = await rowsOf<StepRow & Record<string, string>>(dashboard, {
+      ...funnel,
+      by: ["property.channel"],
+    })
+    const first = rows.filter(({ step }) => Number(step) === 1)
+    const shown = await cellsOf(page.getByRole("table", { name: "The funnel by channel" }))
+    expect(shown.map(([value, began]) => [value, began])).toEqual(
+      first.map((row) => [row["property.channel"], count(row.people)]),
+    )
+    await page.getByRole("link", { name: "search: begin with it alone" }).click()
+    await page.getByText("page_viewed where channel is search").locator("visible=true").waitFor()
+    await whole(page, "By channel")
+    const began = await page.locator(".stat-value").nth(1).textContent()
+    expect(began).not.toBe(count(first[0]?.people ?? -1))
+    await page.context().close()
+  })
+
+  test("begins from the two most frequent events by one click", async () => {
+    const { page } = await dashboard.open("/w/SITE/funnels")
+    await page.getByRole("button", { name: "From page_viewed to product_viewed" }).click()
+    await whole(page, "How many get to each step")
+    expect(stepsOf(page)).toEqual(["page_viewed", "product_viewed"])
+    await page.goBack()
+    await page.getByText("Where do people stop?").waitFor()
+    await page.getByRole("button", { name: "Choose the events" }).click()
+    await page.getByText("Choose at least two events").waitFor()
+    await page.context().close()
+  })
+
+  test("steps are added, moved and removed by the keyboard, which keeps its place", async () => {
+    const { page } = await dashboard.open(
+      "/w/SITE/funnels?step=page_viewed&step=product_viewed&step=cart_filled",
+    )
+    await whole(page, "Conversion")
+    await page.getByRole("button", { name: "Move Step 1 down" }).focus()
+    await page.keyboard.press("Enter")
+    await page.getByText("page_viewed is Step 2 now.").waitFor()
+    expect(await focused(page)).toBe("Move Step 2 down")
+    await page.keyboard.press("Enter")
+    expect(await focused(page)).toBe("Move Step 3 up")
+    expect(stepsOf(page)).toEqual(["product_viewed", "cart_filled", "page_viewed"])
+    await page.getByRole("button", { name: "Add a step" }).focus()
+    await page.keyboard.press("Enter")
+    await page.locator("select:focus").waitFor()
+    await page.keyboard.type("order_p")
+    await page.waitForFunction(() => location.search.includes("order_paid"))
+    await page.getByRole("button", { name: "Remove Step 1" }).focus()
+    await page.keyboard.press("Enter")
+    await page.getByText("product_viewed is removed.").waitFor()
+    expect(stepsOf(page)).toEqual(["cart_filled", "page_viewed", "order_paid"])
+    await page.context().close()
+  })
+
+  test("a step has filters of its own", async () => {
+    const { page } = await dashboard.open(`/w/SITE/funnels?${query}`)
+    await whole(page, "Conversion")
+    await page
+      .getByRole("listitem")
+      .filter({ hasText: "Step 4" })
+      .getByRole("button", { name: "Filter" })
+      .click()
+    await page.getByLabel("Field or property").fill("property.plan")
+    await page.getByLabel("Value", { exact: true }).fill("pro")
+    await page.getByRole("button", { name: "Apply" }).click()
+    await page.getByText("order_paid where plan is pro").locator("visible=true").waitFor()
+    await whole(page, "Conversion")
+    const filters = [{ field: "property.plan", op: "eq", value: "pro" }]
+    const rows = await rowsOf<StepRow>(dashboard, {
+      ...funnel,
+      steps: [...steps.slice(0, 3), { name: "order_paid", filters }],
+    })
+    expect(await page.locator(".stat-value").last().textContent()).toBe(count(rows.at(-1)?.people ?? -1))
+    await page.context().close()
+  })
+
+  test("is saved, opened about another range, renamed, replaced and deleted", async () => {
+    const { page, faults } = await dashboard.open(`/w/SITE/funnels?${query}&period=last_7d`)
+    const list = page.getByRole("navigation", { name: "Saved funnels" })
+    await whole(page, "Conversion")
+    await page.getByRole("button", { name: "Save", exact: true }).click()
+    await page.getByRole("textbox", { name: "Name" }).fill("Checkout")
+    await page.keyboard.press("Enter")
+    await page.getByRole("dialog").waitFor({ state: "detached" })
+    await page.goto(`/w/${dashboard.site}/funnels?period=yesterday`)
+    await list.getByRole("link", { name: "Checkout" }).click()
+    await page.getByRole("button", { name: "Range: Yesterday" }).waitFor()
+    expect(stepsOf(page)).toEqual(steps)
+    expect(await list.getByRole("link").getAttribute("aria-current")).toBe("page")
+    const menu = (name: string) => page.getByRole("button", { name: `Rename or delete ${name}` })
+    await menu("Checkout").click()
+    await page.getByRole("button", { name: "Rename…" }).click()
+    await page.getByRole("textbox", { name: "Name" }).fill("Purchase")
+    await page.keyboard.press("Enter")
+    await list.getByRole("link", { name: "Purchase" }).waitFor()
+    await page.getByRole("button", { name: "Remove Step 2" }).click()
+    await menu("Purchase").click()
+    await page.getByRole("button", { name: "Replace by what is shown…" }).click()
+    await page.getByRole("button", { name: "Replace", exact: true }).click()
+    await page.getByText("Saved", { exact: true }).waitFor()
+    await menu("Purchase").click()
+    await page.getByRole("button", { name: "Delete…" }).click()
+    await page.getByRole("button", { name: "Delete", exact: true }).click()
+    await list.waitFor({ state: "detached" })
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("a share link shows it, and lets nobody save", async () => {
+    const { link } = await dashboard.api<{ link: string }>(`shares?website_id=${dashboard.site}`, {
+      method: "POST",
+      body: JSON.stringify({ name: "For all", path: `funnels?${query}`, expiresAt: null }),
+    })
+    const { page, faults } = await dashboard.open(`${link}/funnels?${query}`, { isLoggedIn: false })
+    await whole(page, "Conversion")
+    const [row] = await rowsOf<StepRow>(dashboard, funnel)
+    expect(await page.locator(".stat-value").nth(1).textContent()).toBe(count(row?.people ?? -1))
+    expect(await page.getByRole("button", { name: "Save", exact: true }).count()).toBe(0)
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("what is shown can be downloaded", async () => {
+    const { page } = await dashboard.open(`/w/SITE/funnels?${query}`)
+    await whole(page, "Conversion")
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Download funnel as CSV" }).click(),
+    ])
+    const [, first] = (await Bun.file(await download.path()).text()).split("\r\n")
+    const [row] = await rowsOf<StepRow>(dashboard, funnel)
+    expect(first).toBe(`1,page_viewed,${row?.people},100,100,${(row?.people ?? 0) - (await second())},`)
+    await page.context().close()
+  })
+
+  const second = async () => (await rowsOf<StepRow>(dashboard, funnel))[1]?.people ?? -1
+})
+
+function stepsOf(page: Page): string[] {
+  return new URL(page.url()).searchParams.getAll("step")
+}
+
+function focused(page: Page): Promise<string | null | undefined> {
+  return page.evaluate(() => document.activeElement?.getAttribute("aria-label"))
+}

@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { cellsOf, count, rate, rowsOf } from "./asked.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+
+interface GoalRow {
+  completions: number
+  converted: number
+  total: number
+  conversion_rate: number
+  previous?: GoalRow
+}
+
+describe.skipIf(noBrowser)(`goals${skipped}`, () => {
+  let dashboard: Dashboard
+  beforeAll(async () => {
+    dashboard = await openDashboard()
+  })
+  afterAll(async () => {
+    await dashboard[Symbol.asyncDispose]()
+  })
+
+  const compare = "previous_period"
+  const questions = [
+    { name: "visitors", query: "?step=order_paid", parameter: { steps: ["order_paid"] }, body: {} },
+    {
+      name: "sessions with a filter of the goal's own",
+      query: `?unit=session&step=${encodeURIComponent('["order_paid","gt:property.total:50"]')}`,
+      parameter: {
+        unit: "session",
+        steps: [{ name: "order_paid", filters: [{ field: "property.total", op: "gt", value: 50 }] }],
+      },
+      body: {},
+    },
+    {
+      name: "last week",
+      query: "?step=signed_up&period=last_week",
+      parameter: { steps: ["signed_up"] },
+      body: { preset: "last_week" },
+    },
+  ]
+  test.each(questions)("has the API's numbers of $name", async ({ query, parameter, body }) => {
+    const { page, faults } = await dashboard.open(`/w/SITE/goals${query}`)
+    await whole(page, "Conversion over time")
+    const [row] = await rowsOf<GoalRow>(dashboard, { name: "goals", compare, ...parameter }, body)
+    expect(await page.locator(".stat-value").allInnerTexts()).toEqual([
+      rate(row?.conversion_rate ?? -1),
+      count(row?.converted ?? -1),
+      count(row?.total ?? -1),
+      count(row?.completions ?? -1),
+    ])
+    expect(await page.locator(".change").first().getAttribute("title")).toBe(
+      `before: ${rate(row?.previous?.conversion_rate ?? -1)}`,
+    )
+    const days = await rowsOf<GoalRow>(
+      dashboard,
+      { name: "goals", compare, granularity: "daily", ...parameter },
+      body,
+    )
+    const chart = page.getByRole("figure", { name: "Conversion over time" })
+    await chart.getByRole("button", { name: "Table" }).click()
+    const shown = await cellsOf(chart.getByRole("table"))
+    expect(shown.map(([, now, before]) => [now, before])).toEqual(
+      days.map((day) => [rate(day.conversion_rate), rate(day.previous?.conversion_rate ?? -1)]),
+    )
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("some are set side by side", async () => {
+    const { page } = await dashboard.open("/w/SITE/goals?step=order_paid")
+    await whole(page, "Conversion over time")
+    await page.getByRole("button", { name: "Add one to compare" }).click()
+    await page.getByLabel("Goal 2", { exact: true }).selectOption("signed_up")
+    await whole(page, "Side by side")
+    const rows = await rowsOf<GoalRow>(dashboard, { name: "goals", steps: ["order_paid", "signed_up"] })
+    const table = page.getByRole("table", { name: "Goals side by side" })
+    await table.getByText("signed_up").waitFor()
+    const shown = await cellsOf(table)
+    expect(shown.map(([name, share, , people]) => [name, share, people])).toEqual(
+      ["order_paid", "signed_up"].map((name, index) => [
+        name,
+        rate(rows[index]?.conversion_rate ?? -1),
+        count(rows[index]?.converted ?? -1),
+      ]),
+    )
+    await page.context().close()
+  })
+
+  test("is saved, listed with its rate in any range, and deleted", async () => {
+    const { page, faults } = await dashboard.open("/w/SITE/goals")
+    await page.getByRole("button", { name: "Choose another event" }).click()
+    await page.getByLabel("Goal", { exact: true }).selectOption("order_paid")
+    await page.getByRole("button", { name: "Save", exact: true }).click()
+    await page.getByRole("textbox", { name: "Name" }).fill("Paid")
+    await page.keyboard.press("Enter")
+    const table = page.getByRole("table", { name: "Saved goals" })
+    await table.getByRole("link", { name: "Paid" }).waitFor()
+    await page.goto(`/w/${dashboard.site}/goals?period=last_7d`)
+    await table.getByRole("link", { name: "Paid" }).waitFor()
+    await whole(page, "Saved goals")
+    const [row] = await rowsOf<GoalRow>(
+      dashboard,
+      { name: "goals", steps: ["order_paid"] },
+      { preset: "last_7d" },
+    )
+    const [shown = []] = await cellsOf(table)
+    expect([shown[1], shown[3], shown[4]]).toEqual([
+      rate(row?.conversion_rate ?? -1),
+      count(row?.converted ?? -1),
+      `${count(row?.total ?? -1)} visitors`,
+    ])
+    await page.getByRole("button", { name: "Rename or delete Paid" }).click()
+    await page.getByRole("button", { name: "Delete…" }).click()
+    await page.getByRole("button", { name: "Delete", exact: true }).click()
+    await table.waitFor({ state: "detached" })
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+})
