@@ -4,8 +4,6 @@ import { Door } from "./door/door.tsx"
 import { wantedPath } from "./door/wanted.ts"
 import { EventPage } from "./event/event.tsx"
 import { Events } from "./events/events.tsx"
-import { Funnels } from "./funnels/funnels.tsx"
-import { Goals } from "./goals/goals.tsx"
 import { InstallPage } from "./install/install-page.tsx"
 import { Overview } from "./overview/overview.tsx"
 import { homeOf } from "./parts/home.ts"
@@ -13,23 +11,21 @@ import { later } from "./parts/later.tsx"
 import { Missing } from "./parts/missing.tsx"
 import { Shell } from "./parts/shell.tsx"
 import { Failure } from "./parts/states.tsx"
-import { Paths } from "./paths/paths.tsx"
-import { Retention } from "./retention/retention.tsx"
 import { App, AppContext, useApp } from "./state/app.ts"
 
 /** Pages of a website, by what stands behind it in the address. */
 const pages: Record<string, FunctionComponent> = {
   overview: Overview,
-  funnels: Funnels,
+  funnels: later(async () => (await import("./funnels/funnels.tsx")).Funnels),
   install: InstallPage,
   live: later(async () => (await import("./live/live.tsx")).Live),
   events: Events,
   event: EventPage,
   people: later(async () => (await import("./people/people.tsx")).People),
   person: later(async () => (await import("./person/person.tsx")).Person),
-  retention: Retention,
-  paths: Paths,
-  goals: Goals,
+  retention: later(async () => (await import("./retention/retention.tsx")).Retention),
+  paths: later(async () => (await import("./paths/paths.tsx")).Paths),
+  goals: later(async () => (await import("./goals/goals.tsx")).Goals),
 }
 
 /** Pages of a share link. */

@@ -9,7 +9,4 @@ export const pages: { name: string; path: string; ready: string }[] = [
     path: "/w/SITE/funnels?step=page_viewed&step=product_viewed&step=cart_filled&step=order_paid",
     ready: "order_paid",
   },
-  { name: "retention", path: "/w/SITE/retention", ready: "Average" },
-  { name: "paths", path: "/w/SITE/paths?step=product_viewed", ready: "Just before" },
-  { name: "goals", path: "/w/SITE/goals?step=order_paid", ready: "The period before" },
 ]
