@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Locator, Page } from "playwright-core"
+import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
 
 interface Counts {
@@ -140,6 +141,21 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await dialog.getByRole("button", { name: "Desk lamp" }).click()
     await dialog.waitFor({ state: "detached" })
     await page.getByRole("button", { name: "Change the filter product is Desk lamp" }).waitFor()
+    await page.context().close()
+  })
+
+  test("a share link shows it without single events and people", async () => {
+    const { link } = await dashboard.api<{ link: string }>(`shares?website_id=${dashboard.site}`, {
+      method: "POST",
+      body: JSON.stringify({ name: "For the team", path: "event?name=order_paid", expiresAt: null }),
+    })
+    const { page, faults } = await dashboard.open(`${link}/event?name=order_paid`, { isLoggedIn: false })
+    await whole(page, "True or false")
+    expect(await page.getByRole("link", { name: "Newest events" }).count()).toBe(0)
+    const fields = page.getByRole("combobox", { name: "by", exact: true }).locator("option")
+    expect(await fields.allInnerTexts()).not.toContain("Visitor")
+    expect(await violations(page)).toEqual([])
+    expect(faults).toEqual([])
     await page.context().close()
   })
 

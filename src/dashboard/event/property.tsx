@@ -31,6 +31,8 @@ interface TopValue {
   property_key: string
   property_value: string
   count: number
+  /** Events that have any value. */
+  total: number
   percentage: number
 }
 
@@ -126,7 +128,7 @@ function Values({ kind, values }: { kind: Kind; values: readonly TopValue[] }) {
         keys={rows.map((one) => one.property_value)}
         rows={rows.map((one) => [
           <Value key="value" field={`property.${key}`} value={one.property_value} />,
-          ...(isSample ? [] : [format.count(one.count), format.rate(one.percentage)]),
+          ...(isSample ? [] : [format.count(one.count), format.rate((100 * one.count) / one.total)]),
         ])}
       />
     </>

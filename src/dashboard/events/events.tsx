@@ -166,9 +166,9 @@ function NameTable({ rows, whole, sort }: NameTableProps) {
   )
 }
 
-/** Percent, to two decimals as the API gives it. */
+/** Percent. */
 function shareOf({ total_events }: NameRow, whole: number): number {
-  return whole === 0 ? 0 : Math.round((10_000 * total_events) / whole) / 100
+  return whole === 0 ? 0 : (100 * total_events) / whole
 }
 
 const csvColumns = [
@@ -185,7 +185,8 @@ function csvRows(rows: readonly NameRow[], whole: number) {
   return rows.map((row) => [
     row.name,
     row.total_events,
-    shareOf(row, whole),
+    // As the API gives it.
+    Math.round(100 * shareOf(row, whole)) / 100,
     row.previous?.total_events,
     row.unique_users,
     row.unique_sessions,

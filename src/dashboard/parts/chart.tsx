@@ -173,6 +173,8 @@ function Canvas(props: ChartProps & { value: (value: number) => string; height: 
   return <div ref={box} class="chart-canvas" style={{ height: `${height}px` }} aria-hidden="true" />
 }
 
+/** Bars that are wide enough for a line between their parts. */
+const mostApart = 100
 /** Pixels between an axis and its numbers, and of the numbers' own place. */
 const axisGap = 6
 const leftAxis = 52
@@ -244,7 +246,7 @@ function draw(
       ...order.map(
         (index): uPlot.Series => ({
           stroke: isBars ? colour("--panel") : colour(`--shade-${index % shades}`),
-          width: isBars ? (stacked.length > 1 ? 0.6 : 0) : 2,
+          width: isBars ? (stacked.length > 1 && dates.length <= mostApart ? 0.6 : 0) : 2,
           ...(isBars ? { fill: colour(`--shade-${index % shades}`), ...(bars ? { paths: bars } : {}) } : {}),
           ...(!isBars && index > 0
             ? {

@@ -22,7 +22,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
         To the content
       </a>
       <div class={`side ${isOpen ? "open" : ""}`}>
-        <div class="side-head">
+        <header class="side-head">
           {share ? <strong class="site-name">{share.name}</strong> : <SiteMenu />}
           <button
             type="button"
@@ -33,7 +33,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           >
             <Icon name={isOpen ? "close" : "menu"} />
           </button>
-        </div>
+        </header>
         <nav aria-label="Pages">
           <ul class="nav">
             {pagesFor(session).map((one) => (
