@@ -26,6 +26,7 @@ const pages: Record<string, FunctionComponent> = {
   retention: later(async () => (await import("./retention/retention.tsx")).Retention),
   paths: later(async () => (await import("./paths/paths.tsx")).Paths),
   goals: later(async () => (await import("./goals/goals.tsx")).Goals),
+  refusals: later(async () => (await import("./refusals/refusals.tsx")).Refusals),
 }
 
 /** Pages of a share link. */

@@ -34,6 +34,7 @@ const layers = [
     "src/dashboard/retention",
     "src/dashboard/paths",
     "src/dashboard/goals",
+    "src/dashboard/refusals",
   ],
   ["src/dashboard"],
   ["src/app.ts", "src/config.ts"],
