@@ -62,13 +62,17 @@ function Content() {
   const { session, place, preferences } = useApp()
   const { page, base, website, share, params } = place.spot.value
   const [first = ""] = page.split("/")
-  const isHome = base === "" && (page === "" || page === "login")
+  const isOpen = page === "" || (base === "" && page === "login")
   useEffect(() => {
-    const wanted = wantedPath(params.get("to"), place.origin)
-    if (isHome) place.go(wanted ?? homeOf(session, preferences), "replace")
+    if (isOpen) place.go(whereTo(), "replace")
     if (website !== undefined) preferences.website.value = website
-  }, [isHome, website, params, place, session, preferences])
-  if (isHome) return null
+  })
+  /** What an address leads to that names no page: of a share link the view that was shared. */
+  const whereTo = () => {
+    if (base !== "") return `${base}/${session.me.value?.share?.path || "overview"}`
+    return wantedPath(params.get("to"), place.origin) ?? homeOf(session, preferences)
+  }
+  if (isOpen) return null
   const Found =
     base === "" ? pagesOutside[first] : share === undefined || sharedPages.has(page) ? pages[page] : undefined
   return Found ? <Found /> : <Missing />

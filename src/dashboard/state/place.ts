@@ -8,7 +8,7 @@ export interface Spot {
   website: string | undefined
   /** The token of a share link. */
   share: string | undefined
-  /** `overview`, `events` …; of settings `settings/keys`. */
+  /** `overview`, `events` …; of settings `settings/keys`; '' where the address ends before it. */
   page: string
   params: URLSearchParams
 }
@@ -110,7 +110,7 @@ export class Place {
 
 function spotOf({ pathname, searchParams }: URL): Spot {
   const [first = "", second = "", ...rest] = pathname.split("/").filter(Boolean).map(decoded)
-  const page = rest.join("/") || "overview"
+  const page = rest.join("/")
   if (first === "w" && second !== "") {
     const base = `/w/${encodeURIComponent(second)}`
     return { base, website: second, share: undefined, page, params: searchParams }

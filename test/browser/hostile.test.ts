@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { type Dashboard, noBrowser, openDashboard, skipped } from "./browser.ts"
+
+/** Text that would be more than text in a page that is not careful. */
+const markup = `<img src=x onerror="window.hacked=1">`
+const script = `</script><script>window.hacked=1</script>`
+const long = "a_very_long_name_".repeat(15).slice(0, 256)
+
+describe.skipIf(noBrowser)(`text of users is only ever text${skipped}`, () => {
+  let dashboard: Dashboard
+  beforeAll(async () => {
+    dashboard = await openDashboard({ days: 0 })
+    const common = { websiteId: dashboard.site, anonymousId: markup, sessionId: script, path: `/${markup}` }
+    const events: Record<string, unknown>[] = [
+      {
+        ...common,
+        name: markup,
+        properties: { [markup]: script, [script]: [markup], nested: { [markup]: 1 }, plan: markup },
+      },
+      { ...common, name: script, profileId: markup, properties: { plan: script, number: 1 } },
+      { ...common, name: long, properties: { [long.slice(0, 128)]: long.repeat(4), number: 2.5 } },
+      { ...common, name: "__proto__", properties: { constructor: "toString", number: -1 } },
+    ]
+    const response = await fetch(`${dashboard.server.url}/track`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${dashboard.server.key}` },
+      body: JSON.stringify(events),
+    })
+    expect(response.status).toBe(200)
+    const identified = await fetch(`${dashboard.server.url}/identify`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${dashboard.server.key}` },
+      body: JSON.stringify({
+        websiteId: dashboard.site,
+        profileId: markup,
+        anonymousId: markup,
+        traits: { name: script, [markup]: markup },
+      }),
+    })
+    expect(identified.status).toBe(200)
+  })
+  afterAll(async () => {
+    await dashboard?.[Symbol.asyncDispose]()
+  })
+
+  const encoded = encodeURIComponent(markup)
+  const pages = [
+    { name: "the overview", path: "/w/SITE/overview" },
+    { name: "the list of events", path: "/w/SITE/events" },
+    { name: "an event", path: `/w/SITE/event?name=${encoded}&split=property.plan` },
+    { name: "the live page", path: "/w/SITE/live" },
+    { name: "a funnel", path: `/w/SITE/funnels?step=${encoded}&step=${encodeURIComponent(script)}` },
+    { name: "retention", path: `/w/SITE/retention?step=${encoded}` },
+    { name: "paths", path: `/w/SITE/paths?step=${encoded}` },
+    { name: "a goal", path: `/w/SITE/goals?step=${encoded}` },
+    { name: "the list of people", path: "/w/SITE/people" },
+    { name: "the list of profiles", path: "/w/SITE/people?tab=profiles" },
+    { name: "a person", path: `/w/SITE/person?visitor=${encoded}` },
+    { name: "a profile", path: `/w/SITE/person?profile=${encoded}` },
+    { name: "a filter", path: `/w/SITE/overview?f=${encodeURIComponent(`eq:event_name:${markup}`)}` },
+    { name: "an address that is nowhere", path: `/w/${encoded}/overview` },
+  ]
+  test.each(pages)("on $name", async ({ path }) => {
+    const { page, faults } = await dashboard.open(path)
+    await page.locator("main h1").waitFor()
+    await page.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
+    expect(await page.evaluate(() => "hacked" in window)).toBe(false)
+    expect(await page.locator("img, main script").count()).toBe(0)
+    // A website that there is none of is answered 403, and the browser writes that down.
+    expect(faults.filter((fault) => !/status of 403/.test(fault))).toEqual([])
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    expect(overflow).toBeLessThanOrEqual(0)
+    await page.setViewportSize({ width: 360, height: 740 })
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(
+      0,
+    )
+    await page.context().close()
+  })
+})

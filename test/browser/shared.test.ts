@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { violations } from "./axe.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+
+describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`, () => {
+  let dashboard: Dashboard
+  beforeAll(async () => {
+    dashboard = await openDashboard({ days: 20 })
+  })
+  afterAll(async () => {
+    await dashboard?.[Symbol.asyncDispose]()
+  })
+
+  const menu = { name: "Saved views, share, notes" }
+
+  test("a view is saved under a name, and is one of the menu's from then on", async () => {
+    const { page, faults } = await dashboard.open(
+      "/w/SITE/overview?period=last_7d&f=eq:event_name:order_paid",
+    )
+    await whole(page, "order_paid")
+    await page.getByRole("button", menu).click()
+    await page.getByRole("button", { name: "Save this view…" }).click()
+    await page.getByLabel("Name").fill("Orders of a week")
+    await page.getByRole("button", { name: "Save", exact: true }).click()
+    await page.getByText("“Orders of a week” is saved.").waitFor()
+    await page.goto(`/w/${dashboard.site}/events`)
+    await whole(page, "page_viewed")
+    await page.getByRole("button", menu).click()
+    await page.getByRole("link", { name: "Orders of a week" }).click()
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor()
+    await page.getByRole("button", { name: "Change the filter Event is order_paid" }).waitFor()
+    expect(new URL(page.url()).searchParams.get("period")).toBe("last_7d")
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("a note stands on the charts of its day, and in their text", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview")
+    await whole(page, "page_viewed")
+    await page.getByRole("button", menu).click()
+    await page.getByRole("button", { name: "Write a note on a date…" }).click()
+    await page.getByRole("textbox", { name: "Note" }).fill("Release 2.0")
+    await page.getByRole("button", { name: "Keep the note" }).click()
+    await page
+      .getByRole("figure")
+      .getByText(/: Release 2\.0$/)
+      .waitFor()
+    await page.context().close()
+  })
+
+  test("a share link shows the reports of its website to anybody, and nothing of single people", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview?period=last_7d")
+    await whole(page, "page_viewed")
+    const events = await page.locator(".stat-value").first().textContent()
+    await page.getByRole("button", menu).click()
+    await page.getByRole("button", { name: "Share by a link…" }).click()
+    await page.getByLabel("Name, for the list of links").fill("For the board")
+    await page.getByRole("button", { name: "Make the link" }).click()
+    const link = (await page.locator(".code-block code").textContent()) ?? ""
+    await page.context().close()
+
+    const { page: guest, faults } = await dashboard.open(link, { isLoggedIn: false })
+    await whole(guest, "page_viewed")
+    expect(await guest.locator(".stat-value").first().textContent()).toBe(events)
+    expect(new URL(guest.url()).searchParams.get("period")).toBe("last_7d")
+    const links = await guest.getByRole("navigation", { name: "Pages" }).getByRole("link").allInnerTexts()
+    expect(links.map((text) => text.trim())).toEqual([
+      "Overview",
+      "Events",
+      "Funnels",
+      "Retention",
+      "Paths",
+      "Goals",
+    ])
+    expect(await guest.getByRole("button", menu).count()).toBe(0)
+    expect(await violations(guest)).toEqual([])
+    expect(faults).toEqual([])
+    for (const page of ["people", "person?visitor=visitor-0", "live", "refusals", "install"]) {
+      await guest.goto(`${new URL(link).pathname}/${page}`)
+      await guest.getByText("There is no such page, or you may not see it").waitFor()
+    }
+    await guest.context().close()
+  })
+
+  test("a link that was revoked says so", async () => {
+    const { shares } = await dashboard.api<{ shares: { id: string }[] }>(
+      `shares?website_id=${dashboard.site}`,
+    )
+    const made = await dashboard.api<{ link: string; share: { id: string } }>(
+      `shares?website_id=${dashboard.site}`,
+      {
+        method: "POST",
+        body: JSON.stringify({ name: "short", path: "overview", expiresAt: null }),
+      },
+    )
+    await dashboard.api(`shares/${made.share.id}`, { method: "DELETE" })
+    expect(shares.map(({ id }) => id)).not.toContain(made.share.id)
+    const { page } = await dashboard.open(made.link, { isLoggedIn: false })
+    await page.getByText(/link/i).locator("visible=true").first().waitFor()
+    expect(await page.locator(".stat-value").count()).toBe(0)
+    await page.context().close()
+  })
+
+  test("a viewer looks at the websites that they have, and changes nothing", async () => {
+    const { website } = await dashboard.api<{ website: { id: string } }>("websites", {
+      method: "POST",
+      body: JSON.stringify({ domain: "other.example" }),
+    })
+    const { invite } = await dashboard.api<{ invite: { path: string } }>("users", {
+      method: "POST",
+      body: JSON.stringify({ email: "vic@example.com", role: "viewer", websites: [dashboard.site] }),
+    })
+    const { page, faults } = await dashboard.open(invite.path, { isLoggedIn: false })
+    await page.getByLabel("Password").first().fill("another long phrase")
+    await page.locator("form button[type=submit]").click()
+    await whole(page, "page_viewed")
+    await page.getByRole("button", { name: "Website: localhost" }).click()
+    const choices = await page.locator(".popover-panel a").allInnerTexts()
+    expect(choices.map((text) => text.trim())).toEqual(["localhost"])
+    await page.keyboard.press("Escape")
+    await page.getByRole("button", menu).click()
+    expect(await page.locator(".popover-panel button").allInnerTexts()).toEqual(["Copy the address"])
+    await page.goto("/settings/websites")
+    await page.getByText("There is no such page, or you may not see it").waitFor()
+    expect(faults).toEqual([])
+    await page.goto(`/w/${website.id}/overview`)
+    await page.getByRole("alert").first().waitFor()
+    expect(await page.locator(".stat-value").count()).toBe(0)
+    await page.context().close()
+  })
+})
