@@ -2,8 +2,6 @@ import { type FunctionComponent, render } from "preact"
 import { useEffect } from "preact/hooks"
 import { Door } from "./door/door.tsx"
 import { wantedPath } from "./door/wanted.ts"
-import { EventPage } from "./event/event.tsx"
-import { Events } from "./events/events.tsx"
 import { InstallPage } from "./install/install-page.tsx"
 import { Overview } from "./overview/overview.tsx"
 import { homeOf } from "./parts/home.ts"
@@ -19,8 +17,8 @@ const pages: Record<string, FunctionComponent> = {
   funnels: later(async () => (await import("./funnels/funnels.tsx")).Funnels),
   install: InstallPage,
   live: later(async () => (await import("./live/live.tsx")).Live),
-  events: Events,
-  event: EventPage,
+  events: later(async () => (await import("./events/events.tsx")).Events),
+  event: later(async () => (await import("./event/event.tsx")).EventPage),
   people: later(async () => (await import("./people/people.tsx")).People),
   person: later(async () => (await import("./person/person.tsx")).Person),
   retention: later(async () => (await import("./retention/retention.tsx")).Retention),

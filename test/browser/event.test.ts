@@ -201,10 +201,10 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await whole(page, "True or false")
     await page.route("**/v1/query?*", (route) => route.abort())
     await page.keyboard.press("w")
-    await page.getByRole("alert").first().waitFor()
+    const regions = ["The range in numbers", "Properties"].map((name) => page.getByRole("region", { name }))
+    for (const region of regions) await region.getByText("The server does not answer").waitFor()
     await page.unroute("**/v1/query?*")
-    for (const name of ["The range in numbers", "Properties"]) {
-      const region = page.getByRole("region", { name })
+    for (const region of regions) {
       await region.getByRole("button", { name: "Try again" }).click()
       await region.getByText("The server does not answer").waitFor({ state: "detached" })
     }
