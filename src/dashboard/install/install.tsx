@@ -235,8 +235,10 @@ function Domain({ site }: { site: Site }) {
         <Form
           action="Keep the domain"
           onSubmit={async () => {
-            const name = site.name === site.domain ? { name: domain.trim() } : {}
-            await api.send("PATCH", `websites/${encodeURIComponent(site.id)}`, { domain, ...name })
+            const path = `websites/${encodeURIComponent(site.id)}`
+            const { website } = await api.send<{ website: Site }>("PATCH", path, { domain })
+            // Called by its domain it goes on to be; only the server knows what of the address that is.
+            if (site.name === site.domain) await api.send("PATCH", path, { name: website.domain })
             await session.loadSites()
             toasts.show("The domain is kept.")
           }}
