@@ -22,6 +22,23 @@ interface Group {
   sessions: number
 }
 
+/** What the API answers of the numbers of a property. */
+const spread = {
+  event_name: "order_paid",
+  property_key: "total",
+  count: 1_207,
+  min: 1.5,
+  max: 9_500,
+  avg: 40.25,
+  sum: 48_581.75,
+  p50: 12,
+  p95: 90,
+  bins: [
+    { from: 1.5, to: 10, count: 3 },
+    { from: 10, to: 9_500, count: 1_204 },
+  ],
+}
+
 const ofOrders = { field: "event_name", op: "eq", value: "order_paid" }
 const ofPro = { field: "property.plan", op: "eq", value: "pro" }
 
@@ -141,6 +158,42 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await dialog.getByRole("button", { name: "Desk lamp" }).click()
     await dialog.waitFor({ state: "detached" })
     await page.getByRole("button", { name: "Change the filter product is Desk lamp" }).waitFor()
+    await page.context().close()
+  })
+
+  test("numbers are shown as they spread, with the least, median, mean, p95 and most", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview")
+    // The page alone is asked about here: of numbers that are easy to tell apart.
+    await page.route("**/v1/query?*", async (route) => {
+      const { parameters } = route.request().postDataJSON() as { parameters: { id?: string }[] }
+      const at = parameters.findIndex(({ id }) => id === "numbers")
+      if (at < 0) return route.continue()
+      const response = await route.fetch()
+      const answer = await response.json()
+      answer.data[at] = { parameter: "numbers", success: true, data: [spread] }
+      return route.fulfill({ response, json: answer })
+    })
+    await page.goto(`/w/${dashboard.site}/event?name=order_paid`)
+    await whole(page, "Median")
+    const total = property(page, "total")
+    expect(await total.locator("dl > div").allInnerTexts()).toEqual([
+      "Least\n1.5",
+      "Median\n12",
+      "Mean\n40.25",
+      "p95\n90",
+      "Most\n9,500",
+    ])
+    expect(await texts(total.getByRole("table", { name: "How the numbers of total spread" }))).toEqual([
+      ["1.5", "10", "3"],
+      ["10", "9,500", "1,204"],
+    ])
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      total.getByRole("button", { name: "Download values of total as CSV" }).click(),
+    ])
+    expect(await Bun.file(await download.path()).text()).toBe(
+      "from,to,events\r\n1.5,10,3\r\n10,9500,1204\r\n",
+    )
     await page.context().close()
   })
 

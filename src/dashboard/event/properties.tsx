@@ -32,7 +32,7 @@ export function Properties({ event, filters, answered }: PropertiesProps) {
   const kinds = answered.rows<Kind>("kinds")
   const found = kinds.filter(({ property_key }) => property_key.toLowerCase().includes(find.toLowerCase()))
   const shown = params.get("keys") === "all" ? found : found.slice(0, firstKeys)
-  const values = useValues(shown, filters)
+  const values = useValues(shown, shown.length === kinds.length, filters)
   const failure = answered.error ?? failureOf(answered.failure("kinds"))
   return (
     <Panel
@@ -93,7 +93,7 @@ export function Properties({ event, filters, answered }: PropertiesProps) {
 }
 
 /** The most frequent values of each property that is shown, and of numbers what a histogram takes. */
-function useValues(shown: readonly Kind[], filters: readonly Filter[]): Answered {
+function useValues(shown: readonly Kind[], isAll: boolean, filters: readonly Filter[]): Answered {
   const keysOf = (kinds: readonly Kind[]) => [
     { field: "property_key", op: "in", value: kinds.map((kind) => kind.property_key) },
   ]
@@ -101,7 +101,8 @@ function useValues(shown: readonly Kind[], filters: readonly Filter[]): Answered
   const top = {
     name: "custom_events_property_top_values",
     id: "values",
-    filters: keysOf(shown),
+    // Whoever wants all of them need not be asked event by event.
+    filters: isAll ? [] : keysOf(shown),
     top: shownValues,
     limit: mostRows,
   }

@@ -1,6 +1,9 @@
 import { useApp } from "../state/app.ts"
 import { type Filter, filterParam, filterText, hasFilter, toggled } from "../state/filters.ts"
 
+/** Characters of a value that an address has room for, with others beside it. */
+const longest = 1_000
+
 interface ValueProps {
   /** As the API calls it: `property.plan`, `path` … */
   field: string
@@ -14,6 +17,7 @@ export function Value({ field, value, onChosen }: ValueProps) {
   const { place, view } = useApp()
   const { filters } = view.value
   const filter: Filter = value === null ? { field, op: "exists", value: false } : { field, op: "eq", value }
+  if (value !== null && value.length > longest) return <span class="event-value">{value}</span>
   const isOn = hasFilter(filters, filter)
   return (
     <button
