@@ -54,16 +54,17 @@ function Backups({ of: backups }: { of: StatusJson["backups"] }) {
   const isLate = age !== undefined && age > 2 * everyMs
   const hasFailed = lastFailureAt !== null && (newestAt === null || lastFailureAt > newestAt)
   return (
-    <div class="settings-form prose">
+    <div class="settings-form whole">
       <p>
         {newestAt === null ? (
           <>
-            <span class="badge bad">none yet</span> The first one is made soon after the start.
+            <span class="badge bad">none yet</span>{" "}
+            {!hasFailed && "The first one is made soon after the start."}
           </>
         ) : (
           <>
             <span class={`badge ${isLate ? "bad" : "good"}`}>{isLate ? "late" : "up to date"}</span> The
-            newest is of {format.ago(newestAt, now())}.
+            newest was made {format.ago(newestAt, now())}.
           </>
         )}
         {hasFailed && ` The last try failed, ${format.ago(lastFailureAt, now())}: the server's log says why.`}
