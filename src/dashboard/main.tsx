@@ -7,6 +7,7 @@ import { Overview } from "./overview/overview.tsx"
 import { homeOf } from "./parts/home.ts"
 import { later } from "./parts/later.tsx"
 import { Missing } from "./parts/missing.tsx"
+import { sharedPages } from "./parts/pages.ts"
 import { Shell } from "./parts/shell.tsx"
 import { Failure } from "./parts/states.tsx"
 import { App, AppContext, useApp } from "./state/app.ts"
@@ -26,9 +27,6 @@ const pages: Record<string, FunctionComponent> = {
   goals: later(async () => (await import("./goals/goals.tsx")).Goals),
   refusals: later(async () => (await import("./refusals/refusals.tsx")).Refusals),
 }
-
-/** Pages of a share link. */
-const sharedPages = new Set(["overview", "events", "event", "funnels", "retention", "paths", "goals"])
 
 /** Pages outside of websites, by the first part of their address. */
 const pagesOutside: Record<string, FunctionComponent> = {

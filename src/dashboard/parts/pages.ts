@@ -26,6 +26,12 @@ const pages: readonly PageEntry[] = [
   { page: "settings", label: "Settings", icon: "settings", for: "people", path: "/settings/account" },
 ]
 
+/** Pages that a share link shows, by their address. */
+export const sharedPages: ReadonlySet<string> = new Set([
+  ...pages.filter((one) => one.for === "all").map(({ page }) => page),
+  "event",
+])
+
 export function pagesFor({ me, isOwner }: Session): PageEntry[] {
   const isShared = me.value?.share != null
   return pages.filter((one) => one.for === "all" || (one.for === "people" ? !isShared : isOwner))

@@ -7,6 +7,7 @@ import { Dialog } from "./dialog.tsx"
 import { Form } from "./form.tsx"
 import { Icon } from "./icons.tsx"
 import { Link } from "./link.tsx"
+import { sharedPages } from "./pages.ts"
 import { Popover } from "./popover.tsx"
 
 /** A view that somebody kept, as the API shows it. */
@@ -25,6 +26,9 @@ export function ViewMenu() {
   const { session, place, view, toasts } = useApp()
   const [shown, setShown] = useState<Shown>()
   if (session.me.value?.share) return null
+  const { website } = view.value
+  // A link shows reports of one website, and no single people.
+  const isSharable = sharedPages.has(place.spot.value.page) && website !== "all" && website !== "none"
   const ask = (what: Shown, close: () => void) => () => {
     close()
     setShown(what)
@@ -72,11 +76,13 @@ export function ViewMenu() {
                       Write a note on a date…
                     </button>
                   </li>
-                  <li>
-                    <button type="button" onClick={ask("share", done)}>
-                      Share by a link…
-                    </button>
-                  </li>
+                  {isSharable && (
+                    <li>
+                      <button type="button" onClick={ask("share", done)}>
+                        Share by a link…
+                      </button>
+                    </li>
+                  )}
                 </>
               )}
             </ul>
