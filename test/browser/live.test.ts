@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { Page } from "playwright-core"
+import { startServer } from "../harness.ts"
+import { violations } from "./axe.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped } from "./browser.ts"
+
+describe.skipIf(noBrowser)(`the page of live events${skipped}`, () => {
+  let dashboard: Dashboard
+  beforeAll(async () => {
+    dashboard = await openDashboard({ days: 3 })
+  })
+  afterAll(async () => {
+    await dashboard[Symbol.asyncDispose]()
+  })
+
+  const send = async (...events: object[]) => {
+    const response = await fetch(`${dashboard.server.url}/track`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${dashboard.server.key}` },
+      body: JSON.stringify(events.map((event) => ({ websiteId: dashboard.site, ...event }))),
+    })
+    expect(response.status).toBe(200)
+  }
+  const openLive = async (query = "") => {
+    const tab = await dashboard.open(`/w/SITE/live${query}`)
+    await tab.page.locator(".live-status", { hasText: "Live" }).waitFor()
+    return tab
+  }
+
+  test("begins with the newest events that there are", async () => {
+    const { page, faults } = await openLive()
+    const { data } = await dashboard.api<{ data: { data: { event_name: string }[] }[] }>(
+      `query?website_id=${dashboard.site}`,
+      {
+        method: "POST",
+        body: JSON.stringify({
+          parameters: [{ name: "custom_events_recent", limit: 50 }],
+          preset: "last_30d",
+        }),
+      },
+    )
+    expect(await names(page)).toEqual((data[0]?.data ?? []).map((row) => row.event_name))
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("an event is on top when it has arrived, opens to all of it, and leads to its visitor", async () => {
+    const { page, faults } = await openLive()
+    const name = "<img src=x onerror=alert(1)>"
+    await send({ name, anonymousId: "ann/1", path: "/a", properties: { cart: { total: 12.5 } } })
+    await waitForFirst(page, name)
+    await page.getByRole("button", { name }).click()
+    const shown = JSON.parse((await page.locator(".event-row pre").textContent()) ?? "")
+    expect(shown).toMatchObject({
+      event_name: name,
+      website_id: dashboard.site,
+      anonymous_id: "ann/1",
+      path: "/a",
+      properties: { cart: { total: 12.5 } },
+      crawler: false,
+    })
+    expect(await violations(page)).toEqual([])
+    await page.getByRole("link", { name: "Visitor ann/1" }).click()
+    await page.getByRole("heading", { level: 1, name: "ann/1" }).waitFor()
+    expect(new URL(page.url()).searchParams.get("visitor")).toBe("ann/1")
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("while a row is open or the pointer is in the list, nothing moves", async () => {
+    const { page } = await openLive()
+    await send({ name: "first" })
+    await waitForFirst(page, "first")
+    await page.locator(".event-head").first().click()
+    await page.mouse.move(1, 1)
+    await send({ name: "second" }, { name: "third" })
+    const button = page.getByRole("button", { name: "2 new events" })
+    await button.waitFor()
+    expect((await names(page))[0]).toBe("first")
+    await button.click()
+    await waitForFirst(page, "third")
+    expect(await page.locator("[aria-expanded=true]").count()).toBe(0)
+    await page.locator(".event-row").nth(4).hover()
+    await send({ name: "fourth" })
+    await page.getByRole("button", { name: "1 new event" }).waitFor()
+    await page.mouse.move(1, 1)
+    await waitForFirst(page, "fourth")
+    await page.context().close()
+  })
+
+  test("a pause counts what waits, by the keyboard too", async () => {
+    const { page } = await openLive()
+    await page.getByRole("button", { name: "Pause" }).focus()
+    await page.keyboard.press("Enter")
+    await page.getByText(/Paused at \d\d:\d\d:\d\d/).waitFor()
+    await send({ name: "a" }, { name: "b" }, { name: "c" })
+    await page.getByText("3 wait").waitFor()
+    expect((await names(page))[0]).not.toBe("c")
+    await page.keyboard.press("Enter")
+    await waitForFirst(page, "c")
+    await page.context().close()
+  })
+
+  test("names and filters choose what is shown, of what there is and of what comes", async () => {
+    const { page } = await openLive("?f=eq:property.plan:pro")
+    await page.getByRole("button", { name: "Events to show: All events" }).click()
+    await page.getByLabel("checkout_started").check()
+    await page.getByLabel("signed_up").check()
+    await page.keyboard.press("Escape")
+    await page.mouse.move(1, 1)
+    await page.getByRole("button", { name: "Events to show: 2 events" }).waitFor()
+    expect(new URL(page.url()).searchParams.getAll("name")).toEqual(["checkout_started", "signed_up"])
+    await page.locator(".live-status", { hasText: "Live" }).waitFor()
+    await send(
+      { name: "signed_up", properties: { plan: "free" } },
+      { name: "order_paid", properties: { plan: "pro" } },
+      { name: "signed_up", properties: { plan: "pro", mine: true } },
+    )
+    await page.locator(".event-row", { hasText: "mine" }).waitFor()
+    const shown = await page.locator(".event-row").allInnerTexts()
+    expect(shown[0]).toContain("signed_up")
+    expect(shown.every((text) => /signed_up|checkout_started/.test(text) && /plan\s+pro/.test(text))).toBe(
+      true,
+    )
+    await page.context().close()
+  })
+
+  test("marked crawlers are shown where somebody asks for them", async () => {
+    const crawl = () =>
+      fetch(`${dashboard.server.url}/track?website_id=${dashboard.site}`, {
+        method: "POST",
+        headers: {
+          origin: "http://localhost",
+          "user-agent": "Googlebot/2.1 (+http://www.google.com/bot.html)",
+        },
+        body: JSON.stringify({ name: "crawled" }),
+      })
+    const { page } = await openLive()
+    expect((await crawl()).status).toBe(200)
+    await send({ name: "after_it" })
+    await waitForFirst(page, "after_it")
+    expect(await names(page)).not.toContain("crawled")
+    await page.getByLabel("Crawlers too").check()
+    await page.locator(".live-status", { hasText: "Live" }).waitFor()
+    await page.locator(".event-row", { hasText: "crawled" }).waitFor()
+    await crawl()
+    await waitForFirst(page, "crawled")
+    await page.context().close()
+  })
+
+  test("after a break it goes on where it was, and says so", async () => {
+    const { page } = await openLive()
+    await send({ name: "before" })
+    await waitForFirst(page, "before")
+    const { db, port, stop } = dashboard.server
+    await stop()
+    await page.getByText(/Connection lost at/).waitFor()
+    const again = await startServer({ db, args: ["--port", String(port)] })
+    try {
+      await send({ name: "meanwhile" })
+      await page.getByRole("button", { name: "Connect now" }).click()
+      await waitForFirst(page, "meanwhile")
+      await page.getByText(/Live, with what came during a break of/).waitFor()
+    } finally {
+      await page.context().close()
+      await again.stop()
+    }
+  })
+})
+
+async function names(page: Page): Promise<string[]> {
+  return page.locator(".event-name").allInnerTexts()
+}
+
+async function waitForFirst(page: Page, name: string): Promise<void> {
+  await page.locator(".event-row:first-child .event-name").getByText(name, { exact: true }).waitFor()
+}
