@@ -6,7 +6,7 @@ import { Empty } from "../parts/states.tsx"
 import { DataTable, DownloadCsv } from "../parts/table.tsx"
 import { useFormat } from "../parts/use-format.ts"
 import { useApp } from "../state/app.ts"
-import { useAnswers } from "../state/use-answers.ts"
+import { type Answered, useAnswers } from "../state/use-answers.ts"
 import { filterOf, type Who, withCrawlers } from "./who.ts"
 
 /** Rows of the short list. */
@@ -14,14 +14,26 @@ const topRows = 6
 /** px */
 const chartHeight = 170
 
-/** When they were there, in the range. */
-export function Course({ who }: { who: Who }) {
+/** When they were there and what they did most, in the range. */
+export function Habits({ who }: { who: Who }) {
   const { view } = useApp()
   const granularity = useGranularity()
-  const answered = useAnswers([{ name: "custom_events_trends", id: "course", granularity }], {
-    filters: [...view.value.filters, filterOf(who)],
-    body: withCrawlers,
-  })
+  const answered = useAnswers(
+    [
+      { name: "custom_events_trends", id: "course", granularity },
+      { name: "custom_events", id: "top", limit: topRows },
+    ],
+    { filters: [...view.value.filters, filterOf(who)], body: withCrawlers },
+  )
+  return (
+    <div class="columns">
+      <Course answered={answered} />
+      <TopEvents answered={answered} />
+    </div>
+  )
+}
+
+function Course({ answered }: { answered: Answered }) {
   const rows = answered.rows<{ date: string; total_events: number }>("course")
   return (
     <Panel title="Events over time" actions={<GranularitySwitch />}>
@@ -41,14 +53,9 @@ export function Course({ who }: { who: Who }) {
   )
 }
 
-/** What they did most, in the range. */
-export function TopEvents({ who }: { who: Who }) {
-  const { place, view } = useApp()
+function TopEvents({ answered }: { answered: Answered }) {
+  const { place } = useApp()
   const format = useFormat()
-  const answered = useAnswers([{ name: "custom_events", id: "top", limit: topRows }], {
-    filters: [...view.value.filters, filterOf(who)],
-    body: withCrawlers,
-  })
   const rows = answered.rows<{ name: string; total_events: number; last_occurrence: string }>("top")
   const most = Math.max(...rows.map((row) => row.total_events), 1)
   return (

@@ -3,7 +3,7 @@ import { Page } from "../parts/page.tsx"
 import { useApp } from "../state/app.ts"
 import { calledName } from "../state/profiles.ts"
 import { ExportAndForget } from "./forget.tsx"
-import { Course, TopEvents } from "./habits.tsx"
+import { Habits } from "./habits.tsx"
 import "./person.css"
 import { Timeline } from "./timeline.tsx"
 import { type Who, whoOf } from "./who.ts"
@@ -27,12 +27,7 @@ function PersonPage({ who }: { who: Who }) {
   return (
     <Page title={titleOf(own ? calledName(own) : who.id)}>
       <WhoItIs who={who} whole={whole} />
-      {isKnown && (
-        <div class="columns">
-          <Course who={who} />
-          <TopEvents who={who} />
-        </div>
-      )}
+      {isKnown && <Habits who={who} />}
       <Timeline who={who} lastSeen={whole.lastSeen} />
       <ExportAndForget who={who} whole={whole} />
     </Page>
