@@ -21,7 +21,7 @@ const pageOnly = { "Cache-Control": fresh, "Content-Security-Policy": contentSec
 const kept = { "Cache-Control": forGood }
 
 /** Addresses that are the page's own to read; where there is nothing, the page says so. */
-const addresses = ["/", "/login", "/invite/:token", "/w/*", "/share/*", "/settings/*"]
+const addresses = ["/", "/login", "/invite/:token", "/w/*", "/share/*", "/settings", "/settings/*"]
 
 /**
  * The dashboard: one page for all of its addresses, and what that page is made of. The build puts them into the binary; run

@@ -25,6 +25,7 @@ const addresses = [
   "/w/all/overview",
   "/w/a.b-c/person",
   "/share/some-token/funnels",
+  "/settings",
   "/settings/keys",
 ]
 test.each(addresses)(

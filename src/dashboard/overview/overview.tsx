@@ -54,7 +54,7 @@ export function Overview() {
   // What a website without any event needs is not zeros.
   const shown = beginning === "unknown" ? { ...answered, isLoading: true } : answered
   return (
-    <Page title="Overview" actions={<ActiveNow />}>
+    <Page title="Overview" actions={<ActiveNow key={beginning} />}>
       {beginning === "nothing" && site ? (
         <Install key={site.id} site={site} onArrival={answered.again} onShow={begin} />
       ) : (
