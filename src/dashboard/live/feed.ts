@@ -9,8 +9,10 @@ import { type Message, messagesOf } from "../state/stream.ts"
 export const keptEvents = 500
 /** Events to begin with. */
 const firstEvents = 50
-/** ms between two changes of the list: faster, nobody could read. */
+/** ms between two changes of the list: faster, nobody could read; and where many come, which take some 100 ms to draw. */
 const showEvery = 250
+const showManyEvery = 1_000
+const many = 20
 /** ms without a byte after which the connection counts as lost: the server says every 5 s that it is still there. */
 const silentFor = 15_000
 /** ms before the first try to connect again, doubled with each, and the longest. */
@@ -116,7 +118,7 @@ export class Feed {
   /** Somebody reads: what comes waits, so that nothing moves below their eyes. */
   hold(isHeld: boolean): void {
     this.#isHeld = isHeld
-    if (!isHeld && this.#count > 0) this.#showSoon()
+    if (!isHeld && this.#count > 0) this.#showSoon(showEvery)
   }
 
   /** Shows what waits. */
@@ -250,7 +252,7 @@ export class Feed {
     this.#incoming = [...taken.reverse(), ...this.#incoming].slice(0, keptEvents)
     this.#count += taken.length
     this.received.value += taken.length
-    this.#showSoon()
+    this.#showSoon(taken.length > many ? showManyEvery : showEvery)
   }
 
   #wasFirst(event: ShownEvent): boolean {
@@ -261,12 +263,12 @@ export class Feed {
     return times > 0
   }
 
-  #showSoon(): void {
+  #showSoon(ms: number): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
       if (this.#isHeld || this.pausedAt.value !== undefined) this.waiting.value = this.#count
       else this.show()
-    }, showEvery)
+    }, ms)
   }
 
   #tellGap(): void {
