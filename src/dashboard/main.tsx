@@ -58,7 +58,7 @@ function Content() {
   const { session, place, preferences } = useApp()
   const { page, base, website, share, params } = place.spot.value
   const [first = ""] = page.split("/")
-  const isOpen = page === "" || (base === "" && page === "login")
+  const isOpen = page === "" || (base === "" && (page === "login" || page === "settings"))
   useEffect(() => {
     if (isOpen) place.go(whereTo(), "replace")
     if (website !== undefined) preferences.website.value = website
@@ -66,6 +66,7 @@ function Content() {
   /** What an address leads to that names no page: of a share link the view that was shared. */
   const whereTo = () => {
     if (base !== "") return `${base}/${session.me.value?.share?.path || "overview"}`
+    if (page === "settings") return "/settings/account"
     return wantedPath(params.get("to"), place.origin) ?? homeOf(session, preferences)
   }
   if (isOpen) return null
