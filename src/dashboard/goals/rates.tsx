@@ -47,7 +47,10 @@ export function Rates({ steps, unit }: RatesProps) {
         <Loaded answered={answered} of="course" height={306}>
           {() => {
             const { dates, series } = linesOf(answered, steps)
-            return (
+            const isEmpty = answered.rows<GoalRow>("course").every(({ total }) => total === 0)
+            return isEmpty ? (
+              <NoMatch />
+            ) : (
               <Course
                 name="Conversion over time"
                 file="conversion"
@@ -79,7 +82,7 @@ function Numbers({ answered, unit }: NumbersProps) {
           const [row] = answered.rows<GoalRow>("whole")
           const before = row?.previous
           const was = (value: number | undefined) => (view.value.compare ? (value ?? 0) : undefined)
-          return row && row.total > 0 ? (
+          return row ? (
             <dl class="stats-row goals-stats">
               <Stat
                 label="Conversion"
@@ -107,9 +110,7 @@ function Numbers({ answered, unit }: NumbersProps) {
                 format={format}
               />
             </dl>
-          ) : (
-            <NoMatch />
-          )
+          ) : null
         }}
       </Loaded>
     </section>

@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact"
 import { useId } from "preact/hooks"
 import { type Filter, filterParam, filterText, readFilter } from "../state/filters.ts"
 import { type Answered, useAnswers } from "../state/use-answers.ts"
+import { Combobox } from "./combobox.tsx"
 import { Chips } from "./filter-bar.tsx"
 import { Icon } from "./icons.tsx"
 
@@ -47,10 +48,13 @@ export interface EventNames extends Pick<Answered, "isLoading" | "error" | "agai
   names: string[]
 }
 
+/** As many as the API gives at once; whoever has more of them chooses among the most frequent. */
+const mostNames = 10_000
+
 /** The names of the events that there are in the range, the most frequent first. */
 export function useEventNames(): EventNames {
   const answered = useAnswers(
-    [{ name: "events", id: "names", by: ["event_name"], measures: ["events"], limit: 1_000 }],
+    [{ name: "events", id: "names", by: ["event_name"], measures: ["events"], limit: mostNames }],
     {
       filters: [],
     },
@@ -69,8 +73,8 @@ interface EventPickerProps {
   onRemove?: (() => void) | undefined
   /** Further buttons. */
   children?: ComponentChildren
-  /** What stands where no event is chosen. */
-  placeholder?: string
+  /** Any event will do; else only with a filter. */
+  isAnyAllowed?: boolean
 }
 
 /** Chooses an event from those that there are, and what else it must be. */
@@ -80,28 +84,26 @@ export function EventPicker({
   names,
   onChange,
   onRemove,
-  placeholder = "Choose an event",
+  isAnyAllowed = false,
   children,
 }: EventPickerProps) {
   const id = useId()
+  const none = isAnyAllowed || step.filters.length > 0 ? "Any event" : undefined
   const all = step.name === "" || names.includes(step.name) ? names : [step.name, ...names]
   return (
     <div class="event-picker">
       <label class="event-picker-label" for={id}>
         {label}
       </label>
-      <select
+      <Combobox
         id={id}
+        label={`Events to choose for ${label}`}
         value={step.name}
-        onChange={(event) => onChange({ ...step, name: event.currentTarget.value })}
-      >
-        <option value="">{step.filters.length > 0 ? "Any event" : placeholder}</option>
-        {all.map((name) => (
-          <option key={name} value={name}>
-            {name}
-          </option>
-        ))}
-      </select>
+        options={all}
+        none={none}
+        placeholder={none ?? "Choose an event"}
+        onChange={(name) => onChange({ ...step, name })}
+      />
       <Chips
         filters={step.filters}
         event={step.name === "" ? undefined : step.name}

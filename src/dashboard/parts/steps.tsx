@@ -15,8 +15,8 @@ interface StepsProps {
   label: (number: number) => string
   /** What the button for one more says; left out where there are as many as there can be. */
   more?: string
-  /** What stands where no event is chosen. */
-  placeholder?: string
+  /** Any event will do. */
+  isAnyAllowed?: boolean
 }
 
 const empty: Step = { name: "", filters: [] }
@@ -29,8 +29,9 @@ export function Steps({
   least,
   most,
   isOrdered = false,
+  isAnyAllowed = false,
   label,
-  ...texts
+  more,
 }: StepsProps) {
   const list = useRef<HTMLOListElement>(null)
   /** What gets the focus after the next change, the first of them that can: what was worked with is somewhere else then. */
@@ -67,7 +68,7 @@ export function Steps({
               label={label(index + 1)}
               step={step}
               names={names}
-              {...(texts.placeholder === undefined ? {} : { placeholder: texts.placeholder })}
+              isAnyAllowed={isAnyAllowed}
               onChange={(to) => change(shown.map((one, at) => (at === index ? to : one)))}
               onRemove={
                 shown.length > least
@@ -75,7 +76,7 @@ export function Steps({
                       setSaid(`${step.name || label(index + 1)} is removed.`)
                       change(
                         shown.filter((_, at) => at !== index),
-                        `li:nth-child(${Math.min(index + 1, shown.length - 1)}) select`,
+                        `li:nth-child(${Math.min(index + 1, shown.length - 1)}) input`,
                       )
                     }
                   : undefined
@@ -113,9 +114,9 @@ export function Steps({
         <button
           type="button"
           class="button small"
-          onClick={() => change([...shown, empty], `li:nth-child(${shown.length + 1}) select`)}
+          onClick={() => change([...shown, empty], `li:nth-child(${shown.length + 1}) input`)}
         >
-          <Icon name="plus" /> {texts.more}
+          <Icon name="plus" /> {more}
         </button>
       )}
       <p class="hidden" role="status">

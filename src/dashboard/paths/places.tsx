@@ -3,9 +3,12 @@ import { Link } from "../parts/link.tsx"
 import { Loaded, Panel } from "../parts/panel.tsx"
 import { Empty } from "../parts/states.tsx"
 import { DownloadCsv, ScrollBox } from "../parts/table.tsx"
+import { counted, units } from "../parts/unit.tsx"
 import { useFormat } from "../parts/use-format.ts"
 import { useApp } from "../state/app.ts"
 import type { Answered } from "../state/use-answers.ts"
+
+const [, session] = units
 
 /** A row of the type `paths`. */
 interface Row {
@@ -64,7 +67,7 @@ export function PlacesPanel({ answered, event, shown }: PlacesPanelProps) {
                 <section class="paths-middle">
                   <h3>The event</h3>
                   <p class="paths-event">{event}</p>
-                  <p class="muted">{format.count(sessionsOf(rows))} sessions</p>
+                  <p class="muted">{counted(sessionsOf(rows), session, format)}</p>
                 </section>
                 {after.map(column)}
               </div>

@@ -58,7 +58,7 @@ export function Retention() {
           least={2}
           most={2}
           label={(number) => (number === 1 ? "Began with" : "Came back with")}
-          placeholder="Any event"
+          isAnyAllowed
           onChange={(next) => place.set({ step: next.some(isChosen) ? next.map(stepParam) : undefined })}
         />
         <div class="settings">
