@@ -4,8 +4,9 @@ import type { Asker } from "../query/engine.ts"
 import type { Meta } from "../query/question.ts"
 import type { Ask, Put, Row } from "./ask.ts"
 import type { Query } from "./read.ts"
+import { rowOrder, wrong } from "./rows.ts"
 import type { MetaJson } from "./schema.ts"
-import { rowOrder, typeOf, wrong } from "./types.ts"
+import { typeOf } from "./types.ts"
 
 /** The answer to one parameter. */
 export type Entry =

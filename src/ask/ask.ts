@@ -9,6 +9,7 @@ import type {
   Unit,
 } from "../query/question.ts"
 import type { Range } from "./range.ts"
+import type { Option } from "./schema.ts"
 
 /** One thing that is asked for, checked and with everything filled in. */
 export interface Ask {
@@ -63,3 +64,24 @@ export interface Made {
 
 /** Puts one question to the engine. */
 export type Put = <Asked extends Question>(question: Asked) => Promise<AnswerOf<Asked>>
+
+export interface QueryType {
+  description: string
+  /** What it may be given beside a range, filters, limit, page and sortBy. */
+  takes: readonly Option[]
+  /** What of it must be given. */
+  needs?: readonly Option[]
+  /** Its rows are single events, sessions or people, which no report shows. */
+  singles?: true
+  /** How many steps it may be given. */
+  steps?: readonly [least: number, most: number]
+  /** The columns of its rows, in their order; those of `by` and `measures` come instead of `…`. */
+  columns: readonly string[]
+  /** What rows are ordered by where nobody says, and what besides they can be; undefined: by the engine alone. */
+  order: (Sort & { besides: readonly string[] }) | undefined
+  /** Columns that rows of the same place in that order are ordered by; `-` before a name: downwards. Left out: all texts. */
+  ties?: readonly string[] | undefined
+  /** The dates where nobody says; left out: none. */
+  dated?: Granularity | undefined
+  rows: (ask: Ask, put: Put) => Promise<Made>
+}

@@ -3,8 +3,10 @@ import { durationOf } from "../duration.ts"
 import { type FieldError, Refusal } from "../errors.ts"
 import { fieldErrors, invalid } from "../http/fields.ts"
 import type { Dimension, Filter, Granularity, Measure, Property, Step, Unit } from "../query/question.ts"
-import type { Ask, NamedMeasure, Sort } from "./ask.ts"
+import type { Ask, NamedMeasure, QueryType, Sort } from "./ask.ts"
+import { readCursor } from "./events.ts"
 import { isZone, previousOf, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
+import { wrong } from "./rows.ts"
 import {
   defaultLimit,
   type FilterBody,
@@ -17,7 +19,7 @@ import {
   querySchema,
   type StepBody,
 } from "./schema.ts"
-import { type QueryType, readCursor, typeOf, wrong } from "./types.ts"
+import { typeOf } from "./types.ts"
 
 /** A query that was read. What cannot be answered of it is said in its place. */
 export interface Query {

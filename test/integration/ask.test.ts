@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { QueryType } from "../../src/ask/ask.ts"
 import { personFields } from "../../src/ask/schema.ts"
-import { type QueryType, types } from "../../src/ask/types.ts"
+import { types } from "../../src/ask/types.ts"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"

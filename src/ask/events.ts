@@ -1,0 +1,49 @@
+import type { Scope, StoredEvent } from "../query/question.ts"
+import type { Ask, Made, Put, Row } from "./ask.ts"
+import { iso, wrong } from "./rows.ts"
+
+/** Events that are passed over to get to a page: each is looked at, and a cursor leads there at once. */
+const maxPassed = 100_000
+
+export async function eventRows(
+  ask: Ask,
+  put: Put,
+  scope: Scope,
+  shown: (event: StoredEvent) => Row,
+): Promise<Made> {
+  const { limit, offset, cursor } = ask
+  if (offset > maxPassed) {
+    throw wrong(`page and limit pass over more than ${maxPassed} events: go on with cursor, meta.nextCursor`)
+  }
+  const { events } = await put({ kind: "events", scope, limit, offset: cursor ? 0 : offset, after: cursor })
+  const end = events.length < limit ? undefined : events.at(-1)
+  return { rows: events.map(shown), nextCursor: end ? cursorText(end) : null }
+}
+
+export function shortEvent(event: StoredEvent): Row {
+  return {
+    event_name: event.name,
+    namespace: event.namespace,
+    path: event.path,
+    source: event.source,
+    properties: event.properties === null ? {} : JSON.parse(event.properties),
+    anonymous_id: event.anonymousId,
+    session_id: event.sessionId,
+    timestamp: iso(event.ts),
+  }
+}
+
+export function fullEvent(event: StoredEvent): Row {
+  const { timestamp, ...row } = shortEvent(event)
+  return { ...row, profile_id: event.profileId, timestamp }
+}
+
+function cursorText({ ts, id }: { ts: number; id: number }): string {
+  return Buffer.from(`${ts}.${id}`).toString("base64url")
+}
+
+/** What `cursorText` made; undefined: it did not make this. */
+export function readCursor(text: string): { ts: number; id: number } | undefined {
+  const [, ts, id] = /^(-?\d{1,15})\.(\d{1,15})$/.exec(Buffer.from(text, "base64url").toString()) ?? []
+  return ts === undefined ? undefined : { ts: Number(ts), id: Number(id) }
+}

@@ -1,0 +1,93 @@
+import type { GroupsAnswer, Scope, Step } from "../query/question.ts"
+import type { Ask, Made, Put, Row } from "./ask.ts"
+import { byPlace, named, span, withFilters } from "./groups.ts"
+import { percent, requireRows, wrong } from "./rows.ts"
+
+export async function funnel(ask: Ask, put: Put): Promise<Made> {
+  const { scope, steps, window, unit, by, limit, offset } = ask
+  const [dimension] = by
+  const { groups } = await put({ kind: "funnel", scope, steps, window, unit, by: dimension })
+  const rows = groups.slice(offset, offset + limit).flatMap((group) =>
+    group.steps.map(({ people, median }, index) => ({
+      ...(dimension === undefined ? {} : { [dimension]: group.by }),
+      step: index + 1,
+      event_name: steps[index]?.name ?? null,
+      people,
+      conversion_rate: percent(people, group.steps[0]?.people ?? 0),
+      step_conversion_rate: percent(people, group.steps[Math.max(0, index - 1)]?.people ?? 0),
+      median_ms: median,
+    })),
+  )
+  return { rows }
+}
+
+const anyStep: Step = { filters: [] }
+
+export async function retention(ask: Ask, put: Put): Promise<Made> {
+  const { scope, steps, unit, granularity = "weekly" } = ask
+  if (granularity === "minute" || granularity === "hourly") {
+    throw wrong("granularity must be daily, weekly or monthly for retention")
+  }
+  const [start = anyStep, comeBack = start] = steps
+  const { buckets, cohorts } = await put({ kind: "retention", scope, start, comeBack, granularity, unit })
+  requireRows((buckets.length * (buckets.length + 1)) / 2)
+  const rows = cohorts.flatMap(({ size, returned }, cohort) =>
+    returned.map((count, period) => ({
+      date: buckets[cohort]?.label ?? null,
+      people: size,
+      period,
+      returned: count,
+      percentage: percent(count, size),
+    })),
+  )
+  return { rows }
+}
+
+export async function paths({ scope, steps, before, after }: Ask, put: Put): Promise<Made> {
+  const [event = anyStep] = steps
+  const answer = await put({ kind: "paths", scope, event, before, after })
+  const rows = answer.places.map(({ place, name, count }) => ({
+    place,
+    event_name: name,
+    sessions: count,
+    percentage: percent(count, answer.sessions),
+  }))
+  return { rows }
+}
+
+export async function goals(ask: Ask, put: Put): Promise<Made> {
+  const { scope, granularity, steps, previous } = ask
+  const measure = { anonymous_id: "users", session_id: "sessions", profile_id: "profiles" } as const
+  const ofScope = (scope: Scope) =>
+    put({ kind: "groups", scope, by: [], granularity, measures: [measure[ask.unit], "events"] })
+  const valuesOf = async (range: Pick<Scope, "from" | "to">, step: Step, all: GroupsAnswer) => {
+    const own = [...step.filters, ...(step.name === undefined ? [] : [named(step.name)])]
+    const found = byPlace(await ofScope(withFilters({ ...scope, ...range }, own)))
+    const everybody = byPlace(all)
+    return all.buckets.map(({ label }, bucket) => {
+      const [converted, completions] = found.get(String(bucket))?.values ?? []
+      const [whole] = everybody.get(String(bucket))?.values ?? []
+      return {
+        ...(granularity ? { date: label } : {}),
+        completions: completions ?? 0,
+        converted: converted ?? 0,
+        total: whole ?? 0,
+        conversion_rate: percent(converted ?? 0, whole ?? 0),
+      }
+    })
+  }
+  const all = await ofScope(scope)
+  const allBefore = previous && (await ofScope({ ...scope, ...span(previous) }))
+  requireRows(steps.length * all.buckets.length)
+  const rows: Row[] = []
+  for (const step of steps) {
+    const now = await valuesOf(span(scope), step, all)
+    const before = previous && allBefore && (await valuesOf(span(previous), step, allBefore))
+    now.forEach((values, bucket) => {
+      const row: Row = { goal: step.name ?? null, ...values }
+      if (before) row.previous = before[bucket] ?? null
+      rows.push(row)
+    })
+  }
+  return { rows }
+}
