@@ -115,7 +115,7 @@ function serveOptions(): Option[] {
     option("--backup-keep <number>", "newest backups that stay", 7, whole(1, 100_000)),
     option(
       "--query-memory <bytes>",
-      "memory for questions: half for an answer, half for columns that the next one may need",
+      "memory for questions: half for an answer at most, the rest for what the next one may need",
       268_435_456,
       whole(16_777_216, 2 ** 40),
     ),

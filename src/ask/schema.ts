@@ -327,7 +327,7 @@ export const websiteSchema = Type.Object({
 export const metaSchema = Type.Object({
   source: Type.String({
     description:
-      "What was read: counts (numbers kept a quarter of an hour), blocks (columns) or rows, joined by +",
+      "What was read: kept (counted for earlier questions), counts (numbers kept a quarter of an hour), blocks (columns) or rows, joined by +",
   }),
   rows_read: Type.Integer({ description: "Single events that were read" }),
   block_events: Type.Integer({ description: "Events that were looked at in blocks" }),

@@ -229,7 +229,7 @@ const openBytes = 2_000
 /** Bytes that a value takes in memory beside its text. */
 const valueBytes = 40
 
-/** Reads columns of blocks, and keeps those read before as long as they take no more than `memory` bytes. */
+/** Reads columns of blocks, and keeps those read before as long as they take no more than `memory` says. */
 export class BlockReader {
   readonly #layout: Statement
   readonly #segment: Statement
@@ -242,7 +242,8 @@ export class BlockReader {
     db: Db,
     private readonly rows: Rows,
     private readonly numbersOf: (kind: Kind, texts: readonly string[]) => Uint32Array,
-    private readonly memory = 0,
+    /** Bytes. */
+    private readonly memory: () => number = () => 0,
   ) {
     this.#layout = db.prepare(sql.layout).pluck()
     this.#segment = db.prepare(sql.segment).pluck()
@@ -276,8 +277,9 @@ export class BlockReader {
     if (!kept) return
     kept.bytes += bytes
     this.#bytes += bytes
+    const memory = this.memory()
     for (const [oldest, { question }] of this.#kept) {
-      if (this.#bytes <= this.memory) return
+      if (this.#bytes <= memory) return
       this.#drop(oldest !== id && question < this.#question - questionsKept ? oldest : id)
       if (!this.#kept.has(id)) return
     }

@@ -2,8 +2,11 @@ import type { Db, Statement } from "../store/native.ts"
 import { type Batch, dayMs, type Kind, kinds, type Numbers, type Sighting } from "./batch.ts"
 import { BlockReader, type BlockRow } from "./block.ts"
 import { Builder, type Columns, MemoryBatch } from "./builder.ts"
+import { type DayOfBlocks, Directory } from "./directory.ts"
 import { Identities } from "./identities.ts"
+import { Kept } from "./kept.ts"
 import { type Row, Rows, type StoredEvent } from "./rows.ts"
+import { type Sealed, Tail } from "./tail.ts"
 
 /** Which events are wanted. */
 export interface Wanted {
@@ -21,16 +24,29 @@ export interface Entry {
   name: string
   day: number
   crawler: boolean
+  /** It holds events with higher ids than this. */
+  afterId: number
   /** Undefined: only the batch itself can tell. */
   block: BlockRow | undefined
+  /** Where it is in memory already. */
+  batch?: Batch
   open(): Batch | undefined
 }
 
-/** Rows in one step of reading the unsealed ones: some 30 ms. */
-const rowsPerStep = 8_192
-/** Blocks of a website, and websites, whose list is kept: some 300 bytes a block. */
-const blocksKept = 40_000
-const websitesKept = 100
+/** A UTC day that may have events. */
+export interface Day {
+  /** Since 1970-01-01 */
+  day: number
+  /** As long as it is the same, so are the events in blocks. "": there are none. */
+  state: string
+  /** There are too many events in rows to hold them: they are read each time that they are asked for. */
+  isUnread: boolean
+  /** Blocks. */
+  sealed(): Entry[]
+  /** What has to be read from rows. */
+  loose(): Entry[]
+}
+
 /** Row ids in one step of reading ids' text: some 30 ms. */
 const idsPerStep = 65_536
 /** Events that are looked up one by one in one step: some 5 ms. */
@@ -39,31 +55,21 @@ const lookupsPerStep = 256
 const rowsPerLookup = 16
 /** Unsealed rows that are read by id, all at once; more are read day by day, so that memory stays bounded. */
 const tailInMemory = 400_000
+/** Of the memory, for what was counted for earlier questions; the rest is for answers and, as far as they leave it, for columns. */
+const countedShare = 3 / 8
 
 const sql = {
   sealed: "select id, deleted, (select coalesce(max(id), 0) from event_rows) as last from sealed",
-  blocks: `
-    select id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale
-    from blocks
-    where website_rid = :website
-    order by day, name, crawler, after_id`,
-  /** What changes whenever a block comes, goes or becomes stale. */
-  state: `
-    select (select coalesce(max(id), 0) from blocks) || ' ' ||
-      (select count(*) || ' ' || coalesce(sum(id), 0) from blocks where stale > 0 or website_rid < 0) || ' ' || id from sealed`,
   websites: "select rid, id from websites where deleted_at is null",
   days: `
     select distinct ts / 86400000 from event_rows
     where website_rid = :website and ts >= :from and ts < :to and id > :after`,
 }
 
-interface Sealed {
-  /** Events up to this id are in blocks. */
-  id: number
-  /** Counts deletions of later ones. */
-  deleted: number
-  /** Highest id of all. */
-  last: number
+/** An answer that is being made. */
+interface Borrower {
+  /** Bytes */
+  readonly taken: number
 }
 
 /** Reads events as batches, from blocks and, where they are in none, from rows. One for each connection; it keeps the unsealed rows. */
@@ -71,54 +77,43 @@ export class Reader {
   readonly rows: Rows
   readonly identities: Identities
   readonly #sealed: Statement
-  readonly #blocks: Statement
   readonly #days: Statement
   readonly #websites: Statement
+  readonly #directory: Directory
+  readonly #kept: Kept
+  readonly #reader: BlockReader
+  readonly #borrowers = new Set<Borrower>()
   #tail: Tail | undefined
 
-  readonly #reader: BlockReader
-  readonly #state: Statement
-  readonly #directory = new Map<number, BlockRow[]>()
-  #directoryState = ""
-
-  /** `memory`: bytes of columns to keep for the next question. */
+  /** `memory`: bytes, of what is kept for the next question and of the answers that are being made. */
   constructor(
     private readonly db: Db,
     memory = 0,
   ) {
     this.rows = new Rows(db)
     this.identities = new Identities(db)
+    this.#directory = new Directory(db)
+    this.#kept = new Kept(memory * countedShare)
     // Ids of sealed events all have their number already.
     this.#reader = new BlockReader(
       db,
       this.rows,
       (kind, texts) => this.identities.find(kind, texts).numbers,
-      memory,
+      () => [...this.#borrowers].reduce((left, { taken }) => left - taken, memory - this.#kept.bytes),
     )
     this.#sealed = db.prepare(sql.sealed)
-    this.#state = db.prepare(sql.state).pluck()
-    this.#blocks = db.prepare(sql.blocks)
     this.#days = db.prepare(sql.days).pluck()
     this.#websites = db.prepare(sql.websites).raw()
   }
 
-  sealed(): Sealed {
-    return this.#sealed.get() as Sealed
+  /** What it takes is taken away from columns that are kept, until it is given back. */
+  lend(borrower: Borrower): Disposable {
+    this.#borrowers.add(borrower)
+    return { [Symbol.dispose]: () => this.#borrowers.delete(borrower) }
   }
 
-  /** Of all days; kept until one of any website changes, for reading them takes longer than to answer many a question. */
-  #blocksOf(website: number): BlockRow[] {
-    const state = this.#state.get() as string
-    if (state !== this.#directoryState || this.#directory.size > websitesKept) {
-      this.#directory.clear()
-      this.#directoryState = state
-    }
-    let blocks = this.#directory.get(website)
-    if (!blocks) {
-      blocks = this.#blocks.all({ website }) as BlockRow[]
-      if (blocks.length <= blocksKept) this.#directory.set(website, blocks)
-    }
-    return blocks
+  sealed(): Sealed {
+    return this.#sealed.get() as Sealed
   }
 
   /** What there is at this moment. Yields while it reads unsealed rows. */
@@ -126,68 +121,106 @@ export class Reader {
     const from = Math.floor(wanted.from / dayMs)
     const to = Math.floor((wanted.to - 1) / dayMs)
     // In one transaction: a block that is sealed meanwhile would be read twice, or its events not at all.
-    const [sealed, all] = this.db.transaction((): [Sealed, BlockRow[]] => [
+    const [sealed, ofWebsites] = this.db.transaction((): [Sealed, (readonly DayOfBlocks[])[]] => [
       this.sealed(),
-      wanted.websites.flatMap((website) => this.#blocksOf(website)),
+      wanted.websites.map((website) => this.#directory.daysOf(website)),
     ])()
-    const blocks = all.filter(
-      ({ day, crawler }) => day >= from && day <= to && (wanted.crawlers || crawler === 0),
-    )
     if (!this.#tail?.fits(sealed)) this.#tail = new Tail(this.rows, this.identities, sealed)
     const tail = this.#tail
     const inMemory = sealed.last - sealed.id <= tailInMemory
     if (inMemory) yield* tail.readTo(sealed.last)
     this.#reader.begin()
+    const days = new Map<number, DayParts>()
+    const partsOf = (day: number): DayParts => {
+      const parts = days.get(day) ?? { blocks: [], state: "", loose: [], unread: [] }
+      days.set(day, parts)
+      return parts
+    }
     const blockReader = this.#reader
-    const stale = new StaleDays(
-      blockReader,
-      blocks.filter((block) => block.stale > 0),
-    )
-    const entries = blocks.map(
-      (block): Entry => ({
-        website: block.website,
-        name: block.name,
-        day: block.day,
-        crawler: block.crawler === 1,
-        block: block.stale === 0 ? block : undefined,
-        open: () => (block.stale === 0 ? blockReader.open(block) : stale.batchOf(block)),
-      }),
-    )
-    const inRange = (batch: MemoryBatch) =>
-      batch.columns.day >= from &&
-      batch.columns.day <= to &&
-      (wanted.crawlers || !batch.crawler) &&
-      wanted.websites.includes(batch.website)
-    const entryOf = (batch: MemoryBatch): Entry => ({
-      website: batch.website,
-      name: batch.name,
-      day: batch.columns.day,
-      crawler: batch.crawler,
-      block: undefined,
-      open: () => batch,
+    const entryOf = (block: BlockRow): Entry => ({
+      ...placeOf(block),
+      block,
+      open: () => blockReader.open(block),
     })
-    if (inMemory) entries.push(...tail.batches.filter(inRange).map(entryOf))
-    // Too many unsealed rows to hold: which names are there shows only when a day is read, all at once.
-    const days = inMemory
-      ? []
-      : wanted.websites.flatMap((website) =>
-          (this.#days.all({ website, from: wanted.from, to: wanted.to, after: sealed.id }) as number[]).map(
-            (day) => ({
-              day,
-              batches: () => tail.day(website, day, sealed.last).filter(inRange).map(entryOf),
-            }),
-          ),
-        )
+    for (const ofWebsite of ofWebsites) {
+      const inRange = ofWebsite.filter(({ day }) => day >= from && day <= to)
+      const gone = inRange.flatMap(({ stale }) => stale)
+      const stale = new StaleDays(blockReader, gone)
+      for (const { day, blocks, state } of inRange) {
+        const parts = partsOf(day)
+        parts.blocks.push(...blocks)
+        parts.state += `${state} `
+      }
+      for (const block of gone)
+        partsOf(block.day).loose.push({
+          ...placeOf(block),
+          block: undefined,
+          open: () => stale.batchOf(block),
+        })
+    }
+    const inRange = ({ website, columns: { day } }: MemoryBatch) =>
+      day >= from && day <= to && wanted.websites.includes(website)
+    if (inMemory) {
+      for (const batch of tail.batches)
+        if (inRange(batch)) partsOf(batch.columns.day).loose.push(entryOfRows(batch, false))
+    } else {
+      // Too many unsealed rows to hold: which names are there shows only when a day is read, all at once.
+      for (const website of wanted.websites) {
+        const range = { website, from: wanted.from, to: wanted.to, after: sealed.id }
+        for (const day of this.#days.all(range) as number[])
+          partsOf(day).unread.push(() =>
+            tail.day(website, day, sealed.last).map((batch) => entryOfRows(batch, true)),
+          )
+      }
+    }
+    const ordered = [...days].sort(([one], [other]) => one - other)
+    const isWanted = ({ crawler }: Entry) => wanted.crawlers || !crawler
+    const ends = ofWebsites.flatMap((of) => [of[0]?.day ?? [], of.at(-1)?.day ?? []].flat())
     return new EventSource(
       wanted,
       sealed.last,
       new Map(this.#websites.all() as [number, string][]),
       tail,
       this.rows,
-      entries.sort(inOrder),
-      days,
+      this.#kept,
+      ordered.map(
+        ([day, { blocks, state, loose, unread }]): Day => ({
+          day,
+          state,
+          isUnread: unread.length > 0,
+          sealed: () => blocks.map(entryOf).filter(isWanted),
+          loose: () => [...loose, ...unread.flatMap((read) => read())].filter(isWanted),
+        }),
+      ),
+      { oldest: Math.min(...ends), newest: Math.max(...ends) },
       inMemory ? 0 : sealed.last - sealed.id,
     )
+  }
+}
+
+/** What there is of a day. */
+interface DayParts {
+  blocks: BlockRow[]
+  state: string
+  loose: Entry[]
+  /** More of it, which is read when it is needed. */
+  unread: (() => Entry[])[]
+}
+
+function placeOf({ website, name, day, crawler, afterId }: BlockRow): Omit<Entry, "block" | "open"> {
+  return { website, name, day, crawler: crawler === 1, afterId }
+}
+
+function entryOfRows(batch: MemoryBatch, isUnread: boolean): Entry {
+  return {
+    website: batch.website,
+    name: batch.name,
+    day: batch.columns.day,
+    crawler: batch.crawler,
+    afterId: Number.MAX_SAFE_INTEGER,
+    block: undefined,
+    ...(isUnread ? {} : { batch }),
+    open: () => batch,
   }
 }
 
@@ -218,7 +251,8 @@ function inOrder(one: Entry, other: Entry): number {
     one.day - other.day ||
     one.website - other.website ||
     (one.name < other.name ? -1 : one.name > other.name ? 1 : 0) ||
-    Number(one.crawler) - Number(other.crawler)
+    Number(one.crawler) - Number(other.crawler) ||
+    one.afterId - other.afterId
   )
 }
 
@@ -229,16 +263,22 @@ export class EventSource {
   blockEvents = 0
   /** Something was answered from a block's counts alone. */
   counted = false
+  /** Something was answered from what was counted for an earlier question. */
+  fromKept = false
   readonly #texts = new Map<Kind, readonly string[]>()
 
   constructor(
     readonly wanted: Wanted,
     private readonly last: number,
-    private readonly websiteIds: ReadonlyMap<number, string>,
+    /** Public ids by rid. */
+    readonly websiteIds: ReadonlyMap<number, string>,
     private readonly tail: Tail,
     private readonly rows: Rows,
-    private readonly all: Entry[],
-    private readonly days: { day: number; batches: () => Entry[] }[],
+    readonly kept: Kept,
+    /** In their order. */
+    readonly days: readonly Day[],
+    /** The days of all blocks of these websites. */
+    readonly span: { oldest: number; newest: number },
     private readonly unread: number,
   ) {}
 
@@ -255,20 +295,15 @@ export class EventSource {
   /** By day, website, name, people before crawlers, and order of receipt. `names`: of these alone. */
   *entries(names?: readonly string[]): Generator<Entry> {
     const wanted = names && new Set(names)
-    const days = new Map<number, (() => Entry[])[]>()
-    for (const { day, batches } of this.days) days.set(day, [...(days.get(day) ?? []), batches])
-    let next = 0
-    for (const day of [...new Set([...this.all.map((entry) => entry.day), ...days.keys()])].sort(
-      (a, b) => a - b,
-    )) {
-      const ofDay: Entry[] = []
-      while (next < this.all.length && (this.all[next] as Entry).day === day)
-        ofDay.push(this.all[next++] as Entry)
-      const late = days.get(day)
-      if (late) ofDay.push(...late.flatMap((batches) => batches()))
-      for (const entry of late ? ofDay.sort(inOrder) : ofDay)
-        if (!wanted || wanted.has(entry.name)) yield entry
-    }
+    for (const day of this.days)
+      for (const entry of this.#ofDay(day)) if (!wanted || wanted.has(entry.name)) yield entry
+  }
+
+  #ofDay(day: Day): Entry[] {
+    const loose = day.loose()
+    const entries = [...day.sealed(), ...loose]
+    // Blocks of one website are in order as they come.
+    return loose.length > 0 || this.wanted.websites.length > 1 ? entries.sort(inOrder) : entries
   }
 
   *batches({ names }: { names?: readonly string[] | undefined }): Generator<Batch> {
@@ -280,17 +315,7 @@ export class EventSource {
 
   /** The entries of each day, from the newest day on. */
   *daysBackwards(): Generator<Entry[]> {
-    const byDay = new Map<number, (() => Entry[])[]>()
-    const add = (day: number, entries: () => Entry[]) => {
-      const ofDay = byDay.get(day)
-      if (ofDay) ofDay.push(entries)
-      else byDay.set(day, [entries])
-    }
-    for (const entry of this.all) add(entry.day, () => [entry])
-    for (const { day, batches } of this.days) add(day, batches)
-    for (const day of [...byDay.keys()].sort((one, other) => other - one)) {
-      yield (byDay.get(day) ?? []).flatMap((entries) => entries())
-    }
+    for (const day of this.days.toReversed()) yield this.#ofDay(day)
   }
 
   /**
@@ -410,94 +435,5 @@ export class EventSource {
     }
     take([...candidates])
     return found
-  }
-}
-
-/** The unsealed rows as batches, and the numbers of ids that no block has named yet. */
-class Tail {
-  batches: MemoryBatch[] = []
-  #readTo: number
-  /** Rows that were read and are in no batch yet. */
-  #builder: Builder
-  readonly #next: Numbers
-  /** Numbers from these on that are in the database were given to others since: here they stand for fresh ids. */
-  readonly #own: Numbers
-  readonly #fresh: Record<Kind, Map<string, number>> = {
-    visitors: new Map(),
-    sessions: new Map(),
-    profiles: new Map(),
-  }
-
-  constructor(
-    private readonly rows: Rows,
-    private readonly identities: Identities,
-    private readonly sealed: Sealed,
-  ) {
-    this.#readTo = sealed.id
-    this.#builder = new Builder(rows)
-    this.#own = identities.numbers()
-    this.#next = { ...this.#own }
-  }
-
-  /** False when rows have been sealed or deleted since, so that it must be read anew. */
-  fits(now: Sealed): boolean {
-    return now.id === this.sealed.id && now.deleted === this.sealed.deleted
-  }
-
-  numbers(): Numbers {
-    return { ...this.#next }
-  }
-
-  /** Several questions may do so by turns: each goes on where another is. */
-  *readTo(last: number): Generator<void, void> {
-    while (this.#readTo < last) {
-      const to = Math.min(this.#readTo + rowsPerStep, last)
-      this.#builder.add(this.rows.byId(this.#readTo, to))
-      this.#readTo = to
-      if (this.#builder.count >= rowsPerStep * 8) this.#flush()
-      yield
-    }
-    if (this.#builder.count > 0) this.#flush()
-  }
-
-  #flush(): void {
-    this.batches.push(...this.#batchesOf(this.#builder))
-    this.#builder = new Builder(this.rows)
-  }
-
-  day(website: number, day: number, last: number): MemoryBatch[] {
-    const rows: Row[] = this.rows.byTime(website, day * dayMs, (day + 1) * dayMs, this.sealed.id, last)
-    const builder = new Builder(this.rows)
-    builder.add(rows)
-    return this.#batchesOf(builder)
-  }
-
-  #batchesOf(builder: Builder): MemoryBatch[] {
-    return builder
-      .finish((kind, texts) => this.numbersOf(kind, texts))
-      .map((columns) => new MemoryBatch(columns))
-  }
-
-  /** Ids that have no number get one. */
-  numbersOf(kind: Kind, texts: readonly string[]): Uint32Array {
-    const numbers = this.known(kind, texts)
-    const fresh = this.#fresh[kind]
-    for (let index = 0; index < texts.length; index++) {
-      if (numbers[index] !== 0) continue
-      numbers[index] = this.#next[kind]++
-      fresh.set(texts[index] as string, numbers[index] as number)
-    }
-    return numbers
-  }
-
-  /** 0 for ids that no event has. */
-  known(kind: Kind, texts: readonly string[]): Uint32Array {
-    const fresh = this.#fresh[kind]
-    const { numbers } = this.identities.find(kind, texts)
-    for (let index = 0; index < texts.length; index++) {
-      const number = numbers[index] as number
-      if (number === 0 || number >= this.#own[kind]) numbers[index] = fresh.get(texts[index] as string) ?? 0
-    }
-    return numbers
   }
 }

@@ -61,12 +61,19 @@ function* once<Asked extends Question>(
   memory: number,
 ): Generator<void, Answered<Asked>> {
   const { scope } = question
+  const budget = new Budget(memory)
+  using _ = reader.lend(budget)
   const source = yield* reader.open(scope)
   for (const kind of comparedAsText(question)) yield* source.readTexts(kind)
   // The table's kinds and the question's are the same, which TypeScript cannot see of a table that is looked up.
-  const answer = yield* kinds[question.kind](question as never, source, new Budget(memory))
-  const { counted, blockEvents, rowsRead } = source
-  const parts = [counted && "counts", blockEvents > 0 && "blocks", rowsRead > 0 && "rows"].filter(Boolean)
+  const answer = yield* kinds[question.kind](question as never, source, budget)
+  const { fromKept, counted, blockEvents, rowsRead } = source
+  const parts = [
+    fromKept && "kept",
+    counted && "counts",
+    blockEvents > 0 && "blocks",
+    rowsRead > 0 && "rows",
+  ].filter(Boolean)
   return {
     answer: answer as AnswerOf<Asked>,
     meta: { source: parts.join("+") || "blocks", blockEvents, rows: rowsRead },

@@ -4,6 +4,7 @@ import type { EventSource } from "../columns/source.ts"
 import type { Budget } from "./distinct.ts"
 import { kindOf, Matcher } from "./filter.ts"
 import type { EventsAnswer, EventsQuestion, StoredEvent } from "./question.ts"
+import { placeOf, sizeOf } from "./selection.ts"
 
 /** Rows beyond those wanted that are looked at before blocks are: some 2 ms. */
 const spareRows = 500
@@ -57,9 +58,8 @@ export function* events(
       // No more of one batch than are wanted in all, but those of the same ms stay together.
       let taken = 0
       let last = -1
-      for (let index = selection.end - 1; index >= selection.first; index--) {
-        if (selection.mask && selection.mask[index] === 0) continue
-        const ts = batch.base + (times[index] as number)
+      for (let place = sizeOf(selection) - 1; place >= 0; place--) {
+        const ts = batch.base + (times[placeOf(selection, place)] as number)
         if (taken >= wanted && ts !== last && ts !== after?.ts) break
         if (ts !== after?.ts) taken++
         last = ts
@@ -80,9 +80,8 @@ export function* events(
     const batch = new MemoryBatch(columns)
     const selection = matcher.select(batch)
     if (!selection) continue
-    for (let index = selection.first; index < selection.end; index++) {
-      if (selection.mask?.[index] !== 0) fitting.add((columns.rowIds as Float64Array)[index] as number)
-    }
+    for (let place = 0; place < sizeOf(selection); place++)
+      fitting.add((columns.rowIds as Float64Array)[placeOf(selection, place)] as number)
   }
   const listed = rows.events
     .filter(({ id, ts }) => fitting.has(id) && (!after || ts < after.ts || id < after.id))

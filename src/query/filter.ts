@@ -1,22 +1,8 @@
-import {
-  type Batch,
-  type Codes,
-  type Column,
-  dayMs,
-  type Kind,
-  type TextField,
-  type Value,
-} from "../columns/batch.ts"
+import type { Batch, Codes, Column, Kind, TextField, Value } from "../columns/batch.ts"
 import type { EventSource } from "../columns/source.ts"
 import { denied, positive, type Test, testOf, textOf, walk } from "./compare.ts"
 import type { Dimension, Filter, Scope } from "./question.ts"
-
-/** Events of a batch: those from `first` up to, but without, `end` whose `mask` is not 0; no mask: all of them. */
-export interface Selection {
-  first: number
-  end: number
-  mask: Uint8Array | undefined
-}
+import { rangeOf, type Selection } from "./selection.ts"
 
 /** Which ids a field of the event is numbered as. */
 export const kindOf: Partial<Record<string, Kind>> = {
@@ -46,12 +32,12 @@ export function columnOf(batch: Batch, field: Dimension): Column | undefined {
   const dot = path.indexOf(".")
   if (dot < 0) return exact
   const [top, ...rest] = path.split(".") as [string, ...string[]]
-  const nested = within(batch.property(top), rest)
+  const nested = inside(batch.property(top), rest)
   return exact && nested ? either(exact, nested) : (exact ?? nested)
 }
 
 /** The values further down in a column's objects. */
-function within(column: Column | undefined, path: readonly string[]): Column | undefined {
+function inside(column: Column | undefined, path: readonly string[]): Column | undefined {
   if (!column) return undefined
   const values: Value[] = []
   const codeOf = new Map<string, number>()
@@ -97,6 +83,8 @@ export class Matcher {
   readonly names: readonly string[] | undefined
   readonly #batchTests: BatchTest[] = []
   readonly #eventTests: EventTest[] = []
+  /** Room for the places of one batch. */
+  #places = new Uint32Array(0)
 
   constructor(
     private readonly scope: Pick<Scope, "from" | "to">,
@@ -121,30 +109,23 @@ export class Matcher {
   /** Undefined where no event fits. `among`: only these are looked at. */
   select(batch: Batch, among?: Selection): Selection | undefined {
     if (!this.accepts(batch)) return undefined
-    const range = among ?? rangeOf(batch, this.scope.from, this.scope.to)
-    if (range.first >= range.end) return undefined
-    let mask: Uint8Array | undefined
+    const { first, end, at } = among ?? rangeOf(batch, this.scope.from, this.scope.to)
+    if (first >= end) return undefined
+    if (this.#places.length < end - first) this.#places = new Uint32Array(end - first)
+    const places = this.#places
+    let fitting = at
     for (const test of this.#eventTests) {
       const result = test(batch)
       if (result === false) return undefined
       if (result === true) continue
       const { codes, fits } = result
-      if (!mask) {
-        mask = new Uint8Array(batch.count)
-        const start = range.mask
-        for (let index = range.first; index < range.end; index++) {
-          mask[index] = fits[codes[index] as number] as number
-        }
-        if (start)
-          for (let index = range.first; index < range.end; index++) if (start[index] === 0) mask[index] = 0
-      } else {
-        for (let index = range.first; index < range.end; index++) {
-          if (mask[index] !== 0 && fits[codes[index] as number] === 0) mask[index] = 0
-        }
-      }
+      const count = fitting
+        ? stillFitting(fitting, codes, fits, places)
+        : placesOf(first, end, codes, fits, places)
+      if (count === 0) return undefined
+      fitting = places.subarray(0, count)
     }
-    if (!mask) return range
-    return mask.includes(1) ? { first: range.first, end: range.end, mask } : undefined
+    return { first, end, at: fitting === at ? at : fitting?.slice() }
   }
 
   #add(filter: Filter): void {
@@ -244,21 +225,25 @@ function presence(batch: Batch, keys: readonly string[]): Uint32Array {
   return has
 }
 
-/** The events of a batch in a range of time. */
-export function rangeOf(batch: Batch, from: number, to: number): Selection {
-  const dayEnd = batch.base + dayMs
-  const first = from <= batch.base ? 0 : firstFrom(batch.times(), from - batch.base)
-  const end = to >= dayEnd ? batch.count : firstFrom(batch.times(), to - batch.base)
-  return { first, end, mask: undefined }
+// Without a branch, which would be guessed wrong as often as not.
+
+/** Writes the places of the events that fit, and says how many they are. */
+function placesOf(first: number, end: number, codes: Codes, fits: Uint8Array, places: Uint32Array): number {
+  let count = 0
+  for (let index = first; index < end; index++) {
+    places[count] = index
+    count += fits[codes[index] as number] as number
+  }
+  return count
 }
 
-/** The place of the first time that is not before `time`. */
-export function firstFrom(times: Uint32Array, time: number, from = 0): number {
-  let [low, high] = [from, times.length]
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((times[middle] as number) < time) low = middle + 1
-    else high = middle
+/** The same of the places `among`; they may stand in `places` themselves. */
+function stillFitting(among: Uint32Array, codes: Codes, fits: Uint8Array, places: Uint32Array): number {
+  let count = 0
+  for (let at = 0; at < among.length; at++) {
+    const index = among[at] as number
+    places[count] = index
+    count += fits[codes[index] as number] as number
   }
-  return low
+  return count
 }

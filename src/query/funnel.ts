@@ -1,8 +1,9 @@
 import type { Batch, Kind, Sighting } from "../columns/batch.ts"
 import type { Budget } from "./distinct.ts"
-import { dimensionOf, kindOf, Matcher, type Selection } from "./filter.ts"
+import { dimensionOf, kindOf, Matcher } from "./filter.ts"
 import type { Dimension, FunnelAnswer, FunnelQuestion, FunnelStep } from "./question.ts"
 import { valueAt } from "./rank.ts"
+import type { Selection } from "./selection.ts"
 import { entriesOf, type Followed, stepMatcher } from "./step.ts"
 
 /** Entries that are kept in one piece: 3 MB with their times. */
@@ -88,11 +89,11 @@ class Ranks {
     const fitting = steps.flatMap((selection, step) => (selection ? [{ ...selection, bit: 1 << step }] : []))
     const [only, ...more] = fitting
     if (!only) return undefined
-    if (more.length === 0 && !only.mask) {
+    if (more.length === 0 && !only.at) {
       return { first: only.first, end: only.end, ranks: this.#ranks[only.bit] as number }
     }
     const masks = new Uint16Array(batch.count)
-    for (const { first, end, mask, bit } of fitting) addBit(masks, first, end, mask, bit)
+    for (const { bit, ...selection } of fitting) addBit(masks, selection, bit)
     for (let index = 0; index < masks.length; index++)
       masks[index] = this.#ranks[masks[index] as number] as number
     return {
@@ -103,16 +104,13 @@ class Ranks {
   }
 }
 
-function addBit(
-  masks: Uint16Array,
-  first: number,
-  end: number,
-  mask: Uint8Array | undefined,
-  bit: number,
-): void {
-  for (let index = first; index < end; index++) {
-    if (mask?.[index] !== 0) masks[index] = (masks[index] as number) | bit
-  }
+function addBit(masks: Uint16Array, { first, end, at }: Selection, bit: number): void {
+  if (at) {
+    for (let n = 0; n < at.length; n++) {
+      const index = at[n] as number
+      masks[index] = (masks[index] as number) | bit
+    }
+  } else for (let index = first; index < end; index++) masks[index] = (masks[index] as number) | bit
 }
 
 /** Entries in the order of the units' numbers: those of unit n stand from `ends[n - 1]` up to, but without, `ends[n]`. */

@@ -1,9 +1,10 @@
 import type { Batch, Kind, Sighting } from "../columns/batch.ts"
 import type { Entry } from "../columns/source.ts"
 import type { Budget } from "./distinct.ts"
-import { Matcher, type Selection } from "./filter.ts"
+import { Matcher } from "./filter.ts"
 import type { Scope } from "./question.ts"
 import { valueAt } from "./rank.ts"
+import { placeOf, type Selection, sizeOf } from "./selection.ts"
 import { entriesOf, type Followed } from "./step.ts"
 
 /** Bytes that a row of the page may take. */
@@ -81,10 +82,10 @@ class Seen {
     this.#seen[0] = 1
   }
 
-  look(ids: Uint32Array, { first, end, mask }: Selection): void {
-    if (this.indexes.length < end - first) this.indexes = new Uint32Array((end - first) * 2)
-    this.hits = 0
-    if (mask) this.#lookThrough(mask, ids, first, end)
+  look(ids: Uint32Array, selection: Selection): void {
+    const { first, end, at } = selection
+    if (this.indexes.length < sizeOf(selection)) this.indexes = new Uint32Array(sizeOf(selection) * 2)
+    if (at) this.#lookThrough(at, ids)
     else this.#lookAtAll(ids, first, end)
   }
 
@@ -106,12 +107,12 @@ class Seen {
     this.hits = hits
   }
 
-  #lookThrough(mask: Uint8Array, ids: Uint32Array, first: number, end: number): void {
+  #lookThrough(at: Uint32Array, ids: Uint32Array): void {
     const { indexes } = this
     const [seen, wanted] = [this.#seen, this.#wanted]
     let [fresh, hits] = [0, 0]
-    for (let index = first; index < end; index++) {
-      if (mask[index] === 0) continue
+    for (let n = 0; n < at.length; n++) {
+      const index = at[n] as number
       const id = ids[index] as number
       const bit = 1 << (id & 31)
       const before = seen[id >>> 5] as number
@@ -134,7 +135,7 @@ class Latest {
   #names = new Uint32Array(1_024)
   #websites = new Int32Array(1_024)
   /** Places in the arrays, counted from 1. */
-  readonly #placeOf: Uint32Array
+  readonly #places: Uint32Array
   readonly #texts: string[] = []
   readonly #codes = new Map<string, number>()
 
@@ -143,28 +144,29 @@ class Latest {
     private readonly budget: Budget,
   ) {
     budget.take(numbers * 4)
-    this.#placeOf = new Uint32Array(numbers)
+    this.#places = new Uint32Array(numbers)
   }
 
   /** `known`: ids that were met on later days than this one, for which nothing changes. */
-  add(batch: Batch, ids: Uint32Array, { first, end, mask }: Selection, known: number): void {
+  add(batch: Batch, ids: Uint32Array, selection: Selection, known: number): void {
     const times = batch.times()
     const name = this.#codeOf(batch.name)
-    this.#makeRoom(end - first)
+    const size = sizeOf(selection)
+    this.#makeRoom(size)
     const { base, website } = batch
     const { ids: metIds, times: metTimes } = this
-    const [placeOf, names, websites] = [this.#placeOf, this.#names, this.#websites]
+    const [places, names, websites] = [this.#places, this.#names, this.#websites]
     let { count } = this
-    for (let index = first; index < end; index++) {
-      if (mask && mask[index] === 0) continue
+    for (let n = 0; n < size; n++) {
+      const index = placeOf(selection, n)
       const id = ids[index] as number
       if (id === 0) continue
-      let place = placeOf[id] as number
+      let place = places[id] as number
       if (place !== 0 && place <= known) continue
       const time = base + (times[index] as number)
       if (place === 0) {
         place = ++count
-        placeOf[id] = place
+        places[id] = place
         metIds[place - 1] = id
       } else {
         const before = metTimes[place - 1] as number

@@ -1,7 +1,8 @@
 import type { Batch } from "../columns/batch.ts"
 import type { Budget } from "./distinct.ts"
-import { Matcher, type Selection } from "./filter.ts"
+import { Matcher } from "./filter.ts"
 import type { PathsAnswer, PathsQuestion } from "./question.ts"
+import { placeOf, type Selection, sizeOf } from "./selection.ts"
 import { entriesOf, type Followed, stepMatcher } from "./step.ts"
 
 /** Sessions whose neighbours are counted in one go: some ms. */
@@ -52,7 +53,7 @@ export function* paths(
 class Found {
   count = 0
   /** Places in the arrays by session, counted from 1. */
-  readonly #placeOf: Uint32Array
+  readonly #places: Uint32Array
   #times = new Float64Array(1_024)
   #names = new Uint32Array(1_024)
   /** Tells events of the same ms and name apart. */
@@ -69,26 +70,27 @@ class Found {
     private readonly budget: Budget,
   ) {
     budget.take(sessions * 4)
-    this.#placeOf = new Uint32Array(sessions)
+    this.#places = new Uint32Array(sessions)
     this.#before = new Neighbours(0, 0, 1, this.#texts)
     this.#after = new Neighbours(0, 0, -1, this.#texts)
   }
 
-  find(batch: Batch, { first, end, mask }: Selection, ordinal: number): void {
+  find(batch: Batch, selection: Selection, ordinal: number): void {
     const sessions = batch.sessions()
     const times = batch.times()
     const name = this.#codeOf(batch.name)
-    this.#makeRoom(end - first)
-    const placeOf = this.#placeOf
-    for (let index = first; index < end; index++) {
-      if (mask && mask[index] === 0) continue
+    const size = sizeOf(selection)
+    this.#makeRoom(size)
+    const places = this.#places
+    for (let n = 0; n < size; n++) {
+      const index = placeOf(selection, n)
       const session = sessions[index] as number
       if (session === 0) continue
       const time = batch.base + (times[index] as number)
-      let place = (placeOf[session] as number) - 1
+      let place = (places[session] as number) - 1
       if (place < 0) {
         place = this.count++
-        placeOf[session] = place + 1
+        places[session] = place + 1
       } else {
         const before = this.#times[place] as number
         if (time > before) continue
@@ -106,16 +108,17 @@ class Found {
     this.#after = new Neighbours(this.count, this.mostAfter, -1, this.#texts)
   }
 
-  around(batch: Batch, { first, end, mask }: Selection, ordinal: number, counted: boolean): void {
+  around(batch: Batch, selection: Selection, ordinal: number, counted: boolean): void {
     const { base } = batch
     const sessions = batch.sessions()
     const times = batch.times()
     const name = this.#codeOf(batch.name)
-    const [placeOf, eventTimes] = [this.#placeOf, this.#times]
+    const [places, eventTimes] = [this.#places, this.#times]
     const [before, after] = [this.#before, this.#after]
-    for (let index = first; index < end; index++) {
-      if (mask && mask[index] === 0) continue
-      const place = (placeOf[sessions[index] as number] as number) - 1
+    const size = sizeOf(selection)
+    for (let n = 0; n < size; n++) {
+      const index = placeOf(selection, n)
+      const place = (places[sessions[index] as number] as number) - 1
       if (place < 0) continue
       const time = base + (times[index] as number)
       const side =

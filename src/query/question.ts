@@ -310,7 +310,10 @@ export type AnswerOf<Asked extends Question> = Answers[Asked["kind"]]
 
 /** How an answer was come by. */
 export interface Meta {
-  /** `counts`: numbers kept a quarter of an hour; `blocks`: column blocks; `rows`: event rows; joined by `+`. */
+  /**
+   * `kept`: what was counted for earlier questions; `counts`: numbers kept a quarter of an hour; `blocks`: column blocks;
+   * `rows`: event rows; joined by `+`.
+   */
   source: string
   /** Events looked at in blocks, and rows read. */
   blockEvents: number

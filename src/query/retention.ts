@@ -1,7 +1,8 @@
 import { type Batch, dayMs, type Kind } from "../columns/batch.ts"
 import type { Budget } from "./distinct.ts"
-import { firstFrom, kindOf, Matcher, type Selection } from "./filter.ts"
+import { kindOf, Matcher } from "./filter.ts"
 import type { Bucket, RetentionAnswer, RetentionQuestion } from "./question.ts"
+import { firstFrom, type Selection, within } from "./selection.ts"
 import { entriesOf, type Followed, stepMatcher } from "./step.ts"
 import { bucketsOf } from "./zone.ts"
 
@@ -72,14 +73,15 @@ class Periods {
     this.#returned = buckets.map((_, index) => new Uint32Array(buckets.length - index))
   }
 
-  add(batch: Batch, units: Uint32Array, { first, end, mask }: Selection, step: keyof Seen): void {
+  add(batch: Batch, units: Uint32Array, selection: Selection, step: keyof Seen): void {
+    const { first, end } = selection
     const dayEnd = batch.base + dayMs
     let index = this.#next
     for (let at = first; at < end; index++) {
       const bucket = this.buckets[index] as Bucket
       const last = bucket.to >= dayEnd || index === this.buckets.length - 1
       const until = last ? end : Math.min(end, firstFrom(batch.times(), bucket.to - batch.base, at))
-      if (until > at) setBits(this.#seenIn(index)[step], units, at, until, mask)
+      if (until > at) setBits(this.#seenIn(index)[step], units, within(selection, at, until))
       at = until
     }
   }
@@ -128,17 +130,10 @@ class Periods {
   }
 }
 
-function setBits(
-  bits: Int32Array,
-  units: Uint32Array,
-  first: number,
-  end: number,
-  mask: Uint8Array | undefined,
-): void {
-  if (mask) {
-    for (let index = first; index < end; index++) {
-      if (mask[index] === 0) continue
-      const unit = units[index] as number
+function setBits(bits: Int32Array, units: Uint32Array, { first, end, at }: Selection): void {
+  if (at) {
+    for (let index = 0; index < at.length; index++) {
+      const unit = units[at[index] as number] as number
       bits[unit >>> 5] = (bits[unit >>> 5] as number) | (1 << (unit & 31))
     }
     return

@@ -1,9 +1,19 @@
-import type { Batch, Value } from "../columns/batch.ts"
+import type { Batch, Column, Value } from "../columns/batch.ts"
 import type { EventSource } from "../columns/source.ts"
 import { textOf } from "./compare.ts"
-import type { Budget } from "./distinct.ts"
-import { Matcher, type Selection } from "./filter.ts"
+import { type Counted, Counting, type Counts, type Stretch } from "./counting.ts"
+import { Budget } from "./distinct.ts"
+import { Matcher } from "./filter.ts"
 import type { PropertyValues, ValuesAnswer, ValuesQuestion } from "./question.ts"
+import { countsOf, type Selection, sizeOf } from "./selection.ts"
+import { Tally } from "./tally.ts"
+
+/** Bytes of an answer for a property of a name, and for each value. */
+const propertyBytes = 300
+const listedBytes = 60
+/** Bytes that a text takes beside its characters, and any value for its place in an order. */
+const valueBytes = 24
+const placeBytes = 8
 
 /** Property keys of each event name, and how often each value is there. */
 export function* values(
@@ -12,111 +22,223 @@ export function* values(
   budget: Budget,
 ): Generator<void, ValuesAnswer> {
   const { scope, keys, top } = question
-  const matcher = new Matcher(scope, scope.filters, source)
-  const names = new Map<string, NameCounts>()
-  for (const batch of source.batches(matcher)) {
-    const selection = matcher.select(batch)
-    if (selection) {
-      let counts = names.get(batch.name)
-      if (!counts) {
-        counts = new NameCounts(budget)
-        names.set(batch.name, counts)
-      }
-      counts.add(batch, selection, keys)
-    }
-    yield
+  const { websites, filters, crawlers, from, to } = scope
+  const key = JSON.stringify({ values: keys ?? null, websites, filters, crawlers })
+  const counted: Counted<Properties, Stretch> = {
+    key,
+    empty: (_, budget, base) => new Properties(keys, budget, base),
+    addCounts: () => false,
   }
-  return { properties: [...names].flatMap(([name, counts]) => counts.finish(name, top)) }
+  const matcher = new Matcher(scope, filters, source)
+  const counting = new Counting(source, matcher, counted, budget)
+  const properties = yield* counting.of(
+    { from, to },
+    {
+      key: `${top}`,
+      make: (all) => all.list(top),
+      bytes: (found) => found.reduce((sum, one) => sum + bytesOf(one), 0),
+    },
+  )
+  return { properties: properties ?? [] }
 }
 
-/** Bytes that a distinct value takes beside its text. */
-const valueBytes = 80
+function bytesOf({ top }: PropertyValues): number {
+  return propertyBytes + top.length * listedBytes
+}
 
-class NameCounts {
-  events = 0
-  readonly #keys = new Map<string, Map<string | number | boolean, number>>()
+/** The properties of each event name. */
+class Properties implements Counts<Properties> {
+  /** Events of each name. */
+  readonly #events: Tally<string>
+  readonly #found = new Map<string, PropertyCounts>()
 
-  constructor(private readonly budget: Budget) {}
+  constructor(
+    private readonly wanted: readonly string[] | undefined,
+    private readonly budget: Budget,
+    private readonly base?: Properties,
+  ) {
+    this.#events = new Tally(knownBytes, budget, base ? base.#events : undefined)
+  }
 
-  add(batch: Batch, { first, end, mask }: Selection, wanted: readonly string[] | undefined): void {
-    for (let index = first; index < end; index++) if (mask?.[index] !== 0) this.events++
-    for (const key of new Set(wanted ?? batch.keys().keys())) {
+  add(batch: Batch, selection: Selection): void {
+    const { name } = batch
+    this.#events.add(name, sizeOf(selection))
+    for (const key of new Set(this.wanted ?? batch.keys().keys())) {
       const column = batch.property(key)
-      if (!column) continue
-      const counts = new Uint32Array(column.values.length + 1)
-      const { codes } = column
-      if (mask) {
-        for (let index = first; index < end; index++) {
-          if (mask[index] === 0) continue
-          const code = codes[index] as number
-          counts[code] = (counts[code] as number) + 1
-        }
-      } else {
-        for (let index = first; index < end; index++) {
-          const code = codes[index] as number
-          counts[code] = (counts[code] as number) + 1
-        }
-      }
-      let counted = this.#keys.get(key)
-      if (!counted) {
-        counted = new Map()
-        this.#keys.set(key, counted)
-      }
-      for (let code = 1; code < counts.length; code++) {
-        const times = counts[code] as number
-        if (times === 0) continue
-        const value = column.values[code - 1] as Value
-        // To make text of a number takes longer than to find it.
-        const known = typeof value === "object" ? textOf(value) : value
-        const before = counted.get(known)
-        if (before === undefined) {
-          this.budget.take(valueBytes + (typeof known === "string" ? known.length * 2 : 0))
-        }
-        counted.set(known, (before ?? 0) + times)
-      }
+      if (column) this.#own(name, key).add(column, countsOf(column, selection))
     }
   }
 
-  finish(name: string, top: number): PropertyValues[] {
-    return [...this.#keys]
-      .filter(([, counted]) => counted.size > 0)
-      .map(([key, counted]): PropertyValues => {
-        // 5 and "5" are the same text.
-        const texts = new Map<string, number>()
-        for (const [value, times] of counted) {
-          const text = String(value)
-          texts.set(text, (texts.get(text) ?? 0) + times)
-        }
-        const found: PropertyValues = {
+  merge(other: Properties): void {
+    if (other.base) this.merge(other.base)
+    this.#events.merge(other.#events)
+    for (const counts of other.#found.values()) this.#own(counts.name, counts.key).merge(counts)
+  }
+
+  pack(): void {
+    for (const { values } of this.#found.values()) values.pack()
+  }
+
+  list(top: number): PropertyValues[] {
+    return [...this.#all().values()]
+      .filter(({ values }) => values.size > 0)
+      .map((one) => {
+        const { name, key } = one
+        return {
           name,
           key,
-          events: this.events,
-          occurrences: 0,
-          cardinality: texts.size,
-          numeric: 0,
-          boolean: 0,
-          date: 0,
-          url: 0,
-          totalLength: 0,
-          maxLength: 0,
-          top: [],
+          events: this.#events.times(name),
+          ...one.shown(top),
         }
-        for (const [text, times] of texts) {
-          found.occurrences += times
-          found.totalLength += text.length
-          found.maxLength = Math.max(found.maxLength, text.length)
-          if (looksNumeric(text)) found.numeric++
-          else if (text === "true" || text === "false") found.boolean++
-          else if (dateForm.test(text) && !Number.isNaN(Date.parse(text))) found.date++
-          else if (urlForm.test(text)) found.url++
-        }
-        found.top = [...texts]
-          .sort(([one, times], [other, otherTimes]) => otherTimes - times || (one < other ? -1 : 1))
-          .slice(0, top)
-          .map(([text, count]) => ({ text, count }))
-        return found
       })
   }
+
+  #all(): Map<string, PropertyCounts> {
+    return this.base ? new Map([...this.base.#all(), ...this.#found]) : this.#found
+  }
+
+  /** To be changed. */
+  #own(name: string, key: string): PropertyCounts {
+    const place = `${name.length} ${name}${key}`
+    let counts = this.#found.get(place)
+    if (!counts) {
+      counts = new PropertyCounts(name, key, this.budget, this.base ? this.base.#find(place) : undefined)
+      this.#found.set(place, counts)
+    }
+    return counts
+  }
+
+  #find(place: string): PropertyCounts | undefined {
+    return this.#found.get(place) ?? (this.base ? this.base.#find(place) : undefined)
+  }
+}
+
+/** Objects and lists as their text: to make text of a number or a boolean takes longer than to find it. */
+type Known = string | number | boolean
+
+/** What values look like, each once. */
+type Kinds = Pick<
+  PropertyValues,
+  "occurrences" | "numeric" | "boolean" | "date" | "url" | "totalLength" | "maxLength"
+>
+
+/** How often each value of a property of a name is there. */
+class PropertyCounts {
+  readonly values: Tally<Known>
+  readonly #base: PropertyCounts | undefined
+  readonly #types: Set<string>
+  /** Made when it is first asked for, after which nothing is to be added. */
+  #kinds: Kinds | undefined
+  #sorted: Known[] | undefined
+
+  constructor(
+    readonly name: string,
+    readonly key: string,
+    budget: Budget,
+    base?: PropertyCounts,
+  ) {
+    this.values = base ? Tally.over(base.values, knownBytes, budget) : new Tally(knownBytes, budget)
+    this.#base = base?.values.isPacked ? undefined : base
+    this.#types = new Set(base ? base.#types : [])
+  }
+
+  add({ values }: Column, counts: Uint32Array): void {
+    for (let code = 1; code < counts.length; code++) {
+      const times = counts[code] as number
+      if (times === 0) continue
+      const value = values[code - 1] as Value
+      this.#add(typeof value === "object" ? textOf(value) : value, times)
+    }
+  }
+
+  #add(value: Known, times: number): void {
+    if (this.values.add(value, times)) this.#types.add(typeof value)
+  }
+
+  merge(other: PropertyCounts): void {
+    this.values.merge(other.values)
+    for (const type of other.#types) this.#types.add(type)
+  }
+
+  shown(top: number): Omit<PropertyValues, "name" | "key" | "events"> {
+    if (this.#types.size > 1) return this.#asTexts().shown(top)
+    return { ...this.#allKinds(), cardinality: this.values.size, top: this.#top(top) }
+  }
+
+  /** 5 and "5" are the same text. */
+  #asTexts(): PropertyCounts {
+    const texts = new PropertyCounts(this.name, this.key, new Budget(Number.POSITIVE_INFINITY))
+    for (const [value, times] of this.values.entries()) texts.#add(String(value), times)
+    return texts
+  }
+
+  #allKinds(): Kinds {
+    if (!this.#kinds) {
+      const base = this.#base
+      const kinds = { ...(base ? base.#allKinds() : noKinds) }
+      for (const [value, times] of this.values.gained()) {
+        kinds.occurrences += times
+        if (!base?.values.has(value)) meet(kinds, String(value))
+      }
+      this.#kinds = kinds
+    }
+    return this.#kinds
+  }
+
+  #top(most: number): { text: string; count: number }[] {
+    if (most === 0) return []
+    const listed = (values: Known[]) =>
+      values.slice(0, most).map((value) => ({ text: String(value), count: this.values.times(value) }))
+    if (!this.#base) return listed(this.#inOrder())
+    const candidates = Array.from(this.values.gained(), ([value]) => value)
+    const gained = new Set(candidates)
+    // Those that gained nothing are in their order already.
+    let others = 0
+    for (const value of this.#base.#inOrder()) {
+      if (gained.has(value)) continue
+      if (others++ === most) break
+      candidates.push(value)
+    }
+    return listed(this.#sort(candidates))
+  }
+
+  #inOrder(): Known[] {
+    this.#sorted ??= this.#sort(Array.from(this.values.entries(), ([value]) => value))
+    return this.#sorted
+  }
+
+  /** The most frequent first, ties in the order of their text. */
+  #sort(values: Known[]): Known[] {
+    const times = new Map(values.map((value) => [value, this.values.times(value)]))
+    return values.sort(
+      (one, other) =>
+        (times.get(other) as number) - (times.get(one) as number) || (String(one) < String(other) ? -1 : 1),
+    )
+  }
+}
+
+const noKinds: Kinds = {
+  occurrences: 0,
+  numeric: 0,
+  boolean: 0,
+  date: 0,
+  url: 0,
+  totalLength: 0,
+  maxLength: 0,
+}
+
+function meet(kinds: Kinds, text: string): void {
+  kinds.totalLength += text.length
+  kinds.maxLength = Math.max(kinds.maxLength, text.length)
+  if (looksNumeric(text)) kinds.numeric++
+  else if (text === "true" || text === "false") kinds.boolean++
+  else if (dateForm.test(text) && !Number.isNaN(Date.parse(text))) kinds.date++
+  else if (urlForm.test(text)) kinds.url++
+}
+
+/** A value is also in a list in its order, once it is to be shown. */
+function knownBytes(value: Known): number {
+  return typeof value === "string" ? valueBytes + value.length * 2 : placeBytes
 }
 
 /** A calendar date, with or without a time. */

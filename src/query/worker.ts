@@ -17,6 +17,8 @@ const slice = 15
 const patience = 30_000
 /** KiB of SQLite's own cache: columns are kept elsewhere, and the file is in the system's cache. */
 const pageCacheKiB = 16_384
+/** The share of the memory that one answer may take. */
+const answerShare = 1 / 2
 /** Unsealed rows from which they are sealed: many at once where they come fast, for each sealing costs a commit. */
 const enoughToSeal = 8_192
 const enoughWhenBusy = 65_536
@@ -40,7 +42,8 @@ export type News =
 /** What runs in turns. `id`: of the question; undefined: the sealing. */
 interface Task {
   id: number | undefined
-  steps: Generator<void, News>
+  /** Undefined: it was dropped. */
+  steps: Generator<void, News | undefined>
 }
 
 class Turns {
@@ -56,7 +59,8 @@ class Turns {
 
   drop(id: number): void {
     const index = this.#tasks.findIndex((task) => task.id === id)
-    if (index >= 0) this.#tasks.splice(index, 1)
+    // What it was in the middle of is ended, so that what it holds is free.
+    for (const { steps } of index >= 0 ? this.#tasks.splice(index, 1) : []) steps.return(undefined)
   }
 
   async #run(): Promise<void> {
@@ -123,13 +127,11 @@ self.onmessage = ({ data }: MessageEvent<Order>) => {
     }
     const db = openForReading(data.path)
     db.pragma(`cache_size = -${pageCacheKiB}`)
-    // Half for what an answer takes, half for columns that the next question may need again.
-    const memory = data.memory / 2
     open = {
-      reader: new Reader(db, memory),
+      reader: new Reader(db, data.memory),
       sealer: new Sealer(db, () => performance.now(), patience),
       unsealed: 0,
-      memory,
+      memory: data.memory * answerShare,
       close: () => db.close(),
     }
     return

@@ -78,6 +78,17 @@ export function bucketsOf(from: number, to: number, zoneName: string, granularit
   return buckets
 }
 
+/** The bucket that a time is in. */
+export function bucketAt(buckets: readonly Bucket[], time: number): number {
+  let [low, high] = [0, buckets.length - 1]
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1
+    if ((buckets[middle] as Bucket).from <= time) low = middle
+    else high = middle - 1
+  }
+  return low
+}
+
 /** The begin of the piece that a local time is in, and of the next one. Local times are Unix ms of the same digits in UTC. */
 function around(local: number, granularity: Granularity): [number, number] {
   if (granularity === "minute" || granularity === "hourly") {

@@ -47,7 +47,15 @@ export function sourceOf(events: readonly PlainEvent[]): Followed {
         numbersOf,
       )
       const { website, name, day, crawler } = columns
-      return { website, name, day, crawler, block: undefined, open: () => new MemoryBatch(columns) }
+      return {
+        website,
+        name,
+        day,
+        crawler,
+        afterId: 0,
+        block: undefined,
+        open: () => new MemoryBatch(columns),
+      }
     })
     .sort(
       (one, other) => one.day - other.day || one.website - other.website || (one.name < other.name ? -1 : 1),

@@ -1,0 +1,299 @@
+import { type Batch, dayMs } from "../columns/batch.ts"
+import type { Day, Entry, EventSource } from "../columns/source.ts"
+import type { Budget } from "./distinct.ts"
+import type { Matcher } from "./filter.ts"
+import { rangeOf, type Selection, sizeOf, within } from "./selection.ts"
+
+/** What is counted of events, and adds up. */
+export interface Counts<Self> {
+  add(batch: Batch, selection: Selection): void
+  /** Adds another one of the same, which stays as it is. */
+  merge(other: Self): void
+  /** Makes it smaller; from then on it is only merged into others. */
+  pack(): void
+}
+
+/** Unix ms, `to` exclusive. */
+export interface Stretch {
+  from: number
+  to: number
+}
+
+/** What a question counts. */
+export interface Counted<Of extends Counts<Of>, Time extends Stretch> {
+  /** Says what is counted of which events, but for their time; undefined: it is not to be kept for the next question. */
+  key: string | undefined
+  /** `base`: what it begins with, which does not change any more. */
+  empty(time: Time, budget: Budget, base?: Of): Of
+  /** Adds what a block tells of a time without its columns; false, with nothing added, where it does not tell. */
+  addCounts(counts: Of, entry: Entry, time: Time): boolean
+}
+
+/** What is made of counts in the end. */
+export interface Making<Of, Made> {
+  /** Tells apart what is made of the same counts. */
+  key: string
+  make(counts: Of): Made
+  /** What it takes in memory. */
+  bytes(made: Made): number
+}
+
+/** ms; what begins or ends between two of these times is not asked for again, and not kept. */
+const gridMs = 900_000
+/** Days up to which a stretch is counted at once. */
+const fewDays = 2
+
+/** A batch from rows, and which of its events fit; undefined: it is not read yet. */
+interface Loose {
+  entry: Entry
+  selection: Selection | undefined
+}
+
+/** All runs of a stretch together. */
+interface Together<Of> {
+  /** All but the last. */
+  earlier: Of
+  /** What they take. */
+  bytes: number
+  /** Of which blocks, and the last run on top. */
+  state: string
+  all: Of
+}
+
+/**
+ * Counts events of stretches of time, and keeps what it counted of blocks for the next question.
+ *
+ * A long stretch is counted in runs of 1, 2, 4, 8 … days, each of which is kept. They begin at multiples of their length and are no
+ * longer than there are days after them and before them: days change while they are new, and when the oldest events are
+ * deleted, and then few are counted anew. All runs together are kept too: without the last one, which changes most, and with it.
+ * On top of that come the events in rows, each time.
+ */
+export class Counting<Of extends Counts<Of>, Time extends Stretch> {
+  readonly #names: ReadonlySet<string> | undefined
+  readonly #isKept: boolean
+  readonly #loose = new Map<Day, Loose[]>()
+
+  constructor(
+    private readonly source: EventSource,
+    private readonly matcher: Matcher,
+    private readonly counted: Counted<Of, Time>,
+    private readonly budget: Budget,
+  ) {
+    this.#names = matcher.names && new Set(matcher.names)
+    this.#isKept = counted.key !== undefined && source.kept.memory > 0
+  }
+
+  /** What is made of the counts of a stretch; undefined where there is no event at all. */
+  *of<Made>(time: Time, making: Making<Of, Made>): Generator<void, Made | undefined> {
+    if (this.#daysIn(time).length === 0) return undefined
+    const budget = this.budget.part()
+    const made = yield* this.isLoose(time)
+      ? this.#made(this.#whole(time, budget), making)
+      : this.#keeping(
+          `made ${making.key}`,
+          time,
+          budget,
+          (own) => this.#made(this.#sealed(time, own), making),
+          making.bytes,
+        )
+    budget.release()
+    return made
+  }
+
+  *#made<Made>(counts: Generator<void, Of>, { make }: Making<Of, Made>): Generator<void, Made> {
+    return make(yield* counts)
+  }
+
+  /** Whether some of its events are in rows. */
+  isLoose(time: Stretch): boolean {
+    return this.#daysIn(time).some(
+      (day) =>
+        day.isUnread ||
+        this.#looseOf(day).some(
+          ({ entry, selection }) =>
+            !(entry.batch && selection) || inside(entry.batch, selection, time) !== undefined,
+        ),
+    )
+  }
+
+  #daysIn({ from, to }: Stretch): Day[] {
+    return this.source.days.filter(({ day }) => (day + 1) * dayMs > from && day * dayMs < to)
+  }
+
+  #accepted(entries: readonly Entry[]): Entry[] {
+    return entries.filter(
+      (entry) => (!this.#names || this.#names.has(entry.name)) && this.matcher.accepts(entry),
+    )
+  }
+
+  /** Of a day that is read, or whose rows are read once. */
+  #looseOf(day: Day): Loose[] {
+    let loose = this.#loose.get(day)
+    if (!loose) {
+      loose = this.#accepted(day.loose()).flatMap((entry): Loose[] => {
+        const selection = entry.batch && this.matcher.select(entry.batch)
+        return entry.batch && !selection ? [] : [{ entry, selection }]
+      })
+      this.#loose.set(day, loose)
+    }
+    return loose
+  }
+
+  /** Of blocks and rows. */
+  *#whole(time: Time, budget: Budget): Generator<void, Of> {
+    const counts = this.counted.empty(time, budget, yield* this.#base(time, budget))
+    for (const day of this.#daysIn(time)) {
+      const loose = day.isUnread
+        ? this.#accepted(day.loose()).map((entry): Loose => ({ entry, selection: undefined }))
+        : this.#looseOf(day)
+      for (const { entry, selection } of loose) {
+        const batch = this.source.open(entry)
+        const some = batch && (selection ? inside(batch, selection, time) : this.#select(batch, time))
+        if (batch && some) counts.add(batch, some)
+        yield
+      }
+    }
+    return counts
+  }
+
+  #select(batch: Batch, { from, to }: Stretch): Selection | undefined {
+    return this.matcher.select(batch, rangeOf(batch, from, to))
+  }
+
+  /** Of blocks alone, to be changed by nobody; kept also where it is counted at once, since more is counted on top of it. */
+  #base(time: Time, budget: Budget): Generator<void, Of> {
+    const runs = this.#runsOf(time)
+    return runs.length > 1
+      ? this.#together(time, runs, budget)
+      : this.#keeping("base", time, budget, (own) => this.#count(time, own))
+  }
+
+  /** The same, not kept where it is counted at once. */
+  #sealed(time: Time, budget: Budget): Generator<void, Of> {
+    const runs = this.#runsOf(time)
+    return runs.length > 1 ? this.#together(time, runs, budget) : this.#count(time, budget)
+  }
+
+  *#together(time: Time, runs: readonly Time[], budget: Budget): Generator<void, Of> {
+    const { kept } = this.source
+    const last = runs.at(-1) as Time
+    const before = { ...time, to: last.from }
+    const name = this.#nameOf(`together ${last.from}`, time)
+    const [stateBefore, state] = [this.#stateOf(before), this.#stateOf(time)]
+    const known = isOnGrid(time) ? kept.find<Together<Of>>(name, stateBefore) : undefined
+    if (known) this.source.fromKept = true
+    if (known?.state === state) return known.all
+    const own = budget.part()
+    const earlier = known?.earlier ?? (yield* this.#merged(before, runs.slice(0, -1), own))
+    const bytes = known?.bytes ?? own.taken
+    const all = this.counted.empty(time, own, earlier)
+    all.merge(yield* this.#run(last, own))
+    const together: Together<Of> = { earlier, bytes, state, all }
+    const inAll = own.taken + (known ? bytes : 0)
+    if (isOnGrid(time) && kept.put(name, stateBefore, together, inAll, false)) own.release()
+    return all
+  }
+
+  *#merged(time: Time, runs: readonly Time[], budget: Budget): Generator<void, Of> {
+    const counts = this.counted.empty(time, budget)
+    for (const run of runs) {
+      const own = budget.part()
+      counts.merge(yield* this.#run(run, own))
+      own.release()
+      yield
+    }
+    return counts
+  }
+
+  #run(time: Time, budget: Budget): Generator<void, Of> {
+    return this.#keeping("run", time, budget, (own) => this.#packed(time, own), undefined, true)
+  }
+
+  *#packed(time: Time, budget: Budget): Generator<void, Of> {
+    const counts = yield* this.#count(time, budget)
+    counts.pack()
+    return counts
+  }
+
+  *#count(time: Time, budget: Budget): Generator<void, Of> {
+    const counts = this.counted.empty(time, budget)
+    for (const day of this.#daysIn(time)) {
+      for (const entry of this.#accepted(day.sealed())) {
+        if (this.counted.addCounts(counts, entry, time)) continue
+        const batch = this.source.open(entry)
+        const selection = batch && this.#select(batch, time)
+        if (batch && selection) counts.add(batch, selection)
+        yield
+      }
+    }
+    return counts
+  }
+
+  /** What is counted now or was for an earlier question. */
+  *#keeping<Thing>(
+    what: string,
+    time: Stretch,
+    budget: Budget,
+    count: (own: Budget) => Generator<void, Thing>,
+    bytes: (thing: Thing, own: Budget) => number = (_, own) => own.taken,
+    isSpare = false,
+  ): Generator<void, Thing> {
+    const { kept } = this.source
+    if (!this.#isKept || !isOnGrid(time)) return yield* count(budget)
+    const [name, state] = [this.#nameOf(what, time), this.#stateOf(time)]
+    const known = kept.find<{ thing: Thing }>(name, state)
+    if (known) {
+      this.source.fromKept = true
+      return known.thing
+    }
+    const own = budget.part()
+    const thing = yield* count(own)
+    if (kept.put(name, state, { thing }, bytes(thing, own), isSpare)) own.release()
+    return thing
+  }
+
+  #nameOf(what: string, { from, to }: Stretch): string {
+    return `${what} ${from} ${to} ${this.counted.key}`
+  }
+
+  /** As long as it is the same, so are the blocks. */
+  #stateOf(time: Stretch): string {
+    return this.#daysIn(time)
+      .map(({ state }) => state)
+      .join("")
+  }
+
+  /** One after the other; one alone where it is to be counted at once. */
+  #runsOf(time: Time): Time[] {
+    const { from, to } = time
+    const { oldest, newest } = this.source.span
+    if (!this.#isKept || to - from <= fewDays * dayMs) return [time]
+    const runs: Time[] = []
+    const days = this.#daysIn(time).filter(({ state }) => state !== "")
+    const end = days.at(-1)?.day ?? 0
+    for (let day = days[0]?.day ?? 1; day <= end; ) {
+      let length = 1
+      const isFree = (longer: number) =>
+        day % longer === 0 &&
+        (day + longer) * dayMs <= to &&
+        longer <= newest - (day + longer - 1) &&
+        longer <= day - oldest
+      if (day * dayMs >= from) while (isFree(length * 2)) length *= 2
+      runs.push({ ...time, from: Math.max(from, day * dayMs), to: Math.min(to, (day + length) * dayMs) })
+      day += length
+    }
+    return runs.length > 0 ? runs : [time]
+  }
+}
+
+function isOnGrid({ from, to }: Stretch): boolean {
+  return from % gridMs === 0 && to % gridMs === 0
+}
+
+/** Those of a selection that are in a stretch of time. */
+function inside(batch: Batch, selection: Selection, { from, to }: Stretch): Selection | undefined {
+  const range = rangeOf(batch, from, to)
+  const first = Math.max(range.first, selection.first)
+  const some = within(selection, first, Math.max(first, Math.min(range.end, selection.end)))
+  return sizeOf(some) > 0 ? some : undefined
+}

@@ -1,0 +1,59 @@
+import { type Batch, type Column, dayMs } from "../columns/batch.ts"
+
+/** Events of a batch: all from `first` up to, but without, `end`, or those of them at the places `at`, which ascend. */
+export interface Selection {
+  first: number
+  end: number
+  at: Uint32Array | undefined
+}
+
+/** How many events are meant. */
+export function sizeOf({ first, end, at }: Selection): number {
+  return at ? at.length : end - first
+}
+
+/** Where the n-th of them stands, counted from 0. */
+export function placeOf({ first, at }: Selection, n: number): number {
+  return at ? (at[n] as number) : first + n
+}
+
+/** Those of a selection from `first` up to, but without, `end`. */
+export function within({ at }: Selection, first: number, end: number): Selection {
+  return { first, end, at: at?.subarray(firstFrom(at, first), firstFrom(at, end)) }
+}
+
+/** The events of a batch in a range of time. */
+export function rangeOf(batch: Batch, from: number, to: number): Selection {
+  const dayEnd = batch.base + dayMs
+  const first = from <= batch.base ? 0 : firstFrom(batch.times(), from - batch.base)
+  const end = to >= dayEnd ? batch.count : firstFrom(batch.times(), to - batch.base)
+  return { first, end, at: undefined }
+}
+
+/** The place of the first of some ascending numbers that is not below `least`. */
+export function firstFrom(ascending: Uint32Array, least: number, from = 0): number {
+  let [low, high] = [from, ascending.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((ascending[middle] as number) < least) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** How many of the selected events have each code. */
+export function countsOf({ codes, values }: Column, { first, end, at }: Selection): Uint32Array {
+  const counts = new Uint32Array(values.length + 1)
+  if (at) {
+    for (let n = 0; n < at.length; n++) {
+      const code = codes[at[n] as number] as number
+      counts[code] = (counts[code] as number) + 1
+    }
+  } else {
+    for (let index = first; index < end; index++) {
+      const code = codes[index] as number
+      counts[code] = (counts[code] as number) + 1
+    }
+  }
+  return counts
+}

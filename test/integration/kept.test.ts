@@ -1,0 +1,207 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { Kept } from "../../src/columns/kept.ts"
+import { reset, sealAll } from "../../src/columns/seal.ts"
+import { Reader } from "../../src/columns/source.ts"
+import { answering, ask } from "../../src/query/answer.ts"
+import type { Filter, Measure, Question, Scope } from "../../src/query/question.ts"
+import { EventInserter, type EventRow } from "../../src/store/events.ts"
+import type { Db } from "../../src/store/native.ts"
+import { openDatabase } from "../../src/store/open.ts"
+import { DailyHash } from "../../src/store/salts.ts"
+import { temporaryFolder } from "../harness.ts"
+import { difference } from "../reference/compare.ts"
+import { eventRow } from "../support/event.ts"
+
+// What is kept of earlier questions answers later ones, as long as it is still so. The reference for that are answers for which
+// nothing is kept; those are compared with a plain reference by the fuzz test.
+
+const hour = 3_600_000
+const day = 24 * hour
+const days = 24
+const start = Date.UTC(2026, 0, 1)
+const end = start + days * day
+const enough = 2 ** 24
+
+let folder: ReturnType<typeof temporaryFolder>
+let db: Db
+
+beforeEach(() => {
+  folder = temporaryFolder()
+  db = openDatabase({ path: folder.file("a.db"), durability: "os", busyTimeout: 0, now: start })
+  insert(Array.from({ length: days * 8 }, (_, index) => happened(start + index * 3 * hour, index)))
+  seal()
+})
+afterEach(() => {
+  db.close()
+  folder[Symbol.dispose]()
+})
+
+function insert(rows: readonly Partial<EventRow>[]): void {
+  const inserter = new EventInserter(db, new DailyHash(db, (bytes) => bytes))
+  db.transaction(() => inserter.insert(rows.map(eventRow)))()
+}
+
+const seal = () => sealAll(db, Number.MAX_SAFE_INTEGER)
+
+function happened(ts: number, index: number): Partial<EventRow> {
+  return {
+    name: `event ${index % 3}`,
+    ts,
+    receivedAt: ts,
+    anonymousId: `visitor ${index % 7}`,
+    sessionId: `session ${Math.floor(index / 5)}`,
+    path: `/${index % 4}`,
+    keys: '["plan","amount"]',
+    properties: `"${index % 2 ? "pro" : "free"}",${index % 11}`,
+  }
+}
+
+const scopeOf = (from: number, to: number, filters: Filter[] = [], zone = "UTC"): Scope => ({
+  websites: [0],
+  from,
+  to,
+  zone,
+  filters,
+  crawlers: false,
+})
+const measures: Measure[] = [
+  "events",
+  "users",
+  "sessions",
+  "pages",
+  "event_types",
+  "with_properties",
+  "first",
+  "last",
+  { what: "sum", of: "property.amount" },
+  { what: "p50", of: "property.amount" },
+]
+const pro: Filter[] = [{ field: "property.plan", op: "eq", value: "pro" }]
+const scopes = [
+  scopeOf(start, end),
+  scopeOf(start, end, pro),
+  scopeOf(start + 5 * hour, end - 19 * hour, [], "America/New_York"),
+  // The same last day, until noon and until the evening.
+  scopeOf(start + 3 * day, end - 12 * hour),
+  scopeOf(start + 3 * day, end - 4 * hour),
+  scopeOf(start + 3 * day + 1, end - 1),
+]
+const questions: Question[] = scopes.flatMap((scope): Question[] => [
+  { kind: "groups", scope, by: [], measures },
+  { kind: "groups", scope, by: ["event_name"], measures },
+  { kind: "groups", scope, by: ["property.plan", "path"], measures: ["events", "users"] },
+  { kind: "groups", scope, by: ["anonymous_id"], measures: ["events"] },
+  ...(["daily", "weekly", "monthly"] as const).map(
+    (granularity): Question => ({ kind: "groups", scope, by: [], granularity, measures }),
+  ),
+  { kind: "values", scope, top: 3 },
+  { kind: "values", scope, top: 10 },
+])
+for (const by of [[], ["event_name"]] as const) {
+  const scope = scopeOf(start + 8 * day, start + 13 * day)
+  questions.push({ kind: "groups", scope, by, granularity: "hourly", measures: ["events", "users"] })
+}
+
+function answerOf(reader: Reader, question: Question): { answer: unknown; source: string } {
+  const steps = answering(reader, question)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return { answer: step.value.answer, source: step.value.meta.source }
+  }
+}
+
+function differences(reader: Reader): string[] {
+  return questions.flatMap((question) => {
+    const wanted = ask(db, question).answer
+    return difference(question, answerOf(reader, question).answer, wanted) ?? []
+  })
+}
+
+const cases: [sentence: string, ...happens: (() => void)[]][] = [
+  ["an event came in just now", () => insert([happened(end - 1, 1)]), seal],
+  ["there is a new visitor", () => insert([{ ...happened(end, 1), anonymousId: "new" }]), seal],
+  ["an event came in late", () => insert([happened(start + 10 * day + 1, 1)]), seal],
+  [
+    "events of all days came in late",
+    () => insert(Array.from({ length: days }, (_, index) => happened(start + index * day + 1, index + 5))),
+    seal,
+  ],
+  [
+    "an old event was deleted, and its block was made anew",
+    () => db.exec("delete from event_rows where id = 100"),
+    seal,
+  ],
+  ["the oldest events were deleted", () => db.exec("delete from event_rows where id < 30"), seal],
+  ["a whole day is gone", () => db.exec("delete from event_rows where id between 81 and 88"), seal],
+  [
+    "a person is gone",
+    () => db.exec("delete from event_rows where anonymous_id = 'visitor 3' and id > 150"),
+    seal,
+  ],
+  ["an event was changed", () => db.exec("update event_rows set path = '/new' where id = 150"), seal],
+  ["the blocks are made anew", () => reset(db), seal],
+  [
+    "a person is gone while others came, and ids were numbered anew",
+    () => insert([{ ...happened(end, 1), anonymousId: "new", sessionId: "new" }]),
+    () => db.exec("delete from event_rows where anonymous_id = 'visitor 3' and id > 150"),
+    () => reset(db),
+    seal,
+  ],
+  [
+    "a crawler came",
+    () => insert([{ ...happened(start + 10 * day + 1, 1), crawler: 1 }]),
+    seal,
+    () => insert([{ ...happened(start + 10 * day + 2, 1), crawler: 1 }]),
+    seal,
+  ],
+]
+
+describe("what is kept of earlier questions", () => {
+  for (const [sentence, ...steps] of cases) {
+    test(`does not show when ${sentence}`, () => {
+      const reader = new Reader(db, enough)
+      expect(differences(reader)).toEqual([])
+      for (const happens of steps) {
+        happens()
+        expect(differences(reader)).toEqual([])
+        expect(differences(reader)).toEqual([])
+      }
+    })
+  }
+
+  test("answers alone where nothing came since, and with rows where something did", () => {
+    const reader = new Reader(db, enough)
+    const sources = () => [...new Set(questions.map((question) => answerOf(reader, question).source))].sort()
+    sources()
+    // Ranges that begin at any ms and ids to break down by are counted anew.
+    expect(sources()).toEqual(["blocks", "kept", "kept+blocks"])
+    const summary: Question = { kind: "groups", scope: scopeOf(start, end), by: [], measures }
+    insert([happened(start + 10 * day, 1)])
+    expect(answerOf(reader, summary).source).toBe("kept+rows")
+  })
+
+  test("is one day alone counted anew where an event came late", () => {
+    const reader = new Reader(db, enough)
+    const summary: Question = { kind: "groups", scope: scopeOf(start, end), by: [], measures }
+    answerOf(reader, summary)
+    insert([happened(end - day + 1, 1)])
+    seal()
+    const steps = answering(reader, summary)
+    let step = steps.next()
+    while (!step.done) step = steps.next()
+    expect(step.value.meta).toEqual({ source: "kept+blocks", blockEvents: 9, rows: 0 })
+  })
+
+  test("goes, the oldest first and what others were made of before all, where there is no room", () => {
+    const kept = new Kept(100)
+    for (const key of ["a", "b", "spare"]) expect(kept.put(key, "", key, 30, key === "spare")).toBe(true)
+    kept.find("a", "")
+    expect(kept.put("c", "", "c", 30, false)).toBe(true)
+    expect(kept.find("spare", "")).toBeUndefined()
+    expect(kept.put("d", "", "d", 40, false)).toBe(true)
+    expect(["a", "b", "c", "d"].map((key) => kept.find(key, ""))).toEqual(["a", undefined, "c", "d"])
+    expect(kept.put("too large", "", "", 51, false)).toBe(false)
+    expect(kept.find("a", "another state")).toBeUndefined()
+    expect(kept.bytes).toBe(100)
+  })
+})
