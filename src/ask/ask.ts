@@ -81,6 +81,8 @@ export interface QueryType {
   order: (Sort & { besides: readonly string[] }) | undefined
   /** Columns that rows of the same place in that order are ordered by; `-` before a name: downwards. Left out: all texts. */
   ties?: readonly string[] | undefined
+  /** Values of each property key, or bins, where nobody says; left out: as many as of most types. */
+  top?: number | undefined
   /** The dates where nobody says; left out: none. */
   dated?: Granularity | undefined
   rows: (ask: Ask, put: Put) => Promise<Made>

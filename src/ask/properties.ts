@@ -32,11 +32,11 @@ export function ofValues(spec: ValuesSpec): QueryType {
 }
 
 /** A filter on property_key is about which keys are shown too, not only about which events count. */
-async function propertiesOf(ask: Ask, put: Put, top: number): Promise<PropertyValues[]> {
+async function propertiesOf(ask: Ask, put: Put, top: number, bins?: number): Promise<PropertyValues[]> {
   const ofKeys = ask.scope.filters.filter(({ field }) => field === "property_key")
   const named = ofKeys.find(({ op }) => op === "eq" || op === "in")
   const keys = named && [named.value].flat().map(String)
-  const { properties } = await put({ kind: "values", scope: ask.scope, keys, top })
+  const { properties } = await put({ kind: "values", scope: ask.scope, keys, top, bins })
   return properties.filter(({ key }) => ofKeys.every((filter) => fits(key, filter)))
 }
 
@@ -101,6 +101,16 @@ function strategyOf(inferred: string, cardinality: number, occurrences: number):
   if (inferred === "number") return "histogram"
   // A value that each event has for itself tells nothing by its count.
   return cardinality <= someValues || occurrences >= 2 * cardinality ? "top_list" : "samples"
+}
+
+export async function numbers(ask: Ask, put: Put): Promise<Made> {
+  const found = await propertiesOf(ask, put, 0, ask.top)
+  const rows = found.flatMap(({ name, key, numbers }): Row[] => {
+    if (!numbers) return []
+    const { count, min, max, sum, p50, p95, bins } = numbers
+    return [{ event_name: name, property_key: key, count, min, max, avg: sum / count, sum, p50, p95, bins }]
+  })
+  return { rows }
 }
 
 export async function discover(ask: Ask, put: Put): Promise<Made> {

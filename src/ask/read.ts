@@ -219,7 +219,7 @@ function readParameter(reading: Reading): Ask {
     unit: unitFields[parameter.unit ?? "visitor"],
     before: parameter.before ?? defaultPlaces,
     after: parameter.after ?? defaultPlaces,
-    top: parameter.top ?? defaultTop,
+    top: parameter.top ?? type.top ?? defaultTop,
     limit,
     offset,
     sort: readSort(name, type, { ...body, ...parameter }, { by, measures, granularity }),

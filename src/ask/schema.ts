@@ -223,7 +223,7 @@ export const optionSchemas = {
   top: Type.Integer({
     minimum: 1,
     maximum: 1_000,
-    description: "Values of each property key. Default 10",
+    description: "Values of each property key, default 10; of numbers the bins, default 20",
     expected: "must be a whole number from 1 to 1000",
   }),
   anonymousId: text("Whose events"),

@@ -2,7 +2,7 @@ import type { QueryType } from "./ask.ts"
 import { eventRows, fullEvent, shortEvent } from "./events.ts"
 import { funnel, goals, paths, retention } from "./followed.ts"
 import { first, last, names, ofGroups, pages, sessions, total, users } from "./groups.ts"
-import { classified, discover, ofValues } from "./properties.ts"
+import { classified, discover, numbers, ofValues } from "./properties.ts"
 import { iso, percent, wrong } from "./rows.ts"
 import { defaultLimit, fields, type TypeConfig } from "./schema.ts"
 
@@ -25,7 +25,7 @@ export const columnMeanings: Record<string, string> = {
   date: "Begin of the time, of the zone's clocks: 2026-11-24, or 2026-11-24T13:30:00+05:30 for hours and minutes",
   property_key: "A top-level key of the properties",
   property_value: "The value; what is no text as JSON",
-  count: "Events with this value",
+  count: "Events with this value; of numbers: events with a number",
   total: "Events with a value for the key; of goals and conversions: those who could have",
   cardinality: "Distinct values of the key",
   unique_values: "Distinct values of the key",
@@ -45,6 +45,13 @@ export const columnMeanings: Record<string, string> = {
   sample_values: "The most frequent values",
   totals: "Of the name: total_events, unique_users, unique_sessions, first_occurrence, last_occurrence",
   top_values: "The most frequent values with their count",
+  min: "The lowest number",
+  max: "The highest number",
+  avg: "The mean of the numbers",
+  sum: "All numbers together",
+  p50: "The median, by nearest rank",
+  p95: "What 95 % of the numbers are not above, by nearest rank",
+  bins: "Stretches side by side, {from, to, count}; `to` belongs to the next one, in the last one to itself",
   namespace: "The event's namespace",
   path: "The event's path",
   source: "The event's source",
@@ -217,6 +224,20 @@ export const types = {
             cardinality: one.cardinality,
           })),
   }),
+  custom_events_property_numbers: {
+    description:
+      "The numbers of each property that has some, and how they spread: at most `top` bins of equal width between round bounds",
+    takes: ["top"],
+    top: 20,
+    columns: ["event_name", "property_key", "count", "min", "max", "avg", "sum", "p50", "p95", "bins"],
+    order: {
+      by: "event_name",
+      order: "asc",
+      besides: ["count", "min", "max", "avg", "sum", "p50", "p95"],
+    },
+    ties: ["property_key"],
+    rows: numbers,
+  },
   custom_events_discovery: {
     description: "What there is: each event name with its totals, its property keys and their values",
     takes: ["top"],

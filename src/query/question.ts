@@ -1,4 +1,5 @@
 import type { StoredEvent } from "../columns/rows.ts"
+import type { Bin } from "./numbers.ts"
 
 /**
  * What can be asked of the stored events, and what the answers hold. Whoever asks (HTTP, the command line) turns its own
@@ -126,6 +127,8 @@ export interface ValuesQuestion {
   keys?: readonly string[] | undefined
   /** Values of a key to list, the most frequent first, ties in the order of their text. */
   top: number
+  /** Tell of the numbers, too, with at most so many bins; left out: do not. */
+  bins?: number | undefined
 }
 
 export interface PropertyValues {
@@ -146,6 +149,20 @@ export interface PropertyValues {
   totalLength: number
   maxLength: number
   top: { text: string; count: number }[]
+  /** Of the values that are JSON numbers, where there are any. */
+  numbers?: PropertyNumbers
+}
+
+/** p50 and p95 by nearest rank. */
+export interface PropertyNumbers {
+  /** Events with a number. */
+  count: number
+  min: number
+  max: number
+  sum: number
+  p50: number
+  p95: number
+  bins: Bin[]
 }
 
 export interface ValuesAnswer {

@@ -4,11 +4,12 @@ import { textOf } from "./compare.ts"
 import { type Counted, Counting, type Counts, type Stretch } from "./counting.ts"
 import { Budget } from "./distinct.ts"
 import { Matcher } from "./filter.ts"
-import type { PropertyValues, ValuesAnswer, ValuesQuestion } from "./question.ts"
+import { ascending, binsOf, type Repeated, sumOf, totalOf, valueAtShare } from "./numbers.ts"
+import type { PropertyNumbers, PropertyValues, ValuesAnswer, ValuesQuestion } from "./question.ts"
 import { countsOf, type Selection, sizeOf } from "./selection.ts"
 import { Tally } from "./tally.ts"
 
-/** Bytes of an answer for a property of a name, and for each value. */
+/** Bytes of an answer for a property of a name, and for each value or bin. */
 const propertyBytes = 300
 const listedBytes = 60
 /** Bytes that a text takes beside its characters, and any value for its place in an order. */
@@ -21,7 +22,7 @@ export function* values(
   source: EventSource,
   budget: Budget,
 ): Generator<void, ValuesAnswer> {
-  const { scope, keys, top } = question
+  const { scope, keys, top, bins } = question
   const { websites, filters, crawlers, from, to } = scope
   const key = JSON.stringify({ values: keys ?? null, websites, filters, crawlers })
   const counted: Counted<Properties, Stretch> = {
@@ -34,16 +35,16 @@ export function* values(
   const properties = yield* counting.of(
     { from, to },
     {
-      key: `${top}`,
-      make: (all) => all.list(top),
+      key: `${top} ${bins}`,
+      make: (all) => all.list(top, bins),
       bytes: (found) => found.reduce((sum, one) => sum + bytesOf(one), 0),
     },
   )
   return { properties: properties ?? [] }
 }
 
-function bytesOf({ top }: PropertyValues): number {
-  return propertyBytes + top.length * listedBytes
+function bytesOf({ top, numbers }: PropertyValues): number {
+  return propertyBytes + (top.length + (numbers?.bins.length ?? 0)) * listedBytes
 }
 
 /** The properties of each event name. */
@@ -79,16 +80,18 @@ class Properties implements Counts<Properties> {
     for (const { values } of this.#found.values()) values.pack()
   }
 
-  list(top: number): PropertyValues[] {
+  list(top: number, bins: number | undefined): PropertyValues[] {
     return [...this.#all().values()]
       .filter(({ values }) => values.size > 0)
       .map((one) => {
         const { name, key } = one
+        const numbers = bins === undefined ? undefined : one.numbers(bins)
         return {
           name,
           key,
           events: this.#events.times(name),
           ...one.shown(top),
+          ...(numbers ? { numbers } : {}),
         }
       })
   }
@@ -163,6 +166,25 @@ class PropertyCounts {
   shown(top: number): Omit<PropertyValues, "name" | "key" | "events"> {
     if (this.#types.size > 1) return this.#asTexts().shown(top)
     return { ...this.#allKinds(), cardinality: this.values.size, top: this.#top(top) }
+  }
+
+  /** Undefined where there are none. */
+  numbers(bins: number): PropertyNumbers | undefined {
+    if (!this.#types.has("number")) return undefined
+    const sorted = ascending(
+      [...this.values.entries()].flatMap(
+        ([value, times]): Repeated => (typeof value === "number" ? [[value, times]] : []),
+      ),
+    )
+    return {
+      count: totalOf(sorted),
+      min: sorted[0]?.[0] as number,
+      max: sorted.at(-1)?.[0] as number,
+      sum: sumOf(sorted),
+      p50: valueAtShare(sorted, 0.5),
+      p95: valueAtShare(sorted, 0.95),
+      bins: binsOf(sorted, bins),
+    }
   }
 
   /** 5 and "5" are the same text. */

@@ -18,9 +18,9 @@ import { mulberry32, picker } from "../support/random.ts"
 
 const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const worlds = Number(process.env.DATABUDDY_FUZZ_WORLDS ?? 4)
-const questionsPerState = Number(process.env.DATABUDDY_FUZZ_QUESTIONS ?? 15)
+const questionsPerState = Number(process.env.DATABUDDY_FUZZ_QUESTIONS ?? 10)
 /** Questions that are asked again in every state. */
-const standingQuestions = 12
+const standingQuestions = 8
 /** Bytes that are kept for the next question: for all of some, and for hardly any. */
 const keptMemories = [2 ** 26, 2 ** 16]
 const kinds: Kind[] = [
@@ -121,7 +121,7 @@ for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
         happens(db, world)
         const events = rawEvents(db)
         for (const question of [...standing, ...some(questionsPerState)]) {
-          const found = disagreement([fresh, ...keeping, ...keeping], events, question, clocks)
+          const found = disagreement([fresh, ...keeping, ...keeping.slice(0, 1)], events, question, clocks)
           if (found) throw new Error(`${state}, seed ${seed}: ${found}\n${JSON.stringify(question)}`)
         }
       }

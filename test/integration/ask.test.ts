@@ -31,6 +31,12 @@ const events = [
     properties: { plan: "free", cart: { total: 5 } },
   },
   { name: "seen", anonymousId: "cid", timestamp: at("08-01", "11:00") },
+  // Before all ranges but those that are about it.
+  ...[12, 40, 12, "40", null].map((price) => ({
+    name: "priced",
+    timestamp: at("05-05"),
+    properties: { price, plan: "pro" },
+  })),
 ]
 
 let app: TestApp
@@ -153,6 +159,29 @@ describe("rows", () => {
           total: 2,
           percentage: 50,
           rank: 2,
+        },
+      ],
+    ],
+    [
+      "of a property's numbers are how they spread, of numbers alone",
+      { name: "custom_events_property_numbers", top: 5, start_date: "2026-05-05", end_date: "2026-05-05" },
+      { preset: undefined },
+      [
+        {
+          event_name: "priced",
+          property_key: "price",
+          count: 3,
+          min: 12,
+          max: 40,
+          avg: 64 / 3,
+          sum: 64,
+          p50: 12,
+          p95: 40,
+          bins: [
+            { from: 10, to: 20, count: 2 },
+            { from: 20, to: 30, count: 0 },
+            { from: 30, to: 40, count: 1 },
+          ],
         },
       ],
     ],

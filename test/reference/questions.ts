@@ -184,6 +184,7 @@ export function someQuestion(world: World, kind: Kind): Question {
         scope,
         keys: random.chance(0.5) ? undefined : [random.of(keys), random.of(keys), "nowhere"],
         top: random.of([0, 1, 5, 1_000]),
+        bins: random.chance(0.5) ? random.of([1, 2, 3, 7, 20, 100]) : undefined,
       }
     case "events": {
       const after = random.chance(0.4) ? { ts: timeNear(world), id: random.whole(1, 1_500) } : undefined

@@ -8,6 +8,7 @@ import type {
   Measure,
   PathsQuestion,
   PeopleQuestion,
+  PropertyNumbers,
   Question,
   RetentionQuestion,
   Scope,
@@ -261,12 +262,14 @@ function measured(events: RawEvent[], measure: Measure): number | null {
 
 // ——— values
 
-function values(events: RawEvent[], { keys, top }: ValuesQuestion): Answers["values"] {
+function values(events: RawEvent[], { keys, top, bins }: ValuesQuestion): Answers["values"] {
   const properties: Answers["values"]["properties"] = []
   for (const [name, named] of groupBy(events, (event) => event.name)) {
     for (const key of new Set(named.flatMap(keysOf))) {
       if (keys && !keys.includes(key)) continue
-      const texts = named.flatMap((event) => present(member(event.parsed, key)).map(textOf))
+      const found = named.flatMap((event) => present(member(event.parsed, key)))
+      const numbers = found.filter((value): value is number => typeof value === "number")
+      const texts = found.map(textOf)
       const counts = [...groupBy(texts, (text) => text)].map(([text, same]) => ({ text, count: same.length }))
       const lengths = counts.map(({ text }) => text.length)
       const alike = (test: (text: string) => boolean) => counts.filter(({ text }) => test(text)).length
@@ -285,10 +288,56 @@ function values(events: RawEvent[], { keys, top }: ValuesQuestion): Answers["val
         top: counts
           .sort((one, other) => other.count - one.count || byText(one.text, other.text))
           .slice(0, top),
+        ...(bins === undefined || numbers.length === 0 ? {} : { numbers: spread(numbers, bins) }),
       })
     }
   }
   return { properties }
+}
+
+function spread(numbers: number[], most: number): PropertyNumbers {
+  const [min, max] = [Math.min(...numbers), Math.max(...numbers)]
+  return {
+    count: numbers.length,
+    min,
+    max,
+    sum: sumOf(numbers),
+    p50: nearestRank(numbers, 50) as number,
+    p95: nearestRank(numbers, 95) as number,
+    bins: histogram(numbers, boundsOf(min, max, numbers.every(Number.isInteger), most)),
+  }
+}
+
+/** Tries one width after the other, from the narrowest on: multiples of it from the one below to the one above. */
+function boundsOf(min: number, max: number, isWhole: boolean, most: number): number[] {
+  const largest = Math.max(Math.abs(min), Math.abs(max))
+  for (let exponent = -330; ; exponent++) {
+    for (const digit of [1, 2, 5]) {
+      const width = Number(`${digit}e${exponent}`)
+      const isTooFine =
+        width < largest / 2 ** 40 || (isWhole ? width < 1 : min === max && width < largest / most)
+      if (width === 0 || isTooFine) continue
+      const bounds = [Number(`${Math.floor(min / width) * digit}e${exponent}`)]
+      let index = Math.floor(min / width)
+      // A quotient may be off by one.
+      while (Number(`${(index + 1) * digit}e${exponent}`) <= min)
+        bounds[0] = Number(`${++index * digit}e${exponent}`)
+      while ((bounds[0] as number) > min) bounds[0] = Number(`${--index * digit}e${exponent}`)
+      do bounds.push(Number(`${++index * digit}e${exponent}`))
+      while ((bounds.at(-1) as number) < max && bounds.length <= most + 2)
+      if (bounds.length - 1 <= Math.max(most, 2)) return bounds
+    }
+  }
+}
+
+/** The last stretch holds its end, too. */
+function histogram(numbers: number[], bounds: number[]): PropertyNumbers["bins"] {
+  return bounds.slice(1).map((to, index) => {
+    const from = bounds[index] as number
+    const isLast = index === bounds.length - 2
+    const fitting = numbers.filter((number) => number >= from && (isLast ? number <= to : number < to))
+    return { from, to, count: fitting.length }
+  })
 }
 
 // ——— events
