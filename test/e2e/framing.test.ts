@@ -134,7 +134,13 @@ describe("a Host header that is none changes no answer", () => {
   const requests = [
     { first: "GET /health", status: 200, body: '{"status":"ok"}' },
     { first: "GET /nothing?x", status: 404, body: '{"status":"error","message":"Not found"}' },
-    { first: "GET /", status: 404, body: '{"status":"error","message":"Not found"}' },
+    {
+      first: "GET /",
+      status: 200,
+      body: "<title>Databuddy</title>",
+      type: "text/html;charset=utf-8",
+      end: "</html>\n",
+    },
     {
       first: "GET /v1/nothing",
       status: 404,
@@ -146,12 +152,12 @@ describe("a Host header that is none changes no answer", () => {
   ]
   for (const [what, Host] of Object.entries(hosts)) {
     test(what, async () => {
-      for (const { first, status, body } of requests) {
+      for (const { first, status, body, type = "application/json", end = "}" } of requests) {
         using one = line()
         one.send(head({ Host, "Content-Length": json.length }, `${first} HTTP/1.1`) + json)
         expect([first, ...(await one.answers())]).toEqual([first, status])
-        await eventually(() => one.received.endsWith("}"))
-        expect(one.received).toContain("\r\nContent-Type: application/json\r\n")
+        await eventually(() => one.received.endsWith(end))
+        expect(one.received).toContain(`\r\nContent-Type: ${type}\r\n`)
         expect(one.received).toContain(body)
       }
     })

@@ -37,6 +37,7 @@ export function Combobox({ id, label, value, options, none, placeholder, onChang
   useEffect(() => {
     list.current?.children[current]?.scrollIntoView({ block: "nearest" })
   }, [current, isOpen])
+  const isListed = isOpen && entries.length > 0
   const open = () => {
     setText("")
     setAt(undefined)
@@ -66,8 +67,8 @@ export function Combobox({ id, label, value, options, none, placeholder, onChang
         role="combobox"
         aria-autocomplete="list"
         aria-expanded={isOpen}
-        aria-controls={entries.length > 0 ? listId : undefined}
-        aria-activedescendant={entries.length > 0 ? `${listId}-${current}` : undefined}
+        aria-controls={isListed ? listId : undefined}
+        aria-activedescendant={isListed ? `${listId}-${current}` : undefined}
         autocomplete="off"
         spellcheck={false}
         title={value || undefined}
@@ -88,7 +89,7 @@ export function Combobox({ id, label, value, options, none, placeholder, onChang
       {isOpen && (
         // biome-ignore lint/a11y/noStaticElementInteractions: a press in the list leaves the focus in the field
         <div class="combobox-panel" onMouseDown={(event) => event.preventDefault()}>
-          {entries.length > 0 && (
+          {isListed && (
             <div ref={list} id={listId} class="menu" role="listbox" aria-label={label}>
               {entries.map((entry, index) => (
                 // biome-ignore lint/a11y/useKeyWithClickEvents: the field above has the keys

@@ -35,11 +35,17 @@ interface DataTableProps {
 export function ScrollBox({ children }: { children: ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null)
   useEffect(() => {
-    // A box that scrolls has to be reached by keys; one that does not is nothing to stop at.
     const element = box.current
-    const isSeen = element?.closest(".hidden") === null
-    if (element) element.tabIndex = isSeen && element.scrollWidth > element.clientWidth ? 0 : -1
-  })
+    if (!element || element.closest(".hidden")) return
+    // A box that scrolls has to be reached by keys; one that does not is nothing to stop at.
+    const look = () => {
+      element.tabIndex = element.scrollWidth > element.clientWidth ? 0 : -1
+    }
+    const resized = new ResizeObserver(look)
+    resized.observe(element)
+    if (element.firstElementChild) resized.observe(element.firstElementChild)
+    return () => resized.disconnect()
+  }, [])
   return (
     <div class="table-box" ref={box}>
       {children}
