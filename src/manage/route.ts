@@ -13,6 +13,7 @@ import {
   requireWithin,
 } from "../http/grant.ts"
 import type { Refusals } from "../http/refusals.ts"
+import { Turns } from "../http/turns.ts"
 import { type Admitted, answered, queryOf } from "../http/v1.ts"
 import type { Asker } from "../query/engine.ts"
 import { findProfile, findProfiles } from "../store/directory.ts"
@@ -52,6 +53,7 @@ export interface Manage extends Managing {
 export function manageRoutes(manage: Manage) {
   const on = forCallers(manage)
   const downloads = new Downloads()
+  const searches = new Turns(profileSearches)
   // The bodies are read by the routes: Elysia's parsers would answer before the key is looked at.
   const raw = { parse: "none" } as const
   return new Elysia({ prefix: "/v1" })
@@ -67,7 +69,10 @@ export function manageRoutes(manage: Manage) {
     .patch("/keys/:id", on("manage:keys", editKey), raw)
     .delete("/keys/:id", on("manage:keys", endKey), raw)
     .post("/keys/:id/rotate", on("manage:keys", renewKey), raw)
-    .get("/profiles", on("read:data", showProfiles))
+    .get(
+      "/profiles",
+      on("read:data", (_, call) => showProfiles(manage, call, searches)),
+    )
     .get("/profiles/:id", on("read:data", showProfile))
     .get("/refusals", on("read:data", showRefusals))
     .get("/status", on("manage:websites", showStatus))
@@ -170,12 +175,17 @@ async function renewKey(manage: Manage, { caller, id }: Call): Promise<Answer> {
   return { body: { key: { ...keyJson(made.key), key: made.secret } } }
 }
 
-async function showProfiles({ db }: Manage, { caller, arrival, query }: Call): Promise<Answer> {
+async function showProfiles(
+  { db }: Manage,
+  { caller, arrival, query }: Call,
+  searches: Turns,
+): Promise<Answer> {
   const { websiteId, ...search } = readProfileSearch(query())
   requireWebsite(caller, websiteId)
   const { rid } = findWebsite(db, websiteId)
   const pause = whileWanted(arrival.request.signal)
-  const found = await findProfiles(db, { websiteRid: rid, ...search }, () => pause(searchPause))
+  const find = () => findProfiles(db, { websiteRid: rid, ...search }, () => pause(searchPause))
+  const found = await (search.search === "" ? find() : searches.take(find))
   return { body: { profiles: found.profiles.map(profileJson), total: found.total } }
 }
 
@@ -209,6 +219,12 @@ async function showStatus(manage: Manage, { caller, arrival }: Call): Promise<An
   return { body: await statusOf(db, running, asker, rids, arrival.request.signal) }
 }
 
+/** Each of those that run has its turn before events have theirs; those that wait are some seconds of work for 300,000 profiles. */
+const profileSearches = {
+  running: 2,
+  waiting: 8,
+  full: "too many people are looking for profiles at this moment: try again",
+}
 /** ms between two looks for a profile: what came meanwhile is answered first. */
 const searchPause = 1
 /** Events that are read between two looks at other requests: about a millisecond. */

@@ -67,6 +67,14 @@ const ada = {
   anonymousIds: ["laptop"],
 }
 
+/** So many that one look does not find them all. */
+function addMany(): void {
+  app.store.db.exec(`
+    insert into profiles (website_rid, profile_id, traits, created_at, updated_at)
+    with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000)
+    select 1, 'p' || i, '{}', 0, 0 from n`)
+}
+
 test("profiles of a website are listed, the one that was told of last first", async () => {
   const { body } = await get("profiles?website_id=mine")
   expect(body.total).toBe(2)
@@ -131,6 +139,19 @@ describe("what cannot be answered", () => {
     expect([answer.status, answer.reason]).toEqual([status, reason])
   })
 
+  test("more searches at once than run and wait: events come in between them", async () => {
+    addMany()
+    const searches = Array.from({ length: 12 }, () => get("profiles?website_id=mine&search=nobody"))
+    // No search, and so not in their way.
+    expect((await get("profiles?website_id=mine")).status).toBe(200)
+    const answers = await Promise.all(searches)
+    expect(answers.map(({ reason }) => reason).sort()).toEqual([
+      ...Array(10).fill(null),
+      ...Array(2).fill("rate_limited"),
+    ])
+    expect((await get("profiles?website_id=mine&search=nobody")).status).toBe(200)
+  })
+
   const refused: [string, Scope[], Key["websites"], string][] = [
     ["a key that sends", ["track:events"], null, "scope_missing"],
     ["a key that reads reports alone", ["read:reports"], null, "scope_missing"],
@@ -147,11 +168,7 @@ describe("what cannot be answered", () => {
 
   test("is looked for no longer when the client is gone", async () => {
     const client = new AbortController()
-    const { db } = app.store
-    db.exec(`
-      insert into profiles (website_rid, profile_id, traits, created_at, updated_at)
-      with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000)
-      select 1, 'p' || i, '{}', 0, 0 from n`)
+    addMany()
     const answer = app.send(
       new Request("http://localhost/v1/profiles?website_id=mine&search=nobody", {
         headers: { Authorization: `Bearer ${reader}` },
