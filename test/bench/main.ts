@@ -1,6 +1,7 @@
 import { Command } from "commander"
 import { benchGrowth } from "./growth.ts"
 import { benchIngest } from "./ingest.ts"
+import { benchPages } from "./pages.ts"
 import { benchQuery } from "./query.ts"
 import { benchTransfer } from "./transfer.ts"
 import { benchViews } from "./views.ts"
@@ -39,4 +40,13 @@ program
   .option("--rounds <n>", "times that a page is asked for warm", Number, 9)
   .option("--dir <folder>", "keep the database here, and use the one that is there")
   .action(benchViews)
+program
+  .command("pages")
+  .description(
+    "what each page of the dashboard takes in Chromium, its questions and until it is whole, while events come in",
+  )
+  .option("--events <n>", "events to look at", Number, 10_000_000)
+  .option("--rounds <n>", "times that a page is loaded warm", Number, 9)
+  .option("--dir <folder>", "keep the database here, and use the one that is there")
+  .action(benchPages)
 await program.parseAsync()

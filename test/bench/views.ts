@@ -1,10 +1,5 @@
-import { constants, copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { type Server, startServer } from "../harness.ts"
-import { standardEvents } from "./dataset.ts"
+import { startBusy } from "./busy.ts"
 import { website } from "./engines.ts"
-import { prepare } from "./prepare.ts"
 
 interface Options {
   events: number
@@ -31,10 +26,6 @@ interface View {
 
 const unfiltered = 100
 const filtered = 300
-/** A second; each comes in a request of its own. */
-const eventsMeanwhile = 50
-/** The events of some seconds, for the events that come in are sent over and over. */
-const sentEvents = 1_000
 /** ms back from now that somebody counts as active. */
 const activeFor = 300_000
 
@@ -149,60 +140,35 @@ const views: View[] = [
 /** Prints how long each view takes while events come in, all of them by turns, so that they share what is kept in memory. */
 export async function benchViews({ events, rounds, dir }: Options): Promise<void> {
   const out = (line: string) => process.stdout.write(`${line}\n`)
-  const parent = dir ?? mkdtempSync(join(tmpdir(), "databuddy-bench-"))
-  const { folder } = await prepare(parent, join(parent, "engines"), events, ["databuddy"])
-  const key = readFileSync(join(folder, "key"), "utf8")
-  // The events that come in are not to be in the data that a later run asks about.
-  const copies = mkdtempSync(join(folder, "views-"))
-  const db = join(copies, "databuddy.db")
-  copyFileSync(join(folder, "databuddy.db"), db, constants.COPYFILE_FICLONE)
-  await letGo(copies)
-  const server = await startServer({ db })
-  const sending = sendMeanwhile(server.url, key)
-  try {
-    const times = views.map((): number[] => [])
-    for (let round = 0; round <= rounds; round++) {
-      for (const [index, view] of views.entries()) {
-        const bodies = view.requests(round)
-        const begin = performance.now()
-        try {
-          await Promise.all(bodies.map((body) => ask(server.url, key, body)))
-          times[index]?.push(performance.now() - begin)
-        } catch (error) {
-          // The others' times are worth having all the same.
-          process.stderr.write(`${view.name}: ${error instanceof Error ? error.message : error}\n`)
-        }
+  await using busy = await startBusy(events, dir)
+  const { server, key } = busy
+  const times = views.map((): number[] => [])
+  for (let round = 0; round <= rounds; round++) {
+    for (const [index, view] of views.entries()) {
+      const bodies = view.requests(round)
+      const begin = performance.now()
+      try {
+        await Promise.all(bodies.map((body) => ask(server.url, key, body)))
+        times[index]?.push(performance.now() - begin)
+      } catch (error) {
+        // The others' times are worth having all the same.
+        process.stderr.write(`${view.name}: ${error instanceof Error ? error.message : error}\n`)
       }
     }
-    out(
-      `\n| ${events.toLocaleString("en")} events, ms | warm, p50 | max | first time | at most | events matched |`,
-    )
-    out("|---|---:|---:|---:|---:|---:|")
-    for (const [index, { name, atMost, filters = [] }] of views.entries()) {
-      const [first, ...warm] = times[index] ?? []
-      warm.sort((a, b) => a - b)
-      const shown = [warm[Math.floor(warm.length / 2)], warm.at(-1), first]
-      const cells = shown.map((ms) => ms?.toFixed(0) ?? "failed")
-      const matched = await matchedBy(server.url, key, filters)
-      out(`| ${[name, ...cells, atMost, matched.toLocaleString("en")].join(" | ")} |`)
-    }
-    out(`\nmost memory: ${memoryOf(server).toFixed(0)} MiB; events that came in meanwhile: ${sending.sent()}`)
-  } finally {
-    await sending.stop()
-    await server.stop()
-    rmSync(dir === undefined ? parent : copies, { recursive: true })
   }
-}
-
-/** What the system has cached of the files, once they are on the disk. */
-async function letGo(folder: string): Promise<void> {
-  const drop = ["dd", "if={}", "iflag=nocache", "count=0", "status=none", ";"]
-  for (const command of [
-    ["sync", "-f", folder],
-    ["find", folder, "-type", "f", "-exec", ...drop],
-  ]) {
-    await Bun.spawn(command, { stdout: "ignore", stderr: "inherit" }).exited
+  out(
+    `\n| ${events.toLocaleString("en")} events, ms | warm, p50 | max | first time | at most | events matched |`,
+  )
+  out("|---|---:|---:|---:|---:|---:|")
+  for (const [index, { name, atMost, filters = [] }] of views.entries()) {
+    const [first, ...warm] = times[index] ?? []
+    warm.sort((a, b) => a - b)
+    const shown = [warm[Math.floor(warm.length / 2)], warm.at(-1), first]
+    const cells = shown.map((ms) => ms?.toFixed(0) ?? "failed")
+    const matched = await matchedBy(server.url, key, filters)
+    out(`| ${[name, ...cells, atMost, matched.toLocaleString("en")].join(" | ")} |`)
   }
+  out(`\nmost memory: ${busy.memory().toFixed(0)} MiB; events that came in meanwhile: ${busy.sent()}`)
 }
 
 async function ask(url: string, key: string, body: Body): Promise<Answers["data"]> {
@@ -221,35 +187,4 @@ async function ask(url: string, key: string, body: Body): Promise<Answers["data"
 async function matchedBy(url: string, key: string, filters: object[]): Promise<number> {
   const [summary] = await ask(url, key, { parameters: ["custom_events_summary"], filters })
   return Number(summary?.data[0]?.total_events)
-}
-
-/** Events of now, of known visitors in new sessions. */
-function sendMeanwhile(url: string, key: string): { sent: () => number; stop: () => Promise<void> } {
-  const bodies = [...standardEvents(sentEvents, Date.now(), 2)].map(({ timestamp: _, ...event }) =>
-    JSON.stringify({ ...event, sessionId: `now-${event.sessionId}`, websiteId: website }),
-  )
-  let count = 0
-  let last = Promise.resolve()
-  const send = async () => {
-    const answer = await fetch(`${url}/track`, {
-      method: "POST",
-      headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
-      body: bodies[count++ % bodies.length] as string,
-    })
-    if (!answer.ok) throw new Error(`/track: ${answer.status} ${await answer.text()}`)
-  }
-  const timer = setInterval(() => {
-    last = send()
-  }, 1_000 / eventsMeanwhile)
-  return {
-    sent: () => count,
-    stop: async () => {
-      clearInterval(timer)
-      await last
-    },
-  }
-}
-
-function memoryOf({ pid }: Server): number {
-  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1_024
 }

@@ -1,0 +1,90 @@
+import { constants, copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Server, startServer } from "../harness.ts"
+import { standardEvents } from "./dataset.ts"
+import { website } from "./engines.ts"
+import { prepare } from "./prepare.ts"
+
+/** A second; each comes in a request of its own. */
+const eventsMeanwhile = 50
+/** The events of some seconds, for the events that come in are sent over and over. */
+const sentEvents = 1_000
+
+/** A server with the standard data set, to which events come in. */
+export interface Busy extends AsyncDisposable {
+  server: Server
+  /** Of an API key that may do everything. */
+  key: string
+  /** Events that came in so far. */
+  sent: () => number
+  /** The most memory that it had, MiB. */
+  memory: () => number
+}
+
+/** `dir`: where the data set is kept, or made where it is not there; undefined: made anew and thrown away. */
+export async function startBusy(events: number, dir: string | undefined): Promise<Busy> {
+  const parent = dir ?? mkdtempSync(join(tmpdir(), "databuddy-bench-"))
+  const { folder } = await prepare(parent, join(parent, "engines"), events, ["databuddy"])
+  const key = readFileSync(join(folder, "key"), "utf8")
+  // The events that come in are not to be in the data that a later run asks about.
+  const copies = mkdtempSync(join(folder, "busy-"))
+  const db = join(copies, "databuddy.db")
+  copyFileSync(join(folder, "databuddy.db"), db, constants.COPYFILE_FICLONE)
+  await letGo(copies)
+  const server = await startServer({ db })
+  const sending = sendMeanwhile(server.url, key)
+  return {
+    server,
+    key,
+    sent: sending.sent,
+    memory: () => memoryOf(server),
+    [Symbol.asyncDispose]: async () => {
+      await sending.stop()
+      await server.stop()
+      rmSync(dir === undefined ? parent : copies, { recursive: true })
+    },
+  }
+}
+
+/** What the system has cached of the files, once they are on the disk. */
+async function letGo(folder: string): Promise<void> {
+  const drop = ["dd", "if={}", "iflag=nocache", "count=0", "status=none", ";"]
+  for (const command of [
+    ["sync", "-f", folder],
+    ["find", folder, "-type", "f", "-exec", ...drop],
+  ]) {
+    await Bun.spawn(command, { stdout: "ignore", stderr: "inherit" }).exited
+  }
+}
+
+/** Events of now, of known visitors in new sessions. */
+function sendMeanwhile(url: string, key: string): { sent: () => number; stop: () => Promise<void> } {
+  const bodies = [...standardEvents(sentEvents, Date.now(), 2)].map(({ timestamp: _, ...event }) =>
+    JSON.stringify({ ...event, sessionId: `now-${event.sessionId}`, websiteId: website }),
+  )
+  let count = 0
+  let last = Promise.resolve()
+  const send = async () => {
+    const answer = await fetch(`${url}/track`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+      body: bodies[count++ % bodies.length] as string,
+    })
+    if (!answer.ok) throw new Error(`/track: ${answer.status} ${await answer.text()}`)
+  }
+  const timer = setInterval(() => {
+    last = send()
+  }, 1_000 / eventsMeanwhile)
+  return {
+    sent: () => count,
+    stop: async () => {
+      clearInterval(timer)
+      await last
+    },
+  }
+}
+
+function memoryOf({ pid }: Server): number {
+  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1_024
+}
