@@ -68,6 +68,7 @@ const logins: Operations = {
         ...keyReasons,
         ...takesBody,
         "rate_limited",
+        "too_many_failed_credentials",
         ...writes,
       ],
     },

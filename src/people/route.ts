@@ -5,6 +5,7 @@ import { type Answer, type Call, forAnybody, forCallers, type Managing, type Ope
 import { type Caller, callerOf } from "../http/caller.ts"
 import { invalid } from "../http/fields.ts"
 import { isWithin, requireWithin } from "../http/grant.ts"
+import { refuseGuessers } from "../http/guesses.ts"
 import { spend } from "../http/limits.ts"
 import { requireOwnPage, setCookie, tokenIn } from "../http/login.ts"
 import { createInvite, findInvite } from "../store/invites.ts"
@@ -211,6 +212,7 @@ async function logInAs(people: People, call: OpenCall, work: () => User): Promis
 
 /** Throws `credential_missing` where the request is not of a person. */
 function requireLogin(people: People, { arrival, now }: OpenCall): Login {
+  refuseGuessers(people, arrival)
   const { login } = callerOf(people, arrival.request, now)
   if (login) return login
   throw new Refusal("credential_missing", { detail: "log in: this is about a person's own login" })

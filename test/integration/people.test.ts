@@ -584,6 +584,14 @@ describe("another password", () => {
     const cookie = await loggedIn()
     expect((await call("POST", "/v1/me/password", { body, headers: { cookie } })).reason).toBe("csrf")
   })
+
+  test("is no place to try keys", async () => {
+    const tryKey = () => call("POST", "/v1/me/password", { headers: { ...page, "x-api-key": "dbdy_guess" } })
+    const reasons = new Set<string | null>()
+    for (let n = 0; n < 60; n++) reasons.add((await tryKey()).reason)
+    expect([...reasons]).toEqual(["key_malformed"])
+    expect((await tryKey()).reason).toBe("too_many_failed_credentials")
+  })
 })
 
 describe("users", () => {
