@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { createInvite, type Purpose } from "../../src/store/invites.ts"
-import { createKey, type KeyGrant, type Scope } from "../../src/store/keys.ts"
-import { createUser, deleteUser, listUsers, type UserSettings } from "../../src/store/users.ts"
+import { createKey, type KeyGrant, listKeys, type Scope, scopes, updateKey } from "../../src/store/keys.ts"
+import { createUser, deleteUser, listUsers, setPassword, type UserSettings } from "../../src/store/users.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
@@ -295,6 +295,16 @@ describe("a request with a cookie", () => {
     expect(total).toBe(status === 201 ? 1 : 0)
   })
 
+  test.each(["PATCH", "DELETE"])("that changes something by %s needs our header too", async (method) => {
+    giveWebsite("docs")
+    const cookie = await loggedIn()
+    const body = method === "PATCH" ? { name: "x" } : undefined
+    const change = (headers: object) =>
+      call(method, "/v1/websites/docs", { body, headers: { cookie, ...headers } })
+    expect((await change({})).reason).toBe("csrf")
+    expect((await change(page)).status).toBe(200)
+  })
+
   test.each(["/v1/login", "/v1/logout"])("to %s needs our page's header even without it", async (path) => {
     const cookie = await loggedIn()
     const body = { email: "ada@example.com", password }
@@ -465,6 +475,16 @@ describe("a one-time link", () => {
       },
     ],
     [
+      "for the setup, where somebody was invited to be an owner meanwhile",
+      async () => {
+        const path = giveLink("setup", null)
+        const headers = { "x-api-key": giveKey([...scopes]) }
+        const body = { email: "first@example.com", role: "owner" }
+        expect((await call("POST", "/v1/users", { body, headers })).status).toBe(201)
+        return path
+      },
+    ],
+    [
       "of a user who is gone",
       async () => {
         const { id } = await giveUser()
@@ -576,6 +596,27 @@ describe("another password", () => {
     expect((await choose(cookie, { current: password, password: another })).reason).toBe("rate_limited")
   })
 
+  test("is chosen once by two who choose at the same time", async () => {
+    const cookie = await loggedIn()
+    const chosen = ["first password", "second password"].map((one) =>
+      choose(cookie, { current: password, password: one }),
+    )
+    const statuses = (await Promise.all(chosen)).map(({ status }) => status)
+    expect(statuses.sort()).toEqual([200, 400])
+  })
+
+  test("lets nobody in whose login with the one of before is under way", async () => {
+    const { id } = await giveUser()
+    const { batcher, db } = app.store
+    const run = batcher.run.bind(batcher)
+    batcher.run = (work) => {
+      setPassword(db, id, "another, chosen while this one was compared")
+      return run(work)
+    }
+    const login = await logIn({ email: "ada@example.com", password })
+    expect([login.reason, login.headers.has("set-cookie")]).toEqual(["login_wrong", false])
+  })
+
   test("is for people alone", async () => {
     const body = { current: password, password: another }
     const headers = { ...page, "x-api-key": giveKey(["manage:users"]) }
@@ -591,6 +632,36 @@ describe("another password", () => {
     for (let n = 0; n < 60; n++) reasons.add((await tryKey()).reason)
     expect([...reasons]).toEqual(["key_malformed"])
     expect((await tryKey()).reason).toBe("too_many_failed_credentials")
+  })
+})
+
+describe("a stream of events", () => {
+  /** Follows all events until the server ends it, for which `end` gives the reason. */
+  async function followed(headers: Record<string, string>, end: () => void): Promise<string> {
+    const response = await app.send(
+      new Request("http://localhost/v1/events/stream?website_id=all", { headers }),
+    )
+    expect(response.status).toBe(200)
+    end()
+    app.clock.now += 5_000
+    return await response.text()
+  }
+  const over = 'event: end\ndata: {"reason":"this may not be read any more"}'
+
+  test("ends with the login that it was asked for with", async () => {
+    const cookie = await loggedIn()
+    const end = () => deleteUser(app.store.db, listUsers(app.store.db)[0]?.id ?? "")
+    expect(await followed({ cookie }, end)).toContain(over)
+  })
+
+  test("ends when its key may read reports alone", async () => {
+    const key = giveKey(["read:data"])
+    const end = () => {
+      const { db, registry } = app.store
+      updateKey(db, listKeys(db)[0]?.id ?? "", { scopes: ["read:reports"] })
+      registry.refresh()
+    }
+    expect(await followed({ "x-api-key": key }, end)).toContain(over)
   })
 })
 
@@ -665,6 +736,16 @@ describe("users", () => {
     const answer = await as(owner, "POST", "/v1/users", body)
     expect([answer.status, answer.reason]).toEqual([status, reason])
     expect(listUsers(app.store.db)).toHaveLength(1)
+  })
+
+  test("cannot be limited to a website that there is none of", async () => {
+    await giveUser({ email: "eve@example.com", role: "viewer", websites: ["docs"] })
+    const body = { websites: ["docs", "gone"] }
+    const answer = await as(owner, "PATCH", `/v1/users/${idOf("eve@example.com")}`, body)
+    expect([answer.status, answer.body.errors]).toEqual([
+      400,
+      [{ field: "websites.1", message: "gone does not exist" }],
+    ])
   })
 
   test("who are changed are logged out, and may do what they may now", async () => {

@@ -567,6 +567,13 @@ describe("a share link", () => {
     expect(response.headers.get("x-databuddy-reason")).toBe("credential_missing")
   })
 
+  test("counts before a login that the request has too", async () => {
+    const { link } = await made("share", "mine")
+    const headers = { ...shown(link), cookie: `databuddy_session=${"x".repeat(43)}` }
+    expect((await send("GET", "query/types", undefined, headers)).status).toBe(200)
+    expect((await send("GET", "keys", undefined, headers)).reason).toBe("scope_missing")
+  })
+
   test("stands behind a key that the request has too", async () => {
     const { link } = await made("share", "mine")
     const headers = { ...shown(link), Authorization: `Bearer ${admin}` }
