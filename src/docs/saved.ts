@@ -106,7 +106,7 @@ const views: Operations = {
   "/v1/views": {
     get: {
       id: "listViews",
-      scope: "read:reports",
+      scope: "read:data",
       summary: "List saved views",
       description: "In the order of their names.",
       query: viewFilterSchema,

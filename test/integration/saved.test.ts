@@ -345,7 +345,7 @@ test.each(kinds)(
 describe("who may not", () => {
   const scopesOf: Record<string, [read: KeyGrant["scopes"], write: KeyGrant["scopes"]]> = {
     note: [["read:reports"], ["manage:websites"]],
-    view: [["read:reports"], ["manage:websites"]],
+    view: [["read:data"], ["manage:websites"]],
     share: [["manage:users"], ["manage:users", "read:reports"]],
   }
 
@@ -458,7 +458,7 @@ describe("a share link", () => {
     const query = await send("POST", "query?website_id=mine", { parameters: ["custom_events"] }, headers)
     expect([query.status, query.body.data[0].success]).toEqual([200, true])
     expect((await send("GET", "notes?website_id=mine", undefined, headers)).body.total).toBe(1)
-    expect((await send("GET", "views?website_id=mine", undefined, headers)).body.total).toBe(0)
+    expect((await send("GET", "views?website_id=mine", undefined, headers)).reason).toBe("scope_missing")
     const { websites } = (await send("GET", "query/websites", undefined, headers)).body
     expect(websites.map((one: Json) => one.id)).toEqual(["mine"])
     expect((await send("GET", "me", undefined, headers)).body).toMatchObject({

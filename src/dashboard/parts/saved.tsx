@@ -15,9 +15,12 @@ export type Saved = Resource<{ views: SavedView[] }>
 
 /** What was saved of one kind for the website that is looked at. */
 export function useSaved(kind: SavedKind): Saved {
-  const { view } = useApp()
+  const { view, session } = useApp()
   return useResource<{ views: SavedView[] }>(
-    `views?website_id=${encodeURIComponent(view.value.website)}&kind=${kind}`,
+    // A share link shows none.
+    session.me.value?.share
+      ? undefined
+      : `views?website_id=${encodeURIComponent(view.value.website)}&kind=${kind}`,
   )
 }
 
