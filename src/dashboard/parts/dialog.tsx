@@ -18,6 +18,7 @@ export function Dialog({ title, onClose, children, class: look = "", isFirm = fa
   useEffect(() => {
     const before = document.activeElement
     dialog.current?.showModal()
+    dialog.current?.querySelector<HTMLElement>("[data-autofocus]")?.focus()
     return () => {
       if (before instanceof HTMLElement) before.focus()
     }

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks"
+import { useRef, useState } from "preact/hooks"
 import { useApp } from "../state/app.ts"
 import { type Filter, filterParam, filterText } from "../state/filters.ts"
 import { FilterEditor } from "./filter-editor.tsx"
@@ -25,10 +25,16 @@ interface ChipsProps {
 export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
   /** The index of the one that is changed; -1: a new one. */
   const [edited, setEdited] = useState<number>()
+  const add = useRef<HTMLButtonElement>(null)
+  const remove = (index: number) => {
+    // The next one moves up to where the focus is; behind the last one there is none.
+    if (index === filters.length - 1) add.current?.focus()
+    onChange(filters.filter((_, at) => at !== index))
+  }
   return (
     <div class="chips">
       {filters.map((filter, index) => (
-        <span class="chip" key={filterParam(filter)}>
+        <span class="chip" key={index}>
           <button type="button" class="chip-text" onClick={() => setEdited(index)}>
             <span class="hidden">Change the filter </span>
             {filterText(filter)}
@@ -37,7 +43,7 @@ export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
             type="button"
             class="chip-close"
             aria-label={`Remove the filter ${filterText(filter)}`}
-            onClick={() => onChange(filters.filter((_, at) => at !== index))}
+            onClick={() => remove(index)}
           >
             <Icon name="close" />
           </button>
@@ -46,6 +52,7 @@ export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
       <button
         type="button"
         class="button quiet small"
+        ref={add}
         data-key={addKey}
         title={addKey ? `Filter (${addKey})` : undefined}
         onClick={() => setEdited(-1)}

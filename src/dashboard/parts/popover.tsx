@@ -11,6 +11,9 @@ interface PopoverProps {
   children: (close: () => void) => ComponentChildren
 }
 
+/** Where the keys begin in what opens, the first of these that is there. */
+const beginnings = ["[data-autofocus]", "[aria-current]", "input, button, a"]
+
 /** A button, and what opens below it: closed by Escape, by a click elsewhere, or by leaving it with Tab. */
 export function Popover({ label, name, class: look = "button", align = "start", children }: PopoverProps) {
   const [isOpen, setOpen] = useState(false)
@@ -20,9 +23,8 @@ export function Popover({ label, name, class: look = "button", align = "start", 
   const id = useId()
   useEffect(() => {
     if (!isOpen) return
-    box.current
-      ?.querySelector<HTMLElement>("[data-autofocus], [aria-current], input, button:not([aria-expanded])")
-      ?.focus()
+    const [first] = beginnings.flatMap((one) => panel.current?.querySelector<HTMLElement>(one) ?? [])
+    first?.focus()
     const onPointer = (event: Event) => {
       if (!box.current?.contains(event.target as Node)) setOpen(false)
     }
