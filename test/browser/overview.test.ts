@@ -126,6 +126,34 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
+  test("filters are changed and removed by the keyboard alone, which stays where it was", async () => {
+    const { page } = await dashboard.open(
+      "/w/SITE/overview?f=exists:property.plan:false&f=in:path:%5B%22/%22,%22/a, b%22%5D",
+    )
+    const focused = () => page.evaluate(() => document.activeElement?.textContent ?? "")
+    await page.getByRole("button", { name: "Change the filter plan is missing" }).focus()
+    await page.keyboard.press("Enter")
+    const field = page.getByRole("combobox", { name: "Field or property" })
+    expect(await field.evaluate((element) => element === document.activeElement)).toBe(true)
+    await field.fill("coupon")
+    await page.keyboard.press("Enter")
+    await page.getByRole("button", { name: "Change the filter coupon is missing" }).waitFor()
+    expect(await focused()).toBe("Change the filter coupon is missing")
+    await page.getByRole("button", { name: "Change the filter Path" }).click()
+    const values = page.getByRole("textbox", { name: "Values, each in a line of its own" })
+    expect(await values.inputValue()).toBe("/\n/a, b")
+    await page.getByRole("button", { name: "Apply" }).click()
+    expect(new URL(page.url()).searchParams.getAll("f")).toEqual([
+      "exists:property.coupon:false",
+      'in:path:["/","/a, b"]',
+    ])
+    for (const left of ["", " Filter"]) {
+      await page.getByRole("button", { name: "Remove the filter" }).first().press("Enter")
+      expect(await focused()).toBe(left)
+    }
+    await page.context().close()
+  })
+
   test("keys choose ranges, go back and forth, and list themselves", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()

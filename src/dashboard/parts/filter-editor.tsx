@@ -1,5 +1,5 @@
 import { useId, useState } from "preact/hooks"
-import { type Filter, fieldNames, type Operator, operators } from "../state/filters.ts"
+import { type Condition, conditionOf, conditions, type Filter, fieldNames } from "../state/filters.ts"
 import { useAnswers } from "../state/use-answers.ts"
 import { Dialog } from "./dialog.tsx"
 
@@ -18,16 +18,15 @@ interface FilterEditorProps {
 
 /** Makes or changes one filter, with what there is as suggestions. */
 export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEditorProps) {
-  const [field, setField] = useState(filter?.field ?? "")
-  const [op, setOp] = useState<Operator>(filter?.op ?? "eq")
-  const [text, setText] = useState(filter ? [filter.value].flat().join(", ") : "")
+  const [typed, setTyped] = useState(filter?.field ?? "")
+  const [condition, setCondition] = useState<Condition>(filter ? conditionOf(filter) : conditions[0])
+  const [text, setText] = useState(filter ? [filter.value].flat().join("\n") : "")
   const ids = { fields: useId(), values: useId(), error: useId() }
   const [error, setError] = useState("")
   const ofEvent = event === undefined ? [] : [{ field: "event_name", op: "eq", value: event }]
   const keys = useAnswers([{ name: "custom_events_property_cardinality", limit: 1_000 }], {
     filters: ofEvent as Filter[],
   })
-  const values = useAnswers(valuesOf(field), { filters: ofEvent as Filter[] })
   const properties = [
     ...new Set(
       keys
@@ -35,6 +34,9 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
         .map((row) => row.property_key),
     ),
   ]
+  // A key alone says it too.
+  const field = !(typed in fieldNames) && properties.includes(typed) ? `property.${typed}` : typed
+  const values = useAnswers(valuesOf(field), { filters: ofEvent as Filter[] })
   const fields = [
     ...Object.keys(fieldNames).filter((name) => event === undefined || name !== "event_name"),
     ...properties.map((key) => `property.${key}`),
@@ -42,9 +44,9 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
   const options = values
     .rows<Record<string, string | null>>("values")
     .flatMap((row) => row.property_value ?? row[field] ?? [])
-  const takes = operators.find((one) => one.op === op)?.takes ?? "text"
+  const { words, takes } = condition
   const done = () => {
-    const made = filterOf(field, op, text)
+    const made = filterOf(field, condition, text)
     if (typeof made === "string") setError(made)
     else onDone(made)
   }
@@ -62,12 +64,12 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
           <input
             data-autofocus
             list={ids.fields}
-            value={field}
+            value={typed}
             required
             placeholder="property.plan"
             autocomplete="off"
             spellcheck={false}
-            onInput={(input) => setField(input.currentTarget.value)}
+            onInput={(input) => setTyped(input.currentTarget.value)}
           />
         </label>
         <datalist id={ids.fields}>
@@ -79,19 +81,36 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
         </datalist>
         <label class="field">
           Condition
-          <select value={op} onChange={(change) => setOp(change.currentTarget.value as Operator)}>
-            {operators.map((one) => (
-              <option key={one.op} value={one.op}>
+          <select
+            value={words}
+            onChange={(change) =>
+              setCondition(conditions.find((one) => one.words === change.currentTarget.value) ?? condition)
+            }
+          >
+            {conditions.map((one) => (
+              <option key={one.words} value={one.words}>
                 {one.words}
               </option>
             ))}
           </select>
         </label>
-        {takes !== "nothing" && (
+        {takes === "list" && (
           <label class="field">
-            {takes === "list" ? "Values, with commas between them" : "Value"}
+            Values, each in a line of its own
+            <textarea
+              rows={4}
+              value={text}
+              spellcheck={false}
+              aria-describedby={error ? ids.error : undefined}
+              onInput={(input) => setText(input.currentTarget.value)}
+            />
+          </label>
+        )}
+        {(takes === "text" || takes === "number") && (
+          <label class="field">
+            Value
             <input
-              list={takes === "list" ? undefined : ids.values}
+              list={ids.values}
               inputMode={takes === "number" ? "decimal" : "text"}
               value={text}
               autocomplete="off"
@@ -134,19 +153,20 @@ function valuesOf(field: string) {
 }
 
 /** The filter, or what is wrong with it. */
-function filterOf(field: string, op: Operator, text: string): Filter | string {
+function filterOf(field: string, condition: Condition, text: string): Filter | string {
   const isKnown = field in fieldNames || /^property\..+/.test(field)
   if (!isKnown) return "Choose a field from the list, or write property. and the property's key."
-  switch (operators.find((one) => one.op === op)?.takes) {
+  const { op } = condition
+  switch (condition.takes) {
     case "nothing":
-      return { field, op, value: true }
+      return { field, op, value: condition.value }
     case "number":
       return text.trim() === "" || Number.isNaN(Number(text))
         ? "This condition compares numbers: give one, such as 10.5."
         : { field, op, value: Number(text) }
     case "list": {
       const value = text
-        .split(",")
+        .split("\n")
         .map((one) => one.trim())
         .filter((one) => one !== "")
       return value.length === 0 ? "Give at least one value." : { field, op, value }

@@ -5,8 +5,8 @@ export interface Filter {
   value: string | number | boolean | string[]
 }
 
-/** Operators in the words of the page, and what they are asked with. */
-export const operators = [
+/** Conditions in the words of the page, and what they are asked with. */
+export const conditions = [
   { op: "eq", words: "is", takes: "text" },
   { op: "ne", words: "is not", takes: "text" },
   { op: "in", words: "is one of", takes: "list" },
@@ -18,10 +18,12 @@ export const operators = [
   { op: "gte", words: "is at least", takes: "number" },
   { op: "lt", words: "is below", takes: "number" },
   { op: "lte", words: "is at most", takes: "number" },
-  { op: "exists", words: "is there", takes: "nothing" },
+  { op: "exists", words: "is there", takes: "nothing", value: true },
+  { op: "exists", words: "is missing", takes: "nothing", value: false },
 ] as const
 
-export type Operator = (typeof operators)[number]["op"]
+export type Condition = (typeof conditions)[number]
+export type Operator = Condition["op"]
 
 /** Fields in the words of the page; properties have their own names. */
 export const fieldNames: Record<string, string> = {
@@ -38,10 +40,16 @@ export function fieldName(field: string): string {
   return fieldNames[field] ?? field.replace(/^property\./, "")
 }
 
-export function filterText({ field, op, value }: Filter): string {
-  if (op === "exists") return `${fieldName(field)} ${value === false ? "is missing" : "is there"}`
-  const words = operators.find((one) => one.op === op)?.words ?? op
-  return `${fieldName(field)} ${words} ${[value].flat().join(", ")}`
+export function conditionOf({ op, value }: Filter): Condition {
+  const [first, other] = conditions.filter((one) => one.op === op)
+  return (first?.takes === "nothing" && first.value !== value ? other : first) ?? conditions[0]
+}
+
+export function filterText(filter: Filter): string {
+  const { field, value } = filter
+  const { words, takes } = conditionOf(filter)
+  const about = `${fieldName(field)} ${words}`
+  return takes === "nothing" ? about : `${about} ${[value].flat().join(", ")}`
 }
 
 export function hasFilter(filters: readonly Filter[], filter: Filter): boolean {
@@ -65,7 +73,7 @@ export function filterParam({ field, op, value }: Filter): string {
 /** Undefined where the text is no filter: an address may have been cut off or typed. */
 export function readFilter(param: string): Filter | undefined {
   const [, name, escaped, text = ""] = /^([a-z_]+):([^:]+):(.*)$/s.exec(param) ?? []
-  const operator = operators.find(({ op }) => op === name)
+  const operator = conditions.find(({ op }) => op === name)
   if (!operator || escaped === undefined) return undefined
   const field = escaped.replaceAll("%3A", ":").replaceAll("%25", "%")
   const { op, takes } = operator
