@@ -1,6 +1,6 @@
 import { Course } from "../parts/course.tsx"
 import { stepParam } from "../parts/event-picker.tsx"
-import { GranularitySwitch, useGranularity } from "../parts/granularity.tsx"
+import { GranularitySwitch, useGranularity, useProgress } from "../parts/granularity.tsx"
 import { Link } from "../parts/link.tsx"
 import { NoMatch } from "../parts/no-match.tsx"
 import { Page } from "../parts/page.tsx"
@@ -106,7 +106,8 @@ const perVisitor = ({ total_events, unique_users }: Counts) =>
 function Numbers({ answered }: { answered: Answered }) {
   const { view } = useApp()
   const format = useFormat()
-  const course = answered.rows<Counts>("course")
+  const course = answered.rows<Counts & { date: string }>("course")
+  const { begun, isRunning } = useProgress(course.map(({ date }) => date))
   const stats = [
     { label: "Events", of: (one: Counts) => one.total_events },
     { label: "Visitors", of: (one: Counts) => one.unique_users },
@@ -127,7 +128,8 @@ function Numbers({ answered }: { answered: Answered }) {
                   label={label}
                   value={summary ? of(summary) : 0}
                   before={view.value.compare ? (previous ? of(previous) : 0) : undefined}
-                  values={course.map(of)}
+                  values={course.slice(0, begun).map(of)}
+                  isRunning={isRunning}
                   format={format}
                   {...(show ? { show } : {})}
                 />

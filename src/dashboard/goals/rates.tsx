@@ -1,4 +1,4 @@
-import type { Series } from "../parts/chart.tsx"
+import type { Series } from "../parts/canvas.tsx"
 import { Course } from "../parts/course.tsx"
 import { type Step, stepBody, stepText } from "../parts/event-picker.tsx"
 import { GranularitySwitch, useGranularity } from "../parts/granularity.tsx"

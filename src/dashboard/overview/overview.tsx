@@ -1,7 +1,7 @@
 import { useBeginning } from "../install/beginning.ts"
 import { Install } from "../install/install.tsx"
 import { Course } from "../parts/course.tsx"
-import { GranularitySwitch, useGranularity } from "../parts/granularity.tsx"
+import { GranularitySwitch, useGranularity, useProgress } from "../parts/granularity.tsx"
 import { Link } from "../parts/link.tsx"
 import { NoMatch } from "../parts/no-match.tsx"
 import { Page } from "../parts/page.tsx"
@@ -76,7 +76,8 @@ type Answered = ReturnType<typeof useAnswers>
 function Numbers({ answered }: { answered: Answered }) {
   const { view } = useApp()
   const format = useFormat()
-  const course = answered.rows<Summary>("course")
+  const course = answered.rows<Summary & { date: string }>("course")
+  const { begun, isRunning } = useProgress(course.map(({ date }) => date))
   return (
     <section class="panel stats" aria-label="The range in numbers">
       <Loaded answered={answered} of="summary" height={88}>
@@ -90,7 +91,8 @@ function Numbers({ answered }: { answered: Answered }) {
                   label={label}
                   value={summary?.[column] ?? 0}
                   before={view.value.compare ? (summary?.previous?.[column] ?? 0) : undefined}
-                  values={course.map((row) => row[column])}
+                  values={course.slice(0, begun).map((row) => row[column])}
+                  isRunning={isRunning}
                   format={format}
                 />
               ))}

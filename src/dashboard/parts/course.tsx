@@ -2,10 +2,10 @@ import { useApp } from "../state/app.ts"
 import { marksOf, useNotes } from "../state/notes.ts"
 import { type Granularity, lastDayOf, type Range, rangeParams } from "../state/range.ts"
 import { Chart, type ChartProps } from "./chart.tsx"
-import { useGranularity } from "./granularity.tsx"
+import { useGranularity, useProgress } from "./granularity.tsx"
 import { useFormat } from "./use-format.ts"
 
-type CourseProps = Omit<ChartProps, "granularity" | "format" | "marks" | "onZoom">
+type CourseProps = Omit<ChartProps, "granularity" | "format" | "marks" | "onZoom" | "begun">
 
 /** A chart over the range that is looked at, with the notes on its dates; dragging over it narrows the range. */
 export function Course(props: CourseProps) {
@@ -14,11 +14,13 @@ export function Course(props: CourseProps) {
   const format = useFormat()
   const notes = useNotes()
   const { range } = view.value
+  const { begun } = useProgress(props.dates)
   return (
     <Chart
       {...props}
       granularity={granularity}
       format={format}
+      begun={begun}
       marks={marksOf(notes, props.dates, range.to)}
       onZoom={(from, to) =>
         place.set({ ...rangeParams(zoomed(range, from, to, granularity)), by: undefined })

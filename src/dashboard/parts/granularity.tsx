@@ -3,6 +3,7 @@ import {
   type Granularity,
   granularities,
   possibleGranularities,
+  progressOf,
   standardGranularity,
 } from "../state/range.ts"
 import { Segmented } from "./segmented.tsx"
@@ -15,15 +16,25 @@ export function useGranularity(): Granularity {
   return possibleGranularities(range).find((one) => one === asked) ?? standardGranularity(range)
 }
 
+/** How far the time is in the dates of a chart. */
+export function useProgress(dates: readonly string[]) {
+  const { view, now } = useApp()
+  const granularity = useGranularity()
+  return progressOf(dates, granularity, view.value.today, now())
+}
+
 /** Chooses among those that the range allows. */
 export function GranularitySwitch() {
   const { place, view } = useApp()
   const possible = possibleGranularities(view.value.range)
+  const chosen = useGranularity()
+  // One to choose from is no choice.
+  if (possible.length < 2) return null
   return (
     <Segmented
       legend="Each step of the chart is"
       options={granularities.filter(({ value }) => possible.includes(value))}
-      value={useGranularity()}
+      value={chosen}
       onChange={(by) => place.set({ by }, "replace")}
     />
   )

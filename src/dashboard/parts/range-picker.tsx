@@ -11,10 +11,7 @@ export function RangePicker() {
   const { range, today, zone, compare } = view.value
   const format = useFormat()
   const label = presets.find(({ preset }) => preset === range.preset)?.label
-  const days =
-    range.from === range.to
-      ? format.day(range.from)
-      : `${format.shortDay(range.from)} – ${format.day(range.to)}`
+  const days = format.days(range.from, range.to)
   const [earlier, later] = [shifted(range, -1, today), shifted(range, 1, today)]
   return (
     <div class="range">
@@ -34,7 +31,7 @@ export function RangePicker() {
           </>
         }
         name={`Range: ${label ?? days}`}
-        class="button range-button"
+        class="button"
         align="end"
       >
         {(close) => (
@@ -51,7 +48,7 @@ export function RangePicker() {
                     }}
                   >
                     {label}
-                    {key && <kbd>{key.toUpperCase()}</kbd>}
+                    {key && <kbd>{key}</kbd>}
                   </button>
                 </li>
               ))}

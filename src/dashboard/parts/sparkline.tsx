@@ -2,8 +2,8 @@
 const width = 120
 const height = 32
 
-/** The course of a number, without axes. What it says stands beside it in words. */
-export function Sparkline({ values }: { values: readonly number[] }) {
+/** The course of a number, without axes; dashed to a last value that is not the whole one yet. What it says stands beside it in words. */
+export function Sparkline({ values, isRunning }: { values: readonly number[]; isRunning: boolean }) {
   const most = Math.max(...values, 1)
   const step = values.length > 1 ? width / (values.length - 1) : width
   const points = values.map(
@@ -21,7 +21,8 @@ export function Sparkline({ values }: { values: readonly number[] }) {
       {points.length > 1 && (
         <>
           <polygon points={`0,${height} ${points.join(" ")} ${width},${height}`} />
-          <polyline points={points.join(" ")} />
+          <polyline points={points.slice(0, isRunning ? -1 : undefined).join(" ")} />
+          {isRunning && <polyline class="running" points={points.slice(-2).join(" ")} />}
         </>
       )}
     </svg>

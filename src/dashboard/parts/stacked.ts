@@ -1,4 +1,4 @@
-import type { Series } from "./chart.tsx"
+import type { Series } from "./canvas.tsx"
 
 export interface Stacked {
   dates: string[]

@@ -7,6 +7,8 @@ interface StatProps {
   /** Undefined: not compared. */
   before?: number | undefined
   values?: readonly number[]
+  /** The last of the values still grows. */
+  isRunning?: boolean
   format: Format
   /** It is in percent, and what changed are points of it. */
   isRate?: boolean
@@ -15,7 +17,16 @@ interface StatProps {
 }
 
 /** A number, how it changed, and its course. */
-export function Stat({ label, value, before, values, format, isRate = false, show }: StatProps) {
+export function Stat({
+  label,
+  value,
+  before,
+  values,
+  isRunning = false,
+  format,
+  isRate = false,
+  show,
+}: StatProps) {
   const shown = show ?? writer(format, isRate)
   return (
     <div class="stat">
@@ -25,7 +36,7 @@ export function Stat({ label, value, before, values, format, isRate = false, sho
         {before !== undefined && (
           <Change value={value} before={before} format={format} isRate={isRate} show={shown} />
         )}
-        {values && <Sparkline values={values} />}
+        {values && <Sparkline values={values} isRunning={isRunning} />}
       </dd>
     </div>
   )

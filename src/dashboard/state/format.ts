@@ -73,6 +73,12 @@ export class Format {
     return this.#date(Date.parse(`${day.slice(0, 10)}T00:00:00Z`), { dateStyle: "medium", timeZone: "UTC" })
   }
 
+  /** 27 Oct – 24 Nov 2026, as short as the locale says a range; one day as such. */
+  days(from: string, to: string): string {
+    const [first, last] = [from, to].map((day) => Date.parse(`${day}T00:00:00Z`))
+    return this.#dateFormat({ dateStyle: "medium", timeZone: "UTC" }).formatRange(first ?? 0, last ?? 0)
+  }
+
   /** `2026-11-24` → 24 Nov. */
   shortDay(day: string): string {
     return this.#date(Date.parse(`${day.slice(0, 10)}T00:00:00Z`), {
@@ -175,10 +181,13 @@ export class Format {
   }
 
   #date(ms: number, options: Intl.DateTimeFormatOptions): string {
-    if (Number.isNaN(ms)) return ""
+    return Number.isNaN(ms) ? "" : this.#dateFormat(options).format(ms)
+  }
+
+  #dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
     const key = JSON.stringify(options)
     const format = this.#dates.get(key) ?? new Intl.DateTimeFormat(this.locale, options)
     this.#dates.set(key, format)
-    return format.format(ms)
+    return format
   }
 }

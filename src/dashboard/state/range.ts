@@ -27,9 +27,10 @@ export interface Range {
 }
 
 /** The range where the address names none. */
-export const standardPreset: Preset = "last_30d"
+const standardPreset: Preset = "last_30d"
 
 const dayMs = 86_400_000
+const hourMs = 3_600_000
 const minuteMs = 60_000
 
 export const granularities = [
@@ -120,6 +121,21 @@ export function periodBefore(range: Range, now: number): { start_date: string; e
   // Whole minutes: the question is the same one for as long.
   const end = Math.floor(now / minuteMs) * minuteMs - dayMs
   return { start_date: new Date(end - dayMs).toISOString(), end_date: new Date(end).toISOString() }
+}
+
+/** How many of a chart's dates have begun, and whether the last of these is still running. `now`: Unix ms. */
+export function progressOf(dates: readonly string[], granularity: Granularity, today: string, now: number) {
+  const isBegun = (date: string) => (isHour(date) ? Date.parse(date) <= now : date <= today)
+  const isOver = (date: string) =>
+    isHour(date) ? Date.parse(date) + hourMs <= now : lastDayOf(date, granularity) < today
+  const begun = dates.filter(isBegun)
+  const last = begun.at(-1)
+  return { begun: begun.length, isRunning: last !== undefined && !isOver(last) }
+}
+
+/** Dates of hours have a time of day. */
+function isHour(date: string): boolean {
+  return date.length > "2026-11-24".length
 }
 
 /** The last day of the time that begins on a day. */

@@ -1,0 +1,40 @@
+import { describe, expect, test } from "bun:test"
+import { Format } from "../../src/dashboard/state/format.ts"
+import { type Granularity, progressOf } from "../../src/dashboard/state/range.ts"
+
+/** A Tuesday; in Berlin 13:30. */
+const now = Date.parse("2026-11-24T12:30:00Z")
+const today = "2026-11-24"
+const hours = ["2026-11-24T12:00:00+01:00", "2026-11-24T13:00:00+01:00", "2026-11-24T14:00:00+01:00"]
+
+describe("how far the time is in the dates of a chart", () => {
+  const cases: [name: string, Granularity, dates: string[], begun: number, isRunning: boolean][] = [
+    ["days until today", "daily", ["2026-11-22", "2026-11-23", "2026-11-24"], 3, true],
+    ["days that are over", "daily", ["2026-11-22", "2026-11-23"], 2, false],
+    ["days to come", "daily", ["2026-11-25", "2026-11-26"], 0, false],
+    ["hours of a zone", "hourly", hours, 2, true],
+    ["hours that are over", "hourly", hours.slice(0, 1), 1, false],
+    ["this week", "weekly", ["2026-11-16", "2026-11-23", "2026-11-30"], 2, true],
+    ["last week", "weekly", ["2026-11-09", "2026-11-16"], 2, false],
+    ["this month", "monthly", ["2026-10-01", "2026-11-01"], 2, true],
+    ["hours that are still shown when days are asked for", "daily", hours, 2, true],
+    ["nothing", "daily", [], 0, false],
+  ]
+  test.each(cases)("%s", (_, granularity, dates, begun, isRunning) => {
+    expect(progressOf(dates, granularity, today, now)).toEqual({ begun, isRunning })
+  })
+})
+
+describe("days of a range in words", () => {
+  const cases: [from: string, to: string, text: string][] = [
+    ["2026-11-24", "2026-11-24", "24 Nov 2026"],
+    ["2026-11-01", "2026-11-24", "1 – 24 Nov 2026"],
+    ["2026-10-27", "2026-11-24", "27 Oct – 24 Nov 2026"],
+    ["2021-01-01", "2026-11-24", "1 Jan 2021 – 24 Nov 2026"],
+  ]
+  test.each(cases)("%s to %s", (from, to, text) => {
+    const said = new Format("en-GB", "UTC").days(from, to)
+    // Which spaces stand around the dash is the locale's.
+    expect(said.replace(/\s/g, " ")).toBe(text)
+  })
+})
