@@ -7,6 +7,9 @@ import { pages } from "./pages.ts"
 /** ms for a page in three looks, each read by axe, on a machine that is busy with other tests. */
 const timeout = 60_000
 
+/** How much of a page jumped while it loaded, as browsers score it: a tenth is what is called good. */
+const mostShift = 0.02
+
 /** What a page is turned into, one after the other: a visit is the slowest part of a test. */
 const looks: [name: string, turn: (page: Page) => Promise<void>][] = [
   ["light", (page) => page.emulateMedia({ colorScheme: "light" })],
@@ -24,10 +27,11 @@ describe.skipIf(noBrowser)(`every page${skipped}`, () => {
   })
 
   test.each(pages)(
-    "$name is whole, says no error, fits a phone, and axe finds nothing, light and dark",
+    "$name is whole, jumps nowhere, says no error, fits a phone, and axe finds nothing, light and dark",
     async ({ path, ready }) => {
       const { page, faults } = await dashboard.open(path)
       await whole(page, ready)
+      expect(await shiftOf(page)).toBeLessThan(mostShift)
       const found: Record<string, string[]> = {}
       for (const [name, turn] of looks) {
         await turn(page)
@@ -42,3 +46,17 @@ describe.skipIf(noBrowser)(`every page${skipped}`, () => {
     timeout,
   )
 })
+
+async function shiftOf(page: Page): Promise<number> {
+  return page.evaluate(async () => {
+    const entries = await new Promise<PerformanceEntry[]>((resolve) => {
+      new PerformanceObserver((list) => resolve(list.getEntries())).observe({
+        type: "layout-shift",
+        buffered: true,
+      })
+      // It says nothing where nothing shifted.
+      setTimeout(() => resolve([]), 50)
+    })
+    return entries.reduce((sum, entry) => sum + (entry as PerformanceEntry & { value: number }).value, 0)
+  })
+}

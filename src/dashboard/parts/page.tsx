@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks"
 import { useApp } from "../state/app.ts"
 import { FilterBar } from "./filter-bar.tsx"
 import { RangePicker } from "./range-picker.tsx"
+import { useFormat } from "./use-format.ts"
 import { ViewMenu } from "./view-menu.tsx"
 
 interface PageProps {
@@ -16,6 +17,15 @@ interface PageProps {
   /** Filters mean nothing here. */
   unfiltered?: boolean
   children: ComponentChildren
+}
+
+/** What the buttons say on the screen: which website and days the numbers are of. */
+function OnPaper({ unranged }: { unranged: boolean }) {
+  const { session, view } = useApp()
+  const { website, range, zone } = view.value
+  const format = useFormat()
+  const days = unranged ? [] : [format.days(range.from, range.to), zone]
+  return <p class="on-paper">{[session.nameOf(website), ...days].join(" · ")}</p>
 }
 
 /** A page: its title, what it is about, and its panels. */
@@ -50,6 +60,7 @@ export function Page({
           {scoped && !unranged && <RangePicker />}
         </div>
       </header>
+      {scoped && <OnPaper unranged={unranged} />}
       {scoped && !unfiltered && <FilterBar />}
       {children}
     </main>

@@ -4,7 +4,7 @@ import { messageOf } from "../state/api.ts"
 /** Grey in the place of what comes, of its size. `height` in px. */
 export function Skeleton({ height }: { height: number }) {
   return (
-    <div class="skeleton" style={{ height: `${height}px` }} role="status">
+    <div class="skeleton" style={{ "--height": `${height}px` }} role="status">
       <span class="hidden">Loading</span>
     </div>
   )

@@ -9,8 +9,8 @@ import { Facts } from "./list.tsx"
 import { SettingsPage } from "./settings-page.tsx"
 import { retainWords } from "./website-form.tsx"
 
-/** px of a panel's content. */
-const expected = 60
+/** px of what the panels hold. */
+const expected = { backups: 116, database: 89, process: 75 }
 
 export function Server() {
   const { data, error, again } = useResource<StatusJson>("status")
@@ -21,10 +21,14 @@ export function Server() {
       ) : (
         <>
           <Panel title="Backups">
-            {data ? <Backups of={data.backups} /> : <Skeleton height={expected} />}
+            {data ? <Backups of={data.backups} /> : <Skeleton height={expected.backups} />}
           </Panel>
-          <Panel title="Database">{data ? <Database of={data} /> : <Skeleton height={expected} />}</Panel>
-          <Panel title="Process">{data ? <Process of={data} /> : <Skeleton height={expected} />}</Panel>
+          <Panel title="Database">
+            {data ? <Database of={data} /> : <Skeleton height={expected.database} />}
+          </Panel>
+          <Panel title="Process">
+            {data ? <Process of={data} /> : <Skeleton height={expected.process} />}
+          </Panel>
         </>
       )}
     </SettingsPage>
