@@ -70,6 +70,7 @@ describe.skipIf(noBrowser)(`the door${skipped}`, () => {
     await page.context().clearCookies()
     await page.getByRole("link", { name: "Keys" }).click()
     await page.getByRole("heading", { level: 1, name: "Log in" }).waitFor()
+    await page.getByText("Your login has ended.").waitFor()
     await logIn(page)
     await page.getByRole("heading", { level: 1, name: "Keys" }).waitFor()
     await page.context().close()

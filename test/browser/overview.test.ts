@@ -154,6 +154,33 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
+  test("the address and a share link are copied where pages get no clipboard of their own", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview?period=last_7d")
+    await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }))
+    const pasted = async () => {
+      await page.keyboard.press("Control+k")
+      const field = page.getByRole("combobox", { name: "A page, website, event or range" })
+      await field.press("Control+v")
+      const text = await field.inputValue()
+      await page.keyboard.press("Escape")
+      return text
+    }
+    const menu = page.getByRole("button", { name: "Saved views, share, notes" })
+    await menu.click()
+    await page.getByRole("button", { name: "Copy the address" }).click()
+    await page.getByText("The address of this view is copied.").waitFor()
+    expect(await pasted()).toEndWith("/overview?period=last_7d&tz=UTC")
+    await menu.click()
+    await page.getByRole("button", { name: "Share by a link" }).click()
+    await page.getByRole("textbox", { name: "Name, for the list of links" }).fill("for the board")
+    await page.keyboard.press("Enter")
+    await page.getByRole("button", { name: "Copy the link" }).click()
+    await page.getByText("Copied", { exact: true }).waitFor()
+    await page.getByRole("button", { name: "Done" }).click()
+    expect(await pasted()).toMatch(/\/share\/[\w-]+$/)
+    await page.context().close()
+  })
+
   test("keys choose ranges, go back and forth, and list themselves", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()

@@ -16,6 +16,7 @@ export function Login() {
   }, [page, place])
   return (
     <Frame title="Log in" help={<Forgotten />}>
+      {session.hasEnded.value && <p>Your login has ended. After a new one you are back where you were.</p>}
       <Form
         action="Log in"
         onSubmit={async () => {

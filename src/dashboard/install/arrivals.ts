@@ -18,7 +18,9 @@ export interface Arrival {
   isCrawler: boolean
 }
 
-export interface Arrivals {
+interface Arrivals {
+  /** It was looked whether there are some. */
+  isKnown: boolean
   /** The newest one; undefined while there is none. */
   newest: Arrival | undefined
   /** An event came without any website. */
@@ -29,6 +31,7 @@ export interface Arrivals {
 export function useArrivals(website: string): Arrivals {
   const { api, session, now } = useApp()
   const { seesAll } = session
+  const [isKnown, setKnown] = useState(false)
   const [newest, setNewest] = useState<Arrival>()
   const [hasStray, setStray] = useState(false)
   useEffect(() => {
@@ -36,6 +39,7 @@ export function useArrivals(website: string): Arrivals {
     const look = async () => {
       try {
         const found = await newestOf(api, website, now(), stop.signal)
+        setKnown(true)
         if (found) setNewest((known) => (known && known.time >= found.time ? known : found))
         else if (seesAll) setStray((await newestOf(api, "none", now(), stop.signal)) !== undefined)
       } catch {
@@ -59,7 +63,7 @@ export function useArrivals(website: string): Arrivals {
       clearInterval(timer)
     }
   }, [api, website, seesAll, now])
-  return { newest, hasStray }
+  return { isKnown, newest, hasStray }
 }
 
 interface StreamedEvent {

@@ -4,6 +4,7 @@ import { Form } from "../parts/form.tsx"
 import { Icon } from "../parts/icons.tsx"
 import { Link } from "../parts/link.tsx"
 import { Panel } from "../parts/panel.tsx"
+import { Skeleton } from "../parts/states.tsx"
 import { useFormat } from "../parts/use-format.ts"
 import { messageOf } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
@@ -16,6 +17,9 @@ import { curlLine, isLocal, nodeLines, pageLines } from "./lines.ts"
 /** ms that one has to read that it is here, before its numbers take the place of that. */
 const showsAfter = 5_000
 
+/** px of the box that says what arrives. */
+const boxHeight = 62
+
 interface InstallProps {
   site: Site
   /** The first event is here: it is time to ask for the numbers. */
@@ -26,7 +30,7 @@ interface InstallProps {
 
 /** How events get here, and whether they do. */
 export function Install({ site, onArrival, onShow }: InstallProps) {
-  const { newest, hasStray } = useArrivals(site.id)
+  const { isKnown, newest, hasStray } = useArrivals(site.id)
   const isHere = newest !== undefined
   useEffect(() => {
     if (!isHere || !onShow) return
@@ -36,7 +40,11 @@ export function Install({ site, onArrival, onShow }: InstallProps) {
   }, [isHere])
   return (
     <>
-      <ArrivalBox newest={newest} onShow={onShow} />
+      {isKnown || isHere || onShow ? (
+        <ArrivalBox newest={newest} onShow={onShow} />
+      ) : (
+        <Skeleton height={boxHeight} />
+      )}
       {!isHere && hasStray && <Stray site={site} />}
       <Lines site={site} />
       {site.domain === "localhost" && <Domain site={site} />}
@@ -104,13 +112,13 @@ const ways = [
 function Lines({ site }: { site: Site }) {
   const { place, session } = useApp()
   const [key, setKey] = useState<string>()
-  const { data } = useResource<{ website: { allowedOrigins: string[] } }>(
+  const { data, isLoading } = useResource<{ website: { allowedOrigins: string[] } }>(
     session.isOwner ? `websites/${encodeURIComponent(site.id)}` : undefined,
   )
   const asked = place.spot.value.params.get("lines")
   const way = ways.find((one) => one.way === asked)?.way ?? "curl"
   // Who lists origins wants each request to name one; where nobody can tell, naming it does no harm.
-  const namesOrigin = data === undefined || data.website.allowedOrigins.length > 0
+  const namesOrigin = !isLoading && (data === undefined || data.website.allowedOrigins.length > 0)
   const target = {
     origin: place.origin,
     website: site.id,

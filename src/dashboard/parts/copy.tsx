@@ -27,8 +27,8 @@ export function Copy({ text, name }: CopyProps) {
   )
 }
 
-/** The clipboard is there on HTTPS and on this machine alone; elsewhere the older way has to do. */
-async function copied(text: string): Promise<boolean> {
+/** Whether it is in the clipboard. That is there on HTTPS and on this machine alone; elsewhere the older way has to do. */
+export async function copied(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text)
     return true
@@ -36,10 +36,14 @@ async function copied(text: string): Promise<boolean> {
     const area = document.createElement("textarea")
     area.value = text
     area.className = "hidden"
-    document.body.append(area)
+    // What is outside of an open dialog cannot have the focus.
+    const { activeElement: before, body } = document
+    const place = document.querySelector("dialog[open]") ?? body
+    place.append(area)
     area.select()
     const isDone = document.execCommand("copy")
     area.remove()
+    if (before instanceof HTMLElement) before.focus()
     return isDone
   }
 }

@@ -7,6 +7,7 @@ import { Icon } from "./icons.tsx"
 import { Link } from "./link.tsx"
 import { pagesFor } from "./pages.ts"
 import { Popover } from "./popover.tsx"
+import { SearchField } from "./search-field.tsx"
 import { Shortcuts } from "./shortcuts.tsx"
 import { ThemeChoice } from "./theme-choice.tsx"
 
@@ -89,7 +90,6 @@ function Toasts() {
 function SiteMenu() {
   const { session, place, preferences } = useApp()
   const shown = place.spot.value.website ?? homeSite(session, preferences)
-  const together = session.seesAll ? ["all", "none"] : []
   return (
     <Popover
       class="button site-button"
@@ -100,25 +100,45 @@ function SiteMenu() {
         </>
       }
     >
-      {(close) => (
-        <ul class="menu">
-          {[...session.sites.value.map(({ id }) => id), ...together].map((id) => (
-            <li key={id}>
-              <Link href={place.ofWebsite(id)} isCurrent={id === place.spot.value.website} onClick={close}>
-                {session.nameOf(id)}
-              </Link>
-            </li>
-          ))}
-          {session.isOwner && (
-            <li class="apart">
-              <Link href="/settings/websites" onClick={close}>
-                <Icon name="plus" /> Add a website
-              </Link>
-            </li>
-          )}
-        </ul>
-      )}
+      {(close) => <SiteList onGo={close} />}
     </Popover>
+  )
+}
+
+/** Websites that are found by looking; of more a part of the name is typed. */
+const mostAtAGlance = 12
+
+function SiteList({ onGo }: { onGo: () => void }) {
+  const { session, place } = useApp()
+  const [part, setPart] = useState("")
+  const sites = session.sites.value
+  const together = session.seesAll ? ["all", "none"] : []
+  const found = [...sites.map(({ id }) => id), ...together].filter((id) =>
+    session.nameOf(id).toLowerCase().includes(part.toLowerCase()),
+  )
+  return (
+    <>
+      {sites.length > mostAtAGlance && (
+        <SearchField label="Find a website" value={part} onSearch={setPart} autofocus />
+      )}
+      <ul class="menu">
+        {found.map((id) => (
+          <li key={id}>
+            <Link href={place.ofWebsite(id)} isCurrent={id === place.spot.value.website} onClick={onGo}>
+              {session.nameOf(id)}
+            </Link>
+          </li>
+        ))}
+        {found.length === 0 && <li class="muted">Nothing has this in its name.</li>}
+        {session.isOwner && (
+          <li class="apart">
+            <Link href="/settings/websites" onClick={onGo}>
+              <Icon name="plus" /> Add a website
+            </Link>
+          </li>
+        )}
+      </ul>
+    </>
   )
 }
 

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks"
 import { useApp } from "../state/app.ts"
 import { plusDays } from "../state/range.ts"
 import { useResource } from "../state/resource.ts"
-import { CodeBlock } from "./copy.tsx"
+import { CodeBlock, copied } from "./copy.tsx"
 import { Dialog } from "./dialog.tsx"
 import { Form } from "./form.tsx"
 import { Icon } from "./icons.tsx"
@@ -55,10 +55,10 @@ export function ViewMenu() {
                   onClick={async () => {
                     done()
                     // An address that says the zone shows the same to everybody.
-                    await navigator.clipboard?.writeText(
-                      new URL(place.with({ tz: view.value.zone }), place.origin).href,
-                    )
-                    toasts.show("The address of this view is copied.")
+                    const { href } = new URL(place.with({ tz: view.value.zone }), place.origin)
+                    if (await copied(href)) toasts.show("The address of this view is copied.")
+                    else
+                      toasts.show("This browser does not let pages copy: take the address bar's.", "failed")
                   }}
                 >
                   Copy the address

@@ -44,7 +44,10 @@ export class App {
     this.api = new Api(
       (path, init) => window.fetch(path, init),
       () => this.place.spot.value.share,
-      () => this.forget(),
+      () => {
+        if (this.session.me.value?.user) this.session.hasEnded.value = true
+        this.forget()
+      },
     )
     this.answers = new Answers(this.api)
     this.preferences = new Preferences(storageOf(window), window.document.documentElement)

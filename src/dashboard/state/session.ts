@@ -32,6 +32,9 @@ export class Session {
   /** Why it is not known. */
   readonly failure = signal<unknown>(undefined)
 
+  /** Somebody was in, and their cookie counts no more. */
+  readonly hasEnded = signal(false)
+
   constructor(private readonly api: () => Api) {}
 
   async load(): Promise<void> {
@@ -40,6 +43,7 @@ export class Session {
       const me = await this.api().get<Me>("me")
       if (me.user || me.share) await this.loadSites()
       this.me.value = me
+      this.hasEnded.value = false
     } catch (error) {
       this.failure.value = error
     }
