@@ -27,14 +27,11 @@ export function useProgress(dates: readonly string[]) {
 export function GranularitySwitch() {
   const { place, view } = useApp()
   const possible = possibleGranularities(view.value.range)
-  const chosen = useGranularity()
-  // One to choose from is no choice.
-  if (possible.length < 2) return null
   return (
     <Segmented
       legend="Each step of the chart is"
       options={granularities.filter(({ value }) => possible.includes(value))}
-      value={chosen}
+      value={useGranularity()}
       onChange={(by) => place.set({ by }, "replace")}
     />
   )

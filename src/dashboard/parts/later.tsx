@@ -16,7 +16,9 @@ export function later(load: () => Promise<FunctionComponent>): FunctionComponent
       load().then(
         (Page) => setState({ Page }),
         () =>
-          setState({ error: new Error("It may be of an older version of the server. Load the page anew.") }),
+          setState({
+            error: new Error("The server is restarting, or of another version by now: load it anew."),
+          }),
       )
     }, [])
     const { Page, error } = state

@@ -6,8 +6,9 @@ interface SegmentedProps<Value extends string> {
   onChange: (value: Value) => void
 }
 
-/** A few choices side by side, one of which holds. */
+/** A few choices side by side, one of which holds; nothing where there is no choice. */
 export function Segmented<Value extends string>({ legend, options, value, onChange }: SegmentedProps<Value>) {
+  if (options.length < 2) return null
   return (
     <fieldset class="segmented">
       <legend class="hidden">{legend}</legend>
