@@ -73,7 +73,6 @@ const sql = {
 /** Makes blocks. Reads with one connection; what it gives is stored by `store`, with any connection. */
 export class Sealer {
   readonly #rows: Rows
-  readonly #identities: Identities
   readonly #blocks: BlockReader
 
   /** When blocks that were put aside were first seen, by id; ms. */
@@ -84,14 +83,10 @@ export class Sealer {
     private readonly db: Db,
     private readonly elapsed: () => number = () => 0,
     private readonly patience = 0,
+    private readonly identities = new Identities(db),
   ) {
     this.#rows = new Rows(db)
-    this.#identities = new Identities(db)
-    this.#blocks = new BlockReader(
-      db,
-      this.#rows,
-      (kind, texts) => this.#identities.find(kind, texts).numbers,
-    )
+    this.#blocks = new BlockReader(db, this.#rows, (kind, texts) => this.identities.find(kind, texts).numbers)
   }
 
   /** Rows that are in no block yet. */
@@ -111,9 +106,9 @@ export class Sealer {
       yield
     }
     const identities: NewIdentities[] = []
-    const next = this.#identities.numbers()
+    const next = this.identities.numbers()
     const columns = builder.finish((kind, texts) => {
-      const { numbers, hashes } = this.#identities.find(kind, texts)
+      const { numbers, hashes } = this.identities.find(kind, texts)
       const fresh: number[] = []
       const first = next[kind]
       for (let index = 0; index < texts.length; index++) {
@@ -202,7 +197,7 @@ export class Sealer {
     const { id, deleted } = this.#look()
     const blocks = this.db.prepare(sql.allBlocks).all() as BlockRow[]
     if (blocks.some(({ stale }) => stale > 0)) return undefined
-    const range = this.#identities.numbers()
+    const range = this.identities.numbers()
     const used = kinds.map((kind) => new Uint8Array(range[kind]))
     for (const block of blocks) {
       const batch = this.#blocks.open(block)

@@ -127,9 +127,10 @@ self.onmessage = ({ data }: MessageEvent<Order>) => {
     }
     const db = openForReading(data.path)
     db.pragma(`cache_size = -${pageCacheKiB}`)
+    const reader = new Reader(db, data.memory)
     open = {
-      reader: new Reader(db, data.memory),
-      sealer: new Sealer(db, () => performance.now(), patience),
+      reader,
+      sealer: new Sealer(db, () => performance.now(), patience, reader.identities),
       unsealed: 0,
       memory: data.memory * answerShare,
       close: () => db.close(),

@@ -198,9 +198,17 @@ describe("column blocks", () => {
 
   test("give back the room of ids whose events are all gone, and number those that come again anew", () => {
     const stretches = () => db.prepare("select count(*) from identities where kind = 0").pluck().get()
+    // As many as are in a stretch of numbers at least.
+    const visitors = 4_096
     for (const month of [0, 1, 2]) {
-      const rows = hourly(100, start + month * 30 * dayMs)
-      insert(rows.map((row) => ({ ...row, anonymousId: `${row.anonymousId} of month ${month}` })))
+      const ts = start + month * 30 * dayMs
+      insert(
+        Array.from({ length: visitors }, (_, index) => ({
+          ts,
+          receivedAt: ts,
+          anonymousId: `visitor ${index} of month ${month}`,
+        })),
+      )
       seal()
     }
     db.exec(`delete from event_rows where website_rid = 0 and ts < ${start + 20 * dayMs}`)
@@ -211,11 +219,38 @@ describe("column blocks", () => {
     while (!step.done) step = steps.next()
     expect(store(db, step.value as Work)).toBe(true)
     expect(stretches()).toBe(2)
-    expect(measure(["events", "users"]).values).toEqual([200, 10])
+    expect(measure(["events", "users"]).values).toEqual([2 * visitors, 2 * visitors])
     insert([{ ts: start, receivedAt: start, anonymousId: "visitor 1 of month 0" }])
-    expect(measure(["events", "users"]).values).toEqual([201, 11])
+    expect(measure(["events", "users"]).values).toEqual([2 * visitors + 1, 2 * visitors + 1])
     seal()
-    expect(measure(["events", "users"]).values).toEqual([201, 11])
+    expect(measure(["events", "users"]).values).toEqual([2 * visitors + 1, 2 * visitors + 1])
+    expect(differences(db)).toEqual([])
+  })
+
+  test("number ids that come little by little in few stretches, and find each again", () => {
+    const come = (from: number) => {
+      for (let index = from; index < from + 10; index++) {
+        insert([
+          { ts: start, receivedAt: start, anonymousId: `visitor ${index}` },
+          { ts: start, receivedAt: start, anonymousId: `visitor ${from}` },
+        ])
+        seal()
+      }
+    }
+    come(0)
+    const reader = new Reader(db)
+    const known = () => reader.identities.find("visitors", ["visitor 0", "visitor 12", "nobody"]).numbers
+    expect([...known()]).toEqual([1, 0, 0])
+    come(10)
+    expect([...known()]).toEqual([1, 13, 0])
+    expect(db.prepare("select count(*) from identities where kind = 0").pluck().get()).toBe(1)
+    expect(measure(["events", "users"]).values).toEqual([40, 20])
+    // Numbered anew by another, in another order.
+    db.exec("delete from event_rows where anonymous_id = 'visitor 0'")
+    reset(db)
+    seal()
+    expect(known()[0]).toBe(0)
+    expect(known()[1]).toBe(12)
     expect(differences(db)).toEqual([])
   })
 
