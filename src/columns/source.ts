@@ -49,6 +49,10 @@ export interface Day {
 
 /** Row ids in one step of reading ids' text: some 30 ms. */
 const idsPerStep = 65_536
+/** Bytes that an id's text takes beside its characters. */
+const textBytes = 60
+/** Unix ms. */
+const always = { from: Number.MIN_SAFE_INTEGER, to: Number.MAX_SAFE_INTEGER }
 /** Events that are looked up one by one in one step: some 5 ms. */
 const lookupsPerStep = 256
 /** Rows that are read from end to end in the time of one that is looked up. */
@@ -256,6 +260,14 @@ function inOrder(one: Entry, other: Entry): number {
   )
 }
 
+/** Ids that were read. */
+interface Texts {
+  all: Set<string>
+  bytes: number
+  /** Up to the event with this id. */
+  last: number
+}
+
 /** Events of one moment. */
 export class EventSource {
   /** Rows that were read instead of blocks. */
@@ -265,7 +277,7 @@ export class EventSource {
   counted = false
   /** Something was answered from what was counted for an earlier question. */
   fromKept = false
-  readonly #texts = new Map<Kind, readonly string[]>()
+  readonly #texts = new Map<Kind, ReadonlySet<string>>()
 
   constructor(
     readonly wanted: Wanted,
@@ -381,19 +393,30 @@ export class EventSource {
     return batch
   }
 
-  /** Reads all ids of a kind, for those who compare their text. Some 0.5 us a row. Yields meanwhile. */
+  /**
+   * Reads all ids of a kind, for those who compare their text. Some 0.5 us a row, but each is read once, as long as the ids can be kept;
+   * those of events that were deleted since may be among them. Yields meanwhile.
+   */
   *readTexts(kind: Kind): Generator<void, void> {
-    const texts = new Set<string>()
-    for (let at = 0; at < this.last; at += idsPerStep) {
-      for (const text of this.rows.texts(kind, this.wanted, at, Math.min(at + idsPerStep, this.last)))
-        texts.add(text)
+    const { websites } = this.wanted
+    const key = `texts of ${kind} of ${websites}`
+    const known = this.kept.find<Texts>(key, "") ?? { all: new Set(), bytes: 0, last: 0 }
+    while (known.last < this.last) {
+      const to = Math.min(known.last + idsPerStep, this.last)
+      for (const text of this.rows.texts(kind, { websites, ...always }, known.last, to)) {
+        if (known.all.has(text)) continue
+        known.all.add(text)
+        known.bytes += textBytes + text.length
+      }
+      known.last = to
       yield
     }
-    this.#texts.set(kind, [...texts])
+    this.kept.put(key, "", known, known.bytes, false)
+    this.#texts.set(kind, known.all)
   }
 
   /** What `readTexts` has read. */
-  textsOf(kind: Kind): readonly string[] {
+  textsOf(kind: Kind): Iterable<string> {
     return this.#texts.get(kind) ?? []
   }
 
@@ -419,7 +442,7 @@ export class EventSource {
     }
     if (wanted.length * rowsPerLookup > this.last) {
       for (let at = 0; at < this.last && found.size < asked.size; at += idsPerStep) {
-        take(this.rows.texts(kind, this.wanted, at, Math.min(at + idsPerStep, this.last)))
+        take([...new Set(this.rows.texts(kind, this.wanted, at, Math.min(at + idsPerStep, this.last)))])
         yield
       }
       return found
