@@ -1,6 +1,17 @@
-import type { Bucket, Dimension, Filter, Group, GroupsAnswer, Measure, Scope } from "../query/question.ts"
+import type {
+  Bucket,
+  By,
+  Dimension,
+  Filter,
+  Group,
+  GroupsAnswer,
+  GroupsPage,
+  GroupsQuestion,
+  Measure,
+  Scope,
+} from "../query/question.ts"
 import type { Ask, Made, Put, QueryType, Row } from "./ask.ts"
-import { compareLists, compareValues, iso, percent, requireRows } from "./rows.ts"
+import { iso, percent, requireRows } from "./rows.ts"
 import type { Option } from "./schema.ts"
 
 /** Measures under the names of their columns. */
@@ -63,27 +74,30 @@ async function groupRows(spec: GroupsSpec, ask: Ask, put: Put): Promise<Made> {
       ? ask.measures.map(({ name, measure }) => ({ column: name, measure }))
       : spec.measures
   const granularity = spec.byTime === undefined ? undefined : ask.granularity
-  const ofScope = (scope: Scope) =>
-    put({
-      kind: "groups",
-      scope: spec.present ? withFilters(scope, [present(spec.present)]) : scope,
-      by: by.map(({ dimension }) => dimension),
-      granularity,
-      measures: measures.map(({ measure }) => measure),
-    })
-  const answer = await ofScope(ask.scope)
-  const before = ask.previous && (await ofScope({ ...ask.scope, ...span(ask.previous) }))
-  const chosen =
-    granularity && by.length > 0
-      ? await topGroups(answer, ask, measures[0]?.measure ?? "events", (measure) =>
-          put({
-            kind: "groups",
-            scope: ask.scope,
-            by: by.map(({ dimension }) => dimension),
-            measures: [measure],
-          }),
-        )
-      : undefined
+  const scope = spec.present ? withFilters(ask.scope, [present(spec.present)]) : ask.scope
+  const question: GroupsQuestion = {
+    kind: "groups",
+    scope,
+    by: by.map(({ dimension }) => dimension),
+    granularity,
+    measures: measures.map(({ measure }) => measure),
+  }
+  const { limit, offset } = ask
+  const listed =
+    by.length === 0
+      ? undefined
+      : granularity
+        ? await put({
+            ...question,
+            granularity: undefined,
+            measures: question.measures.slice(0, 1),
+            page: { order: { measure: 0 }, down: true, limit, offset },
+          })
+        : await put({ ...question, page: { ...orderOf(ask, by, measures), limit, offset } })
+  const only = listed?.groups.map((group) => group.by)
+  const answer = listed && !granularity ? listed : await put({ ...question, only })
+  const before =
+    ask.previous && (await put({ ...question, scope: { ...scope, ...span(ask.previous) }, only }))
   const cells = (values: readonly (number | null)[] | undefined): Row =>
     Object.fromEntries(
       measures.map(({ column, measure }, index) => {
@@ -96,7 +110,7 @@ async function groupRows(spec: GroupsSpec, ask: Ask, put: Put): Promise<Made> {
   const foundBefore = before && byPlace(before)
   const labels = (bucket: number, buckets: readonly Bucket[]): Row =>
     granularity ? { date: buckets[bucket]?.label ?? null } : {}
-  const row = (values: readonly (string | null)[], bucket: number): Row => {
+  const row = (values: By, bucket: number): Row => {
     const group = found.get(placeOf(values, bucket))
     const dims = Object.fromEntries(by.map(({ column }, index) => [column, values[index] ?? null]))
     const made: Row = { ...labels(bucket, answer.buckets), ...dims, ...cells(group?.values) }
@@ -113,50 +127,40 @@ async function groupRows(spec: GroupsSpec, ask: Ask, put: Put): Promise<Made> {
   }
   if (!granularity) {
     const rows = answer.groups.map((group) => row(group.by, 0))
-    return { rows: spec.share ? withShare(rows, measures[0]?.column ?? "", spec.share) : rows }
+    if (!answer.all) return { rows }
+    const column = measures[0]?.column ?? ""
+    const { groups: total, sum } = answer.all
+    return { rows: spec.share ? withShare(rows, column, sum, spec.share) : rows, isCut: true, total }
   }
-  const groups = chosen ?? [[]]
+  const groups = only ?? [[]]
   requireRows(groups.length * answer.buckets.length)
   const places = answer.buckets.map((_, bucket) => bucket)
   if (ask.sort?.order === "desc") places.reverse()
   return { rows: places.flatMap((bucket) => groups.map((values) => row(values, bucket))), isCut: true }
 }
 
-/** As many groups as the limit says: those with most of the first measure, ties in the order of their values. */
-async function topGroups(
-  answer: GroupsAnswer,
-  { limit, offset }: Ask,
-  measure: Measure,
-  put: (measure: Measure) => Promise<GroupsAnswer>,
-): Promise<(string | null)[][]> {
-  const isAdditive =
-    measure === "events" ||
-    measure === "with_properties" ||
-    (typeof measure === "object" && (measure.what === "count" || measure.what === "sum"))
-  const totals = new Map<string, { by: (string | null)[]; value: number | null }>()
-  for (const { by, values } of isAdditive ? answer.groups : (await put(measure)).groups) {
-    const place = placeOf(by, 0)
-    const known = totals.get(place)
-    const value = values[0] ?? null
-    if (!known) totals.set(place, { by, value })
-    else if (value !== null) known.value = (known.value ?? 0) + value
-  }
-  return [...totals.values()]
-    .sort((a, b) => compareValues(a.value, b.value, true) || compareLists(a.by, b.by))
-    .slice(offset, offset + limit)
-    .map(({ by }) => by)
+/** By a dimension or a measure; by the share, which has the order of the first measure. */
+function orderOf(
+  { sort }: Ask,
+  by: readonly { column: string }[],
+  measures: readonly { column: string }[],
+): Pick<GroupsPage, "order" | "down"> {
+  const placeIn = (columns: readonly { column: string }[]) =>
+    columns.findIndex(({ column }) => column === sort?.by)
+  const dimension = placeIn(by)
+  const order = dimension < 0 ? { measure: Math.max(0, placeIn(measures)) } : { by: dimension }
+  return { order, down: sort?.order === "desc" }
 }
 
 export function byPlace({ groups }: GroupsAnswer): Map<string, Group> {
   return new Map(groups.map((group) => [placeOf(group.by, group.bucket), group]))
 }
 
-function placeOf(by: readonly (string | null)[], bucket: number): string {
+function placeOf(by: By, bucket: number): string {
   return by.length === 0 ? String(bucket) : JSON.stringify([bucket, ...by])
 }
 
-function withShare(rows: Row[], column: string, share: string): Row[] {
-  const all = rows.reduce((sum, row) => sum + Number(row[column]), 0)
+function withShare(rows: Row[], column: string, all: number, share: string): Row[] {
   return rows.map(({ previous, ...row }) => ({
     ...row,
     [share]: percent(Number(row[column]), all),

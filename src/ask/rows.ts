@@ -34,19 +34,11 @@ export function isoOrNull(ms: number | null | undefined): string | null {
 }
 
 /** Numbers by size, texts by their UTF-16 units; what is missing comes last, whichever way. */
-export function compareValues(a: unknown, b: unknown, isDown = false): number {
+function compareValues(a: unknown, b: unknown, isDown = false): number {
   if (a === b) return 0
   if (a === null || a === undefined) return 1
   if (b === null || b === undefined) return -1
   return (a as number | string) < (b as number | string) === isDown ? 1 : -1
-}
-
-export function compareLists(a: readonly unknown[], b: readonly unknown[]): number {
-  for (const [index, value] of a.entries()) {
-    const order = compareValues(value, b[index])
-    if (order !== 0) return order
-  }
-  return 0
 }
 
 /** By columns, one after another; `-` before a name: downwards. */

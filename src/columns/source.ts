@@ -42,7 +42,7 @@ export interface Day {
   /** There are too many events in rows to hold them: they are read each time that they are asked for. */
   isUnread: boolean
   /** Blocks. */
-  sealed(): Entry[]
+  sealed(): readonly Entry[]
   /** What has to be read from rows. */
   loose(): Entry[]
 }
@@ -187,15 +187,19 @@ export class Reader {
       tail,
       this.rows,
       this.#kept,
-      ordered.map(
-        ([day, { blocks, state, loose, unread }]): Day => ({
+      ordered.map(([day, { blocks, state, loose, unread }]): Day => {
+        let sealed: Entry[] | undefined
+        return {
           day,
           state,
           isUnread: unread.length > 0,
-          sealed: () => blocks.map(entryOf).filter(isWanted),
+          sealed: () => {
+            sealed ??= blocks.map(entryOf).filter(isWanted)
+            return sealed
+          },
           loose: () => [...loose, ...unread.flatMap((read) => read())].filter(isWanted),
-        }),
-      ),
+        }
+      }),
       { oldest: Math.min(...ends), newest: Math.max(...ends) },
       inMemory ? 0 : sealed.last - sealed.id,
     )

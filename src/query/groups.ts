@@ -1,133 +1,143 @@
-import { dayMs } from "../columns/batch.ts"
-import { quartersPerDay, readQuarters } from "../columns/block.ts"
-import type { Entry, EventSource } from "../columns/source.ts"
-import { type Counted, Counting, type Making, type Stretch } from "./counting.ts"
+import type { EventSource } from "../columns/source.ts"
 import type { Budget } from "./distinct.ts"
-import { kindOf, Matcher } from "./filter.ts"
-import type { Bucket, Group, GroupsAnswer, GroupsQuestion } from "./question.ts"
-import { groupBytes, Sightings, Table, type TableOf } from "./table.ts"
-import { bucketAt, bucketsOf } from "./zone.ts"
+import { grouped } from "./grouped.ts"
+import { measurementOf } from "./measures.ts"
+import type {
+  Bucket,
+  By,
+  Filter,
+  Group,
+  GroupsAnswer,
+  GroupsPage,
+  GroupsQuestion,
+  Measure,
+} from "./question.ts"
+import { bucketsOf } from "./zone.ts"
 
-const quarterMs = dayMs / quartersPerDay
-
-/** Measures by dimensions and time. Only one stretch of time is in memory at once. */
+/** Measures by dimensions and time. */
 export function* groups(
   question: GroupsQuestion,
   source: EventSource,
   budget: Budget,
 ): Generator<void, GroupsAnswer> {
-  const { scope, granularity, by } = question
+  const { scope, granularity, by, measures, page, only } = question
   const buckets: Bucket[] = granularity
     ? bucketsOf(scope.from, scope.to, scope.zone, granularity)
     : [{ from: scope.from, to: scope.to, label: "" }]
-  const matcher = new Matcher(scope, scope.filters, source)
-  const sightings = new Sightings(budget)
-  const tables = new Tables(question, source, sightings, matcher.perEvent)
-  const counting = new Counting(source, matcher, tables, budget)
+  if (page) return { ...(yield* pageOf(question, page, buckets, source, budget)), buckets }
+  const found = yield* only
+    ? some(question, only, buckets, source, budget)
+    : grouped(question, buckets, source, budget)
+  if (by.length === 0 && !granularity && found.length === 0)
+    found.push({ by: [], bucket: 0, values: nothing(measures, source, budget) })
+  return { groups: found, buckets }
+}
+
+/** Some groups in their order. Measures that the order does not need are counted of few groups alone, where that is less to count. */
+function* pageOf(
+  question: GroupsQuestion,
+  { order, down, offset, limit }: GroupsPage,
+  buckets: Bucket[],
+  source: EventSource,
+  budget: Budget,
+): Generator<void, Pick<GroupsAnswer, "groups" | "all">> {
+  const { by, measures } = question
+  const ordering = "measure" in order ? order.measure : 0
+  const needed = [...new Set([0, ordering])]
+  const isAll = !by.includes("event_name") || measures.every((_, place) => needed.includes(place))
+  const counted = isAll ? measures : needed.map((place) => measures[place] as Measure)
+  const own = budget.part()
+  const found = yield* grouped({ ...question, measures: counted }, buckets, source, own)
+  const place = isAll ? ordering : needed.indexOf(ordering)
+  const placed = ({ by, values }: Group) => ("by" in order ? by[order.by] : values[place]) ?? null
+  found.sort((one, other) => compare(placed(one), placed(other), down) || compareAll(one.by, other.by))
+  const all = { groups: found.length, sum: found.reduce((sum, { values: [first] }) => sum + (first ?? 0), 0) }
+  const listed = found.slice(offset, offset + limit)
+  own.release()
+  if (isAll) return { groups: listed, all }
+  const isFew = listed.length * 2 <= found.length
+  const groups = yield* isFew
+    ? some(
+        question,
+        listed.map(({ by }) => by),
+        buckets,
+        source,
+        budget,
+      )
+    : grouped(question, buckets, source, budget)
+  const byKey = new Map(groups.map((group) => [keyOf(group.by), group]))
+  return { groups: listed.flatMap(({ by }) => byKey.get(keyOf(by)) ?? []), all }
+}
+
+function keyOf(by: By): string {
+  return JSON.stringify(by)
+}
+
+/** Numbers by size, texts by their UTF-16 units; what is missing comes last. */
+function compare<Value extends number | string>(
+  one: Value | null,
+  other: Value | null,
+  down: boolean,
+): number {
+  if (one === other) return 0
+  if (one === null || other === null) return one === null ? 1 : -1
+  return one < other === down ? 1 : -1
+}
+
+function compareAll(one: By, other: By): number {
+  for (const [place, value] of one.entries()) {
+    const order = compare(value, other[place] ?? null, false)
+    if (order !== 0) return order
+  }
+  return 0
+}
+
+/** Of some groups. Those of each name are counted, and kept, for themselves: which names are wanted may change with each event. */
+function* some(
+  question: GroupsQuestion,
+  only: readonly By[],
+  buckets: Bucket[],
+  source: EventSource,
+  budget: Budget,
+): Generator<void, Group[]> {
+  const { scope, by } = question
+  const wanted = new Set(only.map((one) => keyOf(one)))
+  const place = by.indexOf("event_name")
   const found: Group[] = []
-  for (const chunk of chunksOf(buckets, (bucket) => counting.isLoose(bucket))) {
-    const rows = yield* counting.of(chunk, allRows(chunk, question))
-    if (!rows) continue
-    budget.take(rows.length * groupBytes)
-    for (const row of rows) found.push(chunk.first === 0 ? row : { ...row, bucket: row.bucket + chunk.first })
+  const add = (groups: Group[]) => {
+    for (const group of groups) if (wanted.has(keyOf(group.by))) found.push(group)
   }
-  if (by.length === 0 && !granularity && found.length === 0) found.push(tables.nothing(budget))
-  return { groups: yield* sightings.withTexts(found, by, source), buckets }
-}
-
-function allRows({ buckets }: Chunk, { granularity, scope }: GroupsQuestion): Making<Table, Group[]> {
-  return {
-    // Where one bucket is the whole chunk, whatever it is called, the answer is the same.
-    key: buckets.length > 1 ? `${granularity} ${scope.zone}` : "",
-    make: (table) => table.rows(),
-    bytes: (rows) => rows.length * groupBytes,
-  }
-}
-
-/** Buckets that are counted together. */
-interface Chunk extends Stretch {
-  /** The place of the first one among all. */
-  first: number
-  buckets: Bucket[]
-}
-
-/** Those of one UTC day, of whose events none are in rows, are counted together, each other one for itself. */
-function* chunksOf(buckets: readonly Bucket[], isLoose: (bucket: Bucket) => boolean): Generator<Chunk> {
-  let chunk: Chunk | undefined
-  for (const [place, bucket] of buckets.entries()) {
-    const alone = isLoose(bucket)
-    const dayEnd = chunk ? (Math.floor(chunk.from / dayMs) + 1) * dayMs : 0
-    if (chunk && !alone && bucket.to <= dayEnd) {
-      chunk.buckets.push(bucket)
-      chunk.to = bucket.to
-      continue
+  if (place < 0) add(yield* grouped(question, buckets, source, budget))
+  else {
+    const others = by.filter((dimension) => dimension !== "event_name")
+    for (const name of new Set(only.map((one) => one[place]))) {
+      if (name === null || name === undefined) continue
+      const filters: Filter[] = [...scope.filters, { field: "event_name", op: "eq", value: name }]
+      const ofName = yield* grouped(
+        { ...question, scope: { ...scope, filters }, by: others },
+        buckets,
+        source,
+        budget,
+      )
+      add(
+        ofName.map((group) => {
+          const values = [...group.by]
+          return {
+            ...group,
+            by: by.map((dimension) => (dimension === "event_name" ? name : (values.shift() ?? null))),
+          }
+        }),
+      )
     }
-    if (chunk) yield chunk
-    const own = { first: place, from: bucket.from, to: bucket.to, buckets: [bucket] }
-    chunk = alone ? undefined : own
-    if (alone) yield own
   }
-  if (chunk) yield chunk
+  return found
 }
 
-/** What a groups question counts. */
-class Tables implements Counted<Table, Chunk> {
-  readonly key: string | undefined
-  readonly #of: TableOf
-  /** Counts alone, of names: what blocks tell without their columns. */
-  readonly #areCounts: boolean
-
-  constructor(
-    { scope, by, measures }: GroupsQuestion,
-    private readonly source: EventSource,
-    sightings: Sightings,
-    perEvent: boolean,
-  ) {
-    const { websites, filters, crawlers } = scope
-    // Ids are looked up once the answer is counted; that is not kept.
-    const hasIds = by.some((dimension) => kindOf[dimension])
-    this.key = hasIds ? undefined : JSON.stringify({ websites, filters, crawlers, by, measures })
-    this.#of = { by, measures, numbers: source.numbers, websiteIds: source.websiteIds, sightings }
-    this.#areCounts =
-      !perEvent &&
-      by.every((dimension) => dimension === "event_name" || dimension === "website_id") &&
-      measures.every((measure) => measure === "events" || measure === "event_types")
-  }
-
-  empty({ buckets }: Chunk, budget: Budget, base?: Table): Table {
-    return new Table(this.#of, buckets, budget, base)
-  }
-
-  /** The only group where there are no events. */
-  nothing(budget: Budget): Group {
-    const table = new Table(this.#of, [], budget)
-    table.groupOf([], 0)
-    return table.rows()[0] as Group
-  }
-
-  addCounts(table: Table, { block, name, website, day }: Entry, { from, to, buckets }: Chunk): boolean {
-    if (!block || !this.#areCounts) return false
-    const base = day * dayMs
-    const [begin, end] = [Math.max(from, base), Math.min(to, base + dayMs)]
-    let bucket = bucketAt(buckets, begin)
-    if (begin === base && end === base + dayMs && (buckets[bucket] as Bucket).to >= end) {
-      table.count(name, website, bucket, block.events)
-      this.source.counted = true
-      return true
-    }
-    if (!block.quarters) return false
-    const edges = [begin, end]
-    for (let at = bucket; at < buckets.length && (buckets[at] as Bucket).to < end; at++)
-      edges.push((buckets[at] as Bucket).to)
-    if (edges.some((edge) => (edge - base) % quarterMs !== 0)) return false
-    const quarters = readQuarters(block.quarters)
-    for (let quarter = (begin - base) / quarterMs; quarter < (end - base) / quarterMs; bucket++) {
-      const until = Math.min((buckets[bucket] as Bucket).to, end)
-      let events = 0
-      for (; base + quarter * quarterMs < until; quarter++) events += quarters[quarter] as number
-      if (events > 0) table.count(name, website, bucket, events)
-    }
-    this.source.counted = true
-    return true
-  }
+/** What measures are where there are no events. */
+function nothing(measures: readonly Measure[], { numbers }: EventSource, budget: Budget): (number | null)[] {
+  return measures.map((measure) => {
+    const measurement = measurementOf(measure, numbers, budget)
+    measurement.grow()
+    return measurement.value(0)
+  })
 }

@@ -93,11 +93,25 @@ export interface GroupsQuestion {
   by: readonly Dimension[]
   granularity?: Granularity | undefined
   measures: readonly Measure[]
+  /** Of these groups alone, by their dimensions. */
+  only?: readonly By[] | undefined
+  /** Some of the groups in an order; without granularity. */
+  page?: GroupsPage | undefined
 }
 
+export interface GroupsPage {
+  /** A place in `by` or in `measures`. What is missing comes last, whichever way; ties in the order of their dimensions. */
+  order: { by: number } | { measure: number }
+  down: boolean
+  offset: number
+  limit: number
+}
+
+/** One value a dimension; null: missing. Properties as text, see `Filter`. */
+export type By = readonly (string | null)[]
+
 export interface Group {
-  /** One value a dimension; null: missing. Properties as text, see `Filter`. */
-  by: (string | null)[]
+  by: By
   /** Index into `buckets`; 0 where no granularity was asked for. */
   bucket: number
   /** In the order of the measures. */
@@ -113,10 +127,12 @@ export interface Bucket {
 }
 
 export interface GroupsAnswer {
-  /** Only groups with events, in no order. Without dimensions and granularity always one group. */
+  /** Only groups with events, in no order but that of a page. Without dimensions and granularity always one group. */
   groups: Group[]
   /** All buckets of the range, also the empty ones; one where no granularity was asked for. */
   buckets: Bucket[]
+  /** Where a page was asked for: how many groups there are, and their first measure added up. */
+  all?: { groups: number; sum: number }
 }
 
 /** Property keys of each event name and their values. */

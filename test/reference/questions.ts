@@ -2,6 +2,7 @@ import type {
   Dimension,
   Filter,
   Granularity,
+  GroupsPage,
   Measure,
   Property,
   Question,
@@ -52,6 +53,27 @@ const numbers: Property[] = [
 ]
 const texts = ["eq", "ne", "contains", "not_contains", "starts_with", "in", "not_in"] as const
 const compare = ["gt", "gte", "lt", "lte"] as const
+
+/** A value that a dimension may well have. */
+function someValueOf(dimension: Dimension, random: Pick): string | null {
+  if (random.chance(0.1)) return null
+  if (dimension === "event_name") return random.of(names)
+  return dimension === "path" ? random.of(paths) : random.of(plans)
+}
+
+/** Not in the order of what is added up: where two sums should be equal, one may be a little larger. */
+function somePage(by: readonly Dimension[], measures: readonly Measure[], random: Pick): GroupsPage {
+  const exact = measures.flatMap((measure, index) =>
+    typeof measure === "object" && (measure.what === "sum" || measure.what === "avg") ? [] : [index],
+  )
+  const isByMeasure = exact.length > 0 && random.chance(0.7)
+  return {
+    order: isByMeasure ? { measure: random.of(exact) } : { by: random.whole(0, by.length - 1) },
+    down: random.chance(0.5),
+    offset: random.of([0, 0, 1, 5]),
+    limit: random.of([1, 3, 10, 1_000]),
+  }
+}
 
 export type Kind = Question["kind"]
 
@@ -170,12 +192,19 @@ export function someQuestion(world: World, kind: Kind): Question {
       const granularity = random.chance(0.6)
         ? random.of(["minute", "hourly", "daily", "weekly", "monthly"] as const)
         : undefined
+      const by = Array.from({ length: random.of([0, 0, 1, 1, 2, 3]) }, () => someDimension(random))
+      const measures = random.chance(0.3) ? (["events"] as const) : someMeasures(random)
       return {
         kind,
         scope: granularity ? someScope(world, longest[granularity] / day) : scope,
-        by: Array.from({ length: random.of([0, 0, 1, 1, 2, 3]) }, () => someDimension(random)),
+        by,
         granularity,
-        measures: random.chance(0.3) ? ["events"] : someMeasures(random),
+        measures,
+        only: random.chance(0.2)
+          ? Array.from({ length: 4 }, () => by.map((one) => someValueOf(one, random)))
+          : undefined,
+        page:
+          granularity || by.length === 0 || random.chance(0.5) ? undefined : somePage(by, measures, random),
       }
     }
     case "values":

@@ -1,9 +1,12 @@
+import { isDeepStrictEqual } from "node:util"
 import type {
   Answers,
   Dimension,
   EventsQuestion,
   Filter,
   FunnelQuestion,
+  Group,
+  GroupsPage,
   GroupsQuestion,
   Measure,
   PathsQuestion,
@@ -190,7 +193,7 @@ function sumOf(values: number[]): number {
 
 function groups(
   events: RawEvent[],
-  { scope, by, granularity, measures }: GroupsQuestion,
+  { scope, by, granularity, measures, only, page }: GroupsQuestion,
   clocks: Clocks,
 ): Answers["groups"] {
   const clock = clocks.of(scope.zone)
@@ -208,13 +211,30 @@ function groups(
     JSON.stringify([bucketOf(event), ...by.map((dimension) => textOrNull(contentOf(event, dimension)))]),
   )
   if (by.length === 0 && !granularity && events.length === 0) grouped.set("[0]", [])
-  return {
-    buckets,
-    groups: [...grouped].map(([key, members]) => {
-      const [bucket, ...values] = JSON.parse(key)
-      return { by: values, bucket, values: measures.map((measure) => measured(members, measure)) }
-    }),
-  }
+  const all = [...grouped].map(([key, members]) => {
+    const [bucket, ...values] = JSON.parse(key) as [number, ...(string | null)[]]
+    return { by: values, bucket, values: measures.map((measure) => measured(members, measure)) }
+  })
+  if (page) return { buckets, ...pageOf(all, page) }
+  const isWanted = (group: Group) => !only || only.some((one) => isDeepStrictEqual(one, group.by))
+  return { buckets, groups: all.filter(isWanted) }
+}
+
+function pageOf(
+  groups: Group[],
+  { order, down, offset, limit }: GroupsPage,
+): Omit<Answers["groups"], "buckets"> {
+  const lastOf = (one: unknown, other: unknown) => Number(one === null) - Number(other === null)
+  const inOrder = (one: string | number, other: string | number) => (one < other ? -1 : one > other ? 1 : 0)
+  const compare = (one: string | number | null, other: string | number | null, isDown: boolean) =>
+    one === null || other === null ? lastOf(one, other) : inOrder(one, other) * (isDown ? -1 : 1)
+  const placed = ({ by, values }: Group) => ("by" in order ? by[order.by] : values[order.measure]) ?? null
+  const sorted = [...groups].sort((one, other) => {
+    const ties = one.by.map((value, index) => compare(value, other.by[index] ?? null, false))
+    return compare(placed(one), placed(other), down) || ties.find((tie) => tie !== 0) || 0
+  })
+  const sum = groups.reduce((total, { values: [first] }) => total + (first ?? 0), 0)
+  return { groups: sorted.slice(offset, offset + limit), all: { groups: groups.length, sum } }
 }
 
 function measured(events: RawEvent[], measure: Measure): number | null {
