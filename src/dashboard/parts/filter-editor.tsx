@@ -35,7 +35,10 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
     ),
   ]
   // A key alone says it too.
-  const field = !(typed in fieldNames) && properties.includes(typed) ? `property.${typed}` : typed
+  // Whoever types a key is not made to wait for the list of them.
+  const isKey =
+    properties.includes(typed) || (keys.isLoading && typed !== "" && !typed.startsWith("property."))
+  const field = !(typed in fieldNames) && isKey ? `property.${typed}` : typed
   const values = useAnswers(valuesOf(field), { filters: ofEvent as Filter[] })
   const fields = [
     ...Object.keys(fieldNames).filter((name) => event === undefined || name !== "event_name"),
