@@ -18,6 +18,8 @@ export type TextField = "namespace" | "source" | "path"
  * asked for, and must not be changed.
  */
 export interface Batch {
+  /** Of a block, whose events are always the same: its id. */
+  readonly block?: number
   website: number
   name: string
   crawler: boolean

@@ -226,8 +226,9 @@ const sql = {
 const questionsKept = 4
 /** Bytes that an open block takes before any column of it is read. */
 const openBytes = 2_000
-/** Bytes that a value takes in memory beside its text. */
+/** Bytes that a value takes in memory beside its text, and a number. */
 const valueBytes = 40
+const numberBytes = 8
 
 /** Reads columns of blocks, and keeps those read before as long as they take no more than `memory` says. */
 export class BlockReader {
@@ -370,6 +371,7 @@ function layersOf(blocks: readonly BlockRow[]): Map<string, BlockRow>[] {
 
 /** A block, read column by column when it is asked for. */
 class StoredBatch implements Batch {
+  readonly block: number
   readonly website: number
   readonly name: string
   readonly crawler: boolean
@@ -387,6 +389,7 @@ class StoredBatch implements Batch {
     private readonly row: BlockRow,
     private readonly reader: BlockReader,
   ) {
+    this.block = row.id
     this.website = row.website
     this.name = row.name
     this.crawler = row.crawler === 1
@@ -477,7 +480,7 @@ class StoredBatch implements Batch {
     const values = place.f
       ? [...new numberForms[place.f](copyOf(raw))]
       : (JSON.parse(new TextDecoder().decode(raw)) as Value[])
-    this.reader.loaded(this.row, values.length * valueBytes)
+    this.reader.loaded(this.row, values.length * (place.f ? numberBytes : valueBytes))
     return { codes: this.#codes(place, bytes), values }
   }
 }

@@ -40,13 +40,26 @@ export class Kept {
     this.#drop(key)
     if (bytes > this.memory * largestShare) return false
     this.#add(key, { state, thing, bytes, isSpare })
+    this.#makeRoom()
+    return true
+  }
+
+  /** A thing has become larger, if it is still there. */
+  grow(key: string, bytes: number): void {
+    const thing = this.#things.get(key)
+    if (!thing) return
+    thing.bytes += bytes
+    this.#bytes += bytes
+    this.#makeRoom()
+  }
+
+  #makeRoom(): void {
     for (const keys of [this.#spare, this.#things.keys()]) {
       for (const oldest of keys) {
-        if (this.#bytes <= this.memory) return true
+        if (this.#bytes <= this.memory) return
         this.#drop(oldest)
       }
     }
-    return true
   }
 
   #add(key: string, thing: Thing): void {

@@ -2,7 +2,7 @@ import { type Batch, dayMs } from "../columns/batch.ts"
 import type { Day, Entry, EventSource } from "../columns/source.ts"
 import type { Budget } from "./distinct.ts"
 import type { Matcher } from "./filter.ts"
-import { rangeOf, type Selection, sizeOf, within } from "./selection.ts"
+import { inBoth, rangeOf, type Selection } from "./selection.ts"
 
 /** What is counted of events, and adds up. */
 export interface Counts<Self> {
@@ -292,8 +292,5 @@ function isOnGrid({ from, to }: Stretch): boolean {
 
 /** Those of a selection that are in a stretch of time. */
 function inside(batch: Batch, selection: Selection, { from, to }: Stretch): Selection | undefined {
-  const range = rangeOf(batch, from, to)
-  const first = Math.max(range.first, selection.first)
-  const some = within(selection, first, Math.max(first, Math.min(range.end, selection.end)))
-  return sizeOf(some) > 0 ? some : undefined
+  return inBoth(selection, rangeOf(batch, from, to))
 }

@@ -2,7 +2,7 @@ import type { Batch, Codes, Column, Kind, TextField, Value } from "../columns/ba
 import type { EventSource } from "../columns/source.ts"
 import { denied, positive, type Test, testOf, textOf, walk } from "./compare.ts"
 import type { Dimension, Filter, Scope } from "./question.ts"
-import { rangeOf, type Selection } from "./selection.ts"
+import { Chosen, inBoth, rangeOf, type Selection } from "./selection.ts"
 
 /** Which ids a field of the event is numbered as. */
 export const kindOf: Partial<Record<string, Kind>> = {
@@ -71,7 +71,10 @@ function either(one: Column, other: Column): Column {
 }
 
 /** What a matcher needs of a source. */
-export type Lookup = Pick<EventSource, "numbers" | "numbersOf" | "textsOf" | "websiteId">
+export type Lookup = Pick<EventSource, "numbers" | "numbersOf" | "textsOf" | "websiteId" | "kept">
+
+/** Events from which it is kept which of a block's fit. */
+const keptFrom = 1_024
 
 /** Decides for a whole batch, or for its events; a truth for each code, or undefined where all events fit. */
 type BatchTest = (batch: Batch) => boolean
@@ -85,12 +88,15 @@ export class Matcher {
   readonly #eventTests: EventTest[] = []
   /** Room for the places of one batch. */
   #places = new Uint32Array(0)
+  readonly #perEvent: readonly Filter[]
+  #chosen: Chosen | undefined
 
   constructor(
     private readonly scope: Pick<Scope, "from" | "to">,
     filters: readonly Filter[],
     private readonly lookup: Lookup,
   ) {
+    this.#perEvent = filters.filter(({ field }) => field !== "event_name" && field !== "website_id")
     for (const filter of filters) this.#add(filter)
     const named = filters.find(({ field, op }) => field === "event_name" && (op === "eq" || op === "in"))
     this.names = named && [named.value].flat().map(String)
@@ -98,7 +104,7 @@ export class Matcher {
 
   /** False: whether an event fits shows already from its name and website. */
   get perEvent(): boolean {
-    return this.#eventTests.length > 0
+    return this.#perEvent.length > 0
   }
 
   /** False where no event of such a batch fits. */
@@ -109,7 +115,30 @@ export class Matcher {
   /** Undefined where no event fits. `among`: only these are looked at. */
   select(batch: Batch, among?: Selection): Selection | undefined {
     if (!this.accepts(batch)) return undefined
-    const { first, end, at } = among ?? rangeOf(batch, this.scope.from, this.scope.to)
+    const range = among ?? rangeOf(batch, this.scope.from, this.scope.to)
+    const { block, count } = batch
+    if (!this.perEvent) return range.first < range.end ? range : undefined
+    if (block === undefined || range.at || count < keptFrom) return this.#fitting(batch, range)
+    const all = { first: 0, end: count, at: undefined }
+    const fitting = this.#chosenOf().of(block, () => this.#fitting(batch, all))
+    return fitting && inBoth(fitting, range)
+  }
+
+  /** What was found of blocks before, by the filters that are about single events. */
+  #chosenOf(): Chosen {
+    if (!this.#chosen) {
+      const { kept } = this.lookup
+      const key = `chosen ${JSON.stringify(this.#perEvent)}`
+      this.#chosen = kept.find<Chosen>(key, "")
+      if (!this.#chosen) {
+        this.#chosen = new Chosen((bytes) => kept.grow(key, bytes))
+        kept.put(key, "", this.#chosen, 0, true)
+      }
+    }
+    return this.#chosen
+  }
+
+  #fitting(batch: Batch, { first, end, at }: Selection): Selection | undefined {
     if (first >= end) return undefined
     if (this.#places.length < end - first) this.#places = new Uint32Array(end - first)
     const places = this.#places

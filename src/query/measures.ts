@@ -3,7 +3,7 @@ import { type Budget, Distinct } from "./distinct.ts"
 import { columnOf } from "./filter.ts"
 import { ascending, sumOf, totalOf, valueAtShare } from "./numbers.ts"
 import type { Measure } from "./question.ts"
-import { countsOf, placeOf, type Selection, sizeOf } from "./selection.ts"
+import { eachValue, placeOf, type Selection, sizeOf } from "./selection.ts"
 import { Tally } from "./tally.ts"
 
 /** A measure of every group. */
@@ -301,14 +301,10 @@ abstract class ColumnTallied<Value> extends Tallied<Value> {
 
   override addAll(group: number, batch: Batch, selection: Selection): void {
     const column = this.columnOf(batch)
-    if (column) this.#add(group, column, countsOf(column, selection))
-  }
-
-  #add(group: number, { values }: Column, counts: Uint32Array): void {
-    for (let code = 1; code < counts.length; code++) {
-      const [value, times] = [values[code - 1], counts[code] as number]
-      if (times > 0 && this.accepts(value)) this.own(group).add(value, times)
-    }
+    if (!column) return
+    eachValue(column, selection, (value, times) => {
+      if (this.accepts(value)) this.own(group).add(value, times)
+    })
   }
 
   override addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
@@ -335,7 +331,10 @@ abstract class ColumnTallied<Value> extends Tallied<Value> {
       if (this.accepts(value)) this.own(group).add(value, 1)
     }
     counts.forEach((ofGroup, group) => {
-      if (ofGroup) this.#add(group, column, ofGroup)
+      ofGroup?.forEach((times, code) => {
+        const value = values[code - 1]
+        if (times > 0 && this.accepts(value)) this.own(group).add(value, times)
+      })
     })
   }
 }

@@ -1,10 +1,30 @@
-import { type Batch, type Column, dayMs } from "../columns/batch.ts"
+import { type Batch, type Column, dayMs, type Value } from "../columns/batch.ts"
 
 /** Events of a batch: all from `first` up to, but without, `end`, or those of them at the places `at`, which ascend. */
 export interface Selection {
   first: number
   end: number
   at: Uint32Array | undefined
+}
+
+/** Bytes that a selection takes beside its places. */
+const selectionBytes = 120
+
+/** Which events of whole blocks fit some filters. */
+export class Chosen {
+  readonly #byBlock = new Map<number, Selection | undefined>()
+
+  /** `grow`: is told how many bytes it takes more. */
+  constructor(private readonly grow: (bytes: number) => void) {}
+
+  /** What `select` gives, or gave when the block was first looked at. */
+  of(block: number, select: () => Selection | undefined): Selection | undefined {
+    if (this.#byBlock.has(block)) return this.#byBlock.get(block)
+    const selection = select()
+    this.#byBlock.set(block, selection)
+    this.grow(selectionBytes + (selection?.at?.byteLength ?? 0))
+    return selection
+  }
 }
 
 /** How many events are meant. */
@@ -20,6 +40,13 @@ export function placeOf({ first, at }: Selection, n: number): number {
 /** Those of a selection from `first` up to, but without, `end`. */
 export function within({ at }: Selection, first: number, end: number): Selection {
   return { first, end, at: at?.subarray(firstFrom(at, first), firstFrom(at, end)) }
+}
+
+/** Those of both; undefined where there are none. */
+export function inBoth(one: Selection, range: { first: number; end: number }): Selection | undefined {
+  const first = Math.max(range.first, one.first)
+  const some = within(one, first, Math.max(first, Math.min(range.end, one.end)))
+  return sizeOf(some) > 0 ? some : undefined
 }
 
 /** The events of a batch in a range of time. */
@@ -41,8 +68,30 @@ export function firstFrom(ascending: Uint32Array, least: number, from = 0): numb
   return low
 }
 
+/** Calls `visit` for the values of the selected events, with how often each is there; of few events for each event. */
+export function eachValue(
+  column: Column,
+  selection: Selection,
+  visit: (value: Value, times: number) => void,
+): void {
+  const { codes, values } = column
+  const size = sizeOf(selection)
+  if (size * 4 < values.length) {
+    for (let n = 0; n < size; n++) {
+      const code = codes[placeOf(selection, n)] as number
+      if (code > 0) visit(values[code - 1] as Value, 1)
+    }
+    return
+  }
+  const counts = countsOf(column, selection)
+  for (let code = 1; code < counts.length; code++) {
+    const times = counts[code] as number
+    if (times > 0) visit(values[code - 1] as Value, times)
+  }
+}
+
 /** How many of the selected events have each code. */
-export function countsOf({ codes, values }: Column, { first, end, at }: Selection): Uint32Array {
+function countsOf({ codes, values }: Column, { first, end, at }: Selection): Uint32Array {
   const counts = new Uint32Array(values.length + 1)
   if (at) {
     for (let n = 0; n < at.length; n++) {

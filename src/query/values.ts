@@ -1,4 +1,4 @@
-import type { Batch, Column, Value } from "../columns/batch.ts"
+import type { Batch, Column } from "../columns/batch.ts"
 import type { EventSource } from "../columns/source.ts"
 import { textOf } from "./compare.ts"
 import { type Counted, Counting, type Counts, type Stretch } from "./counting.ts"
@@ -6,7 +6,7 @@ import { Budget } from "./distinct.ts"
 import { Matcher } from "./filter.ts"
 import { ascending, binsOf, type Repeated, sumOf, totalOf, valueAtShare } from "./numbers.ts"
 import type { PropertyNumbers, PropertyValues, ValuesAnswer, ValuesQuestion } from "./question.ts"
-import { countsOf, type Selection, sizeOf } from "./selection.ts"
+import { eachValue, type Selection, sizeOf } from "./selection.ts"
 import { Tally } from "./tally.ts"
 
 /** Bytes of an answer for a property of a name, and for each value or bin. */
@@ -66,7 +66,7 @@ class Properties implements Counts<Properties> {
     this.#events.add(name, sizeOf(selection))
     for (const key of new Set(this.wanted ?? batch.keys().keys())) {
       const column = batch.property(key)
-      if (column) this.#own(name, key).add(column, countsOf(column, selection))
+      if (column) this.#own(name, key).add(column, selection)
     }
   }
 
@@ -145,13 +145,10 @@ class PropertyCounts {
     this.#types = new Set(base ? base.#types : [])
   }
 
-  add({ values }: Column, counts: Uint32Array): void {
-    for (let code = 1; code < counts.length; code++) {
-      const times = counts[code] as number
-      if (times === 0) continue
-      const value = values[code - 1] as Value
+  add(column: Column, selection: Selection): void {
+    eachValue(column, selection, (value, times) => {
       this.#add(typeof value === "object" ? textOf(value) : value, times)
-    }
+    })
   }
 
   #add(value: Known, times: number): void {

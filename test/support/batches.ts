@@ -1,5 +1,6 @@
 import { dayMs, type Kind, kinds, type Numbers, type TextField, type Value } from "../../src/columns/batch.ts"
 import { type Columns, emptyCodes, MemoryBatch } from "../../src/columns/builder.ts"
+import { Kept } from "../../src/columns/kept.ts"
 import type { Entry } from "../../src/columns/source.ts"
 import type { Scope } from "../../src/query/question.ts"
 import type { Followed } from "../../src/query/step.ts"
@@ -77,6 +78,7 @@ export function sourceOf(events: readonly PlainEvent[]): Followed {
     open: (entry) => entry.open(),
     numbersOf,
     textsOf: (kind) => ids[kind],
+    kept: new Kept(0),
     websiteId: (rid) => (rid === 0 ? undefined : `website-${rid}`),
     *texts(kind, wanted) {
       return new Map(
