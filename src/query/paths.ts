@@ -139,6 +139,7 @@ class Found {
 class Around {
   readonly #width: number
   readonly #keys: Float64Array
+  readonly #hits = new Hits()
 
   constructor(
     private readonly found: Found,
@@ -166,15 +167,17 @@ class Around {
     const { placeOf: places, ordinals } = this.found
     const { before, after } = this
     const [keys, width] = [this.#keys, this.#width]
-    const size = sizeOf(selection)
-    for (let n = 0; n < size; n++) {
-      const index = placeOf(selection, n)
-      const place = (places[sessions[index] as number] as number) - 1
-      if (place < 0) continue
+    const hits = this.#hits.look(selection, sessions, places)
+    const { indexes, found, events } = this.#hits
+    // What is far apart in memory is looked up together, without a branch between: then it is waited for together.
+    for (let hit = 0; hit < hits; hit++) events[hit] = keys[(found[hit] as number) * width] as number
+    for (let hit = 0; hit < hits; hit++) {
+      const index = indexes[hit] as number
+      const place = found[hit] as number
       const key = base + (times[index] as number) * names
       const first = place * width
-      const event = keys[first] as number
-      const side = key - event || ordinal + (counted ? index : 0) - (ordinals[place] as number)
+      const side =
+        key - (events[hit] as number) || ordinal + (counted ? index : 0) - (ordinals[place] as number)
       if (side < 0) insertNearest(keys, first + 1, before, key, 1)
       else if (side > 0) insertNearest(keys, first + 1 + before, after, key, -1)
     }
@@ -214,6 +217,33 @@ class Around {
         if (!isThere) break
       }
     }
+  }
+}
+
+/** Events of a batch whose sessions have the event: where they stand, the places of their sessions, and room for the event's keys. */
+class Hits {
+  indexes = new Uint32Array(0)
+  found = new Uint32Array(0)
+  events = new Float64Array(0)
+
+  /** How many there are. */
+  look(selection: Selection, sessions: Uint32Array, places: Uint32Array): number {
+    const size = sizeOf(selection)
+    if (this.indexes.length < size) {
+      this.indexes = new Uint32Array(size)
+      this.found = new Uint32Array(size)
+      this.events = new Float64Array(size)
+    }
+    const { indexes, found } = this
+    let hits = 0
+    for (let n = 0; n < size; n++) {
+      const index = placeOf(selection, n)
+      const place = places[sessions[index] as number] as number
+      indexes[hits] = index
+      found[hits] = place - 1
+      hits += place === 0 ? 0 : 1
+    }
+    return hits
   }
 }
 
