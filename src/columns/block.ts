@@ -238,6 +238,8 @@ export class BlockReader {
   readonly #kept = new Map<number, { batch: StoredBatch; bytes: number; question: number }>()
   #bytes = 0
   #question = 0
+  /** Bytes of columns that were ever read. */
+  read = 0
 
   constructor(
     db: Db,
@@ -302,6 +304,7 @@ export class BlockReader {
   segment(row: BlockRow, index: number): Uint8Array {
     const data = this.#segment.get({ id: row.id * segmentsPerBlock + index }) as Uint8Array | undefined
     if (!data) throw new Moved()
+    this.read += data.length
     return data
   }
 

@@ -116,6 +116,11 @@ export class Reader {
     return { [Symbol.dispose]: () => this.#borrowers.delete(borrower) }
   }
 
+  /** Bytes of columns that were ever read. */
+  get read(): number {
+    return this.#reader.read
+  }
+
   sealed(): Sealed {
     return this.#sealed.get() as Sealed
   }

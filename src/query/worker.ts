@@ -17,6 +17,8 @@ const slice = 15
 const patience = 30_000
 /** KiB of SQLite's own cache: columns are kept elsewhere, and the file is in the system's cache. */
 const pageCacheKiB = 16_384
+/** The share of the memory after which columns that nobody holds any more are let go of: the engine knows little of what they weigh. */
+const sweepShare = 1 / 4
 /** The share of the memory that one answer may take. */
 const answerShare = 1 / 2
 /** Unsealed rows from which they are sealed: many at once where they come fast, for each sealing costs a commit. */
@@ -50,7 +52,11 @@ class Turns {
   readonly #tasks: Task[] = []
   #running = false
 
-  constructor(private readonly tell: (news: News) => void) {}
+  /** `done`: after each task. */
+  constructor(
+    private readonly tell: (news: News) => void,
+    private readonly done: () => void,
+  ) {}
 
   add(task: Task): void {
     this.#tasks.push(task)
@@ -67,8 +73,10 @@ class Turns {
     this.#running = true
     for (let task = this.#tasks.shift(); task; task = this.#tasks.shift()) {
       const news = turn(task)
-      if (news) this.tell(news)
-      else this.#tasks.push(task)
+      if (news) {
+        this.tell(news)
+        this.done()
+      } else this.#tasks.push(task)
       await new Promise((resolve) => setImmediate(resolve))
     }
     this.#running = false
@@ -113,8 +121,27 @@ function* sealing(
   return { what: "work", work }
 }
 
-let open: { reader: Reader; sealer: Sealer; unsealed: number; memory: number; close: () => void } | undefined
-const turns = new Turns((news) => self.postMessage(news))
+interface Open {
+  reader: Reader
+  sealer: Sealer
+  unsealed: number
+  /** Bytes that one answer may take. */
+  memory: number
+  /** Bytes that had been read when the last ones were let go of, and after how many more it is time again. */
+  swept: number
+  sweepAfter: number
+  close: () => void
+}
+
+let open: Open | undefined
+const turns = new Turns((news) => self.postMessage(news), sweep)
+
+/** Else twice as much memory is held as is used: some 20 ms, once much was read. */
+function sweep(): void {
+  if (!open || open.reader.read - open.swept < open.sweepAfter) return
+  open.swept = open.reader.read
+  Bun.gc(true)
+}
 
 // SQLite blocks its thread, and so do questions over millions of events. The main thread stays free for events.
 self.onmessage = ({ data }: MessageEvent<Order>) => {
@@ -133,6 +160,8 @@ self.onmessage = ({ data }: MessageEvent<Order>) => {
       sealer: new Sealer(db, () => performance.now(), patience, reader.identities),
       unsealed: 0,
       memory: data.memory * answerShare,
+      swept: 0,
+      sweepAfter: data.memory * sweepShare,
       close: () => db.close(),
     }
     return
