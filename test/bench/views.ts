@@ -85,6 +85,7 @@ const views: View[] = [
           { name: "custom_events_trends", granularity: "daily" },
           "custom_events_property_classification",
           { name: "custom_events_property_top_values", top: 10 },
+          "custom_events_property_numbers",
           { name: "events", by: ["property.plan"], measures: ["events", "users"] },
         ],
         filters: [ofEvent("eq", "event_7")],

@@ -97,6 +97,12 @@ const questions: Question[] = scopes.flatMap((scope): Question[] => [
   { kind: "values", scope, top: 3 },
   { kind: "values", scope, top: 10 },
 ])
+// One of three names alone is counted for itself.
+const page = { order: { measure: 0 }, down: true, offset: 0, limit: 1 }
+for (const scope of scopes) {
+  questions.push({ kind: "groups", scope, by: ["event_name", "path"], measures, page })
+  questions.push({ kind: "groups", scope, by: ["event_name"], measures, page })
+}
 for (const by of [[], ["event_name"]] as const) {
   const scope = scopeOf(start + 8 * day, start + 13 * day)
   questions.push({ kind: "groups", scope, by, granularity: "hourly", measures: ["events", "users"] })
