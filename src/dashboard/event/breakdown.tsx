@@ -107,13 +107,8 @@ function Groups({ split, filters }: { split: readonly string[]; filters: readonl
   const course = answered.rows<{ date: string; events: number }>("course")
   const whole = course.reduce((sum, { events }) => sum + events, 0)
   const file = async () => {
-    const [all] = await ask([{ ...groups, limit: fileRows }], { filters: [...filters] })
-    return ((all?.data ?? []) as unknown as Group[]).map((row) => [
-      ...split.map((field) => row[field]),
-      row.events,
-      row.users,
-      row.sessions,
-    ])
+    const all = await ask<Group>({ ...groups, limit: fileRows }, { filters: [...filters] })
+    return all.map((row) => [...split.map((field) => row[field]), row.events, row.users, row.sessions])
   }
   const title = `Events by ${split.map(fieldName).join(" and ")}`
   return (

@@ -66,8 +66,7 @@ export function Events() {
   const ask = useAsk()
   const whole = answered.rows<{ total_events: number }>("summary")[0]?.total_events ?? 0
   const fileOf = async () => {
-    const [names] = await ask([{ ...asked, limit: fileRows }])
-    return csvRows((names?.data ?? []) as unknown as NameRow[], whole)
+    return csvRows(await ask<NameRow>({ ...asked, limit: fileRows }), whole)
   }
   return (
     <Page title="Events">

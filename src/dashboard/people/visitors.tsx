@@ -32,8 +32,8 @@ export function Visitors({ search }: { search: string }) {
   const rows = answered.rows<Visitor>("people")
   const total = answered.meta("people")?.total ?? 0
   const fileOf = async () => {
-    const [people] = await ask([{ ...asked, limit: fileRows }])
-    return ((people?.data ?? []) as unknown as Visitor[]).map((row) => [
+    const people = await ask<Visitor>({ ...asked, limit: fileRows })
+    return people.map((row) => [
       row.anonymous_id,
       row.profile_id,
       row.events,

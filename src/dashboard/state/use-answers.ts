@@ -84,15 +84,15 @@ function parametersOf(key: string): Parameter[] {
   return key === "" ? [] : JSON.parse(key).body.parameters
 }
 
-/** Asks once, where something is pressed rather than shown. Rejects where a parameter fails too. */
-export function useAsk(): (parameters: readonly Parameter[], changes?: Changes) => Promise<Entry[]> {
+/** Asks once, where something is pressed rather than shown. Rejects where the parameter itself fails too. */
+export function useAsk(): <Shape>(parameter: Parameter, changes?: Changes) => Promise<Shape[]> {
   const app = useApp()
-  return async (parameters, changes = {}) => {
-    const asked = askedFor(app, parameters, changes)
-    const entries = await app.answers.ask(JSON.stringify(asked), asked, new AbortController().signal)
-    const failed = entries.find(({ error }) => error !== undefined)
-    if (failed?.error !== undefined) throw new Error(sentence(failed.error))
-    return entries
+  return async <Shape>(parameter: Parameter, changes: Changes = {}) => {
+    const asked = askedFor(app, [parameter], changes)
+    const [entry] = await app.answers.ask(JSON.stringify(asked), asked, new AbortController().signal)
+    if (entry?.error !== undefined) throw new Error(sentence(entry.error))
+    // The server's schemas say what a type's rows hold; whoever asks names the same type.
+    return (entry?.data ?? []) as Shape[]
   }
 }
 
