@@ -3,12 +3,13 @@ import { existsSync, readFileSync } from "node:fs"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { findPerson, forgetPerson, type Pace, type Person } from "../../src/store/forget.ts"
 import type { Db } from "../../src/store/native.ts"
-import { openDatabase } from "../../src/store/open.ts"
+import { cutWal, openDatabase } from "../../src/store/open.ts"
 import { Profiles } from "../../src/store/profiles.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { Writer } from "../../src/store/writer.ts"
 import { openReader, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
+import { mulberry32 } from "../support/random.ts"
 
 const day = 86_400_000
 const now = Date.UTC(2026, 0, 1, 12)
@@ -123,9 +124,34 @@ test("an id that is stored as a hash is found on its day, and later by the profi
   })
 })
 
-test("no byte of a person is left in the database or its -wal, among thousands of others", async () => {
-  const filler = () => crypto.randomUUID()
+// SQLite zeroes what is deleted, but where it split a page of an index before, what moved to the new page may stay readable in the
+// unused middle of the old one. It depends on the order of ids, and so on the seed.
+test.each([
+  { left: "is left", seed: 1, remains: false },
+  { left: "is left but in the unused middle of pages, until a vacuum", seed: 16, remains: true },
+])("no byte of a person $left, among thousands of others, in the database or its -wal", async (given) => {
   const mark = "ann-the-forgotten"
+  sendCrowd(mark, mulberry32(given.seed))
+  const bytes = () =>
+    ["", "-wal"].reduce((found, name) => {
+      const path = folder.file(`test.db${name}`)
+      const text = existsSync(path) ? readFileSync(path).toString("latin1") : ""
+      return found + text.split(mark).length - 1
+    }, 0)
+  expect(bytes()).toBeGreaterThan(1_000)
+  const result = await forgetPerson(db, person({ profileId: mark }), now, pace)
+  expect(result).toEqual({ events: 300, profiles: 1, links: 61, overwritten: true })
+  expect(bytes() > 0).toBe(given.remains)
+  expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(6_000)
+  expect(db.pragma("integrity_check", { simple: true })).toBe("ok")
+  db.exec("vacuum")
+  cutWal(db)
+  expect(bytes()).toBe(0)
+})
+
+/** Some events, ids and traits of `mark` among thousands of others'. */
+function sendCrowd(mark: string, random: () => number): void {
+  const filler = () => Array.from({ length: 36 }, () => Math.floor(random() * 16).toString(16)).join("")
   let shared = ""
   for (let round = 0; round < 60; round++) {
     const others = Array.from({ length: 100 }, () => ({
@@ -150,18 +176,7 @@ test("no byte of a person is left in the database or its -wal, among thousands o
     if (round === 30) shared = `${mark}-device`
     if (shared) identify(mark, shared)
   }
-  const bytes = () =>
-    ["", "-wal"].map((name) => {
-      const path = folder.file(`test.db${name}`)
-      return existsSync(path) ? readFileSync(path).toString("latin1").split(mark).length - 1 : 0
-    })
-  expect((bytes()[0] as number) + (bytes()[1] as number)).toBeGreaterThan(1_000)
-  const result = await forgetPerson(db, person({ profileId: mark }), now, pace)
-  expect(result).toEqual({ events: 300, profiles: 1, links: 61, overwritten: true })
-  expect(bytes()).toEqual([0, 0])
-  expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(6_000)
-  expect(db.pragma("integrity_check", { simple: true })).toBe("ok")
-})
+}
 
 test("a reader that holds the -wal up is waited for, and said where it stays", async () => {
   send({ anonymousId: "laptop" })
