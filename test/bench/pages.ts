@@ -59,7 +59,10 @@ const pages = [
 
 /** Prints how long each page takes, loaded anew by turns; what the browser keeps of its files it keeps. */
 export async function benchPages({ events, rounds, dir }: Options): Promise<void> {
-  if (noBrowser) throw new Error("this needs Chromium: apt-get install chromium, or CHROMIUM=path")
+  if (noBrowser)
+    throw new Error(
+      "this needs Chromium: apt-get install chromium-headless-shell fonts-liberation, or CHROMIUM=path",
+    )
   const out = (line: string) => process.stdout.write(`${line}\n`)
   await using busy = await startBusy(events, dir)
   const browser = await launch()

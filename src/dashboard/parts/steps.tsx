@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks"
+import { useLayoutEffect, useRef, useState } from "preact/hooks"
 import { EventPicker, type Step } from "./event-picker.tsx"
 import { Icon } from "./icons.tsx"
 
@@ -38,7 +38,8 @@ export function Steps({
   const next = useRef<string[]>([])
   const [said, setSaid] = useState("")
   const shown = [...steps, ...Array.from({ length: Math.max(0, least - steps.length) }, () => empty)]
-  useEffect(() => {
+  // Before the next key is read: it would press what came into the old place.
+  useLayoutEffect(() => {
     const [first] = next.current.flatMap(
       (selector) => list.current?.querySelector<HTMLElement>(selector) ?? [],
     )
