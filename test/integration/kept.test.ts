@@ -116,10 +116,11 @@ function answerOf(reader: Reader, question: Question): { answer: unknown; source
   }
 }
 
+/** Of each question, asked twice: the second answer is of what the first one kept. */
 function differences(reader: Reader): string[] {
   return questions.flatMap((question) => {
     const wanted = ask(db, question).answer
-    return difference(question, answerOf(reader, question).answer, wanted) ?? []
+    return [1, 2].flatMap(() => difference(question, answerOf(reader, question).answer, wanted) ?? [])
   })
 }
 
@@ -169,7 +170,6 @@ describe("what is kept of earlier questions", () => {
       expect(differences(reader)).toEqual([])
       for (const happens of steps) {
         happens()
-        expect(differences(reader)).toEqual([])
         expect(differences(reader)).toEqual([])
       }
     })
