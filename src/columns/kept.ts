@@ -19,8 +19,14 @@ export class Kept {
   readonly #spare = new Set<string>()
   #bytes = 0
 
-  /** `memory`: bytes; 0: nothing is kept. */
-  constructor(readonly memory: number) {}
+  /**
+   * `memory`: bytes; 0: nothing is kept. `chosenFrom`: events that a block has where it is kept which of them fit; of fewer that is as
+   * quickly found out again.
+   */
+  constructor(
+    readonly memory: number,
+    readonly chosenFrom = 1_024,
+  ) {}
 
   get bytes(): number {
     return this.#bytes

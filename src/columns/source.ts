@@ -89,15 +89,16 @@ export class Reader {
   readonly #borrowers = new Set<Borrower>()
   #tail: Tail | undefined
 
-  /** `memory`: bytes, of what is kept for the next question and of the answers that are being made. */
+  /** `memory`: bytes, of what is kept for the next question and of the answers that are being made. `chosenFrom`: see `Kept`. */
   constructor(
     private readonly db: Db,
     memory = 0,
+    chosenFrom?: number,
   ) {
     this.rows = new Rows(db)
     this.identities = new Identities(db)
     this.#directory = new Directory(db)
-    this.#kept = new Kept(memory * countedShare)
+    this.#kept = new Kept(memory * countedShare, chosenFrom)
     // Ids of sealed events all have their number already.
     this.#reader = new BlockReader(
       db,

@@ -221,8 +221,8 @@ export class Counting<Of extends Counts<Of>, Time extends Stretch> {
       for (const entry of this.#accepted(day.sealed())) {
         if (this.counted.addCounts(counts, entry, time)) continue
         const batch = this.source.open(entry)
-        const selection = batch && this.#select(batch, time)
-        if (batch && selection) counts.add(batch, selection)
+        const found = batch && this.matcher.narrow(batch, time.from, time.to)
+        if (found) counts.add(found.batch, found.selection)
         yield
       }
     }

@@ -1,8 +1,9 @@
 import type { Batch, Codes, Column, Kind, TextField, Value } from "../columns/batch.ts"
 import type { EventSource } from "../columns/source.ts"
+import { Chosen } from "./chosen.ts"
 import { denied, positive, type Test, testOf, textOf, walk } from "./compare.ts"
 import type { Dimension, Filter, Scope } from "./question.ts"
-import { Chosen, inBoth, rangeOf, type Selection } from "./selection.ts"
+import { inBoth, rangeOf, type Selection } from "./selection.ts"
 
 /** Which ids a field of the event is numbered as. */
 export const kindOf: Partial<Record<string, Kind>> = {
@@ -73,8 +74,13 @@ function either(one: Column, other: Column): Column {
 /** What a matcher needs of a source. */
 export type Lookup = Pick<EventSource, "numbers" | "numbersOf" | "textsOf" | "websiteId" | "kept">
 
-/** Events from which it is kept which of a block's fit. */
-const keptFrom = 1_024
+type Block = Batch & { readonly block: number }
+
+/** Events, and where they are. */
+export interface Narrowed {
+  batch: Batch
+  selection: Selection
+}
 
 /** Decides for a whole batch, or for its events; a truth for each code, or undefined where all events fit. */
 type BatchTest = (batch: Batch) => boolean
@@ -116,12 +122,35 @@ export class Matcher {
   select(batch: Batch, among?: Selection): Selection | undefined {
     if (!this.accepts(batch)) return undefined
     const range = among ?? rangeOf(batch, this.scope.from, this.scope.to)
-    const { block, count } = batch
     if (!this.perEvent) return range.first < range.end ? range : undefined
-    if (block === undefined || range.at || count < keptFrom) return this.#fitting(batch, range)
-    const all = { first: 0, end: count, at: undefined }
-    const fitting = this.#chosenOf().of(block, () => this.#fitting(batch, all))
+    if (range.at || !this.#isKept(batch)) return this.#fitting(batch, range)
+    const fitting = this.#ofAll(batch)
     return fitting && inBoth(fitting, range)
+  }
+
+  /** Those from `from` up to, but without, `to` (Unix ms), in a batch of their own where a block has few that fit. */
+  narrow(batch: Batch, from: number, to: number): Narrowed | undefined {
+    const few = this.perEvent && this.#isKept(batch) && this.accepts(batch) ? this.#fewOf(batch) : batch
+    if (!few) return undefined
+    const range = rangeOf(few, from, to)
+    const selection = few === batch ? this.select(batch, range) : inBoth(range, range)
+    return selection && { batch: few, selection }
+  }
+
+  /** Undefined where no event of the block fits; the block itself where many do. */
+  #fewOf(block: Block): Batch | undefined {
+    const fitting = this.#ofAll(block)
+    return fitting && (this.#chosenOf().fewOf(block) ?? block)
+  }
+
+  /** Whether it is kept which of its events fit. */
+  #isKept(batch: Batch): batch is Block {
+    return batch.block !== undefined && batch.count >= this.lookup.kept.chosenFrom
+  }
+
+  #ofAll(block: Block): Selection | undefined {
+    const all = { first: 0, end: block.count, at: undefined }
+    return this.#chosenOf().of(block.block, () => this.#fitting(block, all))
   }
 
   /** What was found of blocks before, by the filters that are about single events. */

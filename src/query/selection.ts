@@ -7,26 +7,6 @@ export interface Selection {
   at: Uint32Array | undefined
 }
 
-/** Bytes that a selection takes beside its places. */
-const selectionBytes = 120
-
-/** Which events of whole blocks fit some filters. */
-export class Chosen {
-  readonly #byBlock = new Map<number, Selection | undefined>()
-
-  /** `grow`: is told how many bytes it takes more. */
-  constructor(private readonly grow: (bytes: number) => void) {}
-
-  /** What `select` gives, or gave when the block was first looked at. */
-  of(block: number, select: () => Selection | undefined): Selection | undefined {
-    if (this.#byBlock.has(block)) return this.#byBlock.get(block)
-    const selection = select()
-    this.#byBlock.set(block, selection)
-    this.grow(selectionBytes + (selection?.at?.byteLength ?? 0))
-    return selection
-  }
-}
-
 /** How many events are meant. */
 export function sizeOf({ first, end, at }: Selection): number {
   return at ? at.length : end - first

@@ -21,8 +21,12 @@ const worlds = Number(process.env.DATABUDDY_FUZZ_WORLDS ?? 4)
 const questionsPerState = Number(process.env.DATABUDDY_FUZZ_QUESTIONS ?? 10)
 /** Questions that are asked again in every state. */
 const standingQuestions = 8
-/** Bytes that are kept for the next question: for all of some, and for hardly any. */
-const keptMemories = [2 ** 26, 2 ** 16]
+/** Bytes that are kept for the next question: for all of some, and for hardly any; and events of a block of which those that fit are kept. */
+const memories = [
+  [2 ** 26, 4],
+  [2 ** 26, 20],
+  [2 ** 16, 1],
+] as const
 const kinds: Kind[] = [
   "groups",
   "groups",
@@ -115,13 +119,13 @@ for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
       const some = (count: number) =>
         Array.from({ length: count }, () => someQuestion(world, world.random.of(kinds)))
       const standing = some(standingQuestions)
-      const keeping = keptMemories.map((memory) => answerOf(new Reader(db, memory)))
+      const keeping = memories.map((memory) => answerOf(new Reader(db, ...memory)))
       const fresh: Answer = (question) => ask(db, question).answer
       for (const [state, happens] of states) {
         happens(db, world)
         const events = rawEvents(db)
         for (const question of [...standing, ...some(questionsPerState)]) {
-          const found = disagreement([fresh, ...keeping, ...keeping.slice(0, 1)], events, question, clocks)
+          const found = disagreement([fresh, ...keeping, ...keeping.slice(0, 2)], events, question, clocks)
           if (found) throw new Error(`${state}, seed ${seed}: ${found}\n${JSON.stringify(question)}`)
         }
       }
