@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../state/app.ts"
 import { type Resource, useResource } from "../state/resource.ts"
-import { Confirm, Dialog } from "./dialog.tsx"
-import { Form } from "./form.tsx"
+import { Confirm } from "./dialog.tsx"
 import { Icon } from "./icons.tsx"
 import { Link } from "./link.tsx"
+import { NameDialog } from "./name-dialog.tsx"
 import { Popover } from "./popover.tsx"
-import { type SavedKind, type SavedView, SaveView } from "./view-menu.tsx"
+import { type SavedKind, type SavedView, SaveView } from "./save-view.tsx"
 
 /** Saved ones that are shown before somebody asks for all. */
 const shownFirst = 12
@@ -138,7 +138,19 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
           </ul>
         )}
       </Popover>
-      {asked === "rename" && <Rename view={view} onClose={close} onChanged={onChanged} />}
+      {asked === "rename" && (
+        <NameDialog
+          title={`Rename “${name}”`}
+          action="Rename"
+          name={name}
+          onClose={close}
+          onSubmit={async (to) => {
+            await api.send("PATCH", address, { name: to })
+            toasts.show(`It is called “${to}” now.`)
+            onChanged()
+          }}
+        />
+      )}
       {asked === "replace" && (
         <Confirm
           title={`Replace “${name}”?`}
@@ -168,35 +180,5 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
         </Confirm>
       )}
     </>
-  )
-}
-
-function Rename({ view, onClose, onChanged }: Omit<SavedMenuProps, "path"> & { onClose: () => void }) {
-  const { api, toasts } = useApp()
-  const [name, setName] = useState(view.name)
-  return (
-    <Dialog title={`Rename “${view.name}”`} onClose={onClose}>
-      <Form
-        action="Rename"
-        onCancel={onClose}
-        onSubmit={async () => {
-          await api.send("PATCH", `views/${encodeURIComponent(view.id)}`, { name })
-          toasts.show(`It is called “${name}” now.`)
-          onChanged()
-          onClose()
-        }}
-      >
-        <label class="field">
-          Name
-          <input
-            data-autofocus
-            required
-            maxLength={256}
-            value={name}
-            onInput={(event) => setName(event.currentTarget.value)}
-          />
-        </label>
-      </Form>
-    </Dialog>
   )
 }

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks"
-import { Confirm, Dialog } from "../parts/dialog.tsx"
-import { Form } from "../parts/form.tsx"
+import { Confirm } from "../parts/dialog.tsx"
 import { Icon } from "../parts/icons.tsx"
+import { NoteForm } from "../parts/note-form.tsx"
 import { Panel } from "../parts/panel.tsx"
 import { Empty } from "../parts/states.tsx"
 import { useFormat } from "../parts/use-format.ts"
@@ -95,51 +95,5 @@ export function Notes() {
         </Confirm>
       )}
     </SettingsPage>
-  )
-}
-
-interface NoteFormProps {
-  website: string
-  /** Undefined: a new one. */
-  note?: Note
-  /** On whose charts a new one stands. */
-  about?: string
-  onClose: () => void
-  onDone: () => void
-}
-
-function NoteForm({ website, note, about, onClose, onDone }: NoteFormProps) {
-  const { api, view, toasts } = useApp()
-  const [date, setDate] = useState(note?.date ?? view.value.today)
-  const [text, setText] = useState(note?.text ?? "")
-  return (
-    <Dialog title={note ? "Edit the note" : "Write a note"} onClose={onClose}>
-      {about !== undefined && <p class="muted">On the charts of {about}.</p>}
-      <Form
-        action="Keep the note"
-        onCancel={onClose}
-        onSubmit={async () => {
-          if (note) await api.send("PATCH", `notes/${encodeURIComponent(note.id)}`, { date, text })
-          else await api.send("POST", `notes?website_id=${encodeURIComponent(website)}`, { date, text })
-          toasts.show("The note is on the charts.")
-          onDone()
-          onClose()
-        }}
-      >
-        <label class="field">
-          Day
-          <input type="date" required value={date} onInput={(event) => setDate(event.currentTarget.value)} />
-        </label>
-        <label class="field">
-          Note
-          <input
-            required
-            maxLength={500}
-            value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
-          />
-        </label>
-      </Form>
-    </Dialog>
   )
 }

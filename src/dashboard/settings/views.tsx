@@ -1,7 +1,7 @@
 import { Panel } from "../parts/panel.tsx"
+import type { SavedKind, SavedView } from "../parts/save-view.tsx"
 import { SavedMenu } from "../parts/saved.tsx"
 import { Empty } from "../parts/states.tsx"
-import type { SavedKind, SavedView } from "../parts/view-menu.tsx"
 import { useResource } from "../state/resource.ts"
 import { List, Row } from "./list.tsx"
 import { ListedWebsite, useListedWebsite } from "./of-website.tsx"

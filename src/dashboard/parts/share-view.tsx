@@ -1,0 +1,83 @@
+import { useState } from "preact/hooks"
+import { useApp } from "../state/app.ts"
+import { plusDays } from "../state/range.ts"
+import { CodeBlock } from "./copy.tsx"
+import { Dialog } from "./dialog.tsx"
+import { Form } from "./form.tsx"
+
+/** Days that a link works, to choose from; '' for ever. */
+const lifetimes = [
+  { days: "7", label: "7 days" },
+  { days: "30", label: "30 days" },
+  { days: "90", label: "90 days" },
+  { days: "365", label: "a year" },
+  { days: "", label: "until it is revoked" },
+]
+
+/** Makes a link to what is looked at, for people without a login. */
+export function ShareView({ onClose }: { onClose: () => void }) {
+  const { api, place, view, session } = useApp()
+  const [name, setName] = useState("")
+  const [days, setDays] = useState("30")
+  const [link, setLink] = useState<string>()
+  const { website, today } = view.value
+  if (link !== undefined) {
+    return (
+      <Dialog title="Share by a link" onClose={onClose}>
+        <p>
+          Whoever has this link sees the reports of {session.nameOf(website)}, but no single visitors and no
+          settings. It is shown this once; revoke it under Settings, Share links.
+        </p>
+        <CodeBlock code={link} name="Copy the link" />
+        <div class="dialog-actions">
+          <button type="button" class="button primary" onClick={onClose}>
+            Done
+          </button>
+        </div>
+      </Dialog>
+    )
+  }
+  return (
+    <Dialog title="Share by a link" onClose={onClose}>
+      <p class="muted">
+        For reading alone: it opens on this view, with the reports of {session.nameOf(website)}.
+      </p>
+      <Form
+        action="Make the link"
+        onCancel={onClose}
+        onSubmit={async () => {
+          const expiresAt = days === "" ? null : `${plusDays(today, Number(days))}T23:59:59Z`
+          const path = place.viewWith({ tz: view.value.zone })
+          const body = { name, path, expiresAt }
+          const made = await api.send<{ link: string }>(
+            "POST",
+            `shares?website_id=${encodeURIComponent(website)}`,
+            body,
+          )
+          setLink(place.origin + made.link)
+        }}
+      >
+        <label class="field">
+          Name, for the list of links
+          <input
+            data-autofocus
+            required
+            maxLength={256}
+            value={name}
+            onInput={(event) => setName(event.currentTarget.value)}
+          />
+        </label>
+        <label class="field">
+          It works for
+          <select value={days} onChange={(event) => setDays(event.currentTarget.value)}>
+            {lifetimes.map((one) => (
+              <option key={one.days} value={one.days}>
+                {one.label}
+              </option>
+            ))}
+          </select>
+        </label>
+      </Form>
+    </Dialog>
+  )
+}
