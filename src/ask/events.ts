@@ -1,26 +1,22 @@
-import type { Scope, StoredEvent } from "../query/question.ts"
+import type { ListedEvent, Scope } from "../query/question.ts"
 import type { Ask, Made, Put, Row } from "./ask.ts"
 import { iso, wrong } from "./rows.ts"
 
 /** Events that are passed over to get to a page: each is looked at, and a cursor leads there at once. */
 const maxPassed = 100_000
 
-export async function eventRows(
-  ask: Ask,
-  put: Put,
-  scope: Scope,
-  shown: (event: StoredEvent) => Row,
-): Promise<Made> {
+export async function eventRows(ask: Ask, put: Put, scope: Scope): Promise<Made> {
   const { limit, offset, cursor } = ask
   if (offset > maxPassed) {
     throw wrong(`page and limit pass over more than ${maxPassed} events: go on with cursor, meta.nextCursor`)
   }
   const { events } = await put({ kind: "events", scope, limit, offset: cursor ? 0 : offset, after: cursor })
   const end = events.length < limit ? undefined : events.at(-1)
-  return { rows: events.map(shown), nextCursor: end ? cursorText(end) : null }
+  return { rows: events.map(eventRow), nextCursor: end ? cursorText(end) : null }
 }
 
-export function shortEvent(event: StoredEvent): Row {
+/** Databuddy's columns, and those that the stream has besides. */
+function eventRow(event: ListedEvent): Row {
   return {
     event_name: event.name,
     namespace: event.namespace,
@@ -29,13 +25,11 @@ export function shortEvent(event: StoredEvent): Row {
     properties: event.properties === null ? {} : JSON.parse(event.properties),
     anonymous_id: event.anonymousId,
     session_id: event.sessionId,
+    profile_id: event.profileId,
+    website_id: event.websiteId,
+    crawler: event.crawler,
     timestamp: iso(event.ts),
   }
-}
-
-export function fullEvent(event: StoredEvent): Row {
-  const { timestamp, ...row } = shortEvent(event)
-  return { ...row, profile_id: event.profileId, timestamp }
 }
 
 function cursorText({ ts, id }: { ts: number; id: number }): string {

@@ -1,5 +1,5 @@
 import type { QueryType } from "./ask.ts"
-import { eventRows, fullEvent, shortEvent } from "./events.ts"
+import { eventRows } from "./events.ts"
 import { funnel, goals, paths, retention } from "./followed.ts"
 import { first, last, names, ofGroups, pages, sessions, total, users } from "./groups.ts"
 import { classified, discover, numbers, ofValues } from "./properties.ts"
@@ -83,7 +83,19 @@ export const columnMeanings: Record<string, string> = {
 }
 
 const trendOptions = ["granularity", "compare"] as const
-const eventColumns = ["event_name", "namespace", "path", "source", "properties", "anonymous_id", "session_id"]
+const eventColumns = [
+  "event_name",
+  "namespace",
+  "path",
+  "source",
+  "properties",
+  "anonymous_id",
+  "session_id",
+  "profile_id",
+  "website_id",
+  "crawler",
+  "timestamp",
+]
 
 /** Everything that can be asked for, by its name. */
 export const types = {
@@ -162,9 +174,9 @@ export const types = {
     description: "Single events, the newest first; meta.nextCursor leads on",
     singles: true,
     takes: ["cursor"],
-    columns: [...eventColumns, "timestamp"],
+    columns: eventColumns,
     order: undefined,
-    rows: async (ask, put) => eventRows(ask, put, ask.scope, shortEvent),
+    rows: async (ask, put) => eventRows(ask, put, ask.scope),
   },
   custom_events_property_classification: ofValues({
     description: "What kind of values the events' properties have",
@@ -347,9 +359,9 @@ export const types = {
       "One person's events, the newest first: give anonymousId or profileId; meta.nextCursor leads on",
     singles: true,
     takes: ["anonymousId", "profileId", "cursor"],
-    columns: [...eventColumns, "profile_id", "timestamp"],
+    columns: eventColumns,
     order: undefined,
-    rows: async (ask, put) => eventRows(ask, put, ask.scope, fullEvent),
+    rows: async (ask, put) => eventRows(ask, put, ask.scope),
   },
 } as const satisfies Record<string, QueryType>
 

@@ -3,7 +3,7 @@ import type { Row } from "../columns/rows.ts"
 import type { EventSource } from "../columns/source.ts"
 import type { Budget } from "./distinct.ts"
 import { kindOf, Matcher } from "./filter.ts"
-import type { EventsAnswer, EventsQuestion, StoredEvent } from "./question.ts"
+import type { EventsAnswer, EventsQuestion, ListedEvent, StoredEvent } from "./question.ts"
 import { placeOf, sizeOf } from "./selection.ts"
 
 /** Rows beyond those wanted that are looked at before blocks are: some 2 ms. */
@@ -43,7 +43,7 @@ export function* events(
     if (found) {
       const page = found.slice(offset)
       for (const event of page) weigh(event)
-      return { events: page }
+      return { events: listed(page, source) }
     }
     yield
   }
@@ -83,10 +83,14 @@ export function* events(
     for (let place = 0; place < sizeOf(selection); place++)
       fitting.add((columns.rowIds as Float64Array)[placeOf(selection, place)] as number)
   }
-  const listed = rows.events
+  const found = rows.events
     .filter(({ id, ts }) => fitting.has(id) && (!after || ts < after.ts || id < after.id))
     .sort((one, other) => other.ts - one.ts || other.id - one.id)
-  return { events: listed.slice(offset - passed, offset - passed + limit) }
+  return { events: listed(found.slice(offset - passed, offset - passed + limit), source) }
+}
+
+function listed(events: readonly StoredEvent[], source: EventSource): ListedEvent[] {
+  return events.map((event) => ({ ...event, websiteId: source.websiteId(event.websiteRid) ?? null }))
 }
 
 /** Times of events, days from the newest on. */

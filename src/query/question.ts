@@ -196,8 +196,11 @@ export interface EventsQuestion {
 }
 
 export interface EventsAnswer {
-  events: StoredEvent[]
+  events: ListedEvent[]
 }
+
+/** `websiteId`: null for the owner's own events. */
+export type ListedEvent = StoredEvent & { websiteId: string | null }
 
 /** Who or what is followed through a funnel or over weeks. */
 export type Unit = "anonymous_id" | "session_id" | "profile_id"

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { QueryType } from "../../src/ask/ask.ts"
 import { personFields } from "../../src/ask/schema.ts"
 import { types } from "../../src/ask/types.ts"
+import { type FollowedEvent, Follower, shownEvent } from "../../src/store/follow.ts"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -336,6 +337,13 @@ describe("rows", () => {
       { date: "2026-07-31", event_name: "seen", total_events: 1 },
       { date: "2026-08-01", event_name: "seen", total_events: 1 },
     ])
+  })
+
+  test("of recent events have all that the stream says of one", async () => {
+    const [row] = await rows("custom_events_recent", { limit: 1 })
+    const followed = new Follower(app.store.db).between(0, 1_000).at(-1) as FollowedEvent
+    expect(Object.keys(row).sort()).toEqual(Object.keys(shownEvent(followed)).sort())
+    expect(row).toMatchObject({ website_id: shop, profile_id: null, crawler: false })
   })
 
   test("of recent events go on after the cursor", async () => {

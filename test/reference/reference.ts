@@ -368,7 +368,7 @@ function single(events: RawEvent[], { limit, offset, after }: EventsQuestion): A
     ({ ts, id }) => !after || ts < after.ts || (ts === after.ts && id < after.id),
   )
   return {
-    events: left.slice(offset, offset + limit).map(({ websiteId, parsed, ...event }) => event),
+    events: left.slice(offset, offset + limit).map(({ parsed, ...event }) => event),
   }
 }
 

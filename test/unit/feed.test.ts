@@ -16,6 +16,9 @@ function event(name: string, changes: Partial<ShownEvent> = {}): ShownEvent {
     properties: {},
     anonymous_id: null,
     session_id: null,
+    profile_id: null,
+    website_id: "shop",
+    crawler: false,
     timestamp: "2026-11-24T11:59:59.000Z",
     ...changes,
   }

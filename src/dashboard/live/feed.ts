@@ -290,15 +290,5 @@ function isFinal(error: unknown): boolean {
 
 /** What both the list and the stream say of an event. */
 function contentOf(event: ShownEvent): string {
-  const { event_name, namespace, source, path, properties, anonymous_id, session_id, timestamp } = event
-  return JSON.stringify([
-    event_name,
-    namespace,
-    source,
-    path,
-    properties,
-    anonymous_id,
-    session_id,
-    timestamp,
-  ])
+  return JSON.stringify(Object.entries(event).sort(([one], [other]) => (one < other ? -1 : 1)))
 }

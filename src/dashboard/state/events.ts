@@ -2,7 +2,7 @@ import type { Value } from "../../columns/batch.ts"
 import { denied, positive, testOf, textOf, walk } from "../../query/compare.ts"
 import type { Filter } from "./filters.ts"
 
-/** An event as the API shows it; the list of the newest ones leaves out what may be missing here. */
+/** An event as the API shows it. */
 export interface ShownEvent {
   event_name: string
   namespace: string | null
@@ -13,9 +13,10 @@ export interface ShownEvent {
   session_id: string | null
   /** ISO 8601 in UTC */
   timestamp: string
-  profile_id?: string | null
-  website_id?: string | null
-  crawler?: boolean
+  profile_id: string | null
+  /** Null for the owner's own events. */
+  website_id: string | null
+  crawler: boolean
 }
 
 /** Whether the API would count the event among those that fit the filters. */
