@@ -22,7 +22,12 @@ export function requestFaultLog(log: Log, elapsed: () => number): RequestFaultLo
   }
 }
 
-/** What reading a body throws when its connection is gone, by the client's doing or because the server stops. */
+/** The answer to a client that hung up: nobody reads it, and it counts as no fault of ours. The status is nginx's. */
+export function toNobody(): Response {
+  return new Response(null, { status: 499 })
+}
+
+/** What reading a body throws when its connection is gone, by the client's doing or because the server stops, and a question that is given up. */
 export function isHangUp(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError"
 }

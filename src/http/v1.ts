@@ -5,7 +5,7 @@ import { isRenewable, type Login, renewSession } from "../store/sessions.ts"
 import { isUseNoted, noteShareUse, type Share } from "../store/shares.ts"
 import { type Arrival, addressOf } from "./arrival.ts"
 import { type Caller, type Callers, callerOf } from "./caller.ts"
-import type { RequestFaultLog } from "./faults.ts"
+import { isHangUp, type RequestFaultLog, toNobody } from "./faults.ts"
 import { countFailure, type Guard, refuseGuessers } from "./guesses.ts"
 import { jsonHeaders, refusalHeaders, requestIdOf } from "./headers.ts"
 import { requireScope } from "./key.ts"
@@ -64,7 +64,7 @@ export async function answeredToAnybody(
   } catch (error) {
     admission.logFault(error, { request_id: headers["x-request-id"] })
     countFailure(admission, arrival, error)
-    return refuse(error, headers)
+    return isHangUp(error) ? toNobody() : refuse(error, headers)
   }
 }
 

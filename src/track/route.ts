@@ -2,7 +2,7 @@ import { Refusal } from "../errors.ts"
 import type { TrustedNetworks } from "../http/address.ts"
 import { type Arrival, addressOf } from "../http/arrival.ts"
 import { readJson, type Uploads } from "../http/body.ts"
-import { isHangUp, type RequestFaultLog } from "../http/faults.ts"
+import { isHangUp, type RequestFaultLog, toNobody } from "../http/faults.ts"
 import { countFailure, refuseGuessers } from "../http/guesses.ts"
 import { requestIdOf } from "../http/headers.ts"
 import { readKey } from "../http/key.ts"
@@ -129,7 +129,7 @@ async function answered(
     ingest.logFault(error, { request_id: headers["x-request-id"] })
     countFailure(ingest, arrival, error)
     if (!isHangUp(error)) remember(ingest, arrival, route, error, headers)
-    const answer = refuse(error, headers)
+    const answer = isHangUp(error) ? toNobody() : refuse(error, headers)
     ingest.requests.add(route, answer.status)
     return answer
   }

@@ -176,7 +176,7 @@ describe("what cannot be answered", () => {
       }),
     )
     client.abort()
-    expect((await answer).status).toBe(500)
+    expect((await answer).status).toBe(499)
     expect(app.logged.join()).not.toContain("a request failed")
   })
 })
