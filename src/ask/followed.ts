@@ -1,24 +1,39 @@
-import type { GroupsAnswer, Scope, Step } from "../query/question.ts"
+import type { FunnelStep, GroupsAnswer, Scope, Step } from "../query/question.ts"
 import type { Ask, Made, Put, Row } from "./ask.ts"
 import { byPlace, named, span, withFilters } from "./groups.ts"
 import { percent, requireRows, wrong } from "./rows.ts"
 
 export async function funnel(ask: Ask, put: Put): Promise<Made> {
-  const { scope, steps, window, unit, by, limit, offset } = ask
+  const { scope, steps, window, unit, by, limit, offset, previous } = ask
   const [dimension] = by
-  const { groups } = await put({ kind: "funnel", scope, steps, window, unit, by: dimension })
-  const rows = groups.slice(offset, offset + limit).flatMap((group) =>
-    group.steps.map(({ people, median }, index) => ({
-      ...(dimension === undefined ? {} : { [dimension]: group.by }),
-      step: index + 1,
-      event_name: steps[index]?.name ?? null,
-      people,
-      conversion_rate: percent(people, group.steps[0]?.people ?? 0),
-      step_conversion_rate: percent(people, group.steps[Math.max(0, index - 1)]?.people ?? 0),
-      median_ms: median,
-    })),
-  )
+  const ofScope = (scope: Scope) => put({ kind: "funnel", scope, steps, window, unit, by: dimension })
+  const { groups } = await ofScope(scope)
+  const before = previous && (await ofScope({ ...scope, ...span(previous) }))
+  const foundBefore = before && new Map(before.groups.map((group) => [group.by, group.steps]))
+  const nobody = steps.map((): FunnelStep => ({ people: 0, median: null }))
+  const rows = groups.slice(offset, offset + limit).flatMap((group) => {
+    const measured = measuresOf(group.steps)
+    const measuredBefore = foundBefore && measuresOf(foundBefore.get(group.by) ?? nobody)
+    return measured.map(
+      (measures, index): Row => ({
+        ...(dimension === undefined ? {} : { [dimension]: group.by }),
+        step: index + 1,
+        event_name: steps[index]?.name ?? null,
+        ...measures,
+        ...(measuredBefore ? { previous: measuredBefore[index] } : {}),
+      }),
+    )
+  })
   return { rows }
+}
+
+function measuresOf(steps: readonly FunnelStep[]): Row[] {
+  return steps.map(({ people, median }, index) => ({
+    people,
+    conversion_rate: percent(people, steps[0]?.people ?? 0),
+    step_conversion_rate: percent(people, steps[Math.max(0, index - 1)]?.people ?? 0),
+    median_ms: median,
+  }))
 }
 
 const anyStep: Step = { filters: [] }

@@ -267,7 +267,7 @@ export const types = {
   funnel: {
     description:
       "How many went through some events in their order within a window, the best attempt of each; broken down by the value of the first step",
-    takes: ["steps", "window", "unit", "by"],
+    takes: ["steps", "window", "unit", "by", "compare"],
     needs: ["steps"],
     steps: [2, 10],
     columns: ["…", "step", "event_name", "people", "conversion_rate", "step_conversion_rate", "median_ms"],

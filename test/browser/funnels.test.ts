@@ -74,12 +74,12 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
   })
 
   test("is set against as many days before", async () => {
-    const { page } = await dashboard.open(`/w/SITE/funnels?${query}&period=last_7d`)
+    const { page } = await dashboard.open(`/w/SITE/funnels?${query}&from=${dayAgo(8)}&to=${dayAgo(2)}`)
     await whole(page, "Conversion")
     const [before] = await rowsOf<StepRow>(dashboard, funnel, {
       preset: undefined,
-      startDate: dayAgo(13),
-      endDate: dayAgo(7),
+      startDate: dayAgo(15),
+      endDate: dayAgo(9),
     })
     const title = await page.locator(".stat", { hasText: "began" }).locator(".change").getAttribute("title")
     expect(title).toBe(`before: ${count(before?.people ?? -1)}`)

@@ -10,10 +10,9 @@ import { Steps } from "../parts/steps.tsx"
 import { readUnit, titled, type Unit, UnitPicker, unitParam } from "../parts/unit.tsx"
 import { useFormat } from "../parts/use-format.ts"
 import { useApp } from "../state/app.ts"
-import { periodBefore } from "../state/range.ts"
 import { useAnswers } from "../state/use-answers.ts"
 import { Breakdown, shownValues } from "./breakdown.tsx"
-import { type StepRow, StepsPanel } from "./picture.tsx"
+import { type Reached, type StepRow, StepsPanel } from "./picture.tsx"
 import { readWindow, standardWindow, WindowPicker } from "./window.tsx"
 import "./funnels.css"
 
@@ -105,12 +104,10 @@ export interface FunnelProps {
 }
 
 function Funnel({ steps, unit, window, by }: FunnelProps) {
-  const { view, now } = useApp()
-  const { compare, range } = view.value
+  const { compare } = useApp().view.value
   const funnel = { name: "funnel", steps: steps.map(stepBody), window, unit: unit.value }
   const answered = useAnswers([
-    { ...funnel, id: "whole" },
-    ...(compare ? [{ ...funnel, id: "before", ...periodBefore(range, now()) }] : []),
+    { ...funnel, id: "whole", ...(compare ? { compare: "previous_period" } : {}) },
     ...(by === undefined ? [] : [{ ...funnel, id: "parts", by: [by], limit: shownValues }]),
   ])
   return (
@@ -132,14 +129,14 @@ interface NumbersProps {
 function Numbers({ answered, unit, isCompared }: NumbersProps) {
   const format = useFormat()
   const name = titled(unit)
-  const before = answered.rows<StepRow>("before")
-  const was = (value: (rows: readonly StepRow[]) => number) =>
-    isCompared && before.length > 0 ? value(before) : undefined
   return (
     <section class="panel stats" aria-label="The funnel in numbers">
       <Loaded answered={answered} of="whole" height={64}>
         {() => {
           const rows = answered.rows<StepRow>("whole")
+          const before = rows.flatMap(({ previous }) => (previous ? [previous] : []))
+          const was = (value: (rows: readonly Reached[]) => number) =>
+            isCompared && before.length > 0 ? value(before) : undefined
           return (
             <dl class="stats-row three funnels-stats">
               <Stat
@@ -164,6 +161,6 @@ function Numbers({ answered, unit, isCompared }: NumbersProps) {
   )
 }
 
-const conversion = (rows: readonly StepRow[]) => rows.at(-1)?.conversion_rate ?? 0
-const began = (rows: readonly StepRow[]) => rows[0]?.people ?? 0
-const finished = (rows: readonly StepRow[]) => rows.at(-1)?.people ?? 0
+const conversion = (rows: readonly Reached[]) => rows.at(-1)?.conversion_rate ?? 0
+const began = (rows: readonly Reached[]) => rows[0]?.people ?? 0
+const finished = (rows: readonly Reached[]) => rows.at(-1)?.people ?? 0

@@ -9,15 +9,20 @@ import { useFormat } from "../parts/use-format.ts"
 import type { Answered } from "../state/use-answers.ts"
 import { windowText } from "./window.tsx"
 
-/** A row of the type `funnel`. */
-export interface StepRow {
-  step: number
-  event_name: string | null
+/** How many got to a step. */
+export interface Reached {
   people: number
   /** Percent. */
   conversion_rate: number
   step_conversion_rate: number
   median_ms: number | null
+}
+
+/** A row of the type `funnel`. */
+export interface StepRow extends Reached {
+  step: number
+  event_name: string | null
+  previous?: Reached
 }
 
 /** px of a step, with what is said below it. */

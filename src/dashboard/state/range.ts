@@ -31,7 +31,6 @@ const standardPreset: Preset = "last_30d"
 
 const dayMs = 86_400_000
 const hourMs = 3_600_000
-const minuteMs = 60_000
 
 export const granularities = [
   { value: "hourly", label: "Hours", one: "hour" },
@@ -109,18 +108,6 @@ export function shifted(range: Range, by: 1 | -1, today: string): { from: string
     ? { from: monthDay(range.from, by, 1), to: monthDay(range.from, by + 1, 0) }
     : { from: plusDays(range.from, by * range.days), to: plusDays(range.to, by * range.days) }
   return next.from > today ? undefined : next
-}
-
-/**
- * The period that numbers are compared with, as the API takes it where a type compares by itself: as many days before, or as
- * long. In the words of a parameter. `now`: Unix ms.
- */
-export function periodBefore(range: Range, now: number): { start_date: string; end_date: string } {
-  const { preset, from, days } = range
-  if (preset !== "last_24h") return { start_date: plusDays(from, -days), end_date: plusDays(from, -1) }
-  // Whole minutes: the question is the same one for as long.
-  const end = Math.floor(now / minuteMs) * minuteMs - dayMs
-  return { start_date: new Date(end - dayMs).toISOString(), end_date: new Date(end).toISOString() }
 }
 
 /** How many of a chart's dates have begun, and whether the last of these is still running. `now`: Unix ms. */
