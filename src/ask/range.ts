@@ -78,10 +78,23 @@ export function readRange({ startDate, endDate, preset }: RangeBody, zone: strin
   return range
 }
 
-/** The period of the same length before: of whole days by the calendar, which days of 23 hours do not shift. */
-export function previousOf({ from, to, days }: Range, zone: string): Range {
-  if (days) return ofDays(2 * days.first - days.end, days.first, zone)
-  return { from: from - (to - from), to: from, days: undefined }
+/**
+ * The period of the same length before: of whole days by the calendar, which days of 23 hours do not shift. Where the range is not
+ * over yet, it ends as far into itself as now is into the range, of whole days at the same time of day: else what happened so far
+ * would be compared with more time than there was. `now`: Unix ms.
+ */
+export function previousOf({ from, to, days }: Range, zone: string, now: number): Range {
+  // What happened this very ms counts.
+  const end = now + 1
+  const isRunning = from < end && end < to
+  if (!days) {
+    const length = to - from
+    return { from: from - length, to: isRunning ? end - length : from, days: undefined }
+  }
+  const count = days.end - days.first
+  const before = ofDays(days.first - count, days.first, zone)
+  if (!isRunning) return before
+  return { ...before, to: atClock(localOf(now, zone) + 1 - count * dayMs, zone), days: undefined }
 }
 
 /** What is wrong with so many buckets; undefined: nothing. */
@@ -155,8 +168,12 @@ function startOf(day: number, zone: string): number {
 
 /** The day of the zone's calendar, by its number. */
 function dayOf(now: number, zone: string): number {
-  const offset = new Zone(zone, now, now).transitions[0]?.offset ?? 0
-  return Math.floor((now + offset) / dayMs)
+  return Math.floor(localOf(now, zone) / dayMs)
+}
+
+/** What the zone's clocks show, as Unix ms of the same digits in UTC. */
+function localOf(now: number, zone: string): number {
+  return now + (new Zone(zone, now, now).transitions[0]?.offset ?? 0)
 }
 
 /** When the zone's clocks first show a local time (Unix ms of the same digits in UTC), or have jumped over it. */

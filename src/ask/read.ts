@@ -210,7 +210,7 @@ function readParameter(reading: Reading): Ask {
       crawlers: body.crawlers ?? false,
     },
     range,
-    previous: compare ? previousOf(range, zone) : undefined,
+    previous: compare ? previousOf(range, zone, about.now) : undefined,
     granularity,
     by,
     measures,

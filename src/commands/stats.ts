@@ -55,6 +55,6 @@ async function stats(options: StatsOptions, context: Context): Promise<void> {
     previous,
   }))
   if (names.length === 0) return
-  context.out("\nevents of the last 7 days, the 7 days before, and the change\n\n")
+  context.out("\nevents of the last 7 days, the 7 days before until this time of day, and the change\n\n")
   printRows(names, context)
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Locator, Page } from "playwright-core"
+import { cellsOf, count, dayAgo } from "./asked.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
 
@@ -93,7 +94,9 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     },
   ] as const
   test.each(charts)("the chart's table has the API's $name, and those of the period before", async (one) => {
-    const { page } = await dashboard.open(`/w/SITE/event?name=order_paid${one.query}`)
+    // Days that are over: the period before one that is not grows while the test runs.
+    const [from, to] = [dayAgo(29), dayAgo(1)]
+    const { page } = await dashboard.open(`/w/SITE/event?name=order_paid&from=${from}&to=${to}${one.query}`)
     const chart = page.getByRole("figure", { name: / over time$/ })
     await chart.getByRole("button", { name: "Table" }).click()
     const rows = await chart.locator("tbody tr").all()
@@ -102,9 +105,11 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       name: "custom_events_trends",
       granularity: one.granularity,
       compare: "previous_period",
+      start_date: from,
+      end_date: to,
     })
-    expect(cells.map((row) => row.map(number))).toEqual(
-      course.map((row) => [row[one.measure], row.previous?.[one.measure] ?? 0]),
+    expect(cells).toEqual(
+      course.map((row) => [count(row[one.measure]), row.previous ? count(row.previous[one.measure]) : "–"]),
     )
     await page.context().close()
   })
@@ -283,6 +288,28 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.getByRole("button", { name: "Show all 40 properties" }).click()
     await property(page, "key_39").getByRole("button", { name: "value 39" }).waitFor()
     expect(await page.getByRole("article").count()).toBe(40)
+    await page.context().close()
+  })
+
+  test("the chart of today has yesterday's hours until now, and none later", async () => {
+    const yesterday = { name: "opened", timestamp: `${dayAgo(1)}T00:00:00Z` }
+    const response = await fetch(`${dashboard.server.url}/track`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${dashboard.server.key}` },
+      body: JSON.stringify(
+        [yesterday, { name: "opened" }].map((one) => ({ ...one, websiteId: dashboard.site })),
+      ),
+    })
+    expect(response.status).toBe(200)
+    const { page } = await dashboard.open("/w/SITE/event?name=opened&period=today")
+    const chart = page.getByRole("figure", { name: "Events over time" })
+    await chart.getByRole("button", { name: "Table" }).click()
+    const cells = await cellsOf(chart.getByRole("table"))
+    const before = cells.map(([, , one]) => one)
+    const hours = new Date().getUTCHours() + 1
+    expect(before).toEqual(
+      Array.from({ length: 24 }, (_, hour) => (hour >= hours ? "–" : hour > 0 ? "0" : "1")),
+    )
     await page.context().close()
   })
 })

@@ -353,6 +353,32 @@ describe("rows", () => {
     expect(await rows(parameter, query)).toEqual(expected as never)
   })
 
+  test("of today are compared with yesterday until this time of day, whatever is asked", async () => {
+    const query = { preset: "today", compare: "previous_period" }
+    const counted = async () => {
+      const [summary] = await rows("custom_events_summary", query)
+      const [goal] = await rows({ name: "goals", steps: ["bought"] }, query)
+      const [funnel] = await rows({ name: "funnel", steps: ["seen", "bought"], ...query })
+      const hours = await rows("custom_events_trends", { ...query, granularity: "hourly" })
+      const compared = hours.filter((row: { previous: unknown }) => row.previous)
+      const sum = compared.reduce(
+        (all: number, row: { previous: { total_events: number } }) => all + row.previous.total_events,
+        0,
+      )
+      const values = [summary.previous.total_events, goal.previous.total, funnel.previous.people, sum]
+      return [...values, compared.length]
+    }
+    const { now } = app.clock
+    try {
+      expect(await counted()).toEqual([2, 2, 1, 2, 13])
+      // The events of yesterday are an hour later than it is now.
+      app.clock.now = Date.parse(at("08-01", "09:00"))
+      expect(await counted()).toEqual([0, 0, 0, 0, 10])
+    } finally {
+      app.clock.now = now
+    }
+  })
+
   test("of a trend have all dates, whatever the limit says", async () => {
     const trend = await rows("custom_events_trends", { limit: 1 })
     expect(trend.map((row: { date: string; total_events: number }) => [row.date, row.total_events])).toEqual([

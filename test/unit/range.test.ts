@@ -79,15 +79,124 @@ test.each(faults)("%p is refused", (body, message) => {
   expect(() => readRange(body, "UTC", now)).toThrow(message)
 })
 
-test("the period before has as many days by the calendar", () => {
-  const body = { startDate: "2026-10-25", endDate: "2026-10-26" }
-  const range = readRange(body, "Europe/Berlin", now)
-  expect(shown(previousOf(range, "Europe/Berlin"))).toEqual(["2026-10-22T22:00Z", "2026-10-24T22:00Z"])
-})
-
-test("the period before a stretch of time is as long", () => {
-  const range = readRange({ preset: "last_24h" }, "UTC", now)
-  expect(previousOf(range, "UTC")).toEqual({ from: range.from - 86_400_000, to: range.from, days: undefined })
+/** What is asked for, of which zone and when, and the period before. */
+const before: [string, RangeBody, string, string, string, string][] = [
+  [
+    "of days that are over is whole, and as many by the calendar",
+    { startDate: "2026-10-25", endDate: "2026-10-26" },
+    "Europe/Berlin",
+    "2026-11-24T12:00Z",
+    "2026-10-22T22:00Z",
+    "2026-10-24T22:00Z",
+  ],
+  [
+    "of today is yesterday until this time of day",
+    { preset: "today" },
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-11-23T00:00Z",
+    "2026-11-23T12:00:00.001Z",
+  ],
+  [
+    "of today is of the zone's days",
+    { preset: "today" },
+    "Asia/Kolkata",
+    "2026-11-24T12:00Z",
+    "2026-11-22T18:30Z",
+    "2026-11-23T12:00:00.001Z",
+  ],
+  [
+    "of today is one ms long when it begins",
+    { preset: "today" },
+    "UTC",
+    "2026-11-24T00:00Z",
+    "2026-11-23T00:00Z",
+    "2026-11-23T00:00:00.001Z",
+  ],
+  [
+    "of today is whole when it ends",
+    { preset: "today" },
+    "UTC",
+    "2026-11-24T23:59:59.999Z",
+    "2026-11-23T00:00Z",
+    "2026-11-24T00:00Z",
+  ],
+  [
+    "of a week so far has as many days, the last one until this time of day",
+    { preset: "this_week" },
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-11-21T00:00Z",
+    "2026-11-22T12:00:00.001Z",
+  ],
+  [
+    "of seven days with today ends in the day before them",
+    { preset: "last_7d" },
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-11-11T00:00Z",
+    "2026-11-17T12:00:00.001Z",
+  ],
+  [
+    "of days up to one that is still to come ends on the day of it that today is of them",
+    { startDate: "2026-11-23", endDate: "2026-11-26" },
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-11-19T00:00Z",
+    "2026-11-20T12:00:00.001Z",
+  ],
+  [
+    "of days that are still to come is whole",
+    { startDate: "2026-11-25", endDate: "2026-11-26" },
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-11-23T00:00Z",
+    "2026-11-25T00:00Z",
+  ],
+  [
+    "of hours until now is as long",
+    { preset: "last_24h" },
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-11-22T12:00:00.001Z",
+    "2026-11-23T12:00:00.001Z",
+  ],
+  [
+    "of times up to one that is still to come is as long as it was until now",
+    { startDate: "2026-11-24T10:00Z", endDate: "2026-11-24T16:00Z" },
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-11-24T04:00Z",
+    "2026-11-24T06:00:00.001Z",
+  ],
+  [
+    "of a day of 25 hours ends at the same time of day, not an hour later",
+    { preset: "today" },
+    "Europe/Berlin",
+    "2026-10-25T12:00Z",
+    "2026-10-23T22:00Z",
+    "2026-10-24T11:00:00.001Z",
+  ],
+  [
+    "of a day of 23 hours ends at the same time of day, not an hour earlier",
+    { preset: "today" },
+    "Europe/Berlin",
+    "2026-03-29T10:00Z",
+    "2026-03-27T23:00Z",
+    "2026-03-28T11:00:00.001Z",
+  ],
+  [
+    "ends where the clocks jumped over this time of day",
+    { preset: "today" },
+    "Europe/Berlin",
+    "2026-03-30T00:30Z",
+    "2026-03-28T23:00Z",
+    "2026-03-29T01:00Z",
+  ],
+]
+test.each(before)("the period before %s", (_, body, zone, at, from, to) => {
+  const now = Date.parse(at)
+  expect(shown(previousOf(readRange(body, zone, now), zone, now))).toEqual([from, to])
 })
 
 test("minutes are at most 10,000", () => {

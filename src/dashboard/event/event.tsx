@@ -173,7 +173,7 @@ function OverTime({ answered }: { answered: Answered }) {
           if (course.every(({ total_events }) => total_events === 0)) return <NoMatch />
           const before = {
             name: "The period before",
-            values: course.map(({ previous }) => (previous ? shown.of(previous) : 0)),
+            values: course.flatMap(({ previous }) => (previous ? [shown.of(previous)] : [])),
             isBefore: true,
           }
           return (

@@ -188,6 +188,6 @@ function linesOf(answered: Answered, steps: readonly Step[]): { dates: string[];
   })
   const before = lines.length === 1 && rows.some(({ previous }) => previous)
   if (!before) return { dates, series }
-  const values = rows.map(({ previous }) => previous?.conversion_rate ?? 0)
+  const values = rows.flatMap(({ previous }) => (previous ? [previous.conversion_rate] : []))
   return { dates, series: [...series, { name: "The period before", values, isBefore: true }] }
 }

@@ -4,6 +4,7 @@ import type { Format } from "../state/format.ts"
 
 export interface Series {
   name: string
+  /** Of each date; fewer where there are none for the last ones. */
   values: number[]
   /** A line of dashes over the bars: the period before. */
   isBefore?: boolean
@@ -203,7 +204,7 @@ function draw(element: HTMLElement, latest: { current: CanvasProps }) {
     ...order.map((index) =>
       dates.map((_, at) => (isBars ? stacked[index]?.[at] || null : stacked[index]?.[at])),
     ),
-    ...before.flatMap((values) => [values, values]),
+    ...before.map((values) => dates.map((_, at) => values[at])).flatMap((values) => [values, values]),
   ] as uPlot.AlignedData
   const tip = new Tip(latest)
   const chart = new uPlot(options, data, element)
@@ -297,7 +298,8 @@ class Tip {
       const name = document.createElement("span")
       name.textContent = one.name
       const number = document.createElement("b")
-      number.textContent = value(one.values[idx] ?? 0)
+      const shown = one.values[idx]
+      number.textContent = shown === undefined ? "–" : value(shown)
       line.append(name, number)
       return line
     })

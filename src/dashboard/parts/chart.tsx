@@ -23,10 +23,13 @@ export function Chart(props: ChartProps) {
   const value =
     props.value ?? ((number: number) => (props.isRate ? format.rate(number) : format.count(number)))
   const columns = ["Date", ...series.map((one) => one.name)]
-  const rows = dates.map((date, index) => [date, ...series.map(({ values }) => values[index] ?? 0)])
+  const rows = dates.map((date, index) => [date, ...series.map(({ values }) => values[index])])
   const shownRows = dates.map((date, index) => [
     format.bucket(date, granularity),
-    ...series.map(({ values }) => value(values[index] ?? 0)),
+    ...series.map(({ values }) => {
+      const shown = values[index]
+      return shown === undefined ? "–" : value(shown)
+    }),
   ])
   return (
     <figure class="chart" aria-label={name}>
