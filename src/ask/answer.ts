@@ -4,7 +4,7 @@ import type { Asker } from "../query/engine.ts"
 import type { Meta } from "../query/question.ts"
 import type { Ask, Put, Row } from "./ask.ts"
 import type { Query } from "./read.ts"
-import { rowOrder, wrong } from "./rows.ts"
+import { iso, rowOrder, wrong } from "./rows.ts"
 import type { MetaJson } from "./schema.ts"
 import { typeOf } from "./types.ts"
 
@@ -85,11 +85,10 @@ async function answerAsk(
   }
   try {
     const { rows, total, nextCursor } = await rowsOf(ask, put)
-    const { from, to } = ask.scope
     const meta: MetaJson = {
       ...together(metas),
-      from: new Date(from).toISOString(),
-      to: new Date(to).toISOString(),
+      ...isoSpan(ask.scope),
+      ...(ask.previous ? { previous: isoSpan(ask.previous) } : {}),
       ...(total === undefined ? {} : { total }),
       ...(nextCursor === undefined ? {} : { nextCursor }),
     }
@@ -117,6 +116,10 @@ async function rowsOf(
   )
   const sorted = made.rows.sort(rowOrder([order === "asc" ? by : `-${by}`, ...(type.ties ?? ties)]))
   return { ...made, rows: sorted.slice(ask.offset, ask.offset + ask.limit), total: sorted.length }
+}
+
+function isoSpan({ from, to }: { from: number; to: number }): { from: string; to: string } {
+  return { from: iso(from), to: iso(to) }
 }
 
 function together(metas: readonly Meta[]): Pick<MetaJson, "source" | "rows_read" | "block_events" | "ms"> {

@@ -334,6 +334,12 @@ export const metaSchema = Type.Object({
   ms: Type.Number({ description: "How long it took" }),
   from: Type.String({ format: "date-time", description: "The range" }),
   to: Type.String({ format: "date-time", description: "Its end, exclusive" }),
+  previous: Type.Optional(
+    Type.Object(
+      { from: Type.String({ format: "date-time" }), to: Type.String({ format: "date-time" }) },
+      { description: "With `compare`: the period that it is compared with" },
+    ),
+  ),
   total: Type.Optional(Type.Integer({ description: "Rows on all pages" })),
   nextCursor: Type.Optional(
     Type.Union([Type.Null(), Type.String()], { description: "null: there is no more" }),

@@ -206,8 +206,11 @@ function printEntry(
 ): void {
   const of =
     website === undefined ? "all websites and own events" : website === "none" ? "own events" : website
-  const times = [meta.from, meta.to].map((time) => time.slice(0, 16).replace("T", " ")).join(" to ")
-  context.out(`${shown(of)}, ${times} UTC${zone === undefined ? "" : ` (days of ${shown(zone)})`}\n\n`)
+  const times = ({ from, to }: { from: string; to: string }) =>
+    [from, to].map((time) => time.slice(0, 16).replace("T", " ")).join(" to ")
+  const before = meta.previous ? `, compared with ${times(meta.previous)} UTC` : ""
+  const ofZone = zone === undefined ? "" : ` (days of ${shown(zone)})`
+  context.out(`${shown(of)}, ${times(meta)} UTC${before}${ofZone}\n\n`)
   if (data.length === 0) context.out("nothing\n")
   else printRows(data, context)
   if (typeof meta.nextCursor === "string") context.out(`\nmore: --cursor ${meta.nextCursor}\n`)

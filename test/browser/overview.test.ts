@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
-import { type Dashboard, noBrowser, openDashboard, skipped } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
 
 interface Summary {
   total_events: number
@@ -92,6 +92,25 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     expect(cells.map((row) => row.reduce((sum, text) => sum + number(text), 0))).toEqual(
       days.map((row) => row.total_events),
     )
+    await page.context().close()
+  })
+
+  const compared = [
+    { name: "today", query: "?period=today", text: `${shownDay(1)}, until \\d\\d:\\d\\d` },
+    { name: "yesterday", query: "?period=yesterday", text: shownDay(2) },
+    {
+      name: "the last 24 hours",
+      query: "?period=last_24h",
+      text: `${shownDay(2)}, \\d\\d:\\d\\d . ${shownDay(1)}, \\d\\d:\\d\\d`,
+    },
+  ]
+  test.each(compared)("says what $name is compared with", async ({ query, text }) => {
+    const { page, faults } = await dashboard.open(`/w/SITE/overview${query}`)
+    await whole(page, "Compared with")
+    expect(await page.locator(".against").textContent()).toMatch(new RegExp(`^Compared with ${text}$`))
+    await page.keyboard.press("c")
+    await page.locator(".against").waitFor({ state: "detached" })
+    expect(faults).toEqual([])
     await page.context().close()
   })
 
@@ -230,6 +249,13 @@ const dayMs = 86_400_000
 
 function dayAgo(days: number): string {
   return new Date(Date.now() - days * dayMs).toISOString().slice(0, 10)
+}
+
+/** As the page writes it: 24 Nov 2026 */
+function shownDay(days: number): string {
+  return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeZone: "UTC" }).format(
+    Date.parse(dayAgo(days)),
+  )
 }
 
 function number(text = ""): number {

@@ -108,7 +108,8 @@ test("CSV has no formula in it", async () => {
 
 test("a trend is compared with the time before", async () => {
   const { out } = await ofFile("query", "custom_events_trends", "--last", "2d", "--compare")
-  const lines = out.trimEnd().split("\n").slice(2)
+  const [title, , ...lines] = out.trimEnd().split("\n")
+  expect(title).toMatch(/ UTC, compared with \d{4}-\d\d-\d\d 00:00 to \d{4}-\d\d-\d\d \d\d:\d\d UTC$/)
   expect(lines[0]).toMatch(/BEFORE +CHANGE$/)
   expect(lines.length).toBe(3)
   expect(lines[2]).toMatch(/ 4 .* 0 +new$/)

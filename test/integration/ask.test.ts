@@ -476,6 +476,23 @@ describe("an answer", () => {
     expect([typeof source, typeof rows_read, typeof ms]).toEqual(["string", "number", "number"])
   })
 
+  test("says what it is compared with, where it is", async () => {
+    const { body } = await call(`/v1/query?website_id=${shop}`, {
+      parameters: [
+        { name: "custom_events_summary", compare: "previous_period" },
+        { name: "funnel", steps: ["seen", "bought"], compare: "previous_period", preset: "yesterday" },
+        "custom_events_summary",
+      ],
+      preset: "today",
+    })
+    const previous = body.data.map((entry: { meta: { previous?: object } }) => entry.meta.previous)
+    expect(previous).toEqual([
+      { from: at("07-31", "00:00"), to: "2026-07-31T12:00:00.001Z" },
+      { from: at("07-30", "00:00"), to: at("07-31", "00:00") },
+      undefined,
+    ])
+  })
+
   test("to a batch has one for each query", async () => {
     const { body } = await call(`/v1/query?website_id=${shop}`, [
       { id: "a", parameters: ["custom_events_summary"] },

@@ -1,3 +1,4 @@
+import { Against } from "../parts/against.tsx"
 import { Course } from "../parts/course.tsx"
 import { stepParam } from "../parts/event-picker.tsx"
 import { GranularitySwitch, useGranularity, useProgress } from "../parts/granularity.tsx"
@@ -138,6 +139,7 @@ function Numbers({ answered }: { answered: Answered }) {
           )
         }}
       </Loaded>
+      <Against answered={answered} of="summary" />
     </section>
   )
 }

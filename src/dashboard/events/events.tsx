@@ -1,3 +1,4 @@
+import { Against } from "../parts/against.tsx"
 import { Link } from "../parts/link.tsx"
 import { NoMatch } from "../parts/no-match.tsx"
 import { Page } from "../parts/page.tsx"
@@ -103,6 +104,7 @@ export function Events() {
             )
           }}
         </Loaded>
+        <Against answered={answered} of="names" />
       </Panel>
     </Page>
   )

@@ -1,3 +1,4 @@
+import { Against } from "../parts/against.tsx"
 import { isChosen, readStep, type Step, stepBody, stepParam, useEventNames } from "../parts/event-picker.tsx"
 import { FieldPicker } from "../parts/field-picker.tsx"
 import { Page } from "../parts/page.tsx"
@@ -157,6 +158,7 @@ function Numbers({ answered, unit, isCompared }: NumbersProps) {
           )
         }}
       </Loaded>
+      <Against answered={answered} of="whole" />
     </section>
   )
 }

@@ -1,3 +1,4 @@
+import { Against } from "../parts/against.tsx"
 import type { Series } from "../parts/canvas.tsx"
 import { Course } from "../parts/course.tsx"
 import { type Step, stepBody, stepText } from "../parts/event-picker.tsx"
@@ -113,6 +114,7 @@ function Numbers({ answered, unit }: NumbersProps) {
           ) : null
         }}
       </Loaded>
+      <Against answered={answered} of="whole" />
     </section>
   )
 }
@@ -164,6 +166,7 @@ function Comparison({ answered, steps, unit }: NumbersProps & { steps: readonly 
           />
         )}
       </Loaded>
+      <Against answered={answered} of="whole" />
     </Panel>
   )
 }

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
+import { Against } from "../parts/against.tsx"
 import { stepBody, stepParam, stepText } from "../parts/event-picker.tsx"
 import { Link } from "../parts/link.tsx"
 import { Loaded, Panel } from "../parts/panel.tsx"
@@ -125,6 +126,7 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
           />
         )}
       </Loaded>
+      <Against answered={answered} of={asked[0]?.id ?? ""} />
       {children}
     </Panel>
   )

@@ -1,5 +1,6 @@
 import { useBeginning } from "../install/beginning.ts"
 import { Install } from "../install/install.tsx"
+import { Against } from "../parts/against.tsx"
 import { Course } from "../parts/course.tsx"
 import { GranularitySwitch, useGranularity, useProgress } from "../parts/granularity.tsx"
 import { Link } from "../parts/link.tsx"
@@ -100,6 +101,7 @@ function Numbers({ answered }: { answered: Answered }) {
           )
         }}
       </Loaded>
+      <Against answered={answered} of="summary" />
     </section>
   )
 }

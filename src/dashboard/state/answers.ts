@@ -13,6 +13,8 @@ export type Row = Record<string, unknown>
 export interface Meta {
   from: string
   to: string
+  /** What it is compared with. */
+  previous?: { from: string; to: string }
   total?: number
   nextCursor?: string | null
   ms: number

@@ -79,6 +79,22 @@ export class Format {
     return this.#dateFormat({ dateStyle: "medium", timeZone: "UTC" }).formatRange(first ?? 0, last ?? 0)
   }
 
+  /** Of times as ISO 8601, `to` exclusive: 16–22 Nov 2026; where it ends within a day: 23 Nov 2026, until 10:15. */
+  period({ from, to }: { from: string; to: string }): string {
+    const [begin, end] = [Date.parse(from), Date.parse(to)]
+    const beginsDay = (ms: number) => this.#days.format(ms) !== this.#days.format(ms - 1)
+    if (!beginsDay(begin)) {
+      return this.#dateFormat({ dateStyle: "medium", timeStyle: "short", timeZone: this.zone }).formatRange(
+        begin,
+        end,
+      )
+    }
+    const days = this.days(this.#days.format(begin), this.#days.format(end - 1))
+    return beginsDay(end)
+      ? days
+      : `${days}, until ${this.#date(end, { timeStyle: "short", timeZone: this.zone })}`
+  }
+
   /** `2026-11-24` → 24 Nov. */
   shortDay(day: string): string {
     return this.#date(Date.parse(`${day.slice(0, 10)}T00:00:00Z`), {
