@@ -162,6 +162,8 @@ export class Counting<Of extends Counts<Of>, Time extends Stretch> {
 
   /** Of blocks alone, to be changed by nobody; kept also where it is counted at once, since more is counted on top of it. */
   #base(time: Time, budget: Budget): Generator<void, Of> {
+    const cut = this.#cutOf(time)
+    if (cut !== undefined) return this.#throughCut(time, cut, budget)
     const runs = this.#runsOf(time)
     return runs.length > 1
       ? this.#together(time, runs, budget)
@@ -170,8 +172,22 @@ export class Counting<Of extends Counts<Of>, Time extends Stretch> {
 
   /** The same, not kept where it is counted at once. */
   #sealed(time: Time, budget: Budget): Generator<void, Of> {
+    if (this.#cutOf(time) !== undefined) return this.#base(time, budget)
     const runs = this.#runsOf(time)
     return runs.length > 1 ? this.#together(time, runs, budget) : this.#count(time, budget)
+  }
+
+  /** Up to when it can be kept, of a stretch that ends at any ms: now, or a day ago. */
+  #cutOf({ from, to }: Time): number | undefined {
+    const cut = Math.floor(to / gridMs) * gridMs
+    return this.#isKept && from % gridMs === 0 && from < cut && cut < to ? cut : undefined
+  }
+
+  *#throughCut(time: Time, cut: number, budget: Budget): Generator<void, Of> {
+    const earlier = yield* this.#base({ ...time, to: cut }, budget)
+    const counts = this.counted.empty(time, budget, earlier)
+    counts.merge(yield* this.#packed({ ...time, from: cut }, budget))
+    return counts
   }
 
   *#together(time: Time, runs: readonly Time[], budget: Budget): Generator<void, Of> {

@@ -67,6 +67,11 @@ const views: View[] = [
     atMost: unfiltered,
     requests: () => overview("daily", [], { timeZone: "America/New_York" }),
   },
+  {
+    name: "overview, two weeks, with those before",
+    atMost: unfiltered,
+    requests: () => overview("daily", [], { preset: "last_14d" }),
+  },
   { name: "overview, plan is pro", atMost: filtered, requests: () => overview("daily", pro), filters: pro },
   { name: "overview, one page", atMost: filtered, requests: () => overview("daily", page), filters: page },
   {

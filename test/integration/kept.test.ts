@@ -85,6 +85,9 @@ const scopes = [
   scopeOf(start + 3 * day, end - 12 * hour),
   scopeOf(start + 3 * day, end - 4 * hour),
   scopeOf(start + 3 * day + 1, end - 1),
+  // Until any ms, as what a range that is not over is compared with.
+  scopeOf(start + 2 * day, end - 5 * hour - 1),
+  scopeOf(end - day, end - 5 * hour + 7),
 ]
 const questions: Question[] = scopes.flatMap((scope): Question[] => [
   { kind: "groups", scope, by: [], measures },
