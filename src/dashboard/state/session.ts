@@ -38,12 +38,12 @@ export class Session {
   constructor(private readonly api: () => Api) {}
 
   async load(): Promise<void> {
-    this.failure.value = undefined
     try {
       const me = await this.api().get<Me>("me")
       if (me.user || me.share) await this.loadSites()
       this.me.value = me
       this.hasEnded.value = false
+      this.failure.value = undefined
     } catch (error) {
       this.failure.value = error
     }
