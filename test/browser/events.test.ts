@@ -87,7 +87,8 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
   test("is paged, and the file has all names", async () => {
     const { page } = await dashboard.open("/w/SITE/events")
     await whole(page, "page_viewed")
-    await page.getByRole("button", { name: "The rows after" }).click()
+    const after = page.getByRole("button", { name: "The rows after" })
+    await after.press("Enter")
     await settled(page)
     const second = await asked({ limit: 50, page: 2 })
     expect((await table(page)).map(([name]) => name)).toEqual(second.rows.map((row) => row.name))
@@ -97,6 +98,11 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     ])
     const lines = (await Bun.file(await download.path()).text()).trimEnd().split("\r\n")
     expect(lines).toHaveLength(1 + second.total)
+    for (let rest = second.total - 100; rest > 0; rest -= 50) await after.press("Enter")
+    await page.getByText(`${second.total} of ${second.total}`).waitFor()
+    expect(await after.isDisabled()).toBe(true)
+    // A button that can be pressed no more keeps the keyboard's place.
+    expect(await after.evaluate((element) => element === document.activeElement)).toBe(true)
     await page.context().close()
   })
 

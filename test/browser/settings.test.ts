@@ -281,13 +281,15 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
 
   test("the password is changed with the old one alone", async () => {
     await page.goto("/settings/account")
+    const button = page.getByRole("button", { name: "Change the password" })
     const fill = async (current: string, next: string) => {
       await page.getByLabel("Current password", { exact: true }).fill(current)
       await page.getByLabel("New password", { exact: true }).fill(next)
-      await page.keyboard.press("Enter")
+      await button.press("Enter")
     }
     await fill("a wrong guess", "another long phrase")
     await page.getByRole("alert").getByText("The current password is not right.").waitFor()
+    expect(await button.evaluate((element) => element === document.activeElement)).toBe(true)
     expect(faults.splice(0)).toEqual([expect.stringContaining("400")])
     await fill(owner.password, "another long phrase")
     await page.getByText("The password is changed.").waitFor()

@@ -192,6 +192,7 @@ function KeyMaker({ site, made, onMade }: KeyMakerProps) {
   const { api, session, toasts } = useApp()
   const [isBusy, setBusy] = useState(false)
   const make = async () => {
+    if (isBusy) return
     setBusy(true)
     try {
       const body = {
@@ -221,7 +222,7 @@ function KeyMaker({ site, made, onMade }: KeyMakerProps) {
         {session.isOwner ? "A new one is filled in below." : "Ask an owner for one: it is a secret."}
       </p>
       {session.isOwner && (
-        <button type="button" class="button" disabled={isBusy} onClick={make}>
+        <button type="button" class="button" aria-disabled={isBusy} onClick={make}>
           Make a key
         </button>
       )}

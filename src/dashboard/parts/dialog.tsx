@@ -60,6 +60,7 @@ export function Confirm({ title, children, action, isHarmless, onConfirm, onClos
   const [isBusy, setBusy] = useState(false)
   const [error, setError] = useState("")
   const confirm = async () => {
+    if (isBusy) return
     setBusy(true)
     try {
       await onConfirm()
@@ -84,7 +85,7 @@ export function Confirm({ title, children, action, isHarmless, onConfirm, onClos
         <button
           type="button"
           class={`button ${isHarmless ? "primary" : "danger"}`}
-          disabled={isBusy}
+          aria-disabled={isBusy}
           onClick={confirm}
         >
           {action}

@@ -27,6 +27,7 @@ export function Form({
   const [isBusy, setBusy] = useState(false)
   const [error, setError] = useState("")
   const submit = async () => {
+    if (isBusy) return
     setBusy(true)
     setError("")
     try {
@@ -59,7 +60,9 @@ export function Form({
         <button
           type="submit"
           class={`button ${isDanger ? "danger" : "primary"}`}
-          disabled={isBusy || isDisabled}
+          disabled={isDisabled}
+          // A button that is disabled loses the focus, and this one is pressed again where it failed.
+          aria-disabled={isBusy}
         >
           {action}
         </button>

@@ -27,8 +27,8 @@ export function Pager({ page, size, total, onPage }: PagerProps) {
             type="button"
             class="button small icon-only"
             aria-label="The rows before"
-            disabled={page <= 1}
-            onClick={() => onPage(page - 1)}
+            aria-disabled={page <= 1}
+            onClick={() => page > 1 && onPage(page - 1)}
           >
             <Icon name="left" />
           </button>
@@ -36,8 +36,8 @@ export function Pager({ page, size, total, onPage }: PagerProps) {
             type="button"
             class="button small icon-only"
             aria-label="The rows after"
-            disabled={last >= total}
-            onClick={() => onPage(page + 1)}
+            aria-disabled={last >= total}
+            onClick={() => last < total && onPage(page + 1)}
           >
             <Icon name="right" />
           </button>

@@ -79,7 +79,7 @@ export function RangePicker() {
         class="button icon-only"
         aria-label="Next period"
         title="Next period (.)"
-        disabled={!later}
+        aria-disabled={!later}
         onClick={() => later && place.set(rangeParams({ ...later }))}
       >
         <Icon name="right" />

@@ -23,8 +23,11 @@ export function Empty({ title, children }: { title: string; children?: Component
 
 /** What went wrong, and a way on. */
 export function Failure({ error, again }: { error: unknown; again?: () => void }) {
-  const button = useRef<HTMLButtonElement>(null)
-  useLayoutEffect(() => (button.current ? heldFocus(button.current) : undefined), [])
+  const button = useHeldFocus()
+  useLayoutEffect(() => {
+    // It was pressed just now, and that failed too.
+    if (button.current && aroundOf(button.current) === document.activeElement) button.current.focus()
+  }, [])
   return (
     <div class="empty" role="alert">
       <p class="empty-title">This could not be loaded</p>
@@ -38,19 +41,26 @@ export function Failure({ error, again }: { error: unknown; again?: () => void }
   )
 }
 
-/**
- * The button goes while something is tried again, and the focus would fall out of the page with it: what is around it has it
- * meanwhile, and gives it back to the button where that fails too. Gives what to do when the button goes.
- */
-function heldFocus(button: HTMLButtonElement): () => void {
-  const around = button.closest<HTMLElement>("dialog, .panel")
-  if (around !== null && around === document.activeElement) button.focus()
-  return () => {
-    if (document.activeElement !== button) return
-    if (!around) return button.closest("main")?.querySelector("h1")?.focus()
-    // Only as long as it has it: a click into a panel is no stop of the keyboard's.
-    around.tabIndex = -1
-    around.addEventListener("blur", () => around.removeAttribute("tabindex"), { once: true })
-    around.focus({ preventScroll: true })
+/** Of a button that goes when it was pressed, and would take the focus out of the page: what is around it has it then. */
+export function useHeldFocus() {
+  const button = useRef<HTMLButtonElement>(null)
+  useLayoutEffect(() => () => button.current && holdFocus(button.current), [])
+  return button
+}
+
+function holdFocus(button: HTMLButtonElement): void {
+  if (document.activeElement !== button) return
+  const around = aroundOf(button)
+  if (!around) {
+    button.closest("main")?.querySelector("h1")?.focus()
+    return
   }
+  // Only as long as it has it: a click into a panel is no stop of the keyboard's.
+  around.tabIndex = -1
+  around.addEventListener("blur", () => around.removeAttribute("tabindex"), { once: true })
+  around.focus({ preventScroll: true })
+}
+
+function aroundOf(button: HTMLElement): HTMLElement | null {
+  return button.closest("dialog, .panel")
 }

@@ -150,6 +150,7 @@ export function DownloadCsv({ file, columns, rows }: DownloadProps) {
   const { toasts } = useApp()
   const [isBusy, setBusy] = useState(false)
   const download = async () => {
+    if (isBusy) return
     setBusy(true)
     try {
       save(`${file}.csv`, csvText(columns, typeof rows === "function" ? await rows() : rows))
@@ -163,7 +164,8 @@ export function DownloadCsv({ file, columns, rows }: DownloadProps) {
       type="button"
       class="button small quiet"
       aria-label={`Download ${file} as CSV`}
-      disabled={isBusy || (typeof rows !== "function" && rows.length === 0)}
+      disabled={typeof rows !== "function" && rows.length === 0}
+      aria-disabled={isBusy}
       onClick={download}
     >
       <Icon name="download" /> CSV

@@ -3,7 +3,7 @@ import { EventRow } from "../parts/event-row.tsx"
 import { Link } from "../parts/link.tsx"
 import { NoMatch } from "../parts/no-match.tsx"
 import { Panel } from "../parts/panel.tsx"
-import { Empty, Failure, Skeleton } from "../parts/states.tsx"
+import { Empty, Failure, Skeleton, useHeldFocus } from "../parts/states.tsx"
 import { DownloadCsv } from "../parts/table.tsx"
 import { useFormat } from "../parts/use-format.ts"
 import type { Entry } from "../state/answers.ts"
@@ -43,19 +43,36 @@ export function Timeline({ who, lastSeen }: { who: Who; lastSeen: string | undef
       ) : (
         <Nothing who={who} lastSeen={lastSeen} />
       )}
-      {events !== undefined && cursor !== null && (
-        <div class="person-more">
-          {error !== undefined && (
-            <p class="form-error" role="alert">
-              {messageOf(error)}
-            </p>
-          )}
-          <button type="button" class="button" disabled={isLoading} onClick={more}>
-            {error === undefined ? "Show older events" : "Try again"}
-          </button>
-        </div>
-      )}
+      {events !== undefined && cursor !== null && <More error={error} isLoading={isLoading} onMore={more} />}
     </Panel>
+  )
+}
+
+interface MoreProps {
+  error: unknown
+  isLoading: boolean
+  onMore: () => void
+}
+
+function More({ error, isLoading, onMore }: MoreProps) {
+  const button = useHeldFocus()
+  return (
+    <div class="person-more">
+      {error !== undefined && (
+        <p class="form-error" role="alert">
+          {messageOf(error)}
+        </p>
+      )}
+      <button
+        type="button"
+        class="button"
+        ref={button}
+        aria-disabled={isLoading}
+        onClick={() => !isLoading && onMore()}
+      >
+        {error === undefined ? "Show older events" : "Try again"}
+      </button>
+    </div>
   )
 }
 
