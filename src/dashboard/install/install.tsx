@@ -18,7 +18,7 @@ import { curlLine, isLocal, nodeLines, pageLines } from "./lines.ts"
 const showsAfter = 5_000
 
 /** px of the box that says what arrives. */
-const boxHeight = 62
+const boxHeight = 68
 
 interface InstallProps {
   site: Site

@@ -32,20 +32,31 @@ interface LoadedProps {
   answered: Answered
   /** The parameter whose answer it is; its failure is shown. */
   of: string
-  /** px, of what comes. */
-  height: number
+  /** px, of what comes; of each of its columns, where those may stand one below the other. */
+  height: number | readonly number[]
   children: () => ComponentChildren
 }
 
 /** What was answered; until then a skeleton of its size, and what went wrong where something did. */
 export function Loaded({ answered, of, height, children }: LoadedProps) {
-  if (answered.isLoading) return <Skeleton height={height} />
+  if (answered.isLoading) return <Coming height={height} />
   if (answered.error) return <Failure error={answered.error} again={answered.again} />
   const failure = answered.failure(of)
   if (failure !== undefined) return <Failure error={new Error(failure)} again={answered.again} />
   return (
     <div class={answered.isStale ? "stale" : undefined} aria-busy={answered.isStale}>
       {children()}
+    </div>
+  )
+}
+
+function Coming({ height }: Pick<LoadedProps, "height">) {
+  if (typeof height === "number") return <Skeleton height={height} />
+  return (
+    <div class="columns">
+      {height.map((one, index) => (
+        <Skeleton key={index} height={one} />
+      ))}
     </div>
   )
 }

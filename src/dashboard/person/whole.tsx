@@ -14,6 +14,9 @@ const shownOthers = 50
 /** Profiles that a search for an anonymous id may find by parts of other ids. */
 const foundProfiles = 100
 
+/** px of what is known of them, and of what is told where that is nothing. */
+const expected = [146, 21]
+
 /** Characters of a trait that are shown at once. */
 const shownCharacters = 200
 
@@ -89,9 +92,10 @@ export function WhoItIs({ who, whole }: { who: Who; whole: Whole }) {
   return (
     <Panel
       title={who.kind === "visitor" ? "Visitor" : "Profile"}
+      class="person-who"
       hint="Of all times, whatever range is looked at."
     >
-      <Loaded answered={whole.answered} of="ever" height={150}>
+      <Loaded answered={whole.answered} of="ever" height={expected}>
         {() => (
           <div class="columns">
             <Facts who={who} whole={whole} />
