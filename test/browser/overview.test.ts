@@ -216,6 +216,23 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
+  test("at 200 % zoom all of the navigation and of the menus can be reached", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview", {
+      viewport: { width: 680, height: 450 },
+      deviceScaleFactor: 2,
+    })
+    await page.locator(".stat-value").first().waitFor()
+    await page.getByRole("button", { name: "Saved views, share, notes" }).click()
+    const { x } = (await page.locator(".popover-panel").boundingBox()) ?? { x: -1 }
+    expect(x).toBeGreaterThan(0)
+    await page.keyboard.press("Escape")
+    await page.getByRole("button", { name: "Navigation" }).click()
+    await page.getByRole("button", { name: "appearance, log out" }).click()
+    // It says whether it could be clicked, and does not.
+    await page.getByRole("button", { name: "Log out", exact: true }).click({ trial: true, timeout: 5_000 })
+    await page.context().close()
+  })
+
   test("the palette goes to a page, an event and a range", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()

@@ -41,6 +41,13 @@ export function Popover({ label, name, class: look = "button", align = "start", 
     document.addEventListener("scroll", anew, { capture: true, passive: true })
     return () => document.removeEventListener("scroll", anew, { capture: true })
   }, [isOpen])
+  useLayoutEffect(() => {
+    if (!isOpen || !panel.current) return
+    // What it holds may come later, and make it wider.
+    const resized = new ResizeObserver(() => panel.current && keepInside(panel.current))
+    resized.observe(panel.current)
+    return () => resized.disconnect()
+  }, [isOpen])
   const close = () => {
     setOpen(false)
     button.current?.focus()
@@ -83,6 +90,18 @@ export function Popover({ label, name, class: look = "button", align = "start", 
 
 /** px between a button and what opens at it. */
 const gap = 6
+
+/** px between what opens and the sides of the window. */
+const margin = 12
+
+/** Moves it sideways where it would begin or end out of sight. */
+function keepInside(panel: HTMLElement): void {
+  panel.style.translate = ""
+  const { left, right } = panel.getBoundingClientRect()
+  const over = Math.max(0, right - (document.documentElement.clientWidth - margin))
+  const by = left - over < margin ? margin - left : -over
+  if (by !== 0) panel.style.translate = `${by}px`
+}
 
 /** Below the button, or above it where there is no room below. */
 function hang(panel: HTMLElement, button: HTMLElement): void {
