@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+import { pages } from "./pages.ts"
 
 describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`, () => {
   let dashboard: Dashboard
@@ -10,6 +11,12 @@ describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`
   afterAll(async () => {
     await dashboard?.[Symbol.asyncDispose]()
   })
+
+  const share = (path: string) =>
+    dashboard.api<{ link: string; share: { id: string } }>(`shares?website_id=${dashboard.site}`, {
+      method: "POST",
+      body: JSON.stringify({ name: "short", path, expiresAt: null }),
+    })
 
   const menu = { name: "Saved views, share, notes" }
 
@@ -82,17 +89,57 @@ describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`
     await guest.context().close()
   })
 
+  const shared = new Set(["overview", "event", "events", "funnels", "retention", "paths", "goals"])
+  test.each(pages.filter(({ name }) => shared.has(name)))(
+    "a link to $name is whole for anybody: nothing in it is refused, and nothing leads out of it",
+    async ({ path, ready }) => {
+      const view = path.replace("/w/SITE/", "")
+      const { link } = await share(view)
+      const { page, faults } = await dashboard.open("/docs", { isLoggedIn: false })
+      const answers: Promise<{ data: { success: boolean }[] }>[] = []
+      page.on("response", (response) => {
+        if (response.url().includes("/v1/query?")) answers.push(response.json())
+      })
+      await page.goto(link)
+      await whole(page, ready)
+      expect(page.url()).toEndWith(`${link}/${view}`)
+      const all = (await Promise.all(answers)).flatMap(({ data }) => data)
+      expect(all.filter(({ success }) => !success)).toEqual([])
+      expect(all).not.toEqual([])
+      const links = await page
+        .locator("a[href^='/']")
+        .evaluateAll((all) => all.map((a) => a.getAttribute("href")))
+      expect(links.filter((href) => !href?.startsWith(`${link}/`))).toEqual([])
+      expect(faults).toEqual([])
+      await page.context().close()
+    },
+  )
+
+  test("by a link nobody filters by people, and a view that does is not made a link", async () => {
+    const { link } = await share("overview")
+    const { page: guest } = await dashboard.open(link, { isLoggedIn: false })
+    await whole(guest, "page_viewed")
+    await guest.keyboard.press("/")
+    await guest.locator("datalist option[value='property.plan']").waitFor({ state: "attached" })
+    expect(await guest.locator("datalist option[value='anonymous_id']").count()).toBe(0)
+    await guest.getByLabel("Field or property").fill("anonymous_id")
+    await guest.keyboard.press("Enter")
+    await guest.getByRole("alert").getByText("Choose a field from the list").waitFor()
+    await guest.context().close()
+
+    const step = encodeURIComponent(JSON.stringify(["order_paid", "eq:anonymous_id:visitor-0"]))
+    const { page } = await dashboard.open(`/w/SITE/goals?step=${step}`)
+    await page.getByRole("button", menu).click()
+    await page.getByRole("button", { name: "Share by a link…" }).click()
+    await page.getByText("This view names single visitors").waitFor()
+    await page.context().close()
+  })
+
   test("a link that was revoked says so", async () => {
     const { shares } = await dashboard.api<{ shares: { id: string }[] }>(
       `shares?website_id=${dashboard.site}`,
     )
-    const made = await dashboard.api<{ link: string; share: { id: string } }>(
-      `shares?website_id=${dashboard.site}`,
-      {
-        method: "POST",
-        body: JSON.stringify({ name: "short", path: "overview", expiresAt: null }),
-      },
-    )
+    const made = await share("overview")
     await dashboard.api(`shares/${made.share.id}`, { method: "DELETE" })
     expect(shares.map(({ id }) => id)).not.toContain(made.share.id)
     const { page } = await dashboard.open(made.link, { isLoggedIn: false })

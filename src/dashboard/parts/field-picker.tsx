@@ -1,11 +1,9 @@
 import { useApp } from "../state/app.ts"
-import { type Filter, fieldName } from "../state/filters.ts"
+import { type Filter, fieldName, peopleFields } from "../state/filters.ts"
 import { useAnswers } from "../state/use-answers.ts"
 
 /** Fields of the event itself. */
 const ownFields = ["path", "namespace", "source"]
-/** Fields of who did it: they say something where one event is looked at, and a share link does not show them. */
-const peopleFields = ["profile_id", "anonymous_id", "session_id"]
 /** Keys to choose from. */
 const mostKeys = 1_000
 
@@ -17,7 +15,7 @@ interface FieldPickerProps {
   event?: string | undefined
   /** Keys, where the page knows them already. */
   keys?: readonly string[]
-  /** Ids of people and sessions too. */
+  /** Ids of people and sessions too: they say something where one event is looked at. */
   withPeople?: boolean
   /** Chosen elsewhere. */
   without?: string | undefined

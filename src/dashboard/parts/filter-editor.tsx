@@ -1,5 +1,13 @@
 import { useId, useState } from "preact/hooks"
-import { type Condition, conditionOf, conditions, type Filter, fieldNames } from "../state/filters.ts"
+import { useApp } from "../state/app.ts"
+import {
+  type Condition,
+  conditionOf,
+  conditions,
+  type Filter,
+  fieldNames,
+  peopleFields,
+} from "../state/filters.ts"
 import { useAnswers } from "../state/use-answers.ts"
 import { Dialog } from "./dialog.tsx"
 
@@ -18,6 +26,8 @@ interface FilterEditorProps {
 
 /** Makes or changes one filter, with what there is as suggestions. */
 export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEditorProps) {
+  const isShared = useApp().session.me.value?.share != null
+  const ownFields = Object.keys(fieldNames).filter((name) => !isShared || !peopleFields.includes(name))
   const [typed, setTyped] = useState(filter?.field ?? "")
   const [condition, setCondition] = useState<Condition>(filter ? conditionOf(filter) : conditions[0])
   const [text, setText] = useState(filter ? [filter.value].flat().join("\n") : "")
@@ -38,10 +48,10 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
   // Whoever types a key is not made to wait for the list of them.
   const isKey =
     properties.includes(typed) || (keys.isLoading && typed !== "" && !typed.startsWith("property."))
-  const field = !(typed in fieldNames) && isKey ? `property.${typed}` : typed
-  const values = useAnswers(valuesOf(field), { filters: ofEvent as Filter[] })
+  const field = !ownFields.includes(typed) && isKey ? `property.${typed}` : typed
+  const values = useAnswers(valuesOf(field, ownFields), { filters: ofEvent as Filter[] })
   const fields = [
-    ...Object.keys(fieldNames).filter((name) => event === undefined || name !== "event_name"),
+    ...ownFields.filter((name) => event === undefined || name !== "event_name"),
     ...properties.map((key) => `property.${key}`),
   ]
   const options = values
@@ -49,7 +59,7 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
     .flatMap((row) => row.property_value ?? row[field] ?? [])
   const { words, takes } = condition
   const done = () => {
-    const made = filterOf(field, condition, text)
+    const made = filterOf(field, ownFields, condition, text)
     if (typeof made === "string") setError(made)
     else onDone(made)
   }
@@ -146,18 +156,23 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
   )
 }
 
-function valuesOf(field: string) {
+function valuesOf(field: string, ownFields: readonly string[]) {
   if (/^property\.[^.]+$/.test(field)) {
     const filters = [{ field: "property_key", op: "eq", value: field.slice("property.".length) }]
     return [{ name: "custom_event_properties", id: "values", filters, limit: suggested }]
   }
-  if (!(field in fieldNames)) return undefined
+  if (!ownFields.includes(field)) return undefined
   return [{ name: "events", id: "values", by: [field], measures: ["events"], limit: suggested }]
 }
 
 /** The filter, or what is wrong with it. */
-function filterOf(field: string, condition: Condition, text: string): Filter | string {
-  const isKnown = field in fieldNames || /^property\..+/.test(field)
+function filterOf(
+  field: string,
+  ownFields: readonly string[],
+  condition: Condition,
+  text: string,
+): Filter | string {
+  const isKnown = ownFields.includes(field) || /^property\..+/.test(field)
   if (!isKnown) return "Choose a field from the list, or write property. and the property's key."
   const { op } = condition
   switch (condition.takes) {

@@ -1,8 +1,10 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../state/app.ts"
+import { peopleFields, readFilters } from "../state/filters.ts"
 import { plusDays } from "../state/range.ts"
 import { CodeBlock } from "./copy.tsx"
 import { Dialog } from "./dialog.tsx"
+import { readStep } from "./event-picker.tsx"
 import { Form } from "./form.tsx"
 
 /** Days that a link works, to choose from; '' for ever. */
@@ -21,6 +23,21 @@ export function ShareView({ onClose }: { onClose: () => void }) {
   const [days, setDays] = useState("30")
   const [link, setLink] = useState<string>()
   const { website, today } = view.value
+  if (namesPeople(place.spot.value.params)) {
+    return (
+      <Dialog title="Share by a link" onClose={onClose}>
+        <p>
+          This view names single visitors, profiles or sessions, and a link shows none: take such filters and
+          breakdowns away first.
+        </p>
+        <div class="dialog-actions">
+          <button type="button" class="button primary" onClick={onClose}>
+            Close
+          </button>
+        </div>
+      </Dialog>
+    )
+  }
   if (link !== undefined) {
     return (
       <Dialog title="Share by a link" onClose={onClose}>
@@ -80,4 +97,11 @@ export function ShareView({ onClose }: { onClose: () => void }) {
       </Form>
     </Dialog>
   )
+}
+
+/** In filters of the page or of a step, or in what it is broken down by. */
+function namesPeople(params: URLSearchParams): boolean {
+  const steps = [...params.values()].flatMap((value) => readStep(value).filters)
+  const fields = [...readFilters(params), ...steps].map(({ field }) => field)
+  return [...fields, ...params.getAll("split")].some((field) => peopleFields.includes(field))
 }

@@ -36,6 +36,9 @@ export const fieldNames: Record<string, string> = {
   session_id: "Session",
 }
 
+/** Those that tell people apart: whoever comes by a share link may not name them. */
+export const peopleFields: readonly string[] = ["profile_id", "anonymous_id", "session_id"]
+
 export function fieldName(field: string): string {
   return fieldNames[field] ?? field.replace(/^property\./, "")
 }
