@@ -257,20 +257,23 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
   test("says what went wrong, loads when asked again, and keeps the keyboard's place meanwhile", async () => {
     const { page } = await dashboard.open("/w/SITE/event?name=order_paid")
     await whole(page, "True or false")
-    await page.route("**/v1/query?*", (route) => route.abort())
+    await page.route("**/v1/query?*", async (route) => {
+      // So long that it can be seen to load.
+      await Bun.sleep(150)
+      await route.abort()
+    })
     await page.keyboard.press("w")
     const regions = ["The range in numbers", "Properties"].map((name) => page.getByRole("region", { name }))
     for (const region of regions) await region.getByText("The server does not answer").waitFor()
     for (const region of regions) {
-      const failed = page.waitForEvent("requestfailed")
       await region.getByRole("button", { name: "Try again" }).press("Enter")
-      await failed
+      await region.locator(".skeleton").first().waitFor()
       await region.locator("button:focus").waitFor()
     }
     await page.unroute("**/v1/query?*")
     for (const region of regions) {
       await region.getByRole("button", { name: "Try again" }).press("Enter")
-      await region.getByText("The server does not answer").waitFor({ state: "detached" })
+      await region.locator(".empty, .skeleton").first().waitFor({ state: "detached" })
       expect(await region.evaluate((element) => element === document.activeElement)).toBe(true)
     }
     await whole(page, "True or false")

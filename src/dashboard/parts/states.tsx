@@ -57,7 +57,13 @@ function holdFocus(button: HTMLButtonElement): void {
   }
   // Only as long as it has it: a click into a panel is no stop of the keyboard's.
   around.tabIndex = -1
-  around.addEventListener("blur", () => around.removeAttribute("tabindex"), { once: true })
+  const leave = () => {
+    // It is the window that was left.
+    if (document.activeElement === around) return
+    around.removeAttribute("tabindex")
+    around.removeEventListener("blur", leave)
+  }
+  around.addEventListener("blur", leave)
   around.focus({ preventScroll: true })
 }
 
