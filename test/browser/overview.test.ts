@@ -237,6 +237,12 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()
     await page.keyboard.press("Control+k")
+    // Without a pause; each of its letters alone would do something else.
+    await page.keyboard.type("page events")
+    await page.keyboard.press("Enter")
+    await page.getByRole("heading", { level: 1, name: "Events" }).waitFor()
+    expect(new URL(page.url()).search).toBe("")
+    await page.keyboard.press("Control+k")
     await page.keyboard.type("range yesterday")
     await page.keyboard.press("Enter")
     await page.getByRole("button", { name: "Range: Yesterday" }).waitFor()

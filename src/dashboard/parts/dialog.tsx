@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact"
-import { useEffect, useId, useRef, useState } from "preact/hooks"
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks"
 import { messageOf } from "../state/api.ts"
 
 interface DialogProps {
@@ -15,14 +15,19 @@ interface DialogProps {
 export function Dialog({ title, onClose, children, class: look = "", isFirm = false }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
-  useEffect(() => {
-    const before = document.activeElement
+  const before = useRef<Element>(null)
+  // At once: keys that are pressed right after the one that opened it are meant for it.
+  useLayoutEffect(() => {
+    before.current = document.activeElement
     dialog.current?.showModal()
     dialog.current?.querySelector<HTMLElement>("[data-autofocus]")?.focus()
-    return () => {
-      if (before instanceof HTMLElement) before.focus()
-    }
   }, [])
+  useEffect(
+    () => () => {
+      if (before.current instanceof HTMLElement) before.current.focus()
+    },
+    [],
+  )
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: a click beside the window closes it, as Escape does
     <dialog
