@@ -41,6 +41,35 @@ describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`
     await page.context().close()
   })
 
+  const deleted = [
+    { does: "renaming", choice: "Rename…", action: "Rename" },
+    { does: "deleting", choice: "Delete…", action: "Delete" },
+  ]
+  test("what another tab has deleted leaves the list when one tries to change it", async () => {
+    const kept = `views?website_id=${dashboard.site}`
+    const body = (name: string) => JSON.stringify({ kind: "paths", name, path: `paths?step=${name}` })
+    const saved = new Map<string, string>()
+    for (const { does } of deleted) {
+      const { view } = await dashboard.api<{ view: { id: string } }>(kept, {
+        method: "POST",
+        body: body(does),
+      })
+      saved.set(does, view.id)
+    }
+    const { page } = await dashboard.open("/w/SITE/paths")
+    await whole(page, "deleting")
+    for (const { does, choice, action } of deleted) {
+      await dashboard.api(`views/${saved.get(does)}`, { method: "DELETE" })
+      await page.getByRole("button", { name: `Rename or delete ${does}` }).click()
+      await page.getByRole("button", { name: choice }).click()
+      await page.getByRole("button", { name: action, exact: true }).click()
+      await page.getByRole("alert").getByText("No saved view has the id").waitFor()
+      await page.getByRole("button", { name: "Cancel" }).click()
+      await page.getByRole("link", { name: does }).waitFor({ state: "detached" })
+    }
+    await page.context().close()
+  })
+
   test("a note stands on the charts of its day, and in their text", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await whole(page, "page_viewed")

@@ -11,11 +11,10 @@ interface NoteFormProps {
   /** On whose charts a new one stands. */
   about?: string
   onClose: () => void
-  onDone: () => void
 }
 
 /** Writes a note on a day, or changes one. */
-export function NoteForm({ website, note, about, onClose, onDone }: NoteFormProps) {
+export function NoteForm({ website, note, about, onClose }: NoteFormProps) {
   const { api, view, toasts } = useApp()
   const [date, setDate] = useState(note?.date ?? view.value.today)
   const [text, setText] = useState(note?.text ?? "")
@@ -31,7 +30,6 @@ export function NoteForm({ website, note, about, onClose, onDone }: NoteFormProp
           if (note) await api.send("PATCH", `notes/${encodeURIComponent(note.id)}`, { date, text })
           else await api.send("POST", `notes?website_id=${encodeURIComponent(website)}`, { date, text })
           toasts.show("The note is on the charts.")
-          onDone()
           onClose()
         }}
       >

@@ -103,7 +103,11 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
   const [asked, setAsked] = useState<"rename" | "replace" | "delete">()
   const { id, name } = view
   const address = `views/${encodeURIComponent(id)}`
-  const close = () => setAsked(undefined)
+  const close = () => {
+    setAsked(undefined)
+    // Whatever came of it: somebody else may have changed or deleted it meanwhile.
+    onChanged()
+  }
   const ask = (what: typeof asked, done: () => void) => () => {
     done()
     setAsked(what)
@@ -147,7 +151,6 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
           onSubmit={async (to) => {
             await api.send("PATCH", address, { name: to })
             toasts.show(`It is called “${to}” now.`)
-            onChanged()
           }}
         />
       )}
@@ -159,7 +162,6 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
           onConfirm={async () => {
             await api.send("PATCH", address, { path })
             toasts.show(`“${name}” is what you see now.`)
-            onChanged()
           }}
         >
           <p>It keeps its name, and becomes what this page shows now.</p>
@@ -173,7 +175,6 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
           onConfirm={async () => {
             await api.send("DELETE", address)
             toasts.show(`“${name}” is deleted.`)
-            onChanged()
           }}
         >
           <p>It goes from everybody’s list. The events that it is about stay.</p>

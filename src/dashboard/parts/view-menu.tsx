@@ -85,8 +85,10 @@ export function ViewMenu() {
         <NoteForm
           website={website}
           about={session.nameOf(website)}
-          onClose={close}
-          onDone={() => notes.round.value++}
+          onClose={() => {
+            close()
+            notes.round.value++
+          }}
         />
       )}
       {shown === "share" && <ShareView onClose={close} />}

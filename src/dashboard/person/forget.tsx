@@ -49,7 +49,13 @@ export function ExportAndForget({ who, whole }: { who: Who; whole: Whole }) {
         looked at: the same that forgetting deletes.
       </p>
       <div class="row person-rights">
-        <a class="button" href={`/v1/export?${query}`} download>
+        {/* A download says nothing of a login that has ended; what is asked beside it leads to a new one. */}
+        <a
+          class="button"
+          href={`/v1/export?${query}`}
+          download
+          onClick={() => void session.loadSites().catch(() => undefined)}
+        >
           <Icon name="download" /> Export
         </a>
         <button type="button" class="button danger" onClick={() => setShown("question")}>

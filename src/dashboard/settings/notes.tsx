@@ -20,7 +20,11 @@ export function Notes() {
   const website = useListedWebsite()
   const notes = useResource<{ notes: Note[] }>(`notes?website_id=${encodeURIComponent(website)}`)
   const [asked, setAsked] = useState<Asked>()
-  const close = () => setAsked(undefined)
+  const close = () => {
+    setAsked(undefined)
+    // Whatever came of it: somebody else may have changed them meanwhile.
+    notes.again()
+  }
   const write = (
     <button type="button" class="button primary" onClick={() => setAsked({ what: "write" })}>
       <Icon name="plus" /> Write a note
@@ -73,11 +77,9 @@ export function Notes() {
         />
       </Panel>
       {asked?.what === "write" && (
-        <NoteForm website={website} about={session.nameOf(website)} onClose={close} onDone={notes.again} />
+        <NoteForm website={website} about={session.nameOf(website)} onClose={close} />
       )}
-      {asked?.what === "edit" && (
-        <NoteForm note={asked.note} website={website} onClose={close} onDone={notes.again} />
-      )}
+      {asked?.what === "edit" && <NoteForm note={asked.note} website={website} onClose={close} />}
       {asked?.what === "delete" && (
         <Confirm
           title="Delete this note?"
@@ -86,7 +88,6 @@ export function Notes() {
           onConfirm={async () => {
             await api.send("DELETE", `notes/${encodeURIComponent(asked.note.id)}`)
             toasts.show("The note is deleted.")
-            notes.again()
           }}
         >
           <p>
