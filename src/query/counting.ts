@@ -21,8 +21,8 @@ export interface Stretch {
 
 /** What a question counts. */
 export interface Counted<Of extends Counts<Of>, Time extends Stretch> {
-  /** Says what is counted of which events, but for their time; undefined: it is not to be kept for the next question. */
-  key: string | undefined
+  /** Says what is counted of which events, but for when a stretch begins and ends; undefined: it is not to be kept for the next question. */
+  keyOf(time: Time): string | undefined
   /** `base`: what it begins with, which does not change any more. */
   empty(time: Time, budget: Budget, base?: Of): Of
   /** Adds what a block tells of a time without its columns; false, with nothing added, where it does not tell. */
@@ -70,7 +70,6 @@ interface Together<Of> {
  */
 export class Counting<Of extends Counts<Of>, Time extends Stretch> {
   readonly #names: ReadonlySet<string> | undefined
-  readonly #isKept: boolean
   readonly #loose = new Map<Day, Loose[]>()
 
   constructor(
@@ -80,7 +79,6 @@ export class Counting<Of extends Counts<Of>, Time extends Stretch> {
     private readonly budget: Budget,
   ) {
     this.#names = matcher.names && new Set(matcher.names)
-    this.#isKept = counted.key !== undefined && source.kept.memory > 0
   }
 
   /** What is made of the counts of a stretch; undefined where there is no event at all. */
@@ -177,14 +175,25 @@ export class Counting<Of extends Counts<Of>, Time extends Stretch> {
     return runs.length > 1 ? this.#together(time, runs, budget) : this.#count(time, budget)
   }
 
+  #isKept(time: Time): boolean {
+    return this.source.kept.memory > 0 && this.counted.keyOf(time) !== undefined
+  }
+
   /** Up to when it can be kept, of a stretch that ends at any ms: now, or a day ago. */
-  #cutOf({ from, to }: Time): number | undefined {
+  #cutOf(time: Time): number | undefined {
+    const { from, to } = time
     const cut = Math.floor(to / gridMs) * gridMs
-    return this.#isKept && from % gridMs === 0 && from < cut && cut < to ? cut : undefined
+    return this.#isKept(time) && from % gridMs === 0 && from < cut && cut < to ? cut : undefined
   }
 
   *#throughCut(time: Time, cut: number, budget: Budget): Generator<void, Of> {
-    const earlier = yield* this.#base({ ...time, to: cut }, budget)
+    const until = { ...time, to: cut }
+    // The next cut comes soon, and takes the place of this one.
+    const name = `until ${time.from} ${this.counted.keyOf(time)}`
+    const earlier = yield* this.#keptAs(name, `${cut} ${this.#stateOf(until)}`, budget, (own) => {
+      const runs = this.#runsOf(until)
+      return runs.length > 1 ? this.#merged(until, runs, own) : this.#count(until, own)
+    })
     const counts = this.counted.empty(time, budget, earlier)
     counts.merge(yield* this.#packed({ ...time, from: cut }, budget))
     return counts
@@ -248,15 +257,25 @@ export class Counting<Of extends Counts<Of>, Time extends Stretch> {
   /** What is counted now or was for an earlier question. */
   *#keeping<Thing>(
     what: string,
-    time: Stretch,
+    time: Time,
+    budget: Budget,
+    count: (own: Budget) => Generator<void, Thing>,
+    bytes?: (thing: Thing, own: Budget) => number,
+    isSpare?: boolean,
+  ): Generator<void, Thing> {
+    if (!this.#isKept(time) || !isOnGrid(time)) return yield* count(budget)
+    return yield* this.#keptAs(this.#nameOf(what, time), this.#stateOf(time), budget, count, bytes, isSpare)
+  }
+
+  *#keptAs<Thing>(
+    name: string,
+    state: string,
     budget: Budget,
     count: (own: Budget) => Generator<void, Thing>,
     bytes: (thing: Thing, own: Budget) => number = (_, own) => own.taken,
     isSpare = false,
   ): Generator<void, Thing> {
     const { kept } = this.source
-    if (!this.#isKept || !isOnGrid(time)) return yield* count(budget)
-    const [name, state] = [this.#nameOf(what, time), this.#stateOf(time)]
     const known = kept.find<{ thing: Thing }>(name, state)
     if (known) {
       this.source.fromKept = true
@@ -268,8 +287,8 @@ export class Counting<Of extends Counts<Of>, Time extends Stretch> {
     return thing
   }
 
-  #nameOf(what: string, { from, to }: Stretch): string {
-    return `${what} ${from} ${to} ${this.counted.key}`
+  #nameOf(what: string, time: Time): string {
+    return `${what} ${time.from} ${time.to} ${this.counted.keyOf(time)}`
   }
 
   /** As long as it is the same, so are the blocks. */
@@ -283,7 +302,7 @@ export class Counting<Of extends Counts<Of>, Time extends Stretch> {
   #runsOf(time: Time): Time[] {
     const { from, to } = time
     const { oldest, newest } = this.source.span
-    if (!this.#isKept || to - from <= fewDays * dayMs) return [time]
+    if (!this.#isKept(time) || to - from <= fewDays * dayMs) return [time]
     const runs: Time[] = []
     const days = this.#daysIn(time).filter(({ state }) => state !== "")
     const end = days.at(-1)?.day ?? 0

@@ -24,7 +24,7 @@ export function* grouped(
   const counting = new Counting(source, matcher, tables, budget)
   const found: Group[] = []
   for (const chunk of chunksOf(buckets, (bucket) => counting.isLoose(bucket))) {
-    const rows = yield* counting.of(chunk, allRows(chunk, question))
+    const rows = yield* counting.of(chunk, allRows)
     if (!rows) continue
     budget.take(rows.length * groupBytes)
     for (const row of rows) found.push(chunk.first === 0 ? row : { ...row, bucket: row.bucket + chunk.first })
@@ -32,13 +32,10 @@ export function* grouped(
   return yield* sightings.withTexts(found, by, source)
 }
 
-function allRows({ buckets }: Chunk, { granularity, scope }: GroupsQuestion): Making<Table, Group[]> {
-  return {
-    // Where one bucket is the whole chunk, whatever it is called, the answer is the same.
-    key: buckets.length > 1 ? `${granularity} ${scope.zone}` : "",
-    make: (table) => table.rows(),
-    bytes: (rows) => rows.length * groupBytes,
-  }
+const allRows: Making<Table, Group[]> = {
+  key: "",
+  make: (table) => table.rows(),
+  bytes: (rows) => rows.length * groupBytes,
 }
 
 /** Buckets that are counted together. */
@@ -69,13 +66,14 @@ function* chunksOf(buckets: readonly Bucket[], isLoose: (bucket: Bucket) => bool
 
 /** What a groups question counts. */
 class Tables implements Counted<Table, Chunk> {
-  readonly key: string | undefined
+  readonly #key: string | undefined
+  readonly #calendar: string
   readonly #of: TableOf
   /** Counts alone, of names: what blocks tell without their columns. */
   readonly #areCounts: boolean
 
   constructor(
-    { scope, by, measures }: GroupsQuestion,
+    { scope, by, measures, granularity }: GroupsQuestion,
     private readonly source: EventSource,
     sightings: Sightings,
     perEvent: boolean,
@@ -83,12 +81,18 @@ class Tables implements Counted<Table, Chunk> {
     const { websites, filters, crawlers } = scope
     // Ids are looked up once the answer is counted; that is not kept.
     const hasIds = by.some((dimension) => kindOf[dimension])
-    this.key = hasIds ? undefined : JSON.stringify({ websites, filters, crawlers, by, measures })
+    this.#key = hasIds ? undefined : JSON.stringify({ websites, filters, crawlers, by, measures })
+    this.#calendar = `${granularity} ${scope.zone}`
     this.#of = { by, measures, numbers: source.numbers, websiteIds: source.websiteIds, sightings }
     this.#areCounts =
       !perEvent &&
       by.every((dimension) => dimension === "event_name" || dimension === "website_id") &&
       measures.every((measure) => measure === "events" || measure === "event_types")
+  }
+
+  /** Where one bucket is the whole chunk, whatever it is called, the counts are the same. */
+  keyOf({ buckets }: Chunk): string | undefined {
+    return this.#key && (buckets.length > 1 ? `${this.#calendar} ${this.#key}` : this.#key)
   }
 
   empty({ buckets }: Chunk, budget: Budget, base?: Table): Table {

@@ -26,7 +26,7 @@ export function* values(
   const { websites, filters, crawlers, from, to } = scope
   const key = JSON.stringify({ values: keys ?? null, websites, filters, crawlers })
   const counted: Counted<Properties, Stretch> = {
-    key,
+    keyOf: () => key,
     empty: (_, budget, base) => new Properties(keys, budget, base),
     addCounts: () => false,
   }

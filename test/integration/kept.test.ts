@@ -111,6 +111,12 @@ for (const by of [[], ["event_name"]] as const) {
   questions.push({ kind: "groups", scope, by, granularity: "hourly", measures: ["events", "users"] })
 }
 
+// Of one day, until any ms: the same events and measures, by other times each.
+for (const granularity of ["hourly", "minute", "daily"] as const) {
+  const scope = scopeOf(end - day, end - 5 * hour + 7)
+  questions.push({ kind: "groups", scope, by: [], granularity, measures })
+}
+
 function answerOf(reader: Reader, question: Question): { answer: unknown; source: string } {
   const steps = answering(reader, question)
   for (;;) {
