@@ -9,7 +9,7 @@ interface Thing {
 }
 
 /**
- * What was counted of blocks, in memory for the next question about them. Where there is too much, things go that others
+ * What was found and counted of blocks, in memory for the next question about them. Where there is too much, things go that others
  * were made of, and then those that were not asked for the longest.
  */
 export class Kept {
@@ -50,13 +50,15 @@ export class Kept {
     return true
   }
 
-  /** A thing has become larger, if it is still there. */
-  grow(key: string, bytes: number): void {
-    const thing = this.#things.get(key)
-    if (!thing) return
-    thing.bytes += bytes
+  /** What was put has become larger. False where it is gone, or goes since it is too large now. */
+  grow(key: string, thing: unknown, bytes: number): boolean {
+    const found = this.#things.get(key)
+    if (!found || found.thing !== thing) return false
+    found.bytes += bytes
     this.#bytes += bytes
-    this.#makeRoom()
+    if (found.bytes > this.memory * largestShare) this.#drop(key)
+    else this.#makeRoom()
+    return this.#things.get(key) === found
   }
 
   #makeRoom(): void {

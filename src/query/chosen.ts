@@ -5,64 +5,82 @@ import type { Selection } from "./selection.ts"
 /** Bytes that a selection, and a column, take beside what stands for each event, and a value beside its text. */
 const objectBytes = 120
 const valueBytes = 40
-/** Of as many events or more one is meant where their columns are kept: else these take little less room than those of all. */
-const fewOf = 8
+/** One event in so many, or fewer, is sparse. Columns of more take too much room beside those of all events. */
+const sparseFrom = 8
+
+/** A batch whose events are always the same. */
+export type Block = Batch & { readonly block: number }
+
+interface OfBlock {
+  selection: Selection | undefined
+  sparse: SparseColumns | undefined
+}
 
 /** Which events of whole blocks fit some filters. */
 export class Chosen {
-  readonly #byBlock = new Map<number, { selection: Selection | undefined; few: Few | undefined }>()
+  readonly #byBlock = new Map<number, OfBlock>()
+  #isGivenUp = false
 
-  /** `grow`: is told how many bytes it takes more. */
-  constructor(private readonly grow: (bytes: number) => void) {}
+  /** `grow`: is told how many bytes it takes more; false: there is no room for it any more. */
+  constructor(private readonly grow: (bytes: number) => boolean) {}
 
   /** What `select` gives, or gave when the block was first looked at. */
-  of(block: number, select: () => Selection | undefined): Selection | undefined {
+  of({ block }: Block, select: () => Selection | undefined): Selection | undefined {
     const known = this.#byBlock.get(block)
     if (known) return known.selection
     const selection = select()
-    this.#byBlock.set(block, { selection, few: undefined })
-    this.grow(objectBytes + (selection?.at?.byteLength ?? 0))
+    if (this.#takes(objectBytes + (selection?.at?.byteLength ?? 0)))
+      this.#byBlock.set(block, { selection, sparse: undefined })
     return selection
   }
 
   /** The events that fit, as a batch of their own whose columns are kept; undefined where they are many. `of` comes first. */
-  fewOf(block: Batch & { readonly block: number }): Batch | undefined {
+  sparse(block: Block): Batch | undefined {
     const known = this.#byBlock.get(block.block)
     const at = known?.selection?.at
-    if (!known || !at || at.length * fewOf > block.count) return undefined
-    known.few ??= new Few(at, this.grow)
-    return new FewOf(block, known.few)
+    if (!known || !at || at.length * sparseFrom > block.count) return undefined
+    known.sparse ??= new SparseColumns(at, (bytes) => this.#takes(bytes))
+    return new SparseBatch(block, known.sparse)
+  }
+
+  /** Lets go of all where it takes too much, as then nobody finds it again. */
+  #takes(bytes: number): boolean {
+    if (!this.#isGivenUp && !this.grow(bytes)) {
+      this.#isGivenUp = true
+      this.#byBlock.clear()
+    }
+    return !this.#isGivenUp
   }
 }
 
 /** Columns of some events of a block, each made when it is first asked for. */
-class Few {
+class SparseColumns {
   readonly #columns = new Map<string, Column | undefined>()
-  readonly #numbers = new Map<string, Uint32Array>()
+  readonly #codes = new Map<string, Codes>()
   #keys: ReadonlyMap<string, number> | undefined
 
   constructor(
     /** Where they stand among all of the block. */
     readonly places: Uint32Array,
-    private readonly grow: (bytes: number) => void,
+    /** False: it is not to be kept. */
+    private readonly takes: (bytes: number) => boolean,
   ) {}
 
-  numbers(name: string, all: () => Uint32Array): Uint32Array {
-    let numbers = this.#numbers.get(name)
-    if (!numbers) {
-      numbers = this.#those(all(), new Uint32Array(this.places.length))
-      this.#numbers.set(name, numbers)
-      this.grow(objectBytes + numbers.byteLength)
-    }
-    return numbers
+  codes<Of extends Uint8Array | Uint32Array>(name: string, all: () => Of): Of {
+    // Of one name they are always of one type.
+    const known = this.#codes.get(name) as Of | undefined
+    if (known) return known
+    const codes = this.#those(all())
+    if (this.takes(objectBytes + codes.byteLength)) this.#codes.set(name, codes)
+    return codes
   }
 
   column(name: string, all: () => Column | undefined): Column | undefined {
-    if (!this.#columns.has(name)) {
-      const column = all()
-      this.#columns.set(name, column && this.#column(column))
-    }
-    return this.#columns.get(name)
+    if (this.#columns.has(name)) return this.#columns.get(name)
+    const whole = all()
+    const column = whole && this.#own(whole)
+    if (this.takes(objectBytes + bytesOf(column))) this.#columns.set(name, column)
+    return column
   }
 
   keys(all: () => ReadonlyMap<string, number>): ReadonlyMap<string, number> {
@@ -71,36 +89,40 @@ class Few {
   }
 
   /** With their own values alone. */
-  #column({ codes, values }: Column): Column {
-    const theirs = this.#those(codes, new Uint32Array(this.places.length))
+  #own({ codes, values }: Column): Column {
+    const theirs = this.#those(codes)
     const own: Value[] = []
     const through = new Map([[0, 0]])
     const to = emptyCodes(theirs.length, Math.min(theirs.length, values.length))
-    let bytes = objectBytes + to.byteLength
     for (let index = 0; index < theirs.length; index++) {
       const code = theirs[index] as number
       let another = through.get(code)
       if (another === undefined) {
-        const value = values[code - 1] as Value
-        another = own.push(value)
+        another = own.push(values[code - 1] as Value)
         through.set(code, another)
-        bytes += valueBytes + (typeof value === "string" ? value.length * 2 : 0)
       }
       to[index] = another
     }
-    this.grow(bytes)
     return { codes: to, values: own }
   }
 
-  #those<To extends Codes>(all: Codes, to: To): To {
+  #those<Of extends Codes>(all: Of): Of {
     const { places } = this
+    // As wide as all; TypeScript does not know that `slice` keeps the type.
+    const to = all.slice(0, places.length) as Of
     for (let index = 0; index < places.length; index++) to[index] = all[places[index] as number] as number
     return to
   }
 }
 
+function bytesOf(column: Column | undefined): number {
+  if (!column) return 0
+  const ofValue = (value: Value) => valueBytes + (typeof value === "string" ? value.length * 2 : 0)
+  return column.values.reduce((sum: number, value) => sum + ofValue(value), column.codes.byteLength)
+}
+
 /** Some events of a block as a batch, which reads what is not known of them yet from the block. */
-class FewOf implements Batch {
+class SparseBatch implements Batch {
   readonly website: number
   readonly name: string
   readonly crawler: boolean
@@ -109,30 +131,33 @@ class FewOf implements Batch {
 
   constructor(
     private readonly all: Batch,
-    private readonly few: Few,
+    private readonly columns: SparseColumns,
   ) {
     this.website = all.website
     this.name = all.name
     this.crawler = all.crawler
-    this.count = few.places.length
+    this.count = columns.places.length
     this.base = all.base
   }
 
-  times = () => this.few.numbers("times", () => this.all.times())
+  times = () => this.columns.codes("times", () => this.all.times())
   visitors = () => this.#ids("visitors")
   sessions = () => this.#ids("sessions")
   profiles = () => this.#ids("profiles")
+  propertied = () => this.columns.codes("propertied", () => this.all.propertied())
+  withProperties = () => present(this.propertied())
 
   column(field: TextField): Column {
-    return this.few.column(field, () => this.all.column(field)) as Column
+    // A batch has a column for each field, be it empty.
+    return this.columns.column(field, () => this.all.column(field)) as Column
   }
 
   property(key: string): Column | undefined {
-    return this.few.column(`property.${key}`, () => this.all.property(key))
+    return this.columns.column(`property.${key}`, () => this.all.property(key))
   }
 
   keys(): ReadonlyMap<string, number> {
-    return this.few.keys(() => {
+    return this.columns.keys(() => {
       const counted = [...this.all.keys().keys()].map((key): [string, number] => {
         const column = this.property(key)
         return [key, column ? present(column.codes) : 0]
@@ -141,15 +166,7 @@ class FewOf implements Batch {
     })
   }
 
-  withProperties(): number {
-    return present(this.propertied())
-  }
-
-  propertied(): Uint8Array {
-    return Uint8Array.from(this.few.numbers("propertied", () => Uint32Array.from(this.all.propertied())))
-  }
-
   #ids(kind: Kind): Uint32Array {
-    return this.few.numbers(kind, () => this.all[kind]())
+    return this.columns.codes(kind, () => this.all[kind]())
   }
 }

@@ -1,9 +1,9 @@
 import type { Batch, Codes, Column, Kind, TextField, Value } from "../columns/batch.ts"
 import type { EventSource } from "../columns/source.ts"
-import { Chosen } from "./chosen.ts"
+import { type Block, Chosen } from "./chosen.ts"
 import { denied, positive, type Test, testOf, textOf, walk } from "./compare.ts"
 import type { Dimension, Filter, Scope } from "./question.ts"
-import { inBoth, rangeOf, type Selection } from "./selection.ts"
+import { inBoth, orNone, rangeOf, type Selection } from "./selection.ts"
 
 /** Which ids a field of the event is numbered as. */
 export const kindOf: Partial<Record<string, Kind>> = {
@@ -74,8 +74,6 @@ function either(one: Column, other: Column): Column {
 /** What a matcher needs of a source. */
 export type Lookup = Pick<EventSource, "numbers" | "numbersOf" | "textsOf" | "websiteId" | "kept">
 
-type Block = Batch & { readonly block: number }
-
 /** Events, and where they are. */
 export interface Narrowed {
   batch: Batch
@@ -122,35 +120,35 @@ export class Matcher {
   select(batch: Batch, among?: Selection): Selection | undefined {
     if (!this.accepts(batch)) return undefined
     const range = among ?? rangeOf(batch, this.scope.from, this.scope.to)
-    if (!this.perEvent) return range.first < range.end ? range : undefined
+    if (!this.perEvent) return orNone(range)
     if (range.at || !this.#isKept(batch)) return this.#fitting(batch, range)
     const fitting = this.#ofAll(batch)
     return fitting && inBoth(fitting, range)
   }
 
-  /** Those from `from` up to, but without, `to` (Unix ms), in a batch of their own where a block has few that fit. */
+  /** Those from `from` up to, but without, `to` (Unix ms), in a batch of their own where they are sparse. */
   narrow(batch: Batch, from: number, to: number): Narrowed | undefined {
-    const few = this.perEvent && this.#isKept(batch) && this.accepts(batch) ? this.#fewOf(batch) : batch
-    if (!few) return undefined
-    const range = rangeOf(few, from, to)
-    const selection = few === batch ? this.select(batch, range) : inBoth(range, range)
-    return selection && { batch: few, selection }
+    const sparse = this.#sparse(batch)
+    const selection = sparse
+      ? orNone(rangeOf(sparse, from, to))
+      : this.select(batch, rangeOf(batch, from, to))
+    return selection && { batch: sparse ?? batch, selection }
   }
 
-  /** Undefined where no event of the block fits; the block itself where many do. */
-  #fewOf(block: Block): Batch | undefined {
-    const fitting = this.#ofAll(block)
-    return fitting && (this.#chosenOf().fewOf(block) ?? block)
+  #sparse(batch: Batch): Batch | undefined {
+    if (!this.#isKept(batch) || !this.accepts(batch) || !this.#ofAll(batch)) return undefined
+    return this.#chosenOf().sparse(batch)
   }
 
   /** Whether it is kept which of its events fit. */
   #isKept(batch: Batch): batch is Block {
-    return batch.block !== undefined && batch.count >= this.lookup.kept.chosenFrom
+    const { memory, chosenFrom } = this.lookup.kept
+    return this.perEvent && memory > 0 && batch.block !== undefined && batch.count >= chosenFrom
   }
 
   #ofAll(block: Block): Selection | undefined {
     const all = { first: 0, end: block.count, at: undefined }
-    return this.#chosenOf().of(block.block, () => this.#fitting(block, all))
+    return this.#chosenOf().of(block, () => this.#fitting(block, all))
   }
 
   /** What was found of blocks before, by the filters that are about single events. */
@@ -158,11 +156,10 @@ export class Matcher {
     if (!this.#chosen) {
       const { kept } = this.lookup
       const key = `chosen ${JSON.stringify(this.#perEvent)}`
-      this.#chosen = kept.find<Chosen>(key, "")
-      if (!this.#chosen) {
-        this.#chosen = new Chosen((bytes) => kept.grow(key, bytes))
-        kept.put(key, "", this.#chosen, 0, true)
-      }
+      const known = kept.find<Chosen>(key, "")
+      const chosen: Chosen = known ?? new Chosen((bytes) => kept.grow(key, chosen, bytes))
+      if (!known) kept.put(key, "", chosen, 0, true)
+      this.#chosen = chosen
     }
     return this.#chosen
   }

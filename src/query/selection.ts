@@ -25,8 +25,12 @@ export function within({ at }: Selection, first: number, end: number): Selection
 /** Those of both; undefined where there are none. */
 export function inBoth(one: Selection, range: { first: number; end: number }): Selection | undefined {
   const first = Math.max(range.first, one.first)
-  const some = within(one, first, Math.max(first, Math.min(range.end, one.end)))
-  return sizeOf(some) > 0 ? some : undefined
+  return orNone(within(one, first, Math.max(first, Math.min(range.end, one.end))))
+}
+
+/** Undefined where there are none. */
+export function orNone(selection: Selection): Selection | undefined {
+  return sizeOf(selection) > 0 ? selection : undefined
 }
 
 /** The events of a batch in a range of time. */

@@ -29,6 +29,8 @@ beforeEach(() => {
   folder = temporaryFolder()
   db = openDatabase({ path: folder.file("a.db"), durability: "os", busyTimeout: 0, now: start })
   insert(Array.from({ length: days * 8 }, (_, index) => happened(start + index * 3 * hour, index)))
+  // One day has a block in which few events fit a filter.
+  insert(Array.from({ length: 66 }, (_, index) => happened(start + 20 * day + index, index * 3)))
   seal()
 })
 afterEach(() => {
@@ -76,10 +78,12 @@ const measures: Measure[] = [
   { what: "sum", of: "property.amount" },
   { what: "p50", of: "property.amount" },
 ]
+const rare: Filter[] = [{ field: "property.amount", op: "eq", value: 5 }]
 const pro: Filter[] = [{ field: "property.plan", op: "eq", value: "pro" }]
 const scopes = [
   scopeOf(start, end),
   scopeOf(start, end, pro),
+  scopeOf(start, end, rare),
   scopeOf(start + 5 * hour, end - 19 * hour, [], "America/New_York"),
   // The same last day, until noon and until the evening.
   scopeOf(start + 3 * day, end - 12 * hour),
@@ -124,6 +128,9 @@ function answerOf(reader: Reader, question: Question): { answer: unknown; source
     if (step.done) return { answer: step.value.answer, source: step.value.meta.source }
   }
 }
+
+/** Keeps which events fit of the smallest blocks, too. */
+const newReader = () => new Reader(db, enough, 1)
 
 /** Of each question, asked twice: the second answer is of what the first one kept. */
 function differences(reader: Reader): string[] {
@@ -175,7 +182,7 @@ const cases: [sentence: string, ...happens: (() => void)[]][] = [
 describe("what is kept of earlier questions", () => {
   for (const [sentence, ...steps] of cases) {
     test(`does not show when ${sentence}`, () => {
-      const reader = new Reader(db, enough)
+      const reader = newReader()
       expect(differences(reader)).toEqual([])
       for (const happens of steps) {
         happens()
@@ -185,7 +192,7 @@ describe("what is kept of earlier questions", () => {
   }
 
   test("answers alone where nothing came since, and with rows where something did", () => {
-    const reader = new Reader(db, enough)
+    const reader = newReader()
     const sources = () => [...new Set(questions.map((question) => answerOf(reader, question).source))].sort()
     sources()
     // Ranges that begin at any ms and ids to break down by are counted anew.
@@ -196,7 +203,7 @@ describe("what is kept of earlier questions", () => {
   })
 
   test("is one day alone counted anew where an event came late", () => {
-    const reader = new Reader(db, enough)
+    const reader = newReader()
     const summary: Question = { kind: "groups", scope: scopeOf(start, end), by: [], measures }
     answerOf(reader, summary)
     insert([happened(end - day + 1, 1)])
@@ -218,5 +225,23 @@ describe("what is kept of earlier questions", () => {
     expect(kept.put("too large", "", "", 51, false)).toBe(false)
     expect(kept.find("a", "another state")).toBeUndefined()
     expect(kept.bytes).toBe(100)
+  })
+
+  test("grows while there is room, pushes out others, and goes once it is too large", () => {
+    const kept = new Kept(100)
+    const [growing, other] = [{}, {}]
+    kept.put("other", "", other, 50, false)
+    kept.put("growing", "", growing, 0, false)
+    expect(kept.grow("growing", growing, 40)).toBe(true)
+    expect([kept.bytes, kept.find("other", "")]).toEqual([90, other])
+    kept.find("growing", "")
+    expect(kept.grow("growing", growing, 10)).toBe(true)
+    expect(kept.grow("growing", other, 1)).toBe(false)
+    kept.put("third", "", {}, 20, false)
+    expect([kept.bytes, kept.find("other", "")]).toEqual([70, undefined])
+    expect(kept.grow("growing", growing, 1)).toBe(false)
+    expect([kept.bytes, kept.find("growing", "")]).toEqual([20, undefined])
+    expect(kept.grow("growing", growing, 1)).toBe(false)
+    expect(kept.bytes).toBe(20)
   })
 })
