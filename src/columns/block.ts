@@ -222,20 +222,29 @@ const sql = {
   segment: "select data from segments where id = :id",
 }
 
-/** Questions after which a block that none of them looked at gives its place in memory to another. */
-const questionsKept = 4
-/** Bytes that an open block takes before any column of it is read. */
-const openBytes = 2_000
-/** Bytes that a value takes in memory beside its text, and a number. */
+/**
+ * Questions after which a column that none of them read gives its place in memory to another: some pages of the dashboard. Of more
+ * than fits, one after the other would push out what the next one needs first.
+ */
+const questionsKept = 16
+/** Bytes that a layout takes, a column beside its codes, a value beside its text, and a number. */
+const layoutBytes = 2_000
+const columnBytes = 300
 const valueBytes = 40
 const numberBytes = 8
+
+/** Something of a block in memory, and the bytes that it takes. */
+interface Held<Thing> {
+  thing: Thing
+  bytes: number
+}
 
 /** Reads columns of blocks, and keeps those read before as long as they take no more than `memory` says. */
 export class BlockReader {
   readonly #layout: Statement
   readonly #segment: Statement
-  /** By id of the block, which is never given twice; the one looked at last comes last. */
-  readonly #kept = new Map<number, { batch: StoredBatch; bytes: number; question: number }>()
+  /** By the block's id, which is never given twice, and what it is; what was read last comes last. */
+  readonly #held = new Map<string, Held<unknown> & { question: number }>()
   #bytes = 0
   #question = 0
   /** Bytes of columns that were ever read. */
@@ -253,17 +262,7 @@ export class BlockReader {
   }
 
   open(row: BlockRow): Batch {
-    const kept = this.#kept.get(row.id)
-    if (kept) {
-      this.#kept.delete(row.id)
-      this.#kept.set(row.id, kept)
-      kept.question = this.#question
-      return kept.batch
-    }
-    const batch = new StoredBatch(row, this)
-    this.#kept.set(row.id, { batch, bytes: 0, question: this.#question })
-    this.loaded(row, openBytes)
-    return batch
+    return new StoredBatch(row, this)
   }
 
   /** A new question begins. */
@@ -271,33 +270,42 @@ export class BlockReader {
     this.#question++
   }
 
-  /**
-   * More of a block is in memory. Where that is too much, what was not looked at for some questions goes, and else the
-   * block itself: of more than fits, one question after the other would push out what the next one needs first.
-   */
-  loaded({ id }: BlockRow, bytes: number): void {
-    const kept = this.#kept.get(id)
-    if (!kept) return
-    kept.bytes += bytes
+  /** What `make` gives, or gave for an earlier question. Of one key it is always of the same type. */
+  hold<Thing>(block: number, name: string, make: () => Held<Thing>): Thing {
+    const key = `${block} ${name}`
+    const known = this.#held.get(key)
+    if (known) {
+      if (known.question !== this.#question) {
+        known.question = this.#question
+        this.#held.delete(key)
+        this.#held.set(key, known)
+      }
+      return known.thing as Thing
+    }
+    const { thing, bytes } = make()
+    this.#held.set(key, { thing, bytes, question: this.#question })
     this.#bytes += bytes
     const memory = this.memory()
-    for (const [oldest, { question }] of this.#kept) {
-      if (this.#bytes <= memory) return
-      this.#drop(oldest !== id && question < this.#question - questionsKept ? oldest : id)
-      if (!this.#kept.has(id)) return
+    for (const [oldest, { question }] of this.#held) {
+      if (this.#bytes <= memory) break
+      this.#drop(oldest !== key && question < this.#question - questionsKept ? oldest : key)
+      if (!this.#held.has(key)) break
     }
+    return thing
   }
 
-  #drop(id: number): void {
-    this.#bytes -= this.#kept.get(id)?.bytes ?? 0
-    this.#kept.delete(id)
+  #drop(key: string): void {
+    this.#bytes -= this.#held.get(key)?.bytes ?? 0
+    this.#held.delete(key)
   }
 
   /** Throws Moved. */
-  layout(row: BlockRow): Layout {
-    const text = this.#layout.get({ id: row.id }) as string | undefined
-    if (text === undefined) throw new Moved()
-    return JSON.parse(text) as Layout
+  layout({ id }: BlockRow): Layout {
+    return this.hold(id, "layout", () => {
+      const text = this.#layout.get({ id }) as string | undefined
+      if (text === undefined) throw new Moved()
+      return { thing: JSON.parse(text) as Layout, bytes: layoutBytes }
+    })
   }
 
   /** Throws Moved. */
@@ -372,7 +380,7 @@ function layersOf(blocks: readonly BlockRow[]): Map<string, BlockRow>[] {
   return layers
 }
 
-/** A block, read column by column when it is asked for. */
+/** A block, read column by column when it is asked for. It holds what it read itself; the reader, what has room. */
 class StoredBatch implements Batch {
   readonly block: number
   readonly website: number
@@ -382,11 +390,9 @@ class StoredBatch implements Batch {
   readonly base: number
   #layout: Layout | undefined
   #keys: ReadonlyMap<string, number> | undefined
-  #shared: Uint8Array | undefined
   #rows: MemoryBatch | undefined
-  readonly #numbers: Partial<Record<Kind | "times", Uint32Array>> = {}
-  readonly #fields: Partial<Record<TextField, Column>> = {}
-  readonly #properties = new Map<string, Column | undefined>()
+  readonly #codes = new Map<string, Codes>()
+  readonly #columns = new Map<string, Column>()
 
   constructor(
     private readonly row: BlockRow,
@@ -400,29 +406,19 @@ class StoredBatch implements Batch {
     this.base = row.day * dayMs
   }
 
-  times(): Uint32Array {
-    this.#numbers.times ??= this.#codes(this.#places.times) as Uint32Array
-    return this.#numbers.times
-  }
-
-  visitors = () => this.#ids("visitors")
-  sessions = () => this.#ids("sessions")
-  profiles = () => this.#ids("profiles")
+  times = () => this.#codesOf("times", this.#places.times) as Uint32Array
+  visitors = () => this.#codesOf("visitors", this.#places.ids.visitors) as Uint32Array
+  sessions = () => this.#codesOf("sessions", this.#places.ids.sessions) as Uint32Array
+  profiles = () => this.#codesOf("profiles", this.#places.ids.profiles) as Uint32Array
 
   column(field: TextField): Column {
-    this.#fields[field] ??= this.#column(this.#places.fields[field])
-    return this.#fields[field]
+    const place = this.#places.fields[field]
+    return place ? this.#column(field, place) : { codes: new Uint8Array(this.count), values: [] }
   }
 
   property(key: string): Column | undefined {
-    if (!this.#properties.has(key)) {
-      const [, , place] = this.#places.properties.find(([other]) => other === key) ?? []
-      this.#properties.set(
-        key,
-        place === null ? this.#fromRows().property(key) : place && this.#column(place),
-      )
-    }
-    return this.#properties.get(key)
+    const [, , place] = this.#places.properties.find(([other]) => other === key) ?? []
+    return place === null ? this.#fromRows().property(key) : place && this.#column(`property.${key}`, place)
   }
 
   keys(): ReadonlyMap<string, number> {
@@ -436,7 +432,7 @@ class StoredBatch implements Batch {
 
   propertied(): Uint8Array {
     const { propertied, withProperties } = this.#places
-    if (propertied) return this.#codes(propertied) as Uint8Array
+    if (propertied) return this.#codesOf("propertied", propertied) as Uint8Array
     return new Uint8Array(this.count).fill(withProperties > 0 ? 1 : 0)
   }
 
@@ -446,45 +442,65 @@ class StoredBatch implements Batch {
   }
 
   #fromRows(): MemoryBatch {
-    if (!this.#rows) {
-      this.#rows = this.reader.fromRows(this.row)
-      this.reader.loaded(this.row, this.count * 10 * valueBytes)
-    }
-    // An event that went since the block was looked up would shift all others.
-    if (this.#rows?.count !== this.count) throw new Moved()
+    this.#rows ??= this.reader.hold(this.block, "rows", () => {
+      const thing = this.reader.fromRows(this.row)
+      // An event that went since the block was looked up would shift all others.
+      if (thing?.count !== this.count) throw new Moved()
+      return { thing, bytes: this.count * 10 * valueBytes }
+    })
     return this.#rows
   }
 
-  #ids(kind: Kind): Uint32Array {
-    const place = this.#places.ids[kind]
-    this.#numbers[kind] ??= place ? (this.#codes(place) as Uint32Array) : new Uint32Array(this.count)
-    return this.#numbers[kind]
+  /** Numbers where nothing is said take four bytes each. */
+  #codesOf(name: string, place: Place | undefined): Codes {
+    let codes = this.#codes.get(name)
+    if (!codes) {
+      codes = place
+        ? this.reader.hold(this.block, name, () => this.#read(place))
+        : new Uint32Array(this.count)
+      this.#codes.set(name, codes)
+    }
+    return codes
   }
 
-  #bytes(place: Place): Uint8Array {
-    if (place.s === 0 && this.#shared) return this.#shared
-    const bytes = this.reader.segment(this.row, place.s)
-    this.reader.loaded(this.row, bytes.length)
-    if (place.s === 0) this.#shared = bytes
-    return bytes
+  #column(name: string, place: Place): Column {
+    let column = this.#columns.get(name)
+    if (!column) {
+      column = this.reader.hold(this.block, name, () => {
+        const raw = this.#segment(place)
+        const begin = place.o + padded(this.count * place.w)
+        const text = raw.thing.subarray(begin, begin + (place.v as number))
+        // A copy begins where any array of numbers may.
+        const values = place.f
+          ? [...new numberForms[place.f](copyOf(text))]
+          : (JSON.parse(new TextDecoder().decode(text)) as Value[])
+        const { thing: codes, bytes } = this.#read(place, raw)
+        const ofValues = values.length * (place.f ? numberBytes : valueBytes)
+        return { thing: { codes, values }, bytes: bytes + ofValues }
+      })
+      this.#columns.set(name, column)
+    }
+    return column
   }
 
-  #codes(place: Place, bytes = this.#bytes(place)): Codes {
-    if (place.w === 0) return new Uint8Array(this.count).fill(1)
-    return arrayOf(bytes, place.o, this.count, place.w)
+  #read(place: Place, { thing: segment, bytes } = this.#segment(place)): Held<Codes> {
+    const codes =
+      place.w === 0 ? new Uint8Array(this.count).fill(1) : arrayOf(segment, place.o, this.count, place.w)
+    return { thing: codes, bytes: bytes + columnBytes }
   }
 
-  #column(place: Place | undefined): Column {
-    if (!place) return { codes: new Uint8Array(this.count), values: [] }
-    const bytes = this.#bytes(place)
-    const begin = place.o + padded(this.count * place.w)
-    const raw = bytes.subarray(begin, begin + (place.v as number))
-    // A copy begins where any array of numbers may.
-    const values = place.f
-      ? [...new numberForms[place.f](copyOf(raw))]
-      : (JSON.parse(new TextDecoder().decode(raw)) as Value[])
-    this.reader.loaded(this.row, values.length * (place.f ? numberBytes : valueBytes))
-    return { codes: this.#codes(place, bytes), values }
+  /** Small columns have one together. */
+  #segment({ s }: Place): Held<Uint8Array> {
+    const read = () => this.reader.segment(this.row, s)
+    if (s > 0) {
+      const thing = read()
+      return { thing, bytes: thing.length }
+    }
+    const thing = this.reader.hold(this.block, "small columns", () => {
+      const thing = read()
+      return { thing, bytes: thing.length }
+    })
+    return { thing, bytes: 0 }
   }
 }
 
