@@ -28,7 +28,8 @@ export interface ServeOptions extends DatabaseOptions {
   /** ms */
   backupEvery: number
   backupKeep: number
-  queryMemory: number
+  /** Left out: what `standardQueryMemory` says. */
+  queryMemory?: number
   rateLimit: number
   trustProxy: TrustedNetworks
   tlsCert?: string
@@ -65,6 +66,15 @@ export function addServeOptions(command: Command): Command {
 export function addFlagsOfServe(command: Command, flags: readonly string[]): Command {
   for (const one of serveOptions()) if (flags.includes(one.long ?? "")) command.addOption(one)
   return command
+}
+
+/**
+ * Bytes, of as many that this process may have: an eighth, since it takes two to three times as much for a while. With less than the
+ * least even a month of a small website is read anew by each question; the most holds what all pages ask of 10 million events.
+ */
+export function standardQueryMemory(machine: number): number {
+  const [least, most] = [134_217_728, 536_870_912]
+  return Math.max(least, Math.min(Math.floor(machine / 8), most))
 }
 
 /** Each is an environment variable too: `--max-body` is DATABUDDY_MAX_BODY. */
@@ -115,8 +125,8 @@ function serveOptions(): Option[] {
     option("--backup-keep <number>", "newest backups that stay", 7, whole(1, 100_000)),
     option(
       "--query-memory <bytes>",
-      "memory for questions: half for an answer at most, the rest for what the next one may need",
-      268_435_456,
+      "memory for questions: half for an answer at most, the rest for what the next one may need (default: an eighth of the machine's, from 128 MiB to 512 MiB)",
+      undefined,
       whole(16_777_216, 2 ** 40),
     ),
     option(

@@ -1,3 +1,4 @@
+import { totalmem } from "node:os"
 import { run } from "./cli.ts"
 import { settleSwitches } from "./config.ts"
 
@@ -54,6 +55,8 @@ const code = await run(process.argv.slice(2), {
     pid: process.pid,
   },
   newId: () => crypto.randomUUID(),
+  // A container has less than its machine.
+  memory: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
   program: typeof BUILD_COMMIT === "string" ? [process.execPath] : [process.execPath, import.meta.path],
   env: process.env,
   input: () => Bun.stdin.text(),

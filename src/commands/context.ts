@@ -4,6 +4,8 @@ import type { World } from "../store/store.ts"
 export interface Context {
   world: World
   newId: () => string
+  /** Bytes of memory that this process may have. */
+  memory: number
   /** What starts this program once more, before its arguments. */
   program: readonly string[]
   /** Where secrets come from: an argument would be seen in a list of processes. */

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { createApp, type Deps } from "../app.ts"
 import { Streams } from "../ask/stream.ts"
-import type { ServeOptions } from "../config.ts"
+import { type ServeOptions, standardQueryMemory } from "../config.ts"
 import { Complaint } from "../errors.ts"
 import { Uploads } from "../http/body.ts"
 import { requestFaultLog } from "../http/faults.ts"
@@ -82,7 +82,8 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     (commit, seconds) => metrics.observe(commit, seconds),
   )
   const { now, elapsed } = context.world
-  const engine = new Engine({ path, memory: options.queryMemory, now, elapsed, onFault }, store)
+  const memory = options.queryMemory ?? standardQueryMemory(context.memory)
+  const engine = new Engine({ path, memory, now, elapsed, onFault }, store)
   const streams = new Streams(new Follower(store.db), elapsed, onFault)
   try {
     const server = listen(

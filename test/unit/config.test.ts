@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { Command } from "commander"
-import { addServeOptions } from "../../src/config.ts"
+import { addServeOptions, standardQueryMemory } from "../../src/config.ts"
 
 test("every flag of serve is an environment variable too, of the same name", () => {
   const { options } = addServeOptions(new Command("serve"))
@@ -26,6 +26,17 @@ describe("a flag of serve that takes a whole number takes the least and the most
       expect(refusalOf(parse, text)).toContain(`from ${least} to ${most}`)
     }
   })
+})
+
+const mib = 2 ** 20
+test.each([
+  { machine: 512, memory: 128 },
+  { machine: 1_024, memory: 128 },
+  { machine: 2_048, memory: 256 },
+  { machine: 4_096, memory: 512 },
+  { machine: 65_536, memory: 512 },
+])("of $machine MiB questions get $memory, where nobody says", ({ machine, memory }) => {
+  expect(standardQueryMemory(machine * mib)).toBe(memory * mib)
 })
 
 /** Why `text` is not taken; '' where it is. */
