@@ -86,6 +86,9 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
           ? "note: delete these files, or let them grow old; other copies that were made before hold it too\n"
           : "note: copies that were made before, in other places, still hold it\n",
       )
+      context.out(
+        "note: ids may stay in unused bytes of the file until it is vacuumed (README, Upgrades and visitors)\n",
+      )
     }
     if (copies.failure) throw copies.failure
     if (overwritten) return

@@ -140,7 +140,7 @@ const forgetting: Operations = {
       id: "forgetPerson",
       summary: "Forget a person",
       description:
-        "Deletes all that the website has of one person and overwrites it. Answered when it is done: with millions of events to look through, after some seconds. Backups that were made before still hold it.",
+        "Deletes all that the website has of one person and overwrites it. Answered when it is done: with millions of events to look through, after some seconds. Backups that were made before still hold it, and ids may stay in unused bytes of the file until it is vacuumed.",
       takes: ref("schemas/Person"),
       gives: published(forgottenSchema).properties as Json,
       reasons: [...takesBody, ...ofWebsite, ...writes],

@@ -12,7 +12,7 @@ export function requestFaultLog(log: Log, elapsed: () => number): RequestFaultLo
   return (error, where) => {
     if (error instanceof Refusal) return
     if (isHangUp(error)) {
-      log("debug", "a client hung up before its request was whole", where)
+      log("debug", "a connection went before its request was answered", where)
       return
     }
     const { message, stack } = error instanceof Error ? error : { message: String(error) }
@@ -22,12 +22,12 @@ export function requestFaultLog(log: Log, elapsed: () => number): RequestFaultLo
   }
 }
 
-/** The answer to a client that hung up: nobody reads it, and it counts as no fault of ours. The status is nginx's. */
+/** The answer where the connection is gone: nobody reads it, and it counts as no fault of ours. The status is nginx's. */
 export function toNobody(): Response {
   return new Response(null, { status: 499 })
 }
 
-/** What reading a body throws when its connection is gone, by the client's doing or because the server stops, and a question that is given up. */
+/** What reading a body, or a question, throws when its connection is gone: by the client's doing, or because the server stops. */
 export function isHangUp(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError"
 }

@@ -85,7 +85,8 @@ export async function findPerson(db: Db, person: Person, now: number, pace: Pace
 }
 
 /**
- * Deletes a person's events, then links and profile; every connection overwrites what it deletes, and the -wal is emptied. A profile's are: the events that name it,
+ * Deletes a person's events, then links and profile; every connection overwrites what it deletes, and the -wal is emptied; ids that
+ * SQLite moved when it split a page of an index may stay in the unused middle of the old page until a vacuum. A profile's are: the events that name it,
  * those that name no profile and come from an anonymous id linked to it, its links, and itself. An anonymous id's are its
  * events and links; no profile goes with it. Today's events (`now`: Unix ms) are found by the day's hash too. Events that arrive
  * meanwhile may stay. Stopped half-way, the same call does the rest. `overwritten`: false where the -wal could not be emptied.

@@ -49,7 +49,7 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
     // The journals of savepoints: as files they cost system calls in the middle of a commit.
     db.pragma("temp_store = memory")
     // Whatever goes is overwritten at once, a profile's earlier traits too: left in the unused part of the file, they could not be
-    // found any more when the person asks to be forgotten.
+    // found any more when the person asks to be forgotten. It does not reach what SQLite moved when it split a page: see forget.
     db.pragma("secure_delete = on")
     if (pending.length > 0) migrate(db, path, now)
     return db

@@ -124,30 +124,45 @@ test("an id that is stored as a hash is found on its day, and later by the profi
   })
 })
 
-// SQLite zeroes what is deleted, but where it split a page of an index before, what moved to the new page may stay readable in the
-// unused middle of the old one. It depends on the order of ids, and so on the seed.
-test.each([
-  { left: "is left", seed: 1, remains: false },
-  { left: "is left but in the unused middle of pages, until a vacuum", seed: 16, remains: true },
-])("no byte of a person $left, among thousands of others, in the database or its -wal", async (given) => {
-  const mark = "ann-the-forgotten"
-  sendCrowd(mark, mulberry32(given.seed))
-  const bytes = () =>
-    ["", "-wal"].reduce((found, name) => {
-      const path = folder.file(`test.db${name}`)
-      const text = existsSync(path) ? readFileSync(path).toString("latin1") : ""
-      return found + text.split(mark).length - 1
-    }, 0)
-  expect(bytes()).toBeGreaterThan(1_000)
-  const result = await forgetPerson(db, person({ profileId: mark }), now, pace)
-  expect(result).toEqual({ events: 300, profiles: 1, links: 61, overwritten: true })
-  expect(bytes() > 0).toBe(given.remains)
-  expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(6_000)
-  expect(db.pragma("integrity_check", { simple: true })).toBe("ok")
-  db.exec("vacuum")
-  cutWal(db)
-  expect(bytes()).toBe(0)
-})
+// SQLite zeroes what is deleted, but where it split a page before, what moved to the new page may stay readable in the unused middle
+// of the old one. It depends on the order of ids, and so on the seed: of these, 16 and 17 leave some.
+test.each([1, 2, 16, 17])(
+  "no byte of a person is left among thousands of others, but in the unused middle of pages until a vacuum (seed %i)",
+  async (seed) => {
+    const mark = "ann-the-forgotten"
+    sendCrowd(mark, mulberry32(seed))
+    const file = folder.file("test.db")
+    expect(placesOf(mark, file).length + placesOf(mark, `${file}-wal`).length).toBeGreaterThan(1_000)
+    const result = await forgetPerson(db, person({ profileId: mark }), now, pace)
+    expect(result).toEqual({ events: 300, profiles: 1, links: 61, overwritten: true })
+    expect(placesOf(mark, `${file}-wal`)).toEqual([])
+    const pageSize = db.pragma("page_size", { simple: true }) as number
+    expect(placesOf(mark, file).filter((at) => !isUnused(readFileSync(file), at, pageSize))).toEqual([])
+    expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(6_000)
+    expect(db.pragma("integrity_check", { simple: true })).toBe("ok")
+    db.exec("vacuum")
+    cutWal(db)
+    expect(placesOf(mark, file)).toEqual([])
+  },
+)
+
+/** Offsets in a file; none where there is no file. */
+function placesOf(mark: string, path: string): number[] {
+  const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0)
+  const found: number[] = []
+  for (let at = bytes.indexOf(mark); at >= 0; at = bytes.indexOf(mark, at + 1)) found.push(at)
+  return found
+}
+
+/** Whether an offset is between the pointers to the cells of a b-tree's page and the first cell. The form of pages: SQLite's "Database File Format", 1.6. */
+function isUnused(file: Buffer, at: number, pageSize: number): boolean {
+  const page = file.subarray(at - (at % pageSize), at - (at % pageSize) + pageSize)
+  const [type = 0] = page
+  if (![2, 5, 10, 13].includes(type)) return false
+  const header = type < 8 ? 12 : 8
+  const pointersEnd = header + 2 * page.readUInt16BE(3)
+  return at % pageSize >= pointersEnd && at % pageSize < page.readUInt16BE(5)
+}
 
 /** Some events, ids and traits of `mark` among thousands of others'. */
 function sendCrowd(mark: string, random: () => number): void {

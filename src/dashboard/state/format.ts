@@ -82,6 +82,9 @@ export class Format {
   /** Of times as ISO 8601, `to` exclusive: 16–22 Nov 2026; where it ends within a day: 23 Nov 2026, until 10:15. */
   period({ from, to }: { from: string; to: string }): string {
     const [begin, end] = [Date.parse(from), Date.parse(to)]
+    // Nothing of it has passed: where clocks jump over midnight there is such an hour.
+    if (begin >= end)
+      return this.#dateFormat({ dateStyle: "medium", timeStyle: "short", timeZone: this.zone }).format(begin)
     const beginsDay = (ms: number) => this.#days.format(ms) !== this.#days.format(ms - 1)
     if (!beginsDay(begin)) {
       return this.#dateFormat({ dateStyle: "medium", timeStyle: "short", timeZone: this.zone }).formatRange(
