@@ -38,7 +38,7 @@ export interface Asker {
 
 export interface EngineOptions {
   path: string
-  /** Bytes, half of them for an answer, half for columns that are kept. */
+  /** Bytes, half of them for an answer at most; what it leaves is for columns and counts that are kept. */
   memory: number
   /** Unix ms */
   now: () => number
