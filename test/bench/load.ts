@@ -89,12 +89,12 @@ end
 
 /** In a process of its own, so that it does not take the bench's time. */
 async function putFromProcess(load: Load): Promise<LoadResult> {
-  const command = [
-    process.execPath,
-    import.meta.path,
-    JSON.stringify({ ...load, bodies: load.bodies.slice(0, 500) }),
-  ]
-  const worker = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" })
+  const worker = Bun.spawn([process.execPath, import.meta.path], {
+    // More than an argument may hold.
+    stdin: Buffer.from(JSON.stringify({ ...load, bodies: load.bodies.slice(0, 500) })),
+    stdout: "pipe",
+    stderr: "inherit",
+  })
   return JSON.parse(await new Response(worker.stdout).text()) as LoadResult
 }
 
@@ -150,7 +150,7 @@ async function putAtRate(load: Load & { rate: number }): Promise<LoadResult> {
 }
 
 if (import.meta.main) {
-  const load = JSON.parse(process.argv[2] as string) as Load
+  const load = (await Bun.stdin.json()) as Load
   const { rate } = load
   const result = await (rate === undefined ? putByAutocannon(load) : putAtRate({ ...load, rate }))
   process.stdout.write(JSON.stringify(result))
