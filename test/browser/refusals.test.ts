@@ -9,6 +9,9 @@ interface Refusal {
   websiteId: string | null
 }
 
+/** ms from one look for refusals to the next. */
+const betweenLooks = 10_000
+
 describe.skipIf(noBrowser)(`refusals${skipped}`, () => {
   let dashboard: Dashboard
   beforeAll(async () => {
@@ -29,9 +32,12 @@ describe.skipIf(noBrowser)(`refusals${skipped}`, () => {
   const event = { name: "<img src=x onerror=alert(1)>", properties: { plan: "pro", from: "ads" } }
 
   test("nothing was refused, which is good; then something is, and comes by itself", async () => {
-    const { page, faults } = await dashboard.open("/w/SITE/refusals")
+    const { page, faults } = await dashboard.open("/settings/account")
+    await page.clock.install()
+    await page.goto(`/w/${dashboard.site}/refusals`)
     await page.getByText("Nothing was refused since the server started").waitFor()
     await refuse(403, `/track?website_id=${dashboard.site}`, { origin: "https://evil.example" }, event)
+    await page.clock.fastForward(betweenLooks)
     await page.getByRole("heading", { level: 3, name: "Origin not allowed" }).waitFor()
     await page.getByText("It takes events from pages of localhost and its subdomains alone.").waitFor()
     expect(faults).toEqual([])
