@@ -1,7 +1,8 @@
 import type { Db } from "../store/native.ts"
 import { kinds } from "./batch.ts"
-import { BlockReader, type BlockRow, BlockWriter, type EncodedBlock, encode, Moved } from "./block.ts"
+import { BlockReader, type BlockRow, Moved } from "./block.ts"
 import { Builder, merge } from "./builder.ts"
+import { BlockWriter, type EncodedBlock, encode } from "./encode.ts"
 import { Identities, insertIdentities, type NewIdentities } from "./identities.ts"
 import { Rows } from "./rows.ts"
 

@@ -1,7 +1,7 @@
 import type { Command } from "commander"
 import { answerQuery, type Entry, type QueryAnswer } from "../ask/answer.ts"
 import { readQueries } from "../ask/read.ts"
-import { Reader } from "../columns/source.ts"
+import { Reader } from "../columns/reader.ts"
 import { type DatabaseOptions, databaseOption } from "../config.ts"
 import { Complaint } from "../errors.ts"
 import { answering } from "../query/answer.ts"

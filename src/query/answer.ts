@@ -1,6 +1,6 @@
 import type { Kind } from "../columns/batch.ts"
 import { Moved } from "../columns/block.ts"
-import { Reader } from "../columns/source.ts"
+import { Reader } from "../columns/reader.ts"
 import type { Db } from "../store/native.ts"
 import { Budget } from "./distinct.ts"
 import { events } from "./events.ts"

@@ -1,18 +1,14 @@
 import type { Batch, Kind, Sighting } from "../columns/batch.ts"
 import type { Budget } from "./distinct.ts"
+import { type ByUnit, Entries, insertionSort, Ranks, rankRange, sortBoth } from "./entries.ts"
 import { dimensionOf, kindOf, Matcher } from "./filter.ts"
 import type { Dimension, FunnelAnswer, FunnelQuestion, FunnelStep } from "./question.ts"
 import { valueAt } from "./rank.ts"
-import type { Selection } from "./selection.ts"
 import { entriesOf, type Followed, stepMatcher } from "./step.ts"
 
-/** Entries that are kept in one piece: 3 MB with their times. */
-const chunkSize = 2 ** 18
 /** Entries that are walked through, and ids whose text is looked up, in one go: some 20 ms each. */
 const entriesPerStep = 500_000
 const idsPerStep = 16_384
-/** Room for the masks of ten steps. */
-const rankRange = 1_024
 /** Bytes that a value of `by` takes beside its text. */
 const valueBytes = 120
 
@@ -59,204 +55,6 @@ export function* funnel(
   const walk = new Walk(steps.length, window, ranks, byUnit, values, budget)
   while (walk.someUnits(entriesPerStep)) yield
   return { groups: walk.finish() }
-}
-
-/** Events of a batch that fit a step: from `first` up to, but without, `end`, those whose rank is not 0. */
-interface Ranked {
-  first: number
-  end: number
-  /** One an event, or the same for all. */
-  ranks: Uint16Array | number
-}
-
-/** Which steps an event fits, as a number in whose order events of the same ms are taken; 0: none. */
-class Ranks {
-  readonly masks: Uint16Array
-  readonly #ranks: Uint16Array
-
-  constructor(steps: number) {
-    const lowest = (mask: number) => (mask === 0 ? 0 : mask & -mask)
-    const sorted = Array.from({ length: 2 ** steps }, (_, mask) => mask)
-    sorted.sort((one, other) => lowest(one) - lowest(other) || one - other)
-    this.masks = Uint16Array.from(sorted)
-    this.#ranks = new Uint16Array(sorted.length)
-    sorted.forEach((mask, rank) => {
-      this.#ranks[mask] = rank
-    })
-  }
-
-  of(batch: Batch, steps: readonly (Selection | undefined)[]): Ranked | undefined {
-    const fitting = steps.flatMap((selection, step) => (selection ? [{ ...selection, bit: 1 << step }] : []))
-    const [only, ...more] = fitting
-    if (!only) return undefined
-    if (more.length === 0 && !only.at) {
-      return { first: only.first, end: only.end, ranks: this.#ranks[only.bit] as number }
-    }
-    const masks = new Uint16Array(batch.count)
-    for (const { bit, ...selection } of fitting) addBit(masks, selection, bit)
-    for (let index = 0; index < masks.length; index++)
-      masks[index] = this.#ranks[masks[index] as number] as number
-    return {
-      first: Math.min(...fitting.map(({ first }) => first)),
-      end: Math.max(...fitting.map(({ end }) => end)),
-      ranks: masks,
-    }
-  }
-}
-
-function addBit(masks: Uint16Array, { first, end, at }: Selection, bit: number): void {
-  if (at) {
-    for (let n = 0; n < at.length; n++) {
-      const index = at[n] as number
-      masks[index] = (masks[index] as number) | bit
-    }
-  } else for (let index = first; index < end; index++) masks[index] = (masks[index] as number) | bit
-}
-
-/** Entries in the order of the units' numbers: those of unit n stand from `ends[n - 1]` up to, but without, `ends[n]`. */
-interface ByUnit {
-  ends: Uint32Array
-  /** ms after the begin of the range, times `rankRange`, plus the rank. */
-  keys: Float64Array
-  /** Codes of `by`. */
-  codes: Uint32Array | undefined
-}
-
-interface Chunk {
-  count: number
-  units: Uint32Array
-  keys: Float64Array
-  codes: Uint32Array | undefined
-}
-
-class Entries {
-  #chunks: Chunk[] = []
-  /** Entries of each unit. */
-  readonly #counts: Uint32Array
-
-  constructor(
-    units: number,
-    private readonly budget: Budget,
-    private readonly coded: boolean,
-  ) {
-    budget.take(units * 4)
-    this.#counts = new Uint32Array(units)
-  }
-
-  add(batch: Batch, units: Uint32Array, from: number, found: Ranked, codes: Uint32Array | undefined): void {
-    const { first, end, ranks } = found
-    const chunk = this.#chunkFor(end - first)
-    const before = chunk.count
-    chunk.count =
-      typeof ranks === "number"
-        ? addAll(chunk, batch.times(), units, batch.base - from, first, end, ranks, codes)
-        : addEach(chunk, batch.times(), units, batch.base - from, first, end, ranks, codes)
-    count(this.#counts, chunk.units, before, chunk.count)
-  }
-
-  /** The last chunk, if it has that much room. */
-  #chunkFor(room: number): Chunk {
-    const last = this.#chunks.at(-1)
-    if (last && last.count + room <= last.units.length) return last
-    const size = Math.max(room, chunkSize)
-    this.budget.take(size * (this.coded ? 16 : 12))
-    const chunk = {
-      count: 0,
-      units: new Uint32Array(size),
-      keys: new Float64Array(size),
-      codes: this.coded ? new Uint32Array(size) : undefined,
-    }
-    this.#chunks.push(chunk)
-    return chunk
-  }
-
-  /** To be called once: the entries are let go. */
-  *byUnit(): Generator<void, ByUnit> {
-    const ends = this.#counts
-    let total = 0
-    for (let unit = 0; unit < ends.length; unit++) {
-      const entries = ends[unit] as number
-      ends[unit] = total
-      total += entries
-    }
-    this.budget.take(total * (this.coded ? 12 : 8))
-    const keys = new Float64Array(total)
-    const codes = this.coded ? new Uint32Array(total) : undefined
-    yield
-    this.#chunks.reverse()
-    for (let chunk = this.#chunks.pop(); chunk; chunk = this.#chunks.pop()) {
-      place(chunk, ends, keys, codes)
-      yield
-    }
-    return { ends, keys, codes }
-  }
-}
-
-// The loops over all events are functions of their own: small ones are compiled sooner and better.
-
-function addAll(
-  chunk: Chunk,
-  times: Uint32Array,
-  units: Uint32Array,
-  offset: number,
-  first: number,
-  end: number,
-  rank: number,
-  codes: Uint32Array | undefined,
-): number {
-  const { units: toUnits, keys, codes: toCodes } = chunk
-  let at = chunk.count
-  for (let index = first; index < end; index++) {
-    const unit = units[index] as number
-    if (unit === 0) continue
-    toUnits[at] = unit
-    keys[at] = (offset + (times[index] as number)) * rankRange + rank
-    if (toCodes && codes) toCodes[at] = codes[index] as number
-    at++
-  }
-  return at
-}
-
-function addEach(
-  chunk: Chunk,
-  times: Uint32Array,
-  units: Uint32Array,
-  offset: number,
-  first: number,
-  end: number,
-  ranks: Uint16Array,
-  codes: Uint32Array | undefined,
-): number {
-  const { units: toUnits, keys, codes: toCodes } = chunk
-  let at = chunk.count
-  for (let index = first; index < end; index++) {
-    const unit = units[index] as number
-    const rank = ranks[index] as number
-    if (unit === 0 || rank === 0) continue
-    toUnits[at] = unit
-    keys[at] = (offset + (times[index] as number)) * rankRange + rank
-    if (toCodes && codes) toCodes[at] = codes[index] as number
-    at++
-  }
-  return at
-}
-
-function count(counts: Uint32Array, units: Uint32Array, first: number, end: number): void {
-  for (let index = first; index < end; index++) {
-    const unit = units[index] as number
-    counts[unit] = (counts[unit] as number) + 1
-  }
-}
-
-function place(chunk: Chunk, next: Uint32Array, keys: Float64Array, codes: Uint32Array | undefined): void {
-  const { count, units, keys: fromKeys, codes: fromCodes } = chunk
-  for (let index = 0; index < count; index++) {
-    const unit = units[index] as number
-    const at = next[unit] as number
-    next[unit] = at + 1
-    keys[at] = fromKeys[index] as number
-    if (codes && fromCodes) codes[at] = fromCodes[index] as number
-  }
 }
 
 /** Values of a dimension over all batches: 0 where there is none. */
@@ -509,38 +307,4 @@ function inOrder(one: FunnelAnswer["groups"][number], other: FunnelAnswer["group
   if (more !== 0 || one.by === other.by) return more
   if (one.by === null || other.by === null) return one.by === null ? -1 : 1
   return one.by < other.by ? -1 : 1
-}
-
-function insertionSort(keys: Float64Array, codes: Uint32Array | undefined, first: number, end: number): void {
-  for (let index = first + 1; index < end; index++) {
-    const key = keys[index] as number
-    let at = index - 1
-    if ((keys[at] as number) <= key) continue
-    const code = codes ? (codes[index] as number) : 0
-    for (; at >= first && (keys[at] as number) > key; at--) {
-      keys[at + 1] = keys[at] as number
-      if (codes) codes[at + 1] = codes[at] as number
-    }
-    keys[at + 1] = key
-    if (codes) codes[at + 1] = code
-  }
-}
-
-/** Sorts the keys, then takes each code to where its key has gone. */
-function sortBoth(keys: Float64Array, codes: Uint32Array, first: number, end: number): void {
-  const before = keys.slice(first, end)
-  const codesBefore = codes.slice(first, end)
-  const sorted = keys.subarray(first, end).sort()
-  const taken = new Uint32Array(sorted.length)
-  for (let index = 0; index < before.length; index++) {
-    const key = before[index] as number
-    let [low, high] = [0, sorted.length]
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((sorted[middle] as number) < key) low = middle + 1
-      else high = middle
-    }
-    codes[first + low + (taken[low] as number)] = codesBefore[index] as number
-    taken[low] = (taken[low] as number) + 1
-  }
 }

@@ -1,5 +1,6 @@
 import { dayMs } from "../columns/batch.ts"
-import { quartersPerDay, readQuarters } from "../columns/block.ts"
+import { readQuarters } from "../columns/block.ts"
+import { quartersPerDay } from "../columns/encode.ts"
 import type { Entry, EventSource } from "../columns/source.ts"
 import { type Counted, Counting, type Making, type Stretch } from "./counting.ts"
 import type { Budget } from "./distinct.ts"

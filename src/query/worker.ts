@@ -1,7 +1,7 @@
 import { setPriority } from "node:os"
 import { Moved } from "../columns/block.ts"
+import { Reader } from "../columns/reader.ts"
 import { nextWork, Sealer, type Work } from "../columns/seal.ts"
-import { Reader } from "../columns/source.ts"
 import { openForReading } from "../store/open.ts"
 import { type Answered, answering } from "./answer.ts"
 import { TooLarge } from "./distinct.ts"

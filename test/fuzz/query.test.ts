@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
+import { Reader } from "../../src/columns/reader.ts"
 import { sealAll } from "../../src/columns/seal.ts"
-import { Reader } from "../../src/columns/source.ts"
 import { answering, ask } from "../../src/query/answer.ts"
 import type { Question } from "../../src/query/question.ts"
 import type { Db } from "../../src/store/native.ts"

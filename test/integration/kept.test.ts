@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { Kept } from "../../src/columns/kept.ts"
+import { Reader } from "../../src/columns/reader.ts"
 import { reset, sealAll } from "../../src/columns/seal.ts"
-import { Reader } from "../../src/columns/source.ts"
 import { answering, ask } from "../../src/query/answer.ts"
 import type { Filter, Measure, Question, Scope } from "../../src/query/question.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
