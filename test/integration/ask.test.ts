@@ -361,19 +361,18 @@ describe("rows", () => {
       const [funnel] = await rows({ name: "funnel", steps: ["seen", "bought"], ...query })
       const hours = await rows("custom_events_trends", { ...query, granularity: "hourly" })
       const compared = hours.filter((row: { previous: unknown }) => row.previous)
-      const sum = compared.reduce(
-        (all: number, row: { previous: { total_events: number } }) => all + row.previous.total_events,
-        0,
+      const byHour = compared.flatMap(({ previous }: { previous: { total_events: number } }, hour: number) =>
+        previous.total_events > 0 ? [[hour, previous.total_events]] : [],
       )
-      const values = [summary.previous.total_events, goal.previous.total, funnel.previous.people, sum]
-      return [...values, compared.length]
+      const values = [summary.previous.total_events, goal.previous.total, funnel.previous.people]
+      return [...values, byHour, compared.length]
     }
     const { now } = app.clock
     try {
-      expect(await counted()).toEqual([2, 2, 1, 2, 13])
+      expect(await counted()).toEqual([2, 2, 1, [[10, 2]], 13])
       // The events of yesterday are an hour later than it is now.
       app.clock.now = Date.parse(at("08-01", "09:00"))
-      expect(await counted()).toEqual([0, 0, 0, 0, 10])
+      expect(await counted()).toEqual([0, 0, 0, [], 10])
     } finally {
       app.clock.now = now
     }
