@@ -9,10 +9,12 @@ interface DialogProps {
   class?: string
   /** A click beside it does not close it: what it shows is shown once. */
   isFirm?: boolean
+  /** What the button says that closes it, where there is nothing else to do. */
+  closing?: string
 }
 
 /** A window above the page; the browser keeps the focus in it and closes it by Escape. */
-export function Dialog({ title, onClose, children, class: look = "", isFirm = false }: DialogProps) {
+export function Dialog({ title, onClose, children, class: look = "", isFirm = false, closing }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
   const before = useRef<Element>(null)
@@ -42,6 +44,13 @@ export function Dialog({ title, onClose, children, class: look = "", isFirm = fa
       <div class="dialog-body">
         <h2 id={id}>{title}</h2>
         {children}
+        {closing !== undefined && (
+          <div class="dialog-actions">
+            <button type="button" class="button primary" onClick={onClose}>
+              {closing}
+            </button>
+          </div>
+        )}
       </div>
     </dialog>
   )

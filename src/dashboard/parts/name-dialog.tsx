@@ -26,17 +26,30 @@ export function NameDialog({ title, action, name: before = "", onSubmit, onClose
           onClose()
         }}
       >
-        <label class="field">
-          Name
-          <input
-            data-autofocus
-            required
-            maxLength={256}
-            value={name}
-            onInput={(event) => setName(event.currentTarget.value)}
-          />
-        </label>
+        <NameField label="Name" value={name} onInput={setName} />
       </Form>
     </Dialog>
+  )
+}
+
+interface NameFieldProps {
+  label: string
+  value: string
+  onInput: (name: string) => void
+}
+
+/** What something is called, first in its window. */
+export function NameField({ label, value, onInput }: NameFieldProps) {
+  return (
+    <label class="field">
+      {label}
+      <input
+        data-autofocus
+        required
+        maxLength={256}
+        value={value}
+        onInput={(event) => onInput(event.currentTarget.value)}
+      />
+    </label>
   )
 }

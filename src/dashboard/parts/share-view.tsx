@@ -2,10 +2,11 @@ import { useState } from "preact/hooks"
 import { useApp } from "../state/app.ts"
 import { peopleFields, readFilters } from "../state/filters.ts"
 import { plusDays } from "../state/range.ts"
-import { CodeBlock } from "./copy.tsx"
 import { Dialog } from "./dialog.tsx"
 import { readStep } from "./event-picker.tsx"
 import { Form } from "./form.tsx"
+import { NameField } from "./name-dialog.tsx"
+import { Once } from "./once.tsx"
 
 /** Days that a link works, to choose from; '' for ever. */
 const lifetimes = [
@@ -25,33 +26,22 @@ export function ShareView({ onClose }: { onClose: () => void }) {
   const { website, today } = view.value
   if (namesPeople(place.spot.value.params)) {
     return (
-      <Dialog title="Share by a link" onClose={onClose}>
+      <Dialog title="Share by a link" onClose={onClose} closing="Close">
         <p>
           This view names single visitors, profiles or sessions, and a link shows none: take such filters and
           breakdowns away first.
         </p>
-        <div class="dialog-actions">
-          <button type="button" class="button primary" onClick={onClose}>
-            Close
-          </button>
-        </div>
       </Dialog>
     )
   }
   if (link !== undefined) {
     return (
-      <Dialog title="Share by a link" onClose={onClose}>
+      <Once title="Share by a link" code={link} copy="Copy the link" closing="Done" onClose={onClose}>
         <p>
           Whoever has this link sees the reports of {session.nameOf(website)}, but no single visitors and no
           settings. It is shown this once; revoke it under Settings, Share links.
         </p>
-        <CodeBlock code={link} name="Copy the link" />
-        <div class="dialog-actions">
-          <button type="button" class="button primary" onClick={onClose}>
-            Done
-          </button>
-        </div>
-      </Dialog>
+      </Once>
     )
   }
   return (
@@ -74,16 +64,7 @@ export function ShareView({ onClose }: { onClose: () => void }) {
           setLink(place.origin + made.link)
         }}
       >
-        <label class="field">
-          Name, for the list of links
-          <input
-            data-autofocus
-            required
-            maxLength={256}
-            value={name}
-            onInput={(event) => setName(event.currentTarget.value)}
-          />
-        </label>
+        <NameField label="Name, for the list of links" value={name} onInput={setName} />
         <label class="field">
           It works for
           <select value={days} onChange={(event) => setDays(event.currentTarget.value)}>

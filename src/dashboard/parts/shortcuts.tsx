@@ -81,7 +81,7 @@ function KeyList({ onClose }: { onClose: () => void }) {
     ...presets.flatMap(({ key, label }) => (key ? [[key, label]] : [])),
   ]
   return (
-    <Dialog title="Keys" onClose={onClose}>
+    <Dialog title="Keys" onClose={onClose} closing="Close">
       <dl class="keys">
         {rows.map(([key, text]) => (
           <div key={key}>
@@ -100,11 +100,6 @@ function KeyList({ onClose }: { onClose: () => void }) {
         />
         Single keys do this (Ctrl K always does)
       </label>
-      <div class="dialog-actions">
-        <button type="button" class="button primary" onClick={onClose}>
-          Close
-        </button>
-      </div>
     </Dialog>
   )
 }

@@ -168,7 +168,7 @@ function Done({ who, forgotten }: { who: Who; forgotten: Forgotten }) {
   const { events, profiles, links, overwritten, note } = forgotten
   const leave = () => place.go(place.to("people"))
   return (
-    <Dialog title="Forgotten" onClose={leave}>
+    <Dialog title="Forgotten" onClose={leave} closing="To the people">
       <div class="prose">
         <p class="person-id">{who.id}</p>
         <p>
@@ -183,11 +183,6 @@ function Done({ who, forgotten }: { who: Who; forgotten: Forgotten }) {
             write-ahead log. It goes when that reader ends, at the latest with a restart.
           </p>
         )}
-      </div>
-      <div class="dialog-actions">
-        <button type="button" class="button primary" onClick={leave}>
-          To the people
-        </button>
       </div>
     </Dialog>
   )

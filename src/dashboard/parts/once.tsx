@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact"
-import { CodeBlock } from "../parts/copy.tsx"
-import { Dialog } from "../parts/dialog.tsx"
+import { CodeBlock } from "./copy.tsx"
+import { Dialog } from "./dialog.tsx"
 
 interface OnceProps {
   title: string
@@ -8,21 +8,18 @@ interface OnceProps {
   code: string
   /** What copies it: “Copy the key”. */
   copy: string
+  /** What the button says that closes it. */
+  closing?: string
   children: ComponentChildren
   onClose: () => void
 }
 
 /** What nobody can be shown again. */
-export function Once({ title, code, copy, children, onClose }: OnceProps) {
+export function Once({ title, code, copy, closing = "I have it", children, onClose }: OnceProps) {
   return (
-    <Dialog title={title} onClose={onClose} isFirm>
+    <Dialog title={title} onClose={onClose} closing={closing} isFirm>
       <div class="prose">{children}</div>
       <CodeBlock code={code} name={copy} />
-      <div class="dialog-actions">
-        <button type="button" class="button primary" onClick={onClose}>
-          I have it
-        </button>
-      </div>
     </Dialog>
   )
 }
