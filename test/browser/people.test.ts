@@ -164,6 +164,8 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
 
   test("the export is a file of one person", async () => {
     const { page } = await dashboard.open("/w/SITE/person?profile=customer-6")
+    // What comes above moves the link, from under a pointer that is down.
+    await whole(page, "Customer 6")
     const [download] = await Promise.all([
       page.waitForEvent("download"),
       page.getByRole("link", { name: "Export" }).click(),
