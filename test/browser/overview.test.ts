@@ -79,19 +79,46 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
-  test("the chart's table has the API's numbers, and adds up to the events", async () => {
-    const { page } = await dashboard.open("/w/SITE/overview?period=last_7d")
+  const months = { startDate: dayAgo(55), endDate: dayAgo(1) }
+  const steps = [
+    { granularity: "hourly", query: "period=yesterday", body: { preset: "yesterday" } },
+    { granularity: "daily", query: "period=last_7d", body: { preset: "last_7d" } },
+    { granularity: "weekly", query: `from=${months.startDate}&to=${months.endDate}`, body: months },
+    { granularity: "monthly", query: `from=${months.startDate}&to=${months.endDate}`, body: months },
+  ]
+  test.each(steps)("the chart's $granularity table adds up to the API's numbers", async (given) => {
+    const { granularity, query, body } = given
+    const { page } = await dashboard.open(`/w/SITE/overview?${query}&by=${granularity}`)
     const chart = page.getByRole("figure", { name: "Events over time" })
     await chart.getByRole("button", { name: "Table" }).click()
     const rows = await chart.locator("tbody tr").all()
     const cells = await Promise.all(rows.map((row) => row.locator("td.number").allInnerTexts()))
-    const days = await asked<{ total_events: number }>({
-      preset: "last_7d",
-      parameters: ["custom_events_trends"],
+    const dates = await asked<{ total_events: number }>({
+      ...body,
+      parameters: [{ name: "custom_events_trends", granularity }],
     })
+    expect(dates.some((row) => row.total_events > 0)).toBe(true)
     expect(cells.map((row) => row.reduce((sum, text) => sum + number(text), 0))).toEqual(
-      days.map((row) => row.total_events),
+      dates.map((row) => row.total_events),
     )
+    await page.context().close()
+  })
+
+  test("who did something in the last five minutes is counted as active", async () => {
+    const response = await fetch(`${dashboard.server.url}/track`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${dashboard.server.key}` },
+      body: JSON.stringify({ name: "page_viewed", anonymousId: "just here", websiteId: dashboard.site }),
+    })
+    expect(response.status).toBe(200)
+    const [active] = await asked<{ users: number }>({
+      startDate: new Date(Date.now() - 300_000).toISOString(),
+      endDate: new Date(Date.now() + 60_000).toISOString(),
+      parameters: [{ name: "events", measures: ["users"] }],
+    })
+    expect(active?.users).toBeGreaterThan(0)
+    const { page } = await dashboard.open("/w/SITE/overview")
+    await page.getByText(`${active?.users} active now`).waitFor()
     await page.context().close()
   })
 
