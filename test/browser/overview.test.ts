@@ -104,6 +104,28 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
+  test("on paper a dark chart has the colours of its legend", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview", { colorScheme: "dark" })
+    await whole(page, "page_viewed")
+    await page.emulateMedia({ media: "print" })
+    const chart = page.getByRole("figure", { name: "Events over time" })
+    const legend = await chart
+      .locator(".legend li")
+      .first()
+      .evaluate((entry) => getComputedStyle(entry, "::before").backgroundColor)
+    const drawn = await chart.locator("canvas").evaluate((canvas: HTMLCanvasElement) => {
+      const { data } = canvas.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height) ?? {
+        data: [],
+      }
+      const found = new Set<string>()
+      for (let at = 0; at < data.length; at += 4)
+        if (data[at + 3] === 255) found.add(`rgb(${data[at]}, ${data[at + 1]}, ${data[at + 2]})`)
+      return [...found]
+    })
+    expect(drawn).toContain(legend)
+    await page.context().close()
+  })
+
   test("who did something in the last five minutes is counted as active", async () => {
     const response = await fetch(`${dashboard.server.url}/track`, {
       method: "POST",

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks"
+import { useEffect, useRef } from "preact/hooks"
 import uPlot from "uplot"
 import type { Format } from "../state/format.ts"
 
@@ -51,36 +51,35 @@ export const dashes = [
 /** The drawing of a chart; whoever cannot see it has the table. */
 export function Canvas(props: CanvasProps) {
   const box = useRef<HTMLDivElement>(null)
-  const [theme, setTheme] = useState(0)
   const latest = useRef(props)
   latest.current = props
-  useEffect(() => {
-    const anew = () => setTheme((count) => count + 1)
-    const dark = matchMedia("(prefers-color-scheme: dark)")
-    dark.addEventListener("change", anew)
-    const attribute = new MutationObserver(anew)
-    attribute.observe(document.documentElement, { attributeFilter: ["data-theme"] })
-    return () => {
-      dark.removeEventListener("change", anew)
-      attribute.disconnect()
-    }
-  }, [])
   const { dates, series, marks = [], kind, height, granularity, begun } = props
   const what = JSON.stringify([dates, series, marks, kind, height, granularity, begun])
   useEffect(() => {
     const element = box.current
     if (!element) return
-    const chart = draw(element, latest)
+    let chart = draw(element, latest)
+    // At once: paper, which is white whatever the screen is, does not wait for the next frame.
+    const anew = () => {
+      chart.destroy()
+      chart = draw(element, latest)
+    }
+    const looks = ["(prefers-color-scheme: dark)", "print"].map((query) => matchMedia(query))
+    for (const look of looks) look.addEventListener("change", anew)
+    const attribute = new MutationObserver(anew)
+    attribute.observe(document.documentElement, { attributeFilter: ["data-theme"] })
     const resized = new ResizeObserver(() => {
       const width = element.clientWidth
       if (width > 0 && width !== chart.width) chart.setSize({ width, height })
     })
     resized.observe(element)
     return () => {
+      for (const look of looks) look.removeEventListener("change", anew)
+      attribute.disconnect()
       resized.disconnect()
       chart.destroy()
     }
-  }, [what, theme])
+  }, [what])
   return <div ref={box} class="chart-canvas" style={{ height: `${height}px` }} aria-hidden="true" />
 }
 
