@@ -1,7 +1,8 @@
-import { existsSync, realpathSync, renameSync, statSync } from "node:fs"
+import { existsSync, realpathSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import type { Command } from "commander"
 import { Complaint } from "../errors.ts"
+import { publish } from "../store/files.ts"
 import { contentsFields, contentsJson } from "./contents.ts"
 import type { Context } from "./context.ts"
 import { copyBeside, requireRoom } from "./copying.ts"
@@ -30,7 +31,7 @@ async function backup(file: string, options: BackupOptions, context: Context): P
   requireRoom(to, bytesOf(from))
   const copy = await copyBeside(to, { what: "database", from }, context, (path) => {
     refusePlace(to, from, options)
-    renameSync(path, to)
+    publish(path, to, options.force ?? false)
   })
   const ms = Math.round(context.world.elapsed() - started)
   if (options.json) printJson({ file: to, bytes: copy.bytes, ...contentsJson(copy), ms }, context)

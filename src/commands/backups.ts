@@ -1,7 +1,7 @@
 import { readdir, rm, statfs } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import { Complaint } from "../errors.ts"
-import { isLeftover } from "./copying.ts"
+import { removePartials } from "../store/files.ts"
 import { size } from "./print.ts"
 
 /** A backup that the schedule made: finished, for only what is checked gets such a name. */
@@ -64,13 +64,11 @@ export async function removeOldest(backups: Backup[], newest: Backup, keep: numb
   return gone
 }
 
-/** Takes away what killed backups of the schedule left, whatever their time. */
+/** Removes what killed backups of the schedule left, whatever their time. */
 export async function removeUnfinished(folder: string, db: string, ownPid: number): Promise<void> {
-  for (const name of await inFolder(folder, () => readdir(folder))) {
-    const [, place = ""] = /^(.+)\.partial-\d+$/.exec(name) ?? []
-    if (timeOf(place, db) === undefined || !isLeftover(name, place, ownPid)) continue
-    await rm(join(folder, name), { recursive: true, force: true })
-  }
+  await inFolder(folder, async () =>
+    removePartials(folder, (place) => timeOf(place, db) !== undefined, ownPid),
+  )
 }
 
 /** Throws a Complaint where a copy of `bytes` would leave less than `minFree` on the disk of `folder`. */

@@ -1,16 +1,8 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  statfsSync,
-} from "node:fs"
+import { existsSync, mkdirSync, rmSync, statfsSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { Complaint } from "../errors.ts"
 import type { Copy } from "../store/backup.ts"
+import { partialName, removePartials, syncFolder } from "../store/files.ts"
 import type { Context } from "./context.ts"
 import type { CopyNews, CopyTask } from "./copy-worker.ts"
 import { size } from "./print.ts"
@@ -26,7 +18,8 @@ const workerFile = typeof BUILD_COMMIT === "string" ? "./src/commands/copy-worke
 
 /**
  * Copies beside `place`, in a folder that nobody else can look into, and gives the copy to `finish`, which moves it to where it
- * belongs. Whatever happens, a signal included, the folder is gone afterwards; one that a killed process left is too.
+ * belongs. Whatever happens, a signal included, the folder is gone afterwards; one that a killed process left of the same place
+ * is too.
  */
 export async function copyBeside(
   place: string,
@@ -34,8 +27,9 @@ export async function copyBeside(
   context: Context,
   finish: (path: string, copy: Copy) => void,
 ): Promise<Copy> {
-  inWords(place, () => removeLeftovers(place, context))
-  const folder = `${place}.partial-${context.world.pid}`
+  const { pid, random } = context.world
+  inWords(place, () => removePartials(dirname(place), (name) => name === basename(place), pid))
+  const folder = partialName(place, pid, random)
   const stopped = context.stopSignal().then(() => {
     throw new Complaint("stopped by a signal; nothing was changed, and nothing is left of the copy")
   })
@@ -49,6 +43,18 @@ export async function copyBeside(
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
+}
+
+/**
+ * Removes what a restore or a backup before a migration left beside the database when it was killed. Only for whoever holds the
+ * server's lock, without which neither runs.
+ */
+export function removeLeftovers(path: string, { world }: Context): void {
+  const name = basename(path)
+  const isOurs = (place: string) =>
+    place === name ||
+    (place.startsWith(name) && /^\.before-migration-\d{4}-\w+$/.test(place.slice(name.length)))
+  removePartials(dirname(path), isOurs, world.pid)
 }
 
 /** Throws a Complaint where the folder of `place` is missing or has no room for `bytes` more. */
@@ -122,52 +128,16 @@ function failureOf(
     : new Complaint(message, hint)
 }
 
-/** Folders of processes that are gone. One of our own number is from before, or from another container. */
-function removeLeftovers(place: string, context: Context): void {
-  for (const name of readdirSync(dirname(place))) {
-    if (!isLeftover(name, basename(place), context.world.pid)) continue
-    rmSync(join(dirname(place), name), { recursive: true, force: true })
-  }
-}
-
-/** Whether `name` is what a process that is gone left of a copy named `copy`. */
-export function isLeftover(name: string, copy: string, ownPid: number): boolean {
-  const prefix = `${copy}.partial-`
-  if (!name.startsWith(prefix) || !/^\d+$/.test(name.slice(prefix.length))) return false
-  const pid = Number(name.slice(prefix.length))
-  return pid === ownPid || !isAlive(pid)
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as { code?: string }).code === "EPERM"
-  }
-}
-
 function inWords<Result>(place: string, work: () => Result): Result {
   try {
     return work()
   } catch (error) {
     const { code } = error as { code?: string }
+    if (code === "EEXIST") throw new Complaint(`${place} exists`, "give another name")
     if (code !== "EACCES" && code !== "EPERM" && code !== "EROFS") throw error
     throw new Complaint(
       `${place} cannot be written (${code})`,
       "check the rights of its folder, and that the disk is not mounted read-only",
     )
-  }
-}
-
-/** A rename is on disk when its folder is. */
-function syncFolder(path: string): void {
-  const folder = openSync(path, "r")
-  try {
-    fsyncSync(folder)
-  } catch {
-    // Some file systems cannot sync a folder, Windows neither; the file itself is synced.
-  } finally {
-    closeSync(folder)
   }
 }

@@ -1,11 +1,11 @@
-import { existsSync } from "node:fs"
-import { type FileHandle, open, rename, rm } from "node:fs/promises"
-import { resolve } from "node:path"
+import { closeSync, fsyncSync, lstatSync, rmSync, writeSync } from "node:fs"
+import { basename, dirname, resolve } from "node:path"
 import { type Command, Option } from "commander"
 import { type DatabaseOptions, databaseOption } from "../config.ts"
 import { Complaint } from "../errors.ts"
 import { exportPerson, exportWanted, formats, gzipped, type Steps } from "../export/export.ts"
 import { readExportFilter } from "../manage/rules.ts"
+import { createFile, partialName, publish, removePartials, syncFolder } from "../store/files.ts"
 import { pendingMigrations } from "../store/migrate.ts"
 import type { Db } from "../store/native.ts"
 import { closeAfterReading, openForReading, refuseOlder } from "../store/open.ts"
@@ -102,7 +102,7 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
     const steps = { rows: readRows, groupRows, rest: () => undefined, onRead }
     const plain = made(db, filter, steps, context)
     const bytes = gzip ? gzipped(plain, gzipLevel) : plain
-    if (out !== undefined) await toFile(out, bytes, context)
+    if (out !== undefined) await toFile(out, bytes, options, context)
     else for await (const some of bytes) await context.outTaken(some)
   } finally {
     progress.end()
@@ -132,24 +132,46 @@ function refusePlace(out: string, db: string, { force }: ExportOptions): void {
       "give the place of the export, such as events.ndjson",
     )
   }
-  if (existsSync(out) && !force) throw new Complaint(`${out} exists`, "give another name, or add --force")
+  const there = lstatSync(out, { throwIfNoEntry: false })
+  if (!there) return
+  if (!force) throw exists(out)
+  if (!there.isFile() && !there.isSymbolicLink()) {
+    throw new Complaint(`${out} is not a file`, "give the name of a file, such as events.ndjson")
+  }
+}
+
+function exists(out: string): Complaint {
+  return new Complaint(`${out} exists`, "give another name, or add --force")
 }
 
 /** Nobody finds half of it under its name. */
-async function toFile(path: string, bytes: AsyncIterable<Uint8Array>, { world }: Context): Promise<void> {
-  const partial = `${path}.partial-${world.pid}`
-  let file: FileHandle | undefined
+async function toFile(
+  path: string,
+  bytes: AsyncIterable<Uint8Array>,
+  { force = false }: ExportOptions,
+  { world: { pid, random } }: Context,
+): Promise<void> {
+  const partial = partialName(path, pid, random)
+  let file: number | undefined
   try {
-    file = await open(partial, "w", 0o600)
-    for await (const some of bytes) await file.appendFile(some)
-    await file.sync()
-    await file.close()
-    await rename(partial, path)
+    removePartials(dirname(path), (place) => place === basename(path), pid)
+    file = createFile(partial)
+    for await (const some of bytes) writeAll(file, some)
+    fsyncSync(file)
+    publish(partial, path, force)
+    syncFolder(dirname(path))
   } catch (error) {
-    await file?.close().catch(() => {})
-    await rm(partial, { force: true })
+    if (file !== undefined) rmSync(partial, { force: true })
     const { code, syscall } = error as NodeJS.ErrnoException
+    if (code === "EEXIST") throw exists(path)
     if (!code || !syscall) throw error
     throw new Complaint(`${path} cannot be written (${code})`, "check the folder, its rights and its room")
+  } finally {
+    if (file !== undefined) closeSync(file)
   }
+}
+
+/** The system may take a part of what it is given. */
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done)
 }

@@ -1,15 +1,16 @@
-import { existsSync, renameSync, statSync } from "node:fs"
+import { existsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import type { Command } from "commander"
 import { Complaint } from "../errors.ts"
 import { schemaVersion } from "../store/check.ts"
 import { refuseDamaged } from "../store/damage.ts"
+import { publish } from "../store/files.ts"
 import { ServerLock } from "../store/lock.ts"
 import { migrationLog, pendingMigrations } from "../store/migrate.ts"
 import { closeAfterReading, closeDatabase, openDatabase, openForReading } from "../store/open.ts"
 import { bytesOf } from "./backup.ts"
 import type { Context } from "./context.ts"
-import { copyBeside, requireRoom } from "./copying.ts"
+import { copyBeside, removeLeftovers, requireRoom } from "./copying.ts"
 import { addDataOptions, type DataOptions, requireDatabase } from "./database.ts"
 import { printFields, printJson, printTable, shortTime } from "./print.ts"
 import { keepOwner } from "./restore.ts"
@@ -90,6 +91,7 @@ export async function upgrade(path: string, backup: boolean, context: Context): 
   const lock = new ServerLock(path, context.world.pid)
   try {
     keepOwner(`${path}-lock`, dirname(path))
+    removeLeftovers(path, context)
     refuseDamaged(path, false)
     const { version, pending } = look(path)
     if (pending.length === 0) return { applied: [], backup: null }
@@ -128,7 +130,7 @@ async function backUp(path: string, version: number, context: Context): Promise<
   }
   await copyBeside(place, { what: "database", from: path }, context, (copy) => {
     keepOwner(copy, path)
-    renameSync(copy, place)
+    publish(copy, place, false)
   })
   return place
 }

@@ -1,4 +1,4 @@
-import { chownSync, existsSync, realpathSync, statSync } from "node:fs"
+import { existsSync, lchownSync, realpathSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
 import { Complaint } from "../errors.ts"
@@ -7,7 +7,7 @@ import { takeDatabase } from "../store/takeover.ts"
 import { sameFile } from "./backup.ts"
 import { contentsFields, contentsJson } from "./contents.ts"
 import type { Context } from "./context.ts"
-import { copyBeside, requireRoom } from "./copying.ts"
+import { copyBeside, removeLeftovers, requireRoom } from "./copying.ts"
 import { addDataOptions, type DataOptions } from "./database.ts"
 import { printFields, printJson, size } from "./print.ts"
 
@@ -51,6 +51,7 @@ async function restore(file: string, options: RestoreOptions, context: Context):
   let kept = false
   try {
     keepOwner(`${db}-lock`, dirname(db))
+    removeLeftovers(db, context)
     const copy = await copyBeside(db, { what: "backup", from }, context, (path) => {
       keepOwner(path, existsSync(db) ? db : dirname(db))
       kept = taken.replace(path, aside)
@@ -74,5 +75,5 @@ async function restore(file: string, options: RestoreOptions, context: Context):
 /** Made by root, the files must still be the server's own. */
 export function keepOwner(path: string, like: string): void {
   const { uid, gid } = statSync(like)
-  if (process.getuid?.() === 0 && (uid !== 0 || gid !== 0)) chownSync(path, uid, gid)
+  if (process.getuid?.() === 0 && (uid !== 0 || gid !== 0)) lchownSync(path, uid, gid)
 }

@@ -25,6 +25,7 @@ import { refuse } from "../track/answer.ts"
 import { CrawlerCheck } from "../track/crawler.ts"
 import { version } from "../version.ts"
 import type { Context } from "./context.ts"
+import { removeLeftovers } from "./copying.ts"
 import { watchDescriptors } from "./descriptors.ts"
 import { isOlder, upgrade } from "./migrate.ts"
 import { BackupSchedule } from "./schedule.ts"
@@ -110,6 +111,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     )
     const first = options.setup && store.registry.isEmpty() ? await setUp(store, context) : undefined
     const link = options.setup ? await linkForOwner(store, context, onFault) : undefined
+    removeLeftovers(path, context)
     store.start()
     backups?.start()
     context.out(welcome(server.url.origin, path, { link, first, tls }))

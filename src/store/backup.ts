@@ -1,6 +1,16 @@
-import { chmodSync, closeSync, copyFileSync, existsSync, fsyncSync, openSync, statSync } from "node:fs"
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  statSync,
+} from "node:fs"
 import { Complaint } from "../errors.ts"
 import { type Contents, contentsOf, damage } from "./check.ts"
+import { createFile } from "./files.ts"
 import { appliedMigrations } from "./migrate.ts"
 import { Database, type Db } from "./native.ts"
 import { closeAfterReading, openForReading, readable } from "./open.ts"
@@ -55,7 +65,7 @@ interface Snapshot {
  */
 async function copyPages(original: Db, to: string, onProgress: OnProgress): Promise<Snapshot> {
   const pageSize = original.pragma("page_size", { simple: true }) as number
-  const file = openSync(to, "wx", 0o600)
+  const file = createFile(to)
   try {
     original.exec("begin")
     if ((original.prepare("select count(*) from sqlite_schema").pluck().get() as number) === 0) {
@@ -124,7 +134,7 @@ export function copyBackup(from: string, to: string, onProgress: OnProgress): Co
   refuseOpenDatabase(from)
   const bytes = statSync(from).size
   onProgress(0, bytes)
-  copyFileSync(from, to)
+  copyFileSync(from, to, constants.COPYFILE_EXCL)
   // copyFile takes the rights over too; those of a backup that was carried around can be anything.
   chmodSync(to, 0o600)
   onProgress(bytes, bytes)

@@ -1,5 +1,7 @@
-import { rmSync, statfsSync, statSync, writeFileSync } from "node:fs"
+import { closeSync, fsyncSync, rmSync, statfsSync, statSync, writeSync } from "node:fs"
 import { dirname } from "node:path"
+import { createFile, partialName } from "./files.ts"
+import type { Random } from "./keys.ts"
 
 /** What keeps events from being stored, before SQLite is even asked. */
 export type Obstacle = "disk_low" | "file_replaced"
@@ -17,6 +19,8 @@ export class Guard {
   constructor(
     private readonly path: string,
     private readonly minFree: number,
+    private readonly pid: number,
+    private readonly random: Random,
   ) {
     this.#remember()
   }
@@ -63,13 +67,20 @@ export class Guard {
 
   /** What the system says against a new file; '' where it makes one. */
   #refusal(): string {
-    const tried = `${this.path}-tried`
+    const probe = partialName(this.path, this.pid, this.random)
+    let file: number | undefined
     try {
-      writeFileSync(tried, "x", { mode: 0o600, flush: true })
-      rmSync(tried)
+      file = createFile(probe)
+      writeSync(file, "x")
+      fsyncSync(file)
       return ""
     } catch (error) {
       return `; the system: ${(error as Error).message}`
+    } finally {
+      if (file !== undefined) {
+        closeSync(file)
+        rmSync(probe, { force: true })
+      }
     }
   }
 

@@ -1,5 +1,6 @@
-import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs"
+import { closeSync, existsSync, rmSync, statSync } from "node:fs"
 import { Complaint } from "../errors.ts"
+import { createFile } from "./files.ts"
 import { type Migration, migrate, pendingMigrations } from "./migrate.ts"
 import { Database, type Db } from "./native.ts"
 
@@ -152,7 +153,7 @@ function removeUnused(path: string): void {
 /** The file holds visitors' ids and hashes of keys: nobody but its owner reads it. SQLite gives -wal and -shm the same mode. True where it is new. */
 function createPrivately(path: string): boolean {
   try {
-    closeSync(openSync(path, "wx", 0o600))
+    closeSync(createFile(path))
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw readable(error, path)

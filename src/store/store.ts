@@ -96,7 +96,7 @@ export class Store {
     this.registry = new Registry(this.db)
     this.profiles = new Profiles(this.db, dailyHash)
     const writer = new Writer(this.db, new EventInserter(this.db, dailyHash), dailyHash)
-    this.#guard = new Guard(options.path, options.minFree)
+    this.#guard = new Guard(options.path, options.minFree, world.pid, world.random)
     this.#onFault = (error) => onFault(this.#guard.explain(error))
     this.batcher = new Batcher(
       {

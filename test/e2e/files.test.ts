@@ -1,0 +1,126 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
+import { createWebsite } from "../../src/store/websites.ts"
+import { startServer, temporaryFolder, withDatabase } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+
+// What the program does in a folder in which other users can make files too.
+
+let folder = temporaryFolder()
+let victim = ""
+beforeEach(() => {
+  folder = temporaryFolder()
+  victim = folder.file("victim")
+  writeFileSync(victim, "precious")
+  withDatabase(folder.file("databuddy.db"), (db) => {
+    const settings = { domain: "a.com", name: "a", allowedOrigins: [], anonymize: "off" as const }
+    createWebsite(db, "w", settings, 0)
+  })
+})
+afterEach(() => folder[Symbol.dispose]())
+
+/** Runs a line of shell in the folder; `"$0"` is the program. */
+function shell(line: string) {
+  const { PATH = "", TMPDIR = "/tmp" } = process.env
+  const run = Bun.spawnSync(["sh", "-c", line, binary], { cwd: folder.path, env: { PATH, TMPDIR } })
+  return { code: run.exitCode, out: run.stdout.toString(), err: run.stderr.toString() }
+}
+
+const gone = () => Bun.spawnSync(["true"]).pid
+
+describe("a link that somebody made under a temporary name of this process is not followed", () => {
+  const commands = [
+    ["export --out", "out", "export --out out"],
+    ["backup", "out", "backup out"],
+  ] as const
+  test.each(commands)("by %s", (_, place, command) => {
+    // The process keeps the shell's number.
+    const { code } = shell(`ln -s victim ${place}.partial-$$; exec "$0" ${command}`)
+    expect(code).toBe(0)
+    expect(readFileSync(victim, "utf8")).toBe("precious")
+    expect(lstatSync(folder.file(place)).isFile()).toBe(true)
+    expect(statSync(folder.file(place)).mode & 0o777).toBe(0o600)
+  })
+})
+
+describe("a link at the place itself", () => {
+  const commands = [
+    ["export", "export --out out"],
+    ["backup", "backup out"],
+  ] as const
+  test.each(commands)("that leads nowhere is not written through by %s", (_, command) => {
+    symlinkSync("elsewhere", folder.file("out"))
+    const { code, err } = shell(`exec "$0" ${command}`)
+    expect([code, err]).toEqual([1, expect.stringContaining("exists")])
+    expect(existsSync(folder.file("elsewhere"))).toBe(false)
+    expect(readdirSync(folder.path).filter((name) => name.includes("partial"))).toEqual([])
+  })
+
+  test.each(commands)("is replaced by %s --force, and what it leads to stays", (_, command) => {
+    symlinkSync("victim", folder.file("out"))
+    expect(shell(`exec "$0" ${command} --force`).code).toBe(0)
+    expect(readFileSync(victim, "utf8")).toBe("precious")
+    expect(lstatSync(folder.file("out")).isFile()).toBe(true)
+  })
+})
+
+test("export --force replaces a file, not a device or a folder", () => {
+  mkdirSync(folder.file("out"))
+  const { code, err } = shell('exec "$0" export --out out --force')
+  expect([code, err]).toEqual([1, expect.stringContaining("is not a file")])
+})
+
+const migration = "databuddy.db.before-migration-0004-20260101T000000000Z"
+
+test("a start removes what killed restores and migrations left beside the database, and nothing else", async () => {
+  const dead = gone()
+  const random = "0123456789abcdef"
+  const ours = [
+    `${migration}.partial-${dead}`,
+    `${migration}.partial-${dead}-${random}`,
+    `databuddy.db.partial-${dead}-${random}`,
+  ]
+  const others = [
+    `${migration}.partial-${process.pid}-${random}`, // a process that runs
+    `${migration}.partial-${dead}-notes`,
+    `other.db.partial-${dead}-${random}`,
+    `databuddy.db.before-lunch.partial-${dead}`,
+    migration,
+  ]
+  for (const name of [...ours, ...others]) {
+    mkdirSync(folder.file(name))
+    writeFileSync(folder.file(`${name}/copy.db`), "x")
+  }
+  const server = await startServer({ db: folder.file("databuddy.db"), args: ["--no-setup"] })
+  await server.stop()
+  const left = readdirSync(folder.path).filter((name) => [...ours, ...others].includes(name))
+  expect(left.sort()).toEqual(others.sort())
+})
+
+test("an export removes what a killed one to the same place left", () => {
+  const partial = folder.file(`out.partial-${gone()}-0123456789abcdef`)
+  writeFileSync(partial, "half")
+  expect(shell('exec "$0" export --out out').code).toBe(0)
+  expect(existsSync(partial)).toBe(false)
+})
+
+test.skipIf(process.getuid?.() !== 0)(
+  "what belongs to another user is not taken for a leftover of ours",
+  () => {
+    const partial = folder.file(`out.partial-${gone()}-0123456789abcdef`)
+    writeFileSync(partial, "theirs")
+    chownSync(partial, 65_534, 65_534)
+    expect(shell('exec "$0" export --out out').code).toBe(0)
+    expect(existsSync(partial)).toBe(true)
+  },
+)
