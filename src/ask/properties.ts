@@ -1,4 +1,5 @@
-import type { Filter, PropertyValues } from "../query/question.ts"
+import { requiredTexts, testOf } from "../query/operators.ts"
+import type { PropertyValues } from "../query/question.ts"
 import type { Ask, Made, Put, QueryType, Row, Sort } from "./ask.ts"
 import { first, last, sessions, total, users } from "./groups.ts"
 import { isoOrNull, rounded } from "./rows.ts"
@@ -34,31 +35,9 @@ export function ofValues(spec: ValuesSpec): QueryType {
 /** A filter on property_key is about which keys are shown too, not only about which events count. */
 async function propertiesOf(ask: Ask, put: Put, top: number, bins?: number): Promise<PropertyValues[]> {
   const ofKeys = ask.scope.filters.filter(({ field }) => field === "property_key")
-  const named = ofKeys.find(({ op }) => op === "eq" || op === "in")
-  const keys = named && [named.value].flat().map(String)
+  const keys = ofKeys.map(requiredTexts).find((texts) => texts !== undefined)
   const { properties } = await put({ kind: "values", scope: ask.scope, keys, top, bins })
-  return properties.filter(({ key }) => ofKeys.every((filter) => fits(key, filter)))
-}
-
-function fits(key: string, { op, value }: Filter): boolean {
-  const values = [value].flat().map(String)
-  const text = values[0] ?? ""
-  switch (op) {
-    case "eq":
-    case "in":
-      return values.includes(key)
-    case "ne":
-    case "not_in":
-      return !values.includes(key)
-    case "contains":
-      return key.includes(text)
-    case "not_contains":
-      return !key.includes(text)
-    case "starts_with":
-      return key.startsWith(text)
-    default:
-      return true
-  }
+  return properties.filter(({ key }) => ofKeys.every((filter) => testOf(filter)(key, key)))
 }
 
 /** At most so many values are shown one by one, and so many in a list of the most frequent. */

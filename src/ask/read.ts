@@ -2,6 +2,7 @@ import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
 import { durationOf } from "../duration.ts"
 import { type FieldError, Refusal } from "../errors.ts"
 import { fieldErrors, invalid } from "../http/fields.ts"
+import { type OperatorInfo, operators } from "../query/operators.ts"
 import type { Dimension, Filter, Granularity, Measure, Property, Step, Unit } from "../query/question.ts"
 import type { Ask, NamedMeasure, QueryType, Sort } from "./ask.ts"
 import { readCursor } from "./events.ts"
@@ -89,12 +90,19 @@ export function readQueries(value: unknown, about: About): { isBatch: boolean; q
   return { isBatch: true, queries }
 }
 
+/** Characters of a wrong word that its error repeats. */
+const longestShown = 60
+
 /** What its schema finds wrong, with `prefix` before the fields. */
 function shapeErrors(check: TypeCheck<typeof querySchema>, value: unknown, prefix: string): FieldError[] {
-  return fieldErrors(check, value).map(({ field, message }) => ({
-    field: field === "" ? prefix.slice(0, -1) : `${prefix}${field}`,
-    message: wording[message] ?? message,
-  }))
+  return fieldErrors(check, value).map(({ field, message }) => {
+    const given = field.split(".").reduce((at: unknown, key) => Object(at)[key], value)
+    const isWord = typeof given === "string" && given.length <= longestShown
+    return {
+      field: field === "" ? prefix.slice(0, -1) : `${prefix}${field}`,
+      message: `${wording[message] ?? message}${isWord ? `, and not ${JSON.stringify(given)}` : ""}`,
+    }
+  })
 }
 
 function readQuery(value: unknown, about: About, prefix: string): Query {
@@ -340,18 +348,16 @@ function readFilters(filters: FilterBody[] | undefined, field: string, errors: F
 
 /** What is wrong with a filter's value for its operator. */
 function mistakeOf({ op, value }: FilterBody): string | undefined {
-  switch (op) {
-    case "in":
-    case "not_in":
-      return Array.isArray(value) ? undefined : `must be a list for ${op}`
-    case "gt":
-    case "gte":
-    case "lt":
-    case "lte":
-      return typeof value === "number" ? undefined : `must be a number for ${op}`
-    case "exists":
-      return typeof value === "boolean" ? undefined : "must be true or false for exists"
-    default:
-      return Array.isArray(value) ? `must be one value for ${op}` : undefined
-  }
+  const { must, fits } = operands[operators[op].takes]
+  return fits(value) ? undefined : `must be ${must} for ${op}`
+}
+
+const operands: Record<
+  OperatorInfo["takes"],
+  { must: string; fits: (value: FilterBody["value"]) => boolean }
+> = {
+  text: { must: "one value", fits: (value) => !Array.isArray(value) },
+  number: { must: "a number", fits: (value) => typeof value === "number" },
+  list: { must: "a list", fits: (value) => Array.isArray(value) },
+  boolean: { must: "true or false", fits: (value) => typeof value === "boolean" },
 }

@@ -1,5 +1,6 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox"
-import type { Field, Operator } from "../query/question.ts"
+import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
+import type { Field } from "../query/question.ts"
 
 /** Rows of an answer where nobody says, and the most that can be asked for. */
 export const defaultLimit = 100
@@ -27,21 +28,6 @@ export const fields = [
 
 /** Those that tell people apart: no report names them. */
 export const personFields: readonly Field[] = ["profile_id", "anonymous_id", "session_id"]
-
-export const operators = [
-  "eq",
-  "ne",
-  "contains",
-  "not_contains",
-  "starts_with",
-  "in",
-  "not_in",
-  "gt",
-  "gte",
-  "lt",
-  "lte",
-  "exists",
-] as const satisfies readonly Operator[]
 
 export const granularities = ["minute", "hourly", "daily", "weekly", "monthly"] as const
 export const presets = [
@@ -89,6 +75,13 @@ function listed(values: readonly string[]): string {
   return `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`
 }
 
+function all(values: readonly string[]): string {
+  return `${values.slice(0, -1).join(", ")} and ${values.at(-1)}`
+}
+
+const taking = (what: OperatorInfo["takes"]) => operatorNames.filter((op) => operators[op].takes === what)
+const numeric = taking("number")
+
 const text = (description: string, most = 256) =>
   Type.String({
     minLength: 1,
@@ -114,11 +107,11 @@ const filter = Type.Object(
       expected: `must be ${fields.join(", ")}, property_key or property.<path> such as property.plan`,
     }),
     op: oneOf(
-      operators,
-      "gt, gte, lt and lte compare numbers, all others text. ne, not_contains and not_in are true where the value is missing. exists takes true or false",
+      operatorNames,
+      `${all(numeric)} compare numbers, all others text. ${all(operatorNames.filter((op) => operators[op].isNegation))} are true where the value is missing. exists takes true or false`,
     ),
     value: Type.Union([scalar, Type.Array(scalar, { minItems: 1, maxItems: 1_000 })], {
-      description: "A list for in and not_in, a number for gt, gte, lt and lte",
+      description: `A list for ${all(taking("list"))}, a number for ${all(numeric)}`,
       expected:
         "must be a string of at most 4096 characters, a number, true, false, or a list of 1 to 1000 of them",
     }),

@@ -4,11 +4,11 @@ import type { Row } from "../ask/ask.ts"
 import { granularities, maxLimit, units } from "../ask/schema.ts"
 import { types } from "../ask/types.ts"
 import { whole } from "../config.ts"
-import { Complaint } from "../errors.ts"
 import { cell } from "../export/csv.ts"
 import { addWhereOptions, askQuery, type Where } from "./asking.ts"
 import type { Context } from "./context.ts"
 import { collect } from "./database.ts"
+import { operatorHelp, readFilter, readStep } from "./filter.ts"
 import { bar, printJson, printNumbers, shown } from "./print.ts"
 
 interface QueryOptions extends Where {
@@ -42,9 +42,12 @@ interface QueryOptions extends Where {
 }
 
 const examples = `
-Filters (--where, several hold together):
-  property.plan=pro  path!=/x  property.total>10 (>=, <, <=)  path^=/blog (begins with)  path~blog (contains)  path!~blog
-  "property.plan in pro,free"  "property.plan not_in pro,free"  property.plan (has a value)  !property.plan (has none)
+Filters (--where, several hold together): <field> <operator> <value>, such as
+  property.plan=pro  path!=/x  property.total>10  path^=/blog  path~blog  "property.plan in pro,free"
+  property.plan (has a value)  !property.plan (has none)
+Operators, by their sign or their name: ${operatorHelp}
+Values that have commas, signs or blanks at an end go into double quotes: 'property.city in "Paris, TX",Rome'
+A list can be JSON: 'property.plan in ["pro","a,b"]'; so can a whole filter: '{"field":"path","op":"eq","value":"=x"}'
 
 Examples:
   databuddy query custom_events --last 7d --by property.plan
@@ -108,7 +111,7 @@ function bodyOf(type: string, options: QueryOptions): object {
     name: type,
     by: listed(options.by),
     measures: listed(options.measure),
-    steps: options.step?.map(stepOf),
+    steps: options.step?.map(readStep),
     granularity: options.granularity,
     window: options.window,
     unit: options.unit,
@@ -129,7 +132,7 @@ function bodyOf(type: string, options: QueryOptions): object {
     startDate: from,
     endDate: to,
     timeZone: zone,
-    filters: where?.map(filterOf),
+    filters: where?.map(readFilter),
     limit,
     page,
     crawlers,
@@ -148,39 +151,6 @@ function listed(values: string[] | undefined): string[] | undefined {
 function lastOf(text: string): string {
   const [, weeks] = /^(\d{1,3})w$/.exec(text) ?? []
   return weeks === undefined ? text : `${7 * Number(weeks)}d`
-}
-
-const signs: Record<string, string> = {
-  "=": "eq",
-  "!=": "ne",
-  ">": "gt",
-  ">=": "gte",
-  "<": "lt",
-  "<=": "lte",
-  "~": "contains",
-  "!~": "not_contains",
-  "^=": "starts_with",
-}
-const numeric = new Set(["gt", "gte", "lt", "lte"])
-
-/** `property.plan=pro` as the API's filter. Throws a Complaint. */
-function filterOf(text: string): object {
-  const [, word, list, values = ""] = /^([^=<>~]+?)\s+(in|not_in)\s+(.+)$/s.exec(text) ?? []
-  if (word !== undefined) return { field: word, op: list, value: values.split(",").map((one) => one.trim()) }
-  const [, field = "", sign = "", right = ""] = /^(.+?)\s*(!=|>=|<=|\^=|!~|=|>|<|~)\s*(.*)$/s.exec(text) ?? []
-  if (field === "") return { field: text.replace(/^!/, ""), op: "exists", value: !text.startsWith("!") }
-  const op = signs[sign] ?? "eq"
-  if (!numeric.has(op)) return { field, op, value: right }
-  const value = right.trim() === "" ? Number.NaN : Number(right)
-  if (Number.isFinite(value)) return { field, op, value }
-  throw new Complaint(`--where ${text}: ${sign} compares numbers, and ${right} is none`)
-}
-
-/** `bought where property.total>10 and path=/x` */
-function stepOf(text: string): object {
-  const [name = "", conditions] = text.split(/\s+where\s+/, 2)
-  const filters = conditions?.split(/\s+and\s+/).map(filterOf) ?? []
-  return name === "*" ? { filters } : { name, filters }
 }
 
 function csvOf(rows: readonly Row[]): string {

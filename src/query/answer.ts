@@ -7,6 +7,7 @@ import { events } from "./events.ts"
 import { kindOf } from "./filter.ts"
 import { funnel } from "./funnel.ts"
 import { groups } from "./groups.ts"
+import { operators } from "./operators.ts"
 import { paths } from "./paths.ts"
 import { people } from "./people.ts"
 import type { AnswerOf, Filter, Meta, Question } from "./question.ts"
@@ -82,8 +83,6 @@ function* once<Asked extends Question>(
 
 const kinds = { groups, values, events, funnel, retention, paths, sessions, people }
 
-const asText = new Set(["contains", "not_contains", "starts_with", "gt", "gte", "lt", "lte"])
-
 /** Ids whose text some filter looks into. */
 function comparedAsText(question: Question): Kind[] {
   const steps =
@@ -95,5 +94,9 @@ function comparedAsText(question: Question): Kind[] {
           ? [question.start, question.comeBack]
           : []
   const filters: Filter[] = [question.scope, ...steps].flatMap(({ filters }) => [...filters])
-  return [...new Set(filters.flatMap(({ field, op }) => (asText.has(op) ? (kindOf[field] ?? []) : [])))]
+  return [
+    ...new Set(
+      filters.flatMap(({ field, op }) => (operators[op].lookup === "text" ? (kindOf[field] ?? []) : [])),
+    ),
+  ]
 }

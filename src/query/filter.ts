@@ -1,7 +1,8 @@
 import type { Batch, Codes, Column, Kind, TextField, Value } from "../columns/batch.ts"
 import type { EventSource } from "../columns/source.ts"
 import { type Block, Chosen } from "./chosen.ts"
-import { denied, positive, type Test, testOf, textOf, walk } from "./compare.ts"
+import { textOf, walk } from "./json.ts"
+import { operators, positiveTestOf, requiredTexts, type Test, testOf } from "./operators.ts"
 import type { Dimension, Filter, Scope } from "./question.ts"
 import { inBoth, orNone, rangeOf, type Selection } from "./selection.ts"
 
@@ -102,8 +103,8 @@ export class Matcher {
   ) {
     this.#perEvent = filters.filter(({ field }) => field !== "event_name" && field !== "website_id")
     for (const filter of filters) this.#add(filter)
-    const named = filters.find(({ field, op }) => field === "event_name" && (op === "eq" || op === "in"))
-    this.names = named && [named.value].flat().map(String)
+    const named = filters.find((filter) => filter.field === "event_name" && requiredTexts(filter))
+    this.names = named && requiredTexts(named)
   }
 
   /** False: whether an event fits shows already from its name and website. */
@@ -212,17 +213,17 @@ export class Matcher {
     const idsOf = (batch: Batch) => batch[kind]()
     const missing = test(undefined, undefined)
     const all = this.lookup.numbers[kind]
-    if (op === "exists") {
+    const { lookup, isNegation: denies } = operators[op]
+    if (lookup === "presence") {
       const fits = new Uint8Array(all).fill(Number(!missing))
       fits[0] = Number(missing)
       return (batch) => ({ codes: idsOf(batch), fits })
     }
-    const denies = op in denied
-    const listed = ["eq", "ne", "in", "not_in"].includes(op)
     // The ids that are meant, or those that are denied.
-    const texts = listed
-      ? [value].flat().map(String)
-      : Array.from(this.lookup.textsOf(kind)).filter((text) => test(text, text) !== denies)
+    const texts =
+      lookup === "equality"
+        ? [value].flat().map(String)
+        : Array.from(this.lookup.textsOf(kind)).filter((text) => test(text, text) !== denies)
     const numbers = new Set(this.lookup.numbersOf(kind, texts))
     numbers.delete(0)
     if (numbers.size === 0) return () => denies
@@ -245,19 +246,18 @@ function byTable(codes: Codes, truths: boolean[]) {
 }
 
 /** An event fits where one of its keys does; where the filter denies, none of them may do what it denies. */
-function keyTest({ op, value }: Filter): EventTest {
-  const opposite = denied[op]
-  const test = positive(opposite ?? op, value)
+function keyTest(filter: Filter): EventTest {
+  const { lookup, isNegation: denies } = operators[filter.op]
+  const test = positiveTestOf(filter)
   return (batch) => {
-    if (op === "exists") {
+    if (lookup === "presence") {
       const has = presence(batch, [...batch.keys().keys()])
-      return { codes: has, fits: Uint8Array.from([!test("", ""), test("", "")], Number) }
+      return { codes: has, fits: Uint8Array.from([test(undefined, undefined), test("", "")], Number) }
     }
     const fitting = [...batch.keys().keys()].filter((key) => test(key, key))
-    if (fitting.length === 0) return opposite !== undefined
-    if (fitting.some((key) => batch.keys().get(key) === batch.count)) return opposite === undefined
-    const isMeant = opposite === undefined
-    return { codes: presence(batch, fitting), fits: Uint8Array.from([!isMeant, isMeant], Number) }
+    if (fitting.length === 0) return denies
+    if (fitting.some((key) => batch.keys().get(key) === batch.count)) return !denies
+    return { codes: presence(batch, fitting), fits: Uint8Array.from([denies, !denies], Number) }
   }
 }
 

@@ -1,5 +1,6 @@
 import type { StoredEvent } from "../columns/rows.ts"
 import type { Bin } from "./numbers.ts"
+import type { Condition } from "./operators.ts"
 
 /**
  * What can be asked of the stored events, and what the answers hold. Whoever asks (HTTP, the command line) turns its own
@@ -25,31 +26,14 @@ export type Property = `property.${string}`
 
 export type Dimension = Field | Property
 
-export type Operator =
-  | "eq"
-  | "ne"
-  | "contains"
-  | "not_contains"
-  | "starts_with"
-  | "in"
-  | "not_in"
-  | "gt"
-  | "gte"
-  | "lt"
-  | "lte"
-  | "exists"
-
 /**
- * Everything but gt, gte, lt and lte compares text: a string as it is, any other value as JSON. `ne`, `not_contains` and
- * `not_in` are true wherever `eq`, `contains` and `in` are not, so also where the value is missing; all others are false
- * there. gt to lte compare numbers: true only where the event's value is a JSON number. `exists` takes true or false.
- * `property_key` compares each top-level key of the properties, and is true where one of them fits (ne, not_contains,
- * not_in: where none does what they deny).
+ * Operators that take a number compare numbers: they are true only where the event's value is a JSON number. All others compare text:
+ * a string as it is, any other value as JSON. A negation (`ne`, `not_contains` …) is true wherever its opposite is not, so also where
+ * the value is missing; all others are false there. `exists` takes true or false. `property_key` compares each top-level key of the
+ * properties, and is true where one of them fits (a negation: where none does what it denies).
  */
-export interface Filter {
+export interface Filter extends Condition {
   field: Dimension | "property_key"
-  op: Operator
-  value: string | number | boolean | readonly (string | number | boolean)[]
 }
 
 /** Which events a question is about: those that fit every filter. */

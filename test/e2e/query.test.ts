@@ -8,8 +8,13 @@ let server: Server
 beforeAll(async () => {
   server = await startServer({ db: folder.file("query.db") })
   await send([
-    { name: "bought", anonymousId: "ann", path: "/shop", properties: { plan: "pro", total: 30 } },
-    { name: "bought", anonymousId: "bob", properties: { plan: "free", total: 5 } },
+    {
+      name: "bought",
+      anonymousId: "ann",
+      path: "/shop",
+      properties: { plan: "pro", total: 30, city: "Paris, TX" },
+    },
+    { name: "bought", anonymousId: "bob", properties: { plan: "free", total: 5, city: "Rome" } },
     { name: "seen", anonymousId: "ann" },
     { name: "=1+1\u001b[31m", anonymousId: "ann", properties: { plan: "odd" } },
   ])
@@ -75,6 +80,19 @@ const filters: [string, string[]][] = [
   ["!property.plan", [null as unknown as string]],
   ["property.plan!=one in two,three", ["free", "odd", "pro", null as unknown as string]],
   ["path", ["pro"]],
+  ["property.plan IN pro,odd", ["odd", "pro"]],
+  ["property.plan Not_In pro,odd", ["free", null as unknown as string]],
+  ['property.city in "Paris, TX", Berlin', ["pro"]],
+  ['property.city in ["Paris, TX","Rome"]', ["free", "pro"]],
+  ['property.plan = "pro"', ["pro"]],
+  ["property.plan='pro'", ["pro"]],
+  ['{"field":"property.city","op":"in","value":["Rome"]}', ["free"]],
+  ["property.plan$=o", ["pro"]],
+  ["property.plan!^=p", ["free", "odd", null as unknown as string]],
+  ["property.plan not_starts_with p", ["free", "odd", null as unknown as string]],
+  ["property.total gte 30", ["pro"]],
+  ["property.total exists", ["free", "pro"]],
+  ["property.total EXISTS false", ["odd", null as unknown as string]],
 ]
 test.each(filters)("--where %p chooses events", async (filter, plans) => {
   const args = [
@@ -99,6 +117,16 @@ test("a server answers as the file does", async () => {
     { goal: "bought", completions: 1, converted: 1, total: 2, conversion_rate: 50 },
   ])
   expect(JSON.parse(remote.out).data).toEqual(JSON.parse(file.out).data)
+})
+
+test.each([
+  ["bought where property.total>10 AND path=/shop", 1],
+  ["bought WHERE property.total>10", 1],
+  ["bought where path=/shop and property.city='Paris, TX'", 1],
+  ['{"name":"bought","filters":[{"field":"property.total","op":"gt","value":10}]}', 1],
+])("--step %p is one event", async (step, completions) => {
+  const { out } = await ofFile("query", "goals", "--step", step, "--json")
+  expect(JSON.parse(out).data).toMatchObject([{ completions }])
 })
 
 test("CSV has no formula in it", async () => {
@@ -135,8 +163,38 @@ const complaints: [string, string[], RegExp][] = [
   [
     "text as a number",
     ["query", "custom_events", "--where", "path>x"],
-    /^error: --where path>x: > compares numbers/,
+    /^error: path>x: gt compares numbers/,
   ],
+  ...["property.plan LIKE pro", "property.plan:pro", "property.plan==pro", "property.plan=~pr"].map(
+    (filter): [string, string[], RegExp] => [
+      `the filter ${filter}`,
+      ["query", "custom_events", "--where", filter],
+      /^error: property\.plan.* has no operator that there is: use one of = \(eq\), .*exists\n/,
+    ],
+  ),
+  [
+    "a list with nothing behind its comma",
+    ["query", "custom_events", "--where", "property.plan in pro,"],
+    /^error: property.plan in pro,: a value of the list is empty/,
+  ],
+  [
+    "a field in another case",
+    ["query", "custom_events", "--where", "Path=/x"],
+    /^error: filters.0.field must be event_name, .*property.plan, and not "Path"/,
+  ],
+  [
+    "an operator in another case, in JSON",
+    ["query", "custom_events", "--where", '{"field":"path","op":"EQ","value":"/x"}'],
+    /^error: filters.0.op must be eq, .* or exists, and not "EQ"/,
+  ],
+  ["a field to break down by", ["query", "events", "--by", "Path"], /^error: .*by.0 must be .* not "Path"/],
+  [
+    "a measure in another case",
+    ["query", "events", "--by", "path", "--measure", "Users"],
+    /^error: .*measures.0 must be events, users, .* and not "Users"/,
+  ],
+  ["a preset in another case", ["query", "events", "--preset", "TODAY"], /^error: preset must be .* "TODAY"/],
+  ["a time in another case", ["query", "events", "--last", "7D"], /^error: preset must be .* "last_7D"/],
   ["an unknown website", ["query", "custom_events", "--website", "x"], /^error: no website has the id x/],
 ]
 test.each(complaints)("%s is complained of", async (_, args, complaint) => {

@@ -1,3 +1,4 @@
+import { type OperatorInfo, operatorNames, operators } from "../../src/query/operators.ts"
 import type {
   Dimension,
   Filter,
@@ -51,8 +52,10 @@ const numbers: Property[] = [
   "property.big",
   "property.mixed",
 ]
-const texts = ["eq", "ne", "contains", "not_contains", "starts_with", "in", "not_in"] as const
-const compare = ["gt", "gte", "lt", "lte"] as const
+const taking = (...what: OperatorInfo["takes"][]) =>
+  operatorNames.filter((op) => what.includes(operators[op].takes))
+const texts = taking("text", "list")
+const compare = taking("number")
 
 /** A value that a dimension may well have. */
 function someValueOf(dimension: Dimension, random: Pick): string | null {
@@ -121,12 +124,14 @@ function someFilter(random: Pick): Filter {
     return { field, op: random.of(compare), value: random.of([0, 1, 5, -2.5, 0.3, 20, 1e15]) }
   }
   const op = random.of(texts)
-  if (op === "in" || op === "not_in") {
+  if (operators[op].takes === "list") {
     return { field, op, value: Array.from({ length: random.whole(1, 4) }, value) }
   }
   const one = value()
-  const part = op === "contains" || op === "not_contains" || op === "starts_with"
-  return { field, op, value: part && random.chance(0.7) ? String(one).slice(0, random.whole(0, 3)) : one }
+  const isPart = operators[op].lookup === "text" && random.chance(0.7)
+  const length = random.whole(0, 3)
+  const part = random.chance(0.5) ? String(one).slice(0, length) : String(one).slice(-length)
+  return { field, op, value: isPart ? part : one }
 }
 
 function someOperand(random: Pick, field: Filter["field"]): string | number | boolean {

@@ -64,38 +64,44 @@ function fitsStep(event: RawEvent, step: Step): boolean {
   )
 }
 
-const denied = { ne: "eq", not_contains: "contains", not_in: "in" } as const
-
 function fits(event: RawEvent, { field, op, value }: Filter): boolean {
-  if (op === "ne" || op === "not_contains" || op === "not_in") {
-    return !fits(event, { field, op: denied[op], value })
-  }
   const found = field === "property_key" ? keysOf(event) : present(contentOf(event, field))
-  if (op === "exists") return found.length > 0 === value
-  return found.some((one) => {
-    const text = textOf(one)
-    switch (op) {
-      case "eq":
-        return text === String(value)
-      case "contains":
-        return text.includes(String(value))
-      case "starts_with":
-        return text.startsWith(String(value))
-      case "in":
-        return (value as unknown[]).map(String).includes(text)
-      default: {
-        if (typeof one !== "number") return false
-        const limit = Number(value)
-        return op === "gt"
-          ? one > limit
-          : op === "gte"
-            ? one >= limit
-            : op === "lt"
-              ? one < limit
-              : one <= limit
-      }
-    }
-  })
+  const some = (test: (text: string) => boolean) => found.some((one) => test(textOf(one)))
+  const someNumber = (test: (number: number) => boolean) =>
+    found.some((one) => typeof one === "number" && test(one))
+  const text = String(value)
+  const list = (value: Filter["value"]) => (value as unknown[]).map(String)
+  // Without a default: an operator that is not here does not compile.
+  switch (op) {
+    case "eq":
+      return some((one) => one === text)
+    case "ne":
+      return !some((one) => one === text)
+    case "in":
+      return some((one) => list(value).includes(one))
+    case "not_in":
+      return !some((one) => list(value).includes(one))
+    case "contains":
+      return some((one) => one.includes(text))
+    case "not_contains":
+      return !some((one) => one.includes(text))
+    case "starts_with":
+      return some((one) => one.startsWith(text))
+    case "not_starts_with":
+      return !some((one) => one.startsWith(text))
+    case "ends_with":
+      return some((one) => one.endsWith(text))
+    case "gt":
+      return someNumber((one) => one > Number(value))
+    case "gte":
+      return someNumber((one) => one >= Number(value))
+    case "lt":
+      return someNumber((one) => one < Number(value))
+    case "lte":
+      return someNumber((one) => one <= Number(value))
+    case "exists":
+      return found.length > 0 === value
+  }
 }
 
 // ——— What an event holds

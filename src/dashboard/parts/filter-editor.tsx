@@ -6,7 +6,9 @@ import {
   conditions,
   type Filter,
   fieldNames,
+  firstCondition,
   peopleFields,
+  readNumber,
 } from "../state/filters.ts"
 import { useAnswers } from "../state/use-answers.ts"
 import { Dialog } from "./dialog.tsx"
@@ -29,7 +31,7 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
   const isShared = useApp().session.me.value?.share != null
   const ownFields = Object.keys(fieldNames).filter((name) => !isShared || !peopleFields.includes(name))
   const [typed, setTyped] = useState(filter?.field ?? "")
-  const [condition, setCondition] = useState<Condition>(filter ? conditionOf(filter) : conditions[0])
+  const [condition, setCondition] = useState<Condition>(filter ? conditionOf(filter) : firstCondition)
   const [text, setText] = useState(filter ? [filter.value].flat().join("\n") : "")
   const ids = { fields: useId(), values: useId(), error: useId() }
   const [error, setError] = useState("")
@@ -176,12 +178,14 @@ function filterOf(
   if (!isKnown) return "Choose a field from the list, or write property. and the property's key."
   const { op } = condition
   switch (condition.takes) {
-    case "nothing":
+    case "boolean":
       return { field, op, value: condition.value }
-    case "number":
-      return text.trim() === "" || Number.isNaN(Number(text))
+    case "number": {
+      const value = readNumber(text)
+      return value === undefined
         ? "This condition compares numbers: give one, such as 10.5."
-        : { field, op, value: Number(text) }
+        : { field, op, value }
+    }
     case "list": {
       const value = text
         .split("\n")
@@ -189,7 +193,7 @@ function filterOf(
         .filter((one) => one !== "")
       return value.length === 0 ? "Give at least one value." : { field, op, value }
     }
-    default:
+    case "text":
       return { field, op, value: text }
   }
 }

@@ -1,5 +1,6 @@
 import type { Value } from "../../columns/batch.ts"
-import { denied, positive, testOf, textOf, walk } from "../../query/compare.ts"
+import { textOf, walk } from "../../query/json.ts"
+import { operators, positiveTestOf, testOf } from "../../query/operators.ts"
 import type { Filter } from "./filters.ts"
 
 /** An event as the API shows it. */
@@ -31,12 +32,12 @@ function fits(event: ShownEvent, filter: Filter): boolean {
 }
 
 /** One of the keys has to fit; where the filter denies, none of them may do what it denies. */
-function keysFit({ properties }: ShownEvent, { op, value }: Filter): boolean {
+function keysFit({ properties }: ShownEvent, filter: Filter): boolean {
   const keys = Object.keys(properties).filter((key) => properties[key] !== null)
-  if (op === "exists") return keys.length > 0 === (String(value) !== "false")
-  const opposite = denied[op]
-  const test = positive(opposite ?? op, value)
-  return keys.some((key) => test(key, key)) === (opposite === undefined)
+  const { lookup, isNegation } = operators[filter.op]
+  const test = positiveTestOf(filter)
+  if (lookup === "presence") return test(keys[0], keys[0])
+  return keys.some((key) => test(key, key)) !== isNegation
 }
 
 function fieldOf(event: ShownEvent, field: string): Value | undefined {

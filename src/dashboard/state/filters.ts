@@ -1,3 +1,5 @@
+import { type Operator, operatorNames, operators } from "../../query/operators.ts"
+
 /** A filter as the API takes it. */
 export interface Filter {
   field: string
@@ -5,25 +7,23 @@ export interface Filter {
   value: string | number | boolean | string[]
 }
 
-/** Conditions in the words of the page, and what they are asked with. */
-export const conditions = [
-  { op: "eq", words: "is", takes: "text" },
-  { op: "ne", words: "is not", takes: "text" },
-  { op: "in", words: "is one of", takes: "list" },
-  { op: "not_in", words: "is none of", takes: "list" },
-  { op: "contains", words: "contains", takes: "text" },
-  { op: "not_contains", words: "does not contain", takes: "text" },
-  { op: "starts_with", words: "begins with", takes: "text" },
-  { op: "gt", words: "is above", takes: "number" },
-  { op: "gte", words: "is at least", takes: "number" },
-  { op: "lt", words: "is below", takes: "number" },
-  { op: "lte", words: "is at most", takes: "number" },
-  { op: "exists", words: "is there", takes: "nothing", value: true },
-  { op: "exists", words: "is missing", takes: "nothing", value: false },
-] as const
+/** A condition in the words of the page: an operator, and where it takes true or false, which of them. */
+export type Condition = { op: Operator; words: string } & (
+  | { takes: "text" | "number" | "list" }
+  | { takes: "boolean"; value: boolean }
+)
 
-export type Condition = (typeof conditions)[number]
-export type Operator = Condition["op"]
+export const conditions: readonly Condition[] = operatorNames.flatMap((op): Condition[] => {
+  const { label, labelOfFalse = label, takes } = operators[op]
+  if (takes !== "boolean") return [{ op, words: label, takes }]
+  return [
+    { op, words: label, takes, value: true },
+    { op, words: labelOfFalse, takes, value: false },
+  ]
+})
+
+/** What a new filter begins with. */
+export const firstCondition = conditions[0] as Condition
 
 /** Fields in the words of the page; properties have their own names. */
 export const fieldNames: Record<string, string> = {
@@ -43,16 +43,20 @@ export function fieldName(field: string): string {
   return fieldNames[field] ?? field.replace(/^property\./, "")
 }
 
+/** Undefined for an operator that there is not. */
+function findCondition(op: string, value: unknown): Condition | undefined {
+  return conditions.find((one) => one.op === op && (one.takes !== "boolean" || one.value === value))
+}
+
 export function conditionOf({ op, value }: Filter): Condition {
-  const [first, other] = conditions.filter((one) => one.op === op)
-  return (first?.takes === "nothing" && first.value !== value ? other : first) ?? conditions[0]
+  return findCondition(op, value) ?? firstCondition
 }
 
 export function filterText(filter: Filter): string {
   const { field, value } = filter
   const { words, takes } = conditionOf(filter)
   const about = `${fieldName(field)} ${words}`
-  return takes === "nothing" ? about : `${about} ${[value].flat().join(", ")}`
+  return takes === "boolean" ? about : `${about} ${[value].flat().join(", ")}`
 }
 
 export function hasFilter(filters: readonly Filter[], filter: Filter): boolean {
@@ -76,20 +80,27 @@ export function filterParam({ field, op, value }: Filter): string {
 /** Undefined where the text is no filter: an address may have been cut off or typed. */
 export function readFilter(param: string): Filter | undefined {
   const [, name, escaped, text = ""] = /^([a-z_]+):([^:]+):(.*)$/s.exec(param) ?? []
-  const operator = conditions.find(({ op }) => op === name)
+  const operator = findCondition(name ?? "", text !== "false")
   if (!operator || escaped === undefined) return undefined
   const field = escaped.replaceAll("%3A", ":").replaceAll("%25", "%")
-  const { op, takes } = operator
-  switch (takes) {
-    case "nothing":
-      return { field, op, value: text !== "false" }
-    case "number":
-      return text === "" || Number.isNaN(Number(text)) ? undefined : { field, op, value: Number(text) }
+  const { op } = operator
+  switch (operator.takes) {
+    case "boolean":
+      return { field, op, value: operator.value }
+    case "number": {
+      const value = readNumber(text)
+      return value === undefined ? undefined : { field, op, value }
+    }
     case "list":
       return listOf(text, field, op)
     case "text":
       return { field, op, value: text }
   }
+}
+
+/** Undefined where it is none that JSON has. */
+export function readNumber(text: string): number | undefined {
+  return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : undefined
 }
 
 function listOf(text: string, field: string, op: Operator): Filter | undefined {
