@@ -1,7 +1,8 @@
 import { Elysia } from "elysia"
-import { arrivalOf, type ServerOf } from "../http/arrival.ts"
-import { readJson, type Uploads } from "../http/body.ts"
+import { type Arrival, arrivalOf, type ServerOf } from "../http/arrival.ts"
+import { type BodyReading, readJson } from "../http/body.ts"
 import { callerOf } from "../http/caller.ts"
+import { refuseRejected } from "../http/rejected-bytes.ts"
 import { type Admission, type Admitted, answered, queryOf } from "../http/v1.ts"
 import type { Asker } from "../query/engine.ts"
 import { allows } from "../store/keys.ts"
@@ -12,14 +13,10 @@ import type { Streams } from "./stream.ts"
 import { configOf, types } from "./types.ts"
 
 /** What the routes that read events work with. */
-export interface Asking extends Admission {
+export interface Asking extends Admission, BodyReading {
   asker: Asker
   streams: Streams
-  uploads: Uploads
-  settings: Admission["settings"] & {
-    /** Bytes of a body, after decompression. */
-    maxBodyBytes: number
-  }
+  settings: Admission["settings"] & BodyReading["settings"]
 }
 
 /** The parts of Elysia's context that the routes look at. */
@@ -28,17 +25,19 @@ interface RouteContext {
   server: ServerOf
 }
 
-type Work = (asking: Asking, request: Request, admitted: Admitted) => Promise<object>
+type Work = (asking: Asking, arrival: Arrival, admitted: Admitted) => Promise<object>
 
 /** The query API: what was stored, for scripts and pages of the owner. */
 export function askRoutes(asking: Asking) {
   const on =
     (work: Work) =>
-    ({ request, server }: RouteContext) =>
-      answered(asking, arrivalOf(request, server), "read:reports", async (admitted) => {
-        const text = JSON.stringify({ success: true, ...(await work(asking, request, admitted)) })
+    ({ request, server }: RouteContext) => {
+      const arrival = arrivalOf(request, server)
+      return answered(asking, arrival, "read:reports", async (admitted) => {
+        const text = JSON.stringify({ success: true, ...(await work(asking, arrival, admitted)) })
         return new Response(text, { headers: admitted.headers })
       })
+    }
   return new Elysia({ prefix: "/v1" })
     .post("/query", on(query), { parse: "none" })
     .get("/query/websites", on(showWebsites))
@@ -61,11 +60,13 @@ export function askRoutes(asking: Asking) {
     )
 }
 
-async function query(asking: Asking, request: Request, { caller, now }: Admitted): Promise<object> {
-  const { asker, registry, uploads, settings } = asking
+async function query(asking: Asking, arrival: Arrival, { caller, now }: Admitted): Promise<object> {
+  const { asker, registry } = asking
+  const { request } = arrival
   const asked = queryOf(request)
   const websites = websitesOf(registry, caller, asked.get("website_id"))
-  const { value } = await readJson(request, settings.maxBodyBytes, uploads)
+  refuseRejected(asking, arrival)
+  const { value } = await readJson(asking, arrival)
   const zone = asked.get("timezone") ?? "UTC"
   const { isBatch, queries } = readQueries(value, {
     websites,
@@ -95,7 +96,7 @@ function stillReadable(
   return undefined
 }
 
-async function showWebsites({ registry }: Asking, _: Request, { caller }: Admitted): Promise<object> {
+async function showWebsites({ registry }: Asking, _: Arrival, { caller }: Admitted): Promise<object> {
   const websites = readableWebsites(registry, caller).map(({ id, name, domain, createdAt }) => ({
     id,
     name,

@@ -4,11 +4,12 @@ import { createApp, type Deps } from "../app.ts"
 import { Streams } from "../ask/stream.ts"
 import { type ServeOptions, standardQueryMemory } from "../config.ts"
 import { Complaint } from "../errors.ts"
-import { Uploads } from "../http/body.ts"
+import { BodyBudget } from "../http/body.ts"
 import { requestFaultLog } from "../http/faults.ts"
 import { jsonHeaders } from "../http/headers.ts"
 import { Limiter } from "../http/limits.ts"
 import { Refusals } from "../http/refusals.ts"
+import { RejectedBytes } from "../http/rejected-bytes.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
 import { Metrics } from "../metrics/metrics.ts"
 import { Requests } from "../metrics/requests.ts"
@@ -193,7 +194,8 @@ function listen(
     ready: () => store.ready(),
     limiter: new Limiter(world.elapsed),
     failures: new Limiter(world.elapsed),
-    uploads: new Uploads(options.queueBytes),
+    rejectedBytes: new RejectedBytes(options.maxBody, world.elapsed),
+    bodyBudget: new BodyBudget(options.queueBytes),
     crawlers: new CrawlerCheck(),
     logFault,
     ...watching,

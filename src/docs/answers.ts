@@ -6,6 +6,7 @@ export const meanings: Record<Reason, string> = {
   invalid_utf8: "the body is not UTF-8",
   invalid_json: "the body is not JSON",
   invalid_gzip: "the body is not gzip, though Content-Encoding says so",
+  nesting_too_deep: "objects and arrays are nested too deep to be read",
   invalid_shape: "a field is missing, of a wrong type or beyond a limit; `errors` names it",
   batch_too_long: "more events than one request may hold",
   unsupported_content_type: "a Content-Type that is not JSON",
@@ -42,6 +43,8 @@ export const meanings: Record<Reason, string> = {
   rate_limited:
     "too many requests with this key, or for this website from this address, or exports at a time",
   too_many_failed_credentials: "too many wrong keys from this address",
+  too_many_rejected_bytes:
+    "too many bytes of rejected requests came from this address within a minute; a valid key is not affected",
   row_refused: "the database refused what was sent; nothing of it is stored",
   internal: "a fault of the server",
   store_locked: "another process holds the database's lock",

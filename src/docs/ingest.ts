@@ -16,6 +16,7 @@ export const bodyReasons = [
   "unsupported_content_type",
   "unsupported_content_encoding",
   "payload_too_large",
+  "nesting_too_deep",
 ] as const satisfies Reason[]
 
 export const keyReasons = [
@@ -36,7 +37,11 @@ export const storeReasons = [
   "queue_full",
 ] as const satisfies Reason[]
 
-const limitReasons = ["rate_limited", "too_many_failed_credentials"] as const satisfies Reason[]
+const limitReasons = [
+  "rate_limited",
+  "too_many_failed_credentials",
+  "too_many_rejected_bytes",
+] as const satisfies Reason[]
 
 const trackReasons: Reason[] = [
   "invalid_shape",

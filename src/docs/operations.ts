@@ -35,8 +35,9 @@ export interface Operation {
   scope?: Scope
 }
 
-/** Of an operation that takes a body, and of one that writes. */
-export const takesBody = ["invalid_shape", ...bodyReasons] as const
+/** Of an operation that takes a body from anybody, of one that takes it from a caller, and of one that writes. */
+export const takesOpenBody = ["invalid_shape", ...bodyReasons] as const
+export const takesBody = [...takesOpenBody, "too_many_rejected_bytes"] as const
 export const writes = storeReasons.filter((reason) => reason !== "internal")
 
 /** A schema with an example. */

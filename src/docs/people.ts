@@ -12,7 +12,7 @@ import {
 } from "../people/schema.ts"
 import { keyReasons } from "./ingest.ts"
 import { type Json, published, ref } from "./json.ts"
-import { component, type Operations, paths, takesBody, wording, writes } from "./operations.ts"
+import { component, type Operations, paths, takesBody, takesOpenBody, wording, writes } from "./operations.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 const exampleUser: UserJson = {
@@ -66,7 +66,7 @@ const logins: Operations = {
         "credential_missing",
         "login_ended",
         ...keyReasons,
-        ...takesBody,
+        ...takesOpenBody,
         "rate_limited",
         "too_many_failed_credentials",
         ...writes,
@@ -80,7 +80,7 @@ const logins: Operations = {
       description: `Sets the cookie. ${fromPage}`,
       takes: published(loginSchema),
       gives: user,
-      reasons: ["csrf", ...takesBody, "login_wrong", "rate_limited", ...writes],
+      reasons: ["csrf", ...takesOpenBody, "login_wrong", "rate_limited", ...writes],
     },
   },
   "/v1/logout": {
@@ -105,7 +105,7 @@ const logins: Operations = {
       description: `The link works once; it logs the person in. Only a link of the purpose \`setup\` takes an \`email\`. ${fromPage}`,
       takes: published(acceptanceSchema),
       gives: user,
-      reasons: ["csrf", "invite_unknown", ...takesBody, "conflict", "rate_limited", ...writes],
+      reasons: ["csrf", "invite_unknown", ...takesOpenBody, "conflict", "rate_limited", ...writes],
     },
   },
 }

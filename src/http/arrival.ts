@@ -7,6 +7,10 @@ export interface Arrival {
   peer: () => string
   /** What its body holds, once that is read: should it be refused, it is said of what it was. */
   body: unknown
+  /** Bytes of its body that were read, after decompression. */
+  bytes: number
+  /** The valid key or login that it came with, once that is known: limits count by it instead of the address. */
+  account: string | undefined
 }
 
 /** What Elysia gives a handler of the server; null where nothing listens. */
@@ -17,7 +21,8 @@ export type ServerOf = {
 } | null
 
 export function arrivalOf(request: Request, server: ServerOf): Arrival {
-  return { request, peer: () => server?.requestIP(request)?.address ?? "", body: undefined }
+  const peer = () => server?.requestIP(request)?.address ?? ""
+  return { request, peer, body: undefined, bytes: 0, account: undefined }
 }
 
 /** What limits of an address count by. */

@@ -1,18 +1,18 @@
 import type { Random, Scope } from "../store/keys.ts"
 import { type Arrival, arrivalOf, type ServerOf } from "./arrival.ts"
-import { readJson, type Uploads } from "./body.ts"
+import { type BodyReading, readJson } from "./body.ts"
 import type { Caller } from "./caller.ts"
+import { refuseRejected } from "./rejected-bytes.ts"
 import { type Admission, answered, answeredToAnybody, type Open, queryOf } from "./v1.ts"
 
 /** What routes work with that take a body and may change something. */
-export interface Managing extends Admission {
-  uploads: Uploads
+export interface Managing extends Admission, BodyReading {
   random: Random
-  settings: Admission["settings"] & {
-    /** Bytes of a body, after decompression. */
-    maxBodyBytes: number
-  }
+  settings: Admission["settings"] & BodyReading["settings"]
 }
+
+/** Bytes of a body that anybody may send before it is known who they are: an email address and two passwords, all of it escaped. */
+const maxOpenBody = 16_384
 
 /** The parts of Elysia's context that the routes look at. */
 export interface RouteContext {
@@ -50,7 +50,10 @@ export function forCallers<Deps extends Managing>(deps: Deps) {
   return (scope: Scope, work: Work<Deps, Call>) => (context: RouteContext) => {
     const arrival = arrivalOf(context.request, context.server)
     return answered(deps, arrival, scope, async ({ caller, ...open }) =>
-      reply(await work(deps, { ...callOf(deps, arrival, context, open), caller }), open),
+      reply(
+        await work(deps, { ...callOf(arrival, context, open), body: () => bodyOf(deps, arrival), caller }),
+        open,
+      ),
     )
   }
 }
@@ -60,7 +63,10 @@ export function forAnybody<Deps extends Managing>(deps: Deps) {
   return (work: Work<Deps, OpenCall>) => (context: RouteContext) => {
     const arrival = arrivalOf(context.request, context.server)
     return answeredToAnybody(deps, arrival, async (open) =>
-      reply(await work(deps, callOf(deps, arrival, context, open)), open),
+      reply(
+        await work(deps, { ...callOf(arrival, context, open), body: () => openBodyOf(deps, arrival) }),
+        open,
+      ),
     )
   }
 }
@@ -79,19 +85,20 @@ export async function change<Result>(
   return result
 }
 
-function callOf(
-  { settings, uploads }: Managing,
-  arrival: Arrival,
-  { request, params }: RouteContext,
-  open: Open,
-): OpenCall {
-  return {
-    ...open,
-    arrival,
-    id: params?.id ?? params?.token ?? "",
-    query: () => queryOf(request),
-    body: async () => (await readJson(request, settings.maxBodyBytes, uploads)).value,
-  }
+function callOf(arrival: Arrival, { request, params }: RouteContext, open: Open): Omit<OpenCall, "body"> {
+  return { ...open, arrival, id: params?.id ?? params?.token ?? "", query: () => queryOf(request) }
+}
+
+/** Of a caller. Throws `too_many_rejected_bytes`, and what `readJson` throws. */
+async function bodyOf(deps: Managing, arrival: Arrival): Promise<unknown> {
+  refuseRejected(deps, arrival)
+  return (await readJson(deps, arrival)).value
+}
+
+/** Of anybody: so small that to refuse it costs nothing, and nobody is kept from logging in by what others of their address sent. */
+async function openBodyOf({ bodyBudget, settings }: Managing, arrival: Arrival): Promise<unknown> {
+  const maxBodyBytes = Math.min(maxOpenBody, settings.maxBodyBytes)
+  return (await readJson({ bodyBudget, settings: { ...settings, maxBodyBytes } }, arrival)).value
 }
 
 function reply({ status = 200, body }: Answer, { headers }: Open): Response {

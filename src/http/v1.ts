@@ -11,9 +11,10 @@ import { jsonHeaders, refusalHeaders, requestIdOf } from "./headers.ts"
 import { requireScope } from "./key.ts"
 import { type Limiter, spend } from "./limits.ts"
 import { type Reached, setCookie, tokenIn } from "./login.ts"
+import { countRejected, type RejectedBytesCheck } from "./rejected-bytes.ts"
 
 /** What every route under /v1 works with. */
-export interface Admission extends Guard, Callers, Reached {
+export interface Admission extends Guard, Callers, Reached, RejectedBytesCheck {
   batcher: Pick<Batcher, "run">
   /** Requests by caller, and attempts to log in. */
   limiter: Limiter
@@ -64,6 +65,7 @@ export async function answeredToAnybody(
   } catch (error) {
     admission.logFault(error, { request_id: headers["x-request-id"] })
     countFailure(admission, arrival, error)
+    countRejected(admission, arrival, error)
     return isHangUp(error) ? toNobody() : refuse(error, headers)
   }
 }
@@ -71,6 +73,8 @@ export async function answeredToAnybody(
 /** The request's caller, who has the scope and requests left. Throws what is wrong with it. */
 function admit(admission: Admission, arrival: Arrival, scope: Scope, { now, headers }: Open): Caller {
   const caller = callerOf(admission, arrival.request, now)
+  // A share link is public: what comes with it is its address's.
+  if (caller.kind !== "share link") arrival.account = `${caller.kind} ${caller.id}`
   requireScope(caller, scope, caller.kind)
   if (caller.kind === "key") admission.registry.used(caller, now)
   if (caller.login) keepLogin(admission, arrival, caller.login, { now, headers })
@@ -128,6 +132,9 @@ const advice: Partial<Record<Reason, string>> = {
   invalid_utf8: "the body is not UTF-8",
   invalid_json: "the body is not JSON",
   invalid_gzip: "the body is not gzip, though Content-Encoding says so",
+  nesting_too_deep: "the body nests objects and arrays too deep",
+  too_many_rejected_bytes:
+    "too much that had to be rejected came from here lately: wait, and correct what is sent",
   unsupported_content_type: "send the body as Content-Type: application/json",
   unsupported_content_encoding: "send the body as it is, or with Content-Encoding: gzip",
   website_id_missing: "say which website in the query: ?website_id=<id>",

@@ -6,6 +6,7 @@ const advice: Partial<Record<Reason, string>> = {
   invalid_utf8: "Encode the body as UTF-8.",
   invalid_json: "Send the body as JSON, as JSON.stringify writes it. One that was cut off is none.",
   invalid_gzip: "Compress the body with gzip, or send it without Content-Encoding.",
+  nesting_too_deep: "Send flatter JSON: properties are nested at most 64 deep.",
   invalid_shape:
     "Send a JSON object with the fields that GET /docs lists; /track also takes an array of such objects.",
   batch_too_long: "Send fewer events in one request, or raise --max-batch.",
@@ -35,6 +36,8 @@ const advice: Partial<Record<Reason, string>> = {
     "Send fewer requests, with more events in each, and wait as long as Retry-After says. The limit is the key's own, or --rate-limit for a website id from one address.",
   too_many_failed_credentials:
     "Stop what sends wrong keys from this address. A minute later it may send again.",
+  too_many_rejected_bytes:
+    "Mend what this address sends: so much of it was rejected that the rest waits for a minute. A request with a valid key is still accepted.",
   row_refused:
     "Look into the server's log, which says what the database would not take. Nothing of the request is stored.",
   internal: "Look into the server's log: this is a fault of the server, and the request was in order.",

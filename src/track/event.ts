@@ -19,6 +19,8 @@ export interface EventRules {
   maxEvents: number
   /** Unix ms, the time of receipt. */
   now: number
+  /** As in `JsonBody`: no text needs to be searched for NUL and halves of surrogate pairs. Left out: each is. */
+  isPlain?: boolean
   /** True where a website with exactly this id exists, be it paused. */
   isRegistered: (websiteId: string) => boolean
 }
@@ -30,6 +32,9 @@ const latestAhead = 3_600_000
 const maxKeyLength = 128
 /** UTF-8 bytes of the serialised properties. */
 const maxPropertyBytes = 32_768
+/** Values in properties: each takes two bytes at least, itself and a comma. With more there is nothing to serialise. */
+const maxValues = maxPropertyBytes / 2
+const tooLarge = `must be at most ${maxPropertyBytes} bytes of JSON`
 /** Levels of objects and arrays in `properties`, itself the first: far below where SQLite's JSON gives up (1,000). */
 const maxDepth = 64
 /** UTF-8 bytes that a UTF-16 unit takes at most. */
@@ -60,6 +65,8 @@ export function readEvents(body: unknown, rules: EventRules): CheckedEvent[] {
     else {
       const prefix = batch ? `${index}.` : ""
       errors.push(...checked.map(({ field, message }) => ({ field: trimDot(prefix + field), message })))
+      // To look at the others would be work for an answer that does not show it.
+      if (errors.length >= maxErrors) break
     }
   }
   if (errors.length > 0) throw new Refusal("invalid_shape", named(errors))
@@ -70,9 +77,11 @@ function readEvent(value: unknown, rules: EventRules): CheckedEvent | FieldError
   if (!checkEvent.Check(value)) return fieldErrors(checkEvent, value)
   const input: EventInput = value
   const errors: FieldError[] = []
-  for (const field of textFields) {
-    const content = input[field]
-    if (content && !isPlainText(content)) errors.push({ field, message: badText })
+  if (!rules.isPlain) {
+    for (const field of textFields) {
+      const content = input[field]
+      if (content && !isPlainText(content)) errors.push({ field, message: badText })
+    }
   }
   if (input.websiteId && !isUuid(input.websiteId) && !rules.isRegistered(input.websiteId)) {
     errors.push({ field: "websiteId", message: "must be a UUID or the id of a registered website" })
@@ -81,7 +90,7 @@ function readEvent(value: unknown, rules: EventRules): CheckedEvent | FieldError
   if (ts === undefined) {
     errors.push({ field: "timestamp", message: checkEvent.Schema().properties.timestamp.expected })
   }
-  const serialised = serialiseProperties(input.properties)
+  const serialised = serialiseProperties(input.properties, rules.isPlain)
   if (typeof serialised === "string") errors.push({ field: "properties", message: serialised })
   else if (errors.length === 0) return { input, ts: ts as number, ...serialised }
   return errors
@@ -101,18 +110,21 @@ function readTimestamp(timestamp: number | string | undefined, now: number): num
   return ts >= earliest && ts <= now + latestAhead ? ts : undefined
 }
 
-/** As a row holds them. Gives what is wrong, as a string. */
+/** As a row holds them. Gives what is wrong, as a string. `isPlain`: true where no key needs to be searched, as in `JsonBody`. */
 export function serialiseProperties(
   properties: object | undefined,
+  isPlain = false,
 ): Pick<CheckedEvent, "keys" | "properties"> | string {
   if (properties === undefined) return { keys: "", properties: null }
   const names = Object.keys(properties)
+  if (names.length > maxValues) return tooLarge
   let plain = true
   for (const name of names) {
     if (name.length > maxKeyLength) return `must have keys of at most ${maxKeyLength} characters`
-    if (!isPlainText(name)) plain = false
+    if (!isPlain && !isPlainText(name)) plain = false
   }
-  const wrong = wrongIn(properties, 1)
+  const count = { values: 0 }
+  const wrong = wrongIn(properties, 1, count)
   if (wrong) return wrong
   const keys = JSON.stringify(names)
   const values = JSON.stringify(Object.values(properties)).slice(1, -1)
@@ -121,19 +133,22 @@ export function serialiseProperties(
   const units = names.length === 0 ? 2 : keys.length + values.length + 1
   if (units * bytesPerUnit > maxPropertyBytes) {
     const bytes = units - keys.length - values.length + Buffer.byteLength(keys) + Buffer.byteLength(values)
-    if (bytes > maxPropertyBytes) return `must be at most ${maxPropertyBytes} bytes of JSON`
+    if (bytes > maxPropertyBytes) return tooLarge
   }
   // Keys that are no plain text stay in the object, where JSON escapes them.
   return plain ? { keys, properties: values } : { keys: "", properties: JSON.stringify(properties) }
 }
 
-function wrongIn(value: unknown, depth: number): string | undefined {
+function wrongIn(value: unknown, depth: number, count: { values: number }): string | undefined {
   if (typeof value === "number")
     return Number.isFinite(value) ? undefined : "must hold numbers that fit a double"
   if (typeof value !== "object" || value === null) return undefined
   if (depth > maxDepth) return `must be nested at most ${maxDepth} deep`
-  for (const inner of Array.isArray(value) ? value : Object.values(value)) {
-    const wrong = wrongIn(inner, depth + 1)
+  const inner = Array.isArray(value) ? value : Object.values(value)
+  count.values += inner.length
+  if (count.values > maxValues) return tooLarge
+  for (const one of inner) {
+    const wrong = wrongIn(one, depth + 1, count)
     if (wrong) return wrong
   }
   return undefined

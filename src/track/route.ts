@@ -1,13 +1,14 @@
 import { Refusal } from "../errors.ts"
 import type { TrustedNetworks } from "../http/address.ts"
 import { type Arrival, addressOf } from "../http/arrival.ts"
-import { readJson, type Uploads } from "../http/body.ts"
+import { type BodyReading, readJson } from "../http/body.ts"
 import { isHangUp, type RequestFaultLog, toNobody } from "../http/faults.ts"
 import { countFailure, refuseGuessers } from "../http/guesses.ts"
 import { requestIdOf } from "../http/headers.ts"
 import { readKey } from "../http/key.ts"
 import { type Limiter, spend } from "../http/limits.ts"
 import type { Refusals } from "../http/refusals.ts"
+import { countRejected, type RejectedBytesCheck, refuseRejected } from "../http/rejected-bytes.ts"
 import type { Requests } from "../metrics/requests.ts"
 import type { Batcher } from "../store/batcher.ts"
 import type { Profiles } from "../store/profiles.ts"
@@ -20,7 +21,7 @@ import { readIdentity } from "./identity.ts"
 import { describeRefused } from "./refused.ts"
 
 /** What the ingestion routes work with. */
-export interface Ingest {
+export interface Ingest extends BodyReading, RejectedBytesCheck {
   registry: Registry
   batcher: Pick<Batcher, "submit">
   profiles: Profiles
@@ -28,7 +29,6 @@ export interface Ingest {
   limiter: Limiter
   /** Wrong keys by address. */
   failures: Limiter
-  uploads: Uploads
   crawlers: CrawlerCheck
   refusals: Refusals
   requests: Requests
@@ -55,11 +55,12 @@ export function track(ingest: Ingest, arrival: Arrival): Promise<Response> {
   return answered(ingest, arrival, "POST /track", async (now, headers) => {
     const { registry, settings } = ingest
     const { request } = arrival
-    const body = await readJson(request, settings.maxBodyBytes, ingest.uploads)
+    const body = await readJson(ingest, arrival)
     arrival.body = body.value
     const events = readEvents(body.value, {
       maxEvents: settings.maxEvents,
       now,
+      isPlain: body.isPlain,
       isRegistered: (id) => registry.website(id) !== undefined,
     })
     const queryId = queryWebsiteId(request.url)
@@ -85,9 +86,9 @@ export function track(ingest: Ingest, arrival: Arrival): Promise<Response> {
 /** POST /identify: who an anonymous id is. A public website id does not suffice: it must not rewrite profiles. */
 export function identify(ingest: Ingest, arrival: Arrival): Promise<Response> {
   return answered(ingest, arrival, "POST /identify", async (now, headers) => {
-    const { registry, profiles, settings } = ingest
+    const { registry, profiles } = ingest
     const { request } = arrival
-    const body = await readJson(request, settings.maxBodyBytes, ingest.uploads)
+    const body = await readJson(ingest, arrival)
     arrival.body = body.value
     const identity = readIdentity(body.value)
     const websiteId = identity.websiteId || queryWebsiteId(request.url)
@@ -122,17 +123,29 @@ async function answered(
   const headers = ingestHeaders(arrival.request, requestIdOf(arrival.request.headers, ingest.newId))
   try {
     refuseGuessers(ingest, arrival)
+    if (ingest.rejectedBytes.isBlocking) {
+      arrival.account = accountOf(ingest, arrival)
+      refuseRejected(ingest, arrival)
+    }
     const answer = new Response(await work(ingest.now(), headers), { headers })
     ingest.requests.add(route, 200)
     return answer
   } catch (error) {
     ingest.logFault(error, { request_id: headers["x-request-id"] })
     countFailure(ingest, arrival, error)
+    arrival.account = accountOf(ingest, arrival)
+    countRejected(ingest, arrival, error)
     if (!isHangUp(error)) remember(ingest, arrival, route, error, headers)
     const answer = isHangUp(error) ? toNobody() : refuse(error, headers)
     ingest.requests.add(route, answer.status)
     return answer
   }
+}
+
+/** What the budget of rejected bytes counts by where the request has a valid key. */
+function accountOf({ registry, now }: Ingest, { request }: Arrival): string | undefined {
+  const { key } = readKey(request.headers, registry, now())
+  return key && `key ${key.id}`
 }
 
 /** Lets the owner see what was refused. The log names a website only where there is one: other ids are the sender's words. */

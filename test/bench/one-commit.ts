@@ -2,9 +2,10 @@
 import { createApp } from "../../src/app.ts"
 import { Streams } from "../../src/ask/stream.ts"
 import { parseNetworks } from "../../src/http/address.ts"
-import { Uploads } from "../../src/http/body.ts"
+import { BodyBudget } from "../../src/http/body.ts"
 import { Limiter } from "../../src/http/limits.ts"
 import { Refusals } from "../../src/http/refusals.ts"
+import { RejectedBytes } from "../../src/http/rejected-bytes.ts"
 import { Requests } from "../../src/metrics/requests.ts"
 import { EventInserter } from "../../src/store/events.ts"
 import { Follower } from "../../src/store/follow.ts"
@@ -48,7 +49,8 @@ const app = createApp({
   ready: () => store.ready(),
   limiter: new Limiter(world.elapsed),
   failures: new Limiter(world.elapsed),
-  uploads: new Uploads(67_108_864),
+  rejectedBytes: new RejectedBytes(2_097_152, world.elapsed),
+  bodyBudget: new BodyBudget(67_108_864),
   crawlers: new CrawlerCheck(),
   asker: { ask: () => Promise.reject(new Error("nothing is asked")) },
   streams: new Streams(new Follower(store.db), world.elapsed, () => {}),

@@ -4,10 +4,11 @@ import { join } from "node:path"
 import { createApp, type Deps } from "../../src/app.ts"
 import { Streams } from "../../src/ask/stream.ts"
 import { parseNetworks } from "../../src/http/address.ts"
-import { Uploads } from "../../src/http/body.ts"
+import { BodyBudget } from "../../src/http/body.ts"
 import { requestFaultLog } from "../../src/http/faults.ts"
 import { Limiter } from "../../src/http/limits.ts"
 import { Refusals } from "../../src/http/refusals.ts"
+import { RejectedBytes } from "../../src/http/rejected-bytes.ts"
 import type { Log } from "../../src/log.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { Requests } from "../../src/metrics/requests.ts"
@@ -81,7 +82,8 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     ready: () => store.ready(),
     limiter: new Limiter(elapsed),
     failures: new Limiter(elapsed),
-    uploads: new Uploads(67_108_864),
+    rejectedBytes: new RejectedBytes(2_097_152, elapsed),
+    bodyBudget: new BodyBudget(67_108_864),
     crawlers: new CrawlerCheck(),
     logFault: requestFaultLog(log, elapsed),
     refusals,

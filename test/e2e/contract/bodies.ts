@@ -173,15 +173,39 @@ const textCases: Case[] = [
     "brackets that never close": "[".repeat(deep),
     "braces that never close": '{"a":'.repeat(deep),
   }).map(([what, body]) => ({
-    name: `${deep} ${what} are no JSON`,
+    name: `${deep} ${what} are not even parsed`,
     sent: { body },
-    answer: refused("invalid_json"),
+    answer: refused("nesting_too_deep"),
   })),
 ]
 
-export const bodyCases: Case[] = [...sizeCases, ...typeCases, ...textCases]
+const quoted = JSON.stringify(`\\"${"[{".repeat(500)}\\`)
 
-/** Refused as the parser or the rules say: how deep JSON.parse goes is the runtime's own. */
+const nestingCases: Case[] = [
+  {
+    name: "brackets in strings are no nesting, whatever is escaped around them",
+    sent: { body: `{"name":"e","a":${quoted},"b":[${quoted},${quoted}]}` },
+    answer: accepted([{}]),
+  },
+  {
+    name: "a thousand arrays one after the other are no nesting",
+    sent: { body: `{"name":"e","a":[${Array(1_000).fill("[[]]").join(",")}]}` },
+    answer: accepted([{}]),
+  },
+  ...Object.entries({ arrays: ["[", "]"], objects: ['{"a":', "1}"] }).map(
+    ([what, [open = "", close = ""]]) => ({
+      name: `129 levels of ${what} in a field that nobody knows are refused`,
+      sent: {
+        body: `{"name":"e","b":"]}","other":${open.repeat(128)}${close.repeat(128).replaceAll("1}1", "}1")}}`,
+      },
+      answer: refused("nesting_too_deep"),
+    }),
+  ),
+]
+
+export const bodyCases: Case[] = [...sizeCases, ...typeCases, ...textCases, ...nestingCases]
+
+/** Refused before they are parsed. */
 export const deepBodies: Record<string, string> = {
   "an array as the body": "[".repeat(deep) + "]".repeat(deep),
   "an array in properties": `{"name":"e","properties":{"a":${"[".repeat(deep)}${"]".repeat(deep)}}}`,

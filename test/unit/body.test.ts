@@ -1,0 +1,122 @@
+import { describe, expect, test } from "bun:test"
+import { parseNetworks } from "../../src/http/address.ts"
+import { arrivalOf } from "../../src/http/arrival.ts"
+import { BodyBudget, isNestedDeeper } from "../../src/http/body.ts"
+import { mulberry32, type Pick, picker } from "../support/random.ts"
+
+describe("nesting is counted outside of strings", () => {
+  const cases: [text: string, depth: number][] = [
+    ["", 0],
+    ["1", 0],
+    ["[]", 1],
+    ["[[],[[]],{}]", 3],
+    ['{"a":{"b":[{"c":1}]}}', 4],
+    ['"[[[["', 0],
+    ['["\\"[[","\\\\",["\\\\\\"[["]]', 2],
+    ['["[[[', 1],
+    ['{"\\\\":["]]]]","{{{{"]}', 2],
+    ["[[[[", 4],
+  ]
+  test.each(cases)("%s: %d", (text, depth) => {
+    expect(isNestedDeeper(text, depth)).toBe(false)
+    if (depth > 0) expect(isNestedDeeper(text, depth - 1)).toBe(true)
+  })
+
+  test("of any JSON it is what a walk through its value finds", () => {
+    const random = picker(mulberry32(7))
+    for (let round = 0; round < 2_000; round++) {
+      const value = anything(random, 6)
+      const text = JSON.stringify(value)
+      const depth = depthOf(value)
+      expect([text, isNestedDeeper(text, depth)]).toEqual([text, false])
+      if (depth > 0) expect([text, isNestedDeeper(text, depth - 1)]).toEqual([text, true])
+    }
+  })
+})
+
+function anything(random: Pick, levels: number): unknown {
+  const text = () =>
+    Array.from({ length: random.whole(0, 5) }, () => random.of(['"', "\\", "[", "}", "a"])).join("")
+  if (levels === 0 || random.chance(0.3)) return random.chance(0.5) ? text() : 1
+  const inner = Array.from({ length: random.whole(0, 3) }, () => anything(random, levels - 1))
+  return random.chance(0.5) ? inner : Object.fromEntries(inner.map((one, index) => [text() + index, one]))
+}
+
+function depthOf(value: unknown): number {
+  return typeof value === "object" && value !== null
+    ? 1 + Math.max(0, ...Object.values(value).map(depthOf))
+    : 0
+}
+
+describe("the budget of unfinished bodies", () => {
+  const mebibyte = 1_048_576
+  const trusted = parseNetworks("127.0.0.1") as NonNullable<ReturnType<typeof parseNetworks>>
+
+  function open(maxBytes: number) {
+    const budget = new BodyBudget(maxBytes)
+    const looked: string[] = []
+    const reserve = (address: string, size: number) =>
+      budget.reserve(
+        arrivalOf(new Request("http://x/"), {
+          requestIP: () => {
+            looked.push(address)
+            return { address }
+          },
+        }),
+        trusted,
+        size,
+      )
+    return { reserve, looked }
+  }
+  const full = expect.objectContaining({ reason: "queue_full" })
+
+  test("gives one address a quarter, and the others theirs", () => {
+    const { reserve } = open(8 * mebibyte)
+    const first = [reserve("10.0.0.1", mebibyte), reserve("10.0.0.1", mebibyte)]
+    expect(() => reserve("10.0.0.1", 1)).toThrow(full)
+    for (const other of ["10.0.0.2", "10.0.0.3", "10.0.0.4"]) {
+      reserve(other, mebibyte)
+      reserve(other, mebibyte)
+    }
+    expect(() => reserve("10.0.0.5", 1)).toThrow(full)
+    first[0]?.release()
+    reserve("10.0.0.5", mebibyte)
+    expect(() => reserve("10.0.0.6", 1)).toThrow(full)
+  })
+
+  test("counts small bodies, and each at least with what its request takes", () => {
+    const { reserve } = open(4 * mebibyte)
+    for (let index = 0; index < 256; index++) reserve("10.0.0.1", 10)
+    expect(() => reserve("10.0.0.1", 10)).toThrow(full)
+    reserve("10.0.0.2", 10)
+  })
+
+  test("counts a body without a length as it grows, and gives everything back", () => {
+    const { reserve } = open(4 * mebibyte)
+    for (let round = 0; round < 3; round++) {
+      const grows = reserve("10.0.0.1", 0)
+      const other = reserve("10.0.0.1", mebibyte / 2)
+      grows.grow(mebibyte / 4)
+      expect(() => grows.grow(mebibyte / 2)).toThrow(full)
+      grows.release()
+      other.release()
+    }
+  })
+
+  test("takes the largest body where nothing else is there, however small the budget is", () => {
+    const { reserve } = open(1_024)
+    reserve("10.0.0.1", 2 * mebibyte).release()
+    reserve("10.0.0.1", 2 * mebibyte)
+    expect(() => reserve("10.0.0.2", 1)).toThrow(full)
+  })
+
+  test("looks up no address while there is room for all", () => {
+    const { reserve, looked } = open(8 * mebibyte)
+    for (let index = 0; index < 100; index++) reserve("10.0.0.1", 10)
+    expect(looked).toEqual([])
+    reserve("10.0.0.2", 2 * mebibyte)
+    expect(looked).toHaveLength(101)
+    reserve("10.0.0.3", mebibyte)
+    expect(looked).toHaveLength(102)
+  })
+})
