@@ -49,7 +49,7 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .command("create <domain>")
     .description("make a website; pages of the domain and of its subdomains may send events to it")
     .option("--name <name>", "for people to tell websites apart (default: the domain)")
-    .option("--id <id>", "1 to 255 of A-Z a-z 0-9 . _ - (default: a new UUID)")
+    .option("--id <id>", "1 to 255 of A-Z a-z 0-9 . _ -, not . .. all none (default: a new UUID)")
     .option("--allowed-origin <host>", "a further host whose pages may send; can be repeated", collect)
     .addOption(anonymizeOption())
     .addOption(retainOption())

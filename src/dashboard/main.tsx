@@ -1,5 +1,6 @@
 import { type FunctionComponent, render } from "preact"
 import { useEffect } from "preact/hooks"
+import { safePath } from "../saved/path.ts"
 import { Door } from "./door/door.tsx"
 import { wantedPath } from "./door/wanted.ts"
 import { InstallPage } from "./install/install-page.tsx"
@@ -65,7 +66,7 @@ function Content() {
   })
   /** What an address leads to that names no page: of a share link the view that was shared. */
   const whereTo = () => {
-    if (base !== "") return `${base}/${session.me.value?.share?.path || "overview"}`
+    if (base !== "") return `${base}/${safePath(session.me.value?.share?.path ?? "") || "overview"}`
     if (page === "settings") return "/settings/account"
     return wantedPath(params.get("to"), place.origin) ?? homeOf(session, preferences)
   }

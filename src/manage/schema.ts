@@ -69,10 +69,20 @@ const rateLimit = Type.Union([Type.Null(), Type.Integer({ minimum: 1, maximum: m
   expected: `must be null or a whole number from 1 to ${maxRateLimit}`,
 })
 
+/**
+ * Browsers take `.` and `..` in an address for folders, and `all` and `none` mean websites together and events without one. Of
+ * versions that allowed these, such websites keep their ids.
+ */
+const newWebsiteId = Type.String({
+  pattern: "^(?!(?:\\.{1,2}|all|none)$)[A-Za-z0-9._-]{1,255}$",
+  description: "The id that pages and events carry",
+  expected: "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-', and not '.', '..', 'all' or 'none'",
+})
+
 export const newWebsiteSchema = Type.Object(
   {
     domain,
-    id: Type.Optional(websiteId),
+    id: Type.Optional(newWebsiteId),
     name: Type.Optional(name),
     allowedOrigins: Type.Optional(allowedOrigins),
     anonymize: Type.Optional(anonymize),

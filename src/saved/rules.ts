@@ -6,6 +6,7 @@ import { iso, isoOrNull } from "../iso.ts"
 import type { Note } from "../store/notes.ts"
 import type { Share } from "../store/shares.ts"
 import type { View } from "../store/views.ts"
+import { staysBelow } from "./path.ts"
 import {
   type NoteJson,
   newNoteSchema,
@@ -56,13 +57,13 @@ export function readNoteFilter(query: URLSearchParams): string {
 
 export function readNewView(value: unknown): Pick<View, "kind" | "name" | "path"> {
   const view = checked(checkNewView, value)
-  refuseBad(badName(view.name))
+  refuseBad([...badName(view.name), ...badPath(view.path)])
   return view
 }
 
 export function readViewChanges(value: unknown): Partial<Pick<View, "name" | "path">> {
   const changes = checked(checkViewChanges, value)
-  refuseBad(badName(changes.name))
+  refuseBad([...badName(changes.name), ...badPath(changes.path)])
   return changes
 }
 
@@ -79,7 +80,7 @@ export function readNewShare(value: unknown, now: number): Pick<Share, "name" | 
   const { name, path, ...sent } = checked(checkNewShare, value)
   const expiresAt = readExpiry(sent.expiresAt, now)
   const badExpiry = { field: "expiresAt", message: newShareSchema.properties.expiresAt.expected }
-  refuseBad([...badName(name), ...(expiresAt === undefined ? [badExpiry] : [])])
+  refuseBad([...badName(name), ...badPath(path), ...(expiresAt === undefined ? [badExpiry] : [])])
   return { name, path, expiresAt: expiresAt ?? null }
 }
 
@@ -124,6 +125,11 @@ function badDate(date: string | undefined): FieldError[] {
 
 function badText(text: string | undefined): FieldError[] {
   return malformed("text", text, newNoteSchema.properties.text.expected)
+}
+
+function badPath(path: string | undefined): FieldError[] {
+  if (path === undefined || staysBelow(path)) return []
+  return [{ field: "path", message: newViewSchema.properties.path.expected }]
 }
 
 function badName(name: string | undefined): FieldError[] {

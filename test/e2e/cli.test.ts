@@ -302,7 +302,12 @@ describe("what cannot be done ends with 1, an error and a hint on stderr:", () =
     [
       "an id with a slash",
       ["website", "create", "a.com", "--id", "a/b"],
-      "--id must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-'",
+      "--id must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-', and not '.', '..', 'all' or 'none'",
+    ],
+    [
+      "an id that an address takes for a folder",
+      ["website", "create", "a.com", "--id", ".."],
+      "--id must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-', and not '.', '..', 'all' or 'none'",
     ],
     [
       "a name with an escape sequence",

@@ -324,6 +324,11 @@ describe("what cannot be taken", () => {
     ["too long a line", line({ properties: { a: "x".repeat(1_100_000) } }), "not_json"],
     ["a website of nowhere", '{"type":"website","id":"x"}', "invalid"],
     [
+      "a website that no address leads to",
+      '{"type":"website","id":"..","domain":"a.com","name":"a","allowed_origins":[],"anonymize":"off","retain_ms":null,"created_at":1,"paused_at":null}',
+      "invalid",
+    ],
+    [
       "a profile with an array",
       `{"type":"profile","website_id":"w","profile_id":"p","created_at":1,"updated_at":1,"traits":{"a":[]}}`,
       "invalid",

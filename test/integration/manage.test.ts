@@ -8,7 +8,7 @@ import {
   scopes,
   updateKey,
 } from "../../src/store/keys.ts"
-import { listWebsites } from "../../src/store/websites.ts"
+import { createWebsite, listWebsites } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -390,9 +390,26 @@ describe("a website", () => {
     expect((await call("GET", `/v1/websites/${id}`)).status).toBe(200)
   })
 
+  test.each([".", "..", "all", "none"])(
+    "a website that an earlier version made under the id %s goes on",
+    async (id) => {
+      const settings = { domain: "a.com", name: "a", allowedOrigins: [], anonymize: "off" as const }
+      createWebsite(app.store.db, id, settings, 0)
+      app.store.registry.refresh()
+      const limited = await makeKey({
+        name: "limited",
+        websites: [id],
+        scopes: ["track:events", "read:data"],
+      })
+      expect(await track(`/track?website_id=${id}`, limited.key)).toBe(200)
+      const list = await call("GET", "/v1/websites")
+      expect(list.body.websites.map((one: { id: string }) => one.id)).toContain(id)
+    },
+  )
+
   const host = "must be a host or an origin, such as example.com or https://example.com, without wildcards"
   const name = "must be a string of 1 to 256 characters, none of them a control character"
-  const id = "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-'"
+  const id = "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-', and not '.', '..', 'all' or 'none'"
   const retain =
     "must be default, forever, or a time such as 90d or 52w (s, m, h, d, w) of at least 1d and at most 36525d"
   const wrong: [string, object, string, string][] = [
@@ -422,6 +439,10 @@ describe("a website", () => {
     ["an id with a slash", { domain: "a.b", id: "a/b" }, "id", id],
     ["an id of 256 characters", { domain: "a.b", id: "x".repeat(256) }, "id", id],
     ["an id with a line feed", { domain: "a.b", id: "a\n" }, "id", id],
+    ["the id of the folder itself", { domain: "a.b", id: "." }, "id", id],
+    ["the id of the folder above", { domain: "a.b", id: ".." }, "id", id],
+    ["the word for all websites", { domain: "a.b", id: "all" }, "id", id],
+    ["the word for no website", { domain: "a.b", id: "none" }, "id", id],
     ["an empty name", { domain: "a.b", name: "" }, "name", name],
     ["a name of 257 characters", { domain: "a.b", name: "x".repeat(257) }, "name", name],
     ["a name with an escape sequence", { domain: "a.b", name: "\u001b[31m" }, "name", name],

@@ -206,6 +206,17 @@ describe("what cannot be", () => {
     ["a path of another server", "view", { path: "//evil.example" }, "path", path],
     ["a path of a folder above", "view", { path: "x/../../settings" }, "path", path],
     ["a path that only is the folder above", "view", { path: ".." }, "path", path],
+    ["a path of the folder above, escaped", "view", { path: "%2e%2e/settings/users" }, "path", path],
+    ["a path of the folder above, in capitals", "view", { path: "x/%2E./y" }, "path", path],
+    ["a path of the folder itself, escaped", "view", { path: "x/%2e" }, "path", path],
+    ["a path of the folder above, escaped twice", "view", { path: "%252e%252E/settings" }, "path", path],
+    ["one with escaped escapes", "view", { path: "%25%32%65./settings" }, "path", path],
+    ["one with an escaped slash", "view", { path: "x%2f..%2fy" }, "path", path],
+    ["one with an escaped backslash", "view", { path: "x%5c%2e%2e%5Cy" }, "path", path],
+    ["one with a line feed that browsers drop", "view", { path: "x/.%0a./y" }, "path", path],
+    ["one that is escaped without an end", "view", { path: `%${"25".repeat(400)}2e/x` }, "path", path],
+    ["a share of the folder above, escaped", "share", { path: "%2e%2e/%2e%2e/docs" }, "path", path],
+    ["an address", "view", { path: "http://evil.example/x" }, "path", path],
     ["a path with a backslash", "view", { path: "x\\y" }, "path", path],
     ["a path with markup", "view", { path: "<img onerror=alert(1)>" }, "path", path],
     ["a path with a fragment", "view", { path: "x#y" }, "path", path],
@@ -239,6 +250,8 @@ describe("what cannot be", () => {
     ["a query alone", "view", { path: "?range=last_7d" }],
     ["a page of a page", "view", { path: "people/user%2F1?f=property.plan%3Dpro#".slice(0, -1) }],
     ["a path with dots in it", "view", { path: "event/v1..2/.x" }],
+    ["a path with an escaped percent sign and dot", "view", { path: "event/100%25%2e5/..." }],
+    ["dots in the query, which are no folders", "view", { path: "x?y=../%2e%2e" }],
     ["a path of 4,096 characters", "view", { path: `x?${"y".repeat(4_094)}` }],
     ["a share for ever", "share", { expiresAt: null }],
   ]
@@ -254,6 +267,7 @@ describe("what cannot be", () => {
       [`notes/${note.id}`, { websiteId: "theirs" }, "websiteId"],
       [`views/${view.id}`, { name: "a\nb" }, "name"],
       [`views/${view.id}`, { path: "/x" }, "path"],
+      [`views/${view.id}`, { path: "%2e%2e/x" }, "path"],
     ]
     for (const [path, change, field] of changes) {
       const answer = await call("PATCH", path, change)
@@ -647,7 +661,10 @@ describe("a share link", () => {
         },
       ],
     ])
-    await call("POST", "websites", { domain: "called.example", id })
+    // Earlier versions made such websites.
+    const settings = { domain: "called.example", name: id, allowedOrigins: [], anonymize: "off" as const }
+    createWebsite(app.store.db, id, settings, 0)
+    app.store.registry.refresh()
     expect((await made("share", id)).share.websiteId).toBe(id)
   })
 

@@ -1,3 +1,4 @@
+import { safePath } from "../../saved/path.ts"
 import { Link } from "../parts/link.tsx"
 import { pageLabel } from "../parts/pages.ts"
 
@@ -12,7 +13,7 @@ interface SavedPathProps {
 export function SavedPath({ website, path }: SavedPathProps) {
   const [page = "", query] = path.split("?", 2)
   return (
-    <Link href={`/w/${encodeURIComponent(website)}/${path}`}>
+    <Link href={`/w/${encodeURIComponent(website)}/${safePath(path)}`}>
       {pageLabel(page)}
       {query !== undefined && <span class="settings-query"> {readable(query)}</span>}
     </Link>

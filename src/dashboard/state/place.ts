@@ -1,4 +1,5 @@
 import { computed, type ReadonlySignal, signal } from "@preact/signals"
+import { safePath } from "../../saved/path.ts"
 
 /** Where in the dashboard one is, as the address bar says it. */
 export interface Spot {
@@ -100,7 +101,7 @@ export class Place {
   /** The address of what `question` made, or another view that was saved; about the range one is at, where it says none. */
   ofSaved(path: string): string {
     const { base, params } = this.spot.value
-    const [page = "", query = ""] = path.split("?", 2)
+    const [page = "", query = ""] = safePath(path).split("?", 2)
     const saved = new URLSearchParams(query)
     const isOfRange = [...saved.keys()].some((name) => ofRange.has(name))
     const range = isOfRange ? [] : withNames(params, ofRange)
