@@ -43,6 +43,7 @@ export const refusals = {
   rate_limited: { status: 429, message: "Rate limit exceeded" },
   too_many_failed_credentials: { status: 429, message: "Rate limit exceeded" },
   too_many_rejected_bytes: { status: 429, message: "Rate limit exceeded" },
+  too_many_new_names: { status: 429, message: "Rate limit exceeded" },
   row_refused: { status: 500, message: "Internal server error" },
   internal: { status: 500, message: "Internal server error" },
   store_locked: { status: 503, message: "Temporarily unavailable" },

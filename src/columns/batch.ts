@@ -43,6 +43,9 @@ export interface Batch {
   propertied(): Uint8Array
 }
 
+/** A block or the type of a row is not there any more since it was looked up: whoever reads must look again. */
+export class Moved extends Error {}
+
 export type Kind = "visitors" | "sessions" | "profiles"
 export const kinds: readonly Kind[] = ["visitors", "sessions", "profiles"]
 

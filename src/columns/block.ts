@@ -1,5 +1,14 @@
 import type { Db, Statement } from "../store/native.ts"
-import { type Batch, type Codes, type Column, dayMs, type Kind, type TextField, type Value } from "./batch.ts"
+import {
+  type Batch,
+  type Codes,
+  type Column,
+  dayMs,
+  type Kind,
+  Moved,
+  type TextField,
+  type Value,
+} from "./batch.ts"
 import { Builder, MemoryBatch } from "./builder.ts"
 import { type Layout, numberForms, type Place, padded, quartersPerDay, segmentsPerBlock } from "./encode.ts"
 import type { Rows } from "./rows.ts"
@@ -37,9 +46,6 @@ export interface BlockRow {
   quarters: Uint8Array | null
   stale: number
 }
-
-/** The block was made anew or deleted since it was looked up: whoever reads must look again. */
-export class Moved extends Error {}
 
 const sql = {
   layout: "select layout from blocks where id = :id and stale = 0",

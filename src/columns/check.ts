@@ -1,6 +1,6 @@
 import type { Db } from "../store/native.ts"
-import { type Batch, type Column, kinds, type Value } from "./batch.ts"
-import { BlockReader, type BlockRow, Moved } from "./block.ts"
+import { type Batch, type Column, kinds, Moved, type Value } from "./batch.ts"
+import { BlockReader, type BlockRow } from "./block.ts"
 import { Identities } from "./identities.ts"
 import { Rows } from "./rows.ts"
 

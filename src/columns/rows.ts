@@ -1,5 +1,5 @@
 import type { Db, Statement } from "../store/native.ts"
-import { type Kind, kinds } from "./batch.ts"
+import { type Kind, kinds, Moved } from "./batch.ts"
 
 /** An event row as the columns need it: raw, by position, for there are millions. */
 export type Row = [
@@ -43,6 +43,9 @@ export interface EventType {
   /** Undefined where the row's properties are an object of their own. */
   keys: string[] | undefined
 }
+
+/** Types in the cache, some 10 MB with twenty property keys each. */
+const cachedTypes = 20_000
 
 const columns =
   "id, website_rid, type_id, ts, crawler, anonymous_id, session_id, profile_id, path, properties"
@@ -133,13 +136,17 @@ export class Rows {
   typeOf(id: number): EventType {
     let type = this.#types.get(id)
     if (!type) {
-      const { name, namespace, source, keys } = this.#type.get({ id }) as Record<string, string>
+      const found = this.#type.get({ id }) as Record<string, string> | undefined
+      // Its events were deleted since they were read, and then the type.
+      if (!found) throw new Moved()
+      const { name, namespace, source, keys } = found
       type = {
         name: name as string,
         namespace: namespace || null,
         source: source || null,
         keys: keys ? (JSON.parse(keys) as string[]) : undefined,
       }
+      if (this.#types.size >= cachedTypes) this.#types.clear()
       this.#types.set(id, type)
     }
     return type

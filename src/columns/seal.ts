@@ -1,6 +1,6 @@
 import type { Db } from "../store/native.ts"
-import { kinds } from "./batch.ts"
-import { BlockReader, type BlockRow, Moved } from "./block.ts"
+import { kinds, Moved } from "./batch.ts"
+import { BlockReader, type BlockRow } from "./block.ts"
 import { Builder, merge } from "./builder.ts"
 import { BlockWriter, type EncodedBlock, encode } from "./encode.ts"
 import { Identities, insertIdentities, type NewIdentities } from "./identities.ts"

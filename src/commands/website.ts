@@ -5,6 +5,7 @@ import type { WebsiteJson } from "../manage/schema.ts"
 import { countEvents, sweepDeleted, sweepPause, sweepRows } from "../store/events.ts"
 import type { Db } from "../store/native.ts"
 import { giveBackRoom } from "../store/retain.ts"
+import { checkPause, deleteUnusedTypes } from "../store/types.ts"
 import {
   anonymizeSettings,
   createWebsite,
@@ -197,6 +198,13 @@ async function sweep(db: Db, events: number, context: Context): Promise<void> {
     await context.sleep(sweepPause)
   }
   if (context.errIsTerminal) context.err("\n")
+  await deleteUnusedTypes(db, {
+    write: (work) => inTransaction(db, work),
+    rest: async () => {
+      await context.sleep(checkPause)
+      return true
+    },
+  })
   while (inTransaction(db, () => giveBackRoom(db))) await context.sleep(sweepPause)
 }
 

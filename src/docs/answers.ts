@@ -45,6 +45,8 @@ export const meanings: Record<Reason, string> = {
   too_many_failed_credentials: "too many wrong keys from this address",
   too_many_rejected_bytes:
     "too many bytes of rejected requests came from this address within a minute; a valid key is not affected",
+  too_many_new_names:
+    "with a website id as the credential: event names (each with its namespace and source) that nobody sent before, more than 1,000 for this website since midnight UTC",
   row_refused: "the database refused what was sent; nothing of it is stored",
   internal: "a fault of the server",
   store_locked: "another process holds the database's lock",

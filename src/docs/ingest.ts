@@ -56,6 +56,7 @@ const trackReasons: Reason[] = [
   "website_unknown",
   "website_paused",
   ...limitReasons,
+  "too_many_new_names",
   ...storeReasons,
 ]
 

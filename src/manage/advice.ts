@@ -38,6 +38,8 @@ const advice: Partial<Record<Reason, string>> = {
     "Stop what sends wrong keys from this address. A minute later it may send again.",
   too_many_rejected_bytes:
     "Mend what this address sends: so much of it was rejected that the rest waits for a minute. A request with a valid key is still accepted.",
+  too_many_new_names:
+    "Put what differs from event to event into properties, not into the name, namespace or source. If the names are meant, send them with an API key: without one a website takes 1,000 new ones a day (UTC), and all known ones.",
   row_refused:
     "Look into the server's log, which says what the database would not take. Nothing of the request is stored.",
   internal: "Look into the server's log: this is a fault of the server, and the request was in order.",

@@ -1,5 +1,4 @@
-import type { Kind } from "../columns/batch.ts"
-import { Moved } from "../columns/block.ts"
+import { type Kind, Moved } from "../columns/batch.ts"
 import { Reader } from "../columns/reader.ts"
 import type { Db } from "../store/native.ts"
 import { Budget } from "./distinct.ts"

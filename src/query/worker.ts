@@ -1,5 +1,5 @@
 import { setPriority } from "node:os"
-import { Moved } from "../columns/block.ts"
+import { Moved } from "../columns/batch.ts"
 import { Reader } from "../columns/reader.ts"
 import { nextWork, Sealer, type Work } from "../columns/seal.ts"
 import { openForReading } from "../store/open.ts"

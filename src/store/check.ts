@@ -28,7 +28,7 @@ const sql = {
 const invariants = [
   {
     broken: "events have a type that does not exist",
-    sql: "select count(*) from event_rows where type_id not in (select id from event_types)",
+    sql: "select count(*) from event_rows where website_rid >= 0 and type_id not in (select id from event_types)",
   },
   {
     broken: "events have a website that does not exist",

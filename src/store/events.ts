@@ -1,4 +1,5 @@
 import type { Db, Statement } from "./native.ts"
+import { type NewNames, tooManyNewNames } from "./new-names.ts"
 import type { DailyHash } from "./salts.ts"
 
 /** An event as it is stored: checked, with its website found and its properties serialised. */
@@ -64,12 +65,21 @@ const sql = {
   findType: `
     select id from event_types
     where name = :name and namespace = :namespace and source = :source and keys = :keys`,
+  /** A type that is being checked for events is not unused: see src/store/types.ts. */
+  changeType: "update type_checks set changes = changes + 1 where type_id = :id",
+  checks: "select checks from type_state",
+  findName: `
+    select 1 from event_types
+    where name = :name and namespace = :namespace and source = :source
+    limit 1`,
   countTypes: `
     select count(*) from event_types
     where name = :name and namespace = :namespace and source = :source`,
   insertType: `
-    insert into event_types (name, namespace, source, keys)
-    values (:name, :namespace, :source, :keys)`,
+    insert into event_types (id, name, namespace, source, keys)
+    select
+      max(next_id, (select coalesce(max(id), 0) + 1 from event_types)), :name, :namespace, :source, :keys
+    from type_state`,
   countEvents: "select count(*) from event_rows where website_rid = :rid",
   deletedWebsite: `
     select rid from websites
@@ -81,6 +91,9 @@ const sql = {
     where id in (select id from event_rows where website_rid = :rid limit :limit)`,
   deleteProfiles: "delete from profiles where website_rid = :rid",
   deleteLinks: "delete from profile_links where website_rid = :rid",
+  deleteBlocks:
+    "delete from blocks where id in (select id from blocks where website_rid = :blocksOf limit :limit)",
+  deleteNewNames: "delete from new_names where website_rid = :rid",
   deleteWebsite: "delete from websites where rid = :rid and deleted_at < :settled",
 }
 
@@ -92,42 +105,85 @@ const shapesPerName = 200
 /** Entries of the type cache; at some 200 bytes each, a few MB. When it is full it starts anew. */
 const cachedTypes = 20_000
 
+export interface InserterOptions {
+  /** Rows bring their ids. */
+  withIds?: boolean
+  /** Limits the new names of rows that came without a key; left out: they are not limited. */
+  newNames?: NewNames
+}
+
 /** Inserts event rows, several in one statement. Works inside the caller's transaction. */
 export class EventInserter {
   readonly #statements: { size: number; statement: Statement }[]
   readonly #findType: Statement
+  readonly #findName: Statement
   readonly #countTypes: Statement
   readonly #insertType: Statement
+  readonly #changeType: Statement
+  readonly #checks: Statement
+  readonly #withIds: boolean
+  readonly #newNames: NewNames | undefined
   #types = new Map<string, number>()
   #crowded = new Set<string>()
+  /** Of the check of types up to which the cache is good. */
+  #checked = -1
 
   constructor(
     db: Db,
     private readonly dailyHash: DailyHash,
-    private readonly withIds = false,
+    { withIds = false, newNames }: InserterOptions = {},
   ) {
+    this.#withIds = withIds
+    this.#newNames = newNames
     const named = withIds ? ["id", ...columns] : columns
     this.#statements = statementSizes.map((size) => ({
       size,
       statement: db.prepare(insertRows(size, named)),
     }))
     this.#findType = db.prepare(sql.findType).pluck()
+    this.#findName = db.prepare(sql.findName)
     this.#countTypes = db.prepare(sql.countTypes).pluck()
     this.#insertType = db.prepare(sql.insertType)
+    this.#changeType = db.prepare(sql.changeType)
+    this.#checks = db.prepare(sql.checks).pluck()
   }
 
-  /** A row whose `eventId` is known is passed over: the first one wins. Gives how many were not. */
-  insert(rows: readonly EventRow[]): number {
+  /**
+   * A row whose `eventId` is known is passed over: the first one wins. Gives how many were not. `types`: of `typesOf`, in the same
+   * transaction.
+   */
+  insert(rows: readonly EventRow[], types: readonly number[] = this.typesOf(rows)): number {
     let next = 0
     let inserted = 0
     for (const { size, statement } of this.#statements) {
       while (rows.length - next >= size) {
         const values: unknown[] = []
-        for (const end = next + size; next < end; next++) this.#addValues(values, rows[next] as EventRow)
+        for (const end = next + size; next < end; next++) {
+          this.#addValues(values, rows[next] as EventRow, types[next] as number)
+        }
         inserted += statement.run(values).changes
       }
     }
     return inserted
+  }
+
+  /**
+   * The type id of each row of one request, negative where the row holds its properties whole. Makes the types that are missing; throws
+   * `too_many_new_names`, with none made, where they have more new names than are left to the website.
+   */
+  typesOf(rows: readonly EventRow[]): number[] {
+    this.#dropCheckedTypes()
+    const types = new Array<number>(rows.length)
+    const missing: number[] = []
+    for (let index = 0; index < rows.length; index++) {
+      const id = this.#find(rows[index] as EventRow)
+      if (id === undefined) missing.push(index)
+      types[index] = id ?? 0
+    }
+    if (missing.length === 0) return types
+    this.#admitNames(missing.map((index) => rows[index] as EventRow))
+    for (const index of missing) types[index] = this.#make(rows[index] as EventRow)
+    return types
   }
 
   /** After a rollback: the ids of types that are not in the database after all must not be used again. */
@@ -136,17 +192,19 @@ export class EventInserter {
     this.#crowded.clear()
   }
 
-  #addValues(values: unknown[], row: EventRow): void {
-    let typeId = this.#typeOf(row, row.keys)
-    let properties = row.properties
-    if (typeId === undefined) {
-      typeId = this.#typeOf(row, "") as number
-      properties = whole(row)
-    }
-    if (this.withIds) values.push(row.id)
+  /** A check of types, by whatever process, counts only uses that are looked up in the database after it began. */
+  #dropCheckedTypes(): void {
+    const checks = this.#checks.get() as number
+    if (checks === this.#checked) return
+    this.#checked = checks
+    this.forgetTypes()
+  }
+
+  #addValues(values: unknown[], row: EventRow, type: number): void {
+    if (this.#withIds) values.push(row.id)
     values.push(
       row.websiteRid,
-      typeId,
+      Math.abs(type),
       row.ts,
       row.receivedAt - row.ts,
       row.hashVisitor && row.anonymousId !== null
@@ -158,29 +216,75 @@ export class EventInserter {
       row.viaKey,
       row.crawler,
       row.eventId,
-      properties,
+      type < 0 ? whole(row) : row.properties,
     )
   }
 
-  /** Undefined where the name has too many sets of keys already. */
-  #typeOf({ name, namespace, source }: EventRow, keys: string): number | undefined {
-    const family = `${name}\0${namespace}\0${source}`
-    const cacheKey = `${family}\0${keys}`
-    const cached = this.#types.get(cacheKey)
+  /** Undefined where it is to be made. */
+  #find(row: EventRow): number | undefined {
+    const { name, namespace, source, keys } = row
+    const cached = this.#types.get(typeKey(name, namespace, source, keys))
     if (cached !== undefined) return cached
-    if (keys !== "" && this.#crowded.has(family)) return undefined
-    let id = this.#findType.get({ name, namespace, source, keys }) as number | undefined
-    if (id === undefined) {
-      if (keys !== "" && (this.#countTypes.get({ name, namespace, source }) as number) >= shapesPerName) {
-        this.#crowded.add(family)
-        return undefined
-      }
-      id = Number(this.#insertType.run({ name, namespace, source, keys }).lastInsertRowid)
-    }
-    if (this.#types.size >= cachedTypes) this.forgetTypes()
-    this.#types.set(cacheKey, id)
+    if (keys === "" || !this.#crowded.has(nameKey(row))) return this.#lookUp(row, keys)
+    const ofWhole = this.#types.get(typeKey(name, namespace, source, "")) ?? this.#lookUp(row, "")
+    return ofWhole === undefined ? undefined : -ofWhole
+  }
+
+  #lookUp({ name, namespace, source }: EventRow, keys: string): number | undefined {
+    const id = this.#findType.get({ name, namespace, source, keys }) as number | undefined
+    if (id === undefined) return undefined
+    this.#changeType.run({ id })
+    this.#cache(typeKey(name, namespace, source, keys), id)
     return id
   }
+
+  /** Negative where the name has too many sets of keys already. */
+  #make(row: EventRow): number {
+    // An earlier row of the request may have made it.
+    const known = this.#find(row)
+    if (known !== undefined) return known
+    const { name, namespace, source, keys } = row
+    const isCrowded =
+      keys !== "" && (this.#countTypes.get({ name, namespace, source }) as number) >= shapesPerName
+    if (isCrowded) {
+      this.#crowded.add(nameKey(row))
+      const found = this.#find(row)
+      if (found !== undefined) return found
+    }
+    const kept = isCrowded ? "" : keys
+    const id = Number(this.#insertType.run({ name, namespace, source, keys: kept }).lastInsertRowid)
+    this.#cache(typeKey(name, namespace, source, kept), id)
+    return isCrowded ? -id : id
+  }
+
+  #cache(key: string, id: number): void {
+    if (this.#types.size >= cachedTypes) this.forgetTypes()
+    this.#types.set(key, id)
+  }
+
+  /** All rows without a key of one request are of one website. A name counts with its namespace and source: senders can make up those, too. */
+  #admitNames(rows: readonly EventRow[]): void {
+    const { websiteRid, receivedAt, viaKey } = rows[0] as EventRow
+    if (!this.#newNames || viaKey === 1) return
+    const names = new Set<string>()
+    const left = this.#newNames.left(websiteRid, receivedAt)
+    for (const row of rows) {
+      const key = nameKey(row)
+      const { name, namespace, source } = row
+      if (names.has(key) || this.#findName.get({ name, namespace, source })) continue
+      names.add(key)
+      if (names.size > left) throw tooManyNewNames(receivedAt)
+    }
+    if (names.size > 0) this.#newNames.add(websiteRid, receivedAt, names.size)
+  }
+}
+
+function nameKey({ name, namespace, source }: EventRow): string {
+  return `${name}\0${namespace}\0${source}`
+}
+
+function typeKey(name: string, namespace: string, source: string, keys: string): string {
+  return `${name}\0${namespace}\0${source}\0${keys}`
 }
 
 /** The properties of a row as one object, `{"a":1}`. */
@@ -211,6 +315,11 @@ export function sweepDeleted(db: Db, now: number, limit = sweepRows): boolean {
   const rid = db.prepare(sql.deletedWebsite).pluck().get({ settled }) as number | undefined
   if (rid === undefined) return false
   if (db.prepare(sql.deleteEvents).run({ rid, limit }).changes > 0) return true
+  // The engine would find that they have no events; there may be none running. -1 - rid: those put aside.
+  for (const blocksOf of [rid, -1 - rid]) {
+    if (db.prepare(sql.deleteBlocks).run({ blocksOf, limit }).changes > 0) return true
+  }
+  db.prepare(sql.deleteNewNames).run({ rid })
   db.prepare(sql.deleteProfiles).run({ rid })
   db.prepare(sql.deleteLinks).run({ rid })
   db.prepare(sql.deleteWebsite).run({ rid, settled })

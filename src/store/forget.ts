@@ -2,6 +2,7 @@ import { sweepPause, sweepRows } from "./events.ts"
 import type { Db } from "./native.ts"
 import { cutWal } from "./open.ts"
 import { hashOfDay } from "./salts.ts"
+import { checkPause, deleteUnusedTypes } from "./types.ts"
 
 /** Who is to be forgotten on a website. */
 export interface Person {
@@ -85,7 +86,7 @@ export async function findPerson(db: Db, person: Person, now: number, pace: Pace
 }
 
 /**
- * Deletes a person's events, then links and profile; every connection overwrites what it deletes, and the -wal is emptied; ids that
+ * Deletes a person's events, then links and profile, then names and property keys that no other event has; every connection overwrites what it deletes, and the -wal is emptied; ids that
  * SQLite moved when it split a page of an index may stay in the unused middle of the old page until a vacuum. A profile's are: the events that name it,
  * those that name no profile and come from an anonymous id linked to it, its links, and itself. An anonymous id's are its
  * events and links; no profile goes with it. Today's events (`now`: Unix ms) are found by the day's hash too. Events that arrive
@@ -109,6 +110,11 @@ export async function forgetPerson(
     }
   }
   const rest = await pace.write(() => removeRest(db, theirsOf(db, person, now)))
+  const rested = async () => {
+    await pace.sleep(checkPause)
+    return true
+  }
+  await deleteUnusedTypes(db, { write: pace.write, rest: rested })
   let overwritten = cutWal(db)
   for (let tries = 1; !overwritten && tries < walTries; tries++) {
     await pace.sleep(walPause)

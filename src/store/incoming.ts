@@ -48,7 +48,7 @@ export class EventBringer {
   #highest = 0
 
   constructor(db: Db, dailyHash: DailyHash) {
-    this.#inserter = new EventInserter(db, dailyHash, true)
+    this.#inserter = new EventInserter(db, dailyHash, { withIds: true })
     const [from, to] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
     this.#reader = new EventReader(db, { websites: new Map(), from, to })
     this.#last = db.prepare(sql.last).pluck()

@@ -7,6 +7,7 @@ import retention from "../../migrations/0005_retention.sql" with { type: "text" 
 import columns from "../../migrations/0006_columns.sql" with { type: "text" }
 import users from "../../migrations/0007_users.sql" with { type: "text" }
 import dashboard from "../../migrations/0008_dashboard.sql" with { type: "text" }
+import names from "../../migrations/0009_names.sql" with { type: "text" }
 import { Complaint } from "../errors.ts"
 import type { Db } from "./native.ts"
 
@@ -25,6 +26,7 @@ export const migrations: readonly Migration[] = [
   { name: "0006_columns", sql: columns },
   { name: "0007_users", sql: users },
   { name: "0008_dashboard", sql: dashboard },
+  { name: "0009_names", sql: names },
 ]
 
 const createLedger = `

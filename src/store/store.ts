@@ -11,12 +11,14 @@ import { sweepInvites } from "./invites.ts"
 import { type Random, writeLastUsed } from "./keys.ts"
 import { ServerLock } from "./lock.ts"
 import type { Db } from "./native.ts"
+import { NewNames } from "./new-names.ts"
 import { closeDatabase, cutWal, type Durability, openDatabase } from "./open.ts"
 import { Profiles } from "./profiles.ts"
 import { Registry } from "./registry.ts"
 import { giveBackRoom, holdsExpired, sweepExpired } from "./retain.ts"
 import { DailyHash, forgetOldSalts } from "./salts.ts"
 import { sweepSessions } from "./sessions.ts"
+import { deleteUnusedTypes, hasUncheckedTypes } from "./types.ts"
 import { type Commit, StoreLocked, Writer } from "./writer.ts"
 
 export interface StoreOptions extends BatcherOptions {
@@ -47,6 +49,9 @@ const registryPoll = 250
 const roomPoll = 1_000
 /** ms between two rounds of what is brought up to date behind the commits. */
 const upkeepPoll = 10_000
+/** ms between two checks for unused types, and the most that checking may take of all time: it can read every row. */
+const typesEvery = 600_000
+const typesShare = 1 / 100
 const sql = {
   /** A page in the -wal for certain, where SQLite passes over what changes nothing. The server reads websites and keys anew for it. */
   touch: "update registry set version = version + 1",
@@ -68,6 +73,9 @@ export class Store {
   /** The bytes of a deleted salt are still in the -wal. */
   #saltsInWal = false
   #sweeping = false
+  #checkingTypes = false
+  /** ms of the clock that is never set: when types are checked next. */
+  #checkTypesAt = 0
   /** The disk failed, and nothing shows yet that it works again. */
   #failed = false
   readonly #onFault: (error: unknown) => void
@@ -95,7 +103,8 @@ export class Store {
     const dailyHash = new DailyHash(this.db, world.random)
     this.registry = new Registry(this.db)
     this.profiles = new Profiles(this.db, dailyHash)
-    const writer = new Writer(this.db, new EventInserter(this.db, dailyHash), dailyHash)
+    const inserter = new EventInserter(this.db, dailyHash, { newNames: new NewNames(this.db) })
+    const writer = new Writer(this.db, inserter, dailyHash)
     this.#guard = new Guard(options.path, options.minFree, world.pid, world.random)
     this.#onFault = (error) => onFault(this.#guard.explain(error))
     this.batcher = new Batcher(
@@ -198,13 +207,42 @@ export class Store {
     // The file itself gets shorter only when the -wal has gone into it.
     if (shrunk && !this.#closing) cutWal(this.db)
     this.#sweeping = false
+    if (!this.#closing) void this.#quietly(() => this.#checkTypes())
+  }
+
+  /** What events have in common goes with the last of them, in small steps between the commits. */
+  async #checkTypes(): Promise<void> {
+    const { elapsed } = this.world
+    const begun = elapsed()
+    if (this.#checkingTypes || begun < this.#checkTypesAt || !hasUncheckedTypes(this.db)) return
+    this.#checkingTypes = true
+    try {
+      const deleted = await deleteUnusedTypes(this.db, {
+        write: (work) => this.batcher.run(work, 0),
+        rest: async () => {
+          await new Promise((resolve) => setTimeout(resolve, sweepPause))
+          return !this.#closing
+        },
+      })
+      // Until then the -wal still holds the names.
+      if (deleted > 0 && !this.#closing) cutWal(this.db)
+    } finally {
+      const now = elapsed()
+      this.#checkTypesAt = now + Math.max(typesEvery, (now - begun) / typesShare)
+      this.#checkingTypes = false
+    }
   }
 
   #sweepStep(): "events" | "room" | undefined {
     const { retain = 0 } = this.options
     const now = this.world.now()
     const proven = this.#time.look(now, this.world.elapsed())
-    if (sweepDeleted(this.db, now) || sweepExpired(this.db, retain, proven)) return "events"
+    if (sweepDeleted(this.db, now)) {
+      // Whoever deletes a website wants to be rid of its names, too.
+      this.#checkTypesAt = 0
+      return "events"
+    }
+    if (sweepExpired(this.db, retain, proven)) return "events"
     if (proven < now && holdsExpired(this.db, retain, now)) this.#tellLeap()
     return giveBackRoom(this.db) ? "room" : undefined
   }

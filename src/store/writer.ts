@@ -1,3 +1,4 @@
+import { Refusal } from "../errors.ts"
 import type { EventInserter, EventRow } from "./events.ts"
 import type { Db, Statement } from "./native.ts"
 import type { DailyHash } from "./salts.ts"
@@ -87,12 +88,25 @@ export class Writer {
     }
   }
 
-  #together(writes: readonly Write[]): undefined[] {
-    const rows = writes.length === 1 ? (writes[0] as Write).rows : writes.flatMap((write) => write.rows)
-    const inserted = this.inserter.insert(rows)
+  /** Gives the rejection of each write that has too many new names: found before anything is stored, it costs the others nothing. */
+  #together(writes: readonly Write[]): (Refusal | undefined)[] {
+    const errors = new Array<Refusal | undefined>(writes.length)
+    const types: number[] = []
+    const admitted = writes.filter((write, index) => {
+      try {
+        for (const type of this.inserter.typesOf(write.rows)) types.push(type)
+        return true
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+        errors[index] = error
+        return false
+      }
+    })
+    const rows = admitted.length === 1 ? (admitted[0] as Write).rows : admitted.flatMap((write) => write.rows)
+    const inserted = this.inserter.insert(rows, types)
     this.#count(rows.length, inserted)
-    for (const write of writes) write.apply?.()
-    return new Array(writes.length)
+    for (const write of admitted) write.apply?.()
+    return errors
   }
 
   /** Does one write or leaves no trace of it. Gives its error, and throws one that is the store's own. */

@@ -1,0 +1,292 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { sealAll } from "../../src/columns/seal.ts"
+import { ask } from "../../src/query/answer.ts"
+import { EventInserter, type EventRow, sweepDeleted } from "../../src/store/events.ts"
+import { forgetPerson } from "../../src/store/forget.ts"
+import { createKey, scopes } from "../../src/store/keys.ts"
+import type { Db } from "../../src/store/native.ts"
+import { NewNames } from "../../src/store/new-names.ts"
+import { cutWal, openDatabase } from "../../src/store/open.ts"
+import { DailyHash } from "../../src/store/salts.ts"
+import { deleteUnusedTypes, hasUncheckedTypes } from "../../src/store/types.ts"
+import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
+import { Writer } from "../../src/store/writer.ts"
+import { eventually, temporaryFolder } from "../harness.ts"
+import { openApp, type TestApp } from "../support/app.ts"
+import { eventRow } from "../support/event.ts"
+
+const settings = { domain: "a.example", name: "a", allowedOrigins: [], anonymize: "off" as const }
+const numbered = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, index) => ({ name: `made_up_${from + index}` }))
+
+describe("new names without a key", () => {
+  let app: TestApp
+  let key: string
+
+  beforeEach(() => {
+    app = openApp()
+    const now = app.clock.now
+    for (const id of ["a", "b"]) createWebsite(app.store.db, id, settings, now)
+    const grant = { name: "k", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
+    key = createKey(app.store.db, "k", grant, (bytes) => crypto.getRandomValues(bytes), now).secret
+    app.store.registry.refresh()
+  })
+  afterEach(() => app.close())
+
+  async function send(events: object | object[], { website = "a", withKey = false } = {}) {
+    const headers: Record<string, string> = { "content-type": "application/json" }
+    if (withKey) headers.authorization = `Bearer ${key}`
+    const url = `http://localhost/track?website_id=${website}`
+    const answer = await app.send(new Request(url, { method: "POST", headers, body: JSON.stringify(events) }))
+    const reason = answer.headers.get("x-databuddy-reason")
+    return {
+      status: answer.status,
+      reason,
+      retryAfter: answer.headers.get("retry-after"),
+      body: await answer.json(),
+    }
+  }
+  const types = () => app.store.db.prepare("select count(*) from event_types").pluck().get()
+  const stored = () => app.store.db.prepare("select count(*) from events").pluck().get()
+  const rejection = { status: 429, reason: "too_many_new_names" }
+
+  test("are taken up to 1,000 a website and day; beyond, a request is rejected whole, and known names are not", async () => {
+    expect(await send(numbered(999))).toMatchObject({ status: 200 })
+    const twoMore = [{ name: "made_up_0" }, ...numbered(2, 5_000)]
+    expect(await send(twoMore)).toEqual({
+      ...rejection,
+      retryAfter: String(12 * 3_600),
+      body: { status: "error", message: "Rate limit exceeded" },
+    })
+    expect(stored()).toBe(999)
+    expect(await send(numbered(1, 5_000))).toMatchObject({ status: 200 })
+    expect(await send(numbered(1, 5_001))).toMatchObject(rejection)
+    expect(await send(numbered(500))).toMatchObject({ status: 200 })
+    expect(types()).toBe(1_000)
+  })
+
+  test.each(["namespace", "source"])("count with their %s, which senders can make up too", async (field) => {
+    const events = Array.from({ length: 1_000 }, (_, index) => ({ name: "one", [field]: `made up ${index}` }))
+    expect(await send(events)).toMatchObject({ status: 200 })
+    expect(await send({ name: "one", [field]: "one more" })).toMatchObject(rejection)
+    expect(await send({ name: "one", [field]: "made up 7", properties: { new: 1 } })).toMatchObject({
+      status: 200,
+    })
+  })
+
+  test("are counted for each website, begin again with the UTC day, and are not limited with a key", async () => {
+    await send(numbered(1_000))
+    expect(await send(numbered(1, 1_000))).toMatchObject(rejection)
+    expect(await send(numbered(1, 1_000), { website: "b" })).toMatchObject({ status: 200 })
+    // Now it is known.
+    expect(await send(numbered(1, 1_000))).toMatchObject({ status: 200 })
+    expect(await send(numbered(1_000, 10_000), { withKey: true })).toMatchObject({ status: 200 })
+    app.clock.now += 12 * 3_600_000 - 1
+    expect(await send(numbered(1, 20_000))).toMatchObject({ ...rejection, retryAfter: "1" })
+    app.clock.now += 1
+    expect(await send(numbered(1_000, 20_000))).toMatchObject({ status: 200 })
+    expect(await send(numbered(1, 30_000))).toMatchObject(rejection)
+  })
+
+  test("a rejection takes down nothing that is committed with it, and the owner sees it with what to do", async () => {
+    await send(numbered(999))
+    const together = await Promise.all([
+      send({ name: "first" }),
+      send([{ name: "second" }, { name: "made_up_3" }]),
+      send({ name: "made_up_3" }),
+      send({ name: "third" }, { website: "b" }),
+    ])
+    expect(together.map(({ status }) => status)).toEqual([200, 429, 200, 200])
+    expect(stored()).toBe(999 + 3)
+    const answer = await app.send(
+      new Request("http://localhost/v1/refusals", { headers: { authorization: `Bearer ${key}` } }),
+    )
+    const { refusals } = (await answer.json()) as { refusals: object[] }
+    expect(refusals[0]).toMatchObject({
+      reason: "too_many_new_names",
+      websiteId: "a",
+      names: ["second", "made_up_3"],
+    })
+    expect(JSON.stringify(refusals[0])).toContain("into properties, not into the name")
+  })
+})
+
+test("a running server deletes the names of a deleted website", async () => {
+  const app = openApp()
+  try {
+    const { db, batcher } = app.store
+    const { rid } = createWebsite(db, "a", settings, app.clock.now)
+    await batcher.submit({
+      rows: [eventRow({ websiteRid: rid, name: "gone" }), eventRow({ name: "stays" })],
+      size: 1,
+    })
+    deleteWebsite(db, "a", app.clock.now)
+    app.store.start()
+    const names = () => db.prepare("select name from event_types order by name").pluck().all()
+    await eventually(() => Bun.deepEquals(names(), ["stays"]))
+  } finally {
+    await app.close()
+  }
+})
+
+let folder = temporaryFolder()
+let db: Db
+let dailyHash: DailyHash
+const now = Date.UTC(2026, 0, 1, 12)
+
+describe("in a database", () => {
+  beforeEach(() => {
+    folder = temporaryFolder()
+    db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+    dailyHash = new DailyHash(db, (bytes) => crypto.getRandomValues(bytes))
+  })
+  afterEach(() => {
+    db.close()
+    folder[Symbol.dispose]()
+  })
+
+  const writerOf = (on = db) =>
+    new Writer(on, new EventInserter(on, dailyHash, { newNames: new NewNames(on) }), dailyHash)
+  const row = (changes: Partial<EventRow>) => eventRow({ ts: now, receivedAt: now, ...changes })
+  const store = (writer: Writer, ...rows: EventRow[]) => writer.commit([{ rows, size: 0 }])[0]
+  const types = () => db.prepare("select name || keys from event_types order by 1").pluck().all()
+  const steps: string[] = []
+  const pace = (between: () => void = () => {}) => ({
+    write: <Result>(work: () => Result) => db.transaction(work).immediate(),
+    rest: async () => {
+      steps.push("")
+      between()
+      return true
+    },
+  })
+
+  test("a restart gives no second allowance", () => {
+    const names = (count: number, from: number) =>
+      numbered(count, from).map(({ name }) => row({ name, viaKey: 0 }))
+    expect(store(writerOf(), ...names(1_000, 0))).toBeUndefined()
+    expect(store(writerOf(), ...names(1, 1_000))).toMatchObject({ reason: "too_many_new_names" })
+  })
+
+  test("types without events are deleted, also those that were never used, and no others", async () => {
+    const writer = writerOf()
+    store(
+      writer,
+      row({ name: "gone", keys: '["secret key"]' }),
+      row({ name: "stays" }),
+      row({ name: "stays", keys: "[]", properties: "" }),
+    )
+    // A row that is passed over leaves its type behind.
+    store(writer, row({ name: "stays", eventId: "1" }), row({ name: "duplicate", eventId: "1" }))
+    expect(types()).toHaveLength(4)
+    db.exec("delete from event_rows where type_id = (select id from event_types where name = 'gone')")
+    expect(await deleteUnusedTypes(db, pace())).toBe(2)
+    expect(types()).toEqual(['stays["plan"]', "stays[]"])
+    expect(hasUncheckedTypes(db)).toBe(false)
+    expect(await deleteUnusedTypes(db, pace())).toBe(0)
+  })
+
+  test("caches of this and of other processes notice, and no id is used twice", async () => {
+    const other = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+    const [writer, another] = [writerOf(), writerOf(other)]
+    store(writer, row({ name: "first" }), row({ name: "last" }))
+    store(another, row({ name: "last" }))
+    const idOfLast = db.prepare("select id from event_types where name = 'last'").pluck().get() as number
+    db.exec("delete from event_rows")
+    expect(await deleteUnusedTypes(db, pace())).toBe(2)
+    store(another, row({ name: "last" }))
+    store(writer, row({ name: "next" }), row({ name: "last" }))
+    expect(db.prepare("select name from events order by id").pluck().all()).toEqual(["last", "next", "last"])
+    expect(db.prepare("select min(id) from event_types").pluck().get()).toBeGreaterThan(idOfLast)
+    other.close()
+  })
+
+  test("a type that comes back while it is looked for stays, whoever stores the event", async () => {
+    const other = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+    const [writer, another] = [writerOf(), writerOf(other)]
+    store(writer, ...numbered(20).map((one) => row(one)))
+    store(another, ...numbered(20).map((one) => row(one)))
+    store(writer, ...Array.from({ length: 12_000 }, () => row({ name: "filler" })))
+    db.exec("delete from event_rows where type_id in (select id from event_types where name like 'made_up%')")
+    let step = 0
+    const between = () => {
+      if (step < 10) store(writer, row({ name: `made_up_${step}` }))
+      if (step < 3) store(another, row({ name: `made_up_${step + 10}` }))
+      step++
+    }
+    await deleteUnusedTypes(db, pace(between))
+    expect(step).toBeGreaterThan(3)
+    const dangling =
+      "select count(*) from event_rows where website_rid >= 0 and type_id not in (select id from event_types)"
+    expect(db.prepare(dangling).pluck().get()).toBe(0)
+    const used = "select count(distinct type_id) from event_rows where website_rid >= 0"
+    await deleteUnusedTypes(db, pace())
+    expect(types()).toHaveLength(db.prepare(used).pluck().get() as number)
+    other.close()
+  })
+
+  test("rows are read from the newest on, and only as far as needed", async () => {
+    const writer = writerOf()
+    store(writer, row({ name: "old" }), ...Array.from({ length: 30_000 }, () => row({ name: "common" })))
+    await deleteUnusedTypes(db, pace())
+    db.exec("delete from event_rows where id = 20000")
+    steps.length = 0
+    expect(await deleteUnusedTypes(db, pace())).toBe(0)
+    expect(steps.length).toBeLessThanOrEqual(2)
+  })
+
+  const marked = (text: string) => {
+    cutWal(db)
+    return readFileSync(folder.file("test.db")).includes(text)
+  }
+
+  test("of a deleted website no name, namespace, source or key is left in the file, of its blocks neither", async () => {
+    const { rid } = createWebsite(db, "a", settings, now)
+    const writer = writerOf()
+    store(
+      writer,
+      ...Array.from({ length: 50 }, (_, index) =>
+        row({
+          websiteRid: rid,
+          name: `zq-name-${index}`,
+          namespace: "zq-space",
+          source: "zq-source",
+          keys: '["zq-key"]',
+        }),
+      ),
+    )
+    sealAll(db, 0)
+    expect(marked("zq-")).toBe(true)
+    deleteWebsite(db, "a", now)
+    while (db.transaction(() => sweepDeleted(db, now)).immediate());
+    while (db.transaction(() => sweepDeleted(db, now + 3_600_000)).immediate());
+    await deleteUnusedTypes(db, pace())
+    expect(types()).toEqual([])
+    db.exec("vacuum")
+    expect(marked("zq-")).toBe(false)
+    // The highest id in blocks is kept by an empty row: a new event gets a higher one.
+    store(writer, row({ websiteRid: 0, name: "next" }))
+    expect(
+      ask(db, {
+        kind: "events",
+        scope: { websites: [0], from: 0, to: now + 1, zone: "UTC", filters: [], crawlers: true },
+        limit: 5,
+        offset: 0,
+      }).answer.events,
+    ).toHaveLength(1)
+  })
+
+  test("forgetting a person takes along names and keys that only they had", async () => {
+    const writer = writerOf()
+    store(
+      writer,
+      row({ name: "common" }),
+      row({ name: "common", anonymousId: "ann", keys: '["zq-ann@example.com"]' }),
+      row({ name: "zq-ann", anonymousId: "ann" }),
+    )
+    const forgetPace = { write: pace().write, sleep: async () => {} }
+    await forgetPerson(db, { websiteRid: 0, id: { anonymousId: "ann" } }, now, forgetPace)
+    expect(types()).toEqual(['common["plan"]'])
+    expect(marked("zq-ann")).toBe(false)
+  })
+})
