@@ -99,7 +99,7 @@ const securitySchemes: Json = {
     type: "apiKey",
     in: "cookie",
     name: sessionCookie,
-    description: `A person's login; with methods other than GET it needs the header \`${pageHeader}: 1\``,
+    description: `A person's login; over HTTPS the name is \`__Host-${sessionCookie}\`. With methods other than GET it needs the header \`${pageHeader}: 1\``,
   },
   share: {
     type: "apiKey",

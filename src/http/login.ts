@@ -12,17 +12,31 @@ export interface Reached {
 }
 
 export const sessionCookie = "databuddy_session"
+/**
+ * Over HTTPS: browsers take a cookie of this prefix from our own host alone, so that a page of a sibling host cannot set one. Logins
+ * of versions that did not use it go on under the plain name until they are renewed.
+ */
+const secureCookie = `__Host-${sessionCookie}`
+/**
+ * Cookies of a request that are tried, each a lookup of some 4 µs. A sibling host can set more of the plain name, and browsers keep at
+ * most 180 a site.
+ */
+const mostTried = 200
+/** What `newToken` makes; nothing else is looked up. */
+const tokenPattern = /^[\w-]{43}$/
 /** What our own page sends along with whatever is no mere look. */
 export const pageHeader = "x-databuddy-page"
 
-/** The login of a request's cookie; undefined: it has none. Throws `csrf`, and `login_ended`. */
+/** The login of a request's cookies; undefined: it has none. Throws `csrf`, and `login_ended`. */
 export function loginOf(db: Db, request: Request, now: number): Login | undefined {
-  const token = tokenIn(request.headers)
-  if (token === undefined) return undefined
+  const tokens = tokensIn(request.headers)
+  if (tokens.length === 0) return undefined
   requireOwnPage(request)
-  const login = findLogin(db, token, now)
-  if (!login) throw new Refusal("login_ended")
-  return login
+  for (const token of tokens) {
+    const login = tokenPattern.test(token) ? findLogin(db, token, now) : undefined
+    if (login) return login
+  }
+  throw new Refusal("login_ended")
 }
 
 /**
@@ -45,17 +59,21 @@ export function setCookie(
   token: string | undefined,
 ): void {
   const seconds = token === undefined ? 0 : sessionLifetime / 1_000
-  const secure = isSecure(arrival, reached) ? "; Secure" : ""
+  const [name, secure] = isSecure(arrival, reached) ? [secureCookie, "; Secure"] : [sessionCookie, ""]
   headers["Set-Cookie"] =
-    `${sessionCookie}=${token ?? ""}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
+    `${name}=${token ?? ""}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
 }
 
-/** The token of the request's cookie. */
-export function tokenIn(headers: Headers): string | undefined {
-  const cookies = headers.get("cookie")?.split(";") ?? []
-  const start = `${sessionCookie}=`
-  const ours = cookies.map((one) => one.trim()).find((one) => one.startsWith(start))
-  return ours?.slice(start.length) || undefined
+/** The tokens of the request's cookies, those that no other host can have set first. Several of one name come from sibling hosts. */
+export function tokensIn(headers: Headers): string[] {
+  const cookies =
+    headers
+      .get("cookie")
+      ?.split(";")
+      .map((one) => one.trim()) ?? []
+  const named = (name: string) =>
+    cookies.filter((one) => one.startsWith(`${name}=`)).map((one) => one.slice(name.length + 1))
+  return [...named(secureCookie), ...named(sessionCookie)].filter((token) => token !== "").slice(0, mostTried)
 }
 
 /** Whether the browser came by HTTPS, to us or to a proxy that is believed. */

@@ -10,7 +10,7 @@ import { countFailure, type Guard, refuseGuessers } from "./guesses.ts"
 import { jsonHeaders, refusalHeaders, requestIdOf } from "./headers.ts"
 import { requireScope } from "./key.ts"
 import { type Limiter, spend } from "./limits.ts"
-import { type Reached, setCookie, tokenIn } from "./login.ts"
+import { type Reached, setCookie } from "./login.ts"
 import { countRejected, type RejectedBytesCheck } from "./rejected-bytes.ts"
 
 /** What every route under /v1 works with. */
@@ -88,7 +88,7 @@ function admit(admission: Admission, arrival: Arrival, scope: Scope, { now, head
 /** A login that is used goes on. It is noted behind the answer, for it must not fail where the disk is full. */
 function keepLogin(admission: Admission, arrival: Arrival, login: Login, { now, headers }: Open): void {
   if (!isRenewable(login, now)) return
-  setCookie(headers, arrival, admission, tokenIn(arrival.request.headers))
+  setCookie(headers, arrival, admission, login.token)
   admission.batcher
     .run(() => renewSession(admission.db, login, now))
     .catch((error) => admission.logFault(error, { request_id: headers["x-request-id"] }))

@@ -7,7 +7,7 @@ import { invalid } from "../http/fields.ts"
 import { isWithin, requireWithin } from "../http/grant.ts"
 import { refuseGuessers } from "../http/guesses.ts"
 import { spend } from "../http/limits.ts"
-import { requireOwnPage, setCookie, tokenIn } from "../http/login.ts"
+import { requireOwnPage, setCookie, tokensIn } from "../http/login.ts"
 import { createInvite, findInvite } from "../store/invites.ts"
 import type { Db } from "../store/native.ts"
 import { endSession, type Login, startSession } from "../store/sessions.ts"
@@ -93,8 +93,10 @@ async function logIn(people: People, call: OpenCall): Promise<Answer> {
 
 async function logOut(people: People, { arrival, headers }: OpenCall): Promise<Answer> {
   requireOwnPage(arrival.request)
-  const token = tokenIn(arrival.request.headers)
-  if (token !== undefined) await people.batcher.run(() => endSession(people.db, token))
+  const tokens = tokensIn(arrival.request.headers)
+  await people.batcher.run(() => {
+    for (const token of tokens) endSession(people.db, token)
+  })
   setCookie(headers, arrival, people, undefined)
   return {}
 }

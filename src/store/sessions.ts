@@ -11,7 +11,8 @@ const seenEvery = 3_600_000
 /** Somebody who is logged in, with one browser. */
 export interface Login {
   user: User
-  /** SHA-256 of the cookie's token. */
+  token: string
+  /** SHA-256 of the token. */
   hash: Buffer
   /** Unix ms */
   seenAt: number
@@ -37,7 +38,7 @@ const sql = {
 export function findLogin(db: Db, token: string, now: number): Login | undefined {
   const hash = hashToken(token)
   const row = db.prepare(sql.find).get({ hash, now }) as (UserRow & { seen_at: number }) | undefined
-  return row && { user: userFromRow(row), hash, seenAt: row.seen_at }
+  return row && { user: userFromRow(row), token, hash, seenAt: row.seen_at }
 }
 
 /** Gives the token, which is kept nowhere. */

@@ -222,6 +222,43 @@ describe("who is logged in", () => {
     expect((await call("GET", "/v1/me")).body.hasUsers).toBe(true)
   })
 
+  test("over HTTPS is a cookie that only this host can set, and one from before the upgrade becomes that", async () => {
+    await app.close()
+    app = openApp(() => ({ https: true }))
+    await giveUser()
+    const answer = await logIn({ email: "ada@example.com", password })
+    expect(answer.headers.get("set-cookie")).toMatch(
+      /^__Host-databuddy_session=[\w-]{43}; Path=\/; Max-Age=2592000; HttpOnly; SameSite=Lax; Secure$/,
+    )
+    const me = async (cookie: string) =>
+      (await call("GET", "/v1/me", { headers: { cookie } })).body.user?.email
+    expect(await me(cookieOf(answer))).toBe("ada@example.com")
+    expect(await me(`databuddy_session=${"x".repeat(43)}; ${cookieOf(answer)}`)).toBe("ada@example.com")
+    const plain = cookieOf(answer).replace("__Host-", "")
+    app.clock.now += day
+    const renewed = await call("GET", "/v1/websites", { headers: { cookie: plain } })
+    expect([renewed.status, cookieOf(renewed)]).toEqual([200, cookieOf(answer)])
+  })
+
+  const siblings: [string, (own: string) => string][] = [
+    ["before it", (own) => `databuddy_session=${"x".repeat(43)}; ${own}`],
+    ["behind it", (own) => `${own}; databuddy_session=${"x".repeat(43)}`],
+    ["of an odd shape", (own) => `databuddy_session=; databuddy_session=a b; databuddy_session="x"; ${own}`],
+    ["180 times", (own) => `${`databuddy_session=${"x".repeat(43)}; `.repeat(179)}${own}`],
+    ["of a login that ended", (own) => `databuddy_session=${"A".repeat(43)};${own}`],
+  ]
+  test.each(siblings)(
+    "is not ended by a cookie of the same name from a sibling host, %s",
+    async (_, cookies) => {
+      const own = await loggedIn()
+      const answer = await call("GET", "/v1/websites", { headers: { cookie: cookies(own) } })
+      expect(answer.status).toBe(200)
+      const out = await call("POST", "/v1/logout", { headers: { cookie: cookies(own), ...page } })
+      expect(out.status).toBe(200)
+      expect((await call("GET", "/v1/websites", { headers: { cookie: own } })).reason).toBe("login_ended")
+    },
+  )
+
   test("is the user of the cookie, and nobody after the logout", async () => {
     const cookie = await loggedIn()
     const me = () => call("GET", "/v1/me", { headers: { cookie: `other=1; ${cookie}; more=2` } })
