@@ -31,6 +31,8 @@ export interface ServeOptions extends DatabaseOptions {
   /** Left out: what `standardQueryMemory` says. */
   queryMemory?: number
   rateLimit: number
+  /** ms */
+  shutdownDelay: number
   trustProxy: TrustedNetworks
   tlsCert?: string
   tlsKey?: string
@@ -134,6 +136,12 @@ function serveOptions(): Option[] {
       "requests a minute for one website id or share link and one address; 0: any number",
       600,
       whole(0, 1e9),
+    ),
+    option(
+      "--shutdown-delay <ms>",
+      "how long to accept requests after the signal to stop, while /ready answers 503, so that proxies stop sending first",
+      0,
+      whole(0, 60_000),
     ),
     option(
       "--trust-proxy <networks>",

@@ -4,6 +4,7 @@ import { createApp, type Deps } from "../app.ts"
 import { Streams } from "../ask/stream.ts"
 import { type ServeOptions, standardQueryMemory } from "../config.ts"
 import { Complaint } from "../errors.ts"
+import { Draining } from "../health/draining.ts"
 import { BodyBudget } from "../http/body.ts"
 import { requestFaultLog } from "../http/faults.ts"
 import { jsonHeaders } from "../http/headers.ts"
@@ -36,6 +37,9 @@ import { readTls, type Tls } from "./tls.ts"
 const idleTimeout = 10
 /** ms that requests under way have to finish when the server is told to stop. */
 const stopTimeout = 8_000
+/** ms between two checks of whether only held requests are left, and how often in a row it must be so: a request counts from its headers on. */
+const drainPoll = 20
+const drainPolls = 10
 
 /** Serves until a signal comes. The database is then one file, and the promise settles. */
 export async function serve(options: ServeOptions, context: Context): Promise<void> {
@@ -83,6 +87,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     (message) => log("warn", message, { db: path }),
     (commit, seconds) => metrics.observe(commit, seconds),
   )
+  const draining = new Draining()
   const { now, elapsed } = context.world
   const memory = options.queryMemory ?? standardQueryMemory(context.memory)
   const engine = new Engine({ path, memory, now, elapsed, onFault }, store)
@@ -97,6 +102,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
         refusals,
         metrics,
         metricsAccess,
+        draining,
         asker: engine,
         streams,
         running: {
@@ -121,10 +127,15 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     const unwatch = watchDescriptors(() => server.closeIdleConnections(), log)
     await stopped
     unwatch()
-    log("info", "stopping: answering what was accepted")
+    draining.start()
     const ended = backups?.stop()
+    if (options.shutdownDelay > 0) {
+      log("info", "stopping: /ready says so, requests are still accepted", { ms: options.shutdownDelay })
+      await context.sleep(options.shutdownDelay)
+    }
+    log("info", "stopping: answering what was accepted")
     streams.close()
-    await Promise.race([server.stop(), context.sleep(stopTimeout)])
+    await Promise.race([server.stop(), onlyHeldLeft(server, draining, context), context.sleep(stopTimeout)])
     await server.stop(true)
     await ended
   } finally {
@@ -132,6 +143,18 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     const whole = await store.close()
     if (whole) log("info", "stopped: everything is in the one file", { db: path })
     else log("warn", "stopped: the -wal holds some of it, copy both", { db: path, wal: `${path}-wal` })
+  }
+}
+
+/** Settles when `/ready?wait` holds requests and no other is under way; without any, `server.stop()` knows better. */
+async function onlyHeldLeft(
+  server: { readonly pendingRequests: number },
+  draining: Draining,
+  { world, sleep }: Context,
+): Promise<void> {
+  const end = world.elapsed() + stopTimeout
+  for (let polls = 0; polls < drainPolls && world.elapsed() < end; await sleep(drainPoll)) {
+    polls = draining.held > 0 && server.pendingRequests <= draining.held ? polls + 1 : 0
   }
 }
 
@@ -179,7 +202,7 @@ function listen(
   tls: Tls | undefined,
   watching: Pick<
     Deps,
-    "requests" | "refusals" | "metrics" | "metricsAccess" | "asker" | "streams" | "running"
+    "requests" | "refusals" | "metrics" | "metricsAccess" | "draining" | "asker" | "streams" | "running"
   >,
   log: Log,
   context: Context,

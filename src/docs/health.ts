@@ -8,7 +8,7 @@ const reasons: Reason[] = ["store_locked", "store_failed", "disk_low", "file_rep
 const wording: Wording = {
   refuse,
   field: { field: "", message: "" },
-  schema: () => exactly({ status: { type: "string", enum: reasons } }),
+  schema: () => exactly({ status: { type: "string", enum: [...reasons, "stopping"] } }),
 }
 
 export async function healthPaths(): Promise<Json> {
@@ -30,8 +30,18 @@ export async function healthPaths(): Promise<Json> {
         operationId: "ready",
         tags: ["Server"],
         summary: "Can it store an event?",
-        description: "Tries the database's lock; the status is the reason when it cannot.",
+        description:
+          "Tries the database's lock; the status is the reason when it cannot. While the server stops, the status is `stopping`; with `wait`, the request is not answered then and its connection is closed at the end, so that a proxy that retries gets the answer of the next process.",
         security: [{}],
+        parameters: [
+          {
+            name: "wait",
+            in: "query",
+            description: "Do not answer while the server stops",
+            allowEmptyValue: true,
+            schema: { type: "string" },
+          },
+        ],
         responses: {
           200: success("It can", exactly({ status: { const: "ready" } }), { example: { status: "ready" } }),
           ...(await refused(reasons, wording)),

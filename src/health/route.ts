@@ -1,18 +1,23 @@
 import { Elysia } from "elysia"
 import { Refusal, refusals } from "../errors.ts"
 import { jsonHeaders, refusalHeaders, requestIdOf } from "../http/headers.ts"
+import type { Draining } from "./draining.ts"
 
 export interface Health {
   /** Settles when an event could be stored now; rejects with the Refusal that it would get. */
   ready: () => Promise<void>
+  draining: Draining
   newId: () => string
 }
 
 /**
  * GET /health: the process is alive, whatever its disk does. GET /ready: it can store; 503 with the reason when not. For a
  * proxy, a supervisor or a person; no key is asked for and nothing but the reason is told.
+ *
+ * GET /ready?wait while the server stops: no answer, and a closed connection at the end. A proxy that asks it before each
+ * request then retries until the next process answers; the body of the request behind it was not read yet.
  */
-export function healthRoutes({ ready, newId }: Health) {
+export function healthRoutes({ ready, draining, newId }: Health) {
   const headersOf = (request: Request) => ({
     ...jsonHeaders(requestIdOf(request.headers, newId)),
     "Cache-Control": "no-store",
@@ -21,6 +26,13 @@ export function healthRoutes({ ready, newId }: Health) {
     .get("/health", ({ request }) => new Response('{"status":"ok"}', { headers: headersOf(request) }))
     .get("/ready", async ({ request }) => {
       const headers = headersOf(request)
+      if (draining.active) {
+        if (new URL(request.url).searchParams.has("wait")) return draining.hold(request.signal)
+        return new Response('{"status":"stopping"}', {
+          status: 503,
+          headers: { ...headers, ...stoppingHeaders },
+        })
+      }
       try {
         await ready()
         return new Response('{"status":"ready"}', { headers })
@@ -29,6 +41,9 @@ export function healthRoutes({ ready, newId }: Health) {
       }
     })
 }
+
+/** A restart takes about a second. */
+const stoppingHeaders = { "Retry-After": "1", "x-databuddy-reason": "stopping" }
 
 /** `{"status":"disk_low"}`; what is no refusal is rethrown. */
 export function refuse(error: unknown, headers: Record<string, string>): Response {

@@ -1,6 +1,7 @@
 // databuddy with one difference: every request is committed and synced alone.
 import { createApp } from "../../src/app.ts"
 import { Streams } from "../../src/ask/stream.ts"
+import { Draining } from "../../src/health/draining.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import { BodyBudget } from "../../src/http/body.ts"
 import { Limiter } from "../../src/http/limits.ts"
@@ -47,6 +48,7 @@ const app = createApp({
   batcher,
   profiles: store.profiles,
   ready: () => store.ready(),
+  draining: new Draining(),
   limiter: new Limiter(world.elapsed),
   failures: new Limiter(world.elapsed),
   rejectedBytes: new RejectedBytes(2_097_152, world.elapsed),

@@ -141,3 +141,25 @@ test("a second server on the same port says so and leaves", async () => {
   const second = startServer({ db: `${server.db}.other`, args: ["--port", String(server.port)] })
   await expect(second).rejects.toThrow(`port ${server.port} on 127.0.0.1 is taken by another process`)
 })
+
+test("--shutdown-delay: after the signal requests are accepted, /ready refuses, and /ready?wait is closed unanswered", async () => {
+  const server = await fresh(["--shutdown-delay", "2500"])
+  expect((await fetch(`${server.url}/ready?wait`)).status).toBe(200)
+  process.kill(server.pid, "SIGTERM")
+  await eventually(async () => (await fetch(`${server.url}/ready`)).status === 503)
+  const ready = await fetch(`${server.url}/ready`)
+  expect(await ready.json()).toEqual({ status: "stopping" })
+  expect(ready.headers.get("retry-after")).toBe("1")
+  const begun = performance.now()
+  const waiting = fetch(`${server.url}/ready?wait`).then(
+    ({ status }) => status,
+    () => "closed",
+  )
+  expect((await send(server, { name: "accepted while stopping" })).status).toBe(200)
+  expect(await waiting).toBe("closed")
+  expect(await server.exited).toBe(0)
+  // What /ready?wait holds does not hold up the stop, which otherwise gives requests eight seconds.
+  expect(performance.now() - begun).toBeLessThan(8_000)
+  expect(existsSync(`${server.db}-wal`)).toBe(false)
+  expect(countEvents(server.db)).toBe(1)
+})

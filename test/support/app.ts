@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createApp, type Deps } from "../../src/app.ts"
 import { Streams } from "../../src/ask/stream.ts"
+import { Draining } from "../../src/health/draining.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import { BodyBudget } from "../../src/http/body.ts"
 import { requestFaultLog } from "../../src/http/faults.ts"
@@ -80,6 +81,7 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     batcher: store.batcher,
     profiles: store.profiles,
     ready: () => store.ready(),
+    draining: new Draining(),
     limiter: new Limiter(elapsed),
     failures: new Limiter(elapsed),
     rejectedBytes: new RejectedBytes(2_097_152, elapsed),

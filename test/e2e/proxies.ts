@@ -1,0 +1,226 @@
+// bun run test:proxies [--restarts N] [--clients N] [--seed S] [caddy|haproxy|nginx]…: the README's proxy configurations with the real
+// proxies, under load, while the server restarts. What is not installed is skipped, by name.
+import { spawn } from "node:child_process"
+import { writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { parseArgs } from "node:util"
+import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { mulberry32, picker } from "../support/random.ts"
+import { readmeBlocks } from "../support/readme.ts"
+
+interface Place {
+  folder: string
+  /** Ports that the proxy listens on and that the server does. */
+  front: number
+  back: number
+}
+
+interface Proxy {
+  command: (config: string) => string[]
+  version: string[]
+  /** The README's text as a whole configuration for this machine: without TLS, on the test's ports. */
+  config: (text: string, place: Place) => string
+}
+
+/** The three of the README; the names are those of their commands and of the README's code blocks. */
+const proxies: Record<"caddy" | "haproxy" | "nginx", Proxy> = {
+  caddy: {
+    command: (config) => ["caddy", "run", "--adapter", "caddyfile", "--config", config],
+    version: ["caddy", "version"],
+    config: (text, { front }) =>
+      `{\n\tadmin off\n\tauto_https off\n}\n${replaced(text, "events.example.com {", `http://127.0.0.1:${front} {`)}`,
+  },
+  haproxy: {
+    command: (config) => ["haproxy", "-db", "-f", config],
+    version: ["haproxy", "-v"],
+    config: (text, { front }) =>
+      replaced(text, "bind :443 ssl crt /etc/haproxy/events.example.com.pem", `bind 127.0.0.1:${front}`),
+  },
+  nginx: {
+    command: (config) => ["nginx", "-c", config, "-g", "daemon off;"],
+    version: ["nginx", "-v"],
+    config: (text, { folder, front }) => {
+      const http = replaced(text, "listen 443 ssl;", `listen 127.0.0.1:${front};`).replace(
+        /^\s*ssl_.*\n/gm,
+        "",
+      )
+      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map((name) => `${name}_temp_path ${folder}/${name};`)
+        .join(" ")
+      // Run by root, its workers would be another user, who cannot look into the folder.
+      const user = process.getuid?.() === 0 ? "user root; " : ""
+      // Debian's way to load modules.
+      return `${user}include /etc/nginx/modules-enabled/*.conf;
+error_log ${folder}/error.log; pid ${folder}/nginx.pid;
+events {}
+http { access_log off; ${temporary}
+${http}}
+`
+    },
+  },
+}
+
+type Name = keyof typeof proxies
+const names = Object.keys(proxies) as Name[]
+
+/** ms between two restarts, and while the server is down: of the first restart, and of the others. */
+const quiet = 1_500
+const longGap = 4_000
+const shortGap = 200
+/** ms between two requests of a client, at most. */
+const pause = 20
+/** Bytes of padding in one of ten bodies, at most. */
+const padding = 200_000
+/** ms for one request, longer than any of the proxies holds it. */
+const patience = 40_000
+
+interface Report {
+  /** Answers by status; a request without one by the name of its error. */
+  answers: Record<string, number>
+  /** Events answered 200 that are not stored, and events stored more than once. */
+  lost: number
+  doubled: number
+  /** ms; that of the slowest request. */
+  slowest: number
+}
+
+async function run(name: Name, clients: number, restarts: number, seed: number): Promise<Report> {
+  using folder = temporaryFolder()
+  const [front, back] = [await freePort(), await freePort()]
+  const args = ["--port", String(back), "--rate-limit", "0", ...readmeFlags()]
+  const start = () => startServer({ db: folder.file("test.db"), args })
+  let server: Server = await start()
+  const { key } = server
+  const place = { folder: folder.path, front, back }
+  const [text, ...more] = readmeBlocks(name)
+  if (text === undefined || more.length > 0) throw new Error(`the README has not one block of ${name}`)
+  const config = folder.file("config")
+  writeFileSync(config, proxies[name].config(text.replaceAll("127.0.0.1:4000", `127.0.0.1:${back}`), place))
+  const [command = "", ...rest] = proxies[name].command(config)
+  const proxy = spawn(command, rest, {
+    env: { ...process.env, HOME: folder.path, XDG_DATA_HOME: folder.path, XDG_CONFIG_HOME: folder.path },
+    stdio: ["ignore", "pipe", "pipe"],
+  })
+  let said = ""
+  for (const stream of [proxy.stdout, proxy.stderr]) stream.on("data", (chunk) => (said += chunk))
+  const ended = new Promise<void>((resolve) => proxy.once("exit", () => resolve()))
+  try {
+    await eventually(
+      () =>
+        fetch(`http://127.0.0.1:${front}/health`).then(
+          ({ ok }) => ok,
+          () => false,
+        ),
+      {
+        timeout: 10_000,
+      },
+    ).catch(() => {
+      throw new Error(`${name} does not answer: ${said}`)
+    })
+    const load = {
+      over: false,
+      sent: 0,
+      answers: {} as Report["answers"],
+      stored: new Set<number>(),
+      slowest: 0,
+    }
+    const sending = Array.from({ length: clients }, async (_, client) => {
+      const pick = picker(mulberry32(seed + client))
+      while (!load.over) {
+        const id = load.sent++
+        const filler = pick.chance(0.1) ? "x".repeat(pick.whole(1, padding)) : ""
+        const body = JSON.stringify({ name: "sent", properties: { id }, ignored: filler })
+        const begun = performance.now()
+        const outcome = await fetch(`http://127.0.0.1:${front}/track`, {
+          method: "POST",
+          headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+          body,
+          signal: AbortSignal.timeout(patience),
+        }).then(
+          async (answer) => (await answer.text()) && String(answer.status),
+          (error: { code?: string; name: string }) => error.code ?? error.name,
+        )
+        load.answers[outcome] = (load.answers[outcome] ?? 0) + 1
+        if (outcome === "200") load.stored.add(id)
+        load.slowest = Math.max(load.slowest, performance.now() - begun)
+        await Bun.sleep(pick.fraction() * pause)
+      }
+    })
+    for (let restart = 0; restart < restarts; restart++) {
+      await Bun.sleep(quiet)
+      await server.stop()
+      await Bun.sleep(restart === 0 ? longGap : shortGap)
+      server = await start()
+    }
+    await Bun.sleep(quiet)
+    load.over = true
+    await Promise.all(sending)
+    await server.stop()
+    const db = openReader(server.db)
+    const rows = db
+      .prepare("select properties ->> 'id' as id, count(*) as times from events group by 1")
+      .all() as { id: number; times: number }[]
+    db.close()
+    const there = new Set(rows.map(({ id }) => id))
+    return {
+      answers: load.answers,
+      lost: [...load.stored].filter((id) => !there.has(id)).length,
+      doubled: rows.filter(({ times }) => times > 1).length,
+      slowest: Math.round(load.slowest),
+    }
+  } finally {
+    proxy.kill()
+    await ended
+    await server.kill()
+  }
+}
+
+/** What the README's unit says of stopping. */
+function readmeFlags(): string[] {
+  const unit = readmeBlocks("ini")[0] ?? ""
+  const flag = /--shutdown-delay \d+/.exec(unit)?.[0]
+  if (!flag) throw new Error("the README's unit has no --shutdown-delay")
+  return flag.split(" ")
+}
+
+function replaced(text: string, from: string, to: string): string {
+  if (!text.includes(from)) throw new Error(`the README's text has no "${from}"`)
+  return text.replace(from, to)
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    restarts: { type: "string", default: "8" },
+    clients: { type: "string", default: "48" },
+    seed: { type: "string", default: "20261128" },
+  },
+})
+const say = (line: string) => process.stdout.write(`${line}\n`)
+let failed = false
+for (const name of names) {
+  if (positionals.length > 0 && !positionals.includes(name)) continue
+  if (!Bun.which(name)) {
+    say(
+      `${name}: skipped, it is not installed (apt-get install ${name === "nginx" ? "nginx libnginx-mod-http-echo" : name})`,
+    )
+    continue
+  }
+  const { stdout, stderr } = Bun.spawnSync(proxies[name].version)
+  const version = `${stdout}${stderr}`.trim().split("\n")[0]
+  const report = await run(name, Number(values.clients), Number(values.restarts), Number(values.seed))
+  const { answers, lost, doubled } = report
+  const good = Object.keys(answers).join() === "200" && lost === 0 && doubled === 0
+  failed ||= !good
+  say(`${name} (${version}): ${good ? "ok" : "FAILED"} ${JSON.stringify(report)}`)
+}
+process.exit(failed ? 1 : 0)
