@@ -1,14 +1,16 @@
-import type {
-  Bucket,
-  By,
-  Dimension,
-  Filter,
-  Group,
-  GroupsAnswer,
-  GroupsPage,
-  GroupsQuestion,
-  Measure,
-  Scope,
+import {
+  type Bucket,
+  type By,
+  type Dimension,
+  emptyMeasures,
+  emptyPropertyMeasures,
+  type Filter,
+  type Group,
+  type GroupsAnswer,
+  type GroupsPage,
+  type GroupsQuestion,
+  type Measure,
+  type Scope,
 } from "../query/question.ts"
 import type { Ask, Made, Put, QueryType, Row } from "./ask.ts"
 import { iso, percent, requireRows } from "./rows.ts"
@@ -61,8 +63,7 @@ export function ofGroups(spec: GroupsSpec): QueryType {
 
 /** Of a measure where there is no event. */
 function nothing(measure: Measure): 0 | null {
-  if (typeof measure === "object") return measure.what === "count" ? 0 : null
-  return measure === "first" || measure === "last" ? null : 0
+  return typeof measure === "object" ? emptyPropertyMeasures[measure.what] : emptyMeasures[measure]
 }
 
 async function groupRows(spec: GroupsSpec, ask: Ask, put: Put): Promise<Made> {

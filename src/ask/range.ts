@@ -13,8 +13,27 @@ export interface Range {
 export interface RangeBody {
   startDate?: string | undefined
   endDate?: string | undefined
-  preset?: string | undefined
+  preset?: Preset | undefined
 }
+
+export const presets = [
+  "today",
+  "yesterday",
+  "last_7d",
+  "last_14d",
+  "last_30d",
+  "last_90d",
+  "this_week",
+  "last_week",
+  "this_month",
+  "last_month",
+  "this_year",
+  "last_24h",
+  "last_hour",
+] as const
+/** Any number of days, with today, or of hours. */
+type CountedPreset = `last_${number}${"d" | "h"}`
+export type Preset = (typeof presets)[number] | CountedPreset
 
 const dayMs = 86_400_000
 /** What a range is where nobody says. */
@@ -105,7 +124,7 @@ export function tooManyBuckets({ from, to }: Range, granularity: Granularity): s
   return `granularity ${granularity} gives more than ${most} dates in this range: take a coarser one or a shorter range`
 }
 
-function ofPreset(preset: string, today: number, zone: string, now: number): Range {
+function ofPreset(preset: Preset, today: number, zone: string, now: number): Range {
   // 1970-01-01 was a Thursday, three days after a Monday.
   const monday = today - ((((today + 3) % 7) + 7) % 7)
   const at = new Date(today * dayMs)
@@ -128,7 +147,9 @@ function ofPreset(preset: string, today: number, zone: string, now: number): Ran
     case "last_hour":
       return ofPreset("last_1h", today, zone, now)
   }
-  const [, count, unit] = /^last_(\d+)([dh])$/.exec(preset) ?? []
+  // Any other one has a case of its own above.
+  const counted: CountedPreset = preset
+  const [, count, unit] = /^last_(\d+)([dh])$/.exec(counted) ?? []
   if (unit === "d") return ofDays(today + 1 - Number(count), today + 1, zone)
   // What happened this very ms counts.
   return { from: now + 1 - Number(count) * 3_600_000, to: now + 1, days: undefined }

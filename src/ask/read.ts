@@ -3,7 +3,16 @@ import { durationOf } from "../duration.ts"
 import { type FieldError, Refusal } from "../errors.ts"
 import { fieldErrors, invalid } from "../http/fields.ts"
 import { type OperatorInfo, operators } from "../query/operators.ts"
-import type { Dimension, Filter, Granularity, Measure, Property, Step, Unit } from "../query/question.ts"
+import {
+  type Dimension,
+  type Filter,
+  type Granularity,
+  type Measure,
+  type Property,
+  personFields,
+  type Step,
+  type Unit,
+} from "../query/question.ts"
 import type { Ask, NamedMeasure, QueryType, Sort } from "./ask.ts"
 import { readCursor } from "./events.ts"
 import { isZone, previousOf, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
@@ -15,7 +24,6 @@ import {
   type Option,
   optionSchemas,
   type ParameterBody,
-  personFields,
   type QueryBody,
   querySchema,
   type StepBody,

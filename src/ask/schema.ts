@@ -1,6 +1,7 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox"
 import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
-import type { Field } from "../query/question.ts"
+import { countMeasures, fields, granularities, propertyMeasures } from "../query/question.ts"
+import { type Preset, presets } from "./range.ts"
 
 /** Rows of an answer where nobody says, and the most that can be asked for. */
 export const defaultLimit = 100
@@ -15,48 +16,6 @@ const maxFilters = 50
 /** Characters of what events are compared with: the longest value that an event can have is shorter. */
 const maxText = 4_096
 
-export const fields = [
-  "event_name",
-  "namespace",
-  "source",
-  "path",
-  "profile_id",
-  "anonymous_id",
-  "session_id",
-  "website_id",
-] as const satisfies readonly Field[]
-
-/** Those that tell people apart: no report names them. */
-export const personFields: readonly Field[] = ["profile_id", "anonymous_id", "session_id"]
-
-export const granularities = ["minute", "hourly", "daily", "weekly", "monthly"] as const
-export const presets = [
-  "today",
-  "yesterday",
-  "last_7d",
-  "last_14d",
-  "last_30d",
-  "last_90d",
-  "this_week",
-  "last_week",
-  "this_month",
-  "last_month",
-  "this_year",
-  "last_24h",
-  "last_hour",
-] as const
-export const countMeasures = [
-  "events",
-  "users",
-  "sessions",
-  "profiles",
-  "pages",
-  "event_types",
-  "with_properties",
-  "first",
-  "last",
-] as const
-export const propertyMeasures = ["count", "sum", "avg", "min", "max", "p50", "p95"] as const
 export const units = ["visitor", "session", "profile"] as const
 
 // In each schema, `expected` is what the error says the field must be.
@@ -141,11 +100,13 @@ const date = (description: string) =>
     expected: "must be a day such as 2026-11-24, or a time such as 2026-11-24T13:30:00Z",
   })
 
-const preset = Type.String({
-  pattern: `^(?:${presets.join("|")}|last_[1-9]\\d{0,3}[dh])$`,
-  description: `${presets.join(", ")}; any number of days (last_60d, with today) or hours (last_6h). Weeks begin on Monday`,
-  expected: `must be ${listed(presets)}`,
-})
+const preset = Type.Unsafe<Preset>(
+  Type.String({
+    pattern: `^(?:${presets.join("|")}|last_[1-9]\\d{0,3}[dh])$`,
+    description: `${presets.join(", ")}; any number of days (last_60d, with today) or hours (last_6h). Weeks begin on Monday`,
+    expected: `must be ${listed(presets)}`,
+  }),
+)
 
 const granularity = oneOf(
   [...granularities, "hour", "day"],

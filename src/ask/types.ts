@@ -1,10 +1,11 @@
+import { fields } from "../query/question.ts"
 import type { QueryType } from "./ask.ts"
 import { eventRows } from "./events.ts"
 import { funnel, goals, paths, retention } from "./followed.ts"
 import { first, last, names, ofGroups, pages, sessions, total, users } from "./groups.ts"
 import { classified, discover, numbers, ofValues } from "./properties.ts"
 import { iso, percent, wrong } from "./rows.ts"
-import { defaultLimit, fields, type TypeConfig } from "./schema.ts"
+import { defaultLimit, type TypeConfig } from "./schema.ts"
 
 /** Values of one property key that are listed. */
 const maxValues = 10_000

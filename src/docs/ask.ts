@@ -2,7 +2,6 @@ import { Type } from "@sinclair/typebox"
 import {
   metaSchema,
   parameterSchema,
-  personFields,
   querySchema,
   queryStringSchema,
   streamStringSchema,
@@ -10,6 +9,7 @@ import {
   websiteSchema,
 } from "../ask/schema.ts"
 import { columnMeanings, types } from "../ask/types.ts"
+import { personFields } from "../query/question.ts"
 import { bodyReasons } from "./ingest.ts"
 import { exactly, type Json, published, ref } from "./json.ts"
 import { type Operations, paths, wording } from "./operations.ts"

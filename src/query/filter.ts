@@ -3,15 +3,11 @@ import type { EventSource } from "../columns/source.ts"
 import { type Block, Chosen } from "./chosen.ts"
 import { textOf, walk } from "./json.ts"
 import { operators, positiveTestOf, requiredTexts, type Test, testOf } from "./operators.ts"
-import type { Dimension, Filter, Scope } from "./question.ts"
+import { type Dimension, type Filter, idKinds, type Scope } from "./question.ts"
 import { inBoth, orNone, rangeOf, type Selection } from "./selection.ts"
 
 /** Which ids a field of the event is numbered as. */
-export const kindOf: Partial<Record<string, Kind>> = {
-  anonymous_id: "visitors",
-  session_id: "sessions",
-  profile_id: "profiles",
-}
+export const kindOf: Readonly<Record<string, Kind | undefined>> = idKinds
 
 /** One code an event; `texts[0]` is null. Two codes may have the same text. */
 export interface Dimensioned {

@@ -2,7 +2,7 @@ import type { Batch, Column, Kind, Numbers } from "../columns/batch.ts"
 import { type Budget, Distinct } from "./distinct.ts"
 import { columnOf } from "./filter.ts"
 import { ascending, sumOf, totalOf, valueAtShare } from "./numbers.ts"
-import type { Measure } from "./question.ts"
+import { emptyPropertyMeasures, type Measure } from "./question.ts"
 import { eachValue, placeOf, type Selection, sizeOf } from "./selection.ts"
 import { Tally } from "./tally.ts"
 
@@ -370,14 +370,23 @@ class Numeric extends ColumnTallied<number> {
   override value(group: number): number | null {
     const counted = [...(this.of(group)?.entries() ?? [])]
     const { what } = this.measure
-    if (what === "count") return totalOf(counted)
-    if (counted.length === 0) return null
-    if (what === "sum") return sumOf(counted)
-    if (what === "avg") return sumOf(counted) / totalOf(counted)
-    const sorted = ascending(counted)
-    if (what === "min") return sorted[0]?.[0] ?? null
-    if (what === "max") return sorted.at(-1)?.[0] ?? null
-    return valueAtShare(sorted, what === "p50" ? 0.5 : 0.95)
+    if (counted.length === 0) return emptyPropertyMeasures[what]
+    switch (what) {
+      case "count":
+        return totalOf(counted)
+      case "sum":
+        return sumOf(counted)
+      case "avg":
+        return sumOf(counted) / totalOf(counted)
+      case "min":
+        return ascending(counted)[0]?.[0] ?? null
+      case "max":
+        return ascending(counted).at(-1)?.[0] ?? null
+      case "p50":
+        return valueAtShare(ascending(counted), 0.5)
+      case "p95":
+        return valueAtShare(ascending(counted), 0.95)
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Kind } from "../columns/batch.ts"
 import type { StoredEvent } from "../columns/rows.ts"
 import type { Bin } from "./numbers.ts"
 import type { Condition } from "./operators.ts"
@@ -7,16 +8,24 @@ import type { Condition } from "./operators.ts"
  * form into one of these; nobody but the engine knows whether an answer comes from column blocks or from rows.
  */
 
-/** Fields of an event itself. All but `event_name` can be missing. */
-export type Field =
-  | "event_name"
-  | "namespace"
-  | "source"
-  | "path"
-  | "profile_id"
-  | "anonymous_id"
-  | "session_id"
-  | "website_id"
+/** Fields of an event itself, and of those that hold ids which. All but `event_name` can be missing. */
+export const idKinds = {
+  event_name: undefined,
+  namespace: undefined,
+  source: undefined,
+  path: undefined,
+  profile_id: "profiles",
+  anonymous_id: "visitors",
+  session_id: "sessions",
+  website_id: undefined,
+} as const satisfies Record<string, Kind | undefined>
+
+export type Field = keyof typeof idKinds
+
+export const fields = Object.keys(idKinds) as Field[]
+
+/** Those that tell people apart: no report names them. */
+export const personFields: readonly Field[] = fields.filter((field) => idKinds[field])
 
 /**
  * `property.plan`, nested `property.cart.total`. A top-level key that is written exactly so, dots included, goes before
@@ -51,24 +60,43 @@ export interface Scope {
   crawlers: boolean
 }
 
-export type Granularity = "minute" | "hourly" | "daily" | "weekly" | "monthly"
+export const granularities = ["minute", "hourly", "daily", "weekly", "monthly"] as const
+export type Granularity = (typeof granularities)[number]
 
 /**
  * `users`, `sessions`, `profiles`, `pages`: distinct anonymous ids, session ids, profile ids, paths. `event_types`: distinct
  * names. `with_properties`: events that have at least one property. `first`, `last`: Unix ms. Of a property: only
  * values that are JSON numbers count; p50 and p95 by nearest rank; null where there is none (count: 0).
  */
-export type Measure =
-  | "events"
-  | "users"
-  | "sessions"
-  | "profiles"
-  | "pages"
-  | "event_types"
-  | "with_properties"
-  | "first"
-  | "last"
-  | { what: "count" | "sum" | "avg" | "min" | "max" | "p50" | "p95"; of: Property }
+export type Measure = CountMeasure | { what: PropertyMeasure; of: Property }
+
+/** What a measure is where there is no event. */
+export const emptyMeasures = {
+  events: 0,
+  users: 0,
+  sessions: 0,
+  profiles: 0,
+  pages: 0,
+  event_types: 0,
+  with_properties: 0,
+  first: null,
+  last: null,
+} as const
+export type CountMeasure = keyof typeof emptyMeasures
+export const countMeasures = Object.keys(emptyMeasures) as CountMeasure[]
+
+/** The same of a property's numbers. */
+export const emptyPropertyMeasures = {
+  count: 0,
+  sum: null,
+  avg: null,
+  min: null,
+  max: null,
+  p50: null,
+  p95: null,
+} as const
+export type PropertyMeasure = keyof typeof emptyPropertyMeasures
+export const propertyMeasures = Object.keys(emptyPropertyMeasures) as PropertyMeasure[]
 
 /** Measures of events, by dimensions and, where asked, by time. */
 export interface GroupsQuestion {

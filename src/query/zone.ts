@@ -91,23 +91,28 @@ export function bucketAt(buckets: readonly Bucket[], time: number): number {
 
 /** The begin of the piece that a local time is in, and of the next one. Local times are Unix ms of the same digits in UTC. */
 function around(local: number, granularity: Granularity): [number, number] {
-  if (granularity === "minute" || granularity === "hourly") {
-    const length = granularity === "minute" ? minute : hour
+  const whole = (length: number): [number, number] => {
     const start = Math.floor(local / length) * length
     return [start, start + length]
   }
-  const date = Math.floor(local / day)
-  if (granularity === "daily") return [date * day, (date + 1) * day]
-  if (granularity === "weekly") {
-    // 1970-01-01 was a Thursday, three days after a Monday.
-    const monday = Math.floor((date + 3) / 7) * 7 - 3
-    return [monday * day, (monday + 7) * day]
+  switch (granularity) {
+    case "minute":
+      return whole(minute)
+    case "hourly":
+      return whole(hour)
+    case "daily":
+      return whole(day)
+    case "weekly": {
+      // 1970-01-01 was a Thursday, three days after a Monday.
+      const monday = Math.floor((Math.floor(local / day) + 3) / 7) * 7 - 3
+      return [monday * day, (monday + 7) * day]
+    }
+    case "monthly": {
+      const at = new Date(local)
+      const [year, month] = [at.getUTCFullYear(), at.getUTCMonth()]
+      return [Date.UTC(year, month, 1), Date.UTC(year, month + 1, 1)]
+    }
   }
-  const at = new Date(local)
-  return [
-    Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), 1),
-    Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1, 1),
-  ]
 }
 
 function labelOf(local: number, offset: number, granularity: Granularity): string {

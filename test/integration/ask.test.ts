@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { QueryType } from "../../src/ask/ask.ts"
-import { personFields } from "../../src/ask/schema.ts"
 import { types } from "../../src/ask/types.ts"
+import { personFields } from "../../src/query/question.ts"
 import { type FollowedEvent, Follower, shownEvent } from "../../src/store/follow.ts"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"

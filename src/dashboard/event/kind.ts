@@ -26,7 +26,9 @@ export function pictureOf({ render_strategy, cardinality, total_count }: Kind): 
     case "top_list":
       // The API lists up to 1,000 values; where each event has its own, their counts tell nothing.
       return cardinality === total_count ? "samples" : "list"
-    default:
+    case "timeline":
+    case "links":
+    case "bars":
       return "list"
   }
 }

@@ -1,4 +1,5 @@
 import { type Operator, operatorNames, operators } from "../../query/operators.ts"
+import { type Field, personFields } from "../../query/question.ts"
 
 /** A filter as the API takes it. */
 export interface Filter {
@@ -26,7 +27,7 @@ export const conditions: readonly Condition[] = operatorNames.flatMap((op): Cond
 export const firstCondition = conditions[0] as Condition
 
 /** Fields in the words of the page; properties have their own names. */
-export const fieldNames: Record<string, string> = {
+const namesOfFields: Record<Exclude<Field, "website_id">, string> = {
   event_name: "Event",
   path: "Path",
   namespace: "Namespace",
@@ -36,8 +37,10 @@ export const fieldNames: Record<string, string> = {
   session_id: "Session",
 }
 
-/** Those that tell people apart: whoever comes by a share link may not name them. */
-export const peopleFields: readonly string[] = ["profile_id", "anonymous_id", "session_id"]
+export const fieldNames: Readonly<Record<string, string>> = namesOfFields
+
+/** Whoever comes by a share link may not name them. */
+export const peopleFields: readonly string[] = personFields
 
 export function fieldName(field: string): string {
   return fieldNames[field] ?? field.replace(/^property\./, "")

@@ -158,8 +158,11 @@ function ofPreset(preset: Preset, today: string): Range {
       return range(monthDay(today, -1, 1), monthDay(today, 0, 0))
     case "this_year":
       return range(`${today.slice(0, 4)}-01-01`, today)
-    default:
-      return range(plusDays(today, 1 - Number.parseInt(preset.slice(5), 10)), today)
+    default: {
+      // Any other one has a case of its own.
+      const days: `last_${number}d` = preset
+      return range(plusDays(today, 1 - Number.parseInt(days.slice(5), 10)), today)
+    }
   }
 }
 
