@@ -62,12 +62,12 @@ const filter = Type.Object(
   {
     field: Type.String({
       pattern: `^(?:${fields.join("|")}|property_key|${property})$`,
-      description: `${anyField}; nested as property.cart.total. property_key: the keys of the event's properties`,
+      description: `${anyField}; nested as property.cart.total, in arrays as property.items.0.sku. property_key: the keys of the event's properties`,
       expected: `must be ${fields.join(", ")}, property_key or property.<path> such as property.plan`,
     }),
     op: oneOf(
       operatorNames,
-      `${all(numeric)} compare numbers, all others text. ${all(operatorNames.filter((op) => operators[op].isNegation))} are true where the value is missing. exists takes true or false`,
+      `${all(numeric)} compare numbers (text such as 19.90 is one, 01129 is none), all others text. ${all(operatorNames.filter((op) => operators[op].isNegation))} are true where the value is missing. exists takes true or false`,
     ),
     value: Type.Union([scalar, Type.Array(scalar, { minItems: 1, maxItems: 1_000 })], {
       description: `A list for ${all(taking("list"))}, a number for ${all(numeric)}`,

@@ -36,11 +36,11 @@ export const columnMeanings: Record<string, string> = {
   coverage_ratio: "Share of the name's events that have the key, 0 to 1",
   avg_length: "Characters of the distinct values' text",
   max_length: "Characters of the longest value's text",
-  is_numeric: "All values look like numbers",
+  is_numeric: "All values are numbers, or text in decimal form without a leading zero",
   is_boolean: "All values are true or false",
   is_date_like: "All values look like dates (ISO 8601)",
   is_url_like: "All values look like http or https addresses",
-  inferred_type: "boolean, number, date, url or string: the first that all values look like",
+  inferred_type: "boolean, number, date, url or string: the first that all values are",
   render_strategy:
     "How to show it: toggle (boolean), histogram (numbers of more than 20 values), timeline (dates), links (addresses), bars (at most 20 values), top_list (at most 1,000, or values that repeat), samples (the rest)",
   sample_values: "The most frequent values",

@@ -1,7 +1,7 @@
 import type { Batch, Codes, Column, Kind, TextField, Value } from "../columns/batch.ts"
 import type { EventSource } from "../columns/source.ts"
 import { type Block, Chosen } from "./chosen.ts"
-import { textOf, walk } from "./json.ts"
+import { splits, textOf, valueAt } from "./json.ts"
 import { operators, positiveTestOf, requiredTexts, type Test, testOf } from "./operators.ts"
 import { type Dimension, type Filter, idKinds, type Scope } from "./question.ts"
 import { inBoth, orNone, rangeOf, type Selection } from "./selection.ts"
@@ -25,24 +25,23 @@ export function dimensionOf(batch: Batch, dimension: Dimension): Dimensioned {
 /** Undefined where no event of the batch can have it. */
 export function columnOf(batch: Batch, field: Dimension): Column | undefined {
   if (!field.startsWith("property.")) return batch.column(field as TextField)
-  const path = field.slice("property.".length)
-  const exact = batch.property(path)
-  const dot = path.indexOf(".")
-  if (dot < 0) return exact
-  const [top, ...rest] = path.split(".") as [string, ...string[]]
-  const nested = inside(batch.property(top), rest)
-  return exact && nested ? either(exact, nested) : (exact ?? nested)
+  let found: Column | undefined
+  for (const [key, below] of splits(field.slice("property.".length))) {
+    const all = batch.property(key)
+    const column = all && below !== undefined ? inside(all, below) : all
+    if (column) found = found ? either(found, column) : column
+  }
+  return found
 }
 
-/** The values further down in a column's objects. */
-function inside(column: Column | undefined, path: readonly string[]): Column | undefined {
-  if (!column) return undefined
+/** The values further down in a column's objects and arrays. */
+function inside(column: Column, path: string): Column | undefined {
   const values: Value[] = []
   const codeOf = new Map<string, number>()
   const through = [
     0,
     ...column.values.map((value) => {
-      const inner = walk(value, path)
+      const inner = valueAt(value, path)
       if (inner === undefined) return 0
       const key = typeof inner + textOf(inner)
       let code = codeOf.get(key)

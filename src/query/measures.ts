@@ -1,6 +1,7 @@
-import type { Batch, Column, Kind, Numbers } from "../columns/batch.ts"
+import type { Batch, Column, Kind, Numbers, Value } from "../columns/batch.ts"
 import { type Budget, Distinct } from "./distinct.ts"
 import { columnOf } from "./filter.ts"
+import { numberOf } from "./json.ts"
 import { ascending, sumOf, totalOf, valueAtShare } from "./numbers.ts"
 import { emptyPropertyMeasures, type Measure } from "./question.ts"
 import { eachValue, placeOf, type Selection, sizeOf } from "./selection.ts"
@@ -295,16 +296,15 @@ class Names extends Tallied<string> {
 }
 
 /** Values of a column. Values repeat, so they are counted before they are looked up. */
-abstract class ColumnTallied<Value> extends Tallied<Value> {
+abstract class ColumnTallied<Counted> extends Tallied<Counted> {
   protected abstract columnOf(batch: Batch): Column | undefined
-  protected abstract accepts(value: unknown): value is Value
+  /** What is counted of a value; undefined: nothing. */
+  protected abstract countedOf(value: Value | undefined): Counted | undefined
 
   override addAll(group: number, batch: Batch, selection: Selection): void {
     const column = this.columnOf(batch)
     if (!column) return
-    eachValue(column, selection, (value, times) => {
-      if (this.accepts(value)) this.own(group).add(value, times)
-    })
+    eachValue(column, selection, (value, times) => this.#add(group, value, times))
   }
 
   override addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
@@ -327,15 +327,18 @@ abstract class ColumnTallied<Value> extends Tallied<Value> {
         ofGroup[code] = (ofGroup[code] as number) + 1
         continue
       }
-      const value = values[code - 1]
-      if (this.accepts(value)) this.own(group).add(value, 1)
+      this.#add(group, values[code - 1], 1)
     }
     counts.forEach((ofGroup, group) => {
       ofGroup?.forEach((times, code) => {
-        const value = values[code - 1]
-        if (times > 0 && this.accepts(value)) this.own(group).add(value, times)
+        if (times > 0) this.#add(group, values[code - 1], times)
       })
     })
+  }
+
+  #add(group: number, value: Value | undefined, times: number): void {
+    const counted = this.countedOf(value)
+    if (counted !== undefined) this.own(group).add(counted, times)
   }
 }
 
@@ -344,8 +347,8 @@ class Paths extends ColumnTallied<string> {
     return batch.column("path")
   }
 
-  protected override accepts(value: unknown): value is string {
-    return typeof value === "string"
+  protected override countedOf(value: Value | undefined): string | undefined {
+    return typeof value === "string" ? value : undefined
   }
 }
 
@@ -363,8 +366,8 @@ class Numeric extends ColumnTallied<number> {
     return columnOf(batch, this.measure.of)
   }
 
-  protected override accepts(value: unknown): value is number {
-    return typeof value === "number"
+  protected override countedOf(value: Value | undefined): number | undefined {
+    return numberOf(value)
   }
 
   override value(group: number): number | null {

@@ -1,4 +1,5 @@
 import type { Value } from "../columns/batch.ts"
+import { numberOf } from "./json.ts"
 
 /** What a filter compares with, in the forms that operators need. */
 interface Operand {
@@ -39,7 +40,10 @@ interface Negative<Opposite extends string> extends Named {
 }
 
 const isNumber = (compare: (value: number) => boolean): Test => {
-  return (_, value) => typeof value === "number" && compare(value)
+  return (_, value) => {
+    const number = numberOf(value)
+    return number !== undefined && compare(number)
+  }
 }
 
 // In the order in which they are listed everywhere. One row is all that an operator needs.

@@ -28,15 +28,15 @@ export const fields = Object.keys(idKinds) as Field[]
 export const personFields: readonly Field[] = fields.filter((field) => idKinds[field])
 
 /**
- * `property.plan`, nested `property.cart.total`. A top-level key that is written exactly so, dots included, goes before
- * a nested one. Arrays are not walked into. A JSON null is as good as missing.
+ * `property.plan`, nested `property.cart.total`, in an array `property.items.0.sku`. A key that is written exactly so, dots included,
+ * goes before a nested one, at each depth. A JSON null is as good as missing.
  */
 export type Property = `property.${string}`
 
 export type Dimension = Field | Property
 
 /**
- * Operators that take a number compare numbers: they are true only where the event's value is a JSON number. All others compare text:
+ * Operators that take a number compare numbers: they are true only where the event's value is a number (see `numberOf`). All others compare text:
  * a string as it is, any other value as JSON. A negation (`ne`, `not_contains` …) is true wherever its opposite is not, so also where
  * the value is missing; all others are false there. `exists` takes true or false. `property_key` compares each top-level key of the
  * properties, and is true where one of them fits (a negation: where none does what it denies).
@@ -66,7 +66,7 @@ export type Granularity = (typeof granularities)[number]
 /**
  * `users`, `sessions`, `profiles`, `pages`: distinct anonymous ids, session ids, profile ids, paths. `event_types`: distinct
  * names. `with_properties`: events that have at least one property. `first`, `last`: Unix ms. Of a property: only
- * values that are JSON numbers count; p50 and p95 by nearest rank; null where there is none (count: 0).
+ * values that are numbers (see `numberOf`) count; p50 and p95 by nearest rank; null where there is none (count: 0).
  */
 export type Measure = CountMeasure | { what: PropertyMeasure; of: Property }
 
@@ -168,7 +168,7 @@ export interface PropertyValues {
   occurrences: number
   /** Distinct values (as text, see `Filter`). */
   cardinality: number
-  /** Of the distinct values, those that look like numbers (JSON numbers, or text that reads as a finite one), booleans, dates (ISO 8601), http(s) addresses. */
+  /** Of the distinct values, those that are numbers (see `numberOf`), booleans, dates (ISO 8601), http(s) addresses. */
   numeric: number
   boolean: number
   date: number
@@ -177,7 +177,7 @@ export interface PropertyValues {
   totalLength: number
   maxLength: number
   top: { text: string; count: number }[]
-  /** Of the values that are JSON numbers, where there are any. */
+  /** Of the values that are numbers (see `numberOf`), where there are any. */
   numbers?: PropertyNumbers
 }
 

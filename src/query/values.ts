@@ -3,8 +3,8 @@ import type { EventSource } from "../columns/source.ts"
 import { type Counted, Counting, type Counts, type Stretch } from "./counting.ts"
 import { Budget } from "./distinct.ts"
 import { Matcher } from "./filter.ts"
-import { textOf } from "./json.ts"
-import { ascending, binsOf, type Repeated, sumOf, totalOf, valueAtShare } from "./numbers.ts"
+import { numberOf, textOf } from "./json.ts"
+import { ascending, binsOf, sumOf, totalOf, valueAtShare } from "./numbers.ts"
 import type { PropertyNumbers, PropertyValues, ValuesAnswer, ValuesQuestion } from "./question.ts"
 import { eachValue, type Selection, sizeOf } from "./selection.ts"
 import { Tally } from "./tally.ts"
@@ -133,6 +133,8 @@ class PropertyCounts {
   /** Made when it is first asked for, after which nothing is to be added. */
   #kinds: Kinds | undefined
   #sorted: Known[] | undefined
+  /** Of values of several types, which are counted as texts: those that stand for JSON numbers. */
+  readonly #numbers = new Set<string>()
 
   constructor(
     readonly name: string,
@@ -167,12 +169,14 @@ class PropertyCounts {
 
   /** Undefined where there are none. */
   numbers(bins: number): PropertyNumbers | undefined {
-    if (!this.#types.has("number")) return undefined
-    const sorted = ascending(
-      [...this.values.entries()].flatMap(
-        ([value, times]): Repeated => (typeof value === "number" ? [[value, times]] : []),
-      ),
-    )
+    if (this.#allKinds().numeric === 0) return undefined
+    // 5 and "5" are the same number.
+    const counted = new Map<number, number>()
+    for (const [value, times] of this.values.entries()) {
+      const number = numberOf(value)
+      if (number !== undefined) counted.set(number, (counted.get(number) ?? 0) + times)
+    }
+    const sorted = ascending([...counted])
     return {
       count: totalOf(sorted),
       min: sorted[0]?.[0] as number,
@@ -187,7 +191,10 @@ class PropertyCounts {
   /** 5 and "5" are the same text. */
   #asTexts(): PropertyCounts {
     const texts = new PropertyCounts(this.name, this.key, new Budget(Number.POSITIVE_INFINITY))
-    for (const [value, times] of this.values.entries()) texts.#add(String(value), times)
+    for (const [value, times] of this.values.entries()) {
+      texts.#add(String(value), times)
+      if (typeof value === "number") texts.#numbers.add(String(value))
+    }
     return texts
   }
 
@@ -197,7 +204,7 @@ class PropertyCounts {
       const kinds = { ...(base ? base.#allKinds() : noKinds) }
       for (const [value, times] of this.values.gained()) {
         kinds.occurrences += times
-        if (!base?.values.has(value)) meet(kinds, String(value))
+        if (!base?.values.has(value)) meet(kinds, value, this.#numbers)
       }
       this.#kinds = kinds
     }
@@ -246,10 +253,12 @@ const noKinds: Kinds = {
   maxLength: 0,
 }
 
-function meet(kinds: Kinds, text: string): void {
+/** `numbers`: texts that stand for JSON numbers. */
+function meet(kinds: Kinds, value: Known, numbers: ReadonlySet<string>): void {
+  const text = String(value)
   kinds.totalLength += text.length
   kinds.maxLength = Math.max(kinds.maxLength, text.length)
-  if (looksNumeric(text)) kinds.numeric++
+  if (numberOf(value) !== undefined || numbers.has(text)) kinds.numeric++
   else if (text === "true" || text === "false") kinds.boolean++
   else if (dateForm.test(text) && !Number.isNaN(Date.parse(text))) kinds.date++
   else if (urlForm.test(text)) kinds.url++
@@ -263,7 +272,3 @@ function knownBytes(value: Known): number {
 /** A calendar date, with or without a time. */
 const dateForm = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/
 const urlForm = /^https?:\/\/\S+$/i
-
-function looksNumeric(text: string): boolean {
-  return text.trim() !== "" && Number.isFinite(Number(text))
-}

@@ -38,6 +38,40 @@ const events = [
     timestamp: at("05-05"),
     properties: { price, plan: "pro" },
   })),
+  ...Array.from({ length: 200 }, (_, index) => ({
+    name: "sent",
+    timestamp: at("04-05"),
+    properties: { zip: String(9_900 + index).padStart(5, "0") },
+  })),
+]
+
+/** Values, and the numbers that they are. */
+const spellings: [string | number | boolean, number?][] = [
+  [5, 5],
+  ["5", 5],
+  ["-3", -3],
+  ["19.90", 19.9],
+  ["0", 0],
+  ["-0.5", -0.5],
+  [9_007_199_254_740_994, 9_007_199_254_740_994],
+  ["9007199254740993"],
+  ["01129"],
+  ["00.5"],
+  ["1e5"],
+  ["+1"],
+  [" 1 "],
+  ["0x10"],
+  ["Infinity"],
+  ["NaN"],
+  ["1_000"],
+  ["1,000"],
+  [".5"],
+  ["5."],
+  ["-"],
+  ["٣"],
+  ["2026-11-24"],
+  ["true"],
+  [true],
 ]
 
 let app: TestApp
@@ -64,7 +98,14 @@ beforeAll(async () => {
   app.store.registry.refresh()
   await call(
     "/track",
-    events.map((event) => ({ ...event, websiteId: shop })),
+    [
+      ...events,
+      ...spellings.map(([value]) => ({
+        name: `spelled ${typeof value} ${value}`,
+        timestamp: at("04-04"),
+        properties: { value },
+      })),
+    ].map((event) => ({ ...event, websiteId: shop })),
   )
   await call("/track", { name: "own", properties: { plan: "own" } })
 })
@@ -171,17 +212,17 @@ describe("rows", () => {
         {
           event_name: "priced",
           property_key: "price",
-          count: 3,
+          count: 4,
           min: 12,
           max: 40,
-          avg: 64 / 3,
-          sum: 64,
+          avg: 104 / 4,
+          sum: 104,
           p50: 12,
           p95: 40,
           bins: [
             { from: 10, to: 20, count: 2 },
             { from: 20, to: 30, count: 0 },
-            { from: 30, to: 40, count: 1 },
+            { from: 30, to: 40, count: 2 },
           ],
         },
       ],
@@ -449,6 +490,51 @@ describe("rows", () => {
       { property_key: "cart", cardinality: 2, total_count: 2, coverage_ratio: 1, inferred_type: "string" },
       { property_key: "plan", avg_length: 3.5, max_length: 4, render_strategy: "bars" },
     ])
+  })
+
+  test.each(spellings.map(([value, number = null]) => [value, number] as const))(
+    "take %p as a number everywhere or nowhere",
+    async (value, number) => {
+      const query = { preset: undefined, startDate: "2026-04-04", endDate: "2026-04-04" }
+      const filters = [{ field: "event_name", op: "eq", value: `spelled ${typeof value} ${value}` }]
+      const measures = ["count", "sum", "min", "p95"].map((what) => `${what}:property.value`)
+      const { body } = await ask("custom_events_property_classification", {
+        ...query,
+        filters,
+        parameters: [
+          "custom_events_property_classification",
+          "custom_events_property_numbers",
+          { name: "events", measures },
+          {
+            name: "events",
+            measures: ["events"],
+            filters: [{ field: "property.value", op: "lte", value: 1e300 }],
+          },
+        ],
+      })
+      const [[classified], [spread], [measured], [fitting]] = body.data.map(
+        ({ data }: { data: object[] }) => data,
+      )
+      const isNumber = number !== null
+      expect(classified).toMatchObject({ is_numeric: isNumber, cardinality: 1 })
+      expect(classified.inferred_type === "number").toBe(isNumber)
+      expect([spread?.count, spread?.sum, spread?.bins.length > 0]).toEqual(
+        isNumber ? [1, number, true] : [undefined, undefined, false],
+      )
+      expect(Object.values(measured)).toEqual(isNumber ? [1, number, number, number] : [0, null, null, null])
+      expect(fitting).toEqual({ events: isNumber ? 1 : 0 })
+    },
+  )
+
+  test("of ZIP codes are text, though some have no leading zero", async () => {
+    const query = { preset: undefined, startDate: "2026-04-05", endDate: "2026-04-05" }
+    const [classified] = await rows("custom_events_property_classification", query)
+    expect(classified).toMatchObject({
+      cardinality: 200,
+      is_numeric: false,
+      inferred_type: "string",
+      render_strategy: "top_list",
+    })
   })
 
   test("say what there is", async () => {

@@ -71,10 +71,19 @@ const nested: Sent[] = [
   { at: at("10:02"), properties: { cart: [{ total: 1 }] } },
   { at: at("10:03"), properties: { "cart.total": null, cart: { total: 1 } } },
 ]
-const numbers: Sent[] = [4, 1, 3, 2, "9", null].map((n, index) => ({
+const numbers: Sent[] = [4, "1", 3, 2, "09", "1e1", null].map((n, index) => ({
   at: at(`10:0${index}`),
   properties: { n },
 }))
+
+const deep: Sent[] = [
+  { items: [{ sku: "A", size: { w: 5 } }, { sku: "A" }], a: { b: { c: 1 } } },
+  { items: [{ sku: "B", size: { w: 5 } }, { sku: "A" }], "a.b": { c: 1, "c.d": 2 } },
+  { tags: ["x", "x.y"], a: { "b.c": 1 } },
+  // The key with its dots goes first, at each depth.
+  { a: { b: { c: 2 }, "b.c": 3 }, "a.b": { c: 4 }, items: {} },
+  { items: "A" },
+].map((properties, index) => ({ at: at(`10:0${index}`), properties }))
 
 /** A person's events, `a` to `c`, a minute apart from 10:00 on; `-`: nothing in that minute. */
 const person = (anonymousId: string, letters: string): Sent[] =>
@@ -122,16 +131,53 @@ const cases: Case[] = [
     answer: count(2),
   },
   {
-    name: "lt compares JSON numbers alone",
+    name: "lt compares numbers, also those that were sent as text",
     events: plans,
     question: counted([{ field: "property.n", op: "lt", value: 6 }]),
-    answer: count(2),
+    answer: count(3),
   },
   {
-    name: "a key with a dot goes before a nested one, and arrays are not walked into",
+    name: "a key with a dot goes before a nested one, and no place in an array has a name",
     events: nested,
     question: counted([{ field: "property.cart.total", op: "eq", value: 1 }]),
     answer: count(2),
+  },
+  ...(
+    [
+      ["property.items.0.sku", "A", 1],
+      ["property.items.1.sku", "A", 2],
+      ["property.items.2.sku", "A", 0],
+      ["property.items.01.sku", "A", 0],
+      ["property.items.length", "2", 0],
+      ["property.items.0.size.w", "5", 2],
+      ["property.tags.1", "x.y", 1],
+      ["property.a.b.c", "1", 3],
+      ["property.a.b.c.d", "2", 1],
+    ] as const
+  ).map(
+    ([field, value, fitting]): Case => ({
+      name: `the path ${field} leads to ${value} in ${fitting} events`,
+      events: deep,
+      question: counted([{ field, op: "eq", value }]),
+      answer: count(fitting),
+    }),
+  ),
+  {
+    name: "a path into an array can be broken down by, and measured",
+    events: deep,
+    question: {
+      kind: "groups",
+      scope,
+      by: ["property.items.1.sku"],
+      measures: ["events", { what: "sum", of: "property.items.0.size.w" }],
+    },
+    answer: {
+      groups: [
+        { by: ["A"], bucket: 0, values: [2, 10] },
+        { by: [null], bucket: 0, values: [3, null] },
+      ],
+      buckets: [{ from: scope.from, to: scope.to, label: "" }],
+    },
   },
   {
     name: "property_key ne is true where no key is so",
@@ -158,7 +204,7 @@ const cases: Case[] = [
     answer: count(1, { from: ms(at("10:00")), to: ms(at("11:00")) }),
   },
   {
-    name: "measures of numbers leave other values out",
+    name: "measures of numbers take text that is a number, and leave other values out",
     events: numbers,
     question: measured(
       ...(["count", "sum", "avg", "min", "max", "p50", "p95"] as const).map((what) => ({

@@ -104,12 +104,16 @@ function someValue(random: Pick, depth = 0): unknown {
         "http://a",
         " 12 ",
         "1e3",
+        "01129",
+        "19.90",
+        "-3",
+        "9007199254740993",
         "\ud800",
         "a\0b",
         "line\nend",
       ])
     case 7:
-      return [random.whole(0, 2), random.of(plans)]
+      return [random.whole(0, 2), random.of(plans), ...(depth > 1 ? [] : [someObject(random, depth + 1)])]
     case 8:
       return {}
     default:
@@ -135,6 +139,12 @@ function someProperties(random: Pick): object | undefined {
   if (random.chance(0.5)) entries.push(["id", `id-${random.whole(0, 1e9)}`])
   if (random.chance(0.3)) entries.push(["cart", { total: random.whole(0, 30), b: { c: random.of(plans) } }])
   if (random.chance(0.2)) entries.push(["big", random.fraction() * 1e9])
+  if (random.chance(0.2)) {
+    entries.push([
+      "items",
+      Array.from({ length: random.whole(0, 3) }, () => ({ sku: random.of(plans), n: 1 })),
+    ])
+  }
   if (random.chance(0.2)) entries.push(["mixed", someValue(random)])
   if (random.chance(0.05)) entries.push([`made_up_${random.whole(0, 500)}`, 1])
   if (random.chance(0.02)) entries.push(["\ud800 half", "x"])

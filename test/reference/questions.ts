@@ -41,6 +41,14 @@ const properties: Property[] = [
   "property.cart.b.c",
   "property.cart.__proto__",
   "property.mixed.total",
+  "property.mixed.0",
+  "property.mixed.2.b.c",
+  "property.mixed.a.b",
+  "property.mixed.a.b.total",
+  "property.mixed.length",
+  "property.items.0.sku",
+  "property.items.1",
+  "property.items.00",
   "property.mixed.",
   "property.nowhere",
   "property.big",
@@ -51,6 +59,8 @@ const numbers: Property[] = [
   "property.cart.total",
   "property.big",
   "property.mixed",
+  "property.mixed.0",
+  "property.items.0.n",
 ]
 const taking = (...what: OperatorInfo["takes"][]) =>
   operatorNames.filter((op) => what.includes(operators[op].takes))

@@ -68,7 +68,10 @@ function fits(event: RawEvent, { field, op, value }: Filter): boolean {
   const found = field === "property_key" ? keysOf(event) : present(contentOf(event, field))
   const some = (test: (text: string) => boolean) => found.some((one) => test(textOf(one)))
   const someNumber = (test: (number: number) => boolean) =>
-    found.some((one) => typeof one === "number" && test(one))
+    found.some((one) => {
+      const number = numberIn(one)
+      return number !== null && test(number)
+    })
   const text = String(value)
   const list = (value: Filter["value"]) => (value as unknown[]).map(String)
   // Without a default: an operator that is not here does not compile.
@@ -121,12 +124,34 @@ const fieldNames = {
 function contentOf(event: RawEvent, dimension: Dimension): unknown {
   if (!dimension.startsWith("property.")) return event[fieldNames[dimension as keyof typeof fieldNames]]
   const name = dimension.slice("property.".length)
-  return member(event.parsed, name) ?? name.split(".").reduce(member, event.parsed as unknown)
+  return deep(event.parsed, name.split("."))
+}
+
+/** The longest key that leads to something wins. */
+function deep(value: unknown, path: string[]): unknown {
+  if (path.length === 0) return value
+  for (let length = path.length; length > 0; length--) {
+    const found = deep(member(value, path.slice(0, length).join(".")), path.slice(length))
+    if (found !== null && found !== undefined) return found
+  }
+  return null
 }
 
 function member(value: unknown, key: string): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return null
+  if (typeof value !== "object" || value === null) return null
+  if (Array.isArray(value)) return value.find((_, index) => String(index) === key) ?? null
   return Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : null
+}
+
+/** Null where it is none: text counts where nothing but plain digits, a sign and a decimal point is in it. */
+function numberIn(value: unknown): number | null {
+  if (typeof value === "number") return value
+  if (typeof value !== "string") return null
+  const [whole = "", fraction, ...more] = value.replace(/^-/, "").split(".")
+  const isWhole = /^[0-9]+$/.test(whole) && (whole === "0" || !whole.startsWith("0"))
+  const isFraction = fraction === undefined || /^[0-9]+$/.test(fraction)
+  const isPlain = isWhole && isFraction && more.length === 0
+  return isPlain && Math.abs(Number(value)) < 2 ** 53 ? Number(value) : null
 }
 
 /** Top-level keys that have a value. */
@@ -266,8 +291,8 @@ function measured(events: RawEvent[], measure: Measure): number | null {
       return times.length > 0 ? Math.max(...times) : null
   }
   const numbers = events
-    .map((event) => contentOf(event, measure.of))
-    .filter((value): value is number => typeof value === "number")
+    .map((event) => numberIn(contentOf(event, measure.of)))
+    .filter((value) => value !== null)
   if (measure.what === "count") return numbers.length
   if (numbers.length === 0) return null
   switch (measure.what) {
@@ -294,7 +319,8 @@ function values(events: RawEvent[], { keys, top, bins }: ValuesQuestion): Answer
     for (const key of new Set(named.flatMap(keysOf))) {
       if (keys && !keys.includes(key)) continue
       const found = named.flatMap((event) => present(member(event.parsed, key)))
-      const numbers = found.filter((value): value is number => typeof value === "number")
+      const numbers = found.map(numberIn).filter((value) => value !== null)
+      const numberTexts = new Set(found.filter((value) => numberIn(value) !== null).map(textOf))
       const texts = found.map(textOf)
       const counts = [...groupBy(texts, (text) => text)].map(([text, same]) => ({ text, count: same.length }))
       const lengths = counts.map(({ text }) => text.length)
@@ -305,7 +331,7 @@ function values(events: RawEvent[], { keys, top, bins }: ValuesQuestion): Answer
         events: named.length,
         occurrences: texts.length,
         cardinality: counts.length,
-        numeric: alike((text) => text.trim() !== "" && Number.isFinite(Number(text))),
+        numeric: numberTexts.size,
         boolean: alike((text) => text === "true" || text === "false"),
         date: alike((text) => /^\d{4}-\d\d-\d\d($|[T ])/.test(text) && !Number.isNaN(Date.parse(text))),
         url: alike((text) => /^https?:\/\/./i.test(text)),

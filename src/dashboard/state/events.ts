@@ -1,5 +1,5 @@
 import type { Value } from "../../columns/batch.ts"
-import { textOf, walk } from "../../query/json.ts"
+import { textOf, valueAt } from "../../query/json.ts"
 import { operators, positiveTestOf, testOf } from "../../query/operators.ts"
 import type { Filter } from "./filters.ts"
 
@@ -42,8 +42,7 @@ function keysFit({ properties }: ShownEvent, filter: Filter): boolean {
 
 function fieldOf(event: ShownEvent, field: string): Value | undefined {
   if (field.startsWith("property.")) {
-    const path = field.slice("property.".length)
-    return walk(event.properties, [path]) ?? walk(event.properties, path.split("."))
+    return valueAt(event.properties, field.slice("property.".length))
   }
   return (event[field as keyof ShownEvent] as Value | null | undefined) ?? undefined
 }
