@@ -250,8 +250,8 @@ function TopProperties({ answered }: { answered: Answered }) {
                       }),
                     ],
                   })}
+                  label={`Only events with ${row.property_key} = ${row.property_value}`}
                 >
-                  <span class="hidden">Only events with </span>
                   {row.property_key} = {row.property_value}
                 </Link>,
                 <Link key="event" href={place.to("event", { name: row.name })}>

@@ -35,8 +35,12 @@ export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
     <div class="chips">
       {filters.map((filter, index) => (
         <span class="chip" key={index}>
-          <button type="button" class="chip-text" onClick={() => setEdited(index)}>
-            <span class="hidden">Change the filter </span>
+          <button
+            type="button"
+            class="chip-text"
+            aria-label={`Change the filter ${filterText(filter)}`}
+            onClick={() => setEdited(index)}
+          >
             {filterText(filter)}
           </button>
           <button

@@ -51,15 +51,14 @@ function hintOf(website: string): string {
 function Refreshing({ kept }: { kept: ReturnType<typeof useRefusals> }) {
   const format = useFormat()
   const { isPaused, setPaused, updatedAt, error } = kept
-  const at = updatedAt === undefined ? "" : format.clock(new Date(updatedAt).toISOString())
+  const { now } = useApp()
+  const at = format.clock(new Date(updatedAt ?? now()).toISOString())
+  const isFailing = error !== undefined && updatedAt !== undefined
   return (
     <>
-      <p class="muted refusals-updated">
-        {error !== undefined && at !== ""
-          ? `Cannot be updated since ${at}`
-          : at === ""
-            ? ""
-            : `Updated ${at}`}
+      {/* Until the first answer the text is there, invisible: it has its size in every font, so nothing moves later. */}
+      <p class={`muted refusals-updated ${updatedAt === undefined ? "pending" : ""}`}>
+        {isFailing ? `Cannot be updated since ${at}` : `Updated ${at}`}
       </p>
       <button
         type="button"

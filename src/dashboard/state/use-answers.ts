@@ -18,7 +18,7 @@ export interface Answered {
   /** What the server says of one parameter that failed alone. */
   failure(id: string): string | undefined
   meta(id: string): Meta | undefined
-  /** What was asked for the rows that are shown: while they are stale not what is asked now. */
+  /** The parameter whose rows are shown, which while they are stale is not the current one; before the first rows the current one. */
   asked(id: string): Parameter | undefined
 }
 
@@ -61,10 +61,11 @@ export function useAnswers(parameters: readonly Parameter[] | undefined, changes
     // Meanwhile what was there stays, so that nothing jumps.
     const entries = known.entries ?? (known.error ? undefined : state.entries)
     const entry = (id: string) => entries?.find(({ parameter }) => parameter === id)
-    const shownKey = known.entries === undefined && !known.error ? state.key : key
+    const isStale = known.entries === undefined && entries !== undefined
+    const shownKey = isStale ? state.key : key
     return {
       isLoading: entries === undefined && !known.error,
-      isStale: known.entries === undefined && entries !== undefined,
+      isStale,
       error: known.error,
       again: () => setRound((count) => count + 1),
       // The server's schemas say what a type's rows hold; whoever asks names the same type.
