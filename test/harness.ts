@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -15,8 +14,10 @@ export interface Server {
   db: string
   /** The first key, from the welcome; '' where the server made none. */
   key: string
-  /** All that it has printed so far, both streams. */
+  /** All that it has printed so far, both streams. What belongs to an answer can come later than the answer. */
   output(): string
+  /** Waits until it has printed this. Throws with the output if it does not. */
+  prints(expected: string | RegExp): Promise<void>
   /** Settles when the process is gone: its exit code, or the name of the signal that ended it. */
   exited: Promise<number | string>
   /** SIGTERM. Gives what `exited` does. */
@@ -37,27 +38,28 @@ export interface ServerOptions {
 export async function startServer({ db, args = [], env = {}, descriptors }: ServerOptions): Promise<Server> {
   const { PATH = "", TMPDIR = tmpdir() } = process.env
   const limited = descriptors ? ["sh", "-c", `ulimit -n ${descriptors}; exec "$0" "$@"`] : []
-  const [command = "", ...rest] = [...limited, binary, "serve", "--db", db, "--port", "0", ...args]
-  const child = spawn(command, rest, {
+  const child = Bun.spawn([...limited, binary, "serve", "--db", db, "--port", "0", ...args], {
     env: { PATH, TMPDIR, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   })
   let output = ""
-  const exited = new Promise<number | string>((resolve) => {
-    child.once("exit", (code, signal) => resolve(code ?? signal ?? -1))
-  })
-  const welcome = new Promise<string>((resolve, reject) => {
-    const hear = (chunk: Buffer) => {
-      output += chunk
+  const listening = Promise.withResolvers<string>()
+  const read = async (stream: ReadableStream<Uint8Array>) => {
+    const decoder = new TextDecoder()
+    for await (const chunk of stream) {
+      output += decoder.decode(chunk, { stream: true })
       const url = /listens on (https?:\S+)/.exec(output)?.[1]
-      if (url) resolve(url)
+      if (url) listening.resolve(url)
     }
-    child.stdout.on("data", hear)
-    child.stderr.on("data", hear)
-    child.once("error", reject)
-    void exited.then((code) => reject(new Error(`serve ended with ${code} before it listened: ${output}`)))
-  })
-  const url = await welcome
+  }
+  // The exit can be known before the last of the output.
+  const exited = Promise.all([child.exited, read(child.stdout), read(child.stderr)]).then(
+    ([code]) => child.signalCode ?? code,
+  )
+  void exited.then((code) =>
+    listening.reject(new Error(`serve ended with ${code} before it listened: ${output}`)),
+  )
+  const url = await listening.promise
   const end = (signal: NodeJS.Signals) => {
     child.kill(signal)
     return exited
@@ -65,14 +67,29 @@ export async function startServer({ db, args = [], env = {}, descriptors }: Serv
   return {
     url,
     port: Number(new URL(url).port),
-    pid: child.pid as number,
+    pid: child.pid,
     db,
     key: /dbdy_[\w-]+/.exec(output)?.[0] ?? "",
     output: () => output,
+    prints: async (expected) => {
+      const isThere = () => (typeof expected === "string" ? output.includes(expected) : expected.test(output))
+      await eventually(isThere).catch(() => {
+        throw new Error(`${expected} is not in the output: ${output}`)
+      })
+    },
     exited,
     stop: () => end("SIGTERM"),
     kill: async () => void (await end("SIGKILL")),
   }
+}
+
+/** Why `databuddy serve` does not start: its output. Throws if it does start. */
+export async function startFailure(options: ServerOptions): Promise<string> {
+  // Not expect().rejects: Bun waits for it in a nested event loop, where streams of a process can stall.
+  const result = await startServer(options).catch((error: Error) => error)
+  if (result instanceof Error) return result.message
+  await result.stop()
+  throw new Error("it started")
 }
 
 /** A folder that is gone when its block ends. */

@@ -314,7 +314,7 @@ test("a damaged page that is met while running: 503 for what needs it, a log lin
     expect(refused.status).toBe(503)
     expect(refused.headers.get("x-databuddy-reason")).toBe("store_failed")
     expect(refused.headers.get("retry-after")).toBe("1")
-    expect(server.output()).toContain("database disk image is malformed")
+    await server.prints("database disk image is malformed")
     expect((await send(client, { name: "needs it not" })).status).toBe(200)
     expect((await fetch(`${server.url}/health`)).status).toBe(200)
   } finally {

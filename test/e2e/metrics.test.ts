@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { writeFileSync } from "node:fs"
-import { startServer, temporaryFolder } from "../harness.ts"
+import { startFailure, startServer, temporaryFolder } from "../harness.ts"
 
 let folder = temporaryFolder()
 beforeEach(() => {
@@ -48,8 +48,8 @@ test.each(["none", "empty"])(
   async (name) => {
     writeFileSync(folder.file("empty"), " \n")
     const file = folder.file(name)
-    const started = startServer({ db: folder.file("a.db"), args: ["--metrics-token-file", file] })
-    await expect(started).rejects.toThrow(`error: --metrics-token-file ${file} `)
+    const failure = await startFailure({ db: folder.file("a.db"), args: ["--metrics-token-file", file] })
+    expect(failure).toContain(`error: --metrics-token-file ${file} `)
     expect(await Bun.file(folder.file("a.db")).exists()).toBe(false)
   },
 )

@@ -2,7 +2,14 @@ import { afterEach, expect, test } from "bun:test"
 import { copyFileSync, existsSync, statSync } from "node:fs"
 import { connect } from "node:net"
 import { Database } from "../../src/store/native.ts"
-import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+import {
+  eventually,
+  openReader,
+  type Server,
+  startFailure,
+  startServer,
+  temporaryFolder,
+} from "../harness.ts"
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -138,8 +145,8 @@ test("the database is for its owner's eyes only", async () => {
 
 test("a second server on the same port says so and leaves", async () => {
   const server = await fresh()
-  const second = startServer({ db: `${server.db}.other`, args: ["--port", String(server.port)] })
-  await expect(second).rejects.toThrow(`port ${server.port} on 127.0.0.1 is taken by another process`)
+  const failure = await startFailure({ db: `${server.db}.other`, args: ["--port", String(server.port)] })
+  expect(failure).toContain(`port ${server.port} on 127.0.0.1 is taken by another process`)
 })
 
 test("--shutdown-delay: after the signal requests are accepted, /ready refuses, and /ready?wait is closed unanswered", async () => {
