@@ -68,7 +68,7 @@ async function takeFile(db: Db, file: string, context: Context): Promise<Report>
   let read = 0
   let broken: string | null = null
   try {
-    const importer = new Importer(db, new DailyHash(db, context.world.random))
+    const importer = new Importer(db, new DailyHash(db, context.world.random), context.world.now)
     const take = async (lines: TextLine[]) => {
       await inTurn(() => inTransaction(db, () => importer.take(lines)))
       progress.show(() => progressLine(importer.report(), read, size))
@@ -150,4 +150,6 @@ function print(file: string, report: Report, ms: number, context: Context): void
   for (const { line, reason, message } of refused.first) {
     context.out(`line ${line}: ${reason}: ${shown(message)}\n`)
   }
+  const more = refused.total - refused.first.length
+  if (more > 0) context.out(`and ${more} more: correct these, then import the file again to see them\n`)
 }

@@ -1,22 +1,26 @@
-import { Complaint, Refusal } from "../errors.ts"
+import { Complaint, type FieldError, Refusal } from "../errors.ts"
 import { type Counts, formatVersion } from "../export/lines.ts"
 import { fieldErrors } from "../http/fields.ts"
 import { readNewWebsite, retainText } from "../manage/rules.ts"
 import type { EventRow } from "../store/events.ts"
 import { EventBringer, type Fate } from "../store/incoming.ts"
 import type { Db } from "../store/native.ts"
-import { restoreLink, restoreProfile, type Traits } from "../store/profiles.ts"
+import { keptTraitBytes, keptTraits, restoreLink, restoreProfile, type Traits } from "../store/profiles.ts"
 import type { DailyHash } from "../store/salts.ts"
 import type { StoredEvent } from "../store/stored.ts"
 import { canonicalWebsiteId, createWebsite, listWebsites, pauseWebsite } from "../store/websites.ts"
-import { isPlainText, serialiseProperties } from "../track/event.ts"
+import { badText, isPlainText, isTime, serialiseProperties } from "../track/event.ts"
+import { columnTraitErrors } from "../track/identity.ts"
 import type { TextLine } from "./lines.ts"
 import {
+  badTime,
   checks,
   type EventLine,
   type Line,
   type LinkLine,
   type ProfileLine,
+  texts,
+  times,
   type WebsiteLine,
 } from "./schema.ts"
 
@@ -50,8 +54,8 @@ export interface Report {
   incomplete: string | null
 }
 
-/** Refused lines that are shown; the rest is counted. */
-const shownRefusals = 10
+/** Refused lines that are listed, some 200 bytes each; the rest is counted. */
+const shownRefusals = 1_000
 
 /** Brings the lines of an export into a database. Every call of `take` works inside a transaction of the caller's. */
 export class Importer {
@@ -71,9 +75,11 @@ export class Importer {
   #headed = false
   #ended = false
 
+  /** `now`: Unix ms. */
   constructor(
     private readonly db: Db,
     dailyHash: DailyHash,
+    private readonly now: () => number,
   ) {
     this.#bringer = new EventBringer(db, dailyHash)
     for (const { id, rid } of listWebsites(db)) this.#rids.set(id, rid)
@@ -110,10 +116,9 @@ export class Importer {
         message: `has the type ${JSON.stringify(type)?.slice(0, 40) ?? "of none"}`,
       }
     }
-    if (!check.Check(value)) {
-      const message = fieldErrors(check, value)
-        .map((error) => `${error.field} ${error.message}`)
-        .join("; ")
+    const errors = check.Check(value) ? moreErrors(value as Line, this.now()) : fieldErrors(check, value)
+    if (errors.length > 0) {
+      const message = errors.map((error) => `${error.field} ${error.message}`).join("; ")
       return { reason: "invalid", message }
     }
     try {
@@ -193,19 +198,6 @@ export class Importer {
   }
 
   #takeEvent(line: EventLine, websiteRid: number): Omit<Refused, "line"> | undefined {
-    const texts = [
-      line.name,
-      line.namespace,
-      line.source,
-      line.anonymous_id,
-      line.session_id,
-      line.profile_id,
-      line.path,
-      line.event_id,
-    ]
-    if (!texts.every((text) => !text || isPlainText(text))) {
-      return { reason: "invalid", message: "has a text with NUL or half of a surrogate pair" }
-    }
     const serialised = serialiseProperties(line.properties ?? undefined)
     if (typeof serialised === "string") return { reason: "invalid", message: `properties ${serialised}` }
     const event: StoredEvent = {
@@ -257,6 +249,37 @@ export class Importer {
     all.reasons[refused.reason] = (all.reasons[refused.reason] ?? 0) + 1
     if (all.first.length < shownRefusals) all.first.push(refused)
   }
+}
+
+/** What breaks the limits of /track and /identify beyond what the schemas of lines say. */
+function moreErrors(line: Line, now: number): FieldError[] {
+  const fields = line as unknown as Record<string, unknown>
+  const errors: FieldError[] = []
+  for (const field of texts[line.type] ?? []) {
+    const text = fields[field]
+    if (typeof text === "string" && !isPlainText(text)) errors.push({ field, message: badText })
+  }
+  for (const field of times[line.type] ?? []) {
+    const time = fields[field]
+    if (typeof time === "number" && !isTime(time, now)) errors.push({ field, message: badTime })
+  }
+  if (line.type === "profile") errors.push(...traitErrors(line.traits as Traits))
+  if (line.type === "event" && errors.length === 0) {
+    const { timestamp, received_at: receivedAt } = line
+    if (!isTime(timestamp, receivedAt ?? timestamp)) {
+      errors.push({ field: "timestamp", message: "must be at most an hour after received_at" })
+    }
+  }
+  return errors
+}
+
+function traitErrors(traits: Traits): FieldError[] {
+  const errors = columnTraitErrors(traits)
+  const isTooMany =
+    Object.keys(traits).length > keptTraits || Buffer.byteLength(JSON.stringify(traits)) > keptTraitBytes
+  if (!isTooMany) return errors
+  const message = `must come to at most ${keptTraits} and ${keptTraitBytes} bytes of JSON`
+  return [...errors, { field: "traits", message }]
 }
 
 function rowOf(

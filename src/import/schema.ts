@@ -5,12 +5,8 @@ import { eventSchema } from "../track/schema.ts"
 // The lines that are taken, with the limits of /track. What an export always names and other programs may not know of can
 // be left out of an event.
 
-const latest = Date.UTC(10_000, 0, 1) - 1
-const time = Type.Integer({
-  minimum: 0,
-  maximum: latest,
-  expected: "must be Unix milliseconds, before the year 10000",
-})
+export const badTime = "must be Unix milliseconds, from 2000-01-01 to an hour from now"
+const time = Type.Integer({ expected: badTime })
 const { name, namespace, source, anonymousId, sessionId, profileId, path, eventId } = eventSchema.properties
 const orNull = <Schema extends TSchema>(schema: Schema) =>
   Type.Union([Type.Null(), schema], { expected: schema.expected })
@@ -111,6 +107,19 @@ export type Line =
   | ProfileLine
   | LinkLine
   | EventLine
+
+/** Fields of each kind of line that a schema cannot check: times, which depend on the clock, and texts without NUL. */
+export const times: Partial<Record<Line["type"], readonly string[]>> = {
+  website: ["created_at", "paused_at"],
+  profile: ["created_at", "updated_at"],
+  link: ["linked_at"],
+  event: ["timestamp", "received_at"],
+}
+export const texts: Partial<Record<Line["type"], readonly string[]>> = {
+  profile: ["profile_id"],
+  link: ["anonymous_id", "profile_id"],
+  event: ["name", "namespace", "source", "anonymous_id", "session_id", "profile_id", "path", "event_id"],
+}
 
 /** By `type`. */
 export const checks = new Map(

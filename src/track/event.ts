@@ -107,7 +107,12 @@ function readTimestamp(timestamp: number | string | undefined, now: number): num
   if (timestamp === undefined || timestamp === "") return now
   // The process runs in UTC (see main.ts), so a date without a zone is UTC.
   const ts = Math.floor(typeof timestamp === "number" ? timestamp : Date.parse(timestamp))
-  return ts >= earliest && ts <= now + latestAhead ? ts : undefined
+  return isTime(ts, now) ? ts : undefined
+}
+
+/** Whether an event can have happened at `ts`, where it is received at `now`; both Unix ms. */
+export function isTime(ts: number, now: number): boolean {
+  return ts >= earliest && ts <= now + latestAhead
 }
 
 /** As a row holds them. Gives what is wrong, as a string. `isPlain`: true where no key needs to be searched, as in `JsonBody`. */

@@ -22,15 +22,16 @@ function moreErrors(input: IdentifyInput): FieldError[] {
   for (const field of ["profileId", "anonymousId", "websiteId"] as const) {
     if (!isPlainText(input[field] ?? "")) errors.push({ field, message: badText })
   }
-  for (const trait of columnTraits) {
-    const value = input.traits?.[trait]
-    if (typeof value === "string" && !isPlainText(value)) {
-      errors.push({ field: `traits.${trait}`, message: badText })
-    }
-  }
+  errors.push(...columnTraitErrors(input.traits ?? {}))
   const traits = JSON.stringify(input.traits ?? {})
   if (Buffer.byteLength(traits) > maxTraitBytes) {
     errors.push({ field: "traits", message: `must be at most ${maxTraitBytes} bytes of JSON` })
   }
   return errors
+}
+
+export function columnTraitErrors(traits: Readonly<Record<string, unknown>>): FieldError[] {
+  return columnTraits
+    .filter((trait) => typeof traits[trait] === "string" && !isPlainText(traits[trait]))
+    .map((trait) => ({ field: `traits.${trait}`, message: badText }))
 }

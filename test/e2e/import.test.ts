@@ -304,6 +304,26 @@ test("beside a server events go on being stored, and what is imported counts at 
 describe("what cannot be taken", () => {
   const event = { type: "event", id: 1, website_id: null, name: "a", timestamp: now }
   const line = (changes: object = {}) => JSON.stringify({ ...event, ...changes })
+  const profile = (changes: object) =>
+    JSON.stringify({
+      type: "profile",
+      website_id: "w",
+      profile_id: "p",
+      created_at: now,
+      updated_at: now,
+      traits: {},
+      ...changes,
+    })
+  const link = (changes: object) =>
+    JSON.stringify({
+      type: "link",
+      website_id: "w",
+      anonymous_id: "a",
+      profile_id: "p",
+      linked_at: now,
+      ...changes,
+    })
+  const numbered = (count: number) => Array.from({ length: count }, (_, index) => [`t${index}`, index])
   const refusals: [string, string, string][] = [
     ["no JSON", "{", "not_json"],
     ["half a line", line().slice(0, 20), "not_json"],
@@ -315,6 +335,34 @@ describe("what cannot be taken", () => {
     ["a name too long", line({ name: "x".repeat(257) }), "invalid"],
     ["no time", line({ timestamp: "yesterday" }), "invalid"],
     ["a time after all times", line({ timestamp: 1e15 }), "invalid"],
+    ["a time in seconds", line({ timestamp: now / 1_000 }), "invalid"],
+    ["a time before 2000", line({ timestamp: Date.UTC(2000, 0, 1) - 1 }), "invalid"],
+    ["a time with a fraction", line({ timestamp: now + 0.5 }), "invalid"],
+    ["a receipt in seconds", line({ received_at: now / 1_000 }), "invalid"],
+    [
+      "a time more than an hour after its receipt",
+      line({ timestamp: now + 3_600_001, received_at: now }),
+      "invalid",
+    ],
+    ["a key too long", line({ properties: { ["k".repeat(129)]: 1 } }), "invalid"],
+    [
+      "a number beyond a double",
+      line({ properties: { a: "beyond" } }).replace('"beyond"', "1e400"),
+      "invalid",
+    ],
+    ["65 levels", line({ properties: JSON.parse(`${'{"a":'.repeat(65)}1${"}".repeat(65)}`) }), "invalid"],
+    ["a namespace too long", line({ namespace: "x".repeat(65) }), "invalid"],
+    ["a session id too long", line({ session_id: "x".repeat(257) }), "invalid"],
+    ["an event id too long", line({ event_id: "x".repeat(513) }), "invalid"],
+    ["a path too long", line({ path: "x".repeat(2_049) }), "invalid"],
+    ["a profile with a NUL", profile({ profile_id: "a\0" }), "invalid"],
+    ["a profile with a NUL in a column", profile({ traits: { email: "a\0@b.c" } }), "invalid"],
+    ["a profile with too many traits", profile({ traits: Object.fromEntries(numbered(201)) }), "invalid"],
+    ["a profile with too long traits", profile({ traits: { a: "x".repeat(16_384) } }), "invalid"],
+    ["a profile told of in seconds", profile({ updated_at: now / 1_000 }), "invalid"],
+    ["a profile told of tomorrow", profile({ updated_at: Date.now() + 90_000_000 }), "invalid"],
+    ["a link with a NUL", link({ anonymous_id: "\0" }), "invalid"],
+    ["a link in seconds", link({ linked_at: now / 1_000 }), "invalid"],
     ["an id that is none", line({ id: -1 }), "invalid"],
     ["an unknown field", line({ colour: "red" }), "invalid"],
     ["properties that are none", line({ properties: [] }), "invalid"],
@@ -342,10 +390,20 @@ describe("what cannot be taken", () => {
     expect(report.events.added).toBe(refusals.length)
     expect(report.refused.total).toBe(refusals.length + 1)
     const shown = report.refused.first.map((one: { line: number; reason: string }) => [one.line, one.reason])
-    expect(shown).toEqual(refusals.slice(0, 10).map(([, , reason], index) => [2 * index + 1, reason]))
+    const expected = refusals.map(([, , reason], index) => [2 * index + 1, reason])
+    expect(shown).toEqual([...expected, [2 * refusals.length + 1, "not_json"]])
     const reasons: Record<string, number> = { not_json: 1 }
     for (const [, , reason] of refusals) reasons[reason] = (reasons[reason] ?? 0) + 1
     expect(report.refused.reasons).toEqual(reasons)
+  })
+
+  test("is listed up to the thousandth line, and what is beyond is counted", async () => {
+    writeFileSync(folder.file("x.ndjson"), `${line({ timestamp: 1 })}\n`.repeat(1_003))
+    const { out } = await run("import", "x.ndjson")
+    expect(
+      out.match(/^line \d+: invalid: timestamp must be Unix milliseconds, from 2000-01-01/gm),
+    ).toHaveLength(1_000)
+    expect(out).toContain("and 3 more")
   })
 
   test("is printed for people", async () => {

@@ -23,8 +23,10 @@ export function eventRow(changes: Partial<EventRow> = {}): EventRow {
   }
 }
 
-/** Events that are hard to write down: of text, of JSON, of spreadsheets. */
+/** Events that are hard to write down: of text, of JSON, of spreadsheets. They happen in the first ms of 2026. */
 export function oddEvents(changes: Partial<EventRow> = {}): EventRow[] {
+  const begin = Date.UTC(2026, 0, 1)
+  const plain = { ts: begin, receivedAt: begin, ...changes }
   const texts = [
     "=1+1",
     "'=1",
@@ -63,20 +65,34 @@ export function oddEvents(changes: Partial<EventRow> = {}): EventRow[] {
         ...same,
         profileId: text,
         eventId: text,
-        ts: index,
-        receivedAt: index + 3,
+        ts: begin + index,
+        receivedAt: begin + index + 3,
         ...changes,
       })
     }),
     ...objects.map((object, index) => {
       const keys = JSON.stringify(Object.keys(object))
       const properties = JSON.stringify(Object.values(object)).slice(1, -1)
-      return eventRow({ keys, properties, viaKey: 0, crawler: 1, ts: 1_000 - index, ...changes })
+      return eventRow({
+        keys,
+        properties,
+        viaKey: 0,
+        crawler: 1,
+        ts: begin + 1_000 - index,
+        receivedAt: begin + 1_000,
+        ...changes,
+      })
     }),
-    eventRow({ keys: "", properties: '{"2":1,"kept":"whole"}', ts: 7, receivedAt: 5, ...changes }),
-    eventRow({ keys: "", properties: null, ...changes }),
+    eventRow({
+      keys: "",
+      properties: '{"2":1,"kept":"whole"}',
+      ts: begin + 7,
+      receivedAt: begin + 5,
+      ...changes,
+    }),
+    eventRow({ keys: "", properties: null, ...plain }),
     // Twice the same: two events.
-    eventRow(changes),
-    eventRow(changes),
+    eventRow(plain),
+    eventRow(plain),
   ]
 }
