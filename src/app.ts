@@ -9,13 +9,13 @@ import { jsonHeaders, requestIdOf } from "./http/headers.ts"
 import { refuse as refuseV1, v1Headers } from "./http/v1.ts"
 import { type Manage, manageRoutes } from "./manage/route.ts"
 import { metricsRoutes, type Watching } from "./metrics/route.ts"
-import { peopleRoutes } from "./people/route.ts"
+import { type PeopleDeps, peopleRoutes } from "./people/route.ts"
 import { savedRoutes } from "./saved/route.ts"
 import { ingestHeaders, preflight, refuse } from "./track/answer.ts"
 import { type Ingest, identify, track } from "./track/route.ts"
 
 /** What the routes work with; `Ingest` and `Manage` overlap in the store's parts. */
-export type Deps = Ingest & Manage & Asking & Health & Watching
+export type Deps = Ingest & Manage & PeopleDeps & Asking & Health & Watching
 
 /**
  * For a year, the most that is usual, a browser that came by HTTPS once sends nothing in the clear any more. Said only where

@@ -15,6 +15,7 @@ import { createLog, faultLog, type Log } from "../log.ts"
 import { Metrics } from "../metrics/metrics.ts"
 import { Requests } from "../metrics/requests.ts"
 import type { MetricsAccess } from "../metrics/route.ts"
+import { LoginLimits } from "../people/login-limits.ts"
 import { newInviteJson } from "../people/rules.ts"
 import { Engine } from "../query/engine.ts"
 import { Follower } from "../store/follow.ts"
@@ -216,6 +217,7 @@ function listen(
     profiles: store.profiles,
     ready: () => store.ready(),
     limiter: new Limiter(world.elapsed),
+    loginLimits: new LoginLimits(world.elapsed),
     failures: new Limiter(world.elapsed),
     rejectedBytes: new RejectedBytes(options.maxBody, world.elapsed),
     bodyBudget: new BodyBudget(options.queueBytes),

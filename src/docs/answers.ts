@@ -42,7 +42,8 @@ export const meanings: Record<Reason, string> = {
   payload_too_large: "the body is too large, as sent or after decompression",
   rate_limited:
     "too many requests with this key, or for this website from this address, or exports at a time",
-  too_many_failed_credentials: "too many wrong keys from this address",
+  too_many_failed_credentials:
+    "the key is wrong, and too many wrong ones came from this address; a right one is accepted",
   too_many_rejected_bytes:
     "too many bytes of rejected requests came from this address within a minute; a valid key is not affected",
   too_many_new_names:

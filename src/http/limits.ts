@@ -3,7 +3,7 @@ import { Refusal } from "../errors.ts"
 /** What a limit said of one request; the fields are those of the RateLimit headers. */
 export interface Allowance {
   allowed: boolean
-  /** Requests a minute. */
+  /** Requests a minute, or in another period. */
   limit: number
   remaining: number
   /** Seconds until one more is allowed, if none is left; else until all are. */
@@ -20,12 +20,15 @@ const minute = 60_000
 /** Names that are remembered, at some 150 bytes each: 15 MB for any number of senders. The longest unseen goes first. */
 const maxBuckets = 100_000
 
-/** Token buckets: each name may do `limit` things at once, and gets them back over a minute. */
+/** Token buckets: each name may do `limit` things at once, and gets them back over a minute, or another period. */
 export class Limiter {
   readonly #buckets = new Map<string, Bucket>()
 
-  /** `elapsed`: ms of a clock that is never set. */
-  constructor(private readonly elapsed: () => number) {}
+  /** `elapsed`: ms of a clock that is never set. `period`: ms over which an empty bucket fills. */
+  constructor(
+    private readonly elapsed: () => number,
+    private readonly period = minute,
+  ) {}
 
   take(name: string, limit: number): Allowance {
     this.#forgetFull()
@@ -35,24 +38,18 @@ export class Limiter {
     this.#buckets.delete(name)
     if (this.#buckets.size >= maxBuckets) this.#buckets.delete(this.#buckets.keys().next().value as string)
     this.#buckets.set(name, bucket)
-    return allowance(bucket, limit, allowed)
+    return this.#allowance(bucket, limit, allowed)
   }
 
-  /** The same answer with nothing taken. */
-  look(name: string, limit: number): Allowance {
-    const bucket = this.#refilled(name, limit)
-    return allowance(bucket, limit, bucket.tokens >= 1)
+  /** Takes back what was taken for nothing. */
+  giveBack(name: string, limit: number): void {
+    const bucket = this.#buckets.get(name)
+    if (bucket) bucket.tokens = Math.min(limit, bucket.tokens + 1)
   }
 
-  /** True when nobody has taken anything for a minute. */
-  isIdle(): boolean {
-    this.#forgetFull()
-    return this.#buckets.size === 0
-  }
-
-  /** After a minute every bucket is full again, as one that was never seen. The map is in the order of the last taking. */
+  /** After its period every bucket is full again, as one that was never seen. The map is in the order of the last taking. */
   #forgetFull(): void {
-    const before = this.elapsed() - minute
+    const before = this.elapsed() - this.period
     for (const [name, bucket] of this.#buckets) {
       if (bucket.at > before) return
       this.#buckets.delete(name)
@@ -63,17 +60,17 @@ export class Limiter {
     const now = this.elapsed()
     const known = this.#buckets.get(name)
     if (!known) return { tokens: limit, at: now }
-    return { tokens: Math.min(limit, known.tokens + ((now - known.at) * limit) / minute), at: now }
+    return { tokens: Math.min(limit, known.tokens + ((now - known.at) * limit) / this.period), at: now }
   }
-}
 
-function allowance({ tokens }: Bucket, limit: number, allowed: boolean): Allowance {
-  const missing = tokens < 1 ? 1 - tokens : limit - tokens
-  return {
-    allowed,
-    limit,
-    remaining: Math.floor(tokens),
-    reset: Math.ceil((missing * minute) / limit / 1000),
+  #allowance({ tokens }: Bucket, limit: number, allowed: boolean): Allowance {
+    const missing = tokens < 1 ? 1 - tokens : limit - tokens
+    return {
+      allowed,
+      limit,
+      remaining: Math.floor(tokens),
+      reset: Math.ceil((missing * this.period) / limit / 1000),
+    }
   }
 }
 

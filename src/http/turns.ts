@@ -11,9 +11,9 @@ export class Turns {
   /** `full`: what one more than may wait is told. */
   constructor(private readonly options: { running: number; waiting: number; full: string }) {}
 
-  /** Does `work` when it is its turn. Throws `rate_limited` where too many wait. */
-  async take<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#running >= this.options.running) await this.#turn()
+  /** Does `work` when it is its turn. Throws `rate_limited` where `waiting` others wait already. */
+  async take<Result>(work: () => Promise<Result>, waiting = this.options.waiting): Promise<Result> {
+    if (this.#running >= this.options.running) await this.#turn(waiting)
     else this.#running++
     try {
       return await work()
@@ -25,8 +25,8 @@ export class Turns {
   }
 
   /** Settles when one that ran is done, in whose place this one is then. */
-  #turn(): Promise<void> {
-    const { waiting, full } = this.options
+  #turn(waiting: number): Promise<void> {
+    const { full } = this.options
     if (this.#waiting.length >= waiting) throw new Refusal("rate_limited", { retryAfter, detail: full })
     return new Promise((resolve) => this.#waiting.push(resolve))
   }

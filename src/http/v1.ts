@@ -4,9 +4,9 @@ import type { Scope } from "../store/keys.ts"
 import { isRenewable, type Login, renewSession } from "../store/sessions.ts"
 import { isUseNoted, noteShareUse, type Share } from "../store/shares.ts"
 import { type Arrival, addressOf } from "./arrival.ts"
+import { type AuthFailures, limitGuesses } from "./auth-failures.ts"
 import { type Caller, type Callers, callerOf } from "./caller.ts"
 import { isHangUp, type RequestFaultLog, toNobody } from "./faults.ts"
-import { countFailure, type Guard, refuseGuessers } from "./guesses.ts"
 import { jsonHeaders, refusalHeaders, requestIdOf } from "./headers.ts"
 import { requireScope } from "./key.ts"
 import { type Limiter, spend } from "./limits.ts"
@@ -14,14 +14,14 @@ import { type Reached, setCookie } from "./login.ts"
 import { countRejected, type RejectedBytesCheck } from "./rejected-bytes.ts"
 
 /** What every route under /v1 works with. */
-export interface Admission extends Guard, Callers, Reached, RejectedBytesCheck {
+export interface Admission extends AuthFailures, Callers, Reached, RejectedBytesCheck {
   batcher: Pick<Batcher, "run">
-  /** Requests by caller, and attempts to log in. */
+  /** Requests by caller. */
   limiter: Limiter
   logFault: RequestFaultLog
   now: () => number
   newId: () => string
-  settings: Guard["settings"] & {
+  settings: AuthFailures["settings"] & {
     /** Requests a minute with one share link from one address; 0: not limited. */
     rateLimit: number
   }
@@ -40,17 +40,16 @@ export interface Admitted extends Open {
   caller: Caller
 }
 
-/** What all routes share: failed credentials first, then the caller, its scope and its rate, and one form of refusal. */
+/** What all routes share: the caller, its scope and its rate, and one form of refusal. */
 export function answered(
   admission: Admission,
   arrival: Arrival,
   scope: Scope,
   work: (admitted: Admitted) => Promise<Response>,
 ): Promise<Response> {
-  return answeredToAnybody(admission, arrival, (open) => {
-    refuseGuessers(admission, arrival)
-    return work({ ...open, caller: admit(admission, arrival, scope, open) })
-  })
+  return answeredToAnybody(admission, arrival, (open) =>
+    work({ ...open, caller: admit(admission, arrival, scope, open) }),
+  )
 }
 
 /** The same of a route that asks for no credential. */
@@ -62,9 +61,9 @@ export async function answeredToAnybody(
   const headers = v1Headers(requestIdOf(arrival.request.headers, admission.newId))
   try {
     return await work({ now: admission.now(), headers })
-  } catch (error) {
+  } catch (thrown) {
+    const error = limitGuesses(admission, arrival, thrown)
     admission.logFault(error, { request_id: headers["x-request-id"] })
-    countFailure(admission, arrival, error)
     countRejected(admission, arrival, error)
     return isHangUp(error) ? toNobody() : refuse(error, headers)
   }

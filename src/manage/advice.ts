@@ -35,7 +35,7 @@ const advice: Partial<Record<Reason, string>> = {
   rate_limited:
     "Send fewer requests, with more events in each, and wait as long as Retry-After says. The limit is the key's own, or --rate-limit for a website id from one address.",
   too_many_failed_credentials:
-    "Stop what sends wrong keys from this address. A minute later it may send again.",
+    "Stop what sends wrong keys from this address, or give it a right key, which is accepted at once.",
   too_many_rejected_bytes:
     "Mend what this address sends: so much of it was rejected that the rest waits for a minute. A request with a valid key is still accepted.",
   too_many_new_names:

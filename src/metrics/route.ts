@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto"
 import { Elysia, NotFoundError } from "elysia"
 import { Refusal } from "../errors.ts"
 import { type Arrival, arrivalOf } from "../http/arrival.ts"
-import { countFailure, type Guard, refuseGuessers } from "../http/guesses.ts"
+import { type AuthFailures, limitGuesses } from "../http/auth-failures.ts"
 import { jsonHeaders, requestIdOf } from "../http/headers.ts"
 import type { Metrics } from "./metrics.ts"
 
@@ -14,7 +14,7 @@ export interface MetricsAccess {
   local: boolean
 }
 
-export interface Watching extends Guard {
+export interface Watching extends AuthFailures {
   metrics: Pick<Metrics, "text" | "contentType">
   metricsAccess: MetricsAccess
   newId: () => string
@@ -39,12 +39,10 @@ function admit(watching: Watching, arrival: Arrival): void {
   const { token, local } = watching.metricsAccess
   if (local && isLocal(arrival)) return
   if (token === undefined) throw new NotFoundError()
-  refuseGuessers(watching, arrival)
   const sent = /^bearer +(.+)$/i.exec(arrival.request.headers.get("authorization") ?? "")?.[1]
   if (sent !== undefined && timingSafeEqual(digest(sent.trim()), digest(token))) return
   const refusal = new Refusal("metrics_token_wrong", { headers: { "WWW-Authenticate": "Bearer" } })
-  if (sent !== undefined) countFailure(watching, arrival, refusal)
-  throw refusal
+  throw sent === undefined ? refusal : limitGuesses(watching, arrival, refusal)
 }
 
 /** A proxy on this machine connects from loopback too, and says for whom. */

@@ -1,3 +1,4 @@
+import { Refusal } from "../errors.ts"
 import { Turns } from "../http/turns.ts"
 
 /** KiB of memory, and rounds: the least that OWASP recommends for Argon2id, some 30 ms of one core. */
@@ -8,10 +9,22 @@ const hashes = {
   waiting: 16,
   full: "too many people are logging in at this moment: try again",
 }
+/** Of those that may wait, how many may be of people who have not logged in from their address before. */
+const waitingStrangers = 12
+/** Hashes of one address that run or wait: it must not take all places. */
+const hashesOfAddress = 6
+
+/** Who has a password compared. */
+export interface PasswordSender {
+  address: string
+  /** Has logged in from there before. */
+  isKnown: boolean
+}
 
 /** Hashes passwords, a few at a time: attempts take the processor and memory. */
 export class Passwords {
   readonly #turns = new Turns(hashes)
+  readonly #byAddress = new Map<string, number>()
 
   /** Argon2id with its parameters and a salt of its own. Throws `rate_limited` where too many wait. */
   hash(password: string): Promise<string> {
@@ -19,9 +32,28 @@ export class Passwords {
   }
 
   /** Takes as long where there is no hash to compare with. Throws `rate_limited` where too many wait. */
-  async verify(password: string, hash: string | null): Promise<boolean> {
-    if (hash !== null) return this.#turns.take(() => Bun.password.verify(password, hash))
-    await this.hash(password)
+  async verify(
+    password: string,
+    hash: string | null,
+    { address, isKnown }: PasswordSender,
+  ): Promise<boolean> {
+    const same = this.#byAddress.get(address) ?? 0
+    if (same >= hashesOfAddress) throw new Refusal("rate_limited", { retryAfter: 1, detail: hashes.full })
+    this.#byAddress.set(address, same + 1)
+    try {
+      return await this.#turns.take(
+        () => (hash === null ? this.#compareWithNothing(password) : Bun.password.verify(password, hash)),
+        isKnown ? hashes.waiting : waitingStrangers,
+      )
+    } finally {
+      const left = (this.#byAddress.get(address) ?? 1) - 1
+      if (left > 0) this.#byAddress.set(address, left)
+      else this.#byAddress.delete(address)
+    }
+  }
+
+  async #compareWithNothing(password: string): Promise<boolean> {
+    await Bun.password.hash(password, cost)
     return false
   }
 }

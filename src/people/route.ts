@@ -5,8 +5,7 @@ import { type Answer, type Call, forAnybody, forCallers, type Managing, type Ope
 import { type Caller, callerOf } from "../http/caller.ts"
 import { invalid } from "../http/fields.ts"
 import { isWithin, requireWithin } from "../http/grant.ts"
-import { refuseGuessers } from "../http/guesses.ts"
-import { spend } from "../http/limits.ts"
+import { rateLimitHeaders, spend } from "../http/limits.ts"
 import { requireOwnPage, setCookie, tokensIn } from "../http/login.ts"
 import { createInvite, findInvite } from "../store/invites.ts"
 import type { Db } from "../store/native.ts"
@@ -23,6 +22,7 @@ import {
   userWithEmail,
 } from "../store/users.ts"
 import { version } from "../version.ts"
+import type { LoginLimits } from "./login-limits.ts"
 import { Passwords } from "./passwords.ts"
 import {
   addUser,
@@ -40,18 +40,22 @@ import {
   userJson,
 } from "./rules.ts"
 
-/** Attempts to log in a minute. An office shares an address; nobody mistypes a password ten times a minute. */
-const loginsByAddress = 30
-const loginsByEmail = 10
+/** Wrong tries to name the password of one's own login, a minute. */
+const passwordChanges = 10
+
+/** What the routes about people ask of the server. */
+export interface PeopleDeps extends Managing {
+  loginLimits: LoginLimits
+}
 
 /** What the routes about people work with. */
-interface People extends Managing {
+interface People extends PeopleDeps {
   passwords: Passwords
 }
 
 /** Who people are, their logins, and who looks after both. */
-export function peopleRoutes(managing: Managing) {
-  const people = { ...managing, passwords: new Passwords() }
+export function peopleRoutes(deps: PeopleDeps) {
+  const people = { ...deps, passwords: new Passwords() }
   const open = forAnybody(people)
   const on = forCallers(people)
   const raw = { parse: "none" } as const
@@ -76,19 +80,29 @@ function showMe(people: People, { arrival, now }: OpenCall): Answer {
 }
 
 async function logIn(people: People, call: OpenCall): Promise<Answer> {
-  const { db } = people
+  const { db, settings } = people
   requireOwnPage(call.arrival.request)
   const { email, password } = readLogin(await call.body())
-  limitLogins(people, call, email)
+  const address = addressOf(call.arrival, settings.trustedProxies)
+  const attempt = people.loginLimits.begin(email, address)
+  Object.assign(call.headers, rateLimitHeaders(attempt.allowance))
   const user = userWithEmail(db, email)
   const hash = user ? passwordOf(db, user.id) : null
-  const isRight = await people.passwords.verify(password, hash)
+  const isRight = await people.passwords
+    .verify(password, hash, { address, isKnown: attempt.isKnown })
+    .catch((error) => {
+      attempt.giveBack()
+      throw error
+    })
   if (!user || !isRight) throw new Refusal("login_wrong")
-  return await logInAs(people, call, () => {
+  attempt.giveBack()
+  const answer = await logInAs(people, call, () => {
     // Another may have been chosen while this one was compared.
     if (passwordOf(db, user.id) !== hash) throw new Refusal("login_wrong")
     return findUser(db, user.id)
   })
+  attempt.succeed()
+  return answer
 }
 
 async function logOut(people: People, { arrival, headers }: OpenCall): Promise<Answer> {
@@ -104,12 +118,15 @@ async function logOut(people: People, { arrival, headers }: OpenCall): Promise<A
 async function choosePassword(people: People, call: OpenCall): Promise<Answer> {
   const { db, batcher, passwords } = people
   const login = requireLogin(people, call)
-  const { id, email } = login.user
+  const { id } = login.user
   const { current, password } = readPasswordChange(await call.body())
-  limitLogins(people, call, email)
+  const limited = `password of ${id}`
+  spend(people.limiter.take(limited, passwordChanges), call.headers)
   const before = passwordOf(db, id)
   const wrong = invalid([{ field: "current", message: "is not the password of this login" }])
-  if (!(await passwords.verify(current, before))) throw wrong
+  const address = addressOf(call.arrival, people.settings.trustedProxies)
+  if (!(await passwords.verify(current, before, { address, isKnown: true }))) throw wrong
+  people.limiter.giveBack(limited, passwordChanges)
   const hash = await passwords.hash(password)
   await batcher.run(() => {
     if (passwordOf(db, id) !== before) throw wrong
@@ -193,13 +210,6 @@ function withinGrant(db: Db, id: string, own: Caller): User {
   return user
 }
 
-/** Throws `rate_limited`. */
-function limitLogins({ limiter, settings }: People, { arrival, headers }: OpenCall, email: string): void {
-  const address = addressOf(arrival, settings.trustedProxies)
-  spend(limiter.take(`login from ${address}`, loginsByAddress), headers)
-  spend(limiter.take(`login as ${email}`, loginsByEmail), headers)
-}
-
 /** Starts a session for the user that `work` gives, in one transaction with it, and answers with who that is. */
 async function logInAs(people: People, call: OpenCall, work: () => User): Promise<Answer> {
   const { db, random, batcher } = people
@@ -214,7 +224,6 @@ async function logInAs(people: People, call: OpenCall, work: () => User): Promis
 
 /** Throws `credential_missing` where the request is not of a person. */
 function requireLogin(people: People, { arrival, now }: OpenCall): Login {
-  refuseGuessers(people, arrival)
   const { login } = callerOf(people, arrival.request, now)
   if (login) return login
   throw new Refusal("credential_missing", { detail: "log in: this is about a person's own login" })

@@ -1,9 +1,9 @@
 import { Refusal } from "../errors.ts"
 import type { TrustedNetworks } from "../http/address.ts"
 import { type Arrival, addressOf } from "../http/arrival.ts"
+import { type AuthFailures, limitGuesses } from "../http/auth-failures.ts"
 import { type BodyReading, readJson } from "../http/body.ts"
 import { isHangUp, type RequestFaultLog, toNobody } from "../http/faults.ts"
-import { countFailure, refuseGuessers } from "../http/guesses.ts"
 import { requestIdOf } from "../http/headers.ts"
 import { readKey } from "../http/key.ts"
 import { type Limiter, spend } from "../http/limits.ts"
@@ -21,14 +21,12 @@ import { readIdentity } from "./identity.ts"
 import { describeRefused } from "./refused.ts"
 
 /** What the ingestion routes work with. */
-export interface Ingest extends BodyReading, RejectedBytesCheck {
+export interface Ingest extends AuthFailures, BodyReading, RejectedBytesCheck {
   registry: Registry
   batcher: Pick<Batcher, "submit">
   profiles: Profiles
   /** Requests by key, and by website id and address. */
   limiter: Limiter
-  /** Wrong keys by address. */
-  failures: Limiter
   crawlers: CrawlerCheck
   refusals: Refusals
   requests: Requests
@@ -113,7 +111,7 @@ export function identify(ingest: Ingest, arrival: Arrival): Promise<Response> {
   })
 }
 
-/** Runs a route's work between what all of them share: failed credentials first, headers, and one form of refusal. */
+/** Runs a route's work between what all of them share: the budget of rejected bytes, headers, and one form of refusal. */
 async function answered(
   ingest: Ingest,
   arrival: Arrival,
@@ -122,7 +120,6 @@ async function answered(
 ): Promise<Response> {
   const headers = ingestHeaders(arrival.request, requestIdOf(arrival.request.headers, ingest.newId))
   try {
-    refuseGuessers(ingest, arrival)
     if (ingest.rejectedBytes.isBlocking) {
       arrival.account = accountOf(ingest, arrival)
       refuseRejected(ingest, arrival)
@@ -130,9 +127,9 @@ async function answered(
     const answer = new Response(await work(ingest.now(), headers), { headers })
     ingest.requests.add(route, 200)
     return answer
-  } catch (error) {
+  } catch (thrown) {
+    const error = limitGuesses(ingest, arrival, thrown)
     ingest.logFault(error, { request_id: headers["x-request-id"] })
-    countFailure(ingest, arrival, error)
     arrival.account = accountOf(ingest, arrival)
     countRejected(ingest, arrival, error)
     if (!isHangUp(error)) remember(ingest, arrival, route, error, headers)

@@ -8,6 +8,7 @@ import { Limiter } from "../../src/http/limits.ts"
 import { Refusals } from "../../src/http/refusals.ts"
 import { RejectedBytes } from "../../src/http/rejected-bytes.ts"
 import { Requests } from "../../src/metrics/requests.ts"
+import { LoginLimits } from "../../src/people/login-limits.ts"
 import { EventInserter } from "../../src/store/events.ts"
 import { Follower } from "../../src/store/follow.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
@@ -50,6 +51,7 @@ const app = createApp({
   ready: () => store.ready(),
   draining: new Draining(),
   limiter: new Limiter(world.elapsed),
+  loginLimits: new LoginLimits(world.elapsed),
   failures: new Limiter(world.elapsed),
   rejectedBytes: new RejectedBytes(2_097_152, world.elapsed),
   bodyBudget: new BodyBudget(67_108_864),

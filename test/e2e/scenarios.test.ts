@@ -326,7 +326,7 @@ describe("one server", () => {
     const headers = { "x-forwarded-for": "203.0.113.9" }
     const tooMany = refused("too_many_failed_credentials")
 
-    test("are refused with 429 after sixty a minute from one address, and so is a good key from there", async () => {
+    test("are refused with 429 after sixty a minute from one address, on every path", async () => {
       const wrong: KeyName[] = ["unknown", "malformed"]
       const start = performance.now()
       const answers: Answer[] = []
@@ -338,25 +338,26 @@ describe("one server", () => {
       const seconds = (performance.now() - start) / 1_000
       expect(answers.length - 1).toBeGreaterThanOrEqual(60)
       expect(answers.length - 1).toBeLessThanOrEqual(61 + seconds)
-      await world.refuses({ headers, body: plainEvent }, tooMany)
       await world.refuses({ key: null, headers: { ...headers, "x-api-key": "x" }, body: plainEvent }, tooMany)
-    })
-
-    test("which is checked before the size of the body", async () => {
-      await world.refuses({ headers, body: bodyOf(3_000_000) }, tooMany)
-    })
-
-    test("which POST /identify says too", async () => {
       const body = { profileId: "u", websiteId: sites.example }
-      await world.refuses({ path: "/identify", headers, body }, tooMany)
+      await world.refuses({ path: "/identify", key: "unknown", headers, body }, tooMany)
     })
 
-    test("while requests without a key from that address, and with one from others, are answered", async () => {
+    test("while a right key from that address is taken, and a website id, and whatever another sends", async () => {
+      expectSuccess(await world.send({ headers, body: plainEvent }), ok)
       expectSuccess(await world.send({ ...onWebsite(sites.example), headers }), ok)
-      expectSuccess(
-        await world.send({ headers: { "x-forwarded-for": "203.0.113.10" }, body: plainEvent }),
-        ok,
-      )
+      expectSuccess(await world.send({ ...onWebsite(sites.example), key: "unknown", headers }), {
+        count: 1,
+        reason: "key_unknown",
+      })
+      const elsewhere = { "x-forwarded-for": "203.0.113.10" }
+      expectSuccess(await world.send({ headers: elsewhere, body: plainEvent }), ok)
+      await world.refuses({ key: "unknown", headers: elsewhere, body: plainEvent }, refused("key_unknown"))
+    })
+
+    test("but for what is wrong before the key is looked at", async () => {
+      const body = bodyOf(3_000_000)
+      await world.refuses({ key: "unknown", headers, body }, refused("payload_too_large"))
     })
 
     test("and a key that was revoked is no guess", async () => {

@@ -99,6 +99,26 @@ describe("a start without an owner", () => {
   )
 })
 
+test("wrong passwords from elsewhere do not keep the owner of an email from logging in", async () => {
+  json(["user", "create", "ada@example.com", "--password-stdin"], password)
+  server = await startServer({ db, args: ["--no-setup"] })
+  const status = async (address: string, sent: string) => {
+    const response = await fetch(`${server?.url}/v1/login`, {
+      method: "POST",
+      headers: { "x-databuddy-page": "1", "x-forwarded-for": address },
+      body: JSON.stringify({ email: "ada@example.com", password: sent }),
+    })
+    return response.status
+  }
+  for (const address of ["192.0.2.1", "192.0.2.2"]) {
+    for (let n = 0; n < 10; n++) expect(await status(address, "a wrong password")).toBe(401)
+    expect(await status(address, "a wrong password")).toBe(429)
+    // The right one is not told from there either.
+    expect(await status(address, password)).toBe(429)
+  }
+  expect(await status("192.0.2.3", password)).toBe(200)
+})
+
 test("behind a trusted proxy that was reached by HTTPS, the cookie goes over HTTPS alone", async () => {
   json(["user", "create", "ada@example.com", "--password-stdin"], password)
   const cookie = async (args: string[], headers: Record<string, string>) => {

@@ -180,18 +180,27 @@ describe("a login", () => {
     expect([answer.status, answer.reason, answer.body.errors]).toEqual([400, "invalid_shape", errors])
   })
 
-  test("may be tried ten times a minute for one email, with the right password too", async () => {
+  test("may be tried ten times a minute for one email from one address", async () => {
     await giveUser()
-    const statuses = []
-    for (let n = 0; n < 10; n++)
-      statuses.push((await logIn({ email: "ada@example.com", password: "no" })).status)
-    expect(new Set(statuses)).toEqual(new Set([401]))
-    const answer = await logIn({ email: "ada@example.com", password })
+    for (let n = 0; n < 10; n++) {
+      expect((await logIn({ email: "ada@example.com", password: "no" })).status).toBe(401)
+    }
+    const answer = await logIn({ email: "ada@example.com", password: "no" })
     expect([answer.status, answer.reason]).toEqual([429, "rate_limited"])
     expect(Number(answer.headers.get("Retry-After"))).toBeGreaterThan(0)
     expect((await logIn({ email: "eve@example.com", password })).status).toBe(401)
     app.clock.now += 60_000
     expect((await logIn({ email: "ada@example.com", password })).status).toBe(200)
+  })
+
+  test("with the right password is no try", async () => {
+    await giveUser()
+    for (let n = 0; n < 15; n++) {
+      expect((await logIn({ email: "ada@example.com", password })).status).toBe(200)
+    }
+    for (let n = 0; n < 10; n++) {
+      expect((await logIn({ email: "ada@example.com", password: "no" })).status).toBe(401)
+    }
   })
 
   test("may be tried thirty times a minute from one address", async () => {
@@ -203,7 +212,7 @@ describe("a login", () => {
 
   test("when many come at once is refused, not queued without end", async () => {
     const answers = await Promise.all(
-      Array.from({ length: 30 }, (_, n) => logIn({ email: `user${n}@example.com`, password })),
+      Array.from({ length: 25 }, (_, n) => logIn({ email: `user${n}@example.com`, password })),
     )
     const refused = answers.filter(({ status }) => status !== 401)
     expect(refused.length).toBeGreaterThan(0)
@@ -624,7 +633,7 @@ describe("another password", () => {
   test("takes the one of before, which cannot be guessed here either", async () => {
     const cookie = await loggedIn()
     const statuses: number[] = []
-    for (let n = 0; n < 9; n++) {
+    for (let n = 0; n < 10; n++) {
       const answer = await choose(cookie, { current: "wrong", password: another })
       expect(answer.body.errors).toEqual([{ field: "current", message: "is not the password of this login" }])
       statuses.push(answer.status)
@@ -669,6 +678,8 @@ describe("another password", () => {
     for (let n = 0; n < 60; n++) reasons.add((await tryKey()).reason)
     expect([...reasons]).toEqual(["key_malformed"])
     expect((await tryKey()).reason).toBe("too_many_failed_credentials")
+    const right = await call("GET", "/v1/users", { headers: { "x-api-key": giveKey(["manage:users"]) } })
+    expect(right.status).toBe(200)
   })
 })
 

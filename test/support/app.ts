@@ -13,6 +13,7 @@ import { RejectedBytes } from "../../src/http/rejected-bytes.ts"
 import type { Log } from "../../src/log.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { Requests } from "../../src/metrics/requests.ts"
+import { LoginLimits } from "../../src/people/login-limits.ts"
 import { Engine } from "../../src/query/engine.ts"
 import { Follower } from "../../src/store/follow.ts"
 import { Store } from "../../src/store/store.ts"
@@ -83,6 +84,7 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     ready: () => store.ready(),
     draining: new Draining(),
     limiter: new Limiter(elapsed),
+    loginLimits: new LoginLimits(elapsed),
     failures: new Limiter(elapsed),
     rejectedBytes: new RejectedBytes(2_097_152, elapsed),
     bodyBudget: new BodyBudget(67_108_864),

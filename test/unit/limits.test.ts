@@ -63,23 +63,27 @@ describe("a limiter", () => {
     expect(limiter.take("a", 1).allowed).toBe(false)
   })
 
-  test("takes nothing for looking", () => {
+  test("takes back what was taken for nothing, and never more than there is room for", () => {
     const { limiter } = limiterWithClock()
-    for (let index = 0; index < 3; index++) expect(limiter.look("a", 1).allowed).toBe(true)
-    limiter.take("a", 1)
-    expect(limiter.look("a", 1)).toEqual({ allowed: false, limit: 1, remaining: 0, reset: 60 })
+    limiter.take("a", 2)
+    limiter.take("a", 2)
+    limiter.giveBack("a", 2)
+    expect(limiter.take("a", 2).allowed).toBe(true)
+    expect(limiter.take("a", 2).allowed).toBe(false)
+    for (let index = 0; index < 5; index++) limiter.giveBack("a", 2)
+    limiter.giveBack("never seen", 2)
+    const allowed = Array.from({ length: 3 }, () => limiter.take("a", 2).allowed)
+    expect(allowed).toEqual([true, true, false])
   })
 
-  test("is idle before anybody took anything, and again a minute after the last who did", () => {
-    const { clock, limiter } = limiterWithClock()
-    expect(limiter.isIdle()).toBe(true)
-    limiter.take("a", 5)
-    clock.ms += 30_000
-    limiter.take("b", 5)
-    clock.ms += 30_001
-    expect(limiter.isIdle()).toBe(false)
-    clock.ms += 30_000
-    expect(limiter.isIdle()).toBe(true)
+  test("fills over another period where it is given one", () => {
+    const clock = { ms: 0 }
+    const limiter = new Limiter(() => clock.ms, 3_600_000)
+    for (let index = 0; index < 60; index++) limiter.take("a", 60)
+    expect(limiter.take("a", 60)).toMatchObject({ allowed: false, reset: 60 })
+    clock.ms += 60_000
+    expect(limiter.take("a", 60).allowed).toBe(true)
+    expect(limiter.take("a", 60).allowed).toBe(false)
   })
 
   test("remembers those that took last when there are too many", () => {
@@ -89,8 +93,8 @@ describe("a limiter", () => {
     for (let index = 0; index < 99_998; index++) limiter.take(`n${index}`, 1)
     limiter.take("kept", 1)
     limiter.take("one more", 1)
-    expect(limiter.look("old", 1).allowed).toBe(true)
-    expect(limiter.look("kept", 1).allowed).toBe(false)
+    expect(limiter.take("kept", 1).allowed).toBe(false)
+    expect(limiter.take("old", 1).allowed).toBe(true)
   })
 })
 
