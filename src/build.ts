@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { rm } from "node:fs/promises"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 
 // bun src/build.ts         → ./databuddy for this machine
 // bun src/build.ts --all   → dist/databuddy-<platform> for every platform
@@ -54,6 +54,28 @@ async function buildAll(): Promise<number> {
   return code
 }
 
+/**
+ * By itself Bun unpacks an addon under a name that anybody can foresee and trusts what lies there. Instead the binary holds it as a
+ * plain file, which src/store/addon.ts loads.
+ */
+function embedAddon(): Bun.BunPlugin {
+  return {
+    name: "embed-addon",
+    setup(build) {
+      build.onLoad({ filter: /better-sqlite3[/\\]lib[/\\](linux|linuxmusl)-\w+\.js$/ }, ({ path }) => ({
+        contents: `
+import createDatabase from "./database.js"
+import file from "../prebuilds/${basename(path, ".js")}.node" with { type: "file" }
+import { loadAddon } from ${JSON.stringify(join(root, "src/store/addon.ts"))}
+let addon
+export default createDatabase(() => addon ??= loadAddon(file), false)
+`,
+        loader: "js",
+      }))
+    },
+  }
+}
+
 async function build({ outfile, bun, addon }: Target): Promise<boolean> {
   const result = await Bun.build({
     // The second is the Worker of src/commands/copying.ts, which names it by this path.
@@ -85,6 +107,7 @@ async function build({ outfile, bun, addon }: Target): Promise<boolean> {
       autoloadTsconfig: false,
       autoloadPackageJson: false,
     },
+    plugins: [embedAddon()],
     throw: false,
   })
   if (!result.success) {

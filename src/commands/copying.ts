@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path"
 import { Complaint } from "../errors.ts"
 import type { Copy } from "../store/backup.ts"
 import { partialName, removePartials, syncFolder } from "../store/files.ts"
+import { loadDriver } from "../store/native.ts"
 import type { Context } from "./context.ts"
 import type { CopyNews, CopyTask } from "./copy-worker.ts"
 import { size } from "./print.ts"
@@ -76,6 +77,7 @@ export function requireRoom(place: string, bytes: number): void {
 }
 
 function work(task: CopyTask, context: Context): Promise<Copy> {
+  loadDriver()
   const worker = new Worker(new URL(workerFile, import.meta.url))
   let drawn = ""
   const draw = (line: string) => {

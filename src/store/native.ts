@@ -1,6 +1,6 @@
-import { tmpdir } from "node:os"
 import type BetterSqlite3 from "better-sqlite3"
 import { Complaint } from "../errors.ts"
+import { addonFolder } from "./addon.ts"
 
 export type Db = BetterSqlite3.Database
 export type Statement<Parameters extends unknown[] = unknown[], Row = unknown> = BetterSqlite3.Statement<
@@ -15,8 +15,10 @@ declare const BUILD_ADDON: string | undefined
 // The package's main entry must not get into a binary: it looks for node_modules by the absolute path of
 // the machine that built it, so it works there and nowhere else. Run from source, it is the right one,
 // because it finds out by itself whether the machine has glibc or musl.
-const Driver: typeof BetterSqlite3 =
+const entry =
   typeof BUILD_ADDON === "string" ? require(`better-sqlite3/${BUILD_ADDON}`) : require("better-sqlite3")
+// For Linux src/build.ts writes the entry as a module, which loads the addon by src/store/addon.ts.
+const Driver: typeof BetterSqlite3 = entry.default ?? entry
 
 /** better-sqlite3's Database. The first `new` loads the addon, and throws a Complaint where the system refuses it. */
 export class Database extends Driver {
@@ -24,7 +26,7 @@ export class Database extends Driver {
     try {
       super(...args)
     } catch (error) {
-      throw isLoadFailure(error) ? complaint(error.message) : error
+      throw isLoadFailure(error) ? loadComplaint(error.message) : error
     }
   }
 }
@@ -33,22 +35,26 @@ function isLoadFailure(error: unknown): error is Error {
   return error instanceof Error && "code" in error && error.code === "ERR_DLOPEN_FAILED"
 }
 
-/**
- * A binary unpacks the addon into the temporary folder, as `.bun-<uid>-<hash>.node`, and loads it from there. The
- * loader's reason "cannot open" on a `$bunfs` path means that it could not be written, and "failed to map segment"
- * that the folder is mounted noexec.
- */
-function complaint(reason: string): Complaint {
-  if (/GLIBC|libstdc\+\+|libgcc|libc\.musl/.test(reason)) {
+/** What a file system mounted noexec makes the loader of glibc, or musl, say. */
+const noexec = /failed to map|not permitted|permission denied/i
+
+/** The loader's reason in words. */
+export function loadComplaint(reason: string): Complaint {
+  if (process.platform !== "linux" || noexec.test(reason)) {
     return new Complaint(
-      `SQLite cannot be loaded, a system library is missing or too old: ${reason}`,
-      "install libstdc++ (libstdc++6 on Debian), on glibc 2.34 or later (Debian 12, Ubuntu 22.04, RHEL 9); on Alpine " +
-        "and other systems with musl take the -musl binary",
+      `SQLite cannot be loaded from the temporary folder ${addonFolder()}: ${reason}`,
+      "set TMPDIR to a folder that exists, can be written to, has 3 MB free and is not mounted noexec",
     )
   }
-  const folder = process.env.BUN_TMPDIR ?? tmpdir()
+  // Missing libraries, missing versions of symbols (glibc) and missing symbols (musl).
   return new Complaint(
-    `SQLite cannot be unpacked to and loaded from the temporary folder ${folder}: ${reason}`,
-    "set TMPDIR to a folder that exists, can be written to, has 3 MB free and is not mounted noexec",
+    `SQLite cannot be loaded, a system library is missing or too old: ${reason}`,
+    "it needs glibc 2.34 or later and libstdc++6 (Debian 12, Ubuntu 22.04, RHEL 9); on systems with musl the -musl binary and the " +
+      "libstdc++ of GCC 13 or later (Alpine 3.19: apk add libstdc++)",
   )
+}
+
+/** Loads the addon, so that threads started from here find it loaded: a process must not load it twice. */
+export function loadDriver(): void {
+  new Database(":memory:").close()
 }
