@@ -53,15 +53,6 @@ const lengths: Record<Granularity, number> = {
   monthly: 28 * dayMs - 3_600_000,
 }
 
-export function isZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat("en-US", { timeZone: name })
-    return true
-  } catch {
-    return false
-  }
-}
-
 /** A range that cannot be. */
 export class RangeFault extends Error {
   constructor(

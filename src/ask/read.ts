@@ -13,9 +13,10 @@ import {
   type Step,
   type Unit,
 } from "../query/question.ts"
+import { isZone } from "../query/tzdata.ts"
 import type { Ask, NamedMeasure, QueryType, Sort } from "./ask.ts"
 import { readCursor } from "./events.ts"
-import { isZone, previousOf, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
+import { previousOf, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
 import { wrong } from "./rows.ts"
 import {
   defaultLimit,

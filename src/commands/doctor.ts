@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
 import { addFlagsOfServe, type ServeOptions } from "../config.ts"
 import { Complaint } from "../errors.ts"
+import { rulesVersion } from "../query/tzdata.ts"
 import { type Growth, growthOf } from "../store/growth.ts"
 import { ServerLock } from "../store/lock.ts"
 import { pendingMigrations } from "../store/migrate.ts"
@@ -116,6 +117,7 @@ async function look(db: string, options: DoctorOptions, context: Context): Promi
     folderMode: hasModes() ? statSync(folder).mode : undefined,
     backups: await backupsIn(options.backupDir, db),
     openFiles: openFilesOf(server, db),
+    zoneRules: { own: rulesVersion, system: systemZoneRules() },
   }
 }
 
@@ -174,6 +176,15 @@ function openFilesOf(server: number | undefined, db: string): Facts["openFiles"]
     const lock = realpathSync(`${db}-lock`)
     if (!names.some((name) => target(`${folder}/${name}`) === lock)) return undefined
     return { most: openFilesLimit(String(server)), open: names.length, of: "server" }
+  } catch {
+    return undefined
+  }
+}
+
+/** Undefined where the system does not say, as without tzdata. */
+function systemZoneRules(): string | undefined {
+  try {
+    return /^# version (\w+)/.exec(readFileSync("/usr/share/zoneinfo/tzdata.zi", "utf8"))?.[1]
   } catch {
     return undefined
   }

@@ -9,7 +9,7 @@ import { shortTime, size } from "./print.ts"
 
 /** One thing that was looked at. */
 export interface Finding {
-  about: "database" | "disk" | "clock" | "rights" | "wal" | "backups" | "limits" | "proxy"
+  about: "database" | "disk" | "clock" | "rights" | "wal" | "backups" | "limits" | "proxy" | "zones"
   message: string
   /** What to do; undefined: nothing. */
   hint?: string
@@ -34,6 +34,8 @@ export interface Facts {
   folderMode: number | undefined
   backups: Backups | undefined
   openFiles: { most: number; open: number | undefined; of: "server" | "own" } | undefined
+  /** Versions of the time zone rules, such as 2026f: this program's, and the system's where it says. */
+  zoneRules: { own: string; system: string | undefined }
 }
 
 export interface SeenFile {
@@ -89,6 +91,7 @@ export function judge(facts: Facts, settings: Settings): Finding[] {
     backups(facts, settings),
     limits(facts),
     ...proxy(settings),
+    zones(facts),
   ]
 }
 
@@ -303,6 +306,12 @@ function proxy({ host, trustProxy, namesProxies, tlsCert }: Settings): Finding[]
       hint: "listen on 127.0.0.1 behind a proxy on this machine, name the proxy with --trust-proxy, or give --tls-cert and --tls-key",
     },
   ]
+}
+
+function zones({ zoneRules: { own, system } }: Facts): Finding {
+  const newer =
+    system !== undefined && system > own ? `; the system has ${system}, a newer databuddy may too` : ""
+  return { about: "zones", message: `time zone rules ${own} (tzdata)${newer}` }
 }
 
 function isLoopback(host: string): boolean {

@@ -1,13 +1,14 @@
+import { rulesVersion } from "../query/tzdata.ts"
 import { Database } from "../store/native.ts"
 import { commit, version } from "../version.ts"
 import type { Context } from "./context.ts"
 
 export function printVersion({ json }: { json?: boolean }, context: Context): void {
-  const facts = { version, commit, bun: Bun.version, sqlite: sqliteVersion() }
+  const facts = { version, commit, bun: Bun.version, sqlite: sqliteVersion(), timeZones: rulesVersion }
   context.out(
     json
       ? `${JSON.stringify(facts)}\n`
-      : `databuddy ${version}\ncommit    ${commit}\nBun       ${Bun.version}\nSQLite    ${facts.sqlite}\n`,
+      : `databuddy ${version}\ncommit    ${commit}\nBun       ${Bun.version}\nSQLite    ${facts.sqlite}\ntzdata    ${rulesVersion}\n`,
   )
 }
 

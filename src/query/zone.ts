@@ -1,4 +1,5 @@
 import type { Bucket, Granularity } from "./question.ts"
+import { rulesOf } from "./tzdata.ts"
 
 const minute = 60_000
 const hour = 60 * minute
@@ -12,50 +13,22 @@ interface Transition {
 
 /** A time zone's clocks between two times (Unix ms). Throws a RangeError where there is no such zone. */
 export class Zone {
-  readonly #format: Intl.DateTimeFormat
   readonly transitions: readonly Transition[]
 
   constructor(name: string, from: number, to: number) {
-    this.#format = new Intl.DateTimeFormat("en-US", {
-      timeZone: name,
-      hourCycle: "h23",
-      year: "numeric",
-      month: "numeric",
-      day: "numeric",
-      hour: "numeric",
-      minute: "numeric",
-      second: "numeric",
-    })
-    this.transitions = name === "UTC" ? [{ from, offset: 0 }] : this.#find(from, to)
-  }
-
-  /** Looks once a day: no zone has changed its clocks there and back in one. */
-  #find(from: number, to: number): Transition[] {
-    const found = [{ from, offset: this.#offsetAt(from) }]
-    for (let at = from; at < to; at += day) {
-      const end = Math.min(at + day, to)
-      const { offset } = found.at(-1) as Transition
-      const later = this.#offsetAt(end)
-      if (later === offset) continue
-      let [before, after] = [at, end]
-      while (after - before > 1) {
-        const middle = Math.floor((before + after) / 2)
-        if (this.#offsetAt(middle) === offset) before = middle
-        else after = middle
-      }
-      found.push({ from: after, offset: later })
+    const rules = rulesOf(name)
+    if (!rules) throw new RangeError(`there is no time zone ${name}`)
+    const { begins, offsets } = rules
+    let period = begins.findLastIndex((begin) => begin <= from)
+    const found = [{ from, offset: offsets[period] ?? 0 }]
+    for (period++; period < begins.length; period++) {
+      const begin = begins[period] ?? Infinity
+      const offset = offsets[period] ?? 0
+      if (begin > to) break
+      // Some periods differ in their abbreviation alone.
+      if (offset !== found.at(-1)?.offset) found.push({ from: begin, offset })
     }
-    return found
-  }
-
-  #offsetAt(time: number): number {
-    const parts: Record<string, number> = {}
-    for (const { type, value } of this.#format.formatToParts(time)) parts[type] = Number(value)
-    const { year, month, day, hour, minute, second } = parts as Record<
-      "year" | "month" | "day" | "hour" | "minute" | "second",
-      number
-    >
-    return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(time / 1_000) * 1_000
+    this.transitions = found
   }
 }
 

@@ -121,7 +121,7 @@ test("beside a server that runs well there is nothing to do, and its own limits 
   expect(found.facts.openFilesLimit).toBe(Number(/Max open files +(\d+)/.exec(limits)?.[1]))
   const { code, out, err } = run([], env)
   expect({ code, err }).toEqual({ code: 0, err: "" })
-  expect(out.trimEnd().split("\n").length).toBe(8)
+  expect(out.trimEnd().split("\n").length).toBe(9)
   for (const line of out.trimEnd().split("\n")) expect(line).toStartWith("ok    ")
   expect(out).toContain(`process ${server.pid} serves it`)
 })

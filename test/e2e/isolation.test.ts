@@ -12,13 +12,14 @@ const skipped = command === undefined ? " (skipped: needs root with CAP_SYS_ADMI
 describe.skipIf(command === undefined)(`where there is nothing but the binary${skipped}`, () => {
   const jailed = () => makeJail(command ?? [])
 
-  test("databuddy version prints its own, its commit's, Bun's and SQLite's", async () => {
+  test("databuddy version prints its own, its commit's, Bun's, SQLite's and the time zone rules'", async () => {
     using jail = jailed()
     const run = await finished(jail.start(["version"]))
     expect(run).toMatchObject({ code: 0, errors: "" })
     expect(run.output).toContain(version)
     expect(run.output).toContain(Bun.version)
     expect(run.output).toMatch(/\b3\.\d+\.\d+\b/)
+    expect(run.output).toMatch(/\b20\d\d[a-z]\b/)
     expect(run.output).toMatch(/\b[0-9a-f]{7,40}\b|\bunknown\b/)
   })
 

@@ -32,6 +32,7 @@ const facts: Facts = {
   folderMode: 0o40700,
   backups,
   openFiles: { most: 65_536, open: 30, of: "server" },
+  zoneRules: { own: "2026f", system: "2026f" },
 }
 const networks = (text: string) => parseNetworks(text) as TrustedNetworks
 const settings: Settings = {
@@ -129,6 +130,13 @@ const nothing: Case[] = [
     settings: { ...reached, trustProxy: networks("10.0.0.0/8"), namesProxies: true },
     about: "proxy",
     says: "speaks HTTP to a proxy",
+  },
+  { when: "the time zone rules are current", about: "zones", says: "time zone rules 2026f (tzdata)" },
+  {
+    when: "the system's time zone rules are newer",
+    facts: { zoneRules: { own: "2026f", system: "2027a" } },
+    about: "zones",
+    says: "the system has 2027a",
   },
 ]
 
@@ -295,7 +303,7 @@ test("every thing is looked at, whatever else is found", () => {
   const abouts = (one: Partial<Facts>) => [
     ...new Set(judge({ ...facts, ...one }, settings).map(({ about }) => about)),
   ]
-  const all = ["database", "disk", "clock", "rights", "wal", "backups", "limits", "proxy"]
+  const all = ["database", "disk", "clock", "rights", "wal", "backups", "limits", "proxy", "zones"]
   expect(abouts({})).toEqual(all as never)
   expect(
     abouts({ freeBytes: 0, pending: "x", growth: undefined, now: now - day, folderMode: 0o777 }),
