@@ -50,7 +50,7 @@ export async function copyDatabase(from: string, to: string, onProgress: OnProgr
   } finally {
     copy.close()
   }
-  sync(to)
+  syncFile(to)
   return { ...held.contents, bytes }
 }
 
@@ -139,7 +139,7 @@ export function copyBackup(from: string, to: string, onProgress: OnProgress): Co
   chmodSync(to, 0o600)
   onProgress(bytes, bytes)
   const contents = verifyBackup(to, from)
-  sync(to)
+  syncFile(to)
   return { ...contents, bytes }
 }
 
@@ -185,7 +185,8 @@ function renamed<Result>(name: string, path: string, work: () => Result): Result
   }
 }
 
-function sync(path: string): void {
+/** Puts a file on disk that SQLite has closed. */
+export function syncFile(path: string): void {
   const file = openSync(path, "r")
   try {
     fsyncSync(file)

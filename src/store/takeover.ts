@@ -6,6 +6,8 @@ import { readable } from "./open.ts"
 
 /** A database that no other process has open, nor can open until it is released. */
 export interface Taken {
+  /** To read what is there; undefined where there is nothing, or it is damaged. */
+  readonly db: Db | undefined
   /** Puts the file `by` in its place and keeps what was there, whole, as `aside`. False: there was nothing. */
   replace(by: string, aside: string): boolean
   release(): void
@@ -23,6 +25,7 @@ export function takeDatabase(path: string, pid: number): Taken {
     throw error
   }
   return {
+    db,
     replace: (by, aside) => {
       const there = existsSync(path)
       if (db) {

@@ -14,10 +14,12 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs"
+import { createKey, revokeKey, rotateKey } from "../../src/store/keys.ts"
 import { migrations } from "../../src/store/migrate.ts"
 import { Database, type Db } from "../../src/store/native.ts"
 import { createNote } from "../../src/store/notes.ts"
-import { createShare } from "../../src/store/shares.ts"
+import { createShare, deleteShare } from "../../src/store/shares.ts"
+import { createUser, deleteUser, setPassword } from "../../src/store/users.ts"
 import { createView } from "../../src/store/views.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import {
@@ -391,7 +393,7 @@ describe("databuddy restore", () => {
     })
     await json("backup", copy)
     change((open) => open.exec("delete from notes; delete from views; delete from shares"))
-    await json("restore", copy)
+    await json("restore", copy, "--revive-access")
     const server = await serve()
     const get = (path: string) =>
       fetch(`${server.url}/v1/${path}`, { headers: { "x-databuddy-share": token } }).then((one) => one.json())
@@ -400,6 +402,119 @@ describe("databuddy restore", () => {
     expect(reader.prepare("select id from views").pluck().all()).toEqual(["v"])
     reader.close()
     expect(await get("me")).toMatchObject({ user: null, share: { name: "Board", websiteId: "w" } })
+  })
+
+  describe("of a backup from before access ended", () => {
+    const secrets = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+    const grant = { scopes: ["manage:websites" as const], websites: null, rateLimit: null, expiresAt: null }
+    const keys: Record<string, string> = {}
+    let token = ""
+    beforeEach(async () => {
+      await makeDatabase(1)
+      const now = Date.now()
+      change((open) => {
+        const settings = { domain: "a.com", name: "a", allowedOrigins: [], anonymize: "off" as const }
+        const { rid } = createWebsite(open, "w", settings, now)
+        for (const id of ["revoked", "disabled", "rotated", "same"]) {
+          keys[id] = createKey(open, id, { ...grant, name: id }, secrets, now).secret
+        }
+        token = createShare(open, "s", rid, { name: "Board", path: "", expiresAt: null }, secrets, now).token
+        for (const id of ["ada", "bob", "eve"]) {
+          createUser(open, id, { email: `${id}@a.com`, role: "owner", websites: null }, "old", now)
+        }
+      })
+      await json("backup", copy)
+      change((open) => {
+        revokeKey(open, "revoked", now)
+        open.exec("update keys set disabled_at = 1 where id = 'disabled'")
+        rotateKey(open, "rotated", secrets)
+        deleteShare(open, "s")
+        setPassword(open, "ada", "new")
+        deleteUser(open, "bob")
+      })
+    })
+
+    const ended = {
+      keys: [
+        { id: "disabled", name: "disabled", change: "disabled" },
+        { id: "revoked", name: "revoked", change: "revoked" },
+        { id: "rotated", name: "rotated", change: "rotated" },
+      ],
+      links: [{ id: "s", name: "Board", change: "ended" }],
+      users: [
+        { id: "ada", email: "ada@a.com", change: "password" },
+        { id: "bob", email: "bob@a.com", change: "deleted" },
+      ],
+    }
+    const sorted = <One extends { id: string }>(list: One[]) =>
+      list.toSorted((one, other) => (one.id < other.id ? -1 : 1))
+
+    async function works(): Promise<object> {
+      const server = await serve()
+      const status = async (headers: Record<string, string>, path: string) =>
+        (await fetch(`${server.url}/v1/${path}`, { headers })).status
+      const found = {
+        ...Object.fromEntries(
+          await Promise.all(
+            Object.entries(keys).map(async ([id, key]) => [
+              id,
+              await status({ "x-api-key": key }, "websites"),
+            ]),
+          ),
+        ),
+        link: await status({ "x-databuddy-share": token }, "notes?website_id=w"),
+      }
+      await server.stop()
+      const reader = openReader(db)
+      const users = reader.prepare("select id || ' ' || password from users order by id").pluck().all()
+      reader.close()
+      return { ...found, users }
+    }
+
+    test("keeps it ended, and says what did", async () => {
+      const dry = await json("restore", copy, "--dry-run")
+      expect(dry.access.asOf).toBe("database")
+      const { access } = await json("restore", copy)
+      for (const found of [dry.access.ended, access.ended]) {
+        expect({ ...found, keys: sorted(found.keys) }).toEqual(ended)
+      }
+      expect(await works()).toEqual({
+        revoked: 401,
+        disabled: 401,
+        rotated: 401,
+        same: 200,
+        link: 401,
+        users: ["ada new", "eve old"],
+      })
+    })
+
+    test("--revive-access brings it back, and says so", async () => {
+      const { out, code } = await run("restore", copy, "--revive-access")
+      expect(code).toBe(0)
+      expect(out).toContain("is as in the backup again")
+      expect(out).toContain("key revoked (revoked): revoked")
+      expect(out).toContain("user bob@a.com: deleted")
+      const all = Object.fromEntries(Object.keys(keys).map((id) => [id, 200]))
+      expect(await works()).toEqual({ ...all, link: 200, users: ["ada old", "bob old", "eve old"] })
+    })
+
+    test("says that it comes back where there is no database to compare with", async () => {
+      rmSync(db)
+      const { out } = await run("restore", copy)
+      expect(out).toContain("work as they did then")
+    })
+
+    test("takes over nothing from a database of others, or from an older state of the same", async () => {
+      renameSync(db, folder.file("newer.db"))
+      await makeDatabase(2)
+      expect((await json("restore", copy)).access.ended).toEqual({ keys: [], links: [], users: [] })
+      // What is there now is older than the newer state, in which a user and a link are missing.
+      expect((await json("restore", folder.file("newer.db"))).access.ended).toEqual({
+        keys: [],
+        links: [],
+        users: [],
+      })
+    })
   })
 
   test("where there is no database makes one, for its owner's eyes only", async () => {
