@@ -18,6 +18,8 @@ export type TextField = "namespace" | "source" | "path"
  * asked for, and must not be changed.
  */
 export interface Batch {
+  /** Its events are those of its website, name and kind with ids above `after`, up to `last`; `ids`: where they are known. */
+  readonly receipt: { after: number; last: number; ids?: Float64Array }
   /** Of a block, whose events are always the same: its id. */
   readonly block?: number
   website: number

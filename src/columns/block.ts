@@ -218,6 +218,7 @@ class StoredBatch implements Batch {
   readonly crawler: boolean
   readonly count: number
   readonly base: number
+  readonly receipt: Batch["receipt"]
   #layout: Layout | undefined
   #keys: ReadonlyMap<string, number> | undefined
   #rows: MemoryBatch | undefined
@@ -234,6 +235,7 @@ class StoredBatch implements Batch {
     this.crawler = row.crawler === 1
     this.count = row.events
     this.base = row.day * dayMs
+    this.receipt = { after: row.afterId, last: row.lastId }
   }
 
   times = () => this.#codesOf("times", this.#places.times) as Uint32Array

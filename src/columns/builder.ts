@@ -348,6 +348,12 @@ export class MemoryBatch implements Batch {
     this.base = columns.day * dayMs
   }
 
+  get receipt(): Batch["receipt"] {
+    const { rowIds } = this.columns
+    if (!rowIds) throw new Error("merged columns do not say which rows they are")
+    return { after: 0, last: Number.MAX_SAFE_INTEGER, ids: rowIds }
+  }
+
   times = () => this.columns.times
   visitors = () => this.columns.ids.visitors
   sessions = () => this.columns.ids.sessions

@@ -69,6 +69,8 @@ const sql = {
     select ${columns} from event_rows
     where website_rid = :website and ts >= :from and ts < :to
     order by ts desc, id desc limit :limit`,
+  at: `
+    select id, type_id, crawler from event_rows where website_rid = :website and ts = :ts order by id`,
   visitors: ids("anonymous_id"),
   sessions: ids("session_id"),
   profiles: ids("profile_id"),
@@ -85,6 +87,7 @@ export class Rows {
   readonly #byId: Statement
   readonly #byTime: Statement
   readonly #newest: Statement
+  readonly #at: Statement
   readonly #type: Statement
   readonly #event: Statement
   readonly #texts: Record<Kind, Statement>
@@ -94,6 +97,7 @@ export class Rows {
     this.#byId = db.prepare(sql.byId).raw()
     this.#byTime = db.prepare(sql.byTime).raw()
     this.#newest = db.prepare(sql.newest).raw()
+    this.#at = db.prepare(sql.at).raw()
     this.#type = db.prepare(sql.type)
     this.#event = db.prepare(sql.event)
     this.#texts = Object.fromEntries(kinds.map((kind) => [kind, db.prepare(sql[kind]).pluck()])) as Record<
@@ -110,6 +114,11 @@ export class Rows {
   /** Those of one website with `from` <= ts < `to`, by time and then id. */
   byTime(website: number, from: number, to: number, after: number, last: number): Row[] {
     return this.#byTime.all({ website, from, to, after, last }) as Row[]
+  }
+
+  /** Of those of one website and ms: in the order of their ids. */
+  at(website: number, ts: number): [id: number, typeId: number, crawler: 0 | 1][] {
+    return this.#at.all({ website, ts }) as [number, number, 0 | 1][]
   }
 
   /** Ids of events with `after` < id <= `last`, as often as they are there: SQLite takes longer to find out than we. */

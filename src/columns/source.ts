@@ -73,6 +73,9 @@ interface Texts {
   last: number
 }
 
+/** Moments whose row ids are kept: those of one ms are asked for one after the other. */
+const momentsKept = 4_096
+
 /** Events of one moment. */
 export class EventSource {
   /** Rows that were read instead of blocks. */
@@ -83,6 +86,8 @@ export class EventSource {
   /** Something was answered from what was counted for an earlier question. */
   fromKept = false
   readonly #texts = new Map<Kind, ReadonlySet<string>>()
+  /** By website and ms: row ids by crawler and name. */
+  readonly #moments = new Map<string, Map<string, number[]>>()
 
   constructor(
     readonly wanted: Wanted,
@@ -223,6 +228,25 @@ export class EventSource {
   /** What `readTexts` has read. */
   textsOf(kind: Kind): Iterable<string> {
     return this.#texts.get(kind) ?? []
+  }
+
+  /** Row ids of the events of a website, ms and name, ascending. A lookup of some us. */
+  rowIdsAt(website: number, ts: number, name: string, crawler: boolean): readonly number[] {
+    const key = `${website} ${ts}`
+    let found = this.#moments.get(key)
+    if (!found) {
+      if (this.#moments.size === momentsKept) this.#moments.clear()
+      found = new Map()
+      for (const [id, typeId, crawler] of this.rows.at(website, ts)) {
+        const kind = `${crawler} ${this.rows.typeOf(typeId).name}`
+        const ids = found.get(kind)
+        if (ids) ids.push(id)
+        else found.set(kind, [id])
+        this.rowsRead++
+      }
+      this.#moments.set(key, found)
+    }
+    return found.get(`${Number(crawler)} ${name}`) ?? []
   }
 
   /** The public id of a website; undefined for the owner's own events. */

@@ -140,6 +140,12 @@ class SparseBatch implements Batch {
     this.base = all.base
   }
 
+  get receipt(): Batch["receipt"] {
+    const { after, last, ids } = this.all.receipt
+    const own = ids && Float64Array.from(this.columns.places, (place) => ids[place] as number)
+    return { after, last, ...(own ? { ids: own } : {}) }
+  }
+
   times = () => this.columns.codes("times", () => this.all.times())
   visitors = () => this.#ids("visitors")
   sessions = () => this.#ids("sessions")

@@ -7,48 +7,28 @@ import type { Selection } from "./selection.ts"
 /** Entries that are kept in one piece: 3 MB with their times. */
 const chunkSize = 2 ** 18
 /** Room for the masks of ten steps. */
-export const rankRange = 1_024
+export const maskRange = 1_024
 
-/** Events of a batch that fit a step: from `first` up to, but without, `end`, those whose rank is not 0. */
-interface Ranked {
+/** Which steps the events of a batch fit, as a bit mask: from `first` up to, but without, `end`. */
+export interface Masked {
   first: number
   end: number
   /** One an event, or the same for all. */
-  ranks: Uint16Array | number
+  masks: Uint16Array | number
 }
 
-/** Which steps an event fits, as a number in whose order events of the same ms are taken; 0: none. */
-export class Ranks {
-  readonly masks: Uint16Array
-  readonly #ranks: Uint16Array
-
-  constructor(steps: number) {
-    const lowest = (mask: number) => (mask === 0 ? 0 : mask & -mask)
-    const sorted = Array.from({ length: 2 ** steps }, (_, mask) => mask)
-    sorted.sort((one, other) => lowest(one) - lowest(other) || one - other)
-    this.masks = Uint16Array.from(sorted)
-    this.#ranks = new Uint16Array(sorted.length)
-    sorted.forEach((mask, rank) => {
-      this.#ranks[mask] = rank
-    })
-  }
-
-  of(batch: Batch, steps: readonly (Selection | undefined)[]): Ranked | undefined {
-    const fitting = steps.flatMap((selection, step) => (selection ? [{ ...selection, bit: 1 << step }] : []))
-    const [only, ...more] = fitting
-    if (!only) return undefined
-    if (more.length === 0 && !only.at) {
-      return { first: only.first, end: only.end, ranks: this.#ranks[only.bit] as number }
-    }
-    const masks = new Uint16Array(batch.count)
-    for (const { bit, ...selection } of fitting) addBit(masks, selection, bit)
-    for (let index = 0; index < masks.length; index++)
-      masks[index] = this.#ranks[masks[index] as number] as number
-    return {
-      first: Math.min(...fitting.map(({ first }) => first)),
-      end: Math.max(...fitting.map(({ end }) => end)),
-      ranks: masks,
-    }
+/** Undefined where no event fits a step. */
+export function masksOf(batch: Batch, steps: readonly (Selection | undefined)[]): Masked | undefined {
+  const fitting = steps.flatMap((selection, step) => (selection ? [{ ...selection, bit: 1 << step }] : []))
+  const [only, ...more] = fitting
+  if (!only) return undefined
+  if (more.length === 0 && !only.at) return { first: only.first, end: only.end, masks: only.bit }
+  const masks = new Uint16Array(batch.count)
+  for (const { bit, ...selection } of fitting) addBit(masks, selection, bit)
+  return {
+    first: Math.min(...fitting.map(({ first }) => first)),
+    end: Math.max(...fitting.map(({ end }) => end)),
+    masks,
   }
 }
 
@@ -64,7 +44,7 @@ function addBit(masks: Uint16Array, { first, end, at }: Selection, bit: number):
 /** Entries in the order of the units' numbers: those of unit n stand from `ends[n - 1]` up to, but without, `ends[n]`. */
 export interface ByUnit {
   ends: Uint32Array
-  /** ms after the begin of the range, times `rankRange`, plus the rank. */
+  /** ms after the begin of the range, times `maskRange`, plus the mask. */
   keys: Float64Array
   /** Codes of `by`. */
   codes: Uint32Array | undefined
@@ -92,14 +72,14 @@ export class Entries {
     this.#counts = new Uint32Array(units)
   }
 
-  add(batch: Batch, units: Uint32Array, from: number, found: Ranked, codes: Uint32Array | undefined): void {
-    const { first, end, ranks } = found
+  add(batch: Batch, units: Uint32Array, from: number, found: Masked, codes: Uint32Array | undefined): void {
+    const { first, end, masks } = found
     const chunk = this.#chunkFor(end - first)
     const before = chunk.count
     chunk.count =
-      typeof ranks === "number"
-        ? addAll(chunk, batch.times(), units, batch.base - from, first, end, ranks, codes)
-        : addEach(chunk, batch.times(), units, batch.base - from, first, end, ranks, codes)
+      typeof masks === "number"
+        ? addAll(chunk, batch.times(), units, batch.base - from, first, end, masks, codes)
+        : addEach(chunk, batch.times(), units, batch.base - from, first, end, masks, codes)
     count(this.#counts, chunk.units, before, chunk.count)
   }
 
@@ -150,7 +130,7 @@ function addAll(
   offset: number,
   first: number,
   end: number,
-  rank: number,
+  mask: number,
   codes: Uint32Array | undefined,
 ): number {
   const { units: toUnits, keys, codes: toCodes } = chunk
@@ -159,7 +139,7 @@ function addAll(
     const unit = units[index] as number
     if (unit === 0) continue
     toUnits[at] = unit
-    keys[at] = (offset + (times[index] as number)) * rankRange + rank
+    keys[at] = (offset + (times[index] as number)) * maskRange + mask
     if (toCodes && codes) toCodes[at] = codes[index] as number
     at++
   }
@@ -173,17 +153,17 @@ function addEach(
   offset: number,
   first: number,
   end: number,
-  ranks: Uint16Array,
+  masks: Uint16Array,
   codes: Uint32Array | undefined,
 ): number {
   const { units: toUnits, keys, codes: toCodes } = chunk
   let at = chunk.count
   for (let index = first; index < end; index++) {
     const unit = units[index] as number
-    const rank = ranks[index] as number
-    if (unit === 0 || rank === 0) continue
+    const mask = masks[index] as number
+    if (unit === 0 || mask === 0) continue
     toUnits[at] = unit
-    keys[at] = (offset + (times[index] as number)) * rankRange + rank
+    keys[at] = (offset + (times[index] as number)) * maskRange + mask
     if (toCodes && codes) toCodes[at] = codes[index] as number
     at++
   }

@@ -1,9 +1,10 @@
 import type { Batch, Kind, Sighting } from "../columns/batch.ts"
 import type { Budget } from "./distinct.ts"
-import { type ByUnit, Entries, insertionSort, Ranks, rankRange, sortBoth } from "./entries.ts"
+import { type ByUnit, Entries, insertionSort, type Masked, maskRange, masksOf, sortBoth } from "./entries.ts"
 import { dimensionOf, kindOf, Matcher } from "./filter.ts"
 import type { Dimension, FunnelAnswer, FunnelQuestion, FunnelStep } from "./question.ts"
 import { valueAt } from "./rank.ts"
+import { type InOrder, ReceiptOrder, unitsPerSlice } from "./receipt.ts"
 import { entriesOf, type Followed, stepMatcher } from "./step.ts"
 
 /** Entries that are walked through, and ids whose text is looked up, in one go: some 20 ms each. */
@@ -16,8 +17,7 @@ const valueBytes = 120
  * How far units get through the steps: ClickHouse's `windowFunnel` in its default mode.
  *
  * The entries of a unit, which are its events that fit at least one step, are taken in the order of time, those of the same ms in
- * that of their lowest step, then of the steps they fit as a bit mask, then of their value of `by` (as text; none
- * before any). The steps of one entry are taken from the last to the first, so that it is one step at most of an attempt.
+ * that of receipt. The steps of one entry are taken from the last to the first, so that it is one step at most of an attempt.
  * For each step the latest attempt that got there is kept, with the times of its steps. An entry that fits
  * - the first step begins an attempt, which replaces that of step 1;
  * - step k > 1, where an attempt has got to step k - 1 and began at most `window` ms ago, takes this attempt to step k, where it
@@ -25,7 +25,8 @@ const valueBytes = 120
  * The attempt that gets to a step for the first time is the unit's best one, until another one gets further.
  *
  * Memory: 4 bytes for each number of the unit's kind; for each entry 12 bytes while it is collected and 8 while units are
- * walked through, 20 together at the most (with `by` 28); 12 bytes for each step after the first that a unit reached.
+ * walked through, 20 together at the most (with `by` 28); 12 bytes for each step after the first that a unit reached. Units in whose
+ * entries the order of receipt makes a difference are walked through once more, some at a time: 40 bytes for each of their entries.
  */
 export function* funnel(
   question: FunnelQuestion,
@@ -37,23 +38,35 @@ export function* funnel(
   const all = new Matcher(scope, scope.filters, source)
   const matchers = steps.map((step) => stepMatcher(step, scope, source))
   const values = by === undefined ? undefined : new Values(by, source, budget)
-  const ranks = new Ranks(steps.length)
-  const entries = new Entries(source.numbers[kind], budget, values !== undefined)
-  for (const entry of entriesOf(source, all, matchers)) {
-    const batch = source.open(entry)
-    const selection = batch && all.select(batch)
-    if (batch && selection) {
-      const fitting = matchers.map((matcher) => matcher.select(batch, selection))
-      const found = ranks.of(batch, fitting)
-      if (found)
-        entries.add(batch, batch[kind](), scope.from, found, fitting[0] ? values?.codesOf(batch) : undefined)
+  const eachFitting = function* (add: (batch: Batch, found: Masked, codes: Uint32Array | undefined) => void) {
+    for (const entry of entriesOf(source, all, matchers)) {
+      const batch = source.open(entry)
+      const selection = batch && all.select(batch)
+      if (batch && selection) {
+        const fitting = matchers.map((matcher) => matcher.select(batch, selection))
+        const found = masksOf(batch, fitting)
+        if (found) add(batch, found, fitting[0] ? values?.codesOf(batch) : undefined)
+      }
+      yield
     }
-    yield
   }
+  const entries = new Entries(source.numbers[kind], budget, values !== undefined)
+  yield* eachFitting((batch, found, codes) => entries.add(batch, batch[kind](), scope.from, found, codes))
   const byUnit = yield* entries.byUnit()
   if (values) yield* values.lookUp()
-  const walk = new Walk(steps.length, window, ranks, byUnit, values, budget)
+  const walk = new Walk(steps.length, window, byUnit, values, budget)
   while (walk.someUnits(entriesPerStep)) yield
+  for (let at = 0; at < walk.ambiguous.length; at += unitsPerSlice) {
+    const part = budget.part()
+    const units = walk.ambiguous.slice(at, at + unitsPerSlice)
+    const ordered = new ReceiptOrder(units, source.numbers[kind], part)
+    yield* eachFitting((batch, { first, end, masks }, codes) => {
+      const maskOf = typeof masks === "number" ? () => masks : (index: number) => masks[index] as number
+      ordered.add(batch, batch[kind](), first, end, maskOf, codes)
+    })
+    yield* ordered.each(source, (events) => walk.unitInOrder(events))
+    part.release()
+  }
   return { groups: walk.finish() }
 }
 
@@ -120,11 +133,6 @@ class Values {
       yield
     }
   }
-
-  isBefore(one: number, other: number): boolean {
-    const [text, otherText] = [this.texts[one] ?? null, this.texts[other] ?? null]
-    return otherText !== null && (text === null || text < otherText)
-  }
 }
 
 /** ms that units took from the step before. */
@@ -183,7 +191,8 @@ class Walk {
   /** For each code of `by`, the units that reached each step. */
   readonly #people: Uint32Array
   readonly #gaps: Gaps[]
-  readonly #highest: Uint8Array
+  /** Units whose entries of the same ms differ: only the order of receipt tells which comes first. They are not counted yet. */
+  readonly ambiguous: number[] = []
   readonly #groups: number
   /** The unit that comes next. */
   #next = 1
@@ -191,10 +200,9 @@ class Walk {
   constructor(
     private readonly steps: number,
     private readonly window: number,
-    private readonly ranks: Ranks,
     private readonly byUnit: ByUnit,
     private readonly values: Values | undefined,
-    budget: Budget,
+    private readonly budget: Budget,
   ) {
     this.#attempts = new Float64Array(steps * steps)
     this.#codes = new Uint32Array(steps)
@@ -203,16 +211,11 @@ class Walk {
     budget.take(this.#groups * steps * 4)
     this.#people = new Uint32Array(this.#groups * steps)
     this.#gaps = Array.from({ length: steps }, () => new Gaps(budget))
-    this.#highest = Uint8Array.from(ranks.masks, (mask) => (mask === 0 ? 0 : 31 - Math.clz32(mask)))
   }
 
   /** The next units, which have some so many entries; false when none are left. */
   someUnits(entries: number): boolean {
-    const { steps, window } = this
     const { ends, keys, codes } = this.byUnit
-    const { masks } = this.ranks
-    const [attempts, attemptCodes, best] = [this.#attempts, this.#codes, this.#best]
-    const [highest, people, gaps] = [this.#highest, this.#people, this.#gaps]
     let unit = this.#next
     let first = ends[unit - 1] as number
     const last = first + entries
@@ -220,41 +223,56 @@ class Walk {
       const end = ends[unit] as number
       if (first === end) continue
       if (end - first > 1) this.#sort(first, end)
-      let reached = 0
-      let bestCode = 0
-      for (let index = first; index < end && reached < steps; index++) {
-        const key = keys[index] as number
-        const time = Math.floor(key / rankRange)
-        const rank = key - time * rankRange
-        const mask = masks[rank] as number
-        for (let step = highest[rank] as number; step >= 0; step--) {
-          if ((mask & (1 << step)) === 0) continue
-          const to = step * steps
-          if (step === 0) {
-            attempts[0] = time
-            if (codes) attemptCodes[0] = codes[index] as number
-          } else {
-            const from = to - steps
-            if (step > reached || time - (attempts[from] as number) > window) continue
-            for (let place = 0; place < step; place++) attempts[to + place] = attempts[from + place] as number
-            attempts[to + step] = time
-            attemptCodes[step] = attemptCodes[step - 1] as number
-          }
-          if (step < reached) continue
-          reached = step + 1
-          bestCode = attemptCodes[step] as number
-          for (let place = 0; place <= step; place++) best[place] = attempts[to + place] as number
-        }
-      }
+      if (isAmbiguous(keys, codes, first, end)) {
+        this.budget.take(8)
+        this.ambiguous.push(unit)
+      } else this.#walk(keys, codes, first, end)
       first = end
-      for (let step = 0; step < reached; step++) {
-        const at = bestCode * steps + step
-        people[at] = (people[at] as number) + 1
-        if (step > 0) (gaps[step] as Gaps).add(bestCode, (best[step] as number) - (best[step - 1] as number))
-      }
     }
     this.#next = unit
     return unit < ends.length
+  }
+
+  /** A unit whose labels are the masks. */
+  unitInOrder({ times, labels, codes }: InOrder): void {
+    const keys = Float64Array.from(times, (time, index) => time * maskRange + (labels[index] as number))
+    this.#walk(keys, this.values && Uint32Array.from(codes), 0, keys.length)
+  }
+
+  #walk(keys: Float64Array, codes: Uint32Array | undefined, first: number, end: number): void {
+    const { steps, window } = this
+    const [attempts, attemptCodes, best] = [this.#attempts, this.#codes, this.#best]
+    let reached = 0
+    let bestCode = 0
+    for (let index = first; index < end && reached < steps; index++) {
+      const key = keys[index] as number
+      const time = Math.floor(key / maskRange)
+      const mask = key - time * maskRange
+      for (let step = 31 - Math.clz32(mask); step >= 0; step--) {
+        if ((mask & (1 << step)) === 0) continue
+        const to = step * steps
+        if (step === 0) {
+          attempts[0] = time
+          if (codes) attemptCodes[0] = codes[index] as number
+        } else {
+          const from = to - steps
+          if (step > reached || time - (attempts[from] as number) > window) continue
+          for (let place = 0; place < step; place++) attempts[to + place] = attempts[from + place] as number
+          attempts[to + step] = time
+          attemptCodes[step] = attemptCodes[step - 1] as number
+        }
+        if (step < reached) continue
+        reached = step + 1
+        bestCode = attemptCodes[step] as number
+        for (let place = 0; place <= step; place++) best[place] = attempts[to + place] as number
+      }
+    }
+    for (let step = 0; step < reached; step++) {
+      const at = bestCode * steps + step
+      this.#people[at] = (this.#people[at] as number) + 1
+      if (step > 0)
+        (this.#gaps[step] as Gaps).add(bestCode, (best[step] as number) - (best[step - 1] as number))
+    }
   }
 
   #sort(first: number, end: number): void {
@@ -263,24 +281,6 @@ class Walk {
     if (end - first <= 32) insertionSort(keys, codes, first, end)
     else if (codes) sortBoth(keys, codes, first, end)
     else keys.subarray(first, end).sort()
-    if (codes) this.#sortTies(keys, codes, first, end)
-  }
-
-  /** Entries of the same ms and steps, by their value of `by`. */
-  #sortTies(keys: Float64Array, codes: Uint32Array, first: number, end: number): void {
-    const values = this.values as Values
-    for (let from = first; from < end; ) {
-      let to = from + 1
-      let differ = false
-      for (; to < end && keys[to] === keys[from]; to++) differ ||= codes[to] !== codes[from]
-      if (differ) {
-        const sorted = [...codes.subarray(from, to)].sort((one, other) =>
-          values.isBefore(one, other) ? -1 : values.isBefore(other, one) ? 1 : 0,
-        )
-        codes.set(sorted, from)
-      }
-      from = to
-    }
   }
 
   finish(): FunnelAnswer["groups"] {
@@ -300,6 +300,21 @@ class Walk {
     }
     return groups.sort(inOrder)
   }
+}
+
+/** Whether two of the sorted entries have the same ms and are not the same otherwise. */
+function isAmbiguous(
+  keys: Float64Array,
+  codes: Uint32Array | undefined,
+  first: number,
+  end: number,
+): boolean {
+  for (let index = first + 1; index < end; index++) {
+    const [before, key] = [keys[index - 1] as number, keys[index] as number]
+    if (key - before >= maskRange || Math.floor(key / maskRange) !== Math.floor(before / maskRange)) continue
+    if (key !== before || (codes && codes[index] !== codes[index - 1])) return true
+  }
+  return false
 }
 
 function inOrder(one: FunnelAnswer["groups"][number], other: FunnelAnswer["groups"][number]): number {

@@ -4,13 +4,14 @@ import type { Budget } from "./distinct.ts"
 import { Matcher } from "./filter.ts"
 import type { Scope } from "./question.ts"
 import { valueAt } from "./rank.ts"
+import { isAfter, type Moment, momentAt } from "./receipt.ts"
 import { placeOf, type Selection, sizeOf } from "./selection.ts"
 import { entriesOf, type Followed } from "./step.ts"
 
 /** Bytes that a row of the page may take. */
 const rowBytes = 500
 
-/** An id of a list, with its latest event. */
+/** An id of a list, with an event of the latest ms that it has one in. */
 export interface Listed extends Sighting {
   text: string
 }
@@ -170,8 +171,7 @@ class Latest {
         metIds[place - 1] = id
       } else {
         const before = metTimes[place - 1] as number
-        if (time < before) continue
-        if (time === before && batch.name < this.nameAt(place - 1)) continue
+        if (time <= before) continue
       }
       metTimes[place - 1] = time
       names[place - 1] = name
@@ -288,17 +288,18 @@ function compare(one: string, other: string): number {
 
 /** The newest event of a row that has some id. */
 export class NewestId {
-  sighting: Sighting | undefined
+  sighting: Moment | undefined
 
-  constructor(private readonly kind: Kind) {}
+  constructor(
+    private readonly kind: Kind,
+    private readonly source: Followed,
+  ) {}
 
   add(batch: Batch, index: number, ts: number): void {
     const number = batch[this.kind]()[index] as number
-    if (number === 0) return
-    const { website, name } = batch
-    const before = this.sighting
-    if (before && (ts < before.ts || (ts === before.ts && name < before.name))) return
-    this.sighting = { number, website, name, ts }
+    if (number === 0 || (this.sighting && ts < this.sighting.ts)) return
+    const seen = momentAt(batch, index, number)
+    if (!this.sighting || isAfter(seen, this.sighting, this.source)) this.sighting = seen
   }
 
   /** Their texts, in the order of the ids; null where there is none. */

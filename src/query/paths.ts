@@ -2,6 +2,7 @@ import { type Batch, dayMs } from "../columns/batch.ts"
 import { type Budget, TooLarge } from "./distinct.ts"
 import { Matcher } from "./filter.ts"
 import type { PathsAnswer, PathsQuestion } from "./question.ts"
+import { ReceiptOrder, unitsPerSlice } from "./receipt.ts"
 import { placeOf, type Selection, sizeOf } from "./selection.ts"
 import { entriesOf, type Followed, stepMatcher } from "./step.ts"
 
@@ -13,7 +14,9 @@ const sessionsPerStep = 65_536
  * asked for, its next place counts as null, and those beyond it as nothing.
  *
  * Two passes: the first finds the event in each session and reads nothing but batches that may hold it; the second keeps the
- * neighbours. Memory: 4 bytes for each session's number; for each session that has the event 24 bytes, and 8 for each place.
+ * neighbours. Sessions in which the order of receipt makes a difference, since other events of the same ms are among those, are
+ * walked through once more. Memory: 4 bytes for each session's number; for each session that has the event 25 bytes, and 8 for each
+ * place; 40 for each event of those sessions that are walked through, some at a time.
  */
 export function* paths(
   question: PathsQuestion,
@@ -47,10 +50,42 @@ export function* paths(
       yield
     }
   }
-  return { sessions: found.count, places: yield* around.places() }
+  yield* around.countAll()
+  const ambiguous = around.ambiguous()
+  for (let at = 0; at < ambiguous.length; at += unitsPerSlice) {
+    const part = budget.part()
+    const sessions = ambiguous.slice(at, at + unitsPerSlice)
+    const ordered = new ReceiptOrder(sessions, source.numbers.sessions, part)
+    for (const entry of entriesOf(source, all)) {
+      const batch = source.open(entry)
+      const selection = batch && all.select(batch)
+      if (batch && selection) addLabelled(ordered, batch, selection, fits, keys)
+      yield
+    }
+    yield* ordered.each(source, ({ labels }) => around.countInOrder(labels))
+    part.release()
+  }
+  return { sessions: found.count, places: around.places() }
 }
 
-/** Puts an event's time and name into one number, in whose order events are taken. */
+/** An event's label says its name, and whether it is the one that is asked about. */
+function addLabelled(
+  ordered: ReceiptOrder,
+  batch: Batch,
+  selection: Selection,
+  fits: Matcher,
+  { ranks }: Keys,
+): void {
+  const name = 2 * ((ranks.get(batch.name) as number) + 1)
+  const labels = new Uint32Array(batch.count)
+  for (let n = 0; n < sizeOf(selection); n++) labels[placeOf(selection, n)] = name
+  const fitting = fits.select(batch, selection)
+  if (fitting) for (let n = 0; n < sizeOf(fitting); n++) labels[placeOf(fitting, n)] = name + 1
+  const { first, end } = selection
+  ordered.add(batch, batch.sessions(), first, end, (index) => labels[index] as number, undefined)
+}
+
+/** Puts an event's time and name into one number, in whose order events are taken but for those of the same ms. */
 interface Keys {
   /** In the order of their texts. */
   names: readonly string[]
@@ -140,6 +175,10 @@ class Around {
   readonly #width: number
   readonly #keys: Float64Array
   readonly #hits = new Hits()
+  /** 1 for sessions where events of the same ms are at or next to the event, whose order these keys do not tell. */
+  readonly #ambiguous: Uint8Array
+  /** For each place (those before, the nearest first, then those after) and name; number 0 is the end of a session. */
+  readonly #counts: Uint32Array
 
   constructor(
     private readonly found: Found,
@@ -149,8 +188,11 @@ class Around {
   ) {
     const width = 1 + before + after
     this.#width = width
-    budget.take(found.count * width * 8)
+    const names = found.keys.names.length
+    budget.take(found.count * (width * 8 + 1) + width * (names + 1) * 4)
     this.#keys = new Float64Array(found.count * width)
+    this.#ambiguous = new Uint8Array(found.count)
+    this.#counts = new Uint32Array(width * (names + 1))
     for (let place = 0; place < found.count; place++) {
       const at = place * width
       this.#keys[at] = found.events[place] as number
@@ -176,47 +218,99 @@ class Around {
       const place = found[hit] as number
       const key = base + (times[index] as number) * names
       const first = place * width
-      const side =
-        key - (events[hit] as number) || ordinal + (counted ? index : 0) - (ordinals[place] as number)
-      if (side < 0) insertNearest(keys, first + 1, before, key, 1)
-      else if (side > 0) insertNearest(keys, first + 1 + before, after, key, -1)
-    }
-  }
-
-  *places(): Generator<void, PathsAnswer["places"]> {
-    const { names } = this.found.keys
-    const places: PathsAnswer["places"] = []
-    for (const [begin, most, sign] of [
-      [1, this.before, -1],
-      [1 + this.before, this.after, 1],
-    ] as const) {
-      // For each distance and name; number 0 is the end of a session.
-      const counts = new Uint32Array(most * (names.length + 1))
-      for (let first = 0; first < this.found.count; first += sessionsPerStep) {
-        this.#count(begin, most, first, Math.min(first + sessionsPerStep, this.found.count), counts)
-        yield
+      const byKey = key - (events[hit] as number)
+      const byOrdinal = ordinal + (counted ? index : 0) - (ordinals[place] as number)
+      const side = byKey || byOrdinal
+      if (side === 0) continue
+      // Events of one batch, which have ordinals near to each other, are in the order of receipt.
+      const isOfOther = byKey !== 0 || !counted || byOrdinal > index || byOrdinal <= index - batch.count
+      if (Math.abs(byKey) < names && isOfOther && this.#areTied(key, events[hit] as number))
+        this.#ambiguous[place] = 1
+      const from = side < 0 ? first + 1 : first + 1 + before
+      const end = side < 0 ? from + before : from + after
+      for (let at = from; at < end; at++) {
+        const other = keys[at] as number
+        if (Math.abs(key - other) < names && key !== other && this.#areTied(key, other))
+          this.#ambiguous[place] = 1
       }
-      counts.forEach((count, index) => {
-        const distance = Math.floor(index / (names.length + 1)) + 1
-        const name = names[(index % (names.length + 1)) - 1] ?? null
-        if (count > 0) places.push({ place: sign * distance, name, count })
-      })
+      if (side < 0) insertNearest(keys, from, before, key, 1)
+      else insertNearest(keys, from, after, key, -1)
     }
-    return places.sort(inOrder)
   }
 
-  #count(begin: number, most: number, first: number, end: number, counts: Uint32Array): void {
+  /** Whether two keys are of the same ms. */
+  #areTied(one: number, other: number): boolean {
     const names = this.found.keys.names.length
+    return Math.floor(one / names) === Math.floor(other / names)
+  }
+
+  /** Numbers of the sessions that `countAll` leaves out. */
+  ambiguous(): number[] {
+    const sessions: number[] = []
+    this.found.placeOf.forEach((place, session) => {
+      if (place > 0 && this.#ambiguous[place - 1] === 1) sessions.push(session)
+    })
+    return sessions
+  }
+
+  /** Counts all sessions but those that are ambiguous. */
+  *countAll(): Generator<void, void> {
+    for (let first = 0; first < this.found.count; first += sessionsPerStep) {
+      this.#count(first, Math.min(first + sessionsPerStep, this.found.count))
+      yield
+    }
+  }
+
+  #count(first: number, end: number): void {
+    const names = this.found.keys.names.length
+    const { before, after } = this
     const [keys, width] = [this.#keys, this.#width]
     for (let place = first; place < end; place++) {
-      for (let distance = 0; distance < most; distance++) {
-        const key = keys[place * width + begin + distance] as number
-        const isThere = Math.abs(key) !== Number.POSITIVE_INFINITY
-        const at = distance * (names + 1) + (isThere ? 1 + (key % names) : 0)
-        counts[at] = (counts[at] as number) + 1
-        if (!isThere) break
+      if (this.#ambiguous[place] === 1) continue
+      for (const [begin, most] of [
+        [1, before],
+        [1 + before, after],
+      ] as const) {
+        for (let at = begin; at < begin + most; at++) {
+          const key = keys[place * width + at] as number
+          const isThere = Math.abs(key) !== Number.POSITIVE_INFINITY
+          this.#add(at, isThere ? 1 + (key % names) : 0)
+          if (!isThere) break
+        }
       }
     }
+  }
+
+  #add(at: number, name: number): void {
+    const count = at * (this.found.keys.names.length + 1) + name
+    this.#counts[count] = (this.#counts[count] as number) + 1
+  }
+
+  /** An ambiguous session, by the labels of its events in their order. */
+  countInOrder(labels: readonly number[]): void {
+    const { before, after } = this
+    const event = labels.findIndex((label) => label % 2 === 1)
+    for (const [begin, most, step] of [
+      [1, before, -1],
+      [1 + before, after, 1],
+    ] as const) {
+      for (let distance = 1; distance <= most; distance++) {
+        const label = labels[event + distance * step]
+        this.#add(begin + distance - 1, label === undefined ? 0 : label >> 1)
+        if (label === undefined) break
+      }
+    }
+  }
+
+  places(): PathsAnswer["places"] {
+    const { names } = this.found.keys
+    const places: PathsAnswer["places"] = []
+    this.#counts.forEach((count, index) => {
+      const at = Math.floor(index / (names.length + 1))
+      const name = names[(index % (names.length + 1)) - 1] ?? null
+      if (count > 0) places.push({ place: at <= this.before ? -at : at - this.before, name, count })
+    })
+    return places.sort(inOrder)
   }
 }
 

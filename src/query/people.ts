@@ -17,7 +17,7 @@ export function* people(
     { kind: "visitors", scope, limit, offset },
     source,
     budget,
-    (listed) => new Person(listed, budget),
+    (listed) => new Person(listed, budget, source),
     (person, batch, index) => person.add(batch, index),
   )
   const profileIds = yield* NewestId.texts(
@@ -42,12 +42,15 @@ class Person {
   events = 0
   first = Number.POSITIVE_INFINITY
   readonly sessions = new Set<number>()
-  readonly profile = new NewestId("profiles")
+  readonly profile: NewestId
 
   constructor(
     readonly listed: Listed,
     private readonly budget: Budget,
-  ) {}
+    source: Followed,
+  ) {
+    this.profile = new NewestId("profiles", source)
+  }
 
   add(batch: Batch, index: number): void {
     const ts = batch.base + (batch.times()[index] as number)

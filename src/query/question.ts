@@ -226,8 +226,7 @@ export interface Step {
 /**
  * Steps in their order within `window` ms of the first one; any first step opens a window, and a unit's best attempt counts
  * (ClickHouse's windowFunnel, default mode). One event is one step at most of an attempt. Events of the same ms are taken in the order of
- * their lowest step, then of the steps they fit as a bit mask, then of their value of `by`; the steps of one event from the last to the
- * first. For each step the latest attempt is kept, as windowFunnel does.
+ * receipt; the steps of one event from the last to the first. For each step the latest attempt is kept, as windowFunnel does.
  */
 export interface FunnelQuestion {
   kind: "funnel"
@@ -270,7 +269,7 @@ export interface RetentionAnswer {
 
 /**
  * What came before (negative places) and after an event in the same session, step by step. The events of a session are in the order
- * of time, then name, then website (rid), then people's before crawlers', then receipt; so everywhere where one has to be the first or the newest.
+ * of time, then of receipt (row id); so everywhere where one has to be the first or the newest.
  */
 export interface PathsQuestion {
   kind: "paths"

@@ -2,6 +2,7 @@ import type { Batch } from "../columns/batch.ts"
 import type { Budget } from "./distinct.ts"
 import { type Listed, NewestId, newest } from "./newest.ts"
 import type { SessionsAnswer, SessionsQuestion } from "./question.ts"
+import { isAfter, type Moment, momentAt } from "./receipt.ts"
 import type { Followed } from "./step.ts"
 
 /** Sessions, the one with the latest event first. What it needs: see `newest`. */
@@ -14,7 +15,7 @@ export function* sessions(
     { kind: "sessions", scope, limit, offset },
     source,
     budget,
-    (listed) => new Session(listed),
+    (listed) => new Session(listed, source),
     (session, batch, index) => session.add(batch, index),
   )
   const anonymousIds = yield* NewestId.texts(
@@ -29,34 +30,45 @@ export function* sessions(
   )
   return {
     total,
-    sessions: rows.map(({ listed, events, first, firstEvent }, index) => ({
+    sessions: rows.map(({ listed, events, first, last }, index) => ({
       sessionId: listed.text,
       anonymousId: anonymousIds[index] ?? null,
       profileId: profileIds[index] ?? null,
       events,
-      first,
+      first: first?.ts ?? listed.ts,
       last: listed.ts,
-      firstEvent,
-      lastEvent: listed.name,
+      firstEvent: first?.name ?? listed.name,
+      lastEvent: last?.name ?? listed.name,
     })),
   }
 }
 
 class Session {
   events = 0
-  first = Number.POSITIVE_INFINITY
-  firstEvent = ""
-  readonly visitor = new NewestId("visitors")
-  readonly profile = new NewestId("profiles")
+  first: Moment | undefined
+  last: Moment | undefined
+  readonly visitor: NewestId
+  readonly profile: NewestId
 
-  constructor(readonly listed: Listed) {}
+  constructor(
+    readonly listed: Listed,
+    private readonly source: Followed,
+  ) {
+    this.visitor = new NewestId("visitors", source)
+    this.profile = new NewestId("profiles", source)
+  }
 
   add(batch: Batch, index: number): void {
     const ts = batch.base + (batch.times()[index] as number)
     this.events++
-    if (ts < this.first || (ts === this.first && batch.name < this.firstEvent)) {
-      this.first = ts
-      this.firstEvent = batch.name
+    const { first, last, source } = this
+    if (!first || ts <= first.ts) {
+      const seen = momentAt(batch, index, this.listed.number)
+      if (!first || isAfter(first, seen, source)) this.first = seen
+    }
+    if (!last || ts >= last.ts) {
+      const seen = momentAt(batch, index, this.listed.number)
+      if (!last || isAfter(seen, last, source)) this.last = seen
     }
     this.visitor.add(batch, index, ts)
     this.profile.add(batch, index, ts)

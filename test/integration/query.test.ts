@@ -399,7 +399,7 @@ const cases: Case[] = [
           events: 4,
           first: ms(at("10:00")),
           last: ms(at("10:05")),
-          firstEvent: "a",
+          firstEvent: "b",
           lastEvent: "d",
         },
       ],

@@ -176,12 +176,7 @@ function textOrNull(value: unknown): string | null {
 const byText = (one: string, other: string) => (one < other ? -1 : one > other ? 1 : 0)
 const nullFirst = (one: string | null, other: string | null) =>
   one === null || other === null ? Number(one !== null) - Number(other !== null) : byText(one, other)
-const oldestFirst = (one: RawEvent, other: RawEvent) =>
-  one.ts - other.ts ||
-  byText(one.name, other.name) ||
-  one.websiteRid - other.websiteRid ||
-  Number(one.crawler) - Number(other.crawler) ||
-  one.id - other.id
+const oldestFirst = (one: RawEvent, other: RawEvent) => one.ts - other.ts || one.id - other.id
 
 const distinct = (values: (string | null)[]) => new Set(values.filter((value) => value !== null)).size
 
@@ -424,19 +419,13 @@ function funnel(events: RawEvent[], question: FunnelQuestion): Answers["funnel"]
   const best: Attempt[] = []
   for (const theirs of byUnit(events, unit)) {
     const reached = theirs
+      .sort(oldestFirst)
       .map((event) => ({
         ts: event.ts,
         steps: steps.flatMap((step, index) => (fitsStep(event, step) ? [index] : [])),
         by: by ? textOrNull(contentOf(event, by)) : null,
       }))
       .filter((event) => event.steps.length > 0)
-      .sort(
-        (one, other) =>
-          one.ts - other.ts ||
-          (one.steps[0] as number) - (other.steps[0] as number) ||
-          maskOf(one) - maskOf(other) ||
-          nullFirst(one.by, other.by),
-      )
     const attempt = bestAttempt(reached, window)
     if (attempt) best.push(attempt)
   }
@@ -459,8 +448,6 @@ function funnel(events: RawEvent[], question: FunnelQuestion): Answers["funnel"]
       ),
   }
 }
-
-const maskOf = ({ steps }: Reached) => steps.reduce((mask, step) => mask + 2 ** step, 0)
 
 /** Keeps for each step the latest attempt that is there. The first one to get furthest wins. */
 function bestAttempt(events: Reached[], window: number): Attempt | undefined {

@@ -46,6 +46,7 @@ export function sourceOf(events: readonly PlainEvent[]): Followed {
       const columns = columnsOf(
         part.sort((one, other) => one.ts - other.ts),
         numbersOf,
+        events,
       )
       const { website, name, day, crawler } = columns
       return {
@@ -79,6 +80,9 @@ export function sourceOf(events: readonly PlainEvent[]): Followed {
     numbersOf,
     textsOf: (kind) => ids[kind],
     kept: new Kept(0),
+    rowIdsAt: () => {
+      throw new Error("the ids of events in memory are known")
+    },
     websiteId: (rid) => (rid === 0 ? undefined : `website-${rid}`),
     *texts(kind, wanted) {
       return new Map(
@@ -101,6 +105,7 @@ export function sourceOf(events: readonly PlainEvent[]): Followed {
 function columnsOf(
   events: readonly PlainEvent[],
   numbersOf: (kind: Kind, texts: readonly string[]) => Uint32Array,
+  all: readonly PlainEvent[],
 ): Columns {
   const [first] = events as [PlainEvent]
   const day = Math.floor(first.ts / dayMs)
@@ -124,6 +129,7 @@ function columnsOf(
   const none = (_field: TextField) => column(() => null)
   const keys = new Set(events.flatMap(({ properties }) => Object.keys(properties ?? {})))
   return {
+    rowIds: Float64Array.from(events, (event) => all.indexOf(event) + 1),
     website: first.website ?? 0,
     name: first.name,
     crawler: first.crawler ?? false,

@@ -66,9 +66,13 @@ describe("sessions", () => {
     })
   })
 
-  test("begin and end with the event whose name comes first and last, of those of the same ms", () => {
-    const events = ["b", "a", "c"].map((name) => at(name, 1, { session: "s" }))
-    expect(listSessions(events).sessions[0]).toMatchObject({ firstEvent: "a", lastEvent: "c" })
+  test("begin and end with the event that was received first and last, of those of the same ms", () => {
+    const events = ["b", "c", "a"].map((name) => at(name, 1, { session: "s", profile: name }))
+    expect(listSessions(events).sessions[0]).toMatchObject({
+      firstEvent: "b",
+      lastEvent: "a",
+      profileId: "a",
+    })
   })
 
   test("are ordered by their latest event, then by their id, whatever its name", () => {

@@ -52,9 +52,34 @@ const cases: {
     answer: [1, "-1 null 1", "1 buy 1", "2 null 1"],
   },
   {
-    sentence: "orders events of the same ms by name",
-    events: events("s", "d@5", "buy@5", "a@5", "c@5", "b@5"),
-    answer: [1, "-2 a 1", "-1 b 1", "1 c 1", "2 d 1"],
+    sentence: "orders events of the same ms by receipt, whatever their names",
+    events: events("s", "d@5", "c@5", "buy@5", "b@5", "a@5"),
+    answer: [1, "-2 d 1", "-1 c 1", "1 b 1", "2 a 1"],
+  },
+  {
+    sentence: "takes the event that was received first, of several of the same ms",
+    events: events("s", "z@5/pro", "b@5/pro", "a@5/pro"),
+    changes: { event: { filters: [{ field: "property.plan", op: "eq", value: "pro" }] } },
+    answer: [1, "-1 null 1", "1 b 1", "2 a 1"],
+  },
+  {
+    sentence: "orders events of the same ms that are next to the event, but not at it",
+    events: events("s", "a@4", "z@4", "y@4", "buy@5", "y@6", "x@6", "z@6"),
+    answer: [1, "-2 z 1", "-1 y 1", "1 y 1", "2 x 1"],
+  },
+  {
+    sentence: "orders events of the same ms and name by receipt, of several websites too",
+    events: [
+      ...events("s", "a@1").map((one) => ({ ...one, website: 0 })),
+      ...events("s", "buy@5/free").map((one) => ({ ...one, website: 2 })),
+      ...events("s", "buy@5/pro").map((one) => ({ ...one, website: 1 })),
+      ...events("s", "buy@5/free").map((one) => ({ ...one, website: 0 })),
+    ],
+    changes: {
+      scope: { ...scope, websites: [0, 1, 2] },
+      event: { name: "buy", filters: [{ field: "property.plan", op: "eq", value: "pro" }] },
+    },
+    answer: [1, "-2 a 1", "-1 buy 1", "1 buy 1", "2 null 1"],
   },
   {
     sentence: "orders events of the same ms and name by receipt",

@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { sealAll } from "../../src/columns/seal.ts"
+import { createKey, scopes } from "../../src/store/keys.ts"
+import { openApp, type TestApp } from "../support/app.ts"
+
+// Events of the same ms are in the order in which they came in, wherever somebody is followed, however the events are kept.
+
+/** In no order of their names. */
+const names = ["visit", "signup_started", "plan_chosen", "account_created"]
+/** The app's clock stands at 2026-08-01T12:00Z. */
+const timestamp = "2026-08-01T11:00:00.000Z"
+/** Days since 1970: all days are over, so that their blocks are merged. */
+const farDay = 30_000
+
+const sent = (name: string, person: string, at?: string) => ({
+  name,
+  anonymousId: `visitor of ${person}`,
+  sessionId: person,
+  profileId: `${name} of ${person}`,
+  ...(at === undefined ? {} : { timestamp: at }),
+})
+
+/** How the same events come in and are kept, one person for each. */
+const ways: [
+  way: string,
+  receive: (app: TestApp, track: (events: object) => Promise<void>) => Promise<void>,
+][] = [
+  ["in one request, in rows", (_, track) => track(names.map((name) => sent(name, "p")))],
+  [
+    "in one request, in blocks",
+    async ({ store }, track) => {
+      await track(names.map((name) => sent(name, "p")))
+      sealAll(store.db, 0)
+    },
+  ],
+  [
+    "one by one with the same timestamp, in blocks of their own",
+    async ({ store }, track) => {
+      for (const name of names) {
+        await track(sent(name, "p", timestamp))
+        sealAll(store.db, 0)
+      }
+    },
+  ],
+  [
+    "the last of them still in rows",
+    async ({ store }, track) => {
+      await track(names.slice(0, 3).map((name) => sent(name, "p", timestamp)))
+      sealAll(store.db, 0)
+      await track(sent("account_created", "p", timestamp))
+    },
+  ],
+  [
+    "in blocks that were merged, with others of the same ms between them",
+    async ({ store }, track) => {
+      for (const [index, name] of names.entries()) {
+        await track(names.map((other) => sent(other, `${index} before`, timestamp)).reverse())
+        await track(sent(name, "p", timestamp))
+        await track(names.map((other) => sent(other, `${index} after`, timestamp)).reverse())
+        sealAll(store.db, 0)
+      }
+      sealAll(store.db, farDay)
+    },
+  ],
+  [
+    "in blocks, after some of the same ms were deleted",
+    async ({ store }, track) => {
+      await track(names.map((name) => sent(name, "gone", timestamp)).reverse())
+      await track(names.map((name) => sent(name, "p", timestamp)))
+      sealAll(store.db, 0)
+      store.db.prepare("delete from event_rows where session_id = 'gone' and id % 2 = 0").run()
+      sealAll(store.db, 0)
+    },
+  ],
+  [
+    "in rows, after the block's events of the same ms were deleted",
+    async ({ store }, track) => {
+      await track(names.map((name) => sent(name, "gone", timestamp)).reverse())
+      await track(names.map((name) => sent(name, "p", timestamp)))
+      sealAll(store.db, 0)
+      store.db.prepare("delete from event_rows where session_id = 'gone'").run()
+    },
+  ],
+]
+
+describe.each(ways)("%s", (_, receive) => {
+  let app: TestApp
+  let key = ""
+  beforeAll(async () => {
+    app = openApp()
+    const grant = { name: "all", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
+    key = createKey(app.store.db, "all", grant, (bytes) => crypto.getRandomValues(bytes), 0).secret
+    app.store.registry.refresh()
+    await receive(app, async (events) => {
+      await send("/track", events)
+    })
+  })
+  afterAll(() => app.close())
+
+  async function send(path: string, body: unknown) {
+    const response = await app.send(
+      new Request(`http://localhost${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+        body: JSON.stringify(body),
+      }),
+    )
+    expect(response.status).toBe(200)
+    // biome-ignore lint/suspicious/noExplicitAny: a test may look at any part of an answer
+    return (await response.json()) as any
+  }
+
+  async function rows(parameter: object) {
+    const filters = [{ field: "session_id", op: "eq", value: "p" }]
+    const query = { parameters: [parameter], preset: "last_7d", filters }
+    const { data } = await send("/v1/query?website_id=none", query)
+    expect(data[0].error).toBeUndefined()
+    return data[0].data
+  }
+
+  test.each(names.map((name, index) => [name, index] as const))("paths around %s", async (name, index) => {
+    const found = await rows({ name: "paths", steps: [name], before: 2, after: 2 })
+    const around = found.map((row: Record<string, unknown>) => [row.place, row.event_name])
+    const wanted = [-2, -1, 1, 2].map((place) => [place, names[index + place] ?? null] as const)
+    // Beyond the begin and the end of the session there is nothing.
+    expect(around).toEqual(wanted.filter(([place]) => index + place >= -1 && index + place <= names.length))
+  })
+
+  test("a funnel takes them in that order, and in no other", async () => {
+    const reached = async (steps: string[], by?: string[]) =>
+      (await rows({ name: "funnel", steps, unit: "session", ...(by ? { by } : {}) })).map(
+        ({ people }: { people: number }) => people,
+      )
+    expect(await reached(names)).toEqual([1, 1, 1, 1])
+    expect(await reached([...names].reverse())).toEqual([1, 0, 0, 0])
+    expect(await reached(["plan_chosen", "signup_started"])).toEqual([1, 0])
+    expect(await reached(["signup_started", "account_created"], ["profile_id"])).toEqual([1, 1])
+  })
+
+  test("a session begins with the first and ends with the last", async () => {
+    expect(await rows({ name: "sessions" })).toMatchObject([
+      { first_event: "visit", last_event: "account_created", profile_id: "account_created of p", events: 4 },
+    ])
+  })
+
+  test("a person's profile is that of the last", async () => {
+    expect(await rows({ name: "people" })).toMatchObject([{ profile_id: "account_created of p" }])
+  })
+
+  test.each([{ name: "custom_events_recent" }, { name: "person", anonymousId: "visitor of p" }])(
+    "%p lists them from the last on",
+    async (parameter) => {
+      const listed = (await rows(parameter)).map((row: Record<string, unknown>) => row.event_name)
+      expect(listed).toEqual([...names].reverse())
+    },
+  )
+})
