@@ -76,7 +76,7 @@ export class Format {
   /** 27 Oct – 24 Nov 2026, as short as the locale says a range; one day as such. */
   days(from: string, to: string): string {
     const [first, last] = [from, to].map((day) => Date.parse(`${day}T00:00:00Z`))
-    return this.#dateFormat({ dateStyle: "medium", timeZone: "UTC" }).formatRange(first ?? 0, last ?? 0)
+    return this.#range(first ?? 0, last ?? 0, { dateStyle: "medium", timeZone: "UTC" })
   }
 
   /** Of times as ISO 8601, `to` exclusive: 16–22 Nov 2026; where it ends within a day: 23 Nov 2026, until 10:15. */
@@ -84,13 +84,10 @@ export class Format {
     const [begin, end] = [Date.parse(from), Date.parse(to)]
     // Nothing of it has passed: where clocks jump over midnight there is such an hour.
     if (begin >= end)
-      return this.#dateFormat({ dateStyle: "medium", timeStyle: "short", timeZone: this.zone }).format(begin)
+      return this.#date(begin, { dateStyle: "medium", timeStyle: "short", timeZone: this.zone })
     const beginsDay = (ms: number) => this.#days.format(ms) !== this.#days.format(ms - 1)
     if (!beginsDay(begin)) {
-      return this.#dateFormat({ dateStyle: "medium", timeStyle: "short", timeZone: this.zone }).formatRange(
-        begin,
-        end,
-      )
+      return this.#range(begin, end, { dateStyle: "medium", timeStyle: "short", timeZone: this.zone })
     }
     const days = this.days(this.#days.format(begin), this.#days.format(end - 1))
     return beginsDay(end)
@@ -150,7 +147,8 @@ export class Format {
       ["second", 1_000],
     ] as const
     const [unit, length] = units.find(([, one]) => Math.abs(ms) >= one) ?? ["second", 1_000]
-    return new Intl.RelativeTimeFormat(this.locale, { numeric: "auto" }).format(Math.trunc(ms / length), unit)
+    const format = new Intl.RelativeTimeFormat(this.locale, { numeric: "auto" })
+    return isolated(format.format(Math.trunc(ms / length), unit))
   }
 
   /** 1.2 GB, in powers of ten as disks are sold. */
@@ -200,7 +198,11 @@ export class Format {
   }
 
   #date(ms: number, options: Intl.DateTimeFormatOptions): string {
-    return Number.isNaN(ms) ? "" : this.#dateFormat(options).format(ms)
+    return Number.isNaN(ms) ? "" : isolated(this.#dateFormat(options).format(ms))
+  }
+
+  #range(from: number, to: number, options: Intl.DateTimeFormatOptions): string {
+    return isolated(this.#dateFormat(options).formatRange(from, to))
   }
 
   #dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
@@ -209,4 +211,15 @@ export class Format {
     this.#dates.set(key, format)
     return format
   }
+}
+
+/** Letters that are written from right to left: Hebrew to Arabic, and their presentation forms. */
+const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/
+
+/**
+ * A text in a right-to-left script gets a direction of its own (FIRST STRONG ISOLATE to POP DIRECTIONAL ISOLATE): in the page's English, a
+ * range of dates would be shown with its numbers in another order.
+ */
+function isolated(text: string): string {
+  return rightToLeft.test(text) ? `\u2068${text}\u2069` : text
 }
