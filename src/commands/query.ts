@@ -61,7 +61,10 @@ export function addQueryCommand(root: Command, context: Context): void {
   const command = root
     .command("query <type>")
     .description("ask about events")
-    .option("--last <time>", "7d (with today), 24h, 2w, or: hour, week, month")
+    .option(
+      "--last <time>",
+      "7d (with today), 24h, 2w, hour; week, month: the last whole one of the calendar",
+    )
     .option("--preset <name>", "today, yesterday, this_week, this_month, this_year, …")
     .option("--from <day>", "the first day, or a time")
     .option("--to <day>", "the last day, or a time that is not included")
@@ -170,9 +173,15 @@ function plain(value: unknown): string | number | boolean | null {
   return typeof value === "object" ? JSON.stringify(value) : (value as string | number | boolean)
 }
 
+/** What `--last` takes and many read as "until now". */
+const calendarRanges: Partial<Record<string, string>> = {
+  week: ": the calendar week before this one; --last 7d ends now",
+  month: ": the calendar month before this one; --last 30d ends now",
+}
+
 function printEntry(
   { data, meta }: Extract<Entry, { success: true }>,
-  { website, zone }: QueryOptions,
+  { website, zone, last }: QueryOptions,
   context: Context,
 ): void {
   const of =
@@ -181,8 +190,10 @@ function printEntry(
     [from, to].map((time) => time.slice(0, 16).replace("T", " ")).join(" to ")
   const before = meta.previous ? `, compared with ${times(meta.previous)} UTC` : ""
   const ofZone = zone === undefined ? "" : ` (days of ${shown(zone)})`
-  context.out(`${shown(of)}, ${times(meta)} UTC${before}${ofZone}\n\n`)
-  if (data.length === 0) context.out("nothing\n")
+  const calendar = (last && calendarRanges[last]) ?? ""
+  context.out(`${shown(of)}, ${times(meta)} UTC${before}${ofZone}${calendar}\n\n`)
+  if (data.length === 0)
+    context.out("no results in this range: --last 365d or --from and --to take another one\n")
   else printRows(data, context)
   if (typeof meta.nextCursor === "string") context.out(`\nmore: --cursor ${meta.nextCursor}\n`)
   else if (meta.total !== undefined && meta.total > data.length) {

@@ -365,6 +365,6 @@ Made a first website, localhost, and a first API key with all scopes. The key is
 
 Send an event:
 
-  curl${curlFlags} -X POST "${address}/track?website_id=${websiteId}" -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '{"name":"hello","properties":{"from":"curl"}}'
+  curl${curlFlags} -X POST "${address}/track?website_id=${websiteId}" -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '{"name":"hello","anonymousId":"me","sessionId":"my-visit","properties":{"from":"curl"}}'
 `
 }

@@ -130,3 +130,38 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     expect(faults).toEqual([])
   })
 })
+
+describe.skipIf(noBrowser)(`an event before the first login${skipped}`, () => {
+  test("the owner still sees the setup page, with the event, and goes on to the overview", async () => {
+    using folder = temporaryFolder()
+    const server = await startServer({ db: folder.file("early.db") })
+    const browser = await launch()
+    try {
+      // The line that the start prints.
+      const [, url = "", body = ""] = /curl -X POST "([^"]+)".* -d '([^']+)'/.exec(server.output()) ?? []
+      const sent = await fetch(url, {
+        method: "POST",
+        headers: { authorization: `Bearer ${server.key}`, "content-type": "application/json" },
+        body,
+      })
+      expect(sent.status).toBe(200)
+      const page = await browser.newPage({ baseURL: server.url, locale: "en-GB" })
+      const faults = listen(page)
+      await page.goto(inviteOf(server))
+      await page.getByRole("textbox", { name: "Email" }).fill(owner.email)
+      await page.getByRole("textbox", { name: "Password" }).fill(owner.password)
+      await page.keyboard.press("Enter")
+      await page.getByText("Events arrive. The newest: hello").waitFor()
+      expect(new URL(page.url()).pathname).toEndWith("/install")
+      expect(await page.locator("pre").textContent()).toContain("curl -X POST")
+      expect(await violations(page)).toEqual([])
+      await page.getByRole("link", { name: "Open overview" }).click()
+      await page.locator(".stat-value").first().waitFor()
+      expect(await page.locator(".stat-value").allTextContents()).toEqual(["1", "1", "1", "1"])
+      expect(faults).toEqual([])
+    } finally {
+      await browser.close()
+      await server.stop()
+    }
+  })
+})

@@ -42,7 +42,7 @@ const target = (more: Partial<Target> = {}): Target => ({
 function newest(): unknown {
   const db = openReader(server.db)
   try {
-    const columns = "website_id, name, anonymous_id, properties, credential, crawler"
+    const columns = "website_id, name, anonymous_id, session_id, properties, credential, crawler"
     return db.prepare(`select ${columns} from events order by id desc limit 1`).get()
   } finally {
     db.close()
@@ -59,7 +59,8 @@ test.skipIf(!curl)(
     expect(newest()).toEqual({
       website_id: website,
       name: "hello",
-      anonymous_id: "curl",
+      anonymous_id: "me",
+      session_id: "my-visit",
       properties: '{"from":"curl"}',
       credential: "website_id",
       crawler: 0,
@@ -85,5 +86,11 @@ test("the lines for Node send an event of the website, with a key that may do no
   writeFileSync(file, nodeLines(target({ key: key.key })))
   const ran = Bun.spawnSync([process.execPath, file])
   expect(ran.stderr.toString()).toBe("")
-  expect(newest()).toMatchObject({ website_id: website, name: "signed_up", properties: '{"plan":"pro"}' })
+  expect(newest()).toMatchObject({
+    website_id: website,
+    name: "signed_up",
+    anonymous_id: "visitor-1",
+    session_id: "visit-1",
+    properties: '{"plan":"pro"}',
+  })
 })

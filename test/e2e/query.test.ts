@@ -69,6 +69,16 @@ test("what people did, and which plan they had, is one line", async () => {
   ])
 })
 
+test.each([
+  ["week", "the calendar week before this one; --last 7d ends now"],
+  ["month", "the calendar month before this one; --last 30d ends now"],
+])("--last %s says that it is %s, and what to ask where nothing is in it", async (last, words) => {
+  const { out } = await ofFile("query", "events", "--by", "path", "--last", last, "--where", "path=/nowhere")
+  const [title, , ...lines] = out.trimEnd().split("\n")
+  expect(title).toEndWith(` UTC: ${words}`)
+  expect(lines).toEqual(["no results in this range: --last 365d or --from and --to take another one"])
+})
+
 const filters: [string, string[]][] = [
   ["property.plan=pro", ["pro"]],
   ["property.plan!=pro", ["free", "odd", null as unknown as string]],

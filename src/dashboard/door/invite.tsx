@@ -1,11 +1,13 @@
 import { useState } from "preact/hooks"
+import { newestOf } from "../install/arrivals.ts"
 import { Form } from "../parts/form.tsx"
 import { homeOf } from "../parts/home.ts"
 import { PasswordField } from "../parts/password-field.tsx"
 import { Failure, Skeleton } from "../parts/states.tsx"
-import { ApiError } from "../state/api.ts"
+import { type Api, ApiError } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
+import type { Session } from "../state/session.ts"
 import { Frame } from "./frame.tsx"
 
 /** A one-time link, as the API shows it. */
@@ -51,7 +53,7 @@ export function Invite({ token }: { token: string }) {
 }
 
 function Accept({ path, invite }: { path: string; invite: Invitation }) {
-  const { api, session, place, preferences } = useApp()
+  const { api, session, place, preferences, now: clock } = useApp()
   const [email, setEmail] = useState(invite.email ?? "")
   const [password, setPassword] = useState("")
   const { title, text, action } = words[invite.purpose]
@@ -68,7 +70,10 @@ function Accept({ path, invite }: { path: string; invite: Invitation }) {
         onSubmit={async () => {
           await api.send("POST", path, isSetup ? { email, password } : { password })
           await session.load()
-          place.go(homeOf(session, preferences), "replace")
+          place.go(
+            (isSetup && (await installOf(api, session, clock()))) || homeOf(session, preferences),
+            "replace",
+          )
         }}
       >
         <label class="field">
@@ -97,6 +102,20 @@ function Accept({ path, invite }: { path: string; invite: Invitation }) {
     </Frame>
   )
 }
+
+/**
+ * The setup page, for an owner whose first event came before their login: an overview with numbers shows no setup. Undefined
+ * where nothing came, since the overview shows it then.
+ */
+async function installOf(api: Api, { sites }: Session, now: number): Promise<string | undefined> {
+  const [site] = sites.value
+  if (!site) return undefined
+  const event = await newestOf(api, site.id, now, AbortSignal.timeout(lookTimeout)).catch(() => undefined)
+  return event && `/w/${encodeURIComponent(site.id)}/install`
+}
+
+/** ms to look for an event before going on without. */
+const lookTimeout = 5_000
 
 /** It was used, or is too old, or never was: nobody can tell any more which. */
 function Ended() {

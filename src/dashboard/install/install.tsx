@@ -41,7 +41,7 @@ export function Install({ site, onArrival, onShow }: InstallProps) {
   return (
     <>
       {isKnown || isHere || onShow ? (
-        <ArrivalBox newest={newest} onShow={onShow} />
+        <ArrivalBox site={site} newest={newest} onShow={onShow} />
       ) : (
         <Skeleton height={boxHeight} />
       )}
@@ -52,7 +52,13 @@ export function Install({ site, onArrival, onShow }: InstallProps) {
   )
 }
 
-function ArrivalBox({ newest, onShow }: { newest: Arrival | undefined; onShow: (() => void) | undefined }) {
+interface ArrivalBoxProps {
+  site: Site
+  newest: Arrival | undefined
+  onShow: (() => void) | undefined
+}
+
+function ArrivalBox({ site, newest, onShow }: ArrivalBoxProps) {
   const { now } = useApp()
   const format = useFormat()
   return (
@@ -65,10 +71,14 @@ function ArrivalBox({ newest, onShow }: { newest: Arrival | undefined; onShow: (
             <strong>{newest.name}</strong>, {agoOf(newest.time, now(), format)}
             {newest.isCrawler && ". It is a crawler's, which the numbers leave out"}.
           </p>
-          {onShow && (
+          {onShow ? (
             <button type="button" class="button primary" onClick={onShow}>
               Show the numbers
             </button>
+          ) : (
+            <Link class="button" href={`/w/${encodeURIComponent(site.id)}/overview`}>
+              Open overview
+            </Link>
           )}
         </>
       ) : (

@@ -11,7 +11,7 @@ export interface Target {
 
 /** A line for a shell. */
 export function curlLine({ origin, website, pageOrigin }: Target): string {
-  const event = { name: "hello", anonymousId: "curl", properties: { from: "curl" } }
+  const event = { name: "hello", anonymousId: "me", sessionId: "my-visit", properties: { from: "curl" } }
   return [
     `curl -X POST "${trackUrl(origin, website)}"`,
     `-H "Content-Type: application/json"`,
@@ -31,7 +31,13 @@ const databuddy = new Databuddy({
   websiteId: ${JSON.stringify(website)},
 })
 
-await databuddy.track({ name: "signed_up", properties: { plan: "pro" } })
+await databuddy.track({
+  name: "signed_up",
+  // Your ids of the visitor and of this visit; without them, it counts for no visitor and no session.
+  anonymousId: "visitor-1",
+  sessionId: "visit-1",
+  properties: { plan: "pro" },
+})
 await databuddy.flush()`
 }
 
