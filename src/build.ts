@@ -79,7 +79,7 @@ export default createDatabase(() => addon ??= loadAddon(file), false)
 async function build({ outfile, bun, addon }: Target): Promise<boolean> {
   const result = await Bun.build({
     // The second is the Worker of src/commands/copying.ts, which names it by this path.
-    entrypoints: ["src/main.ts", "src/commands/copy-worker.ts", "src/query/worker.ts"].map((file) =>
+    entrypoints: ["src/main.ts", "src/commands/copy-worker.ts", "src/ask/worker.ts"].map((file) =>
       join(root, file),
     ),
     root,

@@ -127,7 +127,7 @@ function serveOptions(): Option[] {
     option("--backup-keep <number>", "newest backups that stay", 7, whole(1, 100_000)),
     option(
       "--query-memory <bytes>",
-      "memory for questions: half for an answer at most, the rest for what the next one may need (default: an eighth of the machine's, from 128 MiB to 512 MiB)",
+      "memory for all queries together, half of it for one at most; what they leave is for what the next one may need (default: an eighth of the machine's, from 128 MiB to 512 MiB)",
       undefined,
       whole(16_777_216, 2 ** 40),
     ),

@@ -52,6 +52,7 @@ export const refusals = {
   file_replaced: { status: 503, message: "Temporarily unavailable" },
   streams_full: { status: 503, message: "Temporarily unavailable" },
   queue_full: { status: 503, message: "Temporarily unavailable" },
+  queries_full: { status: 503, message: "Temporarily unavailable" },
 } as const satisfies Record<string, { status: number; message: string }>
 
 export type Reason = keyof typeof refusals

@@ -1,21 +1,21 @@
 import { Refusal } from "../errors.ts"
 import { TooLarge } from "../query/distinct.ts"
-import type { Asker } from "../query/engine.ts"
-import type { Meta } from "../query/question.ts"
-import type { Ask, Put, Row } from "./ask.ts"
+import type { Rendered, Room } from "../query/messages.ts"
+import type { Ask, Made, Put } from "./ask.ts"
+import type { QueryLimits } from "./limits.ts"
 import type { Query } from "./read.ts"
 import { iso, rowOrder, wrong } from "./rows.ts"
 import type { MetaJson } from "./schema.ts"
 import { typeOf } from "./types.ts"
 
-/** The answer to one parameter. */
-export type Entry =
-  | { parameter: string; success: true; data: Row[]; meta: MetaJson }
+/** The answer to one parameter. `Rows`: as they are, or as JSON. */
+export type Entry<Rows> =
+  | { parameter: string; success: true; data: Rows; meta: MetaJson }
   | { parameter: string; success: false; error: string; data: [] }
 
-export interface QueryAnswer {
+export interface QueryAnswer<Rows> {
   queryId?: string
-  data: Entry[]
+  data: Entry<Rows>[]
   meta: {
     parameters: string[]
     total_parameters: number
@@ -25,74 +25,77 @@ export interface QueryAnswer {
   }
 }
 
-/** Rows that one request still gets, over all of its queries. */
-export interface Room {
-  rows: number
+/** The rows of one parameter, and what they count for. */
+export interface Executed<Rows>
+  extends Pick<Rendered, "rows" | "cells" | "bytes" | "total" | "nextCursor" | "metas"> {
+  data: Rows
+  ms: number
 }
-
-/** Rows after which a request gets no further answer: some 50 MB of them are in memory until all are sent. */
-export const roomOfRequest: Room = { rows: 100_000 }
 
 /** What an entry says of a fault that is ours. */
 const fault = "Internal server error"
-const tooMuch = `the answers before this one have ${roomOfRequest.rows} rows or more, and no request gets further ones: ask for this in another request`
 const tooLarge =
   "this needs more memory than --query-memory gives: ask for a shorter range, a lower limit, fewer fields to break down by, or filter"
 
 /**
  * Answers one parameter after the other. What fails of them fails alone; `onFault` hears of what is no refusal. Rejects
- * when `signal` is aborted. `room`: shared by the queries of a request.
+ * when `signal` is aborted. `room`: shared by the queries of a request, and at first what its limits say.
  */
-export async function answerQuery(
+export async function answerQuery<Rows>(
   { id, parameters, page, limit, filters }: Query,
-  asker: Asker,
+  execute: (ask: Ask, room: Room) => Promise<Executed<Rows>>,
   signal: AbortSignal,
   onFault: (error: unknown) => void,
-  room: Room = { ...roomOfRequest },
-): Promise<QueryAnswer> {
-  const data: Entry[] = []
+  room: Room,
+  { rows: most }: Pick<QueryLimits, "rows">,
+): Promise<QueryAnswer<Rows>> {
+  const data: Entry<Rows>[] = []
   for (const one of parameters) {
-    const entry =
+    data.push(
       "failure" in one
         ? failed(one.id, one.failure)
         : room.rows <= 0
-          ? failed(one.id, wrong(tooMuch))
-          : await answerAsk(one, asker, signal, onFault)
-    room.rows -= entry.data.length
-    data.push(entry)
+          ? failed(one.id, tooMuch(most))
+          : await answerAsk(one, execute, signal, onFault, room),
+    )
   }
   const names = parameters.map((one) => one.id)
   const meta = { parameters: names, total_parameters: names.length, page, limit, filters_applied: filters }
   return { ...(id === undefined ? {} : { queryId: id }), data, meta }
 }
 
-function failed(parameter: string, error: unknown): Entry {
+function tooMuch(rows: number): Refusal {
+  return wrong(
+    `the answers before this one have ${rows} rows or more, and no request gets further ones: ask for this in another request`,
+  )
+}
+
+function failed(parameter: string, error: unknown): Entry<never> {
   const text = error instanceof Refusal ? error.message : error instanceof TooLarge ? tooLarge : fault
   return { parameter, success: false, error: text, data: [] }
 }
 
-async function answerAsk(
+async function answerAsk<Rows>(
   ask: Ask,
-  asker: Asker,
+  execute: (ask: Ask, room: Room) => Promise<Executed<Rows>>,
   signal: AbortSignal,
   onFault: (error: unknown) => void,
-): Promise<Entry> {
-  const metas: Meta[] = []
-  const put: Put = async (question) => {
-    const { answer, meta } = await asker.ask(question, signal)
-    metas.push(meta)
-    return answer
-  }
+  room: Room,
+): Promise<Entry<Rows>> {
   try {
-    const { rows, total, nextCursor } = await rowsOf(ask, put)
+    const { data, rows, cells, bytes, total, nextCursor, metas, ms } = await execute(ask, room)
+    room.rows -= rows
+    room.cells -= cells
+    room.bytes -= bytes
     const meta: MetaJson = {
       ...together(metas),
+      ms: Math.round(ms * 100) / 100,
       ...isoSpan(ask.scope),
       ...(ask.previous ? { previous: isoSpan(ask.previous) } : {}),
       ...(total === undefined ? {} : { total }),
       ...(nextCursor === undefined ? {} : { nextCursor }),
     }
-    return { parameter: ask.id, success: true, data: rows, meta }
+    return { parameter: ask.id, success: true, data, meta }
   } catch (error) {
     if (signal.aborted) throw error
     if (!(error instanceof Refusal || error instanceof TooLarge)) onFault(error)
@@ -101,13 +104,10 @@ async function answerAsk(
 }
 
 /** A type's rows, in their order, and as many of them as were asked for. */
-async function rowsOf(
-  ask: Ask,
-  put: Put,
-): Promise<{ rows: Row[]; total?: number; nextCursor?: string | null }> {
+export function* rowsOf(ask: Ask, put: Put): Generator<void, Made> {
   const type = typeOf(ask.type)
   if (!type) throw new Error(`there is no type ${ask.type}`)
-  const made = await type.rows(ask, put)
+  const made = yield* type.rows(ask, put)
   if (!ask.sort || made.isCut) return made
   const { by, order } = ask.sort
   // Ties in the order of their texts. What a type has put in order already stays so: sorting is stable.
@@ -122,12 +122,14 @@ function isoSpan({ from, to }: { from: number; to: number }): { from: string; to
   return { from: iso(from), to: iso(to) }
 }
 
-function together(metas: readonly Meta[]): Pick<MetaJson, "source" | "rows_read" | "block_events" | "ms"> {
-  const sum = (of: (meta: Meta) => number) => metas.reduce((all, meta) => all + of(meta), 0)
+function together(
+  metas: Executed<unknown>["metas"],
+): Pick<MetaJson, "source" | "rows_read" | "block_events"> {
+  const sum = (of: (meta: Executed<unknown>["metas"][number]) => number) =>
+    metas.reduce((all, meta) => all + of(meta), 0)
   return {
     source: [...new Set(metas.flatMap(({ source }) => source.split("+")))].filter(Boolean).join("+"),
     rows_read: sum(({ rows }) => rows),
     block_events: sum(({ blockEvents }) => blockEvents),
-    ms: Math.round(sum(({ ms }) => ms) * 100) / 100,
   }
 }

@@ -62,8 +62,8 @@ export interface Made {
   nextCursor?: string | null
 }
 
-/** Puts one question to the engine. */
-export type Put = <Asked extends Question>(question: Asked) => Promise<AnswerOf<Asked>>
+/** Runs one question, in steps between which others have their turn. */
+export type Put = <Asked extends Question>(question: Asked) => Generator<void, AnswerOf<Asked>>
 
 export interface QueryType {
   description: string
@@ -85,5 +85,5 @@ export interface QueryType {
   top?: number | undefined
   /** The dates where nobody says; left out: none. */
   dated?: Granularity | undefined
-  rows: (ask: Ask, put: Put) => Promise<Made>
+  rows: (ask: Ask, put: Put) => Generator<void, Made>
 }

@@ -5,12 +5,12 @@ import { iso, wrong } from "./rows.ts"
 /** Events that are passed over to get to a page: each is looked at, and a cursor leads there at once. */
 const maxPassed = 100_000
 
-export async function eventRows(ask: Ask, put: Put, scope: Scope): Promise<Made> {
+export function* eventRows(ask: Ask, put: Put, scope: Scope): Generator<void, Made> {
   const { limit, offset, cursor } = ask
   if (offset > maxPassed) {
     throw wrong(`page and limit pass over more than ${maxPassed} events: go on with cursor, meta.nextCursor`)
   }
-  const { events } = await put({ kind: "events", scope, limit, offset: cursor ? 0 : offset, after: cursor })
+  const { events } = yield* put({ kind: "events", scope, limit, offset: cursor ? 0 : offset, after: cursor })
   const end = events.length < limit ? undefined : events.at(-1)
   return { rows: events.map(eventRow), nextCursor: end ? cursorText(end) : null }
 }

@@ -3,12 +3,12 @@ import type { Ask, Made, Put, Row } from "./ask.ts"
 import { byPlace, named, span, withFilters } from "./groups.ts"
 import { percent, requireRows, wrong } from "./rows.ts"
 
-export async function funnel(ask: Ask, put: Put): Promise<Made> {
+export function* funnel(ask: Ask, put: Put): Generator<void, Made> {
   const { scope, steps, window, unit, by, limit, offset, previous } = ask
   const [dimension] = by
   const ofScope = (scope: Scope) => put({ kind: "funnel", scope, steps, window, unit, by: dimension })
-  const { groups } = await ofScope(scope)
-  const before = previous && (await ofScope({ ...scope, ...span(previous) }))
+  const { groups } = yield* ofScope(scope)
+  const before = previous && (yield* ofScope({ ...scope, ...span(previous) }))
   const foundBefore = before && new Map(before.groups.map((group) => [group.by, group.steps]))
   const nobody = steps.map((): FunnelStep => ({ people: 0, median: null }))
   const rows = groups.slice(offset, offset + limit).flatMap((group) => {
@@ -38,13 +38,13 @@ function measuresOf(steps: readonly FunnelStep[]): Row[] {
 
 const anyStep: Step = { filters: [] }
 
-export async function retention(ask: Ask, put: Put): Promise<Made> {
+export function* retention(ask: Ask, put: Put): Generator<void, Made> {
   const { scope, steps, unit, granularity = "weekly" } = ask
   if (granularity === "minute" || granularity === "hourly") {
     throw wrong("granularity must be daily, weekly or monthly for retention")
   }
   const [start = anyStep, comeBack = start] = steps
-  const { buckets, cohorts } = await put({ kind: "retention", scope, start, comeBack, granularity, unit })
+  const { buckets, cohorts } = yield* put({ kind: "retention", scope, start, comeBack, granularity, unit })
   requireRows((buckets.length * (buckets.length + 1)) / 2)
   const rows = cohorts.flatMap(({ size, returned }, cohort) =>
     returned.map((count, period) => ({
@@ -58,9 +58,9 @@ export async function retention(ask: Ask, put: Put): Promise<Made> {
   return { rows }
 }
 
-export async function paths({ scope, steps, before, after }: Ask, put: Put): Promise<Made> {
+export function* paths({ scope, steps, before, after }: Ask, put: Put): Generator<void, Made> {
   const [event = anyStep] = steps
-  const answer = await put({ kind: "paths", scope, event, before, after })
+  const answer = yield* put({ kind: "paths", scope, event, before, after })
   const rows = answer.places.map(({ place, name, count }) => ({
     place,
     event_name: name,
@@ -70,14 +70,14 @@ export async function paths({ scope, steps, before, after }: Ask, put: Put): Pro
   return { rows }
 }
 
-export async function goals(ask: Ask, put: Put): Promise<Made> {
+export function* goals(ask: Ask, put: Put): Generator<void, Made> {
   const { scope, granularity, steps, previous } = ask
   const measure = { anonymous_id: "users", session_id: "sessions", profile_id: "profiles" } as const
   const ofScope = (scope: Scope) =>
     put({ kind: "groups", scope, by: [], granularity, measures: [measure[ask.unit], "events"] })
-  const valuesOf = async (range: Pick<Scope, "from" | "to">, step: Step, all: GroupsAnswer) => {
+  function* valuesOf(range: Pick<Scope, "from" | "to">, step: Step, all: GroupsAnswer) {
     const own = [...step.filters, ...(step.name === undefined ? [] : [named(step.name)])]
-    const found = byPlace(await ofScope(withFilters({ ...scope, ...range }, own)))
+    const found = byPlace(yield* ofScope(withFilters({ ...scope, ...range }, own)))
     const everybody = byPlace(all)
     return all.buckets.map(({ label }, bucket) => {
       const [converted, completions] = found.get(String(bucket))?.values ?? []
@@ -91,13 +91,13 @@ export async function goals(ask: Ask, put: Put): Promise<Made> {
       }
     })
   }
-  const all = await ofScope(scope)
-  const allBefore = previous && (await ofScope({ ...scope, ...span(previous) }))
+  const all = yield* ofScope(scope)
+  const allBefore = previous && (yield* ofScope({ ...scope, ...span(previous) }))
   requireRows(steps.length * all.buckets.length)
   const rows: Row[] = []
   for (const step of steps) {
-    const now = await valuesOf(span(scope), step, all)
-    const before = previous && allBefore && (await valuesOf(span(previous), step, allBefore))
+    const now = yield* valuesOf(span(scope), step, all)
+    const before = previous && allBefore && (yield* valuesOf(span(previous), step, allBefore))
     now.forEach((values, bucket) => {
       const row: Row = { goal: step.name ?? null, ...values }
       if (before) row.previous = before[bucket] ?? null

@@ -66,7 +66,7 @@ function nothing(measure: Measure): 0 | null {
   return typeof measure === "object" ? emptyPropertyMeasures[measure.what] : emptyMeasures[measure]
 }
 
-async function groupRows(spec: GroupsSpec, ask: Ask, put: Put): Promise<Made> {
+function* groupRows(spec: GroupsSpec, ask: Ask, put: Put): Generator<void, Made> {
   const by = spec.by.flatMap((one) =>
     one === "by" ? ask.by.map((dimension) => ({ column: dimension as string, dimension })) : [one],
   )
@@ -88,17 +88,17 @@ async function groupRows(spec: GroupsSpec, ask: Ask, put: Put): Promise<Made> {
     by.length === 0
       ? undefined
       : granularity
-        ? await put({
+        ? yield* put({
             ...question,
             granularity: undefined,
             measures: question.measures.slice(0, 1),
             page: { order: { measure: 0 }, down: true, limit, offset },
           })
-        : await put({ ...question, page: { ...orderOf(ask, by, measures), limit, offset } })
+        : yield* put({ ...question, page: { ...orderOf(ask, by, measures), limit, offset } })
   const only = listed?.groups.map((group) => group.by)
-  const answer = listed && !granularity ? listed : await put({ ...question, only })
+  const answer = listed && !granularity ? listed : yield* put({ ...question, only })
   const before =
-    ask.previous && (await put({ ...question, scope: { ...scope, ...span(ask.previous) }, only }))
+    ask.previous && (yield* put({ ...question, scope: { ...scope, ...span(ask.previous) }, only }))
   const cells = (values: readonly (number | null)[] | undefined): Row =>
     Object.fromEntries(
       measures.map(({ column, measure }, index) => {

@@ -25,18 +25,18 @@ export function ofValues(spec: ValuesSpec): QueryType {
     columns,
     order,
     ties,
-    rows: async (ask, put) => {
-      const found = await propertiesOf(ask, put, spec.top?.(ask) ?? ask.top)
+    *rows(ask, put) {
+      const found = yield* propertiesOf(ask, put, spec.top?.(ask) ?? ask.top)
       return { rows: found.flatMap((one) => rows(one, ask)) }
     },
   }
 }
 
 /** A filter on property_key is about which keys are shown too, not only about which events count. */
-async function propertiesOf(ask: Ask, put: Put, top: number, bins?: number): Promise<PropertyValues[]> {
+function* propertiesOf(ask: Ask, put: Put, top: number, bins?: number): Generator<void, PropertyValues[]> {
   const ofKeys = ask.scope.filters.filter(({ field }) => field === "property_key")
   const keys = ofKeys.map(requiredTexts).find((texts) => texts !== undefined)
-  const { properties } = await put({ kind: "values", scope: ask.scope, keys, top, bins })
+  const { properties } = yield* put({ kind: "values", scope: ask.scope, keys, top, bins })
   return properties.filter(({ key }) => ofKeys.every((filter) => testOf(filter)(key, key)))
 }
 
@@ -82,8 +82,8 @@ function strategyOf(inferred: string, cardinality: number, occurrences: number):
   return cardinality <= someValues || occurrences >= 2 * cardinality ? "top_list" : "samples"
 }
 
-export async function numbers(ask: Ask, put: Put): Promise<Made> {
-  const found = await propertiesOf(ask, put, 0, ask.top)
+export function* numbers(ask: Ask, put: Put): Generator<void, Made> {
+  const found = yield* propertiesOf(ask, put, 0, ask.top)
   const rows = found.flatMap(({ name, key, numbers }): Row[] => {
     if (!numbers) return []
     const { count, min, max, sum, p50, p95, bins } = numbers
@@ -92,15 +92,15 @@ export async function numbers(ask: Ask, put: Put): Promise<Made> {
   return { rows }
 }
 
-export async function discover(ask: Ask, put: Put): Promise<Made> {
+export function* discover(ask: Ask, put: Put): Generator<void, Made> {
   const measured = [total, users, sessions, first, last]
-  const { groups } = await put({
+  const { groups } = yield* put({
     kind: "groups",
     scope: ask.scope,
     by: ["event_name"],
     measures: measured.map(({ measure }) => measure),
   })
-  const properties = Map.groupBy(await propertiesOf(ask, put, ask.top), ({ name }) => name)
+  const properties = Map.groupBy(yield* propertiesOf(ask, put, ask.top), ({ name }) => name)
   const rows = groups.flatMap(
     ({ by: [name = null], values: [events, people, visits, begin, end] }): Row[] => {
       const totals = {

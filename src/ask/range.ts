@@ -53,6 +53,15 @@ const lengths: Record<Granularity, number> = {
   monthly: 28 * dayMs - 3_600_000,
 }
 
+/** ms, of the longest one of its kind. */
+export const longestOf: Record<Granularity, number> = {
+  minute: 60_000,
+  hourly: 3_600_000,
+  daily: 90_000_000,
+  weekly: 7 * dayMs + 3_600_000,
+  monthly: 31 * dayMs + 3_600_000,
+}
+
 /** A range that cannot be. */
 export class RangeFault extends Error {
   constructor(

@@ -16,6 +16,7 @@ import {
 import { isZone } from "../query/tzdata.ts"
 import type { Ask, NamedMeasure, QueryType, Sort } from "./ask.ts"
 import { readCursor } from "./events.ts"
+import { leastCells, type QueryLimits, tooManyCells } from "./limits.ts"
 import { previousOf, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
 import { wrong } from "./rows.ts"
 import {
@@ -51,6 +52,7 @@ export interface About {
   now: number
   /** Single events and people may be asked for too. */
   withSingles: boolean
+  limits: QueryLimits
 }
 
 const checkQuery = TypeCompiler.Compile(querySchema)
@@ -81,7 +83,10 @@ const wording: Record<string, string> = {
  * alone fails that parameter.
  */
 export function readQueries(value: unknown, about: About): { isBatch: boolean; queries: Query[] } {
-  if (!Array.isArray(value)) return { isBatch: false, queries: [readQuery(value, about, "")] }
+  requireParameters(value, about.limits.parameters)
+  if (!Array.isArray(value)) {
+    return { isBatch: false, queries: withinCells([readQuery(value, about, "")], about.limits.cells) }
+  }
   if (value.length === 0 || value.length > maxBatch) {
     throw invalid([{ field: "", message: `must be one query, or a list of 1 to ${maxBatch}` }])
   }
@@ -96,7 +101,37 @@ export function readQueries(value: unknown, about: About): { isBatch: boolean; q
     }
   })
   if (errors.length > 0) throw invalid(errors)
-  return { isBatch: true, queries }
+  return { isBatch: true, queries: withinCells(queries, about.limits.cells) }
+}
+
+/** Before anything else is looked at: to check a parameter takes some 20 µs. */
+function requireParameters(value: unknown, most: number): void {
+  const countOf = (one: unknown) => {
+    const { parameters } = (one ?? {}) as { parameters?: unknown }
+    return Array.isArray(parameters) ? parameters.length : 0
+  }
+  const count = [value].flat().reduce((sum: number, one) => sum + countOf(one), 0)
+  if (count <= most) return
+  throw invalid([
+    {
+      field: Array.isArray(value) ? "" : "parameters",
+      message: `holds ${count} parameters, and at most ${most} of this caller are answered in one request: send several`,
+    },
+  ])
+}
+
+/** Those that would give more values than a request gets, with those before them, fail before anything is counted. */
+function withinCells(queries: Query[], most: number): Query[] {
+  let cells = 0
+  return queries.map((query) => ({
+    ...query,
+    parameters: query.parameters.map((one) => {
+      const least = "failure" in one ? 0 : leastCells(one)
+      if (cells + least > most) return { id: one.id, failure: tooManyCells(most - cells) }
+      cells += least
+      return one
+    }),
+  }))
 }
 
 /** Characters of a wrong word that its error repeats. */

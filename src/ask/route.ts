@@ -1,20 +1,24 @@
 import { Elysia } from "elysia"
-import { type Arrival, arrivalOf, type ServerOf } from "../http/arrival.ts"
+import { type Arrival, addressOf, arrivalOf, type ServerOf } from "../http/arrival.ts"
 import { type BodyReading, readJson } from "../http/body.ts"
-import { callerOf } from "../http/caller.ts"
+import { type Caller, callerOf } from "../http/caller.ts"
 import { refuseRejected } from "../http/rejected-bytes.ts"
 import { type Admission, type Admitted, answered, queryOf } from "../http/v1.ts"
 import type { Asker } from "../query/engine.ts"
+import type { Client } from "../query/queue.ts"
 import { allows } from "../store/keys.ts"
-import { answerQuery, type QueryAnswer, roomOfRequest } from "./answer.ts"
+import { answerQuery, type Executed, type QueryAnswer } from "./answer.ts"
+import type { Ask } from "./ask.ts"
+import { fullLimits, reportLimits } from "./limits.ts"
 import { readQueries } from "./read.ts"
+import { discard, type JsonRows, Outbox, queryResponse } from "./response.ts"
 import { readableWebsites, websitesOf } from "./scope.ts"
 import type { Streams } from "./stream.ts"
 import { configOf, types } from "./types.ts"
 
 /** What the routes that read events work with. */
 export interface Asking extends Admission, BodyReading {
-  asker: Asker
+  asker: Asker<Ask>
   streams: Streams
   settings: Admission["settings"] & BodyReading["settings"]
 }
@@ -24,6 +28,9 @@ interface RouteContext {
   request: Request
   server: ServerOf
 }
+
+/** Answers, of those of the largest size, that may wait for slow clients before the oldest is cut. */
+const outboxResponses = 2
 
 type Work = (asking: Asking, arrival: Arrival, admitted: Admitted) => Promise<object>
 
@@ -38,8 +45,18 @@ export function askRoutes(asking: Asking) {
         return new Response(text, { headers: admitted.headers })
       })
     }
+  const outbox = new Outbox(() => asking.asker.responseBytes * outboxResponses)
   return new Elysia({ prefix: "/v1" })
-    .post("/query", on(query), { parse: "none" })
+    .post(
+      "/query",
+      ({ request, server }: RouteContext) => {
+        const arrival = arrivalOf(request, server)
+        return answered(asking, arrival, "read:reports", (admitted) =>
+          query(asking, arrival, outbox, admitted),
+        )
+      },
+      { parse: "none" },
+    )
     .get("/query/websites", on(showWebsites))
     .get("/query/types", on(showTypes))
     .get("/events/stream", ({ request, server }: RouteContext) =>
@@ -60,25 +77,59 @@ export function askRoutes(asking: Asking) {
     )
 }
 
-async function query(asking: Asking, arrival: Arrival, { caller, now }: Admitted): Promise<object> {
-  const { asker, registry } = asking
+/** Bytes of memory that a body of one byte becomes while it waits, and a parameter: strings, objects and lists of them. */
+const bytesPerByte = 8
+const bytesPerParameter = 2_048
+
+async function query(
+  asking: Asking,
+  arrival: Arrival,
+  outbox: Outbox,
+  { caller, now, headers }: Admitted,
+): Promise<Response> {
+  const { asker, registry, settings } = asking
   const { request } = arrival
+  const { signal } = request
   const asked = queryOf(request)
   const websites = websitesOf(registry, caller, asked.get("website_id"))
   refuseRejected(asking, arrival)
-  const { value } = await readJson(asking, arrival)
+  const { value, size } = await readJson(asking, arrival)
   const zone = asked.get("timezone") ?? "UTC"
-  const { isBatch, queries } = readQueries(value, {
-    websites,
-    zone,
-    now,
-    withSingles: allows(caller.scopes, "read:data"),
-  })
+  const withSingles = allows(caller.scopes, "read:data")
+  const limits = withSingles ? fullLimits : reportLimits
+  const { isBatch, queries } = readQueries(value, { websites, zone, now, withSingles, limits })
   const onFault = (error: unknown) => asking.logFault(error, { path: "/v1/query" })
-  const answers: QueryAnswer[] = []
-  const room = { ...roomOfRequest }
-  for (const one of queries) answers.push(await answerQuery(one, asker, request.signal, onFault, room))
-  return isBatch ? { batch: true, results: answers } : (answers[0] ?? {})
+  const { rows, cells, bytes = asker.responseBytes } = limits
+  const room = { rows, cells, bytes: Math.min(bytes, asker.responseBytes) }
+  const client = clientOf(caller, arrival, settings)
+  const held: JsonRows[] = []
+  const execute = async (ask: Ask): Promise<Executed<JsonRows>> => {
+    const rendered = await asker.render(ask, room, client.name, signal)
+    held.push(rendered)
+    return { ...rendered, data: rendered }
+  }
+  const count = queries.reduce((sum, { parameters }) => sum + parameters.length, 0)
+  const weight = size * bytesPerByte + count * bytesPerParameter
+  return asker.admit(client, weight, signal, async () => {
+    const answers: QueryAnswer<JsonRows>[] = []
+    try {
+      for (const one of queries) answers.push(await answerQuery(one, execute, signal, onFault, room, limits))
+    } catch (error) {
+      discard(held)
+      throw error
+    }
+    return queryResponse(answers, isBatch, headers, outbox, signal)
+  })
+}
+
+/** Logins of one user are apart, and so is each address that has a share link. */
+function clientOf(
+  { kind, id, login, share }: Caller,
+  arrival: Arrival,
+  settings: Asking["settings"],
+): Client {
+  if (share) return { name: `share ${id} ${addressOf(arrival, settings.trustedProxies)}`, isShared: true }
+  return { name: `${kind} ${login ? login.hash.toString("hex") : id}`, isShared: false }
 }
 
 /** What the request's caller may read by now; undefined: nothing. */

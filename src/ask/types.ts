@@ -177,7 +177,7 @@ export const types = {
     takes: ["cursor"],
     columns: eventColumns,
     order: undefined,
-    rows: async (ask, put) => eventRows(ask, put, ask.scope),
+    rows: (ask, put) => eventRows(ask, put, ask.scope),
   },
   custom_events_property_classification: ofValues({
     description: "What kind of values the events' properties have",
@@ -320,8 +320,8 @@ export const types = {
       "duration_ms",
     ],
     order: undefined,
-    rows: async ({ scope, limit, offset }, put) => {
-      const answer = await put({ kind: "sessions", scope, limit, offset })
+    *rows({ scope, limit, offset }, put) {
+      const answer = yield* put({ kind: "sessions", scope, limit, offset })
       const rows = answer.sessions.map((one) => ({
         session_id: one.sessionId,
         anonymous_id: one.anonymousId,
@@ -342,8 +342,8 @@ export const types = {
     takes: ["search"],
     columns: ["anonymous_id", "profile_id", "events", "sessions", "first_seen", "last_seen"],
     order: undefined,
-    rows: async ({ scope, limit, offset }, put) => {
-      const answer = await put({ kind: "people", scope, limit, offset })
+    *rows({ scope, limit, offset }, put) {
+      const answer = yield* put({ kind: "people", scope, limit, offset })
       const rows = answer.people.map((one) => ({
         anonymous_id: one.anonymousId,
         profile_id: one.profileId,
@@ -362,7 +362,7 @@ export const types = {
     takes: ["anonymousId", "profileId", "cursor"],
     columns: eventColumns,
     order: undefined,
-    rows: async (ask, put) => eventRows(ask, put, ask.scope),
+    rows: (ask, put) => eventRows(ask, put, ask.scope),
   },
 } as const satisfies Record<string, QueryType>
 

@@ -124,6 +124,15 @@ export class BlockReader {
     return thing
   }
 
+  /** Drops the columns that were used least recently until the others fit into the memory. */
+  trim(): void {
+    const memory = this.memory()
+    for (const oldest of this.#held.keys()) {
+      if (this.#bytes <= memory) return
+      this.#drop(oldest)
+    }
+  }
+
   #drop(key: string): void {
     this.#bytes -= this.#held.get(key)?.bytes ?? 0
     this.#held.delete(key)

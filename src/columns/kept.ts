@@ -61,10 +61,15 @@ export class Kept {
     return this.#things.get(key) === found
   }
 
-  #makeRoom(): void {
+  /** Drops entries until those left take no more than `bytes`. */
+  shrink(bytes: number): void {
+    this.#makeRoom(Math.max(0, bytes))
+  }
+
+  #makeRoom(memory = this.memory): void {
     for (const keys of [this.#spare, this.#things.keys()]) {
       for (const oldest of keys) {
-        if (this.#bytes <= this.memory) return
+        if (this.#bytes <= memory) return
         this.#drop(oldest)
       }
     }

@@ -44,7 +44,7 @@ export class Reader {
   /** `memory`: bytes, of what is kept for the next question and of the answers that are being made. `chosenFrom`: see `Kept`. */
   constructor(
     private readonly db: Db,
-    memory = 0,
+    private readonly memory = 0,
     chosenFrom?: number,
   ) {
     this.rows = new Rows(db)
@@ -56,7 +56,7 @@ export class Reader {
       db,
       this.rows,
       (kind, texts) => this.identities.find(kind, texts).numbers,
-      () => [...this.#borrowers].reduce((left, { taken }) => left - taken, memory - this.#kept.bytes),
+      () => memory - this.#kept.bytes - this.#borrowed,
     )
     this.#sealed = db.prepare(sql.sealed)
     this.#days = db.prepare(sql.days).pluck()
@@ -67,6 +67,18 @@ export class Reader {
   lend(borrower: Borrower): Disposable {
     this.#borrowers.add(borrower)
     return { [Symbol.dispose]: () => this.#borrowers.delete(borrower) }
+  }
+
+  get #borrowed(): number {
+    let bytes = 0
+    for (const { taken } of this.#borrowers) bytes += taken
+    return bytes
+  }
+
+  /** Drops of both caches what no longer fits beside the answers that borrow from their memory. */
+  trim(): void {
+    this.#kept.shrink(this.memory - this.#borrowed)
+    this.#reader.trim()
   }
 
   /** Bytes of columns that were ever read. */

@@ -1,11 +1,13 @@
 import type { Command } from "commander"
-import { answerQuery, type Entry, type QueryAnswer } from "../ask/answer.ts"
+import { answerQuery, type Entry, type Executed, type QueryAnswer, rowsOf } from "../ask/answer.ts"
+import type { Ask, Put, Row } from "../ask/ask.ts"
+import { fullLimits } from "../ask/limits.ts"
 import { readQueries } from "../ask/read.ts"
 import { Reader } from "../columns/reader.ts"
 import { type DatabaseOptions, databaseOption } from "../config.ts"
 import { Complaint } from "../errors.ts"
-import { answering } from "../query/answer.ts"
-import type { Asker } from "../query/engine.ts"
+import { answering, standardMemory } from "../query/answer.ts"
+import { Budget } from "../query/distinct.ts"
 import type { Db } from "../store/native.ts"
 import { closeAfterReading, openForReading } from "../store/open.ts"
 import { findWebsite, listWebsites } from "../store/websites.ts"
@@ -39,7 +41,7 @@ export async function askQuery(
   body: object,
   where: Where,
   context: Context,
-): Promise<Extract<Entry, { success: true }>[]> {
+): Promise<Extract<Entry<Row[]>, { success: true }>[]> {
   const { data } = await showingTime(context, () =>
     where.url === undefined ? askFile(body, where, context) : askServer(body, where.url, where, context),
   )
@@ -54,23 +56,31 @@ async function askServer(
   url: string,
   { website }: Where,
   context: Context,
-): Promise<QueryAnswer> {
+): Promise<QueryAnswer<Row[]>> {
   const path = `/v1/query?website_id=${encodeURIComponent(website ?? "all")}`
   // Our own server's answer; what is no success has been thrown by now.
-  return (await callServer(url, path, context, body)) as unknown as QueryAnswer
+  return (await callServer(url, path, context, body)) as unknown as QueryAnswer<Row[]>
 }
 
-async function askFile(body: object, where: Where, context: Context): Promise<QueryAnswer> {
+async function askFile(body: object, where: Where, context: Context): Promise<QueryAnswer<Row[]>> {
   const db = openForReading(requireDatabase(where))
   try {
     const websites = ridsOf(db, where.website)
-    const about = { websites, zone: "UTC", now: context.world.now(), withSingles: true }
+    const about = { websites, zone: "UTC", now: context.world.now(), withSingles: true, limits: fullLimits }
     const [query] = readQueries(body, about).queries
     if (!query) throw new Error("nothing was asked")
     const fault = (error: unknown) => {
       throw error
     }
-    return await answerQuery(query, askerOf(db, context), new AbortController().signal, fault)
+    const room = { rows: fullLimits.rows, cells: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
+    return await answerQuery(
+      query,
+      executor(db, context),
+      new AbortController().signal,
+      fault,
+      room,
+      fullLimits,
+    )
   } finally {
     closeAfterReading(db)
   }
@@ -82,23 +92,30 @@ export function ridsOf(db: Db, website: string | undefined): number[] {
   return website === "none" ? [0] : [findWebsite(db, website).rid]
 }
 
-function askerOf(db: Db, { world, sleep }: Context): Asker {
+/** Answers parameters from the file. */
+function executor(db: Db, { world, sleep }: Context): (ask: Ask) => Promise<Executed<Row[]>> {
   const reader = new Reader(db)
-  return {
-    async ask(question) {
-      const since = world.elapsed()
-      const steps = answering(reader, question)
-      for (let rested = since; ; ) {
-        const step = steps.next()
-        if (step.done) {
-          const { answer, meta } = step.value
-          return { answer, meta: { ...meta, ms: world.elapsed() - since } }
-        }
-        if (world.elapsed() - rested < slice) continue
-        await sleep(0)
-        rested = world.elapsed()
+  return async (ask) => {
+    const since = world.elapsed()
+    const metas: Executed<Row[]>["metas"] = []
+    const budget = new Budget(standardMemory)
+    const put: Put = function* (question) {
+      const { answer, meta } = yield* answering(reader, question, budget)
+      metas.push(meta)
+      return answer
+    }
+    const steps = rowsOf(ask, put)
+    for (let rested = since; ; ) {
+      const step = steps.next()
+      if (step.done) {
+        const { rows, total, nextCursor } = step.value
+        const counts = { rows: rows.length, cells: 0, bytes: 0 }
+        return { data: rows, ...counts, total, nextCursor, metas, ms: world.elapsed() - since }
       }
-    },
+      if (world.elapsed() - rested < slice) continue
+      await sleep(0)
+      rested = world.elapsed()
+    }
   }
 }
 

@@ -180,7 +180,7 @@ const calendarRanges: Partial<Record<string, string>> = {
 }
 
 function printEntry(
-  { data, meta }: Extract<Entry, { success: true }>,
+  { data, meta }: Extract<Entry<Row[]>, { success: true }>,
   { website, zone, last }: QueryOptions,
   context: Context,
 ): void {

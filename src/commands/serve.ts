@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { createApp, type Deps } from "../app.ts"
+import type { Ask } from "../ask/ask.ts"
 import { Streams } from "../ask/stream.ts"
 import { type ServeOptions, standardQueryMemory } from "../config.ts"
 import { Complaint } from "../errors.ts"
@@ -91,7 +92,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   const draining = new Draining()
   const { now, elapsed } = context.world
   const memory = options.queryMemory ?? standardQueryMemory(context.memory)
-  const engine = new Engine({ path, memory, now, elapsed, onFault }, store)
+  const engine = new Engine<Ask>({ path, memory, now, elapsed, onFault }, store)
   const streams = new Streams(new Follower(store.db), elapsed, onFault)
   try {
     const server = listen(

@@ -41,7 +41,7 @@ export const meanings: Record<Reason, string> = {
   conflict: "it exists already, is revoked for good, or is one more than are kept",
   payload_too_large: "the body is too large, as sent or after decompression",
   rate_limited:
-    "too many requests with this key, or for this website from this address, or exports at a time",
+    "too many requests with this key, or for this website from this address, or exports or queries at a time",
   too_many_failed_credentials:
     "the key is wrong, and too many wrong ones came from this address; a right one is accepted",
   too_many_rejected_bytes:
@@ -56,6 +56,7 @@ export const meanings: Record<Reason, string> = {
   file_replaced: "the database file was removed or replaced while the server had it open",
   streams_full: "as many streams are open as the server keeps",
   queue_full: "more is waiting for the disk than the server holds",
+  queries_full: "too many queries of all callers are waiting, or this one has waited for a minute",
 }
 
 /** Statuses after which the same request can be sent again. */

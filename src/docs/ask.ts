@@ -1,4 +1,5 @@
 import { Type } from "@sinclair/typebox"
+import { fullLimits, reportLimits } from "../ask/limits.ts"
 import {
   metaSchema,
   parameterSchema,
@@ -74,7 +75,7 @@ const queries: Operations = {
     post: {
       id: "query",
       summary: "Ask about events",
-      description: `One query, or an array of them. A parameter that fails says so in its place and fails no other: among others one that shows or names single events, sessions or people (${single.map((name) => `\`${name}\``).join(", ")}, and ${personFields.map((name) => `\`${name}\``).join(", ")} in \`by\` and filters) without \`read:data\`, of which \`read:reports\` is a part. Without a range: the last 30 days. Types:\n\n${list.join("\n")}\n\nColumns:\n\n${columns.join("\n")}\n\n`,
+      description: `One query, or an array of them. A parameter that fails says so in its place and fails no other: among others one that shows or names single events, sessions or people (${single.map((name) => `\`${name}\``).join(", ")}, and ${personFields.map((name) => `\`${name}\``).join(", ")} in \`by\` and filters) without \`read:data\`, of which \`read:reports\` is a part. Without a range: the last 30 days. At most ${fullLimits.parameters} parameters and ${fullLimits.cells} values (rows times columns) in a request, with \`read:reports\` alone ${reportLimits.parameters} and ${reportLimits.cells}. Types:\n\n${list.join("\n")}\n\nColumns:\n\n${columns.join("\n")}\n\n`,
       query: queryStringSchema,
       queryExample: { website_id: exampleId },
       takes: { anyOf: [ref("schemas/Query"), { type: "array", items: ref("schemas/Query") }] },
@@ -89,7 +90,13 @@ const queries: Operations = {
           }),
         ],
       },
-      reasons: ["website_id_missing", "key_website_mismatch", "invalid_shape", ...bodyReasons],
+      reasons: [
+        "website_id_missing",
+        "key_website_mismatch",
+        "invalid_shape",
+        "queries_full",
+        ...bodyReasons,
+      ],
     },
   },
   "/v1/query/websites": {

@@ -238,7 +238,7 @@ const status: Operations = {
       description:
         "Of the whole server: a key that is limited to some websites is not told. Numbers over time are in `/metrics`.",
       gives: published(statusSchema).properties as Json,
-      reasons: ["key_website_mismatch"],
+      reasons: ["key_website_mismatch", "queries_full"],
     },
   },
 }

@@ -45,7 +45,7 @@ import { type Running, statusOf } from "./status.ts"
 /** What the management routes work with. */
 export interface Manage extends Managing {
   refusals: Refusals
-  asker: Asker
+  asker: Asker<never>
   running: Running
 }
 
@@ -216,7 +216,9 @@ async function showStatus(manage: Manage, { caller, arrival }: Call): Promise<An
     })
   }
   const rids = registry.websites().map(({ rid }) => rid)
-  return { body: await statusOf(db, running, asker, rids, arrival.request.signal) }
+  return {
+    body: await statusOf(db, running, asker, rids, `${caller.kind} ${caller.id}`, arrival.request.signal),
+  }
 }
 
 /** Each of those that run has its turn before events have theirs; those that wait are some seconds of work for 300,000 profiles. */

@@ -30,8 +30,9 @@ const afterAll = Date.UTC(2200, 0)
 export async function statusOf(
   db: Db,
   { startedAt, durability, minFree, retain, backups }: Running,
-  asker: Asker,
+  asker: Asker<never>,
   rids: readonly number[],
+  caller: string,
   signal: AbortSignal,
 ): Promise<StatusJson> {
   const { bavail, bsize } = statfsSync(dirname(db.name))
@@ -41,7 +42,7 @@ export async function statusOf(
     database: {
       bytes: sizeOf(db.name),
       walBytes: sizeOf(`${db.name}-wal`),
-      events: await countEvents(asker, rids, signal),
+      events: await countEvents(asker, rids, caller, signal),
     },
     disk: { freeBytes: bavail * bsize, minFreeBytes: minFree },
     retain: retainText(retain),
@@ -62,7 +63,12 @@ function backupsJson({ every, keep, state }: NonNullable<Running["backups"]>): S
 }
 
 /** In the questions' thread, and from what the column blocks say of whole days: counting rows takes a second for ten million. */
-async function countEvents(asker: Asker, rids: readonly number[], signal: AbortSignal): Promise<number> {
+async function countEvents(
+  asker: Asker<never>,
+  rids: readonly number[],
+  caller: string,
+  signal: AbortSignal,
+): Promise<number> {
   const ownEvents = 0
   const scope = {
     websites: [ownEvents, ...rids],
@@ -73,7 +79,8 @@ async function countEvents(asker: Asker, rids: readonly number[], signal: AbortS
     crawlers: true,
   }
   const question: GroupsQuestion = { kind: "groups", scope, by: [], measures: ["events"] }
-  const { answer } = await asker.ask(question, signal)
+  const client = { name: caller, isShared: false }
+  const { answer } = await asker.admit(client, 0, signal, () => asker.ask(question, caller, signal))
   return answer.groups[0]?.values[0] ?? 0
 }
 

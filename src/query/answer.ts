@@ -9,7 +9,7 @@ import { groups } from "./groups.ts"
 import { operators } from "./operators.ts"
 import { paths } from "./paths.ts"
 import { people } from "./people.ts"
-import type { AnswerOf, Filter, Meta, Question } from "./question.ts"
+import type { AnswerOf, Answers, Filter, Meta, Question } from "./question.ts"
 import { retention } from "./retention.ts"
 import { sessions } from "./sessions.ts"
 import { values } from "./values.ts"
@@ -25,20 +25,27 @@ export const standardMemory = 268_435_456
 const mostTries = 20
 
 /**
- * Answers a question, in steps of some ms; whoever drives it stops it between two of them by not going on. Throws
- * TooLarge where the answer needs more than `memory` bytes.
+ * Answers a question, in steps of some ms; whoever drives it stops it between two of them by not going on. What it took of the
+ * `budget` it gives back in the end, but for the answer. Throws TooLarge where it has no room.
  */
 export function* answering<Asked extends Question>(
   reader: Reader,
   question: Asked,
-  memory = standardMemory,
+  budget: Budget = new Budget(standardMemory),
 ): Generator<void, Answered<Asked>> {
   for (let tries = 1; ; tries++) {
+    const own = budget.part()
+    let answered: Answered<Asked>
     try {
-      return yield* once(reader, question, memory)
+      answered = yield* once(reader, question, own)
     } catch (error) {
       if (!(error instanceof Moved) || tries === mostTries) throw error
+      continue
+    } finally {
+      own.release()
     }
+    budget.take(bytesOf(answered.answer))
+    return answered
   }
 }
 
@@ -48,7 +55,7 @@ export function ask<Asked extends Question>(
   question: Asked,
   memory = standardMemory,
 ): Answered<Asked> {
-  const steps = answering(new Reader(db), question, memory)
+  const steps = answering(new Reader(db), question, new Budget(memory))
   for (;;) {
     const step = steps.next()
     if (step.done) return step.value
@@ -58,11 +65,9 @@ export function ask<Asked extends Question>(
 function* once<Asked extends Question>(
   reader: Reader,
   question: Asked,
-  memory: number,
+  budget: Budget,
 ): Generator<void, Answered<Asked>> {
   const { scope } = question
-  const budget = new Budget(memory)
-  using _ = reader.lend(budget)
   const source = yield* reader.open(scope)
   for (const kind of comparedAsText(question)) yield* source.readTexts(kind)
   // The table's kinds and the question's are the same, which TypeScript cannot see of a table that is looked up.
@@ -78,6 +83,22 @@ function* once<Asked extends Question>(
     answer: answer as AnswerOf<Asked>,
     meta: { source: parts.join("+") || "blocks", blockEvents, rows: rowsRead },
   }
+}
+
+/** Bytes of a list's entry beside its texts: an object with a few numbers. */
+const entryBytes = 120
+
+/** What an answer takes, as it is and as rows that are made of it; what it has many of counts. */
+function bytesOf(answer: Answers[keyof Answers]): number {
+  if ("groups" in answer) return answer.groups.length * entryBytes * 3
+  if ("properties" in answer)
+    return answer.properties.reduce((sum, { top }) => sum + (3 + top.length * 2) * entryBytes, 0)
+  if ("events" in answer)
+    return answer.events.reduce((sum, one) => sum + entryBytes * 5 + (one.properties?.length ?? 0) * 4, 0)
+  if ("cohorts" in answer) return (answer.cohorts.length ** 2 / 2) * entryBytes
+  if ("places" in answer) return answer.places.length * entryBytes * 2
+  const { length } = "people" in answer ? answer.people : answer.sessions
+  return length * entryBytes * 5
 }
 
 const kinds = { groups, values, events, funnel, retention, paths, sessions, people }

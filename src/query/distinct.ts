@@ -1,12 +1,19 @@
 import { type Selection, sizeOf } from "./selection.ts"
 
+/** Memory, in bytes, of which parts are taken and given back (a negative number). */
+export interface Memory {
+  readonly left: number
+  take(bytes: number): void
+}
+
 /** Bytes of memory that an answer may still take. */
-export class Budget {
+export class Budget implements Memory {
   #taken = 0
 
+  /** `whole`: what is taken here is taken of this too, which throws where it has no room. */
   constructor(
     private readonly most: number,
-    private readonly whole?: Budget,
+    private readonly whole?: Memory,
   ) {}
 
   get taken(): number {
@@ -14,14 +21,15 @@ export class Budget {
   }
 
   get left(): number {
-    return this.whole ? this.whole.left : this.most - this.#taken
+    const own = this.most - this.#taken
+    return this.whole ? Math.min(own, this.whole.left) : own
   }
 
   /** Throws TooLarge when it is more than there is. */
   take(bytes: number): void {
-    this.#taken += bytes
-    if (this.#taken > this.most) throw new TooLarge()
+    if (bytes > 0 && this.#taken + bytes > this.most) throw new TooLarge()
     this.whole?.take(bytes)
+    this.#taken += bytes
   }
 
   /** For something that is not needed until the end: what is taken here is taken of the whole, until it is `release`d. */
@@ -40,7 +48,8 @@ export class TooLarge extends Error {}
 
 /** Numbers that a bit set or a table of them has in one element. */
 const bitsPerWord = 32
-const setBytes = 64
+/** Bytes that a set takes beside its table, measured. */
+const setBytes = 130
 /** The share of the memory that is left which a bit set may take where a table would be smaller: of those before it half is never taken. */
 const spareShare = 256
 

@@ -1,16 +1,18 @@
 import { dayMs } from "../columns/batch.ts"
 import { store, type Work } from "../columns/seal.ts"
+import { Refusal } from "../errors.ts"
 import type { Batcher } from "../store/batcher.ts"
 import type { Db } from "../store/native.ts"
 import { TooLarge } from "./distinct.ts"
+import type { Failure, News, Order, Rendered, Room } from "./messages.ts"
 import type { AnswerOf, Meta, Question } from "./question.ts"
-import type { News, Order } from "./worker.ts"
+import { type Client, QueryQueue, standardQueueLimits } from "./queue.ts"
 
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
 /** In a binary all code is one file in the repository's root, and the Worker keeps the path that it was built from. */
-const workerFile = typeof BUILD_COMMIT === "string" ? "./src/query/worker.ts" : "./worker.ts"
+const workerFile = typeof BUILD_COMMIT === "string" ? "./src/ask/worker.ts" : "../ask/worker.ts"
 
 /** ms between two looks for rows to seal. */
 const sealPoll = 1_000
@@ -27,13 +29,32 @@ const restartAfter = 1_000
 /** ms that a question under way may hold up the closing. */
 const closeTimeout = 2_000
 
-/** Whoever answers questions. */
-export interface Asker {
-  /** Rejects with TooLarge, with the signal's reason once it is aborted, or with a fault. */
+/** Answers queries. All reject with the signal's reason once it is aborted, or with a fault. `caller`: as in `Client`. */
+export interface Asker<Spec> {
+  /** Does `work`, which asks and renders one thing after another, when it is its turn: see `QueryQueue`. */
+  admit<Result>(
+    client: Client,
+    bytes: number,
+    signal: AbortSignal,
+    work: () => Promise<Result>,
+  ): Promise<Result>
+  /** Rejects with TooLarge, too. */
   ask<Asked extends Question>(
     question: Asked,
+    caller: string,
     signal: AbortSignal,
   ): Promise<{ answer: AnswerOf<Asked>; meta: Meta }>
+  /** Rejects with TooLarge and with a Refusal `invalid_shape`, too. */
+  render(spec: Spec, room: Room, caller: string, signal: AbortSignal): Promise<RenderedOnce>
+  /** Bytes of JSON that one request may be answered with. */
+  readonly responseBytes: number
+}
+
+/** What was rendered, after `ms` in the queue and at work. */
+export interface RenderedOnce extends Rendered {
+  ms: number
+  /** To be called with the bytes that are sent, or are not wanted any more: until then they count as used memory. */
+  release: (bytes: number) => void
 }
 
 export interface EngineOptions {
@@ -48,13 +69,19 @@ export interface EngineOptions {
 }
 
 interface Waiting {
-  resolve: (answered: { answer: unknown; meta: Meta }) => void
+  answer: (news: Extract<News, { what: "answer" | "rendered" }>) => void
   reject: (error: unknown) => void
-  since: number
 }
 
+/** An answer is held until it is sent, six at a time and some more: none is larger than this share of the memory, nor than the most; of a small memory not less than the least. */
+const responseShare = 1 / 16
+const leastResponse = { bytes: 16_777_216, share: 1 / 4 }
+const mostResponse = 33_554_432
+
 /** Answers questions in a thread of its own, which also makes the column blocks; the main thread stores them between its commits. */
-export class Engine implements Asker {
+export class Engine<Spec> implements Asker<Spec> {
+  readonly responseBytes: number
+  readonly #queue = new QueryQueue(standardQueueLimits)
   #worker: Worker | undefined
   readonly #waiting = new Map<number, Waiting>()
   #next = 1
@@ -71,6 +98,9 @@ export class Engine implements Asker {
     private readonly options: EngineOptions,
     private readonly store: { db: Db; batcher: Batcher; obstacle: () => unknown },
   ) {
+    const { memory } = options
+    const least = Math.min(leastResponse.bytes, memory * leastResponse.share)
+    this.responseBytes = Math.floor(Math.min(mostResponse, Math.max(memory * responseShare, least)))
     this.#roundAt = options.elapsed()
     this.#collectAt = this.#roundAt + firstCollect
     this.#begin()
@@ -98,29 +128,65 @@ export class Engine implements Asker {
     }, restartAfter)
   }
 
-  ask<Asked extends Question>(
+  admit<Result>(
+    client: Client,
+    bytes: number,
+    signal: AbortSignal,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    return this.#queue.run(client, bytes, signal, work)
+  }
+
+  async ask<Asked extends Question>(
     question: Asked,
+    caller: string,
     signal: AbortSignal,
   ): Promise<{ answer: AnswerOf<Asked>; meta: Meta }> {
+    const since = this.options.elapsed()
+    const news = await this.#send((id) => ({ what: "ask", id, caller, question }), signal)
+    if (news.what !== "answer") throw new Error("the query thread mistook one message for another")
+    const { answer, meta } = news.answered
+    return { answer: answer as AnswerOf<Asked>, meta: { ...meta, ms: this.options.elapsed() - since } }
+  }
+
+  async render(spec: Spec, room: Room, caller: string, signal: AbortSignal): Promise<RenderedOnce> {
+    const since = this.options.elapsed()
+    const worker = this.#worker
+    const news = await this.#send((id) => ({ what: "render", id, caller, spec, room }), signal)
+    if (news.what !== "rendered") throw new Error("the query thread mistook one message for another")
+    const release = (bytes: number) => {
+      // Of a thread that failed nothing is left to count.
+      if (worker === this.#worker) this.#tell({ what: "sent", bytes })
+    }
+    return { ...news.rendered, ms: this.options.elapsed() - since, release }
+  }
+
+  #send(
+    order: (id: number) => Extract<Order<Spec>, { what: "ask" | "render" }>,
+    signal: AbortSignal,
+  ): Promise<Extract<News, { what: "answer" | "rendered" }>> {
     return new Promise((resolve, reject) => {
-      if (signal.aborted || !this.#worker) {
-        reject(
-          signal.aborted ? signal.reason : new Error("the thread that answers questions is just begun anew"),
-        )
-        return
-      }
+      signal.throwIfAborted()
+      if (!this.#worker) throw new Error("the thread that answers queries is just begun anew")
       const id = this.#next++
-      signal.addEventListener("abort", () => {
-        if (!this.#waiting.delete(id)) return
+      const abort = () => {
+        this.#waiting.delete(id)
         this.#tell({ what: "stop", id })
         reject(signal.reason)
-      })
+      }
+      const settled = () => signal.removeEventListener("abort", abort)
+      signal.addEventListener("abort", abort)
       this.#waiting.set(id, {
-        resolve: resolve as Waiting["resolve"],
-        reject,
-        since: this.options.elapsed(),
+        answer: (news) => {
+          settled()
+          resolve(news)
+        },
+        reject: (error) => {
+          settled()
+          reject(error)
+        },
       })
-      this.#tell({ what: "ask", id, question })
+      this.#tell(order(id))
     })
   }
 
@@ -142,7 +208,7 @@ export class Engine implements Asker {
     this.#fail(new Error("the server stops"))
   }
 
-  #tell(order: Order): void {
+  #tell(order: Order<Spec>): void {
     this.#worker?.postMessage(order)
   }
 
@@ -151,12 +217,11 @@ export class Engine implements Asker {
     else if (news.what === "work") void this.#store(news)
     else {
       const waiting = this.#waiting.get(news.id)
-      if (!waiting) return
       this.#waiting.delete(news.id)
-      if (news.what === "answer") {
-        const { answer, meta } = news.answered
-        waiting.resolve({ answer, meta: { ...meta, ms: this.options.elapsed() - waiting.since } })
-      } else waiting.reject(news.tooLarge ? new TooLarge(news.message) : new Error(news.message))
+      if (news.what === "failure") waiting?.reject(errorOf(news))
+      else if (waiting) waiting.answer(news)
+      // It was on its way when nobody wanted it any more.
+      else if (news.what === "rendered") this.#tell({ what: "sent", bytes: news.rendered.bytes })
     }
   }
 
@@ -200,4 +265,12 @@ export class Engine implements Asker {
       this.#sealIn(sealRetry)
     }
   }
+}
+
+function errorOf({ kind, message, stack }: Failure): Error {
+  if (kind === "refused") return new Refusal("invalid_shape", { detail: message })
+  if (kind === "tooLarge") return new TooLarge(message)
+  const fault = new Error(message)
+  if (stack !== undefined) fault.stack = stack
+  return fault
 }

@@ -211,41 +211,79 @@ abstract class Collected<Thing> {
   protected abstract made(base: Thing | undefined): Thing
 }
 
-class DistinctIds extends Collected<Distinct> implements Measurement {
+/** Distinct ids of each group. Of many groups most have one id, which takes no set: it stands in the set's place. */
+class DistinctIds implements Measurement {
+  /** 0: what the base has. */
+  readonly #sets: (Distinct | number)[]
+
   constructor(
     private readonly kind: Kind,
     private readonly range: number,
     private readonly budget: Budget,
-    base?: DistinctIds,
+    private readonly base?: DistinctIds,
   ) {
-    super(base)
+    this.#sets = base ? base.#sets.map(() => 0) : []
   }
 
-  protected override made(base: Distinct | undefined): Distinct {
-    return base ? Distinct.over(base, this.range, this.budget) : new Distinct(this.range, this.budget)
+  grow(): void {
+    this.#sets.push(0)
   }
+
+  count(): void {}
 
   addAll(group: number, batch: Batch, selection: Selection): void {
-    this.own(group).addAll(batch[this.kind](), selection)
+    const ids = batch[this.kind]()
+    if (sizeOf(selection) === 1) this.#add(group, ids[placeOf(selection, 0)] as number)
+    else this.#own(group).addAll(ids, selection)
   }
 
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
-    const numbers = batch[this.kind]()
+    const ids = batch[this.kind]()
     for (let n = 0; n < groups.length; n++)
-      this.own(groups[n] as number).add(numbers[placeOf(selection, n)] as number)
+      this.#add(groups[n] as number, ids[placeOf(selection, n)] as number)
+  }
+
+  #add(group: number, id: number): void {
+    const own = this.#sets[group] as Distinct | number
+    if (typeof own === "object") own.add(id)
+    else if (id !== 0 && own !== id) {
+      const known = this.#of(group)
+      if (known === 0) this.#sets[group] = id
+      else if (known !== id) this.#own(group).add(id)
+    }
   }
 
   merge(group: number, other: DistinctIds, from: number): void {
-    const set = other.of(from)
-    if (set) this.own(group).merge(set)
+    const ids = other.#of(from)
+    if (typeof ids === "number") this.#add(group, ids)
+    else this.#own(group).merge(ids)
   }
 
-  override pack(): void {
-    for (const set of this.all()) set.pack()
+  pack(): void {
+    for (const set of this.#sets) if (typeof set === "object") set.pack()
   }
 
   value(group: number): number {
-    return this.of(group)?.size ?? 0
+    const ids = this.#of(group)
+    return typeof ids === "number" ? Math.min(ids, 1) : ids.size
+  }
+
+  #of(group: number): Distinct | number {
+    return this.#sets[group] || (this.base ? this.base.#of(group) : 0)
+  }
+
+  /** A set, to be changed. */
+  #own(group: number): Distinct {
+    const own = this.#sets[group] as Distinct | number
+    if (typeof own === "object") return own
+    const known = this.#of(group)
+    const set =
+      typeof known === "object"
+        ? Distinct.over(known, this.range, this.budget)
+        : new Distinct(this.range, this.budget)
+    if (typeof known === "number") set.add(known)
+    this.#sets[group] = set
+    return set
   }
 }
 

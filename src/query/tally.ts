@@ -1,7 +1,9 @@
 import type { Budget } from "./distinct.ts"
 
-/** Bytes that a value and its number take beside what the value itself takes; and without the place by which it is found. */
-const entryBytes = 60
+/** Bytes that a tally takes without values, measured. */
+const tallyBytes = 300
+/** Bytes that a value and its number take beside what the value itself takes, measured; and without the place by which it is found. */
+const entryBytes = 90
 const packedBytes = 16
 
 /** How often each of some values is there. Over a `base`, which must not change any more, only what comes on top is kept. */
@@ -18,7 +20,9 @@ export class Tally<Value> {
     private readonly bytesOf: (value: Value) => number,
     private readonly budget: Budget,
     private readonly base?: Tally<Value>,
-  ) {}
+  ) {
+    budget.take(tallyBytes)
+  }
 
   /** One that begins with what `base` has. */
   static over<Value>(base: Tally<Value>, bytesOf: (value: Value) => number, budget: Budget): Tally<Value> {

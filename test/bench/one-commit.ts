@@ -43,6 +43,7 @@ const batcher = Object.assign(Object.create(store.batcher), {
   },
 })
 
+const nothing = () => Promise.reject(new Error("nothing is asked"))
 const app = createApp({
   db: store.db,
   registry: store.registry,
@@ -56,7 +57,7 @@ const app = createApp({
   rejectedBytes: new RejectedBytes(2_097_152, world.elapsed),
   bodyBudget: new BodyBudget(67_108_864),
   crawlers: new CrawlerCheck(),
-  asker: { ask: () => Promise.reject(new Error("nothing is asked")) },
+  asker: { admit: nothing, ask: nothing, render: nothing, responseBytes: 0 },
   streams: new Streams(new Follower(store.db), world.elapsed, () => {}),
   logFault: () => {},
   refusals: new Refusals(() => {}, world.elapsed),

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createApp, type Deps } from "../../src/app.ts"
+import type { Ask } from "../../src/ask/ask.ts"
 import { Streams } from "../../src/ask/stream.ts"
 import { Draining } from "../../src/health/draining.ts"
 import { parseNetworks } from "../../src/http/address.ts"
@@ -69,7 +70,7 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
   )
   const trustedProxies = parseNetworks("127.0.0.0/8,::1")
   if (!trustedProxies) throw new Error("the networks are wrong")
-  const engine = new Engine(
+  const engine = new Engine<Ask>(
     { path, memory: 268_435_456, now, elapsed: now, onFault: (error) => logged.push(String(error)) },
     store,
   )

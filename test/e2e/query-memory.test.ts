@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { type Server, startServer, temporaryFolder } from "../harness.ts"
+
+// Queries of many callers at once take no more memory together than they may. Linux alone tells of a process's memory in a file.
+
+const mebibyte = 1_048_576
+const queryMemory = 64 * mebibyte
+/** What the process takes without queries, and garbage that is not collected yet. */
+const beside = 220 * mebibyte
+/** Some 12 MB of groups in each breakdown. */
+const distinctValues = 40_000
+
+let folder: ReturnType<typeof temporaryFolder>
+let server: Server
+
+beforeAll(async () => {
+  folder = temporaryFolder()
+  server = await startServer({
+    db: folder.file("a.db"),
+    args: ["--query-memory", String(queryMemory), "--durability", "os"],
+  })
+  const site = siteOf(server)
+  for (let at = 0; at < distinctValues; at += 1_000) {
+    const events = Array.from({ length: 1_000 }, (_, index) => ({
+      name: "viewed",
+      websiteId: site,
+      anonymousId: `visitor ${(at + index) % 9_973}`,
+      sessionId: `session ${at + index}`,
+      properties: { item: `item number ${at + index}` },
+    }))
+    expect((await post(`/track`, events)).status).toBe(200)
+  }
+})
+afterAll(async () => {
+  await server.kill()
+  folder[Symbol.dispose]()
+})
+
+function siteOf({ output }: Server): string {
+  return /website_id=([0-9a-f-]+)/.exec(output())?.[1] ?? ""
+}
+
+function post(path: string, body: unknown): Promise<Response> {
+  return fetch(`${server.url}${path}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${server.key}`, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  })
+}
+
+interface Answer {
+  data: { success: boolean; data: unknown[]; meta: { total: number } }[]
+}
+
+/** Bytes */
+function residentMemory(): number {
+  const status = readFileSync(`/proc/${server.pid}/status`, "utf8")
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1_024
+}
+
+test.skipIf(process.platform !== "linux")(
+  "twelve breakdowns by a property with very many values stay within the memory of queries",
+  async () => {
+    let most = 0
+    const timer = setInterval(() => {
+      most = Math.max(most, residentMemory())
+    }, 10)
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, async (_, index) => {
+        const breakdown = { name: "events", by: ["property.item"], measures: ["events", "users", "sessions"] }
+        // None of them is answered by what was counted for another.
+        const filters = [{ field: "anonymous_id", op: "ne", value: `nobody ${index}` }]
+        const response = await post(`/v1/query?website_id=${siteOf(server)}`, {
+          parameters: [breakdown],
+          filters,
+          limit: 10_000,
+          preset: "last_7d",
+        })
+        return (await response.json()) as Answer
+      }),
+    )
+    clearInterval(timer)
+    for (const { data } of answers) {
+      expect([data[0]?.success, data[0]?.data.length, data[0]?.meta.total]).toEqual([
+        true,
+        10_000,
+        distinctValues,
+      ])
+    }
+    expect(most).toBeGreaterThan(0)
+    expect(most / mebibyte).toBeLessThan((queryMemory + beside) / mebibyte)
+  },
+)

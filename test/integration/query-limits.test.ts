@@ -1,0 +1,246 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { QueryQueue, standardQueueLimits } from "../../src/query/queue.ts"
+import { createKey, scopes } from "../../src/store/keys.ts"
+import { createWebsite } from "../../src/store/websites.ts"
+import { openApp, type TestApp } from "../support/app.ts"
+
+// What one request and one caller may ask of the query thread, and that nobody else has to wait for it.
+
+const shop = "11111111-1111-4111-8111-111111111111"
+
+let app: TestApp
+let key = ""
+let link = ""
+
+/** The app with a key and a share link. */
+async function open(changes: Parameters<typeof openApp>[0] = () => ({})): Promise<void> {
+  app = openApp(changes)
+  const { db } = app.store
+  createWebsite(db, shop, { domain: "example.com", name: "", allowedOrigins: [], anonymize: "off" }, 0)
+  const grant = { name: "all", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
+  key = createKey(db, "all", grant, (bytes) => crypto.getRandomValues(bytes), 0).secret
+  app.store.registry.refresh()
+  const share = { name: "board", path: "events", expiresAt: null }
+  const made = await json(await send(`/v1/shares?website_id=${shop}`, share))
+  link = made.link.slice("/share/".length)
+}
+
+function send(path: string, body: unknown, more: { shared?: boolean; signal?: AbortSignal } = {}) {
+  const credential = more.shared ? { "x-databuddy-share": link } : { authorization: `Bearer ${key}` }
+  return app.send(
+    new Request(`http://localhost${path}`, {
+      method: "POST",
+      headers: { ...credential, "content-type": "application/json" },
+      body: JSON.stringify(body),
+      ...(more.signal ? { signal: more.signal } : {}),
+    }),
+  )
+}
+
+const query = (body: unknown, more?: Parameters<typeof send>[2]) =>
+  send(`/v1/query?website_id=${shop}`, body, more)
+
+// biome-ignore lint/suspicious/noExplicitAny: the tests say what is in it.
+const json = async (response: Response): Promise<any> => response.json()
+
+const nine = [
+  "events",
+  "users",
+  "sessions",
+  "profiles",
+  "pages",
+  "event_types",
+  "with_properties",
+  "first",
+  "last",
+]
+const minutes = { name: "events", measures: nine, granularity: "minute" }
+
+describe("an answer", () => {
+  beforeAll(async () => {
+    await open()
+    const events = Array.from({ length: 3_000 }, (_, index) => ({
+      name: `event "${index % 7}" ü`,
+      websiteId: shop,
+      anonymousId: `visitor ${index}`,
+      properties: { item: `item ${index}`, text: "ä\u2028\\" },
+    }))
+    for (let at = 0; at < events.length; at += 1_000) {
+      expect((await send("/track", events.slice(at, at + 1_000))).status).toBe(200)
+    }
+  })
+  afterAll(() => app.close())
+
+  const bodies: [string, unknown][] = [
+    ["one small query", { id: 'a "query"', parameters: ["custom_events_summary", "nope"] }],
+    ["nothing found", { parameters: [{ name: "custom_events_recent", preset: "yesterday" }] }],
+    [
+      "several queries",
+      [
+        { parameters: ["custom_events", { name: "events", id: "ü", by: ["property.text"] }] },
+        { id: "b", parameters: ["custom_events_recent", "custom_events_discovery"], limit: 500 },
+      ],
+    ],
+    ["many rows", { parameters: [{ ...minutes, preset: "last_3d" }, "custom_events_recent"], limit: 3_000 }],
+  ]
+  test.each(bodies)("to %s is the JSON that JSON.stringify makes", async (_, body) => {
+    const response = await query(body)
+    const text = await response.text()
+    const value = JSON.parse(text)
+    expect(JSON.stringify(value)).toBe(text)
+    expect(Object.keys(value)).toEqual(
+      Array.isArray(body)
+        ? ["success", "batch", "results"]
+        : ["success", ...("id" in (body as object) ? ["queryId"] : []), "data", "meta"],
+    )
+  })
+
+  test("has the fields of a parameter in their order", async () => {
+    const { data } = await json(await query({ parameters: ["custom_events", "nope"] }))
+    expect(Object.keys(data[0])).toEqual(["parameter", "success", "data", "meta"])
+    expect(Object.keys(data[0].meta)).toEqual([
+      "source",
+      "rows_read",
+      "block_events",
+      "ms",
+      "from",
+      "to",
+      "total",
+    ])
+    expect(Object.keys(data[1])).toEqual(["parameter", "success", "error", "data"])
+  })
+
+  test("does not stop the event loop for as long as its JSON alone would", async () => {
+    const trend = { name: "custom_events_trends", granularity: "hourly" }
+    const body = { startDate: "2020-03-01", endDate: "2026-08-01", parameters: [trend, trend] }
+    const gaps: number[] = []
+    const stringified: number[] = []
+    // The best of some: the machine may be busy with something else.
+    for (let round = 0; round < 4; round++) {
+      let last = performance.now()
+      let longest = 0
+      const timer = setInterval(() => {
+        longest = Math.max(longest, performance.now() - last)
+        last = performance.now()
+      }, 1)
+      const response = await query(body)
+      const text = await response.text()
+      clearInterval(timer)
+      gaps.push(longest)
+      const value = JSON.parse(text)
+      expect(value.data[1].data.length).toBeGreaterThan(50_000)
+      const since = performance.now()
+      JSON.stringify(value)
+      stringified.push(performance.now() - since)
+    }
+    expect(Math.min(...gaps)).toBeLessThan(Math.max(20, Math.min(...stringified)))
+  })
+})
+
+describe("a request", () => {
+  beforeAll(() => open())
+  afterAll(() => app.close())
+
+  const tooMany: [string, boolean, unknown, string][] = [
+    [
+      "a share link, in one query",
+      true,
+      Array(2).fill({ parameters: Array(26).fill("custom_events") }),
+      "the body holds 52 parameters, and at most 50",
+    ],
+    [
+      "a share link, in twenty queries",
+      true,
+      Array(20).fill({ parameters: Array(50).fill(minutes), preset: "last_1h" }),
+      "the body holds 1000 parameters, and at most 50",
+    ],
+    [
+      "a key",
+      false,
+      Array(5).fill({ parameters: Array(41).fill("custom_events") }),
+      "the body holds 205 parameters, and at most 200",
+    ],
+  ]
+  test.each(tooMany)("with too many parameters by %s is refused", async (_, shared, body, error) => {
+    const response = await query(body, { shared })
+    expect(response.status).toBe(400)
+    expect(await json(response)).toMatchObject({ success: false, code: "VALIDATION_ERROR" })
+    expect((await json(await query(body, { shared }))).error).toStartWith(error)
+  })
+
+  test("gets no more values than its caller may, and the parameters before are answered", async () => {
+    const days = { ...minutes, preset: "last_5d" }
+    const parameters = [days, days, "custom_events_summary"]
+    const succeeded = (body: { data: { success: boolean }[] }) => body.data.map(({ success }) => success)
+    const shared = await json(await query({ parameters }, { shared: true }))
+    expect(succeeded(shared)).toEqual([true, false, true])
+    expect(shared.data[1].error).toStartWith("this would be more than the ")
+    expect(succeeded(await json(await query({ parameters })))).toEqual([true, true, true])
+  })
+
+  test("by a share link gets no further answers after 20,000 rows", async () => {
+    const trend = { name: "events", measures: ["events"], granularity: "hourly" }
+    const range = { startDate: "2024-01-01", endDate: "2026-08-01" }
+    const { data } = await json(
+      await query({ ...range, parameters: [trend, "custom_events"] }, { shared: true }),
+    )
+    expect(data[0].data.length).toBeGreaterThan(20_000)
+    expect(data[1].error).toStartWith("the answers before this one have 20000 rows")
+  })
+})
+
+describe("queries at once", () => {
+  const running: (() => void)[] = []
+  const limits = { ...standardQueueLimits, running: 3, runningOfCaller: 1, waitingOfCaller: 2 }
+  const queue = new QueryQueue(limits)
+
+  beforeAll(() =>
+    open(({ asker }) => ({
+      asker: {
+        ...asker,
+        responseBytes: asker.responseBytes,
+        ask: asker.ask.bind(asker),
+        admit: queue.run.bind(queue),
+        // Long ones, which begin and are ended by the test.
+        render: async (ask, room, caller, signal) => {
+          if (!caller.startsWith("share")) await new Promise<void>((resolve) => running.push(resolve))
+          return asker.render(ask, room, caller, signal)
+        },
+      },
+    })),
+  )
+  afterAll(() => app.close())
+
+  test("of one caller are refused with 429 beyond some, and nobody else waits for them", async () => {
+    const own = Array.from({ length: 3 }, () => query({ parameters: ["custom_events_summary"] }))
+    await Bun.sleep(1)
+    const refused = await query({ parameters: ["custom_events_summary"] })
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "2"])
+    expect(await json(refused)).toMatchObject({ success: false, code: "RATE_LIMITED" })
+    const light = await query({ parameters: ["custom_events_summary"] }, { shared: true })
+    expect((await json(light)).data[0].success).toBe(true)
+    for (let ended = 0; ended < own.length; ended++) {
+      while (running.length === 0) await Bun.sleep(1)
+      running.shift()?.()
+    }
+    expect((await Promise.all(own)).map(({ status }) => status)).toEqual([200, 200, 200])
+  })
+
+  test("of a client that is gone leave the queue, and never begin", async () => {
+    const first = query({ parameters: ["custom_events_summary"] })
+    const client = new AbortController()
+    const waiting = [1, 2].map(() =>
+      query({ parameters: ["custom_events_summary"] }, { signal: client.signal }),
+    )
+    await Bun.sleep(1)
+    expect((await query({ parameters: ["custom_events_summary"] })).status).toBe(429)
+    client.abort()
+    const next = query({ parameters: ["custom_events_summary"] })
+    for (let ended = 0; ended < 2; ended++) {
+      while (running.length === 0) await Bun.sleep(1)
+      running.shift()?.()
+    }
+    expect([(await first).status, (await next).status, running.length]).toEqual([200, 200, 0])
+    await Promise.allSettled(waiting)
+  })
+})

@@ -1,0 +1,126 @@
+import { describe, expect, test } from "bun:test"
+import { Refusal } from "../../src/errors.ts"
+import { type Client, QueryQueue, type QueueLimits } from "../../src/query/queue.ts"
+
+const limits: QueueLimits = {
+  running: 4,
+  runningOfCaller: 2,
+  runningShared: 1,
+  waiting: 8,
+  waitingOfCaller: 5,
+  waitingBytes: 100,
+  patience: 60_000,
+}
+
+const never = new AbortController().signal
+
+/** Requests that end when they are told to. */
+class Requests {
+  readonly queue: QueryQueue
+  /** In the order in which they began. */
+  readonly began: string[] = []
+  readonly #ends: (() => void)[] = []
+
+  constructor(changes: Partial<QueueLimits> = {}) {
+    this.queue = new QueryQueue({ ...limits, ...changes })
+  }
+
+  send(name: string, more: Partial<Client> & { bytes?: number; signal?: AbortSignal } = {}): Promise<void> {
+    const { bytes = 1, signal = never, isShared = false } = more
+    return this.queue.run({ name, isShared }, bytes, signal, () => {
+      this.began.push(name)
+      return new Promise<void>((resolve) => this.#ends.push(resolve))
+    })
+  }
+
+  /** Ends the one that began first. */
+  async end(): Promise<void> {
+    this.#ends.shift()?.()
+    await Bun.sleep(0)
+  }
+}
+
+async function reasonOf(refused: Promise<unknown>): Promise<string | undefined> {
+  const error = await refused.catch((error) => error)
+  return error instanceof Refusal ? `${error.reason} ${error.retryAfter}` : undefined
+}
+
+describe("a place to run", () => {
+  test("goes to the callers by turns", async () => {
+    const requests = new Requests({ running: 2 })
+    for (const name of ["a", "a", "a", "a", "a", "b", "b", "c"]) void requests.send(name)
+    expect(requests.began).toEqual(["a", "a"])
+    for (let ended = 0; ended < 6; ended++) await requests.end()
+    expect(requests.began).toEqual(["a", "a", "a", "b", "c", "a", "b", "a"])
+  })
+
+  test("is left for others by a caller who has some", async () => {
+    const requests = new Requests()
+    for (let count = 0; count < 7; count++) void requests.send("a")
+    void requests.send("b")
+    expect(requests.began).toEqual(["a", "a", "b"])
+  })
+
+  test("is left for keys and logins by share links, however many addresses have one", async () => {
+    const requests = new Requests()
+    for (const name of ["s1", "s2", "s3"]) void requests.send(name, { isShared: true })
+    void requests.send("a")
+    expect(requests.began).toEqual(["s1", "a"])
+    await requests.end()
+    expect(requests.began).toEqual(["s1", "a", "s2"])
+  })
+
+  test("is given back by work that fails", async () => {
+    const requests = new Requests({ running: 1 })
+    const failing = requests.queue.run({ name: "a", isShared: false }, 0, never, () =>
+      Promise.reject(new Error("failed")),
+    )
+    expect(failing).rejects.toThrow("failed")
+    await failing.catch(() => {})
+    void requests.send("b")
+    expect(requests.began).toEqual(["b"])
+  })
+})
+
+describe("a request is refused", () => {
+  test("where its caller has too many waiting", async () => {
+    const requests = new Requests()
+    for (let count = 0; count < 7; count++) void requests.send("a")
+    expect(await reasonOf(requests.send("a"))).toBe("rate_limited 2")
+    void requests.send("b")
+    expect(requests.began).toEqual(["a", "a", "b"])
+  })
+
+  test("where too many wait, or too much", async () => {
+    const many = new Requests({ running: 0 })
+    for (let count = 0; count < 8; count++) void many.send(`caller ${count}`)
+    expect(await reasonOf(many.send("a"))).toBe("queries_full 2")
+    const large = new Requests({ running: 0 })
+    void large.send("a", { bytes: 60 })
+    expect(await reasonOf(large.send("b", { bytes: 60 }))).toBe("queries_full 2")
+  })
+
+  test("when it has waited too long, and its place in the queue is free", async () => {
+    const requests = new Requests({ running: 1, waiting: 1, patience: 5 })
+    void requests.send("a")
+    expect(await reasonOf(requests.send("b"))).toBe("queries_full 2")
+    const late = requests.send("c")
+    await requests.end()
+    await requests.end()
+    await late
+    expect(requests.began).toEqual(["a", "c"])
+  })
+})
+
+test("a request whose client is gone leaves the queue at once", async () => {
+  const requests = new Requests({ running: 1, waiting: 1 })
+  void requests.send("a")
+  const client = new AbortController()
+  const waiting = requests.send("b", { signal: client.signal })
+  expect(await reasonOf(requests.send("c"))).toBe("queries_full 2")
+  client.abort(new Error("gone"))
+  expect(waiting).rejects.toThrow("gone")
+  void requests.send("d")
+  await requests.end()
+  expect(requests.began).toEqual(["a", "d"])
+})

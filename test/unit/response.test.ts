@@ -1,0 +1,76 @@
+import { describe, expect, test } from "bun:test"
+import type { QueryAnswer } from "../../src/ask/answer.ts"
+import { type JsonRows, Outbox, queryResponse } from "../../src/ask/response.ts"
+
+const chunkBytes = 100_000
+
+/** An answer of some chunks, and what is told of its memory. */
+function answerOf(chunks: number): { answer: QueryAnswer<JsonRows>; released: () => number } {
+  let released = 0
+  const data = {
+    chunks: Array.from({ length: chunks }, () => new Uint8Array(chunkBytes).fill(32)),
+    release: (bytes: number) => {
+      released += bytes
+    },
+  }
+  const range = { from: "", to: "" }
+  const meta = { source: "blocks", rows_read: 0, block_events: 0, ms: 0, ...range }
+  return {
+    answer: {
+      data: [{ parameter: "a", success: true, data, meta }],
+      meta: { parameters: ["a"], total_parameters: 1, page: 1, limit: 1, filters_applied: 0 },
+    },
+    released: () => released,
+  }
+}
+
+function responseOf(chunks: number, outbox = new Outbox(() => 1e9), signal = new AbortController().signal) {
+  const { answer, released } = answerOf(chunks)
+  const response = queryResponse([answer], false, {}, outbox, signal)
+  return { response, released }
+}
+
+describe("the memory of an answer", () => {
+  test("is given back as the client takes it, a chunk at a time", async () => {
+    const { response, released } = responseOf(10)
+    expect(released()).toBe(0)
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+    for (let size = 0; size < 3 * chunkBytes; ) size += (await reader.read()).value?.length ?? 0
+    expect(released()).toBeGreaterThanOrEqual(3 * chunkBytes)
+    expect(released()).toBeLessThan(6 * chunkBytes)
+    for (let done = false; !done; ) done = (await reader.read()).done
+    expect(released()).toBe(10 * chunkBytes)
+  })
+
+  test("is given back when the client stops reading", async () => {
+    const { response, released } = responseOf(10)
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+    await reader.read()
+    await reader.cancel()
+    expect(released()).toBe(10 * chunkBytes)
+  })
+
+  test("is given back when the client is gone before it reads", () => {
+    const client = new AbortController()
+    const { released } = responseOf(10, undefined, client.signal)
+    client.abort()
+    expect(released()).toBe(10 * chunkBytes)
+  })
+
+  test("is given back at once where the answer is sent in one piece", async () => {
+    const { response, released } = responseOf(1)
+    expect(released()).toBe(chunkBytes)
+    expect((await response.bytes()).length).toBeGreaterThan(chunkBytes)
+  })
+})
+
+test("where clients take their answers too slowly, the oldest is cut, and the newest never", async () => {
+  const outbox = new Outbox(() => 15 * chunkBytes)
+  const slow = responseOf(10, outbox)
+  const next = responseOf(10, outbox)
+  expect([slow.released(), next.released()]).toEqual([10 * chunkBytes, 0])
+  expect(slow.response.text()).rejects.toThrow("too slowly")
+  expect((await next.response.text()).length).toBeGreaterThan(10 * chunkBytes)
+  const large = responseOf(20, outbox)
+  expect((await large.response.text()).length).toBeGreaterThan(20 * chunkBytes)
+})

@@ -1,0 +1,149 @@
+import { describe, expect, test } from "bun:test"
+import { type Budget, TooLarge } from "../../src/query/distinct.ts"
+import { type Job, TaskScheduler } from "../../src/query/scheduler.ts"
+
+/** A scheduler whose clock makes each step a turn of its own. */
+function newScheduler({ memory = 100, ofQuery = 80 } = {}): TaskScheduler {
+  let ms = 0
+  return new TaskScheduler({ memory, ofQuery, now: () => (ms += 20) })
+}
+
+/** A job that notes `name` in `seen` at each of its steps, and at its end. */
+function job(name: string, seen: string[], steps: number, more: Partial<Job> = {}): Job {
+  return {
+    id: Number(name.slice(1)),
+    caller: name.slice(0, 1),
+    *begin() {
+      for (let step = 0; step < steps; step++) {
+        seen.push(name)
+        yield
+      }
+      seen.push(`${name} done`)
+    },
+    fail: (error) => seen.push(`${name} failed: ${(error as Error).constructor.name}`),
+    ...more,
+  }
+}
+
+/** The same, taking some memory at each step. */
+function taking(name: string, seen: string[], bytes: readonly number[]): Job {
+  return job(name, seen, 0, {
+    *begin(budget: Budget) {
+      for (const some of bytes) {
+        budget.take(some)
+        seen.push(name)
+        yield
+      }
+      seen.push(`${name} done`)
+    },
+  })
+}
+
+function runAll(scheduler: TaskScheduler, most = 1_000): void {
+  for (let turns = 0; turns < most && scheduler.turn(); turns++);
+}
+
+describe("turns", () => {
+  test("go round the callers: thirty long queries of one do not delay the short one of another", () => {
+    const scheduler = newScheduler()
+    const seen: string[] = []
+    for (let id = 1; id <= 30; id++) scheduler.add(job(`a${id}`, seen, 1_000))
+    runAll(scheduler, 10)
+    scheduler.add(job("b31", seen, 5))
+    seen.length = 0
+    runAll(scheduler, 12)
+    expect(seen.filter((name) => name.startsWith("b"))).toEqual([...Array(5).fill("b31"), "b31 done"])
+  })
+
+  test("go round the queries of one caller", () => {
+    const scheduler = newScheduler()
+    const seen: string[] = []
+    for (const name of ["a1", "a2", "a3"]) scheduler.add(job(name, seen, 2))
+    runAll(scheduler)
+    expect(seen.slice(0, 6)).toEqual(["a1", "a2", "a3", "a1", "a2", "a3"])
+  })
+
+  test("are the sealing's every third time, however many callers there are", () => {
+    const scheduler = newScheduler()
+    const seen: string[] = []
+    for (let id = 0; id < 20; id++) scheduler.add(job(`${String.fromCharCode(98 + id)}${id}`, seen, 1_000))
+    scheduler.seal(job("seal", seen, 1_000).begin({} as Budget))
+    runAll(scheduler, 300)
+    expect(seen.filter((name) => name === "seal").length).toBeGreaterThanOrEqual(99)
+  })
+
+  test("end where there is nothing to do", () => {
+    const scheduler = newScheduler()
+    expect(scheduler.turn()).toBe(false)
+    scheduler.seal(job("seal", [], 1).begin({} as Budget))
+    expect([scheduler.turn(), scheduler.turn(), scheduler.turn()]).toEqual([true, true, false])
+  })
+})
+
+describe("the memory", () => {
+  test("is left to the older query: the younger begins again when there is room, and both are answered", () => {
+    const scheduler = newScheduler()
+    const seen: string[] = []
+    scheduler.add(taking("a1", seen, [30, 30, 10]))
+    scheduler.add(taking("b2", seen, [40, 20]))
+    let most = 0
+    while (scheduler.turn()) most = Math.max(most, scheduler.memory.taken)
+    expect(most).toBeLessThanOrEqual(100)
+    expect(seen.filter((one) => one.endsWith("done"))).toEqual(["a1 done", "b2 done"])
+    expect(seen.filter((one) => one === "b2").length).toBeGreaterThan(2)
+    expect(scheduler.memory.taken).toBe(0)
+  })
+
+  test("holds ten queries that need nearly all of it one after another", () => {
+    const scheduler = newScheduler()
+    const seen: string[] = []
+    for (let id = 0; id < 10; id++) scheduler.add(taking(`a${id}`, seen, [20, 20, 20, 15]))
+    let most = 0
+    while (scheduler.turn()) most = Math.max(most, scheduler.memory.taken)
+    expect(most).toBeLessThanOrEqual(100)
+    expect(seen.filter((one) => one.endsWith("done")).length).toBe(10)
+  })
+
+  test("is none that one query can have more of than its share", () => {
+    const scheduler = newScheduler()
+    const seen: string[] = []
+    scheduler.add(taking("a1", seen, [50, 50]))
+    scheduler.add(taking("b2", seen, [10]))
+    runAll(scheduler)
+    expect(seen).toContain(`a1 failed: ${TooLarge.name}`)
+    expect(seen).toContain("b2 done")
+    expect(scheduler.memory.taken).toBe(0)
+  })
+
+  test("that unsent answers hold delays younger queries, never the oldest", () => {
+    const scheduler = newScheduler()
+    const seen: string[] = []
+    scheduler.memory.take(90)
+    scheduler.add(taking("a1", seen, [20, 20]))
+    scheduler.add(taking("b2", seen, [20]))
+    runAll(scheduler)
+    expect(seen.filter((one) => one.endsWith("done"))).toEqual(["a1 done", "b2 done"])
+    scheduler.memory.take(-90)
+    expect(scheduler.memory.taken).toBe(0)
+  })
+
+  test("of a query that is dropped is free at once, begun or not", () => {
+    const scheduler = newScheduler()
+    const ended: number[] = []
+    const held = (id: number): Job =>
+      job(`a${id}`, [], 0, {
+        *begin(budget: Budget) {
+          budget.take(30)
+          try {
+            for (;;) yield
+          } finally {
+            ended.push(id)
+          }
+        },
+      })
+    for (const id of [1, 2, 3]) scheduler.add(held(id))
+    runAll(scheduler, 2)
+    for (const id of [1, 2, 3]) scheduler.drop(id)
+    expect([ended, scheduler.memory.taken, scheduler.turn()]).toEqual([[1, 2], 0, false])
+  })
+})
