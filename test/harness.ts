@@ -92,8 +92,14 @@ export async function startFailure(options: ServerOptions): Promise<string> {
   throw new Error("it started")
 }
 
+export interface TemporaryFolder extends Disposable {
+  path: string
+  /** The path of a file in it. */
+  file: (name: string) => string
+}
+
 /** A folder that is gone when its block ends. */
-export function temporaryFolder(): { path: string; file: (name: string) => string } & Disposable {
+export function temporaryFolder(): TemporaryFolder {
   const path = mkdtempSync(join(tmpdir(), "databuddy-test-"))
   return {
     path,

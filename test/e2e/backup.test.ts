@@ -27,6 +27,7 @@ import {
   openReader,
   type Server,
   startServer,
+  type TemporaryFolder,
   temporaryFolder,
   withDatabase,
 } from "../harness.ts"
@@ -35,7 +36,7 @@ import { binary } from "../support/binary.ts"
 // Ten processes a test at most; on a busy machine with two cores each can take a second to start.
 setDefaultTimeout(30_000)
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let db = ""
 let copy = ""
 /** For `eventually`, in ms. */

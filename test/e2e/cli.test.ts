@@ -6,6 +6,7 @@ import {
   openReader,
   type Server,
   startServer,
+  type TemporaryFolder,
   temporaryFolder,
   withDatabase,
 } from "../harness.ts"
@@ -17,7 +18,7 @@ interface Outcome {
   err: string
 }
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let db = ""
 
 beforeEach(() => {

@@ -11,14 +11,14 @@ import {
   writeSync,
 } from "node:fs"
 import { refuseDamaged } from "../../src/store/damage.ts"
-import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { openReader, type Server, startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
 const pageSize = 4_096
 /** Enough for some dozens of pages of each index. */
 const events = 6_000
 
-let folder: ReturnType<typeof temporaryFolder>
+let folder: TemporaryFolder
 /** The files of a server that was stopped, and of one that was killed. */
 let stopped: Buffer
 let killed: { file: Buffer; wal: Buffer }

@@ -15,7 +15,7 @@ import { join } from "node:path"
 import { EventInserter } from "../../src/store/events.ts"
 import { Database } from "../../src/store/native.ts"
 import { DailyHash } from "../../src/store/salts.ts"
-import { startServer, temporaryFolder, withDatabase } from "../harness.ts"
+import { startServer, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -24,7 +24,7 @@ setDefaultTimeout(30_000)
 
 const day = 86_400_000
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let db = ""
 let backups = ""
 const cleanups: (() => unknown)[] = []

@@ -14,6 +14,7 @@ import {
   openReader,
   type Server,
   startServer,
+  type TemporaryFolder,
   temporaryFolder,
   withDatabase,
 } from "../harness.ts"
@@ -22,7 +23,7 @@ import { eventRow, oddEvents } from "../support/event.ts"
 
 const now = Date.UTC(2026, 0, 1)
 const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let db = ""
 beforeEach(() => {
   folder = temporaryFolder()

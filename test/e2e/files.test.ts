@@ -11,12 +11,12 @@ import {
   writeFileSync,
 } from "node:fs"
 import { createWebsite } from "../../src/store/websites.ts"
-import { startServer, temporaryFolder, withDatabase } from "../harness.ts"
+import { startServer, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
 // What the program does in a folder in which other users can make files too.
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let victim = ""
 beforeEach(() => {
   folder = temporaryFolder()

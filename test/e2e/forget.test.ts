@@ -2,10 +2,10 @@ import { afterEach, beforeEach, expect, test } from "bun:test"
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { createWebsite } from "../../src/store/websites.ts"
-import { type Server, startServer, temporaryFolder, withDatabase } from "../harness.ts"
+import { type Server, startServer, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let server: Server
 
 beforeEach(async () => {

@@ -6,12 +6,19 @@ import type { Db } from "../../src/store/native.ts"
 import { Profiles } from "../../src/store/profiles.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { createWebsite, pauseWebsite } from "../../src/store/websites.ts"
-import { eventually, openReader, startServer, temporaryFolder, withDatabase } from "../harness.ts"
+import {
+  eventually,
+  openReader,
+  startServer,
+  type TemporaryFolder,
+  temporaryFolder,
+  withDatabase,
+} from "../harness.ts"
 import { binary } from "../support/binary.ts"
 import { eventRow, oddEvents } from "../support/event.ts"
 
 const now = Date.UTC(2026, 0, 1)
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 beforeEach(() => {
   folder = temporaryFolder()
 })

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { writeFileSync } from "node:fs"
-import { startFailure, startServer, temporaryFolder } from "../harness.ts"
+import { startFailure, startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 beforeEach(() => {
   folder = temporaryFolder()
 })

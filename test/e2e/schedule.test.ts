@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from "node:path"
 import { retryAfter } from "../../src/commands/schedule.ts"
 import { Database } from "../../src/store/native.ts"
-import { eventually, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { eventually, type Server, startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
 // Each test starts a server and a process or two for backups; on a busy machine either can take seconds.
@@ -14,7 +14,7 @@ const day = 86_400_000
 /** For `eventually`, in ms. */
 const patient = { timeout: 30_000, pause: 50 }
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let backups = ""
 const started: Server[] = []
 

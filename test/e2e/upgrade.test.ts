@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node
 import { join } from "node:path"
 import { migrations } from "../../src/store/migrate.ts"
 import { Database } from "../../src/store/native.ts"
-import { eventually, openReader, startServer, temporaryFolder } from "../harness.ts"
+import { eventually, openReader, startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
 const fixtures = join(import.meta.dir, "../fixtures")
@@ -17,7 +17,7 @@ const versions = readdirSync(fixtures)
 const older = "0004"
 const pendingThen = migrations.slice(Number(older)).map(({ name }) => name)
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let db = ""
 beforeEach(() => {
   folder = temporaryFolder()

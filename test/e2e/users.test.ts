@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
-import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { openReader, type Server, startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
 const password = "correct horse battery"
 const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let db = ""
 let server: Server | undefined
 beforeEach(() => {

@@ -5,7 +5,7 @@ import type { Db } from "../../src/store/native.ts"
 import { openDatabase } from "../../src/store/open.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { temporaryFolder } from "../harness.ts"
+import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { openApp } from "../support/app.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -14,7 +14,7 @@ const start = Date.UTC(2026, 0, 1)
 const day = 86_400_000
 const hour = 1 / 24
 
-let folder: ReturnType<typeof temporaryFolder>
+let folder: TemporaryFolder
 let db: Db
 
 beforeEach(() => {

@@ -11,13 +11,13 @@ import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import type { Db } from "../../src/store/native.ts"
 import { openDatabase } from "../../src/store/open.ts"
 import { DailyHash } from "../../src/store/salts.ts"
-import { temporaryFolder } from "../harness.ts"
+import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 
 const dayMs = 86_400_000
 const start = Date.UTC(2026, 0, 1)
 
-let folder: ReturnType<typeof temporaryFolder>
+let folder: TemporaryFolder
 let db: Db
 
 beforeEach(() => {

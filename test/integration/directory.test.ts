@@ -4,12 +4,12 @@ import type { Db } from "../../src/store/native.ts"
 import { openDatabase } from "../../src/store/open.ts"
 import { Profiles, type Traits } from "../../src/store/profiles.ts"
 import { DailyHash } from "../../src/store/salts.ts"
-import { temporaryFolder } from "../harness.ts"
+import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 
 const now = Date.UTC(2026, 0, 1, 12)
 const rid = 7
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let db: Db
 let profiles: Profiles
 

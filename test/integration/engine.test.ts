@@ -6,10 +6,10 @@ import { Engine } from "../../src/query/engine.ts"
 import type { GroupsQuestion } from "../../src/query/question.ts"
 import type { EventRow } from "../../src/store/events.ts"
 import { Store } from "../../src/store/store.ts"
-import { eventually, temporaryFolder } from "../harness.ts"
+import { eventually, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 
-let folder: ReturnType<typeof temporaryFolder>
+let folder: TemporaryFolder
 let store: Store
 let engine: Engine<Ask>
 const faults: unknown[] = []

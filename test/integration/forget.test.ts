@@ -7,7 +7,7 @@ import { cutWal, openDatabase } from "../../src/store/open.ts"
 import { Profiles } from "../../src/store/profiles.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { Writer } from "../../src/store/writer.ts"
-import { openReader, temporaryFolder } from "../harness.ts"
+import { openReader, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 import { mulberry32 } from "../support/random.ts"
 
@@ -15,7 +15,7 @@ const day = 86_400_000
 const now = Date.UTC(2026, 0, 1, 12)
 const rid = 7
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let db: Db
 let writer: Writer
 let profiles: Profiles

@@ -8,7 +8,7 @@ import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import type { Db } from "../../src/store/native.ts"
 import { openDatabase } from "../../src/store/open.ts"
 import { DailyHash } from "../../src/store/salts.ts"
-import { temporaryFolder } from "../harness.ts"
+import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { difference } from "../reference/compare.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -22,7 +22,7 @@ const start = Date.UTC(2026, 0, 1)
 const end = start + days * day
 const enough = 2 ** 24
 
-let folder: ReturnType<typeof temporaryFolder>
+let folder: TemporaryFolder
 let db: Db
 
 beforeEach(() => {

@@ -12,7 +12,7 @@ import { DailyHash } from "../../src/store/salts.ts"
 import { deleteUnusedTypes, hasUncheckedTypes } from "../../src/store/types.ts"
 import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
 import { Writer } from "../../src/store/writer.ts"
-import { eventually, temporaryFolder } from "../harness.ts"
+import { eventually, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -130,7 +130,7 @@ test("a running server deletes the names of a deleted website", async () => {
   }
 })
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let db: Db
 let dailyHash: DailyHash
 const now = Date.UTC(2026, 0, 1, 12)

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test"
 import { statSync } from "node:fs"
 import { Store } from "../../src/store/store.ts"
 import { createWebsite, deleteWebsite, updateWebsite } from "../../src/store/websites.ts"
-import { eventually, temporaryFolder } from "../harness.ts"
+import { eventually, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 
 const day = 86_400_000
@@ -10,7 +10,7 @@ const start = Date.UTC(2026, 0, 1)
 /** Bytes: 256 free pages stay in the file for the events to come. */
 const slack = 256 * 4_096
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 /** Unix ms of the store's clock, which stands still until it is set. */
 let now = start
 /** ms of its clock that is never set; it runs. */
