@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs"
+import { createHash } from "node:crypto"
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { rm } from "node:fs/promises"
-import { basename, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 
 // bun src/build.ts         → ./databuddy for this machine
 // bun src/build.ts --all   → dist/databuddy-<platform> for every platform
@@ -28,6 +29,8 @@ export const targets: readonly Target[] = [
 ]
 
 const root = join(import.meta.dir, "..")
+/** Says what the host's binary was built from: its own bytes cannot be changed after it is compiled. */
+const recordFile = join(root, "node_modules/.cache/databuddy-build.json")
 
 if (import.meta.main) process.exit(process.argv.includes("--all") ? await buildAll() : await buildHost())
 
@@ -39,7 +42,38 @@ async function buildHost(): Promise<number> {
     return 1
   }
   const outfile = process.platform === "win32" ? "databuddy.exe" : "databuddy"
-  return (await build({ ...target, outfile })) ? 0 : 1
+  const sources = sourcesDigest()
+  if (!(await build({ ...target, outfile }))) return 1
+  mkdirSync(dirname(recordFile), { recursive: true })
+  writeFileSync(recordFile, JSON.stringify(recordOf(join(root, outfile), sources)))
+  return 0
+}
+
+function recordOf(binary: string, sources: string) {
+  const { size, mtimeMs } = statSync(binary)
+  return { sources, size, mtimeMs }
+}
+
+/** Whether `binary` is what `bun run build` made of the sources as they are now. */
+export function isUpToDate(binary: string): boolean {
+  try {
+    return readFileSync(recordFile, "utf8") === JSON.stringify(recordOf(binary, sourcesDigest()))
+  } catch {
+    return false // no binary, or none that was built here
+  }
+}
+
+/** SHA-256 of every file that can change the binary, with its path. Times of files say nothing: git sets them at a checkout. */
+function sourcesDigest(): string {
+  const hash = createHash("sha256")
+  const folders = ["src", "migrations"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name)),
+  )
+  const files = ["package.json", "bun.lock", "tsconfig.json"].map((name) => join(root, name))
+  for (const file of [...folders, ...files].sort()) hash.update(`${file}\0`).update(readFileSync(file))
+  return hash.digest("hex")
 }
 
 /** Goes on after a failure, and fails at the end if a required binary is missing. */

@@ -3,7 +3,6 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Database, type Db } from "../src/store/native.ts"
 import { closeDatabase, openDatabase } from "../src/store/open.ts"
-import { binary } from "./support/binary.ts"
 
 /** The built binary, serving. */
 export interface Server {
@@ -36,6 +35,8 @@ export interface ServerOptions {
 
 /** Starts `databuddy serve` on a free port, and settles when it listens. */
 export async function startServer({ db, args = [], env = {}, descriptors }: ServerOptions): Promise<Server> {
+  // Loading it demands a build, which tests that start no server do without.
+  const { binary } = await import("./support/binary.ts")
   const { PATH = "", TMPDIR = tmpdir() } = process.env
   const limited = descriptors ? ["sh", "-c", `ulimit -n ${descriptors}; exec "$0" "$@"`] : []
   const child = Bun.spawn([...limited, binary, "serve", "--db", db, "--port", "0", ...args], {

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { hostAddon } from "../../src/build.ts"
 import { loadComplaint } from "../../src/store/native.ts"
-import { startServer, temporaryFolder } from "../harness.ts"
+import { startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { addonsIn } from "../support/addons.ts"
 import { binary } from "../support/binary.ts"
 import { jailCommand, makeJail } from "../support/jail.ts"
 
-let folder = temporaryFolder()
+let folder: TemporaryFolder
 let temporary = ""
 beforeEach(() => {
   folder = temporaryFolder()

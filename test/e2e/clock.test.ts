@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
-import { repository } from "../support/binary.ts"
+import { repository } from "../support/repository.ts"
 
 const compiler = process.platform === "linux" ? Bun.which("cc") : null
 const skipped = compiler ? "" : " (skipped: needs Linux and a C compiler)"

@@ -3,7 +3,7 @@ import { symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { curlLine, nodeLines, type Target } from "../../src/dashboard/install/lines.ts"
 import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
-import { repository } from "../support/binary.ts"
+import { repository } from "../support/repository.ts"
 
 // The lines that the dashboard gives to paste, pasted. Those for a page are tried in a browser: test/browser/install.test.ts.
 

@@ -3,8 +3,9 @@ import { existsSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { version } from "../../src/version.ts"
-import { binary, repository } from "../support/binary.ts"
+import { binary } from "../support/binary.ts"
 import { type JailedProcess, jailCommand, makeJail } from "../support/jail.ts"
+import { repository } from "../support/repository.ts"
 
 const command = jailCommand()
 const skipped = command === undefined ? " (skipped: needs root with CAP_SYS_ADMIN, or user namespaces)" : ""

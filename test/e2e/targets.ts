@@ -3,7 +3,7 @@ import { existsSync } from "node:fs"
 import { basename, join } from "node:path"
 import { targets } from "../../src/build.ts"
 import { addonsIn } from "../support/addons.ts"
-import { repository } from "../support/binary.ts"
+import { repository } from "../support/repository.ts"
 
 // bun run test:targets: not part of `npm test`, because it downloads the Bun executables of all platforms.
 

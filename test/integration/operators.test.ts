@@ -13,7 +13,7 @@ import {
 import { type Operator, operatorNames, operators } from "../../src/query/operators.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { openApp, type TestApp } from "../support/app.ts"
-import { repository } from "../support/binary.ts"
+import { repository } from "../support/repository.ts"
 
 // Each operator on each kind of field: in the API, and in the page that filters what arrives by itself.
 

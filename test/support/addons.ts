@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { basename, join } from "node:path"
-import { repository } from "./binary.ts"
+import { repository } from "./repository.ts"
 
 const prebuilds = join(repository, "node_modules/better-sqlite3/prebuilds")
 

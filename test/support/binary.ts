@@ -1,6 +1,12 @@
 import { join } from "node:path"
+import { isUpToDate } from "../../src/build.ts"
+import { repository } from "./repository.ts"
 
-export const repository = join(import.meta.dir, "../..")
+/** The program that is tested: what `npm test` and `bun run build` make. DATABUDDY_BINARY=path is another one, of any version. */
+export const binary = process.env.DATABUDDY_BINARY ?? join(repository, "databuddy")
 
-/** The built program. `npm test` makes it before the tests run; by hand, `bun run build` does. */
-export const binary = join(repository, "databuddy")
+if (process.env.DATABUDDY_BINARY === undefined && !isUpToDate(binary)) {
+  throw new Error(
+    `${binary} was not built from the sources as they are: run \`bun run build\` (or \`npm test\`) first`,
+  )
+}

@@ -3,7 +3,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { hostAddon } from "../../src/build.ts"
-import { binary, repository } from "./binary.ts"
+import { binary } from "./binary.ts"
+import { repository } from "./repository.ts"
 
 export type JailedProcess = Bun.Subprocess<"ignore", "pipe", "pipe">
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { repository } from "./binary.ts"
+import { repository } from "./repository.ts"
 
 export const readme = readFileSync(join(repository, "README.md"), "utf8")
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 import { Glob } from "bun"
-import { repository } from "../support/binary.ts"
+import { repository } from "../support/repository.ts"
 
 // Imports point one way. A folder may import itself and the layers before its own; those of one layer never import
 // each other. Types count too: what only shares types is as hard to read apart as what shares code.
