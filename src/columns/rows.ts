@@ -15,6 +15,9 @@ export type Row = [
   properties: string | null,
 ]
 
+/** A row's id, and what tells which batch it is in. */
+export type RowId = [id: number, ts: number, typeId: number, crawler: 0 | 1]
+
 /** A whole event. */
 export interface StoredEvent {
   id: number
@@ -69,8 +72,10 @@ const sql = {
     select ${columns} from event_rows
     where website_rid = :website and ts >= :from and ts < :to
     order by ts desc, id desc limit :limit`,
-  at: `
-    select id, type_id, crawler from event_rows where website_rid = :website and ts = :ts order by id`,
+  ids: `
+    select id, ts, type_id, crawler from event_rows
+    where website_rid = :website and ts >= :from and ts < :to
+    order by ts, id limit :limit`,
   visitors: ids("anonymous_id"),
   sessions: ids("session_id"),
   profiles: ids("profile_id"),
@@ -87,7 +92,7 @@ export class Rows {
   readonly #byId: Statement
   readonly #byTime: Statement
   readonly #newest: Statement
-  readonly #at: Statement
+  readonly #ids: Statement
   readonly #type: Statement
   readonly #event: Statement
   readonly #texts: Record<Kind, Statement>
@@ -97,7 +102,7 @@ export class Rows {
     this.#byId = db.prepare(sql.byId).raw()
     this.#byTime = db.prepare(sql.byTime).raw()
     this.#newest = db.prepare(sql.newest).raw()
-    this.#at = db.prepare(sql.at).raw()
+    this.#ids = db.prepare(sql.ids).raw()
     this.#type = db.prepare(sql.type)
     this.#event = db.prepare(sql.event)
     this.#texts = Object.fromEntries(kinds.map((kind) => [kind, db.prepare(sql[kind]).pluck()])) as Record<
@@ -116,9 +121,9 @@ export class Rows {
     return this.#byTime.all({ website, from, to, after, last }) as Row[]
   }
 
-  /** Of those of one website and ms: in the order of their ids. */
-  at(website: number, ts: number): [id: number, typeId: number, crawler: 0 | 1][] {
-    return this.#at.all({ website, ts }) as [number, number, 0 | 1][]
+  /** The ids of those of one website with `from` <= ts < `to`, by time and then id: the first ones, as many as `limit` says. */
+  ids(website: number, from: number, to: number, limit: number): RowId[] {
+    return this.#ids.all({ website, from, to, limit }) as RowId[]
   }
 
   /** Ids of events with `after` < id <= `last`, as often as they are there: SQLite takes longer to find out than we. */

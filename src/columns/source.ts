@@ -2,7 +2,7 @@ import { type Batch, type Kind, kinds, type Numbers, type Sighting } from "./bat
 import type { BlockRow } from "./block.ts"
 import { Builder, type Columns, MemoryBatch } from "./builder.ts"
 import type { Kept } from "./kept.ts"
-import type { Row, Rows, StoredEvent } from "./rows.ts"
+import type { Row, RowId, Rows, StoredEvent } from "./rows.ts"
 import type { Tail } from "./tail.ts"
 
 /** Which events are wanted. */
@@ -162,8 +162,8 @@ export class EventSource {
     return found.slice(0, count).flatMap(([id]) => this.rows.event(id) ?? [])
   }
 
-  nameOf(row: Row): string {
-    return this.rows.typeOf(row[2]).name
+  nameOf([, , typeId]: Row | RowId): string {
+    return this.rows.typeOf(typeId as number).name
   }
 
   /**
@@ -237,16 +237,22 @@ export class EventSource {
     if (!found) {
       if (this.#moments.size === momentsKept) this.#moments.clear()
       found = new Map()
-      for (const [id, typeId, crawler] of this.rows.at(website, ts)) {
+      for (const [id, , typeId, crawler] of this.rowIdsBetween(website, ts, ts + 1)) {
         const kind = `${crawler} ${this.rows.typeOf(typeId).name}`
         const ids = found.get(kind)
         if (ids) ids.push(id)
         else found.set(kind, [id])
-        this.rowsRead++
       }
       this.#moments.set(key, found)
     }
     return found.get(`${Number(crawler)} ${name}`) ?? []
+  }
+
+  /** By time and then id, `most` at most; some 2 us a row, but some 50 us for the first one. */
+  rowIdsBetween(website: number, from: number, to: number, most = -1): RowId[] {
+    const found = this.rows.ids(website, from, to, most)
+    this.rowsRead += found.length
+    return found
   }
 
   /** The public id of a website; undefined for the owner's own events. */

@@ -10,10 +10,14 @@ import { firstFrom } from "./selection.ts"
 export const unitsPerSlice = 100_000
 /** Units that are put in order in one go: some ms, without what is looked up. */
 const unitsPerStep = 2_048
+/** Rows that are read one after the other in the time of one lookup; and lookups in an hour up to which it is not tried. */
+const rowsPerLookup = 16
+const fewLookups = 16
+const hourMs = 3_600_000
 /** Bytes that an event takes here, with its place in the order. */
 const eventBytes = 40
 
-type RowLookup = Pick<EventSource, "rowIdsAt">
+type RowLookup = Pick<EventSource, "rowIdsAt" | "rowIdsBetween" | "nameOf">
 
 /** Which rows the events of a batch are. */
 type Origin = Pick<Batch, "website" | "name" | "crawler" | "receipt">
@@ -24,15 +28,8 @@ function referenceOf(batch: Batch, index: number, firstOfMs: number): number {
   return ids ? (ids[index] as number) : firstOfMs - index - 1
 }
 
-/** Throws Moved where the event was deleted since its block was looked up. */
-function rowIdOf(
-  reference: number,
-  { website, name, crawler, receipt }: Origin,
-  ts: number,
-  rows: RowLookup,
-) {
-  if (reference >= 0) return reference
-  const ids = rows.rowIdsAt(website, ts, name, crawler)
+/** `ids`: of the events of its website, name and ms. Throws Moved where the event was deleted since its block was looked up. */
+function rowIdOf(reference: number, { receipt }: Origin, ids: readonly number[]): number {
   const first = ids.findIndex((id) => id > receipt.after)
   const id = first < 0 ? undefined : ids[first - reference - 1]
   if (id === undefined || id > receipt.last) throw new Moved()
@@ -58,10 +55,12 @@ export function momentAt(batch: Batch, index: number, number: number): Moment {
 
 /** Of the same ms too: whether one was received after another. */
 export function isAfter(one: Moment, other: Moment, rows: RowLookup): boolean {
-  if (one.ts !== other.ts) return one.ts > other.ts
-  return (
-    rowIdOf(one.reference, one.origin, one.ts, rows) > rowIdOf(other.reference, other.origin, other.ts, rows)
-  )
+  return one.ts === other.ts ? idOf(one, rows) > idOf(other, rows) : one.ts > other.ts
+}
+
+function idOf({ reference, origin, ts }: Moment, rows: RowLookup): number {
+  if (reference >= 0) return reference
+  return rowIdOf(reference, origin, rows.rowIdsAt(origin.website, ts, origin.name, origin.crawler))
 }
 
 /** A unit's events in the order of time, then of receipt. */
@@ -152,6 +151,39 @@ export class ReceiptOrder {
 
   /** Calls `visit` for each unit with its events. */
   *each(rows: RowLookup, visit: (events: InOrder) => void): Generator<void, void> {
+    const { order, ends } = this.#byUnit()
+    yield
+    const tied: number[] = []
+    for (const slot of this.units.keys()) {
+      const theirs = order.subarray(ends[slot] as number, ends[slot + 1] as number)
+      // Stable: those of one batch and ms are in the order of receipt.
+      theirs.set([...theirs].sort((one, other) => this.#timeOf(one) - this.#timeOf(other)))
+      for (const run of this.#ties(theirs)) for (const at of run) if (this.#referenceOf(at) < 0) tied.push(at)
+      if (slot % unitsPerStep === unitsPerStep - 1) yield
+    }
+    yield* this.#lookUp(tied, rows)
+    for (const [slot, unit] of this.units.entries()) {
+      const theirs = order.subarray(ends[slot] as number, ends[slot + 1] as number)
+      for (const run of this.#ties(theirs))
+        run.set([...run].sort((one, other) => this.#referenceOf(one) - this.#referenceOf(other)))
+      const [times, labels, codes] = [this.#times, this.#labels, this.#codes].map((all) =>
+        Array.from(theirs, (at) => all[at] as number),
+      ) as [number[], number[], number[]]
+      visit({ unit, times, labels, codes })
+      if (slot % unitsPerStep === unitsPerStep - 1) yield
+    }
+  }
+
+  #timeOf(at: number): number {
+    return this.#times[at] as number
+  }
+
+  #referenceOf(at: number): number {
+    return this.#references[at] as number
+  }
+
+  /** Events by unit: those of the n-th stand from `ends[n]` up to, but without, `ends[n + 1]`. */
+  #byUnit(): { order: Uint32Array; ends: Uint32Array } {
     const ends = new Uint32Array(this.units.length + 1)
     for (let at = 0; at < this.#count; at++) {
       const next = (this.#unitSlots[at] as number) + 1
@@ -167,35 +199,58 @@ export class ReceiptOrder {
       order[place] = at
       next[slot] = place + 1
     }
-    yield
-    for (const [slot, unit] of this.units.entries()) {
-      const theirs = [...order.subarray(ends[slot] as number, ends[slot + 1] as number)]
-      this.#sort(theirs, rows)
-      visit({
-        unit,
-        times: theirs.map((at) => this.#times[at] as number),
-        labels: theirs.map((at) => this.#labels[at] as number),
-        codes: theirs.map((at) => this.#codes[at] as number),
-      })
-      if (slot % unitsPerStep === unitsPerStep - 1) yield
+    return { order, ends }
+  }
+
+  /** Of a unit's events, which are in the order of time: those of one ms that are of several batches. */
+  *#ties(events: Uint32Array): Generator<Uint32Array> {
+    for (let first = 0, end = 0; first < events.length; first = end) {
+      const [one, ts] = [events[first] as number, this.#timeOf(events[first] as number)]
+      let isOfOne = true
+      for (end = first + 1; end < events.length && this.#timeOf(events[end] as number) === ts; end++)
+        isOfOne &&= this.#batches[events[end] as number] === this.#batches[one]
+      if (!isOfOne) yield events.subarray(first, end)
     }
   }
 
-  #sort(events: number[], rows: RowLookup): void {
-    const [times, batches] = [this.#times, this.#batches]
-    events.sort((one, other) => (times[one] as number) - (times[other] as number) || one - other)
-    for (let first = 0, end = 0; first < events.length; first = end) {
-      const ts = times[events[first] as number] as number
-      let isOfOne = true
-      for (end = first + 1; end < events.length && times[events[end] as number] === ts; end++)
-        isOfOne &&= batches[events[end] as number] === batches[events[first] as number]
-      if (isOfOne) continue
-      const ids = events.slice(first, end).map((at): [id: number, at: number] => {
-        const origin = this.#origins[batches[at] as number] as Origin
-        return [rowIdOf(this.#references[at] as number, origin, ts, rows), at]
-      })
-      ids.sort(([one], [other]) => one - other)
-      for (const [place, [, at]] of ids.entries()) events[first + place] = at
+  /** Puts row ids in the place of their references. Yields meanwhile. */
+  *#lookUp(tied: readonly number[], rows: RowLookup): Generator<void, void> {
+    const hours = Map.groupBy(tied, (at) => `${this.#originOf(at).website} ${this.#hourOf(at)}`)
+    for (const events of hours.values()) {
+      const { website } = this.#originOf(events[0] as number)
+      const from = this.#hourOf(events[0] as number) * hourMs
+      const wanted = new Set(events.map((at) => this.#timeOf(at)))
+      // Where that is less work than to look up each ms for itself.
+      const most = wanted.size * rowsPerLookup
+      const isFew = wanted.size < fewLookups
+      const found = isFew ? [] : rows.rowIdsBetween(website, from, from + hourMs, most)
+      const readTo = isFew ? from : found.length < most ? from + hourMs : (found.at(-1)?.[1] ?? from)
+      const ids = Map.groupBy(
+        found.filter(([, ts]) => ts < readTo && wanted.has(ts)),
+        (row) => keyOf(row[1], rows.nameOf(row), row[3] === 1),
+      )
+      for (const at of events) {
+        const [origin, ts] = [this.#originOf(at), this.#timeOf(at)]
+        const { name, crawler } = origin
+        const ofBatch =
+          ts < readTo
+            ? (ids.get(keyOf(ts, name, crawler)) ?? []).map(([id]) => id)
+            : rows.rowIdsAt(origin.website, ts, name, crawler)
+        this.#references[at] = rowIdOf(this.#referenceOf(at), origin, ofBatch)
+      }
+      yield
     }
   }
+
+  #originOf(at: number): Origin {
+    return this.#origins[this.#batches[at] as number] as Origin
+  }
+
+  #hourOf(at: number): number {
+    return Math.floor(this.#timeOf(at) / hourMs)
+  }
+}
+
+function keyOf(ts: number, name: string, crawler: boolean): string {
+  return `${ts} ${crawler} ${name}`
 }

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { sealAll } from "../../src/columns/seal.ts"
+import { ask } from "../../src/query/answer.ts"
+import type { Scope } from "../../src/query/question.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
@@ -154,4 +156,66 @@ describe.each(ways)("%s", (_, receive) => {
       expect(listed).toEqual([...names].reverse())
     },
   )
+})
+
+// Row ids are looked up one by one, or read together where there are many in an hour; but no more rows than that saves.
+test.each([0, 3_000])("many people in one hour, beside %p others", async (others) => {
+  const people = 100
+  const from = Date.parse(timestamp)
+  const app = openApp()
+  try {
+    const { db } = app.store
+    const grant = { name: "all", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
+    const { secret } = createKey(db, "all", grant, (bytes) => crypto.getRandomValues(bytes), 0)
+    app.store.registry.refresh()
+    const track = async (events: object[]) => {
+      for (let at = 0; at < events.length; at += 1_000) {
+        const response = await app.send(
+          new Request("http://localhost/track", {
+            method: "POST",
+            headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
+            body: JSON.stringify(events.slice(at, at + 1_000)),
+          }),
+        )
+        expect(response.status).toBe(200)
+      }
+    }
+    await track(Array.from({ length: others }, () => ({ name: "visit", timestamp })))
+    const everybody = Array.from({ length: people }, (_, person) => person)
+    for (const some of [names.slice(0, 2), names.slice(2)]) {
+      const ofName = (name: string) =>
+        everybody.map((person) => sent(name, `${person}`, new Date(from + 1_000 + person).toISOString()))
+      await track(some.flatMap(ofName))
+      sealAll(db, 0)
+    }
+    sealAll(db, farDay)
+    const scope: Scope = {
+      websites: [0],
+      from,
+      to: from + 3_600_000,
+      zone: "UTC",
+      filters: [],
+      crawlers: false,
+    }
+    const step = (name: string) => ({ name, filters: [] })
+    const event = step("signup_started")
+    const { answer } = ask(db, { kind: "paths", scope, event, before: 1, after: 2 })
+    expect(answer.places).toEqual([
+      { place: -1, name: "visit", count: people },
+      { place: 1, name: "plan_chosen", count: people },
+      { place: 2, name: "account_created", count: people },
+    ])
+    const reached = (steps: string[]) =>
+      ask(db, {
+        kind: "funnel",
+        scope,
+        steps: steps.map(step),
+        window: 0,
+        unit: "session_id",
+      }).answer.groups[0]?.steps.map(({ people }) => people)
+    expect(reached(names)).toEqual([people, people, people, people])
+    expect(reached([...names].reverse())).toEqual([people, 0, 0, 0])
+  } finally {
+    await app.close()
+  }
 })

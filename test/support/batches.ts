@@ -80,9 +80,9 @@ export function sourceOf(events: readonly PlainEvent[]): Followed {
     numbersOf,
     textsOf: (kind) => ids[kind],
     kept: new Kept(0),
-    rowIdsAt: () => {
-      throw new Error("the ids of events in memory are known")
-    },
+    rowIdsAt: () => idsAreKnown(),
+    rowIdsBetween: () => idsAreKnown(),
+    nameOf: () => idsAreKnown(),
     websiteId: (rid) => (rid === 0 ? undefined : `website-${rid}`),
     *texts(kind, wanted) {
       return new Map(
@@ -100,6 +100,10 @@ export function sourceOf(events: readonly PlainEvent[]): Followed {
       )
     },
   }
+}
+
+function idsAreKnown(): never {
+  throw new Error("the ids of events in memory are known")
 }
 
 function columnsOf(
