@@ -1,6 +1,7 @@
 import type { FunnelStep, GroupsAnswer, Scope, Step } from "../query/question.ts"
 import type { Ask, Made, Put, Row } from "./ask.ts"
 import { byPlace, named, span, withFilters } from "./groups.ts"
+import { pairBuckets } from "./range.ts"
 import { percent, requireRows, wrong } from "./rows.ts"
 
 export function* funnel(ask: Ask, put: Put): Generator<void, Made> {
@@ -94,13 +95,15 @@ export function* goals(ask: Ask, put: Put): Generator<void, Made> {
   const all = yield* ofScope(scope)
   const allBefore = previous && (yield* ofScope({ ...scope, ...span(previous) }))
   requireRows(steps.length * all.buckets.length)
+  const pairs =
+    allBefore && (granularity ? pairBuckets(ask.range, granularity, all.buckets, allBefore.buckets) : [0])
   const rows: Row[] = []
   for (const step of steps) {
     const now = yield* valuesOf(span(scope), step, all)
     const before = previous && allBefore && (yield* valuesOf(span(previous), step, allBefore))
     now.forEach((values, bucket) => {
       const row: Row = { goal: step.name ?? null, ...values }
-      if (before) row.previous = before[bucket] ?? null
+      if (before) row.previous = before[pairs?.[bucket] ?? -1] ?? null
       rows.push(row)
     })
   }

@@ -13,6 +13,7 @@ import {
   type Scope,
 } from "../query/question.ts"
 import type { Ask, Made, Put, QueryType, Row } from "./ask.ts"
+import { pairBuckets } from "./range.ts"
 import { iso, percent, requireRows } from "./rows.ts"
 import type { Option } from "./schema.ts"
 
@@ -109,20 +110,20 @@ function* groupRows(spec: GroupsSpec, ask: Ask, put: Put): Generator<void, Made>
     )
   const found = byPlace(answer)
   const foundBefore = before && byPlace(before)
+  const pairs =
+    before && (granularity ? pairBuckets(ask.range, granularity, answer.buckets, before.buckets) : [0])
   const labels = (bucket: number, buckets: readonly Bucket[]): Row =>
     granularity ? { date: buckets[bucket]?.label ?? null } : {}
   const row = (values: By, bucket: number): Row => {
     const group = found.get(placeOf(values, bucket))
     const dims = Object.fromEntries(by.map(({ column }, index) => [column, values[index] ?? null]))
     const made: Row = { ...labels(bucket, answer.buckets), ...dims, ...cells(group?.values) }
-    if (before && foundBefore) {
-      const hasBucket = bucket < before.buckets.length
-      made.previous = hasBucket
-        ? {
-            ...labels(bucket, before.buckets),
-            ...cells(foundBefore.get(placeOf(values, bucket))?.values),
-          }
-        : null
+    if (before && foundBefore && pairs) {
+      const pair = pairs[bucket]
+      made.previous =
+        pair === undefined
+          ? null
+          : { ...labels(pair, before.buckets), ...cells(foundBefore.get(placeOf(values, pair))?.values) }
     }
     return made
   }

@@ -1,4 +1,4 @@
-import type { Granularity } from "../query/question.ts"
+import type { Bucket, Granularity } from "../query/question.ts"
 import { Zone } from "../query/zone.ts"
 
 /** A stretch of time. Both Unix ms, `to` exclusive. */
@@ -114,6 +114,46 @@ export function previousOf({ from, to, days }: Range, zone: string, now: number)
   const before = ofDays(days.first - count, days.first, zone)
   if (!isRunning) return before
   return { ...before, to: atClock(localOf(now, zone) + 1 - count * dayMs, zone), days: undefined }
+}
+
+/** ms of clock time that a bucket takes; undefined: it depends on the calendar. */
+const clockLengths: Record<Granularity, number | undefined> = {
+  minute: 60_000,
+  hourly: 3_600_000,
+  daily: dayMs,
+  weekly: undefined,
+  monthly: undefined,
+}
+
+/**
+ * For each bucket of a range the place of the one before that it is compared with; undefined: there is none. Minutes, hours and days
+ * are compared with those that have the same clock time so many days earlier, which are not at the same place where clocks were set
+ * between: an hour that a day has twice is compared with the first and the second one of the other. Weeks and months are compared in
+ * their order.
+ */
+export function pairBuckets(
+  { from, to, days }: Range,
+  granularity: Granularity,
+  buckets: readonly Bucket[],
+  before: readonly Bucket[],
+): (number | undefined)[] {
+  const shift = days ? (days.end - days.first) * dayMs : to - from
+  const length = clockLengths[granularity]
+  if (length === undefined || shift % length !== 0)
+    return buckets.map((_, place) => (place < before.length ? place : undefined))
+  const places = new Map(occurrences(before).map((key, place) => [key, place]))
+  return occurrences(buckets, shift).map((key) => places.get(key))
+}
+
+/** The clock time of each bucket, `shift` ms earlier, and the how many-th one it is that has it. */
+function occurrences(buckets: readonly Bucket[], shift = 0): string[] {
+  const counts = new Map<number, number>()
+  return buckets.map(({ label }) => {
+    const clock = Date.parse(`${label.slice(0, 19)}${label.length > 10 ? "Z" : ""}`) - shift
+    const count = (counts.get(clock) ?? 0) + 1
+    counts.set(clock, count)
+    return `${clock} ${count}`
+  })
 }
 
 /** What is wrong with so many buckets; undefined: nothing. */

@@ -129,7 +129,7 @@ const sortBy = text("A column of the answer")
 const sortOrder = oneOf(["asc", "desc"], "Default desc, of texts and dates asc")
 const compare = oneOf(
   ["previous_period"],
-  "Adds to each row `previous`: its measures in the period of the same length before. While the range is not over, that period ends as far into itself as now is into the range, of whole days at the same time of day: today at 10:15 is compared with yesterday until 10:15. null for dates that it does not have",
+  "Adds to each row `previous`: its measures in the period of the same length before. While the range is not over, that period ends as far into itself as now is into the range, of whole days at the same time of day: today at 10:15 is compared with yesterday until 10:15. Minutes, hours and days are compared with those of the same clock time, also where clocks were set between. null for dates that it does not have",
 )
 const places = (description: string) =>
   Type.Integer({ minimum: 0, maximum: 5, description, expected: "must be a whole number from 0 to 5" })

@@ -74,6 +74,12 @@ const spellings: [string | number | boolean, number?][] = [
   [true],
 ]
 
+/** 09:30 of Berlin's clocks, of each day around those on which they are set. */
+const mornings = [
+  ...["2026-03-27T08:30Z", "2026-03-28T08:30Z", "2026-03-29T07:30Z", "2026-03-30T07:30Z"],
+  ...["2025-10-24T07:30Z", "2025-10-25T07:30Z", "2025-10-26T08:30Z", "2025-10-27T08:30Z"],
+]
+
 let app: TestApp
 const keys: Record<string, string> = {}
 
@@ -108,6 +114,10 @@ beforeAll(async () => {
     ].map((event) => ({ ...event, websiteId: shop })),
   )
   await call("/track", { name: "own", properties: { plan: "own" } })
+  await call(
+    "/track",
+    mornings.map((timestamp) => ({ name: "opened", anonymousId: "ann", timestamp, websiteId: blog })),
+  )
 })
 afterAll(() => app.close())
 
@@ -392,6 +402,45 @@ describe("rows", () => {
   ]
   test.each(cases)("%s", async (_, parameter, query, expected) => {
     expect(await rows(parameter, query)).toEqual(expected as never)
+  })
+
+  const settings: [sentence: string, day: string, hours: number, compared: number][] = [
+    ["an hour is left out", "2026-03-29", 23, 23],
+    ["an hour was left out the day before", "2026-03-30", 24, 23],
+    ["an hour comes twice", "2025-10-26", 25, 24],
+    ["an hour came twice the day before", "2025-10-27", 24, 24],
+    ["nothing changes", "2026-03-28", 24, 24],
+  ]
+  test.each(settings)("of hours are compared by the clock where %s", async (_, day, hours, compared) => {
+    const query = {
+      preset: undefined,
+      startDate: day,
+      endDate: day,
+      timeZone: "Europe/Berlin",
+      granularity: "hourly",
+      compare: "previous_period",
+    }
+    const trend = await rows("custom_events_trends", query, blog)
+    const goals = await rows({ name: "goals", steps: ["opened"] }, query, blog)
+    expect([trend.length, goals.length]).toEqual([hours, hours])
+    const clock = ({ date }: { date: string }) => date.slice(11, 16)
+    const pairs = trend.filter((row: { previous: unknown }) => row.previous)
+    expect(pairs.length).toBe(compared)
+    expect(pairs.map((row: { previous: { date: string } }) => clock(row.previous))).toEqual(pairs.map(clock))
+    const dates = pairs.map((row: { previous: { date: string } }) => row.previous.date)
+    expect(new Set(dates).size).toBe(dates.length)
+    for (const list of [trend, goals]) {
+      const busy = list.filter((row: { total_events?: number; completions?: number }) =>
+        Boolean(row.total_events ?? row.completions),
+      )
+      expect(busy.map(clock)).toEqual(["09:00"])
+      expect(busy[0].previous.total_events ?? busy[0].previous.completions).toBe(1)
+      const all = list.flatMap(
+        ({ previous }: { previous: { total_events?: number; total?: number } | null }) =>
+          previous ? [previous.total_events ?? previous.total ?? 0] : [],
+      )
+      expect(all.reduce((sum: number, one: number) => sum + one, 0)).toBe(1)
+    }
   })
 
   test("of today are compared with yesterday until this time of day, whatever is asked", async () => {

@@ -1,10 +1,82 @@
 import { expect, test } from "bun:test"
-import { previousOf, type RangeBody, readRange, tooManyBuckets } from "../../src/ask/range.ts"
+import {
+  pairBuckets,
+  previousOf,
+  type Range,
+  type RangeBody,
+  readRange,
+  tooManyBuckets,
+} from "../../src/ask/range.ts"
+import type { Granularity } from "../../src/query/question.ts"
+import { bucketsOf } from "../../src/query/zone.ts"
 
 /** A Tuesday; in Kolkata 17:30 of the same day, in Auckland already Wednesday. */
 const now = Date.parse("2026-11-24T12:00:00.000Z")
 const shown = ({ from, to }: { from: number; to: number }) =>
   [from, to].map((ms) => new Date(ms).toISOString().replace(":00.000Z", "Z"))
+
+const places = (range: RangeBody, zone: string, granularity: Granularity) => {
+  const now = readRange(range, zone, Date.parse("2026-04-15T00:00Z"))
+  const before = previousOf(now, zone, Date.parse("2026-04-15T00:00Z"))
+  const of = ({ from, to }: Range) => bucketsOf(from, to, zone, granularity)
+  return pairBuckets(now, granularity, of(now), of(before))
+}
+const upTo = (count: number) => Array.from({ length: count }, (_, place) => place)
+const march = (from: number, to: number) => ({
+  startDate: `2026-03-${from}`,
+  endDate: `2026-03-${to}`,
+})
+const pairs: [string, RangeBody, string, Granularity, (number | undefined)[]][] = [
+  ["days in their order", march(10, 12), "Europe/Berlin", "daily", [0, 1, 2]],
+  ["days around a change in their order", march(28, 30), "Europe/Berlin", "daily", [0, 1, 2]],
+  ["hours of days without a change", march(10, 11), "Europe/Berlin", "hourly", upTo(48)],
+  [
+    "hours around the one that is left out",
+    march(29, 29),
+    "Europe/Berlin",
+    "hourly",
+    upTo(24).filter((hour) => hour !== 2),
+  ],
+  [
+    "hours around the one that was left out before",
+    march(30, 30),
+    "Europe/Berlin",
+    "hourly",
+    [0, 1, undefined, ...upTo(23).slice(2)],
+  ],
+  [
+    "an hour that comes twice, with one that comes once",
+    { startDate: "2026-11-01", endDate: "2026-11-01" },
+    "America/New_York",
+    "hourly",
+    [0, 1, undefined, ...upTo(24).slice(2)],
+  ],
+  [
+    "half an hour that is left out",
+    { startDate: "2026-10-04", endDate: "2026-10-04" },
+    "Australia/Lord_Howe",
+    "hourly",
+    upTo(24),
+  ],
+  ["months in their order", { startDate: "2026-02-01", endDate: "2026-03-31" }, "UTC", "monthly", [0, 1]],
+  [
+    "hours of a range that is no whole number of them in their order",
+    { startDate: "2026-03-10T10:00Z", endDate: "2026-03-10T11:30Z" },
+    "UTC",
+    "hourly",
+    [0, 1],
+  ],
+  [
+    "a day that the calendar left out with nothing",
+    { startDate: "2011-12-31", endDate: "2011-12-31" },
+    "Pacific/Apia",
+    "daily",
+    [undefined],
+  ],
+]
+test.each(pairs)("compares %s", (_, range, zone, granularity, expected) => {
+  expect(places(range, zone, granularity)).toEqual(expected)
+})
 
 const ranges: [string, RangeBody, string, string, string][] = [
   ["today", { preset: "today" }, "UTC", "2026-11-24T00:00Z", "2026-11-25T00:00Z"],

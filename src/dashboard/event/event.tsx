@@ -175,9 +175,9 @@ function OverTime({ answered }: { answered: Answered }) {
           if (course.every(({ total_events }) => total_events === 0)) return <NoMatch />
           const before = {
             name: "The period before",
-            values: course.flatMap(({ previous }) => (previous ? [shown.of(previous)] : [])),
+            values: course.map(({ previous }) => (previous ? shown.of(previous) : undefined)),
             isBefore: true,
-          }
+          } as const
           return (
             <Course
               name={title}

@@ -1,5 +1,5 @@
 import { Against } from "../parts/against.tsx"
-import type { Series } from "../parts/canvas.tsx"
+import type { Series, SeriesBefore } from "../parts/canvas.tsx"
 import { Course } from "../parts/course.tsx"
 import { type Step, stepBody, stepText } from "../parts/event-picker.tsx"
 import { GranularitySwitch, useGranularity } from "../parts/granularity.tsx"
@@ -177,7 +177,10 @@ function nameOf({ goal }: GoalRow, step: Step | undefined): string {
 }
 
 /** A line for each goal; where there is one, the period before too. The rows of each stand together, in the order of time. */
-function linesOf(answered: Answered, steps: readonly Step[]): { dates: string[]; series: Series[] } {
+function linesOf(
+  answered: Answered,
+  steps: readonly Step[],
+): { dates: string[]; series: (Series | SeriesBefore)[] } {
   const rows = answered.rows<GoalRow>("course")
   const count = (answered.asked("course")?.steps as unknown[] | undefined)?.length ?? 1
   const length = rows.length / count
@@ -191,6 +194,6 @@ function linesOf(answered: Answered, steps: readonly Step[]): { dates: string[];
   })
   const before = lines.length === 1 && rows.some(({ previous }) => previous)
   if (!before) return { dates, series }
-  const values = rows.flatMap(({ previous }) => (previous ? [previous.conversion_rate] : []))
+  const values = rows.map(({ previous }) => previous?.conversion_rate)
   return { dates, series: [...series, { name: "The period before", values, isBefore: true }] }
 }

@@ -6,8 +6,14 @@ export interface Series {
   name: string
   /** Of each date; fewer where there are none for the last ones. */
   values: number[]
-  /** A line of dashes over the bars: the period before. */
-  isBefore?: boolean
+  isBefore?: never
+}
+
+/** A line of dashes over the bars: the period before, which may lack some of the dates. */
+export interface SeriesBefore {
+  name: string
+  values: (number | undefined)[]
+  isBefore: true
 }
 
 export interface Mark {
@@ -20,7 +26,7 @@ export interface CanvasProps {
   /** Dates as the API gives them. */
   dates: readonly string[]
   granularity: string
-  series: readonly Series[]
+  series: readonly (Series | SeriesBefore)[]
   kind: "bars" | "lines"
   format: Format
   /** How a value is written. */
@@ -203,7 +209,8 @@ function draw(element: HTMLElement, latest: { current: CanvasProps }) {
     ...order.map((index) =>
       dates.map((_, at) => (isBars ? stacked[index]?.[at] || null : stacked[index]?.[at])),
     ),
-    ...before.map((values) => dates.map((_, at) => values[at])).flatMap((values) => [values, values]),
+    // null and not undefined, over which a line would go on.
+    ...before.map((values) => dates.map((_, at) => values[at] ?? null)).flatMap((values) => [values, values]),
   ] as uPlot.AlignedData
   const tip = new Tip(latest)
   const chart = new uPlot(options, data, element)
