@@ -1,0 +1,469 @@
+// bun run test:dataset: 20,000 flights within the United States (January to March 2001, from the Bureau of Transportation Statistics, as the
+// package vega-datasets carries them) are imported, and what /v1/query says of them is compared with plain SQL over the rows, for
+// every type. The package is fetched by npm, or read from a folder: bun run test:dataset <folder of the package>.
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import type { TypeName } from "../../src/ask/types.ts"
+import { openReader, startServer, temporaryFolder } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+
+const packageName = "vega-datasets@3.2.1"
+
+type Row = Record<string, unknown>
+
+interface Flight {
+  /** 2001/01/01 00:47 */
+  date: string
+  /** Minutes; negative: early. */
+  delay: number
+  distance: number
+  origin: string
+  destination: string
+}
+
+/** A visitor is an airport, a session its day, a profile an airport of the west that had a delay, a page where flights went. */
+function eventOf({ date, delay, distance, origin, destination }: Flight): object {
+  const day = date.slice(0, 10).replaceAll("/", "-")
+  return {
+    type: "event",
+    website_id: "flights",
+    name: delay >= 15 ? "late" : delay < 0 ? "early" : "on_time",
+    timestamp: Date.parse(`${day}T${date.slice(11)}:00Z`),
+    anonymous_id: origin,
+    session_id: `${origin} ${day}`,
+    profile_id: delay >= 15 && distance > 1_000 ? `airport of ${origin}` : null,
+    path: `/${destination}`,
+    source: distance > 2_000 ? "long" : null,
+    properties: { delay, distance, route: `${origin}-${destination}`, leg: { isShort: distance < 300 } },
+  }
+}
+
+interface Comparison {
+  /** Fields of the query and of its parameter, beside its name. */
+  query?: Row
+  parameter?: Row
+  /** Rows with the columns that the answer's have too; those that it leaves out are not compared. */
+  sql: string
+  /** The answer's rows, where theirs have a shape that SQL has not. */
+  rows?: (rows: Row[]) => Row[]
+  /** Rows come in an order that the type promises. */
+  isOrdered?: true
+}
+
+const range = { startDate: "2001-01-01", endDate: "2001-03-31", limit: 10_000 }
+/** Time as in New York, which in these three months was 5 hours behind UTC throughout. */
+const eastern = { timeZone: "America/New_York" }
+const easternDate = "date(time, '-5 hours')"
+
+/** Values of properties, as `values(name, key, value, type)`: what is no text as JSON. */
+const values = `values_ as (
+  select e.id, e.name, each.key, each.type,
+    case when each.type in ('true', 'false') then each.type else cast(each.value as text) end as text,
+    case when each.type in ('integer', 'real') then each.value end as number
+  from e, json_each(e.properties) as each
+)`
+
+const quantile = (share: number, ranked: string, partition: string) =>
+  `max(case when ${ranked} = (${share} * ${partition} + 99) / 100 then number end)`
+
+const comparisons: Record<TypeName, Comparison[]> = {
+  custom_events: [
+    {
+      sql: `select name, count(*) as total_events, count(distinct anonymous_id) as unique_users, count(distinct session_id) as unique_sessions,
+        max(time) as last_occurrence, min(time) as first_occurrence, count(*) as events_with_properties,
+        100.0 * count(*) / (select count(*) from e) as percentage from e group by name`,
+    },
+    {
+      parameter: { by: ["property.leg.isShort", "source"] },
+      query: { filters: [{ field: "property.delay", op: "gte", value: 15 }] },
+      sql: `select name, json(case properties ->> '$.leg.isShort' when 1 then 'true' else 'false' end) as "property.leg.isShort", source,
+        count(*) as total_events, count(distinct anonymous_id) as unique_users, count(distinct session_id) as unique_sessions
+        from e where properties ->> 'delay' >= 15 group by 1, 2, 3`,
+    },
+  ],
+  custom_event_properties: [
+    {
+      query: {
+        filters: [
+          { field: "event_name", op: "eq", value: "late" },
+          { field: "path", op: "starts_with", value: "/S" },
+        ],
+      },
+      sql: `select name, key as property_key, text as property_value, count(*) as count
+        from values_ join e using (id, name) where name = 'late' and path like '/S%' group by 1, 2, 3`,
+    },
+  ],
+  custom_events_by_path: [
+    {
+      sql: `select path as name, count(*) as total_events, count(distinct name) as unique_event_types,
+        count(distinct anonymous_id) as unique_users from e group by path`,
+    },
+  ],
+  custom_events_trends: [
+    {
+      query: eastern,
+      sql: `select ${easternDate} as date, count(*) as total_events, count(distinct name) as unique_event_types,
+        count(distinct anonymous_id) as unique_users, count(distinct session_id) as unique_sessions, count(distinct path) as unique_pages
+        from e where ${easternDate} between '2001-01-01' and '2001-03-31' group by 1`,
+    },
+    {
+      parameter: { granularity: "hourly" },
+      rows: (rows) => rows.filter(({ total_events }) => total_events !== 0),
+      query: { startDate: "2001-02-03", endDate: "2001-02-03" },
+      sql: `select strftime('%Y-%m-%dT%H:00:00+00:00', time) as date, count(*) as total_events, count(distinct path) as unique_pages
+        from e where date(time) = '2001-02-03' group by 1`,
+    },
+  ],
+  custom_events_trends_by_event: [
+    {
+      parameter: { granularity: "weekly" },
+      sql: `select date(time, 'weekday 0', '-6 days') as date, name as event_name, count(*) as total_events from e group by 1, 2`,
+    },
+  ],
+  custom_events_summary: [
+    {
+      sql: `select count(*) as total_events, count(distinct name) as unique_event_types, count(distinct anonymous_id) as unique_users,
+        count(distinct session_id) as unique_sessions, count(distinct path) as unique_pages from e`,
+    },
+    {
+      query: { startDate: "2001-03-01", filters: [{ field: "path", op: "in", value: ["/SFO", "/LAX"] }] },
+      parameter: { compare: "previous_period" },
+      rows: (rows) => rows.map((row) => ({ ...row, before: (row.previous as Row).total_events })),
+      sql: `select sum(time >= '2001-03-01') as total_events, sum(time < '2001-03-01') as before from e
+        where path in ('/SFO', '/LAX') and time >= '2001-01-29'`,
+    },
+  ],
+  custom_events_recent: [
+    {
+      query: { limit: 500 },
+      isOrdered: true,
+      sql: `select name as event_name, path, source, anonymous_id, session_id, profile_id, time as timestamp, json(properties) as properties
+        from e order by timestamp desc, id desc limit 500`,
+    },
+  ],
+  custom_events_property_cardinality: [
+    {
+      sql: `select name as event_name, key as property_key, count(distinct text) as unique_values, count(*) as occurrences
+        from values_ group by 1, 2`,
+    },
+  ],
+  custom_events_property_classification: [
+    {
+      sql: `select name as event_name, key as property_key, count(distinct text) as cardinality, count(*) as total_count, 1.0 as coverage_ratio,
+        max(length(text)) as max_length, count(*) = count(number) as is_numeric, 0 as is_boolean, 0 as is_url_like,
+        (select avg(length(text)) from (select distinct text from values_ as same where same.name = values_.name and same.key = values_.key)) as avg_length
+        from values_ group by 1, 2`,
+    },
+  ],
+  custom_events_property_top_values: [
+    {
+      parameter: { top: 7 },
+      sql: `select * from (
+        select name as event_name, key as property_key, text as property_value, count(*) as count,
+          sum(count(*)) over (partition by name, key) as total, 100.0 * count(*) / sum(count(*)) over (partition by name, key) as percentage,
+          row_number() over (partition by name, key order by count(*) desc, text) as rank
+        from values_ group by 1, 2, 3) where rank <= 7`,
+    },
+  ],
+  custom_events_property_distribution: [
+    {
+      parameter: { top: 500 },
+      sql: `select * from (
+        select name as event_name, key as property_key, text as property_value, count(*) as count,
+          sum(count(*)) over (partition by name, key) as total, count(*) over (partition by name, key) as cardinality
+        from values_ group by 1, 2, 3) where cardinality <= 500`,
+    },
+  ],
+  custom_events_property_numbers: [
+    {
+      sql: `select name as event_name, key as property_key, count(*) as count, min(number) as min, max(number) as max, avg(number) as avg,
+        sum(number) as sum, ${quantile(50, "place", "size")} as p50, ${quantile(95, "place", "size")} as p95
+        from (select *, row_number() over (partition by name, key order by number) as place, count(*) over (partition by name, key) as size
+          from values_ where number is not null) group by 1, 2`,
+    },
+    {
+      // The bounds are databuddy's choice; what is between them is not.
+      query: {
+        filters: [
+          { field: "event_name", op: "eq", value: "late" },
+          { field: "property_key", op: "eq", value: "delay" },
+        ],
+      },
+      rows: (rows) =>
+        ((rows[0]?.bins ?? []) as { from: number; count: number }[]).map(({ from, count }) => ({
+          from,
+          count,
+        })),
+      sql: "",
+    },
+  ],
+  custom_events_discovery: [
+    {
+      rows: (rows) => rows.map(({ totals, top_values, ...row }) => ({ ...row, ...(totals as Row) })),
+      sql: `select values_.name as event_name, key as property_key, count(distinct text) as unique_values,
+        (select count(*) from e where e.name = values_.name) as total_events,
+        (select count(distinct anonymous_id) from e where e.name = values_.name) as unique_users,
+        (select count(distinct session_id) from e where e.name = values_.name) as unique_sessions,
+        (select max(time) from e where e.name = values_.name) as last_occurrence
+        from values_ group by 1, 2`,
+    },
+  ],
+  events: [
+    {
+      parameter: {
+        by: ["source", "path"],
+        measures: [
+          "events",
+          "users",
+          "sessions",
+          "profiles",
+          "sum:property.distance",
+          "avg:property.delay",
+          "max:property.delay",
+        ],
+        granularity: "monthly",
+      },
+      query: {
+        filters: [
+          { field: "property.delay", op: "gt", value: 0 },
+          { field: "property.route", op: "contains", value: "O-" },
+        ],
+      },
+      rows: (rows) => rows.filter(({ events }) => events !== 0),
+      sql: `select date(time, 'start of month') as date, source, path, count(*) as events, count(distinct anonymous_id) as users,
+        count(distinct session_id) as sessions, count(distinct profile_id) as profiles, sum(properties ->> 'distance') as "sum:property.distance",
+        avg(properties ->> 'delay') as "avg:property.delay", max(properties ->> 'delay') as "max:property.delay"
+        from e where properties ->> 'delay' > 0 and properties ->> 'route' like '%O-%' group by 1, 2, 3`,
+    },
+  ],
+  funnel: [
+    {
+      parameter: { steps: ["early", "late"], window: "6h" },
+      sql: `${attempts("anonymous_id", 6)}`,
+    },
+    {
+      parameter: { steps: ["early", "late"], window: "2h", unit: "session" },
+      sql: `${attempts("session_id", 2)}`,
+    },
+    {
+      // The third within the window of the first.
+      parameter: { steps: ["late", "on_time", "early"], window: "1h" },
+      rows: (rows) => rows.map(({ step, people }) => ({ step, people })),
+      sql: `select 1 as step, count(distinct anonymous_id) as people from e where name = 'late'
+        union all select 2, count(distinct a.anonymous_id) from e as a join e as b on b.anonymous_id = a.anonymous_id
+          and (b.timestamp, b.id) > (a.timestamp, a.id) and b.timestamp <= a.timestamp + 3600000 where a.name = 'late' and b.name = 'on_time'
+        union all select 3, count(distinct a.anonymous_id) from e as a join e as b on b.anonymous_id = a.anonymous_id
+          and (b.timestamp, b.id) > (a.timestamp, a.id) and b.timestamp <= a.timestamp + 3600000
+          join e as c on c.anonymous_id = b.anonymous_id and (c.timestamp, c.id) > (b.timestamp, b.id) and c.timestamp <= a.timestamp + 3600000
+          where a.name = 'late' and b.name = 'on_time' and c.name = 'early'`,
+    },
+  ],
+  retention: [
+    {
+      parameter: { steps: ["late", "early"], granularity: "weekly" },
+      rows: (rows) =>
+        rows
+          .filter(({ returned }) => returned !== 0)
+          .map(({ date, people, period, returned }) => ({ date, people, period, returned })),
+      sql: `, w as (select *, (unixepoch(date(time, 'weekday 0', '-6 days')) / 604800) as week from e),
+        cohorts as (select anonymous_id, min(week) as week from w where name = 'late' group by 1)
+        select date((cohorts.week * 604800) + (select unixepoch(date(min(time), 'weekday 0', '-6 days')) % 604800 from e), 'unixepoch') as date,
+          (select count(*) from cohorts as same where same.week = cohorts.week) as people, w.week - cohorts.week as period,
+          count(distinct w.anonymous_id) as returned
+        from cohorts join w on w.anonymous_id = cohorts.anonymous_id and w.week >= cohorts.week and w.name = 'early' group by 1, 2, 3`,
+    },
+  ],
+  paths: [
+    {
+      parameter: { steps: ["late"], before: 2, after: 2 },
+      sql: `, placed as (select session_id, name, row_number() over (partition by session_id order by timestamp, id) as place from e),
+        firsts as (select session_id, min(place) as place from placed where name = 'late' group by 1),
+        offsets(step) as (values (-2), (-1), (1), (2)),
+        found as (select step, firsts.session_id, placed.name,
+            (select max(place) from placed as all_ where all_.session_id = firsts.session_id) as size, firsts.place + step as at
+          from firsts, offsets left join placed on placed.session_id = firsts.session_id and placed.place = firsts.place + step)
+        select step as place, name as event_name, count(*) as sessions, 100.0 * count(*) / (select count(*) from firsts) as percentage
+        from found where at between 0 and size + 1 group by 1, 2`,
+    },
+  ],
+  goals: [
+    {
+      parameter: {
+        steps: ["late", { name: "early", filters: [{ field: "source", op: "eq", value: "long" }] }],
+        unit: "session",
+      },
+      sql: `select goal, count(*) as completions, count(distinct session_id) as converted, (select count(distinct session_id) from e) as total,
+        100.0 * count(distinct session_id) / (select count(distinct session_id) from e) as conversion_rate
+        from (select name as goal, * from e where name = 'late' or (name = 'early' and source = 'long')) group by 1`,
+    },
+    {
+      parameter: { steps: ["late"], granularity: "monthly" },
+      sql: `select 'late' as goal, date(time, 'start of month') as date, sum(name = 'late') as completions,
+        count(distinct case when name = 'late' then anonymous_id end) as converted, count(distinct anonymous_id) as total from e group by 2`,
+    },
+  ],
+  sessions: [
+    {
+      query: { startDate: "2001-02-01", endDate: "2001-02-28" },
+      sql: `, feb as (select * from e where date(time) between '2001-02-01' and '2001-02-28')
+        select session_id, anonymous_id, count(*) as events, min(time) as started_at, max(time) as ended_at,
+        max(timestamp) - min(timestamp) as duration_ms,
+        (select name from feb as one where one.session_id = feb.session_id order by timestamp, id limit 1) as first_event,
+        (select name from feb as one where one.session_id = feb.session_id order by timestamp desc, id desc limit 1) as last_event,
+        (select profile_id from feb as one where one.session_id = feb.session_id and profile_id is not null order by timestamp desc, id desc limit 1) as profile_id
+        from feb group by session_id`,
+    },
+  ],
+  people: [
+    {
+      sql: `select anonymous_id, max(profile_id) as profile_id, count(*) as events, count(distinct session_id) as sessions,
+        min(time) as first_seen, max(time) as last_seen from e group by 1`,
+    },
+    {
+      parameter: { search: "S" },
+      sql: `select anonymous_id, count(*) as events from e where anonymous_id glob '*S*' group by 1`,
+    },
+  ],
+  person: [
+    {
+      parameter: { anonymousId: "ORD" },
+      isOrdered: true,
+      sql: `select name as event_name, path, time as timestamp from e where anonymous_id = 'ORD' order by timestamp desc, id desc`,
+    },
+  ],
+}
+
+/** Two steps: of each unit the first late flight with an early one at most some hours before, and the time since the latest such. */
+function attempts(unit: string, hours: number): string {
+  return `, gaps as (
+      select b.${unit} as unit, b.timestamp - max(a.timestamp) as gap, row_number() over (partition by b.${unit} order by b.timestamp, b.id) as nth
+      from e as b join e as a on a.${unit} = b.${unit} and (a.timestamp, a.id) < (b.timestamp, b.id) and a.timestamp >= b.timestamp - ${hours * 3_600_000}
+      where a.name = 'early' and b.name = 'late' group by b.id),
+    reached as (select gap, row_number() over (order by gap) as place, count(*) over () as size from gaps where nth = 1)
+    select 1 as step, 'early' as event_name, count(distinct ${unit}) as people, null as median_ms from e where name = 'early'
+    union all select 2, 'late', count(*), max(case when place = (size + 1) / 2 then gap end) from reached`
+}
+
+/** Rates and shares are rounded to two decimals; sums of doubles depend on their order. */
+function isSame(got: unknown, wanted: unknown): boolean {
+  if (typeof got === "boolean") return Number(got) === wanted
+  if (typeof got === "object" && got !== null) return JSON.stringify(got) === wanted
+  if (typeof got !== "number" || typeof wanted !== "number") return got === wanted
+  return Math.abs(got - wanted) <= (Number.isInteger(wanted) ? 0 : 0.005 + 1e-9 * Math.abs(wanted))
+}
+
+function difference(got: Row[], wanted: Row[], isOrdered: boolean): string | undefined {
+  if (wanted.length === 0) return "SQL has no rows: nothing was compared"
+  const columns = Object.keys(wanted[0] ?? {})
+  const missing = columns.find((column) => !got.some((row) => column in row))
+  if (missing) return `the answer has no column ${missing}: ${JSON.stringify(got[0])}`
+  // By what is not rounded: texts and whole numbers.
+  const exact = columns.filter((column) =>
+    wanted.every((row) => typeof row[column] !== "number" || Number.isInteger(row[column])),
+  )
+  const keyOf = (row: Row) => JSON.stringify(exact.map((column) => plain(row[column])))
+  const inOrder = (rows: Row[]) =>
+    isOrdered
+      ? rows
+      : rows
+          .map((row) => ({ row, key: keyOf(row) }))
+          .sort((a, b) => (a.key < b.key ? -1 : 1))
+          .map(({ row }) => row)
+  const [ours, theirs] = [inOrder(got), inOrder(wanted)]
+  if (ours.length !== theirs.length) {
+    const index = theirs.findIndex((row, at) => !ours[at] || keyOf(ours[at]) !== keyOf(row))
+    return `${ours.length} rows, and SQL has ${theirs.length}; the first that differs: ${JSON.stringify(ours[index])}\n  SQL: ${JSON.stringify(theirs[index])}`
+  }
+  for (const [index, row] of theirs.entries()) {
+    const column = columns.find((name) => !isSame(ours[index]?.[name], row[name]))
+    if (column) return `${JSON.stringify(ours[index])}\n  SQL: ${JSON.stringify(row)}`
+  }
+  return undefined
+}
+
+function plain(value: unknown): unknown {
+  if (typeof value === "boolean") return Number(value)
+  return typeof value === "object" && value !== null ? JSON.stringify(value) : value
+}
+
+const say = (line: string) => process.stdout.write(`${line}\n`)
+
+using folder = temporaryFolder()
+const server = await startServer({ db: folder.file("flights.db") })
+let compared = 0
+let failed = 0
+try {
+  const flights = (await Bun.file(await flightsFile()).json()) as Flight[]
+  await databuddy("website", "create", "flights.example.com", "--id", "flights", "--db", server.db)
+  const lines = folder.file("flights.ndjson")
+  writeFileSync(lines, flights.map((flight) => `${JSON.stringify(eventOf(flight))}\n`).join(""))
+  await databuddy("import", lines, "--db", server.db)
+  const db = openReader(server.db)
+  for (const [name, list] of Object.entries(comparisons)) {
+    for (const { query = {}, parameter = {}, rows, sql, isOrdered = false } of list) {
+      const answer = await fetch(`${server.url}/v1/query?website_id=flights`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${server.key}`, "content-type": "application/json" },
+        body: JSON.stringify({ parameters: [{ name, ...parameter }], ...range, ...query }),
+      })
+      const body = (await answer.json()) as { data?: { success: boolean; data: Row[]; error?: string }[] }
+      const [entry] = body.data ?? []
+      const asked = `${name} ${JSON.stringify({ ...parameter, ...query })}`
+      compared++
+      if (!entry?.success) {
+        failed++
+        say(`FAILED ${asked}: ${JSON.stringify(body)}`)
+        continue
+      }
+      const got = rows ? rows(entry.data) : entry.data
+      const wanted = sql === "" ? bins(db, got) : (db.prepare(whole(sql)).all() as Row[])
+      const found = difference(got, wanted, isOrdered)
+      if (found) failed++
+      say(found ? `FAILED ${asked}: ${found}` : `ok     ${asked}: ${wanted.length} rows`)
+    }
+  }
+  db.close()
+} finally {
+  await server.kill()
+}
+say(`${compared - failed} of ${compared} answers over 20,000 flights are those of plain SQL`)
+process.exit(failed > 0 ? 1 : 0)
+
+/** The events and the values of their properties, before a query of its own. */
+function whole(sql: string): string {
+  const common = `with e as materialized (select * from events where website_id = 'flights' and not crawler), ${values}`
+  return `${common} ${sql}`
+}
+
+/** What is from each bound of the answer to the next. */
+function bins(db: ReturnType<typeof openReader>, got: Row[]): Row[] {
+  const delays = db
+    .prepare(whole("select number from values_ where name = 'late' and key = 'delay'"))
+    .pluck()
+    .all() as number[]
+  return got.map(({ from }, index) => ({
+    from,
+    count: delays.filter((delay) => delay >= Number(from) && delay < Number(got[index + 1]?.from ?? Infinity))
+      .length,
+  }))
+}
+
+async function databuddy(...args: string[]): Promise<void> {
+  const child = Bun.spawn([binary, ...args], { stdout: "ignore", stderr: "inherit" })
+  if ((await child.exited) !== 0) throw new Error(`databuddy ${args[0]} ended with ${child.exitCode}`)
+}
+
+async function flightsFile(): Promise<string> {
+  const given = process.argv[2]
+  if (given !== undefined) return join(given, "data/flights-20k.json")
+  const place = folder.file("package")
+  mkdirSync(place)
+  const fetched = Bun.spawnSync(
+    ["sh", "-c", `npm pack --silent ${packageName} && tar xzf *.tgz package/data/flights-20k.json`],
+    {
+      cwd: place,
+    },
+  )
+  if (!fetched.success) throw new Error(`npm could not fetch ${packageName}: ${fetched.stderr}`)
+  return join(place, "package/data/flights-20k.json")
+}
