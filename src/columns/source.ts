@@ -73,9 +73,6 @@ interface Texts {
   last: number
 }
 
-/** Moments whose row ids are kept: those of one ms are asked for one after the other. */
-const momentsKept = 4_096
-
 /** Events of one moment. */
 export class EventSource {
   /** Rows that were read instead of blocks. */
@@ -86,8 +83,6 @@ export class EventSource {
   /** Something was answered from what was counted for an earlier question. */
   fromKept = false
   readonly #texts = new Map<Kind, ReadonlySet<string>>()
-  /** By website and ms: row ids by crawler and name. */
-  readonly #moments = new Map<string, Map<string, number[]>>()
 
   constructor(
     readonly wanted: Wanted,
@@ -230,27 +225,9 @@ export class EventSource {
     return this.#texts.get(kind) ?? []
   }
 
-  /** Row ids of the events of a website, ms and name, ascending. A lookup of some us. */
-  rowIdsAt(website: number, ts: number, name: string, crawler: boolean): readonly number[] {
-    const key = `${website} ${ts}`
-    let found = this.#moments.get(key)
-    if (!found) {
-      if (this.#moments.size === momentsKept) this.#moments.clear()
-      found = new Map()
-      for (const [id, , typeId, crawler] of this.rowIdsBetween(website, ts, ts + 1)) {
-        const kind = `${crawler} ${this.rows.typeOf(typeId).name}`
-        const ids = found.get(kind)
-        if (ids) ids.push(id)
-        else found.set(kind, [id])
-      }
-      this.#moments.set(key, found)
-    }
-    return found.get(`${Number(crawler)} ${name}`) ?? []
-  }
-
-  /** By time and then id, `most` at most; some 2 us a row, but some 50 us for the first one. */
-  rowIdsBetween(website: number, from: number, to: number, most = -1): RowId[] {
-    const found = this.rows.ids(website, from, to, most)
+  /** Of the events of a website at some moments, Unix ms, in no order. */
+  rowIdsAt(website: number, moments: readonly number[]): RowId[] {
+    const found = this.rows.ids(website, moments)
     this.rowsRead += found.length
     return found
   }

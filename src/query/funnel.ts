@@ -4,7 +4,7 @@ import { type ByUnit, Entries, insertionSort, type Masked, maskRange, masksOf, s
 import { dimensionOf, kindOf, Matcher } from "./filter.ts"
 import type { Dimension, FunnelAnswer, FunnelQuestion, FunnelStep } from "./question.ts"
 import { valueAt } from "./rank.ts"
-import { type InOrder, ReceiptOrder, unitsPerSlice } from "./receipt.ts"
+import { type InOrder, ReceiptOrder, slicesOf } from "./receipt.ts"
 import { entriesOf, type Followed, stepMatcher } from "./step.ts"
 
 /** Entries that are walked through, and ids whose text is looked up, in one go: some 20 ms each. */
@@ -26,7 +26,7 @@ const valueBytes = 120
  *
  * Memory: 4 bytes for each number of the unit's kind; for each entry 12 bytes while it is collected and 8 while units are
  * walked through, 20 together at the most (with `by` 28); 12 bytes for each step after the first that a unit reached. Units in whose
- * entries the order of receipt makes a difference are walked through once more, some at a time: 40 bytes for each of their entries.
+ * entries the order of receipt makes a difference are walked through once more, some at a time: 100 bytes for each of their entries.
  */
 export function* funnel(
   question: FunnelQuestion,
@@ -56,9 +56,10 @@ export function* funnel(
   if (values) yield* values.lookUp()
   const walk = new Walk(steps.length, window, byUnit, values, budget)
   while (walk.someUnits(entriesPerStep)) yield
-  for (let at = 0; at < walk.ambiguous.length; at += unitsPerSlice) {
+  const { ends } = byUnit
+  const entriesOfUnit = (unit: number) => (ends[unit] as number) - (ends[unit - 1] as number)
+  for (const units of slicesOf(walk.ambiguous, entriesOfUnit, budget)) {
     const part = budget.part()
-    const units = walk.ambiguous.slice(at, at + unitsPerSlice)
     const ordered = new ReceiptOrder(units, source.numbers[kind], part)
     yield* eachFitting((batch, { first, end, masks }, codes) => {
       const maskOf = typeof masks === "number" ? () => masks : (index: number) => masks[index] as number

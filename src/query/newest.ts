@@ -286,20 +286,39 @@ function compare(one: string, other: string): number {
   return one < other ? -1 : one > other ? 1 : 0
 }
 
+/** An event that is looked at, made when it is first asked for: that takes a while. */
+export class Looked {
+  #moment: Moment | undefined
+
+  constructor(
+    readonly batch: Batch,
+    readonly index: number,
+  ) {}
+
+  get moment(): Moment {
+    this.#moment ??= momentAt(this.batch, this.index)
+    return this.#moment
+  }
+}
+
 /** The newest event of a row that has some id. */
 export class NewestId {
-  sighting: Moment | undefined
+  sighting: (Sighting & { moment: Moment }) | undefined
 
   constructor(
     private readonly kind: Kind,
     private readonly source: Followed,
   ) {}
 
-  add(batch: Batch, index: number, ts: number): void {
-    const number = batch[this.kind]()[index] as number
-    if (number === 0 || (this.sighting && ts < this.sighting.ts)) return
-    const seen = momentAt(batch, index, number)
-    if (!this.sighting || isAfter(seen, this.sighting, this.source)) this.sighting = seen
+  add(looked: Looked, ts: number): void {
+    const number = looked.batch[this.kind]()[looked.index] as number
+    const before = this.sighting
+    if (number === 0 || (before && ts < before.ts)) return
+    const { moment } = looked
+    if (!before || isAfter(moment, before.moment, this.source)) {
+      const { website, name } = moment
+      this.sighting = { number, website, name, ts, moment }
+    }
   }
 
   /** Their texts, in the order of the ids; null where there is none. */

@@ -2,7 +2,7 @@ import { type Batch, dayMs } from "../columns/batch.ts"
 import { type Budget, TooLarge } from "./distinct.ts"
 import { Matcher } from "./filter.ts"
 import type { PathsAnswer, PathsQuestion } from "./question.ts"
-import { ReceiptOrder, unitsPerSlice } from "./receipt.ts"
+import { ReceiptOrder, slicesOf } from "./receipt.ts"
 import { placeOf, type Selection, sizeOf } from "./selection.ts"
 import { entriesOf, type Followed, stepMatcher } from "./step.ts"
 
@@ -15,8 +15,8 @@ const sessionsPerStep = 65_536
  *
  * Two passes: the first finds the event in each session and reads nothing but batches that may hold it; the second keeps the
  * neighbours. Sessions in which the order of receipt makes a difference, since other events of the same ms are among those, are
- * walked through once more. Memory: 4 bytes for each session's number; for each session that has the event 25 bytes, and 8 for each
- * place; 40 for each event of those sessions that are walked through, some at a time.
+ * walked through once more. Memory: 4 bytes for each session's number; for each session that has the event 29 bytes, and 8 for each
+ * place; 100 for each event of those sessions that are walked through, some at a time.
  */
 export function* paths(
   question: PathsQuestion,
@@ -52,9 +52,8 @@ export function* paths(
   }
   yield* around.countAll()
   const ambiguous = around.ambiguous()
-  for (let at = 0; at < ambiguous.length; at += unitsPerSlice) {
+  for (const sessions of slicesOf(ambiguous, (session) => around.eventsOf(session), budget)) {
     const part = budget.part()
-    const sessions = ambiguous.slice(at, at + unitsPerSlice)
     const ordered = new ReceiptOrder(sessions, source.numbers.sessions, part)
     for (const entry of entriesOf(source, all)) {
       const batch = source.open(entry)
@@ -177,6 +176,8 @@ class Around {
   readonly #hits = new Hits()
   /** 1 for sessions where events of the same ms are at or next to the event, whose order these keys do not tell. */
   readonly #ambiguous: Uint8Array
+  /** Events of each session, at most 2^32 - 1. */
+  readonly #events: Uint32Array
   /** For each place (those before, the nearest first, then those after) and name; number 0 is the end of a session. */
   readonly #counts: Uint32Array
 
@@ -189,9 +190,10 @@ class Around {
     const width = 1 + before + after
     this.#width = width
     const names = found.keys.names.length
-    budget.take(found.count * (width * 8 + 1) + width * (names + 1) * 4)
+    budget.take(found.count * (width * 8 + 5) + width * (names + 1) * 4)
     this.#keys = new Float64Array(found.count * width)
     this.#ambiguous = new Uint8Array(found.count)
+    this.#events = new Uint32Array(found.count)
     this.#counts = new Uint32Array(width * (names + 1))
     for (let place = 0; place < found.count; place++) {
       const at = place * width
@@ -216,6 +218,7 @@ class Around {
     for (let hit = 0; hit < hits; hit++) {
       const index = indexes[hit] as number
       const place = found[hit] as number
+      this.#events[place] = (this.#events[place] as number) + 1
       const key = base + (times[index] as number) * names
       const first = place * width
       const byKey = key - (events[hit] as number)
@@ -242,6 +245,10 @@ class Around {
   #areTied(one: number, other: number): boolean {
     const names = this.found.keys.names.length
     return Math.floor(one / names) === Math.floor(other / names)
+  }
+
+  eventsOf(session: number): number {
+    return this.#events[(this.found.placeOf[session] as number) - 1] as number
   }
 
   /** Numbers of the sessions that `countAll` leaves out. */

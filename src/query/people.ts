@@ -1,6 +1,6 @@
 import type { Batch } from "../columns/batch.ts"
 import type { Budget } from "./distinct.ts"
-import { type Listed, NewestId, newest } from "./newest.ts"
+import { type Listed, Looked, NewestId, newest } from "./newest.ts"
 import type { PeopleAnswer, PeopleQuestion } from "./question.ts"
 import type { Followed } from "./step.ts"
 
@@ -61,6 +61,6 @@ class Person {
       this.budget.take(sessionBytes)
       this.sessions.add(session)
     }
-    this.profile.add(batch, index, ts)
+    this.profile.add(new Looked(batch, index), ts)
   }
 }

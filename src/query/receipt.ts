@@ -6,18 +6,39 @@ import { firstFrom } from "./selection.ts"
 // The order of events of the same ms: that of receipt, which is that of their row ids. Blocks hold no row ids. Within one batch events are
 // in that order already; for the few ms in which someone has events of several batches the ids are looked up in the rows.
 
-/** Units that are put in order together: some 10 events each take some 50 MB. */
-export const unitsPerSlice = 100_000
-/** Units that are put in order in one go: some ms, without what is looked up. */
+/** Events that are put in order together, at least and at most. */
+const leastEvents = 10_000
+const mostEvents = 2_000_000
+/** Of the memory that is left, for those. */
+const share = 1 / 2
+/** Units that are put in order in one go, and moments whose row ids are looked up: some ms each. */
 const unitsPerStep = 2_048
-/** Rows that are read one after the other in the time of one lookup; and lookups in an hour up to which it is not tried. */
-const rowsPerLookup = 16
-const fewLookups = 16
-const hourMs = 3_600_000
-/** Bytes that an event takes here, with its place in the order. */
-const eventBytes = 40
+const momentsPerLookup = 1_000
+/** Bytes that an event takes here, with its place in the order, and its moment where that is looked up. */
+const eventBytes = 100
 
-type RowLookup = Pick<EventSource, "rowIdsAt" | "rowIdsBetween" | "nameOf">
+/** Units in parts, each of which can be put in order at once. `eventsOf`: how many each has. */
+export function slicesOf(
+  units: readonly number[],
+  eventsOf: (unit: number) => number,
+  budget: Budget,
+): number[][] {
+  const most = Math.min(Math.max(leastEvents, (budget.left * share) / eventBytes), mostEvents)
+  const slices: number[][] = []
+  let events = Number.POSITIVE_INFINITY
+  for (const unit of units) {
+    const theirs = eventsOf(unit)
+    if (events + theirs > most) {
+      slices.push([])
+      events = 0
+    }
+    slices.at(-1)?.push(unit)
+    events += theirs
+  }
+  return slices
+}
+
+type RowLookup = Pick<EventSource, "rowIdsAt" | "nameOf">
 
 /** Which rows the events of a batch are. */
 type Origin = Pick<Batch, "website" | "name" | "crawler" | "receipt">
@@ -28,8 +49,32 @@ function referenceOf(batch: Batch, index: number, firstOfMs: number): number {
   return ids ? (ids[index] as number) : firstOfMs - index - 1
 }
 
-/** `ids`: of the events of its website, name and ms. Throws Moved where the event was deleted since its block was looked up. */
-function rowIdOf(reference: number, { receipt }: Origin, ids: readonly number[]): number {
+/** Row ids by what tells batches apart, ascending: those of one ms, name, and crawlers or not. */
+function idsByBatch(rows: RowLookup, website: number, moments: readonly number[]): Map<string, number[]> {
+  const found = new Map<string, number[]>()
+  for (const row of rows.rowIdsAt(website, moments)) {
+    const [id, ts, , crawler] = row
+    const key = keyOf(ts, rows.nameOf(row), crawler === 1)
+    const ids = found.get(key)
+    if (ids) ids.push(id)
+    else found.set(key, [id])
+  }
+  for (const ids of found.values()) if (ids.length > 1) ids.sort((one, other) => one - other)
+  return found
+}
+
+function keyOf(ts: number, name: string, crawler: boolean): string {
+  return `${ts} ${crawler} ${name}`
+}
+
+/** Throws Moved where the event was deleted since its block was looked up. */
+function rowIdOf(
+  reference: number,
+  { name, crawler, receipt }: Origin,
+  ts: number,
+  found: ReadonlyMap<string, number[]>,
+): number {
+  const ids = found.get(keyOf(ts, name, crawler)) ?? []
   const first = ids.findIndex((id) => id > receipt.after)
   const id = first < 0 ? undefined : ids[first - reference - 1]
   if (id === undefined || id > receipt.last) throw new Moved()
@@ -37,20 +82,25 @@ function rowIdOf(reference: number, { receipt }: Origin, ids: readonly number[])
 }
 
 /** An event that is the first or the latest one so far. */
-export interface Moment extends Sighting {
+export interface Moment extends Omit<Sighting, "number"> {
   origin: Origin
+  /** The row id, once it was looked up. */
   reference: number
 }
 
-/** `number`: of the id that it is looked at for. */
-export function momentAt(batch: Batch, index: number, number: number): Moment {
+export function momentAt(batch: Batch, index: number): Moment {
   const times = batch.times()
   const time = times[index] as number
   const { website, name, crawler, receipt, base } = batch
   // Ids that are known are not held on to beside the event's own.
   const origin = { website, name, crawler, receipt: { after: receipt.after, last: receipt.last } }
-  const reference = referenceOf(batch, index, firstFrom(times, time))
-  return { number, website, name, ts: base + time, origin, reference }
+  return {
+    website,
+    name,
+    ts: base + time,
+    origin,
+    reference: referenceOf(batch, index, firstFrom(times, time)),
+  }
 }
 
 /** Of the same ms too: whether one was received after another. */
@@ -58,9 +108,10 @@ export function isAfter(one: Moment, other: Moment, rows: RowLookup): boolean {
   return one.ts === other.ts ? idOf(one, rows) > idOf(other, rows) : one.ts > other.ts
 }
 
-function idOf({ reference, origin, ts }: Moment, rows: RowLookup): number {
-  if (reference >= 0) return reference
-  return rowIdOf(reference, origin, rows.rowIdsAt(origin.website, ts, origin.name, origin.crawler))
+function idOf(moment: Moment, rows: RowLookup): number {
+  const { reference, origin, ts } = moment
+  if (reference < 0) moment.reference = rowIdOf(reference, origin, ts, idsByBatch(rows, origin.website, [ts]))
+  return moment.reference
 }
 
 /** A unit's events in the order of time, then of receipt. */
@@ -215,42 +266,28 @@ export class ReceiptOrder {
 
   /** Puts row ids in the place of their references. Yields meanwhile. */
   *#lookUp(tied: readonly number[], rows: RowLookup): Generator<void, void> {
-    const hours = Map.groupBy(tied, (at) => `${this.#originOf(at).website} ${this.#hourOf(at)}`)
-    for (const events of hours.values()) {
-      const { website } = this.#originOf(events[0] as number)
-      const from = this.#hourOf(events[0] as number) * hourMs
-      const wanted = new Set(events.map((at) => this.#timeOf(at)))
-      // Where that is less work than to look up each ms for itself.
-      const most = wanted.size * rowsPerLookup
-      const isFew = wanted.size < fewLookups
-      const found = isFew ? [] : rows.rowIdsBetween(website, from, from + hourMs, most)
-      const readTo = isFew ? from : found.length < most ? from + hourMs : (found.at(-1)?.[1] ?? from)
-      const ids = Map.groupBy(
-        found.filter(([, ts]) => ts < readTo && wanted.has(ts)),
-        (row) => keyOf(row[1], rows.nameOf(row), row[3] === 1),
-      )
-      for (const at of events) {
-        const [origin, ts] = [this.#originOf(at), this.#timeOf(at)]
-        const { name, crawler } = origin
-        const ofBatch =
-          ts < readTo
-            ? (ids.get(keyOf(ts, name, crawler)) ?? []).map(([id]) => id)
-            : rows.rowIdsAt(origin.website, ts, name, crawler)
-        this.#references[at] = rowIdOf(this.#referenceOf(at), origin, ofBatch)
-      }
+    for (const [website, events] of Map.groupBy(tied, (at) => this.#originOf(at).website)) {
+      const moments = [...Map.groupBy(events, (at) => this.#timeOf(at))].sort(([one], [other]) => one - other)
       yield
+      for (let first = 0; first < moments.length; first += momentsPerLookup) {
+        const some = moments.slice(first, first + momentsPerLookup)
+        const ids = idsByBatch(
+          rows,
+          website,
+          some.map(([ts]) => ts),
+        )
+        for (const [ts, events] of some) {
+          for (const at of events) {
+            const origin = this.#originOf(at)
+            this.#references[at] = rowIdOf(this.#referenceOf(at), origin, ts, ids)
+          }
+        }
+        yield
+      }
     }
   }
 
   #originOf(at: number): Origin {
     return this.#origins[this.#batches[at] as number] as Origin
   }
-
-  #hourOf(at: number): number {
-    return Math.floor(this.#timeOf(at) / hourMs)
-  }
-}
-
-function keyOf(ts: number, name: string, crawler: boolean): string {
-  return `${ts} ${crawler} ${name}`
 }

@@ -1,8 +1,8 @@
 import type { Batch } from "../columns/batch.ts"
 import type { Budget } from "./distinct.ts"
-import { type Listed, NewestId, newest } from "./newest.ts"
+import { type Listed, Looked, NewestId, newest } from "./newest.ts"
 import type { SessionsAnswer, SessionsQuestion } from "./question.ts"
-import { isAfter, type Moment, momentAt } from "./receipt.ts"
+import { isAfter, type Moment } from "./receipt.ts"
 import type { Followed } from "./step.ts"
 
 /** Sessions, the one with the latest event first. What it needs: see `newest`. */
@@ -62,15 +62,10 @@ class Session {
     const ts = batch.base + (batch.times()[index] as number)
     this.events++
     const { first, last, source } = this
-    if (!first || ts <= first.ts) {
-      const seen = momentAt(batch, index, this.listed.number)
-      if (!first || isAfter(first, seen, source)) this.first = seen
-    }
-    if (!last || ts >= last.ts) {
-      const seen = momentAt(batch, index, this.listed.number)
-      if (!last || isAfter(seen, last, source)) this.last = seen
-    }
-    this.visitor.add(batch, index, ts)
-    this.profile.add(batch, index, ts)
+    const looked = new Looked(batch, index)
+    if (!first || (ts <= first.ts && isAfter(first, looked.moment, source))) this.first = looked.moment
+    if (!last || (ts >= last.ts && isAfter(looked.moment, last, source))) this.last = looked.moment
+    this.visitor.add(looked, ts)
+    this.profile.add(looked, ts)
   }
 }

@@ -81,7 +81,6 @@ export function sourceOf(events: readonly PlainEvent[]): Followed {
     textsOf: (kind) => ids[kind],
     kept: new Kept(0),
     rowIdsAt: () => idsAreKnown(),
-    rowIdsBetween: () => idsAreKnown(),
     nameOf: () => idsAreKnown(),
     websiteId: (rid) => (rid === 0 ? undefined : `website-${rid}`),
     *texts(kind, wanted) {
