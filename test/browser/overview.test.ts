@@ -180,6 +180,15 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
+  test("a filter in the address that is none is named, and not passed over in silence", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview?f=IN:property.plan:pro&f=eq:property.gift:false")
+    await page.getByRole("button", { name: "Change the filter gift is false" }).waitFor()
+    expect(await page.getByRole("alert").textContent()).toEndWith("by it: IN:property.plan:pro")
+    await page.getByRole("button", { name: "Remove the filter gift is false" }).click()
+    await page.getByRole("alert").waitFor({ state: "detached" })
+    await page.context().close()
+  })
+
   test("a filter is made by the keyboard alone", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()

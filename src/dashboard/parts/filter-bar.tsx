@@ -1,6 +1,6 @@
 import { useRef, useState } from "preact/hooks"
 import { useApp } from "../state/app.ts"
-import { type Filter, filterParam, filterText } from "../state/filters.ts"
+import { type Filter, filterParam, filterText, unreadableFilters } from "../state/filters.ts"
 import { FilterEditor } from "./filter-editor.tsx"
 import { Icon } from "./icons.tsx"
 
@@ -9,7 +9,17 @@ export function FilterBar() {
   const { place, view } = useApp()
   const { filters } = view.value
   const set = (next: readonly Filter[]) => place.set({ f: next.map(filterParam) })
-  return <Chips filters={filters} onChange={set} addKey="/" />
+  const unreadable = unreadableFilters(place.spot.value.params)
+  return (
+    <>
+      <Chips filters={filters} onChange={set} addKey="/" />
+      {unreadable.length > 0 && (
+        <p class="form-error" role="alert">
+          A filter in the address cannot be read, and nothing is filtered by it: {unreadable.join(", ")}
+        </p>
+      )}
+    </>
+  )
 }
 
 interface ChipsProps {

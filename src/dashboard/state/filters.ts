@@ -119,3 +119,8 @@ function listOf(text: string, field: string, op: Operator): Filter | undefined {
 export function readFilters(params: URLSearchParams, name = "f"): Filter[] {
   return params.getAll(name).flatMap((param) => readFilter(param) ?? [])
 }
+
+/** What `readFilters` leaves out, as it stands in the address. */
+export function unreadableFilters(params: URLSearchParams, name = "f"): string[] {
+  return params.getAll(name).filter((param) => readFilter(param) === undefined)
+}
