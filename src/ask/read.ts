@@ -80,26 +80,29 @@ const wording: Record<string, string> = {
 
 /**
  * One query, or several. Throws `invalid_shape` with each bad field named; what is wrong with a parameter for its type
- * alone fails that parameter.
+ * alone fails that parameter. A step is a parameter, up to a millisecond of work.
  */
-export function readQueries(value: unknown, about: About): { isBatch: boolean; queries: Query[] } {
+export function* readQueries(
+  value: unknown,
+  about: About,
+): Generator<void, { isBatch: boolean; queries: Query[] }> {
   requireParameters(value, about.limits.parameters)
   if (!Array.isArray(value)) {
-    return { isBatch: false, queries: withinCells([readQuery(value, about, "")], about.limits.cells) }
+    return { isBatch: false, queries: withinCells([yield* readQuery(value, about, "")], about.limits.cells) }
   }
   if (value.length === 0 || value.length > maxBatch) {
     throw invalid([{ field: "", message: `must be one query, or a list of 1 to ${maxBatch}` }])
   }
   const errors: FieldError[] = []
-  const queries = value.flatMap((one, index) => {
+  const queries: Query[] = []
+  for (const [index, one] of value.entries()) {
     try {
-      return [readQuery(one, about, `${index}.`)]
+      queries.push(yield* readQuery(one, about, `${index}.`))
     } catch (error) {
       if (!(error instanceof Refusal) || !error.fields) throw error
       errors.push(...error.fields)
-      return []
     }
-  })
+  }
   if (errors.length > 0) throw invalid(errors)
   return { isBatch: true, queries: withinCells(queries, about.limits.cells) }
 }
@@ -149,7 +152,7 @@ function shapeErrors(check: TypeCheck<typeof querySchema>, value: unknown, prefi
   })
 }
 
-function readQuery(value: unknown, about: About, prefix: string): Query {
+function* readQuery(value: unknown, about: About, prefix: string): Generator<void, Query> {
   if (!checkQuery.Check(value)) throw invalid(shapeErrors(checkQuery, value, prefix))
   const body: QueryBody = value
   const errors: FieldError[] = []
@@ -169,30 +172,29 @@ function readQuery(value: unknown, about: About, prefix: string): Query {
   })
   const range = errors.length === 0 ? wholeRange(body, zone, about.now, prefix, errors) : undefined
   if (errors.length > 0 || range === undefined) throw invalid(errors)
+  const read: Query["parameters"] = []
+  for (const [index, parameter] of parameters.entries()) {
+    const { filters: further = [], steps = [] } = own[index] ?? {}
+    read.push(orFailure({ body, parameter, range, zone, about, filters: [...filters, ...further], steps }))
+    yield
+  }
   return {
     id: body.id,
     page: body.page ?? 1,
     limit: body.limit ?? defaultLimit,
     filters: filters.length,
-    parameters: parameters.map((parameter, index) => {
-      const id = parameter.id ?? parameter.name
-      try {
-        const { filters: further = [], steps = [] } = own[index] ?? {}
-        return readParameter({
-          body,
-          parameter,
-          range,
-          zone,
-          about,
-          filters: [...filters, ...further],
-          steps,
-        })
-      } catch (error) {
-        if (error instanceof RangeFault) return { id, failure: wrong(inParameter(error)) }
-        if (error instanceof Refusal) return { id, failure: error }
-        throw error
-      }
-    }),
+    parameters: read,
+  }
+}
+
+function orFailure(reading: Reading): Query["parameters"][number] {
+  const id = reading.parameter.id ?? reading.parameter.name
+  try {
+    return readParameter(reading)
+  } catch (error) {
+    if (error instanceof RangeFault) return { id, failure: wrong(inParameter(error)) }
+    if (error instanceof Refusal) return { id, failure: error }
+    throw error
   }
 }
 

@@ -67,7 +67,10 @@ async function askFile(body: object, where: Where, context: Context): Promise<Qu
   try {
     const websites = ridsOf(db, where.website)
     const about = { websites, zone: "UTC", now: context.world.now(), withSingles: true, limits: fullLimits }
-    const [query] = readQueries(body, about).queries
+    const reading = readQueries(body, about)
+    let read = reading.next()
+    while (!read.done) read = reading.next()
+    const [query] = read.value.queries
     if (!query) throw new Error("nothing was asked")
     const fault = (error: unknown) => {
       throw error

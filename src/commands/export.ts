@@ -31,6 +31,7 @@ interface ExportOptions extends DatabaseOptions {
 const readRows = 500
 /** Events in a row group of a Parquet file: large enough to be read fast, some 20 MB while it is made. */
 const groupRows = 20_000
+const groupCharacters = 16_000_000
 /** zlib's own choice between time and size. */
 const gzipLevel = 6
 
@@ -99,7 +100,7 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
   }
   try {
     refuseOlder(pendingMigrations(db, path), path)
-    const steps = { rows: readRows, groupRows, rest: () => undefined, onRead }
+    const steps = { rows: readRows, groupRows, groupCharacters, rest: () => undefined, onRead }
     const plain = made(db, filter, steps, context)
     const bytes = gzip ? gzipped(plain, gzipLevel) : plain
     if (out !== undefined) await toFile(out, bytes, options, context)

@@ -2,9 +2,6 @@ import { ByteWriter, ParquetWriter, type SchemaElement } from "hyparquet-writer"
 import type { StoredEvent } from "../store/stored.ts"
 import { eventFields } from "./fields.ts"
 
-/** Characters of properties after which a row group ends, however few its rows are: a row may have 32 KiB. */
-const groupCharacters = 16_000_000
-
 const elements = {
   INT64: { type: "INT64" },
   STRING: { type: "BYTE_ARRAY", converted_type: "UTF8" },
@@ -23,11 +20,14 @@ const schema: SchemaElement[] = [
   ),
 ]
 
-/** Events as a Parquet file, its bytes a row group at a time. Each group is written when it has `groupRows` events. */
+/** Events as a Parquet file, its bytes a row group at a time. Each group is written when it has `groupRows` events, or `groupCharacters` of their properties. */
 export async function* parquetOf(
   events: AsyncIterable<StoredEvent[]>,
-  groupRows: number,
-  rest: () => Promise<void> | undefined,
+  {
+    groupRows,
+    groupCharacters,
+    rest,
+  }: { groupRows: number; groupCharacters: number; rest: () => Promise<void> | undefined },
 ): AsyncGenerator<Uint8Array> {
   const writer = new ByteWriter()
   const parquet = new ParquetWriter({ writer, schema, createdBy: "databuddy" })

@@ -134,6 +134,17 @@ type EventColumns = [
   properties: string | null,
 ]
 
+/** Events of the first step, and characters of properties that a step has about: some ms. An event may have 32 KiB of them. */
+const firstStep = 16
+const stepCharacters = 262_144
+
+/** How many events the next step has, after one of `step`: fewer where they are large, and up to `rows`. */
+function nextStep(step: number, rows: number, events: readonly StoredEvent[]): number {
+  const characters = events.reduce((sum, { properties }) => sum + (properties?.length ?? 0), 0)
+  const fitting = Math.floor((stepCharacters * step) / Math.max(1, characters))
+  return Math.max(1, Math.min(rows, step * 2, fitting))
+}
+
 /** Reads events a few at a time, each read a transaction of its own of some ms: rows never change once they are stored. */
 export class EventReader {
   readonly #stretch: Statement
@@ -164,16 +175,30 @@ export class EventReader {
     if (last === null) return
     const few: number[] | undefined = yield* this.#lookByTime(last)
     if (few) {
-      for (let at = 0; at < few.length; at += rows) yield this.byId(few.slice(at, at + rows))
+      yield* this.inSteps(few, rows)
       return
     }
     const { from, to } = this.selection
+    let step = Math.min(rows, firstStep)
     for (let after = Number.MIN_SAFE_INTEGER; ; ) {
-      const end = this.#stretch.get({ after, last, rows }) as number | null
+      const end = this.#stretch.get({ after, last, rows: step }) as number | null
       if (end === null) return
       const found = this.#inStretch.all({ after, last: end, from, to, rids: this.#rids })
-      yield (found as EventColumns[]).map((row) => this.#event(row))
+      const events = (found as EventColumns[]).map((row) => this.#event(row))
+      yield events
       after = end
+      step = nextStep(step, rows, events)
+    }
+  }
+
+  /** The events with these ids, at most `rows` in a step. */
+  *inSteps(ids: readonly number[], rows: number): Generator<StoredEvent[]> {
+    let step = Math.min(rows, firstStep)
+    for (let at = 0; at < ids.length; ) {
+      const events = this.byId(ids.slice(at, at + step))
+      yield events
+      at += step
+      step = nextStep(step, rows, events)
     }
   }
 

@@ -110,6 +110,21 @@ describe("an answer", () => {
     expect(Object.keys(data[1])).toEqual(["parameter", "success", "error", "data"])
   })
 
+  test("to two hundred parameters with ranges of their own is prepared in steps", async () => {
+    const parameters = Array.from({ length: 50 }, (_, index) => ({
+      name: "custom_events_summary",
+      start_date: `${2001 + (index % 20)}-03-10`,
+      end_date: `${2001 + (index % 20)}-03-11`,
+      compare: "previous_period",
+    }))
+    const some = { parameters, timeZone: "America/New_York" }
+    const { results } = await json(await query([some, some, some, some]))
+    for (const { data } of results) {
+      expect(data.length).toBe(50)
+      expect(data.every(({ success }: { success: boolean }) => success)).toBe(true)
+    }
+  })
+
   test("does not stop the event loop for as long as its JSON alone would", async () => {
     const trend = { name: "custom_events_trends", granularity: "hourly" }
     const body = { startDate: "2020-03-01", endDate: "2026-08-01", parameters: [trend, trend] }
