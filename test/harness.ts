@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Database, type Db } from "../src/store/native.ts"
 import { closeDatabase, openDatabase } from "../src/store/open.ts"
+import { environment } from "./support/environment.ts"
 
 /** The built binary, serving. */
 export interface Server {
@@ -37,10 +38,9 @@ export interface ServerOptions {
 export async function startServer({ db, args = [], env = {}, descriptors }: ServerOptions): Promise<Server> {
   // Loading it demands a build, which tests that start no server do without.
   const { binary } = await import("./support/binary.ts")
-  const { PATH = "", TMPDIR = tmpdir() } = process.env
   const limited = descriptors ? ["sh", "-c", `ulimit -n ${descriptors}; exec "$0" "$@"`] : []
   const child = Bun.spawn([...limited, binary, "serve", "--db", db, "--port", "0", ...args], {
-    env: { PATH, TMPDIR, ...env },
+    env: environment(env),
     stdio: ["ignore", "pipe", "pipe"],
   })
   let output = ""

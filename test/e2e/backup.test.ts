@@ -32,6 +32,7 @@ import {
   withDatabase,
 } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
 
 // Ten processes a test at most; on a busy machine with two cores each can take a second to start.
 setDefaultTimeout(30_000)
@@ -64,10 +65,9 @@ function partialOf(pid: number): string {
 }
 
 function spawn(command: string[]) {
-  const { PATH = "", TMPDIR = "/tmp" } = process.env
   return Bun.spawn(command, {
     cwd: folder.path,
-    env: { PATH, TMPDIR },
+    env: environment(),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

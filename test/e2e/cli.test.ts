@@ -11,6 +11,7 @@ import {
   withDatabase,
 } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
 
 interface Outcome {
   code: number
@@ -34,10 +35,9 @@ async function run(...args: string[]): Promise<Outcome> {
 }
 
 async function runWith(env: Record<string, string>, ...args: string[]): Promise<Outcome> {
-  const { PATH = "", TMPDIR = "/tmp" } = process.env
   const child = Bun.spawn([binary, ...args], {
     cwd: folder.path,
-    env: { PATH, TMPDIR, ...env },
+    env: environment(env),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

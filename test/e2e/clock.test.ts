@@ -1,28 +1,22 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
-import { writeFileSync } from "node:fs"
-import { join } from "node:path"
 import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
-import { repository } from "../support/repository.ts"
+import { buildClock, compiler, ownAhead, setAhead } from "../support/clock.ts"
 
-const compiler = process.platform === "linux" ? Bun.which("cc") : null
 const skipped = compiler ? "" : " (skipped: needs Linux and a C compiler)"
 
 const year = 365 * 86_400
 const folder = temporaryFolder()
 const db = folder.file("test.db")
-const env = { LD_PRELOAD: folder.file("clock.so"), CLOCK_FILE: folder.file("ahead") }
+let env: { LD_PRELOAD: string; CLOCK_FILE: string }
 
 beforeAll(() => {
-  if (!compiler) return
-  const source = join(repository, "test/support/clock.c")
-  const { success, stderr } = Bun.spawnSync([compiler, "-shared", "-fPIC", "-o", env.LD_PRELOAD, source])
-  if (!success) throw new Error(stderr.toString())
+  if (compiler) env = buildClock(folder.path)
 })
 afterAll(() => folder[Symbol.dispose]())
 
 /** Sets the clock of the server ahead of ours, in s. */
 function setClock(ahead: number): void {
-  writeFileSync(env.CLOCK_FILE, new BigInt64Array([BigInt(ahead)]), { flag: "r+" })
+  setAhead(env.CLOCK_FILE, ownAhead() + ahead)
 }
 
 async function send(server: Server, name: string, timestamp?: number): Promise<number> {
@@ -43,7 +37,7 @@ function names(): unknown[] {
 test.skipIf(!compiler)(
   `a clock that is set while the server runs: events in the order of receipt; ahead, retention spares them${skipped}`,
   async () => {
-    writeFileSync(env.CLOCK_FILE, new BigInt64Array(1))
+    setClock(0)
     const first = await startServer({ db, env })
     try {
       expect(await send(first, "first")).toBe(200)

@@ -17,6 +17,7 @@ import { Database } from "../../src/store/native.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { startServer, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
 import { eventRow } from "../support/event.ts"
 
 // Each test starts some processes; on a busy machine each can take a second to start.
@@ -42,9 +43,8 @@ afterEach(async () => {
 })
 
 function run(args: readonly string[] = [], env: Record<string, string> = {}) {
-  const { PATH = "", TMPDIR = "/tmp" } = process.env
   const { exitCode, stdout, stderr } = Bun.spawnSync([binary, "doctor", "--db", db, ...args], {
-    env: { PATH, TMPDIR, ...env },
+    env: environment(env),
     timeout: 20_000,
   })
   return { code: exitCode, out: stdout.toString(), err: stderr.toString() }

@@ -19,6 +19,7 @@ import {
   withDatabase,
 } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
 import { eventRow, oddEvents } from "../support/event.ts"
 
 const now = Date.UTC(2026, 0, 1)
@@ -49,10 +50,9 @@ function fill(work: (db: Db, rid: number, store: (...events: Partial<EventRow>[]
 }
 
 function start(...args: string[]) {
-  const { PATH = "", TMPDIR = "/tmp" } = process.env
   return Bun.spawn([binary, "export", ...args], {
     cwd: folder.path,
-    env: { PATH, TMPDIR },
+    env: environment(),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -327,9 +327,8 @@ test("what is exported of a person is what forgetting would delete", async () =>
       websites: __,
       ...counts
     } = linesOf(await exported("--website", "w", ...person)).at(-1) as Line
-    const { PATH = "", TMPDIR = "/tmp" } = process.env
     const forget = Bun.spawnSync([binary, "forget", "--website", "w", ...person, "--db", db], {
-      env: { PATH, TMPDIR },
+      env: environment(),
     })
     const [, ...found] =
       /delete (\d+) events?, (\d+) profiles? and (\d+) links?/.exec(forget.stderr.toString()) ?? []
@@ -375,7 +374,7 @@ test("of a reader that stands still, memory stays bounded, and nothing is lost",
   // A shell's pipe: Bun's own takes all there is, whether it is asked for it or not.
   const shell = Bun.spawn(
     ["sh", "-c", '"$0" export | { head -c 1000 > first; sleep 2; cat > rest; }', binary],
-    { cwd: folder.path, env: { PATH: process.env.PATH ?? "", TMPDIR: process.env.TMPDIR ?? "/tmp" } },
+    { cwd: folder.path, env: environment() },
   )
   await eventually(() => existsSync(folder.file("first")))
   await Bun.sleep(1_500)

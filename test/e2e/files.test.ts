@@ -13,6 +13,7 @@ import {
 import { createWebsite } from "../../src/store/websites.ts"
 import { startServer, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
 
 // What the program does in a folder in which other users can make files too.
 
@@ -31,8 +32,7 @@ afterEach(() => folder[Symbol.dispose]())
 
 /** Runs a line of shell in the folder; `"$0"` is the program. */
 function shell(line: string) {
-  const { PATH = "", TMPDIR = "/tmp" } = process.env
-  const run = Bun.spawnSync(["sh", "-c", line, binary], { cwd: folder.path, env: { PATH, TMPDIR } })
+  const run = Bun.spawnSync(["sh", "-c", line, binary], { cwd: folder.path, env: environment() })
   return { code: run.exitCode, out: run.stdout.toString(), err: run.stderr.toString() }
 }
 

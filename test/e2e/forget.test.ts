@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { createWebsite } from "../../src/store/websites.ts"
 import { type Server, startServer, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
 
 let folder: TemporaryFolder
 let server: Server
@@ -34,11 +35,10 @@ afterEach(async () => {
 let key = ""
 
 async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const { PATH = "", TMPDIR = "/tmp" } = process.env
   const json = args[0] === "key" ? ["--json"] : []
   const child = Bun.spawn([binary, ...args, ...json], {
     cwd: folder.path,
-    env: { PATH, TMPDIR },
+    env: environment(),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

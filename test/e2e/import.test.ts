@@ -15,6 +15,7 @@ import {
   withDatabase,
 } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
 import { eventRow, oddEvents } from "../support/event.ts"
 
 const now = Date.UTC(2026, 0, 1)
@@ -25,10 +26,9 @@ beforeEach(() => {
 afterEach(() => folder[Symbol.dispose]())
 
 function spawn(...args: string[]) {
-  const { PATH = "", TMPDIR = "/tmp" } = process.env
   return Bun.spawn([binary, ...args], {
     cwd: folder.path,
-    env: { PATH, TMPDIR },
+    env: environment(),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -487,7 +487,7 @@ test("on a terminal it shows how far it is", async () => {
   const command = [binary, "import", "a.ndjson", "--db", "b.db"].map((word) => `'${word}'`).join(" ")
   const child = Bun.spawn(["script", "-qec", command, "typescript"], {
     cwd: folder.path,
-    env: { PATH: process.env.PATH ?? "", TMPDIR: process.env.TMPDIR ?? "/tmp" },
+    env: environment(),
     stdin: "ignore",
     stdout: "ignore",
   })

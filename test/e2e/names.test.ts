@@ -3,6 +3,7 @@ import { createKey } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { type Server, startServer, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
 
 // Names that would do something where they are shown. What the rules refuse is put into the database behind their back,
 // as an older version or another program could have.
@@ -38,8 +39,7 @@ afterAll(async () => {
 })
 
 async function run(...args: string[]) {
-  const { PATH = "", TMPDIR = "/tmp" } = process.env
-  const env = { PATH, TMPDIR, DATABUDDY_KEY: server.key }
+  const env = environment({ DATABUDDY_KEY: server.key })
   const child = Bun.spawn([binary, ...args], { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" })
   const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()])
   expect(out + err).not.toMatch(acts)

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { eventually, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
 
 const folder = temporaryFolder()
 let server: Server
@@ -35,10 +36,9 @@ async function send(events: unknown): Promise<void> {
 }
 
 function start(args: string[], env: Record<string, string> = {}) {
-  const { PATH = "", TMPDIR = "/tmp" } = process.env
   return Bun.spawn([binary, ...args], {
     cwd: folder.path,
-    env: { PATH, TMPDIR, ...env },
+    env: environment(env),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type Server, startServer, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
 
 const folder = temporaryFolder()
 let server: Server
@@ -22,10 +23,9 @@ afterAll(async () => {
 })
 
 async function refusals(env: Record<string, string>, ...args: string[]) {
-  const { PATH = "", TMPDIR = "/tmp" } = process.env
   const child = Bun.spawn([binary, "refusals", ...args], {
     cwd: folder.path,
-    env: { PATH, TMPDIR, ...env },
+    env: environment(env),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

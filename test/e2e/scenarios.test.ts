@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { pauseWebsite } from "../../src/store/websites.ts"
+import { environment } from "../support/environment.ts"
 import { bodyOf } from "./contract/bodies.ts"
 import { accepted, eventWith, plainEvent, refused, row, type Sent } from "./contract/cases.ts"
 import { type KeyName, secrets, sites } from "./contract/fixture.ts"
@@ -588,7 +589,7 @@ describe("a database that another process has locked", () => {
 
 async function shell(script: string, env: Record<string, string>): Promise<string> {
   const run = Bun.spawn(["sh", "-c", script], {
-    env: { PATH: process.env.PATH ?? "", ...env },
+    env: environment(env),
     stdout: "pipe",
     stderr: "ignore",
   })

@@ -30,6 +30,7 @@ import {
 } from "../../src/saved/schema.ts"
 import { eventSchema, identifySchema } from "../../src/track/schema.ts"
 import { eventually, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { environment } from "../support/environment.ts"
 import { jailCommand, makeJail } from "../support/jail.ts"
 
 /** What the tests look at of an operation. */
@@ -232,7 +233,7 @@ describe("a server", () => {
     const samples = operationsOf(document).flatMap(({ operation }) => operation["x-code-samples"] ?? [])
     expect(samples.length).toBe(4)
     for (const { source } of samples) {
-      const env = { PATH: process.env.PATH ?? "", URL: server.url, KEY: server.key }
+      const env = environment({ URL: server.url, KEY: server.key })
       const curl = Bun.spawnSync(["sh", "-c", source.replace("curl", "curl -s")], { env })
       expect(curl.stdout.toString()).toStartWith('{"status":"success"')
     }

@@ -43,7 +43,9 @@ export function Install({ site, onArrival, onShow }: InstallProps) {
       {isKnown || isHere || onShow ? (
         <ArrivalBox site={site} newest={newest} onShow={onShow} />
       ) : (
-        <Skeleton height={boxHeight} />
+        <div class="install-coming">
+          <Skeleton height={boxHeight} />
+        </div>
       )}
       {!isHere && hasStray && <Stray site={site} />}
       <Lines site={site} />

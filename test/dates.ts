@@ -1,0 +1,100 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { noBrowser } from "./browser/browser.ts"
+import { buildClock, compiler, setAhead } from "./support/clock.ts"
+
+// Runs the tests under other dates and hours of the day: `npm run test:dates -- [--date 2027-03-01,…] [--time 00:03,…] [<file>…]`.
+// The clock of every process that the tests start is set, of the browser too; it runs on from there. It changes nothing
+// on the machine, and installs nothing.
+
+const usage =
+  "npm run test:dates -- [--date 2027-03-01,2027-12-31] [--time 00:03,12:00] [test/browser/overview.test.ts …]"
+
+/** ms of the longest run of all tests, on a slow machine. */
+const longestRun = 1_800_000
+
+/** The next year's: always ahead, so that no file of the machine is newer than the time. */
+const year = new Date().getUTCFullYear() + 1
+const dates = [
+  `${year}-03-01`, // after the shortest month
+  `${year}-12-31`,
+  clockChange(year),
+]
+/** UTC. Midnight passes during a run that begins at 23:50. */
+const times = ["00:03", "12:00", "23:50"]
+/** The machine's: its clocks change on the third date. */
+const zone = "Europe/Berlin"
+
+process.exit(await main(process.argv.slice(2)))
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals: files } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { date: { type: "string" }, time: { type: "string" } },
+  })
+  const combinations = (values.date?.split(",") ?? dates).flatMap((date) =>
+    (values.time?.split(",") ?? times).map((time) => ({ date, time, at: Date.parse(`${date}T${time}:00Z`) })),
+  )
+  const wrong = combinations.find(({ at }) => Number.isNaN(at))
+  if (wrong) return complain(`${wrong.date} ${wrong.time} is no date and time of day.\nUsage: ${usage}`)
+  if (!compiler) {
+    return complain(
+      "A C compiler on Linux is needed, for the library that sets the clock: apt-get install gcc libc6-dev",
+    )
+  }
+  if (noBrowser) {
+    complain(
+      "Without Chromium no test of pages runs: apt-get install chromium-headless-shell fonts-liberation",
+    )
+  }
+  const folder = mkdtempSync(join(tmpdir(), "databuddy-dates-"))
+  const lines: string[] = []
+  try {
+    const clock = buildClock(folder)
+    for (const { date, time, at } of combinations) {
+      setAhead(clock.CLOCK_FILE, Math.round((at - Date.now()) / 1_000))
+      const { summary, isGreen } = await runTests({ ...clock, TZ: zone }, files)
+      lines.push(`${isGreen ? "green" : "RED  "} ${date} ${time} UTC: ${summary}`)
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+  process.stdout.write(`\n${lines.join("\n")}\n`)
+  return lines.every((line) => line.startsWith("green")) ? 0 : 1
+}
+
+async function runTests(env: Record<string, string>, files: string[]) {
+  const command = [process.execPath, "test", "--parallel", "--only-failures", "--timeout", "30000", ...files]
+  const child = Bun.spawn(command, {
+    cwd: join(import.meta.dir, ".."),
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "inherit", "pipe"],
+    timeout: longestRun,
+  })
+  let output = ""
+  const decoder = new TextDecoder()
+  for await (const chunk of child.stderr) {
+    process.stderr.write(chunk)
+    output += decoder.decode(chunk, { stream: true })
+  }
+  const code = await child.exited
+  const count = (word: string) =>
+    /\d+/.exec(new RegExp(`^ *\\d+ ${word}$`, "m").exec(output)?.[0] ?? "0")?.[0]
+  const took = /\[[\d.]+m?s\]\s*$/.exec(output)?.[0].trim() ?? ""
+  return { summary: `${count("pass")} passed, ${count("fail")} failed ${took}`, isGreen: code === 0 }
+}
+
+/** The last Sunday of March, on which the European Union's clocks change. */
+function clockChange(year: number): string {
+  const last = new Date(Date.UTC(year, 2, 31))
+  last.setUTCDate(31 - last.getUTCDay())
+  return last.toISOString().slice(0, 10)
+}
+
+function complain(message: string): number {
+  process.stderr.write(`${message}\n`)
+  return 1
+}

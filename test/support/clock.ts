@@ -1,0 +1,27 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { repository } from "./repository.ts"
+
+/** The C compiler that the preload needs; null: this machine has none, or is not Linux. */
+export const compiler = process.platform === "linux" ? Bun.which("cc") : null
+
+/** Compiles clock.c, which sets the clock of processes that preload it. Gives the variables that make one do so. */
+export function buildClock(folder: string): { LD_PRELOAD: string; CLOCK_FILE: string } {
+  const library = join(folder, "clock.so")
+  const source = join(repository, "test/support/clock.c")
+  const { success, stderr } = Bun.spawnSync([compiler ?? "cc", "-shared", "-fPIC", "-o", library, source])
+  if (!success) throw new Error(stderr.toString())
+  return { LD_PRELOAD: library, CLOCK_FILE: join(folder, "ahead") }
+}
+
+/** Sets the clock of the processes with this CLOCK_FILE `seconds` ahead of the machine's. */
+export function setAhead(file: string, seconds: number): void {
+  // A file that processes have mapped must not become shorter meanwhile.
+  writeFileSync(file, new BigInt64Array([BigInt(seconds)]), { flag: existsSync(file) ? "r+" : "w" })
+}
+
+/** By how many seconds this process is ahead of the machine itself. */
+export function ownAhead(): number {
+  const file = process.env.CLOCK_FILE
+  return file === undefined ? 0 : Number(readFileSync(file).readBigInt64LE())
+}
