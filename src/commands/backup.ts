@@ -2,6 +2,7 @@ import { existsSync, realpathSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import type { Command } from "commander"
 import { Complaint } from "../errors.ts"
+import { isKept } from "../store/file-lock.ts"
 import { publish } from "../store/files.ts"
 import { contentsFields, contentsJson } from "./contents.ts"
 import type { Context } from "./context.ts"
@@ -54,6 +55,7 @@ function refusePlace(to: string, from: string, { force }: BackupOptions): void {
     throw new Complaint(`${to} is not a file`, "give the name of the copy too, such as /var/backups/today.db")
   }
   if (!force) throw new Complaint(`${to} exists`, "give another name, or add --force to replace it")
+  if (isKept(to)) throw new Complaint(`${to} is a database that a server has open`, "give another name")
   if (existsSync(`${to}-wal`)) {
     throw new Complaint(`${to} is a database in use: there is a -wal beside it`, "give another name")
   }

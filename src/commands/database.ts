@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs"
-import { resolve } from "node:path"
 import type { Command } from "commander"
 import { type DatabaseOptions, databaseOption } from "../config.ts"
 import { Complaint } from "../errors.ts"
+import { databasePath, refuseOtherNames } from "../store/names.ts"
 import type { Db } from "../store/native.ts"
 import { closeDatabase, openDatabase } from "../store/open.ts"
 import type { Context } from "./context.ts"
@@ -35,7 +35,8 @@ export async function withDatabase<Result>(
   work: (db: Db) => Result | Promise<Result>,
   { make = false } = {},
 ): Promise<Result> {
-  const path = make ? resolve(options.db) : requireDatabase(options)
+  const path = make ? databasePath(options.db) : requireDatabase(options, "write")
+  if (make) refuseOtherNames(path, true)
   const db = openDatabase({ path, durability: "fsync", busyTimeout, now: context.world.now() })
   try {
     return await work(db)
@@ -46,10 +47,19 @@ export async function withDatabase<Result>(
   }
 }
 
-/** The path of a database that exists. */
-export function requireDatabase(options: DatabaseOptions): string {
-  const path = resolve(options.db)
-  if (existsSync(path)) return path
+/**
+ * The path of a database that exists, to read it, to write to it, or to take the server's lock, which tells more itself. Throws a
+ * Complaint where it may be in use under another name.
+ */
+export function requireDatabase(
+  options: DatabaseOptions,
+  purpose: "read" | "write" | "lock" = "read",
+): string {
+  const path = databasePath(options.db)
+  if (existsSync(path)) {
+    if (purpose !== "lock") refuseOtherNames(path, purpose === "write")
+    return path
+  }
   throw new Complaint(
     `${path} does not exist`,
     "give the database with --db or DATABUDDY_DB, or start the server, which makes one",

@@ -5,6 +5,7 @@ import { type DatabaseOptions, databaseOption } from "../config.ts"
 import { Complaint } from "../errors.ts"
 import { exportPerson, exportWanted, formats, gzipped, type Steps } from "../export/export.ts"
 import { readExportFilter } from "../manage/rules.ts"
+import { isKept } from "../store/file-lock.ts"
 import { createFile, partialName, publish, removePartials, syncFolder } from "../store/files.ts"
 import { pendingMigrations } from "../store/migrate.ts"
 import type { Db } from "../store/native.ts"
@@ -139,6 +140,7 @@ function refusePlace(out: string, db: string, { force }: ExportOptions): void {
   if (!there.isFile() && !there.isSymbolicLink()) {
     throw new Complaint(`${out} is not a file`, "give the name of a file, such as events.ndjson")
   }
+  if (isKept(out)) throw new Complaint(`${out} is a database that a server has open`, "give another name")
 }
 
 function exists(out: string): Complaint {

@@ -1,12 +1,14 @@
-import { existsSync, statSync } from "node:fs"
+import { statSync } from "node:fs"
 import { dirname } from "node:path"
 import type { Command } from "commander"
 import { Complaint } from "../errors.ts"
 import { schemaVersion } from "../store/check.ts"
 import { refuseDamaged } from "../store/damage.ts"
+import { isKept } from "../store/file-lock.ts"
 import { publish } from "../store/files.ts"
 import { ServerLock } from "../store/lock.ts"
 import { migrationLog, pendingMigrations } from "../store/migrate.ts"
+import { refuseOtherNames, removeNameOfRestore } from "../store/names.ts"
 import { closeAfterReading, closeDatabase, openDatabase, openForReading } from "../store/open.ts"
 import { bytesOf } from "./backup.ts"
 import type { Context } from "./context.ts"
@@ -35,7 +37,7 @@ export function addMigrateCommand(root: Command, context: Context): void {
 }
 
 async function migrate(options: MigrateOptions, context: Context): Promise<void> {
-  const path = requireDatabase(options)
+  const path = requireDatabase(options, "lock")
   const { applied, backup } = await upgrade(path, options.backup, context)
   if (options.json) printJson({ db: path, applied, backup }, context)
   else if (applied.length === 0) context.out("nothing is pending\n")
@@ -70,7 +72,9 @@ function printStatus(options: MigrateOptions, context: Context): void {
 
 /** Whether there is a database that lacks migrations. Where it cannot be told, whoever opens it to write says what is wrong. */
 export function isOlder(path: string): boolean {
-  if (!existsSync(path) || statSync(path).size === 0) return false
+  const found = statSync(path, { throwIfNoEntry: false })
+  // Opened under a second name it would get a second -wal.
+  if (!found || found.size === 0 || found.nlink > 1 || isKept(path)) return false
   try {
     const { version, pending } = look(path)
     return version > 0 && pending.length > 0
@@ -92,6 +96,8 @@ export async function upgrade(path: string, backup: boolean, context: Context): 
   try {
     keepOwner(`${path}-lock`, dirname(path))
     removeLeftovers(path, context)
+    removeNameOfRestore(path)
+    refuseOtherNames(path, true)
     refuseDamaged(path, false)
     const { version, pending } = look(path)
     if (pending.length === 0) return { applied: [], backup: null }

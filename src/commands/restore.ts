@@ -1,9 +1,10 @@
-import { existsSync, lchownSync, realpathSync, statSync } from "node:fs"
+import { existsSync, lchownSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
 import { Complaint } from "../errors.ts"
 import { carryOver, type EndedAccess, endedAccess } from "../store/access.ts"
 import { syncFile, verifyBackup } from "../store/backup.ts"
+import { databasePath, refuseOtherNames } from "../store/names.ts"
 import { Database, type Db } from "../store/native.ts"
 import { closeAfterReading, openForReading } from "../store/open.ts"
 import { takeDatabase } from "../store/takeover.ts"
@@ -38,9 +39,7 @@ async function restore(file: string, options: RestoreOptions, context: Context):
   if (!existsSync(from) || !statSync(from).isFile()) {
     throw new Complaint(`${from} is not a file`, "give a file that databuddy backup made")
   }
-  const named = resolve(options.db)
-  // Where the path is a link, the file that it leads to is the database, for SQLite too.
-  const db = existsSync(named) ? realpathSync(named) : named
+  const db = databasePath(options.db)
   if (options.dryRun) {
     const contents = verifyBackup(from)
     const bytes = statSync(from).size
@@ -59,6 +58,7 @@ async function restore(file: string, options: RestoreOptions, context: Context):
   if (sameFile(from, db)) throw new Complaint(`${from} is the database itself`, "give a backup of it")
   requireRoom(db, statSync(from).size)
   const aside = `${db}.before-restore-${new Date(context.world.now()).toISOString().replace(/[-:.]/g, "")}`
+  refuseOtherNames(db, false)
   const taken = takeDatabase(db, context.world.pid)
   let kept = false
   let ended: EndedAccess | undefined

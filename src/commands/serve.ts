@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs"
-import { resolve } from "node:path"
 import { createApp, type Deps } from "../app.ts"
 import type { Ask } from "../ask/ask.ts"
 import { Streams } from "../ask/stream.ts"
@@ -22,6 +21,7 @@ import { Engine } from "../query/engine.ts"
 import { Follower } from "../store/follow.ts"
 import { createInvite } from "../store/invites.ts"
 import { createKey, scopes } from "../store/keys.ts"
+import { databasePath } from "../store/names.ts"
 import { Store } from "../store/store.ts"
 import { hasOwner } from "../store/users.ts"
 import { createWebsite } from "../store/websites.ts"
@@ -45,7 +45,7 @@ const drainPolls = 10
 
 /** Serves until a signal comes. The database is then one file, and the promise settles. */
 export async function serve(options: ServeOptions, context: Context): Promise<void> {
-  const path = resolve(options.db)
+  const path = databasePath(options.db)
   const log = createLog(
     context.err,
     { level: options.logLevel, readable: context.errIsTerminal },

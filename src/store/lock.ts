@@ -1,20 +1,30 @@
-import { closeSync, existsSync, openSync, rmSync } from "node:fs"
+import { closeSync, constants, existsSync, openSync, rmSync } from "node:fs"
 import { Complaint } from "../errors.ts"
+import { FileLock } from "./file-lock.ts"
 import { Database, type Db } from "./native.ts"
 import { readable } from "./open.ts"
 
 /**
  * One server a database. The lock is SQLite's own on a small database beside it, `<path>-lock`: it ends with the process,
- * however that ends, and says which process it is. Throws a Complaint where another server holds it.
+ * however that ends, and says which process it is. Besides, the database file itself is locked, which a server under another name
+ * of it meets. Throws a Complaint where another server holds either.
  */
 export class ServerLock {
   readonly #path: string
   readonly #db: Db
+  readonly #file = new FileLock()
 
-  constructor(path: string, pid: number, taken = servedByAnother) {
+  constructor(
+    private readonly database: string,
+    pid: number,
+    taken = servedByAnother,
+  ) {
+    const path = database
     this.#path = `${path}-lock`
     try {
-      closeSync(openSync(this.#path, "a", 0o600))
+      closeSync(
+        openSync(this.#path, constants.O_CREAT | constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0), 0o600),
+      )
       this.#db = new Database(this.#path, { timeout: 0 })
     } catch (error) {
       throw readable(error, path)
@@ -35,6 +45,14 @@ export class ServerLock {
       this.#db.close()
       throw taken(path, holder ? `, process ${holder}` : "")
     }
+    this.coverFile()
+  }
+
+  /** Locks the file itself; to be called again once it is made. Throws a Complaint where a server has it under another name. */
+  coverFile(): void {
+    if (this.#file.take(this.database)) return
+    this.release()
+    throw servedByAnother(this.database, " under another name")
   }
 
   /** There is the file of a lock: one is held, or whoever held it was killed. */
@@ -61,7 +79,9 @@ export class ServerLock {
     }
   }
 
+  /** Only when this process has no connection to the database any more: see `FileLock`. */
   release(): void {
+    this.#file.release()
     try {
       rmSync(this.#path, { force: true })
     } catch {

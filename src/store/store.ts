@@ -10,6 +10,7 @@ import { Guard } from "./guard.ts"
 import { sweepInvites } from "./invites.ts"
 import { type Random, writeLastUsed } from "./keys.ts"
 import { ServerLock } from "./lock.ts"
+import { refuseOtherNames, removeNameOfRestore } from "./names.ts"
 import type { Db } from "./native.ts"
 import { NewNames } from "./new-names.ts"
 import { closeDatabase, cutWal, type Durability, openDatabase } from "./open.ts"
@@ -91,10 +92,13 @@ export class Store {
     const killedFirst = ServerLock.isLeft(options.path) && !existsSync(`${options.path}-wal`)
     this.#lock = new ServerLock(options.path, world.pid)
     try {
+      removeNameOfRestore(options.path)
+      refuseOtherNames(options.path, true)
       refuseDamaged(options.path, killedFirst)
       // Nothing else runs yet, so a lock is waited for here; from then on the batcher waits, and the event loop does not.
       this.db = openDatabase({ ...options, busyTimeout: startTimeout, now: world.now() })
       this.db.pragma("busy_timeout = 0")
+      this.#lock.coverFile()
     } catch (error) {
       this.#lock.release()
       throw error
