@@ -139,7 +139,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--shutdown-delay <ms>",
-      "how long to accept requests after the signal to stop, while /ready answers 503, so that proxies stop sending first",
+      "how long to accept requests after the signal to stop, while /ready answers 503 and /health says stopping, so that proxies stop sending first",
       0,
       whole(0, 60_000),
     ),

@@ -132,7 +132,9 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     draining.start()
     const ended = backups?.stop()
     if (options.shutdownDelay > 0) {
-      log("info", "stopping: /ready says so, requests are still accepted", { ms: options.shutdownDelay })
+      log("info", "stopping: /health and /ready say so, requests are still accepted", {
+        ms: options.shutdownDelay,
+      })
       await context.sleep(options.shutdownDelay)
     }
     log("info", "stopping: answering what was accepted")
@@ -148,7 +150,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   }
 }
 
-/** Settles when `/ready?wait` holds requests and no other is under way; without any, `server.stop()` knows better. */
+/** Settles when `/health?wait` holds requests and no other is under way; without any, `server.stop()` knows better. */
 async function onlyHeldLeft(
   server: { readonly pendingRequests: number },
   draining: Draining,

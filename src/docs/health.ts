@@ -18,20 +18,8 @@ export async function healthPaths(): Promise<Json> {
         operationId: "health",
         tags: ["Server"],
         summary: "Is it alive?",
-        description: "Answers while the process runs, whatever its disk does.",
-        security: [{}],
-        responses: {
-          200: success("It is", exactly({ status: { const: "ok" } }), { example: { status: "ok" } }),
-        },
-      },
-    },
-    "/ready": {
-      get: {
-        operationId: "ready",
-        tags: ["Server"],
-        summary: "Can it store an event?",
         description:
-          "Tries the database's lock; the status is the reason when it cannot. While the server stops, the status is `stopping`; with `wait`, the request is not answered then and its connection is closed at the end, so that a proxy that retries gets the answer of the next process.",
+          "Answers while the process runs, whatever its disk does. While the server stops, the status is `stopping`; with `wait`, the request is not answered then and its connection is closed at the end, so that a proxy that retries gets the answer of the next process.",
         security: [{}],
         parameters: [
           {
@@ -42,6 +30,21 @@ export async function healthPaths(): Promise<Json> {
             schema: { type: "string" },
           },
         ],
+        responses: {
+          200: success("It is", exactly({ status: { type: "string", enum: ["ok", "stopping"] } }), {
+            example: { status: "ok" },
+          }),
+        },
+      },
+    },
+    "/ready": {
+      get: {
+        operationId: "ready",
+        tags: ["Server"],
+        summary: "Can it store an event?",
+        description:
+          "Tries the database's lock; the status is the reason when it cannot, or `stopping` while the server stops.",
+        security: [{}],
         responses: {
           200: success("It can", exactly({ status: { const: "ready" } }), { example: { status: "ready" } }),
           ...(await refused(reasons, wording)),

@@ -14,8 +14,9 @@ export interface Health {
  * GET /health: the process is alive, whatever its disk does. GET /ready: it can store; 503 with the reason when not. For a
  * proxy, a supervisor or a person; no key is asked for and nothing but the reason is told.
  *
- * GET /ready?wait while the server stops: no answer, and a closed connection at the end. A proxy that asks it before each
- * request then retries until the next process answers; the body of the request behind it was not read yet.
+ * While the server stops, /health says so, and /health?wait is not answered: its connection is closed at the end. A proxy that asks
+ * that before each request then retries until the next process answers, before it reads a body. It is no matter of /ready: what only
+ * reads goes on while the disk is full.
  */
 export function healthRoutes({ ready, draining, newId }: Health) {
   const headersOf = (request: Request) => ({
@@ -23,11 +24,14 @@ export function healthRoutes({ ready, draining, newId }: Health) {
     "Cache-Control": "no-store",
   })
   return new Elysia()
-    .get("/health", ({ request }) => new Response('{"status":"ok"}', { headers: headersOf(request) }))
+    .get("/health", ({ request }) => {
+      if (!draining.active) return new Response('{"status":"ok"}', { headers: headersOf(request) })
+      if (asksToWait.test(request.url)) return draining.hold(request.signal)
+      return new Response('{"status":"stopping"}', { headers: headersOf(request) })
+    })
     .get("/ready", async ({ request }) => {
       const headers = headersOf(request)
       if (draining.active) {
-        if (new URL(request.url).searchParams.has("wait")) return draining.hold(request.signal)
         return new Response('{"status":"stopping"}', {
           status: 503,
           headers: { ...headers, ...stoppingHeaders },
@@ -41,6 +45,9 @@ export function healthRoutes({ ready, draining, newId }: Health) {
       }
     })
 }
+
+/** Without a Host, as health checks of HTTP/1.0 come, the URL is a path, which `URL` does not take. */
+const asksToWait = /\?(?:.*&)?wait(?:[=&]|$)/
 
 /** A restart takes about a second. */
 const stoppingHeaders = { "Retry-After": "1", "x-databuddy-reason": "stopping" }

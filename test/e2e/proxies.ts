@@ -117,6 +117,7 @@ async function run(name: Name, clients: number, restarts: number, seed: number):
     ).catch(() => {
       throw new Error(`${name} does not answer: ${said}`)
     })
+    await hearsEvents(front, key)
     const load = {
       over: false,
       sent: 0,
@@ -156,9 +157,14 @@ async function run(name: Name, clients: number, restarts: number, seed: number):
     load.over = true
     await Promise.all(sending)
     await server.stop()
+    server = await startServer({ db: server.db, args: [...args, "--min-free", String(2 ** 50)] })
+    await showsPagesOnFullDisk(front, key)
+    await server.stop()
     const db = openReader(server.db)
     const rows = db
-      .prepare("select properties ->> 'id' as id, count(*) as times from events group by 1")
+      .prepare(
+        "select properties ->> 'id' as id, count(*) as times from events where name = 'sent' group by 1",
+      )
       .all() as { id: number; times: number }[]
     db.close()
     const there = new Set(rows.map(({ id }) => id))
@@ -173,6 +179,37 @@ async function run(name: Name, clients: number, restarts: number, seed: number):
     await ended
     await server.kill()
   }
+}
+
+/** The event stream comes through as it is written, and is not collected on the way. */
+async function hearsEvents(front: number, key: string): Promise<void> {
+  const headers = { Authorization: `Bearer ${key}` }
+  const stop = new AbortController()
+  const stream = await fetch(`http://127.0.0.1:${front}/v1/events/stream?website_id=all`, {
+    headers,
+    signal: AbortSignal.any([stop.signal, AbortSignal.timeout(patience)]),
+  })
+  const sent = fetch(`http://127.0.0.1:${front}/track`, { method: "POST", headers, body: '{"name":"heard"}' })
+  let heard = ""
+  for await (const chunk of stream.body ?? []) {
+    heard += new TextDecoder().decode(chunk)
+    if (heard.includes("heard")) break
+  }
+  stop.abort()
+  await sent
+}
+
+/** Where events get 503, the proxy still lets everything else through. */
+async function showsPagesOnFullDisk(front: number, key: string): Promise<void> {
+  const page = () => fetch(`http://127.0.0.1:${front}/`).then(({ status }) => status)
+  await eventually(async () => (await page()) === 200, { timeout: patience })
+  const headers = { Authorization: `Bearer ${key}` }
+  const event = await fetch(`http://127.0.0.1:${front}/track`, {
+    method: "POST",
+    headers,
+    body: '{"name":"full"}',
+  })
+  if (event.status !== 503) throw new Error(`on a full disk an event got ${event.status}`)
 }
 
 /** What the README's unit says of stopping. */

@@ -149,24 +149,43 @@ test("a second server on the same port says so and leaves", async () => {
   expect(failure).toContain(`port ${server.port} on 127.0.0.1 is taken by another process`)
 })
 
-test("--shutdown-delay: after the signal requests are accepted, /ready refuses, and /ready?wait is closed unanswered", async () => {
+test("--shutdown-delay: after the signal requests are accepted, /ready refuses, and /health?wait is closed unanswered", async () => {
   const server = await fresh(["--shutdown-delay", "2500"])
-  expect((await fetch(`${server.url}/ready?wait`)).status).toBe(200)
+  expect(await (await fetch(`${server.url}/health?wait`)).json()).toEqual({ status: "ok" })
   process.kill(server.pid, "SIGTERM")
   await eventually(async () => (await fetch(`${server.url}/ready`)).status === 503)
   const ready = await fetch(`${server.url}/ready`)
   expect(await ready.json()).toEqual({ status: "stopping" })
   expect(ready.headers.get("retry-after")).toBe("1")
+  expect(await (await fetch(`${server.url}/health`)).json()).toEqual({ status: "stopping" })
+  // As HAProxy asks: without a Host, so that the URL is a path.
+  expect(await answerTo(server, "GET /health HTTP/1.0\r\n\r\n")).toEndWith('{"status":"stopping"}')
+  const waitingToo = answerTo(server, "GET /health?wait=1 HTTP/1.0\r\n\r\n")
   const begun = performance.now()
-  const waiting = fetch(`${server.url}/ready?wait`).then(
+  const waiting = fetch(`${server.url}/health?wait`).then(
     ({ status }) => status,
     () => "closed",
   )
   expect((await send(server, { name: "accepted while stopping" })).status).toBe(200)
   expect(await waiting).toBe("closed")
+  expect(await waitingToo).toBe("")
   expect(await server.exited).toBe(0)
-  // What /ready?wait holds does not hold up the stop, which otherwise gives requests eight seconds.
+  // What /health?wait holds does not hold up the stop, which otherwise gives requests eight seconds.
   expect(performance.now() - begun).toBeLessThan(8_000)
   expect(existsSync(`${server.db}-wal`)).toBe(false)
   expect(countEvents(server.db)).toBe(1)
 })
+
+/** All that comes back on a connection of its own, until it is closed. */
+function answerTo(server: Server, request: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect({ port: server.port, host: "127.0.0.1" })
+    cleanups.push(() => socket.destroy())
+    let answer = ""
+    socket.on("data", (chunk) => {
+      answer += chunk
+    })
+    socket.on("error", () => {}).on("close", () => resolve(answer))
+    socket.write(request)
+  })
+}
