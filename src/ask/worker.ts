@@ -2,6 +2,7 @@ import { setPriority } from "node:os"
 import { Moved } from "../columns/batch.ts"
 import { Reader } from "../columns/reader.ts"
 import { nextWork, Sealer } from "../columns/seal.ts"
+import { TailTooLarge } from "../columns/tail.ts"
 import { Refusal } from "../errors.ts"
 import { answering } from "../query/answer.ts"
 import { TooLarge } from "../query/distinct.ts"
@@ -46,23 +47,27 @@ interface Open {
 class Sweeper {
   #read = 0
   #taken = 0
+  #made = 0
 
   constructor(
     private readonly reader: Reader,
+    private readonly sealer: Sealer,
     private readonly scheduler: TaskScheduler,
     private readonly memory: number,
   ) {}
 
-  /** After each turn; some 20 ms, or a few ms for each 10 MB that are held, once much was read or taken. */
+  /** After each turn; some 20 ms, or a few ms for each 10 MB that are held, once much was read, taken or sealed. */
   sweep(): void {
     this.reader.trim()
     const { total } = this.scheduler.memory
-    const garbage = this.reader.read - this.#read + total - this.#taken
+    const { made } = this.sealer
+    const garbage = this.reader.read - this.#read + total - this.#taken + made - this.#made
     const { memory } = this
     if (garbage < memory * pressedShare) return
     if (garbage < memory * sweepShare && process.memoryUsage.rss() < memory + baseBytes) return
     this.#read = this.reader.read
     this.#taken = total
+    this.#made = made
     Bun.gc(true)
   }
 }
@@ -92,7 +97,8 @@ function fail(id: number): Job["fail"] {
 function failureOf(error: Error): Failure {
   const { message, stack } = error
   if (error instanceof Refusal) return { kind: "refused", message }
-  return error instanceof TooLarge ? { kind: "tooLarge", message } : { kind: "fault", message, stack }
+  const isTooLarge = error instanceof TooLarge || error instanceof TailTooLarge
+  return isTooLarge ? { kind: "tooLarge", message } : { kind: "fault", message, stack }
 }
 
 function jobOf({ reader, scheduler }: Open, order: Extract<Order<Ask>, { what: "ask" | "render" }>): Job {
@@ -152,12 +158,13 @@ function openAt({ path, memory }: Extract<Order<Ask>, { what: "open" }>): Open {
   const now = () => performance.now()
   const scheduler = new TaskScheduler({ memory: memory * queriesShare, ofQuery: memory * queryShare, now })
   reader.lend(scheduler.memory)
+  const sealer = new Sealer(db, now, patience, reader.identities)
   return {
     reader,
-    sealer: new Sealer(db, now, patience, reader.identities),
+    sealer,
     scheduler,
     unsealed: 0,
-    sweeper: new Sweeper(reader, scheduler, memory),
+    sweeper: new Sweeper(reader, sealer, scheduler, memory),
     close: () => db.close(),
   }
 }

@@ -8,6 +8,16 @@ export type Value = string | number | boolean | object
 export interface Column {
   codes: Codes
   values: readonly Value[]
+  /** Where few events have a value: those. `codes` is then made when it is read. */
+  few?: Few
+}
+
+/** The events that have a value. */
+export interface Few {
+  /** Their places in the batch, ascending. */
+  at: Uint32Array
+  /** Their codes, none of them 0. */
+  codes: Codes
 }
 
 export type TextField = "namespace" | "source" | "path"

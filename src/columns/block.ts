@@ -9,7 +9,7 @@ import {
   type TextField,
   type Value,
 } from "./batch.ts"
-import { Builder, MemoryBatch } from "./builder.ts"
+import { Builder, buildMemory, MemoryBatch, SparseColumn } from "./builder.ts"
 import { type Layout, numberForms, type Place, padded, quartersPerDay, segmentsPerBlock } from "./encode.ts"
 import type { Rows } from "./rows.ts"
 
@@ -26,6 +26,10 @@ function arrayOf(bytes: Uint8Array, offset: number, count: number, width: 1 | 2 
   const [buffer, begin] =
     at % width === 0 ? [bytes.buffer, at] : [copyOf(bytes.subarray(offset, offset + count * width)), 0]
   return width === 2 ? new Uint16Array(buffer, begin, count) : new Uint32Array(buffer, begin, count)
+}
+
+function codesIn(bytes: Uint8Array, offset: number, count: number, width: Place["w"]): Codes {
+  return width === 0 ? new Uint8Array(count).fill(1) : arrayOf(bytes, offset, count, width)
 }
 
 /** What SQLite gives is a Buffer, part of a pool that others share; its `slice` makes no copy. */
@@ -45,7 +49,14 @@ export interface BlockRow {
   events: number
   quarters: Uint8Array | null
   stale: number
+  /** An estimate of the memory that its columns take, read from rows. */
+  bytes: number
 }
+
+/** Of a row of `blocks`. Earlier versions did not note `bytes`. */
+export const blockColumns = `
+  id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale,
+  coalesce(bytes, events * 100) as bytes`
 
 const sql = {
   layout: "select layout from blocks where id = :id and stale = 0",
@@ -57,8 +68,8 @@ const sql = {
  * than fits, one after the other would push out what the next one needs first.
  */
 const questionsKept = 16
-/** Bytes that a layout takes, a column beside its codes, a value beside its text, and a number. */
-const layoutBytes = 2_000
+/** Bytes that a character of JSON takes that was read, a column beside its codes, a value beside its text, and a number. */
+const jsonCharacterBytes = 4
 const columnBytes = 300
 const valueBytes = 40
 const numberBytes = 8
@@ -67,6 +78,16 @@ const numberBytes = 8
 interface Held<Thing> {
   thing: Thing
   bytes: number
+}
+
+/** As many of the first ones, at least one, as take no more memory together than columns are made in. */
+export function fittingBlocks<Row extends Pick<BlockRow, "bytes">>(blocks: readonly Row[]): Row[] {
+  let bytes = 0
+  const end = blocks.findIndex((block, index) => {
+    bytes += block.bytes
+    return index > 0 && bytes > buildMemory
+  })
+  return end < 0 ? [...blocks] : blocks.slice(0, end)
 }
 
 /** Reads columns of blocks, and keeps those read before as long as they take no more than `memory` says. */
@@ -139,11 +160,13 @@ export class BlockReader {
   }
 
   /** Throws Moved. */
-  layout({ id }: BlockRow): Layout {
+  layout({ id }: BlockRow): KnownLayout {
     return this.hold(id, "layout", () => {
       const text = this.#layout.get({ id }) as string | undefined
       if (text === undefined) throw new Moved()
-      return { thing: JSON.parse(text) as Layout, bytes: layoutBytes }
+      const layout = JSON.parse(text) as Layout
+      const placeOf = new Map(layout.properties.map(([key, , place]) => [key, place]))
+      return { thing: { ...layout, placeOf }, bytes: text.length * jsonCharacterBytes }
     })
   }
 
@@ -179,14 +202,12 @@ export class BlockReader {
     const last = Math.max(...blocks.map(({ lastId }) => lastId))
     const layers = layersOf(blocks).map((ofName) => ({ ofName, builder: new Builder(this.rows) }))
     for (let from = begin; from < begin + dayMs; from += hourMs) {
-      const rows = this.rows.byTime(first.website, from, from + hourMs, after, last)
-      for (const { ofName, builder } of layers) {
-        builder.add(
-          rows.filter((row) => {
-            const block = ofName.get(nameKey(this.rows.typeOf(row[2]).name, row[4]))
-            return block !== undefined && block.afterId < row[0] && row[0] <= block.lastId
-          }),
-        )
+      for (const row of this.rows.byTime(first.website, from, from + hourMs, after, last)) {
+        const key = nameKey(this.rows.typeOf(row[2]).name, row[4])
+        for (const { ofName, builder } of layers) {
+          const block = ofName.get(key)
+          if (block && block.afterId < row[0] && row[0] <= block.lastId) builder.add(row)
+        }
       }
       yield
     }
@@ -219,6 +240,13 @@ function layersOf(blocks: readonly BlockRow[]): Map<string, BlockRow>[] {
   return layers
 }
 
+interface KnownLayout extends Layout {
+  /** By key. */
+  placeOf: ReadonlyMap<string, Place | null>
+}
+
+const none: ReadonlyMap<string, number> = new Map()
+
 /** A block, read column by column when it is asked for. It holds what it read itself; the reader, what has room. */
 class StoredBatch implements Batch {
   readonly block: number
@@ -228,8 +256,9 @@ class StoredBatch implements Batch {
   readonly count: number
   readonly base: number
   readonly receipt: Batch["receipt"]
-  #layout: Layout | undefined
+  #layout: KnownLayout | undefined
   #keys: ReadonlyMap<string, number> | undefined
+  #restKeys: ReadonlyMap<string, number> | undefined
   #rows: MemoryBatch | undefined
   readonly #codes = new Map<string, Codes>()
   readonly #columns = new Map<string, Column>()
@@ -258,13 +287,29 @@ class StoredBatch implements Batch {
   }
 
   property(key: string): Column | undefined {
-    const [, , place] = this.#places.properties.find(([other]) => other === key) ?? []
-    return place === null ? this.#fromRows().property(key) : place && this.#column(`property.${key}`, place)
+    const place = this.#places.placeOf.get(key)
+    if (place) return this.#column(`property.${key}`, place)
+    return place === null || this.#rest().has(key) ? this.#fromRows().property(key) : undefined
   }
 
   keys(): ReadonlyMap<string, number> {
-    this.#keys ??= new Map(this.#places.properties.map(([key, events]) => [key, events]))
+    this.#keys ??= new Map([
+      ...this.#places.properties.map(([key, events]): [string, number] => [key, events]),
+      ...this.#rest(),
+    ])
     return this.#keys
+  }
+
+  /** Properties that are not in the layout. */
+  #rest(): ReadonlyMap<string, number> {
+    const { rest } = this.#places
+    if (!rest) return none
+    this.#restKeys ??= this.reader.hold(this.block, "rest", () => {
+      const bytes = this.#segment(rest).thing.subarray(rest.o, rest.o + (rest.v as number))
+      const thing = new Map(JSON.parse(new TextDecoder().decode(bytes)) as [string, number][])
+      return { thing, bytes: bytes.length * jsonCharacterBytes + thing.size * valueBytes }
+    })
+    return this.#restKeys
   }
 
   withProperties(): number {
@@ -277,7 +322,7 @@ class StoredBatch implements Batch {
     return new Uint8Array(this.count).fill(withProperties > 0 ? 1 : 0)
   }
 
-  get #places(): Layout {
+  get #places(): KnownLayout {
     this.#layout ??= this.reader.layout(this.row)
     return this.#layout
   }
@@ -287,7 +332,7 @@ class StoredBatch implements Batch {
       const thing = this.reader.fromRows(this.row)
       // An event that went since the block was looked up would shift all others.
       if (thing?.count !== this.count) throw new Moved()
-      return { thing, bytes: this.count * 10 * valueBytes }
+      return { thing, bytes: this.row.bytes }
     })
     return this.#rows
   }
@@ -307,27 +352,32 @@ class StoredBatch implements Batch {
   #column(name: string, place: Place): Column {
     let column = this.#columns.get(name)
     if (!column) {
-      column = this.reader.hold(this.block, name, () => {
+      column = this.reader.hold<Column>(this.block, name, () => {
         const raw = this.#segment(place)
-        const begin = place.o + padded(this.count * place.w)
+        const events = place.n ?? this.count
+        const codesAt = place.o + (place.n === undefined ? 0 : padded(place.n * 4))
+        const begin = codesAt + padded(events * place.w)
         const text = raw.thing.subarray(begin, begin + (place.v as number))
         // A copy begins where any array of numbers may.
         const values = place.f
           ? [...new numberForms[place.f](copyOf(text))]
           : (JSON.parse(new TextDecoder().decode(text)) as Value[])
-        const { thing: codes, bytes } = this.#read(place, raw)
         const ofValues = values.length * (place.f ? numberBytes : valueBytes)
-        return { thing: { codes, values }, bytes: bytes + ofValues }
+        const codes = codesIn(raw.thing, codesAt, events, place.w)
+        const bytes = raw.bytes + columnBytes + ofValues
+        if (place.n === undefined) return { thing: { codes, values }, bytes }
+        const at = arrayOf(raw.thing, place.o, events, 4) as Uint32Array
+        // The array of all codes may be made.
+        return { thing: new SparseColumn({ at, codes }, values, this.count), bytes: bytes + this.count }
       })
       this.#columns.set(name, column)
     }
     return column
   }
 
-  #read(place: Place, { thing: segment, bytes } = this.#segment(place)): Held<Codes> {
-    const codes =
-      place.w === 0 ? new Uint8Array(this.count).fill(1) : arrayOf(segment, place.o, this.count, place.w)
-    return { thing: codes, bytes: bytes + columnBytes }
+  #read(place: Place): Held<Codes> {
+    const { thing: segment, bytes } = this.#segment(place)
+    return { thing: codesIn(segment, place.o, this.count, place.w), bytes: bytes + columnBytes }
   }
 
   /** Small columns have one together. */

@@ -1,12 +1,12 @@
 import type { Db } from "../store/native.ts"
 import { type Batch, type Column, kinds, Moved, type Value } from "./batch.ts"
-import { BlockReader, type BlockRow } from "./block.ts"
+import { BlockReader, type BlockRow, blockColumns } from "./block.ts"
 import { Identities } from "./identities.ts"
 import { Rows } from "./rows.ts"
 
 const sql = {
   blocks: `
-    select id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale
+    select ${blockColumns}
     from blocks where website_rid >= 0 and stale = 0`,
   isThere: "select count(*) from blocks where id = :id and stale = 0 and website_rid >= 0",
   missing: `
@@ -73,8 +73,11 @@ function sameColumn(one: Column | undefined, other: Column | undefined): boolean
   if (!one || !other) return one === other
   const text = (value: Value | undefined) => JSON.stringify(value)
   const [texts, others] = [one.values.map(text), other.values.map(text)]
-  for (let index = 0; index < one.codes.length; index++) {
-    if (texts[(one.codes[index] as number) - 1] !== others[(other.codes[index] as number) - 1]) return false
+  const [few, otherFew] = [one.few, other.few]
+  if (few && otherFew && !same(few.at, otherFew.at)) return false
+  const [codes, otherCodes] = few && otherFew ? [few.codes, otherFew.codes] : [one.codes, other.codes]
+  for (let index = 0; index < codes.length; index++) {
+    if (texts[(codes[index] as number) - 1] !== others[(otherCodes[index] as number) - 1]) return false
   }
   return true
 }

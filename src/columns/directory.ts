@@ -1,5 +1,5 @@
 import type { Db, Statement } from "../store/native.ts"
-import type { BlockRow } from "./block.ts"
+import { type BlockRow, blockColumns } from "./block.ts"
 
 /** Blocks of a website, and websites, whose list is kept: some 300 bytes a block. */
 const blocksKept = 40_000
@@ -7,7 +7,7 @@ const websitesKept = 100
 
 const sql = {
   blocks: `
-    select id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale
+    select ${blockColumns}
     from blocks
     where website_rid = :website
     order by day, name, crawler, after_id`,

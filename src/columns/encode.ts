@@ -1,6 +1,6 @@
 import type { Db, Statement } from "../store/native.ts"
 import { type Codes, type Column, type Kind, kinds, type TextField, type Value } from "./batch.ts"
-import { type Columns, present } from "./builder.ts"
+import { type Columns, present, presentIn } from "./builder.ts"
 
 // What a block is in the database: `layout` says where each column stands in its segments. `block.ts` reads it.
 
@@ -10,6 +10,8 @@ export const segmentsPerBlock = 1_024
 const ownSegment = 2_048
 /** Distinct strings, or more than half as many as events, from which a column is left in the rows: it would be hardly smaller than they are. */
 const manyStrings = 256
+/** Properties of a block that have a place in its layout: those that most events have. The rest is left in the rows, and listed apart. */
+const listedProperties = 1_000
 /** Numbers up to which a JSON array of them is as small as any other form. */
 const fewNumbers = 16
 /** Events from which the counts a quarter of an hour are kept; of fewer the times are as quickly read. */
@@ -25,6 +27,8 @@ export interface Place {
   w: 0 | 1 | 2 | 4
   /** Bytes of the values behind the codes. */
   v?: number
+  /** Only so many events have a value. Their places stand before the codes, in 4 bytes each, and the codes are theirs. */
+  n?: number
   /** The values are numbers of this form, and no JSON array. */
   f?: NumberForm
 }
@@ -39,6 +43,8 @@ export interface Layout {
   fields: Partial<Record<TextField, Place>>
   /** Key, events with a value, and its place; null: left in the rows. */
   properties: [key: string, present: number, place: Place | null][]
+  /** JSON of further properties, `[key, present]` each, which are left in the rows. */
+  rest?: Place
   withProperties: number
   /** Where only some events have properties. */
   propertied?: Place
@@ -51,6 +57,8 @@ export interface EncodedBlock {
   crawler: boolean
   events: number
   quarters: Uint8Array | null
+  /** An estimate of the memory that it takes to make it. */
+  bytes: number
   layout: string
   segments: Uint8Array[]
 }
@@ -66,16 +74,21 @@ export function encode(columns: Columns): EncodedBlock {
   for (const [field, column] of Object.entries(columns.fields) as [TextField, Column][]) {
     if (column.values.length > 0) fields[field] = packer.packColumn(column)
   }
-  const properties = [...columns.properties].map(([key, column]): Layout["properties"][number] => {
-    const events = present(column.codes)
-    return [key, events, staysInRows(column, events) ? null : packer.packColumn(column)]
-  })
+  const all = [...columns.properties].map(([key, column]) => ({ key, column, events: presentIn(column) }))
+  if (all.length > listedProperties) all.sort((one, other) => other.events - one.events)
+  const rest = all.splice(listedProperties)
+  const properties = all.map(({ key, column, events }): Layout["properties"][number] => [
+    key,
+    events,
+    staysInRows(column, events) ? null : packer.packColumn(column),
+  ])
   const withProperties = present(columns.propertied)
   const layout: Layout = {
     times: packer.pack(columns.times),
     ids,
     fields,
     properties,
+    ...(rest.length > 0 ? { rest: packer.packJson(rest.map(({ key, events }) => [key, events])) } : {}),
     withProperties,
     ...(withProperties > 0 && withProperties < columns.count
       ? { propertied: packer.pack(columns.propertied) }
@@ -88,6 +101,7 @@ export function encode(columns: Columns): EncodedBlock {
     crawler: columns.crawler,
     events: columns.count,
     quarters: quartersOf(columns.times),
+    bytes: columns.bytes,
     layout: JSON.stringify(layout),
     segments: packer.segments(),
   }
@@ -115,23 +129,29 @@ class Packer {
   #sharedSize = 0
   readonly #own: Uint8Array[] = []
 
-  pack(codes: Codes, values?: Uint8Array): Place {
-    const bytes = new Uint8Array(padded(codes.byteLength) + (values?.length ?? 0))
-    bytes.set(new Uint8Array(codes.buffer, codes.byteOffset, codes.byteLength))
-    if (values) bytes.set(values, padded(codes.byteLength))
-    return this.#put(bytes, codes.BYTES_PER_ELEMENT as 1 | 2 | 4)
+  pack(codes: Codes): Place {
+    return this.#put(together([codes]), codes.BYTES_PER_ELEMENT as 1 | 2 | 4)
   }
 
-  packColumn({ codes, values }: Column): Place {
+  packColumn(column: Column): Place {
+    const { few, values } = column
+    const codes = few ? few.codes : column.codes
     const form = values.length > fewNumbers && values.every(isNumber) ? formOf(values) : undefined
     const bytes = form
       ? new Uint8Array(numberForms[form].from(values as number[]).buffer)
       : new TextEncoder().encode(JSON.stringify(values))
     const constant = values.length === 1 && codes.every((code) => code === 1)
-    const place = constant ? this.#put(bytes, 0) : this.pack(codes, bytes)
+    const parts = [few?.at ?? [], constant ? [] : codes, bytes].flat()
+    const place = this.#put(together(parts), constant ? 0 : (codes.BYTES_PER_ELEMENT as 1 | 2 | 4))
     place.v = bytes.length
     if (form) place.f = form
+    if (few) place.n = few.at.length
     return place
+  }
+
+  packJson(value: unknown): Place {
+    const bytes = new TextEncoder().encode(JSON.stringify(value))
+    return { ...this.#put(bytes, 0), v: bytes.length }
   }
 
   #put(bytes: Uint8Array, width: Place["w"]): Place {
@@ -156,6 +176,20 @@ class Packer {
   }
 }
 
+/** One after the other, each from a multiple of eight on. */
+function together(parts: readonly (Codes | Uint8Array)[]): Uint8Array {
+  const last = parts.at(-1) as Uint8Array
+  const all = new Uint8Array(
+    parts.slice(0, -1).reduce((sum, { byteLength }) => sum + padded(byteLength), last.byteLength),
+  )
+  let at = 0
+  for (const { buffer, byteOffset, byteLength } of parts) {
+    all.set(new Uint8Array(buffer, byteOffset, byteLength), at)
+    at += padded(byteLength)
+  }
+  return all
+}
+
 /** Up to the next multiple of eight, where any typed array may begin. */
 export function padded(bytes: number): number {
   return Math.ceil(bytes / 8) * 8
@@ -175,8 +209,8 @@ function quartersOf(times: Uint32Array): Uint8Array | null {
 
 const writeSql = {
   insertBlock: `
-    insert into blocks (website_rid, day, name, crawler, after_id, last_id, events, quarters, layout)
-    values (:website, :day, :name, :crawler, :afterId, :lastId, :events, :quarters, :layout)`,
+    insert into blocks (website_rid, day, name, crawler, after_id, last_id, events, quarters, bytes, layout)
+    values (:website, :day, :name, :crawler, :afterId, :lastId, :events, :quarters, :bytes, :layout)`,
   insertSegment: "insert into segments (id, data) values (:id, :data)",
 }
 

@@ -1,16 +1,24 @@
 import type { Db, Statement } from "../store/native.ts"
 import { dayMs } from "./batch.ts"
-import { BlockReader, type BlockRow } from "./block.ts"
-import type { MemoryBatch } from "./builder.ts"
+import { BlockReader, type BlockRow, fittingBlocks } from "./block.ts"
+import { buildMemory, type MemoryBatch } from "./builder.ts"
 import { type DayOfBlocks, Directory } from "./directory.ts"
 import { Identities } from "./identities.ts"
 import { Kept } from "./kept.ts"
 import { Rows } from "./rows.ts"
 import { type Day, type Entry, EventSource, type Wanted } from "./source.ts"
-import { type Sealed, Tail } from "./tail.ts"
+import { type Sealed, Tail, type TailLimits, type TailPart } from "./tail.ts"
 
-/** Unsealed rows that are read by id, all at once; more are read day by day, so that memory stays bounded. */
-const tailInMemory = 400_000
+/**
+ * Unsealed rows are held all at once up to these limits, in 100 MB, and read day by day beyond, a part of a day after the other: those
+ * of 400,000 ordinary rows take 60 MB. Ids alone are held in any case, and a question for which they are too many is refused.
+ */
+const standardLimits: TailLimits = {
+  rows: 400_000,
+  bytes: 100_663_296,
+  partBytes: buildMemory / 2,
+  idBytes: 134_217_728,
+}
 /** Of the memory, for what was counted for earlier questions; the rest is for answers and, as far as they leave it, for columns. */
 const countedShare = 3 / 8
 
@@ -46,6 +54,7 @@ export class Reader {
     private readonly db: Db,
     private readonly memory = 0,
     chosenFrom?: number,
+    private readonly limits = standardLimits,
   ) {
     this.rows = new Rows(db)
     this.identities = new Identities(db)
@@ -99,10 +108,10 @@ export class Reader {
       this.sealed(),
       wanted.websites.map((website) => this.#directory.daysOf(website)),
     ])()
-    if (!this.#tail?.fits(sealed)) this.#tail = new Tail(this.rows, this.identities, sealed)
+    if (!this.#tail?.fits(sealed)) this.#tail = new Tail(this.rows, this.identities, sealed, this.limits)
     const tail = this.#tail
-    const inMemory = sealed.last - sealed.id <= tailInMemory
-    if (inMemory) yield* tail.readTo(sealed.last)
+    if (sealed.last - sealed.id <= this.limits.rows) yield* tail.readTo(sealed.last)
+    const inMemory = tail.holds(sealed.last)
     this.#reader.begin()
     const days = new Map<number, DayParts>()
     const partsOf = (day: number): DayParts => {
@@ -136,14 +145,16 @@ export class Reader {
       day >= from && day <= to && wanted.websites.includes(website)
     if (inMemory) {
       for (const batch of tail.batches)
-        if (inRange(batch)) partsOf(batch.columns.day).loose.push(entryOfRows(batch, false))
+        if (inRange(batch)) partsOf(batch.columns.day).loose.push(entryOfRows(batch))
     } else {
       // Too many unsealed rows to hold: which names are there shows only when a day is read, all at once.
       for (const website of wanted.websites) {
         const range = { website, from: wanted.from, to: wanted.to, after: sealed.id }
         for (const day of this.#days.all(range) as number[])
           partsOf(day).unread.push(() =>
-            tail.day(website, day, sealed.last).map((batch) => entryOfRows(batch, true)),
+            tail
+              .day(website, day, sealed.last)
+              .flatMap((part, index) => entriesOfPart(part, index, website, day)),
           )
       }
     }
@@ -189,23 +200,31 @@ function placeOf({ website, name, day, crawler, afterId }: BlockRow): Omit<Entry
   return { website, name, day, crawler: crawler === 1, afterId }
 }
 
-function entryOfRows(batch: MemoryBatch, isUnread: boolean): Entry {
-  return {
-    website: batch.website,
-    name: batch.name,
-    day: batch.columns.day,
-    crawler: batch.crawler,
-    afterId: Number.MAX_SAFE_INTEGER,
-    block: undefined,
-    ...(isUnread ? {} : { batch }),
-    open: () => batch,
-  }
+function entryOfRows(batch: MemoryBatch): Entry {
+  const { website, name, crawler } = batch
+  const { day } = batch.columns
+  return { website, name, day, crawler, afterId: afterBlocks, block: undefined, batch, open: () => batch }
 }
 
-/** Blocks that have to be read from rows: all of a day together, when the first one is asked for. */
+function entriesOfPart({ batches, open }: TailPart, part: number, website: number, day: number): Entry[] {
+  return batches.map(({ name, crawler }) => ({
+    website,
+    name,
+    day,
+    crawler,
+    part,
+    afterId: afterBlocks,
+    block: undefined,
+    open: () => open(name, crawler),
+  }))
+}
+
+/** Unsealed rows come after those of all blocks. */
+const afterBlocks = Number.MAX_SAFE_INTEGER
+
+/** Blocks that have to be read from rows: all of a day together, as far as memory allows, when the first one is asked for. */
 class StaleDays {
-  #day: string | undefined
-  #batches = new Map<number, MemoryBatch>()
+  #batches = new Map<number, MemoryBatch | undefined>()
 
   constructor(
     private readonly reader: BlockReader,
@@ -213,12 +232,12 @@ class StaleDays {
   ) {}
 
   batchOf({ id, website, day }: BlockRow): MemoryBatch | undefined {
-    const key = `${website} ${day}`
-    if (key !== this.#day) {
-      this.#batches = this.reader.allFromRows(
-        this.blocks.filter((block) => block.website === website && block.day === day),
-      )
-      this.#day = key
+    if (!this.#batches.has(id)) {
+      const ofDay = this.blocks.filter((block) => block.website === website && block.day === day)
+      const together = fittingBlocks(ofDay.slice(ofDay.findIndex((block) => block.id === id)))
+      this.#batches.clear()
+      const found = this.reader.allFromRows(together)
+      this.#batches = new Map(together.map((block) => [block.id, found.get(block.id)]))
     }
     return this.#batches.get(id)
   }

@@ -18,6 +18,9 @@ export type Row = [
 /** A row's id, and what tells which batch it is in. */
 export type RowId = [id: number, ts: number, typeId: number, crawler: 0 | 1]
 
+/** The begin of one. */
+export type RowHead = [id: number, websiteRid: number, typeId: number, ts: number, crawler: 0 | 1]
+
 /** A whole event. */
 export interface StoredEvent {
   id: number
@@ -47,8 +50,11 @@ export interface EventType {
   keys: string[] | undefined
 }
 
-/** Types in the cache, some 10 MB with twenty property keys each. */
-const cachedTypes = 20_000
+/** Bytes of types that are kept: keys and names are as long as the sender likes. */
+const typesMemory = 16_777_216
+/** Bytes that a type takes, and each of its keys, beside their characters. */
+const typeBytes = 300
+const keyBytes = 40
 
 const columns =
   "id, website_rid, type_id, ts, crawler, anonymous_id, session_id, profile_id, path, properties"
@@ -66,10 +72,13 @@ const sql = {
     select ${columns} from event_rows where id > :after and id <= :last and website_rid >= 0 order by id`,
   byTime: `
     select ${columns} from event_rows
-    where website_rid = :website and ts >= :from and ts < :to and id > :after and id <= :last
+    where website_rid = :website and (ts, id) > (:from, :fromId) and ts < :to and id > :after and id <= :last
     order by ts, id`,
+  atTime: `
+    select type_id, anonymous_id, session_id, profile_id from event_rows
+    where website_rid = :website and ts = :ts`,
   newest: `
-    select ${columns} from event_rows
+    select id, website_rid, type_id, ts, crawler from event_rows
     where website_rid = :website and ts >= :from and ts < :to
     order by ts desc, id desc limit :limit`,
   ids: `
@@ -90,16 +99,19 @@ const sql = {
 export class Rows {
   readonly #byId: Statement
   readonly #byTime: Statement
+  readonly #atTime: Statement
   readonly #newest: Statement
   readonly #ids: Statement
   readonly #type: Statement
   readonly #event: Statement
   readonly #texts: Record<Kind, Statement>
   readonly #types = new Map<number, EventType>()
+  #typesBytes = 0
 
   constructor(db: Db) {
     this.#byId = db.prepare(sql.byId).raw()
     this.#byTime = db.prepare(sql.byTime).raw()
+    this.#atTime = db.prepare(sql.atTime).raw()
     this.#newest = db.prepare(sql.newest).raw()
     this.#ids = db.prepare(sql.ids).raw()
     this.#type = db.prepare(sql.type)
@@ -110,14 +122,27 @@ export class Rows {
     >
   }
 
-  /** Those of all websites with `after` < id <= `last`, by id. */
-  byId(after: number, last: number): Row[] {
-    return this.#byId.all({ after, last }) as Row[]
+  /** Those of all websites with `after` < id <= `last`, by id. One by one: a row may hold 32 KiB. To be read at once, without a pause. */
+  byId(after: number, last: number): IterableIterator<Row> {
+    return this.#byId.iterate({ after, last }) as IterableIterator<Row>
   }
 
-  /** Those of one website with `from` <= ts < `to`, by time and then id. */
-  byTime(website: number, from: number, to: number, after: number, last: number): Row[] {
-    return this.#byTime.all({ website, from, to, after, last }) as Row[]
+  /** Those of one website with `from` <= ts < `to`, by time and then id, as `byId` does; at `from` those above the id `fromId` alone. */
+  byTime(
+    website: number,
+    from: number,
+    to: number,
+    after: number,
+    last: number,
+    fromId = -1,
+  ): IterableIterator<Row> {
+    return this.#byTime.iterate({ website, from, to, after, last, fromId }) as IterableIterator<Row>
+  }
+
+  /** The ids, in the order of `kinds`, of those of one website and ms whose event has that name. */
+  *idsAt(website: number, ts: number, name: string): Generator<(string | null)[]> {
+    for (const [typeId, ...ids] of this.#atTime.iterate({ website, ts }) as Iterable<[number, ...string[]]>)
+      if (this.typeOf(typeId).name === name) yield ids
   }
 
   /** The ids of those of one website at some moments, Unix ms, in no order. Some 50 us, and 3 us for each moment and row. */
@@ -136,8 +161,8 @@ export class Rows {
   }
 
   /** Those of one website with `from` <= ts < `to`, from the end. */
-  newest(website: number, from: number, to: number, limit: number): Row[] {
-    return this.#newest.all({ website, from, to, limit }) as Row[]
+  newest(website: number, from: number, to: number, limit: number): RowHead[] {
+    return this.#newest.all({ website, from, to, limit }) as RowHead[]
   }
 
   /** Undefined where it is gone. */
@@ -159,8 +184,13 @@ export class Rows {
         source: source || null,
         keys: keys ? (JSON.parse(keys) as string[]) : undefined,
       }
-      if (this.#types.size >= cachedTypes) this.#types.clear()
+      if (this.#typesBytes > typesMemory) {
+        this.#types.clear()
+        this.#typesBytes = 0
+      }
       this.#types.set(id, type)
+      this.#typesBytes += typeBytes + 2 * (name?.length ?? 0)
+      for (const key of type.keys ?? []) this.#typesBytes += keyBytes + key.length
     }
     return type
   }

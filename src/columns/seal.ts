@@ -1,21 +1,20 @@
 import type { Db } from "../store/native.ts"
 import { kinds, Moved } from "./batch.ts"
-import { BlockReader, type BlockRow } from "./block.ts"
-import { Builder, merge } from "./builder.ts"
+import { BlockReader, type BlockRow, blockColumns, fittingBlocks } from "./block.ts"
+import { Builder, buildMemory, merge } from "./builder.ts"
 import { BlockWriter, type EncodedBlock, encode } from "./encode.ts"
 import { Identities, insertIdentities, type NewIdentities } from "./identities.ts"
 import { Rows } from "./rows.ts"
 
 /** Rows in one pass: some 0.3 s of a processor that nobody waits for, and then a transaction of some 8 ms. */
 export const rowsPerPass = 65_536
-/** Rows in one step of reading them: some 30 ms. */
-const rowsPerStep = 8_192
 /** Blocks that are made anew or taken out in one transaction: some 10 ms. */
 const blocksAtOnce = 64
 /** Blocks of one website, day and name from which they are made one; those of an open day come in many small ones. */
 const partsToMerge = 8
-/** Events from which a block is large enough to stay as it is. */
+/** Events from which a block is large enough to stay as it is, and the bytes of memory to make it. */
 const largeBlock = 262_144
+const largeBytes = buildMemory / 2
 
 /** Blocks that were made from rows or from other blocks, and what must still be so when they are stored. */
 export interface Work {
@@ -41,7 +40,7 @@ const sql = {
     select kind, first, length(hashes) / 12 as count from identities
     where kind < 10 and first < (select max(first) from identities as other where other.kind = identities.kind)`,
   allBlocks: `
-    select id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale
+    select ${blockColumns}
     from blocks where website_rid >= 0`,
   /** The empty row that kept an id from being given again; a higher one does that now. */
   dropKeeper: "delete from event_rows where website_rid = -1 and id < :to",
@@ -56,17 +55,17 @@ const sql = {
   putAside: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",
   stale: `
     select b.id, b.website_rid as website, b.day, b.name, b.crawler, b.after_id as afterId, b.last_id as lastId, b.events,
-      b.quarters, b.stale, w.rid is null and b.website_rid <> 0 as gone
+      b.quarters, b.stale, coalesce(b.bytes, b.events * 100) as bytes, w.rid is null and b.website_rid <> 0 as gone
     from blocks as b left join websites as w on w.rid = b.website_rid and w.deleted_at is null
     where b.stale > 0 or b.website_rid < 0`,
   crowded: `
     select website_rid as website, day, name, crawler from blocks
-    where events < :large and website_rid >= 0
+    where events < :large and coalesce(bytes, events * 100) < :largeBytes and website_rid >= 0
     group by website_rid, day, name, crawler
     having count(*) >= :parts or (count(*) > 1 and day < :today)
     limit :limit`,
   parts: `
-    select id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale
+    select ${blockColumns}
     from blocks where website_rid = :website and day = :day and name = :name and crawler = :crawler
     order by after_id`,
 }
@@ -76,6 +75,10 @@ export class Sealer {
   readonly #rows: Rows
   readonly #blocks: BlockReader
 
+  /** Bytes of memory in which columns were ever made, by the estimate. */
+  made = 0
+  /** Sets of small blocks none of which are neighbours. */
+  readonly #stuck = new Set<string>()
   /** When blocks that were put aside were first seen, by id; ms. */
   readonly #aside = new Map<number, number>()
 
@@ -96,14 +99,15 @@ export class Sealer {
     return last - id
   }
 
-  /** The next rows, as blocks. Undefined where there are none. Yields while it reads. */
+  /** The next rows, as blocks: fewer where they take much memory. Undefined where there are none. Yields while it reads. */
   *pass(limit = rowsPerPass): Generator<void, Work | undefined> {
     const { id: from, deleted } = this.#look()
-    const to = this.db.prepare(sql.lastOfPass).pluck().get({ after: from, limit }) as number | null
-    if (to === null) return undefined
+    const last = this.db.prepare(sql.lastOfPass).pluck().get({ after: from, limit }) as number | null
+    if (last === null) return undefined
     const builder = new Builder(this.#rows)
-    for (let at = from; at < to; at += rowsPerStep) {
-      builder.add(this.#rows.byId(at, Math.min(at + rowsPerStep, to)))
+    let to = from
+    while (to < last && !builder.isFull) {
+      to = builder.addSome(to, last)
       yield
     }
     const identities: NewIdentities[] = []
@@ -126,9 +130,12 @@ export class Sealer {
         identities.push({ kind, first, hashes: new Uint8Array(Uint32Array.from(fresh).buffer) })
       return numbers
     })
-    yield
     const blocks: Work["blocks"] = []
-    for (const one of columns) blocks.push({ block: encode(one), afterId: from, lastId: to })
+    for (const one of columns) {
+      blocks.push({ block: encode(one), afterId: from, lastId: to })
+      yield
+    }
+    this.made += builder.bytes
     return { blocks, identities, seal: { from, to, deleted }, replaces: [] }
   }
 
@@ -143,14 +150,14 @@ export class Sealer {
     if (spent.length === 0) return undefined
     const work: Work = { blocks: [], identities: [], replaces: [] }
     const first = spent[0] as BlockRow
-    const together = spent
-      .filter(({ website, day }) => website === first.website && day === first.day)
-      .slice(0, limit)
+    const ofDay = spent.filter(({ website, day }) => website === first.website && day === first.day)
+    const together = fittingBlocks(ofDay.slice(0, limit))
     const anew = yield* this.#blocks.readAnew(together.filter(({ gone }) => !gone))
     for (const row of together) {
       const batch = anew.get(row.id)
       if (batch) {
         work.blocks.push({ block: encode(batch.columns), afterId: row.afterId, lastId: row.lastId })
+        this.made += batch.columns.bytes
         yield
       }
       work.replaces.push({ id: row.id, stale: row.stale, lingers: false })
@@ -166,28 +173,40 @@ export class Sealer {
     return now - since >= this.patience
   }
 
-  /** Many small blocks of a website's day and name as one. Undefined where there are none. `today`: days since 1970. */
+  /**
+   * Many small blocks of a website's day and name as one, for some of them at once. Undefined where there are none. `today`: days since
+   * 1970.
+   */
   *merge(today: number): Generator<void, Work | undefined> {
+    const limit = blocksAtOnce + this.#stuck.size
     const crowded = this.db
       .prepare(sql.crowded)
-      .all({ large: largeBlock, parts: partsToMerge, today: Math.max(today, 0), limit: 64 })
+      .all({ large: largeBlock, largeBytes, parts: partsToMerge, today: Math.max(today, 0), limit })
+    const work: Work = { blocks: [], identities: [], replaces: [] }
+    let bytes = 0
     for (const group of crowded) {
       const parts = neighbours(this.db.prepare(sql.parts).all(group) as BlockRow[])
-      if (parts.length < 2) continue
+      const key = JSON.stringify(group)
+      if (parts.length < 2) {
+        this.#stuck.add(key)
+        continue
+      }
+      this.#stuck.delete(key)
+      bytes += parts.reduce((sum, part) => sum + part.bytes, 0)
+      const isTooMuch = bytes > buildMemory || work.replaces.length + parts.length > blocksAtOnce
+      if (isTooMuch && work.blocks.length > 0) break
       yield
       try {
         const columns = merge(parts.map((part) => this.#blocks.open(part)))
         const [first, last] = [parts[0] as BlockRow, parts.at(-1) as BlockRow]
-        return {
-          blocks: [{ block: encode(columns), afterId: first.afterId, lastId: last.lastId }],
-          identities: [],
-          replaces: parts.map(({ id, stale }) => ({ id, stale, lingers: true })),
-        }
+        work.blocks.push({ block: encode(columns), afterId: first.afterId, lastId: last.lastId })
+        this.made += columns.bytes
+        work.replaces.push(...parts.map(({ id, stale }) => ({ id, stale, lingers: true })))
       } catch (error) {
         if (!(error instanceof Moved)) throw error
       }
     }
-    return undefined
+    return work.blocks.length > 0 ? work : undefined
   }
 
   /**
@@ -225,13 +244,15 @@ export class Sealer {
 function neighbours(parts: readonly BlockRow[]): BlockRow[] {
   let longest: BlockRow[] = []
   let run: BlockRow[] = []
-  let events = 0
+  let [events, bytes] = [0, 0]
   for (const part of parts) {
-    if (part.events >= largeBlock || part.stale > 0 || events + part.events > 2 * largeBlock)
-      [run, events] = [[], 0]
-    if (part.events >= largeBlock || part.stale > 0) continue
+    const stays = part.events >= largeBlock || part.bytes >= largeBytes || part.stale > 0
+    if (stays || events + part.events > 2 * largeBlock || bytes + part.bytes > buildMemory)
+      [run, events, bytes] = [[], 0, 0]
+    if (stays) continue
     run.push(part)
     events += part.events
+    bytes += part.bytes
     if (run.length > longest.length) longest = run
   }
   return longest

@@ -2,7 +2,7 @@ import { type Batch, type Kind, kinds, type Numbers, type Sighting } from "./bat
 import type { BlockRow } from "./block.ts"
 import { Builder, type Columns, MemoryBatch } from "./builder.ts"
 import type { Kept } from "./kept.ts"
-import type { Row, RowId, Rows, StoredEvent } from "./rows.ts"
+import type { RowHead, RowId, Rows, StoredEvent } from "./rows.ts"
 import type { Tail } from "./tail.ts"
 
 /** Which events are wanted. */
@@ -21,6 +21,8 @@ export interface Entry {
   name: string
   day: number
   crawler: boolean
+  /** Of a day that is read part after part, so that each is read once: which one. Others are of the first. */
+  part?: number
   /** It holds events with higher ids than this. */
   afterId: number
   /** Undefined: only the batch itself can tell. */
@@ -59,6 +61,7 @@ function inOrder(one: Entry, other: Entry): number {
   return (
     one.day - other.day ||
     one.website - other.website ||
+    (one.part ?? 0) - (other.part ?? 0) ||
     (one.name < other.name ? -1 : one.name > other.name ? 1 : 0) ||
     Number(one.crawler) - Number(other.crawler) ||
     one.afterId - other.afterId
@@ -142,10 +145,10 @@ export class EventSource {
   newest(
     to: number,
     count: number,
-    fits: (row: Row) => boolean,
+    fits: (row: RowHead) => boolean,
     mostRows: number,
   ): StoredEvent[] | undefined {
-    const found: Row[] = []
+    const found: RowHead[] = []
     for (const website of this.wanted.websites) {
       const rows = this.rows.newest(website, this.wanted.from, to, mostRows)
       this.rowsRead += rows.length
@@ -157,7 +160,7 @@ export class EventSource {
     return found.slice(0, count).flatMap(([id]) => this.rows.event(id) ?? [])
   }
 
-  nameOf([, , typeId]: Row | RowId): string {
+  nameOf([, , typeId]: RowHead | RowId): string {
     return this.rows.typeOf(typeId as number).name
   }
 
@@ -173,21 +176,22 @@ export class EventSource {
     const builder = new Builder(this.rows)
     const events: StoredEvent[] = []
     for (const [index, { website, ts }] of moments.entries()) {
-      const rows = this.rows.byTime(website, ts, ts + 1, 0, Number.MAX_SAFE_INTEGER)
-      builder.add(rows)
-      for (const [id] of rows) {
-        const event = this.rows.event(id) as StoredEvent
+      for (const row of this.rows.byTime(website, ts, ts + 1, 0, Number.MAX_SAFE_INTEGER)) {
+        const event = this.rows.event(row[0]) as StoredEvent
         onEvent(event)
+        builder.add(row)
         events.push(event)
       }
       if (index % lookupsPerStep === lookupsPerStep - 1) yield
     }
     return {
       events,
-      columns: builder.finish((kind, texts) =>
-        // To find a few among millions of ids takes as long as to find many.
-        numbered.includes(kind) ? this.numbersOf(kind, texts) : new Uint32Array(texts.length),
-      ),
+      columns: [
+        ...builder.finish((kind, texts) =>
+          // To find a few among millions of ids takes as long as to find many.
+          numbered.includes(kind) ? this.numbersOf(kind, texts) : new Uint32Array(texts.length),
+        ),
+      ],
     }
   }
 
@@ -259,13 +263,13 @@ export class EventSource {
       }
       return found
     }
-    const column = 5 + kinds.indexOf(kind)
+    const column = kinds.indexOf(kind)
     const candidates = new Set<string>()
     for (const [index, { website, name, ts }] of wanted.entries()) {
       if (index % lookupsPerStep === lookupsPerStep - 1) yield
-      for (const row of this.rows.byTime(website, ts, ts + 1, 0, Number.MAX_SAFE_INTEGER)) {
-        if (row[column] !== null && this.rows.typeOf(row[2]).name === name)
-          candidates.add(row[column] as string)
+      for (const ids of this.rows.idsAt(website, ts, name)) {
+        const id = ids[column]
+        if (typeof id === "string") candidates.add(id)
       }
     }
     take([...candidates])

@@ -1,5 +1,5 @@
 import type { Batch, Codes, Column, Kind, TextField, Value } from "../columns/batch.ts"
-import { emptyCodes, present } from "../columns/builder.ts"
+import { emptyCodes, present, presentIn } from "../columns/builder.ts"
 import type { Selection } from "./selection.ts"
 
 /** Bytes that a selection, and a column, take beside what stands for each event, and a value beside its text. */
@@ -166,7 +166,7 @@ class SparseBatch implements Batch {
     return this.columns.keys(() => {
       const counted = [...this.all.keys().keys()].map((key): [string, number] => {
         const column = this.property(key)
-        return [key, column ? present(column.codes) : 0]
+        return [key, column ? presentIn(column) : 0]
       })
       return new Map(counted.filter(([, events]) => events > 0))
     })

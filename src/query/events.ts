@@ -1,5 +1,5 @@
 import { MemoryBatch } from "../columns/builder.ts"
-import type { Row } from "../columns/rows.ts"
+import type { RowHead } from "../columns/rows.ts"
 import type { EventSource } from "../columns/source.ts"
 import type { Budget } from "./distinct.ts"
 import { kindOf, Matcher } from "./filter.ts"
@@ -35,7 +35,7 @@ export function* events(
     budget.take(eventBytes + (properties?.length ?? 0) * characterBytes)
   if (!matcher.perEvent && wanted <= mostNewest) {
     // Name, website and crawler are seen in the row itself; a rare name is found faster in the blocks.
-    const fits = (row: Row) =>
+    const fits = (row: RowHead) =>
       (row[4] === 0 || scope.crawlers) &&
       (!after || row[3] < after.ts || row[0] < after.id) &&
       matcher.accepts({ name: source.nameOf(row), website: row[1] })

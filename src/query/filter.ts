@@ -59,9 +59,10 @@ function inside(column: Column, path: string): Column | undefined {
 /** The first column's values, and where it has none the second one's. */
 function either(one: Column, other: Column): Column {
   const shift = one.values.length
+  const seconds = other.codes
   const codes = Uint32Array.from(one.codes, (code, index) => {
     if (code !== 0) return code
-    const second = other.codes[index] as number
+    const second = seconds[index] as number
     return second === 0 ? 0 : second + shift
   })
   return { codes, values: [...one.values, ...other.values] }
@@ -260,7 +261,12 @@ function keyTest(filter: Filter): EventTest {
 function presence(batch: Batch, keys: readonly string[]): Uint8Array {
   const has = new Uint8Array(batch.count)
   for (const key of keys) {
-    const codes = batch.property(key)?.codes
+    const column = batch.property(key)
+    if (column?.few) {
+      for (const index of column.few.at) has[index] = 1
+      continue
+    }
+    const codes = column?.codes
     if (codes) for (let index = 0; index < has.length; index++) if (codes[index] !== 0) has[index] = 1
   }
   return has

@@ -1,4 +1,4 @@
-import { type Batch, type Column, dayMs, type Value } from "../columns/batch.ts"
+import { type Batch, type Column, dayMs, type Few, type Value } from "../columns/batch.ts"
 
 /** Events of a batch: all from `first` up to, but without, `end`, or those of them at the places `at`, which ascend. */
 export interface Selection {
@@ -58,6 +58,10 @@ export function eachValue(
   selection: Selection,
   visit: (value: Value, times: number) => void,
 ): void {
+  if (column.few) {
+    eachValue(...ofFew(column.few, column.values, selection), visit)
+    return
+  }
   const { codes, values } = column
   const size = sizeOf(selection)
   if (size * 4 < values.length) {
@@ -72,6 +76,22 @@ export function eachValue(
     const times = counts[code] as number
     if (times > 0) visit(values[code - 1] as Value, times)
   }
+}
+
+/** The same events where only those that have a value are numbered. */
+function ofFew({ at, codes }: Few, values: Column["values"], selection: Selection): [Column, Selection] {
+  const { first, end, at: places } = selection
+  const own = { first: firstFrom(at, first), end: firstFrom(at, end), at: undefined }
+  if (!places) return [{ codes, values }, own]
+  const both: number[] = []
+  for (let [n, m] = [own.first, 0]; n < own.end; n++) {
+    m = firstFrom(places, at[n] as number, m)
+    if (places[m] === at[n]) both.push(n)
+  }
+  return [
+    { codes, values },
+    { ...own, at: Uint32Array.from(both) },
+  ]
 }
 
 /** How many of the selected events have each code. */

@@ -11,6 +11,8 @@ import { Tally } from "./tally.ts"
 
 /** Bytes of an answer for a property of a name, and for each value or bin. */
 const propertyBytes = 300
+/** Bytes that the counts of a property of a name take, be it of one value. */
+const countsBytes = 1_800
 const listedBytes = 60
 /** Bytes that a text takes beside its characters, and any value for its place in an order. */
 const valueBytes = 24
@@ -64,7 +66,7 @@ class Properties implements Counts<Properties> {
   add(batch: Batch, selection: Selection): void {
     const { name } = batch
     this.#events.add(name, sizeOf(selection))
-    for (const key of new Set(this.wanted ?? batch.keys().keys())) {
+    for (const key of this.wanted ? new Set(this.wanted) : batch.keys().keys()) {
       const column = batch.property(key)
       if (column) this.#own(name, key).add(column, selection)
     }
@@ -86,13 +88,15 @@ class Properties implements Counts<Properties> {
       .map((one) => {
         const { name, key } = one
         const numbers = bins === undefined ? undefined : one.numbers(bins)
-        return {
+        const listed = {
           name,
           key,
           events: this.#events.times(name),
           ...one.shown(top),
           ...(numbers ? { numbers } : {}),
         }
+        this.budget.take(bytesOf(listed))
+        return listed
       })
   }
 
@@ -105,6 +109,7 @@ class Properties implements Counts<Properties> {
     const place = `${name.length} ${name}${key}`
     let counts = this.#found.get(place)
     if (!counts) {
+      this.budget.take(countsBytes + place.length)
       counts = new PropertyCounts(name, key, this.budget, this.base ? this.base.#find(place) : undefined)
       this.#found.set(place, counts)
     }

@@ -1,5 +1,6 @@
 import type { Db, Statement } from "./native.ts"
 import { type NewNames, tooManyNewNames } from "./new-names.ts"
+import { deletePropertyKeys, PropertyKeys } from "./property-keys.ts"
 import type { DailyHash } from "./salts.ts"
 
 /** An event as it is stored: checked, with its website found and its properties serialised. */
@@ -123,6 +124,7 @@ export class EventInserter {
   readonly #checks: Statement
   readonly #withIds: boolean
   readonly #newNames: NewNames | undefined
+  readonly #propertyKeys: PropertyKeys
   #types = new Map<string, number>()
   #crowded = new Set<string>()
   /** Of the check of types up to which the cache is good. */
@@ -135,6 +137,7 @@ export class EventInserter {
   ) {
     this.#withIds = withIds
     this.#newNames = newNames
+    this.#propertyKeys = new PropertyKeys(db)
     const named = withIds ? ["id", ...columns] : columns
     this.#statements = statementSizes.map((size) => ({
       size,
@@ -188,6 +191,11 @@ export class EventInserter {
 
   /** After a rollback: the ids of types that are not in the database after all must not be used again. */
   forgetTypes(): void {
+    this.#propertyKeys.forget()
+    this.#clearCache()
+  }
+
+  #clearCache(): void {
     this.#types.clear()
     this.#crowded.clear()
   }
@@ -197,7 +205,7 @@ export class EventInserter {
     const checks = this.#checks.get() as number
     if (checks === this.#checked) return
     this.#checked = checks
-    this.forgetTypes()
+    this.#clearCache()
   }
 
   #addValues(values: unknown[], row: EventRow, type: number): void {
@@ -226,8 +234,14 @@ export class EventInserter {
     const cached = this.#types.get(typeKey(name, namespace, source, keys))
     if (cached !== undefined) return cached
     if (keys === "" || !this.#crowded.has(nameKey(row))) return this.#lookUp(row, keys)
-    const ofWhole = this.#types.get(typeKey(name, namespace, source, "")) ?? this.#lookUp(row, "")
-    return ofWhole === undefined ? undefined : -ofWhole
+    return this.#findWhole(row)
+  }
+
+  /** The type of rows that hold their properties whole. */
+  #findWhole(row: EventRow): number | undefined {
+    const { name, namespace, source } = row
+    const id = this.#types.get(typeKey(name, namespace, source, "")) ?? this.#lookUp(row, "")
+    return id === undefined ? undefined : -id
   }
 
   #lookUp({ name, namespace, source }: EventRow, keys: string): number | undefined {
@@ -238,27 +252,26 @@ export class EventInserter {
     return id
   }
 
-  /** Negative where the name has too many sets of keys already. */
+  /** Negative where the name has too many sets of keys already, or the website too many new keys. */
   #make(row: EventRow): number {
     // An earlier row of the request may have made it.
     const known = this.#find(row)
     if (known !== undefined) return known
-    const { name, namespace, source, keys } = row
+    const { name, namespace, source, keys, websiteRid, receivedAt } = row
     const isCrowded =
       keys !== "" && (this.#countTypes.get({ name, namespace, source }) as number) >= shapesPerName
-    if (isCrowded) {
-      this.#crowded.add(nameKey(row))
-      const found = this.#find(row)
-      if (found !== undefined) return found
-    }
-    const kept = isCrowded ? "" : keys
+    if (isCrowded) this.#crowded.add(nameKey(row))
+    const isWhole = isCrowded || (keys !== "" && !this.#propertyKeys.admit(websiteRid, receivedAt, keys))
+    const found = isWhole ? this.#findWhole(row) : undefined
+    if (found !== undefined) return found
+    const kept = isWhole ? "" : keys
     const id = Number(this.#insertType.run({ name, namespace, source, keys: kept }).lastInsertRowid)
     this.#cache(typeKey(name, namespace, source, kept), id)
-    return isCrowded ? -id : id
+    return isWhole ? -id : id
   }
 
   #cache(key: string, id: number): void {
-    if (this.#types.size >= cachedTypes) this.forgetTypes()
+    if (this.#types.size >= cachedTypes) this.#clearCache()
     this.#types.set(key, id)
   }
 
@@ -322,6 +335,7 @@ export function sweepDeleted(db: Db, now: number, limit = sweepRows): boolean {
   db.prepare(sql.deleteNewNames).run({ rid })
   db.prepare(sql.deleteProfiles).run({ rid })
   db.prepare(sql.deleteLinks).run({ rid })
+  deletePropertyKeys(db, rid)
   db.prepare(sql.deleteWebsite).run({ rid, settled })
   return true
 }

@@ -8,6 +8,7 @@ import columns from "../../migrations/0006_columns.sql" with { type: "text" }
 import users from "../../migrations/0007_users.sql" with { type: "text" }
 import dashboard from "../../migrations/0008_dashboard.sql" with { type: "text" }
 import names from "../../migrations/0009_names.sql" with { type: "text" }
+import propertyKeys from "../../migrations/0010_new_keys.sql" with { type: "text" }
 import { Complaint } from "../errors.ts"
 import type { Db } from "./native.ts"
 
@@ -27,6 +28,7 @@ export const migrations: readonly Migration[] = [
   { name: "0007_users", sql: users },
   { name: "0008_dashboard", sql: dashboard },
   { name: "0009_names", sql: names },
+  { name: "0010_new_keys", sql: propertyKeys },
 ]
 
 const createLedger = `

@@ -138,6 +138,7 @@ function columnsOf(
     crawler: first.crawler ?? false,
     day,
     count: events.length,
+    bytes: 0,
     times: Uint32Array.from(events, ({ ts }) => ts - day * dayMs),
     ids: { visitors: idsOf("visitors"), sessions: idsOf("sessions"), profiles: idsOf("profiles") },
     fields: {
