@@ -1,4 +1,4 @@
-import type { FunnelStep, GroupsAnswer, Scope, Step } from "../query/question.ts"
+import type { Bucket, FunnelStep, Scope, Step } from "../query/question.ts"
 import type { Ask, Made, Put, Row } from "./ask.ts"
 import { byPlace, named, span, withFilters } from "./groups.ts"
 import { pairBuckets } from "./range.ts"
@@ -73,22 +73,19 @@ export function* paths({ scope, steps, before, after }: Ask, put: Put): Generato
 
 export function* goals(ask: Ask, put: Put): Generator<void, Made> {
   const { scope, granularity, steps, previous } = ask
-  const measure = { anonymous_id: "users", session_id: "sessions", profile_id: "profiles" } as const
-  const ofScope = (scope: Scope) =>
-    put({ kind: "groups", scope, by: [], granularity, measures: [measure[ask.unit], "events"] })
-  function* valuesOf(range: Pick<Scope, "from" | "to">, step: Step, all: GroupsAnswer) {
+  const ofScope = (scope: Scope) => reached(ask, scope, put)
+  function* valuesOf(range: Pick<Scope, "from" | "to">, step: Step, all: Reached) {
     const own = [...step.filters, ...(step.name === undefined ? [] : [named(step.name)])]
-    const found = byPlace(yield* ofScope(withFilters({ ...scope, ...range }, own)))
-    const everybody = byPlace(all)
+    const found = yield* ofScope(withFilters({ ...scope, ...range }, own))
     return all.buckets.map(({ label }, bucket) => {
-      const [converted, completions] = found.get(String(bucket))?.values ?? []
-      const [whole] = everybody.get(String(bucket))?.values ?? []
+      const { units: converted = 0, events: completions = 0 } = found.of(bucket)
+      const { units: whole = 0 } = all.of(bucket)
       return {
         ...(granularity ? { date: label } : {}),
-        completions: completions ?? 0,
-        converted: converted ?? 0,
-        total: whole ?? 0,
-        conversion_rate: percent(converted ?? 0, whole ?? 0),
+        completions,
+        converted,
+        total: whole,
+        conversion_rate: percent(converted, whole),
       }
     })
   }
@@ -108,4 +105,33 @@ export function* goals(ask: Ask, put: Put): Generator<void, Made> {
     })
   }
   return { rows }
+}
+
+interface Reached {
+  buckets: readonly Bucket[]
+  /** Of a bucket, by its index. */
+  of(bucket: number): { units?: number | undefined; events?: number | undefined }
+}
+
+/** How many people, sessions or profiles have events, and how many events. */
+function* reached({ unit, granularity }: Ask, scope: Scope, put: Put): Generator<void, Reached> {
+  const measure = { anonymous_id: "users", session_id: "sessions", profile_id: "events" } as const
+  const groups = yield* put({
+    kind: "groups",
+    scope,
+    by: [],
+    granularity,
+    measures: [measure[unit], "events"],
+  })
+  const { buckets } = groups
+  const found = byPlace(groups)
+  // A profile has the events of its linked visitors too, of which columns know nothing.
+  const profiles = unit === "profile_id" ? yield* put({ kind: "reach", scope, granularity, unit }) : undefined
+  return {
+    buckets,
+    of: (bucket) => {
+      const [units, events] = found.get(String(bucket))?.values ?? []
+      return { units: profiles ? profiles.units[bucket] : (units ?? 0), events: events ?? 0 }
+    },
+  }
 }

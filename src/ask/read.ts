@@ -293,8 +293,11 @@ function requireFit(name: string, type: QueryType, parameter: ParameterBody, ste
   if (parameter.steps && (steps < least || steps > most)) {
     throw wrong(`steps must be ${least === most ? least : `${least} to ${most}`} for ${name}`)
   }
-  if (name !== "person") return
-  if ((parameter.anonymousId === undefined) === (parameter.profileId === undefined)) {
+  const { anonymousId, profileId } = parameter
+  if (anonymousId !== undefined && profileId !== undefined) {
+    throw wrong(`${name} takes an anonymousId or a profileId, not both`)
+  }
+  if (name === "person" && anonymousId === undefined && profileId === undefined) {
     throw wrong("person needs an anonymousId or a profileId, one of the two")
   }
 }
@@ -308,6 +311,7 @@ function requireReport(
 ): void {
   if (singles) throw wrong(`${name} shows single events or people, which takes the scope read:data`)
   const named: readonly string[] = [...by, ...filters.map(({ field }) => field)]
+  if (named.includes("profile")) throw wrong("profileId tells people apart: it takes the scope read:data")
   const field = personFields.find((one) => named.includes(one))
   if (field) throw wrong(`${field} tells people apart: to name it in by or filters takes the scope read:data`)
 }
@@ -331,7 +335,7 @@ function granularityOf(type: QueryType, parameter: ParameterBody, body: QueryBod
 function ownFilters({ anonymousId, profileId, search }: ParameterBody): Filter[] {
   const filters: Filter[] = []
   if (anonymousId !== undefined) filters.push({ field: "anonymous_id", op: "eq", value: anonymousId })
-  if (profileId !== undefined) filters.push({ field: "profile_id", op: "eq", value: profileId })
+  if (profileId !== undefined) filters.push({ field: "profile", op: "eq", value: profileId })
   if (search !== undefined) filters.push({ field: "anonymous_id", op: "contains", value: search })
   return filters
 }

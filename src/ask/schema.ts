@@ -181,7 +181,9 @@ export const optionSchemas = {
     expected: "must be a whole number from 1 to 1000",
   }),
   anonymousId: text("Whose events"),
-  profileId: text("Whose events: those that name this profile"),
+  profileId: text(
+    "Whose events: those that name this profile, and those that name none and come from an anonymous id that /identify linked to it",
+  ),
   search: text("A part of the anonymous id"),
   cursor: text("`meta.nextCursor` of an earlier answer: go on after it"),
   compare,

@@ -84,6 +84,7 @@ export const columnMeanings: Record<string, string> = {
 }
 
 const trendOptions = ["granularity", "compare"] as const
+const whose = ["anonymousId", "profileId"] as const
 const eventColumns = [
   "event_name",
   "namespace",
@@ -260,7 +261,7 @@ export const types = {
   },
   events: ofGroups({
     description: "Events by any fields, with any measures, over time or not",
-    takes: ["by", "measures", ...trendOptions],
+    takes: ["by", "measures", ...whose, ...trendOptions],
     byTime: "asked",
     by: ["by"],
     measures: "measures",
@@ -359,7 +360,7 @@ export const types = {
     description:
       "One person's events, the newest first: give anonymousId or profileId; meta.nextCursor leads on",
     singles: true,
-    takes: ["anonymousId", "profileId", "cursor"],
+    takes: [...whose, "cursor"],
     columns: eventColumns,
     order: undefined,
     rows: (ask, put) => eventRows(ask, put, ask.scope),

@@ -1,4 +1,5 @@
 import type { Db, Statement } from "../store/native.ts"
+import { type LinkedVisitor, latestProfileOf, linkedIds, linkedVisitors } from "../store/person.ts"
 import { type Kind, kinds, Moved } from "./batch.ts"
 
 /** An event row as the columns need it: raw, by position, for there are millions. */
@@ -108,7 +109,7 @@ export class Rows {
   readonly #types = new Map<number, EventType>()
   #typesBytes = 0
 
-  constructor(db: Db) {
+  constructor(private readonly db: Db) {
     this.#byId = db.prepare(sql.byId).raw()
     this.#byTime = db.prepare(sql.byTime).raw()
     this.#atTime = db.prepare(sql.atTime).raw()
@@ -169,6 +170,19 @@ export class Rows {
   event(id: number): StoredEvent | undefined {
     const row = this.#event.get({ id }) as (Omit<StoredEvent, "crawler"> & { crawler: 0 | 1 }) | undefined
     return row && { ...row, crawler: row.crawler === 1 }
+  }
+
+  /** See src/store/person.ts, as what follows. */
+  linkedIds(website: number, profileId: string): string[] {
+    return linkedIds(this.db, website, profileId)
+  }
+
+  linkedVisitors(website: number): Generator<LinkedVisitor[]> {
+    return linkedVisitors(this.db, website)
+  }
+
+  latestProfileOf(website: number, anonymousId: string): string | undefined {
+    return latestProfileOf(this.db, website, anonymousId)
   }
 
   typeOf(id: number): EventType {

@@ -1,3 +1,4 @@
+import type { LinkedVisitor } from "../store/person.ts"
 import { type Batch, type Kind, kinds, type Numbers, type Sighting } from "./batch.ts"
 import type { BlockRow } from "./block.ts"
 import { Builder, type Columns, MemoryBatch } from "./builder.ts"
@@ -243,6 +244,27 @@ export class EventSource {
 
   numbersOf(kind: Kind, texts: readonly string[]): Uint32Array {
     return this.tail.known(kind, texts)
+  }
+
+  /** The same, but ids that no event has get a number too. */
+  numberAll(kind: Kind, texts: readonly string[]): Uint32Array {
+    const distinct = [...new Set(texts)]
+    const numbers = this.tail.numbersOf(kind, distinct)
+    const byText = new Map(distinct.map((text, index) => [text, numbers[index] as number]))
+    return Uint32Array.from(texts, (text) => byText.get(text) as number)
+  }
+
+  /** See src/store/person.ts, as what follows. */
+  linkedIds(website: number, profileId: string): string[] {
+    return this.rows.linkedIds(website, profileId)
+  }
+
+  linkedVisitors(website: number): Iterable<LinkedVisitor[]> {
+    return this.rows.linkedVisitors(website)
+  }
+
+  latestProfileOf(website: number, anonymousId: string): string | undefined {
+    return this.rows.latestProfileOf(website, anonymousId)
   }
 
   /** The text of ids, by number. Yields meanwhile. */

@@ -1,5 +1,6 @@
 import { type Kind, Moved } from "../columns/batch.ts"
 import { Reader } from "../columns/reader.ts"
+import type { EventSource } from "../columns/source.ts"
 import type { Db } from "../store/native.ts"
 import { Budget } from "./distinct.ts"
 import { events } from "./events.ts"
@@ -10,6 +11,7 @@ import { operators } from "./operators.ts"
 import { paths } from "./paths.ts"
 import { people } from "./people.ts"
 import type { AnswerOf, Answers, Filter, Meta, Question } from "./question.ts"
+import { reach } from "./reach.ts"
 import { retention } from "./retention.ts"
 import { sessions } from "./sessions.ts"
 import { values } from "./values.ts"
@@ -71,7 +73,7 @@ function* once<Asked extends Question>(
   const source = yield* reader.open(scope)
   for (const kind of comparedAsText(question)) yield* source.readTexts(kind)
   // The table's kinds and the question's are the same, which TypeScript cannot see of a table that is looked up.
-  const answer = yield* kinds[question.kind](question as never, source, budget)
+  const answer = yield* kinds[question.kind](withLinks(question, source) as never, source, budget)
   const { fromKept, counted, blockEvents, rowsRead } = source
   const parts = [
     fromKept && "kept",
@@ -97,11 +99,25 @@ function bytesOf(answer: Answers[keyof Answers]): number {
     return answer.events.reduce((sum, one) => sum + entryBytes * 5 + (one.properties?.length ?? 0) * 4, 0)
   if ("cohorts" in answer) return (answer.cohorts.length ** 2 / 2) * entryBytes
   if ("places" in answer) return answer.places.length * entryBytes * 2
+  if ("units" in answer) return answer.units.length * entryBytes
   const { length } = "people" in answer ? answer.people : answer.sessions
   return length * entryBytes * 5
 }
 
-const kinds = { groups, values, events, funnel, retention, paths, sessions, people }
+const kinds = { groups, values, events, funnel, retention, paths, reach, sessions, people }
+
+/** The links of profiles become a part of the filters, and so of what counts are kept under: they may change with each /identify. */
+function withLinks<Asked extends Question>(question: Asked, source: EventSource): Asked {
+  const { scope } = question
+  const filters = scope.filters.map((filter): Filter => {
+    if (filter.field !== "profile") return filter
+    const linked = scope.websites.map(
+      (website) => [website, source.linkedIds(website, String(filter.value))] as const,
+    )
+    return { ...filter, linked }
+  })
+  return { ...question, scope: { ...scope, filters } }
+}
 
 /** Ids whose text some filter looks into. */
 function comparedAsText(question: Question): Kind[] {

@@ -1,3 +1,4 @@
+import type { Kind } from "../columns/batch.ts"
 import { MemoryBatch } from "../columns/builder.ts"
 import type { RowHead } from "../columns/rows.ts"
 import type { EventSource } from "../columns/source.ts"
@@ -72,7 +73,9 @@ export function* events(
   }
   // After a cursor the page's place shows only in the rows.
   const { moments, passed } = picks.newest(after ? 0 : offset)
-  const numbered = scope.filters.flatMap(({ field }) => kindOf[field] ?? [])
+  const numbered = scope.filters.flatMap(({ field }): Kind[] =>
+    field === "profile" ? ["profiles", "visitors"] : [kindOf[field] ?? []].flat(),
+  )
   const rows = yield* source.eventsAt(moments, numbered, weigh)
   const fitting = new Set<number>()
   for (const columns of rows.columns) {

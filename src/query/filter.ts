@@ -190,7 +190,8 @@ export class Matcher {
         const id = this.lookup.websiteId(website)
         return test(id, id)
       })
-    } else if (kind) this.#eventTests.push(this.#idTest(kind, filter, test))
+    } else if (field === "profile") this.#eventTests.push(this.#profileTest(filter))
+    else if (kind) this.#eventTests.push(this.#idTest(kind, filter, test))
     else if (field === "property_key") this.#eventTests.push(keyTest(filter))
     else {
       this.#eventTests.push((batch) => {
@@ -201,6 +202,36 @@ export class Matcher {
           ...column.values.map((value) => test(textOf(value), value)),
         ])
       })
+    }
+  }
+
+  /** The events that name the profile, and those of its linked ids that name none: see src/store/person.ts. */
+  #profileTest({ value, linked = [] }: Filter): EventTest {
+    const [profile = 0] = this.lookup.numbersOf("profiles", [String(value)])
+    const visitors = new Map(
+      linked.map(([website, ids]) => {
+        const numbers = new Set(this.lookup.numbersOf("visitors", ids))
+        numbers.delete(0)
+        return [website, numbers]
+      }),
+    )
+    const fits = Uint8Array.from([0, 1])
+    return (batch) => {
+      const named = batch.profiles()
+      const theirs = visitors.get(batch.website)
+      if (!theirs || theirs.size === 0) {
+        if (profile === 0 || named.indexOf(profile) < 0) return false
+      }
+      const ids = theirs && theirs.size > 0 ? batch.visitors() : undefined
+      const codes = new Uint8Array(named.length)
+      let some = 0
+      for (let index = 0; index < named.length; index++) {
+        const one = named[index] as number
+        const isTheirs =
+          one === 0 ? ids !== undefined && (theirs?.has(ids[index] as number) ?? false) : one === profile
+        if (isTheirs) some = codes[index] = 1
+      }
+      return some === 1 && { codes, fits }
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Batch, Kind, Sighting } from "../columns/batch.ts"
+import type { Batch, Sighting } from "../columns/batch.ts"
 import type { Budget } from "./distinct.ts"
 import { type ByUnit, Entries, insertionSort, type Masked, maskRange, masksOf, sortBoth } from "./entries.ts"
 import { dimensionOf, kindOf, Matcher } from "./filter.ts"
@@ -6,6 +6,7 @@ import type { Dimension, FunnelAnswer, FunnelQuestion, FunnelStep } from "./ques
 import { valueAt } from "./rank.ts"
 import { type InOrder, ReceiptOrder, slicesOf } from "./receipt.ts"
 import { entriesOf, type Followed, stepMatcher } from "./step.ts"
+import { unitsOf } from "./units.ts"
 
 /** Entries that are walked through, and ids whose text is looked up, in one go: some 20 ms each. */
 const entriesPerStep = 500_000
@@ -34,7 +35,7 @@ export function* funnel(
   budget: Budget,
 ): Generator<void, FunnelAnswer> {
   const { scope, steps, window, by } = question
-  const kind = kindOf[question.unit] as Kind
+  const units = yield* unitsOf(question.unit, scope.websites, source, budget)
   const all = new Matcher(scope, scope.filters, source)
   const matchers = steps.map((step) => stepMatcher(step, scope, source))
   const values = by === undefined ? undefined : new Values(by, source, budget)
@@ -50,20 +51,22 @@ export function* funnel(
       yield
     }
   }
-  const entries = new Entries(source.numbers[kind], budget, values !== undefined)
-  yield* eachFitting((batch, found, codes) => entries.add(batch, batch[kind](), scope.from, found, codes))
+  const entries = new Entries(units.numbers, budget, values !== undefined)
+  yield* eachFitting((batch, found, codes) => {
+    for (const ids of units.of(batch)) entries.add(batch, ids, scope.from, found, codes)
+  })
   const byUnit = yield* entries.byUnit()
   if (values) yield* values.lookUp()
   const walk = new Walk(steps.length, window, byUnit, values, budget)
   while (walk.someUnits(entriesPerStep)) yield
   const { ends } = byUnit
   const entriesOfUnit = (unit: number) => (ends[unit] as number) - (ends[unit - 1] as number)
-  for (const units of slicesOf(walk.ambiguous, entriesOfUnit, budget)) {
+  for (const ambiguous of slicesOf(walk.ambiguous, entriesOfUnit, budget)) {
     const part = budget.part()
-    const ordered = new ReceiptOrder(units, source.numbers[kind], part)
+    const ordered = new ReceiptOrder(ambiguous, units.numbers, part)
     yield* eachFitting((batch, { first, end, masks }, codes) => {
       const maskOf = typeof masks === "number" ? () => masks : (index: number) => masks[index] as number
-      ordered.add(batch, batch[kind](), first, end, maskOf, codes)
+      for (const ids of units.of(batch)) ordered.add(batch, ids, first, end, maskOf, codes)
     })
     yield* ordered.each(source, (events) => walk.unitInOrder(events))
     part.release()

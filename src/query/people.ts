@@ -29,7 +29,7 @@ export function* people(
     total,
     people: rows.map(({ listed, events, sessions, first }, index) => ({
       anonymousId: listed.text,
-      profileId: profileIds[index] ?? null,
+      profileId: profileIds[index] ?? source.latestProfileOf(listed.website, listed.text) ?? null,
       events,
       sessions: sessions.size,
       first,

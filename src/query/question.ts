@@ -42,7 +42,10 @@ export type Dimension = Field | Property
  * properties, and is true where one of them fits (a negation: where none does what it denies).
  */
 export interface Filter extends Condition {
-  field: Dimension | "property_key"
+  /** `profile`: the events of the profile that `value` names, as src/store/person.ts defines them; with `eq` alone. */
+  field: Dimension | "property_key" | "profile"
+  /** Of `profile`, filled in by the engine: by website (rid) the anonymous ids whose events without a profile are the profile's. */
+  linked?: readonly (readonly [website: number, anonymousIds: readonly string[]])[]
 }
 
 /** Which events a question is about: those that fit every filter. */
@@ -214,7 +217,7 @@ export interface EventsAnswer {
 /** `websiteId`: null for the owner's own events. */
 export type ListedEvent = StoredEvent & { websiteId: string | null }
 
-/** Who or what is followed through a funnel or over weeks. */
+/** Who or what is followed through a funnel or over weeks. A profile with the events of its linked anonymous ids: see src/store/person.ts. */
 export type Unit = "anonymous_id" | "session_id" | "profile_id"
 
 /** An event with filters of its own beside those of the scope. Without a name: any event. */
@@ -287,6 +290,21 @@ export interface PathsAnswer {
   places: { place: number; name: string | null; count: number }[]
 }
 
+/** How many units have events. */
+export interface ReachQuestion {
+  kind: "reach"
+  scope: Scope
+  granularity?: Granularity | undefined
+  unit: Unit
+}
+
+export interface ReachAnswer {
+  /** All of the range; one where no granularity was asked for. */
+  buckets: Bucket[]
+  /** Of each bucket, distinct ones. */
+  units: number[]
+}
+
 /** Sessions, the one with the latest event first, those of the same ms in the order of their ids. */
 export interface SessionsQuestion {
   kind: "sessions"
@@ -322,7 +340,7 @@ export interface PeopleAnswer {
   total: number
   people: {
     anonymousId: string
-    /** Of the person's newest event that has one. */
+    /** Of the person's newest event that has one; else the one that the id was linked to last. */
     profileId: string | null
     events: number
     sessions: number
@@ -338,6 +356,7 @@ export type Question =
   | FunnelQuestion
   | RetentionQuestion
   | PathsQuestion
+  | ReachQuestion
   | SessionsQuestion
   | PeopleQuestion
 
@@ -349,6 +368,7 @@ export interface Answers {
   funnel: FunnelAnswer
   retention: RetentionAnswer
   paths: PathsAnswer
+  reach: ReachAnswer
   sessions: SessionsAnswer
   people: PeopleAnswer
 }

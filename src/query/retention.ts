@@ -1,9 +1,10 @@
-import { type Batch, dayMs, type Kind } from "../columns/batch.ts"
+import { type Batch, dayMs } from "../columns/batch.ts"
 import type { Budget } from "./distinct.ts"
-import { kindOf, Matcher } from "./filter.ts"
+import { Matcher } from "./filter.ts"
 import type { Bucket, RetentionAnswer, RetentionQuestion } from "./question.ts"
 import { firstFrom, type Selection, within } from "./selection.ts"
 import { entriesOf, type Followed, stepMatcher } from "./step.ts"
+import { unitsOf } from "./units.ts"
 import { bucketsOf } from "./zone.ts"
 
 /**
@@ -19,23 +20,25 @@ export function* retention(
   budget: Budget,
 ): Generator<void, RetentionAnswer> {
   const { scope, start, comeBack } = question
-  const kind = kindOf[question.unit] as Kind
+  const units = yield* unitsOf(question.unit, scope.websites, source, budget)
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, question.granularity)
   const all = new Matcher(scope, scope.filters, source)
   const starts = stepMatcher(start, scope, source)
   const same =
     JSON.stringify([start.name, start.filters]) === JSON.stringify([comeBack.name, comeBack.filters])
   const comesBack = same ? starts : stepMatcher(comeBack, scope, source)
-  const periods = new Periods(buckets, source.numbers[kind], same, budget)
+  const periods = new Periods(buckets, units.numbers, same, budget)
   for (const entry of entriesOf(source, all, same ? [starts] : [starts, comesBack])) {
     periods.finishBefore(entry.day * dayMs)
     const batch = source.open(entry)
     const selection = batch && all.select(batch)
     if (batch && selection) {
       const started = starts.select(batch, selection)
-      if (started) periods.add(batch, batch[kind](), started, "start")
       const cameBack = same ? undefined : comesBack.select(batch, selection)
-      if (cameBack) periods.add(batch, batch[kind](), cameBack, "comeBack")
+      for (const ids of started || cameBack ? units.of(batch) : []) {
+        if (started) periods.add(batch, ids, started, "start")
+        if (cameBack) periods.add(batch, ids, cameBack, "comeBack")
+      }
     }
     yield
   }

@@ -4,7 +4,19 @@ import type { Filter, Scope, Step } from "./question.ts"
 
 /** What those who follow ids from event to event need of a source. */
 export type Followed = Lookup &
-  Pick<EventSource, "numbers" | "entries" | "daysBackwards" | "open" | "texts" | "rowIdsAt" | "nameOf">
+  Pick<
+    EventSource,
+    | "numbers"
+    | "entries"
+    | "daysBackwards"
+    | "open"
+    | "texts"
+    | "rowIdsAt"
+    | "nameOf"
+    | "numberAll"
+    | "linkedVisitors"
+    | "latestProfileOf"
+  >
 
 export function stepMatcher({ name, filters }: Step, scope: Scope, source: Lookup): Matcher {
   const named: Filter[] = name === undefined ? [] : [{ field: "event_name", op: "eq", value: name }]

@@ -1,7 +1,7 @@
 import { sweepPause, sweepRows } from "./events.ts"
 import type { Db } from "./native.ts"
 import { cutWal } from "./open.ts"
-import { hashOfDay } from "./salts.ts"
+import { isEventOf, linkedIds, withHashes } from "./person.ts"
 import { checkPause, deleteUnusedTypes } from "./types.ts"
 
 /** Who is to be forgotten on a website. */
@@ -33,12 +33,6 @@ const scanPause = 1
 const walTries = 50
 const walPause = 100
 
-/** An event that names another profile is that one's, though both used the device. */
-const isProfiles = `
-  (profile_id = :profileId
-    or (profile_id is null and anonymous_id in (select value from json_each(:anonymousIds))))`
-const isVisitors = "anonymous_id in (select value from json_each(:anonymousIds))"
-
 const sql = {
   linked: "select anonymous_id from profile_links where website_rid = :rid and profile_id = :profileId",
   profiles: "select count(*) from profiles where website_rid = :rid and profile_id = :profileId",
@@ -58,10 +52,7 @@ const sql = {
   holds: (isTheirs: string) => `
     select exists (select 1 from event_rows where website_rid = :rid and ${isTheirs})`,
   deleteProfile: "delete from profiles where website_rid = :rid and profile_id = :profileId",
-  deleteProfilesLinks: `
-    delete from profile_links
-    where website_rid = :rid and profile_id = :profileId
-      and anonymous_id in (select value from json_each(:anonymousIds))`,
+  deleteProfilesLinks: "delete from profile_links where website_rid = :rid and profile_id = :profileId",
   deleteVisitorsLinks: `
     delete from profile_links
     where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
@@ -87,9 +78,8 @@ export async function findPerson(db: Db, person: Person, now: number, pace: Pace
 
 /**
  * Deletes a person's events, then links and profile, then names and property keys that no other event has; every connection overwrites what it deletes, and the -wal is emptied; ids that
- * SQLite moved when it split a page of an index may stay in the unused middle of the old page until a vacuum. A profile's are: the events that name it,
- * those that name no profile and come from an anonymous id linked to it, its links, and itself. An anonymous id's are its
- * events and links; no profile goes with it. Today's events (`now`: Unix ms) are found by the day's hash too. Events that arrive
+ * SQLite moved when it split a page of an index may stay in the unused middle of the old page until a vacuum. Which events those are: see src/store/person.ts. With
+ * a profile go its links and itself, with an anonymous id its links; no profile goes with it. Today's events (`now`: Unix ms) are found by the day's hash too. Events that arrive
  * meanwhile may stay. Stopped half-way, the same call does the rest. `overwritten`: false where the -wal could not be emptied.
  */
 export async function forgetPerson(
@@ -136,9 +126,9 @@ export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: 
   const rids = db.prepare(sql.websites).pluck().all({ websiteId }) as number[]
   return rids.some((rid) => {
     const profileId = "profileId" in id ? id.profileId : null
-    const links = db.prepare(sql.linked).pluck().all({ rid, profileId }) as string[]
+    const links = profileId === null ? [] : linkedIds(db, rid, profileId)
     const values = { rid, profileId, anonymousIds: JSON.stringify([...known, ...links]) }
-    const theirs = { values, match: profileId === null ? isVisitors : isProfiles }
+    const theirs = { values, match: profileId === null ? isEventOf.visitor : isEventOf.profile }
     const { profiles, links: linked } = restOf(db, theirs)
     return profiles > 0 || linked > 0 || db.prepare(sql.holds(theirs.match)).pluck().get(values) === 1
   })
@@ -152,15 +142,11 @@ interface Theirs {
 
 function theirsOf(db: Db, { websiteRid: rid, id }: Person, now: number): Theirs {
   const profileId = "profileId" in id ? id.profileId : null
-  const known =
-    "profileId" in id
-      ? (db.prepare(sql.linked).pluck().all({ rid, profileId }) as string[])
-      : [id.anonymousId]
-  const hash = hashOfDay(db, now)
-  const ids = hash ? known.flatMap((one) => [one, hash(one, rid)]) : known
+  const ids =
+    "profileId" in id ? linkedIds(db, rid, id.profileId, now) : withHashes(db, rid, [id.anonymousId], now)
   return {
     values: { rid, profileId, anonymousIds: JSON.stringify(ids) },
-    match: profileId === null ? isVisitors : isProfiles,
+    match: profileId === null ? isEventOf.visitor : isEventOf.profile,
   }
 }
 

@@ -11,6 +11,7 @@ const hashBytes = 16
 const sql = {
   find: "select salt from salts where day = :day",
   insert: "insert into salts (day, salt) values (:day, :salt)",
+  latest: "select max(day) from salts",
   forget: "delete from salts where day < :day",
 }
 
@@ -61,6 +62,12 @@ export function hashOfDay(
   const day = Math.floor(now / dayMs)
   const salt = db.prepare(sql.find).pluck().get({ day }) as Buffer | undefined
   return salt && ((anonymousId, websiteRid) => hashWith(salt, anonymousId, websiteRid))
+}
+
+/** The same of the latest day on which anything was hashed. */
+export function hashOfLatestDay(db: Db): ReturnType<typeof hashOfDay> {
+  const day = db.prepare(sql.latest).pluck().get() as number | null
+  return day === null ? undefined : hashOfDay(db, day * dayMs)
 }
 
 /**

@@ -47,6 +47,14 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     return { rows: data[0]?.data ?? [], total: data[0]?.meta.total ?? -1 }
   }
 
+  const eventsNaming = async (profile: string) => {
+    const { rows } = await asked<{ events: number }>(
+      { name: "events", measures: ["events"] },
+      { filters: [{ field: "profile_id", op: "eq", value: profile }], preset: "last_365d" },
+    )
+    return rows[0]?.events ?? -1
+  }
+
   const lists = [
     { name: "the last 30 days", query: "", parameter: {}, body: {} },
     { name: "last week", query: "?period=last_week", parameter: {}, body: { preset: "last_week" } },
@@ -177,28 +185,31 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.context().close()
   })
 
+  test("a profile has what its visitor did before it was known", async () => {
+    const { page } = await dashboard.open("/w/SITE/person?profile=customer-3")
+    await whole(page, "Customer 3")
+    await page.locator(".event-name", { hasText: "before_login" }).first().waitFor()
+    await page.context().close()
+  })
+
   test("a person is forgotten after a question that says what goes", async () => {
     const { page } = await dashboard.open("/w/SITE/person?profile=customer-3")
     await whole(page, "Customer 3")
-    const named = Number(await fact(page, "Events"))
+    const theirs = Number(await fact(page, "Events"))
     await page.getByRole("button", { name: "Forget…" }).click()
     const question = page.getByRole("dialog", { name: "Forget this profile?" })
-    await question.getByText(`${named} events that name it`).waitFor()
-    await question.getByText("1 event of these visitors that names no profile").waitFor()
+    await question.getByText(`${theirs} events that name it, or name no profile`).waitFor()
+    expect(theirs).toBe((await eventsNaming("customer-3")) + 1)
     expect(await violations(page)).toEqual([])
     await question.getByRole("button", { name: "Cancel" }).click()
     await question.waitFor({ state: "detached" })
     await page.getByRole("button", { name: "Forget…" }).click()
     await question.getByRole("button", { name: "Forget" }).click()
     const done = page.getByRole("dialog", { name: "Forgotten" })
-    await done.getByText(`Deleted: ${named + 1} events, 1 profile and 1 link.`).waitFor()
+    await done.getByText(`Deleted: ${theirs} events, 1 profile and 1 link.`).waitFor()
     await done.getByRole("button", { name: "To the people" }).click()
     await whole(page, "visitor-")
-    const { rows } = await asked<{ events: number }>(
-      { name: "events", measures: ["events"] },
-      { filters: [{ field: "profile_id", op: "eq", value: "customer-3" }], preset: "last_365d" },
-    )
-    expect(rows[0]?.events).toBe(0)
+    expect(await eventsNaming("customer-3")).toBe(0)
     await page.context().close()
   })
 

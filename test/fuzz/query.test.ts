@@ -8,7 +8,7 @@ import { closeDatabase, openDatabase } from "../../src/store/open.ts"
 import { temporaryFolder } from "../harness.ts"
 import { Clocks } from "../reference/clock.ts"
 import { difference } from "../reference/compare.ts"
-import { insertRows, makeWorld, rawEvents, someRows, type World } from "../reference/events.ts"
+import { insertRows, linkSome, makeWorld, rawEvents, someRows, type World } from "../reference/events.ts"
 import { type Kind, someQuestion } from "../reference/questions.ts"
 import { type RawEvent, refer } from "../reference/reference.ts"
 import { mulberry32, picker } from "../support/random.ts"
@@ -39,6 +39,7 @@ const kinds: Kind[] = [
   "funnel",
   "retention",
   "paths",
+  "reach",
   "sessions",
   "people",
 ]
@@ -50,7 +51,13 @@ const farDay = 30_000
 const states: [name: string, happens: (db: Db, world: World) => void][] = [
   ["all in rows", (db, world) => insertRows(db, someRows(world, world.random.of([0, 60, 700])))],
   ["sealed", (db) => sealAll(db, 0)],
-  ["late events behind the blocks", (db, world) => insertRows(db, someRows(world, 150))],
+  [
+    "late events behind the blocks, and visitors linked to profiles",
+    (db, world) => {
+      insertRows(db, someRows(world, 150))
+      linkSome(db, world, 15)
+    },
+  ],
   [
     "many small blocks",
     (db, world) => {
@@ -60,7 +67,13 @@ const states: [name: string, happens: (db: Db, world: World) => void][] = [
       }
     },
   ],
-  ["merged", (db) => sealAll(db, farDay)],
+  [
+    "merged, and more visitors linked",
+    (db, world) => {
+      sealAll(db, farDay)
+      linkSome(db, world, 10)
+    },
+  ],
   ["stale after deletions", (db, world) => remove(db, world)],
   ["new events after deletions", (db, world) => insertRows(db, someRows(world, 100))],
   ["made anew", (db) => sealAll(db, farDay)],

@@ -189,6 +189,23 @@ export function insertRows(db: Db, rows: EventRow[]): void {
   for (const error of writer.commit([{ rows, size: 0 }])) if (error) throw error
 }
 
+/** Links of visitors to profiles, as POST /identify makes them; one visitor is linked to more than can share a device. */
+export function linkSome(db: Db, { random }: World, count: number): void {
+  const link = db.prepare("insert or ignore into profile_links values (:rid, :visitor, :profile, :at)")
+  for (let index = 0; index < count; index++) {
+    const profile = random.chance(0.2) ? `only linked ${random.whole(0, 3)}` : `profile ${random.whole(0, 8)}`
+    link.run({
+      rid: random.whole(1, 2),
+      visitor: `visitor ${random.whole(1, 20)}`,
+      profile,
+      at: random.whole(0, 5),
+    })
+  }
+  for (let index = 0; index < 21; index++) {
+    link.run({ rid: 1, visitor: "visitor 2", profile: `customer ${index}`, at: index })
+  }
+}
+
 /** All events, as the view `events` shows them. */
 export function rawEvents(db: Db): RawEvent[] {
   const rows = db
@@ -197,10 +214,22 @@ export function rawEvents(db: Db): RawEvent[] {
         e.received_at as receivedAt, e.anonymous_id as anonymousId, e.session_id as sessionId,
         e.profile_id as profileId, e.path, e.event_id as eventId, e.crawler, e.properties, e.website_id as websiteId
       from events as e left join websites as w on w.id = e.website_id and w.deleted_at is null`)
-    .all() as (Omit<RawEvent, "crawler" | "parsed"> & { crawler: number })[]
-  return rows.map((row) => ({
-    ...row,
-    crawler: row.crawler === 1,
-    parsed: row.properties === null ? null : (JSON.parse(row.properties) as object),
-  }))
+    .all() as (Omit<RawEvent, "crawler" | "parsed" | "profiles" | "linked"> & { crawler: number })[]
+  const links = db
+    .prepare(
+      "select website_rid as rid, anonymous_id as visitor, profile_id as profile, linked_at as at from profile_links",
+    )
+    .all() as { rid: number; visitor: string; profile: string; at: number }[]
+  return rows.map((row) => {
+    const all = links.filter(({ rid, visitor }) => rid === row.websiteRid && visitor === row.anonymousId)
+    const theirs = all.length > 20 ? [] : all
+    theirs.sort((one, other) => other.at - one.at || (one.profile < other.profile ? -1 : 1))
+    return {
+      ...row,
+      crawler: row.crawler === 1,
+      parsed: row.properties === null ? null : (JSON.parse(row.properties) as object),
+      profiles: row.profileId === null ? theirs.map(({ profile }) => profile) : [row.profileId],
+      linked: theirs[0]?.profile ?? null,
+    }
+  })
 }

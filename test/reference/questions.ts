@@ -113,9 +113,14 @@ function someScope(world: World, mostDays = 100): Scope {
     from,
     to: Math.max(to, from + 1),
     zone: random.of(zones),
-    filters: random.chance(0.4) ? [] : someFilters(random),
+    filters: [...(random.chance(0.4) ? [] : someFilters(random)), ...someProfile(random)],
     crawlers: random.chance(0.3),
   }
+}
+
+function someProfile(random: Pick): Filter[] {
+  const value = random.of([someOperand(random, "profile"), "only linked 1", "customer 3", "nobody"])
+  return random.chance(0.1) ? [{ field: "profile", op: "eq", value }] : []
 }
 
 function someFilters(random: Pick, most = 2): Filter[] {
@@ -157,6 +162,7 @@ function someOperand(random: Pick, field: Filter["field"]): string | number | bo
       return `visitor ${random.whole(1, 20)}`
     case "session_id":
       return `session ${random.whole(1, 20)} ${random.whole(1, 3)}`
+    case "profile":
     case "profile_id":
       return `profile ${random.whole(0, 8)}`
     case "website_id":
@@ -252,6 +258,15 @@ export function someQuestion(world: World, kind: Kind): Question {
         granularity: random.of(["daily", "weekly", "monthly"] as const),
         unit,
       }
+    case "reach": {
+      const granularity = random.of([undefined, "hourly", "daily", "weekly", "monthly"] as const)
+      return {
+        kind,
+        scope: granularity ? someScope(world, longest[granularity] / day) : scope,
+        granularity,
+        unit,
+      }
+    }
     case "paths":
       return { kind, scope, event: someStep(random), before: random.whole(0, 5), after: random.whole(0, 5) }
     case "sessions":

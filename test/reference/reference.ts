@@ -13,6 +13,7 @@ import type {
   PeopleQuestion,
   PropertyNumbers,
   Question,
+  ReachQuestion,
   RetentionQuestion,
   Scope,
   SessionsQuestion,
@@ -31,6 +32,10 @@ export interface RawEvent extends StoredEvent {
   websiteId: string | null
   /** `properties`, parsed. */
   parsed: object | null
+  /** The profiles that it belongs to: the one it names, else those that its anonymous id is linked to, where they are few. */
+  profiles: readonly string[]
+  /** Of those that its anonymous id is linked to, the one that it was linked to last. */
+  linked: string | null
 }
 
 export function refer<Asked extends Question>(
@@ -43,7 +48,7 @@ export function refer<Asked extends Question>(
   return answer(inScope, question, clocks) as Answers[Asked["kind"]]
 }
 
-const kinds = { groups, values, events: single, funnel, retention, paths, sessions, people }
+const kinds = { groups, values, events: single, funnel, retention, paths, reach, sessions, people }
 
 // ——— Which events
 
@@ -65,6 +70,7 @@ function fitsStep(event: RawEvent, step: Step): boolean {
 }
 
 function fits(event: RawEvent, { field, op, value }: Filter): boolean {
+  if (field === "profile") return event.profiles.includes(String(value))
   const found = field === "property_key" ? keysOf(event) : present(contentOf(event, field))
   const some = (test: (text: string) => boolean) => found.some((one) => test(textOf(one)))
   const someNumber = (test: (number: number) => boolean) =>
@@ -191,11 +197,23 @@ function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): M
   return groups
 }
 
-/** By units, each with its events; events without the id are nobody's. */
+/** By units, each with its events; events without the id are nobody's, and those of linked visitors can be of several profiles. */
 function byUnit(events: RawEvent[], unit: Unit): RawEvent[][] {
-  const field = fieldNames[unit]
-  const known = events.filter((event) => event[field] !== null)
-  return [...groupBy(known, (event) => event[field] as string).values()]
+  const all = new Map<string, RawEvent[]>()
+  for (const event of events) {
+    for (const id of unitsOf(event, unit)) {
+      const theirs = all.get(id)
+      if (theirs) theirs.push(event)
+      else all.set(id, [event])
+    }
+  }
+  return [...all.values()]
+}
+
+function unitsOf(event: RawEvent, unit: Unit): readonly string[] {
+  if (unit === "profile_id") return event.profiles
+  const id = event[fieldNames[unit]]
+  return id === null ? [] : [id]
 }
 
 function nearestRank(values: number[], percent: number): number | null {
@@ -395,7 +413,7 @@ function single(events: RawEvent[], { limit, offset, after }: EventsQuestion): A
     ({ ts, id }) => !after || ts < after.ts || (ts === after.ts && id < after.id),
   )
   return {
-    events: left.slice(offset, offset + limit).map(({ parsed, ...event }) => event),
+    events: left.slice(offset, offset + limit).map(({ parsed, profiles, linked, ...event }) => event),
   }
 }
 
@@ -490,6 +508,22 @@ function retention(events: RawEvent[], question: RetentionQuestion, clocks: Cloc
   return { buckets, cohorts }
 }
 
+// ——— reach
+
+function reach(
+  events: RawEvent[],
+  { scope, granularity, unit }: ReachQuestion,
+  clocks: Clocks,
+): Answers["reach"] {
+  const buckets = granularity
+    ? clocks.of(scope.zone).buckets(scope.from, scope.to, granularity)
+    : [{ from: scope.from, to: scope.to, label: "" }]
+  const units = buckets.map(({ from, to }) =>
+    distinct(events.filter(({ ts }) => ts >= from && ts < to).flatMap((event) => unitsOf(event, unit))),
+  )
+  return { buckets, units }
+}
+
 // ——— paths, sessions, people
 
 function paths(events: RawEvent[], { event: step, before, after }: PathsQuestion): Answers["paths"] {
@@ -542,7 +576,7 @@ function people(events: RawEvent[], { limit, offset }: PeopleQuestion): Answers[
     const [first, last] = [theirs[0] as RawEvent, theirs.at(-1) as RawEvent]
     return {
       anonymousId: first.anonymousId as string,
-      profileId: theirs.findLast(({ profileId }) => profileId !== null)?.profileId ?? null,
+      profileId: theirs.findLast(({ profileId }) => profileId !== null)?.profileId ?? last.linked,
       events: theirs.length,
       sessions: distinct(theirs.map(({ sessionId }) => sessionId)),
       first: first.ts,

@@ -4,6 +4,7 @@ import { Kept } from "../../src/columns/kept.ts"
 import type { Entry } from "../../src/columns/source.ts"
 import type { Scope } from "../../src/query/question.ts"
 import type { Followed } from "../../src/query/step.ts"
+import type { LinkedVisitor } from "../../src/store/person.ts"
 
 /** An event as a test writes it down. */
 export interface PlainEvent {
@@ -26,7 +27,11 @@ const idOf: Record<Kind, (event: PlainEvent) => string | null | undefined> = {
 }
 
 /** Events, in the order of receipt, as the engine reads them. */
-export function sourceOf(events: readonly PlainEvent[]): Followed {
+export function sourceOf(
+  events: readonly PlainEvent[],
+  /** By website: anonymous ids with their profiles. */
+  links: Record<number, LinkedVisitor[]> = {},
+): Followed {
   const ids = {} as Record<Kind, string[]>
   for (const kind of kinds) ids[kind] = [...new Set(events.flatMap((event) => idOf[kind](event) ?? []))]
   const numbersOf = (kind: Kind, texts: readonly string[]) =>
@@ -62,13 +67,21 @@ export function sourceOf(events: readonly PlainEvent[]): Followed {
     .sort(
       (one, other) => one.day - other.day || one.website - other.website || (one.name < other.name ? -1 : 1),
     )
-  const numbers: Numbers = {
-    visitors: ids.visitors.length + 1,
-    sessions: ids.sessions.length + 1,
-    profiles: ids.profiles.length + 1,
-  }
   return {
-    numbers,
+    get numbers(): Numbers {
+      const { visitors, sessions, profiles } = ids
+      return {
+        visitors: visitors.length + 1,
+        sessions: sessions.length + 1,
+        profiles: profiles.length + 1,
+      }
+    },
+    numberAll(kind, texts) {
+      for (const text of texts) if (!ids[kind].includes(text)) ids[kind].push(text)
+      return numbersOf(kind, texts)
+    },
+    linkedVisitors: (website) => [links[website] ?? []],
+    latestProfileOf: (website, anonymousId) => links[website]?.find(([id]) => id === anonymousId)?.[1].at(-1),
     *entries(names) {
       for (const entry of entries) if (!names || names.includes(entry.name)) yield entry
     },

@@ -6,9 +6,7 @@ import { useFormat } from "../parts/use-format.ts"
 import { sentence } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import { mostLinked } from "../state/profiles.ts"
-import { everything } from "../state/range.ts"
-import { useAnswers } from "../state/use-answers.ts"
-import { type Who, withCrawlers } from "./who.ts"
+import type { Who } from "./who.ts"
 import type { Whole } from "./whole.tsx"
 
 /** What POST /v1/websites/:id/forget answers. */
@@ -115,40 +113,21 @@ function OfVisitor({ whole }: { whole: Whole }) {
 }
 
 function OfProfile({ who, whole }: { who: Who; whole: Whole }) {
-  const { view } = useApp()
   const format = useFormat()
   const linked = whole.profiles.flatMap(({ anonymousIds }) => anonymousIds)
   const atLeast = linked.length >= mostLinked ? "at least " : ""
-  const answered = useAnswers(
-    linked.length === 0 ? undefined : [{ name: "events", id: "unnamed", measures: ["events"] }],
-    {
-      filters: [
-        { field: "anonymous_id", op: "in", value: linked },
-        { field: "profile_id", op: "exists", value: false },
-      ],
-      range: everything(view.value.today),
-      body: withCrawlers,
-    },
-  )
-  const [unnamed] = answered.rows<{ events: number }>("unnamed")
-  const ofLinked = linked.length === 0 ? 0 : unnamed?.events
   return (
     <>
       <ul class="person-list">
         {whole.profiles.length > 0 && <li>the profile {who.id} with its traits</li>}
-        <li>{counted(whole.events, "event", format.count(whole.events))} that name it</li>
+        <li>
+          {counted(whole.events, "event", format.count(whole.events))} that name it, or name no profile and
+          come from its visitors
+        </li>
         {linked.length > 0 && (
           <li>
             what links it to {atLeast}
             {counted(linked.length, "visitor", format.count(linked.length))}
-          </li>
-        )}
-        {ofLinked !== 0 && (
-          <li>
-            {ofLinked === undefined
-              ? "events"
-              : `${atLeast}${counted(ofLinked, "event", format.count(ofLinked))}`}{" "}
-            of these visitors that {ofLinked === 1 ? "names" : "name"} no profile
           </li>
         )}
       </ul>

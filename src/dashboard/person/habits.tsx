@@ -7,7 +7,7 @@ import { DataTable, DownloadCsv } from "../parts/table.tsx"
 import { useFormat } from "../parts/use-format.ts"
 import { useApp } from "../state/app.ts"
 import { type Answered, useAnswers } from "../state/use-answers.ts"
-import { filterOf, type Who, withCrawlers } from "./who.ts"
+import { type Who, whose, withCrawlers } from "./who.ts"
 
 /** Rows of the short list. */
 const topRows = 6
@@ -20,10 +20,17 @@ export function Habits({ who }: { who: Who }) {
   const granularity = useGranularity()
   const answered = useAnswers(
     [
-      { name: "custom_events_trends", id: "course", granularity },
-      { name: "custom_events", id: "top", limit: topRows },
+      { name: "events", id: "course", ...whose(who), measures: ["events"], granularity },
+      {
+        name: "events",
+        id: "top",
+        ...whose(who),
+        by: ["event_name"],
+        measures: ["events", "last"],
+        limit: topRows,
+      },
     ],
-    { filters: [...view.value.filters, filterOf(who)], body: withCrawlers },
+    { filters: view.value.filters, body: withCrawlers },
   )
   return (
     <div class="columns">
@@ -34,7 +41,7 @@ export function Habits({ who }: { who: Who }) {
 }
 
 function Course({ answered }: { answered: Answered }) {
-  const rows = answered.rows<{ date: string; total_events: number }>("course")
+  const rows = answered.rows<{ date: string; events: number }>("course")
   return (
     <Panel title="Events over time" actions={<GranularitySwitch />}>
       <Loaded answered={answered} of="course" height={chartHeight + 36}>
@@ -45,7 +52,7 @@ function Course({ answered }: { answered: Answered }) {
             kind="bars"
             height={chartHeight}
             dates={rows.map(({ date }) => date)}
-            series={[{ name: "Events", values: rows.map((row) => row.total_events) }]}
+            series={[{ name: "Events", values: rows.map((row) => row.events) }]}
           />
         )}
       </Loaded>
@@ -56,8 +63,8 @@ function Course({ answered }: { answered: Answered }) {
 function TopEvents({ answered }: { answered: Answered }) {
   const { place } = useApp()
   const format = useFormat()
-  const rows = answered.rows<{ name: string; total_events: number; last_occurrence: string }>("top")
-  const most = Math.max(...rows.map((row) => row.total_events), 1)
+  const rows = answered.rows<{ event_name: string; events: number; last: string }>("top")
+  const most = Math.max(...rows.map((row) => row.events), 1)
   return (
     <Panel
       title="Top events"
@@ -65,7 +72,7 @@ function TopEvents({ answered }: { answered: Answered }) {
         <DownloadCsv
           file="person-top-events"
           columns={["name", "events", "last"]}
-          rows={rows.map((row) => [row.name, row.total_events, row.last_occurrence])}
+          rows={rows.map((row) => [row.event_name, row.events, new Date(row.last).toISOString()])}
         />
       }
     >
@@ -78,13 +85,13 @@ function TopEvents({ answered }: { answered: Answered }) {
               name="Top events"
               columns={["Event", "Events"]}
               numeric={[false, true]}
-              bars={rows.map((row) => row.total_events / most)}
-              keys={rows.map((row) => row.name)}
+              bars={rows.map((row) => row.events / most)}
+              keys={rows.map((row) => row.event_name)}
               rows={rows.map((row) => [
-                <Link key="name" href={place.to("event", { name: row.name })}>
-                  {row.name}
+                <Link key="name" href={place.to("event", { name: row.event_name })}>
+                  {row.event_name}
                 </Link>,
-                format.count(row.total_events),
+                format.count(row.events),
               ])}
             />
           )

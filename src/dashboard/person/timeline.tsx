@@ -12,7 +12,7 @@ import { useApp } from "../state/app.ts"
 import type { ShownEvent } from "../state/events.ts"
 import type { Format } from "../state/format.ts"
 import { plusDays, rangeBody, rangeParams } from "../state/range.ts"
-import { type Who, withCrawlers } from "./who.ts"
+import { type Who, whose, withCrawlers } from "./who.ts"
 
 /** Events that come at a time. */
 const step = 100
@@ -27,7 +27,7 @@ export function Timeline({ who, lastSeen }: { who: Who; lastSeen: string | undef
       title="Timeline"
       hint={
         who.kind === "profile"
-          ? "Events that name the profile. What its visitors did before they were known is on their own pages."
+          ? "Events that name the profile, and those of its visitors that name none, also from before they were known."
           : undefined
       }
       actions={events && <Download events={events} />}
@@ -95,7 +95,7 @@ function useTimeline(who: Who): TimelineState & { isStale: boolean; isLoading: b
   const [state, setState] = useState(nothing)
   const [isLoading, setLoading] = useState(false)
   const [round, setRound] = useState(0)
-  const person = who.kind === "visitor" ? { anonymousId: who.id } : { profileId: who.id }
+  const person = whose(who)
   const path = `query?website_id=${encodeURIComponent(website)}`
   const body = { ...rangeBody(range), timeZone: zone, filters, ...withCrawlers }
   const key = JSON.stringify([path, person, body])

@@ -1,5 +1,3 @@
-import type { Filter } from "../state/filters.ts"
-
 /** Who is looked at: a visitor by an anonymous id, or a profile by its id. */
 export interface Who {
   kind: "visitor" | "profile"
@@ -15,9 +13,9 @@ export function whoOf(params: URLSearchParams): Who | undefined {
   return undefined
 }
 
-/** Which events are theirs: of a profile those that name it. */
-export function filterOf({ kind, id }: Who): Filter {
-  return { field: kind === "visitor" ? "anonymous_id" : "profile_id", op: "eq", value: id }
+/** Whose events a parameter of a query is about. */
+export function whose({ kind, id }: Who): { anonymousId: string } | { profileId: string } {
+  return kind === "visitor" ? { anonymousId: id } : { profileId: id }
 }
 
 /** What is asked of one person's events besides: whatever was marked is theirs too. */

@@ -7,7 +7,7 @@ import { calledName, mostLinked, type Profile } from "../state/profiles.ts"
 import { everything } from "../state/range.ts"
 import { useResource } from "../state/resource.ts"
 import { type Answered, useAnswers } from "../state/use-answers.ts"
-import { filterOf, type Who, withCrawlers } from "./who.ts"
+import { type Who, whose, withCrawlers } from "./who.ts"
 
 /** Others that are listed: a device of two people is usual, one of fifty is none of anybody. */
 const shownOthers = 50
@@ -47,17 +47,18 @@ export function useWhole(who: Who): Whole {
   const other = who.kind === "visitor" ? "profile_id" : "anonymous_id"
   const answered = useAnswers(
     [
-      { name: "events", id: "ever", measures: ["events", "sessions", "first", "last"] },
+      { name: "events", id: "ever", ...whose(who), measures: ["events", "sessions", "first", "last"] },
       {
         name: "events",
         id: "others",
+        ...whose(who),
         by: [other],
         measures: ["events"],
         filters: [{ field: other, op: "exists", value: true }],
         limit: shownOthers,
       },
     ],
-    { filters: [filterOf(who)], range: everything(today), body: withCrawlers },
+    { range: everything(today), body: withCrawlers },
   )
   const isOne = website !== "all" && website !== "none"
   const query = new URLSearchParams({ website_id: website })

@@ -1,0 +1,283 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { sealAll } from "../../src/columns/seal.ts"
+import { findPerson } from "../../src/store/forget.ts"
+import { createKey, scopes } from "../../src/store/keys.ts"
+import { forgetOldSalts } from "../../src/store/salts.ts"
+import { createWebsite, type Website } from "../../src/store/websites.ts"
+import { openApp, type TestApp } from "../support/app.ts"
+
+// Who an event belongs to is defined in src/store/person.ts. Each case says which events are whose, and every place that shows,
+// counts, exports or deletes what a person did says the same.
+
+let app: TestApp
+let key: string
+let sites: Record<"plain" | "hashed", Website>
+
+beforeEach(() => {
+  app = openApp()
+  const { db } = app.store
+  const now = app.clock.now
+  const settings = { domain: "a.example", name: "a", allowedOrigins: [] }
+  sites = {
+    plain: createWebsite(db, "plain", { ...settings, anonymize: "off" }, now),
+    hashed: createWebsite(db, "hashed", { ...settings, anonymize: "daily" }, now),
+  }
+  const grant = { name: "k", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
+  key = createKey(db, "k", grant, (bytes) => crypto.getRandomValues(bytes), now).secret
+  app.store.registry.refresh()
+})
+afterEach(() => app.close())
+
+async function call(path: string, body?: object): Promise<Response> {
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" }
+  const request = body ? { method: "POST", headers, body: JSON.stringify(body) } : { headers }
+  const answer = await app.send(new Request(`http://localhost${path}`, request))
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
+  return answer
+}
+
+type Site = keyof typeof sites
+
+/** An hour passes after each. */
+const steps = {
+  track: async (site: Site, name: string, event: object = {}) => {
+    await call("/track", { websiteId: site, name, ...event })
+    app.clock.now += 3_600_000
+  },
+  identify: async (site: Site, profileId: string, anonymousId: string) => {
+    await call("/identify", { websiteId: site, profileId, anonymousId })
+    app.clock.now += 3_600_000
+  },
+  midnight: () => {
+    app.clock.now = (Math.floor(app.clock.now / 86_400_000) + 1) * 86_400_000
+    forgetOldSalts(app.store.db, app.clock.now)
+  },
+}
+
+async function ask(site: Site, parameter: object): Promise<Record<string, unknown>[]> {
+  const body = { startDate: "2026-07-01", endDate: "2026-08-31", parameters: [parameter] }
+  const { data } = (await (await call(`/v1/query?website_id=${site}`, body)).json()) as {
+    data: { success: boolean; error?: string; data: Record<string, unknown>[] }[]
+  }
+  if (!data[0]?.success) throw new Error(data[0]?.error)
+  return data[0].data
+}
+
+/** The names of a profile's events, as each place has them. */
+async function eventsOf(site: Site, profileId: string): Promise<Record<string, string[]>> {
+  const sorted = (names: unknown[]) => names.map(String).sort()
+  const exported = await (await call(`/v1/export?website_id=${site}&profile_id=${profileId}`)).text()
+  const person = { websiteRid: sites[site].rid, id: { profileId } }
+  const pace = { write: <Result>(work: () => Result) => work(), sleep: async () => {} }
+  const { events } = await findPerson(app.store.db, person, app.clock.now, pace)
+  const timeline = await ask(site, { name: "person", profileId })
+  expect(events).toBe(timeline.length)
+  for (const more of [{}, { by: ["event_name"] }, { granularity: "daily" }]) {
+    const counted = await ask(site, { name: "events", measures: ["events"], profileId, ...more })
+    expect(counted.reduce((sum, row) => sum + Number(row.events), 0)).toBe(timeline.length)
+  }
+  return {
+    timeline: sorted(timeline.map((row) => row.event_name)),
+    export: sorted(
+      exported
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line))
+        .filter(({ type }) => type === "event")
+        .map(({ name }) => name),
+    ),
+  }
+}
+
+/** How many profiles have each of the events, and how many have both in this order, as goals, funnels and cohorts count them. */
+async function counts(site: Site) {
+  const pair = [{ name: "visit" }, { name: "buy" }]
+  const goals = await ask(site, { name: "goals", unit: "profile", steps: pair })
+  const funnel = await ask(site, { name: "funnel", unit: "profile", window: "60d", steps: pair })
+  const daily = await ask(site, {
+    name: "goals",
+    unit: "profile",
+    granularity: "monthly",
+    steps: pair.slice(0, 1),
+  })
+  const retention = await ask(site, {
+    name: "retention",
+    unit: "profile",
+    granularity: "monthly",
+    steps: pair,
+  })
+  const cohort = retention
+    .filter(({ period }) => period === 0)
+    .reduce((sum, { people }) => sum + Number(people), 0)
+  const [one, two] = goals.map(({ converted }) => converted)
+  expect(funnel[0]?.people).toBe(one)
+  expect(cohort).toBe(one as number)
+  expect(daily.at(-1)?.converted).toBe(one)
+  expect(goals.map(({ total }) => total)).toEqual([daily.at(-1)?.total, daily.at(-1)?.total])
+  return { visit: Number(one), buy: Number(two), both: Number(funnel[1]?.people) }
+}
+
+interface Case {
+  name: string
+  site: Site
+  happens: () => Promise<void>
+  /** By profile. */
+  events: Record<string, string[]>
+  counts: { visit: number; buy: number; both: number }
+}
+
+const { track, identify, midnight } = steps
+const cases: Case[] = [
+  {
+    name: "an event from before the visitor was known, and one from after, are the profile's",
+    site: "plain",
+    happens: async () => {
+      await track("plain", "visit", { anonymousId: "laptop" })
+      await identify("plain", "ann", "laptop")
+      await track("plain", "buy", { anonymousId: "laptop" })
+      await track("plain", "visit", { anonymousId: "phone" })
+    },
+    events: { ann: ["buy", "visit"] },
+    counts: { visit: 1, buy: 1, both: 1 },
+  },
+  {
+    name: "a profile that no event names has those of its visitors, on its website alone",
+    site: "plain",
+    happens: async () => {
+      await track("plain", "visit", { anonymousId: "laptop" })
+      await track("hashed", "visit", { anonymousId: "laptop" })
+      await identify("plain", "ann", "laptop")
+      await identify("plain", "ann", "phone")
+      await track("plain", "buy", { anonymousId: "phone" })
+    },
+    events: { ann: ["buy", "visit"] },
+    counts: { visit: 1, buy: 1, both: 1 },
+  },
+  {
+    name: "what names a profile is that one's, whoever's device it comes from",
+    site: "plain",
+    happens: async () => {
+      await identify("plain", "ann", "laptop")
+      await track("plain", "visit", { anonymousId: "laptop" })
+      await track("plain", "buy", { anonymousId: "laptop", profileId: "bob" })
+      await track("plain", "buy", { profileId: "cat" })
+    },
+    events: { ann: ["visit"], bob: ["buy"], cat: ["buy"] },
+    counts: { visit: 1, buy: 2, both: 0 },
+  },
+  {
+    name: "what names nobody on a device that two share belongs to both",
+    site: "plain",
+    happens: async () => {
+      await identify("plain", "ann", "laptop")
+      await track("plain", "visit", { anonymousId: "laptop" })
+      await identify("plain", "bob", "laptop")
+      await track("plain", "buy", { anonymousId: "laptop", profileId: "bob" })
+    },
+    events: { ann: ["visit"], bob: ["buy", "visit"] },
+    counts: { visit: 2, buy: 1, both: 1 },
+  },
+  {
+    name: "an anonymous id that a program sends for everybody makes its events nobody's",
+    site: "plain",
+    happens: async () => {
+      for (let customer = 0; customer < 21; customer++) {
+        await call("/identify", {
+          websiteId: "plain",
+          profileId: `customer-${customer}`,
+          anonymousId: "server",
+        })
+      }
+      await track("plain", "visit", { anonymousId: "server" })
+      await track("plain", "buy", { anonymousId: "server", profileId: "customer-3" })
+    },
+    events: { "customer-3": ["buy"], "customer-4": [] },
+    counts: { visit: 0, buy: 1, both: 0 },
+  },
+  {
+    name: "daily hashes are linked for their day, and stay linked",
+    site: "hashed",
+    happens: async () => {
+      await track("hashed", "visit", { anonymousId: "laptop" })
+      await identify("hashed", "ann", "laptop")
+      midnight()
+      await track("hashed", "buy", { anonymousId: "laptop" })
+    },
+    events: { ann: ["visit"] },
+    counts: { visit: 1, buy: 0, both: 0 },
+  },
+  {
+    name: "an event that asks for a hash counts under the linked id on its day",
+    site: "plain",
+    happens: async () => {
+      await identify("plain", "ann", "laptop")
+      await track("plain", "visit", { anonymousId: "laptop", anonymizeVisitorIds: true })
+    },
+    events: { ann: ["visit"] },
+    counts: { visit: 1, buy: 0, both: 0 },
+  },
+  {
+    name: "an event that asks for a hash is nobody's when its day is over",
+    site: "plain",
+    happens: async () => {
+      await identify("plain", "ann", "laptop")
+      await track("plain", "visit", { anonymousId: "laptop", anonymizeVisitorIds: true })
+      midnight()
+      await track("plain", "buy", { anonymousId: "laptop" })
+    },
+    events: { ann: ["buy"] },
+    counts: { visit: 0, buy: 1, both: 0 },
+  },
+]
+
+describe.each(["rows", "blocks"])("of events in %s", (where) => {
+  test.each(cases)("$name", async ({ site, happens, events, counts: expected }) => {
+    app.clock.now = Date.UTC(2026, 7, 1, 6)
+    await happens()
+    if (where === "blocks") sealAll(app.store.db, 0)
+    for (const [profile, names] of Object.entries(events)) {
+      expect([profile, await eventsOf(site, profile)]).toEqual([profile, { timeline: names, export: names }])
+    }
+    expect(await counts(site)).toEqual(expected)
+  })
+})
+
+test("a list of people names the profile that a visitor was linked to last, where its events name none", async () => {
+  await track("plain", "visit", { anonymousId: "laptop" })
+  await track("plain", "visit", { anonymousId: "phone", profileId: "cat" })
+  await track("plain", "visit", { anonymousId: "kiosk" })
+  await identify("plain", "ann", "laptop")
+  await identify("plain", "bob", "laptop")
+  await identify("plain", "bob", "phone")
+  const people = await ask("plain", { name: "people" })
+  const found = people.map((row) => [row.anonymous_id, row.profile_id])
+  expect(found).toEqual([
+    ["kiosk", null],
+    ["phone", "cat"],
+    ["laptop", "bob"],
+  ])
+})
+
+test("a link that is made counts in answers that were given before", async () => {
+  await track("plain", "visit", { anonymousId: "laptop" })
+  sealAll(app.store.db, 0)
+  const count = async () =>
+    (await ask("plain", { name: "events", measures: ["events"], profileId: "ann" }))[0]?.events
+  expect(await count()).toBe(0)
+  await identify("plain", "ann", "laptop")
+  expect(await count()).toBe(1)
+})
+
+test("forgetting a profile deletes its events and links, and no event of a device that everybody shares", async () => {
+  await identify("plain", "ann", "laptop")
+  for (let customer = 0; customer < 25; customer++) {
+    await call("/identify", { websiteId: "plain", profileId: `customer-${customer}`, anonymousId: "server" })
+  }
+  await identify("plain", "ann", "server")
+  await track("plain", "before", { anonymousId: "laptop" })
+  await track("plain", "everybody's", { anonymousId: "server" })
+  const answer = await call("/v1/websites/plain/forget", { profileId: "ann" })
+  expect(await answer.json()).toMatchObject({ events: 1, profiles: 1, links: 2 })
+  const left = app.store.db.prepare("select name from events").pluck().all()
+  expect(left).toEqual(["everybody's"])
+})
