@@ -4,6 +4,7 @@ import { dashboardRoutes } from "./dashboard/route.ts"
 import { docsRoutes } from "./docs/route.ts"
 import { Refusal } from "./errors.ts"
 import { type Health, healthRoutes } from "./health/route.ts"
+import { HostCheck } from "./host.ts"
 import { arrivalOf } from "./http/arrival.ts"
 import { jsonHeaders, requestIdOf } from "./http/headers.ts"
 import { refuse as refuseV1, v1Headers } from "./http/v1.ts"
@@ -29,7 +30,18 @@ const strictTransport = { "Strict-Transport-Security": "max-age=31536000" }
  * applies it to the routes after it alone: an error of an earlier one would be answered with its text.
  */
 export function createApp(deps: Deps) {
-  const app = new Elysia()
+  // Elysia else looks for the path behind the twelfth character of the URL, where a short host has left it behind.
+  const app = new Elysia({ handler: { standardHostname: false } })
+  const hosts = new HostCheck()
+  // Around the router itself: in a hook it would be too late.
+  app.wrap(
+    (handle: (request: Request, ...more: unknown[]) => unknown) =>
+      (request: Request, ...more: unknown[]) => {
+        if (hosts.isValid(request)) return handle(request, ...more)
+        deps.requests.add("other other", 400)
+        return refuseAt(deps, request, new Refusal("invalid_host"))
+      },
+  )
   if (deps.https) app.headers(strictTransport)
   return (
     app
@@ -80,7 +92,7 @@ function refuseAt({ logFault, newId }: Deps, request: Request, error: unknown): 
   return refuse(error, ingestPaths.has(pathname) ? ingestHeaders(request, requestId) : jsonHeaders(requestId))
 }
 
-/** The path of a URL, which Bun gives without scheme and host where the Host header is none: `new URL` would throw. */
+/** The path of a URL, which Bun gives without scheme and host where the Host header is invalid: `new URL` would throw. */
 function pathOf(url: string): string {
   return /^(?:[a-z]+:\/\/[^/]*)?([^?#]*)/i.exec(url)?.[1] || "/"
 }

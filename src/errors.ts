@@ -3,6 +3,7 @@
  * contract publishes for the status.
  */
 export const refusals = {
+  invalid_host: { status: 400, message: "Invalid Host header" },
   invalid_utf8: { status: 400, message: "Invalid request body" },
   invalid_json: { status: 400, message: "Invalid request body" },
   invalid_gzip: { status: 400, message: "Invalid request body" },

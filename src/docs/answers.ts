@@ -3,6 +3,7 @@ import { type Json, ref } from "./json.ts"
 
 /** What each reason tells a person. The statuses and messages are those of the table in src/errors.ts. */
 export const meanings: Record<Reason, string> = {
+  invalid_host: "the Host header is missing, or is no host",
   invalid_utf8: "the body is not UTF-8",
   invalid_json: "the body is not JSON",
   invalid_gzip: "the body is not gzip, though Content-Encoding says so",
@@ -41,7 +42,7 @@ export const meanings: Record<Reason, string> = {
   conflict: "it exists already, is revoked for good, or is one more than are kept",
   payload_too_large: "the body is too large, as sent or after decompression",
   rate_limited:
-    "too many requests with this key, or for this website from this address, or exports or queries at a time",
+    "too many requests with this key, or too many requests, events or bytes for this website from this address, or exports or queries at a time",
   too_many_failed_credentials:
     "the key is wrong, and too many wrong ones came from this address; a right one is accepted",
   too_many_rejected_bytes:
@@ -75,7 +76,8 @@ export const headers: Json = {
     required: true,
   },
   RateLimitLimit: {
-    description: "Requests a minute; the RateLimit headers are there where a request counts against a limit",
+    description:
+      "Requests a minute, of which a large one counts as several; the RateLimit headers are there where a request counts against a limit",
     schema: { type: "integer" },
   },
   RateLimitRemaining: { description: "Requests left", schema: { type: "integer" } },

@@ -45,9 +45,18 @@ function admit(watching: Watching, arrival: Arrival): void {
   throw sent === undefined ? refusal : limitGuesses(watching, arrival, refusal)
 }
 
-/** A proxy on this machine connects from loopback too, and says for whom. */
+/**
+ * Headers that proxies add, each of them some: X-Forwarded-…, X-Real-IP, Via, CF-Connecting-IP, True-Client-IP and the like of other
+ * networks. And one that tells of a page, which could have this machine's address under a name of its own (DNS rebinding).
+ */
+const proxySigns =
+  /^(?:forwarded|via|proxy-|x-(?:forwarded|original|real|client|cluster|proxy|proxyuser|envoy|amzn|amz-cf|azure|arr|appengine|vercel|remote|host)\b|true-client|cf-|cdn-|fly-|fastly-|akamai-|incap-|do-connecting)/
+
+/** A proxy on this machine connects from loopback too. Any sign of one, or of a page of a browser, means that it is somebody else. */
 function isLocal({ request, peer }: Arrival): boolean {
-  if (request.headers.has("x-forwarded-for") || request.headers.has("forwarded")) return false
+  const site = request.headers.get("sec-fetch-site")
+  if (site !== null && site !== "none") return false
+  for (const name of request.headers.keys()) if (proxySigns.test(name)) return false
   return /^(?:::ffff:)?127\.|^::1$/.test(peer())
 }
 

@@ -78,46 +78,135 @@ describe("whole requests over a bare socket", () => {
   }
 })
 
-describe("a Host header that is none changes no answer", () => {
-  const hosts = {
+describe("a Host header that is none gets 400, on every path", () => {
+  const hosts: Record<string, string | null> = {
     "two words": "a b",
     nothing: "",
     "half of a bracket": "[",
+    "no address in brackets": "[x]",
     "300 characters of garbage": '%<">\\'.repeat(60),
+    "a name longer than any": "a".repeat(260),
     "a path": "a/b?c#d",
     "a port that is none": "x:99999",
+    "a port in words": "x:http",
+    "a user": "user@x",
+    "a user and a password": "user:word@x",
+    "a name that is escaped": "a%2Fb",
+    "two hosts": "x, y",
+    "two headers": "x\r\nHost: y",
+    "letters beyond ASCII": "m\u00fcnchen.de",
+    "a backslash": "a\\b",
   }
   const requests = [
-    { first: "GET /health", status: 200, body: '{"status":"ok"}' },
-    { first: "GET /nothing?x", status: 404, body: '{"status":"error","message":"Not found"}' },
-    {
-      first: "GET /",
-      status: 200,
-      body: "<title>Databuddy</title>",
-      type: "text/html;charset=utf-8",
-      end: "</html>\n",
-    },
-    {
-      first: "GET /v1/nothing",
-      status: 404,
-      body: '"error":"there is no GET /v1/nothing","code":"NOT_FOUND"',
-    },
-    { first: "POST /track", status: 200, body: successOf(1) },
-    { first: "POST /nothing", status: 404, body: '{"status":"error","message":"Not found"}' },
-    { first: "POST /v1/nothing", status: 404, body: '"error":"there is no POST /v1/nothing"' },
+    "GET /health",
+    "GET /nothing?x",
+    "GET /",
+    "POST /track",
+    "GET /track?a=/v1/me",
+    "POST /v1/nothing",
+    "GET /w/a/b",
+    "GET http://other.example/health",
   ]
   for (const [what, Host] of Object.entries(hosts)) {
     test(what, async () => {
-      for (const { first, status, body, type = "application/json", end = "}" } of requests) {
+      const last = world.lastId()
+      for (const first of requests) {
         using one = line()
-        one.send(head({ Host, "Content-Length": json.length }, `${first} HTTP/1.1`) + json)
+        one.send(head({ Host: Host ?? "", "Content-Length": json.length }, `${first} HTTP/1.1`) + json)
+        expect([first, ...(await one.answers())]).toEqual([first, 400])
+        await eventually(() => one.received.endsWith("}"))
+        expect(one.received).toContain("\r\nContent-Type: application/json\r\n")
+        expect(one.received).toContain("Invalid Host header")
+        expect(one.received.toLowerCase()).toContain("x-databuddy-reason: invalid_host")
+      }
+      expect(world.rowsAfter(last)).toEqual([])
+    })
+  }
+
+  test("one that is missing, too", async () => {
+    for (const first of ["GET /health HTTP/1.0", "GET /health HTTP/1.1", "GET /track?a=/v1/me HTTP/1.0"]) {
+      using one = line()
+      one.send(`${first}\r\nAccept: */*\r\n\r\n`)
+      expect([first, ...(await one.answers())]).toEqual([first, 400])
+    }
+  })
+})
+
+describe("what a host is called changes no path", () => {
+  const answers: Record<string, { first: string; status: number; body: string }> = {
+    "a fixed path": { first: "GET /health", status: 200, body: '{"status":"ok"}' },
+    "the page": { first: "GET /", status: 200, body: "<title>Databuddy</title>" },
+    "a page of the page": {
+      first: "GET /w/x/events?from=/v1/me",
+      status: 200,
+      body: "<title>Databuddy</title>",
+    },
+    "a path with a parameter": {
+      first: "GET /v1/invites/none?a=/health",
+      status: 404,
+      body: '"code":"NOT_FOUND"',
+    },
+    "a path in the query": {
+      first: "GET /track?a=/v1/me",
+      status: 404,
+      body: '{"status":"error","message":"Not found"}',
+    },
+    nothing: { first: "GET /nothing/v1/me", status: 404, body: '{"status":"error","message":"Not found"}' },
+    "an address in the query": {
+      first: "GET /track?u=http://x/v1/me",
+      status: 404,
+      body: '"message":"Not found"',
+    },
+    "a path with two slashes": { first: "GET //v1/me", status: 404, body: '"message":"Not found"' },
+    "two slashes and a host": {
+      first: "GET //other.example/v1/me",
+      status: 404,
+      body: '"message":"Not found"',
+    },
+    "a backslash": { first: "GET /\\other.example/v1/me", status: 404, body: '"message":"Not found"' },
+    "a whole address": { first: "GET http://other.example/health", status: 200, body: '{"status":"ok"}' },
+    "a whole address of a short host": {
+      first: "GET http://o/track?a=/v1/me",
+      status: 404,
+      body: '"message":"Not found"',
+    },
+    "a whole address with a path in its query": {
+      first: "GET http://o/v1/invites/none?b=/health",
+      status: 404,
+      body: '"code":"NOT_FOUND"',
+    },
+  }
+  for (const Host of [
+    "x",
+    "pi",
+    "nas",
+    "nas:4000",
+    "[::1]",
+    "[::1]:4000",
+    "[::ffff:127.0.0.1]",
+    "localhost",
+    "under_score.example.com",
+    "192.168.1.7:80",
+    "a.very.long.name.example.com.",
+    "x:",
+  ]) {
+    test(Host, async () => {
+      for (const { first, status, body } of Object.values(answers)) {
+        using one = line()
+        one.send(head({ Host }, `${first} HTTP/1.1`))
         expect([first, ...(await one.answers())]).toEqual([first, status])
-        await eventually(() => one.received.endsWith(end))
-        expect(one.received).toContain(`\r\nContent-Type: ${type}\r\n`)
-        expect(one.received).toContain(body)
+        await eventually(() => one.received.includes(body))
       }
     })
   }
+
+  test("and an event is taken under each", async () => {
+    for (const Host of ["x", "nas", "[::1]:4000"]) {
+      using one = line()
+      one.send(head({ Host, "Content-Length": json.length }) + json)
+      expect(await one.answers()).toEqual([200])
+    }
+  })
 })
 
 describe("several requests on one connection", () => {

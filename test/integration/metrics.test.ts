@@ -90,7 +90,45 @@ const peers: [string, string, Record<string, string>, number][] = [
   ["another machine", "192.0.2.1", {}, 404],
   ["another machine whose address looks alike", "::ffff:192.127.0.1", {}, 404],
   ["a proxy on this machine", "127.0.0.1", { "X-Forwarded-For": "127.0.0.1" }, 404],
-  ["a proxy that says it the other way", "127.0.0.1", { Forwarded: "for=127.0.0.1" }, 404],
+  ...(
+    [
+      ["Forwarded", "for=127.0.0.1"],
+      ["X-Real-IP", "127.0.0.1"],
+      ["Via", "1.1 caddy"],
+      ["CF-Connecting-IP", "192.0.2.1"],
+      ["CF-Ray", "1"],
+      ["True-Client-IP", "192.0.2.1"],
+      ["X-Client-IP", "192.0.2.1"],
+      ["X-Cluster-Client-IP", "192.0.2.1"],
+      ["X-Forwarded-Proto", "https"],
+      ["X-Forwarded-Host", "stats.example.com"],
+      ["X-Envoy-External-Address", "192.0.2.1"],
+      ["X-Amzn-Trace-Id", "Root=1"],
+      ["Fastly-Client-IP", "192.0.2.1"],
+      ["Fly-Client-IP", "192.0.2.1"],
+      ["CDN-Loop", "cloudflare"],
+      ["Proxy-Connection", "keep-alive"],
+    ] as const
+  ).map(([name, value]): [string, string, Record<string, string>, number] => [
+    `a proxy that sends ${name} alone`,
+    "127.0.0.1",
+    { [name]: value },
+    404,
+  ]),
+  ["a page that was given this machine's address", "127.0.0.1", { "Sec-Fetch-Site": "same-origin" }, 404],
+  ["a browser that it was typed into", "127.0.0.1", { "Sec-Fetch-Site": "none" }, 200],
+  [
+    "what Prometheus sends",
+    "127.0.0.1",
+    {
+      "X-Prometheus-Scrape-Timeout-Seconds": "10",
+      "User-Agent": "Prometheus/3",
+      Accept: "text/plain",
+      "Accept-Encoding": "gzip",
+      "X-Request-Id": "a",
+    },
+    200,
+  ],
 ]
 test.each(peers)("local, it answers %s as it should", async (_, address, headers, status) => {
   open({ local: true })
