@@ -31,6 +31,8 @@ export interface ServeOptions extends DatabaseOptions {
   /** Left out: what `standardQueryMemory` says. */
   queryMemory?: number
   rateLimit: number
+  rateLimitEvents: number
+  rateLimitBytes: number
   /** ms */
   shutdownDelay: number
   trustProxy: TrustedNetworks
@@ -133,9 +135,21 @@ function serveOptions(): Option[] {
     ),
     option(
       "--rate-limit <requests>",
-      "requests a minute for one website id or share link and one address; 0: any number",
+      "requests a minute for one website id or share link and one address; 0: any number, of events and bytes too",
       600,
       whole(0, 1e9),
+    ),
+    option(
+      "--rate-limit-events <events>",
+      "events a minute for one website id and one address; 0: any number",
+      50_000,
+      whole(0, 1e9),
+    ),
+    option(
+      "--rate-limit-bytes <bytes>",
+      "bytes of events a minute for one website id and one address, after decompression; 0: any number",
+      33_554_432,
+      whole(0, 2 ** 50),
     ),
     option(
       "--shutdown-delay <ms>",

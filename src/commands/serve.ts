@@ -235,6 +235,8 @@ function listen(
       maxEvents: options.maxBatch,
       maxBodyBytes: options.maxBody,
       rateLimit: options.rateLimit,
+      rateLimitEvents: options.rateLimitEvents,
+      rateLimitBytes: options.rateLimitBytes,
       trustedProxies: options.trustProxy,
     },
   })

@@ -7,7 +7,10 @@ import { reasonHeader, refused, success, type Wording } from "./answers.ts"
 import { exactly, type Json, published, ref } from "./json.ts"
 
 /** What the description needs of the server's settings. */
-export type Limits = Pick<IngestSettings, "maxEvents" | "maxBodyBytes" | "rateLimit">
+export type Limits = Pick<
+  IngestSettings,
+  "maxEvents" | "maxBodyBytes" | "rateLimit" | "rateLimitEvents" | "rateLimitBytes"
+>
 
 export const bodyReasons = [
   "invalid_json",

@@ -65,10 +65,18 @@ export async function openapi(limits: Limits): Promise<Json> {
   }
 }
 
-function introduction({ rateLimit }: Limits): string {
-  const unknown = refusals.route_unknown
+function introduction({ rateLimit, rateLimitEvents, rateLimitBytes }: Limits): string {
+  const { route_unknown: unknown, invalid_host: badHost } = refusals
   const pages = rateLimit === 0 ? "are not limited" : `may be ${rateLimit} a minute`
-  return `Every answer carries \`x-request-id\`, every error \`x-databuddy-reason\`: one stable word that says why. A path that does not exist is a ${unknown.status} with the reason \`route_unknown\`.
+  const sizes = [
+    rateLimitEvents && `${rateLimitEvents} events`,
+    rateLimitBytes && `${rateLimitBytes} bytes`,
+  ].filter(Boolean)
+  const large =
+    rateLimit === 0 || sizes.length === 0
+      ? ""
+      : ` They may bring ${sizes.join(" and ")} a minute: a large one counts as several.`
+  return `Every answer carries \`x-request-id\`, every error \`x-databuddy-reason\`: one stable word that says why. A path that does not exist is a ${unknown.status} with the reason \`route_unknown\`, a Host header that is none a ${badHost.status} with the reason \`invalid_host\`.
 
 **Keys** begin with \`dbdy_\` and are sent as \`Authorization: Bearer <key>\` or as \`x-api-key: <key>\`. One is shown once, when it is made; a key has scopes, and may be limited to some websites, to a rate and to a date.
 
@@ -76,7 +84,7 @@ function introduction({ rateLimit }: Limits): string {
 
 **Share links** are for people without a login: the server's own page sends what stands behind \`/share/\` as \`${shareHeader}\`. One has the scope \`read:reports\`, for one website.
 
-**Limits** Requests with a website id or a share link, from one address, ${pages}; those with a key may be as many as the key says.
+**Limits** Requests with a website id or a share link, from one address, ${pages}; those with a key may be as many as the key says.${large}
 
 **Pages of other origins** may call \`/track\` and \`/identify\`, with credentials; nothing under \`/v1\` answers them.`
 }

@@ -30,15 +30,17 @@ export class Limiter {
     private readonly period = minute,
   ) {}
 
-  take(name: string, limit: number): Allowance {
+  /** `cost`: of so many things at once. What is more than the limit takes all of it. */
+  take(name: string, limit: number, cost = 1): Allowance {
     this.#forgetFull()
     const bucket = this.#refilled(name, limit)
-    const allowed = bucket.tokens >= 1
-    if (allowed) bucket.tokens--
+    const needed = Math.min(cost, limit)
+    const allowed = bucket.tokens >= needed
+    if (allowed) bucket.tokens -= needed
     this.#buckets.delete(name)
     if (this.#buckets.size >= maxBuckets) this.#buckets.delete(this.#buckets.keys().next().value as string)
     this.#buckets.set(name, bucket)
-    return this.#allowance(bucket, limit, allowed)
+    return this.#allowance(bucket, limit, allowed, needed)
   }
 
   /** Takes back what was taken for nothing. */
@@ -63,8 +65,8 @@ export class Limiter {
     return { tokens: Math.min(limit, known.tokens + ((now - known.at) * limit) / this.period), at: now }
   }
 
-  #allowance({ tokens }: Bucket, limit: number, allowed: boolean): Allowance {
-    const missing = tokens < 1 ? 1 - tokens : limit - tokens
+  #allowance({ tokens }: Bucket, limit: number, allowed: boolean, needed: number): Allowance {
+    const missing = tokens < needed ? needed - tokens : limit - tokens
     return {
       allowed,
       limit,

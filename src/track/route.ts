@@ -41,8 +41,12 @@ export interface IngestSettings {
   maxEvents: number
   /** Bytes of a body, after decompression. */
   maxBodyBytes: number
-  /** Requests a minute for one website id and one address; 0: not limited. */
+  /** Requests a minute for one website id and one address; 0: not limited, nor are events and bytes. */
   rateLimit: number
+  /** The same in events; 0: not limited. */
+  rateLimitEvents: number
+  /** The same in bytes of bodies, after decompression; 0: not limited. */
+  rateLimitBytes: number
   trustedProxies: TrustedNetworks
 }
 
@@ -67,7 +71,7 @@ export function track(ingest: Ingest, arrival: Arrival): Promise<Response> {
       queryId,
       events[0]?.input.websiteId,
     )
-    admit(ingest, arrival, credential, now, headers)
+    admit(ingest, arrival, credential, { events: events.length, bytes: body.size }, now, headers)
     const origin = request.headers.get("origin")
     const ids = events.map((event) => event.input.websiteId)
     const websites = targetWebsites(ids, queryId, credential, origin, registry)
@@ -92,7 +96,7 @@ export function identify(ingest: Ingest, arrival: Arrival): Promise<Response> {
     const websiteId = identity.websiteId || queryWebsiteId(request.url)
     if (!websiteId) throw new Refusal("website_id_missing")
     const credential = credentialOf(readKey(request.headers, registry, now), undefined, undefined)
-    admit(ingest, arrival, credential, now, headers)
+    admit(ingest, arrival, credential, { events: 0, bytes: body.size }, now, headers)
     const [website] = targetWebsites([websiteId], undefined, credential, null, registry)
     if (!website) throw new Refusal("website_unknown")
     const known = {
@@ -164,6 +168,7 @@ function admit(
   ingest: Ingest,
   arrival: Arrival,
   credential: Credential,
+  size: RequestSize,
   now: number,
   headers: Record<string, string>,
 ): void {
@@ -178,5 +183,21 @@ function admit(
   // An id that nobody registered is the sender's invention: all of them together are one name.
   const rid = ingest.registry.website(credential.websiteId)?.rid ?? "unknown"
   const name = `website ${rid} ${addressOf(arrival, ingest.settings.trustedProxies)}`
-  spend(ingest.limiter.take(name, ingest.settings.rateLimit), headers)
+  spend(ingest.limiter.take(name, ingest.settings.rateLimit, costOf(size, ingest.settings)), headers)
+}
+
+interface RequestSize {
+  events: number
+  /** Of the body, after decompression. */
+  bytes: number
+}
+
+/** Requests that one counts for: a large one takes as much of `rateLimit` as it does of the limits of events and bytes. */
+function costOf(
+  { events, bytes }: RequestSize,
+  { rateLimit, rateLimitEvents, rateLimitBytes }: IngestSettings,
+): number {
+  const byEvents = rateLimitEvents === 0 ? 0 : (events * rateLimit) / rateLimitEvents
+  const byBytes = rateLimitBytes === 0 ? 0 : (bytes * rateLimit) / rateLimitBytes
+  return Math.max(1, byEvents, byBytes)
 }

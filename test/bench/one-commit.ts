@@ -73,6 +73,8 @@ const app = createApp({
     maxEvents: 1_000,
     maxBodyBytes: 2_097_152,
     rateLimit: 0,
+    rateLimitEvents: 0,
+    rateLimitBytes: 0,
     trustedProxies: parseNetworks("") as NonNullable<ReturnType<typeof parseNetworks>>,
   },
 }).listen({ hostname: "127.0.0.1", port: 0, reusePort: false })

@@ -405,6 +405,66 @@ describe("one server", () => {
   })
 })
 
+describe("a server that takes a hundred events and 200,000 bytes a minute", () => {
+  let world: World
+  const limited = refused("rate_limited")
+
+  beforeAll(async () => {
+    world = await World.start({ args: ["--rate-limit-events", "100", "--rate-limit-bytes", "200000"] })
+  })
+  afterAll(() => world[Symbol.asyncDispose]())
+
+  const events = (count: number, address: string, key: KeyName | null = null): Sent => ({
+    path: `/track?website_id=${sites.example}`,
+    key,
+    headers: { "x-forwarded-for": address },
+    body: Array.from({ length: count }, () => plainEvent),
+  })
+  const bytes = (size: number, address: string): Sent => ({ ...events(0, address), body: bodyOf(size) })
+
+  test("takes as many from an address, in few requests or many, and then none", async () => {
+    expectSuccess(await world.send(events(60, "198.51.100.1")), { count: 60, reason: null })
+    const tooMany = events(60, "198.51.100.1")
+    await world.refuses(tooMany, limited)
+    const answer = await world.send(tooMany)
+    const wait = Number(answer.headers.get("retry-after"))
+    expect(wait).toBeGreaterThan(1)
+    expect(wait).toBeLessThanOrEqual(12)
+    expect(answer.headers.get("RateLimit-Limit")).toBe("600")
+    expectSuccess(await world.send(events(30, "198.51.100.1")), { count: 30, reason: null })
+    expectSuccess(await world.send(events(60, "198.51.100.2")), { count: 60, reason: null })
+  })
+
+  test("takes as many bytes", async () => {
+    expectSuccess(await world.send(bytes(150_000, "198.51.100.3")), ok)
+    await world.refuses(bytes(150_000, "198.51.100.3"), limited)
+    expectSuccess(await world.send(bytes(20_000, "198.51.100.3")), ok)
+  })
+
+  test("takes one request that is larger than all of it", async () => {
+    expectSuccess(await world.send(events(150, "198.51.100.4")), { count: 150, reason: null })
+    await world.refuses(events(1, "198.51.100.4"), limited)
+  })
+
+  test("counts nothing of what comes with a key", async () => {
+    for (let count = 0; count < 3; count++) {
+      expectSuccess(await world.send(events(90, "198.51.100.5", "full")), { count: 90, reason: null })
+    }
+  })
+
+  test("shows the owner what was refused, and what to do", async () => {
+    const response = await fetch(
+      `${world.server.url}/v1/refusals?reason=rate_limited&website_id=${sites.example}`,
+      {
+        headers: { authorization: `Bearer ${secrets.all}` },
+      },
+    )
+    const { refusals } = (await response.json()) as { refusals: { events: number; advice: string }[] }
+    expect(refusals.map(({ events }) => events)).toContain(60)
+    expect(refusals[0]?.advice).toContain("--rate-limit-events")
+  })
+})
+
 describe("a server that takes three requests a minute", () => {
   let world: World
   const limited = refused("rate_limited")

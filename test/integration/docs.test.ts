@@ -58,7 +58,13 @@ interface Document {
   components: { schemas: Record<string, Schema> }
 }
 
-const limits: Limits = { maxEvents: 1_000, maxBodyBytes: 2_097_152, rateLimit: 600 }
+const limits: Limits = {
+  maxEvents: 1_000,
+  maxBodyBytes: 2_097_152,
+  rateLimit: 600,
+  rateLimitEvents: 50_000,
+  rateLimitBytes: 33_554_432,
+}
 const describedWith = async (changed: Partial<Limits> = {}) =>
   JSON.parse(JSON.stringify(await openapi({ ...limits, ...changed }))) as Document
 const methods = ["get", "post", "patch", "put", "delete"]
@@ -108,8 +114,9 @@ describe("openapi.json", () => {
       }
     }
     // Of no operation: what is answered where there is none.
-    expect(JSON.stringify(document)).toContain("`route_unknown`")
-    expect([...seen, "route_unknown"].sort()).toEqual(Object.keys(refusals).sort())
+    const ofNone = ["route_unknown", "invalid_host"]
+    for (const reason of ofNone) expect(JSON.stringify(document)).toContain(`\`${reason}\``)
+    expect([...seen, ...ofNone].sort()).toEqual(Object.keys(refusals).sort())
   })
 
   const schemas: Record<string, TSchema> = {
@@ -151,11 +158,18 @@ describe("openapi.json", () => {
   })
 
   test("follows the server's settings", async () => {
-    const document = await describedWith({ maxEvents: 7, maxBodyBytes: 54_321, rateLimit: 89 })
+    const document = await describedWith({
+      ...limits,
+      maxEvents: 7,
+      maxBodyBytes: 54_321,
+      rateLimit: 89,
+      rateLimitEvents: 876,
+    })
     const body = document.paths["/track"]?.post?.requestBody?.content["application/json"].schema
     expect(body?.anyOf?.[1]).toMatchObject({ maxItems: 7 })
     expect(JSON.stringify(document)).toContain("54,321 bytes")
     expect(JSON.stringify(document)).toContain("89 a minute")
+    expect(JSON.stringify(document)).toContain("876 events and 33554432 bytes a minute")
     expect(JSON.stringify(await describedWith({ rateLimit: 0 }))).toContain("are not limited")
   })
 })

@@ -134,7 +134,13 @@ test.each(described)("of %s is kept what can be told", async (_, path, sent, exp
 describe("what to change is said", () => {
   test("for every reason that the routes can give, in one or two sentences", async () => {
     const document = JSON.stringify(
-      await openapi({ maxEvents: 1_000, maxBodyBytes: 2_097_152, rateLimit: 600 }),
+      await openapi({
+        maxEvents: 1_000,
+        maxBodyBytes: 2_097_152,
+        rateLimit: 600,
+        rateLimitEvents: 50_000,
+        rateLimitBytes: 33_554_432,
+      }),
     )
     const { paths } = JSON.parse(document)
     const responses = [paths["/track"].post, paths["/identify"].post].flatMap((one) =>

@@ -100,7 +100,14 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     newId: () => crypto.randomUUID(),
     random: world.random,
     running: { startedAt: now(), durability: "os", minFree: 0, retain: 0, backups: undefined },
-    settings: { maxEvents: 1_000, maxBodyBytes: 2_097_152, rateLimit: 0, trustedProxies },
+    settings: {
+      maxEvents: 1_000,
+      maxBodyBytes: 2_097_152,
+      rateLimit: 0,
+      rateLimitEvents: 0,
+      rateLimitBytes: 0,
+      trustedProxies,
+    },
   }
   const app = createApp({ ...deps, ...changes(deps) })
   return {

@@ -63,6 +63,24 @@ describe("a limiter", () => {
     expect(limiter.take("a", 1).allowed).toBe(false)
   })
 
+  test("takes more for what costs more, and says when there is enough of it", () => {
+    const { clock, limiter } = limiterWithClock()
+    expect(limiter.take("a", 60, 50)).toMatchObject({ allowed: true, remaining: 10 })
+    expect(limiter.take("a", 60, 30)).toMatchObject({ allowed: false, remaining: 10, reset: 20 })
+    expect(limiter.take("a", 60, 10).allowed).toBe(true)
+    clock.ms += 30_000
+    expect(limiter.take("a", 60, 30).allowed).toBe(true)
+  })
+
+  test("gives all there is for what costs more than that", () => {
+    const { clock, limiter } = limiterWithClock()
+    expect(limiter.take("a", 60, 120)).toMatchObject({ allowed: true, remaining: 0 })
+    expect(limiter.take("a", 60, 1)).toMatchObject({ allowed: false, reset: 1 })
+    expect(limiter.take("a", 60, 120)).toMatchObject({ allowed: false, reset: 60 })
+    clock.ms += 60_000
+    expect(limiter.take("a", 60, 120).allowed).toBe(true)
+  })
+
   test("takes back what was taken for nothing, and never more than there is room for", () => {
     const { limiter } = limiterWithClock()
     limiter.take("a", 2)
