@@ -33,7 +33,7 @@ const advice: Partial<Record<Reason, string>> = {
   website_paused: "Resume the website: a paused one takes no events.",
   payload_too_large: "Send less in one request, or raise --max-body.",
   rate_limited:
-    "Send less, and wait as long as Retry-After says. The limit is the key's own; for a website id from one address it is --rate-limit, --rate-limit-events and --rate-limit-bytes. A server sends with a key.",
+    "Send less and wait as long as Retry-After says, or send with a key. The limit is the key's own; for a website id from one address it is --rate-limit, --rate-limit-events and --rate-limit-bytes.",
   too_many_failed_credentials:
     "Stop what sends wrong keys from this address, or give it a right key, which is accepted at once.",
   too_many_rejected_bytes:
