@@ -13,7 +13,7 @@ import { fullLimits, reportLimits } from "./limits.ts"
 import { readQueries } from "./read.ts"
 import { discard, type JsonRows, Outbox, queryResponse } from "./response.ts"
 import { readableWebsites, websitesOf } from "./scope.ts"
-import type { Streams } from "./stream.ts"
+import { type Streams, streamHeaders } from "./stream.ts"
 import { configOf, types } from "./types.ts"
 
 /** What the routes that read events work with. */
@@ -59,22 +59,30 @@ export function askRoutes(asking: Asking) {
     )
     .get("/query/websites", on(showWebsites))
     .get("/query/types", on(showTypes))
-    .get("/events/stream", ({ request, server }: RouteContext) =>
-      answered(asking, arrivalOf(request, server), "read:data", async ({ caller, headers }) => {
+    .get("/events/stream", ({ request, server }: RouteContext) => {
+      const arrival = arrivalOf(request, server)
+      return answered(asking, arrival, "read:data", async ({ caller, headers }) => {
         const asked = queryOf(request)
         const names = asked.getAll("name").filter((name) => name !== "")
         const websiteId = asked.get("website_id")
         // Throws now what would end the stream later.
         websitesOf(asking.registry, caller, websiteId)
+        // Of a HEAD nobody reads what is streamed, and nobody would end it.
+        if (request.method === "HEAD")
+          return new Response(null, { headers: { ...headers, ...streamHeaders } })
         const wanted = {
           websites: () => stillReadable(asking, request, websiteId),
           names: names.length === 0 ? undefined : new Set(names),
           crawlers: asked.get("crawlers") === "true",
           after: request.headers.get("last-event-id"),
         }
-        return asking.streams.open(wanted, request.signal, headers)
-      }),
-    )
+        const owner = {
+          caller: `${caller.kind} ${caller.id}`,
+          address: addressOf(arrival, asking.settings.trustedProxies),
+        }
+        return asking.streams.open(wanted, owner, request.signal, headers)
+      })
+    })
 }
 
 /** Bytes of memory that a body of one byte becomes while it waits, and a parameter: strings, objects and lists of them. */

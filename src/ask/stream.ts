@@ -13,10 +13,20 @@ const mostBehind = 100_000
 const heartbeat = 5_000
 /** Streams that may be open together; each costs its share of every look. */
 const mostStreams = 64
+/** Those of one key or login: a person has some tabs. And those from one address, which an office shares: others must get some, too. */
+const mostOfCaller = 16
+const mostOfAddress = 32
 /** Bytes that may wait for a client; one that takes them more slowly than they come is let go. */
 const mostWaiting = 1_048_576
 /** ms that an EventSource waits before it connects anew. */
 const retry = 2_000
+
+/** Whose stream it is. */
+export interface StreamOwner {
+  /** Names the key or login. */
+  caller: string
+  address: string
+}
 
 /** What one stream is to show. */
 export interface Wanted {
@@ -28,6 +38,8 @@ export interface Wanted {
   /** The header Last-Event-ID. */
   after: string | null
 }
+
+export const streamHeaders = { "Content-Type": "text/event-stream", "X-Accel-Buffering": "no" }
 
 /** New events as they are committed, as server-sent events. */
 export class Streams {
@@ -44,11 +56,11 @@ export class Streams {
   ) {}
 
   /** Throws `streams_full`. `signal`: aborted when the client is gone. */
-  open(wanted: Wanted, signal: AbortSignal, headers: Record<string, string>): Response {
-    if (this.#open.size >= mostStreams) throw new Refusal("streams_full", { retryAfter: 10 })
+  open(wanted: Wanted, owner: StreamOwner, signal: AbortSignal, headers: Record<string, string>): Response {
+    this.#requireRoom(owner)
     const newest = this.follower.newest()
     const sent = /^\d{1,15}$/.test(wanted.after ?? "") ? Number(wanted.after) : newest
-    const stream = new Stream(wanted, Math.min(sent, newest), this.elapsed)
+    const stream = new Stream(wanted, owner, Math.min(sent, newest), this.elapsed)
     this.#open.add(stream)
     signal.addEventListener("abort", () => {
       stream.end()
@@ -56,8 +68,20 @@ export class Streams {
     })
     this.#timer ??= setTimeout(() => this.#look(), poll)
     return new Response(stream.body, {
-      headers: { ...headers, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no" },
+      headers: { ...headers, ...streamHeaders },
     })
+  }
+
+  #requireRoom({ caller, address }: StreamOwner): void {
+    const owners = [...this.#open].map((stream) => stream.owner)
+    if (
+      owners.length < mostStreams &&
+      owners.filter((one) => one.caller === caller).length < mostOfCaller &&
+      owners.filter((one) => one.address === address).length < mostOfAddress
+    ) {
+      return
+    }
+    throw new Refusal("streams_full", { retryAfter: 10 })
   }
 
   /** Ends all of them: the server stops. */
@@ -106,6 +130,7 @@ class Stream {
 
   constructor(
     private readonly wanted: Wanted,
+    readonly owner: StreamOwner,
     after: number,
     private readonly elapsed: () => number,
   ) {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { connect } from "node:net"
 import { eventually, type Server, startServer, temporaryFolder } from "../harness.ts"
 
@@ -115,6 +115,58 @@ test("a client that does not take its events is let go", async () => {
   await eventually(() => last.includes("events come faster than they are taken"), { timeout: 20_000 })
   socket.destroy()
 }, 40_000)
+
+describe("streams are shared", () => {
+  const path = () => `${server.url}/v1/events/stream?website_id=none`
+  const open = (key: string, address: string, method = "GET", signal?: AbortSignal) =>
+    fetch(path(), {
+      method,
+      headers: { authorization: `Bearer ${key}`, "x-forwarded-for": address },
+      ...(signal && { signal }),
+    })
+  async function newKey(): Promise<string> {
+    const response = await fetch(`${server.url}/v1/keys`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${server.key}` },
+      body: JSON.stringify({ name: "reader", scopes: ["read:data"] }),
+    })
+    return ((await response.json()) as { key: { key: string } }).key.key
+  }
+
+  test("a HEAD opens none", async () => {
+    for (let count = 0; count < 70; count++) {
+      const response = await open(server.key, "192.0.2.1", "HEAD")
+      expect([response.status, response.headers.get("content-type")]).toEqual([200, "text/event-stream"])
+    }
+    const stop = new AbortController()
+    expect((await open(server.key, "192.0.2.1", "GET", stop.signal)).status).toBe(200)
+    stop.abort()
+  })
+
+  test("one key gets 16, one address 32, and others still get some", async () => {
+    const keys = [await newKey(), await newKey(), await newKey()] as const
+    const stop = new AbortController()
+    const statuses = async (key: string, address: string, count: number) => {
+      const answers = await Promise.all(
+        Array.from({ length: count }, () => open(key, address, "GET", stop.signal)),
+      )
+      return answers.map(({ status }) => status).filter((status) => status === 200).length
+    }
+    expect(await statuses(keys[0], "192.0.2.2", 20)).toBe(16)
+    expect(await statuses(keys[0], "192.0.2.3", 1)).toBe(0)
+    expect(await statuses(keys[1], "192.0.2.2", 16)).toBe(16)
+    expect(await statuses(keys[2], "192.0.2.2", 1)).toBe(0)
+    expect(await statuses(keys[2], "192.0.2.4", 1)).toBe(1)
+    stop.abort()
+    // Room comes back when they are gone.
+    await eventually(async () => {
+      const again = new AbortController()
+      const { status } = await open(keys[0], "192.0.2.2", "GET", again.signal)
+      again.abort()
+      return status === 200
+    })
+  })
+})
 
 test("a stream ends when the server stops, which it does not hold up", async () => {
   const other = await startServer({ db: folder.file("stop.db") })

@@ -73,3 +73,16 @@ test("answers are the same however many agents were asked for", () => {
   }
   expect(crawlers.filter((agent) => !check.isCrawler(agent))).toEqual([])
 })
+
+test("user agents that no browser has are judged by their start and not remembered", () => {
+  const check = new CrawlerCheck()
+  for (let index = 0; index < 100; index++) {
+    expect(
+      check.isCrawler(`Mozilla/5.0 (compatible; Googlebot/2.1; +http://x/${index}) ${"x".repeat(15_000)}`),
+    ).toBe(true)
+    expect(check.isCrawler(`Mozilla/5.0 (X11) ${index} ${"x".repeat(15_000)}`)).toBe(false)
+  }
+  expect(check.size).toBe(0)
+  check.isCrawler("Mozilla/5.0")
+  expect(check.size).toBe(1)
+})
