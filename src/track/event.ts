@@ -1,4 +1,5 @@
 import { type FieldError, Refusal } from "../errors.ts"
+import { timeOf } from "../http/dates.ts"
 import { fieldErrors, maxErrors } from "../http/fields.ts"
 import type { EventRow } from "../store/events.ts"
 import { isUuid, type Website } from "../store/websites.ts"
@@ -105,8 +106,7 @@ export function isPlainText(text: string): boolean {
 
 function readTimestamp(timestamp: number | string | undefined, now: number): number | undefined {
   if (timestamp === undefined || timestamp === "") return now
-  // The process runs in UTC (see main.ts), so a date without a zone is UTC.
-  const ts = Math.floor(typeof timestamp === "number" ? timestamp : Date.parse(timestamp))
+  const ts = Math.floor(typeof timestamp === "number" ? timestamp : timeOf(timestamp))
   return isTime(ts, now) ? ts : undefined
 }
 

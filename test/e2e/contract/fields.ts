@@ -101,6 +101,11 @@ const times: Record<string, [sent: number | string, stored: number]> = {
   "the form of HTTP headers": ["Sat, 23 Nov 2024 10:00:00 GMT", ten],
   "a month by its name without a zone, which is UTC": ["Nov 23, 2024 10:00:00", ten],
   "a month by its name with an offset": ["23 Nov 2024 05:00:00 -0500", ten],
+  "what a date's toString gives": ["Sat Nov 23 2024 11:00:00 GMT+0100 (Central European Standard Time)", ten],
+  "a date with slashes": ["2024/11/23 10:00", ten],
+  "a date of America": ["11/23/2024 10:00", ten],
+  "the last day of a leap year's February": ["2024-02-29T00:00:00Z", Date.UTC(2024, 1, 29)],
+  "the end of a day": ["2024-11-22T24:00:00Z", ten - 10 * hour],
 }
 
 const noTimes: Record<string, unknown> = {
@@ -116,6 +121,35 @@ const noTimes: Record<string, unknown> = {
   "epoch seconds in a string": "1732356000",
   "no date": "yesterday",
   "a date that there is none of": "2024-13-45",
+  ...Object.fromEntries(
+    [
+      "2026-02-30",
+      "2026-02-29",
+      "2026-02-30T10:00:00Z",
+      "2026-02-30T10:00:00.000+02:00",
+      "2026-02-30 10:00:00",
+      "2026-04-31",
+      "2026-06-31T00:00",
+      "2026/02/30",
+      "02/30/2026",
+      "Feb 30, 2026",
+      "30 Feb 2026 10:00:00 GMT",
+      "Mon Feb 30 2026 10:00:00 GMT+0100",
+      "Feb 30 10:00:00 2026",
+    ].map((day) => [`a day that there is none of: ${day}`, day]),
+  ),
+  ...Object.fromEntries(
+    [
+      "event 5",
+      "version 2020",
+      "Mar 5",
+      "step 12 2024",
+      "Monday 5",
+      "1/2/24",
+      "a 2024-01-01",
+      `2024-01-01${" ".repeat(200)}x`,
+    ].map((words) => [`words with a number: ${words.slice(0, 20)}`, words]),
+  ),
   "the largest double": Number.MAX_VALUE,
   "a null": null,
   "a boolean": true,
