@@ -21,6 +21,11 @@ export function readKey(headers: Headers, registry: Registry, now: number): { ke
 function examine(sent: string, registry: Registry, now: number): { key?: Key; problem?: Reason } {
   const secret = sent.trim()
   if (!looksLikeKey(secret)) return { problem: "key_malformed" }
+  const found = lookUp(secret, registry, now)
+  return found.key || !registry.lookAgain() ? found : lookUp(secret, registry, now)
+}
+
+function lookUp(secret: string, registry: Registry, now: number): { key?: Key; problem?: Reason } {
   const key = registry.key(secret)
   if (!key) return { problem: "key_unknown" }
   const problem = keyProblem(key, now)

@@ -2,16 +2,25 @@ import { hashKey, type Key, keysByHash } from "./keys.ts"
 import type { Db, Statement } from "./native.ts"
 import { canonicalWebsiteId, listWebsites, type Website } from "./websites.ts"
 
+/** ms between two looks for what requests ask for in vain: whoever makes a key and uses it takes longer for that. */
+const leastPause = 10
+
 /** Websites and keys in memory, as a running server consults them on every request. */
 export class Registry {
   readonly #version: Statement
   #seen = -1
+  /** ms */
+  #lookedAt = Number.NEGATIVE_INFINITY
   #websites = new Map<string, Website>()
   #keys = new Map<string, Key>()
   /** Key id → when it was last used, Unix ms; not yet written. */
   readonly #uses = new Map<string, number>()
 
-  constructor(private readonly db: Db) {
+  /** `elapsed`: ms of a clock that is never set. */
+  constructor(
+    private readonly db: Db,
+    private readonly elapsed: () => number,
+  ) {
     this.#version = db.prepare("select version from registry").pluck()
     this.refresh()
   }
@@ -25,8 +34,26 @@ export class Registry {
     this.#seen = version
   }
 
+  /**
+   * Called before a request is refused for what is not here, or not as it should be: the command line may just have made or changed it.
+   * True where something has changed. Costs one look at one row, and that a hundred times a second at most.
+   */
+  lookAgain(): boolean {
+    if (this.elapsed() - this.#lookedAt < leastPause) return false
+    this.#lookedAt = this.elapsed()
+    const before = this.#seen
+    try {
+      this.refresh()
+    } catch {
+      // The store looks for changes from time to time too, and logs if it cannot.
+    }
+    return this.#seen !== before
+  }
+
   website(id: string): Website | undefined {
-    return this.#websites.get(canonicalWebsiteId(id))
+    const canonical = canonicalWebsiteId(id)
+    const known = this.#websites.get(canonical)
+    return known ?? (this.lookAgain() ? this.#websites.get(canonical) : undefined)
   }
 
   /** In the order of their making. */

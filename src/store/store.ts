@@ -105,7 +105,7 @@ export class Store {
     }
     this.#time = new ProvenTime(this.db, world.now(), world.elapsed())
     const dailyHash = new DailyHash(this.db, world.random)
-    this.registry = new Registry(this.db)
+    this.registry = new Registry(this.db, world.elapsed)
     this.profiles = new Profiles(this.db, dailyHash)
     const inserter = new EventInserter(this.db, dailyHash, { newNames: new NewNames(this.db) })
     const writer = new Writer(this.db, inserter, dailyHash)

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { pauseWebsite } from "../../src/store/websites.ts"
+import { createKey, updateKey } from "../../src/store/keys.ts"
+import { createWebsite, pauseWebsite } from "../../src/store/websites.ts"
+import { withDatabase } from "../harness.ts"
 import { environment } from "../support/environment.ts"
 import { bodyOf } from "./contract/bodies.ts"
 import { accepted, eventWith, plainEvent, refused, row, type Sent } from "./contract/cases.ts"
@@ -385,6 +387,72 @@ describe("one server", () => {
       (db) => pauseWebsite(db, sites.longest, false, Date.now()),
       async () => (await world.send(website)).status === 200,
     )
+  })
+
+  describe("what was just made or mended beside the server counts at once", () => {
+    const grant = {
+      name: "new",
+      scopes: ["track:events" as const],
+      websites: null,
+      rateLimit: null,
+      expiresAt: null,
+    }
+    const settings = { domain: "new.test", name: "new", allowedOrigins: [], anonymize: "off" as const }
+    const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+    const make = <Made>(work: Parameters<typeof withDatabase<Made>>[1]) => withDatabase(world.server.db, work)
+    const withKey = (secret: string): Sent => ({
+      key: null,
+      headers: { authorization: `Bearer ${secret}` },
+      body: plainEvent,
+    })
+
+    test("a key, ten times", async () => {
+      for (let n = 0; n < 10; n++) {
+        const { secret } = make((db) => createKey(db, `new ${n}`, grant, random, Date.now()))
+        expectSuccess(await world.send(withKey(secret)), ok)
+        // The server looks a hundred times a second at most; to start the command line takes longer.
+        await Bun.sleep(15)
+      }
+    })
+
+    test("a key, while others try wrong ones all the time", async () => {
+      let isOver = false
+      const flood = Array.from({ length: 8 }, async () => {
+        while (!isOver) await world.send({ key: "unknown", body: plainEvent })
+      })
+      const { secret } = make((db) => createKey(db, "new beside", grant, random, Date.now()))
+      await Bun.sleep(15)
+      const answer = await world.send(withKey(secret))
+      isOver = true
+      await Promise.all(flood)
+      expectSuccess(answer, ok)
+    })
+
+    test("a website, by a UUID and by another id", async () => {
+      for (const id of [crypto.randomUUID(), "new-site"]) {
+        make((db) => createWebsite(db, id, settings, Date.now()))
+        expectSuccess(await world.send(onWebsite(id)), ok)
+        await Bun.sleep(15)
+        make((db) => createWebsite(db, `${id}-2`, settings, Date.now()))
+        expectSuccess(await world.send({ key: null, body: eventWith("websiteId", `${id}-2`) }), ok)
+      }
+    })
+
+    test("a website that was paused, and a key that was disabled", async () => {
+      const { secret } = make((db) => createKey(db, "disabled and enabled", grant, random, Date.now()))
+      make((db) => updateKey(db, "disabled and enabled", { disabledAt: 1 }))
+      await Bun.sleep(600)
+      await world.refuses(withKey(secret), refused("key_disabled"))
+      await Bun.sleep(15)
+      make((db) => updateKey(db, "disabled and enabled", { disabledAt: null }))
+      expectSuccess(await world.send(withKey(secret)), ok)
+      make((db) => pauseWebsite(db, "new-site", true, Date.now()))
+      await Bun.sleep(600)
+      await world.refuses(onWebsite("new-site"), refused("website_paused"))
+      await Bun.sleep(15)
+      make((db) => pauseWebsite(db, "new-site", false, Date.now()))
+      expectSuccess(await world.send(onWebsite("new-site")), ok)
+    })
   })
 
   test("five hundred concurrent requests of every kind each get their own answer", async () => {

@@ -147,7 +147,7 @@ test("when a key was last used is kept until it is written, and what came meanwh
     random,
     noon,
   )
-  const registry = new Registry(db)
+  const registry = new Registry(db, () => 0)
   registry.used(key.key, noon)
   const written = registry.uses()
   expect(registry.uses()).toEqual(written) // a writing that failed loses none
