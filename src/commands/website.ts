@@ -51,7 +51,11 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .description("make a website; pages of the domain and of its subdomains may send events to it")
     .option("--name <name>", "for people to tell websites apart (default: the domain)")
     .option("--id <id>", "1 to 255 of A-Z a-z 0-9 . _ -, not . .. all none (default: a new UUID)")
-    .option("--allowed-origin <host>", "a further host whose pages may send; can be repeated", collect)
+    .option(
+      "--allowed-origin <origin>",
+      "a further host whose pages may send, or an app's origin such as capacitor://localhost; can be repeated",
+      collect,
+    )
     .addOption(anonymizeOption())
     .addOption(retainOption())
   addDataOptions(creating, "website create example.com --allowed-origin shop.example.net").action(
@@ -71,8 +75,8 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .description("change a website")
     .option("--domain <host>", "another host")
     .option("--name <name>", "another name")
-    .option("--allowed-origin <host>", "in place of the hosts that may send so far; can be repeated", collect)
-    .option("--no-allowed-origin", "no further hosts may send")
+    .option("--allowed-origin <origin>", "in place of those that may send so far; can be repeated", collect)
+    .option("--no-allowed-origin", "no others may send")
     .addOption(anonymizeOption())
     .addOption(retainOption())
   addDataOptions(updating, `website update ${exampleId} --anonymize daily`).action(

@@ -177,7 +177,7 @@ const trackText = `One event, or an array of them; an empty array is valid and c
 
 **Which website an event goes to**: the one that it names itself, else \`website_id\` in the query, else none. With a website id as the credential every event must be for that website. A key that is limited to some websites needs one of them for each event; with any other key, an event that names no website is stored as the owner's own.
 
-**Website ids are for pages.** They are public, so a request with an \`Origin\` header is let in only from the website's domain, its subdomains, its allowed origins, \`localhost\` and \`127.0.0.1\`. The id is \`website_id\` in the query, \`client_id\` in its place, or \`websiteId\` of the first event. It is looked at where no usable key was sent.
+**Website ids are for pages.** They are public, so a request with an \`Origin\` header is let in only from the website's domain, its subdomains, its allowed origins (hosts, and whole origins of apps such as \`capacitor://localhost\`) and the machine itself (\`localhost\`, \`*.localhost\`, \`127.0.0.0/8\`, \`[::1]\`). The id is \`website_id\` in the query, \`client_id\` in its place, or \`websiteId\` of the first event. It is looked at where no usable key was sent.
 
 **Send it again** after a 429, a 503 or no answer at all. With an \`eventId\` that stores nothing twice: an id that was seen before for the same website and the same kind of credential still counts, and the first event with it stays.`
 

@@ -17,6 +17,8 @@ export interface Refused {
   keys: string[]
   /** The first bad fields, where it was those. */
   fields: FieldError[]
+  /** What the website would have to allow, where the origin was refused: a host, or an app's whole origin; null: it said none. */
+  origin?: string | null
 }
 
 /** Entries that are kept; the oldest goes first. At the limits of src/track/refused.ts some 6 MB. */

@@ -28,7 +28,7 @@ const advice: Partial<Record<Reason, string>> = {
   key_website_mismatch:
     "Add the website to those of the key, or send a key that is for it. Events that name no website take a key that is not limited to some.",
   origin_not_allowed:
-    "Add the host of the page to the website's allowed origins. What is no page, and so says no origin, takes an API key.",
+    "Add the host of the page, or the whole origin of the app, to the website's allowed origins. What says no origin takes an API key.",
   website_unknown: "Correct the website id, or create the website: none has this id, or it was deleted.",
   website_paused: "Resume the website: a paused one takes no events.",
   payload_too_large: "Send less in one request, or raise --max-body.",
@@ -54,7 +54,8 @@ const advice: Partial<Record<Reason, string>> = {
 }
 
 /** What to change about a refused request, in one or two sentences. */
-export function adviceOn({ reason, fields }: Pick<Refused, "reason" | "fields">): string {
+export function adviceOn({ reason, fields, origin }: Pick<Refused, "reason" | "fields" | "origin">): string {
+  if (origin) return `If ${origin} is yours, add ${origin} to the website's allowed origins.`
   if (fields.length === 0) return advice[reason] ?? `${refusals[reason].message}.`
   return `Mend what was sent: ${fields.map(({ field, message }) => `${field} ${message}`).join("; ")}.`
 }

@@ -13,6 +13,7 @@ import { findKey, type Key, type KeyGrant, updateKey } from "../store/keys.ts"
 import type { Db } from "../store/native.ts"
 import { retentionOf } from "../store/retain.ts"
 import {
+  appOriginOf,
   canonicalWebsiteId,
   hostOf,
   pauseWebsite,
@@ -220,7 +221,7 @@ export function profileJson({ createdAt, updatedAt, ...rest }: FoundProfile): Pr
 }
 
 export function refusalJson(refused: Refused): RefusalJson {
-  const { at, path, websiteId, reason, fields: _, ...rest } = refused
+  const { at, path, websiteId, reason, fields: _, origin: __, ...rest } = refused
   const { status } = refusals[reason]
   return { time: iso(at), path, websiteId, status, reason, ...rest, advice: adviceOn(refused) }
 }
@@ -240,13 +241,13 @@ function readSettings(input: Static<typeof websiteChangesSchema>): Partial<Websi
     else errors.push({ field: "domain", message: newWebsiteSchema.properties.domain.expected })
   }
   if (input.allowedOrigins !== undefined) {
-    const hosts = input.allowedOrigins.map(readHost)
-    hosts.forEach((host, index) => {
-      if (host) return
+    const origins = input.allowedOrigins.map(readOrigin)
+    origins.forEach((origin, index) => {
+      if (origin) return
       const message = newWebsiteSchema.properties.allowedOrigins.items.expected
       errors.push({ field: `allowedOrigins.${index}`, message })
     })
-    settings.allowedOrigins = [...new Set(hosts.filter((host) => host !== undefined))]
+    settings.allowedOrigins = [...new Set(origins.filter((origin) => origin !== undefined))]
   }
   if (input.retain !== undefined) {
     const retain = input.retain === "default" ? null : retentionOf(input.retain)
@@ -285,6 +286,10 @@ export function retainText(retain: number | null): string {
 
 function badName(name: string | undefined): FieldError[] {
   return malformed("name", name, newKeySchema.properties.name.expected)
+}
+
+function readOrigin(text: string): string | undefined {
+  return appOriginOf(text.trim()) ?? readHost(text)
 }
 
 function readHost(text: string): string | undefined {

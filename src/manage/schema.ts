@@ -28,10 +28,14 @@ const domain = Type.String({
   expected: host,
 })
 
-const allowedOrigins = Type.Array(Type.String({ maxLength: 2048, expected: host }), {
+const origin =
+  "must be a host or an origin, such as example.com, https://example.com or capacitor://localhost, without wildcards"
+
+const allowedOrigins = Type.Array(Type.String({ maxLength: 2048, expected: origin }), {
   maxItems: maxListed,
-  description: "Further hosts whose pages may send",
-  expected: `must be a list of at most ${maxListed} hosts`,
+  description:
+    "Further hosts whose pages may send, and whole origins of apps and extensions, such as capacitor://localhost. An address is cut down to its host",
+  expected: `must be a list of at most ${maxListed} hosts or origins`,
 })
 
 const anonymize = Type.Union(

@@ -10,7 +10,7 @@ export interface Website {
   /** Host in lower case and ASCII, without `www.` and port. */
   domain: string
   name: string
-  /** Hosts beside the domain and its subdomains whose pages may send. */
+  /** What may send beside pages of the domain and its subdomains: hosts, and whole origins of another scheme than http(s), as of apps. */
   allowedOrigins: string[]
   anonymize: (typeof anonymizeSettings)[number]
   /** ms that its events are kept; 0: for ever; null: as the server's --retain says. */
@@ -45,6 +45,31 @@ export function hostOf(address: string): string | undefined {
   const url = URL.parse(address.includes("://") ? address : `http://${address}`)
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password) return undefined
   return url.hostname.replace(/\.$/, "").replace(/^www\.(?=.*\.)/, "") || undefined
+}
+
+/** `scheme://host`, as apps and extensions say; `file://` has no host. No path and no user are part of it. */
+const appOrigin = /^([a-z][a-z0-9+.-]{0,31}):\/\/([a-z0-9._~:[\]-]{0,255})\/?$/i
+
+/** `Capacitor://localhost/` → `capacitor://localhost`; undefined for what is no origin, or one of http(s), which is known by its host. */
+export function appOriginOf(address: string): string | undefined {
+  const found = appOrigin.exec(address)
+  if (!found || /^https?$/i.test(found[1] as string)) return undefined
+  return `${found[1]}://${found[2]}`.toLowerCase()
+}
+
+/** What an allowed origin is kept as: a host, or the whole origin of an app. Undefined where it is neither. */
+export function allowedOriginOf(address: string): string | undefined {
+  return appOriginOf(address) ?? hostOf(address)
+}
+
+/** True for a host that is the machine itself, as a browser has it: no page of another's can have it. */
+export function isLoopback(host: string): boolean {
+  return (
+    host === "localhost" ||
+    host.endsWith(".localhost") ||
+    host === "[::1]" ||
+    /^127(?:\.\d{1,3}){3}$/.test(host)
+  )
 }
 
 const columns = `rid, id, domain, name, allowed_origins, anonymize, retain_ms, created_at, paused_at`

@@ -1,11 +1,14 @@
 import { Refusal, refusals } from "../errors.ts"
 import { jsonHeaders, refusalHeaders } from "../http/headers.ts"
 
-/** Headers that a page's script may send, and those that it may read. */
-const allowedHeaders =
+/** Headers that a page's script may send where its preflight asks for none, and those that it may read. */
+const usualHeaders =
   "Content-Type, Content-Encoding, Authorization, x-api-key, X-Requested-With, x-request-id, databuddy-client-id, databuddy-sdk-name, databuddy-sdk-version"
 const exposedHeaders =
   "x-request-id, x-databuddy-reason, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+/** Names of headers, as a preflight asks for them: no more of them than a page would ever need. */
+const headerNames = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/
+const maxHeaderNames = 4_096
 /** Seconds for which a browser remembers a preflight: the most that any of them honours. */
 const preflightAge = "86400"
 
@@ -25,6 +28,12 @@ export function ingestHeaders(request: Request, requestId: string): Record<strin
   return headers
 }
 
+/** Allows what the browser asks for: tracing tools of a page add headers of their own to each of its requests. */
+function allowedHeaders({ headers }: Request): string {
+  const asked = headers.get("access-control-request-headers")
+  return asked !== null && asked.length <= maxHeaderNames && headerNames.test(asked) ? asked : usualHeaders
+}
+
 export function preflight(request: Request, requestId: string): Response {
   const { "Content-Type": _, ...headers } = ingestHeaders(request, requestId)
   return new Response(null, {
@@ -32,7 +41,7 @@ export function preflight(request: Request, requestId: string): Response {
     headers: {
       ...headers,
       "Access-Control-Allow-Methods": "POST, OPTIONS",
-      "Access-Control-Allow-Headers": allowedHeaders,
+      "Access-Control-Allow-Headers": allowedHeaders(request),
       "Access-Control-Max-Age": preflightAge,
     },
   })

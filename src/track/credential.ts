@@ -2,7 +2,7 @@ import { type Reason, Refusal } from "../errors.ts"
 import { requireScope } from "../http/key.ts"
 import type { Key } from "../store/keys.ts"
 import type { Registry } from "../store/registry.ts"
-import { canonicalWebsiteId, hostOf, type Website } from "../store/websites.ts"
+import { appOriginOf, canonicalWebsiteId, hostOf, isLoopback, type Website } from "../store/websites.ts"
 
 export type Credential =
   | { kind: "key"; key: Key }
@@ -64,19 +64,19 @@ export function targetWebsites(
 }
 
 function findActive(id: string, registry: Registry): Website {
-  const website = registry.website(id)
+  let website = registry.website(id)
+  if (website?.pausedAt != null && registry.lookAgain()) website = registry.website(id)
   if (!website) throw new Refusal("website_unknown")
   if (website.pausedAt !== null) throw new Refusal("website_paused")
   return website
 }
 
-/** Pages of the website's domain, of its subdomains, of the hosts it lists, and of a developer's own machine may send. */
-function originAllowed(origin: string | null, website: Website): boolean {
-  if (origin === null) return website.allowedOrigins.length === 0
+/** Pages of the website's domain, of its subdomains, of a developer's own machine, and what the website lists, may send. */
+function originAllowed(origin: string | null, { domain, allowedOrigins }: Website): boolean {
+  if (origin === null) return allowedOrigins.length === 0
+  const app = appOriginOf(origin)
+  if (app !== undefined) return allowedOrigins.includes(app)
   const host = hostOf(origin)
   if (!host || !origin.includes("://")) return false
-  if (host === "localhost" || host === "127.0.0.1") return true
-  return (
-    host === website.domain || host.endsWith(`.${website.domain}`) || website.allowedOrigins.includes(host)
-  )
+  return isLoopback(host) || host === domain || host.endsWith(`.${domain}`) || allowedOrigins.includes(host)
 }

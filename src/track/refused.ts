@@ -1,7 +1,7 @@
 import type { Refusal } from "../errors.ts"
 import type { Arrival } from "../http/arrival.ts"
 import type { Refused } from "../http/refusals.ts"
-import { canonicalWebsiteId } from "../store/websites.ts"
+import { allowedOriginOf, canonicalWebsiteId } from "../store/websites.ts"
 import { queryWebsiteId } from "./credential.ts"
 
 // A refused request is anybody's: what is kept of it is bounded, whatever was sent.
@@ -51,6 +51,7 @@ export function describeRefused(
     fields: fields
       .slice(0, maxFields)
       .map(({ field, message }) => ({ field: shortened(field, maxLength), message })),
+    ...(reason === "origin_not_allowed" && { origin: originOf(request) }),
   }
 }
 
@@ -62,6 +63,14 @@ function fieldsOf(value: unknown): Record<string, unknown> {
 
 function idOf(websiteId: string | undefined): string | null {
   return websiteId === undefined ? null : canonicalWebsiteId(shortened(websiteId, maxIdLength))
+}
+
+function originOf({ headers }: Request): string | null {
+  const origin = headers.get("origin")
+  // "null" is what a sandboxed frame says, and a file.
+  if (origin === null || origin === "null") return null
+  const allowed = allowedOriginOf(origin)
+  return allowed === undefined ? null : shortened(allowed, maxIdLength)
 }
 
 /** A copy, cut and well-formed. A mere slice would keep all of a megabyte's string in memory. */

@@ -298,7 +298,7 @@ describe("what cannot be done ends with 1, an error and a hint on stderr:", () =
     [
       "a wildcard among the origins",
       ["website", "create", "a.com", "--allowed-origin", "*.a.com"],
-      "--allowed-origin must be a host or an origin, such as example.com or https://example.com, without wildcards",
+      "--allowed-origin must be a host or an origin, such as example.com, https://example.com or capacitor://localhost, without wildcards",
     ],
     [
       "an id with a slash",
@@ -386,13 +386,16 @@ describe("databuddy website", () => {
 
   test("create takes everything that a website has", async () => {
     const flags = ["--name", "Mine", "--id", "my.site", "--anonymize", "daily", "--retain", "90d"]
-    const origins = ["--allowed-origin", "a.net", "--allowed-origin", "https://b.net:8443"]
+    const origins = ["a.net", "https://b.net:8443", "Capacitor://localhost/"].flatMap((one) => [
+      "--allowed-origin",
+      one,
+    ])
     expect(await json("website", "create", ...flags, ...origins, "example.com")).toMatchObject({
       id: "my.site",
       name: "Mine",
       anonymize: "daily",
       retain: "90d",
-      allowedOrigins: ["a.net", "b.net"],
+      allowedOrigins: ["a.net", "b.net", "capacitor://localhost"],
     })
   })
 

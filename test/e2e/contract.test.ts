@@ -92,11 +92,31 @@ describe("a preflight", () => {
       expect(headers.get("access-control-allow-credentials")).toBe("true")
       expect(headers.get("vary")).toBe("Origin")
       expect(headers.get("access-control-allow-methods")).toBe("POST, OPTIONS")
-      expect(headers.get("access-control-allow-headers")).toBe(
-        "Content-Type, Content-Encoding, Authorization, x-api-key, X-Requested-With, x-request-id, databuddy-client-id, databuddy-sdk-name, databuddy-sdk-version",
-      )
+      expect(headers.get("access-control-allow-headers")).toBe("content-type,x-api-key")
       expect(Number(headers.get("access-control-max-age"))).toBeGreaterThan(0)
       expect(headers.get("x-request-id")).toBeTruthy()
+    })
+  }
+
+  const usual =
+    "Content-Type, Content-Encoding, Authorization, x-api-key, X-Requested-With, x-request-id, databuddy-client-id, databuddy-sdk-name, databuddy-sdk-version"
+  const asked: [what: string, asked: string | null, allowed: string][] = [
+    [
+      "the headers of tracing tools",
+      "baggage,content-type,sentry-trace,traceparent,x-datadog-origin",
+      "baggage,content-type,sentry-trace,traceparent,x-datadog-origin",
+    ],
+    ["names with blanks between", "a, b ,\tc", "a, b ,\tc"],
+    ["nothing", null, usual],
+    ["what are no names", "a b", usual],
+    ["a header of a header", "a: b", usual],
+    ["more than a page has", `${"x-long-name,".repeat(400)}x`, usual],
+  ]
+  for (const [what, names, allowed] of asked) {
+    test(`that asks for ${what} is allowed ${allowed === usual ? "the usual headers" : "them"}`, async () => {
+      const headers = { origin: "https://any.test", "access-control-request-headers": names }
+      const answer = await world.send({ method: "OPTIONS", headers, body: "" })
+      expect([answer.status, answer.headers.get("access-control-allow-headers")]).toEqual([204, allowed])
     })
   }
 

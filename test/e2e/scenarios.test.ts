@@ -428,17 +428,24 @@ describe("one server", () => {
       expectSuccess(answer, ok)
     })
 
-    test("a website, by a UUID and by another id", async () => {
-      for (const id of [crypto.randomUUID(), "new-site"]) {
-        make((db) => createWebsite(db, id, settings, Date.now()))
-        expectSuccess(await world.send(onWebsite(id)), ok)
+    test("a website, by a UUID and by another id, in the query and in the event", async () => {
+      const made: [id: string, inEventFirst: boolean][] = [
+        [crypto.randomUUID(), false],
+        ["new-site", false],
+        [crypto.randomUUID(), true],
+        ["newer-site", true],
+      ]
+      for (const [id, inEventFirst] of made) {
         await Bun.sleep(15)
-        make((db) => createWebsite(db, `${id}-2`, settings, Date.now()))
-        expectSuccess(await world.send({ key: null, body: eventWith("websiteId", `${id}-2`) }), ok)
+        make((db) => createWebsite(db, id, settings, Date.now()))
+        const inQuery = onWebsite(id)
+        const inEvent = { key: null, body: eventWith("websiteId", id) }
+        expectSuccess(await world.send(inEventFirst ? inEvent : inQuery), ok)
       }
     })
 
     test("a website that was paused, and a key that was disabled", async () => {
+      await Bun.sleep(15)
       const { secret } = make((db) => createKey(db, "disabled and enabled", grant, random, Date.now()))
       make((db) => updateKey(db, "disabled and enabled", { disabledAt: 1 }))
       await Bun.sleep(600)

@@ -409,6 +409,8 @@ describe("a website", () => {
   )
 
   const host = "must be a host or an origin, such as example.com or https://example.com, without wildcards"
+  const origin =
+    "must be a host or an origin, such as example.com, https://example.com or capacitor://localhost, without wildcards"
   const name = "must be a string of 1 to 256 characters, none of them a control character"
   const id = "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-', and not '.', '..', 'all' or 'none'"
   const retain =
@@ -427,14 +429,15 @@ describe("a website", () => {
       "a wildcard among the origins",
       { domain: "a.b", allowedOrigins: ["ok.com", "*"] },
       "allowedOrigins.1",
-      host,
+      origin,
     ],
-    ["a number among the origins", { domain: "a.b", allowedOrigins: [1] }, "allowedOrigins.0", host],
+    ["an origin with a path", { domain: "a.b", allowedOrigins: ["app://x/y"] }, "allowedOrigins.0", origin],
+    ["a number among the origins", { domain: "a.b", allowedOrigins: [1] }, "allowedOrigins.0", origin],
     [
       "origins that are no list",
       { domain: "a.b", allowedOrigins: "x.com" },
       "allowedOrigins",
-      "must be a list of at most 1000 hosts",
+      "must be a list of at most 1000 hosts or origins",
     ],
     ["an empty id", { domain: "a.b", id: "" }, "id", id],
     ["an id with a slash", { domain: "a.b", id: "a/b" }, "id", id],
@@ -497,6 +500,11 @@ describe("a website", () => {
     ["domain", { domain: "Www.New.com" }, { domain: "new.com" }],
     ["name", { name: "new" }, { name: "new" }],
     ["allowed origins", { allowedOrigins: ["x.com", "x.com"] }, { allowedOrigins: ["x.com"] }],
+    [
+      "origins of apps",
+      { allowedOrigins: ["App://X", "app://x/", "file://"] },
+      { allowedOrigins: ["app://x", "file://"] },
+    ],
     ["allowed origins, to none", { allowedOrigins: [] }, { allowedOrigins: [] }],
     ["setting for visitors", { anonymize: "daily" }, { anonymize: "daily" }],
     ["time to keep events", { retain: "36h" }, { retain: "36h" }],

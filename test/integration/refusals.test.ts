@@ -73,8 +73,7 @@ test("a refused request is shown with its names and keys, never with a value", a
         events: 1,
         names: ["signed_up"],
         keys: ["plan", "email"],
-        advice:
-          "Add the host of the page to the website's allowed origins. What is no page, and so says no origin, takes an API key.",
+        advice: "If evil.example is yours, add evil.example to the website's allowed origins.",
       },
     ],
     total: 1,
@@ -129,6 +128,20 @@ test.each(described)("of %s is kept what can be told", async (_, path, sent, exp
   const { body } = await list()
   expect(body.refusals).toMatchObject([expected])
   expect(JSON.stringify(body)).not.toContain(secret)
+})
+
+const origins: [origin: string, advice: string][] = [
+  ["https://www.evil.example:8443", "If evil.example is yours, add evil.example to"],
+  ["Capacitor://localhost", "If capacitor://localhost is yours, add capacitor://localhost to"],
+  ["app://x/y", "Add the host of the page"],
+  ["null", "Add the host of the page"],
+  [`https://${"a".repeat(300)}.example`, "If aaa"],
+]
+test.each(origins)("of the origin %s the advice says what to allow", async (Origin, advice) => {
+  expect(await send("/track?website_id=mine", { name: "a" }, { Origin })).toBe("origin_not_allowed")
+  const { refusals: found } = (await list()).body
+  expect(found[0].advice).toStartWith(advice)
+  expect(found[0].advice.length).toBeLessThan(700)
 })
 
 describe("what to change is said", () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Db } from "../../src/store/native.ts"
 import { openDatabase } from "../../src/store/open.ts"
 import { Registry } from "../../src/store/registry.ts"
-import { createWebsite, hostOf } from "../../src/store/websites.ts"
+import { appOriginOf, createWebsite, hostOf } from "../../src/store/websites.ts"
 import { targetWebsites } from "../../src/track/credential.ts"
 import { temporaryFolder } from "../harness.ts"
 
@@ -45,6 +45,28 @@ describe("hostOf", () => {
   }
 })
 
+describe("appOriginOf", () => {
+  const origins: [address: string, origin: string | undefined][] = [
+    ["capacitor://localhost", "capacitor://localhost"],
+    ["Tauri://LocalHost/", "tauri://localhost"],
+    ["chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"],
+    ["file://", "file://"],
+    ["https://example.com", undefined],
+    ["HTTP://example.com", undefined],
+    ["app://my-app/path", undefined],
+    ["app://user@my-app", undefined],
+    ["app://*", undefined],
+    ["app://my app", undefined],
+    ["javascript:alert(1)", undefined],
+    ["app:my-app", undefined],
+    ["://x", undefined],
+    ["", undefined],
+  ]
+  for (const [address, origin] of origins) {
+    test(`of '${address}' is ${origin}`, () => expect(appOriginOf(address)).toBe(origin as string))
+  }
+})
+
 describe("the origins that may send to a website", () => {
   const folder = temporaryFolder()
   let db: Db
@@ -59,7 +81,9 @@ describe("the origins that may send to a website", () => {
     createWebsite(db, "local", { ...rest, domain: "localhost", allowedOrigins: [] }, 0)
     createWebsite(db, "www", { ...rest, domain: hostOf("www.com") ?? "", allowedOrigins: [] }, 0)
     createWebsite(db, "listed", { ...rest, domain: "shop.test", allowedOrigins: ["a.b.test", "[::1]"] }, 0)
-    registry = new Registry(db)
+    const apps = ["capacitor://localhost", "app://my-app", "file://"]
+    createWebsite(db, "apps", { ...rest, domain: "shop.test", allowedOrigins: apps }, 0)
+    registry = new Registry(db, () => 0)
   })
   afterAll(() => {
     db.close()
@@ -77,9 +101,19 @@ describe("the origins that may send to a website", () => {
     ["plain", "", false],
     ["plain", "null", false],
     ["plain", "https://localhost.", true],
-    ["plain", "http://sub.localhost", false],
+    ["plain", "http://sub.localhost", true],
+    ["plain", "http://sub.localhost:8080", true],
+    ["plain", "http://localhost.evil.test", false],
+    ["plain", "http://notlocalhost", false],
+    ["plain", "http://127.8.9.10:3000", true],
+    ["plain", "http://127.0.0.1.evil.test", false],
+    ["plain", "http://128.0.0.1", false],
     ["plain", "http://0.0.0.0", false],
-    ["plain", "http://[::1]:3000", false],
+    ["plain", "http://[::1]:3000", true],
+    ["plain", "http://[::2]:3000", false],
+    ["plain", "capacitor://localhost", false],
+    ["plain", "app://example.com", false],
+    ["plain", "file://", false],
     ["plain", null, true],
     ["idn", "https://münchen.de", true],
     ["idn", "https://xn--mnchen-3ya.de", true],
@@ -98,6 +132,17 @@ describe("the origins that may send to a website", () => {
     ["listed", "https://c.a.b.test", false],
     ["listed", "http://[::1]:3000", true],
     ["listed", null, false],
+    ["apps", "capacitor://localhost", true],
+    ["apps", "Capacitor://LOCALHOST", true],
+    ["apps", "ionic://localhost", false],
+    ["apps", "capacitor://localhost:80", false],
+    ["apps", "capacitor://other", false],
+    ["apps", "app://my-app", true],
+    ["apps", "app://my-app.evil", false],
+    ["apps", "https://my-app", false],
+    ["apps", "file://", true],
+    ["apps", "null", false],
+    ["apps", "https://shop.test", true],
   ]
   for (const [id, origin, allowed] of cases) {
     test(`${origin} ${allowed ? "may" : "may not"} send to '${id}'`, () => {

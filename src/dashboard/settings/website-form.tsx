@@ -90,8 +90,8 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
             onInput={(event) => setHosts(event.currentTarget.value)}
           />
           <small>
-            Their pages may send too. Once there is one, what says no origin, such as curl or an app, needs a
-            key.
+            Hosts, such as shop.example.net, whose pages may send too, and origins of apps, such as
+            capacitor://localhost. Once there is one, what says no origin, such as curl, needs a key.
           </small>
         </label>
         <Retention retain={retain} onChange={setRetain} />
