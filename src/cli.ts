@@ -21,10 +21,13 @@ import { addUserCommands } from "./commands/user.ts"
 import { printVersion, versionLine } from "./commands/version.ts"
 import { addWebsiteCommands } from "./commands/website.ts"
 import { addServeOptions, databaseOption, type ServeOptions } from "./config.ts"
-import { Complaint, Refusal } from "./errors.ts"
+import { Complaint, OutputError, Refusal } from "./errors.ts"
 
-/** Exit codes: the command was carried out, it could not be, it was not understood. */
-const exitCodes = { done: 0, failed: 1, misused: 2 } as const
+/**
+ * Exit codes: the command was carried out, it could not be, it was not understood, the reader of its output has gone. The last is what
+ * a shell says of a program that SIGPIPE ended (128 + 13).
+ */
+const exitCodes = { done: 0, failed: 1, misused: 2, closedPipe: 141 } as const
 
 /** Runs one command line (without the program's name) and gives the exit code. */
 export async function run(args: string[], context: Context): Promise<number> {
@@ -34,6 +37,7 @@ export async function run(args: string[], context: Context): Promise<number> {
   } catch (error) {
     // Commander has printed help or the usage error itself.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.misused
+    if (error instanceof OutputError && error.isClosedPipe) return exitCodes.closedPipe
     context.err(explain(error))
     return exitCodes.failed
   }

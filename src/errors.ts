@@ -92,6 +92,18 @@ export class Refusal extends Error {
   }
 }
 
+/** Standard output cannot be written: whatever a command has to say is lost. */
+export class OutputError extends Error {
+  /** The reader of the pipe has gone, as `head` does once it has enough. */
+  readonly isClosedPipe: boolean
+
+  constructor(cause: unknown) {
+    const { code, message } = cause as { code?: string; message: string }
+    super(`standard output cannot be written (${code ?? message})`, { cause })
+    this.isClosedPipe = code === "EPIPE"
+  }
+}
+
 /** What a person at the command line did wrong or must mend: printed as `error` and `hint`, exit code 1. */
 export class Complaint extends Error {
   constructor(

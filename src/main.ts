@@ -1,6 +1,8 @@
+import { writeSync } from "node:fs"
 import { totalmem } from "node:os"
 import { run } from "./cli.ts"
 import { settleSwitches } from "./config.ts"
+import { OutputError } from "./errors.ts"
 
 // Whatever a command writes, a database, its -wal or a backup, holds visitors' ids: nobody but its owner reads it.
 process.umask(0o077)
@@ -43,9 +45,29 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
 /** Bun's `writableNeedDrain` says false of a full pipe, so it is the callback that tells. */
 function writeAll(stream: NodeJS.WriteStream, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    stream.write(text, (error) => (error ? reject(error) : resolve()))
+    stream.write(text, (error) => (error ? reject(new OutputError(error)) : resolve()))
   })
 }
+
+/** ms until a pipe whose reader is slow is tried again. */
+const pipePause = 2
+
+/** Writes before it returns: a command that shows a secret once undoes its work where this throws. Throws an OutputError. */
+function writeOut(text: string): void {
+  const bytes = Buffer.from(text)
+  for (let done = 0; done < bytes.length; ) {
+    try {
+      done += writeSync(process.stdout.fd, bytes, done)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw new OutputError(error)
+      Bun.sleepSync(pipePause)
+    }
+  }
+}
+
+// Where nobody reads the log, and where a write failed, which rejects already, there is nothing left to say.
+process.stderr.on("error", () => {})
+process.stdout.on("error", () => {})
 
 const code = await run(process.argv.slice(2), {
   world: {
@@ -60,7 +82,7 @@ const code = await run(process.argv.slice(2), {
   program: typeof BUILD_COMMIT === "string" ? [process.execPath] : [process.execPath, import.meta.path],
   env: process.env,
   input: () => Bun.stdin.text(),
-  out: (text) => process.stdout.write(text),
+  out: writeOut,
   err: (text) => process.stderr.write(text),
   outTaken: (text) => writeAll(process.stdout, text),
   outIsTerminal: process.stdout.isTTY ?? false,

@@ -12,10 +12,11 @@ export interface Context {
   env: NodeJS.ProcessEnv
   /** Standard input, to its end. */
   input: () => Promise<string>
-  /** Standard output and standard error. */
+  /** Standard output; written when it returns. Throws an OutputError. */
   out: (text: string) => void
+  /** Standard error. */
   err: (text: string) => void
-  /** As `out`; settles when the reader has taken it, rejects when there is none any more. */
+  /** As `out`; settles when the reader has taken it, rejects with an OutputError. */
   outTaken: (text: string | Uint8Array) => Promise<void>
   outIsTerminal: boolean
   errIsTerminal: boolean

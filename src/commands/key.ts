@@ -91,11 +91,12 @@ async function create(options: CreateOptions, context: Context): Promise<void> {
   const make = (db: Db) =>
     inTransaction(db, () => {
       requireWebsites(db, grant.websites)
-      return createKey(db, context.newId(), grant, random, now())
+      const { key, secret } = createKey(db, context.newId(), grant, random, now())
+      // Inside the transaction: a key that could not be shown is not made.
+      print(key, options, context, secret)
     })
   // No key is limited to a website of a database that is yet to be made.
-  const made = await withDatabase(options, context, make, { make: grant.websites === null })
-  print(made.key, options, context, made.secret)
+  await withDatabase(options, context, make, { make: grant.websites === null })
 }
 
 async function list(options: DataOptions, context: Context): Promise<void> {
@@ -118,10 +119,12 @@ async function list(options: DataOptions, context: Context): Promise<void> {
 }
 
 async function rotate(id: string, options: DataOptions, context: Context): Promise<void> {
-  await withDatabase(options, context, (db) => {
-    const made = inTransaction(db, () => rotateKey(db, id, context.world.random))
-    print(made.key, options, context, made.secret)
-  })
+  await withDatabase(options, context, (db) =>
+    inTransaction(db, () => {
+      const { key, secret } = rotateKey(db, id, context.world.random)
+      print(key, options, context, secret)
+    }),
+  )
 }
 
 /** Does one thing with a key and shows it as it is then. */

@@ -3,7 +3,7 @@ import { createApp, type Deps } from "../app.ts"
 import type { Ask } from "../ask/ask.ts"
 import { Streams } from "../ask/stream.ts"
 import { type ServeOptions, standardQueryMemory } from "../config.ts"
-import { Complaint } from "../errors.ts"
+import { Complaint, OutputError, Refusal } from "../errors.ts"
 import { Draining } from "../health/draining.ts"
 import { BodyBudget } from "../http/body.ts"
 import { requestFaultLog } from "../http/faults.ts"
@@ -22,6 +22,7 @@ import { Follower } from "../store/follow.ts"
 import { createInvite } from "../store/invites.ts"
 import { createKey, scopes } from "../store/keys.ts"
 import { databasePath } from "../store/names.ts"
+import type { Db } from "../store/native.ts"
 import { Store } from "../store/store.ts"
 import { hasOwner } from "../store/users.ts"
 import { createWebsite } from "../store/websites.ts"
@@ -118,12 +119,12 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
       log,
       context,
     )
-    const first = options.setup && store.registry.isEmpty() ? await setUp(store, context) : undefined
-    const link = options.setup ? await linkForOwner(store, context, onFault) : undefined
+    const show = (shown: Partial<Welcome>) =>
+      context.out(welcome(server.url.origin, path, { link: undefined, first: undefined, tls, ...shown }))
+    await setUp(store, options.setup, context, show, onFault)
     removeLeftovers(path, context)
     store.start()
     backups?.start()
-    context.out(welcome(server.url.origin, path, { link, first, tls }))
     engine.start()
     log("info", "started", { version, url: server.url.origin, db: path, durability: options.durability })
     const unwatch = watchDescriptors(() => server.closeIdleConnections(), log)
@@ -299,8 +300,55 @@ interface First {
   key: string
 }
 
-/** The first website and a key that may do everything. */
-async function setUp(store: Store, { world, newId }: Context): Promise<First> {
+/**
+ * Makes what a new database needs, and shows it: the first website, a key that may do everything, and a one-time link with which
+ * somebody becomes the owner. What cannot be shown is not made. Throws a Complaint where that is the key.
+ */
+async function setUp(
+  store: Store,
+  wanted: boolean,
+  context: Context,
+  show: (shown: Partial<Welcome>) => void,
+  onFault: (error: unknown) => void,
+): Promise<void> {
+  const { db, batcher, registry } = store
+  let unseen: OutputError | undefined
+  const showInTransaction = (shown: Partial<Welcome>) => {
+    try {
+      show(shown)
+    } catch (error) {
+      if (!(error instanceof OutputError)) throw error
+      unseen = error
+      // The transaction is undone without being taken for a fault of the disk.
+      throw new Refusal("internal", { cause: error })
+    }
+  }
+  if (wanted && registry.isEmpty()) {
+    try {
+      await batcher.run(() =>
+        showInTransaction({ first: createFirst(db, context), link: linkForOwner(db, context) }),
+      )
+    } catch (error) {
+      if (!unseen) throw error
+      throw new Complaint(
+        `the first key cannot be shown: ${unseen.message}`,
+        "start it where its output is seen, or with --no-setup and make keys with databuddy key create; none was made",
+      )
+    }
+    registry.refresh()
+    return
+  }
+  try {
+    if (wanted) await batcher.run(() => showInTransaction({ link: linkForOwner(db, context) }))
+    else show({})
+  } catch (error) {
+    // A start does not fail for the link, nor for an output that nobody reads.
+    onFault(unseen ?? error)
+    if (!unseen && !(error instanceof OutputError)) show({})
+  }
+}
+
+function createFirst(db: Db, { world, newId }: Context): First {
   const settings = { domain: "localhost", name: "localhost", allowedOrigins: [], anonymize: "off" as const }
   const grant = {
     name: "first key",
@@ -309,31 +357,15 @@ async function setUp(store: Store, { world, newId }: Context): Promise<First> {
     rateLimit: null,
     expiresAt: null,
   }
-  const first = await store.batcher.run(() => {
-    const now = world.now()
-    const { id: websiteId } = createWebsite(store.db, newId(), settings, now)
-    return { websiteId, key: createKey(store.db, newId(), grant, world.random, now).secret }
-  })
-  store.registry.refresh()
-  return first
+  const now = world.now()
+  const { id: websiteId } = createWebsite(db, newId(), settings, now)
+  return { websiteId, key: createKey(db, newId(), grant, world.random, now).secret }
 }
 
-/** The path with which somebody becomes the owner, where there is none. A start does not fail for it. */
-async function linkForOwner(
-  store: Store,
-  { world }: Context,
-  onFault: (error: unknown) => void,
-): Promise<string | undefined> {
-  try {
-    if (hasOwner(store.db)) return undefined
-    const invite = await store.batcher.run(() =>
-      createInvite(store.db, "setup", null, world.random, world.now()),
-    )
-    return newInviteJson(invite).path
-  } catch (error) {
-    onFault(error)
-    return undefined
-  }
+/** The path with which somebody becomes the owner, where there is none. */
+function linkForOwner(db: Db, { world }: Context): string | undefined {
+  if (hasOwner(db)) return undefined
+  return newInviteJson(createInvite(db, "setup", null, world.random, world.now())).path
 }
 
 interface Welcome {

@@ -90,11 +90,12 @@ async function create(email: string, options: CreateOptions, context: Context): 
     inTransaction(db, () => {
       const first = hasOwner(db) || websites ? "viewer" : "owner"
       const settings = readNewUser({ email, role: role ?? first, websites })
-      return addUser(db, context.newId(), settings, hash, context.world.now())
+      const user = addUser(db, context.newId(), settings, hash, context.world.now())
+      // Inside the transaction: a user whose password could not be shown is not made.
+      print(user, options, context, passwordStdin ? undefined : password)
     })
   // Nobody is limited to a website of a database that is yet to be made.
-  const made = await withDatabase(options, context, make, { make: websites === undefined })
-  print(made, options, context, passwordStdin ? undefined : password)
+  await withDatabase(options, context, make, { make: websites === undefined })
 }
 
 async function list(options: DataOptions, context: Context): Promise<void> {
@@ -116,30 +117,29 @@ async function list(options: DataOptions, context: Context): Promise<void> {
 async function reset(email: string, options: ResetOptions, context: Context): Promise<void> {
   if (options.link) return await link(email, options, context)
   const { password, hash } = await choosePassword(options.passwordStdin, context)
-  const user = await withDatabase(options, context, (db) =>
+  await withDatabase(options, context, (db) =>
     inTransaction(db, () => {
-      const found = userNamed(db, email.toLowerCase())
-      changePassword(db, found.id, hash)
-      return found
+      const user = userNamed(db, email.toLowerCase())
+      changePassword(db, user.id, hash)
+      print(user, options, context, options.passwordStdin ? undefined : password)
     }),
   )
-  print(user, options, context, options.passwordStdin ? undefined : password)
 }
 
 async function link(email: string, options: ResetOptions, context: Context): Promise<void> {
   const { now, random } = context.world
-  const invite = await withDatabase(options, context, (db) =>
+  await withDatabase(options, context, (db) =>
     inTransaction(db, () => {
       const { id } = userNamed(db, email.toLowerCase())
-      return newInviteJson(createInvite(db, "reset", id, random, now()))
+      const invite = newInviteJson(createInvite(db, "reset", id, random, now()))
+      if (options.json) printJson(invite, context)
+      else {
+        context.out(
+          `${invite.path}\n\nOpen it behind the server's address: it works once, until ${shortTime(invite.expiresAt, "")}.\n`,
+        )
+      }
     }),
   )
-  if (options.json) printJson(invite, context)
-  else {
-    context.out(
-      `${invite.path}\n\nOpen it behind the server's address: it works once, until ${shortTime(invite.expiresAt, "")}.\n`,
-    )
-  }
 }
 
 async function remove(email: string, options: DeleteOptions, context: Context): Promise<void> {

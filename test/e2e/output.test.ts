@@ -1,0 +1,133 @@
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test"
+import { createWebsite } from "../../src/store/websites.ts"
+import { openReader, temporaryFolder, withDatabase } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+
+// What a command cannot say, it has not done in silence.
+
+setDefaultTimeout(30_000)
+
+let folder: ReturnType<typeof temporaryFolder>
+beforeEach(() => {
+  folder = temporaryFolder()
+  withDatabase(folder.file("databuddy.db"), (db) => {
+    const settings = { domain: "a.com", name: "a", allowedOrigins: [], anonymize: "off" as const }
+    for (let n = 0; n < 2_000; n++) createWebsite(db, `w${n}`, settings, 0)
+  })
+})
+afterEach(() => folder[Symbol.dispose]())
+
+function shell(line: string) {
+  const { PATH = "", TMPDIR = "/tmp" } = process.env
+  const run = Bun.spawnSync(["bash", "-c", line, binary], {
+    cwd: folder.path,
+    env: { PATH, TMPDIR },
+    timeout: 20_000,
+  })
+  return { code: run.exitCode, out: run.stdout.toString(), err: run.stderr.toString() }
+}
+
+function count(table: string, db = "databuddy.db"): unknown {
+  const reader = openReader(folder.file(db))
+  try {
+    return reader.prepare(`select count(*) from ${table}`).pluck().get()
+  } finally {
+    reader.close()
+  }
+}
+
+const full = "standard output cannot be written (ENOSPC)"
+const commands = [
+  "--help",
+  "website --help",
+  "--version",
+  "version",
+  "version --json",
+  "website list",
+  "website list --json",
+  "website show w1",
+  "key list",
+  "user list",
+  "doctor --json",
+  "check",
+  "stats",
+  "query custom_events",
+  "query custom_events --json",
+  "query custom_events --csv",
+  "export",
+  "export --gzip",
+  "migrate --status",
+  "backup copy.db",
+]
+
+describe.skipIf(process.platform !== "linux")("an output that is full", () => {
+  test.each(commands)("is an error of databuddy %s", (command) => {
+    const { code, err } = shell(`"$0" ${command} > /dev/full`)
+    expect([code, err]).toEqual([1, `error: ${full}\n`])
+  })
+
+  const secrets = [
+    ["key create --name k", "keys"],
+    ["key create --name k --json", "keys"],
+    ["user create ada@example.com", "users"],
+  ] as const
+  test.each(secrets)("leaves nothing made by databuddy %s, which nobody could see", (command, table) => {
+    const { code, err } = shell(`"$0" ${command} > /dev/full`)
+    expect([code, err]).toEqual([1, `error: ${full}\n`])
+    expect(count(table)).toBe(0)
+  })
+
+  test("leaves a key and a password as they were", () => {
+    const { id } = JSON.parse(shell('"$0" key create --name k --json').out)
+    shell('"$0" user create ada@example.com')
+    const state = () => {
+      const reader = openReader(folder.file("databuddy.db"))
+      const found = reader
+        .prepare("select (select hex(hash) from keys), (select password from users)")
+        .raw()
+        .get()
+      reader.close()
+      return found
+    }
+    const before = state()
+    for (const command of [
+      `key rotate ${id}`,
+      "user reset ada@example.com",
+      "user reset ada@example.com --link",
+    ]) {
+      expect(shell(`"$0" ${command} > /dev/full`).code).toBe(1)
+    }
+    expect(state()).toEqual(before)
+    expect(count("invites")).toBe(0)
+  })
+
+  test("ends the first start, with no key made, and no later one", () => {
+    const { code, err } = shell('timeout 10 "$0" serve --port 0 --db new.db > /dev/full')
+    expect([code, err]).toEqual([1, expect.stringContaining("the first key cannot be shown")])
+    expect([count("keys", "new.db"), count("websites", "new.db"), count("invites", "new.db")]).toEqual([
+      0, 0, 0,
+    ])
+    const later = shell('timeout --preserve-status -s TERM 2 "$0" serve --port 0 > /dev/full')
+    expect(later.code).toBe(0)
+    expect(later.err).toContain('"started"')
+    expect(count("invites")).toBe(0)
+  })
+})
+
+describe("a reader that goes away", () => {
+  test.each(["export", "website list", "website list --json"])(
+    "ends databuddy %s without a word",
+    (command) => {
+      const { code, out, err } = shell(
+        `set -o pipefail; "$0" ${command} | head -n 1 | head -c 20; exit \${PIPESTATUS[0]}`,
+      )
+      expect([code, out.length, err]).toEqual([141, 20, ""])
+    },
+  )
+
+  test("leaves no key that nobody has seen", () => {
+    const made = shell('{ sleep 0.5; "$0" key create --name k; echo $? > code; } | true; cat code')
+    expect(made.out).toBe("141\n")
+    expect(count("keys") as number).toBeLessThanOrEqual(1)
+  })
+})
