@@ -261,6 +261,13 @@ function networks(text: string): TrustedNetworks {
   throw new InvalidArgumentError("It must be addresses or networks such as 10.0.0.0/8, separated by commas.")
 }
 
+/** A file of variables with Windows' line ends, or a space behind a value, leaves a value that looks right and is not. */
+export function trimVariables(env: NodeJS.ProcessEnv): void {
+  for (const [name, value] of Object.entries(env)) {
+    if (name.startsWith("DATABUDDY_") && value !== undefined) env[name] = value.trim()
+  }
+}
+
 const on = new Set(["1", "true", "yes", "on"])
 const off = new Set(["", "0", "false", "no", "off"])
 

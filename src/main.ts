@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs"
 import { totalmem } from "node:os"
 import { run } from "./cli.ts"
-import { settleSwitches } from "./config.ts"
+import { settleSwitches, trimVariables } from "./config.ts"
 import { OutputError } from "./errors.ts"
 
 // Whatever a command writes, a database, its -wal or a backup, holds visitors' ids: nobody but its owner reads it.
@@ -12,6 +12,7 @@ process.env.TZ = "UTC"
 /** Set by src/build.ts: a binary is the program itself; otherwise Bun runs this file. */
 declare const BUILD_COMMIT: string | undefined
 
+trimVariables(process.env)
 const wrongSwitch = settleSwitches(process.env)
 if (wrongSwitch) {
   process.stderr.write(`error: ${wrongSwitch} must be 1 or 0\n`)

@@ -52,9 +52,10 @@ function lineOf({ timestamp, event_name, ...event }: ShownEvent): string {
 
 async function* ofFile(
   options: TailOptions,
-  { sleep }: Context,
+  context: Context,
   signal: AbortSignal,
 ): AsyncGenerator<ShownEvent> {
+  const { sleep } = context
   const db = openForReading(requireDatabase(options))
   try {
     const websites = new Set(ridsOf(db, options.website))
@@ -63,6 +64,7 @@ async function* ofFile(
       (options.name?.includes(event_name) ?? true) &&
       (options.crawlers || crawler === 0)
     const follower = new Follower(db)
+    tellWaiting(db.name, context)
     for (let after = follower.newest(); !signal.aborted; ) {
       const last = Math.min(follower.newest(), after + windowSize)
       if (last > after) {
@@ -73,6 +75,11 @@ async function* ofFile(
   } finally {
     closeAfterReading(db)
   }
+}
+
+/** Somebody who looks on sees that it works before the first event comes. */
+function tellWaiting(where: string, { errIsTerminal, err }: Context): void {
+  if (errIsTerminal) err(`waiting for events of ${shown(where)}; Ctrl-C ends it\n`)
 }
 
 async function* ofServer(
@@ -87,7 +94,9 @@ async function* ofServer(
   const decoder = new TextDecoder()
   let text = ""
   try {
-    for await (const chunk of await openStream(url, `/v1/events/stream?${query}`, context, signal)) {
+    const stream = await openStream(url, `/v1/events/stream?${query}`, context, signal)
+    tellWaiting(url, context)
+    for await (const chunk of stream) {
       const messages = (text + decoder.decode(chunk, { stream: true })).split("\n\n")
       text = messages.pop() ?? ""
       for (const message of messages) {

@@ -1,6 +1,7 @@
 import type { Command } from "commander"
 import { dayMs } from "../columns/batch.ts"
 import { reset, Sealer, sealAll } from "../columns/seal.ts"
+import { contentsOf } from "../store/check.ts"
 import type { Context } from "./context.ts"
 import { addDataOptions, type DataOptions, withDatabase } from "./database.ts"
 import { printJson } from "./print.ts"
@@ -13,10 +14,13 @@ export function addRebuildCommand(root: Command, context: Context): void {
     withDatabase(options, context, (db) => {
       const begin = context.world.elapsed()
       reset(db)
-      const events = new Sealer(db).unsealed()
+      // Ids have gaps, so progress along them is no count of events.
+      const ids = new Sealer(db).unsealed()
+      const { events } = contentsOf(db)
       const today = Math.floor(context.world.now() / dayMs)
       sealAll(db, today, (left) => {
-        if (context.errIsTerminal) context.err(`\r${events - left} of ${events} events`)
+        if (context.errIsTerminal)
+          context.err(`\r${Math.floor(((ids - left) / Math.max(1, ids)) * 100)} % of ${events} events`)
       })
       if (context.errIsTerminal) context.err("\n")
       const seconds = (context.world.elapsed() - begin) / 1_000

@@ -48,7 +48,16 @@ export async function* readLines(path: string, told: Told): AsyncGenerator<TextL
   else if (rest.length > 0) yield [lineOf(number + 1, rest)]
 }
 
+/** Some programs on Windows begin a file of UTF-8 with it. */
+const byteOrderMark = "\ufeff"
+
 function lineOf(number: number, bytes: Uint8Array): TextLine {
+  const { text } = textOf(number, bytes)
+  // Files can stand one after the other in one, each with its own.
+  return { number, text: text?.startsWith(byteOrderMark) ? text.slice(1) : text }
+}
+
+function textOf(number: number, bytes: Uint8Array): TextLine {
   return {
     number,
     text: isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString() : undefined,

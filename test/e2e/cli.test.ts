@@ -492,6 +492,12 @@ describe("databuddy website", () => {
     expect(await json("website", "list")).toHaveLength(3_001)
   })
 
+  test("a value of the environment may end with a carriage return or a space", async () => {
+    await json("website", "create", "a.com")
+    const { code, out } = await runWith({ DATABUDDY_DB: "./databuddy.db \r" }, "website", "list", "--json")
+    expect([code, JSON.parse(out).length]).toEqual([0, 1])
+  })
+
   test("the database can be named by the environment, and the flag wins", async () => {
     const env = { DATABUDDY_DB: folder.file("env.db") }
     expect((await runWith(env, "website", "create", "a.com")).code).toBe(0)

@@ -308,6 +308,17 @@ test("beside a server events go on being stored, and what is imported counts at 
   }
 }, 60_000)
 
+test("a byte order mark at the start of a file, or of one that was put behind it, is no part of the line", async () => {
+  const line = (name: string) =>
+    `\ufeff${JSON.stringify({ type: "event", website_id: null, name, timestamp: now })}\n`
+  writeFileSync(folder.file("x.ndjson"), line("a") + line("b"))
+  expect(await imported("x.ndjson", "a.db")).toMatchObject({ events: { added: 2 }, refused: { total: 0 } })
+  // Ids have gaps where events are gone: a rebuild counts events.
+  withDatabase(folder.file("a.db"), (db) => db.exec("update event_rows set id = id + 100 where id = 2"))
+  const { out } = await run("rebuild", "--db", "a.db", "--json")
+  expect(JSON.parse(out).events).toBe(2)
+})
+
 describe("what cannot be taken", () => {
   const event = { type: "event", id: 1, website_id: null, name: "a", timestamp: now }
   const line = (changes: object = {}) => JSON.stringify({ ...event, ...changes })
