@@ -77,6 +77,8 @@ const openFilesShare = 0.8
 const lateAfter = 2
 /** Files that a message names; of more it says how many. */
 const namedFiles = 3
+/** Events below which most of the file is what an empty one holds too, 200 KB: bytes an event would say nothing. */
+const fewestForRate = 10_000
 /** Addresses kept for documentation, which nobody's proxy has. */
 const nobodys = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
 
@@ -117,6 +119,7 @@ function database({ server, pending, damage, growth }: Facts): Finding {
 export function daysUntilFull(facts: Facts, settings: Settings): number | null {
   const { growth, freeBytes, files, backups: found, now } = facts
   if (!growth || growth.bytesPerEvent === null || growth.eventsPerDay === 0) return null
+  if (growth.events < fewestForRate) return null
   const onSameDisk = found && "onDisk" in found && found.onDisk === "same" ? found : undefined
   const copies = onSameDisk ? settings.backupKeep : 0
   const missing = onSameDisk ? Math.max(0, copies - onSameDisk.list.length) * (files[0]?.bytes ?? 0) : 0
@@ -136,6 +139,7 @@ function disk(facts: Facts, settings: Settings): Finding[] {
     const message = `${free}, less than the ${size(settings.minFree)} of --min-free: events are refused`
     return [{ about, message, hint: "make room on the database's disk, or enlarge it; lower --min-free" }]
   }
+  const isTooEarly = growth !== undefined && growth.events > 0 && growth.events < fewestForRate
   const findings: Finding[] = []
   const copied = files.filter(({ path }) => path === db || path === `${db}-wal`)
   const copy = copied.reduce((sum, { bytes }) => sum + bytes, spare)
@@ -152,6 +156,10 @@ function disk(facts: Facts, settings: Settings): Finding[] {
     growth && a
       ? `, ${number(growth.eventsPerDay)} events a day of ${number(a)} bytes each`
       : ", and nothing that would fill it"
+  if (isTooEarly) {
+    const message = `${free}, and too few events yet to tell how fast they fill it`
+    return [...findings, { about, message }]
+  }
   if (days === null || days > foreseen) {
     const never = growth?.eventsPerDay && days === null ? ": what is kept will fit" : ""
     const long = days === null ? never : ": years away from --min-free"

@@ -56,6 +56,12 @@ interface Case {
 }
 
 const nothing: Case[] = [
+  {
+    when: "a new file has one event",
+    about: "disk",
+    facts: { growth: { ...growth, events: 1, bytesPerEvent: 200_704, eventsPerDay: 1 } },
+    says: "too few events yet to tell how fast they fill it",
+  },
   { when: "there are years of room", about: "disk", says: "100,000 events a day of 110 bytes each" },
   { when: "a server runs", about: "database", says: "9,000,000 events; process 42 serves it" },
   { when: "none runs", facts: { server: undefined }, about: "database", says: "no server runs" },
