@@ -78,7 +78,7 @@ const lateAfter = 2
 /** Files that a message names; of more it says how many. */
 const namedFiles = 3
 /** Events below which most of the file is what an empty one holds too, 200 KB: bytes an event would say nothing. */
-const fewestForRate = 10_000
+const fewestForRate = 1_000
 /** Addresses kept for documentation, which nobody's proxy has. */
 const nobodys = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
 
