@@ -1,22 +1,22 @@
 import { Elysia } from "elysia"
-import { type Asking, askRoutes } from "./ask/route.ts"
+import { type AdminApiDeps, adminRoutes } from "./admin-api/route.ts"
 import { dashboardRoutes } from "./dashboard/route.ts"
 import { docsRoutes } from "./docs/route.ts"
-import { Refusal } from "./errors.ts"
+import { RequestError } from "./errors.ts"
 import { type Health, healthRoutes } from "./health/route.ts"
 import { HostCheck } from "./host.ts"
-import { arrivalOf } from "./http/arrival.ts"
 import { jsonHeaders, requestIdOf } from "./http/headers.ts"
-import { refuse as refuseV1, v1Headers } from "./http/v1.ts"
-import { type Manage, manageRoutes } from "./manage/route.ts"
+import { requestContextOf } from "./http/request-context.ts"
+import { errorResponse as refuseV1, v1Headers } from "./http/v1.ts"
+import { errorResponse, ingestHeaders, preflight } from "./ingest/responses.ts"
+import { type IngestDeps, identify, track } from "./ingest/route.ts"
 import { metricsRoutes, type Watching } from "./metrics/route.ts"
-import { type PeopleDeps, peopleRoutes } from "./people/route.ts"
+import { type QueryApiDeps, queryRoutes } from "./query-api/route.ts"
 import { savedRoutes } from "./saved/route.ts"
-import { ingestHeaders, preflight, refuse } from "./track/answer.ts"
-import { type Ingest, identify, track } from "./track/route.ts"
+import { type PeopleDeps, userRoutes } from "./users/route.ts"
 
 /** What the routes work with; `Ingest` and `Manage` overlap in the store's parts. */
-export type Deps = Ingest & Manage & PeopleDeps & Asking & Health & Watching
+export type Deps = IngestDeps & AdminApiDeps & PeopleDeps & QueryApiDeps & Health & Watching
 
 /**
  * For a year, the most that is usual, a browser that came by HTTPS once sends nothing in the clear any more. Said only where
@@ -39,7 +39,7 @@ export function createApp(deps: Deps) {
       (request: Request, ...more: unknown[]) => {
         if (hosts.isValid(request)) return handle(request, ...more)
         deps.requests.add("other other", 400)
-        return refuseAt(deps, request, new Refusal("invalid_host"))
+        return refuseAt(deps, request, new RequestError("invalid_host"))
       },
   )
   if (deps.https) app.headers(strictTransport)
@@ -51,10 +51,10 @@ export function createApp(deps: Deps) {
         deps.requests.add(unknown || !route ? "other other" : `${request.method} ${route}`, answer.status)
         return answer
       })
-      .post("/track", ({ request, server }) => track(deps, arrivalOf(request, server)), {
+      .post("/track", ({ request, server }) => track(deps, requestContextOf(request, server)), {
         parse: "none",
       })
-      .post("/identify", ({ request, server }) => identify(deps, arrivalOf(request, server)), {
+      .post("/identify", ({ request, server }) => identify(deps, requestContextOf(request, server)), {
         parse: "none",
       })
       // Of the routes after it: those before count for themselves, where a hook would cost every event its call.
@@ -67,10 +67,10 @@ export function createApp(deps: Deps) {
       .options("/identify", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
       .use(healthRoutes(deps))
       .use(metricsRoutes(deps))
-      .use(manageRoutes(deps))
-      .use(peopleRoutes(deps))
+      .use(adminRoutes(deps))
+      .use(userRoutes(deps))
       .use(savedRoutes(deps))
-      .use(askRoutes(deps))
+      .use(queryRoutes(deps))
       .use(docsRoutes(deps.settings))
       .use(dashboardRoutes())
   )
@@ -79,8 +79,8 @@ export function createApp(deps: Deps) {
 /** The paths that pages of any origin call, and so the only ones whose errors echo an origin. */
 const ingestPaths: ReadonlySet<string> = new Set(["/track", "/identify"])
 
-function noRoute({ method, url }: Request): Refusal {
-  return new Refusal("route_unknown", { detail: `there is no ${method} ${pathOf(url)}` })
+function noRoute({ method, url }: Request): RequestError {
+  return new RequestError("route_unknown", { detail: `there is no ${method} ${pathOf(url)}` })
 }
 
 /** The answer where no route gave one, in the form of the path's other errors. */
@@ -89,7 +89,10 @@ function refuseAt({ logFault, newId }: Deps, request: Request, error: unknown): 
   const requestId = requestIdOf(request.headers, newId)
   logFault(error, { request_id: requestId, path: pathname })
   if (pathname === "/v1" || pathname.startsWith("/v1/")) return refuseV1(error, v1Headers(requestId))
-  return refuse(error, ingestPaths.has(pathname) ? ingestHeaders(request, requestId) : jsonHeaders(requestId))
+  return errorResponse(
+    error,
+    ingestPaths.has(pathname) ? ingestHeaders(request, requestId) : jsonHeaders(requestId),
+  )
 }
 
 /** The path of a URL, which Bun gives without scheme and host where the Host header is invalid: `new URL` would throw. */

@@ -11,7 +11,7 @@ export interface Target {
   readonly outfile: string
   /** Which Bun executable the program is appended to; one for another platform is downloaded once. */
   readonly bun: Bun.Build.CompileTarget
-  /** Which of better-sqlite3's prebuilt addons is embedded: see src/store/native.ts. */
+  /** Which of better-sqlite3's prebuilt addons is embedded: see src/store/db/driver.ts. */
   readonly addon: string
   /** A release can do without the others. */
   readonly required?: true
@@ -90,7 +90,7 @@ async function buildAll(): Promise<number> {
 
 /**
  * By itself Bun unpacks an addon under a name that anybody can foresee and trusts what lies there. Instead the binary holds it as a
- * plain file, which src/store/addon.ts loads.
+ * plain file, which src/store/db/addon.ts loads.
  */
 function embedAddon(): Bun.BunPlugin {
   return {
@@ -100,7 +100,7 @@ function embedAddon(): Bun.BunPlugin {
         contents: `
 import createDatabase from "./database.js"
 import file from "../prebuilds/${basename(path, ".js")}.node" with { type: "file" }
-import { loadAddon } from ${JSON.stringify(join(root, "src/store/addon.ts"))}
+import { loadAddon } from ${JSON.stringify(join(root, "src/store/db/addon.ts"))}
 let addon
 export default createDatabase(() => addon ??= loadAddon(file), false)
 `,
@@ -112,8 +112,8 @@ export default createDatabase(() => addon ??= loadAddon(file), false)
 
 async function build({ outfile, bun, addon }: Target): Promise<boolean> {
   const result = await Bun.build({
-    // The second is the Worker of src/commands/copying.ts, which names it by this path.
-    entrypoints: ["src/main.ts", "src/commands/copy-worker.ts", "src/ask/worker.ts"].map((file) =>
+    // The second is the Worker of src/backups/copy.ts, which names it by this path.
+    entrypoints: ["src/main.ts", "src/backups/copy-worker.ts", "src/query-api/worker.ts"].map((file) =>
       join(root, file),
     ),
     root,

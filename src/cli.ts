@@ -1,7 +1,6 @@
 import { Command, CommanderError } from "commander"
 import { addBackupCommand } from "./commands/backup.ts"
 import { addCheckCommand } from "./commands/check.ts"
-import type { Context } from "./commands/context.ts"
 import { addDoctorCommand } from "./commands/doctor.ts"
 import { addEventsCommands } from "./commands/events.ts"
 import { addExportCommand } from "./commands/export.ts"
@@ -9,10 +8,8 @@ import { addForgetCommand } from "./commands/forget.ts"
 import { addImportCommand } from "./commands/import.ts"
 import { addKeyCommands } from "./commands/key.ts"
 import { addMigrateCommand } from "./commands/migrate.ts"
-import { shown } from "./commands/print.ts"
 import { addQueryCommand } from "./commands/query.ts"
 import { addRebuildCommand } from "./commands/rebuild.ts"
-import { complaintOf } from "./commands/refusal.ts"
 import { addRefusalsCommand } from "./commands/refusals.ts"
 import { addRestoreCommand } from "./commands/restore.ts"
 import { serve } from "./commands/serve.ts"
@@ -21,7 +18,10 @@ import { addUserCommands } from "./commands/user.ts"
 import { printVersion, versionLine } from "./commands/version.ts"
 import { addWebsiteCommands } from "./commands/website.ts"
 import { addServeOptions, databaseOption, type ServeOptions } from "./config.ts"
-import { Complaint, OutputError, Refusal } from "./errors.ts"
+import { OutputError, RequestError, UserError } from "./errors.ts"
+import type { Context } from "./terminal/context.ts"
+import { userErrorOf } from "./terminal/errors.ts"
+import { shown } from "./terminal/print.ts"
 
 /**
  * Exit codes: the command was carried out, it could not be, it was not understood, the reader of its output has gone. The last is what
@@ -83,10 +83,10 @@ function program(context: Context): Command {
 }
 
 function explain(error: unknown): string {
-  if (error instanceof Complaint) {
+  if (error instanceof UserError) {
     return `error: ${shown(error.message)}\n${error.hint ? `hint: ${shown(error.hint)}\n` : ""}`
   }
-  if (error instanceof Refusal) return explain(complaintOf(error))
+  if (error instanceof RequestError) return explain(userErrorOf(error))
   const { code, message } = error as { code?: string; message?: string }
   if (code?.startsWith("SQLITE_BUSY")) {
     return "error: the database is locked by another process\nhint: try again when it is done\n"

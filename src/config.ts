@@ -2,8 +2,8 @@ import { type Command, InvalidArgumentError, Option } from "commander"
 import { durationOf } from "./duration.ts"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
 import { type Level, levels } from "./log.ts"
-import type { Durability } from "./store/open.ts"
-import { retentionForm, retentionOf } from "./store/retain.ts"
+import type { Durability } from "./store/db/open.ts"
+import { retentionForm, retentionOf } from "./store/retention.ts"
 
 /** Where the database is, for every command. */
 export interface DatabaseOptions {

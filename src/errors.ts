@@ -2,7 +2,7 @@
  * Every way a request can be refused. The key is the stable word of `x-databuddy-reason`; the message is the one the
  * contract publishes for the status.
  */
-export const refusals = {
+export const rejections = {
   invalid_host: { status: 400, message: "Invalid Host header" },
   invalid_utf8: { status: 400, message: "Invalid request body" },
   invalid_json: { status: 400, message: "Invalid request body" },
@@ -56,7 +56,7 @@ export const refusals = {
   queries_full: { status: 503, message: "Temporarily unavailable" },
 } as const satisfies Record<string, { status: number; message: string }>
 
-export type Reason = keyof typeof refusals
+export type Reason = keyof typeof rejections
 
 /** One bad field of a request: `1.properties` is the field `properties` of the second event of a batch. */
 export interface FieldError {
@@ -65,7 +65,7 @@ export interface FieldError {
 }
 
 /** A request that is not carried out. Only the table above and `fields` ever reach a client; `cause` is for the log. */
-export class Refusal extends Error {
+export class RequestError extends Error {
   readonly fields: FieldError[] | undefined
   /** Seconds, for `Retry-After`. */
   readonly retryAfter: number | undefined
@@ -84,7 +84,7 @@ export class Refusal extends Error {
       cause?: unknown
     } = {},
   ) {
-    super(more.detail ?? refusals[reason].message, { cause: more.cause })
+    super(more.detail ?? rejections[reason].message, { cause: more.cause })
     this.fields = more.fields
     this.retryAfter = more.retryAfter
     this.headers = more.headers
@@ -105,7 +105,7 @@ export class OutputError extends Error {
 }
 
 /** What a person at the command line did wrong or must mend: printed as `error` and `hint`, exit code 1. */
-export class Complaint extends Error {
+export class UserError extends Error {
   constructor(
     message: string,
     readonly hint?: string,

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Database, type Db } from "../src/store/native.ts"
-import { closeDatabase, openDatabase } from "../src/store/open.ts"
+import { Database, type Db } from "../src/store/db/driver.ts"
+import { closeDatabase, openDatabase } from "../src/store/db/open.ts"
 import { environment } from "./support/environment.ts"
 
 /** The built binary, serving. */

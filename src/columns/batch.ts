@@ -56,16 +56,16 @@ export interface Batch {
 }
 
 /** A block or the type of a row is not there any more since it was looked up: whoever reads must look again. */
-export class Moved extends Error {}
+export class StaleBlockError extends Error {}
 
-export type Kind = "visitors" | "sessions" | "profiles"
-export const kinds: readonly Kind[] = ["visitors", "sessions", "profiles"]
+export type IdKind = "visitors" | "sessions" | "profiles"
+export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
 
 /** One more than the largest number that visitors(), sessions() and profiles() give. */
-export type Numbers = Record<Kind, number>
+export type DictionarySizes = Record<IdKind, number>
 
 /** An event that has the id behind a number. */
-export interface Sighting {
+export interface RowLocator {
   number: number
   website: number
   name: string

@@ -1,8 +1,8 @@
-import type { Db } from "../store/native.ts"
-import { type Batch, type Column, kinds, Moved, type Value } from "./batch.ts"
-import { BlockReader, type BlockRow, blockColumns } from "./block.ts"
-import { Identities } from "./identities.ts"
-import { Rows } from "./rows.ts"
+import type { Db } from "../store/db/driver.ts"
+import { type Batch, type Column, idKinds, StaleBlockError, type Value } from "./batch.ts"
+import { BlockReader, type BlockRow, blockColumns } from "./block-reader.ts"
+import { IdDictionary } from "./id-dictionary.ts"
+import { RowReader } from "./row-reader.ts"
 
 const sql = {
   blocks: `
@@ -23,8 +23,8 @@ const reportedLines = 20
  * `onProgress`: blocks done, of how many.
  */
 export function differences(db: Db, onProgress: (done: number, all: number) => void = () => {}): string[] {
-  const rows = new Rows(db)
-  const identities = new Identities(db)
+  const rows = new RowReader(db)
+  const identities = new IdDictionary(db)
   const reader = new BlockReader(db, rows, (kind, texts) => identities.find(kind, texts).numbers)
   const blocks = db.prepare(sql.blocks).all() as BlockRow[]
   const found: string[] = []
@@ -38,7 +38,10 @@ export function differences(db: Db, onProgress: (done: number, all: number) => v
       if (!difference || db.prepare(sql.isThere).pluck().get({ id: block.id }) === 0) continue
       found.push(`the block ${block.id} (${block.events} events) differs from the rows: ${difference}`)
     } catch (error) {
-      if (!(error instanceof Moved) || db.prepare(sql.isThere).pluck().get({ id: block.id }) !== 0) {
+      if (
+        !(error instanceof StaleBlockError) ||
+        db.prepare(sql.isThere).pluck().get({ id: block.id }) !== 0
+      ) {
         found.push(
           `the block ${block.id} cannot be read: ${(error as Error).message || "a column is missing"}`,
         )
@@ -52,7 +55,7 @@ export function differences(db: Db, onProgress: (done: number, all: number) => v
 function differ(block: Batch, rows: Batch | undefined): string | undefined {
   if (block.count !== rows?.count) return `${rows?.count ?? 0} events are in the rows`
   if (!same(block.times(), rows.times())) return "times"
-  for (const kind of kinds) if (!same(block[kind](), rows[kind]())) return kind
+  for (const kind of idKinds) if (!same(block[kind](), rows[kind]())) return kind
   if (!same(block.propertied(), rows.propertied())) return "which events have properties"
   for (const field of ["namespace", "source", "path"] as const) {
     if (!sameColumn(block.column(field), rows.column(field))) return field

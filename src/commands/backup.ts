@@ -1,14 +1,15 @@
-import { existsSync, realpathSync, statSync } from "node:fs"
+import { existsSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import type { Command } from "commander"
-import { Complaint } from "../errors.ts"
-import { isKept } from "../store/file-lock.ts"
-import { publish } from "../store/files.ts"
-import { contentsFields, contentsJson } from "./contents.ts"
-import type { Context } from "./context.ts"
-import { copyBeside, requireRoom } from "./copying.ts"
-import { addDataOptions, type DataOptions, requireDatabase } from "./database.ts"
-import { printFields, printJson, size } from "./print.ts"
+import { copyBeside, requireRoom } from "../backups/copy.ts"
+import { bytesOf, sameFile } from "../backups/files.ts"
+import { UserError } from "../errors.ts"
+import { isKept } from "../store/db/file-lock.ts"
+import { publish } from "../store/db/files.ts"
+import { contentsFields, contentsJson } from "../terminal/contents.ts"
+import type { Context } from "../terminal/context.ts"
+import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
+import { printFields, printJson, size } from "../terminal/print.ts"
 
 interface BackupOptions extends DataOptions {
   force?: boolean
@@ -46,29 +47,17 @@ async function backup(file: string, options: BackupOptions, context: Context): P
 function refusePlace(to: string, from: string, { force }: BackupOptions): void {
   if (!existsSync(to)) return
   if (sameFile(to, from) || [`${from}-wal`, `${from}-shm`].includes(to)) {
-    throw new Complaint(
+    throw new UserError(
       `${to} is the database itself`,
       "give the place of the copy, such as /var/backups/today.db",
     )
   }
   if (!statSync(to).isFile()) {
-    throw new Complaint(`${to} is not a file`, "give the name of the copy too, such as /var/backups/today.db")
+    throw new UserError(`${to} is not a file`, "give the name of the copy too, such as /var/backups/today.db")
   }
-  if (!force) throw new Complaint(`${to} exists`, "give another name, or add --force to replace it")
-  if (isKept(to)) throw new Complaint(`${to} is a database that a server has open`, "give another name")
+  if (!force) throw new UserError(`${to} exists`, "give another name, or add --force to replace it")
+  if (isKept(to)) throw new UserError(`${to} is a database that a server has open`, "give another name")
   if (existsSync(`${to}-wal`)) {
-    throw new Complaint(`${to} is a database in use: there is a -wal beside it`, "give another name")
+    throw new UserError(`${to} is a database in use: there is a -wal beside it`, "give another name")
   }
-}
-
-export function sameFile(one: string, other: string): boolean {
-  if (!existsSync(one) || !existsSync(other)) return false
-  const [a, b] = [statSync(one), statSync(other)]
-  return realpathSync(one) === realpathSync(other) || (a.ino === b.ino && a.dev === b.dev)
-}
-
-/** The most that a copy can become: the -wal holds pages that are not in the file yet. */
-export function bytesOf(path: string): number {
-  const wal = `${path}-wal`
-  return statSync(path).size + (existsSync(wal) ? statSync(wal).size : 0)
 }

@@ -1,12 +1,12 @@
 import type { Command } from "commander"
 import { differences } from "../columns/check.ts"
-import { Complaint } from "../errors.ts"
+import { UserError } from "../errors.ts"
 import { type Contents, contentsOf, findProblems, schemaVersion } from "../store/check.ts"
-import { closeAfterReading, openForReading } from "../store/open.ts"
-import { contentsFields, contentsJson } from "./contents.ts"
-import type { Context } from "./context.ts"
-import { addDataOptions, type DataOptions, requireDatabase } from "./database.ts"
-import { printFields, printJson, shown } from "./print.ts"
+import { closeAfterReading, openForReading } from "../store/db/open.ts"
+import { contentsFields, contentsJson } from "../terminal/contents.ts"
+import type { Context } from "../terminal/context.ts"
+import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
+import { printFields, printJson, shown } from "../terminal/print.ts"
 
 export function addCheckCommand(root: Command, context: Context): void {
   const command = root
@@ -35,7 +35,7 @@ function check(options: DataOptions, context: Context): void {
   db.close()
   if (options.json) printJson({ db: path, ok: false, problems }, context)
   else for (const problem of problems) context.out(`${shown(problem)}\n`)
-  throw new Complaint(
+  throw new UserError(
     `${path} has ${problems.length === 1 ? "a problem" : `${problems.length} problems`}`,
     "stop the server, keep a copy of the file and its -wal, and restore a backup; a pending migration needs only a start, and blocks that differ databuddy rebuild",
   )

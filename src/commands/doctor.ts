@@ -1,26 +1,26 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statfsSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
+import { listBackups, listCopies } from "../backups/files.ts"
 import { addFlagsOfServe, type ServeOptions } from "../config.ts"
-import { Complaint } from "../errors.ts"
-import { rulesVersion } from "../query/tzdata.ts"
-import { type Growth, growthOf } from "../store/growth.ts"
-import { ServerLock } from "../store/lock.ts"
-import { pendingMigrations } from "../store/migrate.ts"
-import { closeAfterReading, openForReading, readable } from "../store/open.ts"
-import { listBackups, listCopies } from "./backups.ts"
-import type { Context } from "./context.ts"
-import { addDataOptions, type DataOptions, requireDatabase } from "./database.ts"
 import {
   type Backups,
+  type CheckResult,
   daysUntilFull,
+  diagnose,
   type Facts,
-  type Finding,
-  judge,
   type SeenFile,
   type Settings,
-} from "./findings.ts"
-import { printJson, shown } from "./print.ts"
+} from "../doctor/checks.ts"
+import { UserError } from "../errors.ts"
+import { rulesVersion } from "../query/structures/tzdata.ts"
+import { type Growth, growthOf } from "../store/db/growth.ts"
+import { pendingMigrations } from "../store/db/migrate.ts"
+import { closeAfterReading, openForReading, readable } from "../store/db/open.ts"
+import { ServerLock } from "../store/db/server-lock.ts"
+import type { Context } from "../terminal/context.ts"
+import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
+import { printJson, shown } from "../terminal/print.ts"
 
 /** What `serve` is started with and what is found depends on. */
 const flags = [
@@ -52,7 +52,7 @@ export function addDoctorCommand(root: Command, context: Context): void {
 
 async function doctor(options: DoctorOptions, settings: Settings, context: Context): Promise<void> {
   const facts = await look(requireDatabase(options), options, context)
-  const findings = judge(facts, settings)
+  const findings = diagnose(facts, settings)
   const todo = findings.filter(({ hint }) => hint !== undefined).length
   if (options.json) {
     const listed = findings.map(({ hint = null, ...rest }) => ({ ...rest, hint }))
@@ -62,13 +62,13 @@ async function doctor(options: DoctorOptions, settings: Settings, context: Conte
     )
   } else print(findings, context)
   if (todo === 0) return
-  throw new Complaint(
+  throw new UserError(
     todo === 1 ? "there is something to do" : `there are ${todo} things to do`,
     "what, stands with each finding",
   )
 }
 
-function print(findings: readonly Finding[], context: Context): void {
+function print(findings: readonly CheckResult[], context: Context): void {
   for (const { about, message, hint } of findings) {
     context.out(`${hint === undefined ? "ok  " : "todo"}  ${about.padEnd(8)}  ${shown(message)}\n`)
     if (hint !== undefined) context.out(`${" ".repeat(16)}→ ${shown(hint)}\n`)

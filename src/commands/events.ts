@@ -1,11 +1,11 @@
 import type { Command } from "commander"
-import { type FollowedEvent, Follower, shownEvent } from "../store/follow.ts"
-import { closeAfterReading, openForReading } from "../store/open.ts"
-import { addWhereOptions, ridsOf, type Where } from "./asking.ts"
-import type { Context } from "./context.ts"
-import { collect, requireDatabase } from "./database.ts"
-import { printJson, shown } from "./print.ts"
-import { openStream } from "./remote.ts"
+import { closeAfterReading, openForReading } from "../store/db/open.ts"
+import { EventFollower, type FollowedEvent, shownEvent } from "../store/event-follower.ts"
+import { openStream } from "../terminal/api-client.ts"
+import type { Context } from "../terminal/context.ts"
+import { collect, requireDatabase } from "../terminal/database.ts"
+import { printJson, shown } from "../terminal/print.ts"
+import { addWhereOptions, ridsOf, type Where } from "../terminal/query-client.ts"
 
 interface TailOptions extends Where {
   name?: string[]
@@ -63,7 +63,7 @@ async function* ofFile(
       (options.website === undefined || options.website === "all" || websites.has(website_rid)) &&
       (options.name?.includes(event_name) ?? true) &&
       (options.crawlers || crawler === 0)
-    const follower = new Follower(db)
+    const follower = new EventFollower(db)
     tellWaiting(db.name, context)
     for (let after = follower.newest(); !signal.aborted; ) {
       const last = Math.min(follower.newest(), after + windowSize)

@@ -1,20 +1,20 @@
 import { closeSync, fsyncSync, lstatSync, rmSync, writeSync } from "node:fs"
 import { basename, dirname, resolve } from "node:path"
 import { type Command, Option } from "commander"
+import { readExportFilter } from "../admin-api/input.ts"
+import { sameFile } from "../backups/files.ts"
 import { type DatabaseOptions, databaseOption } from "../config.ts"
-import { Complaint } from "../errors.ts"
+import { UserError } from "../errors.ts"
 import { exportPerson, exportWanted, formats, gzipped, type Steps } from "../export/export.ts"
-import { readExportFilter } from "../manage/rules.ts"
-import { isKept } from "../store/file-lock.ts"
-import { createFile, partialName, publish, removePartials, syncFolder } from "../store/files.ts"
-import { pendingMigrations } from "../store/migrate.ts"
-import type { Db } from "../store/native.ts"
-import { closeAfterReading, openForReading, refuseOlder } from "../store/open.ts"
+import type { Db } from "../store/db/driver.ts"
+import { isKept } from "../store/db/file-lock.ts"
+import { createFile, partialName, publish, removePartials, syncFolder } from "../store/db/files.ts"
+import { pendingMigrations } from "../store/db/migrate.ts"
+import { closeAfterReading, openForReading, refuseOlder } from "../store/db/open.ts"
 import { findWebsite, listWebsites } from "../store/websites.ts"
-import { sameFile } from "./backup.ts"
-import type { Context } from "./context.ts"
-import { requireDatabase } from "./database.ts"
-import { Progress } from "./progress.ts"
+import type { Context } from "../terminal/context.ts"
+import { requireDatabase } from "../terminal/database.ts"
+import { Progress } from "../terminal/progress.ts"
 
 interface ExportOptions extends DatabaseOptions {
   website?: string
@@ -84,7 +84,7 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
     format,
   })
   if (options.out === undefined && context.outIsTerminal && (gzip || format === "parquet")) {
-    throw new Complaint(
+    throw new UserError(
       "this would print bytes to the terminal",
       "name a file with --out, or send it on with | or >",
     )
@@ -129,7 +129,7 @@ function made(
 
 function refusePlace(out: string, db: string, { force }: ExportOptions): void {
   if ([db, `${db}-wal`, `${db}-shm`].some((one) => one === out || sameFile(one, out))) {
-    throw new Complaint(
+    throw new UserError(
       `${out} is the database itself`,
       "give the place of the export, such as events.ndjson",
     )
@@ -138,13 +138,13 @@ function refusePlace(out: string, db: string, { force }: ExportOptions): void {
   if (!there) return
   if (!force) throw exists(out)
   if (!there.isFile() && !there.isSymbolicLink()) {
-    throw new Complaint(`${out} is not a file`, "give the name of a file, such as events.ndjson")
+    throw new UserError(`${out} is not a file`, "give the name of a file, such as events.ndjson")
   }
-  if (isKept(out)) throw new Complaint(`${out} is a database that a server has open`, "give another name")
+  if (isKept(out)) throw new UserError(`${out} is a database that a server has open`, "give another name")
 }
 
-function exists(out: string): Complaint {
-  return new Complaint(`${out} exists`, "give another name, or add --force")
+function exists(out: string): UserError {
+  return new UserError(`${out} exists`, "give another name, or add --force")
 }
 
 /** Nobody finds half of it under its name. */
@@ -168,7 +168,7 @@ async function toFile(
     const { code, syscall } = error as NodeJS.ErrnoException
     if (code === "EEXIST") throw exists(path)
     if (!code || !syscall) throw error
-    throw new Complaint(`${path} cannot be written (${code})`, "check the folder, its rights and its room")
+    throw new UserError(`${path} cannot be written (${code})`, "check the folder, its rights and its room")
   } finally {
     if (file !== undefined) closeSync(file)
   }

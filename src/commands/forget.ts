@@ -1,8 +1,11 @@
 import { existsSync } from "node:fs"
 import type { Command } from "commander"
+import { forgetNote, readPerson } from "../admin-api/input.ts"
+import { listCopies } from "../backups/files.ts"
 import { backupDirOption } from "../config.ts"
-import { Complaint } from "../errors.ts"
-import { forgetNote, readPerson } from "../manage/rules.ts"
+import { UserError } from "../errors.ts"
+import type { Db } from "../store/db/driver.ts"
+import { openForReading } from "../store/db/open.ts"
 import { countEvents } from "../store/events.ts"
 import {
   type Found,
@@ -13,13 +16,10 @@ import {
   type Pace,
   type Person,
 } from "../store/forget.ts"
-import type { Db } from "../store/native.ts"
-import { openForReading } from "../store/open.ts"
 import { findWebsite, type Website } from "../store/websites.ts"
-import { listCopies } from "./backups.ts"
-import type { Context } from "./context.ts"
-import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "./database.ts"
-import { printJson, shown } from "./print.ts"
+import type { Context } from "../terminal/context.ts"
+import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "../terminal/database.ts"
+import { printJson, shown } from "../terminal/print.ts"
 
 interface ForgetOptions extends DataOptions {
   website: string
@@ -69,7 +69,7 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
       const found = await findPerson(db, person, now, pace)
       endProgress(context)
       const hint = `add --yes to do it${note ? `; ${note}` : ""}`
-      throw new Complaint(`this would delete ${whole(found)}, for good`, hint)
+      throw new UserError(`this would delete ${whole(found)}, for good`, hint)
     }
     const known = idsOf(db, person, now)
     const { overwritten, ...found } = await forgetPerson(db, person, now, pace)
@@ -92,7 +92,7 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
     }
     if (copies.failure) throw copies.failure
     if (overwritten) return
-    throw new Complaint(
+    throw new UserError(
       `it is deleted, but ${db.name}-wal still holds its bytes: another process reads the database without a pause`,
       "end that process and run this again, or restart the server",
     )

@@ -1,18 +1,18 @@
 import { existsSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import type { Command } from "commander"
-import { Complaint } from "../errors.ts"
+import { UserError } from "../errors.ts"
 import { Importer, type Report, type Tally } from "../import/import.ts"
 import { readLines, type TextLine } from "../import/lines.ts"
+import type { Db } from "../store/db/driver.ts"
+import { readable } from "../store/db/open.ts"
+import { ServerLock } from "../store/db/server-lock.ts"
 import { sweepPause } from "../store/events.ts"
-import { ServerLock } from "../store/lock.ts"
-import type { Db } from "../store/native.ts"
-import { readable } from "../store/open.ts"
 import { DailyHash } from "../store/salts.ts"
-import type { Context } from "./context.ts"
-import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "./database.ts"
-import { printFields, printJson, shown } from "./print.ts"
-import { Progress } from "./progress.ts"
+import type { Context } from "../terminal/context.ts"
+import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "../terminal/database.ts"
+import { printFields, printJson, shown } from "../terminal/print.ts"
+import { Progress } from "../terminal/progress.ts"
 
 /** Lines in one transaction, some 10 µs each. Beside a server fewer: its events wait for as long. */
 const rowsAlone = 2_000
@@ -35,20 +35,20 @@ export function addImportCommand(root: Command, context: Context): void {
 
 async function bringIn(file: string, options: DataOptions, context: Context): Promise<void> {
   if (!existsSync(file))
-    throw new Complaint(`${file} does not exist`, "give a file that databuddy export made")
+    throw new UserError(`${file} does not exist`, "give a file that databuddy export made")
   const started = context.world.elapsed()
   const report = await withDatabase(options, context, (db) => takeFile(db, file, context), { make: true })
   const ms = Math.round(context.world.elapsed() - started)
   if (options.json) printJson({ file, ...report, ms }, context)
   else print(file, report, ms, context)
   if (report.incomplete !== null) {
-    throw new Complaint(
+    throw new UserError(
       `${file} is not whole: ${report.incomplete}`,
       "export it again; what it held is imported",
     )
   }
   if (report.refused.total > 0) {
-    throw new Complaint(
+    throw new UserError(
       `${report.refused.total} of ${report.lines} lines of ${file} were refused, and the rest is imported`,
       "mend those lines and import the file again: what is here is passed over",
     )
@@ -61,7 +61,7 @@ async function takeFile(db: Db, file: string, context: Context): Promise<Report>
     `${db.name}-import`,
     context.world.pid,
     (_, holder) =>
-      new Complaint(`another import into ${db.name} is under way${holder}`, "wait until it is done"),
+      new UserError(`another import into ${db.name} is under way${holder}`, "wait until it is done"),
   )
   const progress = new Progress(context)
   const size = statSync(file).size
@@ -113,12 +113,12 @@ async function inTurn(work: () => void): Promise<void> {
 
 /** Whatever ends it half-way: what was imported stays, and the same file goes on from there. */
 function wordedFor(error: unknown, file: string, db: string): unknown {
-  if (error instanceof Complaint) return error
+  if (error instanceof UserError) return error
   const { syscall, message } = error as NodeJS.ErrnoException
-  if (syscall !== undefined) return new Complaint(`${file} cannot be read: ${message}`)
+  if (syscall !== undefined) return new UserError(`${file} cannot be read: ${message}`)
   const known = readable(error, db)
-  if (!(known instanceof Complaint)) return error
-  return new Complaint(
+  if (!(known instanceof UserError)) return error
+  return new UserError(
     known.message,
     `${known.hint}; then import the file again, which goes on where it stopped`,
   )

@@ -1,14 +1,20 @@
 import { type Command, InvalidArgumentError } from "commander"
+import { changeKey, keyJson, readKeyChanges, readNewKey } from "../admin-api/input.ts"
+import { type KeyJson, maxRateLimit } from "../admin-api/schema.ts"
 import { whole } from "../config.ts"
 import { durationOf } from "../duration.ts"
-import { requireWebsites } from "../http/grant.ts"
-import { changeKey, keyJson, readKeyChanges, readNewKey } from "../manage/rules.ts"
-import { type KeyJson, maxRateLimit } from "../manage/schema.ts"
+import { requireWebsites } from "../http/permissions.ts"
+import type { Db } from "../store/db/driver.ts"
 import { createKey, findKey, type Key, listKeys, revokeKey, rotateKey, scopes } from "../store/keys.ts"
-import type { Db } from "../store/native.ts"
-import type { Context } from "./context.ts"
-import { addDataOptions, collect, type DataOptions, inTransaction, withDatabase } from "./database.ts"
-import { printFields, printJson, printTable, shortTime } from "./print.ts"
+import type { Context } from "../terminal/context.ts"
+import {
+  addDataOptions,
+  collect,
+  type DataOptions,
+  inTransaction,
+  withDatabase,
+} from "../terminal/database.ts"
+import { printFields, printJson, printTable, shortTime } from "../terminal/print.ts"
 
 interface CreateOptions extends DataOptions {
   name: string

@@ -1,20 +1,20 @@
 import { statSync } from "node:fs"
 import { dirname } from "node:path"
 import type { Command } from "commander"
-import { Complaint } from "../errors.ts"
+import { copyBeside, removeLeftovers, requireRoom } from "../backups/copy.ts"
+import { bytesOf } from "../backups/files.ts"
+import { UserError } from "../errors.ts"
 import { schemaVersion } from "../store/check.ts"
-import { refuseDamaged } from "../store/damage.ts"
-import { isKept } from "../store/file-lock.ts"
-import { publish } from "../store/files.ts"
-import { ServerLock } from "../store/lock.ts"
-import { migrationLog, pendingMigrations } from "../store/migrate.ts"
-import { refuseOtherNames, removeNameOfRestore } from "../store/names.ts"
-import { closeAfterReading, closeDatabase, openDatabase, openForReading } from "../store/open.ts"
-import { bytesOf } from "./backup.ts"
-import type { Context } from "./context.ts"
-import { copyBeside, removeLeftovers, requireRoom } from "./copying.ts"
-import { addDataOptions, type DataOptions, requireDatabase } from "./database.ts"
-import { printFields, printJson, printTable, shortTime } from "./print.ts"
+import { refuseDamaged } from "../store/db/damage.ts"
+import { isKept } from "../store/db/file-lock.ts"
+import { refuseOtherNames, removeNameOfRestore } from "../store/db/file-names.ts"
+import { publish } from "../store/db/files.ts"
+import { migrationLog, pendingMigrations } from "../store/db/migrate.ts"
+import { closeAfterReading, closeDatabase, openDatabase, openForReading } from "../store/db/open.ts"
+import { ServerLock } from "../store/db/server-lock.ts"
+import type { Context } from "../terminal/context.ts"
+import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
+import { printFields, printJson, printTable, shortTime } from "../terminal/print.ts"
 import { keepOwner } from "./restore.ts"
 
 interface MigrateOptions extends DataOptions {
@@ -128,8 +128,8 @@ async function backUp(path: string, version: number, context: Context): Promise<
   try {
     requireRoom(place, bytesOf(path))
   } catch (error) {
-    if (!(error instanceof Complaint)) throw error
-    throw new Complaint(
+    if (!(error instanceof UserError)) throw error
+    throw new UserError(
       `${path} is not migrated, for there is no room for a backup of before: ${error.message}`,
       "make room; or make a backup on another disk with databuddy backup, then run databuddy migrate --no-backup",
     )

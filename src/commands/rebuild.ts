@@ -1,10 +1,10 @@
 import type { Command } from "commander"
 import { dayMs } from "../columns/batch.ts"
-import { reset, Sealer, sealAll } from "../columns/seal.ts"
+import { reset, Sealer, sealAll } from "../columns/sealer.ts"
 import { contentsOf } from "../store/check.ts"
-import type { Context } from "./context.ts"
-import { addDataOptions, type DataOptions, withDatabase } from "./database.ts"
-import { printJson } from "./print.ts"
+import type { Context } from "../terminal/context.ts"
+import { addDataOptions, type DataOptions, withDatabase } from "../terminal/database.ts"
+import { printJson } from "../terminal/print.ts"
 
 export function addRebuildCommand(root: Command, context: Context): void {
   const command = root

@@ -1,10 +1,10 @@
 import { type Command, Option } from "commander"
+import type { RefusalJson } from "../admin-api/schema.ts"
 import { whole } from "../config.ts"
-import { keptRefusals } from "../http/refusals.ts"
-import type { RefusalJson } from "../manage/schema.ts"
-import type { Context } from "./context.ts"
-import { printJson, printTable } from "./print.ts"
-import { callServer } from "./remote.ts"
+import { keptRefusals } from "../http/rejected-requests.ts"
+import { callServer } from "../terminal/api-client.ts"
+import type { Context } from "../terminal/context.ts"
+import { printJson, printTable } from "../terminal/print.ts"
 
 interface RefusalsOptions {
   url: string

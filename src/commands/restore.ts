@@ -1,19 +1,19 @@
 import { existsSync, lchownSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
-import { Complaint } from "../errors.ts"
-import { carryOver, type EndedAccess, endedAccess } from "../store/access.ts"
-import { syncFile, verifyBackup } from "../store/backup.ts"
-import { databasePath, refuseOtherNames } from "../store/names.ts"
-import { Database, type Db } from "../store/native.ts"
-import { closeAfterReading, openForReading } from "../store/open.ts"
-import { takeDatabase } from "../store/takeover.ts"
-import { sameFile } from "./backup.ts"
-import { contentsFields, contentsJson } from "./contents.ts"
-import type { Context } from "./context.ts"
-import { copyBeside, removeLeftovers, requireRoom } from "./copying.ts"
-import { addDataOptions, type DataOptions } from "./database.ts"
-import { printFields, printJson, shown, size } from "./print.ts"
+import { copyBeside, removeLeftovers, requireRoom } from "../backups/copy.ts"
+import { sameFile } from "../backups/files.ts"
+import { UserError } from "../errors.ts"
+import { syncFile, verifyBackup } from "../store/copy.ts"
+import { Database, type Db } from "../store/db/driver.ts"
+import { lockExclusively } from "../store/db/exclusive-lock.ts"
+import { databasePath, refuseOtherNames } from "../store/db/file-names.ts"
+import { closeAfterReading, openForReading } from "../store/db/open.ts"
+import { carryOver, type EndedAccess, endedAccess } from "../store/ended-access.ts"
+import { contentsFields, contentsJson } from "../terminal/contents.ts"
+import type { Context } from "../terminal/context.ts"
+import { addDataOptions, type DataOptions } from "../terminal/database.ts"
+import { printFields, printJson, shown, size } from "../terminal/print.ts"
 
 interface RestoreOptions extends DataOptions {
   dryRun?: boolean
@@ -37,7 +37,7 @@ export function addRestoreCommand(root: Command, context: Context): void {
 async function restore(file: string, options: RestoreOptions, context: Context): Promise<void> {
   const from = resolve(file)
   if (!existsSync(from) || !statSync(from).isFile()) {
-    throw new Complaint(`${from} is not a file`, "give a file that databuddy backup made")
+    throw new UserError(`${from} is not a file`, "give a file that databuddy backup made")
   }
   const db = databasePath(options.db)
   if (options.dryRun) {
@@ -55,11 +55,11 @@ async function restore(file: string, options: RestoreOptions, context: Context):
     return
   }
 
-  if (sameFile(from, db)) throw new Complaint(`${from} is the database itself`, "give a backup of it")
+  if (sameFile(from, db)) throw new UserError(`${from} is the database itself`, "give a backup of it")
   requireRoom(db, statSync(from).size)
   const aside = `${db}.before-restore-${new Date(context.world.now()).toISOString().replace(/[-:.]/g, "")}`
   refuseOtherNames(db, false)
-  const taken = takeDatabase(db, context.world.pid)
+  const taken = lockExclusively(db, context.world.pid)
   let kept = false
   let ended: EndedAccess | undefined
   try {

@@ -1,40 +1,40 @@
 import { readFileSync } from "node:fs"
 import { createApp, type Deps } from "../app.ts"
-import type { Ask } from "../ask/ask.ts"
-import { Streams } from "../ask/stream.ts"
+import { removeLeftovers } from "../backups/copy.ts"
+import { BackupSchedule } from "../backups/schedule.ts"
 import { type ServeOptions, standardQueryMemory } from "../config.ts"
-import { Complaint, OutputError, Refusal } from "../errors.ts"
+import { OutputError, RequestError, UserError } from "../errors.ts"
 import { Draining } from "../health/draining.ts"
 import { BodyBudget } from "../http/body.ts"
-import { requestFaultLog } from "../http/faults.ts"
 import { jsonHeaders } from "../http/headers.ts"
-import { Limiter } from "../http/limits.ts"
-import { Refusals } from "../http/refusals.ts"
+import { RateLimiter } from "../http/rate-limits.ts"
 import { RejectedBytes } from "../http/rejected-bytes.ts"
+import { RejectedRequests } from "../http/rejected-requests.ts"
+import { requestFaultLog } from "../http/server-errors.ts"
+import { CrawlerCheck } from "../ingest/crawler.ts"
+import { errorResponse } from "../ingest/responses.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
 import { Metrics } from "../metrics/metrics.ts"
 import { Requests } from "../metrics/requests.ts"
 import type { MetricsAccess } from "../metrics/route.ts"
-import { LoginLimits } from "../people/login-limits.ts"
-import { newInviteJson } from "../people/rules.ts"
-import { Engine } from "../query/engine.ts"
-import { Follower } from "../store/follow.ts"
+import { WorkerQueryEngine } from "../query/engine/engine.ts"
+import type { QuerySpec } from "../query-api/query-spec.ts"
+import { Streams } from "../query-api/stream.ts"
+import { watchDescriptors } from "../server/descriptors.ts"
+import { readTls, type Tls } from "../server/tls.ts"
+import type { Db } from "../store/db/driver.ts"
+import { databasePath } from "../store/db/file-names.ts"
+import { EventFollower } from "../store/event-follower.ts"
 import { createInvite } from "../store/invites.ts"
 import { createKey, scopes } from "../store/keys.ts"
-import { databasePath } from "../store/names.ts"
-import type { Db } from "../store/native.ts"
 import { Store } from "../store/store.ts"
 import { hasOwner } from "../store/users.ts"
 import { createWebsite } from "../store/websites.ts"
-import { refuse } from "../track/answer.ts"
-import { CrawlerCheck } from "../track/crawler.ts"
+import type { Context } from "../terminal/context.ts"
+import { newInviteJson } from "../users/input.ts"
+import { LoginLimits } from "../users/login-limits.ts"
 import { version } from "../version.ts"
-import type { Context } from "./context.ts"
-import { removeLeftovers } from "./copying.ts"
-import { watchDescriptors } from "./descriptors.ts"
 import { isOlder, upgrade } from "./migrate.ts"
-import { BackupSchedule } from "./schedule.ts"
-import { readTls, type Tls } from "./tls.ts"
 
 /** Seconds that a client may take over its request, or hold a connection open without one. */
 const idleTimeout = 10
@@ -59,7 +59,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   const stopped = context.stopSignal()
   if (isOlder(path) && !(await bringUp(path, stopped, log, context))) return
   const requests = new Requests()
-  const refusals = new Refusals(log, context.world.elapsed)
+  const refusals = new RejectedRequests(log, context.world.elapsed)
   const { backupDir: folder, backupEvery: every, backupKeep: keep, minFree } = options
   const backups =
     folder === undefined
@@ -93,8 +93,8 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   const draining = new Draining()
   const { now, elapsed } = context.world
   const memory = options.queryMemory ?? standardQueryMemory(context.memory)
-  const engine = new Engine<Ask>({ path, memory, now, elapsed, onFault }, store)
-  const streams = new Streams(new Follower(store.db), elapsed, onFault)
+  const engine = new WorkerQueryEngine<QuerySpec>({ path, memory, now, elapsed, onFault }, store)
+  const streams = new Streams(new EventFollower(store.db), elapsed, onFault)
   try {
     const server = listen(
       options,
@@ -189,13 +189,13 @@ function readMetricsAccess({ metrics, metricsTokenFile: file }: ServeOptions): M
   try {
     token = readFileSync(file, "utf8").trim()
   } catch (error) {
-    throw new Complaint(
+    throw new UserError(
       `--metrics-token-file ${file} cannot be read: ${(error as Error).message}`,
       "make the file, readable for the user that databuddy runs as: openssl rand -hex 32 > FILE",
     )
   }
   if (token !== "") return { token, local }
-  throw new Complaint(
+  throw new UserError(
     `--metrics-token-file ${file} is empty`,
     "put a token into it: openssl rand -hex 32 > FILE",
   )
@@ -220,9 +220,9 @@ function listen(
     batcher: store.batcher,
     profiles: store.profiles,
     ready: () => store.ready(),
-    limiter: new Limiter(world.elapsed),
+    limiter: new RateLimiter(world.elapsed),
     loginLimits: new LoginLimits(world.elapsed),
-    failures: new Limiter(world.elapsed),
+    failures: new RateLimiter(world.elapsed),
     rejectedBytes: new RejectedBytes(options.maxBody, world.elapsed),
     bodyBudget: new BodyBudget(options.queueBytes),
     crawlers: new CrawlerCheck(),
@@ -255,7 +255,7 @@ function listen(
       development: false,
       error: (error) => {
         logFault(error, {})
-        return refuse(error, jsonHeaders(context.newId()))
+        return errorResponse(error, jsonHeaders(context.newId()))
       },
     })
   } catch (error) {
@@ -269,25 +269,25 @@ function listen(
 function notListening(error: unknown, { host, port }: ServeOptions): unknown {
   const { code, syscall, message } = error as NodeJS.ErrnoException
   if (code?.startsWith("ERR_OSSL")) {
-    return new Complaint(
+    return new UserError(
       `--tls-cert and --tls-key cannot be used: ${message}`,
       "put the server's certificate first into the file, those that signed it behind it, all in PEM",
     )
   }
   if (code === "EADDRINUSE") {
-    return new Complaint(
+    return new UserError(
       `port ${port} on ${host} is taken by another process`,
       "stop that one, or give another --port",
     )
   }
   if (code === "EACCES" || code === "EPERM") {
-    return new Complaint(
+    return new UserError(
       `--port ${port}: this user may not listen on port ${port} of ${host} (${code})`,
       "give a --port from 1024 on and put a proxy in front, or grant the process CAP_NET_BIND_SERVICE",
     )
   }
   if (syscall === "listen" || syscall === "getaddrinfo") {
-    return new Complaint(
+    return new UserError(
       `--host ${host} --port ${port} cannot be listened on (${code})`,
       "give --host an address of this machine: 127.0.0.1 is reached from it alone, 0.0.0.0 from all networks",
     )
@@ -320,7 +320,7 @@ async function setUp(
       if (!(error instanceof OutputError)) throw error
       unseen = error
       // The transaction is undone without being taken for a fault of the disk.
-      throw new Refusal("internal", { cause: error })
+      throw new RequestError("internal", { cause: error })
     }
   }
   if (wanted && registry.isEmpty()) {
@@ -330,7 +330,7 @@ async function setUp(
       )
     } catch (error) {
       if (!unseen) throw error
-      throw new Complaint(
+      throw new UserError(
         `the first key cannot be shown: ${unseen.message}`,
         "start it where its output is seen, or with --no-setup and make keys with databuddy key create; none was made",
       )

@@ -1,8 +1,8 @@
 import type { Command } from "commander"
-import type { Row } from "../ask/ask.ts"
-import { addWhereOptions, askQuery, type Where } from "./asking.ts"
-import type { Context } from "./context.ts"
-import { printJson, shown, sparkline } from "./print.ts"
+import type { Row } from "../query-api/query-spec.ts"
+import type { Context } from "../terminal/context.ts"
+import { printJson, shown, sparkline } from "../terminal/print.ts"
+import { addWhereOptions, askQuery, type Where } from "../terminal/query-client.ts"
 import { printRows } from "./query.ts"
 
 interface StatsOptions extends Where {

@@ -1,6 +1,18 @@
 import { type Command, Option } from "commander"
-import { Complaint } from "../errors.ts"
-import { Passwords } from "../people/passwords.ts"
+import { UserError } from "../errors.ts"
+import type { Db } from "../store/db/driver.ts"
+import { createInvite } from "../store/invites.ts"
+import type { Random } from "../store/keys.ts"
+import { deleteUser, hasOwner, listUsers, type Role, roles, type User, userNamed } from "../store/users.ts"
+import type { Context } from "../terminal/context.ts"
+import {
+  addDataOptions,
+  collect,
+  type DataOptions,
+  inTransaction,
+  withDatabase,
+} from "../terminal/database.ts"
+import { printFields, printJson, printTable, shortTime, shown } from "../terminal/print.ts"
 import {
   addUser,
   changePassword,
@@ -8,15 +20,9 @@ import {
   readNewUser,
   readPassword,
   userJson,
-} from "../people/rules.ts"
-import type { UserJson } from "../people/schema.ts"
-import { createInvite } from "../store/invites.ts"
-import type { Random } from "../store/keys.ts"
-import type { Db } from "../store/native.ts"
-import { deleteUser, hasOwner, listUsers, type Role, roles, type User, userNamed } from "../store/users.ts"
-import type { Context } from "./context.ts"
-import { addDataOptions, collect, type DataOptions, inTransaction, withDatabase } from "./database.ts"
-import { printFields, printJson, printTable, shortTime, shown } from "./print.ts"
+} from "../users/input.ts"
+import { Passwords } from "../users/passwords.ts"
+import type { UserJson } from "../users/schema.ts"
 
 interface CreateOptions extends DataOptions {
   role?: Role
@@ -149,7 +155,7 @@ async function remove(email: string, options: DeleteOptions, context: Context): 
       const isLast = user.role === "owner" && !hasOwner(db, user.id)
       const last = isLast ? "; no other owner can log in then" : ""
       const what = `${shown(user.email)}, ${user.role}${last}`
-      if (!options.yes) throw new Complaint(`this would delete ${what}`, "add --yes to do it")
+      if (!options.yes) throw new UserError(`this would delete ${what}`, "add --yes to do it")
       deleteUser(db, user.id)
       if (options.json) printJson({ id: user.id, email: user.email }, context)
       else context.out(`deleted ${what}\n`)

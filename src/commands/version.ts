@@ -1,7 +1,7 @@
-import { rulesVersion } from "../query/tzdata.ts"
-import { Database } from "../store/native.ts"
+import { rulesVersion } from "../query/structures/tzdata.ts"
+import { Database } from "../store/db/driver.ts"
+import type { Context } from "../terminal/context.ts"
 import { commit, version } from "../version.ts"
-import type { Context } from "./context.ts"
 
 export function printVersion({ json }: { json?: boolean }, context: Context): void {
   const facts = { version, commit, bun: Bun.version, sqlite: sqliteVersion(), timeZones: rulesVersion }

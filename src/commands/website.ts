@@ -1,11 +1,11 @@
 import { type Command, Option } from "commander"
-import { Complaint } from "../errors.ts"
-import { changeWebsite, readNewWebsite, readWebsiteChanges, websiteJson } from "../manage/rules.ts"
-import type { WebsiteJson } from "../manage/schema.ts"
+import { changeWebsite, readNewWebsite, readWebsiteChanges, websiteJson } from "../admin-api/input.ts"
+import type { WebsiteJson } from "../admin-api/schema.ts"
+import { UserError } from "../errors.ts"
+import type { Db } from "../store/db/driver.ts"
+import { checkPause, deleteUnusedTypes } from "../store/event-types.ts"
 import { countEvents, sweepDeleted, sweepPause, sweepRows } from "../store/events.ts"
-import type { Db } from "../store/native.ts"
-import { giveBackRoom } from "../store/retain.ts"
-import { checkPause, deleteUnusedTypes } from "../store/types.ts"
+import { giveBackRoom } from "../store/retention.ts"
 import {
   anonymizeSettings,
   createWebsite,
@@ -14,9 +14,15 @@ import {
   listWebsites,
   type Website,
 } from "../store/websites.ts"
-import type { Context } from "./context.ts"
-import { addDataOptions, collect, type DataOptions, inTransaction, withDatabase } from "./database.ts"
-import { printFields, printJson, printTable, shortTime, shown } from "./print.ts"
+import type { Context } from "../terminal/context.ts"
+import {
+  addDataOptions,
+  collect,
+  type DataOptions,
+  inTransaction,
+  withDatabase,
+} from "../terminal/database.ts"
+import { printFields, printJson, printTable, shortTime, shown } from "../terminal/print.ts"
 
 interface CreateOptions extends DataOptions {
   name?: string
@@ -183,7 +189,7 @@ async function remove(id: string, options: DeleteOptions, context: Context): Pro
     const events = countEvents(db, website.rid)
     const what = `the website ${website.id} (${shown(website.domain)}) and its ${events} events`
     if (!options.yes) {
-      throw new Complaint(`this would delete ${what}, for good`, "add --yes to do it")
+      throw new UserError(`this would delete ${what}, for good`, "add --yes to do it")
     }
     inTransaction(db, () => deleteWebsite(db, id, context.world.now()))
     await context.sleep(noticed)

@@ -1,37 +1,39 @@
 import { type FunctionComponent, render } from "preact"
 import { useEffect } from "preact/hooks"
 import { safePath } from "../saved/path.ts"
-import { Door } from "./door/door.tsx"
-import { wantedPath } from "./door/wanted.ts"
+import { sharedPages } from "./components/controls/pages.ts"
+import { homeOf } from "./components/layout/home.ts"
+import { lazyPage } from "./components/layout/lazy-page.tsx"
+import { NotFound } from "./components/layout/not-found.tsx"
+import { Shell } from "./components/layout/shell.tsx"
+import { Failure } from "./components/layout/states.tsx"
 import { InstallPage } from "./install/install-page.tsx"
+import { LoginPages } from "./login/login-pages.tsx"
+import { wantedPath } from "./login/redirect.ts"
 import { Overview } from "./overview/overview.tsx"
-import { homeOf } from "./parts/home.ts"
-import { later } from "./parts/later.tsx"
-import { Missing } from "./parts/missing.tsx"
-import { sharedPages } from "./parts/pages.ts"
-import { Shell } from "./parts/shell.tsx"
-import { Failure } from "./parts/states.tsx"
 import { App, AppContext, useApp } from "./state/app.ts"
 
 /** Pages of a website, by what stands behind it in the address. */
 const pages: Record<string, FunctionComponent> = {
   overview: Overview,
-  funnels: later(async () => (await import("./funnels/funnels.tsx")).Funnels),
+  funnels: lazyPage(async () => (await import("./funnels/funnels.tsx")).Funnels),
   install: InstallPage,
-  live: later(async () => (await import("./live/live.tsx")).Live),
-  events: later(async () => (await import("./events/events.tsx")).Events),
-  event: later(async () => (await import("./event/event.tsx")).EventPage),
-  people: later(async () => (await import("./people/people.tsx")).People),
-  person: later(async () => (await import("./person/person.tsx")).Person),
-  retention: later(async () => (await import("./retention/retention.tsx")).Retention),
-  paths: later(async () => (await import("./paths/paths.tsx")).Paths),
-  goals: later(async () => (await import("./goals/goals.tsx")).Goals),
-  refusals: later(async () => (await import("./refusals/refusals.tsx")).Refusals),
+  live: lazyPage(async () => (await import("./live/live.tsx")).Live),
+  events: lazyPage(async () => (await import("./events/events.tsx")).Events),
+  event: lazyPage(async () => (await import("./event/event.tsx")).EventPage),
+  people: lazyPage(async () => (await import("./people/people.tsx")).People),
+  person: lazyPage(async () => (await import("./person/person.tsx")).Person),
+  retention: lazyPage(async () => (await import("./retention/retention.tsx")).Retention),
+  paths: lazyPage(async () => (await import("./paths/paths.tsx")).Paths),
+  goals: lazyPage(async () => (await import("./goals/goals.tsx")).Goals),
+  refusals: lazyPage(
+    async () => (await import("./rejected-requests/rejected-requests.tsx")).RejectedRequests,
+  ),
 }
 
 /** Pages outside of websites, by the first part of their address. */
 const pagesOutside: Record<string, FunctionComponent> = {
-  settings: later(async () => (await import("./settings/settings.tsx")).Settings),
+  settings: lazyPage(async () => (await import("./settings/settings.tsx")).Settings),
 }
 
 function Root() {
@@ -47,7 +49,7 @@ function Root() {
   }
   if (!me) return null
   const isOutside = !me.user && !me.share
-  if (isOutside || (base === "" && first === "invite")) return <Door />
+  if (isOutside || (base === "" && first === "invite")) return <LoginPages />
   return (
     <Shell>
       <Content />
@@ -73,7 +75,7 @@ function Content() {
   if (isOpen) return null
   const Found =
     base === "" ? pagesOutside[first] : share === undefined || sharedPages.has(page) ? pages[page] : undefined
-  return Found ? <Found /> : <Missing />
+  return Found ? <Found /> : <NotFound />
 }
 
 const root = document.getElementById("app")

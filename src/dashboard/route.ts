@@ -1,6 +1,6 @@
 import { basename } from "node:path"
 import { Elysia } from "elysia"
-import { forGood, fresh, once, type Packed, pack, sent } from "../http/static.ts"
+import { compress, immutable, noCache, once, type StaticFile, sent } from "../http/static-files.ts"
 import page from "./index.html"
 
 /** Nothing comes from elsewhere and nothing goes elsewhere; no script and no style stands in the page itself. */
@@ -17,8 +17,8 @@ const contentSecurityPolicy = [
   "require-trusted-types-for 'script'",
 ].join("; ")
 
-const pageOnly = { "Cache-Control": fresh, "Content-Security-Policy": contentSecurityPolicy }
-const kept = { "Cache-Control": forGood }
+const pageOnly = { "Cache-Control": noCache, "Content-Security-Policy": contentSecurityPolicy }
+const kept = { "Cache-Control": immutable }
 
 /** Addresses that are the page's own to read; where there is nothing, the page says so. */
 const addresses = ["/", "/login", "/invite/:token", "/w/*", "/share/*", "/settings", "/settings/*"]
@@ -31,7 +31,7 @@ export function dashboardRoutes() {
   const app = new Elysia()
   const files = page.files ?? []
   for (const { path, loader, headers } of files) {
-    const packed = once(async () => pack(headers["content-type"], await Bun.file(path).bytes()))
+    const packed = once(async () => compress(headers["content-type"], await Bun.file(path).bytes()))
     if (loader === "html") addPage(app, packed)
     // Their names hold a hash of what is in them.
     else app.get(`/${basename(path)}`, async ({ request }) => sent(await packed(), request, kept))
@@ -39,7 +39,7 @@ export function dashboardRoutes() {
   return app
 }
 
-function addPage(app: Elysia, packed: () => Promise<Packed>): void {
+function addPage(app: Elysia, packed: () => Promise<StaticFile>): void {
   for (const address of addresses) {
     app.get(address, async ({ request }) => sent(await packed(), request, pageOnly))
   }

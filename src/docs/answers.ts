@@ -1,4 +1,4 @@
-import { type FieldError, type Reason, Refusal, refusals } from "../errors.ts"
+import { type FieldError, type Reason, RequestError, rejections } from "../errors.ts"
 import { type Json, ref } from "./json.ts"
 
 /** What each reason tells a person. The statuses and messages are those of the table in src/errors.ts. */
@@ -124,7 +124,7 @@ export interface Wording {
 /** One response for each status that the reasons have, with the reasons, bodies and headers of that status. */
 export async function refused(reasons: readonly Reason[], wording: Wording): Promise<Json> {
   const responses: Json = {}
-  for (const [status, ofStatus] of Map.groupBy(reasons, (reason) => refusals[reason].status)) {
+  for (const [status, ofStatus] of Map.groupBy(reasons, (reason) => rejections[reason].status)) {
     responses[status] = await refusedWith(status, ofStatus, wording)
   }
   return responses
@@ -139,7 +139,7 @@ async function refusedWith(status: number, reasons: readonly Reason[], wording: 
     bodies.set(text, JSON.parse(text))
     examples[reason] = { value: JSON.parse(text) }
   }
-  const messages = new Set(reasons.map((reason) => refusals[reason].message))
+  const messages = new Set(reasons.map((reason) => rejections[reason].message))
   const list = reasons.map((reason) => `- \`${reason}\`: ${meanings[reason]}`)
   return {
     description: `${[...messages].join(", or ")}\n\n${list.join("\n")}`,
@@ -154,6 +154,6 @@ async function refusedWith(status: number, reasons: readonly Reason[], wording: 
 
 function example(reason: Reason, { refuse, field }: Wording): Promise<string> {
   const more = { fields: [field], detail: `${field.field} ${field.message}` }
-  const refusal = new Refusal(reason, reason === "invalid_shape" ? more : {})
+  const refusal = new RequestError(reason, reason === "invalid_shape" ? more : {})
   return refuse(refusal, { "x-request-id": "0c1f6a52-1f0e-4a0e-9d57-8a5c7a4f2b11" }).text()
 }

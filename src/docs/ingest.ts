@@ -1,8 +1,8 @@
 import type { Reason } from "../errors.ts"
+import { errorResponse } from "../ingest/responses.ts"
+import type { IngestSettings } from "../ingest/route.ts"
+import { eventSchema, identifySchema } from "../ingest/schema.ts"
 import { keptTraitBytes, keptTraits } from "../store/profiles.ts"
-import { refuse } from "../track/answer.ts"
-import type { IngestSettings } from "../track/route.ts"
-import { eventSchema, identifySchema } from "../track/schema.ts"
 import { reasonHeader, refused, success, type Wording } from "./answers.ts"
 import { exactly, type Json, published, ref } from "./json.ts"
 
@@ -274,7 +274,7 @@ function samples(path: string, examples: Record<string, Example>): Json[] {
 
 function wording(field: Wording["field"]): Wording {
   return {
-    refuse,
+    refuse: errorResponse,
     field,
     schema: (bodies) =>
       exactly(

@@ -1,12 +1,12 @@
 import type { Reason } from "../errors.ts"
-import { refuse } from "../track/answer.ts"
+import { errorResponse } from "../ingest/responses.ts"
 import { refused, success, type Wording } from "./answers.ts"
 import { exactly, type Json } from "./json.ts"
 
 const reasons: Reason[] = ["metrics_token_wrong", "too_many_failed_credentials"]
 
 const wording: Wording = {
-  refuse,
+  refuse: errorResponse,
   field: { field: "", message: "" },
   schema: (bodies) =>
     exactly({

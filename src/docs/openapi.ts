@@ -1,17 +1,17 @@
-import { refusals } from "../errors.ts"
+import { rejections } from "../errors.ts"
 import { shareHeader } from "../http/caller.ts"
-import { maxErrors } from "../http/fields.ts"
-import { pageHeader, sessionCookie } from "../http/login.ts"
+import { pageHeader, sessionCookie } from "../http/login-session.ts"
+import { maxErrors } from "../http/validation.ts"
 import { version } from "../version.ts"
+import { managePaths, manageSchemas } from "./admin.ts"
 import { headers } from "./answers.ts"
-import { askPaths, askSchemas } from "./ask.ts"
 import { healthPaths } from "./health.ts"
 import { ingestPaths, ingestSchemas, type Limits } from "./ingest.ts"
 import { exactly, type Json } from "./json.ts"
-import { managePaths, manageSchemas } from "./manage.ts"
 import { metricsPaths, metricsToken } from "./metrics.ts"
-import { peoplePaths, peopleSchemas } from "./people.ts"
+import { askPaths, askSchemas } from "./query.ts"
 import { savedPaths, savedSchemas } from "./saved.ts"
+import { peoplePaths, peopleSchemas } from "./users.ts"
 
 /**
  * The OpenAPI description of every route that takes or gives data. Types, limits, statuses and messages are those of the
@@ -66,7 +66,7 @@ export async function openapi(limits: Limits): Promise<Json> {
 }
 
 function introduction({ rateLimit, rateLimitEvents, rateLimitBytes }: Limits): string {
-  const { route_unknown: unknown, invalid_host: badHost } = refusals
+  const { route_unknown: unknown, invalid_host: badHost } = rejections
   const pages = rateLimit === 0 ? "are not limited" : `may be ${rateLimit} a minute`
   const sizes = [
     rateLimitEvents && `${rateLimitEvents} events`,

@@ -1,6 +1,6 @@
 import type { Static, TSchema } from "@sinclair/typebox"
 import type { Reason } from "../errors.ts"
-import { refuse } from "../http/v1.ts"
+import { errorResponse } from "../http/v1.ts"
 import type { Scope } from "../store/keys.ts"
 import { refused, success, type Wording } from "./answers.ts"
 import { bodyReasons, keyReasons, storeReasons } from "./ingest.ts"
@@ -149,7 +149,7 @@ function parametersOf({ properties, required = [] }: TSchema, examples: Record<s
 
 export function wording(field: Wording["field"]): Wording {
   return {
-    refuse,
+    refuse: errorResponse,
     field,
     schema: (bodies) =>
       exactly(

@@ -1,5 +1,5 @@
 import { Elysia, NotFoundError } from "elysia"
-import { forGood, fresh, once, pack, pageHeaders, sent } from "../http/static.ts"
+import { compress, immutable, noCache, once, pageHeaders, sent } from "../http/static-files.ts"
 import type { Limits } from "./ingest.ts"
 import { openapi } from "./openapi.ts"
 import { makePage } from "./page.ts"
@@ -23,13 +23,13 @@ const contentSecurityPolicy = [
 /** The description of the API: /openapi.json for programs, /docs for people. All is made when it is first asked for. */
 export function docsRoutes(limits: Limits) {
   const description = once(async () =>
-    pack("application/json", Buffer.from(JSON.stringify(await openapi(limits)))),
+    compress("application/json", Buffer.from(JSON.stringify(await openapi(limits)))),
   )
   const page = once(makePage)
-  const script = once(async () => pack("text/javascript; charset=utf-8", (await page()).viewer.bytes))
+  const script = once(async () => compress("text/javascript; charset=utf-8", (await page()).viewer.bytes))
   return new Elysia()
     .get("/openapi.json", async ({ request }) =>
-      sent(await description(), request, { "Cache-Control": fresh }),
+      sent(await description(), request, { "Cache-Control": noCache }),
     )
     .get("/docs", async () => {
       const { html } = await page()
@@ -38,14 +38,14 @@ export function docsRoutes(limits: Limits) {
           ...pageHeaders,
           "Content-Security-Policy": contentSecurityPolicy,
           "Content-Type": "text/html; charset=utf-8",
-          "Cache-Control": fresh,
+          "Cache-Control": noCache,
         },
       })
     })
     .get("/docs/:file", async ({ request, params }) => {
       const { viewer } = await page()
       if (`/docs/${params.file}` === viewer.path)
-        return sent(await script(), request, { "Cache-Control": forGood })
+        return sent(await script(), request, { "Cache-Control": immutable })
       throw new NotFoundError()
     })
 }

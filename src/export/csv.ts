@@ -1,4 +1,4 @@
-import type { StoredEvent } from "../store/stored.ts"
+import type { StoredEvent } from "../store/event-reader.ts"
 import { eventFields } from "./fields.ts"
 
 /** What a spreadsheet takes for the beginning of a formula, also behind blanks, and in the wide forms of East Asia. */

@@ -1,7 +1,6 @@
 import { pipeline, Readable } from "node:stream"
 import { createGzip } from "node:zlib"
-import { eventsOfPerson, idsOf, type Person } from "../store/forget.ts"
-import type { Db } from "../store/native.ts"
+import type { Db } from "../store/db/driver.ts"
 import {
   EventReader,
   readLinks,
@@ -9,7 +8,8 @@ import {
   readProfile,
   readProfiles,
   type StoredEvent,
-} from "../store/stored.ts"
+} from "../store/event-reader.ts"
+import { eventsOfPerson, idsOf, type Person } from "../store/forget.ts"
 import type { Website } from "../store/websites.ts"
 import { csvHeader, csvRow } from "./csv.ts"
 import { type Counts, endLine, eventLine, firstLine, linkLine, profileLine, websiteLine } from "./lines.ts"

@@ -1,4 +1,4 @@
-import type { StoredEvent } from "../store/stored.ts"
+import type { StoredEvent } from "../store/event-reader.ts"
 
 /** What an event has, in the order of the `events` view, with the types that Parquet files give it. */
 export const eventFields = [

@@ -1,4 +1,4 @@
-import type { StoredEvent, StoredLink, StoredProfile } from "../store/stored.ts"
+import type { StoredEvent, StoredLink, StoredProfile } from "../store/event-reader.ts"
 import type { Website } from "../store/websites.ts"
 
 // The lines of an ndjson export, a JSON object each: the first says what it is, then come websites, profiles, links and

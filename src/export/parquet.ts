@@ -1,5 +1,5 @@
 import { ByteWriter, ParquetWriter, type SchemaElement } from "hyparquet-writer"
-import type { StoredEvent } from "../store/stored.ts"
+import type { StoredEvent } from "../store/event-reader.ts"
 import { eventFields } from "./fields.ts"
 
 const elements = {

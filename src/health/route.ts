@@ -1,5 +1,5 @@
 import { Elysia } from "elysia"
-import { Refusal, refusals } from "../errors.ts"
+import { RequestError, rejections } from "../errors.ts"
 import { jsonHeaders, refusalHeaders, requestIdOf } from "../http/headers.ts"
 import type { Draining } from "./draining.ts"
 
@@ -54,9 +54,9 @@ const stoppingHeaders = { "Retry-After": "1", "x-databuddy-reason": "stopping" }
 
 /** `{"status":"disk_low"}`; what is no refusal is rethrown. */
 export function refuse(error: unknown, headers: Record<string, string>): Response {
-  if (!(error instanceof Refusal)) throw error
+  if (!(error instanceof RequestError)) throw error
   return new Response(JSON.stringify({ status: error.reason }), {
-    status: refusals[error.reason].status,
+    status: rejections[error.reason].status,
     headers: { ...headers, ...refusalHeaders(error) },
   })
 }

@@ -1,12 +1,12 @@
-import { type Reason, Refusal } from "../errors.ts"
+import { type Reason, RequestError } from "../errors.ts"
 import type { TrustedNetworks } from "./address.ts"
-import { type Arrival, addressOf } from "./arrival.ts"
-import { type Limiter, rateLimitHeaders } from "./limits.ts"
+import { type RateLimiter, rateLimitHeaders } from "./rate-limits.ts"
+import { addressOf, type RequestContext } from "./request-context.ts"
 
 /** What the limit of wrong keys works with. */
 export interface AuthFailures {
   /** Wrong keys by address. */
-  failures: Limiter
+  failures: RateLimiter
   settings: { trustedProxies: TrustedNetworks }
 }
 
@@ -22,13 +22,13 @@ const guesses: ReadonlySet<Reason> = new Set(["key_unknown", "key_malformed", "m
  */
 export function limitGuesses(
   { failures, settings }: AuthFailures,
-  arrival: Arrival,
+  arrival: RequestContext,
   error: unknown,
 ): unknown {
-  if (!(error instanceof Refusal) || !guesses.has(error.reason)) return error
+  if (!(error instanceof RequestError) || !guesses.has(error.reason)) return error
   const allowance = failures.take(addressOf(arrival, settings.trustedProxies), failuresPerMinute)
   if (allowance.allowed) return error
-  return new Refusal("too_many_failed_credentials", {
+  return new RequestError("too_many_failed_credentials", {
     retryAfter: allowance.reset,
     headers: rateLimitHeaders(allowance),
   })

@@ -1,7 +1,7 @@
 import { gunzipSync } from "node:zlib"
-import { Refusal } from "../errors.ts"
+import { RequestError } from "../errors.ts"
 import type { TrustedNetworks } from "./address.ts"
-import { type Arrival, addressOf } from "./arrival.ts"
+import { addressOf, type RequestContext } from "./request-context.ts"
 
 /** Types whose body is taken as JSON: beacons send text/plain to avoid a preflight, `curl -d` says a form where nobody told it. */
 const jsonTypes = new Set(["", "application/json", "text/plain", "application/x-www-form-urlencoded"])
@@ -56,7 +56,7 @@ export class BodyBudget {
   }
 
   /** Counts a body of `size` bytes until it is released. Throws `queue_full` where there is no room for it. */
-  reserve(arrival: Arrival, trustedProxies: TrustedNetworks, size: number): Reservation {
+  reserve(arrival: RequestContext, trustedProxies: TrustedNetworks, size: number): Reservation {
     const reservation = new Reservation(this, () => addressOf(arrival, trustedProxies))
     this.#unnamed.add(reservation)
     try {
@@ -128,8 +128,8 @@ class Reservation {
 }
 
 /** Seconds, the Retry-After: most bodies are complete by then. */
-function full(): Refusal {
-  return new Refusal("queue_full", { retryAfter: 1 })
+function full(): RequestError {
+  return new RequestError("queue_full", { retryAfter: 1 })
 }
 
 /**
@@ -138,13 +138,13 @@ function full(): Refusal {
  */
 export async function readJson(
   { bodyBudget, settings: { maxBodyBytes, trustedProxies } }: BodyReading,
-  arrival: Arrival,
+  arrival: RequestContext,
 ): Promise<JsonBody> {
   const { request } = arrival
   const { headers } = request
   const length = headers.get("content-length")
   const size = length === null ? 0 : Number(length)
-  if (size > maxBodyBytes) throw new Refusal("payload_too_large")
+  if (size > maxBodyBytes) throw new RequestError("payload_too_large")
   // Wrapping the buffer in a Uint8Array costs as much as a tenth of the whole request; the decoder takes it as it is.
   let sent: ArrayBuffer | Uint8Array
   const reservation = bodyBudget.reserve(arrival, trustedProxies, size)
@@ -157,25 +157,29 @@ export async function readJson(
   arrival.bytes = sent.byteLength
   const type = headers.get("content-type") ?? ""
   if (!jsonTypes.has(type) && !jsonTypes.has((type.split(";", 1)[0] as string).trim().toLowerCase())) {
-    throw new Refusal("unsupported_content_type")
+    throw new RequestError("unsupported_content_type")
   }
   const encoding = headers.get("content-encoding")?.trim().toLowerCase() || "identity"
-  if (encoding !== "identity" && encoding !== "gzip") throw new Refusal("unsupported_content_encoding")
+  if (encoding !== "identity" && encoding !== "gzip") throw new RequestError("unsupported_content_encoding")
   const bytes = encoding === "gzip" ? gunzip(sent, maxBodyBytes, arrival) : sent
   arrival.bytes = bytes.byteLength
   const text = decode(bytes)
-  if (isNestedDeeper(text, maxNesting)) throw new Refusal("nesting_too_deep")
+  if (isNestedDeeper(text, maxNesting)) throw new RequestError("nesting_too_deep")
   return { value: parse(text), size: bytes.byteLength, isPlain: !text.includes("\\u") }
 }
 
 /** Nobody said how long it is, so it is counted as it comes. */
-async function readChunks(arrival: Arrival, maxBytes: number, reservation: Reservation): Promise<Uint8Array> {
+async function readChunks(
+  arrival: RequestContext,
+  maxBytes: number,
+  reservation: Reservation,
+): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of arrival.request.body ?? []) {
     size += chunk.byteLength
     arrival.bytes = size
-    if (size > maxBytes) throw new Refusal("payload_too_large")
+    if (size > maxBytes) throw new RequestError("payload_too_large")
     // The first bytes are counted already.
     if (size > leastReserved) reservation.grow(Math.min(chunk.byteLength, size - leastReserved))
     chunks.push(chunk)
@@ -184,13 +188,13 @@ async function readChunks(arrival: Arrival, maxBytes: number, reservation: Reser
 }
 
 /** Stops at the limit: of a bomb of 100 MB that is 1 ms of work. */
-function gunzip(bytes: ArrayBuffer | Uint8Array, maxBytes: number, arrival: Arrival): Uint8Array {
+function gunzip(bytes: ArrayBuffer | Uint8Array, maxBytes: number, arrival: RequestContext): Uint8Array {
   try {
     return gunzipSync(bytes, { maxOutputLength: maxBytes })
   } catch (error) {
-    if ((error as { code?: string }).code !== "ERR_BUFFER_TOO_LARGE") throw new Refusal("invalid_gzip")
+    if ((error as { code?: string }).code !== "ERR_BUFFER_TOO_LARGE") throw new RequestError("invalid_gzip")
     arrival.bytes = maxBytes
-    throw new Refusal("payload_too_large")
+    throw new RequestError("payload_too_large")
   }
 }
 
@@ -201,7 +205,7 @@ function decode(bytes: ArrayBuffer | Uint8Array): string {
   try {
     return utf8.decode(bytes)
   } catch {
-    throw new Refusal("invalid_utf8")
+    throw new RequestError("invalid_utf8")
   }
 }
 
@@ -209,7 +213,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new Refusal("invalid_json")
+    throw new RequestError("invalid_json")
   }
 }
 

@@ -1,12 +1,12 @@
-import { Refusal } from "../errors.ts"
+import { RequestError } from "../errors.ts"
+import type { Db } from "../store/db/driver.ts"
+import type { Registry } from "../store/ingest/registry.ts"
 import type { Grant } from "../store/keys.ts"
-import type { Db } from "../store/native.ts"
-import type { Registry } from "../store/registry.ts"
-import type { Login } from "../store/sessions.ts"
+import type { Login } from "../store/login-sessions.ts"
 import { type Share, shareWithToken } from "../store/shares.ts"
 import { grantOf } from "../store/users.ts"
 import { carriesKey, readKey } from "./key.ts"
-import { loginOf } from "./login.ts"
+import { loginOf } from "./login-session.ts"
 
 /** Whoever makes a request under /v1, and what they may do. */
 export interface Caller extends Grant {
@@ -42,13 +42,13 @@ export function callerOf(callers: Callers, request: Request, now: number): Calle
     const caller = kind(callers, request, now)
     if (caller) return caller
   }
-  throw new Refusal("credential_missing")
+  throw new RequestError("credential_missing")
 }
 
 function byKey({ registry }: Callers, { headers }: Request, now: number): Caller | undefined {
   if (!carriesKey(headers)) return undefined
   const { key, problem = "credential_missing" } = readKey(headers, registry, now)
-  if (!key) throw new Refusal(problem)
+  if (!key) throw new RequestError(problem)
   const { id, scopes, websites, rateLimit, expiresAt } = key
   return { kind: "key", id, scopes, websites, rateLimit, expiresAt }
 }
@@ -57,7 +57,7 @@ function byShare({ db }: Callers, { headers }: Request, now: number): Caller | u
   const token = headers.get(shareHeader)
   if (token === null) return undefined
   const share = shareWithToken(db, token, now)
-  if (!share) throw new Refusal("share_ended")
+  if (!share) throw new RequestError("share_ended")
   const { id, websiteId, expiresAt } = share
   return {
     kind: "share link",

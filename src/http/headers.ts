@@ -1,4 +1,4 @@
-import type { Refusal } from "../errors.ts"
+import type { RequestError } from "../errors.ts"
 
 const saneRequestId = /^[\w.-]{1,128}$/
 
@@ -18,7 +18,7 @@ export function jsonHeaders(requestId: string): Record<string, string> {
 }
 
 /** What every refusal says beside its body, whatever form that has. */
-export function refusalHeaders(refusal: Refusal): Record<string, string> {
+export function refusalHeaders(refusal: RequestError): Record<string, string> {
   const headers: Record<string, string> = { "x-databuddy-reason": refusal.reason, ...refusal.headers }
   if (refusal.retryAfter !== undefined) headers["Retry-After"] = String(refusal.retryAfter)
   return headers

@@ -1,6 +1,6 @@
-import { type Reason, Refusal } from "../errors.ts"
+import { type Reason, RequestError } from "../errors.ts"
+import type { Registry } from "../store/ingest/registry.ts"
 import { allows, type Key, looksLikeKey, type Scope } from "../store/keys.ts"
-import type { Registry } from "../store/registry.ts"
 
 export function carriesKey(headers: Headers): boolean {
   return headers.has("authorization") || headers.has("x-api-key")
@@ -42,6 +42,6 @@ function keyProblem(key: Key, now: number): Reason | undefined {
 /** Throws `scope_missing`. `kind`: what has the scopes, in words. */
 export function requireScope({ scopes }: Pick<Key, "scopes">, scope: Scope, kind = "key"): void {
   if (!allows(scopes, scope)) {
-    throw new Refusal("scope_missing", { detail: `this ${kind} does not have the scope ${scope}` })
+    throw new RequestError("scope_missing", { detail: `this ${kind} does not have the scope ${scope}` })
   }
 }

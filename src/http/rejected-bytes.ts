@@ -1,7 +1,7 @@
-import { Refusal, refusals } from "../errors.ts"
+import { RequestError, rejections } from "../errors.ts"
 import type { TrustedNetworks } from "./address.ts"
-import { type Arrival, addressOf } from "./arrival.ts"
-import { rateLimitHeaders } from "./limits.ts"
+import { rateLimitHeaders } from "./rate-limits.ts"
+import { addressOf, type RequestContext } from "./request-context.ts"
 
 /**
  * Bodies of the largest size that an address may have refused in a minute. To refuse one takes up to 100 ms, nearly all of it in the
@@ -82,7 +82,7 @@ export class RejectedBytes {
     }
     const reset = Math.ceil((until - now) / 1_000)
     const limit = bodies * this.maxBodyBytes
-    throw new Refusal("too_many_rejected_bytes", {
+    throw new RequestError("too_many_rejected_bytes", {
       retryAfter: reset,
       headers: rateLimitHeaders({ allowed: false, limit, remaining: 0, reset }),
     })
@@ -90,21 +90,25 @@ export class RejectedBytes {
 }
 
 /** Throws `too_many_rejected_bytes`. A valid key or login is not refused for what others of its address sent. */
-export function refuseRejected({ rejectedBytes, settings }: RejectedBytesCheck, arrival: Arrival): void {
+export function refuseRejected(
+  { rejectedBytes, settings }: RejectedBytesCheck,
+  arrival: RequestContext,
+): void {
   if (rejectedBytes.isBlocking) rejectedBytes.check(senderOf(arrival, settings.trustedProxies))
 }
 
 /** Counts the body of a request that failed with `error`, unless that is no fault of the sender. */
 export function countRejected(
   { rejectedBytes, settings }: RejectedBytesCheck,
-  arrival: Arrival,
+  arrival: RequestContext,
   error: unknown,
 ): void {
-  if (arrival.bytes === 0 || !(error instanceof Refusal) || refusals[error.reason].status >= 500) return
+  if (arrival.bytes === 0 || !(error instanceof RequestError) || rejections[error.reason].status >= 500)
+    return
   rejectedBytes.add(senderOf(arrival, settings.trustedProxies), arrival.bytes)
 }
 
-function senderOf(arrival: Arrival, trustedProxies: TrustedNetworks): Sender {
+function senderOf(arrival: RequestContext, trustedProxies: TrustedNetworks): Sender {
   return arrival.account === undefined
     ? { name: addressOf(arrival, trustedProxies), bodies: bodiesPerAddress }
     : { name: arrival.account, bodies: bodiesPerAccount }

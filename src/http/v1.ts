@@ -1,23 +1,23 @@
-import { type Reason, Refusal, refusals } from "../errors.ts"
-import type { Batcher } from "../store/batcher.ts"
+import { type Reason, RequestError, rejections } from "../errors.ts"
+import type { Batcher } from "../store/ingest/batcher.ts"
 import type { Scope } from "../store/keys.ts"
-import { isRenewable, type Login, renewSession } from "../store/sessions.ts"
+import { isRenewable, type Login, renewSession } from "../store/login-sessions.ts"
 import { isUseNoted, noteShareUse, type Share } from "../store/shares.ts"
-import { type Arrival, addressOf } from "./arrival.ts"
 import { type AuthFailures, limitGuesses } from "./auth-failures.ts"
 import { type Caller, type Callers, callerOf } from "./caller.ts"
-import { isHangUp, type RequestFaultLog, toNobody } from "./faults.ts"
 import { jsonHeaders, refusalHeaders, requestIdOf } from "./headers.ts"
 import { requireScope } from "./key.ts"
-import { type Limiter, spend } from "./limits.ts"
-import { type Reached, setCookie } from "./login.ts"
+import { type Reached, setCookie } from "./login-session.ts"
+import { enforceRateLimit, type RateLimiter } from "./rate-limits.ts"
 import { countRejected, type RejectedBytesCheck } from "./rejected-bytes.ts"
+import { addressOf, type RequestContext } from "./request-context.ts"
+import { disconnectedResponse, isClientDisconnect, type RequestFaultLog } from "./server-errors.ts"
 
 /** What every route under /v1 works with. */
-export interface Admission extends AuthFailures, Callers, Reached, RejectedBytesCheck {
+export interface AuthDeps extends AuthFailures, Callers, Reached, RejectedBytesCheck {
   batcher: Pick<Batcher, "run">
   /** Requests by caller. */
-  limiter: Limiter
+  limiter: RateLimiter
   logFault: RequestFaultLog
   now: () => number
   newId: () => string
@@ -42,8 +42,8 @@ export interface Admitted extends Open {
 
 /** What all routes share: the caller, its scope and its rate, and one form of refusal. */
 export function answered(
-  admission: Admission,
-  arrival: Arrival,
+  admission: AuthDeps,
+  arrival: RequestContext,
   scope: Scope,
   work: (admitted: Admitted) => Promise<Response>,
 ): Promise<Response> {
@@ -54,8 +54,8 @@ export function answered(
 
 /** The same of a route that asks for no credential. */
 export async function answeredToAnybody(
-  admission: Admission,
-  arrival: Arrival,
+  admission: AuthDeps,
+  arrival: RequestContext,
   work: (open: Open) => Promise<Response>,
 ): Promise<Response> {
   const headers = v1Headers(requestIdOf(arrival.request.headers, admission.newId))
@@ -65,12 +65,12 @@ export async function answeredToAnybody(
     const error = limitGuesses(admission, arrival, thrown)
     admission.logFault(error, { request_id: headers["x-request-id"] })
     countRejected(admission, arrival, error)
-    return isHangUp(error) ? toNobody() : refuse(error, headers)
+    return isClientDisconnect(error) ? disconnectedResponse() : errorResponse(error, headers)
   }
 }
 
 /** The request's caller, who has the scope and requests left. Throws what is wrong with it. */
-function admit(admission: Admission, arrival: Arrival, scope: Scope, { now, headers }: Open): Caller {
+function admit(admission: AuthDeps, arrival: RequestContext, scope: Scope, { now, headers }: Open): Caller {
   const caller = callerOf(admission, arrival.request, now)
   // A share link is public: what comes with it is its address's.
   if (caller.kind !== "share link") arrival.account = `${caller.kind} ${caller.id}`
@@ -79,13 +79,13 @@ function admit(admission: Admission, arrival: Arrival, scope: Scope, { now, head
   if (caller.login) keepLogin(admission, arrival, caller.login, { now, headers })
   if (caller.share) useShare(admission, arrival, caller.share, { now, headers })
   if (caller.rateLimit !== null) {
-    spend(admission.limiter.take(`${caller.kind} ${caller.id}`, caller.rateLimit), headers)
+    enforceRateLimit(admission.limiter.take(`${caller.kind} ${caller.id}`, caller.rateLimit), headers)
   }
   return caller
 }
 
 /** A login that is used goes on. It is noted behind the answer, for it must not fail where the disk is full. */
-function keepLogin(admission: Admission, arrival: Arrival, login: Login, { now, headers }: Open): void {
+function keepLogin(admission: AuthDeps, arrival: RequestContext, login: Login, { now, headers }: Open): void {
   if (!isRenewable(login, now)) return
   setCookie(headers, arrival, admission, login.token)
   admission.batcher
@@ -94,11 +94,11 @@ function keepLogin(admission: Admission, arrival: Arrival, login: Login, { now, 
 }
 
 /** A link is public, as a website's id is, and limited as that. Its use is noted behind the answer too. */
-function useShare(admission: Admission, arrival: Arrival, share: Share, { now, headers }: Open): void {
+function useShare(admission: AuthDeps, arrival: RequestContext, share: Share, { now, headers }: Open): void {
   const { limiter, settings, batcher, db, logFault } = admission
   if (settings.rateLimit > 0) {
     const name = `share ${share.id} ${addressOf(arrival, settings.trustedProxies)}`
-    spend(limiter.take(name, settings.rateLimit), headers)
+    enforceRateLimit(limiter.take(name, settings.rateLimit), headers)
   }
   if (isUseNoted(share, now)) return
   batcher
@@ -111,7 +111,7 @@ export function queryOf({ url }: Request): URLSearchParams {
 }
 
 /** The words of Databuddy's API for a status. */
-const codes: Record<(typeof refusals)[Reason]["status"], string> = {
+const codes: Record<(typeof rejections)[Reason]["status"], string> = {
   400: "VALIDATION_ERROR",
   401: "AUTH_REQUIRED",
   403: "ACCESS_DENIED",
@@ -157,9 +157,9 @@ export function v1Headers(requestId: string): Record<string, string> {
 }
 
 /** Databuddy's form of an error under /v1. Of a 5xx nothing is told but the status' message. */
-export function refuse(error: unknown, headers: Record<string, string>): Response {
-  const refusal = error instanceof Refusal ? error : new Refusal("internal", { cause: error })
-  const { status, message } = refusals[refusal.reason]
+export function errorResponse(error: unknown, headers: Record<string, string>): Response {
+  const refusal = error instanceof RequestError ? error : new RequestError("internal", { cause: error })
+  const { status, message } = rejections[refusal.reason]
   const body = {
     success: false,
     error: status >= 500 ? message : (refusal.detail ?? advice[refusal.reason] ?? message),

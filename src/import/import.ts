@@ -1,16 +1,16 @@
-import { Complaint, type FieldError, Refusal } from "../errors.ts"
+import { readNewWebsite, retainText } from "../admin-api/input.ts"
+import { type FieldError, RequestError, UserError } from "../errors.ts"
 import { type Counts, formatVersion } from "../export/lines.ts"
-import { fieldErrors } from "../http/fields.ts"
-import { readNewWebsite, retainText } from "../manage/rules.ts"
+import { fieldErrors } from "../http/validation.ts"
+import { badText, isPlainText, isTime, serialiseProperties } from "../ingest/event.ts"
+import { columnTraitErrors } from "../ingest/identify.ts"
+import type { Db } from "../store/db/driver.ts"
+import { EventImporter, type ImportOutcome } from "../store/event-importer.ts"
+import type { StoredEvent } from "../store/event-reader.ts"
 import type { EventRow } from "../store/events.ts"
-import { EventBringer, type Fate } from "../store/incoming.ts"
-import type { Db } from "../store/native.ts"
 import { keptTraitBytes, keptTraits, restoreLink, restoreProfile, type Traits } from "../store/profiles.ts"
 import type { DailyHash } from "../store/salts.ts"
-import type { StoredEvent } from "../store/stored.ts"
 import { canonicalWebsiteId, createWebsite, listWebsites, pauseWebsite } from "../store/websites.ts"
-import { badText, isPlainText, isTime, serialiseProperties } from "../track/event.ts"
-import { columnTraitErrors } from "../track/identity.ts"
 import type { TextLine } from "./lines.ts"
 import {
   badTime,
@@ -59,7 +59,7 @@ const shownRefusals = 1_000
 
 /** Brings the lines of an export into a database. Every call of `take` works inside a transaction of the caller's. */
 export class Importer {
-  readonly #bringer: EventBringer
+  readonly #bringer: EventImporter
   readonly #rids = new Map<string | null, number>([[null, 0]])
   readonly #report: Report = {
     lines: 0,
@@ -81,7 +81,7 @@ export class Importer {
     dailyHash: DailyHash,
     private readonly now: () => number,
   ) {
-    this.#bringer = new EventBringer(db, dailyHash)
+    this.#bringer = new EventImporter(db, dailyHash)
     for (const { id, rid } of listWebsites(db)) this.#rids.set(id, rid)
   }
 
@@ -124,7 +124,7 @@ export class Importer {
     try {
       return this.#takeRecord(value as Line, number)
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error
+      if (!(error instanceof RequestError)) throw error
       return { reason: "invalid", message: error.message }
     }
   }
@@ -155,7 +155,7 @@ export class Importer {
   /** Files can stand one after the other in one: each begins and ends for itself. */
   #takeFirst(version: number, number: number): void {
     if (version > formatVersion) {
-      throw new Complaint(
+      throw new UserError(
         `line ${number}: the export is of version ${version}, and this databuddy reads up to ${formatVersion}`,
         "import it with the databuddy that made it, or a later one",
       )
@@ -223,7 +223,7 @@ export class Importer {
       return { reason: fate, message: `another event has the event_id ${JSON.stringify(event.event_id)}` }
     }
     if (fate === "renumbered") this.#report.events.renumbered++
-    return this.#count("events", fate !== ("present" satisfies Fate))
+    return this.#count("events", fate !== ("present" satisfies ImportOutcome))
   }
 
   #ofWebsite(

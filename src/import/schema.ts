@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox"
 import { TypeCompiler } from "@sinclair/typebox/compiler"
-import { eventSchema } from "../track/schema.ts"
+import { eventSchema } from "../ingest/schema.ts"
 
 // The lines that are taken, with the limits of /track. What an export always names and other programs may not know of can
 // be left out of an event.

@@ -1,8 +1,8 @@
 import { statfsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { Counter, Gauge, Histogram, Registry } from "prom-client"
-import type { Refusals } from "../http/refusals.ts"
-import type { Commit } from "../store/writer.ts"
+import type { RejectedRequests } from "../http/rejected-requests.ts"
+import type { Commit } from "../store/ingest/writer.ts"
 import { commit, version } from "../version.ts"
 import type { Requests } from "./requests.ts"
 
@@ -13,7 +13,7 @@ export interface Sources {
   /** Unix ms */
   startedAt: number
   requests: Requests
-  refusals: Pick<Refusals, "counts">
+  refusals: Pick<RejectedRequests, "counts">
   /** What waits for the disk. */
   queued: () => { events: number; bytes: number }
   /** Where backups are made on a schedule. */

@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from "node:crypto"
 import { Elysia, NotFoundError } from "elysia"
-import { Refusal } from "../errors.ts"
-import { type Arrival, arrivalOf } from "../http/arrival.ts"
+import { RequestError } from "../errors.ts"
 import { type AuthFailures, limitGuesses } from "../http/auth-failures.ts"
 import { jsonHeaders, requestIdOf } from "../http/headers.ts"
+import { type RequestContext, requestContextOf } from "../http/request-context.ts"
 import type { Metrics } from "./metrics.ts"
 
 /** Who may read the metrics: nobody, where it is neither. */
@@ -23,7 +23,7 @@ export interface Watching extends AuthFailures {
 /** GET /metrics, in Prometheus' text format. For those who may not know of it there is nothing at this path. */
 export function metricsRoutes(watching: Watching) {
   return new Elysia().get("/metrics", async ({ request, server }) => {
-    admit(watching, arrivalOf(request, server))
+    admit(watching, requestContextOf(request, server))
     return new Response(await watching.metrics.text(), {
       headers: {
         ...jsonHeaders(requestIdOf(request.headers, watching.newId)),
@@ -35,13 +35,13 @@ export function metricsRoutes(watching: Watching) {
 }
 
 /** Throws what the app answers as it does every other path's errors. */
-function admit(watching: Watching, arrival: Arrival): void {
+function admit(watching: Watching, arrival: RequestContext): void {
   const { token, local } = watching.metricsAccess
   if (local && isLocal(arrival)) return
   if (token === undefined) throw new NotFoundError()
   const sent = /^bearer +(.+)$/i.exec(arrival.request.headers.get("authorization") ?? "")?.[1]
   if (sent !== undefined && timingSafeEqual(digest(sent.trim()), digest(token))) return
-  const refusal = new Refusal("metrics_token_wrong", { headers: { "WWW-Authenticate": "Bearer" } })
+  const refusal = new RequestError("metrics_token_wrong", { headers: { "WWW-Authenticate": "Bearer" } })
   throw sent === undefined ? refusal : limitGuesses(watching, arrival, refusal)
 }
 
@@ -53,7 +53,7 @@ const proxySigns =
   /^(?:forwarded|via|proxy-|x-(?:forwarded|original|real|client|cluster|proxy|proxyuser|envoy|amzn|amz-cf|azure|arr|appengine|vercel|remote|host)\b|true-client|cf-|cdn-|fly-|fastly-|akamai-|incap-|do-connecting)/
 
 /** A proxy on this machine connects from loopback too. Any sign of one, or of a page of a browser, means that it is somebody else. */
-function isLocal({ request, peer }: Arrival): boolean {
+function isLocal({ request, peer }: RequestContext): boolean {
   const site = request.headers.get("sec-fetch-site")
   if (site !== null && site !== "none") return false
   for (const name of request.headers.keys()) if (proxySigns.test(name)) return false

@@ -1,13 +1,19 @@
 import { Elysia } from "elysia"
-import { Refusal } from "../errors.ts"
-import { type Answer, type Call, change, forCallers, type Managing } from "../http/call.ts"
+import { RequestError } from "../errors.ts"
+import {
+  type Answer,
+  type AuthenticatedRequest,
+  authenticated,
+  change,
+  type RouteDeps,
+} from "../http/authenticated-request.ts"
 import type { Caller } from "../http/caller.ts"
-import { invalid } from "../http/fields.ts"
-import { reaches, requireWebsite, requireWithin } from "../http/grant.ts"
+import { canAccess, requireWebsite, requireWithin } from "../http/permissions.ts"
+import { invalid } from "../http/validation.ts"
 import { createNote, deleteNote, findNote, listNotes, updateNote } from "../store/notes.ts"
 import { createShare, deleteShare, findShare, listShares } from "../store/shares.ts"
 import { createView, deleteView, findView, listViews, updateView } from "../store/views.ts"
-import { canonicalWebsiteId, findWebsite, type Place } from "../store/websites.ts"
+import { canonicalWebsiteId, findWebsite, type WebsitePlace } from "../store/websites.ts"
 import {
   noteJson,
   readNewNote,
@@ -21,11 +27,11 @@ import {
   readViewFilter,
   shareJson,
   viewJson,
-} from "./rules.ts"
+} from "./input.ts"
 
 /** What people keep beside events: notes on a day, views under a name, and links with which others may look. */
-export function savedRoutes(saved: Managing) {
-  const on = forCallers(saved)
+export function savedRoutes(saved: RouteDeps) {
+  const on = authenticated(saved)
   const raw = { parse: "none" } as const
   return (
     new Elysia({ prefix: "/v1" })
@@ -46,12 +52,15 @@ export function savedRoutes(saved: Managing) {
 
 const oneWebsite = "must be the id of a website: a share link shows one, not all or none"
 
-function showNotes(saved: Managing, { caller, query }: Call): Answer {
+function showNotes(saved: RouteDeps, { caller, query }: AuthenticatedRequest): Answer {
   const notes = listNotes(saved.db, placeOf(saved, caller, readNoteFilter(query()))).map(noteJson)
   return { body: { notes, total: notes.length } }
 }
 
-async function addNote(saved: Managing, { caller, now, query, body }: Call): Promise<Answer> {
+async function addNote(
+  saved: RouteDeps,
+  { caller, now, query, body }: AuthenticatedRequest,
+): Promise<Answer> {
   const websiteId = readNoteFilter(query())
   const note = readNewNote(await body())
   const made = await change(saved, () => {
@@ -62,7 +71,7 @@ async function addNote(saved: Managing, { caller, now, query, body }: Call): Pro
   return { status: 201, body: { note: noteJson(made) } }
 }
 
-async function editNote(saved: Managing, { caller, id, body }: Call): Promise<Answer> {
+async function editNote(saved: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<Answer> {
   const changes = readNoteChanges(await body())
   const changed = await change(saved, () => {
     requireOwn(caller, findNote(saved.db, id))
@@ -71,7 +80,7 @@ async function editNote(saved: Managing, { caller, id, body }: Call): Promise<An
   return { body: { note: noteJson(changed) } }
 }
 
-async function removeNote(saved: Managing, { caller, id }: Call): Promise<Answer> {
+async function removeNote(saved: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<Answer> {
   await change(saved, () => {
     requireOwn(caller, findNote(saved.db, id))
     deleteNote(saved.db, id)
@@ -79,13 +88,16 @@ async function removeNote(saved: Managing, { caller, id }: Call): Promise<Answer
   return {}
 }
 
-function showViews(saved: Managing, { caller, query }: Call): Answer {
+function showViews(saved: RouteDeps, { caller, query }: AuthenticatedRequest): Answer {
   const { websiteId, kind } = readViewFilter(query())
   const views = listViews(saved.db, placeOf(saved, caller, websiteId), kind).map(viewJson)
   return { body: { views, total: views.length } }
 }
 
-async function addView(saved: Managing, { caller, now, query, body }: Call): Promise<Answer> {
+async function addView(
+  saved: RouteDeps,
+  { caller, now, query, body }: AuthenticatedRequest,
+): Promise<Answer> {
   const websiteId = readNoteFilter(query())
   const view = readNewView(await body())
   const made = await change(saved, () => {
@@ -96,7 +108,7 @@ async function addView(saved: Managing, { caller, now, query, body }: Call): Pro
   return { status: 201, body: { view: viewJson(made) } }
 }
 
-async function editView(saved: Managing, { caller, id, body }: Call): Promise<Answer> {
+async function editView(saved: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<Answer> {
   const changes = readViewChanges(await body())
   const changed = await change(saved, () => {
     requireOwn(caller, findView(saved.db, id))
@@ -105,7 +117,7 @@ async function editView(saved: Managing, { caller, id, body }: Call): Promise<An
   return { body: { view: viewJson(changed) } }
 }
 
-async function removeView(saved: Managing, { caller, id }: Call): Promise<Answer> {
+async function removeView(saved: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<Answer> {
   await change(saved, () => {
     requireOwn(caller, findView(saved.db, id))
     deleteView(saved.db, id)
@@ -113,18 +125,21 @@ async function removeView(saved: Managing, { caller, id }: Call): Promise<Answer
   return {}
 }
 
-function showShares({ db }: Managing, { caller, query }: Call): Answer {
+function showShares({ db }: RouteDeps, { caller, query }: AuthenticatedRequest): Answer {
   const websiteId = readShareFilter(query())
   if (websiteId !== undefined) requireWebsite(caller, websiteId)
   const shares = listShares(db)
-    .filter((share) => reaches(caller, share.websiteId))
+    .filter((share) => canAccess(caller, share.websiteId))
     .filter((share) => websiteId === undefined || share.websiteId === canonicalWebsiteId(websiteId))
     .map(shareJson)
   return { body: { shares, total: shares.length } }
 }
 
 /** The answer holds the token, in none after it. */
-async function addShare(saved: Managing, { caller, now, query, body }: Call): Promise<Answer> {
+async function addShare(
+  saved: RouteDeps,
+  { caller, now, query, body }: AuthenticatedRequest,
+): Promise<Answer> {
   const websiteId = readNewShareFilter(query())
   if (isWord(saved, websiteId)) throw invalid([{ field: "website_id", message: oneWebsite }])
   requireWebsite(caller, websiteId)
@@ -140,7 +155,7 @@ async function addShare(saved: Managing, { caller, now, query, body }: Call): Pr
   return { status: 201, body: { share: shareJson(made.share), link: `/share/${made.token}` } }
 }
 
-async function endShare(saved: Managing, { caller, id }: Call): Promise<Answer> {
+async function endShare(saved: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<Answer> {
   const { db } = saved
   await change(saved, () => {
     requireWebsite(caller, findShare(db, id).websiteId)
@@ -150,7 +165,7 @@ async function endShare(saved: Managing, { caller, id }: Call): Promise<Answer> 
 }
 
 /** What an id names. Throws `key_website_mismatch`, and `website_unknown`. */
-function placeOf(saved: Managing, caller: Caller, id: string): Place {
+function placeOf(saved: RouteDeps, caller: Caller, id: string): WebsitePlace {
   if (isWord(saved, id)) {
     const place = id === "all" ? null : 0
     if (place === 0) requirePlace(caller, place)
@@ -161,18 +176,23 @@ function placeOf(saved: Managing, caller: Caller, id: string): Place {
 }
 
 /** True of `none` and `all`, where no website is called so. */
-function isWord({ registry }: Managing, id: string): boolean {
+function isWord({ registry }: RouteDeps, id: string): boolean {
   return (id === "all" || id === "none") && !registry.website(id)
 }
 
 /** What is of no website, or of all, is for one who is not limited to some to change. Throws `key_website_mismatch`. */
-function requirePlace(caller: Caller, place: Place): void {
+function requirePlace(caller: Caller, place: WebsitePlace): void {
   if (place !== null && place !== 0) return
   if (caller.websites === null) return
-  throw new Refusal("key_website_mismatch", { detail: `your ${caller.kind} is limited to some websites` })
+  throw new RequestError("key_website_mismatch", {
+    detail: `your ${caller.kind} is limited to some websites`,
+  })
 }
 
-function requireOwn(caller: Caller, { place, websiteId }: { place: Place; websiteId: string | null }): void {
+function requireOwn(
+  caller: Caller,
+  { place, websiteId }: { place: WebsitePlace; websiteId: string | null },
+): void {
   requirePlace(caller, place)
   if (websiteId !== null) requireWebsite(caller, websiteId)
 }

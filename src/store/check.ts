@@ -1,5 +1,5 @@
-import { migrations, pendingMigrations } from "./migrate.ts"
-import type { Db } from "./native.ts"
+import type { Db } from "./db/driver.ts"
+import { migrations, pendingMigrations } from "./db/migrate.ts"
 import { roles } from "./users.ts"
 
 /** What a database holds, as people count it. */

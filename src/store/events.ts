@@ -1,4 +1,4 @@
-import type { Db, Statement } from "./native.ts"
+import type { Db, Statement } from "./db/driver.ts"
 import { type NewNames, tooManyNewNames } from "./new-names.ts"
 import { deletePropertyKeys, PropertyKeys } from "./property-keys.ts"
 import type { DailyHash } from "./salts.ts"
@@ -66,7 +66,7 @@ const sql = {
   findType: `
     select id from event_types
     where name = :name and namespace = :namespace and source = :source and keys = :keys`,
-  /** A type that is being checked for events is not unused: see src/store/types.ts. */
+  /** A type that is being checked for events is not unused: see src/store/event-types.ts. */
   changeType: "update type_checks set changes = changes + 1 where type_id = :id",
   checks: "select checks from type_state",
   findName: `

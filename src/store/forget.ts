@@ -1,8 +1,8 @@
+import type { Db } from "./db/driver.ts"
+import { cutWal } from "./db/open.ts"
+import { checkPause, deleteUnusedTypes } from "./event-types.ts"
 import { sweepPause, sweepRows } from "./events.ts"
-import type { Db } from "./native.ts"
-import { cutWal } from "./open.ts"
 import { isEventOf, linkedIds, withHashes } from "./person.ts"
-import { checkPause, deleteUnusedTypes } from "./types.ts"
 
 /** Who is to be forgotten on a website. */
 export interface Person {

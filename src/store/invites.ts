@@ -1,6 +1,6 @@
-import { Refusal } from "../errors.ts"
+import { RequestError } from "../errors.ts"
+import type { Db } from "./db/driver.ts"
 import type { Random } from "./keys.ts"
-import type { Db } from "./native.ts"
 import { hashToken, newToken } from "./tokens.ts"
 import { hasOwner, type User, type UserRow, userFromRow } from "./users.ts"
 
@@ -61,7 +61,7 @@ export function createInvite(
 /** Throws `invite_unknown`, also for a first owner where there is one by now. */
 export function findInvite(db: Db, token: string, now: number): Invite {
   const row = db.prepare(sql.find).get({ hash: hashToken(token), now }) as InviteRow | undefined
-  if (!row || (row.purpose === "setup" && hasOwner(db))) throw new Refusal("invite_unknown")
+  if (!row || (row.purpose === "setup" && hasOwner(db))) throw new RequestError("invite_unknown")
   const { purpose, expires_at: expiresAt } = row
   return { purpose, user: purpose === "setup" ? null : userFromRow(row), expiresAt }
 }

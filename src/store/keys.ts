@@ -1,5 +1,5 @@
-import { Refusal } from "../errors.ts"
-import type { Db } from "./native.ts"
+import { RequestError } from "../errors.ts"
+import type { Db } from "./db/driver.ts"
 
 export const scopes = [
   "track:events",
@@ -130,7 +130,7 @@ export function keysByHash(db: Db): Map<string, Key> {
 /** Throws `key_not_found`. */
 export function findKey(db: Db, id: string): Key {
   const row = db.prepare(sql.find).get({ id }) as KeyRow | undefined
-  if (!row) throw new Refusal("key_not_found", { detail: `no key has the id ${id}` })
+  if (!row) throw new RequestError("key_not_found", { detail: `no key has the id ${id}` })
   return fromRow(row)
 }
 
@@ -181,7 +181,7 @@ export function revokeKey(db: Db, id: string, now: number): Key {
 /** A new secret for the same key; the old one stops at once. Throws `key_not_found`, and `conflict` for a revoked key. */
 export function rotateKey(db: Db, id: string, random: Random): { key: Key; secret: string } {
   if (findKey(db, id).revokedAt !== null) {
-    throw new Refusal("conflict", { detail: `the key ${id} is revoked; create a new one` })
+    throw new RequestError("conflict", { detail: `the key ${id} is revoked; create a new one` })
   }
   const secret = newSecret(random)
   db.prepare(sql.rotate).run({

@@ -1,5 +1,5 @@
-import { Refusal } from "../errors.ts"
-import type { Db, Statement } from "./native.ts"
+import { RequestError } from "../errors.ts"
+import type { Db, Statement } from "./db/driver.ts"
 
 const dayMs = 86_400_000
 /**
@@ -39,8 +39,8 @@ export class NewNames {
 }
 
 /** The rejection of a request beyond the limit. It can be sent again when the UTC day is over. */
-export function tooManyNewNames(now: number): Refusal {
-  return new Refusal("too_many_new_names", { retryAfter: Math.ceil((dayMs - (now % dayMs)) / 1_000) })
+export function tooManyNewNames(now: number): RequestError {
+  return new RequestError("too_many_new_names", { retryAfter: Math.ceil((dayMs - (now % dayMs)) / 1_000) })
 }
 
 function dayOf(now: number): number {

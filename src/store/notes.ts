@@ -1,11 +1,11 @@
-import { Refusal } from "../errors.ts"
-import type { Db } from "./native.ts"
-import type { Place } from "./websites.ts"
+import { RequestError } from "../errors.ts"
+import type { Db } from "./db/driver.ts"
+import type { WebsitePlace } from "./websites.ts"
 
 /** Words on a day, such as a release, that charts show. */
 export interface Note {
   id: string
-  place: Place
+  place: WebsitePlace
   /** Of the website; null where it is of none, or of all. */
   websiteId: string | null
   /** 2026-11-24 */
@@ -36,14 +36,14 @@ const sql = {
 }
 
 /** Those of the place and those of all, the latest day first. */
-export function listNotes(db: Db, place: Place): Note[] {
+export function listNotes(db: Db, place: WebsitePlace): Note[] {
   return db.prepare(sql.list).all({ place }) as Note[]
 }
 
 /** Throws `note_unknown`. */
 export function findNote(db: Db, id: string): Note {
   const note = db.prepare(sql.find).get({ id }) as Note | undefined
-  if (!note) throw new Refusal("note_unknown", { detail: `no note has the id ${id}` })
+  if (!note) throw new RequestError("note_unknown", { detail: `no note has the id ${id}` })
   return note
 }
 
@@ -56,7 +56,9 @@ export function createNote(
 ): Note {
   const { place } = note
   if ((db.prepare(sql.count).pluck().get({ place }) as number) >= mostNotes) {
-    throw new Refusal("conflict", { detail: `there are ${mostNotes} notes here already: delete some first` })
+    throw new RequestError("conflict", {
+      detail: `there are ${mostNotes} notes here already: delete some first`,
+    })
   }
   db.prepare(sql.insert).run({ ...note, id, now })
   return findNote(db, id)

@@ -1,4 +1,4 @@
-import type { Db } from "./native.ts"
+import type { Db } from "./db/driver.ts"
 import { hashOfDay, hashOfLatestDay } from "./salts.ts"
 
 /*

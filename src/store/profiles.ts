@@ -1,5 +1,5 @@
-import { Refusal } from "../errors.ts"
-import type { Db, Statement } from "./native.ts"
+import { RequestError } from "../errors.ts"
+import type { Db, Statement } from "./db/driver.ts"
 import type { DailyHash } from "./salts.ts"
 
 export type Traits = Record<string, string | number | boolean | null>
@@ -104,7 +104,7 @@ export function restoreLink(
   return db.prepare(sql.link).run({ ...rest, now }).changes > 0
 }
 
-function tooManyTraits(): Refusal {
+function tooManyTraits(): RequestError {
   const message = `must come to at most ${keptTraits} and ${keptTraitBytes} bytes of JSON with those kept before; null removes one`
-  return new Refusal("invalid_shape", { fields: [{ field: "traits", message }] })
+  return new RequestError("invalid_shape", { fields: [{ field: "traits", message }] })
 }

@@ -1,4 +1,4 @@
-import type { Db, Statement } from "./native.ts"
+import type { Db, Statement } from "./db/driver.ts"
 
 const dayMs = 86_400_000
 /**

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto"
+import type { Db } from "./db/driver.ts"
 import type { Random } from "./keys.ts"
-import type { Db } from "./native.ts"
 
 const dayMs = 86_400_000
 /** 256 bits, the block that HMAC-SHA-256 keeps its strength with. */

@@ -1,6 +1,6 @@
-import { Refusal } from "../errors.ts"
+import { RequestError } from "../errors.ts"
+import type { Db } from "./db/driver.ts"
 import type { Random } from "./keys.ts"
-import type { Db } from "./native.ts"
 import { hashToken, newToken } from "./tokens.ts"
 
 /** A link with which anybody may look at one website. */
@@ -51,7 +51,7 @@ export function listShares(db: Db): Share[] {
 /** Throws `share_unknown`. */
 export function findShare(db: Db, id: string): Share {
   const share = db.prepare(sql.find).get({ id }) as Share | undefined
-  if (!share) throw new Refusal("share_unknown", { detail: `no share link has the id ${id}` })
+  if (!share) throw new RequestError("share_unknown", { detail: `no share link has the id ${id}` })
   return share
 }
 
@@ -71,7 +71,7 @@ export function createShare(
 ): { share: Share; token: string } {
   if ((db.prepare(sql.count).pluck().get({ rid }) as number) >= mostShares) {
     const detail = `the website has ${mostShares} share links already: delete some first`
-    throw new Refusal("conflict", { detail })
+    throw new RequestError("conflict", { detail })
   }
   const token = newToken(random)
   db.prepare(sql.insert).run({ ...share, id, rid, hash: hashToken(token), now })

@@ -1,26 +1,25 @@
 import { existsSync } from "node:fs"
 
 import type { Reason } from "../errors.ts"
-
-import { Batcher, type BatcherOptions } from "./batcher.ts"
-import { ProvenTime } from "./clock.ts"
-import { refuseDamaged } from "./damage.ts"
+import { refuseDamaged } from "./db/damage.ts"
+import type { Db } from "./db/driver.ts"
+import { refuseOtherNames, removeNameOfRestore } from "./db/file-names.ts"
+import { closeDatabase, cutWal, type Durability, openDatabase } from "./db/open.ts"
+import { ServerLock } from "./db/server-lock.ts"
+import { TrustedClock } from "./db/trusted-clock.ts"
+import { DiskGuard } from "./disk-guard.ts"
+import { deleteUnusedTypes, hasUncheckedTypes } from "./event-types.ts"
 import { EventInserter, sweepDeleted, sweepPause } from "./events.ts"
-import { Guard } from "./guard.ts"
+import { Batcher, type BatcherOptions } from "./ingest/batcher.ts"
+import { Registry } from "./ingest/registry.ts"
+import { type Commit, StoreLocked, Writer } from "./ingest/writer.ts"
 import { sweepInvites } from "./invites.ts"
 import { type Random, writeLastUsed } from "./keys.ts"
-import { ServerLock } from "./lock.ts"
-import { refuseOtherNames, removeNameOfRestore } from "./names.ts"
-import type { Db } from "./native.ts"
+import { sweepSessions } from "./login-sessions.ts"
 import { NewNames } from "./new-names.ts"
-import { closeDatabase, cutWal, type Durability, openDatabase } from "./open.ts"
 import { Profiles } from "./profiles.ts"
-import { Registry } from "./registry.ts"
-import { giveBackRoom, holdsExpired, sweepExpired } from "./retain.ts"
+import { giveBackRoom, holdsExpired, sweepExpired } from "./retention.ts"
 import { DailyHash, forgetOldSalts } from "./salts.ts"
-import { sweepSessions } from "./sessions.ts"
-import { deleteUnusedTypes, hasUncheckedTypes } from "./types.ts"
-import { type Commit, StoreLocked, Writer } from "./writer.ts"
 
 export interface StoreOptions extends BatcherOptions {
   path: string
@@ -32,7 +31,7 @@ export interface StoreOptions extends BatcherOptions {
 }
 
 /** What the store takes from the world. */
-export interface World {
+export interface Environment {
   /** Unix ms */
   now: () => number
   /** ms of a clock that is never set. */
@@ -65,10 +64,10 @@ export class Store {
   readonly profiles: Profiles
   readonly batcher: Batcher
   readonly #lock: ServerLock
-  readonly #guard: Guard
-  readonly #time: ProvenTime
+  readonly #guard: DiskGuard
+  readonly #time: TrustedClock
   /** The leap of the clock that was told last. */
-  #told: ProvenTime["doubted"]
+  #told: TrustedClock["doubted"]
   readonly #timers: Timer[] = []
   #closing = false
   /** The bytes of a deleted salt are still in the -wal. */
@@ -83,7 +82,7 @@ export class Store {
 
   constructor(
     private readonly options: StoreOptions,
-    private readonly world: World,
+    private readonly world: Environment,
     onFault: (error: unknown) => void,
     private readonly onNotice: (message: string) => void,
     onCommit: (commit: Commit, seconds: number) => void = () => {},
@@ -103,13 +102,13 @@ export class Store {
       this.#lock.release()
       throw error
     }
-    this.#time = new ProvenTime(this.db, world.now(), world.elapsed())
+    this.#time = new TrustedClock(this.db, world.now(), world.elapsed())
     const dailyHash = new DailyHash(this.db, world.random)
     this.registry = new Registry(this.db, world.elapsed)
     this.profiles = new Profiles(this.db, dailyHash)
     const inserter = new EventInserter(this.db, dailyHash, { newNames: new NewNames(this.db) })
     const writer = new Writer(this.db, inserter, dailyHash)
-    this.#guard = new Guard(options.path, options.minFree, world.pid, world.random)
+    this.#guard = new DiskGuard(options.path, options.minFree, world.pid, world.random)
     this.#onFault = (error) => onFault(this.#guard.explain(error))
     this.batcher = new Batcher(
       {

@@ -1,6 +1,6 @@
-import { Refusal } from "../errors.ts"
+import { RequestError } from "../errors.ts"
+import type { Db } from "./db/driver.ts"
 import { type Grant, type Scope, scopes } from "./keys.ts"
-import type { Db } from "./native.ts"
 
 export const roles = ["owner", "viewer"] as const
 export type Role = (typeof roles)[number]
@@ -83,7 +83,7 @@ export function hasOwner(db: Db, but: string | null = null): boolean {
 /** Throws `user_not_found`. */
 export function findUser(db: Db, id: string): User {
   const row = db.prepare(sql.find).get({ id }) as UserRow | undefined
-  if (!row) throw new Refusal("user_not_found", { detail: `no user has the id ${id}` })
+  if (!row) throw new RequestError("user_not_found", { detail: `no user has the id ${id}` })
   return userFromRow(row)
 }
 
@@ -96,7 +96,7 @@ export function userWithEmail(db: Db, email: string): User | undefined {
 /** As `userWithEmail`. Throws `user_not_found`. */
 export function userNamed(db: Db, email: string): User {
   const user = userWithEmail(db, email)
-  if (!user) throw new Refusal("user_not_found", { detail: `there is no user ${email}` })
+  if (!user) throw new RequestError("user_not_found", { detail: `there is no user ${email}` })
   return user
 }
 
@@ -115,7 +115,7 @@ export function createUser(
 ): User {
   const values = { id, email, role, websites: websitesText(websites), password, now }
   if (db.prepare(sql.insert).run(values).changes === 0) {
-    throw new Refusal("conflict", { detail: `there is a user ${email} already` })
+    throw new RequestError("conflict", { detail: `there is a user ${email} already` })
   }
   return { id, email, role, websites, createdAt: now, lastLoginAt: null }
 }

@@ -1,6 +1,6 @@
-import { Refusal } from "../errors.ts"
-import type { Db } from "./native.ts"
-import type { Place } from "./websites.ts"
+import { RequestError } from "../errors.ts"
+import type { Db } from "./db/driver.ts"
+import type { WebsitePlace } from "./websites.ts"
 
 /** What a saved view shows; `view`: any page with its range and filters. */
 export const viewKinds = ["view", "funnel", "retention", "paths", "goal"] as const
@@ -8,7 +8,7 @@ export const viewKinds = ["view", "funnel", "retention", "paths", "goal"] as con
 /** A page of the dashboard under a name. */
 export interface View {
   id: string
-  place: Place
+  place: WebsitePlace
   /** Of the website; null where it is of none, or of all. */
   websiteId: string | null
   kind: (typeof viewKinds)[number]
@@ -41,14 +41,14 @@ const sql = {
 }
 
 /** In the order of their names. `kind`: of that one alone. */
-export function listViews(db: Db, place: Place, kind?: View["kind"]): View[] {
+export function listViews(db: Db, place: WebsitePlace, kind?: View["kind"]): View[] {
   return db.prepare(sql.list).all({ place, kind: kind ?? null }) as View[]
 }
 
 /** Throws `view_unknown`. */
 export function findView(db: Db, id: string): View {
   const view = db.prepare(sql.find).get({ id }) as View | undefined
-  if (!view) throw new Refusal("view_unknown", { detail: `no saved view has the id ${id}` })
+  if (!view) throw new RequestError("view_unknown", { detail: `no saved view has the id ${id}` })
   return view
 }
 
@@ -61,7 +61,9 @@ export function createView(
 ): View {
   const { place } = view
   if ((db.prepare(sql.count).pluck().get({ place }) as number) >= mostViews) {
-    throw new Refusal("conflict", { detail: `${mostViews} views are saved here already: delete some first` })
+    throw new RequestError("conflict", {
+      detail: `${mostViews} views are saved here already: delete some first`,
+    })
   }
   db.prepare(sql.insert).run({ ...view, id, now })
   return findView(db, id)

@@ -1,5 +1,5 @@
-import { Refusal } from "../errors.ts"
-import type { Db } from "./native.ts"
+import { RequestError } from "../errors.ts"
+import type { Db } from "./db/driver.ts"
 
 export const anonymizeSettings = ["off", "daily"] as const
 
@@ -24,7 +24,7 @@ export type WebsiteSettings = Pick<Website, "domain" | "name" | "allowedOrigins"
   Partial<Pick<Website, "retain">>
 
 /** What something is kept for: a website's rid; 0: the owner's own events; null: whatever there is, together. */
-export type Place = number | null
+export type WebsitePlace = number | null
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
@@ -140,7 +140,7 @@ export function createWebsite(db: Db, id: string, settings: WebsiteSettings, now
     })
   } catch (error) {
     if ((error as { code?: string }).code !== "SQLITE_CONSTRAINT_UNIQUE") throw error
-    throw new Refusal("conflict", { detail: `a website with the id ${canonical} exists already` })
+    throw new RequestError("conflict", { detail: `a website with the id ${canonical} exists already` })
   }
   return findWebsite(db, canonical)
 }
@@ -172,6 +172,6 @@ export function deleteWebsite(db: Db, id: string, now: number): void {
   if (changes === 0) throw unknownWebsite(id)
 }
 
-function unknownWebsite(id: string): Refusal {
-  return new Refusal("website_unknown", { detail: `no website has the id ${id}` })
+function unknownWebsite(id: string): RequestError {
+  return new RequestError("website_unknown", { detail: `no website has the id ${id}` })
 }

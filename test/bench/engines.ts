@@ -1,10 +1,10 @@
 // The engines that `bench query` sets against each other. Run by itself, asks one engine one question in a fresh process.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { Database } from "../../src/store/db/driver.ts"
+import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { createKey } from "../../src/store/keys.ts"
-import { Database } from "../../src/store/native.ts"
-import { closeDatabase, openDatabase } from "../../src/store/open.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { startServer } from "../harness.ts"

@@ -1,23 +1,23 @@
 // databuddy with one difference: every request is committed and synced alone.
 import { createApp } from "../../src/app.ts"
-import { Streams } from "../../src/ask/stream.ts"
 import { Draining } from "../../src/health/draining.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import { BodyBudget } from "../../src/http/body.ts"
-import { Limiter } from "../../src/http/limits.ts"
-import { Refusals } from "../../src/http/refusals.ts"
+import { RateLimiter } from "../../src/http/rate-limits.ts"
 import { RejectedBytes } from "../../src/http/rejected-bytes.ts"
+import { RejectedRequests } from "../../src/http/rejected-requests.ts"
+import { CrawlerCheck } from "../../src/ingest/crawler.ts"
 import { Requests } from "../../src/metrics/requests.ts"
-import { LoginLimits } from "../../src/people/login-limits.ts"
+import { Streams } from "../../src/query-api/stream.ts"
+import { EventFollower } from "../../src/store/event-follower.ts"
 import { EventInserter } from "../../src/store/events.ts"
-import { Follower } from "../../src/store/follow.ts"
+import { type Write, Writer } from "../../src/store/ingest/writer.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { DailyHash } from "../../src/store/salts.ts"
-import { Store, type World } from "../../src/store/store.ts"
-import { type Write, Writer } from "../../src/store/writer.ts"
-import { CrawlerCheck } from "../../src/track/crawler.ts"
+import { type Environment, Store } from "../../src/store/store.ts"
+import { LoginLimits } from "../../src/users/login-limits.ts"
 
-const world: World = {
+const world: Environment = {
   now: Date.now,
   elapsed: () => performance.now(),
   random: (bytes) => crypto.getRandomValues(bytes),
@@ -51,16 +51,16 @@ const app = createApp({
   profiles: store.profiles,
   ready: () => store.ready(),
   draining: new Draining(),
-  limiter: new Limiter(world.elapsed),
+  limiter: new RateLimiter(world.elapsed),
   loginLimits: new LoginLimits(world.elapsed),
-  failures: new Limiter(world.elapsed),
+  failures: new RateLimiter(world.elapsed),
   rejectedBytes: new RejectedBytes(2_097_152, world.elapsed),
   bodyBudget: new BodyBudget(67_108_864),
   crawlers: new CrawlerCheck(),
-  asker: { admit: nothing, ask: nothing, render: nothing, responseBytes: 0 },
-  streams: new Streams(new Follower(store.db), world.elapsed, () => {}),
+  asker: { admit: nothing, run: nothing, render: nothing, responseBytes: 0 },
+  streams: new Streams(new EventFollower(store.db), world.elapsed, () => {}),
   logFault: () => {},
-  refusals: new Refusals(() => {}, world.elapsed),
+  refusals: new RejectedRequests(() => {}, world.elapsed),
   requests: new Requests(),
   metrics: { contentType: "", text: async () => "" },
   metricsAccess: { token: undefined, local: false },

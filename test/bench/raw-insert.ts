@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { closeDatabase, openDatabase } from "../../src/store/open.ts"
+import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { standardEvents } from "./dataset.ts"
 
 const rowsPerCommit = 500

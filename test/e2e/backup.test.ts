@@ -14,9 +14,9 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs"
+import { Database, type Db } from "../../src/store/db/driver.ts"
+import { migrations } from "../../src/store/db/migrate.ts"
 import { createKey, revokeKey, rotateKey } from "../../src/store/keys.ts"
-import { migrations } from "../../src/store/migrate.ts"
-import { Database, type Db } from "../../src/store/native.ts"
 import { createNote } from "../../src/store/notes.ts"
 import { createShare, deleteShare } from "../../src/store/shares.ts"
 import { createUser, deleteUser, setPassword } from "../../src/store/users.ts"

@@ -10,7 +10,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs"
-import { refuseDamaged } from "../../src/store/damage.ts"
+import { refuseDamaged } from "../../src/store/db/damage.ts"
 import { openReader, type Server, startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 

@@ -12,8 +12,8 @@ import {
   writeFileSync,
 } from "node:fs"
 import { join } from "node:path"
+import { Database } from "../../src/store/db/driver.ts"
 import { EventInserter } from "../../src/store/events.ts"
-import { Database } from "../../src/store/native.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { startServer, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"

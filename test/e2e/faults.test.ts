@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { connect } from "node:net"
-import { Database } from "../../src/store/native.ts"
+import { Database } from "../../src/store/db/driver.ts"
 import {
   eventually,
   openReader,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { curlLine, nodeLines, type Target } from "../../src/dashboard/install/lines.ts"
+import { curlLine, nodeLines, type Target } from "../../src/dashboard/install/snippets.ts"
 import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { repository } from "../support/repository.ts"
 

@@ -1,6 +1,6 @@
 // bun run test:tzdata, and part of test:targets: whether the time zone rules that are built in are those of the newest package.
 import pkg from "../../package.json" with { type: "json" }
-import { rulesVersion } from "../../src/query/tzdata.ts"
+import { rulesVersion } from "../../src/query/structures/tzdata.ts"
 
 const name = "moment-timezone"
 const own = pkg.dependencies[name]

@@ -2,7 +2,7 @@
 // time; before and afterwards a few clients, with the store slowed the same way.
 import { readFileSync } from "node:fs"
 import { connect } from "node:net"
-import { Database } from "../../src/store/native.ts"
+import { Database } from "../../src/store/db/driver.ts"
 import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
 
 export interface OverloadOptions {

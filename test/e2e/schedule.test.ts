@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test"
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { retryAfter } from "../../src/commands/schedule.ts"
-import { Database } from "../../src/store/native.ts"
+import { retryAfter } from "../../src/backups/schedule.ts"
+import { Database } from "../../src/store/db/driver.ts"
 import { eventually, type Server, startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test"
 import { copyFileSync, existsSync, statSync } from "node:fs"
 import { connect } from "node:net"
-import { Database } from "../../src/store/native.ts"
+import { Database } from "../../src/store/db/driver.ts"
 import {
   eventually,
   openReader,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { readFileSync, writeFileSync } from "node:fs"
-import { readTls } from "../../src/commands/tls.ts"
+import { readTls } from "../../src/server/tls.ts"
 import { type Server, startServer, temporaryFolder } from "../harness.ts"
 
 // TLS without a proxy, and what every kind of answer says to a browser, with TLS and without.

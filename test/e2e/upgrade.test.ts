@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
-import { migrations } from "../../src/store/migrate.ts"
-import { Database } from "../../src/store/native.ts"
+import { Database } from "../../src/store/db/driver.ts"
+import { migrations } from "../../src/store/db/migrate.ts"
 import { eventually, openReader, startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test"
 import { fitsAll } from "../../src/dashboard/state/events.ts"
 import type { Filter } from "../../src/dashboard/state/filters.ts"
-import { Follower, shownEvent } from "../../src/store/follow.ts"
-import { closeDatabase, openDatabase } from "../../src/store/open.ts"
+import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
+import { EventFollower, shownEvent } from "../../src/store/event-follower.ts"
 import { temporaryFolder } from "../harness.ts"
 import { insertRows, makeWorld, rawEvents, someRows } from "../reference/events.ts"
 import { someQuestion } from "../reference/questions.ts"
@@ -19,7 +19,7 @@ test(`filters hold of what comes in as they do of what is asked for (DATABUDDY_F
   try {
     const world = makeWorld(db, picker(mulberry32(firstSeed)))
     insertRows(db, someRows(world, 400))
-    const follower = new Follower(db)
+    const follower = new EventFollower(db)
     const followed = follower.between(0, follower.newest()).map((event) => ({
       id: event.id,
       // What a browser gets.

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test"
-import { Reader } from "../../src/columns/reader.ts"
-import { sealAll } from "../../src/columns/seal.ts"
-import { answering, ask } from "../../src/query/answer.ts"
-import type { Question } from "../../src/query/question.ts"
-import type { Db } from "../../src/store/native.ts"
-import { closeDatabase, openDatabase } from "../../src/store/open.ts"
+import { sealAll } from "../../src/columns/sealer.ts"
+import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
+import { ask, executeQuery } from "../../src/query/engine/execute.ts"
+import type { Query } from "../../src/query/query.ts"
+import type { Db } from "../../src/store/db/driver.ts"
+import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { temporaryFolder } from "../harness.ts"
 import { Clocks } from "../reference/clock.ts"
 import { difference } from "../reference/compare.ts"
@@ -92,12 +92,12 @@ function remove(db: Db, { random, centre }: World): void {
   db.prepare("delete from event_rows where id = (select max(id) from event_rows)").run()
 }
 
-type Answer = (question: Question) => unknown
+type Answer = (question: Query) => unknown
 
 /** With a reader that has answered others before. */
-function answerOf(reader: Reader): Answer {
+function answerOf(reader: SnapshotReader): Answer {
   return (question) => {
-    const steps = answering(reader, question)
+    const steps = executeQuery(reader, question)
     for (;;) {
       const step = steps.next()
       if (step.done) return step.value.answer
@@ -109,7 +109,7 @@ function answerOf(reader: Reader): Answer {
 function disagreement(
   answers: readonly Answer[],
   events: RawEvent[],
-  question: Question,
+  question: Query,
   clocks: Clocks,
 ): string | undefined {
   try {
@@ -134,8 +134,8 @@ for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
       const some = (count: number) =>
         Array.from({ length: count }, () => someQuestion(world, world.random.of(kinds)))
       const standing = some(standingQuestions)
-      const keeping = memories.map((memory) => answerOf(new Reader(db, ...memory)))
-      const inParts = answerOf(new Reader(db, 0, undefined, tinyTail))
+      const keeping = memories.map((memory) => answerOf(new SnapshotReader(db, ...memory)))
+      const inParts = answerOf(new SnapshotReader(db, 0, undefined, tinyTail))
       const fresh: Answer = (question) => ask(db, question).answer
       for (const [state, happens] of states) {
         happens(db, world)

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import type { QueryType } from "../../src/ask/ask.ts"
-import { types } from "../../src/ask/types.ts"
-import { personFields } from "../../src/query/question.ts"
-import { type FollowedEvent, Follower, shownEvent } from "../../src/store/follow.ts"
+import { personFields } from "../../src/query/query.ts"
+import type { QueryType } from "../../src/query-api/query-spec.ts"
+import { types } from "../../src/query-api/types.ts"
+import { EventFollower, type FollowedEvent, shownEvent } from "../../src/store/event-follower.ts"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -501,7 +501,7 @@ describe("rows", () => {
 
   test("of recent events have all that the stream says of one", async () => {
     const [row] = await rows("custom_events_recent", { limit: 1 })
-    const followed = new Follower(app.store.db).between(0, 1_000).at(-1) as FollowedEvent
+    const followed = new EventFollower(app.store.db).between(0, 1_000).at(-1) as FollowedEvent
     expect(Object.keys(row).sort()).toEqual(Object.keys(shownEvent(followed)).sort())
     expect(row).toMatchObject({ website_id: shop, profile_id: null, crawler: false })
   })

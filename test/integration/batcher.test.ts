@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
-import { Batcher, type Committer } from "../../src/store/batcher.ts"
-import { StoreLocked, type Write } from "../../src/store/writer.ts"
+import { Batcher, type Committer } from "../../src/store/ingest/batcher.ts"
+import { StoreLocked, type Write } from "../../src/store/ingest/writer.ts"
 import { eventRow } from "../support/event.ts"
 
 const write = (events: number, size = 10): Write => ({ rows: Array(events).fill(eventRow()), size })

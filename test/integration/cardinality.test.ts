@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { differences } from "../../src/columns/check.ts"
-import { Reader } from "../../src/columns/reader.ts"
-import { sealAll } from "../../src/columns/seal.ts"
-import { answering, ask } from "../../src/query/answer.ts"
-import { TooLarge } from "../../src/query/distinct.ts"
-import type { Filter, Question } from "../../src/query/question.ts"
+import { sealAll } from "../../src/columns/sealer.ts"
+import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
+import { ask, executeQuery } from "../../src/query/engine/execute.ts"
+import type { Filter, Query } from "../../src/query/query.ts"
+import { OutOfMemoryBudgetError } from "../../src/query/structures/id-set.ts"
+import type { Db } from "../../src/store/db/driver.ts"
+import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import type { EventRow } from "../../src/store/events.ts"
-import type { Db } from "../../src/store/native.ts"
-import { closeDatabase, openDatabase } from "../../src/store/open.ts"
 import { newKeysPerDay } from "../../src/store/property-keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { temporaryFolder } from "../harness.ts"
@@ -100,7 +100,7 @@ const shapes: Record<string, (from: number) => EventRow[]> = {
 
 const scope = { websites: [0], from: 0, to: start + 4_000 * dayMs, zone: "UTC", crawlers: true }
 
-function questions(): Question[] {
+function questions(): Query[] {
   const filters: Filter[][] = [
     [],
     [{ field: "property.plan", op: "eq", value: "pro" }],
@@ -112,7 +112,7 @@ function questions(): Question[] {
     [{ field: "property_key", op: "contains", value: "7" }],
     [{ field: "property_key", op: "ne", value: "item_7" }],
   ]
-  return filters.flatMap((some): Question[] => [
+  return filters.flatMap((some): Query[] => [
     { kind: "values", scope: { ...scope, filters: some }, keys: undefined, top: 2, bins: undefined },
     {
       kind: "groups",
@@ -152,7 +152,7 @@ describe("answers are those of the reference for", () => {
   for (const [shape, rows] of Object.entries(shapes)) {
     test(`${shape}, in every state`, () => {
       const clocks = new Clocks()
-      const readers = [new Reader(db, 2 ** 26, 4), new Reader(db, 0, undefined, tinyTail)]
+      const readers = [new SnapshotReader(db, 2 ** 26, 4), new SnapshotReader(db, 0, undefined, tinyTail)]
       for (const [state, happens] of states) {
         happens(rows)
         const events = rawEvents(db)
@@ -169,8 +169,8 @@ describe("answers are those of the reference for", () => {
   }
 })
 
-function answerOf(reader: Reader, question: Question): unknown {
-  const steps = answering(reader, question)
+function answerOf(reader: SnapshotReader, question: Query): unknown {
+  const steps = executeQuery(reader, question)
   for (;;) {
     const step = steps.next()
     if (step.done) return step.value.answer
@@ -216,7 +216,7 @@ test("a list of more keys than fit the memory of an answer is refused", () => {
     db,
     many(40, (index) => eventOf(Object.fromEntries(many(100, (key) => [`${index}_${key}`, 1])))),
   )
-  const question: Question = {
+  const question: Query = {
     kind: "values",
     scope: { ...scope, filters: [] },
     keys: undefined,
@@ -225,7 +225,7 @@ test("a list of more keys than fit the memory of an answer is refused", () => {
   }
   for (const seal of [() => {}, () => sealAll(db, farDay)]) {
     seal()
-    expect(() => ask(db, question, 2 ** 21)).toThrow(TooLarge)
+    expect(() => ask(db, question, 2 ** 21)).toThrow(OutOfMemoryBudgetError)
     expect(ask(db, question).answer.properties).toHaveLength(4_000)
   }
 })

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { ProvenTime } from "../../src/store/clock.ts"
+import type { Db } from "../../src/store/db/driver.ts"
+import { openDatabase } from "../../src/store/db/open.ts"
+import { TrustedClock } from "../../src/store/db/trusted-clock.ts"
 import { EventInserter } from "../../src/store/events.ts"
-import type { Db } from "../../src/store/native.ts"
-import { openDatabase } from "../../src/store/open.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
@@ -36,7 +36,7 @@ function receive(...days: number[]): void {
 /** What the time is taken for at each look, in days. The first look is the start itself. */
 function looks(...readings: { now: number; elapsed: number }[]): number[] {
   const [first = { now: 0, elapsed: 0 }, ...more] = readings
-  const time = new ProvenTime(db, start + first.now * day, first.elapsed * day)
+  const time = new TrustedClock(db, start + first.now * day, first.elapsed * day)
   return [first, ...more].map(({ now, elapsed }) => {
     const found = (time.look(start + now * day, elapsed * day) - start) / day
     return Math.round(found * 1_000) / 1_000

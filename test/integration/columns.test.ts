@@ -1,15 +1,22 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { differences } from "../../src/columns/check.ts"
-import { Reader } from "../../src/columns/reader.ts"
-import { Rows } from "../../src/columns/rows.ts"
-import { nextWork, reset, Sealer, sealAll, store, type Work } from "../../src/columns/seal.ts"
-import { answering, ask } from "../../src/query/answer.ts"
-import { TooLarge } from "../../src/query/distinct.ts"
-import type { Measure } from "../../src/query/question.ts"
+import { RowReader } from "../../src/columns/row-reader.ts"
+import {
+  applySealedBatch,
+  nextWork,
+  reset,
+  type SealedBatch,
+  Sealer,
+  sealAll,
+} from "../../src/columns/sealer.ts"
+import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
+import { ask, executeQuery } from "../../src/query/engine/execute.ts"
+import type { Measure } from "../../src/query/query.ts"
+import { OutOfMemoryBudgetError } from "../../src/query/structures/id-set.ts"
 import { contentsOf } from "../../src/store/check.ts"
+import type { Db } from "../../src/store/db/driver.ts"
+import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import type { Db } from "../../src/store/native.ts"
-import { openDatabase } from "../../src/store/open.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
@@ -56,7 +63,7 @@ function measure(measures: Measure[]): { values: (number | null)[] | undefined; 
 const summary: Measure[] = ["events", "users", "event_types", { what: "sum", of: "property.amount" }]
 const sumTo = (count: number) => (count * (count - 1)) / 2
 
-function work(): Work | undefined {
+function work(): SealedBatch | undefined {
   const steps = nextWork(new Sealer(db), 1, Number.MAX_SAFE_INTEGER)
   let step = steps.next()
   while (!step.done) step = steps.next()
@@ -120,9 +127,9 @@ describe("column blocks", () => {
 
   test("are not stored when an event that they hold was deleted while they were made", () => {
     insert(hourly(10))
-    const made = work() as Work
+    const made = work() as SealedBatch
     db.exec("delete from event_rows where id = 4")
-    expect(store(db, made)).toBe(false)
+    expect(applySealedBatch(db, made)).toBe(false)
     expect(blocks()).toBe(0)
     seal()
     expect(measure(["events"])).toEqual({ values: [9], source: "counts" })
@@ -130,17 +137,17 @@ describe("column blocks", () => {
 
   test("are not stored twice by two who made them", () => {
     insert(hourly(10))
-    const [one, other] = [work() as Work, work() as Work]
-    expect(store(db, one)).toBe(true)
-    expect(store(db, other)).toBe(false)
+    const [one, other] = [work() as SealedBatch, work() as SealedBatch]
+    expect(applySealedBatch(db, one)).toBe(true)
+    expect(applySealedBatch(db, other)).toBe(false)
     expect(measure(["events"]).values).toEqual([10])
   })
 
   test("made of many small ones answer the same", () => {
     for (let part = 0; part < 20; part++) {
       insert(hourly(7, start + part * 60_000))
-      const made = work() as Work
-      store(db, made)
+      const made = work() as SealedBatch
+      applySealedBatch(db, made)
     }
     const before = { ...measure(summary), blocks: blocks() as number }
     seal()
@@ -153,9 +160,9 @@ describe("column blocks", () => {
   test("stay for those who are reading them when others take their place, but not with a deleted event", () => {
     for (let part = 0; part < 8; part++) {
       insert(hourly(3, start + part * 60_000))
-      store(db, work() as Work)
+      applySealedBatch(db, work() as SealedBatch)
     }
-    const reader = new Reader(db)
+    const reader = new SnapshotReader(db)
     const openNow = () => {
       const steps = reader.open(scope)
       let step = steps.next()
@@ -163,7 +170,7 @@ describe("column blocks", () => {
       return step.value
     }
     const [before, later] = [openNow(), openNow()]
-    store(db, work() as Work)
+    applySealedBatch(db, work() as SealedBatch)
     const count = (source: ReturnType<typeof openNow>) =>
       [...source.batches({})].reduce((sum, batch) => sum + batch.times().length, 0)
     expect(count(before)).toBe(24)
@@ -217,7 +224,7 @@ describe("column blocks", () => {
     const steps = nextWork(new Sealer(db), 1, 0, true)
     let step = steps.next()
     while (!step.done) step = steps.next()
-    expect(store(db, step.value as Work)).toBe(true)
+    expect(applySealedBatch(db, step.value as SealedBatch)).toBe(true)
     expect(stretches()).toBe(2)
     expect(measure(["events", "users"]).values).toEqual([2 * visitors, 2 * visitors])
     insert([{ ts: start, receivedAt: start, anonymousId: "visitor 1 of month 0" }])
@@ -238,7 +245,7 @@ describe("column blocks", () => {
       }
     }
     come(0)
-    const reader = new Reader(db)
+    const reader = new SnapshotReader(db)
     const known = () => reader.identities.find("visitors", ["visitor 0", "visitor 12", "nobody"]).numbers
     expect([...known()]).toEqual([1, 0, 0])
     come(10)
@@ -301,7 +308,7 @@ describe("what is read by turns", () => {
 
   test("keeps its numbers of ids when the rows are sealed before all of them are read", () => {
     insert([seen("a", "one", 0), seen("a", "two", 1), seen("b", "one", 2)])
-    const reader = new Reader(db)
+    const reader = new SnapshotReader(db)
     const filters = [{ field: "event_name" as const, op: "eq" as const, value: "b" }]
     const question = {
       kind: "groups" as const,
@@ -309,14 +316,14 @@ describe("what is read by turns", () => {
       by: [],
       measures: ["users" as const],
     }
-    const users = (steps = answering(reader, question)) => {
+    const users = (steps = executeQuery(reader, question)) => {
       let step = steps.next()
       while (!step.done) step = steps.next()
       return step.value.answer.groups[0]?.values
     }
     expect(users()).toEqual([1])
     insert([seen("b", "two", 3)])
-    const underWay = answering(reader, question)
+    const underWay = executeQuery(reader, question)
     underWay.next()
     // Sealed now, the two ids get other numbers than they had while they were rows.
     db.exec("delete from event_rows where id = 1")
@@ -331,7 +338,7 @@ describe("what is read by turns", () => {
       told.push(text)
       return db.prepare(text)
     }
-    new Rows({ prepare } as unknown as Db)
+    new RowReader({ prepare } as unknown as Db)
     const texts = told.filter((text) => text.includes("not indexed"))
     expect(texts).toHaveLength(3)
     for (const text of texts) {
@@ -370,6 +377,6 @@ describe("a page of events", () => {
     insert(hourly(20).map((row) => ({ ...row, keys: '["plan","text"]', properties })))
     expect(listed(20, 0)).toHaveLength(20)
     expect(listed(1, 0, 200_000)).toHaveLength(1)
-    expect(() => listed(20, 0, 200_000)).toThrow(TooLarge)
+    expect(() => listed(20, 0, 200_000)).toThrow(OutOfMemoryBudgetError)
   })
 })

@@ -1,11 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Validator } from "@seriousme/openapi-schema-validator"
 import type { TSchema } from "@sinclair/typebox"
-import { createApp, type Deps } from "../../src/app.ts"
-import { parameterSchema, querySchema } from "../../src/ask/schema.ts"
-import type { Limits } from "../../src/docs/ingest.ts"
-import { openapi } from "../../src/docs/openapi.ts"
-import { type Reason, refusals } from "../../src/errors.ts"
 import {
   keyChangesSchema,
   keySchema,
@@ -16,8 +11,13 @@ import {
   refusalSchema,
   websiteChangesSchema,
   websiteSchema,
-} from "../../src/manage/schema.ts"
-import { newUserSchema, userChangesSchema, userSchema } from "../../src/people/schema.ts"
+} from "../../src/admin-api/schema.ts"
+import { createApp, type Deps } from "../../src/app.ts"
+import type { Limits } from "../../src/docs/ingest.ts"
+import { openapi } from "../../src/docs/openapi.ts"
+import { type Reason, rejections } from "../../src/errors.ts"
+import { eventSchema, identifySchema } from "../../src/ingest/schema.ts"
+import { parameterSchema, querySchema } from "../../src/query-api/schema.ts"
 import {
   newNoteSchema,
   newShareSchema,
@@ -28,7 +28,7 @@ import {
   viewChangesSchema,
   viewSchema,
 } from "../../src/saved/schema.ts"
-import { eventSchema, identifySchema } from "../../src/track/schema.ts"
+import { newUserSchema, userChangesSchema, userSchema } from "../../src/users/schema.ts"
 import { eventually, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { environment } from "../support/environment.ts"
 import { jailCommand, makeJail } from "../support/jail.ts"
@@ -103,20 +103,20 @@ describe("openapi.json", () => {
         const reasons = Number(status) < 300 ? [] : (headers["x-databuddy-reason"]?.schema?.enum ?? [])
         for (const reason of reasons) {
           seen.add(reason)
-          expect(refusals[reason].status).toBe(Number(status) as (typeof refusals)[Reason]["status"])
+          expect(rejections[reason].status).toBe(Number(status) as (typeof rejections)[Reason]["status"])
           expect(description).toContain(`\`${reason}\``)
-          expect(description).toContain(refusals[reason].message)
+          expect(description).toContain(rejections[reason].message)
         }
         for (const { value } of Object.values(content["application/json"]?.examples ?? {})) {
           if (value.message)
-            expect(reasons.map((one) => refusals[one].message as string)).toContain(value.message)
+            expect(reasons.map((one) => rejections[one].message as string)).toContain(value.message)
         }
       }
     }
     // Of no operation: what is answered where there is none.
     const ofNone = ["route_unknown", "invalid_host"]
     for (const reason of ofNone) expect(JSON.stringify(document)).toContain(`\`${reason}\``)
-    expect([...seen, ...ofNone].sort()).toEqual(Object.keys(refusals).sort())
+    expect([...seen, ...ofNone].sort()).toEqual(Object.keys(rejections).sort())
   })
 
   const schemas: Record<string, TSchema> = {

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
-import type { Ask } from "../../src/ask/ask.ts"
 import { differences } from "../../src/columns/check.ts"
-import { TooLarge } from "../../src/query/distinct.ts"
-import { Engine } from "../../src/query/engine.ts"
-import type { GroupsQuestion } from "../../src/query/question.ts"
+import { WorkerQueryEngine } from "../../src/query/engine/engine.ts"
+import type { GroupsQuery } from "../../src/query/query.ts"
+import { OutOfMemoryBudgetError } from "../../src/query/structures/id-set.ts"
+import type { QuerySpec } from "../../src/query-api/query-spec.ts"
 import type { EventRow } from "../../src/store/events.ts"
 import { Store } from "../../src/store/store.ts"
 import { eventually, type TemporaryFolder, temporaryFolder } from "../harness.ts"
@@ -11,7 +11,7 @@ import { eventRow } from "../support/event.ts"
 
 let folder: TemporaryFolder
 let store: Store
-let engine: Engine<Ask>
+let engine: WorkerQueryEngine<QuerySpec>
 const faults: unknown[] = []
 const start = Date.UTC(2026, 5, 1)
 
@@ -30,7 +30,7 @@ function begin(memory = 268_435_456): void {
     (error) => faults.push(error),
     () => {},
   )
-  engine = new Engine<Ask>(
+  engine = new WorkerQueryEngine<QuerySpec>(
     { path, memory, now: world.now, elapsed: world.elapsed, onFault: (error) => faults.push(error) },
     store,
   )
@@ -58,7 +58,7 @@ async function insert(count: number): Promise<void> {
   }
 }
 
-function about(question: Partial<GroupsQuestion>): GroupsQuestion {
+function about(question: Partial<GroupsQuery>): GroupsQuery {
   const scope = {
     websites: [0],
     from: start,
@@ -75,12 +75,12 @@ const never = new AbortController().signal
 test("a question is answered of what was stored a moment ago, and of blocks once they are made behind the commits", async () => {
   begin()
   await insert(20_000)
-  const before = await engine.ask(about({}), "a key", never)
+  const before = await engine.run(about({}), "a key", never)
   expect([before.answer.groups[0]?.values, before.meta.source]).toEqual([[20_000, 20_000], "rows"])
   engine.start()
-  await eventually(async () => (await engine.ask(about({}), "a key", never)).meta.source === "blocks")
+  await eventually(async () => (await engine.run(about({}), "a key", never)).meta.source === "blocks")
   await insert(1)
-  const after = await engine.ask(about({}), "a key", never)
+  const after = await engine.run(about({}), "a key", never)
   expect([after.answer.groups[0]?.values, after.meta.source]).toEqual([[20_001, 20_000], "blocks+rows"])
   expect(differences(store.db)).toEqual([])
   expect(faults).toEqual([])
@@ -92,9 +92,9 @@ test("a question whose asker has gone is given up, and others do not wait for it
   const asker = new AbortController()
   let ended = false
   const slow = engine
-    .ask(about({ by: ["anonymous_id"] }), "a key", asker.signal)
+    .run(about({ by: ["anonymous_id"] }), "a key", asker.signal)
     .finally(() => (ended = true))
-  const quick = engine.ask(about({ scope: { ...about({}).scope, websites: [7] } }), "a key", never)
+  const quick = engine.run(about({ scope: { ...about({}).scope, websites: [7] } }), "a key", never)
   asker.abort(new Error("gone"))
   expect(slow).rejects.toThrow("gone")
   expect((await quick).answer.groups[0]?.values).toEqual([0, 0])
@@ -104,10 +104,10 @@ test("a question whose asker has gone is given up, and others do not wait for it
 test("an answer that needs more memory than it may take is refused, and the next one is not", async () => {
   begin(16_777_216)
   await insert(60_000)
-  const all = engine.ask(about({ by: ["anonymous_id"] }), "a key", never)
-  expect(all).rejects.toBeInstanceOf(TooLarge)
+  const all = engine.run(about({ by: ["anonymous_id"] }), "a key", never)
+  expect(all).rejects.toBeInstanceOf(OutOfMemoryBudgetError)
   await all.catch(() => {})
-  expect((await engine.ask(about({}), "a key", never)).answer.groups[0]?.values).toEqual([60_000, 60_000])
+  expect((await engine.run(about({}), "a key", never)).answer.groups[0]?.values).toEqual([60_000, 60_000])
 })
 
 test("questions at once are answered each for itself", async () => {
@@ -116,7 +116,7 @@ test("questions at once are answered each for itself", async () => {
   const answers = await Promise.all(
     Array.from({ length: 20 }, (_, index) => {
       const { scope } = about({})
-      return engine.ask(about({ scope: { ...scope, to: start + (index + 1) * 1_000 } }), "a key", never)
+      return engine.run(about({ scope: { ...scope, to: start + (index + 1) * 1_000 } }), "a key", never)
     }),
   )
   expect(answers.map(({ answer }) => answer.groups[0]?.values[0])).toEqual(

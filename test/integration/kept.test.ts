@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { Kept } from "../../src/columns/kept.ts"
-import { Reader } from "../../src/columns/reader.ts"
-import { reset, sealAll } from "../../src/columns/seal.ts"
-import { answering, ask } from "../../src/query/answer.ts"
-import type { Filter, Measure, Question, Scope } from "../../src/query/question.ts"
+import { Cache } from "../../src/columns/cache.ts"
+import { reset, sealAll } from "../../src/columns/sealer.ts"
+import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
+import { ask, executeQuery } from "../../src/query/engine/execute.ts"
+import type { Filter, Measure, Query, Scope } from "../../src/query/query.ts"
+import type { Db } from "../../src/store/db/driver.ts"
+import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import type { Db } from "../../src/store/native.ts"
-import { openDatabase } from "../../src/store/open.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { difference } from "../reference/compare.ts"
@@ -93,13 +93,13 @@ const scopes = [
   scopeOf(start + 2 * day, end - 5 * hour - 1),
   scopeOf(end - day, end - 5 * hour + 7),
 ]
-const questions: Question[] = scopes.flatMap((scope): Question[] => [
+const questions: Query[] = scopes.flatMap((scope): Query[] => [
   { kind: "groups", scope, by: [], measures },
   { kind: "groups", scope, by: ["event_name"], measures },
   { kind: "groups", scope, by: ["property.plan", "path"], measures: ["events", "users"] },
   { kind: "groups", scope, by: ["anonymous_id"], measures: ["events"] },
   ...(["daily", "weekly", "monthly"] as const).map(
-    (granularity): Question => ({ kind: "groups", scope, by: [], granularity, measures }),
+    (granularity): Query => ({ kind: "groups", scope, by: [], granularity, measures }),
   ),
   { kind: "values", scope, top: 3 },
   { kind: "values", scope, top: 10 },
@@ -121,8 +121,8 @@ for (const granularity of ["hourly", "minute", "daily"] as const) {
   questions.push({ kind: "groups", scope, by: [], granularity, measures })
 }
 
-function answerOf(reader: Reader, question: Question): { answer: unknown; source: string } {
-  const steps = answering(reader, question)
+function answerOf(reader: SnapshotReader, question: Query): { answer: unknown; source: string } {
+  const steps = executeQuery(reader, question)
   for (;;) {
     const step = steps.next()
     if (step.done) return { answer: step.value.answer, source: step.value.meta.source }
@@ -130,10 +130,10 @@ function answerOf(reader: Reader, question: Question): { answer: unknown; source
 }
 
 /** Keeps which events fit of the smallest blocks, too. */
-const newReader = () => new Reader(db, enough, 1)
+const newReader = () => new SnapshotReader(db, enough, 1)
 
 /** Of each question, asked twice: the second answer is of what the first one kept. */
-function differences(reader: Reader): string[] {
+function differences(reader: SnapshotReader): string[] {
   return questions.flatMap((question) => {
     const wanted = ask(db, question).answer
     return [1, 2].flatMap(() => difference(question, answerOf(reader, question).answer, wanted) ?? [])
@@ -197,25 +197,25 @@ describe("what is kept of earlier questions", () => {
     sources()
     // Ranges that begin at any ms and ids to break down by are counted anew.
     expect(sources()).toEqual(["blocks", "kept", "kept+blocks"])
-    const summary: Question = { kind: "groups", scope: scopeOf(start, end), by: [], measures }
+    const summary: Query = { kind: "groups", scope: scopeOf(start, end), by: [], measures }
     insert([happened(start + 10 * day, 1)])
     expect(answerOf(reader, summary).source).toBe("kept+rows")
   })
 
   test("is one day alone counted anew where an event came late", () => {
     const reader = newReader()
-    const summary: Question = { kind: "groups", scope: scopeOf(start, end), by: [], measures }
+    const summary: Query = { kind: "groups", scope: scopeOf(start, end), by: [], measures }
     answerOf(reader, summary)
     insert([happened(end - day + 1, 1)])
     seal()
-    const steps = answering(reader, summary)
+    const steps = executeQuery(reader, summary)
     let step = steps.next()
     while (!step.done) step = steps.next()
     expect(step.value.meta).toEqual({ source: "kept+blocks", blockEvents: 9, rows: 0 })
   })
 
   test("goes, the oldest first and what others were made of before all, where there is no room", () => {
-    const kept = new Kept(100)
+    const kept = new Cache(100)
     for (const key of ["a", "b", "spare"]) expect(kept.put(key, "", key, 30, key === "spare")).toBe(true)
     kept.find("a", "")
     expect(kept.put("c", "", "c", 30, false)).toBe(true)
@@ -228,7 +228,7 @@ describe("what is kept of earlier questions", () => {
   })
 
   test("grows while there is room, pushes out others, and goes once it is too large", () => {
-    const kept = new Kept(100)
+    const kept = new Cache(100)
     const [growing, other] = [{}, {}]
     kept.put("other", "", other, 50, false)
     kept.put("growing", "", growing, 0, false)

@@ -321,7 +321,7 @@ describe("an answer", () => {
   })
 
   test("says when to try again while another process locks the database", async () => {
-    const { Database } = await import("../../src/store/native.ts")
+    const { Database } = await import("../../src/store/db/driver.ts")
     const other = new Database(app.store.db.name)
     other.exec("begin immediate")
     const waiting = call("POST", "/v1/websites", { domain: "example.com" })

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, expect, test } from "bun:test"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type Migration, migrate, migrations, pendingMigrations } from "../../src/store/migrate.ts"
-import { Database } from "../../src/store/native.ts"
-import { closeDatabase, openDatabase } from "../../src/store/open.ts"
+import { Database } from "../../src/store/db/driver.ts"
+import { type Migration, migrate, migrations, pendingMigrations } from "../../src/store/db/migrate.ts"
+import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 
 let folder: string
 let path: string

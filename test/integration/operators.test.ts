@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { querySchema } from "../../src/ask/schema.ts"
 import { fitsAll, type ShownEvent } from "../../src/dashboard/state/events.ts"
 import {
   conditions,
@@ -11,6 +10,7 @@ import {
   readFilter,
 } from "../../src/dashboard/state/filters.ts"
 import { type Operator, operatorNames, operators } from "../../src/query/operators.ts"
+import { querySchema } from "../../src/query-api/schema.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 import { repository } from "../support/repository.ts"

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { sealAll } from "../../src/columns/seal.ts"
-import { ask } from "../../src/query/answer.ts"
-import type { Scope } from "../../src/query/question.ts"
+import { sealAll } from "../../src/columns/sealer.ts"
+import { ask } from "../../src/query/engine/execute.ts"
+import type { Scope } from "../../src/query/query.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 

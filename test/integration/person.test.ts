@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { sealAll } from "../../src/columns/seal.ts"
+import { sealAll } from "../../src/columns/sealer.ts"
 import { findPerson } from "../../src/store/forget.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { forgetOldSalts } from "../../src/store/salts.ts"

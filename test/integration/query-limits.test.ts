@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { QueryQueue, standardQueueLimits } from "../../src/query/queue.ts"
+import { QueryQueue, standardQueueLimits } from "../../src/query/engine/queue.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -214,7 +214,7 @@ describe("queries at once", () => {
       asker: {
         ...asker,
         responseBytes: asker.responseBytes,
-        ask: asker.ask.bind(asker),
+        run: asker.run.bind(asker),
         admit: queue.run.bind(queue),
         // Long ones, which begin and are ended by the test.
         render: async (ask, room, caller, signal) => {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test"
-import { sealAll } from "../../src/columns/seal.ts"
-import { ask } from "../../src/query/answer.ts"
-import type { Filter, Measure, Question, Scope } from "../../src/query/question.ts"
-import type { Db } from "../../src/store/native.ts"
-import { closeDatabase, openDatabase } from "../../src/store/open.ts"
+import { sealAll } from "../../src/columns/sealer.ts"
+import { ask } from "../../src/query/engine/execute.ts"
+import type { Filter, Measure, Query, Scope } from "../../src/query/query.ts"
+import type { Db } from "../../src/store/db/driver.ts"
+import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { temporaryFolder } from "../harness.ts"
 import { difference } from "../reference/compare.ts"
 import { insertRows, rawEvents } from "../reference/events.ts"
@@ -26,7 +26,7 @@ interface Sent {
 interface Case {
   name: string
   events: Sent[]
-  question: Question
+  question: Query
   answer: unknown
 }
 
@@ -42,7 +42,7 @@ const ms = (time: string) => Date.parse(time)
 /** A time on the 10th of March. */
 const at = (time: string) => `2026-03-10T${time}Z`
 
-const counted = (filters: Filter[], changes: Partial<Scope> = {}): Question => ({
+const counted = (filters: Filter[], changes: Partial<Scope> = {}): Query => ({
   kind: "groups",
   scope: { ...scope, filters, ...changes },
   by: [],
@@ -52,7 +52,7 @@ const count = (events: number, range: Pick<Scope, "from" | "to"> = scope) => ({
   groups: [{ by: [], bucket: 0, values: [events] }],
   buckets: [{ from: range.from, to: range.to, label: "" }],
 })
-const measured = (...measures: Measure[]): Question => ({ kind: "groups", scope, by: [], measures })
+const measured = (...measures: Measure[]): Query => ({ kind: "groups", scope, by: [], measures })
 const values = (...numbers: (number | null)[]) => ({
   groups: [{ by: [], bucket: 0, values: numbers }],
   buckets: [{ from: scope.from, to: scope.to, label: "" }],
@@ -93,7 +93,7 @@ const person = (anonymousId: string, letters: string): Sent[] =>
       : [{ at: at(`10:${String(minute).padStart(2, "0")}`), name, anonymousId, sessionId: anonymousId }],
   )
 const step = (name: string) => ({ name, filters: [] })
-const funnel = (window: number): Question => ({
+const funnel = (window: number): Query => ({
   kind: "funnel",
   scope,
   steps: [step("a"), step("b"), step("c")],

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { adviceOn } from "../../src/admin-api/advice.ts"
 import { openapi } from "../../src/docs/openapi.ts"
-import { type Reason, refusals } from "../../src/errors.ts"
-import { keptRefusals } from "../../src/http/refusals.ts"
-import { adviceOn } from "../../src/manage/advice.ts"
+import { type Reason, rejections } from "../../src/errors.ts"
+import { keptRefusals } from "../../src/http/rejected-requests.ts"
 import { createKey, type Key, type Scope } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -163,7 +163,7 @@ describe("what to change is said", () => {
     expect(new Set(reasons).size).toBeGreaterThan(25)
     for (const reason of new Set<Reason>(reasons)) {
       const text = adviceOn({ reason, fields: [] })
-      expect([reason, text]).not.toEqual([reason, `${refusals[reason].message}.`])
+      expect([reason, text]).not.toEqual([reason, `${rejections[reason].message}.`])
       expect(text).toMatch(/^[A-Z][^.]*(\.stringify[^.]*)?\.( [A-Z][^.]*\.)?$/)
     }
   })

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
+import { startSession } from "../../src/store/login-sessions.ts"
 import { createNote, mostNotes } from "../../src/store/notes.ts"
-import { startSession } from "../../src/store/sessions.ts"
 import { createShare, mostShares } from "../../src/store/shares.ts"
 import { createUser } from "../../src/store/users.ts"
 import { createView, mostViews } from "../../src/store/views.ts"

@@ -1,4 +1,4 @@
-import type { Bucket, Granularity } from "../../src/query/question.ts"
+import type { Bucket, Granularity } from "../../src/query/query.ts"
 
 // A zone's clocks, asked of Intl time by time. No zone has changed its clocks between two quarters of an hour since 2000.
 

@@ -1,16 +1,16 @@
 import { isDeepStrictEqual } from "node:util"
-import type { Answers, Question } from "../../src/query/question.ts"
+import type { Query, QueryResults } from "../../src/query/query.ts"
 
 /** Of the larger of two sums or averages that should be equal, and of what was added up. */
 const tolerance = 1e-9
 
 /** Where two answers to a question differ; undefined where they do not. Groups and properties come in no order. */
-export function difference(question: Question, got: unknown, wanted: unknown): string | undefined {
+export function difference(question: Query, got: unknown, wanted: unknown): string | undefined {
   if (question.kind === "groups") {
     const inexact = question.measures.map(
       (measure) => typeof measure === "object" && (measure.what === "sum" || measure.what === "avg"),
     )
-    const [one, other] = [got, wanted] as [Answers["groups"], Answers["groups"]]
+    const [one, other] = [got, wanted] as [QueryResults["groups"], QueryResults["groups"]]
     if (!question.page) return differs(ordered(one), ordered(other), inexact)
     // Groups are in the order that was asked for, and what is added up of them may be a little off.
     const [sum, right] = [one.all?.sum, other.all?.sum]
@@ -18,17 +18,17 @@ export function difference(question: Question, got: unknown, wanted: unknown): s
     return differs({ ...one, all: one.all?.groups }, { ...other, all: other.all?.groups }, inexact)
   }
   if (question.kind === "values") {
-    return differs(byKey(got as Answers["values"]), byKey(wanted as Answers["values"]))
+    return differs(byKey(got as QueryResults["values"]), byKey(wanted as QueryResults["values"]))
   }
   return differs(got, wanted)
 }
 
-function ordered({ buckets, groups }: Answers["groups"]): object {
+function ordered({ buckets, groups }: QueryResults["groups"]): object {
   const keyed = groups.map((group) => ({ key: JSON.stringify([group.bucket, group.by]), ...group }))
   return { buckets, groups: keyed.sort((one, other) => (one.key < other.key ? -1 : 1)) }
 }
 
-function byKey({ properties }: Answers["values"]): object {
+function byKey({ properties }: QueryResults["values"]): object {
   const keyed = properties.map((one) => ({ id: JSON.stringify([one.name, one.key]), ...one }))
   return keyed.sort((one, other) => (one.id < other.id ? -1 : 1))
 }

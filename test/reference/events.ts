@@ -1,9 +1,9 @@
+import { readEvents, toRow } from "../../src/ingest/event.ts"
+import type { Db } from "../../src/store/db/driver.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import type { Db } from "../../src/store/native.ts"
+import { Writer } from "../../src/store/ingest/writer.ts"
 import { DailyHash } from "../../src/store/salts.ts"
 import { createWebsite, type Website } from "../../src/store/websites.ts"
-import { Writer } from "../../src/store/writer.ts"
-import { readEvents, toRow } from "../../src/track/event.ts"
 import type { Pick } from "../support/random.ts"
 import type { RawEvent } from "./reference.ts"
 

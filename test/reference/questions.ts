@@ -6,10 +6,10 @@ import type {
   GroupsPage,
   Measure,
   Property,
-  Question,
+  Query,
   Scope,
   Step,
-} from "../../src/query/question.ts"
+} from "../../src/query/query.ts"
 import type { Pick } from "../support/random.ts"
 import { keys, names, paths, plans, timeNear, type World } from "./events.ts"
 
@@ -88,7 +88,7 @@ function somePage(by: readonly Dimension[], measures: readonly Measure[], random
   }
 }
 
-export type Kind = Question["kind"]
+export type Kind = Query["kind"]
 
 /** Longest range that a granularity is asked for: its buckets are found one by one. */
 const longest: Record<Granularity, number> = {
@@ -203,7 +203,7 @@ function someStep(random: Pick): Step {
 }
 
 /** A question of the kind, about the events of the world. */
-export function someQuestion(world: World, kind: Kind): Question {
+export function someQuestion(world: World, kind: Kind): Query {
   const { random } = world
   const unit = random.of(["anonymous_id", "session_id", "profile_id"] as const)
   const scope = someScope(world)

@@ -1,30 +1,30 @@
 import { isDeepStrictEqual } from "node:util"
 import type {
-  Answers,
   Dimension,
-  EventsQuestion,
+  EventsQuery,
   Filter,
-  FunnelQuestion,
+  FunnelQuery,
   Group,
   GroupsPage,
-  GroupsQuestion,
+  GroupsQuery,
   Measure,
-  PathsQuestion,
-  PeopleQuestion,
+  PathsQuery,
   PropertyNumbers,
-  Question,
+  Query,
+  QueryResults,
   ReachQuestion,
-  RetentionQuestion,
+  RetentionQuery,
   Scope,
-  SessionsQuestion,
+  SessionsQuery,
   Step,
   StoredEvent,
   Unit,
-  ValuesQuestion,
-} from "../../src/query/question.ts"
+  ValuesQuery,
+  VisitorsQuery,
+} from "../../src/query/query.ts"
 import { Clocks } from "./clock.ts"
 
-// Every question of src/query/question.ts answered in the slowest and plainest way, from an array of all events. It shares
+// Every question of src/query/query.ts answered in the slowest and plainest way, from an array of all events. It shares
 // nothing with the engine but the types, so that where both agree both are likely right.
 
 export interface RawEvent extends StoredEvent {
@@ -38,14 +38,14 @@ export interface RawEvent extends StoredEvent {
   linked: string | null
 }
 
-export function refer<Asked extends Question>(
+export function refer<Asked extends Query>(
   events: readonly RawEvent[],
   question: Asked,
   clocks = new Clocks(),
-): Answers[Asked["kind"]] {
+): QueryResults[Asked["kind"]] {
   const inScope = events.filter((event) => isInScope(event, question.scope))
-  const answer = kinds[question.kind] as (events: RawEvent[], question: Question, clocks: Clocks) => unknown
-  return answer(inScope, question, clocks) as Answers[Asked["kind"]]
+  const answer = kinds[question.kind] as (events: RawEvent[], question: Query, clocks: Clocks) => unknown
+  return answer(inScope, question, clocks) as QueryResults[Asked["kind"]]
 }
 
 const kinds = { groups, values, events: single, funnel, retention, paths, reach, sessions, people }
@@ -237,9 +237,9 @@ function sumOf(values: number[]): number {
 
 function groups(
   events: RawEvent[],
-  { scope, by, granularity, measures, only, page }: GroupsQuestion,
+  { scope, by, granularity, measures, only, page }: GroupsQuery,
   clocks: Clocks,
-): Answers["groups"] {
+): QueryResults["groups"] {
   const clock = clocks.of(scope.zone)
   const buckets = granularity
     ? clock.buckets(scope.from, scope.to, granularity)
@@ -267,7 +267,7 @@ function groups(
 function pageOf(
   groups: Group[],
   { order, down, offset, limit }: GroupsPage,
-): Omit<Answers["groups"], "buckets"> {
+): Omit<QueryResults["groups"], "buckets"> {
   const lastOf = (one: unknown, other: unknown) => Number(one === null) - Number(other === null)
   const inOrder = (one: string | number, other: string | number) => (one < other ? -1 : one > other ? 1 : 0)
   const compare = (one: string | number | null, other: string | number | null, isDown: boolean) =>
@@ -326,8 +326,8 @@ function measured(events: RawEvent[], measure: Measure): number | null {
 
 // ——— values
 
-function values(events: RawEvent[], { keys, top, bins }: ValuesQuestion): Answers["values"] {
-  const properties: Answers["values"]["properties"] = []
+function values(events: RawEvent[], { keys, top, bins }: ValuesQuery): QueryResults["values"] {
+  const properties: QueryResults["values"]["properties"] = []
   for (const [name, named] of groupBy(events, (event) => event.name)) {
     for (const key of new Set(named.flatMap(keysOf))) {
       if (keys && !keys.includes(key)) continue
@@ -407,7 +407,7 @@ function histogram(numbers: number[], bounds: number[]): PropertyNumbers["bins"]
 
 // ——— events
 
-function single(events: RawEvent[], { limit, offset, after }: EventsQuestion): Answers["events"] {
+function single(events: RawEvent[], { limit, offset, after }: EventsQuery): QueryResults["events"] {
   const newestFirst = [...events].sort((one, other) => other.ts - one.ts || other.id - one.id)
   const left = newestFirst.filter(
     ({ ts, id }) => !after || ts < after.ts || (ts === after.ts && id < after.id),
@@ -432,7 +432,7 @@ interface Attempt {
   times: number[]
 }
 
-function funnel(events: RawEvent[], question: FunnelQuestion): Answers["funnel"] {
+function funnel(events: RawEvent[], question: FunnelQuery): QueryResults["funnel"] {
   const { steps, window, unit, by } = question
   const best: Attempt[] = []
   for (const theirs of byUnit(events, unit)) {
@@ -486,7 +486,7 @@ function bestAttempt(events: Reached[], window: number): Attempt | undefined {
 
 // ——— retention
 
-function retention(events: RawEvent[], question: RetentionQuestion, clocks: Clocks): Answers["retention"] {
+function retention(events: RawEvent[], question: RetentionQuery, clocks: Clocks): QueryResults["retention"] {
   const { scope, start, comeBack, granularity, unit } = question
   const buckets = clocks.of(scope.zone).buckets(scope.from, scope.to, granularity)
   const bucketOf = ({ ts }: RawEvent) => buckets.findIndex(({ from, to }) => ts >= from && ts < to)
@@ -514,7 +514,7 @@ function reach(
   events: RawEvent[],
   { scope, granularity, unit }: ReachQuestion,
   clocks: Clocks,
-): Answers["reach"] {
+): QueryResults["reach"] {
   const buckets = granularity
     ? clocks.of(scope.zone).buckets(scope.from, scope.to, granularity)
     : [{ from: scope.from, to: scope.to, label: "" }]
@@ -526,7 +526,7 @@ function reach(
 
 // ——— paths, sessions, people
 
-function paths(events: RawEvent[], { event: step, before, after }: PathsQuestion): Answers["paths"] {
+function paths(events: RawEvent[], { event: step, before, after }: PathsQuery): QueryResults["paths"] {
   const seen: { place: number; name: string | null }[] = []
   let sessions = 0
   for (const session of byUnit(events, "session_id")) {
@@ -551,7 +551,7 @@ function paths(events: RawEvent[], { event: step, before, after }: PathsQuestion
   }
 }
 
-function sessions(events: RawEvent[], { limit, offset }: SessionsQuestion): Answers["sessions"] {
+function sessions(events: RawEvent[], { limit, offset }: SessionsQuery): QueryResults["sessions"] {
   const all = byUnit(events, "session_id").map((session) => {
     session.sort(oldestFirst)
     const [first, last] = [session[0] as RawEvent, session.at(-1) as RawEvent]
@@ -570,7 +570,7 @@ function sessions(events: RawEvent[], { limit, offset }: SessionsQuestion): Answ
   return { total: all.length, sessions: all.slice(offset, offset + limit) }
 }
 
-function people(events: RawEvent[], { limit, offset }: PeopleQuestion): Answers["people"] {
+function people(events: RawEvent[], { limit, offset }: VisitorsQuery): QueryResults["people"] {
   const all = byUnit(events, "anonymous_id").map((theirs) => {
     theirs.sort(oldestFirst)
     const [first, last] = [theirs[0] as RawEvent, theirs.at(-1) as RawEvent]

@@ -2,23 +2,23 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createApp, type Deps } from "../../src/app.ts"
-import type { Ask } from "../../src/ask/ask.ts"
-import { Streams } from "../../src/ask/stream.ts"
 import { Draining } from "../../src/health/draining.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import { BodyBudget } from "../../src/http/body.ts"
-import { requestFaultLog } from "../../src/http/faults.ts"
-import { Limiter } from "../../src/http/limits.ts"
-import { Refusals } from "../../src/http/refusals.ts"
+import { RateLimiter } from "../../src/http/rate-limits.ts"
 import { RejectedBytes } from "../../src/http/rejected-bytes.ts"
+import { RejectedRequests } from "../../src/http/rejected-requests.ts"
+import { requestFaultLog } from "../../src/http/server-errors.ts"
+import { CrawlerCheck } from "../../src/ingest/crawler.ts"
 import type { Log } from "../../src/log.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { Requests } from "../../src/metrics/requests.ts"
-import { LoginLimits } from "../../src/people/login-limits.ts"
-import { Engine } from "../../src/query/engine.ts"
-import { Follower } from "../../src/store/follow.ts"
+import { WorkerQueryEngine } from "../../src/query/engine/engine.ts"
+import type { QuerySpec } from "../../src/query-api/query-spec.ts"
+import { Streams } from "../../src/query-api/stream.ts"
+import { EventFollower } from "../../src/store/event-follower.ts"
 import { Store } from "../../src/store/store.ts"
-import { CrawlerCheck } from "../../src/track/crawler.ts"
+import { LoginLimits } from "../../src/users/login-limits.ts"
 
 export interface TestApp {
   store: Store
@@ -46,7 +46,7 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
   }
   const path = join(folder, "test.db")
   const requests = new Requests()
-  const refusals = new Refusals(log, elapsed)
+  const refusals = new RejectedRequests(log, elapsed)
   const metrics = new Metrics({
     path,
     startedAt: now(),
@@ -70,11 +70,11 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
   )
   const trustedProxies = parseNetworks("127.0.0.0/8,::1")
   if (!trustedProxies) throw new Error("the networks are wrong")
-  const engine = new Engine<Ask>(
+  const engine = new WorkerQueryEngine<QuerySpec>(
     { path, memory: 268_435_456, now, elapsed: now, onFault: (error) => logged.push(String(error)) },
     store,
   )
-  const streams = new Streams(new Follower(store.db), now, (error) => logged.push(String(error)))
+  const streams = new Streams(new EventFollower(store.db), now, (error) => logged.push(String(error)))
   const deps: Deps = {
     asker: engine,
     streams,
@@ -84,9 +84,9 @@ export function openApp(changes: (deps: Deps) => Partial<Deps> = () => ({})): Te
     profiles: store.profiles,
     ready: () => store.ready(),
     draining: new Draining(),
-    limiter: new Limiter(elapsed),
+    limiter: new RateLimiter(elapsed),
     loginLimits: new LoginLimits(elapsed),
-    failures: new Limiter(elapsed),
+    failures: new RateLimiter(elapsed),
     rejectedBytes: new RejectedBytes(2_097_152, elapsed),
     bodyBudget: new BodyBudget(67_108_864),
     crawlers: new CrawlerCheck(),

@@ -1,9 +1,16 @@
-import { dayMs, type Kind, kinds, type Numbers, type TextField, type Value } from "../../src/columns/batch.ts"
-import { type Columns, emptyCodes, MemoryBatch } from "../../src/columns/builder.ts"
-import { Kept } from "../../src/columns/kept.ts"
-import type { Entry } from "../../src/columns/source.ts"
-import type { Scope } from "../../src/query/question.ts"
-import type { Followed } from "../../src/query/step.ts"
+import {
+  type DictionarySizes,
+  dayMs,
+  type IdKind,
+  idKinds,
+  type TextField,
+  type Value,
+} from "../../src/columns/batch.ts"
+import { Cache } from "../../src/columns/cache.ts"
+import { type Columns, emptyCodes, MemoryBatch } from "../../src/columns/column-builder.ts"
+import type { Entry } from "../../src/columns/snapshot.ts"
+import type { Scope } from "../../src/query/query.ts"
+import type { Followed } from "../../src/query/reports/step.ts"
 import type { LinkedVisitor } from "../../src/store/person.ts"
 
 /** An event as a test writes it down. */
@@ -20,7 +27,7 @@ export interface PlainEvent {
   properties?: Record<string, Value | null>
 }
 
-const idOf: Record<Kind, (event: PlainEvent) => string | null | undefined> = {
+const idOf: Record<IdKind, (event: PlainEvent) => string | null | undefined> = {
   visitors: ({ visitor }) => visitor,
   sessions: ({ session }) => session,
   profiles: ({ profile }) => profile,
@@ -32,9 +39,9 @@ export function sourceOf(
   /** By website: anonymous ids with their profiles. */
   links: Record<number, LinkedVisitor[]> = {},
 ): Followed {
-  const ids = {} as Record<Kind, string[]>
-  for (const kind of kinds) ids[kind] = [...new Set(events.flatMap((event) => idOf[kind](event) ?? []))]
-  const numbersOf = (kind: Kind, texts: readonly string[]) =>
+  const ids = {} as Record<IdKind, string[]>
+  for (const kind of idKinds) ids[kind] = [...new Set(events.flatMap((event) => idOf[kind](event) ?? []))]
+  const numbersOf = (kind: IdKind, texts: readonly string[]) =>
     Uint32Array.from(texts, (text) => ids[kind].indexOf(text) + 1)
   const parts = new Map<string, PlainEvent[]>()
   for (const event of events) {
@@ -68,7 +75,7 @@ export function sourceOf(
       (one, other) => one.day - other.day || one.website - other.website || (one.name < other.name ? -1 : 1),
     )
   return {
-    get numbers(): Numbers {
+    get numbers(): DictionarySizes {
       const { visitors, sessions, profiles } = ids
       return {
         visitors: visitors.length + 1,
@@ -92,7 +99,7 @@ export function sourceOf(
     open: (entry) => entry.open(),
     numbersOf,
     textsOf: (kind) => ids[kind],
-    kept: new Kept(0),
+    kept: new Cache(0),
     rowIdsAt: () => idsAreKnown(),
     nameOf: () => idsAreKnown(),
     websiteId: (rid) => (rid === 0 ? undefined : `website-${rid}`),
@@ -120,7 +127,7 @@ function idsAreKnown(): never {
 
 function columnsOf(
   events: readonly PlainEvent[],
-  numbersOf: (kind: Kind, texts: readonly string[]) => Uint32Array,
+  numbersOf: (kind: IdKind, texts: readonly string[]) => Uint32Array,
   all: readonly PlainEvent[],
 ): Columns {
   const [first] = events as [PlainEvent]
@@ -137,7 +144,7 @@ function columnsOf(
     })
     return { codes, values }
   }
-  const idsOf = (kind: Kind) =>
+  const idsOf = (kind: IdKind) =>
     Uint32Array.from(events, (event) => {
       const text = idOf[kind](event) ?? null
       return text === null ? 0 : (numbersOf(kind, [text])[0] as number)

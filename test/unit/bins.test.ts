@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { ascending, binsOf } from "../../src/query/numbers.ts"
+import { ascending, binsOf } from "../../src/query/structures/statistics.ts"
 
 /** Numbers, most bins, and the bounds with the counts between them. */
 const cases: [sentence: string, numbers: number[], most: number, bounds: number[], counts: number[]][] = [

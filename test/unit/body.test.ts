@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { parseNetworks } from "../../src/http/address.ts"
-import { arrivalOf } from "../../src/http/arrival.ts"
 import { BodyBudget, isNestedDeeper } from "../../src/http/body.ts"
+import { requestContextOf } from "../../src/http/request-context.ts"
 import { mulberry32, type Pick, picker } from "../support/random.ts"
 
 describe("nesting is counted outside of strings", () => {
@@ -57,7 +57,7 @@ describe("the budget of unfinished bodies", () => {
     const looked: string[] = []
     const reserve = (address: string, size: number) =>
       budget.reserve(
-        arrivalOf(new Request("http://x/"), {
+        requestContextOf(new Request("http://x/"), {
           requestIP: () => {
             looked.push(address)
             return { address }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { CrawlerCheck } from "../../src/track/crawler.ts"
+import { CrawlerCheck } from "../../src/ingest/crawler.ts"
 
 const crawlers = [
   "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",

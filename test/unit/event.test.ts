@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { Refusal } from "../../src/errors.ts"
-import { hashesVisitor, readEvents } from "../../src/track/event.ts"
+import { RequestError } from "../../src/errors.ts"
+import { hashesVisitor, readEvents } from "../../src/ingest/event.ts"
 
 const now = Date.UTC(2026, 0, 31, 23, 30)
 const hour = 3_600_000
@@ -9,11 +9,11 @@ function read(body: unknown, rules: Partial<Parameters<typeof readEvents>[1]> = 
   return readEvents(body, { maxEvents: 10, now, isRegistered: () => false, ...rules })
 }
 
-function refusalOf(work: () => unknown): Refusal {
+function refusalOf(work: () => unknown): RequestError {
   try {
     work()
   } catch (error) {
-    if (error instanceof Refusal) return error
+    if (error instanceof RequestError) return error
     throw error
   }
   throw new Error("not refused")

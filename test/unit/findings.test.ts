@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { daysUntilFull, type Facts, judge, type Settings } from "../../src/commands/findings.ts"
+import { daysUntilFull, diagnose, type Facts, type Settings } from "../../src/doctor/checks.ts"
 import { parseNetworks, type TrustedNetworks } from "../../src/http/address.ts"
 
 const day = 86_400_000
@@ -286,7 +286,7 @@ const something: Case[] = [
   },
 ]
 
-const look = (one: Case) => judge({ ...facts, ...one.facts }, { ...settings, ...one.settings })
+const look = (one: Case) => diagnose({ ...facts, ...one.facts }, { ...settings, ...one.settings })
 
 describe("doctor finds nothing to do when", () => {
   test.each(nothing)("$when", (one) => {
@@ -307,7 +307,7 @@ describe("doctor finds one thing to do, and says what, when", () => {
 
 test("every thing is looked at, whatever else is found", () => {
   const abouts = (one: Partial<Facts>) => [
-    ...new Set(judge({ ...facts, ...one }, settings).map(({ about }) => about)),
+    ...new Set(diagnose({ ...facts, ...one }, settings).map(({ about }) => about)),
   ]
   const all = ["database", "disk", "clock", "rights", "wal", "backups", "limits", "proxy", "zones"]
   expect(abouts({})).toEqual(all as never)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
-import { Budget, TooLarge } from "../../src/query/distinct.ts"
-import { funnel } from "../../src/query/funnel.ts"
-import type { FunnelQuestion, Step } from "../../src/query/question.ts"
+import type { FunnelQuery, Step } from "../../src/query/query.ts"
+import { funnel } from "../../src/query/reports/funnel.ts"
+import { MemoryBudget, OutOfMemoryBudgetError } from "../../src/query/structures/id-set.ts"
 import { answerOf, type PlainEvent, scopeOf, sourceOf } from "../support/batches.ts"
 
 const scope = scopeOf("2026-03-02", 3)
@@ -23,8 +23,8 @@ function events(visitor: string | null, ...written: string[]): PlainEvent[] {
   })
 }
 
-function ask(all: readonly PlainEvent[], changes: Partial<FunnelQuestion> = {}, memory = 2 ** 28) {
-  const question: FunnelQuestion = {
+function ask(all: readonly PlainEvent[], changes: Partial<FunnelQuery> = {}, memory = 2 ** 28) {
+  const question: FunnelQuery = {
     kind: "funnel",
     scope,
     steps: abc,
@@ -32,7 +32,7 @@ function ask(all: readonly PlainEvent[], changes: Partial<FunnelQuestion> = {}, 
     unit: "anonymous_id",
     ...changes,
   }
-  return answerOf(funnel(question, sourceOf(all), new Budget(memory)))
+  return answerOf(funnel(question, sourceOf(all), new MemoryBudget(memory)))
 }
 
 /** People and medians of the only group. */
@@ -48,7 +48,7 @@ const bothSteps: Step[] = [{ filters: [] }, { filters: pro }]
 const cases: {
   sentence: string
   events: PlainEvent[]
-  changes?: Partial<FunnelQuestion>
+  changes?: Partial<FunnelQuery>
   steps: [number, number | null][]
 }[] = [
   {
@@ -239,7 +239,7 @@ describe("a funnel", () => {
 
 describe("a funnel by a value", () => {
   const two = { steps: [step("a"), step("b")], by: "property.plan" } as const
-  const groupsOf = (all: readonly PlainEvent[], changes: Partial<FunnelQuestion> = two) =>
+  const groupsOf = (all: readonly PlainEvent[], changes: Partial<FunnelQuery> = two) =>
     ask(all, changes).groups.map(({ by, steps }) => [by, ...steps.map(({ people }) => people)])
 
   test("counts people under the value of the first step in their best attempt", () => {
@@ -281,5 +281,5 @@ describe("a funnel by a value", () => {
 })
 
 test("a funnel that needs more memory than it may take says so", () => {
-  expect(() => ask(events("v", "a@0", "b@1"), {}, 1_000)).toThrow(TooLarge)
+  expect(() => ask(events("v", "a@0", "b@1"), {}, 1_000)).toThrow(OutOfMemoryBudgetError)
 })

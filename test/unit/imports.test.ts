@@ -8,22 +8,33 @@ import { repository } from "../support/repository.ts"
 // each other. Types count too: what only shares types is as hard to read apart as what shares code.
 const layers = [
   ["src"],
+  ["src/store/db"],
   ["src/store"],
+  ["src/store/ingest"],
+  ["src/store/store.ts"],
   ["src/columns"],
   ["src/query"],
+  ["src/query/structures"],
+  ["src/query/scan"],
+  ["src/query/aggregate"],
+  ["src/query/reports"],
+  ["src/query/engine"],
   ["src/http", "src/export"],
   ["src/metrics"],
-  ["src/track", "src/manage", "src/people", "src/saved", "src/ask", "src/health"],
+  ["src/ingest", "src/admin-api", "src/users", "src/saved", "src/query-api", "src/health"],
   ["src/import"],
   ["src/docs"],
-  // The dashboard's page: what it knows, what its pages share, and the pages, none of which imports another.
+  // The dashboard's page: its state, the components that pages share, and the pages, none of which imports another.
   ["src/dashboard/state"],
-  ["src/dashboard/parts"],
-  // What the overview shows of a website without events, and a page of its own.
+  ["src/dashboard/components/controls"],
+  ["src/dashboard/components/charts"],
+  ["src/dashboard/components/saved"],
+  ["src/dashboard/components/layout"],
+  // The overview shows it for a website without events, and it is a page of its own.
   ["src/dashboard/install"],
   [
     "src/dashboard/overview",
-    "src/dashboard/door",
+    "src/dashboard/login",
     "src/dashboard/funnels",
     "src/dashboard/live",
     "src/dashboard/events",
@@ -34,10 +45,14 @@ const layers = [
     "src/dashboard/retention",
     "src/dashboard/paths",
     "src/dashboard/goals",
-    "src/dashboard/refusals",
+    "src/dashboard/rejected-requests",
   ],
   ["src/dashboard"],
   ["src/app.ts", "src/config.ts"],
+  ["src/terminal"],
+  ["src/backups"],
+  ["src/doctor"],
+  ["src/server"],
   ["src/commands"],
   ["src/cli.ts"],
   ["src/main.ts"],
@@ -89,9 +104,9 @@ function reach(file: string, seen: Set<string> = new Set()): Set<string> {
 
 const shown = ({ from, to }: Import) => `${from} imports ${to}`
 
-test("better-sqlite3 is imported by src/store/native.ts and nothing else", () => {
+test("better-sqlite3 is imported by src/store/db/driver.ts and nothing else", () => {
   const users = imports.filter(({ to }) => to.startsWith("better-sqlite3")).map(({ from }) => from)
-  expect([...new Set(users)]).toEqual(["src/store/native.ts"])
+  expect([...new Set(users)]).toEqual(["src/store/db/driver.ts"])
 })
 
 test("every file has its place in the layers", () => {
@@ -105,11 +120,11 @@ test("imports point from the commands to the nouns, never back", () => {
 test("src/http holds what several routes need, and nothing else", () => {
   const shared = files.filter((file) => dirname(file) === "src/http")
   const routes = [
-    "src/track/route.ts",
-    "src/manage/route.ts",
-    "src/people/route.ts",
+    "src/ingest/route.ts",
+    "src/admin-api/route.ts",
+    "src/users/route.ts",
     "src/saved/route.ts",
-    "src/ask/route.ts",
+    "src/query-api/route.ts",
     "src/docs/route.ts",
     "src/dashboard/route.ts",
   ]
@@ -142,11 +157,12 @@ import {
   ])
   const rejected = [
     { from: "src/errors.ts", to: "src/store/keys.ts" },
-    { from: "src/http/key.ts", to: "src/track/credential.ts" },
-    { from: "src/track/event.ts", to: "src/manage/route.ts" },
-    { from: "src/manage/route.ts", to: "src/track/answer.ts" },
+    { from: "src/query/structures/id-set.ts", to: "src/query/reports/funnel.ts" },
+    { from: "src/http/key.ts", to: "src/ingest/credential.ts" },
+    { from: "src/ingest/event.ts", to: "src/admin-api/route.ts" },
+    { from: "src/admin-api/route.ts", to: "src/ingest/responses.ts" },
     { from: "src/config.ts", to: "src/app.ts" },
-    { from: "src/store/open.ts", to: "src/track/event.ts" },
+    { from: "src/store/db/open.ts", to: "src/ingest/event.ts" },
     { from: "src/app.ts", to: "src/commands/serve.ts" },
   ]
   expect(rejected.filter(pointsBack)).toEqual(rejected)

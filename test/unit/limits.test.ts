@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test"
-import { Refusal } from "../../src/errors.ts"
-import { Limiter, spend } from "../../src/http/limits.ts"
+import { RequestError } from "../../src/errors.ts"
+import { enforceRateLimit, RateLimiter } from "../../src/http/rate-limits.ts"
 
 /** A limiter whose clock stands until it is told to go on. */
 function limiterWithClock() {
   const clock = { ms: 1_000_000 }
-  return { clock, limiter: new Limiter(() => clock.ms) }
+  return { clock, limiter: new RateLimiter(() => clock.ms) }
 }
 
 describe("a limiter", () => {
@@ -96,7 +96,7 @@ describe("a limiter", () => {
 
   test("fills over another period where it is given one", () => {
     const clock = { ms: 0 }
-    const limiter = new Limiter(() => clock.ms, 3_600_000)
+    const limiter = new RateLimiter(() => clock.ms, 3_600_000)
     for (let index = 0; index < 60; index++) limiter.take("a", 60)
     expect(limiter.take("a", 60)).toMatchObject({ allowed: false, reset: 60 })
     clock.ms += 60_000
@@ -122,17 +122,17 @@ describe("spend", () => {
 
   test("says in the headers what is left", () => {
     const given: Record<string, string> = {}
-    spend({ ...allowance, allowed: true }, given)
+    enforceRateLimit({ ...allowance, allowed: true }, given)
     expect(given).toEqual(headers)
   })
 
   test("refuses what is not allowed, and says when to come back", () => {
     const given: Record<string, string> = {}
     try {
-      spend({ ...allowance, allowed: false }, given)
+      enforceRateLimit({ ...allowance, allowed: false }, given)
       expect.unreachable()
     } catch (error) {
-      expect(error).toBeInstanceOf(Refusal)
+      expect(error).toBeInstanceOf(RequestError)
       expect(error).toMatchObject({ reason: "rate_limited", retryAfter: 20 })
     }
     expect(given).toEqual(headers)

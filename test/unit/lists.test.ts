@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
-import { Budget } from "../../src/query/distinct.ts"
-import { people } from "../../src/query/people.ts"
-import { sessions } from "../../src/query/sessions.ts"
+import { sessions } from "../../src/query/reports/sessions.ts"
+import { visitors } from "../../src/query/reports/visitors.ts"
+import { MemoryBudget } from "../../src/query/structures/id-set.ts"
 import { answerOf, type PlainEvent, scopeOf, sourceOf } from "../support/batches.ts"
 
 const scope = scopeOf("2026-03-02", 5)
@@ -14,11 +14,15 @@ const at = (name: string, ms: number, ids: Partial<PlainEvent>): PlainEvent => (
 })
 
 function listSessions(events: readonly PlainEvent[], changes: Partial<typeof page> = {}) {
-  return answerOf(sessions({ kind: "sessions", ...page, ...changes }, sourceOf(events), new Budget(2 ** 28)))
+  return answerOf(
+    sessions({ kind: "sessions", ...page, ...changes }, sourceOf(events), new MemoryBudget(2 ** 28)),
+  )
 }
 
 function listPeople(events: readonly PlainEvent[], changes: Partial<typeof page> = {}) {
-  return answerOf(people({ kind: "people", ...page, ...changes }, sourceOf(events), new Budget(2 ** 28)))
+  return answerOf(
+    visitors({ kind: "people", ...page, ...changes }, sourceOf(events), new MemoryBudget(2 ** 28)),
+  )
 }
 
 const idsOf = (events: readonly PlainEvent[], changes: Partial<typeof page> = {}) =>

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { LoginLimits } from "../../src/people/login-limits.ts"
-import { Passwords } from "../../src/people/passwords.ts"
+import { LoginLimits } from "../../src/users/login-limits.ts"
+import { Passwords } from "../../src/users/passwords.ts"
 
 const owner = "ada@example.com"
 const home = "10.0.0.1"

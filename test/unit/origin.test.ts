@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import type { Db } from "../../src/store/native.ts"
-import { openDatabase } from "../../src/store/open.ts"
-import { Registry } from "../../src/store/registry.ts"
+import { targetWebsites } from "../../src/ingest/credential.ts"
+import type { Db } from "../../src/store/db/driver.ts"
+import { openDatabase } from "../../src/store/db/open.ts"
+import { Registry } from "../../src/store/ingest/registry.ts"
 import { appOriginOf, createWebsite, hostOf } from "../../src/store/websites.ts"
-import { targetWebsites } from "../../src/track/credential.ts"
 import { temporaryFolder } from "../harness.ts"
 
 describe("hostOf", () => {

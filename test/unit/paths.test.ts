@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
-import { Budget } from "../../src/query/distinct.ts"
-import { paths } from "../../src/query/paths.ts"
-import type { PathsQuestion, Step } from "../../src/query/question.ts"
+import type { PathsQuery, Step } from "../../src/query/query.ts"
+import { paths } from "../../src/query/reports/paths.ts"
+import { MemoryBudget } from "../../src/query/structures/id-set.ts"
 import { answerOf, type PlainEvent, scopeOf, sourceOf } from "../support/batches.ts"
 
 const scope = scopeOf("2026-03-02", 3)
@@ -17,8 +17,8 @@ function events(session: string | null, ...written: string[]): PlainEvent[] {
 }
 
 /** Sessions, and each place as `-1 name count`. */
-function ask(all: readonly PlainEvent[], changes: Partial<PathsQuestion> = {}) {
-  const question: PathsQuestion = {
+function ask(all: readonly PlainEvent[], changes: Partial<PathsQuery> = {}) {
+  const question: PathsQuery = {
     kind: "paths",
     scope,
     event: step("buy"),
@@ -26,14 +26,14 @@ function ask(all: readonly PlainEvent[], changes: Partial<PathsQuestion> = {}) {
     after: 2,
     ...changes,
   }
-  const { sessions, places } = answerOf(paths(question, sourceOf(all), new Budget(2 ** 28)))
+  const { sessions, places } = answerOf(paths(question, sourceOf(all), new MemoryBudget(2 ** 28)))
   return [sessions, ...places.map(({ place, name, count }) => `${place} ${name} ${count}`)]
 }
 
 const cases: {
   sentence: string
   events: PlainEvent[]
-  changes?: Partial<PathsQuestion>
+  changes?: Partial<PathsQuery>
   answer: (string | number)[]
 }[] = [
   {

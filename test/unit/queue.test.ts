@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { Refusal } from "../../src/errors.ts"
-import { type Client, QueryQueue, type QueueLimits } from "../../src/query/queue.ts"
+import { RequestError } from "../../src/errors.ts"
+import { type Client, QueryQueue, type QueueLimits } from "../../src/query/engine/queue.ts"
 
 const limits: QueueLimits = {
   running: 4,
@@ -42,7 +42,7 @@ class Requests {
 
 async function reasonOf(refused: Promise<unknown>): Promise<string | undefined> {
   const error = await refused.catch((error) => error)
-  return error instanceof Refusal ? `${error.reason} ${error.retryAfter}` : undefined
+  return error instanceof RequestError ? `${error.reason} ${error.retryAfter}` : undefined
 }
 
 describe("a place to run", () => {

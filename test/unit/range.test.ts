@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test"
+import type { Granularity } from "../../src/query/query.ts"
+import { bucketsOf } from "../../src/query/structures/zone.ts"
 import {
   pairBuckets,
   previousOf,
@@ -6,9 +8,7 @@ import {
   type RangeBody,
   readRange,
   tooManyBuckets,
-} from "../../src/ask/range.ts"
-import type { Granularity } from "../../src/query/question.ts"
-import { bucketsOf } from "../../src/query/zone.ts"
+} from "../../src/query-api/range.ts"
 
 /** A Tuesday; in Kolkata 17:30 of the same day, in Auckland already Wednesday. */
 const now = Date.parse("2026-11-24T12:00:00.000Z")

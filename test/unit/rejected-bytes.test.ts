@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test"
-import { Refusal } from "../../src/errors.ts"
+import { RequestError } from "../../src/errors.ts"
 import { parseNetworks } from "../../src/http/address.ts"
-import { type Arrival, arrivalOf } from "../../src/http/arrival.ts"
 import { countRejected, RejectedBytes, refuseRejected } from "../../src/http/rejected-bytes.ts"
+import { type RequestContext, requestContextOf } from "../../src/http/request-context.ts"
 
 const maxBody = 1_000
 const trustedProxies = parseNetworks("127.0.0.1") as NonNullable<ReturnType<typeof parseNetworks>>
@@ -10,8 +10,8 @@ const trustedProxies = parseNetworks("127.0.0.1") as NonNullable<ReturnType<type
 function budget() {
   const clock = { ms: 5_000 }
   const check = { rejectedBytes: new RejectedBytes(maxBody, () => clock.ms), settings: { trustedProxies } }
-  const arrival = (address: string, account?: string): Arrival => ({
-    ...arrivalOf(new Request("http://x/"), { requestIP: () => ({ address }) }),
+  const arrival = (address: string, account?: string): RequestContext => ({
+    ...requestContextOf(new Request("http://x/"), { requestIP: () => ({ address }) }),
     account,
   })
   /** Seconds to wait; undefined: none. */
@@ -21,14 +21,14 @@ function budget() {
       return undefined
     } catch (error) {
       expect(error).toMatchObject({ reason: "too_many_rejected_bytes" })
-      return (error as Refusal).retryAfter
+      return (error as RequestError).retryAfter
     }
   }
   const reject = (
     bytes: number,
     address: string,
     account?: string,
-    error: unknown = new Refusal("invalid_json"),
+    error: unknown = new RequestError("invalid_json"),
   ) => countRejected(check, { ...arrival(address, account), bytes }, error)
   return { clock, wait, reject }
 }
@@ -77,8 +77,8 @@ describe("the budget of rejected bytes", () => {
   test("counts nothing that is no fault of the sender", () => {
     const { wait, reject } = budget()
     const faults = [
-      new Refusal("queue_full"),
-      new Refusal("internal"),
+      new RequestError("queue_full"),
+      new RequestError("internal"),
       new Error("x"),
       new DOMException("gone", "AbortError"),
     ]

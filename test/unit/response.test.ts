@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import type { QueryAnswer } from "../../src/ask/answer.ts"
-import { type JsonRows, Outbox, queryResponse } from "../../src/ask/response.ts"
+import type { QueryAnswer } from "../../src/query-api/execute.ts"
+import { type JsonRows, Outbox, queryResponse } from "../../src/query-api/response.ts"
 
 const chunkBytes = 100_000
 

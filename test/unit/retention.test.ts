@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
-import { Budget } from "../../src/query/distinct.ts"
-import type { RetentionQuestion, Step } from "../../src/query/question.ts"
-import { retention } from "../../src/query/retention.ts"
+import type { RetentionQuery, Step } from "../../src/query/query.ts"
+import { retention } from "../../src/query/reports/retention.ts"
+import { MemoryBudget } from "../../src/query/structures/id-set.ts"
 import { answerOf, type PlainEvent, scopeOf, sourceOf } from "../support/batches.ts"
 
 const step = (name: string): Step => ({ name, filters: [] })
@@ -14,8 +14,8 @@ function events(visitor: string | null, ...written: string[]): PlainEvent[] {
   })
 }
 
-function ask(all: readonly PlainEvent[], changes: Partial<RetentionQuestion> = {}) {
-  const question: RetentionQuestion = {
+function ask(all: readonly PlainEvent[], changes: Partial<RetentionQuery> = {}) {
+  const question: RetentionQuery = {
     kind: "retention",
     scope: scopeOf("2026-03-02", 3),
     start: step("signed_up"),
@@ -24,7 +24,7 @@ function ask(all: readonly PlainEvent[], changes: Partial<RetentionQuestion> = {
     unit: "anonymous_id",
     ...changes,
   }
-  const { buckets, cohorts } = answerOf(retention(question, sourceOf(all), new Budget(2 ** 28)))
+  const { buckets, cohorts } = answerOf(retention(question, sourceOf(all), new MemoryBudget(2 ** 28)))
   expect(cohorts.length).toBe(buckets.length)
   return cohorts.map(({ size, returned }) => [size, ...returned])
 }
@@ -32,7 +32,7 @@ function ask(all: readonly PlainEvent[], changes: Partial<RetentionQuestion> = {
 const cases: {
   sentence: string
   events: PlainEvent[]
-  changes?: Partial<RetentionQuestion>
+  changes?: Partial<RetentionQuery>
   cohorts: number[][]
 }[] = [
   {

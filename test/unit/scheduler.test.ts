@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { type Budget, TooLarge } from "../../src/query/distinct.ts"
-import { type Job, TaskScheduler } from "../../src/query/scheduler.ts"
+import { type Job, TaskScheduler } from "../../src/query/engine/scheduler.ts"
+import { type MemoryBudget, OutOfMemoryBudgetError } from "../../src/query/structures/id-set.ts"
 
 /** A scheduler whose clock makes each step a turn of its own. */
 function newScheduler({ memory = 100, ofQuery = 80 } = {}): TaskScheduler {
@@ -28,7 +28,7 @@ function job(name: string, seen: string[], steps: number, more: Partial<Job> = {
 /** The same, taking some memory at each step. */
 function taking(name: string, seen: string[], bytes: readonly number[]): Job {
   return job(name, seen, 0, {
-    *begin(budget: Budget) {
+    *begin(budget: MemoryBudget) {
       for (const some of bytes) {
         budget.take(some)
         seen.push(name)
@@ -67,7 +67,7 @@ describe("turns", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     for (let id = 0; id < 20; id++) scheduler.add(job(`${String.fromCharCode(98 + id)}${id}`, seen, 1_000))
-    scheduler.seal(job("seal", seen, 1_000).begin({} as Budget))
+    scheduler.seal(job("seal", seen, 1_000).begin({} as MemoryBudget))
     runAll(scheduler, 300)
     expect(seen.filter((name) => name === "seal").length).toBeGreaterThanOrEqual(99)
   })
@@ -75,7 +75,7 @@ describe("turns", () => {
   test("end where there is nothing to do", () => {
     const scheduler = newScheduler()
     expect(scheduler.turn()).toBe(false)
-    scheduler.seal(job("seal", [], 1).begin({} as Budget))
+    scheduler.seal(job("seal", [], 1).begin({} as MemoryBudget))
     expect([scheduler.turn(), scheduler.turn(), scheduler.turn()]).toEqual([true, true, false])
   })
 })
@@ -110,7 +110,7 @@ describe("the memory", () => {
     scheduler.add(taking("a1", seen, [50, 50]))
     scheduler.add(taking("b2", seen, [10]))
     runAll(scheduler)
-    expect(seen).toContain(`a1 failed: ${TooLarge.name}`)
+    expect(seen).toContain(`a1 failed: ${OutOfMemoryBudgetError.name}`)
     expect(seen).toContain("b2 done")
     expect(scheduler.memory.taken).toBe(0)
   })
@@ -132,7 +132,7 @@ describe("the memory", () => {
     const ended: number[] = []
     const held = (id: number): Job =>
       job(`a${id}`, [], 0, {
-        *begin(budget: Budget) {
+        *begin(budget: MemoryBudget) {
           budget.take(30)
           try {
             for (;;) yield

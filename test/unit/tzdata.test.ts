@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
-import { isZone, rulesOf, type ZoneRules } from "../../src/query/tzdata.ts"
-import { bucketsOf } from "../../src/query/zone.ts"
+import { isZone, rulesOf, type ZoneRules } from "../../src/query/structures/tzdata.ts"
+import { bucketsOf } from "../../src/query/structures/zone.ts"
 
 const offsetAt = ({ begins, offsets }: ZoneRules, time: number) =>
   offsets[begins.findLastIndex((begin) => begin <= time)]

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { loginPath, wantedPath } from "../../src/dashboard/door/wanted.ts"
+import { loginPath, wantedPath } from "../../src/dashboard/login/redirect.ts"
 import { safePath } from "../../src/saved/path.ts"
 
 const origin = "https://events.example.com"

@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks"
-import { Dialog } from "../parts/dialog.tsx"
-import { Loaded } from "../parts/panel.tsx"
-import { SearchField } from "../parts/search-field.tsx"
-import { Empty } from "../parts/states.tsx"
-import { DataTable, DownloadCsv } from "../parts/table.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { Dialog } from "../components/controls/dialog.tsx"
+import { SearchField } from "../components/controls/search-field.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Loaded } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
 import type { Filter } from "../state/filters.ts"
-import { useAnswers } from "../state/use-answers.ts"
+import { useQuery } from "../state/use-query.ts"
 import type { Kind } from "./kind.ts"
 import { Value } from "./value.tsx"
 
@@ -28,7 +28,7 @@ export function AllValues({ event, kind, filters, onClose }: AllValuesProps) {
   const { property_key: key, total_count: total, cardinality } = kind
   const field = `property.${key}`
   const ofKey = [{ field: "property_key", op: "eq", value: key }]
-  const answered = useAnswers(
+  const answered = useQuery(
     [
       {
         name: "custom_event_properties",

@@ -1,16 +1,16 @@
-import { Course } from "../parts/course.tsx"
-import { FieldPicker } from "../parts/field-picker.tsx"
-import { useGranularity } from "../parts/granularity.tsx"
-import { NoMatch } from "../parts/no-match.tsx"
-import { Pager } from "../parts/pager.tsx"
-import { Loaded, Panel } from "../parts/panel.tsx"
-import { stackOf } from "../parts/stacked.ts"
-import { Change } from "../parts/stat.tsx"
-import { DataTable, DownloadCsv } from "../parts/table.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { RangeChart } from "../components/charts/range-chart.tsx"
+import { stackOf } from "../components/charts/stacked.ts"
+import { Change } from "../components/charts/stat.tsx"
+import { FieldPicker } from "../components/controls/field-picker.tsx"
+import { useGranularity } from "../components/controls/granularity.tsx"
+import { Pager } from "../components/controls/pager.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { NoMatch } from "../components/layout/no-match.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
 import { type Filter, fieldName } from "../state/filters.ts"
-import { useAnswers, useAsk } from "../state/use-answers.ts"
+import { useAsk, useQuery } from "../state/use-query.ts"
 import { Value } from "./value.tsx"
 
 /** Fields that can be chosen at once. */
@@ -96,7 +96,7 @@ function Groups({ split, filters }: { split: readonly string[]; filters: readonl
     measures: ["events", "users", "sessions"],
     ...(compare ? { compare: "previous_period" } : {}),
   }
-  const answered = useAnswers(
+  const answered = useQuery(
     [
       { ...groups, limit: pageRows, page },
       { name: "events", id: "stack", by: split, measures: ["events"], granularity, limit: stackedGroups },
@@ -118,7 +118,7 @@ function Groups({ split, filters }: { split: readonly string[]; filters: readonl
           const parts = answered.rows<Group & { date: string }>("stack")
           if (parts.length === 0) return <NoMatch />
           return (
-            <Course
+            <RangeChart
               name={`${title} over time`}
               file="events-by-value-over-time"
               kind="bars"

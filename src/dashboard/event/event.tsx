@@ -1,18 +1,18 @@
-import { Against } from "../parts/against.tsx"
-import { Course } from "../parts/course.tsx"
-import { stepParam } from "../parts/event-picker.tsx"
-import { GranularitySwitch, useGranularity, useProgress } from "../parts/granularity.tsx"
-import { Link } from "../parts/link.tsx"
-import { NoMatch } from "../parts/no-match.tsx"
-import { Page } from "../parts/page.tsx"
-import { Loaded, Panel } from "../parts/panel.tsx"
-import { Segmented } from "../parts/segmented.tsx"
-import { Stat } from "../parts/stat.tsx"
-import { Empty } from "../parts/states.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { ComparisonNote } from "../components/charts/comparison-note.tsx"
+import { RangeChart } from "../components/charts/range-chart.tsx"
+import { Stat } from "../components/charts/stat.tsx"
+import { stepParam } from "../components/controls/event-picker.tsx"
+import { GranularitySwitch, useGranularity, useProgress } from "../components/controls/granularity.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { Segmented } from "../components/controls/segmented.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { NoMatch } from "../components/layout/no-match.tsx"
+import { Page } from "../components/layout/page.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import type { Filter } from "../state/filters.ts"
-import { type Answered, useAnswers } from "../state/use-answers.ts"
+import { type Answered, useQuery } from "../state/use-query.ts"
 import { Breakdown } from "./breakdown.tsx"
 import "./event.css"
 import type { Kind } from "./kind.ts"
@@ -53,14 +53,14 @@ function OneEvent({ name }: { name: string }) {
   const { filters, compare } = view.value
   const comparing = compare ? { compare: "previous_period" } : {}
   const ofEvent: Filter[] = [...filters, { field: "event_name", op: "eq", value: name }]
-  const counted = useAnswers(
+  const counted = useQuery(
     [
       { name: "custom_events_summary", id: "summary", ...comparing },
       { name: "custom_events_trends", id: "course", granularity, ...comparing },
     ],
     { filters: ofEvent },
   )
-  const described = useAnswers(
+  const described = useQuery(
     [{ name: "custom_events_property_classification", id: "kinds", top: 1, limit: knownKeys }],
     { filters: ofEvent },
   )
@@ -139,7 +139,7 @@ function Numbers({ answered }: { answered: Answered }) {
           )
         }}
       </Loaded>
-      <Against answered={answered} of="summary" />
+      <ComparisonNote answered={answered} of="summary" />
     </section>
   )
 }
@@ -179,7 +179,7 @@ function OverTime({ answered }: { answered: Answered }) {
             isBefore: true,
           } as const
           return (
-            <Course
+            <RangeChart
               name={title}
               file={`${shown.value}-over-time`}
               kind="bars"

@@ -1,5 +1,5 @@
-import { DataTable } from "../parts/table.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { DataTable } from "../components/charts/data-table.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
 
 /** Of the numbers of a property, as the API gives it. */
 export interface Numbers {

@@ -1,10 +1,10 @@
-import { Panel } from "../parts/panel.tsx"
-import { SearchField } from "../parts/search-field.tsx"
-import { Empty, Failure, Skeleton } from "../parts/states.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { SearchField } from "../components/controls/search-field.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Panel } from "../components/layout/panel.tsx"
+import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import type { Filter } from "../state/filters.ts"
-import { type Answered, useAnswers } from "../state/use-answers.ts"
+import { type Answered, useQuery } from "../state/use-query.ts"
 import { type Kind, pictureOf } from "./kind.ts"
 import { Property, propertyHeight, shownValues } from "./property.tsx"
 
@@ -114,7 +114,7 @@ function useValues(shown: readonly Kind[], isAll: boolean, filters: readonly Fil
     limit: mostRows,
   }
   const parameters = numbers.length > 0 ? [top, histograms] : [top]
-  return useAnswers(shown.length > 0 ? parameters : undefined, { filters: [...filters] })
+  return useQuery(shown.length > 0 ? parameters : undefined, { filters: [...filters] })
 }
 
 function failureOf(text: string | undefined): Error | undefined {

@@ -1,16 +1,16 @@
-import { Against } from "../parts/against.tsx"
-import { Link } from "../parts/link.tsx"
-import { NoMatch } from "../parts/no-match.tsx"
-import { Page } from "../parts/page.tsx"
-import { Pager } from "../parts/pager.tsx"
-import { Loaded, Panel } from "../parts/panel.tsx"
-import { SearchField } from "../parts/search-field.tsx"
-import { Change } from "../parts/stat.tsx"
-import { Empty } from "../parts/states.tsx"
-import { DataTable, DownloadCsv, type Sort } from "../parts/table.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { ComparisonNote } from "../components/charts/comparison-note.tsx"
+import { DataTable, DownloadCsv, type Sort } from "../components/charts/data-table.tsx"
+import { Change } from "../components/charts/stat.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { Pager } from "../components/controls/pager.tsx"
+import { SearchField } from "../components/controls/search-field.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { NoMatch } from "../components/layout/no-match.tsx"
+import { Page } from "../components/layout/page.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
-import { useAnswers, useAsk } from "../state/use-answers.ts"
+import { useAsk, useQuery } from "../state/use-query.ts"
 
 /** Names of a page of the table. */
 const pageRows = 50
@@ -60,7 +60,7 @@ export function Events() {
     ...(search === "" ? {} : { filters: [{ field: "event_name", op: "contains", value: search }] }),
     ...(view.value.compare ? { compare: "previous_period" } : {}),
   }
-  const answered = useAnswers([
+  const answered = useQuery([
     { ...asked, limit: pageRows, page },
     { name: "custom_events_summary", id: "summary" },
   ])
@@ -104,7 +104,7 @@ export function Events() {
             )
           }}
         </Loaded>
-        <Against answered={answered} of="names" />
+        <ComparisonNote answered={answered} of="names" />
       </Panel>
     </Page>
   )

@@ -1,14 +1,14 @@
-import { type Step, stepParam } from "../parts/event-picker.tsx"
-import { Link } from "../parts/link.tsx"
-import { NoMatch } from "../parts/no-match.tsx"
-import { Loaded, Panel } from "../parts/panel.tsx"
-import { DataTable, DownloadCsv } from "../parts/table.tsx"
-import { titled, type Unit } from "../parts/unit.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { type Step, stepParam } from "../components/controls/event-picker.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { titled, type Unit } from "../components/controls/unit.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { NoMatch } from "../components/layout/no-match.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
 import { type Filter, fieldName } from "../state/filters.ts"
-import type { Answered } from "../state/use-answers.ts"
-import type { StepRow } from "./picture.tsx"
+import type { Answered } from "../state/use-query.ts"
+import type { StepRow } from "./steps-chart.tsx"
 
 /** Values that are shown: those of the most people. */
 export const shownValues = 20

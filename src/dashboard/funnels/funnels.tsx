@@ -1,19 +1,26 @@
-import { Against } from "../parts/against.tsx"
-import { isChosen, readStep, type Step, stepBody, stepParam, useEventNames } from "../parts/event-picker.tsx"
-import { FieldPicker } from "../parts/field-picker.tsx"
-import { Page } from "../parts/page.tsx"
-import { Loaded, Panel } from "../parts/panel.tsx"
-import { SaveButton, SavedList, useSaved } from "../parts/saved.tsx"
-import { Start } from "../parts/start.tsx"
-import { Stat } from "../parts/stat.tsx"
-import { Empty } from "../parts/states.tsx"
-import { Steps } from "../parts/steps.tsx"
-import { readUnit, titled, type Unit, UnitPicker, unitParam } from "../parts/unit.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { ComparisonNote } from "../components/charts/comparison-note.tsx"
+import { Stat } from "../components/charts/stat.tsx"
+import {
+  isChosen,
+  readStep,
+  type Step,
+  stepBody,
+  stepParam,
+  useEventNames,
+} from "../components/controls/event-picker.tsx"
+import { FieldPicker } from "../components/controls/field-picker.tsx"
+import { Steps } from "../components/controls/steps.tsx"
+import { readUnit, titled, type Unit, UnitPicker, unitParam } from "../components/controls/unit.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { EmptyReport } from "../components/layout/empty-report.tsx"
+import { Page } from "../components/layout/page.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
+import { SaveButton, SavedList, useSaved } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
-import { useAnswers } from "../state/use-answers.ts"
+import { useQuery } from "../state/use-query.ts"
 import { Breakdown, shownValues } from "./breakdown.tsx"
-import { type Reached, type StepRow, StepsPanel } from "./picture.tsx"
+import { type StepCount, type StepRow, StepsPanel } from "./steps-chart.tsx"
 import { readWindow, standardWindow, WindowPicker } from "./window.tsx"
 import "./funnels.css"
 
@@ -42,7 +49,7 @@ export function Funnels() {
     <Page title="Funnels">
       <SavedList title="Saved funnels" saved={saved} path={isWhole ? path : undefined} />
       {steps.length === 0 ? (
-        <Start
+        <EmptyReport
           title="Where do people stop?"
           text="A funnel follows people through events in their order, and shows how many get to each step."
           events={events}
@@ -57,7 +64,7 @@ export function Funnels() {
           <button type="button" class="button" onClick={() => place.set({ step: ["", ""] })}>
             Choose the events
           </button>
-        </Start>
+        </EmptyReport>
       ) : (
         <>
           <Panel title="Steps" actions={isWhole && <SaveButton kind="funnel" saved={saved} path={path} />}>
@@ -107,7 +114,7 @@ export interface FunnelProps {
 function Funnel({ steps, unit, window, by }: FunnelProps) {
   const { compare } = useApp().view.value
   const funnel = { name: "funnel", steps: steps.map(stepBody), window, unit: unit.value }
-  const answered = useAnswers([
+  const answered = useQuery([
     { ...funnel, id: "whole", ...(compare ? { compare: "previous_period" } : {}) },
     ...(by === undefined ? [] : [{ ...funnel, id: "parts", by: [by], limit: shownValues }]),
   ])
@@ -121,7 +128,7 @@ function Funnel({ steps, unit, window, by }: FunnelProps) {
 }
 
 interface NumbersProps {
-  answered: ReturnType<typeof useAnswers>
+  answered: ReturnType<typeof useQuery>
   unit: Unit
   isCompared: boolean
 }
@@ -136,7 +143,7 @@ function Numbers({ answered, unit, isCompared }: NumbersProps) {
         {() => {
           const rows = answered.rows<StepRow>("whole")
           const before = rows.flatMap(({ previous }) => (previous ? [previous] : []))
-          const was = (value: (rows: readonly Reached[]) => number) =>
+          const was = (value: (rows: readonly StepCount[]) => number) =>
             isCompared && before.length > 0 ? value(before) : undefined
           return (
             <dl class="stats-row three funnels-stats">
@@ -158,11 +165,11 @@ function Numbers({ answered, unit, isCompared }: NumbersProps) {
           )
         }}
       </Loaded>
-      <Against answered={answered} of="whole" />
+      <ComparisonNote answered={answered} of="whole" />
     </section>
   )
 }
 
-const conversion = (rows: readonly Reached[]) => rows.at(-1)?.conversion_rate ?? 0
-const began = (rows: readonly Reached[]) => rows[0]?.people ?? 0
-const finished = (rows: readonly Reached[]) => rows.at(-1)?.people ?? 0
+const conversion = (rows: readonly StepCount[]) => rows.at(-1)?.conversion_rate ?? 0
+const began = (rows: readonly StepCount[]) => rows[0]?.people ?? 0
+const finished = (rows: readonly StepCount[]) => rows.at(-1)?.people ?? 0

@@ -1,5 +1,5 @@
-import { readStep, type Step, stepParam } from "../parts/event-picker.tsx"
-import { readUnit, type Unit, unitParam } from "../parts/unit.tsx"
+import { readStep, type Step, stepParam } from "../components/controls/event-picker.tsx"
+import { readUnit, type Unit, unitParam } from "../components/controls/unit.tsx"
 
 /** An event that somebody wants to happen, and of whom its rate is. */
 export interface Goal {

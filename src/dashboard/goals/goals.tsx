@@ -1,11 +1,11 @@
-import { isChosen, readStep, stepParam, useEventNames } from "../parts/event-picker.tsx"
-import { Page } from "../parts/page.tsx"
-import { Panel } from "../parts/panel.tsx"
-import { SaveButton, useSaved } from "../parts/saved.tsx"
-import { Start } from "../parts/start.tsx"
-import { Empty } from "../parts/states.tsx"
-import { Steps } from "../parts/steps.tsx"
-import { readUnit, UnitPicker, unitParam } from "../parts/unit.tsx"
+import { isChosen, readStep, stepParam, useEventNames } from "../components/controls/event-picker.tsx"
+import { Steps } from "../components/controls/steps.tsx"
+import { readUnit, UnitPicker, unitParam } from "../components/controls/unit.tsx"
+import { EmptyReport } from "../components/layout/empty-report.tsx"
+import { Page } from "../components/layout/page.tsx"
+import { Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
+import { SaveButton, useSaved } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
 import { goalPath } from "./goal.ts"
 import { Rates } from "./rates.tsx"
@@ -31,7 +31,7 @@ export function Goals() {
     <Page title="Goals">
       <SavedGoals saved={saved} path={path} />
       {steps.length === 0 ? (
-        <Start
+        <EmptyReport
           title="How many get there?"
           text="A goal is an event that you want to happen: see which share of all visitors had it, and how that changes."
           events={events}
@@ -49,7 +49,7 @@ export function Goals() {
           <button type="button" class="button" onClick={() => place.set({ step: "" })}>
             Choose another event
           </button>
-        </Start>
+        </EmptyReport>
       ) : (
         <>
           <Panel

@@ -1,4 +1,4 @@
-import { Change } from "../parts/stat.tsx"
+import { Change } from "../components/charts/stat.tsx"
 import type { Format } from "../state/format.ts"
 import type { GoalRow } from "./goal.ts"
 

@@ -1,16 +1,16 @@
-import { Against } from "../parts/against.tsx"
-import type { Series, SeriesBefore } from "../parts/canvas.tsx"
-import { Course } from "../parts/course.tsx"
-import { type Step, stepBody, stepText } from "../parts/event-picker.tsx"
-import { GranularitySwitch, useGranularity } from "../parts/granularity.tsx"
-import { NoMatch } from "../parts/no-match.tsx"
-import { Loaded, Panel } from "../parts/panel.tsx"
-import { Stat } from "../parts/stat.tsx"
-import { DataTable, DownloadCsv } from "../parts/table.tsx"
-import { titled, type Unit } from "../parts/unit.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { ComparisonNote } from "../components/charts/comparison-note.tsx"
+import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import type { Series, SeriesBefore } from "../components/charts/plot.tsx"
+import { RangeChart } from "../components/charts/range-chart.tsx"
+import { Stat } from "../components/charts/stat.tsx"
+import { type Step, stepBody, stepText } from "../components/controls/event-picker.tsx"
+import { GranularitySwitch, useGranularity } from "../components/controls/granularity.tsx"
+import { titled, type Unit } from "../components/controls/unit.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { NoMatch } from "../components/layout/no-match.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
-import { type Answered, useAnswers } from "../state/use-answers.ts"
+import { type Answered, useQuery } from "../state/use-query.ts"
 import type { GoalRow } from "./goal.ts"
 import { RateChange } from "./rate-change.tsx"
 
@@ -29,7 +29,7 @@ export function Rates({ steps, unit }: RatesProps) {
     unit: unit.value,
     ...(view.value.compare ? { compare: "previous_period" } : {}),
   }
-  const answered = useAnswers([
+  const answered = useQuery([
     { ...goals, id: "whole" },
     { ...goals, id: "course", granularity },
   ])
@@ -52,7 +52,7 @@ export function Rates({ steps, unit }: RatesProps) {
             return isEmpty ? (
               <NoMatch />
             ) : (
-              <Course
+              <RangeChart
                 name="Conversion over time"
                 file="conversion"
                 kind="lines"
@@ -114,7 +114,7 @@ function Numbers({ answered, unit }: NumbersProps) {
           ) : null
         }}
       </Loaded>
-      <Against answered={answered} of="whole" />
+      <ComparisonNote answered={answered} of="whole" />
     </section>
   )
 }
@@ -166,7 +166,7 @@ function Comparison({ answered, steps, unit }: NumbersProps & { steps: readonly 
           />
         )}
       </Loaded>
-      <Against answered={answered} of="whole" />
+      <ComparisonNote answered={answered} of="whole" />
     </Panel>
   )
 }

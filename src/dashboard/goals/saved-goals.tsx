@@ -1,17 +1,17 @@
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
-import { Against } from "../parts/against.tsx"
-import { stepBody, stepParam, stepText } from "../parts/event-picker.tsx"
-import { Link } from "../parts/link.tsx"
-import { Loaded, Panel } from "../parts/panel.tsx"
-import type { SavedView } from "../parts/save-view.tsx"
-import { type Saved, SavedMenu } from "../parts/saved.tsx"
-import { DataTable, DownloadCsv } from "../parts/table.tsx"
-import { unitParam, units } from "../parts/unit.tsx"
-import { useFormat } from "../parts/use-format.ts"
-import type { Parameter } from "../state/answers.ts"
+import { ComparisonNote } from "../components/charts/comparison-note.tsx"
+import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { stepBody, stepParam, stepText } from "../components/controls/event-picker.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { unitParam, units } from "../components/controls/unit.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
+import type { SavedView } from "../components/saved/save-view.tsx"
+import { type Saved, SavedMenu } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
-import { type Answered, useAnswers } from "../state/use-answers.ts"
+import type { Parameter } from "../state/query-cache.ts"
+import { type Answered, useQuery } from "../state/use-query.ts"
 import { type Goal, type GoalRow, goalOf } from "./goal.ts"
 import { RateChange } from "./rate-change.tsx"
 
@@ -60,7 +60,7 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
   const format = useFormat()
   const { compare } = view.value
   const asked = questionsOf(goals, compare)
-  const answered = useAnswers(asked)
+  const answered = useQuery(asked)
   const rows = rowsOf(goals, answered)
   const most = Math.max(...rows.map((row) => row?.conversion_rate ?? 0), 0.01)
   return (
@@ -126,7 +126,7 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
           />
         )}
       </Loaded>
-      <Against answered={answered} of={asked[0]?.id ?? ""} />
+      <ComparisonNote answered={answered} of={asked[0]?.id ?? ""} />
       {children}
     </Panel>
   )

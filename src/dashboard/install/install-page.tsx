@@ -1,5 +1,5 @@
-import { Missing } from "../parts/missing.tsx"
-import { Page } from "../parts/page.tsx"
+import { NotFound } from "../components/layout/not-found.tsx"
+import { Page } from "../components/layout/page.tsx"
 import { useApp } from "../state/app.ts"
 import { Install } from "./install.tsx"
 
@@ -7,7 +7,7 @@ import { Install } from "./install.tsx"
 export function InstallPage() {
   const { session, view } = useApp()
   const site = session.sites.value.find(({ id }) => id === view.value.website)
-  if (!site) return <Missing />
+  if (!site) return <NotFound />
   return (
     <Page title="Install" scoped={false}>
       <Install key={site.id} site={site} />

@@ -1,18 +1,18 @@
 import { useEffect, useState } from "preact/hooks"
-import { CodeBlock } from "../parts/copy.tsx"
-import { Form } from "../parts/form.tsx"
-import { Icon } from "../parts/icons.tsx"
-import { Link } from "../parts/link.tsx"
-import { Panel } from "../parts/panel.tsx"
-import { Skeleton } from "../parts/states.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { CodeBlock } from "../components/controls/copy.tsx"
+import { Form } from "../components/controls/form.tsx"
+import { Icon } from "../components/controls/icons.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Panel } from "../components/layout/panel.tsx"
+import { Skeleton } from "../components/layout/states.tsx"
 import { messageOf } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import type { Site } from "../state/session.ts"
-import { type Arrival, useArrivals } from "./arrivals.ts"
+import { type FirstEvent, useFirstEvents } from "./first-events.ts"
 import "./install.css"
-import { curlLine, isLocal, nodeLines, pageLines } from "./lines.ts"
+import { curlLine, isLocal, nodeLines, pageLines } from "./snippets.ts"
 
 /** ms that one has to read that it is here, before its numbers take the place of that. */
 const showsAfter = 5_000
@@ -30,7 +30,7 @@ interface InstallProps {
 
 /** How events get here, and whether they do. */
 export function Install({ site, onArrival, onShow }: InstallProps) {
-  const { isKnown, newest, hasStray } = useArrivals(site.id)
+  const { isKnown, newest, hasStray } = useFirstEvents(site.id)
   const isHere = newest !== undefined
   useEffect(() => {
     if (!isHere || !onShow) return
@@ -56,7 +56,7 @@ export function Install({ site, onArrival, onShow }: InstallProps) {
 
 interface ArrivalBoxProps {
   site: Site
-  newest: Arrival | undefined
+  newest: FirstEvent | undefined
   onShow: (() => void) | undefined
 }
 

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks"
-import { useEventNames } from "../parts/event-picker.tsx"
-import { Icon } from "../parts/icons.tsx"
-import { Popover } from "../parts/popover.tsx"
+import { useEventNames } from "../components/controls/event-picker.tsx"
+import { Icon } from "../components/controls/icons.tsx"
+import { Popover } from "../components/controls/popover.tsx"
 
 /** Names that are listed at a time: what is further down is found by typing. */
 const listed = 50

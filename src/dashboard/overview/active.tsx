@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks"
-import { useFormat } from "../parts/use-format.ts"
+import { useFormat } from "../components/controls/use-format.ts"
 import { useApp } from "../state/app.ts"
 
 /** Who counts as active: visitors with an event in this many ms. */

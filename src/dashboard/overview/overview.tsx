@@ -1,20 +1,20 @@
-import { useBeginning } from "../install/beginning.ts"
+import { ComparisonNote } from "../components/charts/comparison-note.tsx"
+import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { RangeChart } from "../components/charts/range-chart.tsx"
+import { stackOf } from "../components/charts/stacked.ts"
+import { Change, Stat } from "../components/charts/stat.tsx"
+import { GranularitySwitch, useGranularity, useProgress } from "../components/controls/granularity.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { NoMatch } from "../components/layout/no-match.tsx"
+import { Page } from "../components/layout/page.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
 import { Install } from "../install/install.tsx"
-import { Against } from "../parts/against.tsx"
-import { Course } from "../parts/course.tsx"
-import { GranularitySwitch, useGranularity, useProgress } from "../parts/granularity.tsx"
-import { Link } from "../parts/link.tsx"
-import { NoMatch } from "../parts/no-match.tsx"
-import { Page } from "../parts/page.tsx"
-import { Loaded, Panel } from "../parts/panel.tsx"
-import { stackOf } from "../parts/stacked.ts"
-import { Change, Stat } from "../parts/stat.tsx"
-import { Empty } from "../parts/states.tsx"
-import { DataTable, DownloadCsv } from "../parts/table.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { useSetup } from "../install/use-setup.ts"
 import { useApp } from "../state/app.ts"
 import { filterParam } from "../state/filters.ts"
-import { useAnswers } from "../state/use-answers.ts"
+import { useQuery } from "../state/use-query.ts"
 import { ActiveNow } from "./active.tsx"
 
 /** Events that have a colour of their own in the chart; all others are one. */
@@ -41,7 +41,7 @@ export function Overview() {
   const { view, session } = useApp()
   const granularity = useGranularity()
   const comparing = view.value.compare ? { compare: "previous_period" } : {}
-  const answered = useAnswers([
+  const answered = useQuery([
     { name: "custom_events_summary", id: "summary", ...comparing },
     { name: "custom_events_trends", id: "course", granularity },
     { name: "custom_events_trends_by_event", id: "stack", granularity, limit: stackedEvents },
@@ -50,7 +50,7 @@ export function Overview() {
   ])
   const [summary] = answered.rows<Summary>("summary")
   const isEmpty = summary?.total_events === 0 && view.value.filters.length === 0
-  const { beginning, begin } = useBeginning(view.value.website, isEmpty)
+  const { beginning, begin } = useSetup(view.value.website, isEmpty)
   const site = session.sites.value.find(({ id }) => id === view.value.website) ?? session.sites.value[0]
   // What a website without any event needs is not zeros.
   const shown = beginning === "unknown" ? { ...answered, isLoading: true } : answered
@@ -72,7 +72,7 @@ export function Overview() {
   )
 }
 
-type Answered = ReturnType<typeof useAnswers>
+type Answered = ReturnType<typeof useQuery>
 
 function Numbers({ answered }: { answered: Answered }) {
   const { view } = useApp()
@@ -101,7 +101,7 @@ function Numbers({ answered }: { answered: Answered }) {
           )
         }}
       </Loaded>
-      <Against answered={answered} of="summary" />
+      <ComparisonNote answered={answered} of="summary" />
     </section>
   )
 }
@@ -121,7 +121,7 @@ function CoursePanel({ answered }: { answered: Answered }) {
               .map(({ date, event_name, total_events }) => ({ date, name: event_name, value: total_events })),
           )
           return (
-            <Course
+            <RangeChart
               name="Events over time"
               file="events-over-time"
               kind="bars"

@@ -1,13 +1,20 @@
-import { isChosen, readStep, stepBody, stepParam, stepText, useEventNames } from "../parts/event-picker.tsx"
-import { Page } from "../parts/page.tsx"
-import { Panel } from "../parts/panel.tsx"
-import { SaveButton, SavedList, useSaved } from "../parts/saved.tsx"
-import { Start } from "../parts/start.tsx"
-import { Empty } from "../parts/states.tsx"
-import { Steps } from "../parts/steps.tsx"
+import {
+  isChosen,
+  readStep,
+  stepBody,
+  stepParam,
+  stepText,
+  useEventNames,
+} from "../components/controls/event-picker.tsx"
+import { Steps } from "../components/controls/steps.tsx"
+import { EmptyReport } from "../components/layout/empty-report.tsx"
+import { Page } from "../components/layout/page.tsx"
+import { Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
+import { SaveButton, SavedList, useSaved } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
-import { useAnswers } from "../state/use-answers.ts"
-import { PlacesPanel } from "./places.tsx"
+import { useQuery } from "../state/use-query.ts"
+import { PlacesPanel } from "./paths-chart.tsx"
 import "./paths.css"
 
 /** Events before and after that can be looked at, as the API takes them, and those where nobody says. */
@@ -34,7 +41,7 @@ export function Paths() {
     before: before === standardPlaces ? undefined : String(before),
     after: after === standardPlaces ? undefined : String(after),
   })
-  const answered = useAnswers(
+  const answered = useQuery(
     isWhole ? [{ name: "paths", id: "paths", steps: [stepBody(step)], before, after }] : undefined,
   )
   const count = (name: string, label: string, value: number, of: readonly number[]) => (
@@ -53,7 +60,7 @@ export function Paths() {
     <Page title="Paths">
       <SavedList title="Saved paths" saved={saved} path={isWhole ? path : undefined} />
       {step === undefined ? (
-        <Start
+        <EmptyReport
           title="Where do people come from, and where do they go?"
           text="Paths show what happened just before and after an event in the same session."
           events={events}
@@ -71,7 +78,7 @@ export function Paths() {
           <button type="button" class="button" onClick={() => place.set({ step: "" })}>
             Choose another event
           </button>
-        </Start>
+        </EmptyReport>
       ) : (
         <>
           <Panel

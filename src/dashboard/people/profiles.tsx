@@ -1,14 +1,14 @@
 import { useRef } from "preact/hooks"
-import { Link } from "../parts/link.tsx"
-import { Pager } from "../parts/pager.tsx"
-import { Panel } from "../parts/panel.tsx"
-import { Empty, Failure, Skeleton } from "../parts/states.tsx"
-import { DataTable, DownloadCsv } from "../parts/table.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { Pager } from "../components/controls/pager.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Panel } from "../components/layout/panel.tsx"
+import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { calledName, mostLinked, type Profile } from "../state/profiles.ts"
 import { useResource } from "../state/resource.ts"
-import { NobodyFound } from "./nobody.tsx"
+import { NoResults } from "./no-results.tsx"
 import { perPage, usePage } from "./paging.ts"
 
 /** Traits that a row names: all of them are on the person's page. */
@@ -57,7 +57,7 @@ export function Profiles({ search }: { search: string }) {
           and traits such as a name. <a href="/docs">The API's page</a> says how.
         </Empty>
       ) : (
-        <NobodyFound what="profile" search={search} />
+        <NoResults what="profile" search={search} />
       )}
     </Panel>
   )

@@ -1,12 +1,12 @@
-import { Link } from "../parts/link.tsx"
-import { NoMatch } from "../parts/no-match.tsx"
-import { Pager } from "../parts/pager.tsx"
-import { Loaded, Panel } from "../parts/panel.tsx"
-import { DataTable, DownloadCsv } from "../parts/table.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { Pager } from "../components/controls/pager.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { NoMatch } from "../components/layout/no-match.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
-import { useAnswers, useAsk } from "../state/use-answers.ts"
-import { NobodyFound } from "./nobody.tsx"
+import { useAsk, useQuery } from "../state/use-query.ts"
+import { NoResults } from "./no-results.tsx"
 import { perPage, usePage } from "./paging.ts"
 
 /** Rows of a file: as many as the API gives at a time. */
@@ -27,7 +27,7 @@ export function Visitors({ search }: { search: string }) {
   const format = useFormat()
   const { page, onPage } = usePage()
   const asked = { name: "people", ...(search === "" ? {} : { search }) }
-  const answered = useAnswers([{ ...asked, limit: perPage, page }])
+  const answered = useQuery([{ ...asked, limit: perPage, page }])
   const ask = useAsk()
   const rows = answered.rows<Visitor>("people")
   const total = answered.meta("people")?.total ?? 0
@@ -93,7 +93,7 @@ export function Visitors({ search }: { search: string }) {
           ) : search === "" && page === 1 ? (
             <NoMatch />
           ) : (
-            <NobodyFound what="visitor" search={search} />
+            <NoResults what="visitor" search={search} />
           )
         }
       </Loaded>

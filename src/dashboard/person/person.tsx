@@ -1,13 +1,13 @@
-import { Missing } from "../parts/missing.tsx"
-import { Page } from "../parts/page.tsx"
+import { NotFound } from "../components/layout/not-found.tsx"
+import { Page } from "../components/layout/page.tsx"
 import { useApp } from "../state/app.ts"
 import { calledName } from "../state/profiles.ts"
-import { ExportAndForget } from "./forget.tsx"
-import { Habits } from "./habits.tsx"
+import { ExportAndDelete } from "./delete-data.tsx"
+import { PersonActivity } from "./person-activity.tsx"
 import "./person.css"
+import { type PersonId, personIdOf } from "./person-id.ts"
+import { PersonIdentity, usePersonSummary } from "./person-summary.tsx"
 import { Timeline } from "./timeline.tsx"
-import { type Who, whoOf } from "./who.ts"
-import { useWhole, WhoItIs } from "./whole.tsx"
 
 /** Characters of a title. */
 const titleLength = 60
@@ -15,21 +15,21 @@ const titleLength = 60
 /** One visitor, or one profile. */
 export function Person() {
   const { place } = useApp()
-  const who = whoOf(place.spot.value.params)
+  const who = personIdOf(place.spot.value.params)
   // Another one is another page: nothing of the one before is shown meanwhile.
-  return who ? <PersonPage key={`${who.kind} ${who.id}`} who={who} /> : <Missing />
+  return who ? <PersonPage key={`${who.kind} ${who.id}`} who={who} /> : <NotFound />
 }
 
-function PersonPage({ who }: { who: Who }) {
-  const whole = useWhole(who)
+function PersonPage({ who }: { who: PersonId }) {
+  const whole = usePersonSummary(who)
   const own = whole.profiles.find(({ profileId }) => who.kind === "profile" && profileId === who.id)
   const isKnown = whole.answered.isLoading || whole.events > 0
   return (
     <Page title={titleOf(own ? calledName(own) : who.id)}>
-      <WhoItIs who={who} whole={whole} />
-      {isKnown && <Habits who={who} />}
+      <PersonIdentity who={who} whole={whole} />
+      {isKnown && <PersonActivity who={who} />}
       <Timeline who={who} lastSeen={whole.lastSeen} />
-      <ExportAndForget who={who} whole={whole} />
+      <ExportAndDelete who={who} whole={whole} />
     </Page>
   )
 }

@@ -1,18 +1,18 @@
 import { useEffect, useState } from "preact/hooks"
-import { EventRow } from "../parts/event-row.tsx"
-import { Link } from "../parts/link.tsx"
-import { NoMatch } from "../parts/no-match.tsx"
-import { Panel } from "../parts/panel.tsx"
-import { Empty, Failure, Skeleton, useHeldFocus } from "../parts/states.tsx"
-import { DownloadCsv } from "../parts/table.tsx"
-import { useFormat } from "../parts/use-format.ts"
-import type { Entry } from "../state/answers.ts"
+import { DownloadCsv } from "../components/charts/data-table.tsx"
+import { EventRow } from "../components/charts/event-row.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { NoMatch } from "../components/layout/no-match.tsx"
+import { Panel } from "../components/layout/panel.tsx"
+import { Empty, Failure, Skeleton, useHeldFocus } from "../components/layout/states.tsx"
 import { ApiError, messageOf, sentence } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import type { ShownEvent } from "../state/events.ts"
 import type { Format } from "../state/format.ts"
+import type { Entry } from "../state/query-cache.ts"
 import { plusDays, rangeBody, rangeParams } from "../state/range.ts"
-import { type Who, whose, withCrawlers } from "./who.ts"
+import { type PersonId, whose, withCrawlers } from "./person-id.ts"
 
 /** Events that come at a time. */
 const step = 100
@@ -20,7 +20,7 @@ const step = 100
 const daysBefore = 30
 
 /** What they did, the newest first, by day and session. */
-export function Timeline({ who, lastSeen }: { who: Who; lastSeen: string | undefined }) {
+export function Timeline({ who, lastSeen }: { who: PersonId; lastSeen: string | undefined }) {
   const { events, cursor, error, isStale, isLoading, more } = useTimeline(who)
   return (
     <Panel
@@ -89,7 +89,9 @@ interface TimelineState {
 const nothing: TimelineState = { key: "", events: undefined, cursor: null, error: undefined }
 
 /** The events of the range that fit the filters, some at a time. `isStale`: they are those of the question before. */
-function useTimeline(who: Who): TimelineState & { isStale: boolean; isLoading: boolean; more: () => void } {
+function useTimeline(
+  who: PersonId,
+): TimelineState & { isStale: boolean; isLoading: boolean; more: () => void } {
   const { api, view } = useApp()
   const { website, range, zone, filters } = view.value
   const [state, setState] = useState(nothing)
@@ -209,7 +211,7 @@ function sessionText({ id, events }: Session, isCut: boolean, format: Format): s
 }
 
 /** Nothing in this range, and the way to what there is. */
-function Nothing({ who, lastSeen }: { who: Who; lastSeen: string | undefined }) {
+function Nothing({ who, lastSeen }: { who: PersonId; lastSeen: string | undefined }) {
   const { view, place } = useApp()
   const format = useFormat()
   if (lastSeen === undefined) {

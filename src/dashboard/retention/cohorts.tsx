@@ -1,11 +1,11 @@
-import { NoMatch } from "../parts/no-match.tsx"
-import { Loaded, Panel } from "../parts/panel.tsx"
-import { DownloadCsv, ScrollBox } from "../parts/table.tsx"
-import { titled, type Unit } from "../parts/unit.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { DownloadCsv, ScrollBox } from "../components/charts/data-table.tsx"
+import { titled, type Unit } from "../components/controls/unit.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { NoMatch } from "../components/layout/no-match.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp, type View } from "../state/app.ts"
 import { lastDayOf } from "../state/range.ts"
-import type { Answered } from "../state/use-answers.ts"
+import type { Answered } from "../state/use-query.ts"
 import { type Period, periods } from "./periods.ts"
 
 /** A row of the type `retention`. */

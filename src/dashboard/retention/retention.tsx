@@ -1,12 +1,19 @@
-import { isChosen, readStep, type Step, stepBody, stepParam, useEventNames } from "../parts/event-picker.tsx"
-import { Page } from "../parts/page.tsx"
-import { Panel } from "../parts/panel.tsx"
-import { SaveButton, SavedList, useSaved } from "../parts/saved.tsx"
-import { Segmented } from "../parts/segmented.tsx"
-import { Steps } from "../parts/steps.tsx"
-import { readUnit, UnitPicker, unitParam, units } from "../parts/unit.tsx"
+import {
+  isChosen,
+  readStep,
+  type Step,
+  stepBody,
+  stepParam,
+  useEventNames,
+} from "../components/controls/event-picker.tsx"
+import { Segmented } from "../components/controls/segmented.tsx"
+import { Steps } from "../components/controls/steps.tsx"
+import { readUnit, UnitPicker, unitParam, units } from "../components/controls/unit.tsx"
+import { Page } from "../components/layout/page.tsx"
+import { Panel } from "../components/layout/panel.tsx"
+import { SaveButton, SavedList, useSaved } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
-import { useAnswers } from "../state/use-answers.ts"
+import { useQuery } from "../state/use-query.ts"
 import { CohortsPanel } from "./cohorts.tsx"
 import { possiblePeriods, readPeriod } from "./periods.ts"
 import "./retention.css"
@@ -34,7 +41,7 @@ export function Retention() {
     unit: unitParam(unit.value),
     show: show === "people" ? show : undefined,
   })
-  const answered = useAnswers([
+  const answered = useQuery([
     {
       name: "retention",
       id: "cohorts",

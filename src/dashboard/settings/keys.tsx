@@ -1,10 +1,10 @@
 import { useState } from "preact/hooks"
-import { Confirm } from "../parts/dialog.tsx"
-import { Icon } from "../parts/icons.tsx"
-import { Once } from "../parts/once.tsx"
-import { Panel } from "../parts/panel.tsx"
-import { Empty } from "../parts/states.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { Confirm } from "../components/controls/dialog.tsx"
+import { Icon } from "../components/controls/icons.tsx"
+import { SecretDialog } from "../components/controls/secret-dialog.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import { type Key, KeyForm, type NewKey } from "./key-form.tsx"
@@ -71,12 +71,17 @@ export function Keys() {
         <Question asked={asked} onClose={close} onChanged={keys.again} onRotated={show} />
       )}
       {made && (
-        <Once title="Take the key now" code={made.key} copy="Copy the key" onClose={() => setMade(undefined)}>
+        <SecretDialog
+          title="Take the key now"
+          code={made.key}
+          copy="Copy the key"
+          onClose={() => setMade(undefined)}
+        >
           <p>
             This is the key “{made.name}”. It is shown this once: only a hash of it is kept. Put it where your
             program keeps its secrets.
           </p>
-        </Once>
+        </SecretDialog>
       )}
     </SettingsPage>
   )

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact"
-import { Icon } from "../parts/icons.tsx"
-import { Popover } from "../parts/popover.tsx"
-import { Failure, Skeleton } from "../parts/states.tsx"
+import { Icon } from "../components/controls/icons.tsx"
+import { Popover } from "../components/controls/popover.tsx"
+import { Failure, Skeleton } from "../components/layout/states.tsx"
 import type { Resource } from "../state/resource.ts"
 
 interface ListProps<Answer> {

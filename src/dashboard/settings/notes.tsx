@@ -1,10 +1,10 @@
 import { useState } from "preact/hooks"
-import { Confirm } from "../parts/dialog.tsx"
-import { Icon } from "../parts/icons.tsx"
-import { NoteForm } from "../parts/note-form.tsx"
-import { Panel } from "../parts/panel.tsx"
-import { Empty } from "../parts/states.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { Confirm } from "../components/controls/dialog.tsx"
+import { Icon } from "../components/controls/icons.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
+import { AnnotationForm } from "../components/saved/annotation-form.tsx"
 import { useApp } from "../state/app.ts"
 import type { Note } from "../state/notes.ts"
 import { useResource } from "../state/resource.ts"
@@ -77,9 +77,9 @@ export function Notes() {
         />
       </Panel>
       {asked?.what === "write" && (
-        <NoteForm website={website} about={session.nameOf(website)} onClose={close} />
+        <AnnotationForm website={website} about={session.nameOf(website)} onClose={close} />
       )}
-      {asked?.what === "edit" && <NoteForm note={asked.note} website={website} onClose={close} />}
+      {asked?.what === "edit" && <AnnotationForm note={asked.note} website={website} onClose={close} />}
       {asked?.what === "delete" && (
         <Confirm
           title="Delete this note?"

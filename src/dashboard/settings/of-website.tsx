@@ -1,4 +1,4 @@
-import { homeSite } from "../parts/home.ts"
+import { homeSite } from "../components/layout/home.ts"
 import { useApp } from "../state/app.ts"
 
 /** The website whose notes or views are listed, as the address says it: an id, `none` or `all`. */

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact"
-import { Link } from "../parts/link.tsx"
-import { Page } from "../parts/page.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { Page } from "../components/layout/page.tsx"
 import { useApp } from "../state/app.ts"
 import { type SettingsName, settingsFor } from "./nav.ts"
 import "./settings.css"

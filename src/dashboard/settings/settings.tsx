@@ -1,5 +1,5 @@
 import type { FunctionComponent } from "preact"
-import { Missing } from "../parts/missing.tsx"
+import { NotFound } from "../components/layout/not-found.tsx"
 import { useApp } from "../state/app.ts"
 import { Account } from "./account.tsx"
 import { Keys } from "./keys.tsx"
@@ -26,6 +26,6 @@ const shown: Record<SettingsName, FunctionComponent> = {
 export function Settings() {
   const { session, place } = useApp()
   const entry = settingsFor(session).find(({ name }) => `settings/${name}` === place.spot.value.page)
-  const Found = entry ? shown[entry.name] : Missing
+  const Found = entry ? shown[entry.name] : NotFound
   return <Found />
 }

@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks"
-import { Confirm, Dialog } from "../parts/dialog.tsx"
-import { Form } from "../parts/form.tsx"
-import { Icon } from "../parts/icons.tsx"
-import { Once } from "../parts/once.tsx"
-import { Panel } from "../parts/panel.tsx"
-import { Empty } from "../parts/states.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { Confirm, Dialog } from "../components/controls/dialog.tsx"
+import { Form } from "../components/controls/form.tsx"
+import { Icon } from "../components/controls/icons.tsx"
+import { SecretDialog } from "../components/controls/secret-dialog.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import type { User as Person } from "../state/session.ts"
@@ -72,7 +72,7 @@ export function Users() {
       {asked?.what === "link" && <NewLink user={asked.user} onClose={close} onMade={show} />}
       {asked?.what === "delete" && <Deletion user={asked.user} onClose={close} onChanged={users.again} />}
       {made && (
-        <Once
+        <SecretDialog
           title={`The link for ${made.email}`}
           code={place.origin + made.invite.path}
           copy="Copy the link"
@@ -82,7 +82,7 @@ export function Users() {
             Give it to {made.email}, and to nobody else: whoever opens it chooses the password. It works once,
             until {format.time(made.invite.expiresAt)}, and is shown this once.
           </p>
-        </Once>
+        </SecretDialog>
       )}
     </SettingsPage>
   )

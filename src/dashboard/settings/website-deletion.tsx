@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks"
-import { Dialog } from "../parts/dialog.tsx"
-import { Form } from "../parts/form.tsx"
-import { useFormat } from "../parts/use-format.ts"
+import { Dialog } from "../components/controls/dialog.tsx"
+import { Form } from "../components/controls/form.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
 import { useApp } from "../state/app.ts"
 import type { Website } from "./website-form.tsx"
 

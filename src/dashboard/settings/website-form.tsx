@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks"
-import { Dialog } from "../parts/dialog.tsx"
-import { Form } from "../parts/form.tsx"
+import { Dialog } from "../components/controls/dialog.tsx"
+import { Form } from "../components/controls/form.tsx"
 import { useApp } from "../state/app.ts"
 
 /** As the API shows it. */

@@ -1,12 +1,12 @@
 import { computed, type ReadonlySignal, signal } from "@preact/signals"
 import { createContext } from "preact"
 import { useContext } from "preact/hooks"
-import { Answers } from "./answers.ts"
 import { Api } from "./api.ts"
 import { type Filter, readFilters } from "./filters.ts"
-import { Place } from "./place.ts"
 import { Preferences } from "./preferences.ts"
+import { QueryCache } from "./query-cache.ts"
 import { type Range, readRange, todayIn } from "./range.ts"
+import { Router } from "./router.ts"
 import { Session } from "./session.ts"
 import { Toasts } from "./toasts.ts"
 
@@ -24,10 +24,10 @@ export interface View {
 
 /** Everything that the parts of the page share; made once, and passed down. */
 export class App {
-  readonly place: Place
+  readonly place: Router
   readonly api: Api
   readonly session: Session
-  readonly answers: Answers
+  readonly answers: QueryCache
   readonly preferences: Preferences
   readonly toasts = new Toasts()
   /** Counts changes of notes, for the charts to ask for them again. */
@@ -39,7 +39,7 @@ export class App {
 
   constructor(window: Window & typeof globalThis) {
     this.locale = window.navigator.language
-    this.place = new Place(window)
+    this.place = new Router(window)
     this.session = new Session(() => this.api)
     this.api = new Api(
       (path, init) => window.fetch(path, init),
@@ -49,7 +49,7 @@ export class App {
         this.forget()
       },
     )
-    this.answers = new Answers(this.api)
+    this.answers = new QueryCache(this.api)
     this.preferences = new Preferences(storageOf(window), window.document.documentElement)
     const ownZone = new Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC"
     this.view = computed(() => {

@@ -1,5 +1,5 @@
 import { type Operator, operatorNames, operators } from "../../query/operators.ts"
-import { type Field, personFields } from "../../query/question.ts"
+import { type Field, personFields } from "../../query/query.ts"
 
 /** A filter as the API takes it. */
 export interface Filter {

@@ -1,5 +1,5 @@
+import type { Db } from "../../../src/store/db/driver.ts"
 import { createKey, type KeyGrant, revokeKey, scopes, updateKey } from "../../../src/store/keys.ts"
-import type { Db } from "../../../src/store/native.ts"
 import {
   createWebsite,
   deleteWebsite,

@@ -1,5 +1,5 @@
 import { expect } from "bun:test"
-import { Database, type Db } from "../../../src/store/native.ts"
+import { Database, type Db } from "../../../src/store/db/driver.ts"
 import { openReader, type Server, startServer, temporaryFolder, withDatabase } from "../../harness.ts"
 import { type Accepted, bytesOf, headersOf, type Refused, type Sent } from "./cases.ts"
 import { furnish } from "./fixture.ts"

@@ -1,0 +1,340 @@
+import { Elysia } from "elysia"
+import { RequestError } from "../errors.ts"
+import { exportPerson, exportWanted, gzipped, type Wanted } from "../export/export.ts"
+import {
+  type Answer,
+  type AuthenticatedRequest,
+  authenticated,
+  change,
+  type RouteContext,
+  type RouteDeps,
+} from "../http/authenticated-request.ts"
+import type { Caller } from "../http/caller.ts"
+import {
+  canAccess,
+  isWithin,
+  requireAllWebsites,
+  requireWebsite,
+  requireWebsites,
+  requireWithin,
+} from "../http/permissions.ts"
+import type { RejectedRequests } from "../http/rejected-requests.ts"
+import { requestContextOf } from "../http/request-context.ts"
+import { Semaphore } from "../http/semaphore.ts"
+import { type Admitted, answered, queryOf } from "../http/v1.ts"
+import type { QueryEngine } from "../query/engine/engine.ts"
+import type { Db } from "../store/db/driver.ts"
+import { forgetPerson } from "../store/forget.ts"
+import { createKey, findKey, type Key, listKeys, revokeKey, rotateKey } from "../store/keys.ts"
+import { findProfile, findProfiles } from "../store/profile-search.ts"
+import { createWebsite, deleteWebsite, findWebsite, listWebsites, type Website } from "../store/websites.ts"
+import { type Download, Downloads, fileAnswer } from "./download.ts"
+import {
+  changeKey,
+  changeWebsite,
+  forgetNote,
+  keyJson,
+  profileJson,
+  readExportFilter,
+  readKeyChanges,
+  readNewKey,
+  readNewWebsite,
+  readPerson,
+  readProfileFilter,
+  readProfileSearch,
+  readRefusalFilter,
+  readWebsiteChanges,
+  refusalJson,
+  websiteJson,
+} from "./input.ts"
+import { type Running, statusOf } from "./status.ts"
+
+/** What the management routes work with. */
+export interface AdminApiDeps extends RouteDeps {
+  refusals: RejectedRequests
+  asker: QueryEngine<never>
+  running: Running
+}
+
+/** The management API: websites and keys, for scripts that have no shell on the server. */
+export function adminRoutes(manage: AdminApiDeps) {
+  const on = authenticated(manage)
+  const downloads = new Downloads()
+  const searches = new Semaphore(profileSearches)
+  // The bodies are read by the routes: Elysia's parsers would answer before the key is looked at.
+  const raw = { parse: "none" } as const
+  return new Elysia({ prefix: "/v1" })
+    .get("/websites", on("manage:websites", showWebsites))
+    .post("/websites", on("manage:websites", addWebsite), raw)
+    .get("/websites/:id", on("manage:websites", showWebsite))
+    .patch("/websites/:id", on("manage:websites", editWebsite), raw)
+    .delete("/websites/:id", on("manage:websites", removeWebsite), raw)
+    .post("/websites/:id/forget", on("manage:websites", forget), raw)
+    .get("/keys", on("manage:keys", showKeys))
+    .post("/keys", on("manage:keys", addKey), raw)
+    .get("/keys/:id", on("manage:keys", showKey))
+    .patch("/keys/:id", on("manage:keys", editKey), raw)
+    .delete("/keys/:id", on("manage:keys", endKey), raw)
+    .post("/keys/:id/rotate", on("manage:keys", renewKey), raw)
+    .get(
+      "/profiles",
+      on("read:data", (_, call) => showProfiles(manage, call, searches)),
+    )
+    .get("/profiles/:id", on("read:data", showProfile))
+    .get("/refusals", on("read:data", showRefusals))
+    .get("/status", on("manage:websites", showStatus))
+    .get("/export", ({ request, server }: RouteContext) => {
+      // A reader may stand still for longer than a client may over its request, and so may a search for a person's events.
+      server?.timeout?.(request, isOfPerson(request) ? searchTimeout : readerTimeout)
+      return answered(manage, requestContextOf(request, server), "read:data", async (admitted) =>
+        fileAnswer(download(manage, request, admitted, downloads), admitted.headers),
+      )
+    })
+}
+
+function showWebsites({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): Answer {
+  const websites = listWebsites(db)
+    .filter((website) => canAccess(caller, website.id))
+    .map(websiteJson)
+  return { body: { websites, total: websites.length } }
+}
+
+async function addWebsite(
+  manage: AdminApiDeps,
+  { caller, now, body }: AuthenticatedRequest,
+): Promise<Answer> {
+  requireAllWebsites(caller)
+  const { id = manage.newId(), settings } = readNewWebsite(await body())
+  const website = await change(manage, () => createWebsite(manage.db, id, settings, now))
+  return { status: 201, body: { website: websiteJson(website) } }
+}
+
+function showWebsite({ db }: AdminApiDeps, { caller, id }: AuthenticatedRequest): Answer {
+  requireWebsite(caller, id)
+  return { body: { website: websiteJson(findWebsite(db, id)) } }
+}
+
+async function editWebsite(
+  manage: AdminApiDeps,
+  { caller, now, id, body }: AuthenticatedRequest,
+): Promise<Answer> {
+  requireWebsite(caller, id)
+  const changes = readWebsiteChanges(await body())
+  const website = await change(manage, () => changeWebsite(manage.db, id, changes, now))
+  return { body: { website: websiteJson(website) } }
+}
+
+async function removeWebsite(
+  manage: AdminApiDeps,
+  { caller, now, id }: AuthenticatedRequest,
+): Promise<Answer> {
+  requireWebsite(caller, id)
+  await change(manage, () => deleteWebsite(manage.db, id, now))
+  return {}
+}
+
+/** Answered when it is done: with millions of events to look through, after some seconds. */
+async function forget(
+  { db, batcher }: AdminApiDeps,
+  { caller, now, id, body }: AuthenticatedRequest,
+): Promise<Answer> {
+  requireWebsite(caller, id)
+  const who = readPerson(await body())
+  const website = findWebsite(db, id)
+  const pace = {
+    write: <Result>(work: () => Result) => batcher.run(work),
+    sleep,
+  }
+  const forgotten = await forgetPerson(db, { websiteRid: website.rid, id: who }, now, pace)
+  return { body: { ...forgotten, note: forgetNote(website, who) } }
+}
+
+function showKeys({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): Answer {
+  const keys = listKeys(db)
+    .filter((one) => isWithin(one, caller))
+    .map(keyJson)
+  return { body: { keys, total: keys.length } }
+}
+
+async function addKey(manage: AdminApiDeps, { caller, now, body }: AuthenticatedRequest): Promise<Answer> {
+  const { db, random } = manage
+  const grant = readNewKey(await body(), now)
+  requireWithin(grant, caller)
+  const made = await change(manage, () => {
+    requireWebsites(db, grant.websites)
+    return createKey(db, manage.newId(), grant, random, now)
+  })
+  return { status: 201, body: { key: { ...keyJson(made.key), key: made.secret } } }
+}
+
+function showKey({ db }: AdminApiDeps, { caller, id }: AuthenticatedRequest): Answer {
+  return { body: { key: keyJson(withinGrant(db, id, caller)) } }
+}
+
+async function editKey(
+  manage: AdminApiDeps,
+  { caller, now, id, body }: AuthenticatedRequest,
+): Promise<Answer> {
+  const { db } = manage
+  const changes = readKeyChanges(await body(), now)
+  const changed = await change(manage, () => {
+    requireWithin({ ...withinGrant(db, id, caller), ...changes }, caller)
+    requireWebsites(db, changes.websites)
+    return changeKey(db, id, changes, now)
+  })
+  return { body: { key: keyJson(changed) } }
+}
+
+async function endKey(manage: AdminApiDeps, { caller, now, id }: AuthenticatedRequest): Promise<Answer> {
+  await change(manage, () => revokeKey(manage.db, withinGrant(manage.db, id, caller).id, now))
+  return {}
+}
+
+/** The answer holds the secret: whoever could rotate a key wider than their own would get hold of it. */
+async function renewKey(manage: AdminApiDeps, { caller, id }: AuthenticatedRequest): Promise<Answer> {
+  const { db, random } = manage
+  const made = await change(manage, () => rotateKey(db, withinGrant(db, id, caller).id, random))
+  return { body: { key: { ...keyJson(made.key), key: made.secret } } }
+}
+
+async function showProfiles(
+  { db }: AdminApiDeps,
+  { caller, arrival, query }: AuthenticatedRequest,
+  searches: Semaphore,
+): Promise<Answer> {
+  const { websiteId, ...search } = readProfileSearch(query())
+  requireWebsite(caller, websiteId)
+  const { rid } = findWebsite(db, websiteId)
+  const pause = whileWanted(arrival.request.signal)
+  const find = () => findProfiles(db, { websiteRid: rid, ...search }, () => pause(searchPause))
+  const found = await (search.search === "" ? find() : searches.take(find))
+  return { body: { profiles: found.profiles.map(profileJson), total: found.total } }
+}
+
+function showProfile({ db }: AdminApiDeps, { caller, id, query }: AuthenticatedRequest): Answer {
+  const websiteId = readProfileFilter(query())
+  requireWebsite(caller, websiteId)
+  return { body: { profile: profileJson(findProfile(db, findWebsite(db, websiteId).rid, id)) } }
+}
+
+/** What was for no website, or for several, is not shown to one who is limited to some. */
+function showRefusals(manage: AdminApiDeps, { caller, query }: AuthenticatedRequest): Answer {
+  const { websiteId, reason, limit } = readRefusalFilter(query())
+  if (websiteId !== undefined) requireWebsite(caller, websiteId)
+  const found = manage.refusals
+    .list()
+    .filter((one) => caller.websites === null || (one.websiteId !== null && canAccess(caller, one.websiteId)))
+    .filter((one) => websiteId === undefined || one.websiteId === websiteId)
+    .filter((one) => reason === undefined || one.reason === reason)
+  return { body: { refusals: found.slice(0, limit).map(refusalJson), total: found.length } }
+}
+
+/** Of the whole server, which is no business of who is limited to some websites. */
+async function showStatus(manage: AdminApiDeps, { caller, arrival }: AuthenticatedRequest): Promise<Answer> {
+  const { db, asker, registry, running } = manage
+  if (caller.websites !== null) {
+    throw new RequestError("key_website_mismatch", {
+      detail: `the status is of the whole server, and your ${caller.kind} is limited to some websites`,
+    })
+  }
+  const rids = registry.websites().map(({ rid }) => rid)
+  return {
+    body: await statusOf(db, running, asker, rids, `${caller.kind} ${caller.id}`, arrival.request.signal),
+  }
+}
+
+/** Each of those that run has its turn before events have theirs; those that wait are some seconds of work for 300,000 profiles. */
+const profileSearches = {
+  running: 2,
+  waiting: 8,
+  full: "too many people are looking for profiles at this moment: try again",
+}
+/** ms between two looks for a profile: what came meanwhile is answered first. */
+const searchPause = 1
+/** Events that are read between two looks at other requests: about a millisecond. */
+const exportRows = 200
+/** Events in a row group of a Parquet file, encoded in one go: about 10 ms. */
+const exportGroupRows = 1_000
+/** Characters of properties in one: about 10 ms, too. */
+const exportGroupCharacters = 524_288
+/** ms between two such steps: what came meanwhile is answered first. */
+const exportPause = 1
+/** Of zlib's levels the fastest: it takes the processor that ingestion may need. */
+const exportGzipLevel = 1
+/** Seconds after which a reader that takes nothing is cut off. */
+const readerTimeout = 60
+/** The same where nothing is sent until some event is found: the most that Bun takes, enough for some 80 million events. */
+const searchTimeout = 255
+
+const mediaTypes = {
+  ndjson: "application/x-ndjson",
+  csv: "text/csv; charset=utf-8",
+  parquet: "application/vnd.apache.parquet",
+}
+
+/** All that the caller reaches, as it is stored. Read while the client takes it, in steps. */
+function download(
+  { db }: AdminApiDeps,
+  request: Request,
+  { caller, now }: Admitted,
+  downloads: Downloads,
+): Download {
+  const filter = readExportFilter(Object.fromEntries(queryOf(request)))
+  const { websiteId, person, format } = filter
+  if (websiteId !== undefined) requireWebsite(caller, websiteId)
+  const website = websiteId === undefined ? undefined : findWebsite(db, websiteId)
+  const steps = {
+    rows: exportRows,
+    groupRows: exportGroupRows,
+    groupCharacters: exportGroupCharacters,
+    rest: () => sleep(exportPause),
+  }
+  const bytes = downloads.counted(
+    website && person
+      ? exportPerson(db, { website, id: person, now, sleep: whileWanted(request.signal) }, format, steps)
+      : exportWanted(db, { ...filter, ...exported(db, caller, website) }, format, steps),
+  )
+  const headers: Record<string, string> = {
+    "Content-Type": mediaTypes[format],
+    "Content-Disposition": `attachment; filename="databuddy.${format}"`,
+    Vary: "Accept-Encoding",
+  }
+  // A Parquet file is compressed inside.
+  const zipped = format !== "parquet" && /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")
+  if (zipped) headers["Content-Encoding"] = "gzip"
+  return { bytes: zipped ? gzipped(bytes, exportGzipLevel) : bytes, headers }
+}
+
+function exported(
+  db: Db,
+  caller: Caller,
+  website: Website | undefined,
+): Pick<Wanted, "websites" | "ownEvents"> {
+  if (website) return { websites: [website], ownEvents: false }
+  const websites = listWebsites(db).filter(({ id }) => canAccess(caller, id))
+  return { websites, ownEvents: caller.websites === null }
+}
+
+function isOfPerson(request: Request): boolean {
+  const query = queryOf(request)
+  return query.has("profile_id") || query.has("anonymous_id")
+}
+
+/** Throws `key_not_found`, and `grant_too_wide` where the key may do more than `own`. */
+function withinGrant(db: Db, id: string, own: Caller): Key {
+  const key = findKey(db, id)
+  requireWithin(key, own)
+  return key
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** A sleep that rejects once the client is gone: what looks for something to send would else go on to its end. */
+function whileWanted(signal: AbortSignal): typeof sleep {
+  return async (ms) => {
+    signal.throwIfAborted()
+    await sleep(ms)
+  }
+}

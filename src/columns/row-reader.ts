@@ -1,0 +1,211 @@
+import type { Db, Statement } from "../store/db/driver.ts"
+import { type LinkedVisitor, latestProfileOf, linkedIds, linkedVisitors } from "../store/person.ts"
+import { type IdKind, idKinds, StaleBlockError } from "./batch.ts"
+
+/** An event row as the columns need it: raw, by position, for there are millions. */
+export type Row = [
+  id: number,
+  websiteRid: number,
+  typeId: number,
+  ts: number,
+  crawler: 0 | 1,
+  anonymousId: string | null,
+  sessionId: string | null,
+  profileId: string | null,
+  path: string | null,
+  properties: string | null,
+]
+
+/** A row's id, and what tells which batch it is in. */
+export type RowId = [id: number, ts: number, typeId: number, crawler: 0 | 1]
+
+/** The begin of one. */
+export type RowHead = [id: number, websiteRid: number, typeId: number, ts: number, crawler: 0 | 1]
+
+/** A whole event. */
+export interface StoredEvent {
+  id: number
+  websiteRid: number
+  name: string
+  namespace: string | null
+  source: string | null
+  /** Unix ms, as `receivedAt`. */
+  ts: number
+  receivedAt: number
+  anonymousId: string | null
+  sessionId: string | null
+  profileId: string | null
+  path: string | null
+  eventId: string | null
+  crawler: boolean
+  /** JSON text of an object, or null. */
+  properties: string | null
+}
+
+/** What event rows have in common. */
+export interface EventType {
+  name: string
+  namespace: string | null
+  source: string | null
+  /** Undefined where the row's properties are an object of their own. */
+  keys: string[] | undefined
+}
+
+/** Bytes of types that are kept: keys and names are as long as the sender likes. */
+const typesMemory = 16_777_216
+/** Bytes that a type takes, and each of its keys, beside their characters. */
+const typeBytes = 300
+const keyBytes = 40
+
+const columns =
+  "id, website_rid, type_id, ts, crawler, anonymous_id, session_id, profile_id, path, properties"
+
+/** "not indexed": by id, for by time all events of the range would be looked at for each stretch of ids. */
+function ids(column: "anonymous_id" | "session_id" | "profile_id"): string {
+  return `
+    select ${column} from event_rows not indexed
+    where id > :after and id <= :last and ${column} is not null and ts >= :from and ts < :to
+      and website_rid in (select value from json_each(:websites))`
+}
+
+const sql = {
+  byId: `
+    select ${columns} from event_rows where id > :after and id <= :last and website_rid >= 0 order by id`,
+  byTime: `
+    select ${columns} from event_rows
+    where website_rid = :website and (ts, id) > (:from, :fromId) and ts < :to and id > :after and id <= :last
+    order by ts, id`,
+  atTime: `
+    select type_id, anonymous_id, session_id, profile_id from event_rows
+    where website_rid = :website and ts = :ts`,
+  newest: `
+    select id, website_rid, type_id, ts, crawler from event_rows
+    where website_rid = :website and ts >= :from and ts < :to
+    order by ts desc, id desc limit :limit`,
+  ids: `
+    select r.id, r.ts, r.type_id, r.crawler
+    from json_each(:moments) as m cross join event_rows as r on r.website_rid = :website and r.ts = m.value`,
+  visitors: ids("anonymous_id"),
+  sessions: ids("session_id"),
+  profiles: ids("profile_id"),
+  event: `
+    select r.id, r.website_rid as websiteRid, e.name, e.namespace, e.source, e.timestamp as ts, e.received_at as receivedAt,
+      e.anonymous_id as anonymousId, e.session_id as sessionId, e.profile_id as profileId, e.path, e.event_id as eventId,
+      e.crawler, e.properties
+    from event_rows as r join events as e on e.id = r.id where r.id = :id`,
+  type: "select name, namespace, source, keys from event_types where id = :id",
+}
+
+/** Reads event rows and what their type says. */
+export class RowReader {
+  readonly #byId: Statement
+  readonly #byTime: Statement
+  readonly #atTime: Statement
+  readonly #newest: Statement
+  readonly #ids: Statement
+  readonly #type: Statement
+  readonly #event: Statement
+  readonly #texts: Record<IdKind, Statement>
+  readonly #types = new Map<number, EventType>()
+  #typesBytes = 0
+
+  constructor(private readonly db: Db) {
+    this.#byId = db.prepare(sql.byId).raw()
+    this.#byTime = db.prepare(sql.byTime).raw()
+    this.#atTime = db.prepare(sql.atTime).raw()
+    this.#newest = db.prepare(sql.newest).raw()
+    this.#ids = db.prepare(sql.ids).raw()
+    this.#type = db.prepare(sql.type)
+    this.#event = db.prepare(sql.event)
+    this.#texts = Object.fromEntries(idKinds.map((kind) => [kind, db.prepare(sql[kind]).pluck()])) as Record<
+      IdKind,
+      Statement
+    >
+  }
+
+  /** Those of all websites with `after` < id <= `last`, by id. One by one: a row may hold 32 KiB. To be read at once, without a pause. */
+  byId(after: number, last: number): IterableIterator<Row> {
+    return this.#byId.iterate({ after, last }) as IterableIterator<Row>
+  }
+
+  /** Those of one website with `from` <= ts < `to`, by time and then id, as `byId` does; at `from` those above the id `fromId` alone. */
+  byTime(
+    website: number,
+    from: number,
+    to: number,
+    after: number,
+    last: number,
+    fromId = -1,
+  ): IterableIterator<Row> {
+    return this.#byTime.iterate({ website, from, to, after, last, fromId }) as IterableIterator<Row>
+  }
+
+  /** The ids, in the order of `kinds`, of those of one website and ms whose event has that name. */
+  *idsAt(website: number, ts: number, name: string): Generator<(string | null)[]> {
+    for (const [typeId, ...ids] of this.#atTime.iterate({ website, ts }) as Iterable<[number, ...string[]]>)
+      if (this.typeOf(typeId).name === name) yield ids
+  }
+
+  /** The ids of those of one website at some moments, Unix ms, in no order. Some 50 us, and 3 us for each moment and row. */
+  ids(website: number, moments: readonly number[]): RowId[] {
+    return this.#ids.all({ website, moments: JSON.stringify(moments) }) as RowId[]
+  }
+
+  /** Ids of events with `after` < id <= `last`, as often as they are there: SQLite takes longer to find out than we. */
+  texts(
+    kind: IdKind,
+    { websites, from, to }: { websites: readonly number[]; from: number; to: number },
+    after: number,
+    last: number,
+  ): string[] {
+    return this.#texts[kind].all({ websites: JSON.stringify(websites), from, to, after, last }) as string[]
+  }
+
+  /** Those of one website with `from` <= ts < `to`, from the end. */
+  newest(website: number, from: number, to: number, limit: number): RowHead[] {
+    return this.#newest.all({ website, from, to, limit }) as RowHead[]
+  }
+
+  /** Undefined where it is gone. */
+  event(id: number): StoredEvent | undefined {
+    const row = this.#event.get({ id }) as (Omit<StoredEvent, "crawler"> & { crawler: 0 | 1 }) | undefined
+    return row && { ...row, crawler: row.crawler === 1 }
+  }
+
+  /** See src/store/person.ts, as what follows. */
+  linkedIds(website: number, profileId: string): string[] {
+    return linkedIds(this.db, website, profileId)
+  }
+
+  linkedVisitors(website: number): Generator<LinkedVisitor[]> {
+    return linkedVisitors(this.db, website)
+  }
+
+  latestProfileOf(website: number, anonymousId: string): string | undefined {
+    return latestProfileOf(this.db, website, anonymousId)
+  }
+
+  typeOf(id: number): EventType {
+    let type = this.#types.get(id)
+    if (!type) {
+      const found = this.#type.get({ id }) as Record<string, string> | undefined
+      // Its events were deleted since they were read, and then the type.
+      if (!found) throw new StaleBlockError()
+      const { name, namespace, source, keys } = found
+      type = {
+        name: name as string,
+        namespace: namespace || null,
+        source: source || null,
+        keys: keys ? (JSON.parse(keys) as string[]) : undefined,
+      }
+      if (this.#typesBytes > typesMemory) {
+        this.#types.clear()
+        this.#typesBytes = 0
+      }
+      this.#types.set(id, type)
+      this.#typesBytes += typeBytes + 2 * (name?.length ?? 0)
+      for (const key of type.keys ?? []) this.#typesBytes += keyBytes + key.length
+    }
+    return type
+  }
+}

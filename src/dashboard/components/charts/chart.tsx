@@ -1,0 +1,106 @@
+import { useState } from "preact/hooks"
+import { Icon } from "../controls/icons.tsx"
+import { DataTable, DownloadCsv } from "./data-table.tsx"
+import { dashes, Plot, type PlotProps, shades } from "./plot.tsx"
+
+export interface ChartProps extends Omit<PlotProps, "value" | "height"> {
+  /** What it shows, for those who cannot see it. */
+  name: string
+  /** How a value is written; the numbers of events where nobody says. */
+  value?: (value: number) => string
+  /** px */
+  height?: number
+  /** The name of the file to download, without its ending. */
+  file: string
+}
+
+const standardHeight = 260
+
+/** A chart over time, its legend, and the same as a table. */
+export function Chart(props: ChartProps) {
+  const { name, dates, series, granularity, format, marks = [], file, height = standardHeight } = props
+  const [isTable, setTable] = useState(false)
+  const value =
+    props.value ?? ((number: number) => (props.isRate ? format.rate(number) : format.count(number)))
+  const columns = ["Date", ...series.map((one) => one.name)]
+  const rows = dates.map((date, index) => [date, ...series.map(({ values }) => values[index])])
+  const shownRows = dates.map((date, index) => [
+    format.bucket(date, granularity),
+    ...series.map(({ values }) => {
+      const shown = values[index]
+      return shown === undefined ? "–" : value(shown)
+    }),
+  ])
+  return (
+    <figure class="chart" aria-label={name}>
+      {isTable ? (
+        <section
+          class="chart-table"
+          style={{ height: `${height}px` }}
+          aria-label={`${name}, table`}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a box that scrolls has to be reached by keys
+          tabIndex={0}
+        >
+          <DataTable
+            name={name}
+            columns={columns}
+            rows={shownRows}
+            numeric={columns.map((_, index) => index > 0)}
+          />
+        </section>
+      ) : (
+        <>
+          <Plot {...props} value={value} height={height} />
+          <div class="hidden">
+            <DataTable
+              name={name}
+              columns={columns}
+              rows={shownRows}
+              numeric={columns.map((_, index) => index > 0)}
+            />
+          </div>
+        </>
+      )}
+      <figcaption class="chart-foot">
+        <ul class="legend">
+          {series.map((one, index) => (
+            <li key={index} class={one.isBefore ? "before" : `shade-${index % shades}`}>
+              {props.kind === "lines" && !one.isBefore && <LineKey index={index} />}
+              <span>{one.name}</span>
+            </li>
+          ))}
+          {marks.map(({ at, text }) => (
+            <li key={`${at} ${text}`} class="mark">
+              <span>
+                {format.shortDay(dates[at] ?? "")}: {text}
+              </span>
+            </li>
+          ))}
+        </ul>
+        <div class="chart-actions">
+          <button
+            type="button"
+            class="button small quiet"
+            aria-pressed={isTable}
+            onClick={() => setTable(!isTable)}
+          >
+            <Icon name="table" /> Table
+          </button>
+          <DownloadCsv file={file} columns={columns} rows={rows} />
+        </div>
+      </figcaption>
+    </figure>
+  )
+}
+
+/** A piece of the line, as it is drawn. */
+function LineKey({ index }: { index: number }) {
+  return (
+    <svg class="line-key" viewBox="0 0 26 10" aria-hidden="true" focusable="false">
+      <path
+        d="M0 5h26"
+        stroke-dasharray={index === 0 ? undefined : dashes[(index - 1) % dashes.length]?.join(" ")}
+      />
+    </svg>
+  )
+}

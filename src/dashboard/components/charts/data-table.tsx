@@ -1,0 +1,183 @@
+import type { ComponentChildren } from "preact"
+import { useEffect, useRef, useState } from "preact/hooks"
+import { messageOf } from "../../state/api.ts"
+import { useApp } from "../../state/app.ts"
+import { csvText } from "../../state/csv.ts"
+import { Icon } from "../controls/icons.tsx"
+
+/** By which column rows are in order. */
+export interface Sort {
+  by: string
+  order: "asc" | "desc"
+}
+
+interface Sorting extends Sort {
+  /** What each column is called when it is sorted by; undefined: it is not. */
+  keys: readonly (string | undefined)[]
+  onSort: (sort: Sort) => void
+}
+
+interface DataTableProps {
+  /** What it holds, for those who do not see what stands around it. */
+  name: string
+  columns: readonly ComponentChildren[]
+  rows: readonly (readonly ComponentChildren[])[]
+  /** Columns of numbers, which are aligned at their end. */
+  numeric?: readonly boolean[]
+  /** For each row how long a bar is behind its first cell, 0 to 1. */
+  bars?: readonly number[]
+  keys?: readonly string[]
+  /** Whoever reads can choose the order. */
+  sorting?: Sorting
+}
+
+/** What may be wider than its place, and is scrolled then. */
+export function ScrollBox({ children }: { children: ComponentChildren }) {
+  const box = useRef<HTMLDivElement>(null)
+  useEffect(() => {
+    const element = box.current
+    if (!element || element.closest(".hidden")) return
+    // A box that scrolls has to be reached by keys; one that does not is nothing to stop at.
+    const look = () => {
+      element.tabIndex = element.scrollWidth > element.clientWidth ? 0 : -1
+    }
+    const resized = new ResizeObserver(look)
+    resized.observe(element)
+    if (element.firstElementChild) resized.observe(element.firstElementChild)
+    return () => resized.disconnect()
+  }, [])
+  return (
+    <div class="table-box" ref={box}>
+      {children}
+    </div>
+  )
+}
+
+export function DataTable({ name, columns, rows, numeric = [], bars, keys, sorting }: DataTableProps) {
+  return (
+    <ScrollBox>
+      <table class="table">
+        <caption class="hidden">{name}</caption>
+        <thead>
+          <tr>
+            {columns.map((column, index) => (
+              <Head
+                key={index}
+                isNumber={numeric[index] ?? false}
+                sorting={sorting}
+                sortKey={sorting?.keys[index]}
+              >
+                {column}
+              </Head>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, at) => (
+            <tr key={keys?.[at] ?? at}>
+              {row.map((cell, index) => (
+                <td
+                  key={index}
+                  class={numeric[index] ? "number" : index === 0 && bars ? "barred" : undefined}
+                >
+                  {index === 0 && bars && <Bar share={bars[at] ?? 0} />}
+                  {index === 0 && bars ? <span class="barred-text">{cell}</span> : cell}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </ScrollBox>
+  )
+}
+
+interface HeadProps {
+  isNumber: boolean
+  sorting: Sorting | undefined
+  sortKey: string | undefined
+  children: ComponentChildren
+}
+
+/** The head of a column; a press on that of a number shows the largest first, and the next one the smallest. */
+function Head({ isNumber, sorting, sortKey, children }: HeadProps) {
+  const look = isNumber ? "number" : undefined
+  if (!sorting || sortKey === undefined) {
+    return (
+      <th scope="col" class={look}>
+        {children}
+      </th>
+    )
+  }
+  const { by, order, onSort } = sorting
+  const first = isNumber ? "desc" : "asc"
+  const isSorted = by === sortKey
+  const next = isSorted && order === first ? (first === "asc" ? "desc" : "asc") : first
+  return (
+    <th
+      scope="col"
+      class={look}
+      aria-sort={isSorted ? (order === "asc" ? "ascending" : "descending") : undefined}
+    >
+      <button type="button" class="sort" onClick={() => onSort({ by: sortKey, order: next })}>
+        {children}
+        <span class="sort-arrow" aria-hidden="true">
+          {isSorted ? (order === "asc" ? "↑" : "↓") : "\u00a0"}
+        </span>
+      </button>
+    </th>
+  )
+}
+
+function Bar({ share }: { share: number }) {
+  return (
+    <span class="bar" style={{ width: `${Math.max(0, Math.min(1, share)) * 100}%` }} aria-hidden="true" />
+  )
+}
+
+type CsvRows = readonly (readonly unknown[])[]
+
+interface DownloadProps {
+  /** Without its ending. */
+  file: string
+  columns: readonly string[]
+  /** What is shown; a function where that is a part of it, and the whole has to be asked for. */
+  rows: CsvRows | (() => Promise<CsvRows>)
+}
+
+/** What is shown, as a file for a spreadsheet. */
+export function DownloadCsv({ file, columns, rows }: DownloadProps) {
+  const { toasts } = useApp()
+  const [isBusy, setBusy] = useState(false)
+  const download = async () => {
+    if (isBusy) return
+    setBusy(true)
+    try {
+      save(`${file}.csv`, csvText(columns, typeof rows === "function" ? await rows() : rows))
+    } catch (error) {
+      toasts.show(messageOf(error), "failed")
+    }
+    setBusy(false)
+  }
+  return (
+    <button
+      type="button"
+      class="button small quiet"
+      aria-label={`Download ${file} as CSV`}
+      disabled={typeof rows !== "function" && rows.length === 0}
+      aria-disabled={isBusy}
+      onClick={download}
+    >
+      <Icon name="download" /> CSV
+    </button>
+  )
+}
+
+function save(name: string, csv: string): void {
+  const url = URL.createObjectURL(new Blob([csv], { type: "text/csv;charset=utf-8" }))
+  const link = document.createElement("a")
+  link.href = url
+  link.download = name
+  link.click()
+  URL.revokeObjectURL(url)
+}

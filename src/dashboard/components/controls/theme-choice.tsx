@@ -1,0 +1,33 @@
+import { useId } from "preact/hooks"
+import { useApp } from "../../state/app.ts"
+import type { Theme } from "../../state/preferences.ts"
+
+const themes: { theme: Theme; label: string }[] = [
+  { theme: "system", label: "As the system" },
+  { theme: "light", label: "Light" },
+  { theme: "dark", label: "Dark" },
+]
+
+/** Light or dark, in this browser. */
+export function ThemeChoice() {
+  const { theme: chosen } = useApp().preferences
+  const name = useId()
+  return (
+    <fieldset class="choices">
+      <legend>Appearance</legend>
+      {themes.map(({ theme, label }) => (
+        <label key={theme} class="check">
+          <input
+            type="radio"
+            name={name}
+            checked={chosen.value === theme}
+            onChange={() => {
+              chosen.value = theme
+            }}
+          />
+          {label}
+        </label>
+      ))}
+    </fieldset>
+  )
+}

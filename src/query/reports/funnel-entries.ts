@@ -1,0 +1,229 @@
+import type { Batch } from "../../columns/batch.ts"
+import type { MemoryBudget } from "../structures/id-set.ts"
+import type { Selection } from "../structures/selection.ts"
+
+// A funnel's entries: which events of which unit fit which steps, without regard to what is made of them.
+
+/** Entries that are kept in one piece: 3 MB with their times. */
+const chunkSize = 2 ** 18
+/** Room for the masks of ten steps. */
+export const maskRange = 1_024
+
+/** Which steps the events of a batch fit, as a bit mask: from `first` up to, but without, `end`. */
+export interface Masked {
+  first: number
+  end: number
+  /** One an event, or the same for all. */
+  masks: Uint16Array | number
+}
+
+/** Undefined where no event fits a step. */
+export function masksOf(batch: Batch, steps: readonly (Selection | undefined)[]): Masked | undefined {
+  const fitting = steps.flatMap((selection, step) => (selection ? [{ ...selection, bit: 1 << step }] : []))
+  const [only, ...more] = fitting
+  if (!only) return undefined
+  if (more.length === 0 && !only.at) return { first: only.first, end: only.end, masks: only.bit }
+  const masks = new Uint16Array(batch.count)
+  for (const { bit, ...selection } of fitting) addBit(masks, selection, bit)
+  return {
+    first: Math.min(...fitting.map(({ first }) => first)),
+    end: Math.max(...fitting.map(({ end }) => end)),
+    masks,
+  }
+}
+
+function addBit(masks: Uint16Array, { first, end, at }: Selection, bit: number): void {
+  if (at) {
+    for (let n = 0; n < at.length; n++) {
+      const index = at[n] as number
+      masks[index] = (masks[index] as number) | bit
+    }
+  } else for (let index = first; index < end; index++) masks[index] = (masks[index] as number) | bit
+}
+
+/** Entries in the order of the units' numbers: those of unit n stand from `ends[n - 1]` up to, but without, `ends[n]`. */
+export interface ByUnit {
+  ends: Uint32Array
+  /** ms after the begin of the range, times `maskRange`, plus the mask. */
+  keys: Float64Array
+  /** Codes of `by`. */
+  codes: Uint32Array | undefined
+}
+
+interface Chunk {
+  count: number
+  units: Uint32Array
+  keys: Float64Array
+  codes: Uint32Array | undefined
+}
+
+/** Collects entries, the events that fit a step, as they come, and puts them in the order of units. */
+export class FunnelEntries {
+  #chunks: Chunk[] = []
+  /** Entries of each unit. */
+  readonly #counts: Uint32Array
+
+  constructor(
+    units: number,
+    private readonly budget: MemoryBudget,
+    private readonly coded: boolean,
+  ) {
+    budget.take(units * 4)
+    this.#counts = new Uint32Array(units)
+  }
+
+  add(batch: Batch, units: Uint32Array, from: number, found: Masked, codes: Uint32Array | undefined): void {
+    const { first, end, masks } = found
+    const chunk = this.#chunkFor(end - first)
+    const before = chunk.count
+    chunk.count =
+      typeof masks === "number"
+        ? addAll(chunk, batch.times(), units, batch.base - from, first, end, masks, codes)
+        : addEach(chunk, batch.times(), units, batch.base - from, first, end, masks, codes)
+    count(this.#counts, chunk.units, before, chunk.count)
+  }
+
+  /** The last chunk, if it has that much room. */
+  #chunkFor(room: number): Chunk {
+    const last = this.#chunks.at(-1)
+    if (last && last.count + room <= last.units.length) return last
+    const size = Math.max(room, chunkSize)
+    this.budget.take(size * (this.coded ? 16 : 12))
+    const chunk = {
+      count: 0,
+      units: new Uint32Array(size),
+      keys: new Float64Array(size),
+      codes: this.coded ? new Uint32Array(size) : undefined,
+    }
+    this.#chunks.push(chunk)
+    return chunk
+  }
+
+  /** To be called once: the entries are let go. */
+  *byUnit(): Generator<void, ByUnit> {
+    const ends = this.#counts
+    let total = 0
+    for (let unit = 0; unit < ends.length; unit++) {
+      const entries = ends[unit] as number
+      ends[unit] = total
+      total += entries
+    }
+    this.budget.take(total * (this.coded ? 12 : 8))
+    const keys = new Float64Array(total)
+    const codes = this.coded ? new Uint32Array(total) : undefined
+    yield
+    this.#chunks.reverse()
+    for (let chunk = this.#chunks.pop(); chunk; chunk = this.#chunks.pop()) {
+      place(chunk, ends, keys, codes)
+      yield
+    }
+    return { ends, keys, codes }
+  }
+}
+
+// The loops over all events are functions of their own: small ones are compiled sooner and better.
+
+function addAll(
+  chunk: Chunk,
+  times: Uint32Array,
+  units: Uint32Array,
+  offset: number,
+  first: number,
+  end: number,
+  mask: number,
+  codes: Uint32Array | undefined,
+): number {
+  const { units: toUnits, keys, codes: toCodes } = chunk
+  let at = chunk.count
+  for (let index = first; index < end; index++) {
+    const unit = units[index] as number
+    if (unit === 0) continue
+    toUnits[at] = unit
+    keys[at] = (offset + (times[index] as number)) * maskRange + mask
+    if (toCodes && codes) toCodes[at] = codes[index] as number
+    at++
+  }
+  return at
+}
+
+function addEach(
+  chunk: Chunk,
+  times: Uint32Array,
+  units: Uint32Array,
+  offset: number,
+  first: number,
+  end: number,
+  masks: Uint16Array,
+  codes: Uint32Array | undefined,
+): number {
+  const { units: toUnits, keys, codes: toCodes } = chunk
+  let at = chunk.count
+  for (let index = first; index < end; index++) {
+    const unit = units[index] as number
+    const mask = masks[index] as number
+    if (unit === 0 || mask === 0) continue
+    toUnits[at] = unit
+    keys[at] = (offset + (times[index] as number)) * maskRange + mask
+    if (toCodes && codes) toCodes[at] = codes[index] as number
+    at++
+  }
+  return at
+}
+
+function count(counts: Uint32Array, units: Uint32Array, first: number, end: number): void {
+  for (let index = first; index < end; index++) {
+    const unit = units[index] as number
+    counts[unit] = (counts[unit] as number) + 1
+  }
+}
+
+function place(chunk: Chunk, next: Uint32Array, keys: Float64Array, codes: Uint32Array | undefined): void {
+  const { count, units, keys: fromKeys, codes: fromCodes } = chunk
+  for (let index = 0; index < count; index++) {
+    const unit = units[index] as number
+    const at = next[unit] as number
+    next[unit] = at + 1
+    keys[at] = fromKeys[index] as number
+    if (codes && fromCodes) codes[at] = fromCodes[index] as number
+  }
+}
+
+/** For few: they come nearly sorted. */
+export function insertionSort(
+  keys: Float64Array,
+  codes: Uint32Array | undefined,
+  first: number,
+  end: number,
+): void {
+  for (let index = first + 1; index < end; index++) {
+    const key = keys[index] as number
+    let at = index - 1
+    if ((keys[at] as number) <= key) continue
+    const code = codes ? (codes[index] as number) : 0
+    for (; at >= first && (keys[at] as number) > key; at--) {
+      keys[at + 1] = keys[at] as number
+      if (codes) codes[at + 1] = codes[at] as number
+    }
+    keys[at + 1] = key
+    if (codes) codes[at + 1] = code
+  }
+}
+
+/** Sorts the keys, then takes each code to where its key has gone. */
+export function sortBoth(keys: Float64Array, codes: Uint32Array, first: number, end: number): void {
+  const before = keys.slice(first, end)
+  const codesBefore = codes.slice(first, end)
+  const sorted = keys.subarray(first, end).sort()
+  const taken = new Uint32Array(sorted.length)
+  for (let index = 0; index < before.length; index++) {
+    const key = before[index] as number
+    let [low, high] = [0, sorted.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((sorted[middle] as number) < key) low = middle + 1
+      else high = middle
+    }
+    codes[first + low + (taken[low] as number)] = codesBefore[index] as number
+    taken[low] = (taken[low] as number) + 1
+  }
+}

@@ -1,0 +1,156 @@
+import type { Db } from "./db/driver.ts"
+
+/** Access that ended or changed after a backup was made. A restore would bring it back. */
+export interface EndedAccess {
+  keys: { id: string; name: string; change: "revoked" | "disabled" | "rotated" | "changed" }[]
+  links: { id: string; name: string; change: "ended" }[]
+  users: { id: string; email: string; change: "deleted" | "password" | "changed" }[]
+}
+
+interface KeyRow {
+  id: string
+  name: string
+  hash: Buffer
+  start: string
+  scopes: string
+  websites: string | null
+  rate_limit: number | null
+  expires_at: number | null
+  disabled_at: number | null
+  revoked_at: number | null
+}
+
+interface UserRow {
+  id: string
+  email: string
+  role: string
+  websites: string | null
+  password: string | null
+}
+
+const sql = {
+  tables: "select name from sqlite_schema where type = 'table'",
+  version: "select version from registry",
+  newestId: "select max(id) from event_rows",
+  websites: "select id || ' ' || created_at from websites",
+  keys: `
+    select id, name, hash, start, scopes, websites, rate_limit, expires_at, disabled_at, revoked_at from keys`,
+  shares: "select id, name from shares order by created_at, id",
+  users: "select id, email, role, websites, password from users order by created_at, id",
+  setKey: `
+    update keys set
+      hash = :hash, start = :start, scopes = :scopes, websites = :websites, rate_limit = :rate_limit,
+      expires_at = :expires_at, disabled_at = :disabled_at, revoked_at = :revoked_at
+    where id = :id`,
+  endShare: "delete from shares where id = :id",
+  setUser: "update users set role = :role, websites = :websites, password = :password where id = :id",
+  deleteUser: "delete from users where id = :id",
+}
+
+/**
+ * What ended or changed between `backup` and `current`, the database that it replaces. Nothing where these are not two states of one
+ * database, and where `current` is the older one. Reads any version's tables.
+ */
+export function endedAccess(backup: Db, current: Db): EndedAccess {
+  const nothing: EndedAccess = { keys: [], links: [], users: [] }
+  if (!isLaterState(backup, current)) return nothing
+  const has = (table: string) => [backup, current].every((db) => tablesOf(db).has(table))
+  return {
+    keys: has("keys") ? endedKeys(backup, current) : [],
+    links: has("shares") ? endedLinks(backup, current) : [],
+    users: has("users") ? endedUsers(backup, current) : [],
+  }
+}
+
+/** Gives `backup` the access that `current` has, as far as `ended` names it. */
+export function carryOver(ended: EndedAccess, backup: Db, current: Db): void {
+  backup.pragma("secure_delete = on")
+  const carry = backup.transaction(() => {
+    const keys = byId<KeyRow>(current, sql.keys)
+    for (const { id } of ended.keys) backup.prepare(sql.setKey).run(without(keys.get(id), "name"))
+    for (const { id } of ended.links) backup.prepare(sql.endShare).run({ id })
+    const users = byId<UserRow>(current, sql.users)
+    for (const { id, change } of ended.users) {
+      if (change === "deleted") backup.prepare(sql.deleteUser).run({ id })
+      else backup.prepare(sql.setUser).run(without(users.get(id), "email"))
+    }
+  })
+  carry.immediate()
+}
+
+/** Both have a website, a key or a user in common, and `current` was written to later. */
+function isLaterState(backup: Db, current: Db): boolean {
+  const common = (table: string, text: string) => {
+    if (![backup, current].every((db) => tablesOf(db).has(table))) return false
+    const ids = new Set(current.prepare(text).pluck().all())
+    return backup
+      .prepare(text)
+      .pluck()
+      .all()
+      .some((id) => ids.has(id))
+  }
+  const isRelated =
+    common("websites", sql.websites) ||
+    common("keys", "select id from keys") ||
+    common("users", "select id from users")
+  if (!isRelated) return false
+  const value = (db: Db, table: string, text: string) =>
+    tablesOf(db).has(table) ? Number(db.prepare(text).pluck().get() ?? 0) : 0
+  // Neither ever goes back while a database is used.
+  const [before, after] = [backup, current].map((db) => ({
+    version: value(db, "registry", sql.version),
+    newestId: value(db, "event_rows", sql.newestId),
+  }))
+  if (!before || !after) return false
+  return after.version === before.version ? after.newestId >= before.newestId : after.version > before.version
+}
+
+function endedKeys(backup: Db, current: Db): EndedAccess["keys"] {
+  const now = byId<KeyRow>(current, sql.keys)
+  return [...byId<KeyRow>(backup, sql.keys).values()].flatMap((before) => {
+    const after = now.get(before.id)
+    const change = after && changeOf(before, after)
+    return change === undefined ? [] : [{ id: before.id, name: before.name, change }]
+  })
+}
+
+function changeOf(before: KeyRow, after: KeyRow): EndedAccess["keys"][number]["change"] | undefined {
+  if (before.revoked_at === null && after.revoked_at !== null) return "revoked"
+  if (!before.hash.equals(after.hash)) return "rotated"
+  if (before.disabled_at === null && after.disabled_at !== null) return "disabled"
+  const fields = ["scopes", "websites", "rate_limit", "expires_at", "disabled_at", "revoked_at"] as const
+  return fields.some((field) => before[field] !== after[field]) ? "changed" : undefined
+}
+
+/** Whoever ends a link deletes it. */
+function endedLinks(backup: Db, current: Db): EndedAccess["links"] {
+  const now = byId<{ id: string }>(current, sql.shares)
+  return (backup.prepare(sql.shares).all() as { id: string; name: string }[])
+    .filter(({ id }) => !now.has(id))
+    .map(({ id, name }) => ({ id, name, change: "ended" }))
+}
+
+function endedUsers(backup: Db, current: Db): EndedAccess["users"] {
+  const now = byId<UserRow>(current, sql.users)
+  return [...byId<UserRow>(backup, sql.users).values()].flatMap((before): EndedAccess["users"] => {
+    const { id, email } = before
+    const after = now.get(id)
+    if (!after) return [{ id, email, change: "deleted" }]
+    if (before.password !== after.password) return [{ id, email, change: "password" }]
+    const isSame = before.role === after.role && before.websites === after.websites
+    return isSame ? [] : [{ id, email, change: "changed" }]
+  })
+}
+
+function tablesOf(db: Db): Set<unknown> {
+  return new Set(db.prepare(sql.tables).pluck().all())
+}
+
+function byId<Row extends { id: string }>(db: Db, text: string): Map<string, Row> {
+  return new Map((db.prepare(text).all() as Row[]).map((row) => [row.id, row]))
+}
+
+/** The parameters of a statement, which takes no others. */
+function without<Row extends object>(row: Row | undefined, field: keyof Row): Partial<Row> {
+  return Object.fromEntries(Object.entries(row ?? {}).filter(([name]) => name !== field)) as Partial<Row>
+}

@@ -1,0 +1,63 @@
+import type { Db, Statement } from "./db/driver.ts"
+
+/** An event under the names of the `events` view, for those who follow what comes in. */
+export interface FollowedEvent {
+  id: number
+  website_rid: number
+  website_id: string | null
+  event_name: string
+  namespace: string | null
+  source: string | null
+  /** Unix ms */
+  timestamp: number
+  anonymous_id: string | null
+  session_id: string | null
+  profile_id: string | null
+  path: string | null
+  crawler: 0 | 1
+  /** JSON text of an object, or null. */
+  properties: string | null
+}
+
+const sql = {
+  newest: "select coalesce(max(id), 0) from event_rows",
+  between: `
+    select
+      v.id, e.website_rid, v.website_id, v.name as event_name, v.namespace, v.source, v.timestamp, v.anonymous_id,
+      v.session_id, v.profile_id, v.path, v.crawler, v.properties
+    from event_rows as e
+    join events as v on v.id = e.id
+    where e.id > :after and e.id <= :last
+    order by e.id`,
+}
+
+/** Reads events by their ids, which are in the order of their commits. */
+export class EventFollower {
+  readonly #newest: Statement
+  readonly #between: Statement
+
+  constructor(db: Db) {
+    this.#newest = db.prepare(sql.newest).pluck()
+    this.#between = db.prepare(sql.between)
+  }
+
+  /** The id of the newest event; 0: there is none. */
+  newest(): number {
+    return this.#newest.get() as number
+  }
+
+  /** Those after the id `after`, up to and with `last`. */
+  between(after: number, last: number): FollowedEvent[] {
+    return this.#between.all({ after, last }) as FollowedEvent[]
+  }
+}
+
+/** An event as people and programs are shown it. */
+export function shownEvent({ id: _, website_rid, crawler, properties, timestamp, ...event }: FollowedEvent) {
+  return {
+    ...event,
+    properties: properties === null ? {} : JSON.parse(properties),
+    crawler: crawler === 1,
+    timestamp: new Date(timestamp).toISOString(),
+  }
+}
