@@ -20,42 +20,39 @@ import { addWebsiteCommands } from "./commands/website.ts"
 import { addServeOptions, databaseOption, type ServeOptions } from "./config.ts"
 import { OutputError, RequestError, UserError } from "./errors.ts"
 import type { Context } from "./terminal/context.ts"
-import { userErrorOf } from "./terminal/errors.ts"
+import { toUserError } from "./terminal/errors.ts"
 import { shown } from "./terminal/print.ts"
 
-/**
- * Exit codes: the command was carried out, it could not be, it was not understood, the reader of its output has gone. The last is what
- * a shell says of a program that SIGPIPE ended (128 + 13).
- */
-const exitCodes = { done: 0, failed: 1, misused: 2, closedPipe: 141 } as const
+/** Exit codes. `closedPipe` is what a shell reports for a program that SIGPIPE ended (128 + 13). */
+const exitCodes = { success: 0, failure: 1, usageError: 2, closedPipe: 141 } as const
 
-/** Runs one command line (without the program's name) and gives the exit code. */
+/** Runs one command line, without the program's name, and returns the exit code. */
 export async function run(args: string[], context: Context): Promise<number> {
   try {
     await program(context).parseAsync(args, { from: "user" })
-    return exitCodes.done
+    return exitCodes.success
   } catch (error) {
-    // Commander has printed help or the usage error itself.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.misused
+    // Commander has already printed the help or the usage error.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.success : exitCodes.usageError
     if (error instanceof OutputError && error.isClosedPipe) return exitCodes.closedPipe
-    context.err(explain(error))
-    return exitCodes.failed
+    context.err(errorText(error))
+    return exitCodes.failure
   }
 }
 
 function program(context: Context): Command {
   const root = new Command("databuddy")
-    .description("Takes custom events over Databuddy's POST /track and keeps them in one SQLite file.")
+    .description("Accepts custom events over Databuddy's POST /track and stores them in one SQLite file.")
     .exitOverride()
     .configureOutput({ writeOut: context.out, writeErr: context.err })
-    .showHelpAfterError("(--help shows what there is)")
+    .showHelpAfterError("(see --help)")
     .option("-V, --version", "print the versions on one line")
-    // Commander's own version() takes the text at once; SQLite's part of it is asked only where it is wanted.
+    // Commander's version() needs its text at startup; this opens SQLite only when the flag is given.
     .on("option:version", () => {
       context.out(versionLine())
-      throw new CommanderError(exitCodes.done, "commander.version", "")
+      throw new CommanderError(exitCodes.success, "commander.version", "")
     })
-  addServeOptions(root.command("serve").description("take events until SIGTERM or SIGINT"))
+  addServeOptions(root.command("serve").description("run the server (SIGTERM or SIGINT stops it)"))
     .addOption(databaseOption())
     .action((options: ServeOptions) => serve(options, context))
   addWebsiteCommands(root, context)
@@ -82,14 +79,14 @@ function program(context: Context): Command {
   return root
 }
 
-function explain(error: unknown): string {
+function errorText(error: unknown): string {
   if (error instanceof UserError) {
     return `error: ${shown(error.message)}\n${error.hint ? `hint: ${shown(error.hint)}\n` : ""}`
   }
-  if (error instanceof RequestError) return explain(userErrorOf(error))
+  if (error instanceof RequestError) return errorText(toUserError(error))
   const { code, message } = error as { code?: string; message?: string }
   if (code?.startsWith("SQLITE_BUSY")) {
-    return "error: the database is locked by another process\nhint: try again when it is done\n"
+    return "error: the database is locked by another process\nhint: try again when it has finished\n"
   }
   return `error: ${shown(message ?? String(error))}\n`
 }

@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from "commander"
-import { durationOf } from "./duration.ts"
+import { parseDuration } from "./duration.ts"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
-import { type Level, levels } from "./log.ts"
+import { type LogLevel, logLevels } from "./log.ts"
 import type { Durability } from "./store/db/open.ts"
-import { retentionForm, retentionOf } from "./store/retention.ts"
+import { retentionFormat, parseRetention } from "./store/data-retention.ts"
 
-/** Where the database is, for every command. */
+/** The option that every command with a database has. */
 export interface DatabaseOptions {
   db: string
 }
@@ -21,14 +21,14 @@ export interface ServeOptions extends DatabaseOptions {
   queueBytes: number
   lockWait: number
   minFree: number
-  /** ms; undefined: for ever. */
+  /** ms; undefined: forever. */
   retain?: number
-  /** Left out: no backups on a schedule. */
+  /** Absent: no scheduled backups. */
   backupDir?: string
   /** ms */
   backupEvery: number
   backupKeep: number
-  /** Left out: what `standardQueryMemory` says. */
+  /** Bytes; absent: `standardQueryMemory`. */
   queryMemory?: number
   rateLimit: number
   rateLimitEvents: number
@@ -38,19 +38,19 @@ export interface ServeOptions extends DatabaseOptions {
   trustProxy: TrustedNetworks
   tlsCert?: string
   tlsKey?: string
-  logLevel: Level
+  logLevel: LogLevel
   metricsTokenFile?: string
   metrics?: "local"
 }
 
 export function databaseOption(): Option {
-  return new Option("--db <file>", "the SQLite database; made if it is missing")
+  return new Option("--db <file>", "the SQLite database; created if missing")
     .env("DATABUDDY_DB")
-    .argParser(filled("the path of a file, such as ./databuddy.db"))
+    .argParser(filled("a file path, such as ./databuddy.db"))
     .default("./databuddy.db")
 }
 
-/** Where the backups of `serve` are, also for commands that look at them. */
+/** The folder of scheduled backups, also for commands that read them. */
 export function backupDirOption(description: string): Option {
   return option(
     "--backup-dir <folder>",
@@ -60,28 +60,29 @@ export function backupDirOption(description: string): Option {
   )
 }
 
-/** Adds the flags of `serve`. */
+/** Adds all flags of `serve`. */
 export function addServeOptions(command: Command): Command {
-  for (const one of serveOptions()) command.addOption(one)
+  for (const option of serveOptions()) command.addOption(option)
   return command.hook("preAction", fitQueue).hook("preAction", requireBackupDir)
 }
 
-/** Adds those flags of `serve`, such as `--host`, that another command wants to know, with their variables and defaults. */
+/** Adds some flags of `serve`, with their environment variables and defaults, to another command. */
 export function addFlagsOfServe(command: Command, flags: readonly string[]): Command {
-  for (const one of serveOptions()) if (flags.includes(one.long ?? "")) command.addOption(one)
+  for (const option of serveOptions()) if (flags.includes(option.long ?? "")) command.addOption(option)
   return command
 }
 
 /**
- * Bytes, of as many that this process may have: an eighth, since it takes two to three times as much for a while. With less than the
- * least even a month of a small website is read anew by each question; the most holds what all pages ask of 10 million events.
+ * Default query memory in bytes: an eighth of the memory of this process, because peaks are two to three times as high. Below the
+ * minimum, every query rereads even a month of a small website. The maximum holds what all dashboard pages need for 10 million
+ * events.
  */
-export function standardQueryMemory(machine: number): number {
-  const [least, most] = [134_217_728, 536_870_912]
-  return Math.max(least, Math.min(Math.floor(machine / 8), most))
+export function standardQueryMemory(availableBytes: number): number {
+  const [min, max] = [134_217_728, 536_870_912]
+  return Math.max(min, Math.min(Math.floor(availableBytes / 8), max))
 }
 
-/** Each is an environment variable too: `--max-body` is DATABUDDY_MAX_BODY. */
+/** Every flag is also an environment variable: `--max-body` is DATABUDDY_MAX_BODY. */
 function serveOptions(): Option[] {
   return [
     option(
@@ -90,19 +91,19 @@ function serveOptions(): Option[] {
       "127.0.0.1",
       filled("an address of this machine, such as 127.0.0.1"),
     ),
-    option("--port <number>", "port to listen on; 0: any free one", 4000, whole(0, 65_535)),
+    option("--port <number>", "port to listen on (0: any free port)", 4000, whole(0, 65_535)),
     option(
       "--durability <how>",
-      "answer after the data is synced to disk (fsync), or after the kernel has it (os)",
+      "acknowledge events after they are synced to disk (fsync) or handed to the kernel (os)",
       "fsync",
     ).choices(["fsync", "os"]),
-    option("--no-setup", "make no website and no key in an empty database"),
-    option("--max-body <bytes>", "largest body, after decompression", 2_097_152, whole(1_024, 1_073_741_824)),
-    option("--max-batch <events>", "most events in a request", 1_000, whole(1, 100_000)),
-    option("--queue-events <number>", "events that may wait for the disk", 50_000, whole(1, 10_000_000)),
+    option("--no-setup", "do not create a website and an API key in an empty database"),
+    option("--max-body <bytes>", "maximum body size, after decompression", 2_097_152, whole(1_024, 1_073_741_824)),
+    option("--max-batch <events>", "maximum events per request", 1_000, whole(1, 100_000)),
+    option("--queue-events <number>", "maximum events waiting to be written", 50_000, whole(1, 10_000_000)),
     option(
       "--queue-bytes <bytes>",
-      "bytes of requests that may wait for the disk",
+      "maximum bytes of requests waiting to be written",
       67_108_864,
       whole(1_024, 2 ** 40),
     ),
@@ -114,64 +115,64 @@ function serveOptions(): Option[] {
     ),
     option(
       "--min-free <bytes>",
-      "room to leave on the disk: with less, events are refused and deleting still works; 0: none",
+      "minimum free disk space; below it, events are rejected and only deleting works (0: none)",
       268_435_456,
       whole(0, 2 ** 50),
     ),
     option(
       "--retain <time>",
-      "how long events are kept where their website does not say, such as 400d (default: for ever)",
+      "how long to keep events of websites without their own retention, such as 400d (default: forever)",
       undefined,
       retention,
     ),
-    backupDirOption("keep a checked backup of the database in this folder, on a schedule"),
-    option("--backup-every <time>", "time between two backups, such as 6h", "24h", backupTime),
-    option("--backup-keep <number>", "newest backups that stay", 7, whole(1, 100_000)),
+    backupDirOption("write verified backups of the database to this folder on a schedule"),
+    option("--backup-every <time>", "interval between backups, such as 6h", "24h", backupTime),
+    option("--backup-keep <number>", "number of backups to keep", 7, whole(1, 100_000)),
     option(
       "--query-memory <bytes>",
-      "memory for all queries together, half of it for one at most; what they leave is for what the next one may need (default: an eighth of the machine's, from 128 MiB to 512 MiB)",
+      "memory for all queries; one query can use half, and unused memory caches data for later queries (default: an eighth of the machine's, from 128 MiB to 512 MiB)",
       undefined,
       whole(16_777_216, 2 ** 40),
     ),
     option(
       "--rate-limit <requests>",
-      "requests a minute for one website id or share link and one address; 0: any number, of events and bytes too",
+      "requests per minute for one website id or share link from one address (0: unlimited, also for events and bytes)",
       600,
       whole(0, 1e9),
     ),
     option(
       "--rate-limit-events <events>",
-      "events a minute for one website id and one address; 0: any number",
+      "events per minute for one website id from one address (0: unlimited)",
       50_000,
       whole(0, 1e9),
     ),
     option(
       "--rate-limit-bytes <bytes>",
-      "bytes of events a minute for one website id and one address, after decompression; 0: any number",
+      "bytes of events per minute for one website id from one address, after decompression (0: unlimited)",
       33_554_432,
       whole(0, 2 ** 50),
     ),
     option(
       "--shutdown-delay <ms>",
-      "how long to accept requests after the signal to stop, while /ready answers 503 and /health says stopping, so that proxies stop sending first",
+      "how long to keep accepting requests after the stop signal; /ready answers 503 and /health reports stopping, so that proxies stop sending first",
       0,
       whole(0, 60_000),
     ),
     option(
       "--trust-proxy <networks>",
-      "proxies whose X-Forwarded-For is believed, comma-separated",
+      "comma-separated proxies whose X-Forwarded-For is trusted",
       "127.0.0.0/8,::1",
       networks,
     ),
-    option("--tls-cert <file>", "speak HTTPS with this certificate and its chain (PEM), read at start"),
-    option("--tls-key <file>", "the private key of the certificate (PEM, without a passphrase)"),
-    option("--log-level <level>", "least level that is logged", "info").choices(levels),
-    option("--metrics-token-file <file>", "show /metrics to whoever sends what this file holds"),
-    option("--metrics <who>", "show /metrics to whoever asks from this machine (local)").choices(["local"]),
+    option("--tls-cert <file>", "serve HTTPS with this certificate and its chain (PEM), read at startup"),
+    option("--tls-key <file>", "private key of the certificate (PEM, no passphrase)"),
+    option("--log-level <level>", "log level", "info").choices(logLevels),
+    option("--metrics-token-file <file>", "allow /metrics with the token in this file"),
+    option("--metrics <who>", "allow /metrics from this machine without a token (local)").choices(["local"]),
   ]
 }
 
-/** Whoever says how often there should be backups believes that there are some. */
+/** Rejects a backup schedule without a folder: the operator would believe that backups exist. */
 function requireBackupDir(command: Command): void {
   if (command.opts<ServeOptions>().backupDir !== undefined) return
   for (const [name, flag] of [
@@ -179,30 +180,30 @@ function requireBackupDir(command: Command): void {
     ["backupKeep", "--backup-keep"],
   ] as const) {
     if (command.getOptionValueSource(name) === "default") continue
-    command.error(`error: ${flag} is without effect: no backups are made without --backup-dir`)
+    command.error(`error: ${flag} has no effect without --backup-dir: no backups are made`)
   }
 }
 
-/** What a queue holds, and how much of it one request may bring. */
+/** Pairs of a queue limit and the limit of a single request. */
 const queues = [
   { queue: "queueEvents", queueFlag: "--queue-events", request: "maxBatch", requestFlag: "--max-batch" },
   { queue: "queueBytes", queueFlag: "--queue-bytes", request: "maxBody", requestFlag: "--max-body" },
 ] as const
 
 /**
- * A request that is larger than the whole queue would be told to try again, for ever. Where one of the two limits was
- * given, the other's default gives way; where both were, they are refused.
+ * Makes every allowed request fit into the queue: a larger one would be told to retry forever. If only one of the two limits is
+ * given, the default of the other follows it. If both are given and conflict, the command fails.
  */
 function fitQueue(command: Command): void {
   for (const { queue, queueFlag, request, requestFlag } of queues) {
-    const { [queue]: room, [request]: most } = command.opts<ServeOptions>()
-    if (most <= room) continue
+    const { [queue]: capacity, [request]: max } = command.opts<ServeOptions>()
+    if (max <= capacity) continue
     const isDefault = (name: string) => command.getOptionValueSource(name) === "default"
-    if (isDefault(request)) command.setOptionValueWithSource(request, room, "implied")
-    else if (isDefault(queue)) command.setOptionValueWithSource(queue, most, "implied")
+    if (isDefault(request)) command.setOptionValueWithSource(request, capacity, "implied")
+    else if (isDefault(queue)) command.setOptionValueWithSource(queue, max, "implied")
     else {
       command.error(
-        `error: ${queueFlag} ${room} is smaller than ${requestFlag} ${most}: a request of that size would never fit. Raise ${queueFlag} or lower ${requestFlag}.`,
+        `error: ${queueFlag} ${capacity} is smaller than ${requestFlag} ${max}: a request of that size would never fit. Raise ${queueFlag} or lower ${requestFlag}.`,
       )
     }
   }
@@ -211,57 +212,59 @@ function fitQueue(command: Command): void {
 function option(
   flags: string,
   description: string,
-  standard?: unknown,
+  defaultValue?: unknown,
   parse?: (text: string) => unknown,
 ): Option {
-  const made = new Option(flags, description)
-  // A flag without a value is on by being there, in the environment too; see `settleSwitches`.
-  const name = made.long?.slice(2).replaceAll("-", "_").toUpperCase()
-  made.env(`DATABUDDY_${name}`)
-  if (parse) made.argParser(parse)
-  if (standard !== undefined) made.default(parse ? parse(String(standard)) : standard, String(standard))
-  return made
+  const option = new Option(flags, description)
+  // Commander turns a flag without a value on if its variable is set at all; see `normalizeSwitches`.
+  const name = option.long?.slice(2).replaceAll("-", "_").toUpperCase()
+  option.env(`DATABUDDY_${name}`)
+  if (parse) option.argParser(parse)
+  if (defaultValue !== undefined) {
+    option.default(parse ? parse(String(defaultValue)) : defaultValue, String(defaultValue))
+  }
+  return option
 }
 
-/** `most` is below 2^53, and so has at most 16 digits. */
-export function whole(least: number, most: number): (text: string) => number {
+/** Parser of an integer flag. `max` must be below 2^53, which has 16 digits. */
+export function whole(min: number, max: number): (text: string) => number {
   return (text) => {
     const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-    if (number >= least && number <= most) return number
-    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`)
+    if (number >= min && number <= max) return number
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`)
   }
 }
 
-/** For what must not be empty: no path is the folder that the process runs in, no host is every network. */
-function filled(what: string): (text: string) => string {
+/** Parser that rejects an empty value: an empty path would mean the working folder, an empty host every network. */
+function filled(expected: string): (text: string) => string {
   return (text) => {
     if (text.trim() !== "") return text
-    throw new InvalidArgumentError(`It must be ${what}.`)
+    throw new InvalidArgumentError(`It must be ${expected}.`)
   }
 }
 
 function retention(text: string): number {
-  const ms = retentionOf(text)
+  const ms = parseRetention(text)
   if (ms !== undefined) return ms
-  throw new InvalidArgumentError(`It must be ${retentionForm}.`)
+  throw new InvalidArgumentError(`It must be ${retentionFormat}.`)
 }
 
-/** s; a database of some GB takes half a minute to copy and check. */
-const backupTimes = { least: 1, most: 366 * 86_400 } as const
+/** Seconds. A backup of a few GB takes half a minute. */
+const backupTimes = { min: 1, max: 366 * 86_400 } as const
 
 function backupTime(text: string): number {
-  const ms = durationOf(text) ?? 0
-  if (ms >= backupTimes.least * 1_000 && ms <= backupTimes.most * 1_000) return ms
-  throw new InvalidArgumentError("It must be a time such as 6h or 1d, of at most 366d.")
+  const ms = parseDuration(text) ?? 0
+  if (ms >= backupTimes.min * 1_000 && ms <= backupTimes.max * 1_000) return ms
+  throw new InvalidArgumentError("It must be a duration such as 6h or 1d, of at most 366d.")
 }
 
 function networks(text: string): TrustedNetworks {
   const parsed = parseNetworks(text)
   if (parsed) return parsed
-  throw new InvalidArgumentError("It must be addresses or networks such as 10.0.0.0/8, separated by commas.")
+  throw new InvalidArgumentError("It must be comma-separated addresses or networks, such as 10.0.0.0/8.")
 }
 
-/** A file of variables with Windows' line ends, or a space behind a value, leaves a value that looks right and is not. */
+/** Trims DATABUDDY_ variables: a file with CRLF line endings or trailing spaces gives values that only look right. */
 export function trimVariables(env: NodeJS.ProcessEnv): void {
   for (const [name, value] of Object.entries(env)) {
     if (name.startsWith("DATABUDDY_") && value !== undefined) env[name] = value.trim()
@@ -272,12 +275,12 @@ const on = new Set(["1", "true", "yes", "on"])
 const off = new Set(["", "0", "false", "no", "off"])
 
 /**
- * Takes the switches of `serve` that say no out of the environment that it is given, for commander takes a variable for set
- * whatever it says. Gives the name of one that says neither yes nor no.
+ * Deletes the switches of `serve` that are off from `env`, because Commander turns a switch on if its variable has any value.
+ * Returns the name of a variable that is neither on nor off.
  */
 export function settleSwitches(env: NodeJS.ProcessEnv): string | undefined {
   for (const { envVar: name, required, optional } of serveOptions()) {
-    // What takes a value is no switch.
+    // A flag that takes a value is not a switch.
     if (!name || required || optional) continue
     const value = env[name]?.toLowerCase()
     if (value === undefined || on.has(value)) continue

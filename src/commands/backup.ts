@@ -1,10 +1,10 @@
 import { existsSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import type { Command } from "commander"
-import { copyBeside, requireRoom } from "../backups/copy.ts"
-import { bytesOf, sameFile } from "../backups/files.ts"
+import { stageCopy, requireFreeSpace } from "../backups/staging.ts"
+import { databaseBytes, isSameFile } from "../backups/files.ts"
 import { UserError } from "../errors.ts"
-import { isKept } from "../store/db/file-lock.ts"
+import { isFileLocked } from "../store/db/file-lock.ts"
 import { publish } from "../store/db/files.ts"
 import { contentsFields, contentsJson } from "../terminal/contents.ts"
 import type { Context } from "../terminal/context.ts"
@@ -18,24 +18,24 @@ interface BackupOptions extends DataOptions {
 export function addBackupCommand(root: Command, context: Context): void {
   const command = root
     .command("backup <file>")
-    .description("make a checked copy of the database, beside a running server too")
-    .option("--force", "replace the file if it exists, once the new copy is checked")
+    .description("back up the database to a verified copy (safe while the server runs)")
+    .option("--force", "replace an existing file once the new copy is verified")
   addDataOptions(command, "backup /var/backups/databuddy-monday.db --force").action(
     (file: string, options: BackupOptions) => backup(file, options, context),
   )
 }
 
 async function backup(file: string, options: BackupOptions, context: Context): Promise<void> {
-  const started = context.world.elapsed()
+  const startedAt = context.environment.elapsed()
   const from = requireDatabase(options)
   const to = resolve(file)
   refusePlace(to, from, options)
-  requireRoom(to, bytesOf(from))
-  const copy = await copyBeside(to, { what: "database", from }, context, (path) => {
+  requireFreeSpace(to, databaseBytes(from))
+  const copy = await stageCopy(to, { what: "database", from }, context, (path) => {
     refusePlace(to, from, options)
     publish(path, to, options.force ?? false)
   })
-  const ms = Math.round(context.world.elapsed() - started)
+  const ms = Math.round(context.environment.elapsed() - startedAt)
   if (options.json) printJson({ file: to, bytes: copy.bytes, ...contentsJson(copy), ms }, context)
   else {
     const took = `${(ms / 1_000).toFixed(1)} s`
@@ -43,21 +43,21 @@ async function backup(file: string, options: BackupOptions, context: Context): P
   }
 }
 
-/** With --force too: neither the database itself nor another one that is in use. */
+/** Rejects the database itself, and with --force too any other database in use. */
 function refusePlace(to: string, from: string, { force }: BackupOptions): void {
   if (!existsSync(to)) return
-  if (sameFile(to, from) || [`${from}-wal`, `${from}-shm`].includes(to)) {
+  if (isSameFile(to, from) || [`${from}-wal`, `${from}-shm`].includes(to)) {
     throw new UserError(
       `${to} is the database itself`,
-      "give the place of the copy, such as /var/backups/today.db",
+      "choose a path for the backup, such as /var/backups/today.db",
     )
   }
   if (!statSync(to).isFile()) {
-    throw new UserError(`${to} is not a file`, "give the name of the copy too, such as /var/backups/today.db")
+    throw new UserError(`${to} is not a file`, "include a file name for the backup, such as /var/backups/today.db")
   }
-  if (!force) throw new UserError(`${to} exists`, "give another name, or add --force to replace it")
-  if (isKept(to)) throw new UserError(`${to} is a database that a server has open`, "give another name")
+  if (!force) throw new UserError(`${to} already exists`, "choose another name, or add --force to replace it")
+  if (isFileLocked(to)) throw new UserError(`${to} is a database that a server uses`, "choose another name")
   if (existsSync(`${to}-wal`)) {
-    throw new UserError(`${to} is a database in use: there is a -wal beside it`, "give another name")
+    throw new UserError(`${to} is a database in use: it has a -wal file`, "choose another name")
   }
 }

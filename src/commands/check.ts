@@ -1,7 +1,7 @@
 import type { Command } from "commander"
 import { differences } from "../columns/check.ts"
 import { UserError } from "../errors.ts"
-import { type Contents, contentsOf, findProblems, schemaVersion } from "../store/check.ts"
+import { type Contents, countContents, findProblems, schemaVersion } from "../store/check.ts"
 import { closeAfterReading, openForReading } from "../store/db/open.ts"
 import { contentsFields, contentsJson } from "../terminal/contents.ts"
 import type { Context } from "../terminal/context.ts"
@@ -12,7 +12,7 @@ export function addCheckCommand(root: Command, context: Context): void {
   const command = root
     .command("check")
     .description(
-      "look for damage in the database, beside a running server too; exit code 1 where there is any",
+      "check the database for damage (safe while the server runs); exits with code 1 if there is any",
     )
   addDataOptions(command, "check --db /var/backups/databuddy-monday.db").action((options: DataOptions) =>
     check(options, context),
@@ -23,28 +23,28 @@ function check(options: DataOptions, context: Context): void {
   const path = requireDatabase(options)
   const db = openForReading(path)
   const problems = findProblems(db, path)
-  // What is damaged below cannot be compared.
+  // The comparison needs an undamaged file.
   if (problems.length === 0) problems.push(...differences(db, progress(context)))
   if (problems.length === 0) {
-    const [contents, schema] = [contentsOf(db), schemaVersion(db, path)]
+    const [contents, schema] = [countContents(db), schemaVersion(db, path)]
     closeAfterReading(db)
     print(path, schema, contents, options, context)
     return
   }
-  // Not as a sound one: nobody should write to it now, not even to bring the -wal in.
+  // A plain close: a damaged database must not be written to, not even by a checkpoint.
   db.close()
   if (options.json) printJson({ db: path, ok: false, problems }, context)
   else for (const problem of problems) context.out(`${shown(problem)}\n`)
   throw new UserError(
     `${path} has ${problems.length === 1 ? "a problem" : `${problems.length} problems`}`,
-    "stop the server, keep a copy of the file and its -wal, and restore a backup; a pending migration needs only a start, and blocks that differ databuddy rebuild",
+    "stop the server, keep a copy of the file and its -wal, and restore a backup; for a pending migration start the server, for different blocks run databuddy rebuild",
   )
 }
 
-function progress({ errIsTerminal, err }: Context): (done: number, all: number) => void {
-  return (done, all) => {
+function progress({ errIsTerminal, err }: Context): (done: number, total: number) => void {
+  return (done, total) => {
     if (errIsTerminal)
-      err(`\rcompared ${done} of ${all} blocks with the events${done + 1 === all ? "\n" : ""}`)
+      err(`\rcompared ${done} of ${total} blocks with their events${done + 1 === total ? "\n" : ""}`)
   }
 }
 
@@ -60,5 +60,5 @@ function print(
     return
   }
   printFields({ database: path, schema: String(schema), ...contentsFields(contents) }, context)
-  context.out("no problems\n")
+  context.out("no problems found\n")
 }

@@ -4,25 +4,25 @@ import type { Command } from "commander"
 import { listBackups, listCopies } from "../backups/files.ts"
 import { addFlagsOfServe, type ServeOptions } from "../config.ts"
 import {
-  type Backups,
+  type BackupFacts,
   type CheckResult,
   daysUntilFull,
   diagnose,
   type Facts,
-  type SeenFile,
-  type Settings,
+  type FileFacts,
+  type DiagnosisSettings,
 } from "../doctor/checks.ts"
 import { UserError } from "../errors.ts"
 import { rulesVersion } from "../query/structures/tzdata.ts"
 import { type Growth, growthOf } from "../store/db/growth.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
-import { closeAfterReading, openForReading, readable } from "../store/db/open.ts"
+import { closeAfterReading, openForReading, databaseError } from "../store/db/open.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
 import { printJson, shown } from "../terminal/print.ts"
 
-/** What `serve` is started with and what is found depends on. */
+/** Flags of `serve` that the checks depend on. */
 const flags = [
   "--host",
   "--min-free",
@@ -34,13 +34,13 @@ const flags = [
   "--tls-cert",
 ]
 
-type DoctorOptions = DataOptions & Omit<Settings, "namesProxies"> & Pick<ServeOptions, "retain" | "backupDir">
+type DoctorOptions = DataOptions & Omit<DiagnosisSettings, "namesProxies"> & Pick<ServeOptions, "retain" | "backupDir">
 
 export function addDoctorCommand(root: Command, context: Context): void {
   const command = root
     .command("doctor")
     .description(
-      "look at the disk, the clock, rights, backups, limits and the proxy, beside a running server too; exit code 1 where there is something to do. Give it the flags and variables of serve",
+      "check disk, clock, permissions, backups, limits and proxy (safe while the server runs); exits with code 1 if something needs attention. Takes the flags and variables of serve",
     )
   addDataOptions(addFlagsOfServe(command, flags), "doctor --backup-dir /var/backups/databuddy").action(
     (options: DoctorOptions) => {
@@ -50,34 +50,34 @@ export function addDoctorCommand(root: Command, context: Context): void {
   )
 }
 
-async function doctor(options: DoctorOptions, settings: Settings, context: Context): Promise<void> {
-  const facts = await look(requireDatabase(options), options, context)
-  const findings = diagnose(facts, settings)
-  const todo = findings.filter(({ hint }) => hint !== undefined).length
+async function doctor(options: DoctorOptions, settings: DiagnosisSettings, context: Context): Promise<void> {
+  const facts = await collectFacts(requireDatabase(options), options, context)
+  const checks = diagnose(facts, settings)
+  const todo = checks.filter(({ hint }) => hint !== undefined).length
   if (options.json) {
-    const listed = findings.map(({ hint = null, ...rest }) => ({ ...rest, hint }))
+    const findings = checks.map(({ hint = null, ...rest }) => ({ ...rest, hint }))
     printJson(
-      { db: facts.db, server: facts.server ?? null, todo, findings: listed, facts: numbers(facts, settings) },
+      { db: facts.db, server: facts.server ?? null, todo, findings, facts: factsJson(facts, settings) },
       context,
     )
-  } else print(findings, context)
+  } else print(checks, context)
   if (todo === 0) return
   throw new UserError(
-    todo === 1 ? "there is something to do" : `there are ${todo} things to do`,
-    "what, stands with each finding",
+    todo === 1 ? "one check needs attention" : `${todo} checks need attention`,
+    "the lines marked todo say what to do",
   )
 }
 
-function print(findings: readonly CheckResult[], context: Context): void {
-  for (const { about, message, hint } of findings) {
+function print(checks: readonly CheckResult[], context: Context): void {
+  for (const { about, message, hint } of checks) {
     context.out(`${hint === undefined ? "ok  " : "todo"}  ${about.padEnd(8)}  ${shown(message)}\n`)
     if (hint !== undefined) context.out(`${" ".repeat(16)}→ ${shown(hint)}\n`)
   }
 }
 
-/** For a monitoring program. */
-function numbers(facts: Facts, settings: Settings) {
-  const { growth, files, db, backups, openFiles } = facts
+/** Figures for monitoring. */
+function factsJson(facts: Facts, settings: DiagnosisSettings) {
+  const { growth, files, db, checkBackups: backups, openFiles } = facts
   const bytes = (path: string) => files.find((file) => file.path === path)?.bytes ?? 0
   return {
     events: growth?.events ?? null,
@@ -98,10 +98,10 @@ function isoTime(at: number | null | undefined): string | null {
   return typeof at === "number" ? new Date(at).toISOString() : null
 }
 
-async function look(db: string, options: DoctorOptions, context: Context): Promise<Facts> {
-  const now = context.world.now()
-  // Before it is opened: a reader makes a -wal where there is none.
-  const files = [db, `${db}-wal`, `${db}-shm`, `${db}-lock`].flatMap(seen)
+async function collectFacts(db: string, options: DoctorOptions, context: Context): Promise<Facts> {
+  const now = context.environment.now()
+  // Before the database is opened, because a reader creates a missing -wal.
+  const files = [db, `${db}-wal`, `${db}-shm`, `${db}-lock`].flatMap(fileFacts)
   const server = ServerLock.holder(db)
   const folder = dirname(db)
   const { bavail, bsize } = statfsSync(folder)
@@ -110,64 +110,64 @@ async function look(db: string, options: DoctorOptions, context: Context): Promi
     db,
     now,
     server,
-    ...inside(db, options.retain, now),
+    ...contentFacts(db, options.retain, now),
     freeBytes: bavail * bsize,
     files,
-    copies: copies.files.flatMap(seen),
+    copies: copies.files.flatMap(fileFacts),
     folderMode: hasModes() ? statSync(folder).mode : undefined,
-    backups: await backupsIn(options.backupDir, db),
+    checkBackups: await backupsIn(options.backupDir, db),
     openFiles: openFilesOf(server, db),
     zoneRules: { own: rulesVersion, system: systemZoneRules() },
   }
 }
 
-function inside(
+function contentFacts(
   path: string,
   retain: number | undefined,
   now: number,
 ): { pending: string | undefined; damage: Facts["damage"]; growth: Growth | undefined } {
-  const nothing = { pending: undefined, damage: undefined, growth: undefined }
+  const none = { pending: undefined, damage: undefined, growth: undefined }
   const db = openForReading(path)
   try {
     const [pending] = pendingMigrations(db, path)
-    const found = pending
-      ? { ...nothing, pending: pending.name }
-      : { ...nothing, growth: growthOf(db, now, retain) }
+    const facts = pending
+      ? { ...none, pending: pending.name }
+      : { ...none, growth: growthOf(db, now, retain) }
     closeAfterReading(db)
-    return found
+    return facts
   } catch (error) {
-    // Not as a sound one: nobody should write to it now.
+    // A plain close: a damaged database must not be written to.
     db.close()
-    const { message, hint } = readable(error, path) as Error & { hint?: string }
-    return { ...nothing, damage: { message, hint } }
+    const { message, hint } = databaseError(error, path) as Error & { hint?: string }
+    return { ...none, damage: { message, hint } }
   }
 }
 
-function seen(path: string): SeenFile[] {
-  const found = statSync(path, { throwIfNoEntry: false })
-  if (!found) return []
-  const [mode, owner] = hasModes() ? [found.mode, found.uid] : []
-  return [{ path, bytes: found.size, changedAt: found.mtimeMs, mode, owner }]
+function fileFacts(path: string): FileFacts[] {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (!stat) return []
+  const [mode, owner] = hasModes() ? [stat.mode, stat.uid] : []
+  return [{ path, bytes: stat.size, changedAt: stat.mtimeMs, mode, owner }]
 }
 
-/** Windows shows bits that mean nothing. */
+/** The permission bits of Windows have no meaning. */
 function hasModes(): boolean {
   return process.getuid !== undefined
 }
 
-async function backupsIn(folder: string | undefined, db: string): Promise<Backups | undefined> {
+async function backupsIn(folder: string | undefined, db: string): Promise<BackupFacts | undefined> {
   if (folder === undefined) return undefined
-  const place = resolve(folder)
+  const path = resolve(folder)
   try {
-    const list = await listBackups(place, db)
-    return { folder: place, list, onDisk: statSync(place).dev === statSync(db).dev ? "same" : "other" }
+    const list = await listBackups(path, db)
+    return { folder: path, list, onDisk: statSync(path).dev === statSync(db).dev ? "same" : "other" }
   } catch (error) {
     const { message, hint } = error as Error & { hint?: string }
-    return { folder: place, failure: { message, hint } }
+    return { folder: path, failure: { message, hint } }
   }
 }
 
-/** As Linux says it; undefined elsewhere, and where the server's processes are not seen from here, as with a container's. */
+/** From /proc; undefined on other systems, and if the server's process is invisible, as in another container. */
 function openFilesOf(server: number | undefined, db: string): Facts["openFiles"] {
   try {
     if (server === undefined) return { most: openFilesLimit("self"), open: undefined, of: "own" }
@@ -181,7 +181,7 @@ function openFilesOf(server: number | undefined, db: string): Facts["openFiles"]
   }
 }
 
-/** Undefined where the system does not say, as without tzdata. */
+/** Undefined if the system does not report it, as without tzdata. */
 function systemZoneRules(): string | undefined {
   try {
     return /^# version (\w+)/.exec(readFileSync("/usr/share/zoneinfo/tzdata.zi", "utf8"))?.[1]
@@ -195,7 +195,7 @@ function openFilesLimit(pid: string): number {
   return soft === "unlimited" ? Number.MAX_SAFE_INTEGER : Number(soft)
 }
 
-/** Undefined where it was closed meanwhile. */
+/** Undefined if the file was closed in the meantime. */
 function target(link: string): string | undefined {
   try {
     return readlinkSync(link)

@@ -1,6 +1,6 @@
 import type { Command } from "commander"
 import { closeAfterReading, openForReading } from "../store/db/open.ts"
-import { EventFollower, type FollowedEvent, shownEvent } from "../store/event-follower.ts"
+import { EventFollower, type FollowedEvent, followedEventJson } from "../store/event-follower.ts"
 import { openStream } from "../terminal/api-client.ts"
 import type { Context } from "../terminal/context.ts"
 import { collect, requireDatabase } from "../terminal/database.ts"
@@ -13,21 +13,21 @@ interface TailOptions extends Where {
   json?: boolean
 }
 
-type ShownEvent = ReturnType<typeof shownEvent>
+type ShownEvent = ReturnType<typeof followedEventJson>
 
-/** ms between two looks at the file. */
-const poll = 250
-/** Events of one look. */
-const windowSize = 5_000
+/** ms between two reads of the file. */
+const pollInterval = 250
+/** Maximum ids per read. */
+const batchSize = 5_000
 
 export function addEventsCommands(root: Command, context: Context): void {
-  const events = root.command("events").description("look at single events")
+  const events = root.command("events").description("watch single events")
   const tail = events
     .command("tail")
-    .description("print events as they are stored, until it is stopped")
-    .option("--name <name>", "only events of this name; can be given several times", collect)
-    .option("--crawlers", "those of crawlers too")
-    .option("--json", "print a JSON object a line")
+    .description("print events as they are stored, until you press Ctrl-C")
+    .option("--name <name>", "only events with this name; can be repeated", collect)
+    .option("--crawlers", "include events of crawlers")
+    .option("--json", "print one JSON object per line")
   addWhereOptions(tail).action((options: TailOptions) => follow(options, context))
 }
 
@@ -36,8 +36,8 @@ async function follow(options: TailOptions, context: Context): Promise<void> {
   void context.stopSignal().then(() => stop.abort())
   const events =
     options.url === undefined
-      ? ofFile(options, context, stop.signal)
-      : ofServer(options.url, options, context, stop.signal)
+      ? eventsOfFile(options, context, stop.signal)
+      : eventsOfServer(options.url, options, context, stop.signal)
   for await (const event of events) {
     if (options.json) printJson(event, context)
     else await context.outTaken(`${lineOf(event)}\n`)
@@ -45,12 +45,12 @@ async function follow(options: TailOptions, context: Context): Promise<void> {
 }
 
 function lineOf({ timestamp, event_name, ...event }: ShownEvent): string {
-  const ids = [event.website_id, event.path, event.profile_id ?? event.anonymous_id].map((one) => one ?? "-")
+  const ids = [event.website_id, event.path, event.profile_id ?? event.anonymous_id].map((id) => id ?? "-")
   const properties = JSON.stringify(event.properties)
   return [timestamp.slice(0, 19).replace("T", " "), event_name, ...ids, properties].map(shown).join("  ")
 }
 
-async function* ofFile(
+async function* eventsOfFile(
   options: TailOptions,
   context: Context,
   signal: AbortSignal,
@@ -59,30 +59,30 @@ async function* ofFile(
   const db = openForReading(requireDatabase(options))
   try {
     const websites = new Set(ridsOf(db, options.website))
-    const isWanted = ({ website_rid, event_name, crawler }: FollowedEvent) =>
+    const matches = ({ website_rid, event_name, crawler }: FollowedEvent) =>
       (options.website === undefined || options.website === "all" || websites.has(website_rid)) &&
       (options.name?.includes(event_name) ?? true) &&
       (options.crawlers || crawler === 0)
     const follower = new EventFollower(db)
-    tellWaiting(db.name, context)
+    printWaiting(db.name, context)
     for (let after = follower.newest(); !signal.aborted; ) {
-      const last = Math.min(follower.newest(), after + windowSize)
+      const last = Math.min(follower.newest(), after + batchSize)
       if (last > after) {
-        for (const event of follower.between(after, last).filter(isWanted)) yield shownEvent(event)
+        for (const event of follower.between(after, last).filter(matches)) yield followedEventJson(event)
         after = last
-      } else await sleep(poll)
+      } else await sleep(pollInterval)
     }
   } finally {
     closeAfterReading(db)
   }
 }
 
-/** Somebody who looks on sees that it works before the first event comes. */
-function tellWaiting(where: string, { errIsTerminal, err }: Context): void {
-  if (errIsTerminal) err(`waiting for events of ${shown(where)}; Ctrl-C ends it\n`)
+/** Shows that the command works before the first event arrives. */
+function printWaiting(source: string, { errIsTerminal, err }: Context): void {
+  if (errIsTerminal) err(`waiting for events of ${shown(source)}; press Ctrl-C to stop\n`)
 }
 
-async function* ofServer(
+async function* eventsOfServer(
   url: string,
   options: TailOptions,
   context: Context,
@@ -95,14 +95,14 @@ async function* ofServer(
   let text = ""
   try {
     const stream = await openStream(url, `/v1/events/stream?${query}`, context, signal)
-    tellWaiting(url, context)
+    printWaiting(url, context)
     for await (const chunk of stream) {
       const messages = (text + decoder.decode(chunk, { stream: true })).split("\n\n")
       text = messages.pop() ?? ""
       for (const message of messages) {
         const [, data] = /^data: (.*)$/m.exec(message) ?? []
         const [, kind] = /^event: (.*)$/m.exec(message) ?? []
-        if (kind !== undefined) context.err(`the server says: ${kind} ${shown(data ?? "")}\n`)
+        if (kind !== undefined) context.err(`message of the server: ${kind} ${shown(data ?? "")}\n`)
         else if (data !== undefined) yield JSON.parse(data)
       }
     }

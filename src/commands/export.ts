@@ -2,15 +2,15 @@ import { closeSync, fsyncSync, lstatSync, rmSync, writeSync } from "node:fs"
 import { basename, dirname, resolve } from "node:path"
 import { type Command, Option } from "commander"
 import { readExportFilter } from "../admin-api/input.ts"
-import { sameFile } from "../backups/files.ts"
+import { isSameFile } from "../backups/files.ts"
 import { type DatabaseOptions, databaseOption } from "../config.ts"
 import { UserError } from "../errors.ts"
 import { exportPerson, exportWanted, formats, gzipped, type Steps } from "../export/export.ts"
 import type { Db } from "../store/db/driver.ts"
-import { isKept } from "../store/db/file-lock.ts"
-import { createFile, partialName, publish, removePartials, syncFolder } from "../store/db/files.ts"
+import { isFileLocked } from "../store/db/file-lock.ts"
+import { createPrivateFile, partialName, publish, removePartials, syncFolder } from "../store/db/files.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
-import { closeAfterReading, openForReading, refuseOlder } from "../store/db/open.ts"
+import { closeAfterReading, openForReading, refuseOlderSchema } from "../store/db/open.ts"
 import { findWebsite, listWebsites } from "../store/websites.ts"
 import type { Context } from "../terminal/context.ts"
 import { requireDatabase } from "../terminal/database.ts"
@@ -28,30 +28,30 @@ interface ExportOptions extends DatabaseOptions {
   force?: boolean
 }
 
-/** Events that are read into memory at once, each of some 40 KiB at most. */
+/** Events per read; each takes up to 40 KiB of memory. */
 const readRows = 500
-/** Events in a row group of a Parquet file: large enough to be read fast, some 20 MB while it is made. */
+/** Events per row group of a Parquet file: large enough for fast reads; takes about 20 MB while it is written. */
 const groupRows = 20_000
 const groupCharacters = 16_000_000
-/** zlib's own choice between time and size. */
+/** zlib's default compromise between time and size. */
 const gzipLevel = 6
 
 export function addExportCommand(root: Command, context: Context): void {
   const command = root
     .command("export")
-    .description("print events, in ndjson with websites and profiles too, for import or for other programs")
-    .option("--website <id>", "of this website alone")
-    .option("--from <time>", "events that happened then or later: a date (UTC) or Unix ms")
-    .option("--to <time>", "events that happened before")
+    .description("export events; ndjson includes websites and profiles and can be imported")
+    .option("--website <id>", "filter by website")
+    .option("--from <time>", "events at or after this time: a date (UTC) or Unix ms")
+    .option("--to <time>", "events before this time")
     .option(
       "--profile-id <id>",
-      "what a website has of one profile: itself, its links, its events and those of its anonymous ids alone",
+      "everything about one profile of a website: the profile, its links, its events, and events of anonymous ids that only it has",
     )
-    .option("--anonymous-id <id>", "what a website has of one visitor: events, and links to profiles")
-    .addOption(new Option("--format <format>", "what to write").choices(formats).default("ndjson"))
-    .option("--gzip", "compress it")
-    .option("--out <file>", "write to a file, which is there when it is whole (default: standard output)")
-    .option("--force", "replace that file if it exists")
+    .option("--anonymous-id <id>", "everything about one visitor of a website: events and links to profiles")
+    .addOption(new Option("--format <format>", "output format").choices(formats).default("ndjson"))
+    .option("--gzip", "compress the output")
+    .option("--out <file>", "write to this file, which appears once it is complete (default: standard output)")
+    .option("--force", "replace an existing file")
     .addOption(databaseOption())
     .addHelpText(
       "after",
@@ -64,10 +64,10 @@ export function addExportCommand(root: Command, context: Context): void {
     }
     const person = profileId === undefined ? "--anonymous-id" : "--profile-id"
     if ((profileId ?? anonymousId) !== undefined && website === undefined) {
-      command.error(`error: ${person} takes --website, which the person is of`)
+      command.error(`error: ${person} requires --website`)
     }
     if ((profileId ?? anonymousId) !== undefined && (from ?? to) !== undefined) {
-      command.error(`error: ${person} takes all that there is, without --from and --to`)
+      command.error(`error: ${person} exports all data about the person; remove --from and --to`)
     }
     return write(options, context)
   })
@@ -85,8 +85,8 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
   })
   if (options.out === undefined && context.outIsTerminal && (gzip || format === "parquet")) {
     throw new UserError(
-      "this would print bytes to the terminal",
-      "name a file with --out, or send it on with | or >",
+      "this would print binary data to the terminal",
+      "write to a file with --out, or redirect the output",
     )
   }
   const path = requireDatabase(options)
@@ -100,19 +100,19 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
     progress.show(() => `exported ${events.toLocaleString("en")} events`)
   }
   try {
-    refuseOlder(pendingMigrations(db, path), path)
+    refuseOlderSchema(pendingMigrations(db, path), path)
     const steps = { rows: readRows, groupRows, groupCharacters, rest: () => undefined, onRead }
-    const plain = made(db, filter, steps, context)
+    const plain = exportChunks(db, filter, steps, context)
     const bytes = gzip ? gzipped(plain, gzipLevel) : plain
     if (out !== undefined) await toFile(out, bytes, options, context)
-    else for await (const some of bytes) await context.outTaken(some)
+    else for await (const chunk of bytes) await context.outTaken(chunk)
   } finally {
     progress.end()
     closeAfterReading(db)
   }
 }
 
-function made(
+function exportChunks(
   db: Db,
   { websiteId, person, from, to, format }: ReturnType<typeof readExportFilter>,
   steps: Steps,
@@ -120,46 +120,46 @@ function made(
 ): AsyncGenerator<Uint8Array> {
   const website = websiteId === undefined ? undefined : findWebsite(db, websiteId)
   if (website && person) {
-    const { world, sleep } = context
-    return exportPerson(db, { website, id: person, now: world.now(), sleep }, format, steps)
+    const { environment, sleep } = context
+    return exportPerson(db, { website, id: person, now: environment.now(), sleep }, format, steps)
   }
   const websites = website ? [website] : listWebsites(db)
   return exportWanted(db, { websites, ownEvents: !website, from, to }, format, steps)
 }
 
 function refusePlace(out: string, db: string, { force }: ExportOptions): void {
-  if ([db, `${db}-wal`, `${db}-shm`].some((one) => one === out || sameFile(one, out))) {
+  if ([db, `${db}-wal`, `${db}-shm`].some((path) => path === out || isSameFile(path, out))) {
     throw new UserError(
       `${out} is the database itself`,
-      "give the place of the export, such as events.ndjson",
+      "choose a path for the export, such as events.ndjson",
     )
   }
-  const there = lstatSync(out, { throwIfNoEntry: false })
-  if (!there) return
+  const stat = lstatSync(out, { throwIfNoEntry: false })
+  if (!stat) return
   if (!force) throw exists(out)
-  if (!there.isFile() && !there.isSymbolicLink()) {
-    throw new UserError(`${out} is not a file`, "give the name of a file, such as events.ndjson")
+  if (!stat.isFile() && !stat.isSymbolicLink()) {
+    throw new UserError(`${out} is not a file`, "include a file name, such as events.ndjson")
   }
-  if (isKept(out)) throw new UserError(`${out} is a database that a server has open`, "give another name")
+  if (isFileLocked(out)) throw new UserError(`${out} is a database that a server uses`, "choose another name")
 }
 
 function exists(out: string): UserError {
-  return new UserError(`${out} exists`, "give another name, or add --force")
+  return new UserError(`${out} already exists`, "choose another name, or add --force to replace it")
 }
 
-/** Nobody finds half of it under its name. */
+/** Writes to a partial file and renames it at the end: `path` never holds an incomplete export. */
 async function toFile(
   path: string,
   bytes: AsyncIterable<Uint8Array>,
   { force = false }: ExportOptions,
-  { world: { pid, random } }: Context,
+  { environment: { pid, random } }: Context,
 ): Promise<void> {
   const partial = partialName(path, pid, random)
   let file: number | undefined
   try {
-    removePartials(dirname(path), (place) => place === basename(path), pid)
-    file = createFile(partial)
-    for await (const some of bytes) writeAll(file, some)
+    removePartials(dirname(path), (name) => name === basename(path), pid)
+    file = createPrivateFile(partial)
+    for await (const chunk of bytes) writeAll(file, chunk)
     fsyncSync(file)
     publish(partial, path, force)
     syncFolder(dirname(path))
@@ -168,13 +168,13 @@ async function toFile(
     const { code, syscall } = error as NodeJS.ErrnoException
     if (code === "EEXIST") throw exists(path)
     if (!code || !syscall) throw error
-    throw new UserError(`${path} cannot be written (${code})`, "check the folder, its rights and its room")
+    throw new UserError(`${path} cannot be written (${code})`, "check the folder, its permissions and its free space")
   } finally {
     if (file !== undefined) closeSync(file)
   }
 }
 
-/** The system may take a part of what it is given. */
+/** Repeats short writes. */
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done)
 }

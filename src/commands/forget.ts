@@ -8,12 +8,12 @@ import type { Db } from "../store/db/driver.ts"
 import { openForReading } from "../store/db/open.ts"
 import { countEvents } from "../store/events.ts"
 import {
-  type Found,
-  findPerson,
+  type PersonCounts,
+  countPerson,
   forgetPerson,
   holdsPerson,
-  idsOf,
-  type Pace,
+  storedIdsOf,
+  type ForgetSchedule,
   type Person,
 } from "../store/forget.ts"
 import { findWebsite, type Website } from "../store/websites.ts"
@@ -32,14 +32,14 @@ interface ForgetOptions extends DataOptions {
 export function addForgetCommand(root: Command, context: Context): void {
   const command = root
     .command("forget")
-    .description("delete all that a website has of one person, and overwrite it")
+    .description("delete all data about one person of a website and overwrite it on disk")
     .requiredOption("--website <id>", "the website")
-    .option("--profile-id <id>", "the profile, what names it, and what comes from its anonymous ids alone")
-    .option("--anonymous-id <id>", "what comes from this visitor, and its links to profiles")
+    .option("--profile-id <id>", "the profile, its events and links, and events of anonymous ids that only it has")
+    .option("--anonymous-id <id>", "the events of this visitor and its links to profiles")
     .addOption(
-      backupDirOption("name the backups in this folder, as serve makes them, that still hold the person"),
+      backupDirOption("also search the backups that serve writes to this folder, and list those that contain the person"),
     )
-    .option("--yes", "do it; without this it only says what would be deleted")
+    .option("--yes", "delete; without it, only show what would be deleted")
   addDataOptions(
     command,
     "forget --website 550e8400-e29b-41d4-a716-446655440000 --profile-id user_1 --yes",
@@ -60,48 +60,48 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
     const website = findWebsite(db, options.website)
     const person = { websiteRid: website.rid, id }
     const pace = paceOf(db, website, context)
-    const now = context.world.now()
+    const now = context.environment.now()
     const who =
       "profileId" in id ? `the profile ${shown(id.profileId)}` : `the visitor ${shown(id.anonymousId)}`
-    const whole = (found: Found) => `${inWords(found)} of ${who} on the website ${website.id}`
+    const summary = (found: PersonCounts) => `${inWords(found)} of ${who} on the website ${website.id}`
     const note = forgetNote(website, id)
     if (!options.yes) {
-      const found = await findPerson(db, person, now, pace)
+      const found = await countPerson(db, person, now, pace)
       endProgress(context)
-      const hint = `add --yes to do it${note ? `; ${note}` : ""}`
-      throw new UserError(`this would delete ${whole(found)}, for good`, hint)
+      const hint = `add --yes to confirm${note ? `; ${note}` : ""}`
+      throw new UserError(`this would permanently delete ${summary(found)}`, hint)
     }
-    const known = idsOf(db, person, now)
+    const known = storedIdsOf(db, person, now)
     const { overwritten, ...found } = await forgetPerson(db, person, now, pace)
     endProgress(context)
     const copies = await listCopies(db.name, options.backupDir)
     const backups = copies.files.filter((file) => mayHold(file, website.id, id, known))
     if (options.json) printJson({ website: website.id, ...id, ...found, overwritten, note, backups }, context)
     else {
-      context.out(`deleted ${whole(found)}\n`)
+      context.out(`deleted ${summary(found)}\n`)
       if (note) context.out(`note: ${note}\n`)
-      for (const file of backups) context.out(`still holds it: ${shown(file)}\n`)
+      for (const file of backups) context.out(`still contains it: ${shown(file)}\n`)
       context.out(
         backups.length > 0
-          ? "note: delete these files, or let them grow old; other copies that were made before hold it too\n"
-          : "note: copies that were made before, in other places, still hold it\n",
+          ? "note: delete these files or let them expire; other copies made before this still contain it too\n"
+          : "note: copies made before this in other places still contain it\n",
       )
       context.out(
-        "note: ids may stay in unused bytes of the file until it is vacuumed (README, Upgrades and visitors)\n",
+        "note: ids may remain in unused bytes of the file until you run VACUUM on it\n",
       )
     }
     if (copies.failure) throw copies.failure
     if (overwritten) return
     throw new UserError(
-      `it is deleted, but ${db.name}-wal still holds its bytes: another process reads the database without a pause`,
-      "end that process and run this again, or restart the server",
+      `the data is deleted, but ${db.name}-wal still contains its bytes: another process keeps the database in use`,
+      "stop that process and run this command again, or restart the server",
     )
   })
 }
 
-/** True too where it cannot be told: a file that cannot be read, or is in use as a database. */
+/** Also true if it is unknown, because the file cannot be read or is a database in use. */
 function mayHold(file: string, websiteId: string, id: Person["id"], known: string[]): boolean {
-  // Opened for reading, a database in WAL mode would get files beside it.
+  // Opening a database in WAL mode would create files next to it.
   if (existsSync(`${file}-wal`)) return true
   try {
     const copy = openForReading(file)
@@ -115,18 +115,18 @@ function mayHold(file: string, websiteId: string, id: Person["id"], known: strin
   }
 }
 
-function paceOf(db: Db, website: Website, { errIsTerminal, err, sleep }: Context): Pace {
-  const pace: Pace = { write: (work) => inTransaction(db, work), sleep }
+function paceOf(db: Db, website: Website, { errIsTerminal, err, sleep }: Context): ForgetSchedule {
+  const pace: ForgetSchedule = { write: (work) => inTransaction(db, work), sleep }
   if (!errIsTerminal) return pace
   const total = countEvents(db, website.rid)
-  return { ...pace, onProgress: (events) => err(`\rlooked at ${Math.min(events, total)} of ${total} events`) }
+  return { ...pace, onProgress: (events) => err(`\rchecked ${Math.min(events, total)} of ${total} events`) }
 }
 
 function endProgress({ errIsTerminal, err }: Context): void {
   if (errIsTerminal) err("\n")
 }
 
-function inWords({ events, profiles, links }: Found): string {
+function inWords({ events, profiles, links }: PersonCounts): string {
   const many = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`
   return `${many(events, "event")}, ${many(profiles, "profile")} and ${many(links, "link")}`
 }

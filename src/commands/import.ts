@@ -5,81 +5,81 @@ import { UserError } from "../errors.ts"
 import { Importer, type Report, type Tally } from "../import/import.ts"
 import { readLines, type TextLine } from "../import/lines.ts"
 import type { Db } from "../store/db/driver.ts"
-import { readable } from "../store/db/open.ts"
+import { databaseError } from "../store/db/open.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
 import { sweepPause } from "../store/events.ts"
-import { DailyHash } from "../store/salts.ts"
+import { DailyHash } from "../store/daily-hash.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "../terminal/database.ts"
 import { printFields, printJson, shown } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
-/** Lines in one transaction, some 10 µs each. Beside a server fewer: its events wait for as long. */
-const rowsAlone = 2_000
-const rowsBeside = 250
-/** Characters of them, however few they are. */
+/** Lines per transaction, about 10 µs each; fewer while a server runs, because its writes wait. */
+const rowsExclusive = 2_000
+const rowsShared = 250
+/** Maximum characters per transaction. */
 const batchCharacters = 4_000_000
-/** Times that a turn at writing is waited for, 5 s each. */
-const turns = 12
+/** Attempts to take the write lock, 5 s each. */
+const maxAttempts = 12
 
 export function addImportCommand(root: Command, context: Context): void {
   const command = root
     .command("import <file>")
     .description(
-      "bring an ndjson export in, gzip or not, beside a running server too; what is here is passed over",
+      "import an ndjson export, gzipped or not (safe while the server runs); skips existing data",
     )
   addDataOptions(command, "import all.ndjson.gz --db new.db").action((file: string, options: DataOptions) =>
-    bringIn(resolve(file), options, context),
+    importFile(resolve(file), options, context),
   )
 }
 
-async function bringIn(file: string, options: DataOptions, context: Context): Promise<void> {
+async function importFile(file: string, options: DataOptions, context: Context): Promise<void> {
   if (!existsSync(file))
-    throw new UserError(`${file} does not exist`, "give a file that databuddy export made")
-  const started = context.world.elapsed()
-  const report = await withDatabase(options, context, (db) => takeFile(db, file, context), { make: true })
-  const ms = Math.round(context.world.elapsed() - started)
+    throw new UserError(`${file} does not exist`, "choose a file created by databuddy export")
+  const startedAt = context.environment.elapsed()
+  const report = await withDatabase(options, context, (db) => importLines(db, file, context), { make: true })
+  const ms = Math.round(context.environment.elapsed() - startedAt)
   if (options.json) printJson({ file, ...report, ms }, context)
   else print(file, report, ms, context)
   if (report.incomplete !== null) {
     throw new UserError(
-      `${file} is not whole: ${report.incomplete}`,
-      "export it again; what it held is imported",
+      `${file} is incomplete: ${report.incomplete}`,
+      "export it again; its complete lines are imported",
     )
   }
   if (report.refused.total > 0) {
     throw new UserError(
-      `${report.refused.total} of ${report.lines} lines of ${file} were refused, and the rest is imported`,
-      "mend those lines and import the file again: what is here is passed over",
+      `${report.refused.total} of ${report.lines} lines of ${file} were rejected; the rest is imported`,
+      "fix those lines and import the file again; existing data is skipped",
     )
   }
 }
 
-async function takeFile(db: Db, file: string, context: Context): Promise<Report> {
-  // Two at a time would each find that the other's events are missing.
+async function importLines(db: Db, file: string, context: Context): Promise<Report> {
+  // Concurrent imports would each treat the other's events as missing.
   const lock = new ServerLock(
     `${db.name}-import`,
-    context.world.pid,
+    context.environment.pid,
     (_, holder) =>
-      new UserError(`another import into ${db.name} is under way${holder}`, "wait until it is done"),
+      new UserError(`another import into ${db.name} is running${holder}`, "wait until it has finished"),
   )
   const progress = new Progress(context)
   const size = statSync(file).size
-  let read = 0
+  let bytesRead = 0
   let broken: string | null = null
   try {
-    const importer = new Importer(db, new DailyHash(db, context.world.random), context.world.now)
+    const importer = new Importer(db, new DailyHash(db, context.environment.random), context.environment.now)
     const take = async (lines: TextLine[]) => {
-      await inTurn(() => inTransaction(db, () => importer.take(lines)))
-      progress.show(() => progressLine(importer.report(), read, size))
-      if (ServerLock.isLeft(db.name)) await context.sleep(sweepPause)
+      await retryBusy(() => inTransaction(db, () => importer.take(lines)))
+      progress.show(() => progressLine(importer.report(), bytesRead, size))
+      if (ServerLock.hasLockFile(db.name)) await context.sleep(sweepPause)
     }
-    const told = { onRead: (bytes: number) => (read = bytes), onBroken: (why: string) => (broken = why) }
+    const callbacks = { onRead: (bytes: number) => (bytesRead = bytes), onBroken: (why: string) => (broken = why) }
     let lines: TextLine[] = []
     let characters = 0
-    for await (const some of readLines(file, told)) {
-      const rows = ServerLock.isLeft(db.name) ? rowsBeside : rowsAlone
-      for (const line of some) {
+    for await (const chunk of readLines(file, callbacks)) {
+      const rows = ServerLock.hasLockFile(db.name) ? rowsShared : rowsExclusive
+      for (const line of chunk) {
         lines.push(line)
         characters += line.text?.length ?? 0
         if (lines.length < rows && characters < batchCharacters) continue
@@ -92,48 +92,48 @@ async function takeFile(db: Db, file: string, context: Context): Promise<Report>
     const report = importer.report()
     return { ...report, incomplete: broken ?? report.incomplete }
   } catch (error) {
-    throw wordedFor(error, file, db.name)
+    throw importError(error, file, db.name)
   } finally {
     progress.end()
     lock.release()
   }
 }
 
-/** Waits for as long as another process writes: SQLite itself gives up after 5 s. */
-async function inTurn(work: () => void): Promise<void> {
-  for (let turn = 1; ; turn++) {
+/** Retries while another process writes: SQLite itself gives up after 5 s. */
+async function retryBusy(work: () => void): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
     try {
       work()
       return
     } catch (error) {
-      if (turn === turns || !(error as { code?: string }).code?.startsWith("SQLITE_BUSY")) throw error
+      if (attempt === maxAttempts || !(error as { code?: string }).code?.startsWith("SQLITE_BUSY")) throw error
     }
   }
 }
 
-/** Whatever ends it half-way: what was imported stays, and the same file goes on from there. */
-function wordedFor(error: unknown, file: string, db: string): unknown {
+/** Describes an aborted import. The imported part stays, and importing the file again continues from there. */
+function importError(error: unknown, file: string, db: string): unknown {
   if (error instanceof UserError) return error
   const { syscall, message } = error as NodeJS.ErrnoException
   if (syscall !== undefined) return new UserError(`${file} cannot be read: ${message}`)
-  const known = readable(error, db)
+  const known = databaseError(error, db)
   if (!(known instanceof UserError)) return error
   return new UserError(
     known.message,
-    `${known.hint}; then import the file again, which goes on where it stopped`,
+    `${known.hint}; then import the file again to continue`,
   )
 }
 
-function progressLine({ lines, refused }: Report, read: number, size: number): string {
-  const share = size > 0 ? `${Math.floor((read / size) * 100)} %, ` : ""
-  const left = refused.total > 0 ? `, ${refused.total.toLocaleString("en")} refused` : ""
-  return `${share}${lines.toLocaleString("en")} lines${left}`
+function progressLine({ lines, refused }: Report, bytesRead: number, size: number): string {
+  const share = size > 0 ? `${Math.floor((bytesRead / size) * 100)} %, ` : ""
+  const rejected = refused.total > 0 ? `, ${refused.total.toLocaleString("en")} rejected` : ""
+  return `${share}${lines.toLocaleString("en")} lines${rejected}`
 }
 
 function print(file: string, report: Report, ms: number, context: Context): void {
-  const tally = ({ added, present }: Tally) => `${added} added, ${present} here already`
+  const tally = ({ added, present }: Tally) => `${added} added, ${present} already present`
   const { events, refused } = report
-  const renumbered = events.renumbered > 0 ? `; ${events.renumbered} got another id` : ""
+  const renumbered = events.renumbered > 0 ? `; ${events.renumbered} got a new id` : ""
   const reasons = Object.entries(refused.reasons).map(([reason, count]) => `${count} ${reason}`)
   printFields(
     {
@@ -142,7 +142,7 @@ function print(file: string, report: Report, ms: number, context: Context): void
       profiles: tally(report.profiles),
       links: tally(report.links),
       events: tally(events) + renumbered,
-      refused: refused.total === 0 ? "none" : `${refused.total}: ${reasons.join(", ")}`,
+      rejected: refused.total === 0 ? "none" : `${refused.total}: ${reasons.join(", ")}`,
       took: `${(ms / 1_000).toFixed(1)} s`,
     },
     context,
@@ -151,5 +151,5 @@ function print(file: string, report: Report, ms: number, context: Context): void
     context.out(`line ${line}: ${reason}: ${shown(message)}\n`)
   }
   const more = refused.total - refused.first.length
-  if (more > 0) context.out(`and ${more} more: correct these, then import the file again to see them\n`)
+  if (more > 0) context.out(`and ${more} more: fix these, then import the file again to see them\n`)
 }

@@ -2,8 +2,8 @@ import { type Command, InvalidArgumentError } from "commander"
 import { changeKey, keyJson, readKeyChanges, readNewKey } from "../admin-api/input.ts"
 import { type KeyJson, maxRateLimit } from "../admin-api/schema.ts"
 import { whole } from "../config.ts"
-import { durationOf } from "../duration.ts"
-import { requireWebsites } from "../http/permissions.ts"
+import { parseDuration } from "../duration.ts"
+import { requireExistingWebsites } from "../http/permissions.ts"
 import type { Db } from "../store/db/driver.ts"
 import { createKey, findKey, type Key, listKeys, revokeKey, rotateKey, scopes } from "../store/keys.ts"
 import type { Context } from "../terminal/context.ts"
@@ -27,98 +27,98 @@ interface CreateOptions extends DataOptions {
 const exampleId = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 
 export function addKeyCommands(root: Command, context: Context): void {
-  const key = root.command("key").description("look after API keys")
+  const key = root.command("key").description("manage API keys")
 
-  const creating = key
+  const createCommand = key
     .command("create")
-    .description("make a key and show it, this once")
-    .requiredOption("--name <name>", "for people to tell keys apart")
+    .description("create a key (shown once)")
+    .requiredOption("--name <name>", "a name to recognize the key by")
     .option("--scope <scope>", `${scopes.join(", ")}; can be repeated (default: track:events)`, oneScope)
-    .option("--website <id>", "limit it to this website; can be repeated (default: all websites)", collect)
-    .option("--expires <when>", "such as 90d (s, m, h, d, w), or a date (default: never)", (text) =>
-      expiry(text, context.world.now()),
+    .option("--website <id>", "limit the key to this website; can be repeated (default: all websites)", collect)
+    .option("--expires <when>", "a duration such as 90d (s, m, h, d, w) or a date (default: never)", (text) =>
+      expiry(text, context.environment.now()),
     )
-    .option("--rate-limit <requests>", "requests a minute (default: any number)", whole(1, maxRateLimit))
-  addDataOptions(creating, "key create --name backend --scope track:events --expires 90d").action(
+    .option("--rate-limit <requests>", "requests per minute (default: unlimited)", whole(1, maxRateLimit))
+  addDataOptions(createCommand, "key create --name backend --scope track:events --expires 90d").action(
     (options: CreateOptions) => create(options, context),
   )
 
-  const listing = key.command("list").description("show all keys, but not their secrets")
-  addDataOptions(listing, "key list --json").action((options: DataOptions) => list(options, context))
+  const listCommand = key.command("list").description("list all keys, without their secrets")
+  addDataOptions(listCommand, "key list --json").action((options: DataOptions) => list(options, context))
 
-  const showing = key.command("show <id>").description("show one key, but not its secret")
-  addDataOptions(showing, `key show ${exampleId}`).action((id: string, options: DataOptions) =>
+  const showCommand = key.command("show <id>").description("show one key, without its secret")
+  addDataOptions(showCommand, `key show ${exampleId}`).action((id: string, options: DataOptions) =>
     act(id, findKey, options, context),
   )
 
-  const revoking = key.command("revoke <id>").description("end a key, for good")
-  addDataOptions(revoking, `key revoke ${exampleId}`).action((id: string, options: DataOptions) =>
+  const revokeCommand = key.command("revoke <id>").description("revoke a key permanently")
+  addDataOptions(revokeCommand, `key revoke ${exampleId}`).action((id: string, options: DataOptions) =>
     act(id, revokeKey, options, context),
   )
 
-  const rotating = key
+  const rotateCommand = key
     .command("rotate <id>")
-    .description("give a key a new secret and show it, this once; the old one stops")
-  addDataOptions(rotating, `key rotate ${exampleId}`).action((id: string, options: DataOptions) =>
+    .description("replace a key's secret (shown once); the old secret stops working")
+  addDataOptions(rotateCommand, `key rotate ${exampleId}`).action((id: string, options: DataOptions) =>
     rotate(id, options, context),
   )
 
-  const disabling = key.command("disable <id>").description("refuse a key until it is enabled again")
-  addDataOptions(disabling, `key disable ${exampleId}`).action((id: string, options: DataOptions) =>
+  const disableCommand = key.command("disable <id>").description("reject a key until it is enabled again")
+  addDataOptions(disableCommand, `key disable ${exampleId}`).action((id: string, options: DataOptions) =>
     act(id, switchTo({ disabled: true }), options, context),
   )
 
-  const enabling = key.command("enable <id>").description("accept a disabled key again")
-  addDataOptions(enabling, `key enable ${exampleId}`).action((id: string, options: DataOptions) =>
+  const enableCommand = key.command("enable <id>").description("accept a disabled key again")
+  addDataOptions(enableCommand, `key enable ${exampleId}`).action((id: string, options: DataOptions) =>
     act(id, switchTo({ disabled: false }), options, context),
   )
 }
 
-function oneScope(value: string, before: string[] | undefined): string[] {
-  if ((scopes as readonly string[]).includes(value)) return collect(value, before)
+function oneScope(value: string, previous: string[] | undefined): string[] {
+  if ((scopes as readonly string[]).includes(value)) return collect(value, previous)
   throw new InvalidArgumentError(`Allowed choices are ${scopes.join(", ")}.`)
 }
 
-/** `90d` → Unix ms; a date stays as it is, for the rules to read. */
+/** Converts `90d` to Unix ms. A date is returned unchanged, for the validation of the admin API. */
 function expiry(text: string, now: number): string | number {
-  const ms = durationOf(text)
+  const ms = parseDuration(text)
   if (ms !== undefined) return now + ms
   if (/^\d{4}-\d\d-\d\d/.test(text)) return text
   throw new InvalidArgumentError(
-    "It must be a time from now such as 12h, 90d or 4w, or a date such as 2030-12-31.",
+    "It must be a duration such as 12h, 90d or 4w, or a date such as 2030-12-31.",
   )
 }
 
 async function create(options: CreateOptions, context: Context): Promise<void> {
   const { name, scope, website, expires, rateLimit } = options
-  const { random, now } = context.world
+  const { random, now } = context.environment
   const input = { name, scopes: scope, websites: website, expiresAt: expires, rateLimit }
   const grant = readNewKey(input, now())
   const make = (db: Db) =>
     inTransaction(db, () => {
-      requireWebsites(db, grant.websites)
+      requireExistingWebsites(db, grant.websites)
       const { key, secret } = createKey(db, context.newId(), grant, random, now())
-      // Inside the transaction: a key that could not be shown is not made.
+      // Inside the transaction: if the key cannot be printed, it is not created.
       print(key, options, context, secret)
     })
-  // No key is limited to a website of a database that is yet to be made.
+  // A new database has no websites to limit the key to.
   await withDatabase(options, context, make, { make: grant.websites === null })
 }
 
 async function list(options: DataOptions, context: Context): Promise<void> {
   const keys = (await withDatabase(options, context, listKeys)).map(keyJson)
   if (options.json) printJson(keys, context)
-  else if (keys.length === 0) context.out("no keys: databuddy key create --name <name> makes one\n")
+  else if (keys.length === 0) context.out("no keys yet; create one with databuddy key create --name <name>\n")
   else {
-    const rows = keys.map((one) => [
-      one.id,
-      one.name,
-      `${one.start}…`,
-      one.scopes.join(" "),
-      websitesOf(one),
-      stateOf(one, context),
-      shortTime(one.expiresAt, "never"),
-      shortTime(one.lastUsedAt, "never"),
+    const rows = keys.map((key) => [
+      key.id,
+      key.name,
+      `${key.start}…`,
+      key.scopes.join(" "),
+      websitesOf(key),
+      stateOf(key, context),
+      shortTime(key.expiresAt, "never"),
+      shortTime(key.lastUsedAt, "never"),
     ])
     printTable(["ID", "NAME", "KEY", "SCOPES", "WEBSITES", "STATE", "EXPIRES", "LAST USED"], rows, context)
   }
@@ -127,13 +127,13 @@ async function list(options: DataOptions, context: Context): Promise<void> {
 async function rotate(id: string, options: DataOptions, context: Context): Promise<void> {
   await withDatabase(options, context, (db) =>
     inTransaction(db, () => {
-      const { key, secret } = rotateKey(db, id, context.world.random)
+      const { key, secret } = rotateKey(db, id, context.environment.random)
       print(key, options, context, secret)
     }),
   )
 }
 
-/** Does one thing with a key and shows it as it is then. */
+/** Changes or reads one key and prints the result. */
 async function act(
   id: string,
   work: (db: Db, id: string, now: number) => Key,
@@ -142,7 +142,7 @@ async function act(
 ): Promise<void> {
   await withDatabase(options, context, (db) => {
     print(
-      inTransaction(db, () => work(db, id, context.world.now())),
+      inTransaction(db, () => work(db, id, context.environment.now())),
       options,
       context,
     )
@@ -154,27 +154,27 @@ function switchTo(input: { disabled: boolean }) {
 }
 
 function print(key: Key, options: DataOptions, context: Context, secret?: string): void {
-  const one = keyJson(key)
+  const json = keyJson(key)
   if (options.json) {
-    printJson(secret ? { ...one, key: secret } : one, context)
+    printJson(secret ? { ...json, key: secret } : json, context)
     return
   }
   printFields(
     {
-      id: one.id,
-      name: one.name,
-      key: secret ?? `${one.start}…`,
-      scopes: one.scopes.join(" "),
-      websites: websitesOf(one),
-      "rate limit": one.rateLimit === null ? "none" : `${one.rateLimit} requests a minute`,
-      state: stateOf(one, context),
-      created: shortTime(one.createdAt, ""),
-      expires: shortTime(one.expiresAt, "never"),
-      "last used": shortTime(one.lastUsedAt, "never"),
+      id: json.id,
+      name: json.name,
+      key: secret ?? `${json.start}…`,
+      scopes: json.scopes.join(" "),
+      websites: websitesOf(json),
+      "rate limit": json.rateLimit === null ? "none" : `${json.rateLimit} requests per minute`,
+      state: stateOf(json, context),
+      created: shortTime(json.createdAt, ""),
+      expires: shortTime(json.expiresAt, "never"),
+      "last used": shortTime(json.lastUsedAt, "never"),
     },
     context,
   )
-  if (secret) context.out("\nThe key is shown this once: keep it now.\n")
+  if (secret) context.out("\nCopy the key now. It is not shown again.\n")
 }
 
 function websitesOf(key: KeyJson): string {
@@ -184,5 +184,5 @@ function websitesOf(key: KeyJson): string {
 function stateOf(key: KeyJson, context: Context): string {
   if (key.revokedAt) return "revoked"
   if (key.disabledAt) return "disabled"
-  return key.expiresAt && Date.parse(key.expiresAt) <= context.world.now() ? "expired" : "active"
+  return key.expiresAt && Date.parse(key.expiresAt) <= context.environment.now() ? "expired" : "active"
 }

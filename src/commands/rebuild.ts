@@ -1,7 +1,7 @@
 import type { Command } from "commander"
 import { dayMs } from "../columns/batch.ts"
 import { reset, Sealer, sealAll } from "../columns/sealer.ts"
-import { contentsOf } from "../store/check.ts"
+import { countContents } from "../store/check.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, withDatabase } from "../terminal/database.ts"
 import { printJson } from "../terminal/print.ts"
@@ -9,23 +9,23 @@ import { printJson } from "../terminal/print.ts"
 export function addRebuildCommand(root: Command, context: Context): void {
   const command = root
     .command("rebuild")
-    .description("make the column blocks that questions are answered from anew, from the events themselves")
+    .description("rebuild the column blocks from the stored events")
   addDataOptions(command, "rebuild --db /var/lib/databuddy/databuddy.db").action((options: DataOptions) =>
     withDatabase(options, context, (db) => {
-      const begin = context.world.elapsed()
+      const startedAt = context.environment.elapsed()
       reset(db)
-      // Ids have gaps, so progress along them is no count of events.
+      // Ids have gaps, so progress is a share of the ids and not a count of events.
       const ids = new Sealer(db).unsealed()
-      const { events } = contentsOf(db)
-      const today = Math.floor(context.world.now() / dayMs)
+      const { events } = countContents(db)
+      const today = Math.floor(context.environment.now() / dayMs)
       sealAll(db, today, (left) => {
         if (context.errIsTerminal)
           context.err(`\r${Math.floor(((ids - left) / Math.max(1, ids)) * 100)} % of ${events} events`)
       })
       if (context.errIsTerminal) context.err("\n")
-      const seconds = (context.world.elapsed() - begin) / 1_000
+      const seconds = (context.environment.elapsed() - startedAt) / 1_000
       if (options.json) printJson({ db: db.name, events, seconds }, context)
-      else context.out(`rebuilt the blocks of ${events} events in ${seconds.toFixed(1)} s\n`)
+      else context.out(`rebuilt the column blocks of ${events} events in ${seconds.toFixed(1)} s\n`)
     }),
   )
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander"
 import type { RefusalJson } from "../admin-api/schema.ts"
 import { whole } from "../config.ts"
-import { keptRefusals } from "../http/rejected-requests.ts"
+import { maxRejectedRequests } from "../http/rejected-requests.ts"
 import { callServer } from "../terminal/api-client.ts"
 import type { Context } from "../terminal/context.ts"
 import { printJson, printTable } from "../terminal/print.ts"
@@ -17,13 +17,13 @@ interface RefusalsOptions {
 export function addRefusalsCommand(root: Command, context: Context): void {
   root
     .command("refusals")
-    .description("show the requests that a running server refused last, with a key in DATABUDDY_KEY")
+    .description("list recent requests that a running server rejected (needs a key in DATABUDDY_KEY)")
     .addOption(
-      new Option("--url <url>", "where the server is").env("DATABUDDY_URL").default("http://127.0.0.1:4000"),
+      new Option("--url <url>", "URL of the server").env("DATABUDDY_URL").default("http://127.0.0.1:4000"),
     )
-    .option("--website <id>", "of one website")
-    .option("--reason <reason>", "of one reason, such as invalid_shape")
-    .option("--limit <number>", "the newest so many", whole(1, keptRefusals), 50)
+    .option("--website <id>", "filter by website")
+    .option("--reason <reason>", "filter by reason, such as invalid_shape")
+    .option("--limit <number>", "number of requests to list, newest first", whole(1, maxRejectedRequests), 50)
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  DATABUDDY_KEY=dbdy_… databuddy refusals --reason invalid_shape")
     .action((options: RefusalsOptions) => show(options, context))
@@ -40,15 +40,15 @@ async function show(options: RefusalsOptions, context: Context): Promise<void> {
     printJson(refusals, context)
     return
   }
-  const rows = refusals.map((one) => [
-    `${one.time.slice(0, 10)} ${one.time.slice(11, 19)} UTC`,
-    one.path,
-    String(one.status),
-    one.reason,
-    one.websiteId ?? "-",
-    String(one.events ?? "-"),
-    one.names.join(", ") || "-",
-    one.keys.join(", ") || "-",
+  const rows = refusals.map((request) => [
+    `${request.time.slice(0, 10)} ${request.time.slice(11, 19)} UTC`,
+    request.path,
+    String(request.status),
+    request.reason,
+    request.websiteId ?? "-",
+    String(request.events ?? "-"),
+    request.names.join(", ") || "-",
+    request.keys.join(", ") || "-",
   ])
   printTable(["TIME", "PATH", "STATUS", "REASON", "WEBSITE", "EVENTS", "NAMES", "KEYS"], rows, context)
 }

@@ -1,15 +1,16 @@
-import { existsSync, lchownSync, statSync } from "node:fs"
+import { existsSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
-import { copyBeside, removeLeftovers, requireRoom } from "../backups/copy.ts"
-import { sameFile } from "../backups/files.ts"
+import { stageCopy, removeStaleStaging, requireFreeSpace } from "../backups/staging.ts"
+import { isSameFile } from "../backups/files.ts"
 import { UserError } from "../errors.ts"
-import { syncFile, verifyBackup } from "../store/copy.ts"
+import { syncFile, verifyBackup } from "../backups/copy-database.ts"
 import { Database, type Db } from "../store/db/driver.ts"
+import { keepOwner } from "../store/db/files.ts"
 import { lockExclusively } from "../store/db/exclusive-lock.ts"
-import { databasePath, refuseOtherNames } from "../store/db/file-names.ts"
+import { databasePath, refuseAliases } from "../store/db/database-path.ts"
 import { closeAfterReading, openForReading } from "../store/db/open.ts"
-import { carryOver, type EndedAccess, endedAccess } from "../store/ended-access.ts"
+import { applyRevocations, type RevokedAccess, findRevokedAccess } from "../store/revoked-access.ts"
 import { contentsFields, contentsJson } from "../terminal/contents.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions } from "../terminal/database.ts"
@@ -23,11 +24,11 @@ interface RestoreOptions extends DataOptions {
 export function addRestoreCommand(root: Command, context: Context): void {
   const command = root
     .command("restore <file>")
-    .description("put a backup in the database's place; the server must be stopped")
-    .option("--dry-run", "check the backup and show what it would bring back; change nothing")
+    .description("replace the database with a backup (stop the server first)")
+    .option("--dry-run", "verify the backup and show what it contains; change nothing")
     .option(
       "--revive-access",
-      "bring back keys, share links, users and passwords as the backup has them, also those that ended since (default: what ended since stays ended)",
+      "restore keys, share links, users and passwords exactly as in the backup (default: what was revoked or changed since then stays so)",
     )
   addDataOptions(command, "restore /var/backups/databuddy-monday.db --dry-run").action(
     (file: string, options: RestoreOptions) => restore(file, options, context),
@@ -37,38 +38,38 @@ export function addRestoreCommand(root: Command, context: Context): void {
 async function restore(file: string, options: RestoreOptions, context: Context): Promise<void> {
   const from = resolve(file)
   if (!existsSync(from) || !statSync(from).isFile()) {
-    throw new UserError(`${from} is not a file`, "give a file that databuddy backup made")
+    throw new UserError(`${from} is not a file`, "choose a file created by databuddy backup")
   }
   const db = databasePath(options.db)
   if (options.dryRun) {
     const contents = verifyBackup(from)
     const bytes = statSync(from).size
-    const ended = endedBefore(from, db)
+    const ended = compareAccess(from, db)
     if (options.json) {
       const access = accessJson(ended, options)
       printJson({ file: from, bytes, ...contentsJson(contents), restored: false, access }, context)
     } else {
       printFields({ backup: from, size: size(bytes), ...contentsFields(contents) }, context)
       printAccess(ended, options, context)
-      context.out("sound; nothing was changed\n")
+      context.out("the backup is valid; nothing was changed\n")
     }
     return
   }
 
-  if (sameFile(from, db)) throw new UserError(`${from} is the database itself`, "give a backup of it")
-  requireRoom(db, statSync(from).size)
-  const aside = `${db}.before-restore-${new Date(context.world.now()).toISOString().replace(/[-:.]/g, "")}`
-  refuseOtherNames(db, false)
-  const taken = lockExclusively(db, context.world.pid)
+  if (isSameFile(from, db)) throw new UserError(`${from} is the database itself`, "choose a backup of it")
+  requireFreeSpace(db, statSync(from).size)
+  const aside = `${db}.before-restore-${new Date(context.environment.now()).toISOString().replace(/[-:.]/g, "")}`
+  refuseAliases(db, false)
+  const lock = lockExclusively(db, context.environment.pid)
   let kept = false
-  let ended: EndedAccess | undefined
+  let ended: RevokedAccess | undefined
   try {
     keepOwner(`${db}-lock`, dirname(db))
-    removeLeftovers(db, context)
-    const copy = await copyBeside(db, { what: "backup", from }, context, (path) => {
-      ended = taken.db && withCopy(path, taken.db, options)
+    removeStaleStaging(db, context)
+    const copy = await stageCopy(db, { what: "backup", from }, context, (path) => {
+      ended = lock.db && keepEndedAccess(path, lock.db, options)
       keepOwner(path, existsSync(db) ? db : dirname(db))
-      kept = taken.replace(path, aside)
+      kept = lock.replace(path, aside)
     })
     if (options.json) {
       const { bytes } = copy
@@ -76,7 +77,7 @@ async function restore(file: string, options: RestoreOptions, context: Context):
       const access = accessJson(ended, options)
       printJson({ file: from, bytes, ...contentsJson(copy), restored: true, db, before, access }, context)
     } else {
-      const before: Record<string, string> = kept ? { "what was there": aside } : {}
+      const before: Record<string, string> = kept ? { "previous database": aside } : {}
       printFields(
         { backup: from, size: size(copy.bytes), ...contentsFields(copy), "restored to": db, ...before },
         context,
@@ -84,18 +85,18 @@ async function restore(file: string, options: RestoreOptions, context: Context):
       printAccess(ended, options, context)
     }
   } finally {
-    taken.release()
+    lock.release()
   }
 }
 
-/** What ended since, and by default also ends in the copy, which nobody else has yet. */
-function withCopy(path: string, current: Db, { reviveAccess }: RestoreOptions): EndedAccess | undefined {
+/** Returns the access that ended since the backup, and by default ends it in the copy too, before the copy is in use. */
+function keepEndedAccess(path: string, current: Db, { reviveAccess }: RestoreOptions): RevokedAccess | undefined {
   const copy = new Database(path, { fileMustExist: true })
-  let ended: EndedAccess | undefined
+  let ended: RevokedAccess | undefined
   try {
     copy.pragma("journal_mode = memory")
     ended = readAccess(copy, current)
-    if (ended && !reviveAccess) carryOver(ended, copy, current)
+    if (ended && !reviveAccess) applyRevocations(ended, copy, current)
   } finally {
     copy.close()
   }
@@ -103,43 +104,43 @@ function withCopy(path: string, current: Db, { reviveAccess }: RestoreOptions): 
   return ended
 }
 
-/** Undefined where the database is too damaged to be read. */
-function readAccess(backup: Db, current: Db): EndedAccess | undefined {
+/** Undefined if the database is too damaged to be read. */
+function readAccess(backup: Db, current: Db): RevokedAccess | undefined {
   try {
-    return endedAccess(backup, current)
+    return findRevokedAccess(backup, current)
   } catch {
     return undefined
   }
 }
 
-/** Undefined where there is no database, or none that can be read. */
-function endedBefore(from: string, db: string): EndedAccess | undefined {
+/** Undefined if there is no database, or it cannot be read. */
+function compareAccess(from: string, db: string): RevokedAccess | undefined {
   if (!existsSync(db)) return undefined
-  const open: Db[] = []
+  const opened: Db[] = []
   try {
-    for (const path of [from, db]) open.push(openForReading(path))
-    const [backup, current] = open
-    return backup && current && endedAccess(backup, current)
+    for (const path of [from, db]) opened.push(openForReading(path))
+    const [backup, current] = opened
+    return backup && current && findRevokedAccess(backup, current)
   } catch {
     return undefined
   } finally {
-    for (const one of open) closeAfterReading(one)
+    for (const db of opened) closeAfterReading(db)
   }
 }
 
-function accessJson(ended: EndedAccess | undefined, { reviveAccess }: RestoreOptions) {
+function accessJson(ended: RevokedAccess | undefined, { reviveAccess }: RestoreOptions) {
   return { asOf: ended && !reviveAccess ? "database" : "backup", ended: ended ?? null }
 }
 
-/** Before all else people want to know whether what they revoked works again. */
+/** Prints whether revoked access works again, which is the first question after a restore. */
 function printAccess(
-  ended: EndedAccess | undefined,
+  ended: RevokedAccess | undefined,
   { reviveAccess, dryRun }: RestoreOptions,
   context: Context,
 ): void {
   if (!ended) {
     context.out(
-      "note: keys that were revoked, share links that ended and passwords that changed after the backup was made work as they did then: there is no database that could be read and compared\n",
+      "note: keys, share links and passwords work as they did when the backup was made, even if they were revoked or changed since: there is no readable database to compare with\n",
     )
     return
   }
@@ -149,17 +150,10 @@ function printAccess(
     ...ended.users.map(({ email, change }) => `user ${shown(email)}: ${change}`),
   ]
   if (changes.length === 0) return
-  const [verb, since] = [dryRun ? "would" : "", "since the backup was made"]
   context.out(
     reviveAccess
-      ? `note: this ${verb ? "would be" : "is"} as in the backup again, though it changed ${since}:\n`
-      : `note: this changed ${since} and ${verb ? "would stay" : "stayed"} so; --revive-access brings back what the backup has:\n`,
+      ? `note: these changed since the backup was made and ${dryRun ? "would be" : "are"} restored:\n`
+      : `note: these changed since the backup was made and ${dryRun ? "would stay" : "stayed"} changed; use --revive-access to restore them:\n`,
   )
-  for (const one of changes) context.out(`  ${one}\n`)
-}
-
-/** Made by root, the files must still be the server's own. */
-export function keepOwner(path: string, like: string): void {
-  const { uid, gid } = statSync(like)
-  if (process.getuid?.() === 0 && (uid !== 0 || gid !== 0)) lchownSync(path, uid, gid)
+  for (const change of changes) context.out(`  ${change}\n`)
 }

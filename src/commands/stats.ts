@@ -10,22 +10,22 @@ interface StatsOptions extends Where {
   json?: boolean
 }
 
-const compared = { compare: "previous_period" } as const
+const comparison = { compare: "previous_period" } as const
 
-/** What is on the screen. */
+/** The parameters of the overview. */
 const parameters = [
-  { name: "custom_events_summary", id: "today", preset: "today", ...compared },
-  { name: "custom_events_summary", id: "last_7d", preset: "last_7d", ...compared },
-  { name: "custom_events_summary", id: "last_30d", preset: "last_30d", ...compared },
+  { name: "custom_events_summary", id: "today", preset: "today", ...comparison },
+  { name: "custom_events_summary", id: "last_7d", preset: "last_7d", ...comparison },
+  { name: "custom_events_summary", id: "last_30d", preset: "last_30d", ...comparison },
   { name: "custom_events_trends", id: "days", preset: "last_30d" },
-  { name: "custom_events", id: "names", preset: "last_7d", limit: 8, ...compared },
+  { name: "custom_events", id: "names", preset: "last_7d", limit: 8, ...comparison },
 ]
 
 export function addStatsCommand(root: Command, context: Context): void {
   const command = root
     .command("stats")
     .description("show an overview of the last 30 days")
-    .option("--zone <zone>", "whose days, such as Europe/Berlin (default: UTC)")
+    .option("--zone <zone>", "time zone of days, such as Europe/Berlin (default: UTC)")
     .option("--json", "print JSON")
   addWhereOptions(command).action((options: StatsOptions) => stats(options, context))
 }
@@ -42,11 +42,11 @@ async function stats(options: StatsOptions, context: Context): Promise<void> {
     const { total_events, unique_users, unique_sessions, previous } = (dataOf(id)[0] ?? {}) as Row
     return { period: id.replace("_", " "), total_events, unique_users, unique_sessions, previous }
   })
-  context.out(`${shown(options.website ?? "all websites and own events")}\n\n`)
+  context.out(`${shown(options.website ?? "all events")}\n\n`)
   printRows(counts, { ...context, outIsTerminal: false })
   const days = dataOf("days").map((row) => Number(row.total_events))
   context.out(
-    `\nevents a day, 30 days, at most ${Math.max(...days).toLocaleString("en-US")}\n${sparkline(days)}\n`,
+    `\nevents per day, last 30 days, maximum ${Math.max(...days).toLocaleString("en-US")}\n${sparkline(days)}\n`,
   )
   const names = dataOf("names").map(({ name, total_events, unique_users, previous }) => ({
     name,
@@ -55,6 +55,6 @@ async function stats(options: StatsOptions, context: Context): Promise<void> {
     previous,
   }))
   if (names.length === 0) return
-  context.out("\nevents of the last 7 days, the 7 days before until this time of day, and the change\n\n")
+  context.out("\ntop events, last 7 days compared to the previous 7 days (to the same time of day)\n\n")
   printRows(names, context)
 }

@@ -2,8 +2,8 @@ import { type Command, Option } from "commander"
 import { UserError } from "../errors.ts"
 import type { Db } from "../store/db/driver.ts"
 import { createInvite } from "../store/invites.ts"
-import type { Random } from "../store/keys.ts"
-import { deleteUser, hasOwner, listUsers, type Role, roles, type User, userNamed } from "../store/users.ts"
+import type { Random } from "../environment.ts"
+import { deleteUser, hasOwner, listUsers, type Role, roles, type User, requireUserWithEmail } from "../store/users.ts"
 import type { Context } from "../terminal/context.ts"
 import {
   addDataOptions,
@@ -39,82 +39,82 @@ interface DeleteOptions extends DataOptions {
   yes?: boolean
 }
 
-/** 120 bits, 20 characters: nobody guesses it, and it can be typed. */
-const madePasswordBytes = 15
-const fromStdin = "take the password from standard input (default: make one and show it, this once)"
+/** 120 bits, which are 20 characters: too many to guess, few enough to type. */
+const generatedPasswordBytes = 15
+const passwordStdinHelp = "read the password from standard input (default: generate user, shown once)"
 
 export function addUserCommands(root: Command, context: Context): void {
-  const user = root.command("user").description("look after the people who may log in")
+  const user = root.command("user").description("manage users, who can log in to the dashboard")
 
-  const creating = user
+  const createCommand = user
     .command("create <email>")
-    .description("make a user with a password")
+    .description("create a user with a password")
     .addOption(
       new Option(
         "--role <role>",
-        "owner or viewer (default: owner where there is none yet, else viewer)",
+        "owner or viewer (default: owner for the first user, else viewer)",
       ).choices(roles),
     )
-    .option("--website <id>", "limit a viewer to it; can be repeated (default: all websites)", collect)
-    .option("--password-stdin", fromStdin)
-  addDataOptions(creating, "user create ada@example.com --role viewer").action(
+    .option("--website <id>", "limit a viewer to this website; can be repeated (default: all websites)", collect)
+    .option("--password-stdin", passwordStdinHelp)
+  addDataOptions(createCommand, "user create ada@example.com --role viewer").action(
     (email: string, options: CreateOptions) => create(email, options, context),
   )
 
-  const listing = user.command("list").description("show all users")
-  addDataOptions(listing, "user list --json").action((options: DataOptions) => list(options, context))
+  const listCommand = user.command("list").description("list all users")
+  addDataOptions(listCommand, "user list --json").action((options: DataOptions) => list(options, context))
 
-  const resetting = user
+  const resetCommand = user
     .command("reset <email>")
-    .description("give a user another password and end all logins of theirs")
-    .option("--password-stdin", fromStdin)
+    .description("change a user's password and end their login sessions")
+    .option("--password-stdin", passwordStdinHelp)
     .addOption(
       new Option(
         "--link",
-        "print the path of a one-time link instead; the old password works until it is used",
+        "print the path of a one-time link instead; the old password works until the link is used",
       ).conflicts("passwordStdin"),
     )
-  addDataOptions(resetting, "user reset ada@example.com --link").action(
+  addDataOptions(resetCommand, "user reset ada@example.com --link").action(
     (email: string, options: ResetOptions) => reset(email, options, context),
   )
 
-  const deleting = user
+  const deleteCommand = user
     .command("delete <email>")
-    .description("delete a user and end all logins of theirs")
-    .option("--yes", "do it; without this it only says who would be deleted")
-  addDataOptions(deleting, "user delete ada@example.com --yes").action(
+    .description("delete a user and end their login sessions")
+    .option("--yes", "delete; without it, only show who would be deleted")
+  addDataOptions(deleteCommand, "user delete ada@example.com --yes").action(
     (email: string, options: DeleteOptions) => remove(email, options, context),
   )
 }
 
 async function create(email: string, options: CreateOptions, context: Context): Promise<void> {
   const { role, website: websites, passwordStdin } = options
-  // What can be wrong is found before anybody types a password.
+  // Validate before the password is read.
   readNewUser({ email, role: role ?? "viewer", websites })
   const { password, hash } = await choosePassword(passwordStdin, context)
   const make = (db: Db) =>
     inTransaction(db, () => {
       const first = hasOwner(db) || websites ? "viewer" : "owner"
       const settings = readNewUser({ email, role: role ?? first, websites })
-      const user = addUser(db, context.newId(), settings, hash, context.world.now())
-      // Inside the transaction: a user whose password could not be shown is not made.
+      const user = addUser(db, context.newId(), settings, hash, context.environment.now())
+      // Inside the transaction: if the password cannot be printed, the user is not created.
       print(user, options, context, passwordStdin ? undefined : password)
     })
-  // Nobody is limited to a website of a database that is yet to be made.
+  // A new database has no websites to limit the user to.
   await withDatabase(options, context, make, { make: websites === undefined })
 }
 
 async function list(options: DataOptions, context: Context): Promise<void> {
   const users = (await withDatabase(options, context, listUsers)).map(userJson)
   if (options.json) printJson(users, context)
-  else if (users.length === 0) context.out("no users: databuddy user create <email> makes one\n")
+  else if (users.length === 0) context.out("no users yet; create one with databuddy user create <email>\n")
   else {
-    const rows = users.map((one) => [
-      one.email,
-      one.role,
-      websitesOf(one),
-      shortTime(one.createdAt, ""),
-      shortTime(one.lastLoginAt, "never"),
+    const rows = users.map((user) => [
+      user.email,
+      user.role,
+      websitesOf(user),
+      shortTime(user.createdAt, ""),
+      shortTime(user.lastLoginAt, "never"),
     ])
     printTable(["EMAIL", "ROLE", "WEBSITES", "CREATED", "LAST LOGIN"], rows, context)
   }
@@ -125,7 +125,7 @@ async function reset(email: string, options: ResetOptions, context: Context): Pr
   const { password, hash } = await choosePassword(options.passwordStdin, context)
   await withDatabase(options, context, (db) =>
     inTransaction(db, () => {
-      const user = userNamed(db, email.toLowerCase())
+      const user = requireUserWithEmail(db, email.toLowerCase())
       changePassword(db, user.id, hash)
       print(user, options, context, options.passwordStdin ? undefined : password)
     }),
@@ -133,15 +133,15 @@ async function reset(email: string, options: ResetOptions, context: Context): Pr
 }
 
 async function link(email: string, options: ResetOptions, context: Context): Promise<void> {
-  const { now, random } = context.world
+  const { now, random } = context.environment
   await withDatabase(options, context, (db) =>
     inTransaction(db, () => {
-      const { id } = userNamed(db, email.toLowerCase())
+      const { id } = requireUserWithEmail(db, email.toLowerCase())
       const invite = newInviteJson(createInvite(db, "reset", id, random, now()))
       if (options.json) printJson(invite, context)
       else {
         context.out(
-          `${invite.path}\n\nOpen it behind the server's address: it works once, until ${shortTime(invite.expiresAt, "")}.\n`,
+          `${invite.path}\n\nAppend it to the URL of the server. The link works once and expires on ${shortTime(invite.expiresAt, "")}.\n`,
         )
       }
     }),
@@ -151,11 +151,11 @@ async function link(email: string, options: ResetOptions, context: Context): Pro
 async function remove(email: string, options: DeleteOptions, context: Context): Promise<void> {
   await withDatabase(options, context, (db) =>
     inTransaction(db, () => {
-      const user = userNamed(db, email.toLowerCase())
+      const user = requireUserWithEmail(db, email.toLowerCase())
       const isLast = user.role === "owner" && !hasOwner(db, user.id)
-      const last = isLast ? "; no other owner can log in then" : ""
+      const last = isLast ? "; no owner would be left" : ""
       const what = `${shown(user.email)}, ${user.role}${last}`
-      if (!options.yes) throw new UserError(`this would delete ${what}`, "add --yes to do it")
+      if (!options.yes) throw new UserError(`this would delete ${what}`, "add --yes to confirm")
       deleteUser(db, user.id)
       if (options.json) printJson({ id: user.id, email: user.email }, context)
       else context.out(`deleted ${what}\n`)
@@ -163,39 +163,39 @@ async function remove(email: string, options: DeleteOptions, context: Context): 
   )
 }
 
-/** The password that is typed or piped in, else a new one. Throws `invalid_shape`. */
+/** Reads the password from standard input, or generates one. Throws `invalid_shape`. */
 async function choosePassword(
   passwordStdin: boolean | undefined,
   context: Context,
 ): Promise<{ password: string; hash: string }> {
   const password = passwordStdin
     ? readPassword((await context.input()).replace(/\r?\n$/, ""))
-    : makePassword(context.world.random)
+    : generatePassword(context.environment.random)
   return { password, hash: await new Passwords().hash(password) }
 }
 
-function makePassword(random: Random): string {
-  return Buffer.from(random(new Uint8Array(madePasswordBytes))).toString("base64url")
+function generatePassword(random: Random): string {
+  return Buffer.from(random(new Uint8Array(generatedPasswordBytes))).toString("base64url")
 }
 
 function print(user: User, options: DataOptions, context: Context, password?: string): void {
-  const one = userJson(user)
+  const json = userJson(user)
   if (options.json) {
-    printJson(password === undefined ? one : { ...one, password }, context)
+    printJson(password === undefined ? json : { ...json, password }, context)
     return
   }
   printFields(
     {
-      email: one.email,
-      role: one.role,
-      websites: websitesOf(one),
+      email: json.email,
+      role: json.role,
+      websites: websitesOf(json),
       ...(password === undefined ? {} : { password }),
-      created: shortTime(one.createdAt, ""),
-      "last login": shortTime(one.lastLoginAt, "never"),
+      created: shortTime(json.createdAt, ""),
+      "last login": shortTime(json.lastLoginAt, "never"),
     },
     context,
   )
-  if (password !== undefined) context.out("\nThe password is shown this once: keep it now.\n")
+  if (password !== undefined) context.out("\nCopy the password now. It is not shown again.\n")
 }
 
 function websitesOf({ websites }: UserJson): string {

@@ -12,7 +12,7 @@ export function printVersion({ json }: { json?: boolean }, context: Context): vo
   )
 }
 
-/** For `--version`: what `version` prints, on one line. */
+/** The versions on one line, for `--version`. */
 export function versionLine(): string {
   return `databuddy ${version} (commit ${commit}, Bun ${Bun.version}, SQLite ${sqliteVersion()})\n`
 }

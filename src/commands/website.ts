@@ -3,9 +3,9 @@ import { changeWebsite, readNewWebsite, readWebsiteChanges, websiteJson } from "
 import type { WebsiteJson } from "../admin-api/schema.ts"
 import { UserError } from "../errors.ts"
 import type { Db } from "../store/db/driver.ts"
-import { checkPause, deleteUnusedTypes } from "../store/event-types.ts"
+import { typeCheckPause, deleteUnusedTypes } from "../store/unused-types.ts"
 import { countEvents, sweepDeleted, sweepPause, sweepRows } from "../store/events.ts"
-import { giveBackRoom } from "../store/retention.ts"
+import { releaseFreePages } from "../store/data-retention.ts"
 import {
   anonymizeSettings,
   createWebsite,
@@ -45,67 +45,67 @@ interface DeleteOptions extends DataOptions {
   yes?: boolean
 }
 
-/** ms until a running server has noticed that a website is gone, and stores no more events of it. */
-const noticed = 1_000
+/** ms after which a running server has noticed that a website is deleted and stores no more events of it. */
+const registryDelay = 1_000
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 
 export function addWebsiteCommands(root: Command, context: Context): void {
-  const website = root.command("website").description("look after the websites that events belong to")
+  const website = root.command("website").description("manage websites")
 
-  const creating = website
+  const createCommand = website
     .command("create <domain>")
-    .description("make a website; pages of the domain and of its subdomains may send events to it")
-    .option("--name <name>", "for people to tell websites apart (default: the domain)")
-    .option("--id <id>", "1 to 255 of A-Z a-z 0-9 . _ -, not . .. all none (default: a new UUID)")
+    .description("create a website; pages of the domain and its subdomains can send events to it")
+    .option("--name <name>", "display name (default: the domain)")
+    .option("--id <id>", "1 to 255 characters A-Z a-z 0-9 . _ -, except . .. all none (default: a new UUID)")
     .option(
       "--allowed-origin <origin>",
-      "a further host whose pages may send, or an app's origin such as capacitor://localhost; can be repeated",
+      "another host that can send events, or an app's origin such as capacitor://localhost; can be repeated",
       collect,
     )
     .addOption(anonymizeOption())
     .addOption(retainOption())
-  addDataOptions(creating, "website create example.com --allowed-origin shop.example.net").action(
+  addDataOptions(createCommand, "website create example.com --allowed-origin shop.example.net").action(
     (domain: string, options: CreateOptions) => create(domain, options, context),
   )
 
-  const listing = website.command("list").description("show all websites")
-  addDataOptions(listing, "website list --json").action((options: DataOptions) => list(options, context))
+  const listCommand = website.command("list").description("list all websites")
+  addDataOptions(listCommand, "website list --json").action((options: DataOptions) => list(options, context))
 
-  const showing = website.command("show <id>").description("show one website, and how many events it has")
-  addDataOptions(showing, `website show ${exampleId}`).action((id: string, options: DataOptions) =>
+  const showCommand = website.command("show <id>").description("show one website and its number of events")
+  addDataOptions(showCommand, `website show ${exampleId}`).action((id: string, options: DataOptions) =>
     show(id, options, context),
   )
 
-  const updating = website
+  const updateCommand = website
     .command("update <id>")
     .description("change a website")
-    .option("--domain <host>", "another host")
-    .option("--name <name>", "another name")
-    .option("--allowed-origin <origin>", "in place of those that may send so far; can be repeated", collect)
-    .option("--no-allowed-origin", "no others may send")
+    .option("--domain <host>", "new domain")
+    .option("--name <name>", "new display name")
+    .option("--allowed-origin <origin>", "replace the other hosts that can send events; can be repeated", collect)
+    .option("--no-allowed-origin", "allow no other hosts")
     .addOption(anonymizeOption())
     .addOption(retainOption())
-  addDataOptions(updating, `website update ${exampleId} --anonymize daily`).action(
+  addDataOptions(updateCommand, `website update ${exampleId} --anonymize daily`).action(
     (id: string, options: UpdateOptions, command: Command) => update(id, options, context, command),
   )
 
-  const pausing = website
+  const pauseCommand = website
     .command("pause <id>")
-    .description("refuse a website's events until it is resumed; those it has are kept")
-  addDataOptions(pausing, `website pause ${exampleId}`).action((id: string, options: DataOptions) =>
+    .description("reject a website's events until it is resumed; stored events stay")
+  addDataOptions(pauseCommand, `website pause ${exampleId}`).action((id: string, options: DataOptions) =>
     change(id, { paused: true }, options, context),
   )
 
-  const resuming = website.command("resume <id>").description("take the events of a paused website again")
-  addDataOptions(resuming, `website resume ${exampleId}`).action((id: string, options: DataOptions) =>
+  const resumeCommand = website.command("resume <id>").description("accept events of a paused website again")
+  addDataOptions(resumeCommand, `website resume ${exampleId}`).action((id: string, options: DataOptions) =>
     change(id, { paused: false }, options, context),
   )
 
-  const deleting = website
+  const deleteCommand = website
     .command("delete <id>")
-    .description("delete a website and all its events, for good")
-    .option("--yes", "do it; without this it only says what would be deleted")
-  addDataOptions(deleting, `website delete ${exampleId} --yes`).action((id: string, options: DeleteOptions) =>
+    .description("permanently delete a website and all its events")
+    .option("--yes", "delete; without it, only show what would be deleted")
+  addDataOptions(deleteCommand, `website delete ${exampleId} --yes`).action((id: string, options: DeleteOptions) =>
     remove(id, options, context),
   )
 }
@@ -113,14 +113,14 @@ export function addWebsiteCommands(root: Command, context: Context): void {
 function anonymizeOption(): Option {
   return new Option(
     "--anonymize <how>",
-    "daily: store visitors' ids as a hash that changes every day",
+    "daily: store visitors' ids only as a hash that changes daily",
   ).choices(anonymizeSettings)
 }
 
 function retainOption(): Option {
   return new Option(
     "--retain <time>",
-    "keep its events for so long, such as 90d; forever; default: as the server's --retain says",
+    "how long to keep its events: a duration such as 90d, forever, or default (the server's --retain)",
   )
 }
 
@@ -128,23 +128,23 @@ async function create(domain: string, options: CreateOptions, context: Context):
   const { name, anonymize, retain, allowedOrigin: allowedOrigins } = options
   const input = { domain, name, anonymize, retain, allowedOrigins, id: options.id }
   const { id = context.newId(), settings } = readNewWebsite(input)
-  const make = (db: Db) => inTransaction(db, () => createWebsite(db, id, settings, context.world.now()))
+  const make = (db: Db) => inTransaction(db, () => createWebsite(db, id, settings, context.environment.now()))
   print(await withDatabase(options, context, make, { make: true }), options, context)
 }
 
 async function list(options: DataOptions, context: Context): Promise<void> {
   const websites = (await withDatabase(options, context, listWebsites)).map(websiteJson)
   if (options.json) printJson(websites, context)
-  else if (websites.length === 0) context.out("no websites: databuddy website create <domain> makes one\n")
+  else if (websites.length === 0) context.out("no websites yet; create one with databuddy website create <domain>\n")
   else {
-    const rows = websites.map((one) => [
-      one.id,
-      one.domain,
-      one.name,
-      one.anonymize,
-      one.retain,
-      stateOf(one),
-      shortTime(one.createdAt, ""),
+    const rows = websites.map((website) => [
+      website.id,
+      website.domain,
+      website.name,
+      website.anonymize,
+      website.retain,
+      stateOf(website),
+      shortTime(website.createdAt, ""),
     ])
     printTable(["ID", "DOMAIN", "NAME", "ANONYMIZE", "RETAIN", "STATE", "CREATED"], rows, context)
   }
@@ -168,17 +168,17 @@ async function update(id: string, options: UpdateOptions, context: Context, comm
   }
   if (Object.values(changes).every((value) => value === undefined)) {
     command.error(
-      "error: nothing to change: give --domain, --name, --allowed-origin, --anonymize or --retain",
+      "error: nothing to change: use --domain, --name, --allowed-origin, --anonymize or --retain",
     )
   }
   await change(id, changes, options, context)
 }
 
-/** `input` as the body of a PATCH would be. */
+/** Applies `input`, which has the form of a PATCH body. */
 async function change(id: string, input: object, options: DataOptions, context: Context): Promise<void> {
   const changes = readWebsiteChanges(input)
   await withDatabase(options, context, (db) => {
-    const website = inTransaction(db, () => changeWebsite(db, id, changes, context.world.now()))
+    const website = inTransaction(db, () => changeWebsite(db, id, changes, context.environment.now()))
     print(website, options, context)
   })
 }
@@ -189,20 +189,20 @@ async function remove(id: string, options: DeleteOptions, context: Context): Pro
     const events = countEvents(db, website.rid)
     const what = `the website ${website.id} (${shown(website.domain)}) and its ${events} events`
     if (!options.yes) {
-      throw new UserError(`this would delete ${what}, for good`, "add --yes to do it")
+      throw new UserError(`this would permanently delete ${what}`, "add --yes to confirm")
     }
-    inTransaction(db, () => deleteWebsite(db, id, context.world.now()))
-    await context.sleep(noticed)
+    inTransaction(db, () => deleteWebsite(db, id, context.environment.now()))
+    await context.sleep(registryDelay)
     await sweep(db, events, context)
     if (options.json) printJson({ id: website.id, events }, context)
     else context.out(`deleted ${what}\n`)
   })
 }
 
-/** Takes away what is left of deleted websites. Stopped half-way, the next `serve` or `website delete` goes on with it. */
+/** Deletes the events of deleted websites. If it is interrupted, the next `serve` or `website delete` continues. */
 async function sweep(db: Db, events: number, context: Context): Promise<void> {
   let done = 0
-  while (inTransaction(db, () => sweepDeleted(db, context.world.now()))) {
+  while (inTransaction(db, () => sweepDeleted(db, context.environment.now()))) {
     done = Math.min(done + sweepRows, events)
     if (context.errIsTerminal) context.err(`\rdeleted ${done} of ${events} events`)
     await context.sleep(sweepPause)
@@ -210,12 +210,12 @@ async function sweep(db: Db, events: number, context: Context): Promise<void> {
   if (context.errIsTerminal) context.err("\n")
   await deleteUnusedTypes(db, {
     write: (work) => inTransaction(db, work),
-    rest: async () => {
-      await context.sleep(checkPause)
+    pause: async () => {
+      await context.sleep(typeCheckPause)
       return true
     },
   })
-  while (inTransaction(db, () => giveBackRoom(db))) await context.sleep(sweepPause)
+  while (inTransaction(db, () => releaseFreePages(db))) await context.sleep(sweepPause)
 }
 
 function print(
@@ -224,20 +224,20 @@ function print(
   context: Context,
   more: { events?: number } = {},
 ): void {
-  const one = websiteJson(website)
+  const json = websiteJson(website)
   if (options.json) {
-    printJson({ ...one, ...more }, context)
+    printJson({ ...json, ...more }, context)
     return
   }
   const fields: Record<string, string> = {
-    id: one.id,
-    domain: one.domain,
-    name: one.name,
-    "allowed origins": one.allowedOrigins.join(", ") || "none but the domain",
-    anonymize: one.anonymize,
-    retain: one.retain === "default" ? "as the server's --retain says" : one.retain,
-    state: stateOf(one),
-    created: shortTime(one.createdAt, ""),
+    id: json.id,
+    domain: json.domain,
+    name: json.name,
+    "allowed origins": json.allowedOrigins.join(", ") || "only the domain",
+    anonymize: json.anonymize,
+    retain: json.retain === "default" ? "server default (--retain)" : json.retain,
+    state: stateOf(json),
+    created: shortTime(json.createdAt, ""),
   }
   if (more.events !== undefined) fields.events = String(more.events)
   printFields(fields, context)

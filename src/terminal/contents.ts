@@ -1,7 +1,7 @@
 import type { Contents } from "../store/check.ts"
 import { shortTime } from "./print.ts"
 
-/** What a database holds, as backup, restore and check print it. */
+/** The counts of a database that backup, restore and check print. */
 export function contentsJson({ websites, keys, users, events, newestEvent }: Contents) {
   return { websites, keys, users, events, newestEvent: isoTime(newestEvent) }
 }

@@ -1,26 +1,26 @@
-import type { Environment } from "../store/store.ts"
+import type { Environment } from "../environment.ts"
 
-/** The process, as the commands see it: a test passes another. */
+/** Everything that a command uses of its process. Tests pass their own. */
 export interface Context {
-  world: Environment
+  environment: Environment
   newId: () => string
-  /** Bytes of memory that this process may have. */
+  /** Bytes of memory available to this process. */
   memory: number
-  /** What starts this program once more, before its arguments. */
+  /** The command that starts another instance of this program, without arguments. */
   program: readonly string[]
-  /** Where secrets come from: an argument would be seen in a list of processes. */
+  /** Source of secrets: arguments are visible in the process list. */
   env: NodeJS.ProcessEnv
-  /** Standard input, to its end. */
+  /** Reads standard input to its end. */
   input: () => Promise<string>
-  /** Standard output; written when it returns. Throws an OutputError. */
+  /** Writes to standard output synchronously. Throws an OutputError. */
   out: (text: string) => void
-  /** Standard error. */
+  /** Writes to standard error. */
   err: (text: string) => void
-  /** As `out`; settles when the reader has taken it, rejects with an OutputError. */
+  /** Writes to standard output; resolves when the reader has consumed it, rejects with an OutputError. */
   outTaken: (text: string | Uint8Array) => Promise<void>
   outIsTerminal: boolean
   errIsTerminal: boolean
   sleep: (ms: number) => Promise<void>
-  /** Takes SIGTERM and SIGINT over from now on; settles at the first. */
+  /** Handles SIGTERM and SIGINT from now on; resolves at the first. */
   stopSignal: () => Promise<void>
 }

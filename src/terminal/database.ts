@@ -3,22 +3,22 @@ import type { Command } from "commander"
 import { type DatabaseOptions, databaseOption } from "../config.ts"
 import { UserError } from "../errors.ts"
 import type { Db } from "../store/db/driver.ts"
-import { databasePath, refuseOtherNames } from "../store/db/file-names.ts"
+import { databasePath, refuseAliases } from "../store/db/database-path.ts"
 import { closeDatabase, openDatabase } from "../store/db/open.ts"
 import type { Context } from "./context.ts"
 
-/** What the commands that look after websites and keys have in common. */
+/** Options of the commands that work on the database file. */
 export interface DataOptions extends DatabaseOptions {
   json?: boolean
 }
 
-/** ms that a command waits for its turn beside a running server. */
+/** ms that a command waits for the write lock while a server runs. */
 const busyTimeout = 5_000
 
 /** Adds `--db`, `--json` and an example to a command. */
 export function addDataOptions(command: Command, example: string): Command {
   const database = databaseOption()
-  database.description = "the SQLite database that the server uses"
+  database.description = "the SQLite database"
   return command
     .addOption(database)
     .option("--json", "print JSON")
@@ -26,8 +26,8 @@ export function addDataOptions(command: Command, example: string): Command {
 }
 
 /**
- * Opens the database for `work` and closes it behind it. `make`: also where there is none yet; without it a mistyped name
- * is complained of, not turned into an empty database.
+ * Opens the database, runs `work` and closes it. `make` creates a missing database. Without it, a mistyped path is an error instead
+ * of an empty database.
  */
 export async function withDatabase<Result>(
   options: DatabaseOptions,
@@ -36,20 +36,20 @@ export async function withDatabase<Result>(
   { make = false } = {},
 ): Promise<Result> {
   const path = make ? databasePath(options.db) : requireDatabase(options, "write")
-  if (make) refuseOtherNames(path, true)
-  const db = openDatabase({ path, durability: "fsync", busyTimeout, now: context.world.now() })
+  if (make) refuseAliases(path, true)
+  const db = openDatabase({ path, durability: "fsync", busyTimeout, now: context.environment.now() })
   try {
     return await work(db)
   } finally {
-    // Beside a busy server there may never be a chance to empty the WAL; the server does that itself when it stops.
+    // Do not wait for a busy server to checkpoint the WAL: the server does it when it stops.
     db.pragma("busy_timeout = 0")
     closeDatabase(db)
   }
 }
 
 /**
- * The path of a database that exists, to read it, to write to it, or to take the server's lock, which tells more itself. Throws a
- * Complaint where it may be in use under another name.
+ * Returns the path of an existing database. Throws a UserError if there is none, or if it may be in use under another name. The
+ * purpose `lock` skips the second check, because the server lock reports the conflict in more detail.
  */
 export function requireDatabase(
   options: DatabaseOptions,
@@ -57,21 +57,24 @@ export function requireDatabase(
 ): string {
   const path = databasePath(options.db)
   if (existsSync(path)) {
-    if (purpose !== "lock") refuseOtherNames(path, purpose === "write")
+    if (purpose !== "lock") refuseAliases(path, purpose === "write")
     return path
   }
   throw new UserError(
     `${path} does not exist`,
-    "give the database with --db or DATABUDDY_DB, or start the server, which makes one",
+    "set the database with --db or DATABUDDY_DB, or start the server, which creates it",
   )
 }
 
-/** Takes its turn at writing before it reads: one that comes to write later is refused when another wrote in between. */
+/**
+ * Runs `work` in a transaction that takes the write lock first. SQLite rejects a transaction that reads first and writes later if
+ * another process wrote in between.
+ */
 export function inTransaction<Result>(db: Db, work: () => Result): Result {
   return db.transaction(work).immediate()
 }
 
-/** For a flag that can be given several times. Commander's own list flags swallow the argument that follows them. */
-export function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value]
+/** Parser of a repeatable flag. Commander's variadic flags would consume the argument that follows them. */
+export function collect(value: string, previous: string[] | undefined): string[] {
+  return [...(previous ?? []), value]
 }

@@ -1,6 +1,6 @@
-import { type FieldError, type Reason, type RequestError, UserError } from "../errors.ts"
+import { type FieldError, type RejectionReason, type RequestError, UserError } from "../errors.ts"
 
-/** The flag that a field of the management API is at the command line. */
+/** Command-line names of the fields of the admin API. */
 const flags: Record<string, string> = {
   id: "--id",
   name: "--name",
@@ -25,21 +25,21 @@ const flags: Record<string, string> = {
   password: "the password",
 }
 
-const hints: Partial<Record<Reason, string>> = {
-  invalid_shape: "--help shows what is possible and an example",
-  website_unknown: "databuddy website list shows the ids",
-  key_not_found: "databuddy key list shows the ids",
-  user_not_found: "databuddy user list shows who there is",
-  conflict: "databuddy website list, key list and user list show what there is",
+const hints: Partial<Record<RejectionReason, string>> = {
+  invalid_shape: "see --help for options and an example",
+  website_unknown: "list the ids with databuddy website list",
+  key_not_found: "list the ids with databuddy key list",
+  user_not_found: "list the users with databuddy user list",
+  conflict: "list what exists with databuddy website list, key list or user list",
 }
 
-/** A refusal of the store or of the management rules, in the words of the command line. */
-export function userErrorOf(refusal: RequestError): UserError {
-  const noWebsite = refusal.fields?.some(({ field }) => field.startsWith("websites."))
-  const hint = hints[noWebsite ? "website_unknown" : refusal.reason]
-  return new UserError(refusal.fields?.map(inFlags).join("; ") ?? refusal.message, hint)
+/** Converts an error of the store or of input validation to the terms of the command line. */
+export function toUserError(error: RequestError): UserError {
+  const noWebsite = error.fields?.some(({ field }) => field.startsWith("websites."))
+  const hint = hints[noWebsite ? "website_unknown" : error.reason]
+  return new UserError(error.fields?.map(fieldText).join("; ") ?? error.message, hint)
 }
 
-function inFlags({ field, message }: FieldError): string {
+function fieldText({ field, message }: FieldError): string {
   return `${flags[field.split(".")[0] ?? ""] ?? field} ${message}`
 }

@@ -1,29 +1,29 @@
 import { UserError } from "../errors.ts"
 import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
 
-// Filters and steps as they are written on the command line, turned into those of the API. What is no filter is an error: taken for
-// the name of a property, a slip of the pen would only find nothing.
+// Parses filters and steps of the command line into those of the API. Invalid syntax is an error: read as a property name, a typo
+// would silently match nothing.
 
 const infos = operatorNames.map((name) => operators[name])
-const bySign = new Map(infos.flatMap((info) => (info.sign === undefined ? [] : [[info.sign, info] as const])))
-/** The longest first: `!^=` is not `!` and `^=`. */
-const signs = [...bySign.keys()].sort((one, other) => other.length - one.length)
-const escaped = signs.map((sign) => sign.replace(/[\^$|*+?.]/g, "\\$&")).join("|")
-const signForm = new RegExp(`^(.+?)\\s*(${escaped})(.*)$`, "s")
-/** A field without the characters of signs, then a word, then perhaps a value. */
+const bySymbol = new Map(infos.flatMap((info) => (info.symbol === undefined ? [] : [[info.symbol, info] as const])))
+/** Longest first: `!^=` is one operator. */
+const symbols = [...bySymbol.keys()].sort((a, b) => b.length - a.length)
+const escaped = symbols.map((symbol) => symbol.replace(/[\^$|*+?.]/g, "\\$&")).join("|")
+const symbolForm = new RegExp(`^(.+?)\\s*(${escaped})(.*)$`, "s")
+/** A field without operator symbols, an operator name, and an optional value. */
 const wordForm = new RegExp(`^([^=<>~]+?)\\s+(${operatorNames.join("|")})(?:\\s+(.*))?$`, "is")
-/** What a field ends with, or a value begins with, where a sign is meant that there is not, such as `==`, `=~` or `*=`. */
+/** The end of a field or the start of a value that reveals an unknown operator, such as `==`, `=~` or `*=`. */
 const strayBefore = /[!^$*|:~]$/
 const strayAfter = /^[=<>~]/
-/** Fields that are plain enough to stand alone. Other keys of properties are written with `exists`. */
+/** Fields that can stand alone as "is set". Other property keys need `exists`. */
 const plainField = /^[\p{L}\p{N}_.$@/-]+$/u
 
-/** All operators, as the help and errors show them. */
+/** All operators, for the help and for errors. */
 export const operatorHelp = infos
-  .map(({ name, sign }) => (sign === undefined ? name : `${sign} (${name})`))
+  .map(({ name, symbol }) => (symbol === undefined ? name : `${symbol} (${name})`))
   .join(", ")
 
-/** `property.plan=pro` as the API's filter. Throws a Complaint. */
+/** Parses `property.plan=pro` into a filter of the API. Throws a UserError. */
 export function readFilter(text: string): object {
   const trimmed = text.trim()
   if (trimmed.startsWith("{")) return jsonOf(trimmed, text, "a filter such as {field, op, value}") as object
@@ -32,26 +32,26 @@ export function readFilter(text: string): object {
     const info = operators[word.toLowerCase() as OperatorInfo["name"]]
     return filterWith(wordField, info, wordValue ?? "", text)
   }
-  const [, field = "", sign = "", value = ""] = signForm.exec(trimmed) ?? []
-  const info = bySign.get(sign)
+  const [, field = "", symbol = "", value = ""] = symbolForm.exec(trimmed) ?? []
+  const info = bySymbol.get(symbol)
   if (info) {
     if (strayBefore.test(field) || strayAfter.test(value)) throw unknownOperator(text)
     return filterWith(field, info, value.trimStart(), text)
   }
-  const present = trimmed.replace(/^!/, "")
-  if (!plainField.test(present)) throw unknownOperator(text)
-  return { field: present, op: "exists", value: present === trimmed }
+  const name = trimmed.replace(/^!/, "")
+  if (!plainField.test(name)) throw unknownOperator(text)
+  return { field: name, op: "exists", value: name === trimmed }
 }
 
 function unknownOperator(text: string): UserError {
   return new UserError(
-    `${text} has no operator that there is: use one of ${operatorHelp}`,
-    `a value that begins with a sign goes into double quotes, and any other filter is written as JSON: {"field":"property.plan","op":"eq","value":"pro"}`,
+    `${text} has no known operator: use one of ${operatorHelp}`,
+    `put a value that starts with an operator into double quotes, or write the filter as JSON: {"field":"property.plan","op":"eq","value":"pro"}`,
   )
 }
 
-function filterWith(field: string, { name: op, takes }: OperatorInfo, value: string, text: string): object {
-  switch (takes) {
+function filterWith(field: string, { name: op, operandType }: OperatorInfo, value: string, text: string): object {
+  switch (operandType) {
     case "text":
       return { field, op, value: unquoted(value, text) }
     case "list":
@@ -59,17 +59,17 @@ function filterWith(field: string, { name: op, takes }: OperatorInfo, value: str
     case "number": {
       const number = value.trim() === "" ? Number.NaN : Number(value)
       if (Number.isFinite(number)) return { field, op, value: number }
-      throw new UserError(`${text}: ${op} compares numbers, and ${value || "nothing"} is none`)
+      throw new UserError(`${text}: ${op} compares numbers, but ${value || "an empty value"} is not a number`)
     }
     case "boolean": {
       const word = value.toLowerCase()
       if (["", "true", "false"].includes(word)) return { field, op, value: word !== "false" }
-      throw new UserError(`${text}: ${op} takes true or false, and not ${value}`)
+      throw new UserError(`${text}: ${op} takes true or false, not ${value}`)
     }
   }
 }
 
-/** `"pro"` and `'pro'` as pro: a shell may have left the quotes there. */
+/** Removes quotes, which a shell may have left: `"pro"` and `'pro'` are pro. */
 function unquoted(value: string, text: string): string {
   const trimmed = value.trim()
   if (trimmed.length > 1 && trimmed.startsWith('"') && trimmed.endsWith('"')) {
@@ -79,7 +79,7 @@ function unquoted(value: string, text: string): string {
   return isQuoted ? trimmed.slice(1, -1) : value
 }
 
-/** `pro,free`, `"Paris, TX",Rome`, or a JSON array. */
+/** Parses `pro,free`, `"Paris, TX",Rome` or a JSON array. */
 function listOf(value: string, text: string): unknown[] {
   if (value.startsWith("[")) {
     const list = jsonOf(value, text, 'a list such as ["Paris, TX","Rome"]')
@@ -88,21 +88,21 @@ function listOf(value: string, text: string): unknown[] {
   const items = [...`${value},`.matchAll(/\s*("(?:[^"\\]|\\.)*"|[^,]*?)\s*,/gs)].map(([, item = ""]) => item)
   if (items.some((item) => item === "" || (item.startsWith('"') && !/^".*"$/s.test(item)))) {
     throw new UserError(
-      `${text}: a value of the list is empty or has no second quote; as JSON, such as ["pro",""], a list can have any values`,
+      `${text}: a value of the list is empty or lacks its closing quote; write such a list as JSON: ["pro",""]`,
     )
   }
   return items.map((item) => unquoted(item, text))
 }
 
-function jsonOf(json: string, text: string, what: string): unknown {
+function jsonOf(json: string, text: string, expected: string): unknown {
   try {
     return JSON.parse(json)
   } catch (error) {
-    throw new UserError(`${text}: ${json} is not JSON, and must be ${what} (${(error as Error).message})`)
+    throw new UserError(`${text}: ${json} is not valid JSON; expected ${expected} (${(error as Error).message})`)
   }
 }
 
-/** `bought where property.total>10 and path=/x`; JSON for names that have `where` in them. Throws a Complaint. */
+/** Parses `bought where property.total>10 and path=/x`. A name that contains `where` needs JSON. Throws a UserError. */
 export function readStep(text: string): object {
   if (text.trimStart().startsWith("{")) {
     return jsonOf(text, text, "a step such as {name, filters}") as object
@@ -112,8 +112,8 @@ export function readStep(text: string): object {
   return name === "*" ? { filters } : { name, filters }
 }
 
-/** `and`, where quotes come in pairs not between two of them. */
+/** Matches `and`; outside quotes if all quotes are closed. */
 function conjunction(conditions: string): RegExp {
-  const arePairs = conditions.split('"').length % 2 === 1
-  return arePairs ? /\s+and\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/i : /\s+and\s+/i
+  const quotesAreClosed = conditions.split('"').length % 2 === 1
+  return quotesAreClosed ? /\s+and\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/i : /\s+and\s+/i
 }

@@ -1,14 +1,14 @@
 import type { Context } from "./context.ts"
 
-/** What could move the cursor, colour the rest, turn the writing direction or break the line. */
+/** Characters that move the cursor, change colors, reverse the writing direction or break the line. */
 const unsafe = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
-/** `text` with whatever a terminal would act upon written as `\u{1b}`. */
+/** Escapes characters that a terminal would act on, such as `\u{1b}`. */
 export function shown(text: string): string {
   return text.replace(unsafe, (character) => `\\u{${character.charCodeAt(0).toString(16)}}`)
 }
 
-/** JSON leaves some of that as it is, and may be looked at too: escaped it means the same. */
+/** Prints one line of JSON. Escapes control characters that JSON allows; the value stays the same. */
 export function printJson(value: unknown, context: Context): void {
   const escaped = JSON.stringify(value).replace(
     unsafe,
@@ -17,7 +17,7 @@ export function printJson(value: unknown, context: Context): void {
   context.out(`${escaped}\n`)
 }
 
-/** Rows under their headings, in columns as wide as their longest cell. */
+/** Prints a table with columns as wide as their longest cell. */
 export function printTable(headings: string[], rows: string[][], context: Context): void {
   const lines = [headings, ...rows.map((row) => row.map(shown))]
   const widths = headings.map((_, column) => Math.max(...lines.map((line) => width(line[column]))))
@@ -27,7 +27,7 @@ export function printTable(headings: string[], rows: string[][], context: Contex
   }
 }
 
-/** One thing, a field a line. */
+/** Prints one field per line. */
 export function printFields(fields: Record<string, string>, context: Context): void {
   const widest = Math.max(...Object.keys(fields).map(width))
   for (const [name, value] of Object.entries(fields)) {
@@ -35,29 +35,29 @@ export function printFields(fields: Record<string, string>, context: Context): v
   }
 }
 
-/** Columns that a terminal takes for it: two for a Chinese character or an emoji. */
+/** Terminal columns of a text: a Chinese character or an emoji takes two. */
 function width(text = ""): number {
   return Bun.stringWidth(text)
 }
 
-/** `2026-08-01 12:30 UTC`; `otherwise` where there is no time. */
-export function shortTime(iso: string | null, otherwise: string): string {
-  return iso === null ? otherwise : `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
+/** `2026-08-01 12:30 UTC`; `fallback` if there is no time. */
+export function shortTime(iso: string | null, fallback: string): string {
+  return iso === null ? fallback : `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
 }
 
-/** `412.3 MB`; `12 bytes` below a KB. */
+/** `412.3 MB`; below 1 KB `12 bytes`. */
 export function size(bytes: number): string {
   const units = ["bytes", "KB", "MB", "GB", "TB"]
   let unit = 0
-  let rest = bytes
-  while (rest >= 1_000 && unit < units.length - 1) {
-    rest /= 1_000
+  let value = bytes
+  while (value >= 1_000 && unit < units.length - 1) {
+    value /= 1_000
     unit++
   }
-  return `${unit === 0 ? rest : rest.toFixed(1)} ${units[unit]}`
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }
 
-/** Rows under their headings, numbers at the right edge of their column. */
+/** Prints a table with uppercase headings and right-aligned number columns. */
 export function printNumbers(
   headings: readonly { text: string; right: boolean }[],
   rows: readonly string[][],
@@ -74,23 +74,23 @@ export function printNumbers(
   }
 }
 
-/** Characters of the longest bar. */
-const longest = 24
+/** Width of the longest bar in characters. */
+const barWidth = 24
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 
-/** A bar as long as the value's share of the most; what is more than nothing is seen. */
-export function bar(value: number, most: number): string {
-  if (value <= 0 || most <= 0) return ""
-  const parts = Math.max(1, Math.round((value / most) * longest * 8))
+/** A bar proportional to `value / max`. Every positive value is visible. */
+export function bar(value: number, max: number): string {
+  if (value <= 0 || max <= 0) return ""
+  const parts = Math.max(1, Math.round((value / max) * barWidth * 8))
   return "█".repeat(Math.floor(parts / 8)) + eighths[parts % 8]
 }
 
 const heights = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"]
 
-/** One character a value, as high as its share of the most. */
+/** One character per value, with a height proportional to the maximum. */
 export function sparkline(values: readonly number[]): string {
-  const most = Math.max(...values)
+  const max = Math.max(...values)
   return values
-    .map((value) => heights[most <= 0 ? 0 : Math.min(7, Math.floor((value / most) * 7.999))])
+    .map((value) => heights[max <= 0 ? 0 : Math.min(7, Math.floor((value / max) * 7.999))])
     .join("")
 }

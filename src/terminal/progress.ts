@@ -1,32 +1,32 @@
 import type { Context } from "./context.ts"
 
-/** ms between two pictures: more often nobody can read. */
-const pause = 100
+/** ms between two updates; faster ones cannot be read. */
+const redrawInterval = 100
 
-/** One line on standard error that is written over and over, where that is a terminal; elsewhere nothing. */
+/** A progress line on standard error, overwritten in place. Prints nothing if standard error is not a terminal. */
 export class Progress {
-  readonly #shown: boolean
-  #last = Number.NEGATIVE_INFINITY
+  readonly #enabled: boolean
+  #lastUpdate = Number.NEGATIVE_INFINITY
   #width = 0
 
-  /** `wanted`: false where the line would run into what the command prints. */
+  /** `enabled`: false if the line would mix with the output of the command. */
   constructor(
     private readonly context: Context,
-    wanted = true,
+    enabled = true,
   ) {
-    this.#shown = wanted && context.errIsTerminal
+    this.#enabled = enabled && context.errIsTerminal
   }
 
   show(line: () => string): void {
-    const now = this.context.world.elapsed()
-    if (!this.#shown || now - this.#last < pause) return
-    this.#last = now
+    const now = this.context.environment.elapsed()
+    if (!this.#enabled || now - this.#lastUpdate < redrawInterval) return
+    this.#lastUpdate = now
     const text = line()
     this.context.err(`\r${text.padEnd(this.#width)}`)
     this.#width = text.length
   }
 
-  /** Whatever is printed next begins on a line of its own. */
+  /** Ends the line, so that the next output starts on a new one. */
   end(): void {
     if (this.#width > 0) this.context.err("\n")
     this.#width = 0

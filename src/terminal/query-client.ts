@@ -2,8 +2,8 @@ import type { Command } from "commander"
 import { SnapshotReader } from "../columns/snapshot-reader.ts"
 import { type DatabaseOptions, databaseOption } from "../config.ts"
 import { UserError } from "../errors.ts"
-import { executeQuery, standardMemory } from "../query/engine/execute.ts"
-import { MemoryBudget } from "../query/structures/id-set.ts"
+import { executeQuery, defaultMemory } from "../query/engine/execute.ts"
+import { MemoryBudget } from "../query/structures/memory-budget.ts"
 import {
   type Entry,
   type Executed,
@@ -21,64 +21,64 @@ import { callServer } from "./api-client.ts"
 import type { Context } from "./context.ts"
 import { requireDatabase } from "./database.ts"
 
-/** Where to ask: the file, or a server. */
+/** Where a query runs: on the database file, or on a server. */
 export interface Where extends DatabaseOptions {
   url?: string
   website?: string
 }
 
-/** ms that work on a terminal goes on before its time is shown, and between two showings. */
-const quiet = 500
-const redraw = 100
-/** ms that the file is read before signals and the clock have their turn. */
-const slice = 50
+/** ms before the elapsed time appears on a terminal, and between its updates. */
+const timerDelay = 500
+const timerInterval = 100
+/** ms of query work between two yields to the event loop, which handles signals and timers. */
+const sliceMs = 50
 
 export function addWhereOptions(command: Command): Command {
   const database = databaseOption()
-  database.description = "the SQLite database, read beside a running server"
+  database.description = "the SQLite database (safe while the server runs)"
   return command
-    .option("--website <id>", "of one website, or none: the owner's own events (default: all together)")
+    .option("--website <id>", "filter by website; none: events without a website (default: all events)")
     .addOption(database)
-    .option("--url <url>", "ask this server and not the file, with a key in DATABUDDY_KEY")
+    .option("--url <url>", "query this server instead of the file, with the key in DATABUDDY_KEY")
 }
 
-/** The query's entries, one a parameter. Throws a Complaint, also where one of them fails. */
+/** Runs a query and returns one entry per parameter. Throws a UserError if any of them fails. */
 export async function askQuery(
   body: object,
   where: Where,
   context: Context,
 ): Promise<Extract<Entry<Row[]>, { success: true }>[]> {
-  const { data } = await showingTime(context, () =>
-    where.url === undefined ? askFile(body, where, context) : askServer(body, where.url, where, context),
+  const { data } = await showElapsedTime(context, () =>
+    where.url === undefined ? queryFile(body, where, context) : queryServer(body, where.url, where, context),
   )
   return data.map((entry) => {
     if (entry.success) return entry
-    throw new UserError(entry.error, "databuddy query --help shows what can be asked")
+    throw new UserError(entry.error, "see databuddy query --help")
   })
 }
 
-async function askServer(
+async function queryServer(
   body: object,
   url: string,
   { website }: Where,
   context: Context,
 ): Promise<QueryAnswer<Row[]>> {
   const path = `/v1/query?website_id=${encodeURIComponent(website ?? "all")}`
-  // Our own server's answer; what is no success has been thrown by now.
+  // The response comes from our own server, and `callServer` throws for errors.
   return (await callServer(url, path, context, body)) as unknown as QueryAnswer<Row[]>
 }
 
-async function askFile(body: object, where: Where, context: Context): Promise<QueryAnswer<Row[]>> {
+async function queryFile(body: object, where: Where, context: Context): Promise<QueryAnswer<Row[]>> {
   const db = openForReading(requireDatabase(where))
   try {
     const websites = ridsOf(db, where.website)
-    const about = { websites, zone: "UTC", now: context.world.now(), withSingles: true, limits: fullLimits }
-    const reading = parseQueries(body, about)
-    let read = reading.next()
-    while (!read.done) read = reading.next()
-    const [query] = read.value.queries
-    if (!query) throw new Error("nothing was asked")
-    const fault = (error: unknown) => {
+    const options = { websites, zone: "UTC", now: context.environment.now(), withSingles: true, limits: fullLimits }
+    const parser = parseQueries(body, options)
+    let step = parser.next()
+    while (!step.done) step = parser.next()
+    const [query] = step.value.queries
+    if (!query) throw new Error("the query is empty")
+    const onFault = (error: unknown) => {
       throw error
     }
     const room = { rows: fullLimits.rows, cells: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
@@ -86,7 +86,7 @@ async function askFile(body: object, where: Where, context: Context): Promise<Qu
       query,
       executor(db, context),
       new AbortController().signal,
-      fault,
+      onFault,
       room,
       fullLimits,
     )
@@ -95,51 +95,51 @@ async function askFile(body: object, where: Where, context: Context): Promise<Qu
   }
 }
 
-/** rids; 0: the owner's own events. Throws `website_unknown`. */
+/** Row ids of the websites; 0 stands for events without a website. Throws `website_unknown`. */
 export function ridsOf(db: Db, website: string | undefined): number[] {
   if (website === undefined || website === "all") return [0, ...listWebsites(db).map(({ rid }) => rid)]
   return website === "none" ? [0] : [findWebsite(db, website).rid]
 }
 
-/** Answers parameters from the file. */
-function executor(db: Db, { world, sleep }: Context): (ask: QuerySpec) => Promise<Executed<Row[]>> {
+/** Runs parameters on the file. */
+function executor(db: Db, { environment, sleep }: Context): (spec: QuerySpec) => Promise<Executed<Row[]>> {
   const reader = new SnapshotReader(db)
-  return async (ask) => {
-    const since = world.elapsed()
+  return async (spec) => {
+    const startedAt = environment.elapsed()
     const metas: Executed<Row[]>["metas"] = []
-    const budget = new MemoryBudget(standardMemory)
-    const put: RunQuery = function* (question) {
-      const { answer, meta } = yield* executeQuery(reader, question, budget)
+    const budget = new MemoryBudget(defaultMemory)
+    const run: RunQuery = function* (query) {
+      const { result: answer, meta } = yield* executeQuery(reader, query, budget)
       metas.push(meta)
       return answer
     }
-    const steps = rowsOf(ask, put)
-    for (let rested = since; ; ) {
+    const steps = rowsOf(spec, run)
+    for (let yieldedAt = startedAt; ; ) {
       const step = steps.next()
       if (step.done) {
         const { rows, total, nextCursor } = step.value
         const counts = { rows: rows.length, cells: 0, bytes: 0 }
-        return { data: rows, ...counts, total, nextCursor, metas, ms: world.elapsed() - since }
+        return { data: rows, ...counts, total, nextCursor, metas, ms: environment.elapsed() - startedAt }
       }
-      if (world.elapsed() - rested < slice) continue
+      if (environment.elapsed() - yieldedAt < sliceMs) continue
       await sleep(0)
-      rested = world.elapsed()
+      yieldedAt = environment.elapsed()
     }
   }
 }
 
-/** Where a person looks on, long work says how long it has taken. */
-async function showingTime<Result>(context: Context, work: () => Promise<Result>): Promise<Result> {
+/** Runs `work` and shows its elapsed time on a terminal once it takes long. */
+async function showElapsedTime<Result>(context: Context, work: () => Promise<Result>): Promise<Result> {
   if (!context.errIsTerminal) return work()
-  const { elapsed } = context.world
-  const since = elapsed()
+  const { elapsed } = context.environment
+  const startedAt = elapsed()
   let drawn = false
   const timer = setInterval(() => {
-    const ms = elapsed() - since
-    if (ms < quiet) return
+    const ms = elapsed() - startedAt
+    if (ms < timerDelay) return
     drawn = true
-    context.err(`\rreading … ${(ms / 1_000).toFixed(1)} s`)
-  }, redraw)
+    context.err(`\rreading… ${(ms / 1_000).toFixed(1)} s`)
+  }, timerInterval)
   try {
     return await work()
   } finally {
