@@ -7,41 +7,41 @@ import { Loaded } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import type { Filter } from "../state/filters.ts"
 import { useQuery } from "../state/use-query.ts"
-import type { Kind } from "./kind.ts"
+import type { PropertyKind } from "./property-kind.ts"
 import { Value } from "./value.tsx"
 
-/** Values that are listed; further ones are found by searching. */
-const listedValues = 200
+/** Values listed at most; search finds the rest. */
+const maxValues = 200
 
 interface AllValuesProps {
   event: string
-  kind: Kind
-  /** Which events it is about. */
+  kind: PropertyKind
+  /** Selects the events. */
   filters: readonly Filter[]
   onClose: () => void
 }
 
-/** The values of a property, the most frequent first, and a search for the others. */
+/** A dialog with the values of a property, most frequent first, and a search. */
 export function AllValues({ event, kind, filters, onClose }: AllValuesProps) {
   const format = useFormat()
   const [search, setSearch] = useState("")
   const { property_key: key, total_count: total, cardinality } = kind
   const field = `property.${key}`
-  const ofKey = [{ field: "property_key", op: "eq", value: key }]
-  const answered = useQuery(
+  const keyFilter = [{ field: "property_key", op: "eq", value: key }]
+  const query = useQuery(
     [
       {
         name: "custom_event_properties",
         id: "values",
-        filters: search === "" ? ofKey : [...ofKey, { field, op: "contains", value: search }],
-        limit: listedValues,
+        filters: search === "" ? keyFilter : [...keyFilter, { field, op: "contains", value: search }],
+        limit: maxValues,
       },
     ],
     { filters: [...filters] },
   )
-  const rows = answered.rows<{ property_value: string; count: number }>("values")
-  const most = Math.max(...rows.map(({ count }) => count), 1)
-  const isCut = search === "" ? rows.length < cardinality : rows.length === listedValues
+  const rows = query.rows<{ property_value: string; count: number }>("values")
+  const max = Math.max(...rows.map(({ count }) => count), 1)
+  const isTruncated = search === "" ? rows.length < cardinality : rows.length === maxValues
   const share = (count: number) => (total === 0 ? 0 : (100 * count) / total)
   return (
     <Dialog title={`Values of ${key}`} onClose={onClose}>
@@ -53,27 +53,29 @@ export function AllValues({ event, kind, filters, onClose }: AllValuesProps) {
           rows={rows.map(({ property_value, count }) => [property_value, count, share(count).toFixed(2)])}
         />
       </div>
-      <Loaded answered={answered} of="values" height={420}>
+      <Loaded query={query} id="values" height={420}>
         {() => (
           <div class="event-values">
             {rows.length === 0 ? (
-              <Empty title={`No value contains “${search}”`}>Capital and small letters are told apart.</Empty>
+              <Empty title={`No values contain “${search}”`}>Search is case-sensitive.</Empty>
             ) : (
               <DataTable
                 name={`Values of ${key}`}
                 columns={["Value", "Events", "Share"]}
                 numeric={[false, true, true]}
-                bars={rows.map(({ count }) => count / most)}
+                bars={rows.map(({ count }) => count / max)}
                 keys={rows.map(({ property_value }) => property_value)}
                 rows={rows.map(({ property_value, count }) => [
-                  <Value key="value" field={field} value={property_value} onChosen={onClose} />,
+                  <Value key="value" field={field} value={property_value} onSelect={onClose} />,
                   format.count(count),
                   format.rate(share(count)),
                 ])}
               />
             )}
-            {isCut && rows.length > 0 && (
-              <p class="muted">The {format.count(rows.length)} most frequent. Search for the others.</p>
+            {isTruncated && rows.length > 0 && (
+              <p class="muted">
+                Showing the {format.count(rows.length)} most frequent values. Search to find others.
+              </p>
             )}
           </div>
         )}

@@ -1,6 +1,6 @@
 import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
-import { stackOf } from "../components/charts/stacked.ts"
+import { stackSeries } from "../components/charts/stacked.ts"
 import { Change } from "../components/charts/stat.tsx"
 import { FieldPicker } from "../components/controls/field-picker.tsx"
 import { useGranularity } from "../components/controls/granularity.tsx"
@@ -10,30 +10,34 @@ import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
 import { type Filter, fieldName } from "../state/filters.ts"
-import { useAsk, useQuery } from "../state/use-query.ts"
+import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { Value } from "./value.tsx"
 
-/** Fields that can be chosen at once. */
-const mostFields = 2
-/** Groups that have a colour of their own in the chart; all others are one. */
+/** Fields to group by at most. */
+const maxFields = 2
+/** Groups with their own colour in the chart; the rest are one series. */
 const stackedGroups = 5
-/** Rows of a page of the table, and of a file: as many as the API gives at a time. */
+/** Rows per page, and rows in a CSV file (the API's limit per request). */
 const pageRows = 10
 const fileRows = 10_000
+
 interface BreakdownProps {
-  /** Which events it is about. */
+  /** Selects the events. */
   filters: readonly Filter[]
-  /** Of their properties. */
+  /** Property keys of these events. */
   keys: readonly string[]
 }
 
-/** The event by the values of a field or two. */
+/** Groups the event by the values of one or two fields. */
 export function Breakdown({ filters, keys }: BreakdownProps) {
-  const { place } = useApp()
-  const split = [...new Set(place.spot.value.params.getAll("split"))].slice(0, mostFields)
+  const { router } = useApp()
+  const split = [...new Set(router.location.value.params.getAll("split"))].slice(0, maxFields)
   const set = (at: number, field: string | undefined) => {
     const others = split.filter((_, index) => index !== at)
-    place.set({ split: field === undefined ? others : others.toSpliced(at, 0, field), page: undefined })
+    router.setParams({
+      split: field === undefined ? others : others.toSpliced(at, 0, field),
+      page: undefined,
+    })
   }
   const [first, second] = split
   return (
@@ -43,20 +47,20 @@ export function Breakdown({ filters, keys }: BreakdownProps) {
       actions={
         <>
           <FieldPicker
-            label="by"
+            label="Group by"
             field={first}
             keys={keys}
             withPeople
-            without={second}
+            excluded={second}
             onChange={(field) => set(0, field)}
           />
           {first !== undefined && (
             <FieldPicker
-              label="and by"
+              label="then by"
               field={second}
               keys={keys}
               withPeople
-              without={first}
+              excluded={first}
               onChange={(field) => set(1, field)}
             />
           )}
@@ -64,9 +68,7 @@ export function Breakdown({ filters, keys }: BreakdownProps) {
       }
     >
       {split.length === 0 ? (
-        <p class="muted">
-          Choose a property or a field to see the event by its values, over time and in numbers.
-        </p>
+        <p class="muted">Select a property or field to break the event down by its values.</p>
       ) : (
         <Groups key={split.join("\n")} split={split} filters={filters} />
       )}
@@ -74,7 +76,7 @@ export function Breakdown({ filters, keys }: BreakdownProps) {
   )
 }
 
-/** A group's measures; beside them its values, by the names of the fields. */
+/** A group's measures, and its values by field name. */
 interface Group {
   events: number
   users: number
@@ -84,11 +86,11 @@ interface Group {
 }
 
 function Groups({ split, filters }: { split: readonly string[]; filters: readonly Filter[] }) {
-  const { place, view } = useApp()
+  const { router, view } = useApp()
   const granularity = useGranularity()
-  const ask = useAsk()
+  const ask = useRunQuery()
   const { compare } = view.value
-  const page = Math.max(1, Math.floor(Number(place.spot.value.params.get("page")) || 1))
+  const page = Math.max(1, Math.floor(Number(router.location.value.params.get("page")) || 1))
   const groups = {
     name: "events",
     id: "groups",
@@ -96,60 +98,62 @@ function Groups({ split, filters }: { split: readonly string[]; filters: readonl
     measures: ["events", "users", "sessions"],
     ...(compare ? { compare: "previous_period" } : {}),
   }
-  const answered = useQuery(
+  const query = useQuery(
     [
       { ...groups, limit: pageRows, page },
       { name: "events", id: "stack", by: split, measures: ["events"], granularity, limit: stackedGroups },
-      { name: "events", id: "course", measures: ["events"], granularity },
+      { name: "events", id: "trend", measures: ["events"], granularity },
     ],
     { filters: [...filters] },
   )
-  const course = answered.rows<{ date: string; events: number }>("course")
-  const whole = course.reduce((sum, { events }) => sum + events, 0)
-  const file = async () => {
+  const trend = query.rows<{ date: string; events: number }>("trend")
+  const totalEvents = trend.reduce((sum, { events }) => sum + events, 0)
+  const loadCsvRows = async () => {
     const all = await ask<Group>({ ...groups, limit: fileRows }, { filters: [...filters] })
     return all.map((row) => [...split.map((field) => row[field]), row.events, row.users, row.sessions])
   }
   const title = `Events by ${split.map(fieldName).join(" and ")}`
   return (
     <>
-      <Loaded answered={answered} of="stack" height={296}>
+      <Loaded query={query} id="stack" height={296}>
         {() => {
-          const parts = answered.rows<Group & { date: string }>("stack")
-          if (parts.length === 0) return <NoMatch />
+          const groupRows = query.rows<Group & { date: string }>("stack")
+          if (groupRows.length === 0) return <NoMatch />
           return (
             <RangeChart
               name={`${title} over time`}
               file="events-by-value-over-time"
               kind="bars"
-              {...stackOf(
-                course.map(({ date, events }) => ({ date, value: events })),
-                parts.map((row) => ({ date: row.date, name: nameOf(row, split), value: row.events })),
+              {...stackSeries(
+                trend.map(({ date, events }) => ({ date, value: events })),
+                groupRows.map((row) => ({ date: row.date, name: groupLabel(row, split), value: row.events })),
               )}
             />
           )
         }}
       </Loaded>
-      {/* One message is enough where neither came. */}
-      {!answered.error && (
-        <Loaded answered={answered} of="groups" height={430}>
+      {/* If the totalEvents request failed, the chart above already shows the error. */}
+      {!query.error && (
+        <Loaded query={query} id="groups" height={430}>
           {() => {
-            const rows = answered.rows<Group>("groups")
+            const rows = query.rows<Group>("groups")
             if (rows.length === 0) return null
             return (
               <>
-                <GroupTable title={title} split={split} rows={rows} whole={whole} />
+                <GroupTable title={title} split={split} rows={rows} totalEvents={totalEvents} />
                 <div class="event-table-foot">
                   <DownloadCsv
                     file="events-by-value"
                     columns={[...split.map(fieldName), "events", "visitors", "sessions"]}
-                    rows={file}
+                    rows={loadCsvRows}
                   />
                   <Pager
                     page={page}
                     size={pageRows}
-                    total={answered.meta("groups")?.total ?? rows.length}
-                    onPage={(next) => place.set({ page: next === 1 ? undefined : String(next) }, "replace")}
+                    total={query.meta("groups")?.total ?? rows.length}
+                    onPage={(next) =>
+                      router.setParams({ page: next === 1 ? undefined : String(next) }, "replace")
+                    }
                   />
                 </div>
               </>
@@ -161,24 +165,24 @@ function Groups({ split, filters }: { split: readonly string[]; filters: readonl
   )
 }
 
-/** As the chart calls a group. */
-function nameOf(row: Group, split: readonly string[]): string {
-  return split.map((field) => row[field] ?? "none").join(" · ")
+/** The group's name in the chart: its values. */
+function groupLabel(row: Group, split: readonly string[]): string {
+  return split.map((field) => row[field] ?? "(none)").join(" · ")
 }
 
 interface GroupTableProps {
   title: string
   split: readonly string[]
   rows: readonly Group[]
-  /** All events together. */
-  whole: number
+  /** Events of all groups. */
+  totalEvents: number
 }
 
-function GroupTable({ title, split, rows, whole }: GroupTableProps) {
+function GroupTable({ title, split, rows, totalEvents }: GroupTableProps) {
   const { view } = useApp()
   const format = useFormat()
   const { compare } = view.value
-  const share = ({ events }: Group) => (whole === 0 ? 0 : events / whole)
+  const share = ({ events }: Group) => (totalEvents === 0 ? 0 : events / totalEvents)
   const measures = ["Events", "Share", ...(compare ? ["Change"] : []), "Visitors", "Sessions"]
   return (
     <DataTable
@@ -192,7 +196,7 @@ function GroupTable({ title, split, rows, whole }: GroupTableProps) {
         format.count(row.events),
         format.rate(100 * share(row)),
         ...(compare
-          ? [<Change key="change" value={row.events} before={row.previous?.events ?? 0} format={format} />]
+          ? [<Change key="change" value={row.events} previous={row.previous?.events ?? 0} format={format} />]
           : []),
         format.count(row.users),
         format.count(row.sessions),

@@ -12,14 +12,14 @@ import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import type { Filter } from "../state/filters.ts"
-import { type Answered, useQuery } from "../state/use-query.ts"
+import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Breakdown } from "./breakdown.tsx"
 import "./event.css"
-import type { Kind } from "./kind.ts"
 import { Properties } from "./properties.tsx"
+import type { PropertyKind } from "./property-kind.ts"
 
-/** Properties that are known by name: what a page can list, and what the API compares with at once. */
-const knownKeys = 1_000
+/** Property keys that are loaded: also the API's limit for one `in` filter. */
+const maxKeys = 1_000
 
 interface Counts {
   total_events: number
@@ -27,75 +27,75 @@ interface Counts {
   unique_sessions: number
 }
 
-interface Compared extends Counts {
+interface ComparedCounts extends Counts {
   previous?: Counts | null
 }
 
-/** The page of one event, which the address names. */
+/** The report on the event that the address names. */
 export function EventPage() {
-  const { place } = useApp()
-  const name = place.spot.value.params.get("name") ?? ""
-  if (name !== "") return <OneEvent key={name} name={name} />
+  const { router } = useApp()
+  const name = router.location.value.params.get("name") ?? ""
+  if (name !== "") return <EventReport key={name} name={name} />
   return (
     <Page title="Event">
-      <Empty title="No event is chosen">
-        <Link class="button" href={place.to("events")}>
-          Choose one
+      <Empty title="No event selected">
+        <Link class="button" href={router.pageHref("events")}>
+          Select event
         </Link>
       </Empty>
     </Page>
   )
 }
 
-function OneEvent({ name }: { name: string }) {
+function EventReport({ name }: { name: string }) {
   const { view } = useApp()
   const granularity = useGranularity()
   const { filters, compare } = view.value
-  const comparing = compare ? { compare: "previous_period" } : {}
-  const ofEvent: Filter[] = [...filters, { field: "event_name", op: "eq", value: name }]
-  const counted = useQuery(
+  const comparison = compare ? { compare: "previous_period" } : {}
+  const eventFilters: Filter[] = [...filters, { field: "event_name", op: "eq", value: name }]
+  const totals = useQuery(
     [
-      { name: "custom_events_summary", id: "summary", ...comparing },
-      { name: "custom_events_trends", id: "course", granularity, ...comparing },
+      { name: "custom_events_summary", id: "summary", ...comparison },
+      { name: "custom_events_trends", id: "trend", granularity, ...comparison },
     ],
-    { filters: ofEvent },
+    { filters: eventFilters },
   )
-  const described = useQuery(
-    [{ name: "custom_events_property_classification", id: "kinds", top: 1, limit: knownKeys }],
-    { filters: ofEvent },
+  const classification = useQuery(
+    [{ name: "custom_events_property_classification", id: "kinds", top: 1, limit: maxKeys }],
+    { filters: eventFilters },
   )
-  const kinds = described.rows<Kind>("kinds")
-  const isNothing = counted.rows<Counts>("summary")[0]?.total_events === 0
+  const kinds = classification.rows<PropertyKind>("kinds")
+  const isEmpty = totals.rows<Counts>("summary")[0]?.total_events === 0
   return (
-    <Page title={name} actions={<Uses name={name} />}>
-      <Numbers answered={counted} />
-      <OverTime answered={counted} />
-      {!isNothing && (
+    <Page title={name} actions={<EventActions name={name} />}>
+      <Totals query={totals} />
+      <TrendPanel query={totals} />
+      {!isEmpty && (
         <>
-          <Breakdown filters={ofEvent} keys={kinds.map((kind) => kind.property_key)} />
-          <Properties event={name} filters={ofEvent} answered={described} />
+          <Breakdown filters={eventFilters} keys={kinds.map((kind) => kind.property_key)} />
+          <Properties event={name} filters={eventFilters} query={classification} />
         </>
       )}
     </Page>
   )
 }
 
-/** What else can be seen of the event. */
-function Uses({ name }: { name: string }) {
-  const { place, session } = useApp()
+/** Links to other reports on this event. */
+function EventActions({ name }: { name: string }) {
+  const { router, session } = useApp()
   const step = stepParam({ name, filters: [] })
   return (
     <>
       {!session.me.value?.share && (
-        <Link class="button" href={place.to("live", { name })}>
-          Newest events
+        <Link class="button" href={router.pageHref("live", { name })}>
+          Recent events
         </Link>
       )}
-      <Link class="button" href={place.to("goals", { step })}>
-        Make it a goal
+      <Link class="button" href={router.pageHref("goals", { step })}>
+        Create goal
       </Link>
-      <Link class="button" href={place.to("funnels", { step })}>
-        Start a funnel
+      <Link class="button" href={router.pageHref("funnels", { step })}>
+        Create funnel
       </Link>
     </>
   )
@@ -104,22 +104,22 @@ function Uses({ name }: { name: string }) {
 const perVisitor = ({ total_events, unique_users }: Counts) =>
   unique_users === 0 ? 0 : total_events / unique_users
 
-function Numbers({ answered }: { answered: Answered }) {
+function Totals({ query }: { query: QueryState }) {
   const { view } = useApp()
   const format = useFormat()
-  const course = answered.rows<Counts & { date: string }>("course")
-  const { begun, isRunning } = useProgress(course.map(({ date }) => date))
+  const trend = query.rows<Counts & { date: string }>("trend")
+  const { started, isRunning } = useProgress(trend.map(({ date }) => date))
   const stats = [
-    { label: "Events", of: (one: Counts) => one.total_events },
-    { label: "Visitors", of: (one: Counts) => one.unique_users },
-    { label: "Sessions", of: (one: Counts) => one.unique_sessions },
+    { label: "Events", of: (counts: Counts) => counts.total_events },
+    { label: "Visitors", of: (counts: Counts) => counts.unique_users },
+    { label: "Sessions", of: (counts: Counts) => counts.unique_sessions },
     { label: "Events per visitor", of: perVisitor, show: (value: number) => format.number(value) },
   ]
   return (
-    <section class="panel stats" aria-label="The range in numbers">
-      <Loaded answered={answered} of="summary" height={88}>
+    <section class="panel stats" aria-label="Key metrics">
+      <Loaded query={query} id="summary" height={88}>
         {() => {
-          const [summary] = answered.rows<Compared>("summary")
+          const [summary] = query.rows<ComparedCounts>("summary")
           const previous = summary?.previous
           return (
             <dl class="stats-row">
@@ -128,8 +128,8 @@ function Numbers({ answered }: { answered: Answered }) {
                   key={label}
                   label={label}
                   value={summary ? of(summary) : 0}
-                  before={view.value.compare ? (previous ? of(previous) : 0) : undefined}
-                  values={course.slice(0, begun).map(of)}
+                  previous={view.value.compare ? (previous ? of(previous) : 0) : undefined}
+                  values={trend.slice(0, started).map(of)}
                   isRunning={isRunning}
                   format={format}
                   {...(show ? { show } : {})}
@@ -139,54 +139,55 @@ function Numbers({ answered }: { answered: Answered }) {
           )
         }}
       </Loaded>
-      <ComparisonNote answered={answered} of="summary" />
+      <ComparisonNote query={query} id="summary" />
     </section>
   )
 }
 
 const measures = [
-  { value: "events", label: "Events", of: (one: Counts) => one.total_events },
-  { value: "visitors", label: "Visitors", of: (one: Counts) => one.unique_users },
+  { value: "events", label: "Events", of: (counts: Counts) => counts.total_events },
+  { value: "visitors", label: "Visitors", of: (counts: Counts) => counts.unique_users },
 ] as const
 
-/** The event over time, and how it was in the period before. */
-function OverTime({ answered }: { answered: Answered }) {
-  const { place, view } = useApp()
-  const shown = measures.find(({ value }) => value === place.spot.value.params.get("show")) ?? measures[0]
-  const title = `${shown.label} over time`
+/** Events or visitors over time, compared to the previous period. */
+function TrendPanel({ query }: { query: QueryState }) {
+  const { router, view } = useApp()
+  const measure =
+    measures.find(({ value }) => value === router.location.value.params.get("show")) ?? measures[0]
+  const title = `${measure.label} over time`
   return (
     <Panel
       title={title}
       actions={
         <>
           <Segmented
-            legend="Shown"
+            legend="Metric"
             options={measures}
-            value={shown.value}
-            onChange={(show) => place.set({ show }, "replace")}
+            value={measure.value}
+            onChange={(show) => router.setParams({ show }, "replace")}
           />
           <GranularitySwitch />
         </>
       }
     >
-      <Loaded answered={answered} of="course" height={296}>
+      <Loaded query={query} id="trend" height={296}>
         {() => {
-          const course = answered.rows<Compared & { date: string }>("course")
-          if (course.every(({ total_events }) => total_events === 0)) return <NoMatch />
-          const before = {
-            name: "The period before",
-            values: course.map(({ previous }) => (previous ? shown.of(previous) : undefined)),
+          const trend = query.rows<ComparedCounts & { date: string }>("trend")
+          if (trend.every(({ total_events }) => total_events === 0)) return <NoMatch />
+          const previousSeries = {
+            name: "Previous period",
+            values: trend.map(({ previous }) => (previous ? measure.of(previous) : undefined)),
             isBefore: true,
           } as const
           return (
             <RangeChart
               name={title}
-              file={`${shown.value}-over-time`}
+              file={`${measure.value}-over-time`}
               kind="bars"
-              dates={course.map(({ date }) => date)}
+              dates={trend.map(({ date }) => date)}
               series={[
-                { name: shown.label, values: course.map(shown.of) },
-                ...(view.value.compare ? [before] : []),
+                { name: measure.label, values: trend.map(measure.of) },
+                ...(view.value.compare ? [previousSeries] : []),
               ]}
             />
           )

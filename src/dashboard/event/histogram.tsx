@@ -1,8 +1,8 @@
 import { DataTable } from "../components/charts/data-table.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 
-/** Of the numbers of a property, as the API gives it. */
-export interface Numbers {
+/** Statistics of a numeric property; a row of `custom_events_property_numbers`. */
+export interface NumberStats {
   property_key: string
   count: number
   min: number
@@ -11,23 +11,23 @@ export interface Numbers {
   sum: number
   p50: number
   p95: number
-  /** Side by side; the last one holds the largest number too. */
+  /** Adjacent, half-open; the last one includes `max`. */
   bins: { from: number; to: number; count: number }[]
 }
 
-/** How the numbers of a property spread. */
-export function Histogram({ name, numbers }: { name: string; numbers: Numbers }) {
+/** The distribution of a numeric property: a histogram and summary statistics. */
+export function Histogram({ name, numbers }: { name: string; numbers: NumberStats }) {
   const format = useFormat()
   const { bins, min, max, avg, p50, p95 } = numbers
-  const most = Math.max(...bins.map(({ count }) => count), 1)
+  const max = Math.max(...bins.map(({ count }) => count), 1)
   const span = max - min
-  const placeOf = (value: number) => `${span > 0 ? (100 * (value - min)) / span : 50}%`
-  const facts = [
-    { label: "Least", value: min },
+  const positionOf = (value: number) => `${span > 0 ? (100 * (value - min)) / span : 50}%`
+  const statistics = [
+    { label: "Min", value: min },
     { label: "Median", value: p50, look: "event-median" },
     { label: "Mean", value: avg },
     { label: "p95", value: p95, look: "event-p95" },
-    { label: "Most", value: max },
+    { label: "Max", value: max },
   ]
   return (
     <div class="event-histogram">
@@ -36,16 +36,16 @@ export function Histogram({ name, numbers }: { name: string; numbers: Numbers })
           <span
             key={from}
             class="event-bin"
-            title={`${format.short(from)} to ${format.short(to)}: ${format.count(count)}`}
+            title={`${format.short(from)} – ${format.short(to)}: ${format.count(count)}`}
           >
-            <span style={{ height: `${(100 * count) / most}%` }} />
+            <span style={{ height: `${(100 * count) / max}%` }} />
           </span>
         ))}
-        <i class="event-mark event-median" style={{ left: placeOf(p50) }} />
-        <i class="event-mark event-p95" style={{ left: placeOf(p95) }} />
+        <i class="event-mark event-median" style={{ left: positionOf(p50) }} />
+        <i class="event-mark event-p95" style={{ left: positionOf(p95) }} />
       </div>
       <dl class="event-facts">
-        {facts.map(({ label, value, look }) => (
+        {statistics.map(({ label, value, look }) => (
           <div key={label}>
             <dt class={look}>{label}</dt>
             <dd title={String(value)}>{format.short(value)}</dd>
@@ -54,7 +54,7 @@ export function Histogram({ name, numbers }: { name: string; numbers: Numbers })
       </dl>
       <div class="hidden">
         <DataTable
-          name={`How the numbers of ${name} spread`}
+          name={`Distribution of ${name}`}
           columns={["From", "To", "Events"]}
           numeric={[true, true, true]}
           rows={bins.map(({ from, to, count }) => [

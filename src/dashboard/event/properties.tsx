@@ -4,86 +4,88 @@ import { Panel } from "../components/layout/panel.tsx"
 import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import type { Filter } from "../state/filters.ts"
-import { type Answered, useQuery } from "../state/use-query.ts"
-import { type Kind, pictureOf } from "./kind.ts"
+import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Property, propertyHeight, shownValues } from "./property.tsx"
+import { type PropertyKind, visualizationOf } from "./property-kind.ts"
 
-/** Properties that are shown before somebody asks for all. */
+/** Properties shown before "Show all". */
 const firstKeys = 12
-/** Steps of a histogram. */
+/** Bins per histogram, at most. */
 const bins = 20
-/** Rows that the API gives at a time. */
-const mostRows = 10_000
+/** The API's limit of rows per request. */
+const maxRows = 10_000
 
 interface PropertiesProps {
   event: string
-  /** Which events it is about. */
+  /** Selects the events. */
   filters: readonly Filter[]
   /** Its answer `kinds`. */
-  answered: Answered
+  query: QueryState
 }
 
-/** What the event's properties hold, each in the picture that fits its values. */
-export function Properties({ event, filters, answered }: PropertiesProps) {
-  const { place } = useApp()
+/** The event's properties, each with the visualization that fits its values. */
+export function Properties({ event, filters, query }: PropertiesProps) {
+  const { router } = useApp()
   const format = useFormat()
-  const { params } = place.spot.value
-  const find = params.get("find") ?? ""
-  const kinds = answered.rows<Kind>("kinds")
-  const found = kinds.filter(({ property_key }) => property_key.toLowerCase().includes(find.toLowerCase()))
-  const shown = params.get("keys") === "all" ? found : found.slice(0, firstKeys)
-  const values = useValues(shown, shown.length === kinds.length, filters)
-  const failure = answered.error ?? failureOf(answered.failure("kinds"))
+  const { params } = router.location.value
+  const search = params.get("find") ?? ""
+  const kinds = query.rows<PropertyKind>("kinds")
+  const matches = kinds.filter(({ property_key }) =>
+    property_key.toLowerCase().includes(search.toLowerCase()),
+  )
+  const visible = params.get("keys") === "all" ? matches : matches.slice(0, firstKeys)
+  const values = useValues(visible, visible.length === kinds.length, filters)
+  const failure = query.error ?? toError(query.failure("kinds"))
   return (
     <Panel
       title="Properties"
       actions={
         kinds.length > firstKeys && (
           <SearchField
-            label="Find a property"
-            value={find}
-            onSearch={(text) => place.set({ find: text || undefined }, "replace")}
+            label="Search properties"
+            value={search}
+            onSearch={(text) => router.setParams({ find: text || undefined }, "replace")}
           />
         )
       }
     >
-      {answered.isLoading ? (
+      {query.isLoading ? (
         <div class="event-properties">
-          {[1, 2, 3].map((one) => (
-            <Skeleton key={one} height={propertyHeight} />
+          {[1, 2, 3].map((key) => (
+            <Skeleton key={key} height={propertyHeight} />
           ))}
         </div>
       ) : failure ? (
-        <Failure error={failure} again={answered.again} />
+        <Failure error={failure} onRetry={query.refetch} />
       ) : kinds.length === 0 ? (
         <Empty title="No properties">
-          Events can carry any JSON object as <code>properties</code>; what this one holds is shown here.
+          Send a JSON object as the event's <code>properties</code> to see its values here.
         </Empty>
       ) : (
-        <div class={answered.isStale ? "stale" : undefined} aria-busy={answered.isStale}>
-          {found.length === 0 && <Empty title={`No property has “${find}” in its name`} />}
+        <div class={query.isStale ? "stale" : undefined} aria-busy={query.isStale}>
+          {matches.length === 0 && <Empty title={`No properties match “${search}”`} />}
           {values.error ? (
-            <Failure error={values.error} again={values.again} />
+            <Failure error={values.error} onRetry={values.refetch} />
           ) : (
             <div class="event-properties">
-              {shown.map((kind) => (
+              {visible.map((kind) => (
                 <Property
                   key={kind.property_key}
                   event={event}
                   kind={kind}
                   filters={filters}
-                  answered={values}
+                  query={values}
                 />
               ))}
             </div>
           )}
-          {shown.length < found.length && (
+          {visible.length < matches.length && (
             <button
               type="button"
               class="button event-more"
-              onClick={() => place.set({ keys: "all" }, "replace")}
+              onClick={() => router.setParams({ keys: "all" }, "replace")}
             >
-              Show all {format.count(found.length)} properties
+              Show all {format.count(matches.length)} properties
             </button>
           )}
         </div>
@@ -92,31 +94,35 @@ export function Properties({ event, filters, answered }: PropertiesProps) {
   )
 }
 
-/** The most frequent values of each property that is shown, and of numbers what a histogram takes. */
-function useValues(shown: readonly Kind[], isAll: boolean, filters: readonly Filter[]): Answered {
-  const keysOf = (kinds: readonly Kind[]) => [
+/** Queries the most frequent values of the given properties, and the histograms of numeric ones. */
+function useValues(
+  properties: readonly PropertyKind[],
+  isAll: boolean,
+  filters: readonly Filter[],
+): QueryState {
+  const keyFilter = (kinds: readonly PropertyKind[]) => [
     { field: "property_key", op: "in", value: kinds.map((kind) => kind.property_key) },
   ]
-  const numbers = shown.filter((kind) => pictureOf(kind) === "histogram")
+  const numeric = properties.filter((kind) => visualizationOf(kind) === "histogram")
   const top = {
     name: "custom_events_property_top_values",
     id: "values",
-    // Whoever wants all of them need not be asked event by event.
-    filters: isAll ? [] : keysOf(shown),
+    // Showing all properties needs no filter by key.
+    filters: isAll ? [] : keyFilter(properties),
     top: shownValues,
-    limit: mostRows,
+    limit: maxRows,
   }
   const histograms = {
     name: "custom_events_property_numbers",
     id: "numbers",
-    filters: keysOf(numbers),
+    filters: keyFilter(numeric),
     top: bins,
-    limit: mostRows,
+    limit: maxRows,
   }
-  const parameters = numbers.length > 0 ? [top, histograms] : [top]
-  return useQuery(shown.length > 0 ? parameters : undefined, { filters: [...filters] })
+  const parameters = numeric.length > 0 ? [top, histograms] : [top]
+  return useQuery(properties.length > 0 ? parameters : undefined, { filters: [...filters] })
 }
 
-function failureOf(text: string | undefined): Error | undefined {
+function toError(text: string | undefined): Error | undefined {
   return text === undefined ? undefined : new Error(text)
 }

@@ -1,32 +1,32 @@
 import { useApp } from "../state/app.ts"
-import { type Filter, filterParam, filterText, hasFilter, toggled } from "../state/filters.ts"
+import { type Filter, filterParam, filterText, hasFilter, toggleFilter } from "../state/filters.ts"
 
-/** Characters of a value that an address has room for, with others beside it. */
-const longest = 1_000
+/** Characters; a longer value would not fit into the page address as a filter. */
+const maxLength = 1_000
 
 interface ValueProps {
-  /** As the API calls it: `property.plan`, `path` … */
+  /** The API's field name: `property.plan`, `path` … */
   field: string
-  /** null: the events have none. */
+  /** null: not set. */
   value: string | null
-  onChosen?: () => void
+  onSelect?: () => void
 }
 
-/** A value: pressed, only events with it are looked at, and pressed again, all of them. */
-export function Value({ field, value, onChosen }: ValueProps) {
-  const { place, view } = useApp()
+/** A value that toggles a filter for it when clicked. */
+export function Value({ field, value, onSelect }: ValueProps) {
+  const { router, view } = useApp()
   const { filters } = view.value
   const filter: Filter = value === null ? { field, op: "exists", value: false } : { field, op: "eq", value }
-  if (value !== null && value.length > longest) return <span class="event-value">{value}</span>
-  const isOn = hasFilter(filters, filter)
+  if (value !== null && value.length > maxLength) return <span class="event-value">{value}</span>
+  const isActive = hasFilter(filters, filter)
   return (
     <button
       type="button"
       class="event-value"
-      aria-pressed={isOn}
-      title={`${isOn ? "Not only" : "Only"} where ${filterText(filter)}`}
+      aria-pressed={isActive}
+      title={`${isActive ? "Remove filter" : "Filter"}: ${filterText(filter)}`}
       onClick={() => {
-        place.set({ f: toggled(filters, filter).map(filterParam), page: undefined })
+        router.setParams({ f: toggleFilter(filters, filter).map(filterParam), page: undefined })
         onChosen?.()
       }}
     >
@@ -35,7 +35,7 @@ export function Value({ field, value, onChosen }: ValueProps) {
   )
 }
 
-/** Words where there is nothing to read. */
+/** Replaces null and blank values by a word. */
 function ValueText({ value }: { value: string | null }) {
   if (value === null) return <em>none</em>
   if (value.trim() === "") return <em>empty</em>

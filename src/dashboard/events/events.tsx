@@ -10,13 +10,13 @@ import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
-import { useAsk, useQuery } from "../state/use-query.ts"
+import { useQuery, useRunQuery } from "../state/use-query.ts"
 
-/** Names of a page of the table. */
+/** Rows per page. */
 const pageRows = 50
-/** Names of a file: as many rows as the API gives at a time. */
+/** Rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000
-/** px of the first rows; there is nothing below them that could jump. */
+/** px; approximate is enough, as nothing below the table could shift. */
 const tableHeight = 446
 
 interface NameRow {
@@ -28,7 +28,7 @@ interface NameRow {
   previous?: { total_events: number } | null
 }
 
-/** What the table can be sorted by: in the address, and in the API. */
+/** Sortable columns: name in the page address → name in the API. */
 const sortable: Record<string, string> = {
   name: "name",
   events: "total_events",
@@ -37,22 +37,22 @@ const sortable: Record<string, string> = {
   seen: "last_occurrence",
 }
 
-const standardSort: Sort = { by: "events", order: "desc" }
+const defaultSort: Sort = { by: "events", order: "desc" }
 
 function readSort(params: URLSearchParams): Sort {
   const by = params.get("sort") ?? ""
-  if (!Object.hasOwn(sortable, by)) return standardSort
+  if (!Object.hasOwn(sortable, by)) return defaultSort
   return { by, order: params.get("order") === "asc" ? "asc" : "desc" }
 }
 
-/** All names of events that there are in the range. */
+/** All event names in the range, with totals. */
 export function Events() {
-  const { place, view } = useApp()
-  const { params } = place.spot.value
+  const { router, view } = useApp()
+  const { params } = router.location.value
   const search = params.get("search") ?? ""
   const sort = readSort(params)
   const page = Math.max(1, Math.floor(Number(params.get("page")) || 1))
-  const asked = {
+  const parameter = {
     name: "custom_events",
     id: "names",
     sortBy: sortable[sort.by],
@@ -60,14 +60,14 @@ export function Events() {
     ...(search === "" ? {} : { filters: [{ field: "event_name", op: "contains", value: search }] }),
     ...(view.value.compare ? { compare: "previous_period" } : {}),
   }
-  const answered = useQuery([
-    { ...asked, limit: pageRows, page },
+  const query = useQuery([
+    { ...parameter, limit: pageRows, page },
     { name: "custom_events_summary", id: "summary" },
   ])
-  const ask = useAsk()
-  const whole = answered.rows<{ total_events: number }>("summary")[0]?.total_events ?? 0
-  const fileOf = async () => {
-    return csvRows(await ask<NameRow>({ ...asked, limit: fileRows }), whole)
+  const ask = useRunQuery()
+  const totalEvents = query.rows<{ total_events: number }>("summary")[0]?.total_events ?? 0
+  const loadCsvRows = async () => {
+    return csvRows(await ask<NameRow>({ ...parameter, limit: fileRows }), totalEvents)
   }
   return (
     <Page title="Events">
@@ -79,32 +79,32 @@ export function Events() {
               label="Search events"
               value={search}
               pageKey="/"
-              onSearch={(text) => place.set({ search: text || undefined, page: undefined }, "replace")}
+              onSearch={(text) => router.setParams({ search: text || undefined, page: undefined }, "replace")}
             />
-            <DownloadCsv file="events" columns={csvColumns} rows={fileOf} />
+            <DownloadCsv file="events" columns={csvColumns} rows={loadCsvRows} />
           </>
         }
       >
-        <Loaded answered={answered} of="names" height={tableHeight}>
+        <Loaded query={query} id="names" height={tableHeight}>
           {() => {
-            const rows = answered.rows<NameRow>("names")
-            const total = answered.meta("names")?.total ?? rows.length
+            const rows = query.rows<NameRow>("names")
+            const total = query.meta("names")?.total ?? rows.length
             return rows.length === 0 ? (
               <NoRows search={search} isBeyond={total > 0} />
             ) : (
               <>
-                <NameTable rows={rows} whole={whole} sort={sort} />
+                <NameTable rows={rows} totalEvents={totalEvents} sort={sort} />
                 <Pager
                   page={page}
                   size={pageRows}
                   total={total}
-                  onPage={(next) => place.set({ page: next === 1 ? undefined : String(next) })}
+                  onPage={(next) => router.setParams({ page: next === 1 ? undefined : String(next) })}
                 />
               </>
             )
           }}
         </Loaded>
-        <ComparisonNote answered={answered} of="names" />
+        <ComparisonNote query={query} id="names" />
       </Panel>
     </Page>
   )
@@ -112,13 +112,13 @@ export function Events() {
 
 interface NameTableProps {
   rows: readonly NameRow[]
-  /** All events of the range, also those whose name was not searched for. */
-  whole: number
+  /** All events in the range, including those that don't match the search. */
+  totalEvents: number
   sort: Sort
 }
 
-function NameTable({ rows, whole, sort }: NameTableProps) {
-  const { place, view, now } = useApp()
+function NameTable({ rows, totalEvents, sort }: NameTableProps) {
+  const { router, view, now } = useApp()
   const format = useFormat()
   const { compare } = view.value
   return (
@@ -134,25 +134,25 @@ function NameTable({ rows, whole, sort }: NameTableProps) {
         "Last seen",
       ]}
       numeric={[false, true, true, ...(compare ? [true] : []), true, true, true]}
-      bars={rows.map((row) => shareOf(row, whole) / 100)}
+      bars={rows.map((row) => shareOf(row, totalEvents) / 100)}
       keys={rows.map((row) => row.name)}
       sorting={{
         ...sort,
         keys: ["name", "events", undefined, ...(compare ? [undefined] : []), "visitors", "sessions", "seen"],
-        onSort: ({ by, order }) => place.set({ sort: by, order, page: undefined }, "replace"),
+        onSort: ({ by, order }) => router.setParams({ sort: by, order, page: undefined }, "replace"),
       }}
       rows={rows.map((row) => [
-        <Link key="name" href={place.to("event", { name: row.name })}>
+        <Link key="name" href={router.pageHref("event", { name: row.name })}>
           {row.name}
         </Link>,
         format.count(row.total_events),
-        format.rate(shareOf(row, whole)),
+        format.rate(shareOf(row, totalEvents)),
         ...(compare
           ? [
               <Change
                 key="change"
                 value={row.total_events}
-                before={row.previous?.total_events ?? 0}
+                previous={row.previous?.total_events ?? 0}
                 format={format}
               />,
             ]
@@ -168,26 +168,26 @@ function NameTable({ rows, whole, sort }: NameTableProps) {
 }
 
 /** Percent. */
-function shareOf({ total_events }: NameRow, whole: number): number {
-  return whole === 0 ? 0 : (100 * total_events) / whole
+function shareOf({ total_events }: NameRow, totalEvents: number): number {
+  return totalEvents === 0 ? 0 : (100 * total_events) / totalEvents
 }
 
 const csvColumns = [
   "name",
   "events",
   "share in percent",
-  "events before",
+  "events in previous period",
   "visitors",
   "sessions",
   "last seen",
 ]
 
-function csvRows(rows: readonly NameRow[], whole: number) {
+function csvRows(rows: readonly NameRow[], totalEvents: number) {
   return rows.map((row) => [
     row.name,
     row.total_events,
-    // As the API gives it.
-    Math.round(100 * shareOf(row, whole)) / 100,
+    // Rounded to two decimals, as in the API.
+    Math.round(100 * shareOf(row, totalEvents)) / 100,
     row.previous?.total_events,
     row.unique_users,
     row.unique_sessions,
@@ -196,21 +196,21 @@ function csvRows(rows: readonly NameRow[], whole: number) {
 }
 
 function NoRows({ search, isBeyond }: { search: string; isBeyond: boolean }) {
-  const { place } = useApp()
+  const { router } = useApp()
   if (isBeyond) {
     return (
-      <Empty title="The list is shorter than that">
-        <Link class="button" href={place.with({ page: undefined })}>
-          To its begin
+      <Empty title="There is no such page">
+        <Link class="button" href={router.hrefWith({ page: undefined })}>
+          Go to first page
         </Link>
       </Empty>
     )
   }
   if (search === "") return <NoMatch />
   return (
-    <Empty title={`No event has “${search}” in its name`}>
-      <p>Capital and small letters are told apart.</p>
-      <Link class="button" href={place.with({ search: undefined, page: undefined })}>
+    <Empty title={`No event names contain “${search}”`}>
+      <p>Search is case-sensitive.</p>
+      <Link class="button" href={router.hrefWith({ search: undefined, page: undefined })}>
         Show all events
       </Link>
     </Empty>

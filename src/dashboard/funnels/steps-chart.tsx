@@ -2,49 +2,50 @@ import { useState } from "preact/hooks"
 import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
 import { type Step, stepText } from "../components/controls/event-picker.tsx"
 import { Icon } from "../components/controls/icons.tsx"
-import { counted, titled, type Unit } from "../components/controls/unit.tsx"
+import { type Unit, unitCount, unitTitle } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
-import type { Answered } from "../state/use-query.ts"
-import { windowText } from "./window.tsx"
+import type { QueryState } from "../state/use-query.ts"
+import { windowText } from "./window-picker.tsx"
 
-/** How many got to a step. */
-export interface StepCount {
+/** How many people reached a step. */
+export interface StepMetrics {
   people: number
-  /** Percent. */
+  /** Percent of the first step. */
   conversion_rate: number
+  /** Percent of the previous step. */
   step_conversion_rate: number
   median_ms: number | null
 }
 
 /** A row of the type `funnel`. */
-export interface StepRow extends StepCount {
+export interface StepRow extends StepMetrics {
   step: number
   event_name: string | null
-  previous?: StepCount
+  previous?: StepMetrics
 }
 
-/** px of a step, with what is said below it. */
+/** px of a step with the figures below it. */
 const stepHeight = 106
 
 interface StepsPanelProps {
-  answered: Answered
+  query: QueryState
   steps: readonly Step[]
   unit: Unit
   window: string
 }
 
-/** How many got to each step: as bars, or as a table. */
-export function StepsPanel({ answered, steps, unit, window }: StepsPanelProps) {
+/** How many people reached each step, as bars or a table. */
+export function StepsPanel({ query, steps, unit, window }: StepsPanelProps) {
   const [isTable, setTable] = useState(false)
-  const rows = answered.rows<StepRow>("whole")
-  const names = rows.map((row, index) => nameOf(row, steps[index]))
-  const stopped = rows.map((row, index) => row.people - (rows[index + 1]?.people ?? row.people))
+  const rows = query.rows<StepRow>("steps")
+  const names = rows.map((row, index) => stepName(row, steps[index]))
+  const droppedOff = rows.map((row, index) => row.people - (rows[index + 1]?.people ?? row.people))
   return (
     <Panel
-      title="How many get to each step"
-      hint={`Within ${windowText(window)} of the first step, in the best attempt of each ${unit.one}.`}
+      title="Funnel steps"
+      hint={`Within ${windowText(window)} of the first step · best attempt per ${unit.one}`}
       actions={
         <>
           <button
@@ -62,9 +63,9 @@ export function StepsPanel({ answered, steps, unit, window }: StepsPanelProps) {
               "event",
               unit.many,
               "percent of the first step",
-              "percent of the step before",
-              "went no further",
-              "median ms since the step before",
+              "percent of the previous step",
+              "dropped off",
+              "median ms since the previous step",
             ]}
             rows={rows.map((row, index) => [
               row.step,
@@ -72,26 +73,26 @@ export function StepsPanel({ answered, steps, unit, window }: StepsPanelProps) {
               row.people,
               row.conversion_rate,
               row.step_conversion_rate,
-              index === rows.length - 1 ? null : stopped[index],
+              index === rows.length - 1 ? null : droppedOff[index],
               row.median_ms,
             ])}
           />
         </>
       }
     >
-      <Loaded answered={answered} of="whole" height={steps.length * stepHeight}>
+      <Loaded query={query} id="steps" height={steps.length * stepHeight}>
         {() =>
           rows[0]?.people ? (
             isTable ? (
-              <StepsTable rows={rows} names={names} stopped={stopped} unit={unit} />
+              <StepsTable rows={rows} names={names} droppedOff={droppedOff} unit={unit} />
             ) : (
               <Bars rows={rows} names={names} unit={unit} />
             )
           ) : (
-            <Empty title={`No ${unit.one} did the first step in this range`}>
+            <Empty title={`No ${unit.many} entered the funnel in this range`}>
               {unit.value === "visitor"
-                ? "Choose a longer range, or another event to begin with."
-                : `Only events that carry a ${unit.one} id count. Count visitors, or choose a longer range.`}
+                ? "Try a longer range or a different first step."
+                : `Only events with a ${unit.one} ID are included. Count visitors instead, or try a longer range.`}
             </Empty>
           )
         }
@@ -100,18 +101,18 @@ export function StepsPanel({ answered, steps, unit, window }: StepsPanelProps) {
   )
 }
 
-/** While an answer is old, the steps are others. */
-function nameOf(row: StepRow, step: Step | undefined): string {
+/** The step's text; the row's event name while the rows are of the previous query. */
+function stepName(row: StepRow, step: Step | undefined): string {
   return step && step.name === (row.event_name ?? "") ? stepText(step) : (row.event_name ?? "Any event")
 }
 
 function Bars({ rows, names, unit }: { rows: readonly StepRow[]; names: readonly string[]; unit: Unit }) {
   const format = useFormat()
   return (
-    <ol class="funnels-picture">
+    <ol class="funnels-steps">
       {rows.map((row, index) => {
-        const before = rows[index - 1]
-        const after = rows[index + 1]
+        const previous = rows[index - 1]
+        const next = rows[index + 1]
         return (
           <li key={row.step}>
             <div class="funnels-head">
@@ -122,27 +123,27 @@ function Bars({ rows, names, unit }: { rows: readonly StepRow[]; names: readonly
                 {names[index]}
               </span>
               <span class="funnels-figures">
-                {counted(row.people, unit, format)} <b>{format.rate(row.conversion_rate)}</b>
+                {unitCount(row.people, unit, format)} <b>{format.rate(row.conversion_rate)}</b>
               </span>
             </div>
             <div class="funnels-track" aria-hidden="true">
-              <div class="funnels-kept" style={{ width: `${row.conversion_rate}%` }} />
-              {before && (
+              <div class="funnels-bar" style={{ width: `${row.conversion_rate}%` }} />
+              {previous && (
                 <div
-                  class="funnels-lost"
-                  style={{ width: `${Math.max(0, before.conversion_rate - row.conversion_rate)}%` }}
+                  class="funnels-drop-off"
+                  style={{ width: `${Math.max(0, previous.conversion_rate - row.conversion_rate)}%` }}
                 />
               )}
             </div>
-            {after && (
+            {next && (
               <p class="funnels-between">
                 <span>
-                  <b>{format.rate(after.step_conversion_rate)}</b> went on
-                  {after.median_ms !== null && <>, half of them within {format.duration(after.median_ms)}</>}
+                  <b>{format.rate(next.step_conversion_rate)}</b> continued
+                  {next.median_ms !== null && <> · median {format.duration(next.median_ms)}</>}
                 </span>
                 <span>
-                  {format.count(row.people - after.people)} went no further (
-                  {format.rate(row.people === 0 ? 0 : (100 * (row.people - after.people)) / row.people)})
+                  {format.count(row.people - next.people)} dropped off (
+                  {format.rate(row.people === 0 ? 0 : (100 * (row.people - next.people)) / row.people)})
                 </span>
               </p>
             )}
@@ -156,23 +157,23 @@ function Bars({ rows, names, unit }: { rows: readonly StepRow[]; names: readonly
 interface StepsTableProps {
   rows: readonly StepRow[]
   names: readonly string[]
-  stopped: readonly number[]
+  droppedOff: readonly number[]
   unit: Unit
 }
 
-function StepsTable({ rows, names, stopped, unit }: StepsTableProps) {
+function StepsTable({ rows, names, droppedOff, unit }: StepsTableProps) {
   const format = useFormat()
   return (
     <DataTable
-      name="How many get to each step"
-      columns={["Step", titled(unit), "Of the first", "Of the step before", "Went no further", "Median time"]}
+      name="Funnel steps"
+      columns={["Step", unitTitle(unit), "Of first step", "Of previous step", "Dropped off", "Median time"]}
       numeric={[false, true, true, true, true, true]}
       rows={rows.map((row, index) => [
         `${row.step}. ${names[index]}`,
         format.count(row.people),
         format.rate(row.conversion_rate),
         index === 0 ? "–" : format.rate(row.step_conversion_rate),
-        index === rows.length - 1 ? "–" : format.count(stopped[index] ?? 0),
+        index === rows.length - 1 ? "–" : format.count(droppedOff[index] ?? 0),
         row.median_ms === null ? "–" : format.duration(row.median_ms),
       ])}
     />

@@ -1,13 +1,13 @@
-import { readStep, type Step, stepParam } from "../components/controls/event-picker.tsx"
-import { readUnit, type Unit, unitParam } from "../components/controls/unit.tsx"
+import { parseStep, type Step, stepParam } from "../components/controls/event-picker.tsx"
+import { parseUnit, type Unit, unitParam } from "../components/controls/unit.tsx"
 
-/** An event that somebody wants to happen, and of whom its rate is. */
+/** An event to convert to, and the unit its conversion rate counts. */
 export interface Goal {
   step: Step
   unit: Unit
 }
 
-/** A row of the type `goals`; `date` where it was asked for over time. */
+/** A row of the query type `goals`; `date` is set in a time series. */
 export interface GoalRow {
   goal: string | null
   date?: string
@@ -19,7 +19,7 @@ export interface GoalRow {
   previous?: Omit<GoalRow, "goal" | "date" | "previous"> | null
 }
 
-/** As it is saved: filters of the page are not a part of a goal, for those of a list are all about the same events. */
+/** The path that is saved. It omits the page's filters: the goals of a list all apply to the same events. */
 export function goalPath({ step, unit }: Goal): string {
   const params = new URLSearchParams({ step: stepParam(step) })
   const name = unitParam(unit.value)
@@ -27,9 +27,9 @@ export function goalPath({ step, unit }: Goal): string {
   return `goals?${params}`
 }
 
-/** What was saved; undefined where the path names no event. */
-export function goalOf(path: string): Goal | undefined {
+/** Parses a saved path; undefined if it names no event. */
+export function readGoal(path: string): Goal | undefined {
   const params = new URLSearchParams(path.split("?", 2)[1])
   const step = params.get("step")
-  return step === null ? undefined : { step: readStep(step), unit: readUnit(params) }
+  return step === null ? undefined : { step: parseStep(step), unit: parseUnit(params) }
 }

@@ -8,38 +8,38 @@ import { unitParam, units } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import type { SavedView } from "../components/saved/save-view.tsx"
-import { type Saved, SavedMenu } from "../components/saved/saved.tsx"
+import { SavedMenu, type SavedResource } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
 import type { Parameter } from "../state/query-cache.ts"
-import { type Answered, useQuery } from "../state/use-query.ts"
-import { type Goal, type GoalRow, goalOf } from "./goal.ts"
+import { type QueryState, useQuery } from "../state/use-query.ts"
+import { type Goal, type GoalRow, readGoal } from "./goal.ts"
 import { RateChange } from "./rate-change.tsx"
 
-/** Goals that are shown before somebody asks for more: each is a question of its own. */
-const shownAtOnce = 20
-/** Steps that one parameter takes. */
-const mostSteps = 10
+/** Goals shown before "Show more", and added by it: each takes a query. */
+const pageSize = 20
+/** The API's limit of steps per parameter. */
+const maxSteps = 10
 
 interface SavedGoalsProps {
-  saved: Saved
-  /** The goal that is looked at, as it is saved. */
+  saved: SavedResource
+  /** The saved path of the current goal. */
   path: string | undefined
 }
 
-/** The saved goals with their rates in the range. Nothing while there are none. */
+/** The saved goals with their conversion rates in the range. Renders nothing if there are none. */
 export function SavedGoals({ saved, path }: SavedGoalsProps) {
-  const [most, setMost] = useState(shownAtOnce)
+  const [limit, setLimit] = useState(pageSize)
   const all = (saved.data?.views ?? []).flatMap((view): SavedGoal[] => {
-    const goal = goalOf(view.path)
+    const goal = readGoal(view.path)
     return goal ? [{ ...goal, view }] : []
   })
   if (all.length === 0) return null
-  const shown = all.slice(0, most)
+  const visible = all.slice(0, limit)
   return (
-    <GoalList goals={shown} saved={saved} path={path}>
-      {all.length > shown.length && (
-        <button type="button" class="button small" onClick={() => setMost(most + shownAtOnce)}>
-          {Math.min(shownAtOnce, all.length - shown.length)} more
+    <GoalList goals={visible} saved={saved} path={path}>
+      {all.length > visible.length && (
+        <button type="button" class="button small" onClick={() => setLimit(limit + pageSize)}>
+          Show {Math.min(pageSize, all.length - visible.length)} more
         </button>
       )}
     </GoalList>
@@ -56,20 +56,20 @@ interface GoalListProps extends SavedGoalsProps {
 }
 
 function GoalList({ goals, saved, path, children }: GoalListProps) {
-  const { place, view, session } = useApp()
+  const { router, view, session } = useApp()
   const format = useFormat()
   const { compare } = view.value
-  const asked = questionsOf(goals, compare)
-  const answered = useQuery(asked)
-  const rows = rowsOf(goals, answered)
-  const most = Math.max(...rows.map((row) => row?.conversion_rate ?? 0), 0.01)
+  const parameters = parametersOf(goals, compare)
+  const query = useQuery(parameters)
+  const rows = rowsOf(goals, query)
+  const max = Math.max(...rows.map((row) => row?.conversion_rate ?? 0), 0.01)
   return (
     <Panel
       title="Saved goals"
       actions={
         <DownloadCsv
           file="saved-goals"
-          columns={["name", "goal", "counted", "percent", "converted", "of all"]}
+          columns={["name", "goal", "counted", "percent", "converted", "total"]}
           rows={goals.map(({ view, step, unit }, index) => [
             view.name,
             stepText(step),
@@ -81,7 +81,7 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
         />
       }
     >
-      <Loaded answered={answered} of={asked[0]?.id ?? ""} height={34 * (goals.length + 1)}>
+      <Loaded query={query} id={parameters[0]?.id ?? ""} height={34 * (goals.length + 1)}>
         {() => (
           <DataTable
             name="Saved goals"
@@ -89,25 +89,25 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
               "Goal",
               "Conversion",
               ...(compare ? ["Change"] : []),
-              "Got there",
-              "Of",
+              "Converted",
+              "Total",
               ...(session.isOwner
                 ? [
                     <span key="menu" class="hidden">
-                      What to do with it
+                      Actions
                     </span>,
                   ]
                 : []),
             ]}
             numeric={[false, true, true, true, true, true]}
-            bars={rows.map((row) => (row?.conversion_rate ?? 0) / most)}
+            bars={rows.map((row) => (row?.conversion_rate ?? 0) / max)}
             keys={goals.map(({ view }) => view.id)}
             rows={goals.map(({ view, step, unit }, index) => {
               const row = rows[index]
               return [
                 <span key="name" class="goals-name">
                   <Link
-                    href={place.with({ step: stepParam(step), unit: unitParam(unit.value) })}
+                    href={router.hrefWith({ step: stepParam(step), unit: unitParam(unit.value) })}
                     isCurrent={view.path === path}
                   >
                     {view.name}
@@ -119,33 +119,33 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
                 row ? format.count(row.converted) : "–",
                 row ? `${format.count(row.total)} ${unit.many}` : "–",
                 ...(session.isOwner
-                  ? [<SavedMenu key="menu" view={view} path={path} onChanged={saved.again} />]
+                  ? [<SavedMenu key="menu" view={view} path={path} onChanged={saved.refetch} />]
                   : []),
               ]
             })}
           />
         )}
       </Loaded>
-      <ComparisonNote answered={answered} of={asked[0]?.id ?? ""} />
+      <ComparisonNote query={query} id={parameters[0]?.id ?? ""} />
       {children}
     </Panel>
   )
 }
 
-/** The goals of one unit are asked for together, as many as go: those who could have had them are counted once. */
-function packsOf(goals: readonly SavedGoal[]): { id: string; goals: SavedGoal[] }[] {
+/** Batches goals of the same unit into one parameter, up to the limit: they share the unit's total. */
+function batchesOf(goals: readonly SavedGoal[]): { id: string; goals: SavedGoal[] }[] {
   return units.flatMap((unit) => {
-    const same = goals.filter((goal) => goal.unit === unit)
-    const packs = Math.ceil(same.length / mostSteps)
-    return Array.from({ length: packs }, (_, pack) => ({
-      id: `${unit.value} ${pack}`,
-      goals: same.slice(pack * mostSteps, (pack + 1) * mostSteps),
+    const sameUnit = goals.filter((goal) => goal.unit === unit)
+    const count = Math.ceil(sameUnit.length / maxSteps)
+    return Array.from({ length: count }, (_, index) => ({
+      id: `${unit.value} ${index}`,
+      goals: sameUnit.slice(index * maxSteps, (index + 1) * maxSteps),
     }))
   })
 }
 
-function questionsOf(goals: readonly SavedGoal[], compare: boolean): Parameter[] {
-  return packsOf(goals).map(({ id, goals: [first, ...rest] }) => ({
+function parametersOf(goals: readonly SavedGoal[], compare: boolean): Parameter[] {
+  return batchesOf(goals).map(({ id, goals: [first, ...rest] }) => ({
     name: "goals",
     id,
     unit: first?.unit.value,
@@ -154,17 +154,17 @@ function questionsOf(goals: readonly SavedGoal[], compare: boolean): Parameter[]
   }))
 }
 
-/** The answer of each goal, in their order; undefined where there is none. */
-function rowsOf(goals: readonly SavedGoal[], answered: Answered): (GoalRow | undefined)[] {
-  const found = new Map<string, GoalRow>()
-  for (const { id, goals: pack } of packsOf(goals)) {
-    const rows = answered.rows<GoalRow>(id)
-    // While an answer is old, it is about other goals.
-    if (rows.length !== pack.length) continue
-    pack.forEach(({ view }, index) => {
+/** The row of each goal, in order; undefined if there is none. */
+function rowsOf(goals: readonly SavedGoal[], query: QueryState): (GoalRow | undefined)[] {
+  const rowsById = new Map<string, GoalRow>()
+  for (const { id, goals: batch } of batchesOf(goals)) {
+    const rows = query.rows<GoalRow>(id)
+    // A result of the previous query is about other goals.
+    if (rows.length !== batch.length) continue
+    batch.forEach(({ view }, index) => {
       const row = rows[index]
-      if (row) found.set(view.id, row)
+      if (row) rowsById.set(view.id, row)
     })
   }
-  return goals.map(({ view }) => found.get(view.id))
+  return goals.map(({ view }) => rowsById.get(view.id))
 }

@@ -1,103 +1,106 @@
 import { signal } from "@preact/signals"
 import { type Api, ApiError, sentence } from "../state/api.ts"
-import { fitsAll, type ShownEvent } from "../state/events.ts"
+import { type ApiEvent, matchesAll } from "../state/event-filter.ts"
 import type { Filter } from "../state/filters.ts"
-import { everything, rangeBody, todayIn } from "../state/range.ts"
-import { type Message, messagesOf } from "../state/stream.ts"
+import { allTime, rangeBody, todayIn } from "../state/range.ts"
+import { readMessages, type ServerSentEvent } from "../state/stream.ts"
 
-/** Events that are kept; beyond, the oldest goes. */
-export const keptEvents = 500
-/** Events to begin with. */
-const firstEvents = 50
-/** ms between two changes of the list: faster, nobody could read; and where many come, which take some 100 ms to draw. */
-const showEvery = 250
-const showManyEvery = 1_000
-const many = 20
-/** ms without a byte after which the connection counts as lost: the server says every 5 s that it is still there. */
-const silentFor = 15_000
-/** ms before the first try to connect again, doubled with each, and the longest. */
-const firstWait = 2_000
-const longestWait = 30_000
-/** ms for which an event that was in the first answer may come by the stream as well. */
-const overlap = 2_000
-/** ms that is told what a break or a pause was. */
-const toldFor = 15_000
+/** Events kept in memory; beyond that, the oldest are dropped. */
+export const maxEvents = 500
+/** Events loaded before the stream takes over. */
+const initialEvents = 50
+/**
+ * ms between two updates of the list: faster ones are unreadable. Batches of more than `busyBatch` events take
+ * about 100 ms to render and are shown less often.
+ */
+const updateInterval = 250
+const busyUpdateInterval = 1_000
+const busyBatch = 20
+/** ms without a byte after which the connection counts as lost; the server sends a keep-alive every 5 s. */
+const silenceTimeout = 15_000
+/** ms before the first reconnect; doubles with each attempt up to `maxBackoff`. */
+const minBackoff = 2_000
+const maxBackoff = 30_000
+/** ms during which the stream may repeat an event of the initial query. */
+const overlapMs = 2_000
+/** ms for which the length of an interruption or a pause is shown. */
+const gapShownMs = 15_000
 
-/** Which events are followed. */
-export interface Wanted {
-  /** An id, `none` or `all`. */
+/** Selects the events of a feed. */
+export interface FeedQuery {
+  /** A website ID, `none` or `all`. */
   website: string
-  /** Of events; none: all. */
+  /** Event names; empty: all. */
   names: readonly string[]
   filters: readonly Filter[]
-  /** Those of marked crawlers too. */
+  /** Include events from crawlers. */
   crawlers: boolean
 }
 
 export interface FeedEvent {
   key: string
-  /** It came while one was looking. */
+  /** It arrived by the stream. */
   isNew: boolean
-  event: ShownEvent
+  event: ApiEvent
 }
 
 export type Connection =
   | { kind: "connecting" }
   | { kind: "live" }
-  /** Tried again from time to time. `at`: Unix ms. `message`: what the server said, or ''. */
-  | { kind: "broken"; at: number; message: string }
-  /** It was let go during a pause: enough waits. */
-  | { kind: "resting" }
-  /** Not tried again: the server says no. */
-  | { kind: "refused"; error: unknown }
+  /** Lost; reconnects with backoff. `at`: Unix ms. `message`: the server's error, or ''. */
+  | { kind: "lost"; at: number; message: string }
+  /** Closed during a pause, when the buffer of new events was full. */
+  | { kind: "suspended" }
+  /** Not retried: the server rejected the request. */
+  | { kind: "rejected"; error: unknown }
 
-/** Events as they arrive: the newest that there are, then the stream, which goes on where it was after a break. */
+/** A live list of events: the most recent ones, then a stream that resumes after an interruption without a gap. */
 export class Feed {
-  /** The newest first; undefined: not known yet. */
+  /** Newest first; undefined: not loaded yet. */
   readonly events = signal<readonly FeedEvent[] | undefined>(undefined)
-  /** How many have come that are not shown. */
+  /** The number of events received but not shown yet. */
   readonly waiting = signal(0)
   readonly connection = signal<Connection>({ kind: "connecting" })
-  /** Unix ms; undefined: it is not paused. */
+  /** Unix ms; undefined: not paused. */
   readonly pausedAt = signal<number | undefined>(undefined)
-  /** What was gone on after just now, and how many ms it took. */
-  readonly gap = signal<{ what: "pause" | "break"; ms: number } | undefined>(undefined)
-  /** How many came by the stream. */
+  /** The interruption or pause that just ended, and its length. */
+  readonly gap = signal<{ cause: "pause" | "interruption"; ms: number } | undefined>(undefined)
+  /** The number of events received by the stream. */
   readonly received = signal(0)
-  /** Events, also those of other websites, that the server passed over: there were too many. */
+  /** The number of events, of any website, that the server skipped because the stream fell behind. */
   readonly skipped = signal(0)
 
   #incoming: FeedEvent[] = []
-  #count = 0
+  #waitingCount = 0
   #isHeld = false
   #lastId = ""
   #lostAt: number | undefined
-  #lostBy: "pause" | "break" = "break"
-  /** What was in the first answer, by its content, until the stream brings it too. */
-  #known = new Map<string, number>()
-  #names = new Map<string, number>()
-  readonly #over = new AbortController()
+  #gapCause: "pause" | "interruption" = "interruption"
+  /** Events of the initial query by content, with a count: the stream may repeat them. */
+  #initial = new Map<string, number>()
+  #nameCounts = new Map<string, number>()
+  readonly #stopped = new AbortController()
   #wake = () => {}
   #timer: ReturnType<typeof setTimeout> | undefined
-  #untold: ReturnType<typeof setTimeout> | undefined
+  #gapTimer: ReturnType<typeof setTimeout> | undefined
 
   /** `now`: Unix ms. */
   constructor(
     private readonly api: Pick<Api, "open" | "send">,
-    private readonly wanted: Wanted,
+    private readonly query: FeedQuery,
     private readonly now: () => number,
   ) {}
 
   start(): void {
-    void this.#follow()
+    void this.#run()
   }
 
-  /** For good. */
+  /** Closes the connection; the feed can't be started again. */
   stop(): void {
-    this.#over.abort()
+    this.#stopped.abort()
     this.#wake()
     clearTimeout(this.#timer)
-    clearTimeout(this.#untold)
+    clearTimeout(this.#gapTimer)
   }
 
   pause(): void {
@@ -108,60 +111,60 @@ export class Feed {
     const at = this.pausedAt.value
     this.pausedAt.value = undefined
     this.show()
-    if (this.connection.value.kind !== "resting") return
+    if (this.connection.value.kind !== "suspended") return
     this.connection.value = { kind: "connecting" }
     this.#lostAt = at
-    this.#lostBy = "pause"
-    void this.#follow()
+    this.#gapCause = "pause"
+    void this.#run()
   }
 
-  /** Somebody reads: what comes waits, so that nothing moves below their eyes. */
+  /** While held, new events wait: the list must not move while someone reads it. */
   hold(isHeld: boolean): void {
     this.#isHeld = isHeld
-    if (!isHeld && this.#count > 0) this.#showSoon(showEvery)
+    if (!isHeld && this.#waitingCount > 0) this.#showSoon(updateInterval)
   }
 
-  /** Shows what waits. */
+  /** Shows the waiting events. */
   show(): void {
-    if (this.#count === 0) return
-    this.events.value = [...this.#incoming, ...(this.events.value ?? [])].slice(0, keptEvents)
+    if (this.#waitingCount === 0) return
+    this.events.value = [...this.#incoming, ...(this.events.value ?? [])].slice(0, maxEvents)
     this.#incoming = []
-    this.#count = 0
+    this.#waitingCount = 0
     this.waiting.value = 0
   }
 
-  /** Tries at once to connect again, or anew where the server had said no. */
-  again(): void {
-    if (this.connection.value.kind === "refused") {
+  /** Reconnects now, also after the server rejected the request. */
+  reconnect(): void {
+    if (this.connection.value.kind === "rejected") {
       this.connection.value = { kind: "connecting" }
-      void this.#follow()
+      void this.#run()
     } else this.#wake()
   }
 
-  /** How many came since this was asked last, and the name that most of them have. */
-  tally(): { events: number; name: string; ofName: number } {
-    const counts = [...this.#names]
-    this.#names = new Map()
-    const [name, ofName] = counts.reduce((most, one) => (one[1] > most[1] ? one : most), ["", 0])
-    return { events: counts.reduce((sum, [, count]) => sum + count, 0), name, ofName }
+  /** Returns and resets the number of events since the last call, and their most frequent name. */
+  takeSummary(): { events: number; topName: string; topCount: number } {
+    const counts = [...this.#nameCounts]
+    this.#nameCounts = new Map()
+    const [topName, topCount] = counts.reduce((top, entry) => (entry[1] > top[1] ? entry : top), ["", 0])
+    return { events: counts.reduce((sum, [, count]) => sum + count, 0), topName, topCount }
   }
 
-  async #follow(): Promise<void> {
-    for (let wait = firstWait; ; wait = Math.min(2 * wait, longestWait)) {
+  async #run(): Promise<void> {
+    for (let wait = minBackoff; ; wait = Math.min(2 * wait, maxBackoff)) {
       try {
-        const isResting = await this.#connect(() => {
-          wait = firstWait / 2
+        const isSuspended = await this.#connect(() => {
+          wait = minBackoff / 2
         })
-        if (isResting) return
+        if (isSuspended) return
       } catch (error) {
-        if (this.#over.signal.aborted) return
-        if (isFinal(error)) {
-          this.connection.value = { kind: "refused", error }
+        if (this.#stopped.signal.aborted) return
+        if (isPermanent(error)) {
+          this.connection.value = { kind: "rejected", error }
           return
         }
         this.#lostAt ??= this.now()
         const message = error instanceof ApiError && error.status > 0 ? error.message : ""
-        this.connection.value = { kind: "broken", at: this.#lostAt, message }
+        this.connection.value = { kind: "lost", at: this.#lostAt, message }
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, wait)
@@ -170,59 +173,59 @@ export class Feed {
           resolve()
         }
       })
-      if (this.#over.signal.aborted) return
+      if (this.#stopped.signal.aborted) return
     }
   }
 
-  /** True: it was let go during a pause. Rejects when the connection ends in another way. */
+  /** Resolves to true if the feed was suspended during a pause; rejects if the connection ends otherwise. */
   async #connect(onOpen: () => void): Promise<boolean> {
-    const line = new AbortController()
-    const signal = AbortSignal.any([this.#over.signal, line.signal])
-    let watch = setTimeout(() => line.abort(), silentFor)
+    const connection = new AbortController()
+    const signal = AbortSignal.any([this.#stopped.signal, connection.signal])
+    let watchdog = setTimeout(() => connection.abort(), silenceTimeout)
     try {
       const headers: Record<string, string> = this.#lastId === "" ? {} : { "last-event-id": this.#lastId }
       const { body } = await this.api.open(this.#path(), headers, signal)
-      // Nothing is lost in between: the stream is open before it is asked what there is.
-      if (this.#lastId === "") await this.#begin(signal)
+      // The stream opens before the query runs, so no event is missed in between.
+      if (this.#lastId === "") await this.#loadRecent(signal)
       onOpen()
-      this.#tellGap()
+      this.#reportGap()
       this.connection.value = { kind: "live" }
-      for await (const messages of messagesOf(body as ReadableStream<Uint8Array>)) {
-        clearTimeout(watch)
-        watch = setTimeout(() => line.abort(), silentFor)
-        this.#take(messages)
-        if (this.pausedAt.value !== undefined && this.#count >= keptEvents) {
-          this.connection.value = { kind: "resting" }
+      for await (const messages of readMessages(body as ReadableStream<Uint8Array>)) {
+        clearTimeout(watchdog)
+        watchdog = setTimeout(() => connection.abort(), silenceTimeout)
+        this.#receive(messages)
+        if (this.pausedAt.value !== undefined && this.#waitingCount >= maxEvents) {
+          this.connection.value = { kind: "suspended" }
           return true
         }
       }
       throw new Error("the stream ended")
     } finally {
-      clearTimeout(watch)
-      line.abort()
+      clearTimeout(watchdog)
+      connection.abort()
     }
   }
 
   #path(): string {
-    const { website, names, crawlers } = this.wanted
+    const { website, names, crawlers } = this.query
     const query = new URLSearchParams({ website_id: website })
     for (const name of names) query.append("name", name)
     if (crawlers) query.set("crawlers", "true")
     return `events/stream?${query}`
   }
 
-  /** The newest events that there are. */
-  async #begin(signal: AbortSignal): Promise<void> {
-    const { website, names, filters, crawlers } = this.wanted
+  /** Loads the most recent events. */
+  async #loadRecent(signal: AbortSignal): Promise<void> {
+    const { website, names, filters, crawlers } = this.query
     const named = names.length === 0 ? [] : [{ field: "event_name", op: "in", value: names }]
     const body = {
-      parameters: [{ name: "custom_events_recent", limit: firstEvents }],
-      ...rangeBody(everything(todayIn("UTC", this.now()))),
+      parameters: [{ name: "custom_events_recent", limit: initialEvents }],
+      ...rangeBody(allTime(todayIn("UTC", this.now()))),
       filters: [...filters, ...named],
       crawlers,
     }
     const path = `query?website_id=${encodeURIComponent(website)}`
-    const { data } = await this.api.send<{ data: { data: ShownEvent[]; error?: string }[] }>(
+    const { data } = await this.api.send<{ data: { data: ApiEvent[]; error?: string }[] }>(
       "POST",
       path,
       body,
@@ -231,64 +234,64 @@ export class Feed {
     const [answer] = data
     if (answer?.error !== undefined) throw new ApiError(sentence(answer.error), 400, "", [])
     const rows = answer?.data ?? []
-    this.#known = new Map()
-    for (const row of rows) this.#known.set(contentOf(row), (this.#known.get(contentOf(row)) ?? 0) + 1)
-    setTimeout(() => this.#known.clear(), overlap)
+    this.#initial = new Map()
+    for (const row of rows) this.#initial.set(contentOf(row), (this.#initial.get(contentOf(row)) ?? 0) + 1)
+    setTimeout(() => this.#initial.clear(), overlapMs)
     this.events.value = rows.map((event, index) => ({ key: `first ${index}`, isNew: false, event }))
   }
 
-  #take(messages: readonly Message[]): void {
-    const taken: FeedEvent[] = []
+  #receive(messages: readonly ServerSentEvent[]): void {
+    const received: FeedEvent[] = []
     for (const { id, event: kind, data } of messages) {
       if (id !== "") this.#lastId = id
       if (kind === "skipped") this.skipped.value += (JSON.parse(data) as { ids: number }).ids
       if (kind !== "message") continue
-      const event = JSON.parse(data) as ShownEvent
-      if (!fitsAll(event, this.wanted.filters) || this.#wasFirst(event)) continue
-      this.#names.set(event.event_name, (this.#names.get(event.event_name) ?? 0) + 1)
-      taken.push({ key: id, isNew: true, event })
+      const event = JSON.parse(data) as ApiEvent
+      if (!matchesAll(event, this.query.filters) || this.#isDuplicate(event)) continue
+      this.#nameCounts.set(event.event_name, (this.#nameCounts.get(event.event_name) ?? 0) + 1)
+      received.push({ key: id, isNew: true, event })
     }
-    if (taken.length === 0) return
-    this.#incoming = [...taken.reverse(), ...this.#incoming].slice(0, keptEvents)
-    this.#count += taken.length
-    this.received.value += taken.length
-    this.#showSoon(taken.length > many ? showManyEvery : showEvery)
+    if (received.length === 0) return
+    this.#incoming = [...received.reverse(), ...this.#incoming].slice(0, maxEvents)
+    this.#waitingCount += received.length
+    this.received.value += received.length
+    this.#showSoon(received.length > busyBatch ? busyUpdateInterval : updateInterval)
   }
 
-  #wasFirst(event: ShownEvent): boolean {
-    if (this.#known.size === 0) return false
+  #isDuplicate(event: ApiEvent): boolean {
+    if (this.#initial.size === 0) return false
     const content = contentOf(event)
-    const times = this.#known.get(content) ?? 0
-    this.#known.set(content, times - 1)
-    return times > 0
+    const repeats = this.#initial.get(content) ?? 0
+    this.#initial.set(content, repeats - 1)
+    return repeats > 0
   }
 
   #showSoon(ms: number): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
-      if (this.#isHeld || this.pausedAt.value !== undefined) this.waiting.value = this.#count
+      if (this.#isHeld || this.pausedAt.value !== undefined) this.waiting.value = this.#waitingCount
       else this.show()
     }, ms)
   }
 
-  #tellGap(): void {
+  #reportGap(): void {
     if (this.#lostAt === undefined) return
-    this.gap.value = { what: this.#lostBy, ms: this.now() - this.#lostAt }
+    this.gap.value = { cause: this.#gapCause, ms: this.now() - this.#lostAt }
     this.#lostAt = undefined
-    this.#lostBy = "break"
-    clearTimeout(this.#untold)
-    this.#untold = setTimeout(() => {
+    this.#gapCause = "interruption"
+    clearTimeout(this.#gapTimer)
+    this.#gapTimer = setTimeout(() => {
       this.gap.value = undefined
-    }, toldFor)
+    }, gapShownMs)
   }
 }
 
-/** 429: too many requests, which passes. */
-function isFinal(error: unknown): boolean {
+/** Client errors, except 429 (too many requests), which passes. */
+function isPermanent(error: unknown): boolean {
   return error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429
 }
 
-/** What both the list and the stream say of an event. */
-function contentOf(event: ShownEvent): string {
-  return JSON.stringify(Object.entries(event).sort(([one], [other]) => (one < other ? -1 : 1)))
+/** A key that is equal for the same event in the query result and in the stream. */
+function contentOf(event: ApiEvent): string {
+  return JSON.stringify(Object.entries(event).sort(([a], [b]) => (a < b ? -1 : 1)))
 }

@@ -7,17 +7,18 @@ import { Page } from "../components/layout/page.tsx"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
-import { Feed, type FeedEvent, keptEvents, type Wanted } from "./feed.ts"
+import { Feed, type FeedEvent, type FeedQuery, maxEvents } from "./feed.ts"
 import "./live.css"
-import { NamePicker } from "./names.tsx"
+import { EventNamePicker } from "./event-name-picker.tsx"
 
-/** ms between two sums for those who listen: each event read out would be a noise. */
-const sumEvery = 20_000
+/** ms between two summaries for screen readers: announcing every event would be noise. */
+const summaryInterval = 20_000
 
+/** The live event feed. */
 export function Live() {
-  const { place, view } = useApp()
+  const { router, view } = useApp()
   const { website, filters } = view.value
-  const { params } = place.spot.value
+  const { params } = router.location.value
   const names = params.getAll("name")
   const crawlers = params.get("crawlers") === "true"
   const feed = useFeed({ website, names, filters, crawlers })
@@ -32,11 +33,11 @@ export function Live() {
             <input
               type="checkbox"
               checked={crawlers}
-              onChange={() => place.set({ crawlers: crawlers ? undefined : "true" }, "replace")}
+              onChange={() => router.setParams({ crawlers: crawlers ? undefined : "true" }, "replace")}
             />
-            Crawlers too
+            Include crawlers
           </label>
-          <NamePicker names={names} onChange={(next) => place.set({ name: next }, "replace")} />
+          <EventNamePicker names={names} onChange={(next) => router.setParams({ name: next }, "replace")} />
           <button
             type="button"
             class="button live-pause"
@@ -48,15 +49,15 @@ export function Live() {
       }
     >
       <Stream feed={feed} isNarrowed={names.length > 0 || filters.length > 0} />
-      <Sum feed={feed} />
+      <Summary feed={feed} />
     </Page>
   )
 }
 
-function useFeed(wanted: Wanted): Feed {
+function useFeed(query: FeedQuery): Feed {
   const { api, now } = useApp()
-  const key = JSON.stringify(wanted)
-  const feed = useMemo(() => new Feed(api, wanted, now), [api, key, now])
+  const key = JSON.stringify(query)
+  const feed = useMemo(() => new Feed(api, query, now), [api, key, now])
   useEffect(() => {
     feed.start()
     return () => feed.stop()
@@ -64,7 +65,7 @@ function useFeed(wanted: Wanted): Feed {
   return feed
 }
 
-/** Whether events come, and why not. */
+/** The state of the connection. */
 function Status({ feed }: { feed: Feed }) {
   const format = useFormat()
   const connection = feed.connection.value
@@ -74,14 +75,14 @@ function Status({ feed }: { feed: Feed }) {
   const waiting = feed.waiting.value
   return (
     <>
-      {connection.kind === "broken" && (
-        <button type="button" class="button small" onClick={() => feed.again()}>
-          Connect now
+      {connection.kind === "lost" && (
+        <button type="button" class="button small" onClick={() => feed.reconnect()}>
+          Reconnect
         </button>
       )}
       {skipped > 0 && (
-        <span class="badge" title="Counted with those of other websites and names">
-          {format.count(skipped)} passed over: too many at once
+        <span class="badge" title="Including events of other websites and names">
+          {format.count(skipped)} skipped: too many at once
         </span>
       )}
       <p class="live-status">
@@ -89,19 +90,19 @@ function Status({ feed }: { feed: Feed }) {
         <span role="status">
           {pausedAt !== undefined
             ? `Paused at ${clock(pausedAt)}`
-            : connection.kind === "broken"
-              ? `Connection lost at ${clock(connection.at)}, trying again. ${connection.message}`.trim()
-              : connection.kind === "refused"
+            : connection.kind === "lost"
+              ? `Disconnected at ${clock(connection.at)}, reconnecting… ${connection.message}`.trim()
+              : connection.kind === "rejected"
                 ? "Not connected"
                 : connection.kind === "live"
                   ? `Live${gapText(feed, format)}`
-                  : "Connecting"}
+                  : "Connecting…"}
         </span>
         {pausedAt !== undefined && (
           <span class="live-count">
-            {waiting >= keptEvents
-              ? `${format.count(keptEvents)} or more wait`
-              : `${format.count(waiting)} wait`}
+            {waiting >= maxEvents
+              ? `${format.count(maxEvents)} or more new events`
+              : `${format.count(waiting)} new ${waiting === 1 ? "event" : "events"}`}
           </span>
         )}
       </p>
@@ -112,12 +113,13 @@ function Status({ feed }: { feed: Feed }) {
 function gapText(feed: Feed, format: ReturnType<typeof useFormat>): string {
   const gap = feed.gap.value
   if (!gap) return ""
-  return `, with what came during ${gap.what === "pause" ? "the pause" : "a break"} of ${format.duration(gap.ms)}`
+  const cause = gap.cause === "pause" ? "a pause" : "an interruption"
+  return `, caught up after ${cause} of ${format.duration(gap.ms)}`
 }
 
-function Stream({ feed, isNarrowed }: { feed: Feed; isNarrowed: boolean }) {
+function Stream({ feed, isNarrowed: isFiltered }: { feed: Feed; isNarrowed: boolean }) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set())
-  const { list, heard } = useHold(feed, open.size > 0)
+  const { list, handlers } = useHold(feed, open.size > 0)
   const toggle = useCallback((key: string) => setOpen((keys) => toggled(keys, key)), [])
   const connection = feed.connection.value
   const events = feed.events.value
@@ -130,7 +132,7 @@ function Stream({ feed, isNarrowed }: { feed: Feed; isNarrowed: boolean }) {
   return (
     <Panel
       class="live"
-      title="Events as they arrive"
+      title="Incoming events"
       actions={
         <>
           <NewEvents feed={feed} onShow={showNew} />
@@ -138,16 +140,16 @@ function Stream({ feed, isNarrowed }: { feed: Feed; isNarrowed: boolean }) {
         </>
       }
     >
-      {connection.kind === "refused" ? (
-        <Failure error={connection.error} again={() => feed.again()} />
+      {connection.kind === "rejected" ? (
+        <Failure error={connection.error} onRetry={() => feed.reconnect()} />
       ) : events === undefined ? (
         <Skeleton height={640} />
       ) : events.length === 0 ? (
-        <Nothing isNarrowed={isNarrowed} />
+        <NoEvents isNarrowed={isFiltered} />
       ) : (
-        <ol ref={list} {...heard}>
-          {events.map((shown) => (
-            <Row key={shown.key} shown={shown} isOpen={open.has(shown.key)} onToggle={toggle} />
+        <ol ref={list} {...handlers}>
+          {events.map((entry) => (
+            <Row key={entry.key} entry={entry} isOpen={open.has(entry.key)} onToggle={toggle} />
           ))}
         </ol>
       )}
@@ -173,19 +175,19 @@ function toggled(keys: ReadonlySet<string>, key: string): ReadonlySet<string> {
 }
 
 interface RowProps {
-  shown: FeedEvent
+  entry: FeedEvent
   isOpen: boolean
   onToggle: (key: string) => void
 }
 
-function Row({ shown, isOpen, onToggle }: RowProps) {
-  const { now, place } = useApp()
+function Row({ entry, isOpen, onToggle }: RowProps) {
+  const { now, router } = useApp()
   const format = useFormat()
-  const { key, event, isNew } = shown
+  const { key, event, isNew } = entry
   const { anonymous_id: visitor, timestamp } = event
   const time = format.moment(timestamp, now())
-  const person = visitor === null ? undefined : place.to("person", { visitor })
-  // With hundreds of rows, those that stay as they are must cost nothing.
+  const person = visitor === null ? undefined : router.pageHref("person", { visitor })
+  // With hundreds of rows, unchanged ones must not render again.
   return useMemo(
     () => (
       <EventRow
@@ -204,20 +206,20 @@ function Row({ shown, isOpen, onToggle }: RowProps) {
         )}
       </EventRow>
     ),
-    [shown, time, isOpen, onToggle, person],
+    [entry, time, isOpen, onToggle, person],
   )
 }
 
 /**
- * While somebody reads, new events wait: a row is open, the pointer or the keyboard is in the list, or its beginning is out of
- * sight. `heard`: what the list has to tell.
+ * Holds new events back while someone reads: while a row is open, the pointer or keyboard focus is in the list,
+ * or its top is scrolled out of view. `handlers`: event handlers for the list.
  */
 function useHold(feed: Feed, isOpen: boolean) {
   const list = useRef<HTMLOListElement>(null)
-  const signs = useRef({ isOpen, hasPointer: false, hasFocus: false, isScrolled: false })
-  const update = (changes: Partial<typeof signs.current>) => {
-    Object.assign(signs.current, changes)
-    feed.hold(Object.values(signs.current).some(Boolean))
+  const reasons = useRef({ isOpen, hasPointer: false, hasFocus: false, isScrolled: false })
+  const update = (changes: Partial<typeof reasons.current>) => {
+    Object.assign(reasons.current, changes)
+    feed.hold(Object.values(reasons.current).some(Boolean))
   }
   useEffect(() => update({ isOpen }), [feed, isOpen])
   useEffect(() => {
@@ -225,29 +227,29 @@ function useHold(feed: Feed, isOpen: boolean) {
     addEventListener("scroll", onScroll, { passive: true })
     return () => removeEventListener("scroll", onScroll)
   }, [feed])
-  const heard = {
+  const handlers = {
     onPointerEnter: ({ pointerType }: PointerEvent) => update({ hasPointer: pointerType === "mouse" }),
     onPointerLeave: () => update({ hasPointer: false }),
     onFocusIn: ({ target }: FocusEvent) =>
       update({ hasFocus: (target as Element).matches(":focus-visible") }),
     onFocusOut: () => update({ hasFocus: false }),
   }
-  return { list, heard }
+  return { list, handlers }
 }
 
-/** What came, in a sentence from time to time. */
-function Sum({ feed }: { feed: Feed }) {
+/** A periodic summary of new events for screen readers. */
+function Summary({ feed }: { feed: Feed }) {
   const format = useFormat()
   const [text, setText] = useState("")
   useEffect(() => {
     const timer = setInterval(() => {
-      const { events, name, ofName } = feed.tally()
+      const { events, topName, topCount } = feed.takeSummary()
       setText(
         events === 0
           ? ""
-          : `${format.count(events)} new ${events === 1 ? "event" : "events"}, ${format.count(ofName)} of them ${name}.`,
+          : `${format.count(events)} new ${events === 1 ? "event" : "events"}, ${format.count(topCount)} of them ${topName}.`,
       )
-    }, sumEvery)
+    }, summaryInterval)
     return () => clearInterval(timer)
   }, [feed, format])
   return (
@@ -257,19 +259,19 @@ function Sum({ feed }: { feed: Feed }) {
   )
 }
 
-function Nothing({ isNarrowed }: { isNarrowed: boolean }) {
-  const { place } = useApp()
+function NoEvents({ isNarrowed }: { isNarrowed: boolean }) {
+  const { router } = useApp()
   return isNarrowed ? (
-    <Empty title="No event fits what is chosen here">
-      <p>As soon as one arrives that does, it is shown.</p>
-      <Link class="button" href={place.with({ f: undefined, name: undefined })}>
+    <Empty title="No events match">
+      <p>New events that match will appear here.</p>
+      <Link class="button" href={router.hrefWith({ f: undefined, name: undefined })}>
         Show all events
       </Link>
     </Empty>
   ) : (
     <Empty title="No events yet">
-      As soon as one arrives, it is shown. Send it to <code>POST /track</code>;{" "}
-      <a href="/docs">the API's page</a> says how, and can send one.
+      New events appear here as they arrive. Send one to <code>POST /track</code>: see the{" "}
+      <a href="/docs">API docs</a>.
     </Empty>
   )
 }

@@ -1,7 +1,7 @@
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
 import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
-import { stackOf } from "../components/charts/stacked.ts"
+import { stackSeries } from "../components/charts/stacked.ts"
 import { Change, Stat } from "../components/charts/stat.tsx"
 import { GranularitySwitch, useGranularity, useProgress } from "../components/controls/granularity.tsx"
 import { Link } from "../components/controls/link.tsx"
@@ -14,12 +14,12 @@ import { Install } from "../install/install.tsx"
 import { useSetup } from "../install/use-setup.ts"
 import { useApp } from "../state/app.ts"
 import { filterParam } from "../state/filters.ts"
-import { useQuery } from "../state/use-query.ts"
-import { ActiveNow } from "./active.tsx"
+import { type QueryState, useQuery } from "../state/use-query.ts"
+import { ActiveVisitors } from "./active-visitors.tsx"
 
-/** Events that have a colour of their own in the chart; all others are one. */
+/** Events with their own colour in the chart; the rest are one series. */
 const stackedEvents = 5
-/** Rows of a short list. */
+/** Rows per list. */
 const topRows = 10
 
 interface Summary {
@@ -37,34 +37,35 @@ const stats = [
   { label: "Event types", column: "unique_event_types" },
 ] as const
 
+/** The overview of a website: totals, events over time, top events and top properties. */
 export function Overview() {
   const { view, session } = useApp()
   const granularity = useGranularity()
-  const comparing = view.value.compare ? { compare: "previous_period" } : {}
-  const answered = useQuery([
-    { name: "custom_events_summary", id: "summary", ...comparing },
-    { name: "custom_events_trends", id: "course", granularity },
+  const comparison = view.value.compare ? { compare: "previous_period" } : {}
+  const query = useQuery([
+    { name: "custom_events_summary", id: "summary", ...comparison },
+    { name: "custom_events_trends", id: "trend", granularity },
     { name: "custom_events_trends_by_event", id: "stack", granularity, limit: stackedEvents },
-    { name: "custom_events", id: "top", limit: topRows, ...comparing },
+    { name: "custom_events", id: "top", limit: topRows, ...comparison },
     { name: "custom_event_properties", id: "properties", limit: topRows },
   ])
-  const [summary] = answered.rows<Summary>("summary")
+  const [summary] = query.rows<Summary>("summary")
   const isEmpty = summary?.total_events === 0 && view.value.filters.length === 0
   const { beginning, begin } = useSetup(view.value.website, isEmpty)
   const site = session.sites.value.find(({ id }) => id === view.value.website) ?? session.sites.value[0]
-  // What a website without any event needs is not zeros.
-  const shown = beginning === "unknown" ? { ...answered, isLoading: true } : answered
+  // Until we know whether the website has any event, show skeletons, not zeros.
+  const panelQuery = beginning === "unknown" ? { ...query, isLoading: true } : query
   return (
-    <Page title="Overview" actions={<ActiveNow key={beginning} />}>
+    <Page title="Overview" actions={<ActiveVisitors key={beginning} />}>
       {beginning === "nothing" && site ? (
-        <Install key={site.id} site={site} onArrival={answered.again} onShow={begin} />
+        <Install key={site.id} site={site} onArrival={query.refetch} onShow={begin} />
       ) : (
         <>
-          <Numbers answered={shown} />
-          <CoursePanel answered={shown} />
+          <Totals query={panelQuery} />
+          <EventsOverTime query={panelQuery} />
           <div class="columns">
-            <TopEvents answered={shown} />
-            <TopProperties answered={shown} />
+            <TopEvents query={panelQuery} />
+            <TopProperties query={panelQuery} />
           </div>
         </>
       )}
@@ -72,18 +73,16 @@ export function Overview() {
   )
 }
 
-type Answered = ReturnType<typeof useQuery>
-
-function Numbers({ answered }: { answered: Answered }) {
+function Totals({ query }: { query: QueryState }) {
   const { view } = useApp()
   const format = useFormat()
-  const course = answered.rows<Summary & { date: string }>("course")
-  const { begun, isRunning } = useProgress(course.map(({ date }) => date))
+  const trend = query.rows<Summary & { date: string }>("trend")
+  const { started, isRunning } = useProgress(trend.map(({ date }) => date))
   return (
-    <section class="panel stats" aria-label="The range in numbers">
-      <Loaded answered={answered} of="summary" height={88}>
+    <section class="panel stats" aria-label="Key metrics">
+      <Loaded query={query} id="summary" height={88}>
         {() => {
-          const [summary] = answered.rows<Summary>("summary")
+          const [summary] = query.rows<Summary>("summary")
           return (
             <dl class="stats-row">
               {stats.map(({ label, column }) => (
@@ -91,8 +90,8 @@ function Numbers({ answered }: { answered: Answered }) {
                   key={column}
                   label={label}
                   value={summary?.[column] ?? 0}
-                  before={view.value.compare ? (summary?.previous?.[column] ?? 0) : undefined}
-                  values={course.slice(0, begun).map((row) => row[column])}
+                  previous={view.value.compare ? (summary?.previous?.[column] ?? 0) : undefined}
+                  values={trend.slice(0, started).map((row) => row[column])}
                   isRunning={isRunning}
                   format={format}
                 />
@@ -101,22 +100,22 @@ function Numbers({ answered }: { answered: Answered }) {
           )
         }}
       </Loaded>
-      <ComparisonNote answered={answered} of="summary" />
+      <ComparisonNote query={query} id="summary" />
     </section>
   )
 }
 
-/** Events over time, the most frequent ones apart. */
-function CoursePanel({ answered }: { answered: Answered }) {
+/** Events over time, stacked by the most frequent events. */
+function EventsOverTime({ query }: { query: QueryState }) {
   return (
     <Panel title="Events over time" actions={<GranularitySwitch />}>
-      <Loaded answered={answered} of="stack" height={306}>
+      <Loaded query={query} id="stack" height={306}>
         {() => {
-          const { dates, series } = stackOf(
-            answered
-              .rows<{ date: string; total_events: number }>("course")
+          const { dates, series } = stackSeries(
+            query
+              .rows<{ date: string; total_events: number }>("trend")
               .map(({ date, total_events }) => ({ date, value: total_events })),
-            answered
+            query
               .rows<{ date: string; event_name: string; total_events: number }>("stack")
               .map(({ date, event_name, total_events }) => ({ date, name: event_name, value: total_events })),
           )
@@ -143,12 +142,12 @@ interface NameRow {
   previous?: { total_events: number } | null
 }
 
-function TopEvents({ answered }: { answered: Answered }) {
-  const { place, view } = useApp()
+function TopEvents({ query }: { query: QueryState }) {
+  const { router, view } = useApp()
   const format = useFormat()
   const { compare } = view.value
-  const rows = answered.rows<NameRow>("top")
-  const most = Math.max(...rows.map((row) => row.total_events), 1)
+  const rows = query.rows<NameRow>("top")
+  const max = Math.max(...rows.map((row) => row.total_events), 1)
   const columns = ["Event", "Events", "Visitors", ...(compare ? ["Change"] : [])]
   return (
     <Panel
@@ -160,13 +159,13 @@ function TopEvents({ answered }: { answered: Answered }) {
             columns={["name", "events", "visitors", "share in percent"]}
             rows={rows.map((row) => [row.name, row.total_events, row.unique_users, row.percentage])}
           />
-          <Link class="button small" href={place.to("events")}>
+          <Link class="button small" href={router.pageHref("events")}>
             All events
           </Link>
         </>
       }
     >
-      <Loaded answered={answered} of="top" height={392}>
+      <Loaded query={query} id="top" height={392}>
         {() =>
           rows.length === 0 ? (
             <NoMatch />
@@ -175,10 +174,10 @@ function TopEvents({ answered }: { answered: Answered }) {
               name="Top events"
               columns={columns}
               numeric={[false, true, true, true]}
-              bars={rows.map((row) => row.total_events / most)}
+              bars={rows.map((row) => row.total_events / max)}
               keys={rows.map((row) => row.name)}
               rows={rows.map((row) => [
-                <Link key="name" href={place.to("event", { name: row.name })}>
+                <Link key="name" href={router.pageHref("event", { name: row.name })}>
                   {row.name}
                 </Link>,
                 format.count(row.total_events),
@@ -188,7 +187,7 @@ function TopEvents({ answered }: { answered: Answered }) {
                       <Change
                         key="change"
                         value={row.total_events}
-                        before={row.previous?.total_events ?? 0}
+                        previous={row.previous?.total_events ?? 0}
                         format={format}
                       />,
                     ]
@@ -209,11 +208,11 @@ interface PropertyRow {
   count: number
 }
 
-function TopProperties({ answered }: { answered: Answered }) {
-  const { place, view } = useApp()
+function TopProperties({ query }: { query: QueryState }) {
+  const { router, view } = useApp()
   const format = useFormat()
-  const rows = answered.rows<PropertyRow>("properties")
-  const most = Math.max(...rows.map((row) => row.count), 1)
+  const rows = query.rows<PropertyRow>("properties")
+  const max = Math.max(...rows.map((row) => row.count), 1)
   return (
     <Panel
       title="Top properties"
@@ -225,22 +224,22 @@ function TopProperties({ answered }: { answered: Answered }) {
         />
       }
     >
-      <Loaded answered={answered} of="properties" height={392}>
+      <Loaded query={query} id="properties" height={392}>
         {() =>
           rows.length === 0 ? (
             <Empty title="No properties">
-              Events can carry any JSON object as <code>properties</code>; what it holds is listed here.
+              Send a JSON object as an event's <code>properties</code> to see its most frequent values here.
             </Empty>
           ) : (
             <DataTable
               name="Top properties"
-              columns={["Property", "Of the event", "Events"]}
+              columns={["Property", "Event", "Events"]}
               numeric={[false, false, true]}
-              bars={rows.map((row) => row.count / most)}
+              bars={rows.map((row) => row.count / max)}
               rows={rows.map((row) => [
                 <Link
                   key="value"
-                  href={place.with({
+                  href={router.hrefWith({
                     f: [
                       ...view.value.filters.map(filterParam),
                       filterParam({
@@ -250,11 +249,11 @@ function TopProperties({ answered }: { answered: Answered }) {
                       }),
                     ],
                   })}
-                  label={`Only events with ${row.property_key} = ${row.property_value}`}
+                  label={`Filter by ${row.property_key} = ${row.property_value}`}
                 >
                   {row.property_key} = {row.property_value}
                 </Link>,
-                <Link key="event" href={place.to("event", { name: row.name })}>
+                <Link key="event" href={router.pageHref("event", { name: row.name })}>
                   {row.name}
                 </Link>,
                 format.count(row.count),

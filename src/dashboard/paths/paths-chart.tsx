@@ -1,73 +1,77 @@
 import { DownloadCsv, ScrollBox } from "../components/charts/data-table.tsx"
 import { stepParam } from "../components/controls/event-picker.tsx"
 import { Link } from "../components/controls/link.tsx"
-import { counted, units } from "../components/controls/unit.tsx"
+import { unitCount, units } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
-import type { Answered } from "../state/use-query.ts"
+import type { QueryState } from "../state/use-query.ts"
 
 const [, session] = units
 
-/** A row of the type `paths`. */
+/** A row of the query type `paths`. */
 interface Row {
-  /** Below 0: before the event. */
+  /** Steps from the event; negative: before it. */
   place: number
-  /** null: there the session began or ended. */
+  /** null: the session started or ended here. */
   event_name: string | null
   sessions: number
   percentage: number
 }
 
-interface PlacesPanelProps {
-  answered: Answered
-  /** The event in the middle, in words. */
+interface PathsPanelProps {
+  query: QueryState
+  /** The selected event as text. */
   event: string
-  /** Names of one column. */
-  shown: number
+  rowsPerStep: number
 }
 
-/** What came before and after: a column for each place, the most frequent names first. */
-export function PlacesPanel({ answered, event, shown }: PlacesPanelProps) {
+/** The steps before and after an event: a column per step, the most frequent events first. */
+export function PathsPanel({ query, event, rowsPerStep }: PathsPanelProps) {
   const format = useFormat()
-  const rows = answered.rows<Row>("paths")
+  const rows = query.rows<Row>("paths")
   const places = [...new Set(rows.map(({ place }) => place))].sort((a, b) => a - b)
   const [before, after] = [places.filter((place) => place < 0), places.filter((place) => place > 0)]
   const column = (place: number) => (
-    <Column key={place} place={place} rows={rows.filter((row) => row.place === place)} shown={shown} />
+    <Column
+      key={place}
+      place={place}
+      rows={rows.filter((row) => row.place === place)}
+      rowsPerStep={rowsPerStep}
+    />
   )
   return (
     <Panel
-      title="What came before and after"
-      hint="Of each session its first such event counts; shares are of all of these sessions. Choose a name to see what is around it."
+      title="Steps before and after"
+      hint="Based on the first occurrence per session. Click an event to see its paths."
       actions={
         <DownloadCsv
           file="paths"
-          columns={["place", "event", "sessions", "percent"]}
+          columns={["step", "event", "sessions", "percent"]}
           rows={rows.map((row) => [
             row.place,
-            row.event_name ?? edge(row.place),
+            row.event_name ?? edgeLabel(row.place),
             row.sessions,
             row.percentage,
           ])}
         />
       }
     >
-      <Loaded answered={answered} of="paths" height={430}>
+      <Loaded query={query} id="paths" height={430}>
         {() =>
           rows.length === 0 ? (
-            <Empty title="No session in this range has this event">
-              Only events that carry a session id have a path. Choose a longer range, or another event.
+            <Empty title="No sessions with this event in this range">
+              Only events with a session ID have paths. Try a longer range or another event.
             </Empty>
           ) : (
             <ScrollBox>
               <div class="paths-places">
                 {before.map(column)}
                 <section class="paths-middle">
-                  <h3>The event</h3>
+                  <h3>Event</h3>
                   <p class="paths-event">{event}</p>
-                  <p class="muted">{counted(sessionsOf(rows), session, format)}</p>
+                  <p class="muted">{unitCount(sessionCount(rows), session, format)}</p>
                 </section>
                 {after.map(column)}
               </div>
@@ -79,33 +83,33 @@ export function PlacesPanel({ answered, event, shown }: PlacesPanelProps) {
   )
 }
 
-function Column({ place, rows, shown }: { place: number; rows: readonly Row[]; shown: number }) {
-  const here = useApp().place
+function Column({ place, rows, rowsPerStep }: { place: number; rows: readonly Row[]; rowsPerStep: number }) {
+  const here = useApp().router
   const names = rows.filter((row) => row.event_name !== null)
-  const first = names.slice(0, shown)
-  const rest = names.slice(shown)
-  const others = rest.reduce((all, { sessions }) => all + sessions, 0)
-  const share = rest.reduce((all, { percentage }) => all + percentage, 0)
+  const first = names.slice(0, rowsPerStep)
+  const rest = names.slice(rowsPerStep)
+  const restSessions = rest.reduce((sum, { sessions }) => sum + sessions, 0)
+  const restPercentage = rest.reduce((sum, { percentage }) => sum + percentage, 0)
   const end = rows.find((row) => row.event_name === null)
   return (
     <section>
-      <h3>{titleOf(place)}</h3>
+      <h3>{columnTitle(place)}</h3>
       <ol>
-        {end && <Item name={edge(place)} sessions={end.sessions} percentage={end.percentage} isEdge />}
+        {end && <Item name={edgeLabel(place)} sessions={end.sessions} percentage={end.percentage} isEdge />}
         {first.map(({ event_name, sessions, percentage }) => (
           <Item
             key={event_name}
             name={event_name ?? ""}
             sessions={sessions}
             percentage={percentage}
-            href={here.with({ step: stepParam({ name: event_name ?? "", filters: [] }) })}
+            href={here.hrefWith({ step: stepParam({ name: event_name ?? "", filters: [] }) })}
           />
         ))}
         {rest.length > 0 && (
           <Item
             name={rest.length === 1 ? "1 other" : `${rest.length} others`}
-            sessions={others}
-            percentage={share}
+            sessions={restSessions}
+            percentage={restPercentage}
           />
         )}
       </ol>
@@ -117,9 +121,9 @@ interface ItemProps {
   name: string
   sessions: number
   percentage: number
-  /** Where it is an event to go to. */
+  /** The paths of the event; none for session starts and ends. */
   href?: string
-  /** The session began or ended. */
+  /** A session start or end. */
   isEdge?: boolean
 }
 
@@ -142,18 +146,18 @@ function Item({ name, sessions, percentage, href, isEdge = false }: ItemProps) {
   )
 }
 
-function titleOf(place: number): string {
-  if (place === -1) return "Just before"
-  if (place === 1) return "Just after"
-  return place < 0 ? `${-place} before` : `${place} after`
+function columnTitle(place: number): string {
+  if (place === -1) return "1 step before"
+  if (place === 1) return "1 step after"
+  return place < 0 ? `${-place} steps before` : `${place} steps after`
 }
 
-function edge(place: number): string {
-  return place < 0 ? "Session began" : "Session ended"
+function edgeLabel(place: number): string {
+  return place < 0 ? "Session start" : "Session end"
 }
 
-/** Each of them has one name, or its end, at the nearest place. */
-function sessionsOf(rows: readonly Row[]): number {
+/** The number of sessions: each has exactly one row, an event or its end, in the nearest column. */
+function sessionCount(rows: readonly Row[]): number {
   const nearest = rows.some(({ place }) => place === 1) ? 1 : -1
-  return rows.filter(({ place }) => place === nearest).reduce((all, { sessions }) => all + sessions, 0)
+  return rows.filter(({ place }) => place === nearest).reduce((sum, { sessions }) => sum + sessions, 0)
 }

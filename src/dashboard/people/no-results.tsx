@@ -2,18 +2,18 @@ import { Link } from "../components/controls/link.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 
-/** Nobody fits the search, or the list is not that long. */
-export function NoResults({ what, search }: { what: "visitor" | "profile"; search: string }) {
-  const { place } = useApp()
+/** Shown if the search has no matches, or the page is past the end of the list. */
+export function NoResults({ noun, search }: { noun: "visitor" | "profile"; search: string }) {
+  const { router } = useApp()
   return search === "" ? (
-    <Empty title="The list has no such page">
-      <Link class="button" href={place.with({ page: undefined })}>
-        To its beginning
+    <Empty title="There is no such page">
+      <Link class="button" href={router.hrefWith({ page: undefined })}>
+        Go to first page
       </Link>
     </Empty>
   ) : (
-    <Empty title={`No ${what} fits “${search}”`}>
-      <Link class="button" href={place.with({ search: undefined, page: undefined })}>
+    <Empty title={`No ${noun}s match “${search}”`}>
+      <Link class="button" href={router.hrefWith({ search: undefined, page: undefined })}>
         Show all
       </Link>
     </Empty>

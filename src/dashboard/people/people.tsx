@@ -7,37 +7,37 @@ import { Profiles } from "./profiles.tsx"
 import { Visitors } from "./visitors.tsx"
 
 const tabs = [
-  { tab: "visitors", label: "Visitors", sought: "Look for a visitor's id" },
-  { tab: "profiles", label: "Profiles", sought: "Look for a name, email or id" },
+  { tab: "visitors", label: "Visitors", searchLabel: "Search by visitor ID" },
+  { tab: "profiles", label: "Profiles", searchLabel: "Search by name, email or ID" },
 ] as const
 
-/** Who was there: visitors by their anonymous ids, and whom /identify told of. */
+/** Lists of people: visitors (anonymous IDs) and profiles (identified by /identify). */
 export function People() {
-  const { place } = useApp()
-  const { params } = place.spot.value
+  const { router } = useApp()
+  const { params } = router.location.value
   const [visitors] = tabs
-  const shown = tabs.find(({ tab }) => tab === params.get("tab")) ?? visitors
-  const isProfiles = shown.tab === "profiles"
+  const current = tabs.find(({ tab }) => tab === params.get("tab")) ?? visitors
+  const isProfiles = current.tab === "profiles"
   const search = params.get("search") ?? ""
   return (
     <Page title="People" unranged={isProfiles} unfiltered={isProfiles}>
       <div class="people-bar">
-        <nav class="segmented" aria-label="Whom to list">
+        <nav class="segmented" aria-label="Type of people">
           {tabs.map(({ tab, label }) => (
             <Link
               key={tab}
-              href={place.with({ tab: tab === visitors.tab ? undefined : tab, page: undefined })}
-              isCurrent={tab === shown.tab}
+              href={router.hrefWith({ tab: tab === visitors.tab ? undefined : tab, page: undefined })}
+              isCurrent={tab === current.tab}
             >
               {label}
             </Link>
           ))}
         </nav>
         <SearchField
-          label={shown.sought}
+          label={current.searchLabel}
           value={search}
           pageKey="/"
-          onSearch={(text) => place.set({ search: text || undefined, page: undefined }, "replace")}
+          onSearch={(text) => router.setParams({ search: text || undefined, page: undefined }, "replace")}
         />
       </div>
       {isProfiles ? <Profiles search={search} /> : <Visitors search={search} />}

@@ -6,75 +6,77 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
-import { calledName, mostLinked, type Profile } from "../state/profiles.ts"
+import { displayName, maxAnonymousIds, type Profile } from "../state/profiles.ts"
 import { useResource } from "../state/resource.ts"
 import { NoResults } from "./no-results.tsx"
-import { perPage, usePage } from "./paging.ts"
+import { pageSize, usePage } from "./use-page.ts"
 
-/** Traits that a row names: all of them are on the person's page. */
+/** Traits per row; the person's page shows all. */
 const shownTraits = 4
 
-interface Found {
+interface ProfileList {
   profiles: Profile[]
   total: number
 }
 
-/** Whom /identify told of, of all times. */
+/** The identified people of a website, of all time. */
 export function Profiles({ search }: { search: string }) {
   const { view } = useApp()
   const { website } = view.value
   const { page, onPage } = usePage()
-  const isOne = website !== "all" && website !== "none"
-  const query = new URLSearchParams({ website_id: website, limit: String(perPage), page: String(page) })
-  if (search !== "") query.set("search", search)
-  const { data, error, again } = useResource<Found>(isOne ? `profiles?${query}` : undefined)
-  // Meanwhile what was there stays, so that nothing jumps.
-  const before = useRef<Found>(undefined)
-  if (data) before.current = data
-  const shown = data ?? before.current
+  const isSingleWebsite = website !== "all" && website !== "none"
+  const params = new URLSearchParams({ website_id: website, limit: String(pageSize), page: String(page) })
+  if (search !== "") params.set("search", search)
+  const { data, error, refetch } = useResource<ProfileList>(
+    isSingleWebsite ? `profiles?${params}` : undefined,
+  )
+  // While a page loads, the previous one stays visible.
+  const previous = useRef<ProfileList>(undefined)
+  if (data) previous.current = data
+  const list = data ?? previous.current
   return (
     <Panel
       title="Profiles"
-      hint="Whom POST /identify told of, at any time; the one updated last first."
-      actions={shown && <Download profiles={shown.profiles} />}
+      hint="Identified people, most recently updated first."
+      actions={list && <Download profiles={list.profiles} />}
     >
-      {!isOne ? (
-        <Empty title="Profiles belong to one website each">
-          Choose one of the websites to see its profiles.
+      {!isSingleWebsite ? (
+        <Empty title="Select a website">
+          Profiles belong to a single website. Select one to see its profiles.
         </Empty>
       ) : error ? (
-        <Failure error={error} again={again} />
-      ) : !shown ? (
+        <Failure error={error} onRetry={refetch} />
+      ) : !list ? (
         <Skeleton height={780} />
-      ) : shown.profiles.length > 0 ? (
+      ) : list.profiles.length > 0 ? (
         <div class={data ? undefined : "stale"} aria-busy={!data}>
-          <Table profiles={shown.profiles} />
-          <Pager page={page} size={perPage} total={shown.total} onPage={onPage} />
+          <Table profiles={list.profiles} />
+          <Pager page={page} size={pageSize} total={list.total} onPage={onPage} />
         </div>
       ) : search === "" && page === 1 ? (
         <Empty title="No profiles yet">
-          Tell who a visitor is with <code>POST /identify</code>: a profile id, the visitor's anonymous id,
-          and traits such as a name. <a href="/docs">The API's page</a> says how.
+          Identify a visitor with <code>POST /identify</code>: send a profile ID, the visitor's anonymous ID,
+          and traits such as a name. See the <a href="/docs">API docs</a>.
         </Empty>
       ) : (
-        <NoResults what="profile" search={search} />
+        <NoResults noun="profile" search={search} />
       )}
     </Panel>
   )
 }
 
 function Table({ profiles }: { profiles: readonly Profile[] }) {
-  const { place, now } = useApp()
+  const { router, now } = useApp()
   const format = useFormat()
   return (
     <DataTable
       name="Profiles"
-      columns={["Name", "Profile", "Email", "Traits", "Visitors", "Updated"]}
+      columns={["Name", "Profile ID", "Email", "Traits", "Visitors", "Updated"]}
       numeric={[false, false, false, false, true, true]}
       keys={profiles.map(({ profileId }) => profileId)}
       rows={profiles.map((profile) => [
-        <Link key="name" class="people-id" href={place.to("person", { profile: profile.profileId })}>
-          {calledName(profile)}
+        <Link key="name" class="people-id" href={router.pageHref("person", { profile: profile.profileId })}>
+          {displayName(profile)}
         </Link>,
         <span key="id" class="people-id">
           {profile.profileId}
@@ -83,21 +85,21 @@ function Table({ profiles }: { profiles: readonly Profile[] }) {
           {profile.email}
         </span>,
         <Traits key="traits" traits={profile.traits} />,
-        profile.anonymousIds.length < mostLinked
+        profile.anonymousIds.length < maxAnonymousIds
           ? format.count(profile.anonymousIds.length)
-          : `${format.count(mostLinked)} or more`,
+          : `${format.count(maxAnonymousIds)}+`,
         format.moment(profile.updatedAt, now()),
       ])}
     />
   )
 }
 
-/** Those that have no column of their own. */
+/** Traits without their own column. */
 function Traits({ traits }: { traits: Profile["traits"] }) {
-  const others = Object.entries(traits).filter(([key]) => !["name", "email", "username"].includes(key))
+  const otherTraits = Object.entries(traits).filter(([key]) => !["name", "email", "username"].includes(key))
   return (
     <span class="people-traits">
-      {others.slice(0, shownTraits).map(([key, value]) => (
+      {otherTraits.slice(0, shownTraits).map(([key, value]) => (
         <span key={key}>
           <span class="muted">{key}</span> {String(value)}
         </span>
@@ -111,15 +113,15 @@ function Download({ profiles }: { profiles: readonly Profile[] }) {
     <DownloadCsv
       file="profiles"
       columns={["profile", "name", "email", "username", "traits", "visitors", "created", "updated"]}
-      rows={profiles.map((one) => [
-        one.profileId,
-        one.name,
-        one.email,
-        one.username,
-        one.traits,
-        one.anonymousIds.join(" "),
-        one.createdAt,
-        one.updatedAt,
+      rows={profiles.map((profile) => [
+        profile.profileId,
+        profile.name,
+        profile.email,
+        profile.username,
+        profile.traits,
+        profile.anonymousIds.join(" "),
+        profile.createdAt,
+        profile.updatedAt,
       ])}
     />
   )

@@ -5,11 +5,11 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
-import { useAsk, useQuery } from "../state/use-query.ts"
+import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { NoResults } from "./no-results.tsx"
-import { perPage, usePage } from "./paging.ts"
+import { pageSize, usePage } from "./use-page.ts"
 
-/** Rows of a file: as many as the API gives at a time. */
+/** Rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000
 
 interface Visitor {
@@ -21,19 +21,19 @@ interface Visitor {
   last_seen: string
 }
 
-/** Anonymous ids with an event in the range. */
+/** The visitors with a matching event in the range. */
 export function Visitors({ search }: { search: string }) {
-  const { place, now } = useApp()
+  const { router, now } = useApp()
   const format = useFormat()
   const { page, onPage } = usePage()
-  const asked = { name: "people", ...(search === "" ? {} : { search }) }
-  const answered = useQuery([{ ...asked, limit: perPage, page }])
-  const ask = useAsk()
-  const rows = answered.rows<Visitor>("people")
-  const total = answered.meta("people")?.total ?? 0
-  const fileOf = async () => {
-    const people = await ask<Visitor>({ ...asked, limit: fileRows })
-    return people.map((row) => [
+  const parameter = { name: "people", ...(search === "" ? {} : { search }) }
+  const query = useQuery([{ ...parameter, limit: pageSize, page }])
+  const ask = useRunQuery()
+  const rows = query.rows<Visitor>("people")
+  const total = query.meta("people")?.total ?? 0
+  const loadCsvRows = async () => {
+    const visitors = await ask<Visitor>({ ...parameter, limit: fileRows })
+    return visitors.map((row) => [
       row.anonymous_id,
       row.profile_id,
       row.events,
@@ -45,16 +45,16 @@ export function Visitors({ search }: { search: string }) {
   return (
     <Panel
       title="Visitors"
-      hint="Whoever had an event in this range that fits the filters, the one seen last first."
+      hint="Visitors active in this range, most recent first."
       actions={
         <DownloadCsv
           file="visitors"
           columns={["visitor", "profile", "events", "sessions", "first seen", "last seen"]}
-          rows={fileOf}
+          rows={loadCsvRows}
         />
       }
     >
-      <Loaded answered={answered} of="people" height={780}>
+      <Loaded query={query} id="people" height={780}>
         {() =>
           rows.length > 0 ? (
             <>
@@ -67,7 +67,7 @@ export function Visitors({ search }: { search: string }) {
                   <Link
                     key="visitor"
                     class="people-id"
-                    href={place.to("person", { visitor: row.anonymous_id })}
+                    href={router.pageHref("person", { visitor: row.anonymous_id })}
                   >
                     {row.anonymous_id}
                   </Link>,
@@ -77,7 +77,7 @@ export function Visitors({ search }: { search: string }) {
                     <Link
                       key="profile"
                       class="people-id"
-                      href={place.to("person", { profile: row.profile_id })}
+                      href={router.pageHref("person", { profile: row.profile_id })}
                     >
                       {row.profile_id}
                     </Link>
@@ -88,12 +88,12 @@ export function Visitors({ search }: { search: string }) {
                   format.moment(row.last_seen, now()),
                 ])}
               />
-              <Pager page={page} size={perPage} total={total} onPage={onPage} />
+              <Pager page={page} size={pageSize} total={total} onPage={onPage} />
             </>
           ) : search === "" && page === 1 ? (
             <NoMatch />
           ) : (
-            <NoResults what="visitor" search={search} />
+            <NoResults noun="visitor" search={search} />
           )
         }
       </Loaded>

@@ -5,151 +5,158 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { Panel } from "../components/layout/panel.tsx"
 import { sentence } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
-import { mostLinked } from "../state/profiles.ts"
+import { maxAnonymousIds } from "../state/profiles.ts"
 import type { PersonId } from "./person-id.ts"
 import type { PersonSummary } from "./person-summary.tsx"
 
-/** What POST /v1/websites/:id/forget answers. */
-interface Forgotten {
+/** The response of POST /v1/websites/:id/forget. */
+interface DeletionResult {
   events: number
   profiles: number
   links: number
-  /** false: a reader held the log, and what was deleted may still stand in it. */
+  /** false: a reader blocked the checkpoint, so deleted data may remain in the write-ahead log. */
   overwritten: boolean
   note: string | null
 }
 
-/** For the owner: all that is stored of one person, as a file, or gone. */
-export function ExportAndDelete({ who, whole }: { who: PersonId; whole: PersonSummary }) {
+/** For owners: exports or deletes everything stored about a person. */
+export function ExportAndDelete({ person, summary }: { person: PersonId; summary: PersonSummary }) {
   const { session, view } = useApp()
-  const [shown, setShown] = useState<"question" | Forgotten>()
+  const [state, setState] = useState<"confirm" | DeletionResult>()
   const { website } = view.value
   if (!session.isOwner) return null
   if (website === "all" || website === "none") {
     return (
-      <Panel title="Export and forget">
+      <Panel title="Export and delete data">
         <p class="muted">
           {website === "all"
-            ? "A person is exported and forgotten for one website: choose it first."
-            : "A person is exported and forgotten for a website, and these events belong to none."}
+            ? "Select a single website to export or delete this person's data."
+            : "These events belong to no website, so they can't be exported or deleted by person."}
         </p>
       </Panel>
     )
   }
-  const query = new URLSearchParams({
+  const params = new URLSearchParams({
     website_id: website,
-    [who.kind === "visitor" ? "anonymous_id" : "profile_id"]: who.id,
+    [person.kind === "visitor" ? "anonymous_id" : "profile_id"]: person.id,
   })
   return (
-    <Panel title="Export and forget">
+    <Panel title="Export and delete data">
       <p class="muted">
-        The export is a file of all that {session.nameOf(website)} has of this {who.kind}, whatever range is
-        looked at: the same that forgetting deletes.
+        Both cover everything {session.nameOf(website)} has on this {person.kind}, of all time, regardless of
+        the selected range.
       </p>
       <div class="row person-rights">
-        {/* A download says nothing of a login that has ended; what is asked beside it leads to a new one. */}
+        {/* A download can't report an expired login session: this request redirects to the login page instead. */}
         <a
           class="button"
-          href={`/v1/export?${query}`}
+          href={`/v1/export?${params}`}
           download
           onClick={() => void session.loadSites().catch(() => undefined)}
         >
           <Icon name="download" /> Export
         </a>
-        <button type="button" class="button danger" onClick={() => setShown("question")}>
-          <Icon name="trash" /> Forget…
+        <button type="button" class="button danger" onClick={() => setState("confirm")}>
+          <Icon name="trash" /> Delete data…
         </button>
       </div>
-      {shown === "question" && (
-        <Question
-          who={who}
-          whole={whole}
-          onClose={() => setShown((now) => (now === "question" ? undefined : now))}
-          onForgotten={setShown}
+      {state === "confirm" && (
+        <ConfirmDeletion
+          person={person}
+          summary={summary}
+          onClose={() => setState((current) => (current === "confirm" ? undefined : current))}
+          onDeleted={setState}
         />
       )}
-      {typeof shown === "object" && <Done who={who} forgotten={shown} />}
+      {typeof state === "object" && <DeletionDone person={person} result={state} />}
     </Panel>
   )
 }
 
-interface QuestionProps {
-  who: PersonId
-  whole: PersonSummary
+interface ConfirmDeletionProps {
+  person: PersonId
+  summary: PersonSummary
   onClose: () => void
-  onForgotten: (forgotten: Forgotten) => void
+  onDeleted: (result: DeletionResult) => void
 }
 
-function Question({ who, whole, onClose, onForgotten }: QuestionProps) {
+function ConfirmDeletion({ person, summary, onClose, onDeleted }: ConfirmDeletionProps) {
   const { api, session, view } = useApp()
   const { website } = view.value
-  const forget = async () => {
-    const body = who.kind === "visitor" ? { anonymousId: who.id } : { profileId: who.id }
-    onForgotten(await api.send<Forgotten>("POST", `websites/${encodeURIComponent(website)}/forget`, body))
+  const deleteData = async () => {
+    const body = person.kind === "visitor" ? { anonymousId: person.id } : { profileId: person.id }
+    onDeleted(await api.send<DeletionResult>("POST", `websites/${encodeURIComponent(website)}/forget`, body))
   }
   return (
-    <Confirm title={`Forget this ${who.kind}?`} action="Forget" onConfirm={forget} onClose={onClose}>
-      <p class="person-id">{who.id}</p>
-      <p>This is deleted from {session.nameOf(website)} for good, of all times:</p>
-      {who.kind === "visitor" ? <OfVisitor whole={whole} /> : <OfProfile who={who} whole={whole} />}
-      <p>
-        Backups from before still hold the person. Where there are millions of events, it takes some seconds.
-      </p>
+    <Confirm
+      title={`Delete all data of this ${person.kind}?`}
+      action="Delete data"
+      onConfirm={deleteData}
+      onClose={onClose}
+    >
+      <p class="person-id">{person.id}</p>
+      <p>This permanently deletes from {session.nameOf(website)}, for all time:</p>
+      {person.kind === "visitor" ? (
+        <OfVisitor summary={summary} />
+      ) : (
+        <OfProfile person={person} summary={summary} />
+      )}
+      <p>Existing backups still contain this data. With millions of events, deletion takes a few seconds.</p>
     </Confirm>
   )
 }
 
-function OfVisitor({ whole }: { whole: PersonSummary }) {
+function OfVisitor({ summary }: { summary: PersonSummary }) {
   const format = useFormat()
   return (
     <>
       <ul class="person-list">
-        <li>{counted(whole.events, "event", format.count(whole.events))}, whatever profile they name</li>
-        <li>what links the visitor to profiles</li>
+        <li>{counted(summary.events, "event", format.count(summary.events))}, with any profile</li>
+        <li>the visitor's links to profiles</li>
       </ul>
-      <p>What stays: the profiles themselves, with their traits and their other events.</p>
+      <p>Kept: the profiles, with their traits and other events.</p>
     </>
   )
 }
 
-function OfProfile({ who, whole }: { who: PersonId; whole: PersonSummary }) {
+function OfProfile({ person, summary }: { person: PersonId; summary: PersonSummary }) {
   const format = useFormat()
-  const linked = whole.profiles.flatMap(({ anonymousIds }) => anonymousIds)
-  const atLeast = linked.length >= mostLinked ? "at least " : ""
+  const linked = summary.profiles.flatMap(({ anonymousIds }) => anonymousIds)
+  const atLeast = linked.length >= maxAnonymousIds ? "at least " : ""
   return (
     <>
       <ul class="person-list">
-        {whole.profiles.length > 0 && <li>the profile {who.id} with its traits</li>}
+        {summary.profiles.length > 0 && <li>the profile {person.id} and its traits</li>}
         <li>
-          {counted(whole.events, "event", format.count(whole.events))} that name it, or name no profile and
-          come from its visitors
+          {counted(summary.events, "event", format.count(summary.events))}: those with this profile, and those
+          of its visitors without a profile
         </li>
         {linked.length > 0 && (
           <li>
-            what links it to {atLeast}
+            its links to {atLeast}
             {counted(linked.length, "visitor", format.count(linked.length))}
           </li>
         )}
       </ul>
-      <p>What stays: events of the same devices that name another profile.</p>
+      <p>Kept: events of its visitors with another profile.</p>
     </>
   )
 }
 
-function counted(count: number, what: string, text: string): string {
-  return `${text} ${count === 1 ? what : `${what}s`}`
+function counted(count: number, noun: string, text: string): string {
+  return `${text} ${count === 1 ? noun : `${noun}s`}`
 }
 
-/** What is gone, and what the server has to say of it. */
-function Done({ who, forgotten }: { who: PersonId; forgotten: Forgotten }) {
-  const { place } = useApp()
+/** A dialog with the deleted counts and the server's notes. */
+function DeletionDone({ person, result }: { person: PersonId; result: DeletionResult }) {
+  const { router } = useApp()
   const format = useFormat()
-  const { events, profiles, links, overwritten, note } = forgotten
-  const leave = () => place.go(place.to("people"))
+  const { events, profiles, links, overwritten, note } = result
+  const leave = () => router.navigate(router.pageHref("people"))
   return (
-    <Dialog title="Forgotten" onClose={leave} closing="To the people">
+    <Dialog title="Data deleted" onClose={leave} closeLabel="Go to people">
       <div class="prose">
-        <p class="person-id">{who.id}</p>
+        <p class="person-id">{person.id}</p>
         <p>
           Deleted: {counted(events, "event", format.count(events))},{" "}
           {counted(profiles, "profile", format.count(profiles))} and{" "}
@@ -158,8 +165,8 @@ function Done({ who, forgotten }: { who: PersonId; forgotten: Forgotten }) {
         {note !== null && <p>{sentence(note)}</p>}
         {!overwritten && (
           <p>
-            Something was reading the database all the time, so that what was deleted may still stand in its
-            write-ahead log. It goes when that reader ends, at the latest with a restart.
+            A long-running read blocked the last step, so the deleted data may remain in the write-ahead log
+            until that read finishes or the server restarts.
           </p>
         )}
       </div>

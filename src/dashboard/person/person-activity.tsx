@@ -1,30 +1,30 @@
 import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
-import { RangeChart as CourseChart } from "../components/charts/range-chart.tsx"
+import { RangeChart } from "../components/charts/range-chart.tsx"
 import { GranularitySwitch, useGranularity } from "../components/controls/granularity.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
-import { type Answered, useQuery } from "../state/use-query.ts"
-import { type PersonId, whose, withCrawlers } from "./person-id.ts"
+import { type QueryState, useQuery } from "../state/use-query.ts"
+import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
-/** Rows of the short list. */
+/** Rows of the list of top events. */
 const topRows = 6
-/** px */
+/** px of the chart. */
 const chartHeight = 170
 
-/** When they were there and what they did most, in the range. */
-export function PersonActivity({ who }: { who: PersonId }) {
+/** The person's events over time and most frequent events in the range. */
+export function PersonActivity({ person }: { person: PersonId }) {
   const { view } = useApp()
   const granularity = useGranularity()
-  const answered = useQuery(
+  const query = useQuery(
     [
-      { name: "events", id: "course", ...whose(who), measures: ["events"], granularity },
+      { name: "events", id: "trend", ...personParam(person), measures: ["events"], granularity },
       {
         name: "events",
         id: "top",
-        ...whose(who),
+        ...personParam(person),
         by: ["event_name"],
         measures: ["events", "last"],
         limit: topRows,
@@ -34,19 +34,19 @@ export function PersonActivity({ who }: { who: PersonId }) {
   )
   return (
     <div class="columns">
-      <Course answered={answered} />
-      <TopEvents answered={answered} />
+      <EventsOverTime query={query} />
+      <TopEvents query={query} />
     </div>
   )
 }
 
-function Course({ answered }: { answered: Answered }) {
-  const rows = answered.rows<{ date: string; events: number }>("course")
+function EventsOverTime({ query }: { query: QueryState }) {
+  const rows = query.rows<{ date: string; events: number }>("trend")
   return (
     <Panel title="Events over time" actions={<GranularitySwitch />}>
-      <Loaded answered={answered} of="course" height={chartHeight + 36}>
+      <Loaded query={query} id="trend" height={chartHeight + 36}>
         {() => (
-          <CourseChart
+          <RangeChart
             name="Events of this person over time"
             file="person-over-time"
             kind="bars"
@@ -60,11 +60,11 @@ function Course({ answered }: { answered: Answered }) {
   )
 }
 
-function TopEvents({ answered }: { answered: Answered }) {
-  const { place } = useApp()
+function TopEvents({ query }: { query: QueryState }) {
+  const { router } = useApp()
   const format = useFormat()
-  const rows = answered.rows<{ event_name: string; events: number; last: string }>("top")
-  const most = Math.max(...rows.map((row) => row.events), 1)
+  const rows = query.rows<{ event_name: string; events: number; last: string }>("top")
+  const max = Math.max(...rows.map((row) => row.events), 1)
   return (
     <Panel
       title="Top events"
@@ -76,19 +76,19 @@ function TopEvents({ answered }: { answered: Answered }) {
         />
       }
     >
-      <Loaded answered={answered} of="top" height={chartHeight + 36}>
+      <Loaded query={query} id="top" height={chartHeight + 36}>
         {() =>
           rows.length === 0 ? (
-            <Empty title="Nothing in this range" />
+            <Empty title="No events in this range" />
           ) : (
             <DataTable
               name="Top events"
               columns={["Event", "Events"]}
               numeric={[false, true]}
-              bars={rows.map((row) => row.events / most)}
+              bars={rows.map((row) => row.events / max)}
               keys={rows.map((row) => row.event_name)}
               rows={rows.map((row) => [
-                <Link key="name" href={place.to("event", { name: row.event_name })}>
+                <Link key="name" href={router.pageHref("event", { name: row.event_name })}>
                   {row.event_name}
                 </Link>,
                 format.count(row.events),

@@ -1,11 +1,11 @@
-/** Who is looked at: a visitor by an anonymous id, or a profile by its id. */
+/** A person: a visitor by anonymous ID, or a profile by profile ID. */
 export interface PersonId {
   kind: "visitor" | "profile"
   id: string
 }
 
-/** Undefined: the address names nobody. */
-export function personIdOf(params: URLSearchParams): PersonId | undefined {
+/** The person in the page address; undefined if there is none. */
+export function readPersonId(params: URLSearchParams): PersonId | undefined {
   for (const kind of ["visitor", "profile"] as const) {
     const id = params.get(kind)
     if (id) return { kind, id }
@@ -13,10 +13,10 @@ export function personIdOf(params: URLSearchParams): PersonId | undefined {
   return undefined
 }
 
-/** Whose events a parameter of a query is about. */
-export function whose({ kind, id }: PersonId): { anonymousId: string } | { profileId: string } {
+/** The fields of a query parameter that select the person's events. */
+export function personParam({ kind, id }: PersonId): { anonymousId: string } | { profileId: string } {
   return kind === "visitor" ? { anonymousId: id } : { profileId: id }
 }
 
-/** What is asked of one person's events besides: whatever was marked is theirs too. */
+/** Includes events from crawlers: a person's page shows all of their events. */
 export const withCrawlers = { crawlers: true }

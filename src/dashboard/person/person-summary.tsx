@@ -3,104 +3,111 @@ import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
-import { calledName, mostLinked, type Profile } from "../state/profiles.ts"
-import { everything } from "../state/range.ts"
+import { displayName, maxAnonymousIds, type Profile } from "../state/profiles.ts"
+import { allTime } from "../state/range.ts"
 import { useResource } from "../state/resource.ts"
-import { type Answered, useQuery } from "../state/use-query.ts"
-import { type PersonId, whose, withCrawlers } from "./person-id.ts"
+import { type QueryState, useQuery } from "../state/use-params.ts"
+import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
-/** Others that are listed: a device of two people is usual, one of fifty is none of anybody. */
-const shownOthers = 50
-/** Profiles that a search for an anonymous id may find by parts of other ids. */
-const foundProfiles = 100
+/** Linked IDs listed at most: a device shared by two people is common, one shared by fifty is not personal. */
+const maxOtherIds = 50
+/** Profiles loaded at most: a search for an anonymous ID also matches parts of other IDs. */
+const maxProfiles = 100
 
-/** px of what is known of them, and of what is told where that is nothing. */
-const expected = [146, 21]
+/** px of the two columns: the facts, and the text shown for a person without traits. */
+const columnHeights = [146, 21]
 
-/** Characters of a trait that are shown at once. */
+/** Characters of a trait shown before it is expanded. */
 const shownCharacters = 200
 
-interface Ever {
+interface AllTimeRow {
   events: number
   sessions: number
   first: number | string | null
   last: number | string | null
 }
 
-/** What there is of a person, of all times. */
+/** What is stored about a person, of all time. */
 export interface PersonSummary {
-  answered: Answered
+  query: QueryState
   events: number
   sessions: number
-  /** ISO 8601; undefined: no event is known. */
+  /** ISO 8601; undefined: no events. */
   firstSeen: string | undefined
   lastSeen: string | undefined
-  /** Profiles that are known: of a profile itself, of a visitor those that it was seen to be. */
+  /** For a profile: the profile itself, if identified. For a visitor: the profiles it is linked to. */
   profiles: readonly Profile[]
-  /** Ids of the other kind that the events name, with how many of them. */
-  others: readonly { id: string; events: number }[]
+  /** IDs of the other kind in the person's events, with event counts. */
+  linkedIds: readonly { id: string; events: number }[]
 }
 
-export function usePersonSummary(who: PersonId): PersonSummary {
+/** Loads the person's totals, linked IDs and profiles, of all time. */
+export function usePersonSummary(person: PersonId): PersonSummary {
   const { view } = useApp()
   const { website, today } = view.value
-  const other = who.kind === "visitor" ? "profile_id" : "anonymous_id"
-  const answered = useQuery(
+  const otherField = person.kind === "visitor" ? "profile_id" : "anonymous_id"
+  const query = useQuery(
     [
-      { name: "events", id: "ever", ...whose(who), measures: ["events", "sessions", "first", "last"] },
       {
         name: "events",
-        id: "others",
-        ...whose(who),
-        by: [other],
+        id: "all_time",
+        ...personParam(person),
+        measures: ["events", "sessions", "first", "last"],
+      },
+      {
+        name: "events",
+        id: "linked_ids",
+        ...personParam(person),
+        by: [otherField],
         measures: ["events"],
-        filters: [{ field: other, op: "exists", value: true }],
-        limit: shownOthers,
+        filters: [{ field: otherField, op: "exists", value: true }],
+        limit: maxOtherIds,
       },
     ],
-    { range: everything(today), body: withCrawlers },
+    { range: allTime(today), body: withCrawlers },
   )
-  const isOne = website !== "all" && website !== "none"
-  const query = new URLSearchParams({ website_id: website })
-  const found = useResource<{ profile?: Profile; profiles?: Profile[] }>(
-    !isOne
+  const isSingleWebsite = website !== "all" && website !== "none"
+  const params = new URLSearchParams({ website_id: website })
+  const profileResource = useResource<{ profile?: Profile; profiles?: Profile[] }>(
+    !isSingleWebsite
       ? undefined
-      : who.kind === "profile"
-        ? `profiles/${encodeURIComponent(who.id)}?${query}`
-        : `profiles?${query}&${new URLSearchParams({ search: who.id, limit: String(foundProfiles) })}`,
+      : person.kind === "profile"
+        ? `profiles/${encodeURIComponent(person.id)}?${params}`
+        : `profiles?${params}&${new URLSearchParams({ search: person.id, limit: String(maxProfiles) })}`,
   )
-  const { profile, profiles = [] } = found.data ?? {}
-  const [ever] = answered.rows<Ever>("ever")
+  const { profile, profiles = [] } = profileResource.data ?? {}
+  const [row] = query.rows<AllTimeRow>("all_time")
   return {
-    answered,
-    events: ever?.events ?? 0,
-    sessions: ever?.sessions ?? 0,
-    firstSeen: isoOf(ever?.first),
-    lastSeen: isoOf(ever?.last),
-    profiles: profile ? [profile] : profiles.filter(({ anonymousIds }) => anonymousIds.includes(who.id)),
-    others: answered
-      .rows<Record<string, string> & { events: number }>("others")
-      .map((row) => ({ id: row[other] ?? "", events: row.events })),
+    query,
+    events: row?.events ?? 0,
+    sessions: row?.sessions ?? 0,
+    firstSeen: isoOf(row?.first),
+    lastSeen: isoOf(row?.last),
+    profiles: profile ? [profile] : profiles.filter(({ anonymousIds }) => anonymousIds.includes(person.id)),
+    linkedIds: query
+      .rows<Record<string, string> & { events: number }>("linked_ids")
+      .map((row) => ({ id: row[otherField] ?? "", events: row.events })),
   }
 }
 
-/** The API gives ISO 8601, or Unix ms. */
+/** Accepts ISO 8601 or Unix ms, the API's two formats. */
 function isoOf(time: number | string | null | undefined): string | undefined {
   return time === null || time === undefined ? undefined : new Date(time).toISOString()
 }
 
-export function PersonIdentity({ who, whole }: { who: PersonId; whole: PersonSummary }) {
+/** The panel with the person's IDs, totals and traits. */
+export function PersonIdentity({ person, summary }: { person: PersonId; summary: PersonSummary }) {
   return (
     <Panel
-      title={who.kind === "visitor" ? "Visitor" : "Profile"}
-      class="person-who"
-      hint="Of all times, whatever range is looked at."
+      title={person.kind === "visitor" ? "Visitor" : "Profile"}
+      class="person-identity"
+      hint="All time, regardless of the selected range."
     >
-      <Loaded answered={whole.answered} of="ever" height={expected}>
+      <Loaded params={summary.query} id="all_time" height={columnHeights}>
         {() => (
           <div class="columns">
-            <Facts who={who} whole={whole} />
-            <Traits who={who} whole={whole} />
+            <Facts person={person} summary={summary} />
+            <Traits person={person} summary={summary} />
           </div>
         )}
       </Loaded>
@@ -108,7 +115,7 @@ export function PersonIdentity({ who, whole }: { who: PersonId; whole: PersonSum
   )
 }
 
-/** A long one is opened where somebody wants it. */
+/** A trait's value; a long one is truncated and can be expanded. */
 function Value({ text }: { text: string }) {
   return text.length <= shownCharacters ? (
     text
@@ -120,20 +127,20 @@ function Value({ text }: { text: string }) {
   )
 }
 
-function Facts({ who, whole }: { who: PersonId; whole: PersonSummary }) {
+function Facts({ person, summary }: { person: PersonId; summary: PersonSummary }) {
   const { now } = useApp()
   const format = useFormat()
   const seen = (iso: string | undefined) =>
     iso === undefined ? "Never" : `${format.time(iso)}, ${format.ago(iso, now())}`
   return (
     <dl class="person-facts">
-      <Fact name="Id">{who.id}</Fact>
-      <Fact name="First seen">{seen(whole.firstSeen)}</Fact>
-      <Fact name="Last seen">{seen(whole.lastSeen)}</Fact>
-      <Fact name="Events">{format.count(whole.events)}</Fact>
-      <Fact name="Sessions">{format.count(whole.sessions)}</Fact>
-      <Fact name={who.kind === "visitor" ? "Profiles" : "Visitors"}>
-        <Others who={who} whole={whole} />
+      <Fact name="ID">{person.id}</Fact>
+      <Fact name="First seen">{seen(summary.firstSeen)}</Fact>
+      <Fact name="Last seen">{seen(summary.lastSeen)}</Fact>
+      <Fact name="Events">{format.count(summary.events)}</Fact>
+      <Fact name="Sessions">{format.count(summary.sessions)}</Fact>
+      <Fact name={person.kind === "visitor" ? "Profiles" : "Visitors"}>
+        <LinkedIds person={person} summary={summary} />
       </Fact>
     </dl>
   )
@@ -148,28 +155,28 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
   )
 }
 
-/** Of a visitor the profiles that it was seen to be, of a profile its visitors: by their events, or by what /identify was told. */
-function Others({ who, whole }: { who: PersonId; whole: PersonSummary }) {
-  const { place } = useApp()
+/** The profiles of a visitor, or the visitors of a profile: from events and from /identify. */
+function LinkedIds({ person, summary }: { person: PersonId; summary: PersonSummary }) {
+  const { router } = useApp()
   const format = useFormat()
-  const kind = who.kind === "visitor" ? "profile" : "visitor"
-  const told =
-    who.kind === "visitor"
-      ? whole.profiles.map(({ profileId }) => profileId)
-      : whole.profiles.flatMap(({ anonymousIds }) => anonymousIds)
-  const counts = new Map(whole.others.map(({ id, events }) => [id, events]))
-  const ids = [...new Set([...counts.keys(), ...told])]
-  if (ids.length === 0) return <span class="muted">None is known</span>
-  const isCut = counts.size >= shownOthers || told.length >= mostLinked
+  const kind = person.kind === "visitor" ? "profile" : "visitor"
+  const identified =
+    person.kind === "visitor"
+      ? summary.profiles.map(({ profileId }) => profileId)
+      : summary.profiles.flatMap(({ anonymousIds }) => anonymousIds)
+  const counts = new Map(summary.linkedIds.map(({ id, events }) => [id, events]))
+  const ids = [...new Set([...counts.keys(), ...identified])]
+  if (ids.length === 0) return <span class="muted">None</span>
+  const isTruncated = counts.size >= maxOtherIds || identified.length >= maxAnonymousIds
   return (
     <ul class="in-text">
       {ids.map((id) => {
-        const profile = whole.profiles.find(({ profileId }) => profileId === id)
+        const profile = summary.profiles.find(({ profileId }) => profileId === id)
         const events = counts.get(id) ?? 0
         return (
           <li key={id}>
-            <Link href={place.to("person", { [kind]: id })}>
-              {kind === "profile" && profile ? calledName(profile) : id}
+            <Link href={router.pageHref("person", { [kind]: id })}>
+              {kind === "profile" && profile ? displayName(profile) : id}
             </Link>{" "}
             <span class="muted">
               {events === 0 ? "no events" : `${format.count(events)} ${events === 1 ? "event" : "events"}`}
@@ -177,26 +184,31 @@ function Others({ who, whole }: { who: PersonId; whole: PersonSummary }) {
           </li>
         )
       })}
-      {isCut && <li class="muted">There may be more.</li>}
+      {isTruncated && <li class="muted">More may exist.</li>}
     </ul>
   )
 }
 
-/** What /identify told. */
-function Traits({ who, whole }: { who: PersonId; whole: PersonSummary }) {
+/** The traits from /identify. */
+function Traits({ person, summary }: { person: PersonId; summary: PersonSummary }) {
   const { view, now } = useApp()
   const format = useFormat()
   const { website } = view.value
-  if (website === "all") return <p class="muted">Traits belong to a website: choose one to see them.</p>
-  if (website === "none") return <p class="muted">Traits belong to websites, and these events to none.</p>
-  if (whole.profiles.length === 0) {
-    return <p class="muted">Nobody has told who this is: POST /identify keeps traits such as a name.</p>
+  if (website === "all")
+    return <p class="muted">Traits belong to a single website. Select one to see them.</p>
+  if (website === "none") return <p class="muted">Traits belong to a website; these events have none.</p>
+  if (summary.profiles.length === 0) {
+    return (
+      <p class="muted">
+        Not identified. Send traits such as a name to <code>POST /identify</code>.
+      </p>
+    )
   }
   return (
     <>
-      {whole.profiles.map(({ profileId, traits, updatedAt }) => (
+      {summary.profiles.map(({ profileId, traits, updatedAt }) => (
         <div key={profileId}>
-          <h3>{who.kind === "visitor" ? `Traits of ${profileId}` : "Traits"}</h3>
+          <h3>{person.kind === "visitor" ? `Traits of ${profileId}` : "Traits"}</h3>
           <dl class="person-facts person-traits">
             {Object.entries(traits).map(([key, value]) => (
               <Fact key={key} name={key}>

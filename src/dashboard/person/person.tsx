@@ -1,40 +1,42 @@
 import { NotFound } from "../components/layout/not-found.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { useApp } from "../state/app.ts"
-import { calledName } from "../state/profiles.ts"
+import { displayName } from "../state/profiles.ts"
 import { ExportAndDelete } from "./delete-data.tsx"
 import { PersonActivity } from "./person-activity.tsx"
 import "./person.css"
-import { type PersonId, personIdOf } from "./person-id.ts"
+import { type PersonId, readPersonId } from "./person-id.ts"
 import { PersonIdentity, usePersonSummary } from "./person-summary.tsx"
 import { Timeline } from "./timeline.tsx"
 
-/** Characters of a title. */
+/** Characters; longer titles are truncated. */
 const titleLength = 60
 
-/** One visitor, or one profile. */
+/** The page of a visitor or a profile. */
 export function Person() {
-  const { place } = useApp()
-  const who = personIdOf(place.spot.value.params)
-  // Another one is another page: nothing of the one before is shown meanwhile.
-  return who ? <PersonPage key={`${who.kind} ${who.id}`} who={who} /> : <NotFound />
+  const { router } = useApp()
+  const person = readPersonId(router.location.value.params)
+  // The key resets the state: nothing of the previous person shows while the next one loads.
+  return person ? <PersonPage key={`${person.kind} ${person.id}`} person={person} /> : <NotFound />
 }
 
-function PersonPage({ who }: { who: PersonId }) {
-  const whole = usePersonSummary(who)
-  const own = whole.profiles.find(({ profileId }) => who.kind === "profile" && profileId === who.id)
-  const isKnown = whole.answered.isLoading || whole.events > 0
+function PersonPage({ person }: { person: PersonId }) {
+  const summary = usePersonSummary(person)
+  const ownProfile = summary.profiles.find(
+    ({ profileId }) => person.kind === "profile" && profileId === person.id,
+  )
+  const hasEvents = summary.query.isLoading || summary.events > 0
   return (
-    <Page title={titleOf(own ? calledName(own) : who.id)}>
-      <PersonIdentity who={who} whole={whole} />
-      {isKnown && <PersonActivity who={who} />}
-      <Timeline who={who} lastSeen={whole.lastSeen} />
-      <ExportAndDelete who={who} whole={whole} />
+    <Page title={titleOf(ownProfile ? displayName(ownProfile) : person.id)}>
+      <PersonIdentity person={person} summary={summary} />
+      {hasEvents && <PersonActivity person={person} />}
+      <Timeline person={person} lastSeen={summary.lastSeen} />
+      <ExportAndDelete person={person} summary={summary} />
     </Page>
   )
 }
 
-/** The whole of it stands below. */
+/** Truncated; the panel below shows the full name. */
 function titleOf(name: string): string {
   return name.length > titleLength ? `${name.slice(0, titleLength)}…` : name
 }

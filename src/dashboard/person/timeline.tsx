@@ -5,43 +5,43 @@ import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Panel } from "../components/layout/panel.tsx"
-import { Empty, Failure, Skeleton, useHeldFocus } from "../components/layout/states.tsx"
+import { Empty, Failure, Skeleton, useKeepFocus } from "../components/layout/states.tsx"
 import { ApiError, messageOf, sentence } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
-import type { ShownEvent } from "../state/events.ts"
+import type { ApiEvent } from "../state/event-filter.ts"
 import type { Format } from "../state/format.ts"
-import type { Entry } from "../state/query-cache.ts"
-import { plusDays, rangeBody, rangeParams } from "../state/range.ts"
-import { type PersonId, whose, withCrawlers } from "./person-id.ts"
+import type { QueryResult } from "../state/query-cache.ts"
+import { addDays, rangeBody, rangeParams } from "../state/range.ts"
+import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
-/** Events that come at a time. */
-const step = 100
-/** Days of the range that leads to the last event of somebody who was not there for long. */
+/** Events per request. */
+const pageSize = 100
+/** Days of the suggested range that ends at the person's last event. */
 const daysBefore = 30
 
-/** What they did, the newest first, by day and session. */
-export function Timeline({ who, lastSeen }: { who: PersonId; lastSeen: string | undefined }) {
-  const { events, cursor, error, isStale, isLoading, more } = useTimeline(who)
+/** The person's events, newest first, by day and session. */
+export function Timeline({ person, lastSeen }: { person: PersonId; lastSeen: string | undefined }) {
+  const { events, cursor, error, isStale, isLoading, more } = useTimeline(person)
   return (
     <Panel
       title="Timeline"
       hint={
-        who.kind === "profile"
-          ? "Events that name the profile, and those of its visitors that name none, also from before they were known."
+        person.kind === "profile"
+          ? "Includes events of its visitors without a profile, even from before they were identified."
           : undefined
       }
       actions={events && <Download events={events} />}
     >
       {events !== undefined && events.length > 0 ? (
         <div class={isStale ? "stale" : undefined} aria-busy={isStale}>
-          <Days events={events} isCut={cursor !== null} isProfile={who.kind === "profile"} />
+          <Days events={events} isTruncated={cursor !== null} isProfile={person.kind === "profile"} />
         </div>
       ) : error !== undefined ? (
-        <Failure error={error} again={more} />
+        <Failure error={error} onRetry={more} />
       ) : events === undefined || isStale ? (
         <Skeleton height={480} />
       ) : (
-        <Nothing who={who} lastSeen={lastSeen} />
+        <NoEvents person={person} lastSeen={lastSeen} />
       )}
       {events !== undefined && cursor !== null && <More error={error} isLoading={isLoading} onMore={more} />}
     </Panel>
@@ -55,7 +55,7 @@ interface MoreProps {
 }
 
 function More({ error, isLoading, onMore }: MoreProps) {
-  const button = useHeldFocus()
+  const button = useKeepFocus()
   return (
     <div class="person-more">
       {error !== undefined && (
@@ -77,74 +77,79 @@ function More({ error, isLoading, onMore }: MoreProps) {
 }
 
 interface TimelineState {
-  /** What was asked. */
+  /** Identifies the query. */
   key: string
-  /** Undefined: not known. */
-  events: ShownEvent[] | undefined
-  /** Leads on; null: that is all. */
+  /** Undefined: not loaded. */
+  events: ApiEvent[] | undefined
+  /** The cursor of the next page; null: no more events. */
   cursor: string | null
   error: unknown
 }
 
-const nothing: TimelineState = { key: "", events: undefined, cursor: null, error: undefined }
+const initialState: TimelineState = { key: "", events: undefined, cursor: null, error: undefined }
 
-/** The events of the range that fit the filters, some at a time. `isStale`: they are those of the question before. */
+/** Loads the person's matching events in the range, page by page. `isStale`: they are of the previous query. */
 function useTimeline(
-  who: PersonId,
+  person: PersonId,
 ): TimelineState & { isStale: boolean; isLoading: boolean; more: () => void } {
   const { api, view } = useApp()
   const { website, range, zone, filters } = view.value
-  const [state, setState] = useState(nothing)
+  const [state, setState] = useState(initialState)
   const [isLoading, setLoading] = useState(false)
   const [round, setRound] = useState(0)
-  const person = whose(who)
+  const personFields = personParam(person)
   const path = `query?website_id=${encodeURIComponent(website)}`
   const body = { ...rangeBody(range), timeZone: zone, filters, ...withCrawlers }
-  const key = JSON.stringify([path, person, body])
+  const key = JSON.stringify([path, personFields, body])
   useEffect(() => {
-    const stop = new AbortController()
-    const { events = [], cursor } = state.key === key ? state : nothing
-    const parameter = { name: "person", ...person, limit: step, ...(cursor === null ? {} : { cursor }) }
+    const abort = new AbortController()
+    const { events = [], cursor } = state.key === key ? state : initialState
+    const parameter = {
+      name: "person",
+      ...personFields,
+      limit: pageSize,
+      ...(cursor === null ? {} : { cursor }),
+    }
     setLoading(true)
     api
-      .send<{ data: Entry[] }>("POST", path, { ...body, parameters: [parameter] }, stop.signal)
+      .send<{ data: QueryResult[] }>("POST", path, { ...body, parameters: [parameter] }, abort.signal)
       .then(({ data: [answer] }) => {
         if (answer?.error !== undefined) throw new ApiError(sentence(answer.error), 400, "", [])
-        // The rows of this type are such events.
-        const found = (answer?.data ?? []) as unknown as ShownEvent[]
+        // The query type `person` returns events.
+        const loaded = (answer?.data ?? []) as unknown as ApiEvent[]
         const next = answer?.meta?.nextCursor ?? null
-        setState({ key, events: [...events, ...found], cursor: next, error: undefined })
+        setState({ key, events: [...events, ...loaded], cursor: next, error: undefined })
         setLoading(false)
       })
       .catch((error) => {
-        if (stop.signal.aborted) return
-        setState((before) => (before.key === key ? { ...before, error } : { ...nothing, key, error }))
+        if (abort.signal.aborted) return
+        setState((before) => (before.key === key ? { ...before, error } : { ...initialState, key, error }))
         setLoading(false)
       })
-    return () => stop.abort()
+    return () => abort.abort()
   }, [api, key, round])
   return { ...state, isStale: state.key !== key, isLoading, more: () => setRound((count) => count + 1) }
 }
 
 function Days({
   events,
-  isCut,
+  isTruncated,
   isProfile,
 }: {
-  events: readonly ShownEvent[]
-  isCut: boolean
+  events: readonly ApiEvent[]
+  isTruncated: boolean
   isProfile: boolean
 }) {
   const format = useFormat()
-  const [open, setOpen] = useState<ShownEvent>()
-  const { place } = useApp()
+  const [open, setOpen] = useState<ApiEvent>()
+  const { router } = useApp()
   return (
     <>
       {daysOf(events, format).map(({ day, sessions }, dayIndex, days) => (
         <section key={day} class="person-day">
           <h3>{format.bucket(day, "daily")}</h3>
           {sessions.map((session, index) => {
-            const isLast = isCut && dayIndex === days.length - 1 && index === sessions.length - 1
+            const isLast = isTruncated && dayIndex === days.length - 1 && index === sessions.length - 1
             return (
               <div key={session.events[0]?.timestamp} class="person-session">
                 <p class="muted">{sessionText(session, isLast, format)}</p>
@@ -159,7 +164,7 @@ function Days({
                     >
                       {isProfile && event.anonymous_id !== null && (
                         <Link
-                          href={place.to("person", { visitor: event.anonymous_id })}
+                          href={router.pageHref("person", { visitor: event.anonymous_id })}
                           label={`Visitor ${event.anonymous_id}`}
                         >
                           {event.anonymous_id}
@@ -179,12 +184,12 @@ function Days({
 
 interface Session {
   id: string | null
-  /** The newest first. */
-  events: ShownEvent[]
+  /** Newest first. */
+  events: ApiEvent[]
 }
 
-/** In the order of the events: sessions that overlap take turns. */
-function daysOf(events: readonly ShownEvent[], format: Format): { day: string; sessions: Session[] }[] {
+/** Groups events by day and session, in order; overlapping sessions alternate. */
+function daysOf(events: readonly ApiEvent[], format: Format): { day: string; sessions: Session[] }[] {
   const days: { day: string; sessions: Session[] }[] = []
   for (const event of events) {
     const day = format.dayOf(event.timestamp)
@@ -198,27 +203,26 @@ function daysOf(events: readonly ShownEvent[], format: Format): { day: string; s
   return days
 }
 
-/** `isCut`: it may have begun earlier. */
-function sessionText({ id, events }: Session, isCut: boolean, format: Format): string {
+/** `isTruncated`: the session may have started earlier. */
+function sessionText({ id, events }: Session, isTruncated: boolean, format: Format): string {
   const [last, first] = [events[0], events.at(-1)]
   if (!last || !first) return ""
-  const what = id === null ? "Without a session" : `Session ${id}`
+  const label = id === null ? "No session" : `Session ${id}`
   const until = format.clock(last.timestamp)
-  if (isCut) return `${what}, until ${until}`
-  if (last === first) return `${what}, at ${until}`
+  if (isTruncated) return `${label}, until ${until}`
+  if (last === first) return `${label}, at ${until}`
   const ms = Date.parse(last.timestamp) - Date.parse(first.timestamp)
-  return `${what}, ${format.clock(first.timestamp)} to ${until}, ${format.duration(ms)}`
+  return `${label}, ${format.clock(first.timestamp)} to ${until}, ${format.duration(ms)}`
 }
 
-/** Nothing in this range, and the way to what there is. */
-function Nothing({ who, lastSeen }: { who: PersonId; lastSeen: string | undefined }) {
-  const { view, place } = useApp()
+/** Shown without events in the range; links to the last ones. */
+function NoEvents({ person, lastSeen }: { person: PersonId; lastSeen: string | undefined }) {
+  const { view, router } = useApp()
   const format = useFormat()
   if (lastSeen === undefined) {
     return (
-      <Empty title={`No event names this ${who.kind}`}>
-        It may have been forgotten, or be older than events are kept. Ids are written in small and capital
-        letters.
+      <Empty title={`No events from this ${person.kind}`}>
+        The data may have been deleted or be past the retention period. IDs are case-sensitive.
       </Empty>
     )
   }
@@ -226,14 +230,17 @@ function Nothing({ who, lastSeen }: { who: PersonId; lastSeen: string | undefine
   const last = format.dayOf(lastSeen)
   return (
     <Empty title="No events in this range">
-      <Link class="button" href={place.with(rangeParams({ from: plusDays(last, 1 - daysBefore), to: last }))}>
-        Look at the {daysBefore} days until {format.day(last)}
+      <Link
+        class="button"
+        href={router.hrefWith(rangeParams({ from: addDays(last, 1 - daysBefore), to: last }))}
+      >
+        View the {daysBefore} days to {format.day(last)}
       </Link>
     </Empty>
   )
 }
 
-function Download({ events }: { events: readonly ShownEvent[] }) {
+function Download({ events }: { events: readonly ApiEvent[] }) {
   return (
     <DownloadCsv
       file="timeline"
@@ -248,16 +255,16 @@ function Download({ events }: { events: readonly ShownEvent[] }) {
         "namespace",
         "source",
       ]}
-      rows={events.map((one) => [
-        one.timestamp,
-        one.event_name,
-        one.path,
-        one.properties,
-        one.anonymous_id,
-        one.session_id,
-        one.profile_id,
-        one.namespace,
-        one.source,
+      rows={events.map((event) => [
+        event.timestamp,
+        event.event_name,
+        event.path,
+        event.properties,
+        event.anonymous_id,
+        event.session_id,
+        event.profile_id,
+        event.namespace,
+        event.source,
       ])}
     />
   )

@@ -2,14 +2,14 @@ import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
-import { type RejectedRequest, reasonText } from "./rejected.ts"
+import { type RejectedRequest, reasonText } from "./use-rejected-requests.ts"
 
-/** Different pieces of advice, and websites, that are listed for a reason: those that most requests have. */
+/** Fixes and websites listed per reason at most: the most frequent ones. */
 const shownAdvice = 3
 const shownSites = 3
 
-/** Where the owner mends it: in the settings of what. */
-const mendedIn: Record<string, "websites" | "keys"> = {
+/** The settings page where an owner fixes a reason. */
+const settingsPages: Record<string, "websites" | "keys"> = {
   origin_not_allowed: "websites",
   website_unknown: "websites",
   website_paused: "websites",
@@ -24,20 +24,20 @@ const mendedIn: Record<string, "websites" | "keys"> = {
 }
 
 interface ReasonsProps {
-  refusals: readonly RejectedRequest[]
-  /** The one that the list below shows; '': all. */
-  shown: string
+  requests: readonly RejectedRequest[]
+  /** The reason that filters the list below; '': none. */
+  selected: string
 }
 
-/** The reasons, the most frequent first. */
-export function Reasons({ refusals, shown }: ReasonsProps) {
-  const groups = [...Map.groupBy(refusals, ({ reason }) => reason)].sort(
-    ([, one], [, other]) => other.length - one.length,
+/** The reasons, most frequent first. */
+export function Reasons({ requests, selected }: ReasonsProps) {
+  const groups = [...Map.groupBy(requests, ({ reason }) => reason)].sort(
+    ([, a], [, b]) => b.length - a.length,
   )
   return (
-    <ul class="refusals-reasons">
-      {groups.map(([reason, some]) => (
-        <Reason key={reason} reason={reason} refusals={some} isShown={reason === shown} />
+    <ul class="rejected-reasons">
+      {groups.map(([reason, group]) => (
+        <Reason key={reason} reason={reason} requests={group} isSelected={reason === selected} />
       ))}
     </ul>
   )
@@ -45,23 +45,23 @@ export function Reasons({ refusals, shown }: ReasonsProps) {
 
 interface ReasonProps {
   reason: string
-  refusals: readonly RejectedRequest[]
-  isShown: boolean
+  requests: readonly RejectedRequest[]
+  isSelected: boolean
 }
 
-function Reason({ reason, refusals, isShown }: ReasonProps) {
-  const { place, session, now } = useApp()
+function Reason({ reason, requests, isSelected }: ReasonProps) {
+  const { router, session, now } = useApp()
   const format = useFormat()
-  const [newest] = refusals
-  const advice = counted(refusals.map((one) => one.advice))
-  const settings = session.isOwner ? mendedIn[reason] : undefined
+  const [newest] = requests
+  const advice = countOccurrences(requests.map(({ advice }) => advice))
+  const settings = session.isOwner ? settingsPages[reason] : undefined
   return (
     <li>
-      <p class="refusals-count">
-        {format.count(refusals.length)}
-        <span class="hidden"> {refusals.length === 1 ? "request" : "requests"}</span>
+      <p class="rejected-count">
+        {format.count(requests.length)}
+        <span class="hidden"> {requests.length === 1 ? "request" : "requests"}</span>
       </p>
-      <div class="refusals-reason">
+      <div class="rejected-reason">
         <h3>
           {reasonText(reason)} <span class="badge">{newest?.status}</span>
         </h3>
@@ -71,23 +71,23 @@ function Reason({ reason, refusals, isShown }: ReasonProps) {
           </p>
         ))}
         {advice.length > shownAdvice && (
-          <p class="muted">{format.count(advice.length - shownAdvice)} other mistakes: see the list.</p>
+          <p class="muted">{format.count(advice.length - shownAdvice)} more: see the list below.</p>
         )}
-        <Sites reason={reason} refusals={refusals} />
-        {newest && <p class="muted">Last {format.ago(newest.time, now())}.</p>}
+        <Sites reason={reason} requests={requests} />
+        {newest && <p class="muted">Last seen {format.ago(newest.time, now())}</p>}
       </div>
-      <div class="refusals-actions">
+      <div class="rejected-actions">
         {settings && (
           <Link class="button small" href={`/settings/${settings}`}>
-            {settings === "websites" ? "To the websites" : "To the keys"}
+            {settings === "websites" ? "Website settings" : "API key settings"}
           </Link>
         )}
         <Link
           class="button small"
-          href={place.with({ reason: isShown ? undefined : reason })}
-          label={isShown ? "List all" : `List only these: ${reasonText(reason)}`}
+          href={router.hrefWith({ reason: isSelected ? undefined : reason })}
+          label={isSelected ? "Clear filter" : `Filter: ${reasonText(reason)}`}
         >
-          {isShown ? "List all" : "List only these"}
+          {isSelected ? "Clear filter" : "Filter"}
         </Link>
       </div>
     </li>
@@ -100,37 +100,38 @@ interface Website {
   allowedOrigins: string[]
 }
 
-/** For which websites the requests were, and whose pages those take, where that is why. */
-function Sites({ reason, refusals }: { reason: string; refusals: readonly RejectedRequest[] }) {
+/** The websites of the requests; for rejected origins also their allowed hosts. */
+function Sites({ reason, requests }: { reason: string; requests: readonly RejectedRequest[] }) {
   const { session } = useApp()
   const format = useFormat()
   const isOrigin = reason === "origin_not_allowed"
   const { data } = useResource<{ websites: Website[] }>(isOrigin && session.isOwner ? "websites" : undefined)
-  const sites = counted(refusals.flatMap(({ websiteId }) => websiteId ?? []))
+  const sites = countOccurrences(requests.flatMap(({ websiteId }) => websiteId ?? []))
   if (sites.length === 0) return null
   return (
     <ul class="muted">
       {sites.slice(0, shownSites).map(([id, count]) => {
-        const website = data?.websites.find((one) => one.id === id)
+        const website = data?.websites.find((site) => site.id === id)
         return (
           <li key={id}>
-            For {session.nameOf(id)}: {format.count(count)}.{website && ` ${takesText(website)}`}
+            {session.nameOf(id)}: {format.count(count)}
+            {website && ` · ${allowedText(website)}`}
           </li>
         )
       })}
-      {sites.length > shownSites && <li>And for {format.count(sites.length - shownSites)} others.</li>}
+      {sites.length > shownSites && <li>{format.count(sites.length - shownSites)} more websites</li>}
     </ul>
   )
 }
 
-function takesText({ domain, allowedOrigins }: Website): string {
-  const others = allowedOrigins.length === 0 ? " alone" : `, and of ${allowedOrigins.join(", ")}`
-  return `It takes events from pages of ${domain} and its subdomains${others}.`
+function allowedText({ domain, allowedOrigins }: Website): string {
+  const others = allowedOrigins.map((origin) => `, ${origin}`).join("")
+  return `Allowed: ${domain} and its subdomains${others}`
 }
 
-/** How often each is there, the most frequent first. */
-function counted(texts: readonly string[]): [string, number][] {
+/** Counts equal texts, most frequent first. */
+function countOccurrences(texts: readonly string[]): [string, number][] {
   const counts = new Map<string, number>()
   for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)
-  return [...counts].sort(([, one], [, other]) => other - one)
+  return [...counts].sort(([, a], [, b]) => b - a)
 }

@@ -6,64 +6,74 @@ import { Page } from "../components/layout/page.tsx"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
-import { RejectedRequestList } from "./list.tsx"
 import { Reasons } from "./reasons.tsx"
+import { RejectedRequestList } from "./request-list.tsx"
 import "./rejected-requests.css"
-import { isOfSite, mostKept, type RejectedRequest, useRejectedRequests } from "./rejected.ts"
+import {
+  matchesSite,
+  maxRequests,
+  type RejectedRequest,
+  useRejectedRequests,
+} from "./use-rejected-requests.ts"
 
-/** Which requests were refused, why, and what to change. */
+/** The requests that were rejected, with reasons and fixes. */
 export function RejectedRequests() {
-  const { place, view } = useApp()
-  const kept = useRejectedRequests()
-  const { params } = place.spot.value
+  const { router, view } = useApp()
+  const state = useRejectedRequests()
+  const { params } = router.location.value
   const reason = params.get("reason") ?? ""
   const site = params.get("site") ?? ""
-  const ofSite = kept.refusals?.filter((one) => isOfSite(one, site))
+  const siteRequests = state.requests?.filter((request) => matchesSite(request, site))
   return (
-    <Page title="Refusals" unranged unfiltered actions={<Refreshing kept={kept} />}>
-      <Panel title="Why, and what to change" hint={hintOf(view.value.website)}>
-        {ofSite === undefined ? (
-          kept.error === undefined ? (
+    <Page title="Rejected requests" unranged unfiltered actions={<RefreshControls state={state} />}>
+      <Panel title="Reasons and fixes" hint={hintOf(view.value.website)}>
+        {siteRequests === undefined ? (
+          state.error === undefined ? (
             <Skeleton height={260} />
           ) : (
-            <Failure error={kept.error} again={kept.again} />
+            <Failure error={state.error} onRetry={state.refetch} />
           )
-        ) : ofSite.length > 0 ? (
-          <Reasons refusals={ofSite} shown={reason} />
+        ) : siteRequests.length > 0 ? (
+          <Reasons requests={siteRequests} selected={reason} />
         ) : (
-          <Nothing isNarrowed={site !== ""} />
+          <NoRequests isFiltered={site !== ""} />
         )}
       </Panel>
-      {kept.refusals !== undefined && kept.refusals.length > 0 && (
-        <RejectedRequestList all={kept.refusals} ofSite={ofSite ?? []} reason={reason} site={site} />
+      {state.requests !== undefined && state.requests.length > 0 && (
+        <RejectedRequestList
+          all={state.requests}
+          siteRequests={siteRequests ?? []}
+          reason={reason}
+          site={site}
+        />
       )}
-      <News refusals={kept.refusals} />
+      <NewRequestsStatus requests={state.requests} />
     </Page>
   )
 }
 
 function hintOf(website: string): string {
-  const kept = `The last ${mostKept} requests to /track and /identify that were refused since the server started; it keeps them in memory.`
-  return website === "all" ? kept : `${kept} Those of all websites, for many name none.`
+  const text = `The last ${maxRequests} rejected requests since the server started`
+  return website === "all" ? `${text}.` : `${text}, across all websites.`
 }
 
-/** Whether the list is of now. */
-function Refreshing({ kept }: { kept: ReturnType<typeof useRejectedRequests> }) {
+/** The time of the last update, and a button to pause updates. */
+function RefreshControls({ state }: { state: ReturnType<typeof useRejectedRequests> }) {
   const format = useFormat()
-  const { isPaused, setPaused, updatedAt, error } = kept
+  const { isPaused, setPaused, updatedAt, error } = state
   const { now } = useApp()
   const at = format.clock(new Date(updatedAt ?? now()).toISOString())
   const isFailing = error !== undefined && updatedAt !== undefined
   return (
     <>
-      {/* Until the first answer the text is there, invisible: it has its size in every font, so nothing moves later. */}
-      <p class={`muted refusals-updated ${updatedAt === undefined ? "pending" : ""}`}>
-        {isFailing ? `Cannot be updated since ${at}` : `Updated ${at}`}
+      {/* Invisible until the first response: reserves the space, so nothing shifts. */}
+      <p class={`muted rejected-updated ${updatedAt === undefined ? "pending" : ""}`}>
+        {isFailing ? `Update failed · last updated ${at}` : `Updated ${at}`}
       </p>
       <button
         type="button"
-        class="button refusals-pause"
-        title={isPaused ? "Update every 10 seconds again" : "Stop updating every 10 seconds"}
+        class="button rejected-pause"
+        title={isPaused ? "Resume updating every 10 seconds" : "Stop updating every 10 seconds"}
         onClick={() => setPaused(!isPaused)}
       >
         <Icon name={isPaused ? "play" : "pause"} /> {isPaused ? "Resume" : "Pause"}
@@ -72,35 +82,35 @@ function Refreshing({ kept }: { kept: ReturnType<typeof useRejectedRequests> }) 
   )
 }
 
-function Nothing({ isNarrowed }: { isNarrowed: boolean }) {
-  const { place } = useApp()
-  return isNarrowed ? (
-    <Empty title="Nothing of this website was refused">
-      <Link class="button" href={place.with({ site: undefined })}>
-        Show those of all websites
+function NoRequests({ isFiltered }: { isFiltered: boolean }) {
+  const { router } = useApp()
+  return isFiltered ? (
+    <Empty title="No rejected requests for this website">
+      <Link class="button" href={router.hrefWith({ site: undefined })}>
+        Show all websites
       </Link>
     </Empty>
   ) : (
-    <Empty title="Nothing was refused since the server started">
-      That is good. When a request is refused, it is shown here within 10 seconds, with what to change.
-    </Empty>
+    <Empty title="No rejected requests">Every request since the last restart was accepted.</Empty>
   )
 }
 
-/** Says that there are new ones to those who do not see them come. */
-function News({ refusals }: { refusals: readonly RejectedRequest[] | undefined }) {
+/** Announces new requests to screen readers. */
+function NewRequestsStatus({ requests }: { requests: readonly RejectedRequest[] | undefined }) {
   const format = useFormat()
-  const known = useRef<string>(undefined)
+  const lastSeen = useRef<string>(undefined)
   const [text, setText] = useState("")
-  const newest = refusals?.[0]?.time ?? ""
+  const newest = requests?.[0]?.time ?? ""
   useEffect(() => {
-    if (refusals === undefined) return
-    const before = known.current
-    known.current = newest
+    if (requests === undefined) return
+    const before = lastSeen.current
+    lastSeen.current = newest
     if (before === undefined) return
-    const count = refusals.filter(({ time }) => time > before).length
-    setText(count === 0 ? "" : `${format.count(count)} more refused.`)
-  }, [refusals, newest])
+    const count = requests.filter(({ time }) => time > before).length
+    setText(
+      count === 0 ? "" : `${format.count(count)} more ${count === 1 ? "request" : "requests"} rejected.`,
+    )
+  }, [requests, newest])
   return (
     <p class="hidden" role="status">
       {text}

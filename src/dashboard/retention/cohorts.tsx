@@ -1,24 +1,24 @@
 import { DownloadCsv, ScrollBox } from "../components/charts/data-table.tsx"
-import { titled, type Unit } from "../components/controls/unit.tsx"
+import { type Unit, unitTitle } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp, type View } from "../state/app.ts"
 import { lastDayOf } from "../state/range.ts"
-import type { Answered } from "../state/use-query.ts"
+import type { QueryState } from "../state/use-query.ts"
 import { type Period, periods } from "./periods.ts"
 
-/** A row of the type `retention`. */
+/** A row of the query type `retention`. */
 interface Row {
   date: string
   people: number
   period: number
   returned: number
-  /** Of `people`. */
+  /** Percent of `people`. */
   percentage: number
 }
 
-/** Those who began in the same time. */
+/** People whose first event was in the same period. */
 interface Cohort {
   date: string
   people: number
@@ -28,45 +28,45 @@ interface Cohort {
 interface Cell {
   returned: number
   percentage: number
-  /** The time is over, and the range has all of it. */
-  isWhole: boolean
+  /** The period has ended and is completely in the range. */
+  isComplete: boolean
 }
 
-/** The mean of one column. */
-interface Mean {
+/** A cell, or the average of a column. */
+interface CellValue {
   returned: number
   percentage: number
 }
 
 interface CohortsPanelProps {
-  answered: Answered
+  query: QueryState
   unit: Unit
   isPercent: boolean
 }
 
-/** A heat map: a row for those who began in the same time, a column for each time after. */
-export function CohortsPanel({ answered, unit, isPercent }: CohortsPanelProps) {
+/** The retention table: a row per cohort, a column per period after its first. */
+export function CohortsPanel({ query, unit, isPercent }: CohortsPanelProps) {
   const { view } = useApp()
-  const asked = answered.asked("cohorts")?.granularity
-  const period = periods.find(({ value }) => value === asked) ?? periods[0]
-  const all = cohortsOf(answered.rows<Row>("cohorts"), period, view.value)
+  const granularity = query.parameter("cohorts")?.granularity
+  const period = periods.find(({ value }) => value === granularity) ?? periods[0]
+  const all = cohortsOf(query.rows<Row>("cohorts"), period, view.value)
   const first = all.findIndex(({ people }) => people > 0)
-  // Before anybody began there is nothing to come back from.
+  // Leading empty cohorts are left out.
   const cohorts = first < 0 ? [] : all.slice(first)
   const { one, many } = period
-  const shown = ({ returned, percentage }: Mean) => (isPercent ? percentage : returned)
+  const numberOf = ({ returned, percentage }: CellValue) => (isPercent ? percentage : returned)
   return (
     <Panel
-      title={`${titled(unit)} by the ${one} they began in`}
+      title={`${unitTitle(unit)} by first ${one}`}
       actions={
         <DownloadCsv
           file="retention"
-          columns={[one, unit.many, ...cohorts.map((_, later) => `${later} ${many} later`)]}
-          rows={cohorts.map(({ date, people, cells }) => [date, people, ...cells.map(shown)])}
+          columns={[one, unit.many, ...cohorts.map((_, offset) => `${offset} ${many} later`)]}
+          rows={cohorts.map(({ date, people, cells }) => [date, people, ...cells.map(numberOf)])}
         />
       }
     >
-      <Loaded answered={answered} of="cohorts" height={320}>
+      <Loaded query={query} id="cohorts" height={320}>
         {() =>
           cohorts.length > 0 ? (
             <HeatMap cohorts={cohorts} period={period} unit={unit} isPercent={isPercent} />
@@ -90,70 +90,70 @@ function HeatMap({ cohorts, period, unit, isPercent }: HeatMapProps) {
   const { range, today } = useApp().view.value
   const format = useFormat()
   const { one } = period
-  const began = (date: string) => {
+  const cohortLabel = (date: string) => {
     if (period.value === "monthly") return format.bucket(date, period.value)
     return date.slice(0, 4) === today.slice(0, 4) ? format.shortDay(date) : format.day(date)
   }
-  const most = mostOf(cohorts)
-  const means = cohorts.map((_, later) => meanOf(cohorts, later))
-  const text = ({ returned, percentage }: Mean) =>
+  const max = maxPercentage(cohorts)
+  const averages = cohorts.map((_, offset) => averageOf(cohorts, offset))
+  const text = ({ returned, percentage }: CellValue) =>
     isPercent ? format.rate(percentage) : format.count(returned)
-  const shade = ({ percentage }: Mean) => ({
-    "--share": `${Math.min(100, (100 * percentage) / most).toFixed(1)}%`,
+  const shade = ({ percentage }: CellValue) => ({
+    "--share": `${Math.min(100, (100 * percentage) / max).toFixed(1)}%`,
   })
-  const hasParts = cohorts.some(({ cells }) => cells.some(({ isWhole }) => !isWhole))
+  const hasIncomplete = cohorts.some(({ cells }) => cells.some(({ isComplete }) => !isComplete))
   return (
     <>
       <ScrollBox>
         <table class="retention-map">
           <caption class="hidden">
-            {titled(unit)} by the {one} they began in, and how many of them came back
+            Retention of {unit.many} by first {one}
           </caption>
           <thead>
             <tr>
               <th scope="col" rowSpan={2}>
-                Began in
+                Cohort
               </th>
               <th scope="col" rowSpan={2} class="number">
-                {titled(unit)}
+                {unitTitle(unit)}
               </th>
-              <th scope="colgroup" colSpan={cohorts.length} class="retention-later">
+              <th scope="colgroup" colSpan={cohorts.length} class="retention-offset">
                 {period.label} later
               </th>
             </tr>
             <tr>
-              {cohorts.map(({ date }, later) => (
+              {cohorts.map(({ date }, offset) => (
                 <th key={date} scope="col" class="number">
-                  {later}
+                  {offset}
                 </th>
               ))}
             </tr>
           </thead>
           <tbody>
-            <tr class="retention-mean">
+            <tr class="retention-average">
               <th scope="row">Average</th>
               <td class="number">{format.tenths(averageSize(cohorts))}</td>
-              {means.map((mean, later) => (
-                <td key={later} class="number">
-                  {mean ? (isPercent ? text(mean) : format.tenths(mean.returned)) : "–"}
+              {averages.map((average, offset) => (
+                <td key={offset} class="number">
+                  {average ? (isPercent ? text(average) : format.tenths(average.returned)) : "–"}
                 </td>
               ))}
             </tr>
             {cohorts.map(({ date, people, cells }) => (
               <tr key={date}>
                 <th scope="row">
-                  {began(date)}
-                  {date < range.from && <small> from {format.shortDay(range.from)} on</small>}
+                  {cohortLabel(date)}
+                  {date < range.from && <small> from {format.shortDay(range.from)}</small>}
                 </th>
                 <td class="number">{format.count(people)}</td>
-                {cells.map((cell, later) => (
+                {cells.map((cell, offset) => (
                   <td
-                    key={later}
-                    class={`retention-cell ${cell.isWhole ? "" : "part"}`}
+                    key={offset}
+                    class={`retention-cell ${cell.isComplete ? "" : "part"}`}
                     style={people === 0 ? undefined : shade(cell)}
                   >
                     {people === 0 ? "–" : text(cell)}
-                    {!cell.isWhole && people > 0 && <span class="hidden"> so far</span>}
+                    {!cell.isComplete && people > 0 && <span class="hidden"> so far</span>}
                   </td>
                 ))}
               </tr>
@@ -161,54 +161,54 @@ function HeatMap({ cohorts, period, unit, isPercent }: HeatMapProps) {
           </tbody>
         </table>
       </ScrollBox>
-      {hasParts && (
+      {hasIncomplete && (
         <p class="retention-legend">
           <span class="retention-cell part" aria-hidden="true">
             0
           </span>
-          The {one} is not over, or not all of it is in the range. The average leaves it out.
+          Incomplete {one}, excluded from the average.
         </p>
       )}
     </>
   )
 }
 
-/** The rows of each cohort stand together, in the order of the times. */
+/** Groups the rows by cohort: those of a cohort are adjacent, in order of periods. */
 function cohortsOf(rows: readonly Row[], { value: granularity }: Period, { range, today }: View): Cohort[] {
   const dates = rows.filter(({ period }) => period === 0).map(({ date }) => date)
-  const isWhole = dates.map((date) => isOver(lastDayOf(date, granularity), range.to, today))
+  const isComplete = dates.map((date) => hasEnded(lastDayOf(date, granularity), range.to, today))
   const cohorts: Cohort[] = []
-  for (const { date, people, period: later, returned, percentage } of rows) {
-    if (later === 0) cohorts.push({ date, people, cells: [] })
+  for (const { date, people, period: offset, returned, percentage } of rows) {
+    if (offset === 0) cohorts.push({ date, people, cells: [] })
     cohorts.at(-1)?.cells.push({
       returned,
       percentage,
-      isWhole: isWhole[cohorts.length - 1 + later] ?? false,
+      isComplete: isComplete[cohorts.length - 1 + offset] ?? false,
     })
   }
   return cohorts
 }
 
-function isOver(lastDay: string, to: string, today: string): boolean {
+function hasEnded(lastDay: string, to: string, today: string): boolean {
   return lastDay < today && lastDay <= to
 }
 
-/** The largest percentage of later times, which has the darkest shade: in the first nearly everybody is there. */
-function mostOf(cohorts: readonly Cohort[]): number {
-  const later = cohorts.flatMap(({ cells }) => cells.slice(1).map(({ percentage }) => percentage))
-  return later.reduce((most, one) => Math.max(most, one), 1)
+/** The largest percentage after the first period, which is near 100%: it gets the darkest shade. */
+function maxPercentage(cohorts: readonly Cohort[]): number {
+  const percentages = cohorts.flatMap(({ cells }) => cells.slice(1).map(({ percentage }) => percentage))
+  return percentages.reduce((max, percentage) => Math.max(max, percentage), 1)
 }
 
-/** Of the cohorts that had all of this time. In percent each person counts the same. Undefined: there is no such cohort. */
-function meanOf(cohorts: readonly Cohort[], later: number): Mean | undefined {
-  const whole = cohorts.filter(({ people, cells }) => people > 0 && cells[later]?.isWhole)
-  const people = whole.reduce((all, one) => all + one.people, 0)
-  const returned = whole.reduce((all, { cells }) => all + (cells[later]?.returned ?? 0), 0)
+/** The average over cohorts whose period is complete, weighted by people; undefined if there is none. */
+function averageOf(cohorts: readonly Cohort[], offset: number): CellValue | undefined {
+  const complete = cohorts.filter(({ people, cells }) => people > 0 && cells[offset]?.isComplete)
+  const people = complete.reduce((sum, cohort) => sum + cohort.people, 0)
+  const returned = complete.reduce((sum, { cells }) => sum + (cells[offset]?.returned ?? 0), 0)
   return people === 0
     ? undefined
-    : { returned: returned / whole.length, percentage: (100 * returned) / people }
+    : { returned: returned / complete.length, percentage: (100 * returned) / people }
 }
 
 function averageSize(cohorts: readonly Cohort[]): number {
-  return cohorts.reduce((all, { people }) => all + people, 0) / cohorts.length
+  return cohorts.reduce((sum, { people }) => sum + people, 0) / cohorts.length
 }

@@ -1,26 +1,26 @@
 import type { Range } from "../state/range.ts"
 
-/** The times that people are taken together by. `most`: days of a range of which a table has room for as many. */
+/** The cohort sizes. `maxDays`: days of the longest range whose table fits on the page. */
 export const periods = [
-  { value: "daily", label: "Days", one: "day", many: "days", most: 92 },
-  { value: "weekly", label: "Weeks", one: "week", many: "weeks", most: 740 },
-  { value: "monthly", label: "Months", one: "month", many: "months", most: Number.POSITIVE_INFINITY },
+  { value: "daily", label: "Days", one: "day", many: "days", maxDays: 92 },
+  { value: "weekly", label: "Weeks", one: "week", many: "weeks", maxDays: 740 },
+  { value: "monthly", label: "Months", one: "month", many: "months", maxDays: Number.POSITIVE_INFINITY },
 ] as const
 
 export type Period = (typeof periods)[number]
 
 const [daily, weekly, monthly] = periods
 
-/** Days from which on weeks tell more than days. */
-const weeksFrom = 21
+/** Days; longer ranges default to weeks. */
+const minDaysForWeeks = 21
 
-/** Those that a range can be shown by. */
+/** The periods available for a range. */
 export function possiblePeriods({ days }: Range): Period[] {
-  return periods.filter(({ most }) => days <= most)
+  return periods.filter(({ maxDays }) => days <= maxDays)
 }
 
-/** What the address says, where the range allows it. */
+/** The period in the page address if the range allows it, or a default for the range. */
 export function readPeriod(params: URLSearchParams, range: Range): Period {
-  const asked = possiblePeriods(range).find(({ value }) => value === params.get("by"))
-  return asked ?? (range.days < weeksFrom ? daily : range.days <= weekly.most ? weekly : monthly)
+  const period = possiblePeriods(range).find(({ value }) => value === params.get("by"))
+  return period ?? (range.days < minDaysForWeeks ? daily : range.days <= weekly.maxDays ? weekly : monthly)
 }

@@ -1,6 +1,6 @@
 import {
   isChosen,
-  readStep,
+  parseStep,
   type Step,
   stepBody,
   stepParam,
@@ -8,90 +8,93 @@ import {
 } from "../components/controls/event-picker.tsx"
 import { Segmented } from "../components/controls/segmented.tsx"
 import { Steps } from "../components/controls/steps.tsx"
-import { readUnit, UnitPicker, unitParam, units } from "../components/controls/unit.tsx"
+import { parseUnit, UnitPicker, unitParam, units } from "../components/controls/unit.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Panel } from "../components/layout/panel.tsx"
-import { SaveButton, SavedList, useSaved } from "../components/saved/saved.tsx"
+import { SaveButton, SavedList, useSavedViews } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
 import { useQuery } from "../state/use-query.ts"
 import { CohortsPanel } from "./cohorts.tsx"
 import { possiblePeriods, readPeriod } from "./periods.ts"
 import "./retention.css"
 
-/** A session is over before anybody could come back in it. */
-const followed = units.filter(({ value }) => value !== "session")
+/** Sessions have no retention: nobody returns to a session that ended. */
+const retentionUnits = units.filter(({ value }) => value !== "session")
 
-const any: Step = { name: "", filters: [] }
+const anyEvent: Step = { name: "", filters: [] }
 
+/** The retention report: events to choose, and a table of cohorts. */
 export function Retention() {
-  const { place, view } = useApp()
-  const { params } = place.spot.value
+  const { router, view } = useApp()
+  const { params } = router.location.value
   const { range } = view.value
   const events = useEventNames()
-  const saved = useSaved("retention")
-  const [start = any, comeBack = any] = params.getAll("step").map(readStep)
+  const saved = useSavedViews("retention")
+  const [first = anyEvent, returning = anyEvent] = params.getAll("step").map(parseStep)
   const unit =
-    followed.find(({ value }) => value === readUnit(params).value) ?? readUnit(new URLSearchParams())
+    retentionUnits.find(({ value }) => value === parseUnit(params).value) ?? parseUnit(new URLSearchParams())
   const period = readPeriod(params, range)
   const show = params.get("show") === "people" ? "people" : "percent"
-  const asked = isChosen(start) || isChosen(comeBack) ? [start, comeBack] : []
-  const path = place.question("retention", {
-    step: asked.map(stepParam),
+  const steps = isChosen(first) || isChosen(returning) ? [first, returning] : []
+  const path = router.reportPath("retention", {
+    step: steps.map(stepParam),
     by: params.get("by") ?? undefined,
     unit: unitParam(unit.value),
     show: show === "people" ? show : undefined,
   })
-  const answered = useQuery([
+  const query = useQuery([
     {
       name: "retention",
       id: "cohorts",
       granularity: period.value,
       unit: unit.value,
-      ...(asked.length === 0 ? {} : { steps: asked.map(stepBody) }),
+      ...(steps.length === 0 ? {} : { steps: steps.map(stepBody) }),
     },
   ])
   return (
     <Page title="Retention">
-      <SavedList title="Saved tables" saved={saved} path={path} />
+      <SavedList title="Saved reports" saved={saved} path={path} />
       <Panel
-        title="Who comes back"
+        title="Who comes back?"
         class="retention-question"
-        hint="People by the time of their first event in the range, and how many of them came back in each later one."
+        hint="Cohorts are formed by each person's first event in the range."
         actions={<SaveButton kind="retention" saved={saved} path={path} />}
       >
         <Steps
-          steps={[start, comeBack]}
+          steps={[first, returning]}
           names={events.names}
-          least={2}
-          most={2}
-          label={(number) => (number === 1 ? "Began with" : "Came back with")}
+          min={2}
+          max={2}
+          label={(number) => (number === 1 ? "First event" : "Return event")}
           isAnyAllowed
-          onChange={(next) => place.set({ step: next.some(isChosen) ? next.map(stepParam) : undefined })}
+          onChange={(next) =>
+            router.setParams({ step: next.some(isChosen) ? next.map(stepParam) : undefined })
+          }
         />
         <div class="settings">
           <Segmented
-            legend="People are taken together by"
+            legend="Cohort size"
             options={possiblePeriods(range)}
             value={period.value}
-            onChange={(by) => place.set({ by }, "replace")}
+            onChange={(by) => router.setParams({ by }, "replace")}
           />
           <Segmented
-            legend="Each cell shows"
+            legend="Show"
             options={[
-              { value: "percent", label: "Percent" },
-              { value: "people", label: "Numbers" },
+              { value: "percent", label: "%" },
+              { value: "people", label: "Count" },
             ]}
             value={show}
-            onChange={(next) => place.set({ show: next === "people" ? next : undefined }, "replace")}
+            onChange={(next) => router.setParams({ show: next === "people" ? next : undefined }, "replace")}
           />
           <UnitPicker
             unit={unit}
-            of={followed}
-            onChange={(next) => place.set({ unit: unitParam(next) }, "replace")}
+            options={retentionUnits}
+            onChange={(next) => router.setParams({ unit: unitParam(next) }, "replace")}
           />
         </div>
       </Panel>
-      <CohortsPanel answered={answered} unit={unit} isPercent={show === "percent"} />
+      <CohortsPanel query={query} unit={unit} isPercent={show === "percent"} />
     </Page>
   )
 }

@@ -1,16 +1,16 @@
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
 import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
-import type { Series, SeriesBefore } from "../components/charts/plot.tsx"
+import type { PreviousSeries, Series } from "../components/charts/plot.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { Stat } from "../components/charts/stat.tsx"
 import { type Step, stepBody, stepText } from "../components/controls/event-picker.tsx"
 import { GranularitySwitch, useGranularity } from "../components/controls/granularity.tsx"
-import { titled, type Unit } from "../components/controls/unit.tsx"
+import { type Unit, unitTitle } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
-import { type Answered, useQuery } from "../state/use-query.ts"
+import { type QueryState, useQuery } from "../state/use-query.ts"
 import type { GoalRow } from "./goal.ts"
 import { RateChange } from "./rate-change.tsx"
 
@@ -19,8 +19,8 @@ interface RatesProps {
   unit: Unit
 }
 
-/** The conversion rates of one goal or some, as numbers and over time. */
-export function Rates({ steps, unit }: RatesProps) {
+/** The conversion rates of one or more goals: totals and a chart. */
+export function ConversionRates({ steps, unit }: RatesProps) {
   const { view } = useApp()
   const granularity = useGranularity()
   const goals = {
@@ -29,26 +29,26 @@ export function Rates({ steps, unit }: RatesProps) {
     unit: unit.value,
     ...(view.value.compare ? { compare: "previous_period" } : {}),
   }
-  const answered = useQuery([
-    { ...goals, id: "whole" },
-    { ...goals, id: "course", granularity },
+  const query = useQuery([
+    { ...goals, id: "totals" },
+    { ...goals, id: "trend", granularity },
   ])
   return (
     <>
       {steps.length === 1 ? (
-        <Numbers answered={answered} unit={unit} />
+        <Totals query={query} unit={unit} />
       ) : (
-        <Comparison answered={answered} steps={steps} unit={unit} />
+        <Comparison query={query} steps={steps} unit={unit} />
       )}
       <Panel
         title="Conversion over time"
-        hint={`Of the ${unit.many} with any event, the share that had the goal.`}
+        hint={`Converted, as a share of all ${unit.many} with an event.`}
         actions={<GranularitySwitch />}
       >
-        <Loaded answered={answered} of="course" height={306}>
+        <Loaded query={query} id="trend" height={306}>
           {() => {
-            const { dates, series } = linesOf(answered, steps)
-            const isEmpty = answered.rows<GoalRow>("course").every(({ total }) => total === 0)
+            const { dates, series } = seriesOf(query, steps)
+            const isEmpty = query.rows<GoalRow>("trend").every(({ total }) => total === 0)
             return isEmpty ? (
               <NoMatch />
             ) : (
@@ -68,71 +68,71 @@ export function Rates({ steps, unit }: RatesProps) {
   )
 }
 
-interface NumbersProps {
-  answered: Answered
+interface TotalsProps {
+  query: QueryState
   unit: Unit
 }
 
-function Numbers({ answered, unit }: NumbersProps) {
+function Totals({ query, unit }: TotalsProps) {
   const { view } = useApp()
   const format = useFormat()
   return (
-    <section class="panel stats" aria-label="The goal in numbers">
-      <Loaded answered={answered} of="whole" height={64}>
+    <section class="panel stats" aria-label="Goal totals">
+      <Loaded query={query} id="totals" height={64}>
         {() => {
-          const [row] = answered.rows<GoalRow>("whole")
-          const before = row?.previous
-          const was = (value: number | undefined) => (view.value.compare ? (value ?? 0) : undefined)
+          const [row] = query.rows<GoalRow>("totals")
+          const previous = row?.previous
+          const before = (value: number | undefined) => (view.value.compare ? (value ?? 0) : undefined)
           return row ? (
             <dl class="stats-row goals-stats">
               <Stat
                 label="Conversion"
                 value={row.conversion_rate}
-                before={before?.total ? before.conversion_rate : undefined}
+                previous={previous?.total ? before.conversion_rate : undefined}
                 format={format}
                 isRate
               />
               <Stat
-                label={`${titled(unit)} who got there`}
+                label="Converted"
                 value={row.converted}
-                before={was(before?.converted)}
+                previous={before(previous?.converted)}
                 format={format}
               />
               <Stat
                 label={`All ${unit.many}`}
                 value={row.total}
-                before={was(before?.total)}
+                previous={before(previous?.total)}
                 format={format}
               />
               <Stat
-                label="Times it happened"
+                label="Conversions"
                 value={row.completions}
-                before={was(before?.completions)}
+                previous={before(previous?.completions)}
                 format={format}
               />
             </dl>
           ) : null
         }}
       </Loaded>
-      <ComparisonNote answered={answered} of="whole" />
+      <ComparisonNote query={query} id="totals" />
     </section>
   )
 }
 
-function Comparison({ answered, steps, unit }: NumbersProps & { steps: readonly Step[] }) {
+function Comparison({ query, steps, unit }: TotalsProps & { steps: readonly Step[] }) {
   const { view } = useApp()
   const format = useFormat()
   const { compare } = view.value
-  const rows = answered.rows<GoalRow>("whole")
-  const names = rows.map((row, index) => nameOf(row, steps[index]))
-  const most = Math.max(...rows.map((row) => row.conversion_rate), 0.01)
+  const rows = query.rows<GoalRow>("totals")
+  const names = rows.map((row, index) => goalName(row, steps[index]))
+  const max = Math.max(...rows.map((row) => row.conversion_rate), 0.01)
   return (
     <Panel
-      title="Side by side"
+      title="Comparison"
       actions={
         <DownloadCsv
           file="goals"
-          columns={["goal", "percent", unit.many, `of all ${unit.many}`, "events"]}
+          columns={["goal", "percent", unit.many, `all ${unit.many}`, "conversions"]}
           rows={rows.map((row, index) => [
             names[index],
             row.conversion_rate,
@@ -143,19 +143,13 @@ function Comparison({ answered, steps, unit }: NumbersProps & { steps: readonly 
         />
       }
     >
-      <Loaded answered={answered} of="whole" height={34 * (steps.length + 1)}>
+      <Loaded query={query} id="totals" height={34 * (steps.length + 1)}>
         {() => (
           <DataTable
-            name="Goals side by side"
-            columns={[
-              "Goal",
-              "Conversion",
-              ...(compare ? ["Change"] : []),
-              `${titled(unit)} who got there`,
-              "Times it happened",
-            ]}
+            name="Goal comparison"
+            columns={["Goal", "Conversion", ...(compare ? ["Change"] : []), "Converted", "Conversions"]}
             numeric={[false, true, true, true, true]}
-            bars={rows.map((row) => row.conversion_rate / most)}
+            bars={rows.map((row) => row.conversion_rate / max)}
             rows={rows.map((row, index) => [
               names[index],
               format.rate(row.conversion_rate),
@@ -166,34 +160,34 @@ function Comparison({ answered, steps, unit }: NumbersProps & { steps: readonly 
           />
         )}
       </Loaded>
-      <ComparisonNote answered={answered} of="whole" />
+      <ComparisonNote query={query} id="totals" />
     </Panel>
   )
 }
 
-/** While an answer is old, the steps are others. */
-function nameOf({ goal }: GoalRow, step: Step | undefined): string {
+/** The goal's text; the row's event name while the rows are of the previous query. */
+function goalName({ goal }: GoalRow, step: Step | undefined): string {
   return step && step.name === (goal ?? "") ? stepText(step) : (goal ?? "Any event")
 }
 
-/** A line for each goal; where there is one, the period before too. The rows of each stand together, in the order of time. */
-function linesOf(
-  answered: Answered,
+/** One line per goal; for a single goal, the previous period too. Rows of a goal are adjacent, in order of time. */
+function seriesOf(
+  query: QueryState,
   steps: readonly Step[],
-): { dates: string[]; series: (Series | SeriesBefore)[] } {
-  const rows = answered.rows<GoalRow>("course")
-  const count = (answered.asked("course")?.steps as unknown[] | undefined)?.length ?? 1
+): { dates: string[]; series: (Series | PreviousSeries)[] } {
+  const rows = query.rows<GoalRow>("trend")
+  const count = (query.parameter("trend")?.steps as unknown[] | undefined)?.length ?? 1
   const length = rows.length / count
   const dates = rows.slice(0, length).map(({ date = "" }) => date)
   const lines = Array.from({ length: count }, (_, index) => rows.slice(index * length, (index + 1) * length))
   const series = lines.flatMap((line, index): Series[] => {
     const [first] = line
     return first
-      ? [{ name: nameOf(first, steps[index]), values: line.map(({ conversion_rate }) => conversion_rate) }]
+      ? [{ name: goalName(first, steps[index]), values: line.map(({ conversion_rate }) => conversion_rate) }]
       : []
   })
-  const before = lines.length === 1 && rows.some(({ previous }) => previous)
-  if (!before) return { dates, series }
+  const hasPrevious = lines.length === 1 && rows.some(({ previous }) => previous)
+  if (!hasPrevious) return { dates, series }
   const values = rows.map(({ previous }) => previous?.conversion_rate)
-  return { dates, series: [...series, { name: "The period before", values, isBefore: true }] }
+  return { dates, series: [...series, { name: "Previous period", values, isPrevious: true }] }
 }

@@ -3,17 +3,17 @@ import { useEventNames } from "../components/controls/event-picker.tsx"
 import { Icon } from "../components/controls/icons.tsx"
 import { Popover } from "../components/controls/popover.tsx"
 
-/** Names that are listed at a time: what is further down is found by typing. */
-const listed = 50
+/** Names listed at most; search finds the rest. */
+const maxNames = 50
 
-interface NamesProps {
-  /** Those chosen; none: all events are shown. */
+interface EventNamePickerProps {
+  /** Selected names; empty: all events. */
   names: readonly string[]
   onChange: (names: readonly string[]) => void
 }
 
-/** Chooses the events that are shown, by their names. */
-export function NamePicker({ names, onChange }: NamesProps) {
+/** Selects which events to show, by name. */
+export function EventNamePicker({ names, onChange }: EventNamePickerProps) {
   const [first] = names
   const label = first === undefined ? "All events" : names.length === 1 ? first : `${names.length} events`
   return (
@@ -31,15 +31,15 @@ export function NamePicker({ names, onChange }: NamesProps) {
   )
 }
 
-function NameList({ names, onChange }: NamesProps) {
-  const { names: there } = useEventNames()
+function NameList({ names, onChange }: EventNamePickerProps) {
+  const { names: knownNames } = useEventNames()
   const [text, setText] = useState("")
-  const sought = text.trim().toLowerCase()
-  const all = [...new Set([...names, ...there])]
-  const found = all.filter((name) => name.toLowerCase().includes(sought))
+  const search = text.trim().toLowerCase()
+  const all = [...new Set([...names, ...knownNames])]
+  const matches = all.filter((name) => name.toLowerCase().includes(search))
   const typed = text.trim() === "" || all.includes(text.trim()) ? [] : [text.trim()]
   const toggle = (name: string) =>
-    onChange(names.includes(name) ? names.filter((one) => one !== name) : [...names, name])
+    onChange(names.includes(name) ? names.filter((selected) => selected !== name) : [...names, name])
   return (
     <div class="live-names">
       <label class="search">
@@ -47,8 +47,8 @@ function NameList({ names, onChange }: NamesProps) {
         <input
           type="text"
           data-autofocus
-          aria-label="Look for an event"
-          placeholder="Look for an event"
+          aria-label="Search events"
+          placeholder="Search events"
           value={text}
           autocomplete="off"
           spellcheck={false}
@@ -57,14 +57,14 @@ function NameList({ names, onChange }: NamesProps) {
       </label>
       <fieldset class="live-names-list">
         <legend class="hidden">Events to show</legend>
-        {[...found.slice(0, listed), ...typed].map((name) => (
+        {[...matches.slice(0, maxNames), ...typed].map((name) => (
           <label key={name} class="check">
             <input type="checkbox" checked={names.includes(name)} onChange={() => toggle(name)} />
             <span>{name}</span>
           </label>
         ))}
       </fieldset>
-      {found.length > listed && <p class="muted">{found.length - listed} more: type a part of the name.</p>}
+      {matches.length > maxNames && <p class="muted">{matches.length - maxNames} more. Type to search.</p>}
       {names.length > 0 && (
         <button type="button" class="button small" onClick={() => onChange([])}>
           Show all events

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { violations } from "./axe.ts"
-import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
 
 interface Refusal {
   reason: string
@@ -50,7 +50,7 @@ describe.skipIf(noBrowser)(`refusals${skipped}`, () => {
     await refuse(401, "/track", { authorization: "Bearer nonsense" }, event)
     await refuse(404, "/track?website_id=550e8400-e29b-41d4-a716-446655440000", {}, event)
     const { page, faults } = await dashboard.open("/w/SITE/refusals")
-    await whole(page, "Invalid shape")
+    await waitForPage(page, "Invalid shape")
     const { refusals } = await dashboard.api<{ refusals: Refusal[] }>("refusals")
     const reasons = [...Map.groupBy(refusals, ({ reason }) => reason)].map(([, some]) => some)
     for (const some of reasons) {
@@ -82,7 +82,7 @@ describe.skipIf(noBrowser)(`refusals${skipped}`, () => {
 
   test("reasons and websites choose what is listed, and what a setting mends leads there", async () => {
     const { page } = await dashboard.open("/w/SITE/refusals")
-    await whole(page, "Invalid shape")
+    await waitForPage(page, "Invalid shape")
     const rows = page.getByRole("table", { name: "Refused requests" }).locator("tbody tr")
     await page.getByRole("link", { name: "List only these: Invalid shape" }).click()
     expect(await rows.count()).toBe(3)
@@ -100,7 +100,7 @@ describe.skipIf(noBrowser)(`refusals${skipped}`, () => {
 
   test("a pause leaves what is shown as it is", async () => {
     const { page } = await dashboard.open("/w/SITE/refusals")
-    await whole(page, "Invalid shape")
+    await waitForPage(page, "Invalid shape")
     const rows = page.getByRole("table", { name: "Refused requests" }).locator("tbody tr")
     const before = await rows.count()
     await page.getByRole("button", { name: "Pause" }).click()

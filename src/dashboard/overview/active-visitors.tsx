@@ -2,21 +2,21 @@ import { useEffect, useState } from "preact/hooks"
 import { useFormat } from "../components/controls/use-format.ts"
 import { useApp } from "../state/app.ts"
 
-/** Who counts as active: visitors with an event in this many ms. */
-const activeFor = 300_000
-/** ms between two looks. */
-const lookEvery = 30_000
+/** A visitor is active if they had an event in the last this many ms. */
+const activeWindow = 300_000
+/** ms between two requests. */
+const pollInterval = 30_000
 
-/** How many visitors are active now. */
-export function ActiveNow() {
+/** The number of visitors who are active now; refreshed while the page is visible. */
+export function ActiveVisitors() {
   const { api, view, now } = useApp()
   const format = useFormat()
   const [count, setCount] = useState<number>()
   const { website } = view.value
   useEffect(() => {
-    const stop = new AbortController()
-    const look = async () => {
-      const startDate = new Date(now() - activeFor).toISOString()
+    const abort = new AbortController()
+    const poll = async () => {
+      const startDate = new Date(now() - activeWindow).toISOString()
       const endDate = new Date(now() + 60_000).toISOString()
       const body = { parameters: [{ name: "events", measures: ["users"] }], startDate, endDate }
       try {
@@ -25,19 +25,19 @@ export function ActiveNow() {
           "POST",
           path,
           body,
-          stop.signal,
+          abort.signal,
         )
         setCount(data[0]?.data[0]?.users)
       } catch {
-        // The panels of the page say what is wrong.
+        // The panels of the page show the error.
       }
     }
-    void look()
+    void poll()
     const timer = setInterval(() => {
-      if (!document.hidden) void look()
-    }, lookEvery)
+      if (!document.hidden) void poll()
+    }, pollInterval)
     return () => {
-      stop.abort()
+      abort.abort()
       clearInterval(timer)
     }
   }, [api, website, now])

@@ -1,0 +1,58 @@
+import type { Format } from "../state/format.ts"
+
+/** The API's classification of a property: a row of `custom_events_property_classification`. */
+export interface PropertyKind {
+  property_key: string
+  /** Distinct values. */
+  cardinality: number
+  /** Events that have a value. */
+  total_count: number
+  /** Share of this event's occurrences that have a value, 0 to 1. */
+  coverage_ratio: number
+  render_strategy: "toggle" | "histogram" | "timeline" | "links" | "bars" | "top_list" | "samples"
+}
+
+/** How a property is shown: true/false shares, a histogram, the most frequent values, or a sample. */
+export type Visualization = "rate" | "histogram" | "list" | "samples"
+
+export function visualizationOf({ render_strategy, cardinality, total_count }: PropertyKind): Visualization {
+  switch (render_strategy) {
+    case "toggle":
+      return "rate"
+    case "histogram":
+      return "histogram"
+    case "samples":
+      return "samples"
+    case "top_list":
+      // If every event has its own value, the counts are all 1: show a sample instead.
+      return cardinality === total_count ? "samples" : "list"
+    case "timeline":
+    case "links":
+    case "bars":
+      return "list"
+  }
+}
+
+/** Describes the values and the share of events that have one: `8 values, in 54.2% of events`. */
+export function describeKind(kind: PropertyKind, format: Format): string {
+  const { cardinality, coverage_ratio: coverage } = kind
+  const coverageText = coverage < 1 ? `, in ${format.rate(100 * coverage)} of events` : ""
+  return describeValues(kind, `${format.count(cardinality)}`) + coverageText
+}
+
+function describeValues(kind: PropertyKind, count: string): string {
+  const { render_strategy, cardinality, total_count } = kind
+  const isSingle = cardinality === 1
+  switch (visualizationOf(kind)) {
+    case "rate":
+      return "True or false"
+    case "histogram":
+      return "Numbers"
+    case "samples":
+      return cardinality === total_count ? `${count} unique values` : `${count} values, mostly unique`
+    case "list":
+      if (render_strategy === "timeline") return isSingle ? "1 date" : `${count} dates`
+      if (render_strategy === "links") return isSingle ? "1 URL or path" : `${count} URLs or paths`
+      return isSingle ? "1 value" : `${count} values`
+  }
+}

@@ -1,0 +1,115 @@
+import { useState } from "preact/hooks"
+
+const presets = [
+  { window: "1h", label: "1 hour" },
+  { window: "1d", label: "1 day" },
+  { window: "7d", label: "7 days" },
+  { window: "30d", label: "30 days" },
+] as const
+
+/** The default window, as in the API. */
+export const defaultWindow = "7d"
+
+const timeUnits = [
+  { unit: "s", label: "seconds", s: 1 },
+  { unit: "m", label: "minutes", s: 60 },
+  { unit: "h", label: "hours", s: 3_600 },
+  { unit: "d", label: "days", s: 86_400 },
+  { unit: "w", label: "weeks", s: 604_800 },
+] as const
+
+/** The API's limit. */
+const maxSeconds = 366 * 86_400
+
+/** Parses `90m`; undefined: not a valid conversion window. */
+function parseWindow(window: string | null): { count: number; unit: string } | undefined {
+  const [, digits, unit = ""] = /^([1-9]\d{0,8})([smhdw])$/.exec(window ?? "") ?? []
+  const count = Number(digits)
+  const seconds = timeUnits.find((timeUnit) => timeUnit.unit === unit)?.s
+  return seconds !== undefined && count * seconds <= maxSeconds ? { count, unit } : undefined
+}
+
+/** The conversion window in the page address, or the default. */
+export function readWindow(params: URLSearchParams): string {
+  const param = params.get("window")
+  return param !== null && parseWindow(param) ? param : defaultWindow
+}
+
+/** `7d` → 7 days */
+export function windowText(window: string): string {
+  const preset = presets.find((preset) => preset.window === window)
+  if (preset) return preset.label
+  const { count, unit } = parseWindow(window) ?? { count: 0, unit: "" }
+  const label = timeUnits.find((timeUnit) => timeUnit.unit === unit)?.label ?? ""
+  return `${count} ${count === 1 ? label.slice(0, -1) : label}`
+}
+
+interface WindowPickerProps {
+  window: string
+  onChange: (window: string) => void
+}
+
+/** Selects the conversion window: the time allowed from the first step to the last. */
+export function WindowPicker({ window, onChange }: WindowPickerProps) {
+  const isPreset = presets.some((preset) => preset.window === window)
+  const [isCustom, setCustom] = useState(!isPreset)
+  const { count, unit } = parseWindow(window) ?? { count: 1, unit: "d" }
+  const [typed, setTyped] = useState(String(count))
+  const set = (digits: string, newUnit: string) => {
+    setTyped(digits)
+    if (parseWindow(`${digits}${newUnit}`)) onChange(`${digits}${newUnit}`)
+  }
+  const isInvalid = isCustom && !parseWindow(`${typed}${unit}`)
+  return (
+    <>
+      <label class="inline-field">
+        Within
+        <select
+          value={isCustom ? "custom" : window}
+          onChange={(event) => {
+            const value = event.currentTarget.value
+            setCustom(value === "custom")
+            if (value === "custom") setTyped(String(count))
+            else onChange(value)
+          }}
+        >
+          {presets.map((preset) => (
+            <option key={preset.window} value={preset.window}>
+              {preset.label}
+            </option>
+          ))}
+          <option value="custom">Custom…</option>
+        </select>
+      </label>
+      {isCustom && (
+        <span class="inline-field">
+          <input
+            type="number"
+            aria-label="Conversion window length"
+            min={1}
+            step={1}
+            value={typed}
+            aria-invalid={isInvalid}
+            onInput={(event) => set(event.currentTarget.value, unit)}
+          />
+          <select
+            aria-label="Conversion window unit"
+            value={unit}
+            onChange={(event) => set(typed, event.currentTarget.value)}
+          >
+            {timeUnits.map((timeUnit) => (
+              <option key={timeUnit.unit} value={timeUnit.unit}>
+                {timeUnit.label}
+              </option>
+            ))}
+          </select>
+        </span>
+      )}
+      {isInvalid && (
+        <span class="form-error" role="alert">
+          Enter a whole number, up to 366 days.
+        </span>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,151 @@
+import { useState } from "preact/hooks"
+import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
+import { useApp } from "../state/app.ts"
+import { matchesSite, noWebsite, type RejectedRequest, reasonText } from "./use-rejected-requests.ts"
+
+/** Rows shown at first, and added by each "Show older requests". */
+const pageSize = 100
+/** Event names and property keys shown per row before it is expanded. */
+const visibleTexts = 5
+
+interface ListProps {
+  all: readonly RejectedRequest[]
+  siteRequests: readonly RejectedRequest[]
+  /** '': all; the same for `site`. */
+  reason: string
+  site: string
+}
+
+/** The rejected requests, newest first, with filters by reason and website. */
+export function RejectedRequestList({ all, siteRequests, reason, site }: ListProps) {
+  const { router, session, now } = useApp()
+  const format = useFormat()
+  const [rows, setRows] = useState(pageSize)
+  const matches = siteRequests.filter((request) => reason === "" || request.reason === reason)
+  const visible = matches.slice(0, rows)
+  const nameOf = (id: string | null) => (id === null ? "None or several" : session.nameOf(id))
+  return (
+    <Panel
+      title="Requests"
+      actions={
+        <>
+          <Select
+            label="Reason"
+            value={reason}
+            options={[...new Set(all.map((request) => request.reason))]
+              .sort()
+              .map((value) => [value, reasonText(value)])}
+            onChange={(value) => router.setParams({ reason: value || undefined })}
+          />
+          <Select
+            label="Website"
+            value={site}
+            options={sitesOf(all).map((id) => [id ?? noWebsite, nameOf(id)])}
+            onChange={(value) => router.setParams({ site: value || undefined })}
+          />
+          <DownloadCsv
+            file="rejected-requests"
+            columns={["time", "path", "status", "reason", "website", "events", "names", "keys", "advice"]}
+            rows={matches.map((request) => [
+              request.time,
+              request.path,
+              request.status,
+              request.reason,
+              request.websiteId,
+              request.events,
+              request.names.join(", "),
+              request.keys.join(", "),
+              request.advice,
+            ])}
+          />
+        </>
+      }
+    >
+      {matches.length === 0 ? (
+        <Empty title="No requests match">
+          <Link class="button" href={router.hrefWith({ reason: undefined, site: undefined })}>
+            Clear filters
+          </Link>
+        </Empty>
+      ) : (
+        <DataTable
+          name="Rejected requests"
+          columns={["Time", "Path", "Reason", "Status", "Website", "Events", "Event names", "Property keys"]}
+          numeric={[false, false, false, true, false, true, false, false]}
+          rows={visible.map((request) => [
+            <time key="time" class="nowrap" dateTime={request.time}>
+              {format.moment(request.time, now())}
+            </time>,
+            request.path,
+            <span key="reason" class="nowrap">
+              {reasonText(request.reason)}
+            </span>,
+            request.status,
+            <span key="website" class={`rejected-site ${request.websiteId === null ? "muted" : ""}`}>
+              {nameOf(request.websiteId)}
+            </span>,
+            request.events === null ? "" : format.count(request.events),
+            <TextList key="names" texts={request.names} />,
+            <TextList key="keys" texts={request.keys} />,
+          ])}
+        />
+      )}
+      {matches.length > visible.length && (
+        <div class="rejected-more">
+          <button type="button" class="button" onClick={() => setRows(rows + pageSize)}>
+            Show older requests
+          </button>
+        </div>
+      )}
+    </Panel>
+  )
+}
+
+/** The websites that requests named; null: a request named none. */
+function sitesOf(requests: readonly RejectedRequest[]): (string | null)[] {
+  const ids = [...new Set(requests.flatMap(({ websiteId }) => websiteId ?? []))].sort()
+  return requests.some((request) => matchesSite(request, noWebsite)) ? [...ids, null] : ids
+}
+
+interface SelectProps {
+  label: string
+  /** '': all. */
+  value: string
+  options: readonly (readonly [value: string, label: string])[]
+  onChange: (value: string) => void
+}
+
+function Select({ label, value, options, onChange }: SelectProps) {
+  const hasOption = value === "" || options.some(([option]) => option === value)
+  return (
+    <label class="rejected-choice">
+      {label}
+      <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
+        <option value="">All</option>
+        {!hasOption && <option value={value}>{value}</option>}
+        {options.map(([option, text]) => (
+          <option key={option} value={option}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  )
+}
+
+/** The first texts; the rest can be expanded. */
+function TextList({ texts }: { texts: readonly string[] }) {
+  if (texts.length <= shownTexts) return <span class="rejected-texts">{texts.join(", ")}</span>
+  return (
+    <details class="rejected-texts">
+      <summary>
+        {texts.slice(0, shownTexts).join(", ")} and {texts.length - shownTexts} more
+      </summary>
+      {texts.slice(shownTexts).join(", ")}
+    </details>
+  )
+}

@@ -1,0 +1,85 @@
+import { useEffect, useState } from "preact/hooks"
+import { useApp } from "../state/app.ts"
+
+/** A rejected request, as in the API. */
+export interface RejectedRequest {
+  /** ISO 8601 in UTC */
+  time: string
+  path: string
+  /** As sent; null: the request named none, or several. */
+  websiteId: string | null
+  status: number
+  reason: string
+  events: number | null
+  names: string[]
+  keys: string[]
+  /** How to fix the request. */
+  advice: string
+}
+
+/** The number of requests that the server keeps. */
+export const maxRequests = "1,000"
+/** ms between two requests. */
+const pollInterval = 10_000
+/** The page address's value for requests that name no website. */
+export const noWebsite = "unnamed"
+
+/** `site`: a website ID, `noWebsite`, or '' for all. */
+export function matchesSite({ websiteId }: RejectedRequest, site: string): boolean {
+  return site === "" || (site === noWebsite ? websiteId === null : websiteId === site)
+}
+
+/** `origin_not_allowed` → Origin not allowed */
+export function reasonText(reason: string): string {
+  const text = reason.replaceAll("_", " ")
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+export interface RejectedRequestsState {
+  /** Newest first; undefined: not loaded yet. Kept while the server is unreachable. */
+  requests: readonly RejectedRequest[] | undefined
+  /** The error of the last request, if it failed. */
+  error: unknown
+  /** Unix ms of the last successful request. */
+  updatedAt: number | undefined
+  isPaused: boolean
+  setPaused: (isPaused: boolean) => void
+  refetch: () => void
+}
+
+/** The rejected requests, refreshed while the page is visible. */
+export function useRejectedRequests(): RejectedRequestsState {
+  const { api, now } = useApp()
+  const [requests, setRequests] = useState<readonly RejectedRequest[]>()
+  const [error, setError] = useState<unknown>()
+  const [updatedAt, setUpdatedAt] = useState<number>()
+  const [isPaused, setPaused] = useState(false)
+  const [round, setRound] = useState(0)
+  useEffect(() => {
+    const abort = new AbortController()
+    const poll = async () => {
+      if (document.hidden) return
+      try {
+        setRequests((await api.get<{ refusals: RejectedRequest[] }>("refusals", abort.signal)).refusals)
+        setUpdatedAt(now())
+        setError(undefined)
+      } catch (failure) {
+        if (!abort.signal.aborted) setError(failure)
+      }
+    }
+    if (!isPaused) void poll()
+    const timer = setInterval(() => {
+      if (!isPaused) void poll()
+    }, pollInterval)
+    const onVisibilityChange = () => {
+      if (!isPaused) void poll()
+    }
+    document.addEventListener("visibilitychange", onVisibilityChange)
+    return () => {
+      abort.abort()
+      clearInterval(timer)
+      document.removeEventListener("visibilitychange", onVisibilityChange)
+    }
+  }, [api, now, isPaused, round])
+  return { requests, error, updatedAt, isPaused, setPaused, refetch: () => setRound((count) => count + 1) }
+}
