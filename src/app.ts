@@ -3,33 +3,33 @@ import { type AdminApiDeps, adminRoutes } from "./admin-api/route.ts"
 import { dashboardRoutes } from "./dashboard/route.ts"
 import { docsRoutes } from "./docs/route.ts"
 import { RequestError } from "./errors.ts"
-import { type Health, healthRoutes } from "./health/route.ts"
+import { type HealthDeps, healthRoutes } from "./health/route.ts"
 import { HostCheck } from "./host.ts"
 import { jsonHeaders, requestIdOf } from "./http/headers.ts"
 import { requestContextOf } from "./http/request-context.ts"
 import { errorResponse as refuseV1, v1Headers } from "./http/v1.ts"
 import { errorResponse, ingestHeaders, preflight } from "./ingest/responses.ts"
 import { type IngestDeps, identify, track } from "./ingest/route.ts"
-import { metricsRoutes, type Watching } from "./metrics/route.ts"
+import { metricsRoutes, type MetricsDeps } from "./metrics/route.ts"
 import { type QueryApiDeps, queryRoutes } from "./query-api/route.ts"
 import { savedRoutes } from "./saved/route.ts"
 import { type PeopleDeps, userRoutes } from "./users/route.ts"
 
 /** What the routes work with; `Ingest` and `Manage` overlap in the store's parts. */
-export type Deps = IngestDeps & AdminApiDeps & PeopleDeps & QueryApiDeps & Health & Watching
+export type AppDeps = IngestDeps & AdminApiDeps & PeopleDeps & QueryApiDeps & HealthDeps & MetricsDeps
 
 /**
  * For a year, the most that is usual, a browser that came by HTTPS once sends nothing in the clear any more. Said only where
  * we speak TLS ourselves: behind a proxy it is the proxy's to say. Not for subdomains, which are none of ours.
  */
-const strictTransport = { "Strict-Transport-Security": "max-age=31536000" }
+const strictTransportHeader = { "Strict-Transport-Security": "max-age=31536000" }
 
 /**
  * All routes in one app that never listens. The ingestion routes read their bodies themselves (`parse: "none"`):
  * Elysia's parsers answer before the contract's order of checks could be kept. `onError` comes first, because Elysia
  * applies it to the routes after it alone: an error of an earlier one would be answered with its text.
  */
-export function createApp(deps: Deps) {
+export function createApp(deps: AppDeps) {
   // Elysia else looks for the path behind the twelfth character of the URL, where a short host has left it behind.
   const app = new Elysia({ handler: { standardHostname: false } })
   const hosts = new HostCheck()
@@ -39,15 +39,15 @@ export function createApp(deps: Deps) {
       (request: Request, ...more: unknown[]) => {
         if (hosts.isValid(request)) return handle(request, ...more)
         deps.requests.add("other other", 400)
-        return refuseAt(deps, request, new RequestError("invalid_host"))
+        return errorResponseAt(deps, request, new RequestError("invalid_host"))
       },
   )
-  if (deps.https) app.headers(strictTransport)
+  if (deps.https) app.headers(strictTransportHeader)
   return (
     app
       .onError(({ error, code, request, route }) => {
         const unknown = code === "NOT_FOUND"
-        const answer = refuseAt(deps, request, unknown ? noRoute(request) : error)
+        const answer = errorResponseAt(deps, request, unknown ? unknownRoute(request) : error)
         deps.requests.add(unknown || !route ? "other other" : `${request.method} ${route}`, answer.status)
         return answer
       })
@@ -79,12 +79,12 @@ export function createApp(deps: Deps) {
 /** The paths that pages of any origin call, and so the only ones whose errors echo an origin. */
 const ingestPaths: ReadonlySet<string> = new Set(["/track", "/identify"])
 
-function noRoute({ method, url }: Request): RequestError {
+function unknownRoute({ method, url }: Request): RequestError {
   return new RequestError("route_unknown", { detail: `there is no ${method} ${pathOf(url)}` })
 }
 
 /** The answer where no route gave one, in the form of the path's other errors. */
-function refuseAt({ logFault, newId }: Deps, request: Request, error: unknown): Response {
+function errorResponseAt({ logError: logFault, newId }: AppDeps, request: Request, error: unknown): Response {
   const pathname = pathOf(request.url)
   const requestId = requestIdOf(request.headers, newId)
   logFault(error, { request_id: requestId, path: pathname })

@@ -112,7 +112,7 @@ export default createDatabase(() => addon ??= loadAddon(file), false)
 
 async function build({ outfile, bun, addon }: Target): Promise<boolean> {
   const result = await Bun.build({
-    // The second is the Worker of src/backups/copy.ts, which names it by this path.
+    // The second is the Worker of src/backups/staging.ts, which names it by this path.
     entrypoints: ["src/main.ts", "src/backups/copy-worker.ts", "src/query-api/worker.ts"].map((file) =>
       join(root, file),
     ),

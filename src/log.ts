@@ -1,20 +1,20 @@
-export const levels = ["debug", "info", "warn", "error"] as const
-export type Level = (typeof levels)[number]
-export type Fields = Record<string, string | number | boolean | null | undefined>
-export type Log = (level: Level, message: string, fields?: Fields) => void
+export const logLevels = ["debug", "info", "warn", "error"] as const
+export type LogLevel = (typeof logLevels)[number]
+export type LogFields = Record<string, string | number | boolean | null | undefined>
+export type Log = (level: LogLevel, message: string, fields?: LogFields) => void
 
 /** ms: the same fault under load is one line a second, not one a request. */
-const throttle = 1_000
+const throttleInterval = 1_000
 
 /** One JSON object a line, or a readable line where a person looks on. */
 export function createLog(
   write: (line: string) => void,
-  options: { level: Level; readable: boolean },
+  options: { level: LogLevel; readable: boolean },
   now: () => number,
 ): Log {
-  const least = levels.indexOf(options.level)
+  const least = logLevels.indexOf(options.level)
   return (level, message, fields = {}) => {
-    if (levels.indexOf(level) < least) return
+    if (logLevels.indexOf(level) < least) return
     const time = new Date(now()).toISOString()
     if (!options.readable) {
       write(`${JSON.stringify({ time, level, message, ...fields })}\n`)
@@ -29,11 +29,11 @@ export function createLog(
 export type Throttle = (what: string, say: (more: number | undefined) => void) => void
 
 /** `elapsed`: ms of a clock that is never set. */
-export function makeThrottle(elapsed: () => number): Throttle {
+export function createThrottle(elapsed: () => number): Throttle {
   const last = new Map<string, { at: number; hidden: number }>()
   return (what, say) => {
     const before = last.get(what)
-    if (before && elapsed() - before.at < throttle) {
+    if (before && elapsed() - before.at < throttleInterval) {
       before.hidden++
       return
     }
@@ -46,7 +46,7 @@ export function makeThrottle(elapsed: () => number): Throttle {
 
 /** Logs each fault of the store, the same message once a second at most, with how many were not logged. */
 export function faultLog(log: Log, elapsed: () => number): (error: unknown) => void {
-  const throttled = makeThrottle(elapsed)
+  const throttled = createThrottle(elapsed)
   return (error) => {
     const { message, code } = describe(error)
     throttled(message, (more) => log("error", "the store failed", { error: message, code, more }))

@@ -13,14 +13,14 @@ process.env.TZ = "UTC"
 declare const BUILD_COMMIT: string | undefined
 
 trimVariables(process.env)
-const wrongSwitch = settleSwitches(process.env)
-if (wrongSwitch) {
-  process.stderr.write(`error: ${wrongSwitch} must be 1 or 0\n`)
+const invalidSwitch = settleSwitches(process.env)
+if (invalidSwitch) {
+  process.stderr.write(`error: ${invalidSwitch} must be 1 or 0\n`)
   process.exit(2)
 }
 
 /** ms in which a second signal is the same one: a terminal tells the whole group, and npm tells its child once more. */
-const signalEcho = 200
+const duplicateSignalWindow = 200
 
 /** Settles at the first signal. Told twice, the person means at once: what was answered is on disk already. */
 function stopSignal(): Promise<void> {
@@ -28,7 +28,7 @@ function stopSignal(): Promise<void> {
     let told: number | undefined
     const onSignal = () => {
       told ??= performance.now()
-      if (performance.now() - told > signalEcho) process.exit(1)
+      if (performance.now() - told > duplicateSignalWindow) process.exit(1)
       resolve()
     }
     process.on("SIGTERM", onSignal).on("SIGINT", onSignal)
@@ -36,7 +36,7 @@ function stopSignal(): Promise<void> {
 }
 
 /** What a slow reader of a pipe has not taken yet is lost by `process.exit`. A reader that is gone settles it too. */
-function flushed(stream: NodeJS.WriteStream): Promise<void> {
+function flush(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
     stream.once("error", () => resolve())
     stream.end(() => resolve())
@@ -51,7 +51,7 @@ function writeAll(stream: NodeJS.WriteStream, text: string | Uint8Array): Promis
 }
 
 /** ms until a pipe whose reader is slow is tried again. */
-const pipePause = 2
+const pipeRetryPause = 2
 
 /** Writes before it returns: a command that shows a secret once undoes its work where this throws. Throws an OutputError. */
 function writeOut(text: string): void {
@@ -61,7 +61,7 @@ function writeOut(text: string): void {
       done += writeSync(process.stdout.fd, bytes, done)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw new OutputError(error)
-      Bun.sleepSync(pipePause)
+      Bun.sleepSync(pipeRetryPause)
     }
   }
 }
@@ -71,7 +71,7 @@ process.stderr.on("error", () => {})
 process.stdout.on("error", () => {})
 
 const code = await run(process.argv.slice(2), {
-  world: {
+  environment: {
     now: Date.now,
     elapsed: () => performance.now(),
     random: (bytes) => crypto.getRandomValues(bytes),
@@ -91,5 +91,5 @@ const code = await run(process.argv.slice(2), {
   sleep: (ms) => Bun.sleep(ms),
   stopSignal,
 })
-await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+await Promise.all([flush(process.stdout), flush(process.stderr)])
 process.exit(code)

@@ -1,11 +1,11 @@
 import { setPriority } from "node:os"
 import { UserError } from "../errors.ts"
-import { type Copy, copyBackup, copyDatabase } from "../store/copy.ts"
+import { type CopyResult, copyBackup, copyDatabase } from "./copy-database.ts"
 
 declare const self: Worker
 
 /** About a third of the time of a busy server. With the lowest, 19, on busy processors a backup hardly goes on, and the -wal grows. */
-const niceness = 5
+const workerNiceness = 5
 
 export interface CopyTask {
   what: "database" | "backup"
@@ -15,17 +15,17 @@ export interface CopyTask {
 }
 
 /** What the thread tells: some progress, then either of the others. */
-export type CopyNews =
+export type CopyMessage =
   | { progress: { done: number; total: number } }
-  | { copy: Copy }
+  | { copy: CopyResult }
   | { failure: { message: string; hint: string | undefined; code: string | undefined } }
 
 // SQLite blocks its thread, for seconds where it checks a file of some GB. The main thread stays free for signals.
 self.onmessage = async ({ data }: MessageEvent<CopyTask>) => {
-  const tell = (news: CopyNews) => self.postMessage(news)
+  const tell = (news: CopyMessage) => self.postMessage(news)
   try {
     // On Linux of this thread alone. A server on the same machine comes first.
-    setPriority(0, niceness)
+    setPriority(0, workerNiceness)
   } catch {
     // The system does not let us; then it takes its share like any other.
   }

@@ -14,22 +14,22 @@ export interface Backup {
 
 /** `databuddy-20261124T003800Z.db`: names of one database sort by time. */
 export function backupName(db: string, at: number): string {
-  return `${stemOf(db)}-${stamp(at)}.db`
+  return `${stemOf(db)}-${fileTime(at)}.db`
 }
 
 /** The backups of `db` in `folder` by the schedule's naming, the oldest first. Nothing else there is ever touched. */
 export async function listBackups(folder: string, db: string): Promise<Backup[]> {
-  const names = await inFolder(folder, () => readdir(folder))
+  const names = await explainFolderErrors(folder, () => readdir(folder))
   return names
     .flatMap((name) => {
-      const at = timeOf(name, db)
+      const at = parseBackupTime(name, db)
       return at === undefined ? [] : [{ file: join(folder, name), at }]
     })
     .sort((one, other) => one.at - other.at)
 }
 
 /** Suffixes of what this program keeps beside the database, before a time: what was there before a restore. */
-const keptAside = ".before-"
+const asideSuffix = ".before-"
 
 /**
  * All copies of `db` that are known: what was kept beside it, and the backups in `folder`. `failure`: why that could not be looked
@@ -40,7 +40,7 @@ export async function listCopies(
   folder: string | undefined,
 ): Promise<{ files: string[]; failure: unknown }> {
   const aside = (await readdir(dirname(db)))
-    .filter((name) => name.startsWith(basename(db) + keptAside) && !/-(wal|shm|journal)$/.test(name))
+    .filter((name) => name.startsWith(basename(db) + asideSuffix) && !/-(wal|shm|journal)$/.test(name))
     .map((name) => join(dirname(db), name))
     .sort()
   if (folder === undefined) return { files: aside, failure: undefined }
@@ -56,7 +56,7 @@ export async function listCopies(
  * Takes away the oldest of `backups` but `keep`, and never `newest`. Those from a clock that was ahead (after `newest`) count as
  * the oldest: they were there before it. Gives what is gone.
  */
-export async function removeOldest(backups: Backup[], newest: Backup, keep: number): Promise<string[]> {
+export async function pruneBackups(backups: Backup[], newest: Backup, keep: number): Promise<string[]> {
   const others = backups.filter(({ file }) => file !== newest.file)
   const ahead = others.filter(({ at }) => at > newest.at)
   const before = others.filter(({ at }) => at <= newest.at)
@@ -66,15 +66,15 @@ export async function removeOldest(backups: Backup[], newest: Backup, keep: numb
 }
 
 /** Removes what killed backups of the schedule left, whatever their time. */
-export async function removeUnfinished(folder: string, db: string, ownPid: number): Promise<void> {
-  await inFolder(folder, async () =>
-    removePartials(folder, (place) => timeOf(place, db) !== undefined, ownPid),
+export async function removePartialBackups(folder: string, db: string, ownPid: number): Promise<void> {
+  await explainFolderErrors(folder, async () =>
+    removePartials(folder, (place) => parseBackupTime(place, db) !== undefined, ownPid),
   )
 }
 
 /** Throws a Complaint where a copy of `bytes` would leave less than `minFree` on the disk of `folder`. */
-export async function requireRoomLeft(folder: string, bytes: number, minFree: number): Promise<void> {
-  const { bavail, bsize } = await inFolder(folder, () => statfs(folder))
+export async function requireFreeSpaceBeside(folder: string, bytes: number, minFree: number): Promise<void> {
+  const { bavail, bsize } = await explainFolderErrors(folder, () => statfs(folder))
   const free = bavail * bsize
   if (free >= bytes + minFree) return
   throw new UserError(
@@ -88,12 +88,12 @@ function stemOf(db: string): string {
 }
 
 /** To the second, without what a file system may not like. */
-function stamp(at: number): string {
+function fileTime(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, "")}Z`
 }
 
 /** Unix ms; undefined where the name is not the schedule's. */
-function timeOf(name: string, db: string): number | undefined {
+function parseBackupTime(name: string, db: string): number | undefined {
   const prefix = `${stemOf(db)}-`
   if (!name.startsWith(prefix)) return undefined
   const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z\.db$/.exec(name.slice(prefix.length))
@@ -103,7 +103,7 @@ function timeOf(name: string, db: string): number | undefined {
   return Number.isNaN(at) ? undefined : at
 }
 
-async function inFolder<Result>(folder: string, work: () => Promise<Result>): Promise<Result> {
+async function explainFolderErrors<Result>(folder: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work()
   } catch (error) {
@@ -124,14 +124,14 @@ async function inFolder<Result>(folder: string, work: () => Promise<Result>): Pr
 }
 
 /** Whether two paths lead to one file. */
-export function sameFile(one: string, other: string): boolean {
+export function isSameFile(one: string, other: string): boolean {
   if (!existsSync(one) || !existsSync(other)) return false
   const [a, b] = [statSync(one), statSync(other)]
   return realpathSync(one) === realpathSync(other) || (a.ino === b.ino && a.dev === b.dev)
 }
 
 /** The most that a copy can become: the -wal holds pages that are not in the file yet. */
-export function bytesOf(path: string): number {
+export function databaseBytes(path: string): number {
   const wal = `${path}-wal`
   return statSync(path).size + (existsSync(wal) ? statSync(wal).size : 0)
 }

@@ -7,11 +7,11 @@ import type { Context } from "../terminal/context.ts"
 import {
   type Backup,
   backupName,
-  bytesOf,
+  databaseBytes,
   listBackups,
-  removeOldest,
-  removeUnfinished,
-  requireRoomLeft,
+  pruneBackups,
+  removePartialBackups,
+  requireFreeSpaceBeside,
 } from "./files.ts"
 
 export interface ScheduleOptions {
@@ -40,9 +40,9 @@ const stopTimeout = 5_000
 export class BackupSchedule {
   readonly state: BackupState
   readonly #folder: string
-  readonly #stopped = Promise.withResolvers<void>()
+  readonly #stopRequested = Promise.withResolvers<void>()
   #stopping = false
-  #failuresInARow = 0
+  #consecutiveFailures = 0
   #child: Bun.Subprocess | undefined
   #running: Promise<void> | undefined
 
@@ -62,7 +62,7 @@ export class BackupSchedule {
   /** Ends a backup that is being made; nothing is left of it. */
   async stop(): Promise<void> {
     this.#stopping = true
-    this.#stopped.resolve()
+    this.#stopRequested.resolve()
     this.#child?.kill("SIGTERM")
     await Promise.race([this.#running, this.context.sleep(stopTimeout)])
     // On a disk that no longer answers even that may take for ever; it is not waited for.
@@ -71,12 +71,12 @@ export class BackupSchedule {
 
   async #run(): Promise<void> {
     let due = await this.#firstDue()
-    while (await this.#waitUntil(due)) due = this.context.world.elapsed() + (await this.#attempt())
+    while (await this.#waitUntil(due)) due = this.context.environment.elapsed() + (await this.#attempt())
   }
 
   /** The time that was missed while no server ran counts: where the newest is too old, or from a clock that was ahead, at once. */
   async #firstDue(): Promise<number> {
-    const { now, elapsed } = this.context.world
+    const { now, elapsed } = this.context.environment
     try {
       const newest = (await listBackups(this.#folder, this.options.db)).at(-1)
       if (!newest || newest.at > now()) return elapsed()
@@ -90,28 +90,28 @@ export class BackupSchedule {
 
   /** False: the server stops. */
   async #waitUntil(due: number): Promise<boolean> {
-    const { world, sleep } = this.context
+    const { environment: world, sleep } = this.context
     while (!this.#stopping && world.elapsed() < due) {
-      await Promise.race([sleep(Math.min(due - world.elapsed(), longestSleep)), this.#stopped.promise])
+      await Promise.race([sleep(Math.min(due - world.elapsed(), longestSleep)), this.#stopRequested.promise])
     }
     return !this.#stopping
   }
 
   /** Gives the ms until the next. */
   async #attempt(): Promise<number> {
-    const { now, elapsed } = this.context.world
+    const { now, elapsed } = this.context.environment
     const [began, at] = [elapsed(), now()]
     try {
-      const { bytes, events, ms } = await this.#backUp(at)
+      const { bytes, events, ms } = await this.#runBackup(at)
       const backup: Backup = { file: join(this.#folder, backupName(this.options.db, at)), at }
       Object.assign(this.state, { lastSuccess: at, bytes })
-      this.#failuresInARow = 0
+      this.#consecutiveFailures = 0
       this.log("info", "made a backup", { file: backup.file, bytes, events, ms })
-      await this.#tidy(backup)
+      await this.#prune(backup)
       return this.options.every - (elapsed() - began)
     } catch (error) {
       if (this.#stopping) return 0
-      const wait = retryAfter(this.#failuresInARow++, this.options.every)
+      const wait = retryDelay(this.#consecutiveFailures++, this.options.every)
       this.state.failures++
       this.state.lastFailure = now()
       const { message } = error as Error
@@ -125,11 +125,11 @@ export class BackupSchedule {
     }
   }
 
-  async #backUp(at: number): Promise<{ bytes: number; events: number; ms: number }> {
+  async #runBackup(at: number): Promise<{ bytes: number; events: number; ms: number }> {
     const { db, minFree } = this.options
-    await removeUnfinished(this.#folder, db, this.context.world.pid)
+    await removePartialBackups(this.#folder, db, this.context.environment.pid)
     const [folder, database] = await Promise.all([stat(this.#folder), stat(db)])
-    if (folder.dev === database.dev) await requireRoomLeft(this.#folder, bytesOf(db), minFree)
+    if (folder.dev === database.dev) await requireFreeSpaceBeside(this.#folder, databaseBytes(db), minFree)
     const file = join(this.#folder, backupName(db, at))
     const { program, env } = this.context
     const child = Bun.spawn([...program, "backup", file, "--db", db, "--json"], {
@@ -143,17 +143,17 @@ export class BackupSchedule {
       if (this.#stopping) child.kill("SIGTERM")
       const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
       if (code === 0) return JSON.parse(out)
-      throw complaintOf(err, `${child.signalCode ?? `exit code ${code}`}`)
+      throw parseCommandError(err, `${child.signalCode ?? `exit code ${code}`}`)
     } finally {
       this.#child = undefined
     }
   }
 
   /** Only once a new one is there; that an old one stays is no failure of the new one. */
-  async #tidy(newest: Backup): Promise<void> {
+  async #prune(newest: Backup): Promise<void> {
     try {
       const backups = await listBackups(this.#folder, this.options.db)
-      for (const file of await removeOldest(backups, newest, this.options.keep)) {
+      for (const file of await pruneBackups(backups, newest, this.options.keep)) {
         this.log("info", "removed an old backup", { file })
       }
     } catch (error) {
@@ -163,12 +163,12 @@ export class BackupSchedule {
 }
 
 /** ms until the next try after `before` failures in a row and this one. */
-export function retryAfter(before: number, every: number): number {
+export function retryDelay(before: number, every: number): number {
   return Math.min(every, longestRetry, firstRetry * 2 ** before)
 }
 
 /** What the command printed as `error:` and `hint:`. */
-function complaintOf(printed: string, ended: string): UserError {
+function parseCommandError(printed: string, ended: string): UserError {
   const [, message] = /^error: (.+)$/m.exec(printed) ?? []
   const [, hint] = /^hint: (.+)$/m.exec(printed) ?? []
   return new UserError(message ?? `databuddy backup ended with ${ended}: ${printed.trim()}`, hint)

@@ -1,16 +1,16 @@
 import { existsSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
-import { stageCopy, removeStaleStaging, requireFreeSpace } from "../backups/staging.ts"
-import { isSameFile } from "../backups/files.ts"
-import { UserError } from "../errors.ts"
 import { syncFile, verifyBackup } from "../backups/copy-database.ts"
-import { Database, type Db } from "../store/db/driver.ts"
-import { keepOwner } from "../store/db/files.ts"
-import { lockExclusively } from "../store/db/exclusive-lock.ts"
+import { isSameFile } from "../backups/files.ts"
+import { removeStaleStaging, requireFreeSpace, stageCopy } from "../backups/staging.ts"
+import { UserError } from "../errors.ts"
 import { databasePath, refuseAliases } from "../store/db/database-path.ts"
+import { Database, type Db } from "../store/db/driver.ts"
+import { lockExclusively } from "../store/db/exclusive-lock.ts"
+import { keepOwner } from "../store/db/files.ts"
 import { closeAfterReading, openForReading } from "../store/db/open.ts"
-import { applyRevocations, type RevokedAccess, findRevokedAccess } from "../store/revoked-access.ts"
+import { applyRevocations, findRevokedAccess, type RevokedAccess } from "../store/revoked-access.ts"
 import { contentsFields, contentsJson } from "../terminal/contents.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions } from "../terminal/database.ts"
@@ -90,7 +90,11 @@ async function restore(file: string, options: RestoreOptions, context: Context):
 }
 
 /** Returns the access that ended since the backup, and by default ends it in the copy too, before the copy is in use. */
-function keepEndedAccess(path: string, current: Db, { reviveAccess }: RestoreOptions): RevokedAccess | undefined {
+function keepEndedAccess(
+  path: string,
+  current: Db,
+  { reviveAccess }: RestoreOptions,
+): RevokedAccess | undefined {
   const copy = new Database(path, { fileMustExist: true })
   let ended: RevokedAccess | undefined
   try {

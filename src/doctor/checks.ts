@@ -1,9 +1,9 @@
 import { isIP } from "node:net"
-import { spare } from "../backups/copy.ts"
+import { spareBytes } from "../backups/staging.ts"
 import type { Backup } from "../backups/files.ts"
 import type { ServeOptions } from "../config.ts"
-import { durationText } from "../duration.ts"
-import { isTrusted } from "../http/address.ts"
+import { formatDuration } from "../duration.ts"
+import { isTrustedProxy } from "../http/address.ts"
 import type { Growth } from "../store/db/growth.ts"
 import { shortTime, size } from "../terminal/print.ts"
 
@@ -28,17 +28,17 @@ export interface Facts {
   growth: Growth | undefined
   freeBytes: number
   /** The database's own: itself, its -wal, -shm and -lock, as far as they are there, and then the copies of it that are known. */
-  files: SeenFile[]
-  copies: SeenFile[]
+  files: FileFacts[]
+  copies: FileFacts[]
   /** Permission bits of the database's folder; undefined where the system has none. */
   folderMode: number | undefined
-  backups: Backups | undefined
+  checkBackups: BackupFacts | undefined
   openFiles: { most: number; open: number | undefined; of: "server" | "own" } | undefined
   /** Versions of the time zone rules, such as 2026f: this program's, and the system's where it says. */
   zoneRules: { own: string; system: string | undefined }
 }
 
-export interface SeenFile {
+export interface FileFacts {
   path: string
   bytes: number
   changedAt: number
@@ -47,11 +47,11 @@ export interface SeenFile {
   owner: number | undefined
 }
 
-export type Backups =
+export type BackupFacts =
   | { folder: string; list: Backup[]; onDisk: "same" | "other" }
   | { folder: string; failure: { message: string; hint: string | undefined } }
 
-export type Settings = Pick<
+export type DiagnosisSettings = Pick<
   ServeOptions,
   "host" | "minFree" | "backupEvery" | "backupKeep" | "trustProxy"
 > & {
@@ -62,42 +62,42 @@ export type Settings = Pick<
 
 const dayMs = 86_400_000
 /** Days that a full disk should be away: time to order a larger one at leisure. */
-const roomDays = 30
+const minDaysUntilFull = 30
 /** Days beyond which the rate of a week says nothing. */
-const foreseen = 3_650
+const maxForecastDays = 3_650
 /** ms by which clocks are put right while they run, and file systems over a network are off. */
 const clockSlack = 60_000
 /** Bytes of -wal: a checkpoint cuts it to 64 MiB, so that four times that is held up by somebody. */
-const walMost = 268_435_456
+const maxWalBytes = 268_435_456
 /** A client keeps its connection for some 12 s: 340 new ones a second, or a quarter of that with the usual 1,024. */
-const openFilesLeast = 4_096
+const minOpenFiles = 4_096
 /** Share of the limit that may be in use. */
-const openFilesShare = 0.8
+const maxOpenFilesShare = 0.8
 /** Times --backup-every: one that fails is tried again within the hour. */
-const lateAfter = 2
+const lateFactor = 2
 /** Files that a message names; of more it says how many. */
-const namedFiles = 3
+const maxNamedFiles = 3
 /** Events below which most of the file is what an empty one holds too, 200 KB: bytes an event would say nothing. */
-const fewestForRate = 1_000
+const minEventsForRate = 1_000
 /** Addresses kept for documentation, which nobody's proxy has. */
-const nobodys = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
+const documentationAddresses = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
 
 /** What was found, at least one finding for each thing; those with a hint want something done. */
-export function diagnose(facts: Facts, settings: Settings): CheckResult[] {
+export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
   return [
-    database(facts),
-    ...disk(facts, settings),
-    ...clock(facts),
-    ...rights(facts),
-    wal(facts),
+    checkDatabase(facts),
+    ...checkDisk(facts, settings),
+    ...checkClock(facts),
+    ...checkPermissions(facts),
+    checkWal(facts),
     backups(facts, settings),
-    limits(facts),
-    ...proxy(settings),
-    zones(facts),
+    checkOpenFileLimit(facts),
+    ...checkProxy(settings),
+    checkTimeZones(facts),
   ]
 }
 
-function database({ server, pending, damage, growth }: Facts): CheckResult {
+function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult {
   if (damage) {
     const hint = damage.hint ?? "run databuddy check, which says more; keep a copy of the file and its -wal"
     return { about: "database", message: damage.message, hint }
@@ -110,28 +110,28 @@ function database({ server, pending, damage, growth }: Facts): CheckResult {
     }
   }
   const count = growth?.events ?? 0
-  const events = `${number(count)} event${count === 1 ? "" : "s"}`
+  const events = `${formatNumber(count)} event${count === 1 ? "" : "s"}`
   const served = server === undefined ? "no server runs" : `process ${server} serves it`
   return { about: "database", message: `${events}; ${served}` }
 }
 
 /** Days until events are refused at the present rate; null: they will not be, or it cannot be told. */
-export function daysUntilFull(facts: Facts, settings: Settings): number | null {
-  const { growth, freeBytes, files, backups: found, now } = facts
+export function daysUntilFull(facts: Facts, settings: DiagnosisSettings): number | null {
+  const { growth, freeBytes, files, checkBackups: found, now } = facts
   if (!growth || growth.bytesPerEvent === null || growth.eventsPerDay === 0) return null
-  if (growth.events < fewestForRate) return null
+  if (growth.events < minEventsForRate) return null
   const onSameDisk = found && "onDisk" in found && found.onDisk === "same" ? found : undefined
   const copies = onSameDisk ? settings.backupKeep : 0
   const missing = onSameDisk ? Math.max(0, copies - onSameDisk.list.length) * (files[0]?.bytes ?? 0) : 0
   const room = freeBytes - settings.minFree - missing
   const days = Math.max(0, room) / (growth.eventsPerDay * growth.bytesPerEvent * (1 + copies))
-  const { keptFor, oldest } = growth
+  const { longestRetention: keptFor, oldest } = growth
   // From then on as much is deleted as comes.
   const grows = keptFor === undefined || oldest === null ? undefined : (oldest + keptFor - now) / dayMs
   return grows !== undefined && days > grows ? null : days
 }
 
-function disk(facts: Facts, settings: Settings): CheckResult[] {
+function checkDisk(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
   const { db, freeBytes, growth, files } = facts
   const about = "disk"
   const free = `${size(freeBytes)} free`
@@ -139,10 +139,10 @@ function disk(facts: Facts, settings: Settings): CheckResult[] {
     const message = `${free}, less than the ${size(settings.minFree)} of --min-free: events are refused`
     return [{ about, message, hint: "make room on the database's disk, or enlarge it; lower --min-free" }]
   }
-  const isTooEarly = growth !== undefined && growth.events > 0 && growth.events < fewestForRate
+  const isTooEarly = growth !== undefined && growth.events > 0 && growth.events < minEventsForRate
   const findings: CheckResult[] = []
   const copied = files.filter(({ path }) => path === db || path === `${db}-wal`)
-  const copy = copied.reduce((sum, { bytes }) => sum + bytes, spare)
+  const copy = copied.reduce((sum, { bytes }) => sum + bytes, spareBytes)
   if (freeBytes < copy) {
     findings.push({
       about,
@@ -154,30 +154,30 @@ function disk(facts: Facts, settings: Settings): CheckResult[] {
   const a = growth?.bytesPerEvent
   const rate =
     growth && a
-      ? `, ${number(growth.eventsPerDay)} events a day of ${number(a)} bytes each`
+      ? `, ${formatNumber(growth.eventsPerDay)} events a day of ${formatNumber(a)} bytes each`
       : ", and nothing that would fill it"
   if (isTooEarly) {
     const message = `${free}, and too few events yet to tell how fast they fill it`
     return [...findings, { about, message }]
   }
-  if (days === null || days > foreseen) {
+  if (days === null || days > maxForecastDays) {
     const never = growth?.eventsPerDay && days === null ? ": what is kept will fit" : ""
     const long = days === null ? never : ": years away from --min-free"
     return [...findings, { about, message: `${free}${rate}${long}` }]
   }
-  const message = `${free}${rate}: down to --min-free, and events refused, in ${number(days)} days`
-  if (days >= roomDays) return [...findings, { about, message }]
+  const message = `${free}${rate}: down to --min-free, and events refused, in ${formatNumber(days)} days`
+  if (days >= minDaysUntilFull) return [...findings, { about, message }]
   const hint =
     "enlarge the disk, keep events for less time with --retain, or fewer backups with --backup-keep, or those on another disk"
   return [...findings, { about, message, hint }]
 }
 
-function clock({ now, growth, files, copies, backups: found }: Facts): CheckResult[] {
+function checkClock({ now, growth, files, copies, checkBackups: found }: Facts): CheckResult[] {
   const about = "clock"
   const newest = growth?.newest ?? null
   const list = found && "list" in found ? found.list : []
   const stamped = [
-    ...(newest === null ? [] : [{ what: `the newest event (received at ${time(newest)})`, at: newest }]),
+    ...(newest === null ? [] : [{ what: `the newest event (received at ${formatTime(newest)})`, at: newest }]),
     ...[...files, ...copies].map(({ path, changedAt }) => ({ what: path, at: changedAt })),
     ...list.map(({ file, at }) => ({ what: file, at })),
   ]
@@ -186,16 +186,16 @@ function clock({ now, growth, files, copies, backups: found }: Facts): CheckResu
     return [
       {
         about,
-        message: `it is ${time(now)}, and of a later time are ${named([...ahead])}`,
+        message: `it is ${formatTime(now)}, and of a later time are ${listPaths([...ahead])}`,
         hint: "have the clock set (timedatectl); what was stamped while it was ahead stays so",
       },
     ]
   }
-  const last = newest === null ? "" : `, and the newest event is from ${time(newest)}`
-  return [{ about, message: `it is ${time(now)}${last}` }]
+  const last = newest === null ? "" : `, and the newest event is from ${formatTime(newest)}`
+  return [{ about, message: `it is ${formatTime(now)}${last}` }]
 }
 
-function rights({ files, copies, folderMode }: Facts): CheckResult[] {
+function checkPermissions({ files, copies, folderMode }: Facts): CheckResult[] {
   const about = "rights"
   if (folderMode === undefined) return [{ about, message: "not known on this system" }]
   const findings: CheckResult[] = []
@@ -203,7 +203,7 @@ function rights({ files, copies, folderMode }: Facts): CheckResult[] {
   if (open.length > 0) {
     findings.push({
       about,
-      message: `others than the owner may open ${named(open)}: visitors' ids are in there`,
+      message: `others than the owner may open ${listPaths(open)}: visitors' ids are in there`,
       hint: "chmod 600 each of them",
     })
   }
@@ -212,7 +212,7 @@ function rights({ files, copies, folderMode }: Facts): CheckResult[] {
   if (main && foreign.length > 0) {
     findings.push({
       about,
-      message: `${named(foreign)} ${foreign.length === 1 ? "does" : "do"} not belong to the owner of the database: a server may not be able to use it`,
+      message: `${listPaths(foreign)} ${foreign.length === 1 ? "does" : "do"} not belong to the owner of the database: a server may not be able to use it`,
       hint: `chown --reference=${main.path} each of them; run databuddy as the server's user`,
     })
   }
@@ -228,10 +228,10 @@ function rights({ files, copies, folderMode }: Facts): CheckResult[] {
   return [{ about, message: "nobody but the owner may open the database and what belongs to it" }]
 }
 
-function wal({ db, files, server }: Facts): CheckResult {
+function checkWal({ db, files, server }: Facts): CheckResult {
   const about = "wal"
   const bytes = files.find(({ path }) => path === `${db}-wal`)?.bytes ?? 0
-  if (bytes > walMost) {
+  if (bytes > maxWalBytes) {
     return {
       about,
       message: `${size(bytes)}: a process reads for so long that what is in it cannot be brought into the file`,
@@ -247,7 +247,7 @@ function wal({ db, files, server }: Facts): CheckResult {
   return { about, message: size(bytes) }
 }
 
-function backups({ backups: found, now }: Facts, { backupEvery }: Settings): CheckResult {
+function backups({ checkBackups: found, now }: Facts, { backupEvery }: DiagnosisSettings): CheckResult {
   const about = "backups"
   if (!found) return { about, message: "not looked at, for --backup-dir names no folder" }
   if ("failure" in found) {
@@ -264,23 +264,23 @@ function backups({ backups: found, now }: Facts, { backupEvery }: Settings): Che
   const newest = list.filter(({ at }) => at <= now + clockSlack).at(-1)
   if (!newest) return { about, message: `there is none in ${folder}`, hint }
   const age = now - newest.at
-  const message = `the newest is ${ago(age)} old, ${newest.file}`
-  if (age > lateAfter * backupEvery) {
-    return { about, message: `${message}; there should be one every ${durationText(backupEvery)}`, hint }
+  const message = `the newest is ${formatAge(age)} old, ${newest.file}`
+  if (age > lateFactor * backupEvery) {
+    return { about, message: `${message}; there should be one every ${formatDuration(backupEvery)}`, hint }
   }
   const where = onDisk === "same" ? "; on the database's own disk, so copy it elsewhere too" : ""
   return { about, message: `${message}${where}` }
 }
 
-function limits({ openFiles, server }: Facts): CheckResult {
+function checkOpenFileLimit({ openFiles, server }: Facts): CheckResult {
   const about = "limits"
   if (!openFiles) return { about, message: "how many files the server may open is not known here" }
   const { most, open, of } = openFiles
   const who = of === "server" ? `process ${server}` : "a process started from here"
-  const now = open === undefined ? "" : ` and has ${number(open)} open`
-  const message = `${who} may open ${number(most)} files${now}; each connection is one`
-  const isFull = open !== undefined && open > openFilesShare * most
-  if (most >= openFilesLeast && !isFull) return { about, message }
+  const now = open === undefined ? "" : ` and has ${formatNumber(open)} open`
+  const message = `${who} may open ${formatNumber(most)} files${now}; each connection is one`
+  const isFull = open !== undefined && open > maxOpenFilesShare * most
+  if (most >= minOpenFiles && !isFull) return { about, message }
   return {
     about,
     message,
@@ -288,9 +288,9 @@ function limits({ openFiles, server }: Facts): CheckResult {
   }
 }
 
-function proxy({ host, trustProxy, namesProxies, tlsCert }: Settings): CheckResult[] {
+function checkProxy({ host, trustProxy, namesProxies, tlsCert }: DiagnosisSettings): CheckResult[] {
   const about = "proxy"
-  if (nobodys.some((address) => isTrusted(address, trustProxy))) {
+  if (documentationAddresses.some((address) => isTrustedProxy(address, trustProxy))) {
     return [
       {
         about,
@@ -316,7 +316,7 @@ function proxy({ host, trustProxy, namesProxies, tlsCert }: Settings): CheckResu
   ]
 }
 
-function zones({ zoneRules: { own, system } }: Facts): CheckResult {
+function checkTimeZones({ zoneRules: { own, system } }: Facts): CheckResult {
   const newer =
     system !== undefined && system > own ? `; the system has ${system}, a newer databuddy may too` : ""
   return { about: "zones", message: `time zone rules ${own} (tzdata)${newer}` }
@@ -326,21 +326,21 @@ function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."))
 }
 
-function named(paths: readonly string[]): string {
-  const more = paths.length - namedFiles
-  return `${paths.slice(0, namedFiles).join(", ")}${more > 0 ? ` and ${more} more` : ""}`
+function listPaths(paths: readonly string[]): string {
+  const more = paths.length - maxNamedFiles
+  return `${paths.slice(0, maxNamedFiles).join(", ")}${more > 0 ? ` and ${more} more` : ""}`
 }
 
-function time(at: number): string {
+function formatTime(at: number): string {
   return shortTime(new Date(at).toISOString(), "")
 }
 
-function number(value: number): string {
+function formatNumber(value: number): string {
   return value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 })
 }
 
 /** `3 days`, in the largest unit that it is at least one of. */
-function ago(ms: number): string {
+function formatAge(ms: number): string {
   const units = [
     ["day", dayMs],
     ["hour", 3_600_000],

@@ -3,7 +3,7 @@ import { devNull } from "node:os"
 import type { Log } from "../log.ts"
 
 /** ms between two looks: as long as that may a new client wait for connections that nobody uses. */
-const look = 1_000
+const pollInterval = 1_000
 
 /**
  * Closes connections that wait between two requests when there is no file descriptor left for a new one: no client may
@@ -14,7 +14,7 @@ export function watchDescriptors(closeIdle: () => number, log: Log): () => void 
     if (!areExhausted()) return
     const closed = closeIdle()
     log("warn", "no file descriptor is left: raise the limit (LimitNOFILE, ulimit -n)", { closed })
-  }, look)
+  }, pollInterval)
   return () => clearInterval(timer)
 }
 

@@ -9,20 +9,20 @@ export interface Tls {
   cert: Buffer
   key: Buffer
   /** Why no client will accept the certificate at `now` (Unix ms); undefined: nothing is known against it. */
-  unusable(now: number): string | undefined
+  validityProblem(now: number): string | undefined
   /** The address with the name that the certificate is for, where it is for one. */
-  addressed(url: string): string
+  withCertificateName(url: string): string
   /** What `curl` needs to accept a certificate that nobody else has signed. */
   curlFlags: string
 }
 
-const pair = "give both, each a file in PEM: --tls-cert fullchain.pem --tls-key privkey.pem"
+const pairHint = "give both, each a file in PEM: --tls-cert fullchain.pem --tls-key privkey.pem"
 
 /** Both files, read once and found to fit together; undefined where neither is given. Throws a Complaint. */
 export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tlsKey">): Tls | undefined {
   if (tlsCert === undefined && tlsKey === undefined) return undefined
-  if (tlsCert === undefined) throw new UserError("--tls-key is given without --tls-cert", pair)
-  if (tlsKey === undefined) throw new UserError("--tls-cert is given without --tls-key", pair)
+  if (tlsCert === undefined) throw new UserError("--tls-key is given without --tls-cert", pairHint)
+  if (tlsKey === undefined) throw new UserError("--tls-cert is given without --tls-key", pairHint)
   const cert = read("--tls-cert", tlsCert)
   const key = read("--tls-key", tlsKey)
   const certificate = parse(
@@ -47,8 +47,8 @@ export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tls
   return {
     cert,
     key,
-    unusable: (now) => outOfTime(certificate, now),
-    addressed: (url) => named(certificate, url),
+    validityProblem: (now) => validityProblem(certificate, now),
+    withCertificateName: (url) => withCertificateName(certificate, url),
     curlFlags: certificate.checkIssued(certificate) ? ` --cacert ${resolve(tlsCert)}` : "",
   }
 }
@@ -76,14 +76,14 @@ function parse<Parsed>(
   }
 }
 
-function outOfTime({ validFrom, validTo }: X509Certificate, now: number): string | undefined {
+function validityProblem({ validFrom, validTo }: X509Certificate, now: number): string | undefined {
   if (now > Date.parse(validTo)) return `the certificate ended on ${validTo}: clients will refuse it`
   if (now < Date.parse(validFrom))
     return `the certificate begins on ${validFrom}: clients will refuse it until then`
   return undefined
 }
 
-function named({ subjectAltName }: X509Certificate, url: string): string {
+function withCertificateName({ subjectAltName }: X509Certificate, url: string): string {
   const name = /(?:^|, )DNS:([a-z0-9.-]+)(?:,|$)/i.exec(subjectAltName ?? "")?.[1]
   if (name === undefined) return url
   const address = new URL(url)

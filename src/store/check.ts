@@ -70,7 +70,7 @@ const invariants = [
 const reportedLines = 20
 
 /** Of any version: what it has no table for yet, it has none of. */
-export function contentsOf(db: Db): Contents {
+export function countContents(db: Db): Contents {
   const tables = new Set(db.prepare(sql.tables).pluck().all())
   const value = (table: string, text: string) =>
     tables.has(table) ? (db.prepare(text).pluck().get() as number | undefined) : undefined
@@ -84,8 +84,8 @@ export function contentsOf(db: Db): Contents {
 }
 
 /** What SQLite finds wrong with the file: pages, indexes, constraints. Reads all of it, some seconds a GB. */
-export function damage(db: Db): string[] {
-  return caught(() => {
+export function findDamage(db: Db): string[] {
+  return collectErrors(() => {
     const report = db.prepare(`pragma integrity_check(${reportedLines})`).pluck().all() as string[]
     return report.filter((line) => line !== "ok")
   })
@@ -94,11 +94,11 @@ export function damage(db: Db): string[] {
 /** Everything that is wrong with a database, a sentence each; none: it is sound. `path` is for the messages. */
 export function findProblems(db: Db, path: string): string[] {
   const pending = pendingMigrations(db, path).map((one) => `the migration ${one.name} has not been applied`)
-  const found = [...damage(db), ...caught(() => brokenReferences(db))]
+  const found = [...findDamage(db), ...collectErrors(() => brokenReferences(db))]
   // What is not there, or cannot be read, cannot be counted.
   if (pending.length > 0 || found.length > 0) return [...pending, ...found]
   return invariants.flatMap((invariant) =>
-    caught(() => {
+    collectErrors(() => {
       const rows = db.prepare(invariant.sql).pluck().get() as number
       return rows === 0 ? [] : [`${rows} ${invariant.broken}`]
     }),
@@ -118,7 +118,7 @@ function brokenReferences(db: Db): string[] {
 }
 
 /** On a damaged file any statement may throw; that is a finding. */
-function caught(look: () => string[]): string[] {
+function collectErrors(look: () => string[]): string[] {
   try {
     return look()
   } catch (error) {

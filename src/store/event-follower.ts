@@ -53,7 +53,14 @@ export class EventFollower {
 }
 
 /** An event as people and programs are shown it. */
-export function shownEvent({ id: _, website_rid, crawler, properties, timestamp, ...event }: FollowedEvent) {
+export function followedEventJson({
+  id: _,
+  website_rid,
+  crawler,
+  properties,
+  timestamp,
+  ...event
+}: FollowedEvent) {
   return {
     ...event,
     properties: properties === null ? {} : JSON.parse(properties),

@@ -1,7 +1,7 @@
+import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
 import { EventReader, type StoredEvent } from "./event-reader.ts"
 import { EventInserter, type EventRow } from "./events.ts"
-import type { DailyHash } from "./salts.ts"
 
 /** What became of an event that was to be brought in. */
 export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken"
@@ -18,11 +18,11 @@ const sql = {
  * Ids above it are not kept: SQLite goes on from the highest, and a file that names one near the end of what a number can
  * hold would leave no room for the events to come. A billion events a day fill it in three years.
  */
-const highestKept = 1e12
+const maxPreservedId = 1e12
 /** Events of the same ms that are remembered between two of them, with some 200 bytes each. */
-const cachedEvents = 50_000
+const maxCachedEvents = 50_000
 /** Ids that one piece of the map of those that were met covers: 8 KiB. */
-const pieceIds = 65_536
+const idsPerPage = 65_536
 
 /**
  * Brings events in from elsewhere, each once: one that is here already, the same in all but its id, is passed over. Of
@@ -36,16 +36,16 @@ export class EventImporter {
   readonly #span: Statement
   readonly #eventId: Statement
   /** The highest id before any of this. */
-  readonly #before: number
+  readonly #lastExistingId: number
   /** Events that were here, by what they say, of each ms that was asked for last. */
-  readonly #known = new Map<string, Map<string, number[]>>()
-  #knownEvents = 0
+  readonly #existing = new Map<string, Map<string, number[]>>()
+  #existingCount = 0
   /** A bit for each id that was here and was met. */
-  readonly #met = new Map<number, Uint8Array>()
+  readonly #matchedIds = new Map<number, Uint8Array>()
   readonly #spans = new Map<number, { first: number | null; last: number | null }>()
   #rows: EventRow[] = []
   readonly #eventIds = new Set<string>()
-  #highest = 0
+  #highestId = 0
 
   constructor(db: Db, dailyHash: DailyHash) {
     this.#inserter = new EventInserter(db, dailyHash, { withIds: true })
@@ -54,15 +54,15 @@ export class EventImporter {
     this.#last = db.prepare(sql.last).pluck()
     this.#span = db.prepare(sql.span)
     this.#eventId = db.prepare(sql.eventId).pluck()
-    this.#before = this.#last.get() as number
+    this.#lastExistingId = this.#last.get() as number
   }
   /** At the beginning of a transaction: what others stored since the one before. */
   begin(): void {
-    this.#highest = this.#last.get() as number
+    this.#highestId = this.#last.get() as number
   }
 
   /** `row` is `event` as it is to be stored. It is stored with `flush`. */
-  bring(event: StoredEvent, row: EventRow): ImportOutcome {
+  add(event: StoredEvent, row: EventRow): ImportOutcome {
     if (this.#isPresent(event, row)) return "present"
     if (row.eventId !== null) {
       const { websiteRid, viaKey, eventId } = row
@@ -71,9 +71,9 @@ export class EventImporter {
         return "event_id_taken"
       this.#eventIds.add(name)
     }
-    const kept = event.id > this.#highest && event.id <= highestKept
-    this.#highest = kept ? event.id : this.#highest + 1
-    this.#rows.push({ ...row, id: this.#highest })
+    const kept = event.id > this.#highestId && event.id <= maxPreservedId
+    this.#highestId = kept ? event.id : this.#highestId + 1
+    this.#rows.push({ ...row, id: this.#highestId })
     return kept ? "added" : "renumbered"
   }
 
@@ -91,50 +91,50 @@ export class EventImporter {
       this.#spans.set(websiteRid, span)
     }
     if (span.first === null || span.last === null || ts < span.first || ts > span.last) return false
-    const ids = this.#knownAt(websiteRid, ts).get(said(event))
-    const id = ids?.find((one) => !this.#wasMet(one))
+    const ids = this.#existingAt(websiteRid, ts).get(contentKey(event))
+    const id = ids?.find((one) => !this.#isMatched(one))
     if (id === undefined) return false
-    this.#meet(id)
+    this.#markMatched(id)
     return true
   }
 
-  #knownAt(rid: number, ts: number): Map<string, number[]> {
+  #existingAt(rid: number, ts: number): Map<string, number[]> {
     const name = `${rid} ${ts}`
-    let known = this.#known.get(name)
+    let known = this.#existing.get(name)
     if (known) return known
-    if (this.#knownEvents > cachedEvents) {
-      this.#known.clear()
-      this.#knownEvents = 0
+    if (this.#existingCount > maxCachedEvents) {
+      this.#existing.clear()
+      this.#existingCount = 0
     }
     known = new Map()
-    for (const event of this.#reader.atTime(rid, ts, this.#before)) {
-      const text = said(event)
+    for (const event of this.#reader.atTime(rid, ts, this.#lastExistingId)) {
+      const text = contentKey(event)
       const ids = known.get(text)
       if (ids) ids.push(event.id)
       else known.set(text, [event.id])
     }
-    this.#known.set(name, known)
-    this.#knownEvents += known.size + 1
+    this.#existing.set(name, known)
+    this.#existingCount += known.size + 1
     return known
   }
 
-  #wasMet(id: number): boolean {
-    const piece = this.#met.get(Math.floor(id / pieceIds))
-    const place = id % pieceIds
+  #isMatched(id: number): boolean {
+    const piece = this.#matchedIds.get(Math.floor(id / idsPerPage))
+    const place = id % idsPerPage
     return piece !== undefined && ((piece[place >> 3] as number) & (1 << (place & 7))) !== 0
   }
 
-  #meet(id: number): void {
-    const number = Math.floor(id / pieceIds)
-    const piece = this.#met.get(number) ?? new Uint8Array(pieceIds / 8)
-    this.#met.set(number, piece)
-    const place = id % pieceIds
+  #markMatched(id: number): void {
+    const number = Math.floor(id / idsPerPage)
+    const piece = this.#matchedIds.get(number) ?? new Uint8Array(idsPerPage / 8)
+    this.#matchedIds.set(number, piece)
+    const place = id % idsPerPage
     piece[place >> 3] = (piece[place >> 3] as number) | (1 << (place & 7))
   }
 }
 
 /** All that an event says but its id and its website. */
-function said(event: StoredEvent): string {
+function contentKey(event: StoredEvent): string {
   return JSON.stringify([
     event.name,
     event.namespace,

@@ -49,14 +49,14 @@ export interface StoredLink {
  * Events that are looked for by way of the index on time. So few are read one by one; more of them are quicker found among
  * all events in their order: 10 million are looked through in some 5 s.
  */
-const indexedEvents = 100_000
+const maxIndexedEvents = 100_000
 /** Entries of that index in one look, some ms. */
-const indexRows = 5_000
+const indexRowsPerRead = 5_000
 /** Profiles in one read: each may have 16 KiB of traits. */
-const profileRows = 100
-const linkRows = 1_000
+const profilesPerRead = 100
+const linksPerRead = 1_000
 /** Sets of property keys that are kept parsed, at some 300 bytes each; when they are full they start anew. */
-const cachedKeys = 10_000
+const maxCachedKeySets = 10_000
 
 const eventColumns = `
   e.id, e.website_rid, t.name, t.namespace, t.source, e.ts, e.delay, e.anonymous_id, e.session_id, e.profile_id, e.path,
@@ -135,20 +135,20 @@ type EventColumns = [
 ]
 
 /** Events of the first step, and characters of properties that a step has about: some ms. An event may have 32 KiB of them. */
-const firstStep = 16
-const stepCharacters = 262_144
+const firstBatch = 16
+const batchCharacters = 262_144
 
 /** How many events the next step has, after one of `step`: fewer where they are large, and up to `rows`. */
-function nextStep(step: number, rows: number, events: readonly StoredEvent[]): number {
+function nextBatchSize(step: number, rows: number, events: readonly StoredEvent[]): number {
   const characters = events.reduce((sum, { properties }) => sum + (properties?.length ?? 0), 0)
-  const fitting = Math.floor((stepCharacters * step) / Math.max(1, characters))
+  const fitting = Math.floor((batchCharacters * step) / Math.max(1, characters))
   return Math.max(1, Math.min(rows, step * 2, fitting))
 }
 
 /** Reads events a few at a time, each read a transaction of its own of some ms: rows never change once they are stored. */
 export class EventReader {
-  readonly #stretch: Statement
-  readonly #inStretch: Statement
+  readonly #rangeEnd: Statement
+  readonly #inRange: Statement
   readonly #byId: Statement
   readonly #atTime: Statement
   readonly #rids: string
@@ -159,8 +159,8 @@ export class EventReader {
     private readonly db: Db,
     private readonly selection: EventSelection,
   ) {
-    this.#stretch = db.prepare(sql.stretch).pluck()
-    this.#inStretch = db.prepare(sql.inStretch).raw()
+    this.#rangeEnd = db.prepare(sql.stretch).pluck()
+    this.#inRange = db.prepare(sql.inStretch).raw()
     this.#byId = db.prepare(sql.byId).raw()
     this.#atTime = db.prepare(sql.atTime).raw()
     this.#rids = JSON.stringify([...selection.websites.keys()])
@@ -173,32 +173,32 @@ export class EventReader {
   *all(rows: number): Generator<StoredEvent[]> {
     const last = this.db.prepare(sql.last).pluck().get() as number | null
     if (last === null) return
-    const few: number[] | undefined = yield* this.#lookByTime(last)
+    const few: number[] | undefined = yield* this.#idsByTime(last)
     if (few) {
-      yield* this.inSteps(few, rows)
+      yield* this.inBatches(few, rows)
       return
     }
     const { from, to } = this.selection
-    let step = Math.min(rows, firstStep)
+    let step = Math.min(rows, firstBatch)
     for (let after = Number.MIN_SAFE_INTEGER; ; ) {
-      const end = this.#stretch.get({ after, last, rows: step }) as number | null
+      const end = this.#rangeEnd.get({ after, last, rows: step }) as number | null
       if (end === null) return
-      const found = this.#inStretch.all({ after, last: end, from, to, rids: this.#rids })
+      const found = this.#inRange.all({ after, last: end, from, to, rids: this.#rids })
       const events = (found as EventColumns[]).map((row) => this.#event(row))
       yield events
       after = end
-      step = nextStep(step, rows, events)
+      step = nextBatchSize(step, rows, events)
     }
   }
 
   /** The events with these ids, at most `rows` in a step. */
-  *inSteps(ids: readonly number[], rows: number): Generator<StoredEvent[]> {
-    let step = Math.min(rows, firstStep)
+  *inBatches(ids: readonly number[], rows: number): Generator<StoredEvent[]> {
+    let step = Math.min(rows, firstBatch)
     for (let at = 0; at < ids.length; ) {
       const events = this.byId(ids.slice(at, at + step))
       yield events
       at += step
-      step = nextStep(step, rows, events)
+      step = nextBatchSize(step, rows, events)
     }
   }
 
@@ -213,18 +213,18 @@ export class EventReader {
   }
 
   /** The ids up to `last`, ascending; undefined where they are many. */
-  *#lookByTime(last: number): Generator<StoredEvent[], number[] | undefined> {
+  *#idsByTime(last: number): Generator<StoredEvent[], number[] | undefined> {
     const { websites, from, to } = this.selection
     const look = this.db.prepare(sql.lookByTime).raw()
     const ids: number[] = []
     for (const rid of websites.keys()) {
       let [ts, id] = [from, Number.MIN_SAFE_INTEGER]
       for (;;) {
-        const found = look.all({ rid, ts, id, to, limit: indexRows }) as [number, number][]
+        const found = look.all({ rid, ts, id, to, limit: indexRowsPerRead }) as [number, number][]
         for (const [, one] of found) if (one <= last) ids.push(one)
-        if (ids.length > indexedEvents) return undefined
+        if (ids.length > maxIndexedEvents) return undefined
         const end = found.at(-1)
-        if (!end || found.length < indexRows) break
+        if (!end || found.length < indexRowsPerRead) break
         ;[ts, id] = end
         yield []
       }
@@ -276,7 +276,7 @@ export class EventReader {
     let names = this.#keys.get(keys)
     if (!names) {
       names = (JSON.parse(keys) as string[]).map((key) => JSON.stringify(key))
-      if (this.#keys.size >= cachedKeys) this.#keys.clear()
+      if (this.#keys.size >= maxCachedKeySets) this.#keys.clear()
       this.#keys.set(keys, names)
     }
     const list = JSON.parse(`[${values}]`) as unknown[]
@@ -288,10 +288,10 @@ export class EventReader {
 export function* readProfiles(db: Db, rid: number): Generator<StoredProfile[]> {
   const read = db.prepare(sql.profiles)
   for (let after = ""; ; ) {
-    const found = read.all({ rid, after, limit: profileRows }) as StoredProfile[]
+    const found = read.all({ rid, after, limit: profilesPerRead }) as StoredProfile[]
     if (found.length > 0) yield found
     const last = found.at(-1)
-    if (!last || found.length < profileRows) return
+    if (!last || found.length < profilesPerRead) return
     after = last.profile_id
   }
 }
@@ -299,10 +299,10 @@ export function* readProfiles(db: Db, rid: number): Generator<StoredProfile[]> {
 export function* readLinks(db: Db, rid: number): Generator<StoredLink[]> {
   const read = db.prepare(sql.links)
   for (let [anonymous, profile] = ["", ""]; ; ) {
-    const found = read.all({ rid, anonymous, profile, limit: linkRows }) as StoredLink[]
+    const found = read.all({ rid, anonymous, profile, limit: linksPerRead }) as StoredLink[]
     if (found.length > 0) yield found
     const last = found.at(-1)
-    if (!last || found.length < linkRows) return
+    if (!last || found.length < linksPerRead) return
     ;[anonymous, profile] = [last.anonymous_id, last.profile_id]
   }
 }
@@ -314,6 +314,6 @@ export function readProfile(db: Db, rid: number, profileId: string): [StoredProf
 }
 
 /** The links of anonymous ids to whatever profiles. */
-export function readLinksFrom(db: Db, rid: number, anonymousIds: readonly string[]): StoredLink[] {
+export function readLinksOfVisitors(db: Db, rid: number, anonymousIds: readonly string[]): StoredLink[] {
   return db.prepare(sql.linksFrom).all({ rid, anonymousIds: JSON.stringify(anonymousIds) }) as StoredLink[]
 }

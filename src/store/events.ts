@@ -1,7 +1,7 @@
+import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
-import { type NewNames, tooManyNewNames } from "./new-names.ts"
-import { deletePropertyKeys, PropertyKeys } from "./property-keys.ts"
-import type { DailyHash } from "./salts.ts"
+import { type NewNameQuota, tooManyNewNamesError } from "./new-name-quota.ts"
+import { deletePropertyKeys, PropertyKeyQuota } from "./property-key-quota.ts"
 
 /** An event as it is stored: checked, with its website found and its properties serialised. */
 export interface EventRow {
@@ -66,7 +66,7 @@ const sql = {
   findType: `
     select id from event_types
     where name = :name and namespace = :namespace and source = :source and keys = :keys`,
-  /** A type that is being checked for events is not unused: see src/store/event-types.ts. */
+  /** A type that is being checked for events is not unused: see src/store/unused-types.ts. */
   changeType: "update type_checks set changes = changes + 1 where type_id = :id",
   checks: "select checks from type_state",
   findName: `
@@ -102,33 +102,33 @@ const sql = {
  * Sets of property keys that one event name may have before further ones are stored whole, each with its row. Keys that
  * are made up by the sender (`item_8123`) would otherwise fill the dictionary with entries that are used once.
  */
-const shapesPerName = 200
+const maxKeySetsPerName = 200
 /** Entries of the type cache; at some 200 bytes each, a few MB. When it is full it starts anew. */
-const cachedTypes = 20_000
+const maxCachedTypes = 20_000
 
 export interface InserterOptions {
   /** Rows bring their ids. */
   withIds?: boolean
   /** Limits the new names of rows that came without a key; left out: they are not limited. */
-  newNames?: NewNames
+  newNames?: NewNameQuota
 }
 
 /** Inserts event rows, several in one statement. Works inside the caller's transaction. */
 export class EventInserter {
   readonly #statements: { size: number; statement: Statement }[]
-  readonly #findType: Statement
+  readonly #selectType: Statement
   readonly #findName: Statement
   readonly #countTypes: Statement
   readonly #insertType: Statement
   readonly #changeType: Statement
   readonly #checks: Statement
   readonly #withIds: boolean
-  readonly #newNames: NewNames | undefined
-  readonly #propertyKeys: PropertyKeys
+  readonly #newNames: NewNameQuota | undefined
+  readonly #propertyKeys: PropertyKeyQuota
   #types = new Map<string, number>()
-  #crowded = new Set<string>()
+  #namesAtLimit = new Set<string>()
   /** Of the check of types up to which the cache is good. */
-  #checked = -1
+  #cachedCheck = -1
 
   constructor(
     db: Db,
@@ -137,13 +137,13 @@ export class EventInserter {
   ) {
     this.#withIds = withIds
     this.#newNames = newNames
-    this.#propertyKeys = new PropertyKeys(db)
+    this.#propertyKeys = new PropertyKeyQuota(db)
     const named = withIds ? ["id", ...columns] : columns
     this.#statements = statementSizes.map((size) => ({
       size,
       statement: db.prepare(insertRows(size, named)),
     }))
-    this.#findType = db.prepare(sql.findType).pluck()
+    this.#selectType = db.prepare(sql.findType).pluck()
     this.#findName = db.prepare(sql.findName)
     this.#countTypes = db.prepare(sql.countTypes).pluck()
     this.#insertType = db.prepare(sql.insertType)
@@ -175,37 +175,37 @@ export class EventInserter {
    * `too_many_new_names`, with none made, where they have more new names than are left to the website.
    */
   typesOf(rows: readonly EventRow[]): number[] {
-    this.#dropCheckedTypes()
+    this.#invalidateTypeCache()
     const types = new Array<number>(rows.length)
     const missing: number[] = []
     for (let index = 0; index < rows.length; index++) {
-      const id = this.#find(rows[index] as EventRow)
+      const id = this.#findType(rows[index] as EventRow)
       if (id === undefined) missing.push(index)
       types[index] = id ?? 0
     }
     if (missing.length === 0) return types
     this.#admitNames(missing.map((index) => rows[index] as EventRow))
-    for (const index of missing) types[index] = this.#make(rows[index] as EventRow)
+    for (const index of missing) types[index] = this.#createType(rows[index] as EventRow)
     return types
   }
 
   /** After a rollback: the ids of types that are not in the database after all must not be used again. */
-  forgetTypes(): void {
-    this.#propertyKeys.forget()
-    this.#clearCache()
+  clearTypeCache(): void {
+    this.#propertyKeys.reset()
+    this.#clearTypes()
   }
 
-  #clearCache(): void {
+  #clearTypes(): void {
     this.#types.clear()
-    this.#crowded.clear()
+    this.#namesAtLimit.clear()
   }
 
   /** A check of types, by whatever process, counts only uses that are looked up in the database after it began. */
-  #dropCheckedTypes(): void {
+  #invalidateTypeCache(): void {
     const checks = this.#checks.get() as number
-    if (checks === this.#checked) return
-    this.#checked = checks
-    this.#clearCache()
+    if (checks === this.#cachedCheck) return
+    this.#cachedCheck = checks
+    this.#clearTypes()
   }
 
   #addValues(values: unknown[], row: EventRow, type: number): void {
@@ -224,16 +224,16 @@ export class EventInserter {
       row.viaKey,
       row.crawler,
       row.eventId,
-      type < 0 ? whole(row) : row.properties,
+      type < 0 ? propertiesObject(row) : row.properties,
     )
   }
 
   /** Undefined where it is to be made. */
-  #find(row: EventRow): number | undefined {
+  #findType(row: EventRow): number | undefined {
     const { name, namespace, source, keys } = row
     const cached = this.#types.get(typeKey(name, namespace, source, keys))
     if (cached !== undefined) return cached
-    if (keys === "" || !this.#crowded.has(nameKey(row))) return this.#lookUp(row, keys)
+    if (keys === "" || !this.#namesAtLimit.has(nameKey(row))) return this.#lookUp(row, keys)
     return this.#findWhole(row)
   }
 
@@ -245,33 +245,33 @@ export class EventInserter {
   }
 
   #lookUp({ name, namespace, source }: EventRow, keys: string): number | undefined {
-    const id = this.#findType.get({ name, namespace, source, keys }) as number | undefined
+    const id = this.#selectType.get({ name, namespace, source, keys }) as number | undefined
     if (id === undefined) return undefined
     this.#changeType.run({ id })
-    this.#cache(typeKey(name, namespace, source, keys), id)
+    this.#cacheType(typeKey(name, namespace, source, keys), id)
     return id
   }
 
   /** Negative where the name has too many sets of keys already, or the website too many new keys. */
-  #make(row: EventRow): number {
+  #createType(row: EventRow): number {
     // An earlier row of the request may have made it.
-    const known = this.#find(row)
+    const known = this.#findType(row)
     if (known !== undefined) return known
     const { name, namespace, source, keys, websiteRid, receivedAt } = row
     const isCrowded =
-      keys !== "" && (this.#countTypes.get({ name, namespace, source }) as number) >= shapesPerName
-    if (isCrowded) this.#crowded.add(nameKey(row))
+      keys !== "" && (this.#countTypes.get({ name, namespace, source }) as number) >= maxKeySetsPerName
+    if (isCrowded) this.#namesAtLimit.add(nameKey(row))
     const isWhole = isCrowded || (keys !== "" && !this.#propertyKeys.admit(websiteRid, receivedAt, keys))
     const found = isWhole ? this.#findWhole(row) : undefined
     if (found !== undefined) return found
     const kept = isWhole ? "" : keys
     const id = Number(this.#insertType.run({ name, namespace, source, keys: kept }).lastInsertRowid)
-    this.#cache(typeKey(name, namespace, source, kept), id)
+    this.#cacheType(typeKey(name, namespace, source, kept), id)
     return isWhole ? -id : id
   }
 
-  #cache(key: string, id: number): void {
-    if (this.#types.size >= cachedTypes) this.#clearCache()
+  #cacheType(key: string, id: number): void {
+    if (this.#types.size >= maxCachedTypes) this.#clearTypes()
     this.#types.set(key, id)
   }
 
@@ -280,13 +280,13 @@ export class EventInserter {
     const { websiteRid, receivedAt, viaKey } = rows[0] as EventRow
     if (!this.#newNames || viaKey === 1) return
     const names = new Set<string>()
-    const left = this.#newNames.left(websiteRid, receivedAt)
+    const left = this.#newNames.remaining(websiteRid, receivedAt)
     for (const row of rows) {
       const key = nameKey(row)
       const { name, namespace, source } = row
       if (names.has(key) || this.#findName.get({ name, namespace, source })) continue
       names.add(key)
-      if (names.size > left) throw tooManyNewNames(receivedAt)
+      if (names.size > left) throw tooManyNewNamesError(receivedAt)
     }
     if (names.size > 0) this.#newNames.add(websiteRid, receivedAt, names.size)
   }
@@ -301,7 +301,7 @@ function typeKey(name: string, namespace: string, source: string, keys: string):
 }
 
 /** The properties of a row as one object, `{"a":1}`. */
-function whole(row: EventRow): string {
+function propertiesObject(row: EventRow): string {
   const keys = JSON.parse(row.keys) as string[]
   const values = JSON.parse(`[${row.properties}]`) as unknown[]
   return JSON.stringify(Object.fromEntries(keys.map((key, index) => [key, values[index]])))
@@ -313,7 +313,7 @@ export function countEvents(db: Db, websiteRid: number): number {
 }
 
 /** ms after which no request can be under way that still saw a website: longer than the longest --lock-wait. */
-const settledAfter = 900_000
+const settleDelay = 900_000
 /** Events that one transaction takes away: some 10 ms where each has an eventId, whose index is in no order of time. */
 export const sweepRows = 500
 /** ms to leave between two such transactions, so that new events come first. */
@@ -324,7 +324,7 @@ export const sweepPause = 25
  * the website itself. False when there is nothing to do now (Unix ms).
  */
 export function sweepDeleted(db: Db, now: number, limit = sweepRows): boolean {
-  const settled = now - settledAfter
+  const settled = now - settleDelay
   const rid = db.prepare(sql.deletedWebsite).pluck().get({ settled }) as number | undefined
   if (rid === undefined) return false
   if (db.prepare(sql.deleteEvents).run({ rid, limit }).changes > 0) return true

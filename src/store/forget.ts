@@ -1,8 +1,8 @@
 import type { Db } from "./db/driver.ts"
-import { cutWal } from "./db/open.ts"
-import { checkPause, deleteUnusedTypes } from "./event-types.ts"
+import { truncateWal } from "./db/open.ts"
 import { sweepPause, sweepRows } from "./events.ts"
-import { isEventOf, linkedIds, withHashes } from "./person.ts"
+import { isEventOf, linkedIds, withHashes } from "./identity-resolution.ts"
+import { deleteUnusedTypes, typeCheckPause } from "./unused-types.ts"
 
 /** Who is to be forgotten on a website. */
 export interface Person {
@@ -10,14 +10,14 @@ export interface Person {
   id: { anonymousId: string } | { profileId: string }
 }
 
-export interface Found {
+export interface PersonCounts {
   events: number
   profiles: number
   links: number
 }
 
 /** How the work is spread out. */
-export interface Pace {
+export interface ForgetSchedule {
   /** Does `work` in a transaction, beside whatever else is written. */
   write: <Result>(work: () => Result) => Result | Promise<Result>
   sleep: (ms: number) => Promise<void>
@@ -26,11 +26,11 @@ export interface Pace {
 }
 
 /** Events that are looked at in one go, without a lock: some 5 ms, in which the thread does nothing else. */
-const scanRows = 2_000
+const rowsPerScan = 2_000
 /** ms between two such looks. */
 const scanPause = 1
 /** Tries to empty the -wal, 100 ms apart: a reader holds it up, and most are done soon. */
-const walTries = 50
+const maxWalAttempts = 50
 const walPause = 100
 
 const sql = {
@@ -63,22 +63,27 @@ export function eventsOfPerson(
   db: Db,
   person: Person,
   now: number,
-  pace: Pick<Pace, "sleep">,
+  pace: Pick<ForgetSchedule, "sleep">,
 ): AsyncGenerator<number[]> {
-  return eventsOf(db, theirsOf(db, person, now), pace)
+  return eventsOf(db, personFilter(db, person, now), pace)
 }
 
 /** What `forgetPerson` would delete now (Unix ms). */
-export async function findPerson(db: Db, person: Person, now: number, pace: Pace): Promise<Found> {
-  const theirs = theirsOf(db, person, now)
+export async function countPerson(
+  db: Db,
+  person: Person,
+  now: number,
+  pace: ForgetSchedule,
+): Promise<PersonCounts> {
+  const theirs = personFilter(db, person, now)
   let events = 0
   for await (const ids of eventsOf(db, theirs, pace)) events += ids.length
-  return { events, ...restOf(db, theirs) }
+  return { events, ...countProfileAndLinks(db, theirs) }
 }
 
 /**
  * Deletes a person's events, then links and profile, then names and property keys that no other event has; every connection overwrites what it deletes, and the -wal is emptied; ids that
- * SQLite moved when it split a page of an index may stay in the unused middle of the old page until a vacuum. Which events those are: see src/store/person.ts. With
+ * SQLite moved when it split a page of an index may stay in the unused middle of the old page until a vacuum. Which events those are: see src/store/identity-resolution.ts. With
  * a profile go its links and itself, with an anonymous id its links; no profile goes with it. Today's events (`now`: Unix ms) are found by the day's hash too. Events that arrive
  * meanwhile may stay. Stopped half-way, the same call does the rest. `overwritten`: false where the -wal could not be emptied.
  */
@@ -86,9 +91,9 @@ export async function forgetPerson(
   db: Db,
   person: Person,
   now: number,
-  pace: Pace,
-): Promise<Found & { overwritten: boolean }> {
-  const theirs = theirsOf(db, person, now)
+  pace: ForgetSchedule,
+): Promise<PersonCounts & { overwritten: boolean }> {
+  const theirs = personFilter(db, person, now)
   const remove = db.prepare(sql.deleteEvents(theirs.match))
   let events = 0
   for await (const ids of eventsOf(db, theirs, pace)) {
@@ -99,23 +104,23 @@ export async function forgetPerson(
       await pace.sleep(sweepPause)
     }
   }
-  const rest = await pace.write(() => removeRest(db, theirsOf(db, person, now)))
+  const rest = await pace.write(() => deleteProfileAndLinks(db, personFilter(db, person, now)))
   const rested = async () => {
-    await pace.sleep(checkPause)
+    await pace.sleep(typeCheckPause)
     return true
   }
-  await deleteUnusedTypes(db, { write: pace.write, rest: rested })
-  let overwritten = cutWal(db)
-  for (let tries = 1; !overwritten && tries < walTries; tries++) {
+  await deleteUnusedTypes(db, { write: pace.write, pause: rested })
+  let overwritten = truncateWal(db)
+  for (let tries = 1; !overwritten && tries < maxWalAttempts; tries++) {
     await pace.sleep(walPause)
-    overwritten = cutWal(db)
+    overwritten = truncateWal(db)
   }
   return { events, ...rest, overwritten }
 }
 
 /** The ids under which `forgetPerson` would find their events now (Unix ms): of the links, and today's hashes of them. */
-export function idsOf(db: Db, person: Person, now: number): string[] {
-  return JSON.parse(theirsOf(db, person, now).values.anonymousIds) as string[]
+export function storedIdsOf(db: Db, person: Person, now: number): string[] {
+  return JSON.parse(personFilter(db, person, now).values.anonymousIds) as string[]
 }
 
 /**
@@ -129,18 +134,18 @@ export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: 
     const links = profileId === null ? [] : linkedIds(db, rid, profileId)
     const values = { rid, profileId, anonymousIds: JSON.stringify([...known, ...links]) }
     const theirs = { values, match: profileId === null ? isEventOf.visitor : isEventOf.profile }
-    const { profiles, links: linked } = restOf(db, theirs)
+    const { profiles, links: linked } = countProfileAndLinks(db, theirs)
     return profiles > 0 || linked > 0 || db.prepare(sql.holds(theirs.match)).pluck().get(values) === 1
   })
 }
 
-interface Theirs {
+interface PersonFilter {
   values: { rid: number; profileId: string | null; anonymousIds: string }
   /** The condition that an event is theirs. */
   match: string
 }
 
-function theirsOf(db: Db, { websiteRid: rid, id }: Person, now: number): Theirs {
+function personFilter(db: Db, { websiteRid: rid, id }: Person, now: number): PersonFilter {
   const profileId = "profileId" in id ? id.profileId : null
   const ids =
     "profileId" in id ? linkedIds(db, rid, id.profileId, now) : withHashes(db, rid, [id.anonymousId], now)
@@ -153,13 +158,13 @@ function theirsOf(db: Db, { websiteRid: rid, id }: Person, now: number): Theirs 
 /** The ids of their events, some at a time, by way of all events of the website: there is no index by visitor. */
 async function* eventsOf(
   db: Db,
-  { values, match }: Theirs,
-  pace: Pick<Pace, "sleep" | "onProgress">,
+  { values, match }: PersonFilter,
+  pace: Pick<ForgetSchedule, "sleep" | "onProgress">,
 ): AsyncGenerator<number[]> {
   const look = db.prepare(sql.look(match)).raw()
   let [ts, id, seen] = [Number.MIN_SAFE_INTEGER, 0, 0]
   for (;;) {
-    const rows = look.all({ ...values, ts, id, limit: scanRows }) as [number, number, number | null][]
+    const rows = look.all({ ...values, ts, id, limit: rowsPerScan }) as [number, number, number | null][]
     const last = rows.at(-1)
     if (!last) return
     ;[ts, id] = last
@@ -171,13 +176,13 @@ async function* eventsOf(
   }
 }
 
-function restOf(db: Db, { values }: Theirs): Omit<Found, "events"> {
+function countProfileAndLinks(db: Db, { values }: PersonFilter): Omit<PersonCounts, "events"> {
   const count = (text: string) => db.prepare(text).pluck().get(values) as number
   if (values.profileId === null) return { profiles: 0, links: count(sql.visitorsLinks) }
   return { profiles: count(sql.profiles), links: db.prepare(sql.linked).all(values).length }
 }
 
-function removeRest(db: Db, { values }: Theirs): Omit<Found, "events"> {
+function deleteProfileAndLinks(db: Db, { values }: PersonFilter): Omit<PersonCounts, "events"> {
   const remove = (text: string) => db.prepare(text).run(values).changes
   if (values.profileId === null) return { profiles: 0, links: remove(sql.deleteVisitorsLinks) }
   return { profiles: remove(sql.deleteProfile), links: remove(sql.deleteProfilesLinks) }

@@ -1,6 +1,6 @@
+import type { Random } from "../environment.ts"
 import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
-import type { Random } from "./keys.ts"
 import { hashToken, newToken } from "./tokens.ts"
 import { hasOwner, type User, type UserRow, userFromRow } from "./users.ts"
 
@@ -8,9 +8,9 @@ import { hasOwner, type User, type UserRow, userFromRow } from "./users.ts"
 export const purposes = ["setup", "invite", "reset"] as const
 export type Purpose = (typeof purposes)[number]
 
-const day = 86_400_000
+const dayMs = 86_400_000
 /** ms that a link works. A reset is asked for by somebody who waits for it. */
-const lifetimes: Record<Purpose, number> = { setup: 7 * day, invite: 7 * day, reset: day }
+const lifetimes: Record<Purpose, number> = { setup: 7 * dayMs, invite: 7 * dayMs, reset: dayMs }
 
 export interface Invite {
   purpose: Purpose

@@ -1,15 +1,15 @@
+import type { Random } from "../environment.ts"
 import type { Db } from "./db/driver.ts"
-import type { Random } from "./keys.ts"
 import { hashToken, newToken } from "./tokens.ts"
 import { type User, type UserRow, userFromRow } from "./users.ts"
 
 /** ms without a request after which a login ends: 30 days. */
-export const sessionLifetime = 2_592_000_000
+export const loginSessionLifetime = 2_592_000_000
 /** ms between two notes that a login is in use. */
-const seenEvery = 3_600_000
+const seenInterval = 3_600_000
 
 /** Somebody who is logged in, with one browser. */
-export interface Login {
+export interface LoginSession {
   user: User
   token: string
   /** SHA-256 of the token. */
@@ -35,39 +35,39 @@ const sql = {
 }
 
 /** Undefined where the login has ended, or never was. The user is as the row is now. */
-export function findLogin(db: Db, token: string, now: number): Login | undefined {
+export function findLoginSession(db: Db, token: string, now: number): LoginSession | undefined {
   const hash = hashToken(token)
   const row = db.prepare(sql.find).get({ hash, now }) as (UserRow & { seen_at: number }) | undefined
   return row && { user: userFromRow(row), token, hash, seenAt: row.seen_at }
 }
 
 /** Gives the token, which is kept nowhere. */
-export function startSession(db: Db, userId: string, random: Random, now: number): string {
+export function createLoginSession(db: Db, userId: string, random: Random, now: number): string {
   const token = newToken(random)
-  db.prepare(sql.insert).run({ hash: hashToken(token), userId, now, expiresAt: now + sessionLifetime })
+  db.prepare(sql.insert).run({ hash: hashToken(token), userId, now, expiresAt: now + loginSessionLifetime })
   return token
 }
 
 /** True where it is time to note that a login is in use. */
-export function isRenewable({ seenAt }: Login, now: number): boolean {
-  return now - seenAt >= seenEvery
+export function isRenewalDue({ seenAt }: LoginSession, now: number): boolean {
+  return now - seenAt >= seenInterval
 }
 
 /** It goes on for its whole lifetime from now on. */
-export function renewSession(db: Db, { hash }: Login, now: number): void {
-  db.prepare(sql.seen).run({ hash, now, expiresAt: now + sessionLifetime })
+export function renewLoginSession(db: Db, { hash }: LoginSession, now: number): void {
+  db.prepare(sql.seen).run({ hash, now, expiresAt: now + loginSessionLifetime })
 }
 
-export function endSession(db: Db, token: string): void {
+export function endLoginSession(db: Db, token: string): void {
   db.prepare(sql.end).run({ hash: hashToken(token) })
 }
 
 /** All of a user's, but for one that may stay. */
-export function endSessions(db: Db, userId: string, stays?: Login): void {
+export function endLoginSessions(db: Db, userId: string, stays?: LoginSession): void {
   if (stays) db.prepare(sql.endOthers).run({ userId, hash: stays.hash })
   else db.prepare(sql.endAll).run({ userId })
 }
 
-export function sweepSessions(db: Db, now: number): void {
+export function sweepLoginSessions(db: Db, now: number): void {
   db.prepare(sql.sweep).run({ now })
 }

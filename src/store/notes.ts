@@ -16,7 +16,7 @@ export interface Note {
 }
 
 /** Notes of one place: one answer lists them all, and a chart with more could not be read. */
-export const mostNotes = 1_000
+export const maxNotes = 1_000
 
 const columns = "n.id, n.website_rid as place, w.id as websiteId, n.date, n.text, n.created_at as createdAt"
 const from = "from notes as n left join websites as w on w.rid = n.website_rid"
@@ -55,9 +55,9 @@ export function createNote(
   now: number,
 ): Note {
   const { place } = note
-  if ((db.prepare(sql.count).pluck().get({ place }) as number) >= mostNotes) {
+  if ((db.prepare(sql.count).pluck().get({ place }) as number) >= maxNotes) {
     throw new RequestError("conflict", {
-      detail: `there are ${mostNotes} notes here already: delete some first`,
+      detail: `there are ${maxNotes} notes here already: delete some first`,
     })
   }
   db.prepare(sql.insert).run({ ...note, id, now })

@@ -25,16 +25,16 @@ export interface ProfileSearch {
 }
 
 /** Profiles that are looked at in one go: some 2 ms, in which the thread does nothing else. */
-const lookRows = 1_000
+const profilesPerRead = 1_000
 /** Anonymous ids of a profile that are searched, and those that are given. Most have two or three; some program makes thousands. */
-const searchedIds = 1_000
-const shownIds = 100
+const maxSearchedIds = 1_000
+const maxReturnedIds = 100
 /** Profiles in the order of a search that can be asked for: more are put in order at once, and nobody reads them. */
-export const mostFound = 10_000
+export const maxSearchResults = 10_000
 
 const sql = {
   count: "select count(*) from profiles where website_rid = :rid",
-  newest: `
+  newestProfiles: `
     select profile_id from profiles
     where website_rid = :rid
     order by updated_at desc, profile_id
@@ -48,13 +48,13 @@ const sql = {
         from (
           select anonymous_id from profile_links
           where website_rid = profiles.website_rid and profile_id = profiles.profile_id
-          limit ${searchedIds}
+          limit ${maxSearchedIds}
         )
       ))
     from profiles
     where website_rid = :rid and profile_id > :after
     order by profile_id
-    limit ${lookRows}`,
+    limit ${profilesPerRead}`,
   profile: `
     select
       profile_id as profileId, email, name, username, traits, created_at as createdAt, updated_at as updatedAt
@@ -65,7 +65,7 @@ const sql = {
     select anonymous_id from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
     order by linked_at desc, anonymous_id
-    limit ${shownIds}`,
+    limit ${maxReturnedIds}`,
 }
 
 /**
@@ -75,33 +75,35 @@ const sql = {
 export async function findProfiles(
   db: Db,
   { websiteRid: rid, search, limit, offset }: ProfileSearch,
-  rest: () => Promise<void>,
+  pause: () => Promise<void>,
 ): Promise<{ profiles: FoundProfile[]; total: number }> {
   const { ids, total } =
-    search === "" ? newest(db, rid, limit, offset) : await matching(db, rid, search, { limit, offset }, rest)
-  const look = lookUp(db, rid)
+    search === ""
+      ? newest(db, rid, limit, offset)
+      : await matchingProfiles(db, rid, search, { limit, offset }, pause)
+  const look = profileReader(db, rid)
   return { profiles: ids.flatMap((profileId) => look(profileId) ?? []), total }
 }
 
 /** Throws `profile_unknown`. */
 export function findProfile(db: Db, websiteRid: number, profileId: string): FoundProfile {
-  const profile = lookUp(db, websiteRid)(profileId)
+  const profile = profileReader(db, websiteRid)(profileId)
   if (!profile) throw new RequestError("profile_unknown", { detail: `no profile has the id ${profileId}` })
   return profile
 }
 
 function newest(db: Db, rid: number, limit: number, offset: number): { ids: string[]; total: number } {
   const total = db.prepare(sql.count).pluck().get({ rid }) as number
-  return { ids: db.prepare(sql.newest).pluck().all({ rid, limit, offset }) as string[], total }
+  return { ids: db.prepare(sql.newestProfiles).pluck().all({ rid, limit, offset }) as string[], total }
 }
 
 /** By way of their ids, whose order nobody changes meanwhile. */
-async function matching(
+async function matchingProfiles(
   db: Db,
   rid: number,
   search: string,
   { limit, offset }: { limit: number; offset: number },
-  rest: () => Promise<void>,
+  pause: () => Promise<void>,
 ): Promise<{ ids: string[]; total: number }> {
   const look = db.prepare(sql.look).raw()
   const sought = search.toLowerCase()
@@ -116,11 +118,11 @@ async function matching(
       found.push({ id, updatedAt })
     }
     // What cannot be on the page any more is let go, now and then.
-    if (found.length > 2 * page + lookRows) found = newestFirst(found).slice(0, page)
+    if (found.length > 2 * page + profilesPerRead) found = newestFirst(found).slice(0, page)
     const last = rows.at(-1)
-    if (!last || rows.length < lookRows) break
+    if (!last || rows.length < profilesPerRead) break
     after = last[0]
-    await rest()
+    await pause()
   }
   return {
     ids: newestFirst(found)
@@ -136,7 +138,7 @@ function newestFirst<One extends { id: string; updatedAt: number }>(found: One[]
 
 type ProfileRow = Omit<FoundProfile, "traits" | "anonymousIds"> & { traits: string }
 
-function lookUp(db: Db, rid: number): (profileId: string) => FoundProfile | undefined {
+function profileReader(db: Db, rid: number): (profileId: string) => FoundProfile | undefined {
   const profile = db.prepare(sql.profile)
   const anonymousIds = db.prepare(sql.anonymousIds).pluck()
   return (profileId) => {

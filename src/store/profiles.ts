@@ -1,6 +1,6 @@
 import { RequestError } from "../errors.ts"
+import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
-import type { DailyHash } from "./salts.ts"
 
 export type Traits = Record<string, string | number | boolean | null>
 
@@ -15,9 +15,9 @@ export interface Identity {
 }
 
 /** Traits that a profile keeps: a request has its own limit, and without this one any number of them could fill a profile. */
-export const keptTraits = 200
+export const maxTraits = 200
 /** UTF-8 bytes of them, serialised. */
-export const keptTraitBytes = 16_384
+export const maxTraitBytes = 16_384
 
 const sql = {
   traits: "select traits from profiles where website_rid = :websiteRid and profile_id = :profileId",
@@ -64,8 +64,8 @@ export class Profiles {
       else merged.set(key, key === "email" && typeof value === "string" ? value.toLowerCase() : value)
     }
     const serialised = JSON.stringify(Object.fromEntries(merged))
-    if (merged.size > keptTraits || Buffer.byteLength(serialised) > keptTraitBytes) throw tooManyTraits()
-    this.#save.run({ websiteRid, profileId, ...searchable(merged), traits: serialised, now })
+    if (merged.size > maxTraits || Buffer.byteLength(serialised) > maxTraitBytes) throw tooManyTraitsError()
+    this.#save.run({ websiteRid, profileId, ...searchColumns(merged), traits: serialised, now })
     if (anonymousId === null) return
     this.#link.run({
       websiteRid,
@@ -77,7 +77,7 @@ export class Profiles {
 }
 
 /** The columns that are copies of traits. */
-function searchable(traits: ReadonlyMap<string, unknown>) {
+function searchColumns(traits: ReadonlyMap<string, unknown>) {
   const column = (key: string) => {
     const value = traits.get(key)
     return typeof value === "string" ? value : null
@@ -91,7 +91,7 @@ export function restoreProfile(
   profile: { websiteRid: number; profileId: string; traits: Traits; createdAt: number; updatedAt: number },
 ): boolean {
   const { traits, ...rest } = profile
-  const columns = searchable(new Map(Object.entries(traits)))
+  const columns = searchColumns(new Map(Object.entries(traits)))
   return db.prepare(sql.restore).run({ ...rest, ...columns, traits: JSON.stringify(traits) }).changes > 0
 }
 
@@ -104,7 +104,7 @@ export function restoreLink(
   return db.prepare(sql.link).run({ ...rest, now }).changes > 0
 }
 
-function tooManyTraits(): RequestError {
-  const message = `must come to at most ${keptTraits} and ${keptTraitBytes} bytes of JSON with those kept before; null removes one`
+function tooManyTraitsError(): RequestError {
+  const message = `must come to at most ${maxTraits} and ${maxTraitBytes} bytes of JSON with those kept before; null removes one`
   return new RequestError("invalid_shape", { fields: [{ field: "traits", message }] })
 }

@@ -1,6 +1,6 @@
+import type { Random } from "../environment.ts"
 import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
-import type { Random } from "./keys.ts"
 import { hashToken, newToken } from "./tokens.ts"
 
 /** A link with which anybody may look at one website. */
@@ -18,9 +18,9 @@ export interface Share {
 }
 
 /** Links of one website that are there at a time: one answer lists them all. */
-export const mostShares = 1_000
+export const maxShares = 1_000
 /** ms between two notes that a link is in use. */
-const usedEvery = 60_000
+const useInterval = 60_000
 
 const columns = `
   s.id, w.id as websiteId, s.name, s.path, s.created_at as createdAt, s.expires_at as expiresAt,
@@ -39,7 +39,7 @@ const sql = {
     values (:id, :rid, :name, :path, :hash, :now, :expiresAt)`,
   used: `
     update shares set last_used_at = :now
-    where id = :id and (last_used_at is null or last_used_at <= :now - ${usedEvery})`,
+    where id = :id and (last_used_at is null or last_used_at <= :now - ${useInterval})`,
   remove: "delete from shares where id = :id",
 }
 
@@ -69,8 +69,8 @@ export function createShare(
   random: Random,
   now: number,
 ): { share: Share; token: string } {
-  if ((db.prepare(sql.count).pluck().get({ rid }) as number) >= mostShares) {
-    const detail = `the website has ${mostShares} share links already: delete some first`
+  if ((db.prepare(sql.count).pluck().get({ rid }) as number) >= maxShares) {
+    const detail = `the website has ${maxShares} share links already: delete some first`
     throw new RequestError("conflict", { detail })
   }
   const token = newToken(random)
@@ -79,11 +79,11 @@ export function createShare(
 }
 
 /** True where it is time to note that a link is in use. */
-export function isUseNoted({ lastUsedAt }: Share, now: number): boolean {
-  return lastUsedAt !== null && now - lastUsedAt < usedEvery
+export function isUseRecorded({ lastUsedAt }: Share, now: number): boolean {
+  return lastUsedAt !== null && now - lastUsedAt < useInterval
 }
 
-export function noteShareUse(db: Db, { id }: Share, now: number): void {
+export function recordShareUse(db: Db, { id }: Share, now: number): void {
   db.prepare(sql.used).run({ id, now })
 }
 

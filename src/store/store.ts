@@ -1,268 +1,264 @@
 import { existsSync } from "node:fs"
-
-import type { Reason } from "../errors.ts"
+import type { Environment } from "../environment.ts"
+import type { RejectionReason } from "../errors.ts"
+import { DailyHash, deleteOldSalts } from "./daily-hash.ts"
+import { hasExpired, releaseFreePages, sweepExpired } from "./data-retention.ts"
 import { refuseDamaged } from "./db/damage.ts"
+import { refuseAliases, removeRestoreLink } from "./db/database-path.ts"
+import { DiskGuard } from "./db/disk-guard.ts"
 import type { Db } from "./db/driver.ts"
-import { refuseOtherNames, removeNameOfRestore } from "./db/file-names.ts"
-import { closeDatabase, cutWal, type Durability, openDatabase } from "./db/open.ts"
+import { closeDatabase, type Durability, openDatabase, truncateWal } from "./db/open.ts"
 import { ServerLock } from "./db/server-lock.ts"
 import { TrustedClock } from "./db/trusted-clock.ts"
-import { DiskGuard } from "./disk-guard.ts"
-import { deleteUnusedTypes, hasUncheckedTypes } from "./event-types.ts"
 import { EventInserter, sweepDeleted, sweepPause } from "./events.ts"
 import { Batcher, type BatcherOptions } from "./ingest/batcher.ts"
 import { Registry } from "./ingest/registry.ts"
-import { type Commit, StoreLocked, Writer } from "./ingest/writer.ts"
+import { type CommitResult, StoreLockedError, Writer } from "./ingest/writer.ts"
 import { sweepInvites } from "./invites.ts"
-import { type Random, writeLastUsed } from "./keys.ts"
-import { sweepSessions } from "./login-sessions.ts"
-import { NewNames } from "./new-names.ts"
+import { writeLastUsed } from "./keys.ts"
+import { sweepLoginSessions } from "./login-sessions.ts"
+import { NewNameQuota } from "./new-name-quota.ts"
 import { Profiles } from "./profiles.ts"
-import { giveBackRoom, holdsExpired, sweepExpired } from "./retention.ts"
-import { DailyHash, forgetOldSalts } from "./salts.ts"
+import { deleteUnusedTypes, hasUncheckedTypes } from "./unused-types.ts"
 
 export interface StoreOptions extends BatcherOptions {
   path: string
   durability: Durability
-  /** Bytes that must be left on the disk; with less, events are refused so that reading and deleting still work. 0: any. */
+  /** Bytes of free disk space below which events are rejected; queries and deletion still work. 0: no limit. */
   minFree: number
-  /** ms that events are kept where their website does not say; left out or 0: for ever. */
+  /** Default retention of events, in ms; undefined or 0: forever. */
   retain?: number | undefined
 }
 
-/** What the store takes from the world. */
-export interface Environment {
-  /** Unix ms */
-  now: () => number
-  /** ms of a clock that is never set. */
-  elapsed: () => number
-  random: Random
-  /** The process' number, for others to see who has the database. */
-  pid: number
+export interface StoreCallbacks {
+  /** Receives failures of SQLite and the disk. */
+  onFault: (error: unknown) => void
+  /** Receives messages for the operator: events are rejected, the clock was set. */
+  onWarning: (message: string) => void
+  /** Called after each commit; `seconds` is its duration, sync included. */
+  onCommit?: (commit: CommitResult, seconds: number) => void
 }
 
 /** ms that the start waits for another process's lock. */
 const startTimeout = 5_000
-/** ms between two looks for what the command line changed; a second is promised. */
+/** ms between two checks for websites and keys that the command line changed. One second is guaranteed. */
 const registryPoll = 250
-/** ms between two looks at the room on the disk: at 100 MB/s it takes the 256 MB of --min-free longer to fill. */
-const roomPoll = 1_000
-/** ms between two rounds of what is brought up to date behind the commits. */
-const upkeepPoll = 10_000
-/** ms between two checks for unused types, and the most that checking may take of all time: it can read every row. */
-const typesEvery = 600_000
-const typesShare = 1 / 100
+/** ms between two checks of free disk space. Filling the 256 MB of --min-free takes longer, at 100 MB/s. */
+const freeSpacePoll = 1_000
+/** ms between two rounds of maintenance. */
+const maintenanceInterval = 10_000
+/** Minimum ms between two checks for unused types, and the share of time they can take: one can read every row. */
+const typeCheckInterval = 600_000
+const typeCheckShare = 1 / 100
 const sql = {
-  /** A page in the -wal for certain, where SQLite passes over what changes nothing. The server reads websites and keys anew for it. */
+  /** Writes a page: SQLite skips commits that change nothing. As a side effect, servers reload websites and keys. */
   touch: "update registry set version = version + 1",
 }
 
-/** The database of a running server: one connection, one writer, and the views in memory that requests consult. */
+/** The database of a running server: one connection, one writer, and the in-memory registry that requests consult. */
 export class Store {
   readonly db: Db
   readonly registry: Registry
   readonly profiles: Profiles
   readonly batcher: Batcher
   readonly #lock: ServerLock
-  readonly #guard: DiskGuard
-  readonly #time: TrustedClock
-  /** The leap of the clock that was told last. */
-  #told: TrustedClock["doubted"]
+  readonly #diskGuard: DiskGuard
+  readonly #trustedClock: TrustedClock
+  /** The last clock jump that was reported. */
+  #reportedJump: TrustedClock["untrustedJump"]
   readonly #timers: Timer[] = []
   #closing = false
-  /** The bytes of a deleted salt are still in the -wal. */
+  /** The -wal still holds the bytes of a deleted salt. */
   #saltsInWal = false
   #sweeping = false
   #checkingTypes = false
-  /** ms of the clock that is never set: when types are checked next. */
-  #checkTypesAt = 0
-  /** The disk failed, and nothing shows yet that it works again. */
+  /** Earliest time of the next type check, ms of `elapsed`. */
+  #nextTypeCheck = 0
+  /** A commit failed, and `ready` has not written successfully since. */
   #failed = false
   readonly #onFault: (error: unknown) => void
 
   constructor(
     private readonly options: StoreOptions,
-    private readonly world: Environment,
-    onFault: (error: unknown) => void,
-    private readonly onNotice: (message: string) => void,
-    onCommit: (commit: Commit, seconds: number) => void = () => {},
+    private readonly environment: Environment,
+    private readonly callbacks: StoreCallbacks,
   ) {
-    // An empty file is what a start leaves that was killed over making it.
-    const killedFirst = ServerLock.isLeft(options.path) && !existsSync(`${options.path}-wal`)
-    this.#lock = new ServerLock(options.path, world.pid)
+    // A start that is killed while it creates the database leaves an empty file and the lock.
+    const isInterruptedStart = ServerLock.hasLockFile(options.path) && !existsSync(`${options.path}-wal`)
+    this.#lock = new ServerLock(options.path, environment.pid)
     try {
-      removeNameOfRestore(options.path)
-      refuseOtherNames(options.path, true)
-      refuseDamaged(options.path, killedFirst)
-      // Nothing else runs yet, so a lock is waited for here; from then on the batcher waits, and the event loop does not.
-      this.db = openDatabase({ ...options, busyTimeout: startTimeout, now: world.now() })
+      removeRestoreLink(options.path)
+      refuseAliases(options.path, true)
+      refuseDamaged(options.path, isInterruptedStart)
+      // Nothing else runs yet, so SQLite can block here. From then on the batcher waits for locks, and the event loop does not.
+      this.db = openDatabase({ ...options, busyTimeout: startTimeout, now: environment.now() })
       this.db.pragma("busy_timeout = 0")
-      this.#lock.coverFile()
+      this.#lock.lockDatabaseFile()
     } catch (error) {
       this.#lock.release()
       throw error
     }
-    this.#time = new TrustedClock(this.db, world.now(), world.elapsed())
-    const dailyHash = new DailyHash(this.db, world.random)
-    this.registry = new Registry(this.db, world.elapsed)
+    this.#trustedClock = new TrustedClock(this.db, environment.now(), environment.elapsed())
+    const dailyHash = new DailyHash(this.db, environment.random)
+    this.registry = new Registry(this.db, environment.elapsed)
     this.profiles = new Profiles(this.db, dailyHash)
-    const inserter = new EventInserter(this.db, dailyHash, { newNames: new NewNames(this.db) })
+    const inserter = new EventInserter(this.db, dailyHash, { newNames: new NewNameQuota(this.db) })
     const writer = new Writer(this.db, inserter, dailyHash)
-    this.#guard = new DiskGuard(options.path, options.minFree, world.pid, world.random)
-    this.#onFault = (error) => onFault(this.#guard.explain(error))
+    this.#diskGuard = new DiskGuard(options.path, options.minFree, environment.pid, environment.random)
+    this.#onFault = (error) => callbacks.onFault(this.#diskGuard.explain(error))
     this.batcher = new Batcher(
       {
         commit: (writes) => {
-          const before = world.elapsed()
-          const errors = this.#watch(() => writer.commit(writes))
-          this.#guard.confirm()
-          onCommit(writer.last, (world.elapsed() - before) / 1_000)
+          const before = environment.elapsed()
+          const errors = this.#trackFailure(() => writer.commit(writes))
+          this.#diskGuard.verifyFiles()
+          callbacks.onCommit?.(writer.lastCommit, (environment.elapsed() - before) / 1_000)
           return errors
         },
-        obstacle: () => this.#guard.obstacle(),
+        unavailableReason: () => this.#diskGuard.unavailableReason(),
       },
       options,
-      world.elapsed,
+      environment.elapsed,
       this.#onFault,
     )
-    this.#lookForRoom()
+    this.#checkFreeSpace()
   }
 
-  /** Tries whether an event could be stored now. Rejects with the Refusal that it would get. */
+  /** Tests with a commit whether an event can be stored now. Rejects with the RequestError that it would get. */
   async ready(): Promise<void> {
     if (!this.#failed) return this.batcher.submit({ rows: [], size: 1 })
-    // An empty commit writes nothing and succeeds on any disk.
+    // An empty commit writes nothing, so it succeeds even on a failed disk.
     await this.batcher.submit({ rows: [], size: 1, apply: () => this.db.exec(sql.touch) })
     this.#failed = false
   }
 
-  /** Why no event is taken at present; undefined: they are. */
-  obstacle(): Reason | undefined {
-    return this.#guard.obstacle()
+  /** Why events are rejected at present; undefined if they are accepted. */
+  unavailableReason(): RejectionReason | undefined {
+    return this.#diskGuard.unavailableReason()
   }
 
-  /** Starts what runs beside requests. */
+  /** Starts background work: reloading the registry, watching the disk, maintenance. */
   start(): void {
     this.#timers.push(
-      setInterval(() => this.#quietly(() => this.registry.refresh()), registryPoll),
-      setInterval(() => this.#quietly(() => this.#lookForRoom()), roomPoll),
-      setInterval(() => this.#quietly(() => this.#upkeep()), upkeepPoll),
+      setInterval(() => this.#reportFault(() => this.registry.refresh()), registryPoll),
+      setInterval(() => this.#reportFault(() => this.#checkFreeSpace()), freeSpacePoll),
+      setInterval(() => this.#reportFault(() => this.#maintain()), maintenanceInterval),
     )
     void this.#sweep()
   }
 
-  /** Commits what waits and closes. True where the database is one file afterwards, with no -wal beside it. */
+  /** Commits queued writes and closes the database. True if it is a single file afterwards, without a -wal. */
   async close(): Promise<boolean> {
     this.#closing = true
     for (const timer of this.#timers) clearInterval(timer)
-    await this.#quietly(() => this.#upkeep())
+    await this.#reportFault(() => this.#maintain())
     await this.batcher.drain()
-    const whole = closeDatabase(this.db)
+    const isSingleFile = closeDatabase(this.db)
     this.#lock.release()
-    return whole
+    return isSingleFile
   }
 
-  /** Notes whether the disk does what it is asked. */
-  #watch<Result>(commit: () => Result): Result {
+  /** Records a failed commit in `#failed`. Lock contention is not a failure. */
+  #trackFailure<Result>(commit: () => Result): Result {
     try {
       return commit()
     } catch (error) {
-      this.#failed ||= !(error instanceof StoreLocked)
+      this.#failed ||= !(error instanceof StoreLockedError)
       throw error
     }
   }
 
-  #lookForRoom(): void {
-    if (!this.#guard.measure()) return
-    const low = this.#guard.obstacle() === "disk_low"
-    this.onNotice(
-      low
-        ? "events are refused: the disk has less room left than --min-free"
-        : "events are taken again: the disk has room",
+  #checkFreeSpace(): void {
+    if (!this.#diskGuard.checkFreeSpace()) return
+    const isLow = this.#diskGuard.unavailableReason() === "disk_low"
+    this.callbacks.onWarning(
+      isLow
+        ? "events are rejected: free disk space is below --min-free"
+        : "events are accepted again: the disk has free space",
     )
   }
 
-  async #upkeep(): Promise<void> {
-    const uses = this.registry.uses()
-    const forgot = await this.batcher.run(() => {
+  async #maintain(): Promise<void> {
+    const uses = this.registry.pendingUses()
+    const deletedSalts = await this.batcher.run(() => {
       writeLastUsed(this.db, uses)
-      sweepSessions(this.db, this.world.now())
-      sweepInvites(this.db, this.world.now())
-      return forgetOldSalts(this.db, this.world.now())
+      sweepLoginSessions(this.db, this.environment.now())
+      sweepInvites(this.db, this.environment.now())
+      return deleteOldSalts(this.db, this.environment.now())
     }, 0)
-    this.registry.forgetUses(uses)
-    this.#saltsInWal ||= forgot
-    if (this.#saltsInWal) this.#saltsInWal = !cutWal(this.db)
+    this.registry.clearUses(uses)
+    this.#saltsInWal ||= deletedSalts
+    if (this.#saltsInWal) this.#saltsInWal = !truncateWal(this.db)
     if (!this.#closing) void this.#sweep()
   }
 
-  /** Deletes what is to go and then gives its room back, in small steps between the commits. Stopped, the next start goes on. */
+  /** Deletes expired events and deleted websites, then frees their pages, in small steps between commits. The next start resumes. */
   async #sweep(): Promise<void> {
     if (this.#sweeping) return
     this.#sweeping = true
     let shrunk = false
     while (!this.#closing) {
-      const step = await this.#quietly(() => this.batcher.run(() => this.#sweepStep(), 0))
+      const step = await this.#reportFault(() => this.batcher.run(() => this.#sweepStep(), 0))
       if (!step) break
-      shrunk = step === "room"
+      shrunk = step === "pages"
       await new Promise((resolve) => setTimeout(resolve, sweepPause))
     }
-    // The file itself gets shorter only when the -wal has gone into it.
-    if (shrunk && !this.#closing) cutWal(this.db)
+    // The file itself shrinks only at a checkpoint.
+    if (shrunk && !this.#closing) truncateWal(this.db)
     this.#sweeping = false
-    if (!this.#closing) void this.#quietly(() => this.#checkTypes())
+    if (!this.#closing) void this.#reportFault(() => this.#checkTypes())
   }
 
-  /** What events have in common goes with the last of them, in small steps between the commits. */
+  /** Deletes event types without events, in small steps between commits. */
   async #checkTypes(): Promise<void> {
-    const { elapsed } = this.world
-    const begun = elapsed()
-    if (this.#checkingTypes || begun < this.#checkTypesAt || !hasUncheckedTypes(this.db)) return
+    const { elapsed } = this.environment
+    const startedAt = elapsed()
+    if (this.#checkingTypes || startedAt < this.#nextTypeCheck || !hasUncheckedTypes(this.db)) return
     this.#checkingTypes = true
     try {
       const deleted = await deleteUnusedTypes(this.db, {
         write: (work) => this.batcher.run(work, 0),
-        rest: async () => {
+        pause: async () => {
           await new Promise((resolve) => setTimeout(resolve, sweepPause))
           return !this.#closing
         },
       })
-      // Until then the -wal still holds the names.
-      if (deleted > 0 && !this.#closing) cutWal(this.db)
+      // The -wal holds the deleted names until a checkpoint.
+      if (deleted > 0 && !this.#closing) truncateWal(this.db)
     } finally {
       const now = elapsed()
-      this.#checkTypesAt = now + Math.max(typesEvery, (now - begun) / typesShare)
+      this.#nextTypeCheck = now + Math.max(typeCheckInterval, (now - startedAt) / typeCheckShare)
       this.#checkingTypes = false
     }
   }
 
-  #sweepStep(): "events" | "room" | undefined {
+  #sweepStep(): "events" | "pages" | undefined {
     const { retain = 0 } = this.options
-    const now = this.world.now()
-    const proven = this.#time.look(now, this.world.elapsed())
+    const now = this.environment.now()
+    const trusted = this.#trustedClock.observe(now, this.environment.elapsed())
     if (sweepDeleted(this.db, now)) {
-      // Whoever deletes a website wants to be rid of its names, too.
-      this.#checkTypesAt = 0
+      // The deletion of a website includes its event names: check types as soon as the sweep is done.
+      this.#nextTypeCheck = 0
       return "events"
     }
-    if (sweepExpired(this.db, retain, proven)) return "events"
-    if (proven < now && holdsExpired(this.db, retain, now)) this.#tellLeap()
-    return giveBackRoom(this.db) ? "room" : undefined
+    if (sweepExpired(this.db, retain, trusted)) return "events"
+    if (trusted < now && hasExpired(this.db, retain, now)) this.#reportClockJump()
+    return releaseFreePages(this.db) ? "pages" : undefined
   }
 
-  /** Once for each leap. */
-  #tellLeap(): void {
-    const { doubted } = this.#time
-    if (!doubted || doubted === this.#told) return
-    this.#told = doubted
-    const [from, to] = [doubted.expected, doubted.now].map((ms) => new Date(ms).toISOString())
-    this.onNotice(
-      `the clock says ${to}, after ${from}: it was set, or the server stood still. Events that only this makes too old stay until it has run on for a day; if it is wrong, set it`,
+  /** Warns once per jump. */
+  #reportClockJump(): void {
+    const { untrustedJump } = this.#trustedClock
+    if (!untrustedJump || untrustedJump === this.#reportedJump) return
+    this.#reportedJump = untrustedJump
+    const [from, to] = [untrustedJump.expected, untrustedJump.now].map((ms) => new Date(ms).toISOString())
+    this.callbacks.onWarning(
+      `the clock jumped from ${from} to ${to}: it was set, or the server was suspended. Events that are expired only by the new time are kept until it has run for a day; if the time is wrong, correct it`,
     )
   }
 
-  /** Upkeep that fails is reported and tried again at its next turn. */
-  async #quietly<Result>(work: () => Result | Promise<Result>): Promise<Result | undefined> {
+  /** Reports an error to `onFault` instead of throwing it. The next round of maintenance tries again. */
+  async #reportFault<Result>(work: () => Result | Promise<Result>): Promise<Result | undefined> {
     try {
       return await work()
     } catch (error) {

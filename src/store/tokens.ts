@@ -1,4 +1,4 @@
-import type { Random } from "./keys.ts"
+import type { Random } from "../environment.ts"
 
 /** 256 bits: nobody guesses one, so that a fast hash keeps it safe. */
 const tokenBytes = 32

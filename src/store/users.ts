@@ -94,7 +94,7 @@ export function userWithEmail(db: Db, email: string): User | undefined {
 }
 
 /** As `userWithEmail`. Throws `user_not_found`. */
-export function userNamed(db: Db, email: string): User {
+export function requireUserWithEmail(db: Db, email: string): User {
   const user = userWithEmail(db, email)
   if (!user) throw new RequestError("user_not_found", { detail: `there is no user ${email}` })
   return user
@@ -137,7 +137,7 @@ export function setPassword(db: Db, id: string, password: string): void {
   db.prepare(sql.setPassword).run({ id, password })
 }
 
-export function noteLogin(db: Db, id: string, now: number): void {
+export function recordLogin(db: Db, id: string, now: number): void {
   db.prepare(sql.loggedIn).run({ id, now })
 }
 

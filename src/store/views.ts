@@ -20,7 +20,7 @@ export interface View {
 }
 
 /** Views of one place: one answer lists them all, and at 4,096 characters each that is some MB. */
-export const mostViews = 1_000
+export const maxViews = 1_000
 
 const columns = `
   v.id, v.website_rid as place, w.id as websiteId, v.kind, v.name, v.path, v.created_at as createdAt`
@@ -60,9 +60,9 @@ export function createView(
   now: number,
 ): View {
   const { place } = view
-  if ((db.prepare(sql.count).pluck().get({ place }) as number) >= mostViews) {
+  if ((db.prepare(sql.count).pluck().get({ place }) as number) >= maxViews) {
     throw new RequestError("conflict", {
-      detail: `${mostViews} views are saved here already: delete some first`,
+      detail: `${maxViews} views are saved here already: delete some first`,
     })
   }
   db.prepare(sql.insert).run({ ...view, id, now })

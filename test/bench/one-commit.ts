@@ -1,5 +1,6 @@
 // databuddy with one difference: every request is committed and synced alone.
 import { createApp } from "../../src/app.ts"
+import type { Environment } from "../../src/environment.ts"
 import { Draining } from "../../src/health/draining.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import { BodyBudget } from "../../src/http/body.ts"
@@ -7,17 +8,17 @@ import { RateLimiter } from "../../src/http/rate-limits.ts"
 import { RejectedBytes } from "../../src/http/rejected-bytes.ts"
 import { RejectedRequests } from "../../src/http/rejected-requests.ts"
 import { CrawlerCheck } from "../../src/ingest/crawler.ts"
-import { Requests } from "../../src/metrics/requests.ts"
+import { RequestCounts } from "../../src/metrics/requests.ts"
 import { Streams } from "../../src/query-api/stream.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import { EventFollower } from "../../src/store/event-follower.ts"
 import { EventInserter } from "../../src/store/events.ts"
 import { type Write, Writer } from "../../src/store/ingest/writer.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
-import { DailyHash } from "../../src/store/salts.ts"
-import { type Environment, Store } from "../../src/store/store.ts"
+import { Store } from "../../src/store/store.ts"
 import { LoginLimits } from "../../src/users/login-limits.ts"
 
-const world: Environment = {
+const environment: Environment = {
   now: Date.now,
   elapsed: () => performance.now(),
   random: (bytes) => crypto.getRandomValues(bytes),
@@ -26,15 +27,14 @@ const world: Environment = {
 const limits = { maxEvents: 50_000, maxBytes: 67_108_864, maxWait: 5_000 }
 const store = new Store(
   { path: process.env.DATABUDDY_DB as string, durability: "fsync", minFree: 0, ...limits },
-  world,
-  () => {},
-  () => {},
+  environment,
+  { onFault: () => {}, onWarning: () => {} },
 )
 const grant = { name: "bench", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
-const { secret } = createKey(store.db, "bench", grant, world.random, world.now())
+const { secret } = createKey(store.db, "bench", grant, environment.random, environment.now())
 store.registry.refresh()
 
-const dailyHash = new DailyHash(store.db, world.random)
+const dailyHash = new DailyHash(store.db, environment.random)
 const writer = new Writer(store.db, new EventInserter(store.db, dailyHash), dailyHash)
 const batcher = Object.assign(Object.create(store.batcher), {
   submit: async (write: Write) => {
@@ -51,24 +51,24 @@ const app = createApp({
   profiles: store.profiles,
   ready: () => store.ready(),
   draining: new Draining(),
-  limiter: new RateLimiter(world.elapsed),
-  loginLimits: new LoginLimits(world.elapsed),
-  failures: new RateLimiter(world.elapsed),
-  rejectedBytes: new RejectedBytes(2_097_152, world.elapsed),
+  limiter: new RateLimiter(environment.elapsed),
+  loginLimits: new LoginLimits(environment.elapsed),
+  failures: new RateLimiter(environment.elapsed),
+  rejectedBytes: new RejectedBytes(2_097_152, environment.elapsed),
   bodyBudget: new BodyBudget(67_108_864),
   crawlers: new CrawlerCheck(),
   asker: { admit: nothing, run: nothing, render: nothing, responseBytes: 0 },
-  streams: new Streams(new EventFollower(store.db), world.elapsed, () => {}),
-  logFault: () => {},
-  refusals: new RejectedRequests(() => {}, world.elapsed),
-  requests: new Requests(),
+  streams: new Streams(new EventFollower(store.db), environment.elapsed, () => {}),
+  logError: () => {},
+  rejectedRequests: new RejectedRequests(() => {}, environment.elapsed),
+  requests: new RequestCounts(),
   metrics: { contentType: "", text: async () => "" },
   metricsAccess: { token: undefined, local: false },
   https: false,
-  now: world.now,
+  now: environment.now,
   newId: () => crypto.randomUUID(),
-  random: world.random,
-  running: { startedAt: world.now(), durability: "fsync", minFree: 0, retain: 0, backups: undefined },
+  random: environment.random,
+  running: { startedAt: environment.now(), durability: "fsync", minFree: 0, retain: 0, backups: undefined },
   settings: {
     maxEvents: 1_000,
     maxBodyBytes: 2_097_152,

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { hostAddon } from "../../src/build.ts"
-import { loadComplaint } from "../../src/store/db/driver.ts"
+import { loadFailureError } from "../../src/store/db/driver.ts"
 import { startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { addonsIn } from "../support/addons.ts"
 import { binary } from "../support/binary.ts"
@@ -67,7 +67,7 @@ describe("what the system's loader says is told with what to do:", () => {
     "Error loading shared library /proc/self/fd/9: Operation not permitted",
   ]
   test.each(mount)("another temporary folder for %s", (reason) => {
-    expect(loadComplaint(reason).hint).toContain("set TMPDIR")
+    expect(loadFailureError(reason).hint).toContain("set TMPDIR")
   })
 
   const library = [
@@ -78,7 +78,7 @@ describe("what the system's loader says is told with what to do:", () => {
     "Error relocating /proc/self/fd/9: _ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE15_M_replace_coldEPcmPKcmm: symbol not found",
   ]
   test.each(library)("libstdc++ for %s", (reason) => {
-    const { message, hint } = loadComplaint(reason)
+    const { message, hint } = loadFailureError(reason)
     expect(message).toContain(reason)
     expect(hint).toContain("libstdc++ of GCC 13")
     expect(hint).not.toContain("TMPDIR")

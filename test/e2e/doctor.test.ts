@@ -14,7 +14,7 @@ import {
 import { join } from "node:path"
 import { Database } from "../../src/store/db/driver.ts"
 import { EventInserter } from "../../src/store/events.ts"
-import { DailyHash } from "../../src/store/salts.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import { startServer, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test"
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { retryAfter } from "../../src/backups/schedule.ts"
+import { retryDelay } from "../../src/backups/schedule.ts"
 import { Database } from "../../src/store/db/driver.ts"
 import { eventually, type Server, startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
@@ -239,8 +239,8 @@ test("SIGTERM in the middle of one leaves nothing half, and is no failure", asyn
 })
 
 test("after a failure the next try comes sooner than the next backup, then less often", () => {
-  expect([0, 1, 2, 6, 60].map((before) => retryAfter(before, day) / minute)).toEqual([1, 2, 4, 60, 60])
-  expect(retryAfter(5, 10_000)).toBe(10_000)
+  expect([0, 1, 2, 6, 60].map((before) => retryDelay(before, day) / minute)).toEqual([1, 2, 4, 60, 60])
+  expect(retryDelay(5, 10_000)).toBe(10_000)
 })
 
 const misuses: [string[], string][] = [

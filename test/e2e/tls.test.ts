@@ -132,11 +132,11 @@ describe("start refuses, says what to do and makes no database:", () => {
 test("a certificate that has ended, or is yet to begin, is known", () => {
   const tls = readTls({ tlsCert: file("own.crt"), tlsKey: file("own.key") })
   const day = 86_400_000
-  expect(tls?.unusable(Date.now())).toBeUndefined()
-  expect(tls?.unusable(Date.now() + 3_651 * day)).toMatch(
+  expect(tls?.validityProblem(Date.now())).toBeUndefined()
+  expect(tls?.validityProblem(Date.now() + 3_651 * day)).toMatch(
     /^the certificate ended on .*: clients will refuse it$/,
   )
-  expect(tls?.unusable(Date.now() - day)).toMatch(
+  expect(tls?.validityProblem(Date.now() - day)).toMatch(
     /^the certificate begins on .*: clients will refuse it until/,
   )
 })

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import { Batcher, type Committer } from "../../src/store/ingest/batcher.ts"
-import { StoreLocked, type Write } from "../../src/store/ingest/writer.ts"
+import { StoreLockedError, type Write } from "../../src/store/ingest/writer.ts"
 import { eventRow } from "../support/event.ts"
 
 const write = (events: number, size = 10): Write => ({ rows: Array(events).fill(eventRow()), size })
@@ -10,7 +10,7 @@ function batcherOver(commit: Committer["commit"], limits = {}) {
   const faults: unknown[] = []
   const options = { maxEvents: 10, maxBytes: 100, maxWait: 1_000, ...limits }
   const batcher = new Batcher(
-    { commit, obstacle: () => undefined },
+    { commit, unavailableReason: () => undefined },
     options,
     () => clock.now,
     (error) => faults.push(error),
@@ -42,7 +42,7 @@ test("what arrives in one turn of the event loop is one commit, and a lone reque
 test("while nothing can be committed, requests beyond the bound of events or bytes are refused at once; then there is room", async () => {
   let locked = true
   const { batcher } = batcherOver(() => {
-    if (locked) throw new StoreLocked()
+    if (locked) throw new StoreLockedError()
     return []
   })
   const first = [batcher.submit(write(9)), batcher.submit(write(1))]
@@ -81,7 +81,7 @@ test("while the database is locked requests wait in their order, until they have
   let locked = true
   const stored: number[] = []
   const { batcher, clock } = batcherOver((writes) => {
-    if (locked) throw new StoreLocked()
+    if (locked) throw new StoreLockedError()
     for (const { rows } of writes) stored.push(rows.length)
     return []
   })
@@ -116,7 +116,7 @@ test("draining settles when the last waiting request is answered", async () => {
 test("what clients ask for takes a place in the queue though it is no event, and the store's own work takes none", async () => {
   let locked = true
   const { batcher } = batcherOver((writes) => {
-    if (locked) throw new StoreLocked()
+    if (locked) throw new StoreLockedError()
     for (const write of writes) write.apply?.()
     return []
   })

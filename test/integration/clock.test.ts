@@ -3,7 +3,7 @@ import type { Db } from "../../src/store/db/driver.ts"
 import { openDatabase } from "../../src/store/db/open.ts"
 import { TrustedClock } from "../../src/store/db/trusted-clock.ts"
 import { EventInserter } from "../../src/store/events.ts"
-import { DailyHash } from "../../src/store/salts.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { openApp } from "../support/app.ts"
@@ -38,7 +38,7 @@ function looks(...readings: { now: number; elapsed: number }[]): number[] {
   const [first = { now: 0, elapsed: 0 }, ...more] = readings
   const time = new TrustedClock(db, start + first.now * day, first.elapsed * day)
   return [first, ...more].map(({ now, elapsed }) => {
-    const found = (time.look(start + now * day, elapsed * day) - start) / day
+    const found = (time.observe(start + now * day, elapsed * day) - start) / day
     return Math.round(found * 1_000) / 1_000
   })
 }

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test"
 import { differences } from "../../src/columns/check.ts"
 import { WorkerQueryEngine } from "../../src/query/engine/engine.ts"
 import type { GroupsQuery } from "../../src/query/query.ts"
-import { OutOfMemoryBudgetError } from "../../src/query/structures/id-set.ts"
+import { OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget.ts"
 import type { QuerySpec } from "../../src/query-api/query-spec.ts"
 import type { EventRow } from "../../src/store/events.ts"
 import { Store } from "../../src/store/store.ts"
@@ -17,21 +17,25 @@ const start = Date.UTC(2026, 5, 1)
 
 function begin(memory = 268_435_456): void {
   const path = folder.file("a.db")
-  const world = {
+  const environment = {
     now: Date.now,
     elapsed: () => performance.now(),
     random: (bytes: Uint8Array) => bytes,
     pid: process.pid,
   }
   const limits = { maxEvents: 1e6, maxBytes: 1e9, maxWait: 1_000, durability: "os" as const, minFree: 0 }
-  store = new Store(
-    { path, ...limits },
-    world,
-    (error) => faults.push(error),
-    () => {},
-  )
+  store = new Store({ path, ...limits }, environment, {
+    onFault: (error) => faults.push(error),
+    onWarning: () => {},
+  })
   engine = new WorkerQueryEngine<QuerySpec>(
-    { path, memory, now: world.now, elapsed: world.elapsed, onFault: (error) => faults.push(error) },
+    {
+      path,
+      memory,
+      now: environment.now,
+      elapsed: environment.elapsed,
+      onFault: (error) => faults.push(error),
+    },
     store,
   )
 }
@@ -76,12 +80,12 @@ test("a question is answered of what was stored a moment ago, and of blocks once
   begin()
   await insert(20_000)
   const before = await engine.run(about({}), "a key", never)
-  expect([before.answer.groups[0]?.values, before.meta.source]).toEqual([[20_000, 20_000], "rows"])
+  expect([before.result.groups[0]?.values, before.statistics.source]).toEqual([[20_000, 20_000], "rows"])
   engine.start()
-  await eventually(async () => (await engine.run(about({}), "a key", never)).meta.source === "blocks")
+  await eventually(async () => (await engine.run(about({}), "a key", never)).statistics.source === "blocks")
   await insert(1)
   const after = await engine.run(about({}), "a key", never)
-  expect([after.answer.groups[0]?.values, after.meta.source]).toEqual([[20_001, 20_000], "blocks+rows"])
+  expect([after.result.groups[0]?.values, after.statistics.source]).toEqual([[20_001, 20_000], "blocks+rows"])
   expect(differences(store.db)).toEqual([])
   expect(faults).toEqual([])
 })
@@ -97,7 +101,7 @@ test("a question whose asker has gone is given up, and others do not wait for it
   const quick = engine.run(about({ scope: { ...about({}).scope, websites: [7] } }), "a key", never)
   asker.abort(new Error("gone"))
   expect(slow).rejects.toThrow("gone")
-  expect((await quick).answer.groups[0]?.values).toEqual([0, 0])
+  expect((await quick).result.groups[0]?.values).toEqual([0, 0])
   expect(ended).toBe(true)
 })
 
@@ -107,7 +111,7 @@ test("an answer that needs more memory than it may take is refused, and the next
   const all = engine.run(about({ by: ["anonymous_id"] }), "a key", never)
   expect(all).rejects.toBeInstanceOf(OutOfMemoryBudgetError)
   await all.catch(() => {})
-  expect((await engine.run(about({}), "a key", never)).answer.groups[0]?.values).toEqual([60_000, 60_000])
+  expect((await engine.run(about({}), "a key", never)).result.groups[0]?.values).toEqual([60_000, 60_000])
 })
 
 test("questions at once are answered each for itself", async () => {
@@ -119,7 +123,7 @@ test("questions at once are answered each for itself", async () => {
       return engine.run(about({ scope: { ...scope, to: start + (index + 1) * 1_000 } }), "a key", never)
     }),
   )
-  expect(answers.map(({ answer }) => answer.groups[0]?.values[0])).toEqual(
+  expect(answers.map(({ result: answer }) => answer.groups[0]?.values[0])).toEqual(
     Array.from({ length: 20 }, (_, index) => (index + 1) * 1_000),
   )
 })

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { existsSync, readFileSync } from "node:fs"
 import type { Db } from "../../src/store/db/driver.ts"
-import { cutWal, openDatabase } from "../../src/store/db/open.ts"
+import { truncateWal, openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import { findPerson, forgetPerson, type Pace, type Person } from "../../src/store/forget.ts"
+import { countPerson, forgetPerson, type ForgetSchedule, type Person } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
 import { Profiles } from "../../src/store/profiles.ts"
-import { DailyHash } from "../../src/store/salts.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import { openReader, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 import { mulberry32 } from "../support/random.ts"
@@ -34,7 +34,7 @@ afterEach(() => {
 
 /** Longest time that the lock was held, ms. */
 let longest = 0
-const pace: Pace = {
+const pace: ForgetSchedule = {
   write: (work) => {
     const begun = performance.now()
     const result = db.transaction(work).immediate()
@@ -75,7 +75,7 @@ test("a profile's events are those that name it, and those of its anonymous ids 
   identify("ann", "laptop", { websiteRid: 8 })
   const ann = person({ profileId: "ann" })
   const found = { events: 4, profiles: 1, links: 2 }
-  expect(await findPerson(db, ann, now, pace)).toEqual(found)
+  expect(await countPerson(db, ann, now, pace)).toEqual(found)
   expect(sessions()).toHaveLength(8)
   expect(await forgetPerson(db, ann, now, pace)).toEqual({ ...found, overwritten: true })
   expect(sessions()).toEqual(["5 bob's", "6 somebody's", "7 another website's", "8 nobody's"])
@@ -85,7 +85,7 @@ test("a profile's events are those that name it, and those of its anonymous ids 
     [8, "ann"],
   ])
   expect(db.prepare("select count(*) from profile_links").pluck().get()).toBe(2)
-  expect(await findPerson(db, ann, now, pace)).toEqual({ events: 0, profiles: 0, links: 0 })
+  expect(await countPerson(db, ann, now, pace)).toEqual({ events: 0, profiles: 0, links: 0 })
 })
 
 test("an anonymous id's are its events and links; no profile goes with it", async () => {
@@ -98,7 +98,7 @@ test("an anonymous id's are its events and links; no profile goes with it", asyn
     { sessionId: "4", anonymousId: "Laptop" },
   )
   const laptop = person({ anonymousId: "laptop" })
-  expect(await findPerson(db, laptop, now, pace)).toEqual({ events: 2, profiles: 0, links: 1 })
+  expect(await countPerson(db, laptop, now, pace)).toEqual({ events: 2, profiles: 0, links: 1 })
   expect(await forgetPerson(db, laptop, now, pace)).toMatchObject({ events: 2, profiles: 0, links: 1 })
   expect(sessions()).toEqual(["3", "4"])
   expect(db.prepare("select profile_id from profiles").pluck().all()).toEqual(["ann"])
@@ -116,10 +116,10 @@ test("an id that is stored as a hash is found on its day, and later by the profi
   send({ sessionId: "2 today", ...hashed })
   identify("ann", "laptop", { hashVisitor: true })
   const tomorrow = now + day
-  expect(await findPerson(db, person({ anonymousId: "laptop" }), tomorrow, pace)).toMatchObject({ events: 0 })
+  expect(await countPerson(db, person({ anonymousId: "laptop" }), tomorrow, pace)).toMatchObject({ events: 0 })
   expect(await forgetPerson(db, person({ profileId: "ann" }), tomorrow, pace)).toMatchObject({ events: 1 })
   expect(sessions()).toEqual(["1 yesterday"])
-  expect(await findPerson(db, person({ anonymousId: "never" }), now + 9 * day, pace)).toMatchObject({
+  expect(await countPerson(db, person({ anonymousId: "never" }), now + 9 * day, pace)).toMatchObject({
     events: 0,
   })
 })
@@ -141,7 +141,7 @@ test.each([1, 2, 16, 17])(
     expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(6_000)
     expect(db.pragma("integrity_check", { simple: true })).toBe("ok")
     db.exec("vacuum")
-    cutWal(db)
+    truncateWal(db)
     expect(placesOf(mark, file)).toEqual([])
   },
 )
@@ -199,7 +199,7 @@ test("a reader that holds the -wal up is waited for, and said where it stays", a
   reader.exec("begin")
   reader.prepare("select count(*) from event_rows").get()
   let waits = 0
-  const until = (end: number): Pace => ({
+  const until = (end: number): ForgetSchedule => ({
     ...pace,
     sleep: async (ms) => {
       if (ms === 100 && ++waits === end) reader.exec("commit")
@@ -227,7 +227,7 @@ test("of a million-event kind of person, each transaction takes some; stopped ha
     )
   }
   let writes = 0
-  const stopping: Pace = {
+  const stopping: ForgetSchedule = {
     ...pace,
     sleep: async () => {
       if (++writes === 3) throw new Error("stopped by a test")
@@ -236,7 +236,7 @@ test("of a million-event kind of person, each transaction takes some; stopped ha
   const ann = person({ anonymousId: "ann" })
   expect(forgetPerson(db, ann, now, stopping)).rejects.toThrow("stopped by a test")
   await Bun.sleep(0)
-  const left = (await findPerson(db, ann, now, pace)).events
+  const left = (await countPerson(db, ann, now, pace)).events
   expect(left).toBeLessThan(2_500)
   expect(left).toBeGreaterThan(0)
   expect((await forgetPerson(db, ann, now, pace)).events).toBe(left)

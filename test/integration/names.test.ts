@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { sealAll } from "../../src/columns/sealer.ts"
-import { ask } from "../../src/query/engine/execute.ts"
+import { executeQuerySync } from "../../src/query/engine/execute.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { cutWal, openDatabase } from "../../src/store/db/open.ts"
-import { deleteUnusedTypes, hasUncheckedTypes } from "../../src/store/event-types.ts"
+import { openDatabase, truncateWal } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow, sweepDeleted } from "../../src/store/events.ts"
 import { forgetPerson } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
-import { NewNames } from "../../src/store/new-names.ts"
-import { DailyHash } from "../../src/store/salts.ts"
+import { NewNameQuota } from "../../src/store/new-name-quota.ts"
+import { deleteUnusedTypes, hasUncheckedTypes } from "../../src/store/unused-types.ts"
 import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
 import { eventually, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -147,14 +147,14 @@ describe("in a database", () => {
   })
 
   const writerOf = (on = db) =>
-    new Writer(on, new EventInserter(on, dailyHash, { newNames: new NewNames(on) }), dailyHash)
+    new Writer(on, new EventInserter(on, dailyHash, { newNames: new NewNameQuota(on) }), dailyHash)
   const row = (changes: Partial<EventRow>) => eventRow({ ts: now, receivedAt: now, ...changes })
   const store = (writer: Writer, ...rows: EventRow[]) => writer.commit([{ rows, size: 0 }])[0]
   const types = () => db.prepare("select name || keys from event_types order by 1").pluck().all()
   const steps: string[] = []
   const pace = (between: () => void = () => {}) => ({
     write: <Result>(work: () => Result) => db.transaction(work).immediate(),
-    rest: async () => {
+    pause: async () => {
       steps.push("")
       between()
       return true
@@ -236,7 +236,7 @@ describe("in a database", () => {
   })
 
   const marked = (text: string) => {
-    cutWal(db)
+    truncateWal(db)
     return readFileSync(folder.file("test.db")).includes(text)
   }
 
@@ -267,12 +267,12 @@ describe("in a database", () => {
     // The highest id in blocks is kept by an empty row: a new event gets a higher one.
     store(writer, row({ websiteRid: 0, name: "next" }))
     expect(
-      ask(db, {
+      executeQuerySync(db, {
         kind: "events",
         scope: { websites: [0], from: 0, to: now + 1, zone: "UTC", filters: [], crawlers: true },
         limit: 5,
         offset: 0,
-      }).answer.events,
+      }).result.events,
     ).toHaveLength(1)
   })
 

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { sealAll } from "../../src/columns/sealer.ts"
-import { findPerson } from "../../src/store/forget.ts"
+import { countPerson } from "../../src/store/forget.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
-import { forgetOldSalts } from "../../src/store/salts.ts"
+import { deleteOldSalts } from "../../src/store/daily-hash.ts"
 import { createWebsite, type Website } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
-// Who an event belongs to is defined in src/store/person.ts. Each case says which events are whose, and every place that shows,
+// Who an event belongs to is defined in src/store/identity-resolution.ts. Each case says which events are whose, and every place that shows,
 // counts, exports or deletes what a person did says the same.
 
 let app: TestApp
@@ -50,7 +50,7 @@ const steps = {
   },
   midnight: () => {
     app.clock.now = (Math.floor(app.clock.now / 86_400_000) + 1) * 86_400_000
-    forgetOldSalts(app.store.db, app.clock.now)
+    deleteOldSalts(app.store.db, app.clock.now)
   },
 }
 
@@ -69,7 +69,7 @@ async function eventsOf(site: Site, profileId: string): Promise<Record<string, s
   const exported = await (await call(`/v1/export?website_id=${site}&profile_id=${profileId}`)).text()
   const person = { websiteRid: sites[site].rid, id: { profileId } }
   const pace = { write: <Result>(work: () => Result) => work(), sleep: async () => {} }
-  const { events } = await findPerson(app.store.db, person, app.clock.now, pace)
+  const { events } = await countPerson(app.store.db, person, app.clock.now, pace)
   const timeline = await ask(site, { name: "person", profileId })
   expect(events).toBe(timeline.length)
   for (const more of [{}, { by: ["event_name"] }, { granularity: "daily" }]) {

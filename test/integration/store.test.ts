@@ -6,9 +6,9 @@ import type { Db } from "../../src/store/db/driver.ts"
 import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow, sweepDeleted } from "../../src/store/events.ts"
 import { Registry } from "../../src/store/ingest/registry.ts"
-import { StoreLocked, Writer } from "../../src/store/ingest/writer.ts"
+import { StoreLockedError, Writer } from "../../src/store/ingest/writer.ts"
 import { createKey } from "../../src/store/keys.ts"
-import { DailyHash, forgetOldSalts } from "../../src/store/salts.ts"
+import { DailyHash, deleteOldSalts } from "../../src/store/daily-hash.ts"
 import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -98,7 +98,7 @@ test("every event of a refused request is undone, those before the bad row too",
 test("a lock of another process is said as such, and nothing is tried", () => {
   const other = openDatabase({ path: join(folder, "test.db"), durability: "os", busyTimeout: 0, now: noon })
   other.exec("begin immediate")
-  expect(() => store(event())).toThrow(StoreLocked)
+  expect(() => store(event())).toThrow(StoreLockedError)
   other.exec("rollback")
   other.close()
   expect(store(event())).toEqual([undefined])
@@ -118,7 +118,7 @@ test("the daily hash is the same all day, another on another website or day, and
 test("the salt of a day that is over is gone", () => {
   store(event({ hashVisitor: true }))
   expect(db.prepare("select day from salts").pluck().all()).toEqual([20_000])
-  forgetOldSalts(db, noon + day)
+  deleteOldSalts(db, noon + day)
   expect(db.prepare("select day from salts").pluck().all()).toEqual([])
 })
 
@@ -148,12 +148,12 @@ test("when a key was last used is kept until it is written, and what came meanwh
     noon,
   )
   const registry = new Registry(db, () => 0)
-  registry.used(key.key, noon)
-  const written = registry.uses()
-  expect(registry.uses()).toEqual(written) // a writing that failed loses none
-  registry.used(key.key, noon + 1)
-  registry.forgetUses(written)
-  expect([...registry.uses()]).toEqual([["k", noon + 1]])
-  registry.forgetUses(registry.uses())
-  expect(registry.uses().size).toBe(0)
+  registry.recordUse(key.key, noon)
+  const written = registry.pendingUses()
+  expect(registry.pendingUses()).toEqual(written) // a writing that failed loses none
+  registry.recordUse(key.key, noon + 1)
+  registry.clearUses(written)
+  expect([...registry.pendingUses()]).toEqual([["k", noon + 1]])
+  registry.clearUses(registry.pendingUses())
+  expect(registry.pendingUses().size).toBe(0)
 })

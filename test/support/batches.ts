@@ -10,11 +10,11 @@ import { Cache } from "../../src/columns/cache.ts"
 import { type Columns, emptyCodes, MemoryBatch } from "../../src/columns/column-builder.ts"
 import type { Entry } from "../../src/columns/snapshot.ts"
 import type { Scope } from "../../src/query/query.ts"
-import type { Followed } from "../../src/query/reports/step.ts"
-import type { LinkedVisitor } from "../../src/store/person.ts"
+import type { ReportSource } from "../../src/query/reports/step.ts"
+import type { LinkedVisitor } from "../../src/store/identity-resolution.ts"
 
 /** An event as a test writes it down. */
-export interface PlainEvent {
+export interface TestEvent {
   name: string
   /** Unix ms */
   ts: number
@@ -27,7 +27,7 @@ export interface PlainEvent {
   properties?: Record<string, Value | null>
 }
 
-const idOf: Record<IdKind, (event: PlainEvent) => string | null | undefined> = {
+const idOf: Record<IdKind, (event: TestEvent) => string | null | undefined> = {
   visitors: ({ visitor }) => visitor,
   sessions: ({ session }) => session,
   profiles: ({ profile }) => profile,
@@ -35,15 +35,15 @@ const idOf: Record<IdKind, (event: PlainEvent) => string | null | undefined> = {
 
 /** Events, in the order of receipt, as the engine reads them. */
 export function sourceOf(
-  events: readonly PlainEvent[],
+  events: readonly TestEvent[],
   /** By website: anonymous ids with their profiles. */
   links: Record<number, LinkedVisitor[]> = {},
-): Followed {
+): ReportSource {
   const ids = {} as Record<IdKind, string[]>
   for (const kind of idKinds) ids[kind] = [...new Set(events.flatMap((event) => idOf[kind](event) ?? []))]
   const numbersOf = (kind: IdKind, texts: readonly string[]) =>
     Uint32Array.from(texts, (text) => ids[kind].indexOf(text) + 1)
-  const parts = new Map<string, PlainEvent[]>()
+  const parts = new Map<string, TestEvent[]>()
   for (const event of events) {
     const key = JSON.stringify([
       Math.floor(event.ts / dayMs),
@@ -126,13 +126,13 @@ function idsAreKnown(): never {
 }
 
 function columnsOf(
-  events: readonly PlainEvent[],
+  events: readonly TestEvent[],
   numbersOf: (kind: IdKind, texts: readonly string[]) => Uint32Array,
-  all: readonly PlainEvent[],
+  all: readonly TestEvent[],
 ): Columns {
-  const [first] = events as [PlainEvent]
+  const [first] = events as [TestEvent]
   const day = Math.floor(first.ts / dayMs)
-  const column = (of: (event: PlainEvent) => Value | null | undefined) => {
+  const column = (of: (event: TestEvent) => Value | null | undefined) => {
     const keyOf = (value: Value) => (typeof value === "object" ? JSON.stringify(value) : value)
     const values = [
       ...new Map(events.flatMap((event) => of(event) ?? []).map((value) => [keyOf(value), value])).values(),
@@ -174,7 +174,7 @@ function columnsOf(
 }
 
 /** Drives a question to its end. */
-export function answerOf<Answer>(steps: Generator<void, Answer>): Answer {
+export function runToEnd<Answer>(steps: Generator<void, Answer>): Answer {
   for (;;) {
     const step = steps.next()
     if (step.done) return step.value

@@ -8,7 +8,7 @@ const today = "2026-11-24"
 const hours = ["2026-11-24T12:00:00+01:00", "2026-11-24T13:00:00+01:00", "2026-11-24T14:00:00+01:00"]
 
 describe("how far the time is in the dates of a chart", () => {
-  const cases: [name: string, Granularity, dates: string[], begun: number, isRunning: boolean][] = [
+  const cases: [name: string, Granularity, dates: string[], started: number, isRunning: boolean][] = [
     ["days until today", "daily", ["2026-11-22", "2026-11-23", "2026-11-24"], 3, true],
     ["days that are over", "daily", ["2026-11-22", "2026-11-23"], 2, false],
     ["days to come", "daily", ["2026-11-25", "2026-11-26"], 0, false],
@@ -20,8 +20,8 @@ describe("how far the time is in the dates of a chart", () => {
     ["hours that are still shown when days are asked for", "daily", hours, 2, true],
     ["nothing", "daily", [], 0, false],
   ]
-  test.each(cases)("%s", (_, granularity, dates, begun, isRunning) => {
-    expect(progressOf(dates, granularity, today, now)).toEqual({ begun, isRunning })
+  test.each(cases)("%s", (_, granularity, dates, started, isRunning) => {
+    expect(progressOf(dates, granularity, today, now)).toEqual({ started, isRunning })
   })
 })
 

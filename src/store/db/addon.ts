@@ -12,16 +12,16 @@ import {
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { UserError } from "../../errors.ts"
-import { createFile } from "./files.ts"
+import { createPrivateFile } from "./files.ts"
 
 /** Linux: a file without a name. Nobody can open it, put another in its place, or find it left behind. */
-const temporaryFile = 0o20200000
+const anonymousFileFlag = 0o20200000
 
 /** The folder that addons are unpacked to. */
 export const addonFolder = () => process.env.BUN_TMPDIR ?? tmpdir()
 
 /** What this process has open, as Linux lists it. */
-const descriptors = "/proc/self/fd"
+const descriptorFolder = "/proc/self/fd"
 
 /**
  * Loads the addon whose bytes the binary holds at `embedded`; on Linux, where every program of a name could otherwise find and change
@@ -29,10 +29,10 @@ const descriptors = "/proc/self/fd"
  */
 export function loadAddon(embedded: string): unknown {
   const bytes = readFileSync(embedded)
-  const file = unpackedBefore(bytes) ?? unpack(bytes)
+  const file = findUnpacked(bytes) ?? unpack(bytes)
   const module = { exports: {} }
   // By the descriptor: a path could lead to another file by now.
-  process.dlopen(module as NodeJS.Module, `${descriptors}/${file}`)
+  process.dlopen(module as NodeJS.Module, `${descriptorFolder}/${file}`)
   return module.exports
 }
 
@@ -40,7 +40,7 @@ export function loadAddon(embedded: string): unknown {
 function unpack(bytes: Uint8Array): number {
   const folder = addonFolder()
   try {
-    const file = openUnnamed(folder)
+    const file = openAnonymousFile(folder)
     for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done)
     return file
   } catch (error) {
@@ -52,15 +52,15 @@ function unpack(bytes: Uint8Array): number {
   }
 }
 
-function openUnnamed(folder: string): number {
+function openAnonymousFile(folder: string): number {
   try {
-    return openSync(folder, temporaryFile | constants.O_RDWR, 0o600)
+    return openSync(folder, anonymousFileFlag | constants.O_RDWR, 0o600)
   } catch (error) {
     // What file systems and kernels say that have no such files.
     const { code = "" } = error as NodeJS.ErrnoException
     if (!["EOPNOTSUPP", "ENOTSUP", "EISDIR", "EINVAL"].includes(code)) throw error
     const path = join(folder, `.databuddy-${crypto.randomUUID()}.node`)
-    const file = createFile(path)
+    const file = createPrivateFile(path)
     try {
       return openSync(path, "r+")
     } finally {
@@ -74,13 +74,13 @@ function openUnnamed(folder: string): number {
  * What another thread of this process unpacked. SQLite's locks belong to a process, and each copy of its code counts them for
  * itself, so a process must load it once: a second copy that closes a database would drop the locks of the first.
  */
-function unpackedBefore(bytes: Uint8Array): number | undefined {
-  return readdirSync(descriptors)
+function findUnpacked(bytes: Uint8Array): number | undefined {
+  return readdirSync(descriptorFolder)
     .map(Number)
-    .find((file) => holds(file, bytes))
+    .find((file) => hasContents(file, bytes))
 }
 
-function holds(file: number, bytes: Uint8Array): boolean {
+function hasContents(file: number, bytes: Uint8Array): boolean {
   try {
     const { nlink, size } = fstatSync(file)
     if (nlink !== 0 || size !== bytes.length) return false

@@ -2,21 +2,21 @@ import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs"
 import { UserError } from "../../errors.ts"
 import { Database, type Db } from "./driver.ts"
 import { pendingMigrations } from "./migrate.ts"
-import { readable, readerTimeout, refuseLostFile } from "./open.ts"
+import { databaseError, readerTimeout, refuseOrphanedWal } from "./open.ts"
 
 /**
  * Bytes of a file that is looked through in whole at each start: 0.8 s where it is in memory, while `pragma quick_check`
  * takes 3 s a GB. A start is a time in which no event is taken.
  */
-const wholeUpTo = 268_435_456
+const fullCheckBytes = 268_435_456
 /** Places in a larger table that are looked at. Cold, each is some reads of a page: half a second on a slow disk. */
-const places = 500
+const samplePoints = 500
 /** Rows that are read at each of them: about what a page holds. */
-const rowsAtPlace = 20
+const rowsPerSample = 20
 /** Lines of SQLite's report: the first is shown. */
 const reportedLines = 1
 /** Bytes read at once; in the order of the file, since a check that reads it in the order of its trees takes ten times as long. */
-const chunk = 1_048_576
+const readBytes = 1_048_576
 /** Bytes: the header of a -wal, and what stands before each page in it. */
 const walHeader = 32
 const frameHeader = 24
@@ -43,8 +43,8 @@ const sql = {
  * always, any damaged page up to `limit` bytes of file, and beyond it one that a sample meets. Only reads; to be called while this
  * process has no connection to it. `mayBeEmpty`: an empty file is one that a start was killed over.
  */
-export function refuseDamaged(path: string, mayBeEmpty: boolean, limit = wholeUpTo): void {
-  refuseLostFile(path)
+export function refuseDamaged(path: string, mayBeEmpty: boolean, limit = fullCheckBytes): void {
+  refuseOrphanedWal(path)
   if (!existsSync(path)) return
   const bytes = statSync(path).size
   if (bytes === 0) {
@@ -54,9 +54,9 @@ export function refuseDamaged(path: string, mayBeEmpty: boolean, limit = wholeUp
       "restore a backup; to begin anew, remove the empty file",
     )
   }
-  const frames = framesOf(path)
-  if (frames === 0) refuseShort(path, bytes)
-  if (bytes <= limit) readThrough(path)
+  const frames = walFrames(path)
+  if (frames === 0) refuseTruncated(path, bytes)
+  if (bytes <= limit) warmPageCache(path)
   let db: Db | undefined
   try {
     // Of a journal SQLite makes nothing where it may only read; it is rolled back, as the start does.
@@ -66,26 +66,26 @@ export function refuseDamaged(path: string, mayBeEmpty: boolean, limit = wholeUp
       timeout: readerTimeout,
     })
     pendingMigrations(db, path)
-    refuseShortWithWal(db, path, bytes, frames)
+    refuseTruncatedWithWal(db, path, bytes, frames)
     const found = bytes <= limit ? quickCheck(db) : sample(db)
-    if (found !== undefined) throw damaged(path, found)
+    if (found !== undefined) throw damageError(path, found)
   } catch (error) {
-    throw error instanceof UserError ? error : understood(error, path)
+    throw error instanceof UserError ? error : explainFailure(error, path)
   } finally {
     db?.close()
   }
 }
 
 /** How many pages the -wal has room for; 0: nothing is in it. */
-function framesOf(path: string): number {
+function walFrames(path: string): number {
   const size = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
   return Math.max(0, Math.floor((size - walHeader) / (frameHeader + 4_096)))
 }
 
 /** SQLite's header says how many pages there are; where it is no such header, SQLite tells. */
-function refuseShort(path: string, bytes: number): void {
+function refuseTruncated(path: string, bytes: number): void {
   const header = Buffer.alloc(100)
-  const file = openForRead(path)
+  const file = openFile(path)
   try {
     readSync(file, header, 0, header.length, 0)
   } finally {
@@ -94,25 +94,25 @@ function refuseShort(path: string, bytes: number): void {
   if (header.toString("latin1", 0, 15) !== "SQLite format 3") return
   const pageSize = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)
   const isCounted = header.readUInt32BE(24) === header.readUInt32BE(92)
-  if (isCounted) refuseFewerBytes(path, bytes, header.readUInt32BE(28) * pageSize)
+  if (isCounted) requireBytes(path, bytes, header.readUInt32BE(28) * pageSize)
 }
 
 /** A killed server may leave a short file, but then its -wal has the pages that are missing. */
-function refuseShortWithWal(db: Db, path: string, bytes: number, frames: number): void {
+function refuseTruncatedWithWal(db: Db, path: string, bytes: number, frames: number): void {
   if (frames === 0) return
   const pages = db.pragma("page_count", { simple: true }) as number
   const pageSize = db.pragma("page_size", { simple: true }) as number
-  if (pages * pageSize - bytes > frames * pageSize) refuseFewerBytes(path, bytes, pages * pageSize)
+  if (pages * pageSize - bytes > frames * pageSize) requireBytes(path, bytes, pages * pageSize)
 }
 
-function refuseFewerBytes(path: string, bytes: number, expected: number): void {
-  if (bytes < expected) throw damaged(path, `it was cut short, ${bytes} of ${expected} bytes are there`)
+function requireBytes(path: string, bytes: number, expected: number): void {
+  if (bytes < expected) throw damageError(path, `it was cut short, ${bytes} of ${expected} bytes are there`)
 }
 
 /** Brings the file into the system's memory. */
-function readThrough(path: string): void {
-  const buffer = Buffer.allocUnsafe(chunk)
-  const file = openForRead(path)
+function warmPageCache(path: string): void {
+  const buffer = Buffer.allocUnsafe(readBytes)
+  const file = openFile(path)
   try {
     while (readSync(file, buffer) > 0);
   } finally {
@@ -120,11 +120,11 @@ function readThrough(path: string): void {
   }
 }
 
-function openForRead(path: string): number {
+function openFile(path: string): number {
   try {
     return openSync(path, "r")
   } catch (error) {
-    throw readable(error, path)
+    throw databaseError(error, path)
   }
 }
 
@@ -139,20 +139,20 @@ function sample(db: Db): undefined {
   const { least, most } = db.prepare(sql.bounds).get() as { least: number | null; most: number | null }
   if (least === null || most === null) return
   const look = db.prepare(sql.place)
-  for (let place = 0; place <= places; place++) {
-    const id = Math.floor(least + ((most - least) * place) / places)
-    look.all({ id, limit: rowsAtPlace })
+  for (let place = 0; place <= samplePoints; place++) {
+    const id = Math.floor(least + ((most - least) * place) / samplePoints)
+    look.all({ id, limit: rowsPerSample })
   }
 }
 
 /** A statement that fails on a file of ours fails because something is not there or not readable. */
-function understood(error: unknown, path: string): unknown {
+function explainFailure(error: unknown, path: string): unknown {
   const { code, message } = error as { code?: string; message: string }
-  if (code === "SQLITE_ERROR" || code?.startsWith("SQLITE_CORRUPT")) return damaged(path, message)
-  return readable(error, path)
+  if (code === "SQLITE_ERROR" || code?.startsWith("SQLITE_CORRUPT")) return damageError(path, message)
+  return databaseError(error, path)
 }
 
-function damaged(path: string, what: string): UserError {
+function damageError(path: string, what: string): UserError {
   return new UserError(
     `${path} is damaged: ${what}`,
     "keep the file and its -wal aside and restore a backup; databuddy check says more; nothing was touched",

@@ -26,7 +26,7 @@ export class Database extends Driver {
     try {
       super(...args)
     } catch (error) {
-      throw isLoadFailure(error) ? loadComplaint(error.message) : error
+      throw isLoadFailure(error) ? loadFailureError(error.message) : error
     }
   }
 }
@@ -39,7 +39,7 @@ function isLoadFailure(error: unknown): error is Error {
 const noexec = /failed to map|not permitted|permission denied/i
 
 /** The loader's reason in words. */
-export function loadComplaint(reason: string): UserError {
+export function loadFailureError(reason: string): UserError {
   if (process.platform !== "linux" || noexec.test(reason)) {
     return new UserError(
       `SQLite cannot be loaded from the temporary folder ${addonFolder()}: ${reason}`,

@@ -1,7 +1,7 @@
 import { existsSync, linkSync, renameSync, rmSync } from "node:fs"
 import { UserError } from "../../errors.ts"
 import { Database, type Db } from "./driver.ts"
-import { readable } from "./open.ts"
+import { databaseError } from "./open.ts"
 import { ServerLock } from "./server-lock.ts"
 
 /** A database that no other process has open, nor can open until it is released. */
@@ -19,7 +19,7 @@ export function lockExclusively(path: string, pid: number): ExclusiveLock {
   const server = new ServerLock(path, pid)
   let db: Db | undefined
   try {
-    db = existsSync(path) ? lock(path) : undefined
+    db = existsSync(path) ? lockDatabase(path) : undefined
   } catch (error) {
     server.release()
     throw error
@@ -29,8 +29,8 @@ export function lockExclusively(path: string, pid: number): ExclusiveLock {
     replace: (by, aside) => {
       const there = existsSync(path)
       if (db) {
-        makeWhole(db, path)
-        keep(path, aside)
+        leaveWalMode(db, path)
+        linkAside(path, aside)
       } else moveAside(path, aside)
       renameSync(by, path)
       return there
@@ -46,7 +46,7 @@ export function lockExclusively(path: string, pid: number): ExclusiveLock {
  * Every connection to a database in WAL mode keeps a shared lock on the file from its first read until it closes, so the exclusive
  * one is had only when there is none. Undefined where the file is too damaged for SQLite to lock.
  */
-function lock(path: string): Db | undefined {
+function lockDatabase(path: string): Db | undefined {
   let db: Db | undefined
   try {
     db = new Database(path, { fileMustExist: true, timeout: 0 })
@@ -56,14 +56,14 @@ function lock(path: string): Db | undefined {
   } catch (error) {
     db?.close()
     const { code = "" } = error as { code?: string }
-    if (isBusy(error)) throw inUse(path)
+    if (isBusy(error)) throw inUseError(path)
     if (code.startsWith("SQLITE_NOTADB") || code.startsWith("SQLITE_CORRUPT")) return undefined
-    throw readable(error, path)
+    throw databaseError(error, path)
   }
 }
 
 /** Brings the content of the -wal into the file, which is then all there is, and still nobody else's. */
-function makeWhole(db: Db, path: string): void {
+function leaveWalMode(db: Db, path: string): void {
   db.pragma("journal_mode = delete")
   // In the exclusive mode the journal of that change would stay until the end. Whoever comes in while the mode changes makes it WAL
   // again, or holds a lock.
@@ -72,14 +72,14 @@ function makeWhole(db: Db, path: string): void {
   try {
     db.exec("begin exclusive")
   } catch (error) {
-    throw isBusy(error) ? inUse(path) : error
+    throw isBusy(error) ? inUseError(path) : error
   }
-  if (db.pragma("journal_mode", { simple: true }) !== "delete") throw inUse(path)
+  if (db.pragma("journal_mode", { simple: true }) !== "delete") throw inUseError(path)
   rmSync(`${path}-shm`, { force: true }) // of a server that was killed
 }
 
 /** A second name for the file, so that there is no moment without one, in which a server would make an empty database. */
-function keep(path: string, aside: string): void {
+function linkAside(path: string, aside: string): void {
   try {
     linkSync(path, aside)
   } catch (error) {
@@ -100,7 +100,7 @@ function isBusy(error: unknown): boolean {
   return (error as { code?: string }).code?.startsWith("SQLITE_BUSY") ?? false
 }
 
-function inUse(path: string): UserError {
+function inUseError(path: string): UserError {
   return new UserError(
     `${path} is in use: another program has it open`,
     "close it there, then restore; nothing was changed",

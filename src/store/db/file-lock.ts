@@ -4,13 +4,13 @@ import { closeSync, openSync } from "node:fs"
 // flock(2) on the database file: a lock on the file itself, whatever it is called, which others see from other containers too. It
 // has nothing to do with SQLite's locks (fcntl). Linux only: on macOS and BSD the two exclude each other.
 
-const [lockShared, lockExclusive, withoutWait] = [1, 2, 4]
+const [lockShared, lockExclusive, nonBlocking] = [1, 2, 4]
 /** What a C library is called: glibc's, musl's. */
 const libraries = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]
 /** A look at the lock by another process takes some µs, in which it cannot be had. */
-const tries = 10
+const maxAttempts = 10
 /** ms between two of them. */
-const pause = 20
+const retryPause = 20
 
 /**
  * Keeps `path` until it is released, and tells whether another process does. To be released only when this process has no SQLite
@@ -20,16 +20,16 @@ export class FileLock {
   #file: number | undefined
 
   /** False: another process has it. True also where there is no such file or no such lock. */
-  take(path: string): boolean {
+  acquire(path: string): boolean {
     if (this.#file !== undefined) return true
-    const file = opened(path)
+    const file = openIfPresent(path)
     if (file === undefined) return true
     for (let tried = 1; flock(file, lockExclusive) === false; tried++) {
-      if (tried === tries) {
+      if (tried === maxAttempts) {
         closeSync(file)
         return false
       }
-      Bun.sleepSync(pause)
+      Bun.sleepSync(retryPause)
     }
     this.#file = file
     return true
@@ -42,8 +42,8 @@ export class FileLock {
 }
 
 /** Whether a process keeps the file. Only for a process that has no SQLite connection to it: see `FileLock`. */
-export function isKept(path: string): boolean {
-  const file = opened(path)
+export function isFileLocked(path: string): boolean {
+  const file = openIfPresent(path)
   if (file === undefined) return false
   try {
     return flock(file, lockShared) === false
@@ -53,7 +53,7 @@ export function isKept(path: string): boolean {
 }
 
 /** Undefined where it is not there or cannot be opened: whoever opens it next says why. */
-function opened(path: string): number | undefined {
+function openIfPresent(path: string): number | undefined {
   try {
     return openSync(path, "r")
   } catch {
@@ -70,7 +70,7 @@ function flock(file: number, how: number): boolean | undefined {
         flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
       })
       try {
-        return library.symbols.flock(file, how | withoutWait) === 0
+        return library.symbols.flock(file, how | nonBlocking) === 0
       } finally {
         library.close()
       }

@@ -2,12 +2,14 @@ import {
   closeSync,
   constants,
   fsyncSync,
+  lchownSync,
   linkSync,
   lstatSync,
   openSync,
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
 } from "node:fs"
 import { join } from "node:path"
 
@@ -24,7 +26,7 @@ const noFollow = constants.O_NOFOLLOW ?? 0
  * Creates `path`, which only its owner may open, and gives its descriptor. Throws EEXIST where anything has that name, a link to
  * nowhere included.
  */
-export function createFile(path: string): number {
+export function createPrivateFile(path: string): number {
   return openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | noFollow, 0o600)
 }
 
@@ -93,4 +95,10 @@ export function syncFolder(path: string): void {
   } finally {
     closeSync(folder)
   }
+}
+
+/** Gives `path` the owner of `reference` if this process is root: the server's own user must be able to open it. */
+export function keepOwner(path: string, reference: string): void {
+  const { uid, gid } = statSync(reference)
+  if (process.getuid?.() === 0 && (uid !== 0 || gid !== 0)) lchownSync(path, uid, gid)
 }

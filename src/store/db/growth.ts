@@ -10,7 +10,7 @@ export interface Growth {
   oldest: number | null
   newest: number | null
   /** Most ms that events of any website are kept; undefined: some are kept for ever. */
-  keptFor: number | undefined
+  longestRetention: number | undefined
 }
 
 const dayMs = 86_400_000
@@ -44,7 +44,7 @@ export function growthOf(db: Db, now: number, standard: number | undefined): Gro
     eventsPerDay: eventsPerDay(db, events, oldest, now),
     oldest,
     newest: value(sql.newest) ?? null,
-    keptFor: keptFor(db, standard),
+    longestRetention: longestRetention(db, standard),
   }
 }
 
@@ -70,7 +70,7 @@ function eventsPerDay(db: Db, events: number, oldest: number | null, now: number
 }
 
 /** Events of no website follow `standard`, so without it some are kept for ever. */
-function keptFor(db: Db, standard: number | undefined): number | undefined {
+function longestRetention(db: Db, standard: number | undefined): number | undefined {
   const all = [standard ?? 0, ...(db.prepare(sql.retained).pluck().all() as number[])]
   return all.includes(0) ? undefined : Math.max(...all)
 }

@@ -31,7 +31,7 @@ export const migrations: readonly Migration[] = [
   { name: "0010_new_keys", sql: propertyKeys },
 ]
 
-const createLedger = `
+const createMigrationsTable = `
   create table if not exists migrations (
     name text primary key,
     checksum text not null, -- SHA-256 of the file
@@ -98,7 +98,7 @@ export function migrate(db: Db, path: string, now: number, known = migrations): 
   const apply = db.transaction(() => {
     const pending = pendingMigrations(db, path, known)
     if (pending.length === 0) return []
-    db.exec(createLedger)
+    db.exec(createMigrationsTable)
     const note = db.prepare(
       "insert into migrations (name, checksum, applied_at) values (:name, :checksum, :now)",
     )

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, rmSync, statSync } from "node:fs"
 import { UserError } from "../../errors.ts"
 import { Database, type Db } from "./driver.ts"
-import { createFile } from "./files.ts"
+import { createPrivateFile } from "./files.ts"
 import { type Migration, migrate, pendingMigrations } from "./migrate.ts"
 
 export type Durability = "fsync" | "os"
@@ -22,20 +22,20 @@ const cacheKiB = 32_768
 /** Pages of WAL (4 KiB each) before a commit also checkpoints: 16 MiB, so that a checkpoint writes a hot page once, not ten times. */
 const checkpointPages = 4_000
 /** Bytes of WAL file that are kept for reuse after a checkpoint; above it the file is cut back. */
-const walBytesKept = 67_108_864
+const maxWalBytes = 67_108_864
 
 /**
  * Opens the database for writing, made where there is none.
  * Throws a Complaint where the file is not ours, is not of this version or cannot be opened; it is then untouched.
  */
 export function openDatabase({ path, durability, busyTimeout, now, upgrade = false }: OpenOptions): Db {
-  refuseLostFile(path)
-  const made = createPrivately(path)
+  refuseOrphanedWal(path)
+  const made = createDatabaseFile(path)
   const db = connect(path, busyTimeout)
   try {
     const pending = pendingMigrations(db, path)
     const isNew = db.prepare("select count(*) from sqlite_schema").pluck().get() === 0
-    if (!isNew && !upgrade) refuseOlder(pending, path)
+    if (!isNew && !upgrade) refuseOlderSchema(pending, path)
     if (isNew) {
       // Both hold only if they are set before WAL mode and the first table.
       db.pragma("page_size = 4096")
@@ -46,7 +46,7 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
     db.pragma(`synchronous = ${durability === "fsync" ? "full" : "normal"}`)
     db.pragma(`cache_size = -${cacheKiB}`)
     db.pragma(`wal_autocheckpoint = ${checkpointPages}`)
-    db.pragma(`journal_size_limit = ${walBytesKept}`)
+    db.pragma(`journal_size_limit = ${maxWalBytes}`)
     // The journals of savepoints: as files they cost system calls in the middle of a commit.
     db.pragma("temp_store = memory")
     // Whatever goes is overwritten at once, a profile's earlier traits too: left in the unused part of the file, they could not be
@@ -56,13 +56,13 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
     return db
   } catch (error) {
     db.close()
-    if (made) removeUnused(path)
-    throw readable(error, path)
+    if (made) removeIfEmpty(path)
+    throw databaseError(error, path)
   }
 }
 
 /** Throws a Complaint where `pending` holds a migration. */
-export function refuseOlder(pending: readonly Migration[], path: string): void {
+export function refuseOlderSchema(pending: readonly Migration[], path: string): void {
   const [first] = pending
   if (!first) return
   throw new UserError(
@@ -77,13 +77,13 @@ export function refuseOlder(pending: readonly Migration[], path: string): void {
  */
 export function closeDatabase(db: Db): boolean {
   const wal = `${db.name}-wal`
-  cutWal(db)
+  truncateWal(db)
   db.close()
   return !existsSync(wal)
 }
 
 /** Brings everything into the database file and cuts the -wal to nothing. False where somebody reads it just now. */
-export function cutWal(db: Db): boolean {
+export function truncateWal(db: Db): boolean {
   try {
     const [result] = db.pragma("wal_checkpoint(truncate)") as { busy: number }[]
     return result?.busy === 0
@@ -107,7 +107,7 @@ export function openForReading(path: string): Db {
     return db
   } catch (error) {
     db?.close()
-    throw readable(error, path)
+    throw databaseError(error, path)
   }
 }
 
@@ -135,7 +135,7 @@ export function closeAfterReading(db: Db): void {
  * Throws a Complaint where a -wal stands alone: beside a missing or empty file SQLite would delete it, and with it what was
  * stored last.
  */
-export function refuseLostFile(path: string): void {
+export function refuseOrphanedWal(path: string): void {
   const bytes = (file: string) => statSync(file, { throwIfNoEntry: false })?.size
   if (bytes(path) || !bytes(`${path}-wal`)) return
   throw new UserError(
@@ -145,18 +145,18 @@ export function refuseLostFile(path: string): void {
 }
 
 /** Takes away a file that never became a database, unless another process has begun to make it one. */
-function removeUnused(path: string): void {
+function removeIfEmpty(path: string): void {
   if (existsSync(`${path}-wal`) || existsSync(`${path}-journal`)) return
   if (statSync(path, { throwIfNoEntry: false })?.size === 0) rmSync(path)
 }
 
 /** The file holds visitors' ids and hashes of keys: nobody but its owner reads it. SQLite gives -wal and -shm the same mode. True where it is new. */
-function createPrivately(path: string): boolean {
+function createDatabaseFile(path: string): boolean {
   try {
-    closeSync(createFile(path))
+    closeSync(createPrivateFile(path))
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw readable(error, path)
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw databaseError(error, path)
     return false
   }
 }
@@ -165,12 +165,12 @@ function connect(path: string, busyTimeout: number): Db {
   try {
     return new Database(path, { timeout: busyTimeout })
   } catch (error) {
-    throw readable(error, path)
+    throw databaseError(error, path)
   }
 }
 
 /** An error of SQLite or the system about a database file as a Complaint, where there is something to do about it. */
-export function readable(error: unknown, path: string): unknown {
+export function databaseError(error: unknown, path: string): unknown {
   const code = (error as { code?: string }).code ?? ""
   if (code === "SQLITE_NOTADB") {
     return new UserError(

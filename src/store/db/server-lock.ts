@@ -2,7 +2,7 @@ import { closeSync, constants, existsSync, openSync, rmSync } from "node:fs"
 import { UserError } from "../../errors.ts"
 import { Database, type Db } from "./driver.ts"
 import { FileLock } from "./file-lock.ts"
-import { readable } from "./open.ts"
+import { databaseError } from "./open.ts"
 
 /**
  * One server a database. The lock is SQLite's own on a small database beside it, `<path>-lock`: it ends with the process,
@@ -17,7 +17,7 @@ export class ServerLock {
   constructor(
     private readonly database: string,
     pid: number,
-    taken = servedByAnother,
+    taken = servedError,
   ) {
     const path = database
     this.#path = `${path}-lock`
@@ -27,7 +27,7 @@ export class ServerLock {
       )
       this.#db = new Database(this.#path, { timeout: 0 })
     } catch (error) {
-      throw readable(error, path)
+      throw databaseError(error, path)
     }
     try {
       this.#db.pragma("journal_mode = memory")
@@ -39,24 +39,24 @@ export class ServerLock {
     } catch (error) {
       if (!(error as { code?: string }).code?.startsWith("SQLITE_BUSY")) {
         this.release()
-        throw readable(error, path)
+        throw databaseError(error, path)
       }
-      const holder = holderIn(this.#db)
+      const holder = readHolder(this.#db)
       this.#db.close()
       throw taken(path, holder ? `, process ${holder}` : "")
     }
-    this.coverFile()
+    this.lockDatabaseFile()
   }
 
   /** Locks the file itself; to be called again once it is made. Throws a Complaint where a server has it under another name. */
-  coverFile(): void {
-    if (this.#file.take(this.database)) return
+  lockDatabaseFile(): void {
+    if (this.#file.acquire(this.database)) return
     this.release()
-    throw servedByAnother(this.database, " under another name")
+    throw servedError(this.database, " under another name")
   }
 
   /** There is the file of a lock: one is held, or whoever held it was killed. */
-  static isLeft(path: string): boolean {
+  static hasLockFile(path: string): boolean {
     return existsSync(`${path}-lock`)
   }
 
@@ -65,15 +65,16 @@ export class ServerLock {
    * may be one that a killed server left.
    */
   static holder(path: string): number | undefined {
-    if (!ServerLock.isLeft(path)) return undefined
+    if (!ServerLock.hasLockFile(path)) return undefined
     let db: Db | undefined
     try {
       db = new Database(`${path}-lock`, { fileMustExist: true, timeout: 0 })
       db.exec("begin immediate; rollback")
       return undefined
     } catch (error) {
-      if (!db || !(error as { code?: string }).code?.startsWith("SQLITE_BUSY")) throw readable(error, path)
-      return holderIn(db)
+      if (!db || !(error as { code?: string }).code?.startsWith("SQLITE_BUSY"))
+        throw databaseError(error, path)
+      return readHolder(db)
     } finally {
       db?.close()
     }
@@ -91,7 +92,7 @@ export class ServerLock {
   }
 }
 
-function holderIn(db: Db): number | undefined {
+function readHolder(db: Db): number | undefined {
   try {
     return db.prepare("select pid from holder").pluck().get() as number | undefined
   } catch {
@@ -99,7 +100,7 @@ function holderIn(db: Db): number | undefined {
   }
 }
 
-function servedByAnother(path: string, holder: string): UserError {
+function servedError(path: string, holder: string): UserError {
   return new UserError(
     `${path} is served by another databuddy${holder}`,
     "stop that one first, or give another --db",

@@ -1,5 +1,5 @@
-import { type Reason, RequestError } from "../../errors.ts"
-import { StoreLocked, type Write } from "./writer.ts"
+import { type RejectionReason, RequestError } from "../../errors.ts"
+import { StoreLockedError, type Write } from "./writer.ts"
 
 export interface BatcherOptions {
   /** Events that may wait; a request beyond it is refused. */
@@ -14,19 +14,19 @@ export interface BatcherOptions {
 export interface Committer {
   commit(writes: readonly Write[]): (unknown | undefined)[]
   /** Why no request's write is taken at present; undefined: it is. */
-  obstacle(): Reason | undefined
+  unavailableReason(): RejectionReason | undefined
 }
 
 /** Rows in one commit: the event loop stands still for as long as it takes, some 20 ms. */
 const rowsPerCommit = 5_000
 /** ms between two looks at a lock that another process holds. */
-const lockRetry = 10
+const lockRetryInterval = 10
 /** Seconds, the Retry-After of a refusal: an overload or a lock is usually over by then. */
 const retryAfter = 1
 /** Seconds, where somebody has to make room or to look after the file first. */
-const retryAfterObstacle = 30
+const retryAfterUnavailable = 30
 
-interface Waiting {
+interface QueuedWrite {
   write: Write
   /** ms of the batcher's clock */
   since: number
@@ -39,13 +39,13 @@ interface Waiting {
  * request in flight, and a lone request waits for nobody.
  */
 export class Batcher {
-  #queue: Waiting[] = []
+  #queue: QueuedWrite[] = []
   #events = 0
   #bytes = 0
-  #scheduled = false
+  #isScheduled = false
   /** ms of the batcher's clock: before it another try to get the lock is no use. */
   #lockedUntil = 0
-  #drained: (() => void)[] = []
+  #drainListeners: (() => void)[] = []
 
   constructor(
     private readonly store: Committer,
@@ -56,8 +56,8 @@ export class Batcher {
 
   /** Settles after the commit that holds the write has been synced. Rejects with a Refusal; then nothing of it is stored. */
   submit(write: Write): Promise<void> {
-    const obstacle = this.store.obstacle()
-    if (obstacle) return Promise.reject(new RequestError(obstacle, { retryAfter: retryAfterObstacle }))
+    const obstacle = this.store.unavailableReason()
+    if (obstacle) return Promise.reject(new RequestError(obstacle, { retryAfter: retryAfterUnavailable }))
     return this.#enqueue(write)
   }
 
@@ -78,7 +78,7 @@ export class Batcher {
     if (this.#isFull(write)) {
       return Promise.reject(new RequestError("queue_full", { retryAfter }))
     }
-    this.#events += countOf(write)
+    this.#events += slotsOf(write)
     this.#bytes += write.size
     return new Promise((resolve, reject) => {
       this.#queue.push({ write, since: this.elapsed(), resolve, reject })
@@ -88,7 +88,7 @@ export class Batcher {
 
   #isFull(write: Write): boolean {
     const { maxEvents, maxBytes } = this.options
-    return this.#events + countOf(write) > maxEvents || this.#bytes + write.size > maxBytes
+    return this.#events + slotsOf(write) > maxEvents || this.#bytes + write.size > maxBytes
   }
 
   /** What waits for the disk. */
@@ -99,14 +99,14 @@ export class Batcher {
   /** Settles when nothing waits any more. */
   drain(): Promise<void> {
     if (this.#queue.length === 0) return Promise.resolve()
-    return new Promise((resolve) => this.#drained.push(resolve))
+    return new Promise((resolve) => this.#drainListeners.push(resolve))
   }
 
   #schedule(delay = 0): void {
-    if (this.#scheduled) return
-    this.#scheduled = true
+    if (this.#isScheduled) return
+    this.#isScheduled = true
     const flush = () => {
-      this.#scheduled = false
+      this.#isScheduled = false
       this.#flush()
     }
     if (delay > 0) setTimeout(flush, delay)
@@ -115,33 +115,33 @@ export class Batcher {
 
   #flush(): void {
     if (this.#queue.length === 0) return
-    const batch = this.#take()
+    const batch = this.#takeBatch()
     try {
       const errors = this.store.commit(batch.map((waiting) => waiting.write))
       batch.forEach((waiting, index) => {
         this.#settle(waiting, errors[index])
       })
     } catch (error) {
-      if (error instanceof StoreLocked) this.#keep(batch)
+      if (error instanceof StoreLockedError) this.#requeue(batch)
       else this.#fail(batch, error)
     }
     if (this.#queue.length > 0) this.#schedule()
-    else for (const done of this.#drained.splice(0)) done()
+    else for (const done of this.#drainListeners.splice(0)) done()
   }
 
   /** From the front, whole requests, up to `rowsPerCommit`. */
-  #take(): Waiting[] {
+  #takeBatch(): QueuedWrite[] {
     let rows = 0
     let end = 0
     while (end < this.#queue.length && (end === 0 || rows < rowsPerCommit)) {
-      rows += (this.#queue[end] as Waiting).write.rows.length
+      rows += (this.#queue[end] as QueuedWrite).write.rows.length
       end++
     }
     return this.#queue.splice(0, end)
   }
 
-  #settle(waiting: Waiting, error: unknown): void {
-    this.#events -= countOf(waiting.write)
+  #settle(waiting: QueuedWrite, error: unknown): void {
+    this.#events -= slotsOf(waiting.write)
     this.#bytes -= waiting.write.size
     if (error === undefined) waiting.resolve()
     else if (error instanceof RequestError) waiting.reject(error)
@@ -152,18 +152,18 @@ export class Batcher {
   }
 
   /** Locked: back to the front, all but those that have waited long enough. */
-  #keep(batch: Waiting[]): void {
-    this.#lockedUntil = this.elapsed() + lockRetry
+  #requeue(batch: QueuedWrite[]): void {
+    this.#lockedUntil = this.elapsed() + lockRetryInterval
     const latest = this.elapsed() - this.options.maxWait
     this.#queue = [...batch, ...this.#queue].filter((waiting) => {
       if (waiting.since > latest) return true
       this.#settle(waiting, new RequestError("store_locked", { retryAfter }))
       return false
     })
-    if (this.#queue.length > 0) this.#schedule(lockRetry)
+    if (this.#queue.length > 0) this.#schedule(lockRetryInterval)
   }
 
-  #fail(batch: Waiting[], fault: unknown): void {
+  #fail(batch: QueuedWrite[], fault: unknown): void {
     this.onFault(fault)
     for (const waiting of batch) {
       this.#settle(waiting, new RequestError("store_failed", { retryAfter, cause: fault }))
@@ -172,6 +172,6 @@ export class Batcher {
 }
 
 /** What a client asked for takes a place in the queue, be it no event: clients can be many. */
-function countOf({ rows, size }: Write): number {
+function slotsOf({ rows, size }: Write): number {
   return rows.length || (size > 0 ? 1 : 0)
 }

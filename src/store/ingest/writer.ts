@@ -1,7 +1,7 @@
 import { RequestError } from "../../errors.ts"
+import type { DailyHash } from "../daily-hash.ts"
 import type { Db, Statement } from "../db/driver.ts"
 import type { EventInserter, EventRow } from "../events.ts"
-import type { DailyHash } from "../salts.ts"
 
 /** What one request wants stored, all of it or nothing. */
 export interface Write {
@@ -13,7 +13,7 @@ export interface Write {
 }
 
 /** What one commit did. */
-export interface Commit {
+export interface CommitResult {
   /** Events that are in the database with it. */
   stored: number
   /** Events that it passed over, because one with their `eventId` was there. */
@@ -21,10 +21,10 @@ export interface Commit {
 }
 
 /** Another process holds the lock; nothing was tried, and the same can be tried again. */
-export class StoreLocked extends Error {}
+export class StoreLockedError extends Error {}
 
 /** Errors of the store as a whole: no write of the batch can fare better than the one that met it. */
-const faults = /^SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|CANTOPEN|NOMEM|PERM|PROTOCOL|AUTH)/
+const faultCodes = /^SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|CANTOPEN|NOMEM|PERM|PROTOCOL|AUTH)/
 
 /** Commits the writes of many requests together. The only place where transactions of a server begin and end. */
 export class Writer {
@@ -33,8 +33,8 @@ export class Writer {
   readonly #rollback: Statement
   readonly #savepoint: Statement
   readonly #release: Statement
-  readonly #undo: Statement
-  #last: Commit = { stored: 0, duplicates: 0 }
+  readonly #rollbackToSavepoint: Statement
+  #lastCommit: CommitResult = { stored: 0, duplicates: 0 }
 
   constructor(
     private readonly db: Db,
@@ -46,7 +46,7 @@ export class Writer {
     this.#rollback = db.prepare("rollback")
     this.#savepoint = db.prepare("savepoint part")
     this.#release = db.prepare("release part")
-    this.#undo = db.prepare("rollback to part")
+    this.#rollbackToSavepoint = db.prepare("rollback to part")
   }
 
   /**
@@ -55,17 +55,17 @@ export class Writer {
    */
   commit(writes: readonly Write[]): (unknown | undefined)[] {
     try {
-      return this.#transaction(() => this.#together(writes))
+      return this.#transaction(() => this.#applyAll(writes))
     } catch (error) {
-      if (error instanceof StoreLocked || isFault(error)) throw error
+      if (error instanceof StoreLockedError || isFault(error)) throw error
       // One of them was refused, and with it the transaction is gone: once more, each behind a savepoint of its own.
-      return this.#transaction(() => writes.map((write) => this.#apart(write)))
+      return this.#transaction(() => writes.map((write) => this.#applyAlone(write)))
     }
   }
 
   /** What the last one did that was carried out. */
-  get last(): Commit {
-    return this.#last
+  get lastCommit(): CommitResult {
+    return this.#lastCommit
   }
 
   #transaction<Result>(work: () => Result): Result {
@@ -73,23 +73,23 @@ export class Writer {
       this.#begin.run()
     } catch (error) {
       throw isBusy(error)
-        ? new StoreLocked("the database is locked by another process", { cause: error })
+        ? new StoreLockedError("the database is locked by another process", { cause: error })
         : error
     }
     try {
-      this.#last = { stored: 0, duplicates: 0 }
+      this.#lastCommit = { stored: 0, duplicates: 0 }
       const result = work()
       this.#commit.run()
       return result
     } catch (error) {
       if (this.db.inTransaction) this.#rollback.run()
-      this.#unlearn()
+      this.#resetCaches()
       throw error
     }
   }
 
   /** Gives the rejection of each write that has too many new names: found before anything is stored, it costs the others nothing. */
-  #together(writes: readonly Write[]): (RequestError | undefined)[] {
+  #applyAll(writes: readonly Write[]): (RequestError | undefined)[] {
     const errors = new Array<RequestError | undefined>(writes.length)
     const types: number[] = []
     const admitted = writes.filter((write, index) => {
@@ -110,7 +110,7 @@ export class Writer {
   }
 
   /** Does one write or leaves no trace of it. Gives its error, and throws one that is the store's own. */
-  #apart(write: Write): unknown | undefined {
+  #applyAlone(write: Write): unknown | undefined {
     this.#savepoint.run()
     try {
       const inserted = this.inserter.insert(write.rows)
@@ -119,8 +119,8 @@ export class Writer {
       return undefined
     } catch (error) {
       if (isFault(error) || !this.db.inTransaction) throw error
-      this.#undo.run()
-      this.#unlearn()
+      this.#rollbackToSavepoint.run()
+      this.#resetCaches()
       return error
     } finally {
       if (this.db.inTransaction) this.#release.run()
@@ -128,19 +128,19 @@ export class Writer {
   }
 
   #count(rows: number, inserted: number): void {
-    this.#last.stored += inserted
-    this.#last.duplicates += rows - inserted
+    this.#lastCommit.stored += inserted
+    this.#lastCommit.duplicates += rows - inserted
   }
 
   /** What was learned from rows that are not in the database after all must be forgotten. */
-  #unlearn(): void {
-    this.inserter.forgetTypes()
+  #resetCaches(): void {
+    this.inserter.clearTypeCache()
     this.dailyHash.reset()
   }
 }
 
 function isFault(error: unknown): boolean {
-  return faults.test(codeOf(error))
+  return faultCodes.test(codeOf(error))
 }
 
 function isBusy(error: unknown): boolean {

@@ -1,7 +1,7 @@
 import type { Db } from "./db/driver.ts"
 
 /** Access that ended or changed after a backup was made. A restore would bring it back. */
-export interface EndedAccess {
+export interface RevokedAccess {
   keys: { id: string; name: string; change: "revoked" | "disabled" | "rotated" | "changed" }[]
   links: { id: string; name: string; change: "ended" }[]
   users: { id: string; email: string; change: "deleted" | "password" | "changed" }[]
@@ -51,28 +51,28 @@ const sql = {
  * What ended or changed between `backup` and `current`, the database that it replaces. Nothing where these are not two states of one
  * database, and where `current` is the older one. Reads any version's tables.
  */
-export function endedAccess(backup: Db, current: Db): EndedAccess {
-  const nothing: EndedAccess = { keys: [], links: [], users: [] }
+export function findRevokedAccess(backup: Db, current: Db): RevokedAccess {
+  const nothing: RevokedAccess = { keys: [], links: [], users: [] }
   if (!isLaterState(backup, current)) return nothing
   const has = (table: string) => [backup, current].every((db) => tablesOf(db).has(table))
   return {
-    keys: has("keys") ? endedKeys(backup, current) : [],
-    links: has("shares") ? endedLinks(backup, current) : [],
-    users: has("users") ? endedUsers(backup, current) : [],
+    keys: has("keys") ? changedKeys(backup, current) : [],
+    links: has("shares") ? endedShares(backup, current) : [],
+    users: has("users") ? changedUsers(backup, current) : [],
   }
 }
 
 /** Gives `backup` the access that `current` has, as far as `ended` names it. */
-export function carryOver(ended: EndedAccess, backup: Db, current: Db): void {
+export function applyRevocations(ended: RevokedAccess, backup: Db, current: Db): void {
   backup.pragma("secure_delete = on")
   const carry = backup.transaction(() => {
     const keys = byId<KeyRow>(current, sql.keys)
-    for (const { id } of ended.keys) backup.prepare(sql.setKey).run(without(keys.get(id), "name"))
+    for (const { id } of ended.keys) backup.prepare(sql.setKey).run(omitField(keys.get(id), "name"))
     for (const { id } of ended.links) backup.prepare(sql.endShare).run({ id })
     const users = byId<UserRow>(current, sql.users)
     for (const { id, change } of ended.users) {
       if (change === "deleted") backup.prepare(sql.deleteUser).run({ id })
-      else backup.prepare(sql.setUser).run(without(users.get(id), "email"))
+      else backup.prepare(sql.setUser).run(omitField(users.get(id), "email"))
     }
   })
   carry.immediate()
@@ -105,16 +105,16 @@ function isLaterState(backup: Db, current: Db): boolean {
   return after.version === before.version ? after.newestId >= before.newestId : after.version > before.version
 }
 
-function endedKeys(backup: Db, current: Db): EndedAccess["keys"] {
+function changedKeys(backup: Db, current: Db): RevokedAccess["keys"] {
   const now = byId<KeyRow>(current, sql.keys)
   return [...byId<KeyRow>(backup, sql.keys).values()].flatMap((before) => {
     const after = now.get(before.id)
-    const change = after && changeOf(before, after)
+    const change = after && keyChange(before, after)
     return change === undefined ? [] : [{ id: before.id, name: before.name, change }]
   })
 }
 
-function changeOf(before: KeyRow, after: KeyRow): EndedAccess["keys"][number]["change"] | undefined {
+function keyChange(before: KeyRow, after: KeyRow): RevokedAccess["keys"][number]["change"] | undefined {
   if (before.revoked_at === null && after.revoked_at !== null) return "revoked"
   if (!before.hash.equals(after.hash)) return "rotated"
   if (before.disabled_at === null && after.disabled_at !== null) return "disabled"
@@ -123,16 +123,16 @@ function changeOf(before: KeyRow, after: KeyRow): EndedAccess["keys"][number]["c
 }
 
 /** Whoever ends a link deletes it. */
-function endedLinks(backup: Db, current: Db): EndedAccess["links"] {
+function endedShares(backup: Db, current: Db): RevokedAccess["links"] {
   const now = byId<{ id: string }>(current, sql.shares)
   return (backup.prepare(sql.shares).all() as { id: string; name: string }[])
     .filter(({ id }) => !now.has(id))
     .map(({ id, name }) => ({ id, name, change: "ended" }))
 }
 
-function endedUsers(backup: Db, current: Db): EndedAccess["users"] {
+function changedUsers(backup: Db, current: Db): RevokedAccess["users"] {
   const now = byId<UserRow>(current, sql.users)
-  return [...byId<UserRow>(backup, sql.users).values()].flatMap((before): EndedAccess["users"] => {
+  return [...byId<UserRow>(backup, sql.users).values()].flatMap((before): RevokedAccess["users"] => {
     const { id, email } = before
     const after = now.get(id)
     if (!after) return [{ id, email, change: "deleted" }]
@@ -151,6 +151,6 @@ function byId<Row extends { id: string }>(db: Db, text: string): Map<string, Row
 }
 
 /** The parameters of a statement, which takes no others. */
-function without<Row extends object>(row: Row | undefined, field: keyof Row): Partial<Row> {
+function omitField<Row extends object>(row: Row | undefined, field: keyof Row): Partial<Row> {
   return Object.fromEntries(Object.entries(row ?? {}).filter(([name]) => name !== field)) as Partial<Row>
 }

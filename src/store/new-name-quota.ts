@@ -6,7 +6,7 @@ const dayMs = 86_400_000
  * New names that a website takes on one UTC day from senders with no key. Whoever knows the public website id can make names up, and
  * each stays in the dictionary for as long as it has an event; a website that grows honestly makes some tens of them.
  */
-export const newNamesPerDay = 1_000
+export const maxNewNamesPerDay = 1_000
 
 const sql = {
   names: "select names from new_names where website_rid = :websiteRid and day = :day",
@@ -17,7 +17,7 @@ const sql = {
 }
 
 /** Counts the new names of each website and day, in the database: a restart gives nobody a second allowance. */
-export class NewNames {
+export class NewNameQuota {
   readonly #names: Statement
   readonly #add: Statement
 
@@ -27,9 +27,9 @@ export class NewNames {
   }
 
   /** How many more a website may have on the day of `now` (Unix ms). */
-  left(websiteRid: number, now: number): number {
+  remaining(websiteRid: number, now: number): number {
     const names = this.#names.get({ websiteRid, day: dayOf(now) }) as number | undefined
-    return newNamesPerDay - (names ?? 0)
+    return maxNewNamesPerDay - (names ?? 0)
   }
 
   /** Inside the transaction that stores the names. */
@@ -39,7 +39,7 @@ export class NewNames {
 }
 
 /** The rejection of a request beyond the limit. It can be sent again when the UTC day is over. */
-export function tooManyNewNames(now: number): RequestError {
+export function tooManyNewNamesError(now: number): RequestError {
   return new RequestError("too_many_new_names", { retryAfter: Math.ceil((dayMs - (now % dayMs)) / 1_000) })
 }
 

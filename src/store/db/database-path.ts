@@ -12,19 +12,19 @@ import {
 } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { UserError } from "../../errors.ts"
-import { isKept } from "./file-lock.ts"
+import { isFileLocked } from "./file-lock.ts"
 import { ServerLock } from "./server-lock.ts"
 
 // SQLite keeps what was stored last in a -wal beside the name that a database was opened under. Opened under two names at once, it is
 // damaged; opened under a second name later, what was stored last is missing.
 
 /** Links that lead to one another; more the system does not follow either. */
-const mostLinks = 40
+const maxSymlinks = 40
 
 /** The one path of the file that `path` leads to, as SQLite finds it, whether it is there yet or not. */
 export function databasePath(path: string): string {
   let place = resolve(path)
-  for (let links = 0; links < mostLinks; links++) {
+  for (let links = 0; links < maxSymlinks; links++) {
     try {
       return realpathSync.native(place)
     } catch {
@@ -44,10 +44,10 @@ export function databasePath(path: string): string {
  * this name, it has hard links, or it is mounted by itself. `writing`: also where it is a copy that nobody has open. Only while this process has no
  * connection to it.
  */
-export function refuseOtherNames(path: string, writing: boolean): void {
+export function refuseAliases(path: string, writing: boolean): void {
   const found = statSync(path, { throwIfNoEntry: false })
   if (!found?.isFile()) return
-  if (isKept(path) && ServerLock.holder(path) === undefined) {
+  if (isFileLocked(path) && ServerLock.holder(path) === undefined) {
     throw new UserError(
       `${path} is served by another databuddy under another name: it was renamed, or has a second name`,
       "give the name that the server was started with; if the file was renamed, stop that server first",
@@ -60,7 +60,7 @@ export function refuseOtherNames(path: string, writing: boolean): void {
       `find the others with: find / -xdev -samefile ${path}; remove them, or copy the database with databuddy backup`,
     )
   }
-  if (isMounted(path)) {
+  if (isMountPoint(path)) {
     throw new UserError(
       `${path} is mounted by itself, so that its -wal would lie in another folder than the file`,
       "mount the folder that it is in, not the file",
@@ -72,7 +72,7 @@ export function refuseOtherNames(path: string, writing: boolean): void {
  * A restore that was killed at the wrong moment leaves the database a second name, `<path>.before-restore-<time>`. Only for whoever
  * holds the server's lock: a restore that runs holds it.
  */
-export function removeNameOfRestore(path: string): void {
+export function removeRestoreLink(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false })
   if (found?.nlink !== 2) return
   for (const name of readdirSync(dirname(path))) {
@@ -100,18 +100,18 @@ function isInWalMode(path: string): boolean {
   return header[18] === 2
 }
 
-function isMounted(path: string): boolean {
+function isMountPoint(path: string): boolean {
   if (process.platform !== "linux") return false
   try {
     const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n")
     const places = mounts.map((line) => line.split(" ")[4] ?? "")
-    return places.some((place) => unescaped(place) === path)
+    return places.some((place) => unescapeMountPath(place) === path)
   } catch {
     return false
   }
 }
 
 /** `\\040` is a space. */
-function unescaped(place: string): string {
+function unescapeMountPath(place: string): string {
   return place.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
 }

@@ -1,15 +1,15 @@
 import { existsSync, mkdirSync, rmSync, statfsSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { UserError } from "../errors.ts"
-import type { Copy } from "../store/copy.ts"
 import { loadDriver } from "../store/db/driver.ts"
 import { partialName, removePartials, syncFolder } from "../store/db/files.ts"
 import type { Context } from "../terminal/context.ts"
 import { size } from "../terminal/print.ts"
-import type { CopyNews, CopyTask } from "./copy-worker.ts"
+import type { CopyResult } from "./copy-database.ts"
+import type { CopyMessage, CopyTask } from "./copy-worker.ts"
 
 /** Bytes that must stay free beside a copy: for the server, and for journals. */
-export const spare = 33_554_432
+export const spareBytes = 33_554_432
 
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
@@ -22,23 +22,23 @@ const workerFile = typeof BUILD_COMMIT === "string" ? "./src/backups/copy-worker
  * belongs. Whatever happens, a signal included, the folder is gone afterwards; one that a killed process left of the same place
  * is too.
  */
-export async function copyBeside(
+export async function stageCopy(
   place: string,
   task: Pick<CopyTask, "what" | "from">,
   context: Context,
-  finish: (path: string, copy: Copy) => void,
-): Promise<Copy> {
-  const { pid, random } = context.world
-  inWords(place, () => removePartials(dirname(place), (name) => name === basename(place), pid))
+  finish: (path: string, copy: CopyResult) => void,
+): Promise<CopyResult> {
+  const { pid, random } = context.environment
+  explainFileErrors(place, () => removePartials(dirname(place), (name) => name === basename(place), pid))
   const folder = partialName(place, pid, random)
   const stopped = context.stopSignal().then(() => {
     throw new UserError("stopped by a signal; nothing was changed, and nothing is left of the copy")
   })
   try {
-    inWords(place, () => mkdirSync(folder, { mode: 0o700 }))
+    explainFileErrors(place, () => mkdirSync(folder, { mode: 0o700 }))
     const to = join(folder, "copy.db")
-    const copy = await Promise.race([work({ ...task, to }, context), stopped])
-    inWords(place, () => finish(to, copy))
+    const copy = await Promise.race([copyInWorker({ ...task, to }, context), stopped])
+    explainFileErrors(place, () => finish(to, copy))
     syncFolder(dirname(place))
     return copy
   } finally {
@@ -50,16 +50,16 @@ export async function copyBeside(
  * Removes what a restore or a backup before a migration left beside the database when it was killed. Only for whoever holds the
  * server's lock, without which neither runs.
  */
-export function removeLeftovers(path: string, { world }: Context): void {
+export function removeStaleStaging(path: string, { environment }: Context): void {
   const name = basename(path)
   const isOurs = (place: string) =>
     place === name ||
     (place.startsWith(name) && /^\.before-migration-\d{4}-\w+$/.test(place.slice(name.length)))
-  removePartials(dirname(path), isOurs, world.pid)
+  removePartials(dirname(path), isOurs, environment.pid)
 }
 
 /** Throws a Complaint where the folder of `place` is missing or has no room for `bytes` more. */
-export function requireRoom(place: string, bytes: number): void {
+export function requireFreeSpace(place: string, bytes: number): void {
   const folder = dirname(place)
   if (!existsSync(folder)) {
     throw new UserError(
@@ -69,14 +69,14 @@ export function requireRoom(place: string, bytes: number): void {
   }
   const { bavail, bsize } = statfsSync(folder)
   const free = bavail * bsize
-  if (free >= bytes + spare) return
+  if (free >= bytes + spareBytes) return
   throw new UserError(
-    `${folder} has ${size(free)} free, and the copy needs ${size(bytes)} and ${size(spare)} to spare`,
+    `${folder} has ${size(free)} free, and the copy needs ${size(bytes)} and ${size(spareBytes)} to spare`,
     "make room, or give a place on another disk",
   )
 }
 
-function work(task: CopyTask, context: Context): Promise<Copy> {
+function copyInWorker(task: CopyTask, context: Context): Promise<CopyResult> {
   loadDriver()
   const worker = new Worker(new URL(workerFile, import.meta.url))
   let drawn = ""
@@ -85,11 +85,11 @@ function work(task: CopyTask, context: Context): Promise<Copy> {
     context.err(`\r${line.padEnd(drawn.length)}`)
     drawn = line
   }
-  return new Promise<Copy>((resolve, reject) => {
+  return new Promise<CopyResult>((resolve, reject) => {
     worker.onerror = ({ message }) => reject(new Error(message))
-    worker.onmessage = ({ data }: MessageEvent<CopyNews>) => {
+    worker.onmessage = ({ data }: MessageEvent<CopyMessage>) => {
       if ("copy" in data) resolve(data.copy)
-      else if ("failure" in data) reject(failureOf(data.failure, task))
+      else if ("failure" in data) reject(copyError(data.failure, task))
       else if (data.progress.done < data.progress.total) {
         draw(`copied ${size(data.progress.done)} of ${size(data.progress.total)}`)
       } else draw(`checking ${size(data.progress.total)}`)
@@ -102,7 +102,7 @@ function work(task: CopyTask, context: Context): Promise<Copy> {
   })
 }
 
-function failureOf(
+function copyError(
   { message, hint, code }: { message: string; hint: string | undefined; code: string | undefined },
   { from, to }: CopyTask,
 ): Error {
@@ -130,7 +130,7 @@ function failureOf(
     : new UserError(message, hint)
 }
 
-function inWords<Result>(place: string, work: () => Result): Result {
+function explainFileErrors<Result>(place: string, work: () => Result): Result {
   try {
     return work()
   } catch (error) {

@@ -9,14 +9,14 @@ import {
   statSync,
 } from "node:fs"
 import { UserError } from "../errors.ts"
-import { type Contents, contentsOf, damage } from "./check.ts"
-import { Database, type Db } from "./db/driver.ts"
-import { createFile } from "./db/files.ts"
-import { appliedMigrations } from "./db/migrate.ts"
-import { closeAfterReading, openForReading, readable } from "./db/open.ts"
+import { type Contents, countContents, findDamage } from "../store/check.ts"
+import { Database, type Db } from "../store/db/driver.ts"
+import { createPrivateFile } from "../store/db/files.ts"
+import { appliedMigrations } from "../store/db/migrate.ts"
+import { closeAfterReading, databaseError, openForReading } from "../store/db/open.ts"
 
 /** A finished copy, checked and synced. */
-export interface Copy extends Contents {
+export interface CopyResult extends Contents {
   bytes: number
 }
 
@@ -32,9 +32,9 @@ const longestPause = 50
  * Copies the live database `from` to the new file `to`, without secrets of the day, and checks the copy against what the original held
  * at that moment. Blocks the thread for long; throws a Complaint, and leaves the removal of `to` to the caller.
  */
-export async function copyDatabase(from: string, to: string, onProgress: OnProgress): Promise<Copy> {
+export async function copyDatabase(from: string, to: string, onProgress: OnProgress): Promise<CopyResult> {
   const original = openForReading(from)
-  let held: Snapshot
+  let held: SourceState
   try {
     held = await copyPages(original, to, onProgress)
   } finally {
@@ -44,8 +44,8 @@ export async function copyDatabase(from: string, to: string, onProgress: OnProgr
   onProgress(bytes, bytes)
   const copy = new Database(to, { fileMustExist: true })
   try {
-    makePlain(copy)
-    forgetPassing(copy)
+    leaveWalMode(copy)
+    deleteSecrets(copy)
     verify(copy, held, from)
   } finally {
     copy.close()
@@ -54,7 +54,7 @@ export async function copyDatabase(from: string, to: string, onProgress: OnProgr
   return { ...held.contents, bytes }
 }
 
-interface Snapshot {
+interface SourceState {
   contents: Contents
   migrations: string[]
 }
@@ -63,15 +63,15 @@ interface Snapshot {
  * The read transaction holds one moment for the counts and for all steps of the copying: without it SQLite would start again
  * after each commit of the server, and never end. It blocks no write, but the WAL grows until it is over.
  */
-async function copyPages(original: Db, to: string, onProgress: OnProgress): Promise<Snapshot> {
+async function copyPages(original: Db, to: string, onProgress: OnProgress): Promise<SourceState> {
   const pageSize = original.pragma("page_size", { simple: true }) as number
-  const file = createFile(to)
+  const file = createPrivateFile(to)
   try {
     original.exec("begin")
     if ((original.prepare("select count(*) from sqlite_schema").pluck().get() as number) === 0) {
       throw new UserError(`${original.name} holds nothing yet`, "start the server, which makes its tables")
     }
-    const snapshot = { contents: contentsOf(original), migrations: appliedMigrations(original) }
+    const snapshot = { contents: countContents(original), migrations: appliedMigrations(original) }
     let since = performance.now()
     await original.backup(to, {
       progress: ({ totalPages, remainingPages }) => {
@@ -90,7 +90,7 @@ async function copyPages(original: Db, to: string, onProgress: OnProgress): Prom
 }
 
 /** Out of WAL mode, so that the copy can be read where nothing can be written beside it. */
-function makePlain(copy: Db): void {
+function leaveWalMode(copy: Db): void {
   copy.pragma("journal_mode = delete")
   // A journal on disk would hold what is deleted next.
   copy.pragma("journal_mode = memory")
@@ -100,24 +100,24 @@ function makePlain(copy: Db): void {
  * Whoever has a salt can tell who a visitor of that day was; a backup is kept for longer than the day. Logins and one-time links would
  * come back with it after they were ended.
  */
-const passing = ["salts", "sessions", "invites"]
+const secretTables = ["salts", "sessions", "invites"]
 
-function forgetPassing(copy: Db): void {
+function deleteSecrets(copy: Db): void {
   // Earlier versions have not all of them.
   const tables = copy.prepare("select name from sqlite_schema where type = 'table'").pluck().all()
   copy.pragma("secure_delete = on")
-  for (const table of passing) if (tables.includes(table)) copy.exec(`delete from ${table}`)
+  for (const table of secretTables) if (tables.includes(table)) copy.exec(`delete from ${table}`)
 }
 
-function verify(copy: Db, held: Snapshot, from: string): void {
-  const found = damage(copy)
+function verify(copy: Db, held: SourceState, from: string): void {
+  const found = findDamage(copy)
   if (found.length > 0) {
     throw new UserError(
       `the copy is damaged, and so, it seems, is ${from}: ${found[0]}`,
       "databuddy check --db FILE tells more; keep the last good backup",
     )
   }
-  const copied = { contents: contentsOf(copy), migrations: appliedMigrations(copy) }
+  const copied = { contents: countContents(copy), migrations: appliedMigrations(copy) }
   if (!Bun.deepEquals(copied, held)) {
     throw new UserError(
       `the copy does not hold what ${from} held: ${JSON.stringify(copied)} instead of ${JSON.stringify(held)}`,
@@ -130,7 +130,7 @@ function verify(copy: Db, held: Snapshot, from: string): void {
  * Copies the backup `from` to the new file `to` and checks it there. Blocks the thread for long; throws a Complaint, and leaves the
  * removal of `to` to the caller.
  */
-export function copyBackup(from: string, to: string, onProgress: OnProgress): Copy {
+export function copyBackup(from: string, to: string, onProgress: OnProgress): CopyResult {
   refuseOpenDatabase(from)
   const bytes = statSync(from).size
   onProgress(0, bytes)
@@ -146,20 +146,20 @@ export function copyBackup(from: string, to: string, onProgress: OnProgress): Co
 /** Gives what the backup `path` would bring back; throws a Complaint where it cannot be trusted. `name`: what to call it. */
 export function verifyBackup(path: string, name = path): Contents {
   refuseOpenDatabase(path)
-  const db = renamed(name, path, () => openForReading(path))
+  const db = withFileName(name, path, () => openForReading(path))
   let contents: Contents
   try {
-    const found = damage(db)
+    const found = findDamage(db)
     if (found.length > 0) {
       throw new UserError(`${name} is damaged: ${found[0]}`, "take another backup; nothing was changed")
     }
     if ((db.prepare("select count(*) from sqlite_schema").pluck().get() as number) === 0) {
       throw new UserError(`${name} holds nothing`, "give a file that databuddy backup made")
     }
-    contents = contentsOf(db)
+    contents = countContents(db)
   } catch (error) {
     db.close()
-    throw readable(error, name)
+    throw databaseError(error, name)
   }
   closeAfterReading(db)
   return contents
@@ -176,7 +176,7 @@ function refuseOpenDatabase(path: string): void {
 }
 
 /** Errors about the copy in the words of the file that the person knows. */
-function renamed<Result>(name: string, path: string, work: () => Result): Result {
+function withFileName<Result>(name: string, path: string, work: () => Result): Result {
   try {
     return work()
   } catch (error) {

@@ -37,7 +37,7 @@ const path = () => folder.file("test.db")
 const bytes = () => statSync(path()).size
 
 function open(retain?: number): Store {
-  const world = {
+  const environment = {
     now: () => now,
     elapsed: () => performance.now() + passed,
     random: (values: Uint8Array) => crypto.getRandomValues(values),
@@ -53,9 +53,8 @@ function open(retain?: number): Store {
       minFree: 0,
       retain,
     },
-    world,
-    (error) => faults.push(error),
-    (message) => faults.push(message),
+    environment,
+    { onFault: (error) => faults.push(error), onWarning: (message) => faults.push(message) },
   )
 }
 

@@ -5,9 +5,9 @@ const dayMs = 86_400_000
  * New property keys that a website brings into the dictionary of event types on one UTC day. Properties with further ones are stored whole
  * with their row, so that keys which the sender makes up (`item_8123`) take the room of one event each and no more.
  */
-export const newKeysPerDay = 2_000
+export const maxNewKeysPerDay = 2_000
 /** Hashes in the cache, some 40 bytes each: 4 MB. When there are more, it starts empty. */
-const cachedHashes = 100_000
+const maxCachedHashes = 100_000
 
 const sql = {
   hashes: "select hash from property_keys where website_rid = :websiteRid",
@@ -28,7 +28,7 @@ interface WebsiteKeys {
  * allowance, and a key may be personal. Asked only for a set of keys that the dictionary does not have. Works inside the caller's
  * transaction.
  */
-export class PropertyKeys {
+export class PropertyKeyQuota {
   readonly #hashes: Statement
   readonly #added: Statement
   readonly #add: Statement
@@ -43,7 +43,7 @@ export class PropertyKeys {
   }
 
   /** After a rollback: what was added is not in the database. */
-  forget(): void {
+  reset(): void {
     this.#websites.clear()
     this.#cached = 0
   }
@@ -52,7 +52,7 @@ export class PropertyKeys {
   admit(websiteRid: number, now: number, keys: string): boolean {
     const day = Math.floor(now / dayMs)
     const known = this.#of(websiteRid, day)
-    const left = newKeysPerDay - known.added
+    const left = maxNewKeysPerDay - known.added
     const fresh = new Set<number>()
     for (const key of JSON.parse(keys) as string[]) {
       // Of two keys that share a hash the second one is not counted.
@@ -69,7 +69,7 @@ export class PropertyKeys {
   }
 
   #of(websiteRid: number, day: number): WebsiteKeys {
-    if (this.#cached > cachedHashes) this.forget()
+    if (this.#cached > maxCachedHashes) this.reset()
     let known = this.#websites.get(websiteRid)
     if (!known) {
       const hashes = new Set(this.#hashes.all({ websiteRid }) as number[])

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto"
+import type { Random } from "../environment.ts"
 import type { Db } from "./db/driver.ts"
-import type { Random } from "./keys.ts"
 
 const dayMs = 86_400_000
 /** 256 bits, the block that HMAC-SHA-256 keeps its strength with. */
@@ -30,7 +30,7 @@ export class DailyHash {
 
   /** 22 characters of base64url. The same visitor differs from website to website. */
   hash(anonymousId: string, websiteRid: number, now: number): string {
-    return hashWith(this.#saltOf(Math.floor(now / dayMs)), anonymousId, websiteRid)
+    return hashVisitorId(this.#saltOf(Math.floor(now / dayMs)), anonymousId, websiteRid)
   }
 
   /** After a rollback a salt that was just made is not in the database: it must not be used again. */
@@ -49,31 +49,31 @@ export class DailyHash {
   }
 }
 
-function hashWith(salt: Buffer, anonymousId: string, websiteRid: number): string {
+function hashVisitorId(salt: Buffer, anonymousId: string, websiteRid: number): string {
   const digest = createHmac("sha256", salt).update(`${websiteRid}\0${anonymousId}`).digest()
   return digest.subarray(0, hashBytes).toString("base64url")
 }
 
 /** As `DailyHash.hash` on the day of `now` (Unix ms), but makes no salt: undefined where nothing was hashed that day. */
-export function hashOfDay(
+export function dailyHashOn(
   db: Db,
   now: number,
 ): ((anonymousId: string, websiteRid: number) => string) | undefined {
   const day = Math.floor(now / dayMs)
   const salt = db.prepare(sql.find).pluck().get({ day }) as Buffer | undefined
-  return salt && ((anonymousId, websiteRid) => hashWith(salt, anonymousId, websiteRid))
+  return salt && ((anonymousId, websiteRid) => hashVisitorId(salt, anonymousId, websiteRid))
 }
 
 /** The same of the latest day on which anything was hashed. */
-export function hashOfLatestDay(db: Db): ReturnType<typeof hashOfDay> {
+export function latestDailyHash(db: Db): ReturnType<typeof dailyHashOn> {
   const day = db.prepare(sql.latest).pluck().get() as number | null
-  return day === null ? undefined : hashOfDay(db, day * dayMs)
+  return day === null ? undefined : dailyHashOn(db, day * dayMs)
 }
 
 /**
  * Deletes the salts of the days before `now` (Unix ms) and overwrites their bytes in the database. True where there was one:
  * the -wal then still holds them, until a checkpoint cuts it off.
  */
-export function forgetOldSalts(db: Db, now: number): boolean {
+export function deleteOldSalts(db: Db, now: number): boolean {
   return db.prepare(sql.forget).run({ day: Math.floor(now / dayMs) }).changes > 0
 }

@@ -7,7 +7,7 @@ const rowsPerStep = 5_000
 /** Types deleted in one transaction: some 5 ms. */
 const deletesPerStep = 250
 /** ms to rest between two steps where the thread has nothing else to do: others get their turn at the disk. */
-export const checkPause = 1
+export const typeCheckPause = 1
 
 const sql = {
   checks: "select type_id, changes from type_checks order by type_id limit :limit",
@@ -21,11 +21,11 @@ const sql = {
 }
 
 /** How the work is spread out. */
-export interface CheckPace {
+export interface CheckSchedule {
   /** Does `work` in a transaction. */
   write: <Result>(work: () => Result) => Result | Promise<Result>
   /** Called between two steps. False: stop, and leave the rest to the next check. */
-  rest: () => Promise<boolean>
+  pause: () => Promise<boolean>
 }
 
 /**
@@ -33,7 +33,7 @@ export interface CheckPace {
  * for, so this reads the rows from the newest on until each type in question has an event; without one it reads all rows, some 0.5 s
  * of work a million. Safe beside inserts of this and of other processes: see `EventInserter`.
  */
-export async function deleteUnusedTypes(db: Db, { write, rest }: CheckPace): Promise<number> {
+export async function deleteUnusedTypes(db: Db, { write, pause }: CheckSchedule): Promise<number> {
   const begun = await write(() => beginCheck(db))
   if (begun.types.size === 0) return 0
   const open = new Map(begun.types)
@@ -44,14 +44,14 @@ export async function deleteUnusedTypes(db: Db, { write, rest }: CheckPace): Pro
     if (from === null) break
     for (const id of used.all({ from, to }) as number[]) open.delete(id)
     to = from - 1
-    if (!(await rest())) return 0
+    if (!(await pause())) return 0
   }
   let deleted = 0
   const all = [...begun.types]
   for (let at = 0; at < all.length; at += deletesPerStep) {
     const some = all.slice(at, at + deletesPerStep)
-    deleted += await write(() => settle(db, some, (id) => !open.has(id)))
-    if (!(await rest())) break
+    deleted += await write(() => finishCheck(db, some, (id) => !open.has(id)))
+    if (!(await pause())) break
   }
   return deleted
 }
@@ -69,7 +69,7 @@ function beginCheck(db: Db): { types: Map<number, number>; last: number } {
 }
 
 /** A type that changed during the check stays for the next one. */
-function settle(
+function finishCheck(
   db: Db,
   types: readonly (readonly [id: number, changes: number])[],
   isUsed: (id: number) => boolean,

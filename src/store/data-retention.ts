@@ -1,4 +1,4 @@
-import { durationOf } from "../duration.ts"
+import { parseDuration } from "../duration.ts"
 import type { Db } from "./db/driver.ts"
 import { sweepRows } from "./events.ts"
 
@@ -6,20 +6,20 @@ import { sweepRows } from "./events.ts"
 const shortest = 86_400_000
 /** ms, a hundred years: what is meant to stay longer stays for ever. */
 const longest = 36_525 * 86_400_000
-export const retentionForm =
+export const retentionFormat =
   "forever, or a time such as 90d or 52w (s, m, h, d, w) of at least 1d and at most 36525d"
 
 /** `90d` → ms, `forever` → 0; undefined where it is neither, or out of bounds. */
-export function retentionOf(text: string): number | undefined {
+export function parseRetention(text: string): number | undefined {
   if (text === "forever") return 0
-  const ms = durationOf(text)
+  const ms = parseDuration(text)
   return ms !== undefined && ms >= shortest && ms <= longest ? ms : undefined
 }
 
 /** Free pages (of 4 KiB) that stay in the file: the next events take them again. */
-const pagesKept = 256
+const reservedPages = 256
 /** Pages given back in one transaction: some 10 ms. */
-const pagesGivenBack = 200
+const pagesPerStep = 200
 
 const sql = {
   expired: `
@@ -48,7 +48,7 @@ export function sweepExpired(db: Db, standard: number, now: number, limit = swee
 }
 
 /** Whether `sweepExpired` would take something away. */
-export function holdsExpired(db: Db, standard: number, now: number): boolean {
+export function hasExpired(db: Db, standard: number, now: number): boolean {
   return findExpired(db, standard, now) !== undefined
 }
 
@@ -60,10 +60,10 @@ function findExpired(db: Db, standard: number, now: number): { rid: number; befo
  * Gives some of the room that deleted rows have left back to the disk; the file is shorter after the next checkpoint. False
  * when what is free is worth keeping, or the file was made by others and cannot give any back.
  */
-export function giveBackRoom(db: Db): boolean {
+export function releaseFreePages(db: Db): boolean {
   const free = () => db.pragma("freelist_count", { simple: true }) as number
   const before = free()
-  if (before <= pagesKept) return false
-  db.pragma(`incremental_vacuum(${Math.min(before - pagesKept, pagesGivenBack)})`)
+  if (before <= reservedPages) return false
+  db.pragma(`incremental_vacuum(${Math.min(before - reservedPages, pagesPerStep)})`)
   return free() < before
 }

@@ -1,5 +1,5 @@
+import { dailyHashOn, latestDailyHash } from "./daily-hash.ts"
 import type { Db } from "./db/driver.ts"
-import { hashOfDay, hashOfLatestDay } from "./salts.ts"
 
 /*
  * Who an event belongs to. Reports, the page of a person, export and forgetting all follow this:
@@ -16,7 +16,7 @@ import { hashOfDay, hashOfLatestDay } from "./salts.ts"
  */
 
 /** Two or three share a device; some twenty are a point of sale. */
-export const mostProfilesOfVisitor = 20
+export const maxProfilesPerVisitor = 20
 /** Links that are read in one step, some ms. */
 const linksPerStep = 5_000
 
@@ -24,8 +24,8 @@ const isShared = `
   (select count(*) from (
     select 1 from profile_links as other
     where other.website_rid = link.website_rid and other.anonymous_id = link.anonymous_id
-    limit ${mostProfilesOfVisitor + 1}
-  )) > ${mostProfilesOfVisitor}`
+    limit ${maxProfilesPerVisitor + 1}
+  )) > ${maxProfilesPerVisitor}`
 
 /** Conditions on `event_rows`, for `linkedIds` as JSON in `:anonymousIds`. */
 export const isEventOf = {
@@ -58,7 +58,7 @@ export function linkedIds(db: Db, rid: number, profileId: string, now?: number):
 
 /** The same ids, and the hashes of that day under which events may have them. */
 export function withHashes(db: Db, rid: number, anonymousIds: readonly string[], now?: number): string[] {
-  const hash = now === undefined ? hashOfLatestDay(db) : hashOfDay(db, now)
+  const hash = now === undefined ? latestDailyHash(db) : dailyHashOn(db, now)
   return hash ? anonymousIds.flatMap((id) => [id, hash(id, rid)]) : [...anonymousIds]
 }
 
@@ -84,12 +84,12 @@ export function* linkedVisitors(db: Db, rid: number): Generator<LinkedVisitor[]>
         open = [visitor, []]
       }
       // One more than can count says that none does.
-      if (open[1].length <= mostProfilesOfVisitor) open[1].push(profile)
+      if (open[1].length <= maxProfilesPerVisitor) open[1].push(profile)
     }
     const last = some.at(-1)
     const isEnd = !last || some.length < linksPerStep
     if (isEnd && open) done.push(open)
-    const personal = done.filter(([, profiles]) => profiles.length <= mostProfilesOfVisitor)
+    const personal = done.filter(([, profiles]) => profiles.length <= maxProfilesPerVisitor)
     const hashes = withHashes(
       db,
       rid,

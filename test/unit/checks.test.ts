@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { daysUntilFull, diagnose, type Facts, type Settings } from "../../src/doctor/checks.ts"
+import { daysUntilFull, diagnose, type Facts, type DiagnosisSettings } from "../../src/doctor/checks.ts"
 import { parseNetworks, type TrustedNetworks } from "../../src/http/address.ts"
 
 const day = 86_400_000
@@ -13,7 +13,7 @@ const growth = {
   eventsPerDay: 1e5,
   oldest: now - 90 * day,
   newest: now - 1,
-  keptFor: undefined,
+  longestRetention: undefined,
 }
 const backup = (age: number) => ({ file: `/backups/${age / day}.db`, at: now - age })
 const backups = { folder: "/backups", list: [backup(9 * day), backup(day)], onDisk: "other" as const }
@@ -30,12 +30,12 @@ const facts: Facts = {
   files: [file, beside],
   copies: [],
   folderMode: 0o40700,
-  backups,
+  checkBackups: backups,
   openFiles: { most: 65_536, open: 30, of: "server" },
   zoneRules: { own: "2026f", system: "2026f" },
 }
 const networks = (text: string) => parseNetworks(text) as TrustedNetworks
-const settings: Settings = {
+const settings: DiagnosisSettings = {
   host: "127.0.0.1",
   minFree: 256e6,
   backupEvery: day,
@@ -50,7 +50,7 @@ const onSameDisk = { ...backups, onDisk: "same" as const }
 interface Case {
   when: string
   facts?: Partial<Facts>
-  settings?: Partial<Settings>
+  settings?: Partial<DiagnosisSettings>
   about: string
   says: string
 }
@@ -73,7 +73,7 @@ const nothing: Case[] = [
   },
   {
     when: "the disk would be full in weeks, but retention comes first",
-    facts: { freeBytes: 400e6, growth: { ...growth, keptFor: 91 * day }, files: [{ ...file, bytes: 1e6 }] },
+    facts: { freeBytes: 400e6, growth: { ...growth, longestRetention: 91 * day }, files: [{ ...file, bytes: 1e6 }] },
     about: "disk",
     says: "what is kept will fit",
   },
@@ -85,7 +85,7 @@ const nothing: Case[] = [
   },
   {
     when: "no folder for backups is named",
-    facts: { backups: undefined },
+    facts: { checkBackups: undefined },
     about: "backups",
     says: "not looked at",
   },
@@ -96,7 +96,7 @@ const nothing: Case[] = [
   },
   {
     when: "backups are on the database's disk",
-    facts: { backups: onSameDisk, freeBytes: 500e9 },
+    facts: { checkBackups: onSameDisk, freeBytes: 500e9 },
     about: "backups",
     says: "copy it elsewhere too",
   },
@@ -175,7 +175,7 @@ const something: Case[] = [
     when: "retention comes too late for that",
     facts: {
       freeBytes: 476e6,
-      growth: { ...growth, keptFor: 120 * day },
+      growth: { ...growth, longestRetention: 120 * day },
       files: [{ ...file, bytes: 1e6 }],
     },
     about: "disk",
@@ -183,7 +183,7 @@ const something: Case[] = [
   },
   {
     when: "backups take the same disk: five more of 1 GB come, and each grows",
-    facts: { freeBytes: 6.136e9, backups: onSameDisk },
+    facts: { freeBytes: 6.136e9, checkBackups: onSameDisk },
     about: "disk",
     says: "in 10 days",
   },
@@ -207,7 +207,7 @@ const something: Case[] = [
   },
   {
     when: "a backup is from tomorrow",
-    facts: { backups: { ...backups, list: [...backups.list, backup(-day)] } },
+    facts: { checkBackups: { ...backups, list: [...backups.list, backup(-day)] } },
     about: "clock",
     says: "/backups/-1.db",
   },
@@ -243,7 +243,7 @@ const something: Case[] = [
   },
   {
     when: "there is no backup",
-    facts: { backups: { ...backups, list: [] } },
+    facts: { checkBackups: { ...backups, list: [] } },
     about: "backups",
     says: "there is none in /backups",
   },
@@ -255,7 +255,7 @@ const something: Case[] = [
   },
   {
     when: "the folder for backups is gone",
-    facts: { backups: { folder: "/b", failure: { message: "/b does not exist", hint: undefined } } },
+    facts: { checkBackups: { folder: "/b", failure: { message: "/b does not exist", hint: undefined } } },
     about: "backups",
     says: "/b does not exist",
   },
@@ -317,7 +317,7 @@ test("every thing is looked at, whatever else is found", () => {
 })
 
 test("a backup from a clock that was ahead says nothing of when there was one last", () => {
-  const ahead = look({ ...nothing[0], facts: { backups: { ...backups, list: [backup(-day)] } } } as Case)
+  const ahead = look({ ...nothing[0], facts: { checkBackups: { ...backups, list: [backup(-day)] } } } as Case)
   expect(ahead.filter(({ hint }) => hint !== undefined).map(({ message }) => message)).toEqual([
     "it is 2026-08-01 12:00 UTC, and of a later time are /backups/-1.db",
     "there is none in /backups",

@@ -1,10 +1,10 @@
 import { closeSync, fsyncSync, rmSync, statfsSync, statSync, writeSync } from "node:fs"
 import { dirname } from "node:path"
-import { createFile, partialName } from "./db/files.ts"
-import type { Random } from "./keys.ts"
+import type { Random } from "../../environment.ts"
+import { createPrivateFile, partialName } from "./files.ts"
 
 /** What keeps events from being stored, before SQLite is even asked. */
-export type Obstacle = "disk_low" | "file_replaced"
+export type UnavailableReason = "disk_low" | "file_replaced"
 
 /**
  * Watches what SQLite does not: whether the file that it writes is still the one at its path (a deleted file takes commits
@@ -22,27 +22,27 @@ export class DiskGuard {
     private readonly pid: number,
     private readonly random: Random,
   ) {
-    this.#remember()
+    this.#recordFiles()
   }
 
   /** Undefined while events can be stored. */
-  obstacle(): Obstacle | undefined {
+  unavailableReason(): UnavailableReason | undefined {
     if (this.#replaced) return "file_replaced"
     return this.#low ? "disk_low" : undefined
   }
 
   /** To be called between a commit and its answers: throws where what was committed is not in the file at the path. */
-  confirm(): void {
-    this.#remember()
+  verifyFiles(): void {
+    this.#recordFiles()
     for (const [file, before] of this.#files) {
-      if (identity(file) === before) continue
+      if (fileIdentity(file) === before) continue
       this.#replaced = true
       throw new Error(`${file} was removed or replaced while the server had it open: restart the server`)
     }
   }
 
   /** Looks at the disk. Gives true when it has just become too full, or has room again. */
-  measure(): boolean {
+  checkFreeSpace(): boolean {
     const before = this.#low
     const { bavail, bsize } = statfsSync(dirname(this.path))
     this.#low = bavail * bsize < this.minFree
@@ -60,17 +60,17 @@ export class DiskGuard {
       return withHint(", or the disk could not read it: the kernel's log (dmesg) tells which")
     }
     if (code?.startsWith("SQLITE_IOERR")) {
-      return withHint(`${this.#refusal()}; the kernel's log (dmesg) tells more`)
+      return withHint(`${this.#probeFailure()}; the kernel's log (dmesg) tells more`)
     }
     return error
   }
 
   /** What the system says against a new file; '' where it makes one. */
-  #refusal(): string {
+  #probeFailure(): string {
     const probe = partialName(this.path, this.pid, this.random)
     let file: number | undefined
     try {
-      file = createFile(probe)
+      file = createPrivateFile(probe)
       writeSync(file, "x")
       fsyncSync(file)
       return ""
@@ -85,15 +85,15 @@ export class DiskGuard {
   }
 
   /** The first look at each file counts: the -wal is there from the first commit on at the latest. */
-  #remember(): void {
+  #recordFiles(): void {
     for (const file of [this.path, `${this.path}-wal`]) {
-      const now = this.#files.has(file) ? undefined : identity(file)
+      const now = this.#files.has(file) ? undefined : fileIdentity(file)
       if (now) this.#files.set(file, now)
     }
   }
 }
 
-function identity(file: string): string | undefined {
+function fileIdentity(file: string): string | undefined {
   const found = statSync(file, { throwIfNoEntry: false })
   return found && `${found.dev}:${found.ino}`
 }

@@ -1,0 +1,135 @@
+import { OutputError, RequestError, UserError } from "../errors.ts"
+import type { Db } from "../store/db/driver.ts"
+import { createInvite } from "../store/invites.ts"
+import { createKey, scopes } from "../store/keys.ts"
+import type { Store } from "../store/store.ts"
+import { hasOwner } from "../store/users.ts"
+import { createWebsite } from "../store/websites.ts"
+import type { Context } from "../terminal/context.ts"
+import { newInviteJson } from "../users/input.ts"
+import { version } from "../version.ts"
+import type { Tls } from "./tls.ts"
+
+/** Where the server listens, for the start message. */
+export interface Address {
+  url: string
+  /** Path of the database. */
+  path: string
+  tls: Tls | undefined
+}
+
+/** The website and the key that a new database starts with. */
+interface FirstKey {
+  websiteId: string
+  key: string
+}
+
+/** What the start message shows once. */
+interface Secrets {
+  /** Path of the setup link, while there is no owner. */
+  setupLink?: string | undefined
+  firstKey?: FirstKey
+}
+
+/**
+ * Prints the start message. In a new database it first creates a website and a key with all scopes; while there is no
+ * owner it creates a setup link. `enabled` is false with --no-setup: then it creates nothing. Creation is rolled back
+ * if the message cannot be written; throws a UserError if that concerns the key, and calls `onFault` otherwise.
+ */
+export async function setUp(
+  { db, batcher, registry }: Store,
+  enabled: boolean,
+  address: Address,
+  context: Context,
+  onFault: (error: unknown) => void,
+): Promise<void> {
+  const print = (secrets: Secrets) => context.out(startMessage(address, secrets))
+  let outputError: OutputError | undefined
+  const printInTransaction = (secrets: Secrets) => {
+    try {
+      print(secrets)
+    } catch (error) {
+      if (!(error instanceof OutputError)) throw error
+      outputError = error
+      // A RequestError rolls the transaction back without counting as a failure of the store.
+      throw new RequestError("internal", { cause: error })
+    }
+  }
+  if (enabled && registry.isEmpty()) {
+    try {
+      await batcher.run(() =>
+        printInTransaction({
+          firstKey: createFirstKey(db, context),
+          setupLink: createSetupLink(db, context),
+        }),
+      )
+    } catch (error) {
+      if (!outputError) throw error
+      throw new UserError(
+        `the first key cannot be shown: ${outputError.message}`,
+        "start the server where its output is visible, or use --no-setup and create keys with databuddy key create; no key was created",
+      )
+    }
+    registry.refresh()
+    return
+  }
+  try {
+    if (enabled) await batcher.run(() => printInTransaction({ setupLink: createSetupLink(db, context) }))
+    else print({})
+  } catch (error) {
+    // The server starts even if the link cannot be created or shown.
+    onFault(outputError ?? error)
+    if (!outputError && !(error instanceof OutputError)) print({})
+  }
+}
+
+function createFirstKey(db: Db, { environment, newId }: Context): FirstKey {
+  const settings = { domain: "localhost", name: "localhost", allowedOrigins: [], anonymize: "off" as const }
+  const grant = {
+    name: "first key",
+    scopes: [...scopes],
+    websites: null,
+    rateLimit: null,
+    expiresAt: null,
+  }
+  const now = environment.now()
+  const { id: websiteId } = createWebsite(db, newId(), settings, now)
+  return { websiteId, key: createKey(db, newId(), grant, environment.random, now).secret }
+}
+
+/** Returns the path of a new setup link; undefined if there is an owner. */
+function createSetupLink(db: Db, { environment }: Context): string | undefined {
+  if (hasOwner(db)) return undefined
+  return newInviteJson(createInvite(db, "setup", null, environment.random, environment.now())).path
+}
+
+function startMessage({ url, path, tls }: Address, { setupLink, firstKey }: Secrets): string {
+  const first = `databuddy ${version} listens on ${url} and stores in ${path}\n`
+  const origin = tls?.withCertificateName(url) ?? url.replace(wildcardAddress, "$1localhost")
+  const login = setupLink === undefined ? "" : setupMessage(origin + setupLink)
+  const script = firstKey ? sendMessage(origin, firstKey, tls?.curlFlags ?? "") : ""
+  return login || script ? `${first}${login}${script}\n` : first
+}
+
+/** A server that listens on all addresses is shown as localhost: not every client can connect to 0.0.0.0. */
+const wildcardAddress = /^(http:\/\/)(?:0\.0\.0\.0|\[::\])/
+
+function setupMessage(link: string): string {
+  return `
+Create your account (link works once, expires in 7 days):
+
+  ${link}
+`
+}
+
+function sendMessage(origin: string, { key, websiteId }: FirstKey, curlFlags: string): string {
+  return `
+Created the website localhost and an API key with all scopes. Copy the key now; it is not shown again:
+
+  ${key}
+
+Send an event:
+
+  curl${curlFlags} -X POST "${origin}/track?website_id=${websiteId}" -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '{"name":"hello","anonymousId":"me","sessionId":"my-visit","properties":{"from":"curl"}}'
+`
+}

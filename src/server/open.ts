@@ -1,0 +1,155 @@
+import { type AppDeps, createApp } from "../app.ts"
+import { type ServeOptions, standardQueryMemory } from "../config.ts"
+import type { Environment } from "../environment.ts"
+import { Draining } from "../health/draining.ts"
+import { BodyBudget } from "../http/body.ts"
+import { RateLimiter } from "../http/rate-limits.ts"
+import { RejectedBytes } from "../http/rejected-bytes.ts"
+import { RejectedRequests } from "../http/rejected-requests.ts"
+import { serverErrorLog } from "../http/server-errors.ts"
+import { CrawlerCheck } from "../ingest/crawler.ts"
+import { faultLog, type Log } from "../log.ts"
+import { Metrics } from "../metrics/metrics.ts"
+import { RequestCounts } from "../metrics/requests.ts"
+import { WorkerQueryEngine } from "../query/engine/engine.ts"
+import type { QuerySpec } from "../query-api/query-spec.ts"
+import { Streams } from "../query-api/stream.ts"
+import { EventFollower } from "../store/event-follower.ts"
+import { Store } from "../store/store.ts"
+import { LoginLimits } from "../users/login-limits.ts"
+
+/** The flags of `serve` that the store and the routes depend on, and what start has made of the others. */
+export type ServerOptions = Pick<
+  ServeOptions,
+  | "durability"
+  | "queueEvents"
+  | "queueBytes"
+  | "lockWait"
+  | "minFree"
+  | "retain"
+  | "queryMemory"
+  | "maxBatch"
+  | "maxBody"
+  | "rateLimit"
+  | "rateLimitEvents"
+  | "rateLimitBytes"
+  | "trustProxy"
+> &
+  Pick<AppDeps, "https" | "metricsAccess"> & {
+    /** Path of the database, as `databasePath` resolves it. */
+    path: string
+    /** The schedule of backups; undefined: there is none. */
+    backups: AppDeps["running"]["backups"]
+  }
+
+/** The process, as far as a server depends on it. */
+export interface ServerEnvironment extends Environment {
+  newId: () => string
+  /** Bytes of memory that this process can use. */
+  memory: number
+  log: Log
+}
+
+/** A server that does not listen yet. */
+export interface OpenServer {
+  app: ReturnType<typeof createApp>
+  /** What `app` was created with. */
+  deps: AppDeps
+  store: Store
+  /** Starts the background work of the store and the query engine. */
+  start: () => void
+  /** Ends open event streams, so that they do not delay a stop. */
+  closeStreams: () => void
+  /**
+   * Ends streams and queries, commits queued writes and closes the database. True if the database is a single file
+   * afterwards, without a -wal.
+   */
+  close: () => Promise<boolean>
+}
+
+/** Opens the database and creates everything that requests need. Throws a UserError if the database cannot be opened. */
+export function openServer(options: ServerOptions, environment: ServerEnvironment): OpenServer {
+  const { path, durability, minFree, backups } = options
+  const { now, elapsed, random, newId, log } = environment
+  const startedAt = now()
+  const requests = new RequestCounts()
+  const rejectedRequests = new RejectedRequests(log, elapsed)
+  const metrics = new Metrics({
+    path,
+    backups: backups?.state,
+    startedAt,
+    requests,
+    rejectedRequests,
+    queued: () => store.batcher.queued,
+  })
+  const onFault = faultLog(log, elapsed)
+  const store = new Store(
+    {
+      path,
+      durability,
+      maxEvents: options.queueEvents,
+      maxBytes: options.queueBytes,
+      maxWait: options.lockWait,
+      minFree,
+      retain: options.retain,
+    },
+    environment,
+    {
+      onFault,
+      onWarning: (message) => log("warn", message, { db: path }),
+      onCommit: (commit, seconds) => metrics.observeCommit(commit, seconds),
+    },
+  )
+  const memory = options.queryMemory ?? standardQueryMemory(environment.memory)
+  const engine = new WorkerQueryEngine<QuerySpec>({ path, memory, now, elapsed, onFault }, store)
+  const streams = new Streams(new EventFollower(store.db), elapsed, onFault)
+  const deps: AppDeps = {
+    db: store.db,
+    registry: store.registry,
+    batcher: store.batcher,
+    profiles: store.profiles,
+    ready: () => store.ready(),
+    asker: engine,
+    streams,
+    draining: new Draining(),
+    limiter: new RateLimiter(elapsed),
+    loginLimits: new LoginLimits(elapsed),
+    failures: new RateLimiter(elapsed),
+    rejectedBytes: new RejectedBytes(options.maxBody, elapsed),
+    bodyBudget: new BodyBudget(options.queueBytes),
+    crawlers: new CrawlerCheck(),
+    logError: serverErrorLog(log, elapsed),
+    rejectedRequests,
+    requests,
+    metrics,
+    metricsAccess: options.metricsAccess,
+    https: options.https,
+    now,
+    newId,
+    random,
+    running: { startedAt, durability, minFree, retain: options.retain ?? 0, backups },
+    settings: {
+      maxEvents: options.maxBatch,
+      maxBodyBytes: options.maxBody,
+      rateLimit: options.rateLimit,
+      rateLimitEvents: options.rateLimitEvents,
+      rateLimitBytes: options.rateLimitBytes,
+      trustedProxies: options.trustProxy,
+    },
+  }
+  return {
+    app: createApp(deps),
+    deps,
+    store,
+    start: () => {
+      store.start()
+      engine.start()
+    },
+    closeStreams: () => streams.close(),
+    close: async () => {
+      streams.close()
+      await engine.close()
+      return store.close()
+    },
+  }
+}
