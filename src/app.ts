@@ -7,37 +7,37 @@ import { type HealthDeps, healthRoutes } from "./health/route.ts"
 import { HostCheck } from "./host.ts"
 import { jsonHeaders, requestIdOf } from "./http/headers.ts"
 import { requestContextOf } from "./http/request-context.ts"
-import { errorResponse as refuseV1, v1Headers } from "./http/v1.ts"
+import { errorResponse as v1ErrorResponse, v1Headers } from "./http/v1.ts"
 import { errorResponse, ingestHeaders, preflight } from "./ingest/responses.ts"
 import { type IngestDeps, identify, track } from "./ingest/route.ts"
-import { metricsRoutes, type MetricsDeps } from "./metrics/route.ts"
+import { type MetricsDeps, metricsRoutes } from "./metrics/route.ts"
 import { type QueryApiDeps, queryRoutes } from "./query-api/route.ts"
 import { savedRoutes } from "./saved/route.ts"
 import { type PeopleDeps, userRoutes } from "./users/route.ts"
 
-/** What the routes work with; `Ingest` and `Manage` overlap in the store's parts. */
+/** Dependencies of all routes. */
 export type AppDeps = IngestDeps & AdminApiDeps & PeopleDeps & QueryApiDeps & HealthDeps & MetricsDeps
 
 /**
- * For a year, the most that is usual, a browser that came by HTTPS once sends nothing in the clear any more. Said only where
- * we speak TLS ourselves: behind a proxy it is the proxy's to say. Not for subdomains, which are none of ours.
+ * HSTS for one year, without subdomains, which are not ours. Sent only if this process terminates TLS: behind a proxy, HSTS is up to
+ * the proxy.
  */
 const strictTransportHeader = { "Strict-Transport-Security": "max-age=31536000" }
 
 /**
- * All routes in one app that never listens. The ingestion routes read their bodies themselves (`parse: "none"`):
- * Elysia's parsers answer before the contract's order of checks could be kept. `onError` comes first, because Elysia
- * applies it to the routes after it alone: an error of an earlier one would be answered with its text.
+ * Creates the app with all routes; the caller starts the listener. The ingestion routes read their bodies themselves (`parse: "none"`),
+ * because Elysia's parsers would run before the contract's checks. `onError` comes first, because Elysia applies it only to later
+ * routes; the error of an earlier route would be sent to the client.
  */
 export function createApp(deps: AppDeps) {
-  // Elysia else looks for the path behind the twelfth character of the URL, where a short host has left it behind.
+  // Otherwise Elysia searches for the path after the 12th character of the URL, and misses it if the host is short.
   const app = new Elysia({ handler: { standardHostname: false } })
-  const hosts = new HostCheck()
-  // Around the router itself: in a hook it would be too late.
+  const hostCheck = new HostCheck()
+  // Wraps the router, because hooks run too late.
   app.wrap(
-    (handle: (request: Request, ...more: unknown[]) => unknown) =>
-      (request: Request, ...more: unknown[]) => {
-        if (hosts.isValid(request)) return handle(request, ...more)
+    (handle: (request: Request, ...rest: unknown[]) => unknown) =>
+      (request: Request, ...rest: unknown[]) => {
+        if (hostCheck.isValid(request)) return handle(request, ...rest)
         deps.requests.add("other other", 400)
         return errorResponseAt(deps, request, new RequestError("invalid_host"))
       },
@@ -46,10 +46,10 @@ export function createApp(deps: AppDeps) {
   return (
     app
       .onError(({ error, code, request, route }) => {
-        const unknown = code === "NOT_FOUND"
-        const answer = errorResponseAt(deps, request, unknown ? unknownRoute(request) : error)
-        deps.requests.add(unknown || !route ? "other other" : `${request.method} ${route}`, answer.status)
-        return answer
+        const isUnknown = code === "NOT_FOUND"
+        const response = errorResponseAt(deps, request, isUnknown ? unknownRoute(request) : error)
+        deps.requests.add(isUnknown || !route ? "other other" : `${request.method} ${route}`, response.status)
+        return response
       })
       .post("/track", ({ request, server }) => track(deps, requestContextOf(request, server)), {
         parse: "none",
@@ -57,7 +57,7 @@ export function createApp(deps: AppDeps) {
       .post("/identify", ({ request, server }) => identify(deps, requestContextOf(request, server)), {
         parse: "none",
       })
-      // Of the routes after it: those before count for themselves, where a hook would cost every event its call.
+      // Counts the routes below. The routes above count themselves, which saves them the cost of a hook.
       .onAfterHandle(({ request, route, responseValue }) => {
         if (responseValue instanceof Response) {
           deps.requests.add(`${request.method} ${route}`, responseValue.status)
@@ -76,26 +76,26 @@ export function createApp(deps: AppDeps) {
   )
 }
 
-/** The paths that pages of any origin call, and so the only ones whose errors echo an origin. */
+/** The only paths whose errors echo the origin: pages of any origin can call them. */
 const ingestPaths: ReadonlySet<string> = new Set(["/track", "/identify"])
 
 function unknownRoute({ method, url }: Request): RequestError {
   return new RequestError("route_unknown", { detail: `there is no ${method} ${pathOf(url)}` })
 }
 
-/** The answer where no route gave one, in the form of the path's other errors. */
-function errorResponseAt({ logError: logFault, newId }: AppDeps, request: Request, error: unknown): Response {
+/** The response for an error outside of a handler, in the path's error format. */
+function errorResponseAt({ logError, newId }: AppDeps, request: Request, error: unknown): Response {
   const pathname = pathOf(request.url)
   const requestId = requestIdOf(request.headers, newId)
-  logFault(error, { request_id: requestId, path: pathname })
-  if (pathname === "/v1" || pathname.startsWith("/v1/")) return refuseV1(error, v1Headers(requestId))
+  logError(error, { request_id: requestId, path: pathname })
+  if (pathname === "/v1" || pathname.startsWith("/v1/")) return v1ErrorResponse(error, v1Headers(requestId))
   return errorResponse(
     error,
     ingestPaths.has(pathname) ? ingestHeaders(request, requestId) : jsonHeaders(requestId),
   )
 }
 
-/** The path of a URL, which Bun gives without scheme and host where the Host header is invalid: `new URL` would throw. */
+/** The path of a URL. `new URL` would throw for an invalid Host header, because Bun then omits scheme and host. */
 function pathOf(url: string): string {
   return /^(?:[a-z]+:\/\/[^/]*)?([^?#]*)/i.exec(url)?.[1] || "/"
 }

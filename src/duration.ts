@@ -1,4 +1,4 @@
-/** ms, the longest first */
+/** ms, longest first. */
 const units: readonly (readonly [string, number])[] = [
   ["w", 604_800_000],
   ["d", 86_400_000],
@@ -7,15 +7,15 @@ const units: readonly (readonly [string, number])[] = [
   ["s", 1_000],
 ]
 
-/** `90d` → ms; undefined where it is no time. */
-export function durationOf(text: string): number | undefined {
+/** Parses a duration such as `90d` → ms; undefined if it is malformed. */
+export function parseDuration(text: string): number | undefined {
   const [, count, letter] = /^(\d{1,9})([smhdw])$/.exec(text) ?? []
   const unit = units.find(([name]) => name === letter)
   return unit && Number(count) * unit[1]
 }
 
-/** ms, a whole number of seconds → `90d`: in the longest unit that it is a multiple of, but no weeks, which nobody counts in. */
-export function durationText(ms: number): string {
+/** Formats ms, a multiple of 1,000, such as `90d`: in the longest unit that divides it, except weeks. */
+export function formatDuration(ms: number): string {
   const [name, unit] = units.find(([letter, length]) => letter !== "w" && ms % length === 0) ?? ["s", 1_000]
   return `${ms / unit}${name}`
 }

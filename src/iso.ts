@@ -1,8 +1,9 @@
-/** Unix ms as JSON shows it. */
+/** Formats Unix ms as ISO 8601, the format of JSON responses. */
 export function iso(ms: number): string {
   return new Date(ms).toISOString()
 }
 
+/** The same, or null for null. */
 export function isoOrNull(ms: number | null): string | null {
   return ms === null ? null : iso(ms)
 }

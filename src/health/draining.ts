@@ -1,14 +1,14 @@
-/** Whether the server is stopping, and how many requests wait for that alone. */
+/** Whether the server is stopping, and the number of requests that stay open until it has stopped. */
 export class Draining {
   #active = false
   #held = 0
 
-  /** True from the signal to stop on, also while requests are still accepted. */
+  /** True after the stop signal, even while requests are still accepted. */
   get active(): boolean {
     return this.#active
   }
 
-  /** Requests that end only with their connection. A stop does not wait for them. */
+  /** Requests held open until their connection closes. The shutdown does not wait for them. */
   get held(): number {
     return this.#held
   }
@@ -17,7 +17,7 @@ export class Draining {
     this.#active = true
   }
 
-  /** Never settles: the request ends when its client goes or the server closes the connection. */
+  /** Holds a request open. The promise never settles: the request ends when its connection closes. */
   hold(signal: AbortSignal): Promise<never> {
     this.#held++
     signal.addEventListener("abort", () => this.#held--, { once: true })

@@ -1,24 +1,24 @@
 import { Elysia } from "elysia"
 import { RequestError, rejections } from "../errors.ts"
-import { jsonHeaders, refusalHeaders, requestIdOf } from "../http/headers.ts"
+import { errorHeaders, jsonHeaders, requestIdOf } from "../http/headers.ts"
 import type { Draining } from "./draining.ts"
 
-export interface Health {
-  /** Settles when an event could be stored now; rejects with the Refusal that it would get. */
+export interface HealthDeps {
+  /** Resolves if an event could be stored now; otherwise rejects with the RequestError that it would get. */
   ready: () => Promise<void>
   draining: Draining
   newId: () => string
 }
 
 /**
- * GET /health: the process is alive, whatever its disk does. GET /ready: it can store; 503 with the reason when not. For a
- * proxy, a supervisor or a person; no key is asked for and nothing but the reason is told.
+ * GET /health: 200 while the process is alive, whatever the state of its disk. GET /ready: 200 if events can be stored, else 503 with
+ * the reason. Neither requires a key, and neither reveals more than the reason.
  *
- * While the server stops, /health says so, and /health?wait is not answered: its connection is closed at the end. A proxy that asks
- * that before each request then retries until the next process answers, before it reads a body. It is no matter of /ready: what only
- * reads goes on while the disk is full.
+ * While the server is stopping, /health says so, and /health?wait stays open until the connection is closed. A proxy that calls it
+ * before each request retries until the next process responds, before it reads a body. /ready cannot serve this purpose: reads must
+ * continue while the disk is full.
  */
-export function healthRoutes({ ready, draining, newId }: Health) {
+export function healthRoutes({ ready, draining, newId }: HealthDeps) {
   const headersOf = (request: Request) => ({
     ...jsonHeaders(requestIdOf(request.headers, newId)),
     "Cache-Control": "no-store",
@@ -26,7 +26,7 @@ export function healthRoutes({ ready, draining, newId }: Health) {
   return new Elysia()
     .get("/health", ({ request }) => {
       if (!draining.active) return new Response('{"status":"ok"}', { headers: headersOf(request) })
-      if (asksToWait.test(request.url)) return draining.hold(request.signal)
+      if (waitParameter.test(request.url)) return draining.hold(request.signal)
       return new Response('{"status":"stopping"}', { headers: headersOf(request) })
     })
     .get("/ready", async ({ request }) => {
@@ -41,22 +41,22 @@ export function healthRoutes({ ready, draining, newId }: Health) {
         await ready()
         return new Response('{"status":"ready"}', { headers })
       } catch (error) {
-        return refuse(error, headers)
+        return notReadyResponse(error, headers)
       }
     })
 }
 
-/** Without a Host, as health checks of HTTP/1.0 come, the URL is a path, which `URL` does not take. */
-const asksToWait = /\?(?:.*&)?wait(?:[=&]|$)/
+/** Matches the URL as text: for an HTTP/1.0 health check without Host it is only a path, which `URL` does not parse. */
+const waitParameter = /\?(?:.*&)?wait(?:[=&]|$)/
 
-/** A restart takes about a second. */
+/** A restart takes about one second. */
 const stoppingHeaders = { "Retry-After": "1", "x-databuddy-reason": "stopping" }
 
-/** `{"status":"disk_low"}`; what is no refusal is rethrown. */
-export function refuse(error: unknown, headers: Record<string, string>): Response {
+/** Responds with the reason, such as `{"status":"disk_low"}`. Rethrows unexpected errors. */
+export function notReadyResponse(error: unknown, headers: Record<string, string>): Response {
   if (!(error instanceof RequestError)) throw error
   return new Response(JSON.stringify({ status: error.reason }), {
     status: rejections[error.reason].status,
-    headers: { ...headers, ...refusalHeaders(error) },
+    headers: { ...headers, ...errorHeaders(error) },
   })
 }

@@ -1,31 +1,31 @@
 import { BlockList, isIP } from "node:net"
 
-/** Networks whose word about the client's address is believed. */
+/** Proxies whose X-Forwarded-For is trusted. */
 export type TrustedNetworks = BlockList
 
-/** `10.0.0.0/8,::1` → networks; undefined where one of them is none. */
+/** Parses a list such as `10.0.0.0/8,::1`. Undefined if an entry is not an address or network. */
 export function parseNetworks(text: string): TrustedNetworks | undefined {
   const networks = new BlockList()
-  for (const part of text.split(",").map((one) => one.trim())) {
+  for (const part of text.split(",").map((entry) => entry.trim())) {
     if (part === "") continue
     const [address = "", bits] = part.split("/")
     const version = isIP(address)
-    const most = version === 6 ? 128 : 32
-    const length = bits === undefined ? most : /^\d{1,3}$/.test(bits) ? Number(bits) : -1
-    if (version === 0 || length < 0 || length > most) return undefined
+    const maxBits = version === 6 ? 128 : 32
+    const length = bits === undefined ? maxBits : /^\d{1,3}$/.test(bits) ? Number(bits) : -1
+    if (version === 0 || length < 0 || length > maxBits) return undefined
     networks.addSubnet(address, length, version === 6 ? "ipv6" : "ipv4")
   }
   return networks
 }
 
 /**
- * The client's address: the right-most entry of X-Forwarded-For that is not a trusted proxy, if the peer is one.
- * What stands left of it was written by the client and proves nothing.
+ * Returns the address of the client. If the peer is a trusted proxy, this is the right-most entry of X-Forwarded-For that is
+ * not a trusted proxy: the client can forge every entry to the left of it.
  */
 export function clientAddress(peer: string, forwardedFor: string | null, trusted: TrustedNetworks): string {
-  let address = plain(peer)
-  const entries = forwardedFor?.split(",").map((entry) => plain(entry.trim())) ?? []
-  while (isTrusted(address, trusted)) {
+  let address = normalizeAddress(peer)
+  const entries = forwardedFor?.split(",").map((entry) => normalizeAddress(entry.trim())) ?? []
+  while (isTrustedProxy(address, trusted)) {
     const next = entries.pop()
     if (next === undefined || isIP(next) === 0) break
     address = next
@@ -33,8 +33,8 @@ export function clientAddress(peer: string, forwardedFor: string | null, trusted
   return address
 }
 
-/** What limits count by: a person with IPv6 has a whole /64 to choose addresses from. */
-export function limitedBy(address: string): string {
+/** The unit that rate limits count: an IPv4 address, or an IPv6 /64, because one host can use all addresses of its /64. */
+export function rateLimitPrefix(address: string): string {
   if (isIP(address) !== 6) return address
   const [head = "", tail] = address.split("%")[0]?.split("::") ?? []
   const left = head === "" ? [] : head.split(":")
@@ -47,10 +47,10 @@ export function limitedBy(address: string): string {
 }
 
 /**
- * `::ffff:1.2.3.4` is IPv4 on a socket that speaks both; some proxies quote an address, or write the client's port behind
- * it, IPv6 then in brackets.
+ * Strips what surrounds an address: the `::ffff:` prefix that dual-stack sockets add to IPv4, and the quotes, port and
+ * IPv6 brackets that some proxies add.
  */
-export function plain(address: string): string {
+export function normalizeAddress(address: string): string {
   return address
     .replace(/^"(.*)"$/, "$1")
     .replace(/^\[(.*)\](:\d+)?$/, "$1")
@@ -58,7 +58,8 @@ export function plain(address: string): string {
     .replace(/^([\d.]+):\d+$/, "$1")
 }
 
-export function isTrusted(address: string, trusted: TrustedNetworks): boolean {
+/** True if the address belongs to a trusted proxy. */
+export function isTrustedProxy(address: string, trusted: TrustedNetworks): boolean {
   const version = isIP(address)
   return version !== 0 && trusted.check(address, version === 6 ? "ipv6" : "ipv4")
 }

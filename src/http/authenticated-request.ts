@@ -1,78 +1,106 @@
-import type { Random, Scope } from "../store/keys.ts"
-import { type BodyReading, readJson } from "./body.ts"
+import type { Random } from "../environment.ts"
+import type { Scope } from "../store/keys.ts"
+import { type BodyDeps, type JsonBody, readJson } from "./body.ts"
 import type { Caller } from "./caller.ts"
-import { refuseRejected } from "./rejected-bytes.ts"
-import { type RequestContext, requestContextOf, type ServerOf } from "./request-context.ts"
-import { type AuthDeps, answered, answeredToAnybody, type Open, queryOf } from "./v1.ts"
+import { enforceRejectedBytes, type RejectedBytesDeps } from "./rejected-bytes.ts"
+import { type RequestContext, type RequestServer, requestContextOf } from "./request-context.ts"
+import {
+  type AuthDeps,
+  handleAuthenticated,
+  handlePublic,
+  type ResponseContext,
+  searchParamsOf,
+} from "./v1.ts"
 
-/** What routes work with that take a body and may change something. */
-export interface RouteDeps extends AuthDeps, BodyReading {
+/** Dependencies of the routes under /v1. */
+export interface RouteDeps extends AuthDeps, BodyDeps {
   random: Random
-  settings: AuthDeps["settings"] & BodyReading["settings"]
+  settings: AuthDeps["settings"] & BodyDeps["settings"]
 }
 
-/** Bytes of a body that anybody may send before it is known who they are: an email address and two passwords, all of it escaped. */
-const maxOpenBody = 16_384
+/** Bytes of a body on a public route: an email address and two passwords, with every character escaped. */
+const maxPublicBodyBytes = 16_384
 
-/** The parts of Elysia's context that the routes look at. */
+/** The part of Elysia's context that routes use. */
 export interface RouteContext {
   request: Request
-  server: ServerOf
-  /** Undefined for a route without parameters, whatever its type says. */
+  server: RequestServer
+  /** Undefined if the path has no parameters, whatever Elysia's type says. */
   params?: { id?: string; token?: string }
 }
 
-/** A request that anybody may make, as a route sees it. */
-export interface PublicRequest extends Open {
-  arrival: RequestContext
-  /** The id or the token in the path; '' where it has none. */
+/** The request to a public route. */
+export interface PublicRequest extends ResponseContext {
+  context: RequestContext
+  /** The id or token in the path; '' if it has none. */
   id: string
-  query: () => URLSearchParams
+  searchParams: () => URLSearchParams
+  /** Reads the body as JSON. Throws what `readJson` throws. */
   body: () => Promise<unknown>
 }
 
-/** A request whose caller may make it. */
+/** The request to an authenticated route; `caller` has the route's scope. */
 export interface AuthenticatedRequest extends PublicRequest {
   caller: Caller
 }
 
-export interface Answer {
-  /** Default: 200 */
+/** The JSON response of a route. */
+export interface RouteResult {
+  /** Default: 200. */
   status?: number
-  /** Beside `"success":true`. */
+  /** Fields of the body, after `"success": true`. */
   body?: object
 }
 
-type Work<Deps, Asked> = (deps: Deps, call: Asked) => Answer | Promise<Answer>
+/** Returns the result as JSON, or a complete Response. Errors that it throws become responses. */
+type RouteHandler<Deps, RouteRequest> = (
+  deps: Deps,
+  request: RouteRequest,
+) => RouteResult | Response | Promise<RouteResult | Response>
 
-/** Makes the handlers of routes that take a scope. */
-export function authenticated<Deps extends RouteDeps>(deps: Deps) {
-  return (scope: Scope, work: Work<Deps, AuthenticatedRequest>) => (context: RouteContext) => {
-    const arrival = requestContextOf(context.request, context.server)
-    return answered(deps, arrival, scope, async ({ caller, ...open }) =>
-      reply(
-        await work(deps, { ...callOf(arrival, context, open), body: () => bodyOf(deps, arrival), caller }),
-        open,
-      ),
-    )
-  }
+/**
+ * Creates Elysia handlers for routes that require a scope. They authenticate the caller, check its scope and rate limit, and turn errors
+ * into responses.
+ *
+ * @example
+ * const route = authenticatedRoute(deps)
+ * app.get("/websites/:id", route("manage:websites", ({ db }, { caller, id }) => {
+ *   requireWebsiteAccess(caller, id)
+ *   return { body: { website: findWebsite(db, id) } }
+ * }))
+ */
+export function authenticatedRoute<Deps extends RouteDeps>(deps: Deps) {
+  return (scope: Scope, handler: RouteHandler<Deps, AuthenticatedRequest>) =>
+    (routeContext: RouteContext) => {
+      const context = requestContextOf(routeContext.request, routeContext.server)
+      return handleAuthenticated(deps, context, scope, async ({ caller, ...response }) => {
+        const body = async () => (await readCallerBody(deps, context)).value
+        const request = { ...publicRequestOf(context, routeContext, response), body, caller }
+        return responseOf(await handler(deps, request), response)
+      })
+    }
 }
 
-/** Makes the handlers of routes that take no credential. */
+/**
+ * Creates Elysia handlers for routes without authentication. They turn errors into responses.
+ *
+ * @example
+ * const route = publicRoute(deps)
+ * app.post("/login", route(async (deps, { body }) => logIn(deps, readLogin(await body()))), { parse: "none" })
+ */
 export function publicRoute<Deps extends RouteDeps>(deps: Deps) {
-  return (work: Work<Deps, PublicRequest>) => (context: RouteContext) => {
-    const arrival = requestContextOf(context.request, context.server)
-    return answeredToAnybody(deps, arrival, async (open) =>
-      reply(
-        await work(deps, { ...callOf(arrival, context, open), body: () => openBodyOf(deps, arrival) }),
-        open,
-      ),
-    )
+  return (handler: RouteHandler<Deps, PublicRequest>) => (routeContext: RouteContext) => {
+    const context = requestContextOf(routeContext.request, routeContext.server)
+    return handlePublic(deps, context, async (response) => {
+      const body = () => readPublicBody(deps, context)
+      const request = { ...publicRequestOf(context, routeContext, response), body }
+      return responseOf(await handler(deps, request), response)
+    })
   }
 }
 
-/** Does `work` in a transaction; when this settles it is on disk and counts for the next request. */
-export async function change<Result>(
+/** Runs `work` in a transaction. When the promise resolves, the change is on disk and applies to the next request. */
+export async function commitChange<Result>(
   { batcher, registry }: Pick<AuthDeps, "batcher" | "registry">,
   work: () => Result,
 ): Promise<Result> {
@@ -80,31 +108,40 @@ export async function change<Result>(
   try {
     registry.refresh()
   } catch {
-    // What is done must not be answered as if it were not. The store looks for changes every second, and logs if it cannot.
+    // The change is committed, so the request must not fail. The store retries every second and logs the error.
   }
   return result
 }
 
-function callOf(
-  arrival: RequestContext,
+/** Reads the body of an authenticated request. Throws `too_many_rejected_bytes`, and what `readJson` throws. */
+export async function readCallerBody(
+  deps: BodyDeps & RejectedBytesDeps,
+  context: RequestContext,
+): Promise<JsonBody> {
+  enforceRejectedBytes(deps, context)
+  return await readJson(deps, context)
+}
+
+/** Reads a body so small that rejecting it is cheap. No limit applies, so nobody can lock others at their address out. */
+async function readPublicBody(
+  { bodyBudget, settings }: RouteDeps,
+  context: RequestContext,
+): Promise<unknown> {
+  const maxBodyBytes = Math.min(maxPublicBodyBytes, settings.maxBodyBytes)
+  return (await readJson({ bodyBudget, settings: { ...settings, maxBodyBytes } }, context)).value
+}
+
+function publicRequestOf(
+  context: RequestContext,
   { request, params }: RouteContext,
-  open: Open,
+  response: ResponseContext,
 ): Omit<PublicRequest, "body"> {
-  return { ...open, arrival, id: params?.id ?? params?.token ?? "", query: () => queryOf(request) }
+  const id = params?.id ?? params?.token ?? ""
+  return { ...response, context, id, searchParams: () => searchParamsOf(request) }
 }
 
-/** Of a caller. Throws `too_many_rejected_bytes`, and what `readJson` throws. */
-async function bodyOf(deps: RouteDeps, arrival: RequestContext): Promise<unknown> {
-  refuseRejected(deps, arrival)
-  return (await readJson(deps, arrival)).value
-}
-
-/** Of anybody: so small that to refuse it costs nothing, and nobody is kept from logging in by what others of their address sent. */
-async function openBodyOf({ bodyBudget, settings }: RouteDeps, arrival: RequestContext): Promise<unknown> {
-  const maxBodyBytes = Math.min(maxOpenBody, settings.maxBodyBytes)
-  return (await readJson({ bodyBudget, settings: { ...settings, maxBodyBytes } }, arrival)).value
-}
-
-function reply({ status = 200, body }: Answer, { headers }: Open): Response {
+function responseOf(result: RouteResult | Response, { headers }: ResponseContext): Response {
+  if (result instanceof Response) return result
+  const { status = 200, body } = result
   return new Response(JSON.stringify({ success: true, ...body }), { status, headers })
 }

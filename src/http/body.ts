@@ -3,7 +3,7 @@ import { RequestError } from "../errors.ts"
 import type { TrustedNetworks } from "./address.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
 
-/** Types whose body is taken as JSON: beacons send text/plain to avoid a preflight, `curl -d` says a form where nobody told it. */
+/** Content types that are parsed as JSON. Beacons send text/plain to avoid a preflight; `curl -d` defaults to the form type. */
 const jsonTypes = new Set(["", "application/json", "text/plain", "application/x-www-form-urlencoded"])
 
 export interface JsonBody {
@@ -11,56 +11,65 @@ export interface JsonBody {
   /** Bytes after decompression. */
   size: number
   /**
-   * True where the text has no \u escape. No string in it can then hold NUL or half a surrogate pair: JSON takes the first only
-   * as an escape, UTF-8 has no form for the second.
+   * True if the text has no \u escape. Then no string in it contains NUL or a lone surrogate: JSON allows NUL only as an escape,
+   * and UTF-8 cannot encode a lone surrogate.
    */
   isPlain: boolean
 }
 
-/** What `readJson` works with. */
-export interface BodyReading {
+/** Dependencies of `readJson`. */
+export interface BodyDeps {
   bodyBudget: BodyBudget
   settings: {
-    /** Bytes of a body, after decompression. */
+    /** Bytes of a body after decompression. */
     maxBodyBytes: number
     trustedProxies: TrustedNetworks
   }
 }
 
 /**
- * Levels of objects and arrays in a body. An event takes 64 levels of properties, and two around them in a batch; with twice as many
- * the error can still name the field. It is counted before parsing: a million levels are 2 KB of gzip and cost the parser 100 ms.
+ * Levels of nested objects and arrays in a body. A valid batch has at most 66: two around an event, and 64 in its properties. Up to
+ * 128 levels are parsed, so that the error can name the field. The check runs before the parser: a million levels are 2 KB of gzip
+ * and take the parser 100 ms.
  */
 const maxNesting = 128
-/** Bytes that an unfinished body counts at least: its request, its promise and the socket's buffer take as much. */
-const leastReserved = 4_096
-/** Of all reserved bytes, the part that one address may hold. */
-const addressShare = 1 / 4
+/** Minimum bytes reserved for an incomplete body: the memory of its request, promise and socket buffer. */
+const minReservedBytes = 4_096
+/** Share of the budget that one address can hold. */
+const maxAddressShare = 1 / 4
 
-/** Least size of the whole budget: with a tiny --queue-bytes several small bodies must still be able to come at once. */
-const leastBudget = 1_048_576
+/** Minimum bytes of the budget: several small bodies must fit at a time, even with a tiny --queue-bytes. */
+const minBudgetBytes = 1_048_576
 
 /**
- * Bytes of all bodies that are not completely received. Each is in memory until its last byte has come, so their sum is bounded, and so
- * is each address's part of it: one client that sends slowly must not take the place of all others.
+ * Bounds the bytes of all request bodies that are still being received, which are in memory until the last byte arrives. Also bounds
+ * the share of each address, so that one slow client cannot use up the budget.
+ *
+ * @example
+ * const reservation = bodyBudget.reserve(context, trustedProxies, contentLength) // throws queue_full
+ * try {
+ *   return await request.arrayBuffer()
+ * } finally {
+ *   reservation.release()
+ * }
  */
 export class BodyBudget {
   #bytes = 0
   readonly #maxBytes: number
-  /** Reservations whose address nobody has looked up yet. */
-  readonly #unnamed = new Set<Reservation>()
+  /** Reservations whose address has not been looked up yet. */
+  readonly #unattributed = new Set<Reservation>()
   readonly #byAddress = new Map<string, number>()
 
   constructor(maxBytes: number) {
-    this.#maxBytes = Math.max(maxBytes, leastBudget)
+    this.#maxBytes = Math.max(maxBytes, minBudgetBytes)
   }
 
-  /** Counts a body of `size` bytes until it is released. Throws `queue_full` where there is no room for it. */
-  reserve(arrival: RequestContext, trustedProxies: TrustedNetworks, size: number): Reservation {
-    const reservation = new Reservation(this, () => addressOf(arrival, trustedProxies))
-    this.#unnamed.add(reservation)
+  /** Reserves `size` bytes until the reservation is released. Throws `queue_full` if they exceed the budget. */
+  reserve(context: RequestContext, trustedProxies: TrustedNetworks, size: number): Reservation {
+    const reservation = new Reservation(this, () => addressOf(context, trustedProxies))
+    this.#unattributed.add(reservation)
     try {
-      this.grow(reservation, Math.max(size, leastReserved))
+      this.grow(reservation, Math.max(size, minReservedBytes))
     } catch (error) {
       this.release(reservation)
       throw error
@@ -68,34 +77,35 @@ export class BodyBudget {
     return reservation
   }
 
-  /** Throws `queue_full`. A body that is alone, or the only one of its address, always has room: its own limit bounds it. */
+  /** Throws `queue_full`. The only body in the budget, or of its address, always fits: --max-body bounds it. */
   grow(reservation: Reservation, bytes: number): void {
     const total = this.#bytes + bytes
-    if (total > this.#maxBytes && this.#bytes > reservation.size) throw full()
-    const share = this.#maxBytes * addressShare
-    // Below one share nobody can have more than that, and addresses need not be known.
+    if (total > this.#maxBytes && this.#bytes > reservation.size) throw queueFull()
+    const share = this.#maxBytes * maxAddressShare
+    // Below one share in total, no address can exceed its share, so the addresses are not needed.
     if (total > share) {
-      this.#nameAll()
+      this.#attributeAll()
       const held = this.#byAddress.get(reservation.address ?? "") ?? 0
-      if (held + bytes > share && held > reservation.size) throw full()
+      if (held + bytes > share && held > reservation.size) throw queueFull()
     }
     this.#bytes += bytes
     reservation.size += bytes
     this.#count(reservation, bytes)
   }
 
+  /** Returns the bytes of the reservation to the budget. */
   release(reservation: Reservation): void {
-    this.#unnamed.delete(reservation)
+    this.#unattributed.delete(reservation)
     this.#bytes -= reservation.size
     this.#count(reservation, -reservation.size)
   }
 
-  #nameAll(): void {
-    for (const reservation of this.#unnamed) {
+  #attributeAll(): void {
+    for (const reservation of this.#unattributed) {
       reservation.address = reservation.lookUp()
       this.#count(reservation, reservation.size)
     }
-    this.#unnamed.clear()
+    this.#unattributed.clear()
   }
 
   #count({ address }: Reservation, bytes: number): void {
@@ -106,11 +116,11 @@ export class BodyBudget {
   }
 }
 
-/** The place of one body in the budget. */
+/** The bytes of one body in the budget. */
 class Reservation {
   /** Bytes */
   size = 0
-  /** Undefined until memory is short enough to look it up, which costs more than most checks. */
+  /** Undefined until memory is short: looking it up costs more than most checks. */
   address: string | undefined
 
   constructor(
@@ -127,78 +137,78 @@ class Reservation {
   }
 }
 
-/** Seconds, the Retry-After: most bodies are complete by then. */
-function full(): RequestError {
+function queueFull(): RequestError {
+  // Seconds. Most bodies are complete by then.
   return new RequestError("queue_full", { retryAfter: 1 })
 }
 
 /**
- * The request's body as a JSON value. Throws a Refusal: `payload_too_large` above the limit (also after decompression;
- * no more than that is ever held), `queue_full`, or what is wrong with it. Adds what it read to `arrival.bytes`.
+ * Reads, decompresses and parses the body. Sets `context.bytes` to the bytes read. Throws a RequestError: `queue_full`,
+ * `payload_too_large` (decompression stops at the limit), or the reason why the body is invalid.
  */
 export async function readJson(
-  { bodyBudget, settings: { maxBodyBytes, trustedProxies } }: BodyReading,
-  arrival: RequestContext,
+  { bodyBudget, settings: { maxBodyBytes, trustedProxies } }: BodyDeps,
+  context: RequestContext,
 ): Promise<JsonBody> {
-  const { request } = arrival
+  const { request } = context
   const { headers } = request
   const length = headers.get("content-length")
   const size = length === null ? 0 : Number(length)
   if (size > maxBodyBytes) throw new RequestError("payload_too_large")
-  // Wrapping the buffer in a Uint8Array costs as much as a tenth of the whole request; the decoder takes it as it is.
-  let sent: ArrayBuffer | Uint8Array
-  const reservation = bodyBudget.reserve(arrival, trustedProxies, size)
+  // No Uint8Array around the buffer: creating one takes a tenth of the time of the whole request, and the decoder accepts both.
+  let received: ArrayBuffer | Uint8Array
+  const reservation = bodyBudget.reserve(context, trustedProxies, size)
   try {
-    sent =
-      length === null ? await readChunks(arrival, maxBodyBytes, reservation) : await request.arrayBuffer()
+    received =
+      length === null ? await readChunks(context, maxBodyBytes, reservation) : await request.arrayBuffer()
   } finally {
     reservation.release()
   }
-  arrival.bytes = sent.byteLength
+  context.bytes = received.byteLength
   const type = headers.get("content-type") ?? ""
   if (!jsonTypes.has(type) && !jsonTypes.has((type.split(";", 1)[0] as string).trim().toLowerCase())) {
     throw new RequestError("unsupported_content_type")
   }
   const encoding = headers.get("content-encoding")?.trim().toLowerCase() || "identity"
   if (encoding !== "identity" && encoding !== "gzip") throw new RequestError("unsupported_content_encoding")
-  const bytes = encoding === "gzip" ? gunzip(sent, maxBodyBytes, arrival) : sent
-  arrival.bytes = bytes.byteLength
+  const bytes = encoding === "gzip" ? gunzip(received, maxBodyBytes, context) : received
+  context.bytes = bytes.byteLength
   const text = decode(bytes)
   if (isNestedDeeper(text, maxNesting)) throw new RequestError("nesting_too_deep")
   return { value: parse(text), size: bytes.byteLength, isPlain: !text.includes("\\u") }
 }
 
-/** Nobody said how long it is, so it is counted as it comes. */
+/** Reads a body without Content-Length and reserves its bytes as they arrive. */
 async function readChunks(
-  arrival: RequestContext,
+  context: RequestContext,
   maxBytes: number,
   reservation: Reservation,
 ): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of arrival.request.body ?? []) {
+  for await (const chunk of context.request.body ?? []) {
     size += chunk.byteLength
-    arrival.bytes = size
+    context.bytes = size
     if (size > maxBytes) throw new RequestError("payload_too_large")
-    // The first bytes are counted already.
-    if (size > leastReserved) reservation.grow(Math.min(chunk.byteLength, size - leastReserved))
+    // `reserve` has counted the first `minReservedBytes`.
+    if (size > minReservedBytes) reservation.grow(Math.min(chunk.byteLength, size - minReservedBytes))
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
 }
 
-/** Stops at the limit: of a bomb of 100 MB that is 1 ms of work. */
-function gunzip(bytes: ArrayBuffer | Uint8Array, maxBytes: number, arrival: RequestContext): Uint8Array {
+/** Decompresses up to the limit: a gzip bomb of 100 MB takes 1 ms. */
+function gunzip(bytes: ArrayBuffer | Uint8Array, maxBytes: number, context: RequestContext): Uint8Array {
   try {
     return gunzipSync(bytes, { maxOutputLength: maxBytes })
   } catch (error) {
     if ((error as { code?: string }).code !== "ERR_BUFFER_TOO_LARGE") throw new RequestError("invalid_gzip")
-    arrival.bytes = maxBytes
+    context.bytes = maxBytes
     throw new RequestError("payload_too_large")
   }
 }
 
-/** Keeps nothing between two calls. */
+/** Has no state between calls, because no call streams. */
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 function decode(bytes: ArrayBuffer | Uint8Array): string {
@@ -224,7 +234,7 @@ const closeBracket = 0x5d
 const openBrace = 0x7b
 const closeBrace = 0x7d
 
-/** True where more than `limit` brackets and braces outside of strings are open at once. Of what is no JSON it may say either. */
+/** True if more than `limit` objects and arrays are nested. The result for invalid JSON is unspecified. */
 export function isNestedDeeper(text: string, limit: number): boolean {
   let depth = 0
   for (let index = 0; index < text.length; index++) {
@@ -245,14 +255,14 @@ export function isNestedDeeper(text: string, limit: number): boolean {
   return false
 }
 
-/** Where the string ends whose first quote is at `start`; -1: nowhere. */
+/** Index of the closing quote of the string that opens at `start`; -1 if it is missing. */
 function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1)
   while (end > 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
   return end
 }
 
-/** An odd number of backslashes stands before it. */
+/** True if an odd number of backslashes precedes `index`. */
 function isEscaped(text: string, index: number): boolean {
   let first = index
   while (text.charCodeAt(first - 1) === backslash) first--

@@ -1,14 +1,14 @@
 import type { RequestError } from "../errors.ts"
 
-const saneRequestId = /^[\w.-]{1,128}$/
+const requestIdPattern = /^[\w.-]{1,128}$/
 
-/** The caller's request id if it sent a sane one, else a new one. */
+/** The request id that the client sent, if it is well-formed; otherwise a new one. */
 export function requestIdOf(headers: Headers, newId: () => string): string {
   const sent = headers.get("x-request-id")
-  return sent && saneRequestId.test(sent) ? sent : newId()
+  return sent && requestIdPattern.test(sent) ? sent : newId()
 }
 
-/** The headers of every answer in JSON; a fresh object, to which a route adds its own. */
+/** Headers of every JSON response. Returns a new object, to which routes add headers. */
 export function jsonHeaders(requestId: string): Record<string, string> {
   return {
     "Content-Type": "application/json",
@@ -17,9 +17,9 @@ export function jsonHeaders(requestId: string): Record<string, string> {
   }
 }
 
-/** What every refusal says beside its body, whatever form that has. */
-export function refusalHeaders(refusal: RequestError): Record<string, string> {
-  const headers: Record<string, string> = { "x-databuddy-reason": refusal.reason, ...refusal.headers }
-  if (refusal.retryAfter !== undefined) headers["Retry-After"] = String(refusal.retryAfter)
+/** Headers of every error response: the reason, Retry-After and the error's own. */
+export function errorHeaders(error: RequestError): Record<string, string> {
+  const headers: Record<string, string> = { "x-databuddy-reason": error.reason, ...error.headers }
+  if (error.retryAfter !== undefined) headers["Retry-After"] = String(error.retryAfter)
   return headers
 }

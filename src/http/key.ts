@@ -1,47 +1,52 @@
-import { type Reason, RequestError } from "../errors.ts"
+import { type RejectionReason, RequestError } from "../errors.ts"
 import type { Registry } from "../store/ingest/registry.ts"
-import { allows, type Key, looksLikeKey, type Scope } from "../store/keys.ts"
+import { hasScope, type Key, looksLikeKey, type Scope } from "../store/keys.ts"
 
-export function carriesKey(headers: Headers): boolean {
+/** True if the request carries an API key, valid or not. */
+export function hasKey(headers: Headers): boolean {
   return headers.has("authorization") || headers.has("x-api-key")
 }
 
-/** The key of a request, or why the one that it sent is none. Both undefined: it sent none. */
-export function readKey(headers: Headers, registry: Registry, now: number): { key?: Key; problem?: Reason } {
+/** The valid key of a request, or the reason why the key sent is invalid. Both are undefined if the request has none. */
+export function readKey(
+  headers: Headers,
+  registry: Registry,
+  now: number,
+): { key?: Key; problem?: RejectionReason } {
   const authorization = headers.get("authorization")
   const bearer =
-    authorization === null ? {} : examine(/^bearer +(.+)$/i.exec(authorization)?.[1] ?? "", registry, now)
+    authorization === null ? {} : checkKey(/^bearer +(.+)$/i.exec(authorization)?.[1] ?? "", registry, now)
   if (bearer.key) return bearer
   const apiKey = headers.get("x-api-key")
-  const direct = apiKey === null ? {} : examine(apiKey, registry, now)
+  const direct = apiKey === null ? {} : checkKey(apiKey, registry, now)
   if (direct.key) return direct
   return bearer.problem ? bearer : direct
 }
 
-function examine(sent: string, registry: Registry, now: number): { key?: Key; problem?: Reason } {
+function checkKey(sent: string, registry: Registry, now: number): { key?: Key; problem?: RejectionReason } {
   const secret = sent.trim()
   if (!looksLikeKey(secret)) return { problem: "key_malformed" }
-  const found = lookUp(secret, registry, now)
-  return found.key || !registry.lookAgain() ? found : lookUp(secret, registry, now)
+  const found = findKey(secret, registry, now)
+  return found.key || !registry.recheck() ? found : findKey(secret, registry, now)
 }
 
-function lookUp(secret: string, registry: Registry, now: number): { key?: Key; problem?: Reason } {
+function findKey(secret: string, registry: Registry, now: number): { key?: Key; problem?: RejectionReason } {
   const key = registry.key(secret)
   if (!key) return { problem: "key_unknown" }
   const problem = keyProblem(key, now)
   return problem ? { problem } : { key }
 }
 
-function keyProblem(key: Key, now: number): Reason | undefined {
+function keyProblem(key: Key, now: number): RejectionReason | undefined {
   if (key.revokedAt !== null) return "key_revoked"
   if (key.disabledAt !== null) return "key_disabled"
   if (key.expiresAt !== null && key.expiresAt <= now) return "key_expired"
   return undefined
 }
 
-/** Throws `scope_missing`. `kind`: what has the scopes, in words. */
+/** Throws `scope_missing`. `kind` names the credential in the error. */
 export function requireScope({ scopes }: Pick<Key, "scopes">, scope: Scope, kind = "key"): void {
-  if (!allows(scopes, scope)) {
+  if (!hasScope(scopes, scope)) {
     throw new RequestError("scope_missing", { detail: `this ${kind} does not have the scope ${scope}` })
   }
 }

@@ -1,38 +1,38 @@
 import { RequestError } from "../errors.ts"
 
-/** What a limit said of one request; the fields are those of the RateLimit headers. */
+/** The decision of a rate limit. The fields are those of the RateLimit headers. */
 export interface Allowance {
   allowed: boolean
-  /** Requests a minute, or in another period. */
+  /** Requests per period, which is a minute by default. */
   limit: number
   remaining: number
-  /** Seconds until one more is allowed, if none is left; else until all are. */
+  /** Seconds until the next request is allowed if none is left; otherwise until the bucket is full. */
   reset: number
 }
 
 interface Bucket {
   tokens: number
-  /** ms */
-  at: number
+  /** ms, of the last refill. */
+  refilledAt: number
 }
 
 const minute = 60_000
-/** Names that are remembered, at some 150 bytes each: 15 MB for any number of senders. The longest unseen goes first. */
+/** Buckets in memory, 150 bytes each: at most 15 MB. The least recently used is evicted first. */
 const maxBuckets = 100_000
 
-/** Token buckets: each name may do `limit` things at once, and gets them back over a minute, or another period. */
+/** Token buckets by name. A bucket holds `limit` tokens and refills over a minute, or another period. */
 export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>()
 
-  /** `elapsed`: ms of a clock that is never set. `period`: ms over which an empty bucket fills. */
+  /** `elapsed`: a monotonic clock in ms. `period`: ms in which an empty bucket refills. */
   constructor(
     private readonly elapsed: () => number,
     private readonly period = minute,
   ) {}
 
-  /** `cost`: of so many things at once. What is more than the limit takes all of it. */
+  /** Takes `cost` tokens, or the whole bucket if the cost exceeds `limit`. Takes none if too few are left. */
   take(name: string, limit: number, cost = 1): Allowance {
-    this.#forgetFull()
+    this.#evictFull()
     const bucket = this.#refilled(name, limit)
     const needed = Math.min(cost, limit)
     const allowed = bucket.tokens >= needed
@@ -43,26 +43,27 @@ export class RateLimiter {
     return this.#allowance(bucket, limit, allowed, needed)
   }
 
-  /** Takes back what was taken for nothing. */
-  giveBack(name: string, limit: number): void {
+  /** Returns one token, for a request that must not count. */
+  refund(name: string, limit: number): void {
     const bucket = this.#buckets.get(name)
     if (bucket) bucket.tokens = Math.min(limit, bucket.tokens + 1)
   }
 
-  /** After its period every bucket is full again, as one that was never seen. The map is in the order of the last taking. */
-  #forgetFull(): void {
-    const before = this.elapsed() - this.period
+  /** A bucket untouched for a period is full, like one that does not exist. The map is ordered by last use. */
+  #evictFull(): void {
+    const cutoff = this.elapsed() - this.period
     for (const [name, bucket] of this.#buckets) {
-      if (bucket.at > before) return
+      if (bucket.refilledAt > cutoff) return
       this.#buckets.delete(name)
     }
   }
 
   #refilled(name: string, limit: number): Bucket {
     const now = this.elapsed()
-    const known = this.#buckets.get(name)
-    if (!known) return { tokens: limit, at: now }
-    return { tokens: Math.min(limit, known.tokens + ((now - known.at) * limit) / this.period), at: now }
+    const bucket = this.#buckets.get(name)
+    if (!bucket) return { tokens: limit, refilledAt: now }
+    const refill = ((now - bucket.refilledAt) * limit) / this.period
+    return { tokens: Math.min(limit, bucket.tokens + refill), refilledAt: now }
   }
 
   #allowance({ tokens }: Bucket, limit: number, allowed: boolean, needed: number): Allowance {
@@ -76,6 +77,7 @@ export class RateLimiter {
   }
 }
 
+/** The RateLimit headers of a response. */
 export function rateLimitHeaders({ limit, remaining, reset }: Allowance): Record<string, string> {
   return {
     "RateLimit-Limit": String(limit),
@@ -84,7 +86,7 @@ export function rateLimitHeaders({ limit, remaining, reset }: Allowance): Record
   }
 }
 
-/** Puts what a limit said into the answer's headers. Throws `rate_limited` where it said no. */
+/** Adds the RateLimit headers to `headers`. Throws `rate_limited` if the request is not allowed. */
 export function enforceRateLimit(allowance: Allowance, headers: Record<string, string>): void {
   Object.assign(headers, rateLimitHeaders(allowance))
   if (!allowance.allowed) throw new RequestError("rate_limited", { retryAfter: allowance.reset })

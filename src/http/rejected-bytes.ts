@@ -4,74 +4,75 @@ import { rateLimitHeaders } from "./rate-limits.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
 
 /**
- * Bodies of the largest size that an address may have refused in a minute. To refuse one takes up to 100 ms, nearly all of it in the
- * JSON parser (170,000 different keys), so that is less than a hundredth of the main thread.
+ * Rejected bodies of the maximum size that an address can send per minute. Rejecting one takes up to 100 ms, nearly all of it in
+ * the JSON parser (170,000 distinct keys), so an address can use less than 1% of the main thread.
  */
 const bodiesPerAddress = 4
-/** The same of a key or login: its owner is known, and a mistake in one program must not stop the others that share the key. */
+/** The same for a key or login: its owner is known, and a bug in one program must not block others that share the key. */
 const bodiesPerAccount = 32
 const minute = 60_000
-/** ms for which a sender waits at least: else one that sends small bodies would be refused every other one. */
-const leastWait = 5_000
-/** Senders that are remembered, at some 150 bytes each. The longest unseen goes first. */
+/** Minimum ms that a sender is blocked. Without it, a sender of small bodies would be blocked for every other request. */
+const minWait = 5_000
+/** Senders in memory, 150 bytes each. The least recently seen is evicted first. */
 const maxSenders = 20_000
 
 interface Level {
   bytes: number
-  /** ms */
-  at: number
+  /** ms, of the last update. */
+  updatedAt: number
 }
 
 interface Sender {
   name: string
-  /** Of the largest size, a minute. */
+  /** Rejected bodies of the maximum size per minute. */
   bodies: number
 }
 
-/** What the budget of rejected bytes works with. */
-export interface RejectedBytesCheck {
+/** Dependencies of the limit on rejected bytes. */
+export interface RejectedBytesDeps {
   rejectedBytes: RejectedBytes
   settings: { trustedProxies: TrustedNetworks }
 }
 
 /**
- * How many bytes of each sender were read and refused lately. Whoever had too many is refused before anything is read: a body costs
- * the most when nothing of it is any good, and no limit by credential knows of it. A sender is an address, or a valid key or login.
+ * Leaky buckets of the bytes that were read and then rejected, by sender: an address, or a valid key or login. A sender above its
+ * limit is rejected before its body is read: invalid bodies are the most expensive ones, and rate limits by credential never see them.
  */
 export class RejectedBytes {
   readonly #levels = new Map<string, Level>()
-  /** Sender → when it may send again, ms. Empty nearly always, which makes the check free. */
+  /** Sender → ms at which its block ends. Nearly always empty, so the check is free. */
   readonly #blocked = new Map<string, number>()
 
-  /** `maxBodyBytes`: of the largest body. `elapsed`: ms of a clock that is never set. */
+  /** `maxBodyBytes`: maximum size of a body. `elapsed`: a monotonic clock in ms. */
   constructor(
     private readonly maxBodyBytes: number,
     private readonly elapsed: () => number,
   ) {}
 
-  /** False where nobody is to be refused. */
+  /** True if any sender is blocked. */
   get isBlocking(): boolean {
     return this.#blocked.size > 0
   }
 
+  /** Counts the rejected bytes of a sender, and blocks it above its limit. */
   add({ name, bodies }: Sender, bytes: number): void {
     const now = this.elapsed()
     const limit = bodies * this.maxBodyBytes
-    const known = this.#levels.get(name)
-    // The level sinks by the limit in a minute.
-    const before = known ? Math.max(0, known.bytes - ((now - known.at) * limit) / minute) : 0
-    const level = before + bytes
+    const last = this.#levels.get(name)
+    // The bucket leaks `limit` bytes per minute.
+    const remaining = last ? Math.max(0, last.bytes - ((now - last.updatedAt) * limit) / minute) : 0
+    const level = remaining + bytes
     this.#levels.delete(name)
     if (this.#levels.size >= maxSenders) {
       const oldest = this.#levels.keys().next().value as string
       this.#levels.delete(oldest)
       this.#blocked.delete(oldest)
     }
-    this.#levels.set(name, { bytes: level, at: now })
-    if (level >= limit) this.#blocked.set(name, now + ((level - limit) * minute) / limit + leastWait)
+    this.#levels.set(name, { bytes: level, updatedAt: now })
+    if (level >= limit) this.#blocked.set(name, now + ((level - limit) * minute) / limit + minWait)
   }
 
-  /** Throws `too_many_rejected_bytes`. */
+  /** Throws `too_many_rejected_bytes` if the sender is blocked. */
   check({ name, bodies }: Sender): void {
     const until = this.#blocked.get(name)
     if (until === undefined) return
@@ -89,27 +90,27 @@ export class RejectedBytes {
   }
 }
 
-/** Throws `too_many_rejected_bytes`. A valid key or login is not refused for what others of its address sent. */
-export function refuseRejected(
-  { rejectedBytes, settings }: RejectedBytesCheck,
-  arrival: RequestContext,
+/** Throws `too_many_rejected_bytes`. A valid key or login is not rejected because of others at its address. */
+export function enforceRejectedBytes(
+  { rejectedBytes, settings }: RejectedBytesDeps,
+  context: RequestContext,
 ): void {
-  if (rejectedBytes.isBlocking) rejectedBytes.check(senderOf(arrival, settings.trustedProxies))
+  if (rejectedBytes.isBlocking) rejectedBytes.check(senderOf(context, settings.trustedProxies))
 }
 
-/** Counts the body of a request that failed with `error`, unless that is no fault of the sender. */
-export function countRejected(
-  { rejectedBytes, settings }: RejectedBytesCheck,
-  arrival: RequestContext,
+/** Counts the body of a rejected request, unless the server failed. */
+export function countRejectedBytes(
+  { rejectedBytes, settings }: RejectedBytesDeps,
+  context: RequestContext,
   error: unknown,
 ): void {
-  if (arrival.bytes === 0 || !(error instanceof RequestError) || rejections[error.reason].status >= 500)
+  if (context.bytes === 0 || !(error instanceof RequestError) || rejections[error.reason].status >= 500)
     return
-  rejectedBytes.add(senderOf(arrival, settings.trustedProxies), arrival.bytes)
+  rejectedBytes.add(senderOf(context, settings.trustedProxies), context.bytes)
 }
 
-function senderOf(arrival: RequestContext, trustedProxies: TrustedNetworks): Sender {
-  return arrival.account === undefined
-    ? { name: addressOf(arrival, trustedProxies), bodies: bodiesPerAddress }
-    : { name: arrival.account, bodies: bodiesPerAccount }
+function senderOf(context: RequestContext, trustedProxies: TrustedNetworks): Sender {
+  return context.account === undefined
+    ? { name: addressOf(context, trustedProxies), bodies: bodiesPerAddress }
+    : { name: context.account, bodies: bodiesPerAccount }
 }

@@ -1,71 +1,71 @@
-import { type FieldError, type Reason, rejections } from "../errors.ts"
-import { type Log, makeThrottle, type Throttle } from "../log.ts"
+import { type FieldError, type RejectionReason, rejections } from "../errors.ts"
+import { createThrottle, type Log, type Throttle } from "../log.ts"
 
-/** A request to /track or /identify that was not carried out: enough to find the mistake, and no value of what was sent. */
+/** A rejected request to /track or /identify: enough to find the mistake, without any values that were sent. */
 export interface RejectedRequest {
   /** Unix ms */
   at: number
   path: string
-  /** The one website that it was for, as it was sent; null: none was named, or several. */
+  /** The website id as sent; null: none or several were named. */
   websiteId: string | null
-  reason: Reason
-  /** How many it held; null where the body could not be read, or holds none. */
+  reason: RejectionReason
+  /** Number of events; null if the body could not be read or has no events. */
   events: number | null
-  /** Of the events. */
+  /** Event names. */
   names: string[]
-  /** Of their properties, or the traits. */
+  /** Keys of properties or traits. */
   keys: string[]
-  /** The first bad fields, where it was those. */
+  /** The first invalid fields; empty for other reasons. */
   fields: FieldError[]
-  /** What the website would have to allow, where the origin was refused: a host, or an app's whole origin; null: it said none. */
+  /** Set for `origin_not_allowed`: the host, or whole origin of an app, that the website would have to allow; null: none was sent. */
   origin?: string | null
 }
 
-/** Entries that are kept; the oldest goes first. At the limits of src/ingest/describe-rejected.ts some 6 MB. */
-export const keptRefusals = 1_000
+/** Capacity of the ring buffer: 6 MB with entries at the limits of src/ingest/describe-rejected.ts. */
+export const maxRejectedRequests = 1_000
 
-/** The last refused requests, in memory, and how many there were for each reason. */
+/** The most recent rejected requests, in memory, and the number of rejected requests by reason. */
 export class RejectedRequests {
   readonly #ring: RejectedRequest[] = []
   #oldest = 0
-  readonly #counts = new Map<Reason, number>()
+  readonly #counts = new Map<RejectionReason, number>()
   readonly #throttle: Throttle
 
-  /** `elapsed`: ms of a clock that is never set. */
+  /** `elapsed`: a monotonic clock in ms. */
   constructor(
     private readonly log: Log,
     elapsed: () => number,
   ) {
-    this.#throttle = makeThrottle(elapsed)
+    this.#throttle = createThrottle(elapsed)
   }
 
-  /** Keeps it, and logs it: each reason once a second at most. `where`: what the line says besides. */
+  /** Stores the request and logs it, at most once a second for each reason. `logFields`: further fields of the log line. */
   add(
-    refused: RejectedRequest,
-    where: { request_id: string | undefined; website: string | undefined },
+    rejected: RejectedRequest,
+    logFields: { request_id: string | undefined; website: string | undefined },
   ): void {
-    const { reason, path } = refused
-    if (this.#ring.length < keptRefusals) this.#ring.push(refused)
+    const { reason, path } = rejected
+    if (this.#ring.length < maxRejectedRequests) this.#ring.push(rejected)
     else {
-      this.#ring[this.#oldest] = refused
-      this.#oldest = (this.#oldest + 1) % keptRefusals
+      this.#ring[this.#oldest] = rejected
+      this.#oldest = (this.#oldest + 1) % maxRejectedRequests
     }
     this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1)
-    // The fault behind it has its own line.
+    // The error itself is logged elsewhere.
     if (reason === "internal") return
     const { status } = rejections[reason]
     this.#throttle(reason, (more) =>
-      this.log(status >= 500 ? "warn" : "info", "refused", { reason, status, path, ...where, more }),
+      this.log(status >= 500 ? "warn" : "info", "refused", { reason, status, path, ...logFields, more }),
     )
   }
 
-  /** The newest first. */
+  /** Newest first. */
   list(): RejectedRequest[] {
     return [...this.#ring.slice(this.#oldest), ...this.#ring.slice(0, this.#oldest)].reverse()
   }
 
-  /** How many there were since the start, by reason. */
-  counts(): ReadonlyMap<Reason, number> {
+  /** Number of rejected requests since the start, by reason. */
+  counts(): ReadonlyMap<RejectionReason, number> {
     return this.#counts
   }
 }

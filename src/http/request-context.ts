@@ -1,31 +1,31 @@
-import { clientAddress, limitedBy, type TrustedNetworks } from "./address.ts"
+import { clientAddress, rateLimitPrefix, type TrustedNetworks } from "./address.ts"
 
-/** A request, and where it came from. */
+/** A request, and what is known about its sender. */
 export interface RequestContext {
   request: Request
-  /** The address of the socket that it came over. Asked only where a limit needs it: it costs more than most checks. */
+  /** Address of the socket's peer. Looked up only when needed: it costs more than most checks. */
   peer: () => string
-  /** What its body holds, once that is read: should it be refused, it is said of what it was. */
+  /** Parsed body. Used to describe the request if it is rejected. */
   body: unknown
-  /** Bytes of its body that were read, after decompression. */
+  /** Bytes of the body read so far, after decompression. */
   bytes: number
-  /** The valid key or login that it came with, once that is known: limits count by it instead of the address. */
+  /** The valid key or login of the request. Limits count by it instead of by address. */
   account: string | undefined
 }
 
-/** What Elysia gives a handler of the server; null where nothing listens. */
-export type ServerOf = {
+/** The part of Bun's server that Elysia passes to handlers; null in tests without a listener. */
+export type RequestServer = {
   requestIP(request: Request): { address: string } | null
-  /** Seconds that its connection may be idle. */
+  /** Sets the idle timeout of the connection, in seconds. */
   timeout?(request: Request, seconds: number): void
 } | null
 
-export function requestContextOf(request: Request, server: ServerOf): RequestContext {
+export function requestContextOf(request: Request, server: RequestServer): RequestContext {
   const peer = () => server?.requestIP(request)?.address ?? ""
   return { request, peer, body: undefined, bytes: 0, account: undefined }
 }
 
-/** What limits of an address count by. */
+/** The client address, or IPv6 /64, that limits count by. */
 export function addressOf({ request, peer }: RequestContext, trustedProxies: TrustedNetworks): string {
-  return limitedBy(clientAddress(peer(), request.headers.get("x-forwarded-for"), trustedProxies))
+  return rateLimitPrefix(clientAddress(peer(), request.headers.get("x-forwarded-for"), trustedProxies))
 }

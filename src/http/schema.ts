@@ -1,22 +1,22 @@
 import { Type } from "@sinclair/typebox"
 
-// Fields of requests to several routes, and of their answers. `expected` is what the error says the field must be.
+// Fields that several routes share. `expected` completes the error message "<field> …".
 
 export const strict = { additionalProperties: false }
 
-/** Of a text that stands in a line. */
+/** Text without line breaks and other control characters. */
 export const noControls = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
 
 export const name = Type.String({
   minLength: 1,
   maxLength: 256,
   pattern: noControls,
-  description: "For people to tell them apart",
-  expected: "must be a string of 1 to 256 characters, none of them a control character",
+  description: "Display name",
+  expected: "must be a string of 1 to 256 characters without control characters",
 })
 
 export const expiresAt = Type.Union([Type.Null(), Type.String(), Type.Number()], {
-  description: "When it stops working: an ISO 8601 date or Unix ms; null: never",
+  description: "Expiry: an ISO 8601 date or Unix ms; null: never",
   expected: "must be a date in the future, as ISO 8601 or Unix milliseconds, or null",
 })
 
@@ -28,20 +28,20 @@ export function timeOrNull(description: string) {
   return Type.Union([Type.Null(), Type.String({ format: "date-time" })], { description })
 }
 
-/** Entries of a list in one request: far above what anybody has, far below what would be slow to look through. */
-export const maxListed = 1_000
+/** Entries of a list in a request: far more than anyone needs, and still fast to check. */
+export const maxListEntries = 1_000
 
 export const websiteId = Type.String({
   pattern: "^[A-Za-z0-9._-]{1,255}$",
-  description: "The id that pages and events carry",
+  description: "The website's id, sent by pages and in events",
   expected: "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-'",
 })
 
-/** Of whoever may make requests. */
+/** The websites that a key, user or link can access. */
 export const grantedWebsites = Type.Union(
-  [Type.Null(), Type.Array(websiteId, { minItems: 1, maxItems: maxListed })],
+  [Type.Null(), Type.Array(websiteId, { minItems: 1, maxItems: maxListEntries })],
   {
-    description: "The websites that this is limited to; null: all there are and will be",
-    expected: `must be null or a list of 1 to ${maxListed} website ids`,
+    description: "The websites it can access; null: all websites, including future ones",
+    expected: `must be null or a list of 1 to ${maxListEntries} website ids`,
   },
 )

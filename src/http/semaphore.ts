@@ -1,19 +1,19 @@
 import { RequestError } from "../errors.ts"
 
-/** Seconds, the Retry-After of one more than may wait. */
+/** Seconds in Retry-After when the queue is full. */
 const retryAfter = 1
 
-/** Work of which a few run at a time and a few more wait, so that nobody can use up with requests what it takes. */
+/** Limits concurrent work: a few tasks run, a few more wait, and the rest is rejected. */
 export class Semaphore {
   #running = 0
   readonly #waiting: (() => void)[] = []
 
-  /** `full`: what one more than may wait is told. */
+  /** `running` and `waiting`: maximum tasks. `full`: the error for a task that can neither run nor wait. */
   constructor(private readonly options: { running: number; waiting: number; full: string }) {}
 
-  /** Does `work` when it is its turn. Throws `rate_limited` where `waiting` others wait already. */
-  async take<Result>(work: () => Promise<Result>, waiting = this.options.waiting): Promise<Result> {
-    if (this.#running >= this.options.running) await this.#turn(waiting)
+  /** Runs `work` as soon as a slot is free. Throws `rate_limited` if `waiting` tasks are waiting already. */
+  async run<Result>(work: () => Promise<Result>, waiting = this.options.waiting): Promise<Result> {
+    if (this.#running >= this.options.running) await this.#wait(waiting)
     else this.#running++
     try {
       return await work()
@@ -24,8 +24,8 @@ export class Semaphore {
     }
   }
 
-  /** Settles when one that ran is done, in whose place this one is then. */
-  #turn(waiting: number): Promise<void> {
+  /** Resolves when a running task hands over its slot. */
+  #wait(waiting: number): Promise<void> {
     const { full } = this.options
     if (this.#waiting.length >= waiting) throw new RequestError("rate_limited", { retryAfter, detail: full })
     return new Promise((resolve) => this.#waiting.push(resolve))

@@ -1,33 +1,31 @@
 import { RequestError } from "../errors.ts"
-import { type Fields, type Log, makeThrottle } from "../log.ts"
+import { createThrottle, type Log, type LogFields } from "../log.ts"
 
-export type RequestFaultLog = (error: unknown, where: Fields) => void
+export type ServerErrorLog = (error: unknown, where: LogFields) => void
 
 /**
- * Logs what a request met that is no refusal: a fault of ours, of which the client learns nothing but that it was. The same
- * one is logged once a second at most, with how many were not.
+ * Logs unexpected errors of requests, which clients only see as `internal`. Ignores a RequestError. The same message is logged at
+ * most once a second, with the number of omitted lines.
  */
-export function requestFaultLog(log: Log, elapsed: () => number): RequestFaultLog {
-  const throttled = makeThrottle(elapsed)
+export function serverErrorLog(log: Log, elapsed: () => number): ServerErrorLog {
+  const throttled = createThrottle(elapsed)
   return (error, where) => {
     if (error instanceof RequestError) return
     if (isClientDisconnect(error)) {
-      log("debug", "a connection went before its request was answered", where)
+      log("debug", "client disconnected before the response", where)
       return
     }
     const { message, stack } = error instanceof Error ? error : { message: String(error) }
-    throttled(message, (more) =>
-      log("error", "a request failed", { ...where, error: stack ?? message, more }),
-    )
+    throttled(message, (more) => log("error", "request failed", { ...where, error: stack ?? message, more }))
   }
 }
 
-/** The answer where the connection is gone: nobody reads it, and it counts as no fault of ours. The status is nginx's. */
+/** Response for a closed connection, which no client receives. 499 is nginx's status; it does not count as a server error. */
 export function disconnectedResponse(): Response {
   return new Response(null, { status: 499 })
 }
 
-/** What reading a body, or a question, throws when its connection is gone: by the client's doing, or because the server stops. */
+/** True for the error of reading a body, or of a query, whose connection was closed by the client or by a stopping server. */
 export function isClientDisconnect(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError"
 }

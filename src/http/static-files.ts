@@ -1,55 +1,56 @@
 import { promisify } from "node:util"
 import { gzip } from "node:zlib"
 
-/** A browser asks again each time: what is said there changes with the server's version and settings. */
+/** Browsers revalidate each time: the content changes with the server's version and settings. */
 export const noCache = "no-cache"
-/** A year, the most that is usual: for files whose name says what is in them. */
+/** One year, for files with a content hash in their name. */
 export const immutable = "public, max-age=31536000, immutable"
 
-/** Of every file and page that a browser is given. */
+/** Security headers of every file and page. */
 export const pageHeaders = {
   "X-Content-Type-Options": "nosniff",
   "Referrer-Policy": "no-referrer",
   "X-Frame-Options": "DENY",
 }
 
-/** A file in both forms that are sent. */
+/** A file, uncompressed and compressed. */
 export interface StaticFile {
   type: string
   plain: Uint8Array
   gzipped: Uint8Array
 }
 
-/** Compresses off the event loop: the largest takes some 50 ms. */
+/** Compresses a file off the event loop: the largest takes 50 ms. */
 export async function compress(type: string, plain: Uint8Array): Promise<StaticFile> {
   return { type, plain, gzipped: await promisify(gzip)(plain, { level: 9 }) }
 }
 
-export function sent(
+/** Responds with the gzipped file if the client accepts gzip. `headers` adds to and overrides the defaults. */
+export function fileResponse(
   { type, plain, gzipped }: StaticFile,
   request: Request,
   headers: Record<string, string>,
 ): Response {
-  const zipped = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")
-  return new Response(zipped ? gzipped : plain, {
+  const acceptsGzip = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")
+  return new Response(acceptsGzip ? gzipped : plain, {
     headers: {
       ...pageHeaders,
       "Content-Type": type,
       Vary: "Accept-Encoding",
-      ...(zipped ? { "Content-Encoding": "gzip" } : {}),
+      ...(acceptsGzip ? { "Content-Encoding": "gzip" } : {}),
       ...headers,
     },
   })
 }
 
-/** What `make` gives, made at the first call; a failure is not remembered. */
-export function once<Made>(make: () => Promise<Made>): () => Promise<Made> {
-  let made: Promise<Made> | undefined
+/** Calls `create` on first use and caches the result; a failure is not cached. */
+export function lazy<Value>(create: () => Promise<Value>): () => Promise<Value> {
+  let value: Promise<Value> | undefined
   return () => {
-    made ??= make().catch((error) => {
-      made = undefined
+    value ??= create().catch((error) => {
+      value = undefined
       throw error
     })
-    return made
+    return value
   }
 }

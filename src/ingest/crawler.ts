@@ -1,38 +1,38 @@
 import { isbot } from "isbot"
 
-/** Tools that people send their own events with; isbot counts them among the bots. */
-const tools =
+/** HTTP tools that people send their own events with. isbot classifies them as bots. */
+const httpTools =
   /^(?:curl|wget|httpie|xh|python-requests|python-urllib|python-httpx|aiohttp|httpx|postmanruntime|insomnia|bruno|paw|axios|got|node|node-fetch|undici|bun|deno|okhttp|go-http-client|java|apache-httpclient|guzzlehttp|php|ruby|faraday|rest-client|reqwest|ureq|hyper|dart|libwww-perl|powershell|databuddy)\b/i
-/** AI agents that fetch pages on a person's behalf and that isbot's patterns do not all know. */
-const agents =
+/** AI agents that fetch pages for a person. isbot does not know all of them. */
+const aiAgents =
   /chatgpt-user|oai-searchbot|gptbot|claude-user|claude-web|anthropic-ai|perplexity|cohere-ai|mistralai-user|google-extended|duckassist|meta-external/i
 
-/** Distinct user agents that are remembered; the patterns cost some 10 µs. Full, the memory starts anew: it takes 5 MB at most. */
-const remembered = 5_000
-/** UTF-16 units of a user agent that are looked at: browsers and crawlers say less. A header can hold 16,000, of which the patterns take ms. */
-const maxLength = 512
+/** Entries of the cache, at most 5 MB. A full cache is cleared. A miss takes 10 µs for the patterns. */
+const maxCached = 5_000
+/** UTF-16 units of a user agent that are matched. Browsers and crawlers send fewer; for the 16,000 of a full header, the patterns take ms. */
+const maxInspectedLength = 512
 
-/** True for a known crawler or AI agent. Keeps answers, not requests: a user agent is never stored. */
+/** Detects known crawlers and AI agents, with a cache by user agent. User agents are never stored on disk. */
 export class CrawlerCheck {
-  readonly #known = new Map<string, boolean>()
+  readonly #cache = new Map<string, boolean>()
 
   isCrawler(userAgent: string | null): boolean {
     if (!userAgent) return false
-    if (userAgent.length > maxLength) return check(userAgent.slice(0, maxLength))
-    const known = this.#known.get(userAgent)
-    if (known !== undefined) return known
-    const answer = check(userAgent)
-    if (this.#known.size >= remembered) this.#known.clear()
-    this.#known.set(userAgent, answer)
-    return answer
+    if (userAgent.length > maxInspectedLength) return isCrawlerAgent(userAgent.slice(0, maxInspectedLength))
+    const cached = this.#cache.get(userAgent)
+    if (cached !== undefined) return cached
+    const isCrawler = isCrawlerAgent(userAgent)
+    if (this.#cache.size >= maxCached) this.#cache.clear()
+    this.#cache.set(userAgent, isCrawler)
+    return isCrawler
   }
 
-  /** User agents that are remembered. */
+  /** Number of cached user agents. */
   get size(): number {
-    return this.#known.size
+    return this.#cache.size
   }
 }
 
-function check(userAgent: string): boolean {
-  return agents.test(userAgent) || (!tools.test(userAgent) && isbot(userAgent))
+function isCrawlerAgent(userAgent: string): boolean {
+  return aiAgents.test(userAgent) || (!httpTools.test(userAgent) && isbot(userAgent))
 }

@@ -1,15 +1,16 @@
-import { type Reason, RequestError } from "../errors.ts"
+import { type RejectionReason, RequestError } from "../errors.ts"
 import { requireScope } from "../http/key.ts"
 import type { Registry } from "../store/ingest/registry.ts"
 import type { Key } from "../store/keys.ts"
 import { appOriginOf, canonicalWebsiteId, hostOf, isLoopback, type Website } from "../store/websites.ts"
 
+/** What authorizes a request to send events. */
 export type Credential =
   | { kind: "key"; key: Key }
-  /** `keyProblem`: a key was sent too, but could not be used. */
-  | { kind: "website"; websiteId: string; keyProblem: Reason | undefined }
+  /** `keyProblem`: why the key that was also keyLookup is invalid. */
+  | { kind: "website"; websiteId: string; keyProblem: RejectionReason | undefined }
 
-/** The website id that a request names in its query: `client_id` is what the browser script's unload beacon sends. */
+/** The website id in the query string. The browser script's unload beacon sends it as `client_id`. */
 export function queryWebsiteId(url: string): string | undefined {
   const start = url.indexOf("?")
   if (start < 0) return undefined
@@ -18,26 +19,26 @@ export function queryWebsiteId(url: string): string | undefined {
 }
 
 /**
- * A key that works, else a website id: the query's, else the first event's. Throws a 401 with what is wrong with the key,
- * or a 403 for a key that may not send events.
+ * Returns the credential: a valid key, else the website id in the query, else that of the first event. Throws a 401 with the reason
+ * why the key is invalid, or a 403 if the key cannot send events.
  */
 export function credentialOf(
-  sent: { key?: Key; problem?: Reason },
+  keyLookup: { key?: Key; problem?: RejectionReason },
   queryId: string | undefined,
   firstEventId: string | undefined,
 ): Credential {
-  if (sent.key) {
-    requireScope(sent.key, "track:events")
-    return { kind: "key", key: sent.key }
+  if (keyLookup.key) {
+    requireScope(keyLookup.key, "track:events")
+    return { kind: "key", key: keyLookup.key }
   }
   const websiteId = queryId || firstEventId
-  if (!websiteId) throw new RequestError(sent.problem ?? "credential_missing")
-  return { kind: "website", websiteId: canonicalWebsiteId(websiteId), keyProblem: sent.problem }
+  if (!websiteId) throw new RequestError(keyLookup.problem ?? "credential_missing")
+  return { kind: "website", websiteId: canonicalWebsiteId(websiteId), keyProblem: keyLookup.problem }
 }
 
 /**
- * The website of each event, undefined for the owner's own. `ids`: what each event names, if it does.
- * Throws 403 where the credential may not write to one of them, and only then 404 where there is none.
+ * Returns the website of each event; undefined for events without a website. `ids`: the website id of each event. Throws a 403 if the
+ * credential cannot write to one of them; only then a 404 if one does not exist.
  */
 export function targetWebsites(
   ids: readonly (string | undefined)[],
@@ -48,8 +49,8 @@ export function targetWebsites(
 ): (Website | undefined)[] {
   const targets = ids.map((id) => id || queryId)
   if (credential.kind === "website") {
-    const same = targets.every((id) => id && canonicalWebsiteId(id) === credential.websiteId)
-    if (!same) throw new RequestError("website_mismatch")
+    const isSame = targets.every((id) => id && canonicalWebsiteId(id) === credential.websiteId)
+    if (!isSame) throw new RequestError("website_mismatch")
     const website = registry.website(credential.websiteId)
     if (website && !originAllowed(origin, website)) throw new RequestError("origin_not_allowed")
     const found = findActive(credential.websiteId, registry)
@@ -65,13 +66,13 @@ export function targetWebsites(
 
 function findActive(id: string, registry: Registry): Website {
   let website = registry.website(id)
-  if (website?.pausedAt != null && registry.lookAgain()) website = registry.website(id)
+  if (website?.pausedAt != null && registry.recheck()) website = registry.website(id)
   if (!website) throw new RequestError("website_unknown")
   if (website.pausedAt !== null) throw new RequestError("website_paused")
   return website
 }
 
-/** Pages of the website's domain, of its subdomains, of a developer's own machine, and what the website lists, may send. */
+/** True for the website's domain, its subdomains, its allowed origins and loopback hosts. */
 function originAllowed(origin: string | null, { domain, allowedOrigins }: Website): boolean {
   if (origin === null) return allowedOrigins.length === 0
   const app = appOriginOf(origin)

@@ -1,11 +1,11 @@
 import { type FieldError, RequestError } from "../errors.ts"
-import { timeOf } from "../http/dates.ts"
-import { fieldErrors, maxErrors } from "../http/validation.ts"
+import { parseTime } from "../http/dates.ts"
+import { fieldErrors, maxFieldErrors } from "../http/validation.ts"
 import type { EventRow } from "../store/events.ts"
 import { isUuid, type Website } from "../store/websites.ts"
 import { checkEvent, type EventInput } from "./schema.ts"
 
-/** An event that keeps every rule of the contract that can be told from the event alone. */
+/** An event that passed every check of the contract that needs only the event. */
 export interface CheckedEvent {
   input: EventInput
   /** Unix ms */
@@ -15,30 +15,31 @@ export interface CheckedEvent {
   properties: string | null
 }
 
+/** What the checks of an event depend on. */
 export interface EventRules {
-  /** Events in a request. */
+  /** Maximum events in a request. */
   maxEvents: number
-  /** Unix ms, the time of receipt. */
+  /** Unix ms, time of receipt. */
   now: number
-  /** As in `JsonBody`: no text needs to be searched for NUL and halves of surrogate pairs. Left out: each is. */
+  /** As in `JsonBody`: true if no text can contain NUL or a lone surrogate. Default: false, which checks each text. */
   isPlain?: boolean
-  /** True where a website with exactly this id exists, be it paused. */
+  /** True if a website with exactly this id exists, paused or not. */
   isRegistered: (websiteId: string) => boolean
 }
 
-/** 2000-01-01, Unix ms. What is older is a time in seconds, or a clock that was never set. */
+/** 2000-01-01, Unix ms. Earlier timestamps are in seconds or from a clock that was never set. */
 const earliest = Date.UTC(2000, 0, 1)
-/** ms that a client's clock may be ahead. */
-const latestAhead = 3_600_000
+/** ms that a client's clock can be ahead. */
+const maxClockAhead = 3_600_000
 const maxKeyLength = 128
-/** UTF-8 bytes of the serialised properties. */
+/** UTF-8 bytes of the serialized properties. */
 const maxPropertyBytes = 32_768
-/** Values in properties: each takes two bytes at least, itself and a comma. With more there is nothing to serialise. */
+/** Values in properties. Each takes at least two bytes, itself and a comma, so more cannot fit into `maxPropertyBytes`. */
 const maxValues = maxPropertyBytes / 2
 const tooLarge = `must be at most ${maxPropertyBytes} bytes of JSON`
-/** Levels of objects and arrays in `properties`, itself the first: far below where SQLite's JSON gives up (1,000). */
+/** Levels of objects and arrays in `properties`, including itself: far below the limit of SQLite's JSON functions (1,000). */
 const maxDepth = 64
-/** UTF-8 bytes that a UTF-16 unit takes at most. */
+/** Maximum UTF-8 bytes of a UTF-16 unit. */
 const bytesPerUnit = 3
 
 const textFields = [
@@ -53,10 +54,10 @@ const textFields = [
   "path",
 ] as const
 
-/** Checks a request's JSON. Throws `invalid_shape` with every bad field named, or `batch_too_long`. */
+/** Validates the body of /track. Throws `batch_too_long`, or `invalid_shape` with every invalid field. */
 export function readEvents(body: unknown, rules: EventRules): CheckedEvent[] {
-  const batch = Array.isArray(body)
-  const list = batch ? body : [body]
+  const isBatch = Array.isArray(body)
+  const list = isBatch ? body : [body]
   if (list.length > rules.maxEvents) throw new RequestError("batch_too_long")
   const events: CheckedEvent[] = []
   const errors: FieldError[] = []
@@ -64,13 +65,13 @@ export function readEvents(body: unknown, rules: EventRules): CheckedEvent[] {
     const checked = readEvent(list[index], rules)
     if (!Array.isArray(checked)) events.push(checked)
     else {
-      const prefix = batch ? `${index}.` : ""
+      const prefix = isBatch ? `${index}.` : ""
       errors.push(...checked.map(({ field, message }) => ({ field: trimDot(prefix + field), message })))
-      // To look at the others would be work for an answer that does not show it.
-      if (errors.length >= maxErrors) break
+      // The response lists no more than this.
+      if (errors.length >= maxFieldErrors) break
     }
   }
-  if (errors.length > 0) throw new RequestError("invalid_shape", named(errors))
+  if (errors.length > 0) throw new RequestError("invalid_shape", namedFields(errors))
   return events
 }
 
@@ -81,7 +82,7 @@ function readEvent(value: unknown, rules: EventRules): CheckedEvent | FieldError
   if (!rules.isPlain) {
     for (const field of textFields) {
       const content = input[field]
-      if (content && !isPlainText(content)) errors.push({ field, message: badText })
+      if (content && !isPlainText(content)) errors.push({ field, message: plainTextError })
     }
   }
   if (input.websiteId && !isUuid(input.websiteId) && !rules.isRegistered(input.websiteId)) {
@@ -91,60 +92,61 @@ function readEvent(value: unknown, rules: EventRules): CheckedEvent | FieldError
   if (ts === undefined) {
     errors.push({ field: "timestamp", message: checkEvent.Schema().properties.timestamp.expected })
   }
-  const serialised = serialiseProperties(input.properties, rules.isPlain)
-  if (typeof serialised === "string") errors.push({ field: "properties", message: serialised })
-  else if (errors.length === 0) return { input, ts: ts as number, ...serialised }
+  const serialized = serializeProperties(input.properties, rules.isPlain)
+  if (typeof serialized === "string") errors.push({ field: "properties", message: serialized })
+  else if (errors.length === 0) return { input, ts: ts as number, ...serialized }
   return errors
 }
 
-export const badText = "must not contain NUL or half of a surrogate pair"
+export const plainTextError = "must not contain NUL or half of a surrogate pair"
 
-/** NUL ends a string for SQLite's tools, and half a surrogate pair is no UTF-8. */
+/** False for NUL, which ends a string in SQLite's tools, and for lone surrogates, which UTF-8 cannot encode. */
 export function isPlainText(text: string): boolean {
   return text.isWellFormed() && !text.includes("\0")
 }
 
 function readTimestamp(timestamp: number | string | undefined, now: number): number | undefined {
   if (timestamp === undefined || timestamp === "") return now
-  const ts = Math.floor(typeof timestamp === "number" ? timestamp : timeOf(timestamp))
-  return isTime(ts, now) ? ts : undefined
+  const ts = Math.floor(typeof timestamp === "number" ? timestamp : parseTime(timestamp))
+  return isAcceptedTime(ts, now) ? ts : undefined
 }
 
-/** Whether an event can have happened at `ts`, where it is received at `now`; both Unix ms. */
-export function isTime(ts: number, now: number): boolean {
-  return ts >= earliest && ts <= now + latestAhead
+/** True if an event received at `now` can have the time `ts`; both in Unix ms. */
+export function isAcceptedTime(ts: number, now: number): boolean {
+  return ts >= earliest && ts <= now + maxClockAhead
 }
 
-/** As a row holds them. Gives what is wrong, as a string. `isPlain`: true where no key needs to be searched, as in `JsonBody`. */
-export function serialiseProperties(
+/** Serializes properties as a row stores them. Returns a string with the error if they are invalid. `isPlain`: as in `JsonBody`. */
+export function serializeProperties(
   properties: object | undefined,
   isPlain = false,
 ): Pick<CheckedEvent, "keys" | "properties"> | string {
   if (properties === undefined) return { keys: "", properties: null }
   const names = Object.keys(properties)
   if (names.length > maxValues) return tooLarge
-  let plain = true
+  let areKeysPlain = true
   for (const name of names) {
     if (name.length > maxKeyLength) return `must have keys of at most ${maxKeyLength} characters`
-    if (!isPlain && !isPlainText(name)) plain = false
+    if (!isPlain && !isPlainText(name)) areKeysPlain = false
   }
   const count = { values: 0 }
-  const wrong = wrongIn(properties, 1, count)
-  if (wrong) return wrong
+  const error = valueError(properties, 1, count)
+  if (error) return error
   const keys = JSON.stringify(names)
   const values = JSON.stringify(Object.values(properties)).slice(1, -1)
-  // As one object they are a character longer: the keys' brackets turn to braces, the commas of one list to colons, and
-  // there is one colon more than commas.
+  // The length of the whole object in UTF-16 units. The keys' brackets become braces and the commas between keys become colons; one
+  // more colon follows the last key.
   const units = names.length === 0 ? 2 : keys.length + values.length + 1
   if (units * bytesPerUnit > maxPropertyBytes) {
     const bytes = units - keys.length - values.length + Buffer.byteLength(keys) + Buffer.byteLength(values)
     if (bytes > maxPropertyBytes) return tooLarge
   }
-  // Keys that are no plain text stay in the object, where JSON escapes them.
-  return plain ? { keys, properties: values } : { keys: "", properties: JSON.stringify(properties) }
+  // Keys with NUL or lone surrogates stay in the object, where JSON escapes them.
+  return areKeysPlain ? { keys, properties: values } : { keys: "", properties: JSON.stringify(properties) }
 }
 
-function wrongIn(value: unknown, depth: number, count: { values: number }): string | undefined {
+/** Describes what is invalid in a value; undefined if nothing is. Adds to `count.values`. */
+function valueError(value: unknown, depth: number, count: { values: number }): string | undefined {
   if (typeof value === "number")
     return Number.isFinite(value) ? undefined : "must hold numbers that fit a double"
   if (typeof value !== "object" || value === null) return undefined
@@ -152,22 +154,23 @@ function wrongIn(value: unknown, depth: number, count: { values: number }): stri
   const inner = Array.isArray(value) ? value : Object.values(value)
   count.values += inner.length
   if (count.values > maxValues) return tooLarge
-  for (const one of inner) {
-    const wrong = wrongIn(one, depth + 1, count)
-    if (wrong) return wrong
+  for (const child of inner) {
+    const error = valueError(child, depth + 1, count)
+    if (error) return error
   }
   return undefined
 }
 
-export interface Sender {
+/** How and when an event was received. */
+export interface Receipt {
   viaKey: boolean
   crawler: boolean
   /** Unix ms */
   receivedAt: number
 }
 
-/** `website`: where the event goes; undefined: the owner's own event. */
-export function toRow(event: CheckedEvent, website: Website | undefined, sender: Sender): EventRow {
+/** Converts an event to a row. `website` is undefined for an event without a website. */
+export function toRow(event: CheckedEvent, website: Website | undefined, sender: Receipt): EventRow {
   const { input } = event
   return {
     websiteRid: website?.rid ?? 0,
@@ -178,7 +181,7 @@ export function toRow(event: CheckedEvent, website: Website | undefined, sender:
     ts: event.ts,
     receivedAt: sender.receivedAt,
     anonymousId: input.anonymousId || null,
-    hashVisitor: hashesVisitor(input.anonymizeVisitorIds, website),
+    hashVisitor: shouldHashVisitor(input.anonymizeVisitorIds, website),
     sessionId: input.sessionId || null,
     profileId: input.profileId || null,
     path: input.path || null,
@@ -189,21 +192,21 @@ export function toRow(event: CheckedEvent, website: Website | undefined, sender:
   }
 }
 
-/** An event may ask for more privacy than its website has set, never for less. */
-export function hashesVisitor(
-  asked: EventInput["anonymizeVisitorIds"],
+/** True if the visitor id is stored as a hash. An event can request more privacy than its website's setting, never less. */
+export function shouldHashVisitor(
+  requested: EventInput["anonymizeVisitorIds"],
   website: Website | undefined,
 ): boolean {
-  return asked === true || website?.anonymize === "daily"
+  return requested === true || website?.anonymize === "daily"
 }
 
-/** "1." names the second event as a whole: "1". */
+/** Converts "1.", the whole second event, to "1". */
 function trimDot(field: string): string {
   return field.endsWith(".") ? field.slice(0, -1) : field
 }
 
-/** Nothing to name where the body as a whole is no event. */
-function named(errors: FieldError[]): { fields?: FieldError[] } {
-  const fields = errors.filter((error) => error.field !== "").slice(0, maxErrors)
+/** Omits errors of the whole body, which have no field name. */
+function namedFields(errors: FieldError[]): { fields?: FieldError[] } {
+  const fields = errors.filter((error) => error.field !== "").slice(0, maxFieldErrors)
   return fields.length > 0 ? { fields } : {}
 }

@@ -1,26 +1,26 @@
 import { type FieldError, RequestError } from "../errors.ts"
 import { fieldErrors } from "../http/validation.ts"
-import { badText, isPlainText } from "./event.ts"
+import { isPlainText, plainTextError } from "./event.ts"
 import { checkIdentify, type IdentifyInput } from "./schema.ts"
 
-/** UTF-8 bytes of the serialised traits. */
+/** UTF-8 bytes of the serialized traits. */
 const maxTraitBytes = 2_048
 
-/** The traits that profiles keep as columns too, where a NUL ends a text; the others stay JSON, which escapes it. */
+/** Traits that profiles also store as columns, where NUL ends a text. JSON escapes it in the other traits. */
 const columnTraits = ["email", "name", "username"] as const
 
-/** Checks the JSON of POST /identify. Throws `invalid_shape` with every bad field named. */
+/** Validates the body of /identify. Throws `invalid_shape` with every invalid field. */
 export function readIdentity(body: unknown): IdentifyInput {
-  const errors = checkIdentify.Check(body) ? moreErrors(body) : fieldErrors(checkIdentify, body)
+  const errors = checkIdentify.Check(body) ? contentErrors(body) : fieldErrors(checkIdentify, body)
   if (errors.length === 0) return body as IdentifyInput
   const fields = errors.filter((error) => error.field !== "")
   throw new RequestError("invalid_shape", fields.length > 0 ? { fields } : {})
 }
 
-function moreErrors(input: IdentifyInput): FieldError[] {
+function contentErrors(input: IdentifyInput): FieldError[] {
   const errors: FieldError[] = []
   for (const field of ["profileId", "anonymousId", "websiteId"] as const) {
-    if (!isPlainText(input[field] ?? "")) errors.push({ field, message: badText })
+    if (!isPlainText(input[field] ?? "")) errors.push({ field, message: plainTextError })
   }
   errors.push(...columnTraitErrors(input.traits ?? {}))
   const traits = JSON.stringify(input.traits ?? {})
@@ -30,8 +30,9 @@ function moreErrors(input: IdentifyInput): FieldError[] {
   return errors
 }
 
+/** Lists the traits whose text cannot be stored in a column. */
 export function columnTraitErrors(traits: Readonly<Record<string, unknown>>): FieldError[] {
   return columnTraits
     .filter((trait) => typeof traits[trait] === "string" && !isPlainText(traits[trait]))
-    .map((trait) => ({ field: `traits.${trait}`, message: badText }))
+    .map((trait) => ({ field: `traits.${trait}`, message: plainTextError }))
 }

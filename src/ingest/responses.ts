@@ -1,20 +1,20 @@
 import { RequestError, rejections } from "../errors.ts"
-import { jsonHeaders, refusalHeaders } from "../http/headers.ts"
+import { errorHeaders, jsonHeaders } from "../http/headers.ts"
 
-/** Headers that a page's script may send where its preflight asks for none, and those that it may read. */
-const usualHeaders =
+/** Request headers allowed by default, and response headers that a page can read. */
+const defaultAllowedHeaders =
   "Content-Type, Content-Encoding, Authorization, x-api-key, X-Requested-With, x-request-id, databuddy-client-id, databuddy-sdk-name, databuddy-sdk-version"
 const exposedHeaders =
   "x-request-id, x-databuddy-reason, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
-/** Names of headers, as a preflight asks for them: no more of them than a page would ever need. */
-const headerNames = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/
-const maxHeaderNames = 4_096
-/** Seconds for which a browser remembers a preflight: the most that any of them honours. */
-const preflightAge = "86400"
+/** A list of header names in a preflight, and its maximum length: longer than any page needs. */
+const headerNamesPattern = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/
+const maxHeaderNamesLength = 4_096
+/** Seconds for which browsers cache a preflight: the longest that any browser accepts. */
+const preflightMaxAge = "86400"
 
 /**
- * The headers of every answer of an ingestion route. The origin is echoed, never `*`: beacons send credentials, and
- * browsers refuse `*` then.
+ * Headers of every response of an ingestion route. Echoes the origin instead of `*`: beacons send credentials, and browsers then
+ * reject `*`.
  */
 export function ingestHeaders(request: Request, requestId: string): Record<string, string> {
   const headers = jsonHeaders(requestId)
@@ -28,12 +28,15 @@ export function ingestHeaders(request: Request, requestId: string): Record<strin
   return headers
 }
 
-/** Allows what the browser asks for: tracing tools of a page add headers of their own to each of its requests. */
+/** Allows the headers that the browser requests: tracing tools add their own headers to every request of a page. */
 function allowedHeaders({ headers }: Request): string {
-  const asked = headers.get("access-control-request-headers")
-  return asked !== null && asked.length <= maxHeaderNames && headerNames.test(asked) ? asked : usualHeaders
+  const requested = headers.get("access-control-request-headers")
+  return requested !== null && requested.length <= maxHeaderNamesLength && headerNamesPattern.test(requested)
+    ? requested
+    : defaultAllowedHeaders
 }
 
+/** Responds to a CORS preflight. */
 export function preflight(request: Request, requestId: string): Response {
   const { "Content-Type": _, ...headers } = ingestHeaders(request, requestId)
   return new Response(null, {
@@ -42,17 +45,17 @@ export function preflight(request: Request, requestId: string): Response {
       ...headers,
       "Access-Control-Allow-Methods": "POST, OPTIONS",
       "Access-Control-Allow-Headers": allowedHeaders(request),
-      "Access-Control-Max-Age": preflightAge,
+      "Access-Control-Max-Age": preflightMaxAge,
     },
   })
 }
 
-/** The contract's error for a refusal; anything else that was thrown is a 500 that says nothing of the inside. */
+/** The contract's error response. Unexpected errors become a 500 without internal details. */
 export function errorResponse(error: unknown, headers: Record<string, string>): Response {
-  const refusal = error instanceof RequestError ? error : new RequestError("internal", { cause: error })
-  const { status, message } = rejections[refusal.reason]
-  const body = refusal.fields
-    ? { status: "error", message, errors: refusal.fields }
+  const rejection = error instanceof RequestError ? error : new RequestError("internal", { cause: error })
+  const { status, message } = rejections[rejection.reason]
+  const body = rejection.fields
+    ? { status: "error", message, errors: rejection.fields }
     : { status: "error", message }
-  return new Response(JSON.stringify(body), { status, headers: { ...headers, ...refusalHeaders(refusal) } })
+  return new Response(JSON.stringify(body), { status, headers: { ...headers, ...errorHeaders(rejection) } })
 }

@@ -1,64 +1,64 @@
 import { RequestError } from "../errors.ts"
 import type { TrustedNetworks } from "../http/address.ts"
-import { type AuthFailures, limitGuesses } from "../http/auth-failures.ts"
-import { type BodyReading, readJson } from "../http/body.ts"
+import { type AuthFailureDeps, limitAuthFailures } from "../http/auth-failures.ts"
+import { type BodyDeps, readJson } from "../http/body.ts"
 import { requestIdOf } from "../http/headers.ts"
 import { readKey } from "../http/key.ts"
 import { enforceRateLimit, type RateLimiter } from "../http/rate-limits.ts"
-import { countRejected, type RejectedBytesCheck, refuseRejected } from "../http/rejected-bytes.ts"
+import { countRejectedBytes, enforceRejectedBytes, type RejectedBytesDeps } from "../http/rejected-bytes.ts"
 import type { RejectedRequests } from "../http/rejected-requests.ts"
 import { addressOf, type RequestContext } from "../http/request-context.ts"
-import { disconnectedResponse, isClientDisconnect, type RequestFaultLog } from "../http/server-errors.ts"
-import type { Requests } from "../metrics/requests.ts"
+import { disconnectedResponse, isClientDisconnect, type ServerErrorLog } from "../http/server-errors.ts"
+import type { RequestCounts } from "../metrics/requests.ts"
 import type { Batcher } from "../store/ingest/batcher.ts"
 import type { Registry } from "../store/ingest/registry.ts"
 import type { Profiles } from "../store/profiles.ts"
 import type { CrawlerCheck } from "./crawler.ts"
 import { type Credential, credentialOf, queryWebsiteId, targetWebsites } from "./credential.ts"
-import { describeRefused } from "./describe-rejected.ts"
-import { hashesVisitor, readEvents, toRow } from "./event.ts"
+import { describeRejected } from "./describe-rejected.ts"
+import { readEvents, shouldHashVisitor, toRow } from "./event.ts"
 import { readIdentity } from "./identify.ts"
 import { errorResponse, ingestHeaders } from "./responses.ts"
 
-/** What the ingestion routes work with. */
-export interface IngestDeps extends AuthFailures, BodyReading, RejectedBytesCheck {
+/** Dependencies of the ingestion routes. */
+export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps {
   registry: Registry
   batcher: Pick<Batcher, "submit">
   profiles: Profiles
-  /** Requests by key, and by website id and address. */
+  /** Counts requests by key, and by website id and address. */
   limiter: RateLimiter
   crawlers: CrawlerCheck
-  refusals: RejectedRequests
-  requests: Requests
-  logFault: RequestFaultLog
+  rejectedRequests: RejectedRequests
+  requests: RequestCounts
+  logError: ServerErrorLog
   now: () => number
   newId: () => string
   settings: IngestSettings
 }
 
 export interface IngestSettings {
-  /** Events in a request. */
+  /** Maximum events in a request. */
   maxEvents: number
-  /** Bytes of a body, after decompression. */
+  /** Maximum bytes of a body after decompression. */
   maxBodyBytes: number
-  /** Requests a minute for one website id and one address; 0: not limited, nor are events and bytes. */
+  /** Requests a minute for one website id from one address; 0: unlimited, including events and bytes. */
   rateLimit: number
-  /** The same in events; 0: not limited. */
+  /** Events a minute, likewise; 0: unlimited. */
   rateLimitEvents: number
-  /** The same in bytes of bodies, after decompression; 0: not limited. */
+  /** Bytes of bodies a minute after decompression, likewise; 0: unlimited. */
   rateLimitBytes: number
   trustedProxies: TrustedNetworks
 }
 
 const success = (count: number) => `{"status":"success","type":"custom_event","count":${count}}`
 
-/** POST /track: everything between a request and its answer, in the contract's order. */
-export function track(ingest: IngestDeps, arrival: RequestContext): Promise<Response> {
-  return answered(ingest, arrival, "POST /track", async (now, headers) => {
-    const { registry, settings } = ingest
-    const { request } = arrival
-    const body = await readJson(ingest, arrival)
-    arrival.body = body.value
+/** POST /track: validates, authorizes and stores events, in the contract's order of checks. */
+export function track(deps: IngestDeps, context: RequestContext): Promise<Response> {
+  return handleIngest(deps, context, "POST /track", async (now, headers) => {
+    const { registry, settings } = deps
+    const { request } = context
+    const body = await readJson(deps, context)
+    context.body = body.value
     const events = readEvents(body.value, {
       maxEvents: settings.maxEvents,
       now,
@@ -71,132 +71,139 @@ export function track(ingest: IngestDeps, arrival: RequestContext): Promise<Resp
       queryId,
       events[0]?.input.websiteId,
     )
-    admit(ingest, arrival, credential, { events: events.length, bytes: body.size }, now, headers)
+    enforceCredentialLimit(
+      deps,
+      context,
+      credential,
+      { events: events.length, bytes: body.size },
+      now,
+      headers,
+    )
     const origin = request.headers.get("origin")
     const ids = events.map((event) => event.input.websiteId)
     const websites = targetWebsites(ids, queryId, credential, origin, registry)
     const viaKey = credential.kind === "key"
-    const crawler = !viaKey && ingest.crawlers.isCrawler(request.headers.get("user-agent"))
+    const crawler = !viaKey && deps.crawlers.isCrawler(request.headers.get("user-agent"))
     const rows = events.map((event, index) =>
       toRow(event, websites[index], { viaKey, crawler, receivedAt: now }),
     )
-    if (rows.length > 0) await ingest.batcher.submit({ rows, size: body.size })
+    if (rows.length > 0) await deps.batcher.submit({ rows, size: body.size })
     return success(rows.length)
   })
 }
 
-/** POST /identify: who an anonymous id is. A public website id does not suffice: it must not rewrite profiles. */
-export function identify(ingest: IngestDeps, arrival: RequestContext): Promise<Response> {
-  return answered(ingest, arrival, "POST /identify", async (now, headers) => {
-    const { registry, profiles } = ingest
-    const { request } = arrival
-    const body = await readJson(ingest, arrival)
-    arrival.body = body.value
+/** POST /identify: stores a profile and links an anonymous id to it. Requires a key: a public website id must not change profiles. */
+export function identify(deps: IngestDeps, context: RequestContext): Promise<Response> {
+  return handleIngest(deps, context, "POST /identify", async (now, headers) => {
+    const { registry, profiles } = deps
+    const { request } = context
+    const body = await readJson(deps, context)
+    context.body = body.value
     const identity = readIdentity(body.value)
     const websiteId = identity.websiteId || queryWebsiteId(request.url)
     if (!websiteId) throw new RequestError("website_id_missing")
     const credential = credentialOf(readKey(request.headers, registry, now), undefined, undefined)
-    admit(ingest, arrival, credential, { events: 0, bytes: body.size }, now, headers)
+    enforceCredentialLimit(deps, context, credential, { events: 0, bytes: body.size }, now, headers)
     const [website] = targetWebsites([websiteId], undefined, credential, null, registry)
     if (!website) throw new RequestError("website_unknown")
-    const known = {
+    const identified = {
       websiteRid: website.rid,
       profileId: identity.profileId,
       anonymousId: identity.anonymousId || null,
-      hashVisitor: hashesVisitor("auto", website),
+      hashVisitor: shouldHashVisitor("auto", website),
       traits: identity.traits ?? {},
     }
-    await ingest.batcher.submit({
+    await deps.batcher.submit({
       rows: [],
       size: body.size,
-      apply: () => profiles.identify(known, now),
+      apply: () => profiles.identify(identified, now),
     })
     return '{"status":"success","type":"identify"}'
   })
 }
 
-/** Runs a route's work between what all of them share: the budget of rejected bytes, headers, and one form of refusal. */
-async function answered(
-  ingest: IngestDeps,
-  arrival: RequestContext,
+/** Runs the handler of an ingestion route. Checks the limit on rejected bytes first; errors become responses and are recorded. */
+async function handleIngest(
+  deps: IngestDeps,
+  context: RequestContext,
   route: string,
-  work: (now: number, headers: Record<string, string>) => Promise<string>,
+  handler: (now: number, headers: Record<string, string>) => Promise<string>,
 ): Promise<Response> {
-  const headers = ingestHeaders(arrival.request, requestIdOf(arrival.request.headers, ingest.newId))
+  const headers = ingestHeaders(context.request, requestIdOf(context.request.headers, deps.newId))
   try {
-    if (ingest.rejectedBytes.isBlocking) {
-      arrival.account = accountOf(ingest, arrival)
-      refuseRejected(ingest, arrival)
+    if (deps.rejectedBytes.isBlocking) {
+      context.account = keyAccountOf(deps, context)
+      enforceRejectedBytes(deps, context)
     }
-    const answer = new Response(await work(ingest.now(), headers), { headers })
-    ingest.requests.add(route, 200)
-    return answer
+    const response = new Response(await handler(deps.now(), headers), { headers })
+    deps.requests.add(route, 200)
+    return response
   } catch (thrown) {
-    const error = limitGuesses(ingest, arrival, thrown)
-    ingest.logFault(error, { request_id: headers["x-request-id"] })
-    arrival.account = accountOf(ingest, arrival)
-    countRejected(ingest, arrival, error)
-    if (!isClientDisconnect(error)) remember(ingest, arrival, route, error, headers)
-    const answer = isClientDisconnect(error) ? disconnectedResponse() : errorResponse(error, headers)
-    ingest.requests.add(route, answer.status)
-    return answer
+    const error = limitAuthFailures(deps, context, thrown)
+    deps.logError(error, { request_id: headers["x-request-id"] })
+    context.account = keyAccountOf(deps, context)
+    countRejectedBytes(deps, context, error)
+    if (!isClientDisconnect(error)) recordRejected(deps, context, route, error, headers)
+    const response = isClientDisconnect(error) ? disconnectedResponse() : errorResponse(error, headers)
+    deps.requests.add(route, response.status)
+    return response
   }
 }
 
-/** What the budget of rejected bytes counts by where the request has a valid key. */
-function accountOf({ registry, now }: IngestDeps, { request }: RequestContext): string | undefined {
+/** The account that rejected bytes count against; undefined without a valid key. */
+function keyAccountOf({ registry, now }: IngestDeps, { request }: RequestContext): string | undefined {
   const { key } = readKey(request.headers, registry, now())
   return key && `key ${key.id}`
 }
 
-/** Lets the owner see what was refused. The log names a website only where there is one: other ids are the sender's words. */
-function remember(
-  { refusals, registry, now }: IngestDeps,
-  arrival: RequestContext,
+/** Records a rejected request for the owner. Logs the website only if it exists: other ids are untrusted input. */
+function recordRejected(
+  { rejectedRequests, registry, now }: IngestDeps,
+  context: RequestContext,
   route: string,
   error: unknown,
   headers: Record<string, string>,
 ): void {
-  const refusal = error instanceof RequestError ? error : new RequestError("internal")
-  const refused = describeRefused(arrival, route.slice("POST ".length), refusal, now())
-  const website = refused.websiteId === null ? undefined : registry.website(refused.websiteId)?.id
-  refusals.add(refused, { request_id: headers["x-request-id"], website })
+  const rejection = error instanceof RequestError ? error : new RequestError("internal")
+  const rejected = describeRejected(context, route.slice("POST ".length), rejection, now())
+  const website = rejected.websiteId === null ? undefined : registry.website(rejected.websiteId)?.id
+  rejectedRequests.add(rejected, { request_id: headers["x-request-id"], website })
 }
 
-/** The limit of the credential: a key's own, or that of a website id and an address. */
-function admit(
-  ingest: IngestDeps,
-  arrival: RequestContext,
+/** Applies the rate limit of the credential: the key's own, or that of a website id and address. */
+function enforceCredentialLimit(
+  deps: IngestDeps,
+  context: RequestContext,
   credential: Credential,
   size: RequestSize,
   now: number,
   headers: Record<string, string>,
 ): void {
   if (credential.kind === "key") {
-    ingest.registry.used(credential.key, now)
+    deps.registry.recordUse(credential.key, now)
     if (credential.key.rateLimit === null) return
-    enforceRateLimit(ingest.limiter.take(`key ${credential.key.id}`, credential.key.rateLimit), headers)
+    enforceRateLimit(deps.limiter.take(`key ${credential.key.id}`, credential.key.rateLimit), headers)
     return
   }
   if (credential.keyProblem) headers["x-databuddy-reason"] = credential.keyProblem
-  if (ingest.settings.rateLimit === 0) return
-  // An id that nobody registered is the sender's invention: all of them together are one name.
-  const rid = ingest.registry.website(credential.websiteId)?.rid ?? "unknown"
-  const name = `website ${rid} ${addressOf(arrival, ingest.settings.trustedProxies)}`
+  if (deps.settings.rateLimit === 0) return
+  // All unregistered ids share one bucket, because a sender can invent any number of them.
+  const rid = deps.registry.website(credential.websiteId)?.rid ?? "unknown"
+  const name = `website ${rid} ${addressOf(context, deps.settings.trustedProxies)}`
   enforceRateLimit(
-    ingest.limiter.take(name, ingest.settings.rateLimit, costOf(size, ingest.settings)),
+    deps.limiter.take(name, deps.settings.rateLimit, requestCost(size, deps.settings)),
     headers,
   )
 }
 
 interface RequestSize {
   events: number
-  /** Of the body, after decompression. */
+  /** Bytes of the body after decompression. */
   bytes: number
 }
 
-/** Requests that one counts for: a large one takes as much of `rateLimit` as it does of the limits of events and bytes. */
-function costOf(
+/** Number of requests that one request counts as: its largest share of the limits on events and bytes, and at least 1. */
+function requestCost(
   { events, bytes }: RequestSize,
   { rateLimit, rateLimitEvents, rateLimitBytes }: IngestSettings,
 ): number {

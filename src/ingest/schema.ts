@@ -1,8 +1,8 @@
 import { type Static, Type } from "@sinclair/typebox"
 import { TypeCompiler } from "@sinclair/typebox/compiler"
 
-/** `expected` is what the error says the field must be. Lengths are UTF-16 units, as JavaScript counts. */
-function text(limit: number, description: string) {
+/** An optional text. `expected` completes the error message "<field> …". Lengths are UTF-16 units, as in JavaScript. */
+function optionalText(limit: number, description: string) {
   return Type.Optional(
     Type.String({
       maxLength: limit,
@@ -20,11 +20,11 @@ export const eventSchema = Type.Object(
       description: "What happened",
       expected: "must be a string of 1 to 256 characters",
     }),
-    namespace: text(64, "Groups events"),
+    namespace: optionalText(64, "Groups events"),
     timestamp: Type.Optional(
       Type.Union([Type.Number(), Type.String()], {
         description:
-          "When it happened: Unix ms, or a date as ISO 8601, UTC where it names no zone; from 2000-01-01 to an hour from now. Default: time of receipt",
+          "Time of the event: Unix ms, or an ISO 8601 date, in UTC unless it has a zone; from 2000-01-01 to an hour from now. Default: time of receipt",
         expected: "must be Unix milliseconds or a date, from 2000-01-01 to an hour from now",
       }),
     ),
@@ -33,21 +33,24 @@ export const eventSchema = Type.Object(
         {},
         {
           additionalProperties: true,
-          description: "Any JSON; keys of at most 128 characters, at most 32 KiB serialised",
+          description: "Any JSON; keys have at most 128 characters, all properties at most 32 KiB serialized",
           expected: "must be an object",
         },
       ),
     ),
-    anonymousId: text(256, "A visitor, by an id of the client's making"),
-    sessionId: text(256, "A visit"),
-    websiteId: text(255, "The website it belongs to: a UUID, or the id of a registered website"),
-    source: text(64, "Where it was sent from, such as backend or app"),
-    eventId: text(512, "Idempotency key: of several events with the same one, the first is kept"),
-    profileId: text(128, "An identified user"),
-    path: text(2048, "The page it happened on"),
+    anonymousId: optionalText(256, "Visitor id, created by the client"),
+    sessionId: optionalText(256, "Session id"),
+    websiteId: optionalText(255, "Website of the event: a UUID, or the id of a registered website"),
+    source: optionalText(64, "Sender of the event, such as backend or app"),
+    eventId: optionalText(
+      512,
+      "Idempotency key: of several events with the same one, only the first is stored",
+    ),
+    profileId: optionalText(128, "Id of an identified user"),
+    path: optionalText(2048, "Path of the page"),
     anonymizeVisitorIds: Type.Optional(
       Type.Union([Type.Boolean(), Type.Literal("auto")], {
-        description: "Store a hash of anonymousId that changes every day; auto: as the website is set",
+        description: "Store anonymousId as a hash that changes daily; auto: use the website's setting",
         expected: 'must be true, false or "auto"',
       }),
     ),
@@ -66,10 +69,10 @@ export const identifySchema = Type.Object(
     profileId: Type.String({
       minLength: 1,
       maxLength: 128,
-      description: "The identified user",
+      description: "Id of the identified user",
       expected: "must be a string of 1 to 128 characters",
     }),
-    anonymousId: text(256, "The visitor who turned out to be that user"),
+    anonymousId: optionalText(256, "Visitor id to link to the user"),
     traits: Type.Optional(
       Type.Object(
         {},
@@ -77,12 +80,12 @@ export const identifySchema = Type.Object(
           additionalProperties: traitSchema,
           maxProperties: 50,
           description:
-            "What is known of the user, merged into what was known; null removes one. At most 2 KiB serialised",
+            "Facts about the user, merged into the stored traits; null removes a trait. At most 2 KiB serialized",
           expected: "must be an object of at most 50 strings, numbers, booleans or nulls",
         },
       ),
     ),
-    websiteId: text(255, "The website; required here or as ?website_id="),
+    websiteId: optionalText(255, "Website of the profile; required here or as ?website_id="),
   },
   { expected: "must be an object" },
 )

@@ -2,72 +2,72 @@ import { statfsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { Counter, Gauge, Histogram, Registry } from "prom-client"
 import type { RejectedRequests } from "../http/rejected-requests.ts"
-import type { Commit } from "../store/ingest/writer.ts"
+import type { CommitResult } from "../store/ingest/writer.ts"
 import { commit, version } from "../version.ts"
-import type { Requests } from "./requests.ts"
+import type { RequestCounts } from "./requests.ts"
 
-/** Where the metrics come from that are looked up when they are asked for. */
-export interface Sources {
-  /** The database. */
+/** Sources of the metrics that are read on each scrape. */
+export interface MetricSources {
+  /** Database file. */
   path: string
   /** Unix ms */
   startedAt: number
-  requests: Requests
-  refusals: Pick<RejectedRequests, "counts">
-  /** What waits for the disk. */
+  requests: RequestCounts
+  rejectedRequests: Pick<RejectedRequests, "counts">
+  /** Events and bytes that wait for the disk. */
   queued: () => { events: number; bytes: number }
-  /** Where backups are made on a schedule. */
+  /** Set if backups are scheduled. */
   backups?: BackupState | undefined
 }
 
-/** How the scheduled backups go. Times are Unix ms; 0: never. */
+/** State of the scheduled backups. Times are Unix ms; 0: never. */
 export interface BackupState {
-  /** When the newest one was begun: what is in it is from then. */
+  /** Start of the newest backup, which is the time of its snapshot. */
   lastSuccess: number
   lastFailure: number
-  /** Size of the newest one. */
+  /** Size of the newest backup. */
   bytes: number
-  /** Tries that failed since the start. */
+  /** Failed backups since the start. */
   failures: number
 }
 
-/** s: from a sync to memory, over a disk's 10 ms, to one that keeps everybody waiting. */
+/** Seconds: from a sync to memory, through 10 ms for a disk, to one that stalls all requests. */
 const commitSeconds = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ]
-/** Events: a commit takes 5,000 and the rest of its last request. */
+/** Events: a commit has at most 5,000, plus the rest of its last request. */
 const commitEvents = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]
 
-/** What Prometheus is told. Only commits are observed as they happen; the rest is counted elsewhere, and read when asked. */
+/** Prometheus metrics. Commits are observed as they happen; everything else is counted elsewhere and read on each scrape. */
 export class Metrics {
-  // One of its own, not the library's global one: two servers in a process share nothing.
+  // Not the library's global registry: two servers in one process share nothing.
   readonly #registry = new Registry()
   readonly #stored: Counter
   readonly #duplicates: Counter
   readonly #seconds: Histogram
   readonly #events: Histogram
 
-  constructor(sources: Sources) {
+  constructor(sources: MetricSources) {
     const registers = [this.#registry]
     this.#stored = new Counter({
       name: "databuddy_events_stored_total",
-      help: "Events that are in the database since the start.",
+      help: "Events stored since the start.",
       registers,
     })
     this.#duplicates = new Counter({
       name: "databuddy_events_duplicate_total",
-      help: "Events that were passed over, because one with their eventId is stored.",
+      help: "Events skipped because their eventId is already stored.",
       registers,
     })
     this.#seconds = new Histogram({
       name: "databuddy_commit_duration_seconds",
-      help: "How long a commit of events took, its sync included.",
+      help: "Duration of a commit of events, including its sync.",
       buckets: commitSeconds,
       registers,
     })
     this.#events = new Histogram({
       name: "databuddy_commit_events",
-      help: "How many events were committed together.",
+      help: "Events per commit.",
       buckets: commitEvents,
       registers,
     })
@@ -77,8 +77,8 @@ export class Metrics {
     this.#addProcess(sources)
   }
 
-  /** For each commit; `seconds`: how long it took. */
-  observe({ stored, duplicates }: Commit, seconds: number): void {
+  /** Records a commit. `seconds`: its duration. */
+  observeCommit({ stored, duplicates }: CommitResult, seconds: number): void {
     const events = stored + duplicates
     if (events === 0) return
     this.#stored.inc(stored)
@@ -95,10 +95,10 @@ export class Metrics {
     return this.#registry.metrics()
   }
 
-  #addCounts({ requests, refusals }: Sources): void {
+  #addCounts({ requests, rejectedRequests }: MetricSources): void {
     new Counter({
       name: "databuddy_http_requests_total",
-      help: "Requests that were answered; the route is 'other' where there is none.",
+      help: "Requests by method, route and status; the route is 'other' for unknown paths.",
       labelNames: ["method", "route", "status"],
       registers: [this.#registry],
       collect() {
@@ -111,36 +111,36 @@ export class Metrics {
     })
     new Counter({
       name: "databuddy_refusals_total",
-      help: "Requests to /track and /identify that were refused.",
+      help: "Rejected requests to /track and /identify, by reason.",
       labelNames: ["reason"],
       registers: [this.#registry],
       collect() {
         this.reset()
-        for (const [reason, count] of refusals.counts()) this.inc({ reason }, count)
+        for (const [reason, count] of rejectedRequests.counts()) this.inc({ reason }, count)
       },
     })
   }
 
-  #addStorage({ path, queued }: Sources): void {
-    this.#gauge("databuddy_queue_events", "Events that wait for the disk.", () => queued().events)
-    this.#gauge("databuddy_queue_bytes", "Bytes of requests that wait for the disk.", () => queued().bytes)
+  #addStorage({ path, queued }: MetricSources): void {
+    this.#gauge("databuddy_queue_events", "Events waiting for the disk.", () => queued().events)
+    this.#gauge("databuddy_queue_bytes", "Bytes of requests waiting for the disk.", () => queued().bytes)
     this.#gauge("databuddy_database_bytes", "Size of the database file.", () => sizeOf(path))
-    this.#gauge("databuddy_wal_bytes", "Size of the -wal beside it.", () => sizeOf(`${path}-wal`))
-    this.#gauge("databuddy_disk_free_bytes", "Room that is left on the database's disk.", () => {
+    this.#gauge("databuddy_wal_bytes", "Size of the WAL file.", () => sizeOf(`${path}-wal`))
+    this.#gauge("databuddy_disk_free_bytes", "Free space on the database's disk.", () => {
       const { bavail, bsize } = statfsSync(dirname(path))
       return bavail * bsize
     })
   }
 
   #addBackups(state: BackupState): void {
-    const success = "When the newest backup was begun, Unix time; 0: there is none."
+    const success = "Start of the newest backup, Unix time; 0: none."
     this.#gauge("databuddy_backup_last_success_timestamp_seconds", success, () => state.lastSuccess / 1_000)
-    const failure = "When a backup failed last since the start, Unix time; 0: none did."
+    const failure = "Time of the last failed backup since the start, Unix time; 0: none."
     this.#gauge("databuddy_backup_last_failure_timestamp_seconds", failure, () => state.lastFailure / 1_000)
     this.#gauge("databuddy_backup_bytes", "Size of the newest backup.", () => state.bytes)
     new Counter({
       name: "databuddy_backup_failures_total",
-      help: "Backups that failed since the start.",
+      help: "Failed backups since the start.",
       registers: [this.#registry],
       collect() {
         this.reset()
@@ -149,32 +149,32 @@ export class Metrics {
     })
   }
 
-  #addProcess({ startedAt }: Sources): void {
-    this.#gauge("process_resident_memory_bytes", "Memory that the process holds.", () =>
+  #addProcess({ startedAt }: MetricSources): void {
+    this.#gauge("process_resident_memory_bytes", "Resident memory of the process.", () =>
       process.memoryUsage.rss(),
     )
-    this.#gauge("process_start_time_seconds", "When it was started, Unix time.", () => startedAt / 1_000)
+    this.#gauge("process_start_time_seconds", "Start of the process, Unix time.", () => startedAt / 1_000)
     new Gauge({
       name: "databuddy_build_info",
-      help: "Always 1; the labels say what is running.",
+      help: "Always 1; the labels name the version and commit.",
       labelNames: ["version", "commit"],
       registers: [this.#registry],
     }).set({ version, commit }, 1)
   }
 
-  #gauge(name: string, help: string, look: () => number): void {
+  #gauge(name: string, help: string, read: () => number): void {
     new Gauge({
       name,
       help,
       registers: [this.#registry],
       collect() {
-        this.set(look())
+        this.set(read())
       },
     })
   }
 }
 
-/** 0 where there is none. */
+/** Bytes of a file; 0 if it does not exist. */
 function sizeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0
 }

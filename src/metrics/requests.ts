@@ -1,8 +1,8 @@
-/** How many requests each route has answered, by status. Counts alone: this is on the way of every event. */
-export class Requests {
+/** Number of requests by route and status. Only increments a counter, because every event passes through it. */
+export class RequestCounts {
   readonly #counts = new Map<string, Map<number, number>>()
 
-  /** `route`: its method and pattern, `GET /v1/keys/:id`; never a path as it was sent, of which there is no end. */
+  /** `route`: method and pattern, such as `GET /v1/keys/:id`. Never a raw path: there is no bound on their number. */
   add(route: string, status: number): void {
     let statuses = this.#counts.get(route)
     if (!statuses) {

@@ -1,12 +1,16 @@
 import { Elysia } from "elysia"
-import { type BodyReading, readJson } from "../http/body.ts"
+import {
+  type AuthenticatedRequest,
+  authenticatedRoute,
+  type RouteDeps,
+  type RouteResult,
+  readCallerBody,
+} from "../http/authenticated-request.ts"
 import { type Caller, callerOf } from "../http/caller.ts"
-import { refuseRejected } from "../http/rejected-bytes.ts"
-import { addressOf, type RequestContext, requestContextOf, type ServerOf } from "../http/request-context.ts"
-import { type Admitted, type AuthDeps, answered, queryOf } from "../http/v1.ts"
+import { addressOf, type RequestContext } from "../http/request-context.ts"
 import type { QueryEngine } from "../query/engine/engine.ts"
 import type { Client } from "../query/engine/queue.ts"
-import { allows } from "../store/keys.ts"
+import { hasScope } from "../store/keys.ts"
 import { type Executed, executeParsedQuery, type QueryAnswer } from "./execute.ts"
 import { fullLimits, reportLimits } from "./limits.ts"
 import { parseQueries } from "./parse.ts"
@@ -16,73 +20,54 @@ import { type Streams, streamHeaders } from "./stream.ts"
 import { configOf, types } from "./types.ts"
 import { readableWebsites, websitesOf } from "./websites.ts"
 
-/** What the routes that read events work with. */
-export interface QueryApiDeps extends AuthDeps, BodyReading {
+/** Dependencies of the query API. */
+export interface QueryApiDeps extends RouteDeps {
   asker: QueryEngine<QuerySpec>
   streams: Streams
-  settings: AuthDeps["settings"] & BodyReading["settings"]
 }
 
-/** The parts of Elysia's context that the routes look at. */
-interface RouteContext {
-  request: Request
-  server: ServerOf
-}
-
-/** Answers, of those of the largest size, that may wait for slow clients before the oldest is cut. */
+/** Responses of the maximum size that can wait for slow clients before the oldest is cut off. */
 const outboxResponses = 2
 
-type Work = (asking: QueryApiDeps, arrival: RequestContext, admitted: Admitted) => Promise<object>
-
-/** The query API: what was stored, for scripts and pages of the owner. */
-export function queryRoutes(asking: QueryApiDeps) {
-  const on =
-    (work: Work) =>
-    ({ request, server }: RouteContext) => {
-      const arrival = requestContextOf(request, server)
-      return answered(asking, arrival, "read:reports", async (admitted) => {
-        const text = JSON.stringify({ success: true, ...(await work(asking, arrival, admitted)) })
-        return new Response(text, { headers: admitted.headers })
-      })
-    }
-  const outbox = new Outbox(() => asking.asker.responseBytes * outboxResponses)
+/** The query API: reports and events for scripts and the dashboard. */
+export function queryRoutes(deps: QueryApiDeps) {
+  const route = authenticatedRoute(deps)
+  const outbox = new Outbox(() => deps.asker.responseBytes * outboxResponses)
   return new Elysia({ prefix: "/v1" })
     .post(
       "/query",
-      ({ request, server }: RouteContext) => {
-        const arrival = requestContextOf(request, server)
-        return answered(asking, arrival, "read:reports", (admitted) =>
-          query(asking, arrival, outbox, admitted),
-        )
-      },
+      route("read:reports", (_, request) => query(deps, request, outbox)),
       { parse: "none" },
     )
-    .get("/query/websites", on(showWebsites))
-    .get("/query/types", on(showTypes))
-    .get("/events/stream", ({ request, server }: RouteContext) => {
-      const arrival = requestContextOf(request, server)
-      return answered(asking, arrival, "read:data", async ({ caller, headers }) => {
-        const asked = queryOf(request)
-        const names = asked.getAll("name").filter((name) => name !== "")
-        const websiteId = asked.get("website_id")
-        // Throws now what would end the stream later.
-        websitesOf(asking.registry, caller, websiteId)
-        // Of a HEAD nobody reads what is streamed, and nobody would end it.
-        if (request.method === "HEAD")
-          return new Response(null, { headers: { ...headers, ...streamHeaders } })
-        const wanted = {
-          websites: () => stillReadable(asking, request, websiteId),
-          names: names.length === 0 ? undefined : new Set(names),
-          crawlers: asked.get("crawlers") === "true",
-          after: request.headers.get("last-event-id"),
-        }
-        const owner = {
-          caller: `${caller.kind} ${caller.id}`,
-          address: addressOf(arrival, asking.settings.trustedProxies),
-        }
-        return asking.streams.open(wanted, owner, request.signal, headers)
-      })
-    })
+    .get("/query/websites", route("read:reports", showWebsites))
+    .get("/query/types", route("read:reports", showTypes))
+    .get("/events/stream", route("read:data", openStream))
+}
+
+/** GET /v1/events/stream. */
+function openStream(
+  deps: QueryApiDeps,
+  { caller, headers, context, searchParams }: AuthenticatedRequest,
+): Response {
+  const { request } = context
+  const params = searchParams()
+  const names = params.getAll("name").filter((name) => name !== "")
+  const websiteId = params.get("website_id")
+  // Rejects the request now; later it could only end the stream.
+  websitesOf(deps.registry, caller, websiteId)
+  // Nobody would read, or close, the stream of a HEAD request.
+  if (request.method === "HEAD") return new Response(null, { headers: { ...headers, ...streamHeaders } })
+  const options = {
+    websites: () => stillReadable(deps, request, websiteId),
+    names: names.length === 0 ? undefined : new Set(names),
+    crawlers: params.get("crawlers") === "true",
+    after: request.headers.get("last-event-id"),
+  }
+  const owner = {
+    caller: `${caller.kind} ${caller.id}`,
+    address: addressOf(context, deps.settings.trustedProxies),
+  }
+  return deps.streams.open(options, owner, request.signal, headers)
 }
 
 /** Bytes of memory that a body of one byte becomes while it waits, and a parameter: strings, objects and lists of them. */
@@ -90,31 +75,28 @@ const bytesPerByte = 8
 const bytesPerParameter = 2_048
 
 async function query(
-  asking: QueryApiDeps,
-  arrival: RequestContext,
+  deps: QueryApiDeps,
+  { caller, now, headers, context, searchParams }: AuthenticatedRequest,
   outbox: Outbox,
-  { caller, now, headers }: Admitted,
 ): Promise<Response> {
-  const { asker, registry, settings } = asking
-  const { request } = arrival
-  const { signal } = request
-  const asked = queryOf(request)
-  const websites = websitesOf(registry, caller, asked.get("website_id"))
-  refuseRejected(asking, arrival)
-  const { value, size } = await readJson(asking, arrival)
-  const zone = asked.get("timezone") ?? "UTC"
-  const withSingles = allows(caller.scopes, "read:data")
-  const limits = withSingles ? fullLimits : reportLimits
+  const { asker, registry, settings } = deps
+  const { signal } = context.request
+  const params = searchParams()
+  const websites = websitesOf(registry, caller, params.get("website_id"))
+  const { value, size } = await readCallerBody(deps, context)
+  const zone = params.get("timezone") ?? "UTC"
+  const canReadData = hasScope(caller.scopes, "read:data")
+  const limits = canReadData ? fullLimits : reportLimits
   const { isBatch, queries } = await inSteps(
-    parseQueries(value, { websites, zone, now, withSingles, limits }),
+    parseQueries(value, { websites, zone, now, canReadData, limits }),
   )
-  const onFault = (error: unknown) => asking.logFault(error, { path: "/v1/query" })
+  const onFault = (error: unknown) => deps.logError(error, { path: "/v1/query" })
   const { rows, cells, bytes = asker.responseBytes } = limits
   const room = { rows, cells, bytes: Math.min(bytes, asker.responseBytes) }
-  const client = clientOf(caller, arrival, settings)
+  const client = clientOf(caller, context, settings)
   const held: JsonRows[] = []
-  const execute = async (ask: QuerySpec): Promise<Executed<JsonRows>> => {
-    const rendered = await asker.render(ask, room, client.name, signal)
+  const execute = async (spec: QuerySpec): Promise<Executed<JsonRows>> => {
+    const rendered = await asker.render(spec, room, client.name, signal)
     held.push(rendered)
     return { ...rendered, data: rendered }
   }
@@ -147,33 +129,29 @@ async function inSteps<Result>(steps: Generator<void, Result>): Promise<Result> 
 /** Logins of one user are apart, and so is each address that has a share link. */
 function clientOf(
   { kind, id, login, share }: Caller,
-  arrival: RequestContext,
+  context: RequestContext,
   settings: QueryApiDeps["settings"],
 ): Client {
-  if (share) return { name: `share ${id} ${addressOf(arrival, settings.trustedProxies)}`, isShared: true }
+  if (share) return { name: `share ${id} ${addressOf(context, settings.trustedProxies)}`, isShared: true }
   return { name: `${kind} ${login ? login.hash.toString("hex") : id}`, isShared: false }
 }
 
 /** What the request's caller may read by now; undefined: nothing. */
 function stillReadable(
-  asking: QueryApiDeps,
+  deps: QueryApiDeps,
   request: Request,
   websiteId: string | null,
 ): readonly number[] | undefined {
   try {
-    const caller = callerOf(asking, request, asking.now())
-    if (allows(caller.scopes, "read:data")) return websitesOf(asking.registry, caller, websiteId)
+    const caller = callerOf(deps, request, deps.now())
+    if (hasScope(caller.scopes, "read:data")) return websitesOf(deps.registry, caller, websiteId)
   } catch {
     // It is no good any more, its websites changed, or the one is gone.
   }
   return undefined
 }
 
-async function showWebsites(
-  { registry }: QueryApiDeps,
-  _: RequestContext,
-  { caller }: Admitted,
-): Promise<object> {
+function showWebsites({ registry }: QueryApiDeps, { caller }: AuthenticatedRequest): RouteResult {
   const websites = readableWebsites(registry, caller).map(({ id, name, domain, createdAt }) => ({
     id,
     name,
@@ -181,10 +159,10 @@ async function showWebsites(
     isPublic: false,
     createdAt: new Date(createdAt).toISOString(),
   }))
-  return { websites, total: websites.length }
+  return { body: { websites, total: websites.length } }
 }
 
-async function showTypes(): Promise<object> {
+function showTypes(): RouteResult {
   const configs = Object.entries(types).map(([name, type]) => [name, configOf(type)])
-  return { types: Object.keys(types), configs: Object.fromEntries(configs) }
+  return { body: { types: Object.keys(types), configs: Object.fromEntries(configs) } }
 }

@@ -1,4 +1,4 @@
-import { type FieldError, type RejectionReason, type RequestError, UserError } from "../errors.ts"
+import { type FieldError, type RejectionReason, type RequestError, rejections, UserError } from "../errors.ts"
 
 /** Command-line names of the fields of the admin API. */
 const flags: Record<string, string> = {
@@ -25,6 +25,7 @@ const flags: Record<string, string> = {
   password: "the password",
 }
 
+/** Hints that name a command or an option. Other reasons have the advice of `rejections`. */
 const hints: Partial<Record<RejectionReason, string>> = {
   invalid_shape: "see --help for options and an example",
   website_unknown: "list the ids with databuddy website list",
@@ -36,7 +37,8 @@ const hints: Partial<Record<RejectionReason, string>> = {
 /** Converts an error of the store or of input validation to the terms of the command line. */
 export function toUserError(error: RequestError): UserError {
   const noWebsite = error.fields?.some(({ field }) => field.startsWith("websites."))
-  const hint = hints[noWebsite ? "website_unknown" : error.reason]
+  const reason = noWebsite ? "website_unknown" : error.reason
+  const hint = hints[reason] ?? rejections[reason].advice
   return new UserError(error.fields?.map(fieldText).join("; ") ?? error.message, hint)
 }
 
