@@ -5,6 +5,8 @@ const maxLength = 259
 const named = /^[a-z0-9_][a-z0-9._~-]*(?::(\d{0,5}))?$/i
 const bracketed = /^\[([0-9a-f:.]+)\](?::(\d{0,5}))?$/i
 
+const probe = /^\/(?:health|ready)(?:\?|$)/
+
 /** True for a host as a Host header holds it: a name, an IPv4 address or an IPv6 address in brackets, and perhaps a port. */
 export function isHost(text: string): boolean {
   if (text.length > maxLength) return false
@@ -31,7 +33,7 @@ export class HostCheck {
       if (!isHost(host)) return false
       this.#last = host
     }
-    // Also of HTTP/1.0 without the header, and of `CONNECT other:443`.
-    return url.startsWith("http")
+    // Without the header, or for `CONNECT other:443`, the URL is a path. HAProxy and monitors ask for probes by HTTP/1.0.
+    return url.startsWith("http") || (host === null && probe.test(url))
   }
 }

@@ -98,7 +98,6 @@ describe("files that go while the server has them open", () => {
       const server = await start(db)
       expect(await verdict(send(server))).toBe("200")
       hit(db)
-      expect(await verdict(send(server))).toBe("503 store_failed")
       expect(await verdict(send(server))).toBe("503 file_replaced")
       expect(await ready(server)).toBe("503 file_replaced")
       expect(await alive(server)).toBe("200")

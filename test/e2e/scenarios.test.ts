@@ -4,20 +4,20 @@ import { createWebsite, pauseWebsite } from "../../src/store/websites.ts"
 import { withDatabase } from "../harness.ts"
 import { environment } from "../support/environment.ts"
 import { bodyOf } from "./contract/bodies.ts"
-import { accepted, eventWith, plainEvent, refused, row, type Sent } from "./contract/cases.ts"
-import { type KeyName, secrets, sites } from "./contract/fixture.ts"
-import { type Answer, expectRefusal, expectSuccess, successOf, World } from "./contract/world.ts"
+import { accepted, eventWith, plainEvent, rejected, row, type ContractRequest } from "./contract/cases.ts"
+import { type KeyName, secrets, websiteIds } from "./contract/seed.ts"
+import { type ReceivedResponse, expectRejection, expectSuccess, successOf, ContractServer } from "./contract/server.ts"
 
 // What the contract says of several requests: the same event twice, many at once, limits, and a database in trouble.
 
 const ok = { count: 1, reason: null }
 
-function onWebsite(id: string, body: unknown = plainEvent): Sent {
+function onWebsite(id: string, body: unknown = plainEvent): ContractRequest {
   return { key: null, path: `/track?website_id=${id}`, body }
 }
 
 /** The events with this id: where they went, over what, and their names. */
-function withEventId(world: World, eventId: string): unknown[] {
+function withEventId(world: ContractServer, eventId: string): unknown[] {
   return world.reader
     .prepare("select website_id, credential, name from events where event_id = ? order by id")
     .raw()
@@ -25,10 +25,10 @@ function withEventId(world: World, eventId: string): unknown[] {
 }
 
 describe("one server", () => {
-  let world: World
+  let world: ContractServer
 
   beforeAll(async () => {
-    world = await World.start({
+    world = await ContractServer.start({
       prepare: (db) => {
         db.exec(`
           create trigger poison before insert on event_rows
@@ -134,27 +134,27 @@ describe("one server", () => {
     })
 
     test("per website, where for none is one too", async () => {
-      const ids = [undefined, sites.example, sites.legacy, undefined, sites.example, sites.legacy]
+      const ids = [undefined, websiteIds.example, websiteIds.legacy, undefined, websiteIds.example, websiteIds.legacy]
       for (const websiteId of ids) {
         expectSuccess(await world.send({ body: { ...once("per-website"), websiteId } }), ok)
       }
       expect(withEventId(world, "per-website")).toEqual([
         [null, "key", "first"],
-        [sites.example, "key", "first"],
-        [sites.legacy, "key", "first"],
+        [websiteIds.example, "key", "first"],
+        [websiteIds.legacy, "key", "first"],
       ])
     })
 
     test("per kind of credential: a page's order-42 does not make the backend's vanish", async () => {
-      expectSuccess(await world.send(onWebsite(sites.example, once("order-42", "page"))), ok)
+      expectSuccess(await world.send(onWebsite(websiteIds.example, once("order-42", "page"))), ok)
       for (const key of ["full", "limited", "all"] as const) {
-        const body = { ...once("order-42", key), websiteId: sites.example }
+        const body = { ...once("order-42", key), websiteId: websiteIds.example }
         expectSuccess(await world.send({ key, body }), ok)
       }
-      expectSuccess(await world.send(onWebsite(sites.example, once("order-42", "page again"))), ok)
+      expectSuccess(await world.send(onWebsite(websiteIds.example, once("order-42", "page again"))), ok)
       expect(withEventId(world, "order-42")).toEqual([
-        [sites.example, "website_id", "page"],
-        [sites.example, "key", "full"],
+        [websiteIds.example, "website_id", "page"],
+        [websiteIds.example, "key", "full"],
       ])
     })
 
@@ -174,19 +174,19 @@ describe("one server", () => {
 
     test("after a restart, too", async () => {
       expectSuccess(await world.send({ body: once("restart") }), ok)
-      expectSuccess(await world.send(onWebsite(sites.example, once("restart"))), ok)
+      expectSuccess(await world.send(onWebsite(websiteIds.example, once("restart"))), ok)
       await world.restart()
       expectSuccess(await world.send({ body: once("restart", "after") }), ok)
-      expectSuccess(await world.send(onWebsite(sites.example, once("restart", "after"))), ok)
+      expectSuccess(await world.send(onWebsite(websiteIds.example, once("restart", "after"))), ok)
       expect(withEventId(world, "restart")).toEqual([
         [null, "key", "first"],
-        [sites.example, "website_id", "first"],
+        [websiteIds.example, "website_id", "first"],
       ])
     })
   })
 
   describe("a row that SQLite refuses", () => {
-    const poisoned = refused("row_refused")
+    const poisoned = rejected("row_refused")
 
     test("is answered with an error that says nothing of the inside, and stores nothing of its request", async () => {
       await world.refuses({ body: eventWith("name", "poison") }, poisoned)
@@ -205,7 +205,7 @@ describe("one server", () => {
       await Bun.sleep(150)
       lock[Symbol.dispose]()
       for (const [index, answer] of (await Promise.all(answers)).entries()) {
-        if (index % 10 === 5) expectRefusal(answer, poisoned)
+        if (index % 10 === 5) expectRejection(answer, poisoned)
         else expectSuccess(answer, { ...ok, count: 2 })
       }
       const stored = world.rowsAfter(last).map((one) => String(one.event_id))
@@ -225,7 +225,7 @@ describe("one server", () => {
 
   describe("a visitor's id is stored as a hash", () => {
     const hash = /^[\w-]{22}$/
-    const hashOf = async (sent: Sent): Promise<string> => {
+    const hashOf = async (sent: ContractRequest): Promise<string> => {
       const last = world.lastId()
       expectSuccess(await world.send(sent), ok)
       const [stored] = world.rowsAfter(last)
@@ -237,57 +237,57 @@ describe("one server", () => {
 
     test("where the event asks for it: the same for a visitor, another for each visitor and each website", async () => {
       const asked = { ...anna, anonymizeVisitorIds: true }
-      const first = await hashOf(onWebsite(sites.example, asked))
-      expect(await hashOf(onWebsite(sites.example, asked))).toBe(first)
-      expect(await hashOf({ body: { ...asked, websiteId: sites.example } })).toBe(first)
-      expect(await hashOf(onWebsite(sites.example, { ...asked, anonymousId: "berta" }))).not.toBe(first)
-      expect(await hashOf(onWebsite(sites.legacy, asked))).not.toBe(first)
+      const first = await hashOf(onWebsite(websiteIds.example, asked))
+      expect(await hashOf(onWebsite(websiteIds.example, asked))).toBe(first)
+      expect(await hashOf({ body: { ...asked, websiteId: websiteIds.example } })).toBe(first)
+      expect(await hashOf(onWebsite(websiteIds.example, { ...asked, anonymousId: "berta" }))).not.toBe(first)
+      expect(await hashOf(onWebsite(websiteIds.legacy, asked))).not.toBe(first)
       expect(await hashOf({ body: asked })).not.toBe(first)
     })
 
     test("where the website is set so, whatever the event asks for", async () => {
       const hashes = [
-        await hashOf(onWebsite(sites.daily, anna)),
-        await hashOf(onWebsite(sites.daily, { ...anna, anonymizeVisitorIds: "auto" })),
-        await hashOf(onWebsite(sites.daily, { ...anna, anonymizeVisitorIds: false })),
-        await hashOf(onWebsite(sites.daily, { ...anna, anonymizeVisitorIds: true })),
-        await hashOf({ body: { ...anna, websiteId: sites.daily } }),
+        await hashOf(onWebsite(websiteIds.daily, anna)),
+        await hashOf(onWebsite(websiteIds.daily, { ...anna, anonymizeVisitorIds: "auto" })),
+        await hashOf(onWebsite(websiteIds.daily, { ...anna, anonymizeVisitorIds: false })),
+        await hashOf(onWebsite(websiteIds.daily, { ...anna, anonymizeVisitorIds: true })),
+        await hashOf({ body: { ...anna, websiteId: websiteIds.daily } }),
       ]
       expect(new Set(hashes).size).toBe(1)
     })
 
     test("and identify links the profile to the same hash", async () => {
-      const stored = await hashOf(onWebsite(sites.daily, anna))
-      const body = { profileId: "anna's", anonymousId: "anna", websiteId: sites.daily }
+      const stored = await hashOf(onWebsite(websiteIds.daily, anna))
+      const body = { profileId: "anna's", anonymousId: "anna", websiteId: websiteIds.daily }
       expect((await world.send({ path: "/identify", body })).status).toBe(200)
-      expect(world.profile(sites.daily, "anna's")?.anonymous_ids).toEqual([stored])
+      expect(world.profile(websiteIds.daily, "anna's")?.anonymous_ids).toEqual([stored])
     })
 
     test("and is the same after a restart on the same day", async () => {
-      const before = await hashOf(onWebsite(sites.daily, anna))
+      const before = await hashOf(onWebsite(websiteIds.daily, anna))
       await world.restart()
-      expect(await hashOf(onWebsite(sites.daily, anna))).toBe(before)
+      expect(await hashOf(onWebsite(websiteIds.daily, anna))).toBe(before)
     })
   })
 
   describe("what POST /identify keeps of one profile is bounded", () => {
-    const beyond = refused("invalid_shape", {
+    const beyond = rejected("invalid_shape", {
       traits: "must come to at most 200 and 16384 bytes of JSON with those kept before; null removes one",
     })
-    const identity = (profileId: string, traits: Record<string, unknown>, anonymousId = ""): Sent => ({
+    const identity = (profileId: string, traits: Record<string, unknown>, anonymousId = ""): ContractRequest => ({
       path: "/identify",
-      body: { profileId, anonymousId, websiteId: sites.example, traits },
+      body: { profileId, anonymousId, websiteId: websiteIds.example, traits },
     })
     const fifty = (from: number, value: unknown = 1) =>
       Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`t${from + index}`, value]))
     const identify = async (...sent: Parameters<typeof identity>) =>
       expect((await world.send(identity(...sent))).body).toBe('{"status":"success","type":"identify"}')
-    const kept = (profileId: string) => Object.keys(world.profile(sites.example, profileId)?.traits ?? {})
+    const kept = (profileId: string) => Object.keys(world.profile(websiteIds.example, profileId)?.traits ?? {})
 
     test("to 200 traits: what would go beyond is refused and nothing of it is stored", async () => {
       for (const from of [0, 50, 100, 150]) await identify("many", fifty(from))
       await world.refuses(identity("many", { t0: 2, one: "more" }, "linked"), beyond)
-      expect(world.profile(sites.example, "many")).toMatchObject({ traits: { t0: 1 }, anonymous_ids: [] })
+      expect(world.profile(websiteIds.example, "many")).toMatchObject({ traits: { t0: 1 }, anonymous_ids: [] })
       expect(kept("many")).toHaveLength(200)
     })
 
@@ -295,7 +295,7 @@ describe("one server", () => {
       await identify("many", { t0: 2 })
       await identify("many", { t0: null, one: "more" }, "linked")
       expect(kept("many")).toHaveLength(200)
-      expect(world.profile(sites.example, "many")).toMatchObject({
+      expect(world.profile(websiteIds.example, "many")).toMatchObject({
         traits: { one: "more" },
         anonymous_ids: ["linked"],
       })
@@ -306,7 +306,7 @@ describe("one server", () => {
       for (let n = 0; n < 8; n++) await identify("long", { [`t${n}`]: `${"語".repeat(679)}xx` })
       await identify("long", { k: "" })
       await world.refuses(identity("long", { k: "x" }), beyond)
-      expect(world.profile(sites.example, "long")?.traits).toMatchObject({ k: "" })
+      expect(world.profile(websiteIds.example, "long")?.traits).toMatchObject({ k: "" })
     })
 
     test("and a refusal takes down nothing that is committed with it", async () => {
@@ -318,7 +318,7 @@ describe("one server", () => {
       await Bun.sleep(150)
       lock[Symbol.dispose]()
       for (const answer of await Promise.all(beside)) expectSuccess(answer, ok)
-      expectRefusal(await refusal, beyond)
+      expectRejection(await refusal, beyond)
       expect((await other).status).toBe(200)
       expect(world.rowsAfter(last)).toHaveLength(10)
       expect([kept("many").length, kept("other").length]).toEqual([200, 50])
@@ -327,64 +327,64 @@ describe("one server", () => {
 
   describe("keys that were never any", () => {
     const headers = { "x-forwarded-for": "203.0.113.9" }
-    const tooMany = refused("too_many_failed_credentials")
+    const tooMany = rejected("too_many_failed_credentials")
 
     test("are refused with 429 after sixty a minute from one address, on every path", async () => {
       const wrong: KeyName[] = ["unknown", "malformed"]
       const start = performance.now()
-      const answers: Answer[] = []
+      const answers: ReceivedResponse[] = []
       while (answers.length < 120 && answers.at(-1)?.status !== 429) {
         answers.push(await world.send({ key: wrong[answers.length % 2] ?? null, headers, body: plainEvent }))
       }
-      expectRefusal(answers[0] as Answer, refused("key_unknown"))
-      expectRefusal(answers.at(-1) as Answer, tooMany)
+      expectRejection(answers[0] as ReceivedResponse, rejected("key_unknown"))
+      expectRejection(answers.at(-1) as ReceivedResponse, tooMany)
       const seconds = (performance.now() - start) / 1_000
       expect(answers.length - 1).toBeGreaterThanOrEqual(60)
       expect(answers.length - 1).toBeLessThanOrEqual(61 + seconds)
       await world.refuses({ key: null, headers: { ...headers, "x-api-key": "x" }, body: plainEvent }, tooMany)
-      const body = { profileId: "u", websiteId: sites.example }
+      const body = { profileId: "u", websiteId: websiteIds.example }
       await world.refuses({ path: "/identify", key: "unknown", headers, body }, tooMany)
     })
 
     test("while a right key from that address is taken, and a website id, and whatever another sends", async () => {
       expectSuccess(await world.send({ headers, body: plainEvent }), ok)
-      expectSuccess(await world.send({ ...onWebsite(sites.example), headers }), ok)
-      expectSuccess(await world.send({ ...onWebsite(sites.example), key: "unknown", headers }), {
+      expectSuccess(await world.send({ ...onWebsite(websiteIds.example), headers }), ok)
+      expectSuccess(await world.send({ ...onWebsite(websiteIds.example), key: "unknown", headers }), {
         count: 1,
         reason: "key_unknown",
       })
       const elsewhere = { "x-forwarded-for": "203.0.113.10" }
       expectSuccess(await world.send({ headers: elsewhere, body: plainEvent }), ok)
-      await world.refuses({ key: "unknown", headers: elsewhere, body: plainEvent }, refused("key_unknown"))
+      await world.refuses({ key: "unknown", headers: elsewhere, body: plainEvent }, rejected("key_unknown"))
     })
 
     test("but for what is wrong before the key is looked at", async () => {
       const body = bodyOf(3_000_000)
-      await world.refuses({ key: "unknown", headers, body }, refused("payload_too_large"))
+      await world.refuses({ key: "unknown", headers, body }, rejected("payload_too_large"))
     })
 
     test("and a key that was revoked is no guess", async () => {
       const from = { "x-forwarded-for": "203.0.113.11" }
       for (let index = 0; index < 65; index++) {
-        expectRefusal(
+        expectRejection(
           await world.send({ key: "revoked", headers: from, body: plainEvent }),
-          refused("key_revoked"),
+          rejected("key_revoked"),
         )
       }
     })
   })
 
   test("what the command line changes counts within a second, without a restart", async () => {
-    const website = onWebsite(sites.longest)
+    const website = onWebsite(websiteIds.longest)
     expectSuccess(await world.send(website), ok)
-    const paused = refused("website_paused")
+    const paused = rejected("website_paused")
     await world.change(
-      (db) => pauseWebsite(db, sites.longest, true, Date.now()),
+      (db) => pauseWebsite(db, websiteIds.longest, true, Date.now()),
       async () => (await world.send(website)).status === paused.status,
     )
     await world.refuses(website, paused)
     await world.change(
-      (db) => pauseWebsite(db, sites.longest, false, Date.now()),
+      (db) => pauseWebsite(db, websiteIds.longest, false, Date.now()),
       async () => (await world.send(website)).status === 200,
     )
   })
@@ -400,7 +400,7 @@ describe("one server", () => {
     const settings = { domain: "new.test", name: "new", allowedOrigins: [], anonymize: "off" as const }
     const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
     const make = <Made>(work: Parameters<typeof withDatabase<Made>>[1]) => withDatabase(world.server.db, work)
-    const withKey = (secret: string): Sent => ({
+    const withKey = (secret: string): ContractRequest => ({
       key: null,
       headers: { authorization: `Bearer ${secret}` },
       body: plainEvent,
@@ -408,10 +408,10 @@ describe("one server", () => {
 
     test("a key, ten times", async () => {
       for (let n = 0; n < 10; n++) {
+        // The server looks a hundred times a second at most; the command line takes longer to exit.
+        await Bun.sleep(15)
         const { secret } = make((db) => createKey(db, `new ${n}`, grant, random, Date.now()))
         expectSuccess(await world.send(withKey(secret)), ok)
-        // The server looks a hundred times a second at most; to start the command line takes longer.
-        await Bun.sleep(15)
       }
     })
 
@@ -449,13 +449,13 @@ describe("one server", () => {
       const { secret } = make((db) => createKey(db, "disabled and enabled", grant, random, Date.now()))
       make((db) => updateKey(db, "disabled and enabled", { disabledAt: 1 }))
       await Bun.sleep(600)
-      await world.refuses(withKey(secret), refused("key_disabled"))
+      await world.refuses(withKey(secret), rejected("key_disabled"))
       await Bun.sleep(15)
       make((db) => updateKey(db, "disabled and enabled", { disabledAt: null }))
       expectSuccess(await world.send(withKey(secret)), ok)
       make((db) => pauseWebsite(db, "new-site", true, Date.now()))
       await Bun.sleep(600)
-      await world.refuses(onWebsite("new-site"), refused("website_paused"))
+      await world.refuses(onWebsite("new-site"), rejected("website_paused"))
       await Bun.sleep(15)
       make((db) => pauseWebsite(db, "new-site", false, Date.now()))
       expectSuccess(await world.send(onWebsite("new-site")), ok)
@@ -464,14 +464,14 @@ describe("one server", () => {
 
   test("five hundred concurrent requests of every kind each get their own answer", async () => {
     const last = world.lastId()
-    const kinds: { sent: Sent; status: number }[] = [
+    const kinds: { sent: ContractRequest; status: number }[] = [
       { sent: { body: plainEvent }, status: 200 },
-      { sent: onWebsite(sites.example), status: 200 },
+      { sent: onWebsite(websiteIds.example), status: 200 },
       { sent: { body: "{" }, status: 400 },
       { sent: { key: "revoked", body: plainEvent }, status: 401 },
       { sent: { key: "reader", body: plainEvent }, status: 403 },
       { sent: { body: eventWith("name", "poison") }, status: 500 },
-      { sent: onWebsite(sites.unknown), status: 404 },
+      { sent: onWebsite(websiteIds.unknown), status: 404 },
     ]
     const sent = Array.from({ length: 500 }, (_, index) => kinds[index % kinds.length] as (typeof kinds)[0])
     const answers = await Promise.all(sent.map((one) => world.send(one.sent)))
@@ -481,21 +481,21 @@ describe("one server", () => {
 })
 
 describe("a server that takes a hundred events and 200,000 bytes a minute", () => {
-  let world: World
-  const limited = refused("rate_limited")
+  let world: ContractServer
+  const limited = rejected("rate_limited")
 
   beforeAll(async () => {
-    world = await World.start({ args: ["--rate-limit-events", "100", "--rate-limit-bytes", "200000"] })
+    world = await ContractServer.start({ args: ["--rate-limit-events", "100", "--rate-limit-bytes", "200000"] })
   })
   afterAll(() => world[Symbol.asyncDispose]())
 
-  const events = (count: number, address: string, key: KeyName | null = null): Sent => ({
-    path: `/track?website_id=${sites.example}`,
+  const events = (count: number, address: string, key: KeyName | null = null): ContractRequest => ({
+    path: `/track?website_id=${websiteIds.example}`,
     key,
     headers: { "x-forwarded-for": address },
     body: Array.from({ length: count }, () => plainEvent),
   })
-  const bytes = (size: number, address: string): Sent => ({ ...events(0, address), body: bodyOf(size) })
+  const bytes = (size: number, address: string): ContractRequest => ({ ...events(0, address), body: bodyOf(size) })
 
   test("takes as many from an address, in few requests or many, and then none", async () => {
     expectSuccess(await world.send(events(60, "198.51.100.1")), { count: 60, reason: null })
@@ -529,7 +529,7 @@ describe("a server that takes a hundred events and 200,000 bytes a minute", () =
 
   test("shows the owner what was refused, and what to do", async () => {
     const response = await fetch(
-      `${world.server.url}/v1/refusals?reason=rate_limited&website_id=${sites.example}`,
+      `${world.server.url}/v1/refusals?reason=rate_limited&website_id=${websiteIds.example}`,
       {
         headers: { authorization: `Bearer ${secrets.all}` },
       },
@@ -541,23 +541,23 @@ describe("a server that takes a hundred events and 200,000 bytes a minute", () =
 })
 
 describe("a server that takes three requests a minute", () => {
-  let world: World
-  const limited = refused("rate_limited")
+  let world: ContractServer
+  const limited = rejected("rate_limited")
 
   beforeAll(async () => {
-    world = await World.start({ args: ["--rate-limit", "3"] })
+    world = await ContractServer.start({ args: ["--rate-limit", "3"] })
   })
   afterAll(() => world[Symbol.asyncDispose]())
 
-  const from = (address: string, sent: Sent): Sent => ({
+  const from = (address: string, sent: ContractRequest): ContractRequest => ({
     ...sent,
     headers: { ...sent.headers, "x-forwarded-for": address },
   })
-  const rateOf = ({ headers }: Answer) =>
+  const rateOf = ({ headers }: ReceivedResponse) =>
     ["Limit", "Remaining", "Reset"].map((name) => Number(headers.get(`RateLimit-${name}`)))
 
   test("counts down, then refuses, stores nothing and says when to come back", async () => {
-    const sent = from("198.51.100.1", onWebsite(sites.example))
+    const sent = from("198.51.100.1", onWebsite(websiteIds.example))
     for (const remaining of [2, 1, 0]) {
       const answer = await world.send(sent)
       expectSuccess(answer, ok)
@@ -573,38 +573,38 @@ describe("a server that takes three requests a minute", () => {
   })
 
   test("counts by address and by website", async () => {
-    expectSuccess(await world.send(from("198.51.100.2", onWebsite(sites.example))), ok)
-    expectSuccess(await world.send(from("198.51.100.1", onWebsite(sites.legacy))), ok)
+    expectSuccess(await world.send(from("198.51.100.2", onWebsite(websiteIds.example))), ok)
+    expectSuccess(await world.send(from("198.51.100.1", onWebsite(websiteIds.legacy))), ok)
   })
 
   test("counts the address that a trusted proxy saw, not what the client wrote", async () => {
-    await world.refuses(from("192.0.2.66, 198.51.100.1", onWebsite(sites.example)), limited)
+    await world.refuses(from("192.0.2.66, 198.51.100.1", onWebsite(websiteIds.example)), limited)
   })
 
   test("counts all of an IPv6 /64 as one address", async () => {
     for (const address of ["2001:db8:0:7::1", "2001:db8:0:7::2", "2001:db8:0:7:a:b:c:d"]) {
-      expectSuccess(await world.send(from(address, onWebsite(sites.example))), ok)
+      expectSuccess(await world.send(from(address, onWebsite(websiteIds.example))), ok)
     }
-    await world.refuses(from("2001:db8:0:7::4", onWebsite(sites.example)), limited)
-    expectSuccess(await world.send(from("2001:db8:0:8::1", onWebsite(sites.example))), ok)
+    await world.refuses(from("2001:db8:0:7::4", onWebsite(websiteIds.example)), limited)
+    expectSuccess(await world.send(from("2001:db8:0:8::1", onWebsite(websiteIds.example))), ok)
   })
 
   test("refuses a page in words that it can read", async () => {
-    const page = onWebsite(sites.example)
+    const page = onWebsite(websiteIds.example)
     const sent = from("198.51.100.1", { ...page, headers: { origin: "https://example.com" } })
-    expectRefusal(await world.send(sent), limited, sent)
+    expectRejection(await world.send(sent), limited, sent)
   })
 
   test("counts the rate before it looks for the website", async () => {
-    const sent = from("198.51.100.3", onWebsite(sites.unknown))
-    for (let index = 0; index < 3; index++) await world.refuses(sent, refused("website_unknown"))
+    const sent = from("198.51.100.3", onWebsite(websiteIds.unknown))
+    for (let index = 0; index < 3; index++) await world.refuses(sent, rejected("website_unknown"))
     await world.refuses(sent, limited)
   })
 
   test("does not count what was refused before", async () => {
-    const bad = from("198.51.100.4", onWebsite(sites.example, { name: "" }))
+    const bad = from("198.51.100.4", onWebsite(websiteIds.example, { name: "" }))
     for (let index = 0; index < 5; index++) expect((await world.send(bad)).status).toBe(400)
-    expectSuccess(await world.send(from("198.51.100.4", onWebsite(sites.example))), ok)
+    expectSuccess(await world.send(from("198.51.100.4", onWebsite(websiteIds.example))), ok)
   })
 
   test("does not count requests with a key that has no limit", async () => {
@@ -623,29 +623,29 @@ describe("a server that takes three requests a minute", () => {
       expect(rateOf(answer).slice(0, 2)).toEqual([2, remaining])
     }
     await world.refuses(hasty, limited)
-    await world.refuses({ ...hasty, body: eventWith("websiteId", sites.unknown) }, limited)
+    await world.refuses({ ...hasty, body: eventWith("websiteId", websiteIds.unknown) }, limited)
   })
 
   test("checks the credential before the rate", async () => {
     for (let index = 0; index < 3; index++) {
-      await world.refuses({ key: "hastyReader", body: plainEvent }, refused("scope_missing"))
+      await world.refuses({ key: "hastyReader", body: plainEvent }, rejected("scope_missing"))
     }
   })
 })
 
 describe("a database that another process has locked", () => {
-  let world: World
+  let world: ContractServer
 
   beforeAll(async () => {
-    world = await World.start({ args: ["--lock-wait", "500", "--queue-events", "5"] })
+    world = await ContractServer.start({ args: ["--lock-wait", "500", "--queue-events", "5"] })
   })
   afterAll(() => world[Symbol.asyncDispose]())
 
   test("is waited for, then the request is refused, and the same request is accepted afterwards", async () => {
-    const sent: Sent = { body: [eventWith("eventId", "while-locked"), plainEvent] }
+    const sent: ContractRequest = { body: [eventWith("eventId", "while-locked"), plainEvent] }
     const lock = world.lock()
     const start = performance.now()
-    await world.refuses(sent, refused("store_locked"))
+    await world.refuses(sent, rejected("store_locked"))
     expect(performance.now() - start).toBeGreaterThan(490)
     lock[Symbol.dispose]()
     await world.accepts(sent, accepted([{ event_id: "while-locked" }, {}]))
@@ -663,25 +663,25 @@ describe("a database that another process has locked", () => {
   })
 
   test("refuses an identify likewise", async () => {
-    const body = { profileId: "locked", anonymousId: "a", websiteId: sites.example, traits: { a: 1 } }
+    const body = { profileId: "locked", anonymousId: "a", websiteId: websiteIds.example, traits: { a: 1 } }
     const lock = world.lock()
-    await world.refuses({ path: "/identify", body }, refused("store_locked"))
+    await world.refuses({ path: "/identify", body }, rejected("store_locked"))
     lock[Symbol.dispose]()
     expect((await world.send({ path: "/identify", body })).status).toBe(200)
-    expect(world.profile(sites.example, "locked")?.traits).toEqual({ a: 1 })
+    expect(world.profile(websiteIds.example, "locked")?.traits).toEqual({ a: 1 })
   })
 
   test("does not delay what needs no disk: an empty batch, a refusal", async () => {
     using _lock = world.lock()
     await world.accepts({ body: [] }, accepted([]))
-    await world.refuses({ body: "{" }, refused("invalid_json"))
-    await world.refuses({ key: "revoked", body: plainEvent }, refused("key_revoked"))
+    await world.refuses({ body: "{" }, rejected("invalid_json"))
+    await world.refuses({ key: "revoked", body: plainEvent }, rejected("key_revoked"))
   })
 
   test("is looked at last: a website that is unknown is not found meanwhile", async () => {
     using _lock = world.lock()
-    await world.refuses(onWebsite(sites.unknown), refused("website_unknown"))
-    await world.refuses(onWebsite(sites.paused), refused("website_paused"))
+    await world.refuses(onWebsite(websiteIds.unknown), rejected("website_unknown"))
+    await world.refuses(onWebsite(websiteIds.paused), rejected("website_paused"))
   })
 
   test("fills the queue: what is beyond it is refused at once, and accepted afterwards", async () => {
@@ -694,8 +694,8 @@ describe("a database that another process has locked", () => {
     }
     // Of two requests with three events each a queue of five holds one, whichever came first.
     const [beyond, waited] = (await Promise.all([timed(), timed()])).sort((a, b) => a.took - b.took)
-    expectRefusal(beyond?.answer as Answer, refused("queue_full"))
-    expectRefusal(waited?.answer as Answer, refused("store_locked"))
+    expectRejection(beyond?.answer as ReceivedResponse, rejected("queue_full"))
+    expectRejection(waited?.answer as ReceivedResponse, rejected("store_locked"))
     expect(beyond?.took).toBeLessThan(490)
     expect(world.stored()).toEqual(before)
     lock[Symbol.dispose]()
