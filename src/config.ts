@@ -2,8 +2,8 @@ import { type Command, InvalidArgumentError, Option } from "commander"
 import { parseDuration } from "./duration.ts"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
 import { type LogLevel, logLevels } from "./log.ts"
+import { parseRetention, retentionFormat } from "./store/data-retention.ts"
 import type { Durability } from "./store/db/open.ts"
-import { retentionFormat, parseRetention } from "./store/data-retention.ts"
 
 /** The option that every command with a database has. */
 export interface DatabaseOptions {
@@ -98,7 +98,12 @@ function serveOptions(): Option[] {
       "fsync",
     ).choices(["fsync", "os"]),
     option("--no-setup", "do not create a website and an API key in an empty database"),
-    option("--max-body <bytes>", "maximum body size, after decompression", 2_097_152, whole(1_024, 1_073_741_824)),
+    option(
+      "--max-body <bytes>",
+      "maximum body size, after decompression",
+      2_097_152,
+      whole(1_024, 1_073_741_824),
+    ),
     option("--max-batch <events>", "maximum events per request", 1_000, whole(1, 100_000)),
     option("--queue-events <number>", "maximum events waiting to be written", 50_000, whole(1, 10_000_000)),
     option(

@@ -1,8 +1,8 @@
 import { existsSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import type { Command } from "commander"
-import { stageCopy, requireFreeSpace } from "../backups/staging.ts"
 import { databaseBytes, isSameFile } from "../backups/files.ts"
+import { requireFreeSpace, stageCopy } from "../backups/staging.ts"
 import { UserError } from "../errors.ts"
 import { isFileLocked } from "../store/db/file-lock.ts"
 import { publish } from "../store/db/files.ts"
@@ -53,7 +53,10 @@ function refusePlace(to: string, from: string, { force }: BackupOptions): void {
     )
   }
   if (!statSync(to).isFile()) {
-    throw new UserError(`${to} is not a file`, "include a file name for the backup, such as /var/backups/today.db")
+    throw new UserError(
+      `${to} is not a file`,
+      "include a file name for the backup, such as /var/backups/today.db",
+    )
   }
   if (!force) throw new UserError(`${to} already exists`, "choose another name, or add --force to replace it")
   if (isFileLocked(to)) throw new UserError(`${to} is a database that a server uses`, "choose another name")

@@ -6,17 +6,17 @@ import { addFlagsOfServe, type ServeOptions } from "../config.ts"
 import {
   type BackupFacts,
   type CheckResult,
+  type DiagnosisSettings,
   daysUntilFull,
   diagnose,
   type Facts,
   type FileFacts,
-  type DiagnosisSettings,
 } from "../doctor/checks.ts"
 import { UserError } from "../errors.ts"
 import { rulesVersion } from "../query/structures/tzdata.ts"
 import { type Growth, growthOf } from "../store/db/growth.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
-import { closeAfterReading, openForReading, databaseError } from "../store/db/open.ts"
+import { closeAfterReading, databaseError, openForReading } from "../store/db/open.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
@@ -34,7 +34,9 @@ const flags = [
   "--tls-cert",
 ]
 
-type DoctorOptions = DataOptions & Omit<DiagnosisSettings, "namesProxies"> & Pick<ServeOptions, "retain" | "backupDir">
+type DoctorOptions = DataOptions &
+  Omit<DiagnosisSettings, "namesProxies"> &
+  Pick<ServeOptions, "retain" | "backupDir">
 
 export function addDoctorCommand(root: Command, context: Context): void {
   const command = root

@@ -50,7 +50,10 @@ export function addExportCommand(root: Command, context: Context): void {
     .option("--anonymous-id <id>", "everything about one visitor of a website: events and links to profiles")
     .addOption(new Option("--format <format>", "output format").choices(formats).default("ndjson"))
     .option("--gzip", "compress the output")
-    .option("--out <file>", "write to this file, which appears once it is complete (default: standard output)")
+    .option(
+      "--out <file>",
+      "write to this file, which appears once it is complete (default: standard output)",
+    )
     .option("--force", "replace an existing file")
     .addOption(databaseOption())
     .addHelpText(
@@ -168,7 +171,10 @@ async function toFile(
     const { code, syscall } = error as NodeJS.ErrnoException
     if (code === "EEXIST") throw exists(path)
     if (!code || !syscall) throw error
-    throw new UserError(`${path} cannot be written (${code})`, "check the folder, its permissions and its free space")
+    throw new UserError(
+      `${path} cannot be written (${code})`,
+      "check the folder, its permissions and its free space",
+    )
   } finally {
     if (file !== undefined) closeSync(file)
   }

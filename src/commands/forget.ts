@@ -8,13 +8,13 @@ import type { Db } from "../store/db/driver.ts"
 import { openForReading } from "../store/db/open.ts"
 import { countEvents } from "../store/events.ts"
 import {
-  type PersonCounts,
   countPerson,
+  type ForgetSchedule,
   forgetPerson,
   holdsPerson,
-  storedIdsOf,
-  type ForgetSchedule,
   type Person,
+  type PersonCounts,
+  storedIdsOf,
 } from "../store/forget.ts"
 import { findWebsite, type Website } from "../store/websites.ts"
 import type { Context } from "../terminal/context.ts"
@@ -34,10 +34,15 @@ export function addForgetCommand(root: Command, context: Context): void {
     .command("forget")
     .description("delete all data about one person of a website and overwrite it on disk")
     .requiredOption("--website <id>", "the website")
-    .option("--profile-id <id>", "the profile, its events and links, and events of anonymous ids that only it has")
+    .option(
+      "--profile-id <id>",
+      "the profile, its events and links, and events of anonymous ids that only it has",
+    )
     .option("--anonymous-id <id>", "the events of this visitor and its links to profiles")
     .addOption(
-      backupDirOption("also search the backups that serve writes to this folder, and list those that contain the person"),
+      backupDirOption(
+        "also search the backups that serve writes to this folder, and list those that contain the person",
+      ),
     )
     .option("--yes", "delete; without it, only show what would be deleted")
   addDataOptions(
@@ -86,9 +91,7 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
           ? "note: delete these files or let them expire; other copies made before this still contain it too\n"
           : "note: copies made before this in other places still contain it\n",
       )
-      context.out(
-        "note: ids may remain in unused bytes of the file until you run VACUUM on it\n",
-      )
+      context.out("note: ids may remain in unused bytes of the file until you run VACUUM on it\n")
     }
     if (copies.failure) throw copies.failure
     if (overwritten) return

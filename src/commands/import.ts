@@ -4,11 +4,11 @@ import type { Command } from "commander"
 import { UserError } from "../errors.ts"
 import { Importer, type Report, type Tally } from "../import/import.ts"
 import { readLines, type TextLine } from "../import/lines.ts"
+import { DailyHash } from "../store/daily-hash.ts"
 import type { Db } from "../store/db/driver.ts"
 import { databaseError } from "../store/db/open.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
 import { sweepPause } from "../store/events.ts"
-import { DailyHash } from "../store/daily-hash.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "../terminal/database.ts"
 import { printFields, printJson, shown } from "../terminal/print.ts"
@@ -25,9 +25,7 @@ const maxAttempts = 12
 export function addImportCommand(root: Command, context: Context): void {
   const command = root
     .command("import <file>")
-    .description(
-      "import an ndjson export, gzipped or not (safe while the server runs); skips existing data",
-    )
+    .description("import an ndjson export, gzipped or not (safe while the server runs); skips existing data")
   addDataOptions(command, "import all.ndjson.gz --db new.db").action((file: string, options: DataOptions) =>
     importFile(resolve(file), options, context),
   )
@@ -74,7 +72,10 @@ async function importLines(db: Db, file: string, context: Context): Promise<Repo
       progress.show(() => progressLine(importer.report(), bytesRead, size))
       if (ServerLock.hasLockFile(db.name)) await context.sleep(sweepPause)
     }
-    const callbacks = { onRead: (bytes: number) => (bytesRead = bytes), onBroken: (why: string) => (broken = why) }
+    const callbacks = {
+      onRead: (bytes: number) => (bytesRead = bytes),
+      onBroken: (why: string) => (broken = why),
+    }
     let lines: TextLine[] = []
     let characters = 0
     for await (const chunk of readLines(file, callbacks)) {
@@ -106,7 +107,8 @@ async function retryBusy(work: () => void): Promise<void> {
       work()
       return
     } catch (error) {
-      if (attempt === maxAttempts || !(error as { code?: string }).code?.startsWith("SQLITE_BUSY")) throw error
+      if (attempt === maxAttempts || !(error as { code?: string }).code?.startsWith("SQLITE_BUSY"))
+        throw error
     }
   }
 }
@@ -118,10 +120,7 @@ function importError(error: unknown, file: string, db: string): unknown {
   if (syscall !== undefined) return new UserError(`${file} cannot be read: ${message}`)
   const known = databaseError(error, db)
   if (!(known instanceof UserError)) return error
-  return new UserError(
-    known.message,
-    `${known.hint}; then import the file again to continue`,
-  )
+  return new UserError(known.message, `${known.hint}; then import the file again to continue`)
 }
 
 function progressLine({ lines, refused }: Report, bytesRead: number, size: number): string {

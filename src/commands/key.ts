@@ -34,7 +34,11 @@ export function addKeyCommands(root: Command, context: Context): void {
     .description("create a key (shown once)")
     .requiredOption("--name <name>", "a name to recognize the key by")
     .option("--scope <scope>", `${scopes.join(", ")}; can be repeated (default: track:events)`, oneScope)
-    .option("--website <id>", "limit the key to this website; can be repeated (default: all websites)", collect)
+    .option(
+      "--website <id>",
+      "limit the key to this website; can be repeated (default: all websites)",
+      collect,
+    )
     .option("--expires <when>", "a duration such as 90d (s, m, h, d, w) or a date (default: never)", (text) =>
       expiry(text, context.environment.now()),
     )

@@ -76,7 +76,11 @@ export function addQueryCommand(root: Command, context: Context): void {
       "events, users, sessions, …, or sum:property.total (avg, min, max, p50, p95); can be repeated",
       collect,
     )
-    .option("--step <event>", "step: an event name, or: name where <filter> and <filter>; can be repeated", collect)
+    .option(
+      "--step <event>",
+      "step: an event name, or: name where <filter> and <filter>; can be repeated",
+      collect,
+    )
     .addOption(new Option("--granularity <unit>", "length of time intervals").choices(granularities))
     .option("--window <time>", "conversion window of a funnel, such as 1h or 7d")
     .addOption(new Option("--unit <who>", "what to count").choices(units))
@@ -159,7 +163,10 @@ function weeksToDays(text: string): string {
 
 function csvOf(rows: readonly Row[]): string {
   const flat = rows.map(({ previous, ...row }) => {
-    const prefixed = Object.entries((previous ?? {}) as Row).map(([name, value]) => [`previous.${name}`, value])
+    const prefixed = Object.entries((previous ?? {}) as Row).map(([name, value]) => [
+      `previous.${name}`,
+      value,
+    ])
     return { ...row, ...Object.fromEntries(prefixed) } as Row
   })
   // The previous period can have fewer dates.
@@ -192,8 +199,7 @@ function printEntry(
   const zoneNote = zone === undefined ? "" : ` (days in ${shown(zone)})`
   const calendar = (last && calendarRanges[last]) ?? ""
   context.out(`${shown(source)}, ${times(meta)} UTC${comparison}${zoneNote}${calendar}\n\n`)
-  if (data.length === 0)
-    context.out("no results in this range; try --last 365d, or --from and --to\n")
+  if (data.length === 0) context.out("no results in this range; try --last 365d, or --from and --to\n")
   else printRows(data, context)
   if (typeof meta.nextCursor === "string") context.out(`\nmore: --cursor ${meta.nextCursor}\n`)
   else if (meta.total !== undefined && meta.total > data.length) {

@@ -7,9 +7,7 @@ import { addDataOptions, type DataOptions, withDatabase } from "../terminal/data
 import { printJson } from "../terminal/print.ts"
 
 export function addRebuildCommand(root: Command, context: Context): void {
-  const command = root
-    .command("rebuild")
-    .description("rebuild the column blocks from the stored events")
+  const command = root.command("rebuild").description("rebuild the column blocks from the stored events")
   addDataOptions(command, "rebuild --db /var/lib/databuddy/databuddy.db").action((options: DataOptions) =>
     withDatabase(options, context, (db) => {
       const startedAt = context.environment.elapsed()

@@ -1,9 +1,17 @@
 import { type Command, Option } from "commander"
+import type { Random } from "../environment.ts"
 import { UserError } from "../errors.ts"
 import type { Db } from "../store/db/driver.ts"
 import { createInvite } from "../store/invites.ts"
-import type { Random } from "../environment.ts"
-import { deleteUser, hasOwner, listUsers, type Role, roles, type User, requireUserWithEmail } from "../store/users.ts"
+import {
+  deleteUser,
+  hasOwner,
+  listUsers,
+  type Role,
+  requireUserWithEmail,
+  roles,
+  type User,
+} from "../store/users.ts"
 import type { Context } from "../terminal/context.ts"
 import {
   addDataOptions,
@@ -50,12 +58,15 @@ export function addUserCommands(root: Command, context: Context): void {
     .command("create <email>")
     .description("create a user with a password")
     .addOption(
-      new Option(
-        "--role <role>",
-        "owner or viewer (default: owner for the first user, else viewer)",
-      ).choices(roles),
+      new Option("--role <role>", "owner or viewer (default: owner for the first user, else viewer)").choices(
+        roles,
+      ),
     )
-    .option("--website <id>", "limit a viewer to this website; can be repeated (default: all websites)", collect)
+    .option(
+      "--website <id>",
+      "limit a viewer to this website; can be repeated (default: all websites)",
+      collect,
+    )
     .option("--password-stdin", passwordStdinHelp)
   addDataOptions(createCommand, "user create ada@example.com --role viewer").action(
     (email: string, options: CreateOptions) => create(email, options, context),

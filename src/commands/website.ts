@@ -2,10 +2,10 @@ import { type Command, Option } from "commander"
 import { changeWebsite, readNewWebsite, readWebsiteChanges, websiteJson } from "../admin-api/input.ts"
 import type { WebsiteJson } from "../admin-api/schema.ts"
 import { UserError } from "../errors.ts"
-import type { Db } from "../store/db/driver.ts"
-import { typeCheckPause, deleteUnusedTypes } from "../store/unused-types.ts"
-import { countEvents, sweepDeleted, sweepPause, sweepRows } from "../store/events.ts"
 import { releaseFreePages } from "../store/data-retention.ts"
+import type { Db } from "../store/db/driver.ts"
+import { countEvents, sweepDeleted, sweepPause, sweepRows } from "../store/events.ts"
+import { deleteUnusedTypes, typeCheckPause } from "../store/unused-types.ts"
 import {
   anonymizeSettings,
   createWebsite,
@@ -81,7 +81,11 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .description("change a website")
     .option("--domain <host>", "new domain")
     .option("--name <name>", "new display name")
-    .option("--allowed-origin <origin>", "replace the other hosts that can send events; can be repeated", collect)
+    .option(
+      "--allowed-origin <origin>",
+      "replace the other hosts that can send events; can be repeated",
+      collect,
+    )
     .option("--no-allowed-origin", "allow no other hosts")
     .addOption(anonymizeOption())
     .addOption(retainOption())
@@ -105,8 +109,8 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .command("delete <id>")
     .description("permanently delete a website and all its events")
     .option("--yes", "delete; without it, only show what would be deleted")
-  addDataOptions(deleteCommand, `website delete ${exampleId} --yes`).action((id: string, options: DeleteOptions) =>
-    remove(id, options, context),
+  addDataOptions(deleteCommand, `website delete ${exampleId} --yes`).action(
+    (id: string, options: DeleteOptions) => remove(id, options, context),
   )
 }
 
@@ -135,7 +139,8 @@ async function create(domain: string, options: CreateOptions, context: Context):
 async function list(options: DataOptions, context: Context): Promise<void> {
   const websites = (await withDatabase(options, context, listWebsites)).map(websiteJson)
   if (options.json) printJson(websites, context)
-  else if (websites.length === 0) context.out("no websites yet; create one with databuddy website create <domain>\n")
+  else if (websites.length === 0)
+    context.out("no websites yet; create one with databuddy website create <domain>\n")
   else {
     const rows = websites.map((website) => [
       website.id,
@@ -167,9 +172,7 @@ async function update(id: string, options: UpdateOptions, context: Context, comm
     allowedOrigins: allowedOrigin === false ? [] : allowedOrigin,
   }
   if (Object.values(changes).every((value) => value === undefined)) {
-    command.error(
-      "error: nothing to change: use --domain, --name, --allowed-origin, --anonymize or --retain",
-    )
+    command.error("error: nothing to change: use --domain, --name, --allowed-origin, --anonymize or --retain")
   }
   await change(id, changes, options, context)
 }

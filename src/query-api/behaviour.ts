@@ -1,27 +1,26 @@
-import type { Bucket, FunnelStep, Scope, Step } from "../query/query.ts"
-import { byPlace, named, span, withFilters } from "./groups.ts"
+import type { Bucket, FunnelStep, Granularity, Scope, Step } from "../query/query.ts"
+import { groupsByKey, named, span, withFilters } from "./groups.ts"
 import type { QuerySpec, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { pairBuckets } from "./range.ts"
-import { percent, requireRows, wrong } from "./rows.ts"
+import { percent, requireRows } from "./rows.ts"
 
-export function* funnel(ask: QuerySpec, put: RunQuery): Generator<void, TypeResult> {
-  const { scope, steps, window, unit, by, limit, offset, previous } = ask
+export function* funnel(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
+  const { scope, steps, window, unit, by, limit, offset, previous } = spec
   const [dimension] = by
-  const ofScope = (scope: Scope) => put({ kind: "funnel", scope, steps, window, unit, by: dimension })
-  const { groups } = yield* ofScope(scope)
-  const before = previous && (yield* ofScope({ ...scope, ...span(previous) }))
-  const foundBefore = before && new Map(before.groups.map((group) => [group.by, group.steps]))
-  const nobody = steps.map((): FunnelStep => ({ people: 0, median: null }))
+  const runScope = (scope: Scope) => run({ kind: "funnel", scope, steps, window, unit, by: dimension })
+  const { groups } = yield* runScope(scope)
+  const comparison = previous && (yield* runScope({ ...scope, ...span(previous) }))
+  const previousSteps = comparison && new Map(comparison.groups.map((group) => [group.by, group.steps]))
+  const emptySteps = steps.map((): FunnelStep => ({ units: 0, median: null }))
   const rows = groups.slice(offset, offset + limit).flatMap((group) => {
-    const measured = measuresOf(group.steps)
-    const measuredBefore = foundBefore && measuresOf(foundBefore.get(group.by) ?? nobody)
-    return measured.map(
+    const previousMeasures = previousSteps && measuresOf(previousSteps.get(group.by) ?? emptySteps)
+    return measuresOf(group.steps).map(
       (measures, index): Row => ({
         ...(dimension === undefined ? {} : { [dimension]: group.by }),
         step: index + 1,
         event_name: steps[index]?.name ?? null,
         ...measures,
-        ...(measuredBefore ? { previous: measuredBefore[index] } : {}),
+        ...(previousMeasures ? { previous: previousMeasures[index] } : {}),
       }),
     )
   })
@@ -29,23 +28,28 @@ export function* funnel(ask: QuerySpec, put: RunQuery): Generator<void, TypeResu
 }
 
 function measuresOf(steps: readonly FunnelStep[]): Row[] {
-  return steps.map(({ people, median }, index) => ({
+  return steps.map(({ units: people, median }, index) => ({
     people,
-    conversion_rate: percent(people, steps[0]?.people ?? 0),
-    step_conversion_rate: percent(people, steps[Math.max(0, index - 1)]?.people ?? 0),
+    conversion_rate: percent(people, steps[0]?.units ?? 0),
+    step_conversion_rate: percent(people, steps[Math.max(0, index - 1)]?.units ?? 0),
     median_ms: median,
   }))
 }
 
 const anyStep: Step = { filters: [] }
 
-export function* retention(ask: QuerySpec, put: RunQuery): Generator<void, TypeResult> {
-  const { scope, steps, unit, granularity = "weekly" } = ask
-  if (granularity === "minute" || granularity === "hourly") {
-    throw wrong("granularity must be daily, weekly or monthly for retention")
-  }
-  const [start = anyStep, comeBack = start] = steps
-  const { buckets, cohorts } = yield* put({ kind: "retention", scope, start, comeBack, granularity, unit })
+export function* retention(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
+  const { scope, steps, unit, granularity = "weekly" } = spec
+  const [startEvent = anyStep, returnEvent = startEvent] = steps
+  const { buckets, cohorts } = yield* run({
+    kind: "retention",
+    scope,
+    startEvent,
+    returnEvent,
+    // The type table allows no others.
+    granularity: granularity as Exclude<Granularity, "minute" | "hourly">,
+    unit,
+  })
   requireRows((buckets.length * (buckets.length + 1)) / 2)
   const rows = cohorts.flatMap(({ size, returned }, cohort) =>
     returned.map((count, period) => ({
@@ -61,11 +65,11 @@ export function* retention(ask: QuerySpec, put: RunQuery): Generator<void, TypeR
 
 export function* paths(
   { scope, steps, before, after }: QuerySpec,
-  put: RunQuery,
+  run: RunQuery,
 ): Generator<void, TypeResult> {
   const [event = anyStep] = steps
-  const answer = yield* put({ kind: "paths", scope, event, before, after })
-  const rows = answer.places.map(({ place, name, count }) => ({
+  const answer = yield* run({ kind: "paths", scope, event, before, after })
+  const rows = answer.positions.map(({ position: place, name, count }) => ({
     place,
     event_name: name,
     sessions: count,
@@ -74,52 +78,57 @@ export function* paths(
   return { rows }
 }
 
-export function* goals(ask: QuerySpec, put: RunQuery): Generator<void, TypeResult> {
-  const { scope, granularity, steps, previous } = ask
-  const ofScope = (scope: Scope) => reached(ask, scope, put)
-  function* valuesOf(range: Pick<Scope, "from" | "to">, step: Step, all: Reached) {
-    const own = [...step.filters, ...(step.name === undefined ? [] : [named(step.name)])]
-    const found = yield* ofScope(withFilters({ ...scope, ...range }, own))
+export function* goals(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
+  const { scope, granularity, steps, previous } = spec
+  const count = (scope: Scope) => conversions(spec, scope, run)
+  function* valuesOf(range: Pick<Scope, "from" | "to">, step: Step, all: Conversions) {
+    const filters = [...step.filters, ...(step.name === undefined ? [] : [named(step.name)])]
+    const matching = yield* count(withFilters({ ...scope, ...range }, filters))
     return all.buckets.map(({ label }, bucket) => {
-      const { units: converted = 0, events: completions = 0 } = found.of(bucket)
-      const { units: whole = 0 } = all.of(bucket)
+      const { units: converted = 0, events: completions = 0 } = matching.of(bucket)
+      const { units: total = 0 } = all.of(bucket)
       return {
         ...(granularity ? { date: label } : {}),
         completions,
         converted,
-        total: whole,
-        conversion_rate: percent(converted, whole),
+        total,
+        conversion_rate: percent(converted, total),
       }
     })
   }
-  const all = yield* ofScope(scope)
-  const allBefore = previous && (yield* ofScope({ ...scope, ...span(previous) }))
+  const all = yield* count(scope)
+  const previousAll = previous && (yield* count({ ...scope, ...span(previous) }))
   requireRows(steps.length * all.buckets.length)
   const pairs =
-    allBefore && (granularity ? pairBuckets(ask.range, granularity, all.buckets, allBefore.buckets) : [0])
+    previousAll &&
+    (granularity ? pairBuckets(spec.range, granularity, all.buckets, previousAll.buckets) : [0])
   const rows: Row[] = []
   for (const step of steps) {
-    const now = yield* valuesOf(span(scope), step, all)
-    const before = previous && allBefore && (yield* valuesOf(span(previous), step, allBefore))
-    now.forEach((values, bucket) => {
+    const current = yield* valuesOf(span(scope), step, all)
+    const comparison = previous && previousAll && (yield* valuesOf(span(previous), step, previousAll))
+    current.forEach((values, bucket) => {
       const row: Row = { goal: step.name ?? null, ...values }
-      if (before) row.previous = before[pairs?.[bucket] ?? -1] ?? null
+      if (comparison) row.previous = comparison[pairs?.[bucket] ?? -1] ?? null
       rows.push(row)
     })
   }
   return { rows }
 }
 
-interface Reached {
+/** Units (people, sessions or profiles) and events per time bucket. */
+interface Conversions {
   buckets: readonly Bucket[]
-  /** Of a bucket, by its index. */
   of(bucket: number): { units?: number | undefined; events?: number | undefined }
 }
 
-/** How many people, sessions or profiles have events, and how many events. */
-function* reached({ unit, granularity }: QuerySpec, scope: Scope, put: RunQuery): Generator<void, Reached> {
+/** Counts the units that have events, and the events. */
+function* conversions(
+  { unit, granularity }: QuerySpec,
+  scope: Scope,
+  run: RunQuery,
+): Generator<void, Conversions> {
   const measure = { anonymous_id: "users", session_id: "sessions", profile_id: "events" } as const
-  const groups = yield* put({
+  const groups = yield* run({
     kind: "groups",
     scope,
     by: [],
@@ -127,13 +136,13 @@ function* reached({ unit, granularity }: QuerySpec, scope: Scope, put: RunQuery)
     measures: [measure[unit], "events"],
   })
   const { buckets } = groups
-  const found = byPlace(groups)
-  // A profile has the events of its linked visitors too, of which columns know nothing.
-  const profiles = unit === "profile_id" ? yield* put({ kind: "reach", scope, granularity, unit }) : undefined
+  const groupByKey = groupsByKey(groups)
+  // A profile includes the events of its linked visitors, which the columns do not contain.
+  const profiles = unit === "profile_id" ? yield* run({ kind: "reach", scope, granularity, unit }) : undefined
   return {
     buckets,
     of: (bucket) => {
-      const [units, events] = found.get(String(bucket))?.values ?? []
+      const [units, events] = groupByKey.get(String(bucket))?.values ?? []
       return { units: profiles ? profiles.units[bucket] : (units ?? 0), events: events ?? 0 }
     },
   }

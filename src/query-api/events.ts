@@ -1,21 +1,23 @@
 import type { ListedEvent, Scope } from "../query/query.ts"
 import type { QuerySpec, Row, RunQuery, TypeResult } from "./query-spec.ts"
-import { iso, wrong } from "./rows.ts"
+import { invalidParameter, iso } from "./rows.ts"
 
-/** Events that are passed over to get to a page: each is looked at, and a cursor leads there at once. */
-const maxPassed = 100_000
+/** Maximum offset of a page: every skipped event is read, while a cursor seeks directly. */
+const maxSkipped = 100_000
 
-export function* eventRows(ask: QuerySpec, put: RunQuery, scope: Scope): Generator<void, TypeResult> {
-  const { limit, offset, cursor } = ask
-  if (offset > maxPassed) {
-    throw wrong(`page and limit pass over more than ${maxPassed} events: go on with cursor, meta.nextCursor`)
+export function* eventRows(spec: QuerySpec, run: RunQuery, scope: Scope): Generator<void, TypeResult> {
+  const { limit, offset, cursor } = spec
+  if (offset > maxSkipped) {
+    throw invalidParameter(
+      `page and limit skip more than ${maxSkipped} events; continue with cursor, set to meta.nextCursor`,
+    )
   }
-  const { events } = yield* put({ kind: "events", scope, limit, offset: cursor ? 0 : offset, after: cursor })
-  const end = events.length < limit ? undefined : events.at(-1)
-  return { rows: events.map(eventRow), nextCursor: end ? cursorText(end) : null }
+  const { events } = yield* run({ kind: "events", scope, limit, offset: cursor ? 0 : offset, after: cursor })
+  const last = events.length < limit ? undefined : events.at(-1)
+  return { rows: events.map(eventRow), nextCursor: last ? cursorText(last) : null }
 }
 
-/** Databuddy's columns, and those that the stream has besides. */
+/** Databuddy's columns, and those that the event stream adds. */
 function eventRow(event: ListedEvent): Row {
   return {
     event_name: event.name,
@@ -36,7 +38,7 @@ function cursorText({ ts, id }: { ts: number; id: number }): string {
   return Buffer.from(`${ts}.${id}`).toString("base64url")
 }
 
-/** What `cursorText` made; undefined: it did not make this. */
+/** Parses a result of `cursorText`; undefined if it is invalid. */
 export function readCursor(text: string): { ts: number; id: number } | undefined {
   const [, ts, id] = /^(-?\d{1,15})\.(\d{1,15})$/.exec(Buffer.from(text, "base64url").toString()) ?? []
   return ts === undefined ? undefined : { ts: Number(ts), id: Number(id) }

@@ -1,11 +1,11 @@
 import {
   type Bucket,
-  type By,
   type Dimension,
   emptyMeasures,
   emptyPropertyMeasures,
   type Filter,
   type Group,
+  type GroupKey,
   type GroupsPage,
   type GroupsQuery,
   type GroupsResult,
@@ -17,7 +17,7 @@ import { pairBuckets } from "./range.ts"
 import { iso, percent, requireRows } from "./rows.ts"
 import type { Option } from "./schema.ts"
 
-/** Measures under the names of their columns. */
+/** Measures with the names of their columns. */
 export const total = { column: "total_events", measure: "events" } as const
 export const users = { column: "unique_users", measure: "users" } as const
 export const sessions = { column: "unique_sessions", measure: "sessions" } as const
@@ -26,146 +26,173 @@ export const pages = { column: "unique_pages", measure: "pages" } as const
 export const first = { column: "first_occurrence", measure: "first" } as const
 export const last = { column: "last_occurrence", measure: "last" } as const
 
-const byDate = { by: "date", order: "asc", besides: [] } as const
+const byDate = { by: "date", order: "asc", others: [] } as const
 
-interface GroupsSpec {
+interface GroupsDefinition {
   description: string
   takes: readonly Option[]
-  /** In which dates where nobody says; `asked`: none then. Left out: never. */
-  byTime?: "daily" | "asked"
-  /** Columns of dimensions; `by`: those that were asked for. */
+  oneOf?: QueryType["oneOf"]
+  /** Default granularity; `optional`: no default. Absent: never by time. */
+  byTime?: "daily" | "optional"
+  /** Dimension columns; `by` stands for those of the request. */
   by: readonly ({ column: string; dimension: Dimension } | "by")[]
   measures: readonly { column: string; measure: Measure }[] | "measures"
-  /** The column with each row's share of the first measure. */
+  /** Column for the row's share of the first measure. */
   share?: string
-  /** Events without this field are left out. */
+  /** Excludes events without this field. */
   present?: Dimension
 }
 
-/** A type that is measures of events, by fields and dates. */
-export function ofGroups(spec: GroupsSpec): QueryType {
-  const { description, takes, byTime, by, measures, share } = spec
-  const dimensions = by.map((one) => (one === "by" ? "…" : one.column))
-  const measured = measures === "measures" ? ["…"] : measures.map(({ column }) => column)
-  const dated = byTime === undefined ? [] : ["date"]
-  const known = [...measured, ...dimensions].filter((one) => one !== "…")
+/** A query type that aggregates measures by fields and dates. */
+export function ofGroups(definition: GroupsDefinition): QueryType {
+  const { description, takes, oneOf, byTime, by, measures, share } = definition
+  const dimensions = by.map((entry) => (entry === "by" ? "…" : entry.column))
+  const measureColumns = measures === "measures" ? ["…"] : measures.map(({ column }) => column)
+  const dateColumns = byTime === undefined ? [] : ["date"]
+  const known = [...measureColumns, ...dimensions].filter((column) => column !== "…")
   return {
     description,
     takes,
-    columns: [...dated, ...dimensions, ...measured, ...(share ? [share] : [])],
-    dated: byTime === "daily" ? "daily" : undefined,
+    ...(oneOf ? { oneOf } : {}),
+    columns: [...dateColumns, ...dimensions, ...measureColumns, ...(share ? [share] : [])],
+    hasAllDates: byTime !== undefined,
+    defaultGranularity: byTime === "daily" ? "daily" : undefined,
     order:
       byTime === "daily"
         ? byDate
-        : { by: measured[0] ?? "", order: "desc", besides: [...known, ...(share ? [share] : []), "…"] },
-    rows: (ask, put) => groupRows(spec, ask, put),
+        : { by: measureColumns[0] ?? "", order: "desc", others: [...known, ...(share ? [share] : []), "…"] },
+    ...(measures === "measures" ? { sortsBy: sortColumns } : {}),
+    rows: (spec, run) => groupRows(definition, spec, run),
   }
 }
 
-/** Of a measure where there is no event. */
-function nothing(measure: Measure): 0 | null {
+/** The first measure, all fields and measures; with dates, only the date. */
+function sortColumns({
+  by,
+  measures,
+  granularity,
+}: Pick<QuerySpec, "by" | "measures" | "granularity">): string[] {
+  const names = measures.map(({ name }) => name)
+  return granularity ? ["date"] : [...new Set([...names.slice(0, 1), ...by, ...names])]
+}
+
+/** Value of a measure without events. */
+function emptyValue(measure: Measure): 0 | null {
   return typeof measure === "object" ? emptyPropertyMeasures[measure.what] : emptyMeasures[measure]
 }
 
-function* groupRows(spec: GroupsSpec, ask: QuerySpec, put: RunQuery): Generator<void, TypeResult> {
-  const by = spec.by.flatMap((one) =>
-    one === "by" ? ask.by.map((dimension) => ({ column: dimension as string, dimension })) : [one],
+function* groupRows(
+  definition: GroupsDefinition,
+  spec: QuerySpec,
+  run: RunQuery,
+): Generator<void, TypeResult> {
+  const by = definition.by.flatMap((entry) =>
+    entry === "by" ? spec.by.map((dimension) => ({ column: dimension as string, dimension })) : [entry],
   )
   const measures =
-    spec.measures === "measures"
-      ? ask.measures.map(({ name, measure }) => ({ column: name, measure }))
-      : spec.measures
-  const granularity = spec.byTime === undefined ? undefined : ask.granularity
-  const scope = spec.present ? withFilters(ask.scope, [present(spec.present)]) : ask.scope
-  const question: GroupsQuery = {
+    definition.measures === "measures"
+      ? spec.measures.map(({ name, measure }) => ({ column: name, measure }))
+      : definition.measures
+  const granularity = definition.byTime === undefined ? undefined : spec.granularity
+  const scope = definition.present ? withFilters(spec.scope, [present(definition.present)]) : spec.scope
+  const query: GroupsQuery = {
     kind: "groups",
     scope,
     by: by.map(({ dimension }) => dimension),
     granularity,
     measures: measures.map(({ measure }) => measure),
   }
-  const { limit, offset } = ask
-  const listed =
+  const { limit, offset } = spec
+  const page =
     by.length === 0
       ? undefined
       : granularity
-        ? yield* put({
-            ...question,
+        ? yield* run({
+            ...query,
             granularity: undefined,
-            measures: question.measures.slice(0, 1),
-            page: { order: { measure: 0 }, down: true, limit, offset },
+            measures: query.measures.slice(0, 1),
+            page: { order: { measure: 0 }, descending: true, limit, offset },
           })
-        : yield* put({ ...question, page: { ...orderOf(ask, by, measures), limit, offset } })
-  const only = listed?.groups.map((group) => group.by)
-  const answer = listed && !granularity ? listed : yield* put({ ...question, only })
-  const before =
-    ask.previous && (yield* put({ ...question, scope: { ...scope, ...span(ask.previous) }, only }))
+        : yield* run({ ...query, page: { ...orderOf(spec, by, measures), limit, offset } })
+  const only = page?.groups.map((group) => group.by)
+  const result = page && !granularity ? page : yield* run({ ...query, only })
+  const comparison =
+    spec.previous && (yield* run({ ...query, scope: { ...scope, ...span(spec.previous) }, only }))
   const cells = (values: readonly (number | null)[] | undefined): Row =>
     Object.fromEntries(
       measures.map(({ column, measure }, index) => {
-        const value = values?.[index] ?? nothing(measure)
+        const value = values?.[index] ?? emptyValue(measure)
         const isTime = measure === "first" || measure === "last"
         return [column, isTime && value !== null ? iso(value) : value]
       }),
     )
-  const found = byPlace(answer)
-  const foundBefore = before && byPlace(before)
+  const groups = groupsByKey(result)
+  const previousGroups = comparison && groupsByKey(comparison)
   const pairs =
-    before && (granularity ? pairBuckets(ask.range, granularity, answer.buckets, before.buckets) : [0])
+    comparison &&
+    (granularity ? pairBuckets(spec.range, granularity, result.buckets, comparison.buckets) : [0])
   const labels = (bucket: number, buckets: readonly Bucket[]): Row =>
     granularity ? { date: buckets[bucket]?.label ?? null } : {}
-  const row = (values: By, bucket: number): Row => {
-    const group = found.get(placeOf(values, bucket))
-    const dims = Object.fromEntries(by.map(({ column }, index) => [column, values[index] ?? null]))
-    const made: Row = { ...labels(bucket, answer.buckets), ...dims, ...cells(group?.values) }
-    if (before && foundBefore && pairs) {
+  const rowOf = (values: GroupKey, bucket: number): Row => {
+    const group = groups.get(groupKey(values, bucket))
+    const fields = Object.fromEntries(by.map(({ column }, index) => [column, values[index] ?? null]))
+    const row: Row = { ...labels(bucket, result.buckets), ...fields, ...cells(group?.values) }
+    if (comparison && previousGroups && pairs) {
       const pair = pairs[bucket]
-      made.previous =
+      row.previous =
         pair === undefined
           ? null
-          : { ...labels(pair, before.buckets), ...cells(foundBefore.get(placeOf(values, pair))?.values) }
+          : {
+              ...labels(pair, comparison.buckets),
+              ...cells(previousGroups.get(groupKey(values, pair))?.values),
+            }
     }
-    return made
+    return row
   }
   if (!granularity) {
-    const rows = answer.groups.map((group) => row(group.by, 0))
-    if (!answer.all) return { rows }
+    const rows = result.groups.map((group) => rowOf(group.by, 0))
+    if (!result.totals) return { rows }
     const column = measures[0]?.column ?? ""
-    const { groups: total, sum } = answer.all
-    return { rows: spec.share ? withShare(rows, column, sum, spec.share) : rows, isCut: true, total }
+    const { groups: total, sum } = result.totals
+    return {
+      rows: definition.share ? withShare(rows, column, sum, definition.share) : rows,
+      isPage: true,
+      total,
+    }
   }
-  const groups = only ?? [[]]
-  requireRows(groups.length * answer.buckets.length)
-  const places = answer.buckets.map((_, bucket) => bucket)
-  if (ask.sort?.order === "desc") places.reverse()
-  return { rows: places.flatMap((bucket) => groups.map((values) => row(values, bucket))), isCut: true }
+  const keys = only ?? [[]]
+  requireRows(keys.length * result.buckets.length)
+  const buckets = result.buckets.map((_, bucket) => bucket)
+  if (spec.sort?.order === "desc") buckets.reverse()
+  return { rows: buckets.flatMap((bucket) => keys.map((values) => rowOf(values, bucket))), isPage: true }
 }
 
-/** By a dimension or a measure; by the share, which has the order of the first measure. */
+/** Maps the sort column to a dimension or a measure. The share sorts like the first measure. */
 function orderOf(
   { sort }: QuerySpec,
   by: readonly { column: string }[],
   measures: readonly { column: string }[],
-): Pick<GroupsPage, "order" | "down"> {
-  const placeIn = (columns: readonly { column: string }[]) =>
+): Pick<GroupsPage, "order" | "descending"> {
+  const indexIn = (columns: readonly { column: string }[]) =>
     columns.findIndex(({ column }) => column === sort?.by)
-  const dimension = placeIn(by)
-  const order = dimension < 0 ? { measure: Math.max(0, placeIn(measures)) } : { by: dimension }
-  return { order, down: sort?.order === "desc" }
+  const dimension = indexIn(by)
+  const order = dimension < 0 ? { measure: Math.max(0, indexIn(measures)) } : { by: dimension }
+  return { order, descending: sort?.order === "desc" }
 }
 
-export function byPlace({ groups }: GroupsResult): Map<string, Group> {
-  return new Map(groups.map((group) => [placeOf(group.by, group.bucket), group]))
+/** Groups by bucket and field values. */
+export function groupsByKey({ groups }: GroupsResult): Map<string, Group> {
+  return new Map(groups.map((group) => [groupKey(group.by, group.bucket), group]))
 }
 
-function placeOf(by: By, bucket: number): string {
+function groupKey(by: GroupKey, bucket: number): string {
   return by.length === 0 ? String(bucket) : JSON.stringify([bucket, ...by])
 }
 
-function withShare(rows: Row[], column: string, all: number, share: string): Row[] {
+function withShare(rows: Row[], column: string, total: number, share: string): Row[] {
   return rows.map(({ previous, ...row }) => ({
     ...row,
-    [share]: percent(Number(row[column]), all),
+    [share]: percent(Number(row[column]), total),
     ...(previous === undefined ? {} : { previous }),
   }))
 }

@@ -1,20 +1,22 @@
 import type { QuerySpec } from "./query-spec.ts"
-import { longestOf } from "./range.ts"
-import { wrong } from "./rows.ts"
+import { maxBucketMs } from "./range.ts"
+import { invalidParameter } from "./rows.ts"
 import { typeOf } from "./types.ts"
 
-/** What one request may ask for, over all of its queries. */
+/** Limits of one request, over all of its queries. */
 export interface QueryLimits {
   parameters: number
-  /** Rows after which it gets no further answer. */
+  /** Rows after which the remaining parameters fail. */
   rows: number
-  /** Values: rows times columns. */
+  /** Values, which are rows times columns. */
   cells: number
-  /** Of JSON; undefined: what the memory allows. */
+  /** Bytes of JSON; undefined: limited by memory only. */
   bytes: number | undefined
 }
 
-/** Of who may read single events. A page of the dashboard has ten parameters at most, and a trend of a year by the hour 50,000 values. */
+/**
+ * Limits of callers with read:data. A dashboard page sends at most ten parameters; an hourly trend of a year has 50,000 values.
+ */
 export const fullLimits: QueryLimits = {
   parameters: 200,
   rows: 100_000,
@@ -22,7 +24,10 @@ export const fullLimits: QueryLimits = {
   bytes: undefined,
 }
 
-/** Of who may read reports alone, as whoever has a share link: enough for each page of the dashboard, and three minute-by-minute trends of a week. */
+/**
+ * Limits of callers with read:reports only, such as share links. Enough for every dashboard page, and for three trends of a week by
+ * the minute.
+ */
 export const reportLimits: QueryLimits = {
   parameters: 50,
   rows: 20_000,
@@ -30,8 +35,8 @@ export const reportLimits: QueryLimits = {
   bytes: 4_194_304,
 }
 
-/** Fewer values than this the answer will not have, as far as shows before it is counted: trends have all their dates. */
-export function leastCells({
+/** Lower bound of the values in a result, known before the query runs: trends have a row for every date. */
+export function minCells({
   type: name,
   range,
   previous,
@@ -41,21 +46,21 @@ export function leastCells({
   steps,
 }: QuerySpec): number {
   const type = typeOf(name)
-  if (!type || !granularity || !type.takes.includes("granularity") || name === "retention") return 0
-  const dates = Math.floor((range.to - range.from) / longestOf[granularity])
-  const own = type.columns.filter((column) => column !== "…").length
-  const columns = own + by.length + (type.takes.includes("measures") ? measures.length : 0)
+  if (!type?.hasAllDates || !granularity) return 0
+  const dates = Math.floor((range.to - range.from) / maxBucketMs[granularity])
+  const fixed = type.columns.filter((column) => column !== "…").length
+  const columns = fixed + by.length + (type.takes.includes("measures") ? measures.length : 0)
   return dates * Math.max(1, steps.length) * columns * (previous ? 2 : 1)
 }
 
-export function tooManyCells(most: number) {
-  return wrong(
-    `this would be more than the ${most} values, rows times columns, that this request may still get: take a coarser granularity, a shorter range, fewer measures or a lower limit, or ask for it in another request`,
+export function tooManyCells(max: number) {
+  return invalidParameter(
+    `this would exceed the ${max} values (rows times columns) left for this request: use a coarser granularity, a shorter range, fewer measures or a lower limit, or send it in another request`,
   )
 }
 
-export function tooManyBytes(most: number) {
-  return wrong(
-    `this would be more than the ${most} bytes that this request may still get: take a lower limit and go on with page or cursor, or ask for it in another request`,
+export function tooManyBytes(max: number) {
+  return invalidParameter(
+    `this would exceed the ${max} bytes left for this request: use a lower limit and continue with page or cursor, or send it in another request`,
   )
 }

@@ -1,30 +1,31 @@
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
-import { durationOf } from "../duration.ts"
+import { parseDuration } from "../duration.ts"
 import { type FieldError, RequestError } from "../errors.ts"
-import { fieldErrors, invalid } from "../http/validation.ts"
+import { fieldErrors, invalidShape } from "../http/validation.ts"
 import { type OperatorInfo, operators } from "../query/operators.ts"
 import {
   type Dimension,
   type Filter,
   type Granularity,
+  idFields,
   type Measure,
   type Property,
-  personFields,
   type Step,
   type Unit,
 } from "../query/query.ts"
-import { isZone } from "../query/structures/tzdata.ts"
+import { isTimeZone } from "../query/structures/tzdata.ts"
 import { readCursor } from "./events.ts"
-import { leastCells, type QueryLimits, tooManyCells } from "./limits.ts"
+import { minCells, type QueryLimits, tooManyCells } from "./limits.ts"
 import type { NamedMeasure, QuerySpec, QueryType, Sort } from "./query-spec.ts"
 import { previousOf, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
-import { wrong } from "./rows.ts"
+import { invalidParameter } from "./rows.ts"
 import {
   defaultLimit,
   type FilterBody,
   maxBatch,
   type Option,
   optionSchemas,
+  orList,
   type ParameterBody,
   type QueryBody,
   querySchema,
@@ -32,26 +33,26 @@ import {
 } from "./schema.ts"
 import { typeOf } from "./types.ts"
 
-/** A query that was read. What cannot be answered of it is said in its place. */
+/** A parsed query. An invalid parameter is replaced by its error. */
 export interface ParsedQuery {
   id: string | undefined
   parameters: (QuerySpec | { id: string; failure: RequestError })[]
   page: number
   limit: number
-  /** How many. */
+  /** Number of filters. */
   filters: number
 }
 
-/** What a query is about besides what it says itself. */
-export interface About {
-  /** Rids; 0: the owner's own events. */
+/** Context of a query outside its body. */
+export interface ParseOptions {
+  /** Row ids; 0 stands for events without a website. */
   websites: readonly number[]
-  /** Of queries that name none. */
+  /** Default time zone. */
   zone: string
   /** Unix ms */
   now: number
-  /** Single events and people may be asked for too. */
-  withSingles: boolean
+  /** The caller has the scope read:data: single events and people are allowed. */
+  canReadData: boolean
   limits: QueryLimits
 }
 
@@ -60,10 +61,10 @@ const checkQuery = TypeCompiler.Compile(querySchema)
 const day = 86_400_000
 const defaultWindow = 7 * day
 const maxWindow = 366 * day
-const defaultPlaces = 3
+const defaultPathSteps = 3
 const defaultTop = 10
 const defaultMeasures = ["events", "users", "sessions"]
-/** Rows that an engine passes over to get to a page: beyond it, cursors lead on. */
+/** Maximum offset of a page; beyond it, use cursors. */
 const maxOffset = 1_000_000
 
 const unitFields: Record<"visitor" | "session" | "profile", Unit> = {
@@ -72,110 +73,117 @@ const unitFields: Record<"visitor" | "session" | "profile", Unit> = {
   profile: "profile_id",
 }
 
-/** What TypeBox says where a schema has no words of its own. */
-const wording: Record<string, string> = {
+/** Replacements for messages of TypeBox. */
+const typeBoxMessages: Record<string, string> = {
   "Unexpected property": "is not a field of this request",
   "Expected object": "must be a JSON object",
 }
 
 /**
- * One query, or several. Throws `invalid_shape` with each bad field named; what is wrong with a parameter for its type
- * alone fails that parameter. A step is a parameter, up to a millisecond of work.
+ * Parses a query or a batch of queries. Throws `invalid_shape` with all invalid fields; a parameter that only its type rejects fails
+ * alone. Yields after each parameter, which takes up to 1 ms.
  */
 export function* parseQueries(
   value: unknown,
-  about: About,
+  options: ParseOptions,
 ): Generator<void, { isBatch: boolean; queries: ParsedQuery[] }> {
-  requireParameters(value, about.limits.parameters)
+  limitParameters(value, options.limits.parameters)
   if (!Array.isArray(value)) {
-    return { isBatch: false, queries: withinCells([yield* readQuery(value, about, "")], about.limits.cells) }
+    return {
+      isBatch: false,
+      queries: limitCells([yield* readQuery(value, options, "")], options.limits.cells),
+    }
   }
   if (value.length === 0 || value.length > maxBatch) {
-    throw invalid([{ field: "", message: `must be one query, or a list of 1 to ${maxBatch}` }])
+    throw invalidShape([{ field: "", message: `must be one query, or a list of 1 to ${maxBatch}` }])
   }
   const errors: FieldError[] = []
   const queries: ParsedQuery[] = []
-  for (const [index, one] of value.entries()) {
+  for (const [index, body] of value.entries()) {
     try {
-      queries.push(yield* readQuery(one, about, `${index}.`))
+      queries.push(yield* readQuery(body, options, `${index}.`))
     } catch (error) {
       if (!(error instanceof RequestError) || !error.fields) throw error
       errors.push(...error.fields)
     }
   }
-  if (errors.length > 0) throw invalid(errors)
-  return { isBatch: true, queries: withinCells(queries, about.limits.cells) }
+  if (errors.length > 0) throw invalidShape(errors)
+  return { isBatch: true, queries: limitCells(queries, options.limits.cells) }
 }
 
-/** Before anything else is looked at: to check a parameter takes some 20 µs. */
-function requireParameters(value: unknown, most: number): void {
-  const countOf = (one: unknown) => {
-    const { parameters } = (one ?? {}) as { parameters?: unknown }
+/** Limits the parameters before validation, which takes about 20 µs per parameter. */
+function limitParameters(value: unknown, max: number): void {
+  const countOf = (query: unknown) => {
+    const { parameters } = (query ?? {}) as { parameters?: unknown }
     return Array.isArray(parameters) ? parameters.length : 0
   }
-  const count = [value].flat().reduce((sum: number, one) => sum + countOf(one), 0)
-  if (count <= most) return
-  throw invalid([
+  const count = [value].flat().reduce((sum: number, query) => sum + countOf(query), 0)
+  if (count <= max) return
+  throw invalidShape([
     {
       field: Array.isArray(value) ? "" : "parameters",
-      message: `holds ${count} parameters, and at most ${most} of this caller are answered in one request: send several`,
+      message: `has ${count} parameters, but this caller can send at most ${max} per request: use several requests`,
     },
   ])
 }
 
-/** Those that would give more values than a request gets, with those before them, fail before anything is counted. */
-function withinCells(queries: ParsedQuery[], most: number): ParsedQuery[] {
+/** Rejects parameters that would exceed the values of a request together with earlier ones, before any query runs. */
+function limitCells(queries: ParsedQuery[], max: number): ParsedQuery[] {
   let cells = 0
   return queries.map((query) => ({
     ...query,
-    parameters: query.parameters.map((one) => {
-      const least = "failure" in one ? 0 : leastCells(one)
-      if (cells + least > most) return { id: one.id, failure: tooManyCells(most - cells) }
-      cells += least
-      return one
+    parameters: query.parameters.map((parameter) => {
+      const min = "failure" in parameter ? 0 : minCells(parameter)
+      if (cells + min > max) return { id: parameter.id, failure: tooManyCells(max - cells) }
+      cells += min
+      return parameter
     }),
   }))
 }
 
-/** Characters of a wrong word that its error repeats. */
-const longestShown = 60
+/** Maximum characters of an invalid value that its error repeats. */
+const maxQuoted = 60
 
-/** What its schema finds wrong, with `prefix` before the fields. */
+/** Errors of the schema, with `prefix` before the field names. */
 function shapeErrors(check: TypeCheck<typeof querySchema>, value: unknown, prefix: string): FieldError[] {
   return fieldErrors(check, value).map(({ field, message }) => {
-    const given = field.split(".").reduce((at: unknown, key) => Object(at)[key], value)
-    const isWord = typeof given === "string" && given.length <= longestShown
+    const actual = field.split(".").reduce((object: unknown, key) => Object(object)[key], value)
+    const isWord = typeof actual === "string" && actual.length <= maxQuoted
     return {
       field: field === "" ? prefix.slice(0, -1) : `${prefix}${field}`,
-      message: `${wording[message] ?? message}${isWord ? `, and not ${JSON.stringify(given)}` : ""}`,
+      message: `${typeBoxMessages[message] ?? message}${isWord ? `, not ${JSON.stringify(actual)}` : ""}`,
     }
   })
 }
 
-function* readQuery(value: unknown, about: About, prefix: string): Generator<void, ParsedQuery> {
-  if (!checkQuery.Check(value)) throw invalid(shapeErrors(checkQuery, value, prefix))
+function* readQuery(value: unknown, options: ParseOptions, prefix: string): Generator<void, ParsedQuery> {
+  if (!checkQuery.Check(value)) throw invalidShape(shapeErrors(checkQuery, value, prefix))
   const body: QueryBody = value
   const errors: FieldError[] = []
-  const zone = body.timeZone ?? about.zone
-  if (!isZone(zone))
+  const zone = body.timeZone ?? options.zone
+  if (!isTimeZone(zone))
     errors.push({ field: `${prefix}timeZone`, message: "must be a time zone, such as Europe/Berlin" })
   const filters = readFilters(body.filters, `${prefix}filters`, errors)
-  const parameters = body.parameters.map((one) => (typeof one === "string" ? { name: one } : one))
-  const own = parameters.map((one, index) => {
+  const parameters = body.parameters.map((parameter) =>
+    typeof parameter === "string" ? { name: parameter } : parameter,
+  )
+  const parsedFilters = parameters.map((parameter, index) => {
     const field = `${prefix}parameters.${index}`
     return {
-      filters: readFilters(one.filters, `${field}.filters`, errors),
-      steps: (one.steps ?? []).map((step, place) =>
-        readStep(step, `${field}.steps.${place}.filters`, errors),
+      filters: readFilters(parameter.filters, `${field}.filters`, errors),
+      steps: (parameter.steps ?? []).map((step, stepIndex) =>
+        readStep(step, `${field}.steps.${stepIndex}.filters`, errors),
       ),
     }
   })
-  const range = errors.length === 0 ? wholeRange(body, zone, about.now, prefix, errors) : undefined
-  if (errors.length > 0 || range === undefined) throw invalid(errors)
-  const read: ParsedQuery["parameters"] = []
+  const range = errors.length === 0 ? queryRange(body, zone, options.now, prefix, errors) : undefined
+  if (errors.length > 0 || range === undefined) throw invalidShape(errors)
+  const parsed: ParsedQuery["parameters"] = []
   for (const [index, parameter] of parameters.entries()) {
-    const { filters: further = [], steps = [] } = own[index] ?? {}
-    read.push(orFailure({ body, parameter, range, zone, about, filters: [...filters, ...further], steps }))
+    const { filters: ownFilters = [], steps = [] } = parsedFilters[index] ?? {}
+    parsed.push(
+      parseParameter({ body, parameter, range, zone, options, filters: [...filters, ...ownFilters], steps }),
+    )
     yield
   }
   return {
@@ -183,22 +191,22 @@ function* readQuery(value: unknown, about: About, prefix: string): Generator<voi
     page: body.page ?? 1,
     limit: body.limit ?? defaultLimit,
     filters: filters.length,
-    parameters: read,
+    parameters: parsed,
   }
 }
 
-function orFailure(reading: Reading): ParsedQuery["parameters"][number] {
-  const id = reading.parameter.id ?? reading.parameter.name
+function parseParameter(input: ParameterInput): ParsedQuery["parameters"][number] {
+  const id = input.parameter.id ?? input.parameter.name
   try {
-    return readParameter(reading)
+    return readParameter(input)
   } catch (error) {
-    if (error instanceof RangeFault) return { id, failure: wrong(inParameter(error)) }
+    if (error instanceof RangeFault) return { id, failure: invalidParameter(parameterMessage(error)) }
     if (error instanceof RequestError) return { id, failure: error }
     throw error
   }
 }
 
-function wholeRange(
+function queryRange(
   body: QueryBody,
   zone: string,
   now: number,
@@ -209,54 +217,57 @@ function wholeRange(
     return readRange(body, zone, now)
   } catch (error) {
     if (!(error instanceof RangeFault)) throw error
-    errors.push({ field: `${prefix}${error.field}`, message: error.must })
+    errors.push({ field: `${prefix}${error.field}`, message: error.requirement })
     return undefined
   }
 }
 
-function inParameter({ message }: RangeFault): string {
+function parameterMessage({ message }: RangeFault): string {
   return message.replaceAll("startDate", "start_date").replaceAll("endDate", "end_date")
 }
 
-interface Reading {
+interface ParameterInput {
   body: QueryBody
   parameter: ParameterBody
-  /** The query's. */
+  /** Range of the query. */
   range: Range
   zone: string
-  about: About
+  options: ParseOptions
   filters: Filter[]
   steps: Step[]
 }
 
-/** Throws a Refusal or a RangeFault. */
-function readParameter(reading: Reading): QuerySpec {
-  const { body, parameter, zone, about, steps } = reading
+/** Throws a RequestError or a RangeFault. */
+function readParameter(input: ParameterInput): QuerySpec {
+  const { body, parameter, zone, options, steps } = input
   const { name } = parameter
   const type = typeOf(name)
-  if (!type) throw wrong(`there is no type ${name}: GET /v1/query/types lists them`)
-  requireFit(name, type, parameter, steps.length)
-  const range = ownRange(reading)
+  if (!type) throw invalidParameter(`unknown type ${name}; GET /v1/query/types lists all types`)
+  validateOptions(name, type, parameter, steps.length)
+  const range = parameterRange(input)
   const compare = type.takes.includes("compare") && (parameter.compare ?? body.compare) !== undefined
-  const granularity = granularityOf(type, parameter, body)
+  const granularity = granularityOf(name, type, parameter, body)
   const tooMany = granularity && tooManyBuckets(range, granularity)
-  if (tooMany) throw wrong(tooMany)
+  if (tooMany) throw invalidParameter(tooMany)
   const limit = parameter.limit ?? body.limit ?? defaultLimit
   const offset = ((parameter.page ?? body.page ?? 1) - 1) * limit
-  if (offset > maxOffset) throw wrong(`page and limit pass over more than ${maxOffset} rows`)
+  if (offset > maxOffset) throw invalidParameter(`page and limit skip more than ${maxOffset} rows`)
   const measures = (parameter.measures ?? defaultMeasures).map(readMeasure)
   const by = [...new Set(parameter.by ?? [])] as Dimension[]
-  if (name === "funnel" && by.length > 1) throw wrong("by must be one field for funnel")
-  const filters = [...reading.filters, ...ownFilters(parameter)]
-  if (!about.withSingles)
+  const { maxBy = by.length } = type
+  if (by.length > maxBy) {
+    throw invalidParameter(`by must be ${maxBy === 1 ? "one field" : `at most ${maxBy} fields`} for ${name}`)
+  }
+  const filters = [...input.filters, ...optionFilters(parameter)]
+  if (!options.canReadData)
     requireReport(name, type, by, [...filters, ...steps.flatMap((step) => step.filters)])
-  const taken = type.columns.find((column) => by.includes(column as Dimension))
-  if (taken) throw wrong(`by names ${taken}, which is a column of ${name} anyway`)
+  const duplicate = type.columns.find((column) => by.includes(column as Dimension))
+  if (duplicate) throw invalidParameter(`by contains ${duplicate}, which is already a column of ${name}`)
   return {
     type: name,
     id: parameter.id ?? name,
     scope: {
-      websites: about.websites,
+      websites: options.websites,
       from: range.from,
       to: range.to,
       zone,
@@ -264,16 +275,16 @@ function readParameter(reading: Reading): QuerySpec {
       crawlers: body.crawlers ?? false,
     },
     range,
-    previous: compare ? previousOf(range, zone, about.now) : undefined,
+    previous: compare ? previousOf(range, zone, options.now) : undefined,
     granularity,
     by,
     measures,
     steps,
     window: readWindow(parameter.window),
     unit: unitFields[parameter.unit ?? "visitor"],
-    before: parameter.before ?? defaultPlaces,
-    after: parameter.after ?? defaultPlaces,
-    top: parameter.top ?? type.top ?? defaultTop,
+    before: parameter.before ?? defaultPathSteps,
+    after: parameter.after ?? defaultPathSteps,
+    top: parameter.top ?? type.defaultTop ?? defaultTop,
     limit,
     offset,
     sort: readSort(name, type, { ...body, ...parameter }, { by, measures, granularity }),
@@ -281,58 +292,70 @@ function readParameter(reading: Reading): QuerySpec {
   }
 }
 
-/** Throws where a parameter has what its type does not take, or lacks what it needs. */
-function requireFit(name: string, type: QueryType, parameter: ParameterBody, steps: number): void {
-  const given = (Object.keys(optionSchemas) as Option[]).filter((option) => parameter[option] !== undefined)
-  const extra = given.filter((option) => !type.takes.includes(option))
-  const takes = type.takes.length === 0 ? "nothing of its own" : type.takes.join(", ")
-  if (extra.length > 0) throw wrong(`${name} does not take ${extra.join(", ")}; it takes ${takes}`)
+/** Rejects options that the type does not support, and missing or conflicting options. */
+function validateOptions(name: string, type: QueryType, parameter: ParameterBody, steps: number): void {
+  const present = (Object.keys(optionSchemas) as Option[]).filter((option) => parameter[option] !== undefined)
+  const unsupported = present.filter((option) => !type.takes.includes(option))
+  const takes = type.takes.length === 0 ? "no options" : type.takes.join(", ")
+  if (unsupported.length > 0) {
+    throw invalidParameter(`${name} does not take ${unsupported.join(", ")}; it takes ${takes}`)
+  }
   const missing = (type.needs ?? []).filter((option) => parameter[option] === undefined)
-  if (missing.length > 0) throw wrong(`${name} needs ${missing.join(", ")}`)
-  const [least, most] = type.steps ?? [0, 0]
-  if (parameter.steps && (steps < least || steps > most)) {
-    throw wrong(`steps must be ${least === most ? least : `${least} to ${most}`} for ${name}`)
+  if (missing.length > 0) throw invalidParameter(`${name} needs ${missing.join(", ")}`)
+  const [min, max] = type.steps ?? [0, 0]
+  if (parameter.steps && (steps < min || steps > max)) {
+    throw invalidParameter(`steps must be ${min === max ? min : `${min} to ${max}`} for ${name}`)
   }
-  const { anonymousId, profileId } = parameter
-  if (anonymousId !== undefined && profileId !== undefined) {
-    throw wrong(`${name} takes an anonymousId or a profileId, not both`)
-  }
-  if (name === "person" && anonymousId === undefined && profileId === undefined) {
-    throw wrong("person needs an anonymousId or a profileId, one of the two")
-  }
+  if (!type.oneOf) return
+  const { options, required } = type.oneOf
+  const count = options.filter((option) => parameter[option] !== undefined).length
+  const list = options.join(" or ")
+  if (count > 1) throw invalidParameter(`${name} takes only one of ${list}`)
+  if (required && count === 0) throw invalidParameter(`${name} needs ${list}`)
 }
 
-/** Throws where an answer would show what takes more than `read:reports`. */
+/** Rejects parameters that need the scope read:data. */
 function requireReport(
   name: string,
-  { singles }: QueryType,
+  { needsReadData }: QueryType,
   by: readonly Dimension[],
   filters: readonly Filter[],
 ): void {
-  if (singles) throw wrong(`${name} shows single events or people, which takes the scope read:data`)
-  const named: readonly string[] = [...by, ...filters.map(({ field }) => field)]
-  if (named.includes("profile")) throw wrong("profileId tells people apart: it takes the scope read:data")
-  const field = personFields.find((one) => named.includes(one))
-  if (field) throw wrong(`${field} tells people apart: to name it in by or filters takes the scope read:data`)
+  if (needsReadData)
+    throw invalidParameter(`${name} returns single events or people and needs the scope read:data`)
+  const used: readonly string[] = [...by, ...filters.map(({ field }) => field)]
+  if (used.includes("profile"))
+    throw invalidParameter("profileId identifies a person and needs the scope read:data")
+  const field = idFields.find((id) => used.includes(id))
+  if (field)
+    throw invalidParameter(`${field} identifies people; using it in by or filters needs the scope read:data`)
 }
 
-function ownRange({ body, parameter, range, zone, about }: Reading): Range {
+function parameterRange({ body, parameter, range, zone, options }: ParameterInput): Range {
   const { start_date: start, end_date: end, preset } = parameter
   if (start === undefined && end === undefined && preset === undefined) return range
-  if (preset !== undefined) return readRange({ preset, startDate: start, endDate: end }, zone, about.now)
-  return readRange({ startDate: start ?? body.startDate, endDate: end ?? body.endDate }, zone, about.now)
+  if (preset !== undefined) return readRange({ preset, startDate: start, endDate: end }, zone, options.now)
+  return readRange({ startDate: start ?? body.startDate, endDate: end ?? body.endDate }, zone, options.now)
 }
 
-/** What a query says for all of its parameters is not for those that have no dates. */
-function granularityOf(type: QueryType, parameter: ParameterBody, body: QueryBody): Granularity | undefined {
+/** The granularity of the query applies only to types that have one. */
+function granularityOf(
+  name: string,
+  type: QueryType,
+  parameter: ParameterBody,
+  body: QueryBody,
+): Granularity | undefined {
   if (!type.takes.includes("granularity")) return undefined
-  const asked = parameter.granularity ?? body.granularity
-  if (asked === undefined) return type.dated
-  return asked === "hour" ? "hourly" : asked === "day" ? "daily" : asked
+  const text = parameter.granularity ?? body.granularity
+  if (text === undefined) return type.defaultGranularity
+  const granularity = text === "hour" ? "hourly" : text === "day" ? "daily" : text
+  const { granularities } = type
+  if (!granularities || granularities.includes(granularity)) return granularity
+  throw invalidParameter(`granularity must be ${orList(granularities)} for ${name}`)
 }
 
-/** Filters that an option stands for. */
-function ownFilters({ anonymousId, profileId, search }: ParameterBody): Filter[] {
+/** Filters that options stand for. */
+function optionFilters({ anonymousId, profileId, search }: ParameterBody): Filter[] {
   const filters: Filter[] = []
   if (anonymousId !== undefined) filters.push({ field: "anonymous_id", op: "eq", value: anonymousId })
   if (profileId !== undefined) filters.push({ field: "profile", op: "eq", value: profileId })
@@ -342,26 +365,26 @@ function ownFilters({ anonymousId, profileId, search }: ParameterBody): Filter[]
 
 function readSort(
   name: string,
-  { order, takes }: QueryType,
+  { order, sortsBy }: QueryType,
   { sortBy, sortOrder }: Pick<ParameterBody, "sortBy" | "sortOrder">,
-  { by, measures, granularity }: Pick<QuerySpec, "by" | "measures" | "granularity">,
+  options: Pick<QuerySpec, "by" | "measures" | "granularity">,
 ): Sort | undefined {
   if (!order) {
     if (sortBy === undefined) return undefined
-    throw wrong(`${name} has an order of its own and takes no sortBy`)
+    throw invalidParameter(`${name} has a fixed order and takes no sortBy`)
   }
-  const measured = takes.includes("measures") ? measures.map((measure) => measure.name) : []
-  const asked = [...by, ...measured]
-  const own = name === "events" ? { ...order, by: granularity ? "date" : (asked[by.length] ?? "") } : order
-  const besides = granularity ? [] : own.besides.flatMap((one) => (one === "…" ? asked : [one]))
-  const column = sortBy ?? own.by
-  if (column !== own.by && !besides.includes(column)) {
-    throw wrong(`${name} can be sorted by ${[...new Set([own.by, ...besides])].join(", ")}`)
-  }
-  const isText = column === "date" || textColumns.has(column) || by.includes(column as Dimension)
+  const { by, granularity } = options
+  const others = granularity
+    ? []
+    : order.others.flatMap((column): readonly string[] => (column === "…" ? by : [column]))
+  const columns = sortsBy?.(options) ?? [...new Set([order.by, ...others])]
+  const column = sortBy ?? columns[0] ?? order.by
+  if (!columns.includes(column)) throw invalidParameter(`${name} can be sorted by ${columns.join(", ")}`)
+  const isText = textColumns.has(column) || by.includes(column as Dimension)
   return { by: column, order: sortOrder ?? (column === order.by ? order.order : isText ? "asc" : "desc") }
 }
 
+/** Columns that sort ascending by default. */
 const textColumns: ReadonlySet<string> = new Set(["name", "event_name", "date"])
 
 function readMeasure(name: string): NamedMeasure {
@@ -372,15 +395,15 @@ function readMeasure(name: string): NamedMeasure {
 
 function readWindow(text: string | undefined): number {
   if (text === undefined) return defaultWindow
-  const window = durationOf(text) ?? Number.POSITIVE_INFINITY
+  const window = parseDuration(text) ?? Number.POSITIVE_INFINITY
   if (window <= maxWindow) return window
-  throw wrong(`window ${optionSchemas.window.expected}`)
+  throw invalidParameter(`window ${optionSchemas.window.expected}`)
 }
 
 function requireCursor(text: string): { ts: number; id: number } {
   const cursor = readCursor(text)
   if (cursor) return cursor
-  throw wrong("cursor must be meta.nextCursor of an earlier answer")
+  throw invalidParameter("cursor must be meta.nextCursor of an earlier result")
 }
 
 function readStep(step: string | StepBody, field: string, errors: FieldError[]): Step {
@@ -390,24 +413,24 @@ function readStep(step: string | StepBody, field: string, errors: FieldError[]):
 
 function readFilters(filters: FilterBody[] | undefined, field: string, errors: FieldError[]): Filter[] {
   return (filters ?? []).map((filter, index) => {
-    const message = mistakeOf(filter)
+    const message = operandError(filter)
     if (message) errors.push({ field: `${field}.${index}.value`, message })
     return filter as Filter
   })
 }
 
-/** What is wrong with a filter's value for its operator. */
-function mistakeOf({ op, value }: FilterBody): string | undefined {
-  const { must, fits } = operands[operators[op].takes]
-  return fits(value) ? undefined : `must be ${must} for ${op}`
+/** Error of a filter's value for its operator; undefined if it is valid. */
+function operandError({ op, value }: FilterBody): string | undefined {
+  const { expected, isValid } = operandTypes[operators[op].operandType]
+  return isValid(value) ? undefined : `must be ${expected} for ${op}`
 }
 
-const operands: Record<
-  OperatorInfo["takes"],
-  { must: string; fits: (value: FilterBody["value"]) => boolean }
+const operandTypes: Record<
+  OperatorInfo["operandType"],
+  { expected: string; isValid: (value: FilterBody["value"]) => boolean }
 > = {
-  text: { must: "one value", fits: (value) => !Array.isArray(value) },
-  number: { must: "a number", fits: (value) => typeof value === "number" },
-  list: { must: "a list", fits: (value) => Array.isArray(value) },
-  boolean: { must: "true or false", fits: (value) => typeof value === "boolean" },
+  text: { expected: "one value", isValid: (value) => !Array.isArray(value) },
+  number: { expected: "a number", isValid: (value) => typeof value === "number" },
+  list: { expected: "a list", isValid: (value) => Array.isArray(value) },
+  boolean: { expected: "true or false", isValid: (value) => typeof value === "boolean" },
 }

@@ -1,79 +1,78 @@
-import { requiredTexts, testOf } from "../query/operators.ts"
+import { predicateOf, requiredTexts } from "../query/operators.ts"
 import type { PropertyValues } from "../query/query.ts"
 import { first, last, sessions, total, users } from "./groups.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, Sort, TypeResult } from "./query-spec.ts"
 import { isoOrNull, rounded } from "./rows.ts"
 import type { Option } from "./schema.ts"
 
-interface ValuesSpec {
+interface ValuesDefinition {
   description: string
   takes?: readonly Option[]
   columns: readonly string[]
-  /** Values of a key that the engine lists; left out: as many as `top` says. */
-  top?: (ask: QuerySpec) => number
-  order: Sort & { besides: readonly string[] }
-  ties?: readonly string[]
-  rows: (one: PropertyValues, ask: QuerySpec) => Row[]
+  /** Values per key that the engine lists; absent: the option `top`. */
+  top?: (spec: QuerySpec) => number
+  order: Sort & { others: readonly string[] }
+  tieBreakers?: readonly string[]
+  rows: (property: PropertyValues, spec: QuerySpec) => Row[]
 }
 
-/** A type about property keys and their values. */
-export function ofValues(spec: ValuesSpec): QueryType {
-  const { description, takes = [], columns, order, ties, rows } = spec
+/** A query type about property keys and their values. */
+export function ofValues(definition: ValuesDefinition): QueryType {
+  const { description, takes = [], columns, order, tieBreakers, rows } = definition
   return {
     description,
     takes,
     columns,
     order,
-    ties,
-    *rows(ask, put) {
-      const found = yield* propertiesOf(ask, put, spec.top?.(ask) ?? ask.top)
-      return { rows: found.flatMap((one) => rows(one, ask)) }
+    tieBreakers,
+    *rows(spec, run) {
+      const properties = yield* propertiesOf(spec, run, definition.top?.(spec) ?? spec.top)
+      return { rows: properties.flatMap((property) => rows(property, spec)) }
     },
   }
 }
 
-/** A filter on property_key is about which keys are shown too, not only about which events count. */
+/** Reads property values. A filter on property_key selects the returned keys as well as the events. */
 function* propertiesOf(
-  ask: QuerySpec,
-  put: RunQuery,
+  spec: QuerySpec,
+  run: RunQuery,
   top: number,
   bins?: number,
 ): Generator<void, PropertyValues[]> {
-  const ofKeys = ask.scope.filters.filter(({ field }) => field === "property_key")
-  const keys = ofKeys.map(requiredTexts).find((texts) => texts !== undefined)
-  const { properties } = yield* put({ kind: "values", scope: ask.scope, keys, top, bins })
-  return properties.filter(({ key }) => ofKeys.every((filter) => testOf(filter)(key, key)))
+  const keyFilters = spec.scope.filters.filter(({ field }) => field === "property_key")
+  const keys = keyFilters.map(requiredTexts).find((texts) => texts !== undefined)
+  const { properties } = yield* run({ kind: "values", scope: spec.scope, keys, top, bins })
+  return properties.filter(({ key }) => keyFilters.every((filter) => predicateOf(filter)(key, key)))
 }
 
-/** At most so many values are shown one by one, and so many in a list of the most frequent. */
-const fewValues = 20
-const someValues = 1_000
+/** Maximum distinct values for bars, and for a list of the most frequent ones. */
+const maxBars = 20
+const maxListed = 1_000
 
-export function classified(one: PropertyValues): Row {
-  const { cardinality, occurrences } = one
-  const all = (count: number) => cardinality > 0 && count === cardinality
-  const [isBoolean, isNumber, isDate, isUrl] = [
-    all(one.boolean),
-    all(one.numeric),
-    all(one.date),
-    all(one.url),
-  ]
+/** Classifies the values of a property for display. */
+export function classify(property: PropertyValues): Row {
+  const { cardinality, occurrences } = property
+  const isAll = (count: number) => cardinality > 0 && count === cardinality
+  const isBoolean = isAll(property.boolean)
+  const isNumber = isAll(property.numeric)
+  const isDate = isAll(property.date)
+  const isUrl = isAll(property.url)
   const inferred = isBoolean ? "boolean" : isNumber ? "number" : isDate ? "date" : isUrl ? "url" : "string"
   return {
-    event_name: one.name,
-    property_key: one.key,
+    event_name: property.name,
+    property_key: property.key,
     cardinality,
     total_count: occurrences,
-    coverage_ratio: one.events === 0 ? 0 : rounded(occurrences / one.events, 4),
-    avg_length: cardinality === 0 ? 0 : rounded(one.totalLength / cardinality, 2),
-    max_length: one.maxLength,
+    coverage_ratio: property.events === 0 ? 0 : rounded(occurrences / property.events, 4),
+    avg_length: cardinality === 0 ? 0 : rounded(property.totalLength / cardinality, 2),
+    max_length: property.maxLength,
     is_numeric: isNumber,
     is_boolean: isBoolean,
     is_date_like: isDate,
     is_url_like: isUrl,
     inferred_type: inferred,
     render_strategy: strategyOf(inferred, cardinality, occurrences),
-    sample_values: one.top.map(({ text }) => text),
+    sample_values: property.top.map(({ text }) => text),
   }
 }
 
@@ -81,15 +80,15 @@ function strategyOf(inferred: string, cardinality: number, occurrences: number):
   if (inferred === "boolean") return "toggle"
   if (inferred === "date") return "timeline"
   if (inferred === "url") return "links"
-  if (cardinality <= fewValues) return "bars"
+  if (cardinality <= maxBars) return "bars"
   if (inferred === "number") return "histogram"
-  // A value that each event has for itself tells nothing by its count.
-  return cardinality <= someValues || occurrences >= 2 * cardinality ? "top_list" : "samples"
+  // If nearly every event has its own value, counts say nothing.
+  return cardinality <= maxListed || occurrences >= 2 * cardinality ? "top_list" : "samples"
 }
 
-export function* numbers(ask: QuerySpec, put: RunQuery): Generator<void, TypeResult> {
-  const found = yield* propertiesOf(ask, put, 0, ask.top)
-  const rows = found.flatMap(({ name, key, numbers }): Row[] => {
+export function* numbers(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
+  const properties = yield* propertiesOf(spec, run, 0, spec.top)
+  const rows = properties.flatMap(({ name, key, numbers }): Row[] => {
     if (!numbers) return []
     const { count, min, max, sum, p50, p95, bins } = numbers
     return [{ event_name: name, property_key: key, count, min, max, avg: sum / count, sum, p50, p95, bins }]
@@ -97,34 +96,34 @@ export function* numbers(ask: QuerySpec, put: RunQuery): Generator<void, TypeRes
   return { rows }
 }
 
-export function* discover(ask: QuerySpec, put: RunQuery): Generator<void, TypeResult> {
-  const measured = [total, users, sessions, first, last]
-  const { groups } = yield* put({
+export function* discover(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
+  const measures = [total, users, sessions, first, last]
+  const { groups } = yield* run({
     kind: "groups",
-    scope: ask.scope,
+    scope: spec.scope,
     by: ["event_name"],
-    measures: measured.map(({ measure }) => measure),
+    measures: measures.map(({ measure }) => measure),
   })
-  const properties = Map.groupBy(yield* propertiesOf(ask, put, ask.top), ({ name }) => name)
+  const properties = Map.groupBy(yield* propertiesOf(spec, run, spec.top), ({ name }) => name)
   const rows = groups.flatMap(
-    ({ by: [name = null], values: [events, people, visits, begin, end] }): Row[] => {
+    ({ by: [name = null], values: [events, people, visits, firstAt, lastAt] }): Row[] => {
       const totals = {
         total_events: events,
         unique_users: people,
         unique_sessions: visits,
-        first_occurrence: isoOrNull(begin),
-        last_occurrence: isoOrNull(end),
+        first_occurrence: isoOrNull(firstAt),
+        last_occurrence: isoOrNull(lastAt),
       }
       const keys = properties.get(name ?? "") ?? []
       if (keys.length === 0) {
         return [{ event_name: name, totals, property_key: null, unique_values: 0, top_values: [] }]
       }
-      return keys.map((one) => ({
+      return keys.map((property) => ({
         event_name: name,
         totals,
-        property_key: one.key,
-        unique_values: one.cardinality,
-        top_values: one.top.map(({ text, count }) => ({ value: text, count })),
+        property_key: property.key,
+        unique_values: property.cardinality,
+        top_values: property.top.map(({ text, count }) => ({ value: text, count })),
       }))
     },
   )

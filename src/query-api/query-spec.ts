@@ -1,17 +1,17 @@
 import type { Dimension, Granularity, Measure, Query, ResultOf, Scope, Step, Unit } from "../query/query.ts"
 import type { Range } from "./range.ts"
-import type { Option } from "./schema.ts"
+import type { Option, ParameterBody } from "./schema.ts"
 
-/** One thing that is asked for, checked and with everything filled in. */
+/** A validated query parameter with all defaults filled in. */
 export interface QuerySpec {
   type: string
-  /** How it is named in the answer. */
+  /** Name of the parameter in the response. */
   id: string
   scope: Scope
   range: Range
-  /** The range to compare with. */
+  /** The range to compare with; undefined without a comparison. */
   previous: Range | undefined
-  /** Undefined: not by time, where the type leaves the choice. */
+  /** Undefined: no breakdown by time. */
   granularity: Granularity | undefined
   by: readonly Dimension[]
   measures: readonly NamedMeasure[]
@@ -21,7 +21,7 @@ export interface QuerySpec {
   unit: Unit
   before: number
   after: number
-  /** Values of each property key. */
+  /** Values per property key. */
   top: number
   limit: number
   offset: number
@@ -30,7 +30,7 @@ export interface QuerySpec {
 }
 
 export interface NamedMeasure {
-  /** As it was asked for; the column has this name. */
+  /** As in the request; also the name of the column. */
   name: string
   measure: Measure
 }
@@ -42,39 +42,50 @@ export interface Sort {
 
 export type Row = Record<string, unknown>
 
-/** What a type makes of the engine's answers. */
+/** Rows of a parameter, built from the results of the engine. */
 export interface TypeResult {
   rows: Row[]
-  /** They are in their order, and as many as they should be. */
-  isCut?: boolean
-  /** Rows on all pages, where the engine itself takes pages. */
+  /** The rows are already sorted and limited to the page. */
+  isPage?: boolean
+  /** Rows on all pages, if the engine pages itself. */
   total?: number
-  /** null: there is no more. */
+  /** null on the last page. */
   nextCursor?: string | null
 }
 
-/** Runs one question, in steps between which others have their turn. */
-export type RunQuery = <Asked extends Query>(question: Asked) => Generator<void, ResultOf<Asked>>
+/** Runs one query of the engine. Yields between steps, so that other work can run. */
+export type RunQuery = <Q extends Query>(query: Q) => Generator<void, ResultOf<Q>>
 
+/** Everything that the parser, the limits and the documentation know about a query type. */
 export interface QueryType {
   description: string
-  /** What it may be given beside a range, filters, limit, page and sortBy. */
+  /** Options besides range, filters, limit, page and sortBy. */
   takes: readonly Option[]
-  /** What of it must be given. */
+  /** Required options. */
   needs?: readonly Option[]
-  /** Its rows are single events, sessions or people, which no report shows. */
-  singles?: true
-  /** How many steps it may be given. */
-  steps?: readonly [least: number, most: number]
-  /** The columns of its rows, in their order; those of `by` and `measures` come instead of `…`. */
+  /** Mutually exclusive options; one of them can be required. */
+  oneOf?: { options: readonly (keyof ParameterBody & Option)[]; required: boolean }
+  /** The rows are single events, sessions or people, which need the scope read:data. */
+  needsReadData?: true
+  /** Number of steps. */
+  steps?: readonly [min: number, max: number]
+  /** Maximum number of fields in `by`; absent: the limit of the schema. */
+  maxBy?: number
+  /** Supported granularities; absent: all. */
+  granularities?: readonly Granularity[]
+  /** Columns of the rows, in order. `…` stands for those of `by` and `measures`. */
   columns: readonly string[]
-  /** What rows are ordered by where nobody says, and what besides they can be; undefined: by the engine alone. */
-  order: (Sort & { besides: readonly string[] }) | undefined
-  /** Columns that rows of the same place in that order are ordered by; `-` before a name: downwards. Left out: all texts. */
-  ties?: readonly string[] | undefined
-  /** Values of each property key, or bins, where nobody says; left out: as many as of most types. */
-  top?: number | undefined
-  /** The dates where nobody says; left out: none. */
-  dated?: Granularity | undefined
-  rows: (ask: QuerySpec, put: RunQuery) => Generator<void, TypeResult>
+  /** Default sort column, and the other columns allowed (`…`: those of `by`). Undefined: the order of the engine is fixed. */
+  order: (Sort & { others: readonly string[] }) | undefined
+  /** Sort columns if they depend on the options; the first is the default. Replaces the columns of `order`. */
+  sortsBy?: (options: Pick<QuerySpec, "by" | "measures" | "granularity">) => readonly string[]
+  /** Columns that order rows with equal sort values; `-` before a name: descending. Absent: all text columns. */
+  tieBreakers?: readonly string[] | undefined
+  /** Default of `top`; absent: the default of the parser. */
+  defaultTop?: number | undefined
+  /** With a granularity, every date of the range has a row. */
+  hasAllDates?: boolean | undefined
+  /** Absent: no breakdown by time unless requested. */
+  defaultGranularity?: Granularity | undefined
+  rows: (spec: QuerySpec, run: RunQuery) => Generator<void, TypeResult>
 }

@@ -1,15 +1,15 @@
 import type { Bucket, Granularity } from "../query/query.ts"
-import { Zone } from "../query/structures/zone.ts"
+import { TimeZone } from "../query/structures/zone.ts"
 
-/** A stretch of time. Both Unix ms, `to` exclusive. */
+/** A time range in Unix ms; `to` is exclusive. */
 export interface Range {
   from: number
   to: number
-  /** Where it is whole days of the zone's calendar: their numbers since 1970-01-01, `end` exclusive. */
+  /** For whole days of the time zone: day numbers since 1970-01-01; `end` is exclusive. */
   days: { first: number; end: number } | undefined
 }
 
-/** What a range is asked for with. */
+/** The range fields of a request. */
 export interface RangeBody {
   startDate?: string | undefined
   endDate?: string | undefined
@@ -31,21 +31,21 @@ export const presets = [
   "last_24h",
   "last_hour",
 ] as const
-/** Any number of days, with today, or of hours. */
+/** Any number of days, including today, or of hours. */
 type CountedPreset = `last_${number}${"d" | "h"}`
 export type Preset = (typeof presets)[number] | CountedPreset
 
 const dayMs = 86_400_000
-/** What a range is where nobody says. */
+/** The range of a query without dates. */
 const defaultPreset = "last_30d"
-/** Buckets of minutes, as published; of any other granularity, which an answer of some MB holds. */
+/** Maximum buckets: by the minute as documented; by any other granularity, which is a result of a few MB. */
 const maxMinutes = 10_000
 const maxBuckets = 100_000
-/** No event is from before 2000, and dates beyond 2199 are slips of the pen. */
+/** Accepted years; others are typos. */
 const years = { first: 1970, last: 2199 }
 
-/** ms, of the shortest one of its kind. */
-const lengths: Record<Granularity, number> = {
+/** Shortest bucket in ms: daylight saving time removes an hour. */
+const minBucketMs: Record<Granularity, number> = {
   minute: 60_000,
   hourly: 3_600_000,
   daily: 82_800_000,
@@ -53,8 +53,8 @@ const lengths: Record<Granularity, number> = {
   monthly: 28 * dayMs - 3_600_000,
 }
 
-/** ms, of the longest one of its kind. */
-export const longestOf: Record<Granularity, number> = {
+/** Longest bucket in ms: daylight saving time adds an hour. */
+export const maxBucketMs: Record<Granularity, number> = {
   minute: 60_000,
   hourly: 3_600_000,
   daily: 90_000_000,
@@ -62,35 +62,36 @@ export const longestOf: Record<Granularity, number> = {
   monthly: 31 * dayMs + 3_600_000,
 }
 
-/** A range that cannot be. */
+/** An invalid range. */
 export class RangeFault extends Error {
   constructor(
     readonly field: keyof RangeBody,
-    /** What the field must be. */
-    readonly must: string,
+    /** Requirement that the field violates, such as "must be …". */
+    readonly requirement: string,
   ) {
-    super(`${field} ${must}`)
+    super(`${field} ${requirement}`)
   }
 }
 
-/** Throws a RangeFault. `now`: Unix ms. */
+/** Parses the range fields. `now`: Unix ms. Throws a RangeFault. */
 export function readRange({ startDate, endDate, preset }: RangeBody, zone: string, now: number): Range {
   if (preset !== undefined && (startDate !== undefined || endDate !== undefined)) {
-    throw new RangeFault("preset", "cannot be given beside startDate and endDate")
+    throw new RangeFault("preset", "cannot be combined with startDate and endDate")
   }
-  const today = dayOf(now, zone)
+  const today = localDayOf(now, zone)
   if (startDate === undefined) {
-    if (endDate !== undefined) throw new RangeFault("startDate", "must be given where endDate is")
-    return ofPreset(preset ?? defaultPreset, today, zone, now)
+    if (endDate !== undefined) throw new RangeFault("startDate", "is required with endDate")
+    return presetRange(preset ?? defaultPreset, today, zone, now)
   }
   const first = dayNumber(startDate, "startDate")
   const last = endDate === undefined ? today : dayNumber(endDate, "endDate")
   const isDays = startDate.length === 10 && (endDate === undefined || endDate.length === 10)
   const range = isDays
-    ? ofDays(first, last + 1, zone)
+    ? dayRange(first, last + 1, zone)
     : {
-        from: startDate.length === 10 ? startOf(first, zone) : timeOf(startDate, zone),
-        to: endDate === undefined || endDate.length === 10 ? startOf(last + 1, zone) : timeOf(endDate, zone),
+        from: startDate.length === 10 ? startOfDay(first, zone) : timeOf(startDate, zone),
+        to:
+          endDate === undefined || endDate.length === 10 ? startOfDay(last + 1, zone) : timeOf(endDate, zone),
         days: undefined,
       }
   if (range.from >= range.to) throw new RangeFault("endDate", "must be after startDate, or the same day")
@@ -98,12 +99,12 @@ export function readRange({ startDate, endDate, preset }: RangeBody, zone: strin
 }
 
 /**
- * The period of the same length before: of whole days by the calendar, which days of 23 hours do not shift. Where the range is not
- * over yet, it ends as far into itself as now is into the range, of whole days at the same time of day: else what happened so far
- * would be compared with more time than there was. `now`: Unix ms.
+ * The previous period of the same length. Whole days count by the calendar, so that days of 23 hours do not shift it. If the range is
+ * still running, the period ends at the same distance from its start, for whole days at the same time of day: a partial range is not
+ * compared to a complete one. `now`: Unix ms.
  */
 export function previousOf({ from, to, days }: Range, zone: string, now: number): Range {
-  // What happened this very ms counts.
+  // Includes events of the current ms.
   const end = now + 1
   const isRunning = from < end && end < to
   if (!days) {
@@ -111,12 +112,12 @@ export function previousOf({ from, to, days }: Range, zone: string, now: number)
     return { from: from - length, to: isRunning ? end - length : from, days: undefined }
   }
   const count = days.end - days.first
-  const before = ofDays(days.first - count, days.first, zone)
-  if (!isRunning) return before
-  return { ...before, to: atClock(localOf(now, zone) + 1 - count * dayMs, zone), days: undefined }
+  const previous = dayRange(days.first - count, days.first, zone)
+  if (!isRunning) return previous
+  return { ...previous, to: instantOf(localTimeOf(now, zone) + 1 - count * dayMs, zone), days: undefined }
 }
 
-/** ms of clock time that a bucket takes; undefined: it depends on the calendar. */
+/** Length of a bucket in ms of local time; undefined if it depends on the calendar. */
 const clockLengths: Record<Granularity, number | undefined> = {
   minute: 60_000,
   hourly: 3_600_000,
@@ -126,26 +127,25 @@ const clockLengths: Record<Granularity, number | undefined> = {
 }
 
 /**
- * For each bucket of a range the place of the one before that it is compared with; undefined: there is none. Minutes, hours and days
- * are compared with those that have the same clock time so many days earlier, which are not at the same place where clocks were set
- * between: an hour that a day has twice is compared with the first and the second one of the other. Weeks and months are compared in
- * their order.
+ * Returns for each bucket the index of the previous bucket to compare it to; undefined if there is none. Minutes, hours and days pair
+ * with the same local time of the earlier day, because a clock change between the periods shifts indexes. An hour that occurs twice
+ * pairs with the first and the second occurrence. Weeks and months pair by index.
  */
 export function pairBuckets(
   { from, to, days }: Range,
   granularity: Granularity,
   buckets: readonly Bucket[],
-  before: readonly Bucket[],
+  previous: readonly Bucket[],
 ): (number | undefined)[] {
   const shift = days ? (days.end - days.first) * dayMs : to - from
   const length = clockLengths[granularity]
   if (length === undefined || shift % length !== 0)
-    return buckets.map((_, place) => (place < before.length ? place : undefined))
-  const places = new Map(occurrences(before).map((key, place) => [key, place]))
-  return occurrences(buckets, shift).map((key) => places.get(key))
+    return buckets.map((_, index) => (index < previous.length ? index : undefined))
+  const indexes = new Map(occurrences(previous).map((key, index) => [key, index]))
+  return occurrences(buckets, shift).map((key) => indexes.get(key))
 }
 
-/** The clock time of each bucket, `shift` ms earlier, and the how many-th one it is that has it. */
+/** Key of each bucket: its local time, `shift` ms earlier, and the number of its occurrence. */
 function occurrences(buckets: readonly Bucket[], shift = 0): string[] {
   const counts = new Map<number, number>()
   return buckets.map(({ label }) => {
@@ -156,94 +156,94 @@ function occurrences(buckets: readonly Bucket[], shift = 0): string[] {
   })
 }
 
-/** What is wrong with so many buckets; undefined: nothing. */
+/** Error for a range with too many buckets; undefined if it is valid. */
 export function tooManyBuckets({ from, to }: Range, granularity: Granularity): string | undefined {
-  const most = granularity === "minute" ? maxMinutes : maxBuckets
-  const count = Math.ceil((to - from) / lengths[granularity])
-  if (count <= most) return undefined
-  return `granularity ${granularity} gives more than ${most} dates in this range: take a coarser one or a shorter range`
+  const max = granularity === "minute" ? maxMinutes : maxBuckets
+  const count = Math.ceil((to - from) / minBucketMs[granularity])
+  if (count <= max) return undefined
+  return `granularity ${granularity} gives more than ${max} dates in this range: use a coarser granularity or a shorter range`
 }
 
-function ofPreset(preset: Preset, today: number, zone: string, now: number): Range {
+function presetRange(preset: Preset, today: number, zone: string, now: number): Range {
   // 1970-01-01 was a Thursday, three days after a Monday.
   const monday = today - ((((today + 3) % 7) + 7) % 7)
-  const at = new Date(today * dayMs)
-  const month = (offset: number) => Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + offset, 1) / dayMs
+  const date = new Date(today * dayMs)
+  const month = (offset: number) => Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + offset, 1) / dayMs
   switch (preset) {
     case "today":
-      return ofDays(today, today + 1, zone)
+      return dayRange(today, today + 1, zone)
     case "yesterday":
-      return ofDays(today - 1, today, zone)
+      return dayRange(today - 1, today, zone)
     case "this_week":
-      return ofDays(monday, today + 1, zone)
+      return dayRange(monday, today + 1, zone)
     case "last_week":
-      return ofDays(monday - 7, monday, zone)
+      return dayRange(monday - 7, monday, zone)
     case "this_month":
-      return ofDays(month(0), today + 1, zone)
+      return dayRange(month(0), today + 1, zone)
     case "last_month":
-      return ofDays(month(-1), month(0), zone)
+      return dayRange(month(-1), month(0), zone)
     case "this_year":
-      return ofDays(Date.UTC(at.getUTCFullYear(), 0, 1) / dayMs, today + 1, zone)
+      return dayRange(Date.UTC(date.getUTCFullYear(), 0, 1) / dayMs, today + 1, zone)
     case "last_hour":
-      return ofPreset("last_1h", today, zone, now)
+      return presetRange("last_1h", today, zone, now)
   }
-  // Any other one has a case of its own above.
+  // All other presets are handled above.
   const counted: CountedPreset = preset
   const [, count, unit] = /^last_(\d+)([dh])$/.exec(counted) ?? []
-  if (unit === "d") return ofDays(today + 1 - Number(count), today + 1, zone)
-  // What happened this very ms counts.
+  if (unit === "d") return dayRange(today + 1 - Number(count), today + 1, zone)
+  // Includes events of the current ms.
   return { from: now + 1 - Number(count) * 3_600_000, to: now + 1, days: undefined }
 }
 
-function ofDays(first: number, end: number, zone: string): Range {
-  return { from: startOf(first, zone), to: startOf(end, zone), days: { first, end } }
+function dayRange(first: number, end: number, zone: string): Range {
+  return { from: startOfDay(first, zone), to: startOfDay(end, zone), days: { first, end } }
 }
 
-/** The number of a day that exists. */
+/** Day number of a valid date. */
 function dayNumber(text: string, field: "startDate" | "endDate"): number {
   const day = text.slice(0, 10)
   const ms = Date.parse(`${day}T00:00:00Z`)
   const year = Number(day.slice(0, 4))
-  // Date.parse takes the 31st of a month of 30 days for the 1st of the next.
+  // Date.parse reads April 31 as May 1.
   if (Number.isNaN(ms) || new Date(ms).toISOString().slice(0, 10) !== day) {
-    throw new RangeFault(field, "must be a time that exists")
+    throw new RangeFault(field, "must be an existing date and time")
   }
   if (year < years.first || year > years.last) {
     throw new RangeFault(field, `must be from ${years.first} to ${years.last}`)
   }
   if (text.length > 10 && Number.isNaN(Date.parse(/(?:Z|[+-]\d\d:\d\d)$/.test(text) ? text : `${text}Z`))) {
-    throw new RangeFault(field, "must be a time that exists")
+    throw new RangeFault(field, "must be an existing date and time")
   }
   return ms / dayMs
 }
 
-/** A date and time, of the zone where it names none. */
+/** Unix ms of a date and time; in `zone` unless the text has an offset. */
 function timeOf(text: string, zone: string): number {
   if (/(?:Z|[+-]\d\d:\d\d)$/.test(text)) return Date.parse(text)
-  return atClock(Date.parse(`${text}Z`), zone)
+  return instantOf(Date.parse(`${text}Z`), zone)
 }
 
-function startOf(day: number, zone: string): number {
-  return atClock(day * dayMs, zone)
+function startOfDay(day: number, zone: string): number {
+  return instantOf(day * dayMs, zone)
 }
 
-/** The day of the zone's calendar, by its number. */
-function dayOf(now: number, zone: string): number {
-  return Math.floor(localOf(now, zone) / dayMs)
+/** Day number in the time zone. */
+function localDayOf(now: number, zone: string): number {
+  return Math.floor(localTimeOf(now, zone) / dayMs)
 }
 
-/** What the zone's clocks show, as Unix ms of the same digits in UTC. */
-function localOf(now: number, zone: string): number {
-  return now + (new Zone(zone, now, now).transitions[0]?.offset ?? 0)
+/** Local time in the time zone, as Unix ms of the same digits in UTC. */
+function localTimeOf(now: number, zone: string): number {
+  return now + (new TimeZone(zone, now, now).transitions[0]?.offset ?? 0)
 }
 
-/** When the zone's clocks first show a local time (Unix ms of the same digits in UTC), or have jumped over it. */
-function atClock(local: number, zone: string): number {
+/** First instant of a local time (Unix ms of the same digits in UTC), or the end of the gap that skips it. */
+function instantOf(local: number, zone: string): number {
   const [from, to] = [local - 2 * dayMs, local + 2 * dayMs]
-  const { transitions } = new Zone(zone, from, to)
-  for (const [index, { from: begin, offset }] of transitions.entries()) {
+  const { transitions } = new TimeZone(zone, from, to)
+  for (const [index, { from: start, offset }] of transitions.entries()) {
     const end = transitions[index + 1]?.from ?? to
-    if (local - offset < end) return Math.max(begin, local - offset)
+    if (local - offset < end) return Math.max(start, local - offset)
   }
   return local
 }

@@ -1,48 +1,48 @@
 import type { SnapshotReader } from "../columns/snapshot-reader.ts"
 import { executeQuery } from "../query/engine/execute.ts"
-import type { Rendered, Room } from "../query/engine/messages.ts"
-import type { MemoryBudget } from "../query/structures/id-set.ts"
+import type { RenderedRows, ResponseLimits } from "../query/engine/messages.ts"
+import type { MemoryBudget } from "../query/structures/memory-budget.ts"
 import { rowsOf } from "./execute.ts"
 import { tooManyBytes, tooManyCells } from "./limits.ts"
 import type { QuerySpec, Row, RunQuery } from "./query-spec.ts"
 
-/** Rows that become text in one step: some ms. */
+/** Rows serialized per step, which takes a few ms. */
 const rowsPerStep = 500
-/** Characters from which text becomes bytes: few enough to be sent in one go, and enough that there are few of them. */
+/** Characters per chunk of the response: small enough for one write, large enough to keep the chunks few. */
 const chunkCharacters = 262_144
-/** Bytes that a row takes in memory, and a cell of it. */
+/** Memory of a row and of a cell, in bytes. */
 const rowBytes = 64
 const cellBytes = 16
 
 /** Answers one parameter, in steps: its rows as JSON text. Throws a Refusal where they are more than there is room for. */
 export function* render(
   reader: SnapshotReader,
-  ask: QuerySpec,
-  room: Room,
+  spec: QuerySpec,
+  room: ResponseLimits,
   budget: MemoryBudget,
-): Generator<void, Rendered> {
-  const metas: Rendered["metas"] = []
-  const put: RunQuery = function* (question) {
-    const { answer, meta } = yield* executeQuery(reader, question, budget)
+): Generator<void, RenderedRows> {
+  const metas: RenderedRows["statistics"] = []
+  const run: RunQuery = function* (question) {
+    const { result: answer, statistics: meta } = yield* executeQuery(reader, question, budget)
     metas.push(meta)
     return answer
   }
-  const { rows, total, nextCursor } = yield* rowsOf(ask, put)
+  const { rows, total, nextCursor } = yield* rowsOf(spec, run)
   yield
   const cells = cellsOf(rows)
   if (cells > room.cells) throw tooManyCells(room.cells)
-  budget.take(rows.length * rowBytes + cells * cellBytes)
-  const chunks: Rendered["chunks"] = []
+  budget.reserve(rows.length * rowBytes + cells * cellBytes)
+  const chunks: RenderedRows["chunks"] = []
   let bytes = 0
   for (const text of textOf(rows)) {
     const chunk = new TextEncoder().encode(text)
-    budget.take(chunk.length)
+    budget.reserve(chunk.length)
     bytes += chunk.length
     if (bytes > room.bytes) throw tooManyBytes(room.bytes)
     chunks.push(chunk)
     yield
   }
-  return { chunks, bytes, rows: rows.length, cells, total, nextCursor, metas }
+  return { chunks, bytes, rows: rows.length, cells, total, nextCursor, statistics: metas }
 }
 
 function* textOf(rows: readonly Row[]): Generator<string> {

@@ -1,50 +1,50 @@
-import type { RenderedOnce } from "../query/engine/engine.ts"
+import type { RenderedResponse } from "../query/engine/engine.ts"
 import type { Entry, QueryAnswer } from "./execute.ts"
 
-/** Rows as JSON, whose memory is given back by `release`. */
-export type JsonRows = Pick<RenderedOnce, "chunks" | "release">
+/** Rows as JSON. `release` returns their memory to the budget. */
+export type JsonRows = Pick<RenderedResponse, "chunks" | "release">
 
-/** Bytes up to which an answer is sent in one piece. */
-const smallAnswer = 262_144
+/** Maximum bytes of a response that is sent as a whole. */
+const smallResponse = 262_144
 
-/** Answers that are being sent. Where their clients take them too slowly, those that began first are cut. */
+/** Responses in transit. If clients read too slowly, the oldest responses are aborted. */
 export class Outbox {
-  readonly #sending = new Map<object, { bytes: number; cut: () => void }>()
+  readonly #sending = new Map<object, { bytes: number; abort: () => void }>()
   #bytes = 0
 
-  /** `most`: bytes that may wait for clients. */
-  constructor(private readonly most: () => number) {}
+  /** `maxBytes`: limit of unsent bytes. */
+  constructor(private readonly maxBytes: () => number) {}
 
-  add(answer: object, bytes: number, cut: () => void): void {
-    this.#sending.set(answer, { bytes, cut })
+  add(response: object, bytes: number, abort: () => void): void {
+    this.#sending.set(response, { bytes, abort })
     this.#bytes += bytes
-    for (const [oldest, { cut }] of this.#sending) {
-      if (this.#bytes <= this.most() || oldest === answer) return
-      cut()
+    for (const [oldest, { abort }] of this.#sending) {
+      if (this.#bytes <= this.maxBytes() || oldest === response) return
+      abort()
     }
   }
 
-  sent(answer: object, bytes: number): void {
-    const entry = this.#sending.get(answer)
+  sent(response: object, bytes: number): void {
+    const entry = this.#sending.get(response)
     if (!entry) return
     entry.bytes -= bytes
     this.#bytes -= bytes
-    if (entry.bytes <= 0) this.#sending.delete(answer)
+    if (entry.bytes <= 0) this.#sending.delete(response)
   }
 }
 
-/** The body of a request's answer, in pieces: nothing is made text here that is large. */
+/** The response body in pieces. Rows are already JSON; only the frame around them is built here. */
 function* piecesOf(
-  answers: readonly QueryAnswer<JsonRows>[],
+  results: readonly QueryAnswer<JsonRows>[],
   isBatch: boolean,
 ): Generator<string | JsonRows> {
   yield isBatch ? '{"success":true,"batch":true,"results":[' : '{"success":true,'
-  for (const [index, answer] of answers.entries()) {
-    const { queryId, data, meta } = answer
+  for (const [index, result] of results.entries()) {
+    const { queryId, data, meta } = result
     if (isBatch) yield index === 0 ? "{" : ",{"
     yield `${queryId === undefined ? "" : `"queryId":${JSON.stringify(queryId)},`}"data":[`
-    for (const [place, entry] of data.entries()) {
-      if (place > 0) yield ","
+    for (const [entryIndex, entry] of data.entries()) {
+      if (entryIndex > 0) yield ","
       yield* entryPieces(entry)
     }
     yield `],"meta":${JSON.stringify(meta)}`
@@ -65,18 +65,18 @@ function* entryPieces(entry: Entry<JsonRows>): Generator<string | JsonRows> {
 
 interface Chunk {
   bytes: Uint8Array<ArrayBuffer>
-  /** Of rows; text of ours is not counted. */
+  /** For rows only: the text between them is not counted as memory. */
   release: ((bytes: number) => void) | undefined
 }
 
-function chunksOf(answers: readonly QueryAnswer<JsonRows>[], isBatch: boolean): Chunk[] {
+function chunksOf(results: readonly QueryAnswer<JsonRows>[], isBatch: boolean): Chunk[] {
   const chunks: Chunk[] = []
   let text = ""
   const flush = () => {
     if (text !== "") chunks.push({ bytes: new TextEncoder().encode(text), release: undefined })
     text = ""
   }
-  for (const piece of piecesOf(answers, isBatch)) {
+  for (const piece of piecesOf(results, isBatch)) {
     if (typeof piece === "string") text += piece
     else {
       flush()
@@ -87,46 +87,46 @@ function chunksOf(answers: readonly QueryAnswer<JsonRows>[], isBatch: boolean): 
   return chunks
 }
 
-/** Rows that nobody wants any more. */
+/** Releases the memory of rows that are not sent. */
 export function discard(rows: readonly JsonRows[]): void {
   for (const { chunks, release } of rows) for (const { length } of chunks) release(length)
 }
 
 /**
- * The answer to a request. A large one goes out as the client takes it, a chunk at a time; each counts as used memory until it is taken, or
- * the client is gone (`signal`).
+ * The response to a request. A large response is sent chunk by chunk as the client reads it. Each chunk counts as used memory until
+ * it is read or the client disconnects (`signal`).
  */
 export function queryResponse(
-  answers: readonly QueryAnswer<JsonRows>[],
+  results: readonly QueryAnswer<JsonRows>[],
   isBatch: boolean,
   headers: Record<string, string>,
   outbox: Outbox,
   signal: AbortSignal,
 ): Response {
-  const chunks = chunksOf(answers, isBatch)
+  const chunks = chunksOf(results, isBatch)
   const size = chunks.reduce((sum, { bytes }) => sum + bytes.length, 0)
-  if (size <= smallAnswer) {
+  if (size <= smallResponse) {
     for (const { bytes, release } of chunks) release?.(bytes.length)
     return new Response(Buffer.concat(chunks.map(({ bytes }) => bytes)), { headers })
   }
-  const answer = {}
+  const response = {}
   const take = () => {
     const chunk = chunks.shift()
     chunk?.release?.(chunk.bytes.length)
-    if (chunk) outbox.sent(answer, chunk.bytes.length)
+    if (chunk) outbox.sent(response, chunk.bytes.length)
     return chunk?.bytes
   }
   const drop = () => {
     while (take());
   }
-  // A client that is gone before the first chunk asks for none.
+  // If the client disconnects before the first chunk, the stream is never pulled.
   signal.addEventListener("abort", drop)
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
-        outbox.add(answer, size, () => {
+        outbox.add(response, size, () => {
           drop()
-          controller.error(new Error("the client takes its answer too slowly"))
+          controller.error(new Error("the client reads the response too slowly"))
         })
       },
       pull(controller) {

@@ -58,7 +58,7 @@ function openStream(
   // Nobody would read, or close, the stream of a HEAD request.
   if (request.method === "HEAD") return new Response(null, { headers: { ...headers, ...streamHeaders } })
   const options = {
-    websites: () => stillReadable(deps, request, websiteId),
+    websites: () => readableNow(deps, request, websiteId),
     names: names.length === 0 ? undefined : new Set(names),
     crawlers: params.get("crawlers") === "true",
     after: request.headers.get("last-event-id"),
@@ -70,7 +70,7 @@ function openStream(
   return deps.streams.open(options, owner, request.signal, headers)
 }
 
-/** Bytes of memory that a body of one byte becomes while it waits, and a parameter: strings, objects and lists of them. */
+/** Memory of a waiting query, per byte of its body and per parameter, in bytes. */
 const bytesPerByte = 8
 const bytesPerParameter = 2_048
 
@@ -87,17 +87,17 @@ async function query(
   const zone = params.get("timezone") ?? "UTC"
   const canReadData = hasScope(caller.scopes, "read:data")
   const limits = canReadData ? fullLimits : reportLimits
-  const { isBatch, queries } = await inSteps(
+  const { isBatch, queries } = await runSteps(
     parseQueries(value, { websites, zone, now, canReadData, limits }),
   )
   const onFault = (error: unknown) => deps.logError(error, { path: "/v1/query" })
   const { rows, cells, bytes = asker.responseBytes } = limits
   const room = { rows, cells, bytes: Math.min(bytes, asker.responseBytes) }
   const client = clientOf(caller, context, settings)
-  const held: JsonRows[] = []
+  const results: JsonRows[] = []
   const execute = async (spec: QuerySpec): Promise<Executed<JsonRows>> => {
     const rendered = await asker.render(spec, room, client.name, signal)
-    held.push(rendered)
+    results.push(rendered)
     return { ...rendered, data: rendered }
   }
   const count = queries.reduce((sum, { parameters }) => sum + parameters.length, 0)
@@ -105,20 +105,20 @@ async function query(
   return asker.admit(client, weight, signal, async () => {
     const answers: QueryAnswer<JsonRows>[] = []
     try {
-      for (const one of queries)
-        answers.push(await executeParsedQuery(one, execute, signal, onFault, room, limits))
+      for (const query of queries)
+        answers.push(await executeParsedQuery(query, execute, signal, onFault, room, limits))
     } catch (error) {
-      discard(held)
+      discard(results)
       throw error
     }
     return queryResponse(answers, isBatch, headers, outbox, signal)
   })
 }
 
-/** Parameters that are read before others have their turn: some 5 ms. */
+/** Parameters parsed before yielding to the event loop, about 5 ms. */
 const parametersPerStep = 8
 
-async function inSteps<Result>(steps: Generator<void, Result>): Promise<Result> {
+async function runSteps<Result>(steps: Generator<void, Result>): Promise<Result> {
   for (let count = 1; ; count++) {
     const step = steps.next()
     if (step.done) return step.value
@@ -126,7 +126,7 @@ async function inSteps<Result>(steps: Generator<void, Result>): Promise<Result> 
   }
 }
 
-/** Logins of one user are apart, and so is each address that has a share link. */
+/** Identity for fair scheduling: each login session, each key, and each address of a share link. */
 function clientOf(
   { kind, id, login, share }: Caller,
   context: RequestContext,
@@ -136,8 +136,8 @@ function clientOf(
   return { name: `${kind} ${login ? login.hash.toString("hex") : id}`, isShared: false }
 }
 
-/** What the request's caller may read by now; undefined: nothing. */
-function stillReadable(
+/** Websites that the caller can read now; undefined if access has ended. */
+function readableNow(
   deps: QueryApiDeps,
   request: Request,
   websiteId: string | null,
@@ -146,7 +146,7 @@ function stillReadable(
     const caller = callerOf(deps, request, deps.now())
     if (hasScope(caller.scopes, "read:data")) return websitesOf(deps.registry, caller, websiteId)
   } catch {
-    // It is no good any more, its websites changed, or the one is gone.
+    // The credential was revoked, its websites changed, or the website was deleted.
   }
   return undefined
 }

@@ -3,54 +3,57 @@ import { type OperatorInfo, operatorNames, operators } from "../query/operators.
 import { countMeasures, fields, granularities, propertyMeasures } from "../query/query.ts"
 import { type Preset, presets } from "./range.ts"
 
-/** Rows of an answer where nobody says, and the most that can be asked for. */
+/** Default and maximum rows of a result. */
 export const defaultLimit = 100
 export const maxLimit = 10_000
-/** Questions of one request: they are answered one after another, and nobody waits for more. */
+/** Maximum parameters of a query and queries of a batch; they run one after another. */
 export const maxParameters = 50
 export const maxBatch = 20
-/** Events of a funnel. */
+/** Maximum steps of a funnel. */
 export const maxSteps = 10
-/** Far more than a person combines by hand; each is looked at for every event. */
+/** Maximum filters: far more than anyone combines by hand. Each one is tested for every event. */
 const maxFilters = 50
-/** Characters of what events are compared with: the longest value that an event can have is shorter. */
+/** Maximum characters of a filter value; the longest value of an event is shorter. */
 const maxText = 4_096
 
 export const units = ["visitor", "session", "profile"] as const
 
-// In each schema, `expected` is what the error says the field must be.
+// `expected` is the error message of a schema.
 
 const strict = { additionalProperties: false }
 
 function oneOf<const Values extends readonly string[]>(values: Values, description: string) {
-  // Of a list that is mapped, Type.Union forgets which literals there are.
+  // Type.Union loses the literal types of a mapped list.
   return Type.Union(
     values.map((value) => Type.Literal(value)),
-    { description, expected: `must be ${listed(values)}` },
+    { description, expected: `must be ${orList(values)}` },
   ) as unknown as TSchema & { static: Values[number]; expected: string }
 }
 
-function listed(values: readonly string[]): string {
+/** `a, b or c` */
+export function orList(values: readonly string[]): string {
   return `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`
 }
 
-function all(values: readonly string[]): string {
+/** `a, b and c` */
+function andList(values: readonly string[]): string {
   return `${values.slice(0, -1).join(", ")} and ${values.at(-1)}`
 }
 
-const taking = (what: OperatorInfo["takes"]) => operatorNames.filter((op) => operators[op].takes === what)
-const numeric = taking("number")
+const operatorsOf = (what: OperatorInfo["operandType"]) =>
+  operatorNames.filter((op) => operators[op].operandType === what)
+const numeric = operatorsOf("number")
 
-const text = (description: string, most = 256) =>
+const text = (description: string, max = 256) =>
   Type.String({
     minLength: 1,
-    maxLength: most,
+    maxLength: max,
     description,
-    expected: `must be a string of 1 to ${most} characters`,
+    expected: `must be a string of 1 to ${max} characters`,
   })
 
 const property = "property\\.[^]{1,512}"
-const anyField = `${listed(fields)}, or property.<path> such as property.plan`
+const anyField = `${orList(fields)}, or property.<path> such as property.plan`
 
 const dimension = Type.String({
   pattern: `^(?:${fields.join("|")}|${property})$`,
@@ -62,15 +65,15 @@ const filter = Type.Object(
   {
     field: Type.String({
       pattern: `^(?:${fields.join("|")}|property_key|${property})$`,
-      description: `${anyField}; nested as property.cart.total, in arrays as property.items.0.sku. property_key: the keys of the event's properties`,
+      description: `${anyField}; nested as property.cart.total, in arrays as property.items.0.sku. property_key matches the keys of the event's properties`,
       expected: `must be ${fields.join(", ")}, property_key or property.<path> such as property.plan`,
     }),
     op: oneOf(
       operatorNames,
-      `${all(numeric)} compare numbers (text such as 19.90 is one, 01129 is none), all others text. ${all(operatorNames.filter((op) => operators[op].isNegation))} are true where the value is missing. exists takes true or false`,
+      `${andList(numeric)} compare numbers (19.90 as text is a number, 01129 is not), all others compare text. ${andList(operatorNames.filter((op) => operators[op].isNegation))} are true if the value is missing. exists takes true or false`,
     ),
     value: Type.Union([scalar, Type.Array(scalar, { minItems: 1, maxItems: 1_000 })], {
-      description: `A list for ${all(taking("list"))}, a number for ${all(numeric)}`,
+      description: `A list for ${andList(operatorsOf("list"))}, a number for ${andList(numeric)}`,
       expected:
         "must be a string of at most 4096 characters, a number, true, false, or a list of 1 to 1000 of them",
     }),
@@ -87,8 +90,8 @@ const filters = (description: string) =>
 
 const step = Type.Object(
   {
-    name: Type.Optional(text("Of the event; left out: any event")),
-    filters: Type.Optional(filters("What the event must be besides")),
+    name: Type.Optional(text("Name of the event; absent: any event")),
+    filters: Type.Optional(filters("Filters that the event must match")),
   },
   strict,
 )
@@ -103,38 +106,38 @@ const date = (description: string) =>
 const preset = Type.Unsafe<Preset>(
   Type.String({
     pattern: `^(?:${presets.join("|")}|last_[1-9]\\d{0,3}[dh])$`,
-    description: `${presets.join(", ")}; any number of days (last_60d, with today) or hours (last_6h). Weeks begin on Monday`,
-    expected: `must be ${listed(presets)}`,
+    description: `${presets.join(", ")}; any number of days (last_60d, including today) or hours (last_6h). Weeks start on Monday`,
+    expected: `must be ${orList(presets)}`,
   }),
 )
 
 const granularity = oneOf(
   [...granularities, "hour", "day"],
-  "Of trends. minute: at most 10,000 of them; hour and day mean hourly and daily",
+  "Time interval of trends. minute: at most 10,000 intervals; hour and day are the same as hourly and daily",
 )
 
 const limit = Type.Integer({
   minimum: 1,
   maximum: maxLimit,
-  description: `Rows; trends have all their dates whatever it says. Default ${defaultLimit}`,
+  description: `Maximum rows; trends always include all dates. Default ${defaultLimit}`,
   expected: `must be a whole number from 1 to ${maxLimit}`,
 })
 const page = Type.Integer({
   minimum: 1,
   maximum: 100_000,
-  description: "From 1",
+  description: "Page number, from 1",
   expected: "must be a whole number from 1 to 100000",
 })
-const sortBy = text("A column of the answer")
-const sortOrder = oneOf(["asc", "desc"], "Default desc, of texts and dates asc")
+const sortBy = text("A column of the result")
+const sortOrder = oneOf(["asc", "desc"], "Default desc; asc for text and dates")
 const compare = oneOf(
   ["previous_period"],
-  "Adds to each row `previous`: its measures in the period of the same length before. While the range is not over, that period ends as far into itself as now is into the range, of whole days at the same time of day: today at 10:15 is compared with yesterday until 10:15. Minutes, hours and days are compared with those of the same clock time, also where clocks were set between. null for dates that it does not have",
+  "Adds `previous` to each row: its measures in the previous period of the same length. If the range is still running, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. null for dates that the previous period does not have",
 )
-const places = (description: string) =>
+const pathSteps = (description: string) =>
   Type.Integer({ minimum: 0, maximum: 5, description, expected: "must be a whole number from 0 to 5" })
 
-/** What a type can be given beside a range and filters. */
+/** Options of types, besides range and filters. */
 export const optionSchemas = {
   granularity,
   by: Type.Array(dimension, {
@@ -146,12 +149,12 @@ export const optionSchemas = {
   measures: Type.Array(
     Type.String({
       pattern: `^(?:${countMeasures.join("|")}|(?:${propertyMeasures.join("|")}):${property})$`,
-      expected: `must be ${listed(countMeasures)}, or ${listed(propertyMeasures)} of a property, such as sum:property.amount`,
+      expected: `must be ${orList(countMeasures)}, or ${orList(propertyMeasures)} of a property, such as sum:property.amount`,
     }),
     {
       minItems: 1,
       maxItems: 10,
-      description: `${countMeasures.join(", ")}; ${propertyMeasures.join(", ")} of a property's numbers, as sum:property.amount`,
+      description: `${countMeasures.join(", ")}; ${propertyMeasures.join(", ")} of a numeric property, such as sum:property.amount`,
       expected: "must be a list of 1 to 10 measures",
     },
   ),
@@ -168,42 +171,43 @@ export const optionSchemas = {
   ),
   window: Type.String({
     pattern: "^[1-9]\\d{0,8}[smhdw]$",
-    description: "From the first step of a funnel to its last, such as 1h or 14d. Default 7d, at most 366d",
-    expected: "must be a time such as 30m, 1h or 14d, at most 366d",
+    description:
+      "Maximum time from the first to the last step of a funnel, such as 1h or 14d. Default 7d, at most 366d",
+    expected: "must be a duration such as 30m, 1h or 14d, at most 366d",
   }),
-  unit: oneOf(units, "Who is followed. Default visitor"),
-  before: places("Events before it. Default 3"),
-  after: places("Events after it. Default 3"),
+  unit: oneOf(units, "What to count. Default visitor"),
+  before: pathSteps("Events before the event. Default 3"),
+  after: pathSteps("Events after the event. Default 3"),
   top: Type.Integer({
     minimum: 1,
     maximum: 1_000,
-    description: "Values of each property key, default 10; of numbers the bins, default 20",
+    description: "Values per property key, default 10; bins for numbers, default 20",
     expected: "must be a whole number from 1 to 1000",
   }),
-  anonymousId: text("Whose events"),
+  anonymousId: text("Only events of this visitor"),
   profileId: text(
-    "Whose events: those that name this profile, and those that name none and come from an anonymous id that /identify linked to it",
+    "Only events of this profile: those with its id, and those without any profile id from an anonymous id that /identify linked to it",
   ),
-  search: text("A part of the anonymous id"),
-  cursor: text("`meta.nextCursor` of an earlier answer: go on after it"),
+  search: text("Text that the anonymous id contains"),
+  cursor: text("`meta.nextCursor` of an earlier result, to get the next page"),
   compare,
 }
 
 export type Option = keyof typeof optionSchemas
 
-const id = text("Named in the answer")
+const id = text("Name in the response")
 
-/** One thing that is asked for. */
+/** A parameter of a query. */
 export const parameterSchema = Type.Object(
   {
-    name: text("A type: GET /v1/query/types lists them"),
+    name: text("A query type; GET /v1/query/types lists them"),
     ...Type.Partial(
       Type.Object({
         id,
-        start_date: date("As startDate, for this parameter alone"),
-        end_date: date("As endDate, for this parameter alone"),
+        start_date: date("startDate of this parameter only"),
+        end_date: date("endDate of this parameter only"),
         preset,
-        filters: filters("Beside those of the query"),
+        filters: filters("Filters in addition to those of the query"),
         limit,
         page,
         sortBy,
@@ -215,7 +219,7 @@ export const parameterSchema = Type.Object(
   strict,
 )
 
-/** A query: things to ask about one range of one website's events. */
+/** A query: parameters over one time range of a website's events. */
 export const querySchema = Type.Object(
   {
     parameters: Type.Array(
@@ -225,19 +229,17 @@ export const querySchema = Type.Object(
       {
         minItems: 1,
         maxItems: maxParameters,
-        description: "What to ask for: names of types, or objects",
+        description: "Query types, each as a name or as an object",
         expected: `must be a list of 1 to ${maxParameters} types, each a name or an object with a name`,
       },
     ),
     ...Type.Partial(
       Type.Object({
-        startDate: date("The first day, or a time"),
-        endDate: date("The last day, itself included, or a time, itself not included. Default: today"),
+        startDate: date("First day, or start time"),
+        endDate: date("Last day (inclusive), or end time (exclusive). Default: today"),
         preset,
-        timeZone: text(
-          "IANA name, such as Europe/Berlin: days, weeks and hours are of its clocks. Default UTC",
-        ),
-        filters: filters("Events that fit all of them"),
+        timeZone: text("IANA time zone of days, weeks and hours, such as Europe/Berlin. Default UTC"),
+        filters: filters("Only events that match all filters"),
         granularity,
         limit,
         page,
@@ -245,7 +247,7 @@ export const querySchema = Type.Object(
         sortOrder,
         compare,
         crawlers: Type.Boolean({
-          description: "Count events of marked crawlers too",
+          description: "Include events of crawlers",
           expected: "must be true or false",
         }),
         id,
@@ -258,17 +260,16 @@ export const querySchema = Type.Object(
 /** The query string of POST /v1/query. */
 export const queryStringSchema = Type.Object({
   website_id: Type.String({
-    description:
-      "The website; `none`: the owner's own events, which belong to none; `all`: whatever the key may read, together",
+    description: "The website; `none`: events without a website; `all`: everything that the key can read",
   }),
-  timezone: Type.Optional(Type.String({ description: "The timeZone of a query that names none" })),
+  timezone: Type.Optional(Type.String({ description: "Default timeZone of the queries" })),
 })
 
 export const streamStringSchema = Type.Object({
   website_id: queryStringSchema.properties.website_id,
-  name: Type.Optional(Type.String({ description: "Only events of this name; can be given several times" })),
+  name: Type.Optional(Type.String({ description: "Only events with this name; can be repeated" })),
   crawlers: Type.Optional(
-    Type.String({ enum: ["true", "false"], description: "true: those of marked crawlers too" }),
+    Type.String({ enum: ["true", "false"], description: "true: include events of crawlers" }),
   ),
 })
 
@@ -283,38 +284,38 @@ export const websiteSchema = Type.Object({
 export const metaSchema = Type.Object({
   source: Type.String({
     description:
-      "What was read: kept (counted for earlier questions), counts (numbers kept a quarter of an hour), blocks (columns) or rows, joined by +",
+      "Sources of the result, joined by +: kept (cached partial aggregates), counts (aggregates per quarter of an hour), blocks (columns) or rows",
   }),
-  rows_read: Type.Integer({ description: "Single events that were read" }),
-  block_events: Type.Integer({ description: "Events that were looked at in blocks" }),
-  ms: Type.Number({ description: "How long it took" }),
-  from: Type.String({ format: "date-time", description: "The range" }),
-  to: Type.String({ format: "date-time", description: "Its end, exclusive" }),
+  rows_read: Type.Integer({ description: "Rows read" }),
+  block_events: Type.Integer({ description: "Events scanned in column blocks" }),
+  ms: Type.Number({ description: "Duration in ms" }),
+  from: Type.String({ format: "date-time", description: "Start of the range" }),
+  to: Type.String({ format: "date-time", description: "End of the range, exclusive" }),
   previous: Type.Optional(
     Type.Object(
       { from: Type.String({ format: "date-time" }), to: Type.String({ format: "date-time" }) },
-      { description: "With `compare`: the period that it is compared with" },
+      { description: "With `compare`: the previous period" },
     ),
   ),
   total: Type.Optional(Type.Integer({ description: "Rows on all pages" })),
   nextCursor: Type.Optional(
-    Type.Union([Type.Null(), Type.String()], { description: "null: there is no more" }),
+    Type.Union([Type.Null(), Type.String()], { description: "null on the last page" }),
   ),
 })
 
-/** A type, as GET /v1/query/types shows it. */
+/** A type as GET /v1/query/types returns it. */
 export const typeSchema = Type.Object({
-  allowedFilters: Type.Array(Type.String(), { description: "Fields that filters may have" }),
+  allowedFilters: Type.Array(Type.String(), { description: "Fields that filters can use" }),
   customizable: Type.Literal(true),
   defaultLimit: Type.Integer(),
   meta: Type.Object({
     description: Type.String(),
     outputFields: Type.Array(Type.String(), {
-      description: "Columns of its rows; `…`: those of `by` and `measures`",
+      description: "Columns of the rows; `…` stands for those of `by` and `measures`",
     }),
-    takes: Type.Array(Type.String(), { description: "Fields that a parameter of this type may have" }),
-    needs: Type.Array(Type.String(), { description: "Fields that it must have" }),
-    sortBy: Type.Array(Type.String(), { description: "Columns to sort by; the first by default" }),
+    takes: Type.Array(Type.String(), { description: "Options of this type" }),
+    needs: Type.Array(Type.String(), { description: "Required options" }),
+    sortBy: Type.Array(Type.String(), { description: "Sort columns; the first is the default" }),
   }),
 })
 

@@ -1,38 +1,38 @@
 import { RequestError } from "../errors.ts"
-import { type EventFollower, type FollowedEvent, shownEvent } from "../store/event-follower.ts"
+import { type EventFollower, type FollowedEvent, followedEventJson } from "../store/event-follower.ts"
 
-/** ms between two looks for new events. */
-const poll = 250
-/** ms between two looks while more is known to wait: at most a fifth of the time goes into it. */
-const pollBehind = 25
-/** Events of one look: some 5 ms. */
-const windowSize = 1_000
-/** Events that a stream may lag behind, or resume from, before it goes on with the newest and says so. */
-const mostBehind = 100_000
-/** ms: a connection without a byte is cut after 10 s by the server itself, and by proxies after 30 s or more. */
-const heartbeat = 5_000
-/** Streams that may be open together; each costs its share of every look. */
-const mostStreams = 64
-/** Those of one key or login: a person has some tabs. And those from one address, which an office shares: others must get some, too. */
-const mostOfCaller = 16
-const mostOfAddress = 32
-/** Bytes that may wait for a client; one that takes them more slowly than they come is let go. */
-const mostWaiting = 1_048_576
-/** ms that an EventSource waits before it connects anew. */
+/** ms between two polls for new events. */
+const pollInterval = 250
+/** ms between two polls while a stream is behind; polling takes at most a fifth of the time. */
+const catchUpInterval = 25
+/** Events per poll, about 5 ms. */
+const batchSize = 1_000
+/** Events that a stream can lag behind or resume from; beyond it, the stream skips to the newest event and reports it. */
+const maxLag = 100_000
+/** ms between heartbeats. The server closes an idle connection after 10 s, proxies after 30 s or more. */
+const heartbeatInterval = 5_000
+/** Maximum open streams; each one takes time in every poll. */
+const maxStreams = 64
+/** Maximum streams of one key or login session, which may have several tabs, and of one address, which an office may share. */
+const maxPerCaller = 16
+const maxPerAddress = 32
+/** Maximum unread bytes of a client; a slower client is disconnected. */
+const maxBuffered = 1_048_576
+/** ms that an EventSource waits before it reconnects. */
 const retry = 2_000
 
-/** Whose stream it is. */
+/** Owner of a stream, for the limits. */
 export interface StreamOwner {
-  /** Names the key or login. */
+  /** The key or login session. */
   caller: string
   address: string
 }
 
-/** What one stream is to show. */
-export interface Wanted {
-  /** Rids; undefined: the caller may not read them any more. Asked again from time to time. */
+/** Filter of a stream. */
+export interface Subscription {
+  /** Row ids; undefined once access has ended. Called at every heartbeat. */
   websites: () => readonly number[] | undefined
-  /** Undefined: any. */
+  /** Event names; undefined: all. */
   names: ReadonlySet<string> | undefined
   crawlers: boolean
   /** The header Last-Event-ID. */
@@ -41,102 +41,109 @@ export interface Wanted {
 
 export const streamHeaders = { "Content-Type": "text/event-stream", "X-Accel-Buffering": "no" }
 
-/** New events as they are committed, as server-sent events. */
+/** Streams committed events as server-sent events. */
 export class Streams {
   readonly #open = new Set<Stream>()
   #timer: Timer | undefined
-  /** The last that was read: those who keep up all want the same. */
-  #window: { after: number; last: number; events: FollowedEvent[] } | undefined
+  /** The last events read. Streams that keep up share them. */
+  #batch: { after: number; last: number; events: FollowedEvent[] } | undefined
 
-  /** `elapsed`: ms of a clock that is never set. */
+  /** `elapsed`: ms of a monotonic clock. */
   constructor(
     private readonly follower: EventFollower,
     private readonly elapsed: () => number,
     private readonly onFault: (error: unknown) => void,
   ) {}
 
-  /** Throws `streams_full`. `signal`: aborted when the client is gone. */
-  open(wanted: Wanted, owner: StreamOwner, signal: AbortSignal, headers: Record<string, string>): Response {
-    this.#requireRoom(owner)
+  /** Opens a stream until `signal` is aborted. Throws `streams_full`. */
+  open(
+    subscription: Subscription,
+    owner: StreamOwner,
+    signal: AbortSignal,
+    headers: Record<string, string>,
+  ): Response {
+    this.#enforceLimits(owner)
     const newest = this.follower.newest()
-    const sent = /^\d{1,15}$/.test(wanted.after ?? "") ? Number(wanted.after) : newest
-    const stream = new Stream(wanted, owner, Math.min(sent, newest), this.elapsed)
+    const resumeAt = /^\d{1,15}$/.test(subscription.after ?? "") ? Number(subscription.after) : newest
+    const stream = new Stream(subscription, owner, Math.min(resumeAt, newest), this.elapsed)
     this.#open.add(stream)
     signal.addEventListener("abort", () => {
       stream.end()
       this.#open.delete(stream)
     })
-    this.#timer ??= setTimeout(() => this.#look(), poll)
+    this.#timer ??= setTimeout(() => this.#poll(), pollInterval)
     return new Response(stream.body, {
       headers: { ...headers, ...streamHeaders },
     })
   }
 
-  #requireRoom({ caller, address }: StreamOwner): void {
+  #enforceLimits({ caller, address }: StreamOwner): void {
     const owners = [...this.#open].map((stream) => stream.owner)
     if (
-      owners.length < mostStreams &&
-      owners.filter((one) => one.caller === caller).length < mostOfCaller &&
-      owners.filter((one) => one.address === address).length < mostOfAddress
+      owners.length < maxStreams &&
+      owners.filter((other) => other.caller === caller).length < maxPerCaller &&
+      owners.filter((other) => other.address === address).length < maxPerAddress
     ) {
       return
     }
     throw new RequestError("streams_full", { retryAfter: 10 })
   }
 
-  /** Ends all of them: the server stops. */
+  /** Ends all streams when the server stops. */
   close(): void {
     clearTimeout(this.#timer)
-    for (const stream of this.#open) stream.end("the server stops")
+    for (const stream of this.#open) stream.end("the server is stopping")
     this.#open.clear()
   }
 
-  #look(): void {
+  #poll(): void {
     let isBehind = false
     try {
       const newest = this.follower.newest()
       for (const stream of this.#open) {
-        if (newest - stream.after > mostBehind) stream.skipTo(newest)
-        const last = Math.min(newest, stream.after + windowSize)
+        if (newest - stream.after > maxLag) stream.skipTo(newest)
+        const last = Math.min(newest, stream.after + batchSize)
         if (last > stream.after) stream.send(this.#between(stream.after, last), last)
         isBehind ||= last < newest
-        stream.beat()
+        stream.heartbeat()
         if (stream.isOver) this.#open.delete(stream)
       }
     } catch (error) {
       this.onFault(error)
     }
-    this.#window = undefined
+    this.#batch = undefined
     this.#timer =
-      this.#open.size === 0 ? undefined : setTimeout(() => this.#look(), isBehind ? pollBehind : poll)
+      this.#open.size === 0
+        ? undefined
+        : setTimeout(() => this.#poll(), isBehind ? catchUpInterval : pollInterval)
   }
 
   #between(after: number, last: number): FollowedEvent[] {
-    if (this.#window?.after !== after || this.#window.last !== last) {
-      this.#window = { after, last, events: this.follower.between(after, last) }
+    if (this.#batch?.after !== after || this.#batch.last !== last) {
+      this.#batch = { after, last, events: this.follower.between(after, last) }
     }
-    return this.#window.events
+    return this.#batch.events
   }
 }
 
 class Stream {
   readonly body: ReadableStream<Uint8Array>
-  /** The id up to which it has been sent what there is. */
+  /** Id of the last event that was sent or filtered out. */
   after: number
   isOver = false
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
   #websites: ReadonlySet<number>
-  #beatAt: number
+  #heartbeatAt: number
 
   constructor(
-    private readonly wanted: Wanted,
+    private readonly subscription: Subscription,
     readonly owner: StreamOwner,
     after: number,
     private readonly elapsed: () => number,
   ) {
     this.after = after
-    this.#websites = new Set(wanted.websites())
-    this.#beatAt = elapsed()
+    this.#websites = new Set(subscription.websites())
+    this.#heartbeatAt = elapsed()
     this.body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -147,13 +154,13 @@ class Stream {
           this.isOver = true
         },
       },
-      { highWaterMark: mostWaiting, size: (bytes) => bytes?.byteLength ?? 0 },
+      { highWaterMark: maxBuffered, size: (bytes) => bytes?.byteLength ?? 0 },
     )
   }
 
-  /** `events`: all up to the id `last`. */
+  /** Sends the matching events. `events` are all events up to the id `last`. */
   send(events: readonly FollowedEvent[], last: number): void {
-    const { names, crawlers } = this.wanted
+    const { names, crawlers } = this.subscription
     const texts = events
       .filter((event) => this.#websites.has(event.website_rid))
       .filter((event) => (crawlers || event.crawler === 0) && (names?.has(event.event_name) ?? true))
@@ -162,29 +169,29 @@ class Stream {
     if (texts.length > 0) this.#write(texts.join(""))
   }
 
-  /** Leaves out what there is up to an id, and says so. */
+  /** Skips the events up to `id` and reports it to the client. */
   skipTo(id: number): void {
     this.#write(`id: ${id}\nevent: skipped\ndata: ${JSON.stringify({ ids: id - this.after })}\n\n`)
     this.after = id
   }
 
-  /** Says from time to time that it is still there, and looks whether it may be. */
-  beat(): void {
-    if (this.elapsed() - this.#beatAt < heartbeat) return
-    this.#beatAt = this.elapsed()
-    const websites = this.wanted.websites()
+  /** Sends a heartbeat when it is due and checks the access again. */
+  heartbeat(): void {
+    if (this.elapsed() - this.#heartbeatAt < heartbeatInterval) return
+    this.#heartbeatAt = this.elapsed()
+    const websites = this.subscription.websites()
     if (!websites) {
-      this.end("this may not be read any more")
+      this.end("access has ended")
       return
     }
     this.#websites = new Set(websites)
-    this.#write(": still here\n\n")
+    this.#write(": heartbeat\n\n")
   }
 
   end(reason?: string): void {
     if (this.isOver) return
     this.isOver = true
-    if (reason !== undefined) this.#controller?.enqueue(encoded(endOf(reason)))
+    if (reason !== undefined) this.#controller?.enqueue(encoded(endMessage(reason)))
     this.#controller?.close()
   }
 
@@ -192,7 +199,7 @@ class Stream {
     if (this.isOver) return
     const bytes = encoded(text)
     if ((this.#controller?.desiredSize ?? 0) < bytes.byteLength) {
-      this.end("events come faster than they are taken: connect again with Last-Event-ID")
+      this.end("the client reads too slowly; reconnect with Last-Event-ID")
       return
     }
     this.#controller?.enqueue(bytes)
@@ -200,10 +207,10 @@ class Stream {
 }
 
 function messageOf(event: FollowedEvent): string {
-  return `id: ${event.id}\ndata: ${JSON.stringify(shownEvent(event))}\n\n`
+  return `id: ${event.id}\ndata: ${JSON.stringify(followedEventJson(event))}\n\n`
 }
 
-function endOf(reason: string): string {
+function endMessage(reason: string): string {
   return `event: end\ndata: ${JSON.stringify({ reason })}\n\n`
 }
 

@@ -2,15 +2,15 @@ import { fields } from "../query/query.ts"
 import { funnel, goals, paths, retention } from "./behaviour.ts"
 import { eventRows } from "./events.ts"
 import { first, last, names, ofGroups, pages, sessions, total, users } from "./groups.ts"
-import { classified, discover, numbers, ofValues } from "./properties.ts"
+import { classify, discover, numbers, ofValues } from "./properties.ts"
 import type { QueryType } from "./query-spec.ts"
-import { iso, percent, wrong } from "./rows.ts"
+import { invalidParameter, iso, percent } from "./rows.ts"
 import { defaultLimit, type TypeConfig } from "./schema.ts"
 
-/** Values of one property key that are listed. */
+/** Maximum values per property key. */
 const maxValues = 10_000
 
-/** What the columns hold, for people. */
+/** Descriptions of the columns, for the documentation. */
 export const columnMeanings: Record<string, string> = {
   name: "The event's name",
   event_name: "The event's name",
@@ -22,37 +22,38 @@ export const columnMeanings: Record<string, string> = {
   last_occurrence: "The latest event, ISO 8601 in UTC",
   first_occurrence: "The earliest event, ISO 8601 in UTC",
   events_with_properties: "Events with at least one property",
-  percentage: "Its share, in percent, to two decimals",
-  date: "Begin of the time, of the zone's clocks: 2026-11-24, or 2026-11-24T13:30:00+05:30 for hours and minutes",
+  percentage: "Share in percent, with two decimals",
+  date: "Start of the interval in the time zone: 2026-11-24, or 2026-11-24T13:30:00+05:30 for hours and minutes",
   property_key: "A top-level key of the properties",
-  property_value: "The value; what is no text as JSON",
-  count: "Events with this value; of numbers: events with a number",
-  total: "Events with a value for the key; of goals and conversions: those who could have",
+  property_value: "The value; JSON unless it is text",
+  count: "Events with this value; for numbers: events with a number",
+  total: "Events with a value for the key; for goals: everyone who could convert",
   cardinality: "Distinct values of the key",
   unique_values: "Distinct values of the key",
   occurrences: "Events with a value for the key",
   rank: "From 1, the most frequent value of the key first",
   total_count: "Events with a value for the key",
-  coverage_ratio: "Share of the name's events that have the key, 0 to 1",
-  avg_length: "Characters of the distinct values' text",
-  max_length: "Characters of the longest value's text",
+  coverage_ratio: "Share of the events of this name that have the key, from 0 to 1",
+  avg_length: "Average length of the distinct values, in characters",
+  max_length: "Length of the longest value, in characters",
   is_numeric: "All values are numbers, or text in decimal form without a leading zero",
   is_boolean: "All values are true or false",
   is_date_like: "All values look like dates (ISO 8601)",
-  is_url_like: "All values look like http or https addresses",
-  inferred_type: "boolean, number, date, url or string: the first that all values are",
+  is_url_like: "All values look like http or https URLs",
+  inferred_type: "The first of boolean, number, date, url and string that fits all values",
   render_strategy:
-    "How to show it: toggle (boolean), histogram (numbers of more than 20 values), timeline (dates), links (addresses), bars (at most 20 values), top_list (at most 1,000, or values that repeat), samples (the rest)",
+    "Suggested display: toggle (boolean), histogram (numbers with more than 20 values), timeline (dates), links (URLs), bars (at most 20 values), top_list (at most 1,000, or values that repeat), samples (all others)",
   sample_values: "The most frequent values",
-  totals: "Of the name: total_events, unique_users, unique_sessions, first_occurrence, last_occurrence",
-  top_values: "The most frequent values with their count",
+  totals:
+    "Totals of the event name: total_events, unique_users, unique_sessions, first_occurrence, last_occurrence",
+  top_values: "The most frequent values with their counts",
   min: "The lowest number",
   max: "The highest number",
   avg: "The mean of the numbers",
-  sum: "All numbers together",
+  sum: "The sum of the numbers",
   p50: "The median, by nearest rank",
-  p95: "What 95 % of the numbers are not above, by nearest rank",
-  bins: "Stretches side by side, {from, to, count}; `to` belongs to the next one, in the last one to itself",
+  p95: "The 95th percentile, by nearest rank",
+  bins: "Adjacent bins {from, to, count}; `to` is exclusive, except in the last bin",
   namespace: "The event's namespace",
   path: "The event's path",
   source: "The event's source",
@@ -61,30 +62,30 @@ export const columnMeanings: Record<string, string> = {
   session_id: "The session",
   profile_id: "The identified user",
   timestamp: "When it happened, ISO 8601 in UTC",
-  step: "From 1",
-  people: "How many reached the step, or are in the cohort",
-  conversion_rate: "Percent of those of the first step, or of all",
-  step_conversion_rate: "Percent of those of the step before",
-  median_ms: "Median time from the step before, in ms",
-  goal: "The goal's event",
-  completions: "Events that are the goal",
+  step: "Number of the step, from 1",
+  people: "People who reached the step, or are in the cohort",
+  conversion_rate: "Percent of the first step, or of all",
+  step_conversion_rate: "Percent of the previous step",
+  median_ms: "Median time since the previous step, in ms",
+  goal: "Name of the goal's event",
+  completions: "Events that match the goal",
   converted: "People or sessions with such an event",
-  period: "Periods after the first one",
-  returned: "Of them, those who came back in this period",
-  place: "Before the event (negative) or after it",
+  period: "Number of periods after the first event",
+  returned: "People of the cohort who returned in this period",
+  place: "Position before (negative) or after the event",
   sessions: "Sessions",
   events: "Events",
   first_event: "Name of the first event in the range",
   last_event: "Name of the latest event",
   started_at: "The first event in the range, ISO 8601 in UTC",
   ended_at: "The latest event, ISO 8601 in UTC",
-  duration_ms: "From the first to the latest event",
+  duration_ms: "Time from the first to the latest event, in ms",
   first_seen: "The first event in the range, ISO 8601 in UTC",
   last_seen: "The latest event, ISO 8601 in UTC",
 }
 
 const trendOptions = ["granularity", "compare"] as const
-const whose = ["anonymousId", "profileId"] as const
+const personOptions = ["anonymousId", "profileId"] as const
 const eventColumns = [
   "event_name",
   "namespace",
@@ -99,10 +100,10 @@ const eventColumns = [
   "timestamp",
 ]
 
-/** Everything that can be asked for, by its name. */
+/** All query types. This table is the only place that knows a type; the parser and the limits read its properties. */
 export const types = {
   custom_events: ofGroups({
-    description: "Events by name, and by further fields",
+    description: "Events by name and optional fields",
     takes: ["by", "compare"],
     by: [{ column: "name", dimension: "event_name" }, "by"],
     measures: [
@@ -116,23 +117,25 @@ export const types = {
     share: "percentage",
   }),
   custom_event_properties: ofValues({
-    description: "The values of the events' properties, the most frequent first",
+    description: "Property values, most frequent first",
     columns: ["name", "property_key", "property_value", "count"],
     top: ({ offset, limit }) => {
       if (offset + limit <= maxValues) return offset + limit
-      throw wrong(`page and limit reach beyond ${maxValues} values: filter by event_name or property_key`)
+      throw invalidParameter(
+        `page and limit go beyond ${maxValues} values: filter by event_name or property_key`,
+      )
     },
-    order: { by: "count", order: "desc", besides: [] },
-    rows: (one) =>
-      one.top.map(({ text, count }) => ({
-        name: one.name,
-        property_key: one.key,
+    order: { by: "count", order: "desc", others: [] },
+    rows: (property) =>
+      property.top.map(({ text, count }) => ({
+        name: property.name,
+        property_key: property.key,
         property_value: text,
         count,
       })),
   }),
   custom_events_by_path: ofGroups({
-    description: "Events by path; those without one are left out",
+    description: "Events by path, without events that have no path",
     takes: ["compare"],
     by: [{ column: "name", dimension: "path" }],
     present: "path",
@@ -146,42 +149,42 @@ export const types = {
     measures: [total, names, users, sessions, pages],
   }),
   custom_events_trends_by_event: ofGroups({
-    description: "Events over time, for each of the most frequent names, as many as the limit says",
+    description: "Events over time for the most frequent names, up to the limit",
     takes: trendOptions,
     byTime: "daily",
     by: [{ column: "event_name", dimension: "event_name" }],
     measures: [total],
   }),
   custom_events_summary: ofGroups({
-    description: "All events together",
+    description: "Totals of all events",
     takes: ["compare"],
     by: [],
     measures: [total, names, users, sessions, pages],
   }),
   custom_events_property_cardinality: ofValues({
-    description: "How many values the events' properties have",
+    description: "Number of distinct values per property",
     columns: ["event_name", "property_key", "unique_values", "occurrences"],
     top: () => 0,
-    order: { by: "occurrences", order: "desc", besides: ["unique_values"] },
-    rows: (one) => [
+    order: { by: "occurrences", order: "desc", others: ["unique_values"] },
+    rows: (property) => [
       {
-        event_name: one.name,
-        property_key: one.key,
-        unique_values: one.cardinality,
-        occurrences: one.occurrences,
+        event_name: property.name,
+        property_key: property.key,
+        unique_values: property.cardinality,
+        occurrences: property.occurrences,
       },
     ],
   }),
   custom_events_recent: {
-    description: "Single events, the newest first; meta.nextCursor leads on",
-    singles: true,
+    description: "Single events, newest first; meta.nextCursor leads to the next page",
+    needsReadData: true,
     takes: ["cursor"],
     columns: eventColumns,
     order: undefined,
-    rows: (ask, put) => eventRows(ask, put, ask.scope),
+    rows: (spec, run) => eventRows(spec, run, spec.scope),
   },
   custom_events_property_classification: ofValues({
-    description: "What kind of values the events' properties have",
+    description: "Kind of values per property",
     takes: ["top"],
     columns: [
       "event_name",
@@ -199,96 +202,99 @@ export const types = {
       "render_strategy",
       "sample_values",
     ],
-    order: { by: "total_count", order: "desc", besides: ["cardinality", "coverage_ratio"] },
-    rows: (one) => [classified(one)],
+    order: { by: "total_count", order: "desc", others: ["cardinality", "coverage_ratio"] },
+    rows: (property) => [classify(property)],
   }),
   custom_events_property_top_values: ofValues({
-    description: "The most frequent values of each property",
+    description: "Most frequent values per property",
     takes: ["top"],
     columns: ["event_name", "property_key", "property_value", "count", "total", "percentage", "rank"],
-    order: { by: "event_name", order: "asc", besides: ["count", "percentage"] },
-    ties: ["property_key", "rank"],
-    rows: (one) =>
-      one.top.map(({ text, count }, index) => ({
-        event_name: one.name,
-        property_key: one.key,
+    order: { by: "event_name", order: "asc", others: ["count", "percentage"] },
+    tieBreakers: ["property_key", "rank"],
+    rows: (property) =>
+      property.top.map(({ text, count }, index) => ({
+        event_name: property.name,
+        property_key: property.key,
         property_value: text,
         count,
-        total: one.occurrences,
-        percentage: percent(count, one.occurrences),
+        total: property.occurrences,
+        percentage: percent(count, property.occurrences),
         rank: index + 1,
       })),
   }),
   custom_events_property_distribution: ofValues({
-    description: "How the events spread over the values of each property: those of at most `top` values",
+    description: "Distribution of events over the values of each property with at most `top` values",
     takes: ["top"],
     columns: ["event_name", "property_key", "property_value", "count", "total", "percentage", "cardinality"],
-    order: { by: "event_name", order: "asc", besides: ["count", "percentage"] },
-    ties: ["property_key", "-count", "property_value"],
-    rows: (one, { top }) =>
-      one.cardinality > top
+    order: { by: "event_name", order: "asc", others: ["count", "percentage"] },
+    tieBreakers: ["property_key", "-count", "property_value"],
+    rows: (property, { top }) =>
+      property.cardinality > top
         ? []
-        : one.top.map(({ text, count }) => ({
-            event_name: one.name,
-            property_key: one.key,
+        : property.top.map(({ text, count }) => ({
+            event_name: property.name,
+            property_key: property.key,
             property_value: text,
             count,
-            total: one.occurrences,
-            percentage: percent(count, one.occurrences),
-            cardinality: one.cardinality,
+            total: property.occurrences,
+            percentage: percent(count, property.occurrences),
+            cardinality: property.cardinality,
           })),
   }),
   custom_events_property_numbers: {
     description:
-      "The numbers of each property that has some, and how they spread: at most `top` bins of equal width between round bounds",
+      "Statistics and histogram of numeric properties, with at most `top` bins of equal width and round bounds",
     takes: ["top"],
-    top: 20,
+    defaultTop: 20,
     columns: ["event_name", "property_key", "count", "min", "max", "avg", "sum", "p50", "p95", "bins"],
     order: {
       by: "event_name",
       order: "asc",
-      besides: ["count", "min", "max", "avg", "sum", "p50", "p95"],
+      others: ["count", "min", "max", "avg", "sum", "p50", "p95"],
     },
-    ties: ["property_key"],
+    tieBreakers: ["property_key"],
     rows: numbers,
   },
   custom_events_discovery: {
-    description: "What there is: each event name with its totals, its property keys and their values",
+    description: "Catalog of event names with their totals, property keys and values",
     takes: ["top"],
     columns: ["event_name", "totals", "property_key", "unique_values", "top_values"],
-    order: { by: "event_name", order: "asc", besides: ["unique_values"] },
+    order: { by: "event_name", order: "asc", others: ["unique_values"] },
     rows: discover,
   },
   events: ofGroups({
-    description: "Events by any fields, with any measures, over time or not",
-    takes: ["by", "measures", ...whose, ...trendOptions],
-    byTime: "asked",
+    description: "Events by any fields, with any measures, optionally over time",
+    takes: ["by", "measures", ...personOptions, ...trendOptions],
+    oneOf: { options: personOptions, required: false },
+    byTime: "optional",
     by: ["by"],
     measures: "measures",
   }),
   funnel: {
     description:
-      "How many went through some events in their order within a window, the best attempt of each; broken down by the value of the first step",
+      "People who did a sequence of events within a window (best attempt of each); breakdowns use the value at the first step",
     takes: ["steps", "window", "unit", "by", "compare"],
     needs: ["steps"],
     steps: [2, 10],
+    maxBy: 1,
     columns: ["…", "step", "event_name", "people", "conversion_rate", "step_conversion_rate", "median_ms"],
     order: undefined,
     rows: funnel,
   },
   retention: {
     description:
-      "Who came back: people by the time of their first event (the first of two steps), and in which later times they had the second",
+      "Returning people: cohorts by the time of the first event (first step), and the later periods with the return event (second step)",
     takes: ["steps", "unit", "granularity"],
     steps: [2, 2],
-    dated: "weekly",
+    granularities: ["daily", "weekly", "monthly"],
+    defaultGranularity: "weekly",
     columns: ["date", "people", "period", "returned", "percentage"],
     order: undefined,
     rows: retention,
   },
   paths: {
     description:
-      "What came before and after an event in its session; an event_name of null: there the session began or ended",
+      "Events before and after an event in its session; an event_name of null is the start or end of the session",
     takes: ["steps", "before", "after"],
     needs: ["steps"],
     steps: [1, 1],
@@ -297,17 +303,18 @@ export const types = {
     rows: paths,
   },
   goals: {
-    description: "The share of people, sessions or profiles that had an event, over time where asked",
+    description: "Share of people, sessions or profiles with an event, optionally over time",
     takes: ["steps", "unit", ...trendOptions],
     needs: ["steps"],
     steps: [1, 10],
+    hasAllDates: true,
     columns: ["goal", "date", "completions", "converted", "total", "conversion_rate"],
     order: undefined,
     rows: goals,
   },
   sessions: {
-    description: "Sessions, the one with the latest event first",
-    singles: true,
+    description: "Sessions, most recent event first",
+    needsReadData: true,
     takes: [],
     columns: [
       "session_id",
@@ -321,49 +328,50 @@ export const types = {
       "duration_ms",
     ],
     order: undefined,
-    *rows({ scope, limit, offset }, put) {
-      const answer = yield* put({ kind: "sessions", scope, limit, offset })
-      const rows = answer.sessions.map((one) => ({
-        session_id: one.sessionId,
-        anonymous_id: one.anonymousId,
-        profile_id: one.profileId,
-        events: one.events,
-        first_event: one.firstEvent,
-        last_event: one.lastEvent,
-        started_at: iso(one.first),
-        ended_at: iso(one.last),
-        duration_ms: one.last - one.first,
+    *rows({ scope, limit, offset }, run) {
+      const result = yield* run({ kind: "sessions", scope, limit, offset })
+      const rows = result.sessions.map((session) => ({
+        session_id: session.sessionId,
+        anonymous_id: session.anonymousId,
+        profile_id: session.profileId,
+        events: session.events,
+        first_event: session.firstEvent,
+        last_event: session.lastEvent,
+        started_at: iso(session.first),
+        ended_at: iso(session.last),
+        duration_ms: session.last - session.first,
       }))
-      return { rows, total: answer.total }
+      return { rows, total: result.total }
     },
   },
   people: {
-    description: "People (anonymous ids), the one seen last first",
-    singles: true,
+    description: "Visitors (anonymous ids), most recently seen first",
+    needsReadData: true,
     takes: ["search"],
     columns: ["anonymous_id", "profile_id", "events", "sessions", "first_seen", "last_seen"],
     order: undefined,
-    *rows({ scope, limit, offset }, put) {
-      const answer = yield* put({ kind: "people", scope, limit, offset })
-      const rows = answer.people.map((one) => ({
-        anonymous_id: one.anonymousId,
-        profile_id: one.profileId,
-        events: one.events,
-        sessions: one.sessions,
-        first_seen: iso(one.first),
-        last_seen: iso(one.last),
+    *rows({ scope, limit, offset }, run) {
+      const result = yield* run({ kind: "visitors", scope, limit, offset })
+      const rows = result.visitors.map((visitor) => ({
+        anonymous_id: visitor.anonymousId,
+        profile_id: visitor.profileId,
+        events: visitor.events,
+        sessions: visitor.sessions,
+        first_seen: iso(visitor.first),
+        last_seen: iso(visitor.last),
       }))
-      return { rows, total: answer.total }
+      return { rows, total: result.total }
     },
   },
   person: {
     description:
-      "One person's events, the newest first: give anonymousId or profileId; meta.nextCursor leads on",
-    singles: true,
-    takes: [...whose, "cursor"],
+      "Events of one person, newest first; needs anonymousId or profileId; meta.nextCursor leads to the next page",
+    needsReadData: true,
+    takes: [...personOptions, "cursor"],
+    oneOf: { options: personOptions, required: true },
     columns: eventColumns,
     order: undefined,
-    rows: (ask, put) => eventRows(ask, put, ask.scope),
+    rows: (spec, run) => eventRows(spec, run, spec.scope),
   },
 } as const satisfies Record<string, QueryType>
 
@@ -373,9 +381,9 @@ export function typeOf(name: string): QueryType | undefined {
   return Object.hasOwn(types, name) ? types[name as TypeName] : undefined
 }
 
-/** A type as GET /v1/query/types shows it. */
+/** A type as GET /v1/query/types returns it. */
 export function configOf({ description, columns, takes, needs = [], order }: QueryType): TypeConfig {
-  const sortBy = order ? [...new Set([order.by, ...order.besides])] : []
+  const sortBy = order ? [...new Set([order.by, ...order.others])] : []
   return {
     allowedFilters: [...fields, "property_key", "property.*"],
     customizable: true,

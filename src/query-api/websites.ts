@@ -4,28 +4,27 @@ import { canAccess } from "../http/permissions.ts"
 import type { Registry } from "../store/ingest/registry.ts"
 import type { Website } from "../store/websites.ts"
 
-/** rid of the owner's own events, which belong to no website. */
-const ownEvents = 0
+/** Row id that stands for events without a website. */
+const withoutWebsite = 0
 
 export function readableWebsites(registry: Registry, caller: Caller): Website[] {
   return registry.websites().filter(({ id }) => canAccess(caller, id))
 }
 
 /**
- * The rids that `website_id` means: of a website, of the owner's own events (`none`), or of whatever the caller may read
- * (`all`). Throws `website_id_missing`, and `key_website_mismatch` for one that there is none of, too: whether there is one
- * is nobody else's business.
+ * Resolves `website_id` to row ids: one website, `none` for events without a website, or `all` for everything the caller can read.
+ * Throws `website_id_missing`, or `key_website_mismatch` for websites that are unknown or not accessible: the caller cannot tell which.
  */
 export function websitesOf(registry: Registry, caller: Caller, id: string | null): number[] {
   if (id === null || id === "") throw new RequestError("website_id_missing")
   const website = registry.website(id)
   if (website && canAccess(caller, id)) return [website.rid]
-  if (!website && id === "none" && caller.websites === null) return [ownEvents]
+  if (!website && id === "none" && caller.websites === null) return [withoutWebsite]
   if (!website && id === "all") {
     const rids = readableWebsites(registry, caller).map(({ rid }) => rid)
-    return caller.websites === null ? [ownEvents, ...rids] : rids
+    return caller.websites === null ? [withoutWebsite, ...rids] : rids
   }
   throw new RequestError("key_website_mismatch", {
-    detail: `there is no website ${id} that this ${caller.kind} may read`,
+    detail: `this ${caller.kind} cannot read a website ${id}`,
   })
 }

@@ -5,7 +5,9 @@ import { type OperatorInfo, operatorNames, operators } from "../query/operators.
 // would silently match nothing.
 
 const infos = operatorNames.map((name) => operators[name])
-const bySymbol = new Map(infos.flatMap((info) => (info.symbol === undefined ? [] : [[info.symbol, info] as const])))
+const bySymbol = new Map(
+  infos.flatMap((info) => (info.symbol === undefined ? [] : [[info.symbol, info] as const])),
+)
 /** Longest first: `!^=` is one operator. */
 const symbols = [...bySymbol.keys()].sort((a, b) => b.length - a.length)
 const escaped = symbols.map((symbol) => symbol.replace(/[\^$|*+?.]/g, "\\$&")).join("|")
@@ -50,7 +52,12 @@ function unknownOperator(text: string): UserError {
   )
 }
 
-function filterWith(field: string, { name: op, operandType }: OperatorInfo, value: string, text: string): object {
+function filterWith(
+  field: string,
+  { name: op, operandType }: OperatorInfo,
+  value: string,
+  text: string,
+): object {
   switch (operandType) {
     case "text":
       return { field, op, value: unquoted(value, text) }
@@ -98,7 +105,9 @@ function jsonOf(json: string, text: string, expected: string): unknown {
   try {
     return JSON.parse(json)
   } catch (error) {
-    throw new UserError(`${text}: ${json} is not valid JSON; expected ${expected} (${(error as Error).message})`)
+    throw new UserError(
+      `${text}: ${json} is not valid JSON; expected ${expected} (${(error as Error).message})`,
+    )
   }
 }
 

@@ -2,7 +2,7 @@ import type { Command } from "commander"
 import { SnapshotReader } from "../columns/snapshot-reader.ts"
 import { type DatabaseOptions, databaseOption } from "../config.ts"
 import { UserError } from "../errors.ts"
-import { executeQuery, defaultMemory } from "../query/engine/execute.ts"
+import { defaultMemory, executeQuery } from "../query/engine/execute.ts"
 import { MemoryBudget } from "../query/structures/memory-budget.ts"
 import {
   type Entry,
@@ -72,7 +72,13 @@ async function queryFile(body: object, where: Where, context: Context): Promise<
   const db = openForReading(requireDatabase(where))
   try {
     const websites = ridsOf(db, where.website)
-    const options = { websites, zone: "UTC", now: context.environment.now(), withSingles: true, limits: fullLimits }
+    const options = {
+      websites,
+      zone: "UTC",
+      now: context.environment.now(),
+      canReadData: true,
+      limits: fullLimits,
+    }
     const parser = parseQueries(body, options)
     let step = parser.next()
     while (!step.done) step = parser.next()
@@ -106,10 +112,10 @@ function executor(db: Db, { environment, sleep }: Context): (spec: QuerySpec) =>
   const reader = new SnapshotReader(db)
   return async (spec) => {
     const startedAt = environment.elapsed()
-    const metas: Executed<Row[]>["metas"] = []
+    const metas: Executed<Row[]>["statistics"] = []
     const budget = new MemoryBudget(defaultMemory)
     const run: RunQuery = function* (query) {
-      const { result: answer, meta } = yield* executeQuery(reader, query, budget)
+      const { result: answer, statistics: meta } = yield* executeQuery(reader, query, budget)
       metas.push(meta)
       return answer
     }
@@ -119,7 +125,14 @@ function executor(db: Db, { environment, sleep }: Context): (spec: QuerySpec) =>
       if (step.done) {
         const { rows, total, nextCursor } = step.value
         const counts = { rows: rows.length, cells: 0, bytes: 0 }
-        return { data: rows, ...counts, total, nextCursor, metas, ms: environment.elapsed() - startedAt }
+        return {
+          data: rows,
+          ...counts,
+          total,
+          nextCursor,
+          statistics: metas,
+          ms: environment.elapsed() - startedAt,
+        }
       }
       if (environment.elapsed() - yieldedAt < sliceMs) continue
       await sleep(0)
