@@ -2,18 +2,18 @@ import { type FunctionComponent, render } from "preact"
 import { useEffect } from "preact/hooks"
 import { safePath } from "../saved/path.ts"
 import { sharedPages } from "./components/controls/pages.ts"
-import { homeOf } from "./components/layout/home.ts"
+import { homePath } from "./components/layout/home.ts"
 import { lazyPage } from "./components/layout/lazy-page.tsx"
 import { NotFound } from "./components/layout/not-found.tsx"
 import { Shell } from "./components/layout/shell.tsx"
 import { Failure } from "./components/layout/states.tsx"
 import { InstallPage } from "./install/install-page.tsx"
 import { LoginPages } from "./login/login-pages.tsx"
-import { wantedPath } from "./login/redirect.ts"
+import { redirectPath } from "./login/redirect.ts"
 import { Overview } from "./overview/overview.tsx"
 import { App, AppContext, useApp } from "./state/app.ts"
 
-/** Pages of a website, by what stands behind it in the address. */
+/** Pages of a website, by the first path segment after it. */
 const pages: Record<string, FunctionComponent> = {
   overview: Overview,
   funnels: lazyPage(async () => (await import("./funnels/funnels.tsx")).Funnels),
@@ -31,25 +31,25 @@ const pages: Record<string, FunctionComponent> = {
   ),
 }
 
-/** Pages outside of websites, by the first part of their address. */
-const pagesOutside: Record<string, FunctionComponent> = {
+/** Pages outside a website, by their first path segment. */
+const globalPages: Record<string, FunctionComponent> = {
   settings: lazyPage(async () => (await import("./settings/settings.tsx")).Settings),
 }
 
 function Root() {
-  const { session, place } = useApp()
+  const { session, router } = useApp()
   useEffect(() => {
     void session.load()
   }, [session])
   const me = session.me.value
-  const { page, base } = place.spot.value
+  const { page, base } = router.location.value
   const [first] = page.split("/")
   if (session.failure.value !== undefined) {
-    return <Failure error={session.failure.value} again={() => void session.load()} />
+    return <Failure error={session.failure.value} onRetry={() => void session.load()} />
   }
   if (!me) return null
-  const isOutside = !me.user && !me.share
-  if (isOutside || (base === "" && first === "invite")) return <LoginPages />
+  const isLoggedOut = !me.user && !me.share
+  if (isLoggedOut || (base === "" && first === "invite")) return <LoginPages />
   return (
     <Shell>
       <Content />
@@ -58,24 +58,24 @@ function Root() {
 }
 
 function Content() {
-  const { session, place, preferences } = useApp()
-  const { page, base, website, share, params } = place.spot.value
+  const { session, router, preferences } = useApp()
+  const { page, base, website, share, params } = router.location.value
   const [first = ""] = page.split("/")
-  const isOpen = page === "" || (base === "" && (page === "login" || page === "settings"))
+  const needsRedirect = page === "" || (base === "" && (page === "login" || page === "settings"))
   useEffect(() => {
-    if (isOpen) place.go(whereTo(), "replace")
+    if (needsRedirect) router.navigate(redirectTarget(), "replace")
     if (website !== undefined) preferences.website.value = website
   })
-  /** What an address leads to that names no page: of a share link the view that was shared. */
-  const whereTo = () => {
+  /** The page to open if the URL names none; for a share link, the shared view. */
+  const redirectTarget = () => {
     if (base !== "") return `${base}/${safePath(session.me.value?.share?.path ?? "") || "overview"}`
     if (page === "settings") return "/settings/account"
-    return wantedPath(params.get("to"), place.origin) ?? homeOf(session, preferences)
+    return redirectPath(params.get("to"), router.origin) ?? homePath(session, preferences)
   }
-  if (isOpen) return null
-  const Found =
-    base === "" ? pagesOutside[first] : share === undefined || sharedPages.has(page) ? pages[page] : undefined
-  return Found ? <Found /> : <NotFound />
+  if (needsRedirect) return null
+  const Page =
+    base === "" ? globalPages[first] : share === undefined || sharedPages.has(page) ? pages[page] : undefined
+  return Page ? <Page /> : <NotFound />
 }
 
 const root = document.getElementById("app")

@@ -1,9 +1,9 @@
 import { basename } from "node:path"
 import { Elysia } from "elysia"
-import { compress, immutable, noCache, once, type StaticFile, sent } from "../http/static-files.ts"
+import { compress, fileResponse, immutable, lazy, noCache, type StaticFile } from "../http/static-files.ts"
 import page from "./index.html"
 
-/** Nothing comes from elsewhere and nothing goes elsewhere; no script and no style stands in the page itself. */
+/** Allows only this server's own files and requests: no third parties, no inline scripts or styles. */
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -17,30 +17,31 @@ const contentSecurityPolicy = [
   "require-trusted-types-for 'script'",
 ].join("; ")
 
-const pageOnly = { "Cache-Control": noCache, "Content-Security-Policy": contentSecurityPolicy }
-const kept = { "Cache-Control": immutable }
+const pageHeaders = { "Cache-Control": noCache, "Content-Security-Policy": contentSecurityPolicy }
+const fileHeaders = { "Cache-Control": immutable }
 
-/** Addresses that are the page's own to read; where there is nothing, the page says so. */
-const addresses = ["/", "/login", "/invite/:token", "/w/*", "/share/*", "/settings", "/settings/*"]
+/** Routes that the page handles. It shows unknown ones as not found. */
+const pageRoutes = ["/", "/login", "/invite/:token", "/w/*", "/share/*", "/settings", "/settings/*"]
 
 /**
- * The dashboard: one page for all of its addresses, and what that page is made of. The build puts them into the binary; run
- * from the sources there is no page.
+ * Serves the dashboard: one HTML page for all its routes, and its scripts and styles. The build embeds them in the binary;
+ * without a build there is no dashboard.
  */
 export function dashboardRoutes() {
   const app = new Elysia()
   const files = page.files ?? []
   for (const { path, loader, headers } of files) {
-    const packed = once(async () => compress(headers["content-type"], await Bun.file(path).bytes()))
-    if (loader === "html") addPage(app, packed)
-    // Their names hold a hash of what is in them.
-    else app.get(`/${basename(path)}`, async ({ request }) => sent(await packed(), request, kept))
+    const file = lazy(async () => compress(headers["content-type"], await Bun.file(path).bytes()))
+    if (loader === "html") addPage(app, file)
+    // File names contain a hash of the content, so they can be cached forever.
+    else
+      app.get(`/${basename(path)}`, async ({ request }) => fileResponse(await file(), request, fileHeaders))
   }
   return app
 }
 
-function addPage(app: Elysia, packed: () => Promise<StaticFile>): void {
-  for (const address of addresses) {
-    app.get(address, async ({ request }) => sent(await packed(), request, pageOnly))
+function addPage(app: Elysia, file: () => Promise<StaticFile>): void {
+  for (const route of pageRoutes) {
+    app.get(route, async ({ request }) => fileResponse(await file(), request, pageHeaders))
   }
 }

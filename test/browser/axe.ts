@@ -1,14 +1,14 @@
 import { source } from "axe-core"
 import type { Page } from "playwright-core"
 
-/** The rules of WCAG 2.2 AA, and what else is good practice. */
+/** WCAG 2.2 AA and best practices. */
 const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
-/** What axe finds wrong with a page as it is now: the rule, and the elements. */
+/** The violations that axe finds in the page's current state: rules and elements. */
 export async function violations(page: Page): Promise<string[]> {
   await page.evaluate(source)
   return page.evaluate(async (values) => {
-    // axe puts itself into the window.
+    // axe is a global.
     const { axe } = window as unknown as { axe: typeof import("axe-core") }
     const { violations } = await axe.run({ runOnly: { type: "tag", values } })
     return violations.map(

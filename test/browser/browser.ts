@@ -3,24 +3,24 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from "p
 import { type Server, startServer, temporaryFolder } from "../harness.ts"
 import { shopEvents } from "./shop.ts"
 
-const places = [
+const candidates = [
   process.env.CHROMIUM,
-  // Chromium without the parts that are seen: half the work for the same pages.
+  // Headless only: half the work for the same pages.
   "/usr/bin/chromium-headless-shell",
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
   "/usr/bin/google-chrome",
 ]
-/** The browser of the machine; undefined: there is none, and no test of pages can run. */
-const executable = places.find((path) => path !== undefined && existsSync(path))
+/** The installed browser; undefined if there is none, and browser tests are skipped. */
+const executable = candidates.find((path) => path !== undefined && existsSync(path))
 
 export const noBrowser = executable === undefined
-/** Behind the names of tests of pages. */
+/** Suffix of the names of browser tests. */
 export const skipped = noBrowser
   ? " (skipped: needs Chromium; apt-get install chromium-headless-shell fonts-liberation, or CHROMIUM=path)"
   : ""
 
-/** It looks for updates and the like otherwise, and a test reaches nothing but this machine. */
+/** Keeps Chromium from looking for updates and the like: tests only use the loopback interface. */
 const switches = [
   "--no-sandbox",
   "--disable-gpu",
@@ -29,24 +29,24 @@ const switches = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  // Fewer than 64 MB of shared memory are usual in containers.
+  // Containers often have only 64 MB of shared memory.
   "--disable-dev-shm-usage",
 ]
 
-/** ms that a page may take over anything: far more than it does, on a machine that is busy with other tests. */
-const patience = 20_000
+/** ms before an action fails: generous, for machines that run other tests. */
+const actionTimeout = 20_000
 
 export const owner = { email: "ann@example.com", password: "a long pass phrase" }
 
-/** A browser, and a server with a shop's events of which the owner is logged in. */
+/** A browser and a server with a shop's events. */
 export interface Dashboard extends AsyncDisposable {
   server: Server
   /** The website's id. */
   site: string
   browser: Browser
-  /** A tab of the owner's, or of nobody's, in a browser of its own; what its console said and threw is in `faults`. */
+  /** Opens a tab in a browser context of its own, logged in as the owner by default. `faults`: its errors. */
   open: (path: string, options?: BrowserContextOptions & { isLoggedIn?: boolean }) => Promise<Tab>
-  /** What the API answers the owner's key. */
+  /** Calls the API with the owner's key. */
   api: <Answer>(path: string, init?: RequestInit) => Promise<Answer>
 }
 
@@ -59,7 +59,7 @@ export async function launch(): Promise<Browser> {
   return chromium.launch({ ...(executable ? { executablePath: executable } : {}), args: switches })
 }
 
-/** `days`: of a shop's events; 0: none. */
+/** Starts both. `days` of a shop's events; 0 for none. */
 export async function openDashboard({ days = 60 } = {}): Promise<Dashboard> {
   const folder = temporaryFolder()
   const server = await startServer({ db: folder.file("dashboard.db") })
@@ -88,7 +88,7 @@ export async function openDashboard({ days = 60 } = {}): Promise<Dashboard> {
         baseURL: server.url,
         ...options,
       })
-      context.setDefaultTimeout(patience)
+      context.setDefaultTimeout(actionTimeout)
       if (isLoggedIn) await context.addCookies(cookies)
       const page = await context.newPage()
       const faults = listen(page)
@@ -103,7 +103,7 @@ export async function openDashboard({ days = 60 } = {}): Promise<Dashboard> {
   }
 }
 
-/** What goes wrong in a page without a test's asking. A question that is given up when a page is left is no fault. */
+/** Collects uncaught exceptions and console errors. A request aborted by leaving a page is neither. */
 export function listen(page: Page): string[] {
   const faults: string[] = []
   page.on("pageerror", (error) => faults.push(error.message))
@@ -113,8 +113,8 @@ export function listen(page: Page): string[] {
   return faults
 }
 
-/** Waits until a page shows `text`, and nothing of it is still to come. */
-export async function whole(page: Page, text: string): Promise<void> {
+/** Waits until a page shows `text` and nothing is loading. */
+export async function waitForPage(page: Page, text: string): Promise<void> {
   await page.getByText(text).locator("visible=true").first().waitFor()
   await page.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
 }
@@ -131,7 +131,7 @@ async function sendEvents(server: Server, site: string, days: number): Promise<v
   }
 }
 
-/** Takes the one-time link that the start printed, as the page does, and gives the cookie. */
+/** Uses the one-time link that the server printed, as the page does, and returns the cookie. */
 async function accept(server: Server, body: object) {
   const link = inviteOf(server)
   const response = await fetch(`${server.url}/v1${link.replace("/invite/", "/invites/")}`, {
@@ -144,7 +144,7 @@ async function accept(server: Server, body: object) {
   return [{ name, value, url: server.url }]
 }
 
-/** The path of the one-time link that the start printed. */
+/** Path of the one-time link that the server printed. */
 export function inviteOf(server: Server): string {
   return /\/invite\/[\w-]+/.exec(server.output())?.[0] ?? ""
 }

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Locator, Page } from "playwright-core"
-import { cellsOf, count, dayAgo } from "./asked.ts"
 import { violations } from "./axe.ts"
-import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
+import { cellsOf, count, dayAgo } from "./helpers.ts"
 
 interface Counts {
   total_events: number
@@ -23,8 +23,8 @@ interface Group {
   sessions: number
 }
 
-/** What the API answers of the numbers of a property. */
-const spread = {
+/** A row of `custom_events_property_numbers`. */
+const statistics = {
   event_name: "order_paid",
   property_key: "total",
   count: 1_207,
@@ -40,8 +40,8 @@ const spread = {
   ],
 }
 
-const ofOrders = { field: "event_name", op: "eq", value: "order_paid" }
-const ofPro = { field: "property.plan", op: "eq", value: "pro" }
+const orderFilter = { field: "event_name", op: "eq", value: "order_paid" }
+const planFilter = { field: "property.plan", op: "eq", value: "pro" }
 
 describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
   let dashboard: Dashboard
@@ -52,7 +52,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await dashboard[Symbol.asyncDispose]()
   })
 
-  const asked = async <Row>(parameter: object, filters: object[] = [ofOrders]) => {
+  const runQuery = async <Row>(parameter: object, filters: object[] = [orderFilter]) => {
     const { data } = await dashboard.api<{ data: { data: Row[] }[] }>(`query?website_id=${dashboard.site}`, {
       method: "POST",
       body: JSON.stringify({ parameters: [parameter], filters }),
@@ -61,13 +61,13 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
   }
 
   const cases = [
-    { name: "all of its events", query: "", filters: [ofOrders] },
-    { name: "those that a filter leaves", query: "&f=eq:property.plan:pro", filters: [ofOrders, ofPro] },
+    { name: "all of its events", query: "", filters: [orderFilter] },
+    { name: "filtered events", query: "&f=eq:property.plan:pro", filters: [orderFilter, planFilter] },
   ]
-  test.each(cases)("has the API's numbers of $name", async ({ query, filters }) => {
+  test.each(cases)("shows the same numbers as the API for $name", async ({ query, filters }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/event?name=order_paid${query}`)
-    await whole(page, "True or false")
-    const [counts] = await asked<Counts>({ name: "custom_events_summary" }, filters)
+    await waitForPage(page, "True or false")
+    const [counts] = await runQuery<Counts>({ name: "custom_events_summary" }, filters)
     const { total_events = -1, unique_users = -1, unique_sessions = -1 } = counts ?? {}
     expect(await numbers(page, ".stat-value")).toEqual([
       total_events,
@@ -75,7 +75,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       unique_sessions,
       Math.round((100 * total_events) / unique_users) / 100,
     ])
-    const values = await asked<ValueRow>({ name: "custom_events_property_top_values", top: 6 }, filters)
+    const values = await runQuery<ValueRow>({ name: "custom_events_property_top_values", top: 6 }, filters)
     const ofPlans = values.filter(({ property_key }) => property_key === "plan")
     expect(await rowsOf(property(page, "plan"))).toEqual(
       ofPlans.map((row) => [row.property_value, row.count]),
@@ -93,15 +93,15 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       granularity: "weekly",
     },
   ] as const
-  test.each(charts)("the chart's table has the API's $name, and those of the period before", async (one) => {
-    // Days that are over: the period before one that is not grows while the test runs.
+  test.each(charts)("the chart's table shows the API's $name and the previous period", async (one) => {
+    // Past days: otherwise the previous period grows while the test runs.
     const [from, to] = [dayAgo(29), dayAgo(1)]
     const { page } = await dashboard.open(`/w/SITE/event?name=order_paid&from=${from}&to=${to}${one.query}`)
     const chart = page.getByRole("figure", { name: / over time$/ })
     await chart.getByRole("button", { name: "Table" }).click()
     const rows = await chart.locator("tbody tr").all()
     const cells = await Promise.all(rows.map((row) => row.locator("td.number").allInnerTexts()))
-    const course = await asked<Counts & { previous: Counts | null }>({
+    const course = await runQuery<Counts & { previous: Counts | null }>({
       name: "custom_events_trends",
       granularity: one.granularity,
       compare: "previous_period",
@@ -114,16 +114,16 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a value is pressed to look at its events alone, and pressed again to look at all", async () => {
+  test("clicking a value filters by it, and clicking again removes the filter", async () => {
     const { page } = await dashboard.open("/w/SITE/event?name=order_paid")
-    await whole(page, "True or false")
+    await waitForPage(page, "True or false")
     const all = await numbers(page, ".stat-value")
     const value = property(page, "plan").getByRole("button", { name: "pro", exact: true })
     await value.click()
     await page.getByRole("button", { name: "Change the filter plan is pro" }).waitFor()
     await settled(page)
     expect(await value.getAttribute("aria-pressed")).toBe("true")
-    const [counts] = await asked<Counts>({ name: "custom_events_summary" }, [ofOrders, ofPro])
+    const [counts] = await runQuery<Counts>({ name: "custom_events_summary" }, [orderFilter, planFilter])
     expect((await numbers(page, ".stat-value"))[0]).toBe(counts?.total_events ?? -1)
     await value.click()
     await page.getByRole("button", { name: "Change the filter plan is pro" }).waitFor({ state: "detached" })
@@ -132,29 +132,29 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.context().close()
   })
 
-  test("is broken down by a property and a field, as the API does it", async () => {
+  test("is broken down by a property and a field, with the same numbers as the API", async () => {
     const { page } = await dashboard.open("/w/SITE/event?name=order_paid")
-    await whole(page, "True or false")
-    await page.getByRole("combobox", { name: "by", exact: true }).selectOption("property.plan")
+    await waitForPage(page, "True or false")
+    await page.getByRole("combobox", { name: "Group by" }).selectOption("property.plan")
     const table = page.getByRole("table", { name: "Events by plan", exact: true })
     await table.locator("tbody tr").first().waitFor()
     const measures = ["events", "users", "sessions"]
-    const groups = await asked<Group>({ name: "events", by: ["property.plan"], measures })
+    const groups = await runQuery<Group>({ name: "events", by: ["property.plan"], measures })
     const cells = await texts(table)
     expect(
       cells.map(([plan, events, , , users, sessions]) => [plan, ...[events, users, sessions].map(number)]),
     ).toEqual(groups.map((row) => [row["property.plan"], row.events, row.users, row.sessions]))
-    await page.getByRole("combobox", { name: "and by" }).selectOption("path")
+    await page.getByRole("combobox", { name: "then by" }).selectOption("path")
     await page.getByRole("table", { name: "Events by plan and Path", exact: true }).waitFor()
     expect(new URL(page.url()).searchParams.getAll("split")).toEqual(["property.plan", "path"])
-    await page.getByRole("combobox", { name: "by", exact: true }).selectOption("")
+    await page.getByRole("combobox", { name: "Group by" }).selectOption("")
     await page.getByRole("table", { name: "Events by Path", exact: true }).waitFor()
     await page.context().close()
   })
 
-  test("all values of a property are searched in a window, and pressed there", async () => {
+  test("all values of a property can be searched and clicked in a dialog", async () => {
     const { page } = await dashboard.open("/w/SITE/event?name=product_viewed")
-    await whole(page, "All 8 values")
+    await waitForPage(page, "All 8 values")
     await property(page, "product").getByRole("button", { name: "All 8 values" }).click()
     const dialog = page.getByRole("dialog", { name: "Values of product" })
     await dialog.locator("tbody tr").nth(7).waitFor()
@@ -166,7 +166,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.context().close()
   })
 
-  test("numbers are shown as they spread, with the least, median, mean, p95 and most", async () => {
+  test("numbers are shown as they statistics, with the least, median, mean, p95 and most", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     // The page alone is asked about here: of numbers that are easy to tell apart.
     await page.route("**/v1/query?*", async (route) => {
@@ -175,11 +175,11 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       if (at < 0) return route.continue()
       const response = await route.fetch()
       const answer = await response.json()
-      answer.data[at] = { parameter: "numbers", success: true, data: [spread] }
+      answer.data[at] = { parameter: "numbers", success: true, data: [statistics] }
       return route.fulfill({ response, json: answer })
     })
     await page.goto(`/w/${dashboard.site}/event?name=order_paid`)
-    await whole(page, "Median")
+    await waitForPage(page, "Median")
     const total = property(page, "total")
     expect(await total.locator("dl > div").allInnerTexts()).toEqual([
       "Least\n1.5",
@@ -188,7 +188,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       "p95\n90",
       "Most\n9,500",
     ])
-    expect(await texts(total.getByRole("table", { name: "How the numbers of total spread" }))).toEqual([
+    expect(await texts(total.getByRole("table", { name: "Distribution of total" }))).toEqual([
       ["1.5", "10", "3"],
       ["10", "9,500", "1,204"],
     ])
@@ -202,28 +202,28 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a share link shows it without single events and people", async () => {
+  test("a share link shows it without individual events and people", async () => {
     const { link } = await dashboard.api<{ link: string }>(`shares?website_id=${dashboard.site}`, {
       method: "POST",
       body: JSON.stringify({ name: "For the team", path: "event?name=order_paid", expiresAt: null }),
     })
     const { page, faults } = await dashboard.open(`${link}/event?name=order_paid`, { isLoggedIn: false })
-    await whole(page, "True or false")
-    expect(await page.getByRole("link", { name: "Newest events" }).count()).toBe(0)
-    const fields = page.getByRole("combobox", { name: "by", exact: true }).locator("option")
+    await waitForPage(page, "True or false")
+    expect(await page.getByRole("link", { name: "Recent events" }).count()).toBe(0)
+    const fields = page.getByRole("combobox", { name: "Group by" }).locator("option")
     expect(await fields.allInnerTexts()).not.toContain("Visitor")
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
     await page.context().close()
   })
 
-  test("leads to its newest events, to a goal and to a funnel of it", async () => {
+  test("links to its recent events, a goal and a funnel", async () => {
     const { page } = await dashboard.open("/w/SITE/event?name=order_paid&period=last_7d")
     const base = `/w/${dashboard.site}`
     const targets = [
-      ["Newest events", `${base}/live?period=last_7d&name=order_paid`],
-      ["Make it a goal", `${base}/goals?period=last_7d&step=order_paid`],
-      ["Start a funnel", `${base}/funnels?period=last_7d&step=order_paid`],
+      ["Recent events", `${base}/live?period=last_7d&name=order_paid`],
+      ["Create goal", `${base}/goals?period=last_7d&step=order_paid`],
+      ["Create funnel", `${base}/funnels?period=last_7d&step=order_paid`],
     ] as const
     for (const [name, target] of targets) {
       expect(await page.getByRole("link", { name }).getAttribute("href")).toBe(target)
@@ -231,22 +231,22 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.context().close()
   })
 
-  const odd = [
-    { name: "of no name", query: "", says: "No event is chosen", offers: "Choose one" },
+  const emptyCases = [
+    { name: "without a name", query: "", says: "No event selected", offers: "Select event" },
     {
-      name: "of a name that there is not",
+      name: "with an unknown name",
       query: "?name=never_sent",
       says: "No events in this range",
       offers: "Look at the last 90 days",
     },
     {
-      name: "whose filters leave nothing",
+      name: "without matching events",
       query: "?name=order_paid&f=eq:property.plan:nobody",
       says: "No event fits these filters",
       offers: "Remove the filters",
     },
   ]
-  test.each(odd)("$name says so, and offers a way on", async ({ query, says, offers }) => {
+  test.each(emptyCases)("$name it says so and offers a next step", async ({ query, says, offers }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/event${query}`)
     await page.getByText(says).waitFor()
     expect(await page.getByRole("link", { name: offers }).count()).toBe(1)
@@ -254,16 +254,16 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.context().close()
   })
 
-  test("says what went wrong, loads when asked again, and keeps the keyboard's place meanwhile", async () => {
+  test("shows an error, loads on retry, and keeps the focus", async () => {
     const { page } = await dashboard.open("/w/SITE/event?name=order_paid")
-    await whole(page, "True or false")
+    await waitForPage(page, "True or false")
     await page.route("**/v1/query?*", async (route) => {
-      // So long that it can be seen to load.
+      // Long enough for the skeleton to appear.
       await Bun.sleep(150)
       await route.abort()
     })
     await page.keyboard.press("w")
-    const regions = ["The range in numbers", "Properties"].map((name) => page.getByRole("region", { name }))
+    const regions = ["Key metrics", "Properties"].map((name) => page.getByRole("region", { name }))
     for (const region of regions) await region.getByText("The server does not answer").waitFor()
     for (const region of regions) {
       await region.getByRole("button", { name: "Try again" }).press("Enter")
@@ -276,11 +276,11 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       await region.locator(".empty, .skeleton").first().waitFor({ state: "detached" })
       expect(await region.evaluate((element) => element === document.activeElement)).toBe(true)
     }
-    await whole(page, "True or false")
+    await waitForPage(page, "True or false")
     await page.context().close()
   })
 
-  test("shows the most frequent of many properties, finds the others, and shows all", async () => {
+  test("shows the most frequent properties, finds others by search, and shows all", async () => {
     const properties = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`key_${at}`, `value ${at}`]))
     const response = await fetch(`${dashboard.server.url}/track`, {
       method: "POST",
@@ -289,20 +289,20 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     })
     expect(response.status).toBe(200)
     const { page } = await dashboard.open("/w/SITE/event?name=many_keys")
-    await whole(page, "Show all 40 properties")
+    await waitForPage(page, "Show all 40 properties")
     expect(await page.getByRole("article").count()).toBe(12)
-    await page.getByPlaceholder("Find a property").fill("KEY_39")
+    await page.getByPlaceholder("Search properties").fill("KEY_39")
     await property(page, "key_39").getByRole("button", { name: "value 39" }).waitFor()
     expect(await page.getByRole("article").count()).toBe(1)
-    await page.getByPlaceholder("Find a property").fill("")
+    await page.getByPlaceholder("Search properties").fill("")
     await page.getByRole("button", { name: "Show all 40 properties" }).click()
     await property(page, "key_39").getByRole("button", { name: "value 39" }).waitFor()
     expect(await page.getByRole("article").count()).toBe(40)
     await page.context().close()
   })
 
-  test("the chart of today has yesterday's hours until now, and none later", async () => {
-    // The hour that is read here is that of the event and of the page too.
+  test("today's chart compares to yesterday up to the current hour", async () => {
+    // The hour must not change between this line and the last check.
     const leftOfHour = 3_600_000 - (Date.now() % 3_600_000)
     if (leftOfHour < 10_000) await Bun.sleep(leftOfHour)
     const hour = new Date().getUTCHours()
@@ -336,12 +336,12 @@ async function texts(table: Locator): Promise<string[][]> {
   return Promise.all(rows.map((row) => row.locator("td").allInnerTexts()))
 }
 
-/** Of each row its value and how many events have it. */
+/** The value and event count of each row. */
 async function rowsOf(one: Locator): Promise<[string | undefined, number][]> {
   return (await texts(one)).map(([value, count]) => [value, number(count)])
 }
 
-/** What was asked for last is shown. */
+/** Waits until the latest query is shown. */
 async function settled(page: Page): Promise<void> {
   await page.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
-import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
 
 interface NameRow {
   name: string
@@ -29,7 +29,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     expect(response.status).toBe(200)
   }
 
-  const asked = async (parameter: object) => {
+  const runQuery = async (parameter: object) => {
     const { data } = await dashboard.api<{ data: { data: NameRow[]; meta: { total: number } }[] }>(
       `query?website_id=${dashboard.site}`,
       { method: "POST", body: JSON.stringify({ parameters: [{ name: "custom_events", ...parameter }] }) },
@@ -37,10 +37,10 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     return { rows: data[0]?.data ?? [], total: data[0]?.meta.total ?? -1 }
   }
 
-  test("has the API's numbers of each name, and leads to its page", async () => {
+  test("shows the same numbers as the API for each event, and links to its page", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/events")
-    await whole(page, "page_viewed")
-    const { rows, total } = await asked({ limit: 50 })
+    await waitForPage(page, "page_viewed")
+    const { rows, total } = await runQuery({ limit: 50 })
     expect(await table(page)).toEqual(
       rows.map((row) => [row.name, row.total_events, row.unique_users, row.unique_sessions]),
     )
@@ -51,46 +51,43 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     await page.context().close()
   })
 
-  const orders = [
+  const sorts = [
     {
       name: "by visitors",
-      press: ["Visitors"],
+      clicks: ["Visitors"],
       query: { sort: "visitors", order: "desc" },
       by: "unique_users",
     },
     {
-      name: "by sessions, the fewest first",
-      press: ["Sessions", "Sessions"],
+      name: "by sessions, ascending",
+      clicks: ["Sessions", "Sessions"],
       query: { sort: "sessions", order: "asc" },
       by: "unique_sessions",
     },
-    { name: "by name", press: ["Event"], query: { sort: "name", order: "asc" }, by: "name" },
+    { name: "by name", clicks: ["Event"], query: { sort: "name", order: "asc" }, by: "name" },
   ]
-  test.each(orders)(
-    "can be put in order $name, which stands in the address",
-    async ({ press, query, by }) => {
-      const { page } = await dashboard.open("/w/SITE/events")
-      await whole(page, "page_viewed")
-      for (const name of press)
-        await page.getByRole("columnheader", { name, exact: true }).getByRole("button").click()
-      await settled(page)
-      const { rows } = await asked({ limit: 50, sortBy: by, sortOrder: query.order })
-      expect((await table(page)).map(([name]) => name)).toEqual(rows.map((row) => row.name))
-      const params = new URL(page.url()).searchParams
-      expect({ sort: params.get("sort"), order: params.get("order") }).toEqual(query)
-      const sorted = page.locator("th[aria-sort]")
-      expect(await sorted.getAttribute("aria-sort")).toBe(query.order === "asc" ? "ascending" : "descending")
-      await page.context().close()
-    },
-  )
-
-  test("is paged, and the file has all names", async () => {
+  test.each(sorts)("sorts $name and keeps the order in the address", async ({ clicks, query, by }) => {
     const { page } = await dashboard.open("/w/SITE/events")
-    await whole(page, "page_viewed")
+    await waitForPage(page, "page_viewed")
+    for (const name of clicks)
+      await page.getByRole("columnheader", { name, exact: true }).getByRole("button").click()
+    await settled(page)
+    const { rows } = await runQuery({ limit: 50, sortBy: by, sortOrder: query.order })
+    expect((await table(page)).map(([name]) => name)).toEqual(rows.map((row) => row.name))
+    const params = new URL(page.url()).searchParams
+    expect({ sort: params.get("sort"), order: params.get("order") }).toEqual(query)
+    const sorted = page.locator("th[aria-sort]")
+    expect(await sorted.getAttribute("aria-sort")).toBe(query.order === "asc" ? "ascending" : "descending")
+    await page.context().close()
+  })
+
+  test("has pages, and the CSV file has all names", async () => {
+    const { page } = await dashboard.open("/w/SITE/events")
+    await waitForPage(page, "page_viewed")
     const after = page.getByRole("button", { name: "The rows after" })
     await after.press("Enter")
     await settled(page)
-    const second = await asked({ limit: 50, page: 2 })
+    const second = await runQuery({ limit: 50, page: 2 })
     expect((await table(page)).map(([name]) => name)).toEqual(second.rows.map((row) => row.name))
     const [download] = await Promise.all([
       page.waitForEvent("download"),
@@ -101,14 +98,14 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     for (let rest = second.total - 100; rest > 0; rest -= 50) await after.press("Enter")
     await page.getByText(`${second.total} of ${second.total}`).waitFor()
     expect(await after.isDisabled()).toBe(true)
-    // A button that can be pressed no more keeps the keyboard's place.
+    // A disabled button keeps the focus.
     expect(await after.evaluate((element) => element === document.activeElement)).toBe(true)
     await page.context().close()
   })
 
-  test("is searched by the keyboard alone, and says when nothing fits", async () => {
+  test("is searched with the keyboard only, and shows a message without matches", async () => {
     const { page } = await dashboard.open("/w/SITE/events?page=2")
-    await whole(page, "made_up_")
+    await waitForPage(page, "made_up_")
     await page.keyboard.press("/")
     await page.keyboard.type("viewed")
     await page.waitForURL(/search=viewed/)
@@ -116,21 +113,21 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     expect((await table(page)).map(([name]) => name)).toEqual(["page_viewed", "product_viewed"])
     expect(new URL(page.url()).searchParams.get("page")).toBeNull()
     await page.keyboard.type(" nowhere")
-    await page.getByText("No event has “viewed nowhere” in its name").waitFor()
+    await page.getByText("No event names contain “viewed nowhere”").waitFor()
     await page.getByRole("link", { name: "Show all events" }).click()
-    await whole(page, "page_viewed")
+    await waitForPage(page, "page_viewed")
     await page.context().close()
   })
 
-  test("a name that looks like HTML, or never ends, is text", async () => {
+  test("a name with HTML or of maximum length is shown as text", async () => {
     await send([{ name: "<img src=x onerror=alert(1)>" }, { name: "x".repeat(256) }])
     const { page, faults } = await dashboard.open("/w/SITE/events?search=%3Cimg")
-    await whole(page, "<img")
+    await waitForPage(page, "<img")
     expect((await table(page)).map(([name]) => name)).toEqual(["<img src=x onerror=alert(1)>"])
     await page.getByRole("link", { name: "<img src=x" }).click()
     await page.getByRole("heading", { level: 1, name: "<img src=x onerror=alert(1)>" }).waitFor()
     await page.goto(`${dashboard.server.url}/w/${dashboard.site}/event?name=${"x".repeat(256)}`)
-    await whole(page, "Events over time")
+    await waitForPage(page, "Events over time")
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
     expect(overflow).toBeLessThanOrEqual(0)
     expect(faults).toEqual([])
@@ -142,7 +139,7 @@ function names(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `made_up_${index}`)
 }
 
-/** Of each row the name and its events, visitors and sessions. */
+/** The name, events, visitors and sessions of each row. */
 async function table(page: Page): Promise<[string, number, number, number][]> {
   const rows = await page.getByRole("table", { name: "All events" }).locator("tbody tr").all()
   return Promise.all(
@@ -153,7 +150,7 @@ async function table(page: Page): Promise<[string, number, number, number][]> {
   )
 }
 
-/** What was asked for last is shown. */
+/** Waits until the latest query is shown. */
 async function settled(page: Page): Promise<void> {
   await page.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
-import { cellsOf, count, dayAgo, rate, rowsOf } from "./asked.ts"
-import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
+import { cellsOf, count, dayAgo, rate, rowsOf } from "./helpers.ts"
 
 interface StepRow {
   event_name: string
@@ -23,7 +23,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await dashboard[Symbol.asyncDispose]()
   })
 
-  const questions = [
+  const cases = [
     { name: "visitors within a week", more: "", parameter: {}, body: {} },
     {
       name: "sessions within an hour",
@@ -32,13 +32,13 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
       body: {},
     },
     {
-      name: "profiles within a time of one's own",
+      name: "profiles within a custom window",
       more: "&unit=profile&window=90m",
       parameter: { unit: "profile", window: "90m" },
       body: {},
     },
     {
-      name: "days of one's own",
+      name: "a custom range",
       more: `&from=${dayAgo(20)}&to=${dayAgo(11)}`,
       parameter: {},
       body: { preset: undefined, startDate: dayAgo(20), endDate: dayAgo(11) },
@@ -50,12 +50,12 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
       body: { filters: [{ field: "path", op: "ne", value: "/product" }] },
     },
   ]
-  test.each(questions)("has the API's numbers of $name", async ({ more, parameter, body }) => {
+  test.each(cases)("shows the same numbers as the API for $name", async ({ more, parameter, body }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/funnels?${query}${more}`)
-    await whole(page, "Conversion")
+    await waitForPage(page, "Conversion")
     await page.getByRole("button", { name: "Table" }).click()
     const rows = await rowsOf<StepRow>(dashboard, { ...funnel, ...parameter }, body)
-    const shown = await cellsOf(page.getByRole("table", { name: "How many get to each step" }))
+    const shown = await cellsOf(page.getByRole("table", { name: "Funnel steps" }))
     expect(shown.map((row) => row.slice(0, 4))).toEqual(
       rows.map((row, index) => [
         `${index + 1}. ${row.event_name}`,
@@ -73,60 +73,60 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.context().close()
   })
 
-  test("is set against as many days before", async () => {
+  test("is compared to the previous period of the same length", async () => {
     const { page } = await dashboard.open(`/w/SITE/funnels?${query}&from=${dayAgo(8)}&to=${dayAgo(2)}`)
-    await whole(page, "Conversion")
+    await waitForPage(page, "Conversion")
     const [before] = await rowsOf<StepRow>(dashboard, funnel, {
       preset: undefined,
       startDate: dayAgo(15),
       endDate: dayAgo(9),
     })
-    const title = await page.locator(".stat", { hasText: "began" }).locator(".change").getAttribute("title")
+    const title = await page.locator(".stat", { hasText: "Entered" }).locator(".change").getAttribute("title")
     expect(title).toBe(`before: ${count(before?.people ?? -1)}`)
     await page.keyboard.press("c")
     await page.locator(".change").first().waitFor({ state: "detached" })
     await page.context().close()
   })
 
-  test("is broken down by the value of the first step, which can be chosen", async () => {
+  test("is broken down by a value of the first step, which becomes a filter when clicked", async () => {
     const { page } = await dashboard.open(`/w/SITE/funnels?${query}`)
-    await whole(page, "Conversion")
+    await waitForPage(page, "Conversion")
     await page.getByLabel("Break down by").selectOption({ label: "channel" })
-    await whole(page, "By channel")
+    await waitForPage(page, "By channel")
     const rows = await rowsOf<StepRow & Record<string, string>>(dashboard, {
       ...funnel,
       by: ["property.channel"],
     })
     const first = rows.filter(({ step }) => Number(step) === 1)
-    const shown = await cellsOf(page.getByRole("table", { name: "The funnel by channel" }))
-    expect(shown.map(([value, began]) => [value, began])).toEqual(
+    const shown = await cellsOf(page.getByRole("table", { name: "Funnel by channel" }))
+    expect(shown.map(([value, entered]) => [value, entered])).toEqual(
       first.map((row) => [row["property.channel"], count(row.people)]),
     )
-    await page.getByRole("link", { name: "search: begin with it alone" }).click()
+    await page.getByRole("link", { name: "Filter by channel: search" }).click()
     await page.getByText("page_viewed where channel is search").locator("visible=true").waitFor()
-    await whole(page, "By channel")
-    const began = await page.locator(".stat-value").nth(1).textContent()
-    expect(began).not.toBe(count(first[0]?.people ?? -1))
+    await waitForPage(page, "By channel")
+    const entered = await page.locator(".stat-value").nth(1).textContent()
+    expect(entered).not.toBe(count(first[0]?.people ?? -1))
     await page.context().close()
   })
 
-  test("begins from the two most frequent events by one click", async () => {
+  test("starts with the two most frequent events on one click", async () => {
     const { page } = await dashboard.open("/w/SITE/funnels")
-    await page.getByRole("button", { name: "From page_viewed to product_viewed" }).click()
-    await whole(page, "How many get to each step")
+    await page.getByRole("button", { name: "page_viewed → product_viewed" }).click()
+    await waitForPage(page, "Funnel steps")
     expect(stepsOf(page)).toEqual(["page_viewed", "product_viewed"])
     await page.goBack()
-    await page.getByText("Where do people stop?").waitFor()
-    await page.getByRole("button", { name: "Choose the events" }).click()
+    await page.getByText("Where do people drop off?").waitFor()
+    await page.getByRole("button", { name: "Choose events" }).click()
     await page.getByText("Choose at least two events").waitFor()
     await page.context().close()
   })
 
-  test("steps are added, moved and removed by the keyboard, which keeps its place", async () => {
+  test("steps are added, moved and removed with the keyboard, and focus is kept", async () => {
     const { page } = await dashboard.open(
       "/w/SITE/funnels?step=page_viewed&step=product_viewed&step=cart_filled",
     )
-    await whole(page, "Conversion")
+    await waitForPage(page, "Conversion")
     await page.getByRole("button", { name: "Move Step 1 down" }).focus()
     await page.keyboard.press("Enter")
     await page.getByText("page_viewed is Step 2 now.").waitFor()
@@ -134,7 +134,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.keyboard.press("Enter")
     expect(await focused(page)).toBe("Move Step 3 up")
     expect(stepsOf(page)).toEqual(["product_viewed", "cart_filled", "page_viewed"])
-    await page.getByRole("button", { name: "Add a step" }).focus()
+    await page.getByRole("button", { name: "Add step" }).focus()
     await page.keyboard.press("Enter")
     await page.locator("input:focus").waitFor()
     await page.keyboard.type("ORDER")
@@ -148,9 +148,9 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.context().close()
   })
 
-  test("an event is found by a part of its name, and stays where nothing is chosen", async () => {
+  test("an event is found by a part of its name, and stays selected on Escape", async () => {
     const { page } = await dashboard.open(`/w/SITE/funnels?${query}`)
-    await whole(page, "Conversion")
+    await waitForPage(page, "Conversion")
     const field = page.getByLabel("Step 2", { exact: true })
     await field.click()
     const entries = page.getByRole("listbox", { name: "Events to choose for Step 2" }).getByRole("option")
@@ -170,9 +170,9 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a step has filters of its own", async () => {
+  test("a step has its own filters", async () => {
     const { page } = await dashboard.open(`/w/SITE/funnels?${query}`)
-    await whole(page, "Conversion")
+    await waitForPage(page, "Conversion")
     await page
       .getByRole("listitem")
       .filter({ hasText: "Step 4" })
@@ -182,7 +182,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.getByLabel("Value", { exact: true }).fill("pro")
     await page.getByRole("button", { name: "Apply" }).click()
     await page.getByText("order_paid where plan is pro").locator("visible=true").waitFor()
-    await whole(page, "Conversion")
+    await waitForPage(page, "Conversion")
     const filters = [{ field: "property.plan", op: "eq", value: "pro" }]
     const rows = await rowsOf<StepRow>(dashboard, {
       ...funnel,
@@ -192,10 +192,10 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.context().close()
   })
 
-  test("is saved, opened about another range, renamed, replaced and deleted", async () => {
+  test("is saved, opened with another range, renamed, updated and deleted", async () => {
     const { page, faults } = await dashboard.open(`/w/SITE/funnels?${query}&period=last_7d`)
     const list = page.getByRole("navigation", { name: "Saved funnels" })
-    await whole(page, "Conversion")
+    await waitForPage(page, "Conversion")
     await page.getByRole("button", { name: "Save", exact: true }).click()
     await page.getByRole("textbox", { name: "Name" }).fill("Checkout")
     await page.keyboard.press("Enter")
@@ -224,13 +224,13 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a share link shows it, and lets nobody save", async () => {
+  test("a share link shows it without a way to save", async () => {
     const { link } = await dashboard.api<{ link: string }>(`shares?website_id=${dashboard.site}`, {
       method: "POST",
       body: JSON.stringify({ name: "For all", path: `funnels?${query}`, expiresAt: null }),
     })
     const { page, faults } = await dashboard.open(`${link}/funnels?${query}`, { isLoggedIn: false })
-    await whole(page, "Conversion")
+    await waitForPage(page, "Conversion")
     const [row] = await rowsOf<StepRow>(dashboard, funnel)
     expect(await page.locator(".stat-value").nth(1).textContent()).toBe(count(row?.people ?? -1))
     expect(await page.getByRole("button", { name: "Save", exact: true }).count()).toBe(0)
@@ -238,9 +238,9 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.context().close()
   })
 
-  test("what is shown can be downloaded", async () => {
+  test("can be downloaded as CSV", async () => {
     const { page } = await dashboard.open(`/w/SITE/funnels?${query}`)
-    await whole(page, "Conversion")
+    await waitForPage(page, "Conversion")
     const [download] = await Promise.all([
       page.waitForEvent("download"),
       page.getByRole("button", { name: "Download funnel as CSV" }).click(),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { cellsOf, count, dayAgo, rate, rowsOf } from "./asked.ts"
-import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
+import { cellsOf, count, dayAgo, rate, rowsOf } from "./helpers.ts"
 
 interface GoalRow {
   completions: number
@@ -20,19 +20,19 @@ describe.skipIf(noBrowser)(`goals${skipped}`, () => {
   })
 
   const compare = "previous_period"
-  // Days that are over: the period before one that is not grows while the test runs.
+  // Past days: otherwise the previous period grows while the test runs.
   const days = { preset: undefined, startDate: dayAgo(29), endDate: dayAgo(1) }
-  const ofDays = `from=${days.startDate}&to=${days.endDate}`
-  const questions = [
+  const rangeParams = `from=${days.startDate}&to=${days.endDate}`
+  const cases = [
     {
       name: "visitors",
-      query: `?step=order_paid&${ofDays}`,
+      query: `?step=order_paid&${rangeParams}`,
       parameter: { steps: ["order_paid"] },
       body: days,
     },
     {
-      name: "sessions with a filter of the goal's own",
-      query: `?unit=session&step=${encodeURIComponent('["order_paid","gt:property.total:50"]')}&${ofDays}`,
+      name: "sessions with a filter on the goal",
+      query: `?unit=session&step=${encodeURIComponent('["order_paid","gt:property.total:50"]')}&${rangeParams}`,
       parameter: {
         unit: "session",
         steps: [{ name: "order_paid", filters: [{ field: "property.total", op: "gt", value: 50 }] }],
@@ -46,9 +46,9 @@ describe.skipIf(noBrowser)(`goals${skipped}`, () => {
       body: { preset: "last_week" },
     },
   ]
-  test.each(questions)("has the API's numbers of $name", async ({ query, parameter, body }) => {
+  test.each(cases)("shows the same numbers as the API for $name", async ({ query, parameter, body }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/goals${query}`)
-    await whole(page, "Conversion over time")
+    await waitForPage(page, "Conversion over time")
     const [row] = await rowsOf<GoalRow>(dashboard, { name: "goals", compare, ...parameter }, body)
     expect(await page.locator(".stat-value").allInnerTexts()).toEqual([
       rate(row?.conversion_rate ?? -1),
@@ -74,15 +74,15 @@ describe.skipIf(noBrowser)(`goals${skipped}`, () => {
     await page.context().close()
   })
 
-  test("some are set side by side", async () => {
+  test("several goals are compared", async () => {
     const { page } = await dashboard.open("/w/SITE/goals?step=order_paid")
-    await whole(page, "Conversion over time")
-    await page.getByRole("button", { name: "Add one to compare" }).click()
+    await waitForPage(page, "Conversion over time")
+    await page.getByRole("button", { name: "Compare with" }).click()
     await page.getByLabel("Goal 2", { exact: true }).fill("signed")
     await page.keyboard.press("Enter")
-    await whole(page, "Side by side")
+    await waitForPage(page, "Comparison")
     const rows = await rowsOf<GoalRow>(dashboard, { name: "goals", steps: ["order_paid", "signed_up"] })
-    const table = page.getByRole("table", { name: "Goals side by side" })
+    const table = page.getByRole("table", { name: "Goal comparison" })
     await table.getByText("signed_up").waitFor()
     const shown = await cellsOf(table)
     expect(shown.map(([name, share, , people]) => [name, share, people])).toEqual(
@@ -98,7 +98,7 @@ describe.skipIf(noBrowser)(`goals${skipped}`, () => {
   test("is saved, listed with its rate in any range, and deleted", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/goals")
     await page.getByRole("button", { name: "Choose another event" }).click()
-    await page.getByLabel("Goal", { exact: true }).click()
+    await page.getByLabel("Event", { exact: true }).click()
     await page.getByRole("option", { name: "order_paid" }).click()
     await page.getByRole("button", { name: "Save", exact: true }).click()
     await page.getByRole("textbox", { name: "Name" }).fill("Paid")
@@ -107,7 +107,7 @@ describe.skipIf(noBrowser)(`goals${skipped}`, () => {
     await table.getByRole("link", { name: "Paid" }).waitFor()
     await page.goto(`/w/${dashboard.site}/goals?period=last_7d`)
     await table.getByRole("link", { name: "Paid" }).waitFor()
-    await whole(page, "Saved goals")
+    await waitForPage(page, "Saved goals")
     const [row] = await rowsOf<GoalRow>(
       dashboard,
       { name: "goals", steps: ["order_paid"] },

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { type Dashboard, noBrowser, openDashboard, skipped } from "./browser.ts"
 
-/** Text that would be more than text in a page that is not careful. */
+/** Text that a page without escaping would interpret. */
 const markup = `<img src=x onerror="window.hacked=1">`
 const script = `</script><script>window.hacked=1</script>`
 const long = "a_very_long_name_".repeat(15).slice(0, 256)
 
-describe.skipIf(noBrowser)(`text of users is only ever text${skipped}`, () => {
+describe.skipIf(noBrowser)(`user text is never interpreted as markup${skipped}`, () => {
   let dashboard: Dashboard
   beforeAll(async () => {
     dashboard = await openDashboard({ days: 0 })
@@ -58,7 +58,7 @@ describe.skipIf(noBrowser)(`text of users is only ever text${skipped}`, () => {
     { name: "a person", path: `/w/SITE/person?visitor=${encoded}` },
     { name: "a profile", path: `/w/SITE/person?profile=${encoded}` },
     { name: "a filter", path: `/w/SITE/overview?f=${encodeURIComponent(`eq:event_name:${markup}`)}` },
-    { name: "an address that is nowhere", path: `/w/${encoded}/overview` },
+    { name: "an unknown website", path: `/w/${encoded}/overview` },
   ]
   test.each(pages)("on $name", async ({ path }) => {
     const { page, faults } = await dashboard.open(path)
@@ -66,7 +66,7 @@ describe.skipIf(noBrowser)(`text of users is only ever text${skipped}`, () => {
     await page.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
     expect(await page.evaluate(() => "hacked" in window)).toBe(false)
     expect(await page.locator("img, main script").count()).toBe(0)
-    // A website that there is none of is answered 403, and the browser writes that down.
+    // The API answers 403 for an unknown website, which the browser logs.
     expect(faults.filter((fault) => !/status of 403/.test(fault))).toEqual([])
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
     expect(overflow).toBeLessThanOrEqual(0)

@@ -4,7 +4,7 @@ import { eventually, openReader, type Server, startServer, temporaryFolder } fro
 import { violations } from "./axe.ts"
 import { inviteOf, launch, listen, noBrowser, owner, skipped } from "./browser.ts"
 
-/** One of a person's browser: what its own says of itself counts as a crawler. */
+/** A regular browser's: headless Chromium's own counts as a crawler. */
 const userAgent =
   "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 
@@ -35,9 +35,9 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     })
   const code = () => page.locator("pre").textContent()
 
-  test("the printed link makes the owner, who sees the lines with the real address and website", async () => {
+  test("the printed link creates the owner, who sees snippets with the real URL and website", async () => {
     await page.goto(inviteOf(server))
-    await page.getByRole("heading", { level: 1, name: "Set up Databuddy" }).waitFor()
+    await page.getByRole("heading", { level: 1, name: "Create account" }).waitFor()
     expect(await violations(page)).toEqual([])
     await page.keyboard.type(owner.email)
     await page.keyboard.press("Tab")
@@ -52,45 +52,45 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
   test("the link works once", async () => {
     const other = await browser.newPage({ baseURL: server.url })
     await other.goto(inviteOf(server))
-    await other.getByRole("heading", { name: "This link does not work any more" }).waitFor()
+    await other.getByRole("heading", { name: "This link is no longer valid" }).waitFor()
     await other.close()
   })
 
-  test("a key is made for the lines, shown, and may send events of this website alone", async () => {
+  test("a key created for the snippet can only send events to this website", async () => {
     await page.getByRole("button", { name: "Node.js" }).click()
-    await page.getByRole("button", { name: "Make a key" }).click()
-    await page.getByText("The key stands in the lines now").waitFor()
+    await page.getByRole("button", { name: "Create key" }).click()
+    await page.getByText("Key added to the snippet.").waitFor()
     expect(await code()).toMatch(/apiKey: "dbdy_[\w-]{32}"/)
-    const answer = await fetch(`${server.url}/v1/keys`, {
+    const response = await fetch(`${server.url}/v1/keys`, {
       headers: { authorization: `Bearer ${server.key}` },
     })
-    const { keys } = (await answer.json()) as { keys: { scopes: string[]; websites: string[] | null }[] }
+    const { keys } = (await response.json()) as { keys: { scopes: string[]; websites: string[] | null }[] }
     expect(keys.at(-1)).toMatchObject({ scopes: ["track:events"], websites: [expect.any(String)] })
   })
 
-  test("who sends without naming the website is told where the events went", async () => {
+  test("events without a website are reported, with a link to them", async () => {
     await send({ name: "stray" })
-    await page.getByText("Events arrive, but without a website").waitFor()
+    await page.getByText("Events are arriving without a website").waitFor()
     expect(await violations(page)).toEqual([])
   })
 
-  test("the lines for a page work as they are; what they send turns the box green, and then into numbers", async () => {
+  test("the web page snippet works unchanged, and its events open the overview", async () => {
     await page.getByRole("button", { name: "Web page" }).click()
-    const lines = await code()
+    const snippet = await code()
     const shop = Bun.serve({
       port: 0,
       fetch: () =>
-        new Response(`<!doctype html><head>${lines}</head>`, { headers: { "content-type": "text/html" } }),
+        new Response(`<!doctype html><head>${snippet}</head>`, { headers: { "content-type": "text/html" } }),
     })
     const context = await browser.newContext({ userAgent })
     const tab = await context.newPage()
     await tab.goto(`http://localhost:${shop.port}/prices?secret=1`)
-    await page.getByText("It is here: page_viewed").waitFor()
+    await page.getByText("Received page_viewed").waitFor()
     expect(await violations(page)).toEqual([])
-    // The page's own function, from the lines.
+    // The function that the snippet defines.
     await tab.evaluate(`track("signed_up", { plan: "pro" })`)
     await tab.goto("about:blank")
-    // By itself, for nobody clicked.
+    // Opens without a click.
     await page.locator(".stat-value").first().waitFor()
     await eventually(() => stored().length === 3)
     const rows = stored()
@@ -119,25 +119,25 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     }
   }
 
-  test("the domain of the first start becomes the real one, and the lines stay to be found", async () => {
+  test("the domain of the first start can be replaced, and the instructions stay available", async () => {
     await page.goto("/settings/websites")
-    await page.getByRole("link", { name: "Install lines of localhost" }).click()
-    await page.getByText("Events arrive. The newest: page_left").waitFor()
+    await page.getByRole("link", { name: "Setup instructions for localhost" }).click()
+    await page.getByText("Receiving events. Latest: page_left").waitFor()
     await page.getByRole("textbox", { name: "Domain" }).fill("https://shop.example.com/start")
     await page.keyboard.press("Enter")
-    await page.getByRole("heading", { name: "Send events of shop.example.com" }).waitFor()
+    await page.getByRole("heading", { name: "Send events to shop.example.com" }).waitFor()
     expect(await page.getByRole("textbox", { name: "Domain" }).count()).toBe(0)
     expect(faults).toEqual([])
   })
 })
 
-describe.skipIf(noBrowser)(`an event before the first login${skipped}`, () => {
-  test("the owner still sees the setup page, with the event, and goes on to the overview", async () => {
+describe.skipIf(noBrowser)(`an event before the first account${skipped}`, () => {
+  test("does not skip the setup instructions, which lead to the overview", async () => {
     using folder = temporaryFolder()
     const server = await startServer({ db: folder.file("early.db") })
     const browser = await launch()
     try {
-      // The line that the start prints.
+      // The command that the server prints on startup.
       const [, url = "", body = ""] = /curl -X POST "([^"]+)".* -d '([^']+)'/.exec(server.output()) ?? []
       const sent = await fetch(url, {
         method: "POST",
@@ -151,7 +151,7 @@ describe.skipIf(noBrowser)(`an event before the first login${skipped}`, () => {
       await page.getByRole("textbox", { name: "Email" }).fill(owner.email)
       await page.getByRole("textbox", { name: "Password" }).fill(owner.password)
       await page.keyboard.press("Enter")
-      await page.getByText("Events arrive. The newest: hello").waitFor()
+      await page.getByText("Receiving events. Latest: hello").waitFor()
       expect(new URL(page.url()).pathname).toEndWith("/install")
       expect(await page.locator("pre").textContent()).toContain("curl -X POST")
       expect(await violations(page)).toEqual([])

@@ -4,7 +4,7 @@ import { startServer } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped } from "./browser.ts"
 
-describe.skipIf(noBrowser)(`the page of live events${skipped}`, () => {
+describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
   let dashboard: Dashboard
   beforeAll(async () => {
     dashboard = await openDashboard({ days: 3 })
@@ -27,7 +27,7 @@ describe.skipIf(noBrowser)(`the page of live events${skipped}`, () => {
     return tab
   }
 
-  test("begins with the newest events that there are", async () => {
+  test("starts with the most recent events", async () => {
     const { page, faults } = await openLive()
     const { data } = await dashboard.api<{ data: { data: { event_name: string }[] }[] }>(
       `query?website_id=${dashboard.site}`,
@@ -44,7 +44,7 @@ describe.skipIf(noBrowser)(`the page of live events${skipped}`, () => {
     await page.context().close()
   })
 
-  test("an event is on top when it has arrived, opens to all of it, and leads to its visitor", async () => {
+  test("a new event appears on top, expands to its JSON, and links to its visitor", async () => {
     const { page, faults } = await openLive()
     const name = "<img src=x onerror=alert(1)>"
     await send({ name, anonymousId: "ann/1", path: "/a", properties: { cart: { total: 12.5 } } })
@@ -67,7 +67,7 @@ describe.skipIf(noBrowser)(`the page of live events${skipped}`, () => {
     await page.context().close()
   })
 
-  test("while a row is open or the pointer is in the list, nothing moves", async () => {
+  test("the list does not move while a row is open or the pointer is over it", async () => {
     const { page } = await openLive()
     await send({ name: "first" })
     await waitForFirst(page, "first")
@@ -88,20 +88,20 @@ describe.skipIf(noBrowser)(`the page of live events${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a pause counts what waits, by the keyboard too", async () => {
+  test("a pause counts new events, with the keyboard too", async () => {
     const { page } = await openLive()
     await page.getByRole("button", { name: "Pause" }).focus()
     await page.keyboard.press("Enter")
     await page.getByText(/Paused at \d\d:\d\d:\d\d/).waitFor()
     await send({ name: "a" }, { name: "b" }, { name: "c" })
-    await page.getByText("3 wait").waitFor()
+    await page.getByText("3 new events").waitFor()
     expect((await names(page))[0]).not.toBe("c")
     await page.keyboard.press("Enter")
     await waitForFirst(page, "c")
     await page.context().close()
   })
 
-  test("names and filters choose what is shown, of what there is and of what comes", async () => {
+  test("names and filters apply to recent and to new events", async () => {
     const { page } = await openLive("?f=eq:property.plan:pro")
     await page.getByRole("button", { name: "Events to show: All events" }).click()
     await page.getByLabel("checkout_started").check()
@@ -125,7 +125,7 @@ describe.skipIf(noBrowser)(`the page of live events${skipped}`, () => {
     await page.context().close()
   })
 
-  test("marked crawlers are shown where somebody asks for them", async () => {
+  test("crawlers are shown on request", async () => {
     const crawl = () =>
       fetch(`${dashboard.server.url}/track?website_id=${dashboard.site}`, {
         method: "POST",
@@ -140,7 +140,7 @@ describe.skipIf(noBrowser)(`the page of live events${skipped}`, () => {
     await send({ name: "after_it" })
     await waitForFirst(page, "after_it")
     expect(await names(page)).not.toContain("crawled")
-    await page.getByLabel("Crawlers too").check()
+    await page.getByLabel("Include crawlers").check()
     await page.locator(".live-status", { hasText: "Live" }).waitFor()
     await page.locator(".event-row", { hasText: "crawled" }).waitFor()
     await crawl()
@@ -148,27 +148,27 @@ describe.skipIf(noBrowser)(`the page of live events${skipped}`, () => {
     await page.context().close()
   })
 
-  test("after a break it goes on where it was, and says so", async () => {
+  test("after an interruption it resumes where it stopped, and says so", async () => {
     const { page } = await openLive()
     await send({ name: "before" })
     await waitForFirst(page, "before")
     const { db, port, stop } = dashboard.server
     await stop()
-    await page.getByText(/Connection lost at/).waitFor()
-    const again = await startServer({ db, args: ["--port", String(port)] })
+    await page.getByText(/Disconnected at/).waitFor()
+    const restarted = await startServer({ db, args: ["--port", String(port)] })
     try {
       await send({ name: "meanwhile" })
-      // On a slow machine the page has connected by itself before the button is pressed.
-      const button = page.getByRole("button", { name: "Connect now" })
+      // On a slow machine the page may reconnect by itself before the click.
+      const button = page.getByRole("button", { name: "Reconnect" })
       await button
-        .or(page.getByText(/Live, with what came/))
+        .or(page.getByText(/Live, caught up/))
         .first()
         .click()
       await waitForFirst(page, "meanwhile")
-      await page.getByText(/Live, with what came during a break of/).waitFor()
+      await page.getByText(/Live, caught up after an interruption of/).waitFor()
     } finally {
       await page.context().close()
-      await again.stop()
+      await restarted.stop()
     }
   })
 })

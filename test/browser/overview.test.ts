@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
-import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
 
 interface Summary {
   total_events: number
@@ -18,7 +18,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard[Symbol.asyncDispose]()
   })
 
-  const asked = async <Row>(body: object) => {
+  const runQuery = async <Row>(body: object) => {
     const { data } = await dashboard.api<{ data: { data: Row[] }[] }>(`query?website_id=${dashboard.site}`, {
       method: "POST",
       body: JSON.stringify(body),
@@ -30,12 +30,12 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     { name: "the last 30 days", query: "", body: { preset: "last_30d" } },
     { name: "last week", query: "?period=last_week", body: { preset: "last_week" } },
     {
-      name: "days of one's own",
+      name: "a custom range",
       query: `?from=${dayAgo(20)}&to=${dayAgo(11)}`,
       body: { startDate: dayAgo(20), endDate: dayAgo(11) },
     },
     {
-      name: "a zone of its own",
+      name: "a time zone",
       query: "?period=last_7d&tz=Pacific/Auckland",
       body: { preset: "last_7d", timeZone: "Pacific/Auckland" },
     },
@@ -56,11 +56,11 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       },
     },
   ]
-  test.each(ranges)("shows the API's numbers of $name", async ({ query, body }) => {
+  test.each(ranges)("shows the same numbers as the API for $name", async ({ query, body }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/overview${query}`)
     await page.locator(".stat-value").first().waitFor()
-    const [summary] = await asked<Summary>({ ...body, parameters: ["custom_events_summary"] })
-    const top = await asked<{ name: string; total_events: number; unique_users: number }>({
+    const [summary] = await runQuery<Summary>({ ...body, parameters: ["custom_events_summary"] })
+    const top = await runQuery<{ name: string; total_events: number; unique_users: number }>({
       ...body,
       parameters: [{ name: "custom_events", limit: 10 }],
     })
@@ -93,7 +93,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await chart.getByRole("button", { name: "Table" }).click()
     const rows = await chart.locator("tbody tr").all()
     const cells = await Promise.all(rows.map((row) => row.locator("td.number").allInnerTexts()))
-    const dates = await asked<{ total_events: number }>({
+    const dates = await runQuery<{ total_events: number }>({
       ...body,
       parameters: [{ name: "custom_events_trends", granularity }],
     })
@@ -104,9 +104,9 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
-  test("on paper a dark chart has the colours of its legend", async () => {
+  test("a dark chart is printed in the colours of its legend", async () => {
     const { page } = await dashboard.open("/w/SITE/overview", { colorScheme: "dark" })
-    await whole(page, "page_viewed")
+    await waitForPage(page, "page_viewed")
     await page.emulateMedia({ media: "print" })
     const chart = page.getByRole("figure", { name: "Events over time" })
     const legend = await chart
@@ -126,14 +126,14 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
-  test("who did something in the last five minutes is counted as active", async () => {
+  test("visitors with an event in the last five minutes count as active", async () => {
     const response = await fetch(`${dashboard.server.url}/track`, {
       method: "POST",
       headers: { authorization: `Bearer ${dashboard.server.key}` },
       body: JSON.stringify({ name: "page_viewed", anonymousId: "just here", websiteId: dashboard.site }),
     })
     expect(response.status).toBe(200)
-    const [active] = await asked<{ users: number }>({
+    const [active] = await runQuery<{ users: number }>({
       startDate: new Date(Date.now() - 300_000).toISOString(),
       endDate: new Date(Date.now() + 60_000).toISOString(),
       parameters: [{ name: "events", measures: ["users"] }],
@@ -153,9 +153,9 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       text: `${shownDay(2)}, \\d\\d:\\d\\d . ${shownDay(1)}, \\d\\d:\\d\\d`,
     },
   ]
-  test.each(compared)("says what $name is compared with", async ({ query, text }) => {
+  test.each(compared)("shows what $name is compared to", async ({ query, text }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/overview${query}`)
-    await whole(page, "Compared with")
+    await waitForPage(page, "Compared with")
     expect(await page.locator(".against").textContent()).toMatch(new RegExp(`^Compared with ${text}$`))
     await page.keyboard.press("c")
     await page.locator(".against").waitFor({ state: "detached" })
@@ -163,10 +163,10 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a value that is clicked becomes a filter, a chip and a part of the address, and can be removed", async () => {
+  test("clicking a value adds a filter to the page and its address; the filter can be removed", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     const total = await firstNumber(page)
-    await page.getByRole("link", { name: "Only events with gift = false" }).click()
+    await page.getByRole("link", { name: "Filter by gift = false" }).click()
     await page.getByRole("button", { name: "Change the filter gift is false" }).waitFor()
     expect(new URL(page.url()).searchParams.getAll("f")).toEqual(["eq:property.gift:false"])
     await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" })
@@ -180,7 +180,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a filter in the address that is none is named, and not passed over in silence", async () => {
+  test("an invalid filter in the address is reported", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?f=IN:property.plan:pro&f=eq:property.gift:false")
     await page.getByRole("button", { name: "Change the filter gift is false" }).waitFor()
     expect(await page.getByRole("alert").textContent()).toEndWith("by it: IN:property.plan:pro")
@@ -189,7 +189,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a filter is made by the keyboard alone", async () => {
+  test("a filter is added with the keyboard only", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()
     await page.keyboard.press("/")
@@ -203,7 +203,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
-  test("filters are changed and removed by the keyboard alone, which stays where it was", async () => {
+  test("filters are changed and removed with the keyboard only, and focus is kept", async () => {
     const { page } = await dashboard.open(
       "/w/SITE/overview?f=exists:property.plan:false&f=in:path:%5B%22/%22,%22/a, b%22%5D",
     )
@@ -212,14 +212,14 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
         const { activeElement } = document
         return activeElement?.ariaLabel ?? activeElement?.textContent ?? ""
       })
-    await page.getByRole("button", { name: "Change the filter plan is missing" }).focus()
+    await page.getByRole("button", { name: "Change the filter plan is not set" }).focus()
     await page.keyboard.press("Enter")
     const field = page.getByRole("combobox", { name: "Field or property" })
     expect(await field.evaluate((element) => element === document.activeElement)).toBe(true)
     await field.fill("coupon")
     await page.keyboard.press("Enter")
-    await page.getByRole("button", { name: "Change the filter coupon is missing" }).waitFor()
-    expect(await focused()).toBe("Change the filter coupon is missing")
+    await page.getByRole("button", { name: "Change the filter coupon is not set" }).waitFor()
+    expect(await focused()).toBe("Change the filter coupon is not set")
     await page.getByRole("button", { name: "Change the filter Path" }).click()
     const values = page.getByRole("textbox", { name: "Values, each in a line of its own" })
     expect(await values.inputValue()).toBe("/\n/a, b")
@@ -228,14 +228,14 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       "exists:property.coupon:false",
       'in:path:["/","/a, b"]',
     ])
-    for (const left of ["Remove the filter Path is one of /, /a, b", " Filter"]) {
+    for (const target of ["Remove the filter Path is one of /, /a, b", " Filter"]) {
       await page.getByRole("button", { name: "Remove the filter" }).first().press("Enter")
-      expect(await focused()).toBe(left)
+      expect(await focused()).toBe(target)
     }
     await page.context().close()
   })
 
-  test("the address and a share link are copied where pages get no clipboard of their own", async () => {
+  test("the page link and a share link are copied without the clipboard API", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?period=last_7d")
     await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }))
     const pasted = async () => {
@@ -262,7 +262,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
-  test("keys choose ranges, go back and forth, and list themselves", async () => {
+  test("keyboard shortcuts select ranges, step through them, and open the list of shortcuts", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()
     await page.keyboard.press("w")
@@ -278,7 +278,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
-  test("at 200 % zoom all of the navigation and of the menus can be reached", async () => {
+  test("at 200% zoom the navigation and all menus can be reached", async () => {
     const { page } = await dashboard.open("/w/SITE/overview", {
       viewport: { width: 680, height: 450 },
       deviceScaleFactor: 2,
@@ -290,16 +290,16 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.keyboard.press("Escape")
     await page.getByRole("button", { name: "Navigation" }).click()
     await page.getByRole("button", { name: "appearance, log out" }).click()
-    // It says whether it could be clicked, and does not.
+    // A trial click checks that the button can be clicked, without clicking.
     await page.getByRole("button", { name: "Log out", exact: true }).click({ trial: true, timeout: 5_000 })
     await page.context().close()
   })
 
-  test("the palette goes to a page, an event and a range", async () => {
+  test("the command palette opens a page, an event and a range", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()
     await page.keyboard.press("Control+k")
-    // Without a pause; each of its letters alone would do something else.
+    // Typed without a pause: each letter alone is a shortcut.
     await page.keyboard.type("page events")
     await page.keyboard.press("Enter")
     await page.getByRole("heading", { level: 1, name: "Events" }).waitFor()
@@ -316,7 +316,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
-  test("what is shown can be downloaded, safe for a spreadsheet", async () => {
+  test("a table can be downloaded as CSV", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     const [download] = await Promise.all([
       page.waitForEvent("download"),
@@ -336,7 +336,7 @@ function dayAgo(days: number): string {
   return new Date(Date.now() - days * dayMs).toISOString().slice(0, 10)
 }
 
-/** As the page writes it: 24 Nov 2026 */
+/** As formatted on the page: 24 Nov 2026 */
 function shownDay(days: number): string {
   return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeZone: "UTC" }).format(
     Date.parse(dayAgo(days)),

@@ -1,4 +1,4 @@
-/** Every page of the dashboard: its address, and a text that is there when it is whole. */
+/** Every page of the dashboard: its path, and a text that is visible once it has loaded. */
 export const pages: { name: string; path: string; ready: string }[] = [
   { name: "overview", path: "/w/SITE/overview", ready: "page_viewed" },
   { name: "events", path: "/w/SITE/events?f=exists:property.plan:true", ready: "order_paid" },
@@ -16,14 +16,14 @@ export const pages: { name: string; path: string; ready: string }[] = [
   { name: "people", path: "/w/SITE/people", ready: "visitor-" },
   { name: "profiles", path: "/w/SITE/people?tab=profiles", ready: "Profile" },
   { name: "person", path: "/w/SITE/person?visitor=visitor-0", ready: "visitor-0" },
-  { name: "install", path: "/w/SITE/install", ready: "Events arrive" },
-  { name: "settings-account", path: "/settings/account", ready: "Change the password" },
-  { name: "settings-websites", path: "/settings/websites", ready: "Install lines" },
+  { name: "install", path: "/w/SITE/install", ready: "Receiving events" },
+  { name: "settings-account", path: "/settings/account", ready: "Change password" },
+  { name: "settings-websites", path: "/settings/websites", ready: "Setup instructions" },
   { name: "settings-keys", path: "/settings/keys", ready: "first key" },
   { name: "settings-users", path: "/settings/users", ready: "Last login" },
   { name: "settings-shares", path: "/settings/shares", ready: "No share links" },
-  { name: "settings-notes", path: "/settings/notes", ready: "No notes" },
-  { name: "settings-views", path: "/settings/views", ready: "Nothing is saved" },
-  { name: "settings-server", path: "/settings/server", ready: "Runs for" },
-  { name: "nowhere", path: "/w/SITE/nowhere", ready: "There is no such page" },
+  { name: "settings-notes", path: "/settings/notes", ready: "No annotations" },
+  { name: "settings-views", path: "/settings/views", ready: "Nothing saved" },
+  { name: "settings-server", path: "/settings/server", ready: "Uptime" },
+  { name: "nowhere", path: "/w/SITE/nowhere", ready: "Page not found" },
 ]

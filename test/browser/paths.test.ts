@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
-import { count, rate, rowsOf } from "./asked.ts"
-import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
+import { count, rate, rowsOf } from "./helpers.ts"
 
 interface PlaceRow {
   place: number
@@ -19,13 +19,13 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
     await dashboard[Symbol.asyncDispose]()
   })
 
-  const questions = [
-    { name: "three places on each side", query: "", before: 3, after: 3 },
+  const cases = [
+    { name: "three steps on each side", query: "", before: 3, after: 3 },
     { name: "five before and none after", query: "&before=5&after=0", before: 5, after: 0 },
   ]
-  test.each(questions)("has the API's numbers of $name", async ({ query, before, after }) => {
+  test.each(cases)("shows the same numbers as the API for $name", async ({ query, before, after }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/paths?step=product_viewed${query}`)
-    await whole(page, "Just before")
+    await waitForPage(page, "1 step before")
     const rows = await rowsOf<PlaceRow>(dashboard, {
       name: "paths",
       steps: ["product_viewed"],
@@ -33,12 +33,14 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
       after,
     })
     for (const [title, place] of Object.entries(titles)) {
-      const there = rows.filter((row) => row.place === place)
-      // Where sessions begin or end comes first.
-      const sorted = [...there].sort((a, b) => Number(b.event_name === null) - Number(a.event_name === null))
+      const rowsOfPlace = rows.filter((row) => row.place === place)
+      // Session starts and ends come first.
+      const sorted = [...rowsOfPlace].sort(
+        (a, b) => Number(b.event_name === null) - Number(a.event_name === null),
+      )
       expect(await columnOf(page, title)).toEqual(
         sorted.map(({ event_name, sessions, percentage }) => [
-          event_name ?? (place < 0 ? "Session began" : "Session ended"),
+          event_name ?? (place < 0 ? "Session start" : "Session end"),
           count(sessions),
           rate(percentage),
         ]),
@@ -48,12 +50,12 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a name that is clicked comes into the middle", async () => {
+  test("clicking an event shows its paths", async () => {
     const { page } = await dashboard.open("/w/SITE/paths?step=product_viewed")
-    await whole(page, "Just after")
+    await waitForPage(page, "1 step after")
     await page.getByRole("link", { name: "cart_filled" }).first().click()
     await page.locator(".paths-event", { hasText: "cart_filled" }).waitFor()
-    await whole(page, "Just after")
+    await waitForPage(page, "1 step after")
     const rows = await rowsOf<PlaceRow>(dashboard, { name: "paths", steps: ["cart_filled"] })
     const all = rows.filter(({ place }) => place === 1).reduce((sum, { sessions }) => sum + sessions, 0)
     expect(await page.locator(".paths-middle").textContent()).toContain(`${count(all)} sessions`)
@@ -61,52 +63,52 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
     await page.context().close()
   })
 
-  test("names beyond those of a column are one, with their sum", async () => {
+  test("events beyond the rows per step are summed up in one row", async () => {
     await send(
       dashboard,
       Array.from({ length: 12 }, (_, index) => [`rare_${index}`, "middle"]),
     )
     const { page } = await dashboard.open("/w/SITE/paths?step=middle&before=1&after=1")
-    await whole(page, "Just before")
-    expect((await columnOf(page, "Just before")).at(-1)).toEqual(["4 others", "4", "33.3%"])
-    await page.getByLabel("Names in a column").selectOption("20")
+    await waitForPage(page, "1 step before")
+    expect((await columnOf(page, "1 step before")).at(-1)).toEqual(["4 others", "4", "33.3%"])
+    await page.getByLabel("Rows per step").selectOption("20")
     await page.getByRole("link", { name: "rare_11" }).waitFor()
-    expect(await columnOf(page, "Just before")).toHaveLength(12)
+    expect(await columnOf(page, "1 step before")).toHaveLength(12)
     await page.context().close()
   })
 
-  test("a name is only ever text", async () => {
+  test("a name with HTML is shown as text", async () => {
     const name = "<img src=x onerror=alert(1)>"
     await send(dashboard, [[name, "looked"]])
     const { page, faults } = await dashboard.open("/w/SITE/paths?step=looked")
-    await whole(page, "Just before")
-    expect((await columnOf(page, "Just before"))[0]?.[0]).toBe(name)
+    await waitForPage(page, "1 step before")
+    expect((await columnOf(page, "1 step before"))[0]?.[0]).toBe(name)
     expect(await page.locator("main img").count()).toBe(0)
     expect(faults).toEqual([])
     await page.context().close()
   })
 
-  test("begins from an event that there is", async () => {
+  test("starts with a suggested event", async () => {
     const { page } = await dashboard.open("/w/SITE/paths")
     await page.getByRole("button", { name: "page_viewed" }).click()
-    await whole(page, "Just before")
+    await waitForPage(page, "1 step before")
     expect(new URL(page.url()).searchParams.getAll("step")).toEqual(["page_viewed"])
     await page.context().close()
   })
 })
 
 const titles: Record<string, number> = {
-  "5 before": -5,
-  "4 before": -4,
-  "3 before": -3,
-  "2 before": -2,
-  "Just before": -1,
-  "Just after": 1,
-  "2 after": 2,
-  "3 after": 3,
+  "5 steps before": -5,
+  "4 steps before": -4,
+  "3 steps before": -3,
+  "2 steps before": -2,
+  "1 step before": -1,
+  "1 step after": 1,
+  "2 steps after": 2,
+  "3 steps after": 3,
 }
 
-/** Name, sessions and share of each entry below a title; none where there is no such column. */
+/** Name, sessions and share of each entry in a column; [] if there is no such column. */
 async function columnOf(page: Page, title: string): Promise<string[][]> {
   const heading = page.getByRole("heading", { name: title, exact: true })
   const entries = await page.locator(".paths-places section").filter({ has: heading }).locator("li").all()
@@ -118,7 +120,7 @@ async function columnOf(page: Page, title: string): Promise<string[][]> {
   )
 }
 
-/** A session for each list of names, an event a second. */
+/** Sends one session per list of names, with one event per second. */
 async function send({ server, site }: Dashboard, sessions: string[][]): Promise<void> {
   const now = Date.now() - 60_000
   const body = sessions.flatMap((names) => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
 import { violations } from "./axe.ts"
-import { type Dashboard, noBrowser, openDashboard, owner, skipped, whole } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, owner, skipped, waitForPage } from "./browser.ts"
 
 interface Visitor {
   anonymous_id: string
@@ -39,7 +39,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     })
     expect(response.status).toBe(200)
   }
-  const asked = async <Row>(parameter: object, query: object = {}) => {
+  const runQuery = async <Row>(parameter: object, query: object = {}) => {
     const { data } = await dashboard.api<{ data: { data: Row[]; meta: { total: number } }[] }>(
       `query?website_id=${dashboard.site}`,
       { method: "POST", body: JSON.stringify({ parameters: [parameter], ...query }) },
@@ -48,7 +48,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
   }
 
   const eventsNaming = async (profile: string) => {
-    const { rows } = await asked<{ events: number }>(
+    const { rows } = await runQuery<{ events: number }>(
       { name: "events", measures: ["events"] },
       { filters: [{ field: "profile_id", op: "eq", value: profile }], preset: "last_365d" },
     )
@@ -66,10 +66,10 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     },
     { name: "a search", query: "?search=or-11", parameter: { search: "or-11" }, body: {} },
   ]
-  test.each(lists)("visitors are those of the API: $name", async ({ query, parameter, body }) => {
+  test.each(lists)("lists the same visitors as the API for $name", async ({ query, parameter, body }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/people${query}`)
-    await whole(page, "visitor-")
-    const { rows, total } = await asked<Visitor>({ name: "people", limit: 50, ...parameter }, body)
+    await waitForPage(page, "visitor-")
+    const { rows, total } = await runQuery<Visitor>({ name: "people", limit: 50, ...parameter }, body)
     const shown = await rowsOf(page, "Visitors")
     expect(shown.map((row) => row.slice(0, 4))).toEqual(
       rows.map((row) => [row.anonymous_id, row.profile_id ?? "", String(row.events), String(row.sessions)]),
@@ -79,25 +79,25 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a search by the keyboard alone, and the way back", async () => {
+  test("is searched with the keyboard only, and the search can be cleared", async () => {
     const { page } = await dashboard.open("/w/SITE/people")
-    await whole(page, "visitor-")
+    await waitForPage(page, "visitor-")
     await page.keyboard.press("/")
     await page.keyboard.type("<b>b")
     await page.getByRole("link", { name: "<b>bold</b>" }).waitFor()
     await page.waitForURL((url) => url.searchParams.get("search") === "<b>b")
     await page.keyboard.type("nobody")
-    await page.getByText("No visitor fits “<b>bnobody”").waitFor()
+    await page.getByText("No visitors match “<b>bnobody”").waitFor()
     await page.getByRole("link", { name: "Show all" }).click()
-    await whole(page, "visitor-")
+    await waitForPage(page, "visitor-")
     await page.context().close()
   })
 
-  test("profiles are those of the API, and found by what is known of them", async () => {
+  test("lists the same profiles as the API, and finds them by name, email and ID", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/people")
-    await whole(page, "visitor-")
+    await waitForPage(page, "visitor-")
     await page.getByRole("link", { name: "Profiles" }).click()
-    await whole(page, "Customer 57")
+    await waitForPage(page, "Customer 57")
     const { profiles } = await dashboard.api<{ profiles: { name: string; profileId: string }[] }>(
       `profiles?website_id=${dashboard.site}`,
     )
@@ -112,18 +112,18 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.context().close()
   })
 
-  test("of a visitor there is all that is known, and each event in its place", async () => {
+  test("a visitor's page shows totals, traits and a timeline", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/person?visitor=visitor-3")
-    await whole(page, "customer-3")
+    await waitForPage(page, "customer-3")
     const own = { filters: [{ field: "anonymous_id", op: "eq", value: "visitor-3" }] }
-    const { rows: all } = await asked<{ events: number; sessions: number }>(
+    const { rows: all } = await runQuery<{ events: number; sessions: number }>(
       { name: "events", measures: ["events", "sessions"] },
       { ...own, preset: "last_365d" },
     )
     expect(await fact(page, "Events")).toBe(String(all[0]?.events))
     expect(await fact(page, "Sessions")).toBe(String(all[0]?.sessions))
     expect(await fact(page, "plan")).toBe("pro")
-    const { rows: events } = await asked<{ event_name: string; timestamp: string }>(
+    const { rows: events } = await runQuery<{ event_name: string; timestamp: string }>(
       { name: "person", anonymousId: "visitor-3", limit: 100 },
       { preset: "last_30d" },
     )
@@ -142,11 +142,11 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.context().close()
   })
 
-  test("older events come when somebody asks for them", async () => {
+  test("older events are loaded on request", async () => {
     const { page } = await dashboard.open("/w/SITE/person?visitor=visitor-0&period=last_90d")
-    await whole(page, "customer-0")
+    await waitForPage(page, "customer-0")
     const rows = page.locator(".event-row")
-    const { rows: all } = await asked<object>(
+    const { rows: all } = await runQuery<object>(
       { name: "person", anonymousId: "visitor-0", limit: 1_000 },
       { preset: "last_90d" },
     )
@@ -160,20 +160,20 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a person who was not there in the range leads to when they were, and nobody to nothing", async () => {
+  test("a person without events in the range links to the last ones; an unknown person has none", async () => {
     const { page } = await dashboard.open("/w/SITE/person?visitor=visitor-0&from=2020-01-01&to=2020-01-31")
-    await page.getByRole("link", { name: /Look at the 30 days until/ }).click()
+    await page.getByRole("link", { name: /View the 30 days to/ }).click()
     await page.locator(".event-row").first().waitFor()
     await page.goto(`${dashboard.server.url}/w/${dashboard.site}/person?visitor=nobody-at-all`)
-    await page.getByText("No event names this visitor").waitFor()
+    await page.getByText("No events from this visitor").waitFor()
     expect(await violations(page)).toEqual([])
     await page.context().close()
   })
 
-  test("the export is a file of one person", async () => {
+  test("the export has the data of one person", async () => {
     const { page } = await dashboard.open("/w/SITE/person?profile=customer-6")
-    // What comes above moves the link, from under a pointer that is down.
-    await whole(page, "Customer 6")
+    // Panels that load above would move the link while it is clicked.
+    await waitForPage(page, "Customer 6")
     const [download] = await Promise.all([
       page.waitForEvent("download"),
       page.getByRole("link", { name: "Export" }).click(),
@@ -185,49 +185,49 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a profile has what its visitor did before it was known", async () => {
+  test("a profile includes events of its visitor from before it was identified", async () => {
     const { page } = await dashboard.open("/w/SITE/person?profile=customer-3")
-    await whole(page, "Customer 3")
+    await waitForPage(page, "Customer 3")
     await page.locator(".event-name", { hasText: "before_login" }).first().waitFor()
     await page.context().close()
   })
 
-  test("a person is forgotten after a question that says what goes", async () => {
+  test("a person's data is deleted after a confirmation that lists it", async () => {
     const { page } = await dashboard.open("/w/SITE/person?profile=customer-3")
-    await whole(page, "Customer 3")
-    const theirs = Number(await fact(page, "Events"))
-    await page.getByRole("button", { name: "Forget…" }).click()
-    const question = page.getByRole("dialog", { name: "Forget this profile?" })
-    await question.getByText(`${theirs} events that name it, or name no profile`).waitFor()
-    expect(theirs).toBe((await eventsNaming("customer-3")) + 1)
+    await waitForPage(page, "Customer 3")
+    const eventCount = Number(await fact(page, "Events"))
+    await page.getByRole("button", { name: "Delete data…" }).click()
+    const confirmation = page.getByRole("dialog", { name: "Delete all data of this profile?" })
+    await confirmation.getByText(`${eventCount} events: those with this profile`).waitFor()
+    expect(eventCount).toBe((await eventsNaming("customer-3")) + 1)
     expect(await violations(page)).toEqual([])
-    await question.getByRole("button", { name: "Cancel" }).click()
-    await question.waitFor({ state: "detached" })
-    await page.getByRole("button", { name: "Forget…" }).click()
-    await question.getByRole("button", { name: "Forget" }).click()
-    const done = page.getByRole("dialog", { name: "Forgotten" })
-    await done.getByText(`Deleted: ${theirs} events, 1 profile and 1 link.`).waitFor()
-    await done.getByRole("button", { name: "To the people" }).click()
-    await whole(page, "visitor-")
+    await confirmation.getByRole("button", { name: "Cancel" }).click()
+    await confirmation.waitFor({ state: "detached" })
+    await page.getByRole("button", { name: "Delete data…" }).click()
+    await confirmation.getByRole("button", { name: "Delete data" }).click()
+    const done = page.getByRole("dialog", { name: "Data deleted" })
+    await done.getByText(`Deleted: ${eventCount} events, 1 profile and 1 link.`).waitFor()
+    await done.getByRole("button", { name: "Go to people" }).click()
+    await waitForPage(page, "visitor-")
     expect(await eventsNaming("customer-3")).toBe(0)
     await page.context().close()
   })
 
-  test("all websites together forget nobody, and viewers neither export nor forget", async () => {
+  test("data is exported and deleted per website, by owners only", async () => {
     const { page } = await dashboard.open("/w/all/person?visitor=visitor-9")
-    await page.getByText("A person is exported and forgotten for one website: choose it first.").waitFor()
-    expect(await page.getByRole("button", { name: "Forget…" }).count()).toBe(0)
+    await page.getByText("Select a single website to export or delete this person's data.").waitFor()
+    expect(await page.getByRole("button", { name: "Delete data…" }).count()).toBe(0)
     await page.context().close()
     const cookie = await viewer()
-    const { page: theirs } = await dashboard.open("/", { isLoggedIn: false })
-    await theirs.context().addCookies([{ ...cookie, url: dashboard.server.url }])
-    await theirs.goto(`/w/${dashboard.site}/person?visitor=visitor-9`)
-    await whole(theirs, "customer-9")
-    expect(await theirs.getByText("Export and forget").count()).toBe(0)
-    await theirs.context().close()
+    const { page: viewerPage } = await dashboard.open("/", { isLoggedIn: false })
+    await viewerPage.context().addCookies([{ ...cookie, url: dashboard.server.url }])
+    await viewerPage.goto(`/w/${dashboard.site}/person?visitor=visitor-9`)
+    await waitForPage(viewerPage, "customer-9")
+    expect(await viewerPage.getByText("Export and delete data").count()).toBe(0)
+    await viewerPage.context().close()
   })
 
-  /** The cookie of somebody who may read alone. */
+  /** The cookie of a viewer. */
   const viewer = async () => {
     const { invite } = await dashboard.api<{ invite: { path: string } }>("users", {
       method: "POST",
@@ -253,7 +253,7 @@ async function rowsOf(page: Page, table: string): Promise<string[][]> {
   )
 }
 
-/** What a list of facts says of one. */
+/** The value of a fact by its label. */
 async function fact(page: Page, name: string): Promise<string> {
   const row = page.locator(".person-facts > div", { has: page.getByText(name, { exact: true }) })
   return (await row.locator("dd").first().textContent())?.trim() ?? ""

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { cellsOf, count, rate, rowsOf } from "./asked.ts"
-import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
+import { cellsOf, count, rate, rowsOf } from "./helpers.ts"
 
 interface CohortRow {
   date: string
@@ -20,20 +20,20 @@ describe.skipIf(noBrowser)(`retention${skipped}`, () => {
   })
 
   const any = { filters: [] }
-  const questions = [
-    { name: "any event by weeks", query: "", parameter: { granularity: "weekly" } },
+  const cases = [
+    { name: "any event, by week", query: "", parameter: { granularity: "weekly" } },
     {
-      name: "any event by days, of profiles",
+      name: "any event of profiles, by day",
       query: "?by=daily&unit=profile&period=last_7d",
       parameter: { granularity: "daily", unit: "profile", preset: "last_7d" },
     },
     {
-      name: "buyers who come back for anything",
+      name: "buyers who return for any event",
       query: "?step=order_paid&step=",
       parameter: { granularity: "weekly", steps: [{ name: "order_paid", filters: [] }, any] },
     },
     {
-      name: "visitors who come back to buy, by months",
+      name: "visitors who return to buy, by month",
       query: "?step=&step=order_paid&by=monthly&period=last_90d",
       parameter: {
         granularity: "monthly",
@@ -42,35 +42,38 @@ describe.skipIf(noBrowser)(`retention${skipped}`, () => {
       },
     },
   ]
-  test.each(questions)("has the API's percentages and numbers of $name", async ({ query, parameter }) => {
-    const { page, faults } = await dashboard.open(`/w/SITE/retention${query}`)
-    await whole(page, "Average")
-    const cohorts = Object.values(
-      Object.groupBy(
-        await rowsOf<CohortRow>(dashboard, { name: "retention", ...parameter }),
-        ({ date }) => date,
-      ),
-    ).flatMap((rows) => (rows ? [rows] : []))
-    // Those before anybody began are left out.
-    const shown = cohorts.slice(cohorts.findIndex(([first]) => (first?.people ?? 0) > 0))
-    const expected = (text: (row: CohortRow) => string) =>
-      shown.map((rows) => [
-        count(rows[0]?.people ?? -1),
-        ...rows.map((row) => (row.people === 0 ? "–" : text(row))),
-      ])
-    const table = page.getByRole("table")
-    const cells = async () =>
-      (await cellsOf(table)).slice(1).map(([, ...row]) => row.map((cell) => cell.replace(" so far", "")))
-    expect(await cells()).toEqual(expected(({ percentage }) => rate(percentage)))
-    await page.getByRole("button", { name: "Numbers" }).click()
-    expect(await cells()).toEqual(expected(({ returned }) => count(returned)))
-    expect(faults).toEqual([])
-    await page.context().close()
-  })
+  test.each(cases)(
+    "shows the same percentages and counts as the API for $name",
+    async ({ query, parameter }) => {
+      const { page, faults } = await dashboard.open(`/w/SITE/retention${query}`)
+      await waitForPage(page, "Average")
+      const cohorts = Object.values(
+        Object.groupBy(
+          await rowsOf<CohortRow>(dashboard, { name: "retention", ...parameter }),
+          ({ date }) => date,
+        ),
+      ).flatMap((rows) => (rows ? [rows] : []))
+      // Leading empty cohorts are left out.
+      const shown = cohorts.slice(cohorts.findIndex(([first]) => (first?.people ?? 0) > 0))
+      const expected = (text: (row: CohortRow) => string) =>
+        shown.map((rows) => [
+          count(rows[0]?.people ?? -1),
+          ...rows.map((row) => (row.people === 0 ? "–" : text(row))),
+        ])
+      const table = page.getByRole("table")
+      const cells = async () =>
+        (await cellsOf(table)).slice(1).map(([, ...row]) => row.map((cell) => cell.replace(" so far", "")))
+      expect(await cells()).toEqual(expected(({ percentage }) => rate(percentage)))
+      await page.getByRole("button", { name: "Count", exact: true }).click()
+      expect(await cells()).toEqual(expected(({ returned }) => count(returned)))
+      expect(faults).toEqual([])
+      await page.context().close()
+    },
+  )
 
-  test("times that are not over are marked, and not in the average", async () => {
+  test("incomplete periods are marked and excluded from the average", async () => {
     const { page } = await dashboard.open("/w/SITE/retention?by=daily&period=last_7d")
-    await whole(page, "Average")
+    await waitForPage(page, "Average")
     const [average = [], ...cohorts] = await cellsOf(page.getByRole("table"))
     expect(cohorts.map((row) => row.map((cell) => cell.includes("so far")))).toEqual(
       cohorts.map((row) => row.map((cell, index) => index === row.length - 1 && cell !== "–")),
@@ -86,23 +89,23 @@ describe.skipIf(noBrowser)(`retention${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a range that is over has no such times", async () => {
+  test("a past range has no incomplete periods", async () => {
     const { page } = await dashboard.open("/w/SITE/retention?by=weekly&period=last_week")
-    await whole(page, "Average")
+    await waitForPage(page, "Average")
     expect(await page.getByText("so far").count()).toBe(0)
     await page.context().close()
   })
 
-  test("is saved with its question, not with its range", async () => {
+  test("is saved with its settings but not its range", async () => {
     const { page } = await dashboard.open("/w/SITE/retention?step=order_paid&step=&by=weekly")
-    await whole(page, "Average")
+    await waitForPage(page, "Average")
     await page.getByRole("button", { name: "Save", exact: true }).click()
     await page.getByRole("textbox", { name: "Name" }).fill("Buyers")
     await page.keyboard.press("Enter")
     await page.getByText("Saved", { exact: true }).waitFor()
     await page.goto(`/w/${dashboard.site}/retention?period=last_90d`)
     await page.getByRole("link", { name: "Buyers" }).click()
-    await whole(page, "Average")
+    await waitForPage(page, "Average")
     const { searchParams } = new URL(page.url())
     expect([searchParams.getAll("step"), searchParams.get("period")]).toEqual([
       ["order_paid", ""],

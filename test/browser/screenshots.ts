@@ -1,9 +1,9 @@
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
-import { openDashboard, whole } from "./browser.ts"
+import { openDashboard, waitForPage } from "./browser.ts"
 import { pages } from "./pages.ts"
 
-// Pictures of every page with the shop's events, to be looked at: `npm run screenshots -- <folder> [<page>…]`.
+// Screenshots of every page with the shop's events: `npm run screenshots -- <folder> [<page>…]`.
 
 const [folder = "screenshots", ...names] = process.argv.slice(2)
 const looks = [
@@ -11,7 +11,7 @@ const looks = [
   { look: "dark", options: { colorScheme: "dark" } },
   { look: "phone", options: { colorScheme: "light", viewport: { width: 390, height: 844 } } },
 ] as const
-/** ms that a chart takes to be drawn when its numbers are there. */
+/** ms until a chart is drawn after its numbers have loaded. */
 const drawing = 400
 
 mkdirSync(folder, { recursive: true })
@@ -19,7 +19,7 @@ await using dashboard = await openDashboard()
 for (const { name, path, ready } of pages.filter((one) => names.length === 0 || names.includes(one.name))) {
   for (const { look, options } of looks) {
     const { page, faults } = await dashboard.open(path, options)
-    await whole(page, ready)
+    await waitForPage(page, ready)
     await page.waitForTimeout(drawing)
     const file = join(folder, `${name}-${look}.png`)
     await page.screenshot({ path: file, fullPage: true })

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { violations } from "./axe.ts"
-import { type Dashboard, noBrowser, openDashboard, skipped, whole } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
 import { pages } from "./pages.ts"
 
-describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`, () => {
+describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`, () => {
   let dashboard: Dashboard
   beforeAll(async () => {
     dashboard = await openDashboard({ days: 20 })
@@ -18,24 +18,24 @@ describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`
       body: JSON.stringify({ name: "short", path, expiresAt: null }),
     })
 
-  const menu = { name: "Saved views, share, notes" }
+  const menu = { name: "Share & save" }
 
-  test("a view is saved under a name, and is one of the menu's from then on", async () => {
+  test("a saved view appears in the menu", async () => {
     const { page, faults } = await dashboard.open(
       "/w/SITE/overview?period=last_7d&f=eq:event_name:order_paid",
     )
-    await whole(page, "order_paid")
+    await waitForPage(page, "order_paid")
     await page.getByRole("button", menu).click()
-    await page.getByRole("button", { name: "Save this view…" }).click()
+    await page.getByRole("button", { name: "Save view…" }).click()
     await page.getByLabel("Name").fill("Orders of a week")
     await page.getByRole("button", { name: "Save", exact: true }).click()
-    await page.getByText("“Orders of a week” is saved.").waitFor()
+    await page.getByText("“Orders of a week” saved").waitFor()
     await page.goto(`/w/${dashboard.site}/events`)
-    await whole(page, "page_viewed")
+    await waitForPage(page, "page_viewed")
     await page.getByRole("button", menu).click()
     await page.getByRole("link", { name: "Orders of a week" }).click()
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor()
-    await page.getByRole("button", { name: "Change the filter Event is order_paid" }).waitFor()
+    await page.getByRole("button", { name: "Edit filter Event is order_paid" }).waitFor()
     expect(new URL(page.url()).searchParams.get("period")).toBe("last_7d")
     expect(faults).toEqual([])
     await page.context().close()
@@ -45,22 +45,22 @@ describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`
     { does: "renaming", choice: "Rename…", action: "Rename" },
     { does: "deleting", choice: "Delete…", action: "Delete" },
   ]
-  test("what another tab has deleted leaves the list when one tries to change it", async () => {
-    const kept = `views?website_id=${dashboard.site}`
+  test("a view that another tab has deleted leaves the list after a failed change", async () => {
+    const viewsPath = `views?website_id=${dashboard.site}`
     const body = (name: string) => JSON.stringify({ kind: "paths", name, path: `paths?step=${name}` })
     const saved = new Map<string, string>()
     for (const { does } of deleted) {
-      const { view } = await dashboard.api<{ view: { id: string } }>(kept, {
+      const { view } = await dashboard.api<{ view: { id: string } }>(viewsPath, {
         method: "POST",
         body: body(does),
       })
       saved.set(does, view.id)
     }
     const { page } = await dashboard.open("/w/SITE/paths")
-    await whole(page, "deleting")
+    await waitForPage(page, "deleting")
     for (const { does, choice, action } of deleted) {
       await dashboard.api(`views/${saved.get(does)}`, { method: "DELETE" })
-      await page.getByRole("button", { name: `Rename or delete ${does}` }).click()
+      await page.getByRole("button", { name: `More actions for ${does}` }).click()
       await page.getByRole("button", { name: choice }).click()
       await page.getByRole("button", { name: action, exact: true }).click()
       await page.getByRole("alert").getByText("No saved view has the id").waitFor()
@@ -70,13 +70,13 @@ describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`
     await page.context().close()
   })
 
-  test("a note stands on the charts of its day, and in their text", async () => {
+  test("an annotation appears on the charts and in their legend", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
-    await whole(page, "page_viewed")
+    await waitForPage(page, "page_viewed")
     await page.getByRole("button", menu).click()
-    await page.getByRole("button", { name: "Write a note on a date…" }).click()
-    await page.getByRole("textbox", { name: "Note" }).fill("Release 2.0")
-    await page.getByRole("button", { name: "Keep the note" }).click()
+    await page.getByRole("button", { name: "Add annotation…" }).click()
+    await page.getByRole("textbox", { name: "Text" }).fill("Release 2.0")
+    await page.getByRole("button", { name: "Save", exact: true }).click()
     await page
       .getByRole("figure")
       .getByText(/: Release 2\.0$/)
@@ -84,19 +84,19 @@ describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`
     await page.context().close()
   })
 
-  test("a share link shows the reports of its website to anybody, and nothing of single people", async () => {
+  test("a share link shows the reports of its website to anyone, but no individual people", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?period=last_7d")
-    await whole(page, "page_viewed")
+    await waitForPage(page, "page_viewed")
     const events = await page.locator(".stat-value").first().textContent()
     await page.getByRole("button", menu).click()
-    await page.getByRole("button", { name: "Share by a link…" }).click()
-    await page.getByLabel("Name, for the list of links").fill("For the board")
-    await page.getByRole("button", { name: "Make the link" }).click()
+    await page.getByRole("button", { name: "Create share link…" }).click()
+    await page.getByLabel("Name").fill("For the board")
+    await page.getByRole("button", { name: "Create link" }).click()
     const link = (await page.locator(".code-block code").textContent()) ?? ""
     await page.context().close()
 
     const { page: guest, faults } = await dashboard.open(link, { isLoggedIn: false })
-    await whole(guest, "page_viewed")
+    await waitForPage(guest, "page_viewed")
     expect(await guest.locator(".stat-value").first().textContent()).toBe(events)
     expect(new URL(guest.url()).searchParams.get("period")).toBe("last_7d")
     const links = await guest.getByRole("navigation", { name: "Pages" }).getByRole("link").allInnerTexts()
@@ -113,14 +113,14 @@ describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`
     expect(faults).toEqual([])
     for (const page of ["people", "person?visitor=visitor-0", "live", "refusals", "install"]) {
       await guest.goto(`${new URL(link).pathname}/${page}`)
-      await guest.getByText("There is no such page, or you may not see it").waitFor()
+      await guest.getByText("Page not found or no access").waitFor()
     }
     await guest.context().close()
   })
 
   const shared = new Set(["overview", "event", "events", "funnels", "retention", "paths", "goals"])
   test.each(pages.filter(({ name }) => shared.has(name)))(
-    "a link to $name is whole for anybody: nothing in it is refused, and nothing leads out of it",
+    "a share link to $name loads fully without a login, and has no links out of the share",
     async ({ path, ready }) => {
       const view = path.replace("/w/SITE/", "")
       const { link } = await share(view)
@@ -130,7 +130,7 @@ describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`
         if (response.url().includes("/v1/query?")) answers.push(response.json())
       })
       await page.goto(link)
-      await whole(page, ready)
+      await waitForPage(page, ready)
       expect(page.url()).toEndWith(`${link}/${view}`)
       const all = (await Promise.all(answers)).flatMap(({ data }) => data)
       expect(all.filter(({ success }) => !success)).toEqual([])
@@ -144,40 +144,40 @@ describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`
     },
   )
 
-  test("by a link nobody filters by people, and a view that does is not made a link", async () => {
+  test("a share link cannot filter by people, and a view that does cannot be shared", async () => {
     const { link } = await share("overview")
     const { page: guest } = await dashboard.open(link, { isLoggedIn: false })
-    await whole(guest, "page_viewed")
+    await waitForPage(guest, "page_viewed")
     await guest.keyboard.press("/")
     await guest.locator("datalist option[value='property.plan']").waitFor({ state: "attached" })
     expect(await guest.locator("datalist option[value='anonymous_id']").count()).toBe(0)
     await guest.getByLabel("Field or property").fill("anonymous_id")
     await guest.keyboard.press("Enter")
-    await guest.getByRole("alert").getByText("Choose a field from the list").waitFor()
+    await guest.getByRole("alert").getByText("Choose one from the list").waitFor()
     await guest.context().close()
 
     const step = encodeURIComponent(JSON.stringify(["order_paid", "eq:anonymous_id:visitor-0"]))
     const { page } = await dashboard.open(`/w/SITE/goals?step=${step}`)
     await page.getByRole("button", menu).click()
-    await page.getByRole("button", { name: "Share by a link…" }).click()
-    await page.getByText("This view names single visitors").waitFor()
+    await page.getByRole("button", { name: "Create share link…" }).click()
+    await page.getByText("Share links cannot show individual visitors").waitFor()
     await page.context().close()
   })
 
-  test("a link that was revoked says so", async () => {
+  test("a revoked share link says so", async () => {
     const { shares } = await dashboard.api<{ shares: { id: string }[] }>(
       `shares?website_id=${dashboard.site}`,
     )
-    const made = await share("overview")
-    await dashboard.api(`shares/${made.share.id}`, { method: "DELETE" })
-    expect(shares.map(({ id }) => id)).not.toContain(made.share.id)
-    const { page } = await dashboard.open(made.link, { isLoggedIn: false })
+    const created = await share("overview")
+    await dashboard.api(`shares/${created.share.id}`, { method: "DELETE" })
+    expect(shares.map(({ id }) => id)).not.toContain(created.share.id)
+    const { page } = await dashboard.open(created.link, { isLoggedIn: false })
     await page.getByText(/link/i).locator("visible=true").first().waitFor()
     expect(await page.locator(".stat-value").count()).toBe(0)
     await page.context().close()
   })
 
-  test("a viewer looks at the websites that they have, and changes nothing", async () => {
+  test("a viewer sees only their websites, read-only", async () => {
     const { website } = await dashboard.api<{ website: { id: string } }>("websites", {
       method: "POST",
       body: JSON.stringify({ domain: "other.example" }),
@@ -189,15 +189,15 @@ describe.skipIf(noBrowser)(`what is kept of views and shown to others${skipped}`
     const { page, faults } = await dashboard.open(invite.path, { isLoggedIn: false })
     await page.getByLabel("Password").first().fill("another long phrase")
     await page.locator("form button[type=submit]").click()
-    await whole(page, "page_viewed")
+    await waitForPage(page, "page_viewed")
     await page.getByRole("button", { name: "Website: localhost" }).click()
     const choices = await page.locator(".popover-panel a").allInnerTexts()
     expect(choices.map((text) => text.trim())).toEqual(["localhost"])
     await page.keyboard.press("Escape")
     await page.getByRole("button", menu).click()
-    expect(await page.locator(".popover-panel button").allInnerTexts()).toEqual(["Copy the address"])
+    expect(await page.locator(".popover-panel button").allInnerTexts()).toEqual(["Copy link"])
     await page.goto("/settings/websites")
-    await page.getByText("There is no such page, or you may not see it").waitFor()
+    await page.getByText("Page not found or no access").waitFor()
     expect(faults).toEqual([])
     await page.goto(`/w/${website.id}/overview`)
     await page.getByRole("alert").first().waitFor()

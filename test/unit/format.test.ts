@@ -4,7 +4,7 @@ import { Format } from "../../src/dashboard/state/format.ts"
 const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/
 const now = Date.parse("2026-11-28T12:00:00Z")
 
-/** All that is made of dates and times. */
+/** Every formatter of dates and times. */
 const texts: [what: string, text: (format: Format) => string][] = [
   ["a day", (format) => format.day("2026-11-24")],
   ["a short day", (format) => format.shortDay("2026-11-24")],
@@ -22,7 +22,7 @@ const texts: [what: string, text: (format: Format) => string][] = [
   ["how long ago", (format) => format.ago("2026-11-24T13:30:05Z", now)],
 ]
 
-/** What stands outside of isolates, which must be closed. */
+/** The text outside isolates, which must be closed. */
 function outside(text: string): string {
   const rest = text.replace(/\u2068[^\u2068\u2069]*\u2069/g, "")
   expect(rest).not.toMatch(/[\u2068\u2069]/)
@@ -33,14 +33,14 @@ describe.each(["ar-EG", "ar-SA", "fa-IR", "he-IL", "ur-PK"])(
   "in the locale %s, whose script runs from right to left,",
   (locale) => {
     const format = new Format(locale, "UTC")
-    test.each(texts)("%s has a direction of its own in a line of English", (_, text) => {
+    test.each(texts)("%s is isolated from the English text around it", (_, text) => {
       expect(text(format)).toMatch(rightToLeft)
       expect(outside(text(format))).not.toMatch(rightToLeft)
     })
   },
 )
 
-test.each(["en-GB", "de-DE", "ja-JP"])("in the locale %s nothing is added to a date", (locale) => {
+test.each(["en-GB", "de-DE", "ja-JP"])("in the locale %s, dates contain no isolates", (locale) => {
   const format = new Format(locale, "UTC")
   for (const [, text] of texts) expect(text(format)).not.toMatch(/[\u2066-\u2069]/)
 })

@@ -177,7 +177,7 @@ function TrendPanel({ query }: { query: QueryState }) {
           const previousSeries = {
             name: "Previous period",
             values: trend.map(({ previous }) => (previous ? measure.of(previous) : undefined)),
-            isBefore: true,
+            isPrevious: true,
           } as const
           return (
             <RangeChart

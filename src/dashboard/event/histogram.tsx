@@ -19,7 +19,7 @@ export interface NumberStats {
 export function Histogram({ name, numbers }: { name: string; numbers: NumberStats }) {
   const format = useFormat()
   const { bins, min, max, avg, p50, p95 } = numbers
-  const max = Math.max(...bins.map(({ count }) => count), 1)
+  const maxCount = Math.max(...bins.map(({ count }) => count), 1)
   const span = max - min
   const positionOf = (value: number) => `${span > 0 ? (100 * (value - min)) / span : 50}%`
   const statistics = [
@@ -38,7 +38,7 @@ export function Histogram({ name, numbers }: { name: string; numbers: NumberStat
             class="event-bin"
             title={`${format.short(from)} – ${format.short(to)}: ${format.count(count)}`}
           >
-            <span style={{ height: `${(100 * count) / max}%` }} />
+            <span style={{ height: `${(100 * count) / maxCount}%` }} />
           </span>
         ))}
         <i class="event-mark event-median" style={{ left: positionOf(p50) }} />

@@ -27,7 +27,7 @@ export function Value({ field, value, onSelect }: ValueProps) {
       title={`${isActive ? "Remove filter" : "Filter"}: ${filterText(filter)}`}
       onClick={() => {
         router.setParams({ f: toggleFilter(filters, filter).map(filterParam), page: undefined })
-        onChosen?.()
+        onSelect?.()
       }}
     >
       <ValueText value={value} />

@@ -1,7 +1,7 @@
 import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
 import { type Step, stepParam } from "../components/controls/event-picker.tsx"
 import { Link } from "../components/controls/link.tsx"
-import { type Unit, unitTitle } from "../components/controls/unit.tsx"
+import type { Unit } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"

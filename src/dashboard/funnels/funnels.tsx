@@ -10,7 +10,7 @@ import {
 } from "../components/controls/event-picker.tsx"
 import { FieldPicker } from "../components/controls/field-picker.tsx"
 import { Steps } from "../components/controls/steps.tsx"
-import { parseUnit, type Unit, UnitPicker, unitParam, unitTitle } from "../components/controls/unit.tsx"
+import { parseUnit, type Unit, UnitPicker, unitParam } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { EmptyReport } from "../components/layout/empty-report.tsx"
 import { Page } from "../components/layout/page.tsx"
@@ -121,7 +121,7 @@ function Funnel({ steps, unit, window, by }: FunnelProps) {
   ])
   return (
     <>
-      <Totals query={query} unit={unit} isCompared={compare} />
+      <Totals query={query} isCompared={compare} />
       <StepsPanel query={query} steps={steps} unit={unit} window={window} />
       {by !== undefined && <Breakdown query={query} steps={steps} unit={unit} by={by} />}
     </>
@@ -130,12 +130,11 @@ function Funnel({ steps, unit, window, by }: FunnelProps) {
 
 interface TotalsProps {
   query: QueryState
-  unit: Unit
   isCompared: boolean
 }
 
 /** Conversion from the first step to the last. */
-function Totals({ query, unit, isCompared }: TotalsProps) {
+function Totals({ query, isCompared }: TotalsProps) {
   const format = useFormat()
   return (
     <section class="panel stats" aria-label="Funnel totals">

@@ -5,7 +5,7 @@ import { RangeChart } from "../components/charts/range-chart.tsx"
 import { Stat } from "../components/charts/stat.tsx"
 import { type Step, stepBody, stepText } from "../components/controls/event-picker.tsx"
 import { GranularitySwitch, useGranularity } from "../components/controls/granularity.tsx"
-import { type Unit, unitTitle } from "../components/controls/unit.tsx"
+import type { Unit } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
@@ -88,7 +88,7 @@ function Totals({ query, unit }: TotalsProps) {
               <Stat
                 label="Conversion"
                 value={row.conversion_rate}
-                previous={previous?.total ? before.conversion_rate : undefined}
+                previous={previous?.total ? previous.conversion_rate : undefined}
                 format={format}
                 isRate
               />

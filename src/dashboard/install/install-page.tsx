@@ -3,13 +3,13 @@ import { Page } from "../components/layout/page.tsx"
 import { useApp } from "../state/app.ts"
 import { Install } from "./install.tsx"
 
-/** The lines of a website, at any time. */
+/** The setup instructions of a website. */
 export function InstallPage() {
   const { session, view } = useApp()
   const site = session.sites.value.find(({ id }) => id === view.value.website)
   if (!site) return <NotFound />
   return (
-    <Page title="Install" scoped={false}>
+    <Page title="Setup instructions" scoped={false}>
       <Install key={site.id} site={site} />
     </Page>
   )

@@ -10,72 +10,72 @@ import { messageOf } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import type { Site } from "../state/session.ts"
-import { type FirstEvent, useFirstEvents } from "./first-events.ts"
+import { type LatestEvent, useLatestEvent } from "./latest-event.ts"
 import "./install.css"
-import { curlLine, isLocal, nodeLines, pageLines } from "./snippets.ts"
+import { curlSnippet, isLocal, nodeSnippet, pageSnippet } from "./snippets.ts"
 
-/** ms that one has to read that it is here, before its numbers take the place of that. */
-const showsAfter = 5_000
+/** ms that the arrival message stays before the overview replaces it. */
+const redirectDelay = 5_000
 
-/** px of the box that says what arrives. */
+/** Height of the arrival status in px. */
 const boxHeight = 68
 
 interface InstallProps {
   site: Site
-  /** The first event is here: it is time to ask for the numbers. */
+  /** Called when the first event has arrived, to refetch the reports. */
   onArrival?: () => void
-  /** Shows them; without it there is nothing to go on to. */
+  /** Shows the overview. Undefined on the page that only shows the instructions. */
   onShow?: () => void
 }
 
-/** How events get here, and whether they do. */
+/** Setup instructions with the status of the first event. */
 export function Install({ site, onArrival, onShow }: InstallProps) {
-  const { isKnown, newest, hasStray } = useFirstEvents(site.id)
-  const isHere = newest !== undefined
+  const { isKnown, latest, hasStray } = useLatestEvent(site.id)
+  const hasArrived = latest !== undefined
   useEffect(() => {
-    if (!isHere || !onShow) return
+    if (!hasArrived || !onShow) return
     onArrival?.()
-    const timer = setTimeout(onShow, showsAfter)
+    const timer = setTimeout(onShow, redirectDelay)
     return () => clearTimeout(timer)
-  }, [isHere])
+  }, [hasArrived])
   return (
     <>
-      {isKnown || isHere || onShow ? (
-        <ArrivalBox site={site} newest={newest} onShow={onShow} />
+      {isKnown || hasArrived || onShow ? (
+        <ArrivalStatus site={site} latest={latest} onShow={onShow} />
       ) : (
-        <div class="install-coming">
+        <div class="install-loading">
           <Skeleton height={boxHeight} />
         </div>
       )}
-      {!isHere && hasStray && <Stray site={site} />}
-      <Lines site={site} />
-      {site.domain === "localhost" && <Domain site={site} />}
+      {!hasArrived && hasStray && <StrayEvents site={site} />}
+      <Snippets site={site} />
+      {site.domain === "localhost" && <DomainForm site={site} />}
     </>
   )
 }
 
-interface ArrivalBoxProps {
+interface ArrivalStatusProps {
   site: Site
-  newest: FirstEvent | undefined
+  latest: LatestEvent | undefined
   onShow: (() => void) | undefined
 }
 
-function ArrivalBox({ site, newest, onShow }: ArrivalBoxProps) {
+function ArrivalStatus({ site, latest, onShow }: ArrivalStatusProps) {
   const { now } = useApp()
   const format = useFormat()
   return (
-    <div class={`install-arrival ${newest ? "here" : ""}`} role="status">
-      {newest ? (
+    <div class={`install-arrival ${latest ? "arrived" : ""}`} role="status">
+      {latest ? (
         <>
           <Icon name="check" />
           <p>
-            {onShow ? "It is here: " : "Events arrive. The newest: "}
-            <strong>{newest.name}</strong>, {agoOf(newest.time, now(), format)}
-            {newest.isCrawler && ". It is a crawler's, which the numbers leave out"}.
+            {onShow ? "Received " : "Receiving events. Latest: "}
+            <strong>{latest.name}</strong>, {agoText(latest.time, now(), format)}.
+            {latest.isCrawler && " From a crawler, so excluded from reports."}
           </p>
           {onShow ? (
             <button type="button" class="button primary" onClick={onShow}>
-              Show the numbers
+              Open overview
             </button>
           ) : (
             <Link class="button" href={`/w/${encodeURIComponent(site.id)}/overview`}>
@@ -88,7 +88,7 @@ function ArrivalBox({ site, newest, onShow }: ArrivalBoxProps) {
           <span class="install-waiting" aria-hidden="true" />
           <p>
             <strong>Waiting for the first event…</strong>{" "}
-            <span class="muted">Send one with the lines below; this box says when it is here.</span>
+            <span class="muted">Run the snippet below. This updates as soon as it arrives.</span>
           </p>
         </>
       )}
@@ -96,93 +96,92 @@ function ArrivalBox({ site, newest, onShow }: ArrivalBoxProps) {
   )
 }
 
-/** ms that count as now. */
-const justNow = 10_000
+/** Events younger than this arrived "just now". */
+const justNowMs = 10_000
 
-function agoOf(time: string, now: number, format: ReturnType<typeof useFormat>): string {
-  return now - Date.parse(time) < justNow ? "just now" : format.ago(time, now)
+function agoText(time: string, now: number, format: ReturnType<typeof useFormat>): string {
+  return now - Date.parse(time) < justNowMs ? "just now" : format.ago(time, now)
 }
 
-function Stray({ site }: { site: Site }) {
+function StrayEvents({ site }: { site: Site }) {
   return (
     <section class="panel" aria-label="Events without a website">
       <p>
-        Events arrive, but without a website: one that is sent with a key is of a website only where it names
-        it. Send <code>"websiteId": "{site.id}"</code> along. What has come so far is{" "}
-        <Link href="/w/none/overview">without a website</Link>.
+        Events are arriving without a website. Events sent with an API key must name theirs: add{" "}
+        <code>"websiteId": "{site.id}"</code>. See the{" "}
+        <Link href="/w/none/overview">events without a website</Link>.
       </p>
     </section>
   )
 }
 
-const ways = [
-  { way: "curl", label: "curl" },
-  { way: "node", label: "Node.js" },
-  { way: "page", label: "Web page" },
+const senders = [
+  { sender: "curl", label: "curl" },
+  { sender: "node", label: "Node.js" },
+  { sender: "page", label: "Web page" },
 ] as const
 
-function Lines({ site }: { site: Site }) {
-  const { place, session } = useApp()
+function Snippets({ site }: { site: Site }) {
+  const { router, session } = useApp()
   const [key, setKey] = useState<string>()
   const { data, isLoading } = useResource<{ website: { allowedOrigins: string[] } }>(
     session.isOwner ? `websites/${encodeURIComponent(site.id)}` : undefined,
   )
-  const asked = place.spot.value.params.get("lines")
-  const way = ways.find((one) => one.way === asked)?.way ?? "curl"
-  // Who lists origins wants each request to name one; where nobody can tell, naming it does no harm.
-  const namesOrigin = !isLoading && (data === undefined || data.website.allowedOrigins.length > 0)
+  const chosen = router.location.value.params.get("lines")
+  const sender = senders.find((candidate) => candidate.sender === chosen)?.sender ?? "curl"
+  // Websites that list other origins require an Origin header. If the list is unknown, sending one does no harm.
+  const sendsOrigin = !isLoading && (data === undefined || data.website.allowedOrigins.length > 0)
   const target = {
-    origin: place.origin,
+    origin: router.origin,
     website: site.id,
-    pageOrigin: namesOrigin ? originOf(site) : undefined,
+    pageOrigin: sendsOrigin ? originOf(site) : undefined,
     key,
   }
   return (
     <Panel
-      title={`Send events of ${site.name}`}
-      class="install-lines"
+      title={`Send events to ${site.name}`}
+      class="install-snippets"
       actions={
         <fieldset class="segmented">
-          <legend class="hidden">Sent with</legend>
-          {ways.map((one) => (
+          <legend class="hidden">Send from</legend>
+          {senders.map((option) => (
             <button
-              key={one.way}
+              key={option.sender}
               type="button"
-              aria-pressed={one.way === way}
-              onClick={() => place.set({ lines: one.way }, "replace")}
+              aria-pressed={option.sender === sender}
+              onClick={() => router.setParams({ lines: option.sender }, "replace")}
             >
-              {one.label}
+              {option.label}
             </button>
           ))}
         </fieldset>
       }
     >
-      {way === "curl" && (
+      {sender === "curl" && (
         <>
-          <p class="muted">One event, from a shell. It needs no key: the website's id is public.</p>
-          <CodeBlock name="Copy the curl line" code={curlLine(target)} />
+          <p class="muted">Send one event from a terminal. No key needed: website IDs are public.</p>
+          <CodeBlock name="Copy curl command" code={curlSnippet(target)} />
         </>
       )}
-      {way === "node" && (
+      {sender === "node" && (
         <>
-          <KeyMaker site={site} made={key} onMade={setKey} />
-          <CodeBlock name="Copy the lines for Node.js" code={nodeLines(target)} />
+          <CreateKey site={site} createdKey={key} onCreated={setKey} />
+          <CodeBlock name="Copy Node.js snippet" code={nodeSnippet(target)} />
         </>
       )}
-      {way === "page" && (
+      {sender === "page" && (
         <>
           <p class="muted">
-            Before the end of the page's head, as it is; then{" "}
-            <code>track("signed_up", {'{ plan: "pro" }'})</code> from wherever something happens. No build
-            step, no cookie.
+            Paste before <code>{"</head>"}</code>, then call{" "}
+            <code>track("signed_up", {'{ plan: "pro" }'})</code> anywhere. No build step, no cookies.
           </p>
-          <CodeBlock name="Copy the lines for a page" code={pageLines(target)} />
+          <CodeBlock name="Copy web page snippet" code={pageSnippet(target)} />
         </>
       )}
-      {isLocal(place.origin) && (
+      {isLocal(router.origin) && (
         <p class="muted">
-          {place.origin} leads to this machine alone. For senders elsewhere open the dashboard by its public
-          address: the lines then name that one.
+          {router.origin} only works on this machine. Open the dashboard at its public URL to get snippets for
+          other senders.
         </p>
       )}
     </Panel>
@@ -193,75 +192,75 @@ function originOf({ domain }: Site): string {
   return `http${domain === "localhost" ? "" : "s"}://${domain}`
 }
 
-interface KeyMakerProps {
+interface CreateKeyProps {
   site: Site
-  made: string | undefined
-  onMade: (key: string) => void
+  createdKey: string | undefined
+  onCreated: (key: string) => void
 }
 
-/** A key that may send events of this website, and nothing else. */
-function KeyMaker({ site, made, onMade }: KeyMakerProps) {
+/** Creates an API key that can only send events to this website. */
+function CreateKey({ site, createdKey, onCreated }: CreateKeyProps) {
   const { api, session, toasts } = useApp()
   const [isBusy, setBusy] = useState(false)
-  const make = async () => {
+  const create = async () => {
     if (isBusy) return
     setBusy(true)
     try {
       const body = {
-        name: `Events of ${site.name}`.slice(0, 256),
+        name: `Events for ${site.name}`.slice(0, 256),
         scopes: ["track:events"],
         websites: [site.id],
       }
       const { key } = await api.send<{ key: { key: string } }>("POST", "keys", body)
-      onMade(key.key)
+      onCreated(key.key)
     } catch (error) {
       toasts.show(messageOf(error), "failed")
     }
     setBusy(false)
   }
-  if (made !== undefined) {
+  if (createdKey !== undefined) {
     return (
       <p role="status">
-        The key stands in the lines now, and is shown this once. It may send events of {site.name}, and do
-        nothing else; it is a secret, which belongs on a server and not into a page.
+        Key added to the snippet. You won't see it again. It can only send events to {site.name}. Keep it on a
+        server, not in a web page.
       </p>
     )
   }
   return (
     <div class="install-key">
       <p class="muted">
-        From a server, with an API key.{" "}
-        {session.isOwner ? "A new one is filled in below." : "Ask an owner for one: it is a secret."}
+        Send events from a server with an API key.{" "}
+        {session.isOwner ? "Create one to add it to the snippet." : "Ask an owner for a key."}
       </p>
       {session.isOwner && (
-        <button type="button" class="button" aria-disabled={isBusy} onClick={make}>
-          Make a key
+        <button type="button" class="button" aria-disabled={isBusy} onClick={create}>
+          Create key
         </button>
       )}
     </div>
   )
 }
 
-/** The first start knows no better than localhost. */
-function Domain({ site }: { site: Site }) {
+/** Replaces the domain localhost, which the first start uses. */
+function DomainForm({ site }: { site: Site }) {
   const { api, session, toasts } = useApp()
   const [domain, setDomain] = useState("")
   if (!session.isOwner) return null
   return (
     <Panel
-      title="The domain of the website"
-      hint="It is called localhost since the first start. Pages of other hosts are refused until this is theirs; those of this machine may always send."
+      title="Website domain"
+      hint="Events from other hosts are rejected until you set your domain. Localhost always works."
     >
       <div class="install-domain">
         <Form
-          action="Keep the domain"
+          action="Save domain"
           onSubmit={async () => {
             const path = `websites/${encodeURIComponent(site.id)}`
             const { website } = await api.send<{ website: Site }>("PATCH", path, { domain })
-            // Called by its domain it goes on to be; only the server knows what of the address that is.
+            // A website named after its domain stays so; only the server knows the normalized domain.
             if (site.name === site.domain) await api.send("PATCH", path, { name: website.domain })
             await session.loadSites()
-            toasts.show("The domain is kept.")
+            toasts.show("Domain saved")
           }}
         >
           <label class="field">
@@ -275,7 +274,7 @@ function Domain({ site }: { site: Site }) {
               value={domain}
               onInput={(event) => setDomain(event.currentTarget.value)}
             />
-            <small>Its subdomains may send too.</small>
+            <small>Subdomains are included.</small>
           </label>
         </Form>
       </div>

@@ -1,16 +1,16 @@
-/** Where events go, and which website they are of. */
+/** Where a snippet sends events, and for which website. */
 export interface Target {
-  /** Of this server, as the page was reached: https://events.example.com */
+  /** This server's origin, as the browser reached it: https://events.example.com */
   origin: string
   website: string
-  /** The Origin that a request has to name; undefined: it may come without one. */
+  /** The Origin header to send; undefined if none is needed. */
   pageOrigin: string | undefined
-  /** An API key; undefined: there is none to show. */
+  /** An API key; undefined if there is none to show. */
   key: string | undefined
 }
 
-/** A line for a shell. */
-export function curlLine({ origin, website, pageOrigin }: Target): string {
+/** A curl command. */
+export function curlSnippet({ origin, website, pageOrigin }: Target): string {
   const event = { name: "hello", anonymousId: "me", sessionId: "my-visit", properties: { from: "curl" } }
   return [
     `curl -X POST "${trackUrl(origin, website)}"`,
@@ -20,8 +20,8 @@ export function curlLine({ origin, website, pageOrigin }: Target): string {
   ].join(" \\\n  ")
 }
 
-/** For a server, with Databuddy's own package. */
-export function nodeLines({ origin, website, key }: Target): string {
+/** Node.js code with Databuddy's SDK. */
+export function nodeSnippet({ origin, website, key }: Target): string {
   return `// npm install @databuddy/sdk
 import { Databuddy } from "@databuddy/sdk/node"
 
@@ -33,7 +33,7 @@ const databuddy = new Databuddy({
 
 await databuddy.track({
   name: "signed_up",
-  // Your ids of the visitor and of this visit; without them, it counts for no visitor and no session.
+  // Your ids of the visitor and the session. Without them, the event belongs to no visitor and no session.
   anonymousId: "visitor-1",
   sessionId: "visit-1",
   properties: { plan: "pro" },
@@ -41,25 +41,25 @@ await databuddy.track({
 await databuddy.flush()`
 }
 
-/** For a page, as it is, before the end of its head. */
-export function pageLines({ origin, website }: Target): string {
+/** A script for the head of a page. */
+export function pageSnippet({ origin, website }: Target): string {
   return `<script>
 {
-  // Where events go, and which website they are of.
+  // The server and the website.
   const url = ${JSON.stringify(trackUrl(origin, website))}
 
-  // A random id in the browser tells visitors apart, one in the tab their visits; none where it keeps nothing.
+  // A random id per browser (visitor) and per tab (session); undefined if the browser blocks storage.
   const idIn = (storage) => {
     try {
       return (window[storage].databuddy ??= crypto.getRandomValues(new Uint32Array(4)).join("-"))
     } catch {}
   }
 
-  // Says what happened, with any JSON beside it, from wherever in the page.
+  // Sends an event with any JSON properties.
   window.track = (name, properties = {}, isLeaving = false) => {
     const ids = { anonymousId: idIn("localStorage"), sessionId: idIn("sessionStorage") }
     const body = JSON.stringify({ name, properties, path: location.pathname, ...ids })
-    // A beacon goes out even while the page closes.
+    // A beacon is sent even while the page closes.
     if (isLeaving) navigator.sendBeacon(url, body)
     else fetch(url, { method: "POST", body, keepalive: true }).catch(() => {})
   }
@@ -76,7 +76,7 @@ function trackUrl(origin: string, website: string): string {
   return `${origin}/track?website_id=${encodeURIComponent(website)}`
 }
 
-/** Whether an address leads to one's own machine alone. */
+/** Whether an origin is only reachable from the same machine. */
 export function isLocal(origin: string): boolean {
   return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(origin).hostname)
 }

@@ -1,32 +1,31 @@
 import { useEffect, useState } from "preact/hooks"
 import { useApp } from "../state/app.ts"
-import { newestOf } from "./first-events.ts"
+import { fetchLatestEvent } from "./latest-event.ts"
 
-/** Whether a website has ever had an event. */
-export type SetupState = "unknown" | "nothing" | "begun"
+/** Whether a website has ever received an event. */
+export type SetupState = "unknown" | "waiting" | "done"
 
 /**
- * Looks whether there was ever an event, where nothing is shown of the range. `website`: an id, or `all`. `begin`: says that
- * there is one now.
+ * Checks whether a website has ever received an event, if the current range has none. `website`: an id or `all`. Once
+ * waiting, the state stays so until `finish` is called: the user is reading the instructions.
  */
-export function useSetup(website: string, isEmpty: boolean): { beginning: SetupState; begin: () => void } {
+export function useSetup(website: string, isEmpty: boolean): { setup: SetupState; finish: () => void } {
   const { api, session, now } = useApp()
-  const [known, setKnown] = useState<{ website: string; beginning: SetupState }>()
-  // A share link shows reports alone, and what comes without a website takes no lines of one.
-  const isAsked =
+  const [known, setKnown] = useState<{ website: string; setup: SetupState }>()
+  // Share links show reports only, and there are no instructions for events without a website.
+  const isEnabled =
     isEmpty && website !== "none" && session.me.value?.user != null && session.sites.value.length > 0
   useEffect(() => {
-    if (!isAsked) return
-    const stop = new AbortController()
-    newestOf(api, website, now(), stop.signal).then(
-      (event) => setKnown({ website, beginning: event ? "begun" : "nothing" }),
-      // The panels say what is wrong.
-      () => setKnown({ website, beginning: "begun" }),
+    if (!isEnabled) return
+    const controller = new AbortController()
+    fetchLatestEvent(api, website, now(), controller.signal).then(
+      (event) => setKnown({ website, setup: event ? "done" : "waiting" }),
+      // The panels show the error.
+      () => setKnown({ website, setup: "done" }),
     )
-    return () => stop.abort()
-  }, [api, website, isAsked, now])
-  const found = known?.website === website ? known.beginning : undefined
-  // Where there was nothing, it stays so until somebody says that it has begun: they read how.
-  const beginning = found === "nothing" || isAsked ? (found ?? "unknown") : "begun"
-  return { beginning, begin: () => setKnown({ website, beginning: "begun" }) }
+    return () => controller.abort()
+  }, [api, website, isEnabled, now])
+  const found = known?.website === website ? known.setup : undefined
+  const setup = found === "waiting" || isEnabled ? (found ?? "unknown") : "done"
+  return { setup, finish: () => setKnown({ website, setup: "done" }) }
 }

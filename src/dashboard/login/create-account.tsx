@@ -1,77 +1,77 @@
 import { useState } from "preact/hooks"
 import { Form } from "../components/controls/form.tsx"
 import { PasswordField } from "../components/controls/password-field.tsx"
-import { homeOf } from "../components/layout/home.ts"
+import { homePath } from "../components/layout/home.ts"
 import { Failure, Skeleton } from "../components/layout/states.tsx"
-import { newestOf } from "../install/first-events.ts"
+import { fetchLatestEvent } from "../install/latest-event.ts"
 import { type Api, ApiError } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import type { Session } from "../state/session.ts"
-import { Frame } from "./frame.tsx"
+import { LoginFrame } from "./login-frame.tsx"
 
-/** A one-time link, as the API shows it. */
+/** A one-time link, as returned by the API. */
 interface Invitation {
   purpose: "setup" | "invite" | "reset"
-  /** null: whoever uses it says which. */
+  /** null: the user enters it (setup). */
   email: string | null
   role: "owner" | "viewer"
   expiresAt: string
 }
 
-const words = {
+const texts = {
   setup: {
-    title: "Set up Databuddy",
-    text: "This makes the owner's login, which may see and change everything. The link works once.",
-    action: "Make the login",
+    title: "Create account",
+    text: "Create the owner account. Owners can see and change everything. This link works once.",
+    action: "Create account",
   },
   invite: {
-    title: "Choose a password",
-    text: "With it you log in from now on. The link works once.",
-    action: "Log in",
+    title: "Create account",
+    text: "You have been invited to Databuddy. Choose a password to create your account. This link works once.",
+    action: "Create account",
   },
   reset: {
-    title: "Choose a new password",
-    text: "The old one stops working, and whoever is logged in with it is logged out. The link works once.",
-    action: "Log in",
+    title: "Reset password",
+    text: "Your old password stops working, and all browsers are logged out. This link works once.",
+    action: "Save password",
   },
 } as const
 
-/** A link with which somebody gets a login, or back into theirs. */
+/** The page of a one-time link: creates an account, or resets a password. */
 export function CreateAccount({ token }: { token: string }) {
   const path = `invites/${encodeURIComponent(token)}`
-  const { data, error, again } = useResource<{ invite: Invitation }>(path)
-  if (error instanceof ApiError && error.status === 404) return <Ended />
+  const { data, error, refetch } = useResource<{ invite: Invitation }>(path)
+  if (error instanceof ApiError && error.status === 404) return <InvalidLink />
   if (error !== undefined || !data) {
     return (
-      <Frame title="An invitation">
-        {error === undefined ? <Skeleton height={200} /> : <Failure error={error} again={again} />}
-      </Frame>
+      <LoginFrame title="Create account">
+        {error === undefined ? <Skeleton height={200} /> : <Failure error={error} onRetry={refetch} />}
+      </LoginFrame>
     )
   }
-  return <Accept path={path} invite={data.invite} />
+  return <AccountForm path={path} invite={data.invite} />
 }
 
-function Accept({ path, invite }: { path: string; invite: Invitation }) {
-  const { api, session, place, preferences, now: clock } = useApp()
+function AccountForm({ path, invite }: { path: string; invite: Invitation }) {
+  const { api, session, router, preferences, now: clock } = useApp()
   const [email, setEmail] = useState(invite.email ?? "")
   const [password, setPassword] = useState("")
-  const { title, text, action } = words[invite.purpose]
+  const { title, text, action } = texts[invite.purpose]
   const isSetup = invite.purpose === "setup"
-  const now = session.me.value?.user?.email
+  const currentEmail = session.me.value?.user?.email
   return (
-    <Frame title={title}>
+    <LoginFrame title={title}>
       <p class="muted">{text}</p>
-      {now !== undefined && now !== invite.email && (
-        <p class="muted">You are logged in as {now}; this logs you in anew, as somebody else.</p>
+      {currentEmail !== undefined && currentEmail !== invite.email && (
+        <p class="muted">You are logged in as {currentEmail}. This will log you out.</p>
       )}
       <Form
         action={action}
         onSubmit={async () => {
           await api.send("POST", path, isSetup ? { email, password } : { password })
           await session.load()
-          place.go(
-            (isSetup && (await installOf(api, session, clock()))) || homeOf(session, preferences),
+          router.navigate(
+            (isSetup && (await installPath(api, session, clock()))) || homePath(session, preferences),
             "replace",
           )
         }}
@@ -99,46 +99,48 @@ function Accept({ path, invite }: { path: string; invite: Invitation }) {
           onInput={setPassword}
         />
       </Form>
-    </Frame>
+    </LoginFrame>
   )
 }
 
 /**
- * The setup page, for an owner whose first event came before their login: an overview with numbers shows no setup. Undefined
- * where nothing came, since the overview shows it then.
+ * The setup page, for an owner whose first event arrived before they had an account: an overview with events does not show
+ * the setup. Undefined without events, because the overview shows it then.
  */
-async function installOf(api: Api, { sites }: Session, now: number): Promise<string | undefined> {
+async function installPath(api: Api, { sites }: Session, now: number): Promise<string | undefined> {
   const [site] = sites.value
   if (!site) return undefined
-  const event = await newestOf(api, site.id, now, AbortSignal.timeout(lookTimeout)).catch(() => undefined)
+  const event = await fetchLatestEvent(api, site.id, now, AbortSignal.timeout(lookupTimeout)).catch(
+    () => undefined,
+  )
   return event && `/w/${encodeURIComponent(site.id)}/install`
 }
 
-/** ms to look for an event before going on without. */
-const lookTimeout = 5_000
+/** ms to wait for the event lookup before continuing without it. */
+const lookupTimeout = 5_000
 
-/** It was used, or is too old, or never was: nobody can tell any more which. */
-function Ended() {
+/** For a link that was used, has expired or never existed: the server cannot tell which. */
+function InvalidLink() {
   const { session } = useApp()
   const hasUsers = session.me.value?.hasUsers ?? true
   return (
-    <Frame title="This link does not work any more">
+    <LoginFrame title="This link is no longer valid">
       <div class="prose">
-        <p>It was used already, or has expired.</p>
+        <p>It has already been used or has expired.</p>
         {hasUsers ? (
           <p>
-            If you have a password, log in. Otherwise ask an owner for a new link, or run{" "}
+            If you have a password, log in. Otherwise, ask an owner for a new link, or run{" "}
             <code>databuddy user reset you@example.com</code> on the server.
           </p>
         ) : (
-          <p>Start the server again: as long as nobody has a login, it prints a new link each time.</p>
+          <p>Restart the server: it prints a new link on every start until the first account exists.</p>
         )}
       </div>
       {hasUsers && (
         <a class="button" href="/login">
-          To the login
+          Go to login
         </a>
       )}
-    </Frame>
+    </LoginFrame>
   )
 }

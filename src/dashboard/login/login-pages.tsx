@@ -1,51 +1,51 @@
 import { CodeBlock } from "../components/controls/copy.tsx"
 import { useApp } from "../state/app.ts"
 import { CreateAccount } from "./create-account.tsx"
-import { Frame } from "./frame.tsx"
 import { Login } from "./login.tsx"
+import { LoginFrame } from "./login-frame.tsx"
 
-/** What an address shows to somebody who is not in: a way in, or why there is none. */
+/** What a user who is not logged in sees: the login, a one-time link, or why there is neither. */
 export function LoginPages() {
-  const { session, place } = useApp()
-  const { base, page, share } = place.spot.value
+  const { session, router } = useApp()
+  const { base, page, share } = router.location.value
   const [first, token] = page.split("/")
   if (base === "" && first === "invite" && token !== undefined)
     return <CreateAccount key={token} token={token} />
-  if (share !== undefined) return <EndedShare />
-  return session.me.value?.hasUsers ? <Login /> : <NoUsers />
+  if (share !== undefined) return <InvalidShareLink />
+  return session.me.value?.hasUsers ? <Login /> : <NoAccount />
 }
 
-function EndedShare() {
+function InvalidShareLink() {
   return (
-    <Frame title="This link has ended">
+    <LoginFrame title="This link is no longer valid">
       <div class="prose">
-        <p>It was taken back, or has expired, or a part of it is missing.</p>
-        <p>Ask whoever gave it to you for a new one.</p>
+        <p>It was revoked, has expired, or is incomplete.</p>
+        <p>Ask the person who sent it for a new one.</p>
       </div>
       <a class="button" href="/">
-        I have a login here
+        Log in instead
       </a>
-    </Frame>
+    </LoginFrame>
   )
 }
 
-function NoUsers() {
+function NoAccount() {
   const { session } = useApp()
   return (
-    <Frame title="Nobody has a login yet">
+    <LoginFrame title="No account yet">
       <div class="prose">
         <p>
-          Open the link that <code>databuddy serve</code> printed when it started: it makes the owner's login.
+          Open the link that <code>databuddy serve</code> printed on startup to create the owner account.
         </p>
-        <p>Or make a login on the server, with the file that it serves:</p>
+        <p>Or create an account on the server:</p>
       </div>
       <CodeBlock
-        name="Copy the command"
+        name="Copy command"
         code="databuddy user create you@example.com --db /path/to/databuddy.db"
       />
       <button type="button" class="button" onClick={() => void session.load()}>
-        Look again
+        Retry
       </button>
-    </Frame>
+    </LoginFrame>
   )
 }

@@ -2,21 +2,21 @@ import { useEffect, useState } from "preact/hooks"
 import { Form } from "../components/controls/form.tsx"
 import { PasswordField } from "../components/controls/password-field.tsx"
 import { useApp } from "../state/app.ts"
-import { Frame } from "./frame.tsx"
+import { LoginFrame } from "./login-frame.tsx"
 import { loginPath } from "./redirect.ts"
 
-/** Email and password; then one goes on to where one wanted. */
+/** The login form. After the login, the page that was requested opens. */
 export function Login() {
-  const { api, session, place } = useApp()
+  const { api, session, router } = useApp()
   const [email, setEmail] = useState("")
   const [password, setPassword] = useState("")
-  const { page } = place.spot.value
+  const { page } = router.location.value
   useEffect(() => {
-    if (page !== "login") place.go(loginPath(place.path), "replace")
-  }, [page, place])
+    if (page !== "login") router.navigate(loginPath(router.path), "replace")
+  }, [page, router])
   return (
-    <Frame title="Log in" help={<Forgotten />}>
-      {session.hasEnded.value && <p>Your login has ended. After a new one you are back where you were.</p>}
+    <LoginFrame title="Log in" help={<LoginHelp />}>
+      {session.hasExpired.value && <p>Your session expired. Log in to continue.</p>}
       <Form
         action="Log in"
         onSubmit={async () => {
@@ -40,21 +40,19 @@ export function Login() {
         </label>
         <PasswordField label="Password" kind="current-password" value={password} onInput={setPassword} />
       </Form>
-    </Frame>
+    </LoginFrame>
   )
 }
 
-/** There is no mail to be sent by: somebody has to hand over a link. */
-function Forgotten() {
+/** The server sends no mail, so an owner has to pass on a link. */
+function LoginHelp() {
   return (
-    <details class="door-help">
-      <summary>Forgot the password, or no login yet?</summary>
+    <details class="login-help">
+      <summary>Forgot your password or need access?</summary>
       <div class="prose">
+        <p>Ask an owner: they can create a reset link or an invitation for you in Settings → Users.</p>
         <p>
-          An owner makes a link for you under Settings, Users: one to choose a new password, or an invitation.
-        </p>
-        <p>
-          On the server, <code>databuddy user reset you@example.com</code> prints such a link.
+          On the server, <code>databuddy user reset you@example.com</code> prints a reset link.
         </p>
       </div>
     </details>

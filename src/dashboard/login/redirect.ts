@@ -1,10 +1,10 @@
 import { staysBelow } from "../../saved/path.ts"
 
 /**
- * Where one wanted to go before the login, as the login's address says it. Only to an address of the dashboard, whatever
- * somebody wrote into a link: undefined where it is none.
+ * The path to open after the login, from the login page's `to` parameter. Undefined unless it is a page of this dashboard:
+ * anyone can write a link.
  */
-export function wantedPath(to: string | null, origin: string): string | undefined {
+export function redirectPath(to: string | null, origin: string): string | undefined {
   if (to === null || !URL.canParse(to, origin)) return undefined
   const url = new URL(to, origin)
   const isOurs = url.origin === origin && /^\/(w|settings)\//.test(url.pathname)
@@ -12,7 +12,7 @@ export function wantedPath(to: string | null, origin: string): string | undefine
   return isOurs && staysBelow(path) ? path : undefined
 }
 
-/** The login's address, for somebody who wants to go to `path`. */
+/** Path of the login page that opens `path` afterwards. */
 export function loginPath(path: string): string {
   return path === "/" ? "/login" : `/login?to=${encodeURIComponent(path)}`
 }

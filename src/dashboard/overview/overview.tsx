@@ -51,14 +51,14 @@ export function Overview() {
   ])
   const [summary] = query.rows<Summary>("summary")
   const isEmpty = summary?.total_events === 0 && view.value.filters.length === 0
-  const { beginning, begin } = useSetup(view.value.website, isEmpty)
+  const { setup, finish } = useSetup(view.value.website, isEmpty)
   const site = session.sites.value.find(({ id }) => id === view.value.website) ?? session.sites.value[0]
   // Until we know whether the website has any event, show skeletons, not zeros.
-  const panelQuery = beginning === "unknown" ? { ...query, isLoading: true } : query
+  const panelQuery = setup === "unknown" ? { ...query, isLoading: true } : query
   return (
-    <Page title="Overview" actions={<ActiveVisitors key={beginning} />}>
-      {beginning === "nothing" && site ? (
-        <Install key={site.id} site={site} onArrival={query.refetch} onShow={begin} />
+    <Page title="Overview" actions={<ActiveVisitors key={setup} />}>
+      {setup === "waiting" && site ? (
+        <Install key={site.id} site={site} onArrival={query.refetch} onShow={finish} />
       ) : (
         <>
           <Totals query={panelQuery} />

@@ -6,7 +6,7 @@ import { useApp } from "../state/app.ts"
 import { displayName, maxAnonymousIds, type Profile } from "../state/profiles.ts"
 import { allTime } from "../state/range.ts"
 import { useResource } from "../state/resource.ts"
-import { type QueryState, useQuery } from "../state/use-params.ts"
+import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
 /** Linked IDs listed at most: a device shared by two people is common, one shared by fifty is not personal. */
@@ -103,7 +103,7 @@ export function PersonIdentity({ person, summary }: { person: PersonId; summary:
       class="person-identity"
       hint="All time, regardless of the selected range."
     >
-      <Loaded params={summary.query} id="all_time" height={columnHeights}>
+      <Loaded query={summary.query} id="all_time" height={columnHeights}>
         {() => (
           <div class="columns">
             <Facts person={person} summary={summary} />

@@ -10,7 +10,7 @@ import { matchesSite, noWebsite, type RejectedRequest, reasonText } from "./use-
 /** Rows shown at first, and added by each "Show older requests". */
 const pageSize = 100
 /** Event names and property keys shown per row before it is expanded. */
-const visibleTexts = 5
+const shownTexts = 5
 
 interface ListProps {
   all: readonly RejectedRequest[]

@@ -10,8 +10,8 @@ import { SettingsPage } from "./settings-page.tsx"
 import { websitesText } from "./website-choice.tsx"
 
 const roles = {
-  owner: "Owner: may see and change everything",
-  viewer: "Viewer: may look, and change nothing",
+  owner: "Owner: can see and change everything",
+  viewer: "Viewer: read-only",
 } as const
 
 export function Account() {
@@ -26,17 +26,17 @@ export function Account() {
   ]
   return (
     <SettingsPage name="account" title="Account">
-      <Panel title="Your login">
+      <Panel title="Profile">
         <Facts facts={facts} />
       </Panel>
       <Panel title="Password">
         <PasswordChange email={user.email} />
       </Panel>
-      <Panel title="This browser" hint="Kept here, and nowhere else.">
+      <Panel title="This browser" hint="Saved in this browser only.">
         <div class="settings-form">
           <ThemeChoice />
           <fieldset class="choices">
-            <legend>Keyboard</legend>
+            <legend>Keyboard shortcuts</legend>
             <label class="check">
               <input
                 type="checkbox"
@@ -45,7 +45,7 @@ export function Account() {
                   shortcuts.value = currentTarget.checked
                 }}
               />
-              Single keys choose ranges, filter and so on; ? lists them
+              Enable single-key shortcuts (press ? for a list)
             </label>
           </fieldset>
         </div>
@@ -61,18 +61,18 @@ function PasswordChange({ email }: { email: string }) {
   return (
     <div class="settings-form">
       <Form
-        action="Change the password"
+        action="Change password"
         onSubmit={async () => {
           await api.send("POST", "me/password", { current, password }).catch((error: unknown) => {
             const isWrong = error instanceof ApiError && error.fields.some(({ field }) => field === "current")
-            throw isWrong ? new Error("The current password is not right.") : error
+            throw isWrong ? new Error("The current password is wrong.") : error
           })
           setCurrent("")
           setPassword("")
-          toasts.show("The password is changed. Other browsers where you were logged in are logged out.")
+          toasts.show("Password changed. All other browsers were logged out.")
         }}
       >
-        {/* For password managers, which otherwise do not know whose it is. */}
+        {/* Tells password managers which account the password belongs to. */}
         <input
           class="hidden"
           type="email"

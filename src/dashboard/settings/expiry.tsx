@@ -1,21 +1,21 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../state/app.ts"
-import { plusDays } from "../state/range.ts"
+import { addDays } from "../state/range.ts"
 
-/** Days to choose from. */
+/** Lifetimes to offer. */
 const spans = [
-  { days: 30, label: "in 30 days" },
-  { days: 90, label: "in 90 days" },
-  { days: 365, label: "in a year" },
+  { days: 30, label: "In 30 days" },
+  { days: 90, label: "In 90 days" },
+  { days: 365, label: "In 1 year" },
 ] as const
 
 interface ExpiryProps {
-  /** ISO 8601; null: never. */
+  /** ISO 8601; null for never. */
   expiresAt: string | null
   onChange: (expiresAt: string | null) => void
 }
 
-/** When something stops working. */
+/** Selects when an API key expires. */
 export function Expiry({ expiresAt, onChange }: ExpiryProps) {
   const { view } = useApp()
   const { today } = view.value
@@ -23,32 +23,32 @@ export function Expiry({ expiresAt, onChange }: ExpiryProps) {
   const choose = (next: string) => {
     setChoice(next)
     if (next === "never") onChange(null)
-    else if (next !== "day") onChange(endOf(plusDays(today, Number(next))))
-    else onChange(expiresAt ?? endOf(plusDays(today, 30)))
+    else if (next !== "day") onChange(endOfDay(addDays(today, Number(next))))
+    else onChange(expiresAt ?? endOfDay(addDays(today, 30)))
   }
   return (
     <div class="settings-retain">
       <label class="field">
-        Stops working
+        Expires
         <select value={choice} onChange={(event) => choose(event.currentTarget.value)}>
-          <option value="never">never</option>
+          <option value="never">Never</option>
           {spans.map(({ days, label }) => (
             <option key={days} value={String(days)}>
               {label}
             </option>
           ))}
-          <option value="day">at the end of a day</option>
+          <option value="day">On a date</option>
         </select>
       </label>
       {choice === "day" && (
         <label class="field">
-          Day
+          Date
           <input
             type="date"
             required
             min={today}
             value={expiresAt?.slice(0, 10) ?? ""}
-            onInput={({ currentTarget: { value } }) => value !== "" && onChange(endOf(value))}
+            onInput={({ currentTarget: { value } }) => value !== "" && onChange(endOfDay(value))}
           />
         </label>
       )}
@@ -56,7 +56,7 @@ export function Expiry({ expiresAt, onChange }: ExpiryProps) {
   )
 }
 
-/** In UTC, as the day is written. */
-function endOf(day: string): string {
+/** The last second of a day, in UTC. */
+function endOfDay(day: string): string {
   return `${day}T23:59:59Z`
 }

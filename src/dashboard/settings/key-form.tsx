@@ -4,10 +4,10 @@ import { Dialog } from "../components/controls/dialog.tsx"
 import { Form } from "../components/controls/form.tsx"
 import { useApp } from "../state/app.ts"
 import { Expiry } from "./expiry.tsx"
-import { scopeNames, scopeWords } from "./scopes.ts"
+import { scopeNames, scopeTexts } from "./scopes.ts"
 import { WebsiteChoice } from "./website-choice.tsx"
 
-/** As the API shows it. */
+/** An API key as returned by the API. */
 export interface Key {
   id: string
   name: string
@@ -22,19 +22,19 @@ export interface Key {
   lastUsedAt: string | null
 }
 
-/** The one answer that has the secret. */
+/** A created or rotated key: the only response with the secret. */
 export type NewKey = Key & { key: string }
 
 interface KeyFormProps {
-  /** Undefined: a new one. */
-  of?: Key
+  /** Undefined for a new key. */
+  apiKey?: Key
   onClose: () => void
   onCreated: (key: NewKey) => void
   onChanged: () => void
 }
 
-/** Makes a key, or changes what one may do. */
-export function KeyForm({ of: key, onClose, onCreated, onChanged }: KeyFormProps) {
+/** Creates an API key, or edits one. */
+export function KeyForm({ apiKey: key, onClose, onCreated, onChanged }: KeyFormProps) {
   const { api, toasts } = useApp()
   const [name, setName] = useState(key?.name ?? "")
   const [scopes, setScopes] = useState<readonly Scope[]>(key?.scopes ?? ["track:events"])
@@ -42,22 +42,22 @@ export function KeyForm({ of: key, onClose, onCreated, onChanged }: KeyFormProps
   const [expiresAt, setExpiresAt] = useState(key?.expiresAt ?? null)
   const [rate, setRate] = useState(key?.rateLimit == null ? "" : String(key.rateLimit))
   const submit = async () => {
-    const wanted = { name, scopes, websites, expiresAt, rateLimit: rate === "" ? null : Number(rate) }
+    const input = { name, scopes, websites, expiresAt, rateLimit: rate === "" ? null : Number(rate) }
     if (!key) {
-      const made = await api.send<{ key: NewKey }>("POST", "keys", wanted)
+      const created = await api.send<{ key: NewKey }>("POST", "keys", input)
       onClose()
-      onCreated(made.key)
+      onCreated(created.key)
       return
     }
-    await api.send("PATCH", `keys/${encodeURIComponent(key.id)}`, changesOf(wanted, key))
-    toasts.show(`${name} is changed.`)
+    await api.send("PATCH", `keys/${encodeURIComponent(key.id)}`, changedFields(input, key))
+    toasts.show(`“${name}” updated`)
     onChanged()
     onClose()
   }
   return (
-    <Dialog title={key ? `Edit ${key.name}` : "Make a key"} onClose={onClose}>
+    <Dialog title={key ? `Edit ${key.name}` : "Create key"} onClose={onClose}>
       <Form
-        action={key ? "Keep the changes" : "Make the key"}
+        action={key ? "Save changes" : "Create key"}
         isDisabled={scopes.length === 0 || websites?.length === 0}
         onSubmit={submit}
         onCancel={onClose}
@@ -67,13 +67,13 @@ export function KeyForm({ of: key, onClose, onCreated, onChanged }: KeyFormProps
           <input
             required
             maxLength={256}
-            placeholder="The shop's backend"
+            placeholder="Shop backend"
             value={name}
             onInput={(event) => setName(event.currentTarget.value)}
           />
         </label>
         <fieldset class="choices">
-          <legend>It may</legend>
+          <legend>Permissions</legend>
           {scopeNames.map((scope) => (
             <label key={scope} class="check settings-scope">
               <input
@@ -81,12 +81,14 @@ export function KeyForm({ of: key, onClose, onCreated, onChanged }: KeyFormProps
                 checked={scopes.includes(scope)}
                 onChange={({ currentTarget }) =>
                   setScopes(
-                    currentTarget.checked ? [...scopes, scope] : scopes.filter((one) => one !== scope),
+                    currentTarget.checked
+                      ? [...scopes, scope]
+                      : scopes.filter((selected) => selected !== scope),
                   )
                 }
               />
               <span>
-                {scopeWords[scope].label} <span class="muted">{scopeWords[scope].text}</span>
+                {scopeTexts[scope].label} <span class="muted">{scopeTexts[scope].text}</span>
               </span>
             </label>
           ))}
@@ -94,13 +96,13 @@ export function KeyForm({ of: key, onClose, onCreated, onChanged }: KeyFormProps
         <WebsiteChoice websites={websites} onChange={setWebsites} />
         <Expiry expiresAt={expiresAt} onChange={setExpiresAt} />
         <label class="field">
-          Requests a minute
+          Requests per minute
           <input
             type="number"
             min={1}
             max={1_000_000}
             step={1}
-            placeholder="any number"
+            placeholder="Unlimited"
             value={rate}
             onInput={(event) => setRate(event.currentTarget.value)}
           />
@@ -110,12 +112,12 @@ export function KeyForm({ of: key, onClose, onCreated, onChanged }: KeyFormProps
   )
 }
 
-/** What differs alone: an end that is over could not be given anew. */
-function changesOf(wanted: object, key: Key): object {
-  const known = new Map<string, unknown>(Object.entries(key))
+/** Only the changed fields: the API rejects an expiry in the past, also if it is unchanged. */
+function changedFields(input: object, key: Key): object {
+  const current = new Map<string, unknown>(Object.entries(key))
   return Object.fromEntries(
-    Object.entries(wanted).filter(
-      ([field, value]) => JSON.stringify(value) !== JSON.stringify(known.get(field)),
+    Object.entries(input).filter(
+      ([field, value]) => JSON.stringify(value) !== JSON.stringify(current.get(field)),
     ),
   )
 }

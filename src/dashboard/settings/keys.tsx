@@ -9,77 +9,77 @@ import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import { type Key, KeyForm, type NewKey } from "./key-form.tsx"
 import { List, More, Row } from "./list.tsx"
-import { scopeWords } from "./scopes.ts"
+import { scopeTexts } from "./scopes.ts"
 import { SettingsPage } from "./settings-page.tsx"
 import { websitesText } from "./website-choice.tsx"
 
-type Asked = { what: "create" } | { what: "edit"; key: Key } | { what: keyof typeof questions; key: Key }
+/** The open dialog. */
+type DialogState =
+  | { name: "create" }
+  | { name: "edit"; key: Key }
+  | { name: keyof typeof confirmations; key: Key }
 
 export function Keys() {
   const keys = useResource<{ keys: Key[] }>("keys")
-  const [asked, setAsked] = useState<Asked>()
-  const [made, setMade] = useState<NewKey>()
-  const close = () => setAsked(undefined)
+  const [dialog, setDialog] = useState<DialogState>()
+  const [created, setCreated] = useState<NewKey>()
+  const close = () => setDialog(undefined)
   const show = (key: NewKey) => {
-    setMade(key)
-    keys.again()
+    setCreated(key)
+    keys.refetch()
   }
   const create = (
-    <button type="button" class="button primary" onClick={() => setAsked({ what: "create" })}>
-      <Icon name="plus" /> Make a key
+    <button type="button" class="button primary" onClick={() => setDialog({ name: "create" })}>
+      <Icon name="plus" /> Create key
     </button>
   )
-  const rows = (isRevoked: boolean) => (answer: { keys: Key[] }) =>
-    answer.keys
+  const rows = (isRevoked: boolean) => (data: { keys: Key[] }) =>
+    data.keys
       .filter(({ revokedAt }) => (revokedAt !== null) === isRevoked)
-      .map((key) => <KeyRow key={key.id} of={key} ask={setAsked} />)
+      .map((key) => <KeyRow key={key.id} apiKey={key} openDialog={setDialog} />)
   const revoked = keys.data?.keys.filter(({ revokedAt }) => revokedAt !== null).length ?? 0
   return (
-    <SettingsPage name="keys" title="Keys" actions={create}>
+    <SettingsPage name="keys" title="API keys" actions={create}>
       <Panel
         title="API keys"
-        hint="For servers and scripts, which can keep a secret. A page sends its events with the website's id alone."
+        hint="For servers and scripts. Web pages do not need a key: they send events with the website ID."
       >
         <List
           name="API keys"
-          of={keys}
+          resource={keys}
           empty={
-            <Empty title="No key yet">
-              Make one above to send events from a server, or to ask for numbers.
-            </Empty>
+            <Empty title="No API keys">Create a key to send events from a server or to query reports.</Empty>
           }
           rows={rows(false)}
         />
         {revoked > 0 && (
           <details class="settings-revoked">
-            <summary>
-              {revoked === 1 ? "1 key that was revoked" : `${revoked} keys that were revoked`}
-            </summary>
-            <List name="Revoked keys" of={keys} empty={null} rows={rows(true)} />
+            <summary>{revoked === 1 ? "1 revoked key" : `${revoked} revoked keys`}</summary>
+            <List name="Revoked keys" resource={keys} empty={null} rows={rows(true)} />
           </details>
         )}
       </Panel>
-      {(asked?.what === "create" || asked?.what === "edit") && (
+      {(dialog?.name === "create" || dialog?.name === "edit") && (
         <KeyForm
-          {...(asked.what === "edit" ? { of: asked.key } : {})}
+          {...(dialog.name === "edit" ? { apiKey: dialog.key } : {})}
           onClose={close}
           onCreated={show}
-          onChanged={keys.again}
+          onChanged={keys.refetch}
         />
       )}
-      {asked && asked.what !== "create" && asked.what !== "edit" && (
-        <Question asked={asked} onClose={close} onChanged={keys.again} onRotated={show} />
+      {dialog && dialog.name !== "create" && dialog.name !== "edit" && (
+        <KeyConfirm dialog={dialog} onClose={close} onChanged={keys.refetch} onRotated={show} />
       )}
-      {made && (
+      {created && (
         <SecretDialog
-          title="Take the key now"
-          code={made.key}
-          copy="Copy the key"
-          onClose={() => setMade(undefined)}
+          title="Copy your key now"
+          code={created.key}
+          copyLabel="Copy key"
+          onClose={() => setCreated(undefined)}
         >
           <p>
-            This is the key “{made.name}”. It is shown this once: only a hash of it is kept. Put it where your
-            program keeps its secrets.
+            This is the secret of “{created.name}”. You won't see it again: the server stores only a hash.
+            Keep it with your other secrets.
           </p>
         </SecretDialog>
       )}
@@ -87,15 +87,15 @@ export function Keys() {
   )
 }
 
-type State = "works" | "revoked" | "disabled" | "expired"
+type State = "active" | "revoked" | "disabled" | "expired"
 
 function stateOf({ revokedAt, disabledAt, expiresAt }: Key, now: number): State {
   if (revokedAt !== null) return "revoked"
   if (disabledAt !== null) return "disabled"
-  return expiresAt !== null && Date.parse(expiresAt) <= now ? "expired" : "works"
+  return expiresAt !== null && Date.parse(expiresAt) <= now ? "expired" : "active"
 }
 
-function KeyRow({ of: key, ask }: { of: Key; ask: (asked: Asked) => void }) {
+function KeyRow({ apiKey: key, openDialog }: { apiKey: Key; openDialog: (dialog: DialogState) => void }) {
   const { session, now } = useApp()
   const format = useFormat()
   const { name, start, scopes, websites, rateLimit, createdAt, expiresAt, lastUsedAt } = key
@@ -105,16 +105,16 @@ function KeyRow({ of: key, ask }: { of: Key; ask: (asked: Asked) => void }) {
       title={name}
       badge={
         <>
-          <code class="muted">{start}…</code> {state !== "works" && <span class="badge bad">{state}</span>}
+          <code class="muted">{start}…</code> {state !== "active" && <span class="badge bad">{state}</span>}
         </>
       }
       facts={[
-        ["It may", scopes.map((scope) => scopeWords[scope].label.toLowerCase()).join(", "), "wide"],
+        ["Permissions", scopes.map((scope) => scopeTexts[scope].label.toLowerCase()).join(", "), "wide"],
         ["Websites", websitesText(websites, (id) => session.nameOf(id))],
-        ["Last used", lastUsedAt === null ? "never" : format.ago(lastUsedAt, now())],
-        [state === "expired" ? "Stopped" : "Stops", expiresAt === null ? "never" : format.time(expiresAt)],
-        ...(rateLimit === null ? [] : [["Requests a minute", format.count(rateLimit)] as const]),
-        ["Made", format.day(createdAt)],
+        ["Last used", lastUsedAt === null ? "Never" : format.ago(lastUsedAt, now())],
+        [state === "expired" ? "Expired" : "Expires", expiresAt === null ? "Never" : format.time(expiresAt)],
+        ...(rateLimit === null ? [] : [["Requests per minute", format.count(rateLimit)] as const]),
+        ["Created", format.day(createdAt)],
       ]}
       actions={
         state !== "revoked" && (
@@ -123,18 +123,18 @@ function KeyRow({ of: key, ask }: { of: Key; ask: (asked: Asked) => void }) {
               type="button"
               class="button small"
               aria-label={`Edit ${name}`}
-              onClick={() => ask({ what: "edit", key })}
+              onClick={() => openDialog({ name: "edit", key })}
             >
               Edit
             </button>
             <More
               name={name}
               choices={[
-                { label: "Rotate…", run: () => ask({ what: "rotate", key }) },
+                { label: "Rotate…", run: () => openDialog({ name: "rotate", key }) },
                 state === "disabled"
-                  ? { label: "Enable…", run: () => ask({ what: "enable", key }) }
-                  : { label: "Disable…", run: () => ask({ what: "disable", key }) },
-                { label: "Revoke…", run: () => ask({ what: "revoke", key }) },
+                  ? { label: "Enable…", run: () => openDialog({ name: "enable", key }) }
+                  : { label: "Disable…", run: () => openDialog({ name: "disable", key }) },
+                { label: "Revoke…", run: () => openDialog({ name: "revoke", key }) },
               ]}
             />
           </>
@@ -144,50 +144,50 @@ function KeyRow({ of: key, ask }: { of: Key; ask: (asked: Asked) => void }) {
   )
 }
 
-const questions = {
+const confirmations = {
   rotate: {
     action: "Rotate",
-    text: "It gets a new secret, which is shown once; the old one stops working at once. Name, scopes and websites stay.",
-    done: "has a new secret",
+    text: "The key gets a new secret, which is shown once. The old secret stops working immediately. Name, permissions and websites do not change.",
+    done: "rotated",
   },
   disable: {
     action: "Disable",
-    text: "Whatever is sent with it is refused until it is enabled again.",
-    done: "is disabled",
+    text: "Requests with this key are rejected until you enable it again.",
+    done: "disabled",
   },
-  enable: { action: "Enable", text: "It works again, as before.", done: "works again" },
+  enable: { action: "Enable", text: "Requests with this key are accepted again.", done: "enabled" },
   revoke: {
     action: "Revoke",
-    text: "Whatever is sent with it is refused from now on. This cannot be taken back; to stop it for a while, disable it.",
-    done: "is revoked",
+    text: "Requests with this key are rejected from now on. This cannot be undone. To stop it temporarily, disable it instead.",
+    done: "revoked",
   },
 } as const
 
-interface QuestionProps {
-  asked: { what: keyof typeof questions; key: Key }
+interface KeyConfirmProps {
+  dialog: { name: keyof typeof confirmations; key: Key }
   onClose: () => void
   onChanged: () => void
   onRotated: (key: NewKey) => void
 }
 
-function Question({ asked: { what, key }, onClose, onChanged, onRotated }: QuestionProps) {
+function KeyConfirm({ dialog: { name, key }, onClose, onChanged, onRotated }: KeyConfirmProps) {
   const { api, toasts } = useApp()
-  const { action, text, done } = questions[what]
+  const { action, text, done } = confirmations[name]
   const path = `keys/${encodeURIComponent(key.id)}`
   return (
     <Confirm
       title={`${action} ${key.name}?`}
       action={action}
-      isHarmless={what === "enable"}
+      isHarmless={name === "enable"}
       onClose={onClose}
       onConfirm={async () => {
-        if (what === "rotate") {
+        if (name === "rotate") {
           onRotated((await api.send<{ key: NewKey }>("POST", `${path}/rotate`)).key)
           return
         }
-        if (what === "revoke") await api.send("DELETE", path)
-        else await api.send("PATCH", path, { disabled: what === "disable" })
-        toasts.show(`${key.name} ${done}.`)
+        if (name === "revoke") await api.send("DELETE", path)
+        else await api.send("PATCH", path, { disabled: name === "disable" })
+        toasts.show(`“${key.name}” ${done}`)
         onChanged()
       }}
     >

@@ -4,22 +4,22 @@ import { Popover } from "../components/controls/popover.tsx"
 import { Failure, Skeleton } from "../components/layout/states.tsx"
 import type { Resource } from "../state/resource.ts"
 
-interface ListProps<Answer> {
-  /** What it lists, for those who do not see what stands around it. */
+interface ListProps<Data> {
+  /** Accessible name. */
   name: string
-  of: Resource<Answer>
-  /** What stands there where there is nothing. */
+  resource: Resource<Data>
+  /** Shown if there are no rows. */
   empty: ComponentChildren
-  rows: (answer: Answer) => ComponentChildren[]
+  rows: (data: Data) => ComponentChildren[]
 }
 
-/** px of a skeleton: some rows. */
-const expected = 260
+/** px */
+const skeletonHeight = 260
 
-/** Things to manage, one below the other. */
-export function List<Answer>({ name, of: { data, error, again }, empty, rows }: ListProps<Answer>) {
-  if (error !== undefined) return <Failure error={error} again={again} />
-  if (data === undefined) return <Skeleton height={expected} />
+/** A list of managed items, with its loading and error states. */
+export function List<Data>({ name, resource: { data, error, refetch }, empty, rows }: ListProps<Data>) {
+  if (error !== undefined) return <Failure error={error} onRetry={refetch} />
+  if (data === undefined) return <Skeleton height={skeletonHeight} />
   const shown = rows(data)
   if (shown.length === 0) return empty
   return (
@@ -31,13 +31,13 @@ export function List<Answer>({ name, of: { data, error, again }, empty, rows }: 
 
 interface RowProps {
   title: ComponentChildren
-  /** What state it is in, where that is not the usual one. */
+  /** An unusual state, such as "expired". */
   badge?: ComponentChildren
   facts?: readonly Fact[]
   actions?: ComponentChildren
 }
 
-/** `wide`: the value is long. */
+/** A label and its value; `wide` for long values. */
 export type Fact = readonly [name: string, value: ComponentChildren, width?: "wide"]
 
 export function Row({ title, badge, facts = [], actions }: RowProps) {
@@ -67,24 +67,24 @@ export function Facts({ facts }: { facts: readonly Fact[] }) {
   )
 }
 
-interface MoreProps {
-  /** Of what: “shop.example.com” */
+interface MoreMenuProps {
+  /** Name of the item: “shop.example.com” */
   name: string
-  choices: readonly { label: string; run: () => void }[]
+  actions: readonly { label: string; run: () => void }[]
 }
 
-/** What is done seldom. */
-export function More({ name, choices }: MoreProps) {
+/** A menu of the less common actions. */
+export function MoreMenu({ name, actions }: MoreMenuProps) {
   return (
     <Popover
       class="button small icon-only"
-      name={`More for ${name}`}
+      name={`More actions for ${name}`}
       label={<Icon name="more" />}
       align="end"
     >
       {(close) => (
         <ul class="menu">
-          {choices.map(({ label, run }) => (
+          {actions.map(({ label, run }) => (
             <li key={label}>
               <button
                 type="button"

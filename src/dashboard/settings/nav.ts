@@ -1,19 +1,19 @@
 import type { Session } from "../state/session.ts"
 
-/** Pages of settings, in the order of their navigation. */
+/** Settings pages in navigation order. `visibleTo`: who can open them. */
 const entries = [
-  { name: "account", label: "Account", for: "all" },
-  { name: "websites", label: "Websites", for: "owner" },
-  { name: "keys", label: "Keys", for: "owner" },
-  { name: "users", label: "Users", for: "owner" },
-  { name: "shares", label: "Share links", for: "owner" },
-  { name: "notes", label: "Notes", for: "owner" },
-  { name: "views", label: "Saved views", for: "owner" },
-  { name: "server", label: "Server", for: "owner" },
+  { name: "account", label: "Account", visibleTo: "all" },
+  { name: "websites", label: "Websites", visibleTo: "owner" },
+  { name: "keys", label: "API keys", visibleTo: "owner" },
+  { name: "users", label: "Users", visibleTo: "owner" },
+  { name: "shares", label: "Share links", visibleTo: "owner" },
+  { name: "notes", label: "Annotations", visibleTo: "owner" },
+  { name: "views", label: "Saved views", visibleTo: "owner" },
+  { name: "server", label: "Server", visibleTo: "owner" },
 ] as const
 
 export type SettingsName = (typeof entries)[number]["name"]
 
 export function settingsFor({ isOwner }: Session): readonly (typeof entries)[number][] {
-  return entries.filter((one) => isOwner || one.for === "all")
+  return entries.filter(({ visibleTo }) => isOwner || visibleTo === "all")
 }

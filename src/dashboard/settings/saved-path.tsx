@@ -5,11 +5,11 @@ import { pageLabel } from "../components/controls/pages.ts"
 interface SavedPathProps {
   /** An id, `none` or `all`. */
   website: string
-  /** Page and query, as they are saved. */
+  /** Page and query as stored. */
   path: string
 }
 
-/** Where a saved view or a share link leads. */
+/** A link to what a saved view or a share link opens. */
 export function SavedPath({ website, path }: SavedPathProps) {
   const [page = "", query] = path.split("?", 2)
   return (
@@ -20,7 +20,7 @@ export function SavedPath({ website, path }: SavedPathProps) {
   )
 }
 
-/** `period=today&f=eq:path:/` as a person would write it; as it is where somebody broke it. */
+/** The query decoded for reading: `period=today f=eq:path:/`. */
 function readable(query: string): string {
   return [...new URLSearchParams(query)].map(([name, value]) => `${name}=${value}`).join(" ")
 }

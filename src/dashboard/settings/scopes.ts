@@ -1,19 +1,19 @@
 import type { Scope } from "../../store/keys.ts"
 
-/** What a key may do, in plain words. */
-export const scopeWords: Record<Scope, { label: string; text: string }> = {
-  "track:events": { label: "Send events", text: "and say who visitors are." },
-  "read:data": { label: "Read everything", text: "Events, people, reports and exports." },
-  "read:reports": { label: "Read reports", text: "Numbers alone; no single events and no people." },
+/** Label and description of each scope. */
+export const scopeTexts: Record<Scope, { label: string; text: string }> = {
+  "track:events": { label: "Send events", text: "Track events and identify people." },
+  "read:data": { label: "Read all data", text: "Events, people, reports and exports." },
+  "read:reports": { label: "Read reports", text: "Aggregates only, no individual events or people." },
   "manage:websites": {
     label: "Manage websites",
-    text: "Make, change and delete them; notes and saved views; forget people.",
+    text: "Create, edit and delete websites, annotations and saved views. Delete people's data.",
   },
   "manage:keys": {
     label: "Manage keys",
-    text: "Make, change and revoke those that may not do more than this one.",
+    text: "Create, edit and revoke keys with at most this key's permissions.",
   },
-  "manage:users": { label: "Manage users", text: "Invite, change and delete them; share links." },
+  "manage:users": { label: "Manage users", text: "Invite, edit and delete users. Manage share links." },
 }
 
-export const scopeNames = Object.keys(scopeWords) as Scope[]
+export const scopeNames = Object.keys(scopeTexts) as Scope[]

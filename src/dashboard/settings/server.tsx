@@ -7,29 +7,29 @@ import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import { Facts } from "./list.tsx"
 import { SettingsPage } from "./settings-page.tsx"
-import { retainWords } from "./website-form.tsx"
+import { retentionText } from "./website-form.tsx"
 
-/** px of all panels: how high each is, only the answer and the window's width tell. */
-const expected = 480
+/** px of all panels together: the height of each depends on the data and the width of the window. */
+const skeletonHeight = 480
 
 export function Server() {
-  const { data, error, again } = useResource<StatusJson>("status")
+  const { data, error, refetch } = useResource<StatusJson>("status")
   return (
     <SettingsPage name="server" title="Server">
       {error !== undefined ? (
-        <Failure error={error} again={again} />
+        <Failure error={error} onRetry={refetch} />
       ) : data === undefined ? (
-        <Skeleton height={expected} />
+        <Skeleton height={skeletonHeight} />
       ) : (
         <>
           <Panel title="Backups">
-            <Backups of={data.backups} />
+            <Backups backups={data.backups} />
           </Panel>
           <Panel title="Database">
-            <Database of={data} />
+            <Database status={data} />
           </Panel>
           <Panel title="Process">
-            <Process of={data} />
+            <Process status={data} />
           </Panel>
         </>
       )}
@@ -37,82 +37,83 @@ export function Server() {
   )
 }
 
-function Backups({ of: backups }: { of: StatusJson["backups"] }) {
+function Backups({ backups }: { backups: StatusJson["backups"] }) {
   const { now } = useApp()
   const format = useFormat()
   if (!backups) {
     return (
       <div class="settings-form prose">
         <p>
-          <span class="badge bad">none</span> This server makes no backups by itself. Start it with a folder
-          for them, best on another disk:
+          <span class="badge bad">Off</span> This server does not create backups. Start it with a backup
+          folder, preferably on another disk:
         </p>
-        <CodeBlock name="Copy the command" code="databuddy serve --backup-dir /var/backups/databuddy" />
+        <CodeBlock name="Copy command" code="databuddy serve --backup-dir /var/backups/databuddy" />
         <p class="muted">
-          Or run <code>databuddy backup FILE</code> beside it, at any time.
+          Or run <code>databuddy backup FILE</code> at any time, also while the server runs.
         </p>
       </div>
     )
   }
   const { everyMs, keep, newestAt, newestBytes, lastFailureAt } = backups
   const age = newestAt === null ? undefined : now() - Date.parse(newestAt)
-  // One may be under way.
+  // Twice the interval, because a backup can be in progress.
   const isLate = age !== undefined && age > 2 * everyMs
   const hasFailed = lastFailureAt !== null && (newestAt === null || lastFailureAt > newestAt)
   return (
-    <div class="settings-form whole">
+    <div class="settings-form wide">
       <p>
         {newestAt === null ? (
           <>
-            <span class="badge bad">none yet</span>{" "}
-            {!hasFailed && "The first one is made soon after the start."}
+            <span class="badge bad">None yet</span>{" "}
+            {!hasFailed && "The first backup starts shortly after the server."}
           </>
         ) : (
           <>
-            <span class={`badge ${isLate ? "bad" : "good"}`}>{isLate ? "late" : "up to date"}</span> The
-            newest was made {format.ago(newestAt, now())}.
+            <span class={`badge ${isLate ? "bad" : "good"}`}>{isLate ? "Overdue" : "Up to date"}</span> Last
+            backup {format.ago(newestAt, now())}.
           </>
         )}
-        {hasFailed && ` The last try failed, ${format.ago(lastFailureAt, now())}: the server's log says why.`}
-        {isLate && !hasFailed && " Look into the server's log, and whether the folder's disk has room."}
+        {hasFailed &&
+          ` The last attempt failed ${format.ago(lastFailureAt, now())}. See the server log for the reason.`}
+        {isLate && !hasFailed && " Check the server log and the free space on the backup disk."}
       </p>
       <Facts
         facts={[
-          ["Every", format.duration(everyMs)],
-          ["Kept", keep === 1 ? "the newest one" : `the newest ${keep}`],
-          ...(newestAt === null ? [] : [["The newest", format.time(newestAt)] as const]),
-          ...(newestBytes === null ? [] : [["Its size", format.bytes(newestBytes)] as const]),
+          ["Interval", format.duration(everyMs)],
+          ["Backups kept", format.count(keep)],
+          ...(newestAt === null ? [] : [["Last backup", format.time(newestAt)] as const]),
+          ...(newestBytes === null ? [] : [["Backup size", format.bytes(newestBytes)] as const]),
         ]}
       />
     </div>
   )
 }
 
-function Database({ of: { database, disk, retain } }: { of: StatusJson }) {
+function Database({ status: { database, disk, retain } }: { status: StatusJson }) {
   const format = useFormat()
   const isLow = disk.freeBytes < disk.minFreeBytes
   return (
     <>
       {isLow && (
         <p class="form-error">
-          The disk is almost full: events are refused until there is room, or --min-free is lower.
+          The disk is almost full. Events are rejected until you free disk space or lower --min-free.
         </p>
       )}
       <Facts
         facts={[
           ["Events", format.count(database.events)],
           ["Size", format.bytes(database.bytes)],
-          ["Not yet moved into it (-wal)", format.bytes(database.walBytes)],
-          ["Room on its disk", format.bytes(disk.freeBytes)],
-          ["Room that is left free", disk.minFreeBytes === 0 ? "none" : format.bytes(disk.minFreeBytes)],
-          ["Events are kept", `${retainWords(retain)}, where their website does not say`, "wide"],
+          ["WAL size", format.bytes(database.walBytes)],
+          ["Free disk space", format.bytes(disk.freeBytes)],
+          ["Reserved space", disk.minFreeBytes === 0 ? "None" : format.bytes(disk.minFreeBytes)],
+          ["Retention", `${retentionText(retain)}, unless set per website`, "wide"],
         ]}
       />
     </>
   )
 }
 
-function Process({ of: { version, startedAt, durability } }: { of: StatusJson }) {
+function Process({ status: { version, startedAt, durability } }: { status: StatusJson }) {
   const { now } = useApp()
   const format = useFormat()
   return (
@@ -120,19 +121,19 @@ function Process({ of: { version, startedAt, durability } }: { of: StatusJson })
       <Facts
         facts={[
           ["Version", version],
-          ["Runs for", format.duration(Math.max(0, now() - Date.parse(startedAt)))],
+          ["Uptime", format.duration(Math.max(0, now() - Date.parse(startedAt)))],
           ["Started", format.time(startedAt)],
           [
-            "Events are answered",
+            "Durability",
             durability === "fsync"
-              ? "when the disk has them"
-              : "when the system has them, before the disk (--durability os)",
+              ? "fsync: events are acknowledged once they are on disk"
+              : "os: events are acknowledged once the operating system has them, before they are on disk",
             "wide",
           ],
         ]}
       />
       <p class="settings-docs">
-        <a href="/docs">The API</a>: everything that these pages show can be asked for by a script.
+        Everything on these pages is also available through the <a href="/docs">API</a>.
       </p>
     </>
   )

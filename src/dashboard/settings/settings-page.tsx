@@ -12,7 +12,7 @@ interface SettingsPageProps {
   children: ComponentChildren
 }
 
-/** A page of settings, and the way to the others. */
+/** A settings page with the navigation of all settings pages. */
 export function SettingsPage({ name, title, actions, children }: SettingsPageProps) {
   const shown = settingsFor(useApp().session)
   return (
@@ -20,10 +20,10 @@ export function SettingsPage({ name, title, actions, children }: SettingsPagePro
       {shown.length > 1 && (
         <nav aria-label="Settings">
           <ul class="settings-nav">
-            {shown.map((one) => (
-              <li key={one.name}>
-                <Link href={`/settings/${one.name}`} isCurrent={one.name === name}>
-                  {one.label}
+            {shown.map((entry) => (
+              <li key={entry.name}>
+                <Link href={`/settings/${entry.name}`} isCurrent={entry.name === name}>
+                  {entry.label}
                 </Link>
               </li>
             ))}

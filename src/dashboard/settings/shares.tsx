@@ -23,30 +23,31 @@ export function Shares() {
   const { api, session, toasts, now } = useApp()
   const format = useFormat()
   const shares = useResource<{ shares: Share[] }>("shares")
-  const [asked, setAsked] = useState<Share>()
+  /** The link to revoke. */
+  const [revoked, setRevoked] = useState<Share>()
   const row = (share: Share) => {
     const { id, websiteId, name, path, createdAt, expiresAt, lastUsedAt } = share
-    const isOver = expiresAt !== null && Date.parse(expiresAt) <= now()
+    const isExpired = expiresAt !== null && Date.parse(expiresAt) <= now()
     return (
       <Row
         key={id}
         title={name}
-        badge={isOver && <span class="badge bad">expired</span>}
+        badge={isExpired && <span class="badge bad">expired</span>}
         facts={[
           ["Website", session.nameOf(websiteId)],
           ["Opens", <SavedPath key="path" website={websiteId} path={path} />],
-          ["Last used", lastUsedAt === null ? "never" : format.ago(lastUsedAt, now())],
-          [isOver ? "Ended" : "Ends", expiresAt === null ? "never" : format.time(expiresAt)],
-          ["Made", format.day(createdAt)],
+          ["Last used", lastUsedAt === null ? "Never" : format.ago(lastUsedAt, now())],
+          [isExpired ? "Expired" : "Expires", expiresAt === null ? "Never" : format.time(expiresAt)],
+          ["Created", format.day(createdAt)],
         ]}
         actions={
           <button
             type="button"
             class="button small"
-            aria-label={`${isOver ? "Delete" : "Revoke"} ${name}`}
-            onClick={() => setAsked(share)}
+            aria-label={`${isExpired ? "Delete" : "Revoke"} ${name}`}
+            onClick={() => setRevoked(share)}
           >
-            {isOver ? "Delete" : "Revoke"}
+            {isExpired ? "Delete" : "Revoke"}
           </button>
         }
       />
@@ -55,32 +56,32 @@ export function Shares() {
   return (
     <SettingsPage name="shares" title="Share links">
       <Panel
-        title="Links for reading"
-        hint="Whoever has one sees the reports of its website: no single visitors, no settings, nothing to change."
+        title="Share links"
+        hint="Read-only access to a website's reports for anyone with the link. No individual visitors, no settings."
       >
         <List
           name="Share links"
-          of={shares}
+          resource={shares}
           empty={
             <Empty title="No share links">
-              Open the page to show, and choose “Share by a link” from its menu Views.
+              Open the page to share, then choose “Create share link…” under “Share &amp; save”.
             </Empty>
           }
-          rows={(answer) => answer.shares.map(row)}
+          rows={(data) => data.shares.map(row)}
         />
       </Panel>
-      {asked && (
+      {revoked && (
         <Confirm
-          title={`Revoke ${asked.name}?`}
+          title={`Revoke ${revoked.name}?`}
           action="Revoke"
-          onClose={() => setAsked(undefined)}
+          onClose={() => setRevoked(undefined)}
           onConfirm={async () => {
-            await api.send("DELETE", `shares/${encodeURIComponent(asked.id)}`)
-            toasts.show(`${asked.name} is revoked.`)
-            shares.again()
+            await api.send("DELETE", `shares/${encodeURIComponent(revoked.id)}`)
+            toasts.show(`${revoked.name} revoked`)
+            shares.refetch()
           }}
         >
-          <p>Whoever has the link sees nothing any more. It cannot be brought back; a new one can be made.</p>
+          <p>The link stops working immediately. This cannot be undone, but you can create a new link.</p>
         </Confirm>
       )}
     </SettingsPage>

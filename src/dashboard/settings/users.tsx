@@ -9,7 +9,7 @@ import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import type { User as Person } from "../state/session.ts"
-import { List, More, Row } from "./list.tsx"
+import { List, MoreMenu, Row } from "./list.tsx"
 import { SettingsPage } from "./settings-page.tsx"
 import { WebsiteChoice, websitesText } from "./website-choice.tsx"
 
@@ -18,69 +18,71 @@ interface User extends Person {
   lastLoginAt: string | null
 }
 
-/** A one-time link, in the one answer that has it. */
+/** A one-time link, as returned once by the API. */
 interface Invite {
   path: string
   expiresAt: string
 }
 
-interface Made {
+interface CreatedLink {
   email: string
   invite: Invite
 }
 
-type Asked = { what: "invite" } | { what: "edit" | "link" | "delete"; user: User }
+type DialogState = { name: "invite" } | { name: "edit" | "link" | "delete"; user: User }
 
 export function Users() {
-  const { place } = useApp()
+  const { router } = useApp()
   const format = useFormat()
   const users = useResource<{ users: User[] }>("users")
-  const [asked, setAsked] = useState<Asked>()
-  const [made, setMade] = useState<Made>()
-  const close = () => setAsked(undefined)
-  const show = (link: Made) => {
-    setMade(link)
-    users.again()
+  const [dialog, setDialog] = useState<DialogState>()
+  const [created, setCreated] = useState<CreatedLink>()
+  const close = () => setDialog(undefined)
+  const show = (link: CreatedLink) => {
+    setCreated(link)
+    users.refetch()
   }
   const owners = users.data?.users.filter(({ role }) => role === "owner").length ?? 0
   const invite = (
-    <button type="button" class="button primary" onClick={() => setAsked({ what: "invite" })}>
-      <Icon name="plus" /> Invite somebody
+    <button type="button" class="button primary" onClick={() => setDialog({ name: "invite" })}>
+      <Icon name="plus" /> Invite user
     </button>
   )
   return (
     <SettingsPage name="users" title="Users" actions={invite}>
-      <Panel title="Who may log in">
+      <Panel title="All users">
         <List
           name="Users"
-          of={users}
-          empty={<Empty title="Nobody may log in" />}
-          rows={(answer) =>
-            answer.users.map((user) => (
+          resource={users}
+          empty={<Empty title="No users" />}
+          rows={(data) =>
+            data.users.map((user) => (
               <UserRow
                 key={user.id}
                 user={user}
                 isLastOwner={user.role === "owner" && owners === 1}
-                ask={setAsked}
+                openDialog={setDialog}
               />
             ))
           }
         />
       </Panel>
-      {asked?.what === "invite" && <Invitation onClose={close} onInvited={show} />}
-      {asked?.what === "edit" && <UserForm user={asked.user} onClose={close} onChanged={users.again} />}
-      {asked?.what === "link" && <NewLink user={asked.user} onClose={close} onMade={show} />}
-      {asked?.what === "delete" && <Deletion user={asked.user} onClose={close} onChanged={users.again} />}
-      {made && (
+      {dialog?.name === "invite" && <InviteUser onClose={close} onInvited={show} />}
+      {dialog?.name === "edit" && <UserForm user={dialog.user} onClose={close} onChanged={users.refetch} />}
+      {dialog?.name === "link" && <ResetLink user={dialog.user} onClose={close} onCreated={show} />}
+      {dialog?.name === "delete" && (
+        <DeleteUser user={dialog.user} onClose={close} onChanged={users.refetch} />
+      )}
+      {created && (
         <SecretDialog
-          title={`The link for ${made.email}`}
-          code={place.origin + made.invite.path}
-          copy="Copy the link"
-          onClose={() => setMade(undefined)}
+          title={`Link for ${created.email}`}
+          code={router.origin + created.invite.path}
+          copyLabel="Copy link"
+          onClose={() => setCreated(undefined)}
         >
           <p>
-            Give it to {made.email}, and to nobody else: whoever opens it chooses the password. It works once,
-            until {format.time(made.invite.expiresAt)}, and is shown this once.
+            Send this link only to {created.email}: whoever opens it sets the password. It works once and
+            expires on {format.time(created.invite.expiresAt)}. You won't see it again.
           </p>
         </SecretDialog>
       )}
@@ -91,28 +93,28 @@ export function Users() {
 interface UserRowProps {
   user: User
   isLastOwner: boolean
-  ask: (asked: Asked) => void
+  openDialog: (dialog: DialogState) => void
 }
 
-function UserRow({ user, isLastOwner, ask }: UserRowProps) {
+function UserRow({ user, isLastOwner, openDialog }: UserRowProps) {
   const { session, now } = useApp()
   const format = useFormat()
   const { email, role, websites, createdAt, lastLoginAt } = user
   const isMe = session.me.value?.user?.id === user.id
-  const choices = [
-    { label: "Make a link for a new password…", run: () => ask({ what: "link", user }) },
-    // Nobody would be left to look after users.
-    ...(isLastOwner ? [] : [{ label: "Delete…", run: () => ask({ what: "delete", user }) }]),
+  const actions = [
+    { label: "Create password reset link…", run: () => openDialog({ name: "link", user }) },
+    // Without an owner, no one could manage users.
+    ...(isLastOwner ? [] : [{ label: "Delete…", run: () => openDialog({ name: "delete", user }) }]),
   ]
   return (
     <Row
       title={email}
-      badge={isMe && <span class="badge">you</span>}
+      badge={isMe && <span class="badge">You</span>}
       facts={[
         ["Role", role === "owner" ? "Owner" : "Viewer"],
         ["Websites", websitesText(websites, (id) => session.nameOf(id))],
-        ["Last login", lastLoginAt === null ? "never" : format.ago(lastLoginAt, now())],
-        ["Since", format.day(createdAt)],
+        ["Last login", lastLoginAt === null ? "Never" : format.ago(lastLoginAt, now())],
+        ["Created", format.day(createdAt)],
       ]}
       actions={
         <>
@@ -121,25 +123,25 @@ function UserRow({ user, isLastOwner, ask }: UserRowProps) {
               type="button"
               class="button small"
               aria-label={`Edit ${email}`}
-              onClick={() => ask({ what: "edit", user })}
+              onClick={() => openDialog({ name: "edit", user })}
             >
               Edit
             </button>
           )}
-          <More name={email} choices={choices} />
+          <MoreMenu name={email} actions={actions} />
         </>
       }
     />
   )
 }
 
-interface RightsProps {
+interface AccessFieldsProps {
   role: User["role"]
   websites: string[] | null
-  onChange: (rights: { role: User["role"]; websites: string[] | null }) => void
+  onChange: (access: { role: User["role"]; websites: string[] | null }) => void
 }
 
-function Rights({ role, websites, onChange }: RightsProps) {
+function AccessFields({ role, websites, onChange }: AccessFieldsProps) {
   return (
     <>
       <label class="field">
@@ -150,31 +152,31 @@ function Rights({ role, websites, onChange }: RightsProps) {
             onChange(value === "owner" ? { role: "owner", websites: null } : { role: "viewer", websites })
           }
         >
-          <option value="viewer">Viewer: may look, and change nothing</option>
-          <option value="owner">Owner: may see and change everything</option>
+          <option value="viewer">Viewer: read-only</option>
+          <option value="owner">Owner: can see and change everything</option>
         </select>
       </label>
       {role === "viewer" && (
-        <WebsiteChoice websites={websites} onChange={(some) => onChange({ role, websites: some })} />
+        <WebsiteChoice websites={websites} onChange={(selected) => onChange({ role, websites: selected })} />
       )}
     </>
   )
 }
 
-function Invitation({ onClose, onInvited }: { onClose: () => void; onInvited: (made: Made) => void }) {
+function InviteUser({ onClose, onInvited }: { onClose: () => void; onInvited: (link: CreatedLink) => void }) {
   const { api } = useApp()
   const [email, setEmail] = useState("")
-  const [rights, setRights] = useState<Pick<User, "role" | "websites">>({ role: "viewer", websites: null })
+  const [access, setAccess] = useState<Pick<User, "role" | "websites">>({ role: "viewer", websites: null })
   return (
-    <Dialog title="Invite somebody" onClose={onClose}>
+    <Dialog title="Invite user" onClose={onClose}>
       <Form
-        action="Make the link"
-        isDisabled={rights.websites?.length === 0}
+        action="Create link"
+        isDisabled={access.websites?.length === 0}
         onCancel={onClose}
         onSubmit={async () => {
           const { invite, user } = await api.send<{ invite: Invite; user: User }>("POST", "users", {
             email,
-            ...rights,
+            ...access,
           })
           onClose()
           onInvited({ email: user.email, invite })
@@ -189,9 +191,9 @@ function Invitation({ onClose, onInvited }: { onClose: () => void; onInvited: (m
             value={email}
             onInput={(event) => setEmail(event.currentTarget.value)}
           />
-          <small>Nothing is mailed: you get a link to hand over.</small>
+          <small>You get a link to share.</small>
         </label>
-        <Rights {...rights} onChange={setRights} />
+        <AccessFields {...access} onChange={setAccess} />
       </Form>
     </Dialog>
   )
@@ -205,42 +207,42 @@ interface ChangeProps {
 
 function UserForm({ user, onClose, onChanged }: ChangeProps) {
   const { api, toasts } = useApp()
-  const [rights, setRights] = useState<Pick<User, "role" | "websites">>(user)
+  const [access, setAccess] = useState<Pick<User, "role" | "websites">>(user)
   return (
     <Dialog title={`Edit ${user.email}`} onClose={onClose}>
       <Form
-        action="Keep the changes"
-        isDisabled={rights.websites?.length === 0}
+        action="Save changes"
+        isDisabled={access.websites?.length === 0}
         onCancel={onClose}
         onSubmit={async () => {
-          const { role, websites } = rights
+          const { role, websites } = access
           await api.send("PATCH", `users/${encodeURIComponent(user.id)}`, { role, websites })
-          toasts.show(`${user.email} is changed.`)
+          toasts.show(`${user.email} updated`)
           onChanged()
           onClose()
         }}
       >
-        <Rights role={rights.role} websites={rights.websites} onChange={setRights} />
-        <p class="muted">Whoever is logged in as {user.email} has to log in again.</p>
+        <AccessFields role={access.role} websites={access.websites} onChange={setAccess} />
+        <p class="muted">{user.email} will have to log in again.</p>
       </Form>
     </Dialog>
   )
 }
 
-function NewLink({
+function ResetLink({
   user,
   onClose,
-  onMade,
+  onCreated,
 }: {
   user: User
   onClose: () => void
-  onMade: (made: Made) => void
+  onCreated: (link: CreatedLink) => void
 }) {
   const { api } = useApp()
   return (
     <Confirm
-      title={`A link for ${user.email}?`}
-      action="Make the link"
+      title={`Create a password reset link for ${user.email}?`}
+      action="Create link"
       isHarmless
       onClose={onClose}
       onConfirm={async () => {
@@ -248,18 +250,18 @@ function NewLink({
           "POST",
           `users/${encodeURIComponent(user.id)}/reset`,
         )
-        onMade({ email: user.email, invite })
+        onCreated({ email: user.email, invite })
       }}
     >
       <p>
-        Whoever opens it chooses a password for {user.email}. Until then the old one works; links from before
-        stop.
+        Whoever opens the link sets a new password for {user.email}. The current password works until then.
+        Earlier links stop working.
       </p>
     </Confirm>
   )
 }
 
-function Deletion({ user, onClose, onChanged }: ChangeProps) {
+function DeleteUser({ user, onClose, onChanged }: ChangeProps) {
   const { api, toasts } = useApp()
   return (
     <Confirm
@@ -268,13 +270,13 @@ function Deletion({ user, onClose, onChanged }: ChangeProps) {
       onClose={onClose}
       onConfirm={async () => {
         await api.send("DELETE", `users/${encodeURIComponent(user.id)}`)
-        toasts.show(`${user.email} is deleted.`)
+        toasts.show(`${user.email} deleted`)
         onChanged()
       }}
     >
       <p>
-        They are logged out at once and cannot log in again. What they made stays: keys, share links, notes,
-        views.
+        They are logged out immediately and cannot log in again. Their API keys, share links, annotations and
+        saved views are not deleted.
       </p>
     </Confirm>
   )

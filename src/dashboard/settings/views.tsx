@@ -4,9 +4,9 @@ import type { SavedKind, SavedView } from "../components/saved/save-view.tsx"
 import { SavedMenu } from "../components/saved/saved.tsx"
 import { useResource } from "../state/resource.ts"
 import { List, Row } from "./list.tsx"
-import { ListedWebsite, useListedWebsite } from "./of-website.tsx"
 import { SavedPath } from "./saved-path.tsx"
 import { SettingsPage } from "./settings-page.tsx"
+import { useWebsiteFilter, WebsiteFilter } from "./website-filter.tsx"
 
 const kinds: Record<SavedKind, string> = {
   view: "View",
@@ -17,24 +17,24 @@ const kinds: Record<SavedKind, string> = {
 }
 
 export function Views() {
-  const website = useListedWebsite()
+  const website = useWebsiteFilter()
   const views = useResource<{ views: (SavedView & { kind: SavedKind })[] }>(
     `views?website_id=${encodeURIComponent(website)}`,
   )
   return (
     <SettingsPage name="views" title="Saved views">
-      <Panel title="What was saved" actions={<ListedWebsite website={website} />}>
+      <Panel title="Saved views and reports" actions={<WebsiteFilter website={website} />}>
         <List
           name="Saved views"
-          of={views}
+          resource={views}
           empty={
-            <Empty title="Nothing is saved">
-              Any page is saved with its range and filters by “Save this view” in its menu Views; funnels,
-              goals and such where they are built.
+            <Empty title="Nothing saved">
+              Save any page with its range and filters under “Share &amp; save”. Save funnels, goals and other
+              reports with the Save button on their page.
             </Empty>
           }
-          rows={(answer) =>
-            answer.views.map((view) => (
+          rows={(data) =>
+            data.views.map((view) => (
               <Row
                 key={view.id}
                 title={view.name}
@@ -42,7 +42,7 @@ export function Views() {
                   ["Kind", kinds[view.kind]],
                   ["Opens", <SavedPath key="path" website={website} path={view.path} />],
                 ]}
-                actions={<SavedMenu view={view} path={undefined} onChanged={views.again} />}
+                actions={<SavedMenu view={view} path={undefined} onChanged={views.refetch} />}
               />
             ))
           }

@@ -2,12 +2,12 @@ import { useId } from "preact/hooks"
 import { useApp } from "../state/app.ts"
 
 interface WebsiteChoiceProps {
-  /** null: all. */
+  /** null for all. */
   websites: readonly string[] | null
   onChange: (websites: string[] | null) => void
 }
 
-/** All websites, or some. */
+/** Selects all websites or some of them. */
 export function WebsiteChoice({ websites, onChange }: WebsiteChoiceProps) {
   const { session } = useApp()
   const name = useId()
@@ -16,21 +16,25 @@ export function WebsiteChoice({ websites, onChange }: WebsiteChoiceProps) {
       <legend>Websites</legend>
       <label class="check">
         <input type="radio" name={name} checked={websites === null} onChange={() => onChange(null)} />
-        All, also those to come and what comes without a website
+        All websites, including future ones and events without a website
       </label>
       <label class="check">
         <input type="radio" name={name} checked={websites !== null} onChange={() => onChange([])} />
-        Only these
+        Selected websites
       </label>
       {websites !== null && (
-        <div class="settings-some">
+        <div class="settings-websites">
           {session.sites.value.map(({ id, name, domain }) => (
             <label key={id} class="check">
               <input
                 type="checkbox"
                 checked={websites.includes(id)}
                 onChange={({ currentTarget }) =>
-                  onChange(currentTarget.checked ? [...websites, id] : websites.filter((one) => one !== id))
+                  onChange(
+                    currentTarget.checked
+                      ? [...websites, id]
+                      : websites.filter((selected) => selected !== id),
+                  )
                 }
               />
               <span>
@@ -44,7 +48,7 @@ export function WebsiteChoice({ websites, onChange }: WebsiteChoiceProps) {
   )
 }
 
-/** What a list says of it. */
+/** The selection as text. */
 export function websitesText(websites: readonly string[] | null, nameOf: (id: string) => string): string {
   return websites === null ? "All" : websites.map(nameOf).join(", ")
 }

@@ -5,8 +5,8 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { useApp } from "../state/app.ts"
 import type { Website } from "./website-form.tsx"
 
-/** All that there can be. */
-const always = { startDate: "2000-01-01", endDate: "2199-12-31" }
+/** A range that covers all events. */
+const allTime = { startDate: "2000-01-01", endDate: "2199-12-31" }
 
 interface WebsiteDeletionProps {
   website: Website
@@ -14,55 +14,51 @@ interface WebsiteDeletionProps {
   onDone: () => Promise<void>
 }
 
-/** Asks with what goes, and for the domain: nothing brings it back but a backup. */
+/** Confirms a deletion by the domain and shows what is deleted: only a backup can restore it. */
 export function WebsiteDeletion({ website: { id, name, domain }, onClose, onDone }: WebsiteDeletionProps) {
   const { api, toasts } = useApp()
   const format = useFormat()
   const [typed, setTyped] = useState("")
   const [events, setEvents] = useState<number>()
   useEffect(() => {
-    const stop = new AbortController()
-    const body = { parameters: [{ name: "events", measures: ["events"] }], ...always, crawlers: true }
+    const controller = new AbortController()
+    const body = { parameters: [{ name: "events", measures: ["events"] }], ...allTime, crawlers: true }
     api
       .send<{ data: { data: { events: number }[] }[] }>(
         "POST",
         `query?website_id=${encodeURIComponent(id)}`,
         body,
-        stop.signal,
+        controller.signal,
       )
       .then(
         ({ data }) => setEvents(data[0]?.data[0]?.events ?? 0),
-        // The question can be answered without the number.
+        // The dialog works without the count.
         () => undefined,
       )
-    return () => stop.abort()
+    return () => controller.abort()
   }, [api, id])
   return (
     <Dialog title={`Delete ${name}?`} onClose={onClose}>
       <p>
-        The website goes with{" "}
-        {events === undefined
-          ? "all of its events"
-          : events === 1
-            ? "its 1 event"
-            : `its ${format.count(events)} events`}
-        , its visitors' profiles, notes, saved views and share links. Nothing but a backup brings them back.
+        This deletes the website with{" "}
+        {events === undefined ? "all events" : events === 1 ? "1 event" : `${format.count(events)} events`},
+        all profiles, annotations, saved views and share links. Only a backup can restore them.
       </p>
       <Form
-        action="Delete the website"
+        action="Delete website"
         isDanger
         isDisabled={typed.trim() !== domain}
         onCancel={onClose}
         onSubmit={async () => {
           await api.send("DELETE", `websites/${encodeURIComponent(id)}`)
           await onDone()
-          toasts.show(`${name} is deleted.`)
+          toasts.show(`${name} deleted`)
           onClose()
         }}
       >
         <label class="field">
           <span>
-            Type <code>{domain}</code> to say that you mean it
+            Type <code>{domain}</code> to confirm
           </span>
           <input
             autocomplete="off"

@@ -3,22 +3,22 @@ import { Dialog } from "../components/controls/dialog.tsx"
 import { Form } from "../components/controls/form.tsx"
 import { useApp } from "../state/app.ts"
 
-/** As the API shows it. */
+/** A website as returned by the API. */
 export interface Website {
   id: string
   domain: string
   name: string
   allowedOrigins: string[]
   anonymize: "off" | "daily"
-  /** `default`, `forever`, or how long, such as `90d`. */
+  /** `default`, `forever` or a duration, such as `90d`. */
   retain: string
   createdAt: string
   pausedAt: string | null
 }
 
-export function retainWords(retain: string): string {
-  if (retain === "default") return "as the server says"
-  if (retain === "forever") return "for ever"
+export function retentionText(retain: string): string {
+  if (retain === "default") return "Server default"
+  if (retain === "forever") return "Forever"
   const days = daysOf(retain)
   return days === undefined ? retain : `${days} days`
 }
@@ -28,13 +28,13 @@ function daysOf(retain: string): string | undefined {
 }
 
 interface WebsiteFormProps {
-  /** Undefined: a new one. */
+  /** Undefined for a new website. */
   website?: Website
   onClose: () => void
   onDone: (website: Website) => Promise<void>
 }
 
-/** Makes a website, or changes one. */
+/** Creates a website, or edits one. */
 export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
   const { api, toasts } = useApp()
   const [domain, setDomain] = useState(website?.domain ?? "")
@@ -46,16 +46,16 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
     const allowedOrigins = hosts.split(/[\s,]+/).filter(Boolean)
     const anonymize = isHashed ? "daily" : "off"
     const body = { domain, ...(name.trim() === "" ? {} : { name }), allowedOrigins, anonymize, retain }
-    const answer = website
+    const saved = website
       ? await api.send<{ website: Website }>("PATCH", `websites/${encodeURIComponent(website.id)}`, body)
       : await api.send<{ website: Website }>("POST", "websites", body)
-    await onDone(answer.website)
-    toasts.show(`${answer.website.name} is ${website ? "changed" : "added"}.`)
+    await onDone(saved.website)
+    toasts.show(`${saved.website.name} ${website ? "updated" : "added"}`)
     onClose()
   }
   return (
-    <Dialog title={website ? `Edit ${website.name}` : "Add a website"} onClose={onClose}>
-      <Form action={website ? "Keep the changes" : "Add the website"} onSubmit={submit} onCancel={onClose}>
+    <Dialog title={website ? `Edit ${website.name}` : "Add website"} onClose={onClose}>
+      <Form action={website ? "Save changes" : "Add website"} onSubmit={submit} onCancel={onClose}>
         <label class="field">
           Domain
           <input
@@ -67,7 +67,7 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
             value={domain}
             onInput={(event) => setDomain(event.currentTarget.value)}
           />
-          <small>Its pages may send events, and those of its subdomains.</small>
+          <small>Pages of this domain and its subdomains can send events.</small>
         </label>
         <label class="field">
           Name
@@ -78,10 +78,10 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
             value={name}
             onInput={(event) => setName(event.currentTarget.value)}
           />
-          <small>For people to tell websites apart.</small>
+          <small>Shown in the dashboard.</small>
         </label>
         <label class="field">
-          Further hosts, one a line
+          Other allowed hosts (one per line)
           <textarea
             rows={2}
             autocapitalize="off"
@@ -90,8 +90,8 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
             onInput={(event) => setHosts(event.currentTarget.value)}
           />
           <small>
-            Hosts, such as shop.example.net, whose pages may send too, and origins of apps, such as
-            capacitor://localhost. Once there is one, what says no origin, such as curl, needs a key.
+            Hosts such as shop.example.net, or app origins such as capacitor://localhost. Once you add one,
+            requests without an Origin header, such as from curl, need an API key.
           </small>
         </label>
         <Retention retain={retain} onChange={setRetain} />
@@ -102,11 +102,10 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
               checked={isHashed}
               onChange={(event) => setHashed(event.currentTarget.checked)}
             />
-            Change visitors' ids every day
+            Anonymize visitors daily
           </label>
           <small>
-            Of an id only a hash is stored, which is another one each day (UTC): nobody can tell who it was,
-            and whoever comes back on another day counts as somebody new.
+            Only a hash that changes daily (UTC) is stored. Returning visitors count as new each day.
           </small>
         </div>
       </Form>
@@ -114,8 +113,8 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
   )
 }
 
-/** Days that are offered first. */
-const offered = "365"
+/** Preset number of days. */
+const defaultDays = "365"
 
 function Retention({ retain, onChange }: { retain: string; onChange: (retain: string) => void }) {
   const days = daysOf(retain)
@@ -123,17 +122,17 @@ function Retention({ retain, onChange }: { retain: string; onChange: (retain: st
   return (
     <div class="settings-retain">
       <label class="field">
-        Events are kept
+        Retention
         <select
           value={days === undefined ? retain : "days"}
-          onChange={({ currentTarget: { value } }) => onChange(value === "days" ? `${offered}d` : value)}
+          onChange={({ currentTarget: { value } }) => onChange(value === "days" ? `${defaultDays}d` : value)}
         >
-          <option value="default">As the server says (--retain)</option>
-          <option value="forever">For ever</option>
-          <option value="days">For some days</option>
+          <option value="default">Server default (--retain)</option>
+          <option value="forever">Forever</option>
+          <option value="days">Number of days</option>
           {isOther && <option value={retain}>{retain}</option>}
         </select>
-        <small>Older ones are deleted for good.</small>
+        <small>Older events are deleted permanently.</small>
       </label>
       {days !== undefined && (
         <label class="field">

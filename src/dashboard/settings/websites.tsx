@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks"
-import { Copy } from "../components/controls/copy.tsx"
+import { CopyButton } from "../components/controls/copy.tsx"
 import { Confirm } from "../components/controls/dialog.tsx"
 import { Icon } from "../components/controls/icons.tsx"
 import { Link } from "../components/controls/link.tsx"
@@ -7,25 +7,25 @@ import { Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
-import { List, More, Row } from "./list.tsx"
+import { List, MoreMenu, Row } from "./list.tsx"
 import { SettingsPage } from "./settings-page.tsx"
 import { WebsiteDeletion } from "./website-deletion.tsx"
-import { retainWords, type Website, WebsiteForm } from "./website-form.tsx"
+import { retentionText, type Website, WebsiteForm } from "./website-form.tsx"
 
-type Asked = { what: "create" } | { what: "edit" | "pause" | "resume" | "delete"; website: Website }
+type DialogState = { name: "create" } | { name: "edit" | "pause" | "resume" | "delete"; website: Website }
 
 export function Websites() {
-  const { session, place } = useApp()
+  const { session, router } = useApp()
   const websites = useResource<{ websites: Website[] }>("websites")
-  const [asked, setAsked] = useState<Asked>()
-  const close = () => setAsked(undefined)
+  const [dialog, setDialog] = useState<DialogState>()
+  const close = () => setDialog(undefined)
   const changed = async () => {
-    websites.again()
+    websites.refetch()
     await session.loadSites()
   }
   const create = (
-    <button type="button" class="button primary" onClick={() => setAsked({ what: "create" })}>
-      <Icon name="plus" /> Add a website
+    <button type="button" class="button primary" onClick={() => setDialog({ name: "create" })}>
+      <Icon name="plus" /> Add website
     </button>
   )
   return (
@@ -33,77 +33,82 @@ export function Websites() {
       <Panel title="All websites">
         <List
           name="Websites"
-          of={websites}
-          empty={
-            <Empty title="No website yet">Events are grouped by website. Add the first one above.</Empty>
-          }
-          rows={(answer) =>
-            answer.websites.map((website) => <WebsiteRow key={website.id} website={website} ask={setAsked} />)
+          resource={websites}
+          empty={<Empty title="No websites">Events are grouped by website. Add your first website.</Empty>}
+          rows={(data) =>
+            data.websites.map((website) => (
+              <WebsiteRow key={website.id} website={website} openDialog={setDialog} />
+            ))
           }
         />
       </Panel>
-      {asked?.what === "create" && (
+      {dialog?.name === "create" && (
         <WebsiteForm
           onClose={close}
           onDone={async (website) => {
             await changed()
-            place.go(`/w/${encodeURIComponent(website.id)}/install`)
+            router.navigate(`/w/${encodeURIComponent(website.id)}/install`)
           }}
         />
       )}
-      {asked?.what === "edit" && <WebsiteForm website={asked.website} onClose={close} onDone={changed} />}
-      {(asked?.what === "pause" || asked?.what === "resume") && (
-        <Pausing website={asked.website} onClose={close} onDone={changed} />
+      {dialog?.name === "edit" && <WebsiteForm website={dialog.website} onClose={close} onDone={changed} />}
+      {(dialog?.name === "pause" || dialog?.name === "resume") && (
+        <PauseWebsite website={dialog.website} onClose={close} onDone={changed} />
       )}
-      {asked?.what === "delete" && (
-        <WebsiteDeletion website={asked.website} onClose={close} onDone={changed} />
+      {dialog?.name === "delete" && (
+        <WebsiteDeletion website={dialog.website} onClose={close} onDone={changed} />
       )}
     </SettingsPage>
   )
 }
 
-function WebsiteRow({ website, ask }: { website: Website; ask: (asked: Asked) => void }) {
+interface WebsiteRowProps {
+  website: Website
+  openDialog: (dialog: DialogState) => void
+}
+
+function WebsiteRow({ website, openDialog }: WebsiteRowProps) {
   const { id, name, domain, allowedOrigins, anonymize, pausedAt } = website
   return (
     <Row
       title={<Link href={`/w/${encodeURIComponent(id)}/overview`}>{name}</Link>}
-      badge={pausedAt !== null && <span class="badge bad">paused</span>}
+      badge={pausedAt !== null && <span class="badge bad">Paused</span>}
       facts={[
         ["Domain", [domain, ...allowedOrigins].join(", ")],
         [
-          "Id",
+          "ID",
           <span key="id" class="settings-id">
-            <code>{id}</code> <Copy text={id} name={`Copy the id of ${name}`} />
+            <code>{id}</code> <CopyButton text={id} name={`Copy ID of ${name}`} />
           </span>,
           "wide",
         ],
-        ["Events are kept", retainWords(website.retain)],
-        ["Visitors' ids", anonymize === "daily" ? "changed every day" : "as they are sent"],
+        ["Retention", retentionText(website.retain)],
+        ["Visitor IDs", anonymize === "daily" ? "Anonymized daily" : "Stored as sent"],
       ]}
       actions={
         <>
           <Link
             class="button small"
             href={`/w/${encodeURIComponent(id)}/install`}
-            label={`Install lines of ${name}`}
+            label={`Setup instructions for ${name}`}
           >
-            Install lines
+            Setup instructions
           </Link>
           <button
             type="button"
             class="button small"
             aria-label={`Edit ${name}`}
-            onClick={() => ask({ what: "edit", website })}
+            onClick={() => openDialog({ name: "edit", website })}
           >
             Edit
           </button>
-          <More
+          <MoreMenu
             name={name}
-            choices={[
+            actions={[
               pausedAt === null
-                ? { label: "Pause…", run: () => ask({ what: "pause", website }) }
-                : { label: "Resume…", run: () => ask({ what: "resume", website }) },
-              { label: "Delete…", run: () => ask({ what: "delete", website }) },
+                ? { label: "Pause…", run: () => openDialog({ name: "pause", website }) }
+                : { label: "Resume…", run: () => openDialog({ name: "resume", website }) },
+              { label: "Delete…", run: () => openDialog({ name: "delete", website }) },
             ]}
           />
         </>
@@ -112,27 +117,27 @@ function WebsiteRow({ website, ask }: { website: Website; ask: (asked: Asked) =>
   )
 }
 
-interface PausingProps {
+interface PauseWebsiteProps {
   website: Website
   onClose: () => void
   onDone: () => Promise<void>
 }
 
-function Pausing({ website: { id, name, pausedAt }, onClose, onDone }: PausingProps) {
+function PauseWebsite({ website: { id, name, pausedAt }, onClose, onDone }: PauseWebsiteProps) {
   const { api, toasts } = useApp()
   const isPaused = pausedAt !== null
   const change = async () => {
     await api.send("PATCH", `websites/${encodeURIComponent(id)}`, { paused: !isPaused })
     await onDone()
-    toasts.show(isPaused ? `${name} takes events again.` : `${name} is paused.`)
+    toasts.show(isPaused ? `${name} resumed` : `${name} paused`)
   }
   return isPaused ? (
     <Confirm title={`Resume ${name}?`} action="Resume" isHarmless onConfirm={change} onClose={onClose}>
-      <p>It takes events again. Those that were sent meanwhile were refused, and are not kept anywhere.</p>
+      <p>New events are accepted again. Events sent while it was paused were rejected and are lost.</p>
     </Confirm>
   ) : (
     <Confirm title={`Pause ${name}?`} action="Pause" onConfirm={change} onClose={onClose}>
-      <p>Its events stay, and are shown. New ones are refused, and lost, until it is resumed.</p>
+      <p>Stored events stay visible. New events are rejected and lost until you resume it.</p>
     </Confirm>
   )
 }

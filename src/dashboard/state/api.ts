@@ -1,12 +1,12 @@
 import type { FieldError } from "../../errors.ts"
 
-/** The API said no, or could not be reached. `message` is for people. */
+/** A failed API call. `message` is written for the user. */
 export class ApiError extends Error {
   constructor(
     message: string,
-    /** 0: there was no answer. */
+    /** HTTP status; 0 if there was no response. */
     readonly status: number,
-    /** The server's stable word for it. */
+    /** The server's stable reason word (x-databuddy-reason). */
     readonly reason: string,
     readonly fields: readonly FieldError[],
   ) {
@@ -14,20 +14,20 @@ export class ApiError extends Error {
   }
 }
 
-/** What every call under /v1 answers beside its own. */
+/** The error body of every endpoint under /v1. */
 interface Failure {
   error?: string
   errors?: FieldError[]
 }
 
-const unreachable = "The server does not answer. It may be restarting: try again in a moment."
+const unreachable = "The server is not responding. It may be restarting: try again in a moment."
 
-/** Calls under /v1, with the person's cookie or the token of a share link. */
+/** Client for /v1, authenticated by the login cookie or a share link's token. */
 export class Api {
   constructor(
     private readonly fetcher: (path: string, init: RequestInit) => Promise<Response>,
     private readonly share: () => string | undefined,
-    /** The cookie does not count any more. */
+    /** Called when the server no longer accepts the cookie. */
     private readonly onLoggedOut: () => void,
   ) {}
 
@@ -39,11 +39,11 @@ export class Api {
     return this.#call<Answer>(method, path, body, signal)
   }
 
-  /** A GET whose answer is read as it comes. Throws as the others do. */
+  /** GET with a streaming response. Throws `ApiError` as the others do. */
   async open(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
     const response = await this.#fetch("GET", path, { headers, signal })
     if (response.ok) return response
-    throw this.#refused(response, (await response.json().catch(() => ({}))) as Failure)
+    throw this.#errorFrom(response, (await response.json().catch(() => ({}))) as Failure)
   }
 
   async #call<Answer>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<Answer> {
@@ -61,7 +61,7 @@ export class Api {
       throw new ApiError(unreachable, 0, "unreachable", [])
     }
     if (response.ok) return answer
-    throw this.#refused(response, answer)
+    throw this.#errorFrom(response, answer)
   }
 
   async #fetch(
@@ -70,21 +70,24 @@ export class Api {
     { headers, ...init }: Omit<RequestInit, "headers"> & { headers?: Record<string, string> },
   ): Promise<Response> {
     const share = this.share()
-    const own = { "x-databuddy-page": "1", ...(share === undefined ? {} : { "x-databuddy-share": share }) }
+    const ownHeaders = {
+      "x-databuddy-page": "1",
+      ...(share === undefined ? {} : { "x-databuddy-share": share }),
+    }
     try {
-      return await this.fetcher(`/v1/${path}`, { ...init, method, headers: { ...own, ...headers } })
+      return await this.fetcher(`/v1/${path}`, { ...init, method, headers: { ...ownHeaders, ...headers } })
     } catch (error) {
       if (init.signal?.aborted) throw error
       throw new ApiError(unreachable, 0, "unreachable", [])
     }
   }
 
-  #refused(response: Response, { error, errors }: Failure): ApiError {
+  #errorFrom(response: Response, { error, errors }: Failure): ApiError {
     const reason = response.headers.get("x-databuddy-reason") ?? ""
-    // A wrong password says nothing of the cookie.
+    // A wrong password does not mean that the cookie is invalid.
     if (response.status === 401 && this.share() === undefined && reason !== "login_wrong") this.onLoggedOut()
     return new ApiError(
-      sentence(error ?? `The server answered ${response.status}.`),
+      sentence(error ?? `The server returned status ${response.status}.`),
       response.status,
       reason,
       errors ?? [],
@@ -92,10 +95,10 @@ export class Api {
   }
 }
 
-/** The API's texts begin in lower case and end without a full stop. */
+/** Capitalizes a message and adds a full stop: API messages have neither. */
 export function sentence(text: string): string {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1)
-  return /[.!?]$/.test(begun) ? begun : `${begun}.`
+  const capitalized = text.charAt(0).toUpperCase() + text.slice(1)
+  return /[.!?]$/.test(capitalized) ? capitalized : `${capitalized}.`
 }
 
 export function messageOf(error: unknown): string {

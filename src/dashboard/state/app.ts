@@ -2,81 +2,81 @@ import { computed, type ReadonlySignal, signal } from "@preact/signals"
 import { createContext } from "preact"
 import { useContext } from "preact/hooks"
 import { Api } from "./api.ts"
-import { type Filter, readFilters } from "./filters.ts"
+import { type Filter, parseFilters } from "./filters.ts"
 import { Preferences } from "./preferences.ts"
 import { QueryCache } from "./query-cache.ts"
-import { type Range, readRange, todayIn } from "./range.ts"
+import { parseRange, type Range, todayIn } from "./range.ts"
 import { Router } from "./router.ts"
 import { Session } from "./session.ts"
 import { Toasts } from "./toasts.ts"
 
-/** What is looked at: which events of which time. */
+/** The events and the range that the page shows. */
 export interface View {
   /** An id, `none` or `all`. */
   website: string
   zone: string
   today: string
   range: Range
-  /** Each number is set against the period before. */
+  /** Whether to compare with the previous period. */
   compare: boolean
   filters: Filter[]
 }
 
-/** Everything that the parts of the page share; made once, and passed down. */
+/** State shared by all components. Created once and provided through `AppContext`. */
 export class App {
-  readonly place: Router
+  readonly router: Router
   readonly api: Api
   readonly session: Session
-  readonly answers: QueryCache
+  readonly queryCache: QueryCache
   readonly preferences: Preferences
   readonly toasts = new Toasts()
-  /** Counts changes of notes, for the charts to ask for them again. */
-  readonly notes = { round: signal(0) }
+  /** `version` changes with every saved annotation, so that charts refetch them. */
+  readonly annotations = { version: signal(0) }
   readonly view: ReadonlySignal<View>
-  /** Of the person, for dates and numbers. */
+  /** The browser's locale, for dates and numbers. */
   readonly locale: string
   readonly now = () => Date.now()
 
   constructor(window: Window & typeof globalThis) {
     this.locale = window.navigator.language
-    this.place = new Router(window)
+    this.router = new Router(window)
     this.session = new Session(() => this.api)
     this.api = new Api(
       (path, init) => window.fetch(path, init),
-      () => this.place.spot.value.share,
+      () => this.router.location.value.share,
       () => {
-        if (this.session.me.value?.user) this.session.hasEnded.value = true
-        this.forget()
+        if (this.session.me.value?.user) this.session.hasExpired.value = true
+        this.clearSession()
       },
     )
-    this.answers = new QueryCache(this.api)
-    this.preferences = new Preferences(storageOf(window), window.document.documentElement)
-    const ownZone = new Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC"
+    this.queryCache = new QueryCache(this.api)
+    this.preferences = new Preferences(openStorage(window), window.document.documentElement)
+    const browserZone = new Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC"
     this.view = computed(() => {
-      const { website, share, params } = this.place.spot.value
-      const zone = zoneOf(params.get("tz")) ?? ownZone
+      const { website, share, params } = this.router.location.value
+      const zone = parseZone(params.get("tz")) ?? browserZone
       const today = todayIn(zone, this.now())
       const shared = share === undefined ? undefined : this.session.me.value?.share?.websiteId
       return {
         website: website ?? shared ?? "all",
         zone,
         today,
-        range: readRange(params, today),
+        range: parseRange(params, today),
         compare: params.get("compare") !== "off",
-        filters: readFilters(params),
+        filters: parseFilters(params),
       }
     })
   }
 
-  /** Nobody is logged in any more, and nothing that was shown stays. */
-  forget(): void {
-    this.session.forget()
-    this.answers.forget()
+  /** Drops the user and everything cached for them. */
+  clearSession(): void {
+    this.session.clearUser()
+    this.queryCache.clear()
   }
 }
 
-/** Browsers can be told to keep nothing, and throw then. */
-function storageOf(window: Window): Storage | undefined {
+/** Undefined if the browser blocks storage: reading the property then throws. */
+function openStorage(window: Window): Storage | undefined {
   try {
     return window.localStorage
   } catch {
@@ -84,7 +84,7 @@ function storageOf(window: Window): Storage | undefined {
   }
 }
 
-function zoneOf(name: string | null): string | undefined {
+function parseZone(name: string | null): string | undefined {
   if (name === null) return undefined
   try {
     return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone && name
@@ -97,6 +97,6 @@ export const AppContext = createContext<App | undefined>(undefined)
 
 export function useApp(): App {
   const app = useContext(AppContext)
-  if (!app) throw new Error("there is no app around this part")
+  if (!app) throw new Error("useApp needs an AppContext.Provider above it")
   return app
 }

@@ -1,11 +1,13 @@
 import { cell } from "../../export/csv.ts"
 
-/** A table as CSV, with Windows line ends as RFC 4180 says; safe in a spreadsheet, as the server's exports are. */
+/** A table as CSV (RFC 4180, CRLF). Cells are escaped against spreadsheet formulas, as in the server's exports. */
 export function csvText(columns: readonly string[], rows: readonly (readonly unknown[])[]): string {
-  return [columns, ...rows].map((row) => `${row.map((value) => cell(plain(value))).join(",")}\r\n`).join("")
+  return [columns, ...rows]
+    .map((row) => `${row.map((value) => cell(plainValue(value))).join(",")}\r\n`)
+    .join("")
 }
 
-function plain(value: unknown): string | number | boolean | null {
+function plainValue(value: unknown): string | number | boolean | null {
   if (value === undefined || value === null) return null
   if (typeof value === "object") return JSON.stringify(value)
   return value as string | number | boolean

@@ -1,32 +1,32 @@
 import { type Operator, operatorNames, operators } from "../../query/operators.ts"
-import { type Field, personFields } from "../../query/query.ts"
+import { type Field, idFields } from "../../query/query.ts"
 
-/** A filter as the API takes it. */
+/** A filter in the form that the API accepts. */
 export interface Filter {
   field: string
   op: Operator
   value: string | number | boolean | string[]
 }
 
-/** A condition in the words of the page: an operator, and where it takes true or false, which of them. */
+/** An entry of the condition menu: an operator, with its value if that is a boolean. */
 export type Condition = { op: Operator; words: string } & (
   | { takes: "text" | "number" | "list" }
   | { takes: "boolean"; value: boolean }
 )
 
 export const conditions: readonly Condition[] = operatorNames.flatMap((op): Condition[] => {
-  const { label, labelOfFalse = label, takes } = operators[op]
-  if (takes !== "boolean") return [{ op, words: label, takes }]
+  const { label, falseLabel = label, operandType } = operators[op]
+  if (operandType !== "boolean") return [{ op, words: label, takes: operandType }]
   return [
-    { op, words: label, takes, value: true },
-    { op, words: labelOfFalse, takes, value: false },
+    { op, words: label, takes: operandType, value: true },
+    { op, words: falseLabel, takes: operandType, value: false },
   ]
 })
 
-/** What a new filter begins with. */
-export const firstCondition = conditions[0] as Condition
+/** The condition of a new filter. */
+export const defaultCondition = conditions[0] as Condition
 
-/** Fields in the words of the page; properties have their own names. */
+/** Display names of fields. Properties are shown by their key. */
 const namesOfFields: Record<Exclude<Field, "website_id">, string> = {
   event_name: "Event",
   path: "Path",
@@ -39,20 +39,20 @@ const namesOfFields: Record<Exclude<Field, "website_id">, string> = {
 
 export const fieldNames: Readonly<Record<string, string>> = namesOfFields
 
-/** Whoever comes by a share link may not name them. */
-export const peopleFields: readonly string[] = personFields
+/** Fields that identify people. Share links cannot use them. */
+export const peopleFields: readonly string[] = idFields
 
 export function fieldName(field: string): string {
   return fieldNames[field] ?? field.replace(/^property\./, "")
 }
 
-/** Undefined for an operator that there is not. */
+/** Undefined if the operator is unknown. */
 function findCondition(op: string, value: unknown): Condition | undefined {
   return conditions.find((one) => one.op === op && (one.takes !== "boolean" || one.value === value))
 }
 
 export function conditionOf({ op, value }: Filter): Condition {
-  return findCondition(op, value) ?? firstCondition
+  return findCondition(op, value) ?? defaultCondition
 }
 
 export function filterText(filter: Filter): string {
@@ -67,21 +67,21 @@ export function hasFilter(filters: readonly Filter[], filter: Filter): boolean {
   return filters.some((one) => filterParam(one) === param)
 }
 
-/** With the filter where it was not there, and without it where it was. */
-export function toggled(filters: readonly Filter[], filter: Filter): Filter[] {
+/** Adds the filter, or removes it if it is present. */
+export function toggleFilter(filters: readonly Filter[], filter: Filter): Filter[] {
   const param = filterParam(filter)
   const others = filters.filter((one) => filterParam(one) !== param)
   return others.length < filters.length ? others : [...filters, filter]
 }
 
-/** As it stands in the address: `eq:property.plan:pro`. Colons of the field are escaped; a list is JSON. */
+/** The URL form of a filter: `eq:property.plan:pro`. Colons in the field are escaped; a list is JSON. */
 export function filterParam({ field, op, value }: Filter): string {
   const text = Array.isArray(value) ? JSON.stringify(value) : String(value)
   return `${op}:${field.replaceAll("%", "%25").replaceAll(":", "%3A")}:${text}`
 }
 
-/** Undefined where the text is no filter: an address may have been cut off or typed. */
-export function readFilter(param: string): Filter | undefined {
+/** Undefined if the text is not a filter: the URL may have been truncated or typed. */
+export function parseFilter(param: string): Filter | undefined {
   const [, name, escaped, text = ""] = /^([a-z_]+):([^:]+):(.*)$/s.exec(param) ?? []
   const operator = findCondition(name ?? "", text !== "false")
   if (!operator || escaped === undefined) return undefined
@@ -91,22 +91,22 @@ export function readFilter(param: string): Filter | undefined {
     case "boolean":
       return { field, op, value: operator.value }
     case "number": {
-      const value = readNumber(text)
+      const value = parseNumber(text)
       return value === undefined ? undefined : { field, op, value }
     }
     case "list":
-      return listOf(text, field, op)
+      return parseList(text, field, op)
     case "text":
       return { field, op, value: text }
   }
 }
 
-/** Undefined where it is none that JSON has. */
-export function readNumber(text: string): number | undefined {
+/** Undefined if the text is not a finite number. */
+export function parseNumber(text: string): number | undefined {
   return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : undefined
 }
 
-function listOf(text: string, field: string, op: Operator): Filter | undefined {
+function parseList(text: string, field: string, op: Operator): Filter | undefined {
   try {
     const value: unknown = JSON.parse(text)
     if (!Array.isArray(value) || value.length === 0) return undefined
@@ -116,11 +116,11 @@ function listOf(text: string, field: string, op: Operator): Filter | undefined {
   }
 }
 
-export function readFilters(params: URLSearchParams, name = "f"): Filter[] {
-  return params.getAll(name).flatMap((param) => readFilter(param) ?? [])
+export function parseFilters(params: URLSearchParams, name = "f"): Filter[] {
+  return params.getAll(name).flatMap((param) => parseFilter(param) ?? [])
 }
 
-/** What `readFilters` leaves out, as it stands in the address. */
-export function unreadableFilters(params: URLSearchParams, name = "f"): string[] {
-  return params.getAll(name).filter((param) => readFilter(param) === undefined)
+/** The raw values that `parseFilters` skips. */
+export function invalidFilters(params: URLSearchParams, name = "f"): string[] {
+  return params.getAll(name).filter((param) => parseFilter(param) === undefined)
 }

@@ -1,12 +1,12 @@
 import { isoDays } from "./range.ts"
 
-/** Numbers, times and dates as the person's locale writes them. */
+/** Formats numbers, times and dates for a locale and a time zone. */
 export class Format {
-  readonly #whole: Intl.NumberFormat
+  readonly #integer: Intl.NumberFormat
   readonly #short: Intl.NumberFormat
-  readonly #fine: Intl.NumberFormat
+  readonly #decimal: Intl.NumberFormat
   readonly #tenths: Intl.NumberFormat
-  /** By their options: making one takes longer than a hundred uses. */
+  /** By their options: creating one takes longer than a hundred uses. */
   readonly #dates = new Map<string, Intl.DateTimeFormat>()
   readonly #days: Intl.DateTimeFormat
 
@@ -14,58 +14,58 @@ export class Format {
     private readonly locale: string,
     private readonly zone: string,
   ) {
-    this.#whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 })
+    this.#integer = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 })
     this.#short = new Intl.NumberFormat(locale, { notation: "compact", maximumSignificantDigits: 3 })
     this.#tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
-    this.#fine = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 })
+    this.#decimal = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 })
     this.#days = isoDays(zone)
   }
 
   /** 1,204,311 */
   count(value: number): string {
-    return this.#whole.format(value)
+    return this.#integer.format(value)
   }
 
-  /** 1.2M; below ten thousand as it is. */
+  /** 1.2M; in full below ten thousand. */
   short(value: number): string {
-    return Math.abs(value) < 10_000 ? this.#fine.format(value) : this.#short.format(value)
+    return Math.abs(value) < 10_000 ? this.#decimal.format(value) : this.#short.format(value)
   }
 
   /** 12.75 */
   number(value: number): string {
-    return this.#fine.format(value)
+    return this.#decimal.format(value)
   }
 
   /** 12.5 → 12.5% */
   percent(value: number): string {
-    return `${this.#fine.format(value)}%`
+    return `${this.#decimal.format(value)}%`
   }
 
-  /** 12.345 → 12.3, 12 → 12.0: those below each other line up. */
+  /** 12.345 → 12.3, 12 → 12.0: always one decimal, so that columns align. */
   tenths(value: number): string {
     return this.#tenths.format(value)
   }
 
-  /** 12.345 → 12.3%. What is there is never 0. */
+  /** 12.345 → 12.3%. Above 0, at least <0.1%. */
   rate(value: number): string {
     return value > 0 && value < 0.05 ? `<${this.tenths(0.1)}%` : `${this.tenths(value)}%`
   }
 
-  /** 3 d 4 h */
+  /** ms → 3d 4h, 1m 34s */
   duration(ms: number): string {
     const units = [
       ["d", 86_400_000],
       ["h", 3_600_000],
-      ["min", 60_000],
+      ["m", 60_000],
       ["s", 1_000],
     ] as const
     const first = units.findIndex(([, length]) => ms >= length)
-    if (first < 0) return `${this.#whole.format(ms)} ms`
+    if (first < 0) return `${this.#integer.format(ms)} ms`
     const [unit, length] = units[first] as (typeof units)[number]
-    const whole = Math.floor(ms / length)
+    const amount = Math.floor(ms / length)
     const next = units[first + 1]
-    const rest = next ? Math.floor((ms - whole * length) / next[1]) : 0
-    return next && rest > 0 ? `${whole} ${unit} ${rest} ${next[0]}` : `${whole} ${unit}`
+    const rest = next ? Math.floor((ms - amount * length) / next[1]) : 0
+    return next && rest > 0 ? `${amount}${unit} ${rest}${next[0]}` : `${amount}${unit}`
   }
 
   /** `2026-11-24` → 24 Nov 2026. */
@@ -73,26 +73,26 @@ export class Format {
     return this.#date(Date.parse(`${day.slice(0, 10)}T00:00:00Z`), { dateStyle: "medium", timeZone: "UTC" })
   }
 
-  /** 27 Oct – 24 Nov 2026, as short as the locale says a range; one day as such. */
+  /** 27 Oct – 24 Nov 2026, in the locale's short form of a range. */
   days(from: string, to: string): string {
     const [first, last] = [from, to].map((day) => Date.parse(`${day}T00:00:00Z`))
     return this.#range(first ?? 0, last ?? 0, { dateStyle: "medium", timeZone: "UTC" })
   }
 
-  /** Of times as ISO 8601, `to` exclusive: 16–22 Nov 2026; where it ends within a day: 23 Nov 2026, until 10:15. */
+  /** ISO 8601 times, `to` exclusive: 16–22 Nov 2026. If it ends within a day: 23 Nov 2026 (to 10:15). */
   period({ from, to }: { from: string; to: string }): string {
-    const [begin, end] = [Date.parse(from), Date.parse(to)]
-    // Nothing of it has passed: where clocks jump over midnight there is such an hour.
-    if (begin >= end)
-      return this.#date(begin, { dateStyle: "medium", timeStyle: "short", timeZone: this.zone })
-    const beginsDay = (ms: number) => this.#days.format(ms) !== this.#days.format(ms - 1)
-    if (!beginsDay(begin)) {
-      return this.#range(begin, end, { dateStyle: "medium", timeStyle: "short", timeZone: this.zone })
+    const [start, end] = [Date.parse(from), Date.parse(to)]
+    // An empty period: where daylight saving skips midnight, the first hour of a day can be one.
+    if (start >= end)
+      return this.#date(start, { dateStyle: "medium", timeStyle: "short", timeZone: this.zone })
+    const startsDay = (ms: number) => this.#days.format(ms) !== this.#days.format(ms - 1)
+    if (!startsDay(start)) {
+      return this.#range(start, end, { dateStyle: "medium", timeStyle: "short", timeZone: this.zone })
     }
-    const days = this.days(this.#days.format(begin), this.#days.format(end - 1))
-    return beginsDay(end)
+    const days = this.days(this.#days.format(start), this.#days.format(end - 1))
+    return startsDay(end)
       ? days
-      : `${days}, until ${this.#date(end, { timeStyle: "short", timeZone: this.zone })}`
+      : `${days} (to ${this.#date(end, { timeStyle: "short", timeZone: this.zone })})`
   }
 
   /** `2026-11-24` → 24 Nov. */
@@ -104,22 +104,22 @@ export class Format {
     })
   }
 
-  /** A time as ISO 8601 → 24 Nov 2026, 13:30:05. */
+  /** ISO 8601 → 24 Nov 2026, 13:30:05. */
   time(iso: string): string {
     return this.#date(Date.parse(iso), { dateStyle: "medium", timeStyle: "medium", timeZone: this.zone })
   }
 
-  /** A time as ISO 8601 → 13:30:05. */
+  /** ISO 8601 → 13:30:05. */
   clock(iso: string): string {
     return this.#date(Date.parse(iso), { timeStyle: "medium", timeZone: this.zone })
   }
 
-  /** The day of a time: 2026-11-24. */
+  /** The calendar day of a time: 2026-11-24. */
   dayOf(iso: string): string {
     return this.#days.format(Date.parse(iso))
   }
 
-  /** As short as it can be said now: 13:30:05 of today, else with the day, and the year where it is another one. */
+  /** A time relative to `now`: 13:30:05 for today, else with the day, and with the year if that differs. */
   moment(iso: string, now: number): string {
     const ms = Date.parse(iso)
     const [day, today] = [this.dayOf(iso), this.#days.format(now)]
@@ -135,7 +135,7 @@ export class Format {
     })
   }
 
-  /** How long ago: 5 minutes ago. */
+  /** 5 minutes ago */
   ago(iso: string, now: number): string {
     const ms = Date.parse(iso) - now
     const units = [
@@ -146,12 +146,12 @@ export class Format {
       ["minute", 60_000],
       ["second", 1_000],
     ] as const
-    const [unit, length] = units.find(([, one]) => Math.abs(ms) >= one) ?? ["second", 1_000]
+    const [unit, length] = units.find(([, unitMs]) => Math.abs(ms) >= unitMs) ?? ["second", 1_000]
     const format = new Intl.RelativeTimeFormat(this.locale, { numeric: "auto" })
-    return isolated(format.format(Math.trunc(ms / length), unit))
+    return isolate(format.format(Math.trunc(ms / length), unit))
   }
 
-  /** 1.2 GB, in powers of ten as disks are sold. */
+  /** 1.2 GB, in powers of ten. */
   bytes(value: number): string {
     const units = ["B", "kB", "MB", "GB", "TB"]
     const power = Math.min(units.length - 1, value < 1 ? 0 : Math.floor(Math.log10(value) / 3))
@@ -161,7 +161,7 @@ export class Format {
     return `${amount} ${units[power]}`
   }
 
-  /** A date of a trend: `2026-11-24`, or with the time of day for hours. */
+  /** The label of a chart bucket. `label`: a day, with a time for hours. */
   bucket(label: string, granularity: string): string {
     if (label.length > 10) {
       const at = label.slice(0, 16)
@@ -185,7 +185,7 @@ export class Format {
     return granularity === "weekly" ? `Week of ${this.day(label)}` : day
   }
 
-  /** The same as short as an axis needs it. */
+  /** The short label of a bucket, for an axis. */
   tick(label: string, granularity: string): string {
     if (label.length > 10) {
       const at = Date.parse(`${label.slice(0, 16)}Z`)
@@ -198,11 +198,11 @@ export class Format {
   }
 
   #date(ms: number, options: Intl.DateTimeFormatOptions): string {
-    return Number.isNaN(ms) ? "" : isolated(this.#dateFormat(options).format(ms))
+    return Number.isNaN(ms) ? "" : isolate(this.#dateFormat(options).format(ms))
   }
 
   #range(from: number, to: number, options: Intl.DateTimeFormatOptions): string {
-    return isolated(this.#dateFormat(options).formatRange(from, to))
+    return isolate(this.#dateFormat(options).formatRange(from, to))
   }
 
   #dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
@@ -213,13 +213,13 @@ export class Format {
   }
 }
 
-/** Letters that are written from right to left: Hebrew to Arabic, and their presentation forms. */
+/** Right-to-left letters: Hebrew to Arabic, and their presentation forms. */
 const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/
 
 /**
- * A text in a right-to-left script gets a direction of its own (FIRST STRONG ISOLATE to POP DIRECTIONAL ISOLATE): in the page's English, a
- * range of dates would be shown with its numbers in another order.
+ * Isolates right-to-left text (FIRST STRONG ISOLATE to POP DIRECTIONAL ISOLATE). In the English page, the numbers of a
+ * date range would otherwise be reordered.
  */
-function isolated(text: string): string {
+function isolate(text: string): string {
   return rightToLeft.test(text) ? `\u2068${text}\u2069` : text
 }

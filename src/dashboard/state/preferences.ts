@@ -2,12 +2,12 @@ import { effect, signal } from "@preact/signals"
 
 export type Theme = "system" | "light" | "dark"
 
-/** What a person chose for this browser. */
+/** Settings stored in this browser. */
 export class Preferences {
   readonly theme = signal<Theme>("system")
-  /** Single keys do something. Some people speak to their computer, and set them off by it. */
+  /** Whether single-key shortcuts are on. Speech input can trigger them by accident (WCAG 2.1.4). */
   readonly shortcuts = signal(true)
-  /** The website that was looked at last. */
+  /** The website viewed last. */
   readonly website = signal<string | undefined>(undefined)
 
   constructor(storage: Storage | undefined, root: HTMLElement) {

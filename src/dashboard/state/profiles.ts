@@ -1,11 +1,11 @@
-/** An identified user, as the API shows it. */
+/** An identified person, as returned by the API. */
 export interface Profile {
   profileId: string
   email: string | null
   name: string | null
   username: string | null
   traits: Record<string, string | number | boolean>
-  /** ISO 8601 in UTC, as `updatedAt`. */
+  /** ISO 8601 in UTC, like `updatedAt`. */
   createdAt: string
   updatedAt: string
   /** Those that were seen to be theirs, the newest first; of more than `mostLinked` the newest. */
@@ -13,9 +13,9 @@ export interface Profile {
 }
 
 /** Anonymous ids of a profile that the API gives. */
-export const mostLinked = 100
+export const maxAnonymousIds = 100
 
-/** What people call somebody. */
-export function calledName({ name, username, email, profileId }: Profile): string {
+/** The first of name, username, email and id that is set. */
+export function displayName({ name, username, email, profileId }: Profile): string {
   return name ?? username ?? email ?? profileId
 }

@@ -1,6 +1,6 @@
 import type { Api } from "./api.ts"
 
-/** One thing that is asked of POST /v1/query. `id`: what its answer is called; without one, its name. */
+/** One parameter of POST /v1/query. `id` labels its result; the default is `name`. */
 export interface Parameter {
   name: string
   id?: string
@@ -10,54 +10,54 @@ export interface Parameter {
 
 export type Row = Record<string, unknown>
 
-export interface Meta {
+export interface ResultMeta {
   from: string
   to: string
-  /** What it is compared with. */
+  /** The period compared with, as ISO 8601. */
   previous?: { from: string; to: string }
   total?: number
   nextCursor?: string | null
   ms: number
 }
 
-export interface Entry {
+export interface QueryResult {
   parameter: string
   success: boolean
   data: Row[]
   error?: string
-  meta?: Meta
+  meta?: ResultMeta
 }
 
-/** Answers that are kept to be shown at once when one comes back; beyond, the oldest goes. */
-const kept = 40
+/** Results to keep, so that a page visited again shows its numbers at once. */
+const maxEntries = 40
 
-export interface Asked {
+export interface QueryRequest {
   website: string
   body: object
 }
 
-/** Asks, and keeps what was answered last. */
+/** Runs queries and caches the most recent results, least recently run evicted first. */
 export class QueryCache {
-  readonly #kept = new Map<string, Entry[]>()
+  readonly #entries = new Map<string, QueryResult[]>()
 
   constructor(private readonly api: Api) {}
 
-  keptFor(key: string): Entry[] | undefined {
-    return this.#kept.get(key)
+  get(key: string): QueryResult[] | undefined {
+    return this.#entries.get(key)
   }
 
-  /** Another person may use the page next. */
-  forget(): void {
-    this.#kept.clear()
+  /** Drops everything: someone else may log in next. */
+  clear(): void {
+    this.#entries.clear()
   }
 
-  async ask(key: string, { website, body }: Asked, signal: AbortSignal): Promise<Entry[]> {
+  async run(key: string, { website, body }: QueryRequest, signal: AbortSignal): Promise<QueryResult[]> {
     const path = `query?website_id=${encodeURIComponent(website)}`
-    const { data } = await this.api.send<{ data: Entry[] }>("POST", path, body, signal)
-    this.#kept.delete(key)
-    this.#kept.set(key, data)
-    const [oldest] = this.#kept.keys()
-    if (this.#kept.size > kept && oldest !== undefined) this.#kept.delete(oldest)
+    const { data } = await this.api.send<{ data: QueryResult[] }>("POST", path, body, signal)
+    this.#entries.delete(key)
+    this.#entries.set(key, data)
+    const [oldest] = this.#entries.keys()
+    if (this.#entries.size > maxEntries && oldest !== undefined) this.#entries.delete(oldest)
     return data
   }
 }

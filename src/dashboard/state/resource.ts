@@ -1,35 +1,36 @@
 import { useEffect, useState } from "preact/hooks"
 import { useApp } from "./app.ts"
 
-export interface Resource<Answer> {
-  data: Answer | undefined
+/** The response of a GET request, or its progress. */
+export interface Resource<Data> {
+  data: Data | undefined
   error: unknown
   isLoading: boolean
-  /** Asks once more; what is shown stays until then. */
-  again: () => void
+  /** Repeats the request; the current data stays until the new data arrives. */
+  refetch: () => void
 }
 
-/** What a GET under /v1 answers. Undefined: asks nothing. Asks anew where `version` changes. */
-export function useResource<Answer>(path: string | undefined, version = 0): Resource<Answer> {
+/** Fetches a path under /v1. Undefined fetches nothing. A change of `version` fetches again. */
+export function useResource<Data>(path: string | undefined, version = 0): Resource<Data> {
   const { api } = useApp()
-  const [state, setState] = useState<{ path?: string; data?: Answer; error?: unknown }>({})
+  const [state, setState] = useState<{ path?: string; data?: Data; error?: unknown }>({})
   const [round, setRound] = useState(0)
   useEffect(() => {
     if (path === undefined) return
-    const stop = new AbortController()
-    api.get<Answer>(path, stop.signal).then(
+    const controller = new AbortController()
+    api.get<Data>(path, controller.signal).then(
       (data) => setState({ path, data }),
       (error) => {
-        if (!stop.signal.aborted) setState({ path, error })
+        if (!controller.signal.aborted) setState({ path, error })
       },
     )
-    return () => stop.abort()
+    return () => controller.abort()
   }, [api, path, round, version])
   const isCurrent = state.path === path
   return {
     data: isCurrent ? state.data : undefined,
     error: isCurrent ? state.error : undefined,
     isLoading: path !== undefined && !isCurrent,
-    again: () => setRound((count) => count + 1),
+    refetch: () => setRound((count) => count + 1),
   }
 }

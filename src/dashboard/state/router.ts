@@ -1,35 +1,35 @@
 import { computed, type ReadonlySignal, signal } from "@preact/signals"
 import { safePath } from "../../saved/path.ts"
 
-/** Where in the dashboard one is, as the address bar says it. */
+/** The current page of the dashboard, parsed from the URL. */
 export interface Location {
-  /** What stands before the page: `/w/<website>` or `/share/<token>`; '' outside of websites. */
+  /** Path prefix: `/w/<website>` or `/share/<token>`; '' for pages outside a website. */
   base: string
-  /** A website's id, `none` or `all`; undefined outside of websites, and in a shared view, which is told by the server. */
+  /** An id, `none` or `all`. Undefined outside a website, and in a shared view, where the server knows the website. */
   website: string | undefined
   /** The token of a share link. */
   share: string | undefined
-  /** `overview`, `events` …; of settings `settings/keys`; '' where the address ends before it. */
+  /** `overview`, `events`, `settings/keys`; '' if the path ends before the page. */
   page: string
   params: URLSearchParams
 }
 
-/** Parameters that say which time is looked at. */
-const ofRange = new Set(["period", "from", "to", "tz", "compare"])
+/** Parameters that define the range. */
+const rangeParamNames = new Set(["period", "from", "to", "tz", "compare"])
 
-/** Parameters that say what is looked at, and so go along from page to page; all others belong to one page. */
-const lasting = new Set([...ofRange, "f"])
+/** Parameters that links carry from page to page; all others belong to one page. */
+const sharedParamNames = new Set([...rangeParamNames, "f"])
 
-type Changes = Record<string, string | readonly string[] | undefined>
+type ParamChanges = Record<string, string | readonly string[] | undefined>
 
-/** The address bar: what is shown follows from it alone, so that a link is a view. */
+/** Reads and changes the URL. The page is a function of the URL alone, so that every link reproduces a view. */
 export class Router {
   readonly #url
-  readonly spot: ReadonlySignal<Location>
+  readonly location: ReadonlySignal<Location>
 
   constructor(private readonly window: Window) {
     this.#url = signal(window.location.href)
-    this.spot = computed(() => spotOf(new URL(this.#url.value)))
+    this.location = computed(() => parseLocation(new URL(this.#url.value)))
     window.addEventListener("popstate", () => {
       this.#url.value = window.location.href
     })
@@ -39,78 +39,78 @@ export class Router {
     return this.window.location.origin
   }
 
-  /** The whole address of what is looked at. */
+  /** The current URL. */
   get href(): string {
     return this.#url.value
   }
 
-  /** The same without the origin. */
+  /** Path and query of the current URL. */
   get path(): string {
     const { pathname, search } = new URL(this.#url.value)
     return pathname + search
   }
 
-  /** Asks the server for the dashboard once more. */
+  /** Reloads the document. */
   reload(): void {
     this.window.location.reload()
   }
 
-  /** `path`: with its query, such as `/w/all/overview?period=today`. */
-  go(path: string, how: "push" | "replace" = "push"): void {
+  /** Goes to a path with its query, such as `/w/all/overview?period=today`. */
+  navigate(path: string, how: "push" | "replace" = "push"): void {
     if (how === "push") this.window.history.pushState(null, "", path)
     else this.window.history.replaceState(null, "", path)
     this.#url.value = this.window.location.href
   }
 
-  /** Changes parameters of the page that one is on; undefined takes one away. */
-  set(changes: Changes, how: "push" | "replace" = "push"): void {
+  /** Changes query parameters of the current page; undefined removes one. */
+  setParams(changes: ParamChanges, how: "push" | "replace" = "push"): void {
     const { pathname, searchParams } = new URL(this.#url.value)
-    this.go(pathname + queryText(changed(searchParams, changes)), how)
+    this.navigate(pathname + queryText(applyChanges(searchParams, changes)), how)
   }
 
-  /** The address of another page of the same website, about the same range and filters. */
-  to(page: string, changes: Changes = {}): string {
-    const { base, params } = this.spot.value
-    return `${base}/${page}${queryText(changed(lastingOf(params), changes))}`
+  /** Path of another page of the same website, with the same range and filters. */
+  pageHref(page: string, changes: ParamChanges = {}): string {
+    const { base, params } = this.location.value
+    return `${base}/${page}${queryText(applyChanges(sharedParams(params), changes))}`
   }
 
-  /** The address of the same page with other parameters. */
-  with(changes: Changes): string {
+  /** Path of the current page with changed parameters. */
+  hrefWith(changes: ParamChanges): string {
     const { pathname, searchParams } = new URL(this.#url.value)
-    return pathname + queryText(changed(searchParams, changes))
+    return pathname + queryText(applyChanges(searchParams, changes))
   }
 
-  /** The same page of another website; filters are about another one's properties, so they stay behind. */
-  ofWebsite(id: string): string {
-    const { page, params, base } = this.spot.value
-    const kept = changed(lastingOf(params), { f: undefined })
-    return `/w/${encodeURIComponent(id)}/${base === "" ? "overview" : page}${queryText(kept)}`
+  /** Path of the same page for another website. Filters are dropped: they refer to the first one's properties. */
+  websiteHref(id: string): string {
+    const { page, params, base } = this.location.value
+    const range = applyChanges(sharedParams(params), { f: undefined })
+    return `/w/${encodeURIComponent(id)}/${base === "" ? "overview" : page}${queryText(range)}`
   }
 
-  /** Page and query behind the website, escaped as in the address bar; so they are saved and shared: `funnels?step=…`. */
-  viewWith(changes: Changes = {}): string {
-    return this.with(changes).slice(this.spot.value.base.length + 1)
+  /** Page and query without the website, as stored in saved views and share links: `funnels?step=…`. */
+  viewPath(changes: ParamChanges = {}): string {
+    return this.hrefWith(changes).slice(this.location.value.base.length + 1)
   }
 
-  /** A page and what is asked there, filters included, whatever the range: `funnels?f=…&step=…`. */
-  question(page: string, changes: Changes): string {
-    const filters = withNames(this.spot.value.params, new Set(["f"]))
-    return page + queryText(changed(filters, changes))
+  /** Page and query of a report with its filters but without a range: `funnels?f=…&step=…`. */
+  reportPath(page: string, changes: ParamChanges): string {
+    const filters = pickParams(this.location.value.params, new Set(["f"]))
+    return page + queryText(applyChanges(filters, changes))
   }
 
-  /** The address of what `question` made, or another view that was saved; about the range one is at, where it says none. */
-  ofSaved(path: string): string {
-    const { base, params } = this.spot.value
+  /** Path of a saved report or view. A path without a range opens with the current one. */
+  savedHref(path: string): string {
+    const { base, params } = this.location.value
     const [page = "", query = ""] = safePath(path).split("?", 2)
     const saved = new URLSearchParams(query)
-    const isOfRange = [...saved.keys()].some((name) => ofRange.has(name))
-    const range = isOfRange ? [] : withNames(params, ofRange)
+    const hasRange = [...saved.keys()].some((name) => rangeParamNames.has(name))
+    const range = hasRange ? [] : pickParams(params, rangeParamNames)
     return `${base}/${page}${queryText(new URLSearchParams([...range, ...saved]))}`
   }
 }
 
-function spotOf({ pathname, searchParams }: URL): Location {
-  const [first = "", second = "", ...rest] = pathname.split("/").filter(Boolean).map(decoded)
+function parseLocation({ pathname, searchParams }: URL): Location {
+  const [first = "", second = "", ...rest] = pathname.split("/").filter(Boolean).map(decodePart)
   const page = rest.join("/")
   if (first === "w" && second !== "") {
     const base = `/w/${encodeURIComponent(second)}`
@@ -124,8 +124,8 @@ function spotOf({ pathname, searchParams }: URL): Location {
   return { base: "", website: undefined, share: undefined, page: outside, params: searchParams }
 }
 
-/** Somebody may have typed a `%` into the address. */
-function decoded(part: string): string {
+/** Unchanged if it is not valid percent-encoding: the URL may have been typed. */
+function decodePart(part: string): string {
   try {
     return decodeURIComponent(part)
   } catch {
@@ -133,21 +133,21 @@ function decoded(part: string): string {
   }
 }
 
-function lastingOf(params: URLSearchParams): URLSearchParams {
-  return withNames(params, lasting)
+function sharedParams(params: URLSearchParams): URLSearchParams {
+  return pickParams(params, sharedParamNames)
 }
 
-function withNames(params: URLSearchParams, names: ReadonlySet<string>): URLSearchParams {
+function pickParams(params: URLSearchParams, names: ReadonlySet<string>): URLSearchParams {
   return new URLSearchParams([...params].filter(([name]) => names.has(name)))
 }
 
-function changed(params: URLSearchParams, changes: Changes): URLSearchParams {
-  const made = new URLSearchParams(params)
+function applyChanges(params: URLSearchParams, changes: ParamChanges): URLSearchParams {
+  const changed = new URLSearchParams(params)
   for (const [name, value] of Object.entries(changes)) {
-    made.delete(name)
-    for (const one of value === undefined ? [] : [value].flat()) made.append(name, one)
+    changed.delete(name)
+    for (const item of value === undefined ? [] : [value].flat()) changed.append(name, item)
   }
-  return made
+  return changed
 }
 
 function queryText(params: URLSearchParams): string {

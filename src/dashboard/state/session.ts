@@ -5,35 +5,35 @@ export interface User {
   id: string
   email: string
   role: "owner" | "viewer"
-  /** null: all. */
+  /** null: all websites. */
   websites: string[] | null
 }
 
 export interface Me {
   user: User | null
   share: { name: string; websiteId: string | null; path: string; expiresAt: string | null } | null
-  /** false: nobody has a login yet. */
+  /** false: no account exists yet. */
   hasUsers: boolean
   version: string
 }
 
 export interface Site {
-  /** `none`: the owner's own events; `all`: everything that may be read. */
+  /** `none`: events without a website; `all`: everything the caller can read. */
   id: string
   name: string
   domain: string
 }
 
-/** Who looks at the page, and which websites they may see. */
+/** The current user or share link, and the websites it can see. */
 export class Session {
-  /** Undefined: it is not known yet. */
+  /** Undefined until it is loaded. */
   readonly me = signal<Me | undefined>(undefined)
   readonly sites = signal<readonly Site[]>([])
-  /** Why it is not known. */
+  /** The error of the last failed load. */
   readonly failure = signal<unknown>(undefined)
 
-  /** Somebody was in, and their cookie counts no more. */
-  readonly hasEnded = signal(false)
+  /** The user was logged in, and their login session has expired or was revoked. */
+  readonly hasExpired = signal(false)
 
   constructor(private readonly api: () => Api) {}
 
@@ -42,7 +42,7 @@ export class Session {
       const me = await this.api().get<Me>("me")
       if (me.user || me.share) await this.loadSites()
       this.me.value = me
-      this.hasEnded.value = false
+      this.hasExpired.value = false
       this.failure.value = undefined
     } catch (error) {
       this.failure.value = error
@@ -54,8 +54,8 @@ export class Session {
     this.sites.value = websites
   }
 
-  /** The cookie does not count any more. */
-  forget(): void {
+  /** Drops the user after a logout or an expired login session. */
+  clearUser(): void {
     const me = this.me.value
     if (me?.user) this.me.value = { ...me, user: null }
   }
@@ -64,17 +64,17 @@ export class Session {
     return this.me.value?.user?.role === "owner"
   }
 
-  /** May see events of no website, and all websites together. */
-  get seesAll(): boolean {
+  /** Whether the user can see events without a website, and all websites together. */
+  get canSeeAll(): boolean {
     const user = this.me.value?.user
     return user != null && (user.role === "owner" || user.websites === null)
   }
 
-  /** What a person reads for a website's id. */
+  /** The display name of a website id. */
   nameOf(id: string): string {
     if (id === "all") return "All websites"
-    if (id === "none") return "Without a website"
-    const site = this.sites.value.find((one) => one.id === id)
+    if (id === "none") return "No website"
+    const site = this.sites.value.find((candidate) => candidate.id === id)
     return site?.name ?? id
   }
 }

@@ -1,14 +1,14 @@
 /** A server-sent event. */
-export interface Message {
-  /** '': it has none. */
+export interface ServerSentEvent {
+  /** '' if the event has none. */
   id: string
-  /** What kind it is: `message` where it does not say. */
+  /** The event type; the default is `message`. */
   event: string
   data: string
 }
 
-/** What comes in an answer that stays open, as it comes; nothing where the server only says that it is still there. */
-export async function* messagesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Message[]> {
+/** Yields the server-sent events of a response as they arrive; [] for a keep-alive comment. */
+export async function* readMessages(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent[]> {
   const reader = body.getReader()
   const decoder = new TextDecoder()
   let text = ""
@@ -19,17 +19,17 @@ export async function* messagesOf(body: ReadableStream<Uint8Array>): AsyncGenera
       text += decoder.decode(value, { stream: true })
       const blocks = text.split("\n\n")
       text = blocks.pop() ?? ""
-      yield blocks.flatMap((block) => messageOf(block) ?? [])
+      yield blocks.flatMap((block) => parseMessage(block) ?? [])
     }
   } finally {
     reader.cancel().catch(() => {
-      // It broke off by itself.
+      // The connection is closed already.
     })
   }
 }
 
-function messageOf(block: string): Message | undefined {
-  const message: Message = { id: "", event: "message", data: "" }
+function parseMessage(block: string): ServerSentEvent | undefined {
+  const message: ServerSentEvent = { id: "", event: "message", data: "" }
   for (const line of block.split("\n")) {
     const [, name, value = ""] = /^(\w+): ?(.*)$/s.exec(line) ?? []
     if (name === "id" || name === "event" || name === "data") message[name] = value

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals"
 
-/** ms that a message stays: long enough to read twice. */
-const staysFor = 6_000
+/** How long a message stays, in ms: long enough to read it twice. */
+const displayMs = 6_000
 
 export interface Toast {
   id: number
@@ -9,7 +9,7 @@ export interface Toast {
   kind: "done" | "failed"
 }
 
-/** Short messages about what was just done. */
+/** Short messages that confirm an action or report its failure. */
 export class Toasts {
   readonly list = signal<readonly Toast[]>([])
   #next = 1
@@ -17,10 +17,10 @@ export class Toasts {
   show(text: string, kind: Toast["kind"] = "done"): void {
     const id = this.#next++
     this.list.value = [...this.list.value, { id, text, kind }]
-    setTimeout(() => this.remove(id), staysFor)
+    setTimeout(() => this.remove(id), displayMs)
   }
 
   remove(id: number): void {
-    this.list.value = this.list.value.filter((one) => one.id !== id)
+    this.list.value = this.list.value.filter((toast) => toast.id !== id)
   }
 }

@@ -1,104 +1,111 @@
 import { useEffect, useMemo, useState } from "preact/hooks"
 import { sentence } from "./api.ts"
 import { type App, useApp, type View } from "./app.ts"
-import type { Asked, Entry, Meta, Parameter, Row } from "./query-cache.ts"
+import type { Parameter, QueryRequest, QueryResult, ResultMeta, Row } from "./query-cache.ts"
 import { rangeBody } from "./range.ts"
 
-/** What was answered, or not yet. */
-export interface Answered {
-  /** Nothing is known yet: show what will have the same size. */
+/** The result of a query, or its progress. */
+export interface QueryState {
+  /** No result yet: show a skeleton of the same size. */
   isLoading: boolean
-  /** What is shown was answered to the question before; the next answer is on its way. */
+  /** The rows are from the previous query; the current one is running. */
   isStale: boolean
   /** The request failed as a whole. */
   error: unknown
-  again: () => void
-  /** The rows of one parameter; [] while there are none. */
+  refetch: () => void
+  /** Rows of one parameter; [] until it has any. */
   rows<Shape = Row>(id: string): Shape[]
-  /** What the server says of one parameter that failed alone. */
+  /** The server's message if this parameter alone failed. */
   failure(id: string): string | undefined
-  meta(id: string): Meta | undefined
-  /** The parameter whose rows are shown, which while they are stale is not the current one; before the first rows the current one. */
-  asked(id: string): Parameter | undefined
+  meta(id: string): ResultMeta | undefined
+  /** The parameter that produced the rows shown: while they are stale, the previous one. */
+  parameter(id: string): Parameter | undefined
 }
 
 interface State {
   key: string
-  entries: Entry[] | undefined
+  results: QueryResult[] | undefined
   error: unknown
 }
 
-/** What differs from the view. */
-type Changes = Partial<Pick<View, "website" | "filters" | "range">> & { body?: object }
+/** Replaces parts of the view, or of the request body. */
+type Overrides = Partial<Pick<View, "website" | "filters" | "range">> & { body?: object }
 
-const nothing: State = { key: "", entries: undefined, error: undefined }
+const initialState: State = { key: "", results: undefined, error: undefined }
 
 /**
- * Puts questions about the range, filters and website that are looked at, all in one request. Undefined: asks nothing yet.
- * `changes`: what differs from the view; `compare` only where the type knows it is the parameter's own to say.
+ * Runs `parameters` in one request for the range, filters and website of the view. Undefined runs nothing. `compare` is an
+ * option of each parameter, because only some query types support it.
  */
-export function useQuery(parameters: readonly Parameter[] | undefined, changes: Changes = {}): Answered {
+export function useQuery(
+  parameters: readonly Parameter[] | undefined,
+  overrides: Overrides = {},
+): QueryState {
   const app = useApp()
-  const asked = parameters && askedFor(app, parameters, changes)
-  const key = asked ? JSON.stringify(asked) : ""
-  const [state, setState] = useState<State>(nothing)
+  const request = parameters && requestFor(app, parameters, overrides)
+  const key = request ? JSON.stringify(request) : ""
+  const [state, setState] = useState<State>(initialState)
   const [round, setRound] = useState(0)
   useEffect(() => {
-    if (!asked) return
-    // What failed before is no answer to this.
-    setState((before) => (before.error ? nothing : before))
-    const stop = new AbortController()
-    app.answers.ask(key, asked, stop.signal).then(
-      (entries) => setState({ key, entries, error: undefined }),
+    if (!request) return
+    // An error belongs to the request that failed.
+    setState((previous) => (previous.error ? initialState : previous))
+    const controller = new AbortController()
+    app.queryCache.run(key, request, controller.signal).then(
+      (results) => setState({ key, results, error: undefined }),
       (error) => {
-        if (!stop.signal.aborted) setState({ key, entries: undefined, error })
+        if (!controller.signal.aborted) setState({ key, results: undefined, error })
       },
     )
-    return () => stop.abort()
+    return () => controller.abort()
   }, [key, round])
   return useMemo(() => {
-    const known = state.key === key ? state : { ...nothing, entries: app.answers.keptFor(key) }
-    // Meanwhile what was there stays, so that nothing jumps.
-    const entries = known.entries ?? (known.error ? undefined : state.entries)
-    const entry = (id: string) => entries?.find(({ parameter }) => parameter === id)
-    const isStale = known.entries === undefined && entries !== undefined
+    const current = state.key === key ? state : { ...initialState, results: app.queryCache.get(key) }
+    // The previous rows stay while the query runs, so that the layout does not jump.
+    const results = current.results ?? (current.error ? undefined : state.results)
+    const result = (id: string) => results?.find(({ parameter }) => parameter === id)
+    const isStale = current.results === undefined && results !== undefined
     const shownKey = isStale ? state.key : key
     return {
-      isLoading: entries === undefined && !known.error,
+      isLoading: results === undefined && !current.error,
       isStale,
-      error: known.error,
-      again: () => setRound((count) => count + 1),
-      // The server's schemas say what a type's rows hold; whoever asks names the same type.
-      rows: <Shape = Row>(id: string) => (entry(id)?.data ?? []) as Shape[],
+      error: current.error,
+      refetch: () => setRound((count) => count + 1),
+      // The caller names the shape that the server's schema has for this query type.
+      rows: <Shape = Row>(id: string) => (result(id)?.data ?? []) as Shape[],
       failure: (id) => {
-        const error = entry(id)?.error
+        const error = result(id)?.error
         return error === undefined ? undefined : sentence(error)
       },
-      meta: (id) => entry(id)?.meta,
-      asked: (id) => parametersOf(shownKey).find((one) => (one.id ?? one.name) === id),
+      meta: (id) => result(id)?.meta,
+      parameter: (id) => parametersOf(shownKey).find(({ id: ownId, name }) => (ownId ?? name) === id),
     }
   }, [state, key, app])
 }
 
-/** The parameters in what `useAnswers` made a key of. */
+/** The parameters in a key that `useQuery` built. */
 function parametersOf(key: string): Parameter[] {
   return key === "" ? [] : JSON.parse(key).body.parameters
 }
 
-/** Asks once, where something is pressed rather than shown. Rejects where the parameter itself fails too. */
-export function useAsk(): <Shape>(parameter: Parameter, changes?: Changes) => Promise<Shape[]> {
+/** Runs one query on demand, for example for a download. Rejects if the request or the parameter fails. */
+export function useRunQuery(): <Shape>(parameter: Parameter, overrides?: Overrides) => Promise<Shape[]> {
   const app = useApp()
-  return async <Shape>(parameter: Parameter, changes: Changes = {}) => {
-    const asked = askedFor(app, [parameter], changes)
-    const [entry] = await app.answers.ask(JSON.stringify(asked), asked, new AbortController().signal)
-    if (entry?.error !== undefined) throw new Error(sentence(entry.error))
-    // The server's schemas say what a type's rows hold; whoever asks names the same type.
-    return (entry?.data ?? []) as Shape[]
+  return async <Shape>(parameter: Parameter, overrides: Overrides = {}) => {
+    const request = requestFor(app, [parameter], overrides)
+    const [result] = await app.queryCache.run(JSON.stringify(request), request, new AbortController().signal)
+    if (result?.error !== undefined) throw new Error(sentence(result.error))
+    // The caller names the shape that the server's schema has for this query type.
+    return (result?.data ?? []) as Shape[]
   }
 }
 
-function askedFor(app: App, parameters: readonly Parameter[], { body, ...changes }: Changes): Asked {
-  const { website, zone, range, filters } = { ...app.view.value, ...changes }
+function requestFor(
+  app: App,
+  parameters: readonly Parameter[],
+  { body, ...overrides }: Overrides,
+): QueryRequest {
+  const { website, zone, range, filters } = { ...app.view.value, ...overrides }
   return {
     website,
     body: { parameters, ...rangeBody(range), timeZone: zone, filters, ...body },

@@ -4,21 +4,21 @@ import { DataTable, DownloadCsv } from "./data-table.tsx"
 import { dashes, Plot, type PlotProps, shades } from "./plot.tsx"
 
 export interface ChartProps extends Omit<PlotProps, "value" | "height"> {
-  /** What it shows, for those who cannot see it. */
+  /** Accessible name. */
   name: string
-  /** How a value is written; the numbers of events where nobody says. */
+  /** Formats a value. Default: as a count, or as a percentage if `isRate`. */
   value?: (value: number) => string
   /** px */
   height?: number
-  /** The name of the file to download, without its ending. */
+  /** File name of the download, without extension. */
   file: string
 }
 
-const standardHeight = 260
+const defaultHeight = 260
 
-/** A chart over time, its legend, and the same as a table. */
+/** A chart over time with a legend and a table of the same values. */
 export function Chart(props: ChartProps) {
-  const { name, dates, series, granularity, format, marks = [], file, height = standardHeight } = props
+  const { name, dates, series, granularity, format, marks = [], file, height = defaultHeight } = props
   const [isTable, setTable] = useState(false)
   const value =
     props.value ?? ((number: number) => (props.isRate ? format.rate(number) : format.count(number)))
@@ -38,7 +38,7 @@ export function Chart(props: ChartProps) {
           class="chart-table"
           style={{ height: `${height}px` }}
           aria-label={`${name}, table`}
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: a box that scrolls has to be reached by keys
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable box must be reachable by keyboard
           tabIndex={0}
         >
           <DataTable
@@ -64,8 +64,8 @@ export function Chart(props: ChartProps) {
       <figcaption class="chart-foot">
         <ul class="legend">
           {series.map((one, index) => (
-            <li key={index} class={one.isBefore ? "before" : `shade-${index % shades}`}>
-              {props.kind === "lines" && !one.isBefore && <LineKey index={index} />}
+            <li key={index} class={one.isPrevious ? "before" : `shade-${index % shades}`}>
+              {props.kind === "lines" && !one.isPrevious && <LineKey index={index} />}
               <span>{one.name}</span>
             </li>
           ))}
@@ -93,7 +93,7 @@ export function Chart(props: ChartProps) {
   )
 }
 
-/** A piece of the line, as it is drawn. */
+/** A sample of the line for the legend. */
 function LineKey({ index }: { index: number }) {
   return (
     <svg class="line-key" viewBox="0 0 26 10" aria-hidden="true" focusable="false">

@@ -1,18 +1,18 @@
 import { useApp } from "../../state/app.ts"
-import type { Answered } from "../../state/use-query.ts"
+import type { QueryState } from "../../state/use-query.ts"
 import { useFormat } from "../controls/use-format.ts"
 
-interface AgainstProps {
-  answered: Answered
-  /** The parameter whose rows are compared. */
-  of: string
+interface ComparisonNoteProps {
+  query: QueryState
+  /** Id of the parameter that is compared. */
+  id: string
 }
 
-/** Says which time the numbers beside it are compared with; until that is known its place is kept. */
-export function ComparisonNote({ answered, of }: AgainstProps) {
+/** Names the period that the numbers are compared with. Reserves its line until that is known. */
+export function ComparisonNote({ query, id }: ComparisonNoteProps) {
   const { view } = useApp()
   const format = useFormat()
   if (!view.value.compare) return null
-  const previous = answered.meta(of)?.previous
-  return <p class="against">{previous ? `Compared with ${format.period(previous)}` : "\u00a0"}</p>
+  const previous = query.meta(id)?.previous
+  return <p class="comparison-note">{previous ? `vs. ${format.period(previous)}` : "\u00a0"}</p>
 }

@@ -5,46 +5,46 @@ import { useApp } from "../../state/app.ts"
 import { csvText } from "../../state/csv.ts"
 import { Icon } from "../controls/icons.tsx"
 
-/** By which column rows are in order. */
+/** The sort column and order. */
 export interface Sort {
   by: string
   order: "asc" | "desc"
 }
 
 interface Sorting extends Sort {
-  /** What each column is called when it is sorted by; undefined: it is not. */
+  /** Sort key of each column; undefined if it cannot be sorted. */
   keys: readonly (string | undefined)[]
   onSort: (sort: Sort) => void
 }
 
 interface DataTableProps {
-  /** What it holds, for those who do not see what stands around it. */
+  /** Accessible name. */
   name: string
   columns: readonly ComponentChildren[]
   rows: readonly (readonly ComponentChildren[])[]
-  /** Columns of numbers, which are aligned at their end. */
+  /** Which columns hold numbers and are right-aligned. */
   numeric?: readonly boolean[]
-  /** For each row how long a bar is behind its first cell, 0 to 1. */
+  /** Length of the bar behind each row's first cell, 0 to 1. */
   bars?: readonly number[]
   keys?: readonly string[]
-  /** Whoever reads can choose the order. */
+  /** Makes columns sortable. */
   sorting?: Sorting
 }
 
-/** What may be wider than its place, and is scrolled then. */
+/** A box that scrolls content wider than itself. */
 export function ScrollBox({ children }: { children: ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null)
   useEffect(() => {
     const element = box.current
     if (!element || element.closest(".hidden")) return
-    // A box that scrolls has to be reached by keys; one that does not is nothing to stop at.
-    const look = () => {
+    // A scrollable box must be reachable by keyboard; any other is not a tab stop.
+    const update = () => {
       element.tabIndex = element.scrollWidth > element.clientWidth ? 0 : -1
     }
-    const resized = new ResizeObserver(look)
-    resized.observe(element)
-    if (element.firstElementChild) resized.observe(element.firstElementChild)
-    return () => resized.disconnect()
+    const observer = new ResizeObserver(update)
+    observer.observe(element)
+    if (element.firstElementChild) observer.observe(element.firstElementChild)
+    return () => observer.disconnect()
   }, [])
   return (
     <div class="table-box" ref={box}>
@@ -53,6 +53,7 @@ export function ScrollBox({ children }: { children: ComponentChildren }) {
   )
 }
 
+/** A table with optional sorting and bars. */
 export function DataTable({ name, columns, rows, numeric = [], bars, keys, sorting }: DataTableProps) {
   return (
     <ScrollBox>
@@ -99,7 +100,7 @@ interface HeadProps {
   children: ComponentChildren
 }
 
-/** The head of a column; a press on that of a number shows the largest first, and the next one the smallest. */
+/** A column header. The first click on a number column sorts descending, the next one ascending. */
 function Head({ isNumber, sorting, sortKey, children }: HeadProps) {
   const look = isNumber ? "number" : undefined
   if (!sorting || sortKey === undefined) {
@@ -138,14 +139,14 @@ function Bar({ share }: { share: number }) {
 type CsvRows = readonly (readonly unknown[])[]
 
 interface DownloadProps {
-  /** Without its ending. */
+  /** File name without extension. */
   file: string
   columns: readonly string[]
-  /** What is shown; a function where that is a part of it, and the whole has to be asked for. */
+  /** The rows, or a function that fetches all of them if the page shows only some. */
   rows: CsvRows | (() => Promise<CsvRows>)
 }
 
-/** What is shown, as a file for a spreadsheet. */
+/** A button that downloads rows as CSV. */
 export function DownloadCsv({ file, columns, rows }: DownloadProps) {
   const { toasts } = useApp()
   const [isBusy, setBusy] = useState(false)

@@ -1,25 +1,25 @@
 import type { ComponentChildren } from "preact"
 import { useMemo } from "preact/hooks"
-import type { ShownEvent } from "../../state/events.ts"
+import type { ApiEvent } from "../../state/event-filter.ts"
 import { CodeBlock } from "../controls/copy.tsx"
 import { Icon } from "../controls/icons.tsx"
 
-/** Properties that a row has room for, and characters of a value: all of it is in the JSON below. */
-const shownProperties = 8
-const shownCharacters = 80
+/** Most properties per row, and characters per value. The JSON of the expanded row has everything. */
+const maxProperties = 8
+const maxCharacters = 80
 
 interface EventRowProps {
-  event: ShownEvent
-  /** When it was, as short as the rows around it allow. */
+  event: ApiEvent
+  /** The time as text, as short as the list allows. */
   time: string
   isOpen: boolean
   onToggle: () => void
-  /** Beside it. */
+  /** Shown at the end of the row. */
   children?: ComponentChildren
   class?: string
 }
 
-/** One event in a list: what it is in a line, and all of it once opened. */
+/** An event in a list: one line, which expands to the event's JSON. */
 export function EventRow({ event, time, isOpen, onToggle, children, class: look = "" }: EventRowProps) {
   const summary = useMemo(() => <Summary event={event} />, [event])
   return (
@@ -34,21 +34,21 @@ export function EventRow({ event, time, isOpen, onToggle, children, class: look 
         </button>
         {children}
       </div>
-      {isOpen && <CodeBlock code={JSON.stringify(event, undefined, 2)} name="Copy the event as JSON" />}
+      {isOpen && <CodeBlock code={JSON.stringify(event, undefined, 2)} name="Copy event as JSON" />}
     </li>
   )
 }
 
-function Summary({ event }: { event: ShownEvent }) {
-  const properties = Object.entries(event.properties).slice(0, shownProperties)
+function Summary({ event }: { event: ApiEvent }) {
+  const properties = Object.entries(event.properties).slice(0, maxProperties)
   return (
     <>
       <strong class="event-name">{event.event_name}</strong>
       <span class="event-brief">
-        {event.path !== null && <span>{shortened(event.path)}</span>}
+        {event.path !== null && <span>{truncate(event.path)}</span>}
         {properties.map(([key, value]) => (
           <span key={key}>
-            <span class="muted">{shortened(key)}</span> {shortened(textOf(value))}
+            <span class="muted">{truncate(key)}</span> {truncate(textOf(value))}
           </span>
         ))}
       </span>
@@ -60,6 +60,6 @@ function textOf(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value)
 }
 
-function shortened(text: string): string {
-  return text.length > shownCharacters ? `${text.slice(0, shownCharacters)}…` : text
+function truncate(text: string): string {
+  return text.length > maxCharacters ? `${text.slice(0, maxCharacters)}…` : text
 }

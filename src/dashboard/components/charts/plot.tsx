@@ -4,48 +4,48 @@ import type { Format } from "../../state/format.ts"
 
 export interface Series {
   name: string
-  /** Of each date; fewer where there are none for the last ones. */
+  /** One per date; dates at the end may have none. */
   values: number[]
-  isBefore?: never
+  isPrevious?: never
 }
 
-/** A line of dashes over the bars: the period before, which may lack some of the dates. */
-export interface SeriesBefore {
+/** The previous period, drawn as a dashed line. Some dates may have no value. */
+export interface PreviousSeries {
   name: string
   values: (number | undefined)[]
-  isBefore: true
+  isPrevious: true
 }
 
 export interface Mark {
-  /** The date's index. */
+  /** Index of the date. */
   at: number
   text: string
 }
 
 export interface PlotProps {
-  /** Dates as the API gives them. */
+  /** Dates as returned by the API. */
   dates: readonly string[]
   granularity: string
-  series: readonly (Series | SeriesBefore)[]
+  series: readonly (Series | PreviousSeries)[]
   kind: "bars" | "lines"
   format: Format
-  /** How a value is written. */
+  /** Formats a value. */
   value: (value: number) => string
-  /** Values are in percent. */
+  /** Values are percentages. */
   isRate?: boolean
   marks?: readonly Mark[]
-  /** How many of the dates have begun: no line is drawn to the others. */
-  begun: number
-  /** Chooses a stretch by dragging: the first date and the last. */
+  /** How many of the dates have started; lines end there. */
+  started: number
+  /** Called with the first and last date after dragging over the chart. */
   onZoom?: (from: string, to: string) => void
   /** px */
   height: number
 }
 
-/** Shades of the accent that are told apart by their lightness; the style sheet has as many. */
+/** Number of accent shades in the style sheet. They differ in lightness. */
 export const shades = 6
 
-/** px of line and gap of all lines after the first, which are told apart by them. */
+/** Dash patterns in px of the lines after the first, which is solid. */
 export const dashes = [
   [8, 4],
   [3, 3],
@@ -54,54 +54,54 @@ export const dashes = [
   [2, 5],
 ]
 
-/** The drawing of a chart; whoever cannot see it has the table. */
+/** Draws a chart with uPlot. Hidden from screen readers, which read the table. */
 export function Plot(props: PlotProps) {
   const box = useRef<HTMLDivElement>(null)
   const latest = useRef(props)
   latest.current = props
-  const { dates, series, marks = [], kind, height, granularity, begun } = props
-  const what = JSON.stringify([dates, series, marks, kind, height, granularity, begun])
+  const { dates, series, marks = [], kind, height, granularity, started } = props
+  const key = JSON.stringify([dates, series, marks, kind, height, granularity, started])
   useEffect(() => {
     const element = box.current
     if (!element) return
     let chart = draw(element, latest)
-    // At once: paper, which is white whatever the screen is, does not wait for the next frame.
-    const anew = () => {
+    // Redraw at once: printing uses light colors and does not wait for the next frame.
+    const redraw = () => {
       chart.destroy()
       chart = draw(element, latest)
     }
-    const looks = ["(prefers-color-scheme: dark)", "print"].map((query) => matchMedia(query))
-    for (const look of looks) look.addEventListener("change", anew)
-    const attribute = new MutationObserver(anew)
-    attribute.observe(document.documentElement, { attributeFilter: ["data-theme"] })
-    const resized = new ResizeObserver(() => {
+    const mediaQueries = ["(prefers-color-scheme: dark)", "print"].map((query) => matchMedia(query))
+    for (const query of mediaQueries) query.addEventListener("change", redraw)
+    const themeObserver = new MutationObserver(redraw)
+    themeObserver.observe(document.documentElement, { attributeFilter: ["data-theme"] })
+    const sizeObserver = new ResizeObserver(() => {
       const width = element.clientWidth
       if (width > 0 && width !== chart.width) chart.setSize({ width, height })
     })
-    resized.observe(element)
+    sizeObserver.observe(element)
     return () => {
-      for (const look of looks) look.removeEventListener("change", anew)
-      attribute.disconnect()
-      resized.disconnect()
+      for (const query of mediaQueries) query.removeEventListener("change", redraw)
+      themeObserver.disconnect()
+      sizeObserver.disconnect()
       chart.destroy()
     }
-  }, [what])
+  }, [key])
   return <div ref={box} class="chart-canvas" style={{ height: `${height}px` }} aria-hidden="true" />
 }
 
-/** Bars that are wide enough for a line between their parts. */
-const mostApart = 100
-/** Pixels between an axis and its numbers, and of the numbers' own place. */
+/** Most bars that are wide enough for a line between stacked parts. */
+const maxSeparated = 100
+/** px between an axis and its labels, and px reserved for the labels. */
 const axisGap = 6
 const leftAxis = 52
 const bottomAxis = 28
 
-/** Distances between the lines of the grid. A whole number of events is the least there is to tell apart. */
-const whole = [
+/** Allowed grid steps. Counts have no fractions. */
+const integerSteps = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7,
   5e7, 1e8,
 ]
-const fractions = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
+const fractionSteps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
 
 function draw(element: HTMLElement, latest: { current: PlotProps }) {
   const {
@@ -114,17 +114,17 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     marks = [],
     onZoom,
     isRate,
-    begun,
+    started,
   } = latest.current
   const style = getComputedStyle(element)
   const colour = (name: string) => colourOf(element, name)
   const isBars = kind === "bars"
   const stacked = isBars
-    ? stack(series.filter((one) => !one.isBefore))
-    : series.filter((one) => !one.isBefore).map(({ values }) => values.slice(0, begun))
-  const before = series.filter((one) => one.isBefore).map(({ values }) => values)
+    ? stack(series.filter((one) => !one.isPrevious))
+    : series.filter((one) => !one.isPrevious).map(({ values }) => values.slice(0, started))
+  const before = series.filter((one) => one.isPrevious).map(({ values }) => values)
   const xs = dates.map((_, index) => index)
-  // The tallest is drawn first, so that each stands in front of the sum that it is part of.
+  // The tallest sum is drawn first, so that each smaller one covers part of it.
   const order = stacked.map((_, index) => index).reverse()
   const font = `12px ${style.fontFamily}`
   const axis: uPlot.Axis = {
@@ -161,7 +161,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
         ...axis,
         size: leftAxis,
         space: 42,
-        incrs: isRate ? [...fractions, ...whole] : whole,
+        incrs: isRate ? [...fractionSteps, ...integerSteps] : integerSteps,
         values: (_, splits) => splits.map((value) => (isRate ? format.percent(value) : format.short(value))),
       },
     ],
@@ -170,7 +170,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
       ...order.map(
         (index): uPlot.Series => ({
           stroke: isBars ? colour("--panel") : colour(`--shade-${index % shades}`),
-          width: isBars ? (stacked.length > 1 && dates.length <= mostApart ? 0.6 : 0) : 2,
+          width: isBars ? (stacked.length > 1 && dates.length <= maxSeparated ? 0.6 : 0) : 2,
           ...(isBars ? { fill: colour(`--shade-${index % shades}`), ...(bars ? { paths: bars } : {}) } : {}),
           ...(!isBars && index > 0
             ? {
@@ -180,7 +180,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
           points: { show: !isBars && dates.length <= 2 },
         }),
       ),
-      // On a ground of its own, as it runs over the bars.
+      // With an outline in the background colour, because the line crosses the bars.
       ...before.flatMap((): uPlot.Series[] => [
         { stroke: colour("--panel"), width: 3, alpha: 0.8, points: { show: false } },
         { stroke: colour("--before"), width: 1.5, dash: [4, 4], points: { show: dates.length <= 1 } },
@@ -205,20 +205,20 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   }
   const data = [
     xs,
-    // The border of a bar of nothing would cut through the axis.
+    // null instead of 0: the border of an empty bar would cut through the axis.
     ...order.map((index) =>
       dates.map((_, at) => (isBars ? stacked[index]?.[at] || null : stacked[index]?.[at])),
     ),
-    // null and not undefined, over which a line would go on.
+    // null interrupts the line; undefined would be skipped over.
     ...before.map((values) => dates.map((_, at) => values[at] ?? null)).flatMap((values) => [values, values]),
   ] as uPlot.AlignedData
-  const tip = new Tip(latest)
+  const tip = new Tooltip(latest)
   const chart = new uPlot(options, data, element)
   chart.over.append(tip.element)
   return chart
 }
 
-/** A canvas knows no variables, and none that depends on the theme: the browser works it out for an element. */
+/** The computed colour of a CSS variable: a canvas cannot use variables itself. */
 function colourOf(element: HTMLElement, name: string): string {
   element.style.color = `var(${name})`
   const { color } = getComputedStyle(element)
@@ -235,20 +235,20 @@ function stack(series: readonly Series[]): number[][] {
   return sums
 }
 
-/** px that a date on the axis takes. */
+/** px per date label on the axis. */
 const tickWidth = 84
-/** px that there have to be between the middle of a date and the end of the axis. */
-const edge = 26
+/** px between the centre of the last label and the end of the axis. */
+const edgeWidth = 26
 
-/** As many dates as there is room for; of hours the midnights, where there are several. */
+/** Indexes of the labelled dates: as many as fit. Hourly charts with several midnights label only those. */
 function ticks(dates: readonly string[], granularity: string, width: number): number[] {
   const room = Math.max(1, Math.floor((width - leftAxis) / tickWidth))
   const all = dates.map((_, index) => index)
   const midnights = all.filter((index) => dates[index]?.slice(11, 16) === "00:00")
   const candidates = granularity === "hourly" && midnights.length > 2 ? midnights : all
   const step = Math.ceil(candidates.length / room)
-  // One at the very end would be cut off.
-  const last = dates.length - 0.5 - (dates.length * edge) / Math.max(1, width - leftAxis)
+  // A label at the very end would be cut off.
+  const last = dates.length - 0.5 - (dates.length * edgeWidth) / Math.max(1, width - leftAxis)
   return candidates.filter((index, at) => at % step === 0 && index <= last)
 }
 
@@ -265,7 +265,7 @@ function drawMarks(
     ctx.beginPath()
     ctx.moveTo(x, bbox.top)
     ctx.lineTo(x, bbox.top + bbox.height)
-    // A bar may have the same colour.
+    // An outline, because a bar can have the same colour.
     ctx.setLineDash([])
     ctx.strokeStyle = ground
     ctx.lineWidth = 3 * devicePixelRatio
@@ -281,8 +281,8 @@ function drawMarks(
   ctx.restore()
 }
 
-/** What the chart says of the date below the pointer. */
-class Tip {
+/** The tooltip of the date under the pointer. */
+class Tooltip {
   readonly element = document.createElement("div")
 
   constructor(private readonly latest: { current: PlotProps }) {
@@ -300,7 +300,7 @@ class Tip {
     title.textContent = format.bucket(date, granularity)
     const lines = series.map((one, index) => {
       const line = document.createElement("div")
-      line.className = one.isBefore ? "before" : `shade-${index % shades}`
+      line.className = one.isPrevious ? "before" : `shade-${index % shades}`
       const name = document.createElement("span")
       name.textContent = one.name
       const number = document.createElement("b")

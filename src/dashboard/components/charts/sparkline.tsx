@@ -1,14 +1,14 @@
-/** px of the drawing's own grid; the style sheet says how large it is shown. */
+/** Size of the view box; the style sheet sets the size on the page. */
 const width = 120
 const height = 32
 
-/** The course of a number, without axes; dashed to a last value that is not the whole one yet. What it says stands beside it in words. */
+/** A small line chart without axes. A last value that is incomplete is dashed. Hidden from screen readers, which read the number. */
 export function Sparkline({ values, isRunning }: { values: readonly number[]; isRunning: boolean }) {
-  const most = Math.max(...values, 1)
+  const max = Math.max(...values, 1)
   const step = values.length > 1 ? width / (values.length - 1) : width
   const points = values.map(
     (value, index) =>
-      `${(index * step).toFixed(1)},${(height - 2 - (value / most) * (height - 4)).toFixed(1)}`,
+      `${(index * step).toFixed(1)},${(height - 2 - (value / max) * (height - 4)).toFixed(1)}`,
   )
   return (
     <svg

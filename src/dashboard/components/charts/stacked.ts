@@ -1,24 +1,24 @@
 import type { Series } from "./plot.tsx"
 
-export interface Stacked {
+export interface StackedSeries {
   dates: string[]
   series: Series[]
 }
 
 /**
- * What a stacked chart shows: those that are told apart, the largest first, and above them what all others are together.
- * `all`: of each date the whole; `parts`: of a date and a name, in any order.
+ * Builds the series of a stacked chart: one per name, largest first, and Other for the rest. `all`: the total per date.
+ * `parts`: values per date and name, in any order.
  */
-export function stackOf(
+export function stackSeries(
   all: readonly { date: string; value: number }[],
   parts: readonly { date: string; name: string; value: number }[],
-): Stacked {
+): StackedSeries {
   const dates = all.map(({ date }) => date)
-  const places = new Map(dates.map((date, index) => [date, index]))
+  const positions = new Map(dates.map((date, index) => [date, index]))
   const byName = new Map<string, number[]>()
   const others = all.map(({ value }) => value)
   for (const { date, name, value } of parts) {
-    const at = places.get(date)
+    const at = positions.get(date)
     if (at === undefined) continue
     const values = byName.get(name) ?? dates.map(() => 0)
     values[at] = value
@@ -28,10 +28,10 @@ export function stackOf(
   const series = [...byName]
     .map(([name, values]) => ({ name, values }))
     .sort((a, b) => sum(b.values) - sum(a.values))
-  const hasOthers = others.some((one) => one > 0)
-  return { dates, series: hasOthers ? [...series, { name: "All others", values: others }] : series }
+  const hasOthers = others.some((value) => value > 0)
+  return { dates, series: hasOthers ? [...series, { name: "Other", values: others }] : series }
 }
 
 function sum(values: readonly number[]): number {
-  return values.reduce((all, one) => all + one, 0)
+  return values.reduce((total, value) => total + value, 0)
 }

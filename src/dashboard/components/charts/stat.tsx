@@ -4,37 +4,37 @@ import { Sparkline } from "./sparkline.tsx"
 interface StatProps {
   label: string
   value: number
-  /** Undefined: not compared. */
-  before?: number | undefined
+  /** The value of the previous period; undefined if not compared. */
+  previous?: number | undefined
   values?: readonly number[]
-  /** The last of the values still grows. */
+  /** The last value is incomplete. */
   isRunning?: boolean
   format: Format
-  /** It is in percent, and what changed are points of it. */
+  /** The value is a percentage; its change is shown in percentage points. */
   isRate?: boolean
-  /** How it is written, where it is neither a count nor in percent. */
+  /** Formats the value, if it is neither a count nor a percentage. */
   show?: (value: number) => string
 }
 
-/** A number, how it changed, and its course. */
+/** A number with its change and a sparkline. */
 export function Stat({
   label,
   value,
-  before,
+  previous,
   values,
   isRunning = false,
   format,
   isRate = false,
   show,
 }: StatProps) {
-  const shown = show ?? writer(format, isRate)
+  const shown = show ?? formatter(format, isRate)
   return (
     <div class="stat">
       <dt>{label}</dt>
       <dd>
         <span class="stat-value">{shown(value)}</span>
-        {before !== undefined && (
-          <Change value={value} before={before} format={format} isRate={isRate} show={shown} />
+        {previous !== undefined && (
+          <Change value={value} previous={previous} format={format} isRate={isRate} show={shown} />
         )}
         {values && <Sparkline values={values} isRunning={isRunning} />}
       </dd>
@@ -44,41 +44,44 @@ export function Stat({
 
 interface ChangeProps {
   value: number
-  before: number
+  previous: number
   format: Format
-  /** Both are in percent: the change is in points, which a percentage of a percentage is not mistaken for. */
+  /** Both values are percentages: the change is shown in points, to avoid a percentage of a percentage. */
   isRate?: boolean
   show?: (value: number) => string
 }
 
-/** The change against the period before, in percent. */
-export function Change({ value, before, format, isRate = false, show }: ChangeProps) {
-  const was = `before: ${(show ?? writer(format, isRate))(before)}`
-  if (before === 0 && !isRate)
+/** The change from the previous period, in percent or points. */
+export function Change({ value, previous, format, isRate = false, show }: ChangeProps) {
+  const title = `Previous period: ${(show ?? formatter(format, isRate))(previous)}`
+  if (previous === 0 && !isRate)
     return (
-      <span class="change same" title={was}>
-        {value === 0 ? "±0%" : "new"}
+      <span class="change same" title={title}>
+        {value === 0 ? "0%" : "new"}
       </span>
     )
-  const change = isRate ? rounded(value - before) : (100 * (value - before)) / before
+  const change = isRate ? roundToTenths(value - previous) : (100 * (value - previous)) / previous
   const look = change > 0 ? "up" : change < 0 ? "down" : "same"
   const size = Math.abs(change)
   return (
-    <span class={`change ${look}`} title={was}>
-      {change > 0 ? "▲ " : change < 0 ? "▼ " : "±"}
+    <span class={`change ${look}`} title={title}>
+      {change > 0 ? "▲ " : change < 0 ? "▼ " : ""}
       {isRate
         ? `${format.number(size)} points`
-        : format.percent(size < 10 ? rounded(size) : Math.round(size))}
-      <span class="hidden"> {change > 0 ? "more than" : change < 0 ? "less than" : "as"} before</span>
+        : format.percent(size < 10 ? roundToTenths(size) : Math.round(size))}
+      <span class="hidden">
+        {" "}
+        {change > 0 ? "more than" : change < 0 ? "less than" : "change from"} the previous period
+      </span>
     </span>
   )
 }
 
-/** To tenths. */
-function rounded(value: number): number {
+/** Rounds to one decimal place. */
+function roundToTenths(value: number): number {
   return Math.round(value * 10) / 10
 }
 
-function writer(format: Format, isRate: boolean): (value: number) => string {
+function formatter(format: Format, isRate: boolean): (value: number) => string {
   return (value) => (isRate ? format.rate(value) : format.count(value))
 }

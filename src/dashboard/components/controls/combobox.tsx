@@ -2,45 +2,45 @@ import { useEffect, useId, useRef, useState } from "preact/hooks"
 import { Icon } from "./icons.tsx"
 import { useFormat } from "./use-format.ts"
 
-/** Options that are shown at a time: what is further down is found by typing more. */
-const shownOptions = 50
+/** Options to list at once. Typing narrows the list further. */
+const maxOptions = 50
 
 interface ComboboxProps {
-  /** Of the field, for its label. */
+  /** Id of the input, for its label. */
   id: string
-  /** Of the list. */
+  /** Accessible name of the list. */
   label: string
-  /** '': nothing is chosen. */
+  /** '' if nothing is selected. */
   value: string
   options: readonly string[]
-  /** What to choose nothing is called; undefined: something has to be chosen. */
+  /** Label of the option that selects nothing; undefined if a selection is required. */
   none?: string | undefined
-  /** What stands where nothing is chosen. */
+  /** Shown while nothing is selected. */
   placeholder: string
   onChange: (value: string) => void
 }
 
-/** Chooses one of many by a part of its name: a list of thousands is no use without. */
+/** Selects one of many options, filtered by typing part of the name. */
 export function Combobox({ id, label, value, options, none, placeholder, onChange }: ComboboxProps) {
-  /** What was typed; undefined: the list is closed. */
+  /** The typed text; undefined while the list is closed. */
   const [text, setText] = useState<string>()
-  /** The entry that Enter would take; undefined: the one that is chosen. */
-  const [at, setAt] = useState<number>()
+  /** Index of the highlighted option; undefined for the selected one. */
+  const [highlighted, setHighlighted] = useState<number>()
   const format = useFormat()
   const list = useRef<HTMLDivElement>(null)
   const listId = useId()
   const isOpen = text !== undefined
   const part = (text ?? "").toLowerCase()
-  const found = isOpen ? options.filter((one) => one.toLowerCase().includes(part)) : []
-  const entries = [...(none !== undefined && part === "" ? [""] : []), ...found.slice(0, shownOptions)]
-  const current = Math.max(0, Math.min(at ?? entries.indexOf(value), entries.length - 1))
+  const matches = isOpen ? options.filter((option) => option.toLowerCase().includes(part)) : []
+  const entries = [...(none !== undefined && part === "" ? [""] : []), ...matches.slice(0, maxOptions)]
+  const current = Math.max(0, Math.min(highlighted ?? entries.indexOf(value), entries.length - 1))
   useEffect(() => {
     list.current?.children[current]?.scrollIntoView({ block: "nearest" })
   }, [current, isOpen])
   const isListed = isOpen && entries.length > 0
   const open = () => {
     setText("")
-    setAt(undefined)
+    setHighlighted(undefined)
   }
   const close = () => setText(undefined)
   const choose = (entry: string | undefined) => {
@@ -52,7 +52,9 @@ export function Combobox({ id, label, value, options, none, placeholder, onChang
     if (isArrow && !isOpen) open()
     else if (!isOpen) return
     else if (isArrow)
-      setAt(Math.max(0, Math.min(entries.length - 1, current + (event.key === "ArrowDown" ? 1 : -1))))
+      setHighlighted(
+        Math.max(0, Math.min(entries.length - 1, current + (event.key === "ArrowDown" ? 1 : -1))),
+      )
     else if (event.key === "Enter") choose(entries[current])
     else if (event.key === "Escape") close()
     else return
@@ -80,20 +82,20 @@ export function Combobox({ id, label, value, options, none, placeholder, onChang
         }}
         onInput={(event) => {
           setText(event.currentTarget.value)
-          setAt(0)
+          setHighlighted(0)
         }}
         onKeyDown={onKey}
-        onBlur={() => choose(options.find((one) => one === text))}
+        onBlur={() => choose(options.find((option) => option === text))}
       />
       <Icon name="down" />
       {isOpen && (
-        // biome-ignore lint/a11y/noStaticElementInteractions: a press in the list leaves the focus in the field
+        // biome-ignore lint/a11y/noStaticElementInteractions: a click in the list keeps the focus in the input
         <div class="combobox-panel" onMouseDown={(event) => event.preventDefault()}>
           {isListed && (
             <div ref={list} id={listId} class="menu" role="listbox" aria-label={label}>
               {entries.map((entry, index) => (
-                // biome-ignore lint/a11y/useKeyWithClickEvents: the field above has the keys
-                // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus, as a combobox does
+                // biome-ignore lint/a11y/useKeyWithClickEvents: the input handles the keys
+                // biome-ignore lint/a11y/useFocusableInteractive: focus stays in the input of a combobox
                 <div
                   key={entry}
                   id={`${listId}-${index}`}
@@ -101,7 +103,7 @@ export function Combobox({ id, label, value, options, none, placeholder, onChang
                   aria-selected={index === current}
                   onClick={() => choose(entry)}
                 >
-                  <span class={entry === value ? "combobox-name chosen" : "combobox-name"}>
+                  <span class={entry === value ? "combobox-name selected" : "combobox-name"}>
                     {entry === "" ? none : entry}
                   </span>
                   {entry === value && <Icon name="check" />}
@@ -109,9 +111,9 @@ export function Combobox({ id, label, value, options, none, placeholder, onChang
               ))}
             </div>
           )}
-          {found.length === 0 && part !== "" && <p>Nothing has this in its name.</p>}
-          {found.length > shownOptions && (
-            <p>{format.count(found.length - shownOptions)} more: type a part of the name.</p>
+          {matches.length === 0 && part !== "" && <p>No matches</p>}
+          {matches.length > maxOptions && (
+            <p>{format.count(matches.length - maxOptions)} more. Type to narrow the list.</p>
           )}
         </div>
       )}

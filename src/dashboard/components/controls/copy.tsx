@@ -1,34 +1,37 @@
 import { useState } from "preact/hooks"
 import { Icon } from "./icons.tsx"
 
-/** ms that the button says that it worked. */
-const saysFor = 2_000
+/** How long the button confirms the copy, in ms. */
+const feedbackMs = 2_000
 
-interface CopyProps {
+interface CopyButtonProps {
   text: string
-  /** What is copied, in words: "Copy the curl line". */
+  /** Accessible name of the button: "Copy curl command". */
   name: string
 }
 
-/** Puts a text into the clipboard. */
-export function Copy({ text, name }: CopyProps) {
+/** Copies a text to the clipboard. */
+export function CopyButton({ text, name }: CopyButtonProps) {
   const [state, setState] = useState<"idle" | "done" | "failed">("idle")
   const copy = async () => {
-    setState((await copied(text)) ? "done" : "failed")
-    setTimeout(() => setState("idle"), saysFor)
+    setState((await copyText(text)) ? "done" : "failed")
+    setTimeout(() => setState("idle"), feedbackMs)
   }
   return (
     <button type="button" class="button small" aria-label={name} onClick={copy}>
       <Icon name={state === "done" ? "check" : "copy"} />
       <span aria-live="polite">
-        {state === "done" ? "Copied" : state === "failed" ? "Select it by hand" : "Copy"}
+        {state === "done" ? "Copied" : state === "failed" ? "Select and copy manually" : "Copy"}
       </span>
     </button>
   )
 }
 
-/** Whether it is in the clipboard. That is there on HTTPS and on this machine alone; elsewhere the older way has to do. */
-export async function copied(text: string): Promise<boolean> {
+/**
+ * Copies a text and returns whether that worked. The clipboard API exists only on HTTPS and localhost; elsewhere the
+ * deprecated `execCommand` has to do.
+ */
+export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text)
     return true
@@ -36,27 +39,27 @@ export async function copied(text: string): Promise<boolean> {
     const area = document.createElement("textarea")
     area.value = text
     area.className = "hidden"
-    // What is outside of an open dialog cannot have the focus.
-    const { activeElement: before, body } = document
-    const place = document.querySelector("dialog[open]") ?? body
-    place.append(area)
+    // Elements outside an open modal dialog cannot be focused.
+    const { activeElement: previousFocus, body } = document
+    const container = document.querySelector("dialog[open]") ?? body
+    container.append(area)
     area.select()
-    const isDone = document.execCommand("copy")
+    const isCopied = document.execCommand("copy")
     area.remove()
-    if (before instanceof HTMLElement) before.focus()
-    return isDone
+    if (previousFocus instanceof HTMLElement) previousFocus.focus()
+    return isCopied
   }
 }
 
-/** Code to take along. */
+/** A code block with a copy button. */
 export function CodeBlock({ code, name }: { code: string; name: string }) {
   return (
     <div class="code-block">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a box that scrolls has to be reached by keys */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable box must be reachable by keyboard */}
       <pre tabIndex={0}>
         <code>{code}</code>
       </pre>
-      <Copy text={code} name={name} />
+      <CopyButton text={code} name={name} />
     </div>
   )
 }

@@ -7,47 +7,54 @@ interface DialogProps {
   onClose: () => void
   children: ComponentChildren
   class?: string
-  /** A click beside it does not close it: what it shows is shown once. */
-  isFirm?: boolean
-  /** What the button says that closes it, where there is nothing else to do. */
-  closing?: string
+  /** A click on the backdrop does not close it: its content cannot be shown again. */
+  ignoresBackdrop?: boolean
+  /** Label of a close button, for dialogs with no other action. */
+  closeLabel?: string
 }
 
-/** A window above the page; the browser keeps the focus in it and closes it by Escape. */
-export function Dialog({ title, onClose, children, class: look = "", isFirm = false, closing }: DialogProps) {
+/** A modal dialog. The browser traps the focus in it and closes it on Escape. */
+export function Dialog({
+  title,
+  onClose,
+  children,
+  class: look = "",
+  ignoresBackdrop = false,
+  closeLabel,
+}: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
-  const before = useRef<Element>(null)
-  // At once: keys that are pressed right after the one that opened it are meant for it.
+  const previousFocus = useRef<Element>(null)
+  // A layout effect, so that keys pressed right after the opening one go to the dialog.
   useLayoutEffect(() => {
-    before.current = document.activeElement
+    previousFocus.current = document.activeElement
     dialog.current?.showModal()
     dialog.current?.querySelector<HTMLElement>("[data-autofocus]")?.focus()
   }, [])
   useEffect(
     () => () => {
-      if (before.current instanceof HTMLElement) before.current.focus()
+      if (previousFocus.current instanceof HTMLElement) previousFocus.current.focus()
     },
     [],
   )
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: a click beside the window closes it, as Escape does
+    // biome-ignore lint/a11y/useKeyWithClickEvents: a click on the backdrop closes it, as Escape does
     <dialog
       ref={dialog}
       class={`dialog ${look}`}
       aria-labelledby={id}
       onClose={onClose}
       onClick={(event) => {
-        if (event.target === dialog.current && !isFirm) onClose()
+        if (event.target === dialog.current && !ignoresBackdrop) onClose()
       }}
     >
       <div class="dialog-body">
         <h2 id={id}>{title}</h2>
         {children}
-        {closing !== undefined && (
+        {closeLabel !== undefined && (
           <div class="dialog-actions">
             <button type="button" class="button primary" onClick={onClose}>
-              {closing}
+              {closeLabel}
             </button>
           </div>
         )}
@@ -58,18 +65,18 @@ export function Dialog({ title, onClose, children, class: look = "", isFirm = fa
 
 interface ConfirmProps {
   title: string
-  /** What will happen, plainly. */
+  /** What will happen. */
   children: ComponentChildren
-  /** What the button says: what it does. */
+  /** Label of the confirm button, a verb. */
   action: string
-  /** It can be taken back. */
+  /** The action can be undone. */
   isHarmless?: boolean
-  /** Resolves when it is done; what it rejects with is shown. */
+  /** Resolves when done; a rejection is shown. */
   onConfirm: () => Promise<void>
   onClose: () => void
 }
 
-/** A plain question before what one may regret. */
+/** Asks for confirmation before an action. */
 export function Confirm({ title, children, action, isHarmless, onConfirm, onClose }: ConfirmProps) {
   const [isBusy, setBusy] = useState(false)
   const [error, setError] = useState("")

@@ -1,67 +1,67 @@
 import type { ComponentChildren } from "preact"
 import { useId } from "preact/hooks"
-import { type Filter, filterParam, filterText, readFilter } from "../../state/filters.ts"
-import { type Answered, useQuery } from "../../state/use-query.ts"
+import { type Filter, filterParam, filterText, parseFilter } from "../../state/filters.ts"
+import { type QueryState, useQuery } from "../../state/use-query.ts"
 import { Combobox } from "./combobox.tsx"
 import { Chips } from "./filter-bar.tsx"
 import { Icon } from "./icons.tsx"
 
-/** An event with filters of its own, as funnels, retention, paths and goals follow it. name '': any event. */
+/** An event with its own filters, as used by funnels, retention, paths and goals. An empty name means any event. */
 export interface Step {
   name: string
   filters: Filter[]
 }
 
-/** It says what is meant: an event, or what any event must be. */
+/** Whether the step names an event or has a filter. */
 export function isChosen({ name, filters }: Step): boolean {
   return name !== "" || filters.length > 0
 }
 
-/** In words. */
+/** The step as text: "order_paid where plan is pro". */
 export function stepText({ name, filters }: Step): string {
   const event = name === "" ? "Any event" : name
   return filters.length === 0 ? event : `${event} where ${filters.map(filterText).join(" and ")}`
 }
 
-/** As it stands in the address: the name, or a JSON list of the name and the filters. */
+/** The URL form of a step: the name, or a JSON array of the name and the filters. */
 export function stepParam({ name, filters }: Step): string {
   const isPlain = filters.length === 0 && !name.startsWith("[")
   return isPlain ? name : JSON.stringify([name, ...filters.map(filterParam)])
 }
 
-export function readStep(param: string): Step {
+export function parseStep(param: string): Step {
   if (!param.startsWith("[")) return { name: param, filters: [] }
   try {
     const [name, ...filters] = JSON.parse(param) as unknown[]
-    return { name: String(name), filters: filters.flatMap((one) => readFilter(String(one)) ?? []) }
+    return { name: String(name), filters: filters.flatMap((filter) => parseFilter(String(filter)) ?? []) }
   } catch {
     return { name: param, filters: [] }
   }
 }
 
-/** As the API takes it. */
+/** The step in a query request. */
 export function stepBody({ name, filters }: Step): object {
   return { ...(name === "" ? {} : { name }), filters }
 }
 
-export interface EventNames extends Pick<Answered, "isLoading" | "error" | "again"> {
+export interface EventNames extends Pick<QueryState, "isLoading" | "error" | "again"> {
   names: string[]
 }
 
-/** As many as the API gives at once; whoever has more of them chooses among the most frequent. */
-const mostNames = 10_000
+/** The API's limit per query. With more names, the most frequent are offered. */
+const maxNames = 10_000
 
-/** The names of the events that there are in the range, the most frequent first. */
+/** Names of the events in the range, most frequent first. */
 export function useEventNames(): EventNames {
   const answered = useQuery(
-    [{ name: "events", id: "names", by: ["event_name"], measures: ["events"], limit: mostNames }],
+    [{ name: "events", id: "names", by: ["event_name"], measures: ["events"], limit: maxNames }],
     {
       filters: [],
     },
   )
   const names = answered.rows<{ event_name: string }>("names").map((row) => row.event_name)
-  const { isLoading, error, again } = answered
-  return { names, isLoading, error, again }
+  const { isLoading, error, refetch } = answered
+  return { names, isLoading, error, refetch }
 }
 
 interface EventPickerProps {
@@ -71,13 +71,13 @@ interface EventPickerProps {
   names: readonly string[]
   onChange: (step: Step) => void
   onRemove?: (() => void) | undefined
-  /** Further buttons. */
+  /** Additional buttons. */
   children?: ComponentChildren
-  /** Any event will do; else only with a filter. */
+  /** Whether "any event" is allowed without a filter. */
   isAnyAllowed?: boolean
 }
 
-/** Chooses an event from those that there are, and what else it must be. */
+/** Selects an event and its filters. */
 export function EventPicker({
   label,
   step,
@@ -97,11 +97,11 @@ export function EventPicker({
       </label>
       <Combobox
         id={id}
-        label={`Events to choose for ${label}`}
+        label={`Events for ${label}`}
         value={step.name}
         options={all}
         none={none}
-        placeholder={none ?? "Choose an event"}
+        placeholder={none ?? "Select an event"}
         onChange={(name) => onChange({ ...step, name })}
       />
       <Chips

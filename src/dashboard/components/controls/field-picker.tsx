@@ -2,63 +2,63 @@ import { useApp } from "../../state/app.ts"
 import { type Filter, fieldName, peopleFields } from "../../state/filters.ts"
 import { useQuery } from "../../state/use-query.ts"
 
-/** Fields of the event itself. */
+/** Fields of the event that are not ids. */
 const ownFields = ["path", "namespace", "source"]
-/** Keys to choose from. */
-const mostKeys = 1_000
+/** Most property keys to offer. */
+const maxKeys = 1_000
 
 interface FieldPickerProps {
   label: string
-  /** `path` or `property.plan`; undefined: none. */
+  /** `path` or `property.plan`; undefined for none. */
   field: string | undefined
-  /** Keys are of this event alone. */
+  /** Offers only the keys of this event. */
   event?: string | undefined
-  /** Keys, where the page knows them already. */
+  /** The keys, if the page has them already. */
   keys?: readonly string[]
-  /** Ids of people and sessions too: they say something where one event is looked at. */
+  /** Offers ids of people and sessions too, which are useful for a single event. */
   withPeople?: boolean
-  /** Chosen elsewhere. */
-  without?: string | undefined
+  /** A field selected elsewhere. */
+  excluded?: string | undefined
   onChange: (field: string | undefined) => void
 }
 
-/** Chooses a field or property to break down by, from those that there are. */
+/** Selects the field or property of a breakdown. */
 export function FieldPicker({
   label,
   field,
   event,
   keys,
   withPeople = false,
-  without,
+  excluded,
   onChange,
 }: FieldPickerProps) {
   const { session } = useApp()
   const ofEvent: Filter[] = event ? [{ field: "event_name", op: "eq", value: event }] : []
-  const asked = useQuery(
+  const query = useQuery(
     keys
       ? undefined
-      : [{ name: "custom_events_property_cardinality", id: "keys", filters: ofEvent, limit: mostKeys }],
+      : [{ name: "custom_events_property_cardinality", id: "keys", filters: ofEvent, limit: maxKeys }],
     { filters: [] },
   )
-  const found = keys ?? asked.rows<{ property_key: string }>("keys").map((row) => row.property_key)
-  const known = found.map((key) => `property.${key}`)
+  const allKeys = keys ?? query.rows<{ property_key: string }>("keys").map((row) => row.property_key)
+  const known = allKeys.map((key) => `property.${key}`)
   const hasPeople = withPeople && !session.me.value?.share
   const fields = [...ownFields, ...(hasPeople ? peopleFields : [])]
   const isOther = field !== undefined && !fields.includes(field) && !known.includes(field)
   const properties = [...new Set([...(isOther ? [field] : []), ...known])]
-  const optionsOf = (all: readonly string[]) =>
-    all
-      .filter((one) => one !== without)
-      .map((one) => (
-        <option key={one} value={one}>
-          {fieldName(one)}
+  const optionsOf = (names: readonly string[]) =>
+    names
+      .filter((name) => name !== excluded)
+      .map((name) => (
+        <option key={name} value={name}>
+          {fieldName(name)}
         </option>
       ))
   return (
     <label class="inline-field">
       {label}
       <select value={field ?? ""} onChange={(change) => onChange(change.currentTarget.value || undefined)}>
-        <option value="">nothing</option>
+        <option value="">None</option>
         <optgroup label="Fields">{optionsOf(fields)}</optgroup>
         {properties.length > 0 && <optgroup label="Properties">{optionsOf(properties)}</optgroup>}
       </select>

@@ -1,21 +1,21 @@
 import { useRef, useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
-import { type Filter, filterParam, filterText, unreadableFilters } from "../../state/filters.ts"
+import { type Filter, filterParam, filterText, invalidFilters } from "../../state/filters.ts"
 import { FilterEditor } from "./filter-editor.tsx"
 import { Icon } from "./icons.tsx"
 
-/** The filters of the page as chips, each to change or to remove, and a button for one more. */
+/** The page's filters as chips, with a button to add one. */
 export function FilterBar() {
-  const { place, view } = useApp()
+  const { router, view } = useApp()
   const { filters } = view.value
-  const set = (next: readonly Filter[]) => place.set({ f: next.map(filterParam) })
-  const unreadable = unreadableFilters(place.spot.value.params)
+  const change = (next: readonly Filter[]) => router.setParams({ f: next.map(filterParam) })
+  const invalid = invalidFilters(router.location.value.params)
   return (
     <>
-      <Chips filters={filters} onChange={set} addKey="/" />
-      {unreadable.length > 0 && (
+      <Chips filters={filters} onChange={change} addKey="/" />
+      {invalid.length > 0 && (
         <p class="form-error" role="alert">
-          A filter in the address cannot be read, and nothing is filtered by it: {unreadable.join(", ")}
+          Ignored an invalid filter in the URL: {invalid.join(", ")}
         </p>
       )}
     </>
@@ -25,19 +25,19 @@ export function FilterBar() {
 interface ChipsProps {
   filters: readonly Filter[]
   onChange: (filters: readonly Filter[]) => void
-  /** Suggestions come from this event alone. */
+  /** Limits suggestions to this event. */
   event?: string | undefined
-  /** The key that the page gives the button. */
+  /** Keyboard shortcut of the add button. */
   addKey?: string
 }
 
-/** Filters, wherever some are chosen. */
+/** Filters as chips: click to edit, or remove. */
 export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
-  /** The index of the one that is changed; -1: a new one. */
+  /** Index of the filter being edited; -1 for a new one. */
   const [edited, setEdited] = useState<number>()
   const add = useRef<HTMLButtonElement>(null)
   const remove = (index: number) => {
-    // The next one moves up to where the focus is; behind the last one there is none.
+    // The next chip takes the removed one's place and focus; after the last chip there is none.
     if (index === filters.length - 1) add.current?.focus()
     onChange(filters.filter((_, at) => at !== index))
   }
@@ -48,7 +48,7 @@ export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
           <button
             type="button"
             class="chip-text"
-            aria-label={`Change the filter ${filterText(filter)}`}
+            aria-label={`Edit filter ${filterText(filter)}`}
             onClick={() => setEdited(index)}
           >
             {filterText(filter)}
@@ -56,7 +56,7 @@ export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
           <button
             type="button"
             class="chip-close"
-            aria-label={`Remove the filter ${filterText(filter)}`}
+            aria-label={`Remove filter ${filterText(filter)}`}
             onClick={() => remove(index)}
           >
             <Icon name="close" />
@@ -75,7 +75,7 @@ export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
       </button>
       {edited !== undefined && (
         <FilterEditor
-          title={edited < 0 ? "Add a filter" : "Change the filter"}
+          title={edited < 0 ? "Add filter" : "Edit filter"}
           filter={filters[edited]}
           event={event}
           onClose={() => setEdited(undefined)}

@@ -4,34 +4,34 @@ import {
   type Condition,
   conditionOf,
   conditions,
+  defaultCondition,
   type Filter,
   fieldNames,
-  firstCondition,
+  parseNumber,
   peopleFields,
-  readNumber,
 } from "../../state/filters.ts"
 import { useQuery } from "../../state/use-query.ts"
 import { Dialog } from "./dialog.tsx"
 
-/** Values that are suggested; whoever means another one types it. */
-const suggested = 50
+/** Values to suggest; any other can be typed. */
+const maxSuggestions = 50
 
 interface FilterEditorProps {
   title: string
-  /** Undefined: a new one. */
+  /** Undefined for a new filter. */
   filter?: Filter | undefined
-  /** Suggestions come from this event alone. */
+  /** Limits suggestions to this event. */
   event?: string | undefined
   onDone: (filter: Filter) => void
   onClose: () => void
 }
 
-/** Makes or changes one filter, with what there is as suggestions. */
+/** Creates or edits a filter, with suggestions from the stored events. */
 export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEditorProps) {
   const isShared = useApp().session.me.value?.share != null
   const ownFields = Object.keys(fieldNames).filter((name) => !isShared || !peopleFields.includes(name))
   const [typed, setTyped] = useState(filter?.field ?? "")
-  const [condition, setCondition] = useState<Condition>(filter ? conditionOf(filter) : firstCondition)
+  const [condition, setCondition] = useState<Condition>(filter ? conditionOf(filter) : defaultCondition)
   const [text, setText] = useState(filter ? [filter.value].flat().join("\n") : "")
   const ids = { fields: useId(), values: useId(), error: useId() }
   const [error, setError] = useState("")
@@ -46,12 +46,11 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
         .map((row) => row.property_key),
     ),
   ]
-  // A key alone says it too.
-  // Whoever types a key is not made to wait for the list of them.
+  // A property key is accepted without its prefix, also before the list of keys is loaded.
   const isKey =
     properties.includes(typed) || (keys.isLoading && typed !== "" && !typed.startsWith("property."))
   const field = !ownFields.includes(typed) && isKey ? `property.${typed}` : typed
-  const values = useQuery(valuesOf(field, ownFields), { filters: ofEvent as Filter[] })
+  const values = useQuery(valuesQuery(field, ownFields), { filters: ofEvent as Filter[] })
   const fields = [
     ...ownFields.filter((name) => event === undefined || name !== "event_name"),
     ...properties.map((key) => `property.${key}`),
@@ -60,10 +59,10 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
     .rows<Record<string, string | null>>("values")
     .flatMap((row) => row.property_value ?? row[field] ?? [])
   const { words, takes } = condition
-  const done = () => {
-    const made = filterOf(field, ownFields, condition, text)
-    if (typeof made === "string") setError(made)
-    else onDone(made)
+  const apply = () => {
+    const built = buildFilter(field, ownFields, condition, text)
+    if (typeof built === "string") setError(built)
+    else onDone(built)
   }
   return (
     <Dialog title={title} onClose={onClose}>
@@ -71,7 +70,7 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
         class="form"
         onSubmit={(submit) => {
           submit.preventDefault()
-          done()
+          apply()
         }}
       >
         <label class="field">
@@ -111,7 +110,7 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
         </label>
         {takes === "list" && (
           <label class="field">
-            Values, each in a line of its own
+            One value per line
             <textarea
               rows={4}
               value={text}
@@ -158,40 +157,38 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
   )
 }
 
-function valuesOf(field: string, ownFields: readonly string[]) {
+function valuesQuery(field: string, ownFields: readonly string[]) {
   if (/^property\.[^.]+$/.test(field)) {
     const filters = [{ field: "property_key", op: "eq", value: field.slice("property.".length) }]
-    return [{ name: "custom_event_properties", id: "values", filters, limit: suggested }]
+    return [{ name: "custom_event_properties", id: "values", filters, limit: maxSuggestions }]
   }
   if (!ownFields.includes(field)) return undefined
-  return [{ name: "events", id: "values", by: [field], measures: ["events"], limit: suggested }]
+  return [{ name: "events", id: "values", by: [field], measures: ["events"], limit: maxSuggestions }]
 }
 
-/** The filter, or what is wrong with it. */
-function filterOf(
+/** The filter, or an error message. */
+function buildFilter(
   field: string,
   ownFields: readonly string[],
   condition: Condition,
   text: string,
 ): Filter | string {
   const isKnown = ownFields.includes(field) || /^property\..+/.test(field)
-  if (!isKnown) return "Choose a field from the list, or write property. and the property's key."
+  if (!isKnown) return "Unknown field. Choose one from the list, or enter a property as property.KEY."
   const { op } = condition
   switch (condition.takes) {
     case "boolean":
       return { field, op, value: condition.value }
     case "number": {
-      const value = readNumber(text)
-      return value === undefined
-        ? "This condition compares numbers: give one, such as 10.5."
-        : { field, op, value }
+      const value = parseNumber(text)
+      return value === undefined ? "This condition needs a number, such as 10.5." : { field, op, value }
     }
     case "list": {
       const value = text
         .split("\n")
         .map((one) => one.trim())
         .filter((one) => one !== "")
-      return value.length === 0 ? "Give at least one value." : { field, op, value }
+      return value.length === 0 ? "Enter at least one value." : { field, op, value }
     }
     case "text":
       return { field, op, value: text }

@@ -3,19 +3,19 @@ import { useState } from "preact/hooks"
 import { ApiError, messageOf, sentence } from "../../state/api.ts"
 
 interface FormProps {
-  /** What the button says: what it does. */
+  /** Label of the submit button, a verb. */
   action: string
-  /** What it rejects with is shown. */
+  /** A rejection is shown above the buttons. */
   onSubmit: () => Promise<void>
   onCancel?: () => void
-  /** It cannot be taken back. */
+  /** The action cannot be undone. */
   isDanger?: boolean
-  /** Something must be chosen first. */
+  /** A required choice is missing. */
   isDisabled?: boolean
   children: ComponentChildren
 }
 
-/** Fields, and a button that is told what went wrong. */
+/** A form that submits once at a time and shows errors. */
 export function Form({
   action,
   onSubmit,
@@ -33,7 +33,7 @@ export function Form({
     try {
       await onSubmit()
     } catch (failure) {
-      setError(explained(failure))
+      setError(errorText(failure))
     }
     setBusy(false)
   }
@@ -61,7 +61,7 @@ export function Form({
           type="submit"
           class={`button ${isDanger ? "danger" : "primary"}`}
           disabled={isDisabled}
-          // A button that is disabled loses the focus, and this one is pressed again where it failed.
+          // Not `disabled`: the button would lose the focus, and the user could not press it again after an error.
           aria-disabled={isBusy}
         >
           {action}
@@ -71,8 +71,8 @@ export function Form({
   )
 }
 
-/** The message, and each bad field where the API names them. */
-function explained(error: unknown): string {
+/** The error's message, or one sentence per invalid field if the API names them. */
+function errorText(error: unknown): string {
   if (!(error instanceof ApiError) || error.fields.length === 0) return messageOf(error)
   return error.fields.map(({ field, message }) => sentence(`${field} ${message}`)).join(" ")
 }

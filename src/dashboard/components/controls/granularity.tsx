@@ -1,38 +1,38 @@
 import { useApp } from "../../state/app.ts"
 import {
+  availableGranularities,
+  defaultGranularity,
   type Granularity,
   granularities,
-  possibleGranularities,
   progressOf,
-  standardGranularity,
 } from "../../state/range.ts"
 import { Segmented } from "./segmented.tsx"
 
-/** How long one step of a chart is: what the address says, where the range allows it. */
+/** The chart's bucket size: from the URL if the range allows it, else the default. */
 export function useGranularity(): Granularity {
-  const { place, view } = useApp()
+  const { router, view } = useApp()
   const { range } = view.value
-  const asked = place.spot.value.params.get("by")
-  return possibleGranularities(range).find((one) => one === asked) ?? standardGranularity(range)
+  const chosen = router.location.value.params.get("by")
+  return availableGranularities(range).find((value) => value === chosen) ?? defaultGranularity(range)
 }
 
-/** How far the time is in the dates of a chart. */
+/** How many buckets of a chart have started, and whether the last of them is incomplete. */
 export function useProgress(dates: readonly string[]) {
   const { view, now } = useApp()
   const granularity = useGranularity()
   return progressOf(dates, granularity, view.value.today, now())
 }
 
-/** Chooses among those that the range allows. */
+/** Selects one of the granularities that the range allows. */
 export function GranularitySwitch() {
-  const { place, view } = useApp()
-  const possible = possibleGranularities(view.value.range)
+  const { router, view } = useApp()
+  const possible = availableGranularities(view.value.range)
   return (
     <Segmented
-      legend="Each step of the chart is"
+      legend="Granularity"
       options={granularities.filter(({ value }) => possible.includes(value))}
       value={useGranularity()}
-      onChange={(by) => place.set({ by }, "replace")}
+      onChange={(by) => router.setParams({ by }, "replace")}
     />
   )
 }

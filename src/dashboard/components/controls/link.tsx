@@ -6,14 +6,14 @@ interface LinkProps {
   class?: string
   children: ComponentChildren
   isCurrent?: boolean
-  /** Where the text alone does not say where it leads. */
+  /** Accessible name, if the text alone does not name the target. */
   label?: string
   onClick?: () => void
 }
 
-/** A link within the dashboard: an ordinary one for whoever wants it in another tab. */
+/** A link within the dashboard. It navigates without a reload, except into a new tab or window. */
 export function Link({ href, isCurrent, label, onClick, ...rest }: LinkProps) {
-  const { place } = useApp()
+  const { router } = useApp()
   return (
     <a
       {...rest}
@@ -25,7 +25,7 @@ export function Link({ href, isCurrent, label, onClick, ...rest }: LinkProps) {
         if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
         event.preventDefault()
         onClick?.()
-        place.go(href)
+        router.navigate(href)
       }}
     />
   )

@@ -4,18 +4,18 @@ import { Form } from "./form.tsx"
 
 interface NameDialogProps {
   title: string
-  /** What the button says: what it does. */
+  /** Label of the submit button, a verb. */
   action: string
-  /** The name that it has. */
+  /** The current name. */
   name?: string
-  /** What it rejects with is shown. */
+  /** A rejection is shown. */
   onSubmit: (name: string) => Promise<void>
   onClose: () => void
 }
 
-/** Asks what something is to be called. */
-export function NameDialog({ title, action, name: before = "", onSubmit, onClose }: NameDialogProps) {
-  const [name, setName] = useState(before)
+/** Asks for a name. */
+export function NameDialog({ title, action, name: initialName = "", onSubmit, onClose }: NameDialogProps) {
+  const [name, setName] = useState(initialName)
   return (
     <Dialog title={title} onClose={onClose}>
       <Form
@@ -38,7 +38,7 @@ interface NameFieldProps {
   onInput: (name: string) => void
 }
 
-/** What something is called, first in its window. */
+/** A name input that gets the focus when its dialog opens. */
 export function NameField({ label, value, onInput }: NameFieldProps) {
   return (
     <label class="field">

@@ -2,16 +2,16 @@ import { Icon } from "./icons.tsx"
 import { useFormat } from "./use-format.ts"
 
 interface PagerProps {
-  /** From 1. */
+  /** Starts at 1. */
   page: number
-  /** Rows of a page. */
+  /** Rows per page. */
   size: number
-  /** Rows of all pages. */
+  /** Rows on all pages. */
   total: number
   onPage: (page: number) => void
 }
 
-/** Which rows of how many there are, and a way to the others. */
+/** Shows the current range of rows and pages through them. */
 export function Pager({ page, size, total, onPage }: PagerProps) {
   const format = useFormat()
   const first = (page - 1) * size + 1
@@ -26,7 +26,7 @@ export function Pager({ page, size, total, onPage }: PagerProps) {
           <button
             type="button"
             class="button small icon-only"
-            aria-label="The rows before"
+            aria-label="Previous page"
             aria-disabled={page <= 1}
             onClick={() => page > 1 && onPage(page - 1)}
           >
@@ -35,7 +35,7 @@ export function Pager({ page, size, total, onPage }: PagerProps) {
           <button
             type="button"
             class="button small icon-only"
-            aria-label="The rows after"
+            aria-label="Next page"
             aria-disabled={last >= total}
             onClick={() => last < total && onPage(page + 1)}
           >

@@ -2,42 +2,42 @@ import type { Session } from "../../state/session.ts"
 import type { IconName } from "./icons.tsx"
 
 export interface PageEntry {
-  /** In the address. */
+  /** Path segment in the URL. */
   page: string
   label: string
   icon: IconName
-  /** Who may see it; a share link shows none of single people. */
-  for: "all" | "people" | "owner"
-  /** An address of its own, outside of websites. */
+  /** Who can see it. Share links do not show individual people. */
+  visibleTo: "all" | "people" | "owner"
+  /** The full path of a page outside a website. */
   path?: string
 }
 
-/** The pages in the order of the navigation. */
+/** All pages in navigation order. */
 const pages: readonly PageEntry[] = [
-  { page: "overview", label: "Overview", icon: "overview", for: "all" },
-  { page: "events", label: "Events", icon: "events", for: "all" },
-  { page: "live", label: "Live", icon: "live", for: "people" },
-  { page: "funnels", label: "Funnels", icon: "funnels", for: "all" },
-  { page: "retention", label: "Retention", icon: "retention", for: "all" },
-  { page: "paths", label: "Paths", icon: "paths", for: "all" },
-  { page: "goals", label: "Goals", icon: "goals", for: "all" },
-  { page: "people", label: "People", icon: "people", for: "people" },
-  { page: "refusals", label: "Refusals", icon: "refusals", for: "people" },
-  { page: "settings", label: "Settings", icon: "settings", for: "people", path: "/settings/account" },
+  { page: "overview", label: "Overview", icon: "overview", visibleTo: "all" },
+  { page: "events", label: "Events", icon: "events", visibleTo: "all" },
+  { page: "live", label: "Live", icon: "live", visibleTo: "people" },
+  { page: "funnels", label: "Funnels", icon: "funnels", visibleTo: "all" },
+  { page: "retention", label: "Retention", icon: "retention", visibleTo: "all" },
+  { page: "paths", label: "Paths", icon: "paths", visibleTo: "all" },
+  { page: "goals", label: "Goals", icon: "goals", visibleTo: "all" },
+  { page: "people", label: "People", icon: "people", visibleTo: "people" },
+  { page: "refusals", label: "Rejected requests", icon: "refusals", visibleTo: "people" },
+  { page: "settings", label: "Settings", icon: "settings", visibleTo: "people", path: "/settings/account" },
 ]
 
-/** Pages that a share link shows, by their address. */
+/** Path segments of the pages that a share link can show. */
 export const sharedPages: ReadonlySet<string> = new Set([
-  ...pages.filter((one) => one.for === "all").map(({ page }) => page),
+  ...pages.filter((one) => one.visibleTo === "all").map(({ page }) => page),
   "event",
 ])
 
 export function pagesFor({ me, isOwner }: Session): PageEntry[] {
   const isShared = me.value?.share != null
-  return pages.filter((one) => one.for === "all" || (one.for === "people" ? !isShared : isOwner))
+  return pages.filter((one) => one.visibleTo === "all" || (one.visibleTo === "people" ? !isShared : isOwner))
 }
 
-/** What the navigation calls a page; its name in the address where it is not there. */
+/** A page's label, or its path segment if it is not in the navigation. */
 export function pageLabel(page: string): string {
   return pages.find((one) => one.page === page)?.label ?? page
 }

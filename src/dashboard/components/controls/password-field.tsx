@@ -1,6 +1,6 @@
 import { useId, useState } from "preact/hooks"
 
-/** UTF-16 units, as the server takes them. */
+/** Password length limits in UTF-16 code units, the same as the server's. */
 const shortestPassword = 10
 const longestPassword = 200
 
@@ -13,7 +13,7 @@ interface PasswordFieldProps {
   autofocus?: boolean
 }
 
-/** A password, which can be looked at. */
+/** A password input with a button to show the password. */
 export function PasswordField({ label, value, onInput, kind, autofocus = false }: PasswordFieldProps) {
   const [isShown, setShown] = useState(false)
   const id = useId()

@@ -2,19 +2,19 @@ import type { ComponentChildren } from "preact"
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks"
 
 interface PopoverProps {
-  /** What stands in the button. */
+  /** Content of the button. */
   label: ComponentChildren
-  /** The button in words, where `label` is no text. */
+  /** Accessible name of the button, if `label` is not text. */
   name?: string
   class?: string
   align?: "start" | "end"
   children: (close: () => void) => ComponentChildren
 }
 
-/** Where the keys begin in what opens, the first of these that is there. */
-const beginnings = ["[data-autofocus]", "[aria-current]", "input, button, a"]
+/** What gets the focus when the panel opens: the first selector that matches. */
+const focusTargets = ["[data-autofocus]", "[aria-current]", "input, button, a"]
 
-/** A button, and what opens below it: closed by Escape, by a click elsewhere, or by leaving it with Tab. */
+/** A button that opens a panel below it. Escape, a click elsewhere or leaving it with Tab closes the panel. */
 export function Popover({ label, name, class: look = "button", align = "start", children }: PopoverProps) {
   const [isOpen, setOpen] = useState(false)
   const box = useRef<HTMLDivElement>(null)
@@ -23,7 +23,9 @@ export function Popover({ label, name, class: look = "button", align = "start", 
   const id = useId()
   useEffect(() => {
     if (!isOpen) return
-    const [first] = beginnings.flatMap((one) => panel.current?.querySelector<HTMLElement>(one) ?? [])
+    const [first] = focusTargets.flatMap(
+      (selector) => panel.current?.querySelector<HTMLElement>(selector) ?? [],
+    )
     first?.focus()
     const onPointer = (event: Event) => {
       if (!box.current?.contains(event.target as Node)) setOpen(false)
@@ -32,28 +34,28 @@ export function Popover({ label, name, class: look = "button", align = "start", 
     return () => document.removeEventListener("pointerdown", onPointer)
   }, [isOpen])
   useLayoutEffect(() => {
-    // A box that scrolls would cut it off: there it hangs in the window, where the button is.
+    // A scrolling table would clip the panel, so it is positioned in the viewport there.
     if (!isOpen || !panel.current || !button.current?.closest(".table-box")) return
-    const anew = () => {
-      if (panel.current && button.current) hang(panel.current, button.current)
+    const reposition = () => {
+      if (panel.current && button.current) placeFixed(panel.current, button.current)
     }
-    anew()
-    document.addEventListener("scroll", anew, { capture: true, passive: true })
-    return () => document.removeEventListener("scroll", anew, { capture: true })
+    reposition()
+    document.addEventListener("scroll", reposition, { capture: true, passive: true })
+    return () => document.removeEventListener("scroll", reposition, { capture: true })
   }, [isOpen])
   useLayoutEffect(() => {
     if (!isOpen || !panel.current) return
-    // What it holds may come later, and make it wider.
-    const resized = new ResizeObserver(() => panel.current && keepInside(panel.current))
-    resized.observe(panel.current)
-    return () => resized.disconnect()
+    // Content that loads later can make the panel wider.
+    const observer = new ResizeObserver(() => panel.current && keepInViewport(panel.current))
+    observer.observe(panel.current)
+    return () => observer.disconnect()
   }, [isOpen])
   const close = () => {
     setOpen(false)
     button.current?.focus()
   }
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: it only hears what its button and panel are told
+    // biome-ignore lint/a11y/noStaticElementInteractions: it handles events that bubble from its button and panel
     <div
       class="popover"
       ref={box}
@@ -88,14 +90,14 @@ export function Popover({ label, name, class: look = "button", align = "start", 
   )
 }
 
-/** px between a button and what opens at it. */
+/** px between the button and the panel. */
 const gap = 6
 
-/** px between what opens and the sides of the window. */
+/** px between the panel and the edges of the viewport. */
 const margin = 12
 
-/** Moves it sideways where it would begin or end out of sight. */
-function keepInside(panel: HTMLElement): void {
+/** Shifts the panel sideways if it would leave the viewport. */
+function keepInViewport(panel: HTMLElement): void {
   panel.style.translate = ""
   const { left, right } = panel.getBoundingClientRect()
   const over = Math.max(0, right - (document.documentElement.clientWidth - margin))
@@ -103,8 +105,8 @@ function keepInside(panel: HTMLElement): void {
   if (by !== 0) panel.style.translate = `${by}px`
 }
 
-/** Below the button, or above it where there is no room below. */
-function hang(panel: HTMLElement, button: HTMLElement): void {
+/** Positions the panel in the viewport: below the button, or above it if there is no room below. */
+function placeFixed(panel: HTMLElement, button: HTMLElement): void {
   const { top, bottom, right } = button.getBoundingClientRect()
   const { clientWidth, clientHeight } = document.documentElement
   const isBelow = bottom + gap + panel.offsetHeight <= clientHeight || top < clientHeight / 2

@@ -1,18 +1,18 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
-import { presets, rangeParams, shifted } from "../../state/range.ts"
+import { presets, rangeParams, shiftRange } from "../../state/range.ts"
 import { Icon } from "./icons.tsx"
 import { Popover } from "./popover.tsx"
 import { useFormat } from "./use-format.ts"
 
-/** The range, compared or not, and its time zone; what all numbers of a page are about. */
+/** Selects the range, the comparison and the time zone of the page. */
 export function RangePicker() {
-  const { place, view } = useApp()
+  const { router, view } = useApp()
   const { range, today, zone, compare } = view.value
   const format = useFormat()
   const label = presets.find(({ preset }) => preset === range.preset)?.label
   const days = format.days(range.from, range.to)
-  const [earlier, later] = [shifted(range, -1, today), shifted(range, 1, today)]
+  const [earlier, later] = [shiftRange(range, -1, today), shiftRange(range, 1, today)]
   return (
     <div class="range">
       <button
@@ -20,7 +20,7 @@ export function RangePicker() {
         class="button icon-only"
         aria-label="Previous period"
         title="Previous period (,)"
-        onClick={() => earlier && place.set(rangeParams({ ...earlier }))}
+        onClick={() => earlier && router.setParams(rangeParams({ ...earlier }))}
       >
         <Icon name="left" />
       </button>
@@ -43,7 +43,7 @@ export function RangePicker() {
                     type="button"
                     aria-current={preset === range.preset ? "true" : undefined}
                     onClick={() => {
-                      place.set(rangeParams({ preset, from: "", to: "" }))
+                      router.setParams(rangeParams({ preset, from: "", to: "" }))
                       close()
                     }}
                   >
@@ -54,7 +54,7 @@ export function RangePicker() {
               ))}
             </ul>
             <div class="range-side">
-              <OwnDays
+              <CustomRange
                 key={`${range.from} ${range.to}`}
                 from={range.from}
                 to={range.to}
@@ -65,9 +65,9 @@ export function RangePicker() {
                 <input
                   type="checkbox"
                   checked={compare}
-                  onChange={() => place.set({ compare: compare ? "off" : undefined })}
+                  onChange={() => router.setParams({ compare: compare ? "off" : undefined })}
                 />
-                Compare with the period before
+                Compare to previous period
               </label>
               <ZonePicker zone={zone} />
             </div>
@@ -80,7 +80,7 @@ export function RangePicker() {
         aria-label="Next period"
         title="Next period (.)"
         aria-disabled={!later}
-        onClick={() => later && place.set(rangeParams({ ...later }))}
+        onClick={() => later && router.setParams(rangeParams({ ...later }))}
       >
         <Icon name="right" />
       </button>
@@ -88,17 +88,27 @@ export function RangePicker() {
   )
 }
 
-function OwnDays({ from, to, today, done }: { from: string; to: string; today: string; done: () => void }) {
-  const { place } = useApp()
+function CustomRange({
+  from,
+  to,
+  today,
+  done,
+}: {
+  from: string
+  to: string
+  today: string
+  done: () => void
+}) {
+  const { router } = useApp()
   const [first, setFirst] = useState(from)
   const [last, setLast] = useState(to)
   return (
     <form
-      class="own-days"
+      class="custom-range"
       onSubmit={(event) => {
         event.preventDefault()
-        const [begin, end] = first <= last ? [first, last] : [last, first]
-        place.set(rangeParams({ from: begin, to: end }))
+        const [start, end] = first <= last ? [first, last] : [last, first]
+        router.setParams(rangeParams({ from: start, to: end }))
         done()
       }}
     >
@@ -123,23 +133,23 @@ function OwnDays({ from, to, today, done }: { from: string; to: string; today: s
         />
       </label>
       <button type="submit" class="button">
-        Show these days
+        Apply
       </button>
     </form>
   )
 }
 
 function ZonePicker({ zone }: { zone: string }) {
-  const { place } = useApp()
+  const { router } = useApp()
   const zones = Intl.supportedValuesOf("timeZone")
   const all = [...new Set([zone, "UTC", ...zones])]
   return (
     <label class="field">
       Time zone
-      <select value={zone} onChange={(event) => place.set({ tz: event.currentTarget.value })}>
-        {all.map((one) => (
-          <option key={one} value={one}>
-            {one.replaceAll("_", " ")}
+      <select value={zone} onChange={(event) => router.setParams({ tz: event.currentTarget.value })}>
+        {all.map((name) => (
+          <option key={name} value={name}>
+            {name.replaceAll("_", " ")}
           </option>
         ))}
       </select>

@@ -1,16 +1,16 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import { Icon } from "./icons.tsx"
 
-/** ms without a key after which is searched: shorter than anybody waits, longer than between two keys. */
-const waitsFor = 250
+/** ms without a keystroke before a search: longer than the gap between two keystrokes, too short to notice. */
+const debounceMs = 250
 
 interface SearchFieldProps {
-  /** What is searched, in words. */
+  /** Accessible name and placeholder. */
   label: string
   value: string
-  /** Called when nobody types any more. */
+  /** Called once typing pauses. */
   onSearch: (text: string) => void
-  /** The key of the page that leads here. */
+  /** The keyboard shortcut that focuses the field. */
   pageKey?: string
   autofocus?: boolean
 }
@@ -28,7 +28,7 @@ export function SearchField({ label, value, onSearch, pageKey, autofocus = false
     const timer = setTimeout(() => {
       searched.current = text
       onSearch(text)
-    }, waitsFor)
+    }, debounceMs)
     return () => clearTimeout(timer)
   }, [text])
   return (

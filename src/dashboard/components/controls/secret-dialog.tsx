@@ -2,24 +2,23 @@ import type { ComponentChildren } from "preact"
 import { CodeBlock } from "./copy.tsx"
 import { Dialog } from "./dialog.tsx"
 
-interface OnceProps {
+interface SecretDialogProps {
   title: string
-  /** The secret, which is shown in this one window. */
+  /** The secret. */
   code: string
-  /** What copies it: “Copy the key”. */
-  copy: string
-  /** What the button says that closes it. */
-  closing?: string
+  /** Accessible name of the copy button: "Copy key". */
+  copyLabel: string
+
   children: ComponentChildren
   onClose: () => void
 }
 
-/** What nobody can be shown again. */
-export function SecretDialog({ title, code, copy, closing = "I have it", children, onClose }: OnceProps) {
+/** Shows a secret that cannot be shown again. */
+export function SecretDialog({ title, code, copyLabel, children, onClose }: SecretDialogProps) {
   return (
-    <Dialog title={title} onClose={onClose} closing={closing} isFirm>
+    <Dialog title={title} onClose={onClose} closeLabel="Done" ignoresBackdrop>
       <div class="prose">{children}</div>
-      <CodeBlock code={code} name={copy} />
+      <CodeBlock code={code} name={copyLabel} />
     </Dialog>
   )
 }

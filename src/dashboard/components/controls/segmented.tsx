@@ -1,12 +1,12 @@
 interface SegmentedProps<Value extends string> {
-  /** What is chosen, in words. */
+  /** Accessible name of the group. */
   legend: string
   options: readonly { value: Value; label: string }[]
   value: Value
   onChange: (value: Value) => void
 }
 
-/** A few choices side by side, one of which holds; nothing where there is no choice. */
+/** A segmented control: selects one of a few options. Renders nothing if there are fewer than two. */
 export function Segmented<Value extends string>({ legend, options, value, onChange }: SegmentedProps<Value>) {
   if (options.length < 2) return null
   return (

@@ -4,41 +4,41 @@ import { Icon } from "./icons.tsx"
 
 interface StepsProps {
   steps: readonly Step[]
-  /** Names of events to choose from. */
+  /** Event names to offer. */
   names: readonly string[]
   onChange: (steps: Step[]) => void
-  least: number
-  most: number
-  /** Their order means something, and can be changed. */
+  min: number
+  max: number
+  /** The order matters and can be changed. */
   isOrdered?: boolean
-  /** What each is called, with its number from 1. */
+  /** Label of a step by its number, from 1. */
   label: (number: number) => string
-  /** What the button for one more says; left out where there are as many as there can be. */
-  more?: string
-  /** Any event will do. */
+  /** Label of the add button, which is hidden once there are `max` steps. */
+  addLabel?: string
+  /** Whether a step can be any event. */
   isAnyAllowed?: boolean
 }
 
 const empty: Step = { name: "", filters: [] }
 
-/** A list of events to choose, add, remove and put in order. */
+/** An editable list of events: select, add, remove and reorder. */
 export function Steps({
   steps,
   names,
   onChange,
-  least,
-  most,
+  min,
+  max,
   isOrdered = false,
   isAnyAllowed = false,
   label,
-  more,
+  addLabel,
 }: StepsProps) {
   const list = useRef<HTMLOListElement>(null)
-  /** What gets the focus after the next change, the first of them that can: what was worked with is somewhere else then. */
+  /** Selectors to focus after the next change, the first match wins: the element that had the focus moves or goes. */
   const next = useRef<string[]>([])
-  const [said, setSaid] = useState("")
-  const shown = [...steps, ...Array.from({ length: Math.max(0, least - steps.length) }, () => empty)]
-  // Before the next key is read: it would press what came into the old place.
+  const [announcement, setAnnouncement] = useState("")
+  const shown = [...steps, ...Array.from({ length: Math.max(0, min - steps.length) }, () => empty)]
+  // A layout effect, before the next key press reaches the element that took the old position.
   useLayoutEffect(() => {
     const [first] = next.current.flatMap(
       (selector) => list.current?.querySelector<HTMLElement>(selector) ?? [],
@@ -55,8 +55,8 @@ export function Steps({
     const [moved] = to.splice(from, 1)
     if (!moved) return
     to.splice(from + by, 0, moved)
-    setSaid(`${moved.name || "It"} is ${label(from + by + 1)} now.`)
-    // At an end of the list the button is of no use any more; the other one of the same row is.
+    setAnnouncement(`${moved.name || "Any event"} moved to ${label(from + by + 1)}.`)
+    // At an end of the list this button is disabled; the other one of the same row is not.
     const row = `li:nth-child(${from + by + 1})`
     change(to, `${row} [data-move="${by}"]:enabled`, `${row} [data-move]:enabled`)
   }
@@ -70,11 +70,11 @@ export function Steps({
               step={step}
               names={names}
               isAnyAllowed={isAnyAllowed}
-              onChange={(to) => change(shown.map((one, at) => (at === index ? to : one)))}
+              onChange={(to) => change(shown.map((current, at) => (at === index ? to : current)))}
               onRemove={
-                shown.length > least
+                shown.length > min
                   ? () => {
-                      setSaid(`${step.name || label(index + 1)} is removed.`)
+                      setAnnouncement(`${step.name || label(index + 1)} removed.`)
                       change(
                         shown.filter((_, at) => at !== index),
                         `li:nth-child(${Math.min(index + 1, shown.length - 1)}) input`,
@@ -111,17 +111,17 @@ export function Steps({
           </li>
         ))}
       </ol>
-      {shown.length < most && (
+      {shown.length < max && (
         <button
           type="button"
           class="button small"
           onClick={() => change([...shown, empty], `li:nth-child(${shown.length + 1}) input`)}
         >
-          <Icon name="plus" /> {more}
+          <Icon name="plus" /> {addLabel}
         </button>
       )}
       <p class="hidden" role="status">
-        {said}
+        {announcement}
       </p>
     </div>
   )

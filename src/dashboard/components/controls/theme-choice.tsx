@@ -3,12 +3,12 @@ import { useApp } from "../../state/app.ts"
 import type { Theme } from "../../state/preferences.ts"
 
 const themes: { theme: Theme; label: string }[] = [
-  { theme: "system", label: "As the system" },
+  { theme: "system", label: "System" },
   { theme: "light", label: "Light" },
   { theme: "dark", label: "Dark" },
 ]
 
-/** Light or dark, in this browser. */
+/** Selects the color theme of this browser. */
 export function ThemeChoice() {
   const { theme: chosen } = useApp().preferences
   const name = useId()

@@ -1,6 +1,6 @@
 import type { Format } from "../../state/format.ts"
 
-/** Who is followed. */
+/** What funnels and other reports count. */
 export const units = [
   { value: "visitor", one: "visitor", many: "visitors" },
   { value: "session", one: "session", many: "sessions" },
@@ -12,38 +12,38 @@ export type UnitName = Unit["value"]
 
 const [visitors] = units
 
-export function readUnit(params: URLSearchParams): Unit {
+export function parseUnit(params: URLSearchParams): Unit {
   return units.find(({ value }) => value === params.get("unit")) ?? visitors
 }
 
-/** As it stands in the address: undefined for the one that is meant where nothing is said. */
+/** The URL parameter of a unit; undefined for the default. */
 export function unitParam(unit: UnitName): string | undefined {
   return unit === visitors.value ? undefined : unit
 }
 
 /** 1 visitor, 1,204 visitors */
-export function counted(count: number, { one, many }: Unit, format: Format): string {
+export function unitCount(count: number, { one, many }: Unit, format: Format): string {
   return `${format.count(count)} ${count === 1 ? one : many}`
 }
 
-/** Visitors, as a title begins. */
-export function titled({ many }: Unit): string {
+/** The plural, capitalized: Visitors. */
+export function unitTitle({ many }: Unit): string {
   return many.charAt(0).toUpperCase() + many.slice(1)
 }
 
 interface UnitPickerProps {
   unit: Unit
   onChange: (unit: UnitName) => void
-  /** Those to choose from; left out: all. */
-  of?: readonly Unit[]
+  /** The units to offer. Default: all. */
+  options?: readonly Unit[]
 }
 
-export function UnitPicker({ unit, onChange, of = units }: UnitPickerProps) {
+export function UnitPicker({ unit, onChange, options = units }: UnitPickerProps) {
   return (
     <label class="inline-field">
       Count
       <select value={unit.value} onChange={(event) => onChange(event.currentTarget.value as UnitName)}>
-        {of.map(({ value, many }) => (
+        {options.map(({ value, many }) => (
           <option key={value} value={value}>
             {many}
           </option>

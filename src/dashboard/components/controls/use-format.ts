@@ -2,7 +2,7 @@ import { useMemo } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { Format } from "../../state/format.ts"
 
-/** How the person writes numbers, and times of the zone that is looked at. */
+/** Formats numbers, and times in the view's zone, for the browser's locale. */
 export function useFormat(): Format {
   const { locale, view } = useApp()
   const { zone } = view.value

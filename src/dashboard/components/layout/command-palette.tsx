@@ -5,8 +5,8 @@ import { Dialog } from "../controls/dialog.tsx"
 import { useEventNames } from "../controls/event-picker.tsx"
 import { pagesFor } from "../controls/pages.ts"
 
-/** Entries that are shown at a time: what is further down is found by typing more. */
-const shownEntries = 12
+/** Entries to list at once. Typing narrows the list further. */
+const maxEntries = 12
 
 interface Entry {
   text: string
@@ -14,18 +14,18 @@ interface Entry {
   run: () => void
 }
 
-/** Goes anywhere by typing a part of its name. */
+/** Opens a page, website, range or event by part of its name. */
 export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKeys: () => void }) {
   const app = useApp()
   const { names } = useEventNames()
   const [text, setText] = useState("")
-  const [at, setAt] = useState(0)
+  const [highlighted, setHighlighted] = useState(0)
   const id = useId()
   const words = text.toLowerCase().split(/\s+/).filter(Boolean)
-  const found = entriesOf(app, names, onKeys)
+  const matches = buildEntries(app, names, onKeys)
     .filter((entry) => words.every((word) => `${entry.kind} ${entry.text}`.toLowerCase().includes(word)))
-    .slice(0, shownEntries)
-  const current = Math.min(at, found.length - 1)
+    .slice(0, maxEntries)
+  const current = Math.min(highlighted, matches.length - 1)
   const run = (entry: Entry | undefined) => {
     if (!entry) return
     onClose()
@@ -39,26 +39,26 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
         role="combobox"
         aria-expanded="true"
         aria-controls={id}
-        aria-activedescendant={found[current] ? `${id}-${current}` : undefined}
-        aria-label="A page, website, event or range"
-        placeholder="A page, website, event or range"
+        aria-activedescendant={matches[current] ? `${id}-${current}` : undefined}
+        aria-label="Page, website, event or range"
+        placeholder="Page, website, event or range"
         value={text}
         onInput={(event) => {
           setText(event.currentTarget.value)
-          setAt(0)
+          setHighlighted(0)
         }}
         onKeyDown={(event) => {
-          if (event.key === "ArrowDown") setAt(Math.min(current + 1, found.length - 1))
-          else if (event.key === "ArrowUp") setAt(Math.max(current - 1, 0))
-          else if (event.key === "Enter") run(found[current])
+          if (event.key === "ArrowDown") setHighlighted(Math.min(current + 1, matches.length - 1))
+          else if (event.key === "ArrowUp") setHighlighted(Math.max(current - 1, 0))
+          else if (event.key === "Enter") run(matches[current])
           else return
           event.preventDefault()
         }}
       />
-      <div id={id} class="menu palette-list" role="listbox" aria-label="Found">
-        {found.map((entry, index) => (
-          // biome-ignore lint/a11y/useKeyWithClickEvents: the field above has the keys
-          // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus, as a combobox does
+      <div id={id} class="menu palette-list" role="listbox" aria-label="Results">
+        {matches.map((entry, index) => (
+          // biome-ignore lint/a11y/useKeyWithClickEvents: the input handles the keys
+          // biome-ignore lint/a11y/useFocusableInteractive: focus stays in the input of a combobox
           <div
             key={`${entry.kind} ${entry.text}`}
             id={`${id}-${index}`}
@@ -71,29 +71,31 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
           </div>
         ))}
       </div>
-      {found.length === 0 && <p class="muted">Nothing has this in its name.</p>}
+      {matches.length === 0 && <p class="muted">No matches</p>}
     </Dialog>
   )
 }
 
-function entriesOf(app: ReturnType<typeof useApp>, names: readonly string[], onKeys: () => void): Entry[] {
-  const { place, session } = app
-  const go = (path: string) => () => place.go(path)
+function buildEntries(app: ReturnType<typeof useApp>, names: readonly string[], onKeys: () => void): Entry[] {
+  const { router, session } = app
+  const go = (path: string) => () => router.navigate(path)
   const sites = session.me.value?.share ? [] : session.sites.value
   return [
     ...pagesFor(session).map(({ page, label, path }) => ({
       text: label,
       kind: "Page",
-      run: go(path ?? place.to(page)),
+      run: go(path ?? router.pageHref(page)),
     })),
-    ...sites.map(({ id, name }) => ({ text: name, kind: "Website", run: go(place.ofWebsite(id)) })),
-    ...(session.seesAll ? [{ text: "All websites", kind: "Website", run: go(place.ofWebsite("all")) }] : []),
+    ...sites.map(({ id, name }) => ({ text: name, kind: "Website", run: go(router.websiteHref(id)) })),
+    ...(session.canSeeAll
+      ? [{ text: "All websites", kind: "Website", run: go(router.websiteHref("all")) }]
+      : []),
     ...presets.map(({ preset, label }) => ({
       text: label,
       kind: "Range",
-      run: () => place.set(rangeParams({ preset, from: "", to: "" })),
+      run: () => router.setParams(rangeParams({ preset, from: "", to: "" })),
     })),
-    ...names.map((name) => ({ text: name, kind: "Event", run: go(place.to("event", { name })) })),
-    { text: "Keys", kind: "Help", run: onKeys },
+    ...names.map((name) => ({ text: name, kind: "Event", run: go(router.pageHref("event", { name })) })),
+    { text: "Keyboard shortcuts", kind: "Help", run: onKeys },
   ]
 }

@@ -3,31 +3,31 @@ import type { EventNames } from "../controls/event-picker.tsx"
 import { NoMatch } from "./no-match.tsx"
 import { Failure, Skeleton } from "./states.tsx"
 
-interface StartProps {
-  /** The question that the page answers. */
+interface EmptyReportProps {
+  /** The question that the report answers. */
   title: string
-  /** What it shows, in one sentence. */
+  /** What the report shows, in one sentence. */
   text: string
   events: EventNames
-  /** Buttons to begin with. */
+  /** Buttons that start a report. */
   children: ComponentChildren
 }
 
-/** A page on which nothing is chosen yet: what it answers, and a beginning from what exists. */
-export function EmptyReport({ title, text, events, children }: StartProps) {
+/** A report with nothing selected yet: what it answers, and suggestions from existing events. */
+export function EmptyReport({ title, text, events, children }: EmptyReportProps) {
   return (
-    <section class="panel start" aria-label={title}>
+    <section class="panel" aria-label={title}>
       {events.isLoading ? (
         <Skeleton height={200} />
       ) : events.error ? (
-        <Failure error={events.error} again={events.again} />
+        <Failure error={events.error} onRetry={events.refetch} />
       ) : events.names.length === 0 ? (
         <NoMatch />
       ) : (
         <div class="empty">
           <h2>{title}</h2>
           <p class="empty-text">{text}</p>
-          <div class="start-buttons">{children}</div>
+          <div class="empty-buttons">{children}</div>
         </div>
       )}
     </section>

@@ -3,21 +3,21 @@ import { useLayoutEffect, useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { Failure, Skeleton } from "./states.tsx"
 
-/** px of a page that is on its way. */
-const expected = 400
+/** px */
+const skeletonHeight = 400
 
-/** A page that is loaded when somebody goes there: the first one has to be fast, and few go to all of them. */
+/** A page whose code loads on the first visit, to keep the initial bundle small. */
 export function lazyPage(load: () => Promise<FunctionComponent>): FunctionComponent {
-  return function Later() {
-    const { place } = useApp()
+  return function LazyPage() {
+    const { router } = useApp()
     const [state, setState] = useState<{ Page?: FunctionComponent; error?: unknown }>({})
-    // Before the browser paints, which it does not do between this and what is loaded already.
+    // A layout effect: a page that is loaded already then renders before the next paint.
     useLayoutEffect(() => {
       load().then(
         (Page) => setState({ Page }),
         () =>
           setState({
-            error: new Error("The server is restarting, or of another version by now: load it anew."),
+            error: new Error("The server is restarting or was updated. Reload the page."),
           }),
       )
     }, [])
@@ -26,9 +26,9 @@ export function lazyPage(load: () => Promise<FunctionComponent>): FunctionCompon
     return (
       <main class="page" id="main">
         {error === undefined ? (
-          <Skeleton height={expected} />
+          <Skeleton height={skeletonHeight} />
         ) : (
-          <Failure error={error} again={() => place.reload()} />
+          <Failure error={error} onRetry={() => router.reload()} />
         )}
       </main>
     )

@@ -3,19 +3,19 @@ import { rangeParams } from "../../state/range.ts"
 import { Link } from "../controls/link.tsx"
 import { Empty } from "./states.tsx"
 
-/** Nothing fits, and how to see something again. */
+/** No events match, with a button that widens the view. */
 export function NoMatch() {
-  const { view, place } = useApp()
+  const { view, router } = useApp()
   return view.value.filters.length > 0 ? (
-    <Empty title="No event fits these filters">
-      <Link class="button" href={place.with({ f: undefined })}>
-        Remove the filters
+    <Empty title="No events match these filters">
+      <Link class="button" href={router.hrefWith({ f: undefined })}>
+        Clear filters
       </Link>
     </Empty>
   ) : (
     <Empty title="No events in this range">
-      <Link class="button" href={place.with(rangeParams({ preset: "last_90d", from: "", to: "" }))}>
-        Look at the last 90 days
+      <Link class="button" href={router.hrefWith(rangeParams({ preset: "last_90d", from: "", to: "" }))}>
+        Show last 90 days
       </Link>
     </Empty>
   )

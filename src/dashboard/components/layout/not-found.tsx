@@ -1,18 +1,19 @@
 import { useApp } from "../../state/app.ts"
 import { Link } from "../controls/link.tsx"
-import { homeOf } from "./home.ts"
+import { homePath } from "./home.ts"
 import { Page } from "./page.tsx"
 import { Empty } from "./states.tsx"
 
-/** An address that leads nowhere, or where one may not go. */
+/** The page for unknown URLs, and for pages that the user cannot see. */
 export function NotFound() {
-  const { session, preferences, place } = useApp()
-  const home = place.spot.value.share === undefined ? homeOf(session, preferences) : place.to("overview")
+  const { session, preferences, router } = useApp()
+  const home =
+    router.location.value.share === undefined ? homePath(session, preferences) : router.pageHref("overview")
   return (
-    <Page title="Nothing here" scoped={false}>
-      <Empty title="There is no such page, or you may not see it">
+    <Page title="Not found" scoped={false}>
+      <Empty title="Page not found or no access">
         <Link class="button" href={home}>
-          To the overview
+          Go to overview
         </Link>
       </Empty>
     </Page>

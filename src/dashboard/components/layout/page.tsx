@@ -8,27 +8,27 @@ import { ViewMenu } from "../saved/view-menu.tsx"
 
 interface PageProps {
   title: string
-  /** Beside the title. */
+  /** Shown next to the title. */
   actions?: ComponentChildren
-  /** What the range and the filters are about is shown: false for pages of settings. */
+  /** Whether the page belongs to a website and a range. False for settings. */
   scoped?: boolean
-  /** The range means nothing here. */
+  /** Hides the range picker. */
   unranged?: boolean
-  /** Filters mean nothing here. */
+  /** Hides the filter bar. */
   unfiltered?: boolean
   children: ComponentChildren
 }
 
-/** What the buttons say on the screen: which website and days the numbers are of. */
-function OnPaper({ unranged }: { unranged: boolean }) {
+/** Website and range for printing, where the buttons that show them are hidden. */
+function PrintHeader({ unranged }: { unranged: boolean }) {
   const { session, view } = useApp()
   const { website, range, zone } = view.value
   const format = useFormat()
   const days = unranged ? [] : [format.days(range.from, range.to), zone]
-  return <p class="on-paper">{[session.nameOf(website), ...days].join(" · ")}</p>
+  return <p class="print-header">{[session.nameOf(website), ...days].join(" · ")}</p>
 }
 
-/** A page: its title, what it is about, and its panels. */
+/** A page with its title, actions, range picker and filters. */
 export function Page({
   title,
   actions,
@@ -37,9 +37,9 @@ export function Page({
   unfiltered = false,
   children,
 }: PageProps) {
-  const { session, view, place } = useApp()
+  const { session, view, router } = useApp()
   const heading = useRef<HTMLHeadingElement>(null)
-  const { page } = place.spot.value
+  const { page } = router.location.value
   const where = scoped ? `${session.nameOf(view.value.website)} · ` : ""
   useEffect(() => {
     document.title = `${title} · ${where}Databuddy`
@@ -60,7 +60,7 @@ export function Page({
           {scoped && !unranged && <RangePicker />}
         </div>
       </header>
-      {scoped && <OnPaper unranged={unranged} />}
+      {scoped && <PrintHeader unranged={unranged} />}
       {scoped && !unfiltered && <FilterBar />}
       {children}
     </main>

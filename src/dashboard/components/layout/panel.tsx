@@ -1,19 +1,19 @@
 import type { ComponentChildren } from "preact"
 import { useId } from "preact/hooks"
-import type { Answered } from "../../state/use-query.ts"
+import type { QueryState } from "../../state/use-query.ts"
 import { Failure, Skeleton } from "./states.tsx"
 
 interface PanelProps {
   title: string
-  /** Beside the title: switches, a link, a download. */
+  /** Shown next to the title: switches, links, downloads. */
   actions?: ComponentChildren
-  /** A sentence below the title. */
+  /** A sentence shown below the title. */
   hint?: ComponentChildren
   class?: string
   children: ComponentChildren
 }
 
-/** A part of a page with a title of its own. */
+/** A titled section of a page. */
 export function Panel({ title, actions, hint, class: look = "", children }: PanelProps) {
   const id = useId()
   return (
@@ -29,33 +29,33 @@ export function Panel({ title, actions, hint, class: look = "", children }: Pane
 }
 
 interface LoadedProps {
-  answered: Answered
-  /** The parameter whose answer it is; its failure is shown. */
-  of: string
-  /** px, of what comes; of each of its columns, where those may stand one below the other. */
+  query: QueryState
+  /** Id of the parameter; its failure is shown. */
+  id: string
+  /** Height of the skeleton in px; one per column if columns can wrap. */
   height: number | readonly number[]
   children: () => ComponentChildren
 }
 
-/** What was answered; until then a skeleton of its size, and what went wrong where something did. */
-export function Loaded({ answered, of, height, children }: LoadedProps) {
-  if (answered.isLoading) return <Coming height={height} />
-  if (answered.error) return <Failure error={answered.error} again={answered.again} />
-  const failure = answered.failure(of)
-  if (failure !== undefined) return <Failure error={new Error(failure)} again={answered.again} />
+/** Renders a query's result, a skeleton while it loads, or its error. */
+export function Loaded({ query, id, height, children }: LoadedProps) {
+  if (query.isLoading) return <LoadingSkeleton height={height} />
+  if (query.error) return <Failure error={query.error} onRetry={query.refetch} />
+  const failure = query.failure(id)
+  if (failure !== undefined) return <Failure error={new Error(failure)} onRetry={query.refetch} />
   return (
-    <div class={answered.isStale ? "stale" : undefined} aria-busy={answered.isStale}>
+    <div class={query.isStale ? "stale" : undefined} aria-busy={query.isStale}>
       {children()}
     </div>
   )
 }
 
-function Coming({ height }: Pick<LoadedProps, "height">) {
+function LoadingSkeleton({ height }: Pick<LoadedProps, "height">) {
   if (typeof height === "number") return <Skeleton height={height} />
   return (
     <div class="columns">
-      {height.map((one, index) => (
-        <Skeleton key={index} height={one} />
+      {height.map((columnHeight, index) => (
+        <Skeleton key={index} height={columnHeight} />
       ))}
     </div>
   )

@@ -11,20 +11,20 @@ import { ThemeChoice } from "../controls/theme-choice.tsx"
 import { homeSite } from "./home.ts"
 import { Shortcuts } from "./shortcuts.tsx"
 
-/** What stands around every page: websites, navigation, who one is. */
+/** The frame of every page: website menu, navigation, user menu and toasts. */
 export function Shell({ children }: { children: ComponentChildren }) {
-  const { place, session, preferences } = useApp()
+  const { router, session, preferences } = useApp()
   const [isOpen, setOpen] = useState(false)
-  const { page, base } = place.spot.value
+  const { page, base } = router.location.value
   const share = session.me.value?.share
   return (
     <div class="shell">
       <a class="skip" href="#main">
-        To the content
+        Skip to content
       </a>
       <div class={`side ${isOpen ? "open" : ""}`}>
         <header class="side-head">
-          {share ? <strong class="site-name">{share.name}</strong> : <SiteMenu />}
+          {share ? <strong class="site-name">{share.name}</strong> : <WebsiteMenu />}
           <button
             type="button"
             class="button icon-only side-toggle"
@@ -44,7 +44,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
                     one.path ??
                     (base === ""
                       ? `/w/${encodeURIComponent(homeSite(session, preferences))}/${one.page}`
-                      : place.to(one.page))
+                      : router.pageHref(one.page))
                   }
                   isCurrent={one.path ? base === "" : base !== "" && isWithin(page, one.page)}
                   onClick={() => setOpen(false)}
@@ -56,7 +56,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           </ul>
         </nav>
         <div class="side-foot">
-          <PersonMenu />
+          <UserMenu />
         </div>
       </div>
       {children}
@@ -76,7 +76,7 @@ function Toasts() {
           <button
             type="button"
             class="chip-close"
-            aria-label="Close the message"
+            aria-label="Dismiss message"
             onClick={() => toasts.remove(id)}
           >
             <Icon name="close" />
@@ -87,9 +87,9 @@ function Toasts() {
   )
 }
 
-function SiteMenu() {
-  const { session, place, preferences } = useApp()
-  const shown = place.spot.value.website ?? homeSite(session, preferences)
+function WebsiteMenu() {
+  const { session, router, preferences } = useApp()
+  const shown = router.location.value.website ?? homeSite(session, preferences)
   return (
     <Popover
       class="button site-button"
@@ -100,40 +100,44 @@ function SiteMenu() {
         </>
       }
     >
-      {(close) => <SiteList onGo={close} />}
+      {(close) => <WebsiteList onGo={close} />}
     </Popover>
   )
 }
 
-/** Websites that are found by looking; of more a part of the name is typed. */
-const mostAtAGlance = 12
+/** Websites that fit in the menu without a search field. */
+const maxWithoutSearch = 12
 
-function SiteList({ onGo }: { onGo: () => void }) {
-  const { session, place } = useApp()
+function WebsiteList({ onGo }: { onGo: () => void }) {
+  const { session, router } = useApp()
   const [part, setPart] = useState("")
   const sites = session.sites.value
-  const together = session.seesAll ? ["all", "none"] : []
-  const found = [...sites.map(({ id }) => id), ...together].filter((id) =>
+  const combined = session.canSeeAll ? ["all", "none"] : []
+  const matches = [...sites.map(({ id }) => id), ...combined].filter((id) =>
     session.nameOf(id).toLowerCase().includes(part.toLowerCase()),
   )
   return (
     <>
-      {sites.length > mostAtAGlance && (
-        <SearchField label="Find a website" value={part} onSearch={setPart} autofocus />
+      {sites.length > maxWithoutSearch && (
+        <SearchField label="Find website" value={part} onSearch={setPart} autofocus />
       )}
       <ul class="menu">
-        {found.map((id) => (
+        {matches.map((id) => (
           <li key={id}>
-            <Link href={place.ofWebsite(id)} isCurrent={id === place.spot.value.website} onClick={onGo}>
+            <Link
+              href={router.websiteHref(id)}
+              isCurrent={id === router.location.value.website}
+              onClick={onGo}
+            >
               {session.nameOf(id)}
             </Link>
           </li>
         ))}
-        {found.length === 0 && <li class="muted">Nothing has this in its name.</li>}
+        {matches.length === 0 && <li class="muted">No matches</li>}
         {session.isOwner && (
-          <li class="apart">
+          <li class="divided">
             <Link href="/settings/websites" onClick={onGo}>
-              <Icon name="plus" /> Add a website
+              <Icon name="plus" /> Add website
             </Link>
           </li>
         )}
@@ -142,9 +146,9 @@ function SiteList({ onGo }: { onGo: () => void }) {
   )
 }
 
-function PersonMenu() {
+function UserMenu() {
   const app = useApp()
-  const { session, api, place, toasts } = app
+  const { session, api, router, toasts } = app
   const me = session.me.value
   const logOut = async () => {
     try {
@@ -153,8 +157,8 @@ function PersonMenu() {
       toasts.show(messageOf(error), "failed")
       return
     }
-    place.go("/login")
-    app.forget()
+    router.navigate("/login")
+    app.clearSession()
   }
   return (
     <Popover
@@ -166,10 +170,10 @@ function PersonMenu() {
         <div class="menu-box">
           <ThemeChoice />
           {me?.user && (
-            <ul class="menu apart">
+            <ul class="menu divided">
               <li>
                 <Link href="/settings/account" onClick={close}>
-                  Your account
+                  Account
                 </Link>
               </li>
               <li>
@@ -185,7 +189,7 @@ function PersonMenu() {
   )
 }
 
-/** The page of an event belongs to the list of events, and so on. */
+/** Whether a page belongs to a navigation entry: an event's page belongs to Events. */
 function isWithin(page: string, entry: string): boolean {
   return (
     page === entry ||

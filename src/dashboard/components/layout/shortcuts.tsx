@@ -1,36 +1,36 @@
 import { useEffect, useState } from "preact/hooks"
 import { type App, useApp } from "../../state/app.ts"
-import { presets, rangeParams, shifted } from "../../state/range.ts"
+import { presets, rangeParams, shiftRange } from "../../state/range.ts"
 import { Dialog } from "../controls/dialog.tsx"
 import { CommandPalette } from "./command-palette.tsx"
 
-/** Keys that do the same on every page. Those of ranges are in the table of ranges. */
+/** Shortcuts that work on every page. Those of ranges are in `presets`. */
 const keys: { key: string; text: string; run: (app: App) => void }[] = [
   { key: "/", text: "Search or filter on this page", run: () => press("/") },
   { key: ",", text: "Previous period", run: (app) => shift(app, -1) },
   { key: ".", text: "Next period", run: (app) => shift(app, 1) },
-  { key: "c", text: "Compare with the period before, or not", run: compare },
-  { key: "x", text: "Remove all filters", run: ({ place }) => place.set({ f: undefined }) },
+  { key: "c", text: "Toggle comparison", run: compare },
+  { key: "x", text: "Clear filters", run: ({ router }) => router.setParams({ f: undefined }) },
 ]
 
-/** What `/` does is the page's to say: its search field where it has one, or the button for a filter. */
+/** Focuses the page's search field, or opens the filter editor if there is none. */
 function press(key: string): void {
-  const all = [...document.querySelectorAll<HTMLElement>(`[data-key="${key}"]`)]
-  const element = all.find((one) => one instanceof HTMLInputElement) ?? all[0]
+  const elements = [...document.querySelectorAll<HTMLElement>(`[data-key="${key}"]`)]
+  const element = elements.find((candidate) => candidate instanceof HTMLInputElement) ?? elements[0]
   if (element instanceof HTMLButtonElement) element.click()
   else element?.focus()
 }
 
-function shift({ place, view }: App, by: 1 | -1): void {
-  const next = shifted(view.value.range, by, view.value.today)
-  if (next) place.set(rangeParams(next))
+function shift({ router, view }: App, by: 1 | -1): void {
+  const next = shiftRange(view.value.range, by, view.value.today)
+  if (next) router.setParams(rangeParams(next))
 }
 
-function compare({ place, view }: App): void {
-  place.set({ compare: view.value.compare ? "off" : undefined })
+function compare({ router, view }: App): void {
+  router.setParams({ compare: view.value.compare ? "off" : undefined })
 }
 
-/** Listens to keys, and shows the list of them and the command palette. */
+/** Handles keyboard shortcuts and shows their list and the command palette. */
 export function Shortcuts() {
   const app = useApp()
   const [shown, setShown] = useState<"keys" | "palette">()
@@ -44,14 +44,14 @@ export function Shortcuts() {
       }
       if (!app.preferences.shortcuts.value || event.ctrlKey || event.metaKey || event.altKey) return
       if (isTyping(event.target) || document.querySelector("dialog[open]")) return
-      if (app.place.spot.value.base === "") {
+      if (app.router.location.value.base === "") {
         if (key === "?") setShown("keys")
         return
       }
-      const range = presets.find((one) => one.key === key)
-      const command = keys.find((one) => one.key === key)
+      const range = presets.find((preset) => preset.key === key)
+      const command = keys.find((entry) => entry.key === key)
       if (key === "?") setShown("keys")
-      else if (range) app.place.set(rangeParams({ preset: range.preset, from: "", to: "" }))
+      else if (range) app.router.setParams(rangeParams({ preset: range.preset, from: "", to: "" }))
       else if (command) command.run(app)
       else return
       event.preventDefault()
@@ -75,13 +75,13 @@ function isTyping(target: EventTarget | null): boolean {
 function KeyList({ onClose }: { onClose: () => void }) {
   const { shortcuts } = useApp().preferences
   const rows = [
-    ["Ctrl K", "Go to a page, a website or an event"],
-    ["?", "This list"],
+    ["Ctrl K", "Go to a page, website or event"],
+    ["?", "Keyboard shortcuts"],
     ...keys.map(({ key, text }) => [key, text]),
     ...presets.flatMap(({ key, label }) => (key ? [[key, label]] : [])),
   ]
   return (
-    <Dialog title="Keys" onClose={onClose} closing="Close">
+    <Dialog title="Keyboard shortcuts" onClose={onClose} closeLabel="Close">
       <dl class="keys">
         {rows.map(([key, text]) => (
           <div key={key}>
@@ -98,7 +98,7 @@ function KeyList({ onClose }: { onClose: () => void }) {
           checked={shortcuts.value}
           onChange={() => (shortcuts.value = !shortcuts.value)}
         />
-        Single keys do this (Ctrl K always does)
+        Enable single-key shortcuts (Ctrl K always works)
       </label>
     </Dialog>
   )

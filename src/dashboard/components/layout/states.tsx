@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact"
 import { useLayoutEffect, useRef } from "preact/hooks"
 import { messageOf } from "../../state/api.ts"
 
-/** Grey in the place of what comes, of its size. `height` in px. */
+/** A placeholder while content loads. `height` in px. */
 export function Skeleton({ height }: { height: number }) {
   return (
     <div class="skeleton" style={{ "--height": `${height}px` }} role="status">
@@ -11,7 +11,7 @@ export function Skeleton({ height }: { height: number }) {
   )
 }
 
-/** Nothing to show, and what to do next. */
+/** An empty state: what is missing, and what to do next. */
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <div class="empty">
@@ -21,52 +21,52 @@ export function Empty({ title, children }: { title: string; children?: Component
   )
 }
 
-/** What went wrong, and a way on. */
-export function Failure({ error, again }: { error: unknown; again?: () => void }) {
-  const button = useHeldFocus()
+/** An error message with a retry button. */
+export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+  const button = useKeepFocus()
   useLayoutEffect(() => {
-    // It was pressed just now, and that failed too.
-    if (button.current && aroundOf(button.current) === document.activeElement) button.current.focus()
+    // After a retry that failed as well, the focus returns to the button.
+    if (button.current && containerOf(button.current) === document.activeElement) button.current.focus()
   }, [])
   return (
     <div class="empty" role="alert">
-      <p class="empty-title">This could not be loaded</p>
+      <p class="empty-title">Could not load</p>
       <div class="empty-text">{messageOf(error)}</div>
-      {again && (
-        <button type="button" class="button" ref={button} onClick={again}>
-          Try again
+      {onRetry && (
+        <button type="button" class="button" ref={button} onClick={onRetry}>
+          Retry
         </button>
       )}
     </div>
   )
 }
 
-/** Of a button that goes when it was pressed, and would take the focus out of the page: what is around it has it then. */
-export function useHeldFocus() {
+/** For a button that disappears when pressed: its container gets the focus, which otherwise leaves the page. */
+export function useKeepFocus() {
   const button = useRef<HTMLButtonElement>(null)
-  useLayoutEffect(() => () => button.current && holdFocus(button.current), [])
+  useLayoutEffect(() => () => button.current && focusContainer(button.current), [])
   return button
 }
 
-function holdFocus(button: HTMLButtonElement): void {
+function focusContainer(button: HTMLButtonElement): void {
   if (document.activeElement !== button) return
-  const around = aroundOf(button)
-  if (!around) {
+  const container = containerOf(button)
+  if (!container) {
     button.closest("main")?.querySelector("h1")?.focus()
     return
   }
-  // Only as long as it has it: a click into a panel is no stop of the keyboard's.
-  around.tabIndex = -1
-  const leave = () => {
-    // It is the window that was left.
-    if (document.activeElement === around) return
-    around.removeAttribute("tabindex")
-    around.removeEventListener("blur", leave)
+  // Focusable only while it has the focus, so that a click into a panel does not focus it.
+  container.tabIndex = -1
+  const onBlur = () => {
+    // The window lost the focus, not the container.
+    if (document.activeElement === container) return
+    container.removeAttribute("tabindex")
+    container.removeEventListener("blur", onBlur)
   }
-  around.addEventListener("blur", leave)
-  around.focus({ preventScroll: true })
+  container.addEventListener("blur", onBlur)
+  container.focus({ preventScroll: true })
 }
 
-function aroundOf(button: HTMLElement): HTMLElement | null {
+function containerOf(button: HTMLElement): HTMLElement | null {
   return button.closest("dialog, .panel")
 }

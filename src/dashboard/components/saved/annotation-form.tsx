@@ -1,44 +1,45 @@
 import { useState } from "preact/hooks"
+import type { Annotation } from "../../state/annotations.ts"
 import { useApp } from "../../state/app.ts"
-import type { Note } from "../../state/notes.ts"
 import { Dialog } from "../controls/dialog.tsx"
 import { Form } from "../controls/form.tsx"
 
-interface NoteFormProps {
+interface AnnotationFormProps {
   website: string
-  /** Undefined: a new one. */
-  note?: Note
-  /** On whose charts a new one stands. */
-  about?: string
+  /** Undefined for a new annotation. */
+  annotation?: Annotation
+  /** Shown for a new annotation: the website whose charts will show it. */
+  websiteName?: string
   onClose: () => void
 }
 
-/** Writes a note on a day, or changes one. */
-export function AnnotationForm({ website, note, about, onClose }: NoteFormProps) {
+/** Creates or edits an annotation. */
+export function AnnotationForm({ website, annotation, websiteName, onClose }: AnnotationFormProps) {
   const { api, view, toasts } = useApp()
-  const [date, setDate] = useState(note?.date ?? view.value.today)
-  const [text, setText] = useState(note?.text ?? "")
+  const [date, setDate] = useState(annotation?.date ?? view.value.today)
+  const [text, setText] = useState(annotation?.text ?? "")
   return (
-    <Dialog title={note ? "Edit the note" : "Write a note"} onClose={onClose}>
-      {about !== undefined && (
-        <p class="muted">Shown on the charts of {about}: a release, a campaign, an outage.</p>
+    <Dialog title={annotation ? "Edit annotation" : "Add annotation"} onClose={onClose}>
+      {websiteName !== undefined && (
+        <p class="muted">Shown on the charts of {websiteName}. Mark a release, a campaign or an outage.</p>
       )}
       <Form
-        action="Keep the note"
+        action="Save"
         onCancel={onClose}
         onSubmit={async () => {
-          if (note) await api.send("PATCH", `notes/${encodeURIComponent(note.id)}`, { date, text })
+          if (annotation)
+            await api.send("PATCH", `notes/${encodeURIComponent(annotation.id)}`, { date, text })
           else await api.send("POST", `notes?website_id=${encodeURIComponent(website)}`, { date, text })
-          toasts.show("The note is on the charts.")
+          toasts.show("Annotation saved")
           onClose()
         }}
       >
         <label class="field">
-          Day
+          Date
           <input type="date" required value={date} onInput={(event) => setDate(event.currentTarget.value)} />
         </label>
         <label class="field">
-          Note
+          Text
           <input
             data-autofocus
             required

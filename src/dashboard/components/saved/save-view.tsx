@@ -1,46 +1,46 @@
 import { useApp } from "../../state/app.ts"
 import { NameDialog } from "../controls/name-dialog.tsx"
 
-/** A view that somebody kept, as the API shows it. */
+/** A saved view or report, as returned by the API. */
 export interface SavedView {
   id: string
   kind: string
   name: string
-  /** Page and query behind the website. */
+  /** Page and query, without the website. */
   path: string
 }
 
-/** What is saved, by its kind. */
-const savedThings = {
-  view: "this view",
-  funnel: "this funnel",
-  retention: "this table",
-  paths: "these paths",
-  goal: "this goal",
+/** Names of the kinds in a sentence. */
+const kindNames = {
+  view: "view",
+  funnel: "funnel",
+  retention: "retention report",
+  paths: "paths report",
+  goal: "goal",
 } as const
 
-export type SavedKind = keyof typeof savedThings
+export type SavedKind = keyof typeof kindNames
 
 interface SaveViewProps {
   kind: SavedKind
-  /** Page and query; left out: what the address says. */
+  /** Page and query. Default: the current page. */
   path?: string
   onClose: () => void
   onSaved?: () => void
 }
 
-/** Keeps what is looked at under a name. */
+/** Saves the current view or report under a name. */
 export function SaveView({ kind, path, onClose, onSaved }: SaveViewProps) {
-  const { api, place, view, toasts } = useApp()
+  const { api, router, view, toasts } = useApp()
   return (
     <NameDialog
-      title={`Save ${savedThings[kind]}`}
+      title={`Save ${kindNames[kind]}`}
       action="Save"
       onClose={onClose}
       onSubmit={async (name) => {
         const website = encodeURIComponent(view.value.website)
-        await api.send("POST", `views?website_id=${website}`, { kind, name, path: path ?? place.viewWith() })
-        toasts.show(`“${name}” is saved.`)
+        await api.send("POST", `views?website_id=${website}`, { kind, name, path: path ?? router.viewPath() })
+        toasts.show(`“${name}” saved`)
         onSaved?.()
       }}
     />

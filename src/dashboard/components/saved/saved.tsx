@@ -8,16 +8,16 @@ import { NameDialog } from "../controls/name-dialog.tsx"
 import { Popover } from "../controls/popover.tsx"
 import { type SavedKind, type SavedView, SaveView } from "./save-view.tsx"
 
-/** Saved ones that are shown before somebody asks for all. */
-const shownFirst = 12
+/** Entries to show before "Show all". */
+const initialCount = 12
 
-export type Saved = Resource<{ views: SavedView[] }>
+export type SavedResource = Resource<{ views: SavedView[] }>
 
-/** What was saved of one kind for the website that is looked at. */
-export function useSaved(kind: SavedKind): Saved {
+/** Saved views of one kind for the current website. */
+export function useSavedViews(kind: SavedKind): SavedResource {
   const { view, session } = useApp()
   return useResource<{ views: SavedView[] }>(
-    // A share link shows none.
+    // Share links do not show saved views.
     session.me.value?.share
       ? undefined
       : `views?website_id=${encodeURIComponent(view.value.website)}&kind=${kind}`,
@@ -27,34 +27,34 @@ export function useSaved(kind: SavedKind): Saved {
 interface SavedListProps {
   /** “Saved funnels” */
   title: string
-  saved: Saved
-  /** What is looked at, as `Place.question` writes it; undefined: nothing is chosen yet. */
+  saved: SavedResource
+  /** The current report, as `Router.reportPath` writes it; undefined if nothing is selected yet. */
   path: string | undefined
 }
 
-/** Saved ones to go to; their owner renames, replaces and deletes them. Nothing while there are none. */
+/** Links to saved reports, which owners can rename, replace and delete. Hidden while there are none. */
 export function SavedList({ title, saved, path }: SavedListProps) {
-  const { place, session } = useApp()
+  const { router, session } = useApp()
   const [isAll, setAll] = useState(false)
   const views = saved.data?.views ?? []
   if (views.length === 0) return null
-  const shown = isAll ? views : views.slice(0, shownFirst)
+  const shown = isAll ? views : views.slice(0, initialCount)
   return (
     <nav class="saved" aria-label={title}>
       <h2>{title}</h2>
       <ul>
         {shown.map((view) => (
-          <li key={view.id} class={view.path === path ? "saved-one current" : "saved-one"}>
-            <Link href={place.ofSaved(view.path)} isCurrent={view.path === path}>
+          <li key={view.id} class={view.path === path ? "saved-item current" : "saved-item"}>
+            <Link href={router.savedHref(view.path)} isCurrent={view.path === path}>
               {view.name}
             </Link>
-            {session.isOwner && <SavedMenu view={view} path={path} onChanged={saved.again} />}
+            {session.isOwner && <SavedMenu view={view} path={path} onChanged={saved.refetch} />}
           </li>
         ))}
       </ul>
       {views.length > shown.length && (
         <button type="button" class="button small quiet" onClick={() => setAll(true)}>
-          All {views.length}
+          Show all {views.length}
         </button>
       )}
     </nav>
@@ -63,17 +63,17 @@ export function SavedList({ title, saved, path }: SavedListProps) {
 
 interface SaveButtonProps {
   kind: SavedKind
-  saved: Saved
+  saved: SavedResource
   path: string
 }
 
-/** Saves what is looked at; says so where it is saved already. Viewers have none. */
+/** Saves the current report, or shows that it is saved. Owners only. */
 export function SaveButton({ kind, saved, path }: SaveButtonProps) {
   const { session } = useApp()
-  const [isAsking, setAsking] = useState(false)
+  const [isOpen, setOpen] = useState(false)
   if (!session.isOwner) return null
-  const known = saved.data?.views.find((view) => view.path === path)
-  if (known)
+  const isSaved = saved.data?.views.some((view) => view.path === path)
+  if (isSaved)
     return (
       <span class="muted saved-mark">
         <Icon name="check" /> Saved
@@ -81,12 +81,10 @@ export function SaveButton({ kind, saved, path }: SaveButtonProps) {
     )
   return (
     <>
-      <button type="button" class="button small" onClick={() => setAsking(true)}>
+      <button type="button" class="button small" onClick={() => setOpen(true)}>
         <Icon name="star" /> Save
       </button>
-      {isAsking && (
-        <SaveView kind={kind} path={path} onClose={() => setAsking(false)} onSaved={saved.again} />
-      )}
+      {isOpen && <SaveView kind={kind} path={path} onClose={() => setOpen(false)} onSaved={saved.refetch} />}
     </>
   )
 }
@@ -97,87 +95,87 @@ interface SavedMenuProps {
   onChanged: () => void
 }
 
-/** What its owner does with a saved one. */
+/** Actions on a saved view or report: rename, replace, delete. */
 export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
   const { api, toasts } = useApp()
-  const [asked, setAsked] = useState<"rename" | "replace" | "delete">()
+  const [dialog, setDialog] = useState<"rename" | "replace" | "delete">()
   const { id, name } = view
-  const address = `views/${encodeURIComponent(id)}`
+  const apiPath = `views/${encodeURIComponent(id)}`
   const close = () => {
-    setAsked(undefined)
-    // Whatever came of it: somebody else may have changed or deleted it meanwhile.
+    setDialog(undefined)
+    // Also after Cancel: another user may have changed or deleted it meanwhile.
     onChanged()
   }
-  const ask = (what: typeof asked, done: () => void) => () => {
-    done()
-    setAsked(what)
+  const open = (next: typeof dialog, closeMenu: () => void) => () => {
+    closeMenu()
+    setDialog(next)
   }
   return (
     <>
       <Popover
         class="button quiet small icon-only"
         label={<Icon name="more" />}
-        name={`Rename or delete ${name}`}
+        name={`More actions for ${name}`}
         align="end"
       >
-        {(done) => (
+        {(closeMenu) => (
           <ul class="menu">
             <li>
-              <button type="button" onClick={ask("rename", done)}>
+              <button type="button" onClick={open("rename", closeMenu)}>
                 Rename…
               </button>
             </li>
             {path !== undefined && path !== view.path && (
               <li>
-                <button type="button" onClick={ask("replace", done)}>
-                  Replace by what is shown…
+                <button type="button" onClick={open("replace", closeMenu)}>
+                  Replace with current…
                 </button>
               </li>
             )}
             <li>
-              <button type="button" onClick={ask("delete", done)}>
+              <button type="button" onClick={open("delete", closeMenu)}>
                 Delete…
               </button>
             </li>
           </ul>
         )}
       </Popover>
-      {asked === "rename" && (
+      {dialog === "rename" && (
         <NameDialog
           title={`Rename “${name}”`}
           action="Rename"
           name={name}
           onClose={close}
           onSubmit={async (to) => {
-            await api.send("PATCH", address, { name: to })
-            toasts.show(`It is called “${to}” now.`)
+            await api.send("PATCH", apiPath, { name: to })
+            toasts.show(`Renamed to “${to}”`)
           }}
         />
       )}
-      {asked === "replace" && (
+      {dialog === "replace" && (
         <Confirm
           title={`Replace “${name}”?`}
           action="Replace"
           onClose={close}
           onConfirm={async () => {
-            await api.send("PATCH", address, { path })
-            toasts.show(`“${name}” is what you see now.`)
+            await api.send("PATCH", apiPath, { path })
+            toasts.show(`“${name}” updated`)
           }}
         >
-          <p>It keeps its name, and becomes what this page shows now.</p>
+          <p>It keeps its name and will open what this page shows now.</p>
         </Confirm>
       )}
-      {asked === "delete" && (
+      {dialog === "delete" && (
         <Confirm
           title={`Delete “${name}”?`}
           action="Delete"
           onClose={close}
           onConfirm={async () => {
-            await api.send("DELETE", address)
-            toasts.show(`“${name}” is deleted.`)
+            await api.send("DELETE", apiPath)
+            toasts.show(`“${name}” deleted`)
           }}
         >
-          <p>It goes from everybody’s list. The events that it is about stay.</p>
+          <p>It is removed for all users. Events are not deleted.</p>
         </Confirm>
       )}
     </>

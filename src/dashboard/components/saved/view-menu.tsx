@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { useResource } from "../../state/resource.ts"
-import { copied } from "../controls/copy.tsx"
+import { copyText } from "../controls/copy.tsx"
 import { Icon } from "../controls/icons.tsx"
 import { Link } from "../controls/link.tsx"
 import { sharedPages } from "../controls/pages.ts"
@@ -10,67 +10,66 @@ import { AnnotationForm } from "./annotation-form.tsx"
 import { type SavedView, SaveView } from "./save-view.tsx"
 import { ShareView } from "./share-view.tsx"
 
-type Shown = "save" | "share" | "note"
+type DialogName = "save" | "share" | "annotate"
 
-/** What can be done with a view as a whole: take its address, keep it, show it to others, write a note on a date. */
+/** Actions on the current view: copy its link, save it, share it, add an annotation. */
 export function ViewMenu() {
-  const { session, place, view, toasts, notes } = useApp()
-  const [shown, setShown] = useState<Shown>()
+  const { session, router, view, toasts, annotations } = useApp()
+  const [dialog, setDialog] = useState<DialogName>()
   if (session.me.value?.share) return null
   const { website } = view.value
-  // A link shows reports of one website, and no single people.
-  const isSharable = sharedPages.has(place.spot.value.page) && website !== "all" && website !== "none"
-  const ask = (what: Shown, close: () => void) => () => {
-    close()
-    setShown(what)
+  // A share link shows the reports of one website, and no individual people.
+  const isSharable = sharedPages.has(router.location.value.page) && website !== "all" && website !== "none"
+  const open = (next: DialogName, closeMenu: () => void) => () => {
+    closeMenu()
+    setDialog(next)
   }
-  const close = () => setShown(undefined)
+  const close = () => setDialog(undefined)
   return (
     <>
       <Popover
         label={
           <>
-            <Icon name="star" /> <span>Views</span>
+            <Icon name="star" /> <span>Share &amp; save</span>
           </>
         }
-        name="Saved views, share, notes"
+        name="Share & save"
         align="end"
       >
-        {(done) => (
+        {(closeMenu) => (
           <div class="menu-box">
-            <SavedViews website={view.value.website} onGo={done} />
+            <SavedViews website={view.value.website} onGo={closeMenu} />
             <ul class="menu">
               <li>
                 <button
                   type="button"
                   onClick={async () => {
-                    done()
-                    // An address that says the zone shows the same to everybody.
-                    const { href } = new URL(place.with({ tz: view.value.zone }), place.origin)
-                    if (await copied(href)) toasts.show("The address of this view is copied.")
-                    else
-                      toasts.show("This browser does not let pages copy: take the address bar's.", "failed")
+                    closeMenu()
+                    // With the time zone in the URL, everyone sees the same numbers.
+                    const { href } = new URL(router.hrefWith({ tz: view.value.zone }), router.origin)
+                    if (await copyText(href)) toasts.show("Link copied")
+                    else toasts.show("Could not copy. Copy the URL from the address bar.", "failed")
                   }}
                 >
-                  Copy the address
+                  Copy link
                 </button>
               </li>
               {session.isOwner && (
                 <>
                   <li>
-                    <button type="button" onClick={ask("save", done)}>
-                      Save this view…
+                    <button type="button" onClick={open("save", closeMenu)}>
+                      Save view…
                     </button>
                   </li>
                   <li>
-                    <button type="button" onClick={ask("note", done)}>
-                      Write a note on a date…
+                    <button type="button" onClick={open("annotate", closeMenu)}>
+                      Add annotation…
                     </button>
                   </li>
                   {isSharable && (
                     <li>
-                      <button type="button" onClick={ask("share", done)}>
-                        Share by a link…
+                      <button type="button" onClick={open("share", closeMenu)}>
+                        Create share link…
                       </button>
                     </li>
                   )}
@@ -80,24 +79,24 @@ export function ViewMenu() {
           </div>
         )}
       </Popover>
-      {shown === "save" && <SaveView kind="view" onClose={close} />}
-      {shown === "note" && (
+      {dialog === "save" && <SaveView kind="view" onClose={close} />}
+      {dialog === "annotate" && (
         <AnnotationForm
           website={website}
-          about={session.nameOf(website)}
+          websiteName={session.nameOf(website)}
           onClose={() => {
             close()
-            notes.round.value++
+            annotations.version.value++
           }}
         />
       )}
-      {shown === "share" && <ShareView onClose={close} />}
+      {dialog === "share" && <ShareView onClose={close} />}
     </>
   )
 }
 
 function SavedViews({ website, onGo }: { website: string; onGo: () => void }) {
-  const { place } = useApp()
+  const { router } = useApp()
   const { data } = useResource<{ views: SavedView[] }>(
     `views?website_id=${encodeURIComponent(website)}&kind=view`,
   )
@@ -106,7 +105,7 @@ function SavedViews({ website, onGo }: { website: string; onGo: () => void }) {
     <ul class="menu saved-views">
       {data.views.map(({ id, name, path }) => (
         <li key={id}>
-          <Link href={`${place.spot.value.base}/${path}`} onClick={onGo}>
+          <Link href={`${router.location.value.base}/${path}`} onClick={onGo}>
             {name}
           </Link>
         </li>

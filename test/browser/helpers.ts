@@ -1,7 +1,7 @@
 import type { Locator } from "playwright-core"
 import type { Dashboard } from "./browser.ts"
 
-/** The rows that the API has for the one parameter of a query, in the last 30 days where it says nothing else. */
+/** The rows that the API returns for one query parameter, by default for the last 30 days. */
 export async function rowsOf<Row>(
   dashboard: Dashboard,
   parameter: object,
@@ -14,18 +14,18 @@ export async function rowsOf<Row>(
   return data[0]?.data ?? []
 }
 
-/** What stands in the cells of a table's body, row by row; a row's head is its first. */
+/** The text of a table's body cells by row, row headers included. */
 export async function cellsOf(table: Locator): Promise<string[][]> {
   const rows = await table.locator("tbody tr").all()
   return Promise.all(rows.map((row) => row.locator("th, td").allTextContents()))
 }
 
-/** As the page writes numbers: 1,204 */
+/** A number as the page formats it: 1,204 */
 export function count(value: number): string {
   return value.toLocaleString("en-GB")
 }
 
-/** As the page writes percentages: 12.3% */
+/** A percentage as the page formats it: 12.3% */
 export function rate(value: number): string {
   if (value > 0 && value < 0.05) return "<0.1%"
   return `${value.toLocaleString("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 })}%`

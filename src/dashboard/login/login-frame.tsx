@@ -3,15 +3,15 @@ import { useEffect, useRef } from "preact/hooks"
 import { Icon } from "../components/controls/icons.tsx"
 import "./login.css"
 
-interface FrameProps {
+interface LoginFrameProps {
   title: string
-  /** Below the box. */
+  /** Shown below the box. */
   help?: ComponentChildren
   children: ComponentChildren
 }
 
-/** A page for somebody who is not in. */
-export function Frame({ title, help, children }: FrameProps) {
+/** The layout of pages for users who are not logged in. */
+export function LoginFrame({ title, help, children }: LoginFrameProps) {
   useEffect(() => {
     document.title = `${title} · Databuddy`
   }, [title])
@@ -20,11 +20,11 @@ export function Frame({ title, help, children }: FrameProps) {
     main.current?.querySelector<HTMLElement>("[data-autofocus=true]")?.focus()
   }, [])
   return (
-    <main class="door" id="main" ref={main}>
-      <p class="door-mark">
+    <main class="login" id="main" ref={main}>
+      <p class="login-brand">
         <Icon name="overview" /> Databuddy
       </p>
-      <div class="door-box">
+      <div class="login-box">
         <h1>{title}</h1>
         {children}
       </div>

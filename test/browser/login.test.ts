@@ -4,7 +4,7 @@ import { startServer, temporaryFolder } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, launch, noBrowser, openDashboard, owner, skipped } from "./browser.ts"
 
-const nobody = { isLoggedIn: false }
+const loggedOut = { isLoggedIn: false }
 
 async function logIn(page: Page, { email, password } = owner): Promise<void> {
   await page.getByLabel("Email").fill(email)
@@ -12,7 +12,7 @@ async function logIn(page: Page, { email, password } = owner): Promise<void> {
   await page.keyboard.press("Enter")
 }
 
-describe.skipIf(noBrowser)(`the door${skipped}`, () => {
+describe.skipIf(noBrowser)(`login${skipped}`, () => {
   let dashboard: Dashboard
   beforeAll(async () => {
     dashboard = await openDashboard({ days: 3 })
@@ -26,29 +26,29 @@ describe.skipIf(noBrowser)(`the door${skipped}`, () => {
     return pathname + search
   }
 
-  test("a login leads to where one wanted to go", async () => {
-    const wanted = `/w/${dashboard.site}/overview?period=today&f=eq%3Aproperty.plan%3Apro`
-    const { page, faults } = await dashboard.open(wanted, nobody)
+  test("a login opens the page that was requested", async () => {
+    const requested = `/w/${dashboard.site}/overview?period=today&f=eq%3Aproperty.plan%3Apro`
+    const { page, faults } = await dashboard.open(requested, loggedOut)
     await page.getByRole("heading", { level: 1, name: "Log in" }).waitFor()
     expect(await page.evaluate(() => document.activeElement?.getAttribute("autocomplete"))).toBe("username")
     expect(await violations(page)).toEqual([])
     await logIn(page)
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor()
-    expect(path(page)).toBe(wanted)
+    expect(path(page)).toBe(requested)
     expect(faults).toEqual([])
     await page.context().close()
   })
 
-  test("a login leads to no other server", async () => {
-    const { page } = await dashboard.open("/login?to=https%3A%2F%2Fevil.example%2Fw%2Fa%2Fb", nobody)
+  test("a login does not redirect to another server", async () => {
+    const { page } = await dashboard.open("/login?to=https%3A%2F%2Fevil.example%2Fw%2Fa%2Fb", loggedOut)
     await logIn(page)
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor()
     expect(path(page)).toBe(`/w/${dashboard.site}/overview`)
     await page.context().close()
   })
 
-  test("a wrong password is said, and the right one lets in; who logs out is out", async () => {
-    const { page } = await dashboard.open("/settings/account", nobody)
+  test("a wrong password shows an error, the right one logs in, and logging out ends the session", async () => {
+    const { page } = await dashboard.open("/settings/account", loggedOut)
     await logIn(page, { ...owner, password: "not the one" })
     await page.getByRole("alert").getByText("Wrong email or password").waitFor()
     expect(await violations(page)).toEqual([])
@@ -63,39 +63,39 @@ describe.skipIf(noBrowser)(`the door${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a login that ends while one works leads to the login, and back", async () => {
-    const { page } = await dashboard.open("/settings/account", nobody)
+  test("a session that expires leads to the login, and back afterwards", async () => {
+    const { page } = await dashboard.open("/settings/account", loggedOut)
     await logIn(page)
     await page.getByRole("heading", { level: 1, name: "Account" }).waitFor()
     await page.context().clearCookies()
-    await page.getByRole("link", { name: "Keys" }).click()
+    await page.getByRole("link", { name: "API keys" }).click()
     await page.getByRole("heading", { level: 1, name: "Log in" }).waitFor()
-    await page.getByText("Your login has ended.").waitFor()
+    await page.getByText("Your session expired. Log in to continue.").waitFor()
     await logIn(page)
-    await page.getByRole("heading", { level: 1, name: "Keys" }).waitFor()
+    await page.getByRole("heading", { level: 1, name: "API keys" }).waitFor()
     await page.context().close()
   })
 
-  const shut = [
-    { address: "/invite/used-or-never-there", title: "This link does not work any more", says: "user reset" },
-    { address: "/share/ended/overview", title: "This link has ended", says: "Ask whoever gave it" },
+  const invalidLinks = [
+    { address: "/invite/used-or-unknown", advice: "user reset" },
+    { address: "/share/expired/overview", advice: "Ask the person who sent it" },
   ]
-  test.each(shut)("$address says that it does not work, and what to do", async ({ address, title, says }) => {
-    const { page } = await dashboard.open(address, nobody)
-    await page.getByRole("heading", { level: 1, name: title }).waitFor()
-    expect(await page.locator("main").textContent()).toContain(says)
+  test.each(invalidLinks)("$address says that it is invalid, and what to do", async ({ address, advice }) => {
+    const { page } = await dashboard.open(address, loggedOut)
+    await page.getByRole("heading", { level: 1, name: "This link is no longer valid" }).waitFor()
+    expect(await page.locator("main").textContent()).toContain(advice)
     expect(await violations(page)).toEqual([])
     await page.context().close()
   })
 })
 
-test.skipIf(noBrowser)(`where nobody has a login, every address says how to make one${skipped}`, async () => {
+test.skipIf(noBrowser)(`without any account, every page says how to create one${skipped}`, async () => {
   using folder = temporaryFolder()
   const server = await startServer({ db: folder.file("empty.db"), args: ["--no-setup"] })
   const browser = await launch()
   const page = await browser.newPage()
   await page.goto(`${server.url}/w/all/overview`)
-  await page.getByRole("heading", { level: 1, name: "Nobody has a login yet" }).waitFor()
+  await page.getByRole("heading", { level: 1, name: "No account yet" }).waitFor()
   expect(await page.locator("main").textContent()).toContain("databuddy user create you@example.com --db")
   expect(await violations(page)).toEqual([])
   await browser.close()

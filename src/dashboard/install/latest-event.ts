@@ -1,0 +1,94 @@
+import { useEffect, useState } from "preact/hooks"
+import type { Api } from "../state/api.ts"
+import { useApp } from "../state/app.ts"
+
+/** ms between polls, which bridge interruptions of the stream. */
+const pollInterval = 5_000
+/** No event is older. */
+const earliestDate = "2000-01-01"
+/** How far a sender's clock may be ahead, in ms. */
+const clockTolerance = 7_200_000
+
+/** The most recent event of a website. */
+export interface LatestEvent {
+  name: string
+  /** ISO 8601 */
+  time: string
+  /** Sent by a crawler: stored, but excluded from reports. */
+  isCrawler: boolean
+}
+
+interface Arrivals {
+  /** The first lookup has finished. */
+  isKnown: boolean
+  /** Undefined while there is no event. */
+  latest: LatestEvent | undefined
+  /** There are events without a website. */
+  hasStray: boolean
+}
+
+/** Follows the latest event of a website. `website`: an id. */
+export function useLatestEvent(website: string): Arrivals {
+  const { api, session, now } = useApp()
+  const { canSeeAll } = session
+  const [isKnown, setKnown] = useState(false)
+  const [latest, setLatest] = useState<LatestEvent>()
+  const [hasStray, setStray] = useState(false)
+  useEffect(() => {
+    const controller = new AbortController()
+    const poll = async () => {
+      try {
+        const found = await fetchLatestEvent(api, website, now(), controller.signal)
+        setKnown(true)
+        if (found) setLatest((known) => (known && known.time >= found.time ? known : found))
+        else if (canSeeAll)
+          setStray((await fetchLatestEvent(api, "none", now(), controller.signal)) !== undefined)
+      } catch {
+        // The next poll or the stream can succeed.
+      }
+    }
+    const stream = new EventSource(
+      `/v1/events/stream?website_id=${encodeURIComponent(website)}&crawlers=true`,
+    )
+    stream.onmessage = ({ data }) => {
+      const { event_name, timestamp, crawler } = JSON.parse(data) as StreamedEvent
+      setLatest({ name: event_name, time: timestamp, isCrawler: crawler })
+    }
+    void poll()
+    const timer = setInterval(() => {
+      if (!document.hidden) void poll()
+    }, pollInterval)
+    return () => {
+      controller.abort()
+      stream.close()
+      clearInterval(timer)
+    }
+  }, [api, website, canSeeAll, now])
+  return { isKnown, latest, hasStray }
+}
+
+interface StreamedEvent {
+  event_name: string
+  timestamp: string
+  crawler: boolean
+}
+
+/** The latest event of a website of all time; undefined if it has none. */
+export async function fetchLatestEvent(
+  api: Api,
+  website: string,
+  now: number,
+  signal: AbortSignal,
+): Promise<LatestEvent | undefined> {
+  const recent = { name: "custom_events_recent", limit: 1 }
+  const body = {
+    parameters: [recent],
+    startDate: earliestDate,
+    endDate: new Date(now + clockTolerance).toISOString(),
+    crawlers: true,
+  }
+  const path = `query?website_id=${encodeURIComponent(website)}`
+  const { data } = await api.send<{ data: { data: StreamedEvent[] }[] }>("POST", path, body, signal)
+  const [event] = data[0]?.data ?? []
+  return event && { name: event.event_name, time: event.timestamp, isCrawler: false }
+}

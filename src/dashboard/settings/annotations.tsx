@@ -1,0 +1,103 @@
+import { useState } from "preact/hooks"
+import { Confirm } from "../components/controls/dialog.tsx"
+import { Icon } from "../components/controls/icons.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
+import { AnnotationForm } from "../components/saved/annotation-form.tsx"
+import type { Annotation } from "../state/annotations.ts"
+import { useApp } from "../state/app.ts"
+import { useResource } from "../state/resource.ts"
+import { List, Row } from "./list.tsx"
+import { SettingsPage } from "./settings-page.tsx"
+import { useWebsiteFilter, WebsiteFilter } from "./website-filter.tsx"
+
+type DialogState = { name: "create" } | { name: "edit" | "delete"; annotation: Annotation }
+
+export function Annotations() {
+  const { api, session, toasts } = useApp()
+  const format = useFormat()
+  const website = useWebsiteFilter()
+  const annotations = useResource<{ notes: Annotation[] }>(`notes?website_id=${encodeURIComponent(website)}`)
+  const [dialog, setDialog] = useState<DialogState>()
+  const close = () => {
+    setDialog(undefined)
+    // Also after Cancel: another user may have changed them meanwhile.
+    annotations.refetch()
+  }
+  const create = (
+    <button type="button" class="button primary" onClick={() => setDialog({ name: "create" })}>
+      <Icon name="plus" /> Add annotation
+    </button>
+  )
+  const row = (annotation: Annotation) => (
+    <Row
+      key={annotation.id}
+      title={annotation.text}
+      badge={
+        <>
+          <span class="muted">{format.day(annotation.date)}</span>
+          {annotation.websiteId === null && website !== "all" && <span class="badge">All websites</span>}
+        </>
+      }
+      actions={
+        <>
+          <button
+            type="button"
+            class="button small"
+            aria-label={`Edit ${annotation.text}`}
+            onClick={() => setDialog({ name: "edit", annotation })}
+          >
+            Edit
+          </button>
+          <button
+            type="button"
+            class="button small"
+            aria-label={`Delete ${annotation.text}`}
+            onClick={() => setDialog({ name: "delete", annotation })}
+          >
+            Delete
+          </button>
+        </>
+      }
+    />
+  )
+  return (
+    <SettingsPage name="notes" title="Annotations" actions={create}>
+      <Panel
+        title="Chart annotations"
+        hint="Mark a release, a campaign or an outage. Annotations for all websites appear on the charts of each website."
+        actions={<WebsiteFilter website={website} />}
+      >
+        <List
+          name="Annotations"
+          resource={annotations}
+          empty={<Empty title="No annotations">Add one to show it on the charts.</Empty>}
+          rows={({ notes }) => notes.map(row)}
+        />
+      </Panel>
+      {dialog?.name === "create" && (
+        <AnnotationForm website={website} websiteName={session.nameOf(website)} onClose={close} />
+      )}
+      {dialog?.name === "edit" && (
+        <AnnotationForm annotation={dialog.annotation} website={website} onClose={close} />
+      )}
+      {dialog?.name === "delete" && (
+        <Confirm
+          title="Delete annotation?"
+          action="Delete"
+          onClose={close}
+          onConfirm={async () => {
+            await api.send("DELETE", `notes/${encodeURIComponent(dialog.annotation.id)}`)
+            toasts.show("Annotation deleted")
+          }}
+        >
+          <p>
+            “{dialog.annotation.text}”, {format.day(dialog.annotation.date)}. It is removed from the charts
+            for all users.
+          </p>
+        </Confirm>
+      )}
+    </SettingsPage>
+  )
+}

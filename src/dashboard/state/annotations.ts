@@ -1,0 +1,38 @@
+import { useApp } from "./app.ts"
+import { useResource } from "./resource.ts"
+
+/** A text on a date, as returned by the API (`notes` there). */
+export interface Annotation {
+  id: string
+  /** null: shown on the charts of all websites. */
+  websiteId: string | null
+  date: string
+  text: string
+}
+
+/** Annotations of the current website. */
+export function useAnnotations(): Annotation[] {
+  const { view, annotations } = useApp()
+  const path = `notes?website_id=${encodeURIComponent(view.value.website)}`
+  const { data } = useResource<{ notes: Annotation[] }>(path, annotations.version.value)
+  return data?.notes ?? []
+}
+
+/** Positions of annotations on a chart: each belongs to the last bucket that starts on or before its date. */
+export function marksOf(
+  notes: readonly Annotation[],
+  dates: readonly string[],
+  to: string,
+): { at: number; text: string }[] {
+  const [first] = dates
+  if (first === undefined) return []
+  return notes
+    .filter(({ date }) => date >= first.slice(0, 10) && date <= to)
+    .map(({ date, text }) => ({ at: indexOfDate(date, dates), text }))
+}
+
+/** Index of the bucket of a date; with hourly buckets, the first hour of that day. */
+function indexOfDate(date: string, dates: readonly string[]): number {
+  const exact = dates.findIndex((bucket) => bucket.slice(0, 10) === date)
+  return exact >= 0 ? exact : dates.findLastIndex((bucket) => bucket.slice(0, 10) <= date)
+}

@@ -1,0 +1,48 @@
+import type { Value } from "../../columns/batch.ts"
+import { textOf, valueAt } from "../../query/json.ts"
+import { operators, positivePredicateOf, predicateOf } from "../../query/operators.ts"
+import type { Filter } from "./filters.ts"
+
+/** An event as returned by the API. */
+export interface ApiEvent {
+  event_name: string
+  namespace: string | null
+  source: string | null
+  path: string | null
+  properties: Record<string, unknown>
+  anonymous_id: string | null
+  session_id: string | null
+  /** ISO 8601 in UTC */
+  timestamp: string
+  profile_id: string | null
+  /** null: sent without a website. */
+  website_id: string | null
+  crawler: boolean
+}
+
+/** Whether an event matches all filters, by the same rules as the query engine. */
+export function matchesAll(event: ApiEvent, filters: readonly Filter[]): boolean {
+  return filters.every((filter) => matches(event, filter))
+}
+
+function matches(event: ApiEvent, filter: Filter): boolean {
+  if (filter.field === "property_key") return matchesKeys(event, filter)
+  const value = fieldOf(event, filter.field)
+  return predicateOf(filter)(value === undefined ? undefined : textOf(value), value)
+}
+
+/** At least one property key must match; for a negated operator, no key may match its opposite. */
+function matchesKeys({ properties }: ApiEvent, filter: Filter): boolean {
+  const keys = Object.keys(properties).filter((key) => properties[key] !== null)
+  const { lookup, isNegation } = operators[filter.op]
+  const test = positivePredicateOf(filter)
+  if (lookup === "presence") return test(keys[0], keys[0])
+  return keys.some((key) => test(key, key)) !== isNegation
+}
+
+function fieldOf(event: ApiEvent, field: string): Value | undefined {
+  if (field.startsWith("property.")) {
+    return valueAt(event.properties, field.slice("property.".length))
+  }
+  return (event[field as keyof ApiEvent] as Value | null | undefined) ?? undefined
+}
