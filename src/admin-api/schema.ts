@@ -1,11 +1,11 @@
 import { type Static, Type } from "@sinclair/typebox"
 import { rejections } from "../errors.ts"
 import { formats } from "../export/export.ts"
-import { keptRefusals } from "../http/rejected-requests.ts"
+import { maxRejectedRequests } from "../http/rejected-requests.ts"
 import {
   expiresAt,
   grantedWebsites,
-  maxListed,
+  maxListEntries,
   name,
   noControls,
   strict,
@@ -14,17 +14,17 @@ import {
   websiteId,
 } from "../http/schema.ts"
 import { scopes } from "../store/keys.ts"
-import { mostFound } from "../store/profile-search.ts"
-import { retentionForm } from "../store/retention.ts"
+import { maxSearchResults } from "../store/profile-search.ts"
+import { retentionFormat } from "../store/data-retention.ts"
 import { anonymizeSettings } from "../store/websites.ts"
 
-// In each schema, `expected` is what the error says the field must be.
+// `expected` is the error message of a schema.
 
 const host = "must be a host or an origin, such as example.com or https://example.com, without wildcards"
 
 const domain = Type.String({
   maxLength: 2048,
-  description: "Its host; pages of it and of its subdomains may send. An address is cut down to its host",
+  description: "Host of the website. Pages of it and its subdomains can send events. A URL is reduced to its host",
   expected: host,
 })
 
@@ -32,16 +32,16 @@ const origin =
   "must be a host or an origin, such as example.com, https://example.com or capacitor://localhost, without wildcards"
 
 const allowedOrigins = Type.Array(Type.String({ maxLength: 2048, expected: origin }), {
-  maxItems: maxListed,
+  maxItems: maxListEntries,
   description:
-    "Further hosts whose pages may send, and whole origins of apps and extensions, such as capacitor://localhost. An address is cut down to its host",
-  expected: `must be a list of at most ${maxListed} hosts or origins`,
+    "Other hosts that can send events, and origins of apps and extensions, such as capacitor://localhost. A URL is reduced to its host",
+  expected: `must be a list of at most ${maxListEntries} hosts or origins`,
 })
 
 const anonymize = Type.Union(
   anonymizeSettings.map((setting) => Type.Literal(setting)),
   {
-    description: "daily: visitors' ids are stored as a hash that changes every day",
+    description: "daily: visitors' ids are stored only as a hash that changes daily",
     expected: `must be ${anonymizeSettings.map((setting) => `"${setting}"`).join(" or ")}`,
   },
 )
@@ -49,8 +49,8 @@ const anonymize = Type.Union(
 const retain = Type.String({
   pattern: "^(default|forever|[0-9]{1,9}[smhdw])$",
   description:
-    "How long its events are kept, such as 90d; forever; or default: as the server's --retain says. Older ones are deleted",
-  expected: `must be default, ${retentionForm}`,
+    "Retention: a duration such as 90d, forever, or default (the server's --retain). Older events are deleted",
+  expected: `must be default, ${retentionFormat}`,
 })
 
 const oneScope = Type.Union(
@@ -61,26 +61,25 @@ const oneScope = Type.Union(
 const keyScopes = Type.Array(oneScope, {
   minItems: 1,
   maxItems: scopes.length,
-  description: "What the key may do",
+  description: "Permissions of the key",
   expected: `must be a list of scopes: ${scopes.join(", ")}`,
 })
 
-/** The highest limit that a request can ask for; null is none at all. */
+/** Maximum rate limit of a key; null means unlimited. */
 export const maxRateLimit = 1_000_000
 
 const rateLimit = Type.Union([Type.Null(), Type.Integer({ minimum: 1, maximum: maxRateLimit })], {
-  description: "Requests a minute; null: any number",
+  description: "Requests per minute; null: unlimited",
   expected: `must be null or a whole number from 1 to ${maxRateLimit}`,
 })
 
 /**
- * Browsers take `.` and `..` in an address for folders, and `all` and `none` mean websites together and events without one. Of
- * versions that allowed these, such websites keep their ids.
+ * Browsers resolve `.` and `..` in a URL, and `all` and `none` have a meaning in queries. Websites of older versions keep such ids.
  */
 const newWebsiteId = Type.String({
   pattern: "^(?!(?:\\.{1,2}|all|none)$)[A-Za-z0-9._-]{1,255}$",
-  description: "The id that pages and events carry",
-  expected: "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-', and not '.', '..', 'all' or 'none'",
+  description: "Id of the website, used by pages and events",
+  expected: "must be 1 to 255 characters A-Z, a-z, 0-9, '.', '_' or '-', but not '.', '..', 'all' or 'none'",
 })
 
 export const newWebsiteSchema = Type.Object(
@@ -104,7 +103,7 @@ export const websiteChangesSchema = Type.Object(
     retain: Type.Optional(retain),
     paused: Type.Optional(
       Type.Boolean({
-        description: "A paused website is answered as if it were unknown, and keeps its events",
+        description: "A paused website rejects events like an unknown one and keeps its stored events",
         expected: "must be true or false",
       }),
     ),
@@ -132,7 +131,7 @@ export const keyChangesSchema = Type.Object(
     expiresAt: Type.Optional(expiresAt),
     disabled: Type.Optional(
       Type.Boolean({
-        description: "A disabled key is refused until it is enabled again",
+        description: "A disabled key is rejected until it is enabled again",
         expected: "must be true or false",
       }),
     ),
@@ -148,30 +147,30 @@ const personId = (description: string) =>
     expected: "must be a string of 1 to 256 characters",
   })
 
-/** One of the two; `readPerson` checks that. */
+/** Exactly one of the two ids. */
 export const personSchema = Type.Object(
   {
     profileId: Type.Optional(
       personId(
-        "The profile, its links, the events that name it, and those of anonymous ids linked to it that name no other profile",
+        "The profile, its links, its events, and events without another profile from anonymous ids linked to it",
       ),
     ),
-    anonymousId: Type.Optional(personId("The events of this visitor and its links; profiles stay")),
+    anonymousId: Type.Optional(personId("The events of this visitor and its links to profiles; profiles stay")),
   },
   { ...strict, minProperties: 1, maxProperties: 1 },
 )
 
 export const forgottenSchema = Type.Object({
-  events: Type.Integer({ minimum: 0, description: "Events that were deleted" }),
-  profiles: Type.Integer({ minimum: 0, description: "Profiles that were deleted" }),
-  links: Type.Integer({ minimum: 0, description: "Links of anonymous ids to profiles that were deleted" }),
+  events: Type.Integer({ minimum: 0, description: "Deleted events" }),
+  profiles: Type.Integer({ minimum: 0, description: "Deleted profiles" }),
+  links: Type.Integer({ minimum: 0, description: "Deleted links of anonymous ids to profiles" }),
   overwritten: Type.Boolean({
-    description: "false: a reader keeps the deleted bytes in the -wal until it is done",
+    description: "false: another process still reads the -wal, which contains the deleted bytes",
   }),
-  note: Type.Union([Type.Null(), Type.String()], { description: "What could not be found, for people" }),
+  note: Type.Union([Type.Null(), Type.String()], { description: "Note about data that could not be found" }),
 })
 
-/** A website as the API and `--json` show it. */
+/** A website in the API and in `--json` output. */
 export const websiteSchema = Type.Object({
   id: websiteId,
   domain,
@@ -179,110 +178,110 @@ export const websiteSchema = Type.Object({
   allowedOrigins,
   anonymize,
   retain,
-  createdAt: time("When it was made"),
-  pausedAt: timeOrNull("Since when it is paused; null: it is not"),
+  createdAt: time("Creation time"),
+  pausedAt: timeOrNull("Time when it was paused; null: not paused"),
 })
 
-/** A key as the API and `--json` show it. */
+/** A key in the API and in `--json` output. */
 export const keySchema = Type.Object({
-  id: Type.String({ description: "Names the key; it is no secret" }),
+  id: Type.String({ description: "Id of the key; not secret" }),
   name,
   start: Type.String({ description: "The first characters of the secret" }),
   scopes: keyScopes,
   websites: grantedWebsites,
   rateLimit,
-  createdAt: time("When it was made"),
-  expiresAt: timeOrNull("When it stops working; null: never"),
-  disabledAt: timeOrNull("Since when it is disabled; null: it is not"),
-  revokedAt: timeOrNull("When it was revoked, for good; null: it is not"),
-  lastUsedAt: timeOrNull("When it was last used, some seconds late; null: never"),
+  createdAt: time("Creation time"),
+  expiresAt: timeOrNull("Expiry time; null: never"),
+  disabledAt: timeOrNull("Time when it was disabled; null: not disabled"),
+  revokedAt: timeOrNull("Time when it was revoked; null: not revoked"),
+  lastUsedAt: timeOrNull("Time of the last use, updated every few seconds; null: never"),
 })
 
-/** A key at the one moment when its secret is shown. */
+/** A key with its secret, returned only on creation and rotation. */
 export const keyWithSecretSchema = Type.Composite([
   keySchema,
-  Type.Object({ key: Type.String({ description: "The secret itself, shown this once" }) }),
+  Type.Object({ key: Type.String({ description: "The secret key, shown once" }) }),
 ])
 
-const reason = Type.String({ enum: Object.keys(rejections), description: "Which rule it was" })
+const reason = Type.String({ enum: Object.keys(rejections), description: "Reason of the rejection" })
 
-/** A refused request as the API and `--json` show it. */
+/** A rejected request in the API and in `--json` output. */
 export const refusalSchema = Type.Object({
-  time: time("When it came"),
-  path: Type.String({ enum: ["/track", "/identify"], description: "Where it was sent to" }),
+  time: time("Time of the request"),
+  path: Type.String({ enum: ["/track", "/identify"], description: "Path of the request" }),
   websiteId: Type.Union([Type.Null(), Type.String()], {
-    description: "The website that it was for, as it was sent; null: none was named, or several",
+    description: "Website id of the request; null: none or several",
   }),
-  status: Type.Integer({ description: "What it was answered" }),
+  status: Type.Integer({ description: "Status of the response" }),
   reason,
   events: Type.Union([Type.Null(), Type.Integer()], {
-    description: "How many it held; null where the body could not be read, or holds none",
+    description: "Number of events in the request; null if the body could not be read or has none",
   }),
-  names: Type.Array(Type.String(), { description: "Of the events; ten at most, each cut at 64 characters" }),
+  names: Type.Array(Type.String(), { description: "Event names; at most 10, each truncated to 64 characters" }),
   keys: Type.Array(Type.String(), {
-    description: "Of their properties or the traits; thirty at most, each cut at 64 characters",
+    description: "Property or trait keys; at most 30, each truncated to 64 characters",
   }),
-  advice: Type.String({ description: "What to change, for people" }),
+  advice: Type.String({ description: "How to fix the request" }),
 })
 
 const bytes = (description: string) => Type.Integer({ minimum: 0, description })
 
-/** What GET /v1/status tells of a running server. */
+/** Response of GET /v1/status. */
 export const statusSchema = Type.Object({
-  version: Type.String({ description: "Of databuddy" }),
-  startedAt: time("When the server was started"),
+  version: Type.String({ description: "Version of databuddy" }),
+  startedAt: time("Start time of the server"),
   database: Type.Object({
-    bytes: bytes("Size of the file"),
-    walBytes: bytes("Size of the -wal beside it"),
-    events: Type.Integer({ minimum: 0, description: "Events that are stored, of all websites and of none" }),
+    bytes: bytes("Size of the database file"),
+    walBytes: bytes("Size of the -wal file"),
+    events: Type.Integer({ minimum: 0, description: "Stored events, with and without a website" }),
   }),
   disk: Type.Object({
-    freeBytes: bytes("Room that is left on the database's disk"),
-    minFreeBytes: bytes("With less, no events are taken: --min-free"),
+    freeBytes: bytes("Free space on the disk of the database"),
+    minFreeBytes: bytes("Minimum free space for accepting events (--min-free)"),
   }),
   retain: Type.String({
-    description: "How long events are kept where their website does not say, such as 400d, or forever",
+    description: "Default retention, such as 400d, or forever",
   }),
   backups: Type.Union(
     [
       Type.Null(),
       Type.Object({
-        everyMs: Type.Integer({ minimum: 1, description: "Time from one to the next, ms" }),
-        keep: Type.Integer({ minimum: 1, description: "Newest ones that stay" }),
-        newestAt: timeOrNull("When the newest one was begun; null: there is none"),
-        newestBytes: Type.Union([Type.Null(), bytes("Its size")], { description: "Its size" }),
-        lastFailureAt: timeOrNull("When one failed last since the start; null: none did"),
+        everyMs: Type.Integer({ minimum: 1, description: "Interval between backups in ms" }),
+        keep: Type.Integer({ minimum: 1, description: "Number of backups to keep" }),
+        newestAt: timeOrNull("Start time of the newest backup; null: none"),
+        newestBytes: Type.Union([Type.Null(), bytes("Size in bytes")], { description: "Size of the newest backup in bytes" }),
+        lastFailureAt: timeOrNull("Time of the last failure since the server started; null: none"),
       }),
     ],
-    { description: "Those on a schedule; null: none are made" },
+    { description: "Scheduled backups; null: no schedule" },
   ),
   durability: Type.Union([Type.Literal("fsync"), Type.Literal("os")], {
-    description: "fsync: an event is on disk before it is answered; os: in the kernel",
+    description: "fsync: events are synced to disk before they are acknowledged; os: handed to the kernel",
   }),
 })
 
-/** The query of GET /v1/refusals. */
+/** Query string of GET /v1/refusals. */
 export const refusalFilterSchema = Type.Object(
   {
     website_id: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: 255,
-        description: "Of this website alone",
+        description: "Filter by website",
         expected: "must be the id of a website",
       }),
     ),
     reason: Type.Optional(
       Type.Union(
-        Object.keys(rejections).map((one) => Type.Literal(one)),
-        { description: "Of this reason alone", expected: "must be a reason, such as invalid_shape" },
+        Object.keys(rejections).map((reason) => Type.Literal(reason)),
+        { description: "Filter by reason", expected: "must be a reason, such as invalid_shape" },
       ),
     ),
     limit: Type.Optional(
       Type.String({
         pattern: "^(?:[1-9]\\d{0,2}|1000)$",
-        description: `The newest so many, at most ${keptRefusals}`,
-        expected: `must be a whole number from 1 to ${keptRefusals}`,
+        description: `Number of requests, newest first; at most ${maxRejectedRequests}`,
+        expected: `must be a whole number from 1 to ${maxRejectedRequests}`,
       }),
     ),
   },
@@ -292,15 +291,15 @@ export const refusalFilterSchema = Type.Object(
 const profileWebsite = Type.String({
   minLength: 1,
   maxLength: 255,
-  description: "The website that they were identified on",
+  description: "Website of the profiles",
   expected: "must be the id of a website",
 })
 
-/** Profiles on a page where nobody says, and at most: each may have 16 KiB of traits. */
+/** Default and maximum profiles per page; each can have 16 KiB of traits. */
 export const profilesPerPage = 50
-const mostProfiles = 200
+const maxProfilesPerPage = 200
 
-/** The query of GET /v1/profiles. */
+/** Query string of GET /v1/profiles. */
 export const profileSearchSchema = Type.Object(
   {
     website_id: profileWebsite,
@@ -309,21 +308,21 @@ export const profileSearchSchema = Type.Object(
         maxLength: 256,
         pattern: noControls,
         description:
-          "What the id, email, name, username or a linked anonymous id contains, in either case; of anonymous ids the first 1,000",
-        expected: "must be a string of at most 256 characters, none of them a control character",
+          "Text in the id, email, name, username or a linked anonymous id (the first 1,000), ignoring case",
+        expected: "must be a string of at most 256 characters without control characters",
       }),
     ),
     limit: Type.Optional(
       Type.String({
         pattern: "^(?:[1-9]\\d?|1\\d\\d|200)$",
-        description: `Profiles on a page, at most ${mostProfiles}; default: ${profilesPerPage}`,
-        expected: `must be a whole number from 1 to ${mostProfiles}`,
+        description: `Profiles per page, at most ${maxProfilesPerPage}; default: ${profilesPerPage}`,
+        expected: `must be a whole number from 1 to ${maxProfilesPerPage}`,
       }),
     ),
     page: Type.Optional(
       Type.String({
         pattern: "^[1-9]\\d{0,6}$",
-        description: `From 1, the default; with a search within the first ${mostFound} profiles`,
+        description: `Page number, from 1 (default); a search returns at most the first ${maxSearchResults} profiles`,
         expected: "must be a whole number from 1 to 9999999",
       }),
     ),
@@ -331,22 +330,22 @@ export const profileSearchSchema = Type.Object(
   strict,
 )
 
-/** The query of GET /v1/profiles/:id. */
+/** Query string of GET /v1/profiles/:id. */
 export const profileFilterSchema = Type.Object({ website_id: profileWebsite }, strict)
 
 const textOrNull = (description: string) => Type.Union([Type.Null(), Type.String()], { description })
 
-/** An identified user as the API shows it. */
+/** A profile in the API. */
 export const profileSchema = Type.Object({
-  profileId: Type.String({ description: "As /identify was told" }),
-  email: textOrNull("Of the traits, in lower case"),
-  name: textOrNull("Of the traits"),
-  username: textOrNull("Of the traits"),
-  traits: Type.Object({}, { additionalProperties: true, description: "All that is known" }),
-  createdAt: time("When it was first told of"),
-  updatedAt: time("When it was last told of"),
+  profileId: Type.String({ description: "Profile id from /identify" }),
+  email: textOrNull("From the traits, in lower case"),
+  name: textOrNull("From the traits"),
+  username: textOrNull("From the traits"),
+  traits: Type.Object({}, { additionalProperties: true, description: "All traits" }),
+  createdAt: time("Time of the first identify"),
+  updatedAt: time("Time of the last identify"),
   anonymousIds: Type.Array(Type.String(), {
-    description: "Visitors that were seen to be them, the newest first; 100 at most",
+    description: "Linked anonymous ids, newest first; at most 100",
   }),
 })
 
@@ -356,28 +355,28 @@ const bound = (description: string) =>
       maxLength: 64,
       description,
       expected:
-        "must be a date such as 2026-11-01 or 2026-11-01T12:00:00Z, in UTC where it names no zone, or Unix ms",
+        "must be a date such as 2026-11-01 or 2026-11-01T12:00:00Z, in UTC unless it has an offset, or Unix ms",
     }),
   )
 
-/** The query of GET /v1/export. */
+/** Query string of GET /v1/export. */
 export const exportFilterSchema = Type.Object(
   {
     website_id: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: 255,
-        description: "Of this website alone",
+        description: "Filter by website",
         expected: "must be the id of a website",
       }),
     ),
-    from: bound("Events that happened then or later: a date as ISO 8601, or Unix ms"),
-    to: bound("Events that happened before"),
+    from: bound("Events at or after this time: ISO 8601 or Unix ms"),
+    to: bound("Events before this time"),
     profile_id: Type.Optional(
-      personId("What forgetting this profile of the website would delete: itself, its links, its events"),
+      personId("All data of this profile: the profile, its links and its events"),
     ),
     anonymous_id: Type.Optional(
-      personId("What forgetting this visitor of the website would delete: their links and events"),
+      personId("All data of this visitor: its links and events"),
     ),
     format: Type.Optional(
       Type.Union(

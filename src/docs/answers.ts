@@ -63,15 +63,15 @@ export interface Wording {
 }
 
 /** One response for each status that the reasons have, with the reasons, bodies and headers of that status. */
-export async function refused(reasons: readonly RejectionReason[], wording: Wording): Promise<Json> {
+export async function errorResponses(reasons: readonly RejectionReason[], wording: Wording): Promise<Json> {
   const responses: Json = {}
   for (const [status, ofStatus] of Map.groupBy(reasons, (reason) => rejections[reason].status)) {
-    responses[status] = await refusedWith(status, ofStatus, wording)
+    responses[status] = await errorResponseFor(status, ofStatus, wording)
   }
   return responses
 }
 
-async function refusedWith(status: number, reasons: readonly RejectionReason[], wording: Wording): Promise<Json> {
+async function errorResponseFor(status: number, reasons: readonly RejectionReason[], wording: Wording): Promise<Json> {
   const bodies = new Map<string, Json>()
   const examples: Json = {}
   for (const reason of reasons) {

@@ -7,7 +7,7 @@ import { appOriginOf, canonicalWebsiteId, hostOf, isLoopback, type Website } fro
 /** What authorizes a request to send events. */
 export type Credential =
   | { kind: "key"; key: Key }
-  /** `keyProblem`: why the key that was also keyLookup is invalid. */
+  /** `keyProblem`: why the key that was also sent is invalid. */
   | { kind: "website"; websiteId: string; keyProblem: RejectionReason | undefined }
 
 /** The website id in the query string. The browser script's unload beacon sends it as `client_id`. */

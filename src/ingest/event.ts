@@ -170,7 +170,7 @@ export interface Receipt {
 }
 
 /** Converts an event to a row. `website` is undefined for an event without a website. */
-export function toRow(event: CheckedEvent, website: Website | undefined, sender: Receipt): EventRow {
+export function toRow(event: CheckedEvent, website: Website | undefined, receipt: Receipt): EventRow {
   const { input } = event
   return {
     websiteRid: website?.rid ?? 0,
@@ -179,14 +179,14 @@ export function toRow(event: CheckedEvent, website: Website | undefined, sender:
     source: input.source ?? "",
     keys: event.keys,
     ts: event.ts,
-    receivedAt: sender.receivedAt,
+    receivedAt: receipt.receivedAt,
     anonymousId: input.anonymousId || null,
     hashVisitor: shouldHashVisitor(input.anonymizeVisitorIds, website),
     sessionId: input.sessionId || null,
     profileId: input.profileId || null,
     path: input.path || null,
-    viaKey: sender.viaKey ? 1 : 0,
-    crawler: sender.crawler ? 1 : 0,
+    viaKey: receipt.viaKey ? 1 : 0,
+    crawler: receipt.crawler ? 1 : 0,
     eventId: input.eventId || null,
     properties: event.properties,
   }

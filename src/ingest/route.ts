@@ -50,7 +50,7 @@ export interface IngestSettings {
   trustedProxies: TrustedNetworks
 }
 
-const success = (count: number) => `{"status":"success","type":"custom_event","count":${count}}`
+const successBody = (count: number) => `{"status":"success","type":"custom_event","count":${count}}`
 
 /** POST /track: validates, authorizes and stores events, in the contract's order of checks. */
 export function track(deps: IngestDeps, context: RequestContext): Promise<Response> {
@@ -88,7 +88,7 @@ export function track(deps: IngestDeps, context: RequestContext): Promise<Respon
       toRow(event, websites[index], { viaKey, crawler, receivedAt: now }),
     )
     if (rows.length > 0) await deps.batcher.submit({ rows, size: body.size })
-    return success(rows.length)
+    return successBody(rows.length)
   })
 }
 

@@ -2,16 +2,16 @@ import { type Static, Type } from "@sinclair/typebox"
 import { expiresAt, name, noControls, strict, time, timeOrNull } from "../http/schema.ts"
 import { viewKinds } from "../store/views.ts"
 
-// In each schema, `expected` is what the error says the field must be.
+// `expected` is the error message of a schema.
 
-/** UTF-16 units; what stands beside a chart is short. */
+/** UTF-16 units: the text is shown next to a chart. */
 const maxNote = 500
-/** UTF-16 units: as much as every browser and proxy takes for an address. */
+/** UTF-16 units: a URL length that every browser and proxy accepts. */
 const maxPath = 4_096
 
 const date = Type.String({
   pattern: "^\\d{4}-\\d\\d-\\d\\d$",
-  description: "The day, of whatever zone a chart is in",
+  description: "Day, in the time zone of the chart",
   expected: "must be a day such as 2026-11-24, from 1970 to 2199",
 })
 
@@ -19,25 +19,25 @@ const text = Type.String({
   minLength: 1,
   maxLength: maxNote,
   pattern: noControls,
-  description: "What happened, such as a release",
-  expected: `must be a string of 1 to ${maxNote} characters, none of them a control character`,
+  description: "Text of the note, such as a release",
+  expected: `must be a string of 1 to ${maxNote} characters without control characters`,
 })
 
-/** A part of an address between two slashes, escaped; not the dots that lead to the folder above. */
+/** An escaped path segment, except dot segments. */
 const segment = "(?!\\.{1,2}(?:[/?]|$))[!$-.0-;=@-\\[\\]^_a-z|~]+"
 
 const path = Type.String({
   maxLength: maxPath,
   pattern: `^(?:${segment}(?:/${segment})*)?(?:\\?[!$-~]*)?$`,
   description:
-    "Page and query as they stand in the address bar behind the website, such as funnels?step=signed_up",
-  expected: `must be a page and its query as the address bar shows them behind the website, such as funnels?step=signed_up, of at most ${maxPath} characters`,
+    "Page and query relative to the website, such as funnels?step=signed_up",
+  expected: `must be a page and query relative to the website, such as funnels?step=signed_up, of at most ${maxPath} characters`,
 })
 
 const kind = Type.Union(
-  viewKinds.map((one) => Type.Literal(one)),
+  viewKinds.map((kind) => Type.Literal(kind)),
   {
-    description: "What it shows; view: any page with its range and filters",
+    description: "Kind of view; view: any page with its range and filters",
     expected: `must be one of ${viewKinds.join(", ")}`,
   },
 )
@@ -52,16 +52,16 @@ export const viewChangesSchema = Type.Object({ name: Type.Optional(name), path: 
 
 export const newShareSchema = Type.Object({ name, path, expiresAt }, strict)
 
-const id = Type.String({ description: "Names it" })
+const id = Type.String({ description: "Id" })
 const placeId = Type.Union([Type.Null(), Type.String()], {
-  description: "The website; none: the owner's own events; null: whatever there is, together",
+  description: "The website; none: events without a website; null: all websites",
 })
 export const noteSchema = Type.Object({
   id,
   websiteId: placeId,
   date,
   text,
-  createdAt: time("When it was made"),
+  createdAt: time("Creation time"),
 })
 
 export const viewSchema = Type.Object({
@@ -70,30 +70,30 @@ export const viewSchema = Type.Object({
   kind,
   name,
   path,
-  createdAt: time("When it was saved"),
+  createdAt: time("Creation time"),
 })
 
 export const shareSchema = Type.Object({
   id,
-  websiteId: Type.String({ description: "The website that it shows" }),
+  websiteId: Type.String({ description: "Website of the link" }),
   name,
   path,
-  createdAt: time("When it was made"),
-  expiresAt: timeOrNull("When it stops working; null: never"),
-  lastUsedAt: timeOrNull("When it was last used, a minute late at most; null: never"),
+  createdAt: time("Creation time"),
+  expiresAt: timeOrNull("Expiry time; null: never"),
+  lastUsedAt: timeOrNull("Time of the last use, updated every minute; null: never"),
 })
 
 const place = Type.String({
   minLength: 1,
   maxLength: 255,
-  description: "A website's id; none: the owner's own events; all: whatever there is, together",
+  description: "Website id; none: events without a website; all: all websites",
   expected: "must be the id of a website, none or all",
 })
 
-/** The query of what is about notes. */
+/** Query string of note requests. */
 export const noteFilterSchema = Type.Object({ website_id: place }, strict)
 
-/** The query of what is about saved views. */
+/** Query string of view requests. */
 export const viewFilterSchema = Type.Object({ website_id: place, kind: Type.Optional(kind) }, strict)
 
 const website = Type.String({
@@ -103,7 +103,7 @@ const website = Type.String({
   expected: "must be the id of a website",
 })
 
-/** The query of what makes a share link, and of what lists them. */
+/** Query strings for creating and for listing share links. */
 export const newShareFilterSchema = Type.Object({ website_id: website }, strict)
 export const shareFilterSchema = Type.Object({ website_id: Type.Optional(website) }, strict)
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs"
 import { connect, type Socket } from "node:net"
 import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
 
-// Clients that take connections and give nothing for them.
+// Clients that hold connections without sending complete requests.
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -18,7 +18,7 @@ async function start(descriptors?: number): Promise<Server> {
   return server
 }
 
-/** A new client that sends one event; the status, or why there is none. */
+/** Sends one event from a new client. Returns the status, or the error. */
 async function send({ url, key }: Server, timeout = 1_000): Promise<number | string> {
   const headers = { Authorization: `Bearer ${key}`, Connection: "close" }
   const signal = AbortSignal.timeout(timeout)
@@ -28,7 +28,7 @@ async function send({ url, key }: Server, timeout = 1_000): Promise<number | str
   )
 }
 
-/** Opens connections that send `first`, and then `more` each second; counts those that are closed again. */
+/** Opens connections that send `first`, then `more` each second. Counts the closed ones. */
 function occupy(server: Server, count: number, first: string, more = "") {
   const state = { open: 0, closed: 0 }
   const sockets: Socket[] = []
@@ -62,12 +62,12 @@ function countEvents(server: Server): number {
   }
 }
 
-interface Hog {
+interface Attack {
   first: string
   more?: string
 }
 
-const hogs: Record<string, Hog> = {
+const attacks: Record<string, Attack> = {
   "say nothing": { first: "" },
   "send their headers a byte a second": { first: "POST /track HTTP/1.1\r\nX: ", more: "a" },
   "send their body a byte a second": {
@@ -77,40 +77,41 @@ const hogs: Record<string, Hog> = {
   "keep their connection after an answer": { first: "GET /health HTTP/1.1\r\nHost: x\r\n\r\n" },
 }
 
-test("more clients than there are file descriptors: whatever they do, others are served and nothing is lost", async () => {
-  // Side by side: the server gives each of those that are slow some 12 s.
-  await Promise.all(Object.entries(hogs).map(([what, hog]) => outlast(what, hog)))
+test("with more clients than file descriptors, others are served and nothing is lost", async () => {
+  // In parallel: the server gives each slow client 12 s.
+  await Promise.all(Object.entries(attacks).map(([what, hog]) => survive(what, hog)))
 }, 90_000)
 
-async function outlast(what: string, { first, more }: Hog): Promise<void> {
+async function survive(what: string, { first, more }: Attack): Promise<void> {
   const server = await start(64)
   expect([what, await send(server)]).toEqual([what, 200])
   const clients = occupy(server, 60, first, more)
   await eventually(() => server.output().includes("no file descriptor is left"), { timeout: 30_000 })
   await eventually(async () => (await send(server)) === 200, { timeout: 40_000 })
   await eventually(() => clients.closed > 0, { timeout: 30_000 })
-  // A request whose client did not wait for its answer may be stored too.
+  // Events of clients that did not wait for the response can be stored too.
   expect(countEvents(server)).toBeGreaterThanOrEqual(2)
   expect([what, await server.stop()]).toEqual([what, 0])
 }
 
-/** Connections of our own that this process may have, with some to spare. */
-const ours = Number(/Max open files\s+(\d+)/.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]) - 500
-const idle = Math.min(10_000, ours)
+/** Connections that this process can open, with a margin. */
+const maxConnections =
+  Number(/Max open files\s+(\d+)/.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]) - 500
+const idle = Math.min(10_000, maxConnections)
 
-test(`${idle} idle connections: others are served at once, and memory is bounded`, async () => {
+test(`${idle} idle connections: others are served immediately, and memory is bounded`, async () => {
   const server = await start()
   expect(await send(server)).toBe(200)
   const before = memory(server)
   const clients = occupy(server, idle, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
   await eventually(() => clients.open === idle, { timeout: 30_000 })
   for (let request = 0; request < 20; request++) expect(await send(server, 10_000)).toBe(200)
-  // Some 4 KB a connection were measured; 15 are too many.
+  // 4 KB per connection were measured; 15 KB are too many.
   expect(memory(server) - before).toBeLessThan(150)
   expect(countEvents(server)).toBe(21)
 }, 60_000)
 
-/** MB that the process holds. */
+/** Resident memory of the process, MB. */
 function memory({ pid }: Server): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
 }

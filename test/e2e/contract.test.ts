@@ -1,29 +1,28 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { bodyCases, deepBodies } from "./contract/bodies.ts"
-import { type Case, plainEvent, type Refused } from "./contract/cases.ts"
+import { type Case, plainEvent, type Rejected } from "./contract/cases.ts"
 import { credentialCases, orderCases } from "./contract/credentials.ts"
 import { fieldCases } from "./contract/fields.ts"
-import { identified, identifyRefusals } from "./contract/identify.ts"
-import { expectRefusal, isRefusal, World } from "./contract/world.ts"
+import { identifyRejections, storedProfileCases } from "./contract/identify.ts"
+import { ContractServer, expectRejection, isRejection } from "./contract/server.ts"
 
-// The contract of POST /track and POST /identify, walked over HTTP against the built binary. Each case is data: what is
-// sent, what is answered to the letter, and what is stored because of it. What takes more than one request is in
-// scenarios.test.ts.
+// The contract of POST /track and POST /identify, tested over HTTP against the built binary. Each case is data: the request, the
+// exact response, and the stored rows. Cases with several requests are in scenarios.test.ts.
 
-let world: World
+let world: ContractServer
 
 beforeAll(async () => {
-  // The server is to take a timestamp without a zone for UTC, wherever it runs.
-  world = await World.start({ env: { TZ: "America/New_York" } })
+  // The server must read a timestamp without a zone as UTC in any time zone.
+  world = await ContractServer.start({ env: { TZ: "America/New_York" } })
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
 const groups: Record<string, readonly Case[]> = {
   "the fields of an event": fieldCases,
   "the body of a request": bodyCases,
-  "who may send": credentialCases,
+  "who can send": credentialCases,
   "of two faults the one that is checked first": orderCases,
-  "what POST /identify refuses": identifyRefusals,
+  "what POST /identify refuses": identifyRejections,
 }
 
 for (const [group, cases] of Object.entries(groups)) {
@@ -32,7 +31,7 @@ for (const [group, cases] of Object.entries(groups)) {
   })
 }
 
-describe("JSON of 100,000 levels harms nobody", () => {
+describe("JSON of 100,000 levels is rejected without harm", () => {
   for (const [what, body] of Object.entries(deepBodies)) {
     test(what, async () => {
       const before = world.stored()
@@ -45,7 +44,7 @@ describe("JSON of 100,000 levels harms nobody", () => {
 })
 
 describe("what POST /identify stores", () => {
-  for (const { name, sent, stored } of identified) {
+  for (const { name, sent, stored } of storedProfileCases) {
     test(name, async () => {
       const events = world.lastId()
       const answer = await world.send(sent)
@@ -57,25 +56,25 @@ describe("what POST /identify stores", () => {
   }
 })
 
-describe("a page can read every kind of refusal: it carries the CORS headers", () => {
+describe("a page can read every rejection: it has the CORS headers", () => {
   const origin = "http://localhost:3000"
   const refusals = Object.values(groups)
     .flat()
-    .filter((one) => isRefusal(one.answer) && !one.sent.headers?.origin)
-  const oneOfEach = [...new Map(refusals.map((one) => [(one.answer as Refused).reason, one])).values()]
+    .filter((one) => isRejection(one.answer) && !one.sent.headers?.origin)
+  const oneOfEach = [...new Map(refusals.map((one) => [(one.answer as Rejected).reason, one])).values()]
   for (const { sent, answer } of oneOfEach) {
-    // A page of localhost may send to every website, so that this alone is no refusal.
-    if ((answer as Refused).reason === "origin_not_allowed") continue
-    test((answer as Refused).reason, async () => {
+    // Pages on localhost can send to every website, so the origin alone causes no rejection.
+    if ((answer as Rejected).reason === "origin_not_allowed") continue
+    test((answer as Rejected).reason, async () => {
       const fromPage = { ...sent, headers: { ...sent.headers, origin } }
-      expectRefusal(await world.send(fromPage), answer as Refused, fromPage)
+      expectRejection(await world.send(fromPage), answer as Rejected, fromPage)
     })
   }
 })
 
 describe("a preflight", () => {
   for (const path of ["/track", "/identify"]) {
-    test(`of ${path} allows what clients send, and is remembered`, async () => {
+    test(`of ${path} allows the headers of all clients, and can be cached`, async () => {
       const { status, body, headers } = await world.send({
         method: "OPTIONS",
         path,
@@ -113,14 +112,14 @@ describe("a preflight", () => {
     ["more than a page has", `${"x-long-name,".repeat(400)}x`, usual],
   ]
   for (const [what, names, allowed] of asked) {
-    test(`that asks for ${what} is allowed ${allowed === usual ? "the usual headers" : "them"}`, async () => {
+    test(`that requests ${what} allows ${allowed === usual ? "the usual headers" : "them"}`, async () => {
       const headers = { origin: "https://any.test", "access-control-request-headers": names }
       const answer = await world.send({ method: "OPTIONS", headers, body: "" })
       expect([answer.status, answer.headers.get("access-control-allow-headers")]).toEqual([204, allowed])
     })
   }
 
-  test("is answered whatever website id it names", async () => {
+  test("succeeds for any website id", async () => {
     const answer = await world.send({
       method: "OPTIONS",
       path: "/track?website_id=none",
@@ -134,20 +133,20 @@ describe("a preflight", () => {
 
 describe("x-request-id", () => {
   for (const id of ["a", "req-1", "01JDB.x_y-Z", "f".repeat(128), crypto.randomUUID()]) {
-    test(`${id} is sane and comes back, on success and on refusal`, async () => {
+    test(`${id} is well-formed and is returned, on success and on rejection`, async () => {
       const headers = { "x-request-id": id }
       expect((await world.send({ headers, body: plainEvent })).headers.get("x-request-id")).toBe(id)
       expect((await world.send({ headers, body: "{" })).headers.get("x-request-id")).toBe(id)
     })
   }
   for (const id of ["f".repeat(129), "a b", "<script>", "a,b", "a\tb", "é", "a;b", '"a"']) {
-    test(`${id} is not sane and is replaced`, async () => {
+    test(`${id} is malformed and is replaced`, async () => {
       const answer = await world.send({ headers: { "x-request-id": id }, body: plainEvent })
       expect(answer.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/)
     })
   }
 })
 
-test("the server complained of nothing all the while, and was never restarted", () => {
+test("the server logged no error and was never restarted", () => {
   expect(world.server.output()).not.toMatch(/"level":"(?:error|warn)"/)
 })

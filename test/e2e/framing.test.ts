@@ -3,16 +3,15 @@ import { eventually } from "../harness.ts"
 import { Line } from "../support/line.ts"
 import { bodyOf } from "./contract/bodies.ts"
 import { accepted, plainEvent } from "./contract/cases.ts"
-import { secrets } from "./contract/fixture.ts"
-import { successOf, World } from "./contract/world.ts"
+import { secrets } from "./contract/seed.ts"
+import { ContractServer, successOf } from "./contract/server.ts"
 
-// Requests that are broken below HTTP's surface, over bare sockets: what gets no good answer is not stored, and nobody
-// else notices.
+// Requests with broken framing, over raw sockets. A request without a success is not stored, and other clients are unaffected.
 
-let world: World
+let world: ContractServer
 
 beforeAll(async () => {
-  world = await World.start()
+  world = await ContractServer.start()
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
@@ -44,7 +43,7 @@ async function expectUnharmed(): Promise<void> {
 const chunk = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`
 const chunked = { "Transfer-Encoding": "chunked" }
 
-describe("whole requests over a bare socket", () => {
+describe("complete requests over a raw socket", () => {
   const cases: Record<string, { bytes: string; answers: number[]; stored: number }> = {
     one: { bytes: good, answers: [200], stored: 1 },
     "one in chunks": {
@@ -78,7 +77,7 @@ describe("whole requests over a bare socket", () => {
   }
 })
 
-describe("a Host header that is none gets 400, on every path", () => {
+describe("an invalid Host header gets 400 on every path", () => {
   const hosts: Record<string, string | null> = {
     "two words": "a b",
     nothing: "",
@@ -123,7 +122,7 @@ describe("a Host header that is none gets 400, on every path", () => {
     })
   }
 
-  test("one that is missing, too", async () => {
+  test("a missing Host header gets 400", async () => {
     for (const first of ["GET /health HTTP/1.0", "GET /health HTTP/1.1", "GET /track?a=/v1/me HTTP/1.0"]) {
       using one = line()
       one.send(`${first}\r\nAccept: */*\r\n\r\n`)
@@ -132,7 +131,7 @@ describe("a Host header that is none gets 400, on every path", () => {
   })
 })
 
-describe("what a host is called changes no path", () => {
+describe("the host does not affect the path", () => {
   const answers: Record<string, { first: string; status: number; body: string }> = {
     "a fixed path": { first: "GET /health", status: 200, body: '{"status":"ok"}' },
     "the page": { first: "GET /", status: 200, body: "<title>Databuddy</title>" },
@@ -200,7 +199,7 @@ describe("what a host is called changes no path", () => {
     })
   }
 
-  test("and an event is taken under each", async () => {
+  test("events are accepted under each", async () => {
     for (const Host of ["x", "nas", "[::1]:4000"]) {
       using one = line()
       one.send(head({ Host, "Content-Length": json.length }) + json)
@@ -210,7 +209,7 @@ describe("what a host is called changes no path", () => {
 })
 
 describe("several requests on one connection", () => {
-  test("are answered one after the other, a bad one between them too", async () => {
+  test("are answered in order, including an invalid one", async () => {
     using one = line()
     const last = world.lastId()
     const inChunks = head(chunked) + chunk(json) + chunk("")
@@ -223,22 +222,22 @@ describe("several requests on one connection", () => {
     expect(world.rowsAfter(last)).toHaveLength(3)
   })
 
-  // Bun closes a connection on which the next request comes before the answer to the last is ready. Nobody's client
-  // does that; what matters is that nobody is told of a success that was none.
-  test("that do not wait for their answers get none: the connection is closed, and the first alone is stored", async () => {
+  // Bun closes a connection if the next request arrives before the last response is ready. No real client pipelines like this; no
+  // client can be told of a success that did not happen.
+  test("without waiting for responses get none: the connection is closed, and only the first is stored", async () => {
     using one = line()
     const last = world.lastId()
     one.send(good.repeat(5))
     await eventually(() => one.closed)
     expect(one.statuses).toEqual([])
     await eventually(() => world.rowsAfter(last).length > 0)
-    // Whatever came before this one would be stored with it or before it.
+    // Earlier requests would be stored with this one or before it.
     await expectUnharmed()
     expect(world.rowsAfter(last)).toHaveLength(1 + 1)
   })
 })
 
-describe("requests that are trickled", () => {
+describe("requests that arrive slowly", () => {
   test("byte by byte are answered like any other", async () => {
     using one = line()
     const last = world.lastId()
@@ -264,8 +263,8 @@ describe("requests that are trickled", () => {
   })
 })
 
-describe("bodies that are too large", () => {
-  test("are refused by their Content-Length, before they are sent, with the contract's body and CORS headers", async () => {
+describe("too large bodies", () => {
+  test("are rejected by Content-Length before they are sent, with the contract's body and CORS headers", async () => {
     using one = line()
     const before = world.stored()
     one.send(head({ "Content-Length": 3_000_000, Origin: "https://example.com" }))
@@ -279,7 +278,7 @@ describe("bodies that are too large", () => {
     await expectUnharmed()
   })
 
-  test("leave the connection as it was: sent to their end, the next request on it is answered", async () => {
+  test("leave the connection usable: after the whole body, the next request is answered", async () => {
     using one = line()
     const last = world.lastId()
     one.send(head({ "Content-Length": maxBytes + 1 }))
@@ -287,13 +286,13 @@ describe("bodies that are too large", () => {
     one.send(good)
     const statuses = await one.answers(2)
     expect(statuses[0]).toBe(413)
-    // A server may also close here; what it must not do is take the rest of the body for a request.
+    // A server can also close here. It must not parse the rest of the body as a request.
     expect(one.closed ? [413] : [413, 200]).toEqual(statuses)
     expect(world.rowsAfter(last)).toHaveLength(statuses.length - 1)
     await expectUnharmed()
   })
 
-  test("are refused in chunks as soon as they are", async () => {
+  test("are rejected in chunks as soon as they exceed the limit", async () => {
     using one = line()
     const before = world.stored()
     one.send(head(chunked))
@@ -304,7 +303,7 @@ describe("bodies that are too large", () => {
     await expectUnharmed()
   })
 
-  test("are taken in chunks up to the limit", async () => {
+  test("are accepted in chunks up to the limit", async () => {
     using one = line()
     const last = world.lastId()
     const body = bodyOf(maxBytes).toString()
@@ -316,7 +315,7 @@ describe("bodies that are too large", () => {
   })
 })
 
-describe("broken framing gets no good answer, stores nothing and harms nobody", () => {
+describe("broken framing gets no success, stores nothing and does no harm", () => {
   const cases: Record<string, string | Buffer> = {
     "both Content-Length and Transfer-Encoding":
       head({ "Content-Length": json.length, ...chunked }) + chunk(json) + chunk(""),
@@ -356,19 +355,19 @@ describe("broken framing gets no good answer, stores nothing and harms nobody", 
     })
   }
 
-  test("a body that is longer than its Content-Length: what is beyond it is refused", async () => {
+  test("a body longer than its Content-Length: the excess is rejected", async () => {
     using one = line()
     const last = world.lastId()
     one.send(`${good}${json}\r\n\r\n`)
     await eventually(() => one.closed)
     expect(one.statuses.at(-1)).toBe(400)
     await expectUnharmed()
-    // The request before it was whole. Its answer may be lost with the connection, it is stored once or not at all.
+    // The request before it was complete. Its response can be lost with the connection; it is stored once or not at all.
     expect(world.rowsAfter(last).length - 1).toBeLessThanOrEqual(1)
     expect(world.rowsAfter(last).length - 1).toBeGreaterThanOrEqual(one.statuses.length - 1)
   })
 
-  test("a JSON that is whole only without its last bytes is refused", async () => {
+  test("JSON with trailing bytes is rejected", async () => {
     using one = line()
     const before = world.stored()
     one.send(`${head({ "Content-Length": json.length - 1 })}${json}`)
@@ -376,7 +375,7 @@ describe("broken framing gets no good answer, stores nothing and harms nobody", 
     expect(world.stored()).toEqual(before)
   })
 
-  test("a connection that is reset in the middle of a body", async () => {
+  test("a connection reset in the middle of a body", async () => {
     const before = world.stored()
     for (let index = 0; index < 50; index++) {
       using one = line()
@@ -385,10 +384,10 @@ describe("broken framing gets no good answer, stores nothing and harms nobody", 
     }
     expect(world.stored()).toEqual(before)
     await expectUnharmed()
-    expect(world.server.output()).not.toContain("a request failed")
+    expect(world.server.output()).not.toContain("request failed")
   })
 
-  test("two hundred connections that stall are cut within 20 s, and others are served meanwhile", async () => {
+  test("200 stalled connections are closed within 20 s, and others are served meanwhile", async () => {
     const before = world.stored()
     const starts = [
       "",

@@ -10,13 +10,13 @@ afterEach(() => folder[Symbol.dispose]())
 
 const scrape = (url: string, headers: Record<string, string> = {}) => fetch(`${url}/metrics`, { headers })
 
-test("/metrics is off until it is asked for", async () => {
+test("/metrics is off by default", async () => {
   const server = await startServer({ db: folder.file("a.db") })
   expect((await scrape(server.url, { Authorization: `Bearer ${server.key}` })).status).toBe(404)
   await server.stop()
 })
 
-test("/metrics is for who has the token, and counts what came over HTTP", async () => {
+test("/metrics requires the token, and counts requests over HTTP", async () => {
   const file = folder.file("token")
   writeFileSync(file, "tok-123\n")
   const server = await startServer({ db: folder.file("a.db"), args: ["--metrics-token-file", file] })
@@ -36,7 +36,7 @@ test("/metrics is for who has the token, and counts what came over HTTP", async 
   await server.stop()
 })
 
-test("/metrics is open to this machine with --metrics local, not by way of a proxy", async () => {
+test("/metrics is open to this machine with --metrics local, but not through a proxy", async () => {
   const server = await startServer({ db: folder.file("a.db"), env: { DATABUDDY_METRICS: "local" } })
   expect((await scrape(server.url)).status).toBe(200)
   expect((await scrape(server.url, { "X-Forwarded-For": "127.0.0.1" })).status).toBe(404)

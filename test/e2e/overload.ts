@@ -1,5 +1,5 @@
-// bun run test:overload [seconds] [clients]: clients without pause while another process holds the write lock half of the
-// time; before and afterwards a few clients, with the store slowed the same way.
+// bun run test:overload [seconds] [clients]: sends without pause while another process holds the write lock half of the time. Before
+// and after, a few clients send to a store slowed the same way.
 import { readFileSync } from "node:fs"
 import { connect } from "node:net"
 import { Database } from "../../src/store/db/driver.ts"
@@ -7,45 +7,45 @@ import { openReader, type Server, startServer, temporaryFolder } from "../harnes
 
 export interface OverloadOptions {
   clients: number
-  /** For which all of them send. */
+  /** Duration of the overload. */
   seconds: number
-  /** Numbers of clients that do not fill the queue: each sends for a quarter of the time before, the first also afterwards. */
+  /** Client counts that do not fill the queue. Each runs for a quarter of the time before the overload, the first one also after. */
   few: [number, ...number[]]
-  /** Events that may wait: fewer than the clients send at once, so that some are refused. */
+  /** Capacity of the queue in events: less than the clients send at once, so that some requests are rejected. */
   queue: number
-  /** ms for which another process holds the write lock, and then leaves it. */
+  /** ms for which another process holds the write lock, then releases it. */
   held: number
   left: number
 }
 
 export interface OverloadReport {
-  /** Answers by status, and `broken` connections: of each few before, of all, of the first few afterwards. */
+  /** Responses by status, and `broken` connections: of each few before, of all, of the first few after. */
   before: Statuses[]
   during: Statuses
   afterwards: Statuses
-  /** Status of the first request afterwards. */
+  /** Status of the first request after the overload. */
   first: number
-  /** Events answered with success a second, by each few. */
+  /** Events acknowledged per second, for each few. */
   best: number[]
   goodput: number
   goodputAfterwards: number
   answered: number
   stored: number
-  /** MB that the process held: before, at most in the first half of the overload, at most in the second. */
+  /** Resident memory in MB: before, and the peaks of the first and second half of the overload. */
   memory: { before: number; firstHalf: number; secondHalf: number }
-  /** Times that /health was asked during it, times that it did not answer 200 within 10 s, the longest wait in ms. */
+  /** /health during the overload: requests, failures to respond with 200 within 10 s, and the longest wait in ms. */
   health: { asked: number; missed: number; longest: number }
 }
 
 type Statuses = Record<string, number>
 
 const perRequest = 10
-/** Part of the best goodput that is to be left under overload and afterwards. */
-const goodputLeft = 0.8
-/** MB that overload may take: 2,000 connections with a request and an answer each, a full queue, a commit of it. */
-const mostMemory = 200
-/** By which memory may be more in the second half than in the first: more than that is growth. */
-const flat = 1.15
+/** Share of the best goodput required under overload and after it. */
+const minGoodputShare = 0.8
+/** Extra MB allowed under overload: 2,000 connections with a request and a response each, a full queue, and its commit. */
+const maxExtraMemory = 200
+/** Allowed ratio of memory in the second half to the first; above it, memory leaks. */
+const maxGrowth = 1.15
 
 export async function overload(options: OverloadOptions): Promise<OverloadReport> {
   const { clients, seconds, few, queue, held, left } = options
@@ -83,8 +83,8 @@ export async function overload(options: OverloadOptions): Promise<OverloadReport
   }
 }
 
-/** What must be so whatever the machine's pace; empty if it is. */
-export function complaintsOf(report: OverloadReport): string[] {
+/** Violations of what must hold on any machine; empty if there are none. */
+export function violationsOf(report: OverloadReport): string[] {
   const { before, during, afterwards, first, answered, stored, memory, health } = report
   const others = Object.keys(during).filter((status) => !["200", "503", "429"].includes(status))
   const few = [...before, afterwards].flatMap(Object.keys).filter((status) => status !== "200")
@@ -95,27 +95,27 @@ export function complaintsOf(report: OverloadReport): string[] {
     ...(during["503"] ? [] : ["nothing was refused: that was no overload"]),
     ...(stored === answered ? [] : [`${answered} events were answered and ${stored} stored`]),
     ...(first === 200 ? [] : [`the first request afterwards got ${first}`]),
-    ...(peak - memory.before <= mostMemory ? [] : [`memory went from ${memory.before} to ${peak} MB`]),
+    ...(peak - memory.before <= maxExtraMemory ? [] : [`memory went from ${memory.before} to ${peak} MB`]),
     ...(health.asked > 0 && health.missed === 0
       ? []
       : [`/health missed ${health.missed} of ${health.asked}`]),
   ]
 }
 
-/** What shows over a minute on a machine that does nothing else; empty if all is well. */
-export function slownessOf({ best, goodput, goodputAfterwards, memory }: OverloadReport): string[] {
+/** Slowdowns over a minute on an idle machine; empty if there are none. */
+export function slowdownsOf({ best, goodput, goodputAfterwards, memory }: OverloadReport): string[] {
   const [same = 0] = best
   const most = Math.max(...best)
   return [
-    ...(goodput >= most * goodputLeft ? [] : [`goodput fell from ${most} to ${goodput} events/s`]),
-    ...(goodputAfterwards >= same * goodputLeft
+    ...(goodput >= most * minGoodputShare ? [] : [`goodput fell from ${most} to ${goodput} events/s`]),
+    ...(goodputAfterwards >= same * minGoodputShare
       ? []
       : [`goodput stayed at ${goodputAfterwards} of ${same} events/s`]),
-    ...(memory.secondHalf <= memory.firstHalf * flat ? [] : ["memory grew in the second half"]),
+    ...(memory.secondHalf <= memory.firstHalf * maxGrowth ? [] : ["memory grew in the second half"]),
   ]
 }
 
-/** Looks at the memory and asks /health twice a second until it is stopped. */
+/** Samples memory and /health twice a second until stopped. */
 function watch(server: Server) {
   const samples: number[] = []
   const waits: number[] = []
@@ -164,7 +164,7 @@ interface Loaded {
   statuses: Statuses
 }
 
-/** From a process of its own, so that its work is not the watcher's. */
+/** Sends load from a separate process, so that it does not slow the monitor. */
 async function load(server: Server, clients: number, seconds: number): Promise<Loaded> {
   const order = JSON.stringify({ port: server.port, key: server.key, clients, seconds })
   const child = Bun.spawn([process.execPath, import.meta.path, "load", order], {
@@ -189,7 +189,7 @@ function memoryOf({ pid }: Server): number {
   return Math.round(Number(kilobytes) / 1024)
 }
 
-/** Sends one request after another over each connection; waits for those that are under way at the end. */
+/** Sends requests back to back over each connection; waits for pending responses at the end. */
 async function sendLoad(port: number, key: string, clients: number, seconds: number): Promise<Loaded> {
   const body = JSON.stringify(Array(perRequest).fill({ name: "load", properties: { n: 1 } }))
   const request = `POST /track HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
@@ -205,7 +205,7 @@ async function sendLoad(port: number, key: string, clients: number, seconds: num
       socket.setEncoding("latin1")
       socket.on("connect", () => socket.write(request))
       socket.on("data", (text: unknown) => {
-        // An answer is small and comes in one piece.
+        // A response is small and arrives in one piece.
         count(String(text).slice(9, 12))
         if (performance.now() < end) socket.write(request)
         else socket.end()
@@ -217,7 +217,7 @@ async function sendLoad(port: number, key: string, clients: number, seconds: num
   return { seconds: (performance.now() - started) / 1_000, statuses }
 }
 
-/** Takes the write lock and leaves it, for ever. */
+/** Takes and releases the write lock forever. */
 function slow({ path, held, left }: { path: string; held: number; left: number }): void {
   const db = new Database(path)
   db.pragma("busy_timeout = 1000")
@@ -227,7 +227,7 @@ function slow({ path, held, left }: { path: string; held: number; left: number }
       Bun.sleepSync(held)
       db.exec("rollback")
     } catch {
-      // The server writes just now.
+      // The server is writing.
     }
     Bun.sleepSync(left)
   }
@@ -251,7 +251,7 @@ if (import.meta.main) {
     }
     process.stdout.write(`${options.clients} clients for ${options.seconds} s\n`)
     const report = await overload(options)
-    const complaints = [...complaintsOf(report), ...slownessOf(report)]
+    const complaints = [...violationsOf(report), ...slowdownsOf(report)]
     process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
     for (const complaint of complaints) process.stdout.write(`FAILED: ${complaint}\n`)
     process.exit(complaints.length === 0 ? 0 : 1)

@@ -4,11 +4,17 @@ import { createWebsite, pauseWebsite } from "../../src/store/websites.ts"
 import { withDatabase } from "../harness.ts"
 import { environment } from "../support/environment.ts"
 import { bodyOf } from "./contract/bodies.ts"
-import { accepted, eventWith, plainEvent, rejected, row, type ContractRequest } from "./contract/cases.ts"
+import { accepted, type ContractRequest, eventWith, plainEvent, rejected, row } from "./contract/cases.ts"
 import { type KeyName, secrets, websiteIds } from "./contract/seed.ts"
-import { type ReceivedResponse, expectRejection, expectSuccess, successOf, ContractServer } from "./contract/server.ts"
+import {
+  ContractServer,
+  expectRejection,
+  expectSuccess,
+  type ReceivedResponse,
+  successOf,
+} from "./contract/server.ts"
 
-// What the contract says of several requests: the same event twice, many at once, limits, and a database in trouble.
+// The contract for several requests: repeated events, concurrent requests, limits, and a locked or failing database.
 
 const ok = { count: 1, reason: null }
 
@@ -16,7 +22,7 @@ function onWebsite(id: string, body: unknown = plainEvent): ContractRequest {
   return { key: null, path: `/track?website_id=${id}`, body }
 }
 
-/** The events with this id: where they went, over what, and their names. */
+/** The events with this id: website, kind of credential and name. */
 function withEventId(world: ContractServer, eventId: string): unknown[] {
   return world.reader
     .prepare("select website_id, credential, name from events where event_id = ? order by id")
@@ -102,7 +108,7 @@ describe("one server", () => {
     }
   })
 
-  describe("an eventId that was seen before is not stored again and still counts", () => {
+  describe("a known eventId is not stored again and still counts", () => {
     const once = (eventId: string, name = "first") => ({ name, eventId })
 
     test("in one request: the first one wins", async () => {
@@ -118,7 +124,7 @@ describe("one server", () => {
       expect(withEventId(world, "across")).toEqual([[null, "key", "first"]])
     })
 
-    test("a batch that is sent again with one event more stores that one", async () => {
+    test("a repeated batch with one more event stores only that event", async () => {
       const batch = [once("batch-1"), once("batch-2")]
       expectSuccess(await world.send({ body: batch }), { ...ok, count: 2 })
       const last = world.lastId()
@@ -133,8 +139,15 @@ describe("one server", () => {
       for (const { eventId } of batch) expect(withEventId(world, eventId)).toHaveLength(1)
     })
 
-    test("per website, where for none is one too", async () => {
-      const ids = [undefined, websiteIds.example, websiteIds.legacy, undefined, websiteIds.example, websiteIds.legacy]
+    test("per website, and for events without a website", async () => {
+      const ids = [
+        undefined,
+        websiteIds.example,
+        websiteIds.legacy,
+        undefined,
+        websiteIds.example,
+        websiteIds.legacy,
+      ]
       for (const websiteId of ids) {
         expectSuccess(await world.send({ body: { ...once("per-website"), websiteId } }), ok)
       }
@@ -145,7 +158,7 @@ describe("one server", () => {
       ])
     })
 
-    test("per kind of credential: a page's order-42 does not make the backend's vanish", async () => {
+    test("per kind of credential: order-42 from a page does not suppress order-42 from the backend", async () => {
       expectSuccess(await world.send(onWebsite(websiteIds.example, once("order-42", "page"))), ok)
       for (const key of ["full", "limited", "all"] as const) {
         const body = { ...once("order-42", key), websiteId: websiteIds.example }
@@ -165,14 +178,14 @@ describe("one server", () => {
       }
     })
 
-    test("and a request that was refused left none behind", async () => {
+    test("and a rejected request leaves no eventId behind", async () => {
       const batch = [once("of-refused"), { name: "" }]
       expect((await world.send({ body: batch })).status).toBe(400)
       expectSuccess(await world.send({ body: once("of-refused", "later") }), ok)
       expect(withEventId(world, "of-refused")).toEqual([[null, "key", "later"]])
     })
 
-    test("after a restart, too", async () => {
+    test("after a restart", async () => {
       expectSuccess(await world.send({ body: once("restart") }), ok)
       expectSuccess(await world.send(onWebsite(websiteIds.example, once("restart"))), ok)
       await world.restart()
@@ -185,15 +198,15 @@ describe("one server", () => {
     })
   })
 
-  describe("a row that SQLite refuses", () => {
+  describe("a row that SQLite rejects", () => {
     const poisoned = rejected("row_refused")
 
-    test("is answered with an error that says nothing of the inside, and stores nothing of its request", async () => {
+    test("gets an error without internal details, and nothing of its request is stored", async () => {
       await world.refuses({ body: eventWith("name", "poison") }, poisoned)
       await world.refuses({ body: [plainEvent, eventWith("name", "poison"), plainEvent] }, poisoned)
     })
 
-    test("does not take down the requests that are committed with it", async () => {
+    test("does not fail the requests in the same commit", async () => {
       const requests = Array.from({ length: 30 }, (_, index) => [
         { name: "beside", eventId: `beside-${index}-a` },
         { name: index % 10 === 5 ? "poison" : "beside", eventId: `beside-${index}-b` },
@@ -201,7 +214,7 @@ describe("one server", () => {
       const last = world.lastId()
       const lock = world.lock()
       const answers = requests.map((body) => world.send({ body }))
-      // Long enough for all of them to wait for the lock together; less would only make it an easier test.
+      // Long enough for all of them to wait for the lock together. A shorter time makes the test easier, not flaky.
       await Bun.sleep(150)
       lock[Symbol.dispose]()
       for (const [index, answer] of (await Promise.all(answers)).entries()) {
@@ -216,7 +229,7 @@ describe("one server", () => {
       )
     })
 
-    test("leaves the names of its request usable", async () => {
+    test("leaves the event names of its request usable", async () => {
       const fresh = { name: "first seen beside poison", properties: { new: 1 } }
       await world.refuses({ body: [fresh, eventWith("name", "poison")] }, poisoned)
       await world.accepts({ body: fresh }, accepted([fresh]))
@@ -235,7 +248,7 @@ describe("one server", () => {
     }
     const anna = { name: "e", anonymousId: "anna" }
 
-    test("where the event asks for it: the same for a visitor, another for each visitor and each website", async () => {
+    test("if the event requests it: one hash per visitor and website", async () => {
       const asked = { ...anna, anonymizeVisitorIds: true }
       const first = await hashOf(onWebsite(websiteIds.example, asked))
       expect(await hashOf(onWebsite(websiteIds.example, asked))).toBe(first)
@@ -245,7 +258,7 @@ describe("one server", () => {
       expect(await hashOf({ body: asked })).not.toBe(first)
     })
 
-    test("where the website is set so, whatever the event asks for", async () => {
+    test("if the website requires it, whatever the event requests", async () => {
       const hashes = [
         await hashOf(onWebsite(websiteIds.daily, anna)),
         await hashOf(onWebsite(websiteIds.daily, { ...anna, anonymizeVisitorIds: "auto" })),
@@ -270,11 +283,15 @@ describe("one server", () => {
     })
   })
 
-  describe("what POST /identify keeps of one profile is bounded", () => {
+  describe("the traits of a profile are limited", () => {
     const beyond = rejected("invalid_shape", {
       traits: "must come to at most 200 and 16384 bytes of JSON with those kept before; null removes one",
     })
-    const identity = (profileId: string, traits: Record<string, unknown>, anonymousId = ""): ContractRequest => ({
+    const identity = (
+      profileId: string,
+      traits: Record<string, unknown>,
+      anonymousId = "",
+    ): ContractRequest => ({
       path: "/identify",
       body: { profileId, anonymousId, websiteId: websiteIds.example, traits },
     })
@@ -282,16 +299,20 @@ describe("one server", () => {
       Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`t${from + index}`, value]))
     const identify = async (...sent: Parameters<typeof identity>) =>
       expect((await world.send(identity(...sent))).body).toBe('{"status":"success","type":"identify"}')
-    const kept = (profileId: string) => Object.keys(world.profile(websiteIds.example, profileId)?.traits ?? {})
+    const kept = (profileId: string) =>
+      Object.keys(world.profile(websiteIds.example, profileId)?.traits ?? {})
 
-    test("to 200 traits: what would go beyond is refused and nothing of it is stored", async () => {
+    test("to 200: a request beyond is rejected, and nothing of it is stored", async () => {
       for (const from of [0, 50, 100, 150]) await identify("many", fifty(from))
       await world.refuses(identity("many", { t0: 2, one: "more" }, "linked"), beyond)
-      expect(world.profile(websiteIds.example, "many")).toMatchObject({ traits: { t0: 1 }, anonymous_ids: [] })
+      expect(world.profile(websiteIds.example, "many")).toMatchObject({
+        traits: { t0: 1 },
+        anonymous_ids: [],
+      })
       expect(kept("many")).toHaveLength(200)
     })
 
-    test("while one may be changed, and another take the place of one that is removed", async () => {
+    test("while one can be changed, or replaced by another", async () => {
       await identify("many", { t0: 2 })
       await identify("many", { t0: null, one: "more" }, "linked")
       expect(kept("many")).toHaveLength(200)
@@ -301,15 +322,15 @@ describe("one server", () => {
       })
     })
 
-    test("to 16,384 bytes, not one more", async () => {
-      // Eight of 2,046 bytes, seven commas and two braces are 16,377; the last trait is seven.
+    test("to 16,384 bytes", async () => {
+      // Eight traits of 2,046 bytes, seven commas and two braces are 16,377 bytes; the last trait has seven.
       for (let n = 0; n < 8; n++) await identify("long", { [`t${n}`]: `${"語".repeat(679)}xx` })
       await identify("long", { k: "" })
       await world.refuses(identity("long", { k: "x" }), beyond)
       expect(world.profile(websiteIds.example, "long")?.traits).toMatchObject({ k: "" })
     })
 
-    test("and a refusal takes down nothing that is committed with it", async () => {
+    test("and a rejection does not fail the requests in the same commit", async () => {
       const last = world.lastId()
       const lock = world.lock()
       const beside = Array.from({ length: 10 }, () => world.send({ body: plainEvent }))
@@ -325,11 +346,11 @@ describe("one server", () => {
     })
   })
 
-  describe("keys that were never any", () => {
+  describe("keys that never existed", () => {
     const headers = { "x-forwarded-for": "203.0.113.9" }
     const tooMany = rejected("too_many_failed_credentials")
 
-    test("are refused with 429 after sixty a minute from one address, on every path", async () => {
+    test("are rejected with 429 after 60 a minute from one address, on every path", async () => {
       const wrong: KeyName[] = ["unknown", "malformed"]
       const start = performance.now()
       const answers: ReceivedResponse[] = []
@@ -346,7 +367,7 @@ describe("one server", () => {
       await world.refuses({ path: "/identify", key: "unknown", headers, body }, tooMany)
     })
 
-    test("while a right key from that address is taken, and a website id, and whatever another sends", async () => {
+    test("while valid keys and website ids from that address are accepted, and everything from other addresses", async () => {
       expectSuccess(await world.send({ headers, body: plainEvent }), ok)
       expectSuccess(await world.send({ ...onWebsite(websiteIds.example), headers }), ok)
       expectSuccess(await world.send({ ...onWebsite(websiteIds.example), key: "unknown", headers }), {
@@ -358,12 +379,12 @@ describe("one server", () => {
       await world.refuses({ key: "unknown", headers: elsewhere, body: plainEvent }, rejected("key_unknown"))
     })
 
-    test("but for what is wrong before the key is looked at", async () => {
+    test("except for errors that are checked before the key", async () => {
       const body = bodyOf(3_000_000)
       await world.refuses({ key: "unknown", headers, body }, rejected("payload_too_large"))
     })
 
-    test("and a key that was revoked is no guess", async () => {
+    test("and a revoked key does not count as a guess", async () => {
       const from = { "x-forwarded-for": "203.0.113.11" }
       for (let index = 0; index < 65; index++) {
         expectRejection(
@@ -374,7 +395,7 @@ describe("one server", () => {
     })
   })
 
-  test("what the command line changes counts within a second, without a restart", async () => {
+  test("changes by the CLI apply within a second, without a restart", async () => {
     const website = onWebsite(websiteIds.longest)
     expectSuccess(await world.send(website), ok)
     const paused = rejected("website_paused")
@@ -389,7 +410,7 @@ describe("one server", () => {
     )
   })
 
-  describe("what was just made or mended beside the server counts at once", () => {
+  describe("a new or fixed key or website applies immediately", () => {
     const grant = {
       name: "new",
       scopes: ["track:events" as const],
@@ -408,14 +429,14 @@ describe("one server", () => {
 
     test("a key, ten times", async () => {
       for (let n = 0; n < 10; n++) {
-        // The server looks a hundred times a second at most; the command line takes longer to exit.
+        // The server checks at most 100 times a second; starting the CLI takes longer.
         await Bun.sleep(15)
         const { secret } = make((db) => createKey(db, `new ${n}`, grant, random, Date.now()))
         expectSuccess(await world.send(withKey(secret)), ok)
       }
     })
 
-    test("a key, while others try wrong ones all the time", async () => {
+    test("a key, while others keep sending wrong keys", async () => {
       let isOver = false
       const flood = Array.from({ length: 8 }, async () => {
         while (!isOver) await world.send({ key: "unknown", body: plainEvent })
@@ -428,7 +449,7 @@ describe("one server", () => {
       expectSuccess(answer, ok)
     })
 
-    test("a website, by a UUID and by another id, in the query and in the event", async () => {
+    test("a website with a UUID or another id, in the query and in the event", async () => {
       const made: [id: string, inEventFirst: boolean][] = [
         [crypto.randomUUID(), false],
         ["new-site", false],
@@ -444,7 +465,7 @@ describe("one server", () => {
       }
     })
 
-    test("a website that was paused, and a key that was disabled", async () => {
+    test("a resumed website, and an enabled key", async () => {
       await Bun.sleep(15)
       const { secret } = make((db) => createKey(db, "disabled and enabled", grant, random, Date.now()))
       make((db) => updateKey(db, "disabled and enabled", { disabledAt: 1 }))
@@ -462,7 +483,7 @@ describe("one server", () => {
     })
   })
 
-  test("five hundred concurrent requests of every kind each get their own answer", async () => {
+  test("500 concurrent requests of every kind each get their own response", async () => {
     const last = world.lastId()
     const kinds: { sent: ContractRequest; status: number }[] = [
       { sent: { body: plainEvent }, status: 200 },
@@ -480,12 +501,14 @@ describe("one server", () => {
   })
 })
 
-describe("a server that takes a hundred events and 200,000 bytes a minute", () => {
+describe("a server with a limit of 100 events and 200,000 bytes a minute", () => {
   let world: ContractServer
   const limited = rejected("rate_limited")
 
   beforeAll(async () => {
-    world = await ContractServer.start({ args: ["--rate-limit-events", "100", "--rate-limit-bytes", "200000"] })
+    world = await ContractServer.start({
+      args: ["--rate-limit-events", "100", "--rate-limit-bytes", "200000"],
+    })
   })
   afterAll(() => world[Symbol.asyncDispose]())
 
@@ -495,9 +518,12 @@ describe("a server that takes a hundred events and 200,000 bytes a minute", () =
     headers: { "x-forwarded-for": address },
     body: Array.from({ length: count }, () => plainEvent),
   })
-  const bytes = (size: number, address: string): ContractRequest => ({ ...events(0, address), body: bodyOf(size) })
+  const bytes = (size: number, address: string): ContractRequest => ({
+    ...events(0, address),
+    body: bodyOf(size),
+  })
 
-  test("takes as many from an address, in few requests or many, and then none", async () => {
+  test("accepts 100 events from an address, in few or many requests, then rejects", async () => {
     expectSuccess(await world.send(events(60, "198.51.100.1")), { count: 60, reason: null })
     const tooMany = events(60, "198.51.100.1")
     await world.refuses(tooMany, limited)
@@ -510,24 +536,24 @@ describe("a server that takes a hundred events and 200,000 bytes a minute", () =
     expectSuccess(await world.send(events(60, "198.51.100.2")), { count: 60, reason: null })
   })
 
-  test("takes as many bytes", async () => {
+  test("accepts 200,000 bytes", async () => {
     expectSuccess(await world.send(bytes(150_000, "198.51.100.3")), ok)
     await world.refuses(bytes(150_000, "198.51.100.3"), limited)
     expectSuccess(await world.send(bytes(20_000, "198.51.100.3")), ok)
   })
 
-  test("takes one request that is larger than all of it", async () => {
+  test("accepts one request larger than the limit", async () => {
     expectSuccess(await world.send(events(150, "198.51.100.4")), { count: 150, reason: null })
     await world.refuses(events(1, "198.51.100.4"), limited)
   })
 
-  test("counts nothing of what comes with a key", async () => {
+  test("does not count requests with a key", async () => {
     for (let count = 0; count < 3; count++) {
       expectSuccess(await world.send(events(90, "198.51.100.5", "full")), { count: 90, reason: null })
     }
   })
 
-  test("shows the owner what was refused, and what to do", async () => {
+  test("lists the rejected requests with advice", async () => {
     const response = await fetch(
       `${world.server.url}/v1/refusals?reason=rate_limited&website_id=${websiteIds.example}`,
       {
@@ -540,7 +566,7 @@ describe("a server that takes a hundred events and 200,000 bytes a minute", () =
   })
 })
 
-describe("a server that takes three requests a minute", () => {
+describe("a server with a limit of 3 requests a minute", () => {
   let world: ContractServer
   const limited = rejected("rate_limited")
 
@@ -556,7 +582,7 @@ describe("a server that takes three requests a minute", () => {
   const rateOf = ({ headers }: ReceivedResponse) =>
     ["Limit", "Remaining", "Reset"].map((name) => Number(headers.get(`RateLimit-${name}`)))
 
-  test("counts down, then refuses, stores nothing and says when to come back", async () => {
+  test("counts down, then rejects with Retry-After and stores nothing", async () => {
     const sent = from("198.51.100.1", onWebsite(websiteIds.example))
     for (const remaining of [2, 1, 0]) {
       const answer = await world.send(sent)
@@ -577,7 +603,7 @@ describe("a server that takes three requests a minute", () => {
     expectSuccess(await world.send(from("198.51.100.1", onWebsite(websiteIds.legacy))), ok)
   })
 
-  test("counts the address that a trusted proxy saw, not what the client wrote", async () => {
+  test("counts the address reported by a trusted proxy, not by the client", async () => {
     await world.refuses(from("192.0.2.66, 198.51.100.1", onWebsite(websiteIds.example)), limited)
   })
 
@@ -589,25 +615,25 @@ describe("a server that takes three requests a minute", () => {
     expectSuccess(await world.send(from("2001:db8:0:8::1", onWebsite(websiteIds.example))), ok)
   })
 
-  test("refuses a page in words that it can read", async () => {
+  test("rejects a page with a body that it can read", async () => {
     const page = onWebsite(websiteIds.example)
     const sent = from("198.51.100.1", { ...page, headers: { origin: "https://example.com" } })
     expectRejection(await world.send(sent), limited, sent)
   })
 
-  test("counts the rate before it looks for the website", async () => {
+  test("checks the rate before the website", async () => {
     const sent = from("198.51.100.3", onWebsite(websiteIds.unknown))
     for (let index = 0; index < 3; index++) await world.refuses(sent, rejected("website_unknown"))
     await world.refuses(sent, limited)
   })
 
-  test("does not count what was refused before", async () => {
+  test("does not count requests rejected by earlier checks", async () => {
     const bad = from("198.51.100.4", onWebsite(websiteIds.example, { name: "" }))
     for (let index = 0; index < 5; index++) expect((await world.send(bad)).status).toBe(400)
     expectSuccess(await world.send(from("198.51.100.4", onWebsite(websiteIds.example))), ok)
   })
 
-  test("does not count requests with a key that has no limit", async () => {
+  test("does not count requests with an unlimited key", async () => {
     for (let index = 0; index < 10; index++) {
       const answer = await world.send(from("198.51.100.1", { body: plainEvent }))
       expectSuccess(answer, ok)
@@ -615,7 +641,7 @@ describe("a server that takes three requests a minute", () => {
     }
   })
 
-  test("counts requests with a key by that key's own limit, from whatever address", async () => {
+  test("counts requests with a key by the key's own limit, from any address", async () => {
     const hasty = { key: "hasty", body: plainEvent } as const
     for (const remaining of [1, 0]) {
       const answer = await world.send(hasty)
@@ -633,7 +659,7 @@ describe("a server that takes three requests a minute", () => {
   })
 })
 
-describe("a database that another process has locked", () => {
+describe("a database locked by another process", () => {
   let world: ContractServer
 
   beforeAll(async () => {
@@ -641,7 +667,7 @@ describe("a database that another process has locked", () => {
   })
   afterAll(() => world[Symbol.asyncDispose]())
 
-  test("is waited for, then the request is refused, and the same request is accepted afterwards", async () => {
+  test("is waited for, then the request is rejected, and a retry is accepted later", async () => {
     const sent: ContractRequest = { body: [eventWith("eventId", "while-locked"), plainEvent] }
     const lock = world.lock()
     const start = performance.now()
@@ -651,7 +677,7 @@ describe("a database that another process has locked", () => {
     await world.accepts(sent, accepted([{ event_id: "while-locked" }, {}]))
   })
 
-  test("that is released in time refuses nobody", async () => {
+  test("that is released in time rejects no request", async () => {
     const last = world.lastId()
     const lock = world.lock()
     const answer = world.send({ body: plainEvent })
@@ -662,7 +688,7 @@ describe("a database that another process has locked", () => {
     expect(world.rowsAfter(last)).toHaveLength(1)
   })
 
-  test("refuses an identify likewise", async () => {
+  test("rejects /identify likewise", async () => {
     const body = { profileId: "locked", anonymousId: "a", websiteId: websiteIds.example, traits: { a: 1 } }
     const lock = world.lock()
     await world.refuses({ path: "/identify", body }, rejected("store_locked"))
@@ -671,20 +697,20 @@ describe("a database that another process has locked", () => {
     expect(world.profile(websiteIds.example, "locked")?.traits).toEqual({ a: 1 })
   })
 
-  test("does not delay what needs no disk: an empty batch, a refusal", async () => {
+  test("does not delay an empty batch or a rejection", async () => {
     using _lock = world.lock()
     await world.accepts({ body: [] }, accepted([]))
     await world.refuses({ body: "{" }, rejected("invalid_json"))
     await world.refuses({ key: "revoked", body: plainEvent }, rejected("key_revoked"))
   })
 
-  test("is looked at last: a website that is unknown is not found meanwhile", async () => {
+  test("is checked last: an unknown website is still not found", async () => {
     using _lock = world.lock()
     await world.refuses(onWebsite(websiteIds.unknown), rejected("website_unknown"))
     await world.refuses(onWebsite(websiteIds.paused), rejected("website_paused"))
   })
 
-  test("fills the queue: what is beyond it is refused at once, and accepted afterwards", async () => {
+  test("fills the queue: requests beyond it are rejected at once, and accepted later", async () => {
     const three = { body: [plainEvent, plainEvent, plainEvent] }
     const before = world.stored()
     const lock = world.lock()
@@ -692,7 +718,7 @@ describe("a database that another process has locked", () => {
       const start = performance.now()
       return { answer: await world.send(three), took: performance.now() - start }
     }
-    // Of two requests with three events each a queue of five holds one, whichever came first.
+    // A queue of five holds one of two requests with three events each.
     const [beyond, waited] = (await Promise.all([timed(), timed()])).sort((a, b) => a.took - b.took)
     expectRejection(beyond?.answer as ReceivedResponse, rejected("queue_full"))
     expectRejection(waited?.answer as ReceivedResponse, rejected("store_locked"))
@@ -704,7 +730,7 @@ describe("a database that another process has locked", () => {
     }
   })
 
-  test("refuses every one of many, stores none of them, and stores all when they are sent again", async () => {
+  test("rejects all of many requests, stores none of them, and stores all when they are retried", async () => {
     const requests = Array.from({ length: 20 }, (_, index) => ({ name: "again", eventId: `again-${index}` }))
     const before = world.stored()
     const lock = world.lock()
@@ -731,7 +757,7 @@ async function shell(script: string, env: Record<string, string>): Promise<strin
   return await new Response(run.stdout).text()
 }
 
-/** The same bytes where there is no curl, which says a form where nobody told it a type. */
+/** Sends the same bytes without curl, whose default content type is a form. */
 async function fetched(script: string, env: Record<string, string>): Promise<string> {
   const filled = script.replace(/\$(URL|KEY)/g, (_, name: string) => env[name] ?? "")
   const url = /http:[^\s"]+/.exec(filled)?.[0] ?? ""

@@ -29,7 +29,7 @@ interface Message {
   data?: any
 }
 
-/** Follows the stream; `messages` holds what has come so far. */
+/** Follows the stream; `messages` holds the messages received so far. */
 async function follow(query: string, headers: Record<string, string> = {}) {
   const stop = new AbortController()
   const response = await fetch(`${server.url}/v1/events/stream?${query}`, {
@@ -56,7 +56,7 @@ async function follow(query: string, headers: Record<string, string> = {}) {
   return { messages, ended, text: () => text, stop: () => stop.abort() }
 }
 
-test("events come as they are stored, those that are wanted alone, and the stream is resumed by its ids", async () => {
+test("streams matching events as they are stored, and resumes from an event id", async () => {
   await send({ name: "before" })
   const all = await follow("website_id=none")
   const some = await follow("website_id=none&name=bought&name=sold")
@@ -85,7 +85,7 @@ test("events come as they are stored, those that are wanted alone, and the strea
 
 test("a silent stream is kept alive", async () => {
   const silent = await follow("website_id=none&name=never")
-  // The server cuts connections that are idle for 10 s.
+  // The server closes connections that are idle for 10 s.
   await Bun.sleep(13_000)
   expect(silent.text()).toContain(": still here\n\n")
   await send({ name: "never" })
@@ -93,7 +93,7 @@ test("a silent stream is kept alive", async () => {
   silent.stop()
 }, 30_000)
 
-test("a client that does not take its events is let go", async () => {
+test("a client that does not read its events is disconnected", async () => {
   const socket = connect(server.port, "127.0.0.1")
   socket.write(
     `GET /v1/events/stream?website_id=none HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${server.key}\r\n\r\n`,
@@ -104,7 +104,7 @@ test("a client that does not take its events is let go", async () => {
     name: "large",
     properties: { text: "x".repeat(30_000) },
   }))
-  // 36 MB: more than the system's buffers and the stream's own together.
+  // 36 MB: more than the buffers of the system and of the stream together.
   for (let batch = 0; batch < 20; batch++) await send(events)
   let last = ""
   socket.on("data", (chunk) => {
@@ -116,7 +116,7 @@ test("a client that does not take its events is let go", async () => {
   socket.destroy()
 }, 40_000)
 
-describe("streams are shared", () => {
+describe("the number of streams is limited", () => {
   const path = () => `${server.url}/v1/events/stream?website_id=none`
   const open = (key: string, address: string, method = "GET", signal?: AbortSignal) =>
     fetch(path(), {
@@ -133,7 +133,7 @@ describe("streams are shared", () => {
     return ((await response.json()) as { key: { key: string } }).key.key
   }
 
-  test("a HEAD opens none", async () => {
+  test("a HEAD request opens no stream", async () => {
     for (let count = 0; count < 70; count++) {
       const response = await open(server.key, "192.0.2.1", "HEAD")
       expect([response.status, response.headers.get("content-type")]).toEqual([200, "text/event-stream"])
@@ -143,7 +143,7 @@ describe("streams are shared", () => {
     stop.abort()
   })
 
-  test("one key gets 16, one address 32, and others still get some", async () => {
+  test("to 16 per key and 32 per address, so that others still get some", async () => {
     const keys = [await newKey(), await newKey(), await newKey()] as const
     const stop = new AbortController()
     const statuses = async (key: string, address: string, count: number) => {
@@ -158,7 +158,7 @@ describe("streams are shared", () => {
     expect(await statuses(keys[2], "192.0.2.2", 1)).toBe(0)
     expect(await statuses(keys[2], "192.0.2.4", 1)).toBe(1)
     stop.abort()
-    // Room comes back when they are gone.
+    // Closing streams frees slots.
     await eventually(async () => {
       const again = new AbortController()
       const { status } = await open(keys[0], "192.0.2.2", "GET", again.signal)
@@ -168,7 +168,7 @@ describe("streams are shared", () => {
   })
 })
 
-test("a stream ends when the server stops, which it does not hold up", async () => {
+test("a stream ends when the server stops, and does not delay the stop", async () => {
   const other = await startServer({ db: folder.file("stop.db") })
   const response = await fetch(`${other.url}/v1/events/stream?website_id=none`, {
     headers: { authorization: `Bearer ${other.key}` },
@@ -177,6 +177,6 @@ test("a stream ends when the server stops, which it does not hold up", async () 
   const before = performance.now()
   expect(await other.stop()).toBe(0)
   expect(await text).toContain("the server stops")
-  // Unended, it would be waited for for 8 s.
+  // The server would wait 8 s for an open stream.
   expect(performance.now() - before).toBeLessThan(7_000)
 })

@@ -1,21 +1,21 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { gzipSync } from "node:zlib"
 import { headersOf } from "../e2e/contract/cases.ts"
-import { type KeyName, secrets, sites } from "../e2e/contract/fixture.ts"
-import { type Row, successOf, World } from "../e2e/contract/world.ts"
+import { type KeyName, secrets, websiteIds } from "../e2e/contract/seed.ts"
+import { ContractServer, type Row, successOf } from "../e2e/contract/server.ts"
 import { mulberry32, type Pick, picker } from "../support/random.ts"
 
-// Thousands of bodies that went wrong on the way. Whatever comes, the answer has the contract's shape, and what is
-// stored is exactly what was accepted. Repeat a run with DATABUDDY_FUZZ_SEED, make it longer with DATABUDDY_FUZZ_BODIES.
+// Thousands of damaged bodies. Every response has the contract's shape, and exactly the accepted events are stored. Set
+// DATABUDDY_FUZZ_SEED to repeat a run, and DATABUDDY_FUZZ_BODIES to make it longer.
 
 const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? Date.now() % 2 ** 31)
 const bodies = Number(process.env.DATABUDDY_FUZZ_BODIES ?? 5_000)
 
-let world: World
+let world: ContractServer
 
 beforeAll(async () => {
-  // The bodies under a website id all come from few addresses.
-  world = await World.start({ args: ["--rate-limit", "0"] })
+  // The bodies with a website id come from few addresses.
+  world = await ContractServer.start({ args: ["--rate-limit", "0"] })
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
@@ -41,7 +41,7 @@ test(
       }
       counts.set(answer.status, (counts.get(answer.status) ?? 0) + 1)
     }
-    // Neither "all refused" nor "all accepted" would have tried much.
+    // All rejected, or all accepted, would have tested little.
     for (const status of [200, 400, 401, 403, 404, 413]) expect(counts.get(status) ?? 0).toBeGreaterThan(0)
     expect(counts.get(200)).toBeGreaterThan(bodies / 5)
     expect(counts.get(400)).toBeGreaterThan(bodies / 5)
@@ -60,7 +60,7 @@ interface Sent {
   plain: Uint8Array
 }
 
-type Answer = Awaited<ReturnType<World["send"]>>
+type Answer = Awaited<ReturnType<ContractServer["send"]>>
 
 function expectContractShape({ status, headers, body }: Answer): void {
   expect([200, 400, 401, 403, 404, 413]).toContain(status)
@@ -82,7 +82,7 @@ function expectContractShape({ status, headers, body }: Answer): void {
   }
 }
 
-/** What JSON.parse says the body holds, as rows of the view `events`. */
+/** The events that JSON.parse finds in the body, as rows of the view `events`. */
 function expectedRows(sent: Sent, answer: Answer, seenIds: Set<string>): unknown[] {
   const value = JSON.parse(new TextDecoder().decode(sent.plain)) as Event | Event[]
   const list = Array.isArray(value) ? value : [value]
@@ -98,7 +98,7 @@ function expectedRows(sent: Sent, answer: Answer, seenIds: Set<string>): unknown
       if (seenIds.has(identity)) return []
       seenIds.add(identity)
     }
-    const hashed = event.anonymousId && (event.anonymizeVisitorIds === true || website === sites.daily)
+    const hashed = event.anonymousId && (event.anonymizeVisitorIds === true || website === websiteIds.daily)
     return [
       {
         website_id: website,
@@ -139,7 +139,7 @@ function timeOf(timestamp: unknown): unknown {
   if (timestamp === undefined || timestamp === "") return "received"
   if (typeof timestamp === "number") return Math.floor(timestamp)
   const text = String(timestamp)
-  // The test's own process may be in any zone.
+  // The test process can be in any time zone.
   return Math.floor(
     /[zZ]$|GMT|[+-]\d\d:?\d\d$|^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(text) : Date.parse(`${text}Z`),
   )
@@ -188,7 +188,14 @@ function request(random: Pick): Sent {
 
 function query(random: Pick): string {
   if (random.chance(0.6)) return ""
-  const id = random.of([sites.example, sites.example, sites.legacy, sites.daily, sites.unknown, sites.paused])
+  const id = random.of([
+    websiteIds.example,
+    websiteIds.example,
+    websiteIds.legacy,
+    websiteIds.daily,
+    websiteIds.unknown,
+    websiteIds.paused,
+  ])
   return `?${random.of(["website_id", "client_id", "website_id", "other"])}=${random.chance(0.1) ? encodeURIComponent(text(random)) : id}`
 }
 
@@ -208,7 +215,13 @@ function event(random: Pick): Event {
     properties: () => properties(random),
     anonymousId: () => text(random),
     sessionId: () => text(random),
-    websiteId: () => random.of([sites.example, sites.example, sites.legacy, sites.example.toUpperCase()]),
+    websiteId: () =>
+      random.of([
+        websiteIds.example,
+        websiteIds.example,
+        websiteIds.legacy,
+        websiteIds.example.toUpperCase(),
+      ]),
     source: () => text(random),
     eventId: () => (random.chance(0.2) ? random.of(["a", "b", "c"]) : `id-${random.whole(0, 1e9)}`),
     profileId: () => text(random),
@@ -289,7 +302,7 @@ function anything(random: Pick, depth: number): unknown {
   return kind === 4 ? inner : Object.fromEntries(inner.map((value) => [text(random), value]))
 }
 
-/** Mistakes in the values: a wrong type, a limit passed, a field that is missing, nested too deep. */
+/** Errors in the values: a wrong type, an exceeded limit, a missing field, too deep nesting. */
 function maybeMutated(random: Pick, value: Event | Event[]): unknown {
   if (random.chance(0.45)) return value
   if (random.chance(0.05)) return anything(random, 2)
@@ -332,7 +345,7 @@ function nestedIn(random: Pick, levels: number): unknown {
   return { inner }
 }
 
-/** Mistakes in the JSON that no value can have. */
+/** Errors in the JSON text that no value can express. */
 function json(random: Pick, value: unknown): string {
   const plain = JSON.stringify(value)
   if (random.chance(0.9)) return plain

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "bun:test"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
-// What no route answers: paths that there are none of, and faults that a route lets through.
+// Responses outside of route handlers: unknown paths, and unexpected errors.
 
 let app: TestApp
 afterEach(() => app.close())
@@ -42,21 +42,24 @@ const unknown: [string, string, object, string | null][] = [
   ["OPTIONS", "/v1/track", managed("OPTIONS", "/v1/track"), null],
   ["PROPFIND", "/v1/keys", managed("PROPFIND", "/v1/keys"), null],
 ]
-test.each(unknown)("%s %s is no route, and says so in the form of its path", async (...expected) => {
-  const [method, path, body, echoed] = expected
-  app = openApp()
-  const answer = await send(method, path)
-  expect(answer.status).toBe(404)
-  expect(await answer.json()).toEqual(body)
-  expect(answer.headers.get("content-type")).toBe("application/json")
-  expect(answer.headers.get("x-content-type-options")).toBe("nosniff")
-  expect(answer.headers.get("x-databuddy-reason")).toBe("route_unknown")
-  expect(answer.headers.get("x-request-id")).toBe(requestId)
-  expectOrigin(answer, echoed)
-  expect(app.logged).toEqual([])
-})
+test.each(unknown)(
+  "%s %s is not a route, and responds in the error format of its path",
+  async (...expected) => {
+    const [method, path, body, echoed] = expected
+    app = openApp()
+    const answer = await send(method, path)
+    expect(answer.status).toBe(404)
+    expect(await answer.json()).toEqual(body)
+    expect(answer.headers.get("content-type")).toBe("application/json")
+    expect(answer.headers.get("x-content-type-options")).toBe("nosniff")
+    expect(answer.headers.get("x-databuddy-reason")).toBe("route_unknown")
+    expect(answer.headers.get("x-request-id")).toBe(requestId)
+    expectOrigin(answer, echoed)
+    expect(app.logged).toEqual([])
+  },
+)
 
-const faulty: [string, string, object, string | null][] = [
+const failing: [string, string, object, string | null][] = [
   ["POST", "/track", { status: "error", message: "Internal server error" }, origin],
   [
     "GET",
@@ -65,7 +68,7 @@ const faulty: [string, string, object, string | null][] = [
     null,
   ],
 ]
-test.each(faulty)("a fault that %s %s lets through is told to the log alone", async (...expected) => {
+test.each(failing)("an unexpected error of %s %s is only logged", async (...expected) => {
   const [method, path, body, echoed] = expected
   let asked = 0
   app = openApp(() => ({
@@ -91,7 +94,7 @@ test.each(faulty)("a fault that %s %s lets through is told to the log alone", as
   })
 })
 
-test("the same fault is logged once a second, with how many were not", async () => {
+test("the same error is logged once a second, with the number of omitted lines", async () => {
   app = openApp(() => ({
     crawlers: {
       isCrawler: () => {
@@ -122,7 +125,7 @@ test("the same fault is logged once a second, with how many were not", async () 
   expect(app.logged.map((line) => JSON.parse(line).more)).toEqual([undefined, 5])
 })
 
-/** `echoed`: null where there must be no CORS header at all. */
+/** `echoed`: null if there must be no CORS headers. */
 function expectOrigin({ headers }: Response, echoed: string | null): void {
   const cors = [...headers.keys()].filter((name) => name.startsWith("access-control") || name === "vary")
   if (echoed === null) expect(cors).toEqual([])

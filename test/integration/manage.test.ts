@@ -195,7 +195,7 @@ describe("a credential", () => {
 
   test("a use of a key counts as its last", async () => {
     await call("GET", "/v1/keys")
-    expect([...app.store.registry.uses().values()]).toEqual([app.clock.now])
+    expect([...app.store.registry.pendingUses().values()]).toEqual([app.clock.now])
   })
 
   test("an address that sends too many wrong keys is told to wait, and a right key from there is taken", async () => {
@@ -411,7 +411,7 @@ describe("a website", () => {
   const host = "must be a host or an origin, such as example.com or https://example.com, without wildcards"
   const origin =
     "must be a host or an origin, such as example.com, https://example.com or capacitor://localhost, without wildcards"
-  const name = "must be a string of 1 to 256 characters, none of them a control character"
+  const name = "must be a string of 1 to 256 characters without control characters"
   const id = "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-', and not '.', '..', 'all' or 'none'"
   const retain =
     "must be default, forever, or a time such as 90d or 52w (s, m, h, d, w) of at least 1d and at most 36525d"

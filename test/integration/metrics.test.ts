@@ -1,11 +1,11 @@
 import { afterEach, expect, test } from "bun:test"
-import { createApp, type Deps } from "../../src/app.ts"
+import { type AppDeps, createApp } from "../../src/app.ts"
 import type { MetricsAccess } from "../../src/metrics/route.ts"
 import { createKey } from "../../src/store/keys.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
 let app: TestApp
-let deps: Deps
+let deps: AppDeps
 afterEach(() => app.close())
 
 const token = "a-token-of-some-length"
@@ -53,7 +53,7 @@ function giveKey(): string {
   return secret
 }
 
-test("off, it is a path like any that there is none of", async () => {
+test("responds like an unknown path when off", async () => {
   open({})
   const answer = await get({ Authorization: "Bearer undefined" })
   expect(answer.status).toBe(404)
@@ -68,7 +68,7 @@ const refused: [string, Record<string, string>][] = [
   ["more than it", { Authorization: `Bearer ${token}x` }],
   ["another scheme", { Authorization: `Basic ${token}` }],
 ]
-test.each(refused)("with a token it is refused to %s", async (_, headers) => {
+test.each(refused)("with a token, rejects %s", async (_, headers) => {
   open({ token })
   const answer = await get(headers)
   expect([answer.status, answer.headers.get("x-databuddy-reason")]).toEqual([401, "metrics_token_wrong"])
@@ -76,7 +76,7 @@ test.each(refused)("with a token it is refused to %s", async (_, headers) => {
   expect(await answer.text()).not.toContain("databuddy_")
 })
 
-test("guessing the token is limited, and the right one is never refused for it", async () => {
+test("limits guesses of the token, and never rejects the right one", async () => {
   open({ token })
   for (let guess = 0; guess < 60; guess++) await get({ Authorization: `Bearer ${guess}` })
   expect((await get({ Authorization: "Bearer 60" })).status).toBe(429)
@@ -130,10 +130,10 @@ const peers: [string, string, Record<string, string>, number][] = [
     200,
   ],
 ]
-test.each(peers)("local, it answers %s as it should", async (_, address, headers, status) => {
+test.each(peers)("with local access, %s gets the expected status", async (_, address, headers, status) => {
   open({ local: true })
   const routes = createApp(deps)
-  // What Bun's server would say; nothing listens here.
+  // Stands in for Bun's server; nothing listens here.
   routes.server = {
     requestIP: () => ({ address, family: "IPv4", port: 1 }),
   } as unknown as typeof routes.server
@@ -141,7 +141,7 @@ test.each(peers)("local, it answers %s as it should", async (_, address, headers
   expect(answer.status).toBe(status)
 })
 
-test("says what happened", async () => {
+test("reports what happened", async () => {
   open({ token })
   const key = giveKey()
   await track([{ name: "a", eventId: "1" }, { name: "b", eventId: "1" }, { name: "c" }], key)
@@ -175,7 +175,7 @@ test("says what happened", async () => {
   expect(Object.keys(samples).join()).not.toContain("secret")
 })
 
-test("counts no event whose request was left out of its commit", async () => {
+test("counts no events of a request that was left out of its commit", async () => {
   open({ token })
   const key = giveKey()
   app.store.db.exec(

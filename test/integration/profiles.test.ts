@@ -177,6 +177,6 @@ describe("what cannot be answered", () => {
     )
     client.abort()
     expect((await answer).status).toBe(499)
-    expect(app.logged.join()).not.toContain("a request failed")
+    expect(app.logged.join()).not.toContain("request failed")
   })
 })

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
-import { startSession } from "../../src/store/login-sessions.ts"
-import { createNote, mostNotes } from "../../src/store/notes.ts"
-import { createShare, mostShares } from "../../src/store/shares.ts"
+import { createLoginSession } from "../../src/store/login-sessions.ts"
+import { createNote, maxNotes } from "../../src/store/notes.ts"
+import { createShare, maxShares } from "../../src/store/shares.ts"
 import { createUser } from "../../src/store/users.ts"
-import { createView, mostViews } from "../../src/store/views.ts"
+import { createView, maxViews } from "../../src/store/views.ts"
 import { createWebsite, deleteWebsite, findWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
@@ -174,8 +174,8 @@ describe("a saved view", () => {
 })
 
 describe("what cannot be", () => {
-  const text = "must be a string of 1 to 500 characters, none of them a control character"
-  const name = "must be a string of 1 to 256 characters, none of them a control character"
+  const text = "must be a string of 1 to 500 characters without control characters"
+  const name = "must be a string of 1 to 256 characters without control characters"
   const day = "must be a day such as 2026-11-24, from 1970 to 2199"
   const path =
     "must be a page and its query as the address bar shows them behind the website, such as funnels?step=signed_up, of at most 4096 characters"
@@ -279,12 +279,12 @@ describe("what cannot be", () => {
     const { db } = app.store
     const { rid } = findWebsite(db, "mine")
     db.transaction(() => {
-      for (let n = 0; n < mostNotes; n++)
+      for (let n = 0; n < maxNotes; n++)
         createNote(db, `n${n}`, { place: rid, date: "2026-01-01", text: "x" }, 0)
-      for (let n = 0; n < mostViews; n++) {
+      for (let n = 0; n < maxViews; n++) {
         createView(db, `v${n}`, { place: rid, kind: "view", name: "x", path: "" }, 0)
       }
-      for (let n = 0; n < mostShares; n++) {
+      for (let n = 0; n < maxShares; n++) {
         createShare(db, `s${n}`, rid, { name: "x", path: "", expiresAt: null }, random, 0)
       }
     })()
@@ -392,7 +392,7 @@ describe("who may not", () => {
     const { db } = app.store
     const user = { email: "ada@example.com", role: "viewer" as const, websites: ["mine"] }
     createUser(db, "ada", user, null, app.clock.now)
-    const cookie = `databuddy_session=${startSession(db, "ada", random, app.clock.now)}`
+    const cookie = `databuddy_session=${createLoginSession(db, "ada", random, app.clock.now)}`
     const headers = { cookie, "x-databuddy-page": "1" }
     for (const kind of ["note", "view"] as const) {
       const { id } = await made(kind, "mine")
@@ -561,7 +561,7 @@ describe("a share link", () => {
     expect([answer.status, answer.reason, answer.body.error]).toEqual([
       401,
       "share_ended",
-      "this share link has ended, or never was one: ask whoever sent it for another",
+      "the share link has expired, was revoked or never existed. Ask the person who shared it for a new link.",
     ])
     expect((await send("GET", "me", undefined, shown(link))).body).toMatchObject({ user: null, share: null })
   })

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "bun:test"
-import { clientAddress, limitedBy, parseNetworks, type TrustedNetworks } from "../../src/http/address.ts"
+import {
+  clientAddress,
+  parseNetworks,
+  rateLimitPrefix,
+  type TrustedNetworks,
+} from "../../src/http/address.ts"
 
 function networks(text: string): TrustedNetworks {
   const parsed = parseNetworks(text)
@@ -19,7 +24,7 @@ describe("parseNetworks", () => {
     [" 127.0.0.0/8 , ::1 ,", ["127.9.9.9", "::1"], ["128.0.0.1"]],
   ]
   for (const [text, inside, outside] of good) {
-    test(`takes '${text}'`, () => {
+    test(`accepts '${text}'`, () => {
       const trusted = networks(text)
       const isIn = (address: string) => trusted.check(address, address.includes(":") ? "ipv6" : "ipv4")
       expect(inside.filter((address) => !isIn(address))).toEqual([])
@@ -38,7 +43,7 @@ describe("parseNetworks", () => {
     "127.0.0.1 ::1",
     "127.0.0.1,nonsense",
   ]) {
-    test(`refuses '${text}'`, () => expect(parseNetworks(text)).toBeUndefined())
+    test(`rejects '${text}'`, () => expect(parseNetworks(text)).toBeUndefined())
   }
 })
 
@@ -87,7 +92,7 @@ describe("clientAddress", () => {
   }
 })
 
-describe("limitedBy", () => {
+describe("rateLimitPrefix", () => {
   const cases: [address: string, name: string][] = [
     ["203.0.113.5", "203.0.113.5"],
     ["", ""],
@@ -102,6 +107,6 @@ describe("limitedBy", () => {
     ["fe80::1%eth0", "fe80:0:0:0::/64"],
   ]
   for (const [address, name] of cases) {
-    test(`'${address}' counts as '${name}'`, () => expect(limitedBy(address)).toBe(name))
+    test(`'${address}' counts as '${name}'`, () => expect(rateLimitPrefix(address)).toBe(name))
   }
 })

@@ -17,7 +17,7 @@ const crawlers = [
   "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/131.0.0.0 Safari/537.36",
 ]
 
-const tools = [
+const httpTools = [
   "curl/8.14.1",
   "Wget/1.21.3",
   "HTTPie/3.2.4",
@@ -50,22 +50,23 @@ const browsers = [
   "Mozilla/5.0 (Linux; Android 14; CUBOT X70) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36",
 ]
 
-describe("a crawler is known by its user agent", () => {
+describe("a crawler is detected by its user agent", () => {
   const check = new CrawlerCheck()
   for (const agent of crawlers) test(agent, () => expect(check.isCrawler(agent)).toBe(true))
 })
 
-describe("no crawler is", () => {
+describe("not a crawler", () => {
   const check = new CrawlerCheck()
-  for (const agent of [...tools, ...browsers]) test(agent, () => expect(check.isCrawler(agent)).toBe(false))
+  for (const agent of [...httpTools, ...browsers])
+    test(agent, () => expect(check.isCrawler(agent)).toBe(false))
 
-  test("who does not say", () => {
+  test("a request without a user agent", () => {
     expect(check.isCrawler(null)).toBe(false)
     expect(check.isCrawler("")).toBe(false)
   })
 })
 
-test("answers are the same however many agents were asked for", () => {
+test("results do not depend on the number of user agents checked", () => {
   const check = new CrawlerCheck()
   for (let index = 0; index < 12_000; index++) {
     expect(check.isCrawler(`Mozilla/5.0 Firefox/${index}`)).toBe(false)
@@ -74,7 +75,7 @@ test("answers are the same however many agents were asked for", () => {
   expect(crawlers.filter((agent) => !check.isCrawler(agent))).toEqual([])
 })
 
-test("user agents that no browser has are judged by their start and not remembered", () => {
+test("long user agents are matched by their start and not cached", () => {
   const check = new CrawlerCheck()
   for (let index = 0; index < 100; index++) {
     expect(

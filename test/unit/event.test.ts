@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { RequestError } from "../../src/errors.ts"
-import { hashesVisitor, readEvents } from "../../src/ingest/event.ts"
+import { readEvents, shouldHashVisitor } from "../../src/ingest/event.ts"
 
 const now = Date.UTC(2026, 0, 31, 23, 30)
 const hour = 3_600_000
@@ -9,7 +9,7 @@ function read(body: unknown, rules: Partial<Parameters<typeof readEvents>[1]> = 
   return readEvents(body, { maxEvents: 10, now, isRegistered: () => false, ...rules })
 }
 
-function refusalOf(work: () => unknown): RequestError {
+function rejectionOf(work: () => unknown): RequestError {
   try {
     work()
   } catch (error) {
@@ -19,7 +19,7 @@ function refusalOf(work: () => unknown): RequestError {
   throw new Error("not refused")
 }
 
-// Windows to the millisecond, which no test over HTTP can hit: the server's clock goes on.
+// Limits to the millisecond, which a test over HTTP cannot hit because the server's clock advances.
 describe("a timestamp", () => {
   const taken: [sent: unknown, ts: number][] = [
     [undefined, now],
@@ -35,7 +35,7 @@ describe("a timestamp", () => {
     ["1999-12-31T19:00:00-05:00", 946_684_800_000],
   ]
   for (const [sent, ts] of taken) {
-    test(`${sent} is taken`, () => {
+    test(`${sent} is accepted`, () => {
       expect(read({ name: "e", timestamp: sent })).toMatchObject([{ ts }])
     })
   }
@@ -53,8 +53,8 @@ describe("a timestamp", () => {
     "soon",
   ]
   for (const sent of refused) {
-    test(`${sent} is refused`, () => {
-      const refusal = refusalOf(() => read({ name: "e", timestamp: sent }))
+    test(`${sent} is rejected`, () => {
+      const refusal = rejectionOf(() => read({ name: "e", timestamp: sent }))
       expect(refusal.reason).toBe("invalid_shape")
       expect(refusal.fields?.map(({ field }) => field)).toEqual(["timestamp"])
     })
@@ -62,21 +62,21 @@ describe("a timestamp", () => {
 })
 
 describe("the errors of a batch", () => {
-  test("are a hundred at most: the rest says nothing new", () => {
-    const refusal = refusalOf(() => read(Array(500).fill({}), { maxEvents: 500 }))
+  test("are limited to 100", () => {
+    const refusal = rejectionOf(() => read(Array(500).fill({}), { maxEvents: 500 }))
     expect(refusal.fields).toHaveLength(100)
     expect(refusal.fields?.[99]?.field).toBe("99.name")
   })
 
-  test("are not looked for in a batch that is too long", () => {
-    expect(refusalOf(() => read(Array(11).fill({})))).toMatchObject({
+  test("are not collected for a batch that is too long", () => {
+    expect(rejectionOf(() => read(Array(11).fill({})))).toMatchObject({
       reason: "batch_too_long",
       fields: undefined,
     })
   })
 })
 
-test("a website id that is no UUID is asked for as it stands", () => {
+test("a website id that is not a UUID is looked up exactly as sent", () => {
   const asked: string[] = []
   const isRegistered = (id: string) => asked.push(id) > 0
   read(
@@ -90,9 +90,9 @@ test("a website id that is no UUID is asked for as it stands", () => {
 })
 
 describe("the size of properties", () => {
-  // The check estimates first and counts only where it must: both sides of each border.
+  // The check counts bytes only if an estimate is too close, so both sides of each limit are tested.
   for (const filler of ["x", "é", "語", "🎉", "\n", "\ud834", '"']) {
-    test(`is exact in the bytes of ${JSON.stringify(filler)}`, () => {
+    test(`is exact to the byte for ${JSON.stringify(filler)}`, () => {
       const size = Buffer.byteLength(JSON.stringify(filler)) - 2
       for (const keys of [1, 2, 7]) {
         const names = Array.from({ length: keys }, (_, index) => `key ${index}`)
@@ -103,7 +103,7 @@ describe("the size of properties", () => {
         expect(Buffer.byteLength(JSON.stringify(exact))).toBe(32_768)
         expect(read({ name: "e", properties: exact })).toHaveLength(1)
         const over = { ...exact, [names[0] as string]: `${full}x` }
-        const refusal = refusalOf(() => read({ name: "e", properties: over }))
+        const refusal = rejectionOf(() => read({ name: "e", properties: over }))
         expect(refusal.fields).toEqual([
           { field: "properties", message: "must be at most 32768 bytes of JSON" },
         ])
@@ -112,7 +112,7 @@ describe("the size of properties", () => {
   }
 })
 
-test("an event may ask for more privacy than its website has set, never for less", () => {
+test("an event can request more privacy than its website's setting, never less", () => {
   const website = (anonymize: "off" | "daily") => ({
     rid: 1,
     id: "w",
@@ -125,8 +125,8 @@ test("an event may ask for more privacy than its website has set, never for less
     pausedAt: null,
   })
   for (const asked of [undefined, "auto", false, true] as const) {
-    expect(hashesVisitor(asked, website("daily"))).toBe(true)
-    expect(hashesVisitor(asked, website("off"))).toBe(asked === true)
-    expect(hashesVisitor(asked, undefined)).toBe(asked === true)
+    expect(shouldHashVisitor(asked, website("daily"))).toBe(true)
+    expect(shouldHashVisitor(asked, website("off"))).toBe(asked === true)
+    expect(shouldHashVisitor(asked, undefined)).toBe(asked === true)
   }
 })

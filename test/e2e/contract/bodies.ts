@@ -1,9 +1,9 @@
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib"
-import { accepted, type Case, plainEvent, refused } from "./cases.ts"
+import { accepted, type Case, plainEvent, rejected } from "./cases.ts"
 
 const limit = 2 * 1024 * 1024
 
-/** An event whose JSON has exactly `bytes`; what fills it up is a field that nobody knows. */
+/** An event whose JSON has exactly `bytes`, padded by an unknown field. */
 export function bodyOf(bytes: number, filler = "x"): Buffer {
   const [head, tail] = ['{"name":"e","pad":"', '"}']
   const room = bytes - head.length - tail.length
@@ -20,42 +20,42 @@ const plain = Buffer.from(JSON.stringify(plainEvent))
 const gzip = { "content-encoding": "gzip" }
 
 const sizeCases: Case[] = [
-  { name: "a body of 2 MiB is taken", sent: { body: bodyOf(limit) }, answer: accepted([{}]) },
+  { name: "a body of 2 MiB is accepted", sent: { body: bodyOf(limit) }, answer: accepted([{}]) },
   {
-    name: "a body of 2 MiB and a byte is refused",
+    name: "a body of 2 MiB plus one byte is rejected",
     sent: { body: bodyOf(limit + 1) },
-    answer: refused("payload_too_large"),
+    answer: rejected("payload_too_large"),
   },
   {
     name: "the size of a body is counted in bytes, not characters",
     sent: { body: bodyOf(limit + 1, "語") },
-    answer: refused("payload_too_large"),
+    answer: rejected("payload_too_large"),
   },
-  { name: "gzip is taken", sent: { headers: gzip, body: gzipSync(plain) }, answer: accepted([{}]) },
+  { name: "gzip is accepted", sent: { headers: gzip, body: gzipSync(plain) }, answer: accepted([{}]) },
   {
     name: "GZIP in capitals is gzip",
     sent: { headers: { "content-encoding": "GZIP" }, body: gzipSync(plain) },
     answer: accepted([{}]),
   },
   {
-    name: "the encoding identity is none",
+    name: "the encoding identity means no encoding",
     sent: { headers: { "content-encoding": "identity" }, body: plain },
     answer: accepted([{}]),
   },
   {
-    name: "2 MiB after decompression are taken",
+    name: "2 MiB after decompression are accepted",
     sent: { headers: gzip, body: gzipSync(bodyOf(limit)) },
     answer: accepted([{}]),
   },
   {
-    name: "2 MiB and a byte after decompression are refused",
+    name: "2 MiB plus one byte after decompression are rejected",
     sent: { headers: gzip, body: gzipSync(bodyOf(limit + 1)) },
-    answer: refused("payload_too_large"),
+    answer: rejected("payload_too_large"),
   },
   {
-    name: "a gzip bomb of 200 MiB is refused",
+    name: "a gzip bomb of 200 MiB is rejected",
     sent: { headers: gzip, body: gzipSync(Buffer.alloc(200 * 1024 * 1024, 32), { level: 1 }) },
-    answer: refused("payload_too_large"),
+    answer: rejected("payload_too_large"),
   },
   ...Object.entries({
     "plain JSON said to be gzip": plain,
@@ -64,14 +64,14 @@ const sizeCases: Case[] = [
     "deflate said to be gzip": deflateSync(plain),
     "nothing said to be gzip": Buffer.alloc(0),
   }).map(([what, body]) => ({
-    name: `${what} is refused`,
+    name: `${what} is rejected`,
     sent: { headers: gzip, body },
-    answer: refused("invalid_gzip"),
+    answer: rejected("invalid_gzip"),
   })),
   {
-    name: "gzip that nobody said is gzip is refused",
+    name: "gzip without Content-Encoding is rejected",
     sent: { body: gzipSync(plain) },
-    answer: refused("invalid_utf8"),
+    answer: rejected("invalid_utf8"),
   },
   ...Object.entries({
     br: brotliCompressSync(plain),
@@ -79,9 +79,9 @@ const sizeCases: Case[] = [
     zstd: plain,
     "gzip, gzip": gzipSync(gzipSync(plain)),
   }).map(([encoding, body]) => ({
-    name: `the content encoding ${encoding} is refused`,
+    name: `the content encoding ${encoding} is rejected`,
     sent: { headers: { "content-encoding": encoding }, body },
-    answer: refused("unsupported_content_encoding"),
+    answer: rejected("unsupported_content_encoding"),
   })),
 ]
 
@@ -100,7 +100,7 @@ const typeCases: Case[] = [
     "",
     null,
   ].map((type) => ({
-    name: `JSON is taken with ${type === null ? "no content type" : `the content type '${type}'`}`,
+    name: `JSON is accepted with ${type === null ? "no content type" : `the content type '${type}'`}`,
     sent: { headers: { "content-type": type }, body: plain },
     answer: accepted([{}]),
   })),
@@ -112,14 +112,14 @@ const typeCases: Case[] = [
     "application/jsonp",
     "json",
   ].map((type) => ({
-    name: `the content type ${type} is refused`,
+    name: `the content type ${type} is rejected`,
     sent: { headers: { "content-type": type }, body: plain },
-    answer: refused("unsupported_content_type"),
+    answer: rejected("unsupported_content_type"),
   })),
   {
-    name: "a real form is no JSON",
+    name: "a form is not JSON",
     sent: { headers: { "content-type": "application/x-www-form-urlencoded" }, body: "name=e&source=form" },
-    answer: refused("invalid_json"),
+    answer: rejected("invalid_json"),
   },
 ]
 
@@ -142,9 +142,9 @@ const textCases: Case[] = [
     "a raw NUL": '{"name":"a\0b"}',
     words: "name is e",
   }).map(([what, body]) => ({
-    name: `a body of ${what} is no JSON`,
+    name: `a body of ${what} is not JSON`,
     sent: { body },
-    answer: refused("invalid_json"),
+    answer: rejected("invalid_json"),
   })),
   ...Object.entries({
     "a byte that begins no character": [0xff],
@@ -155,27 +155,27 @@ const textCases: Case[] = [
     "a character beyond Unicode": [0xf4, 0x90, 0x80, 0x80],
     "Latin-1": [0xe9],
   }).map(([what, bytes]) => ({
-    name: `a body with ${what} is no UTF-8`,
+    name: `a body with ${what} is not UTF-8`,
     sent: { body: replaced('{"name":"a#b"}', bytes) },
-    answer: refused("invalid_utf8"),
+    answer: rejected("invalid_utf8"),
   })),
   {
-    name: "a body in UTF-16 is no UTF-8",
+    name: "a body in UTF-16 is not UTF-8",
     sent: { body: Buffer.from('\ufeff{"name":"e"}', "utf16le") },
-    answer: refused("invalid_utf8"),
+    answer: rejected("invalid_utf8"),
   },
   {
-    name: "bytes that are no UTF-8 are refused in a field that nobody knows too",
+    name: "invalid UTF-8 is rejected in unknown fields too",
     sent: { body: replaced('{"name":"e","other":"#"}', [0xff]) },
-    answer: refused("invalid_utf8"),
+    answer: rejected("invalid_utf8"),
   },
   ...Object.entries({
     "brackets that never close": "[".repeat(deep),
     "braces that never close": '{"a":'.repeat(deep),
   }).map(([what, body]) => ({
-    name: `${deep} ${what} are not even parsed`,
+    name: `${deep} ${what} are rejected before parsing`,
     sent: { body },
-    answer: refused("nesting_too_deep"),
+    answer: rejected("nesting_too_deep"),
   })),
 ]
 
@@ -183,29 +183,29 @@ const quoted = JSON.stringify(`\\"${"[{".repeat(500)}\\`)
 
 const nestingCases: Case[] = [
   {
-    name: "brackets in strings are no nesting, whatever is escaped around them",
+    name: "brackets in strings do not count as nesting, whatever is escaped around them",
     sent: { body: `{"name":"e","a":${quoted},"b":[${quoted},${quoted}]}` },
     answer: accepted([{}]),
   },
   {
-    name: "a thousand arrays one after the other are no nesting",
+    name: "a thousand consecutive arrays do not count as nesting",
     sent: { body: `{"name":"e","a":[${Array(1_000).fill("[[]]").join(",")}]}` },
     answer: accepted([{}]),
   },
   ...Object.entries({ arrays: ["[", "]"], objects: ['{"a":', "1}"] }).map(
     ([what, [open = "", close = ""]]) => ({
-      name: `129 levels of ${what} in a field that nobody knows are refused`,
+      name: `129 levels of ${what} in an unknown field are rejected`,
       sent: {
         body: `{"name":"e","b":"]}","other":${open.repeat(128)}${close.repeat(128).replaceAll("1}1", "}1")}}`,
       },
-      answer: refused("nesting_too_deep"),
+      answer: rejected("nesting_too_deep"),
     }),
   ),
 ]
 
 export const bodyCases: Case[] = [...sizeCases, ...typeCases, ...textCases, ...nestingCases]
 
-/** Refused before they are parsed. */
+/** Rejected before they are parsed. */
 export const deepBodies: Record<string, string> = {
   "an array as the body": "[".repeat(deep) + "]".repeat(deep),
   "an array in properties": `{"name":"e","properties":{"a":${"[".repeat(deep)}${"]".repeat(deep)}}}`,

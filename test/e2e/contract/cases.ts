@@ -1,19 +1,19 @@
-import type { KeyName } from "./fixture.ts"
-import { secrets } from "./fixture.ts"
+import type { KeyName } from "./seed.ts"
+import { secrets } from "./seed.ts"
 
 /** One request. */
-export interface Sent {
+export interface ContractRequest {
   /** Default: /track */
   path?: string
-  /** Sent as Bearer; null: none. Default: an unlimited key. */
+  /** Sent as Bearer; null: no key. Default: an unlimited key. */
   key?: KeyName | null
-  /** In lower case. A null takes a default header away. */
+  /** Names in lower case; null removes a default header. */
   headers?: Record<string, string | null>
-  /** A string or bytes are sent as they are, anything else as its JSON. */
+  /** Strings and bytes are sent unchanged, other values as JSON. */
   body: unknown
 }
 
-/** A row of the view `events`. A timestamp that is not given is the time of receipt; properties are parsed. */
+/** A row of the view `events` with parsed properties. The default timestamp is the time of receipt. */
 export interface StoredEvent {
   website_id: string | null
   name: string
@@ -32,13 +32,13 @@ export interface StoredEvent {
 
 export interface Accepted {
   count: number
-  /** What is stored, in order. */
+  /** Stored rows, in order. */
   stored: StoredEvent[]
   /** `x-databuddy-reason` of the 200. */
   reason: string | null
 }
 
-export interface Refused {
+export interface Rejected {
   reason: string
   status: number
   /** The exact body. */
@@ -47,8 +47,8 @@ export interface Refused {
 
 export interface Case {
   name: string
-  sent: Sent
-  answer: Accepted | Refused
+  sent: ContractRequest
+  answer: Accepted | Rejected
 }
 
 const nothing: StoredEvent = {
@@ -66,10 +66,10 @@ const nothing: StoredEvent = {
   properties: null,
 }
 
-/** The event that is sent where only one thing about it matters. */
+/** A minimal event. */
 export const plainEvent = { name: "e" }
 
-/** What is stored of `plainEvent` sent with an unlimited key, but for what is given. */
+/** The row of `plainEvent` sent with an unlimited key, with `changes`. */
 export function row(changes: Partial<StoredEvent> = {}): StoredEvent {
   return { ...nothing, ...changes }
 }
@@ -124,7 +124,7 @@ const statuses: Record<string, number | [status: number, message: string]> = {
 }
 
 /** `errors`: field → message, in order. */
-export function refused(reason: string, errors?: Record<string, string>): Refused {
+export function rejected(reason: string, errors?: Record<string, string>): Rejected {
   const entry = statuses[reason]
   if (entry === undefined) throw new Error(`no such reason: ${reason}`)
   const [status, message] = typeof entry === "number" ? [entry, messages[entry]] : entry
@@ -138,7 +138,7 @@ export function eventWith(field: string, value: unknown): Record<string, unknown
   return { ...plainEvent, [field]: value }
 }
 
-export function headersOf({ key = "full", headers = {} }: Sent): Headers {
+export function headersOf({ key = "full", headers = {} }: ContractRequest): Headers {
   const all: Record<string, string | null> = {
     "content-type": "application/json",
     authorization: key === null ? null : `Bearer ${secrets[key]}`,

@@ -1,7 +1,7 @@
-import { accepted, type Case, eventWith, plainEvent, refused } from "./cases.ts"
-import { type KeyName, secrets, sites } from "./fixture.ts"
+import { accepted, type Case, eventWith, plainEvent, rejected } from "./cases.ts"
+import { type KeyName, secrets, websiteIds } from "./seed.ts"
 
-const onExample = { website_id: sites.example }
+const onExample = { website_id: websiteIds.example }
 const viaWebsite = { credential: "website_id", ...onExample } as const
 
 const deadKeys: KeyName[] = ["unknown", "malformed", "revoked", "disabled", "expired"]
@@ -12,48 +12,48 @@ function bearer(value: string): { authorization: string } {
 
 const keyCases: Case[] = [
   ...["Bearer", "bearer", "BEARER", "bEaReR"].map((scheme) => ({
-    name: `a key is taken as ${scheme}`,
+    name: `a key is accepted as ${scheme}`,
     sent: { headers: bearer(`${scheme} ${secrets.full}`), body: plainEvent },
     answer: accepted([{}]),
   })),
   {
-    name: "a key is taken in x-api-key",
+    name: "a key is accepted in x-api-key",
     sent: { key: null, headers: { "x-api-key": secrets.full }, body: plainEvent },
     answer: accepted([{}]),
   },
   {
-    name: "a key that works in x-api-key is taken beside one that does not as Bearer",
+    name: "a valid key in x-api-key is accepted next to an invalid Bearer key",
     sent: { key: "revoked", headers: { "x-api-key": secrets.full }, body: plainEvent },
     answer: accepted([{}]),
   },
   {
-    name: "a key with all scopes is taken",
+    name: "a key with all scopes is accepted",
     sent: { key: "all", body: plainEvent },
     answer: accepted([{}]),
   },
   {
-    name: "no credential is refused",
+    name: "no credential is rejected",
     sent: { key: null, body: plainEvent },
-    answer: refused("credential_missing"),
+    answer: rejected("credential_missing"),
   },
   ...deadKeys.map((key) => ({
-    name: `a key that is ${key} is refused, and the reason says so`,
+    name: `a key that is ${key} is rejected with that reason`,
     sent: { key, body: plainEvent },
-    answer: refused(`key_${key}`),
+    answer: rejected(`key_${key}`),
   })),
   ...deadKeys.map((key) => ({
-    name: `a key that is ${key} is refused in x-api-key too`,
+    name: `a key that is ${key} is rejected in x-api-key too`,
     sent: { key: null, headers: { "x-api-key": secrets[key] }, body: plainEvent },
-    answer: refused(`key_${key}`),
+    answer: rejected(`key_${key}`),
   })),
   ...deadKeys.map((key) => ({
-    name: `a key that is ${key} counts as no key: the website id of the query lets in, and the reason shows`,
-    sent: { key, path: `/track?website_id=${sites.example}`, body: plainEvent },
+    name: `a key that is ${key} counts as no key: the website id in the query is used, and the reason is reported`,
+    sent: { key, path: `/track?website_id=${websiteIds.example}`, body: plainEvent },
     answer: accepted([viaWebsite], { reason: `key_${key}` }),
   })),
   {
-    name: "a key that is revoked counts as no key: the website id of the first event lets in",
-    sent: { key: "revoked", body: eventWith("websiteId", sites.example) },
+    name: "a revoked key counts as no key: the website id of the first event is used",
+    sent: { key: "revoked", body: eventWith("websiteId", websiteIds.example) },
     answer: accepted([viaWebsite], { reason: "key_revoked" }),
   },
   ...Object.entries({
@@ -66,186 +66,192 @@ const keyCases: Case[] = [
   }).map(([what, authorization]) => ({
     name: `${what} in Authorization is a malformed key`,
     sent: { headers: bearer(authorization), body: plainEvent },
-    answer: refused("key_malformed"),
+    answer: rejected("key_malformed"),
   })),
   {
-    name: "a key without the scope track:events is refused",
+    name: "a key without the scope track:events is rejected",
     sent: { key: "reader", body: plainEvent },
-    answer: refused("scope_missing"),
+    answer: rejected("scope_missing"),
   },
   {
-    name: "a key without the scope is refused beside a website id too: it is a key that works",
-    sent: { key: "reader", path: `/track?website_id=${sites.example}`, body: plainEvent },
-    answer: refused("scope_missing"),
+    name: "a key without the scope is rejected even with a website id, because the key is valid",
+    sent: { key: "reader", path: `/track?website_id=${websiteIds.example}`, body: plainEvent },
+    answer: rejected("scope_missing"),
   },
   {
-    name: "an unlimited key may send events that name no website: the owner's own",
+    name: "an unlimited key can send events without a website",
     sent: { body: [plainEvent, plainEvent] },
     answer: accepted([{}, {}]),
   },
   {
-    name: "an unlimited key may send to any website",
-    sent: { body: [eventWith("websiteId", sites.example), eventWith("websiteId", sites.daily)] },
-    answer: accepted([onExample, { website_id: sites.daily }]),
+    name: "an unlimited key can send to any website",
+    sent: { body: [eventWith("websiteId", websiteIds.example), eventWith("websiteId", websiteIds.daily)] },
+    answer: accepted([onExample, { website_id: websiteIds.daily }]),
   },
   {
-    name: "a limited key may send to its websites, by the event or the query",
+    name: "a limited key can send to its websites, named in the event or the query",
     sent: {
       key: "limited",
-      path: `/track?website_id=${sites.example}`,
-      body: [plainEvent, eventWith("websiteId", sites.legacy)],
+      path: `/track?website_id=${websiteIds.example}`,
+      body: [plainEvent, eventWith("websiteId", websiteIds.legacy)],
     },
-    answer: accepted([onExample, { website_id: sites.legacy }]),
+    answer: accepted([onExample, { website_id: websiteIds.legacy }]),
   },
   {
-    name: "a limited key may name its website in capitals",
-    sent: { key: "limited", body: eventWith("websiteId", sites.example.toUpperCase()) },
+    name: "a limited key can name its website in capitals",
+    sent: { key: "limited", body: eventWith("websiteId", websiteIds.example.toUpperCase()) },
     answer: accepted([onExample]),
   },
   {
-    name: "a limited key may send nothing at all",
+    name: "a limited key can send an empty batch",
     sent: { key: "limited", body: [] },
     answer: accepted([]),
   },
   ...Object.entries({
     "an event that names no website": [plainEvent],
     "an event that names no website, after one that does": [
-      eventWith("websiteId", sites.example),
+      eventWith("websiteId", websiteIds.example),
       plainEvent,
     ],
-    "an event for another website": [eventWith("websiteId", sites.listed)],
+    "an event for another website": [eventWith("websiteId", websiteIds.listed)],
     "an event for another website, after one of its own": [
-      eventWith("websiteId", sites.example),
-      eventWith("websiteId", sites.listed),
+      eventWith("websiteId", websiteIds.example),
+      eventWith("websiteId", websiteIds.listed),
     ],
-    "an event for a website that there is none of": [eventWith("websiteId", sites.unknown)],
-    "an event for a website that is deleted": [eventWith("websiteId", sites.deleted)],
+    "an event for a website that there is none of": [eventWith("websiteId", websiteIds.unknown)],
+    "an event for a website that is deleted": [eventWith("websiteId", websiteIds.deleted)],
   }).map(([what, body]) => ({
-    name: `a limited key may not send ${what}`,
+    name: `a limited key cannot send ${what}`,
     sent: { key: "limited" as const, body },
-    answer: refused("key_website_mismatch"),
+    answer: rejected("key_website_mismatch"),
   })),
   {
-    name: "a limited key may not send to another website of the query",
-    sent: { key: "limited", path: `/track?website_id=${sites.listed}`, body: plainEvent },
-    answer: refused("key_website_mismatch"),
+    name: "a limited key cannot send to another website in the query",
+    sent: { key: "limited", path: `/track?website_id=${websiteIds.listed}`, body: plainEvent },
+    answer: rejected("key_website_mismatch"),
   },
   {
-    name: "a limited key with an empty list may send to none",
-    sent: { key: "nowhere", body: eventWith("websiteId", sites.example) },
-    answer: refused("key_website_mismatch"),
+    name: "a limited key with an empty list cannot send to any website",
+    sent: { key: "nowhere", body: eventWith("websiteId", websiteIds.example) },
+    answer: rejected("key_website_mismatch"),
   },
   {
-    name: "a limited key's own website that is paused is not found",
-    sent: { key: "limited", body: eventWith("websiteId", sites.paused) },
-    answer: refused("website_paused"),
+    name: "a limited key's own paused website is not found",
+    sent: { key: "limited", body: eventWith("websiteId", websiteIds.paused) },
+    answer: rejected("website_paused"),
   },
 ]
 
 const websiteCases: Case[] = [
   ...["website_id", "client_id"].map((name) => ({
-    name: `${name} in the query lets in`,
-    sent: { key: null, path: `/track?${name}=${sites.example}`, body: plainEvent },
+    name: `${name} in the query is a credential`,
+    sent: { key: null, path: `/track?${name}=${websiteIds.example}`, body: plainEvent },
     answer: accepted([viaWebsite]),
   })),
   {
-    name: "client_id counts where website_id is empty",
-    sent: { key: null, path: `/track?website_id=&client_id=${sites.example}`, body: plainEvent },
+    name: "client_id is used if website_id is empty",
+    sent: { key: null, path: `/track?website_id=&client_id=${websiteIds.example}`, body: plainEvent },
     answer: accepted([viaWebsite]),
   },
   {
-    name: "website_id counts where client_id is there too",
+    name: "website_id takes precedence over client_id",
     sent: {
       key: null,
-      path: `/track?client_id=${sites.listed}&website_id=${sites.example}`,
+      path: `/track?client_id=${websiteIds.listed}&website_id=${websiteIds.example}`,
       body: plainEvent,
     },
     answer: accepted([viaWebsite]),
   },
   {
-    name: "an empty website_id is none",
+    name: "an empty website_id counts as absent",
     sent: { key: null, path: "/track?website_id=", body: plainEvent },
-    answer: refused("credential_missing"),
+    answer: rejected("credential_missing"),
   },
   {
-    name: "a query may hold other things, and escapes",
+    name: "a query can have other parameters and escapes",
     sent: { key: null, path: `/track?v=1&website_id=my%2Dpage.2019&x=%00`, body: plainEvent },
-    answer: accepted([{ ...viaWebsite, website_id: sites.legacy }]),
+    answer: accepted([{ ...viaWebsite, website_id: websiteIds.legacy }]),
   },
   {
     name: "website_id in capitals is the same UUID",
-    sent: { key: null, path: `/track?website_id=${sites.example.toUpperCase()}`, body: plainEvent },
+    sent: { key: null, path: `/track?website_id=${websiteIds.example.toUpperCase()}`, body: plainEvent },
     answer: accepted([viaWebsite]),
   },
   {
-    name: "website_id that is no UUID but registered lets in",
-    sent: { key: null, path: `/track?website_id=${sites.legacy}`, body: plainEvent },
-    answer: accepted([{ ...viaWebsite, website_id: sites.legacy }]),
+    name: "a registered website_id that is not a UUID is a credential",
+    sent: { key: null, path: `/track?website_id=${websiteIds.legacy}`, body: plainEvent },
+    answer: accepted([{ ...viaWebsite, website_id: websiteIds.legacy }]),
   },
   {
-    name: "the first event's websiteId lets in",
-    sent: { key: null, body: [eventWith("websiteId", sites.example), eventWith("websiteId", sites.example)] },
+    name: "the first event's websiteId is a credential",
+    sent: {
+      key: null,
+      body: [eventWith("websiteId", websiteIds.example), eventWith("websiteId", websiteIds.example)],
+    },
     answer: accepted([viaWebsite, viaWebsite]),
   },
   {
-    name: "the query's website is that of events that name none",
+    name: "events without a website go to the website in the query",
     sent: {
       key: null,
-      path: `/track?website_id=${sites.example}`,
-      body: [plainEvent, eventWith("websiteId", sites.example)],
+      path: `/track?website_id=${websiteIds.example}`,
+      body: [plainEvent, eventWith("websiteId", websiteIds.example)],
     },
     answer: accepted([viaWebsite, viaWebsite]),
   },
   {
     name: "an empty batch for a website counts 0",
-    sent: { key: null, path: `/track?website_id=${sites.example}`, body: [] },
+    sent: { key: null, path: `/track?website_id=${websiteIds.example}`, body: [] },
     answer: accepted([]),
   },
   {
-    name: "an empty batch names no website, and so has no credential",
+    name: "an empty batch without a website has no credential",
     sent: { key: null, body: [] },
-    answer: refused("credential_missing"),
+    answer: rejected("credential_missing"),
   },
   {
-    name: "a websiteId that only the second event names is no credential",
-    sent: { key: null, body: [plainEvent, eventWith("websiteId", sites.example)] },
-    answer: refused("credential_missing"),
+    name: "a websiteId in only the second event is not a credential",
+    sent: { key: null, body: [plainEvent, eventWith("websiteId", websiteIds.example)] },
+    answer: rejected("credential_missing"),
   },
   ...Object.entries({
     "another website than the query": {
-      path: `/track?website_id=${sites.example}`,
-      body: eventWith("websiteId", sites.listed),
+      path: `/track?website_id=${websiteIds.example}`,
+      body: eventWith("websiteId", websiteIds.listed),
     },
     "another website than the first event": {
-      body: [eventWith("websiteId", sites.example), eventWith("websiteId", sites.listed)],
+      body: [eventWith("websiteId", websiteIds.example), eventWith("websiteId", websiteIds.listed)],
     },
     "no website after a first event that does": {
-      body: [eventWith("websiteId", sites.example), plainEvent],
+      body: [eventWith("websiteId", websiteIds.example), plainEvent],
     },
     "a website that there is none of, beside one of the query": {
-      path: `/track?website_id=${sites.example}`,
-      body: eventWith("websiteId", sites.unknown),
+      path: `/track?website_id=${websiteIds.example}`,
+      body: eventWith("websiteId", websiteIds.unknown),
     },
     "its website where the query names one that there is none of": {
-      path: `/track?website_id=${sites.unknown}`,
-      body: eventWith("websiteId", sites.example),
+      path: `/track?website_id=${websiteIds.unknown}`,
+      body: eventWith("websiteId", websiteIds.example),
     },
   }).map(([what, sent]) => ({
-    name: `a website id as the credential does not let in an event that names ${what}`,
+    name: `a website id as the credential does not allow an event that names ${what}`,
     sent: { key: null, ...sent },
-    answer: refused("website_mismatch"),
+    answer: rejected("website_mismatch"),
   })),
   {
-    name: "a key may send to another website than the query's",
-    sent: { path: `/track?website_id=${sites.example}`, body: eventWith("websiteId", sites.listed) },
-    answer: accepted([{ website_id: sites.listed }]),
+    name: "a key can send to another website than the one in the query",
+    sent: {
+      path: `/track?website_id=${websiteIds.example}`,
+      body: eventWith("websiteId", websiteIds.listed),
+    },
+    answer: accepted([{ website_id: websiteIds.listed }]),
   },
 ]
 
 const absent: [what: string, id: string, reason: string][] = [
-  ["unknown", sites.unknown, "website_unknown"],
-  ["deleted", sites.deleted, "website_unknown"],
-  ["paused", sites.paused, "website_paused"],
+  ["unknown", websiteIds.unknown, "website_unknown"],
+  ["deleted", websiteIds.deleted, "website_unknown"],
+  ["paused", websiteIds.paused, "website_paused"],
 ]
 
 const absentCases: Case[] = [
@@ -253,48 +259,51 @@ const absentCases: Case[] = [
     {
       name: `a website that is ${what} is not found, with its id as the credential`,
       sent: { key: null, path: `/track?website_id=${id}`, body: plainEvent },
-      answer: refused(reason),
+      answer: rejected(reason),
     },
     {
       name: `a website that is ${what} is not found, with its id in the first event`,
       sent: { key: null, body: eventWith("websiteId", id) },
-      answer: refused(reason),
+      answer: rejected(reason),
     },
     {
-      name: `a website that is ${what} is not found, with an unlimited key and the query`,
+      name: `a website that is ${what} is not found, with an unlimited key and its id in the query`,
       sent: { path: `/track?website_id=${id}`, body: plainEvent },
-      answer: refused(reason),
+      answer: rejected(reason),
     },
     {
-      name: `a website that is ${what} is not found, with an unlimited key and an event`,
+      name: `a website that is ${what} is not found, with an unlimited key and its id in an event`,
       sent: { body: [plainEvent, eventWith("websiteId", id)] },
-      answer: refused(reason),
+      answer: rejected(reason),
     },
     {
       name: `a website that is ${what} is not found in the query of an empty batch`,
       sent: { key: null, path: `/track?website_id=${id}`, body: [] },
-      answer: refused(reason),
+      answer: rejected(reason),
     },
   ]),
   {
-    name: "a website of the query is not found beside events that name another",
-    sent: { path: `/track?website_id=${sites.unknown}`, body: eventWith("websiteId", sites.example) },
-    answer: refused("website_unknown"),
+    name: "an unknown website in the query is not found even if events name another",
+    sent: {
+      path: `/track?website_id=${websiteIds.unknown}`,
+      body: eventWith("websiteId", websiteIds.example),
+    },
+    answer: rejected("website_unknown"),
   },
   ...[null, "full" as const].map((key) => ({
-    name: `an id in the query that is no UUID and not registered is not found, ${key ? "with a key" : "without a key"}`,
-    sent: { key, path: `/track?website_id=${sites.unknownLegacy}`, body: plainEvent },
-    answer: refused("website_unknown"),
+    name: `an unregistered id in the query that is not a UUID is not found, ${key ? "with a key" : "without a key"}`,
+    sent: { key, path: `/track?website_id=${websiteIds.unknownLegacy}`, body: plainEvent },
+    answer: rejected("website_unknown"),
   })),
   {
-    name: "an id that is no UUID and paused is registered all the same: not found, also in a body",
-    sent: { key: null, body: eventWith("websiteId", sites.pausedLegacy) },
-    answer: refused("website_paused"),
+    name: "a paused id that is not a UUID counts as registered: not found, even in a body",
+    sent: { key: null, body: eventWith("websiteId", websiteIds.pausedLegacy) },
+    answer: rejected("website_paused"),
   },
   {
-    name: "an id in the query of any length and content is not found",
+    name: "an id of any length and content in the query is not found",
     sent: { key: null, path: `/track?website_id=${"%00%ff".repeat(500)}`, body: plainEvent },
-    answer: refused("website_unknown"),
+    answer: rejected("website_unknown"),
   },
 ]
 
@@ -321,8 +330,8 @@ const originCases: Case[] = [
     "http://app.localhost:3000",
     "http://[::1]:5173",
   ].map((origin) => ({
-    name: `pages of ${origin} may send to example.com`,
-    sent: fromOrigin(sites.example, origin),
+    name: `pages of ${origin} can send to example.com`,
+    sent: fromOrigin(websiteIds.example, origin),
     answer: accepted([viaWebsite]),
   })),
   ...[
@@ -348,9 +357,9 @@ const originCases: Case[] = [
     "https://evil.test/?x=https://example.com",
     "https://partner.test",
   ].map((origin) => ({
-    name: `pages of ${origin} may not send to example.com`,
-    sent: fromOrigin(sites.example, origin),
-    answer: refused("origin_not_allowed"),
+    name: `pages of ${origin} cannot send to example.com`,
+    sent: fromOrigin(websiteIds.example, origin),
+    answer: rejected("origin_not_allowed"),
   })),
   ...[
     "https://shop.test",
@@ -360,48 +369,48 @@ const originCases: Case[] = [
     "http://192.0.2.7",
     "http://localhost:3000",
   ].map((origin) => ({
-    name: `pages of ${origin} may send to shop.test, which allows partner.test and 192.0.2.7`,
-    sent: fromOrigin(sites.listed, origin),
-    answer: accepted([{ ...viaWebsite, website_id: sites.listed }]),
+    name: `pages of ${origin} can send to shop.test, which allows partner.test and 192.0.2.7`,
+    sent: fromOrigin(websiteIds.listed, origin),
+    answer: accepted([{ ...viaWebsite, website_id: websiteIds.listed }]),
   })),
   ...["https://notpartner.test", "https://example.com", "http://192.0.2.70", "null"].map((origin) => ({
-    name: `pages of ${origin} may not send to shop.test`,
-    sent: fromOrigin(sites.listed, origin),
-    answer: refused("origin_not_allowed"),
+    name: `pages of ${origin} cannot send to shop.test`,
+    sent: fromOrigin(websiteIds.listed, origin),
+    answer: rejected("origin_not_allowed"),
   })),
   {
-    name: "without an Origin anybody may send to a website that lists no allowed origins",
-    sent: { key: null, path: `/track?website_id=${sites.example}`, body: plainEvent },
+    name: "without an Origin, anyone can send to a website without allowed origins",
+    sent: { key: null, path: `/track?website_id=${websiteIds.example}`, body: plainEvent },
     answer: accepted([viaWebsite]),
   },
   {
-    name: "without an Origin nobody may send to a website that lists allowed origins",
-    sent: { key: null, path: `/track?website_id=${sites.listed}`, body: plainEvent },
-    answer: refused("origin_not_allowed"),
+    name: "without an Origin, nobody can send to a website with allowed origins",
+    sent: { key: null, path: `/track?website_id=${websiteIds.listed}`, body: plainEvent },
+    answer: rejected("origin_not_allowed"),
   },
   {
-    name: "without an Origin a key may send to a website that lists allowed origins",
-    sent: { body: eventWith("websiteId", sites.listed) },
-    answer: accepted([{ website_id: sites.listed }]),
+    name: "without an Origin, a key can send to a website with allowed origins",
+    sent: { body: eventWith("websiteId", websiteIds.listed) },
+    answer: accepted([{ website_id: websiteIds.listed }]),
   },
   ...["https://evil.test", "null"].map((origin) => ({
     name: `with a key the origin ${origin} does not matter`,
-    sent: { headers: { origin }, body: eventWith("websiteId", sites.example) },
+    sent: { headers: { origin }, body: eventWith("websiteId", websiteIds.example) },
     answer: accepted([onExample]),
   })),
   {
-    name: "the origin matters with a website id that a key that works no more stands beside",
-    sent: { ...fromOrigin(sites.example, "https://evil.test"), key: "revoked" },
-    answer: refused("origin_not_allowed"),
+    name: "the origin is checked for a website id next to an invalid key",
+    sent: { ...fromOrigin(websiteIds.example, "https://evil.test"), key: "revoked" },
+    answer: rejected("origin_not_allowed"),
   },
   {
-    name: "the origin matters with the first event's website too",
+    name: "the origin is also checked for the first event's website",
     sent: {
       key: null,
       headers: { origin: "https://evil.test" },
-      body: eventWith("websiteId", sites.example),
+      body: eventWith("websiteId", websiteIds.example),
     },
-    answer: refused("origin_not_allowed"),
+    answer: rejected("origin_not_allowed"),
   },
 ]
 
@@ -431,27 +440,27 @@ const people = [
 
 const userAgentCases: Case[] = [
   ...crawlers.map((agent) => ({
-    name: `an event under a website id is marked where its sender is a crawler: ${agent}`,
+    name: `an event from a crawler with a website id is marked: ${agent}`,
     sent: {
       key: null,
-      path: `/track?website_id=${sites.example}`,
+      path: `/track?website_id=${websiteIds.example}`,
       headers: { "user-agent": agent },
       body: plainEvent,
     },
     answer: accepted([{ ...viaWebsite, crawler: 1 }]),
   })),
   ...people.map((agent) => ({
-    name: `an event under a website id is not marked where its sender is no crawler: '${agent}'`,
+    name: `an event from another agent with a website id is not marked: '${agent}'`,
     sent: {
       key: null,
-      path: `/track?website_id=${sites.example}`,
+      path: `/track?website_id=${websiteIds.example}`,
       headers: { "user-agent": agent },
       body: plainEvent,
     },
     answer: accepted([{ ...viaWebsite, crawler: 0 as const }]),
   })),
   {
-    name: "an event under a key is not marked, whoever sends it",
+    name: "an event with a key is never marked",
     sent: { headers: { "user-agent": crawlers[0] as string }, body: plainEvent },
     answer: accepted([{}]),
   },
@@ -469,83 +478,83 @@ const tooLarge = Buffer.alloc(3_000_000, 32)
 const badShape = eventWith("namespace", 1)
 const shapeError = { namespace: "must be a string of at most 64 characters" }
 
-/** Two faults in one request: the one that is checked first is answered. */
+/** Requests with two errors: the response has the one that is checked first. */
 export const orderCases: Case[] = [
   {
     name: "size comes before content type",
     sent: { headers: { "content-type": "text/html" }, body: tooLarge },
-    answer: refused("payload_too_large"),
+    answer: rejected("payload_too_large"),
   },
   {
     name: "size comes before JSON",
     sent: { body: tooLarge },
-    answer: refused("payload_too_large"),
+    answer: rejected("payload_too_large"),
   },
   {
     name: "size comes before the credential",
     sent: { key: null, body: tooLarge },
-    answer: refused("payload_too_large"),
+    answer: rejected("payload_too_large"),
   },
   {
     name: "JSON comes before the credential",
     sent: { key: "unknown", body: "{" },
-    answer: refused("invalid_json"),
+    answer: rejected("invalid_json"),
   },
   {
     name: "the shape comes before the credential",
     sent: { key: null, body: badShape },
-    answer: refused("invalid_shape", shapeError),
+    answer: rejected("invalid_shape", shapeError),
   },
   {
     name: "the shape comes before the scope",
     sent: { key: "reader", body: badShape },
-    answer: refused("invalid_shape", shapeError),
+    answer: rejected("invalid_shape", shapeError),
   },
   {
     name: "the shape comes before the website",
-    sent: { key: null, path: `/track?website_id=${sites.unknown}`, body: badShape },
-    answer: refused("invalid_shape", shapeError),
+    sent: { key: null, path: `/track?website_id=${websiteIds.unknown}`, body: badShape },
+    answer: rejected("invalid_shape", shapeError),
   },
   {
     name: "the number of events comes before the shape of each",
     sent: { body: Array.from({ length: 1_001 }, () => badShape) },
-    answer: refused("batch_too_long"),
+    answer: rejected("batch_too_long"),
   },
   {
     name: "the shape comes before the origin",
-    sent: { ...fromOrigin(sites.example, "https://evil.test"), body: badShape },
-    answer: refused("invalid_shape", shapeError),
+    sent: { ...fromOrigin(websiteIds.example, "https://evil.test"), body: badShape },
+    answer: rejected("invalid_shape", shapeError),
   },
   {
     name: "the scope comes before the website",
-    sent: { key: "reader", path: `/track?website_id=${sites.unknown}`, body: plainEvent },
-    answer: refused("scope_missing"),
+    sent: { key: "reader", path: `/track?website_id=${websiteIds.unknown}`, body: plainEvent },
+    answer: rejected("scope_missing"),
   },
   {
-    name: "403 comes before 404: a mismatch before a website that is unknown",
+    name: "403 comes before 404: a mismatch before an unknown website",
     sent: {
       key: null,
-      path: `/track?website_id=${sites.unknown}`,
-      body: eventWith("websiteId", sites.example),
+      path: `/track?website_id=${websiteIds.unknown}`,
+      body: eventWith("websiteId", websiteIds.example),
     },
-    answer: refused("website_mismatch"),
+    answer: rejected("website_mismatch"),
   },
   {
-    name: "403 comes before 404: a limited key before a website that is unknown",
-    sent: { key: "elsewhere", path: `/track?website_id=${sites.unknown}`, body: plainEvent },
-    answer: refused("key_website_mismatch"),
+    name: "403 comes before 404: a limited key before an unknown website",
+    sent: { key: "elsewhere", path: `/track?website_id=${websiteIds.unknown}`, body: plainEvent },
+    answer: rejected("key_website_mismatch"),
   },
   {
-    name: "403 comes before 404: the mismatch of a later event before a first that is unknown",
+    name: "403 comes before 404: a mismatch in a later event before an unknown website in the first",
     sent: {
       key: "limited",
-      body: [eventWith("websiteId", sites.paused), eventWith("websiteId", sites.listed)],
+      body: [eventWith("websiteId", websiteIds.paused), eventWith("websiteId", websiteIds.listed)],
     },
-    answer: refused("key_website_mismatch"),
+    answer: rejected("key_website_mismatch"),
   },
   {
-    name: "403 comes before 404: the origin before a website that is paused",
-    sent: fromOrigin(sites.paused, "https://evil.test"),
-    answer: refused("origin_not_allowed"),
+    name: "403 comes before 404: the origin before a paused website",
+    sent: fromOrigin(websiteIds.paused, "https://evil.test"),
+    answer: rejected("origin_not_allowed"),
   },
 ]

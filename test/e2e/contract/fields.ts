@@ -1,5 +1,5 @@
-import { accepted, type Case, eventWith, plainEvent, refused, type StoredEvent } from "./cases.ts"
-import { sites } from "./fixture.ts"
+import { accepted, type Case, eventWith, plainEvent, rejected, type StoredEvent } from "./cases.ts"
+import { websiteIds } from "./seed.ts"
 
 const texts: { field: string; limit: number; column: keyof StoredEvent; required?: true }[] = [
   { field: "name", limit: 256, column: "name", required: true },
@@ -22,7 +22,7 @@ const mustBeName = "must be a string of 1 to 256 characters"
 export const textCases: Case[] = texts.flatMap(({ field, limit, column, required }): Case[] => {
   const wrong = required ? mustBeName : `must be a string of at most ${limit} characters`
   const stored = (value: unknown): Case["answer"] => accepted([{ [column]: value }])
-  // Each its own first letter: an eventId that was used before would be passed over.
+  // A distinct first letter each, because a known eventId would be skipped.
   const kept: Record<string, string> = {
     [`${limit} characters`]: "l".repeat(limit),
     [`${limit} UTF-16 units of characters beyond the basic plane`]: "𝄞".repeat(limit / 2),
@@ -54,20 +54,20 @@ export const textCases: Case[] = texts.flatMap(({ field, limit, column, required
       answer: stored(value),
     })),
     ...Object.entries(bad).map(([what, value]) => ({
-      name: `${field} of ${what} is refused`,
+      name: `${field} of ${what} is rejected`,
       sent: { body: eventWith(field, value) },
-      answer: refused("invalid_shape", { [field]: wrong }),
+      answer: rejected("invalid_shape", { [field]: wrong }),
     })),
     ...Object.entries(unstorable).map(([what, value]) => ({
-      name: `${field} with ${what} is refused`,
+      name: `${field} with ${what} is rejected`,
       sent: { body: eventWith(field, value) },
-      answer: refused("invalid_shape", { [field]: badText }),
+      answer: rejected("invalid_shape", { [field]: badText }),
     })),
     required
       ? {
-          name: `an empty ${field} is refused`,
+          name: `an empty ${field} is rejected`,
           sent: { body: eventWith(field, "") },
-          answer: refused("invalid_shape", { [field]: wrong }),
+          answer: rejected("invalid_shape", { [field]: wrong }),
         }
       : {
           name: `an empty ${field} counts as absent`,
@@ -166,10 +166,10 @@ const timestampCases: Case[] = [
   ...Object.entries(noTimes).map(([what, sent]) => ({
     name: `timestamp cannot be ${what}`,
     sent: { body: eventWith("timestamp", sent) },
-    answer: refused("invalid_shape", { timestamp: badTimestamp }),
+    answer: rejected("invalid_shape", { timestamp: badTimestamp }),
   })),
   {
-    name: "an event without a timestamp happened when it was received",
+    name: "an event without a timestamp gets the time of receipt",
     sent: { body: plainEvent },
     answer: accepted([{}]),
   },
@@ -179,20 +179,20 @@ const timestampCases: Case[] = [
     answer: accepted([{}]),
   },
   {
-    name: "a timestamp beyond a double is refused",
+    name: "a timestamp beyond a double is rejected",
     sent: { body: '{"name":"e","timestamp":1e400}' },
-    answer: refused("invalid_shape", { timestamp: badTimestamp }),
+    answer: rejected("invalid_shape", { timestamp: badTimestamp }),
   },
 ]
 
-/** `{"p": …}` that serialises to exactly `bytes`. */
+/** `{"p": …}` that serializes to exactly `bytes`. */
 function propertiesOf(bytes: number, filler: string): Record<string, string> {
   const room = bytes - '{"p":""}'.length
   const size = Buffer.byteLength(JSON.stringify(filler)) - 2
   return { p: filler.repeat(Math.floor(room / size)) + "x".repeat(room % size) }
 }
 
-/** Objects in objects, `levels` of them. */
+/** `levels` nested objects. */
 function nested(levels: number): object {
   return levels === 1 ? {} : { a: nested(levels - 1) }
 }
@@ -250,7 +250,7 @@ const badProperties: Record<string, [sent: unknown, message: string]> = {
   "65 levels of arrays": [arraysIn(65), tooDeep],
 }
 
-/** Sent as the text that it is. */
+/** Sent as raw text. */
 const rawProperties: Record<string, [sent: string, stored: unknown]> = {
   "duplicate keys, of which the last wins": ['{"a":1,"b":2,"a":3}', { a: 3, b: 2 }],
   "an own key __proto__": ['{"__proto__":{"a":1},"b":2}', JSON.parse('{"__proto__":{"a":1},"b":2}')],
@@ -284,20 +284,20 @@ const propertyCases: Case[] = [
   ...Object.entries(badProperties).map(([what, [properties, message]]) => ({
     name: `properties cannot be, or have, ${what}`,
     sent: { body: eventWith("properties", properties) },
-    answer: refused("invalid_shape", { properties: message }),
+    answer: rejected("invalid_shape", { properties: message }),
   })),
   ...Object.entries(rawBadProperties).map(([what, [sent, message]]) => ({
     name: `properties cannot have ${what}`,
     sent: { body: `{"name":"e","properties":${sent}}` },
-    answer: refused("invalid_shape", { properties: message }),
+    answer: rejected("invalid_shape", { properties: message }),
   })),
   {
-    name: "absent properties are not the same as empty ones",
+    name: "absent and empty properties differ",
     sent: { body: [plainEvent, eventWith("properties", {})] },
     answer: accepted([{ properties: null }, { properties: {} }]),
   },
   {
-    name: "the size of properties is that of their JSON as serialised, not as sent",
+    name: "the size of properties is the size of their serialized JSON, not of the JSON sent",
     sent: { body: `{"name":"e","properties":{"a":${" ".repeat(40_000)}1}}` },
     answer: accepted([{ properties: { a: 1 } }]),
   },
@@ -305,24 +305,24 @@ const propertyCases: Case[] = [
 
 const websiteIdCases: Case[] = [
   {
-    name: "websiteId that is a registered UUID is where the event goes",
-    sent: { body: eventWith("websiteId", sites.example) },
-    answer: accepted([{ website_id: sites.example }]),
+    name: "an event goes to the registered UUID in websiteId",
+    sent: { body: eventWith("websiteId", websiteIds.example) },
+    answer: accepted([{ website_id: websiteIds.example }]),
   },
   {
     name: "websiteId in capitals is the same UUID",
-    sent: { body: eventWith("websiteId", sites.example.toUpperCase()) },
-    answer: accepted([{ website_id: sites.example }]),
+    sent: { body: eventWith("websiteId", websiteIds.example.toUpperCase()) },
+    answer: accepted([{ website_id: websiteIds.example }]),
   },
   {
-    name: "websiteId that is no UUID but registered is taken",
-    sent: { body: eventWith("websiteId", sites.legacy) },
-    answer: accepted([{ website_id: sites.legacy }]),
+    name: "a registered websiteId that is not a UUID is accepted",
+    sent: { body: eventWith("websiteId", websiteIds.legacy) },
+    answer: accepted([{ website_id: websiteIds.legacy }]),
   },
   {
-    name: "websiteId of 255 characters that is registered is taken",
-    sent: { body: eventWith("websiteId", sites.longest) },
-    answer: accepted([{ website_id: sites.longest }]),
+    name: "a registered websiteId of 255 characters is accepted",
+    sent: { body: eventWith("websiteId", websiteIds.longest) },
+    answer: accepted([{ website_id: websiteIds.longest }]),
   },
   {
     name: "an empty websiteId counts as absent",
@@ -330,41 +330,41 @@ const websiteIdCases: Case[] = [
     answer: accepted([{}]),
   },
   ...Object.entries({
-    "no UUID and not registered": sites.unknownLegacy,
-    "no UUID and spelt in other capitals than the registered one": sites.legacy.toUpperCase(),
-    "a UUID with braces": `{${sites.example}}`,
-    "a UUID without dashes": sites.example.replaceAll("-", ""),
-    "a UUID with a blank behind it": `${sites.example} `,
+    "no UUID and not registered": websiteIds.unknownLegacy,
+    "no UUID and spelt in other capitals than the registered one": websiteIds.legacy.toUpperCase(),
+    "a UUID with braces": `{${websiteIds.example}}`,
+    "a UUID without dashes": websiteIds.example.replaceAll("-", ""),
+    "a UUID with a blank behind it": `${websiteIds.example} `,
     "255 characters and not registered": "v".repeat(255),
   }).map(([what, id]) => ({
-    name: `websiteId that is ${what} is refused`,
+    name: `websiteId that is ${what} is rejected`,
     sent: { body: eventWith("websiteId", id) },
-    answer: refused("invalid_shape", { websiteId: notRegistered }),
+    answer: rejected("invalid_shape", { websiteId: notRegistered }),
   })),
   ...Object.entries({ "256 characters": "w".repeat(256), "a null": null, "a number": 5, "an array": [] }).map(
     ([what, id]) => ({
-      name: `websiteId of ${what} is refused`,
+      name: `websiteId of ${what} is rejected`,
       sent: { body: eventWith("websiteId", id) },
-      answer: refused("invalid_shape", { websiteId: "must be a string of at most 255 characters" }),
+      answer: rejected("invalid_shape", { websiteId: "must be a string of at most 255 characters" }),
     }),
   ),
 ]
 
 const flagCases: Case[] = [
   ...[false, "auto"].map((flag) => ({
-    name: `anonymizeVisitorIds ${flag} leaves the id of a visitor as the website is set`,
+    name: `anonymizeVisitorIds ${flag} uses the website's setting`,
     sent: { body: { ...plainEvent, anonymousId: "anna", anonymizeVisitorIds: flag } },
     answer: accepted([{ anonymous_id: "anna" }]),
   })),
   {
-    name: "anonymizeVisitorIds without an anonymousId stores none",
+    name: "anonymizeVisitorIds without an anonymousId stores no id",
     sent: { body: eventWith("anonymizeVisitorIds", true) },
     answer: accepted([{}]),
   },
   ...[null, 1, "true", "", "daily", {}].map((flag) => ({
-    name: `anonymizeVisitorIds ${JSON.stringify(flag)} is refused`,
+    name: `anonymizeVisitorIds ${JSON.stringify(flag)} is rejected`,
     sent: { body: eventWith("anonymizeVisitorIds", flag) },
-    answer: refused("invalid_shape", { anonymizeVisitorIds: badFlag }),
+    answer: rejected("invalid_shape", { anonymizeVisitorIds: badFlag }),
   })),
 ]
 
@@ -375,7 +375,7 @@ const everything = {
   properties: { amount: 12.5, items: [{ sku: "a" }] },
   anonymousId: "anon-1",
   sessionId: "session-1",
-  websiteId: sites.example,
+  websiteId: websiteIds.example,
   source: "backend",
   eventId: "every field",
   profileId: "user-1",
@@ -385,11 +385,11 @@ const everything = {
 
 const shapeCases: Case[] = [
   {
-    name: "an event with every field is stored whole",
+    name: "an event with every field is stored completely",
     sent: { body: everything },
     answer: accepted([
       {
-        website_id: sites.example,
+        website_id: websiteIds.example,
         name: "purchase",
         namespace: "shop",
         source: "backend",
@@ -409,25 +409,25 @@ const shapeCases: Case[] = [
     answer: accepted([{}]),
   },
   {
-    name: "of a field that is there twice the last wins",
+    name: "the last of two duplicate fields wins",
     sent: { body: '{"name":"first","name":"last"}' },
     answer: accepted([{ name: "last" }]),
   },
   {
-    name: "a missing name is refused",
+    name: "a missing name is rejected",
     sent: { body: {} },
-    answer: refused("invalid_shape", { name: mustBeName }),
+    answer: rejected("invalid_shape", { name: mustBeName }),
   },
   {
-    name: "a name that only the prototype has is missing",
+    name: "a name that exists only on the prototype is missing",
     sent: { body: '{"__proto__":{"name":"e"}}' },
-    answer: refused("invalid_shape", { name: mustBeName }),
+    answer: rejected("invalid_shape", { name: mustBeName }),
   },
   ...Object.entries({ "a string": '"e"', "a number": "1", "a null": "null", "a boolean": "true" }).map(
     ([what, body]) => ({
-      name: `a body that is ${what} is refused, with no field to name`,
+      name: `a body that is ${what} is rejected without naming a field`,
       sent: { body },
-      answer: refused("invalid_shape"),
+      answer: rejected("invalid_shape"),
     }),
   ),
   {
@@ -436,22 +436,22 @@ const shapeCases: Case[] = [
     answer: accepted([]),
   },
   {
-    name: "a batch of one is a batch",
+    name: "a batch can have one event",
     sent: { body: [eventWith("name", "")] },
-    answer: refused("invalid_shape", { "0.name": mustBeName }),
+    answer: rejected("invalid_shape", { "0.name": mustBeName }),
   },
   {
-    name: "what is no object in a batch is named by its index",
+    name: "a batch entry that is not an object is named by its index",
     sent: { body: [plainEvent, 1, null, [], "e", plainEvent] },
-    answer: refused("invalid_shape", { "1": noObject, "2": noObject, "3": noObject, "4": noObject }),
+    answer: rejected("invalid_shape", { "1": noObject, "2": noObject, "3": noObject, "4": noObject }),
   },
   {
     name: "one invalid event refuses the whole batch",
     sent: { body: [plainEvent, eventWith("properties", []), plainEvent] },
-    answer: refused("invalid_shape", { "1.properties": noObject }),
+    answer: rejected("invalid_shape", { "1.properties": noObject }),
   },
   {
-    name: "every bad field of every event is named",
+    name: "every invalid field of every event is named",
     sent: {
       body: [
         { namespace: 1, timestamp: "never" },
@@ -459,7 +459,7 @@ const shapeCases: Case[] = [
         { name: "e\0", websiteId: "no", timestamp: 5, properties: { a: nested(65) } },
       ],
     },
-    answer: refused("invalid_shape", {
+    answer: rejected("invalid_shape", {
       "0.name": mustBeName,
       "0.namespace": "must be a string of at most 64 characters",
       "2.name": badText,
@@ -474,16 +474,20 @@ const shapeCases: Case[] = [
     answer: accepted(Array.from({ length: 1_000 }, (_, index) => ({ name: `n${index}` }))),
   },
   {
-    name: "1,001 events are refused",
+    name: "1,001 events are rejected",
     sent: { body: Array.from({ length: 1_001 }, () => plainEvent) },
-    answer: refused("batch_too_long"),
+    answer: rejected("batch_too_long"),
   },
   {
-    name: "a batch may hold an event for each of several websites and for none",
+    name: "a batch can hold events for several websites and for none",
     sent: {
-      body: [eventWith("websiteId", sites.legacy), plainEvent, eventWith("websiteId", sites.example)],
+      body: [
+        eventWith("websiteId", websiteIds.legacy),
+        plainEvent,
+        eventWith("websiteId", websiteIds.example),
+      ],
     },
-    answer: accepted([{ website_id: sites.legacy }, {}, { website_id: sites.example }]),
+    answer: accepted([{ website_id: websiteIds.legacy }, {}, { website_id: websiteIds.example }]),
   },
 ]
 

@@ -1,11 +1,11 @@
 import { expect } from "bun:test"
 import { Database, type Db } from "../../../src/store/db/driver.ts"
 import { openReader, type Server, startServer, temporaryFolder, withDatabase } from "../../harness.ts"
-import { type Accepted, bytesOf, headersOf, type Refused, type Sent } from "./cases.ts"
-import { furnish } from "./fixture.ts"
+import { type Accepted, bytesOf, type ContractRequest, headersOf, type Rejected } from "./cases.ts"
 import type { StoredProfile } from "./identify.ts"
+import { seedDatabase } from "./seed.ts"
 
-export interface Answer {
+export interface ReceivedResponse {
   status: number
   headers: Headers
   body: string
@@ -15,8 +15,8 @@ export type Row = Record<string, unknown> & { id: number }
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-/** A furnished database, the binary that serves it, and a reader beside it. */
-export class World implements AsyncDisposable {
+/** The built binary serving a seeded database, with a read-only connection. */
+export class ContractServer implements AsyncDisposable {
   #sent = 0
 
   private constructor(
@@ -27,19 +27,19 @@ export class World implements AsyncDisposable {
 
   static async start(
     options: { args?: string[]; env?: Record<string, string>; prepare?: (db: Db) => void } = {},
-  ): Promise<World> {
+  ): Promise<ContractServer> {
     const folder = temporaryFolder()
     const db = folder.file("contract.db")
     withDatabase(db, (opened) => {
-      furnish(opened)
+      seedDatabase(opened)
       options.prepare?.(opened)
     })
     const server = await startServer({ db, args: options.args ?? [], env: options.env ?? {} })
-    return new World(folder, server, openReader(db))
+    return new ContractServer(folder, server, openReader(db))
   }
 
-  /** Each request comes from an address of its own, so that no limit of one meets another. */
-  async send(sent: Sent & { method?: string }): Promise<Answer> {
+  /** Sends a request from its own address, so that rate limits do not apply across cases. */
+  async send(sent: ContractRequest & { method?: string }): Promise<ReceivedResponse> {
     this.#sent++
     const headers = headersOf(sent)
     if (!headers.has("x-forwarded-for")) {
@@ -66,7 +66,7 @@ export class World implements AsyncDisposable {
     }))
   }
 
-  /** How much there is of everything that a request can leave behind. Types without events are no part of it: the server deletes them when it likes. */
+  /** Row counts of everything that a request can store. Excludes types without events, which the server deletes at any time. */
   stored(): unknown {
     return this.reader
       .prepare(
@@ -91,19 +91,19 @@ export class World implements AsyncDisposable {
     return { ...row, ...parsed } as unknown as StoredProfile
   }
 
-  /** Sends it and asserts the answer, and that exactly what it says is stored. */
-  async check(sent: Sent, expected: Accepted | Refused): Promise<void> {
-    if (isRefusal(expected)) await this.refuses(sent, expected)
+  /** Sends a request; asserts the response and the stored rows. */
+  async check(sent: ContractRequest, expected: Accepted | Rejected): Promise<void> {
+    if (isRejection(expected)) await this.refuses(sent, expected)
     else await this.accepts(sent, expected)
   }
 
-  async refuses(sent: Sent, expected: Refused): Promise<void> {
+  async refuses(sent: ContractRequest, expected: Rejected): Promise<void> {
     const before = this.stored()
-    expectRefusal(await this.send(sent), expected, sent)
+    expectRejection(await this.send(sent), expected, sent)
     expect(this.stored()).toEqual(before)
   }
 
-  async accepts(sent: Sent, expected: Accepted): Promise<void> {
+  async accepts(sent: ContractRequest, expected: Accepted): Promise<void> {
     const last = this.lastId()
     const sentAt = Date.now()
     expectSuccess(await this.send(sent), expected, sent)
@@ -119,14 +119,14 @@ export class World implements AsyncDisposable {
     )
   }
 
-  /** Another process that has the database locked for writing, until its block ends. */
+  /** Holds the write lock of the database until disposed. */
   lock(): Disposable {
     const other = new Database(this.server.db)
     other.exec("begin immediate")
     return { [Symbol.dispose]: () => void other.close() }
   }
 
-  /** Changes websites or keys beside the server. It has seen to it when this settles. */
+  /** Changes websites or keys outside of the server. Resolves when the server has seen the change. */
   async change(work: (db: Db) => void, seen: () => Promise<boolean>): Promise<void> {
     withDatabase(this.server.db, work)
     const end = performance.now() + 1_000
@@ -150,7 +150,7 @@ export class World implements AsyncDisposable {
   }
 }
 
-export function isRefusal(expected: Accepted | Refused): expected is Refused {
+export function isRejection(expected: Accepted | Rejected): expected is Rejected {
   return "status" in expected
 }
 
@@ -159,15 +159,19 @@ export function successOf(count: number): string {
 }
 
 export function expectSuccess(
-  answer: Answer,
+  answer: ReceivedResponse,
   { count, reason }: Omit<Accepted, "stored">,
-  sent?: Sent,
+  sent?: ContractRequest,
 ): void {
   expect(seen(answer)).toEqual({ status: 200, body: successOf(count), reason })
   expectCommonHeaders(answer, sent)
 }
 
-export function expectRefusal(answer: Answer, { status, body, reason }: Refused, sent?: Sent): void {
+export function expectRejection(
+  answer: ReceivedResponse,
+  { status, body, reason }: Rejected,
+  sent?: ContractRequest,
+): void {
   expect(seen(answer)).toEqual({ status, body, reason })
   expectCommonHeaders(answer, sent)
   if (status === 429 || status === 503) expect(answer.headers.get("retry-after")).toMatch(/^[1-9]\d*$/)
@@ -179,12 +183,12 @@ export function expectRefusal(answer: Answer, { status, body, reason }: Refused,
   }
 }
 
-function seen({ status, body, headers }: Answer) {
+function seen({ status, body, headers }: ReceivedResponse) {
   return { status, body, reason: headers.get("x-databuddy-reason") }
 }
 
-/** What every answer carries, and what only pages of an origin get. */
-function expectCommonHeaders({ headers }: Answer, sent: Sent | undefined): void {
+/** Checks the headers of every response, and the CORS headers. */
+function expectCommonHeaders({ headers }: ReceivedResponse, sent: ContractRequest | undefined): void {
   expect(headers.get("content-type")).toBe("application/json")
   if (!sent?.headers?.["x-request-id"]) expect(headers.get("x-request-id")).toMatch(uuid)
   const origin = sent?.headers?.origin ?? null

@@ -36,7 +36,7 @@ async function refusals(env: Record<string, string>, ...args: string[]) {
 
 const withKey = (...args: string[]) => refusals({ DATABUDDY_KEY: server.key }, "--url", server.url, ...args)
 
-test("are shown as a table, with nothing that a terminal would act upon", async () => {
+test("rejected requests are printed as a table without control characters", async () => {
   const { code, out, err } = await withKey()
   expect({ code, err }).toEqual({ code: 0, err: "" })
   const [heading, newest, oldest, ...more] = out.trimEnd().split("\n")
@@ -49,7 +49,7 @@ test("are shown as a table, with nothing that a terminal would act upon", async 
   expect(newest?.indexOf("credential")).toBe(heading?.indexOf("REASON") as number)
 })
 
-test("are a JSON array with --json", async () => {
+test("rejected requests are printed as a JSON array with --json", async () => {
   const { code, out } = await withKey("--json", "--limit", "1")
   expect(code).toBe(0)
   expect(JSON.parse(out)).toMatchObject([
@@ -62,12 +62,12 @@ test("are a JSON array with --json", async () => {
   expect(out).not.toContain("s3cr3t")
 })
 
-test("are chosen by website and reason", async () => {
+test("rejected requests are filtered by website and reason", async () => {
   expect(JSON.parse((await withKey("--json", "--website", "w")).out)).toEqual([])
   expect(JSON.parse((await withKey("--json", "--reason", "credential_missing")).out)).toHaveLength(2)
 })
 
-test("take the key from the environment alone", async () => {
+test("the key is only read from the environment", async () => {
   expect(await refusals({}, "--url", server.url)).toEqual({
     code: 1,
     out: "",
@@ -76,7 +76,7 @@ test("take the key from the environment alone", async () => {
   expect((await refusals({}, "--url", server.url, "--key", server.key)).code).toBe(2)
 })
 
-const complaints: [string, () => ReturnType<typeof refusals>, RegExp][] = [
+const invalidUses: [string, () => ReturnType<typeof refusals>, RegExp][] = [
   [
     "a wrong key",
     () => refusals({ DATABUDDY_KEY: "x" }, "--url", server.url),
@@ -103,13 +103,13 @@ const complaints: [string, () => ReturnType<typeof refusals>, RegExp][] = [
     /^error: http:\S+ answered 404/,
   ],
 ]
-test.each(complaints)("%s is complained of", async (_, ask, complaint) => {
+test.each(invalidUses)("%s is reported as an error", async (_, ask, message) => {
   const { code, out, err } = await ask()
   expect({ code, out }).toEqual({ code: 1, out: "" })
-  expect(err).toMatch(complaint)
+  expect(err).toMatch(message)
 })
 
-test("are logged by reason, without what was sent", async () => {
+test("rejected requests are logged by reason, without values", async () => {
   await server.prints('"message":"refused","reason":"credential_missing","status":401,"path":"/track"')
   expect(server.output()).not.toContain("plain")
 })

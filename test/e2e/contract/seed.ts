@@ -7,8 +7,8 @@ import {
   type WebsiteSettings,
 } from "../../../src/store/websites.ts"
 
-/** Ids of the websites that `furnish` makes, and of some that there are none of. */
-export const sites = {
+/** Ids of the websites that `seedDatabase` creates, and of some that do not exist. */
+export const websiteIds = {
   /** example.com, the id of the published example */
   example: "550e8400-e29b-41d4-a716-446655440000",
   /** shop.test, which lists partner.test and 192.0.2.7 as allowed origins */
@@ -17,7 +17,7 @@ export const sites = {
   daily: "22222222-2222-4222-8222-222222222222",
   paused: "33333333-3333-4333-8333-333333333333",
   deleted: "44444444-4444-4444-8444-444444444444",
-  /** An id that was made elsewhere and kept. */
+  /** An id imported from elsewhere. */
   legacy: "my-page.2019",
   pausedLegacy: "old-page",
   longest: "w".repeat(255),
@@ -26,21 +26,21 @@ export const sites = {
 } as const
 
 const websites: { id: string; settings?: Partial<WebsiteSettings> }[] = [
-  { id: sites.example },
-  { id: sites.listed, settings: { domain: "shop.test", allowedOrigins: ["partner.test", "192.0.2.7"] } },
-  { id: sites.daily, settings: { domain: "private.test", anonymize: "daily" } },
-  { id: sites.paused },
-  { id: sites.deleted },
-  { id: sites.legacy, settings: { domain: "legacy.test" } },
-  { id: sites.pausedLegacy },
-  { id: sites.longest },
+  { id: websiteIds.example },
+  { id: websiteIds.listed, settings: { domain: "shop.test", allowedOrigins: ["partner.test", "192.0.2.7"] } },
+  { id: websiteIds.daily, settings: { domain: "private.test", anonymize: "daily" } },
+  { id: websiteIds.paused },
+  { id: websiteIds.deleted },
+  { id: websiteIds.legacy, settings: { domain: "legacy.test" } },
+  { id: websiteIds.pausedLegacy },
+  { id: websiteIds.longest },
 ]
 
 const grants = {
   full: {},
   all: { scopes: [...scopes] },
-  limited: { websites: [sites.example, sites.paused, sites.legacy] },
-  elsewhere: { websites: [sites.listed] },
+  limited: { websites: [websiteIds.example, websiteIds.paused, websiteIds.legacy] },
+  elsewhere: { websites: [websiteIds.listed] },
   nowhere: { websites: [] },
   reader: { scopes: ["read:data"] },
   hasty: { rateLimit: 2 },
@@ -52,7 +52,7 @@ const grants = {
 
 export type KeyName = keyof typeof grants | "unknown" | "malformed"
 
-/** What each key is: made of a fixed "randomness", so that cases can be written down. */
+/** Secrets of the keys, created from fixed random bytes so that cases can name them. */
 export const secrets: Record<KeyName, string> = {
   ...(Object.fromEntries(Object.keys(grants).map((name, index) => [name, secret(index)])) as Record<
     keyof typeof grants,
@@ -70,8 +70,8 @@ function randomness(index: number): Buffer {
   return Buffer.alloc(24, index + 1)
 }
 
-/** Makes all of the above in an empty database. */
-export function furnish(db: Db): void {
+/** Creates all of the above in an empty database. */
+export function seedDatabase(db: Db): void {
   const now = Date.now()
   for (const { id, settings } of websites) {
     createWebsite(
@@ -81,8 +81,8 @@ export function furnish(db: Db): void {
       now,
     )
   }
-  for (const id of [sites.paused, sites.pausedLegacy]) pauseWebsite(db, id, true, now)
-  deleteWebsite(db, sites.deleted, now)
+  for (const id of [websiteIds.paused, websiteIds.pausedLegacy]) pauseWebsite(db, id, true, now)
+  deleteWebsite(db, websiteIds.deleted, now)
   for (const [index, [name, grant]] of Object.entries(grants).entries()) {
     const plain: KeyGrant = {
       name,

@@ -2,14 +2,14 @@ import { describe, expect, test } from "bun:test"
 import { RequestError } from "../../src/errors.ts"
 import { enforceRateLimit, RateLimiter } from "../../src/http/rate-limits.ts"
 
-/** A limiter whose clock stands until it is told to go on. */
+/** A limiter with a clock that only advances when told to. */
 function limiterWithClock() {
   const clock = { ms: 1_000_000 }
   return { clock, limiter: new RateLimiter(() => clock.ms) }
 }
 
 describe("a limiter", () => {
-  test("allows as many at once as it may a minute, then none", () => {
+  test("allows a burst of the limit, then rejects", () => {
     const { limiter } = limiterWithClock()
     const allowances = Array.from({ length: 5 }, () => limiter.take("a", 3))
     expect(allowances.map(({ allowed }) => allowed)).toEqual([true, true, true, false, false])
@@ -17,7 +17,7 @@ describe("a limiter", () => {
     expect(allowances.map(({ reset }) => reset)).toEqual([20, 40, 20, 20, 20])
   })
 
-  test("gives one back every so often", () => {
+  test("refills one token at a time", () => {
     const { clock, limiter } = limiterWithClock()
     for (let index = 0; index < 3; index++) limiter.take("a", 3)
     clock.ms += 19_999
@@ -27,7 +27,7 @@ describe("a limiter", () => {
     expect(limiter.take("a", 3).allowed).toBe(false)
   })
 
-  test("never holds more than a minute's worth", () => {
+  test("never holds more than the limit", () => {
     const { clock, limiter } = limiterWithClock()
     limiter.take("a", 3)
     clock.ms += 3_600_000
@@ -35,7 +35,7 @@ describe("a limiter", () => {
     expect(allowed).toEqual([true, true, true, false, false])
   })
 
-  test("does not make those who ask again and again wait longer", () => {
+  test("does not extend the wait of clients that keep retrying", () => {
     const { clock, limiter } = limiterWithClock()
     limiter.take("a", 1)
     for (let ms = 0; ms < 59_990; ms += 10) {
@@ -46,7 +46,7 @@ describe("a limiter", () => {
     expect(limiter.take("a", 1).allowed).toBe(true)
   })
 
-  test("keeps its word on when to come back, for every limit", () => {
+  test("allows the next request after the promised time, for every limit", () => {
     for (let limit = 1; limit <= 1_000; limit++) {
       const { clock, limiter } = limiterWithClock()
       let allowance = limiter.take("a", limit)
@@ -56,14 +56,14 @@ describe("a limiter", () => {
     }
   })
 
-  test("counts each name for itself", () => {
+  test("counts each name separately", () => {
     const { limiter } = limiterWithClock()
     expect(limiter.take("a", 1).allowed).toBe(true)
     expect(limiter.take("b", 1).allowed).toBe(true)
     expect(limiter.take("a", 1).allowed).toBe(false)
   })
 
-  test("takes more for what costs more, and says when there is enough of it", () => {
+  test("takes the cost of a request, and reports when enough tokens are back", () => {
     const { clock, limiter } = limiterWithClock()
     expect(limiter.take("a", 60, 50)).toMatchObject({ allowed: true, remaining: 10 })
     expect(limiter.take("a", 60, 30)).toMatchObject({ allowed: false, remaining: 10, reset: 20 })
@@ -72,7 +72,7 @@ describe("a limiter", () => {
     expect(limiter.take("a", 60, 30).allowed).toBe(true)
   })
 
-  test("gives all there is for what costs more than that", () => {
+  test("takes the whole bucket for a cost above the limit", () => {
     const { clock, limiter } = limiterWithClock()
     expect(limiter.take("a", 60, 120)).toMatchObject({ allowed: true, remaining: 0 })
     expect(limiter.take("a", 60, 1)).toMatchObject({ allowed: false, reset: 1 })
@@ -81,20 +81,20 @@ describe("a limiter", () => {
     expect(limiter.take("a", 60, 120).allowed).toBe(true)
   })
 
-  test("takes back what was taken for nothing, and never more than there is room for", () => {
+  test("refunds a token, never above the limit", () => {
     const { limiter } = limiterWithClock()
     limiter.take("a", 2)
     limiter.take("a", 2)
-    limiter.giveBack("a", 2)
+    limiter.refund("a", 2)
     expect(limiter.take("a", 2).allowed).toBe(true)
     expect(limiter.take("a", 2).allowed).toBe(false)
-    for (let index = 0; index < 5; index++) limiter.giveBack("a", 2)
-    limiter.giveBack("never seen", 2)
+    for (let index = 0; index < 5; index++) limiter.refund("a", 2)
+    limiter.refund("never seen", 2)
     const allowed = Array.from({ length: 3 }, () => limiter.take("a", 2).allowed)
     expect(allowed).toEqual([true, true, false])
   })
 
-  test("fills over another period where it is given one", () => {
+  test("refills over the given period", () => {
     const clock = { ms: 0 }
     const limiter = new RateLimiter(() => clock.ms, 3_600_000)
     for (let index = 0; index < 60; index++) limiter.take("a", 60)
@@ -104,7 +104,7 @@ describe("a limiter", () => {
     expect(limiter.take("a", 60).allowed).toBe(false)
   })
 
-  test("remembers those that took last when there are too many", () => {
+  test("evicts the least recently used of too many buckets", () => {
     const { limiter } = limiterWithClock()
     limiter.take("old", 1)
     limiter.take("kept", 1)
@@ -116,17 +116,17 @@ describe("a limiter", () => {
   })
 })
 
-describe("spend", () => {
+describe("enforceRateLimit", () => {
   const allowance = { limit: 3, remaining: 0, reset: 20 }
   const headers = { "RateLimit-Limit": "3", "RateLimit-Remaining": "0", "RateLimit-Reset": "20" }
 
-  test("says in the headers what is left", () => {
+  test("sets the RateLimit headers", () => {
     const given: Record<string, string> = {}
     enforceRateLimit({ ...allowance, allowed: true }, given)
     expect(given).toEqual(headers)
   })
 
-  test("refuses what is not allowed, and says when to come back", () => {
+  test("rejects a request above the limit with Retry-After", () => {
     const given: Record<string, string> = {}
     try {
       enforceRateLimit({ ...allowance, allowed: false }, given)

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { adviceOn } from "../../src/admin-api/advice.ts"
+import { adviceFor } from "../../src/admin-api/advice.ts"
 import { openapi } from "../../src/docs/openapi.ts"
-import { type Reason, rejections } from "../../src/errors.ts"
-import { keptRefusals } from "../../src/http/rejected-requests.ts"
+import { type RejectionReason, rejections } from "../../src/errors.ts"
+import { maxRejectedRequests } from "../../src/http/rejected-requests.ts"
 import { createKey, type Key, type Scope } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -21,12 +21,12 @@ beforeEach(() => {
     const settings = { domain: `${id}.example`, name: id, allowedOrigins: [], anonymize: "off" as const }
     createWebsite(app.store.db, id, settings, app.clock.now)
   }
-  reader = give(["read:data"], null)
+  reader = createTestKey(["read:data"], null)
 })
 
 afterEach(() => app.close())
 
-function give(scopes: Scope[], websites: Key["websites"]): string {
+function createTestKey(scopes: Scope[], websites: Key["websites"]): string {
   const { db, registry } = app.store
   const grant = { name: "given", scopes, websites, rateLimit: null, expiresAt: null }
   const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
@@ -35,7 +35,7 @@ function give(scopes: Scope[], websites: Key["websites"]): string {
   return made.secret
 }
 
-/** Sends a body and gives the reason of its refusal; null: it was taken. */
+/** Sends a body and returns the rejection reason; null if it was accepted. */
 async function send(
   path: string,
   body: unknown,
@@ -56,7 +56,7 @@ async function list(query = "", key: string | null = reader): Promise<{ status: 
 
 const wrongOrigin = { Origin: "https://evil.example" }
 
-test("a refused request is shown with its names and keys, never with a value", async () => {
+test("a rejected request is listed with its names and keys, never with values", async () => {
   const event = { name: "signed_up", properties: { plan: secret, email: secret }, anonymousId: secret }
   expect(await send(`/track?website_id=mine&${secret}`, event, wrongOrigin)).toBe("origin_not_allowed")
   const { status, body } = await list()
@@ -123,7 +123,7 @@ const described: [string, string, unknown, object][] = [
   ],
   ["__proto__", "/track", '{"name":"a","properties":{"__proto__":1}}', { names: ["a"], keys: ["__proto__"] }],
 ]
-test.each(described)("of %s is kept what can be told", async (_, path, sent, expected) => {
+test.each(described)("the description of %s", async (_, path, sent, expected) => {
   expect(await send(path, sent)).not.toBeNull()
   const { body } = await list()
   expect(body.refusals).toMatchObject([expected])
@@ -133,19 +133,19 @@ test.each(described)("of %s is kept what can be told", async (_, path, sent, exp
 const origins: [origin: string, advice: string][] = [
   ["https://www.evil.example:8443", "If evil.example is yours, add evil.example to"],
   ["Capacitor://localhost", "If capacitor://localhost is yours, add capacitor://localhost to"],
-  ["app://x/y", "Add the host of the page"],
-  ["null", "Add the host of the page"],
+  ["app://x/y", "Allow the host of the page"],
+  ["null", "Allow the host of the page"],
   [`https://${"a".repeat(300)}.example`, "If aaa"],
 ]
-test.each(origins)("of the origin %s the advice says what to allow", async (Origin, advice) => {
+test.each(origins)("the advice for the origin %s says what to allow", async (Origin, advice) => {
   expect(await send("/track?website_id=mine", { name: "a" }, { Origin })).toBe("origin_not_allowed")
   const { refusals: found } = (await list()).body
   expect(found[0].advice).toStartWith(advice)
   expect(found[0].advice.length).toBeLessThan(700)
 })
 
-describe("what to change is said", () => {
-  test("for every reason that the routes can give, in one or two sentences", async () => {
+describe("the advice", () => {
+  test("has one or two sentences for every reason of the routes", async () => {
     const document = JSON.stringify(
       await openapi({
         maxEvents: 1_000,
@@ -161,8 +161,8 @@ describe("what to change is said", () => {
     ) as Json[]
     const reasons = responses.flatMap((one) => one.headers["x-databuddy-reason"]?.schema.enum ?? [])
     expect(new Set(reasons).size).toBeGreaterThan(25)
-    for (const reason of new Set<Reason>(reasons)) {
-      const text = adviceOn({ reason, fields: [] })
+    for (const reason of new Set<RejectionReason>(reasons)) {
+      const text = adviceFor({ reason, fields: [] })
       expect([reason, text]).not.toEqual([reason, `${rejections[reason].message}.`])
       expect(text).toMatch(/^[A-Z][^.]*(\.stringify[^.]*)?\.( [A-Z][^.]*\.)?$/)
     }
@@ -189,24 +189,24 @@ describe("what to change is said", () => {
       `traits.t${"x".repeat(56)}… must be a string, number, boolean or null.`,
     ],
   ]
-  test.each(fields)("of %s, by its name", async (_, path, sent, words) => {
+  test.each(fields)("names %s", async (_, path, sent, words) => {
     await send(path, sent)
-    expect((await list()).body.refusals[0].advice).toBe(`Mend what was sent: ${words}`)
+    expect((await list()).body.refusals[0].advice).toBe(`Fix the request: ${words}`)
   })
 
-  test("where nothing of the body can be named", async () => {
+  test("is general if no field of the body can be named", async () => {
     await send("/track", 7)
-    expect((await list()).body.refusals[0].advice).toStartWith("Send a JSON object with the fields that")
+    expect((await list()).body.refusals[0].advice).toStartWith("Send a JSON object with the fields listed")
   })
 })
 
-test("what is accepted is not kept", async () => {
-  const key = give(["track:events"], null)
+test("accepted requests are not listed", async () => {
+  const key = createTestKey(["track:events"], null)
   expect(await send("/track", { name: "fine" }, { Authorization: `Bearer ${key}` })).toBeNull()
   expect((await list()).body).toMatchObject({ refusals: [], total: 0 })
 })
 
-test("an entry is bounded, whatever was sent", async () => {
+test("an entry is bounded whatever is sent", async () => {
   const long = "é".repeat(100_000)
   const properties = Object.fromEntries(
     Array.from({ length: 500 }, (_, index) => [`${index}${long.slice(0, 900)}`, 1]),
@@ -222,12 +222,12 @@ test("an entry is bounded, whatever was sent", async () => {
   expect(Math.max(...[...entry.names, ...entry.keys].map((name: string) => name.length))).toBe(65)
 })
 
-test("the last thousand are kept, the newest first", async () => {
-  for (let index = 0; index < keptRefusals + 3; index++) await send("/track", [{ name: `n${index}` }])
+test("lists the last 1,000, newest first", async () => {
+  for (let index = 0; index < maxRejectedRequests + 3; index++) await send("/track", [{ name: `n${index}` }])
   const { body } = await list()
-  expect(body.total).toBe(keptRefusals)
+  expect(body.total).toBe(maxRejectedRequests)
   expect(body.refusals.map((one: Json) => one.names[0])).toEqual(
-    Array.from({ length: keptRefusals }, (_, index) => `n${keptRefusals + 2 - index}`),
+    Array.from({ length: maxRejectedRequests }, (_, index) => `n${maxRejectedRequests + 2 - index}`),
   )
 })
 
@@ -254,8 +254,8 @@ test.each(["?reason=no_such", "?limit=0", "?limit=1001", "?limit=x", "?website=m
   },
 )
 
-test("a key that is limited to a website sees what was for that one alone", async () => {
-  const limited = give(["read:data"], ["mine"])
+test("a key limited to a website only sees requests for that website", async () => {
+  const limited = createTestKey(["read:data"], ["mine"])
   await send("/track?website_id=mine", { name: "a" }, wrongOrigin)
   await send("/track?website_id=theirs", { name: "b" }, wrongOrigin)
   await send("/track", [
@@ -270,12 +270,12 @@ test("a key that is limited to a website sees what was for that one alone", asyn
   expect((await list("?website_id=mine", limited)).body.total).toBe(1)
 })
 
-test("takes a key with the scope read:data", async () => {
+test("requires a key with the scope read:data", async () => {
   expect((await list("", null)).status).toBe(401)
-  expect((await list("", give(["track:events", "manage:websites"], null))).status).toBe(403)
+  expect((await list("", createTestKey(["track:events", "manage:websites"], null))).status).toBe(403)
 })
 
-test("each reason is logged once a second at most, with how many were not", async () => {
+test("each reason is logged at most once a second, with the number of omitted lines", async () => {
   for (let index = 0; index < 5; index++) await send("/track?website_id=mine", { name: secret }, wrongOrigin)
   await send("/track?website_id=\u202e", { name: "a" })
   app.clock.now += 1_000

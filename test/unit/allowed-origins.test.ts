@@ -67,7 +67,7 @@ describe("appOriginOf", () => {
   }
 })
 
-describe("the origins that may send to a website", () => {
+describe("origins that can send to a website", () => {
   const folder = temporaryFolder()
   let db: Db
   let registry: Registry
@@ -145,7 +145,7 @@ describe("the origins that may send to a website", () => {
     ["apps", "https://shop.test", true],
   ]
   for (const [id, origin, allowed] of cases) {
-    test(`${origin} ${allowed ? "may" : "may not"} send to '${id}'`, () => {
+    test(`${origin} ${allowed ? "can" : "cannot"} send to '${id}'`, () => {
       const find = () =>
         targetWebsites(
           [undefined],
