@@ -1,12 +1,12 @@
-// bun run test:proxies [--restarts N] [--clients N] [--seed S] [caddy|haproxy|nginx]…: the README's proxy configurations with the real
-// proxies, under load, while the server restarts. What is not installed is skipped, by name.
+// bun run test:proxies [--restarts N] [--clients N] [--seed S] [caddy|haproxy|nginx]…: the proxy configurations of
+// src/server/README.md with the real proxies, under load, while the server restarts. Proxies that are not installed are skipped, by name.
 import { spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { parseArgs } from "node:util"
 import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { codeBlocks, readPage } from "../support/documentation.ts"
 import { mulberry32, picker } from "../support/random.ts"
-import { readmeBlocks } from "../support/readme.ts"
 
 interface Place {
   folder: string
@@ -18,11 +18,13 @@ interface Place {
 interface Proxy {
   command: (config: string) => string[]
   version: string[]
-  /** The README's text as a whole configuration for this machine: without TLS, on the test's ports. */
+  /** The page's text as a complete configuration for this machine: without TLS, on the test's ports. */
   config: (text: string, place: Place) => string
 }
 
-/** The three of the README; the names are those of their commands and of the README's code blocks. */
+/** The page with the configurations. */
+const documentation = readPage("src/server/README.md")
+/** The names are those of the commands and of the page's code blocks. */
 const proxies: Record<"caddy" | "haproxy" | "nginx", Proxy> = {
   caddy: {
     command: (config) => ["caddy", "run", "--adapter", "caddyfile", "--config", config],
@@ -87,13 +89,14 @@ interface Report {
 async function run(name: Name, clients: number, restarts: number, seed: number): Promise<Report> {
   using folder = temporaryFolder()
   const [front, back] = [await freePort(), await freePort()]
-  const args = ["--port", String(back), "--rate-limit", "0", ...readmeFlags()]
+  const args = ["--port", String(back), "--rate-limit", "0", ...unitFlags()]
   const start = () => startServer({ db: folder.file("test.db"), args })
   let server: Server = await start()
   const { key } = server
   const place = { folder: folder.path, front, back }
-  const [text, ...more] = readmeBlocks(name)
-  if (text === undefined || more.length > 0) throw new Error(`the README has not one block of ${name}`)
+  const [text, ...more] = codeBlocks(documentation, name)
+  if (text === undefined || more.length > 0)
+    throw new Error(`src/server/README.md does not have exactly one code block of ${name}`)
   const config = folder.file("config")
   writeFileSync(config, proxies[name].config(text.replaceAll("127.0.0.1:4000", `127.0.0.1:${back}`), place))
   const [command = "", ...rest] = proxies[name].command(config)
@@ -212,16 +215,16 @@ async function showsPagesOnFullDisk(front: number, key: string): Promise<void> {
   if (event.status !== 503) throw new Error(`on a full disk an event got ${event.status}`)
 }
 
-/** What the README's unit says of stopping. */
-function readmeFlags(): string[] {
-  const unit = readmeBlocks("ini")[0] ?? ""
+/** The flag of the systemd unit in the README that delays the shutdown. */
+function unitFlags(): string[] {
+  const unit = codeBlocks(readPage("README.md"), "ini")[0] ?? ""
   const flag = /--shutdown-delay \d+/.exec(unit)?.[0]
-  if (!flag) throw new Error("the README's unit has no --shutdown-delay")
+  if (!flag) throw new Error("the systemd unit in README.md has no --shutdown-delay")
   return flag.split(" ")
 }
 
 function replaced(text: string, from: string, to: string): string {
-  if (!text.includes(from)) throw new Error(`the README's text has no "${from}"`)
+  if (!text.includes(from)) throw new Error(`the configuration has no "${from}"`)
   return text.replace(from, to)
 }
 

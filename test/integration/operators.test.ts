@@ -1,19 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { readFileSync } from "node:fs"
-import { join } from "node:path"
-import { fitsAll, type ShownEvent } from "../../src/dashboard/state/events.ts"
+import { type ApiEvent, matchesAll } from "../../src/dashboard/state/event-filter.ts"
 import {
   conditions,
   type Filter,
   filterParam,
   filterText,
-  readFilter,
+  parseFilter,
 } from "../../src/dashboard/state/filters.ts"
 import { type Operator, operatorNames, operators } from "../../src/query/operators.ts"
 import { querySchema } from "../../src/query-api/schema.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { openApp, type TestApp } from "../support/app.ts"
-import { repository } from "../support/repository.ts"
+import { readPage } from "../support/documentation.ts"
 
 // Each operator on each kind of field: in the API, and in the page that filters what arrives by itself.
 
@@ -133,7 +131,7 @@ async function send(path: string, body: unknown) {
 }
 
 const shown = events.map(
-  ({ name, anonymousId = null, sessionId = null, path = null, properties, namespace }): ShownEvent => ({
+  ({ name, anonymousId = null, sessionId = null, path = null, properties, namespace }): ApiEvent => ({
     event_name: name,
     namespace,
     source: null,
@@ -161,14 +159,18 @@ describe("the events that fit", () => {
       one.data.map(({ namespace }) => Number(namespace)).sort(),
     )
     expect(places).toEqual([fitting, fitting])
-    expect(shown.flatMap((event, place) => (fitsAll(event, [filter]) ? [place] : []))).toEqual(fitting)
+    expect(shown.flatMap((event, place) => (matchesAll(event, [filter]) ? [place] : []))).toEqual(fitting)
   })
 })
 
 describe("a filter in the dashboard", () => {
   test.each(cases)("%s %s %p stays what it is in the address", (field, op, value) => {
-    const filter = { field, op, value: operators[op].takes === "text" ? String(value) : value } as Filter
-    expect(readFilter(filterParam(filter))).toEqual(filter)
+    const filter = {
+      field,
+      op,
+      value: operators[op].operandType === "text" ? String(value) : value,
+    } as Filter
+    expect(parseFilter(filterParam(filter))).toEqual(filter)
     expect(conditions.some(({ words }) => filterText(filter).includes(words))).toBe(true)
   })
 
@@ -179,9 +181,9 @@ describe("a filter in the dashboard", () => {
 })
 
 describe("documentation:", () => {
-  test("the API's schema and the README name each operator", () => {
-    const readme = readFileSync(join(repository, "README.md"), "utf8")
-    expect(operatorNames.filter((name) => !readme.includes(`\`${name}\``))).toEqual([])
+  test("the API's schema and src/query-api/README.md name each operator", () => {
+    const page = readPage("src/query-api/README.md")
+    expect(operatorNames.filter((name) => !page.includes(`\`${name}\``))).toEqual([])
     const schema = JSON.stringify(querySchema)
     expect(operatorNames.filter((name) => !schema.includes(`"const":"${name}"`))).toEqual([])
   })

@@ -1,14 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
-import { DailyHash } from "../../src/store/salts.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
+import { readPage } from "../support/documentation.ts"
 import { eventRow } from "../support/event.ts"
-import { readme } from "../support/readme.ts"
 
+/** SQL by the line above it. */
 const queries = new Map(
-  [...readme.matchAll(/^([^\n]+):\n\n```sql\n([^`]+)```/gm)].map(([, title = "", sql = ""]) => [title, sql]),
+  [...readPage("src/store/README.md").matchAll(/^([^\n]+):\n\n```sql\n([^`]+)```/gm)].map(
+    ([, title = "", sql = ""]) => [title, sql],
+  ),
 )
 
 const website = "11111111-1111-4111-8111-111111111111"
@@ -18,7 +21,7 @@ const now = Math.floor(Date.now() / dayMs) * dayMs + dayMs / 2
 
 type Row = Record<string, unknown>
 
-describe("the README's queries in SQL, as they stand there, give the numbers of /v1/query:", () => {
+describe("the SQL examples in src/store/README.md return the numbers of /v1/query:", () => {
   let app: TestApp
   let key: string
 
@@ -97,7 +100,7 @@ describe("the README's queries in SQL, as they stand there, give the numbers of 
 
   /** What `/v1/query` says of each, in the shape of the SQL's rows. */
   const answers: Record<string, () => Promise<Row[]>> = {
-    "Events and visitors by day, of the last 30 days": async () => {
+    "Events and visitors by day in the last 30 days": async () => {
       const rows = await api({ name: "custom_events_trends", granularity: "daily" }, { startDate: dayOf(30) })
       return rows
         .filter(({ total_events }) => total_events !== 0)
@@ -107,7 +110,7 @@ describe("the README's queries in SQL, as they stand there, give the numbers of 
           visitors: unique_users,
         }))
     },
-    "What people did in the last week, and which plan they had": async () => {
+    "Events of the last week by name and plan": async () => {
       const rows = await api({ name: "custom_events", by: ["property.plan"] }, { startDate: dayOf(7) })
       return rows.map((row) => ({
         name: row.name,
@@ -116,7 +119,7 @@ describe("the README's queries in SQL, as they stand there, give the numbers of 
         visitors: row.unique_users,
       }))
     },
-    "What one person did": async () => {
+    "Everything one person did": async () => {
       const rows = await api({ name: "person", profileId: "user_1" }, allTime)
       return rows.reverse().map(({ timestamp, event_name, path, properties }) => ({
         time: timestamp,
@@ -125,13 +128,13 @@ describe("the README's queries in SQL, as they stand there, give the numbers of 
         properties: JSON.stringify(properties),
       }))
     },
-    "Of the visitors who signed up, how many bought something later": async () => {
+    "How many of the visitors who signed up bought something later": async () => {
       const steps = ["signed_up", "bought"]
       const rows = await api({ name: "funnel", steps, window: "366d" }, { startDate: dayOf(300) })
       const [signedUp, bought] = rows.map((row) => row.people)
       return [{ signed_up: signedUp, bought }]
     },
-    "A number in the properties, by website and month": async () => {
+    "A number in the properties by website and month": async () => {
       const measures = ["count", "avg", "max"].map((what) => `${what}:property.amount`)
       const filters = [{ field: "event_name", op: "eq", value: "bought" }]
       const parameter = { name: "events", by: ["website_id"], granularity: "monthly", measures, filters }
@@ -161,7 +164,7 @@ describe("the README's queries in SQL, as they stand there, give the numbers of 
   })
 
   test("of three visitors who signed up, the one who bought before did not buy later", () => {
-    expect(sql("Of the visitors who signed up, how many bought something later")).toEqual([
+    expect(sql("How many of the visitors who signed up bought something later")).toEqual([
       { signed_up: 3, bought: 1 },
     ])
   })
