@@ -120,13 +120,13 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     const all = await numbers(page, ".stat-value")
     const value = property(page, "plan").getByRole("button", { name: "pro", exact: true })
     await value.click()
-    await page.getByRole("button", { name: "Change the filter plan is pro" }).waitFor()
+    await page.getByRole("button", { name: "Edit filter plan is pro" }).waitFor()
     await settled(page)
     expect(await value.getAttribute("aria-pressed")).toBe("true")
     const [counts] = await runQuery<Counts>({ name: "custom_events_summary" }, [orderFilter, planFilter])
     expect((await numbers(page, ".stat-value"))[0]).toBe(counts?.total_events ?? -1)
     await value.click()
-    await page.getByRole("button", { name: "Change the filter plan is pro" }).waitFor({ state: "detached" })
+    await page.getByRole("button", { name: "Edit filter plan is pro" }).waitFor({ state: "detached" })
     await settled(page)
     expect(await numbers(page, ".stat-value")).toEqual(all)
     await page.context().close()
@@ -162,7 +162,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await dialog.locator("tbody tr").nth(1).waitFor({ state: "detached" })
     await dialog.getByRole("button", { name: "Desk lamp" }).click()
     await dialog.waitFor({ state: "detached" })
-    await page.getByRole("button", { name: "Change the filter product is Desk lamp" }).waitFor()
+    await page.getByRole("button", { name: "Edit filter product is Desk lamp" }).waitFor()
     await page.context().close()
   })
 
@@ -237,13 +237,13 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       name: "with an unknown name",
       query: "?name=never_sent",
       says: "No events in this range",
-      offers: "Look at the last 90 days",
+      offers: "Show last 90 days",
     },
     {
       name: "without matching events",
       query: "?name=order_paid&f=eq:property.plan:nobody",
-      says: "No event fits these filters",
-      offers: "Remove the filters",
+      says: "No events match these filters",
+      offers: "Clear filters",
     },
   ]
   test.each(emptyCases)("$name it says so and offers a next step", async ({ query, says, offers }) => {
@@ -266,13 +266,13 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     const regions = ["Key metrics", "Properties"].map((name) => page.getByRole("region", { name }))
     for (const region of regions) await region.getByText("The server does not answer").waitFor()
     for (const region of regions) {
-      await region.getByRole("button", { name: "Try again" }).press("Enter")
+      await region.getByRole("button", { name: "Retry" }).press("Enter")
       await region.locator(".skeleton").first().waitFor()
       await region.locator("button:focus").waitFor()
     }
     await page.unroute("**/v1/query?*")
     for (const region of regions) {
-      await region.getByRole("button", { name: "Try again" }).press("Enter")
+      await region.getByRole("button", { name: "Retry" }).press("Enter")
       await region.locator(".empty, .skeleton").first().waitFor({ state: "detached" })
       expect(await region.evaluate((element) => element === document.activeElement)).toBe(true)
     }

@@ -84,7 +84,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
   test("has pages, and the CSV file has all names", async () => {
     const { page } = await dashboard.open("/w/SITE/events")
     await waitForPage(page, "page_viewed")
-    const after = page.getByRole("button", { name: "The rows after" })
+    const after = page.getByRole("button", { name: "Next page" })
     await after.press("Enter")
     await settled(page)
     const second = await runQuery({ limit: 50, page: 2 })

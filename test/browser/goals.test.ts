@@ -57,7 +57,7 @@ describe.skipIf(noBrowser)(`goals${skipped}`, () => {
       count(row?.completions ?? -1),
     ])
     expect(await page.locator(".change").first().getAttribute("title")).toBe(
-      `before: ${rate(row?.previous?.conversion_rate ?? -1)}`,
+      `Previous period: ${rate(row?.previous?.conversion_rate ?? -1)}`,
     )
     const course = await rowsOf<GoalRow>(
       dashboard,
@@ -119,7 +119,7 @@ describe.skipIf(noBrowser)(`goals${skipped}`, () => {
       count(row?.converted ?? -1),
       `${count(row?.total ?? -1)} visitors`,
     ])
-    await page.getByRole("button", { name: "Rename or delete Paid" }).click()
+    await page.getByRole("button", { name: "More actions for Paid" }).click()
     await page.getByRole("button", { name: "Delete…" }).click()
     await page.getByRole("button", { name: "Delete", exact: true }).click()
     await table.waitFor({ state: "detached" })

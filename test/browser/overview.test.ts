@@ -145,7 +145,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
   })
 
   const compared = [
-    { name: "today", query: "?period=today", text: `${shownDay(1)}, until \\d\\d:\\d\\d` },
+    { name: "today", query: "?period=today", text: `${shownDay(1)} \\(to \\d\\d:\\d\\d\\)` },
     { name: "yesterday", query: "?period=yesterday", text: shownDay(2) },
     {
       name: "the last 24 hours",
@@ -155,10 +155,10 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
   ]
   test.each(compared)("shows what $name is compared to", async ({ query, text }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/overview${query}`)
-    await waitForPage(page, "Compared with")
-    expect(await page.locator(".against").textContent()).toMatch(new RegExp(`^Compared with ${text}$`))
+    await waitForPage(page, "vs.")
+    expect(await page.locator(".comparison-note").textContent()).toMatch(new RegExp(`^vs\\. ${text}$`))
     await page.keyboard.press("c")
-    await page.locator(".against").waitFor({ state: "detached" })
+    await page.locator(".comparison-note").waitFor({ state: "detached" })
     expect(faults).toEqual([])
     await page.context().close()
   })
@@ -167,24 +167,24 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     const total = await firstNumber(page)
     await page.getByRole("link", { name: "Filter by gift = false" }).click()
-    await page.getByRole("button", { name: "Change the filter gift is false" }).waitFor()
+    await page.getByRole("button", { name: "Edit filter gift is false" }).waitFor()
     expect(new URL(page.url()).searchParams.getAll("f")).toEqual(["eq:property.gift:false"])
     await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" })
     expect(await firstNumber(page)).toBeLessThan(total)
-    await page.getByRole("button", { name: "Remove the filter gift is false" }).click()
-    await page.getByRole("button", { name: "Remove the filter gift is false" }).waitFor({ state: "detached" })
+    await page.getByRole("button", { name: "Remove filter gift is false" }).click()
+    await page.getByRole("button", { name: "Remove filter gift is false" }).waitFor({ state: "detached" })
     await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" })
     expect(await firstNumber(page)).toBe(total)
     await page.goBack()
-    await page.getByRole("button", { name: "Change the filter gift is false" }).waitFor()
+    await page.getByRole("button", { name: "Edit filter gift is false" }).waitFor()
     await page.context().close()
   })
 
   test("an invalid filter in the address is reported", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?f=IN:property.plan:pro&f=eq:property.gift:false")
-    await page.getByRole("button", { name: "Change the filter gift is false" }).waitFor()
+    await page.getByRole("button", { name: "Edit filter gift is false" }).waitFor()
     expect(await page.getByRole("alert").textContent()).toEndWith("by it: IN:property.plan:pro")
-    await page.getByRole("button", { name: "Remove the filter gift is false" }).click()
+    await page.getByRole("button", { name: "Remove filter gift is false" }).click()
     await page.getByRole("alert").waitFor({ state: "detached" })
     await page.context().close()
   })
@@ -193,13 +193,13 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()
     await page.keyboard.press("/")
-    await page.getByRole("dialog", { name: "Add a filter" }).waitFor()
+    await page.getByRole("dialog", { name: "Add filter" }).waitFor()
     await page.keyboard.type("property.plan")
     await page.keyboard.press("Tab")
     await page.keyboard.press("Tab")
     await page.keyboard.type("team")
     await page.keyboard.press("Enter")
-    await page.getByRole("button", { name: "Change the filter plan is team" }).waitFor()
+    await page.getByRole("button", { name: "Edit filter plan is team" }).waitFor()
     await page.context().close()
   })
 
@@ -212,24 +212,24 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
         const { activeElement } = document
         return activeElement?.ariaLabel ?? activeElement?.textContent ?? ""
       })
-    await page.getByRole("button", { name: "Change the filter plan is not set" }).focus()
+    await page.getByRole("button", { name: "Edit filter plan is not set" }).focus()
     await page.keyboard.press("Enter")
     const field = page.getByRole("combobox", { name: "Field or property" })
     expect(await field.evaluate((element) => element === document.activeElement)).toBe(true)
     await field.fill("coupon")
     await page.keyboard.press("Enter")
-    await page.getByRole("button", { name: "Change the filter coupon is not set" }).waitFor()
-    expect(await focused()).toBe("Change the filter coupon is not set")
-    await page.getByRole("button", { name: "Change the filter Path" }).click()
-    const values = page.getByRole("textbox", { name: "Values, each in a line of its own" })
+    await page.getByRole("button", { name: "Edit filter coupon is not set" }).waitFor()
+    expect(await focused()).toBe("Edit filter coupon is not set")
+    await page.getByRole("button", { name: "Edit filter Path" }).click()
+    const values = page.getByRole("textbox", { name: "One value per line" })
     expect(await values.inputValue()).toBe("/\n/a, b")
     await page.getByRole("button", { name: "Apply" }).click()
     expect(new URL(page.url()).searchParams.getAll("f")).toEqual([
       "exists:property.coupon:false",
       'in:path:["/","/a, b"]',
     ])
-    for (const target of ["Remove the filter Path is one of /, /a, b", " Filter"]) {
-      await page.getByRole("button", { name: "Remove the filter" }).first().press("Enter")
+    for (const target of ["Remove filter Path is one of /, /a, b", " Filter"]) {
+      await page.getByRole("button", { name: "Remove filter" }).first().press("Enter")
       expect(await focused()).toBe(target)
     }
     await page.context().close()
@@ -240,22 +240,22 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }))
     const pasted = async () => {
       await page.keyboard.press("Control+k")
-      const field = page.getByRole("combobox", { name: "A page, website, event or range" })
+      const field = page.getByRole("combobox", { name: "Page, website, event or range" })
       await field.press("Control+v")
       const text = await field.inputValue()
       await page.keyboard.press("Escape")
       return text
     }
-    const menu = page.getByRole("button", { name: "Saved views, share, notes" })
+    const menu = page.getByRole("button", { name: "Share & save" })
     await menu.click()
-    await page.getByRole("button", { name: "Copy the address" }).click()
-    await page.getByText("The address of this view is copied.").waitFor()
+    await page.getByRole("button", { name: "Copy link" }).click()
+    await page.getByText("Link copied").waitFor()
     expect(await pasted()).toEndWith("/overview?period=last_7d&tz=UTC")
     await menu.click()
-    await page.getByRole("button", { name: "Share by a link" }).click()
-    await page.getByRole("textbox", { name: "Name, for the list of links" }).fill("for the board")
+    await page.getByRole("button", { name: "Create share link…" }).click()
+    await page.getByRole("textbox", { name: "Name" }).fill("for the board")
     await page.keyboard.press("Enter")
-    await page.getByRole("button", { name: "Copy the link" }).click()
+    await page.getByRole("button", { name: "Copy link" }).click()
     await page.getByText("Copied", { exact: true }).waitFor()
     await page.getByRole("button", { name: "Done" }).click()
     expect(await pasted()).toMatch(/\/share\/[\w-]+$/)
@@ -272,7 +272,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.keyboard.press(".")
     expect(new URL(page.url()).searchParams.get("to")).toBe(dayAgo(0))
     await page.keyboard.press("?")
-    await page.getByRole("dialog", { name: "Keys" }).waitFor()
+    await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor()
     await page.keyboard.press("Escape")
     await page.getByRole("dialog").waitFor({ state: "detached" })
     await page.context().close()
@@ -284,7 +284,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       deviceScaleFactor: 2,
     })
     await page.locator(".stat-value").first().waitFor()
-    await page.getByRole("button", { name: "Saved views, share, notes" }).click()
+    await page.getByRole("button", { name: "Share & save" }).click()
     const { x } = (await page.locator(".popover-panel").boundingBox()) ?? { x: -1 }
     expect(x).toBeGreaterThan(0)
     await page.keyboard.press("Escape")

@@ -8,7 +8,7 @@ import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import { type Key, KeyForm, type NewKey } from "./key-form.tsx"
-import { List, More, Row } from "./list.tsx"
+import { List, MoreMenu, Row } from "./list.tsx"
 import { scopeTexts } from "./scopes.ts"
 import { SettingsPage } from "./settings-page.tsx"
 import { websitesText } from "./website-choice.tsx"
@@ -109,7 +109,7 @@ function KeyRow({ apiKey: key, openDialog }: { apiKey: Key; openDialog: (dialog:
         </>
       }
       facts={[
-        ["Permissions", scopes.map((scope) => scopeTexts[scope].label.toLowerCase()).join(", "), "wide"],
+        ["Permissions", scopes.map((scope) => scopeTexts[scope].label).join(", "), "wide"],
         ["Websites", websitesText(websites, (id) => session.nameOf(id))],
         ["Last used", lastUsedAt === null ? "Never" : format.ago(lastUsedAt, now())],
         [state === "expired" ? "Expired" : "Expires", expiresAt === null ? "Never" : format.time(expiresAt)],
@@ -127,9 +127,9 @@ function KeyRow({ apiKey: key, openDialog }: { apiKey: Key; openDialog: (dialog:
             >
               Edit
             </button>
-            <More
+            <MoreMenu
               name={name}
-              choices={[
+              actions={[
                 { label: "Rotate…", run: () => openDialog({ name: "rotate", key }) },
                 state === "disabled"
                   ? { label: "Enable…", run: () => openDialog({ name: "enable", key }) }

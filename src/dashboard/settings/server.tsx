@@ -106,7 +106,7 @@ function Database({ status: { database, disk, retain } }: { status: StatusJson }
           ["WAL size", format.bytes(database.walBytes)],
           ["Free disk space", format.bytes(disk.freeBytes)],
           ["Reserved space", disk.minFreeBytes === 0 ? "None" : format.bytes(disk.minFreeBytes)],
-          ["Retention", `${retentionText(retain)}, unless set per website`, "wide"],
+          ["Data retention", `${retentionText(retain)}, unless set per website`, "wide"],
         ]}
       />
     </>

@@ -122,7 +122,7 @@ function Retention({ retain, onChange }: { retain: string; onChange: (retain: st
   return (
     <div class="settings-retain">
       <label class="field">
-        Retention
+        Data retention
         <select
           value={days === undefined ? retain : "days"}
           onChange={({ currentTarget: { value } }) => onChange(value === "days" ? `${defaultDays}d` : value)}

@@ -82,7 +82,7 @@ function WebsiteRow({ website, openDialog }: WebsiteRowProps) {
           </span>,
           "wide",
         ],
-        ["Retention", retentionText(website.retain)],
+        ["Data retention", retentionText(website.retain)],
         ["Visitor IDs", anonymize === "daily" ? "Anonymized daily" : "Stored as sent"],
       ]}
       actions={

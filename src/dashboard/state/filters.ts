@@ -48,7 +48,9 @@ export function fieldName(field: string): string {
 
 /** Undefined if the operator is unknown. */
 function findCondition(op: string, value: unknown): Condition | undefined {
-  return conditions.find((one) => one.op === op && (one.takes !== "boolean" || one.value === value))
+  return conditions.find(
+    (condition) => condition.op === op && (condition.takes !== "boolean" || condition.value === value),
+  )
 }
 
 export function conditionOf({ op, value }: Filter): Condition {
@@ -64,13 +66,13 @@ export function filterText(filter: Filter): string {
 
 export function hasFilter(filters: readonly Filter[], filter: Filter): boolean {
   const param = filterParam(filter)
-  return filters.some((one) => filterParam(one) === param)
+  return filters.some((candidate) => filterParam(candidate) === param)
 }
 
 /** Adds the filter, or removes it if it is present. */
 export function toggleFilter(filters: readonly Filter[], filter: Filter): Filter[] {
   const param = filterParam(filter)
-  const others = filters.filter((one) => filterParam(one) !== param)
+  const others = filters.filter((candidate) => filterParam(candidate) !== param)
   return others.length < filters.length ? others : [...filters, filter]
 }
 

@@ -8,7 +8,7 @@ export interface Profile {
   /** ISO 8601 in UTC, like `updatedAt`. */
   createdAt: string
   updatedAt: string
-  /** Those that were seen to be theirs, the newest first; of more than `mostLinked` the newest. */
+  /** Linked ids, newest first, at most `maxAnonymousIds`. */
   anonymousIds: string[]
 }
 

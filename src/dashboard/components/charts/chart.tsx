@@ -22,7 +22,7 @@ export function Chart(props: ChartProps) {
   const [isTable, setTable] = useState(false)
   const value =
     props.value ?? ((number: number) => (props.isRate ? format.rate(number) : format.count(number)))
-  const columns = ["Date", ...series.map((one) => one.name)]
+  const columns = ["Date", ...series.map((line) => line.name)]
   const rows = dates.map((date, index) => [date, ...series.map(({ values }) => values[index])])
   const shownRows = dates.map((date, index) => [
     format.bucket(date, granularity),
@@ -63,10 +63,10 @@ export function Chart(props: ChartProps) {
       )}
       <figcaption class="chart-foot">
         <ul class="legend">
-          {series.map((one, index) => (
-            <li key={index} class={one.isPrevious ? "before" : `shade-${index % shades}`}>
-              {props.kind === "lines" && !one.isPrevious && <LineKey index={index} />}
-              <span>{one.name}</span>
+          {series.map((line, index) => (
+            <li key={index} class={line.isPrevious ? "previous" : `shade-${index % shades}`}>
+              {props.kind === "lines" && !line.isPrevious && <LineKey index={index} />}
+              <span>{line.name}</span>
             </li>
           ))}
           {marks.map(({ at, text }) => (

@@ -120,9 +120,9 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   const colour = (name: string) => colourOf(element, name)
   const isBars = kind === "bars"
   const stacked = isBars
-    ? stack(series.filter((one) => !one.isPrevious))
-    : series.filter((one) => !one.isPrevious).map(({ values }) => values.slice(0, started))
-  const before = series.filter((one) => one.isPrevious).map(({ values }) => values)
+    ? stack(series.filter((line) => !line.isPrevious))
+    : series.filter((line) => !line.isPrevious).map(({ values }) => values.slice(0, started))
+  const previous = series.filter((line) => line.isPrevious).map(({ values }) => values)
   const xs = dates.map((_, index) => index)
   // The tallest sum is drawn first, so that each smaller one covers part of it.
   const order = stacked.map((_, index) => index).reverse()
@@ -181,9 +181,9 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
         }),
       ),
       // With an outline in the background colour, because the line crosses the bars.
-      ...before.flatMap((): uPlot.Series[] => [
+      ...previous.flatMap((): uPlot.Series[] => [
         { stroke: colour("--panel"), width: 3, alpha: 0.8, points: { show: false } },
-        { stroke: colour("--before"), width: 1.5, dash: [4, 4], points: { show: dates.length <= 1 } },
+        { stroke: colour("--previous"), width: 1.5, dash: [4, 4], points: { show: dates.length <= 1 } },
       ]),
     ],
     hooks: {
@@ -210,7 +210,9 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
       dates.map((_, at) => (isBars ? stacked[index]?.[at] || null : stacked[index]?.[at])),
     ),
     // null interrupts the line; undefined would be skipped over.
-    ...before.map((values) => dates.map((_, at) => values[at] ?? null)).flatMap((values) => [values, values]),
+    ...previous
+      .map((values) => dates.map((_, at) => values[at] ?? null))
+      .flatMap((values) => [values, values]),
   ] as uPlot.AlignedData
   const tip = new Tooltip(latest)
   const chart = new uPlot(options, data, element)
@@ -298,13 +300,13 @@ class Tooltip {
     if (date === undefined || idx === null || idx === undefined) return
     const title = document.createElement("strong")
     title.textContent = format.bucket(date, granularity)
-    const lines = series.map((one, index) => {
+    const lines = series.map((item, index) => {
       const line = document.createElement("div")
-      line.className = one.isPrevious ? "before" : `shade-${index % shades}`
+      line.className = item.isPrevious ? "previous" : `shade-${index % shades}`
       const name = document.createElement("span")
-      name.textContent = one.name
+      name.textContent = item.name
       const number = document.createElement("b")
-      const shown = one.values[idx]
+      const shown = item.values[idx]
       number.textContent = shown === undefined ? "–" : value(shown)
       line.append(name, number)
       return line

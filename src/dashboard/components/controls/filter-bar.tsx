@@ -81,7 +81,9 @@ export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
           onClose={() => setEdited(undefined)}
           onDone={(filter) => {
             onChange(
-              edited < 0 ? [...filters, filter] : filters.map((one, at) => (at === edited ? filter : one)),
+              edited < 0
+                ? [...filters, filter]
+                : filters.map((current, at) => (at === edited ? filter : current)),
             )
             setEdited(undefined)
           }}

@@ -87,9 +87,9 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
           />
         </label>
         <datalist id={ids.fields}>
-          {fields.map((one) => (
-            <option key={one} value={one}>
-              {fieldNames[one]}
+          {fields.map((name) => (
+            <option key={name} value={name}>
+              {fieldNames[name]}
             </option>
           ))}
         </datalist>
@@ -98,12 +98,14 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
           <select
             value={words}
             onChange={(change) =>
-              setCondition(conditions.find((one) => one.words === change.currentTarget.value) ?? condition)
+              setCondition(
+                conditions.find((option) => option.words === change.currentTarget.value) ?? condition,
+              )
             }
           >
-            {conditions.map((one) => (
-              <option key={one.words} value={one.words}>
-                {one.words}
+            {conditions.map((option) => (
+              <option key={option.words} value={option.words}>
+                {option.words}
               </option>
             ))}
           </select>
@@ -135,8 +137,8 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
           </label>
         )}
         <datalist id={ids.values}>
-          {options.map((one) => (
-            <option key={one} value={one} />
+          {options.map((value) => (
+            <option key={value} value={value} />
           ))}
         </datalist>
         {error && (
@@ -186,8 +188,8 @@ function buildFilter(
     case "list": {
       const value = text
         .split("\n")
-        .map((one) => one.trim())
-        .filter((one) => one !== "")
+        .map((line) => line.trim())
+        .filter((line) => line !== "")
       return value.length === 0 ? "Enter at least one value." : { field, op, value }
     }
     case "text":

@@ -28,16 +28,18 @@ const pages: readonly PageEntry[] = [
 
 /** Path segments of the pages that a share link can show. */
 export const sharedPages: ReadonlySet<string> = new Set([
-  ...pages.filter((one) => one.visibleTo === "all").map(({ page }) => page),
+  ...pages.filter((entry) => entry.visibleTo === "all").map(({ page }) => page),
   "event",
 ])
 
 export function pagesFor({ me, isOwner }: Session): PageEntry[] {
   const isShared = me.value?.share != null
-  return pages.filter((one) => one.visibleTo === "all" || (one.visibleTo === "people" ? !isShared : isOwner))
+  return pages.filter(
+    (entry) => entry.visibleTo === "all" || (entry.visibleTo === "people" ? !isShared : isOwner),
+  )
 }
 
 /** A page's label, or its path segment if it is not in the navigation. */
 export function pageLabel(page: string): string {
-  return pages.find((one) => one.page === page)?.label ?? page
+  return pages.find((entry) => entry.page === page)?.label ?? page
 }

@@ -37,19 +37,19 @@ export function Shell({ children }: { children: ComponentChildren }) {
         </header>
         <nav aria-label="Pages">
           <ul class="nav">
-            {pagesFor(session).map((one) => (
-              <li key={one.page}>
+            {pagesFor(session).map((entry) => (
+              <li key={entry.page}>
                 <Link
                   href={
-                    one.path ??
+                    entry.path ??
                     (base === ""
-                      ? `/w/${encodeURIComponent(homeSite(session, preferences))}/${one.page}`
-                      : router.pageHref(one.page))
+                      ? `/w/${encodeURIComponent(homeSite(session, preferences))}/${entry.page}`
+                      : router.pageHref(entry.page))
                   }
-                  isCurrent={one.path ? base === "" : base !== "" && isWithin(page, one.page)}
+                  isCurrent={entry.path ? base === "" : base !== "" && isWithin(page, entry.page)}
                   onClick={() => setOpen(false)}
                 >
-                  <Icon name={one.icon} /> {one.label}
+                  <Icon name={entry.icon} /> {entry.label}
                 </Link>
               </li>
             ))}

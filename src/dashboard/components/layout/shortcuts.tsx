@@ -76,7 +76,7 @@ function KeyList({ onClose }: { onClose: () => void }) {
   const { shortcuts } = useApp().preferences
   const rows = [
     ["Ctrl K", "Go to a page, website or event"],
-    ["?", "Keyboard shortcuts"],
+    ["?", "Show this list"],
     ...keys.map(({ key, text }) => [key, text]),
     ...presets.flatMap(({ key, label }) => (key ? [[key, label]] : [])),
   ]
