@@ -3,48 +3,48 @@ export type LogLevel = (typeof logLevels)[number]
 export type LogFields = Record<string, string | number | boolean | null | undefined>
 export type Log = (level: LogLevel, message: string, fields?: LogFields) => void
 
-/** ms: the same fault under load is one line a second, not one a request. */
+/** ms: under load, the same error is logged once per second, not once per request. */
 const throttleInterval = 1_000
 
-/** One JSON object a line, or a readable line where a person looks on. */
+/** Creates a log that writes one JSON object per line, or readable text with `readable`. */
 export function createLog(
   write: (line: string) => void,
   options: { level: LogLevel; readable: boolean },
   now: () => number,
 ): Log {
-  const least = logLevels.indexOf(options.level)
+  const minLevel = logLevels.indexOf(options.level)
   return (level, message, fields = {}) => {
-    if (logLevels.indexOf(level) < least) return
+    if (logLevels.indexOf(level) < minLevel) return
     const time = new Date(now()).toISOString()
     if (!options.readable) {
       write(`${JSON.stringify({ time, level, message, ...fields })}\n`)
       return
     }
-    const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`)
-    write(`${time} ${level} ${message}${rest.join("")}\n`)
+    const text = Object.entries(fields).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`)
+    write(`${time} ${level} ${message}${text.join("")}\n`)
   }
 }
 
-/** Says that `what` happened, once a second at most; `more`: how often it was left unsaid since the last time. */
-export type Throttle = (what: string, say: (more: number | undefined) => void) => void
+/** Calls `report` for `key` at most once per second. `suppressed`: the calls skipped since the last report. */
+export type Throttle = (key: string, report: (suppressed: number | undefined) => void) => void
 
-/** `elapsed`: ms of a clock that is never set. */
+/** `elapsed`: ms of a monotonic clock. */
 export function createThrottle(elapsed: () => number): Throttle {
-  const last = new Map<string, { at: number; hidden: number }>()
-  return (what, say) => {
-    const before = last.get(what)
+  const last = new Map<string, { at: number; suppressed: number }>()
+  return (key, report) => {
+    const before = last.get(key)
     if (before && elapsed() - before.at < throttleInterval) {
-      before.hidden++
+      before.suppressed++
       return
     }
-    // What is said are messages of errors and few; should they ever be many, the memory of them starts anew.
+    // Keys are error messages, and few. The limit bounds memory.
     if (last.size > 100) last.clear()
-    last.set(what, { at: elapsed(), hidden: 0 })
-    say(before?.hidden || undefined)
+    last.set(key, { at: elapsed(), suppressed: 0 })
+    report(before?.suppressed || undefined)
   }
 }
 
-/** Logs each fault of the store, the same message once a second at most, with how many were not logged. */
+/** Logs failures of the store, the same message at most once per second, with the number of suppressed ones as `more`. */
 export function faultLog(log: Log, elapsed: () => number): (error: unknown) => void {
   const throttled = createThrottle(elapsed)
   return (error) => {

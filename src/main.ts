@@ -4,12 +4,12 @@ import { run } from "./cli.ts"
 import { settleSwitches, trimVariables } from "./config.ts"
 import { OutputError } from "./errors.ts"
 
-// Whatever a command writes, a database, its -wal or a backup, holds visitors' ids: nobody but its owner reads it.
+// Files that commands write (databases, backups, exports) hold visitor ids: only their owner can read them.
 process.umask(0o077)
-// The contract: a timestamp without a zone is UTC, in every form that Date.parse understands.
+// Contract: a timestamp without a time zone is UTC, in every format that Date.parse accepts.
 process.env.TZ = "UTC"
 
-/** Set by src/build.ts: a binary is the program itself; otherwise Bun runs this file. */
+/** Set by src/build.ts in a binary. From source, Bun runs this file. */
 declare const BUILD_COMMIT: string | undefined
 
 trimVariables(process.env)
@@ -19,23 +19,23 @@ if (invalidSwitch) {
   process.exit(2)
 }
 
-/** ms in which a second signal is the same one: a terminal tells the whole group, and npm tells its child once more. */
+/** ms in which a second signal counts as the same one: a terminal signals the process group, and npm also forwards the signal. */
 const duplicateSignalWindow = 200
 
-/** Settles at the first signal. Told twice, the person means at once: what was answered is on disk already. */
+/** Settles at the first signal. A second one exits at once, which is safe: acknowledged events are on disk. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    let told: number | undefined
+    let firstSignal: number | undefined
     const onSignal = () => {
-      told ??= performance.now()
-      if (performance.now() - told > duplicateSignalWindow) process.exit(1)
+      firstSignal ??= performance.now()
+      if (performance.now() - firstSignal > duplicateSignalWindow) process.exit(1)
       resolve()
     }
     process.on("SIGTERM", onSignal).on("SIGINT", onSignal)
   })
 }
 
-/** What a slow reader of a pipe has not taken yet is lost by `process.exit`. A reader that is gone settles it too. */
+/** Flushes a stream: `process.exit` discards output that the reader of a pipe has not taken yet. Settles also if the reader is gone. */
 function flush(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
     stream.once("error", () => resolve())
@@ -43,17 +43,17 @@ function flush(stream: NodeJS.WriteStream): Promise<void> {
   })
 }
 
-/** Bun's `writableNeedDrain` says false of a full pipe, so it is the callback that tells. */
+/** Settles when the text is written. Uses the callback, because Bun's `writableNeedDrain` is false for a full pipe. */
 function writeAll(stream: NodeJS.WriteStream, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(text, (error) => (error ? reject(new OutputError(error)) : resolve()))
   })
 }
 
-/** ms until a pipe whose reader is slow is tried again. */
+/** ms until the next attempt to write to a full pipe. */
 const pipeRetryPause = 2
 
-/** Writes before it returns: a command that shows a secret once undoes its work where this throws. Throws an OutputError. */
+/** Writes synchronously: a command that shows a secret once rolls back if this throws. Throws an OutputError. */
 function writeOut(text: string): void {
   const bytes = Buffer.from(text)
   for (let done = 0; done < bytes.length; ) {
@@ -66,7 +66,7 @@ function writeOut(text: string): void {
   }
 }
 
-// Where nobody reads the log, and where a write failed, which rejects already, there is nothing left to say.
+// A failed write to stdout already rejects, and one to stderr cannot be reported.
 process.stderr.on("error", () => {})
 process.stdout.on("error", () => {})
 
@@ -78,7 +78,7 @@ const code = await run(process.argv.slice(2), {
     pid: process.pid,
   },
   newId: () => crypto.randomUUID(),
-  // A container has less than its machine.
+  // A container can have less than its machine.
   memory: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
   program: typeof BUILD_COMMIT === "string" ? [process.execPath] : [process.execPath, import.meta.path],
   env: process.env,

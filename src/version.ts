@@ -1,9 +1,9 @@
 import pkg from "../package.json" with { type: "json" }
 
-/** Replaced by src/build.ts. */
+/** Set by src/build.ts in a binary. */
 declare const BUILD_COMMIT: string | undefined
 
 export const version: string = pkg.version
 
-/** The short hash of the commit the binary was built from; "unknown" outside git, "source" when not built. */
+/** Short hash of the commit that the binary was built from; "unknown" if built outside git, "source" if run from source. */
 export const commit: string = typeof BUILD_COMMIT === "string" ? BUILD_COMMIT : "source"

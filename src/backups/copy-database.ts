@@ -15,28 +15,28 @@ import { createPrivateFile } from "../store/db/files.ts"
 import { appliedMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, databaseError, openForReading } from "../store/db/open.ts"
 
-/** A finished copy, checked and synced. */
+/** Size and row counts of a finished copy. It is verified and synced. */
 export interface CopyResult extends Contents {
   bytes: number
 }
 
-/** `done` of `total` bytes are copied; equal: what is left is to check them. */
+/** Receives the bytes copied. When `done` equals `total`, verification starts. */
 export type OnProgress = (done: number, total: number) => void
 
-/** Pages that are copied between two syncs: 1 MiB. The more at once, the longer the server's own syncs wait behind ours. */
+/** Pages copied between two syncs: 1 MiB. Larger steps delay the syncs of the server. */
 const pagesPerStep = 256
-/** Most ms between two steps, in which the disk is the server's; usually as long as the step took. */
+/** Maximum pause between two steps, in ms. A pause is as long as the step, and leaves the disk to the server. */
 const longestPause = 50
 
 /**
- * Copies the live database `from` to the new file `to`, without secrets of the day, and checks the copy against what the original held
- * at that moment. Blocks the thread for long; throws a Complaint, and leaves the removal of `to` to the caller.
+ * Copies the live database `from` to the new file `to` without short-lived secrets, and verifies the copy against the
+ * original's state at the start. Blocks the thread for seconds. Throws a UserError; the caller removes `to` then.
  */
 export async function copyDatabase(from: string, to: string, onProgress: OnProgress): Promise<CopyResult> {
   const original = openForReading(from)
-  let held: SourceState
+  let state: SourceState
   try {
-    held = await copyPages(original, to, onProgress)
+    state = await copyPages(original, to, onProgress)
   } finally {
     closeAfterReading(original)
   }
@@ -46,12 +46,12 @@ export async function copyDatabase(from: string, to: string, onProgress: OnProgr
   try {
     leaveWalMode(copy)
     deleteSecrets(copy)
-    verify(copy, held, from)
+    verify(copy, state, from)
   } finally {
     copy.close()
   }
   syncFile(to)
-  return { ...held.contents, bytes }
+  return { ...state.contents, bytes }
 }
 
 interface SourceState {
@@ -60,8 +60,8 @@ interface SourceState {
 }
 
 /**
- * The read transaction holds one moment for the counts and for all steps of the copying: without it SQLite would start again
- * after each commit of the server, and never end. It blocks no write, but the WAL grows until it is over.
+ * Copies from a single snapshot. Without a read transaction the backup API restarts after each commit of the server, and
+ * never finishes. The transaction does not block writes, but the WAL grows until it ends.
  */
 async function copyPages(original: Db, to: string, onProgress: OnProgress): Promise<SourceState> {
   const pageSize = original.pragma("page_size", { simple: true }) as number
@@ -69,73 +69,73 @@ async function copyPages(original: Db, to: string, onProgress: OnProgress): Prom
   try {
     original.exec("begin")
     if ((original.prepare("select count(*) from sqlite_schema").pluck().get() as number) === 0) {
-      throw new UserError(`${original.name} holds nothing yet`, "start the server, which makes its tables")
+      throw new UserError(`${original.name} is still empty`, "start the server, which creates the tables")
     }
-    const snapshot = { contents: countContents(original), migrations: appliedMigrations(original) }
-    let since = performance.now()
+    const state = { contents: countContents(original), migrations: appliedMigrations(original) }
+    let stepStart = performance.now()
     await original.backup(to, {
       progress: ({ totalPages, remainingPages }) => {
         fsyncSync(file)
-        Bun.sleepSync(Math.min(performance.now() - since, longestPause))
-        since = performance.now()
+        Bun.sleepSync(Math.min(performance.now() - stepStart, longestPause))
+        stepStart = performance.now()
         onProgress((totalPages - remainingPages) * pageSize, totalPages * pageSize)
         return pagesPerStep
       },
     })
     original.exec("commit")
-    return snapshot
+    return state
   } finally {
     closeSync(file)
   }
 }
 
-/** Out of WAL mode, so that the copy can be read where nothing can be written beside it. */
+/** Leaves WAL mode, so that the copy can be read in a read-only folder. */
 function leaveWalMode(copy: Db): void {
   copy.pragma("journal_mode = delete")
-  // A journal on disk would hold what is deleted next.
+  // A journal on disk would contain the secrets that are deleted next.
   copy.pragma("journal_mode = memory")
 }
 
 /**
- * Whoever has a salt can tell who a visitor of that day was; a backup is kept for longer than the day. Logins and one-time links would
- * come back with it after they were ended.
+ * A salt identifies the visitors of its day, and a backup outlives the day. Login sessions and one-time links that have
+ * ended would be valid again after a restore.
  */
 const secretTables = ["salts", "sessions", "invites"]
 
 function deleteSecrets(copy: Db): void {
-  // Earlier versions have not all of them.
+  // Earlier versions lack some of them.
   const tables = copy.prepare("select name from sqlite_schema where type = 'table'").pluck().all()
   copy.pragma("secure_delete = on")
   for (const table of secretTables) if (tables.includes(table)) copy.exec(`delete from ${table}`)
 }
 
-function verify(copy: Db, held: SourceState, from: string): void {
-  const found = findDamage(copy)
-  if (found.length > 0) {
+function verify(copy: Db, expected: SourceState, from: string): void {
+  const problems = findDamage(copy)
+  if (problems.length > 0) {
     throw new UserError(
-      `the copy is damaged, and so, it seems, is ${from}: ${found[0]}`,
-      "databuddy check --db FILE tells more; keep the last good backup",
+      `the copy is damaged, and probably ${from} too: ${problems[0]}`,
+      "run databuddy check --db FILE for details; keep the last good backup",
     )
   }
   const copied = { contents: countContents(copy), migrations: appliedMigrations(copy) }
-  if (!Bun.deepEquals(copied, held)) {
+  if (!Bun.deepEquals(copied, expected)) {
     throw new UserError(
-      `the copy does not hold what ${from} held: ${JSON.stringify(copied)} instead of ${JSON.stringify(held)}`,
-      "the disk or its file system may be failing; try another one",
+      `the copy differs from ${from}: ${JSON.stringify(copied)} instead of ${JSON.stringify(expected)}`,
+      "the disk or its file system can be failing; try another one",
     )
   }
 }
 
 /**
- * Copies the backup `from` to the new file `to` and checks it there. Blocks the thread for long; throws a Complaint, and leaves the
- * removal of `to` to the caller.
+ * Copies the backup `from` to the new file `to` and verifies the copy. Blocks the thread for seconds. Throws a UserError;
+ * the caller removes `to` then.
  */
 export function copyBackup(from: string, to: string, onProgress: OnProgress): CopyResult {
   refuseOpenDatabase(from)
   const bytes = statSync(from).size
   onProgress(0, bytes)
   copyFileSync(from, to, constants.COPYFILE_EXCL)
-  // copyFile takes the rights over too; those of a backup that was carried around can be anything.
+  // copyFile also copies the mode, and a backup that was moved around can have any mode.
   chmodSync(to, 0o600)
   onProgress(bytes, bytes)
   const contents = verifyBackup(to, from)
@@ -143,18 +143,18 @@ export function copyBackup(from: string, to: string, onProgress: OnProgress): Co
   return { ...contents, bytes }
 }
 
-/** Gives what the backup `path` would bring back; throws a Complaint where it cannot be trusted. `name`: what to call it. */
+/** Verifies the backup at `path` and returns its row counts. Throws a UserError if it is unusable. `name`: its name in messages. */
 export function verifyBackup(path: string, name = path): Contents {
   refuseOpenDatabase(path)
   const db = withFileName(name, path, () => openForReading(path))
   let contents: Contents
   try {
-    const found = findDamage(db)
-    if (found.length > 0) {
-      throw new UserError(`${name} is damaged: ${found[0]}`, "take another backup; nothing was changed")
+    const problems = findDamage(db)
+    if (problems.length > 0) {
+      throw new UserError(`${name} is damaged: ${problems[0]}`, "use another backup; nothing was changed")
     }
     if ((db.prepare("select count(*) from sqlite_schema").pluck().get() as number) === 0) {
-      throw new UserError(`${name} holds nothing`, "give a file that databuddy backup made")
+      throw new UserError(`${name} is empty`, "choose a file that databuddy backup created")
     }
     contents = countContents(db)
   } catch (error) {
@@ -165,17 +165,17 @@ export function verifyBackup(path: string, name = path): Contents {
   return contents
 }
 
-/** A bare file without its -wal lacks what was stored last. */
+/** Throws a UserError if `path` has a -wal: the file alone lacks recent events. */
 function refuseOpenDatabase(path: string): void {
   const wal = `${path}-wal`
   if (!existsSync(wal) || statSync(wal).size === 0) return
   throw new UserError(
-    `${path} is no backup but a database in use, or one whose server was killed: ${wal} holds a part of it`,
-    `make a backup of it: databuddy backup FILE --db ${path}`,
+    `${path} is not a backup but a database in use, or one whose server was killed: ${wal} holds recent events`,
+    `create a backup of it: databuddy backup FILE --db ${path}`,
   )
 }
 
-/** Errors about the copy in the words of the file that the person knows. */
+/** Replaces the path of the copy in error messages by the name that the user knows. */
 function withFileName<Result>(name: string, path: string, work: () => Result): Result {
   try {
     return work()
@@ -185,7 +185,7 @@ function withFileName<Result>(name: string, path: string, work: () => Result): R
   }
 }
 
-/** Puts a file on disk that SQLite has closed. */
+/** Syncs a file to disk that SQLite has closed. */
 export function syncFile(path: string): void {
   const file = openSync(path, "r")
   try {

@@ -4,37 +4,37 @@ import { type CopyResult, copyBackup, copyDatabase } from "./copy-database.ts"
 
 declare const self: Worker
 
-/** About a third of the time of a busy server. With the lowest, 19, on busy processors a backup hardly goes on, and the -wal grows. */
+/** Leaves a backup about a third of the CPU time of a busy server. At 19, the lowest priority, a backup starves and the -wal grows. */
 const workerNiceness = 5
 
 export interface CopyTask {
   what: "database" | "backup"
   from: string
-  /** A file that does not exist yet. */
+  /** Path of a new file. */
   to: string
 }
 
-/** What the thread tells: some progress, then either of the others. */
+/** Messages of the worker: progress, then one result or failure. */
 export type CopyMessage =
   | { progress: { done: number; total: number } }
   | { copy: CopyResult }
   | { failure: { message: string; hint: string | undefined; code: string | undefined } }
 
-// SQLite blocks its thread, for seconds where it checks a file of some GB. The main thread stays free for signals.
+// SQLite blocks its thread, for seconds when it checks a file of a few GB. The main thread stays free for signals.
 self.onmessage = async ({ data }: MessageEvent<CopyTask>) => {
-  const tell = (news: CopyMessage) => self.postMessage(news)
+  const send = (message: CopyMessage) => self.postMessage(message)
   try {
-    // On Linux of this thread alone. A server on the same machine comes first.
+    // On Linux this affects only the current thread. A server on the same machine has priority.
     setPriority(0, workerNiceness)
   } catch {
-    // The system does not let us; then it takes its share like any other.
+    // Not permitted: run at normal priority.
   }
   try {
-    const onProgress = (done: number, total: number) => tell({ progress: { done, total } })
-    const copying = data.what === "database" ? copyDatabase : copyBackup
-    tell({ copy: await copying(data.from, data.to, onProgress) })
+    const onProgress = (done: number, total: number) => send({ progress: { done, total } })
+    const copy = data.what === "database" ? copyDatabase : copyBackup
+    send({ copy: await copy(data.from, data.to, onProgress) })
   } catch (error) {
     const { message, code } = error as { message: string; code?: string }
-    tell({ failure: { message, code, hint: error instanceof UserError ? error.hint : undefined } })
+    send({ failure: { message, code, hint: error instanceof UserError ? error.hint : undefined } })
   }
 }

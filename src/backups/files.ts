@@ -5,19 +5,19 @@ import { UserError } from "../errors.ts"
 import { removePartials } from "../store/db/files.ts"
 import { size } from "../terminal/print.ts"
 
-/** A backup that the schedule made: finished, for only what is checked gets such a name. */
+/** A scheduled backup. It is complete: only verified backups get such a name. */
 export interface Backup {
   file: string
-  /** When it was begun, Unix ms. */
+  /** When the backup started, Unix ms. */
   at: number
 }
 
-/** `databuddy-20261124T003800Z.db`: names of one database sort by time. */
+/** `databuddy-20261124T003800Z.db`. The names of one database sort by time. */
 export function backupName(db: string, at: number): string {
   return `${stemOf(db)}-${fileTime(at)}.db`
 }
 
-/** The backups of `db` in `folder` by the schedule's naming, the oldest first. Nothing else there is ever touched. */
+/** Lists the scheduled backups of `db` in `folder`, the oldest first. Other files there are ignored. */
 export async function listBackups(folder: string, db: string): Promise<Backup[]> {
   const names = await explainFolderErrors(folder, () => readdir(folder))
   return names
@@ -25,15 +25,15 @@ export async function listBackups(folder: string, db: string): Promise<Backup[]>
       const at = parseBackupTime(name, db)
       return at === undefined ? [] : [{ file: join(folder, name), at }]
     })
-    .sort((one, other) => one.at - other.at)
+    .sort((a, b) => a.at - b.at)
 }
 
-/** Suffixes of what this program keeps beside the database, before a time: what was there before a restore. */
+/** Starts the suffix of old databases that a restore or a migration leaves beside the database. */
 const asideSuffix = ".before-"
 
 /**
- * All copies of `db` that are known: what was kept beside it, and the backups in `folder`. `failure`: why that could not be looked
- * into.
+ * Lists all known copies of `db`: old databases beside it, and the scheduled backups in `folder`. `failure`: why `folder`
+ * could not be read.
  */
 export async function listCopies(
   db: string,
@@ -53,33 +53,35 @@ export async function listCopies(
 }
 
 /**
- * Takes away the oldest of `backups` but `keep`, and never `newest`. Those from a clock that was ahead (after `newest`) count as
- * the oldest: they were there before it. Gives what is gone.
+ * Deletes the oldest backups until `keep` are left, and never `newest`. Backups dated after `newest` are from a clock that
+ * was ahead and count as the oldest. Returns the deleted files.
  */
 export async function pruneBackups(backups: Backup[], newest: Backup, keep: number): Promise<string[]> {
   const others = backups.filter(({ file }) => file !== newest.file)
   const ahead = others.filter(({ at }) => at > newest.at)
   const before = others.filter(({ at }) => at <= newest.at)
-  const gone = [...ahead, ...before].slice(0, Math.max(0, others.length + 1 - keep)).map(({ file }) => file)
-  for (const file of gone) await rm(file, { force: true })
-  return gone
+  const expired = [...ahead, ...before]
+    .slice(0, Math.max(0, others.length + 1 - keep))
+    .map(({ file }) => file)
+  for (const file of expired) await rm(file, { force: true })
+  return expired
 }
 
-/** Removes what killed backups of the schedule left, whatever their time. */
+/** Removes partial files of killed scheduled backups. */
 export async function removePartialBackups(folder: string, db: string, ownPid: number): Promise<void> {
   await explainFolderErrors(folder, async () =>
     removePartials(folder, (place) => parseBackupTime(place, db) !== undefined, ownPid),
   )
 }
 
-/** Throws a Complaint where a copy of `bytes` would leave less than `minFree` on the disk of `folder`. */
+/** Throws a UserError if a copy of `bytes` would leave less than `minFree` on the disk of `folder`. */
 export async function requireFreeSpaceBeside(folder: string, bytes: number, minFree: number): Promise<void> {
   const { bavail, bsize } = await explainFolderErrors(folder, () => statfs(folder))
   const free = bavail * bsize
   if (free >= bytes + minFree) return
   throw new UserError(
-    `${folder} is on the database's disk, which has ${size(free)} free: a copy of ${size(bytes)} would leave less than the ${size(minFree)} of --min-free, and events would be refused`,
-    "make room, keep fewer with --backup-keep, or name a folder on another disk with --backup-dir",
+    `${folder} is on the database's disk, which has ${size(free)} free: a copy of ${size(bytes)} would leave less than the ${size(minFree)} of --min-free, and events would be rejected`,
+    "free disk space, keep fewer backups with --backup-keep, or set --backup-dir to a folder on another disk",
   )
 }
 
@@ -87,12 +89,12 @@ function stemOf(db: string): string {
   return basename(db).replace(/\.db$/, "")
 }
 
-/** To the second, without what a file system may not like. */
+/** Time in seconds, without characters that file systems reject. */
 function fileTime(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, "")}Z`
 }
 
-/** Unix ms; undefined where the name is not the schedule's. */
+/** Unix ms; undefined if `name` is not a scheduled backup of `db`. */
 function parseBackupTime(name: string, db: string): number | undefined {
   const prefix = `${stemOf(db)}-`
   if (!name.startsWith(prefix)) return undefined
@@ -103,34 +105,35 @@ function parseBackupTime(name: string, db: string): number | undefined {
   return Number.isNaN(at) ? undefined : at
 }
 
+/** Converts common errors of `work` to UserErrors about the backup folder. */
 async function explainFolderErrors<Result>(folder: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work()
   } catch (error) {
     const { code } = error as { code?: string }
     if (code === "ENOENT" || code === "ENOTDIR") {
-      const is = code === "ENOENT" ? "does not exist" : "is not a folder"
+      const problem = code === "ENOENT" ? "does not exist" : "is not a folder"
       throw new UserError(
-        `the folder for backups ${folder} ${is}`,
-        "make it, or mount its disk; or name another one with --backup-dir",
+        `the backup folder ${folder} ${problem}`,
+        "create it, or mount its disk; or choose another one with --backup-dir",
       )
     }
     if (code !== "EACCES" && code !== "EPERM") throw error
     throw new UserError(
-      `the folder for backups ${folder} cannot be read (${code})`,
-      "give it to the user that databuddy runs as",
+      `the backup folder ${folder} cannot be read (${code})`,
+      "give the user that databuddy runs as access to it",
     )
   }
 }
 
-/** Whether two paths lead to one file. */
-export function isSameFile(one: string, other: string): boolean {
-  if (!existsSync(one) || !existsSync(other)) return false
-  const [a, b] = [statSync(one), statSync(other)]
-  return realpathSync(one) === realpathSync(other) || (a.ino === b.ino && a.dev === b.dev)
+/** True if both paths lead to the same file. */
+export function isSameFile(a: string, b: string): boolean {
+  if (!existsSync(a) || !existsSync(b)) return false
+  const [left, right] = [statSync(a), statSync(b)]
+  return realpathSync(a) === realpathSync(b) || (left.ino === right.ino && left.dev === right.dev)
 }
 
-/** The most that a copy can become: the -wal holds pages that are not in the file yet. */
+/** Maximum bytes of a copy: the -wal holds pages that are not in the file yet. */
 export function databaseBytes(path: string): number {
   const wal = `${path}-wal`
   return statSync(path).size + (existsSync(wal) ? statSync(wal).size : 0)

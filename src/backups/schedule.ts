@@ -17,25 +17,25 @@ import {
 export interface ScheduleOptions {
   db: string
   folder: string
-  /** ms from the beginning of one to the next. */
+  /** ms from the start of one backup to the start of the next. */
   every: number
-  /** Finished backups that stay. */
+  /** Number of backups to keep. */
   keep: number
-  /** Bytes that a backup leaves on the database's own disk. */
+  /** Bytes that must stay free if the folder is on the database's disk. */
   minFree: number
 }
 
-/** ms after a failure until the next try: doubled by each further one, for what is full or not mounted takes a person. */
+/** ms until the retry after a failure, doubled by each further one: a full or unmounted disk needs an operator. */
 const firstRetry = 60_000
 const longestRetry = 3_600_000
-/** Most ms of one sleep: a timer of more than 24.8 days would fire at once. */
+/** Maximum ms of one sleep: a timer above 24.8 days would fire at once. */
 const longestSleep = 3_600_000
-/** ms that a backup has to clean up when the server stops; a tenth of a second is usual. */
+/** ms that a backup has to clean up when the server stops; 100 ms is typical. */
 const stopTimeout = 5_000
 
 /**
- * Backs the database up in time, each by a process of its own: `databuddy backup`. Were it done here, closing the database after the
- * copy would drop the server's locks on it.
+ * Runs backups on a schedule. Each is a separate process, `databuddy backup`: in this process, closing the database after
+ * the copy would drop the server's locks.
  */
 export class BackupSchedule {
   readonly state: BackupState
@@ -59,13 +59,13 @@ export class BackupSchedule {
     this.#running = this.#run()
   }
 
-  /** Ends a backup that is being made; nothing is left of it. */
+  /** Stops the schedule. Cancels a running backup and removes its files. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.#stopRequested.resolve()
     this.#child?.kill("SIGTERM")
     await Promise.race([this.#running, this.context.sleep(stopTimeout)])
-    // On a disk that no longer answers even that may take for ever; it is not waited for.
+    // On a hung disk even SIGKILL can take forever, so do not wait for it.
     this.#child?.kill("SIGKILL")
   }
 
@@ -74,7 +74,7 @@ export class BackupSchedule {
     while (await this.#waitUntil(due)) due = this.context.environment.elapsed() + (await this.#attempt())
   }
 
-  /** The time that was missed while no server ran counts: where the newest is too old, or from a clock that was ahead, at once. */
+  /** The first backup is due one interval after the newest existing one, also if no server ran meanwhile. At once if that one is dated in the future. */
   async #firstDue(): Promise<number> {
     const { now, elapsed } = this.context.environment
     try {
@@ -84,31 +84,34 @@ export class BackupSchedule {
       this.state.bytes = (await stat(newest.file)).size
       return elapsed() + newest.at + this.options.every - now()
     } catch {
-      return elapsed() // The attempt says what is wrong.
+      return elapsed() // The attempt reports the error.
     }
   }
 
-  /** False: the server stops. */
+  /** False if the server stops. */
   async #waitUntil(due: number): Promise<boolean> {
-    const { environment: world, sleep } = this.context
-    while (!this.#stopping && world.elapsed() < due) {
-      await Promise.race([sleep(Math.min(due - world.elapsed(), longestSleep)), this.#stopRequested.promise])
+    const { environment, sleep } = this.context
+    while (!this.#stopping && environment.elapsed() < due) {
+      await Promise.race([
+        sleep(Math.min(due - environment.elapsed(), longestSleep)),
+        this.#stopRequested.promise,
+      ])
     }
     return !this.#stopping
   }
 
-  /** Gives the ms until the next. */
+  /** Runs a backup and returns the ms until the next one. */
   async #attempt(): Promise<number> {
     const { now, elapsed } = this.context.environment
-    const [began, at] = [elapsed(), now()]
+    const [startedAt, at] = [elapsed(), now()]
     try {
       const { bytes, events, ms } = await this.#runBackup(at)
       const backup: Backup = { file: join(this.#folder, backupName(this.options.db, at)), at }
       Object.assign(this.state, { lastSuccess: at, bytes })
       this.#consecutiveFailures = 0
-      this.log("info", "made a backup", { file: backup.file, bytes, events, ms })
+      this.log("info", "backup created", { file: backup.file, bytes, events, ms })
       await this.#prune(backup)
-      return this.options.every - (elapsed() - began)
+      return this.options.every - (elapsed() - startedAt)
     } catch (error) {
       if (this.#stopping) return 0
       const wait = retryDelay(this.#consecutiveFailures++, this.options.every)
@@ -116,7 +119,7 @@ export class BackupSchedule {
       this.state.lastFailure = now()
       const { message } = error as Error
       const hint = error instanceof UserError ? error.hint : undefined
-      this.log("error", "the backup failed", {
+      this.log("error", "backup failed", {
         error: message,
         hint,
         retryInSeconds: Math.ceil(wait / 1_000),
@@ -149,27 +152,27 @@ export class BackupSchedule {
     }
   }
 
-  /** Only once a new one is there; that an old one stays is no failure of the new one. */
+  /** Deletes old backups after a new one is complete. A failure here does not fail the new backup. */
   async #prune(newest: Backup): Promise<void> {
     try {
       const backups = await listBackups(this.#folder, this.options.db)
       for (const file of await pruneBackups(backups, newest, this.options.keep)) {
-        this.log("info", "removed an old backup", { file })
+        this.log("info", "old backup removed", { file })
       }
     } catch (error) {
-      this.log("warn", "an old backup could not be removed", { error: (error as Error).message })
+      this.log("warn", "cannot remove an old backup", { error: (error as Error).message })
     }
   }
 }
 
-/** ms until the next try after `before` failures in a row and this one. */
-export function retryDelay(before: number, every: number): number {
-  return Math.min(every, longestRetry, firstRetry * 2 ** before)
+/** ms until the next attempt after a failure that follows `previousFailures` consecutive ones. */
+export function retryDelay(previousFailures: number, every: number): number {
+  return Math.min(every, longestRetry, firstRetry * 2 ** previousFailures)
 }
 
-/** What the command printed as `error:` and `hint:`. */
-function parseCommandError(printed: string, ended: string): UserError {
-  const [, message] = /^error: (.+)$/m.exec(printed) ?? []
-  const [, hint] = /^hint: (.+)$/m.exec(printed) ?? []
-  return new UserError(message ?? `databuddy backup ended with ${ended}: ${printed.trim()}`, hint)
+/** Parses the `error:` and `hint:` lines of the command. */
+function parseCommandError(output: string, exit: string): UserError {
+  const [, message] = /^error: (.+)$/m.exec(output) ?? []
+  const [, hint] = /^hint: (.+)$/m.exec(output) ?? []
+  return new UserError(message ?? `databuddy backup ended with ${exit}: ${output.trim()}`, hint)
 }

@@ -8,38 +8,37 @@ import { size } from "../terminal/print.ts"
 import type { CopyResult } from "./copy-database.ts"
 import type { CopyMessage, CopyTask } from "./copy-worker.ts"
 
-/** Bytes that must stay free beside a copy: for the server, and for journals. */
+/** Bytes that must stay free after a copy, for the server and for journals. */
 export const spareBytes = 33_554_432
 
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/** In a binary all code is one file in the repository's root, and the Worker keeps the path that it was built from. */
+/** A binary bundles all code into one file at the repository's root, and names a worker by its source path. */
 const workerFile = typeof BUILD_COMMIT === "string" ? "./src/backups/copy-worker.ts" : "./copy-worker.ts"
 
 /**
- * Copies beside `place`, in a folder that nobody else can look into, and gives the copy to `finish`, which moves it to where it
- * belongs. Whatever happens, a signal included, the folder is gone afterwards; one that a killed process left of the same place
- * is too.
+ * Copies to a private staging folder beside `path` and passes the copy to `finish`, which moves it to its destination. The
+ * staging folder is always removed, also after a signal, and so are those that killed processes left for the same `path`.
  */
 export async function stageCopy(
-  place: string,
+  path: string,
   task: Pick<CopyTask, "what" | "from">,
   context: Context,
-  finish: (path: string, copy: CopyResult) => void,
+  finish: (copyPath: string, copy: CopyResult) => void,
 ): Promise<CopyResult> {
   const { pid, random } = context.environment
-  explainFileErrors(place, () => removePartials(dirname(place), (name) => name === basename(place), pid))
-  const folder = partialName(place, pid, random)
+  explainFileErrors(path, () => removePartials(dirname(path), (name) => name === basename(path), pid))
+  const folder = partialName(path, pid, random)
   const stopped = context.stopSignal().then(() => {
-    throw new UserError("stopped by a signal; nothing was changed, and nothing is left of the copy")
+    throw new UserError("stopped by a signal; nothing was changed, and the copy was removed")
   })
   try {
-    explainFileErrors(place, () => mkdirSync(folder, { mode: 0o700 }))
+    explainFileErrors(path, () => mkdirSync(folder, { mode: 0o700 }))
     const to = join(folder, "copy.db")
     const copy = await Promise.race([copyInWorker({ ...task, to }, context), stopped])
-    explainFileErrors(place, () => finish(to, copy))
-    syncFolder(dirname(place))
+    explainFileErrors(path, () => finish(to, copy))
+    syncFolder(dirname(path))
     return copy
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
@@ -47,43 +46,43 @@ export async function stageCopy(
 }
 
 /**
- * Removes what a restore or a backup before a migration left beside the database when it was killed. Only for whoever holds the
- * server's lock, without which neither runs.
+ * Removes staging folders beside the database that a killed restore or pre-migration backup left. The caller must hold the
+ * server lock, which both hold while they run.
  */
 export function removeStaleStaging(path: string, { environment }: Context): void {
   const name = basename(path)
-  const isOurs = (place: string) =>
-    place === name ||
-    (place.startsWith(name) && /^\.before-migration-\d{4}-\w+$/.test(place.slice(name.length)))
+  const isOurs = (target: string) =>
+    target === name ||
+    (target.startsWith(name) && /^\.before-migration-\d{4}-\w+$/.test(target.slice(name.length)))
   removePartials(dirname(path), isOurs, environment.pid)
 }
 
-/** Throws a Complaint where the folder of `place` is missing or has no room for `bytes` more. */
-export function requireFreeSpace(place: string, bytes: number): void {
-  const folder = dirname(place)
+/** Throws a UserError if the folder of `path` does not exist or has no space for `bytes` more. */
+export function requireFreeSpace(path: string, bytes: number): void {
+  const folder = dirname(path)
   if (!existsSync(folder)) {
     throw new UserError(
-      `${place} cannot be made: its folder does not exist`,
-      "make the folder, or give another file",
+      `${path} cannot be created: its folder does not exist`,
+      "create the folder, or choose another path",
     )
   }
   const { bavail, bsize } = statfsSync(folder)
   const free = bavail * bsize
   if (free >= bytes + spareBytes) return
   throw new UserError(
-    `${folder} has ${size(free)} free, and the copy needs ${size(bytes)} and ${size(spareBytes)} to spare`,
-    "make room, or give a place on another disk",
+    `${folder} has ${size(free)} free, but the copy needs ${size(bytes)} plus ${size(spareBytes)} in reserve`,
+    "free disk space, or choose a path on another disk",
   )
 }
 
 function copyInWorker(task: CopyTask, context: Context): Promise<CopyResult> {
   loadDriver()
   const worker = new Worker(new URL(workerFile, import.meta.url))
-  let drawn = ""
-  const draw = (line: string) => {
-    if (!context.errIsTerminal || line === drawn) return
-    context.err(`\r${line.padEnd(drawn.length)}`)
-    drawn = line
+  let shownLine = ""
+  const show = (line: string) => {
+    if (!context.errIsTerminal || line === shownLine) return
+    context.err(`\r${line.padEnd(shownLine.length)}`)
+    shownLine = line
   }
   return new Promise<CopyResult>((resolve, reject) => {
     worker.onerror = ({ message }) => reject(new Error(message))
@@ -91,13 +90,13 @@ function copyInWorker(task: CopyTask, context: Context): Promise<CopyResult> {
       if ("copy" in data) resolve(data.copy)
       else if ("failure" in data) reject(copyError(data.failure, task))
       else if (data.progress.done < data.progress.total) {
-        draw(`copied ${size(data.progress.done)} of ${size(data.progress.total)}`)
-      } else draw(`checking ${size(data.progress.total)}`)
+        show(`copied ${size(data.progress.done)} of ${size(data.progress.total)}`)
+      } else show(`checking ${size(data.progress.total)}`)
     }
     worker.postMessage(task)
   }).finally(() => {
-    draw("")
-    if (drawn === "" && context.errIsTerminal) context.err("\r")
+    show("")
+    if (shownLine === "" && context.errIsTerminal) context.err("\r")
     worker.terminate()
   })
 }
@@ -108,21 +107,21 @@ function copyError(
 ): Error {
   if (code === "SQLITE_FULL" || code === "ENOSPC") {
     return new UserError(
-      `the disk of ${dirname(dirname(to))} became full; nothing is left of the copy`,
-      "make room, or give a place on another disk",
+      `the disk of ${dirname(dirname(to))} is full; the copy was removed`,
+      "free disk space, or choose a path on another disk",
     )
   }
   if (code?.startsWith("SQLITE_IOERR")) {
     return new UserError(
-      `the copying failed (${code}); nothing is left of the copy`,
-      "the log of the system says whether a disk fails; databuddy check looks for damage",
+      `copying failed (${code}); the copy was removed`,
+      "check the system log for disk errors, and the database with databuddy check",
     )
   }
-  // Counting what there is reads some of the pages before any is copied.
+  // The row counts read pages before any page is copied.
   if (code?.startsWith("SQLITE_CORRUPT")) {
     return new UserError(
       `${from} is damaged (${code})`,
-      "databuddy check --db FILE tells more; keep the last good backup",
+      "run databuddy check --db FILE for details; keep the last good backup",
     )
   }
   return hint === undefined && code !== undefined
@@ -130,16 +129,17 @@ function copyError(
     : new UserError(message, hint)
 }
 
-function explainFileErrors<Result>(place: string, work: () => Result): Result {
+/** Converts common file errors of `work` to UserErrors about `path`. */
+function explainFileErrors<Result>(path: string, work: () => Result): Result {
   try {
     return work()
   } catch (error) {
     const { code } = error as { code?: string }
-    if (code === "EEXIST") throw new UserError(`${place} exists`, "give another name")
+    if (code === "EEXIST") throw new UserError(`${path} already exists`, "choose another name")
     if (code !== "EACCES" && code !== "EPERM" && code !== "EROFS") throw error
     throw new UserError(
-      `${place} cannot be written (${code})`,
-      "check the rights of its folder, and that the disk is not mounted read-only",
+      `${path} cannot be written (${code})`,
+      "check the permissions of its folder, and that the disk is not mounted read-only",
     )
   }
 }

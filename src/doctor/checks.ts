@@ -1,40 +1,42 @@
 import { isIP } from "node:net"
-import { spareBytes } from "../backups/staging.ts"
 import type { Backup } from "../backups/files.ts"
+import { spareBytes } from "../backups/staging.ts"
 import type { ServeOptions } from "../config.ts"
 import { formatDuration } from "../duration.ts"
 import { isTrustedProxy } from "../http/address.ts"
 import type { Growth } from "../store/db/growth.ts"
 import { shortTime, size } from "../terminal/print.ts"
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface CheckResult {
   about: "database" | "disk" | "clock" | "rights" | "wal" | "backups" | "limits" | "proxy" | "zones"
   message: string
-  /** What to do; undefined: nothing. */
+  /** What to do; undefined if the check passed. */
   hint?: string
 }
 
-/** What the machine and the database are like. */
+/** The state of the machine and the database. */
 export interface Facts {
   db: string
-  /** Unix ms, as every time here. */
+  /** Unix ms, like every time here. */
   now: number
-  /** The process that serves the database. */
+  /** The pid of the server that uses the database. */
   server: number | undefined
-  /** The first migration that it lacks, and what SQLite said where it could not be read. */
+  /** The first pending migration. */
   pending: string | undefined
+  /** The error of SQLite if the database cannot be read. */
   damage: { message: string; hint: string | undefined } | undefined
   growth: Growth | undefined
   freeBytes: number
-  /** The database's own: itself, its -wal, -shm and -lock, as far as they are there, and then the copies of it that are known. */
+  /** The database and its -wal, -shm and -lock, if they exist. */
   files: FileFacts[]
+  /** Known copies of the database. */
   copies: FileFacts[]
-  /** Permission bits of the database's folder; undefined where the system has none. */
+  /** Permission bits of the database's folder; undefined if the system has none. */
   folderMode: number | undefined
-  checkBackups: BackupFacts | undefined
+  backups: BackupFacts | undefined
   openFiles: { most: number; open: number | undefined; of: "server" | "own" } | undefined
-  /** Versions of the time zone rules, such as 2026f: this program's, and the system's where it says. */
+  /** Versions of the time zone database, such as 2026f: of this program, and of the system if known. */
   zoneRules: { own: string; system: string | undefined }
 }
 
@@ -42,7 +44,7 @@ export interface FileFacts {
   path: string
   bytes: number
   changedAt: number
-  /** Permission bits and owner; undefined where the system has none. */
+  /** Permission bits and owner; undefined if the system has none. */
   mode: number | undefined
   owner: number | undefined
 }
@@ -55,34 +57,34 @@ export type DiagnosisSettings = Pick<
   ServeOptions,
   "host" | "minFree" | "backupEvery" | "backupKeep" | "trustProxy"
 > & {
-  /** --trust-proxy is not what it is when nobody says anything. */
+  /** --trust-proxy is set to something other than its default. */
   namesProxies: boolean
   tlsCert?: string | undefined
 }
 
 const dayMs = 86_400_000
-/** Days that a full disk should be away: time to order a larger one at leisure. */
+/** Minimum days until the disk is full: time to order a larger one. */
 const minDaysUntilFull = 30
-/** Days beyond which the rate of a week says nothing. */
+/** Days beyond which the rate of one week is not a useful forecast. */
 const maxForecastDays = 3_650
-/** ms by which clocks are put right while they run, and file systems over a network are off. */
+/** Tolerance in ms: clock corrections, and clocks of network file systems. */
 const clockSlack = 60_000
-/** Bytes of -wal: a checkpoint cuts it to 64 MiB, so that four times that is held up by somebody. */
+/** Bytes of -wal. A checkpoint truncates it to 64 MiB, so at four times that a reader blocks checkpoints. */
 const maxWalBytes = 268_435_456
-/** A client keeps its connection for some 12 s: 340 new ones a second, or a quarter of that with the usual 1,024. */
+/** A client keeps its connection for about 12 s, so this allows 340 new ones per second; the usual 1,024 allows 85. */
 const minOpenFiles = 4_096
-/** Share of the limit that may be in use. */
+/** Share of the limit that can be in use. */
 const maxOpenFilesShare = 0.8
-/** Times --backup-every: one that fails is tried again within the hour. */
+/** Multiple of --backup-every: a failed backup is retried within an hour. */
 const lateFactor = 2
-/** Files that a message names; of more it says how many. */
+/** Files that a message names; further ones are counted. */
 const maxNamedFiles = 3
-/** Events below which most of the file is what an empty one holds too, 200 KB: bytes an event would say nothing. */
+/** With fewer events, most of the file is the 200 KB of an empty database, and bytes per event mean nothing. */
 const minEventsForRate = 1_000
-/** Addresses kept for documentation, which nobody's proxy has. */
+/** Addresses reserved for documentation. No proxy has them. */
 const documentationAddresses = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
 
-/** What was found, at least one finding for each thing; those with a hint want something done. */
+/** Runs all checks. Returns at least one result per check; results with a hint need action. */
 export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
   return [
     checkDatabase(facts),
@@ -90,7 +92,7 @@ export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult
     ...checkClock(facts),
     ...checkPermissions(facts),
     checkWal(facts),
-    backups(facts, settings),
+    checkBackups(facts, settings),
     checkOpenFileLimit(facts),
     ...checkProxy(settings),
     checkTimeZones(facts),
@@ -99,34 +101,34 @@ export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult
 
 function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult {
   if (damage) {
-    const hint = damage.hint ?? "run databuddy check, which says more; keep a copy of the file and its -wal"
+    const hint = damage.hint ?? "run databuddy check for details; keep a copy of the file and its -wal"
     return { about: "database", message: damage.message, hint }
   }
   if (pending !== undefined) {
     return {
       about: "database",
-      message: `it is of an older version: the migration ${pending} has not been applied`,
-      hint: "stop the server of the older version and start this one's, which backs up and migrates",
+      message: `it has the schema of an older version: the migration ${pending} is not applied`,
+      hint: "stop the server of the older version and start this version, which backs up and migrates",
     }
   }
   const count = growth?.events ?? 0
   const events = `${formatNumber(count)} event${count === 1 ? "" : "s"}`
-  const served = server === undefined ? "no server runs" : `process ${server} serves it`
+  const served = server === undefined ? "no server is running" : `process ${server} serves it`
   return { about: "database", message: `${events}; ${served}` }
 }
 
-/** Days until events are refused at the present rate; null: they will not be, or it cannot be told. */
+/** Days until events are rejected at the current rate; null if they will not be, or it is unknown. */
 export function daysUntilFull(facts: Facts, settings: DiagnosisSettings): number | null {
-  const { growth, freeBytes, files, checkBackups: found, now } = facts
+  const { growth, freeBytes, files, backups, now } = facts
   if (!growth || growth.bytesPerEvent === null || growth.eventsPerDay === 0) return null
   if (growth.events < minEventsForRate) return null
-  const onSameDisk = found && "onDisk" in found && found.onDisk === "same" ? found : undefined
+  const onSameDisk = backups && "onDisk" in backups && backups.onDisk === "same" ? backups : undefined
   const copies = onSameDisk ? settings.backupKeep : 0
   const missing = onSameDisk ? Math.max(0, copies - onSameDisk.list.length) * (files[0]?.bytes ?? 0) : 0
   const room = freeBytes - settings.minFree - missing
   const days = Math.max(0, room) / (growth.eventsPerDay * growth.bytesPerEvent * (1 + copies))
   const { longestRetention: keptFor, oldest } = growth
-  // From then on as much is deleted as comes.
+  // From then on, retention deletes as many events as arrive.
   const grows = keptFor === undefined || oldest === null ? undefined : (oldest + keptFor - now) / dayMs
   return grows !== undefined && days > grows ? null : days
 }
@@ -136,48 +138,49 @@ function checkDisk(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
   const about = "disk"
   const free = `${size(freeBytes)} free`
   if (freeBytes < settings.minFree) {
-    const message = `${free}, less than the ${size(settings.minFree)} of --min-free: events are refused`
-    return [{ about, message, hint: "make room on the database's disk, or enlarge it; lower --min-free" }]
+    const message = `${free}, less than the ${size(settings.minFree)} of --min-free: events are rejected`
+    return [{ about, message, hint: "free space on the database's disk, enlarge it, or lower --min-free" }]
   }
   const isTooEarly = growth !== undefined && growth.events > 0 && growth.events < minEventsForRate
-  const findings: CheckResult[] = []
+  const results: CheckResult[] = []
   const copied = files.filter(({ path }) => path === db || path === `${db}-wal`)
   const copy = copied.reduce((sum, { bytes }) => sum + bytes, spareBytes)
   if (freeBytes < copy) {
-    findings.push({
+    results.push({
       about,
-      message: `${free}, and a copy of the database takes ${size(copy)}: an upgrade, which begins with one, will refuse`,
-      hint: "make room; or back up to another disk and run databuddy migrate --no-backup when you upgrade",
+      message: `${free}, but a copy of the database takes ${size(copy)}: an upgrade starts with a copy and will fail`,
+      hint: "free disk space; or back up to another disk and run databuddy migrate --no-backup when you upgrade",
     })
   }
   const days = daysUntilFull(facts, settings)
-  const a = growth?.bytesPerEvent
+  const bytesPerEvent = growth?.bytesPerEvent
   const rate =
-    growth && a
-      ? `, ${formatNumber(growth.eventsPerDay)} events a day of ${formatNumber(a)} bytes each`
-      : ", and nothing that would fill it"
+    growth && bytesPerEvent
+      ? `, ${formatNumber(growth.eventsPerDay)} events per day at ${formatNumber(bytesPerEvent)} bytes each`
+      : ", no events yet"
   if (isTooEarly) {
-    const message = `${free}, and too few events yet to tell how fast they fill it`
-    return [...findings, { about, message }]
+    const message = `${free}, too few events yet for a forecast`
+    return [...results, { about, message }]
   }
   if (days === null || days > maxForecastDays) {
-    const never = growth?.eventsPerDay && days === null ? ": what is kept will fit" : ""
-    const long = days === null ? never : ": years away from --min-free"
-    return [...findings, { about, message: `${free}${rate}${long}` }]
+    const never = growth?.eventsPerDay && days === null ? ": enough for everything within the retention" : ""
+    const long = days === null ? never : ": more than ten years until --min-free"
+    return [...results, { about, message: `${free}${rate}${long}` }]
   }
-  const message = `${free}${rate}: down to --min-free, and events refused, in ${formatNumber(days)} days`
-  if (days >= minDaysUntilFull) return [...findings, { about, message }]
-  const hint =
-    "enlarge the disk, keep events for less time with --retain, or fewer backups with --backup-keep, or those on another disk"
-  return [...findings, { about, message, hint }]
+  const message = `${free}${rate}: in ${formatNumber(days)} days --min-free is reached and events are rejected`
+  if (days >= minDaysUntilFull) return [...results, { about, message }]
+  const hint = "enlarge the disk, shorten --retain, lower --backup-keep, or move backups to another disk"
+  return [...results, { about, message, hint }]
 }
 
-function checkClock({ now, growth, files, copies, checkBackups: found }: Facts): CheckResult[] {
+function checkClock({ now, growth, files, copies, backups }: Facts): CheckResult[] {
   const about = "clock"
   const newest = growth?.newest ?? null
-  const list = found && "list" in found ? found.list : []
+  const list = backups && "list" in backups ? backups.list : []
   const stamped = [
-    ...(newest === null ? [] : [{ what: `the newest event (received at ${formatTime(newest)})`, at: newest }]),
+    ...(newest === null
+      ? []
+      : [{ what: `the newest event (received at ${formatTime(newest)})`, at: newest }]),
     ...[...files, ...copies].map(({ path, changedAt }) => ({ what: path, at: changedAt })),
     ...list.map(({ file, at }) => ({ what: file, at })),
   ]
@@ -186,8 +189,8 @@ function checkClock({ now, growth, files, copies, checkBackups: found }: Facts):
     return [
       {
         about,
-        message: `it is ${formatTime(now)}, and of a later time are ${listPaths([...ahead])}`,
-        hint: "have the clock set (timedatectl); what was stamped while it was ahead stays so",
+        message: `it is ${formatTime(now)}, but these are from a later time: ${listPaths([...ahead])}`,
+        hint: "synchronize the clock (timedatectl); timestamps from when it was ahead remain",
       },
     ]
   }
@@ -197,35 +200,35 @@ function checkClock({ now, growth, files, copies, checkBackups: found }: Facts):
 
 function checkPermissions({ files, copies, folderMode }: Facts): CheckResult[] {
   const about = "rights"
-  if (folderMode === undefined) return [{ about, message: "not known on this system" }]
-  const findings: CheckResult[] = []
+  if (folderMode === undefined) return [{ about, message: "unknown on this system" }]
+  const results: CheckResult[] = []
   const open = [...files, ...copies].filter(({ mode = 0 }) => (mode & 0o077) !== 0).map(({ path }) => path)
   if (open.length > 0) {
-    findings.push({
+    results.push({
       about,
-      message: `others than the owner may open ${listPaths(open)}: visitors' ids are in there`,
-      hint: "chmod 600 each of them",
+      message: `other users can open ${listPaths(open)}, which hold visitor ids`,
+      hint: "run chmod 600 on each of them",
     })
   }
   const [main, ...beside] = files
   const foreign = beside.filter(({ owner }) => owner !== main?.owner).map(({ path }) => path)
   if (main && foreign.length > 0) {
-    findings.push({
+    results.push({
       about,
-      message: `${listPaths(foreign)} ${foreign.length === 1 ? "does" : "do"} not belong to the owner of the database: a server may not be able to use it`,
-      hint: `chown --reference=${main.path} each of them; run databuddy as the server's user`,
+      message: `${listPaths(foreign)} ${foreign.length === 1 ? "does" : "do"} not belong to the owner of the database: a server can fail to use it`,
+      hint: `run chown --reference=${main.path} on each of them; run databuddy as the server's user`,
     })
   }
-  // In a sticky folder nobody can take away what is another's.
+  // In a sticky folder users cannot remove files of others.
   if ((folderMode & 0o022) !== 0 && (folderMode & 0o1000) === 0) {
-    findings.push({
+    results.push({
       about,
-      message: "others than the owner may remove and replace files in the database's folder",
-      hint: "chmod go-w the folder",
+      message: "other users can remove and replace files in the database's folder",
+      hint: "run chmod go-w on the folder",
     })
   }
-  if (findings.length > 0) return findings
-  return [{ about, message: "nobody but the owner may open the database and what belongs to it" }]
+  if (results.length > 0) return results
+  return [{ about, message: "only the owner can open the database and its files" }]
 }
 
 function checkWal({ db, files, server }: Facts): CheckResult {
@@ -234,57 +237,56 @@ function checkWal({ db, files, server }: Facts): CheckResult {
   if (bytes > maxWalBytes) {
     return {
       about,
-      message: `${size(bytes)}: a process reads for so long that what is in it cannot be brought into the file`,
-      hint: `fuser -v ${db} names who has the database open; end what is not the server. A databuddy backup or export ends by itself`,
+      message: `${size(bytes)}: a long-running reader blocks checkpoints`,
+      hint: `list processes that have the database open with fuser -v ${db}; stop those that are not the server. A databuddy backup or export ends by itself`,
     }
   }
   if (bytes > 0 && server === undefined) {
     return {
       about,
-      message: `${size(bytes)} and no server: one was killed, and the next start brings it in; a copy takes both files`,
+      message: `${size(bytes)} and no server: it was killed, and the next start recovers the -wal; copy both files to back up`,
     }
   }
   return { about, message: size(bytes) }
 }
 
-function backups({ checkBackups: found, now }: Facts, { backupEvery }: DiagnosisSettings): CheckResult {
+function checkBackups({ backups, now }: Facts, { backupEvery }: DiagnosisSettings): CheckResult {
   const about = "backups"
-  if (!found) return { about, message: "not looked at, for --backup-dir names no folder" }
-  if ("failure" in found) {
+  if (!backups) return { about, message: "not checked, because --backup-dir is not set" }
+  if ("failure" in backups) {
     return {
       about,
-      message: found.failure.message,
-      hint: found.failure.hint ?? "give a folder with --backup-dir",
+      message: backups.failure.message,
+      hint: backups.failure.hint ?? "set --backup-dir to a folder",
     }
   }
-  const hint =
-    "serve --backup-dir makes them, and its log says why one failed; databuddy backup makes one by hand"
-  const { folder, list, onDisk } = found
-  // One from a clock that was ahead says nothing of when there was one last.
+  const hint = "serve --backup-dir creates them and logs failures; databuddy backup creates one manually"
+  const { folder, list, onDisk } = backups
+  // Ignores backups dated in the future, from a clock that was ahead.
   const newest = list.filter(({ at }) => at <= now + clockSlack).at(-1)
-  if (!newest) return { about, message: `there is none in ${folder}`, hint }
+  if (!newest) return { about, message: `there are none in ${folder}`, hint }
   const age = now - newest.at
-  const message = `the newest is ${formatAge(age)} old, ${newest.file}`
+  const message = `the newest is ${formatAge(age)} old: ${newest.file}`
   if (age > lateFactor * backupEvery) {
-    return { about, message: `${message}; there should be one every ${formatDuration(backupEvery)}`, hint }
+    return { about, message: `${message}; expected one every ${formatDuration(backupEvery)}`, hint }
   }
-  const where = onDisk === "same" ? "; on the database's own disk, so copy it elsewhere too" : ""
+  const where = onDisk === "same" ? "; on the same disk as the database, so copy it elsewhere too" : ""
   return { about, message: `${message}${where}` }
 }
 
 function checkOpenFileLimit({ openFiles, server }: Facts): CheckResult {
   const about = "limits"
-  if (!openFiles) return { about, message: "how many files the server may open is not known here" }
+  if (!openFiles) return { about, message: "the open file limit of the server is unknown on this system" }
   const { most, open, of } = openFiles
-  const who = of === "server" ? `process ${server}` : "a process started from here"
+  const who = of === "server" ? `process ${server}` : "a process started here"
   const now = open === undefined ? "" : ` and has ${formatNumber(open)} open`
-  const message = `${who} may open ${formatNumber(most)} files${now}; each connection is one`
+  const message = `${who} can open ${formatNumber(most)} files${now}; each connection takes one`
   const isFull = open !== undefined && open > maxOpenFilesShare * most
   if (most >= minOpenFiles && !isFull) return { about, message }
   return {
     about,
     message,
-    hint: "raise it (LimitNOFILE=65536 in the unit, ulimit -n 65536 in a shell) and restart",
+    hint: "raise the limit (LimitNOFILE=65536 in the systemd unit, ulimit -n 65536 in a shell) and restart",
   }
 }
 
@@ -295,30 +297,32 @@ function checkProxy({ host, trustProxy, namesProxies, tlsCert }: DiagnosisSettin
       {
         about,
         message:
-          "--trust-proxy believes addresses all over the internet: whoever sends X-Forwarded-For says who they are, and no rate limit holds",
-        hint: "name the addresses of your proxies alone",
+          "--trust-proxy includes addresses of the whole internet: any client can choose its address with X-Forwarded-For and evade rate limits",
+        hint: "list only the addresses of your proxies",
       },
     ]
   }
   if (isLoopback(host)) {
-    return [{ about, message: `only this machine reaches ${host}, as a proxy on it does` }]
+    return [{ about, message: `${host} is reachable only from this machine, for example by a proxy on it` }]
   }
-  if (tlsCert !== undefined) return [{ about, message: `${host} speaks HTTPS itself` }]
+  if (tlsCert !== undefined) return [{ about, message: `${host} serves HTTPS` }]
   if (namesProxies) {
-    return [{ about, message: `${host} speaks HTTP to a proxy that --trust-proxy names` }]
+    return [{ about, message: `${host} serves HTTP to a proxy in --trust-proxy` }]
   }
   return [
     {
       about,
-      message: `${host} is reached from other machines, without TLS, and --trust-proxy names no proxy on another one: keys and visitors' ids can be read on the way, or all visitors count as the proxy's one address`,
-      hint: "listen on 127.0.0.1 behind a proxy on this machine, name the proxy with --trust-proxy, or give --tls-cert and --tls-key",
+      message: `${host} is reachable from other machines without TLS, and --trust-proxy lists no remote proxy: keys and visitor ids can be intercepted, or all visitors have the proxy's address`,
+      hint: "listen on 127.0.0.1 behind a proxy on this machine, list the proxy in --trust-proxy, or set --tls-cert and --tls-key",
     },
   ]
 }
 
 function checkTimeZones({ zoneRules: { own, system } }: Facts): CheckResult {
   const newer =
-    system !== undefined && system > own ? `; the system has ${system}, a newer databuddy may too` : ""
+    system !== undefined && system > own
+      ? `; the system has ${system}, a newer databuddy can have it too`
+      : ""
   return { about: "zones", message: `time zone rules ${own} (tzdata)${newer}` }
 }
 
@@ -339,7 +343,7 @@ function formatNumber(value: number): string {
   return value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 })
 }
 
-/** `3 days`, in the largest unit that it is at least one of. */
+/** `3 days`, in the largest unit that fits at least once. */
 function formatAge(ms: number): string {
   const units = [
     ["day", dayMs],

@@ -2,18 +2,18 @@ import { closeSync, openSync } from "node:fs"
 import { devNull } from "node:os"
 import type { Log } from "../log.ts"
 
-/** ms between two looks: as long as that may a new client wait for connections that nobody uses. */
+/** ms between two checks: the longest time that idle connections can block a new client. */
 const pollInterval = 1_000
 
 /**
- * Closes connections that wait between two requests when there is no file descriptor left for a new one: no client may
- * lock others out for the ten seconds that it may keep one. Gives what ends it.
+ * Closes idle connections when no file descriptor is left for a new one: otherwise one client could lock out others for the
+ * ten seconds of the idle timeout. Returns a function that stops the checks.
  */
 export function watchDescriptors(closeIdle: () => number, log: Log): () => void {
   const timer = setInterval(() => {
     if (!areExhausted()) return
     const closed = closeIdle()
-    log("warn", "no file descriptor is left: raise the limit (LimitNOFILE, ulimit -n)", { closed })
+    log("warn", "no file descriptor left: raise the limit (LimitNOFILE, ulimit -n)", { closed })
   }, pollInterval)
   return () => clearInterval(timer)
 }

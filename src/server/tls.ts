@@ -4,44 +4,44 @@ import { resolve } from "node:path"
 import type { ServeOptions } from "../config.ts"
 import { UserError } from "../errors.ts"
 
-/** What the server shows clients to prove its name. */
+/** The certificate and key of the server, in PEM. */
 export interface Tls {
   cert: Buffer
   key: Buffer
-  /** Why no client will accept the certificate at `now` (Unix ms); undefined: nothing is known against it. */
+  /** Why clients reject the certificate at `now` (Unix ms): expired or not valid yet. Undefined if it is valid. */
   validityProblem(now: number): string | undefined
-  /** The address with the name that the certificate is for, where it is for one. */
+  /** Replaces the host of `url` by the DNS name in the certificate, if it has one. */
   withCertificateName(url: string): string
-  /** What `curl` needs to accept a certificate that nobody else has signed. */
+  /** Flags for `curl` to accept a self-signed certificate. */
   curlFlags: string
 }
 
-const pairHint = "give both, each a file in PEM: --tls-cert fullchain.pem --tls-key privkey.pem"
+const pairHint = "set both, each to a PEM file: --tls-cert fullchain.pem --tls-key privkey.pem"
 
-/** Both files, read once and found to fit together; undefined where neither is given. Throws a Complaint. */
+/** Reads both files and checks that they match; undefined if neither flag is set. Throws a UserError. */
 export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tlsKey">): Tls | undefined {
   if (tlsCert === undefined && tlsKey === undefined) return undefined
-  if (tlsCert === undefined) throw new UserError("--tls-key is given without --tls-cert", pairHint)
-  if (tlsKey === undefined) throw new UserError("--tls-cert is given without --tls-key", pairHint)
+  if (tlsCert === undefined) throw new UserError("--tls-key is set without --tls-cert", pairHint)
+  if (tlsKey === undefined) throw new UserError("--tls-cert is set without --tls-key", pairHint)
   const cert = read("--tls-cert", tlsCert)
   const key = read("--tls-key", tlsKey)
   const certificate = parse(
     () => new X509Certificate(cert),
-    () => `--tls-cert ${tlsCert} holds no certificate in PEM`,
-    "give the file that begins with -----BEGIN CERTIFICATE-----",
+    () => `--tls-cert ${tlsCert} does not contain a PEM certificate`,
+    "choose the file that starts with -----BEGIN CERTIFICATE-----",
   )
   const privateKey = parse(
     () => createPrivateKey(key),
     (code) =>
       code === "ERR_MISSING_PASSPHRASE"
-        ? `--tls-key ${tlsKey} is encrypted, and nobody is there to type its passphrase`
-        : `--tls-key ${tlsKey} holds no private key in PEM`,
-    "give the key as PEM without a passphrase, readable for this user alone: openssl pkey -in KEY -out PLAIN",
+        ? `--tls-key ${tlsKey} is encrypted, and the server cannot ask for its passphrase`
+        : `--tls-key ${tlsKey} does not contain a PEM private key`,
+    "convert the key to PEM without a passphrase, readable only by this user: openssl pkey -in KEY -out PLAIN",
   )
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new UserError(
       `--tls-key ${tlsKey} is not the key of the first certificate in --tls-cert ${tlsCert}`,
-      "give the two that were made together; in the certificate's file the server's own comes first",
+      "use the key that belongs to the certificate; the server's certificate comes first in its file",
     )
   }
   return {
@@ -59,7 +59,7 @@ function read(flag: string, file: string): Buffer {
   } catch (error) {
     throw new UserError(
       `${flag} ${file} cannot be read: ${(error as Error).message}`,
-      "name a file that the user whom databuddy runs as may read; with systemd, LoadCredential= hands it one of root's",
+      "choose a file that the user of databuddy can read; with systemd, LoadCredential= passes on files of root",
     )
   }
 }
@@ -77,9 +77,9 @@ function parse<Parsed>(
 }
 
 function validityProblem({ validFrom, validTo }: X509Certificate, now: number): string | undefined {
-  if (now > Date.parse(validTo)) return `the certificate ended on ${validTo}: clients will refuse it`
+  if (now > Date.parse(validTo)) return `the certificate expired on ${validTo}: clients will reject it`
   if (now < Date.parse(validFrom))
-    return `the certificate begins on ${validFrom}: clients will refuse it until then`
+    return `the certificate is not valid before ${validFrom}: clients will reject it until then`
   return undefined
 }
 

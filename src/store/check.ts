@@ -2,13 +2,13 @@ import type { Db } from "./db/driver.ts"
 import { migrations, pendingMigrations } from "./db/migrate.ts"
 import { roles } from "./users.ts"
 
-/** What a database holds, as people count it. */
+/** Row counts of a database. */
 export interface Contents {
   websites: number
   keys: number
   users: number
   events: number
-  /** When the newest event was received, Unix ms; null where there is none. */
+  /** Receipt time of the newest event, Unix ms; null without events. */
   newestEvent: number | null
 }
 
@@ -20,11 +20,11 @@ const sql = {
   events: `
     select count(*) from event_rows
     where website_rid = 0 or website_rid in (select rid from websites where deleted_at is null)`,
-  // Below 0 is no event: see migrations/0006_columns.sql. With the + no index is used, by way of which all ids would be sorted.
+  // A rid below 0 marks a tombstone, see migrations/0006_columns.sql. The unary + prevents the use of an index, which would sort all ids.
   newestEvent: "select ts + delay from event_rows where +website_rid >= 0 order by id desc limit 1",
 }
 
-/** What the schema itself does not say. Each counts the rows that break it; the count comes first in the message. */
+/** Rules that the schema cannot express. Each query counts violations; the message starts with the count. */
 const invariants = [
   {
     broken: "events have a type that does not exist",
@@ -37,7 +37,7 @@ const invariants = [
       where website_rid > 0 and website_rid not in (select rid from websites)`,
   },
   {
-    broken: "event types have keys that are no JSON array",
+    broken: "event types have keys that are not a JSON array",
     sql: `
       select count(*) from event_types
       where keys <> '' and iif(json_valid(keys), json_type(keys), '') <> 'array'`,
@@ -51,7 +51,7 @@ const invariants = [
   },
   {
     broken: "events have properties that cannot be read",
-    // Values stand without brackets; as many of them as there are keys. See migrations/0003_events.sql.
+    // Values are stored without brackets, one per key. See migrations/0003_events.sql.
     sql: `
       select count(*)
       from event_rows as e
@@ -66,10 +66,10 @@ const invariants = [
   },
 ]
 
-/** Lines of SQLite's own report that are enough to know. */
+/** Maximum lines of SQLite's report. */
 const reportedLines = 20
 
-/** Of any version: what it has no table for yet, it has none of. */
+/** Counts the rows of a database of any version. A missing table counts as empty. */
 export function countContents(db: Db): Contents {
   const tables = new Set(db.prepare(sql.tables).pluck().all())
   const value = (table: string, text: string) =>
@@ -83,7 +83,7 @@ export function countContents(db: Db): Contents {
   }
 }
 
-/** What SQLite finds wrong with the file: pages, indexes, constraints. Reads all of it, some seconds a GB. */
+/** Runs `pragma integrity_check`: pages, indexes, constraints. Reads the whole file, a few seconds per GB. */
 export function findDamage(db: Db): string[] {
   return collectErrors(() => {
     const report = db.prepare(`pragma integrity_check(${reportedLines})`).pluck().all() as string[]
@@ -91,12 +91,12 @@ export function findDamage(db: Db): string[] {
   })
 }
 
-/** Everything that is wrong with a database, a sentence each; none: it is sound. `path` is for the messages. */
+/** Returns every problem of a database as a sentence; empty if there is none. `path` is for the messages. */
 export function findProblems(db: Db, path: string): string[] {
-  const pending = pendingMigrations(db, path).map((one) => `the migration ${one.name} has not been applied`)
-  const found = [...findDamage(db), ...collectErrors(() => brokenReferences(db))]
-  // What is not there, or cannot be read, cannot be counted.
-  if (pending.length > 0 || found.length > 0) return [...pending, ...found]
+  const pending = pendingMigrations(db, path).map(({ name }) => `the migration ${name} is not applied`)
+  const problems = [...findDamage(db), ...collectErrors(() => brokenReferences(db))]
+  // Counting needs the tables, and readable pages.
+  if (pending.length > 0 || problems.length > 0) return [...pending, ...problems]
   return invariants.flatMap((invariant) =>
     collectErrors(() => {
       const rows = db.prepare(invariant.sql).pluck().get() as number
@@ -105,7 +105,7 @@ export function findProblems(db: Db, path: string): string[] {
   )
 }
 
-/** Number of the newest migration, as its file name begins; 0: none. */
+/** Number of the newest applied migration, as in its file name; 0 if there is none. */
 export function schemaVersion(db: Db, path: string): number {
   return migrations.length - pendingMigrations(db, path).length
 }
@@ -114,13 +114,13 @@ function brokenReferences(db: Db): string[] {
   const rows = db.prepare("pragma foreign_key_check").all() as { table: string; parent: string }[]
   return rows
     .slice(0, reportedLines)
-    .map(({ table, parent }) => `a row of ${table} refers to no row of ${parent}`)
+    .map(({ table, parent }) => `a row of ${table} refers to a missing row of ${parent}`)
 }
 
-/** On a damaged file any statement may throw; that is a finding. */
-function collectErrors(look: () => string[]): string[] {
+/** Returns an error as a problem: any statement can throw on a damaged file. */
+function collectErrors(check: () => string[]): string[] {
   try {
-    return look()
+    return check()
   } catch (error) {
     return [(error as Error).message]
   }

@@ -3,9 +3,9 @@ import type { Random } from "../environment.ts"
 import type { Db } from "./db/driver.ts"
 
 const dayMs = 86_400_000
-/** 256 bits, the block that HMAC-SHA-256 keeps its strength with. */
+/** 256 bits, the output size of SHA-256, which HMAC recommends for keys. */
 const saltBytes = 32
-/** 128 bits of the hash: two of a billion visitors a day share one with a chance of 1 in 10^20. */
+/** 128 bits of the hash: with a billion visitors a day, the chance of a collision is 1 in 10^20. */
 const hashBytes = 16
 
 const sql = {
@@ -16,8 +16,9 @@ const sql = {
 }
 
 /**
- * The privacy setting `daily`: an anonymous id becomes a keyed hash whose salt lives for one UTC day, so that nobody,
- * the owner included, can tell afterwards who it was or join two days. Works inside the caller's transaction.
+ * Implements the privacy setting `daily`: replaces an anonymous id by a keyed hash with a salt that is deleted after its UTC
+ * day. Afterwards no one, the owner included, can identify the visitor or connect two days. Runs inside the caller's
+ * transaction.
  */
 export class DailyHash {
   #day = -1
@@ -28,21 +29,21 @@ export class DailyHash {
     private readonly random: Random,
   ) {}
 
-  /** 22 characters of base64url. The same visitor differs from website to website. */
+  /** Returns 22 characters of base64url. The same id has a different hash on each website. */
   hash(anonymousId: string, websiteRid: number, now: number): string {
     return hashVisitorId(this.#saltOf(Math.floor(now / dayMs)), anonymousId, websiteRid)
   }
 
-  /** After a rollback a salt that was just made is not in the database: it must not be used again. */
+  /** Forgets the cached salt. Call it after a rollback: a new salt is not in the database then. */
   reset(): void {
     this.#salt = undefined
   }
 
   #saltOf(day: number): Buffer {
     if (this.#salt && this.#day === day) return this.#salt
-    const found = this.db.prepare(sql.find).pluck().get({ day }) as Buffer | undefined
-    const salt = found ?? Buffer.from(this.random(new Uint8Array(saltBytes)))
-    if (!found) this.db.prepare(sql.insert).run({ day, salt })
+    const stored = this.db.prepare(sql.find).pluck().get({ day }) as Buffer | undefined
+    const salt = stored ?? Buffer.from(this.random(new Uint8Array(saltBytes)))
+    if (!stored) this.db.prepare(sql.insert).run({ day, salt })
     this.#day = day
     this.#salt = salt
     return salt
@@ -54,7 +55,7 @@ function hashVisitorId(salt: Buffer, anonymousId: string, websiteRid: number): s
   return digest.subarray(0, hashBytes).toString("base64url")
 }
 
-/** As `DailyHash.hash` on the day of `now` (Unix ms), but makes no salt: undefined where nothing was hashed that day. */
+/** Like `DailyHash.hash` on the UTC day of `now` (Unix ms), but creates no salt: undefined if no id was hashed that day. */
 export function dailyHashOn(
   db: Db,
   now: number,
@@ -64,15 +65,15 @@ export function dailyHashOn(
   return salt && ((anonymousId, websiteRid) => hashVisitorId(salt, anonymousId, websiteRid))
 }
 
-/** The same of the latest day on which anything was hashed. */
+/** The hash function of the latest day with a salt. */
 export function latestDailyHash(db: Db): ReturnType<typeof dailyHashOn> {
   const day = db.prepare(sql.latest).pluck().get() as number | null
   return day === null ? undefined : dailyHashOn(db, day * dayMs)
 }
 
 /**
- * Deletes the salts of the days before `now` (Unix ms) and overwrites their bytes in the database. True where there was one:
- * the -wal then still holds them, until a checkpoint cuts it off.
+ * Deletes the salts of days before `now` (Unix ms) and overwrites their bytes in the database. True if there were any: the
+ * -wal holds their bytes until it is truncated.
  */
 export function deleteOldSalts(db: Db, now: number): boolean {
   return db.prepare(sql.forget).run({ day: Math.floor(now / dayMs) }).changes > 0

@@ -1,6 +1,6 @@
 import type { Db, Statement } from "./db/driver.ts"
 
-/** An event under the names of the `events` view, for those who follow what comes in. */
+/** A new event, with the column names of the `events` view. */
 export interface FollowedEvent {
   id: number
   website_rid: number
@@ -31,7 +31,7 @@ const sql = {
     order by e.id`,
 }
 
-/** Reads events by their ids, which are in the order of their commits. */
+/** Reads new events by id. Ids are in commit order. */
 export class EventFollower {
   readonly #newest: Statement
   readonly #between: Statement
@@ -41,18 +41,18 @@ export class EventFollower {
     this.#between = db.prepare(sql.between)
   }
 
-  /** The id of the newest event; 0: there is none. */
+  /** The id of the newest event; 0 without events. */
   newest(): number {
     return this.#newest.get() as number
   }
 
-  /** Those after the id `after`, up to and with `last`. */
+  /** Events with ids above `after`, up to and including `last`. */
   between(after: number, last: number): FollowedEvent[] {
     return this.#between.all({ after, last }) as FollowedEvent[]
   }
 }
 
-/** An event as people and programs are shown it. */
+/** The public form of an event, for streams and the live page. */
 export function followedEventJson({
   id: _,
   website_rid,

@@ -3,7 +3,7 @@ import type { Db, Statement } from "./db/driver.ts"
 import { EventReader, type StoredEvent } from "./event-reader.ts"
 import { EventInserter, type EventRow } from "./events.ts"
 
-/** What became of an event that was to be brought in. */
+/** The result for one event: inserted with its id or a new one, skipped as a duplicate, or rejected. */
 export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken"
 
 const sql = {
@@ -15,19 +15,19 @@ const sql = {
 }
 
 /**
- * Ids above it are not kept: SQLite goes on from the highest, and a file that names one near the end of what a number can
- * hold would leave no room for the events to come. A billion events a day fill it in three years.
+ * Events with higher ids get new ones. SQLite continues after the highest id, and an id near the end of the integer range
+ * would leave none for future events. A billion events per day reach it in three years.
  */
 const maxPreservedId = 1e12
-/** Events of the same ms that are remembered between two of them, with some 200 bytes each. */
+/** Existing events in the cache, about 200 bytes each. */
 const maxCachedEvents = 50_000
-/** Ids that one piece of the map of those that were met covers: 8 KiB. */
+/** Ids per page of the bitset of matched ids: 8 KiB. */
 const idsPerPage = 65_536
 
 /**
- * Brings events in from elsewhere, each once: one that is here already, the same in all but its id, is passed over. Of
- * events that are the same in everything, as many are here afterwards as there came, not fewer and not more. What is stored
- * while this works is not looked at, be it its own or others'. Works inside the caller's transactions.
+ * Imports events idempotently: an event that exists already, equal in all but its id, is skipped. Identical events are
+ * matched one to one, so their number in the file is preserved. Compares only with events that existed when the import
+ * started. Runs inside the caller's transactions.
  */
 export class EventImporter {
   readonly #inserter: EventInserter
@@ -35,12 +35,12 @@ export class EventImporter {
   readonly #last: Statement
   readonly #span: Statement
   readonly #eventId: Statement
-  /** The highest id before any of this. */
+  /** The highest id when the import started. */
   readonly #lastExistingId: number
-  /** Events that were here, by what they say, of each ms that was asked for last. */
+  /** Cache: website and ms → content of an existing event → ids. */
   readonly #existing = new Map<string, Map<string, number[]>>()
   #existingCount = 0
-  /** A bit for each id that was here and was met. */
+  /** Bitset of existing ids that an imported event was matched with, by page. */
   readonly #matchedIds = new Map<number, Uint8Array>()
   readonly #spans = new Map<number, { first: number | null; last: number | null }>()
   #rows: EventRow[] = []
@@ -56,28 +56,29 @@ export class EventImporter {
     this.#eventId = db.prepare(sql.eventId).pluck()
     this.#lastExistingId = this.#last.get() as number
   }
-  /** At the beginning of a transaction: what others stored since the one before. */
+
+  /** Call it at the start of each transaction: other connections can have inserted events. */
   begin(): void {
     this.#highestId = this.#last.get() as number
   }
 
-  /** `row` is `event` as it is to be stored. It is stored with `flush`. */
+  /** Adds an event. `row` is its stored form; `flush` inserts it. */
   add(event: StoredEvent, row: EventRow): ImportOutcome {
     if (this.#isPresent(event, row)) return "present"
     if (row.eventId !== null) {
       const { websiteRid, viaKey, eventId } = row
-      const name = `${websiteRid} ${viaKey} ${eventId}`
-      if (this.#eventIds.has(name) || this.#eventId.get({ websiteRid, viaKey, eventId }))
+      const key = `${websiteRid} ${viaKey} ${eventId}`
+      if (this.#eventIds.has(key) || this.#eventId.get({ websiteRid, viaKey, eventId }))
         return "event_id_taken"
-      this.#eventIds.add(name)
+      this.#eventIds.add(key)
     }
-    const kept = event.id > this.#highestId && event.id <= maxPreservedId
-    this.#highestId = kept ? event.id : this.#highestId + 1
+    const keepsId = event.id > this.#highestId && event.id <= maxPreservedId
+    this.#highestId = keepsId ? event.id : this.#highestId + 1
     this.#rows.push({ ...row, id: this.#highestId })
-    return kept ? "added" : "renumbered"
+    return keepsId ? "added" : "renumbered"
   }
 
-  /** At the end of a transaction. */
+  /** Inserts the added events. Call it at the end of each transaction. */
   flush(): void {
     this.#inserter.insert(this.#rows)
     this.#rows = []
@@ -92,48 +93,48 @@ export class EventImporter {
     }
     if (span.first === null || span.last === null || ts < span.first || ts > span.last) return false
     const ids = this.#existingAt(websiteRid, ts).get(contentKey(event))
-    const id = ids?.find((one) => !this.#isMatched(one))
+    const id = ids?.find((candidate) => !this.#isMatched(candidate))
     if (id === undefined) return false
     this.#markMatched(id)
     return true
   }
 
   #existingAt(rid: number, ts: number): Map<string, number[]> {
-    const name = `${rid} ${ts}`
-    let known = this.#existing.get(name)
-    if (known) return known
+    const key = `${rid} ${ts}`
+    let events = this.#existing.get(key)
+    if (events) return events
     if (this.#existingCount > maxCachedEvents) {
       this.#existing.clear()
       this.#existingCount = 0
     }
-    known = new Map()
+    events = new Map()
     for (const event of this.#reader.atTime(rid, ts, this.#lastExistingId)) {
       const text = contentKey(event)
-      const ids = known.get(text)
+      const ids = events.get(text)
       if (ids) ids.push(event.id)
-      else known.set(text, [event.id])
+      else events.set(text, [event.id])
     }
-    this.#existing.set(name, known)
-    this.#existingCount += known.size + 1
-    return known
+    this.#existing.set(key, events)
+    this.#existingCount += events.size + 1
+    return events
   }
 
   #isMatched(id: number): boolean {
-    const piece = this.#matchedIds.get(Math.floor(id / idsPerPage))
-    const place = id % idsPerPage
-    return piece !== undefined && ((piece[place >> 3] as number) & (1 << (place & 7))) !== 0
+    const page = this.#matchedIds.get(Math.floor(id / idsPerPage))
+    const bit = id % idsPerPage
+    return page !== undefined && ((page[bit >> 3] as number) & (1 << (bit & 7))) !== 0
   }
 
   #markMatched(id: number): void {
-    const number = Math.floor(id / idsPerPage)
-    const piece = this.#matchedIds.get(number) ?? new Uint8Array(idsPerPage / 8)
-    this.#matchedIds.set(number, piece)
-    const place = id % idsPerPage
-    piece[place >> 3] = (piece[place >> 3] as number) | (1 << (place & 7))
+    const pageNumber = Math.floor(id / idsPerPage)
+    const page = this.#matchedIds.get(pageNumber) ?? new Uint8Array(idsPerPage / 8)
+    this.#matchedIds.set(pageNumber, page)
+    const bit = id % idsPerPage
+    page[bit >> 3] = (page[bit >> 3] as number) | (1 << (bit & 7))
   }
 }
 
-/** All that an event says but its id and its website. */
+/** The content of an event without its id and website, as a comparable string. */
 function contentKey(event: StoredEvent): string {
   return JSON.stringify([
     event.name,

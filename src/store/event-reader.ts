@@ -1,9 +1,9 @@
 import type { Db, Statement } from "./db/driver.ts"
 
-/** An event as it was stored, under the names of the `events` view. */
+/** A stored event, with the column names of the `events` view. */
 export interface StoredEvent {
   id: number
-  /** null: the owner's own event. */
+  /** null for the owner's own event. */
   website_id: string | null
   name: string
   namespace: string | null
@@ -18,22 +18,22 @@ export interface StoredEvent {
   event_id: string | null
   credential: "key" | "website_id"
   crawler: boolean
-  /** The text of a JSON object. */
+  /** JSON text of an object. */
   properties: string | null
 }
 
-/** Which events are to be read. */
+/** Selects the events to read. */
 export interface EventSelection {
-  /** websites.rid → websites.id, with null for 0, the owner's own events. */
+  /** websites.rid → websites.id; 0 → null for the owner's own events. */
   websites: ReadonlyMap<number, string | null>
-  /** Unix ms, from (included) and to (not included) when they happened. */
+  /** Range of event times in Unix ms: `from` is inclusive, `to` exclusive. */
   from: number
   to: number
 }
 
 export interface StoredProfile {
   profile_id: string
-  /** The text of a JSON object. */
+  /** JSON text of an object. */
   traits: string
   created_at: number
   updated_at: number
@@ -46,16 +46,16 @@ export interface StoredLink {
 }
 
 /**
- * Events that are looked for by way of the index on time. So few are read one by one; more of them are quicker found among
- * all events in their order: 10 million are looked through in some 5 s.
+ * Up to this many events are found by the index on time and read by id. For more, a scan of all events in id order is
+ * faster: about 5 s for 10 million.
  */
 const maxIndexedEvents = 100_000
-/** Entries of that index in one look, some ms. */
+/** Index entries per read: a few ms. */
 const indexRowsPerRead = 5_000
-/** Profiles in one read: each may have 16 KiB of traits. */
+/** Profiles per read: each can have 16 KiB of traits. */
 const profilesPerRead = 100
 const linksPerRead = 1_000
-/** Sets of property keys that are kept parsed, at some 300 bytes each; when they are full they start anew. */
+/** Parsed key sets in the cache, about 300 bytes each. The cache is cleared when it is full. */
 const maxCachedKeySets = 10_000
 
 const eventColumns = `
@@ -64,15 +64,15 @@ const eventColumns = `
 
 const sql = {
   last: "select max(id) from event_rows",
-  lookByTime: `
+  idsByTime: `
     select ts, id from event_rows
     where website_rid = :rid and (ts, id) > (:ts, :id) and ts < :to
     order by ts, id
     limit :limit`,
-  stretch:
+  rangeEnd:
     "select max(id) from (select id from event_rows where id > :after and id <= :last order by id limit :rows)",
-  // The plus signs keep SQLite from the index on website and time: it would go through all of it for every stretch.
-  inStretch: `
+  // The unary + keeps SQLite from using the index on website and time: it would scan all of it for every range.
+  inRange: `
     select ${eventColumns}
     from event_rows as e
     cross join event_types as t on t.id = e.type_id
@@ -99,7 +99,7 @@ const sql = {
   profile: `
     select profile_id, traits, created_at, updated_at from profiles
     where website_rid = :rid and profile_id = :profileId`,
-  // SQLite would look through all links of the website, which are in that order.
+  // Without the hint SQLite scans all links of the website, because the primary key has this order.
   linksOf: `
     select anonymous_id, profile_id, linked_at from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
@@ -134,18 +134,18 @@ type EventColumns = [
   properties: string | null,
 ]
 
-/** Events of the first step, and characters of properties that a step has about: some ms. An event may have 32 KiB of them. */
+/** Events in the first batch, and the target size of a batch in characters of properties: a few ms. An event can have 32 KiB. */
 const firstBatch = 16
 const batchCharacters = 262_144
 
-/** How many events the next step has, after one of `step`: fewer where they are large, and up to `rows`. */
-function nextBatchSize(step: number, rows: number, events: readonly StoredEvent[]): number {
+/** The size of the next batch, at most `rows`. Large events make it smaller. `size`: the size of the last batch. */
+function nextBatchSize(size: number, rows: number, events: readonly StoredEvent[]): number {
   const characters = events.reduce((sum, { properties }) => sum + (properties?.length ?? 0), 0)
-  const fitting = Math.floor((batchCharacters * step) / Math.max(1, characters))
-  return Math.max(1, Math.min(rows, step * 2, fitting))
+  const fitting = Math.floor((batchCharacters * size) / Math.max(1, characters))
+  return Math.max(1, Math.min(rows, size * 2, fitting))
 }
 
-/** Reads events a few at a time, each read a transaction of its own of some ms: rows never change once they are stored. */
+/** Reads events in batches. Each read is its own transaction of a few ms: stored rows never change. */
 export class EventReader {
   readonly #rangeEnd: Statement
   readonly #inRange: Statement
@@ -159,77 +159,77 @@ export class EventReader {
     private readonly db: Db,
     private readonly selection: EventSelection,
   ) {
-    this.#rangeEnd = db.prepare(sql.stretch).pluck()
-    this.#inRange = db.prepare(sql.inStretch).raw()
+    this.#rangeEnd = db.prepare(sql.rangeEnd).pluck()
+    this.#inRange = db.prepare(sql.inRange).raw()
     this.#byId = db.prepare(sql.byId).raw()
     this.#atTime = db.prepare(sql.atTime).raw()
     this.#rids = JSON.stringify([...selection.websites.keys()])
   }
 
   /**
-   * Those that are there now, in the order of their ids, `rows` looked at in a step. An empty list is a step that found none:
-   * whoever shares the thread with others can pause after it as after any.
+   * Yields the events that exist now, in id order. Reads at most `rows` rows per batch. A batch can be empty, so that the
+   * caller can yield the thread after every read.
    */
   *all(rows: number): Generator<StoredEvent[]> {
     const last = this.db.prepare(sql.last).pluck().get() as number | null
     if (last === null) return
-    const few: number[] | undefined = yield* this.#idsByTime(last)
-    if (few) {
-      yield* this.inBatches(few, rows)
+    const ids: number[] | undefined = yield* this.#idsByTime(last)
+    if (ids) {
+      yield* this.inBatches(ids, rows)
       return
     }
     const { from, to } = this.selection
-    let step = Math.min(rows, firstBatch)
+    let size = Math.min(rows, firstBatch)
     for (let after = Number.MIN_SAFE_INTEGER; ; ) {
-      const end = this.#rangeEnd.get({ after, last, rows: step }) as number | null
+      const end = this.#rangeEnd.get({ after, last, rows: size }) as number | null
       if (end === null) return
-      const found = this.#inRange.all({ after, last: end, from, to, rids: this.#rids })
-      const events = (found as EventColumns[]).map((row) => this.#event(row))
+      const values = this.#inRange.all({ after, last: end, from, to, rids: this.#rids })
+      const events = (values as EventColumns[]).map((row) => this.#event(row))
       yield events
       after = end
-      step = nextBatchSize(step, rows, events)
+      size = nextBatchSize(size, rows, events)
     }
   }
 
-  /** The events with these ids, at most `rows` in a step. */
+  /** Yields the events with these ids, at most `rows` per batch. */
   *inBatches(ids: readonly number[], rows: number): Generator<StoredEvent[]> {
-    let step = Math.min(rows, firstBatch)
+    let size = Math.min(rows, firstBatch)
     for (let at = 0; at < ids.length; ) {
-      const events = this.byId(ids.slice(at, at + step))
+      const events = this.byId(ids.slice(at, at + size))
       yield events
-      at += step
-      step = nextBatchSize(step, rows, events)
+      at += size
+      size = nextBatchSize(size, rows, events)
     }
   }
 
   byId(ids: readonly number[]): StoredEvent[] {
-    const found = this.#byId.all({ ids: JSON.stringify(ids), rids: this.#rids })
-    return (found as EventColumns[]).map((row) => this.#event(row))
+    const values = this.#byId.all({ ids: JSON.stringify(ids), rids: this.#rids })
+    return (values as EventColumns[]).map((row) => this.#event(row))
   }
 
-  /** Those of one website that happened in the same ms (Unix), with ids up to `last`. */
+  /** Events of one website with the timestamp `ts` (Unix ms) and ids up to `last`. */
   atTime(rid: number, ts: number, last: number): StoredEvent[] {
     return (this.#atTime.all({ rid, ts, last }) as EventColumns[]).map((row) => this.#event(row))
   }
 
-  /** The ids up to `last`, ascending; undefined where they are many. */
+  /** Returns the ids up to `last` in ascending order; undefined if there are more than `maxIndexedEvents`. */
   *#idsByTime(last: number): Generator<StoredEvent[], number[] | undefined> {
     const { websites, from, to } = this.selection
-    const look = this.db.prepare(sql.lookByTime).raw()
+    const read = this.db.prepare(sql.idsByTime).raw()
     const ids: number[] = []
     for (const rid of websites.keys()) {
       let [ts, id] = [from, Number.MIN_SAFE_INTEGER]
       for (;;) {
-        const found = look.all({ rid, ts, id, to, limit: indexRowsPerRead }) as [number, number][]
-        for (const [, one] of found) if (one <= last) ids.push(one)
+        const entries = read.all({ rid, ts, id, to, limit: indexRowsPerRead }) as [number, number][]
+        for (const [, entryId] of entries) if (entryId <= last) ids.push(entryId)
         if (ids.length > maxIndexedEvents) return undefined
-        const end = found.at(-1)
-        if (!end || found.length < indexRowsPerRead) break
+        const end = entries.at(-1)
+        if (!end || entries.length < indexRowsPerRead) break
         ;[ts, id] = end
         yield []
       }
     }
-    return ids.sort((one, other) => one - other)
+    return ids.sort((a, b) => a - b)
   }
 
   #event(row: EventColumns): StoredEvent {
@@ -271,7 +271,7 @@ export class EventReader {
     }
   }
 
-  /** Values were stored as JavaScript writes them, so that reading and writing them changes nothing. */
+  /** Joins keys and values to a JSON object. JavaScript wrote the values, so parsing and serializing preserves them. */
   #object(keys: string, values: string): string {
     let names = this.#keys.get(keys)
     if (!names) {
@@ -284,36 +284,37 @@ export class EventReader {
   }
 }
 
-/** Some at a time, in the order of their ids. */
+/** Yields the profiles of a website in id order, in batches. */
 export function* readProfiles(db: Db, rid: number): Generator<StoredProfile[]> {
   const read = db.prepare(sql.profiles)
   for (let after = ""; ; ) {
-    const found = read.all({ rid, after, limit: profilesPerRead }) as StoredProfile[]
-    if (found.length > 0) yield found
-    const last = found.at(-1)
-    if (!last || found.length < profilesPerRead) return
+    const profiles = read.all({ rid, after, limit: profilesPerRead }) as StoredProfile[]
+    if (profiles.length > 0) yield profiles
+    const last = profiles.at(-1)
+    if (!last || profiles.length < profilesPerRead) return
     after = last.profile_id
   }
 }
 
+/** Yields the links of a website in order of anonymous id, in batches. */
 export function* readLinks(db: Db, rid: number): Generator<StoredLink[]> {
   const read = db.prepare(sql.links)
   for (let [anonymous, profile] = ["", ""]; ; ) {
-    const found = read.all({ rid, anonymous, profile, limit: linksPerRead }) as StoredLink[]
-    if (found.length > 0) yield found
-    const last = found.at(-1)
-    if (!last || found.length < linksPerRead) return
+    const links = read.all({ rid, anonymous, profile, limit: linksPerRead }) as StoredLink[]
+    if (links.length > 0) yield links
+    const last = links.at(-1)
+    if (!last || links.length < linksPerRead) return
     ;[anonymous, profile] = [last.anonymous_id, last.profile_id]
   }
 }
 
-/** One profile, if there is one, and the anonymous ids that are linked to it. */
+/** Returns one profile, or an empty list, and the links to it. */
 export function readProfile(db: Db, rid: number, profileId: string): [StoredProfile[], StoredLink[]] {
   const read = (text: string) => db.prepare(text).all({ rid, profileId })
   return [read(sql.profile) as StoredProfile[], read(sql.linksOf) as StoredLink[]]
 }
 
-/** The links of anonymous ids to whatever profiles. */
+/** Returns the links of these anonymous ids to any profiles. */
 export function readLinksOfVisitors(db: Db, rid: number, anonymousIds: readonly string[]): StoredLink[] {
   return db.prepare(sql.linksFrom).all({ rid, anonymousIds: JSON.stringify(anonymousIds) }) as StoredLink[]
 }

@@ -3,24 +3,24 @@ import type { Db, Statement } from "./db/driver.ts"
 import { type NewNameQuota, tooManyNewNamesError } from "./new-name-quota.ts"
 import { deletePropertyKeys, PropertyKeyQuota } from "./property-key-quota.ts"
 
-/** An event as it is stored: checked, with its website found and its properties serialised. */
+/** A validated event to insert, with its website resolved and its properties serialized. */
 export interface EventRow {
-  /** For an inserter `withIds` alone; any other lets SQLite give the next one. */
+  /** Used only by an inserter with `withIds`. Otherwise SQLite assigns the id. */
   id?: number
-  /** 0: no website, the owner's own event. */
+  /** 0: the owner's own event, without a website. */
   websiteRid: number
   name: string
-  /** '' for none, as for `source`. */
+  /** '' if missing, like `source`. */
   namespace: string
   source: string
-  /** JSON array of property keys in their order; '' where `properties` is an object, or null. */
+  /** JSON array of the property keys, in order; '' if `properties` is an object or null. */
   keys: string
-  /** When it happened, Unix ms. */
+  /** Event time, Unix ms. */
   ts: number
-  /** When it was received, Unix ms. */
+  /** Receipt time, Unix ms. */
   receivedAt: number
   anonymousId: string | null
-  /** Store a hash of `anonymousId` that nobody can undo after today (UTC). */
+  /** Store a hash of `anonymousId` that cannot be reproduced after the current UTC day. */
   hashVisitor: boolean
   sessionId: string | null
   profileId: string | null
@@ -29,9 +29,9 @@ export interface EventRow {
   viaKey: 0 | 1
   /** 1: sent by a known crawler or AI agent. */
   crawler: 0 | 1
-  /** The client's idempotency key: one such event is kept per website and kind of credential. */
+  /** Idempotency key of the client, unique per website and kind of credential. */
   eventId: string | null
-  /** JSON values in the order of `keys`, without brackets around them; an object where `keys` is ''. */
+  /** JSON values in the order of `keys`, without brackets; an object if `keys` is ''. */
   properties: string | null
 }
 
@@ -50,10 +50,10 @@ const columns = [
   "properties",
 ]
 
-/** Rows in one statement. 32 to 64 measured alike, 8 and 1 slower; a rest of less than 32 goes by 8 and by 1. */
+/** Rows per statement. 32 and 64 measured alike, 8 and 1 slower. A remainder below 32 uses the smaller statements. */
 const statementSizes = [32, 8, 1]
 
-/** Named parameters would cost an object a row in the hottest statement, so these are by position, in `columns`' order. */
+/** Positional parameters in the order of `columns`: named ones would allocate an object per row in the hottest statement. */
 function insertRows(size: number, columns: readonly string[]): string {
   const row = `(${columns.map(() => "?").join(", ")})`
   return `
@@ -66,7 +66,7 @@ const sql = {
   findType: `
     select id from event_types
     where name = :name and namespace = :namespace and source = :source and keys = :keys`,
-  /** A type that is being checked for events is not unused: see src/store/unused-types.ts. */
+  /** Marks a type as used while it is checked: see unused-types.ts. */
   changeType: "update type_checks set changes = changes + 1 where type_id = :id",
   checks: "select checks from type_state",
   findName: `
@@ -99,21 +99,21 @@ const sql = {
 }
 
 /**
- * Sets of property keys that one event name may have before further ones are stored whole, each with its row. Keys that
- * are made up by the sender (`item_8123`) would otherwise fill the dictionary with entries that are used once.
+ * Key sets per event name in the type dictionary. Rows with further key sets store keys and values themselves. Otherwise
+ * keys that the sender generates (`item_8123`) would fill the dictionary with entries that are used once.
  */
 const maxKeySetsPerName = 200
-/** Entries of the type cache; at some 200 bytes each, a few MB. When it is full it starts anew. */
+/** Entries of the type cache, about 200 bytes each: 4 MB. The cache is cleared when it is full. */
 const maxCachedTypes = 20_000
 
 export interface InserterOptions {
-  /** Rows bring their ids. */
+  /** Rows have ids. */
   withIds?: boolean
-  /** Limits the new names of rows that came without a key; left out: they are not limited. */
+  /** Limits new names in rows that were sent without a key. Undefined: no limit. */
   newNames?: NewNameQuota
 }
 
-/** Inserts event rows, several in one statement. Works inside the caller's transaction. */
+/** Inserts event rows, several per statement. Runs inside the caller's transaction. */
 export class EventInserter {
   readonly #statements: { size: number; statement: Statement }[]
   readonly #selectType: Statement
@@ -127,7 +127,7 @@ export class EventInserter {
   readonly #propertyKeys: PropertyKeyQuota
   #types = new Map<string, number>()
   #namesAtLimit = new Set<string>()
-  /** Of the check of types up to which the cache is good. */
+  /** Number of the type check that the cache is valid for. */
   #cachedCheck = -1
 
   constructor(
@@ -152,8 +152,8 @@ export class EventInserter {
   }
 
   /**
-   * A row whose `eventId` is known is passed over: the first one wins. Gives how many were not. `types`: of `typesOf`, in the same
-   * transaction.
+   * Inserts rows and returns how many. Skips a row whose `eventId` exists: the first one wins. `types`: the result of
+   * `typesOf` in the same transaction.
    */
   insert(rows: readonly EventRow[], types: readonly number[] = this.typesOf(rows)): number {
     let next = 0
@@ -171,8 +171,8 @@ export class EventInserter {
   }
 
   /**
-   * The type id of each row of one request, negative where the row holds its properties whole. Makes the types that are missing; throws
-   * `too_many_new_names`, with none made, where they have more new names than are left to the website.
+   * Returns the type id of each row of one request, negative if the row stores its properties as an object. Creates missing
+   * types. Throws `too_many_new_names`, before creating any, if the new names exceed the website's quota.
    */
   typesOf(rows: readonly EventRow[]): number[] {
     this.#invalidateTypeCache()
@@ -189,7 +189,7 @@ export class EventInserter {
     return types
   }
 
-  /** After a rollback: the ids of types that are not in the database after all must not be used again. */
+  /** Call it after a rollback: cached types can be missing in the database. */
   clearTypeCache(): void {
     this.#propertyKeys.reset()
     this.#clearTypes()
@@ -200,7 +200,7 @@ export class EventInserter {
     this.#namesAtLimit.clear()
   }
 
-  /** A check of types, by whatever process, counts only uses that are looked up in the database after it began. */
+  /** Clears the cache after a type check has started in any process: it must see every later use of a type in the database. */
   #invalidateTypeCache(): void {
     const checks = this.#checks.get() as number
     if (checks === this.#cachedCheck) return
@@ -228,17 +228,17 @@ export class EventInserter {
     )
   }
 
-  /** Undefined where it is to be made. */
+  /** Undefined if the type must be created. */
   #findType(row: EventRow): number | undefined {
     const { name, namespace, source, keys } = row
     const cached = this.#types.get(typeKey(name, namespace, source, keys))
     if (cached !== undefined) return cached
     if (keys === "" || !this.#namesAtLimit.has(nameKey(row))) return this.#lookUp(row, keys)
-    return this.#findWhole(row)
+    return this.#findObjectType(row)
   }
 
-  /** The type of rows that hold their properties whole. */
-  #findWhole(row: EventRow): number | undefined {
+  /** The type of rows that store their properties as an object. */
+  #findObjectType(row: EventRow): number | undefined {
     const { name, namespace, source } = row
     const id = this.#types.get(typeKey(name, namespace, source, "")) ?? this.#lookUp(row, "")
     return id === undefined ? undefined : -id
@@ -252,22 +252,22 @@ export class EventInserter {
     return id
   }
 
-  /** Negative where the name has too many sets of keys already, or the website too many new keys. */
+  /** Negative if the name has too many key sets, or the website too many new keys. */
   #createType(row: EventRow): number {
-    // An earlier row of the request may have made it.
-    const known = this.#findType(row)
-    if (known !== undefined) return known
+    // An earlier row of the request can have created it.
+    const existing = this.#findType(row)
+    if (existing !== undefined) return existing
     const { name, namespace, source, keys, websiteRid, receivedAt } = row
-    const isCrowded =
+    const isAtLimit =
       keys !== "" && (this.#countTypes.get({ name, namespace, source }) as number) >= maxKeySetsPerName
-    if (isCrowded) this.#namesAtLimit.add(nameKey(row))
-    const isWhole = isCrowded || (keys !== "" && !this.#propertyKeys.admit(websiteRid, receivedAt, keys))
-    const found = isWhole ? this.#findWhole(row) : undefined
-    if (found !== undefined) return found
-    const kept = isWhole ? "" : keys
-    const id = Number(this.#insertType.run({ name, namespace, source, keys: kept }).lastInsertRowid)
-    this.#cacheType(typeKey(name, namespace, source, kept), id)
-    return isWhole ? -id : id
+    if (isAtLimit) this.#namesAtLimit.add(nameKey(row))
+    const asObject = isAtLimit || (keys !== "" && !this.#propertyKeys.admit(websiteRid, receivedAt, keys))
+    const shared = asObject ? this.#findObjectType(row) : undefined
+    if (shared !== undefined) return shared
+    const typeKeys = asObject ? "" : keys
+    const id = Number(this.#insertType.run({ name, namespace, source, keys: typeKeys }).lastInsertRowid)
+    this.#cacheType(typeKey(name, namespace, source, typeKeys), id)
+    return asObject ? -id : id
   }
 
   #cacheType(key: string, id: number): void {
@@ -275,18 +275,18 @@ export class EventInserter {
     this.#types.set(key, id)
   }
 
-  /** All rows without a key of one request are of one website. A name counts with its namespace and source: senders can make up those, too. */
+  /** All rows of a request without a key belong to one website. Namespace and source count as part of the name: senders can generate them too. */
   #admitNames(rows: readonly EventRow[]): void {
     const { websiteRid, receivedAt, viaKey } = rows[0] as EventRow
     if (!this.#newNames || viaKey === 1) return
     const names = new Set<string>()
-    const left = this.#newNames.remaining(websiteRid, receivedAt)
+    const remaining = this.#newNames.remaining(websiteRid, receivedAt)
     for (const row of rows) {
       const key = nameKey(row)
       const { name, namespace, source } = row
       if (names.has(key) || this.#findName.get({ name, namespace, source })) continue
       names.add(key)
-      if (names.size > left) throw tooManyNewNamesError(receivedAt)
+      if (names.size > remaining) throw tooManyNewNamesError(receivedAt)
     }
     if (names.size > 0) this.#newNames.add(websiteRid, receivedAt, names.size)
   }
@@ -300,35 +300,35 @@ function typeKey(name: string, namespace: string, source: string, keys: string):
   return `${name}\0${namespace}\0${source}\0${keys}`
 }
 
-/** The properties of a row as one object, `{"a":1}`. */
+/** The properties of a row as JSON text of an object, `{"a":1}`. */
 function propertiesObject(row: EventRow): string {
   const keys = JSON.parse(row.keys) as string[]
   const values = JSON.parse(`[${row.properties}]`) as unknown[]
   return JSON.stringify(Object.fromEntries(keys.map((key, index) => [key, values[index]])))
 }
 
-/** How many events a website has. Reads an index of all of them: about a second for ten million. */
+/** Counts the events of a website. Scans an index: about 1 s for ten million events. */
 export function countEvents(db: Db, websiteRid: number): number {
   return db.prepare(sql.countEvents).pluck().get({ rid: websiteRid }) as number
 }
 
-/** ms after which no request can be under way that still saw a website: longer than the longest --lock-wait. */
+/** ms after a deletion until no request can be in flight that still saw the website: longer than the maximum of --lock-wait. */
 const settleDelay = 900_000
-/** Events that one transaction takes away: some 10 ms where each has an eventId, whose index is in no order of time. */
+/** Events deleted per transaction: about 10 ms if each has an eventId, whose index entries are scattered. */
 export const sweepRows = 500
-/** ms to leave between two such transactions, so that new events come first. */
+/** ms between two such transactions: new events have priority. */
 export const sweepPause = 25
 
 /**
- * Takes away some events of one deleted website, and with the last of them, when nothing can follow it any more,
- * the website itself. False when there is nothing to do now (Unix ms).
+ * Deletes up to `limit` events of one deleted website. After the last one it deletes the website itself, once no request
+ * can add events to it. False if there is nothing to do at `now` (Unix ms).
  */
 export function sweepDeleted(db: Db, now: number, limit = sweepRows): boolean {
   const settled = now - settleDelay
   const rid = db.prepare(sql.deletedWebsite).pluck().get({ settled }) as number | undefined
   if (rid === undefined) return false
   if (db.prepare(sql.deleteEvents).run({ rid, limit }).changes > 0) return true
-  // The engine would find that they have no events; there may be none running. -1 - rid: those put aside.
+  // Column blocks of the website. The query engine would delete them too, but need not be running. -1 - rid: blocks set aside for deletion.
   for (const blocksOf of [rid, -1 - rid]) {
     if (db.prepare(sql.deleteBlocks).run({ blocksOf, limit }).changes > 0) return true
   }

@@ -4,7 +4,7 @@ import { sweepPause, sweepRows } from "./events.ts"
 import { isEventOf, linkedIds, withHashes } from "./identity-resolution.ts"
 import { deleteUnusedTypes, typeCheckPause } from "./unused-types.ts"
 
-/** Who is to be forgotten on a website. */
+/** A person on one website: a visitor by anonymous id, or a profile. */
 export interface Person {
   websiteRid: number
   id: { anonymousId: string } | { profileId: string }
@@ -16,20 +16,20 @@ export interface PersonCounts {
   links: number
 }
 
-/** How the work is spread out. */
+/** How the caller runs the steps. */
 export interface ForgetSchedule {
-  /** Does `work` in a transaction, beside whatever else is written. */
+  /** Runs `work` in a transaction, between other writes. */
   write: <Result>(work: () => Result) => Result | Promise<Result>
   sleep: (ms: number) => Promise<void>
-  /** Told how many of the website's events were looked at. */
+  /** Receives the number of events scanned so far. */
   onProgress?: (events: number) => void
 }
 
-/** Events that are looked at in one go, without a lock: some 5 ms, in which the thread does nothing else. */
+/** Events per scan step, without a lock: about 5 ms, which blocks the thread. */
 const rowsPerScan = 2_000
-/** ms between two such looks. */
+/** ms between two scan steps. */
 const scanPause = 1
-/** Tries to empty the -wal, 100 ms apart: a reader holds it up, and most are done soon. */
+/** Attempts to truncate the -wal, and ms between them: a reader can prevent it, and most finish soon. */
 const maxWalAttempts = 50
 const walPause = 100
 
@@ -39,18 +39,18 @@ const sql = {
   visitorsLinks: `
     select count(*) from profile_links
     where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
-  look: (isTheirs: string) => `
-    select ts, id, ${isTheirs} from event_rows
+  scan: (condition: string) => `
+    select ts, id, ${condition} from event_rows
     where website_rid = :rid and (ts, id) > (:ts, :id)
     order by ts, id
     limit :limit`,
-  deleteEvents: (isTheirs: string) => `
+  deleteEvents: (condition: string) => `
     delete from event_rows
-    where id in (select value from json_each(:ids)) and website_rid = :rid and ${isTheirs}`,
-  // Of all times: where a website was deleted and made anew, its rows may be there still.
+    where id in (select value from json_each(:ids)) and website_rid = :rid and ${condition}`,
+  // All rids that the id ever had: a deleted and recreated website can still have old rows.
   websites: "select rid from websites where id = :websiteId",
-  holds: (isTheirs: string) => `
-    select exists (select 1 from event_rows where website_rid = :rid and ${isTheirs})`,
+  holds: (condition: string) => `
+    select exists (select 1 from event_rows where website_rid = :rid and ${condition})`,
   deleteProfile: "delete from profiles where website_rid = :rid and profile_id = :profileId",
   deleteProfilesLinks: "delete from profile_links where website_rid = :rid and profile_id = :profileId",
   deleteVisitorsLinks: `
@@ -58,7 +58,7 @@ const sql = {
     where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
 }
 
-/** The ids of the events of a person that `forgetPerson` would delete now (Unix ms), some at a time. */
+/** Yields the ids of the events that `forgetPerson` would delete at `now` (Unix ms), in batches. */
 export function eventsOfPerson(
   db: Db,
   person: Person,
@@ -68,7 +68,7 @@ export function eventsOfPerson(
   return eventsOf(db, personFilter(db, person, now), pace)
 }
 
-/** What `forgetPerson` would delete now (Unix ms). */
+/** Counts what `forgetPerson` would delete at `now` (Unix ms). */
 export async function countPerson(
   db: Db,
   person: Person,
@@ -82,10 +82,14 @@ export async function countPerson(
 }
 
 /**
- * Deletes a person's events, then links and profile, then names and property keys that no other event has; every connection overwrites what it deletes, and the -wal is emptied; ids that
- * SQLite moved when it split a page of an index may stay in the unused middle of the old page until a vacuum. Which events those are: see src/store/identity-resolution.ts. With
- * a profile go its links and itself, with an anonymous id its links; no profile goes with it. Today's events (`now`: Unix ms) are found by the day's hash too. Events that arrive
- * meanwhile may stay. Stopped half-way, the same call does the rest. `overwritten`: false where the -wal could not be emptied.
+ * Deletes the events of a person, then the links and the profile, then event names and property keys that no other event
+ * has. identity-resolution.ts defines which events belong to a person. An anonymous id loses its links, but no profile is
+ * deleted with it. Events of the day of `now` (Unix ms) are also found by their daily hash.
+ *
+ * Deleted bytes are overwritten (`secure_delete`), and the -wal is truncated; `overwritten` is false if that failed. One
+ * exception: ids that SQLite moved when it split an index page can stay in the unused part of the old page until a vacuum.
+ *
+ * Events that arrive during the call can remain. If it is interrupted, call it again to finish.
  */
 export async function forgetPerson(
   db: Db,
@@ -98,34 +102,34 @@ export async function forgetPerson(
   let events = 0
   for await (const ids of eventsOf(db, theirs, pace)) {
     for (let from = 0; from < ids.length; from += sweepRows) {
-      const some = JSON.stringify(ids.slice(from, from + sweepRows))
-      const { changes } = await pace.write(() => remove.run({ ...theirs.values, ids: some }))
+      const batch = JSON.stringify(ids.slice(from, from + sweepRows))
+      const { changes } = await pace.write(() => remove.run({ ...theirs.values, ids: batch }))
       events += changes
       await pace.sleep(sweepPause)
     }
   }
-  const rest = await pace.write(() => deleteProfileAndLinks(db, personFilter(db, person, now)))
-  const rested = async () => {
+  const profileAndLinks = await pace.write(() => deleteProfileAndLinks(db, personFilter(db, person, now)))
+  const pause = async () => {
     await pace.sleep(typeCheckPause)
     return true
   }
-  await deleteUnusedTypes(db, { write: pace.write, pause: rested })
+  await deleteUnusedTypes(db, { write: pace.write, pause })
   let overwritten = truncateWal(db)
-  for (let tries = 1; !overwritten && tries < maxWalAttempts; tries++) {
+  for (let attempt = 1; !overwritten && attempt < maxWalAttempts; attempt++) {
     await pace.sleep(walPause)
     overwritten = truncateWal(db)
   }
-  return { events, ...rest, overwritten }
+  return { events, ...profileAndLinks, overwritten }
 }
 
-/** The ids under which `forgetPerson` would find their events now (Unix ms): of the links, and today's hashes of them. */
+/** The anonymous ids by which `forgetPerson` finds events at `now` (Unix ms): the linked ids and their daily hashes. */
 export function storedIdsOf(db: Db, person: Person, now: number): string[] {
   return JSON.parse(personFilter(db, person, now).values.anonymousIds) as string[]
 }
 
 /**
- * Whether a copy of the database has anything of a person, also of one whom `known` (of `idsOf`) alone still leads to. Looks at every
- * event of the website in one go: 0.2 s a million where the file is in memory.
+ * True if a copy of the database holds data of a person. `known` (from `storedIdsOf`) finds events whose links are not in
+ * the copy. Scans all events of the website in one statement: 0.2 s per million if the file is in the page cache.
  */
 export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: string[]): boolean {
   const rids = db.prepare(sql.websites).pluck().all({ websiteId }) as number[]
@@ -141,7 +145,7 @@ export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: 
 
 interface PersonFilter {
   values: { rid: number; profileId: string | null; anonymousIds: string }
-  /** The condition that an event is theirs. */
+  /** SQL condition that an event belongs to the person. */
   match: string
 }
 
@@ -155,23 +159,23 @@ function personFilter(db: Db, { websiteRid: rid, id }: Person, now: number): Per
   }
 }
 
-/** The ids of their events, some at a time, by way of all events of the website: there is no index by visitor. */
+/** Yields the ids of the events in batches. Scans all events of the website: there is no index on the visitor. */
 async function* eventsOf(
   db: Db,
   { values, match }: PersonFilter,
   pace: Pick<ForgetSchedule, "sleep" | "onProgress">,
 ): AsyncGenerator<number[]> {
-  const look = db.prepare(sql.look(match)).raw()
-  let [ts, id, seen] = [Number.MIN_SAFE_INTEGER, 0, 0]
+  const scan = db.prepare(sql.scan(match)).raw()
+  let [ts, id, scanned] = [Number.MIN_SAFE_INTEGER, 0, 0]
   for (;;) {
-    const rows = look.all({ ...values, ts, id, limit: rowsPerScan }) as [number, number, number | null][]
+    const rows = scan.all({ ...values, ts, id, limit: rowsPerScan }) as [number, number, number | null][]
     const last = rows.at(-1)
     if (!last) return
     ;[ts, id] = last
     const ids = rows.filter((row) => row[2]).map((row) => row[1])
     if (ids.length > 0) yield ids
-    seen += rows.length
-    pace.onProgress?.(seen)
+    scanned += rows.length
+    pace.onProgress?.(scanned)
     await pace.sleep(scanPause)
   }
 }

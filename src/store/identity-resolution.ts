@@ -2,22 +2,25 @@ import { dailyHashOn, latestDailyHash } from "./daily-hash.ts"
 import type { Db } from "./db/driver.ts"
 
 /*
- * Who an event belongs to. Reports, the page of a person, export and forgetting all follow this:
+ * Identity resolution: which visitor and which profile an event belongs to. Reports, the person page, export and deletion
+ * follow the same rules:
  *
- * - A visitor is an anonymous id. All events that carry it are the visitor's, whatever profile they name.
- * - A profile has the events that name it, and those that name no profile and carry an anonymous id which POST /identify linked to it,
- *   whether they happened before or after. An event that names another profile is that one's, though both used the device.
- * - If several profiles are linked to one anonymous id, its events that name none belong to each of them. With more than
- *   `mostProfilesOfVisitor` it is no device of a person but what some program sends for everybody: its events belong to those they name.
- * - Anonymous ids count as they are stored. Those that are stored as daily hashes also count, on their day, under the id itself: later
- *   nobody can tell whose they were, unless /identify linked the hash.
+ * - A visitor is an anonymous id. All events with that id belong to the visitor, whatever profile they name.
+ * - A profile has the events that name it. It also has events that name no profile, if POST /identify linked their anonymous
+ *   id to the profile, before or after the event. An event that names another profile belongs to that one, even if both
+ *   used the same device.
+ * - If several profiles are linked to one anonymous id, its events without a profile belong to each of them. With more than
+ *   `maxProfilesPerVisitor`, the id is not a personal device but a constant that a program sends: its events belong only to
+ *   the profiles they name.
+ * - Anonymous ids are compared as stored. An id that is stored as a daily hash also matches the plain id during its day.
+ *   Later the two cannot be connected, unless /identify linked the hash.
  *
- * Links are never taken back, but by forgetting.
+ * Only `forget` removes links.
  */
 
-/** Two or three share a device; some twenty are a point of sale. */
+/** Two or three people share a device; twenty profiles are a point of sale. */
 export const maxProfilesPerVisitor = 20
-/** Links that are read in one step, some ms. */
+/** Links per read: a few ms. */
 const linksPerStep = 5_000
 
 const isShared = `
@@ -27,7 +30,7 @@ const isShared = `
     limit ${maxProfilesPerVisitor + 1}
   )) > ${maxProfilesPerVisitor}`
 
-/** Conditions on `event_rows`, for `linkedIds` as JSON in `:anonymousIds`. */
+/** SQL conditions on `event_rows`. `:anonymousIds` is the JSON of `linkedIds`. */
 export const isEventOf = {
   profile: `
     (profile_id = :profileId
@@ -51,43 +54,46 @@ const sql = {
     limit 1`,
 }
 
-/** The anonymous ids whose events without a profile are a profile's, as events have them. `now`: Unix ms; left out: on the latest day with hashes. */
+/**
+ * Returns the stored anonymous ids whose events without a profile belong to the profile. Includes the hashes of the day of
+ * `now` (Unix ms), or of the latest day with hashes.
+ */
 export function linkedIds(db: Db, rid: number, profileId: string, now?: number): string[] {
   return withHashes(db, rid, db.prepare(sql.linkedIds).pluck().all({ rid, profileId }) as string[], now)
 }
 
-/** The same ids, and the hashes of that day under which events may have them. */
+/** Adds the hash of each id for the day of `now` (Unix ms), or for the latest day with hashes. */
 export function withHashes(db: Db, rid: number, anonymousIds: readonly string[], now?: number): string[] {
   const hash = now === undefined ? latestDailyHash(db) : dailyHashOn(db, now)
   return hash ? anonymousIds.flatMap((id) => [id, hash(id, rid)]) : [...anonymousIds]
 }
 
-/** The profile that an anonymous id was linked to last; undefined where there is none. */
+/** The profile that an anonymous id was linked to last; undefined without one. */
 export function latestProfileOf(db: Db, rid: number, anonymousId: string): string | undefined {
   return db.prepare(sql.latestProfile).pluck().get({ rid, anonymousId }) as string | undefined
 }
 
-/** An anonymous id, as events have it, and the profiles to which its events without a profile belong. */
+/** A stored anonymous id and the profiles that its events without a profile belong to. */
 export type LinkedVisitor = [anonymousId: string, profileIds: string[]]
 
-/** All of a website, some at a time. */
+/** Yields all linked visitors of a website, in batches. */
 export function* linkedVisitors(db: Db, rid: number): Generator<LinkedVisitor[]> {
   const links = db.prepare(sql.links).raw()
   let [anonymousId, profileId] = ["", ""]
   let open: LinkedVisitor | undefined
   for (;;) {
-    const some = links.all({ rid, anonymousId, profileId }) as [string, string][]
+    const batch = links.all({ rid, anonymousId, profileId }) as [string, string][]
     const done: LinkedVisitor[] = []
-    for (const [visitor, profile] of some) {
+    for (const [visitor, profile] of batch) {
       if (open?.[0] !== visitor) {
         if (open) done.push(open)
         open = [visitor, []]
       }
-      // One more than can count says that none does.
+      // One more than the maximum marks the id as shared; further ones are not needed.
       if (open[1].length <= maxProfilesPerVisitor) open[1].push(profile)
     }
-    const last = some.at(-1)
-    const isEnd = !last || some.length < linksPerStep
+    const last = batch.at(-1)
+    const isEnd = !last || batch.length < linksPerStep
     if (isEnd && open) done.push(open)
     const personal = done.filter(([, profiles]) => profiles.length <= maxProfilesPerVisitor)
     const hashes = withHashes(

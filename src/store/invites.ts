@@ -4,23 +4,23 @@ import type { Db } from "./db/driver.ts"
 import { hashToken, newToken } from "./tokens.ts"
 import { hasOwner, type User, type UserRow, userFromRow } from "./users.ts"
 
-/** What a one-time link is for: the first owner, somebody who was invited, or somebody who forgot a password. */
+/** What a one-time link is for: creating the first owner, an invitation, or a password reset. */
 export const purposes = ["setup", "invite", "reset"] as const
 export type Purpose = (typeof purposes)[number]
 
 const dayMs = 86_400_000
-/** ms that a link works. A reset is asked for by somebody who waits for it. */
+/** ms that a link is valid. A reset is short, because the user is waiting for it. */
 const lifetimes: Record<Purpose, number> = { setup: 7 * dayMs, invite: 7 * dayMs, reset: dayMs }
 
 export interface Invite {
   purpose: Purpose
-  /** Whose password it is that is chosen; null: of the first owner, who is yet to be made. */
+  /** The user who sets a password; null for the first owner, who does not exist yet. */
   user: User | null
   /** Unix ms */
   expiresAt: number
 }
 
-/** A link at the one moment when its token is known. */
+/** A new link with its token, which is not stored. */
 export interface NewInvite extends Omit<Invite, "user"> {
   token: string
 }
@@ -43,7 +43,7 @@ interface InviteRow extends UserRow {
   expires_at: number
 }
 
-/** Of the first owner (`userId` null) or of a user. The one before stops working. */
+/** Creates a link for a user, or for the first owner if `userId` is null. Earlier links of the same user stop working. */
 export function createInvite(
   db: Db,
   purpose: Purpose,
@@ -58,7 +58,7 @@ export function createInvite(
   return { purpose, token, expiresAt }
 }
 
-/** Throws `invite_unknown`, also for a first owner where there is one by now. */
+/** Throws `invite_unknown`, also for a setup link if an owner exists by now. */
 export function findInvite(db: Db, token: string, now: number): Invite {
   const row = db.prepare(sql.find).get({ hash: hashToken(token), now }) as InviteRow | undefined
   if (!row || (row.purpose === "setup" && hasOwner(db))) throw new RequestError("invite_unknown")
@@ -66,11 +66,12 @@ export function findInvite(db: Db, token: string, now: number): Invite {
   return { purpose, user: purpose === "setup" ? null : userFromRow(row), expiresAt }
 }
 
-/** None of a user's links works any more, or none for the first owner (null). */
+/** Deletes all links of a user, or the setup link if `userId` is null. */
 export function removeInvites(db: Db, userId: string | null): void {
   db.prepare(sql.remove).run({ userId })
 }
 
+/** Deletes expired links. `now`: Unix ms. */
 export function sweepInvites(db: Db, now: number): void {
   db.prepare(sql.sweep).run({ now })
 }

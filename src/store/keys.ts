@@ -12,24 +12,25 @@ export const scopes = [
 ] as const
 export type Scope = (typeof scopes)[number]
 
-/** What whoever has a scope may do besides. */
+/** Scopes that are included in another scope. */
 const implied: Partial<Record<Scope, readonly Scope[]>> = { "read:data": ["read:reports"] }
 
+/** True if `granted` contains `scope` or a scope that includes it. */
 export function hasScope(granted: readonly Scope[], scope: Scope): boolean {
-  return granted.includes(scope) || granted.some((one) => implied[one]?.includes(scope))
+  return granted.includes(scope) || granted.some((other) => implied[other]?.includes(scope))
 }
 
 export interface Key {
   id: string
   name: string
-  /** The first characters of the secret, for people to tell keys apart. */
+  /** The first characters of the secret, shown to tell keys apart. */
   start: string
   scopes: Scope[]
-  /** Website ids that it is limited to; null: not limited. */
+  /** Website ids that the key is limited to; null: all. */
   websites: string[] | null
-  /** Requests a minute; null: not limited. */
+  /** Requests per minute; null: unlimited. */
   rateLimit: number | null
-  /** Unix ms, as every …At. */
+  /** Unix ms, like every `…At`. */
   createdAt: number
   expiresAt: number | null
   disabledAt: number | null
@@ -37,23 +38,24 @@ export interface Key {
   lastUsedAt: number | null
 }
 
-/** What a key, or whatever else somebody can make requests with, lets its holder do. */
+/** The permissions and limits of a key, a login session or a share link. */
 export type Grant = Pick<Key, "scopes" | "websites" | "rateLimit" | "expiresAt">
 export type KeyGrant = Grant & Pick<Key, "name">
 
-/** 192 bits: above the 160 that were asked for, and a whole number of base64 characters. */
+/** 192 bits: above the required 160, and a whole number of base64 characters. */
 const secretBytes = 24
 const prefix = "dbdy_"
-/** The prefix and seven characters of 32: enough to tell keys apart, useless to guess the rest. */
+/** The prefix and 7 of 32 characters: enough to tell keys apart, no help in guessing the rest. */
 const startLength = 12
 
 const keyPattern = new RegExp(`^${prefix}[A-Za-z0-9_-]{32}$`)
 
+/** True if `secret` has the format of a key. */
 export function looksLikeKey(secret: string): boolean {
   return keyPattern.test(secret)
 }
 
-/** SHA-256 in hex. On the path of every request: Bun's own takes a third of the time of node:crypto's. */
+/** SHA-256 in hex. Runs on every request: Bun's implementation takes a third of the time of node:crypto's. */
 export function hashKey(secret: string): string {
   return Bun.SHA256.hash(secret, "hex")
 }
@@ -119,7 +121,7 @@ export function listKeys(db: Db): Key[] {
   return (db.prepare(sql.list).all() as KeyRow[]).map(fromRow)
 }
 
-/** Every key by its `hashKey`. */
+/** All keys by their `hashKey`. */
 export function keysByHash(db: Db): Map<string, Key> {
   const rows = db.prepare(sql.hashes).all() as (KeyRow & { hash: Buffer })[]
   return new Map(rows.map((row) => [row.hash.toString("hex"), fromRow(row)]))
@@ -132,7 +134,7 @@ export function findKey(db: Db, id: string): Key {
   return fromRow(row)
 }
 
-/** `secret` is the key itself: it is returned here and can never be read again. */
+/** Creates a key. `secret` is returned only here; the database stores its hash. */
 export function createKey(
   db: Db,
   id: string,
@@ -170,13 +172,13 @@ export function updateKey(db: Db, id: string, changes: Partial<KeyGrant & Pick<K
   return findKey(db, id)
 }
 
-/** For good. Throws `key_not_found`. */
+/** Revokes a key permanently. Throws `key_not_found`. */
 export function revokeKey(db: Db, id: string, now: number): Key {
   db.prepare(sql.revoke).run({ id, now })
   return findKey(db, id)
 }
 
-/** A new secret for the same key; the old one stops at once. Throws `key_not_found`, and `conflict` for a revoked key. */
+/** Replaces the secret of a key; the old one stops working at once. Throws `key_not_found`, and `conflict` for a revoked key. */
 export function rotateKey(db: Db, id: string, random: Random): { key: Key; secret: string } {
   if (findKey(db, id).revokedAt !== null) {
     throw new RequestError("conflict", { detail: `the key ${id} is revoked; create a new one` })
@@ -190,7 +192,7 @@ export function rotateKey(db: Db, id: string, random: Random): { key: Key; secre
   return { key: findKey(db, id), secret }
 }
 
-/** Key id → when it was last used, Unix ms. */
+/** Writes the last use of keys. `uses`: key id → Unix ms. */
 export function writeLastUsed(db: Db, uses: ReadonlyMap<string, number>): void {
   const statement = db.prepare(sql.used)
   for (const [id, at] of uses) statement.run({ id, at })

@@ -3,12 +3,12 @@ import type { Db } from "./db/driver.ts"
 import { hashToken, newToken } from "./tokens.ts"
 import { type User, type UserRow, userFromRow } from "./users.ts"
 
-/** ms without a request after which a login ends: 30 days. */
+/** ms without a request until a login session expires: 30 days. */
 export const loginSessionLifetime = 2_592_000_000
-/** ms between two notes that a login is in use. */
+/** Minimum ms between two updates of `seenAt`. */
 const seenInterval = 3_600_000
 
-/** Somebody who is logged in, with one browser. */
+/** A user who is logged in with one browser. */
 export interface LoginSession {
   user: User
   token: string
@@ -34,40 +34,42 @@ const sql = {
   sweep: "delete from sessions where expires_at <= :now",
 }
 
-/** Undefined where the login has ended, or never was. The user is as the row is now. */
+/** Finds an active login session with the current data of its user. Undefined if it has ended or never existed. */
 export function findLoginSession(db: Db, token: string, now: number): LoginSession | undefined {
   const hash = hashToken(token)
   const row = db.prepare(sql.find).get({ hash, now }) as (UserRow & { seen_at: number }) | undefined
   return row && { user: userFromRow(row), token, hash, seenAt: row.seen_at }
 }
 
-/** Gives the token, which is kept nowhere. */
+/** Creates a login session and returns its token, which is not stored. */
 export function createLoginSession(db: Db, userId: string, random: Random, now: number): string {
   const token = newToken(random)
   db.prepare(sql.insert).run({ hash: hashToken(token), userId, now, expiresAt: now + loginSessionLifetime })
   return token
 }
 
-/** True where it is time to note that a login is in use. */
+/** True if `seenAt` is due for an update. */
 export function isRenewalDue({ seenAt }: LoginSession, now: number): boolean {
   return now - seenAt >= seenInterval
 }
 
-/** It goes on for its whole lifetime from now on. */
+/** Extends a login session to its full lifetime from `now` (Unix ms). */
 export function renewLoginSession(db: Db, { hash }: LoginSession, now: number): void {
   db.prepare(sql.seen).run({ hash, now, expiresAt: now + loginSessionLifetime })
 }
 
+/** Logs out one browser. */
 export function endLoginSession(db: Db, token: string): void {
   db.prepare(sql.end).run({ hash: hashToken(token) })
 }
 
-/** All of a user's, but for one that may stay. */
-export function endLoginSessions(db: Db, userId: string, stays?: LoginSession): void {
-  if (stays) db.prepare(sql.endOthers).run({ userId, hash: stays.hash })
+/** Ends all login sessions of a user, except `keep`. */
+export function endLoginSessions(db: Db, userId: string, keep?: LoginSession): void {
+  if (keep) db.prepare(sql.endOthers).run({ userId, hash: keep.hash })
   else db.prepare(sql.endAll).run({ userId })
 }
 
+/** Deletes expired login sessions. `now`: Unix ms. */
 export function sweepLoginSessions(db: Db, now: number): void {
   db.prepare(sql.sweep).run({ now })
 }

@@ -3,8 +3,8 @@ import type { Db, Statement } from "./db/driver.ts"
 
 const dayMs = 86_400_000
 /**
- * New names that a website takes on one UTC day from senders with no key. Whoever knows the public website id can make names up, and
- * each stays in the dictionary for as long as it has an event; a website that grows honestly makes some tens of them.
+ * New event names per website and UTC day from senders without a key. Anyone who knows the public website id can invent
+ * names, and each stays in the dictionary while it has an event. A growing website adds a few dozen per day.
  */
 export const maxNewNamesPerDay = 1_000
 
@@ -16,7 +16,7 @@ const sql = {
     set names = iif(day = excluded.day, names, 0) + excluded.names, day = excluded.day`,
 }
 
-/** Counts the new names of each website and day, in the database: a restart gives nobody a second allowance. */
+/** Counts the new names per website and day. The count is in the database, so a restart does not reset the quota. */
 export class NewNameQuota {
   readonly #names: Statement
   readonly #add: Statement
@@ -26,19 +26,19 @@ export class NewNameQuota {
     this.#add = db.prepare(sql.add)
   }
 
-  /** How many more a website may have on the day of `now` (Unix ms). */
+  /** The new names left to a website on the UTC day of `now` (Unix ms). */
   remaining(websiteRid: number, now: number): number {
     const names = this.#names.get({ websiteRid, day: dayOf(now) }) as number | undefined
     return maxNewNamesPerDay - (names ?? 0)
   }
 
-  /** Inside the transaction that stores the names. */
+  /** Counts new names. Call it in the transaction that stores them. */
   add(websiteRid: number, now: number, count: number): void {
     this.#add.run({ websiteRid, day: dayOf(now), count })
   }
 }
 
-/** The rejection of a request beyond the limit. It can be sent again when the UTC day is over. */
+/** Rejects a request beyond the quota. Retry-After ends with the UTC day. */
 export function tooManyNewNamesError(now: number): RequestError {
   return new RequestError("too_many_new_names", { retryAfter: Math.ceil((dayMs - (now % dayMs)) / 1_000) })
 }

@@ -2,11 +2,11 @@ import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 import type { WebsitePlace } from "./websites.ts"
 
-/** Words on a day, such as a release, that charts show. */
+/** An annotation: text on a date, such as a release, shown in charts. */
 export interface Note {
   id: string
   place: WebsitePlace
-  /** Of the website; null where it is of none, or of all. */
+  /** Id of the website; null for the owner's own events, and for all websites. */
   websiteId: string | null
   /** 2026-11-24 */
   date: string
@@ -15,7 +15,7 @@ export interface Note {
   createdAt: number
 }
 
-/** Notes of one place: one answer lists them all, and a chart with more could not be read. */
+/** Notes per website: one response lists them all, and a chart with more is unreadable. */
 export const maxNotes = 1_000
 
 const columns = "n.id, n.website_rid as place, w.id as websiteId, n.date, n.text, n.created_at as createdAt"
@@ -35,7 +35,7 @@ const sql = {
   remove: "delete from notes where id = :id",
 }
 
-/** Those of the place and those of all, the latest day first. */
+/** Lists the notes of a website and those for all websites, latest date first. */
 export function listNotes(db: Db, place: WebsitePlace): Note[] {
   return db.prepare(sql.list).all({ place }) as Note[]
 }
@@ -47,7 +47,7 @@ export function findNote(db: Db, id: string): Note {
   return note
 }
 
-/** Throws `conflict` where there are as many as are kept. */
+/** Throws `conflict` if the website has the maximum number of notes. */
 export function createNote(
   db: Db,
   id: string,
@@ -57,7 +57,7 @@ export function createNote(
   const { place } = note
   if ((db.prepare(sql.count).pluck().get({ place }) as number) >= maxNotes) {
     throw new RequestError("conflict", {
-      detail: `there are ${maxNotes} notes here already: delete some first`,
+      detail: `there are already ${maxNotes} notes: delete some first`,
     })
   }
   db.prepare(sql.insert).run({ ...note, id, now })

@@ -2,34 +2,34 @@ import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 import type { Traits } from "./profiles.ts"
 
-/** An identified user, as people look them up. */
+/** A profile in search results. */
 export interface FoundProfile {
   profileId: string
   email: string | null
   name: string | null
   username: string | null
   traits: Traits
-  /** Unix ms, as every …At. */
+  /** Unix ms, like every `…At`. */
   createdAt: number
   updatedAt: number
-  /** The anonymous ids that were seen to be theirs, the newest first. */
+  /** Linked anonymous ids, the newest first. */
   anonymousIds: string[]
 }
 
 export interface ProfileSearch {
   websiteRid: number
-  /** What is to be contained, in either case; '': every profile is found. */
+  /** Case-insensitive substring; '' matches every profile. */
   search: string
   limit: number
   offset: number
 }
 
-/** Profiles that are looked at in one go: some 2 ms, in which the thread does nothing else. */
+/** Profiles per read: about 2 ms, which blocks the thread. */
 const profilesPerRead = 1_000
-/** Anonymous ids of a profile that are searched, and those that are given. Most have two or three; some program makes thousands. */
+/** Anonymous ids of a profile that are searched, and that are returned. Most profiles have two or three; programs create thousands. */
 const maxSearchedIds = 1_000
 const maxReturnedIds = 100
-/** Profiles in the order of a search that can be asked for: more are put in order at once, and nobody reads them. */
+/** Maximum of `offset + limit` in a search: the results up to there are sorted in memory, and no one reads that far. */
 export const maxSearchResults = 10_000
 
 const sql = {
@@ -39,7 +39,7 @@ const sql = {
     where website_rid = :rid
     order by updated_at desc, profile_id
     limit :limit offset :offset`,
-  look: `
+  scan: `
     select
       profile_id,
       updated_at,
@@ -60,7 +60,7 @@ const sql = {
       profile_id as profileId, email, name, username, traits, created_at as createdAt, updated_at as updatedAt
     from profiles
     where website_rid = :rid and profile_id = :profileId`,
-  // SQLite would look through all links of the website, whose order holds linked_at too.
+  // Without the hint SQLite scans all links of the website, because that order includes linked_at.
   anonymousIds: `
     select anonymous_id from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
@@ -69,8 +69,8 @@ const sql = {
 }
 
 /**
- * Profiles, the one updated last first. Without a search they are read in their order; with one, all of the website's are
- * looked through in steps of some ms, with a `rest` between two: half a second of work for 300,000.
+ * Finds profiles, most recently updated first. Without a search it reads them from an index. With one it scans all profiles
+ * of the website in steps of a few ms, with a `pause` between two: half a second for 300,000 profiles.
  */
 export async function findProfiles(
   db: Db,
@@ -81,8 +81,8 @@ export async function findProfiles(
     search === ""
       ? newest(db, rid, limit, offset)
       : await matchingProfiles(db, rid, search, { limit, offset }, pause)
-  const look = profileReader(db, rid)
-  return { profiles: ids.flatMap((profileId) => look(profileId) ?? []), total }
+  const read = profileReader(db, rid)
+  return { profiles: ids.flatMap((profileId) => read(profileId) ?? []), total }
 }
 
 /** Throws `profile_unknown`. */
@@ -97,7 +97,7 @@ function newest(db: Db, rid: number, limit: number, offset: number): { ids: stri
   return { ids: db.prepare(sql.newestProfiles).pluck().all({ rid, limit, offset }) as string[], total }
 }
 
-/** By way of their ids, whose order nobody changes meanwhile. */
+/** Scans in order of profile id, which updates do not change. */
 async function matchingProfiles(
   db: Db,
   rid: number,
@@ -105,35 +105,35 @@ async function matchingProfiles(
   { limit, offset }: { limit: number; offset: number },
   pause: () => Promise<void>,
 ): Promise<{ ids: string[]; total: number }> {
-  const look = db.prepare(sql.look).raw()
-  const sought = search.toLowerCase()
+  const scan = db.prepare(sql.scan).raw()
+  const needle = search.toLowerCase()
   const page = offset + limit
-  let found: { id: string; updatedAt: number }[] = []
+  let matches: { id: string; updatedAt: number }[] = []
   let total = 0
   for (let after = ""; ; ) {
-    const rows = look.all({ rid, after }) as [id: string, updatedAt: number, text: string][]
+    const rows = scan.all({ rid, after }) as [id: string, updatedAt: number, text: string][]
     for (const [id, updatedAt, text] of rows) {
-      if (!text.toLowerCase().includes(sought)) continue
+      if (!text.toLowerCase().includes(needle)) continue
       total++
-      found.push({ id, updatedAt })
+      matches.push({ id, updatedAt })
     }
-    // What cannot be on the page any more is let go, now and then.
-    if (found.length > 2 * page + profilesPerRead) found = newestFirst(found).slice(0, page)
+    // Drops results beyond the page from time to time, to bound memory.
+    if (matches.length > 2 * page + profilesPerRead) matches = newestFirst(matches).slice(0, page)
     const last = rows.at(-1)
     if (!last || rows.length < profilesPerRead) break
     after = last[0]
     await pause()
   }
   return {
-    ids: newestFirst(found)
+    ids: newestFirst(matches)
       .slice(offset, page)
       .map(({ id }) => id),
     total,
   }
 }
 
-function newestFirst<One extends { id: string; updatedAt: number }>(found: One[]): One[] {
-  return found.sort((one, other) => other.updatedAt - one.updatedAt || (one.id < other.id ? -1 : 1))
+function newestFirst<Match extends { id: string; updatedAt: number }>(matches: Match[]): Match[] {
+  return matches.sort((a, b) => b.updatedAt - a.updatedAt || (a.id < b.id ? -1 : 1))
 }
 
 type ProfileRow = Omit<FoundProfile, "traits" | "anonymousIds"> & { traits: string }

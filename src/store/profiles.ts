@@ -8,15 +8,15 @@ export interface Identity {
   websiteRid: number
   profileId: string
   anonymousId: string | null
-  /** Store a hash of `anonymousId`, as the website's events have it. */
+  /** Store a hash of `anonymousId`, as in the events of the website. */
   hashVisitor: boolean
-  /** Merged into what is known; null removes one. */
+  /** Merged into the stored traits; null removes a trait. */
   traits: Traits
 }
 
-/** Traits that a profile keeps: a request has its own limit, and without this one any number of them could fill a profile. */
+/** Traits per profile. A request has its own limit, but many requests could fill a profile. */
 export const maxTraits = 200
-/** UTF-8 bytes of them, serialised. */
+/** UTF-8 bytes of the traits of a profile as JSON. */
 export const maxTraitBytes = 16_384
 
 const sql = {
@@ -40,7 +40,7 @@ const sql = {
     where excluded.updated_at > updated_at`,
 }
 
-/** Keeps who people are. Works inside the caller's transaction. */
+/** Stores profiles and their links to visitors. Runs inside the caller's transaction. */
 export class Profiles {
   readonly #traits: Statement
   readonly #save: Statement
@@ -55,17 +55,17 @@ export class Profiles {
     this.#link = db.prepare(sql.link)
   }
 
-  /** Throws `invalid_shape` where more traits would be kept than a profile may have. */
+  /** Updates a profile and links it to the visitor. Throws `invalid_shape` if the profile would have too many traits. */
   identify({ websiteRid, profileId, anonymousId, hashVisitor, traits }: Identity, now: number): void {
-    const known = this.#traits.get({ websiteRid, profileId }) as string | undefined
-    const merged = new Map<string, unknown>(Object.entries(known ? JSON.parse(known) : {}))
+    const stored = this.#traits.get({ websiteRid, profileId }) as string | undefined
+    const merged = new Map<string, unknown>(Object.entries(stored ? JSON.parse(stored) : {}))
     for (const [key, value] of Object.entries(traits)) {
       if (value === null) merged.delete(key)
       else merged.set(key, key === "email" && typeof value === "string" ? value.toLowerCase() : value)
     }
-    const serialised = JSON.stringify(Object.fromEntries(merged))
-    if (merged.size > maxTraits || Buffer.byteLength(serialised) > maxTraitBytes) throw tooManyTraitsError()
-    this.#save.run({ websiteRid, profileId, ...searchColumns(merged), traits: serialised, now })
+    const json = JSON.stringify(Object.fromEntries(merged))
+    if (merged.size > maxTraits || Buffer.byteLength(json) > maxTraitBytes) throw tooManyTraitsError()
+    this.#save.run({ websiteRid, profileId, ...searchColumns(merged), traits: json, now })
     if (anonymousId === null) return
     this.#link.run({
       websiteRid,
@@ -76,7 +76,7 @@ export class Profiles {
   }
 }
 
-/** The columns that are copies of traits. */
+/** Columns with copies of traits, for the search. */
 function searchColumns(traits: ReadonlyMap<string, unknown>) {
   const column = (key: string) => {
     const value = traits.get(key)
@@ -85,23 +85,23 @@ function searchColumns(traits: ReadonlyMap<string, unknown>) {
   return { email: column("email"), name: column("name"), username: column("username") }
 }
 
-/** A profile as it was kept elsewhere. False where the one that is here was told of as lately. Works inside the caller's transaction. */
+/** Imports a profile. False if the stored one is as recent or newer. Runs inside the caller's transaction. */
 export function restoreProfile(
   db: Db,
   profile: { websiteRid: number; profileId: string; traits: Traits; createdAt: number; updatedAt: number },
 ): boolean {
-  const { traits, ...rest } = profile
+  const { traits, ...values } = profile
   const columns = searchColumns(new Map(Object.entries(traits)))
-  return db.prepare(sql.restore).run({ ...rest, ...columns, traits: JSON.stringify(traits) }).changes > 0
+  return db.prepare(sql.restore).run({ ...values, ...columns, traits: JSON.stringify(traits) }).changes > 0
 }
 
-/** The same of a link. False where it was here. */
+/** Imports a link. False if it exists. Runs inside the caller's transaction. */
 export function restoreLink(
   db: Db,
   link: { websiteRid: number; anonymousId: string; profileId: string; linkedAt: number },
 ): boolean {
-  const { linkedAt: now, ...rest } = link
-  return db.prepare(sql.link).run({ ...rest, now }).changes > 0
+  const { linkedAt: now, ...values } = link
+  return db.prepare(sql.link).run({ ...values, now }).changes > 0
 }
 
 function tooManyTraitsError(): RequestError {

@@ -2,11 +2,11 @@ import type { Db, Statement } from "./db/driver.ts"
 
 const dayMs = 86_400_000
 /**
- * New property keys that a website brings into the dictionary of event types on one UTC day. Properties with further ones are stored whole
- * with their row, so that keys which the sender makes up (`item_8123`) take the room of one event each and no more.
+ * New property keys per website and UTC day in the dictionary of event types. Rows with further new keys store them with
+ * the row, so that keys which the sender generates (`item_8123`) take space only in their own event.
  */
 export const maxNewKeysPerDay = 2_000
-/** Hashes in the cache, some 40 bytes each: 4 MB. When there are more, it starts empty. */
+/** Hashes in the cache, about 40 bytes each: 4 MB. The cache is cleared when it is full. */
 const maxCachedHashes = 100_000
 
 const sql = {
@@ -18,21 +18,21 @@ const sql = {
 
 interface WebsiteKeys {
   hashes: Set<number>
-  /** Those that were new on `day`, days since 1970-01-01. */
+  /** Keys that were new on `day`; days since 1970-01-01. */
   added: number
   day: number
 }
 
 /**
- * Which property keys websites have brought into the dictionary. They stand in the database as hashes: a restart gives nobody a second
- * allowance, and a key may be personal. Asked only for a set of keys that the dictionary does not have. Works inside the caller's
- * transaction.
+ * Records which property keys each website has added to the dictionary. They are in the database, so a restart does not
+ * reset the quota, and hashed, because a key can be personal data. Used only for key sets that the dictionary does not
+ * have. Runs inside the caller's transaction.
  */
 export class PropertyKeyQuota {
   readonly #hashes: Statement
   readonly #added: Statement
   readonly #add: Statement
-  /** By rid. */
+  /** By website rid. */
   readonly #websites = new Map<number, WebsiteKeys>()
   #cached = 0
 
@@ -42,50 +42,50 @@ export class PropertyKeyQuota {
     this.#add = db.prepare(sql.add)
   }
 
-  /** After a rollback: what was added is not in the database. */
+  /** Clears the cache. Call it after a rollback. */
   reset(): void {
     this.#websites.clear()
     this.#cached = 0
   }
 
-  /** Adds keys (a JSON array). False, with none added, where more of them are new than are left to the website on the day of `now` (Unix ms). */
+  /** Adds `keys` (a JSON array). False, with none added, if the new ones exceed the quota on the UTC day of `now` (Unix ms). */
   admit(websiteRid: number, now: number, keys: string): boolean {
     const day = Math.floor(now / dayMs)
-    const known = this.#of(websiteRid, day)
-    const left = maxNewKeysPerDay - known.added
-    const fresh = new Set<number>()
+    const website = this.#websiteKeys(websiteRid, day)
+    const remaining = maxNewKeysPerDay - website.added
+    const newHashes = new Set<number>()
     for (const key of JSON.parse(keys) as string[]) {
-      // Of two keys that share a hash the second one is not counted.
+      // If two keys share a hash, the second one is not counted.
       const hash = Bun.hash.xxHash32(key)
-      if (!known.hashes.has(hash) && fresh.add(hash).size > left) return false
+      if (!website.hashes.has(hash) && newHashes.add(hash).size > remaining) return false
     }
-    for (const hash of fresh) {
+    for (const hash of newHashes) {
       this.#add.run({ websiteRid, hash, day })
-      known.hashes.add(hash)
+      website.hashes.add(hash)
     }
-    known.added += fresh.size
-    this.#cached += fresh.size
+    website.added += newHashes.size
+    this.#cached += newHashes.size
     return true
   }
 
-  #of(websiteRid: number, day: number): WebsiteKeys {
+  #websiteKeys(websiteRid: number, day: number): WebsiteKeys {
     if (this.#cached > maxCachedHashes) this.reset()
-    let known = this.#websites.get(websiteRid)
-    if (!known) {
+    let website = this.#websites.get(websiteRid)
+    if (!website) {
       const hashes = new Set(this.#hashes.all({ websiteRid }) as number[])
-      known = { hashes, added: 0, day: Number.NaN }
-      this.#websites.set(websiteRid, known)
+      website = { hashes, added: 0, day: Number.NaN }
+      this.#websites.set(websiteRid, website)
       this.#cached += hashes.size + 1
     }
-    if (known.day !== day) {
-      known.day = day
-      known.added = this.#added.get({ websiteRid, day }) as number
+    if (website.day !== day) {
+      website.day = day
+      website.added = this.#added.get({ websiteRid, day }) as number
     }
-    return known
+    return website
   }
 }
 
-/** With the last events of a website. */
+/** Deletes the keys of a website, after its last events. */
 export function deletePropertyKeys(db: Db, websiteRid: number): void {
   db.prepare(sql.delete).run({ websiteRid })
 }

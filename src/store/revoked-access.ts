@@ -1,6 +1,6 @@
 import type { Db } from "./db/driver.ts"
 
-/** Access that ended or changed after a backup was made. A restore would bring it back. */
+/** Access that was revoked or changed after a backup. A restore of the backup would bring it back. */
 export interface RevokedAccess {
   keys: { id: string; name: string; change: "revoked" | "disabled" | "rotated" | "changed" }[]
   links: { id: string; name: string; change: "ended" }[]
@@ -48,8 +48,8 @@ const sql = {
 }
 
 /**
- * What ended or changed between `backup` and `current`, the database that it replaces. Nothing where these are not two states of one
- * database, and where `current` is the older one. Reads any version's tables.
+ * Finds access that was revoked or changed between `backup` and `current`, the database it replaces. Returns nothing if
+ * they are not two states of the same database, or if `current` is older. Reads databases of any version.
  */
 export function findRevokedAccess(backup: Db, current: Db): RevokedAccess {
   const nothing: RevokedAccess = { keys: [], links: [], users: [] }
@@ -62,23 +62,23 @@ export function findRevokedAccess(backup: Db, current: Db): RevokedAccess {
   }
 }
 
-/** Gives `backup` the access that `current` has, as far as `ended` names it. */
-export function applyRevocations(ended: RevokedAccess, backup: Db, current: Db): void {
+/** Copies from `current` to `backup` the access that `revoked` names. */
+export function applyRevocations(revoked: RevokedAccess, backup: Db, current: Db): void {
   backup.pragma("secure_delete = on")
-  const carry = backup.transaction(() => {
+  const apply = backup.transaction(() => {
     const keys = byId<KeyRow>(current, sql.keys)
-    for (const { id } of ended.keys) backup.prepare(sql.setKey).run(omitField(keys.get(id), "name"))
-    for (const { id } of ended.links) backup.prepare(sql.endShare).run({ id })
+    for (const { id } of revoked.keys) backup.prepare(sql.setKey).run(omitField(keys.get(id), "name"))
+    for (const { id } of revoked.links) backup.prepare(sql.endShare).run({ id })
     const users = byId<UserRow>(current, sql.users)
-    for (const { id, change } of ended.users) {
+    for (const { id, change } of revoked.users) {
       if (change === "deleted") backup.prepare(sql.deleteUser).run({ id })
       else backup.prepare(sql.setUser).run(omitField(users.get(id), "email"))
     }
   })
-  carry.immediate()
+  apply.immediate()
 }
 
-/** Both have a website, a key or a user in common, and `current` was written to later. */
+/** True if the two share a website, a key or a user, and `current` was written later. */
 function isLaterState(backup: Db, current: Db): boolean {
   const common = (table: string, text: string) => {
     if (![backup, current].every((db) => tablesOf(db).has(table))) return false
@@ -96,7 +96,7 @@ function isLaterState(backup: Db, current: Db): boolean {
   if (!isRelated) return false
   const value = (db: Db, table: string, text: string) =>
     tablesOf(db).has(table) ? Number(db.prepare(text).pluck().get() ?? 0) : 0
-  // Neither ever goes back while a database is used.
+  // Both only increase in a database.
   const [before, after] = [backup, current].map((db) => ({
     version: value(db, "registry", sql.version),
     newestId: value(db, "event_rows", sql.newestId),
@@ -122,7 +122,7 @@ function keyChange(before: KeyRow, after: KeyRow): RevokedAccess["keys"][number]
   return fields.some((field) => before[field] !== after[field]) ? "changed" : undefined
 }
 
-/** Whoever ends a link deletes it. */
+/** Share links that are gone: ending a link deletes its row. */
 function endedShares(backup: Db, current: Db): RevokedAccess["links"] {
   const now = byId<{ id: string }>(current, sql.shares)
   return (backup.prepare(sql.shares).all() as { id: string; name: string }[])
@@ -150,7 +150,7 @@ function byId<Row extends { id: string }>(db: Db, text: string): Map<string, Row
   return new Map((db.prepare(text).all() as Row[]).map((row) => [row.id, row]))
 }
 
-/** The parameters of a statement, which takes no others. */
+/** Copies a row without `field`: a statement rejects parameters that it does not have. */
 function omitField<Row extends object>(row: Row | undefined, field: keyof Row): Partial<Row> {
   return Object.fromEntries(Object.entries(row ?? {}).filter(([name]) => name !== field)) as Partial<Row>
 }

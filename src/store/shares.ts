@@ -3,23 +3,23 @@ import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 import { hashToken, newToken } from "./tokens.ts"
 
-/** A link with which anybody may look at one website. */
+/** A share link: read-only access to one website for anyone with the link. */
 export interface Share {
   id: string
   websiteId: string
   name: string
-  /** Where it leads to: page and query in the address bar, behind the website. */
+  /** The page it opens: the part of the address after the website, with its query. */
   path: string
-  /** Unix ms, as every …At. */
+  /** Unix ms, like every `…At`. */
   createdAt: number
   /** null: never. */
   expiresAt: number | null
   lastUsedAt: number | null
 }
 
-/** Links of one website that are there at a time: one answer lists them all. */
+/** Share links per website: one response lists them all. */
 export const maxShares = 1_000
-/** ms between two notes that a link is in use. */
+/** Minimum ms between two updates of `lastUsedAt`. */
 const useInterval = 60_000
 
 const columns = `
@@ -43,7 +43,7 @@ const sql = {
   remove: "delete from shares where id = :id",
 }
 
-/** In the order of their making, those that have expired too. */
+/** Lists all links in order of creation, expired ones included. */
 export function listShares(db: Db): Share[] {
   return db.prepare(sql.list).all() as Share[]
 }
@@ -55,12 +55,12 @@ export function findShare(db: Db, id: string): Share {
   return share
 }
 
-/** Undefined where it has ended (now: Unix ms), or never was. */
+/** Finds a valid link. Undefined if it is expired at `now` (Unix ms), deleted or unknown. */
 export function shareWithToken(db: Db, token: string, now: number): Share | undefined {
   return db.prepare(sql.withHash).get({ hash: hashToken(token), now }) as Share | undefined
 }
 
-/** Gives the token, which is kept nowhere. Throws `conflict` where there are as many as are kept. */
+/** Creates a link and returns its token, which is not stored. Throws `conflict` if the website has the maximum number of links. */
 export function createShare(
   db: Db,
   id: string,
@@ -70,7 +70,7 @@ export function createShare(
   now: number,
 ): { share: Share; token: string } {
   if ((db.prepare(sql.count).pluck().get({ rid }) as number) >= maxShares) {
-    const detail = `the website has ${maxShares} share links already: delete some first`
+    const detail = `the website already has ${maxShares} share links: delete some first`
     throw new RequestError("conflict", { detail })
   }
   const token = newToken(random)
@@ -78,7 +78,7 @@ export function createShare(
   return { share: findShare(db, id), token }
 }
 
-/** True where it is time to note that a link is in use. */
+/** True if `lastUsedAt` is recent enough that no update is needed. */
 export function isUseRecorded({ lastUsedAt }: Share, now: number): boolean {
   return lastUsedAt !== null && now - lastUsedAt < useInterval
 }
@@ -87,7 +87,7 @@ export function recordShareUse(db: Db, { id }: Share, now: number): void {
   db.prepare(sql.used).run({ id, now })
 }
 
-/** It ends at once. Throws `share_unknown`. */
+/** Revokes a link at once. Throws `share_unknown`. */
 export function deleteShare(db: Db, id: string): void {
   db.prepare(sql.remove).run({ id: findShare(db, id).id })
 }

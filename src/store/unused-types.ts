@@ -1,12 +1,12 @@
 import type { Db } from "./db/driver.ts"
 
-/** Types in one check; their ids are in memory. */
+/** Types per check. Their ids are in memory. */
 const typesPerCheck = 200_000
-/** Event rows read in one step: some 3 ms. */
+/** Event rows per step: about 3 ms. */
 const rowsPerStep = 5_000
-/** Types deleted in one transaction: some 5 ms. */
+/** Types deleted per transaction: about 5 ms. */
 const deletesPerStep = 250
-/** ms to rest between two steps where the thread has nothing else to do: others get their turn at the disk. */
+/** ms between two steps in a process without other work: leaves the disk to other processes. */
 export const typeCheckPause = 1
 
 const sql = {
@@ -20,55 +20,55 @@ const sql = {
   done: "delete from type_checks where type_id = :id and changes = :changes",
 }
 
-/** How the work is spread out. */
+/** How the caller runs the steps of a check. */
 export interface CheckSchedule {
-  /** Does `work` in a transaction. */
+  /** Runs `work` in a transaction. */
   write: <Result>(work: () => Result) => Result | Promise<Result>
-  /** Called between two steps. False: stop, and leave the rest to the next check. */
+  /** Called between two steps. Return false to stop; the next check continues. */
   pause: () => Promise<boolean>
 }
 
 /**
- * Deletes the types that no event has any more, and gives how many. There is no index on the type of a row, which every event would pay
- * for, so this reads the rows from the newest on until each type in question has an event; without one it reads all rows, some 0.5 s
- * of work a million. Safe beside inserts of this and of other processes: see `EventInserter`.
+ * Deletes event types without events and returns their number. There is no index on the type of an event, because every
+ * insert would pay for it. Instead this scans from the newest event until it has found an event of each candidate; if one
+ * has none, that is all rows, about 0.5 s per million. Safe beside inserts of any process: see `EventInserter`.
  */
 export async function deleteUnusedTypes(db: Db, { write, pause }: CheckSchedule): Promise<number> {
-  const begun = await write(() => beginCheck(db))
-  if (begun.types.size === 0) return 0
-  const open = new Map(begun.types)
+  const check = await write(() => beginCheck(db))
+  if (check.types.size === 0) return 0
+  const candidates = new Map(check.types)
   const first = db.prepare(sql.first).pluck()
   const used = db.prepare(sql.used).pluck()
-  for (let to = begun.last; open.size > 0; ) {
+  for (let to = check.last; candidates.size > 0; ) {
     const from = first.get({ to, rows: rowsPerStep }) as number | null
     if (from === null) break
-    for (const id of used.all({ from, to }) as number[]) open.delete(id)
+    for (const id of used.all({ from, to }) as number[]) candidates.delete(id)
     to = from - 1
     if (!(await pause())) return 0
   }
   let deleted = 0
-  const all = [...begun.types]
+  const all = [...check.types]
   for (let at = 0; at < all.length; at += deletesPerStep) {
-    const some = all.slice(at, at + deletesPerStep)
-    deleted += await write(() => finishCheck(db, some, (id) => !open.has(id)))
+    const batch = all.slice(at, at + deletesPerStep)
+    deleted += await write(() => finishCheck(db, batch, (id) => !candidates.has(id)))
     if (!(await pause())) break
   }
   return deleted
 }
 
-/** Whether a check has anything to do. */
+/** True if a check has anything to do. */
 export function hasUncheckedTypes(db: Db): boolean {
   return db.prepare(sql.checks).get({ limit: 1 }) !== undefined
 }
 
-/** From here on, whoever stores an event of one of these types counts it as a change of the type. */
+/** Starts a check. From here on, an insert of an event with one of these types increments the change counter of the type. */
 function beginCheck(db: Db): { types: Map<number, number>; last: number } {
   const checks = db.prepare(sql.checks).raw().all({ limit: typesPerCheck }) as [number, number][]
   if (checks.length > 0) db.prepare(sql.begin).run()
   return { types: new Map(checks), last: db.prepare(sql.last).pluck().get() as number }
 }
 
-/** A type that changed during the check stays for the next one. */
+/** Deletes unused types. A type that changed during the check is left to the next check. */
 function finishCheck(
   db: Db,
   types: readonly (readonly [id: number, changes: number])[],

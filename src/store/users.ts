@@ -7,15 +7,15 @@ export type Role = (typeof roles)[number]
 
 const roleScopes: Record<Role, readonly Scope[]> = { owner: scopes, viewer: ["read:data"] }
 
-/** Somebody who may log in. */
+/** A person who can log in. */
 export interface User {
   id: string
   /** Lower case. */
   email: string
   role: Role
-  /** Website ids that the person is limited to; null: not limited, as every owner. */
+  /** Website ids that the user is limited to; null: all, as for every owner. */
   websites: string[] | null
-  /** Unix ms, as every …At. */
+  /** Unix ms, like every `…At`. */
   createdAt: number
   lastLoginAt: number | null
 }
@@ -31,7 +31,7 @@ const sql = {
   password: "select password from users where id = :id",
   any: "select exists (select 1 from users)",
   owner: `
-    select exists (select 1 from users where role = 'owner' and password is not null and id is not :but)`,
+    select exists (select 1 from users where role = 'owner' and password is not null and id is not :except)`,
   insert: `
     insert into users (id, email, role, websites, password, created_at)
     values (:id, :email, :role, :websites, :password, :now)
@@ -62,7 +62,7 @@ export function userFromRow(row: UserRow): User {
   }
 }
 
-/** What a person may do who is logged in. */
+/** The permissions of a logged-in user. */
 export function grantOf({ role, websites }: Pick<User, "role" | "websites">): Grant {
   return { scopes: [...roleScopes[role]], websites, rateLimit: null, expiresAt: null }
 }
@@ -75,9 +75,9 @@ export function hasUsers(db: Db): boolean {
   return db.prepare(sql.any).pluck().get() === 1
 }
 
-/** True where some owner can log in, other than the user `but`. */
-export function hasOwner(db: Db, but: string | null = null): boolean {
-  return db.prepare(sql.owner).pluck().get({ but }) === 1
+/** True if an owner with a password exists, other than the user `except`. */
+export function hasOwner(db: Db, except: string | null = null): boolean {
+  return db.prepare(sql.owner).pluck().get({ except }) === 1
 }
 
 /** Throws `user_not_found`. */
@@ -93,19 +93,19 @@ export function userWithEmail(db: Db, email: string): User | undefined {
   return row && userFromRow(row)
 }
 
-/** As `userWithEmail`. Throws `user_not_found`. */
+/** Like `userWithEmail`, but throws `user_not_found`. */
 export function requireUserWithEmail(db: Db, email: string): User {
   const user = userWithEmail(db, email)
   if (!user) throw new RequestError("user_not_found", { detail: `there is no user ${email}` })
   return user
 }
 
-/** Null: none was chosen yet. */
+/** The password hash; null if the user has not chosen a password yet. */
 export function passwordOf(db: Db, id: string): string | null {
   return (db.prepare(sql.password).pluck().get({ id }) as string | null | undefined) ?? null
 }
 
-/** `password`: its hash; null: to be chosen. Throws `conflict` for an email that is taken. */
+/** Creates a user. `password`: the hash; null if the user still has to choose one. Throws `conflict` if the email is in use. */
 export function createUser(
   db: Db,
   id: string,
@@ -115,7 +115,7 @@ export function createUser(
 ): User {
   const values = { id, email, role, websites: websitesText(websites), password, now }
   if (db.prepare(sql.insert).run(values).changes === 0) {
-    throw new RequestError("conflict", { detail: `there is a user ${email} already` })
+    throw new RequestError("conflict", { detail: `a user ${email} already exists` })
   }
   return { id, email, role, websites, createdAt: now, lastLoginAt: null }
 }
@@ -127,12 +127,12 @@ export function updateUser(db: Db, id: string, changes: Partial<Pick<User, "role
   return findUser(db, id)
 }
 
-/** The user's sessions and links go along. */
+/** Deletes a user with the login sessions and one-time links. */
 export function deleteUser(db: Db, id: string): void {
   db.prepare(sql.delete).run({ id })
 }
 
-/** `password`: its hash. */
+/** `password`: the hash. */
 export function setPassword(db: Db, id: string, password: string): void {
   db.prepare(sql.setPassword).run({ id, password })
 }

@@ -2,24 +2,24 @@ import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 import type { WebsitePlace } from "./websites.ts"
 
-/** What a saved view shows; `view`: any page with its range and filters. */
+/** What a saved view shows. `view`: any page with its range and filters. */
 export const viewKinds = ["view", "funnel", "retention", "paths", "goal"] as const
 
-/** A page of the dashboard under a name. */
+/** A saved page of the dashboard. */
 export interface View {
   id: string
   place: WebsitePlace
-  /** Of the website; null where it is of none, or of all. */
+  /** Id of the website; null for the owner's own events, and for all websites. */
   websiteId: string | null
   kind: (typeof viewKinds)[number]
   name: string
-  /** Page and query in the address bar, behind the website: `funnels?step=…`. */
+  /** The part of the address after the website: `funnels?step=…`. */
   path: string
   /** Unix ms */
   createdAt: number
 }
 
-/** Views of one place: one answer lists them all, and at 4,096 characters each that is some MB. */
+/** Views per website: one response lists them all, a few MB at 4,096 characters each. */
 export const maxViews = 1_000
 
 const columns = `
@@ -40,7 +40,7 @@ const sql = {
   remove: "delete from views where id = :id",
 }
 
-/** In the order of their names. `kind`: of that one alone. */
+/** Lists views by name. `kind`: only views of this kind. */
 export function listViews(db: Db, place: WebsitePlace, kind?: View["kind"]): View[] {
   return db.prepare(sql.list).all({ place, kind: kind ?? null }) as View[]
 }
@@ -52,7 +52,7 @@ export function findView(db: Db, id: string): View {
   return view
 }
 
-/** Throws `conflict` where there are as many as are kept. */
+/** Throws `conflict` if the website has the maximum number of views. */
 export function createView(
   db: Db,
   id: string,
@@ -62,7 +62,7 @@ export function createView(
   const { place } = view
   if ((db.prepare(sql.count).pluck().get({ place }) as number) >= maxViews) {
     throw new RequestError("conflict", {
-      detail: `${maxViews} views are saved here already: delete some first`,
+      detail: `there are already ${maxViews} saved views: delete some first`,
     })
   }
   db.prepare(sql.insert).run({ ...view, id, now })

@@ -4,18 +4,18 @@ import type { Db } from "./db/driver.ts"
 export const anonymizeSettings = ["off", "daily"] as const
 
 export interface Website {
-  /** The number that event rows carry; above 0. */
+  /** Row id, the key in event rows; above 0. */
   rid: number
   id: string
   /** Host in lower case and ASCII, without `www.` and port. */
   domain: string
   name: string
-  /** What may send beside pages of the domain and its subdomains: hosts, and whole origins of another scheme than http(s), as of apps. */
+  /** Further allowed senders besides the domain and its subdomains: hosts, and origins with another scheme than http(s), such as apps. */
   allowedOrigins: string[]
   anonymize: (typeof anonymizeSettings)[number]
-  /** ms that its events are kept; 0: for ever; null: as the server's --retain says. */
+  /** Retention of events in ms; 0: forever; null: the server's --retain. */
   retain: number | null
-  /** Unix ms, as every …At. */
+  /** Unix ms, like every `…At`. */
   createdAt: number
   pausedAt: number | null
 }
@@ -23,7 +23,7 @@ export interface Website {
 export type WebsiteSettings = Pick<Website, "domain" | "name" | "allowedOrigins" | "anonymize"> &
   Partial<Pick<Website, "retain">>
 
-/** What something is kept for: a website's rid; 0: the owner's own events; null: whatever there is, together. */
+/** What a view or note belongs to: a website's rid; 0: the owner's own events; null: all websites. */
 export type WebsitePlace = number | null
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
@@ -32,14 +32,14 @@ export function isUuid(id: string): boolean {
   return uuid.test(id)
 }
 
-/** The one spelling under which an id is kept and looked up: a UUID means the same in either case, other ids do not. */
+/** The canonical form of a website id: UUIDs are case-insensitive, other ids are not. */
 export function canonicalWebsiteId(id: string): string {
   return isUuid(id) ? id.toLowerCase() : id
 }
 
 /**
- * `https://www.Example.com:8080/x` → `example.com`; undefined where there is no host in it. `www.com` is a domain like any
- * other: without its `www.` it would be all of .com.
+ * `https://www.Example.com:8080/x` → `example.com`; undefined if there is no host. `www.com` keeps its `www.`: it is a domain,
+ * and without it the result would be all of .com.
  */
 export function hostOf(address: string): string | undefined {
   const url = URL.parse(address.includes("://") ? address : `http://${address}`)
@@ -47,22 +47,22 @@ export function hostOf(address: string): string | undefined {
   return url.hostname.replace(/\.$/, "").replace(/^www\.(?=.*\.)/, "") || undefined
 }
 
-/** `scheme://host`, as apps and extensions say; `file://` has no host. No path and no user are part of it. */
+/** `scheme://host`, as sent by apps and extensions; `file://` has no host. Without path and user. */
 const appOrigin = /^([a-z][a-z0-9+.-]{0,31}):\/\/([a-z0-9._~:[\]-]{0,255})\/?$/i
 
-/** `Capacitor://localhost/` → `capacitor://localhost`; undefined for what is no origin, or one of http(s), which is known by its host. */
+/** `Capacitor://localhost/` → `capacitor://localhost`; undefined if it is not an origin, or has the scheme http(s). */
 export function appOriginOf(address: string): string | undefined {
-  const found = appOrigin.exec(address)
-  if (!found || /^https?$/i.test(found[1] as string)) return undefined
-  return `${found[1]}://${found[2]}`.toLowerCase()
+  const match = appOrigin.exec(address)
+  if (!match || /^https?$/i.test(match[1] as string)) return undefined
+  return `${match[1]}://${match[2]}`.toLowerCase()
 }
 
-/** What an allowed origin is kept as: a host, or the whole origin of an app. Undefined where it is neither. */
+/** The stored form of an allowed origin: a host, or the origin of an app. Undefined if it is neither. */
 export function allowedOriginOf(address: string): string | undefined {
   return appOriginOf(address) ?? hostOf(address)
 }
 
-/** True for a host that is the machine itself, as a browser has it: no page of another's can have it. */
+/** True for a loopback host, as in a browser's Origin header: a page of another machine cannot have it. */
 export function isLoopback(host: string): boolean {
   return (
     host === "localhost" ||
@@ -127,7 +127,7 @@ export function findWebsite(db: Db, id: string): Website {
   return fromRow(row)
 }
 
-/** Throws `conflict` where a website has the id. */
+/** Throws `conflict` if the id is in use. */
 export function createWebsite(db: Db, id: string, settings: WebsiteSettings, now: number): Website {
   const canonical = canonicalWebsiteId(id)
   try {
@@ -140,7 +140,7 @@ export function createWebsite(db: Db, id: string, settings: WebsiteSettings, now
     })
   } catch (error) {
     if ((error as { code?: string }).code !== "SQLITE_CONSTRAINT_UNIQUE") throw error
-    throw new RequestError("conflict", { detail: `a website with the id ${canonical} exists already` })
+    throw new RequestError("conflict", { detail: `a website with the id ${canonical} already exists` })
   }
   return findWebsite(db, canonical)
 }
@@ -159,14 +159,14 @@ export function updateWebsite(db: Db, id: string, changes: Partial<WebsiteSettin
   return findWebsite(db, id)
 }
 
-/** A paused website is answered as if it were unknown, and keeps its events. Throws `website_unknown`. */
+/** Pauses or resumes a website. Events for a paused website are rejected as if it were unknown; stored events stay. Throws `website_unknown`. */
 export function pauseWebsite(db: Db, id: string, paused: boolean, now: number): Website {
   if (paused) db.prepare(sql.pause).run({ id: canonicalWebsiteId(id), now })
   else db.prepare(sql.resume).run({ id: canonicalWebsiteId(id) })
   return findWebsite(db, id)
 }
 
-/** Gone for everybody at once; `sweepDeleted` takes its events away behind it. Throws `website_unknown`. */
+/** Deletes a website at once for all users; `sweepDeleted` deletes its events later. Throws `website_unknown`. */
 export function deleteWebsite(db: Db, id: string, now: number): void {
   const { changes } = db.prepare(sql.remove).run({ id: canonicalWebsiteId(id), now })
   if (changes === 0) throw unknownWebsite(id)

@@ -30,7 +30,7 @@ const facts: Facts = {
   files: [file, beside],
   copies: [],
   folderMode: 0o40700,
-  checkBackups: backups,
+  backups: backups,
   openFiles: { most: 65_536, open: 30, of: "server" },
   zoneRules: { own: "2026f", system: "2026f" },
 }
@@ -85,7 +85,7 @@ const nothing: Case[] = [
   },
   {
     when: "no folder for backups is named",
-    facts: { checkBackups: undefined },
+    facts: { backups: undefined },
     about: "backups",
     says: "not looked at",
   },
@@ -96,7 +96,7 @@ const nothing: Case[] = [
   },
   {
     when: "backups are on the database's disk",
-    facts: { checkBackups: onSameDisk, freeBytes: 500e9 },
+    facts: { backups: onSameDisk, freeBytes: 500e9 },
     about: "backups",
     says: "copy it elsewhere too",
   },
@@ -183,7 +183,7 @@ const something: Case[] = [
   },
   {
     when: "backups take the same disk: five more of 1 GB come, and each grows",
-    facts: { freeBytes: 6.136e9, checkBackups: onSameDisk },
+    facts: { freeBytes: 6.136e9, backups: onSameDisk },
     about: "disk",
     says: "in 10 days",
   },
@@ -207,7 +207,7 @@ const something: Case[] = [
   },
   {
     when: "a backup is from tomorrow",
-    facts: { checkBackups: { ...backups, list: [...backups.list, backup(-day)] } },
+    facts: { backups: { ...backups, list: [...backups.list, backup(-day)] } },
     about: "clock",
     says: "/backups/-1.db",
   },
@@ -243,7 +243,7 @@ const something: Case[] = [
   },
   {
     when: "there is no backup",
-    facts: { checkBackups: { ...backups, list: [] } },
+    facts: { backups: { ...backups, list: [] } },
     about: "backups",
     says: "there is none in /backups",
   },
@@ -255,7 +255,7 @@ const something: Case[] = [
   },
   {
     when: "the folder for backups is gone",
-    facts: { checkBackups: { folder: "/b", failure: { message: "/b does not exist", hint: undefined } } },
+    facts: { backups: { folder: "/b", failure: { message: "/b does not exist", hint: undefined } } },
     about: "backups",
     says: "/b does not exist",
   },
@@ -317,7 +317,7 @@ test("every thing is looked at, whatever else is found", () => {
 })
 
 test("a backup from a clock that was ahead says nothing of when there was one last", () => {
-  const ahead = look({ ...nothing[0], facts: { checkBackups: { ...backups, list: [backup(-day)] } } } as Case)
+  const ahead = look({ ...nothing[0], facts: { backups: { ...backups, list: [backup(-day)] } } } as Case)
   expect(ahead.filter(({ hint }) => hint !== undefined).map(({ message }) => message)).toEqual([
     "it is 2026-08-01 12:00 UTC, and of a later time are /backups/-1.db",
     "there is none in /backups",

@@ -14,29 +14,30 @@ import { join } from "node:path"
 import { UserError } from "../../errors.ts"
 import { createPrivateFile } from "./files.ts"
 
-/** Linux: a file without a name. Nobody can open it, put another in its place, or find it left behind. */
+/** O_TMPFILE of Linux: a file without a name. No other process can open, replace or find it. */
 const anonymousFileFlag = 0o20200000
 
-/** The folder that addons are unpacked to. */
+/** The folder that native addons are unpacked to. */
 export const addonFolder = () => process.env.BUN_TMPDIR ?? tmpdir()
 
-/** What this process has open, as Linux lists it. */
+/** Where Linux lists the open descriptors of this process. */
 const descriptorFolder = "/proc/self/fd"
 
 /**
- * Loads the addon whose bytes the binary holds at `embedded`; on Linux, where every program of a name could otherwise find and change
- * the file. `src/build.ts` has SQLite loaded by it. Throws what dlopen says, and a Complaint where the file cannot be made.
+ * Unpacks and loads the native addon that the binary embeds as `embedded`. Linux only. Other users cannot replace the
+ * unpacked file, because it has no name. `src/build.ts` makes SQLite load through it. Throws the error of dlopen, or a
+ * UserError if the file cannot be created.
  */
 export function loadAddon(embedded: string): unknown {
   const bytes = readFileSync(embedded)
   const file = findUnpacked(bytes) ?? unpack(bytes)
   const module = { exports: {} }
-  // By the descriptor: a path could lead to another file by now.
+  // Opened by descriptor: a path can point to another file by now.
   process.dlopen(module as NodeJS.Module, `${descriptorFolder}/${file}`)
   return module.exports
 }
 
-/** The descriptor stays open: another thread may load from it. */
+/** Returns a descriptor. It stays open, so that other threads can load from it. */
 function unpack(bytes: Uint8Array): number {
   const folder = addonFolder()
   try {
@@ -47,7 +48,7 @@ function unpack(bytes: Uint8Array): number {
     const { code, message } = error as NodeJS.ErrnoException
     throw new UserError(
       `SQLite cannot be unpacked to the temporary folder ${folder} (${code ?? message})`,
-      "set TMPDIR to a folder that exists, can be written to, has 3 MB free and is not mounted noexec",
+      "set TMPDIR to a writable folder with 3 MB of free space that is not mounted noexec",
     )
   }
 }
@@ -56,7 +57,7 @@ function openAnonymousFile(folder: string): number {
   try {
     return openSync(folder, anonymousFileFlag | constants.O_RDWR, 0o600)
   } catch (error) {
-    // What file systems and kernels say that have no such files.
+    // The errors of file systems and kernels without O_TMPFILE.
     const { code = "" } = error as NodeJS.ErrnoException
     if (!["EOPNOTSUPP", "ENOTSUP", "EISDIR", "EINVAL"].includes(code)) throw error
     const path = join(folder, `.databuddy-${crypto.randomUUID()}.node`)
@@ -71,8 +72,8 @@ function openAnonymousFile(folder: string): number {
 }
 
 /**
- * What another thread of this process unpacked. SQLite's locks belong to a process, and each copy of its code counts them for
- * itself, so a process must load it once: a second copy that closes a database would drop the locks of the first.
+ * Returns the descriptor that another thread of this process unpacked to. A process must load SQLite only once: POSIX
+ * locks belong to the process, and a second copy of SQLite that closes a database would drop the locks of the first.
  */
 function findUnpacked(bytes: Uint8Array): number | undefined {
   return readdirSync(descriptorFolder)
@@ -84,14 +85,14 @@ function hasContents(file: number, bytes: Uint8Array): boolean {
   try {
     const { nlink, size } = fstatSync(file)
     if (nlink !== 0 || size !== bytes.length) return false
-    const found = new Uint8Array(size)
+    const contents = new Uint8Array(size)
     for (let done = 0; done < size; ) {
-      const read = readSync(file, found, done, size - done, done)
+      const read = readSync(file, contents, done, size - done, done)
       if (read === 0) return false
       done += read
     }
-    return Buffer.compare(found, bytes) === 0
+    return Buffer.compare(contents, bytes) === 0
   } catch {
-    return false // closed meanwhile, or nothing that can be read from a place
+    return false // closed meanwhile, or not seekable
   }
 }

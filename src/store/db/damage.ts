@@ -5,24 +5,24 @@ import { pendingMigrations } from "./migrate.ts"
 import { databaseError, readerTimeout, refuseOrphanedWal } from "./open.ts"
 
 /**
- * Bytes of a file that is looked through in whole at each start: 0.8 s where it is in memory, while `pragma quick_check`
- * takes 3 s a GB. A start is a time in which no event is taken.
+ * Bytes up to which a start checks the whole file: 0.8 s if it is in the page cache, because `pragma quick_check` takes
+ * 3 s per GB. No events are accepted meanwhile.
  */
 const fullCheckBytes = 268_435_456
-/** Places in a larger table that are looked at. Cold, each is some reads of a page: half a second on a slow disk. */
+/** Samples taken from a larger table. Uncached, each reads a few pages: half a second in all on a slow disk. */
 const samplePoints = 500
-/** Rows that are read at each of them: about what a page holds. */
+/** Rows per sample: about one page. */
 const rowsPerSample = 20
-/** Lines of SQLite's report: the first is shown. */
+/** Lines of SQLite's report. Only the first is shown. */
 const reportedLines = 1
-/** Bytes read at once; in the order of the file, since a check that reads it in the order of its trees takes ten times as long. */
+/** Bytes per read. Sequential reads first: quick_check reads in B-tree order, which takes ten times as long uncached. */
 const readBytes = 1_048_576
-/** Bytes: the header of a -wal, and what stands before each page in it. */
+/** Bytes: the header of a -wal file, and of each frame in it. */
 const walHeader = 32
 const frameHeader = 24
 
 const sql = {
-  // Each alone is looked up; both in one go look through an index, 0.2 s a million events.
+  // As subqueries, each is a lookup. `select min(id), max(id)` scans an index: 0.2 s per million events.
   bounds: "select (select min(id) from event_rows) as least, (select max(id) from event_rows) as most",
   place: "select * from event_rows where id >= :id order by id limit :limit",
   edges: [
@@ -39,9 +39,9 @@ const sql = {
 }
 
 /**
- * Throws a Complaint where the database at `path` is damaged, as far as can be told before a start: a file that was cut short
- * always, any damaged page up to `limit` bytes of file, and beyond it one that a sample meets. Only reads; to be called while this
- * process has no connection to it. `mayBeEmpty`: an empty file is one that a start was killed over.
+ * Throws a UserError if the database at `path` is damaged. Always detects a truncated file. Detects any damaged page in
+ * files up to `limit` bytes; in larger files only pages that a sample reads. Does not write. Call it while this process
+ * has no connection to the file. `mayBeEmpty`: accept an empty file, which an interrupted first start leaves.
  */
 export function refuseDamaged(path: string, mayBeEmpty: boolean, limit = fullCheckBytes): void {
   refuseOrphanedWal(path)
@@ -50,8 +50,8 @@ export function refuseDamaged(path: string, mayBeEmpty: boolean, limit = fullChe
   if (bytes === 0) {
     if (mayBeEmpty) return
     throw new UserError(
-      `${path} is empty: it was cut to nothing, or made by another program`,
-      "restore a backup; to begin anew, remove the empty file",
+      `${path} is empty: it was truncated, or another program created it`,
+      "restore a backup; or delete the empty file to start with a new database",
     )
   }
   const frames = walFrames(path)
@@ -59,7 +59,7 @@ export function refuseDamaged(path: string, mayBeEmpty: boolean, limit = fullChe
   if (bytes <= limit) warmPageCache(path)
   let db: Db | undefined
   try {
-    // Of a journal SQLite makes nothing where it may only read; it is rolled back, as the start does.
+    // A read-only connection cannot roll back a hot journal.
     db = new Database(path, {
       readonly: !existsSync(`${path}-journal`),
       fileMustExist: true,
@@ -67,8 +67,8 @@ export function refuseDamaged(path: string, mayBeEmpty: boolean, limit = fullChe
     })
     pendingMigrations(db, path)
     refuseTruncatedWithWal(db, path, bytes, frames)
-    const found = bytes <= limit ? quickCheck(db) : sample(db)
-    if (found !== undefined) throw damageError(path, found)
+    const problem = bytes <= limit ? quickCheck(db) : sample(db)
+    if (problem !== undefined) throw damageError(path, problem)
   } catch (error) {
     throw error instanceof UserError ? error : explainFailure(error, path)
   } finally {
@@ -76,13 +76,13 @@ export function refuseDamaged(path: string, mayBeEmpty: boolean, limit = fullChe
   }
 }
 
-/** How many pages the -wal has room for; 0: nothing is in it. */
+/** Number of frames that fit in the -wal; 0 if it is empty or missing. */
 function walFrames(path: string): number {
   const size = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
   return Math.max(0, Math.floor((size - walHeader) / (frameHeader + 4_096)))
 }
 
-/** SQLite's header says how many pages there are; where it is no such header, SQLite tells. */
+/** Compares the file size with the page count in the header. Leaves a file without an SQLite header to SQLite. */
 function refuseTruncated(path: string, bytes: number): void {
   const header = Buffer.alloc(100)
   const file = openFile(path)
@@ -97,7 +97,7 @@ function refuseTruncated(path: string, bytes: number): void {
   if (isCounted) requireBytes(path, bytes, header.readUInt32BE(28) * pageSize)
 }
 
-/** A killed server may leave a short file, but then its -wal has the pages that are missing. */
+/** A killed server can leave a short file whose missing pages are in the -wal. */
 function refuseTruncatedWithWal(db: Db, path: string, bytes: number, frames: number): void {
   if (frames === 0) return
   const pages = db.pragma("page_count", { simple: true }) as number
@@ -106,10 +106,10 @@ function refuseTruncatedWithWal(db: Db, path: string, bytes: number, frames: num
 }
 
 function requireBytes(path: string, bytes: number, expected: number): void {
-  if (bytes < expected) throw damageError(path, `it was cut short, ${bytes} of ${expected} bytes are there`)
+  if (bytes < expected) throw damageError(path, `it is truncated, ${bytes} of ${expected} bytes are left`)
 }
 
-/** Brings the file into the system's memory. */
+/** Reads the file sequentially, which brings it into the page cache. */
 function warmPageCache(path: string): void {
   const buffer = Buffer.allocUnsafe(readBytes)
   const file = openFile(path)
@@ -133,7 +133,7 @@ function quickCheck(db: Db): string | undefined {
   return report === "ok" ? undefined : report.replaceAll(/\s+/g, " ").trim()
 }
 
-/** The ends of what is large, and places spread evenly over the events. Throws where SQLite meets damage. */
+/** Reads the ends of the large tables and indexes, and samples spread evenly over the events. Throws if SQLite detects damage. */
 function sample(db: Db): undefined {
   for (const edge of sql.edges) db.prepare(edge).get()
   const { least, most } = db.prepare(sql.bounds).get() as { least: number | null; most: number | null }
@@ -145,7 +145,7 @@ function sample(db: Db): undefined {
   }
 }
 
-/** A statement that fails on a file of ours fails because something is not there or not readable. */
+/** These statements are valid in every version, so one that fails means that pages are missing or unreadable. */
 function explainFailure(error: unknown, path: string): unknown {
   const { code, message } = error as { code?: string; message: string }
   if (code === "SQLITE_ERROR" || code?.startsWith("SQLITE_CORRUPT")) return damageError(path, message)
@@ -155,6 +155,6 @@ function explainFailure(error: unknown, path: string): unknown {
 function damageError(path: string, what: string): UserError {
   return new UserError(
     `${path} is damaged: ${what}`,
-    "keep the file and its -wal aside and restore a backup; databuddy check says more; nothing was touched",
+    "run databuddy check for details; move the file and its -wal aside and restore a backup; nothing was changed",
   )
 }

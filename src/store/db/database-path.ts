@@ -15,13 +15,13 @@ import { UserError } from "../../errors.ts"
 import { isFileLocked } from "./file-lock.ts"
 import { ServerLock } from "./server-lock.ts"
 
-// SQLite keeps what was stored last in a -wal beside the name that a database was opened under. Opened under two names at once, it is
-// damaged; opened under a second name later, what was stored last is missing.
+// SQLite names the -wal after the path that the database was opened with. If a database is open under two names at once,
+// it gets damaged. If it is opened under a second name later, recent events are missing.
 
-/** Links that lead to one another; more the system does not follow either. */
+/** Symbolic links that are followed, as in Linux (ELOOP). */
 const maxSymlinks = 40
 
-/** The one path of the file that `path` leads to, as SQLite finds it, whether it is there yet or not. */
+/** Resolves `path` to the canonical path that SQLite uses. The file does not have to exist. */
 export function databasePath(path: string): string {
   let place = resolve(path)
   for (let links = 0; links < maxSymlinks; links++) {
@@ -40,57 +40,57 @@ export function databasePath(path: string): string {
 }
 
 /**
- * Throws a Complaint where the database at `path` (of `databasePath`) may be in use under another name: a server has the file and not
- * this name, it has hard links, or it is mounted by itself. `writing`: also where it is a copy that nobody has open. Only while this process has no
- * connection to it.
+ * Throws a UserError if the database at `path` (from `databasePath`) can be in use under another name: a server holds the
+ * file but not this name, it has hard links, or it is a mount point. If `writing` is false, hard links and mount points
+ * are accepted for a file outside WAL mode, such as a backup. Call it without an open connection to the file.
  */
 export function refuseAliases(path: string, writing: boolean): void {
-  const found = statSync(path, { throwIfNoEntry: false })
-  if (!found?.isFile()) return
+  const file = statSync(path, { throwIfNoEntry: false })
+  if (!file?.isFile()) return
   if (isFileLocked(path) && ServerLock.holder(path) === undefined) {
     throw new UserError(
-      `${path} is served by another databuddy under another name: it was renamed, or has a second name`,
-      "give the name that the server was started with; if the file was renamed, stop that server first",
+      `${path} is in use by another databuddy under another name: it was renamed, or has a second name`,
+      "use the name that the server was started with; if the file was renamed, stop that server first",
     )
   }
   if (!writing && !isInWalMode(path)) return
-  if (found.nlink > 1) {
+  if (file.nlink > 1) {
     throw new UserError(
-      `${path} has ${found.nlink} names (hard links): what was stored last lies beside the name that it was stored under, and two in use at once would damage it`,
-      `find the others with: find / -xdev -samefile ${path}; remove them, or copy the database with databuddy backup`,
+      `${path} has ${file.nlink} names (hard links): recent events are in a -wal beside only one of them, and using two names at once would damage the database`,
+      `find the other names with: find / -xdev -samefile ${path}; remove them, or copy the database with databuddy backup`,
     )
   }
   if (isMountPoint(path)) {
     throw new UserError(
-      `${path} is mounted by itself, so that its -wal would lie in another folder than the file`,
-      "mount the folder that it is in, not the file",
+      `${path} is a mount point, so its -wal would be in another folder than the file`,
+      "mount the folder that contains it, not the file",
     )
   }
 }
 
 /**
- * A restore that was killed at the wrong moment leaves the database a second name, `<path>.before-restore-<time>`. Only for whoever
- * holds the server's lock: a restore that runs holds it.
+ * Removes the second name `<path>.before-restore-<time>` that a killed restore can leave. The caller must hold the server
+ * lock: a running restore holds it.
  */
 export function removeRestoreLink(path: string): void {
-  const found = statSync(path, { throwIfNoEntry: false })
-  if (found?.nlink !== 2) return
+  const file = statSync(path, { throwIfNoEntry: false })
+  if (file?.nlink !== 2) return
   for (const name of readdirSync(dirname(path))) {
     if (!name.startsWith(`${basename(path)}.before-restore-`)) continue
     const other = join(dirname(path), name)
     const { ino, dev } = lstatSync(other)
-    if (ino === found.ino && dev === found.dev) rmSync(other)
+    if (ino === file.ino && dev === file.dev) rmSync(other)
   }
 }
 
-/** By the header; a database that nobody has open may be in that mode too. */
+/** Reads the mode from the header. A database stays in WAL mode after it is closed. */
 function isInWalMode(path: string): boolean {
   const header = Buffer.alloc(20)
   let file: number
   try {
     file = openSync(path, "r")
   } catch {
-    return false // whoever opens it next says why it cannot be opened
+    return false // opening it as a database reports the reason
   }
   try {
     readSync(file, header, 0, header.length, 0)
@@ -111,7 +111,7 @@ function isMountPoint(path: string): boolean {
   }
 }
 
-/** `\\040` is a space. */
+/** mountinfo writes a space as `\\040`. */
 function unescapeMountPath(place: string): string {
   return place.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
 }

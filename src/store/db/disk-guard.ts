@@ -3,19 +3,19 @@ import { dirname } from "node:path"
 import type { Random } from "../../environment.ts"
 import { createPrivateFile, partialName } from "./files.ts"
 
-/** What keeps events from being stored, before SQLite is even asked. */
+/** Why no event can be stored, known before SQLite is called. */
 export type UnavailableReason = "disk_low" | "file_replaced"
 
 /**
- * Watches what SQLite does not: whether the file that it writes is still the one at its path (a deleted file takes commits
- * without a word), and whether the disk has room.
+ * Checks what SQLite does not: that the open file is still the one at its path (a deleted file accepts commits silently),
+ * and that the disk has free space.
  */
 export class DiskGuard {
   #files = new Map<string, string>()
   #replaced = false
   #low = false
 
-  /** `minFree`: bytes that must be left on the disk; 0: any. */
+  /** `minFree`: bytes of free disk space to require; 0: no limit. */
   constructor(
     private readonly path: string,
     private readonly minFree: number,
@@ -25,13 +25,13 @@ export class DiskGuard {
     this.#recordFiles()
   }
 
-  /** Undefined while events can be stored. */
+  /** Undefined if events can be stored. */
   unavailableReason(): UnavailableReason | undefined {
     if (this.#replaced) return "file_replaced"
     return this.#low ? "disk_low" : undefined
   }
 
-  /** To be called between a commit and its answers: throws where what was committed is not in the file at the path. */
+  /** Call it after each commit, before responding. Throws if the commit did not reach the file at the path. */
   verifyFiles(): void {
     this.#recordFiles()
     for (const [file, before] of this.#files) {
@@ -41,7 +41,7 @@ export class DiskGuard {
     }
   }
 
-  /** Looks at the disk. Gives true when it has just become too full, or has room again. */
+  /** Measures free disk space. True if it has crossed the limit since the last call, in either direction. */
   checkFreeSpace(): boolean {
     const before = this.#low
     const { bavail, bsize } = statfsSync(dirname(this.path))
@@ -50,22 +50,22 @@ export class DiskGuard {
   }
 
   /**
-   * An error of SQLite about the disk, with what the system says where a file is made beside the database: SQLite has the same words
-   * for a disk that became read-only and one that fails, and calls a page damaged that could not be read.
+   * Adds a cause to an SQLite error about the disk: tries to create a file beside the database and quotes the system's
+   * error. SQLite reports a read-only disk and a failing one alike, and an unreadable page as a damaged one.
    */
   explain(error: unknown): unknown {
     const { message, code } = error as { message: string; code?: string }
     const withHint = (hint: string) => Object.assign(new Error(`${message}${hint}`), { code })
     if (code?.startsWith("SQLITE_CORRUPT")) {
-      return withHint(", or the disk could not read it: the kernel's log (dmesg) tells which")
+      return withHint(", or the disk could not read it: the kernel log (dmesg) tells which")
     }
     if (code?.startsWith("SQLITE_IOERR")) {
-      return withHint(`${this.#probeFailure()}; the kernel's log (dmesg) tells more`)
+      return withHint(`${this.#probeFailure()}; the kernel log (dmesg) tells more`)
     }
     return error
   }
 
-  /** What the system says against a new file; '' where it makes one. */
+  /** Returns why the system cannot create a file here; '' if it can. */
   #probeFailure(): string {
     const probe = partialName(this.path, this.pid, this.random)
     let file: number | undefined
@@ -84,7 +84,7 @@ export class DiskGuard {
     }
   }
 
-  /** The first look at each file counts: the -wal is there from the first commit on at the latest. */
+  /** Records the identity of each file when it first appears. The -wal exists from the first commit at the latest. */
   #recordFiles(): void {
     for (const file of [this.path, `${this.path}-wal`]) {
       const now = this.#files.has(file) ? undefined : fileIdentity(file)
@@ -94,6 +94,6 @@ export class DiskGuard {
 }
 
 function fileIdentity(file: string): string | undefined {
-  const found = statSync(file, { throwIfNoEntry: false })
-  return found && `${found.dev}:${found.ino}`
+  const entry = statSync(file, { throwIfNoEntry: false })
+  return entry && `${entry.dev}:${entry.ino}`
 }

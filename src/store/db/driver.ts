@@ -8,19 +8,18 @@ export type Statement<Parameters extends unknown[] = unknown[], Row = unknown> =
   Row
 >
 
-/** Replaced by src/build.ts with the addon of the platform the binary is for, such as "linuxmusl-arm64". */
+/** Set by src/build.ts to the addon of the target platform, such as "linuxmusl-arm64". */
 declare const BUILD_ADDON: string | undefined
 
-// The bundler folds this condition and the template, sees one literal path, and embeds that addon only.
-// The package's main entry must not get into a binary: it looks for node_modules by the absolute path of
-// the machine that built it, so it works there and nowhere else. Run from source, it is the right one,
-// because it finds out by itself whether the machine has glibc or musl.
+// The bundler folds the condition and the template to one literal path, and embeds only that addon. A binary
+// must not contain the package's main entry: it looks for node_modules at the absolute path of the build
+// machine. From source the main entry is right, because it detects glibc or musl.
 const entry =
   typeof BUILD_ADDON === "string" ? require(`better-sqlite3/${BUILD_ADDON}`) : require("better-sqlite3")
-// For Linux src/build.ts writes the entry as a module, which loads the addon by src/store/db/addon.ts.
+// For Linux, src/build.ts replaces the entry by a module that loads the addon through src/store/db/addon.ts.
 const Driver: typeof BetterSqlite3 = entry.default ?? entry
 
-/** better-sqlite3's Database. The first `new` loads the addon, and throws a Complaint where the system refuses it. */
+/** better-sqlite3's Database. The first instance loads the addon; throws a UserError if the system refuses to load it. */
 export class Database extends Driver {
   constructor(...args: ConstructorParameters<typeof Driver>) {
     try {
@@ -35,26 +34,26 @@ function isLoadFailure(error: unknown): error is Error {
   return error instanceof Error && "code" in error && error.code === "ERR_DLOPEN_FAILED"
 }
 
-/** What a file system mounted noexec makes the loader of glibc, or musl, say. */
+/** Messages of the glibc and musl loaders for a file system that is mounted noexec. */
 const noexec = /failed to map|not permitted|permission denied/i
 
-/** The loader's reason in words. */
+/** Turns the loader's message into an error that says what to do. */
 export function loadFailureError(reason: string): UserError {
   if (process.platform !== "linux" || noexec.test(reason)) {
     return new UserError(
       `SQLite cannot be loaded from the temporary folder ${addonFolder()}: ${reason}`,
-      "set TMPDIR to a folder that exists, can be written to, has 3 MB free and is not mounted noexec",
+      "set TMPDIR to a writable folder with 3 MB of free space that is not mounted noexec",
     )
   }
-  // Missing libraries, missing versions of symbols (glibc) and missing symbols (musl).
+  // Missing libraries, symbol versions (glibc) or symbols (musl).
   return new UserError(
-    `SQLite cannot be loaded, a system library is missing or too old: ${reason}`,
-    "it needs glibc 2.34 or later and libstdc++6 (Debian 12, Ubuntu 22.04, RHEL 9); on systems with musl the -musl binary and the " +
+    `SQLite cannot be loaded: a system library is missing or too old: ${reason}`,
+    "install glibc 2.34 or later and libstdc++6 (Debian 12, Ubuntu 22.04, RHEL 9); on systems with musl use the -musl binary and " +
       "libstdc++ of GCC 13 or later (Alpine 3.19: apk add libstdc++)",
   )
 }
 
-/** Loads the addon, so that threads started from here find it loaded: a process must not load it twice. */
+/** Loads the addon before threads start: a process must not load it twice. */
 export function loadDriver(): void {
   new Database(":memory:").close()
 }

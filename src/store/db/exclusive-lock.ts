@@ -4,18 +4,18 @@ import { Database, type Db } from "./driver.ts"
 import { databaseError } from "./open.ts"
 import { ServerLock } from "./server-lock.ts"
 
-/** A database that no other process has open, nor can open until it is released. */
+/** A lock on a database that no other process has open. No other process can open it until the release. */
 export interface ExclusiveLock {
-  /** To read what is there; undefined where there is nothing, or it is damaged. */
+  /** The locked database, for reading; undefined if the file is missing or damaged. */
   readonly db: Db | undefined
-  /** Puts the file `by` in its place and keeps what was there, whole, as `aside`. False: there was nothing. */
-  replace(by: string, aside: string): boolean
+  /** Replaces the database by the file `replacement` and keeps the old one as `aside`. False if there was none. */
+  replace(replacement: string, aside: string): boolean
   release(): void
 }
 
-/** Throws a Complaint where any process has the database at `path` open, an idle server included. */
+/** Locks the database at `path`. Throws a UserError if any process has it open, even an idle server. */
 export function lockExclusively(path: string, pid: number): ExclusiveLock {
-  // Also where the file is missing or damaged, so that SQLite has nothing to lock: a server may still hold what was there.
+  // Needed if SQLite has nothing to lock: a server can hold a file that was deleted or damaged.
   const server = new ServerLock(path, pid)
   let db: Db | undefined
   try {
@@ -26,14 +26,14 @@ export function lockExclusively(path: string, pid: number): ExclusiveLock {
   }
   return {
     db,
-    replace: (by, aside) => {
-      const there = existsSync(path)
+    replace: (replacement, aside) => {
+      const exists = existsSync(path)
       if (db) {
         leaveWalMode(db, path)
         linkAside(path, aside)
       } else moveAside(path, aside)
-      renameSync(by, path)
-      return there
+      renameSync(replacement, path)
+      return exists
     },
     release: () => {
       db?.close()
@@ -43,8 +43,8 @@ export function lockExclusively(path: string, pid: number): ExclusiveLock {
 }
 
 /**
- * Every connection to a database in WAL mode keeps a shared lock on the file from its first read until it closes, so the exclusive
- * one is had only when there is none. Undefined where the file is too damaged for SQLite to lock.
+ * In WAL mode every connection holds a shared lock from its first read until it closes, so the exclusive lock succeeds
+ * only if there is no other connection. Undefined if the file is too damaged for SQLite to lock.
  */
 function lockDatabase(path: string): Db | undefined {
   let db: Db | undefined
@@ -62,11 +62,11 @@ function lockDatabase(path: string): Db | undefined {
   }
 }
 
-/** Brings the content of the -wal into the file, which is then all there is, and still nobody else's. */
+/** Checkpoints the -wal into the file and leaves WAL mode. Keeps the exclusive lock. */
 function leaveWalMode(db: Db, path: string): void {
   db.pragma("journal_mode = delete")
-  // In the exclusive mode the journal of that change would stay until the end. Whoever comes in while the mode changes makes it WAL
-  // again, or holds a lock.
+  // In exclusive locking mode the journal of this change would stay on disk. A process that opens the database during
+  // the switch either sets WAL mode again or holds a lock; both are detected below.
   db.pragma("locking_mode = normal")
   db.exec("begin exclusive; commit")
   try {
@@ -75,10 +75,10 @@ function leaveWalMode(db: Db, path: string): void {
     throw isBusy(error) ? inUseError(path) : error
   }
   if (db.pragma("journal_mode", { simple: true }) !== "delete") throw inUseError(path)
-  rmSync(`${path}-shm`, { force: true }) // of a server that was killed
+  rmSync(`${path}-shm`, { force: true }) // left by a killed server
 }
 
-/** A second name for the file, so that there is no moment without one, in which a server would make an empty database. */
+/** Links the file as `aside`. The database keeps its name meanwhile: otherwise a starting server would create an empty one. */
 function linkAside(path: string, aside: string): void {
   try {
     linkSync(path, aside)
@@ -88,7 +88,7 @@ function linkAside(path: string, aside: string): void {
   }
 }
 
-/** What is left of it goes along: beside the new file SQLite would take it for the new one's. */
+/** Moves the file with its -wal and journal: SQLite would apply them to the new file. */
 function moveAside(path: string, aside: string): void {
   for (const suffix of ["-wal", "-journal", ""]) {
     if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix)
@@ -102,7 +102,7 @@ function isBusy(error: unknown): boolean {
 
 function inUseError(path: string): UserError {
   return new UserError(
-    `${path} is in use: another program has it open`,
-    "close it there, then restore; nothing was changed",
+    `${path} is open in another program`,
+    "close that program, then restore again; nothing was changed",
   )
 }

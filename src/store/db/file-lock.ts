@@ -1,31 +1,31 @@
 import { dlopen, FFIType } from "bun:ffi"
 import { closeSync, openSync } from "node:fs"
 
-// flock(2) on the database file: a lock on the file itself, whatever it is called, which others see from other containers too. It
-// has nothing to do with SQLite's locks (fcntl). Linux only: on macOS and BSD the two exclude each other.
+// flock(2) on the database file: it locks the file under all of its names, and across containers. It is independent of
+// SQLite's fcntl locks on Linux. On macOS and BSD the two conflict, so it is not used there.
 
 const [lockShared, lockExclusive, nonBlocking] = [1, 2, 4]
-/** What a C library is called: glibc's, musl's. */
+/** File names of the C libraries glibc and musl. */
 const libraries = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]
-/** A look at the lock by another process takes some µs, in which it cannot be had. */
+/** Attempts: another process that tests the lock holds it for a few µs. */
 const maxAttempts = 10
-/** ms between two of them. */
+/** ms between two attempts. */
 const retryPause = 20
 
 /**
- * Keeps `path` until it is released, and tells whether another process does. To be released only when this process has no SQLite
- * connection to the file any more: to close any descriptor of a file drops SQLite's locks on it.
+ * An exclusive lock on a file. Release it only after this process has closed its SQLite connections to the file: closing
+ * any descriptor of a file drops all fcntl locks of the process on it, which are SQLite's.
  */
 export class FileLock {
   #file: number | undefined
 
-  /** False: another process has it. True also where there is no such file or no such lock. */
+  /** False if another process holds the lock. True also if there is no such file, or the system has no such lock. */
   acquire(path: string): boolean {
     if (this.#file !== undefined) return true
     const file = openIfPresent(path)
     if (file === undefined) return true
-    for (let tried = 1; flock(file, lockExclusive) === false; tried++) {
-      if (tried === maxAttempts) {
+    for (let attempt = 1; flock(file, lockExclusive) === false; attempt++) {
+      if (attempt === maxAttempts) {
         closeSync(file)
         return false
       }
@@ -41,7 +41,7 @@ export class FileLock {
   }
 }
 
-/** Whether a process keeps the file. Only for a process that has no SQLite connection to it: see `FileLock`. */
+/** True if a process holds the lock. Call it only without an SQLite connection to the file: see `FileLock`. */
 export function isFileLocked(path: string): boolean {
   const file = openIfPresent(path)
   if (file === undefined) return false
@@ -52,7 +52,7 @@ export function isFileLocked(path: string): boolean {
   }
 }
 
-/** Undefined where it is not there or cannot be opened: whoever opens it next says why. */
+/** Undefined if the file is missing or cannot be opened. Opening it as a database reports the reason. */
 function openIfPresent(path: string): number | undefined {
   try {
     return openSync(path, "r")
@@ -61,8 +61,8 @@ function openIfPresent(path: string): number | undefined {
   }
 }
 
-/** Undefined where the system has no such lock for the file. */
-function flock(file: number, how: number): boolean | undefined {
+/** Calls flock(2). False if another process holds the lock; undefined if the system has no such lock. */
+function flock(file: number, operation: number): boolean | undefined {
   if (process.platform !== "linux") return undefined
   for (const name of libraries) {
     try {
@@ -70,12 +70,12 @@ function flock(file: number, how: number): boolean | undefined {
         flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
       })
       try {
-        return library.symbols.flock(file, how | nonBlocking) === 0
+        return library.symbols.flock(file, operation | nonBlocking) === 0
       } finally {
         library.close()
       }
     } catch {
-      // Not this library.
+      // The other library.
     }
   }
   return undefined

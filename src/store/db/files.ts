@@ -13,44 +13,44 @@ import {
 } from "node:fs"
 import { join } from "node:path"
 
-// How this program makes files beside others': a folder such as /tmp belongs to other users too, who may have put a link or a file
-// under any name that they can foresee.
+// Safe file creation in folders that other users can write to, such as /tmp: they can put a link or a file under any name
+// that they can predict.
 
-/** Bytes of a temporary name's random part: nobody foresees 64 bits. */
+/** Random bytes in a temporary name: 64 bits cannot be guessed. */
 const randomBytes = 8
 
-/** Absent on Windows, where no other user's link is followed without privileges. */
+/** Missing on Windows, where creating a link takes privileges. */
 const noFollow = constants.O_NOFOLLOW ?? 0
 
 /**
- * Creates `path`, which only its owner may open, and gives its descriptor. Throws EEXIST where anything has that name, a link to
- * nowhere included.
+ * Creates `path` with mode 600 and returns its descriptor. Throws EEXIST if anything has that name, even a dangling link.
  */
 export function createPrivateFile(path: string): number {
   return openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | noFollow, 0o600)
 }
 
-/** A name beside `place` that nobody foresees, for what becomes `place` when it is complete. */
-export function partialName(place: string, pid: number, random: (bytes: Uint8Array) => Uint8Array): string {
-  return `${place}.partial-${pid}-${Buffer.from(random(new Uint8Array(randomBytes))).toString("hex")}`
+/** An unpredictable name in the same folder, for a file that is renamed to `path` when it is complete. */
+export function partialName(path: string, pid: number, random: (bytes: Uint8Array) => Uint8Array): string {
+  return `${path}.partial-${pid}-${Buffer.from(random(new Uint8Array(randomBytes))).toString("hex")}`
 }
 
-/** Versions before 0.2 wrote no random part. */
+/** Names of versions before 0.2 have no random part. */
 const partialPattern = /^(.+)\.partial-(\d+)(?:-[0-9a-f]{16})?$/
 
 /**
- * Removes from `folder` what killed processes left of the places that `isOurs` accepts (base names). Only what this user owns, and
- * what belongs to no running process: another user could otherwise have us remove files of theirs.
+ * Removes the partial files and folders that killed processes left in `folder`, if `isOurs` accepts the base name they
+ * were meant for. Skips files of running processes and of other users: a link or name from another user must not make
+ * this process delete files.
  */
-export function removePartials(folder: string, isOurs: (place: string) => boolean, ownPid: number): void {
+export function removePartials(folder: string, isOurs: (name: string) => boolean, ownPid: number): void {
   for (const name of readdirSync(folder)) {
-    const [, place = "", pid] = partialPattern.exec(name) ?? []
-    if (pid === undefined || !isOurs(place)) continue
-    // One of our own number is from before a restart of the machine, or from another container.
+    const [, target = "", pid] = partialPattern.exec(name) ?? []
+    if (pid === undefined || !isOurs(target)) continue
+    // A file with our own pid is from before a reboot, or from another container.
     if (Number(pid) !== ownPid && isAlive(Number(pid))) continue
     const path = join(folder, name)
-    const found = lstatSync(path, { throwIfNoEntry: false })
-    if (!found || (process.geteuid !== undefined && found.uid !== process.geteuid())) continue
+    const entry = lstatSync(path, { throwIfNoEntry: false })
+    if (!entry || (process.geteuid !== undefined && entry.uid !== process.geteuid())) continue
     rmSync(path, { recursive: true, force: true })
   }
 }
@@ -65,33 +65,33 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * Gives the complete file `partial` the name `place`. Without `replace` it throws EEXIST where anything has that name, however
- * lately: a check before would be too early. A link at `place` is replaced, not followed.
+ * Renames the complete file `partial` to `path`. Without `replace` it throws EEXIST if anything has that name; the check
+ * is atomic where the file system has hard links. A link at `path` is replaced, not followed.
  */
-export function publish(partial: string, place: string, replace: boolean): void {
-  if (replace) renameSync(partial, place)
+export function publish(partial: string, path: string, replace: boolean): void {
+  if (replace) renameSync(partial, path)
   else {
     try {
-      linkSync(partial, place)
+      linkSync(partial, path)
       rmSync(partial)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error
       // A file system without hard links.
-      if (lstatSync(place, { throwIfNoEntry: false })) {
-        throw Object.assign(new Error(`EEXIST: ${place}`), { code: "EEXIST" })
+      if (lstatSync(path, { throwIfNoEntry: false })) {
+        throw Object.assign(new Error(`EEXIST: ${path}`), { code: "EEXIST" })
       }
-      renameSync(partial, place)
+      renameSync(partial, path)
     }
   }
 }
 
-/** Puts new and changed names of a folder on disk. */
+/** Syncs the entries of a folder to disk. */
 export function syncFolder(path: string): void {
   const folder = openSync(path, "r")
   try {
     fsyncSync(folder)
   } catch {
-    // Some file systems cannot sync a folder, Windows neither; the file itself is synced.
+    // Windows and some file systems cannot sync a folder. The file itself is synced.
   } finally {
     closeSync(folder)
   }

@@ -1,29 +1,29 @@
 import type { Db } from "./driver.ts"
 
-/** How a database grows. Times are of receipt, Unix ms. */
+/** How fast a database grows. Times are receipt times, Unix ms. */
 export interface Growth {
   events: number
-  /** Of the file, indexes and all, but for what is free in it; null where there are no events. */
+  /** Used bytes of the file, indexes included, per event; null without events. */
   bytesPerEvent: number | null
-  /** Events that came a day, of late. */
+  /** Average of the last days. */
   eventsPerDay: number
   oldest: number | null
   newest: number | null
-  /** Most ms that events of any website are kept; undefined: some are kept for ever. */
+  /** The longest retention of any website, ms; undefined if some events are kept forever. */
   longestRetention: number | undefined
 }
 
 const dayMs = 86_400_000
-/** Days that the rate is of: a week has its quiet days in it. */
+/** Days that the rate is averaged over: a week includes weekends. */
 const rateDays = 7
 
 const sql = {
-  // Below 0 are no events but what keeps the id of a deleted one: see migrations/0006_columns.sql. With the + no index is used for
-  // that condition; by way of it all ids would be sorted.
-  // All and then less those: a condition on each row takes ten times as long.
+  // A rid below 0 marks a tombstone of a deleted event, see migrations/0006_columns.sql. The unary + keeps SQLite from using
+  // an index for that condition, which would sort all ids.
+  // Two counts and a subtraction: a condition on each row takes ten times as long.
   events:
     "select (select count(*) from event_rows) - (select count(*) from event_rows where website_rid < 0)",
-  // Each alone is looked up; both in one go look through an index.
+  // As subqueries, each is a lookup. `select min(id), max(id)` scans an index.
   bounds: "select (select min(id) from event_rows) as least, (select max(id) from event_rows) as most",
   oldest: "select ts + delay from event_rows where +website_rid >= 0 order by id limit 1",
   newest: "select ts + delay from event_rows where +website_rid >= 0 order by id desc limit 1",
@@ -31,8 +31,8 @@ const sql = {
   retained: "select retain_ms from websites where deleted_at is null and retain_ms is not null",
 }
 
-/** `standard`: ms that events are kept where their website does not say; undefined or 0: for ever. Looks through one index. */
-export function growthOf(db: Db, now: number, standard: number | undefined): Growth {
+/** Scans one index. `defaultRetention`: ms for websites without a retention of their own; undefined or 0: forever. */
+export function growthOf(db: Db, now: number, defaultRetention: number | undefined): Growth {
   const value = (text: string) => db.prepare(text).pluck().get() as number | undefined
   const pragma = (name: string) => db.pragma(name, { simple: true }) as number
   const events = value(sql.events) ?? 0
@@ -44,13 +44,13 @@ export function growthOf(db: Db, now: number, standard: number | undefined): Gro
     eventsPerDay: eventsPerDay(db, events, oldest, now),
     oldest,
     newest: value(sql.newest) ?? null,
-    longestRetention: longestRetention(db, standard),
+    longestRetention: longestRetention(db, defaultRetention),
   }
 }
 
 /**
- * By a search among the ids, which are in the order of receipt; only an import or a clock that was set makes that a guess. What is
- * younger than a day counts as a day: the rate of a first hour says nothing.
+ * Finds the first recent event by binary search over the ids, which are in order of receipt. An import or a clock change
+ * makes the result an estimate. The first day counts as a full day: a rate from a few hours is not meaningful.
  */
 function eventsPerDay(db: Db, events: number, oldest: number | null, now: number): number {
   const { least, most } = db.prepare(sql.bounds).get() as { least: number | null; most: number | null }
@@ -64,13 +64,13 @@ function eventsPerDay(db: Db, events: number, oldest: number | null, now: number
     if (!row || row.receivedAt >= since) high = middle
     else low = row.id + 1
   }
-  // Ids may have gaps, where events were deleted or came from elsewhere.
+  // Ids have gaps where events were deleted or imported.
   const recent = Math.min(most + 1 - low, events)
   return recent / Math.min(rateDays, Math.max(1, (now - oldest) / dayMs))
 }
 
-/** Events of no website follow `standard`, so without it some are kept for ever. */
-function longestRetention(db: Db, standard: number | undefined): number | undefined {
-  const all = [standard ?? 0, ...(db.prepare(sql.retained).pluck().all() as number[])]
+/** Events without a website follow the default, so without one they are kept forever. */
+function longestRetention(db: Db, defaultRetention: number | undefined): number | undefined {
+  const all = [defaultRetention ?? 0, ...(db.prepare(sql.retained).pluck().all() as number[])]
   return all.includes(0) ? undefined : Math.max(...all)
 }

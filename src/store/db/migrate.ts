@@ -17,7 +17,7 @@ export interface Migration {
   sql: string
 }
 
-/** In the order in which they are applied. Append only: a released file never changes. */
+/** In order of application. Append only: a released migration never changes. */
 export const migrations: readonly Migration[] = [
   { name: "0001_websites", sql: websites },
   { name: "0002_keys", sql: keys },
@@ -38,51 +38,51 @@ const createMigrationsTable = `
     applied_at integer not null
   ) strict`
 
-/** "dbdy" in ASCII, so that a file of another program is not taken for ours. */
+/** "dbdy" in ASCII. It tells our databases from those of other programs. */
 const applicationId = 0x64626479
 
 function checksum(sql: string): string {
   return createHash("sha256").update(sql).digest("hex")
 }
 
-/** The names of the migrations that `db` lacks. Throws a Complaint, having written nothing, where it is not ours to change. */
+/** Returns the migrations that `db` lacks. Writes nothing. Throws a UserError if the file belongs to another program or a newer version. */
 export function pendingMigrations(db: Db, path: string, known = migrations): Migration[] {
   const objects = db.prepare("select count(*) from sqlite_schema").pluck().get() as number
   if (objects === 0) return [...known]
   if (db.pragma("application_id", { simple: true }) !== applicationId) {
     throw new UserError(
-      `${path} is an SQLite database, but not one of databuddy`,
-      "give another file; this one was not touched",
+      `${path} is an SQLite database, but not a databuddy database`,
+      "choose another file; this one was not changed",
     )
   }
   const applied = db.prepare("select name, checksum from migrations order by name").all() as {
     name: string
     checksum: string
   }[]
-  for (const one of applied) {
-    const ours = known.find((migration) => migration.name === one.name)
+  for (const migration of applied) {
+    const ours = known.find(({ name }) => name === migration.name)
     if (!ours) {
       throw new UserError(
-        `${path} was written by a newer databuddy: it has the migration ${one.name}, which this version does not know`,
-        "run the newer version, or restore a backup made before the upgrade; the file was not touched",
+        `${path} was written by a newer databuddy: it has the migration ${migration.name}, which this version does not know`,
+        "run the newer version, or restore a backup made before the upgrade; the file was not changed",
       )
     }
-    if (checksum(ours.sql) !== one.checksum) {
+    if (checksum(ours.sql) !== migration.checksum) {
       throw new UserError(
-        `the migration ${one.name} in ${path} is not the one that this version has`,
-        "the file was made by a build that was never released; the file was not touched",
+        `the migration ${migration.name} in ${path} differs from the one in this version`,
+        "an unreleased build created the file; it was not changed",
       )
     }
   }
   return known.slice(applied.length)
 }
 
-/** The names of the migrations that `db` has, in their order. */
+/** The names of the applied migrations, in order. */
 export function appliedMigrations(db: Db): string[] {
   return db.prepare("select name from migrations order by name").pluck().all() as string[]
 }
 
-/** What `db` has, and when it got it (Unix ms). */
+/** The applied migrations in order, with the time of each in Unix ms. */
 export function migrationLog(db: Db): { name: string; appliedAt: number }[] {
   return db.prepare("select name, applied_at as appliedAt from migrations order by name").all() as {
     name: string
@@ -91,20 +91,20 @@ export function migrationLog(db: Db): { name: string; appliedAt: number }[] {
 }
 
 /**
- * Applies what is pending in one transaction, so that whatever fails leaves a database that the version before can go on with.
- * Gives the names. Two processes may do so at once.
+ * Applies pending migrations in one transaction: after a failure the previous version can still use the database. Returns
+ * their names. Safe if two processes call it at the same time.
  */
 export function migrate(db: Db, path: string, now: number, known = migrations): string[] {
   const apply = db.transaction(() => {
     const pending = pendingMigrations(db, path, known)
     if (pending.length === 0) return []
     db.exec(createMigrationsTable)
-    const note = db.prepare(
+    const record = db.prepare(
       "insert into migrations (name, checksum, applied_at) values (:name, :checksum, :now)",
     )
     for (const { name, sql } of pending) {
       db.exec(sql)
-      note.run({ name, checksum: checksum(sql), now })
+      record.run({ name, checksum: checksum(sql), now })
     }
     db.pragma(`application_id = ${applicationId}`)
     return pending.map(({ name }) => name)

@@ -9,71 +9,71 @@ export type Durability = "fsync" | "os"
 export interface OpenOptions {
   path: string
   durability: Durability
-  /** ms that a statement waits for another process's lock. It blocks the thread: 0 in a server, which waits itself. */
+  /** ms that a statement blocks the thread to wait for another process's lock. 0 in a server, which retries instead. */
   busyTimeout: number
   /** Unix ms */
   now: number
-  /** Bring the database of an older version up to this one's. Otherwise it is refused, for a server of that version may be running. */
+  /** Migrate a database of an older version. If false, it is refused: a server of that version can be running. */
   upgrade?: boolean
 }
 
-/** Page cache, in KiB. The right edges of two indexes and the table fit many times over. */
+/** Page cache in KiB. Inserts touch the right edges of two indexes and the table, a small part of it. */
 const cacheKiB = 32_768
-/** Pages of WAL (4 KiB each) before a commit also checkpoints: 16 MiB, so that a checkpoint writes a hot page once, not ten times. */
+/** WAL pages (4 KiB each) that trigger a checkpoint: 16 MiB. More often, a checkpoint would write a hot page ten times instead of once. */
 const checkpointPages = 4_000
-/** Bytes of WAL file that are kept for reuse after a checkpoint; above it the file is cut back. */
+/** A checkpoint truncates a WAL file above this many bytes. */
 const maxWalBytes = 67_108_864
 
 /**
- * Opens the database for writing, made where there is none.
- * Throws a Complaint where the file is not ours, is not of this version or cannot be opened; it is then untouched.
+ * Opens the database for writing, and creates it if it is missing. Throws a UserError if the file belongs to another
+ * program or version, or cannot be opened; the file is unchanged then.
  */
 export function openDatabase({ path, durability, busyTimeout, now, upgrade = false }: OpenOptions): Db {
   refuseOrphanedWal(path)
-  const made = createDatabaseFile(path)
+  const isCreated = createDatabaseFile(path)
   const db = connect(path, busyTimeout)
   try {
     const pending = pendingMigrations(db, path)
     const isNew = db.prepare("select count(*) from sqlite_schema").pluck().get() === 0
     if (!isNew && !upgrade) refuseOlderSchema(pending, path)
     if (isNew) {
-      // Both hold only if they are set before WAL mode and the first table.
+      // Both take effect only before WAL mode and the first table.
       db.pragma("page_size = 4096")
       db.pragma("auto_vacuum = incremental")
     }
     db.pragma("journal_mode = wal")
-    // A WAL file that is opened again starts at NORMAL, so every connection says FULL for itself.
+    // The setting is per connection, and a database in WAL mode opens with NORMAL.
     db.pragma(`synchronous = ${durability === "fsync" ? "full" : "normal"}`)
     db.pragma(`cache_size = -${cacheKiB}`)
     db.pragma(`wal_autocheckpoint = ${checkpointPages}`)
     db.pragma(`journal_size_limit = ${maxWalBytes}`)
-    // The journals of savepoints: as files they cost system calls in the middle of a commit.
+    // Keeps savepoint journals in memory: as files they cost system calls in every commit.
     db.pragma("temp_store = memory")
-    // Whatever goes is overwritten at once, a profile's earlier traits too: left in the unused part of the file, they could not be
-    // found any more when the person asks to be forgotten. It does not reach what SQLite moved when it split a page: see forget.
+    // Overwrites deleted content, such as earlier traits of a profile: remains in free pages could not be found when a person
+    // asks for deletion. It does not cover bytes that SQLite moved in a page split: see forget.ts.
     db.pragma("secure_delete = on")
     if (pending.length > 0) migrate(db, path, now)
     return db
   } catch (error) {
     db.close()
-    if (made) removeIfEmpty(path)
+    if (isCreated) removeIfEmpty(path)
     throw databaseError(error, path)
   }
 }
 
-/** Throws a Complaint where `pending` holds a migration. */
+/** Throws a UserError if `pending` is not empty. */
 export function refuseOlderSchema(pending: readonly Migration[], path: string): void {
   const [first] = pending
   if (!first) return
   throw new UserError(
-    `${path} is of an older version of databuddy: the migration ${first.name} has not been applied`,
-    "stop the server of the older version and start this one's, which migrates; or run databuddy migrate. Nothing was changed",
+    `${path} has the schema of an older databuddy: the migration ${first.name} is not applied`,
+    "stop the server of the older version and start this version, which migrates; or run databuddy migrate. Nothing was changed",
   )
 }
 
 /**
- * Closes with everything in the one file. True where no -wal stays beside it; it stays while another process has the
- * database open, and where the disk is full. Nothing is lost then: the next to open the file reads it.
+ * Checkpoints and closes. True if the database is a single file afterwards. The -wal remains if another process has the
+ * database open or the disk is full; nothing is lost then, because the next process to open the database reads it.
  */
 export function closeDatabase(db: Db): boolean {
   const wal = `${db.name}-wal`
@@ -82,7 +82,7 @@ export function closeDatabase(db: Db): boolean {
   return !existsSync(wal)
 }
 
-/** Brings everything into the database file and cuts the -wal to nothing. False where somebody reads it just now. */
+/** Checkpoints the -wal and truncates it to 0 bytes. False if a reader prevents it. */
 export function truncateWal(db: Db): boolean {
   try {
     const [result] = db.pragma("wal_checkpoint(truncate)") as { busy: number }[]
@@ -92,12 +92,12 @@ export function truncateWal(db: Db): boolean {
   }
 }
 
-/** ms that a reader waits; only the recovery after a crash and the last one to close ever hold a reader up. */
+/** ms that a reader waits for a lock: only crash recovery and the last connection to close block readers. */
 export const readerTimeout = 5_000
 
 /**
- * Opens a database for reading only; beside a server this blocks no write. The -shm is needed, so the rights of the server's
- * user are. Throws a Complaint where the file is not ours, is newer than this program or cannot be opened.
+ * Opens a database read-only. It does not block a running server. It needs write access to the -shm, so run it as the
+ * server's user. Throws a UserError if the file belongs to another program or a newer version, or cannot be opened.
  */
 export function openForReading(path: string): Db {
   let db: Db | undefined
@@ -112,8 +112,8 @@ export function openForReading(path: string): Db {
 }
 
 /**
- * Closes a reader of a sound database. Without a server beside it a reader leaves a -wal: its own empty one, or that of a server
- * which stopped meanwhile. A writer that closes last puts everything in the one file.
+ * Closes a reader of an undamaged database and removes a leftover -wal. A read-only connection that closes last leaves the
+ * -wal behind: an empty one of its own, or that of a server that has stopped meanwhile. A writer that closes last does not.
  */
 export function closeAfterReading(db: Db): void {
   db.close()
@@ -121,36 +121,39 @@ export function closeAfterReading(db: Db): void {
   try {
     const writer = new Database(db.name, { fileMustExist: true, timeout: 0 })
     try {
-      // SQLite looks for a -wal at the first read, not when it opens.
+      // SQLite opens the -wal at the first read, not when it opens the database.
       writer.pragma("schema_version")
     } finally {
       writer.close()
     }
   } catch {
-    // Not ours to write, or taken: nothing is lost, the next to open the file reads the -wal.
+    // No permission, or in use. Nothing is lost: the next process to open the database reads the -wal.
   }
 }
 
 /**
- * Throws a Complaint where a -wal stands alone: beside a missing or empty file SQLite would delete it, and with it what was
- * stored last.
+ * Throws a UserError if there is a -wal without its database. SQLite deletes the -wal of a missing or empty file, and the
+ * recent events in it.
  */
 export function refuseOrphanedWal(path: string): void {
   const bytes = (file: string) => statSync(file, { throwIfNoEntry: false })?.size
   if (bytes(path) || !bytes(`${path}-wal`)) return
   throw new UserError(
-    `${path} is ${bytes(path) === 0 ? "empty" : "missing"}, but its -wal is there and holds what was stored last`,
-    "put the file back beside it; if it is lost, move the -wal away and restore a backup; nothing was touched",
+    `${path} is ${bytes(path) === 0 ? "empty" : "missing"}, but its -wal exists and holds recent events`,
+    "put the database file back beside it; if it is lost, move the -wal aside and restore a backup; nothing was changed",
   )
 }
 
-/** Takes away a file that never became a database, unless another process has begun to make it one. */
+/** Removes a file that is still empty, unless another process has started to create the database in it. */
 function removeIfEmpty(path: string): void {
   if (existsSync(`${path}-wal`) || existsSync(`${path}-journal`)) return
   if (statSync(path, { throwIfNoEntry: false })?.size === 0) rmSync(path)
 }
 
-/** The file holds visitors' ids and hashes of keys: nobody but its owner reads it. SQLite gives -wal and -shm the same mode. True where it is new. */
+/**
+ * Creates the file with mode 600, because it holds visitor ids and hashes of keys. SQLite gives -wal and -shm the same mode.
+ * True if the file is new.
+ */
 function createDatabaseFile(path: string): boolean {
   try {
     closeSync(createPrivateFile(path))
@@ -169,31 +172,31 @@ function connect(path: string, busyTimeout: number): Db {
   }
 }
 
-/** An error of SQLite or the system about a database file as a Complaint, where there is something to do about it. */
+/** Converts an error of SQLite or the system about a database file to a UserError, if the user can fix the cause. */
 export function databaseError(error: unknown, path: string): unknown {
   const code = (error as { code?: string }).code ?? ""
   if (code === "SQLITE_NOTADB") {
     return new UserError(
       `${path} is not an SQLite database`,
-      "give another file, or restore a backup if this was one; it was not touched",
+      "choose another file, or restore a backup if this was a databuddy database; it was not changed",
     )
   }
   if (code.startsWith("SQLITE_BUSY")) {
     return new UserError(
       `${path} is locked by another process`,
-      "wait until it is done, or stop it, and try again",
+      "wait until that process is done, or stop it, then try again",
     )
   }
   if (code === "ENOSPC" || code === "EDQUOT" || code === "SQLITE_FULL") {
     return new UserError(
       `${path} cannot be written: the disk is full (${code})`,
-      "make room on that disk, or give another --db",
+      "free disk space, or choose another --db",
     )
   }
   if (code === "ENOENT") {
     return new UserError(
-      `${path} cannot be made: its folder does not exist`,
-      "make the folder, or give another --db",
+      `${path} cannot be created: its folder does not exist`,
+      "create the folder, or choose another --db",
     )
   }
   if (
@@ -205,11 +208,11 @@ export function databaseError(error: unknown, path: string): unknown {
   ) {
     return new UserError(
       `${path} cannot be opened for writing (${code})`,
-      "check the rights of the file and its folder, and that the disk is not mounted read-only",
+      "check the permissions of the file and its folder, and that the disk is not mounted read-only",
     )
   }
   if (code.startsWith("SQLITE_CORRUPT")) {
-    return new UserError(`${path} is damaged (${code})`, "restore a backup; keep the damaged file aside")
+    return new UserError(`${path} is damaged (${code})`, "restore a backup; keep the damaged file")
   }
   return error
 }

@@ -5,19 +5,20 @@ import { FileLock } from "./file-lock.ts"
 import { databaseError } from "./open.ts"
 
 /**
- * One server a database. The lock is SQLite's own on a small database beside it, `<path>-lock`: it ends with the process,
- * however that ends, and says which process it is. Besides, the database file itself is locked, which a server under another name
- * of it meets. Throws a Complaint where another server holds either.
+ * Ensures a single server per database. It is an SQLite lock on a small database beside it, `<path>-lock`, which stores the
+ * pid of the holder. The system releases it when the process ends for any reason. A second lock, on the database file
+ * itself, excludes a server that uses another name of the file.
  */
 export class ServerLock {
   readonly #path: string
   readonly #db: Db
   readonly #file = new FileLock()
 
+  /** Throws a UserError if another server holds either lock. */
   constructor(
     private readonly database: string,
     pid: number,
-    taken = servedError,
+    inUseError = servedError,
   ) {
     const path = database
     this.#path = `${path}-lock`
@@ -34,7 +35,7 @@ export class ServerLock {
       this.#db.exec("create table if not exists holder (pid integer not null)")
       this.#db.exec("delete from holder")
       this.#db.prepare("insert into holder (pid) values (:pid)").run({ pid })
-      // Held until the end, with nothing ever written: others can read who it is.
+      // Holds the write lock until the release. Other processes can still read the pid.
       this.#db.exec("begin immediate")
     } catch (error) {
       if (!(error as { code?: string }).code?.startsWith("SQLITE_BUSY")) {
@@ -43,26 +44,26 @@ export class ServerLock {
       }
       const holder = readHolder(this.#db)
       this.#db.close()
-      throw taken(path, holder ? `, process ${holder}` : "")
+      throw inUseError(path, holder ? `, process ${holder}` : "")
     }
     this.lockDatabaseFile()
   }
 
-  /** Locks the file itself; to be called again once it is made. Throws a Complaint where a server has it under another name. */
+  /** Locks the database file. Call it again after creating the file. Throws a UserError if a server holds it under another name. */
   lockDatabaseFile(): void {
     if (this.#file.acquire(this.database)) return
     this.release()
     throw servedError(this.database, " under another name")
   }
 
-  /** There is the file of a lock: one is held, or whoever held it was killed. */
+  /** True if the lock file exists: the lock is held, or its holder was killed. */
   static hasLockFile(path: string): boolean {
     return existsSync(`${path}-lock`)
   }
 
   /**
-   * The process that serves the database; undefined where none does. Takes a free lock for a moment, for it alone tells: the file
-   * may be one that a killed server left.
+   * The pid of the server that uses the database; undefined if there is none. Acquires a free lock for a moment to find
+   * out, because a killed server leaves the file.
    */
   static holder(path: string): number | undefined {
     if (!ServerLock.hasLockFile(path)) return undefined
@@ -80,13 +81,13 @@ export class ServerLock {
     }
   }
 
-  /** Only when this process has no connection to the database any more: see `FileLock`. */
+  /** Call it after this process has closed its connections to the database: see `FileLock`. */
   release(): void {
     this.#file.release()
     try {
       rmSync(this.#path, { force: true })
     } catch {
-      // A disk that takes nothing any more. What stays is what a killed process leaves, and the lock itself goes.
+      // The disk fails. The file stays, as after a kill, and the lock is still released.
     }
     this.#db.close()
   }
@@ -96,13 +97,13 @@ function readHolder(db: Db): number | undefined {
   try {
     return db.prepare("select pid from holder").pluck().get() as number | undefined
   } catch {
-    return undefined // it is being written just now
+    return undefined // being written at this moment
   }
 }
 
 function servedError(path: string, holder: string): UserError {
   return new UserError(
-    `${path} is served by another databuddy${holder}`,
-    "stop that one first, or give another --db",
+    `${path} is in use by another databuddy${holder}`,
+    "stop that process first, or choose another --db",
   )
 }

@@ -2,48 +2,52 @@ import { type RejectionReason, RequestError } from "../../errors.ts"
 import { StoreLockedError, type Write } from "./writer.ts"
 
 export interface BatcherOptions {
-  /** Events that may wait; a request beyond it is refused. */
+  /** Events that can be queued. A request beyond it is rejected. */
   maxEvents: number
-  /** Bytes that may wait. */
+  /** Bytes that can be queued. */
   maxBytes: number
-  /** ms that a request waits for another process's lock before it is refused. */
+  /** ms that a request waits for another process's lock before it is rejected. */
   maxWait: number
 }
 
-/** What the batcher needs of the store. See `Writer.commit`. */
+/** The part of the store that the batcher uses. See `Writer.commit`. */
 export interface Committer {
   commit(writes: readonly Write[]): (unknown | undefined)[]
-  /** Why no request's write is taken at present; undefined: it is. */
+  /** Why writes are rejected at present; undefined if they are accepted. */
   unavailableReason(): RejectionReason | undefined
 }
 
-/** Rows in one commit: the event loop stands still for as long as it takes, some 20 ms. */
+/** Rows per commit. The commit blocks the event loop, about 20 ms. */
 const rowsPerCommit = 5_000
-/** ms between two looks at a lock that another process holds. */
+/** ms between two attempts while another process holds the lock. */
 const lockRetryInterval = 10
-/** Seconds, the Retry-After of a refusal: an overload or a lock is usually over by then. */
+/** Retry-After in seconds: overload and lock contention are usually over by then. */
 const retryAfter = 1
-/** Seconds, where somebody has to make room or to look after the file first. */
+/** Retry-After in seconds if an operator has to free disk space or restore the file. */
 const retryAfterUnavailable = 30
 
 interface QueuedWrite {
   write: Write
-  /** ms of the batcher's clock */
+  /** ms of `elapsed` */
   since: number
   resolve: () => void
   reject: (error: unknown) => void
 }
 
 /**
- * Group commit. What arrives in one turn of the event loop is committed together at its end: under load that is every
- * request in flight, and a lone request waits for nobody.
+ * Group commit. Writes that are submitted in one turn of the event loop are committed together at its end: under load
+ * that is every request in flight, and a single request is not delayed.
+ *
+ *     const batcher = new Batcher(store, { maxEvents: 50_000, maxBytes: 67_108_864, maxWait: 5_000 }, elapsed, onFault)
+ *     await batcher.submit({ rows, size }) // resolves when the rows are on disk
+ *     const id = await batcher.run(() => createWebsite(db, settings)) // in the same commit as other requests
  */
 export class Batcher {
   #queue: QueuedWrite[] = []
   #events = 0
   #bytes = 0
   #isScheduled = false
-  /** ms of the batcher's clock: before it another try to get the lock is no use. */
+  /** No attempt to get the lock before this time, ms of `elapsed`. */
   #lockedUntil = 0
   #drainListeners: (() => void)[] = []
 
@@ -54,17 +58,17 @@ export class Batcher {
     private readonly onFault: (error: unknown) => void,
   ) {}
 
-  /** Settles after the commit that holds the write has been synced. Rejects with a Refusal; then nothing of it is stored. */
+  /** Resolves when the commit with the write is synced. Rejects with a RequestError if nothing of it is stored. */
   submit(write: Write): Promise<void> {
-    const obstacle = this.store.unavailableReason()
-    if (obstacle) return Promise.reject(new RequestError(obstacle, { retryAfter: retryAfterUnavailable }))
+    const reason = this.store.unavailableReason()
+    if (reason) return Promise.reject(new RequestError(reason, { retryAfter: retryAfterUnavailable }))
     return this.#enqueue(write)
   }
 
   /**
-   * Runs `work` in a transaction of the next commit and gives its result, or its error with nothing of it done. An
-   * obstacle does not hold it up: where the disk is full, deleting is what helps. `size`: as of a write; 0 for the store's
-   * own work, which takes no place in the queue.
+   * Runs `work` in the transaction of the next commit and returns its result. Rejects with its error; its changes are
+   * rolled back then. Runs even if events are rejected: on a full disk, deletion is what helps. `size`: bytes, as in a
+   * write; 0 for maintenance, which takes no slot in the queue.
    */
   async run<Result>(work: () => Result, size = 1): Promise<Result> {
     let result: Result | undefined
@@ -73,7 +77,7 @@ export class Batcher {
   }
 
   #enqueue(write: Write): Promise<void> {
-    // Under overload one turn brings more than the queue holds, and its end may be a second away: what waits is committed now.
+    // Under overload one turn can bring more than the queue holds, and take a second: commit the queue now.
     if (this.#isFull(write) && this.elapsed() >= this.#lockedUntil) this.#flush()
     if (this.#isFull(write)) {
       return Promise.reject(new RequestError("queue_full", { retryAfter }))
@@ -91,12 +95,12 @@ export class Batcher {
     return this.#events + slotsOf(write) > maxEvents || this.#bytes + write.size > maxBytes
   }
 
-  /** What waits for the disk. */
+  /** The size of the queue. */
   get queued(): { events: number; bytes: number } {
     return { events: this.#events, bytes: this.#bytes }
   }
 
-  /** Settles when nothing waits any more. */
+  /** Resolves when the queue is empty. */
   drain(): Promise<void> {
     if (this.#queue.length === 0) return Promise.resolve()
     return new Promise((resolve) => this.#drainListeners.push(resolve))
@@ -126,10 +130,10 @@ export class Batcher {
       else this.#fail(batch, error)
     }
     if (this.#queue.length > 0) this.#schedule()
-    else for (const done of this.#drainListeners.splice(0)) done()
+    else for (const resolve of this.#drainListeners.splice(0)) resolve()
   }
 
-  /** From the front, whole requests, up to `rowsPerCommit`. */
+  /** Removes whole requests from the front of the queue, about `rowsPerCommit` rows. */
   #takeBatch(): QueuedWrite[] {
     let rows = 0
     let end = 0
@@ -151,7 +155,7 @@ export class Batcher {
     }
   }
 
-  /** Locked: back to the front, all but those that have waited long enough. */
+  /** Puts a batch back after lock contention. Rejects writes that have waited for `maxWait`. */
   #requeue(batch: QueuedWrite[]): void {
     this.#lockedUntil = this.elapsed() + lockRetryInterval
     const latest = this.elapsed() - this.options.maxWait
@@ -171,7 +175,7 @@ export class Batcher {
   }
 }
 
-/** What a client asked for takes a place in the queue, be it no event: clients can be many. */
+/** Slots that a write takes in the queue. Requests without events take one too: there can be many clients. */
 function slotsOf({ rows, size }: Write): number {
   return rows.length || (size > 0 ? 1 : 0)
 }

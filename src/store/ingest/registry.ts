@@ -2,10 +2,10 @@ import type { Db, Statement } from "../db/driver.ts"
 import { hashKey, type Key, keysByHash } from "../keys.ts"
 import { canonicalWebsiteId, listWebsites, type Website } from "../websites.ts"
 
-/** ms between two looks for what requests ask for in vain: whoever makes a key and uses it takes longer for that. */
+/** Minimum ms between two rechecks. It takes longer to create a key and use it. */
 const recheckInterval = 10
 
-/** Websites and keys in memory, as a running server consults them on every request. */
+/** Websites and keys in memory. A running server consults them on every request. */
 export class Registry {
   readonly #version: Statement
   #loadedVersion = -1
@@ -13,10 +13,10 @@ export class Registry {
   #checkedAt = Number.NEGATIVE_INFINITY
   #websites = new Map<string, Website>()
   #keys = new Map<string, Key>()
-  /** Key id → when it was last used, Unix ms; not yet written. */
+  /** Key id → last use in Unix ms, not written to the database yet. */
   readonly #lastUses = new Map<string, number>()
 
-  /** `elapsed`: ms of a clock that is never set. */
+  /** `elapsed`: ms of a monotonic clock. */
   constructor(
     private readonly db: Db,
     private readonly elapsed: () => number,
@@ -25,7 +25,7 @@ export class Registry {
     this.refresh()
   }
 
-  /** Reads again if this or another process has changed a website or a key. Costs one look at one row. */
+  /** Reloads websites and keys if any process has changed them. Otherwise it reads one row. */
   refresh(): void {
     const version = this.#version.get() as number
     if (version === this.#loadedVersion) return
@@ -35,8 +35,8 @@ export class Registry {
   }
 
   /**
-   * Called before a request is refused for what is not here, or not as it should be: the command line may just have made or changed it.
-   * True where something has changed. Costs one look at one row, and that a hundred times a second at most.
+   * Reloads before a request is rejected for an unknown or unsuitable website or key: the command line can have changed it
+   * just now. True if anything has changed. Reads one row, at most a hundred times per second.
    */
   recheck(): boolean {
     if (this.elapsed() - this.#checkedAt < recheckInterval) return false
@@ -45,18 +45,18 @@ export class Registry {
     try {
       this.refresh()
     } catch {
-      // The store looks for changes from time to time too, and logs if it cannot.
+      // The store also refreshes on a timer, and logs the error.
     }
     return this.#loadedVersion !== before
   }
 
   website(id: string): Website | undefined {
     const canonical = canonicalWebsiteId(id)
-    const known = this.#websites.get(canonical)
-    return known ?? (this.recheck() ? this.#websites.get(canonical) : undefined)
+    const website = this.#websites.get(canonical)
+    return website ?? (this.recheck() ? this.#websites.get(canonical) : undefined)
   }
 
-  /** In the order of their making. */
+  /** In order of creation. */
   websites(): Website[] {
     return [...this.#websites.values()]
   }
@@ -73,12 +73,12 @@ export class Registry {
     this.#lastUses.set(key.id, now)
   }
 
-  /** Key id → when it was last used, Unix ms: what is to be written behind. */
+  /** Key id → last use in Unix ms, to be written by maintenance. */
   pendingUses(): ReadonlyMap<string, number> {
     return new Map(this.#lastUses)
   }
 
-  /** These are written; what was used again since is not. */
+  /** Drops uses that are written. A later use of the same key stays. */
   clearUses(written: ReadonlyMap<string, number>): void {
     for (const [id, at] of written) if (this.#lastUses.get(id) === at) this.#lastUses.delete(id)
   }

@@ -3,30 +3,30 @@ import type { DailyHash } from "../daily-hash.ts"
 import type { Db, Statement } from "../db/driver.ts"
 import type { EventInserter, EventRow } from "../events.ts"
 
-/** What one request wants stored, all of it or nothing. */
+/** The changes of one request. They are stored all or not at all. */
 export interface Write {
   rows: readonly EventRow[]
-  /** Bytes that it holds in memory, roughly. */
+  /** Approximate bytes in memory. */
   size: number
-  /** Anything else to do in the same transaction. */
+  /** Further changes in the same transaction. */
   apply?: () => void
 }
 
-/** What one commit did. */
+/** The effect of one commit. */
 export interface CommitResult {
-  /** Events that are in the database with it. */
+  /** Events that were inserted. */
   stored: number
-  /** Events that it passed over, because one with their `eventId` was there. */
+  /** Events that were skipped, because their `eventId` exists. */
   duplicates: number
 }
 
-/** Another process holds the lock; nothing was tried, and the same can be tried again. */
+/** Another process holds the write lock. Nothing was written; the same batch can be retried. */
 export class StoreLockedError extends Error {}
 
-/** Errors of the store as a whole: no write of the batch can fare better than the one that met it. */
+/** Errors of the whole store. Every other write of the batch would fail too. */
 const faultCodes = /^SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|CANTOPEN|NOMEM|PERM|PROTOCOL|AUTH)/
 
-/** Commits the writes of many requests together. The only place where transactions of a server begin and end. */
+/** Commits the writes of many requests together. All write transactions of a server begin and end here. */
 export class Writer {
   readonly #begin: Statement
   readonly #commit: Statement
@@ -50,20 +50,20 @@ export class Writer {
   }
 
   /**
-   * One transaction, synced when this returns (with `synchronous = full`). Gives the error of each write that was left
-   * out, undefined for each that is stored. Throws where nothing of the batch is stored: StoreLocked, or the fault.
+   * Commits a batch in one transaction, which is synced on return (with `synchronous = full`). Returns, per write, its error
+   * if it was left out, or undefined if it is stored. Throws if nothing is stored: StoreLockedError, or the fault.
    */
   commit(writes: readonly Write[]): (unknown | undefined)[] {
     try {
       return this.#transaction(() => this.#applyAll(writes))
     } catch (error) {
       if (error instanceof StoreLockedError || isFault(error)) throw error
-      // One of them was refused, and with it the transaction is gone: once more, each behind a savepoint of its own.
+      // One write failed and rolled back the whole batch: apply each write behind its own savepoint.
       return this.#transaction(() => writes.map((write) => this.#applyAlone(write)))
     }
   }
 
-  /** What the last one did that was carried out. */
+  /** The effect of the last commit. */
   get lastCommit(): CommitResult {
     return this.#lastCommit
   }
@@ -88,7 +88,7 @@ export class Writer {
     }
   }
 
-  /** Gives the rejection of each write that has too many new names: found before anything is stored, it costs the others nothing. */
+  /** Applies all writes without savepoints. Returns the rejections of writes with too many new names, which it checks first. */
   #applyAll(writes: readonly Write[]): (RequestError | undefined)[] {
     const errors = new Array<RequestError | undefined>(writes.length)
     const types: number[] = []
@@ -109,7 +109,7 @@ export class Writer {
     return errors
   }
 
-  /** Does one write or leaves no trace of it. Gives its error, and throws one that is the store's own. */
+  /** Applies one write behind a savepoint. Returns its error; throws a fault of the store. */
   #applyAlone(write: Write): unknown | undefined {
     this.#savepoint.run()
     try {
@@ -132,7 +132,7 @@ export class Writer {
     this.#lastCommit.duplicates += rows - inserted
   }
 
-  /** What was learned from rows that are not in the database after all must be forgotten. */
+  /** Clears caches that refer to rolled-back rows. */
   #resetCaches(): void {
     this.inserter.clearTypeCache()
     this.dailyHash.reset()
