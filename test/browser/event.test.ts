@@ -264,7 +264,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     })
     await page.keyboard.press("w")
     const regions = ["Key metrics", "Properties"].map((name) => page.getByRole("region", { name }))
-    for (const region of regions) await region.getByText("The server does not answer").waitFor()
+    for (const region of regions) await region.getByText("The server is not responding").waitFor()
     for (const region of regions) {
       await region.getByRole("button", { name: "Retry" }).press("Enter")
       await region.locator(".skeleton").first().waitFor()

@@ -183,7 +183,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
   test("an invalid filter in the address is reported", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?f=IN:property.plan:pro&f=eq:property.gift:false")
     await page.getByRole("button", { name: "Edit filter gift is false" }).waitFor()
-    expect(await page.getByRole("alert").textContent()).toEndWith("by it: IN:property.plan:pro")
+    expect(await page.getByRole("alert").textContent()).toEndWith("in the URL: IN:property.plan:pro")
     await page.getByRole("button", { name: "Remove filter gift is false" }).click()
     await page.getByRole("alert").waitFor({ state: "detached" })
     await page.context().close()

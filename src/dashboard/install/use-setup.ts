@@ -11,7 +11,7 @@ export type SetupState = "unknown" | "waiting" | "done"
  */
 export function useSetup(website: string, isEmpty: boolean): { setup: SetupState; finish: () => void } {
   const { api, session, now } = useApp()
-  const [known, setKnown] = useState<{ website: string; setup: SetupState }>()
+  const [lookup, setLookup] = useState<{ website: string; setup: SetupState }>()
   // Share links show reports only, and there are no instructions for events without a website.
   const isEnabled =
     isEmpty && website !== "none" && session.me.value?.user != null && session.sites.value.length > 0
@@ -19,13 +19,13 @@ export function useSetup(website: string, isEmpty: boolean): { setup: SetupState
     if (!isEnabled) return
     const controller = new AbortController()
     fetchLatestEvent(api, website, now(), controller.signal).then(
-      (event) => setKnown({ website, setup: event ? "done" : "waiting" }),
+      (event) => setLookup({ website, setup: event ? "done" : "waiting" }),
       // The panels show the error.
-      () => setKnown({ website, setup: "done" }),
+      () => setLookup({ website, setup: "done" }),
     )
     return () => controller.abort()
   }, [api, website, isEnabled, now])
-  const found = known?.website === website ? known.setup : undefined
-  const setup = found === "waiting" || isEnabled ? (found ?? "unknown") : "done"
-  return { setup, finish: () => setKnown({ website, setup: "done" }) }
+  const result = lookup?.website === website ? lookup.setup : undefined
+  const setup = result === "waiting" || isEnabled ? (result ?? "unknown") : "done"
+  return { setup, finish: () => setLookup({ website, setup: "done" }) }
 }

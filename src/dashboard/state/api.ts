@@ -31,12 +31,12 @@ export class Api {
     private readonly onLoggedOut: () => void,
   ) {}
 
-  get<Answer>(path: string, signal?: AbortSignal): Promise<Answer> {
+  get<Data>(path: string, signal?: AbortSignal): Promise<Data> {
     return this.#call("GET", path, undefined, signal)
   }
 
-  send<Answer>(method: "POST" | "PATCH" | "DELETE", path: string, body?: unknown, signal?: AbortSignal) {
-    return this.#call<Answer>(method, path, body, signal)
+  send<Data>(method: "POST" | "PATCH" | "DELETE", path: string, body?: unknown, signal?: AbortSignal) {
+    return this.#call<Data>(method, path, body, signal)
   }
 
   /** GET with a streaming response. Throws `ApiError` as the others do. */
@@ -46,22 +46,22 @@ export class Api {
     throw this.#errorFrom(response, (await response.json().catch(() => ({}))) as Failure)
   }
 
-  async #call<Answer>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<Answer> {
+  async #call<Data>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<Data> {
     const response = await this.#fetch(method, path, {
       ...(body === undefined
         ? {}
         : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
       ...(signal ? { signal } : {}),
     })
-    let answer: Answer & Failure
+    let result: Data & Failure
     try {
-      answer = (await response.json()) as Answer & Failure
+      result = (await response.json()) as Data & Failure
     } catch (error) {
       if (signal?.aborted) throw error
       throw new ApiError(unreachable, 0, "unreachable", [])
     }
-    if (response.ok) return answer
-    throw this.#errorFrom(response, answer)
+    if (response.ok) return result
+    throw this.#errorFrom(response, result)
   }
 
   async #fetch(

@@ -12,7 +12,7 @@ export interface Profile {
   anonymousIds: string[]
 }
 
-/** Anonymous ids of a profile that the API gives. */
+/** Most anonymous ids that the API returns per profile. */
 export const maxAnonymousIds = 100
 
 /** The first of name, username, email and id that is set. */

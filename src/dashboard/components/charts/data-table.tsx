@@ -102,10 +102,10 @@ interface HeadProps {
 
 /** A column header. The first click on a number column sorts descending, the next one ascending. */
 function Head({ isNumber, sorting, sortKey, children }: HeadProps) {
-  const look = isNumber ? "number" : undefined
+  const className = isNumber ? "number" : undefined
   if (!sorting || sortKey === undefined) {
     return (
-      <th scope="col" class={look}>
+      <th scope="col" class={className}>
         {children}
       </th>
     )
@@ -117,7 +117,7 @@ function Head({ isNumber, sorting, sortKey, children }: HeadProps) {
   return (
     <th
       scope="col"
-      class={look}
+      class={className}
       aria-sort={isSorted ? (order === "asc" ? "ascending" : "descending") : undefined}
     >
       <button type="button" class="sort" onClick={() => onSort({ by: sortKey, order: next })}>

@@ -20,10 +20,10 @@ interface EventRowProps {
 }
 
 /** An event in a list: one line, which expands to the event's JSON. */
-export function EventRow({ event, time, isOpen, onToggle, children, class: look = "" }: EventRowProps) {
+export function EventRow({ event, time, isOpen, onToggle, children, class: className = "" }: EventRowProps) {
   const summary = useMemo(() => <Summary event={event} />, [event])
   return (
-    <li class={`event-row ${look} ${isOpen ? "open" : ""}`}>
+    <li class={`event-row ${className} ${isOpen ? "open" : ""}`}>
       <div class="event-line">
         <button type="button" class="event-head" aria-expanded={isOpen} onClick={onToggle}>
           <Icon name={isOpen ? "down" : "right"} />

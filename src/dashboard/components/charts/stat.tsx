@@ -61,10 +61,10 @@ export function Change({ value, previous, format, isRate = false, show }: Change
       </span>
     )
   const change = isRate ? roundToTenths(value - previous) : (100 * (value - previous)) / previous
-  const look = change > 0 ? "up" : change < 0 ? "down" : "same"
+  const direction = change > 0 ? "up" : change < 0 ? "down" : "same"
   const size = Math.abs(change)
   return (
-    <span class={`change ${look}`} title={title}>
+    <span class={`change ${direction}`} title={title}>
       {change > 0 ? "▲ " : change < 0 ? "▼ " : ""}
       {isRate
         ? `${format.number(size)} points`

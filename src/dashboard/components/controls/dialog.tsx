@@ -18,7 +18,7 @@ export function Dialog({
   title,
   onClose,
   children,
-  class: look = "",
+  class: className = "",
   ignoresBackdrop = false,
   closeLabel,
 }: DialogProps) {
@@ -41,7 +41,7 @@ export function Dialog({
     // biome-ignore lint/a11y/useKeyWithClickEvents: a click on the backdrop closes it, as Escape does
     <dialog
       ref={dialog}
-      class={`dialog ${look}`}
+      class={`dialog ${className}`}
       aria-labelledby={id}
       onClose={onClose}
       onClick={(event) => {

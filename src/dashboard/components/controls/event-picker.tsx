@@ -67,7 +67,7 @@ export function useEventNames(): EventNames {
 interface EventPickerProps {
   label: string
   step: Step
-  /** Names to choose from. */
+  /** Event names to offer. */
   names: readonly string[]
   onChange: (step: Step) => void
   onRemove?: (() => void) | undefined

@@ -41,11 +41,11 @@ export function FieldPicker({
     { filters: [] },
   )
   const allKeys = keys ?? query.rows<{ property_key: string }>("keys").map((row) => row.property_key)
-  const known = allKeys.map((key) => `property.${key}`)
+  const propertyFields = allKeys.map((key) => `property.${key}`)
   const hasPeople = withPeople && !session.me.value?.share
   const fields = [...ownFields, ...(hasPeople ? peopleFields : [])]
-  const isOther = field !== undefined && !fields.includes(field) && !known.includes(field)
-  const properties = [...new Set([...(isOther ? [field] : []), ...known])]
+  const isOther = field !== undefined && !fields.includes(field) && !propertyFields.includes(field)
+  const properties = [...new Set([...(isOther ? [field] : []), ...propertyFields])]
   const optionsOf = (names: readonly string[]) =>
     names
       .filter((name) => name !== excluded)

@@ -15,7 +15,13 @@ interface PopoverProps {
 const focusTargets = ["[data-autofocus]", "[aria-current]", "input, button, a"]
 
 /** A button that opens a panel below it. Escape, a click elsewhere or leaving it with Tab closes the panel. */
-export function Popover({ label, name, class: look = "button", align = "start", children }: PopoverProps) {
+export function Popover({
+  label,
+  name,
+  class: className = "button",
+  align = "start",
+  children,
+}: PopoverProps) {
   const [isOpen, setOpen] = useState(false)
   const box = useRef<HTMLDivElement>(null)
   const panel = useRef<HTMLDivElement>(null)
@@ -71,7 +77,7 @@ export function Popover({ label, name, class: look = "button", align = "start", 
     >
       <button
         type="button"
-        class={look}
+        class={className}
         ref={button}
         aria-label={name}
         title={name}

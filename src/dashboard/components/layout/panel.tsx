@@ -14,10 +14,10 @@ interface PanelProps {
 }
 
 /** A titled section of a page. */
-export function Panel({ title, actions, hint, class: look = "", children }: PanelProps) {
+export function Panel({ title, actions, hint, class: className = "", children }: PanelProps) {
   const id = useId()
   return (
-    <section class={`panel ${look}`} aria-labelledby={id}>
+    <section class={`panel ${className}`} aria-labelledby={id}>
       <header class="panel-head">
         <h2 id={id}>{title}</h2>
         {actions && <div class="panel-actions">{actions}</div>}
