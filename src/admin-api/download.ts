@@ -1,24 +1,24 @@
 import { RequestError } from "../errors.ts"
 
-/** An answer that is a file. */
+/** A file response. */
 export interface Download {
   bytes: AsyncIterable<Uint8Array>
   headers: Record<string, string>
 }
 
-/** Downloads at a time, all keys together: each takes turns with the ingestion, and some MB of memory. */
+/** Maximum concurrent downloads of all callers: each one competes with ingestion and takes a few MB of memory. */
 const maxDownloads = 4
-/** Seconds, the Retry-After of one more. */
+/** Retry-After of a rejected download, in seconds. */
 const retryAfter = 10
 
-/** Counts the downloads that are under way. */
+/** Limits concurrent downloads. */
 export class Downloads {
   #running = 0
 
-  /** The same bytes, counted while they are taken. Throws `rate_limited` where there are enough. */
-  counted(bytes: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  /** Returns `bytes` and counts the download until it ends. Throws `rate_limited` at the limit. */
+  limit(bytes: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
     if (this.#running < maxDownloads) return this.#run(bytes)
-    const detail = `${maxDownloads} exports are under way, and no more run at a time`
+    const detail = `${maxDownloads} exports are running, which is the maximum; try again later`
     throw new RequestError("rate_limited", { retryAfter, detail })
   }
 
@@ -33,10 +33,13 @@ export class Downloads {
 }
 
 /**
- * The bytes go out as the client takes them, and none are made when it does not, or is gone. An error while they are made cuts
- * the connection, for the status is sent: the client sees that the end is missing.
+ * Streams a download. The bytes are produced only as the client reads them. The status is already sent when an error occurs, so the
+ * error aborts the connection and the client sees an incomplete transfer.
  */
-export function fileAnswer({ bytes, headers: more }: Download, headers: Record<string, string>): Response {
+export function downloadResponse(
+  { bytes, headers: fileHeaders }: Download,
+  headers: Record<string, string>,
+): Response {
   const iterator = bytes[Symbol.asyncIterator]()
   const body = new ReadableStream<Uint8Array>(
     {
@@ -51,5 +54,5 @@ export function fileAnswer({ bytes, headers: more }: Download, headers: Record<s
     },
     { highWaterMark: 0 },
   )
-  return new Response(body, { headers: { ...headers, ...more } })
+  return new Response(body, { headers: { ...headers, ...fileHeaders } })
 }

@@ -1,34 +1,34 @@
 import { Elysia } from "elysia"
 import { RequestError } from "../errors.ts"
-import { exportPerson, exportWanted, gzipped, type Wanted } from "../export/export.ts"
+import { type ExportSelection, exportEvents, exportPerson, gzipped } from "../export/export.ts"
 import {
-  type Answer,
   type AuthenticatedRequest,
-  authenticated,
-  change,
+  authenticatedRoute,
+  commitChange,
   type RouteContext,
   type RouteDeps,
+  type RouteResult,
 } from "../http/authenticated-request.ts"
 import type { Caller } from "../http/caller.ts"
 import {
   canAccess,
   isWithin,
-  requireAllWebsites,
-  requireWebsite,
-  requireWebsites,
+  requireExistingWebsites,
+  requireUnlimitedWebsites,
+  requireWebsiteAccess,
   requireWithin,
 } from "../http/permissions.ts"
 import type { RejectedRequests } from "../http/rejected-requests.ts"
 import { requestContextOf } from "../http/request-context.ts"
 import { Semaphore } from "../http/semaphore.ts"
-import { type Admitted, answered, queryOf } from "../http/v1.ts"
+import { type AuthenticatedContext, handleAuthenticated, searchParamsOf } from "../http/v1.ts"
 import type { QueryEngine } from "../query/engine/engine.ts"
 import type { Db } from "../store/db/driver.ts"
 import { forgetPerson } from "../store/forget.ts"
 import { createKey, findKey, type Key, listKeys, revokeKey, rotateKey } from "../store/keys.ts"
 import { findProfile, findProfiles } from "../store/profile-search.ts"
 import { createWebsite, deleteWebsite, findWebsite, listWebsites, type Website } from "../store/websites.ts"
-import { type Download, Downloads, fileAnswer } from "./download.ts"
+import { type Download, Downloads, downloadResponse } from "./download.ts"
 import {
   changeKey,
   changeWebsite,
@@ -51,14 +51,14 @@ import { type Running, statusOf } from "./status.ts"
 
 /** What the management routes work with. */
 export interface AdminApiDeps extends RouteDeps {
-  refusals: RejectedRequests
+  rejectedRequests: RejectedRequests
   asker: QueryEngine<never>
   running: Running
 }
 
 /** The management API: websites and keys, for scripts that have no shell on the server. */
 export function adminRoutes(manage: AdminApiDeps) {
-  const on = authenticated(manage)
+  const on = authenticatedRoute(manage)
   const downloads = new Downloads()
   const searches = new Semaphore(profileSearches)
   // The bodies are read by the routes: Elysia's parsers would answer before the key is looked at.
@@ -86,13 +86,13 @@ export function adminRoutes(manage: AdminApiDeps) {
     .get("/export", ({ request, server }: RouteContext) => {
       // A reader may stand still for longer than a client may over its request, and so may a search for a person's events.
       server?.timeout?.(request, isOfPerson(request) ? searchTimeout : readerTimeout)
-      return answered(manage, requestContextOf(request, server), "read:data", async (admitted) =>
-        fileAnswer(download(manage, request, admitted, downloads), admitted.headers),
+      return handleAuthenticated(manage, requestContextOf(request, server), "read:data", async (admitted) =>
+        downloadResponse(download(manage, request, admitted, downloads), admitted.headers),
       )
     })
 }
 
-function showWebsites({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): Answer {
+function showWebsites({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): RouteResult {
   const websites = listWebsites(db)
     .filter((website) => canAccess(caller, website.id))
     .map(websiteJson)
@@ -102,34 +102,34 @@ function showWebsites({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): A
 async function addWebsite(
   manage: AdminApiDeps,
   { caller, now, body }: AuthenticatedRequest,
-): Promise<Answer> {
-  requireAllWebsites(caller)
+): Promise<RouteResult> {
+  requireUnlimitedWebsites(caller)
   const { id = manage.newId(), settings } = readNewWebsite(await body())
-  const website = await change(manage, () => createWebsite(manage.db, id, settings, now))
+  const website = await commitChange(manage, () => createWebsite(manage.db, id, settings, now))
   return { status: 201, body: { website: websiteJson(website) } }
 }
 
-function showWebsite({ db }: AdminApiDeps, { caller, id }: AuthenticatedRequest): Answer {
-  requireWebsite(caller, id)
+function showWebsite({ db }: AdminApiDeps, { caller, id }: AuthenticatedRequest): RouteResult {
+  requireWebsiteAccess(caller, id)
   return { body: { website: websiteJson(findWebsite(db, id)) } }
 }
 
 async function editWebsite(
   manage: AdminApiDeps,
   { caller, now, id, body }: AuthenticatedRequest,
-): Promise<Answer> {
-  requireWebsite(caller, id)
+): Promise<RouteResult> {
+  requireWebsiteAccess(caller, id)
   const changes = readWebsiteChanges(await body())
-  const website = await change(manage, () => changeWebsite(manage.db, id, changes, now))
+  const website = await commitChange(manage, () => changeWebsite(manage.db, id, changes, now))
   return { body: { website: websiteJson(website) } }
 }
 
 async function removeWebsite(
   manage: AdminApiDeps,
   { caller, now, id }: AuthenticatedRequest,
-): Promise<Answer> {
-  requireWebsite(caller, id)
-  await change(manage, () => deleteWebsite(manage.db, id, now))
+): Promise<RouteResult> {
+  requireWebsiteAccess(caller, id)
+  await commitChange(manage, () => deleteWebsite(manage.db, id, now))
   return {}
 }
 
@@ -137,8 +137,8 @@ async function removeWebsite(
 async function forget(
   { db, batcher }: AdminApiDeps,
   { caller, now, id, body }: AuthenticatedRequest,
-): Promise<Answer> {
-  requireWebsite(caller, id)
+): Promise<RouteResult> {
+  requireWebsiteAccess(caller, id)
   const who = readPerson(await body())
   const website = findWebsite(db, id)
   const pace = {
@@ -149,79 +149,88 @@ async function forget(
   return { body: { ...forgotten, note: forgetNote(website, who) } }
 }
 
-function showKeys({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): Answer {
+function showKeys({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): RouteResult {
   const keys = listKeys(db)
     .filter((one) => isWithin(one, caller))
     .map(keyJson)
   return { body: { keys, total: keys.length } }
 }
 
-async function addKey(manage: AdminApiDeps, { caller, now, body }: AuthenticatedRequest): Promise<Answer> {
+async function addKey(
+  manage: AdminApiDeps,
+  { caller, now, body }: AuthenticatedRequest,
+): Promise<RouteResult> {
   const { db, random } = manage
   const grant = readNewKey(await body(), now)
   requireWithin(grant, caller)
-  const made = await change(manage, () => {
-    requireWebsites(db, grant.websites)
+  const made = await commitChange(manage, () => {
+    requireExistingWebsites(db, grant.websites)
     return createKey(db, manage.newId(), grant, random, now)
   })
   return { status: 201, body: { key: { ...keyJson(made.key), key: made.secret } } }
 }
 
-function showKey({ db }: AdminApiDeps, { caller, id }: AuthenticatedRequest): Answer {
+function showKey({ db }: AdminApiDeps, { caller, id }: AuthenticatedRequest): RouteResult {
   return { body: { key: keyJson(withinGrant(db, id, caller)) } }
 }
 
 async function editKey(
   manage: AdminApiDeps,
   { caller, now, id, body }: AuthenticatedRequest,
-): Promise<Answer> {
+): Promise<RouteResult> {
   const { db } = manage
   const changes = readKeyChanges(await body(), now)
-  const changed = await change(manage, () => {
+  const changed = await commitChange(manage, () => {
     requireWithin({ ...withinGrant(db, id, caller), ...changes }, caller)
-    requireWebsites(db, changes.websites)
+    requireExistingWebsites(db, changes.websites)
     return changeKey(db, id, changes, now)
   })
   return { body: { key: keyJson(changed) } }
 }
 
-async function endKey(manage: AdminApiDeps, { caller, now, id }: AuthenticatedRequest): Promise<Answer> {
-  await change(manage, () => revokeKey(manage.db, withinGrant(manage.db, id, caller).id, now))
+async function endKey(manage: AdminApiDeps, { caller, now, id }: AuthenticatedRequest): Promise<RouteResult> {
+  await commitChange(manage, () => revokeKey(manage.db, withinGrant(manage.db, id, caller).id, now))
   return {}
 }
 
 /** The answer holds the secret: whoever could rotate a key wider than their own would get hold of it. */
-async function renewKey(manage: AdminApiDeps, { caller, id }: AuthenticatedRequest): Promise<Answer> {
+async function renewKey(manage: AdminApiDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
   const { db, random } = manage
-  const made = await change(manage, () => rotateKey(db, withinGrant(db, id, caller).id, random))
+  const made = await commitChange(manage, () => rotateKey(db, withinGrant(db, id, caller).id, random))
   return { body: { key: { ...keyJson(made.key), key: made.secret } } }
 }
 
 async function showProfiles(
   { db }: AdminApiDeps,
-  { caller, arrival, query }: AuthenticatedRequest,
+  { caller, context: arrival, searchParams: query }: AuthenticatedRequest,
   searches: Semaphore,
-): Promise<Answer> {
+): Promise<RouteResult> {
   const { websiteId, ...search } = readProfileSearch(query())
-  requireWebsite(caller, websiteId)
+  requireWebsiteAccess(caller, websiteId)
   const { rid } = findWebsite(db, websiteId)
   const pause = whileWanted(arrival.request.signal)
   const find = () => findProfiles(db, { websiteRid: rid, ...search }, () => pause(searchPause))
-  const found = await (search.search === "" ? find() : searches.take(find))
+  const found = await (search.search === "" ? find() : searches.run(find))
   return { body: { profiles: found.profiles.map(profileJson), total: found.total } }
 }
 
-function showProfile({ db }: AdminApiDeps, { caller, id, query }: AuthenticatedRequest): Answer {
+function showProfile(
+  { db }: AdminApiDeps,
+  { caller, id, searchParams: query }: AuthenticatedRequest,
+): RouteResult {
   const websiteId = readProfileFilter(query())
-  requireWebsite(caller, websiteId)
+  requireWebsiteAccess(caller, websiteId)
   return { body: { profile: profileJson(findProfile(db, findWebsite(db, websiteId).rid, id)) } }
 }
 
 /** What was for no website, or for several, is not shown to one who is limited to some. */
-function showRefusals(manage: AdminApiDeps, { caller, query }: AuthenticatedRequest): Answer {
+function showRefusals(
+  manage: AdminApiDeps,
+  { caller, searchParams: query }: AuthenticatedRequest,
+): RouteResult {
   const { websiteId, reason, limit } = readRefusalFilter(query())
-  if (websiteId !== undefined) requireWebsite(caller, websiteId)
-  const found = manage.refusals
+  if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
+  const found = manage.rejectedRequests
     .list()
     .filter((one) => caller.websites === null || (one.websiteId !== null && canAccess(caller, one.websiteId)))
     .filter((one) => websiteId === undefined || one.websiteId === websiteId)
@@ -230,7 +239,10 @@ function showRefusals(manage: AdminApiDeps, { caller, query }: AuthenticatedRequ
 }
 
 /** Of the whole server, which is no business of who is limited to some websites. */
-async function showStatus(manage: AdminApiDeps, { caller, arrival }: AuthenticatedRequest): Promise<Answer> {
+async function showStatus(
+  manage: AdminApiDeps,
+  { caller, context: arrival }: AuthenticatedRequest,
+): Promise<RouteResult> {
   const { db, asker, registry, running } = manage
   if (caller.websites !== null) {
     throw new RequestError("key_website_mismatch", {
@@ -276,12 +288,12 @@ const mediaTypes = {
 function download(
   { db }: AdminApiDeps,
   request: Request,
-  { caller, now }: Admitted,
+  { caller, now }: AuthenticatedContext,
   downloads: Downloads,
 ): Download {
-  const filter = readExportFilter(Object.fromEntries(queryOf(request)))
+  const filter = readExportFilter(Object.fromEntries(searchParamsOf(request)))
   const { websiteId, person, format } = filter
-  if (websiteId !== undefined) requireWebsite(caller, websiteId)
+  if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
   const website = websiteId === undefined ? undefined : findWebsite(db, websiteId)
   const steps = {
     rows: exportRows,
@@ -289,10 +301,10 @@ function download(
     groupCharacters: exportGroupCharacters,
     rest: () => sleep(exportPause),
   }
-  const bytes = downloads.counted(
+  const bytes = downloads.limit(
     website && person
       ? exportPerson(db, { website, id: person, now, sleep: whileWanted(request.signal) }, format, steps)
-      : exportWanted(db, { ...filter, ...exported(db, caller, website) }, format, steps),
+      : exportEvents(db, { ...filter, ...exported(db, caller, website) }, format, steps),
   )
   const headers: Record<string, string> = {
     "Content-Type": mediaTypes[format],
@@ -309,14 +321,14 @@ function exported(
   db: Db,
   caller: Caller,
   website: Website | undefined,
-): Pick<Wanted, "websites" | "ownEvents"> {
+): Pick<ExportSelection, "websites" | "ownEvents"> {
   if (website) return { websites: [website], ownEvents: false }
   const websites = listWebsites(db).filter(({ id }) => canAccess(caller, id))
   return { websites, ownEvents: caller.websites === null }
 }
 
 function isOfPerson(request: Request): boolean {
-  const query = queryOf(request)
+  const query = searchParamsOf(request)
   return query.has("profile_id") || query.has("anonymous_id")
 }
 

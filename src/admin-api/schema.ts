@@ -13,9 +13,9 @@ import {
   timeOrNull,
   websiteId,
 } from "../http/schema.ts"
+import { retentionFormat } from "../store/data-retention.ts"
 import { scopes } from "../store/keys.ts"
 import { maxSearchResults } from "../store/profile-search.ts"
-import { retentionFormat } from "../store/data-retention.ts"
 import { anonymizeSettings } from "../store/websites.ts"
 
 // `expected` is the error message of a schema.
@@ -24,7 +24,8 @@ const host = "must be a host or an origin, such as example.com or https://exampl
 
 const domain = Type.String({
   maxLength: 2048,
-  description: "Host of the website. Pages of it and its subdomains can send events. A URL is reduced to its host",
+  description:
+    "Host of the website. Pages of it and its subdomains can send events. A URL is reduced to its host",
   expected: host,
 })
 
@@ -155,7 +156,9 @@ export const personSchema = Type.Object(
         "The profile, its links, its events, and events without another profile from anonymous ids linked to it",
       ),
     ),
-    anonymousId: Type.Optional(personId("The events of this visitor and its links to profiles; profiles stay")),
+    anonymousId: Type.Optional(
+      personId("The events of this visitor and its links to profiles; profiles stay"),
+    ),
   },
   { ...strict, minProperties: 1, maxProperties: 1 },
 )
@@ -217,7 +220,9 @@ export const refusalSchema = Type.Object({
   events: Type.Union([Type.Null(), Type.Integer()], {
     description: "Number of events in the request; null if the body could not be read or has none",
   }),
-  names: Type.Array(Type.String(), { description: "Event names; at most 10, each truncated to 64 characters" }),
+  names: Type.Array(Type.String(), {
+    description: "Event names; at most 10, each truncated to 64 characters",
+  }),
   keys: Type.Array(Type.String(), {
     description: "Property or trait keys; at most 30, each truncated to 64 characters",
   }),
@@ -249,7 +254,9 @@ export const statusSchema = Type.Object({
         everyMs: Type.Integer({ minimum: 1, description: "Interval between backups in ms" }),
         keep: Type.Integer({ minimum: 1, description: "Number of backups to keep" }),
         newestAt: timeOrNull("Start time of the newest backup; null: none"),
-        newestBytes: Type.Union([Type.Null(), bytes("Size in bytes")], { description: "Size of the newest backup in bytes" }),
+        newestBytes: Type.Union([Type.Null(), bytes("Size in bytes")], {
+          description: "Size of the newest backup in bytes",
+        }),
         lastFailureAt: timeOrNull("Time of the last failure since the server started; null: none"),
       }),
     ],
@@ -372,12 +379,8 @@ export const exportFilterSchema = Type.Object(
     ),
     from: bound("Events at or after this time: ISO 8601 or Unix ms"),
     to: bound("Events before this time"),
-    profile_id: Type.Optional(
-      personId("All data of this profile: the profile, its links and its events"),
-    ),
-    anonymous_id: Type.Optional(
-      personId("All data of this visitor: its links and events"),
-    ),
+    profile_id: Type.Optional(personId("All data of this profile: the profile, its links and its events")),
+    anonymous_id: Type.Optional(personId("All data of this visitor: its links and events")),
     format: Type.Optional(
       Type.Union(
         formats.map((format) => Type.Literal(format)),

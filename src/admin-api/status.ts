@@ -10,23 +10,23 @@ import { version } from "../version.ts"
 import { retainText } from "./input.ts"
 import type { StatusJson } from "./schema.ts"
 
-/** How the server was started, and how its backups go. */
+/** Configuration and state of the running server. */
 export interface Running {
   /** Unix ms */
   startedAt: number
   durability: Durability
-  /** Bytes to leave on the disk. */
+  /** Reserved disk space in bytes. */
   minFree: number
-  /** ms that events are kept where their website does not say; 0: for ever. */
+  /** Default retention in ms; 0: forever. */
   retain: number
-  /** Where they are made on a schedule; `every`: ms. */
+  /** Scheduled backups; `every`: ms. */
   backups: { every: number; keep: number; state: Readonly<BackupState> } | undefined
 }
 
-/** 2200-01-01, Unix ms: no event is from later. Whole days are counted without looking at their events. */
-const afterAll = Date.UTC(2200, 0)
+/** 2200-01-01 in Unix ms: no event is later. Whole days are counted without reading their events. */
+const endOfTime = Date.UTC(2200, 0)
 
-/** `rids`: of all websites. */
+/** Builds the response of GET /v1/status. `rids`: row ids of all websites. */
 export async function statusOf(
   db: Db,
   { startedAt, durability, minFree, retain, backups }: Running,
@@ -62,29 +62,29 @@ function backupsJson({ every, keep, state }: NonNullable<Running["backups"]>): S
   }
 }
 
-/** In the questions' thread, and from what the column blocks say of whole days: counting rows takes a second for ten million. */
+/** Counts events in the query worker, from the column blocks: counting ten million rows takes a second. */
 async function countEvents(
   asker: QueryEngine<never>,
   rids: readonly number[],
   caller: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const ownEvents = 0
+  const withoutWebsite = 0
   const scope = {
-    websites: [ownEvents, ...rids],
+    websites: [withoutWebsite, ...rids],
     from: 0,
-    to: afterAll,
+    to: endOfTime,
     zone: "UTC",
     filters: [],
     crawlers: true,
   }
-  const question: GroupsQuery = { kind: "groups", scope, by: [], measures: ["events"] }
+  const query: GroupsQuery = { kind: "groups", scope, by: [], measures: ["events"] }
   const client = { name: caller, isShared: false }
-  const { answer } = await asker.admit(client, 0, signal, () => asker.run(question, caller, signal))
-  return answer.groups[0]?.values[0] ?? 0
+  const { result } = await asker.admit(client, 0, signal, () => asker.run(query, caller, signal))
+  return result.groups[0]?.values[0] ?? 0
 }
 
-/** 0 where there is none. */
+/** Size in bytes; 0 if the file does not exist. */
 function sizeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0
 }

@@ -5,7 +5,7 @@ import { readExportFilter } from "../admin-api/input.ts"
 import { isSameFile } from "../backups/files.ts"
 import { type DatabaseOptions, databaseOption } from "../config.ts"
 import { UserError } from "../errors.ts"
-import { exportPerson, exportWanted, formats, gzipped, type Steps } from "../export/export.ts"
+import { exportEvents, exportPerson, formats, gzipped, type Steps } from "../export/export.ts"
 import type { Db } from "../store/db/driver.ts"
 import { isFileLocked } from "../store/db/file-lock.ts"
 import { createPrivateFile, partialName, publish, removePartials, syncFolder } from "../store/db/files.ts"
@@ -127,7 +127,7 @@ function exportChunks(
     return exportPerson(db, { website, id: person, now: environment.now(), sleep }, format, steps)
   }
   const websites = website ? [website] : listWebsites(db)
-  return exportWanted(db, { websites, ownEvents: !website, from, to }, format, steps)
+  return exportEvents(db, { websites, ownEvents: !website, from, to }, format, steps)
 }
 
 function refusePlace(out: string, db: string, { force }: ExportOptions): void {

@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import type { Command } from "commander"
 import { UserError } from "../errors.ts"
-import { Importer, type Report, type Tally } from "../import/import.ts"
+import { type ImportCounts, Importer, type Report } from "../import/import.ts"
 import { readLines, type TextLine } from "../import/lines.ts"
 import { DailyHash } from "../store/daily-hash.ts"
 import type { Db } from "../store/db/driver.ts"
@@ -68,7 +68,7 @@ async function importLines(db: Db, file: string, context: Context): Promise<Repo
   try {
     const importer = new Importer(db, new DailyHash(db, context.environment.random), context.environment.now)
     const take = async (lines: TextLine[]) => {
-      await retryBusy(() => inTransaction(db, () => importer.take(lines)))
+      await retryBusy(() => inTransaction(db, () => importer.add(lines)))
       progress.show(() => progressLine(importer.report(), bytesRead, size))
       if (ServerLock.hasLockFile(db.name)) await context.sleep(sweepPause)
     }
@@ -130,17 +130,17 @@ function progressLine({ lines, refused }: Report, bytesRead: number, size: numbe
 }
 
 function print(file: string, report: Report, ms: number, context: Context): void {
-  const tally = ({ added, present }: Tally) => `${added} added, ${present} already present`
+  const countsText = ({ added, present }: ImportCounts) => `${added} added, ${present} already present`
   const { events, refused } = report
   const renumbered = events.renumbered > 0 ? `; ${events.renumbered} got a new id` : ""
   const reasons = Object.entries(refused.reasons).map(([reason, count]) => `${count} ${reason}`)
   printFields(
     {
       imported: file,
-      websites: tally(report.websites),
-      profiles: tally(report.profiles),
-      links: tally(report.links),
-      events: tally(events) + renumbered,
+      websites: countsText(report.websites),
+      profiles: countsText(report.profiles),
+      links: countsText(report.links),
+      events: countsText(events) + renumbered,
       rejected: refused.total === 0 ? "none" : `${refused.total}: ${reasons.join(", ")}`,
       took: `${(ms / 1_000).toFixed(1)} s`,
     },

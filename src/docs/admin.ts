@@ -1,4 +1,4 @@
-import { adviceOn } from "../admin-api/advice.ts"
+import { adviceFor } from "../admin-api/advice.ts"
 import {
   exportFilterSchema,
   forgottenSchema,
@@ -22,7 +22,7 @@ import {
   websiteSchema,
 } from "../admin-api/schema.ts"
 import { type Json, published, ref } from "./json.ts"
-import { component, listOf, type Operations, paths, takesBody, wording, writes } from "./operations.ts"
+import { component, errorFormat, listOf, type Operations, paths, takesBody, writes } from "./operations.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 const settings = { domain: "example.com", name: "Example", allowedOrigins: ["shop.example.net"] }
@@ -71,10 +71,10 @@ const exampleRefusal: RefusalJson = {
   events: 1,
   names: ["signed_up"],
   keys: ["plan"],
-  advice: adviceOn({ reason: "origin_not_allowed", fields: [] }),
+  advice: adviceFor({ reason: "origin_not_allowed", fields: [] }),
 }
 
-export const manageSchemas = {
+export const adminSchemas = {
   Website: component(websiteSchema, exampleWebsite),
   NewWebsite: component(newWebsiteSchema, settings),
   WebsiteChanges: component(websiteChangesSchema, { paused: true }),
@@ -102,7 +102,7 @@ const websites: Operations = {
     get: {
       id: "listWebsites",
       summary: "List websites",
-      description: "All that the key is not kept from.",
+      description: "Websites that the caller can access.",
       gives: listOf("websites", "Website"),
       reasons: [],
     },
@@ -120,7 +120,7 @@ const websites: Operations = {
     patch: {
       id: "changeWebsite",
       summary: "Change, pause or resume a website",
-      description: "What is left out stays as it is.",
+      description: "Omitted fields stay unchanged.",
       takes: ref("schemas/WebsiteChanges"),
       gives: website,
       reasons: [...takesBody, ...ofWebsite, ...writes],
@@ -134,13 +134,13 @@ const websites: Operations = {
   },
 }
 
-const forgetting: Operations = {
+const forget: Operations = {
   "/v1/websites/{id}/forget": {
     post: {
       id: "forgetPerson",
-      summary: "Forget a person",
+      summary: "Delete a person's data",
       description:
-        "Deletes all that the website has of one person and overwrites it. Answered when it is done: with millions of events to look through, after some seconds. Backups that were made before still hold it, and ids may stay in unused bytes of the file until it is vacuumed.",
+        "Deletes all data of one person on the website and overwrites it on disk. Responds when it is done, after a few seconds with millions of events. Earlier backups still contain the data, and ids may remain in unused bytes of the file until it is vacuumed.",
       takes: ref("schemas/Person"),
       gives: published(forgottenSchema).properties as Json,
       reasons: [...takesBody, ...ofWebsite, ...writes],
@@ -154,7 +154,7 @@ const keys: Operations = {
       id: "listKeys",
       summary: "List keys",
       description:
-        "All that have no more than the key that asks. The secrets are not among it: only their hashes are kept.",
+        "Keys with at most the permissions of the caller. Secrets are not included: only their hashes are stored.",
       gives: listOf("keys", "Key"),
       reasons: [],
     },
@@ -162,7 +162,7 @@ const keys: Operations = {
       id: "createKey",
       summary: "Create a key",
       description:
-        "It can have no more than the key that asks: no other scope or website, no higher limit, no later end.",
+        "The key can have at most the permissions of the caller: no other scope or website, no higher limit, no later expiry.",
       takes: ref("schemas/NewKey"),
       gives: keyWithSecret,
       status: 201,
@@ -174,18 +174,23 @@ const keys: Operations = {
     patch: {
       id: "changeKey",
       summary: "Change, disable or enable a key",
-      description: "What is left out stays as it is.",
+      description: "Omitted fields stay unchanged.",
       takes: ref("schemas/KeyChanges"),
       gives: key,
       reasons: [...takesBody, ...ofKey, "conflict", ...writes],
     },
-    delete: { id: "revokeKey", summary: "Revoke a key, for good", gives: {}, reasons: [...ofKey, ...writes] },
+    delete: {
+      id: "revokeKey",
+      summary: "Revoke a key permanently",
+      gives: {},
+      reasons: [...ofKey, ...writes],
+    },
   },
   "/v1/keys/{id}/rotate": {
     post: {
       id: "rotateKey",
-      summary: "Give a key a new secret",
-      description: "The old one stops working at once.",
+      summary: "Rotate a key's secret",
+      description: "The old secret stops working immediately.",
       gives: keyWithSecret,
       reasons: [...ofKey, "conflict", ...writes],
     },
@@ -196,9 +201,9 @@ const profiles: Operations = {
   "/v1/profiles": {
     get: {
       id: "listProfiles",
-      summary: "Look for identified users",
+      summary: "Search profiles",
       description:
-        "The one that was told of last comes first; `total` is of all pages. A search looks through all profiles of the website, a thousand at a time between other requests.",
+        "Most recently updated first; `total` counts all pages. A search scans all profiles of the website, a thousand at a time between other requests.",
       query: profileSearchSchema,
       gives: listOf("profiles", "Profile"),
       reasons: ["invalid_shape", ...ofWebsite],
@@ -207,8 +212,8 @@ const profiles: Operations = {
   "/v1/profiles/{id}": {
     get: {
       id: "showProfile",
-      summary: "Show an identified user",
-      description: "The id is escaped, as every part of an address: `user%2F1`.",
+      summary: "Show a profile",
+      description: "Percent-encode the id in the path: `user%2F1`.",
       query: profileFilterSchema,
       gives: { profile: ref("schemas/Profile") },
       reasons: ["invalid_shape", ...ofWebsite, "profile_unknown"],
@@ -220,9 +225,9 @@ const refusals: Operations = {
   "/v1/refusals": {
     get: {
       id: "listRefusals",
-      summary: "List refused requests",
+      summary: "List rejected requests",
       description:
-        "The last ones to `/track` and `/identify`, the newest first: why each was refused, what to change about it, and the names and property keys that it held, never their values. They are kept in memory, so a restart forgets them. A key that is limited to some websites sees what was for one of those alone; `total` is before `limit`.",
+        "The last rejected requests to `/track` and `/identify`, newest first: the reason, the fix, and the names and property keys of the events, never values. They are kept in memory until the server restarts. A caller limited to some websites sees requests for those only; `total` ignores `limit`.",
       query: refusalFilterSchema,
       gives: listOf("refusals", "Refusal"),
       reasons: ["invalid_shape", "key_website_mismatch"],
@@ -234,9 +239,9 @@ const status: Operations = {
   "/v1/status": {
     get: {
       id: "showStatus",
-      summary: "How is the server doing?",
+      summary: "Show server status",
       description:
-        "Of the whole server: a key that is limited to some websites is not told. Numbers over time are in `/metrics`.",
+        "Status of the whole server; not available to callers limited to some websites. For figures over time use `/metrics`.",
       gives: published(statusSchema).properties as Json,
       reasons: ["key_website_mismatch", "queries_full"],
     },
@@ -251,7 +256,7 @@ const exports: Operations = {
       id: "export",
       summary: "Export events",
       description:
-        "Every field of every event, in the order of their ids, while the client takes it. In ndjson, a JSON object a line, websites, profiles and their links come first, and the last line says how many of each there were: `databuddy import` reads it. In csv, a text that a spreadsheet would take for a formula has an apostrophe in front. A key that is limited to some websites gets those; one that is not gets the events of no website too. With `profile_id` or `anonymous_id` it is what `forget` would delete of that person, whose events are looked for among all of the website's. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
+        "Streams every field of every event, in the order of ids. ndjson (one JSON object per line) starts with websites, profiles and links and ends with a line of counts; `databuddy import` reads it. csv prefixes text that a spreadsheet would read as a formula with an apostrophe. A caller limited to some websites gets their events; any other caller also gets events without a website. With `profile_id` or `anonymous_id`, the export contains the data that `forget` would delete for that person. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
       query: exportFilterSchema,
       file: {
         "application/x-ndjson": text,
@@ -263,21 +268,21 @@ const exports: Operations = {
   },
 }
 
-export async function managePaths(): Promise<Json> {
+export async function adminPaths(): Promise<Json> {
   return {
-    ...(await paths(websites, { tag: "Websites", scope: "manage:websites", wording: websiteWording })),
-    ...(await paths(forgetting, { tag: "Websites", scope: "manage:websites", wording: personWording })),
-    ...(await paths(keys, { tag: "Keys", scope: "manage:keys", wording: keyWording })),
-    ...(await paths(profiles, { tag: "Profiles", scope: "read:data", wording: profileWording })),
-    ...(await paths(refusals, { tag: "Refusals", scope: "read:data", wording: refusalWording })),
-    ...(await paths(status, { tag: "Server", scope: "manage:websites", wording: refusalWording })),
-    ...(await paths(exports, { tag: "Export", scope: "read:data", wording: exportWording })),
+    ...(await paths(websites, { tag: "Websites", scope: "manage:websites", errorFormat: websiteErrors })),
+    ...(await paths(forget, { tag: "Websites", scope: "manage:websites", errorFormat: personErrors })),
+    ...(await paths(keys, { tag: "Keys", scope: "manage:keys", errorFormat: keyErrors })),
+    ...(await paths(profiles, { tag: "Profiles", scope: "read:data", errorFormat: profileErrors })),
+    ...(await paths(refusals, { tag: "Refusals", scope: "read:data", errorFormat: refusalErrors })),
+    ...(await paths(status, { tag: "Server", scope: "manage:websites", errorFormat: refusalErrors })),
+    ...(await paths(exports, { tag: "Export", scope: "read:data", errorFormat: exportErrors })),
   }
 }
 
-const websiteWording = wording({ field: "domain", message: newWebsiteSchema.properties.domain.expected })
-const personWording = wording({ field: "profileId", message: personSchema.properties.profileId.expected })
-const keyWording = wording({ field: "name", message: newKeySchema.properties.name.expected })
-const profileWording = wording({ field: "limit", message: profileSearchSchema.properties.limit.expected })
-const exportWording = wording({ field: "from", message: exportFilterSchema.properties.from.expected })
-const refusalWording = wording({ field: "limit", message: refusalFilterSchema.properties.limit.expected })
+const websiteErrors = errorFormat({ field: "domain", message: newWebsiteSchema.properties.domain.expected })
+const personErrors = errorFormat({ field: "profileId", message: personSchema.properties.profileId.expected })
+const keyErrors = errorFormat({ field: "name", message: newKeySchema.properties.name.expected })
+const profileErrors = errorFormat({ field: "limit", message: profileSearchSchema.properties.limit.expected })
+const exportErrors = errorFormat({ field: "from", message: exportFilterSchema.properties.from.expected })
+const refusalErrors = errorFormat({ field: "limit", message: refusalFilterSchema.properties.limit.expected })

@@ -1,34 +1,35 @@
 import { type FieldError, type RejectionReason, RequestError, rejections } from "../errors.ts"
 import { type Json, ref } from "./json.ts"
 
-/** Statuses after which the same request can be sent again. */
+/** Statuses after which a client can retry. */
 const retriable = new Set<number>([429, 503])
 
-/** The `components.headers` that the responses refer to. */
+/** `components.headers` of the document. */
 export const headers: Json = {
   RequestId: {
-    description: "The request's own x-request-id if it sent a sane one, else a new one",
+    description: "The x-request-id of the request if it is valid, otherwise a new one",
     schema: { type: "string" },
     required: true,
   },
   RetryAfter: {
-    description: "Seconds to wait before the same request is sent again",
+    description: "Seconds to wait before a retry",
     schema: { type: "integer", minimum: 0 },
     required: true,
   },
   RateLimitLimit: {
     description:
-      "Requests a minute, of which a large one counts as several; the RateLimit headers are there where a request counts against a limit",
+      "Requests per minute; a large request counts as several. Sent if the request counts against a limit",
     schema: { type: "integer" },
   },
-  RateLimitRemaining: { description: "Requests left", schema: { type: "integer" } },
+  RateLimitRemaining: { description: "Remaining requests", schema: { type: "integer" } },
   RateLimitReset: {
-    description: "Seconds until one more is allowed, if none is left; else until all are",
+    description:
+      "Seconds until the next request is allowed if none remain, otherwise until the limit is fully restored",
     schema: { type: "integer" },
   },
 }
 
-const everyAnswer = {
+const commonHeaders = {
   "x-request-id": ref("headers/RequestId"),
   "RateLimit-Limit": ref("headers/RateLimitLimit"),
   "RateLimit-Remaining": ref("headers/RateLimitRemaining"),
@@ -43,7 +44,7 @@ export function success(
   const { headers, ...content } = more
   return {
     description,
-    headers: { ...everyAnswer, ...headers },
+    headers: { ...commonHeaders, ...headers },
     content: { "application/json": { schema, ...content } },
   }
 }
@@ -52,30 +53,37 @@ export function reasonHeader(description: string, reasons: readonly RejectionRea
   return { "x-databuddy-reason": { description, schema: { type: "string", enum: reasons } } }
 }
 
-/** How some routes word a refusal. */
-export interface Wording {
-  /** The routes' own function: the examples are what it makes. */
-  refuse: (error: unknown, headers: Record<string, string>) => Response
-  /** Of the bodies that one status comes with. */
+/** How a group of routes reports errors. */
+export interface ErrorFormat {
+  /** The function that the routes use; it creates the examples. */
+  response: (error: unknown, headers: Record<string, string>) => Response
+  /** Schema of the bodies of one status. */
   schema: (bodies: readonly Json[]) => Json
-  /** What `errors` may look like. */
+  /** Example of a field error. */
   field: FieldError
 }
 
-/** One response for each status that the reasons have, with the reasons, bodies and headers of that status. */
-export async function errorResponses(reasons: readonly RejectionReason[], wording: Wording): Promise<Json> {
+/** One response per status, with its reasons, bodies and headers. */
+export async function errorResponses(
+  reasons: readonly RejectionReason[],
+  errorFormat: ErrorFormat,
+): Promise<Json> {
   const responses: Json = {}
-  for (const [status, ofStatus] of Map.groupBy(reasons, (reason) => rejections[reason].status)) {
-    responses[status] = await errorResponseFor(status, ofStatus, wording)
+  for (const [status, statusReasons] of Map.groupBy(reasons, (reason) => rejections[reason].status)) {
+    responses[status] = await errorResponseFor(status, statusReasons, errorFormat)
   }
   return responses
 }
 
-async function errorResponseFor(status: number, reasons: readonly RejectionReason[], wording: Wording): Promise<Json> {
+async function errorResponseFor(
+  status: number,
+  reasons: readonly RejectionReason[],
+  errorFormat: ErrorFormat,
+): Promise<Json> {
   const bodies = new Map<string, Json>()
   const examples: Json = {}
   for (const reason of reasons) {
-    const text = await example(reason, wording)
+    const text = await example(reason, errorFormat)
     if (bodies.has(text)) continue
     bodies.set(text, JSON.parse(text))
     examples[reason] = { value: JSON.parse(text) }
@@ -85,16 +93,16 @@ async function errorResponseFor(status: number, reasons: readonly RejectionReaso
   return {
     description: `${[...messages].join(", or ")}\n\n${list.join("\n")}`,
     headers: {
-      ...everyAnswer,
-      ...reasonHeader("Why, in one stable word", reasons),
+      ...commonHeaders,
+      ...reasonHeader("Stable reason of the error", reasons),
       ...(retriable.has(status) ? { "Retry-After": ref("headers/RetryAfter") } : {}),
     },
-    content: { "application/json": { schema: wording.schema([...bodies.values()]), examples } },
+    content: { "application/json": { schema: errorFormat.schema([...bodies.values()]), examples } },
   }
 }
 
-function example(reason: RejectionReason, { refuse, field }: Wording): Promise<string> {
-  const more = { fields: [field], detail: `${field.field} ${field.message}` }
-  const refusal = new RequestError(reason, reason === "invalid_shape" ? more : {})
-  return refuse(refusal, { "x-request-id": "0c1f6a52-1f0e-4a0e-9d57-8a5c7a4f2b11" }).text()
+function example(reason: RejectionReason, { response, field }: ErrorFormat): Promise<string> {
+  const details = { fields: [field], detail: `${field.field} ${field.message}` }
+  const error = new RequestError(reason, reason === "invalid_shape" ? details : {})
+  return response(error, { "x-request-id": "0c1f6a52-1f0e-4a0e-9d57-8a5c7a4f2b11" }).text()
 }

@@ -1,12 +1,12 @@
-import type { Reason } from "../errors.ts"
-import { refuse } from "../health/route.ts"
-import { refused, success, type Wording } from "./answers.ts"
+import type { RejectionReason } from "../errors.ts"
+import { notReadyResponse } from "../health/route.ts"
+import { type ErrorFormat, errorResponses, success } from "./answers.ts"
 import { exactly, type Json } from "./json.ts"
 
-const reasons: Reason[] = ["store_locked", "store_failed", "disk_low", "file_replaced", "queue_full"]
+const reasons: RejectionReason[] = ["store_locked", "store_failed", "disk_low", "file_replaced", "queue_full"]
 
-const wording: Wording = {
-  refuse,
+const errorFormat: ErrorFormat = {
+  response: notReadyResponse,
   field: { field: "", message: "" },
   schema: () => exactly({ status: { type: "string", enum: [...reasons, "stopping"] } }),
 }
@@ -17,23 +17,27 @@ export async function healthPaths(): Promise<Json> {
       get: {
         operationId: "health",
         tags: ["Server"],
-        summary: "Is it alive?",
+        summary: "Check liveness",
         description:
-          "Answers while the process runs, whatever its disk does. While the server stops, the status is `stopping`; with `wait`, the request is not answered then and its connection is closed at the end, so that a proxy that retries gets the answer of the next process.",
+          "Responds while the process runs, regardless of the disk. While the server stops, the status is `stopping`. With `wait`, a request during the stop gets no response until the connection closes, so that a retrying proxy reaches the next process.",
         security: [{}],
         parameters: [
           {
             name: "wait",
             in: "query",
-            description: "Do not answer while the server stops",
+            description: "Wait instead of responding while the server stops",
             allowEmptyValue: true,
             schema: { type: "string" },
           },
         ],
         responses: {
-          200: success("It is", exactly({ status: { type: "string", enum: ["ok", "stopping"] } }), {
-            example: { status: "ok" },
-          }),
+          200: success(
+            "The process runs",
+            exactly({ status: { type: "string", enum: ["ok", "stopping"] } }),
+            {
+              example: { status: "ok" },
+            },
+          ),
         },
       },
     },
@@ -41,13 +45,15 @@ export async function healthPaths(): Promise<Json> {
       get: {
         operationId: "ready",
         tags: ["Server"],
-        summary: "Can it store an event?",
+        summary: "Check readiness",
         description:
-          "Tries the database's lock; the status is the reason when it cannot, or `stopping` while the server stops.",
+          "Checks whether events can be stored, by taking the database lock. Otherwise the status is the reason, or `stopping` while the server stops.",
         security: [{}],
         responses: {
-          200: success("It can", exactly({ status: { const: "ready" } }), { example: { status: "ready" } }),
-          ...(await refused(reasons, wording)),
+          200: success("Ready to store events", exactly({ status: { const: "ready" } }), {
+            example: { status: "ready" },
+          }),
+          ...(await errorResponses(reasons, errorFormat)),
         },
       },
     },

@@ -1,12 +1,12 @@
-import type { Reason } from "../errors.ts"
+import type { RejectionReason } from "../errors.ts"
 import { errorResponse } from "../ingest/responses.ts"
 import type { IngestSettings } from "../ingest/route.ts"
 import { eventSchema, identifySchema } from "../ingest/schema.ts"
-import { keptTraitBytes, keptTraits } from "../store/profiles.ts"
-import { reasonHeader, refused, success, type Wording } from "./answers.ts"
+import { maxTraitBytes, maxTraits } from "../store/profiles.ts"
+import { type ErrorFormat, errorResponses, reasonHeader, success } from "./answers.ts"
 import { exactly, type Json, published, ref } from "./json.ts"
 
-/** What the description needs of the server's settings. */
+/** Server settings that the document describes. */
 export type Limits = Pick<
   IngestSettings,
   "maxEvents" | "maxBodyBytes" | "rateLimit" | "rateLimitEvents" | "rateLimitBytes"
@@ -20,7 +20,7 @@ export const bodyReasons = [
   "unsupported_content_encoding",
   "payload_too_large",
   "nesting_too_deep",
-] as const satisfies Reason[]
+] as const satisfies RejectionReason[]
 
 export const keyReasons = [
   "key_malformed",
@@ -28,7 +28,7 @@ export const keyReasons = [
   "key_disabled",
   "key_revoked",
   "key_expired",
-] as const satisfies Reason[]
+] as const satisfies RejectionReason[]
 
 export const storeReasons = [
   "row_refused",
@@ -38,15 +38,15 @@ export const storeReasons = [
   "disk_low",
   "file_replaced",
   "queue_full",
-] as const satisfies Reason[]
+] as const satisfies RejectionReason[]
 
 const limitReasons = [
   "rate_limited",
   "too_many_failed_credentials",
   "too_many_rejected_bytes",
-] as const satisfies Reason[]
+] as const satisfies RejectionReason[]
 
-const trackReasons: Reason[] = [
+const trackReasons: RejectionReason[] = [
   "invalid_shape",
   "batch_too_long",
   ...bodyReasons,
@@ -63,7 +63,7 @@ const trackReasons: Reason[] = [
   ...storeReasons,
 ]
 
-const identifyReasons: Reason[] = [
+const identifyReasons: RejectionReason[] = [
   "invalid_shape",
   "website_id_missing",
   ...bodyReasons,
@@ -77,10 +77,10 @@ const identifyReasons: Reason[] = [
   ...storeReasons,
 ]
 
-/** A request as Databuddy publishes it: the same call as JSON and as a curl line. */
+/** An example request, shown as JSON and as a curl command. */
 interface Example {
   title: string
-  /** After the address. */
+  /** Query string. */
   query?: string
   body: unknown
 }
@@ -134,7 +134,7 @@ export async function ingestPaths(limits: Limits): Promise<Json> {
 async function track(limits: Limits): Promise<Json> {
   const { properties } = eventSchema
   const counted = success(
-    "Every event of the request is stored",
+    "All events of the request are stored",
     exactly({
       status: { const: "success" },
       type: { const: "custom_event" },
@@ -142,7 +142,7 @@ async function track(limits: Limits): Promise<Json> {
     }),
     {
       headers: reasonHeader(
-        "Why the key that was sent could not be used, where the website id let the request in",
+        "Why the key was not usable, if the website id authorized the request instead",
         keyReasons,
       ),
       example: { status: "success", type: "custom_event", count: 1 },
@@ -167,26 +167,29 @@ async function track(limits: Limits): Promise<Json> {
     ),
     responses: {
       200: counted,
-      ...(await refused(trackReasons, wording({ field: "1.name", message: properties.name.expected }))),
+      ...(await errorResponses(
+        trackReasons,
+        errorFormat({ field: "1.name", message: properties.name.expected }),
+      )),
     },
     "x-code-samples": samples("/track", trackExamples),
   }
 }
 
-const trackText = `One event, or an array of them; an empty array is valid and counts 0. It is all or nothing: one invalid event refuses the request, and nothing of it is stored.
+const trackText = `One event, or an array of them; an empty array is valid and counts 0. A request is atomic: one invalid event rejects it, and nothing is stored.
 
-**Which website an event goes to**: the one that it names itself, else \`website_id\` in the query, else none. With a website id as the credential every event must be for that website. A key that is limited to some websites needs one of them for each event; with any other key, an event that names no website is stored as the owner's own.
+**Which website an event goes to**: its own \`websiteId\`, otherwise \`website_id\` in the query, otherwise none. With a website id as the credential, every event must be for that website. A key limited to some websites needs one of them for each event; with any other key, an event can be stored without a website.
 
-**Website ids are for pages.** They are public, so a request with an \`Origin\` header is let in only from the website's domain, its subdomains, its allowed origins (hosts, and whole origins of apps such as \`capacitor://localhost\`) and the machine itself (\`localhost\`, \`*.localhost\`, \`127.0.0.0/8\`, \`[::1]\`). The id is \`website_id\` in the query, \`client_id\` in its place, or \`websiteId\` of the first event. It is looked at where no usable key was sent.
+**Website ids are for pages.** They are public, so a request with an \`Origin\` header is accepted only from the website's domain, its subdomains, its allowed origins (hosts, and whole origins of apps such as \`capacitor://localhost\`) and the machine itself (\`localhost\`, \`*.localhost\`, \`127.0.0.0/8\`, \`[::1]\`). The id is \`website_id\` or \`client_id\` in the query, or \`websiteId\` of the first event. It is used if the request has no usable key.
 
-**Send it again** after a 429, a 503 or no answer at all. With an \`eventId\` that stores nothing twice: an id that was seen before for the same website and the same kind of credential still counts, and the first event with it stays.`
+**Retry** after a 429, a 503 or a missing response. An \`eventId\` makes retries idempotent: an event with an id already stored for the same website and kind of credential is counted, but the first one stays.`
 
 async function identify(limits: Limits): Promise<Json> {
   const { properties } = identifySchema
   return {
     tags: ["Events"],
     operationId: "identify",
-    summary: "Tell who a visitor is",
+    summary: "Identify a visitor",
     description: identifyText,
     security: [{ bearer: [] }, { apiKey: [] }],
     parameters: [
@@ -194,13 +197,13 @@ async function identify(limits: Limits): Promise<Json> {
       {
         name: "website_id",
         in: "query",
-        description: "Read where the body has no `websiteId`",
+        description: "Used if the body has no `websiteId`",
         schema: { type: "string" },
       },
       {
         name: "client_id",
         in: "query",
-        description: "Read where there is no `website_id`",
+        description: "Used if there is no `website_id`",
         schema: { type: "string" },
       },
     ],
@@ -209,28 +212,28 @@ async function identify(limits: Limits): Promise<Json> {
       200: success("Stored", exactly({ status: { const: "success" }, type: { const: "identify" } }), {
         example: { status: "success", type: "identify" },
       }),
-      ...(await refused(
+      ...(await errorResponses(
         identifyReasons,
-        wording({ field: "profileId", message: properties.profileId.expected }),
+        errorFormat({ field: "profileId", message: properties.profileId.expected }),
       )),
     },
     "x-code-samples": samples("/identify", identifyExamples),
   }
 }
 
-const identifyText = `Merges the traits into what is known of the profile, and links the anonymous id to it. A profile keeps at most ${keptTraits} traits and ${keptTraitBytes.toLocaleString("en")} bytes of them; a request that would go beyond is refused. \`null\` removes a trait; \`email\` is stored in lower case. It takes a key with \`track:events\` for the website: a public website id must not rewrite profiles.`
+const identifyText = `Merges the traits into the profile and links the anonymous id to it. A profile has at most ${maxTraits} traits and ${maxTraitBytes.toLocaleString("en")} bytes of traits; a request that exceeds this is rejected. \`null\` removes a trait; \`email\` is stored in lower case. Requires a key with \`track:events\` for the website: public website ids cannot change profiles.`
 
 const requestHeaders = [
   {
     name: "Content-Encoding",
     in: "header",
-    description: "How the body is compressed",
+    description: "Compression of the body",
     schema: { type: "string", enum: ["gzip", "identity"] },
   },
   {
     name: "x-request-id",
     in: "header",
-    description: "An id of the client's making, for its logs and the server's",
+    description: "Request id chosen by the client, for logs",
     schema: { type: "string" },
   },
 ]
@@ -238,7 +241,7 @@ const requestHeaders = [
 function body(schema: Json, examples: Record<string, Example>, { maxBodyBytes }: Limits): Json {
   return {
     required: true,
-    description: `At most ${maxBodyBytes.toLocaleString("en")} bytes, after decompression too. A body without a type, or with curl's default form type, is read as JSON.`,
+    description: `At most ${maxBodyBytes.toLocaleString("en")} bytes, also after decompression. A body without a content type, or with curl's default form type, is parsed as JSON.`,
     content: {
       "application/json": {
         schema,
@@ -251,7 +254,8 @@ function body(schema: Json, examples: Record<string, Example>, { maxBodyBytes }:
           type: "string",
           contentMediaType: "application/json",
           contentSchema: schema,
-          description: "The same JSON: unload beacons send it as text, which needs no preflight",
+          description:
+            "The same JSON as text, which beacons send on unload because it needs no CORS preflight",
         },
       },
     },
@@ -260,10 +264,10 @@ function body(schema: Json, examples: Record<string, Example>, { maxBodyBytes }:
 
 function samples(path: string, examples: Record<string, Example>): Json[] {
   return Object.values(examples).map(({ title, query, body }) => {
-    const call = query
+    const command = query
       ? [`curl -X POST "$URL${path}${query}"`]
       : [`curl -X POST $URL${path}`, `-H "Authorization: Bearer $KEY"`]
-    const lines = [...call, `-H "Content-Type: application/json"`, `-d '${JSON.stringify(body)}'`]
+    const lines = [...command, `-H "Content-Type: application/json"`, `-d '${JSON.stringify(body)}'`]
     return {
       lang: "shell",
       label: title,
@@ -272,16 +276,16 @@ function samples(path: string, examples: Record<string, Example>): Json[] {
   })
 }
 
-function wording(field: Wording["field"]): Wording {
+function errorFormat(field: ErrorFormat["field"]): ErrorFormat {
   return {
-    refuse: errorResponse,
+    response: errorResponse,
     field,
     schema: (bodies) =>
       exactly(
         {
           status: { const: "error" },
-          message: { type: "string", enum: [...new Set(bodies.map((one) => one.message))] },
-          ...(bodies.some((one) => one.errors) ? { errors: ref("schemas/FieldErrors") } : {}),
+          message: { type: "string", enum: [...new Set(bodies.map(({ message }) => message))] },
+          ...(bodies.some(({ errors }) => errors) ? { errors: ref("schemas/FieldErrors") } : {}),
         },
         ["errors"],
       ),

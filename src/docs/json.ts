@@ -1,6 +1,6 @@
 import type { TSchema } from "@sinclair/typebox"
 
-/** JSON that is published, not worked with. */
+/** JSON of the document. */
 export type Json = Record<string, unknown>
 
 /** A reference into the document's `components`. */
@@ -9,39 +9,39 @@ export function ref(name: string): Json {
 }
 
 /**
- * A TypeBox schema as JSON Schema: without TypeBox's symbols, without `expected`, the wording of our own errors (that is
- * a string; a property of the name would be a schema), and with each union in the shortest form that says the same.
+ * Converts a TypeBox schema to JSON Schema: without TypeBox's symbols, without `expected` (our error messages, which are strings; a
+ * property of that name would be a schema), and with every union in its shortest equivalent form.
  */
 export function published(schema: TSchema): Json {
   return JSON.parse(JSON.stringify(schema), (key, value) => {
     if (key === "expected" && typeof value === "string") return undefined
     if (!Array.isArray(value?.anyOf)) return value
     const { anyOf, ...rest } = value
-    const shorter = choice(anyOf) ?? types(anyOf) ?? nullable(anyOf)
-    return shorter ? { ...shorter, ...rest } : value
+    const short = enumOf(anyOf) ?? typesOf(anyOf) ?? nullableOf(anyOf)
+    return short ? { ...short, ...rest } : value
   })
 }
 
-/** Constants of one type are an `enum`. */
-function choice(anyOf: Json[]): Json | undefined {
+/** Constants of one type become an `enum`. */
+function enumOf(anyOf: Json[]): Json | undefined {
   const type = anyOf[0]?.type
-  if (!anyOf.every((one) => "const" in one && one.type === type)) return undefined
-  return { type, enum: anyOf.map((one) => one.const) }
+  if (!anyOf.every((option) => "const" in option && option.type === type)) return undefined
+  return { type, enum: anyOf.map((option) => option.const) }
 }
 
-function types(anyOf: Json[]): Json | undefined {
-  if (!anyOf.every((one) => Object.keys(one).join() === "type")) return undefined
-  return { type: anyOf.map((one) => one.type) }
+function typesOf(anyOf: Json[]): Json | undefined {
+  if (!anyOf.every((option) => Object.keys(option).join() === "type")) return undefined
+  return { type: anyOf.map((option) => option.type) }
 }
 
-/** Null beside one scalar, whose keywords say nothing of null, but for `enum` and `const`. */
-function nullable(anyOf: Json[]): Json | undefined {
-  const [other, more] = anyOf.filter((one) => one.type !== "null")
-  if (!other || more || other.type === "array" || "enum" in other || "const" in other) return undefined
-  return { ...other, type: [other.type, "null"] }
+/** A nullable scalar becomes a list of types. `enum` and `const` would exclude null. */
+function nullableOf(anyOf: Json[]): Json | undefined {
+  const [scalar, another] = anyOf.filter((option) => option.type !== "null")
+  if (!scalar || another || scalar.type === "array" || "enum" in scalar || "const" in scalar) return undefined
+  return { ...scalar, type: [scalar.type, "null"] }
 }
 
-/** A JSON object of exactly these fields. */
+/** A JSON object with exactly these fields. */
 export function exactly(properties: Json, optional: readonly string[] = []): Json {
   const required = Object.keys(properties).filter((name) => !optional.includes(name))
   return { type: "object", properties, required, additionalProperties: false }

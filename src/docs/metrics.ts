@@ -1,24 +1,24 @@
-import type { Reason } from "../errors.ts"
+import type { RejectionReason } from "../errors.ts"
 import { errorResponse } from "../ingest/responses.ts"
-import { refused, success, type Wording } from "./answers.ts"
+import { type ErrorFormat, errorResponses, success } from "./answers.ts"
 import { exactly, type Json } from "./json.ts"
 
-const reasons: Reason[] = ["metrics_token_wrong", "too_many_failed_credentials"]
+const reasons: RejectionReason[] = ["metrics_token_wrong", "too_many_failed_credentials"]
 
-const wording: Wording = {
-  refuse: errorResponse,
+const errorFormat: ErrorFormat = {
+  response: errorResponse,
   field: { field: "", message: "" },
   schema: (bodies) =>
     exactly({
       status: { const: "error" },
-      message: { type: "string", enum: [...new Set(bodies.map((one) => one.message))] },
+      message: { type: "string", enum: [...new Set(bodies.map(({ message }) => message))] },
     }),
 }
 
 export const metricsToken: Json = {
   type: "http",
   scheme: "bearer",
-  description: "What the file of --metrics-token-file holds",
+  description: "The token in the file of --metrics-token-file",
 }
 
 export async function metricsPaths(): Promise<Json> {
@@ -27,16 +27,16 @@ export async function metricsPaths(): Promise<Json> {
       get: {
         operationId: "metrics",
         tags: ["Server"],
-        summary: "How is it doing?",
+        summary: "Read metrics",
         description:
-          "Counts, sizes and times in Prometheus' text format. Off until the server has `--metrics-token-file`, or `--metrics local` for those on its own machine: until then there is nothing at this path.",
+          "Metrics in the Prometheus text format. Disabled (404) unless the server runs with `--metrics-token-file`, or with `--metrics local` for access from its own machine.",
         security: [{ metricsToken: [] }, {}],
         responses: {
           200: {
             ...success("The metrics", {}),
             content: { "text/plain": { schema: { type: "string" } } },
           },
-          ...(await refused(reasons, wording)),
+          ...(await errorResponses(reasons, errorFormat)),
         },
       },
     },

@@ -1,21 +1,21 @@
 import { rejections } from "../errors.ts"
 import { shareHeader } from "../http/caller.ts"
 import { pageHeader, sessionCookie } from "../http/login-session.ts"
-import { maxErrors } from "../http/validation.ts"
+import { maxFieldErrors } from "../http/validation.ts"
 import { version } from "../version.ts"
-import { managePaths, manageSchemas } from "./admin.ts"
+import { adminPaths, adminSchemas } from "./admin.ts"
 import { headers } from "./answers.ts"
 import { healthPaths } from "./health.ts"
 import { ingestPaths, ingestSchemas, type Limits } from "./ingest.ts"
 import { exactly, type Json } from "./json.ts"
 import { metricsPaths, metricsToken } from "./metrics.ts"
-import { askPaths, askSchemas } from "./query.ts"
+import { queryPaths, querySchemas } from "./query.ts"
 import { savedPaths, savedSchemas } from "./saved.ts"
-import { peoplePaths, peopleSchemas } from "./users.ts"
+import { userPaths, userSchemas } from "./users.ts"
 
 /**
- * The OpenAPI description of every route that takes or gives data. Types, limits, statuses and messages are those of the
- * schemas and tables that the routes themselves work with.
+ * Builds the OpenAPI document of all data routes. Types, limits, statuses and messages come from the schemas and tables that the
+ * routes use.
  */
 export async function openapi(limits: Limits): Promise<Json> {
   return {
@@ -24,28 +24,28 @@ export async function openapi(limits: Limits): Promise<Json> {
       title: "Databuddy",
       version,
       license: { name: "MIT", identifier: "MIT" },
-      summary: "Custom events, stored before they are answered",
+      summary: "Custom events, stored before they are acknowledged",
       description: introduction(limits),
     },
     servers: [{ url: "/", description: "This server" }],
     tags: [
-      { name: "Events", description: "What clients send" },
-      { name: "Queries", description: "What was stored" },
-      { name: "Websites", description: "Where events belong" },
-      { name: "Keys", description: "Who may do what" },
-      { name: "People", description: "Who may log in" },
-      { name: "Profiles", description: "Who was identified" },
-      { name: "Notes and views", description: "What is kept beside events" },
-      { name: "Share links", description: "Who else may look" },
-      { name: "Export", description: "What goes out" },
-      { name: "Refusals", description: "What was not taken" },
-      { name: "Server", description: "Is it well?" },
+      { name: "Events", description: "Send events and identify visitors" },
+      { name: "Queries", description: "Query stored events" },
+      { name: "Websites", description: "Manage websites" },
+      { name: "Keys", description: "Manage API keys" },
+      { name: "Users", description: "Log in and manage users" },
+      { name: "Profiles", description: "Identified people" },
+      { name: "Notes and views", description: "Annotations and saved views" },
+      { name: "Share links", description: "Read-only access without a login" },
+      { name: "Export", description: "Export events" },
+      { name: "Rejected requests", description: "Why requests were rejected" },
+      { name: "Server", description: "Health, status and metrics" },
     ],
     paths: {
       ...(await ingestPaths(limits)),
-      ...(await askPaths()),
-      ...(await managePaths()),
-      ...(await peoplePaths()),
+      ...(await queryPaths()),
+      ...(await adminPaths()),
+      ...(await userPaths()),
       ...(await savedPaths()),
       ...(await healthPaths()),
       ...(await metricsPaths()),
@@ -53,9 +53,9 @@ export async function openapi(limits: Limits): Promise<Json> {
     components: {
       schemas: {
         ...ingestSchemas,
-        ...askSchemas,
-        ...manageSchemas,
-        ...peopleSchemas,
+        ...querySchemas,
+        ...adminSchemas,
+        ...userSchemas,
         ...savedSchemas,
         FieldErrors: fieldErrors,
       },
@@ -67,7 +67,7 @@ export async function openapi(limits: Limits): Promise<Json> {
 
 function introduction({ rateLimit, rateLimitEvents, rateLimitBytes }: Limits): string {
   const { route_unknown: unknown, invalid_host: badHost } = rejections
-  const pages = rateLimit === 0 ? "are not limited" : `may be ${rateLimit} a minute`
+  const pages = rateLimit === 0 ? "are not limited" : `are limited to ${rateLimit} per minute`
   const sizes = [
     rateLimitEvents && `${rateLimitEvents} events`,
     rateLimitBytes && `${rateLimitBytes} bytes`,
@@ -75,27 +75,30 @@ function introduction({ rateLimit, rateLimitEvents, rateLimitBytes }: Limits): s
   const large =
     rateLimit === 0 || sizes.length === 0
       ? ""
-      : ` They may bring ${sizes.join(" and ")} a minute: a large one counts as several.`
-  return `Every answer carries \`x-request-id\`, every error \`x-databuddy-reason\`: one stable word that says why. A path that does not exist is a ${unknown.status} with the reason \`route_unknown\`, a Host header that is none a ${badHost.status} with the reason \`invalid_host\`.
+      : ` They can carry ${sizes.join(" and ")} per minute: a large request counts as several.`
+  return `Every response has the header \`x-request-id\`, and every error the header \`x-databuddy-reason\` with a stable reason. An unknown path returns ${unknown.status} with the reason \`route_unknown\`, an invalid Host header ${badHost.status} with the reason \`invalid_host\`.
 
-**Keys** begin with \`dbdy_\` and are sent as \`Authorization: Bearer <key>\` or as \`x-api-key: <key>\`. One is shown once, when it is made; a key has scopes, and may be limited to some websites, to a rate and to a date.
+**Keys** start with \`dbdy_\` and are sent as \`Authorization: Bearer <key>\` or as \`x-api-key: <key>\`. A key is shown once, when it is created. It has scopes and can be limited to websites, a rate and an expiry date.
 
-**Logins** of people are a cookie, which nothing but this server's own page is meant to use: a request that is more than a look needs \`${pageHeader}: 1\` beside it. An owner has all scopes; a viewer has \`read:data\`, for some websites or all.
+**Login sessions** use a cookie and are meant for the dashboard only: requests with methods other than GET also need the header \`${pageHeader}: 1\`. An owner has all scopes; a viewer has \`read:data\`, for some websites or all.
 
-**Share links** are for people without a login: the server's own page sends what stands behind \`/share/\` as \`${shareHeader}\`. One has the scope \`read:reports\`, for one website.
+**Share links** give access without a login: the dashboard sends the token after \`/share/\` as \`${shareHeader}\`. A share link has the scope \`read:reports\` for one website.
 
-**Limits** Requests with a website id or a share link, from one address, ${pages}; those with a key may be as many as the key says.${large}
+**Limits** Requests with a website id or a share link, from one address, ${pages}; requests with a key are limited by the key.${large}
 
-**Pages of other origins** may call \`/track\` and \`/identify\`, with credentials; nothing under \`/v1\` answers them.`
+**Pages of other origins** can call \`/track\` and \`/identify\`, with credentials, but nothing under \`/v1\`.`
 }
 
 const fieldErrors = {
   type: "array",
-  maxItems: maxErrors,
-  description: "The bad fields",
+  maxItems: maxFieldErrors,
+  description: "Invalid fields",
   items: exactly({
-    field: { type: "string", description: "Its path, in a batch after the event's index: `1.properties`" },
-    message: { type: "string", description: "What it must be" },
+    field: {
+      type: "string",
+      description: "Path of the field, in a batch after the index of the event: `1.properties`",
+    },
+    message: { type: "string", description: "Requirement of the field" },
   }),
 }
 
@@ -107,25 +110,24 @@ const securitySchemes: Json = {
     type: "apiKey",
     in: "cookie",
     name: sessionCookie,
-    description: `A person's login; over HTTPS the name is \`__Host-${sessionCookie}\`. With methods other than GET it needs the header \`${pageHeader}: 1\``,
+    description: `Login session; over HTTPS the name is \`__Host-${sessionCookie}\`. Methods other than GET also need the header \`${pageHeader}: 1\``,
   },
   share: {
     type: "apiKey",
     in: "header",
     name: shareHeader,
-    description: "The token of a share link, which is what stands behind /share/ in it",
+    description: "Token of a share link: the part after /share/",
   },
   websiteId: {
     type: "apiKey",
     in: "query",
     name: "website_id",
-    description:
-      "The public id of a website. Beside a key it says which website events belong to that name none",
+    description: "Public id of a website. With a key, it is the website of events that have no websiteId",
   },
   clientId: {
     type: "apiKey",
     in: "query",
     name: "client_id",
-    description: "The same, as the browser script's beacons send it; read where there is no website_id",
+    description: "The same, as sent by the browser script; used if there is no website_id",
   },
 }

@@ -1,8 +1,8 @@
 import type { Static, TSchema } from "@sinclair/typebox"
-import type { Reason } from "../errors.ts"
+import type { RejectionReason } from "../errors.ts"
 import { errorResponse } from "../http/v1.ts"
 import type { Scope } from "../store/keys.ts"
-import { refused, success, type Wording } from "./answers.ts"
+import { type ErrorFormat, errorResponses, success } from "./answers.ts"
 import { bodyReasons, keyReasons, storeReasons } from "./ingest.ts"
 import { exactly, type Json, published, ref } from "./json.ts"
 
@@ -13,39 +13,39 @@ export interface Operation {
   id: string
   summary: string
   description?: string
-  /** The request's query. */
+  /** Schema of the query string. */
   query?: TSchema
-  /** Values of it that a request can be tried with. */
+  /** Example values of the query string. */
   queryExample?: Record<string, string>
-  /** The schema of the request's body. */
+  /** Schema of the request body. */
   takes?: Json
-  /** Of the body, where its schema has none. */
+  /** Examples of the body, if its schema has none. */
   examples?: Json
-  /** What the answer holds beside `success`. */
+  /** Fields of the response besides `success`. */
   gives?: Json
-  /** The whole answer, where it has several forms. */
+  /** Schema of the response, if it has several forms. */
   answer?: Json
-  /** What it is where it is a file, by its type. */
+  /** Schemas of a file response, by media type. */
   file?: Json
   /** Default: 200 */
   status?: number
-  /** Beside those that every operation has. */
-  reasons: readonly Reason[]
-  /** What the caller must have, where it is not what its group says. */
+  /** Error reasons, besides those of all operations. */
+  reasons: readonly RejectionReason[]
+  /** Required scope, if it differs from the group. */
   scope?: Scope
 }
 
-/** Of an operation that takes a body from anybody, of one that takes it from a caller, and of one that writes. */
-export const takesOpenBody = ["invalid_shape", ...bodyReasons] as const
-export const takesBody = [...takesOpenBody, "too_many_rejected_bytes"] as const
+/** Error reasons of operations with a body: public, authenticated, and of operations that write. */
+export const takesPublicBody = ["invalid_shape", ...bodyReasons] as const
+export const takesBody = [...takesPublicBody, "too_many_rejected_bytes"] as const
 export const writes = storeReasons.filter((reason) => reason !== "internal")
 
-/** A schema with an example. */
+/** A schema component with an example. */
 export function component<Schema extends TSchema>(schema: Schema, example: Static<Schema>): Json {
   return { ...published(schema), examples: [example] }
 }
 
-/** What an operation gives that lists what has that schema. */
+/** Response fields of an operation that lists items of a schema. */
 export function listOf(name: string, schema: string): Json {
   return {
     [name]: { type: "array", items: ref(`schemas/${schema}`) },
@@ -53,8 +53,8 @@ export function listOf(name: string, schema: string): Json {
   }
 }
 
-/** Of every operation that asks who makes the request. */
-const sharedReasons: readonly Reason[] = [
+/** Error reasons of all authenticated operations. */
+const sharedReasons: readonly RejectionReason[] = [
   "credential_missing",
   ...keyReasons,
   "login_ended",
@@ -65,30 +65,30 @@ const sharedReasons: readonly Reason[] = [
   "too_many_failed_credentials",
   "internal",
 ]
-/** Of the others. */
-const openReasons: readonly Reason[] = ["internal"]
+/** Error reasons of public operations. */
+const publicReasons: readonly RejectionReason[] = ["internal"]
 
 interface Group {
   tag: string
-  /** What the caller must have; undefined: anybody may. */
+  /** Required scope; undefined: public. */
   scope: Scope | undefined
-  wording: Wording
+  errorFormat: ErrorFormat
 }
 
 export async function paths(table: Operations, group: Group): Promise<Json> {
-  const described: Json = {}
+  const items: Json = {}
   for (const [path, methods] of Object.entries(table)) {
     const [, name] = /\{(\w+)\}/.exec(path) ?? []
     const item: Json = name
       ? { parameters: [{ name, in: "path", required: true, schema: { type: "string" } }] }
       : {}
     for (const [method, operation] of Object.entries(methods)) item[method] = await describe(operation, group)
-    described[path] = item
+    items[path] = item
   }
-  return described
+  return items
 }
 
-async function describe(operation: Operation, { tag, wording, ...group }: Group): Promise<Json> {
+async function describe(operation: Operation, { tag, errorFormat, ...group }: Group): Promise<Json> {
   const { id, summary, description = "", query, takes, examples, gives, answer, file, reasons } = operation
   const { queryExample = {}, status = 200, scope = group.scope } = operation
   return {
@@ -96,7 +96,7 @@ async function describe(operation: Operation, { tag, wording, ...group }: Group)
     operationId: id,
     summary,
     description:
-      `${description} ${scope ? `Takes ${takersOf(scope)} with the scope \`${scope}\`.` : ""}`.trim(),
+      `${description} ${scope ? `Requires ${credentialsFor(scope)} with the scope \`${scope}\`.` : ""}`.trim(),
     security: scope ? securityOf(scope) : [],
     ...(query ? { parameters: parametersOf(query, queryExample) } : {}),
     ...(takes
@@ -115,21 +115,21 @@ async function describe(operation: Operation, { tag, wording, ...group }: Group)
     responses: {
       [status]: file
         ? { ...success("The file", {}), content: file }
-        : success("Done", answer ?? exactly({ success: { const: true }, ...gives })),
-      ...(await refused([...reasons, ...(scope ? sharedReasons : openReasons)], wording)),
+        : success("Success", answer ?? exactly({ success: { const: true }, ...gives })),
+      ...(await errorResponses([...reasons, ...(scope ? sharedReasons : publicReasons)], errorFormat)),
     },
   }
 }
 
-/** A share link has this one scope. */
-const shared: Scope = "read:reports"
+/** The scope of share links. */
+const shareScope: Scope = "read:reports"
 
 function securityOf(scope: Scope): Json[] {
-  return [{ bearer: [] }, { apiKey: [] }, { session: [] }, ...(scope === shared ? [{ share: [] }] : [])]
+  return [{ bearer: [] }, { apiKey: [] }, { session: [] }, ...(scope === shareScope ? [{ share: [] }] : [])]
 }
 
-function takersOf(scope: Scope): string {
-  return scope === shared ? "a key, a login or a share link" : "a key or a login"
+function credentialsFor(scope: Scope): string {
+  return scope === shareScope ? "a key, a login session or a share link" : "a key or a login session"
 }
 
 function parametersOf({ properties, required = [] }: TSchema, examples: Record<string, string>): Json[] {
@@ -147,18 +147,18 @@ function parametersOf({ properties, required = [] }: TSchema, examples: Record<s
   })
 }
 
-export function wording(field: Wording["field"]): Wording {
+export function errorFormat(field: ErrorFormat["field"]): ErrorFormat {
   return {
-    refuse: errorResponse,
+    response: errorResponse,
     field,
     schema: (bodies) =>
       exactly(
         {
           success: { const: false },
-          error: { type: "string", description: "What was wrong, for people" },
-          code: { type: "string", enum: [...new Set(bodies.map((one) => one.code))] },
+          error: { type: "string", description: "Error message" },
+          code: { type: "string", enum: [...new Set(bodies.map(({ code }) => code))] },
           requestId: { type: "string" },
-          ...(bodies.some((one) => one.errors) ? { errors: ref("schemas/FieldErrors") } : {}),
+          ...(bodies.some(({ errors }) => errors) ? { errors: ref("schemas/FieldErrors") } : {}),
         },
         ["errors"],
       ),

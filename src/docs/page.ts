@@ -2,19 +2,19 @@ import viewer from "openapi-explorer/dist/browser/openapi-explorer.min.js" with 
 
 export interface Page {
   html: string
-  /** What the page refers to. The name says what is in it, so that a browser can keep it for good. */
+  /** The script of the page. Its name contains a hash of its content, so browsers can cache it forever. */
   viewer: { path: string; bytes: Uint8Array }
 }
 
-/** Reads the viewer out of the binary. */
-export async function makePage(): Promise<Page> {
+/** Loads the viewer from the binary. */
+export async function createPage(): Promise<Page> {
   const bytes = await Bun.file(viewer).bytes()
   const hash = new Bun.CryptoHasher("sha256").update(bytes).digest("hex").slice(0, 16)
   const path = `/docs/viewer.${hash}.js`
   return { html: html(path), viewer: { path, bytes } }
 }
 
-/** The viewer's colours are variables; it knows no dark ones itself. */
+/** Dark colors for the viewer, which has none itself. */
 const style = `
 openapi-explorer {
   --font-regular: system-ui, sans-serif;
@@ -51,7 +51,7 @@ function html(viewerPath: string): string {
 </head>
 <body>
 <openapi-explorer spec-url="/openapi.json" hide-server-selection></openapi-explorer>
-<noscript>This page needs JavaScript; the description itself is <a href="/openapi.json">/openapi.json</a>.</noscript>
+<noscript>This page needs JavaScript; the document is at <a href="/openapi.json">/openapi.json</a>.</noscript>
 </body>
 </html>
 `

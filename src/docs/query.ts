@@ -1,5 +1,5 @@
 import { Type } from "@sinclair/typebox"
-import { personFields } from "../query/query.ts"
+import { idFields } from "../query/query.ts"
 import { fullLimits, reportLimits } from "../query-api/limits.ts"
 import {
   metaSchema,
@@ -13,11 +13,11 @@ import {
 import { columnMeanings, types } from "../query-api/types.ts"
 import { bodyReasons } from "./ingest.ts"
 import { exactly, type Json, published, ref } from "./json.ts"
-import { type Operations, paths, wording } from "./operations.ts"
+import { errorFormat, type Operations, paths } from "./operations.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 
-export const askSchemas: Json = {
+export const querySchemas: Json = {
   Query: {
     ...published(querySchema),
     examples: [
@@ -36,15 +36,15 @@ export const askSchemas: Json = {
 
 const list = Object.entries(types).map(
   ([name, { description, takes }]) =>
-    `- \`${name}\`: ${description}${takes.length > 0 ? ` (takes ${takes.map((one) => `\`${one}\``).join(", ")})` : ""}`,
+    `- \`${name}\`: ${description}${takes.length > 0 ? ` (takes ${takes.map((option) => `\`${option}\``).join(", ")})` : ""}`,
 )
-const single = Object.entries(types).flatMap(([name, type]) => ("singles" in type ? [name] : []))
+const dataTypes = Object.entries(types).flatMap(([name, type]) => ("needsReadData" in type ? [name] : []))
 const columns = Object.entries(columnMeanings).map(([name, meaning]) => `- \`${name}\`: ${meaning}`)
 
 const entry = {
   anyOf: [
     exactly({
-      parameter: { type: "string", description: "The id that was given, else the type" },
+      parameter: { type: "string", description: "Id of the parameter, by default its type" },
       success: { const: true },
       data: { type: "array", items: { type: "object" } },
       meta: ref("schemas/QueryMeta"),
@@ -52,13 +52,13 @@ const entry = {
     exactly({
       parameter: { type: "string" },
       success: { const: false },
-      error: { type: "string", description: "What was wrong with it, for people" },
+      error: { type: "string", description: "Error message" },
       data: { type: "array", maxItems: 0 },
     }),
   ],
 }
-const one = {
-  queryId: { type: "string", description: "The id that was given" },
+const result = {
+  queryId: { type: "string", description: "Id of the query" },
   data: { type: "array", items: entry, description: "In the order of the parameters" },
   meta: exactly({
     parameters: { type: "array", items: { type: "string" } },
@@ -74,19 +74,19 @@ const queries: Operations = {
   "/v1/query": {
     post: {
       id: "query",
-      summary: "Ask about events",
-      description: `One query, or an array of them. A parameter that fails says so in its place and fails no other: among others one that shows or names single events, sessions or people (${single.map((name) => `\`${name}\``).join(", ")}, and ${personFields.map((name) => `\`${name}\``).join(", ")} in \`by\` and filters) without \`read:data\`, of which \`read:reports\` is a part. Without a range: the last 30 days. At most ${fullLimits.parameters} parameters and ${fullLimits.cells} values (rows times columns) in a request, with \`read:reports\` alone ${reportLimits.parameters} and ${reportLimits.cells}. Types:\n\n${list.join("\n")}\n\nColumns:\n\n${columns.join("\n")}\n\n`,
+      summary: "Query events",
+      description: `One query, or an array of queries. A parameter that fails returns its error in place of its data and does not affect the others. Single events, sessions and people (${dataTypes.map((name) => `\`${name}\``).join(", ")}, and ${idFields.map((name) => `\`${name}\``).join(", ")} in \`by\` and filters) need the scope \`read:data\`, which includes \`read:reports\`. The default range is the last 30 days. At most ${fullLimits.parameters} parameters and ${fullLimits.cells} values (rows times columns) per request, with \`read:reports\` only ${reportLimits.parameters} and ${reportLimits.cells}. Types:\n\n${list.join("\n")}\n\nColumns:\n\n${columns.join("\n")}\n\n`,
       query: queryStringSchema,
       queryExample: { website_id: exampleId },
       takes: { anyOf: [ref("schemas/Query"), { type: "array", items: ref("schemas/Query") }] },
-      examples: { one: { value: (askSchemas.Query as { examples: unknown[] }).examples[0] } },
+      examples: { one: { value: (querySchemas.Query as { examples: unknown[] }).examples[0] } },
       answer: {
         anyOf: [
-          exactly({ ...success, ...one }, ["queryId"]),
+          exactly({ ...success, ...result }, ["queryId"]),
           exactly({
             ...success,
             batch: { const: true },
-            results: { type: "array", items: exactly(one, ["queryId"]) },
+            results: { type: "array", items: exactly(result, ["queryId"]) },
           }),
         ],
       },
@@ -102,7 +102,7 @@ const queries: Operations = {
   "/v1/query/websites": {
     get: {
       id: "listReadableWebsites",
-      summary: "List the websites that the key may read",
+      summary: "List websites that the caller can read",
       gives: {
         websites: { type: "array", items: published(websiteSchema) },
         total: { type: "integer", minimum: 0 },
@@ -113,7 +113,7 @@ const queries: Operations = {
   "/v1/query/types": {
     get: {
       id: "listQueryTypes",
-      summary: "List what can be asked",
+      summary: "List query types",
       gives: {
         types: { type: "array", items: { type: "string" } },
         configs: { type: "object", additionalProperties: ref("schemas/QueryType") },
@@ -127,9 +127,9 @@ const streams: Operations = {
   "/v1/events/stream": {
     get: {
       id: "streamEvents",
-      summary: "Follow events as they are stored",
+      summary: "Stream events as they are stored",
       description:
-        "Server-sent events, one for each event, its data a JSON object. With `Last-Event-ID` it goes on after that one. `event: skipped` says that it was more than 100,000 events behind and went on with the newest, `event: end` why the server ends it: among others because events come faster than the client takes them. A comment every 5 s keeps the connection alive.",
+        "Server-sent events: one message per event, with a JSON object as data. `Last-Event-ID` resumes after that event. `event: skipped` reports that the stream was more than 100,000 events behind and continues with the newest. `event: end` gives the reason why the server ends the stream, for example a client that reads too slowly. A comment every 5 s keeps the connection alive.",
       query: streamStringSchema,
       queryExample: { website_id: exampleId },
       file: { "text/event-stream": { schema: published(Type.String()) } },
@@ -138,9 +138,9 @@ const streams: Operations = {
   },
 }
 
-export async function askPaths(): Promise<Json> {
-  const must = querySchema.properties.parameters.expected
-  const group = { tag: "Queries", wording: wording({ field: "parameters", message: must }) }
+export async function queryPaths(): Promise<Json> {
+  const message = querySchema.properties.parameters.expected
+  const group = { tag: "Queries", errorFormat: errorFormat({ field: "parameters", message }) }
   return {
     ...(await paths(queries, { ...group, scope: "read:reports" })),
     ...(await paths(streams, { ...group, scope: "read:data" })),

@@ -1,12 +1,12 @@
 import { Elysia, NotFoundError } from "elysia"
-import { compress, immutable, noCache, once, pageHeaders, sent } from "../http/static-files.ts"
+import { compress, fileResponse, immutable, lazy, noCache, pageHeaders } from "../http/static-files.ts"
 import type { Limits } from "./ingest.ts"
 import { openapi } from "./openapi.ts"
-import { makePage } from "./page.ts"
+import { createPage } from "./page.ts"
 
 /**
- * Nothing comes from elsewhere and nothing goes elsewhere. Styles may be inline because the viewer writes its theme into
- * style elements and attributes; images may be data because its arrows are.
+ * Allows only this server as a source and target. Inline styles are allowed for the theme of the viewer, and data images for its
+ * arrows.
  */
 const contentSecurityPolicy = [
   "default-src 'none'",
@@ -20,16 +20,16 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join("; ")
 
-/** The description of the API: /openapi.json for programs, /docs for people. All is made when it is first asked for. */
+/** Routes of the API documentation: /openapi.json and /docs. Both are built on first use. */
 export function docsRoutes(limits: Limits) {
-  const description = once(async () =>
+  const document = lazy(async () =>
     compress("application/json", Buffer.from(JSON.stringify(await openapi(limits)))),
   )
-  const page = once(makePage)
-  const script = once(async () => compress("text/javascript; charset=utf-8", (await page()).viewer.bytes))
+  const page = lazy(createPage)
+  const script = lazy(async () => compress("text/javascript; charset=utf-8", (await page()).viewer.bytes))
   return new Elysia()
     .get("/openapi.json", async ({ request }) =>
-      sent(await description(), request, { "Cache-Control": noCache }),
+      fileResponse(await document(), request, { "Cache-Control": noCache }),
     )
     .get("/docs", async () => {
       const { html } = await page()
@@ -45,7 +45,7 @@ export function docsRoutes(limits: Limits) {
     .get("/docs/:file", async ({ request, params }) => {
       const { viewer } = await page()
       if (`/docs/${params.file}` === viewer.path)
-        return sent(await script(), request, { "Cache-Control": immutable })
+        return fileResponse(await script(), request, { "Cache-Control": immutable })
       throw new NotFoundError()
     })
 }

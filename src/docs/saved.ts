@@ -16,7 +16,7 @@ import {
   viewSchema,
 } from "../saved/schema.ts"
 import { type Json, ref } from "./json.ts"
-import { component, listOf, type Operations, paths, takesBody, wording, writes } from "./operations.ts"
+import { component, errorFormat, listOf, type Operations, paths, takesBody, writes } from "./operations.ts"
 
 const websiteId = "550e8400-e29b-41d4-a716-446655440000"
 const queryExample = { website_id: websiteId }
@@ -59,7 +59,7 @@ export const savedSchemas = {
   NewShare: component(newShareSchema, share),
 }
 
-const ofPlace = ["key_website_mismatch", "website_unknown"] as const
+const websiteReasons = ["key_website_mismatch", "website_unknown"] as const
 
 const notes: Operations = {
   "/v1/notes": {
@@ -67,28 +67,28 @@ const notes: Operations = {
       id: "listNotes",
       scope: "read:reports",
       summary: "List notes",
-      description: "Those of the website and those of all, the latest day first.",
+      description: "Notes of the website and notes of all websites, latest day first.",
       query: noteFilterSchema,
       gives: listOf("notes", "Note"),
-      reasons: ["invalid_shape", ...ofPlace],
+      reasons: ["invalid_shape", ...websiteReasons],
     },
     post: {
       id: "createNote",
-      summary: "Write a note on a day",
-      description: "Charts show it.",
+      summary: "Create a note",
+      description: "Charts show the note on its day.",
       query: noteFilterSchema,
       queryExample,
       takes: ref("schemas/NewNote"),
       gives: { note: ref("schemas/Note") },
       status: 201,
-      reasons: [...takesBody, ...ofPlace, "conflict", ...writes],
+      reasons: [...takesBody, ...websiteReasons, "conflict", ...writes],
     },
   },
   "/v1/notes/{id}": {
     patch: {
       id: "changeNote",
       summary: "Change a note",
-      description: "What is left out stays as it is.",
+      description: "Omitted fields stay unchanged.",
       takes: ref("schemas/NoteChanges"),
       gives: { note: ref("schemas/Note") },
       reasons: [...takesBody, "key_website_mismatch", "note_unknown", ...writes],
@@ -108,28 +108,28 @@ const views: Operations = {
       id: "listViews",
       scope: "read:data",
       summary: "List saved views",
-      description: "In the order of their names.",
+      description: "Sorted by name.",
       query: viewFilterSchema,
       gives: listOf("views", "View"),
-      reasons: ["invalid_shape", ...ofPlace],
+      reasons: ["invalid_shape", ...websiteReasons],
     },
     post: {
       id: "createView",
       summary: "Save a view",
-      description: "A page of the dashboard under a name.",
+      description: "Saves a dashboard page under a name.",
       query: noteFilterSchema,
       queryExample,
       takes: ref("schemas/NewView"),
       gives: { view: ref("schemas/View") },
       status: 201,
-      reasons: [...takesBody, ...ofPlace, "conflict", ...writes],
+      reasons: [...takesBody, ...websiteReasons, "conflict", ...writes],
     },
   },
   "/v1/views/{id}": {
     patch: {
       id: "changeView",
       summary: "Change a saved view",
-      description: "What is left out stays as it is.",
+      description: "Omitted fields stay unchanged.",
       takes: ref("schemas/ViewChanges"),
       gives: { view: ref("schemas/View") },
       reasons: [...takesBody, "key_website_mismatch", "view_unknown", ...writes],
@@ -148,33 +148,32 @@ const shares: Operations = {
     get: {
       id: "listShares",
       summary: "List share links",
-      description:
-        "Those that have expired too, until they are deleted. The links themselves are kept nowhere.",
+      description: "Includes expired links until they are deleted. The tokens are not stored.",
       query: shareFilterSchema,
       gives: listOf("shares", "Share"),
       reasons: ["invalid_shape", "key_website_mismatch"],
     },
     post: {
       id: "createShare",
-      summary: "Make a share link",
+      summary: "Create a share link",
       description:
-        "Whoever has it may look at the reports of one website, but at no single events or people, and change nothing. The link is in this answer alone.",
+        "Anyone with the link has read-only access to the reports of one website, but not to single events or people. The link is returned only once.",
       query: newShareFilterSchema,
       queryExample,
       takes: ref("schemas/NewShare"),
       gives: {
         share: ref("schemas/Share"),
-        link: { type: "string", description: "Behind this server's address: /share/ and the token" },
+        link: { type: "string", description: "Path of the link: /share/ and the token" },
       },
       status: 201,
-      reasons: [...takesBody, ...ofPlace, "grant_too_wide", "conflict", ...writes],
+      reasons: [...takesBody, ...websiteReasons, "grant_too_wide", "conflict", ...writes],
     },
   },
   "/v1/shares/{id}": {
     delete: {
       id: "deleteShare",
-      summary: "End a share link",
-      description: "It stops working at once.",
+      summary: "Revoke a share link",
+      description: "The link stops working immediately.",
       gives: {},
       reasons: ["key_website_mismatch", "share_unknown", ...writes],
     },
@@ -183,12 +182,12 @@ const shares: Operations = {
 
 export async function savedPaths(): Promise<Json> {
   return {
-    ...(await paths(notes, { tag: "Notes and views", scope: "manage:websites", wording: noteWording })),
-    ...(await paths(views, { tag: "Notes and views", scope: "manage:websites", wording: viewWording })),
-    ...(await paths(shares, { tag: "Share links", scope: "manage:users", wording: shareWording })),
+    ...(await paths(notes, { tag: "Notes and views", scope: "manage:websites", errorFormat: noteErrors })),
+    ...(await paths(views, { tag: "Notes and views", scope: "manage:websites", errorFormat: viewErrors })),
+    ...(await paths(shares, { tag: "Share links", scope: "manage:users", errorFormat: shareErrors })),
   }
 }
 
-const noteWording = wording({ field: "date", message: newNoteSchema.properties.date.expected })
-const viewWording = wording({ field: "name", message: newViewSchema.properties.name.expected })
-const shareWording = wording({ field: "expiresAt", message: newShareSchema.properties.expiresAt.expected })
+const noteErrors = errorFormat({ field: "date", message: newNoteSchema.properties.date.expected })
+const viewErrors = errorFormat({ field: "name", message: newViewSchema.properties.name.expected })
+const shareErrors = errorFormat({ field: "expiresAt", message: newShareSchema.properties.expiresAt.expected })

@@ -12,7 +12,15 @@ import {
 } from "../users/schema.ts"
 import { keyReasons } from "./ingest.ts"
 import { type Json, published, ref } from "./json.ts"
-import { component, type Operations, paths, takesBody, takesOpenBody, wording, writes } from "./operations.ts"
+import {
+  component,
+  errorFormat,
+  type Operations,
+  paths,
+  takesBody,
+  takesPublicBody,
+  writes,
+} from "./operations.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 const exampleUser: UserJson = {
@@ -24,32 +32,32 @@ const exampleUser: UserJson = {
   lastLoginAt: null,
 }
 
-export const peopleSchemas = {
+export const userSchemas = {
   User: component(userSchema, exampleUser),
   NewUser: component(newUserSchema, { email: "ada@example.com", role: "viewer", websites: [exampleId] }),
   UserChanges: component(userChangesSchema, { role: "owner" }),
   NewInvite: published(newInviteSchema),
 }
 
-const ofUser = ["grant_too_wide", "user_not_found"] as const
+const userReasons = ["grant_too_wide", "user_not_found"] as const
 const user = { user: ref("schemas/User") }
 const invite = { invite: ref("schemas/NewInvite") }
 const userOrNull = { anyOf: [ref("schemas/User"), { type: "null" }] }
-/** Of what our page alone can send. */
-const fromPage = "For the server's own page: it takes `x-databuddy-page: 1`."
+/** For operations that only the dashboard uses. */
+const fromPage = "For the dashboard: requires `x-databuddy-page: 1`."
 
 const logins: Operations = {
   "/v1/me": {
     get: {
       id: "showMe",
-      summary: "Show who is logged in",
+      summary: "Show the current user",
       description:
-        "Answered to anybody: `user` is null where the request has no login, `share` where it has no share link that works.",
+        "Public. `user` is null without a login session, and `share` is null without a valid share link.",
       gives: {
         user: userOrNull,
         share: { anyOf: [published(linkSchema), { type: "null" }] },
-        hasUsers: { type: "boolean", description: "false: nobody can log in yet" },
-        version: { type: "string", description: "Of the server" },
+        hasUsers: { type: "boolean", description: "false: no account exists yet" },
+        version: { type: "string", description: "Version of the server" },
       },
       reasons: ["csrf"],
     },
@@ -57,8 +65,8 @@ const logins: Operations = {
   "/v1/me/password": {
     post: {
       id: "changePassword",
-      summary: "Choose another password",
-      description: `All other logins of the person end. ${fromPage}`,
+      summary: "Change the password",
+      description: `Ends all other login sessions of the user. ${fromPage}`,
       takes: published(passwordChangeSchema),
       gives: {},
       reasons: [
@@ -66,7 +74,7 @@ const logins: Operations = {
         "credential_missing",
         "login_ended",
         ...keyReasons,
-        ...takesOpenBody,
+        ...takesPublicBody,
         "rate_limited",
         "too_many_failed_credentials",
         ...writes,
@@ -77,17 +85,17 @@ const logins: Operations = {
     post: {
       id: "logIn",
       summary: "Log in",
-      description: `Sets the cookie. ${fromPage}`,
+      description: `Sets the session cookie. ${fromPage}`,
       takes: published(loginSchema),
       gives: user,
-      reasons: ["csrf", ...takesOpenBody, "login_wrong", "rate_limited", ...writes],
+      reasons: ["csrf", ...takesPublicBody, "login_wrong", "rate_limited", ...writes],
     },
   },
   "/v1/logout": {
     post: {
       id: "logOut",
       summary: "Log out",
-      description: `Ends the login of the cookie and takes the cookie away. ${fromPage}`,
+      description: `Ends the login session and deletes the cookie. ${fromPage}`,
       gives: {},
       reasons: ["csrf", ...writes],
     },
@@ -95,17 +103,17 @@ const logins: Operations = {
   "/v1/invites/{token}": {
     get: {
       id: "showInvite",
-      summary: "Show what a one-time link is for",
+      summary: "Show a one-time link",
       gives: { invite: published(inviteSchema) },
       reasons: ["invite_unknown"],
     },
     post: {
       id: "acceptInvite",
-      summary: "Choose a password with a one-time link",
-      description: `The link works once; it logs the person in. Only a link of the purpose \`setup\` takes an \`email\`. ${fromPage}`,
+      summary: "Accept a one-time link",
+      description: `Sets the password and logs the user in. The link works once. Only a link of the purpose \`setup\` takes an \`email\`. ${fromPage}`,
       takes: published(acceptanceSchema),
       gives: user,
-      reasons: ["csrf", "invite_unknown", ...takesOpenBody, "conflict", "rate_limited", ...writes],
+      reasons: ["csrf", "invite_unknown", ...takesPublicBody, "conflict", "rate_limited", ...writes],
     },
   },
 }
@@ -115,15 +123,15 @@ const users: Operations = {
     get: {
       id: "listUsers",
       summary: "List users",
-      description: "All who may do no more than who asks.",
+      description: "Users with at most the permissions of the caller.",
       gives: { users: { type: "array", items: ref("schemas/User") }, total: { type: "integer", minimum: 0 } },
       reasons: [],
     },
     post: {
       id: "inviteUser",
-      summary: "Make a user",
+      summary: "Invite a user",
       description:
-        "Give the person the link: it works once, for 7 days, and lets them choose a password. Nobody can make a user who may do more than they.",
+        "Returns a link to share with the user, who chooses a password with it. It works once and expires in 7 days. The user can have at most the permissions of the caller.",
       takes: ref("schemas/NewUser"),
       gives: { ...user, ...invite },
       status: 201,
@@ -133,37 +141,37 @@ const users: Operations = {
   "/v1/users/{id}": {
     patch: {
       id: "changeUser",
-      summary: "Change what a user may do",
-      description: "All logins of the user end. The last owner stays one.",
+      summary: "Change a user's permissions",
+      description: "Ends all login sessions of the user. The last owner cannot be changed.",
       takes: ref("schemas/UserChanges"),
       gives: user,
-      reasons: [...takesBody, ...ofUser, "conflict", ...writes],
+      reasons: [...takesBody, ...userReasons, "conflict", ...writes],
     },
     delete: {
       id: "deleteUser",
       summary: "Delete a user",
-      description: "All logins of the user end. The last owner stays.",
+      description: "Ends all login sessions of the user. The last owner cannot be deleted.",
       gives: {},
-      reasons: [...ofUser, "conflict", ...writes],
+      reasons: [...userReasons, "conflict", ...writes],
     },
   },
   "/v1/users/{id}/reset": {
     post: {
       id: "resetUser",
-      summary: "Make a link with which a user chooses another password",
+      summary: "Create a password reset link",
       description:
-        "It works once, for a day, in the place of links from before. The old password works until it is used.",
+        "The link works once, expires in a day and replaces earlier links. The old password works until the link is used.",
       gives: invite,
-      reasons: [...ofUser, ...writes],
+      reasons: [...userReasons, ...writes],
     },
   },
 }
 
-export async function peoplePaths(): Promise<Json> {
+export async function userPaths(): Promise<Json> {
   return {
-    ...(await paths(logins, { tag: "People", scope: undefined, wording: loginWording })),
-    ...(await paths(users, { tag: "People", scope: "manage:users", wording: loginWording })),
+    ...(await paths(logins, { tag: "Users", scope: undefined, errorFormat: loginErrors })),
+    ...(await paths(users, { tag: "Users", scope: "manage:users", errorFormat: loginErrors })),
   }
 }
 
-const loginWording = wording({ field: "email", message: loginSchema.properties.email.expected })
+const loginErrors = errorFormat({ field: "email", message: loginSchema.properties.email.expected })

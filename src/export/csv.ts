@@ -1,29 +1,29 @@
 import type { StoredEvent } from "../store/event-reader.ts"
 import { eventFields } from "./fields.ts"
 
-/** What a spreadsheet takes for the beginning of a formula, also behind blanks, and in the wide forms of East Asia. */
+/** Start of a spreadsheet formula, also after spaces, and with full-width characters. */
 const formula = /^(?:'|[\t\r\n]|\s*[=+\-@＝＋－＠])/
-/** What would end the cell or the line, in a spreadsheet that separates by something else than commas too. */
-const quoted = /[",;|\t\r\n]|^\s|\s$/
+/** Text that needs quotes, also for spreadsheets with another separator than commas. */
+const needsQuotes = /[",;|\t\r\n]|^\s|\s$/
 
-/** Those of the `events` view: people want the time in words as well. */
+/** Columns of the `events` view, plus the time as text. */
 const columns = eventFields.flatMap(({ name }) => (name === "timestamp" ? ([name, "time"] as const) : [name]))
 
 export const csvHeader = columns.join(",")
 
 /**
- * One event as a line. A text that begins as a formula would, or with an apostrophe, gets an apostrophe in front: take one
- * away from every text that begins with one, and all is as it was. Nothing at all between two commas is null.
+ * Formats an event as a line. Text that starts like a formula, or with an apostrophe, gets an apostrophe as a prefix: to restore the
+ * original, remove one leading apostrophe. An empty cell is null.
  */
 export function csvRow(event: StoredEvent): string {
-  const all = { ...event, time: new Date(event.timestamp).toISOString() }
-  return columns.map((name) => cell(all[name])).join(",")
+  const row = { ...event, time: new Date(event.timestamp).toISOString() }
+  return columns.map((name) => cell(row[name])).join(",")
 }
 
-/** A value between two commas, safe as `csvRow` says. */
+/** Formats a cell, escaped as described at `csvRow`. */
 export function cell(value: string | number | boolean | null): string {
   if (value === null) return ""
   if (typeof value !== "string") return String(value)
   const safe = formula.test(value) ? `'${value}` : value
-  return quoted.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+  return needsQuotes.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }

@@ -4,12 +4,12 @@ import type { Db } from "../store/db/driver.ts"
 import {
   EventReader,
   readLinks,
-  readLinksFrom,
+  readLinksOfVisitors,
   readProfile,
   readProfiles,
   type StoredEvent,
 } from "../store/event-reader.ts"
-import { eventsOfPerson, idsOf, type Person } from "../store/forget.ts"
+import { eventsOfPerson, type Person, storedIdsOf } from "../store/forget.ts"
 import type { Website } from "../store/websites.ts"
 import { csvHeader, csvRow } from "./csv.ts"
 import { type Counts, endLine, eventLine, firstLine, linkLine, profileLine, websiteLine } from "./lines.ts"
@@ -18,40 +18,40 @@ import { parquetOf } from "./parquet.ts"
 export const formats = ["ndjson", "csv", "parquet"] as const
 export type Format = (typeof formats)[number]
 
-/** What is to be exported. Keys and salts never are. */
-export interface Wanted {
+/** Selection of an export. Keys and salts are never exported. */
+export interface ExportSelection {
   websites: readonly Website[]
-  /** With the owner's own events, which belong to no website. */
+  /** Include events without a website. */
   ownEvents: boolean
-  /** Unix ms, from (included) and to (not included) when events happened; undefined: without a bound. */
+  /** Range of timestamps in Unix ms, `to` exclusive; undefined: unbounded. */
   from: number | undefined
   to: number | undefined
 }
 
-/** A person of whom a website has something. */
-export interface OnePerson {
+/** A person of a website whose data is exported. */
+export interface PersonSelection {
   website: Website
   id: Person["id"]
-  /** When it is asked, Unix ms. */
+  /** Time of the export in Unix ms. */
   now: number
-  /** Waits between two looks for events, in which others have the thread. */
+  /** Waits between two searches for events, so that other work can run. */
   sleep: (ms: number) => Promise<void>
 }
 
-/** How the work is spread out. */
+/** Step sizes of an export, which shares its thread with other work. */
 export interface Steps {
-  /** Events that are read in one step, some 5 µs each, in which the thread does nothing else. */
+  /** Events per step, about 5 µs each. A step blocks the thread. */
   rows: number
-  /** Events in a row group of a Parquet file, and characters of their properties after which it ends earlier. It is encoded in one step too, some 10 µs an event and 10 ms a megabyte. */
+  /** Limits of a Parquet row group: events, and characters of properties. Encoding a group blocks for about 10 µs per event and 10 ms per MB. */
   groupRows: number
   groupCharacters: number
-  /** What is done between two steps. */
+  /** Called between steps. */
   rest: () => Promise<void> | undefined
-  /** Told how many events were read in a step. */
+  /** Called with the number of events of each step. */
   onRead?: (events: number) => void
 }
 
-/** What a file is made of: lines of websites, profiles and links, which only ndjson has, and events. */
+/** Content of a file: events, and for ndjson lines of websites, profiles and links. */
 interface Parts {
   lines: Iterable<{ kind: Exclude<keyof Counts, "events">; lines: string[] }>
   events: AsyncIterable<StoredEvent[]>
@@ -59,40 +59,40 @@ interface Parts {
 
 const eol = "\n"
 
-/** The bytes of a file, some at a time. Memory holds one step of them; of Parquet, a row group. */
-export function exportWanted(
+/** Exports events as a stream of bytes. Holds one step in memory, or one row group for Parquet. */
+export function exportEvents(
   db: Db,
-  wanted: Wanted,
+  selection: ExportSelection,
   format: Format,
   steps: Steps,
 ): AsyncGenerator<Uint8Array> {
-  const { websites, from = Number.MIN_SAFE_INTEGER, to = Number.MAX_SAFE_INTEGER } = wanted
+  const { websites, from = Number.MIN_SAFE_INTEGER, to = Number.MAX_SAFE_INTEGER } = selection
   const ids = new Map<number, string | null>(websites.map(({ rid, id }) => [rid, id]))
-  if (wanted.ownEvents) ids.set(0, null)
-  const found = new EventReader(db, { websites: ids, from, to }).all(steps.rows)
-  return fileOf({ lines: linesOf(db, websites), events: rested(found, steps) }, format, steps)
+  if (selection.ownEvents) ids.set(0, null)
+  const batches = new EventReader(db, { websites: ids, from, to }).all(steps.rows)
+  return fileOf({ lines: linesOf(db, websites), events: paced(batches, steps) }, format, steps)
 }
 
-/** The same of one person: what `forgetPerson` would delete, so the links of an anonymous id without the profiles. */
+/** Exports the data that `forgetPerson` would delete for a person; for an anonymous id that is links without profiles. */
 export function exportPerson(
   db: Db,
-  one: OnePerson,
+  selection: PersonSelection,
   format: Format,
   steps: Steps,
 ): AsyncGenerator<Uint8Array> {
-  const { website, id, now } = one
+  const { website, id, now } = selection
   const person = { websiteRid: website.rid, id }
   const [from, to] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
   const reader = new EventReader(db, { websites: new Map([[website.rid, website.id]]), from, to })
   async function* events() {
-    for await (const ids of eventsOfPerson(db, person, now, one)) {
-      yield* rested(reader.inSteps(ids, steps.rows), steps)
+    for await (const ids of eventsOfPerson(db, person, now, selection)) {
+      yield* paced(reader.inBatches(ids, steps.rows), steps)
     }
   }
   const [profiles, links] =
     "profileId" in id
       ? readProfile(db, website.rid, id.profileId)
-      : [[], readLinksFrom(db, website.rid, idsOf(db, person, now))]
+      : [[], readLinksOfVisitors(db, website.rid, storedIdsOf(db, person, now))]
   const lines = [
     { kind: "profiles" as const, lines: profiles.map((profile) => profileLine(website.id, profile)) },
     { kind: "links" as const, lines: links.map((link) => linkLine(website.id, link)) },
@@ -100,10 +100,10 @@ export function exportPerson(
   return fileOf({ lines, events: events() }, format, steps)
 }
 
-/** As gzip. Compression runs in another thread. */
+/** Compresses with gzip, in another thread. */
 export function gzipped(bytes: AsyncIterable<Uint8Array>, level: number): AsyncIterable<Uint8Array> {
   const gzip = createGzip({ level })
-  // Its errors come out of the iteration.
+  // Errors are thrown by the iteration.
   pipeline(Readable.from(bytes, { objectMode: false, highWaterMark: 1 }), gzip, () => {})
   return gzip
 }
@@ -111,17 +111,17 @@ export function gzipped(bytes: AsyncIterable<Uint8Array>, level: number): AsyncI
 function* linesOf(db: Db, websites: readonly Website[]): Parts["lines"] & Generator {
   yield { kind: "websites", lines: websites.map(websiteLine) }
   for (const { rid, id } of websites) {
-    for (const some of readProfiles(db, rid)) {
-      yield { kind: "profiles", lines: some.map((profile) => profileLine(id, profile)) }
+    for (const batch of readProfiles(db, rid)) {
+      yield { kind: "profiles", lines: batch.map((profile) => profileLine(id, profile)) }
     }
   }
   for (const { rid, id } of websites) {
-    for (const some of readLinks(db, rid))
-      yield { kind: "links", lines: some.map((link) => linkLine(id, link)) }
+    for (const batch of readLinks(db, rid))
+      yield { kind: "links", lines: batch.map((link) => linkLine(id, link)) }
   }
 }
 
-async function* rested(
+async function* paced(
   steps: Iterable<StoredEvent[]>,
   { rest, onRead }: Steps,
 ): AsyncGenerator<StoredEvent[]> {
@@ -146,16 +146,16 @@ async function* ndjson({ lines, events }: Parts, { rest }: Steps): AsyncGenerato
     if (part.lines.length > 0) yield bytesOf(part.lines)
     await rest()
   }
-  for await (const some of events) {
-    counts.events += some.length
-    yield bytesOf(some.map(eventLine))
+  for await (const batch of events) {
+    counts.events += batch.length
+    yield bytesOf(batch.map(eventLine))
   }
   yield bytesOf([endLine(counts)])
 }
 
 async function* csv({ events }: Parts): AsyncGenerator<Uint8Array> {
   yield bytesOf([csvHeader])
-  for await (const some of events) yield bytesOf(some.map(csvRow))
+  for await (const batch of events) yield bytesOf(batch.map(csvRow))
 }
 
 function bytesOf(lines: string[]): Uint8Array {

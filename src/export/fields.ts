@@ -1,6 +1,6 @@
 import type { StoredEvent } from "../store/event-reader.ts"
 
-/** What an event has, in the order of the `events` view, with the types that Parquet files give it. */
+/** Fields of an event in the order of the `events` view, with their Parquet types. */
 export const eventFields = [
   { name: "id", type: "INT64" },
   { name: "website_id", type: "STRING", nullable: true },

@@ -1,11 +1,10 @@
 import type { StoredEvent, StoredLink, StoredProfile } from "../store/event-reader.ts"
 import type { Website } from "../store/websites.ts"
 
-// The lines of an ndjson export, a JSON object each: the first says what it is, then come websites, profiles, links and
-// events, and the last says how many of each there are, so that a file that ends early is known for it. The fields have
-// the names of the tables and of the `events` view; times are Unix ms.
+// Lines of an ndjson export, one JSON object each: a header, websites, profiles, links and events, and a last line with the counts,
+// which reveals an incomplete file. Fields have the names of the tables and of the `events` view; times are Unix ms.
 
-/** What the first line says. A later version of the format that an older program would misread gets another number. */
+/** Format version in the header. An incompatible change increases it. */
 export const formatVersion = 1
 
 /** Lines of each kind. */
@@ -39,7 +38,7 @@ export function websiteLine(website: Website): string {
 }
 
 export function profileLine(websiteId: string, { traits, ...profile }: StoredProfile): string {
-  return withText({ type: "profile", website_id: websiteId, ...profile }, "traits", traits)
+  return withJsonField({ type: "profile", website_id: websiteId, ...profile }, "traits", traits)
 }
 
 export function linkLine(websiteId: string, link: StoredLink): string {
@@ -47,10 +46,10 @@ export function linkLine(websiteId: string, link: StoredLink): string {
 }
 
 export function eventLine({ properties, ...event }: StoredEvent): string {
-  return withText({ type: "event", ...event }, "properties", properties)
+  return withJsonField({ type: "event", ...event }, "properties", properties)
 }
 
-/** With one field more, which is JSON text already. */
-function withText(object: object, field: string, text: string | null): string {
+/** Adds a field whose value is already JSON text. */
+function withJsonField(object: object, field: string, text: string | null): string {
   return `${JSON.stringify(object).slice(0, -1)},"${field}":${text ?? "null"}}`
 }

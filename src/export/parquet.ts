@@ -20,7 +20,7 @@ const schema: SchemaElement[] = [
   ),
 ]
 
-/** Events as a Parquet file, its bytes a row group at a time. Each group is written when it has `groupRows` events, or `groupCharacters` of their properties. */
+/** Writes events as a Parquet file, one row group at a time: a group ends at `groupRows` events or `groupCharacters` of properties. */
 export async function* parquetOf(
   events: AsyncIterable<StoredEvent[]>,
   {
@@ -37,13 +37,13 @@ export async function* parquetOf(
       data: rows.map((row) => (type === "INT64" ? BigInt(row[name]) : row[name])),
     }))
     parquet.write({ columnData, rowGroupSize: rows.length })
-    return taken(writer)
+    return takeBytes(writer)
   }
   let rows: StoredEvent[] = []
   let characters = 0
-  for await (const some of events) {
-    rows.push(...some)
-    for (const { properties } of some) characters += properties?.length ?? 0
+  for await (const batch of events) {
+    rows.push(...batch)
+    for (const { properties } of batch) characters += properties?.length ?? 0
     if (rows.length < groupRows && characters < groupCharacters) continue
     yield write(rows)
     rows = []
@@ -52,11 +52,11 @@ export async function* parquetOf(
   }
   if (rows.length > 0) yield write(rows)
   parquet.finish()
-  yield taken(writer)
+  yield takeBytes(writer)
 }
 
-/** What was written since it was last asked. `offset` goes on counting from the file's beginning. */
-function taken(writer: ByteWriter): Uint8Array {
+/** Returns the bytes written since the last call. The writer keeps counting the file offset. */
+function takeBytes(writer: ByteWriter): Uint8Array {
   const bytes = new Uint8Array(writer.getBuffer())
   writer.index = 0
   return bytes

@@ -2,14 +2,14 @@ import { readNewWebsite, retainText } from "../admin-api/input.ts"
 import { type FieldError, RequestError, UserError } from "../errors.ts"
 import { type Counts, formatVersion } from "../export/lines.ts"
 import { fieldErrors } from "../http/validation.ts"
-import { badText, isPlainText, isTime, serialiseProperties } from "../ingest/event.ts"
+import { isAcceptedTime, isPlainText, plainTextError, serializeProperties } from "../ingest/event.ts"
 import { columnTraitErrors } from "../ingest/identify.ts"
+import type { DailyHash } from "../store/daily-hash.ts"
 import type { Db } from "../store/db/driver.ts"
 import { EventImporter, type ImportOutcome } from "../store/event-importer.ts"
 import type { StoredEvent } from "../store/event-reader.ts"
 import type { EventRow } from "../store/events.ts"
-import { keptTraitBytes, keptTraits, restoreLink, restoreProfile, type Traits } from "../store/profiles.ts"
-import type { DailyHash } from "../store/salts.ts"
+import { maxTraitBytes, maxTraits, restoreLink, restoreProfile, type Traits } from "../store/profiles.ts"
 import { canonicalWebsiteId, createWebsite, listWebsites, pauseWebsite } from "../store/websites.ts"
 import type { TextLine } from "./lines.ts"
 import {
@@ -24,42 +24,42 @@ import {
   type WebsiteLine,
 } from "./schema.ts"
 
-/** Why a line was left out. */
-export type RefusedWhy = "not_json" | "unknown_type" | "invalid" | "website_unknown" | "event_id_taken"
+/** Why a line was rejected. */
+export type LineError = "not_json" | "unknown_type" | "invalid" | "website_unknown" | "event_id_taken"
 
-export interface Refused {
-  /** Counted from 1. */
+export interface RejectedLine {
+  /** Line number, from 1. */
   line: number
-  reason: RefusedWhy
+  reason: LineError
   message: string
 }
 
-export interface Tally {
+export interface ImportCounts {
   added: number
-  /** Was here already. */
+  /** Already in the database. */
   present: number
 }
 
 export interface Report {
   lines: number
-  websites: Tally
-  profiles: Tally
-  links: Tally
-  events: Tally & {
-    /** Of the added ones those that got another id, because theirs was not above all that are here. */
+  websites: ImportCounts
+  profiles: ImportCounts
+  links: ImportCounts
+  events: ImportCounts & {
+    /** Added events that got a new id, because theirs was not above all ids in the database. */
     renumbered: number
   }
-  refused: { total: number; reasons: Partial<Record<RefusedWhy, number>>; first: Refused[] }
-  /** Why the file is not all that was exported; null: it is, or it does not say. */
+  refused: { total: number; reasons: Partial<Record<LineError, number>>; first: RejectedLine[] }
+  /** Why the file is incomplete; null if it is complete or has no header. */
   incomplete: string | null
 }
 
-/** Refused lines that are listed, some 200 bytes each; the rest is counted. */
-const shownRefusals = 1_000
+/** Maximum rejected lines to list, about 200 bytes each; all are counted. */
+const maxListed = 1_000
 
-/** Brings the lines of an export into a database. Every call of `take` works inside a transaction of the caller's. */
+/** Imports the lines of an export. The caller wraps every call of `add` in a transaction. */
 export class Importer {
-  readonly #bringer: EventImporter
+  readonly #eventImporter: EventImporter
   readonly #rids = new Map<string | null, number>([[null, 0]])
   readonly #report: Report = {
     lines: 0,
@@ -70,10 +70,10 @@ export class Importer {
     refused: { total: 0, reasons: {}, first: [] },
     incomplete: null,
   }
-  /** As many of each as the file holds, refused ones included. */
-  readonly #held: Counts = { websites: 0, profiles: 0, links: 0, events: 0 }
-  #headed = false
-  #ended = false
+  /** Counts of the current file, including rejected lines. */
+  readonly #fileCounts: Counts = { websites: 0, profiles: 0, links: 0, events: 0 }
+  #hasHeader = false
+  #hasEnd = false
 
   /** `now`: Unix ms. */
   constructor(
@@ -81,101 +81,98 @@ export class Importer {
     dailyHash: DailyHash,
     private readonly now: () => number,
   ) {
-    this.#bringer = new EventImporter(db, dailyHash)
+    this.#eventImporter = new EventImporter(db, dailyHash)
     for (const { id, rid } of listWebsites(db)) this.#rids.set(id, rid)
   }
 
-  /** Throws a Complaint where the file is one of a later version. */
-  take(lines: readonly TextLine[]): void {
-    this.#bringer.begin()
+  /** Imports lines. Throws a UserError if the file has a later version. */
+  add(lines: readonly TextLine[]): void {
+    this.#eventImporter.begin()
     for (const line of lines) {
       this.#report.lines++
-      const problem = this.#takeLine(line)
-      if (problem) this.#refuse({ line: line.number, ...problem })
+      const problem = this.#importLine(line)
+      if (problem) this.#reject({ line: line.number, ...problem })
     }
-    this.#bringer.flush()
+    this.#eventImporter.flush()
   }
 
   report(): Report {
-    const incomplete =
-      this.#headed && !this.#ended
-        ? "it ends before its last line: what was to come after that is missing"
-        : null
+    const incomplete = this.#hasHeader && !this.#hasEnd ? "it has no last line, so its end is missing" : null
     return { ...this.#report, incomplete: this.#report.incomplete ?? incomplete }
   }
 
-  #takeLine({ number, text }: TextLine): Omit<Refused, "line"> | undefined {
-    const value = text === undefined ? undefined : parsed(text)
+  #importLine({ number, text }: TextLine): Omit<RejectedLine, "line"> | undefined {
+    const value = text === undefined ? undefined : parseObject(text)
     if (value === undefined)
-      return { reason: "not_json", message: "is no JSON object in UTF-8 of at most 1 MiB" }
+      return { reason: "not_json", message: "is not a JSON object in UTF-8 of at most 1 MiB" }
     const type = (value as { type?: unknown }).type
     const check = typeof type === "string" ? checks.get(type) : undefined
     if (!check) {
       return {
         reason: "unknown_type",
-        message: `has the type ${JSON.stringify(type)?.slice(0, 40) ?? "of none"}`,
+        message: `has the unknown type ${JSON.stringify(type)?.slice(0, 40) ?? "(none)"}`,
       }
     }
-    const errors = check.Check(value) ? moreErrors(value as Line, this.now()) : fieldErrors(check, value)
+    const errors = check.Check(value) ? limitErrors(value as Line, this.now()) : fieldErrors(check, value)
     if (errors.length > 0) {
       const message = errors.map((error) => `${error.field} ${error.message}`).join("; ")
       return { reason: "invalid", message }
     }
     try {
-      return this.#takeRecord(value as Line, number)
+      return this.#importRecord(value as Line, number)
     } catch (error) {
       if (!(error instanceof RequestError)) throw error
       return { reason: "invalid", message: error.message }
     }
   }
 
-  #takeRecord(line: Line, number: number): Omit<Refused, "line"> | undefined {
+  #importRecord(line: Line, number: number): Omit<RejectedLine, "line"> | undefined {
     switch (line.type) {
       case "databuddy-export":
-        this.#takeFirst(line.version, number)
+        this.#readHeader(line.version, number)
         return undefined
       case "end":
-        this.#takeEnd(line)
+        this.#readEnd(line)
         return undefined
       case "website":
-        this.#held.websites++
-        return this.#count("websites", this.#takeWebsite(line))
+        this.#fileCounts.websites++
+        return this.#count("websites", this.#importWebsite(line))
       case "profile":
-        this.#held.profiles++
-        return this.#ofWebsite(line, (rid) => this.#takeProfile(line, rid))
+        this.#fileCounts.profiles++
+        return this.#withWebsite(line, (rid) => this.#importProfile(line, rid))
       case "link":
-        this.#held.links++
-        return this.#ofWebsite(line, (rid) => this.#takeLink(line, rid))
+        this.#fileCounts.links++
+        return this.#withWebsite(line, (rid) => this.#importLink(line, rid))
       case "event":
-        this.#held.events++
-        return this.#ofWebsite(line, (rid) => this.#takeEvent(line, rid))
+        this.#fileCounts.events++
+        return this.#withWebsite(line, (rid) => this.#importEvent(line, rid))
     }
   }
 
-  /** Files can stand one after the other in one: each begins and ends for itself. */
-  #takeFirst(version: number, number: number): void {
+  /** Exports can be concatenated: each one has its own header and end. */
+  #readHeader(version: number, number: number): void {
     if (version > formatVersion) {
       throw new UserError(
-        `line ${number}: the export is of version ${version}, and this databuddy reads up to ${formatVersion}`,
-        "import it with the databuddy that made it, or a later one",
+        `line ${number}: the export has version ${version}, but this databuddy supports at most version ${formatVersion}`,
+        "import it with the version of databuddy that created it, or a later one",
       )
     }
-    if (this.#headed && !this.#ended)
+    if (this.#hasHeader && !this.#hasEnd)
       this.#report.incomplete = `the export that ends at line ${number - 1} has no last line`
-    this.#headed = true
-    this.#ended = false
-    Object.assign(this.#held, { websites: 0, profiles: 0, links: 0, events: 0 })
+    this.#hasHeader = true
+    this.#hasEnd = false
+    Object.assign(this.#fileCounts, { websites: 0, profiles: 0, links: 0, events: 0 })
   }
 
-  #takeEnd(counts: Counts): void {
-    this.#ended = true
-    for (const [kind, held] of Object.entries(this.#held) as [keyof Counts, number][]) {
-      if (held === counts[kind]) continue
-      this.#report.incomplete = `it says that it has ${counts[kind]} ${kind}, but has ${held}`
+  #readEnd(counts: Counts): void {
+    this.#hasEnd = true
+    for (const [kind, count] of Object.entries(this.#fileCounts) as [keyof Counts, number][]) {
+      if (count === counts[kind]) continue
+      this.#report.incomplete = `it should have ${counts[kind]} ${kind}, but has ${count}`
     }
   }
 
-  #takeWebsite(line: WebsiteLine): boolean {
+  #importWebsite(line: WebsiteLine): boolean {
     if (this.#rids.has(canonicalWebsiteId(line.id))) return false
     const { domain, name, allowed_origins: allowedOrigins, anonymize } = line
     const retain = retainText(line.retain_ms)
@@ -186,22 +183,22 @@ export class Importer {
     return true
   }
 
-  #takeProfile({ profile_id, traits, created_at, updated_at }: ProfileLine, websiteRid: number) {
+  #importProfile({ profile_id, traits, created_at, updated_at }: ProfileLine, websiteRid: number) {
     const times = { createdAt: created_at, updatedAt: updated_at }
-    const told = { websiteRid, profileId: profile_id, traits: traits as Traits, ...times }
-    return this.#count("profiles", restoreProfile(this.db, told))
+    const profile = { websiteRid, profileId: profile_id, traits: traits as Traits, ...times }
+    return this.#count("profiles", restoreProfile(this.db, profile))
   }
 
-  #takeLink({ anonymous_id, profile_id, linked_at }: LinkLine, websiteRid: number) {
-    const told = { websiteRid, anonymousId: anonymous_id, profileId: profile_id, linkedAt: linked_at }
-    return this.#count("links", restoreLink(this.db, told))
+  #importLink({ anonymous_id, profile_id, linked_at }: LinkLine, websiteRid: number) {
+    const link = { websiteRid, anonymousId: anonymous_id, profileId: profile_id, linkedAt: linked_at }
+    return this.#count("links", restoreLink(this.db, link))
   }
 
-  #takeEvent(line: EventLine, websiteRid: number): Omit<Refused, "line"> | undefined {
-    const serialised = serialiseProperties(line.properties ?? undefined)
-    if (typeof serialised === "string") return { reason: "invalid", message: `properties ${serialised}` }
+  #importEvent(line: EventLine, websiteRid: number): Omit<RejectedLine, "line"> | undefined {
+    const serialized = serializeProperties(line.properties ?? undefined)
+    if (typeof serialized === "string") return { reason: "invalid", message: `properties ${serialized}` }
     const event: StoredEvent = {
-      // One of 0 is never kept.
+      // An event without an id gets a new one.
       id: line.id ?? 0,
       website_id: line.website_id,
       name: line.name,
@@ -218,23 +215,23 @@ export class Importer {
       crawler: line.crawler ?? false,
       properties: line.properties ? JSON.stringify(line.properties) : null,
     }
-    const fate = this.#bringer.bring(event, rowOf(event, websiteRid, serialised))
-    if (fate === "event_id_taken") {
-      return { reason: fate, message: `another event has the event_id ${JSON.stringify(event.event_id)}` }
+    const outcome = this.#eventImporter.add(event, rowOf(event, websiteRid, serialized))
+    if (outcome === "event_id_taken") {
+      return { reason: outcome, message: `another event has the event_id ${JSON.stringify(event.event_id)}` }
     }
-    if (fate === "renumbered") this.#report.events.renumbered++
-    return this.#count("events", fate !== ("present" satisfies ImportOutcome))
+    if (outcome === "renumbered") this.#report.events.renumbered++
+    return this.#count("events", outcome !== ("present" satisfies ImportOutcome))
   }
 
-  #ofWebsite(
+  #withWebsite(
     { website_id: id }: { website_id: string | null },
-    take: (rid: number) => Omit<Refused, "line"> | undefined,
-  ): Omit<Refused, "line"> | undefined {
+    importInto: (rid: number) => Omit<RejectedLine, "line"> | undefined,
+  ): Omit<RejectedLine, "line"> | undefined {
     const rid = this.#rids.get(id === null ? null : canonicalWebsiteId(id))
-    if (rid !== undefined) return take(rid)
+    if (rid !== undefined) return importInto(rid)
     return {
       reason: "website_unknown",
-      message: `there is no website ${JSON.stringify(id)} here, and none in the file`,
+      message: `the website ${JSON.stringify(id)} is neither in the database nor in the file`,
     }
   }
 
@@ -243,30 +240,30 @@ export class Importer {
     return undefined
   }
 
-  #refuse(refused: Refused): void {
-    const { refused: all } = this.#report
-    all.total++
-    all.reasons[refused.reason] = (all.reasons[refused.reason] ?? 0) + 1
-    if (all.first.length < shownRefusals) all.first.push(refused)
+  #reject(line: RejectedLine): void {
+    const { refused } = this.#report
+    refused.total++
+    refused.reasons[line.reason] = (refused.reasons[line.reason] ?? 0) + 1
+    if (refused.first.length < maxListed) refused.first.push(line)
   }
 }
 
-/** What breaks the limits of /track and /identify beyond what the schemas of lines say. */
-function moreErrors(line: Line, now: number): FieldError[] {
+/** Errors against the limits of /track and /identify that the schemas cannot express. */
+function limitErrors(line: Line, now: number): FieldError[] {
   const fields = line as unknown as Record<string, unknown>
   const errors: FieldError[] = []
   for (const field of texts[line.type] ?? []) {
     const text = fields[field]
-    if (typeof text === "string" && !isPlainText(text)) errors.push({ field, message: badText })
+    if (typeof text === "string" && !isPlainText(text)) errors.push({ field, message: plainTextError })
   }
   for (const field of times[line.type] ?? []) {
     const time = fields[field]
-    if (typeof time === "number" && !isTime(time, now)) errors.push({ field, message: badTime })
+    if (typeof time === "number" && !isAcceptedTime(time, now)) errors.push({ field, message: badTime })
   }
   if (line.type === "profile") errors.push(...traitErrors(line.traits as Traits))
   if (line.type === "event" && errors.length === 0) {
     const { timestamp, received_at: receivedAt } = line
-    if (!isTime(timestamp, receivedAt ?? timestamp)) {
+    if (!isAcceptedTime(timestamp, receivedAt ?? timestamp)) {
       errors.push({ field: "timestamp", message: "must be at most an hour after received_at" })
     }
   }
@@ -276,9 +273,9 @@ function moreErrors(line: Line, now: number): FieldError[] {
 function traitErrors(traits: Traits): FieldError[] {
   const errors = columnTraitErrors(traits)
   const isTooMany =
-    Object.keys(traits).length > keptTraits || Buffer.byteLength(JSON.stringify(traits)) > keptTraitBytes
+    Object.keys(traits).length > maxTraits || Buffer.byteLength(JSON.stringify(traits)) > maxTraitBytes
   if (!isTooMany) return errors
-  const message = `must come to at most ${keptTraits} and ${keptTraitBytes} bytes of JSON`
+  const message = `must have at most ${maxTraits} entries and ${maxTraitBytes} bytes of JSON`
   return [...errors, { field: "traits", message }]
 }
 
@@ -306,8 +303,8 @@ function rowOf(
   }
 }
 
-/** Undefined where it is no JSON object. */
-function parsed(text: string): object | undefined {
+/** Undefined if the text is not a JSON object. */
+function parseObject(text: string): object | undefined {
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === "object" && value !== null ? value : undefined

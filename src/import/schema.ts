@@ -2,8 +2,7 @@ import { type Static, type TSchema, Type } from "@sinclair/typebox"
 import { TypeCompiler } from "@sinclair/typebox/compiler"
 import { eventSchema } from "../ingest/schema.ts"
 
-// The lines that are taken, with the limits of /track. What an export always names and other programs may not know of can
-// be left out of an event.
+// Schemas of the lines, with the limits of /track. Event fields that only our own exports have are optional.
 
 export const badTime = "must be Unix milliseconds, from 2000-01-01 to an hour from now"
 const time = Type.Integer({ expected: badTime })
@@ -30,7 +29,7 @@ const websiteSchema = Type.Object(
   {
     type: Type.Literal("website"),
     id: websiteId,
-    // What else it may be is checked as for a new website.
+    // These fields are validated like those of a new website.
     domain: Type.Unknown(),
     name: Type.Unknown(),
     allowed_origins: Type.Unknown(),
@@ -108,7 +107,7 @@ export type Line =
   | LinkLine
   | EventLine
 
-/** Fields of each kind of line that a schema cannot check: times, which depend on the clock, and texts without NUL. */
+/** Fields that a schema cannot check: times, which depend on the clock, and text that must not contain NUL. */
 export const times: Partial<Record<Line["type"], readonly string[]>> = {
   website: ["created_at", "paused_at"],
   profile: ["created_at", "updated_at"],
@@ -121,7 +120,7 @@ export const texts: Partial<Record<Line["type"], readonly string[]>> = {
   event: ["name", "namespace", "source", "anonymous_id", "session_id", "profile_id", "path", "event_id"],
 }
 
-/** By `type`. */
+/** Compiled schemas by `type`. */
 export const checks = new Map(
   [firstSchema, endSchema, websiteSchema, profileSchema, linkSchema, eventLineSchema].map(
     (schema) => [schema.properties.type.const as string, TypeCompiler.Compile(schema as TSchema)] as const,

@@ -1,7 +1,7 @@
 import { TypeCompiler } from "@sinclair/typebox/compiler"
 import type { FieldError } from "../errors.ts"
-import { readExpiry } from "../http/dates.ts"
-import { checked, invalid, malformed } from "../http/validation.ts"
+import { parseExpiry } from "../http/dates.ts"
+import { invalidShape, unicodeErrors, validate } from "../http/validation.ts"
 import { iso, isoOrNull } from "../iso.ts"
 import type { Note } from "../store/notes.ts"
 import type { Share } from "../store/shares.ts"
@@ -22,8 +22,8 @@ import {
   viewFilterSchema,
 } from "./schema.ts"
 
-// What is asked of notes, saved views and share links is checked here and nowhere else. Every reader takes a value that may
-// be anything, and throws `invalid_shape` with each bad field named.
+// Validates the input for notes, saved views and share links. Every function takes any value and throws `invalid_shape` with all
+// invalid fields.
 
 const checkNewNote = TypeCompiler.Compile(newNoteSchema)
 const checkNoteChanges = TypeCompiler.Compile(noteChangesSchema)
@@ -35,61 +35,65 @@ const checkNewShare = TypeCompiler.Compile(newShareSchema)
 const checkNewShareFilter = TypeCompiler.Compile(newShareFilterSchema)
 const checkShareFilter = TypeCompiler.Compile(shareFilterSchema)
 
-/** Years, as in the ranges of queries. */
+/** Accepted years, as in query ranges. */
 const [firstYear, lastYear] = [1970, 2199]
 
 export function readNewNote(value: unknown): Pick<Note, "date" | "text"> {
-  const { date, text } = checked(checkNewNote, value)
-  refuseBad([...badDate(date), ...badText(text)])
+  const { date, text } = validate(checkNewNote, value)
+  throwIfInvalid([...dateErrors(date), ...textErrors(text)])
   return { date, text }
 }
 
 export function readNoteChanges(value: unknown): Partial<Pick<Note, "date" | "text">> {
-  const changes = checked(checkNoteChanges, value)
-  refuseBad([...badDate(changes.date), ...badText(changes.text)])
+  const changes = validate(checkNoteChanges, value)
+  throwIfInvalid([...dateErrors(changes.date), ...textErrors(changes.text)])
   return changes
 }
 
-/** The website that notes are asked for: its id, `none` or `all`. */
+/** Returns the website of the request: an id, `none` or `all`. */
 export function readNoteFilter(query: URLSearchParams): string {
-  return checked(checkNoteFilter, Object.fromEntries(query)).website_id
+  return validate(checkNoteFilter, Object.fromEntries(query)).website_id
 }
 
 export function readNewView(value: unknown): Pick<View, "kind" | "name" | "path"> {
-  const view = checked(checkNewView, value)
-  refuseBad([...badName(view.name), ...badPath(view.path)])
+  const view = validate(checkNewView, value)
+  throwIfInvalid([...nameErrors(view.name), ...pathErrors(view.path)])
   return view
 }
 
 export function readViewChanges(value: unknown): Partial<Pick<View, "name" | "path">> {
-  const changes = checked(checkViewChanges, value)
-  refuseBad([...badName(changes.name), ...badPath(changes.path)])
+  const changes = validate(checkViewChanges, value)
+  throwIfInvalid([...nameErrors(changes.name), ...pathErrors(changes.path)])
   return changes
 }
 
-/** `websiteId`: as of notes. */
+/** `websiteId`: an id, `none` or `all`. */
 export function readViewFilter(query: URLSearchParams): {
   websiteId: string
   kind: View["kind"] | undefined
 } {
-  const { website_id: websiteId, kind } = checked(checkViewFilter, Object.fromEntries(query))
+  const { website_id: websiteId, kind } = validate(checkViewFilter, Object.fromEntries(query))
   return { websiteId, kind }
 }
 
 export function readNewShare(value: unknown, now: number): Pick<Share, "name" | "path" | "expiresAt"> {
-  const { name, path, ...sent } = checked(checkNewShare, value)
-  const expiresAt = readExpiry(sent.expiresAt, now)
-  const badExpiry = { field: "expiresAt", message: newShareSchema.properties.expiresAt.expected }
-  refuseBad([...badName(name), ...badPath(path), ...(expiresAt === undefined ? [badExpiry] : [])])
+  const { name, path, ...rest } = validate(checkNewShare, value)
+  const expiresAt = parseExpiry(rest.expiresAt, now)
+  const expiryError = { field: "expiresAt", message: newShareSchema.properties.expiresAt.expected }
+  throwIfInvalid([
+    ...nameErrors(name),
+    ...pathErrors(path),
+    ...(expiresAt === undefined ? [expiryError] : []),
+  ])
   return { name, path, expiresAt: expiresAt ?? null }
 }
 
 export function readNewShareFilter(query: URLSearchParams): string {
-  return checked(checkNewShareFilter, Object.fromEntries(query)).website_id
+  return validate(checkNewShareFilter, Object.fromEntries(query)).website_id
 }
 
 export function readShareFilter(query: URLSearchParams): string | undefined {
-  return checked(checkShareFilter, Object.fromEntries(query)).website_id
+  return validate(checkShareFilter, Object.fromEntries(query)).website_id
 }
 
 export function noteJson({ id, place, websiteId, date, text, createdAt }: Note): NoteJson {
@@ -109,12 +113,12 @@ export function shareJson({ createdAt, expiresAt, lastUsedAt, ...rest }: Share):
   }
 }
 
-function refuseBad(errors: FieldError[]): void {
-  if (errors.length > 0) throw invalid(errors)
+function throwIfInvalid(errors: FieldError[]): void {
+  if (errors.length > 0) throw invalidShape(errors)
 }
 
-/** The 30th of February is no day; JavaScript makes the 2nd of March of it. */
-function badDate(date: string | undefined): FieldError[] {
+/** Rejects dates such as February 30, which JavaScript reads as March 2. */
+function dateErrors(date: string | undefined): FieldError[] {
   if (date === undefined) return []
   const day = new Date(`${date}T00:00:00Z`)
   const year = Number(date.slice(0, 4))
@@ -123,15 +127,15 @@ function badDate(date: string | undefined): FieldError[] {
   return [{ field: "date", message: newNoteSchema.properties.date.expected }]
 }
 
-function badText(text: string | undefined): FieldError[] {
-  return malformed("text", text, newNoteSchema.properties.text.expected)
+function textErrors(text: string | undefined): FieldError[] {
+  return unicodeErrors("text", text, newNoteSchema.properties.text.expected)
 }
 
-function badPath(path: string | undefined): FieldError[] {
+function pathErrors(path: string | undefined): FieldError[] {
   if (path === undefined || staysBelow(path)) return []
   return [{ field: "path", message: newViewSchema.properties.path.expected }]
 }
 
-function badName(name: string | undefined): FieldError[] {
-  return malformed("name", name, newViewSchema.properties.name.expected)
+function nameErrors(name: string | undefined): FieldError[] {
+  return unicodeErrors("name", name, newViewSchema.properties.name.expected)
 }

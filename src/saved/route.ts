@@ -1,15 +1,15 @@
 import { Elysia } from "elysia"
 import { RequestError } from "../errors.ts"
 import {
-  type Answer,
   type AuthenticatedRequest,
-  authenticated,
-  change,
+  authenticatedRoute,
+  commitChange,
   type RouteDeps,
+  type RouteResult,
 } from "../http/authenticated-request.ts"
 import type { Caller } from "../http/caller.ts"
-import { canAccess, requireWebsite, requireWithin } from "../http/permissions.ts"
-import { invalid } from "../http/validation.ts"
+import { canAccess, requireWebsiteAccess, requireWithin } from "../http/permissions.ts"
+import { invalidShape } from "../http/validation.ts"
 import { createNote, deleteNote, findNote, listNotes, updateNote } from "../store/notes.ts"
 import { createShare, deleteShare, findShare, listShares } from "../store/shares.ts"
 import { createView, deleteView, findView, listViews, updateView } from "../store/views.ts"
@@ -31,7 +31,7 @@ import {
 
 /** What people keep beside events: notes on a day, views under a name, and links with which others may look. */
 export function savedRoutes(saved: RouteDeps) {
-  const on = authenticated(saved)
+  const on = authenticatedRoute(saved)
   const raw = { parse: "none" } as const
   return (
     new Elysia({ prefix: "/v1" })
@@ -52,18 +52,18 @@ export function savedRoutes(saved: RouteDeps) {
 
 const oneWebsite = "must be the id of a website: a share link shows one, not all or none"
 
-function showNotes(saved: RouteDeps, { caller, query }: AuthenticatedRequest): Answer {
+function showNotes(saved: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
   const notes = listNotes(saved.db, placeOf(saved, caller, readNoteFilter(query()))).map(noteJson)
   return { body: { notes, total: notes.length } }
 }
 
 async function addNote(
   saved: RouteDeps,
-  { caller, now, query, body }: AuthenticatedRequest,
-): Promise<Answer> {
+  { caller, now, searchParams: query, body }: AuthenticatedRequest,
+): Promise<RouteResult> {
   const websiteId = readNoteFilter(query())
   const note = readNewNote(await body())
-  const made = await change(saved, () => {
+  const made = await commitChange(saved, () => {
     const place = placeOf(saved, caller, websiteId)
     requirePlace(caller, place)
     return createNote(saved.db, saved.newId(), { ...note, place }, now)
@@ -71,24 +71,24 @@ async function addNote(
   return { status: 201, body: { note: noteJson(made) } }
 }
 
-async function editNote(saved: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<Answer> {
+async function editNote(saved: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<RouteResult> {
   const changes = readNoteChanges(await body())
-  const changed = await change(saved, () => {
+  const changed = await commitChange(saved, () => {
     requireOwn(caller, findNote(saved.db, id))
     return updateNote(saved.db, id, changes)
   })
   return { body: { note: noteJson(changed) } }
 }
 
-async function removeNote(saved: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<Answer> {
-  await change(saved, () => {
+async function removeNote(saved: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
+  await commitChange(saved, () => {
     requireOwn(caller, findNote(saved.db, id))
     deleteNote(saved.db, id)
   })
   return {}
 }
 
-function showViews(saved: RouteDeps, { caller, query }: AuthenticatedRequest): Answer {
+function showViews(saved: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
   const { websiteId, kind } = readViewFilter(query())
   const views = listViews(saved.db, placeOf(saved, caller, websiteId), kind).map(viewJson)
   return { body: { views, total: views.length } }
@@ -96,11 +96,11 @@ function showViews(saved: RouteDeps, { caller, query }: AuthenticatedRequest): A
 
 async function addView(
   saved: RouteDeps,
-  { caller, now, query, body }: AuthenticatedRequest,
-): Promise<Answer> {
+  { caller, now, searchParams: query, body }: AuthenticatedRequest,
+): Promise<RouteResult> {
   const websiteId = readNoteFilter(query())
   const view = readNewView(await body())
-  const made = await change(saved, () => {
+  const made = await commitChange(saved, () => {
     const place = placeOf(saved, caller, websiteId)
     requirePlace(caller, place)
     return createView(saved.db, saved.newId(), { ...view, place }, now)
@@ -108,26 +108,26 @@ async function addView(
   return { status: 201, body: { view: viewJson(made) } }
 }
 
-async function editView(saved: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<Answer> {
+async function editView(saved: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<RouteResult> {
   const changes = readViewChanges(await body())
-  const changed = await change(saved, () => {
+  const changed = await commitChange(saved, () => {
     requireOwn(caller, findView(saved.db, id))
     return updateView(saved.db, id, changes)
   })
   return { body: { view: viewJson(changed) } }
 }
 
-async function removeView(saved: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<Answer> {
-  await change(saved, () => {
+async function removeView(saved: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
+  await commitChange(saved, () => {
     requireOwn(caller, findView(saved.db, id))
     deleteView(saved.db, id)
   })
   return {}
 }
 
-function showShares({ db }: RouteDeps, { caller, query }: AuthenticatedRequest): Answer {
+function showShares({ db }: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
   const websiteId = readShareFilter(query())
-  if (websiteId !== undefined) requireWebsite(caller, websiteId)
+  if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
   const shares = listShares(db)
     .filter((share) => canAccess(caller, share.websiteId))
     .filter((share) => websiteId === undefined || share.websiteId === canonicalWebsiteId(websiteId))
@@ -138,15 +138,15 @@ function showShares({ db }: RouteDeps, { caller, query }: AuthenticatedRequest):
 /** The answer holds the token, in none after it. */
 async function addShare(
   saved: RouteDeps,
-  { caller, now, query, body }: AuthenticatedRequest,
-): Promise<Answer> {
+  { caller, now, searchParams: query, body }: AuthenticatedRequest,
+): Promise<RouteResult> {
   const websiteId = readNewShareFilter(query())
-  if (isWord(saved, websiteId)) throw invalid([{ field: "website_id", message: oneWebsite }])
-  requireWebsite(caller, websiteId)
+  if (isWord(saved, websiteId)) throw invalidShape([{ field: "website_id", message: oneWebsite }])
+  requireWebsiteAccess(caller, websiteId)
   const share = readNewShare(await body(), now)
   const { rateLimit } = caller
   const { db, random } = saved
-  const made = await change(saved, () => {
+  const made = await commitChange(saved, () => {
     const { rid, id } = findWebsite(db, websiteId)
     const grant = { scopes: ["read:reports" as const], websites: [id], rateLimit, expiresAt: share.expiresAt }
     requireWithin(grant, caller)
@@ -155,10 +155,10 @@ async function addShare(
   return { status: 201, body: { share: shareJson(made.share), link: `/share/${made.token}` } }
 }
 
-async function endShare(saved: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<Answer> {
+async function endShare(saved: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
   const { db } = saved
-  await change(saved, () => {
-    requireWebsite(caller, findShare(db, id).websiteId)
+  await commitChange(saved, () => {
+    requireWebsiteAccess(caller, findShare(db, id).websiteId)
     deleteShare(db, id)
   })
   return {}
@@ -171,7 +171,7 @@ function placeOf(saved: RouteDeps, caller: Caller, id: string): WebsitePlace {
     if (place === 0) requirePlace(caller, place)
     return place
   }
-  requireWebsite(caller, id)
+  requireWebsiteAccess(caller, id)
   return findWebsite(saved.db, id).rid
 }
 
@@ -194,5 +194,5 @@ function requireOwn(
   { place, websiteId }: { place: WebsitePlace; websiteId: string | null },
 ): void {
   requirePlace(caller, place)
-  if (websiteId !== null) requireWebsite(caller, websiteId)
+  if (websiteId !== null) requireWebsiteAccess(caller, websiteId)
 }

@@ -29,8 +29,7 @@ const segment = "(?!\\.{1,2}(?:[/?]|$))[!$-.0-;=@-\\[\\]^_a-z|~]+"
 const path = Type.String({
   maxLength: maxPath,
   pattern: `^(?:${segment}(?:/${segment})*)?(?:\\?[!$-~]*)?$`,
-  description:
-    "Page and query relative to the website, such as funnels?step=signed_up",
+  description: "Page and query relative to the website, such as funnels?step=signed_up",
   expected: `must be a page and query relative to the website, such as funnels?step=signed_up, of at most ${maxPath} characters`,
 })
 

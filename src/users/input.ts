@@ -1,11 +1,11 @@
 import { TypeCompiler } from "@sinclair/typebox/compiler"
 import { RequestError } from "../errors.ts"
-import { requireWebsites } from "../http/permissions.ts"
-import { checked, invalid } from "../http/validation.ts"
+import { requireExistingWebsites } from "../http/permissions.ts"
+import { invalidShape, validate } from "../http/validation.ts"
 import { iso, isoOrNull } from "../iso.ts"
 import type { Db } from "../store/db/driver.ts"
 import { type Invite, type NewInvite, removeInvites } from "../store/invites.ts"
-import { endSessions, type Login } from "../store/login-sessions.ts"
+import { endLoginSessions, type LoginSession } from "../store/login-sessions.ts"
 import type { Share } from "../store/shares.ts"
 import {
   createUser,
@@ -30,8 +30,8 @@ import {
   userChangesSchema,
 } from "./schema.ts"
 
-// What HTTP and the command line ask of people is checked here and nowhere else. Every reader takes a value that may be
-// anything, and throws `invalid_shape` with each bad field named.
+// Validates the input of HTTP and of the command line for users. Every function takes any value and throws `invalid_shape` with all
+// invalid fields.
 
 export type UserChanges = Partial<Pick<User, "role" | "websites">>
 
@@ -43,43 +43,43 @@ const checkNewUser = TypeCompiler.Compile(newUserSchema)
 const checkUserChanges = TypeCompiler.Compile(userChangesSchema)
 
 export function readLogin(value: unknown): { email: string; password: string } {
-  const { email, password } = checked(checkLogin, value)
+  const { email, password } = validate(checkLogin, value)
   return { email: email.toLowerCase(), password }
 }
 
-/** `email` is that of the user whom the link is for, or what the first owner gives. */
+/** The email comes from the invited user, or from the request for the first owner. */
 export function readAcceptance(value: unknown, { user }: Invite): { email: string; password: string } {
-  const { email, password } = checked(checkAcceptance, value)
+  const { email, password } = validate(checkAcceptance, value)
   if (user && email !== undefined) {
-    throw invalid([{ field: "email", message: `is not taken: this link is for ${user.email}` }])
+    throw invalidShape([{ field: "email", message: `cannot be set: this link is for ${user.email}` }])
   }
   const known = user?.email ?? email?.toLowerCase()
   if (known !== undefined) return { email: known, password }
-  throw invalid([{ field: "email", message: loginSchema.properties.email.expected }])
+  throw invalidShape([{ field: "email", message: loginSchema.properties.email.expected }])
 }
 
 export function readPasswordChange(value: unknown): { current: string; password: string } {
-  return checked(checkPasswordChange, value)
+  return validate(checkPasswordChange, value)
 }
 
-/** One that is chosen. */
+/** Validates a new password. */
 export function readPassword(password: unknown): string {
-  return checked(checkPassword, { password }).password
+  return validate(checkPassword, { password }).password
 }
 
 export function readNewUser(value: unknown): UserSettings {
-  const { email, role, websites = null } = checked(checkNewUser, value)
-  if (role === "owner" && websites !== null) throw limitedOwner()
-  return { email: email.toLowerCase(), role, websites: canonical(websites) }
+  const { email, role, websites = null } = validate(checkNewUser, value)
+  if (role === "owner" && websites !== null) throw ownerWebsitesError()
+  return { email: email.toLowerCase(), role, websites: canonicalIds(websites) }
 }
 
 export function readUserChanges(value: unknown): UserChanges {
-  const { role, websites } = checked(checkUserChanges, value)
-  if (role === "owner" && websites) throw limitedOwner()
-  return { ...(role && { role }), ...(websites !== undefined && { websites: canonical(websites) }) }
+  const { role, websites } = validate(checkUserChanges, value)
+  if (role === "owner" && websites) throw ownerWebsitesError()
+  return { ...(role && { role }), ...(websites !== undefined && { websites: canonicalIds(websites) }) }
 }
 
-/** Works inside the caller's transaction. `password`: its hash; null: to be chosen. */
+/** Creates a user, inside the transaction of the caller. `password`: a hash; null until the user chooses one. */
 export function addUser(
   db: Db,
   id: string,
@@ -87,40 +87,43 @@ export function addUser(
   password: string | null,
   now: number,
 ): User {
-  requireWebsites(db, settings.websites)
+  requireExistingWebsites(db, settings.websites)
   const user = createUser(db, id, settings, password, now)
-  // Nobody can make a first one any more.
+  // Setup links stop working once there is an owner.
   if (user.role === "owner") removeInvites(db, null)
   return user
 }
 
-/** Whoever is changed is logged out, for the page shows what they might. Works inside the caller's transaction. */
+/** Changes a user, inside the transaction of the caller, and ends their login sessions, whose pages show the old permissions. */
 export function changeUser(db: Db, id: string, changes: UserChanges): User {
   const next = { ...findUser(db, id), ...changes }
-  if (next.role === "owner" && changes.websites) throw limitedOwner()
+  if (next.role === "owner" && changes.websites) throw ownerWebsitesError()
   if (next.role !== "owner") requireOtherOwner(db, id)
-  requireWebsites(db, changes.websites)
-  endSessions(db, id)
+  requireExistingWebsites(db, changes.websites)
+  endLoginSessions(db, id)
   return updateUser(db, id, { role: next.role, websites: next.role === "owner" ? null : next.websites })
 }
 
-/** Works inside the caller's transaction. Links stop working, and all logins end but for `stays`. `password`: its hash. */
-export function changePassword(db: Db, id: string, password: string, stays?: Login): void {
+/**
+ * Sets the password hash, inside the transaction of the caller. Removes the one-time links of the user and ends all login sessions
+ * except `keep`.
+ */
+export function changePassword(db: Db, id: string, password: string, keep?: LoginSession): void {
   setPassword(db, id, password)
   removeInvites(db, id)
-  endSessions(db, id, stays)
+  endLoginSessions(db, id, keep)
 }
 
-/** Throws `user_not_found`, and `conflict` where nobody would be left to look after users. */
+/** Throws `conflict` if no other owner can log in, or `user_not_found`. */
 export function requireOtherOwner(db: Db, id: string): void {
   const { email, role } = findUser(db, id)
   if (role !== "owner" || hasOwner(db, id)) return
   throw new RequestError("conflict", {
-    detail: `${email} is the last owner who can log in: make somebody else an owner first`,
+    detail: `${email} is the last owner who can log in; make another user an owner first`,
   })
 }
 
-/** A share link as whoever has it is told. */
+/** A share link as shown to its visitors. */
 export function linkJson({ name, websiteId, path, expiresAt }: Share): LinkJson {
   return { name, websiteId, path, expiresAt: isoOrNull(expiresAt) }
 }
@@ -137,10 +140,10 @@ export function newInviteJson({ token, expiresAt }: NewInvite): NewInviteJson {
   return { path: `/invite/${token}`, expiresAt: iso(expiresAt) }
 }
 
-function canonical(websites: readonly string[] | null): string[] | null {
+function canonicalIds(websites: readonly string[] | null): string[] | null {
   return websites && [...new Set(websites.map(canonicalWebsiteId))]
 }
 
-function limitedOwner(): RequestError {
-  return invalid([{ field: "websites", message: "must be null for an owner, who may see all" }])
+function ownerWebsitesError(): RequestError {
+  return invalidShape([{ field: "websites", message: "must be null for an owner, who can see all websites" }])
 }

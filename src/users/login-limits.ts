@@ -5,50 +5,50 @@ import { type Allowance, RateLimiter, rateLimitHeaders } from "../http/rate-limi
 const minute = 60_000
 const hour = 3_600_000
 
-/** Addresses, each with the email of who logged in from there, that are remembered, at some 100 bytes each. */
+/** Maximum remembered pairs of email and address, about 100 bytes each. */
 const maxKnown = 10_000
 
-/** Wrong passwords that are taken; a right one gives back what it took. An office shares an address. */
+/** Limits of failed attempts; a successful login refunds its attempt. An office can share an address. */
 const limits = {
-  /** From one address, a minute. */
+  /** Per address and minute. */
   address: 30,
-  /** For one email from one address, a minute: nobody mistypes a password ten times a minute. */
+  /** Per email and address, and minute: more than anyone mistypes. */
   emailAndAddress: 10,
-  /** For one email from all addresses together from which nobody has logged in with it, an hour: a search with many addresses. */
+  /** Per email and hour, from all addresses that have not logged in with it: limits a distributed attack. */
   email: 1_000,
 } as const
 
-/** What a try to log in is allowed. */
+/** An allowed login attempt. */
 export interface LoginAttempt {
-  /** Somebody has logged in with this email from this address since the start. */
+  /** This email has logged in from this address since the server started. */
   isKnown: boolean
-  /** Of the strictest of the limits. */
+  /** Allowance of the strictest limit, for the headers. */
   allowance: Allowance
-  /** The password was right, or was not compared. */
-  giveBack(): void
-  /** Remembers the address as one from which this person logs in. */
+  /** Refunds the attempt if the password was correct or not compared. */
+  refund(): void
+  /** Remembers the address for this email. */
   succeed(): void
 }
 
 /**
- * How often a password may be tried. What others send from elsewhere never keeps the owner of an email from logging in where they have
- * logged in before, and hardly elsewhere. Whether a user with the email exists makes no difference to any of it.
+ * Limits login attempts. Attempts of others never lock a user out at an address where they logged in before, and hardly ever
+ * elsewhere. The limits do not reveal whether a user exists.
  */
 export class LoginLimits {
   readonly #perMinute: RateLimiter
   readonly #perHour: RateLimiter
-  /** In the order of the last login. */
+  /** Hashes, least recent login first. */
   readonly #known = new Set<string>()
 
-  /** `elapsed`: ms of a clock that is never set. */
+  /** `elapsed`: ms of a monotonic clock. */
   constructor(elapsed: () => number) {
     this.#perMinute = new RateLimiter(elapsed, minute)
     this.#perHour = new RateLimiter(elapsed, hour)
   }
 
-  /** Takes one from each limit. Throws `rate_limited`. */
+  /** Counts an attempt against every limit. Throws `rate_limited`. */
   begin(email: string, address: string): LoginAttempt {
-    // What outsiders choose is kept as a hash: it has one length, and nobody can read who tried to log in.
+    // Emails are stored as hashes: they have a fixed length and do not reveal who tried to log in.
     const [byEmail, byBoth] = [hashed(email), hashed(`${email}\0${address}`)]
     const isKnown = this.#known.has(byBoth)
     const buckets: [limiter: RateLimiter, name: string, limit: number][] = [
@@ -57,24 +57,24 @@ export class LoginLimits {
       ...(isKnown ? [] : [[this.#perHour, byEmail, limits.email] as [RateLimiter, string, number]]),
     ]
     const taken: typeof buckets = []
-    const giveBack = () => {
-      for (const [limiter, name, limit] of taken.splice(0)) limiter.giveBack(name, limit)
+    const refund = () => {
+      for (const [limiter, name, limit] of taken.splice(0)) limiter.refund(name, limit)
     }
     const allowances = buckets.map(([limiter, name, limit]) => {
       const allowance = limiter.take(name, limit)
       if (allowance.allowed) taken.push([limiter, name, limit])
       return allowance
     })
-    const refused = allowances.find(({ allowed }) => !allowed)
-    if (refused) {
-      giveBack()
+    const rejected = allowances.find(({ allowed }) => !allowed)
+    if (rejected) {
+      refund()
       throw new RequestError("rate_limited", {
-        retryAfter: refused.reset,
-        headers: rateLimitHeaders(refused),
+        retryAfter: rejected.reset,
+        headers: rateLimitHeaders(rejected),
       })
     }
-    const [allowance] = allowances.sort((one, other) => one.remaining - other.remaining)
-    return { isKnown, allowance: allowance as Allowance, giveBack, succeed: () => this.#remember(byBoth) }
+    const [allowance] = allowances.sort((a, b) => a.remaining - b.remaining)
+    return { isKnown, allowance: allowance as Allowance, refund, succeed: () => this.#remember(byBoth) }
   }
 
   #remember(name: string): void {

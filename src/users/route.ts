@@ -1,30 +1,30 @@
 import { Elysia } from "elysia"
 import { RequestError, rejections } from "../errors.ts"
 import {
-  type Answer,
   type AuthenticatedRequest,
-  authenticated,
+  authenticatedRoute,
   type PublicRequest,
   publicRoute,
   type RouteDeps,
+  type RouteResult,
 } from "../http/authenticated-request.ts"
 import { type Caller, callerOf } from "../http/caller.ts"
-import { requireOwnPage, setCookie, tokensIn } from "../http/login-session.ts"
+import { requireSameOrigin, sessionTokensOf, setSessionCookie } from "../http/login-session.ts"
 import { isWithin, requireWithin } from "../http/permissions.ts"
 import { enforceRateLimit, rateLimitHeaders } from "../http/rate-limits.ts"
 import { addressOf } from "../http/request-context.ts"
-import { invalid } from "../http/validation.ts"
+import { invalidShape } from "../http/validation.ts"
 import type { Db } from "../store/db/driver.ts"
 import { createInvite, findInvite } from "../store/invites.ts"
-import { endSession, type Login, startSession } from "../store/login-sessions.ts"
+import { createLoginSession, endLoginSession, type LoginSession } from "../store/login-sessions.ts"
 import {
   deleteUser,
   findUser,
   grantOf,
   hasUsers,
   listUsers,
-  noteLogin,
   passwordOf,
+  recordLogin,
   type User,
   userWithEmail,
 } from "../store/users.ts"
@@ -64,7 +64,7 @@ interface People extends PeopleDeps {
 export function userRoutes(deps: PeopleDeps) {
   const people = { ...deps, passwords: new Passwords() }
   const open = publicRoute(people)
-  const on = authenticated(people)
+  const on = authenticatedRoute(people)
   const raw = { parse: "none" } as const
   return new Elysia({ prefix: "/v1" })
     .get("/me", open(showMe))
@@ -80,17 +80,17 @@ export function userRoutes(deps: PeopleDeps) {
     .post("/users/:id/reset", on("manage:users", resetUser), raw)
 }
 
-function showMe(people: People, { arrival, now }: PublicRequest): Answer {
+function showMe(people: People, { context: arrival, now }: PublicRequest): RouteResult {
   const { login, share } = callerIfAny(people, arrival.request, now) ?? {}
   const user = login ? userJson(login.user) : null
   return { body: { user, share: share ? linkJson(share) : null, hasUsers: hasUsers(people.db), version } }
 }
 
-async function logIn(people: People, call: PublicRequest): Promise<Answer> {
+async function logIn(people: People, call: PublicRequest): Promise<RouteResult> {
   const { db, settings } = people
-  requireOwnPage(call.arrival.request)
+  requireSameOrigin(call.context.request)
   const { email, password } = readLogin(await call.body())
-  const address = addressOf(call.arrival, settings.trustedProxies)
+  const address = addressOf(call.context, settings.trustedProxies)
   const attempt = people.loginLimits.begin(email, address)
   Object.assign(call.headers, rateLimitHeaders(attempt.allowance))
   const user = userWithEmail(db, email)
@@ -98,11 +98,11 @@ async function logIn(people: People, call: PublicRequest): Promise<Answer> {
   const isRight = await people.passwords
     .verify(password, hash, { address, isKnown: attempt.isKnown })
     .catch((error) => {
-      attempt.giveBack()
+      attempt.refund()
       throw error
     })
   if (!user || !isRight) throw new RequestError("login_wrong")
-  attempt.giveBack()
+  attempt.refund()
   const answer = await logInAs(people, call, () => {
     // Another may have been chosen while this one was compared.
     if (passwordOf(db, user.id) !== hash) throw new RequestError("login_wrong")
@@ -112,17 +112,17 @@ async function logIn(people: People, call: PublicRequest): Promise<Answer> {
   return answer
 }
 
-async function logOut(people: People, { arrival, headers }: PublicRequest): Promise<Answer> {
-  requireOwnPage(arrival.request)
-  const tokens = tokensIn(arrival.request.headers)
+async function logOut(people: People, { context: arrival, headers }: PublicRequest): Promise<RouteResult> {
+  requireSameOrigin(arrival.request)
+  const tokens = sessionTokensOf(arrival.request.headers)
   await people.batcher.run(() => {
-    for (const token of tokens) endSession(people.db, token)
+    for (const token of tokens) endLoginSession(people.db, token)
   })
-  setCookie(headers, arrival, people, undefined)
+  setSessionCookie(headers, arrival, people, undefined)
   return {}
 }
 
-async function choosePassword(people: People, call: PublicRequest): Promise<Answer> {
+async function choosePassword(people: People, call: PublicRequest): Promise<RouteResult> {
   const { db, batcher, passwords } = people
   const login = requireLogin(people, call)
   const { id } = login.user
@@ -130,10 +130,10 @@ async function choosePassword(people: People, call: PublicRequest): Promise<Answ
   const limited = `password of ${id}`
   enforceRateLimit(people.limiter.take(limited, passwordChanges), call.headers)
   const before = passwordOf(db, id)
-  const wrong = invalid([{ field: "current", message: "is not the password of this login" }])
-  const address = addressOf(call.arrival, people.settings.trustedProxies)
+  const wrong = invalidShape([{ field: "current", message: "is not the password of this login" }])
+  const address = addressOf(call.context, people.settings.trustedProxies)
   if (!(await passwords.verify(current, before, { address, isKnown: true }))) throw wrong
-  people.limiter.giveBack(limited, passwordChanges)
+  people.limiter.refund(limited, passwordChanges)
   const hash = await passwords.hash(password)
   await batcher.run(() => {
     if (passwordOf(db, id) !== before) throw wrong
@@ -142,14 +142,14 @@ async function choosePassword(people: People, call: PublicRequest): Promise<Answ
   return {}
 }
 
-function showInvite({ db }: People, { id: token, now }: PublicRequest): Answer {
+function showInvite({ db }: People, { id: token, now }: PublicRequest): RouteResult {
   return { body: { invite: inviteJson(findInvite(db, token, now)) } }
 }
 
-async function acceptInvite(people: People, call: PublicRequest): Promise<Answer> {
+async function acceptInvite(people: People, call: PublicRequest): Promise<RouteResult> {
   const { db, passwords, newId } = people
-  const { arrival, id: token, now } = call
-  requireOwnPage(arrival.request)
+  const { context: arrival, id: token, now } = call
+  requireSameOrigin(arrival.request)
   const invite = findInvite(db, token, now)
   const { email, password } = readAcceptance(await call.body(), invite)
   const hash = await passwords.hash(password)
@@ -163,14 +163,14 @@ async function acceptInvite(people: People, call: PublicRequest): Promise<Answer
 }
 
 /** Those who may do no more than who asks. */
-function showUsers({ db }: People, { caller }: AuthenticatedRequest): Answer {
+function showUsers({ db }: People, { caller }: AuthenticatedRequest): RouteResult {
   const users = listUsers(db)
     .filter((user) => isWithin(grantOf(user), caller))
     .map(userJson)
   return { body: { users, total: users.length } }
 }
 
-async function inviteUser(people: People, { caller, now, body }: AuthenticatedRequest): Promise<Answer> {
+async function inviteUser(people: People, { caller, now, body }: AuthenticatedRequest): Promise<RouteResult> {
   const { db, batcher, random, newId } = people
   const settings = readNewUser(await body())
   requireWithin(grantOf(settings), caller)
@@ -184,7 +184,7 @@ async function inviteUser(people: People, { caller, now, body }: AuthenticatedRe
 async function editUser(
   { db, batcher }: People,
   { caller, id, body }: AuthenticatedRequest,
-): Promise<Answer> {
+): Promise<RouteResult> {
   const changes = readUserChanges(await body())
   const user = await batcher.run(() => {
     withinGrant(db, id, caller)
@@ -195,7 +195,10 @@ async function editUser(
   return { body: { user: userJson(user) } }
 }
 
-async function removeUser({ db, batcher }: People, { caller, id }: AuthenticatedRequest): Promise<Answer> {
+async function removeUser(
+  { db, batcher }: People,
+  { caller, id }: AuthenticatedRequest,
+): Promise<RouteResult> {
   await batcher.run(() => {
     withinGrant(db, id, caller)
     requireOtherOwner(db, id)
@@ -208,7 +211,7 @@ async function removeUser({ db, batcher }: People, { caller, id }: Authenticated
 async function resetUser(
   { db, batcher, random }: People,
   { caller, id, now }: AuthenticatedRequest,
-): Promise<Answer> {
+): Promise<RouteResult> {
   const invite = await batcher.run(() => {
     const user = withinGrant(db, id, caller)
     return createInvite(db, passwordOf(db, id) === null ? "invite" : "reset", user.id, random, now)
@@ -224,19 +227,19 @@ function withinGrant(db: Db, id: string, own: Caller): User {
 }
 
 /** Starts a session for the user that `work` gives, in one transaction with it, and answers with who that is. */
-async function logInAs(people: People, call: PublicRequest, work: () => User): Promise<Answer> {
+async function logInAs(people: People, call: PublicRequest, work: () => User): Promise<RouteResult> {
   const { db, random, batcher } = people
   const { token, user } = await batcher.run(() => {
     const { id } = work()
-    noteLogin(db, id, call.now)
-    return { token: startSession(db, id, random, call.now), user: findUser(db, id) }
+    recordLogin(db, id, call.now)
+    return { token: createLoginSession(db, id, random, call.now), user: findUser(db, id) }
   })
-  setCookie(call.headers, call.arrival, people, token)
+  setSessionCookie(call.headers, call.context, people, token)
   return { body: { user: userJson(user) } }
 }
 
 /** Throws `credential_missing` where the request is not of a person. */
-function requireLogin(people: People, { arrival, now }: PublicRequest): Login {
+function requireLogin(people: People, { context: arrival, now }: PublicRequest): LoginSession {
   const { login } = callerOf(people, arrival.request, now)
   if (login) return login
   throw new RequestError("credential_missing", { detail: "log in: this is about a person's own login" })

@@ -3,53 +3,52 @@ import { grantedWebsites, strict, time, timeOrNull } from "../http/schema.ts"
 import { purposes } from "../store/invites.ts"
 import { roles } from "../store/users.ts"
 
-// In each schema, `expected` is what the error says the field must be.
+// `expected` is the error message of a schema.
 
-/** UTF-16 units; SMTP takes no longer address. */
+/** UTF-16 units: the limit of SMTP. */
 const maxEmail = 254
 const minPassword = 10
-/** UTF-16 units: beyond it nothing is safer, and hashing must not become work. */
+/** UTF-16 units: longer passwords are not safer, and hashing them takes time. */
 const maxPassword = 200
 
 const email = Type.String({
   maxLength: maxEmail,
   pattern: "^[^@\\s\\u0000-\\u001f\\u007f-\\u009f]+@[^@\\s\\u0000-\\u001f\\u007f-\\u009f]+$",
-  description: "In lower case, however it was sent",
+  description: "Email address, stored in lower case",
   expected: `must be an email address of at most ${maxEmail} characters`,
 })
 
-/** One that is compared: what cannot be a password is a wrong one. */
-const anyPassword = Type.String({
+/** A password to verify. Its length is not checked: a short one is simply wrong. */
+const currentPassword = Type.String({
   minLength: 1,
   maxLength: maxPassword,
-  expected: `must be a text of 1 to ${maxPassword} characters`,
+  expected: `must be a string of 1 to ${maxPassword} characters`,
 })
 
-/** One that is chosen. */
+/** A new password. */
 const newPassword = Type.String({
   minLength: minPassword,
   maxLength: maxPassword,
-  description: "Only its hash is kept",
-  expected: `must be a text of ${minPassword} to ${maxPassword} characters`,
+  description: "Only its hash is stored",
+  expected: `must be a string of ${minPassword} to ${maxPassword} characters`,
 })
 
 const role = Type.Union(
-  roles.map((one) => Type.Literal(one)),
+  roles.map((role) => Type.Literal(role)),
   {
-    description:
-      "owner: may do everything; viewer: may look at everything of their websites, and change nothing",
-    expected: `must be ${roles.map((one) => `"${one}"`).join(" or ")}`,
+    description: "owner: full access; viewer: read-only access to their websites",
+    expected: `must be ${roles.map((role) => `"${role}"`).join(" or ")}`,
   },
 )
 
-export const loginSchema = Type.Object({ email, password: anyPassword }, strict)
+export const loginSchema = Type.Object({ email, password: currentPassword }, strict)
 
-/** What is sent to a one-time link. */
+/** Body for accepting a one-time link. */
 export const acceptanceSchema = Type.Object({ email: Type.Optional(email), password: newPassword }, strict)
 
 export const passwordSchema = Type.Object({ password: newPassword }, strict)
 
-export const passwordChangeSchema = Type.Object({ current: anyPassword, password: newPassword }, strict)
+export const passwordChangeSchema = Type.Object({ current: currentPassword, password: newPassword }, strict)
 
 export const newUserSchema = Type.Object({ email, role, websites: Type.Optional(grantedWebsites) }, strict)
 
@@ -58,42 +57,43 @@ export const userChangesSchema = Type.Object(
   strict,
 )
 
-/** A user as the API and `--json` show it. */
+/** A user in the API and in `--json` output. */
 export const userSchema = Type.Object({
-  id: Type.String({ description: "Names the user" }),
+  id: Type.String({ description: "Id of the user" }),
   email,
   role,
   websites: grantedWebsites,
-  createdAt: time("When it was made"),
-  lastLoginAt: timeOrNull("When the person last logged in; null: never"),
+  createdAt: time("Creation time"),
+  lastLoginAt: timeOrNull("Time of the last login; null: never"),
 })
 
-/** What a one-time link is for, to who has it. */
+/** A one-time link as shown to its recipient. */
 export const inviteSchema = Type.Object({
   purpose: Type.Union(
-    purposes.map((one) => Type.Literal(one)),
+    purposes.map((purpose) => Type.Literal(purpose)),
     {
-      description:
-        "setup: makes the first owner; invite: of a new user; reset: of one who forgot the password",
+      description: "setup: create the first owner; invite: accept an invitation; reset: reset a password",
     },
   ),
-  email: Type.Union([Type.Null(), email], { description: "Whose login it is; null: it is to be given" }),
+  email: Type.Union([Type.Null(), email], {
+    description: "Email of the user; null for setup, where the request sets it",
+  }),
   role,
-  expiresAt: time("When it stops working"),
+  expiresAt: time("Expiry time"),
 })
 
-/** A one-time link at the one moment when it is shown. */
+/** A new one-time link, shown once. */
 export const newInviteSchema = Type.Object({
-  path: Type.String({ description: "Of the page where the password is chosen: /invite/<token>" }),
-  expiresAt: time("When it stops working; it works once"),
+  path: Type.String({ description: "Path of the page to choose a password: /invite/<token>" }),
+  expiresAt: time("Expiry time; the link works once"),
 })
 
-/** The share link that a request has, as whoever has it is told. */
+/** A share link as shown to its visitors. */
 export const linkSchema = Type.Object({
-  name: Type.String({ description: "For people to tell them apart" }),
-  websiteId: Type.String({ description: "The website that it shows" }),
-  path: Type.String({ description: "Where it leads to: page and query behind the website" }),
-  expiresAt: timeOrNull("When it stops working; null: never"),
+  name: Type.String({ description: "Name of the link" }),
+  websiteId: Type.String({ description: "Website of the link" }),
+  path: Type.String({ description: "Page and query that the link opens, relative to the website" }),
+  expiresAt: timeOrNull("Expiry time; null: never"),
 })
 
 export type LinkJson = Static<typeof linkSchema>

@@ -19,7 +19,7 @@ function limitsWithClock() {
   }
   const logIn = (email: string, address: string) => {
     const attempt = limits.begin(email, address)
-    attempt.giveBack()
+    attempt.refund()
     attempt.succeed()
   }
   return { clock, limits, isTaken, logIn }
