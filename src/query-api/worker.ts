@@ -5,9 +5,9 @@ import { SnapshotReader } from "../columns/snapshot-reader.ts"
 import { TailTooLarge } from "../columns/unsealed.ts"
 import { RequestError } from "../errors.ts"
 import { executeQuery } from "../query/engine/execute.ts"
-import type { Failure, WorkerMessage, WorkerRequest } from "../query/engine/messages.ts"
+import type { QueryFailure, WorkerMessage, WorkerRequest } from "../query/engine/messages.ts"
 import { type Job, TaskScheduler } from "../query/engine/scheduler.ts"
-import { OutOfMemoryBudgetError } from "../query/structures/id-set.ts"
+import { OutOfMemoryBudgetError } from "../query/structures/memory-budget.ts"
 import { openForReading } from "../store/db/open.ts"
 import type { QuerySpec } from "./query-spec.ts"
 import { render } from "./render.ts"
@@ -59,7 +59,7 @@ class Sweeper {
   /** After each turn; some 20 ms, or a few ms for each 10 MB that are held, once much was read, taken or sealed. */
   sweep(): void {
     this.reader.trim()
-    const { total } = this.scheduler.memory
+    const { totalReserved: total } = this.scheduler.memory
     const { made } = this.sealer
     const garbage = this.reader.read - this.#read + total - this.#taken + made - this.#made
     const { memory } = this
@@ -79,7 +79,7 @@ let isRunning = false
 async function run({ scheduler, sweeper }: Open): Promise<void> {
   if (isRunning) return
   isRunning = true
-  while (scheduler.turn()) {
+  while (scheduler.runNext()) {
     sweeper.sweep()
     await new Promise((resolve) => setImmediate(resolve))
   }
@@ -91,27 +91,27 @@ function tell(news: WorkerMessage, transfer: ArrayBuffer[] = []): void {
 }
 
 function fail(id: number): Job["fail"] {
-  return (error) => tell({ what: "failure", id, ...failureOf(error as Error) })
+  return (error) => tell({ type: "failure", id, ...failureOf(error as Error) })
 }
 
-function failureOf(error: Error): Failure {
+function failureOf(error: Error): QueryFailure {
   const { message, stack } = error
-  if (error instanceof RequestError) return { kind: "refused", message }
+  if (error instanceof RequestError) return { kind: "rejected", message }
   const isTooLarge = error instanceof OutOfMemoryBudgetError || error instanceof TailTooLarge
-  return isTooLarge ? { kind: "tooLarge", message } : { kind: "fault", message, stack }
+  return isTooLarge ? { kind: "outOfMemory", message } : { kind: "internal", message, stack }
 }
 
 function jobOf(
   { reader, scheduler }: Open,
-  order: Extract<WorkerRequest<QuerySpec>, { what: "ask" | "render" }>,
+  order: Extract<WorkerRequest<QuerySpec>, { type: "execute" | "render" }>,
 ): Job {
   const { id, caller } = order
-  if (order.what === "ask") {
+  if (order.type === "execute") {
     return {
       id,
       caller,
-      *begin(budget) {
-        tell({ what: "answer", id, answered: yield* executeQuery(reader, order.question, budget) })
+      *start(budget) {
+        tell({ type: "result", id, outcome: yield* executeQuery(reader, order.query, budget) })
       },
       fail: fail(id),
     }
@@ -119,13 +119,13 @@ function jobOf(
   return {
     id,
     caller,
-    *begin(budget) {
-      const rendered = yield* render(reader, order.spec, order.room, budget)
+    *start(budget) {
+      const rendered = yield* render(reader, order.spec, order.limits, budget)
       budget.release()
       // Until the main thread says that they are sent.
-      scheduler.memory.take(rendered.bytes)
+      scheduler.memory.reserve(rendered.bytes)
       tell(
-        { what: "rendered", id, rendered },
+        { type: "rendered", id, rendered },
         rendered.chunks.map(({ buffer }) => buffer),
       )
     },
@@ -135,20 +135,20 @@ function jobOf(
 
 function* sealing(
   sealer: Sealer,
-  { few, today, collect }: Extract<WorkerRequest<QuerySpec>, { what: "seal" }>,
+  { includeFew: few, today, collect }: Extract<WorkerRequest<QuerySpec>, { type: "seal" }>,
   /** Rows that came since the look before. */
   growth: number,
 ): Generator<void, void> {
   const least = few ? 1 : growth > busyGrowth ? enoughWhenBusy : enoughToSeal
   try {
-    tell({ what: "work", work: yield* nextWork(sealer, least, today, collect) })
+    tell({ type: "sealed", batch: yield* nextWork(sealer, least, today, collect) })
   } catch (error) {
     const failure = error instanceof StaleBlockError ? {} : { failure: (error as Error).message }
-    tell({ what: "work", work: undefined, ...failure })
+    tell({ type: "sealed", batch: undefined, ...failure })
   }
 }
 
-function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { what: "open" }>): Open {
+function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "open" }>): Open {
   try {
     // On Linux of this thread alone.
     setPriority(0, niceness)
@@ -159,7 +159,11 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { what: "ope
   db.pragma(`cache_size = -${pageCacheKiB}`)
   const reader = new SnapshotReader(db, memory)
   const now = () => performance.now()
-  const scheduler = new TaskScheduler({ memory: memory * queriesShare, ofQuery: memory * queryShare, now })
+  const scheduler = new TaskScheduler({
+    memory: memory * queriesShare,
+    memoryPerQuery: memory * queryShare,
+    now,
+  })
   reader.lend(scheduler.memory)
   const sealer = new Sealer(db, now, patience, reader.identities)
   return {
@@ -174,32 +178,32 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { what: "ope
 
 // SQLite blocks its thread, and so do queries over millions of events and the JSON of their answers. The main thread stays free for events.
 self.onmessage = ({ data }: MessageEvent<WorkerRequest<QuerySpec>>) => {
-  if (data.what === "open") {
+  if (data.type === "open") {
     open = openAt(data)
     return
   }
   if (!open) return
   const { scheduler, sealer } = open
-  switch (data.what) {
-    case "ask":
+  switch (data.type) {
+    case "execute":
     case "render":
       scheduler.add(jobOf(open, data))
       break
-    case "stop":
-      scheduler.drop(data.id)
+    case "cancel":
+      scheduler.cancel(data.id)
       break
-    case "sent":
-      scheduler.memory.take(-data.bytes)
+    case "release":
+      scheduler.memory.reserve(-data.bytes)
       break
     case "seal": {
       const before = open.unsealed
       open.unsealed = sealer.unsealed()
-      scheduler.seal(sealing(sealer, data, open.unsealed - before))
+      scheduler.startSealing(sealing(sealer, data, open.unsealed - before))
       break
     }
     case "close":
       open.close()
-      tell({ what: "closed" })
+      tell({ type: "closed" })
       return
   }
   void run(open)

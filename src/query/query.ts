@@ -3,11 +3,11 @@ import type { StoredEvent } from "../columns/row-reader.ts"
 import type { Condition } from "./operators.ts"
 
 /**
- * What can be asked of the stored events, and what the answers hold. Whoever asks (HTTP, the command line) turns its own
- * form into one of these; nobody but the engine knows whether an answer comes from column blocks or from rows.
+ * The queries and their results. HTTP and the command line translate their own parameters into these types. Only the engine
+ * knows whether a result comes from column blocks or from rows.
  */
 
-/** Fields of an event itself, and of those that hold ids which. All but `event_name` can be missing. */
+/** Fields of an event, with the kind of dictionary id of those that hold ids. All but `event_name` can be missing. */
 export const idKinds = {
   event_name: undefined,
   namespace: undefined,
@@ -23,42 +23,42 @@ export type Field = keyof typeof idKinds
 
 export const fields = Object.keys(idKinds) as Field[]
 
-/** Those that tell people apart: no report names them. */
-export const personFields: readonly Field[] = fields.filter((field) => idKinds[field])
+/** Fields that identify visitors, sessions and profiles. No report lists them as dimensions. */
+export const idFields: readonly Field[] = fields.filter((field) => idKinds[field])
 
 /**
- * `property.plan`, nested `property.cart.total`, in an array `property.items.0.sku`. A key that is written exactly so, dots included,
- * goes before a nested one, at each depth. A JSON null is as good as missing.
+ * `property.plan`, nested `property.cart.total`, in an array `property.items.0.sku`. At each depth a key that contains the dots
+ * takes precedence over a nested one. A JSON null counts as missing.
  */
 export type Property = `property.${string}`
 
 export type Dimension = Field | Property
 
 /**
- * Operators that take a number compare numbers: they are true only where the event's value is a number (see `numberOf`). All others compare text:
- * a string as it is, any other value as JSON. A negation (`ne`, `not_contains` …) is true wherever its opposite is not, so also where
- * the value is missing; all others are false there. `exists` takes true or false. `property_key` compares each top-level key of the
- * properties, and is true where one of them fits (a negation: where none does what it denies).
+ * Operators with a number operand are true only where the event's value is a number (see `numberOf`). All others compare text: a string
+ * unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) is true where the operator that it negates is false, so also
+ * where the value is missing; all others are false there. `exists` takes true or false. `property_key` tests the top-level keys of the
+ * properties and is true where one of them matches (a negation: where none matches what it negates).
  */
 export interface Filter extends Condition {
-  /** `profile`: the events of the profile that `value` names, as src/store/person.ts defines them; with `eq` alone. */
+  /** `profile`: the events of the profile with the id `value`, as src/store/identity-resolution.ts defines them; only with `eq`. */
   field: Dimension | "property_key" | "profile"
-  /** Of `profile`, filled in by the engine: by website (rid) the anonymous ids whose events without a profile are the profile's. */
+  /** Set by the engine for `profile`: by website (rid), the anonymous ids whose events without a profile id belong to the profile. */
   linked?: readonly (readonly [website: number, anonymousIds: readonly string[]])[]
 }
 
-/** Which events a question is about: those that fit every filter. */
+/** The events of a query: those that match every filter. */
 export interface Scope {
-  /** Rids; 0 is the owner's own events, without a website. */
+  /** Rids; 0 stands for the owner's own events, without a website. */
   websites: readonly number[]
   /** Unix ms. */
   from: number
   /** Unix ms, exclusive. */
   to: number
-  /** IANA name; days, weeks and hours are those of its clocks. */
+  /** IANA name. Hours, days, weeks and months follow its clocks. */
   zone: string
   filters: readonly Filter[]
-  /** Count marked crawlers too. */
+  /** Includes events of crawlers. */
   crawlers: boolean
 }
 
@@ -66,13 +66,13 @@ export const granularities = ["minute", "hourly", "daily", "weekly", "monthly"] 
 export type Granularity = (typeof granularities)[number]
 
 /**
- * `users`, `sessions`, `profiles`, `pages`: distinct anonymous ids, session ids, profile ids, paths. `event_types`: distinct
- * names. `with_properties`: events that have at least one property. `first`, `last`: Unix ms. Of a property: only
- * values that are numbers (see `numberOf`) count; p50 and p95 by nearest rank; null where there is none (count: 0).
+ * `users`, `sessions`, `profiles`, `pages`: distinct anonymous ids, session ids, profile ids, paths. `event_types`: distinct event
+ * names. `with_properties`: events with at least one property. `first`, `last`: Unix ms. Measures of a property use only its
+ * numeric values (see `numberOf`); p50 and p95 are nearest-rank percentiles. Without a number they are null, and `count` is 0.
  */
 export type Measure = CountMeasure | { what: PropertyMeasure; of: Property }
 
-/** What a measure is where there is no event. */
+/** The measures of no events. */
 export const emptyMeasures = {
   events: 0,
   users: 0,
@@ -87,7 +87,7 @@ export const emptyMeasures = {
 export type CountMeasure = keyof typeof emptyMeasures
 export const countMeasures = Object.keys(emptyMeasures) as CountMeasure[]
 
-/** The same of a property's numbers. */
+/** The measures of a property without numbers. */
 export const emptyPropertyMeasures = {
   count: 0,
   sum: null,
@@ -100,97 +100,97 @@ export const emptyPropertyMeasures = {
 export type PropertyMeasure = keyof typeof emptyPropertyMeasures
 export const propertyMeasures = Object.keys(emptyPropertyMeasures) as PropertyMeasure[]
 
-/** Measures of events, by dimensions and, where asked, by time. */
+/** Measures of events, grouped by dimensions and optionally by time. */
 export interface GroupsQuery {
   kind: "groups"
   scope: Scope
   by: readonly Dimension[]
   granularity?: Granularity | undefined
   measures: readonly Measure[]
-  /** Of these groups alone, by their dimensions. */
-  only?: readonly By[] | undefined
-  /** Some of the groups in an order; without granularity. */
+  /** Only these groups. */
+  only?: readonly GroupKey[] | undefined
+  /** A page of the sorted groups. Only without granularity. */
   page?: GroupsPage | undefined
 }
 
 export interface GroupsPage {
-  /** A place in `by` or in `measures`. What is missing comes last, whichever way; ties in the order of their dimensions. */
+  /** An index into `by` or into `measures`. Missing values come last in both directions. Ties are sorted by their dimensions. */
   order: { by: number } | { measure: number }
-  down: boolean
+  descending: boolean
   offset: number
   limit: number
 }
 
-/** One value a dimension; null: missing. Properties as text, see `Filter`. */
-export type By = readonly (string | null)[]
+/** One value per dimension; null: missing. Properties as text, see `Filter`. */
+export type GroupKey = readonly (string | null)[]
 
 export interface Group {
-  by: By
-  /** Index into `buckets`; 0 where no granularity was asked for. */
+  by: GroupKey
+  /** Index into `buckets`; 0 without granularity. */
   bucket: number
   /** In the order of the measures. */
   values: (number | null)[]
 }
 
-/** A stretch of time of the asked zone's clocks. Both Unix ms, `to` exclusive; cut at the range that was asked for. */
+/** A period of the zone's clocks, cut at the range of the query. Both Unix ms, `to` exclusive. */
 export interface Bucket {
   from: number
   to: number
-  /** `2026-11-24` for days, weeks (their Monday) and months (their first); `2026-11-24T13:30:00+05:30` for hours and minutes. */
+  /** `2026-11-24` for days, weeks (their Monday) and months (their first day); `2026-11-24T13:30:00+05:30` for hours and minutes. */
   label: string
 }
 
 export interface GroupsResult {
-  /** Only groups with events, in no order but that of a page. Without dimensions and granularity always one group. */
+  /** Groups with events; sorted only where the query has a page. Without dimensions and granularity always one group. */
   groups: Group[]
-  /** All buckets of the range, also the empty ones; one where no granularity was asked for. */
+  /** All buckets of the range, empty ones too; one bucket without granularity. */
   buckets: Bucket[]
-  /** Where a page was asked for: how many groups there are, and their first measure added up. */
-  all?: { groups: number; sum: number }
+  /** Of all pages: the number of groups, and the sum of their first measure. */
+  totals?: { groups: number; sum: number }
 }
 
-/** Property keys of each event name and their values. */
+/** The property keys of each event name, and their values. */
 export interface ValuesQuery {
   kind: "values"
   scope: Scope
   /** Top-level keys; undefined: all. */
   keys?: readonly string[] | undefined
-  /** Values of a key to list, the most frequent first, ties in the order of their text. */
+  /** How many values of a key to list, most frequent first, ties by their text. */
   top: number
-  /** Tell of the numbers, too, with at most so many bins; left out: do not. */
+  /** Maximum bins of the histogram of numeric values; undefined: no numbers. */
   bins?: number | undefined
 }
 
 export interface PropertyValues {
   name: string
   key: string
-  /** Events of that name in scope. */
+  /** Events with that name in scope. */
   events: number
-  /** Of them, those with a value for the key. */
+  /** Events that have a value for the key. */
   occurrences: number
   /** Distinct values (as text, see `Filter`). */
   cardinality: number
-  /** Of the distinct values, those that are numbers (see `numberOf`), booleans, dates (ISO 8601), http(s) addresses. */
+  /** Distinct values that are numbers (see `numberOf`), booleans, dates (ISO 8601), http(s) URLs. */
   numeric: number
   boolean: number
   date: number
   url: number
-  /** UTF-16 units of the distinct values' text. */
+  /** UTF-16 units of the text of the distinct values. */
   totalLength: number
   maxLength: number
   top: { text: string; count: number }[]
-  /** Of the values that are numbers (see `numberOf`), where there are any. */
+  /** Statistics of the numeric values (see `numberOf`); undefined where there are none. */
   numbers?: PropertyNumbers
 }
 
-/** A bin of a histogram: `from` up to, but without, `to`; the last one holds `to` as well. */
+/** A bin of a histogram. `to` is exclusive, except in the last bin. */
 export interface Bin {
   from: number
   to: number
   count: number
 }
 
-/** p50 and p95 by nearest rank. */
+/** p50 and p95 are nearest-rank percentiles. */
 export interface PropertyNumbers {
   /** Events with a number. */
   count: number
@@ -206,13 +206,13 @@ export interface ValuesResult {
   properties: PropertyValues[]
 }
 
-/** Single events, the newest first, those of the same time in the reverse order of receipt. */
+/** Single events, newest first; events of the same ms in the reverse order of receipt. */
 export interface EventsQuery {
   kind: "events"
   scope: Scope
   limit: number
   offset: number
-  /** Go on after this event of an earlier answer: its time and id. */
+  /** Continues after this event of the previous page. */
   after?: { ts: number; id: number } | undefined
 }
 
@@ -223,19 +223,22 @@ export interface EventsResult {
 /** `websiteId`: null for the owner's own events. */
 export type ListedEvent = StoredEvent & { websiteId: string | null }
 
-/** Who or what is followed through a funnel or over weeks. A profile with the events of its linked anonymous ids: see src/store/person.ts. */
+/**
+ * What funnels and retention count. A profile includes the events of its linked anonymous ids: see
+ * src/store/identity-resolution.ts.
+ */
 export type Unit = "anonymous_id" | "session_id" | "profile_id"
 
-/** An event with filters of its own beside those of the scope. Without a name: any event. */
+/** An event with its own filters in addition to those of the scope. Without a name: any event. */
 export interface Step {
   name?: string | undefined
   filters: readonly Filter[]
 }
 
 /**
- * Steps in their order within `window` ms of the first one; any first step opens a window, and a unit's best attempt counts
- * (ClickHouse's windowFunnel, default mode). One event is one step at most of an attempt. Events of the same ms are taken in the order of
- * receipt; the steps of one event from the last to the first. For each step the latest attempt is kept, as windowFunnel does.
+ * How many units complete the steps in order within `window` ms. Any first step starts an attempt, and the best attempt of a unit counts
+ * (windowFunnel of ClickHouse, default mode). An event is at most one step of an attempt. Events of the same ms are processed in the order
+ * of receipt, the steps of one event from the last to the first. Each step keeps the latest attempt, as windowFunnel does.
  */
 export interface FunnelQuery {
   kind: "funnel"
@@ -244,74 +247,77 @@ export interface FunnelQuery {
   /** ms from the first step to the last, inclusive. */
   window: number
   unit: Unit
-  /** A unit counts under the value of its first step in the attempt that got furthest (the first to get there). */
+  /** A unit counts under the value of the first step of its best attempt: the first one that got furthest. */
   by?: Dimension | undefined
 }
 
 export interface FunnelResult {
-  /** Ordered by the people of the first step, most first, then by value; without `by` one with the value null. */
+  /** Sorted by the units of the first step, descending, then by value. Without `by` one group with the value null. */
   groups: { by: string | null; steps: FunnelStep[] }[]
 }
 
 export interface FunnelStep {
   /** Units that reached it. */
-  people: number
-  /** ms from the step before, nearest-rank median over the units that reached it in their best attempt; null for the first step and where none did. */
+  units: number
+  /** Median ms from the previous step (nearest rank) in the best attempts that reached it; null for the first step and without units. */
   median: number | null
 }
 
-/** Units whose first `start` in the range falls in a period, and in which later periods they did `comeBack`. */
+/** Cohorts: the units with their first start event in the same period, and how many of them have a return event in later periods. */
 export interface RetentionQuery {
   kind: "retention"
   scope: Scope
-  start: Step
-  comeBack: Step
+  startEvent: Step
+  returnEvent: Step
   granularity: "daily" | "weekly" | "monthly"
   unit: Unit
 }
 
 export interface RetentionResult {
   buckets: Bucket[]
-  /** One a bucket. `returned[k]`: units of the cohort with a `comeBack` k periods later; k = 0 is its own period. */
+  /** One per bucket. `returned[k]`: units of the cohort with a return event k periods later; 0 is the cohort's own period. */
   cohorts: { size: number; returned: number[] }[]
 }
 
 /**
- * What came before (negative places) and after an event in the same session, step by step. The events of a session are in the order
- * of time, then of receipt (row id); so everywhere where one has to be the first or the newest.
+ * The events before (negative positions) and after an event in the same session. The events of a session are ordered by time, then by
+ * receipt (row id). The same order decides everywhere which event is the first or the latest.
  */
 export interface PathsQuery {
   kind: "paths"
   scope: Scope
   event: Step
-  /** Places to look before and after, each 0 to 5. */
+  /** Number of positions before and after, each 0 to 5. */
   before: number
   after: number
 }
 
 export interface PathsResult {
-  /** Occurrences of the event in a session: for each session its first one. */
+  /** Sessions with the event. Only its first occurrence in a session counts. */
   sessions: number
-  /** Ordered by place, then count, most first, then name. name null: the session began or ended there; counted once, not at the places beyond, and before the names of as many. */
-  places: { place: number; name: string | null; count: number }[]
+  /**
+   * Sorted by position, then by count, descending, then by name. The name null, which sorts first, counts the sessions that start or end
+   * there; they do not count at positions further away.
+   */
+  positions: { position: number; name: string | null; count: number }[]
 }
 
 /** How many units have events. */
-export interface ReachQuestion {
+export interface ReachQuery {
   kind: "reach"
   scope: Scope
   granularity?: Granularity | undefined
   unit: Unit
 }
 
-export interface ReachAnswer {
-  /** All of the range; one where no granularity was asked for. */
+export interface ReachResult {
+  /** All buckets of the range; one bucket without granularity. */
   buckets: Bucket[]
-  /** Of each bucket, distinct ones. */
+  /** Distinct units in each bucket. */
   units: number[]
 }
 
-/** Sessions, the one with the latest event first, those of the same ms in the order of their ids. */
+/** Sessions, ordered by their latest event, newest first; sessions with the same ms by their ids. */
 export interface SessionsQuery {
   kind: "sessions"
   scope: Scope
@@ -334,9 +340,9 @@ export interface SessionsResult {
   }[]
 }
 
-/** People: anonymous ids, the one seen last first, those of the same ms in the order of their ids. */
+/** Anonymous ids, ordered by their latest event, newest first; ids with the same ms by their text. */
 export interface VisitorsQuery {
-  kind: "people"
+  kind: "visitors"
   scope: Scope
   limit: number
   offset: number
@@ -344,9 +350,9 @@ export interface VisitorsQuery {
 
 export interface VisitorsResult {
   total: number
-  people: {
+  visitors: {
     anonymousId: string
-    /** Of the person's newest event that has one; else the one that the id was linked to last. */
+    /** From the visitor's latest event with a profile id; else the profile to which the id was linked last. */
     profileId: string | null
     events: number
     sessions: number
@@ -362,11 +368,11 @@ export type Query =
   | FunnelQuery
   | RetentionQuery
   | PathsQuery
-  | ReachQuestion
+  | ReachQuery
   | SessionsQuery
   | VisitorsQuery
 
-/** The answer to a question, by its kind. */
+/** The result of each kind of query. */
 export interface QueryResults {
   groups: GroupsResult
   values: ValuesResult
@@ -374,22 +380,23 @@ export interface QueryResults {
   funnel: FunnelResult
   retention: RetentionResult
   paths: PathsResult
-  reach: ReachAnswer
+  reach: ReachResult
   sessions: SessionsResult
-  people: VisitorsResult
+  visitors: VisitorsResult
 }
 
-export type ResultOf<Asked extends Query> = QueryResults[Asked["kind"]]
+export type ResultOf<Q extends Query> = QueryResults[Q["kind"]]
 
-/** How an answer was come by. */
+/** Where a result comes from, and what was read for it. */
 export interface QueryStatistics {
   /**
-   * `kept`: what was counted for earlier questions; `counts`: numbers kept a quarter of an hour; `blocks`: column blocks;
-   * `rows`: event rows; joined by `+`.
+   * Joined by `+`. `kept`: cached aggregates of earlier queries; `counts`: the counts that a block stores for each quarter of an
+   * hour; `blocks`: column blocks; `rows`: event rows.
    */
   source: string
-  /** Events looked at in blocks, and rows read. */
+  /** Events in the blocks that were read. */
   blockEvents: number
+  /** Event rows that were read. */
   rows: number
   ms: number
 }

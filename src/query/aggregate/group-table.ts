@@ -10,8 +10,8 @@ import type { Snapshot } from "../../columns/snapshot.ts"
 import { textOf } from "../json.ts"
 import type { Bucket, Dimension, Group, Measure } from "../query.ts"
 import { columnOf, kindOf } from "../scan/matcher.ts"
-import type { MemoryBudget } from "../structures/id-set.ts"
-import { firstFrom, placeOf, type Selection, sizeOf, within } from "../structures/selection.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { lowerBound, indexAt, type Selection, sizeOf, sliceSelection } from "../structures/selection.ts"
 import { bucketAt } from "../structures/zone.ts"
 import { type Measurement, measurementOf } from "./measures.ts"
 import type { Mergeable } from "./partial-aggregates.ts"
@@ -54,7 +54,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     const key = `${bucket} ${by.map((part) => (part === null ? "-" : `${part.length}:${part}`)).join("")}`
     const known = this.#known(key)
     if (known !== undefined) return known
-    this.budget.take(groupBytes + key.length * 2)
+    this.budget.reserve(groupBytes + key.length * 2)
     const group = this.#found.push({ by, bucket }) - 1
     this.#groups.set(key, group)
     for (const measure of this.#measures) measure.grow()
@@ -83,12 +83,12 @@ export class GroupTable implements Mergeable<GroupTable> {
       this.#addTo(0, batch, selection, parts)
       return
     }
-    let bucket = bucketAt(buckets, batch.base + (batch.times()[placeOf(selection, 0)] as number))
+    let bucket = bucketAt(buckets, batch.base + (batch.times()[indexAt(selection, 0)] as number))
     for (let { first } = selection; first < selection.end; bucket++) {
       const until = (buckets[bucket] as Bucket).to - batch.base
       const end =
-        until >= dayMs ? selection.end : Math.min(firstFrom(batch.times(), until, first), selection.end)
-      const some = within(selection, first, end)
+        until >= dayMs ? selection.end : Math.min(lowerBound(batch.times(), until, first), selection.end)
+      const some = sliceSelection(selection, first, end)
       if (sizeOf(some) > 0) this.#addTo(bucket, batch, some, parts)
       first = end
     }
@@ -107,7 +107,7 @@ export class GroupTable implements Mergeable<GroupTable> {
       const code = groups[n] as number
       let group = groupOfCode.get(code)
       if (group === undefined) {
-        group = this.groupOf(keysAt(parts, placeOf(selection, n)), bucket)
+        group = this.groupOf(keysAt(parts, indexAt(selection, n)), bucket)
         groupOfCode.set(code, group)
       }
       groups[n] = group
@@ -181,11 +181,11 @@ export class RowLocators {
     const size = sizeOf(selection)
     let largest = 0
     for (let n = 0; n < size; n++) {
-      const index = placeOf(selection, n)
+      const index = indexAt(selection, n)
       const number = codes[index] as number
       largest = Math.max(largest, number)
       if (number === 0 || seen.has(number)) continue
-      this.budget.take(sightingBytes)
+      this.budget.reserve(sightingBytes)
       seen.set(number, { number, website, name, ts: base + (times[index] as number) })
     }
     return { codes, size: largest + 1, keyOf: (code) => (code === 0 ? null : String(code)) }
@@ -213,13 +213,13 @@ function codesOf(parts: readonly Part[], selection: Selection): Uint32Array {
   if (size <= 2 ** 32) {
     for (const { codes, size } of parts) {
       for (let n = 0; n < together.length; n++)
-        together[n] = (together[n] as number) * size + (codes[placeOf(selection, n)] as number)
+        together[n] = (together[n] as number) * size + (codes[indexAt(selection, n)] as number)
     }
     return together
   }
   const codeOf = new Map<string, number>()
   for (let n = 0; n < together.length; n++) {
-    const key = parts.map(({ codes }) => codes[placeOf(selection, n)]).join()
+    const key = parts.map(({ codes }) => codes[indexAt(selection, n)]).join()
     let code = codeOf.get(key)
     if (code === undefined) {
       code = codeOf.size

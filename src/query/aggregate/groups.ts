@@ -1,6 +1,6 @@
 import type { Snapshot } from "../../columns/snapshot.ts"
-import type { Bucket, By, Filter, Group, GroupsPage, GroupsQuery, GroupsResult, Measure } from "../query.ts"
-import type { MemoryBudget } from "../structures/id-set.ts"
+import type { Bucket, GroupKey, Filter, Group, GroupsPage, GroupsQuery, GroupsResult, Measure } from "../query.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { bucketsOf } from "../structures/zone.ts"
 import { measurementOf } from "./measures.ts"
 import { scanGroups } from "./scan.ts"
@@ -27,17 +27,17 @@ export function* groups(
 /** Some groups in their order. Measures that the order does not need are counted of few groups alone, where that is less to count. */
 function* pageOf(
   question: GroupsQuery,
-  { order, down, offset, limit }: GroupsPage,
+  { order, descending: down, offset, limit }: GroupsPage,
   buckets: Bucket[],
   source: Snapshot,
   budget: MemoryBudget,
-): Generator<void, Pick<GroupsResult, "groups" | "all">> {
+): Generator<void, Pick<GroupsResult, "groups" | "totals">> {
   const { by, measures } = question
   const ordering = "measure" in order ? order.measure : 0
   const needed = [...new Set([0, ordering])]
   const isAll = !by.includes("event_name") || measures.every((_, place) => needed.includes(place))
   const counted = isAll ? measures : needed.map((place) => measures[place] as Measure)
-  const own = budget.part()
+  const own = budget.child()
   const found = yield* scanGroups({ ...question, measures: counted }, buckets, source, own)
   const place = isAll ? ordering : needed.indexOf(ordering)
   const placed = ({ by, values }: Group) => ("by" in order ? by[order.by] : values[place]) ?? null
@@ -45,7 +45,7 @@ function* pageOf(
   const all = { groups: found.length, sum: found.reduce((sum, { values: [first] }) => sum + (first ?? 0), 0) }
   const listed = found.slice(offset, offset + limit)
   own.release()
-  if (isAll) return { groups: listed, all }
+  if (isAll) return { groups: listed, totals: all }
   const isFew = listed.length * 2 <= found.length
   const groups = yield* isFew
     ? some(
@@ -57,10 +57,10 @@ function* pageOf(
       )
     : scanGroups(question, buckets, source, budget)
   const byKey = new Map(groups.map((group) => [keyOf(group.by), group]))
-  return { groups: listed.flatMap(({ by }) => byKey.get(keyOf(by)) ?? []), all }
+  return { groups: listed.flatMap(({ by }) => byKey.get(keyOf(by)) ?? []), totals: all }
 }
 
-function keyOf(by: By): string {
+function keyOf(by: GroupKey): string {
   return JSON.stringify(by)
 }
 
@@ -75,7 +75,7 @@ function compare<Value extends number | string>(
   return one < other === down ? 1 : -1
 }
 
-function compareAll(one: By, other: By): number {
+function compareAll(one: GroupKey, other: GroupKey): number {
   for (const [place, value] of one.entries()) {
     const order = compare(value, other[place] ?? null, false)
     if (order !== 0) return order
@@ -86,7 +86,7 @@ function compareAll(one: By, other: By): number {
 /** Of some groups. Those of each name are counted, and kept, for themselves: which names are wanted may change with each event. */
 function* some(
   question: GroupsQuery,
-  only: readonly By[],
+  only: readonly GroupKey[],
   buckets: Bucket[],
   source: Snapshot,
   budget: MemoryBudget,

@@ -3,9 +3,10 @@ import { numberOf } from "../json.ts"
 import { emptyPropertyMeasures, type Measure } from "../query.ts"
 import { columnOf } from "../scan/matcher.ts"
 import { Counter } from "../structures/counter.ts"
-import { IdSet, type MemoryBudget } from "../structures/id-set.ts"
-import { eachValue, placeOf, type Selection, sizeOf } from "../structures/selection.ts"
-import { ascending, sumOf, totalOf, valueAtShare } from "../structures/statistics.ts"
+import { IdSet } from "../structures/id-set.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { forEachValue, indexAt, type Selection, sizeOf } from "../structures/selection.ts"
+import { sortByValue, sumOf, totalCount, percentile } from "../structures/statistics.ts"
 
 /** A measure of every group. */
 export interface Measurement {
@@ -114,7 +115,7 @@ class WithProperties extends Numbered implements Measurement {
     else {
       const has = batch.propertied()
       for (let n = 0; n < size; n++)
-        values[group] = (values[group] as number) + (has[placeOf(selection, n)] as number)
+        values[group] = (values[group] as number) + (has[indexAt(selection, n)] as number)
     }
   }
 
@@ -124,7 +125,7 @@ class WithProperties extends Numbered implements Measurement {
     const has = batch.propertied()
     for (let n = 0; n < groups.length; n++) {
       const group = groups[n] as number
-      values[group] = (values[group] as number) + (has[placeOf(selection, n)] as number)
+      values[group] = (values[group] as number) + (has[indexAt(selection, n)] as number)
     }
   }
 
@@ -151,14 +152,14 @@ class Times extends Numbered implements Measurement {
   }
 
   addAll(group: number, batch: Batch, selection: Selection): void {
-    const place = placeOf(selection, this.which === "first" ? 0 : sizeOf(selection) - 1)
+    const place = indexAt(selection, this.which === "first" ? 0 : sizeOf(selection) - 1)
     this.#add(group, batch.base + (batch.times()[place] as number))
   }
 
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
     const times = batch.times()
     for (let n = 0; n < groups.length; n++)
-      this.#add(groups[n] as number, batch.base + (times[placeOf(selection, n)] as number))
+      this.#add(groups[n] as number, batch.base + (times[indexAt(selection, n)] as number))
   }
 
   merge(group: number, other: Times, from: number): void {
@@ -233,14 +234,14 @@ class DistinctIds implements Measurement {
 
   addAll(group: number, batch: Batch, selection: Selection): void {
     const ids = batch[this.kind]()
-    if (sizeOf(selection) === 1) this.#add(group, ids[placeOf(selection, 0)] as number)
+    if (sizeOf(selection) === 1) this.#add(group, ids[indexAt(selection, 0)] as number)
     else this.#own(group).addAll(ids, selection)
   }
 
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
     const ids = batch[this.kind]()
     for (let n = 0; n < groups.length; n++)
-      this.#add(groups[n] as number, ids[placeOf(selection, n)] as number)
+      this.#add(groups[n] as number, ids[indexAt(selection, n)] as number)
   }
 
   #add(group: number, id: number): void {
@@ -342,7 +343,7 @@ abstract class ColumnTallied<Counted> extends Tallied<Counted> {
   override addAll(group: number, batch: Batch, selection: Selection): void {
     const column = this.columnOf(batch)
     if (!column) return
-    eachValue(column, selection, (value, times) => this.#add(group, value, times))
+    forEachValue(column, selection, (value, times) => this.#add(group, value, times))
   }
 
   override addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
@@ -354,7 +355,7 @@ abstract class ColumnTallied<Counted> extends Tallied<Counted> {
     const counts: (Uint32Array | undefined)[] = []
     for (let n = 0; n < groups.length; n++) {
       const group = groups[n] as number
-      const code = codes[placeOf(selection, n)] as number
+      const code = codes[indexAt(selection, n)] as number
       if (code === 0) continue
       if (repeated) {
         let ofGroup = counts[group]
@@ -414,19 +415,19 @@ class Numeric extends ColumnTallied<number> {
     if (counted.length === 0) return emptyPropertyMeasures[what]
     switch (what) {
       case "count":
-        return totalOf(counted)
+        return totalCount(counted)
       case "sum":
         return sumOf(counted)
       case "avg":
-        return sumOf(counted) / totalOf(counted)
+        return sumOf(counted) / totalCount(counted)
       case "min":
-        return ascending(counted)[0]?.[0] ?? null
+        return sortByValue(counted)[0]?.[0] ?? null
       case "max":
-        return ascending(counted).at(-1)?.[0] ?? null
+        return sortByValue(counted).at(-1)?.[0] ?? null
       case "p50":
-        return valueAtShare(ascending(counted), 0.5)
+        return percentile(sortByValue(counted), 0.5)
       case "p95":
-        return valueAtShare(ascending(counted), 0.95)
+        return percentile(sortByValue(counted), 0.95)
     }
   }
 }

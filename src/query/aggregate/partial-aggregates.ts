@@ -1,15 +1,15 @@
 import { type Batch, dayMs } from "../../columns/batch.ts"
 import type { Day, Entry, Snapshot } from "../../columns/snapshot.ts"
 import type { Matcher } from "../scan/matcher.ts"
-import type { MemoryBudget } from "../structures/id-set.ts"
-import { inBoth, rangeOf, type Selection } from "../structures/selection.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { intersect, type Selection, timeRange } from "../structures/selection.ts"
 
-/** What is counted of events, and adds up. */
+/** An aggregate of events. Aggregates of disjoint events can be merged. */
 export interface Mergeable<Self> {
   add(batch: Batch, selection: Selection): void
-  /** Adds another one of the same, which stays as it is. */
+  /** Adds another aggregate of the same kind, which does not change. */
   merge(other: Self): void
-  /** Makes it smaller; from then on it is only merged into others. */
+  /** Shrinks it; after that it can only be merged into others. */
   pack(): void
 }
 
@@ -19,103 +19,115 @@ export interface TimeRange {
   to: number
 }
 
-/** What a question counts. */
-export interface Aggregation<Of extends Mergeable<Of>, Time extends TimeRange> {
-  /** Says what is counted of which events, but for when a stretch begins and ends; undefined: it is not to be kept for the next question. */
-  keyOf(time: Time): string | undefined
-  /** `base`: what it begins with, which does not change any more. */
-  empty(time: Time, budget: MemoryBudget, base?: Of): Of
-  /** Adds what a block tells of a time without its columns; false, with nothing added, where it does not tell. */
-  addCounts(counts: Of, entry: Entry, time: Time): boolean
+/** How a query aggregates events. */
+export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range extends TimeRange> {
+  /** Identifies what is aggregated, without the time range. Undefined: the aggregate must not be cached. */
+  keyOf(range: Range): string | undefined
+  /** A new aggregate. `base`: what it starts with; the base must no longer change. */
+  empty(range: Range, budget: MemoryBudget, base?: Aggregate): Aggregate
+  /** Adds what the index says of a block without its columns. False, with nothing added, where that is not enough. */
+  addCounts(aggregate: Aggregate, entry: Entry, range: Range): boolean
 }
 
-/** What is made of counts in the end. */
-export interface Finisher<Of, Made> {
-  /** Tells apart what is made of the same counts. */
+/** Turns the aggregate of a range into a result. */
+export interface Finalizer<Aggregate, Result> {
+  /** Distinguishes the results of one aggregate. */
   key: string
-  make(counts: Of): Made
-  /** What it takes in memory. */
-  bytes(made: Made): number
+  finalize(aggregate: Aggregate): Result
+  /** Memory of the result. */
+  bytesOf(result: Result): number
 }
 
-/** ms; what begins or ends between two of these times is not asked for again, and not kept. */
+/** ms. Only ranges that start and end at multiples of it are cached: any other one is unlikely to be queried again. */
 const gridMs = 900_000
-/** Days up to which a stretch is counted at once. */
-const fewDays = 2
+/** Days up to which a range is aggregated in one piece. */
+const maxUnsplitDays = 2
 
-/** A batch from rows, and which of its events fit; undefined: it is not read yet. */
-interface Loose {
+/** A batch of unsealed rows and its selected events; undefined: it is not read yet. */
+interface UnsealedEntry {
   entry: Entry
   selection: Selection | undefined
 }
 
-/** All runs of a stretch together. */
-interface Together<Of> {
-  /** All but the last. */
-  earlier: Of
-  /** What they take. */
+/** The aggregate of all intervals of a range. */
+interface CumulativeAggregate<Aggregate> {
+  /** Of all intervals but the last. */
+  earlier: Aggregate
+  /** Memory of `earlier`. */
   bytes: number
-  /** Of which blocks, and the last run on top. */
+  /** State of the blocks of `all`. */
   state: string
-  all: Of
+  /** `earlier` and the last interval. */
+  all: Aggregate
 }
 
 /**
- * Counts events of stretches of time, and keeps what it counted of blocks for the next question.
+ * Aggregates the events of time ranges, and caches the aggregates of blocks for later queries.
  *
- * A long stretch is counted in runs of 1, 2, 4, 8 … days, each of which is kept. They begin at multiples of their length and are no
- * longer than there are days after them and before them: days change while they are new, and when the oldest events are
- * deleted, and then few are counted anew. All runs together are kept too: without the last one, which changes most, and with it.
- * On top of that come the events in rows, each time.
+ * ```ts
+ * const partials = new PartialAggregates(snapshot, matcher, aggregation, budget)
+ * const rows = yield* partials.compute({ from, to }, { key: "", finalize: (table) => table.rows(), bytesOf })
+ * ```
+ *
+ * A long range is split into dyadic intervals of 1, 2, 4, 8 … days, and each of them is cached. An interval starts at a multiple of its
+ * length, and is not longer than the number of days that follow and precede it. New days change often, and the oldest days lose
+ * events to retention: there the intervals are short, and a change invalidates few of them. The merged aggregate of all intervals is
+ * cached too, with and without the last interval, which changes most often. Unsealed events are added to that for each query.
  */
-export class PartialAggregates<Of extends Mergeable<Of>, Time extends TimeRange> {
+export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range extends TimeRange> {
   readonly #names: ReadonlySet<string> | undefined
-  readonly #loose = new Map<Day, Loose[]>()
+  readonly #unsealed = new Map<Day, UnsealedEntry[]>()
 
   constructor(
-    private readonly source: Snapshot,
+    private readonly snapshot: Snapshot,
     private readonly matcher: Matcher,
-    private readonly counted: Aggregation<Of, Time>,
+    private readonly aggregation: Aggregation<Aggregate, Range>,
     private readonly budget: MemoryBudget,
   ) {
     this.#names = matcher.names && new Set(matcher.names)
   }
 
-  /** What is made of the counts of a stretch; undefined where there is no event at all. */
-  *of<Made>(time: Time, making: Finisher<Of, Made>): Generator<void, Made | undefined> {
-    if (this.#daysIn(time).length === 0) return undefined
-    const budget = this.budget.part()
-    const made = yield* this.isLoose(time)
-      ? this.#made(this.#whole(time, budget), making)
-      : this.#keeping(
-          `made ${making.key}`,
-          time,
+  /** The finalized aggregate of a range; undefined where its days have no events at all. */
+  *compute<Result>(
+    range: Range,
+    finalizer: Finalizer<Aggregate, Result>,
+  ): Generator<void, Result | undefined> {
+    if (this.#daysIn(range).length === 0) return undefined
+    const budget = this.budget.child()
+    const result = yield* this.hasUnsealedEvents(range)
+      ? this.#finalized(this.#allEvents(range, budget), finalizer)
+      : this.#cachedInRange(
+          `result ${finalizer.key}`,
+          range,
           budget,
-          (own) => this.#made(this.#sealed(time, own), making),
-          making.bytes,
+          (own) => this.#finalized(this.#sealed(range, own), finalizer),
+          finalizer.bytesOf,
         )
     budget.release()
-    return made
+    return result
   }
 
-  *#made<Made>(counts: Generator<void, Of>, { make }: Finisher<Of, Made>): Generator<void, Made> {
-    return make(yield* counts)
+  *#finalized<Result>(
+    steps: Generator<void, Aggregate>,
+    { finalize }: Finalizer<Aggregate, Result>,
+  ): Generator<void, Result> {
+    return finalize(yield* steps)
   }
 
-  /** Whether some of its events are in rows. */
-  isLoose(time: TimeRange): boolean {
-    return this.#daysIn(time).some(
+  /** Whether some events of the range are in rows, not in blocks. */
+  hasUnsealedEvents(range: TimeRange): boolean {
+    return this.#daysIn(range).some(
       (day) =>
         day.isUnread ||
-        this.#looseOf(day).some(
+        this.#unsealedOf(day).some(
           ({ entry, selection }) =>
-            !(entry.batch && selection) || inside(entry.batch, selection, time) !== undefined,
+            !(entry.batch && selection) || inRange(entry.batch, selection, range) !== undefined,
         ),
     )
   }
 
   #daysIn({ from, to }: TimeRange): Day[] {
-    return this.source.days.filter(({ day }) => (day + 1) * dayMs > from && day * dayMs < to)
+    return this.snapshot.days.filter(({ day }) => (day + 1) * dayMs > from && day * dayMs < to)
   }
 
   #accepted(entries: readonly Entry[]): Entry[] {
@@ -124,200 +136,212 @@ export class PartialAggregates<Of extends Mergeable<Of>, Time extends TimeRange>
     )
   }
 
-  /** Of a day that is read, or whose rows are read once. */
-  #looseOf(day: Day): Loose[] {
-    let loose = this.#loose.get(day)
-    if (!loose) {
-      loose = this.#accepted(day.loose()).flatMap((entry): Loose[] => {
+  /** Only for days whose rows are in memory. */
+  #unsealedOf(day: Day): UnsealedEntry[] {
+    let unsealed = this.#unsealed.get(day)
+    if (!unsealed) {
+      unsealed = this.#accepted(day.loose()).flatMap((entry): UnsealedEntry[] => {
         const selection = entry.batch && this.matcher.select(entry.batch)
         return entry.batch && !selection ? [] : [{ entry, selection }]
       })
-      this.#loose.set(day, loose)
+      this.#unsealed.set(day, unsealed)
     }
-    return loose
+    return unsealed
   }
 
-  /** Of blocks and rows. */
-  *#whole(time: Time, budget: MemoryBudget): Generator<void, Of> {
-    const counts = this.counted.empty(time, budget, yield* this.#base(time, budget))
-    for (const day of this.#daysIn(time)) {
-      const loose = day.isUnread
-        ? this.#accepted(day.loose()).map((entry): Loose => ({ entry, selection: undefined }))
-        : this.#looseOf(day)
-      for (const { entry, selection } of loose) {
-        const batch = this.source.open(entry)
-        const some = batch && (selection ? inside(batch, selection, time) : this.#select(batch, time))
-        if (batch && some) counts.add(batch, some)
+  /** Of blocks and unsealed rows. */
+  *#allEvents(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
+    const aggregate = this.aggregation.empty(range, budget, yield* this.#base(range, budget))
+    for (const day of this.#daysIn(range)) {
+      const unsealed = day.isUnread
+        ? this.#accepted(day.loose()).map((entry): UnsealedEntry => ({ entry, selection: undefined }))
+        : this.#unsealedOf(day)
+      for (const { entry, selection } of unsealed) {
+        const batch = this.snapshot.open(entry)
+        const selected = batch && (selection ? inRange(batch, selection, range) : this.#select(batch, range))
+        if (batch && selected) aggregate.add(batch, selected)
         yield
       }
     }
-    return counts
+    return aggregate
   }
 
   #select(batch: Batch, { from, to }: TimeRange): Selection | undefined {
-    return this.matcher.select(batch, rangeOf(batch, from, to))
+    return this.matcher.select(batch, timeRange(batch, from, to))
   }
 
-  /** Of blocks alone, to be changed by nobody; kept also where it is counted at once, since more is counted on top of it. */
-  #base(time: Time, budget: MemoryBudget): Generator<void, Of> {
-    const cut = this.#cutOf(time)
-    if (cut !== undefined) return this.#throughCut(time, cut, budget)
-    const runs = this.#runsOf(time)
-    return runs.length > 1
-      ? this.#together(time, runs, budget)
-      : this.#keeping("base", time, budget, (own) => this.#count(time, own))
+  /** Of blocks only, as an immutable base. It is cached even where the range is short, because unsealed events come on top of it. */
+  #base(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
+    const cut = this.#gridCutOf(range)
+    if (cut !== undefined) return this.#untilCut(range, cut, budget)
+    const intervals = this.#intervalsOf(range)
+    return intervals.length > 1
+      ? this.#cumulative(range, intervals, budget)
+      : this.#cachedInRange("base", range, budget, (own) => this.#scan(range, own))
   }
 
-  /** The same, not kept where it is counted at once. */
-  #sealed(time: Time, budget: MemoryBudget): Generator<void, Of> {
-    if (this.#cutOf(time) !== undefined) return this.#base(time, budget)
-    const runs = this.#runsOf(time)
-    return runs.length > 1 ? this.#together(time, runs, budget) : this.#count(time, budget)
+  /** Of blocks only. The aggregate of a short range is not cached: its result is. */
+  #sealed(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
+    if (this.#gridCutOf(range) !== undefined) return this.#base(range, budget)
+    const intervals = this.#intervalsOf(range)
+    return intervals.length > 1 ? this.#cumulative(range, intervals, budget) : this.#scan(range, budget)
   }
 
-  #isKept(time: Time): boolean {
-    return this.source.kept.memory > 0 && this.counted.keyOf(time) !== undefined
+  #isCacheable(range: Range): boolean {
+    return this.snapshot.kept.memory > 0 && this.aggregation.keyOf(range) !== undefined
   }
 
-  /** Up to when it can be kept, of a stretch that ends at any ms: now, or a day ago. */
-  #cutOf(time: Time): number | undefined {
-    const { from, to } = time
+  /** The last grid time in a range that ends at any ms, such as the current time or the same time a day ago. */
+  #gridCutOf(range: Range): number | undefined {
+    const { from, to } = range
     const cut = Math.floor(to / gridMs) * gridMs
-    return this.#isKept(time) && from % gridMs === 0 && from < cut && cut < to ? cut : undefined
+    return this.#isCacheable(range) && from % gridMs === 0 && from < cut && cut < to ? cut : undefined
   }
 
-  *#throughCut(time: Time, cut: number, budget: MemoryBudget): Generator<void, Of> {
-    const until = { ...time, to: cut }
-    // The next cut comes soon, and takes the place of this one.
-    const name = `until ${time.from} ${this.counted.keyOf(time)}`
-    const earlier = yield* this.#keptAs(name, `${cut} ${this.#stateOf(until)}`, budget, (own) => {
-      const runs = this.#runsOf(until)
-      return runs.length > 1 ? this.#merged(until, runs, own) : this.#count(until, own)
+  *#untilCut(range: Range, cut: number, budget: MemoryBudget): Generator<void, Aggregate> {
+    const until = { ...range, to: cut }
+    // The name does not contain the cut: the next one comes soon, and its entry replaces this one.
+    const name = `until ${range.from} ${this.aggregation.keyOf(range)}`
+    const earlier = yield* this.#cached(name, `${cut} ${this.#stateOf(until)}`, budget, (own) => {
+      const intervals = this.#intervalsOf(until)
+      return intervals.length > 1 ? this.#merged(until, intervals, own) : this.#scan(until, own)
     })
-    const counts = this.counted.empty(time, budget, earlier)
-    counts.merge(yield* this.#packed({ ...time, from: cut }, budget))
-    return counts
+    const aggregate = this.aggregation.empty(range, budget, earlier)
+    aggregate.merge(yield* this.#packed({ ...range, from: cut }, budget))
+    return aggregate
   }
 
-  *#together(time: Time, runs: readonly Time[], budget: MemoryBudget): Generator<void, Of> {
-    const { kept } = this.source
-    const last = runs.at(-1) as Time
-    const before = { ...time, to: last.from }
-    const name = this.#nameOf(`together ${last.from}`, time)
-    const [stateBefore, state] = [this.#stateOf(before), this.#stateOf(time)]
-    const known = isOnGrid(time) ? kept.find<Together<Of>>(name, stateBefore) : undefined
-    if (known) this.source.fromKept = true
-    if (known?.state === state) return known.all
-    const own = budget.part()
-    const earlier = known?.earlier ?? (yield* this.#merged(before, runs.slice(0, -1), own))
-    const bytes = known?.bytes ?? own.taken
-    const all = this.counted.empty(time, own, earlier)
-    all.merge(yield* this.#run(last, own))
-    const together: Together<Of> = { earlier, bytes, state, all }
-    const inAll = own.taken + (known ? bytes : 0)
-    if (isOnGrid(time) && kept.put(name, stateBefore, together, inAll, false)) own.release()
+  *#cumulative(range: Range, intervals: readonly Range[], budget: MemoryBudget): Generator<void, Aggregate> {
+    const { kept } = this.snapshot
+    const last = intervals.at(-1) as Range
+    const before = { ...range, to: last.from }
+    const name = this.#nameOf(`cumulative ${last.from}`, range)
+    const [stateBefore, state] = [this.#stateOf(before), this.#stateOf(range)]
+    const cached = isOnGrid(range) ? kept.find<CumulativeAggregate<Aggregate>>(name, stateBefore) : undefined
+    if (cached) this.snapshot.fromKept = true
+    if (cached?.state === state) return cached.all
+    const own = budget.child()
+    const earlier = cached?.earlier ?? (yield* this.#merged(before, intervals.slice(0, -1), own))
+    const bytes = cached?.bytes ?? own.reserved
+    const all = this.aggregation.empty(range, own, earlier)
+    all.merge(yield* this.#interval(last, own))
+    const cumulative: CumulativeAggregate<Aggregate> = { earlier, bytes, state, all }
+    const totalBytes = own.reserved + (cached ? bytes : 0)
+    if (isOnGrid(range) && kept.put(name, stateBefore, cumulative, totalBytes, false)) own.release()
     return all
   }
 
-  *#merged(time: Time, runs: readonly Time[], budget: MemoryBudget): Generator<void, Of> {
-    const counts = this.counted.empty(time, budget)
-    for (const run of runs) {
-      const own = budget.part()
-      counts.merge(yield* this.#run(run, own))
+  *#merged(range: Range, intervals: readonly Range[], budget: MemoryBudget): Generator<void, Aggregate> {
+    const aggregate = this.aggregation.empty(range, budget)
+    for (const interval of intervals) {
+      const own = budget.child()
+      aggregate.merge(yield* this.#interval(interval, own))
       own.release()
       yield
     }
-    return counts
+    return aggregate
   }
 
-  #run(time: Time, budget: MemoryBudget): Generator<void, Of> {
-    return this.#keeping("run", time, budget, (own) => this.#packed(time, own), undefined, true)
+  #interval(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
+    return this.#cachedInRange("interval", range, budget, (own) => this.#packed(range, own), undefined, true)
   }
 
-  *#packed(time: Time, budget: MemoryBudget): Generator<void, Of> {
-    const counts = yield* this.#count(time, budget)
-    counts.pack()
-    return counts
+  *#packed(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
+    const aggregate = yield* this.#scan(range, budget)
+    aggregate.pack()
+    return aggregate
   }
 
-  *#count(time: Time, budget: MemoryBudget): Generator<void, Of> {
-    const counts = this.counted.empty(time, budget)
-    for (const day of this.#daysIn(time)) {
+  *#scan(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
+    const aggregate = this.aggregation.empty(range, budget)
+    for (const day of this.#daysIn(range)) {
       for (const entry of this.#accepted(day.sealed())) {
-        if (this.counted.addCounts(counts, entry, time)) continue
-        const batch = this.source.open(entry)
-        const found = batch && this.matcher.narrow(batch, time.from, time.to)
-        if (found) counts.add(found.batch, found.selection)
+        if (this.aggregation.addCounts(aggregate, entry, range)) continue
+        const batch = this.snapshot.open(entry)
+        const narrowed = batch && this.matcher.narrow(batch, range.from, range.to)
+        if (narrowed) aggregate.add(narrowed.batch, narrowed.selection)
         yield
       }
     }
-    return counts
+    return aggregate
   }
 
-  /** What is counted now or was for an earlier question. */
-  *#keeping<Thing>(
+  /** Like `#cached`, where the range can be cached. */
+  *#cachedInRange<Value>(
     what: string,
-    time: Time,
+    range: Range,
     budget: MemoryBudget,
-    count: (own: MemoryBudget) => Generator<void, Thing>,
-    bytes?: (thing: Thing, own: MemoryBudget) => number,
+    compute: (own: MemoryBudget) => Generator<void, Value>,
+    bytesOf?: (value: Value, own: MemoryBudget) => number,
     isSpare?: boolean,
-  ): Generator<void, Thing> {
-    if (!this.#isKept(time) || !isOnGrid(time)) return yield* count(budget)
-    return yield* this.#keptAs(this.#nameOf(what, time), this.#stateOf(time), budget, count, bytes, isSpare)
+  ): Generator<void, Value> {
+    if (!this.#isCacheable(range) || !isOnGrid(range)) return yield* compute(budget)
+    return yield* this.#cached(
+      this.#nameOf(what, range),
+      this.#stateOf(range),
+      budget,
+      compute,
+      bytesOf,
+      isSpare,
+    )
   }
 
-  *#keptAs<Thing>(
+  /** A value from the cache, or computed and cached. Its memory counts for the query only where the cache does not take it. */
+  *#cached<Value>(
     name: string,
     state: string,
     budget: MemoryBudget,
-    count: (own: MemoryBudget) => Generator<void, Thing>,
-    bytes: (thing: Thing, own: MemoryBudget) => number = (_, own) => own.taken,
+    compute: (own: MemoryBudget) => Generator<void, Value>,
+    bytesOf: (value: Value, own: MemoryBudget) => number = (_, own) => own.reserved,
     isSpare = false,
-  ): Generator<void, Thing> {
-    const { kept } = this.source
-    const known = kept.find<{ thing: Thing }>(name, state)
-    if (known) {
-      this.source.fromKept = true
-      return known.thing
+  ): Generator<void, Value> {
+    const { kept } = this.snapshot
+    const cached = kept.find<{ value: Value }>(name, state)
+    if (cached) {
+      this.snapshot.fromKept = true
+      return cached.value
     }
-    const own = budget.part()
-    const thing = yield* count(own)
-    if (kept.put(name, state, { thing }, bytes(thing, own), isSpare)) own.release()
-    return thing
+    const own = budget.child()
+    const value = yield* compute(own)
+    if (kept.put(name, state, { value }, bytesOf(value, own), isSpare)) own.release()
+    return value
   }
 
-  #nameOf(what: string, time: Time): string {
-    return `${what} ${time.from} ${time.to} ${this.counted.keyOf(time)}`
+  #nameOf(what: string, range: Range): string {
+    return `${what} ${range.from} ${range.to} ${this.aggregation.keyOf(range)}`
   }
 
-  /** As long as it is the same, so are the blocks. */
-  #stateOf(time: TimeRange): string {
-    return this.#daysIn(time)
+  /** Changes with the blocks of the range. */
+  #stateOf(range: TimeRange): string {
+    return this.#daysIn(range)
       .map(({ state }) => state)
       .join("")
   }
 
-  /** One after the other; one alone where it is to be counted at once. */
-  #runsOf(time: Time): Time[] {
-    const { from, to } = time
-    const { oldest, newest } = this.source.span
-    if (!this.#isKept(time) || to - from <= fewDays * dayMs) return [time]
-    const runs: Time[] = []
-    const days = this.#daysIn(time).filter(({ state }) => state !== "")
+  /** The dyadic intervals of a range, in order; the range itself where it is short or cannot be cached. */
+  #intervalsOf(range: Range): Range[] {
+    const { from, to } = range
+    const { oldest, newest } = this.snapshot.span
+    if (!this.#isCacheable(range) || to - from <= maxUnsplitDays * dayMs) return [range]
+    const intervals: Range[] = []
+    const days = this.#daysIn(range).filter(({ state }) => state !== "")
     const end = days.at(-1)?.day ?? 0
     for (let day = days[0]?.day ?? 1; day <= end; ) {
       let length = 1
-      const isFree = (longer: number) =>
+      const isAllowed = (longer: number) =>
         day % longer === 0 &&
         (day + longer) * dayMs <= to &&
         longer <= newest - (day + longer - 1) &&
         longer <= day - oldest
-      if (day * dayMs >= from) while (isFree(length * 2)) length *= 2
-      runs.push({ ...time, from: Math.max(from, day * dayMs), to: Math.min(to, (day + length) * dayMs) })
+      if (day * dayMs >= from) while (isAllowed(length * 2)) length *= 2
+      intervals.push({
+        ...range,
+        from: Math.max(from, day * dayMs),
+        to: Math.min(to, (day + length) * dayMs),
+      })
       day += length
     }
-    return runs.length > 0 ? runs : [time]
+    return intervals.length > 0 ? intervals : [range]
   }
 }
 
@@ -325,7 +349,7 @@ function isOnGrid({ from, to }: TimeRange): boolean {
   return from % gridMs === 0 && to % gridMs === 0
 }
 
-/** Those of a selection that are in a stretch of time. */
-function inside(batch: Batch, selection: Selection, { from, to }: TimeRange): Selection | undefined {
-  return inBoth(selection, rangeOf(batch, from, to))
+/** The part of a selection in a time range. */
+function inRange(batch: Batch, selection: Selection, { from, to }: TimeRange): Selection | undefined {
+  return intersect(selection, timeRange(batch, from, to))
 }

@@ -4,10 +4,10 @@ import { quartersPerDay } from "../../columns/block-writer.ts"
 import type { Entry, Snapshot } from "../../columns/snapshot.ts"
 import type { Bucket, Group, GroupsQuery } from "../query.ts"
 import { kindOf, Matcher } from "../scan/matcher.ts"
-import type { MemoryBudget } from "../structures/id-set.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { bucketAt } from "../structures/zone.ts"
 import { GroupTable, type GroupTableSpec, groupBytes, RowLocators } from "./group-table.ts"
-import { type Aggregation, type Finisher, PartialAggregates, type TimeRange } from "./partial-aggregates.ts"
+import { type Aggregation, type Finalizer, PartialAggregates, type TimeRange } from "./partial-aggregates.ts"
 
 const quarterMs = dayMs / quartersPerDay
 
@@ -24,19 +24,19 @@ export function* scanGroups(
   const tables = new Tables(question, source, sightings, matcher.perEvent)
   const counting = new PartialAggregates(source, matcher, tables, budget)
   const found: Group[] = []
-  for (const chunk of chunksOf(buckets, (bucket) => counting.isLoose(bucket))) {
-    const rows = yield* counting.of(chunk, allRows)
+  for (const chunk of chunksOf(buckets, (bucket) => counting.hasUnsealedEvents(bucket))) {
+    const rows = yield* counting.compute(chunk, allRows)
     if (!rows) continue
-    budget.take(rows.length * groupBytes)
+    budget.reserve(rows.length * groupBytes)
     for (const row of rows) found.push(chunk.first === 0 ? row : { ...row, bucket: row.bucket + chunk.first })
   }
   return yield* sightings.withTexts(found, by, source)
 }
 
-const allRows: Finisher<GroupTable, Group[]> = {
+const allRows: Finalizer<GroupTable, Group[]> = {
   key: "",
-  make: (table) => table.rows(),
-  bytes: (rows) => rows.length * groupBytes,
+  finalize: (table) => table.rows(),
+  bytesOf: (rows) => rows.length * groupBytes,
 }
 
 /** Buckets that are counted together. */

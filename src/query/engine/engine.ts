@@ -4,197 +4,210 @@ import { RequestError } from "../../errors.ts"
 import type { Db } from "../../store/db/driver.ts"
 import type { Batcher } from "../../store/ingest/batcher.ts"
 import type { Query, QueryStatistics, ResultOf } from "../query.ts"
-import { OutOfMemoryBudgetError } from "../structures/id-set.ts"
-import type { Failure, Rendered, Room, WorkerMessage, WorkerRequest } from "./messages.ts"
-import { type Client, QueryQueue, standardQueueLimits } from "./queue.ts"
+import { OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
+import type { QueryFailure, RenderedRows, ResponseLimits, WorkerMessage, WorkerRequest } from "./messages.ts"
+import { type Client, defaultQueueLimits, QueryQueue } from "./queue.ts"
 
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/** In a binary all code is one file in the repository's root, and the Worker keeps the path that it was built from. */
+/** A binary holds all code in one file in the repository's root, and a worker keeps the path from which it was built. */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/query-api/worker.ts" : "../../query-api/worker.ts"
 
-/** ms between two looks for rows to seal. */
-const sealPoll = 1_000
-/** ms after which even a few rows are sealed, and closed days looked after. */
-const roundEvery = 60_000
-/** ms from the start to the first look for unused numbers; from then on one a day. */
-const firstCollect = 3_600_000
-/** ms to leave to others after a stretch was sealed while more waits. */
+/** ms between two checks for rows to seal. */
+const sealInterval = 1_000
+/** ms between two maintenance rounds, which seal a few rows too and merge the blocks of closed days. */
+const maintenanceInterval = 60_000
+/** ms from the start to the first search for unused dictionary ids; later searches run once a day. */
+const firstCollection = 3_600_000
+/** ms between two sealed batches where more rows wait, left to queries and commits. */
 const sealPause = 20
-/** ms until it is tried again after a fault such as a full disk. */
+/** ms until the sealing is retried after a failure such as a full disk. */
 const sealRetry = 30_000
-/** ms until a thread that failed is begun anew. */
-const restartAfter = 1_000
-/** ms that a question under way may hold up the closing. */
+/** ms until a failed query thread is restarted. */
+const restartDelay = 1_000
+/** ms that a running query may delay the shutdown. */
 const closeTimeout = 2_000
 
-/** Answers queries. All reject with the signal's reason once it is aborted, or with a fault. `caller`: as in `Client`. */
+/**
+ * Executes queries. Every promise rejects with the signal's reason once it is aborted, and with an error where the query thread
+ * fails. `caller`: the name of a `Client`.
+ */
 export interface QueryEngine<Spec> {
-  /** Does `work`, which asks and renders one thing after another, when it is its turn: see `QueryQueue`. */
+  /** Runs `task`, which executes and renders queries in sequence, as soon as the queue allows: see `QueryQueue`. */
   admit<Result>(
     client: Client,
     bytes: number,
     signal: AbortSignal,
-    work: () => Promise<Result>,
+    task: () => Promise<Result>,
   ): Promise<Result>
-  /** Rejects with TooLarge, too. */
-  run<Asked extends Query>(
-    question: Asked,
+  /** Also rejects with OutOfMemoryBudgetError. */
+  run<Q extends Query>(
+    query: Q,
     caller: string,
     signal: AbortSignal,
-  ): Promise<{ answer: ResultOf<Asked>; meta: QueryStatistics }>
-  /** Rejects with TooLarge and with a Refusal `invalid_shape`, too. */
-  render(spec: Spec, room: Room, caller: string, signal: AbortSignal): Promise<RenderedOnce>
-  /** Bytes of JSON that one request may be answered with. */
+  ): Promise<{ result: ResultOf<Q>; statistics: QueryStatistics }>
+  /** Also rejects with OutOfMemoryBudgetError, and with a RequestError `invalid_shape`. */
+  render(spec: Spec, limits: ResponseLimits, caller: string, signal: AbortSignal): Promise<RenderedResponse>
+  /** Maximum bytes of JSON in the response to one request. */
   readonly responseBytes: number
 }
 
-/** What was rendered, after `ms` in the queue and at work. */
-export interface RenderedOnce extends Rendered {
+export interface RenderedResponse extends RenderedRows {
+  /** In the query thread, waiting included. */
   ms: number
-  /** To be called with the bytes that are sent, or are not wanted any more: until then they count as used memory. */
+  /** Call it with the bytes that were sent or dropped; until then they count as used memory. */
   release: (bytes: number) => void
 }
 
 export interface EngineOptions {
   path: string
-  /** Bytes, half of them for an answer at most; what it leaves is for columns and counts that are kept. */
+  /** Bytes. One query gets at most half of them; caches get what queries leave. */
   memory: number
   /** Unix ms */
   now: () => number
-  /** ms of a clock that is never set. */
+  /** ms of a monotonic clock. */
   elapsed: () => number
   onFault: (error: unknown) => void
 }
 
-interface Waiting {
-  answer: (news: Extract<WorkerMessage, { what: "answer" | "rendered" }>) => void
+interface PendingRequest {
+  resolve: (message: Extract<WorkerMessage, { type: "result" | "rendered" }>) => void
   reject: (error: unknown) => void
 }
 
-/** An answer is held until it is sent, six at a time and some more: none is larger than this share of the memory, nor than the most; of a small memory not less than the least. */
+/**
+ * Size limit of a response. Responses are held until they are sent, a few more than six at once. The limit is this share of the memory, not above
+ * the maximum; with little memory it is not below the minimum.
+ */
 const responseShare = 1 / 16
-const leastResponse = { bytes: 16_777_216, share: 1 / 4 }
-const mostResponse = 33_554_432
+const minResponse = { bytes: 16_777_216, share: 1 / 4 }
+const maxResponse = 33_554_432
 
-/** Answers questions in a thread of its own, which also makes the column blocks; the main thread stores them between its commits. */
+/** Executes queries in a thread of its own. That thread also seals blocks; the main thread stores them between its commits. */
 export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   readonly responseBytes: number
-  readonly #queue = new QueryQueue(standardQueueLimits)
+  readonly #queue = new QueryQueue(defaultQueueLimits)
   #worker: Worker | undefined
-  readonly #waiting = new Map<number, Waiting>()
-  #next = 1
+  readonly #pending = new Map<number, PendingRequest>()
+  #nextId = 1
   #timer: Timer | undefined
   #closing: (() => void) | undefined
-  /** When the last round began that seals even a few rows and looks after closed days; ms of the clock that is never set. */
-  #roundAt: number
-  #inRound = false
-  /** When it is time to look for numbers of ids that are not used any more. */
+  /** Start of the last maintenance round, in ms of the monotonic clock. */
+  #maintainedAt: number
+  #isMaintaining = false
+  /** Next search for unused dictionary ids, in ms of the monotonic clock. */
   #collectAt: number
-  #sealing = false
+  #isSealing = false
 
   constructor(
     private readonly options: EngineOptions,
-    private readonly store: { db: Db; batcher: Batcher; obstacle: () => unknown },
+    private readonly store: { db: Db; batcher: Batcher; unavailableReason: () => unknown },
   ) {
     const { memory } = options
-    const least = Math.min(leastResponse.bytes, memory * leastResponse.share)
-    this.responseBytes = Math.floor(Math.min(mostResponse, Math.max(memory * responseShare, least)))
-    this.#roundAt = options.elapsed()
-    this.#collectAt = this.#roundAt + firstCollect
-    this.#begin()
+    const min = Math.min(minResponse.bytes, memory * minResponse.share)
+    this.responseBytes = Math.floor(Math.min(maxResponse, Math.max(memory * responseShare, min)))
+    this.#maintainedAt = options.elapsed()
+    this.#collectAt = this.#maintainedAt + firstCollection
+    this.#startWorker()
   }
 
-  #begin(): void {
+  #startWorker(): void {
     const worker = new Worker(new URL(workerFile, import.meta.url))
-    worker.onerror = ({ message }) => this.#beginAnew(new Error(message))
-    worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => this.#hear(data)
+    worker.onerror = ({ message }) => this.#restartWorker(new Error(message))
+    worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => this.#receive(data)
     this.#worker = worker
-    this.#tell({ what: "open", path: this.options.path, memory: this.options.memory })
+    this.#post({ type: "open", path: this.options.path, memory: this.options.memory })
   }
 
-  /** A thread that failed answers nobody any more. */
-  #beginAnew(error: Error): void {
+  /** Rejects all pending requests: a failed thread answers none of them. */
+  #restartWorker(error: Error): void {
     if (this.#closing) return
     clearTimeout(this.#timer)
     this.#worker?.terminate()
     this.#worker = undefined
-    this.#fail(error)
+    this.#rejectAll(error)
     this.options.onFault(error)
     this.#timer = setTimeout(() => {
-      this.#begin()
-      if (this.#sealing) this.#sealIn(sealRetry)
-    }, restartAfter)
+      this.#startWorker()
+      if (this.#isSealing) this.#scheduleSeal(sealRetry)
+    }, restartDelay)
   }
 
   admit<Result>(
     client: Client,
     bytes: number,
     signal: AbortSignal,
-    work: () => Promise<Result>,
+    task: () => Promise<Result>,
   ): Promise<Result> {
-    return this.#queue.run(client, bytes, signal, work)
+    return this.#queue.run(client, bytes, signal, task)
   }
 
-  async run<Asked extends Query>(
-    question: Asked,
+  async run<Q extends Query>(
+    query: Q,
     caller: string,
     signal: AbortSignal,
-  ): Promise<{ answer: ResultOf<Asked>; meta: QueryStatistics }> {
-    const since = this.options.elapsed()
-    const news = await this.#send((id) => ({ what: "ask", id, caller, question }), signal)
-    if (news.what !== "answer") throw new Error("the query thread mistook one message for another")
-    const { answer, meta } = news.answered
-    return { answer: answer as ResultOf<Asked>, meta: { ...meta, ms: this.options.elapsed() - since } }
+  ): Promise<{ result: ResultOf<Q>; statistics: QueryStatistics }> {
+    const startedAt = this.options.elapsed()
+    const message = await this.#send((id) => ({ type: "execute", id, caller, query }), signal)
+    if (message.type !== "result") throw new Error("the query thread sent a message of the wrong type")
+    const { result, statistics } = message.outcome
+    const ms = this.options.elapsed() - startedAt
+    return { result: result as ResultOf<Q>, statistics: { ...statistics, ms } }
   }
 
-  async render(spec: Spec, room: Room, caller: string, signal: AbortSignal): Promise<RenderedOnce> {
-    const since = this.options.elapsed()
-    const worker = this.#worker
-    const news = await this.#send((id) => ({ what: "render", id, caller, spec, room }), signal)
-    if (news.what !== "rendered") throw new Error("the query thread mistook one message for another")
-    const release = (bytes: number) => {
-      // Of a thread that failed nothing is left to count.
-      if (worker === this.#worker) this.#tell({ what: "sent", bytes })
-    }
-    return { ...news.rendered, ms: this.options.elapsed() - since, release }
-  }
-
-  #send(
-    order: (id: number) => Extract<WorkerRequest<Spec>, { what: "ask" | "render" }>,
+  async render(
+    spec: Spec,
+    limits: ResponseLimits,
+    caller: string,
     signal: AbortSignal,
-  ): Promise<Extract<WorkerMessage, { what: "answer" | "rendered" }>> {
+  ): Promise<RenderedResponse> {
+    const startedAt = this.options.elapsed()
+    const worker = this.#worker
+    const message = await this.#send((id) => ({ type: "render", id, caller, spec, limits }), signal)
+    if (message.type !== "rendered") throw new Error("the query thread sent a message of the wrong type")
+    const release = (bytes: number) => {
+      // The memory of a failed thread is gone with it.
+      if (worker === this.#worker) this.#post({ type: "release", bytes })
+    }
+    return { ...message.rendered, ms: this.options.elapsed() - startedAt, release }
+  }
+
+  /** Leaves no abort listener behind: one signal serves all queries of a request, and of a stream. */
+  #send(
+    requestOf: (id: number) => Extract<WorkerRequest<Spec>, { type: "execute" | "render" }>,
+    signal: AbortSignal,
+  ): Promise<Extract<WorkerMessage, { type: "result" | "rendered" }>> {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted()
-      if (!this.#worker) throw new Error("the thread that answers queries is just begun anew")
-      const id = this.#next++
+      if (!this.#worker) throw new Error("the query thread is restarting")
+      const id = this.#nextId++
       const abort = () => {
-        this.#waiting.delete(id)
-        this.#tell({ what: "stop", id })
+        this.#pending.delete(id)
+        this.#post({ type: "cancel", id })
         reject(signal.reason)
       }
-      const settled = () => signal.removeEventListener("abort", abort)
-      signal.addEventListener("abort", abort)
-      this.#waiting.set(id, {
-        answer: (news) => {
-          settled()
-          resolve(news)
+      const stopListening = () => signal.removeEventListener("abort", abort)
+      signal.addEventListener("abort", abort, { once: true })
+      this.#pending.set(id, {
+        resolve: (message) => {
+          stopListening()
+          resolve(message)
         },
         reject: (error) => {
-          settled()
+          stopListening()
           reject(error)
         },
       })
-      this.#tell(order(id))
+      this.#post(requestOf(id))
     })
   }
 
-  /** Begins to seal behind the commits. */
+  /** Starts to seal rows in the background. */
   start(): void {
-    this.#sealing = true
-    this.#sealIn(sealPoll)
+    this.#isSealing = true
+    this.#scheduleSeal(sealInterval)
   }
 
   async close(): Promise<void> {
@@ -203,75 +216,80 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
       this.#closing = resolve
       setTimeout(resolve, closeTimeout)
     })
-    this.#tell({ what: "close" })
+    this.#post({ type: "close" })
     await closed
     this.#worker?.terminate()
-    this.#fail(new Error("the server stops"))
+    this.#rejectAll(new Error("the server is shutting down"))
   }
 
-  #tell(order: WorkerRequest<Spec>): void {
-    this.#worker?.postMessage(order)
+  #post(request: WorkerRequest<Spec>): void {
+    this.#worker?.postMessage(request)
   }
 
-  #hear(news: WorkerMessage): void {
-    if (news.what === "closed") this.#closing?.()
-    else if (news.what === "work") void this.#store(news)
+  #receive(message: WorkerMessage): void {
+    if (message.type === "closed") this.#closing?.()
+    else if (message.type === "sealed") void this.#storeSealed(message)
     else {
-      const waiting = this.#waiting.get(news.id)
-      this.#waiting.delete(news.id)
-      if (news.what === "failure") waiting?.reject(errorOf(news))
-      else if (waiting) waiting.answer(news)
-      // It was on its way when nobody wanted it any more.
-      else if (news.what === "rendered") this.#tell({ what: "sent", bytes: news.rendered.bytes })
+      const pending = this.#pending.get(message.id)
+      this.#pending.delete(message.id)
+      if (message.type === "failure") pending?.reject(errorOf(message))
+      else if (pending) pending.resolve(message)
+      // The request was canceled while its response was on the way.
+      else if (message.type === "rendered") this.#post({ type: "release", bytes: message.rendered.bytes })
     }
   }
 
-  #fail(error: unknown): void {
-    for (const { reject } of this.#waiting.values()) reject(error)
-    this.#waiting.clear()
+  #rejectAll(error: unknown): void {
+    for (const { reject } of this.#pending.values()) reject(error)
+    this.#pending.clear()
   }
 
-  #sealIn(ms: number): void {
+  #scheduleSeal(delay: number): void {
     if (this.#closing || !this.#worker) return
     this.#timer = setTimeout(() => {
-      // Blocks need room; without it deleting comes first.
-      if (this.store.obstacle()) return this.#sealIn(sealRetry)
+      // Blocks need disk space. Where it is missing, deletions come first.
+      if (this.store.unavailableReason()) return this.#scheduleSeal(sealRetry)
       const { now, elapsed } = this.options
-      const few = elapsed() - this.#roundAt >= roundEvery
-      if (few) [this.#inRound, this.#roundAt] = [true, elapsed()]
-      const collect = this.#inRound && elapsed() >= this.#collectAt
-      this.#tell({
-        what: "seal",
-        few,
-        today: this.#inRound ? Math.floor(now() / dayMs) : undefined,
-        collect,
+      const isDue = elapsed() - this.#maintainedAt >= maintenanceInterval
+      if (isDue) [this.#isMaintaining, this.#maintainedAt] = [true, elapsed()]
+      this.#post({
+        type: "seal",
+        includeFew: isDue,
+        today: this.#isMaintaining ? Math.floor(now() / dayMs) : undefined,
+        collect: this.#isMaintaining && elapsed() >= this.#collectAt,
       })
-    }, ms)
+    }, delay)
   }
 
-  async #store({ work, failure }: { work: SealedBatch | undefined; failure?: string }): Promise<void> {
+  async #storeSealed({
+    batch,
+    failure,
+  }: {
+    batch: SealedBatch | undefined
+    failure?: string
+  }): Promise<void> {
     if (this.#closing) return
     if (failure !== undefined) this.options.onFault(new Error(failure))
-    if (!work) {
+    if (!batch) {
       const at = this.options.elapsed()
-      if (this.#inRound && at >= this.#collectAt) this.#collectAt = at + dayMs
-      this.#inRound = false
+      if (this.#isMaintaining && at >= this.#collectAt) this.#collectAt = at + dayMs
+      this.#isMaintaining = false
+      return this.#scheduleSeal(failure === undefined ? sealInterval : sealRetry)
     }
-    if (!work) return this.#sealIn(failure === undefined ? sealPoll : sealRetry)
     try {
-      await this.store.batcher.run(() => applySealedBatch(this.store.db, work), 0)
-      this.#sealIn(sealPause)
+      await this.store.batcher.run(() => applySealedBatch(this.store.db, batch), 0)
+      this.#scheduleSeal(sealPause)
     } catch (error) {
       this.options.onFault(error)
-      this.#sealIn(sealRetry)
+      this.#scheduleSeal(sealRetry)
     }
   }
 }
 
-function errorOf({ kind, message, stack }: Failure): Error {
-  if (kind === "refused") return new RequestError("invalid_shape", { detail: message })
-  if (kind === "tooLarge") return new OutOfMemoryBudgetError(message)
-  const fault = new Error(message)
-  if (stack !== undefined) fault.stack = stack
-  return fault
+function errorOf({ kind, message, stack }: QueryFailure): Error {
+  if (kind === "rejected") return new RequestError("invalid_shape", { detail: message })
+  if (kind === "outOfMemory") return new OutOfMemoryBudgetError(message)
+  const error = new Error(message)
+  if (stack !== undefined) error.stack = stack
+  return error
 }

@@ -14,118 +14,121 @@ import { sessions } from "../reports/sessions.ts"
 import { values } from "../reports/values.ts"
 import { visitors } from "../reports/visitors.ts"
 import { kindOf } from "../scan/matcher.ts"
-import { MemoryBudget } from "../structures/id-set.ts"
+import { MemoryBudget } from "../structures/memory-budget.ts"
 
-export interface Answered<Asked extends Query> {
-  answer: ResultOf<Asked>
-  meta: Omit<QueryStatistics, "ms">
+export interface QueryOutcome<Q extends Query> {
+  result: ResultOf<Q>
+  statistics: Omit<QueryStatistics, "ms">
 }
 
-/** Bytes that one answer may take beside what it reads, where nobody says. */
-export const standardMemory = 268_435_456
-/** Times that a question is begun again because blocks were made anew under it. */
-const mostTries = 20
+/** Default memory budget of one query, in bytes, without the columns that it reads. */
+export const defaultMemory = 268_435_456
+/** Attempts at a query whose blocks are replaced while it runs. */
+const maxAttempts = 20
 
 /**
- * Answers a question, in steps of some ms; whoever drives it stops it between two of them by not going on. What it took of the
- * `budget` it gives back in the end, but for the answer. Throws TooLarge where it has no room.
+ * Executes a query in steps of a few ms. The caller cancels it by not resuming the generator. At the end only the memory of the
+ * result stays reserved. Throws OutOfMemoryBudgetError where the budget is too small.
  */
-export function* executeQuery<Asked extends Query>(
+export function* executeQuery<Q extends Query>(
   reader: SnapshotReader,
-  question: Asked,
-  budget: MemoryBudget = new MemoryBudget(standardMemory),
-): Generator<void, Answered<Asked>> {
-  for (let tries = 1; ; tries++) {
-    const own = budget.part()
-    let answered: Answered<Asked>
+  query: Q,
+  budget: MemoryBudget = new MemoryBudget(defaultMemory),
+): Generator<void, QueryOutcome<Q>> {
+  for (let attempt = 1; ; attempt++) {
+    const scratch = budget.child()
+    let outcome: QueryOutcome<Q>
     try {
-      answered = yield* once(reader, question, own)
+      outcome = yield* executeOnce(reader, query, scratch)
     } catch (error) {
-      if (!(error instanceof StaleBlockError) || tries === mostTries) throw error
+      if (!(error instanceof StaleBlockError) || attempt === maxAttempts) throw error
       continue
     } finally {
-      own.release()
+      scratch.release()
     }
-    budget.take(bytesOf(answered.answer))
-    return answered
+    budget.reserve(bytesOf(outcome.result))
+    return outcome
   }
 }
 
-/** The same at once, for those who have nothing else to do. */
-export function ask<Asked extends Query>(db: Db, question: Asked, memory = standardMemory): Answered<Asked> {
-  const steps = executeQuery(new SnapshotReader(db), question, new MemoryBudget(memory))
+/** Executes a query without pauses. `memory`: bytes. */
+export function executeQuerySync<Q extends Query>(db: Db, query: Q, memory = defaultMemory): QueryOutcome<Q> {
+  const steps = executeQuery(new SnapshotReader(db), query, new MemoryBudget(memory))
   for (;;) {
     const step = steps.next()
     if (step.done) return step.value
   }
 }
 
-function* once<Asked extends Query>(
+function* executeOnce<Q extends Query>(
   reader: SnapshotReader,
-  question: Asked,
+  query: Q,
   budget: MemoryBudget,
-): Generator<void, Answered<Asked>> {
-  const { scope } = question
-  const source = yield* reader.open(scope)
-  for (const kind of comparedAsText(question)) yield* source.readTexts(kind)
-  // The table's kinds and the question's are the same, which TypeScript cannot see of a table that is looked up.
-  const answer = yield* kinds[question.kind](withLinks(question, source) as never, source, budget)
-  const { fromKept, counted, blockEvents, rowsRead } = source
-  const parts = [
+): Generator<void, QueryOutcome<Q>> {
+  const snapshot = yield* reader.open(query.scope)
+  for (const kind of kindsComparedAsText(query)) yield* snapshot.readTexts(kind)
+  // The report and the query have the same kind, which TypeScript cannot infer from a lookup.
+  const report = reports[query.kind]
+  const result = yield* report(withLinkedIds(query, snapshot) as never, snapshot, budget)
+  const { fromKept, counted, blockEvents, rowsRead } = snapshot
+  const sources = [
     fromKept && "kept",
     counted && "counts",
     blockEvents > 0 && "blocks",
     rowsRead > 0 && "rows",
   ].filter(Boolean)
   return {
-    answer: answer as ResultOf<Asked>,
-    meta: { source: parts.join("+") || "blocks", blockEvents, rows: rowsRead },
+    result: result as ResultOf<Q>,
+    statistics: { source: sources.join("+") || "blocks", blockEvents, rows: rowsRead },
   }
 }
 
-/** Bytes of a list's entry beside its texts: an object with a few numbers. */
+/** Bytes of a list's entry without its texts: an object with a few numbers. */
 const entryBytes = 120
 
-/** What an answer takes, as it is and as rows that are made of it; what it has many of counts. */
-function bytesOf(answer: QueryResults[keyof QueryResults]): number {
-  if ("groups" in answer) return answer.groups.length * entryBytes * 3
-  if ("properties" in answer)
-    return answer.properties.reduce((sum, { top }) => sum + (3 + top.length * 2) * entryBytes, 0)
-  if ("events" in answer)
-    return answer.events.reduce((sum, one) => sum + entryBytes * 5 + (one.properties?.length ?? 0) * 4, 0)
-  if ("cohorts" in answer) return (answer.cohorts.length ** 2 / 2) * entryBytes
-  if ("places" in answer) return answer.places.length * entryBytes * 2
-  if ("units" in answer) return answer.units.length * entryBytes
-  const { length } = "people" in answer ? answer.people : answer.sessions
+/** Bytes of a result and of the rows that are made from it. Only its lists count. */
+function bytesOf(result: QueryResults[keyof QueryResults]): number {
+  if ("groups" in result) return result.groups.length * entryBytes * 3
+  if ("properties" in result)
+    return result.properties.reduce((sum, { top }) => sum + (3 + top.length * 2) * entryBytes, 0)
+  if ("events" in result)
+    return result.events.reduce(
+      (sum, { properties }) => sum + entryBytes * 5 + (properties?.length ?? 0) * 4,
+      0,
+    )
+  if ("cohorts" in result) return (result.cohorts.length ** 2 / 2) * entryBytes
+  if ("positions" in result) return result.positions.length * entryBytes * 2
+  if ("units" in result) return result.units.length * entryBytes
+  const { length } = "visitors" in result ? result.visitors : result.sessions
   return length * entryBytes * 5
 }
 
-const kinds = { groups, values, events, funnel, retention, paths, reach, sessions, people: visitors }
+const reports = { groups, values, events, funnel, retention, paths, reach, sessions, visitors }
 
-/** The links of profiles become a part of the filters, and so of what counts are kept under: they may change with each /identify. */
-function withLinks<Asked extends Query>(question: Asked, source: Snapshot): Asked {
-  const { scope } = question
+/** Adds the linked ids to filters by profile. As a part of the filter they are a part of cache keys: any /identify can change them. */
+function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
+  const { scope } = query
   const filters = scope.filters.map((filter): Filter => {
     if (filter.field !== "profile") return filter
     const linked = scope.websites.map(
-      (website) => [website, source.linkedIds(website, String(filter.value))] as const,
+      (website) => [website, snapshot.linkedIds(website, String(filter.value))] as const,
     )
     return { ...filter, linked }
   })
-  return { ...question, scope: { ...scope, filters } }
+  return { ...query, scope: { ...scope, filters } }
 }
 
-/** Ids whose text some filter looks into. */
-function comparedAsText(question: Query): IdKind[] {
+/** Kinds of ids that a filter compares as text. */
+function kindsComparedAsText(query: Query): IdKind[] {
   const steps =
-    "steps" in question
-      ? question.steps
-      : "event" in question
-        ? [question.event]
-        : "start" in question
-          ? [question.start, question.comeBack]
+    "steps" in query
+      ? query.steps
+      : "event" in query
+        ? [query.event]
+        : "startEvent" in query
+          ? [query.startEvent, query.returnEvent]
           : []
-  const filters: Filter[] = [question.scope, ...steps].flatMap(({ filters }) => [...filters])
+  const filters: Filter[] = [query.scope, ...steps].flatMap(({ filters }) => [...filters])
   return [
     ...new Set(
       filters.flatMap(({ field, op }) => (operators[op].lookup === "text" ? (kindOf[field] ?? []) : [])),

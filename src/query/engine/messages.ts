@@ -1,50 +1,60 @@
 import type { SealedBatch } from "../../columns/sealer.ts"
 import type { Query, QueryStatistics } from "../query.ts"
-import type { Answered } from "./execute.ts"
+import type { QueryOutcome } from "./execute.ts"
 
-// What the main thread and the query thread send each other. `Spec`: what rows are made of; the query API knows.
+// Messages between the main thread and the query thread. `Spec` describes the rows to render; only the query API knows it.
 
-/** What of its answer a request still gets. */
-export interface Room {
+/** What is left of the limits of a response for the next query of its request. */
+export interface ResponseLimits {
   rows: number
-  /** Columns of rows. */
+  /** Columns times rows. */
   cells: number
   /** Of JSON. */
   bytes: number
 }
 
+/** From the main thread to the query thread. */
 export type WorkerRequest<Spec> =
-  | { what: "open"; path: string; memory: number }
-  | { what: "ask"; id: number; caller: string; question: Query }
-  | { what: "render"; id: number; caller: string; spec: Spec; room: Room }
-  | { what: "stop"; id: number }
-  /** So many bytes of rendered rows are sent, or nobody wants them. */
-  | { what: "sent"; bytes: number }
-  /** `collect`: look for numbers of ids that are not used any more, too. `few`: even if there are only a few rows. Of days before `today` (since 1970-01-01) small blocks are made one, be they two. */
-  | { what: "seal"; few: boolean; today: number | undefined; collect: boolean }
-  | { what: "close" }
+  | { type: "open"; path: string; memory: number }
+  | { type: "execute"; id: number; caller: string; query: Query }
+  | { type: "render"; id: number; caller: string; spec: Spec; limits: ResponseLimits }
+  | { type: "cancel"; id: number }
+  /** Bytes of rendered rows that were sent or dropped: they no longer count as used memory. */
+  | { type: "release"; bytes: number }
+  /**
+   * Asks for the next sealed batch. `includeFew`: seals a few rows too. `today`: days since 1970-01-01; the small blocks of earlier days
+   * are merged, even where there are only two. `collect`: also removes unused dictionary ids.
+   */
+  | { type: "seal"; includeFew: boolean; today: number | undefined; collect: boolean }
+  | { type: "close" }
 
-/** The rows that are the answer to a spec. */
-export interface Rendered {
-  /** A JSON array, in UTF-8. Its memory is the sender's until it is sent. */
+/** The rows of a response, as JSON. */
+export interface RenderedRows {
+  /** A JSON array in UTF-8. The sender owns its memory until it is sent. */
   chunks: Uint8Array<ArrayBuffer>[]
   bytes: number
   rows: number
   cells: number
   /** Rows on all pages. */
   total: number | undefined
-  /** null: there is no more. */
+  /** null: this is the last page. */
   nextCursor: string | null | undefined
-  /** Of the questions. */
-  metas: Omit<QueryStatistics, "ms">[]
+  /** One for each query that was executed. */
+  statistics: Omit<QueryStatistics, "ms">[]
 }
 
-/** What kept a query from being answered. `refused`: its words are for the caller. */
-export type Failure = { kind: "refused" | "tooLarge" | "fault"; message: string; stack?: string | undefined }
+/** Why a query failed. The message of a `rejected` one is for the caller; the others stay internal. */
+export type QueryFailure = {
+  kind: "rejected" | "outOfMemory" | "internal"
+  message: string
+  stack?: string | undefined
+}
 
+/** From the query thread to the main thread. */
 export type WorkerMessage =
-  | { what: "answer"; id: number; answered: Answered<Query> }
-  | { what: "rendered"; id: number; rendered: Rendered }
-  | ({ what: "failure"; id: number } & Failure)
-  | { what: "work"; work: SealedBatch | undefined; failure?: string }
-  | { what: "closed" }
+  | { type: "result"; id: number; outcome: QueryOutcome<Query> }
+  | { type: "rendered"; id: number; rendered: RenderedRows }
+  | ({ type: "failure"; id: number } & QueryFailure)
+  /** `batch` is undefined where there was nothing to seal, or sealing failed. */
+  | { type: "sealed"; batch: SealedBatch | undefined; failure?: string }
+  | { type: "closed" }

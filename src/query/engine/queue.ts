@@ -1,100 +1,102 @@
 import { RequestError } from "../../errors.ts"
 
-/** How many requests with queries run and wait, in requests unless said otherwise. */
+/** How many requests with queries may run and wait. All in requests unless noted. */
 export interface QueueLimits {
-  /** Running together, those of one caller, and those with share links together: anybody can have one. */
+  /** Running at once. */
   running: number
-  runningOfCaller: number
+  runningPerCaller: number
+  /** Running at once by share links, all links together: anyone can have one. */
   runningShared: number
-  /** Waiting together, and those of one caller. */
+  /** Waiting at once. */
   waiting: number
-  waitingOfCaller: number
-  /** Bytes of memory that waiting requests take together. */
+  waitingPerCaller: number
+  /** Bytes of memory of all waiting requests. */
   waitingBytes: number
-  /** ms that a request waits before it is refused. */
-  patience: number
+  /** ms that a request waits before it is rejected. */
+  maxWait: number
 }
 
 /**
- * One thread answers all queries, so more requests at once are no faster: six keep it busy while one of them reads its answer. A page of the
- * dashboard sends up to ten at once, and an office with one share link behind one address some pages of them.
+ * One thread executes all queries, so more requests at once are not faster: six keep it busy while a client reads its response. A page
+ * of the dashboard sends up to ten requests at once. An office behind one address with one share link has several such pages open.
  */
-export const standardQueueLimits: QueueLimits = {
+export const defaultQueueLimits: QueueLimits = {
   running: 6,
-  runningOfCaller: 2,
+  runningPerCaller: 2,
   runningShared: 3,
   waiting: 256,
-  waitingOfCaller: 64,
+  waitingPerCaller: 64,
   waitingBytes: 33_554_432,
-  patience: 60_000,
+  maxWait: 60_000,
 }
 
-/** Whose request it is. */
+/** The sender of a request. */
 export interface Client {
-  /** Tells callers apart: a key, a login session, or a share link with an address. */
+  /** Identifies the caller: a key, a login session, or a share link with an address. */
   name: string
-  /** By a share link. */
+  /** It uses a share link. */
   isShared: boolean
 }
 
-interface Waiting extends Client {
+interface WaitingRequest extends Client {
   bytes: number
   start: () => void
 }
 
-/** Seconds, the Retry-After of a refused request. */
+/** Seconds: the Retry-After of a rejected request. */
 const retryAfter = 2
 
-/** Lets a few requests with queries run at a time; free places go to the callers by turns. */
+/** Limits how many requests with queries run at once, and serves callers round-robin. */
 export class QueryQueue {
-  /** Waiting requests by caller; the caller whose turn it is comes first. */
-  readonly #waiting = new Map<string, Waiting[]>()
+  /** Waiting requests by caller, the next caller first. */
+  readonly #waiting = new Map<string, WaitingRequest[]>()
+  /** Running requests by caller. */
   readonly #running = new Map<string, number>()
-  #runningAll = 0
+  #runningTotal = 0
   #runningShared = 0
-  #waitingAll = 0
+  #waitingTotal = 0
   #waitingBytes = 0
 
   constructor(private readonly limits: QueueLimits) {}
 
   /**
-   * Does `work` when it is its turn. `bytes`: of memory that the request takes while it waits. Throws `rate_limited` where this
-   * caller has too many waiting, `queries_full` where all together have or it waited too long, and the signal's reason.
+   * Runs `task` as soon as a slot is free. `bytes`: memory of the request while it waits. Throws `rate_limited` where this caller has too
+   * many requests waiting, `queries_full` where the queue is full or the wait too long, and the signal's reason once it is aborted.
    */
   async run<Result>(
     client: Client,
     bytes: number,
     signal: AbortSignal,
-    work: () => Promise<Result>,
+    task: () => Promise<Result>,
   ): Promise<Result> {
     signal.throwIfAborted()
-    if (this.#mayStart(client)) this.#start(client)
-    else await this.#turn(client, bytes, signal)
+    if (this.#canStart(client)) this.#start(client)
+    else await this.#waitForSlot(client, bytes, signal)
     try {
-      return await work()
+      return await task()
     } finally {
       this.#end(client)
     }
   }
 
-  /** Settles when it counts as running. */
-  #turn({ name, isShared }: Client, bytes: number, signal: AbortSignal): Promise<void> {
-    const { waiting, waitingOfCaller, waitingBytes, patience } = this.limits
+  /** Resolves once the request counts as running. */
+  #waitForSlot({ name, isShared }: Client, bytes: number, signal: AbortSignal): Promise<void> {
+    const { waiting, waitingPerCaller, waitingBytes, maxWait } = this.limits
     const own = this.#waiting.get(name) ?? []
-    if (own.length >= waitingOfCaller) {
-      const detail = `${waitingOfCaller} queries of yours are waiting already: send fewer at once, or put several parameters into one`
+    if (own.length >= waitingPerCaller) {
+      const detail = `${waitingPerCaller} of your queries are waiting already: send fewer at once, or put several parameters into one request`
       throw new RequestError("rate_limited", { retryAfter, detail })
     }
-    if (this.#waitingAll >= waiting || this.#waitingBytes + bytes > waitingBytes) {
+    if (this.#waitingTotal >= waiting || this.#waitingBytes + bytes > waitingBytes) {
       throw new RequestError("queries_full", { retryAfter })
     }
     return new Promise((resolve, reject) => {
       const leave = () => {
         clearTimeout(timer)
         signal.removeEventListener("abort", abort)
-        this.#waitingAll--
+        this.#waitingTotal--
         this.#waitingBytes -= bytes
-        own.splice(own.indexOf(entry), 1)
+        own.splice(own.indexOf(request), 1)
         if (own.length === 0) this.#waiting.delete(name)
       }
       const start = () => {
@@ -108,41 +110,41 @@ export class QueryQueue {
       const timer = setTimeout(() => {
         leave()
         reject(new RequestError("queries_full", { retryAfter }))
-      }, patience)
-      const entry: Waiting = { name, isShared, bytes, start }
+      }, maxWait)
+      const request: WaitingRequest = { name, isShared, bytes, start }
       signal.addEventListener("abort", abort)
-      own.push(entry)
+      own.push(request)
       this.#waiting.set(name, own)
-      this.#waitingAll++
+      this.#waitingTotal++
       this.#waitingBytes += bytes
     })
   }
 
-  #mayStart({ name, isShared }: Client): boolean {
-    const { running, runningOfCaller, runningShared } = this.limits
-    if (this.#runningAll >= running || (isShared && this.#runningShared >= runningShared)) return false
-    return (this.#running.get(name) ?? 0) < runningOfCaller
+  #canStart({ name, isShared }: Client): boolean {
+    const { running, runningPerCaller, runningShared } = this.limits
+    if (this.#runningTotal >= running || (isShared && this.#runningShared >= runningShared)) return false
+    return (this.#running.get(name) ?? 0) < runningPerCaller
   }
 
   #start({ name, isShared }: Client): void {
-    this.#runningAll++
+    this.#runningTotal++
     if (isShared) this.#runningShared++
     this.#running.set(name, (this.#running.get(name) ?? 0) + 1)
   }
 
   #end({ name, isShared }: Client): void {
-    this.#runningAll--
+    this.#runningTotal--
     if (isShared) this.#runningShared--
-    const others = (this.#running.get(name) ?? 1) - 1
-    if (others > 0) this.#running.set(name, others)
+    const left = (this.#running.get(name) ?? 1) - 1
+    if (left > 0) this.#running.set(name, left)
     else this.#running.delete(name)
     for (const [caller, [next]] of this.#waiting) {
-      if (!next || !this.#mayStart(next)) continue
+      if (!next || !this.#canStart(next)) continue
       this.#start(next)
       next.start()
       const rest = this.#waiting.get(caller)
       if (!rest) return
-      // Behind the other callers.
+      // The caller goes to the back of the line.
       this.#waiting.delete(caller)
       this.#waiting.set(caller, rest)
       return

@@ -1,95 +1,99 @@
-import { type Memory, MemoryBudget, OutOfMemoryBudgetError } from "../structures/id-set.ts"
+import { type Memory, MemoryBudget, OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
 
-/** ms that one query or the sealing runs before the next one's turn, and before messages are heard. */
-const slice = 15
-/** Turns of queries after which it is the sealing's: it gets a third of the time at least, however many queries run. */
-const queryTurns = 2
-/** Callers whose last turns are remembered. */
-const mostCallers = 1_000
+/** ms that one query or the sealing runs before the next task, and before messages are read. */
+const sliceMs = 15
+/** Slices of queries between two slices of the sealing, which so gets at least a third of the time under any load. */
+const queriesPerSealing = 2
+/** Callers whose last slices are remembered. */
+const maxCallers = 1_000
 
-/** A query, in steps of some ms. */
+/** A query, in steps of a few ms. */
 export interface Job {
   id: number
-  /** Callers have their turns one after another, however many queries each has. */
+  /** Callers are served round-robin, however many queries each has. */
   caller: string
-  /** Begins it, also a second time: a query that had to leave its memory to an older one is run again from its start. */
-  begin: (budget: MemoryBudget) => Generator<void, void>
+  /** Called again after a preemption: a query that gave its memory to an older one restarts. */
+  start: (budget: MemoryBudget) => Generator<void, void>
   fail: (error: unknown) => void
 }
 
 interface Task extends Job {
-  /** Undefined: it is not begun, or has to begin again. */
+  /** Undefined before the first slice and after a preemption. */
   steps: Generator<void, void> | undefined
   budget: MemoryBudget
-  /** Bytes that must be free before it begins again; 0: none. */
-  needs: number
-  turnAt: number
+  /** Bytes that must be free before it restarts; 0: any. */
+  bytesNeeded: number
+  /** Number of its last slice. */
+  lastSlice: number
 }
 
-/** A query has to leave its memory to older ones. */
-class Interrupted extends Error {}
+/** The current query must give its memory to older ones. */
+class PreemptedError extends Error {}
 
 /**
- * Runs queries and the sealing by turns, within one memory. Where it is full, the youngest query that holds some is ended and begins again
- * when there is room; the oldest one always goes on. Memory that nobody waits for could not be waited for by all.
+ * Runs queries and the sealing in time slices, within one memory limit. Where memory is full, the youngest query that holds some is
+ * preempted and restarts once there is room. The oldest query is never preempted, so that one always finishes: queries that all wait for
+ * each other's memory would wait forever.
  */
 export class TaskScheduler {
   /** In the order of arrival. */
   readonly #tasks: Task[] = []
-  readonly #turnsOfCallers = new Map<string, number>()
+  readonly #lastSliceOfCaller = new Map<string, number>()
   readonly memory: SharedMemory
   #sealing: Generator<void, void> | undefined
   #current: Task | undefined
-  #turn = 0
-  #turnsSinceSealing = 0
+  #slice = 0
+  #slicesSinceSealing = 0
 
-  /** `memory`: bytes of all queries and unsent answers together. `ofQuery`: of one. `now`: ms of a clock that is never set. */
-  constructor(private readonly options: { memory: number; ofQuery: number; now: () => number }) {
-    this.memory = new SharedMemory(options.memory, (bytes) => this.#makeRoom(bytes))
+  /** `memory`: bytes of all queries and unsent responses. `memoryPerQuery`: bytes. `now`: ms of a monotonic clock. */
+  constructor(private readonly options: { memory: number; memoryPerQuery: number; now: () => number }) {
+    this.memory = new SharedMemory(options.memory, (bytes) => this.#reclaim(bytes))
   }
 
   add(job: Job): void {
-    const budget = new MemoryBudget(this.options.ofQuery, this.memory)
-    this.#tasks.push({ ...job, steps: undefined, budget, needs: 0, turnAt: 0 })
+    const budget = new MemoryBudget(this.options.memoryPerQuery, this.memory)
+    this.#tasks.push({ ...job, steps: undefined, budget, bytesNeeded: 0, lastSlice: 0 })
   }
 
-  /** Ends a query; what it holds is free. */
-  drop(id: number): void {
-    const task = this.#tasks.find((one) => one.id === id)
+  /** Stops a query and releases its memory. */
+  cancel(id: number): void {
+    const task = this.#tasks.find((task) => task.id === id)
     if (task) this.#end(task)
   }
 
-  /** There is one sealing at a time. */
-  seal(steps: Generator<void, void>): void {
+  /** Only one sealing runs at a time. */
+  startSealing(steps: Generator<void, void>): void {
     this.#sealing = steps
   }
 
-  /** Lets one query or the sealing run for a while. False where none of them can. */
-  turn(): boolean {
+  /** Runs one slice of a query or of the sealing. False where none can run. */
+  runNext(): boolean {
     const task = this.#next()
-    if (this.#sealing && (!task || this.#turnsSinceSealing >= queryTurns)) {
-      this.#turnsSinceSealing = 0
+    if (this.#sealing && (!task || this.#slicesSinceSealing >= queriesPerSealing)) {
+      this.#slicesSinceSealing = 0
       if (this.#run(this.#sealing)) this.#sealing = undefined
       return true
     }
     if (!task) return false
-    this.#turnsSinceSealing++
-    task.turnAt = ++this.#turn
-    this.#turnsOfCallers.set(task.caller, this.#turn)
+    this.#slicesSinceSealing++
+    task.lastSlice = ++this.#slice
+    this.#lastSliceOfCaller.set(task.caller, this.#slice)
     this.#runQuery(task)
-    if (this.#turnsOfCallers.size > mostCallers) this.#turnsOfCallers.clear()
+    if (this.#lastSliceOfCaller.size > maxCallers) this.#lastSliceOfCaller.clear()
     return true
   }
 
-  /** Of the caller whose last turn is the longest ago, the query of which the same is true. */
+  /** The query that waits longest, of the caller that waits longest. */
   #next(): Task | undefined {
-    const turnOf = (task: Task) => this.#turnsOfCallers.get(task.caller) ?? 0
+    const lastSliceOf = (task: Task) => this.#lastSliceOfCaller.get(task.caller) ?? 0
     const [oldest] = this.#tasks
     let next: Task | undefined
     for (const task of this.#tasks) {
-      if (task.needs > 0 && task !== oldest && task.needs > this.memory.left) continue
+      if (task.bytesNeeded > 0 && task !== oldest && task.bytesNeeded > this.memory.available) continue
       const isEarlier =
-        !next || turnOf(task) < turnOf(next) || (task.caller === next.caller && task.turnAt < next.turnAt)
+        !next ||
+        lastSliceOf(task) < lastSliceOf(next) ||
+        (task.caller === next.caller && task.lastSlice < next.lastSlice)
       if (isEarlier) next = task
     }
     return next
@@ -98,11 +102,11 @@ export class TaskScheduler {
   #runQuery(task: Task): void {
     this.#current = task
     try {
-      task.needs = 0
-      task.steps ??= task.begin(task.budget)
+      task.bytesNeeded = 0
+      task.steps ??= task.start(task.budget)
       if (this.#run(task.steps)) this.#end(task)
     } catch (error) {
-      if (error instanceof Interrupted) this.#interrupt(task)
+      if (error instanceof PreemptedError) this.#preempt(task)
       else {
         this.#end(task)
         task.fail(error)
@@ -112,10 +116,10 @@ export class TaskScheduler {
     }
   }
 
-  /** True where it is done. */
+  /** Returns true once it is done. */
   #run(steps: Generator<void, void>): boolean {
     const { now } = this.options
-    const end = now() + slice
+    const end = now() + sliceMs
     do {
       if (steps.next().done) return true
     } while (now() < end)
@@ -130,51 +134,54 @@ export class TaskScheduler {
     task.budget.release()
   }
 
-  #interrupt(task: Task): void {
-    task.needs = Math.max(task.needs, task.budget.taken)
+  #preempt(task: Task): void {
+    task.bytesNeeded = Math.max(task.bytesNeeded, task.budget.reserved)
     task.steps?.return()
     task.steps = undefined
     task.budget.release()
   }
 
-  /** Makes room for what the current query takes, or says whether it may take more than there is. Throws where it has to wait. */
-  #makeRoom(bytes: number): boolean {
+  /**
+   * Preempts a younger query than the current one and returns false, or returns true where the current query may exceed the limit. Throws
+   * where the current query must wait.
+   */
+  #reclaim(bytes: number): boolean {
     const current = this.#current
     if (!current) return true
     const age = this.#tasks.indexOf(current)
-    const younger = this.#tasks.findLast((task, place) => place > age && task.budget.taken > 0)
+    const younger = this.#tasks.findLast((task, index) => index > age && task.budget.reserved > 0)
     if (younger) {
-      this.#interrupt(younger)
+      this.#preempt(younger)
       return false
     }
-    // What is left is held by unsent answers, which are bounded themselves.
+    // The rest is held by unsent responses, which have limits of their own.
     if (age === 0) return true
-    current.needs = current.budget.taken + bytes
-    if (current.needs > this.options.ofQuery) throw new OutOfMemoryBudgetError()
-    throw new Interrupted()
+    current.bytesNeeded = current.budget.reserved + bytes
+    if (current.bytesNeeded > this.options.memoryPerQuery) throw new OutOfMemoryBudgetError()
+    throw new PreemptedError()
   }
 }
 
-/** Bytes that queries and unsent answers take together. */
+/** Bytes of all queries and unsent responses. */
 export class SharedMemory implements Memory {
   taken = 0
-  /** All that was ever taken: how much garbage there may be. */
-  total = 0
+  /** All bytes that were ever reserved: an estimate of the garbage. */
+  totalReserved = 0
 
   constructor(
     private readonly size: number,
-    /** Called until there is room for so many bytes, or it says that they may be taken all the same. */
-    private readonly makeRoom: (bytes: number) => boolean,
+    /** Called until there is room for `bytes`; true: they may exceed the size. */
+    private readonly reclaim: (bytes: number) => boolean,
   ) {}
 
-  get left(): number {
+  get available(): number {
     return Math.max(0, this.size - this.taken)
   }
 
-  take(bytes: number): void {
+  reserve(bytes: number): void {
     if (bytes > 0) {
-      while (this.taken + bytes > this.size) if (this.makeRoom(bytes)) break
-      this.total += bytes
+      while (this.taken + bytes > this.size) if (this.reclaim(bytes)) break
+      this.totalReserved += bytes
     }
     this.taken += bytes
   }

@@ -1,24 +1,24 @@
 import type { Batch } from "../../columns/batch.ts"
-import type { MemoryBudget } from "../structures/id-set.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { Selection } from "../structures/selection.ts"
 
-// A funnel's entries: which events of which unit fit which steps, without regard to what is made of them.
+// The entries of a funnel: which events of which unit match which steps. The funnel itself is in funnel.ts.
 
-/** Entries that are kept in one piece: 3 MB with their times. */
+/** Entries in one chunk: 3 MB with their times. */
 const chunkSize = 2 ** 18
-/** Room for the masks of ten steps. */
+/** Masks are below this number: ten steps. */
 export const maskRange = 1_024
 
-/** Which steps the events of a batch fit, as a bit mask: from `first` up to, but without, `end`. */
-export interface Masked {
+/** Which steps the events of a batch match, as bit masks, from `first` to `end` (exclusive). */
+export interface StepMasks {
   first: number
   end: number
-  /** One an event, or the same for all. */
+  /** One per event, or the same for all. */
   masks: Uint16Array | number
 }
 
-/** Undefined where no event fits a step. */
-export function masksOf(batch: Batch, steps: readonly (Selection | undefined)[]): Masked | undefined {
+/** Undefined where no event matches a step. */
+export function stepMasksOf(batch: Batch, steps: readonly (Selection | undefined)[]): StepMasks | undefined {
   const fitting = steps.flatMap((selection, step) => (selection ? [{ ...selection, bit: 1 << step }] : []))
   const [only, ...more] = fitting
   if (!only) return undefined
@@ -41,10 +41,10 @@ function addBit(masks: Uint16Array, { first, end, at }: Selection, bit: number):
   } else for (let index = first; index < end; index++) masks[index] = (masks[index] as number) | bit
 }
 
-/** Entries in the order of the units' numbers: those of unit n stand from `ends[n - 1]` up to, but without, `ends[n]`. */
-export interface ByUnit {
+/** Entries in the order of their units. The entries of unit n are at `ends[n - 1]` to `ends[n]` (exclusive). */
+export interface EntriesByUnit {
   ends: Uint32Array
-  /** ms after the begin of the range, times `maskRange`, plus the mask. */
+  /** ms after the start of the range, times `maskRange`, plus the mask. */
   keys: Float64Array
   /** Codes of `by`. */
   codes: Uint32Array | undefined
@@ -57,7 +57,7 @@ interface Chunk {
   codes: Uint32Array | undefined
 }
 
-/** Collects entries, the events that fit a step, as they come, and puts them in the order of units. */
+/** Collects entries in the order of the scan, and then sorts them by unit with a counting sort. */
 export class FunnelEntries {
   #chunks: Chunk[] = []
   /** Entries of each unit. */
@@ -68,11 +68,17 @@ export class FunnelEntries {
     private readonly budget: MemoryBudget,
     private readonly coded: boolean,
   ) {
-    budget.take(units * 4)
+    budget.reserve(units * 4)
     this.#counts = new Uint32Array(units)
   }
 
-  add(batch: Batch, units: Uint32Array, from: number, found: Masked, codes: Uint32Array | undefined): void {
+  add(
+    batch: Batch,
+    units: Uint32Array,
+    from: number,
+    found: StepMasks,
+    codes: Uint32Array | undefined,
+  ): void {
     const { first, end, masks } = found
     const chunk = this.#chunkFor(end - first)
     const before = chunk.count
@@ -83,12 +89,12 @@ export class FunnelEntries {
     count(this.#counts, chunk.units, before, chunk.count)
   }
 
-  /** The last chunk, if it has that much room. */
+  /** The last chunk, or a new one where it has too little room. */
   #chunkFor(room: number): Chunk {
     const last = this.#chunks.at(-1)
     if (last && last.count + room <= last.units.length) return last
     const size = Math.max(room, chunkSize)
-    this.budget.take(size * (this.coded ? 16 : 12))
+    this.budget.reserve(size * (this.coded ? 16 : 12))
     const chunk = {
       count: 0,
       units: new Uint32Array(size),
@@ -99,8 +105,8 @@ export class FunnelEntries {
     return chunk
   }
 
-  /** To be called once: the entries are let go. */
-  *byUnit(): Generator<void, ByUnit> {
+  /** Call it once: it frees the chunks on the way. */
+  *byUnit(): Generator<void, EntriesByUnit> {
     const ends = this.#counts
     let total = 0
     for (let unit = 0; unit < ends.length; unit++) {
@@ -108,20 +114,20 @@ export class FunnelEntries {
       ends[unit] = total
       total += entries
     }
-    this.budget.take(total * (this.coded ? 12 : 8))
+    this.budget.reserve(total * (this.coded ? 12 : 8))
     const keys = new Float64Array(total)
     const codes = this.coded ? new Uint32Array(total) : undefined
     yield
     this.#chunks.reverse()
     for (let chunk = this.#chunks.pop(); chunk; chunk = this.#chunks.pop()) {
-      place(chunk, ends, keys, codes)
+      scatter(chunk, ends, keys, codes)
       yield
     }
     return { ends, keys, codes }
   }
 }
 
-// The loops over all events are functions of their own: small ones are compiled sooner and better.
+// Each loop over all events is a function of its own: small functions are compiled sooner and better.
 
 function addAll(
   chunk: Chunk,
@@ -177,7 +183,7 @@ function count(counts: Uint32Array, units: Uint32Array, first: number, end: numb
   }
 }
 
-function place(chunk: Chunk, next: Uint32Array, keys: Float64Array, codes: Uint32Array | undefined): void {
+function scatter(chunk: Chunk, next: Uint32Array, keys: Float64Array, codes: Uint32Array | undefined): void {
   const { count, units, keys: fromKeys, codes: fromCodes } = chunk
   for (let index = 0; index < count; index++) {
     const unit = units[index] as number
@@ -188,7 +194,7 @@ function place(chunk: Chunk, next: Uint32Array, keys: Float64Array, codes: Uint3
   }
 }
 
-/** For few: they come nearly sorted. */
+/** For few entries, which are nearly sorted already. */
 export function insertionSort(
   keys: Float64Array,
   codes: Uint32Array | undefined,
@@ -209,7 +215,7 @@ export function insertionSort(
   }
 }
 
-/** Sorts the keys, then takes each code to where its key has gone. */
+/** Sorts the keys, then moves each code to the new index of its key. */
 export function sortBoth(keys: Float64Array, codes: Uint32Array, first: number, end: number): void {
   const before = keys.slice(first, end)
   const codesBefore = codes.slice(first, end)

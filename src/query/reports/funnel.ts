@@ -1,85 +1,85 @@
 import type { Batch, RowLocator } from "../../columns/batch.ts"
 import type { Dimension, FunnelQuery, FunnelResult, FunnelStep } from "../query.ts"
 import { dimensionOf, kindOf, Matcher } from "../scan/matcher.ts"
-import type { MemoryBudget } from "../structures/id-set.ts"
-import { valueAt } from "../structures/quickselect.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { quickselect } from "../structures/quickselect.ts"
 import {
-  type ByUnit,
+  type EntriesByUnit,
   FunnelEntries,
   insertionSort,
-  type Masked,
   maskRange,
-  masksOf,
+  type StepMasks,
   sortBoth,
+  stepMasksOf,
 } from "./funnel-entries.ts"
-import { type InOrder, ReceiptOrder, slicesOf } from "./receipt-order.ts"
-import { entriesOf, type Followed, stepMatcher } from "./step.ts"
+import { type OrderedEvents, partitionUnits, ReceiptOrder } from "./receipt-order.ts"
+import { entriesOf, type ReportSource, stepMatcher } from "./step.ts"
 import { unitsOf } from "./units.ts"
 
-/** Entries that are walked through, and ids whose text is looked up, in one go: some 20 ms each. */
+/** Entries that are processed, and ids whose text is looked up, in one step: about 20 ms each. */
 const entriesPerStep = 500_000
 const idsPerStep = 16_384
-/** Bytes that a value of `by` takes beside its text. */
+/** Bytes of a value of `by` without its text. */
 const valueBytes = 120
 
 /**
- * How far units get through the steps: ClickHouse's `windowFunnel` in its default mode.
+ * How far units get through the steps: `windowFunnel` of ClickHouse in its default mode.
  *
- * The entries of a unit, which are its events that fit at least one step, are taken in the order of time, those of the same ms in
- * that of receipt. The steps of one entry are taken from the last to the first, so that it is one step at most of an attempt.
- * For each step the latest attempt that got there is kept, with the times of its steps. An entry that fits
- * - the first step begins an attempt, which replaces that of step 1;
- * - step k > 1, where an attempt has got to step k - 1 and began at most `window` ms ago, takes this attempt to step k, where it
- *   replaces the one before it; the attempt of step k - 1 stays.
- * The attempt that gets to a step for the first time is the unit's best one, until another one gets further.
+ * The entries of a unit are its events that match at least one step. They are processed in the order of time, and of receipt within
+ * one ms. The steps of one entry are processed from the last to the first, so that an entry is at most one step of an attempt.
+ * Each step keeps the latest attempt that reached it, with the times of its steps. An entry that matches
+ * - the first step starts an attempt, which replaces the one at step 1;
+ * - step k > 1, where an attempt is at step k - 1 and started at most `window` ms ago, copies this attempt to step k, where it
+ *   replaces the previous one; the attempt at step k - 1 stays.
+ * The best attempt of a unit is the first one that reached its furthest step.
  *
- * Memory: 4 bytes for each number of the unit's kind; for each entry 12 bytes while it is collected and 8 while units are
- * walked through, 20 together at the most (with `by` 28); 12 bytes for each step after the first that a unit reached. Units in whose
- * entries the order of receipt makes a difference are walked through once more, some at a time: 100 bytes for each of their entries.
+ * Memory: 4 bytes for each dictionary id of the unit; for each entry 12 bytes while entries are collected and 8 while units are
+ * processed, 20 at the peak (28 with `by`); 12 bytes for each step after the first that a unit reached. Units whose result depends on
+ * the order of receipt are processed again in parts: 100 bytes for each of their entries.
  */
 export function* funnel(
-  question: FunnelQuery,
-  source: Followed,
+  query: FunnelQuery,
+  source: ReportSource,
   budget: MemoryBudget,
 ): Generator<void, FunnelResult> {
-  const { scope, steps, window, by } = question
-  const units = yield* unitsOf(question.unit, scope.websites, source, budget)
-  const all = new Matcher(scope, scope.filters, source)
-  const matchers = steps.map((step) => stepMatcher(step, scope, source))
+  const { scope, steps, window, by } = query
+  const units = yield* unitsOf(query.unit, scope.websites, source, budget)
+  const matcher = new Matcher(scope, scope.filters, source)
+  const stepMatchers = steps.map((step) => stepMatcher(step, scope, source))
   const values = by === undefined ? undefined : new Values(by, source, budget)
-  const eachFitting = function* (add: (batch: Batch, found: Masked, codes: Uint32Array | undefined) => void) {
-    for (const entry of entriesOf(source, all, matchers)) {
+  const scan = function* (add: (batch: Batch, masks: StepMasks, codes: Uint32Array | undefined) => void) {
+    for (const entry of entriesOf(source, matcher, stepMatchers)) {
       const batch = source.open(entry)
-      const selection = batch && all.select(batch)
+      const selection = batch && matcher.select(batch)
       if (batch && selection) {
-        const fitting = matchers.map((matcher) => matcher.select(batch, selection))
-        const found = masksOf(batch, fitting)
-        if (found) add(batch, found, fitting[0] ? values?.codesOf(batch) : undefined)
+        const selections = stepMatchers.map((step) => step.select(batch, selection))
+        const masks = stepMasksOf(batch, selections)
+        if (masks) add(batch, masks, selections[0] ? values?.codesOf(batch) : undefined)
       }
       yield
     }
   }
-  const entries = new FunnelEntries(units.numbers, budget, values !== undefined)
-  yield* eachFitting((batch, found, codes) => {
-    for (const ids of units.of(batch)) entries.add(batch, ids, scope.from, found, codes)
+  const entries = new FunnelEntries(units.dictionarySize, budget, values !== undefined)
+  yield* scan((batch, masks, codes) => {
+    for (const ids of units.idsOf(batch)) entries.add(batch, ids, scope.from, masks, codes)
   })
   const byUnit = yield* entries.byUnit()
   if (values) yield* values.lookUp()
-  const walk = new Walk(steps.length, window, byUnit, values, budget)
-  while (walk.someUnits(entriesPerStep)) yield
+  const counter = new AttemptCounter({ steps: steps.length, window, byUnit, values, budget })
+  while (counter.processUnits(entriesPerStep)) yield
   const { ends } = byUnit
   const entriesOfUnit = (unit: number) => (ends[unit] as number) - (ends[unit - 1] as number)
-  for (const ambiguous of slicesOf(walk.ambiguous, entriesOfUnit, budget)) {
-    const part = budget.part()
-    const ordered = new ReceiptOrder(ambiguous, units.numbers, part)
-    yield* eachFitting((batch, { first, end, masks }, codes) => {
+  for (const part of partitionUnits(counter.ambiguous, entriesOfUnit, budget)) {
+    const own = budget.child()
+    const ordered = new ReceiptOrder(part, units.dictionarySize, own)
+    yield* scan((batch, { first, end, masks }, codes) => {
       const maskOf = typeof masks === "number" ? () => masks : (index: number) => masks[index] as number
-      for (const ids of units.of(batch)) ordered.add(batch, ids, first, end, maskOf, codes)
+      for (const ids of units.idsOf(batch)) ordered.add(batch, ids, first, end, maskOf, codes)
     })
-    yield* ordered.each(source, (events) => walk.unitInOrder(events))
-    part.release()
+    yield* ordered.each(source, (events) => counter.processOrdered(events))
+    own.release()
   }
-  return { groups: walk.finish() }
+  return { groups: counter.groups() }
 }
 
 /** Values of a dimension over all batches: 0 where there is none. */
@@ -90,7 +90,7 @@ class Values {
 
   constructor(
     private readonly dimension: Dimension,
-    private readonly source: Followed,
+    private readonly source: ReportSource,
     private readonly budget: MemoryBudget,
   ) {}
 
@@ -115,7 +115,7 @@ class Values {
   }
 
   #add(key: string | number, text: string | null): number {
-    this.budget.take(valueBytes + (text ?? "").length * 2)
+    this.budget.reserve(valueBytes + (text ?? "").length * 2)
     const code = this.texts.push(text) - 1
     this.#codes.set(key, code)
     return code
@@ -147,8 +147,8 @@ class Values {
   }
 }
 
-/** ms that units took from the step before. */
-class Gaps {
+/** ms that units took from the previous step. */
+class StepDurations {
   groups = new Uint32Array(1_024)
   ms = new Float64Array(1_024)
   count = 0
@@ -157,15 +157,15 @@ class Gaps {
 
   add(group: number, ms: number): void {
     if (this.count === this.ms.length) {
-      this.budget.take(this.count * 12)
-      this.groups = copied(new Uint32Array(this.count * 2), this.groups)
-      this.ms = copied(new Float64Array(this.count * 2), this.ms)
+      this.budget.reserve(this.count * 12)
+      this.groups = copyInto(new Uint32Array(this.count * 2), this.groups)
+      this.ms = copyInto(new Float64Array(this.count * 2), this.ms)
     }
     this.groups[this.count] = group
     this.ms[this.count++] = ms
   }
 
-  /** Of each group; null where it has none. */
+  /** One per group; null where the group has no durations. */
   medians(groups: number): (number | null)[] {
     const next = new Uint32Array(groups + 1)
     for (let index = 0; index < this.count; index++) {
@@ -184,51 +184,55 @@ class Gaps {
     }
     return Array.from({ length: groups }, (_, group) => {
       const [first, end] = [starts[group] as number, starts[group + 1] as number]
-      return first === end ? null : valueAt(sorted, first + Math.ceil((end - first) / 2) - 1, first, end)
+      return first === end ? null : quickselect(sorted, first + Math.ceil((end - first) / 2) - 1, first, end)
     })
   }
 }
 
-function copied<Numbers extends Uint32Array | Float64Array>(larger: Numbers, from: Numbers): Numbers {
+function copyInto<Numbers extends Uint32Array | Float64Array>(larger: Numbers, from: Numbers): Numbers {
   larger.set(from)
   return larger
 }
 
-/** Goes through units one by one, and counts them. */
-class Walk {
-  /** Times of the attempt that got to each step, `steps` for each; and the code of `by` that it began with. */
+interface AttemptCounterOptions {
+  /** How many steps the funnel has. */
+  steps: number
+  /** ms */
+  window: number
+  byUnit: EntriesByUnit
+  values: Values | undefined
+  budget: MemoryBudget
+}
+
+/** Processes the entries of one unit after another, and counts the units at each step. */
+class AttemptCounter {
+  /** The times of the latest attempt at each step, `steps` numbers each, and the code of `by` of its first step. */
   readonly #attempts: Float64Array
   readonly #codes: Uint32Array
   readonly #best: Float64Array
-  /** For each code of `by`, the units that reached each step. */
-  readonly #people: Uint32Array
-  readonly #gaps: Gaps[]
-  /** Units whose entries of the same ms differ: only the order of receipt tells which comes first. They are not counted yet. */
+  /** The units that reached each step, by code of `by`. */
+  readonly #units: Uint32Array
+  readonly #durations: StepDurations[]
+  /** Units with different entries in the same ms, which only the order of receipt can sort. They are not counted yet. */
   readonly ambiguous: number[] = []
-  readonly #groups: number
-  /** The unit that comes next. */
-  #next = 1
+  readonly #groupCount: number
+  #nextUnit = 1
 
-  constructor(
-    private readonly steps: number,
-    private readonly window: number,
-    private readonly byUnit: ByUnit,
-    private readonly values: Values | undefined,
-    private readonly budget: MemoryBudget,
-  ) {
+  constructor(private readonly options: AttemptCounterOptions) {
+    const { steps, values, budget } = options
     this.#attempts = new Float64Array(steps * steps)
     this.#codes = new Uint32Array(steps)
     this.#best = new Float64Array(steps)
-    this.#groups = values?.texts.length ?? 1
-    budget.take(this.#groups * steps * 4)
-    this.#people = new Uint32Array(this.#groups * steps)
-    this.#gaps = Array.from({ length: steps }, () => new Gaps(budget))
+    this.#groupCount = values?.texts.length ?? 1
+    budget.reserve(this.#groupCount * steps * 4)
+    this.#units = new Uint32Array(this.#groupCount * steps)
+    this.#durations = Array.from({ length: steps }, () => new StepDurations(budget))
   }
 
-  /** The next units, which have some so many entries; false when none are left. */
-  someUnits(entries: number): boolean {
-    const { ends, keys, codes } = this.byUnit
-    let unit = this.#next
+  /** Processes the next units with about this many entries. False once all units are processed. */
+  processUnits(entries: number): boolean {
+    const { ends, keys, codes } = this.options.byUnit
+    let unit = this.#nextUnit
     let first = ends[unit - 1] as number
     const last = first + entries
     for (; unit < ends.length && first < last; unit++) {
@@ -236,23 +240,23 @@ class Walk {
       if (first === end) continue
       if (end - first > 1) this.#sort(first, end)
       if (isAmbiguous(keys, codes, first, end)) {
-        this.budget.take(8)
+        this.options.budget.reserve(8)
         this.ambiguous.push(unit)
-      } else this.#walk(keys, codes, first, end)
+      } else this.#process(keys, codes, first, end)
       first = end
     }
-    this.#next = unit
+    this.#nextUnit = unit
     return unit < ends.length
   }
 
-  /** A unit whose labels are the masks. */
-  unitInOrder({ times, labels, codes }: InOrder): void {
+  /** Processes a unit whose labels are the masks. */
+  processOrdered({ times, labels, codes }: OrderedEvents): void {
     const keys = Float64Array.from(times, (time, index) => time * maskRange + (labels[index] as number))
-    this.#walk(keys, this.values && Uint32Array.from(codes), 0, keys.length)
+    this.#process(keys, this.options.values && Uint32Array.from(codes), 0, keys.length)
   }
 
-  #walk(keys: Float64Array, codes: Uint32Array | undefined, first: number, end: number): void {
-    const { steps, window } = this
+  #process(keys: Float64Array, codes: Uint32Array | undefined, first: number, end: number): void {
+    const { steps, window } = this.options
     const [attempts, attemptCodes, best] = [this.#attempts, this.#codes, this.#best]
     let reached = 0
     let bestCode = 0
@@ -269,52 +273,56 @@ class Walk {
         } else {
           const from = to - steps
           if (step > reached || time - (attempts[from] as number) > window) continue
-          for (let place = 0; place < step; place++) attempts[to + place] = attempts[from + place] as number
+          for (let before = 0; before < step; before++)
+            attempts[to + before] = attempts[from + before] as number
           attempts[to + step] = time
           attemptCodes[step] = attemptCodes[step - 1] as number
         }
         if (step < reached) continue
         reached = step + 1
         bestCode = attemptCodes[step] as number
-        for (let place = 0; place <= step; place++) best[place] = attempts[to + place] as number
+        for (let upTo = 0; upTo <= step; upTo++) best[upTo] = attempts[to + upTo] as number
       }
     }
     for (let step = 0; step < reached; step++) {
       const at = bestCode * steps + step
-      this.#people[at] = (this.#people[at] as number) + 1
+      this.#units[at] = (this.#units[at] as number) + 1
       if (step > 0)
-        (this.#gaps[step] as Gaps).add(bestCode, (best[step] as number) - (best[step - 1] as number))
+        (this.#durations[step] as StepDurations).add(
+          bestCode,
+          (best[step] as number) - (best[step - 1] as number),
+        )
     }
   }
 
   #sort(first: number, end: number): void {
-    const { keys, codes } = this.byUnit
-    // They come day by day and name by name: few are far from their place.
+    const { keys, codes } = this.options.byUnit
+    // The scan goes by day and name, so few entries are far from their final index.
     if (end - first <= 32) insertionSort(keys, codes, first, end)
     else if (codes) sortBoth(keys, codes, first, end)
     else keys.subarray(first, end).sort()
   }
 
-  finish(): FunnelResult["groups"] {
-    const { steps } = this
-    const medians = this.#gaps.map((gaps) => gaps.medians(this.#groups))
+  groups(): FunnelResult["groups"] {
+    const { steps, values } = this.options
+    const medians = this.#durations.map((durations) => durations.medians(this.#groupCount))
     const groups: FunnelResult["groups"] = []
-    for (let code = 0; code < this.#groups; code++) {
-      const people = this.#people.subarray(code * steps, (code + 1) * steps)
-      if (this.values && people[0] === 0) continue
+    for (let code = 0; code < this.#groupCount; code++) {
+      const units = this.#units.subarray(code * steps, (code + 1) * steps)
+      if (values && units[0] === 0) continue
       groups.push({
-        by: this.values?.texts[code] ?? null,
+        by: values?.texts[code] ?? null,
         steps: Array.from(
-          people,
-          (people, step): FunnelStep => ({ people, median: medians[step]?.[code] ?? null }),
+          units,
+          (units, step): FunnelStep => ({ units, median: medians[step]?.[code] ?? null }),
         ),
       })
     }
-    return groups.sort(inOrder)
+    return groups.sort(compareGroups)
   }
 }
 
-/** Whether two of the sorted entries have the same ms and are not the same otherwise. */
+/** Whether two of the sorted entries have the same ms but different masks or codes. */
 function isAmbiguous(
   keys: Float64Array,
   codes: Uint32Array | undefined,
@@ -329,9 +337,9 @@ function isAmbiguous(
   return false
 }
 
-function inOrder(one: FunnelResult["groups"][number], other: FunnelResult["groups"][number]): number {
-  const more = (other.steps[0]?.people ?? 0) - (one.steps[0]?.people ?? 0)
-  if (more !== 0 || one.by === other.by) return more
-  if (one.by === null || other.by === null) return one.by === null ? -1 : 1
-  return one.by < other.by ? -1 : 1
+function compareGroups(a: FunnelResult["groups"][number], b: FunnelResult["groups"][number]): number {
+  const more = (b.steps[0]?.units ?? 0) - (a.steps[0]?.units ?? 0)
+  if (more !== 0 || a.by === b.by) return more
+  if (a.by === null || b.by === null) return a.by === null ? -1 : 1
+  return a.by < b.by ? -1 : 1
 }

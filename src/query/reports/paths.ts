@@ -1,103 +1,105 @@
 import { type Batch, dayMs } from "../../columns/batch.ts"
 import type { PathsQuery, PathsResult } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
-import { type MemoryBudget, OutOfMemoryBudgetError } from "../structures/id-set.ts"
-import { placeOf, type Selection, sizeOf } from "../structures/selection.ts"
-import { ReceiptOrder, slicesOf } from "./receipt-order.ts"
-import { entriesOf, type Followed, stepMatcher } from "./step.ts"
+import { type MemoryBudget, OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
+import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
+import { partitionUnits, ReceiptOrder } from "./receipt-order.ts"
+import { entriesOf, type ReportSource, stepMatcher } from "./step.ts"
 
-/** Sessions whose neighbours are counted in one go: some ms. */
+/** Sessions whose neighbors are counted in one step: a few ms. */
 const sessionsPerStep = 65_536
 
 /**
- * Which events stand around the first one of each session that fits. Where a session ends before the last place that was
- * asked for, its next place counts as null, and those beyond it as nothing.
+ * The events around the first matching event of each session, its anchor. Where a session ends before the last position, its end counts
+ * once under the name null, and the positions beyond do not count.
  *
- * Two passes: the first finds the event in each session and reads nothing but batches that may hold it; the second keeps the
- * neighbours. Sessions in which the order of receipt makes a difference, since other events of the same ms are among those, are
- * walked through once more. Memory: 4 bytes for each session's number; for each session that has the event 29 bytes, and 8 for each
- * place; 100 for each event of those sessions that are walked through, some at a time.
+ * The scan has two passes. The first finds the anchors, and reads only batches that may contain one. The second collects their
+ * neighbors. Sessions with several events in the ms of the anchor or of a neighbor, whose order only the receipt tells, are scanned
+ * again in parts. Memory: 4 bytes for each dictionary id of a session; for each session with an anchor 29 bytes, and 8 for each
+ * position; 100 bytes for each event of the sessions that are scanned again.
  */
 export function* paths(
-  question: PathsQuery,
-  source: Followed,
+  query: PathsQuery,
+  source: ReportSource,
   budget: MemoryBudget,
 ): Generator<void, PathsResult> {
-  const { scope, event, before, after } = question
-  const all = new Matcher(scope, scope.filters, source)
-  const fits = stepMatcher(event, scope, source)
-  const keys = keysOf(source, all)
-  const found = new Found(source.numbers.sessions, keys, budget)
+  const { scope, event, before, after } = query
+  const scopeMatcher = new Matcher(scope, scope.filters, source)
+  const eventMatcher = stepMatcher(event, scope, source)
+  const keys = keysOf(source, scopeMatcher)
+  const anchors = new Anchors(source.numbers.sessions, keys, budget)
   let ordinal = 0
-  for (const entry of entriesOf(source, all, [fits])) {
+  for (const entry of entriesOf(source, scopeMatcher, [eventMatcher])) {
     const batch = source.open(entry)
-    const selection = batch && all.select(batch)
-    const fitting = selection && fits.select(batch, selection)
-    if (batch && fitting) found.find(batch, fitting, ordinal)
+    const selection = batch && scopeMatcher.select(batch)
+    const matching = selection && eventMatcher.select(batch, selection)
+    if (batch && matching) anchors.find(batch, matching, ordinal)
     ordinal += batch?.count ?? 0
     yield
   }
-  const around = new Around(found, before, after, budget)
-  if (before + after > 0 && found.count > 0) {
+  const neighbors = new Neighbors(anchors, before, after, budget)
+  if (before + after > 0 && anchors.count > 0) {
     ordinal = 0
-    for (const entry of entriesOf(source, all)) {
+    for (const entry of entriesOf(source, scopeMatcher)) {
       const batch = source.open(entry)
-      const selection = batch && all.select(batch)
-      // Batches of the first pass have the same ordinals as there; what is in no such batch stands between two of them.
-      const again = fits.accepts(entry)
-      if (batch && selection) around.add(batch, selection, again ? ordinal : ordinal - 0.5, again)
-      if (again) ordinal += batch?.count ?? 0
+      const selection = batch && scopeMatcher.select(batch)
+      // Batches of the first pass have the same ordinals as there. Other batches are between two of them.
+      const mayHaveAnchor = eventMatcher.accepts(entry)
+      if (batch && selection)
+        neighbors.add(batch, selection, mayHaveAnchor ? ordinal : ordinal - 0.5, mayHaveAnchor)
+      if (mayHaveAnchor) ordinal += batch?.count ?? 0
       yield
     }
   }
-  yield* around.countAll()
-  const ambiguous = around.ambiguous()
-  for (const sessions of slicesOf(ambiguous, (session) => around.eventsOf(session), budget)) {
-    const part = budget.part()
-    const ordered = new ReceiptOrder(sessions, source.numbers.sessions, part)
-    for (const entry of entriesOf(source, all)) {
+  yield* neighbors.countAll()
+  const ambiguous = neighbors.ambiguous()
+  for (const sessions of partitionUnits(ambiguous, (session) => neighbors.eventsOf(session), budget)) {
+    const own = budget.child()
+    const ordered = new ReceiptOrder(sessions, source.numbers.sessions, own)
+    for (const entry of entriesOf(source, scopeMatcher)) {
       const batch = source.open(entry)
-      const selection = batch && all.select(batch)
-      if (batch && selection) addLabelled(ordered, batch, selection, fits, keys)
+      const selection = batch && scopeMatcher.select(batch)
+      if (batch && selection) addLabelled(ordered, batch, selection, eventMatcher, keys)
       yield
     }
-    yield* ordered.each(source, ({ labels }) => around.countInOrder(labels))
-    part.release()
+    yield* ordered.each(source, ({ labels }) => neighbors.countInOrder(labels))
+    own.release()
   }
-  return { sessions: found.count, places: around.places() }
+  return { sessions: anchors.count, positions: neighbors.places() }
 }
 
-/** An event's label says its name, and whether it is the one that is asked about. */
+/** The label of an event encodes its name, and whether it matches the query's event. */
 function addLabelled(
   ordered: ReceiptOrder,
   batch: Batch,
   selection: Selection,
-  fits: Matcher,
+  eventMatcher: Matcher,
   { ranks }: Keys,
 ): void {
   const name = 2 * ((ranks.get(batch.name) as number) + 1)
   const labels = new Uint32Array(batch.count)
-  for (let n = 0; n < sizeOf(selection); n++) labels[placeOf(selection, n)] = name
-  const fitting = fits.select(batch, selection)
-  if (fitting) for (let n = 0; n < sizeOf(fitting); n++) labels[placeOf(fitting, n)] = name + 1
+  for (let n = 0; n < sizeOf(selection); n++) labels[indexAt(selection, n)] = name
+  const matching = eventMatcher.select(batch, selection)
+  if (matching) for (let n = 0; n < sizeOf(matching); n++) labels[indexAt(matching, n)] = name + 1
   const { first, end } = selection
   ordered.add(batch, batch.sessions(), first, end, (index) => labels[index] as number, undefined)
 }
 
-/** Puts an event's time and name into one number, in whose order events are taken but for those of the same ms. */
+/** Encodes the time and the name of an event as one number. Keys are ordered by time; within one ms the order means nothing. */
 interface Keys {
-  /** In the order of their texts. */
+  /** Sorted. */
   names: readonly string[]
+  /** Index of each name in `names`. */
   ranks: ReadonlyMap<string, number>
-  /** Unix ms; the begin of the first day. */
+  /** Unix ms; the start of the first day. */
   from: number
 }
 
-/** Throws TooLarge where time and name are more than one number can tell apart. */
-function keysOf(source: Followed, all: Matcher): Keys {
+/** Throws OutOfMemoryBudgetError where times and names need more than the 53 bits of a number. */
+function keysOf(source: ReportSource, scopeMatcher: Matcher): Keys {
   const names = new Set<string>()
   let [first, last] = [Number.POSITIVE_INFINITY, 0]
-  for (const { name, day } of entriesOf(source, all)) {
+  for (const { name, day } of entriesOf(source, scopeMatcher)) {
     names.add(name)
     first = Math.min(first, day)
     last = day + 1
@@ -107,18 +109,19 @@ function keysOf(source: Followed, all: Matcher): Keys {
   return { names: sorted, ranks: new Map(sorted.map((name, rank) => [name, rank])), from: first * dayMs }
 }
 
-/** The key of a batch's event at a time is that time after the batch's begin, times the number of names, plus this. */
+/** The key of an event is its ms after the start of its batch, times the number of names, plus this. */
 function keyBase({ names, ranks, from }: Keys, { base, name }: Batch): number {
   return (base - from) * names.length + (ranks.get(name) as number)
 }
 
-/** Sessions that have the event, and its key in each. */
-class Found {
+/** The first matching event of each session. */
+class Anchors {
   count = 0
+  /** The key of each anchor. */
   events = new Float64Array(1_024)
-  /** Tells events of the same ms and name apart. */
+  /** Distinguishes events of the same ms and name. */
   ordinals = new Float64Array(1_024)
-  /** Places in the arrays by session, counted from 1. */
+  /** Index in the arrays by session, counted from 1; 0: the session has no anchor. */
   readonly placeOf: Uint32Array
 
   constructor(
@@ -126,7 +129,7 @@ class Found {
     readonly keys: Keys,
     private readonly budget: MemoryBudget,
   ) {
-    budget.take(sessions * 4)
+    budget.reserve(sessions * 4)
     this.placeOf = new Uint32Array(sessions)
   }
 
@@ -136,10 +139,10 @@ class Found {
     const names = this.keys.names.length
     const base = keyBase(this.keys, batch)
     const size = sizeOf(selection)
-    this.#makeRoom(size)
+    this.#grow(size)
     const { events, ordinals, placeOf: places } = this
     for (let n = 0; n < size; n++) {
-      const index = placeOf(selection, n)
+      const index = indexAt(selection, n)
       const session = sessions[index] as number
       if (session === 0) continue
       const key = base + (times[index] as number) * names
@@ -153,11 +156,11 @@ class Found {
     }
   }
 
-  #makeRoom(more: number): void {
+  #grow(more: number): void {
     const size = this.events.length
     if (this.count + more <= size) return
     const larger = Math.max(size * 2, this.count + more)
-    this.budget.take((larger - size) * 16)
+    this.budget.reserve((larger - size) * 16)
     const [events, ordinals] = [this.events, this.ordinals]
     this.events = new Float64Array(larger)
     this.events.set(events)
@@ -167,53 +170,53 @@ class Found {
 }
 
 /**
- * For each session its event's key, those of the events before it, the nearest first, and those after it; what is near in use is near in
- * memory. Infinite where there is none.
+ * For each session the key of its anchor, of the events before it, nearest first, and of the events after it, nearest first. The keys of
+ * one session are next to each other in memory. They are infinite where there is no event.
  */
-class Around {
+class Neighbors {
   readonly #width: number
   readonly #keys: Float64Array
-  readonly #hits = new Hits()
-  /** 1 for sessions where events of the same ms are at or next to the event, whose order these keys do not tell. */
+  readonly #hits = new BatchHits()
+  /** 1 for sessions with several events in the ms of the anchor or of a neighbor: keys do not tell their order. */
   readonly #ambiguous: Uint8Array
-  /** Events of each session, at most 2^32 - 1. */
+  /** The number of events of each session, at limit 2^32 - 1. */
   readonly #events: Uint32Array
-  /** For each place (those before, the nearest first, then those after) and name; number 0 is the end of a session. */
+  /** Counts by column (positions before, nearest first, then positions after) and name; name 0 is the end of a session. */
   readonly #counts: Uint32Array
 
   constructor(
-    private readonly found: Found,
+    private readonly anchors: Anchors,
     private readonly before: number,
     private readonly after: number,
     budget: MemoryBudget,
   ) {
     const width = 1 + before + after
     this.#width = width
-    const names = found.keys.names.length
-    budget.take(found.count * (width * 8 + 5) + width * (names + 1) * 4)
-    this.#keys = new Float64Array(found.count * width)
-    this.#ambiguous = new Uint8Array(found.count)
-    this.#events = new Uint32Array(found.count)
+    const names = anchors.keys.names.length
+    budget.reserve(anchors.count * (width * 8 + 5) + width * (names + 1) * 4)
+    this.#keys = new Float64Array(anchors.count * width)
+    this.#ambiguous = new Uint8Array(anchors.count)
+    this.#events = new Uint32Array(anchors.count)
     this.#counts = new Uint32Array(width * (names + 1))
-    for (let place = 0; place < found.count; place++) {
+    for (let place = 0; place < anchors.count; place++) {
       const at = place * width
-      this.#keys[at] = found.events[place] as number
+      this.#keys[at] = anchors.events[place] as number
       this.#keys.fill(Number.NEGATIVE_INFINITY, at + 1, at + 1 + before)
       this.#keys.fill(Number.POSITIVE_INFINITY, at + 1 + before, at + width)
     }
   }
 
-  add(batch: Batch, selection: Selection, ordinal: number, counted: boolean): void {
+  add(batch: Batch, selection: Selection, ordinal: number, mayHaveAnchor: boolean): void {
     const sessions = batch.sessions()
     const times = batch.times()
-    const names = this.found.keys.names.length
-    const base = keyBase(this.found.keys, batch)
-    const { placeOf: places, ordinals } = this.found
+    const names = this.anchors.keys.names.length
+    const base = keyBase(this.anchors.keys, batch)
+    const { placeOf: places, ordinals } = this.anchors
     const { before, after } = this
     const [keys, width] = [this.#keys, this.#width]
-    const hits = this.#hits.look(selection, sessions, places)
+    const hits = this.#hits.scan(selection, sessions, places)
     const { indexes, found, events } = this.#hits
-    // What is far apart in memory is looked up together, without a branch between: then it is waited for together.
+    // Random reads come first and without a branch between them, so that the CPU waits for many of them at once.
     for (let hit = 0; hit < hits; hit++) events[hit] = keys[(found[hit] as number) * width] as number
     for (let hit = 0; hit < hits; hit++) {
       const index = indexes[hit] as number
@@ -222,18 +225,19 @@ class Around {
       const key = base + (times[index] as number) * names
       const first = place * width
       const byKey = key - (events[hit] as number)
-      const byOrdinal = ordinal + (counted ? index : 0) - (ordinals[place] as number)
+      const byOrdinal = ordinal + (mayHaveAnchor ? index : 0) - (ordinals[place] as number)
       const side = byKey || byOrdinal
       if (side === 0) continue
-      // Events of one batch, which have ordinals near to each other, are in the order of receipt.
-      const isOfOther = byKey !== 0 || !counted || byOrdinal > index || byOrdinal <= index - batch.count
-      if (Math.abs(byKey) < names && isOfOther && this.#areTied(key, events[hit] as number))
+      // The events of one batch are in the order of receipt, and their ordinals differ by less than its size.
+      const isOtherReceipt =
+        byKey !== 0 || !mayHaveAnchor || byOrdinal > index || byOrdinal <= index - batch.count
+      if (Math.abs(byKey) < names && isOtherReceipt && this.#areTied(key, events[hit] as number))
         this.#ambiguous[place] = 1
       const from = side < 0 ? first + 1 : first + 1 + before
       const end = side < 0 ? from + before : from + after
       for (let at = from; at < end; at++) {
-        const other = keys[at] as number
-        if (Math.abs(key - other) < names && key !== other && this.#areTied(key, other))
+        const neighbor = keys[at] as number
+        if (Math.abs(key - neighbor) < names && key !== neighbor && this.#areTied(key, neighbor))
           this.#ambiguous[place] = 1
       }
       if (side < 0) insertNearest(keys, from, before, key, 1)
@@ -241,44 +245,44 @@ class Around {
     }
   }
 
-  /** Whether two keys are of the same ms. */
-  #areTied(one: number, other: number): boolean {
-    const names = this.found.keys.names.length
-    return Math.floor(one / names) === Math.floor(other / names)
+  /** Whether two keys have the same ms. */
+  #areTied(a: number, b: number): boolean {
+    const names = this.anchors.keys.names.length
+    return Math.floor(a / names) === Math.floor(b / names)
   }
 
   eventsOf(session: number): number {
-    return this.#events[(this.found.placeOf[session] as number) - 1] as number
+    return this.#events[(this.anchors.placeOf[session] as number) - 1] as number
   }
 
-  /** Numbers of the sessions that `countAll` leaves out. */
+  /** Dictionary ids of the sessions that `countAll` leaves out. */
   ambiguous(): number[] {
     const sessions: number[] = []
-    this.found.placeOf.forEach((place, session) => {
+    this.anchors.placeOf.forEach((place, session) => {
       if (place > 0 && this.#ambiguous[place - 1] === 1) sessions.push(session)
     })
     return sessions
   }
 
-  /** Counts all sessions but those that are ambiguous. */
+  /** Counts all sessions that are not ambiguous. */
   *countAll(): Generator<void, void> {
-    for (let first = 0; first < this.found.count; first += sessionsPerStep) {
-      this.#count(first, Math.min(first + sessionsPerStep, this.found.count))
+    for (let first = 0; first < this.anchors.count; first += sessionsPerStep) {
+      this.#count(first, Math.min(first + sessionsPerStep, this.anchors.count))
       yield
     }
   }
 
   #count(first: number, end: number): void {
-    const names = this.found.keys.names.length
+    const names = this.anchors.keys.names.length
     const { before, after } = this
     const [keys, width] = [this.#keys, this.#width]
     for (let place = first; place < end; place++) {
       if (this.#ambiguous[place] === 1) continue
-      for (const [begin, most] of [
+      for (const [start, limit] of [
         [1, before],
         [1 + before, after],
       ] as const) {
-        for (let at = begin; at < begin + most; at++) {
+        for (let at = start; at < start + limit; at++) {
           const key = keys[place * width + at] as number
           const isThere = Math.abs(key) !== Number.POSITIVE_INFINITY
           this.#add(at, isThere ? 1 + (key % names) : 0)
@@ -289,46 +293,46 @@ class Around {
   }
 
   #add(at: number, name: number): void {
-    const count = at * (this.found.keys.names.length + 1) + name
+    const count = at * (this.anchors.keys.names.length + 1) + name
     this.#counts[count] = (this.#counts[count] as number) + 1
   }
 
-  /** An ambiguous session, by the labels of its events in their order. */
+  /** Counts an ambiguous session by the labels of its events, which are in their exact order. */
   countInOrder(labels: readonly number[]): void {
     const { before, after } = this
     const event = labels.findIndex((label) => label % 2 === 1)
-    for (const [begin, most, step] of [
+    for (const [start, limit, step] of [
       [1, before, -1],
       [1 + before, after, 1],
     ] as const) {
-      for (let distance = 1; distance <= most; distance++) {
+      for (let distance = 1; distance <= limit; distance++) {
         const label = labels[event + distance * step]
-        this.#add(begin + distance - 1, label === undefined ? 0 : label >> 1)
+        this.#add(start + distance - 1, label === undefined ? 0 : label >> 1)
         if (label === undefined) break
       }
     }
   }
 
-  places(): PathsResult["places"] {
-    const { names } = this.found.keys
-    const places: PathsResult["places"] = []
+  places(): PathsResult["positions"] {
+    const { names } = this.anchors.keys
+    const places: PathsResult["positions"] = []
     this.#counts.forEach((count, index) => {
       const at = Math.floor(index / (names.length + 1))
       const name = names[(index % (names.length + 1)) - 1] ?? null
-      if (count > 0) places.push({ place: at <= this.before ? -at : at - this.before, name, count })
+      if (count > 0) places.push({ position: at <= this.before ? -at : at - this.before, name, count })
     })
-    return places.sort(inOrder)
+    return places.sort(comparePositions)
   }
 }
 
-/** Events of a batch whose sessions have the event: where they stand, the places of their sessions, and room for the event's keys. */
-class Hits {
+/** The events of a batch whose sessions have an anchor: their indexes, the indexes of the anchors, and space for the keys of the anchors. */
+class BatchHits {
   indexes = new Uint32Array(0)
   found = new Uint32Array(0)
   events = new Float64Array(0)
 
-  /** How many there are. */
-  look(selection: Selection, sessions: Uint32Array, places: Uint32Array): number {
+  /** Returns how many there are. */
+  scan(selection: Selection, sessions: Uint32Array, places: Uint32Array): number {
     const size = sizeOf(selection)
     if (this.indexes.length < size) {
       this.indexes = new Uint32Array(size)
@@ -338,7 +342,7 @@ class Hits {
     const { indexes, found } = this
     let hits = 0
     for (let n = 0; n < size; n++) {
-      const index = placeOf(selection, n)
+      const index = indexAt(selection, n)
       const place = places[sessions[index] as number] as number
       indexes[hits] = index
       found[hits] = place - 1
@@ -348,17 +352,17 @@ class Hits {
   }
 }
 
-/** Keeps the nearest of some keys, the nearest first. `nearer`: 1 where higher ones are, -1 where lower ones are. */
-function insertNearest(keys: Float64Array, first: number, most: number, key: number, nearer: 1 | -1): void {
-  let at = first + most - 1
+/** Inserts a key into a list of the nearest keys, nearest first. `nearer`: 1 where higher keys are nearer, -1 where lower ones are. */
+function insertNearest(keys: Float64Array, first: number, limit: number, key: number, nearer: 1 | -1): void {
+  let at = first + limit - 1
   if (at < first || (key - (keys[at] as number)) * nearer <= 0) return
   for (; at > first && (key - (keys[at - 1] as number)) * nearer > 0; at--) keys[at] = keys[at - 1] as number
   keys[at] = key
 }
 
-function inOrder(one: PathsResult["places"][number], other: PathsResult["places"][number]): number {
-  const first = one.place - other.place || other.count - one.count
-  if (first !== 0 || one.name === other.name) return first
-  if (one.name === null || other.name === null) return one.name === null ? -1 : 1
-  return one.name < other.name ? -1 : 1
+function comparePositions(a: PathsResult["positions"][number], b: PathsResult["positions"][number]): number {
+  const order = a.position - b.position || b.count - a.count
+  if (order !== 0 || a.name === b.name) return order
+  if (a.name === null || b.name === null) return a.name === null ? -1 : 1
+  return a.name < b.name ? -1 : 1
 }

@@ -1,37 +1,42 @@
 import { dayMs } from "../../columns/batch.ts"
-import type { ReachAnswer, ReachQuestion } from "../query.ts"
+import type { ReachQuery, ReachResult } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
-import { IdSet, type MemoryBudget } from "../structures/id-set.ts"
-import { inBoth, rangeOf } from "../structures/selection.ts"
+import { IdSet } from "../structures/id-set.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { intersect, timeRange } from "../structures/selection.ts"
 import { bucketsOf } from "../structures/zone.ts"
-import { entriesOf, type Followed } from "./step.ts"
+import { entriesOf, type ReportSource } from "./step.ts"
 import { unitsOf } from "./units.ts"
 
-/** How many units have events in scope, in each stretch of time. Memory: 4 to 8 bytes for each unit of a stretch, or a bit for each that there is. */
+/**
+ * How many distinct units have events in scope, in each bucket. Memory per bucket: 4 to 8 bytes for each of its units, or one bit for each
+ * dictionary id.
+ */
 export function* reach(
-  { scope, granularity, unit }: ReachQuestion,
-  source: Followed,
+  { scope, granularity, unit }: ReachQuery,
+  source: ReportSource,
   budget: MemoryBudget,
-): Generator<void, ReachAnswer> {
+): Generator<void, ReachResult> {
   const units = yield* unitsOf(unit, scope.websites, source, budget)
   const buckets = granularity
     ? bucketsOf(scope.from, scope.to, scope.zone, granularity)
     : [{ from: scope.from, to: scope.to, label: "" }]
-  const seen = buckets.map(() => new IdSet(units.numbers, budget))
-  const all = new Matcher(scope, scope.filters, source)
+  const seen = buckets.map(() => new IdSet(units.dictionarySize, budget))
+  const matcher = new Matcher(scope, scope.filters, source)
+  /** The first bucket that has not ended yet. */
   let first = 0
-  for (const entry of entriesOf(source, all)) {
-    // Entries come by day.
+  for (const entry of entriesOf(source, matcher)) {
+    // Entries are ordered by day.
     const [from, to] = [entry.day * dayMs, (entry.day + 1) * dayMs]
     while (first < buckets.length && (buckets[first]?.to as number) <= from) first++
     const batch = source.open(entry)
-    const selection = batch && all.select(batch)
+    const selection = batch && matcher.select(batch)
     if (batch && selection) {
-      const ids = units.of(batch)
-      for (let bucket = first; (buckets[bucket]?.from ?? to) < to; bucket++) {
-        const within = buckets[bucket] as (typeof buckets)[number]
-        const some = inBoth(selection, rangeOf(batch, within.from, within.to))
-        if (some) for (const of of ids) seen[bucket]?.addAll(of, some)
+      const ids = units.idsOf(batch)
+      for (let index = first; (buckets[index]?.from ?? to) < to; index++) {
+        const bucket = buckets[index] as (typeof buckets)[number]
+        const selected = intersect(selection, timeRange(batch, bucket.from, bucket.to))
+        if (selected) for (const column of ids) seen[index]?.addAll(column, selected)
       }
     }
     yield

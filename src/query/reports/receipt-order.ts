@@ -1,55 +1,55 @@
 import { type Batch, type RowLocator, StaleBlockError } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
-import type { MemoryBudget } from "../structures/id-set.ts"
-import { firstFrom } from "../structures/selection.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { lowerBound } from "../structures/selection.ts"
 
-// The order of events of the same ms: that of receipt, which is that of their row ids. Blocks hold no row ids. Within one batch events are
-// in that order already; for the few ms in which someone has events of several batches the ids are looked up in the rows.
+// Events of the same ms are ordered by receipt, which is the order of their row ids. Blocks do not store row ids. The events of one batch
+// are in that order already. For the few ms in which a unit has events of several batches, the row ids are looked up in the rows.
 
-/** Events that are put in order together, at least and at most. */
-const leastEvents = 10_000
-const mostEvents = 2_000_000
-/** Of the memory that is left, for those. */
-const share = 1 / 2
-/** Units that are put in order in one go, and moments whose row ids are looked up: some ms each. */
+/** Events that are sorted together, at least and at most. */
+const minEvents = 10_000
+const maxEvents = 2_000_000
+/** Their share of the available memory. */
+const memoryShare = 1 / 2
+/** Units that are sorted, and moments whose row ids are looked up, in one step: a few ms each. */
 const unitsPerStep = 2_048
 const momentsPerLookup = 1_000
-/** Bytes that an event takes here, with its place in the order, and its moment where that is looked up. */
+/** Bytes of an event, with its index in the order, and with its moment where that is looked up. */
 const eventBytes = 100
 
-/** Units in parts, each of which can be put in order at once. `eventsOf`: how many each has. */
-export function slicesOf(
+/** Splits units into parts that can be sorted at once. `eventsOf`: the number of events of a unit. */
+export function partitionUnits(
   units: readonly number[],
   eventsOf: (unit: number) => number,
   budget: MemoryBudget,
 ): number[][] {
-  const most = Math.min(Math.max(leastEvents, (budget.left * share) / eventBytes), mostEvents)
-  const slices: number[][] = []
+  const limit = Math.min(Math.max(minEvents, (budget.available * memoryShare) / eventBytes), maxEvents)
+  const parts: number[][] = []
   let events = Number.POSITIVE_INFINITY
   for (const unit of units) {
-    const theirs = eventsOf(unit)
-    if (events + theirs > most) {
-      slices.push([])
+    const own = eventsOf(unit)
+    if (events + own > limit) {
+      parts.push([])
       events = 0
     }
-    slices.at(-1)?.push(unit)
-    events += theirs
+    parts.at(-1)?.push(unit)
+    events += own
   }
-  return slices
+  return parts
 }
 
 type RowLookup = Pick<Snapshot, "rowIdsAt" | "nameOf">
 
-/** Which rows the events of a batch are. */
+/** What identifies the rows of a batch. */
 type Origin = Pick<Batch, "website" | "name" | "crawler" | "receipt">
 
-/** An event's row id where it is known, else minus its place (from 1) among those of its batch and ms. */
+/** The row id of an event where it is known, else minus its rank (from 1) among the events of its batch and ms. */
 function referenceOf(batch: Batch, index: number, firstOfMs: number): number {
   const { ids } = batch.receipt
   return ids ? (ids[index] as number) : firstOfMs - index - 1
 }
 
-/** Row ids by what tells batches apart, ascending: those of one ms, name, and crawlers or not. */
+/** Ascending row ids by ms, name and crawler flag, which together identify the batches of a moment. */
 function idsByBatch(rows: RowLookup, website: number, moments: readonly number[]): Map<string, number[]> {
   const found = new Map<string, number[]>()
   for (const row of rows.rowIdsAt(website, moments)) {
@@ -59,7 +59,7 @@ function idsByBatch(rows: RowLookup, website: number, moments: readonly number[]
     if (ids) ids.push(id)
     else found.set(key, [id])
   }
-  for (const ids of found.values()) if (ids.length > 1) ids.sort((one, other) => one - other)
+  for (const ids of found.values()) if (ids.length > 1) ids.sort((a, b) => a - b)
   return found
 }
 
@@ -67,7 +67,7 @@ function keyOf(ts: number, name: string, crawler: boolean): string {
   return `${ts} ${crawler} ${name}`
 }
 
-/** Throws Moved where the event was deleted since its block was looked up. */
+/** Throws StaleBlockError where the event was deleted after its block was opened. */
 function rowIdOf(
   reference: number,
   { name, crawler, receipt }: Origin,
@@ -81,10 +81,10 @@ function rowIdOf(
   return id
 }
 
-/** An event that is the first or the latest one so far. */
+/** The time of an event, with what is needed to look up its row id. */
 export interface Moment extends Omit<RowLocator, "number"> {
   origin: Origin
-  /** The row id, once it was looked up. */
+  /** See `referenceOf`. Replaced by the row id once it is looked up. */
   reference: number
 }
 
@@ -92,20 +92,20 @@ export function momentAt(batch: Batch, index: number): Moment {
   const times = batch.times()
   const time = times[index] as number
   const { website, name, crawler, receipt, base } = batch
-  // Ids that are known are not held on to beside the event's own.
+  // A copy without the row ids of the other events, which would stay in memory.
   const origin = { website, name, crawler, receipt: { after: receipt.after, last: receipt.last } }
   return {
     website,
     name,
     ts: base + time,
     origin,
-    reference: referenceOf(batch, index, firstFrom(times, time)),
+    reference: referenceOf(batch, index, lowerBound(times, time)),
   }
 }
 
-/** Of the same ms too: whether one was received after another. */
-export function isAfter(one: Moment, other: Moment, rows: RowLookup): boolean {
-  return one.ts === other.ts ? idOf(one, rows) > idOf(other, rows) : one.ts > other.ts
+/** Whether `a` is later than `b`, or has the same ms and was received later. */
+export function isAfter(a: Moment, b: Moment, rows: RowLookup): boolean {
+  return a.ts === b.ts ? idOf(a, rows) > idOf(b, rows) : a.ts > b.ts
 }
 
 function idOf(moment: Moment, rows: RowLookup): number {
@@ -114,9 +114,9 @@ function idOf(moment: Moment, rows: RowLookup): number {
   return moment.reference
 }
 
-/** A unit's events in the order of time, then of receipt. */
-export interface InOrder {
-  /** As `add` was given it. */
+/** The events of a unit in the order of time, then of receipt. */
+export interface OrderedEvents {
+  /** Dictionary id. */
   unit: number
   /** Unix ms */
   times: number[]
@@ -124,9 +124,9 @@ export interface InOrder {
   codes: number[]
 }
 
-/** Puts the events of some units in their exact order. */
+/** Sorts the events of some units by time, then by receipt. */
 export class ReceiptOrder {
-  /** Places in `units`, counted from 1, by the unit's number. */
+  /** Index in `units` by dictionary id, counted from 1. */
   readonly #slots: Uint32Array
   readonly #origins: Origin[] = []
   #count = 0
@@ -138,18 +138,18 @@ export class ReceiptOrder {
   #labels = new Uint32Array(0)
   #codes = new Uint32Array(0)
 
-  /** `numbers`: one more than the largest number of a unit. */
+  /** `dictionarySize`: one more than the largest dictionary id of a unit. */
   constructor(
     private readonly units: readonly number[],
-    numbers: number,
+    dictionarySize: number,
     private readonly budget: MemoryBudget,
   ) {
-    budget.take(numbers * 4)
-    this.#slots = new Uint32Array(numbers)
+    budget.reserve(dictionarySize * 4)
+    this.#slots = new Uint32Array(dictionarySize)
     for (const [slot, unit] of units.entries()) this.#slots[unit] = slot + 1
   }
 
-  /** Events of a batch from `first` up to, but without, `end`, whose label is above 0. Batches come in the order of the source. */
+  /** Adds the events of a batch from `first` to `end` (exclusive) whose label is above 0. Batches come in the order of the scan. */
   add(
     batch: Batch,
     units: Uint32Array,
@@ -172,7 +172,7 @@ export class ReceiptOrder {
         batchNumber = this.#origins.push({ website, name, crawler, receipt: { after, last } }) - 1
       }
       const time = times[index] as number
-      if (firstOfMs < 0 || times[firstOfMs] !== time) firstOfMs = firstFrom(times, time)
+      if (firstOfMs < 0 || times[firstOfMs] !== time) firstOfMs = lowerBound(times, time)
       if (this.#count === this.#size) this.#grow()
       const at = this.#count++
       this.#unitSlots[at] = slot - 1
@@ -186,7 +186,7 @@ export class ReceiptOrder {
 
   #grow(): void {
     const size = Math.max(1_024, this.#size * 2)
-    this.budget.take((size - this.#size) * eventBytes)
+    this.budget.reserve((size - this.#size) * eventBytes)
     const larger = <Numbers extends Uint32Array | Float64Array>(to: Numbers, from: Numbers): Numbers => {
       to.set(from)
       return to
@@ -201,24 +201,24 @@ export class ReceiptOrder {
   }
 
   /** Calls `visit` for each unit with its events. */
-  *each(rows: RowLookup, visit: (events: InOrder) => void): Generator<void, void> {
+  *each(rows: RowLookup, visit: (events: OrderedEvents) => void): Generator<void, void> {
     const { order, ends } = this.#byUnit()
     yield
     const tied: number[] = []
     for (const slot of this.units.keys()) {
-      const theirs = order.subarray(ends[slot] as number, ends[slot + 1] as number)
-      // Stable: those of one batch and ms are in the order of receipt.
-      theirs.set([...theirs].sort((one, other) => this.#timeOf(one) - this.#timeOf(other)))
-      for (const run of this.#ties(theirs)) for (const at of run) if (this.#referenceOf(at) < 0) tied.push(at)
+      const own = order.subarray(ends[slot] as number, ends[slot + 1] as number)
+      // The sort is stable, so events of one batch and ms stay in the order of receipt.
+      own.set([...own].sort((a, b) => this.#timeOf(a) - this.#timeOf(b)))
+      for (const run of this.#ties(own)) for (const at of run) if (this.#referenceOf(at) < 0) tied.push(at)
       if (slot % unitsPerStep === unitsPerStep - 1) yield
     }
     yield* this.#lookUp(tied, rows)
     for (const [slot, unit] of this.units.entries()) {
-      const theirs = order.subarray(ends[slot] as number, ends[slot + 1] as number)
-      for (const run of this.#ties(theirs))
-        run.set([...run].sort((one, other) => this.#referenceOf(one) - this.#referenceOf(other)))
+      const own = order.subarray(ends[slot] as number, ends[slot + 1] as number)
+      for (const run of this.#ties(own))
+        run.set([...run].sort((a, b) => this.#referenceOf(a) - this.#referenceOf(b)))
       const [times, labels, codes] = [this.#times, this.#labels, this.#codes].map((all) =>
-        Array.from(theirs, (at) => all[at] as number),
+        Array.from(own, (at) => all[at] as number),
       ) as [number[], number[], number[]]
       visit({ unit, times, labels, codes })
       if (slot % unitsPerStep === unitsPerStep - 1) yield
@@ -233,7 +233,7 @@ export class ReceiptOrder {
     return this.#references[at] as number
   }
 
-  /** Events by unit: those of the n-th stand from `ends[n]` up to, but without, `ends[n + 1]`. */
+  /** Events by unit: those of the n-th unit are at `ends[n]` to `ends[n + 1]` (exclusive). */
   #byUnit(): { order: Uint32Array; ends: Uint32Array } {
     const ends = new Uint32Array(this.units.length + 1)
     for (let at = 0; at < this.#count; at++) {
@@ -253,21 +253,21 @@ export class ReceiptOrder {
     return { order, ends }
   }
 
-  /** Of a unit's events, which are in the order of time: those of one ms that are of several batches. */
+  /** The runs of events with the same ms and of several batches, among the events of a unit in the order of time. */
   *#ties(events: Uint32Array): Generator<Uint32Array> {
     for (let first = 0, end = 0; first < events.length; first = end) {
-      const [one, ts] = [events[first] as number, this.#timeOf(events[first] as number)]
-      let isOfOne = true
+      const [start, ts] = [events[first] as number, this.#timeOf(events[first] as number)]
+      let isOneBatch = true
       for (end = first + 1; end < events.length && this.#timeOf(events[end] as number) === ts; end++)
-        isOfOne &&= this.#batches[events[end] as number] === this.#batches[one]
-      if (!isOfOne) yield events.subarray(first, end)
+        isOneBatch &&= this.#batches[events[end] as number] === this.#batches[start]
+      if (!isOneBatch) yield events.subarray(first, end)
     }
   }
 
-  /** Puts row ids in the place of their references. Yields meanwhile. */
+  /** Replaces references by row ids, in steps. */
   *#lookUp(tied: readonly number[], rows: RowLookup): Generator<void, void> {
     for (const [website, events] of Map.groupBy(tied, (at) => this.#originOf(at).website)) {
-      const moments = [...Map.groupBy(events, (at) => this.#timeOf(at))].sort(([one], [other]) => one - other)
+      const moments = [...Map.groupBy(events, (at) => this.#timeOf(at))].sort(([a], [b]) => a - b)
       yield
       for (let first = 0; first < moments.length; first += momentsPerLookup) {
         const some = moments.slice(first, first + momentsPerLookup)

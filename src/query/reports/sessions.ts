@@ -1,29 +1,29 @@
 import type { Batch } from "../../columns/batch.ts"
 import type { SessionsQuery, SessionsResult } from "../query.ts"
-import type { MemoryBudget } from "../structures/id-set.ts"
-import { type Listed, Looked, NewestId, newest } from "./newest.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { EventRef, LatestId, type ListedId, listByLatestEvent } from "./latest-ids.ts"
 import { isAfter, type Moment } from "./receipt-order.ts"
-import type { Followed } from "./step.ts"
+import type { ReportSource } from "./step.ts"
 
-/** Sessions, the one with the latest event first. What it needs: see `newest`. */
+/** A page of sessions, ordered by their latest event, newest first. Memory: see `listByLatestEvent`. */
 export function* sessions(
   { scope, limit, offset }: SessionsQuery,
-  source: Followed,
+  source: ReportSource,
   budget: MemoryBudget,
 ): Generator<void, SessionsResult> {
-  const { total, rows } = yield* newest(
+  const { total, rows } = yield* listByLatestEvent(
     { kind: "sessions", scope, limit, offset },
     source,
     budget,
-    (listed) => new Session(listed, source),
+    (listed) => new SessionRow(listed, source),
     (session, batch, index) => session.add(batch, index),
   )
-  const anonymousIds = yield* NewestId.texts(
+  const anonymousIds = yield* LatestId.texts(
     source,
     "visitors",
     rows.map(({ visitor }) => visitor),
   )
-  const profileIds = yield* NewestId.texts(
+  const profileIds = yield* LatestId.texts(
     source,
     "profiles",
     rows.map(({ profile }) => profile),
@@ -43,29 +43,29 @@ export function* sessions(
   }
 }
 
-class Session {
+class SessionRow {
   events = 0
   first: Moment | undefined
   last: Moment | undefined
-  readonly visitor: NewestId
-  readonly profile: NewestId
+  readonly visitor: LatestId
+  readonly profile: LatestId
 
   constructor(
-    readonly listed: Listed,
-    private readonly source: Followed,
+    readonly listed: ListedId,
+    private readonly source: ReportSource,
   ) {
-    this.visitor = new NewestId("visitors", source)
-    this.profile = new NewestId("profiles", source)
+    this.visitor = new LatestId("visitors", source)
+    this.profile = new LatestId("profiles", source)
   }
 
   add(batch: Batch, index: number): void {
     const ts = batch.base + (batch.times()[index] as number)
     this.events++
     const { first, last, source } = this
-    const looked = new Looked(batch, index)
-    if (!first || (ts <= first.ts && isAfter(first, looked.moment, source))) this.first = looked.moment
-    if (!last || (ts >= last.ts && isAfter(looked.moment, last, source))) this.last = looked.moment
-    this.visitor.add(looked, ts)
-    this.profile.add(looked, ts)
+    const event = new EventRef(batch, index)
+    if (!first || (ts <= first.ts && isAfter(first, event.moment, source))) this.first = event.moment
+    if (!last || (ts >= last.ts && isAfter(event.moment, last, source))) this.last = event.moment
+    this.visitor.add(event, ts)
+    this.profile.add(event, ts)
   }
 }

@@ -2,8 +2,8 @@ import type { Entry, Snapshot } from "../../columns/snapshot.ts"
 import type { Filter, Scope, Step } from "../query.ts"
 import { type Lookup, Matcher } from "../scan/matcher.ts"
 
-/** What those who follow ids from event to event need of a source. */
-export type Followed = Lookup &
+/** The part of a snapshot that reports over units read. */
+export type ReportSource = Lookup &
   Pick<
     Snapshot,
     | "numbers"
@@ -18,14 +18,15 @@ export type Followed = Lookup &
     | "latestProfileOf"
   >
 
+/** A matcher of the events of a step, without the filters of the scope. */
 export function stepMatcher({ name, filters }: Step, scope: Scope, source: Lookup): Matcher {
   const named: Filter[] = name === undefined ? [] : [{ field: "event_name", op: "eq", value: name }]
   return new Matcher(scope, [...named, ...filters], source)
 }
 
-/** Batches that may hold one of the steps, as far as that shows before they are opened; without steps any event of the scope. */
+/** The batches that may contain an event of the steps, judged without opening them; without steps, any event of the scope. */
 export function* entriesOf(
-  source: Followed,
+  source: ReportSource,
   scope: Matcher,
   steps: readonly Matcher[] = [],
 ): Generator<Entry> {

@@ -1,71 +1,74 @@
 import type { Batch } from "../../columns/batch.ts"
 import { idKinds, type Unit } from "../query.ts"
-import type { MemoryBudget } from "../structures/id-set.ts"
-import type { Followed } from "./step.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import type { ReportSource } from "./step.ts"
 
-/** Those whose events are followed: visitors, sessions or profiles. */
+/** The units of a report: visitors, sessions or profiles. */
 export interface Units {
-  /** One more than the largest number of a unit. */
-  readonly numbers: number
+  /** One more than the largest dictionary id of a unit. */
+  readonly dictionarySize: number
   /**
-   * The number of each event's unit, 0 where it has none. More than one array where an event belongs to several profiles: the others
-   * hold those, and 0 for all other events.
+   * The dictionary id of each event's unit, 0 where it has none. There are more arrays where an event belongs to several profiles: they
+   * contain the further profiles, and 0 for all other events.
    */
-  of(batch: Batch): readonly Uint32Array[]
+  idsOf(batch: Batch): readonly Uint32Array[]
 }
 
-/** Bytes that a linked anonymous id takes. */
+/** Bytes of a linked anonymous id. */
 const linkBytes = 80
 
-/** To be called before any matcher is made: links may bring ids that no event has, and with them new numbers. Yields meanwhile. */
+/** Call it before creating a matcher: links may contain ids that no event has, and those extend the dictionary. */
 export function* unitsOf(
   unit: Unit,
   websites: readonly number[],
-  source: Followed,
+  source: ReportSource,
   budget: MemoryBudget,
 ): Generator<void, Units> {
   if (unit === "profile_id") return yield* profilesWithLinks(websites, source, budget)
   const kind = idKinds[unit]
-  return { numbers: source.numbers[kind], of: (batch) => [batch[kind]()] }
+  return { dictionarySize: source.numbers[kind], idsOf: (batch) => [batch[kind]()] }
 }
 
-/** By website, number of the anonymous id: a profile's number, or those of several. Ids are the same number on all websites, links are not. */
+/**
+ * By website and dictionary id of the anonymous id: the dictionary id of its profile, or those of several. An id has the same dictionary
+ * id on all websites, but its links differ.
+ */
 type Links = ReadonlyMap<number, ReadonlyMap<number, number | Uint32Array>>
 
-/** Profiles, with the events of their linked anonymous ids: the definition is in src/store/person.ts. */
+/** Profiles with the events of their linked anonymous ids, as defined in src/store/identity-resolution.ts. */
 function* profilesWithLinks(
   websites: readonly number[],
-  source: Followed,
+  source: ReportSource,
   budget: MemoryBudget,
 ): Generator<void, Units> {
   const links = new Map<number, Map<number, number | Uint32Array>>()
   for (const website of websites) {
-    const ofWebsite = new Map<number, number | Uint32Array>()
-    for (const some of source.linkedVisitors(website)) {
-      budget.take(some.length * linkBytes)
+    const linksOfWebsite = new Map<number, number | Uint32Array>()
+    for (const chunk of source.linkedVisitors(website)) {
+      budget.reserve(chunk.length * linkBytes)
       const visitors = source.numberAll(
         "visitors",
-        some.map(([anonymousId]) => anonymousId),
+        chunk.map(([anonymousId]) => anonymousId),
       )
       const profiles = source.numberAll(
         "profiles",
-        some.flatMap(([, profileIds]) => profileIds),
+        chunk.flatMap(([, profileIds]) => profileIds),
       )
       let next = 0
-      some.forEach(([, { length }], index) => {
-        const theirs = profiles.slice(next, next + length)
+      chunk.forEach(([, { length }], index) => {
+        const own = profiles.slice(next, next + length)
         next += length
         const visitor = visitors[index] as number
-        // An id as it is and the hash of another one may be the same text.
-        const before = ofWebsite.get(visitor)
-        const all = before === undefined ? theirs : merged(before, theirs)
-        ofWebsite.set(visitor, all.length === 1 ? (all[0] as number) : all)
+        // The text of one id can equal the hash of another one.
+        const before = linksOfWebsite.get(visitor)
+        const all = before === undefined ? own : merged(before, own)
+        linksOfWebsite.set(visitor, all.length === 1 ? (all[0] as number) : all)
       })
       yield
     }
-    if (ofWebsite.size > 0) links.set(website, ofWebsite)
+    if (linksOfWebsite.size > 0) links.set(website, linksOfWebsite)
   }
-  return { numbers: source.numbers.profiles, of: (batch) => profilesOf(batch, links) }
+  return { dictionarySize: source.numbers.profiles, idsOf: (batch) => profilesOf(batch, links) }
 }
 
 function merged(before: number | Uint32Array, more: Uint32Array): Uint32Array {
@@ -73,20 +76,20 @@ function merged(before: number | Uint32Array, more: Uint32Array): Uint32Array {
 }
 
 function profilesOf(batch: Batch, links: Links): Uint32Array[] {
-  const named = batch.profiles()
+  const ids = batch.profiles()
   const linked = links.get(batch.website)
-  if (!linked) return [named]
+  if (!linked) return [ids]
   const visitors = batch.visitors()
-  const all = [named.slice()]
-  for (let index = 0; index < named.length; index++) {
-    if (named[index] !== 0) continue
+  const all = [ids.slice()]
+  for (let index = 0; index < ids.length; index++) {
+    if (ids[index] !== 0) continue
     const profiles = linked.get(visitors[index] as number)
     if (profiles === undefined) continue
     if (typeof profiles === "number") (all[0] as Uint32Array)[index] = profiles
     else {
-      profiles.forEach((profile, place) => {
-        all[place] ??= new Uint32Array(named.length)
-        ;(all[place] as Uint32Array)[index] = profile
+      profiles.forEach((profile, n) => {
+        all[n] ??= new Uint32Array(ids.length)
+        ;(all[n] as Uint32Array)[index] = profile
       })
     }
   }

@@ -10,41 +10,41 @@ import { numberOf, textOf } from "../json.ts"
 import type { PropertyNumbers, PropertyValues, ValuesQuery, ValuesResult } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import { Counter } from "../structures/counter.ts"
-import { MemoryBudget } from "../structures/id-set.ts"
-import { eachValue, type Selection, sizeOf } from "../structures/selection.ts"
-import { ascending, binsOf, sumOf, totalOf, valueAtShare } from "../structures/statistics.ts"
+import { MemoryBudget } from "../structures/memory-budget.ts"
+import { forEachValue, type Selection, sizeOf } from "../structures/selection.ts"
+import { histogram, percentile, sortByValue, sumOf, totalCount } from "../structures/statistics.ts"
 
-/** Bytes of an answer for a property of a name, and for each value or bin. */
+/** Bytes of a property in the result, and of each of its values and bins. */
 const propertyBytes = 300
-/** Bytes that the counts of a property of a name take, be it of one value. */
-const countsBytes = 1_800
 const listedBytes = 60
-/** Bytes that a text takes beside its characters, and any value for its place in an order. */
+/** Bytes of the counts of a property with one value. */
+const countsBytes = 1_800
+/** Bytes of a text without its characters, and of the entry of any value in the sorted list. */
 const valueBytes = 24
-const placeBytes = 8
+const sortedBytes = 8
 
-/** Property keys of each event name, and how often each value is there. */
+/** The property keys of each event name, and how often they have each value. */
 export function* values(
-  question: ValuesQuery,
-  source: Snapshot,
+  query: ValuesQuery,
+  snapshot: Snapshot,
   budget: MemoryBudget,
 ): Generator<void, ValuesResult> {
-  const { scope, keys, top, bins } = question
+  const { scope, keys, top, bins } = query
   const { websites, filters, crawlers, from, to } = scope
   const key = JSON.stringify({ values: keys ?? null, websites, filters, crawlers })
-  const counted: Aggregation<Properties, TimeRange> = {
+  const aggregation: Aggregation<Properties, TimeRange> = {
     keyOf: () => key,
     empty: (_, budget, base) => new Properties(keys, budget, base),
     addCounts: () => false,
   }
-  const matcher = new Matcher(scope, filters, source)
-  const counting = new PartialAggregates(source, matcher, counted, budget)
-  const properties = yield* counting.of(
+  const matcher = new Matcher(scope, filters, snapshot)
+  const partials = new PartialAggregates(snapshot, matcher, aggregation, budget)
+  const properties = yield* partials.compute(
     { from, to },
     {
       key: `${top} ${bins}`,
-      make: (all) => all.list(top, bins),
-      bytes: (found) => found.reduce((sum, one) => sum + bytesOf(one), 0),
+      finalize: (aggregate) => aggregate.list(top, bins),
+      bytesOf: (properties) => properties.reduce((sum, property) => sum + bytesOf(property), 0),
     },
   )
   return { properties: properties ?? [] }
@@ -58,20 +58,20 @@ function bytesOf({ top, numbers }: PropertyValues): number {
 class Properties implements Mergeable<Properties> {
   /** Events of each name. */
   readonly #events: Counter<string>
-  readonly #found = new Map<string, PropertyCounts>()
+  readonly #counts = new Map<string, PropertyCounts>()
 
   constructor(
-    private readonly wanted: readonly string[] | undefined,
+    private readonly keys: readonly string[] | undefined,
     private readonly budget: MemoryBudget,
     private readonly base?: Properties,
   ) {
-    this.#events = new Counter(knownBytes, budget, base ? base.#events : undefined)
+    this.#events = new Counter(bytesOfValue, budget, base ? base.#events : undefined)
   }
 
   add(batch: Batch, selection: Selection): void {
     const { name } = batch
     this.#events.add(name, sizeOf(selection))
-    for (const key of this.wanted ? new Set(this.wanted) : batch.keys().keys()) {
+    for (const key of this.keys ? new Set(this.keys) : batch.keys().keys()) {
       const column = batch.property(key)
       if (column) this.#own(name, key).add(column, selection)
     }
@@ -80,70 +80,70 @@ class Properties implements Mergeable<Properties> {
   merge(other: Properties): void {
     if (other.base) this.merge(other.base)
     this.#events.merge(other.#events)
-    for (const counts of other.#found.values()) this.#own(counts.name, counts.key).merge(counts)
+    for (const counts of other.#counts.values()) this.#own(counts.name, counts.key).merge(counts)
   }
 
   pack(): void {
-    for (const { values } of this.#found.values()) values.pack()
+    for (const { values } of this.#counts.values()) values.pack()
   }
 
   list(top: number, bins: number | undefined): PropertyValues[] {
     return [...this.#all().values()]
       .filter(({ values }) => values.size > 0)
-      .map((one) => {
-        const { name, key } = one
-        const numbers = bins === undefined ? undefined : one.numbers(bins)
+      .map((counts) => {
+        const { name, key } = counts
+        const numbers = bins === undefined ? undefined : counts.numbers(bins)
         const listed = {
           name,
           key,
           events: this.#events.times(name),
-          ...one.shown(top),
+          ...counts.statistics(top),
           ...(numbers ? { numbers } : {}),
         }
-        this.budget.take(bytesOf(listed))
+        this.budget.reserve(bytesOf(listed))
         return listed
       })
   }
 
   #all(): Map<string, PropertyCounts> {
-    return this.base ? new Map([...this.base.#all(), ...this.#found]) : this.#found
+    return this.base ? new Map([...this.base.#all(), ...this.#counts]) : this.#counts
   }
 
-  /** To be changed. */
+  /** Counts that may change, which those of the base may not. */
   #own(name: string, key: string): PropertyCounts {
-    const place = `${name.length} ${name}${key}`
-    let counts = this.#found.get(place)
+    const id = `${name.length} ${name}${key}`
+    let counts = this.#counts.get(id)
     if (!counts) {
-      this.budget.take(countsBytes + place.length)
-      counts = new PropertyCounts(name, key, this.budget, this.base ? this.base.#find(place) : undefined)
-      this.#found.set(place, counts)
+      this.budget.reserve(countsBytes + id.length)
+      counts = new PropertyCounts(name, key, this.budget, this.base ? this.base.#find(id) : undefined)
+      this.#counts.set(id, counts)
     }
     return counts
   }
 
-  #find(place: string): PropertyCounts | undefined {
-    return this.#found.get(place) ?? (this.base ? this.base.#find(place) : undefined)
+  #find(id: string): PropertyCounts | undefined {
+    return this.#counts.get(id) ?? (this.base ? this.base.#find(id) : undefined)
   }
 }
 
-/** Objects and lists as their text: to make text of a number or a boolean takes longer than to find it. */
-type Known = string | number | boolean
+/** A counted value. Objects and arrays are counted as text. Numbers and booleans are not: converting them takes longer than a lookup. */
+type CountedValue = string | number | boolean
 
-/** What values look like, each once. */
+/** Statistics over distinct values. */
 type Kinds = Pick<
   PropertyValues,
   "occurrences" | "numeric" | "boolean" | "date" | "url" | "totalLength" | "maxLength"
 >
 
-/** How often each value of a property of a name is there. */
+/** Counts the values of a property of an event name. */
 class PropertyCounts {
-  readonly values: Counter<Known>
+  readonly values: Counter<CountedValue>
   readonly #base: PropertyCounts | undefined
   readonly #types: Set<string>
-  /** Made when it is first asked for, after which nothing is to be added. */
+  /** Computed on first use. Nothing can be added after that. */
   #kinds: Kinds | undefined
-  #sorted: Known[] | undefined
-  /** Of values of several types, which are counted as texts: those that stand for JSON numbers. */
+  #sorted: CountedValue[] | undefined
+  /** The texts of JSON numbers, where values of several types are counted as text. */
   readonly #numbers = new Set<string>()
 
   constructor(
@@ -152,18 +152,18 @@ class PropertyCounts {
     budget: MemoryBudget,
     base?: PropertyCounts,
   ) {
-    this.values = base ? Counter.over(base.values, knownBytes, budget) : new Counter(knownBytes, budget)
+    this.values = base ? Counter.over(base.values, bytesOfValue, budget) : new Counter(bytesOfValue, budget)
     this.#base = base?.values.isPacked ? undefined : base
     this.#types = new Set(base ? base.#types : [])
   }
 
   add(column: Column, selection: Selection): void {
-    eachValue(column, selection, (value, times) => {
+    forEachValue(column, selection, (value, times) => {
       this.#add(typeof value === "object" ? textOf(value) : value, times)
     })
   }
 
-  #add(value: Known, times: number): void {
+  #add(value: CountedValue, times: number): void {
     if (this.values.add(value, times)) this.#types.add(typeof value)
   }
 
@@ -172,12 +172,12 @@ class PropertyCounts {
     for (const type of other.#types) this.#types.add(type)
   }
 
-  shown(top: number): Omit<PropertyValues, "name" | "key" | "events"> {
-    if (this.#types.size > 1) return this.#asTexts().shown(top)
+  statistics(top: number): Omit<PropertyValues, "name" | "key" | "events"> {
+    if (this.#types.size > 1) return this.#asTexts().statistics(top)
     return { ...this.#allKinds(), cardinality: this.values.size, top: this.#top(top) }
   }
 
-  /** Undefined where there are none. */
+  /** Undefined where no value is a number. */
   numbers(bins: number): PropertyNumbers | undefined {
     if (this.#allKinds().numeric === 0) return undefined
     // 5 and "5" are the same number.
@@ -186,15 +186,15 @@ class PropertyCounts {
       const number = numberOf(value)
       if (number !== undefined) counted.set(number, (counted.get(number) ?? 0) + times)
     }
-    const sorted = ascending([...counted])
+    const sorted = sortByValue([...counted])
     return {
-      count: totalOf(sorted),
+      count: totalCount(sorted),
       min: sorted[0]?.[0] as number,
       max: sorted.at(-1)?.[0] as number,
       sum: sumOf(sorted),
-      p50: valueAtShare(sorted, 0.5),
-      p95: valueAtShare(sorted, 0.95),
-      bins: binsOf(sorted, bins),
+      p50: percentile(sorted, 0.5),
+      p95: percentile(sorted, 0.95),
+      bins: histogram(sorted, bins),
     }
   }
 
@@ -214,41 +214,40 @@ class PropertyCounts {
       const kinds = { ...(base ? base.#allKinds() : noKinds) }
       for (const [value, times] of this.values.gained()) {
         kinds.occurrences += times
-        if (!base?.values.has(value)) meet(kinds, value, this.#numbers)
+        if (!base?.values.has(value)) addKind(kinds, value, this.#numbers)
       }
       this.#kinds = kinds
     }
     return this.#kinds
   }
 
-  #top(most: number): { text: string; count: number }[] {
-    if (most === 0) return []
-    const listed = (values: Known[]) =>
-      values.slice(0, most).map((value) => ({ text: String(value), count: this.values.times(value) }))
-    if (!this.#base) return listed(this.#inOrder())
+  #top(limit: number): { text: string; count: number }[] {
+    if (limit === 0) return []
+    const listed = (values: CountedValue[]) =>
+      values.slice(0, limit).map((value) => ({ text: String(value), count: this.values.times(value) }))
+    if (!this.#base) return listed(this.#sortedValues())
     const candidates = Array.from(this.values.gained(), ([value]) => value)
     const gained = new Set(candidates)
-    // Those that gained nothing are in their order already.
-    let others = 0
-    for (const value of this.#base.#inOrder()) {
+    // Values without new counts are sorted already.
+    let unchanged = 0
+    for (const value of this.#base.#sortedValues()) {
       if (gained.has(value)) continue
-      if (others++ === most) break
+      if (unchanged++ === limit) break
       candidates.push(value)
     }
     return listed(this.#sort(candidates))
   }
 
-  #inOrder(): Known[] {
+  #sortedValues(): CountedValue[] {
     this.#sorted ??= this.#sort(Array.from(this.values.entries(), ([value]) => value))
     return this.#sorted
   }
 
-  /** The most frequent first, ties in the order of their text. */
-  #sort(values: Known[]): Known[] {
+  /** Most frequent first, ties by their text. */
+  #sort(values: CountedValue[]): CountedValue[] {
     const times = new Map(values.map((value) => [value, this.values.times(value)]))
     return values.sort(
-      (one, other) =>
-        (times.get(other) as number) - (times.get(one) as number) || (String(one) < String(other) ? -1 : 1),
+      (a, b) => (times.get(b) as number) - (times.get(a) as number) || (String(a) < String(b) ? -1 : 1),
     )
   }
 }
@@ -263,8 +262,8 @@ const noKinds: Kinds = {
   maxLength: 0,
 }
 
-/** `numbers`: texts that stand for JSON numbers. */
-function meet(kinds: Kinds, value: Known, numbers: ReadonlySet<string>): void {
+/** Adds a distinct value. `numbers`: the texts of JSON numbers. */
+function addKind(kinds: Kinds, value: CountedValue, numbers: ReadonlySet<string>): void {
   const text = String(value)
   kinds.totalLength += text.length
   kinds.maxLength = Math.max(kinds.maxLength, text.length)
@@ -274,9 +273,9 @@ function meet(kinds: Kinds, value: Known, numbers: ReadonlySet<string>): void {
   else if (urlForm.test(text)) kinds.url++
 }
 
-/** A value is also in a list in its order, once it is to be shown. */
-function knownBytes(value: Known): number {
-  return typeof value === "string" ? valueBytes + value.length * 2 : placeBytes
+/** With its entry in the sorted list, which is made for the result. */
+function bytesOfValue(value: CountedValue): number {
+  return typeof value === "string" ? valueBytes + value.length * 2 : sortedBytes
 }
 
 /** A calendar date, with or without a time. */

@@ -1,33 +1,36 @@
 import type { Batch } from "../../columns/batch.ts"
 import type { VisitorsQuery, VisitorsResult } from "../query.ts"
-import type { MemoryBudget } from "../structures/id-set.ts"
-import { type Listed, Looked, NewestId, newest } from "./newest.ts"
-import type { Followed } from "./step.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { EventRef, LatestId, type ListedId, listByLatestEvent } from "./latest-ids.ts"
+import type { ReportSource } from "./step.ts"
 
-/** Bytes that one session of a listed person takes. */
+/** Bytes of one session of a listed visitor. */
 const sessionBytes = 40
 
-/** People, the one seen last first. What it needs: see `newest`; and 40 bytes for each session of those on the page. */
+/**
+ * A page of visitors, ordered by their latest event, newest first. Memory: see `listByLatestEvent`, and 40 bytes for each session of the
+ * visitors on the page.
+ */
 export function* visitors(
   { scope, limit, offset }: VisitorsQuery,
-  source: Followed,
+  source: ReportSource,
   budget: MemoryBudget,
 ): Generator<void, VisitorsResult> {
-  const { total, rows } = yield* newest(
+  const { total, rows } = yield* listByLatestEvent(
     { kind: "visitors", scope, limit, offset },
     source,
     budget,
-    (listed) => new Person(listed, budget, source),
-    (person, batch, index) => person.add(batch, index),
+    (listed) => new VisitorRow(listed, budget, source),
+    (visitor, batch, index) => visitor.add(batch, index),
   )
-  const profileIds = yield* NewestId.texts(
+  const profileIds = yield* LatestId.texts(
     source,
     "profiles",
     rows.map(({ profile }) => profile),
   )
   return {
     total,
-    people: rows.map(({ listed, events, sessions, first }, index) => ({
+    visitors: rows.map(({ listed, events, sessions, first }, index) => ({
       anonymousId: listed.text,
       profileId: profileIds[index] ?? source.latestProfileOf(listed.website, listed.text) ?? null,
       events,
@@ -38,18 +41,18 @@ export function* visitors(
   }
 }
 
-class Person {
+class VisitorRow {
   events = 0
   first = Number.POSITIVE_INFINITY
   readonly sessions = new Set<number>()
-  readonly profile: NewestId
+  readonly profile: LatestId
 
   constructor(
-    readonly listed: Listed,
+    readonly listed: ListedId,
     private readonly budget: MemoryBudget,
-    source: Followed,
+    source: ReportSource,
   ) {
-    this.profile = new NewestId("profiles", source)
+    this.profile = new LatestId("profiles", source)
   }
 
   add(batch: Batch, index: number): void {
@@ -58,9 +61,9 @@ class Person {
     this.first = Math.min(this.first, ts)
     const session = batch.sessions()[index] as number
     if (session !== 0 && !this.sessions.has(session)) {
-      this.budget.take(sessionBytes)
+      this.budget.reserve(sessionBytes)
       this.sessions.add(session)
     }
-    this.profile.add(new Looked(batch, index), ts)
+    this.profile.add(new EventRef(batch, index), ts)
   }
 }

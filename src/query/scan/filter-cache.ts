@@ -2,126 +2,126 @@ import type { Batch, Codes, Column, IdKind, TextField, Value } from "../../colum
 import { emptyCodes, present, presentIn } from "../../columns/column-builder.ts"
 import type { Selection } from "../structures/selection.ts"
 
-/** Bytes that a selection, and a column, take beside what stands for each event, and a value beside its text. */
+/** Bytes of a selection or a column without its entries, and of a value without its text. */
 const objectBytes = 120
 const valueBytes = 40
-/** One event in so many, or fewer, is sparse. Columns of more take too much room beside those of all events. */
-const sparseFrom = 8
+/** A selection is sparse where at most one in so many events is selected. Columns of more events would take too much memory. */
+const sparseFactor = 8
 
-/** A batch whose events are always the same. */
+/** An immutable batch. */
 export type SealedBlock = Batch & { readonly block: number }
 
-interface OfBlock {
+interface CachedBlock {
   selection: Selection | undefined
   sparse: SparseColumns | undefined
 }
 
-/** Which events of whole blocks fit some filters. */
+/** Caches which events of each block match a set of filters. */
 export class FilterCache {
-  readonly #byBlock = new Map<number, OfBlock>()
-  #isGivenUp = false
+  readonly #byBlock = new Map<number, CachedBlock>()
+  #isDisabled = false
 
-  /** `grow`: is told how many bytes it takes more; false: there is no room for it any more. */
+  /** `grow`: reserves more bytes; false: there is no more room, for good. */
   constructor(private readonly grow: (bytes: number) => boolean) {}
 
-  /** What `select` gives, or gave when the block was first looked at. */
-  of({ block }: SealedBlock, select: () => Selection | undefined): Selection | undefined {
-    const known = this.#byBlock.get(block)
-    if (known) return known.selection
+  /** The cached selection of a block, or the result of `select`. */
+  selectionOf({ block }: SealedBlock, select: () => Selection | undefined): Selection | undefined {
+    const cached = this.#byBlock.get(block)
+    if (cached) return cached.selection
     const selection = select()
-    if (this.#takes(objectBytes + (selection?.at?.byteLength ?? 0)))
+    if (this.#reserve(objectBytes + (selection?.at?.byteLength ?? 0)))
       this.#byBlock.set(block, { selection, sparse: undefined })
     return selection
   }
 
-  /** The events that fit, as a batch of their own whose columns are kept; undefined where they are many. `of` comes first. */
+  /** The matching events as a batch with cached columns; undefined where they are not sparse. Call `selectionOf` first. */
   sparse(block: SealedBlock): Batch | undefined {
-    const known = this.#byBlock.get(block.block)
-    const at = known?.selection?.at
-    if (!known || !at || at.length * sparseFrom > block.count) return undefined
-    known.sparse ??= new SparseColumns(at, (bytes) => this.#takes(bytes))
-    return new SparseBatch(block, known.sparse)
+    const cached = this.#byBlock.get(block.block)
+    const at = cached?.selection?.at
+    if (!cached || !at || at.length * sparseFactor > block.count) return undefined
+    cached.sparse ??= new SparseColumns(at, (bytes) => this.#reserve(bytes))
+    return new SparseBatch(block, cached.sparse)
   }
 
-  /** Lets go of all where it takes too much, as then nobody finds it again. */
-  #takes(bytes: number): boolean {
-    if (!this.#isGivenUp && !this.grow(bytes)) {
-      this.#isGivenUp = true
+  /** Drops everything where there is no more room: this cache is no longer found then. */
+  #reserve(bytes: number): boolean {
+    if (!this.#isDisabled && !this.grow(bytes)) {
+      this.#isDisabled = true
       this.#byBlock.clear()
     }
-    return !this.#isGivenUp
+    return !this.#isDisabled
   }
 }
 
-/** Columns of some events of a block, each made when it is first asked for. */
+/** The columns of some events of a block. Each is computed on first use. */
 class SparseColumns {
   readonly #columns = new Map<string, Column | undefined>()
   readonly #codes = new Map<string, Codes>()
   #keys: ReadonlyMap<string, number> | undefined
 
   constructor(
-    /** Where they stand among all of the block. */
-    readonly places: Uint32Array,
-    /** False: it is not to be kept. */
-    private readonly takes: (bytes: number) => boolean,
+    /** The indexes of the events in the block. */
+    readonly indexes: Uint32Array,
+    /** False: there is no room to cache it. */
+    private readonly reserve: (bytes: number) => boolean,
   ) {}
 
-  codes<Of extends Uint8Array | Uint32Array>(name: string, all: () => Of): Of {
-    // Of one name they are always of one type.
-    const known = this.#codes.get(name) as Of | undefined
-    if (known) return known
-    const codes = this.#those(all())
-    if (this.takes(objectBytes + codes.byteLength)) this.#codes.set(name, codes)
+  codes<C extends Uint8Array | Uint32Array>(name: string, read: () => C): C {
+    // The codes of one name always have the same type.
+    const cached = this.#codes.get(name) as C | undefined
+    if (cached) return cached
+    const codes = this.#gather(read())
+    if (this.reserve(objectBytes + codes.byteLength)) this.#codes.set(name, codes)
     return codes
   }
 
-  column(name: string, all: () => Column | undefined): Column | undefined {
+  column(name: string, read: () => Column | undefined): Column | undefined {
     if (this.#columns.has(name)) return this.#columns.get(name)
-    const whole = all()
-    const column = whole && this.#own(whole)
-    if (this.takes(objectBytes + bytesOf(column))) this.#columns.set(name, column)
+    const all = read()
+    const column = all && this.#reencode(all)
+    if (this.reserve(objectBytes + bytesOf(column))) this.#columns.set(name, column)
     return column
   }
 
-  keys(all: () => ReadonlyMap<string, number>): ReadonlyMap<string, number> {
-    this.#keys ??= all()
+  keys(read: () => ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+    this.#keys ??= read()
     return this.#keys
   }
 
-  /** With their own values alone. */
-  #own({ codes, values }: Column): Column {
-    const theirs = this.#those(codes)
-    const own: Value[] = []
-    const through = new Map([[0, 0]])
-    const to = emptyCodes(theirs.length, Math.min(theirs.length, values.length))
-    for (let index = 0; index < theirs.length; index++) {
-      const code = theirs[index] as number
-      let another = through.get(code)
-      if (another === undefined) {
-        another = own.push(values[code - 1] as Value)
-        through.set(code, another)
+  /** The column of these events, with a dictionary of their values only. */
+  #reencode({ codes, values }: Column): Column {
+    const gathered = this.#gather(codes)
+    const ownValues: Value[] = []
+    const codeMap = new Map([[0, 0]])
+    const ownCodes = emptyCodes(gathered.length, Math.min(gathered.length, values.length))
+    for (let index = 0; index < gathered.length; index++) {
+      const code = gathered[index] as number
+      let ownCode = codeMap.get(code)
+      if (ownCode === undefined) {
+        ownCode = ownValues.push(values[code - 1] as Value)
+        codeMap.set(code, ownCode)
       }
-      to[index] = another
+      ownCodes[index] = ownCode
     }
-    return { codes: to, values: own }
+    return { codes: ownCodes, values: ownValues }
   }
 
-  #those<Of extends Codes>(all: Of): Of {
-    const { places } = this
-    // As wide as all; TypeScript does not know that `slice` keeps the type.
-    const to = all.slice(0, places.length) as Of
-    for (let index = 0; index < places.length; index++) to[index] = all[places[index] as number] as number
-    return to
+  #gather<C extends Codes>(all: C): C {
+    const { indexes } = this
+    // `slice` keeps the element type, which TypeScript does not know.
+    const gathered = all.slice(0, indexes.length) as C
+    for (let n = 0; n < indexes.length; n++) gathered[n] = all[indexes[n] as number] as number
+    return gathered
   }
 }
 
 function bytesOf(column: Column | undefined): number {
   if (!column) return 0
-  const ofValue = (value: Value) => valueBytes + (typeof value === "string" ? value.length * 2 : 0)
-  return column.values.reduce((sum: number, value) => sum + ofValue(value), column.codes.byteLength)
+  const bytesOfValue = (value: Value) => valueBytes + (typeof value === "string" ? value.length * 2 : 0)
+  return column.values.reduce((sum: number, value) => sum + bytesOfValue(value), column.codes.byteLength)
 }
 
-/** Some events of a block as a batch, which reads what is not known of them yet from the block. */
+/** Some events of a block as a batch. Columns that are not cached yet are read from the block. */
 class SparseBatch implements Batch {
   readonly website: number
   readonly name: string
@@ -136,14 +136,14 @@ class SparseBatch implements Batch {
     this.website = all.website
     this.name = all.name
     this.crawler = all.crawler
-    this.count = columns.places.length
+    this.count = columns.indexes.length
     this.base = all.base
   }
 
   get receipt(): Batch["receipt"] {
     const { after, last, ids } = this.all.receipt
-    const own = ids && Float64Array.from(this.columns.places, (place) => ids[place] as number)
-    return { after, last, ...(own ? { ids: own } : {}) }
+    const ownIds = ids && Float64Array.from(this.columns.indexes, (index) => ids[index] as number)
+    return { after, last, ...(ownIds ? { ids: ownIds } : {}) }
   }
 
   times = () => this.columns.codes("times", () => this.all.times())
@@ -154,7 +154,7 @@ class SparseBatch implements Batch {
   withProperties = () => present(this.propertied())
 
   column(field: TextField): Column {
-    // A batch has a column for each field, be it empty.
+    // A batch has a column for each field, even an empty one.
     return this.columns.column(field, () => this.all.column(field)) as Column
   }
 

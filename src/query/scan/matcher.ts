@@ -1,9 +1,9 @@
 import type { Batch, Codes, Column, IdKind, TextField, Value } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
-import { splits, textOf, valueAt } from "../json.ts"
-import { operators, positiveTestOf, requiredTexts, type Test, testOf } from "../operators.ts"
+import { pathSplits, textOf, valueAt } from "../json.ts"
+import { operators, positivePredicateOf, requiredTexts, type ValuePredicate, predicateOf } from "../operators.ts"
 import { type Dimension, type Filter, idKinds, type Scope } from "../query.ts"
-import { inBoth, orNone, rangeOf, type Selection } from "../structures/selection.ts"
+import { intersect, nonEmpty, timeRange, type Selection } from "../structures/selection.ts"
 import { FilterCache, type SealedBlock } from "./filter-cache.ts"
 
 /** Which ids a field of the event is numbered as. */
@@ -26,7 +26,7 @@ export function dimensionOf(batch: Batch, dimension: Dimension): Dimensioned {
 export function columnOf(batch: Batch, field: Dimension): Column | undefined {
   if (!field.startsWith("property.")) return batch.column(field as TextField)
   let found: Column | undefined
-  for (const [key, below] of splits(field.slice("property.".length))) {
+  for (const [key, below] of pathSplits(field.slice("property.".length))) {
     const all = batch.property(key)
     const column = all && below !== undefined ? inside(all, below) : all
     if (column) found = found ? either(found, column) : column
@@ -116,19 +116,19 @@ export class Matcher {
   /** Undefined where no event fits. `among`: only these are looked at. */
   select(batch: Batch, among?: Selection): Selection | undefined {
     if (!this.accepts(batch)) return undefined
-    const range = among ?? rangeOf(batch, this.scope.from, this.scope.to)
-    if (!this.perEvent) return orNone(range)
+    const range = among ?? timeRange(batch, this.scope.from, this.scope.to)
+    if (!this.perEvent) return nonEmpty(range)
     if (range.at || !this.#isKept(batch)) return this.#fitting(batch, range)
     const fitting = this.#ofAll(batch)
-    return fitting && inBoth(fitting, range)
+    return fitting && intersect(fitting, range)
   }
 
   /** Those from `from` up to, but without, `to` (Unix ms), in a batch of their own where they are sparse. */
   narrow(batch: Batch, from: number, to: number): Narrowed | undefined {
     const sparse = this.#sparse(batch)
     const selection = sparse
-      ? orNone(rangeOf(sparse, from, to))
-      : this.select(batch, rangeOf(batch, from, to))
+      ? nonEmpty(timeRange(sparse, from, to))
+      : this.select(batch, timeRange(batch, from, to))
     return selection && { batch: sparse ?? batch, selection }
   }
 
@@ -145,7 +145,7 @@ export class Matcher {
 
   #ofAll(block: SealedBlock): Selection | undefined {
     const all = { first: 0, end: block.count, at: undefined }
-    return this.#chosenOf().of(block, () => this.#fitting(block, all))
+    return this.#chosenOf().selectionOf(block, () => this.#fitting(block, all))
   }
 
   /** What was found of blocks before, by the filters that are about single events. */
@@ -182,7 +182,7 @@ export class Matcher {
 
   #add(filter: Filter): void {
     const { field } = filter
-    const test = testOf(filter)
+    const test = predicateOf(filter)
     const kind = kindOf[field]
     if (field === "event_name") this.#batchTests.push((batch) => test(batch.name, batch.name))
     else if (field === "website_id") {
@@ -205,7 +205,7 @@ export class Matcher {
     }
   }
 
-  /** The events that name the profile, and those of its linked ids that name none: see src/store/person.ts. */
+  /** The events that name the profile, and those of its linked ids that name none: see src/store/identity-resolution.ts. */
   #profileTest({ value, linked = [] }: Filter): EventTest {
     const [profile = 0] = this.lookup.numbersOf("profiles", [String(value)])
     const visitors = new Map(
@@ -236,7 +236,7 @@ export class Matcher {
   }
 
   /** Ids are numbers in the batches, so those that fit are looked up first; text is compared with all ids that there are. */
-  #idTest(kind: IdKind, { op, value }: Filter, test: Test): EventTest {
+  #idTest(kind: IdKind, { op, value }: Filter, test: ValuePredicate): EventTest {
     const idsOf = (batch: Batch) => batch[kind]()
     const missing = test(undefined, undefined)
     const all = this.lookup.numbers[kind]
@@ -275,7 +275,7 @@ function byTable(codes: Codes, truths: boolean[]) {
 /** An event fits where one of its keys does; where the filter denies, none of them may do what it denies. */
 function keyTest(filter: Filter): EventTest {
   const { lookup, isNegation: denies } = operators[filter.op]
-  const test = positiveTestOf(filter)
+  const test = positivePredicateOf(filter)
   return (batch) => {
     if (lookup === "presence") {
       const has = presence(batch, [...batch.keys().keys()])

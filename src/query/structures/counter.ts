@@ -1,4 +1,4 @@
-import type { MemoryBudget } from "./id-set.ts"
+import type { MemoryBudget } from "./memory-budget.ts"
 
 /** Bytes that a tally takes without values, measured. */
 const tallyBytes = 300
@@ -21,7 +21,7 @@ export class Counter<Value> {
     private readonly budget: MemoryBudget,
     private readonly base?: Counter<Value>,
   ) {
-    budget.take(tallyBytes)
+    budget.reserve(tallyBytes)
   }
 
   /** One that begins with what `base` has. */
@@ -53,7 +53,7 @@ export class Counter<Value> {
       this.#times[place] = (this.#times[place] as number) + times
       return false
     }
-    this.budget.take(entryBytes + this.bytesOf(value))
+    this.budget.reserve(entryBytes + this.bytesOf(value))
     places.set(value, this.#times.push(times) - 1)
     this.#values.push(value)
     if (this.base?.has(value)) return false
@@ -80,7 +80,7 @@ export class Counter<Value> {
   /** Makes it as small as it can be. From then on it is only merged into others, or a base of which a copy is made. */
   pack(): void {
     this.#places = undefined
-    this.budget.take((packedBytes - entryBytes) * this.#times.length)
+    this.budget.reserve((packedBytes - entryBytes) * this.#times.length)
   }
 
   /** Without what the base has. */

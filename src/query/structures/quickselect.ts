@@ -1,11 +1,11 @@
 /**
- * The value that would stand at `place` if those from `first` up to, but without, `end` were in ascending order. Changes
- * their order. Takes time in proportion to their number, which sorting does not.
+ * Returns the value that would be at `index` if the values from `first` to `end` (exclusive) were sorted ascending. Reorders them.
+ * Takes linear time on average, where sorting does not.
  */
-export function valueAt(values: Float64Array, place: number, first: number, end: number): number {
+export function quickselect(values: Float64Array, index: number, first: number, end: number): number {
   let [low, high] = [first, end - 1]
   while (low < high) {
-    const pivot = middleOf(
+    const pivot = medianOf(
       values[low] as number,
       values[(low + high) >>> 1] as number,
       values[high] as number,
@@ -19,13 +19,13 @@ export function valueAt(values: Float64Array, place: number, first: number, end:
       values[left++] = values[right] as number
       values[right--] = swapped
     }
-    if (place <= right) high = right
-    else if (place >= left) low = left
+    if (index <= right) high = right
+    else if (index >= left) low = left
     else break
   }
-  return values[place] as number
+  return values[index] as number
 }
 
-function middleOf(one: number, two: number, three: number): number {
-  return Math.max(Math.min(one, two), Math.min(Math.max(one, two), three))
+function medianOf(a: number, b: number, c: number): number {
+  return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c))
 }

@@ -1,96 +1,103 @@
 import { type Batch, type Column, dayMs, type Few, type Value } from "../../columns/batch.ts"
 
-/** Events of a batch: all from `first` up to, but without, `end`, or those of them at the places `at`, which ascend. */
+/** Selected events of a batch: all from `first` to `end` (exclusive), or only those at the ascending indexes `at`. */
 export interface Selection {
   first: number
   end: number
   at: Uint32Array | undefined
 }
 
-/** How many events are meant. */
+/** How many events are selected. */
 export function sizeOf({ first, end, at }: Selection): number {
   return at ? at.length : end - first
 }
 
-/** Where the n-th of them stands, counted from 0. */
-export function placeOf({ first, at }: Selection, n: number): number {
+/** The index in the batch of the n-th selected event, counted from 0. */
+export function indexAt({ first, at }: Selection, n: number): number {
   return at ? (at[n] as number) : first + n
 }
 
-/** Those of a selection from `first` up to, but without, `end`. */
-export function within({ at }: Selection, first: number, end: number): Selection {
-  return { first, end, at: at?.subarray(firstFrom(at, first), firstFrom(at, end)) }
+/** The part of a selection from index `first` to `end` (exclusive). */
+export function sliceSelection({ at }: Selection, first: number, end: number): Selection {
+  return { first, end, at: at?.subarray(lowerBound(at, first), lowerBound(at, end)) }
 }
 
-/** Those of both; undefined where there are none. */
-export function inBoth(one: Selection, range: { first: number; end: number }): Selection | undefined {
-  const first = Math.max(range.first, one.first)
-  return orNone(within(one, first, Math.max(first, Math.min(range.end, one.end))))
+/** The part of a selection in a range of indexes; undefined where it is empty. */
+export function intersect(
+  selection: Selection,
+  range: { first: number; end: number },
+): Selection | undefined {
+  const first = Math.max(range.first, selection.first)
+  return nonEmpty(sliceSelection(selection, first, Math.max(first, Math.min(range.end, selection.end))))
 }
 
-/** Undefined where there are none. */
-export function orNone(selection: Selection): Selection | undefined {
+/** Undefined for an empty selection. */
+export function nonEmpty(selection: Selection): Selection | undefined {
   return sizeOf(selection) > 0 ? selection : undefined
 }
 
-/** The events of a batch in a range of time. */
-export function rangeOf(batch: Batch, from: number, to: number): Selection {
+/** The events of a batch in a time range, Unix ms, `to` exclusive. */
+export function timeRange(batch: Batch, from: number, to: number): Selection {
   const dayEnd = batch.base + dayMs
-  const first = from <= batch.base ? 0 : firstFrom(batch.times(), from - batch.base)
-  const end = to >= dayEnd ? batch.count : firstFrom(batch.times(), to - batch.base)
+  const first = from <= batch.base ? 0 : lowerBound(batch.times(), from - batch.base)
+  const end = to >= dayEnd ? batch.count : lowerBound(batch.times(), to - batch.base)
   return { first, end, at: undefined }
 }
 
-/** The place of the first of some ascending numbers that is not below `least`. */
-export function firstFrom(ascending: Uint32Array, least: number, from = 0): number {
+/** The index of the first number that is not below `min`, from index `from` on. */
+export function lowerBound(ascending: Uint32Array, min: number, from = 0): number {
   let [low, high] = [from, ascending.length]
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((ascending[middle] as number) < least) low = middle + 1
+    if ((ascending[middle] as number) < min) low = middle + 1
     else high = middle
   }
   return low
 }
 
-/** Calls `visit` for the values of the selected events, with how often each is there; of few events for each event. */
-export function eachValue(
+/** Calls `visit` with each value of the selected events and its count; where few events are selected, with count 1 for each event. */
+export function forEachValue(
   column: Column,
   selection: Selection,
-  visit: (value: Value, times: number) => void,
+  visit: (value: Value, count: number) => void,
 ): void {
   if (column.few) {
-    eachValue(...ofFew(column.few, column.values, selection), visit)
+    forEachValue(...presentOnly(column.few, column.values, selection), visit)
     return
   }
   const { codes, values } = column
   const size = sizeOf(selection)
   if (size * 4 < values.length) {
     for (let n = 0; n < size; n++) {
-      const code = codes[placeOf(selection, n)] as number
+      const code = codes[indexAt(selection, n)] as number
       if (code > 0) visit(values[code - 1] as Value, 1)
     }
     return
   }
   const counts = countsOf(column, selection)
   for (let code = 1; code < counts.length; code++) {
-    const times = counts[code] as number
-    if (times > 0) visit(values[code - 1] as Value, times)
+    const count = counts[code] as number
+    if (count > 0) visit(values[code - 1] as Value, count)
   }
 }
 
-/** The same events where only those that have a value are numbered. */
-function ofFew({ at, codes }: Few, values: Column["values"], selection: Selection): [Column, Selection] {
-  const { first, end, at: places } = selection
-  const own = { first: firstFrom(at, first), end: firstFrom(at, end), at: undefined }
-  if (!places) return [{ codes, values }, own]
+/** The column and the selection without the events that have no value. */
+function presentOnly(
+  { at, codes }: Few,
+  values: Column["values"],
+  selection: Selection,
+): [Column, Selection] {
+  const { first, end, at: selected } = selection
+  const range = { first: lowerBound(at, first), end: lowerBound(at, end), at: undefined }
+  if (!selected) return [{ codes, values }, range]
   const both: number[] = []
-  for (let [n, m] = [own.first, 0]; n < own.end; n++) {
-    m = firstFrom(places, at[n] as number, m)
-    if (places[m] === at[n]) both.push(n)
+  for (let [n, m] = [range.first, 0]; n < range.end; n++) {
+    m = lowerBound(selected, at[n] as number, m)
+    if (selected[m] === at[n]) both.push(n)
   }
   return [
     { codes, values },
-    { ...own, at: Uint32Array.from(both) },
+    { ...range, at: Uint32Array.from(both) },
   ]
 }
 

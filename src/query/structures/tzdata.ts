@@ -1,24 +1,24 @@
 import packed from "moment-timezone/data/packed/latest.json" with { type: "json" }
 
-// The IANA time zone database as moment-timezone packs it, one text a zone:
-// name|abbreviations|offsets|which of them when|ends of all periods but the last|population. Numbers have the base 60.
+// The IANA time zone database in the format of moment-timezone, one string per zone:
+// name|abbreviations|offsets|index of the offset of each period|ends of all periods but the last|population. Numbers have base 60.
 
-/** Version of the rules, such as 2026f. Bun's own are those of its ICU, which are older. */
+/** Version of the rules, such as 2026f. Bun's own rules come with its ICU and are older. */
 export const rulesVersion: string = packed.version
 
-/** A zone's clocks since ever: periods in order, each until the begin of the next. */
+/** The UTC offsets of a zone, in periods. Each period ends where the next one starts. */
 export interface ZoneRules {
-  /** Unix ms from which each period counts; the first is -Infinity. */
-  begins: Float64Array
-  /** ms that the clocks of each period are ahead of UTC. */
+  /** Unix ms; the first is -Infinity. */
+  starts: Float64Array
+  /** ms ahead of UTC in each period. */
   offsets: Float64Array
 }
 
-/** What is known of each name, in small letters, as names are compared: Intl does so too. */
+/** Packed zones by lower-case name: names are case-insensitive, as in Intl. */
 const zones: ReadonlyMap<string, string> = new Map(
   packed.zones.map((zone) => [zone.slice(0, zone.indexOf("|")).toLowerCase(), zone]),
 )
-/** From other names, such as Asia/Calcutta, to theirs. */
+/** Names of zones by alias, such as Asia/Calcutta, both in lower case. */
 const links: ReadonlyMap<string, string> = new Map(
   packed.links.map((link) => {
     const [name = "", alias = ""] = link.toLowerCase().split("|")
@@ -26,22 +26,22 @@ const links: ReadonlyMap<string, string> = new Map(
   }),
 )
 
-/** Undefined where there is no such zone. An offset, such as +05:30, is one. */
+/** The rules of a zone. Its name is an IANA name or an offset such as +05:30. Undefined where there is no such zone. */
 export function rulesOf(name: string): ZoneRules | undefined {
   const fixed = fixedOffset(name)
-  if (fixed !== undefined) return { begins: Float64Array.of(-Infinity), offsets: Float64Array.of(fixed) }
+  if (fixed !== undefined) return { starts: Float64Array.of(-Infinity), offsets: Float64Array.of(fixed) }
   const key = name.toLowerCase()
   const text = zones.get(links.get(key) ?? key)
   return text === undefined ? undefined : unpack(text)
 }
 
-/** Whether a name is a zone's. */
-export function isZone(name: string): boolean {
+/** True for IANA names, their aliases, and offsets. */
+export function isTimeZone(name: string): boolean {
   const key = name.toLowerCase()
   return zones.has(key) || links.has(key) || fixedOffset(name) !== undefined
 }
 
-/** `+05:30`, `-0300` or `+01` in ms, as ECMAScript takes offsets for zones. */
+/** `+05:30`, `-0300` or `+01` in ms: the forms that ECMAScript accepts as time zones. */
 function fixedOffset(name: string): number | undefined {
   const [, sign, hours, minutes = "00"] = /^([+-])([01]\d|2[0-3])(?::?([0-5]\d))?$/.exec(name) ?? []
   if (sign === undefined) return undefined
@@ -49,38 +49,38 @@ function fixedOffset(name: string): number | undefined {
 }
 
 const minute = 60_000
-/** Minutes since 1970 at the begin of 2201: no range goes beyond 2199, and the rules are spelt out until 2499. */
-const last = Date.UTC(2201, 0, 1) / minute
+/** Minutes from 1970 to the start of 2201: the rules go to 2499, but no range goes beyond 2199. */
+const lastStart = Date.UTC(2201, 0, 1) / minute
 
 function unpack(text: string): ZoneRules {
   const [, , differences = "", indices = "", lengths = ""] = text.split("|")
-  // Minutes that UTC is ahead of the clocks.
+  // Minutes that the clocks are behind UTC.
   const behind = differences.split(" ").map(base60)
-  const begins = [-Infinity]
+  const starts = [-Infinity]
   const offsets = [milliseconds(-(behind[base60(indices.charAt(0))] ?? 0))]
-  let begin = 0
+  let start = 0
   let at = 0
-  for (let period = 1; period < indices.length && begin < last; period++) {
+  for (let period = 1; period < indices.length && start < lastStart; period++) {
     const next = lengths.indexOf(" ", at)
     const end = next === -1 ? lengths.length : next
-    begin += base60(lengths.slice(at, end))
+    start += base60(lengths.slice(at, end))
     at = end + 1
-    begins.push(milliseconds(begin))
+    starts.push(milliseconds(start))
     offsets.push(milliseconds(-(behind[base60(indices.charAt(period))] ?? 0)))
   }
-  return { begins: Float64Array.from(begins), offsets: Float64Array.from(offsets) }
+  return { starts: Float64Array.from(starts), offsets: Float64Array.from(offsets) }
 }
 
-/** Whole seconds: sixtieths are written with few digits. */
+/** Rounded to seconds: the data has few digits after the point. */
 function milliseconds(minutes: number): number {
   return Math.round(minutes * 60) * 1_000
 }
 
-/** Digits are 0 to 9, a to z, A to X; behind a point stand sixtieths and so on. */
+/** Digits are 0 to 9, a to z, A to X. Sixtieths follow a point. */
 function base60(text: string): number {
   const isNegative = text.charCodeAt(0) === codes.minus
   let value = 0
-  /** What a digit behind the point is worth; 0: there was no point yet. */
+  /** The weight of a digit after the point; 0 before the point. */
   let unit = 0
   for (let index = isNegative ? 1 : 0; index < text.length; index++) {
     const code = text.charCodeAt(index)

@@ -1,0 +1,290 @@
+import type { Batch, IdKind, RowLocator } from "../../columns/batch.ts"
+import type { Entry } from "../../columns/snapshot.ts"
+import type { Scope } from "../query.ts"
+import { Matcher } from "../scan/matcher.ts"
+import { addToBitset, type Bitset, bitsetBytes, findInBitset, newBitset } from "../structures/bitset.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { quickselect } from "../structures/quickselect.ts"
+import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
+import { isAfter, type Moment, momentAt } from "./receipt-order.ts"
+import { entriesOf, type ReportSource } from "./step.ts"
+
+/** Bytes of one row of the page, at most. */
+const rowBytes = 500
+
+/** An id of a list, with an event of the latest ms in which it has one. */
+export interface ListedId extends RowLocator {
+  text: string
+}
+
+interface Page {
+  kind: IdKind
+  scope: Scope
+  limit: number
+  offset: number
+}
+
+/**
+ * A page of all ids with events, ordered by their latest event, newest first; ids with the same ms by their text. `add` is called for
+ * each event of a row of the page.
+ *
+ * The page is found in the newest days: the scan stops at the day in which as many ids are known as the page needs. Memory: 4 bytes and
+ * two bits for each dictionary id, 28 bytes for each id in those days, and the page.
+ */
+export function* listByLatestEvent<Row>(
+  { kind, scope, limit, offset }: Page,
+  source: ReportSource,
+  budget: MemoryBudget,
+  rowOf: (listed: ListedId) => Row,
+  add: (row: Row, batch: Batch, index: number) => void,
+): Generator<void, { total: number; rows: Row[] }> {
+  const matcher = new Matcher(scope, scope.filters, source)
+  const dictionarySize = source.numbers[kind]
+  const latest = yield* findLatest(kind, matcher, source, budget, limit > 0 ? offset + limit : 0)
+  const listed = yield* pageOf(latest, source, budget, offset, limit, kind)
+  budget.reserve(listed.length * rowBytes + bitsetBytes(dictionarySize) * 2)
+  const rows = new Map(listed.map((id): [number, Row] => [id.number, rowOf(id)]))
+  const ids = new ScannedIds(dictionarySize, Uint32Array.from(rows.keys()))
+  for (const entry of entriesOf(source, matcher)) {
+    const batch = source.open(entry)
+    const selection = batch && matcher.select(batch)
+    if (batch && selection) {
+      const column = batch[kind]()
+      const hits = ids.scan(column, selection)
+      for (let hit = 0; hit < hits; hit++) {
+        const index = ids.indexes[hit] as number
+        add(rows.get(column[index] as number) as Row, batch, index)
+      }
+    }
+    yield
+  }
+  return { total: ids.total, rows: [...rows.values()] }
+}
+
+/** The distinct ids of all batches, and where the ids of the page are in the latest batch. */
+class ScannedIds {
+  /** Distinct ids. */
+  total = 0
+  indexes = new Uint32Array(1_024)
+  readonly #known: Bitset
+  readonly #page: Bitset
+
+  constructor(dictionarySize: number, page: Uint32Array) {
+    this.#known = newBitset(dictionarySize)
+    this.#page = newBitset(dictionarySize)
+    addToBitset(this.#page, page, { first: 0, end: page.length, at: undefined })
+    // 0 is a missing id, and is not counted.
+    this.#known[0] = 1
+  }
+
+  /** Returns how many of the selected events have an id of the page; `indexes` says which. */
+  scan(ids: Uint32Array, selection: Selection): number {
+    const size = sizeOf(selection)
+    if (this.indexes.length < size) this.indexes = new Uint32Array(size * 2)
+    this.total += addToBitset(this.#known, ids, selection)
+    return findInBitset(this.#page, ids, selection, this.indexes)
+  }
+}
+
+/** The latest event of each id. Ids are in the order in which the scan met them, newest days first. */
+class LatestEvents {
+  count = 0
+  ids = new Uint32Array(1_024)
+  times = new Float64Array(1_024)
+  #names = new Uint32Array(1_024)
+  #websites = new Int32Array(1_024)
+  /** Positions in the arrays by id, counted from 1. */
+  readonly #positions: Uint32Array
+  readonly #texts: string[] = []
+  readonly #codes = new Map<string, number>()
+
+  constructor(
+    dictionarySize: number,
+    private readonly budget: MemoryBudget,
+  ) {
+    budget.reserve(dictionarySize * 4)
+    this.#positions = new Uint32Array(dictionarySize)
+  }
+
+  /** `known`: how many ids have events on later days, which are not looked at again. */
+  add(batch: Batch, ids: Uint32Array, selection: Selection, known: number): void {
+    const times = batch.times()
+    const name = this.#codeOf(batch.name)
+    const size = sizeOf(selection)
+    this.#grow(size)
+    const { base, website } = batch
+    const { ids: knownIds, times: knownTimes } = this
+    const [positions, names, websites] = [this.#positions, this.#names, this.#websites]
+    let { count } = this
+    for (let n = 0; n < size; n++) {
+      const index = indexAt(selection, n)
+      const id = ids[index] as number
+      if (id === 0) continue
+      let position = positions[id] as number
+      if (position !== 0 && position <= known) continue
+      const time = base + (times[index] as number)
+      if (position === 0) {
+        position = ++count
+        positions[id] = position
+        knownIds[position - 1] = id
+      } else {
+        const before = knownTimes[position - 1] as number
+        if (time <= before) continue
+      }
+      knownTimes[position - 1] = time
+      names[position - 1] = name
+      websites[position - 1] = website
+    }
+    this.count = count
+  }
+
+  locatorAt(index: number): RowLocator {
+    return {
+      number: this.ids[index] as number,
+      website: this.#websites[index] as number,
+      name: this.#texts[this.#names[index] as number] as string,
+      ts: this.times[index] as number,
+    }
+  }
+
+  #codeOf(name: string): number {
+    let code = this.#codes.get(name)
+    if (code === undefined) {
+      code = this.#texts.push(name) - 1
+      this.#codes.set(name, code)
+    }
+    return code
+  }
+
+  #grow(more: number): void {
+    const size = this.ids.length
+    if (this.count + more <= size) return
+    const larger = Math.max(size * 2, this.count + more)
+    // 20 bytes an id here, and 8 while the page is selected.
+    this.budget.reserve((larger - size) * 28)
+    const { ids, times } = this
+    this.ids = new Uint32Array(larger)
+    this.ids.set(ids)
+    this.times = new Float64Array(larger)
+    this.times.set(times)
+    const names = this.#names
+    this.#names = new Uint32Array(larger)
+    this.#names.set(names)
+    const websites = this.#websites
+    this.#websites = new Int32Array(larger)
+    this.#websites.set(websites)
+  }
+}
+
+/** At least `enough` ids where there are as many, among them all that have a later event than the other ids. */
+function* findLatest(
+  kind: IdKind,
+  matcher: Matcher,
+  source: ReportSource,
+  budget: MemoryBudget,
+  enough: number,
+): Generator<void, LatestEvents> {
+  const latest = new LatestEvents(enough > 0 ? source.numbers[kind] : 0, budget)
+  if (enough === 0) return latest
+  const names = matcher.names && new Set(matcher.names)
+  const accepts = (entry: Entry) => (!names || names.has(entry.name)) && matcher.accepts(entry)
+  for (const day of source.daysBackwards()) {
+    const known = latest.count
+    for (const entry of day) {
+      if (!accepts(entry)) continue
+      const batch = source.open(entry)
+      const selection = batch && matcher.select(batch)
+      if (batch && selection) latest.add(batch, batch[kind](), selection, known)
+      yield
+    }
+    if (latest.count >= enough) break
+  }
+  return latest
+}
+
+function* pageOf(
+  latest: LatestEvents,
+  source: ReportSource,
+  budget: MemoryBudget,
+  offset: number,
+  limit: number,
+  kind: IdKind,
+): Generator<void, ListedId[]> {
+  const { count } = latest
+  const last = Math.min(offset + limit, count) - 1
+  if (limit === 0 || offset > last) return []
+  const times = latest.times.slice(0, count)
+  const newestTime = quickselect(times, count - 1 - offset, 0, count)
+  const oldestTime = quickselect(times, count - 1 - last, 0, count)
+  yield
+  let later = 0
+  const candidates: RowLocator[] = []
+  for (let index = 0; index < count; index++) {
+    const time = latest.times[index] as number
+    if (time > newestTime) later++
+    else if (time >= oldestTime) candidates.push(latest.locatorAt(index))
+  }
+  budget.reserve(candidates.length * rowBytes)
+  const texts = yield* source.texts(kind, candidates)
+  // An id that was deleted meanwhile has no text and is left out.
+  return candidates
+    .flatMap((locator): ListedId[] => {
+      const text = texts.get(locator.number)
+      return text === undefined ? [] : [{ ...locator, text }]
+    })
+    .sort((a, b) => b.ts - a.ts || compareTexts(a.text, b.text))
+    .slice(offset - later, offset - later + limit)
+}
+
+function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** An event of a batch. Its moment is computed on first use, because that takes a binary search. */
+export class EventRef {
+  #moment: Moment | undefined
+
+  constructor(
+    readonly batch: Batch,
+    readonly index: number,
+  ) {}
+
+  get moment(): Moment {
+    this.#moment ??= momentAt(this.batch, this.index)
+    return this.#moment
+  }
+}
+
+/** The id of one kind in the latest event of a row that has one. */
+export class LatestId {
+  locator: (RowLocator & { moment: Moment }) | undefined
+
+  constructor(
+    private readonly kind: IdKind,
+    private readonly source: ReportSource,
+  ) {}
+
+  add(event: EventRef, ts: number): void {
+    const number = event.batch[this.kind]()[event.index] as number
+    const before = this.locator
+    if (number === 0 || (before && ts < before.ts)) return
+    const { moment } = event
+    if (!before || isAfter(moment, before.moment, this.source)) {
+      const { website, name } = moment
+      this.locator = { number, website, name, ts, moment }
+    }
+  }
+
+  /** The texts of the ids, in their order; null where a row has no id. */
+  static *texts(
+    source: ReportSource,
+    kind: IdKind,
+    ids: readonly LatestId[],
+  ): Generator<void, (string | null)[]> {
+    const texts = yield* source.texts(
+      kind,
+      ids.flatMap(({ locator }) => locator ?? []),
+    )
+    return ids.map(({ locator }) => (locator && texts.get(locator.number)) ?? null)
+  }
+}

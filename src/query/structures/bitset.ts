@@ -1,0 +1,158 @@
+import type { Selection } from "./selection.ts"
+
+// Kernels on bitsets: one bit for each dictionary id. The words are signed, because unsigned 32-bit words are slower in JavaScript.
+// Each kernel runs over a whole array: small functions with one loop are compiled sooner and better, and a call for each
+// element would cost more than its work.
+
+/** A bit for each dictionary id. Id 0, a missing id, has a bit as well. */
+export type Bitset = Int32Array
+
+export const bitsPerWord = 32
+
+/** Bytes of a bitset for ids up to `size`. */
+export function bitsetBytes(size: number): number {
+  return ((size >>> 5) + 1) * 4
+}
+
+/** An empty bitset for ids up to `size`. */
+export function newBitset(size: number): Bitset {
+  return new Int32Array((size >>> 5) + 1)
+}
+
+/** Sets the bits of the selected ids, and returns how many of them were not set before. */
+export function addToBitset(bits: Bitset, ids: Uint32Array, { first, end, at }: Selection): number {
+  return at ? addAt(bits, ids, at) : addRange(bits, ids, first, end)
+}
+
+function addRange(bits: Bitset, ids: Uint32Array, first: number, end: number): number {
+  let added = 0
+  for (let index = first; index < end; index++) {
+    const id = ids[index] as number
+    const word = bits[id >>> 5] as number
+    const bit = 1 << (id & 31)
+    if ((word & bit) === 0) {
+      bits[id >>> 5] = word | bit
+      added++
+    }
+  }
+  return added
+}
+
+function addAt(bits: Bitset, ids: Uint32Array, at: Uint32Array): number {
+  let added = 0
+  for (let n = 0; n < at.length; n++) {
+    const id = ids[at[n] as number] as number
+    const word = bits[id >>> 5] as number
+    const bit = 1 << (id & 31)
+    if ((word & bit) === 0) {
+      bits[id >>> 5] = word | bit
+      added++
+    }
+  }
+  return added
+}
+
+/** Sets the bits of the selected ids without counting, which saves a branch. */
+export function setBits(bits: Bitset, ids: Uint32Array, { first, end, at }: Selection): void {
+  if (at) setAt(bits, ids, at)
+  else setRange(bits, ids, first, end)
+}
+
+function setRange(bits: Bitset, ids: Uint32Array, first: number, end: number): void {
+  for (let index = first; index < end; index++) {
+    const id = ids[index] as number
+    bits[id >>> 5] = (bits[id >>> 5] as number) | (1 << (id & 31))
+  }
+}
+
+function setAt(bits: Bitset, ids: Uint32Array, at: Uint32Array): void {
+  for (let n = 0; n < at.length; n++) {
+    const id = ids[at[n] as number] as number
+    bits[id >>> 5] = (bits[id >>> 5] as number) | (1 << (id & 31))
+  }
+}
+
+/** Writes the indexes of the selected ids whose bit is set, ascending, and returns how many they are. */
+export function findInBitset(
+  bits: Bitset,
+  ids: Uint32Array,
+  { first, end, at }: Selection,
+  indexes: Uint32Array,
+): number {
+  return at ? findAt(bits, ids, at, indexes) : findRange(bits, ids, first, end, indexes)
+}
+
+function findRange(bits: Bitset, ids: Uint32Array, first: number, end: number, indexes: Uint32Array): number {
+  let found = 0
+  for (let index = first; index < end; index++) {
+    const id = ids[index] as number
+    if (((bits[id >>> 5] as number) & (1 << (id & 31))) !== 0) indexes[found++] = index
+  }
+  return found
+}
+
+function findAt(bits: Bitset, ids: Uint32Array, at: Uint32Array, indexes: Uint32Array): number {
+  let found = 0
+  for (let n = 0; n < at.length; n++) {
+    const index = at[n] as number
+    const id = ids[index] as number
+    if (((bits[id >>> 5] as number) & (1 << (id & 31))) !== 0) indexes[found++] = index
+  }
+  return found
+}
+
+/** Adds the bits of `other`, which is not longer, and returns how many of them were not set before. */
+export function uniteBitsets(bits: Bitset, other: Bitset): number {
+  let added = 0
+  for (let index = 0; index < other.length; index++) {
+    const word = bits[index] as number
+    const more = (other[index] as number) & ~word
+    if (more === 0) continue
+    bits[index] = word | more
+    added += popcount(more)
+  }
+  return added
+}
+
+/** How many bits of a word are set. */
+function popcount(word: number): number {
+  let sum = word - ((word >>> 1) & 0x5555_5555)
+  sum = (sum & 0x3333_3333) + ((sum >>> 2) & 0x3333_3333)
+  sum = (sum + (sum >>> 4)) & 0x0f0f_0f0f
+  return Math.imul(sum, 0x0101_0101) >>> 24
+}
+
+/** The ids whose bits are set, ascending, without 0. `count`: how many they are. */
+export function idsInBitset(bits: Bitset, count: number): Uint32Array {
+  const ids = new Uint32Array(count)
+  let at = 0
+  for (let index = 0; index < bits.length; index++) {
+    for (let left = (bits[index] as number) & (index === 0 ? ~1 : ~0); left !== 0; left &= left - 1)
+      ids[at++] = index * bitsPerWord + 31 - Math.clz32(left & -left)
+  }
+  return ids
+}
+
+/** Sets `labels[id]` to `label` for each id in the set, without 0, that has the label 0. Returns how many they are. */
+export function labelUnlabeled(bits: Bitset, labels: Uint32Array, label: number): number {
+  let labeled = 0
+  for (let index = 0; index < bits.length; index++) {
+    for (let left = (bits[index] as number) & (index === 0 ? ~1 : ~0); left !== 0; left &= left - 1) {
+      const id = index * bitsPerWord + 31 - Math.clz32(left & -left)
+      if (labels[id] !== 0) continue
+      labels[id] = label
+      labeled++
+    }
+  }
+  return labeled
+}
+
+/** Counts the ids in the set by their label. Id 0 counts under its label too. */
+export function countByLabel(bits: Bitset, labels: Uint32Array, counts: Uint32Array): void {
+  for (let index = 0; index < bits.length; index++) {
+    for (let left = bits[index] as number; left !== 0; left &= left - 1) {
+      const label = labels[index * bitsPerWord + 31 - Math.clz32(left & -left)] as number
+      counts[label] = (counts[label] as number) + 1
+    }
+  }
+}

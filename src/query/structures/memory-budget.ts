@@ -1,0 +1,59 @@
+/** Memory, in bytes, that is reserved in parts. */
+export interface Memory {
+  readonly available: number
+  /** Reserves memory, or returns it where `bytes` is negative. */
+  reserve(bytes: number): void
+}
+
+/**
+ * Limits the memory of one query, in bytes. It only counts: callers reserve before they allocate.
+ *
+ * A child reserves from its parent too. Use one for intermediate results, and release them together:
+ *
+ * ```ts
+ * const budget = new MemoryBudget(1_048_576)
+ * const scratch = budget.child()
+ * scratch.reserve(ids.byteLength) // throws OutOfMemoryBudgetError above 1 MiB
+ * const total = count(ids)
+ * scratch.release() // budget.reserved is 0 again
+ * ```
+ */
+export class MemoryBudget implements Memory {
+  #reserved = 0
+
+  /** `parent`: every reservation is made there too. It throws where it has no room. */
+  constructor(
+    private readonly limit: number,
+    private readonly parent?: Memory,
+  ) {}
+
+  get reserved(): number {
+    return this.#reserved
+  }
+
+  get available(): number {
+    const own = this.limit - this.#reserved
+    return this.parent ? Math.min(own, this.parent.available) : own
+  }
+
+  /** Throws OutOfMemoryBudgetError above the limit. */
+  reserve(bytes: number): void {
+    if (bytes > 0 && this.#reserved + bytes > this.limit) throw new OutOfMemoryBudgetError()
+    this.parent?.reserve(bytes)
+    this.#reserved += bytes
+  }
+
+  /** A budget within this one, for memory that is released before the end of the query. */
+  child(): MemoryBudget {
+    return new MemoryBudget(this.limit, this)
+  }
+
+  /** Returns everything that is reserved here. */
+  release(): void {
+    this.parent?.reserve(-this.#reserved)
+    this.#reserved = 0
+  }
+}
+
+/** A query needs more memory than its budget allows. */
+export class OutOfMemoryBudgetError extends Error {}
