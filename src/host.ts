@@ -1,18 +1,19 @@
 import { isIPv6 } from "node:net"
 
-/** The longest name that DNS knows, and a port. */
+/** The longest DNS name, with a port. */
 const maxLength = 259
-const named = /^[a-z0-9_][a-z0-9._~-]*(?::(\d{0,5}))?$/i
-const bracketed = /^\[([0-9a-f:.]+)\](?::(\d{0,5}))?$/i
+const namePattern = /^[a-z0-9_][a-z0-9._~-]*(?::(\d{0,5}))?$/i
+const ipv6Pattern = /^\[([0-9a-f:.]+)\](?::(\d{0,5}))?$/i
 
-const probe = /^\/(?:health|ready)(?:\?|$)/
+/** Health checks, which HAProxy and monitors send by HTTP/1.0 without a Host header. */
+const probePath = /^\/(?:health|ready)(?:\?|$)/
 
-/** True for a host as a Host header holds it: a name, an IPv4 address or an IPv6 address in brackets, and perhaps a port. */
+/** True for a valid Host header: a name, an IPv4 address or an IPv6 address in brackets, with an optional port. */
 export function isHost(text: string): boolean {
   if (text.length > maxLength) return false
-  const name = named.exec(text)
+  const name = namePattern.exec(text)
   if (name) return isPort(name[1])
-  const address = bracketed.exec(text)
+  const address = ipv6Pattern.exec(text)
   return address !== null && isIPv6(address[1] as string) && isPort(address[2])
 }
 
@@ -21,19 +22,20 @@ function isPort(text: string | undefined): boolean {
 }
 
 /**
- * Tells requests whose Host header is none. Bun gives their URL without scheme and host, in which a router finds another path than the
- * one that was asked for. Nearly all requests have the same one, so that the last good one is remembered.
+ * Detects requests with an invalid Host header. Bun omits scheme and host from their URL, so the router would find another path. Caches
+ * the last valid host, because nearly all requests have the same one.
  */
 export class HostCheck {
-  #last = ""
+  #lastValid = ""
 
+  /** True if the Host header is valid. It can be missing only for probes. */
   isValid({ headers, url }: Request): boolean {
     const host = headers.get("host")
-    if (host !== null && host !== this.#last) {
+    if (host !== null && host !== this.#lastValid) {
       if (!isHost(host)) return false
-      this.#last = host
+      this.#lastValid = host
     }
-    // Without the header, or for `CONNECT other:443`, the URL is a path. HAProxy and monitors ask for probes by HTTP/1.0.
-    return url.startsWith("http") || (host === null && probe.test(url))
+    // Without a Host header, and for `CONNECT other:443`, the URL is only a path.
+    return url.startsWith("http") || (host === null && probePath.test(url))
   }
 }

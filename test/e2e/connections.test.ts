@@ -68,25 +68,25 @@ interface Attack {
 }
 
 const attacks: Record<string, Attack> = {
-  "say nothing": { first: "" },
-  "send their headers a byte a second": { first: "POST /track HTTP/1.1\r\nX: ", more: "a" },
-  "send their body a byte a second": {
+  "send nothing": { first: "" },
+  "send their headers one byte a second": { first: "POST /track HTTP/1.1\r\nX: ", more: "a" },
+  "send their body one byte a second": {
     first: "POST /track HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n[",
     more: " ",
   },
-  "keep their connection after an answer": { first: "GET /health HTTP/1.1\r\nHost: x\r\n\r\n" },
+  "keep their connection open after a response": { first: "GET /health HTTP/1.1\r\nHost: x\r\n\r\n" },
 }
 
 test("with more clients than file descriptors, others are served and nothing is lost", async () => {
   // In parallel: the server gives each slow client 12 s.
-  await Promise.all(Object.entries(attacks).map(([what, hog]) => survive(what, hog)))
+  await Promise.all(Object.entries(attacks).map(([what, attack]) => survive(what, attack)))
 }, 90_000)
 
 async function survive(what: string, { first, more }: Attack): Promise<void> {
   const server = await start(64)
   expect([what, await send(server)]).toEqual([what, 200])
   const clients = occupy(server, 60, first, more)
-  await eventually(() => server.output().includes("no file descriptor is left"), { timeout: 30_000 })
+  await eventually(() => server.output().includes("no file descriptor left"), { timeout: 30_000 })
   await eventually(async () => (await send(server)) === 200, { timeout: 40_000 })
   await eventually(() => clients.closed > 0, { timeout: 30_000 })
   // Events of clients that did not wait for the response can be stored too.

@@ -115,18 +115,27 @@ describe("an invalid Host header gets 400 on every path", () => {
         expect([first, ...(await one.answers())]).toEqual([first, 400])
         await eventually(() => one.received.endsWith("}"))
         expect(one.received).toContain("\r\nContent-Type: application/json\r\n")
-        expect(one.received).toContain("Invalid Host header")
+        expect(one.received).toContain(
+          first.includes(" /v1/") ? "the Host header is missing or is not a host" : "Invalid Host header",
+        )
         expect(one.received.toLowerCase()).toContain("x-databuddy-reason: invalid_host")
       }
       expect(world.rowsAfter(last)).toEqual([])
     })
   }
 
-  test("a missing Host header gets 400", async () => {
-    for (const first of ["GET /health HTTP/1.0", "GET /health HTTP/1.1", "GET /track?a=/v1/me HTTP/1.0"]) {
+  test("a missing Host header gets 400, except for probes over HTTP/1.0", async () => {
+    const expected: [string, number][] = [
+      ["GET /health HTTP/1.0", 200],
+      ["GET /ready HTTP/1.0", 200],
+      ["GET /health HTTP/1.1", 400],
+      ["GET /healthy HTTP/1.0", 400],
+      ["GET /track?a=/v1/me HTTP/1.0", 400],
+    ]
+    for (const [first, status] of expected) {
       using one = line()
       one.send(`${first}\r\nAccept: */*\r\n\r\n`)
-      expect([first, ...(await one.answers())]).toEqual([first, 400])
+      expect([first, ...(await one.answers())]).toEqual([first, status])
     }
   })
 })

@@ -71,7 +71,7 @@ test("the key is only read from the environment", async () => {
   expect(await refusals({}, "--url", server.url)).toEqual({
     code: 1,
     out: "",
-    err: "error: DATABUDDY_KEY is not set\nhint: put a key with the scope read:data there\n",
+    err: "error: DATABUDDY_KEY is not set\nhint: set it to a key with the scope read:data\n",
   })
   expect((await refusals({}, "--url", server.url, "--key", server.key)).code).toBe(2)
 })
@@ -80,7 +80,7 @@ const invalidUses: [string, () => ReturnType<typeof refusals>, RegExp][] = [
   [
     "a wrong key",
     () => refusals({ DATABUDDY_KEY: "x" }, "--url", server.url),
-    /^error: http:\S+ answered 401: .+\nhint: DATABUDDY_KEY/,
+    /^error: http:\S+ answered 401: .+\nhint: set DATABUDDY_KEY/,
   ],
   [
     "an unknown reason",
@@ -90,12 +90,12 @@ const invalidUses: [string, () => ReturnType<typeof refusals>, RegExp][] = [
   [
     "no server",
     () => refusals({ DATABUDDY_KEY: "x" }, "--url", "http://127.0.0.1:1"),
-    /^error: no answer from http:\/\/127\.0\.0\.1:1: .+\nhint: start/,
+    /^error: no response from http:\/\/127\.0\.0\.1:1: .+\nhint: start/,
   ],
   [
     "no address",
     () => refusals({ DATABUDDY_KEY: "x" }, "--url", "nonsense"),
-    /^error: --url nonsense is no address\n/,
+    /^error: --url nonsense is not a URL\n/,
   ],
   [
     "another server's address",
