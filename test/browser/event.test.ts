@@ -166,7 +166,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.context().close()
   })
 
-  test("numbers are shown as they statistics, with the least, median, mean, p95 and most", async () => {
+  test("numbers are shown as a distribution, with min, median, mean, p95 and max", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     // The page alone is asked about here: of numbers that are easy to tell apart.
     await page.route("**/v1/query?*", async (route) => {
