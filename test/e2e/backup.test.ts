@@ -243,7 +243,7 @@ describe("databuddy backup", () => {
     const other = folder.file("other.db")
     writeFileSync(other, "")
     writeFileSync(`${other}-wal`, "")
-    await refused(["backup", copy], `${copy} exists`)
+    await refused(["backup", copy], `${copy} already exists`)
     await refused(["backup", db, "--force"], `${db} is the database itself`)
     await refused(["backup", `${db}-wal`, "--force"], `${db}-wal is the database itself`)
     await refused(["backup", other, "--force"], `${other} is a database in use`)
@@ -261,7 +261,7 @@ describe("databuddy backup", () => {
     truncateSync(db, 2 ** 43) // 8.8 TB, none of it written
     await refused(["backup", copy], `${folder.path} has `)
     expect((await run("backup", copy)).err).toMatch(
-      /has [\d.]+ .B free, and the copy needs 8\.8 TB and 33\.6 MB to spare/,
+      /has [\d.]+ .B free, but the copy needs 8\.8 TB plus 33\.6 MB in reserve/,
     )
     expect(files()).toEqual(["databuddy.db"])
   })
@@ -504,7 +504,7 @@ describe("databuddy restore", () => {
     test("says that it comes back where there is no database to compare with", async () => {
       rmSync(db)
       const { out } = await run("restore", copy)
-      expect(out).toContain("work as they did then")
+      expect(out).toContain("work as they did when the backup was made")
     })
 
     test("takes over nothing from a database of others, or from an older state of the same", async () => {
@@ -537,7 +537,7 @@ describe("databuddy restore", () => {
     expect(said).toMatchObject({ websites: 1, keys: 1, events: 10, restored: false })
     expect(said.newestEvent).toMatch(/^\d{4}-.+Z$/)
     const { out } = await run("restore", copy, "--dry-run")
-    expect(out).toEndWith("sound; nothing was changed\n")
+    expect(out).toEndWith("the backup is valid; nothing was changed\n")
     expect(files()).toEqual(["copy.db"])
   })
 
@@ -545,12 +545,12 @@ describe("databuddy restore", () => {
     const server = await serve()
     await json("backup", copy)
     const inode = statSync(db).ino
-    await refused(["restore", copy], `${db} is served by another databuddy, process ${server.pid}`)
+    await refused(["restore", copy], `${db} is in use by another databuddy, process ${server.pid}`)
     let stop = false
     const sending = (async () => {
       while (!stop) expect(await send(server, 10)).toBe(10)
     })()
-    await refused(["restore", copy], `${db} is served by another databuddy`)
+    await refused(["restore", copy], `${db} is in use by another databuddy`)
     stop = true
     await sending
     expect(await send(server, 1)).toBe(1)
@@ -568,7 +568,7 @@ describe("databuddy restore", () => {
     reader.close()
     const server = await serve()
     rmSync(db)
-    await refused(["restore", copy], `${db} is served by another databuddy, process ${server.pid}`)
+    await refused(["restore", copy], `${db} is in use by another databuddy, process ${server.pid}`)
     await server.kill()
     // What the killed server left must not be taken for the -wal of the restored file.
     expect(await json("restore", copy)).toMatchObject({ events: 1 })
@@ -587,7 +587,7 @@ describe("databuddy restore", () => {
   const untrusted: [string, () => unknown, string][] = [
     ["a damaged file", () => damage(copy, Math.floor(statSync(copy).size / 2), 8_192), "damaged"],
     ["a truncated file", () => truncateSync(copy, Math.floor(statSync(copy).size / 2)), "damaged"],
-    ["an empty file", () => truncateSync(copy, 0), "holds nothing"],
+    ["an empty file", () => truncateSync(copy, 0), "is empty"],
     [
       "a file that is no database",
       () => writeFileSync(copy, "x".repeat(10_000)),
@@ -658,7 +658,7 @@ describe("databuddy check", () => {
     expect(await server.stop()).toBe(0)
     const { code, out } = await run("check")
     expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/^events +\d+$/m) })
-    expect(out).toEndWith("no problems\n")
+    expect(out).toEndWith("no problems found\n")
     expect(files()).toEqual(["databuddy.db"])
   })
 
@@ -672,7 +672,7 @@ describe("databuddy check", () => {
     [
       "keys that are no array",
       `update event_types set keys = '{"a":1}'`,
-      "1 event types have keys that are no JSON array",
+      "1 event types have keys that are not a JSON array",
     ],
     [
       "properties that are no JSON",
@@ -692,7 +692,7 @@ describe("databuddy check", () => {
     [
       "a migration that has not been applied",
       `delete from migrations where name = '${newestMigration}'`,
-      `the migration ${newestMigration} has not been applied`,
+      `the migration ${newestMigration} is not applied`,
     ],
   ]
   test.each(broken)("finds %s", async (_, sql, problem) => {

@@ -150,28 +150,28 @@ const cases: Case[] = [
     sentence: "a file without its last page",
     of: "stopped",
     hit: (path) => truncateSync(path, stopped.length - pageSize),
-    says: /is damaged: it was cut short, \d+ of \d+ bytes are there/,
+    says: /is damaged: it is truncated, \d+ of \d+ bytes are left/,
     hint: aside,
   },
   {
     sentence: "a file without its last byte",
     of: "stopped",
     hit: (path) => truncateSync(path, stopped.length - 1),
-    says: /is damaged: it was cut short, \d+ of \d+ bytes are there/,
+    says: /is damaged: it is truncated, \d+ of \d+ bytes are left/,
     hint: aside,
   },
   {
     sentence: "half of a file",
     of: "stopped",
     hit: (path) => truncateSync(path, Math.floor(stopped.length / 2)),
-    says: /is damaged: it was cut short/,
+    says: /is damaged: it is truncated/,
     hint: aside,
   },
   {
     sentence: "half of a file, with the -wal of a killed server",
     of: "killed",
     hit: (path) => truncateSync(path, Math.floor(killed.file.length / 2)),
-    says: /is damaged: it was cut short/,
+    says: /is damaged: it is truncated/,
     hint: aside,
   },
   {
@@ -185,7 +185,7 @@ const cases: Case[] = [
     sentence: "a file of no bytes",
     of: "stopped",
     hit: (path) => truncateSync(path, 0),
-    says: /is empty: it was cut to nothing, or made by another program/,
+    says: /is empty: it was truncated, or another program created it/,
     hint: "remove the empty file",
   },
   {
@@ -287,7 +287,7 @@ describe("of a file too large to be looked through at each start", () => {
     for (const of of ["stopped", "killed"] as const) {
       const path = place(of)
       truncateSync(path, statSync(path).size / 2)
-      expect(() => start(path)).toThrow("it was cut short")
+      expect(() => start(path)).toThrow("it is truncated")
     }
   })
 

@@ -144,7 +144,7 @@ describe("of a database that nobody serves,", () => {
       what: "a file that others may read",
       spoil: () => chmodSync(db, 0o644),
       about: "rights",
-      says: "others than the owner may open",
+      says: "other users can open",
     },
     {
       what: "a backup that others may read",
@@ -197,13 +197,13 @@ describe("of a database that nobody serves,", () => {
       what: "an event from the future",
       spoil: () => store([-3 * day]),
       about: "clock",
-      says: "of a later time are the newest event (received at",
+      says: "these are from a later time: the newest event (received at",
     },
     {
       what: "a file from the future",
       spoil: () => utimesSync(db, new Date(), new Date(Date.now() + day)),
       about: "clock",
-      says: "and of a later time are ",
+      says: "but these are from a later time: ",
     },
     {
       what: "a folder for backups that is not there",
@@ -215,7 +215,7 @@ describe("of a database that nobody serves,", () => {
       what: "a folder without backups",
       env: () => ({ DATABUDDY_BACKUP_DIR: backups }),
       about: "backups",
-      says: "there is none in",
+      says: "there are none in",
     },
     {
       what: "a backup of three days ago",
@@ -242,7 +242,7 @@ describe("of a database that nobody serves,", () => {
       what: "proxies everywhere",
       args: () => ["--trust-proxy", "10.0.0.0/8,0.0.0.0/0"],
       about: "proxy",
-      says: "no rate limit holds",
+      says: "evade rate limits",
     },
     {
       what: "a database of an older version",
@@ -311,11 +311,11 @@ describe("of a database that nobody serves,", () => {
     store([0])
     chmodSync(db, 0o644)
     const { code, out, err } = run()
-    expect(out).toContain(`\ntodo  rights    others than the owner may open ${db}`)
+    expect(out).toContain(`\ntodo  rights    other users can open ${db}`)
     expect(out).toContain("\n                → chmod 600")
     expect({ code, err }).toEqual({
       code: 1,
-      err: "error: there is something to do\nhint: what, stands with each finding\n",
+      err: "error: one check needs attention\nhint: the lines marked todo say what to do\n",
     })
   })
 })

@@ -66,7 +66,7 @@ describe("two servers on one file", () => {
   test("the second refuses before it binds and says which process has it; the first goes on", async () => {
     const db = `${folder()}/test.db`
     const first = await start(db)
-    expect(await startFailure({ db })).toContain(`is served by another databuddy, process ${first.pid}`)
+    expect(await startFailure({ db })).toContain(`is in use by another databuddy, process ${first.pid}`)
     expect(await verdict(send(first))).toBe("200")
   })
 
@@ -135,7 +135,7 @@ describe.skipIf(!mayMount)(`a disk that fills${skipped}`, () => {
     ]) {
       const child = Bun.spawnSync([binary, ...args, "--db", `${disk}/test.db`])
       expect(child.stderr.toString()).toMatch(
-        `error: ${disk}/test.db cannot be written: the disk is full (SQLITE_FULL)\nhint: make room on that disk, or give another --db\n`,
+        `error: ${disk}/test.db cannot be written: the disk is full (SQLITE_FULL)\nhint: free disk space, or choose another --db\n`,
       )
       expect(child.exitCode).toBe(1)
       expect(readdirSync(disk)).toEqual(["ballast"])
@@ -157,7 +157,7 @@ describe.skipIf(!mayMount)(`a disk that fills${skipped}`, () => {
     expect(deleted.status).toBe(200)
     rmSync(`${disk}/ballast`)
     await eventually(async () => (await verdict(send(server))) === "200")
-    await server.prints("events are taken again: the disk has room")
+    await server.prints("events are accepted again: the disk has free space")
   })
 
   test("at the very end requests get 503 and nothing of them is stored; with room it goes on by itself", async () => {

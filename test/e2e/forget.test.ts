@@ -90,7 +90,7 @@ test("beside a server, forget says what would go, and with --yes leaves no byte 
   expect(asked).toEqual({
     code: 1,
     out: "",
-    err: `error: this would delete ${what}, for good\nhint: add --yes to do it\n`,
+    err: `error: this would permanently delete ${what}\nhint: add --yes to confirm\n`,
   })
   expect(traces()).not.toEqual([])
   const done = await run("forget", "--website", "w", "--profile-id", secret, "--yes")
@@ -137,8 +137,8 @@ test("it names the copies that still hold the person, and no others", async () =
   const forget = ["forget", "--website", "w", "--yes", "--backup-dir", backups]
   const { code, out } = await run(...forget, "--profile-id", secret)
   expect(code).toBe(0)
-  const named = out.split("\n").filter((line) => line.startsWith("still holds it: "))
-  expect(named).toEqual([aside, holding, unreadable].map((file) => `still holds it: ${file}`))
+  const named = out.split("\n").filter((line) => line.startsWith("still contains it: "))
+  expect(named).toEqual([aside, holding, unreadable].map((file) => `still contains it: ${file}`))
   expect(out).toContain("note: delete these files")
   // The database knows nothing of the person any more; the backup itself leads to them.
   rmSync(unreadable)
@@ -162,7 +162,7 @@ test("a folder for backups that cannot be looked into is said, after the deletio
   const forget = ["forget", "--website", "w", "--profile-id", secret, "--yes", "--backup-dir", "none"]
   const { code, out, err } = await run(...forget)
   expect([code, out]).toEqual([1, expect.stringContaining("deleted 100 events")])
-  expect(err).toMatch(/^error: the folder for backups .*none does not exist\nhint: /)
+  expect(err).toMatch(/^error: the backup folder .*none does not exist\nhint: /)
   expect(traces()).toEqual([])
 })
 
@@ -178,7 +178,7 @@ test("over HTTP the same is done, and answered when it is", async () => {
 
 test("where ids are hashed, it says that only today's could be matched", async () => {
   await fill("private")
-  const note = expect.stringContaining("only today's (UTC) could be matched")
+  const note = expect.stringContaining("only today's events (UTC) can be matched")
   const asked = await run("forget", "--website", "private", "--anonymous-id", "laptop")
   expect([asked.code, asked.err]).toEqual([1, note])
   expect(asked.err).toContain("50 events, 0 profiles and 1 link of the visitor laptop")

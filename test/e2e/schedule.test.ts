@@ -75,7 +75,7 @@ function grow(megabytes: number): void {
 test("serve makes a first backup at once, whole and for its owner alone, and says so in log and metrics", async () => {
   const server = await serve()
   const [line] = (await eventually(async () => {
-    const lines = logged(server, "made a backup")
+    const lines = logged(server, "backup created")
     return lines.length > 0 && lines
   }, patient)) as [Record<string, unknown>]
   const [name = "", ...others] = found()
@@ -122,7 +122,7 @@ test("one that was missed is made at start, and only then the oldest of its own 
   ]
   seed(old, older, oldest, ...foreign)
   const server = await serve("--backup-keep", "2")
-  await eventually(() => logged(server, "removed an old backup").length === 2, patient)
+  await eventually(() => logged(server, "old backup removed").length === 2, patient)
   const now = found()
   expect(now).toHaveLength(foreign.length + 2)
   expect(now).toEqual(expect.arrayContaining([old, ...foreign]))
@@ -144,8 +144,8 @@ test("none is made before its time", async () => {
 
 test("they go on in time", async () => {
   const server = await serve("--backup-every", "1s", "--backup-keep", "2")
-  await eventually(() => logged(server, "made a backup").length >= 3, patient)
-  await eventually(() => logged(server, "removed an old backup").length >= 1, patient)
+  await eventually(() => logged(server, "backup created").length >= 3, patient)
+  await eventually(() => logged(server, "old backup removed").length >= 1, patient)
   expect(await server.stop()).toBe(0)
   expect(found()).toHaveLength(2)
 })
@@ -154,7 +154,7 @@ test("a backup of a clock that was ahead neither holds the next one up nor drive
   const ahead = nameOf(-900 * day)
   seed(ahead)
   const server = await serve("--backup-keep", "1")
-  await eventually(() => logged(server, "removed an old backup").length === 1, patient)
+  await eventually(() => logged(server, "old backup removed").length === 1, patient)
   expect(found()).toHaveLength(1)
   expect(found()).not.toContain(ahead)
 })
@@ -190,8 +190,8 @@ test.each(failures)(
     spoil()
     const named = args.map((arg) => (arg === "none" || arg === "file" ? folder.file(arg) : arg))
     const server = await serve("--backup-keep", "1", "--backup-every", "1h", ...named)
-    await eventually(() => logged(server, "the backup failed").length === 1, patient)
-    expect(logged(server, "the backup failed")).toEqual([
+    await eventually(() => logged(server, "backup failed").length === 1, patient)
+    expect(logged(server, "backup failed")).toEqual([
       expect.objectContaining({
         level: "error",
         error: expect.stringContaining(error),
@@ -209,9 +209,9 @@ test.each(failures)(
 test("what failed is tried again, and works when the folder is there", async () => {
   const late = folder.file("late")
   const server = await serve("--backup-dir", late, "--backup-every", "1s")
-  await eventually(() => logged(server, "the backup failed").length >= 2, patient)
+  await eventually(() => logged(server, "backup failed").length >= 2, patient)
   mkdirSync(late)
-  await eventually(() => logged(server, "made a backup").length > 0, patient)
+  await eventually(() => logged(server, "backup created").length > 0, patient)
 })
 
 test("what a killed backup left is taken away by the next", async () => {
@@ -221,7 +221,7 @@ test("what a killed backup left is taken away by the next", async () => {
   const alive = join(backups, `${nameOf(day)}.partial-${process.pid}`)
   for (const path of [leftover, foreign, alive]) mkdirSync(path)
   const server = await serve()
-  await eventually(() => logged(server, "made a backup").length > 0, patient)
+  await eventually(() => logged(server, "backup created").length > 0, patient)
   expect([leftover, foreign, alive].map((path) => existsSync(path))).toEqual([false, true, true])
 })
 
@@ -233,7 +233,7 @@ test("SIGTERM in the middle of one leaves nothing half, and is no failure", asyn
   await eventually(() => found().some((name) => name.includes(".partial-")), { ...patient, pause: 1 })
   expect(await server.stop()).toBe(0)
   expect(found()).toEqual([])
-  expect(logged(server, "the backup failed")).toEqual([])
+  expect(logged(server, "backup failed")).toEqual([])
   expect(readdirSync(folder.path).sort()).toEqual(["backups", "databuddy.db"])
   expect(readFileSync(folder.file("databuddy.db")).subarray(0, 15).toString()).toBe("SQLite format 3")
 })
@@ -246,8 +246,8 @@ test("after a failure the next try comes sooner than the next backup, then less 
 const misuses: [string[], string][] = [
   [["--backup-keep", "3"], "--backup-keep is without effect: no backups are made without --backup-dir"],
   [["--backup-every", "1h"], "--backup-every is without effect"],
-  [["--backup-dir", "x", "--backup-every", "often"], "It must be a time such as 6h or 1d"],
-  [["--backup-dir", "x", "--backup-every", "0s"], "It must be a time such as 6h or 1d"],
+  [["--backup-dir", "x", "--backup-every", "often"], "It must be a duration such as 6h or 1d"],
+  [["--backup-dir", "x", "--backup-every", "0s"], "It must be a duration such as 6h or 1d"],
   [["--backup-dir", "x", "--backup-keep", "0"], "It must be a whole number from 1 to 100000"],
   [["--backup-dir", " "], "It must be a folder"],
 ]

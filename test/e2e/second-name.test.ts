@@ -54,15 +54,15 @@ describe("beside a server", () => {
       const second = run(folder.path, `"$0" serve --port 0 --db ${name}`)
       expect([second.code, second.err]).toEqual([
         1,
-        expect.stringContaining(`served by another databuddy, process ${server.pid}`),
+        expect.stringContaining(`in use by another databuddy, process ${server.pid}`),
       ])
       expect(run(folder.path, `"$0" doctor --db ${name}`).out).toContain(`process ${server.pid} serves it`)
-      expect(run(folder.path, `"$0" migrate --db ${name}`).err).toContain("served by another databuddy")
+      expect(run(folder.path, `"$0" migrate --db ${name}`).err).toContain("in use by another databuddy")
       expect(run(folder.path, `"$0" website list --db ${name}`).code).toBe(0)
       expect(
         run(folder.path, `"$0" backup copy.db --db ${name} && "$0" restore copy.db --db ${name}; rm copy.db`)
           .err,
-      ).toContain("served by another databuddy")
+      ).toContain("in use by another databuddy")
       expect(existsSync(folder.file("link.db-wal")) || existsSync(folder.file("link.db-lock"))).toBe(false)
     })
   }
@@ -172,7 +172,7 @@ test("a link to a database that is yet to be made makes it where the link leads"
   mkdirSync(folder.file("data"))
   symlinkSync("data/new.db", folder.file("link.db"))
   const server = await startServer({ db: folder.file("link.db") })
-  expect(run(folder.path, '"$0" serve --port 0 --db data/new.db').err).toContain("served by another")
+  expect(run(folder.path, '"$0" serve --port 0 --db data/new.db').err).toContain("in use by another")
   await server.stop()
   expect(readdirSync(folder.file("data"))).toEqual(["new.db"])
   const reader = openReader(folder.file("data/new.db"))
@@ -201,7 +201,7 @@ test.skipIf(!mounts)(
     const server = await startServer({ db: folder.file("a/real.db") })
     try {
       expect(run(folder.path, '"$0" doctor --db b/real.db').out).toContain(`process ${server.pid} serves it`)
-      expect(run(folder.path, '"$0" serve --port 0 --db b/real.db').err).toContain("served by another")
+      expect(run(folder.path, '"$0" serve --port 0 --db b/real.db').err).toContain("in use by another")
       expect(statSync(folder.file("b/real.db")).ino).toBe(statSync(folder.file("a/real.db")).ino)
     } finally {
       await server.stop()

@@ -146,7 +146,7 @@ test("the database is for its owner's eyes only", async () => {
 test("a second server on the same port says so and leaves", async () => {
   const server = await fresh()
   const failure = await startFailure({ db: `${server.db}.other`, args: ["--port", String(server.port)] })
-  expect(failure).toContain(`port ${server.port} on 127.0.0.1 is taken by another process`)
+  expect(failure).toContain(`port ${server.port} on 127.0.0.1 is used by another process`)
 })
 
 test("--shutdown-delay: after the signal requests are accepted, /ready refuses, and /health?wait is closed unanswered", async () => {

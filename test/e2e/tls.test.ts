@@ -68,13 +68,13 @@ describe("start refuses, says what to do and makes no database:", () => {
     {
       sentence: "a certificate without a key",
       args: () => ["--tls-cert", file("own.crt")],
-      error: "--tls-cert is given without --tls-key",
+      error: "--tls-cert is set without --tls-key",
       hint: "give both",
     },
     {
       sentence: "a key without a certificate",
       args: () => ["--tls-key", file("own.key")],
-      error: "--tls-key is given without --tls-cert",
+      error: "--tls-key is set without --tls-cert",
       hint: "give both",
     },
     {
@@ -92,19 +92,19 @@ describe("start refuses, says what to do and makes no database:", () => {
     {
       sentence: "a certificate that is none",
       args: () => tlsArgs("no.pem", "own.key"),
-      error: `--tls-cert ${file("no.pem")} holds no certificate in PEM`,
+      error: `--tls-cert ${file("no.pem")} does not contain a PEM certificate`,
       hint: "-----BEGIN CERTIFICATE-----",
     },
     {
       sentence: "a damaged certificate",
       args: () => tlsArgs("damaged.crt", "own.key"),
-      error: `--tls-cert ${file("damaged.crt")} holds no certificate in PEM`,
+      error: `--tls-cert ${file("damaged.crt")} does not contain a PEM certificate`,
       hint: "-----BEGIN CERTIFICATE-----",
     },
     {
       sentence: "a certificate in the key's place",
       args: () => tlsArgs("own.crt", "own.crt"),
-      error: `--tls-key ${file("own.crt")} holds no private key in PEM`,
+      error: `--tls-key ${file("own.crt")} does not contain a PEM private key`,
       hint: "openssl pkey",
     },
     {
@@ -134,10 +134,10 @@ test("a certificate that has ended, or is yet to begin, is known", () => {
   const day = 86_400_000
   expect(tls?.validityProblem(Date.now())).toBeUndefined()
   expect(tls?.validityProblem(Date.now() + 3_651 * day)).toMatch(
-    /^the certificate ended on .*: clients will refuse it$/,
+    /^the certificate expired on .*: clients will reject it$/,
   )
   expect(tls?.validityProblem(Date.now() - day)).toMatch(
-    /^the certificate begins on .*: clients will refuse it until/,
+    /^the certificate is not valid before .*: clients will reject it until/,
   )
 })
 

@@ -113,7 +113,7 @@ describe("a start with the database of every released version", () => {
         expect(backups()).toEqual([])
         return
       }
-      expect(server.output()).toContain("it is backed up, then migrated")
+      expect(server.output()).toContain("backing it up, then migrating")
       const [name = "", ...more] = backups()
       expect(more).toEqual([])
       expect(name).toMatch(new RegExp(`^databuddy\\.db\\.before-migration-${version}-\\d{8}T\\d{9}Z$`))
@@ -170,7 +170,7 @@ describe("SIGTERM", () => {
   test("during the backup before a migration ends the start: the file is as it was, nothing is left of the copy", async () => {
     const before = makeLarge()
     const { code, err } = await stopAt(() => files().some((name) => name.includes(".partial-")))
-    expect(err).toContain("stopped during the backup: the database is as it was")
+    expect(err).toContain("stopped during the backup: the database is unchanged")
     expect(code).toBe(0)
     expect(files()).toEqual(["databuddy.db"])
     expect(readFileSync(db).equals(before)).toBe(true)
@@ -180,7 +180,7 @@ describe("SIGTERM", () => {
   test("after it, while the migrations are applied, is heard when they are: the file is whole", async () => {
     makeLarge()
     const { code, err } = await stopAt(() => backups().some((name) => !name.includes(".partial-")))
-    expect(err).toContain("stopped: everything is in the one file")
+    expect(err).toContain("stopped: the database is a single file")
     expect(code).toBe(0)
     expect(files()).toEqual(["databuddy.db", ...backups()])
     expect(JSON.parse(databuddy("migrate", "--status", "--json").out).pending).toEqual([])
@@ -230,7 +230,7 @@ describe("databuddy migrate", () => {
     try {
       const { code, err } = databuddy("migrate")
       expect(code).toBe(1)
-      expect(err).toContain(`is served by another databuddy, process ${server.pid}`)
+      expect(err).toContain(`is in use by another databuddy, process ${server.pid}`)
     } finally {
       await server.stop()
     }
@@ -259,7 +259,7 @@ describe("no other command migrates, for a server of the older version may be ru
       const before = make(older)
       const { code, err } = databuddy(...args)
       expect(err).toContain(
-        `error: ${db} is of an older version of databuddy: the migration ${pendingThen[0]} has not been applied\n`,
+        `error: ${db} has the schema of an older databuddy: the migration ${pendingThen[0]} is not applied\n`,
       )
       expect(err).toContain("databuddy migrate")
       expect(code).toBe(1)
@@ -285,7 +285,7 @@ test.skipIf(!mayMount)(
     const before = make(older)
     for (const args of [["serve", "--port", "0"], ["migrate"]]) {
       const { code, err } = databuddy(...args)
-      expect(err).toContain(`${db} is not migrated, for there is no room for a backup of before`)
+      expect(err).toContain(`${db} was not migrated, because there is no space for a backup first`)
       expect(err).toContain("databuddy migrate --no-backup")
       expect(code).toBe(1)
       expect(readFileSync(db).equals(before)).toBe(true)

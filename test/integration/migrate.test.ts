@@ -65,7 +65,7 @@ const refused: { sentence: string; prepare: () => Buffer; message: string }[] = 
       db.close()
       return readFileSync(path)
     },
-    message: "is an SQLite database, but not one of databuddy",
+    message: "is an SQLite database, but not a databuddy database",
   },
   {
     sentence: "a file that is no database",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { daysUntilFull, diagnose, type Facts, type DiagnosisSettings } from "../../src/doctor/checks.ts"
+import { type DiagnosisSettings, daysUntilFull, diagnose, type Facts } from "../../src/doctor/checks.ts"
 import { parseNetworks, type TrustedNetworks } from "../../src/http/address.ts"
 
 const day = 86_400_000
@@ -18,7 +18,7 @@ const growth = {
 const backup = (age: number) => ({ file: `/backups/${age / day}.db`, at: now - age })
 const backups = { folder: "/backups", list: [backup(9 * day), backup(day)], onDisk: "other" as const }
 
-/** Nothing is to be done here. */
+/** Every check passes. */
 const facts: Facts = {
   db,
   now,
@@ -30,7 +30,7 @@ const facts: Facts = {
   files: [file, beside],
   copies: [],
   folderMode: 0o40700,
-  backups: backups,
+  backups,
   openFiles: { most: 65_536, open: 30, of: "server" },
   zoneRules: { own: "2026f", system: "2026f" },
 }
@@ -55,44 +55,48 @@ interface Case {
   says: string
 }
 
-const nothing: Case[] = [
+const healthy: Case[] = [
   {
     when: "a new file has one event",
     about: "disk",
     facts: { growth: { ...growth, events: 1, bytesPerEvent: 200_704, eventsPerDay: 1 } },
-    says: "too few events yet to tell how fast they fill it",
+    says: "too few events yet for a forecast",
   },
-  { when: "there are years of room", about: "disk", says: "100,000 events a day of 110 bytes each" },
+  { when: "the disk has space for years", about: "disk", says: "100,000 events per day at 110 bytes each" },
   { when: "a server runs", about: "database", says: "9,000,000 events; process 42 serves it" },
-  { when: "none runs", facts: { server: undefined }, about: "database", says: "no server runs" },
+  { when: "no server runs", facts: { server: undefined }, about: "database", says: "no server is running" },
   {
     when: "a server was killed",
     facts: { server: undefined },
     about: "wal",
-    says: "a copy takes both files",
+    says: "copy both files to back up",
   },
   {
     when: "the disk would be full in weeks, but retention comes first",
-    facts: { freeBytes: 400e6, growth: { ...growth, longestRetention: 91 * day }, files: [{ ...file, bytes: 1e6 }] },
+    facts: {
+      freeBytes: 400e6,
+      growth: { ...growth, longestRetention: 91 * day },
+      files: [{ ...file, bytes: 1e6 }],
+    },
     about: "disk",
-    says: "what is kept will fit",
+    says: "enough for everything within the retention",
   },
   {
-    when: "nothing came in for a week",
+    when: "no event arrived for a week",
     facts: { growth: { ...growth, eventsPerDay: 0 } },
     about: "disk",
-    says: "0 events a day",
+    says: "0 events per day",
   },
   {
-    when: "no folder for backups is named",
+    when: "no backup folder is set",
     facts: { backups: undefined },
     about: "backups",
-    says: "not looked at",
+    says: "not checked",
   },
   {
-    when: "the newest backup is of yesterday",
+    when: "the newest backup is from yesterday",
     about: "backups",
-    says: "the newest is 1 day old, /backups/1.db",
+    says: "the newest is 1 day old: /backups/1.db",
   },
   {
     when: "backups are on the database's disk",
@@ -101,18 +105,23 @@ const nothing: Case[] = [
     says: "copy it elsewhere too",
   },
   {
-    when: "others may write to the folder, but take away only what is theirs",
+    when: "other users can write to a sticky folder",
     facts: { folderMode: 0o41777 },
     about: "rights",
-    says: "nobody but the owner",
+    says: "only the owner",
   },
   {
-    when: "the system has no such rights",
+    when: "the system has no permission bits",
     facts: { folderMode: undefined, files: [{ ...file, mode: undefined, owner: undefined }] },
     about: "rights",
-    says: "not known on this system",
+    says: "unknown on this system",
   },
-  { when: "limits are not shown", facts: { openFiles: undefined }, about: "limits", says: "not known here" },
+  {
+    when: "the open file limit is unknown",
+    facts: { openFiles: undefined },
+    about: "limits",
+    says: "unknown on this system",
+  },
   {
     when: "a clock is half a minute off",
     facts: { now: now - 30_000 },
@@ -123,19 +132,19 @@ const nothing: Case[] = [
     when: "it listens on ::1",
     settings: { host: "::1" },
     about: "proxy",
-    says: "only this machine reaches ::1",
+    says: "::1 is reachable only from this machine",
   },
   {
     when: "it speaks HTTPS",
     settings: { ...reached, tlsCert: "x" },
     about: "proxy",
-    says: "speaks HTTPS itself",
+    says: "serves HTTPS",
   },
   {
-    when: "a proxy on another machine is named",
+    when: "a remote proxy is listed",
     settings: { ...reached, trustProxy: networks("10.0.0.0/8"), namesProxies: true },
     about: "proxy",
-    says: "speaks HTTP to a proxy",
+    says: "serves HTTP to a proxy",
   },
   { when: "the time zone rules are current", about: "zones", says: "time zone rules 2026f (tzdata)" },
   {
@@ -146,12 +155,12 @@ const nothing: Case[] = [
   },
 ]
 
-const something: Case[] = [
+const problems: Case[] = [
   {
     when: "a migration is missing",
     facts: { pending: "0009_x" },
     about: "database",
-    says: "0009_x has not been",
+    says: "0009_x is not applied",
   },
   {
     when: "a page cannot be read",
@@ -163,7 +172,7 @@ const something: Case[] = [
     when: "less than --min-free is left",
     facts: { freeBytes: 100e6 },
     about: "disk",
-    says: "events are refused",
+    says: "events are rejected",
   },
   {
     when: "the disk is full in days",
@@ -188,7 +197,7 @@ const something: Case[] = [
     says: "in 10 days",
   },
   {
-    when: "a copy has no room",
+    when: "a copy does not fit on the disk",
     facts: { freeBytes: 1.03e9 },
     about: "disk",
     says: "a copy of the database takes 1.0 GB",
@@ -197,13 +206,13 @@ const something: Case[] = [
     when: "the clock was set back",
     facts: { now: now - day },
     about: "clock",
-    says: "of a later time are the newest event (received at",
+    says: "these are from a later time: the newest event (received at",
   },
   {
     when: "a file is from tomorrow",
     facts: { files: [file, { ...beside, changedAt: now + day }] },
     about: "clock",
-    says: `of a later time are ${db}-wal`,
+    says: `these are from a later time: ${db}-wal`,
   },
   {
     when: "a backup is from tomorrow",
@@ -212,25 +221,25 @@ const something: Case[] = [
     says: "/backups/-1.db",
   },
   {
-    when: "others may read a file",
+    when: "other users can read a file",
     facts: { files: [{ ...file, mode: 0o100640 }] },
     about: "rights",
-    says: `others than the owner may open ${db}: `,
+    says: `other users can open ${db}, which`,
   },
   {
-    when: "others may read four copies",
+    when: "other users can read four copies",
     facts: { copies: ["1", "2", "3", "4"].map((path) => ({ ...file, path, mode: 0o100604 })) },
     about: "rights",
     says: "1, 2, 3 and 1 more",
   },
   {
-    when: "root made the -wal",
+    when: "root created the -wal",
     facts: { files: [file, { ...beside, owner: 0 }] },
     about: "rights",
     says: `${db}-wal does not belong to the owner`,
   },
   {
-    when: "others may write to the folder",
+    when: "other users can write to the folder",
     facts: { folderMode: 0o40770 },
     about: "rights",
     says: "remove and replace",
@@ -239,31 +248,31 @@ const something: Case[] = [
     when: "the -wal grows",
     facts: { files: [file, { ...beside, bytes: 3e8 }] },
     about: "wal",
-    says: "300.0 MB: a process reads",
+    says: "300.0 MB: a long-running reader",
   },
   {
     when: "there is no backup",
     facts: { backups: { ...backups, list: [] } },
     about: "backups",
-    says: "there is none in /backups",
+    says: "there are none in /backups",
   },
   {
     when: "the newest backup is late",
     settings: { backupEvery: 6 * 3_600_000 },
     about: "backups",
-    says: "there should be one every 6h",
+    says: "expected one every 6h",
   },
   {
-    when: "the folder for backups is gone",
+    when: "the backup folder is missing",
     facts: { backups: { folder: "/b", failure: { message: "/b does not exist", hint: undefined } } },
     about: "backups",
     says: "/b does not exist",
   },
   {
-    when: "the limit of open files is the usual one",
+    when: "the open file limit is the usual 1,024",
     facts: { openFiles: { most: 1_024, open: 30, of: "server" } },
     about: "limits",
-    says: "process 42 may open 1,024 files and has 30 open",
+    says: "process 42 can open 1,024 files and has 30 open",
   },
   {
     when: "nearly all files are open",
@@ -271,41 +280,42 @@ const something: Case[] = [
     about: "limits",
     says: "has 9,000 open",
   },
-  { when: "it is reached without TLS", settings: reached, about: "proxy", says: "without TLS" },
+  { when: "other machines reach it without TLS", settings: reached, about: "proxy", says: "without TLS" },
   {
     when: "all addresses are trusted",
     settings: { trustProxy: networks("0.0.0.0/0"), namesProxies: true },
     about: "proxy",
-    says: "no rate limit holds",
+    says: "evade rate limits",
   },
   {
     when: "all addresses of IPv6 are trusted",
     settings: { trustProxy: networks("::/0"), namesProxies: true },
     about: "proxy",
-    says: "no rate limit holds",
+    says: "evade rate limits",
   },
 ]
 
-const look = (one: Case) => diagnose({ ...facts, ...one.facts }, { ...settings, ...one.settings })
+const diagnoseCase = (changes: Pick<Case, "facts" | "settings">) =>
+  diagnose({ ...facts, ...changes.facts }, { ...settings, ...changes.settings })
 
-describe("doctor finds nothing to do when", () => {
-  test.each(nothing)("$when", (one) => {
-    const findings = look(one)
-    expect(findings.filter(({ hint }) => hint !== undefined)).toEqual([])
-    expect(findings.find(({ about }) => about === one.about)?.message).toContain(one.says)
+describe("doctor reports no problem if", () => {
+  test.each(healthy)("$when", (one) => {
+    const results = diagnoseCase(one)
+    expect(results.filter(({ hint }) => hint !== undefined)).toEqual([])
+    expect(results.find(({ about }) => about === one.about)?.message).toContain(one.says)
   })
 })
 
-describe("doctor finds one thing to do, and says what, when", () => {
-  test.each(something)("$when", (one) => {
-    const todo = look(one).filter(({ hint }) => hint !== undefined)
+describe("doctor reports exactly one problem, with a hint, if", () => {
+  test.each(problems)("$when", (one) => {
+    const todo = diagnoseCase(one).filter(({ hint }) => hint !== undefined)
     expect(todo).toEqual([
       { about: one.about as never, message: expect.stringContaining(one.says), hint: expect.any(String) },
     ])
   })
 })
 
-test("every thing is looked at, whatever else is found", () => {
+test("every check runs, whatever the others report", () => {
   const abouts = (one: Partial<Facts>) => [
     ...new Set(diagnose({ ...facts, ...one }, settings).map(({ about }) => about)),
   ]
@@ -316,15 +326,15 @@ test("every thing is looked at, whatever else is found", () => {
   ).toEqual(all as never)
 })
 
-test("a backup from a clock that was ahead says nothing of when there was one last", () => {
-  const ahead = look({ ...nothing[0], facts: { backups: { ...backups, list: [backup(-day)] } } } as Case)
+test("a backup dated in the future does not count as the newest", () => {
+  const ahead = diagnoseCase({ facts: { backups: { ...backups, list: [backup(-day)] } } })
   expect(ahead.filter(({ hint }) => hint !== undefined).map(({ message }) => message)).toEqual([
-    "it is 2026-08-01 12:00 UTC, and of a later time are /backups/-1.db",
-    "there is none in /backups",
+    "it is 2026-08-01 12:00 UTC, but these are from a later time: /backups/-1.db",
+    "there are none in /backups",
   ])
 })
 
-test("a full disk is no days away, and one that nothing fills for ever", () => {
+test("a full disk has 0 days left, a disk that does not fill has no limit", () => {
   expect(daysUntilFull({ ...facts, freeBytes: 0 }, settings)).toBe(0)
   expect(daysUntilFull({ ...facts, growth: { ...growth, bytesPerEvent: null } }, settings)).toBe(null)
 })
