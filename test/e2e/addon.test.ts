@@ -22,7 +22,7 @@ test("the binary holds the addon of this platform and no other", () => {
   expect(addonsIn(binary)).toEqual([hostAddon()])
 })
 
-test("a temporary folder that the addon cannot be unpacked to is named, with what to do", () => {
+test("an unusable temporary folder is reported with a hint", () => {
   const folder = `${tmpdir()}/does-not-exist`
   const run = Bun.spawnSync([binary, "version"], { env: { TMPDIR: folder } })
   const said = run.stderr.toString()
@@ -40,7 +40,7 @@ describe.skipIf(process.platform !== "linux")("on Linux the unpacked addon has n
     return [...new Set(files)]
   }
 
-  test("so that nobody can change it, and none is left behind, by a kill either", async () => {
+  test("so that no one can change it, and no file is left behind, even after a kill", async () => {
     const db = folder.file("databuddy.db")
     const server = await startServer({ db, env: { TMPDIR: temporary } })
     const answer = await fetch(`${server.url}/v1/query?website_id=all`, {
@@ -61,7 +61,7 @@ describe.skipIf(process.platform !== "linux")("on Linux the unpacked addon has n
   })
 })
 
-describe("what the system's loader says is told with what to do:", () => {
+describe("an error of the system's loader is reported with a hint:", () => {
   const mount = [
     "/proc/self/fd/9: failed to map segment from shared object",
     "Error loading shared library /proc/self/fd/9: Operation not permitted",

@@ -272,7 +272,7 @@ describe("databuddy backup", () => {
     // A limit on the size of files, in blocks of 512 bytes or 1 KiB, stands for a disk that fails half-way.
     const limited = "trap '' XFSZ; ulimit -f 10000; exec \"$0\" backup copy.db"
     const { code, err } = await outcome(spawn(["sh", "-c", limited, binary]))
-    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("nothing is left of the copy") })
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("the copy was removed") })
     expect(files()).toEqual(["databuddy.db"])
   })
 
@@ -564,7 +564,7 @@ describe("databuddy restore", () => {
     await json("backup", copy)
     const reader = openReader(db)
     reader.prepare("select count(*) from events").get()
-    await refused(["restore", copy], `${db} is in use`)
+    await refused(["restore", copy], `${db} is open in another program`)
     reader.close()
     const server = await serve()
     rmSync(db)
@@ -593,7 +593,7 @@ describe("databuddy restore", () => {
       () => writeFileSync(copy, "x".repeat(10_000)),
       "is not an SQLite database",
     ],
-    ["a database of another program", () => inCopy("pragma application_id = 7"), "not one of databuddy"],
+    ["a database of another program", () => inCopy("pragma application_id = 7"), "not a databuddy database"],
     [
       "one of a newer version",
       () => inCopy("insert into migrations values ('9999_later', 'x', 0)"),
@@ -602,7 +602,7 @@ describe("databuddy restore", () => {
     [
       "a file with a part of it in a -wal",
       () => writeFileSync(`${copy}-wal`, "x"),
-      "is no backup but a database",
+      "is not a backup but a database",
     ],
   ]
 

@@ -95,7 +95,7 @@ interface Case {
   hint: string
 }
 
-const aside = "keep the file and its -wal aside and restore a backup"
+const aside = "move the file and its -wal aside and restore a backup"
 const cases: Case[] = [
   {
     sentence: "a page of noise among the events",
@@ -144,7 +144,7 @@ const cases: Case[] = [
     of: "stopped",
     hit: (path) => overwrite(path, 0, Buffer.alloc(100, "noise")),
     says: /is not an SQLite database/,
-    hint: "restore a backup if this was one",
+    hint: "restore a backup if this was a databuddy database",
   },
   {
     sentence: "a file without its last page",
@@ -186,20 +186,20 @@ const cases: Case[] = [
     of: "stopped",
     hit: (path) => truncateSync(path, 0),
     says: /is empty: it was truncated, or another program created it/,
-    hint: "remove the empty file",
+    hint: "delete the empty file",
   },
   {
     sentence: "a file of no bytes beside a -wal with events",
     of: "killed",
     hit: (path) => truncateSync(path, 0),
-    says: /is empty, but its -wal is there and holds what was stored last/,
+    says: /is empty, but its -wal exists and holds recent events/,
     hint: "put the file back beside it",
   },
   {
     sentence: "a -wal with events and no file",
     of: "killed",
     hit: (path) => rmSync(path),
-    says: /is missing, but its -wal is there and holds what was stored last/,
+    says: /is missing, but its -wal exists and holds recent events/,
     hint: "put the file back beside it",
   },
   {
@@ -207,7 +207,7 @@ const cases: Case[] = [
     of: "stopped",
     hit: (path) => writeFileSync(path, "these are my notes\n".repeat(1_000)),
     says: /is not an SQLite database/,
-    hint: "give another file",
+    hint: "choose another file",
   },
 ]
 
@@ -226,7 +226,7 @@ function databuddy(...args: string[]): { code: number; said: string } {
   return { code: exitCode, said: `${stdout}${stderr}` }
 }
 
-describe("start refuses, says what it is and what to do, and touches neither the file nor its -wal:", () => {
+describe("a start is refused with the cause and a hint, and changes neither the file nor its -wal:", () => {
   for (const { sentence, of, hit, says, hint } of cases) {
     test(sentence, () => {
       const path = place(of)
@@ -245,7 +245,7 @@ describe("start refuses, says what it is and what to do, and touches neither the
   }
 })
 
-describe("what is whole is not refused:", () => {
+describe("an undamaged database is accepted:", () => {
   const whole = [
     { sentence: "the file of a stopped server", of: "stopped", events },
     { sentence: "the file and the -wal of a killed server", of: "killed", events: events + 1 },
@@ -260,7 +260,7 @@ describe("what is whole is not refused:", () => {
     })
   }
 
-  test("an empty file of a start that was killed over making it", async () => {
+  test("an empty file of an interrupted first start", async () => {
     const path = folder.file("killed-at-first.db")
     writeFileSync(path, "")
     writeFileSync(`${path}-lock`, "")
@@ -269,21 +269,21 @@ describe("what is whole is not refused:", () => {
   })
 })
 
-describe("of a file too large to be looked through at each start", () => {
+describe("in a file that is too large for a full check at start", () => {
   const start = (path: string) => refuseDamaged(path, false, 0)
 
-  test("a whole one is taken, stopped or killed", () => {
+  test("an undamaged file is accepted, after a stop or a kill", () => {
     for (const of of ["stopped", "killed"] as const) start(place(of))
   })
 
-  test("a stretch of damage is found by the sample", () => {
+  test("the sample detects a damaged range", () => {
     const path = place("stopped")
     const leaf = pages.get("event_rows") as number[]
     for (const page of leaf.slice(10, 20)) overwrite(path, (page - 1) * pageSize, Buffer.alloc(pageSize))
     expect(() => start(path)).toThrow("is damaged")
   })
 
-  test("a missing end is found by its length, beside a -wal too", () => {
+  test("a truncated file is detected by its size, also beside a -wal", () => {
     for (const of of ["stopped", "killed"] as const) {
       const path = place(of)
       truncateSync(path, statSync(path).size / 2)
@@ -291,7 +291,7 @@ describe("of a file too large to be looked through at each start", () => {
     }
   })
 
-  test("a page of an index that the sample passes over is found by databuddy check", () => {
+  test("databuddy check detects a damaged index page that the sample misses", () => {
     const path = place("stopped")
     damageLeaf(path, "event_rows_event_id", "noise")
     start(path)
@@ -301,7 +301,7 @@ describe("of a file too large to be looked through at each start", () => {
   })
 })
 
-test("a damaged page that is met while running: 503 for what needs it, a log line, and the rest goes on", async () => {
+test("a damaged page at run time: 503 for requests that need it, a log line, and other requests work", async () => {
   const path = place("stopped")
   const server = await startServer({ db: path })
   try {

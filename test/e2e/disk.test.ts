@@ -79,7 +79,7 @@ describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
     { sentence: "syncs of the -wal", calls: "fsync,fdatasync" },
   ]
   for (const { sentence, calls } of cases) {
-    test(`to ${sentence}: 503 and a log line, nothing of it stored; then it goes on by itself`, async () => {
+    test(`to ${sentence}: 503 and a log line, nothing is stored; then it recovers`, async () => {
       const db = `${folder()}/test.db`
       const server = await start(db)
       expect(await send(server, "before")).toBe("200")
@@ -98,7 +98,7 @@ describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
       expect(existsSync(`${db}-wal`)).toBe(false)
     }, 30_000)
 
-    test(`to ${sentence}, and then the process is killed: what was answered is there, what was refused whole or not`, async () => {
+    test(`to ${sentence}, and then a kill: acknowledged events are stored, rejected requests all or not at all`, async () => {
       const db = `${folder()}/test.db`
       const server = await start(db)
       expect(await send(server, "before")).toBe("200")
@@ -113,7 +113,7 @@ describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
     }, 30_000)
   }
 
-  test("to whatever is done with the database file: the -wal takes the events, and a stop leaves it", async () => {
+  test("for all calls on the database file: the -wal takes the events, and a stop leaves it", async () => {
     const db = `${folder()}/test.db`
     const server = await start(db)
     await breakDisk(server, "pwrite64,fsync,fdatasync,ftruncate", db)
@@ -126,7 +126,7 @@ describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
     expect(existsSync(`${db}-wal`)).toBe(false)
   }, 30_000)
 
-  test("to reading: what needs it gets 503, and it goes on by itself", async () => {
+  test("to reads: requests that need them get 503, and the server recovers", async () => {
     const db = `${folder()}/test.db`
     const first = await start(db)
     expect(await send(first, "before")).toBe("200")

@@ -71,7 +71,7 @@ function report(args?: readonly string[], env?: Record<string, string>): Report 
   expect(found.todo).toBe(found.findings.filter(({ hint }) => hint !== null).length)
   expect(code).toBe(found.todo === 0 ? 0 : 1)
   if (found.todo === 0) expect(err).toBe("")
-  else expect(err).toMatch(/^error: there .+ to do\nhint: .+\n$/)
+  else expect(err).toMatch(/^error: (one check needs|\d+ checks need) attention\nhint: .+\n$/)
   return found
 }
 
@@ -96,7 +96,7 @@ async function serve(descriptors?: number) {
   return server
 }
 
-test("beside a server that runs well there is nothing to do, and its own limits are shown", async () => {
+test("reports no problem beside a healthy server, and shows the limits of the server", async () => {
   const server = await serve()
   const headers = { Authorization: `Bearer ${server.key}` }
   const body = JSON.stringify({ name: "n" })
@@ -126,7 +126,7 @@ test("beside a server that runs well there is nothing to do, and its own limits 
   expect(out).toContain(`process ${server.pid} serves it`)
 })
 
-describe("of a database that nobody serves,", () => {
+describe("of a database without a server,", () => {
   interface Case {
     what: string
     spoil?: () => void
@@ -284,7 +284,7 @@ describe("of a database that nobody serves,", () => {
     })
   }
 
-  test("the rate is of the last week, whatever came before", () => {
+  test("the rate is that of the last week, whatever came before", () => {
     const old = Array.from({ length: 3_000 }, (_, index) => 40 * day - index)
     const recent = Array.from({ length: 700 }, (_, index) => 6 * day - index * 1_000)
     store([...old, ...recent])
@@ -296,7 +296,7 @@ describe("of a database that nobody serves,", () => {
     expect(report(["--retain", "41d"]).facts.daysUntilFull).toBe(null)
   })
 
-  test("what stays of a newest event that was deleted counts as none", () => {
+  test("the tombstone of a deleted newest event does not count", () => {
     store([2 * day, day])
     withDatabase(db, (open) => {
       open.exec("update sealed set id = 2; delete from event_rows where id = 2")
@@ -307,12 +307,12 @@ describe("of a database that nobody serves,", () => {
     expect(Math.abs(Date.parse(String(newestEvent)) - (Date.now() - 2 * day))).toBeLessThan(60_000)
   })
 
-  test("what is to do stands under what was found", () => {
+  test("hints are printed below their results", () => {
     store([0])
     chmodSync(db, 0o644)
     const { code, out, err } = run()
     expect(out).toContain(`\ntodo  rights    other users can open ${db}`)
-    expect(out).toContain("\n                → chmod 600")
+    expect(out).toContain("\n                → run chmod 600")
     expect({ code, err }).toEqual({
       code: 1,
       err: "error: one check needs attention\nhint: the lines marked todo say what to do\n",
@@ -320,7 +320,7 @@ describe("of a database that nobody serves,", () => {
   })
 })
 
-test("the limit of open files is the server's, not that of the shell", async () => {
+test("the open file limit is that of the server, not of the shell", async () => {
   const server = await serve(300)
   const { server: pid, findings } = report()
   expect(pid).toBe(server.pid)
@@ -333,7 +333,7 @@ test("the limit of open files is the server's, not that of the shell", async () 
   ])
 })
 
-test("a -wal that is held up is found beside the server", async () => {
+test("detects a blocked -wal beside a server", async () => {
   const server = await serve()
   truncateSync(`${db}-wal`, 400e6) // none of it written
   const [finding] = report().findings.filter(({ hint }) => hint !== null)
@@ -341,16 +341,16 @@ test("a -wal that is held up is found beside the server", async () => {
   expect(await server.stop()).toBe(0)
 })
 
-test("the lock of a server that was killed is no server", async () => {
+test("the lock file of a killed server does not count as a server", async () => {
   const server = await serve()
   await server.kill()
   expect(readdirSync(folder.path)).toContain("databuddy.db-lock")
   const { server: pid, findings } = report()
   expect(pid).toBe(null)
-  expect(findings.find(({ about }) => about === "wal")?.message).toContain("one was killed")
+  expect(findings.find(({ about }) => about === "wal")?.message).toContain("it was killed")
 })
 
-test("what is no database of ours, or none at all, is complained of", () => {
+test("a foreign or missing database is reported", () => {
   expect(run()).toMatchObject({ code: 1, out: "", err: expect.stringContaining(`${db} does not exist`) })
   writeFileSync(db, "hello".repeat(1_000), { mode: 0o600 })
   expect(run()).toMatchObject({ code: 1, out: "", err: expect.stringContaining("is not an SQLite database") })

@@ -38,7 +38,7 @@ function send(server: Server, events: unknown = { name: "sent" }): Promise<Respo
   })
 }
 
-/** Status and reason of an answer. */
+/** Status and reason of a response. */
 async function verdict(answer: Response | Promise<Response>): Promise<string> {
   const { status, headers } = await answer
   return `${status} ${headers.get("x-databuddy-reason") ?? ""}`.trim()
@@ -63,14 +63,14 @@ test("a healthy server is alive and ready", async () => {
 })
 
 describe("two servers on one file", () => {
-  test("the second refuses before it binds and says which process has it; the first goes on", async () => {
+  test("the second fails before it binds and names the process of the first, which keeps running", async () => {
     const db = `${folder()}/test.db`
     const first = await start(db)
     expect(await startFailure({ db })).toContain(`is in use by another databuddy, process ${first.pid}`)
     expect(await verdict(send(first))).toBe("200")
   })
 
-  test("a server that was killed holds no lock, and a stopped one leaves no file of it", async () => {
+  test("a killed server holds no lock, and a stopped one leaves no lock file", async () => {
     const db = `${folder()}/test.db`
     const first = await start(db)
     await first.kill()
@@ -80,7 +80,7 @@ describe("two servers on one file", () => {
   })
 })
 
-describe("files that go while the server has them open", () => {
+describe("files that are removed while the server has them open", () => {
   const cases = [
     { sentence: "the database is removed", hit: (db: string) => rmSync(db) },
     {
@@ -93,11 +93,12 @@ describe("files that go while the server has them open", () => {
     { sentence: "the -wal is removed", hit: (db: string) => rmSync(`${db}-wal`) },
   ]
   for (const { sentence, hit } of cases) {
-    test(`${sentence}: no event is answered with success any more, the log says it, the process lives`, async () => {
+    test(`${sentence}: no event is acknowledged any more, the log reports it, the process lives`, async () => {
       const db = `${folder()}/test.db`
       const server = await start(db)
       expect(await verdict(send(server))).toBe("200")
       hit(db)
+      expect(await verdict(send(server))).toBe("503 store_failed")
       expect(await verdict(send(server))).toBe("503 file_replaced")
       expect(await ready(server)).toBe("503 file_replaced")
       expect(await alive(server)).toBe("200")
@@ -126,7 +127,7 @@ describe.skipIf(!mayMount)(`a disk that fills${skipped}`, () => {
     properties: { text: "x".repeat(2_000) },
   }))
 
-  test("that is full at the start is named, and no file is left behind", async () => {
+  test("that is full at the start is reported, and no file is left behind", async () => {
     const disk = smallDisk(1)
     writeFileSync(`${disk}/ballast`, Buffer.alloc(1_048_576))
     for (const args of [
@@ -142,7 +143,7 @@ describe.skipIf(!mayMount)(`a disk that fills${skipped}`, () => {
     }
   })
 
-  test("with less than --min-free events are refused early, deleting works, and there is room again by itself", async () => {
+  test("below --min-free events are rejected, deletion works, and events are accepted again once there is space", async () => {
     const disk = smallDisk(32)
     const server = await start(`${disk}/test.db`, ["--min-free", String(16 * 1_048_576)])
     expect(await verdict(send(server))).toBe("200")
@@ -160,7 +161,7 @@ describe.skipIf(!mayMount)(`a disk that fills${skipped}`, () => {
     await server.prints("events are accepted again: the disk has free space")
   })
 
-  test("at the very end requests get 503 and nothing of them is stored; with room it goes on by itself", async () => {
+  test("when it is full requests get 503 and nothing of them is stored; with space the server recovers", async () => {
     const disk = smallDisk(24)
     const db = `${disk}/test.db`
     const server = await start(db, ["--min-free", "0"])
@@ -181,7 +182,7 @@ describe.skipIf(!mayMount)(`a disk that fills${skipped}`, () => {
   })
 })
 
-test("a lock at the start is waited for", async () => {
+test("a start waits for a lock", async () => {
   const db = `${folder()}/test.db`
   await (await start(db)).stop()
   const other = new Database(db)
@@ -193,7 +194,7 @@ test("a lock at the start is waited for", async () => {
   expect(await alive(await starting)).toBe("200")
 })
 
-test("large bodies that never come to an end leave room for small ones, and are refused beyond --queue-bytes", async () => {
+test("large unfinished bodies leave room for small ones, and are rejected beyond --queue-bytes", async () => {
   const large = 1_048_576
   const server = await start(`${folder()}/test.db`, [
     "--max-body",
@@ -220,7 +221,7 @@ test("large bodies that never come to an end leave room for small ones, and are 
   await eventually(async () => (await verdict(sendLarge())) === "200")
 })
 
-test("website ids that nobody registered share one limit, so that inventing them gives no more requests", async () => {
+test("unknown website ids share one rate limit, so inventing ids does not help", async () => {
   const server = await start(`${folder()}/test.db`, ["--rate-limit", "3"])
   const verdicts: string[] = []
   for (let index = 0; index < 5; index++) {
@@ -230,7 +231,7 @@ test("website ids that nobody registered share one limit, so that inventing them
   expect(verdicts).toEqual([...Array(3).fill("404 website_unknown"), ...Array(2).fill("429 rate_limited")])
 })
 
-test("the salt of a day that is over is in no byte of the files any more, soon after the start", async () => {
+test("soon after the start no byte of a past day's salt is left in the files", async () => {
   const db = `${folder()}/test.db`
   await (await start(db)).stop()
   const salt = Buffer.from("a salt that is easy to recognise")
@@ -242,7 +243,7 @@ test("the salt of a day that is over is in no byte of the files any more, soon a
   await eventually(() => !holdsSalt(), { timeout: 25_000 })
 }, 40_000)
 
-test("while the disk takes nothing the queue refuses what is too much, and memory stays flat", async () => {
+test("while the disk blocks, the queue rejects the excess, and memory stays flat", async () => {
   const db = `${folder()}/test.db`
   const server = await start(db, [
     "--max-body",

@@ -97,8 +97,8 @@ test("beside a server, forget says what would go, and with --yes leaves no byte 
   expect(done).toEqual({
     code: 0,
     out: `deleted ${what}
-note: copies that were made before, in other places, still hold it
-note: ids may stay in unused bytes of the file until it is vacuumed (README, Upgrades and visitors)
+note: copies made before this in other places still contain it
+note: ids may remain in unused bytes of the file until you run VACUUM on it
 `,
     err: "",
   })

@@ -72,7 +72,7 @@ function grow(megabytes: number): void {
   open.close()
 }
 
-test("serve makes a first backup at once, whole and for its owner alone, and says so in log and metrics", async () => {
+test("serve creates the first backup at once, complete and readable only by its owner, and reports it in log and metrics", async () => {
   const server = await serve()
   const [line] = (await eventually(async () => {
     const lines = logged(server, "backup created")
@@ -104,7 +104,7 @@ test("serve makes a first backup at once, whole and for its owner alone, and say
   })
   const check = Bun.spawnSync([binary, "check", "--db", file])
   expect([check.exitCode, check.stdout.toString()]).toEqual([0, expect.stringContaining("no problems")])
-  // The process that copied has dropped no lock of the server's.
+  // The backup process has not dropped the locks of the server.
   const headers = { Authorization: `Bearer ${server.key}` }
   expect((await fetch(`${server.url}/track`, { method: "POST", headers, body: '{"name":"a"}' })).status).toBe(
     200,
@@ -112,7 +112,7 @@ test("serve makes a first backup at once, whole and for its owner alone, and say
   expect(await server.stop()).toBe(0)
 })
 
-test("one that was missed is made at start, and only then the oldest of its own names go", async () => {
+test("a missed backup is created at start, and only then the oldest ones are deleted", async () => {
   const [old, older, oldest] = [nameOf(2 * day), nameOf(3 * day), nameOf(4 * day)]
   const foreign = [
     "databuddy-notes.db",
@@ -129,7 +129,7 @@ test("one that was missed is made at start, and only then the oldest of its own 
   expect(now).not.toContain(older)
 })
 
-test("none is made before its time", async () => {
+test("no backup is created before it is due", async () => {
   const recent = nameOf(5 * minute)
   seed(recent)
   const server = await serve("--backup-every", "1h")
@@ -142,7 +142,7 @@ test("none is made before its time", async () => {
   expect(found()).toEqual([recent])
 })
 
-test("they go on in time", async () => {
+test("backups continue on schedule", async () => {
   const server = await serve("--backup-every", "1s", "--backup-keep", "2")
   await eventually(() => logged(server, "backup created").length >= 3, patient)
   await eventually(() => logged(server, "old backup removed").length >= 1, patient)
@@ -150,7 +150,7 @@ test("they go on in time", async () => {
   expect(found()).toHaveLength(2)
 })
 
-test("a backup of a clock that was ahead neither holds the next one up nor drives it out", async () => {
+test("a backup dated in the future neither delays nor replaces the next one", async () => {
   const ahead = nameOf(-900 * day)
   seed(ahead)
   const server = await serve("--backup-keep", "1")
@@ -206,7 +206,7 @@ test.each(failures)(
   },
 )
 
-test("what failed is tried again, and works when the folder is there", async () => {
+test("a failed backup is retried, and works once the folder exists", async () => {
   const late = folder.file("late")
   const server = await serve("--backup-dir", late, "--backup-every", "1s")
   await eventually(() => logged(server, "backup failed").length >= 2, patient)
@@ -214,7 +214,7 @@ test("what failed is tried again, and works when the folder is there", async () 
   await eventually(() => logged(server, "backup created").length > 0, patient)
 })
 
-test("what a killed backup left is taken away by the next", async () => {
+test("the next backup removes the leftovers of a killed one", async () => {
   const gone = Bun.spawnSync(["true"]).pid
   const leftover = join(backups, `${nameOf(day)}.partial-${gone}`)
   const foreign = join(backups, `other.db.partial-${gone}`)
@@ -225,7 +225,7 @@ test("what a killed backup left is taken away by the next", async () => {
   expect([leftover, foreign, alive].map((path) => existsSync(path))).toEqual([false, true, true])
 })
 
-test("SIGTERM in the middle of one leaves nothing half, and is no failure", async () => {
+test("SIGTERM during a backup leaves no partial file, and is not a failure", async () => {
   const first = await startServer({ db: folder.file("databuddy.db") })
   await first.stop()
   grow(150)
@@ -238,7 +238,7 @@ test("SIGTERM in the middle of one leaves nothing half, and is no failure", asyn
   expect(readFileSync(folder.file("databuddy.db")).subarray(0, 15).toString()).toBe("SQLite format 3")
 })
 
-test("after a failure the next try comes sooner than the next backup, then less often", () => {
+test("after a failure the retry comes before the next backup, then with increasing delays", () => {
   expect([0, 1, 2, 6, 60].map((before) => retryDelay(before, day) / minute)).toEqual([1, 2, 4, 60, 60])
   expect(retryDelay(5, 10_000)).toBe(10_000)
 })

@@ -22,7 +22,7 @@ import {
 import { openReader, type Server, startServer, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
-// A database under two names is one database: whoever has it is found by the file, not by what it is called.
+// A database under two names is one database: its server is found by the file, not by the name.
 
 setDefaultTimeout(30_000)
 
@@ -50,7 +50,7 @@ describe("beside a server", () => {
 
   const names = ["link.db", "again.db", "other/real.db", "data/../data/real.db", "./data//real.db"]
   for (const name of names) {
-    test(`${name} is the database that it serves`, () => {
+    test(`${name} is recognized as the database that it serves`, () => {
       const second = run(folder.path, `"$0" serve --port 0 --db ${name}`)
       expect([second.code, second.err]).toEqual([
         1,
@@ -67,7 +67,7 @@ describe("beside a server", () => {
     })
   }
 
-  test("a descriptor of it is the database too", () => {
+  test("so is an open descriptor of it", () => {
     expect(run(folder.path, `"$0" doctor --db /proc/self/fd/9 9<data/real.db`).out).toContain("serves it")
   })
 })
@@ -108,7 +108,7 @@ describe.skipIf(process.platform !== "linux")(
       ["hard-linked", linkSync],
     ]
     for (const [how, rename] of renames) {
-      test(`${how}, is refused by every command, and gets no -wal of its own`, () => {
+      test(`${how}, every command refuses it, and it gets no second -wal`, () => {
         rename(folder.file("real.db"), folder.file("moved.db"))
         writeFileSync(folder.file("x.ndjson"), "")
         for (const command of writers) {
@@ -119,18 +119,18 @@ describe.skipIf(process.platform !== "linux")(
       })
     }
 
-    test("is replaced by no backup and no export", () => {
+    test("no backup or export replaces it", () => {
       renameSync(folder.file("real.db"), folder.file("moved.db"))
       run(folder.path, '"$0" website create a.com --db small.db')
       for (const command of ["backup moved.db", "export --out moved.db"]) {
         const { code, err } = run(folder.path, `"$0" ${command} --force --db small.db`)
-        expect([code, err]).toEqual([1, expect.stringContaining("a server has open")])
+        expect([code, err]).toEqual([1, expect.stringContaining("a database that a server uses")])
       }
     })
   },
 )
 
-describe("a database with hard links, which nobody has open,", () => {
+describe("a database with hard links that is not open", () => {
   let folder = temporaryFolder()
   beforeEach(() => {
     folder = temporaryFolder()
@@ -139,7 +139,7 @@ describe("a database with hard links, which nobody has open,", () => {
   })
   afterEach(() => folder[Symbol.dispose]())
 
-  test("is refused under each of its names, and goes on under the one that stays", () => {
+  test("is refused under each name, and works under the one that remains", () => {
     linkSync(folder.file("real.db"), folder.file("b/second.db"))
     for (const name of ["real.db", "b/second.db"]) {
       for (const command of ["serve --port 0", "website create a.com", "website list"]) {
@@ -151,7 +151,7 @@ describe("a database with hard links, which nobody has open,", () => {
     expect(run(folder.path, '"$0" website create a.com --db b/second.db').code).toBe(0)
   })
 
-  test("is read where it is a backup, as programs that keep versions link them", () => {
+  test("is readable if it is a backup: versioning programs use hard links", () => {
     expect(run(folder.path, '"$0" backup b/one.db --db real.db').code).toBe(0)
     linkSync(folder.file("b/one.db"), folder.file("b/two.db"))
     expect(run(folder.path, '"$0" check --db b/two.db').code).toBe(0)
@@ -159,7 +159,7 @@ describe("a database with hard links, which nobody has open,", () => {
     expect(run(folder.path, '"$0" website create a.com --db b/two.db').err).toContain("has 2 names")
   })
 
-  test("starts where the second name is what a killed restore left", async () => {
+  test("starts if a killed restore left the second name", async () => {
     linkSync(folder.file("real.db"), folder.file("real.db.before-restore-20260101T000000000Z"))
     const server = await startServer({ db: folder.file("real.db"), args: ["--no-setup"] })
     await server.stop()
@@ -167,7 +167,7 @@ describe("a database with hard links, which nobody has open,", () => {
   })
 })
 
-test("a link to a database that is yet to be made makes it where the link leads", async () => {
+test("a link to a missing database creates the database at its target", async () => {
   using folder = temporaryFolder()
   mkdirSync(folder.file("data"))
   symlinkSync("data/new.db", folder.file("link.db"))

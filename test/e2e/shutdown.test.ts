@@ -52,7 +52,7 @@ const expected: ReadonlySet<number | string> = new Set([
 ])
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  test(`${signal} among a thousand requests: each is answered or refused, what was answered is in one file`, async () => {
+  test(`${signal} among a thousand requests: each is answered or rejected, and acknowledged events are in a single file`, async () => {
     const server = await fresh()
     const outcomes = new Map<number | string, number>()
     let answered = 0
@@ -85,7 +85,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   })
 }
 
-test("an upload that is too slow for the stop is cut off, and that is no fault of the server", async () => {
+test("an upload that is too slow for the stop is cut off, which is not logged as an error", async () => {
   const server = await fresh(["--log-level", "debug"])
   const socket = connect({ port: server.port, host: "127.0.0.1" })
   cleanups.push(() => socket.destroy())
@@ -99,7 +99,7 @@ test("an upload that is too slow for the stop is cut off, and that is no fault o
   expect(server.output()).not.toContain('"error"')
 }, 20_000)
 
-test("a signal that comes twice at once, as a terminal and npm send it, is one signal", async () => {
+test("a signal that arrives twice at once, as from a terminal and npm, counts once", async () => {
   const server = await fresh()
   await send(server, { name: "kept" })
   process.kill(server.pid, "SIGINT")
@@ -108,7 +108,7 @@ test("a signal that comes twice at once, as a terminal and npm send it, is one s
   expect(existsSync(`${server.db}-wal`)).toBe(false)
 })
 
-test("a second signal while requests hold the server up ends it at once, and nothing answered is lost", async () => {
+test("a second signal ends the server at once, and no acknowledged event is lost", async () => {
   const server = await fresh(["--lock-wait", "60000"])
   await send(server, { name: "kept" })
   const other = new Database(server.db)
@@ -125,7 +125,7 @@ test("a second signal while requests hold the server up ends it at once, and not
   expect(countEvents(server.db)).toBe(1)
 })
 
-test("while another process has the database open, its -wal stays with it and nothing is lost", async () => {
+test("while another process has the database open, the -wal stays and nothing is lost", async () => {
   const server = await fresh()
   await send(server, { name: "kept" })
   const reader = openReader(server.db)
@@ -135,7 +135,7 @@ test("while another process has the database open, its -wal stays with it and no
   expect(reader.prepare("select count(*) from events").pluck().get()).toBe(1)
 })
 
-test("the database is for its owner's eyes only", async () => {
+test("only the owner can read the database", async () => {
   const server = await fresh()
   await send(server, { name: "private" })
   for (const suffix of ["", "-wal", "-shm"]) {
@@ -143,13 +143,13 @@ test("the database is for its owner's eyes only", async () => {
   }
 })
 
-test("a second server on the same port says so and leaves", async () => {
+test("a second server on the same port reports it and exits", async () => {
   const server = await fresh()
   const failure = await startFailure({ db: `${server.db}.other`, args: ["--port", String(server.port)] })
   expect(failure).toContain(`port ${server.port} on 127.0.0.1 is used by another process`)
 })
 
-test("--shutdown-delay: after the signal requests are accepted, /ready refuses, and /health?wait is closed unanswered", async () => {
+test("--shutdown-delay: after the signal requests are accepted, /ready answers 503, and /health?wait is closed without a response", async () => {
   const server = await fresh(["--shutdown-delay", "2500"])
   expect(await (await fetch(`${server.url}/health?wait`)).json()).toEqual({ status: "ok" })
   process.kill(server.pid, "SIGTERM")

@@ -69,25 +69,25 @@ describe("start refuses, says what to do and makes no database:", () => {
       sentence: "a certificate without a key",
       args: () => ["--tls-cert", file("own.crt")],
       error: "--tls-cert is set without --tls-key",
-      hint: "give both",
+      hint: "set both",
     },
     {
       sentence: "a key without a certificate",
       args: () => ["--tls-key", file("own.key")],
       error: "--tls-key is set without --tls-cert",
-      hint: "give both",
+      hint: "set both",
     },
     {
       sentence: "a certificate that is not there",
       args: () => tlsArgs("none.crt", "own.key"),
       error: `--tls-cert ${file("none.crt")} cannot be read: ENOENT`,
-      hint: "name a file that the user whom databuddy runs as may read",
+      hint: "choose a file that the user of databuddy can read",
     },
     {
       sentence: "a key that is a folder",
       args: () => tlsArgs("own.crt", "."),
       error: `--tls-key ${file(".")} cannot be read: EISDIR`,
-      hint: "name a file",
+      hint: "choose a file",
     },
     {
       sentence: "a certificate that is none",
@@ -117,7 +117,7 @@ describe("start refuses, says what to do and makes no database:", () => {
       sentence: "the key of another certificate",
       args: () => tlsArgs("own.crt", "other.key"),
       error: `--tls-key ${file("other.key")} is not the key of the first certificate in --tls-cert ${file("own.crt")}`,
-      hint: "made together",
+      hint: "the key that belongs to the certificate",
     },
   ]
   test.each(refused)("$sentence", async ({ args, error, hint }) => {

@@ -88,7 +88,7 @@ describe("a start with the database of every released version", () => {
   })
 
   for (const version of versions) {
-    test(`${version}: what was there is there, it takes events, and the backup of before is sound`, async () => {
+    test(`${version}: the data is kept, new events are accepted, and the backup is valid`, async () => {
       make(version)
       const before = contents(db)
       expect(before.websites).toHaveLength(2)
@@ -167,7 +167,7 @@ describe("SIGTERM", () => {
       .filter((name) => !/-(wal|shm)$/.test(name))
       .sort()
 
-  test("during the backup before a migration ends the start: the file is as it was, nothing is left of the copy", async () => {
+  test("during the backup before a migration ends the start: the file is unchanged, the copy is removed", async () => {
     const before = makeLarge()
     const { code, err } = await stopAt(() => files().some((name) => name.includes(".partial-")))
     expect(err).toContain("stopped during the backup: the database is unchanged")
@@ -177,7 +177,7 @@ describe("SIGTERM", () => {
     expect(JSON.parse(databuddy("migrate", "--json").out).applied).toEqual(pendingThen)
   })
 
-  test("after it, while the migrations are applied, is heard when they are: the file is whole", async () => {
+  test("during the migrations takes effect after them: the file is valid", async () => {
     makeLarge()
     const { code, err } = await stopAt(() => backups().some((name) => !name.includes(".partial-")))
     expect(err).toContain("stopped: the database is a single file")
@@ -188,7 +188,7 @@ describe("SIGTERM", () => {
 })
 
 describe("databuddy migrate", () => {
-  test("--status lists what has been applied and what is pending, and changes nothing", () => {
+  test("--status lists applied and pending migrations, and changes nothing", () => {
     const before = make(older)
     const { code, out } = databuddy("migrate", "--status", "--json")
     expect(code).toBe(0)
@@ -203,7 +203,7 @@ describe("databuddy migrate", () => {
     expect(readFileSync(db).equals(before)).toBe(true)
   })
 
-  test("applies what is pending, names the backup, and has nothing to do the next time", () => {
+  test("applies pending migrations, names the backup, and does nothing the next time", () => {
     make(older)
     const { code, out } = databuddy("migrate", "--json")
     expect(code).toBe(0)
@@ -215,7 +215,7 @@ describe("databuddy migrate", () => {
     expect(backups()).toHaveLength(1)
   })
 
-  test("--no-backup makes none", () => {
+  test("--no-backup creates no backup", () => {
     make(older)
     expect(JSON.parse(databuddy("migrate", "--no-backup", "--json").out)).toEqual({
       db,
@@ -225,7 +225,7 @@ describe("databuddy migrate", () => {
     expect(backups()).toEqual([])
   })
 
-  test("refuses beside a server, which it names", async () => {
+  test("refuses while a server runs, and names it", async () => {
     const server = await startServer({ db })
     try {
       const { code, err } = databuddy("migrate")
@@ -236,14 +236,14 @@ describe("databuddy migrate", () => {
     }
   })
 
-  test("complains of a file that does not exist", () => {
+  test("reports a file that does not exist", () => {
     const { code, err } = databuddy("migrate")
     expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining(`${db} does not exist`) })
     expect(existsSync(db)).toBe(false)
   })
 })
 
-describe("no other command migrates, for a server of the older version may be running:", () => {
+describe("no other command migrates, because a server of the older version can be running:", () => {
   const commands = [
     ["website", "list"],
     ["website", "create", "new.example"],

@@ -18,7 +18,7 @@ function batcherOver(commit: Committer["commit"], limits = {}) {
   return { batcher, clock, faults }
 }
 
-/** How a promise ended: "stored", or the reason of its refusal. */
+/** The outcome of a promise: "stored", or the reason of the rejection. */
 async function outcome(promise: Promise<unknown>): Promise<string> {
   try {
     await promise
@@ -28,7 +28,7 @@ async function outcome(promise: Promise<unknown>): Promise<string> {
   }
 }
 
-test("what arrives in one turn of the event loop is one commit, and a lone request waits for nobody", async () => {
+test("writes of one turn of the event loop are one commit, and a single request is not delayed", async () => {
   const batches: number[] = []
   const { batcher } = batcherOver((writes) => {
     batches.push(writes.length)
@@ -39,7 +39,7 @@ test("what arrives in one turn of the event loop is one commit, and a lone reque
   expect(batches).toEqual([3, 1])
 })
 
-test("while nothing can be committed, requests beyond the bound of events or bytes are refused at once; then there is room", async () => {
+test("while nothing can be committed, requests beyond the queue limits are rejected at once; afterwards they are accepted", async () => {
   let locked = true
   const { batcher } = batcherOver(() => {
     if (locked) throw new StoreLockedError()
@@ -53,7 +53,7 @@ test("while nothing can be committed, requests beyond the bound of events or byt
   expect(await outcome(batcher.submit(write(10, 100)))).toBe("stored")
 })
 
-test("one turn of the event loop may bring more than the queue holds: what waits is committed before anything is refused", async () => {
+test("one turn of the event loop can bring more than the queue holds: the queue is committed before a request is rejected", async () => {
   const batches: number[] = []
   const { batcher } = batcherOver((writes) => {
     batches.push(writes.length)
@@ -64,7 +64,7 @@ test("one turn of the event loop may bring more than the queue holds: what waits
   expect(batches).toEqual([10, 10, 5])
 })
 
-test("room is given back whatever becomes of a request", async () => {
+test("every outcome of a request frees its slots", async () => {
   let turn = 0
   const { batcher } = batcherOver(() => {
     turn++
@@ -77,7 +77,7 @@ test("room is given back whatever becomes of a request", async () => {
   expect(await outcome(batcher.submit(write(10)))).toBe("stored")
 })
 
-test("while the database is locked requests wait in their order, until they have waited long enough", async () => {
+test("while the database is locked, requests wait in order, up to the maximum wait", async () => {
   let locked = true
   const stored: number[] = []
   const { batcher, clock } = batcherOver((writes) => {
@@ -96,14 +96,14 @@ test("while the database is locked requests wait in their order, until they have
   expect(stored).toEqual([2, 3])
 })
 
-test("an error of one write is told to that one alone", async () => {
+test("an error of one write rejects only that write", async () => {
   const { batcher, faults } = batcherOver(() => [undefined, new Error("refused"), undefined])
   const outcomes = [1, 2, 3].map((events) => outcome(batcher.submit(write(events))))
   expect(await Promise.all(outcomes)).toEqual(["stored", "row_refused", "stored"])
   expect(faults).toHaveLength(1)
 })
 
-test("draining settles when the last waiting request is answered", async () => {
+test("drain resolves when the last queued request is answered", async () => {
   const answered: string[] = []
   const { batcher } = batcherOver(() => [])
   void batcher.submit(write(1)).then(() => answered.push("request"))
@@ -113,7 +113,7 @@ test("draining settles when the last waiting request is answered", async () => {
   await batcher.drain()
 })
 
-test("what clients ask for takes a place in the queue though it is no event, and the store's own work takes none", async () => {
+test("requests without events take a slot in the queue, maintenance does not", async () => {
   let locked = true
   const { batcher } = batcherOver((writes) => {
     if (locked) throw new StoreLockedError()

@@ -29,11 +29,11 @@ afterEach(() => {
 function receive(...days: number[]): void {
   const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
   const inserter = new EventInserter(db, new DailyHash(db, random))
-  // What the sender says of the time is no witness.
+  // Event times from the sender do not confirm the clock.
   inserter.insert(days.map((at) => eventRow({ ts: start - 400 * day, receivedAt: start + at * day })))
 }
 
-/** What the time is taken for at each look, in days. The first look is the start itself. */
+/** The trusted time at each observation, in days. The first observation is the start. */
 function looks(...readings: { now: number; elapsed: number }[]): number[] {
   const [first = { now: 0, elapsed: 0 }, ...more] = readings
   const time = new TrustedClock(db, start + first.now * day, first.elapsed * day)
@@ -105,7 +105,7 @@ describe("at the start the clock is", () => {
     })
   }
 
-  test("an event's id does not matter, nor gaps between ids", () => {
+  test("ids and gaps between ids do not matter", () => {
     receive(...hourly(0, 40))
     db.exec("update event_rows set id = id * 1000003")
     expect(looks({ now: 40, elapsed: 0 })).toEqual([40])
@@ -168,7 +168,7 @@ describe("while it runs", () => {
   }
 })
 
-test("a clock that is set ahead and back by years: every event is taken, and stands in the order of receipt", async () => {
+test("with a clock that is set ahead and back by years, every event is accepted and stored in order of receipt", async () => {
   const app = openApp()
   try {
     createWebsite(

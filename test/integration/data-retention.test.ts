@@ -7,13 +7,13 @@ import { eventRow } from "../support/event.ts"
 
 const day = 86_400_000
 const start = Date.UTC(2026, 0, 1)
-/** Bytes: 256 free pages stay in the file for the events to come. */
+/** Bytes: 256 free pages stay in the file for new events. */
 const slack = 256 * 4_096
 
 let folder: TemporaryFolder
-/** Unix ms of the store's clock, which stands still until it is set. */
+/** The store's wall clock in Unix ms. It does not advance by itself. */
 let now = start
-/** ms of its clock that is never set; it runs. */
+/** ms added to its monotonic clock, which runs. */
 let passed = 0
 const faults: unknown[] = []
 
@@ -27,7 +27,7 @@ afterEach(() => {
   expect(faults).toEqual([])
 })
 
-/** Time goes by, as both clocks tell. */
+/** Advances both clocks. */
 function pass(ms: number): void {
   now += ms
   passed += ms
@@ -86,7 +86,7 @@ async function send(store: Store, websiteRid: number, ts: number, count = 1): Pr
 const count = (store: Store, where = "true") =>
   store.db.prepare(`select count(*) from event_rows where ${where}`).pluck().get() as number
 
-/** One round of the running server's upkeep, until nothing is older than it may be and the room is given back. */
+/** One round of maintenance, until all expired events are deleted and free pages are released. */
 async function upkeep(store: Store, expired: string): Promise<void> {
   store.start()
   await eventually(
@@ -96,7 +96,7 @@ async function upkeep(store: Store, expired: string): Promise<void> {
   )
 }
 
-test("over two years of months the file stops growing, and holds what is not older than asked", async () => {
+test("over two years the file stops growing, and keeps what is not expired", async () => {
   const sizes: number[] = []
   let rid = 0
   for (let month = 0; month < 24; month++) {
@@ -106,25 +106,25 @@ test("over two years of months the file stops growing, and holds what is not old
     pass(30 * day)
     await upkeep(store, `ts < ${now - 90 * day}`)
     const kept = Math.min(month + 1, 3) * 6_000
-    // The events of the 30th day of a month are one day old when the next begins.
+    // Events of the 30th day of a month are one day old when the next month starts.
     expect(count(store)).toBe(kept)
     expect(await store.close()).toBe(true)
     sizes.push(bytes())
   }
   const settled = Math.max(...sizes.slice(3, 12))
   expect(Math.max(...sizes.slice(12))).toBeLessThanOrEqual(settled + slack)
-  // Three months of events, and no more: without retention there would be 24.
+  // Three months of events: without retention there would be 24.
   expect(settled).toBeLessThan((sizes[0] as number) * 5)
 }, 120_000)
 
-test("each website keeps its events for its own time, late events too", async () => {
+test("each website has its own retention, which also applies to late events", async () => {
   const store = open(30 * day)
   const standard = website(store, "standard", null)
   const longer = website(store, "longer", 60 * day)
   const forever = website(store, "forever", 0)
   pass(1_000 * day)
   for (const rid of [0, standard, longer, forever]) {
-    // Received now, all of them: it is the time when they happened that counts.
+    // All are received now: only the event time counts.
     for (const age of [0, 30 * day, 30 * day + 1, 60 * day, 60 * day + 1, 900 * day]) {
       await send(store, rid, now - age)
     }
@@ -143,7 +143,7 @@ test("each website keeps its events for its own time, late events too", async ()
   await store.close()
 })
 
-test("without a time to keep them, events stay for ever", async () => {
+test("without a retention, events are kept forever", async () => {
   const store = open()
   const rid = website(store, "w", null)
   await send(store, rid, start)
@@ -155,7 +155,7 @@ test("without a time to keep them, events stay for ever", async () => {
   await store.close()
 })
 
-test("work that a stop interrupts is gone on with at the next start, and new events come first", async () => {
+test("interrupted deletion resumes at the next start, and new events have priority", async () => {
   const first = open(30 * day)
   await send(first, 0, start, 20_000)
   pass(29.5 * day)
@@ -172,7 +172,7 @@ test("work that a stop interrupts is gone on with at the next start, and new eve
   await second.close()
 })
 
-test("a shorter time for a website counts without a restart", async () => {
+test("a shorter retention of a website takes effect without a restart", async () => {
   const store = open()
   const rid = website(store, "w", null)
   await send(store, rid, start, 10)
@@ -182,13 +182,13 @@ test("a shorter time for a website counts without a restart", async () => {
   await store.close()
 })
 
-test("a clock that leaps ahead deletes nothing and the log says so once; set right, deleting goes on", async () => {
+test("a clock that jumps ahead deletes nothing and is reported once; corrected, deletion continues", async () => {
   const store = open(30 * day)
   await send(store, 0, start - 31 * day)
   await send(store, 0, start - 29 * day)
   now = start + 3_000 * day
   store.start()
-  // By the time before the leap the first is too old.
+  // By the time before the jump, the first event is expired.
   await eventually(() => faults.length > 0)
   expect(count(store)).toBe(1)
   expect(faults.splice(0)).toEqual([
@@ -202,7 +202,7 @@ test("a clock that leaps ahead deletes nothing and the log says so once; set rig
   await store.close()
 })
 
-test("a deleted website's room goes back to the disk while the server runs", async () => {
+test("the space of a deleted website is returned to the file system while the server runs", async () => {
   const store = open()
   const rid = website(store, "w", null)
   await send(store, 0, now)

@@ -42,7 +42,7 @@ async function found(search: string, page: Partial<ProfileSearch> = {}): Promise
   return [profiles.map(({ profileId }) => profileId), total]
 }
 
-test("without a search the one that was told of last comes first", async () => {
+test("without a search the most recently updated profile comes first", async () => {
   identify("old", {}, now)
   identify("new", {}, now + 2)
   identify("b", {}, now + 1)
@@ -79,7 +79,7 @@ describe("a search looks", () => {
     expect(await found(search)).toEqual([ids, ids.length])
   })
 
-  test("through all there are, and gives any page in its order", async () => {
+  test("all profiles, and returns any page in order", async () => {
     const count = 3_210
     db.transaction(() => {
       for (let n = 0; n < count; n++)
@@ -97,7 +97,7 @@ describe("a search looks", () => {
     }
   })
 
-  test("a thousand at a time, with a rest after each", async () => {
+  test("a thousand profiles at a time, with a pause after each step", async () => {
     db.transaction(() => {
       for (let n = 0; n < 2_500; n++) identify(`p${n}`, {})
     })()
@@ -105,7 +105,7 @@ describe("a search looks", () => {
     const search = { websiteRid: rid, search: "p", limit: 1, offset: 0 }
     const { total } = await findProfiles(db, search, async () => {
       rests++
-      // Whoever is told of meanwhile neither hides others nor is found twice.
+      // A profile that is updated meanwhile neither hides others nor appears twice.
       identify("p0", {}, now + rests)
     })
     expect([total, rests]).toEqual([2_500, 2])

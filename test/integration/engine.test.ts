@@ -15,7 +15,7 @@ let engine: WorkerQueryEngine<QuerySpec>
 const faults: unknown[] = []
 const start = Date.UTC(2026, 5, 1)
 
-function begin(memory = 268_435_456): void {
+function startEngine(memory = 268_435_456): void {
   const path = folder.file("a.db")
   const environment = {
     now: Date.now,
@@ -50,7 +50,7 @@ afterEach(async () => {
   folder[Symbol.dispose]()
 })
 
-/** Visitors that all differ: what costs an answer most. */
+/** Each event has its own visitor, which needs the most memory. */
 async function insert(count: number): Promise<void> {
   for (let from = 0; from < count; from += 5_000) {
     const rows = Array.from(
@@ -62,7 +62,7 @@ async function insert(count: number): Promise<void> {
   }
 }
 
-function about(question: Partial<GroupsQuery>): GroupsQuery {
+function eventsQuery(query: Partial<GroupsQuery>): GroupsQuery {
   const scope = {
     websites: [0],
     from: start,
@@ -71,59 +71,91 @@ function about(question: Partial<GroupsQuery>): GroupsQuery {
     filters: [],
     crawlers: false,
   }
-  return { kind: "groups", scope, by: [], measures: ["events", "users"], ...question }
+  return { kind: "groups", scope, by: [], measures: ["events", "users"], ...query }
 }
 
 const never = new AbortController().signal
 
-test("a question is answered of what was stored a moment ago, and of blocks once they are made behind the commits", async () => {
-  begin()
+test("a query sees events as soon as they are stored, and reads blocks once they are sealed", async () => {
+  startEngine()
   await insert(20_000)
-  const before = await engine.run(about({}), "a key", never)
+  const before = await engine.run(eventsQuery({}), "a key", never)
   expect([before.result.groups[0]?.values, before.statistics.source]).toEqual([[20_000, 20_000], "rows"])
   engine.start()
-  await eventually(async () => (await engine.run(about({}), "a key", never)).statistics.source === "blocks")
+  await eventually(
+    async () => (await engine.run(eventsQuery({}), "a key", never)).statistics.source === "blocks",
+  )
   await insert(1)
-  const after = await engine.run(about({}), "a key", never)
+  const after = await engine.run(eventsQuery({}), "a key", never)
   expect([after.result.groups[0]?.values, after.statistics.source]).toEqual([[20_001, 20_000], "blocks+rows"])
   expect(differences(store.db)).toEqual([])
   expect(faults).toEqual([])
 })
 
-test("a question whose asker has gone is given up, and others do not wait for it", async () => {
-  begin()
+test("a query of a disconnected client is canceled, and others do not wait for it", async () => {
+  startEngine()
   await insert(100_000)
   const asker = new AbortController()
   let ended = false
   const slow = engine
-    .run(about({ by: ["anonymous_id"] }), "a key", asker.signal)
+    .run(eventsQuery({ by: ["anonymous_id"] }), "a key", asker.signal)
     .finally(() => (ended = true))
-  const quick = engine.run(about({ scope: { ...about({}).scope, websites: [7] } }), "a key", never)
+  const quick = engine.run(
+    eventsQuery({ scope: { ...eventsQuery({}).scope, websites: [7] } }),
+    "a key",
+    never,
+  )
   asker.abort(new Error("gone"))
   expect(slow).rejects.toThrow("gone")
   expect((await quick).result.groups[0]?.values).toEqual([0, 0])
   expect(ended).toBe(true)
 })
 
-test("an answer that needs more memory than it may take is refused, and the next one is not", async () => {
-  begin(16_777_216)
+test("a query that exceeds its memory budget fails, and the next one succeeds", async () => {
+  startEngine(16_777_216)
   await insert(60_000)
-  const all = engine.run(about({ by: ["anonymous_id"] }), "a key", never)
+  const all = engine.run(eventsQuery({ by: ["anonymous_id"] }), "a key", never)
   expect(all).rejects.toBeInstanceOf(OutOfMemoryBudgetError)
   await all.catch(() => {})
-  expect((await engine.run(about({}), "a key", never)).result.groups[0]?.values).toEqual([60_000, 60_000])
+  expect((await engine.run(eventsQuery({}), "a key", never)).result.groups[0]?.values).toEqual([
+    60_000, 60_000,
+  ])
 })
 
-test("questions at once are answered each for itself", async () => {
-  begin()
+test("concurrent queries get their own results", async () => {
+  startEngine()
   await insert(30_000)
   const answers = await Promise.all(
     Array.from({ length: 20 }, (_, index) => {
-      const { scope } = about({})
-      return engine.run(about({ scope: { ...scope, to: start + (index + 1) * 1_000 } }), "a key", never)
+      const { scope } = eventsQuery({})
+      return engine.run(eventsQuery({ scope: { ...scope, to: start + (index + 1) * 1_000 } }), "a key", never)
     }),
   )
   expect(answers.map(({ result: answer }) => answer.groups[0]?.values[0])).toEqual(
     Array.from({ length: 20 }, (_, index) => (index + 1) * 1_000),
   )
+})
+
+test("a query leaves no abort listener behind once it is answered or has failed", async () => {
+  startEngine(16_777_216)
+  await insert(60_000)
+  const { signal } = new AbortController()
+  let listeners = 0
+  const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)]
+  signal.addEventListener = (...listener: Parameters<typeof add>) => {
+    listeners++
+    add(...listener)
+  }
+  signal.removeEventListener = (...listener: Parameters<typeof remove>) => {
+    listeners--
+    remove(...listener)
+  }
+  const running = engine.run(eventsQuery({}), "a key", signal)
+  expect(listeners).toBe(1)
+  await running
+  expect(listeners).toBe(0)
+  const failing = engine.run(eventsQuery({ by: ["anonymous_id"] }), "a key", signal)
+  expect(failing).rejects.toBeInstanceOf(OutOfMemoryBudgetError)
+  await failing.catch(() => {})
+  expect(listeners).toBe(0)
 })

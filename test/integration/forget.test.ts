@@ -32,7 +32,7 @@ afterEach(() => {
   folder[Symbol.dispose]()
 })
 
-/** Longest time that the lock was held, ms. */
+/** Longest time that the write lock was held, ms. */
 let longest = 0
 const pace: ForgetSchedule = {
   write: (work) => {
@@ -58,7 +58,7 @@ function identify(profileId: string, anonymousId: string | null, more: object = 
 const person = (id: Person["id"], websiteRid = rid): Person => ({ websiteRid, id })
 const sessions = () => db.prepare("select session_id from event_rows order by session_id").pluck().all()
 
-test("a profile's events are those that name it, and those of its anonymous ids that name nobody else", async () => {
+test("the events of a profile name it, or have one of its anonymous ids and name no other profile", async () => {
   identify("ann", "laptop")
   identify("ann", "shared")
   identify("bob", "shared")
@@ -88,7 +88,7 @@ test("a profile's events are those that name it, and those of its anonymous ids 
   expect(await countPerson(db, ann, now, pace)).toEqual({ events: 0, profiles: 0, links: 0 })
 })
 
-test("an anonymous id's are its events and links; no profile goes with it", async () => {
+test("forgetting an anonymous id deletes its events and links, but no profile", async () => {
   identify("ann", "laptop")
   identify("ann", "phone")
   send(
@@ -104,7 +104,7 @@ test("an anonymous id's are its events and links; no profile goes with it", asyn
   expect(db.prepare("select profile_id from profiles").pluck().all()).toEqual(["ann"])
 })
 
-test("an id that is stored as a hash is found on its day, and later by the profile it was linked to", async () => {
+test("an id that is stored as a hash is found on its day, later only through its linked profile", async () => {
   const hashed = { anonymousId: "laptop", hashVisitor: true }
   send({ sessionId: "1 yesterday", ...hashed, receivedAt: now - day }, { sessionId: "2 today", ...hashed })
   identify("ann", "laptop", { hashVisitor: true })
@@ -124,7 +124,7 @@ test("an id that is stored as a hash is found on its day, and later by the profi
   })
 })
 
-// SQLite zeroes what is deleted, but where it split a page before, what moved to the new page may stay readable in the unused middle
+// SQLite zeroes deleted cells, but after a page split, cells that moved to the new page can stay readable in the unused part
 // of the old one. It depends on the order of ids, and so on the seed: of these, 16 and 17 leave some.
 test.each([1, 2, 16, 17])(
   "no byte of a person is left among thousands of others, but in the unused middle of pages until a vacuum (seed %i)",
@@ -146,7 +146,7 @@ test.each([1, 2, 16, 17])(
   },
 )
 
-/** Offsets in a file; none where there is no file. */
+/** Offsets in a file; empty if the file does not exist. */
 function placesOf(mark: string, path: string): number[] {
   const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0)
   const found: number[] = []
@@ -154,7 +154,7 @@ function placesOf(mark: string, path: string): number[] {
   return found
 }
 
-/** Whether an offset is between the pointers to the cells of a b-tree's page and the first cell. The form of pages: SQLite's "Database File Format", 1.6. */
+/** True if an offset is in the unallocated space of a B-tree page: SQLite's "Database File Format", 1.6. */
 function isUnused(file: Buffer, at: number, pageSize: number): boolean {
   const page = file.subarray(at - (at % pageSize), at - (at % pageSize) + pageSize)
   const [type = 0] = page
@@ -164,7 +164,7 @@ function isUnused(file: Buffer, at: number, pageSize: number): boolean {
   return at % pageSize >= pointersEnd && at % pageSize < page.readUInt16BE(5)
 }
 
-/** Some events, ids and traits of `mark` among thousands of others'. */
+/** Events, ids and traits of `mark` among thousands of others. */
 function sendCrowd(mark: string, random: () => number): void {
   const filler = () => Array.from({ length: 36 }, () => Math.floor(random() * 16).toString(16)).join("")
   let shared = ""
@@ -178,13 +178,13 @@ function sendCrowd(mark: string, random: () => number): void {
     const theirs = Array.from({ length: 5 }, () => ({
       anonymousId: `${mark}-device`,
       sessionId: `${mark}-session-${filler()}`,
-      // At any place of the index by event id.
+      // Spread over the index on event ids.
       eventId: `${filler()}-${mark}`,
       properties: JSON.stringify(`${mark}-`.repeat(round === 30 ? 1_000 : 3)),
     }))
     send(...others, ...theirs)
     for (let one = 0; one < 20; one++) identify(filler(), filler(), { traits: { name: filler() } })
-    // Several devices, and traits that change: what was there before must not stay behind on the page.
+    // Several devices and changing traits: earlier values must not remain on the page.
     identify(mark, `${filler()}-${mark}`, {
       traits: { email: `${mark}-${"x".repeat(round * 10)}@example.com` },
     })
@@ -193,7 +193,7 @@ function sendCrowd(mark: string, random: () => number): void {
   }
 }
 
-test("a reader that holds the -wal up is waited for, and said where it stays", async () => {
+test("waits for a reader that blocks the truncation of the -wal, and reports if it stays", async () => {
   send({ anonymousId: "laptop" })
   const reader = openReader(folder.file("test.db"))
   reader.exec("begin")
@@ -217,7 +217,7 @@ test("a reader that holds the -wal up is waited for, and said where it stays", a
   reader.close()
 })
 
-test("of a million-event kind of person, each transaction takes some; stopped half-way, the rest goes next time", async () => {
+test("a person with many events is deleted in several transactions; after an interruption, the next call finishes", async () => {
   for (let round = 0; round < 10; round++) {
     send(
       ...Array.from({ length: 1_000 }, (_, index) => ({

@@ -17,7 +17,7 @@ afterEach(() => rmSync(folder, { recursive: true }))
 const now = Date.UTC(2026, 0, 1)
 const open = () => openDatabase({ path, durability: "fsync", busyTimeout: 0, now })
 
-/** Makes the database, changes it, and closes it. */
+/** Creates the database, changes it and closes it. */
 function prepared(change: string): Buffer {
   const db = open()
   db.exec(change)
@@ -25,7 +25,7 @@ function prepared(change: string): Buffer {
   return readFileSync(path)
 }
 
-test("a new database has the pragmas that cannot be set later, and every migration recorded", () => {
+test("a new database has the pragmas that cannot be set later, and all migrations are recorded", () => {
   const db = open()
   expect(db.pragma("page_size", { simple: true })).toBe(4096)
   expect(db.pragma("auto_vacuum", { simple: true })).toBe(2) // incremental
@@ -36,7 +36,7 @@ test("a new database has the pragmas that cannot be set later, and every migrati
   db.close()
 })
 
-test("synchronous is full again when a database is opened again, and normal only when asked for", () => {
+test("synchronous is full when a database is reopened, and normal only on request", () => {
   closeDatabase(open())
   const again = open()
   expect(again.pragma("synchronous", { simple: true })).toBe(2)
@@ -78,14 +78,14 @@ const refused: { sentence: string; prepare: () => Buffer; message: string }[] = 
 ]
 
 for (const { sentence, prepare, message } of refused) {
-  test(`${sentence} is refused with a clear message and left as it was`, () => {
+  test(`${sentence} is refused with a clear message and unchanged`, () => {
     const before = prepare()
     expect(open).toThrow(message)
     expect(readFileSync(path).equals(before)).toBe(true)
   })
 }
 
-test("migrations are one transaction: where one fails, nothing of those before it stays either", () => {
+test("migrations are one transaction: if one fails, all are rolled back", () => {
   const db = open()
   const broken: Migration[] = [
     ...migrations,
@@ -100,7 +100,7 @@ test("migrations are one transaction: where one fails, nothing of those before i
   db.close()
 })
 
-test("every file in migrations/ is applied, and none but those", async () => {
+test("exactly the files in migrations/ are applied", async () => {
   const files = [...new Bun.Glob("*").scanSync(join(import.meta.dir, "../../migrations"))].sort()
   expect(files).toEqual(migrations.map((migration) => `${migration.name}.sql`))
 })

@@ -51,7 +51,7 @@ describe("new names without a key", () => {
   const stored = () => app.store.db.prepare("select count(*) from events").pluck().get()
   const rejection = { status: 429, reason: "too_many_new_names" }
 
-  test("are taken up to 1,000 a website and day; beyond, a request is rejected whole, and known names are not", async () => {
+  test("are accepted up to 1,000 per website and day; beyond, a whole request is rejected unless all names are known", async () => {
     expect(await send(numbered(999))).toMatchObject({ status: 200 })
     const twoMore = [{ name: "made_up_0" }, ...numbered(2, 5_000)]
     expect(await send(twoMore)).toEqual({
@@ -66,7 +66,7 @@ describe("new names without a key", () => {
     expect(types()).toBe(1_000)
   })
 
-  test.each(["namespace", "source"])("count with their %s, which senders can make up too", async (field) => {
+  test.each(["namespace", "source"])("count together with their %s, which senders can invent too", async (field) => {
     const events = Array.from({ length: 1_000 }, (_, index) => ({ name: "one", [field]: `made up ${index}` }))
     expect(await send(events)).toMatchObject({ status: 200 })
     expect(await send({ name: "one", [field]: "one more" })).toMatchObject(rejection)
@@ -75,11 +75,11 @@ describe("new names without a key", () => {
     })
   })
 
-  test("are counted for each website, begin again with the UTC day, and are not limited with a key", async () => {
+  test("are counted per website and UTC day, and are not limited with a key", async () => {
     await send(numbered(1_000))
     expect(await send(numbered(1, 1_000))).toMatchObject(rejection)
     expect(await send(numbered(1, 1_000), { website: "b" })).toMatchObject({ status: 200 })
-    // Now it is known.
+    // Now the name is known.
     expect(await send(numbered(1, 1_000))).toMatchObject({ status: 200 })
     expect(await send(numbered(1_000, 10_000), { withKey: true })).toMatchObject({ status: 200 })
     app.clock.now += 12 * 3_600_000 - 1
@@ -89,7 +89,7 @@ describe("new names without a key", () => {
     expect(await send(numbered(1, 30_000))).toMatchObject(rejection)
   })
 
-  test("a rejection takes down nothing that is committed with it, and the owner sees it with what to do", async () => {
+  test("a rejection does not affect other writes of its commit, and the owner sees it with advice", async () => {
     await send(numbered(999))
     const together = await Promise.all([
       send({ name: "first" }),
@@ -161,14 +161,14 @@ describe("in a database", () => {
     },
   })
 
-  test("a restart gives no second allowance", () => {
+  test("a restart does not reset the quota", () => {
     const names = (count: number, from: number) =>
       numbered(count, from).map(({ name }) => row({ name, viaKey: 0 }))
     expect(store(writerOf(), ...names(1_000, 0))).toBeUndefined()
     expect(store(writerOf(), ...names(1, 1_000))).toMatchObject({ reason: "too_many_new_names" })
   })
 
-  test("types without events are deleted, also those that were never used, and no others", async () => {
+  test("exactly the types without events are deleted, also those that were never used", async () => {
     const writer = writerOf()
     store(
       writer,
@@ -176,7 +176,7 @@ describe("in a database", () => {
       row({ name: "stays" }),
       row({ name: "stays", keys: "[]", properties: "" }),
     )
-    // A row that is passed over leaves its type behind.
+    // A skipped row leaves its type behind.
     store(writer, row({ name: "stays", eventId: "1" }), row({ name: "duplicate", eventId: "1" }))
     expect(types()).toHaveLength(4)
     db.exec("delete from event_rows where type_id = (select id from event_types where name = 'gone')")
@@ -186,7 +186,7 @@ describe("in a database", () => {
     expect(await deleteUnusedTypes(db, pace())).toBe(0)
   })
 
-  test("caches of this and of other processes notice, and no id is used twice", async () => {
+  test("caches of all processes are invalidated, and no id is reused", async () => {
     const other = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
     const [writer, another] = [writerOf(), writerOf(other)]
     store(writer, row({ name: "first" }), row({ name: "last" }))
@@ -201,7 +201,7 @@ describe("in a database", () => {
     other.close()
   })
 
-  test("a type that comes back while it is looked for stays, whoever stores the event", async () => {
+  test("a type that is used again during the check stays, whichever process stores the event", async () => {
     const other = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
     const [writer, another] = [writerOf(), writerOf(other)]
     store(writer, ...numbered(20).map((one) => row(one)))
@@ -225,7 +225,7 @@ describe("in a database", () => {
     other.close()
   })
 
-  test("rows are read from the newest on, and only as far as needed", async () => {
+  test("rows are read from the newest, and only as far as needed", async () => {
     const writer = writerOf()
     store(writer, row({ name: "old" }), ...Array.from({ length: 30_000 }, () => row({ name: "common" })))
     await deleteUnusedTypes(db, pace())
@@ -240,7 +240,7 @@ describe("in a database", () => {
     return readFileSync(folder.file("test.db")).includes(text)
   }
 
-  test("of a deleted website no name, namespace, source or key is left in the file, of its blocks neither", async () => {
+  test("no name, namespace, source or key of a deleted website is left in the file, nor in its blocks", async () => {
     const { rid } = createWebsite(db, "a", settings, now)
     const writer = writerOf()
     store(
@@ -264,7 +264,7 @@ describe("in a database", () => {
     expect(types()).toEqual([])
     db.exec("vacuum")
     expect(marked("zq-")).toBe(false)
-    // The highest id in blocks is kept by an empty row: a new event gets a higher one.
+    // A tombstone reserves the highest id in blocks: a new event gets a higher one.
     store(writer, row({ websiteRid: 0, name: "next" }))
     expect(
       executeQuerySync(db, {
@@ -276,7 +276,7 @@ describe("in a database", () => {
     ).toHaveLength(1)
   })
 
-  test("forgetting a person takes along names and keys that only they had", async () => {
+  test("forgetting a person deletes names and keys that no one else has", async () => {
     const writer = writerOf()
     store(
       writer,

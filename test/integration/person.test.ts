@@ -6,8 +6,8 @@ import { deleteOldSalts } from "../../src/store/daily-hash.ts"
 import { createWebsite, type Website } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
-// Who an event belongs to is defined in src/store/identity-resolution.ts. Each case says which events are whose, and every place that shows,
-// counts, exports or deletes what a person did says the same.
+// src/store/identity-resolution.ts defines who an event belongs to. Each case states the expected owners, and every feature that
+// shows, counts, exports or deletes events of a person must agree.
 
 let app: TestApp
 let key: string
@@ -242,7 +242,7 @@ describe.each(["rows", "blocks"])("of events in %s", (where) => {
   })
 })
 
-test("a list of people names the profile that a visitor was linked to last, where its events name none", async () => {
+test("a list of people shows the last linked profile of a visitor whose events name none", async () => {
   await track("plain", "visit", { anonymousId: "laptop" })
   await track("plain", "visit", { anonymousId: "phone", profileId: "cat" })
   await track("plain", "visit", { anonymousId: "kiosk" })
@@ -258,7 +258,7 @@ test("a list of people names the profile that a visitor was linked to last, wher
   ])
 })
 
-test("a link that is made counts in answers that were given before", async () => {
+test("a new link affects cached results", async () => {
   await track("plain", "visit", { anonymousId: "laptop" })
   sealAll(app.store.db, 0)
   const count = async () =>
@@ -268,7 +268,7 @@ test("a link that is made counts in answers that were given before", async () =>
   expect(await count()).toBe(1)
 })
 
-test("forgetting a profile deletes its events and links, and no event of a device that everybody shares", async () => {
+test("forgetting a profile deletes its events and links, but no event of a shared anonymous id", async () => {
   await identify("plain", "ann", "laptop")
   for (let customer = 0; customer < 25; customer++) {
     await call("/identify", { websiteId: "plain", profileId: `customer-${customer}`, anonymousId: "server" })

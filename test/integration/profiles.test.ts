@@ -32,7 +32,7 @@ function give(scopes: Scope[], websites: Key["websites"]): string {
   return secret
 }
 
-/** Through /identify, a second after what was told before. */
+/** Calls /identify one second after the last call. */
 async function identify(identity: object): Promise<void> {
   app.clock.now += 1_000
   const response = await app.send(
@@ -67,7 +67,7 @@ const ada = {
   anonymousIds: ["laptop"],
 }
 
-/** So many that one look does not find them all. */
+/** More than one scan step covers. */
 function addMany(): void {
   app.store.db.exec(`
     insert into profiles (website_rid, profile_id, traits, created_at, updated_at)
@@ -75,7 +75,7 @@ function addMany(): void {
     select 1, 'p' || i, '{}', 0, 0 from n`)
 }
 
-test("profiles of a website are listed, the one that was told of last first", async () => {
+test("profiles of a website are listed, most recently updated first", async () => {
   const { body } = await get("profiles?website_id=mine")
   expect(body.total).toBe(2)
   expect(body.profiles.map((one: Json) => one.profileId)).toEqual(["user_2", "user/1 ü"])
@@ -96,12 +96,12 @@ const searches: [string, string[]][] = [
   ["page=9999999", []],
   ["search=user&limit=200&page=50", []],
 ]
-test.each(searches)("%s finds those that it names", async (query, ids) => {
+test.each(searches)("%s finds the matching profiles", async (query, ids) => {
   const { body } = await get(`profiles?website_id=mine&${query}`)
   expect(body.profiles.map((one: Json) => one.profileId)).toEqual(ids)
 })
 
-test("one is shown by its id, whatever that is made of", async () => {
+test("a profile is shown by its id, whatever characters it contains", async () => {
   const path = `profiles/${encodeURIComponent("user/1 ü")}?website_id=mine`
   expect((await get(path)).body).toEqual({ success: true, profile: ada })
 })
@@ -139,10 +139,10 @@ describe("what cannot be answered", () => {
     expect([answer.status, answer.reason]).toEqual([status, reason])
   })
 
-  test("more searches at once than run and wait: events come in between them", async () => {
+  test("more concurrent searches than the queue holds are rejected, and events are accepted meanwhile", async () => {
     addMany()
     const searches = Array.from({ length: 12 }, () => get("profiles?website_id=mine&search=nobody"))
-    // No search, and so not in their way.
+    // Without a search it does not wait for them.
     expect((await get("profiles?website_id=mine")).status).toBe(200)
     const answers = await Promise.all(searches)
     expect(answers.map(({ reason }) => reason).sort()).toEqual([
@@ -158,7 +158,7 @@ describe("what cannot be answered", () => {
     ["a key that manages", ["manage:websites", "manage:keys", "manage:users"], null, "scope_missing"],
     ["a key for another website", ["read:data"], ["theirs"], "key_website_mismatch"],
   ]
-  test.each(refused)("%s is told nobody", async (_, scopes, websites, reason) => {
+  test.each(refused)("%s gets no profile", async (_, scopes, websites, reason) => {
     const key = give(scopes, websites)
     for (const path of ["profiles?website_id=mine", "profiles/user_2?website_id=mine"]) {
       const answer = await get(path, key)
@@ -166,7 +166,7 @@ describe("what cannot be answered", () => {
     }
   })
 
-  test("is looked for no longer when the client is gone", async () => {
+  test("a search stops when the client disconnects", async () => {
     const client = new AbortController()
     addMany()
     const answer = app.send(

@@ -47,13 +47,13 @@ function event(changes: Partial<EventRow> = {}): EventRow {
 const store = (...rows: EventRow[]) => writer.commit(rows.map((row) => ({ rows: [row], size: 0 })))
 const column = (name: string) => db.prepare(`select ${name} from events order by id`).pluck().all()
 
-test("events of one kind share one entry of what they have in common", () => {
+test("events of one type share one dictionary entry", () => {
   store(...Array.from({ length: 100 }, () => event()), event({ name: "left" }))
   expect(db.prepare("select count(*) from event_types").pluck().get()).toBe(2)
   expect(column("properties")[0]).toBe('{"plan":"pro","amount":5}')
 })
 
-test("a name with hundreds of different keys fills no dictionary, and reads the same", () => {
+test("a name with hundreds of key sets does not fill the dictionary, and reads back unchanged", () => {
   const rows = Array.from({ length: 300 }, (_, index) =>
     event({ keys: `["item_${index}"]`, properties: `${index}` }),
   )
@@ -64,7 +64,7 @@ test("a name with hundreds of different keys fills no dictionary, and reads the 
   expect(column("properties")).toEqual([...expected, ...expected])
 })
 
-test("a refused row takes down its own request, and types that were undone with it are made anew", () => {
+test("a failing row fails only its own request, and rolled-back types are created again", () => {
   db.exec(`
     create trigger refuse before insert on event_rows when new.session_id = 'bad'
     begin select raise(abort, 'refused by a test'); end`)
@@ -82,7 +82,7 @@ test("a refused row takes down its own request, and types that were undone with 
   expect(column("name")).toEqual(["one", "three", "two"])
 })
 
-test("every event of a refused request is undone, those before the bad row too", () => {
+test("all events of a failing request are rolled back, also those before the failing row", () => {
   db.exec(`
     create trigger refuse before insert on event_rows when new.session_id = 'bad'
     begin select raise(abort, 'refused by a test'); end`)
@@ -95,7 +95,7 @@ test("every event of a refused request is undone, those before the bad row too",
   expect(column("name")).toEqual(["other"])
 })
 
-test("a lock of another process is said as such, and nothing is tried", () => {
+test("a lock of another process throws StoreLockedError, and nothing is written", () => {
   const other = openDatabase({ path: join(folder, "test.db"), durability: "os", busyTimeout: 0, now: noon })
   other.exec("begin immediate")
   expect(() => store(event())).toThrow(StoreLockedError)
@@ -104,7 +104,7 @@ test("a lock of another process is said as such, and nothing is tried", () => {
   expect(store(event())).toEqual([undefined])
 })
 
-test("the daily hash is the same all day, another on another website or day, and never the id", () => {
+test("the daily hash is stable for a day, differs by website and day, and is never the id", () => {
   const at = (websiteRid: number, receivedAt: number) => event({ hashVisitor: true, websiteRid, receivedAt })
   store(at(0, noon), at(0, noon + 1), at(0, noon + day), at(0, noon + day + 1))
   const [first, second, third, fourth] = column("anonymous_id")
@@ -115,14 +115,14 @@ test("the daily hash is the same all day, another on another website or day, and
   expect(dailyHash.hash("ann", 1, noon)).not.toBe(dailyHash.hash("ann", 2, noon))
 })
 
-test("the salt of a day that is over is gone", () => {
+test("the salt of a past day is deleted", () => {
   store(event({ hashVisitor: true }))
   expect(db.prepare("select day from salts").pluck().all()).toEqual([20_000])
   deleteOldSalts(db, noon + day)
   expect(db.prepare("select day from salts").pluck().all()).toEqual([])
 })
 
-test("a deleted website is gone from the view at once, its events go in small steps, its number is never used again", () => {
+test("a deleted website disappears at once, its events are deleted in steps, and its rid is never reused", () => {
   const settings = { domain: "a.example", name: "a", allowedOrigins: [], anonymize: "off" as const }
   const { rid } = createWebsite(db, "a", settings, noon)
   store(...Array.from({ length: 25 }, () => event({ websiteRid: rid })), event())
@@ -132,14 +132,14 @@ test("a deleted website is gone from the view at once, its events go in small st
   while (sweepDeleted(db, noon, 10)) steps++
   expect(steps).toBe(3)
   expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(1)
-  // A request that was under way when the website went, and its traces.
+  // A request that was in flight during the deletion.
   store(event({ websiteRid: rid }))
   while (sweepDeleted(db, noon + 3_600_000, 10));
   expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(1)
   expect(createWebsite(db, "a", settings, noon).rid).toBeGreaterThan(rid)
 })
 
-test("when a key was last used is kept until it is written, and what came meanwhile until the next time", () => {
+test("the last use of a key is pending until it is written, and a later use until the next write", () => {
   const key = createKey(
     db,
     "k",

@@ -13,7 +13,7 @@ import type { Scope } from "../../src/query/query.ts"
 import type { ReportSource } from "../../src/query/reports/step.ts"
 import type { LinkedVisitor } from "../../src/store/identity-resolution.ts"
 
-/** An event as a test writes it down. */
+/** An event in the short form of a test. */
 export interface TestEvent {
   name: string
   /** Unix ms */
@@ -33,7 +33,7 @@ const idOf: Record<IdKind, (event: TestEvent) => string | null | undefined> = {
   profiles: ({ profile }) => profile,
 }
 
-/** Events, in the order of receipt, as the engine reads them. */
+/** A report source over events in memory, which are in the order of receipt. */
 export function sourceOf(
   events: readonly TestEvent[],
   /** By website: anonymous ids with their profiles. */
@@ -173,7 +173,7 @@ function columnsOf(
   }
 }
 
-/** Drives a question to its end. */
+/** Runs a generator to its end. */
 export function runToEnd<Answer>(steps: Generator<void, Answer>): Answer {
   for (;;) {
     const step = steps.next()
@@ -181,7 +181,7 @@ export function runToEnd<Answer>(steps: Generator<void, Answer>): Answer {
   }
 }
 
-/** All events from the begin of a day on, for the days given. */
+/** A scope of `days` days from the start of `day`. */
 export function scopeOf(day: string, days: number, changes: Partial<Scope> = {}): Scope {
   const from = Date.parse(`${day}T00:00Z`)
   return {
