@@ -182,11 +182,11 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await waitForPage(page, "Median")
     const total = property(page, "total")
     expect(await total.locator("dl > div").allInnerTexts()).toEqual([
-      "Least\n1.5",
+      "Min\n1.5",
       "Median\n12",
       "Mean\n40.25",
       "p95\n90",
-      "Most\n9,500",
+      "Max\n9,500",
     ])
     expect(await texts(total.getByRole("table", { name: "Distribution of total" }))).toEqual([
       ["1.5", "10", "3"],

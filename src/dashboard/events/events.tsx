@@ -199,7 +199,7 @@ function NoRows({ search, isBeyond }: { search: string; isBeyond: boolean }) {
   const { router } = useApp()
   if (isBeyond) {
     return (
-      <Empty title="There is no such page">
+      <Empty title="No more results">
         <Link class="button" href={router.hrefWith({ page: undefined })}>
           Go to first page
         </Link>

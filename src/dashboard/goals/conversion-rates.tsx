@@ -42,7 +42,7 @@ export function ConversionRates({ steps, unit }: RatesProps) {
       )}
       <Panel
         title="Conversion over time"
-        hint={`Converted, as a share of all ${unit.many} with an event.`}
+        hint={`Share of ${unit.many} with any event that converted.`}
         actions={<GranularitySwitch />}
       >
         <Loaded query={query} id="trend" height={306}>

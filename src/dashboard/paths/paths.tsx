@@ -85,7 +85,10 @@ export function Paths() {
         </EmptyReport>
       ) : (
         <>
-          <Panel title="Event" actions={isComplete && <SaveButton kind="paths" saved={saved} path={path} />}>
+          <Panel
+            title="Selected event"
+            actions={isComplete && <SaveButton kind="paths" saved={saved} path={path} />}
+          >
             <Steps
               steps={[step]}
               names={events.names}

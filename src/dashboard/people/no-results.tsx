@@ -6,7 +6,7 @@ import { useApp } from "../state/app.ts"
 export function NoResults({ noun, search }: { noun: "visitor" | "profile"; search: string }) {
   const { router } = useApp()
   return search === "" ? (
-    <Empty title="There is no such page">
+    <Empty title="No more results">
       <Link class="button" href={router.hrefWith({ page: undefined })}>
         Go to first page
       </Link>

@@ -43,8 +43,8 @@ export function ExportAndDelete({ person, summary }: { person: PersonId; summary
   return (
     <Panel title="Export and delete data">
       <p class="muted">
-        Both cover everything {session.nameOf(website)} has on this {person.kind}, of all time, regardless of
-        the selected range.
+        Export and deletion cover everything {session.nameOf(website)} has on this {person.kind}, of all time,
+        regardless of the selected range.
       </p>
       <div class="row person-rights">
         {/* A download can't report an expired login session: this request redirects to the login page instead. */}

@@ -57,7 +57,7 @@ export function Retention() {
       <Panel
         title="Who comes back?"
         class="retention-question"
-        hint="Cohorts are formed by each person's first event in the range."
+        hint="Groups people by the period of their first event in the range."
         actions={<SaveButton kind="retention" saved={saved} path={path} />}
       >
         <Steps
