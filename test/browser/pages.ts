@@ -12,7 +12,7 @@ export const pages: { name: string; path: string; ready: string }[] = [
   { name: "retention", path: "/w/SITE/retention?step=page_viewed", ready: "visitors" },
   { name: "paths", path: "/w/SITE/paths?step=product_viewed", ready: "search_used" },
   { name: "goals", path: "/w/SITE/goals?step=order_paid", ready: "order_paid" },
-  { name: "refusals", path: "/w/SITE/refusals", ready: "refused" },
+  { name: "rejected-requests", path: "/w/SITE/refusals", ready: "No rejected requests" },
   { name: "people", path: "/w/SITE/people", ready: "visitor-" },
   { name: "profiles", path: "/w/SITE/people?tab=profiles", ready: "Profile" },
   { name: "person", path: "/w/SITE/person?visitor=visitor-0", ready: "visitor-0" },
