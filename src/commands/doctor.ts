@@ -79,7 +79,7 @@ function print(checks: readonly CheckResult[], context: Context): void {
 
 /** Figures for monitoring. */
 function factsJson(facts: Facts, settings: DiagnosisSettings) {
-  const { growth, files, db, checkBackups: backups, openFiles } = facts
+  const { growth, files, db, backups, openFiles } = facts
   const bytes = (path: string) => files.find((file) => file.path === path)?.bytes ?? 0
   return {
     events: growth?.events ?? null,
@@ -117,7 +117,7 @@ async function collectFacts(db: string, options: DoctorOptions, context: Context
     files,
     copies: copies.files.flatMap(fileFacts),
     folderMode: hasModes() ? statSync(folder).mode : undefined,
-    checkBackups: await backupsIn(options.backupDir, db),
+    backups: await backupsIn(options.backupDir, db),
     openFiles: openFilesOf(server, db),
     zoneRules: { own: rulesVersion, system: systemZoneRules() },
   }

@@ -22,7 +22,7 @@ import { readableWebsites, websitesOf } from "./websites.ts"
 
 /** Dependencies of the query API. */
 export interface QueryApiDeps extends RouteDeps {
-  asker: QueryEngine<QuerySpec>
+  queryEngine: QueryEngine<QuerySpec>
   streams: Streams
 }
 
@@ -32,7 +32,7 @@ const outboxResponses = 2
 /** The query API: reports and events for scripts and the dashboard. */
 export function queryRoutes(deps: QueryApiDeps) {
   const route = authenticatedRoute(deps)
-  const outbox = new Outbox(() => deps.asker.responseBytes * outboxResponses)
+  const outbox = new Outbox(() => deps.queryEngine.responseBytes * outboxResponses)
   return new Elysia({ prefix: "/v1" })
     .post(
       "/query",
@@ -79,7 +79,7 @@ async function query(
   { caller, now, headers, context, searchParams }: AuthenticatedRequest,
   outbox: Outbox,
 ): Promise<Response> {
-  const { asker, registry, settings } = deps
+  const { queryEngine, registry, settings } = deps
   const { signal } = context.request
   const params = searchParams()
   const websites = websitesOf(registry, caller, params.get("website_id"))
@@ -91,18 +91,18 @@ async function query(
     parseQueries(value, { websites, zone, now, canReadData, limits }),
   )
   const onFault = (error: unknown) => deps.logError(error, { path: "/v1/query" })
-  const { rows, cells, bytes = asker.responseBytes } = limits
-  const room = { rows, cells, bytes: Math.min(bytes, asker.responseBytes) }
+  const { rows, cells, bytes = queryEngine.responseBytes } = limits
+  const room = { rows, cells, bytes: Math.min(bytes, queryEngine.responseBytes) }
   const client = clientOf(caller, context, settings)
   const results: JsonRows[] = []
   const execute = async (spec: QuerySpec): Promise<Executed<JsonRows>> => {
-    const rendered = await asker.render(spec, room, client.name, signal)
+    const rendered = await queryEngine.render(spec, room, client.name, signal)
     results.push(rendered)
     return { ...rendered, data: rendered }
   }
   const count = queries.reduce((sum, { parameters }) => sum + parameters.length, 0)
   const weight = size * bytesPerByte + count * bytesPerParameter
-  return asker.admit(client, weight, signal, async () => {
+  return queryEngine.admit(client, weight, signal, async () => {
     const answers: QueryAnswer<JsonRows>[] = []
     try {
       for (const query of queries)

@@ -14,24 +14,27 @@ import { render } from "./render.ts"
 
 declare const self: Worker
 
-/** A tenth of the time of a busy server: events that come in go before questions about them. */
+/** Leaves queries a tenth of the CPU time of a busy server: ingestion has priority. */
 const niceness = 10
-/** ms: longer than most questions take; one that takes longer is begun again. */
+/** ms: longer than most queries take; a query that takes longer restarts. */
 const patience = 30_000
-/** KiB of SQLite's own cache: columns are kept elsewhere, and the file is in the system's cache. */
+/** KiB of SQLite's page cache. Small, because columns have their own cache and the system caches the file. */
 const pageCacheKiB = 16_384
-/** The share of the memory after which garbage is collected: the JavaScript engine knows little of what columns weigh, and waits until the heap has doubled. */
+/**
+ * Share of the query memory after which garbage is collected explicitly: the JavaScript engine underestimates the size of columns and
+ * waits until the heap has doubled.
+ */
 const sweepShare = 1 / 4
-/** The same where the process takes more than the memory and this many bytes, which it takes without queries. */
+/** The same if the process uses more than the query memory plus `baseBytes`, which it needs without queries. */
 const pressedShare = 1 / 32
 const baseBytes = 100_663_296
-/** The share of the memory that one query may take, and that all of them and their unsent answers may: the rest is for caches. */
+/** Shares of the query memory for one query, and for all queries and unsent responses. The rest is for caches. */
 const queryShare = 1 / 2
 const queriesShare = 5 / 8
-/** Unsealed rows from which they are sealed: many at once where they come fast, for each sealing costs a commit. */
-const enoughToSeal = 8_192
-const enoughWhenBusy = 65_536
-/** Rows from one look to the next, a second, that are fast. */
+/** Minimum unsealed rows to seal; higher during fast ingestion, because every seal costs a commit. */
+const minRowsToSeal = 8_192
+const minRowsWhenBusy = 65_536
+/** New rows per second that count as fast ingestion. */
 const busyGrowth = 4_096
 
 interface Open {
@@ -43,10 +46,10 @@ interface Open {
   close: () => void
 }
 
-/** Garbage is returned to the system late where nobody asks for it: twice as much memory would be held as is used. */
+/** Collects garbage explicitly: otherwise the process holds twice the memory that it uses. */
 class Sweeper {
   #read = 0
-  #taken = 0
+  #reserved = 0
   #made = 0
 
   constructor(
@@ -56,17 +59,17 @@ class Sweeper {
     private readonly memory: number,
   ) {}
 
-  /** After each turn; some 20 ms, or a few ms for each 10 MB that are held, once much was read, taken or sealed. */
+  /** Called after each step. Collects once enough was read, reserved or sealed; takes about 20 ms, or a few ms per 10 MB. */
   sweep(): void {
     this.reader.trim()
     const { totalReserved: total } = this.scheduler.memory
     const { made } = this.sealer
-    const garbage = this.reader.read - this.#read + total - this.#taken + made - this.#made
+    const garbage = this.reader.read - this.#read + total - this.#reserved + made - this.#made
     const { memory } = this
     if (garbage < memory * pressedShare) return
     if (garbage < memory * sweepShare && process.memoryUsage.rss() < memory + baseBytes) return
     this.#read = this.reader.read
-    this.#taken = total
+    this.#reserved = total
     this.#made = made
     Bun.gc(true)
   }
@@ -75,7 +78,7 @@ class Sweeper {
 let open: Open | undefined
 let isRunning = false
 
-/** Turns, until there is nothing to do; messages are heard between them. */
+/** Runs scheduled steps until none are left. Handles messages between steps. */
 async function run({ scheduler, sweeper }: Open): Promise<void> {
   if (isRunning) return
   isRunning = true
@@ -86,12 +89,12 @@ async function run({ scheduler, sweeper }: Open): Promise<void> {
   isRunning = false
 }
 
-function tell(news: WorkerMessage, transfer: ArrayBuffer[] = []): void {
-  self.postMessage(news, transfer)
+function post(message: WorkerMessage, transfer: ArrayBuffer[] = []): void {
+  self.postMessage(message, transfer)
 }
 
 function fail(id: number): Job["fail"] {
-  return (error) => tell({ type: "failure", id, ...failureOf(error as Error) })
+  return (error) => post({ type: "failure", id, ...failureOf(error as Error) })
 }
 
 function failureOf(error: Error): QueryFailure {
@@ -103,15 +106,15 @@ function failureOf(error: Error): QueryFailure {
 
 function jobOf(
   { reader, scheduler }: Open,
-  order: Extract<WorkerRequest<QuerySpec>, { type: "execute" | "render" }>,
+  request: Extract<WorkerRequest<QuerySpec>, { type: "execute" | "render" }>,
 ): Job {
-  const { id, caller } = order
-  if (order.type === "execute") {
+  const { id, caller } = request
+  if (request.type === "execute") {
     return {
       id,
       caller,
       *start(budget) {
-        tell({ type: "result", id, outcome: yield* executeQuery(reader, order.query, budget) })
+        post({ type: "result", id, outcome: yield* executeQuery(reader, request.query, budget) })
       },
       fail: fail(id),
     }
@@ -120,11 +123,11 @@ function jobOf(
     id,
     caller,
     *start(budget) {
-      const rendered = yield* render(reader, order.spec, order.limits, budget)
+      const rendered = yield* render(reader, request.spec, request.limits, budget)
       budget.release()
-      // Until the main thread says that they are sent.
+      // Reserved until the main thread has sent the bytes.
       scheduler.memory.reserve(rendered.bytes)
-      tell(
+      post(
         { type: "rendered", id, rendered },
         rendered.chunks.map(({ buffer }) => buffer),
       )
@@ -136,24 +139,24 @@ function jobOf(
 function* sealing(
   sealer: Sealer,
   { includeFew: few, today, collect }: Extract<WorkerRequest<QuerySpec>, { type: "seal" }>,
-  /** Rows that came since the look before. */
+  /** New rows since the previous request. */
   growth: number,
 ): Generator<void, void> {
-  const least = few ? 1 : growth > busyGrowth ? enoughWhenBusy : enoughToSeal
+  const minRows = few ? 1 : growth > busyGrowth ? minRowsWhenBusy : minRowsToSeal
   try {
-    tell({ type: "sealed", batch: yield* nextWork(sealer, least, today, collect) })
+    post({ type: "sealed", batch: yield* nextWork(sealer, minRows, today, collect) })
   } catch (error) {
     const failure = error instanceof StaleBlockError ? {} : { failure: (error as Error).message }
-    tell({ type: "sealed", batch: undefined, ...failure })
+    post({ type: "sealed", batch: undefined, ...failure })
   }
 }
 
 function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "open" }>): Open {
   try {
-    // On Linux of this thread alone.
+    // On Linux, this affects only the current thread.
     setPriority(0, niceness)
   } catch {
-    // The system does not let us; then it takes its share like any other.
+    // Not permitted: run with normal priority.
   }
   const db = openForReading(path)
   db.pragma(`cache_size = -${pageCacheKiB}`)
@@ -176,7 +179,7 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
   }
 }
 
-// SQLite blocks its thread, and so do queries over millions of events and the JSON of their answers. The main thread stays free for events.
+// SQLite calls, large queries and the JSON of their results block a thread. This worker keeps the main thread free for ingestion.
 self.onmessage = ({ data }: MessageEvent<WorkerRequest<QuerySpec>>) => {
   if (data.type === "open") {
     open = openAt(data)
@@ -203,7 +206,7 @@ self.onmessage = ({ data }: MessageEvent<WorkerRequest<QuerySpec>>) => {
     }
     case "close":
       open.close()
-      tell({ type: "closed" })
+      post({ type: "closed" })
       return
   }
   void run(open)

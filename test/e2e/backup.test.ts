@@ -34,7 +34,7 @@ import {
 import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 
-// Ten processes a test at most; on a busy machine with two cores each can take a second to start.
+// Up to ten processes per test. On a busy machine with two cores each can take a second to start.
 setDefaultTimeout(30_000)
 
 const newestMigration = migrations.at(-1)?.name
@@ -57,7 +57,7 @@ afterEach(async () => {
   folder[Symbol.dispose]()
 })
 
-/** The folder in which the process makes its copy; one that is not there before it is made. */
+/** The staging folder of the process; undefined before it is created. */
 function partialOf(pid: number): string {
   return folder.file(
     readdirSync(folder.path).find((name) => name.startsWith(`copy.db.partial-${pid}-`)) ?? "none",
@@ -83,8 +83,8 @@ function run(...args: string[]) {
   return outcome(spawn([binary, ...args]))
 }
 
-/** Runs a command that must succeed with `--json`, and gives what it printed. */
-// biome-ignore lint/suspicious/noExplicitAny: what a command prints is compared, not worked with
+/** Runs a command with `--json`, which must succeed, and returns its parsed output. */
+// biome-ignore lint/suspicious/noExplicitAny: output of a command is only compared
 async function json(...args: string[]): Promise<any> {
   const { code, out, err } = await run(...args, "--json")
   expect({ code, err }).toEqual({ code: 0, err: "" })
@@ -104,7 +104,7 @@ async function serve(): Promise<Server> {
   return server
 }
 
-/** Sends one request and gives how many events were answered to be stored; 0 where none was. */
+/** Sends one request and returns the number of acknowledged events; 0 if there were none. */
 async function send(server: Server, count: number, query = ""): Promise<number> {
   const events = Array.from({ length: count }, (_, index) => ({
     name: "kept",
@@ -120,14 +120,14 @@ async function send(server: Server, count: number, query = ""): Promise<number> 
   return answer.status === 200 ? count : 0
 }
 
-/** A stopped server's database with `count` events. */
+/** Creates the database of a stopped server with `count` events. */
 async function makeDatabase(count: number): Promise<void> {
   const server = await serve()
   for (let sent = 0; sent < count; sent += 1_000) await send(server, Math.min(1_000, count - sent))
   expect(await server.stop()).toBe(0)
 }
 
-/** Makes the database so large that copying it takes a while. */
+/** Makes the database so large that a copy takes a while. */
 function grow(megabytes: number): void {
   const open = new Database(db)
   open.pragma("synchronous = off")
@@ -147,7 +147,7 @@ function files(): string[] {
   return readdirSync(folder.path).sort()
 }
 
-/** Overwrites a part of a file with what no page of SQLite begins with. */
+/** Overwrites a part of a file with bytes that no SQLite page starts with. */
 function damage(path: string, from: number, bytes: number): void {
   const file = openSync(path, "r+")
   writeSync(file, Buffer.alloc(bytes, 0xaa), 0, bytes, from)
@@ -155,7 +155,7 @@ function damage(path: string, from: number, bytes: number): void {
 }
 
 describe("databuddy backup", () => {
-  test("under load is of one moment: nothing answered before it is missing, no request is in it in part", async () => {
+  test("under load is a consistent snapshot: it holds all events acknowledged before it, and no partial request", async () => {
     const server = await serve()
     let answered = 0
     let stop = false
@@ -194,7 +194,7 @@ describe("databuddy backup", () => {
     reader.close()
   })
 
-  test("holds no privacy salt, not one byte of it", async () => {
+  test("contains no byte of a privacy salt", async () => {
     const server = await serve()
     const [website] = await json("website", "list")
     await json("website", "update", website.id, "--anonymize", "daily")
@@ -212,14 +212,14 @@ describe("databuddy backup", () => {
     await json("backup", copy)
     await server.stop()
     expect(readFileSync(db).includes(salt)).toBe(true)
-    // A piece of it would do too: an overwritten beginning is not enough.
+    // Any piece of it counts: overwriting its start is not enough.
     for (let at = 0; at + 8 <= salt.length; at += 8) {
       expect(readFileSync(copy).includes(salt.subarray(at, at + 8))).toBe(false)
     }
     expect(await json("check", "--db", copy)).toMatchObject({ ok: true })
   })
 
-  test("leaves no file beside a database that nobody serves, and shows what it did", async () => {
+  test("leaves no file beside a database without a server, and reports what it did", async () => {
     await makeDatabase(10)
     const { code, out, err } = await run("backup", "copy.db")
     expect({ code, err }).toEqual({ code: 0, err: "" })
@@ -229,14 +229,14 @@ describe("databuddy backup", () => {
     expect(files()).toEqual(["copy.db", "databuddy.db"])
   })
 
-  test("of a database whose server was killed has what is in its -wal", async () => {
+  test("of a database whose server was killed contains the -wal", async () => {
     const server = await serve()
     await send(server, 100)
     await server.kill()
     expect(await json("backup", copy)).toMatchObject({ events: 100 })
   })
 
-  test("refuses what it should not write to, and leaves it as it is", async () => {
+  test("refuses paths that it must not write to, and leaves them unchanged", async () => {
     await makeDatabase(1)
     writeFileSync(copy, "precious")
     const server = await serve()
@@ -256,7 +256,7 @@ describe("databuddy backup", () => {
     expect(files()).toEqual(["copy.db", "databuddy.db", "other.db", "other.db-wal"])
   })
 
-  test("refuses a disk without room for the copy, with numbers", async () => {
+  test("refuses a disk without space for the copy, with numbers", async () => {
     await makeDatabase(1)
     truncateSync(db, 2 ** 43) // 8.8 TB, none of it written
     await refused(["backup", copy], `${folder.path} has `)
@@ -266,10 +266,10 @@ describe("databuddy backup", () => {
     expect(files()).toEqual(["databuddy.db"])
   })
 
-  test("that cannot be written to its end leaves nothing behind", async () => {
+  test("that cannot be written completely leaves nothing behind", async () => {
     await makeDatabase(1)
     grow(20)
-    // A limit on the size of files, in blocks of 512 bytes or 1 KiB, stands for a disk that fails half-way.
+    // A file size limit, in blocks of 512 bytes or 1 KiB, simulates a disk that fails half-way.
     const limited = "trap '' XFSZ; ulimit -f 10000; exec \"$0\" backup copy.db"
     const { code, err } = await outcome(spawn(["sh", "-c", limited, binary]))
     expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("the copy was removed") })
@@ -290,7 +290,7 @@ describe("databuddy backup", () => {
     })
   }
 
-  test("killed leaves a folder that the next one to the same place takes away", async () => {
+  test("killed leaves a folder that the next backup to the same path removes", async () => {
     await makeDatabase(1)
     grow(100)
     const child = spawn([binary, "backup", copy])
@@ -314,8 +314,8 @@ describe("databuddy backup", () => {
   })
 })
 
-describe("a plain copy of the file of a server that was stopped", () => {
-  test("is a whole backup: sound, equal to the last field, and served as the one before", async () => {
+describe("a plain copy of the file of a stopped server", () => {
+  test("is a complete backup: valid, equal in every field, and usable by a server", async () => {
     const server = await serve()
     const [website] = await json("website", "list")
     expect(await send(server, 1_000)).toBe(1_000)
@@ -360,11 +360,11 @@ describe("a plain copy of the file of a server that was stopped", () => {
 })
 
 describe("databuddy restore", () => {
-  test("brings back what the backup holds, and keeps what was there", async () => {
+  test("restores the contents of the backup, and keeps the old database", async () => {
     await makeDatabase(10)
     await json("backup", copy)
     const server = await serve()
-    // Without a stop: what is in the -wal must be in what is kept.
+    // Without a stop: the kept database must include the -wal.
     const headers = { Authorization: `Bearer ${(await json("key", "create", "--name", "k")).key}` }
     const late = JSON.stringify({ name: "late" })
     await eventually(
@@ -382,7 +382,7 @@ describe("databuddy restore", () => {
     expect(await again.stop()).toBe(0)
   })
 
-  test("brings back what people keep beside events, and share links that work", async () => {
+  test("restores notes, views and users, and share links that work", async () => {
     await makeDatabase(1)
     const now = Date.now()
     let token = ""
@@ -407,7 +407,7 @@ describe("databuddy restore", () => {
     expect(await get("me")).toMatchObject({ user: null, share: { name: "Board", websiteId: "w" } })
   })
 
-  describe("of a backup from before access ended", () => {
+  describe("of a backup from before access was revoked", () => {
     const secrets = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
     const grant = { scopes: ["manage:websites" as const], websites: null, rateLimit: null, expiresAt: null }
     const keys: Record<string, string> = {}
@@ -474,7 +474,7 @@ describe("databuddy restore", () => {
       return { ...found, users }
     }
 
-    test("keeps it ended, and says what did", async () => {
+    test("keeps it revoked, and lists the changes", async () => {
       const dry = await json("restore", copy, "--dry-run")
       expect(dry.access.asOf).toBe("database")
       const { access } = await json("restore", copy)
@@ -491,23 +491,23 @@ describe("databuddy restore", () => {
       })
     })
 
-    test("--revive-access brings it back, and says so", async () => {
+    test("--revive-access restores it, and lists the changes", async () => {
       const { out, code } = await run("restore", copy, "--revive-access")
       expect(code).toBe(0)
-      expect(out).toContain("is as in the backup again")
+      expect(out).toContain("changed since the backup was made and are restored")
       expect(out).toContain("key revoked (revoked): revoked")
       expect(out).toContain("user bob@a.com: deleted")
       const all = Object.fromEntries(Object.keys(keys).map((id) => [id, 200]))
       expect(await works()).toEqual({ ...all, link: 200, users: ["ada old", "bob old", "eve old"] })
     })
 
-    test("says that it comes back where there is no database to compare with", async () => {
+    test("warns that it is restored if there is no database to compare with", async () => {
       rmSync(db)
       const { out } = await run("restore", copy)
       expect(out).toContain("work as they did when the backup was made")
     })
 
-    test("takes over nothing from a database of others, or from an older state of the same", async () => {
+    test("applies nothing from an unrelated database, or from an older state of the same one", async () => {
       renameSync(db, folder.file("newer.db"))
       await makeDatabase(2)
       expect((await json("restore", copy)).access.ended).toEqual({ keys: [], links: [], users: [] })
@@ -520,7 +520,7 @@ describe("databuddy restore", () => {
     })
   })
 
-  test("where there is no database makes one, for its owner's eyes only", async () => {
+  test("without a database creates one that only its owner can read", async () => {
     await makeDatabase(10)
     renameSync(db, copy)
     chmodSync(copy, 0o644)
@@ -529,7 +529,7 @@ describe("databuddy restore", () => {
     expect(files()).toEqual(["copy.db", "databuddy.db"])
   })
 
-  test("--dry-run shows what it would bring back, and changes nothing", async () => {
+  test("--dry-run shows what it would restore, and changes nothing", async () => {
     await makeDatabase(10)
     await json("backup", copy)
     rmSync(db)
@@ -541,7 +541,7 @@ describe("databuddy restore", () => {
     expect(files()).toEqual(["copy.db"])
   })
 
-  test("is refused while a server has the database open, idle or not, and the server goes on", async () => {
+  test("is refused while a server has the database open, even an idle one, and the server keeps running", async () => {
     const server = await serve()
     await json("backup", copy)
     const inode = statSync(db).ino
@@ -559,7 +559,7 @@ describe("databuddy restore", () => {
     expect(files()).toEqual(["copy.db", "databuddy.db"])
   })
 
-  test("is refused while a reader has it open, and where a server still has a file that was removed", async () => {
+  test("is refused while a reader has it open, or a server still has a removed file open", async () => {
     await makeDatabase(1)
     await json("backup", copy)
     const reader = openReader(db)
@@ -570,7 +570,7 @@ describe("databuddy restore", () => {
     rmSync(db)
     await refused(["restore", copy], `${db} is in use by another databuddy, process ${server.pid}`)
     await server.kill()
-    // What the killed server left must not be taken for the -wal of the restored file.
+    // SQLite must not apply the -wal of the killed server to the restored file.
     expect(await json("restore", copy)).toMatchObject({ events: 1 })
     expect(await json("check")).toMatchObject({ ok: true, events: 1, keys: 1 })
   })
@@ -627,7 +627,7 @@ describe("databuddy restore", () => {
     expect(files().filter((name) => !name.startsWith("copy.db"))).toEqual(["databuddy.db"])
   })
 
-  test("refuses the database itself, and what is no file", async () => {
+  test("refuses the database itself, and paths that are not files", async () => {
     await makeDatabase(1)
     await refused(["restore", db], `${db} is the database itself`)
     await refused(["restore", folder.path], `${folder.path} is not a file`)
@@ -636,7 +636,7 @@ describe("databuddy restore", () => {
 })
 
 describe("databuddy check", () => {
-  test("finds nothing wrong beside a server under load, and blocks no write", async () => {
+  test("reports no problem beside a server under load, and blocks no write", async () => {
     const server = await serve()
     let stop = false
     let sent = 0
@@ -705,7 +705,7 @@ describe("databuddy check", () => {
     expect(err).toMatch(/^error: .* problems?\nhint: .+\n$/)
   })
 
-  test("knows events without properties, with an empty object and with keys beyond the dictionary", async () => {
+  test("accepts events without properties, with an empty object and with keys beyond the dictionary", async () => {
     const server = await serve()
     const many = Array.from({ length: 300 }, (_, n) => ({ name: "shapes", properties: { [`key${n}`]: n } }))
     const body = JSON.stringify([{ name: "none" }, { name: "empty", properties: {} }, ...many])
@@ -714,7 +714,7 @@ describe("databuddy check", () => {
     expect(await json("check")).toMatchObject({ ok: true, events: 302 })
   })
 
-  test("finds damage, and leaves a damaged file and its -wal as they are", async () => {
+  test("detects damage, and leaves a damaged file and its -wal unchanged", async () => {
     const server = await serve()
     for (let n = 0; n < 3; n++) await send(server, 1_000)
     expect(await server.stop()).toBe(0)
@@ -727,7 +727,7 @@ describe("databuddy check", () => {
     expect(readFileSync(db).equals(before)).toBe(true)
   })
 
-  test("says what a file is that is no database of ours", async () => {
+  test("reports a file that is not a databuddy database", async () => {
     await refused(["check"], `${db} does not exist`)
     writeFileSync(db, "x".repeat(10_000))
     await refused(["check"], `${db} is not an SQLite database`)

@@ -201,9 +201,9 @@ describe("what cannot be listened on is named, with what to do:", () => {
   test.each(["300.1.1.1", "192.0.2.1", "no.such.invalid", "a b"])("--host %p", async (host) => {
     const { code, out, err } = await run("serve", "--host", host, "--port", "0")
     expect({ code, out }).toEqual({ code: 1, out: "" })
-    expect(err).toContain(`error: --host ${host} --port 0 cannot be listened on (E`)
+    expect(err).toContain(`error: cannot listen on --host ${host} --port 0 (E`)
     expect(err).toContain(
-      "\nhint: give --host an address of this machine: 127.0.0.1 is reached from it alone",
+      "\nhint: set --host to an address of this machine: 127.0.0.1",
     )
   })
 
@@ -215,7 +215,7 @@ describe("what cannot be listened on is named, with what to do:", () => {
     const child = Bun.spawnSync([...withoutRight, binary, "serve", "--port", "80"], { cwd: folder.path })
     expect(child.exitCode).toBe(1)
     expect(child.stderr.toString()).toContain(
-      "error: --port 80: this user may not listen on port 80 of 127.0.0.1 (EACCES)\nhint: give a --port from 1024 on",
+      "error: --port 80: this user is not allowed to listen on port 80 of 127.0.0.1 (EACCES)\nhint: use a --port from 1024 up",
     )
   })
 })
@@ -223,7 +223,7 @@ describe("what cannot be listened on is named, with what to do:", () => {
 test.each(["400", "12m", "0d", "36526d", "default", ""])("serve --retain %p is refused", async (time) => {
   const { code, out, err } = await run("serve", "--port", "0", "--retain", time)
   expect({ code, out }).toEqual({ code: 2, out: "" })
-  expect(err).toContain("It must be forever, or a time such as 90d or 52w")
+  expect(err).toContain("It must be forever, or a time from 1d to 36525d, such as 90d or 52w")
   expect(readdirSync(folder.path)).toEqual([])
 })
 
@@ -288,7 +288,7 @@ describe("what cannot be done ends with 1, an error and a hint on stderr:", () =
     [
       "an id that is taken",
       ["website", "create", "a.com", "--id", "taken"],
-      "a website with the id taken exists already",
+      "a website with the id taken already exists",
     ],
     [
       "a domain without a host",
@@ -303,17 +303,17 @@ describe("what cannot be done ends with 1, an error and a hint on stderr:", () =
     [
       "an id with a slash",
       ["website", "create", "a.com", "--id", "a/b"],
-      "--id must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-', and not '.', '..', 'all' or 'none'",
+      "--id must be 1 to 255 characters A-Z, a-z, 0-9, '.', '_' or '-', but not '.', '..', 'all' or 'none'",
     ],
     [
       "an id that an address takes for a folder",
       ["website", "create", "a.com", "--id", ".."],
-      "--id must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-', and not '.', '..', 'all' or 'none'",
+      "--id must be 1 to 255 characters A-Z, a-z, 0-9, '.', '_' or '-', but not '.', '..', 'all' or 'none'",
     ],
     [
       "a name with an escape sequence",
       ["key", "create", "--name", "\u001b[31m"],
-      "--name must be a string of 1 to 256 characters, none of them a control character",
+      "--name must be a string of 1 to 256 characters without control characters",
     ],
     ["a key that there is none of", ["key", "revoke", "none"], "no key has the id none"],
     ["a rotation of no key", ["key", "rotate", "none"], "no key has the id none"],
@@ -330,7 +330,7 @@ describe("what cannot be done ends with 1, an error and a hint on stderr:", () =
     [
       "a delete without --yes",
       ["website", "delete", "taken"],
-      "this would delete the website taken (taken.com) and its 0 events, for good",
+      "this would permanently delete the website taken (taken.com) and its 0 events",
     ],
   ]
   test.each(failures)("%s", async (_, args, message) => {
@@ -427,7 +427,7 @@ describe("databuddy website", () => {
   test("list and show print aligned text, and exact JSON for scripts", async () => {
     expect((await run("website", "create", "a.com", "--id", "first", "--name", "漢字")).code).toBe(0)
     const { out: created } = await run("website", "create", "longer.example.com", "--id", "w2")
-    expect(created).toContain("\nallowed origins  none but the domain\n")
+    expect(created).toContain("\nallowed origins  only the domain\n")
     await json("website", "pause", "w2")
     const { out } = await run("website", "list")
     const lines = out.split("\n")
@@ -560,7 +560,7 @@ describe("databuddy key", () => {
     const { code, out, err } = await run("key", "create", "--name", "k")
     expect({ code, err }).toEqual({ code: 0, err: "" })
     expect(out).toMatch(/^key +dbdy_[\w-]{32}$/m)
-    expect(out).toContain("shown this once")
+    expect(out).toContain("not shown again")
   })
 
   test("rotate, disable, enable and revoke do so", async () => {

@@ -83,7 +83,7 @@ const traces = () =>
     return existsSync(path) && readFileSync(path).includes(secret)
   })
 
-test("beside a server, forget says what would go, and with --yes leaves no byte of it", async () => {
+test("beside a server, forget shows what it would delete, and with --yes leaves no byte of it", async () => {
   await fill()
   const what = `100 events, 1 profile and 1 link of the profile ${secret} on the website w`
   const asked = await run("forget", "--website", "w", "--profile-id", secret)
@@ -116,7 +116,7 @@ note: ids may remain in unused bytes of the file until you run VACUUM on it
   })
 })
 
-test("it names the copies that still hold the person, and no others", async () => {
+test("it names exactly the copies that still contain the person", async () => {
   const backups = folder.file("backups")
   mkdirSync(backups)
   const copy = (name: string) => join(backups, name)
@@ -140,7 +140,7 @@ test("it names the copies that still hold the person, and no others", async () =
   const named = out.split("\n").filter((line) => line.startsWith("still contains it: "))
   expect(named).toEqual([aside, holding, unreadable].map((file) => `still contains it: ${file}`))
   expect(out).toContain("note: delete these files")
-  // The database knows nothing of the person any more; the backup itself leads to them.
+  // The database has no trace of the person any more; the links in the backup lead to the events.
   rmSync(unreadable)
   rmSync(aside)
   const again = JSON.parse((await run(...forget, "--anonymous-id", "laptop", "--json")).out)
@@ -149,7 +149,7 @@ test("it names the copies that still hold the person, and no others", async () =
   expect(nobody.backups).toEqual([])
 })
 
-test("where ids are hashed, a backup of today is named", async () => {
+test("with hashed ids, a backup of the same day is named", async () => {
   const backup = folder.file("databuddy-20260101T000000Z.db")
   await fill("private")
   expect((await run("backup", backup)).code).toBe(0)
@@ -157,7 +157,7 @@ test("where ids are hashed, a backup of today is named", async () => {
   expect(JSON.parse((await run(...forget, "--backup-dir", folder.path)).out).backups).toEqual([backup])
 })
 
-test("a folder for backups that cannot be looked into is said, after the deletion", async () => {
+test("an unreadable backup folder is reported, after the deletion", async () => {
   await fill()
   const forget = ["forget", "--website", "w", "--profile-id", secret, "--yes", "--backup-dir", "none"]
   const { code, out, err } = await run(...forget)
@@ -166,7 +166,7 @@ test("a folder for backups that cannot be looked into is said, after the deletio
   expect(traces()).toEqual([])
 })
 
-test("over HTTP the same is done, and answered when it is", async () => {
+test("over HTTP it does the same, and responds when it is done", async () => {
   await fill()
   const answer = await post("/v1/websites/w/forget", { profileId: secret })
   expect(answer).toEqual({
@@ -176,7 +176,7 @@ test("over HTTP the same is done, and answered when it is", async () => {
   expect(traces()).toEqual([])
 })
 
-test("where ids are hashed, it says that only today's could be matched", async () => {
+test("with hashed ids, it reports that only those of the day could be matched", async () => {
   await fill("private")
   const note = expect.stringContaining("only today's events (UTC) can be matched")
   const asked = await run("forget", "--website", "private", "--anonymous-id", "laptop")
@@ -188,7 +188,7 @@ test("where ids are hashed, it says that only today's could be matched", async (
   expect(rest.body).toMatchObject({ events: 50, profiles: 1, links: 0, note: null })
 })
 
-test("events are taken while somebody is forgotten", async () => {
+test("events are accepted during a deletion", async () => {
   for (let round = 0; round < 20; round++) await fill()
   let done = false
   const forgetting = run("forget", "--website", "w", "--profile-id", secret, "--yes").finally(() => {
@@ -214,7 +214,7 @@ const wrong: [string, string, unknown, number, string][] = [
   ["a website that there is none of", "none", { profileId: "a" }, 404, "no website has the id none"],
 ]
 
-test("what is not understood deletes nothing", async () => {
+test("invalid arguments delete nothing", async () => {
   await fill()
   for (const [, website, body, status, message] of wrong) {
     const answer = await post(`/v1/websites/${website}/forget`, body)

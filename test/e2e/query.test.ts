@@ -70,13 +70,13 @@ test("what people did, and which plan they had, is one line", async () => {
 })
 
 test.each([
-  ["week", "the calendar week before this one; --last 7d ends now"],
-  ["month", "the calendar month before this one; --last 30d ends now"],
+  ["week", "the previous calendar week; use --last 7d for the last 7 days"],
+  ["month", "the previous calendar month; use --last 30d for the last 30 days"],
 ])("--last %s says that it is %s, and what to ask where nothing is in it", async (last, words) => {
   const { out } = await ofFile("query", "events", "--by", "path", "--last", last, "--where", "path=/nowhere")
   const [title, , ...lines] = out.trimEnd().split("\n")
   expect(title).toEndWith(` UTC: ${words}`)
-  expect(lines).toEqual(["no results in this range: --last 365d or --from and --to take another one"])
+  expect(lines).toEqual(["no results in this range; try --last 365d, or --from and --to"])
 })
 
 const filters: [string, string[]][] = [

@@ -163,7 +163,7 @@ describe("databuddy user", () => {
     expect({ code, err }).toEqual({ code: 0, err: "" })
     expect(out).toMatch(/^password +[\w-]{20}$/m)
     expect(out).toMatch(/^role +viewer$/m)
-    expect(out).toContain("shown this once")
+    expect(out).toContain("not shown again")
     expect(run(["user", "list"]).out).toMatch(/^ada@example\.com +viewer +all /m)
   })
 
@@ -173,7 +173,7 @@ describe("databuddy user", () => {
       "an email that is taken",
       ["user", "create", "eve@example.com"],
       "",
-      "there is a user eve@example.com already",
+      "a user eve@example.com already exists",
     ],
     [
       "a short password",
@@ -244,7 +244,7 @@ describe("databuddy user", () => {
     const kept = run(["user", "delete", "ada@example.com"])
     expect([kept.code, kept.err]).toEqual([
       1,
-      "error: this would delete ada@example.com, owner; no other owner can log in then\nhint: add --yes to do it\n",
+      "error: this would delete ada@example.com, owner; no owner would be left\nhint: add --yes to confirm\n",
     ])
     expect(json(["user", "delete", "ada@example.com", "--yes"])).toMatchObject({ email: "ada@example.com" })
     expect((await logIn("ada@example.com", made)).status).toBe(401)

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { personFields } from "../../src/query/query.ts"
+import { idFields } from "../../src/query/query.ts"
 import type { QueryType } from "../../src/query-api/query-spec.ts"
 import { types } from "../../src/query-api/types.ts"
-import { EventFollower, type FollowedEvent, shownEvent } from "../../src/store/event-follower.ts"
+import { EventFollower, type FollowedEvent, followedEventJson } from "../../src/store/event-follower.ts"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -502,7 +502,7 @@ describe("rows", () => {
   test("of recent events have all that the stream says of one", async () => {
     const [row] = await rows("custom_events_recent", { limit: 1 })
     const followed = new EventFollower(app.store.db).between(0, 1_000).at(-1) as FollowedEvent
-    expect(Object.keys(row).sort()).toEqual(Object.keys(shownEvent(followed)).sort())
+    expect(Object.keys(row).sort()).toEqual(Object.keys(followedEventJson(followed)).sort())
     expect(row).toMatchObject({ website_id: shop, profile_id: null, crawler: false })
   })
 
@@ -648,20 +648,20 @@ describe("an answer", () => {
     expect(first.data.length + second.data.length).toBeGreaterThan(100_000)
     for (const late of [third, last]) {
       expect(late).toMatchObject({ success: false, data: [] })
-      expect(late.error).toStartWith("the answers before this one have 100000 rows")
+      expect(late.error).toStartWith("earlier parameters already returned 100000 rows")
     }
   })
 
   const failing: [unknown, string][] = [
-    ["nope", "there is no type nope"],
+    ["nope", "unknown type nope"],
     [{ name: "funnel" }, "funnel needs steps"],
     [{ name: "custom_events", steps: ["a"] }, "custom_events does not take steps"],
     [{ name: "custom_events", by: ["event_name", "path"], sortBy: "nope" }, "custom_events can be sorted by"],
     [{ name: "custom_events_trends", granularity: "minute", preset: "last_30d" }, "granularity minute"],
     [{ name: "custom_events", sortBy: "users" }, "custom_events can be sorted by total_events"],
-    [{ name: "custom_events_recent", limit: 10_000, page: 12 }, "page and limit pass over more than 100000"],
-    [{ name: "custom_events", start_date: "2026-02-30" }, "start_date must be a time that exists"],
-    [{ name: "person" }, "person needs an anonymousId or a profileId"],
+    [{ name: "custom_events_recent", limit: 10_000, page: 12 }, "page and limit skip more than 100000"],
+    [{ name: "custom_events", start_date: "2026-02-30" }, "start_date must be an existing date and time"],
+    [{ name: "person" }, "person needs anonymousId or profileId"],
     [{ name: "custom_events_recent", cursor: "x" }, "cursor must be"],
     [{ name: "goals", steps: ["a"], window: "1h" }, "goals does not take window"],
   ]
@@ -756,9 +756,9 @@ test("the types are listed with what they take", async () => {
 })
 
 describe("the scope read:reports", () => {
-  const single = (name: string) => `${name} shows single events or people, which takes the scope read:data`
+  const single = (name: string) => `${name} returns single events or people and needs the scope read:data`
   const named = (field: string) =>
-    `${field} tells people apart: to name it in by or filters takes the scope read:data`
+    `${field} identifies people; using it in by or filters needs the scope read:data`
   const ofField = (field: string) => [{ field, op: "exists", value: true }]
   const kept: [string, object, string][] = [
     ["single events", { name: "custom_events_recent" }, single("custom_events_recent")],
@@ -799,7 +799,7 @@ describe("the scope read:reports", () => {
     goals: { steps: ["bought"] },
     person: { anonymousId: "ann" },
   }
-  test("shows all other types as read:data does, and no column of theirs tells people apart", async () => {
+  test("shows all other types as read:data does, and no column of theirs identifies people", async () => {
     for (const [name, type] of Object.entries<QueryType>(types)) {
       const body = { parameters: [{ name, ...needs[name] }], preset: "last_7d" }
       const [all, reports] = await Promise.all(
@@ -807,9 +807,9 @@ describe("the scope read:reports", () => {
       )
       expect([name, all?.body.data[0].error]).toEqual([name, undefined])
       const isSame = Bun.deepEquals(reports?.body.data[0].data, all?.body.data[0].data)
-      expect([name, isSame]).toEqual([name, type.singles !== true])
-      if (!type.singles)
-        expect(type.columns.filter((one) => personFields.some((field) => field === one))).toEqual([])
+      expect([name, isSame]).toEqual([name, type.needsReadData !== true])
+      if (!type.needsReadData)
+        expect(type.columns.filter((one) => idFields.some((field) => field === one))).toEqual([])
     }
   })
 

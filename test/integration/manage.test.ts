@@ -387,7 +387,7 @@ describe("a website", () => {
     expect((await makeWebsite({ domain: "a.com", id })).id).toBe(id.toLowerCase())
     const answer = await call("POST", "/v1/websites", { domain: "b.com", id: id.toLowerCase() })
     expect([answer.status, answer.body.code]).toEqual([409, "CONFLICT"])
-    expect(answer.body.error).toBe(`a website with the id ${id.toLowerCase()} exists already`)
+    expect(answer.body.error).toBe(`a website with the id ${id.toLowerCase()} already exists`)
     expect((await call("GET", `/v1/websites/${id}`)).status).toBe(200)
   })
 
@@ -412,9 +412,9 @@ describe("a website", () => {
   const origin =
     "must be a host or an origin, such as example.com, https://example.com or capacitor://localhost, without wildcards"
   const name = "must be a string of 1 to 256 characters without control characters"
-  const id = "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-', and not '.', '..', 'all' or 'none'"
+  const id = "must be 1 to 255 characters A-Z, a-z, 0-9, '.', '_' or '-', but not '.', '..', 'all' or 'none'"
   const retain =
-    "must be default, forever, or a time such as 90d or 52w (s, m, h, d, w) of at least 1d and at most 36525d"
+    "must be default, forever, or a time from 1d to 36525d, such as 90d or 52w (units: s, m, h, d, w)"
   const wrong: [string, object, string, string][] = [
     ["no domain", {}, "domain", host],
     ["a domain without a host", { domain: "https://" }, "domain", host],

@@ -157,7 +157,7 @@ describe("a login", () => {
       {},
       [
         { field: "email", message: "must be an email address of at most 254 characters" },
-        { field: "password", message: "must be a text of 1 to 200 characters" },
+        { field: "password", message: "must be a string of 1 to 200 characters" },
       ],
     ],
     [
@@ -168,7 +168,7 @@ describe("a login", () => {
     [
       "a password beyond all bounds",
       { email: "ada@example.com", password: "x".repeat(201) },
-      [{ field: "password", message: "must be a text of 1 to 200 characters" }],
+      [{ field: "password", message: "must be a string of 1 to 200 characters" }],
     ],
     [
       "a field more",
@@ -218,7 +218,7 @@ describe("a login", () => {
     const refused = answers.filter(({ status }) => status !== 401)
     expect(refused.length).toBeGreaterThan(0)
     for (const { status, body } of refused) {
-      expect([status, body.error]).toEqual([429, "too many people are logging in at this moment: try again"])
+      expect([status, body.error]).toEqual([429, "too many people are logging in right now; try again"])
     }
   })
 })
@@ -578,13 +578,13 @@ describe("a one-time link", () => {
       "a password that is too short",
       "setup",
       { ...setup, password: "x".repeat(9) },
-      { field: "password", message: "must be a text of 10 to 200 characters" },
+      { field: "password", message: "must be a string of 10 to 200 characters" },
     ],
     [
       "a password that is too long",
       "setup",
       { ...setup, password: "x".repeat(201) },
-      { field: "password", message: "must be a text of 10 to 200 characters" },
+      { field: "password", message: "must be a string of 10 to 200 characters" },
     ],
     [
       "no email for the first owner",
@@ -596,7 +596,7 @@ describe("a one-time link", () => {
       "an email for somebody who has one",
       "reset",
       { email: "eve@example.com", password },
-      { field: "email", message: "is not taken: this link is for ada@example.com" },
+      { field: "email", message: "cannot be set: this link is for ada@example.com" },
     ],
   ]
   test.each(bodies)("with %s is refused, and works still", async (_, purpose, body, error) => {
@@ -695,7 +695,7 @@ describe("a stream of events", () => {
     app.clock.now += 5_000
     return await response.text()
   }
-  const over = 'event: end\ndata: {"reason":"this may not be read any more"}'
+  const over = 'event: end\ndata: {"reason":"access has ended"}'
 
   test("ends with the login that it was asked for with", async () => {
     const cookie = await loggedIn()

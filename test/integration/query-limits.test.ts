@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { QueryQueue, standardQueueLimits } from "../../src/query/engine/queue.ts"
+import { QueryQueue, defaultQueueLimits } from "../../src/query/engine/queue.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -189,7 +189,7 @@ describe("a request", () => {
     const succeeded = (body: { data: { success: boolean }[] }) => body.data.map(({ success }) => success)
     const shared = await json(await query({ parameters }, { shared: true }))
     expect(succeeded(shared)).toEqual([true, false, true])
-    expect(shared.data[1].error).toStartWith("this would be more than the ")
+    expect(shared.data[1].error).toStartWith("this would exceed the ")
     expect(succeeded(await json(await query({ parameters })))).toEqual([true, true, true])
   })
 
@@ -206,12 +206,12 @@ describe("a request", () => {
 
 describe("queries at once", () => {
   const running: (() => void)[] = []
-  const limits = { ...standardQueueLimits, running: 3, runningOfCaller: 1, waitingOfCaller: 2 }
+  const limits = { ...defaultQueueLimits, running: 3, runningOfCaller: 1, waitingOfCaller: 2 }
   const queue = new QueryQueue(limits)
 
   beforeAll(() =>
-    open(({ asker }) => ({
-      asker: {
+    open(({ queryEngine: asker }) => ({
+      queryEngine: {
         ...asker,
         responseBytes: asker.responseBytes,
         run: asker.run.bind(asker),

@@ -178,7 +178,7 @@ describe("what cannot be", () => {
   const name = "must be a string of 1 to 256 characters without control characters"
   const day = "must be a day such as 2026-11-24, from 1970 to 2199"
   const path =
-    "must be a page and its query as the address bar shows them behind the website, such as funnels?step=signed_up, of at most 4096 characters"
+    "must be a page and query relative to the website, such as funnels?step=signed_up, of at most 4096 characters"
   const expiry = "must be a date in the future, as ISO 8601 or Unix milliseconds, or null"
   const wrong: [string, (typeof kinds)[number], object, string, string][] = [
     ["a note without a text", "note", { text: "" }, "text", text],
