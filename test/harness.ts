@@ -5,24 +5,24 @@ import { Database, type Db } from "../src/store/db/driver.ts"
 import { closeDatabase, openDatabase } from "../src/store/db/open.ts"
 import { environment } from "./support/environment.ts"
 
-/** The built binary, serving. */
+/** A running server of the built binary. */
 export interface Server {
   url: string
   port: number
   pid: number
   /** Path of the database. */
   db: string
-  /** The first key, from the welcome; '' where the server made none. */
+  /** The first key, from the start message; '' if the server created none. */
   key: string
-  /** All that it has printed so far, both streams. What belongs to an answer can come later than the answer. */
+  /** Output so far, both streams. Log lines of a request can arrive after its response. */
   output(): string
-  /** Waits until it has printed this. Throws with the output if it does not. */
+  /** Waits for a text in the output. Throws with the output if it does not appear. */
   prints(expected: string | RegExp): Promise<void>
-  /** Settles when the process is gone: its exit code, or the name of the signal that ended it. */
+  /** Settles when the process has exited: its exit code, or the name of the signal that ended it. */
   exited: Promise<number | string>
-  /** SIGTERM. Gives what `exited` does. */
+  /** Sends SIGTERM. Returns the result of `exited`. */
   stop(): Promise<number | string>
-  /** SIGKILL. */
+  /** Sends SIGKILL. */
   kill(): Promise<void>
 }
 
@@ -30,13 +30,13 @@ export interface ServerOptions {
   db: string
   args?: readonly string[]
   env?: Record<string, string>
-  /** File descriptors that it may have; otherwise as many as we. */
+  /** Limit of file descriptors; inherited by default. */
   descriptors?: number
 }
 
-/** Starts `databuddy serve` on a free port, and settles when it listens. */
+/** Starts `databuddy serve` on a free port. Settles when it listens. */
 export async function startServer({ db, args = [], env = {}, descriptors }: ServerOptions): Promise<Server> {
-  // Loading it demands a build, which tests that start no server do without.
+  // Loaded on demand: it requires a build, which tests without a server do not need.
   const { binary } = await import("./support/binary.ts")
   const limited = descriptors ? ["sh", "-c", `ulimit -n ${descriptors}; exec "$0" "$@"`] : []
   const child = Bun.spawn([...limited, binary, "serve", "--db", db, "--port", "0", ...args], {
@@ -53,7 +53,7 @@ export async function startServer({ db, args = [], env = {}, descriptors }: Serv
       if (url) listening.resolve(url)
     }
   }
-  // The exit can be known before the last of the output.
+  // The process can exit before the last output is read.
   const exited = Promise.all([child.exited, read(child.stdout), read(child.stderr)]).then(
     ([code]) => child.signalCode ?? code,
   )
@@ -84,7 +84,7 @@ export async function startServer({ db, args = [], env = {}, descriptors }: Serv
   }
 }
 
-/** Why `databuddy serve` does not start: its output. Throws if it does start. */
+/** Returns the output of a `databuddy serve` that fails to start. Throws if it starts. */
 export async function startFailure(options: ServerOptions): Promise<string> {
   // Not expect().rejects: Bun waits for it in a nested event loop, where streams of a process can stall.
   const result = await startServer(options).catch((error: Error) => error)
@@ -95,11 +95,11 @@ export async function startFailure(options: ServerOptions): Promise<string> {
 
 export interface TemporaryFolder extends Disposable {
   path: string
-  /** The path of a file in it. */
+  /** The path of a file in the folder. */
   file: (name: string) => string
 }
 
-/** A folder that is gone when its block ends. */
+/** A temporary folder that is removed at the end of its block. */
 export function temporaryFolder(): TemporaryFolder {
   const path = mkdtempSync(join(tmpdir(), "databuddy-test-"))
   return {
@@ -109,7 +109,7 @@ export function temporaryFolder(): TemporaryFolder {
   }
 }
 
-/** Does something to a database beside a server or before one: makes websites and keys, or breaks a row. */
+/** Changes a database directly, beside or before a server: creates websites and keys, or corrupts a row. */
 export function withDatabase<Result>(path: string, work: (db: Db) => Result): Result {
   const db = openDatabase({ path, durability: "os", busyTimeout: 5_000, now: Date.now() })
   try {
@@ -119,12 +119,12 @@ export function withDatabase<Result>(path: string, work: (db: Db) => Result): Re
   }
 }
 
-/** A connection that only reads, as a person's `sqlite3` would. */
+/** A read-only connection, like that of the `sqlite3` shell. */
 export function openReader(path: string): Db {
   return new Database(path, { readonly: true })
 }
 
-/** Waits until `ready` gives something true, and gives that. Throws after `timeout` ms. */
+/** Waits until `ready` returns a truthy value, and returns it. Throws after `timeout` ms. */
 export async function eventually<Result>(
   ready: () => Result | Promise<Result>,
   { timeout = 5_000, pause = 20 } = {},

@@ -109,7 +109,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     batcher: store.batcher,
     profiles: store.profiles,
     ready: () => store.ready(),
-    asker: engine,
+    queryEngine: engine,
     streams,
     draining: new Draining(),
     limiter: new RateLimiter(elapsed),

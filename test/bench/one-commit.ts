@@ -57,7 +57,7 @@ const app = createApp({
   rejectedBytes: new RejectedBytes(2_097_152, environment.elapsed),
   bodyBudget: new BodyBudget(67_108_864),
   crawlers: new CrawlerCheck(),
-  asker: { admit: nothing, run: nothing, render: nothing, responseBytes: 0 },
+  queryEngine: { admit: nothing, run: nothing, render: nothing, responseBytes: 0 },
   streams: new Streams(new EventFollower(store.db), environment.elapsed, () => {}),
   logError: () => {},
   rejectedRequests: new RejectedRequests(() => {}, environment.elapsed),

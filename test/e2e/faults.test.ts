@@ -98,7 +98,8 @@ describe("files that are removed while the server has them open", () => {
       const server = await start(db)
       expect(await verdict(send(server))).toBe("200")
       hit(db)
-      expect(await verdict(send(server))).toBe("503 store_failed")
+      // The commit that detects it fails with store_failed. It can be a commit of maintenance before this request.
+      expect(await verdict(send(server))).toMatch(/^503 (store_failed|file_replaced)$/)
       expect(await verdict(send(server))).toBe("503 file_replaced")
       expect(await ready(server)).toBe("503 file_replaced")
       expect(await alive(server)).toBe("200")

@@ -15,7 +15,7 @@ import { startServer, type TemporaryFolder, temporaryFolder, withDatabase } from
 import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 
-// What the program does in a folder in which other users can make files too.
+// Behavior in a folder where other users can create files too.
 
 let folder: TemporaryFolder
 let victim = ""
@@ -38,13 +38,13 @@ function shell(line: string) {
 
 const gone = () => Bun.spawnSync(["true"]).pid
 
-describe("a link that somebody made under a temporary name of this process is not followed", () => {
+describe("a link that another user created under a temporary name of this process is not followed", () => {
   const commands = [
     ["export --out", "out", "export --out out"],
     ["backup", "out", "backup out"],
   ] as const
   test.each(commands)("by %s", (_, place, command) => {
-    // The process keeps the shell's number.
+    // The process keeps the pid of the shell.
     const { code } = shell(`ln -s victim ${place}.partial-$$; exec "$0" ${command}`)
     expect(code).toBe(0)
     expect(readFileSync(victim, "utf8")).toBe("precious")
@@ -53,7 +53,7 @@ describe("a link that somebody made under a temporary name of this process is no
   })
 })
 
-describe("a link at the place itself", () => {
+describe("a link at the target path", () => {
   const commands = [
     ["export", "export --out out"],
     ["backup", "backup out"],
@@ -82,7 +82,7 @@ test("export --force replaces a file, not a device or a folder", () => {
 
 const migration = "databuddy.db.before-migration-0004-20260101T000000000Z"
 
-test("a start removes what killed restores and migrations left beside the database, and nothing else", async () => {
+test("a start removes exactly what killed restores and migrations left beside the database", async () => {
   const dead = gone()
   const random = "0123456789abcdef"
   const ours = [
@@ -107,7 +107,7 @@ test("a start removes what killed restores and migrations left beside the databa
   expect(left.sort()).toEqual(others.sort())
 })
 
-test("an export removes what a killed one to the same place left", () => {
+test("an export removes the leftovers of a killed one to the same path", () => {
   const partial = folder.file(`out.partial-${gone()}-0123456789abcdef`)
   writeFileSync(partial, "half")
   expect(shell('exec "$0" export --out out').code).toBe(0)

@@ -13,7 +13,7 @@ const skipped = command === undefined ? " (skipped: needs root with CAP_SYS_ADMI
 describe.skipIf(command === undefined)(`where there is nothing but the binary${skipped}`, () => {
   const jailed = () => makeJail(command ?? [])
 
-  test("databuddy version prints its own, its commit's, Bun's, SQLite's and the time zone rules'", async () => {
+  test("databuddy version prints the versions of itself, its commit, Bun, SQLite and the time zone database", async () => {
     using jail = jailed()
     const run = await finished(jail.start(["version"]))
     expect(run).toMatchObject({ code: 0, errors: "" })
@@ -24,7 +24,7 @@ describe.skipIf(command === undefined)(`where there is nothing but the binary${s
     expect(run.output).toMatch(/\b[0-9a-f]{7,40}\b|\bunknown\b/)
   })
 
-  test("databuddy serve makes a database and a key, stores an event with it, and stops cleanly", async () => {
+  test("databuddy serve creates a database and a key, stores an event with it, and stops cleanly", async () => {
     using jail = jailed()
     const port = freePort()
     const server = jail.start(["serve", "--db", "/data/x.db", "--port", String(port)])
@@ -47,7 +47,7 @@ describe.skipIf(command === undefined)(`where there is nothing but the binary${s
     expect(existsSync(join(jail.root, "data/x.db-wal"))).toBe(false)
   }, 20_000)
 
-  test("a .env and a bunfig.toml in the folder it is started in change nothing", async () => {
+  test("a .env and a bunfig.toml in the working directory have no effect", async () => {
     using jail = jailed()
     const without = await finished(jail.start(["version"]))
     writeFileSync(join(jail.root, ".env"), "TMPDIR=/does-not-exist\nBUN_TMPDIR=/does-not-exist\n")

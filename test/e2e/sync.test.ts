@@ -5,7 +5,7 @@ import { eventually, type Server, startServer, temporaryFolder } from "../harnes
 const strace = Bun.which("strace")
 const skipped = strace ? "" : " (skipped: needs strace)"
 
-/** The system calls that `work` makes a server do: writes to the WAL, its syncs, and what is sent to clients. */
+/** The system calls of a server during `work`: writes to the WAL, its syncs, and responses to clients. */
 async function traced(server: Server, file: string, work: () => Promise<void>): Promise<string[]> {
   const calls = "trace=pwrite64,pwritev,fsync,fdatasync,sendto,sendmsg,write,writev"
   const tracer = Bun.spawn(
@@ -20,7 +20,7 @@ async function traced(server: Server, file: string, work: () => Promise<void>): 
   return readFileSync(file, "utf8").split("\n")
 }
 
-/** For each answer with success, in order: had the WAL been synced after the last write to it? */
+/** For each successful response, in order: was the WAL synced after the last write to it? */
 function answersAfterSync(calls: readonly string[]): boolean[] {
   const answers: boolean[] = []
   let syncs = 0

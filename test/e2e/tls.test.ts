@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { readTls } from "../../src/server/tls.ts"
 import { type Server, startServer, temporaryFolder } from "../harness.ts"
 
-// TLS without a proxy, and what every kind of answer says to a browser, with TLS and without.
+// TLS without a proxy, and the security headers of every kind of response, with and without TLS.
 
 const folder = temporaryFolder()
 const { file } = folder
@@ -11,7 +11,7 @@ let ca = ""
 let plain: Server
 let secure: Server
 
-/** A certificate that nobody else has signed, for 127.0.0.1 and one name, in `NAME.crt` and `NAME.key`. */
+/** Creates a self-signed certificate for 127.0.0.1 and one name, in `NAME.crt` and `NAME.key`. */
 function makeCertificate(name: string, days: string, dnsName = "localhost"): void {
   const made = Bun.spawnSync([
     ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
@@ -43,7 +43,7 @@ afterAll(async () => {
   folder[Symbol.dispose]()
 })
 
-test("the welcome's curl line works as it is with a certificate of one's own", async () => {
+test("the curl command of the start message works with a self-signed certificate", async () => {
   const line = /^ {2}(curl .*)$/m.exec(secure.output())?.[1] ?? ""
   expect(line).toContain(
     `--cacert ${file("own.crt")} -X POST "https://localhost:${secure.port}/track?website_id=`,
@@ -54,7 +54,7 @@ test("the welcome's curl line works as it is with a certificate of one's own", a
   expect(String(curl.stdout)).toBe('{"status":"success","type":"custom_event","count":1}')
 })
 
-test("over TLS events are stored, and what asks in the clear gets no answer", async () => {
+test("events are stored over TLS, and plain HTTP gets no response", async () => {
   const headers = { Authorization: `Bearer ${secure.key}` }
   const body = '{"name":"sent"}'
   const answer = await fetch(`${secure.url}/track`, { method: "POST", headers, body, tls: { ca } })
@@ -63,7 +63,7 @@ test("over TLS events are stored, and what asks in the clear gets no answer", as
   expect(fetch(`${secure.url}/health`)).rejects.toThrow()
 })
 
-describe("start refuses, says what to do and makes no database:", () => {
+describe("a start is refused with a hint and creates no database:", () => {
   const refused: { sentence: string; args: () => string[]; error: string; hint: string }[] = [
     {
       sentence: "a certificate without a key",
@@ -129,7 +129,7 @@ describe("start refuses, says what to do and makes no database:", () => {
   })
 })
 
-test("a certificate that has ended, or is yet to begin, is known", () => {
+test("an expired or not yet valid certificate is detected", () => {
   const tls = readTls({ tlsCert: file("own.crt"), tlsKey: file("own.key") })
   const day = 86_400_000
   expect(tls?.validityProblem(Date.now())).toBeUndefined()
@@ -141,7 +141,7 @@ test("a certificate that has ended, or is yet to begin, is known", () => {
   )
 })
 
-test("the welcome names the host that the certificate is for", async () => {
+test("the start message shows the host name of the certificate", async () => {
   makeCertificate("named", "1", "events.example.com")
   const server = await startServer({ db: file("named.db"), args: tlsArgs("named.crt", "named.key") })
   expect(server.output()).toContain(` listens on https://127.0.0.1:${server.port} `)
@@ -273,7 +273,7 @@ const kinds: Kind[] = [
 
 describe("the headers of", () => {
   for (const { kind, request, status, headers } of kinds) {
-    test(`${kind}: no guessing of types, no name of the software, and to stay with HTTPS only over TLS`, async () => {
+    test(`${kind}: nosniff, no software name, and HSTS only over TLS`, async () => {
       for (const server of [plain, secure]) {
         const answer = await request(server)
         expect(answer.status).toBe(status)

@@ -36,7 +36,7 @@ const idOf: Record<IdKind, (event: TestEvent) => string | null | undefined> = {
 /** A report source over events in memory, which are in the order of receipt. */
 export function sourceOf(
   events: readonly TestEvent[],
-  /** By website: anonymous ids with their profiles. */
+  /** Per website: anonymous ids with their profiles. */
   links: Record<number, LinkedVisitor[]> = {},
 ): ReportSource {
   const ids = {} as Record<IdKind, string[]>

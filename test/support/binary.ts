@@ -2,7 +2,7 @@ import { join } from "node:path"
 import { isUpToDate } from "../../src/build.ts"
 import { repository } from "./repository.ts"
 
-/** The program that is tested: what `npm test` and `bun run build` make. DATABUDDY_BINARY=path is another one, of any version. */
+/** The binary under test, built by `npm test` or `bun run build`. DATABUDDY_BINARY=path selects another one, of any version. */
 export const binary = process.env.DATABUDDY_BINARY ?? join(repository, "databuddy")
 
 if (process.env.DATABUDDY_BINARY === undefined && !isUpToDate(binary)) {

@@ -2,10 +2,10 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { repository } from "./repository.ts"
 
-/** The C compiler that the preload needs; null: this machine has none, or is not Linux. */
+/** The C compiler for the preload library; null if there is none, or this is not Linux. */
 export const compiler = process.platform === "linux" ? Bun.which("cc") : null
 
-/** Compiles clock.c, which sets the clock of processes that preload it. Gives the variables that make one do so. */
+/** Compiles clock.c, which shifts the clock of processes that preload it. Returns the environment variables for them. */
 export function buildClock(folder: string): { LD_PRELOAD: string; CLOCK_FILE: string } {
   const library = join(folder, "clock.so")
   const source = join(repository, "test/support/clock.c")
@@ -16,11 +16,11 @@ export function buildClock(folder: string): { LD_PRELOAD: string; CLOCK_FILE: st
 
 /** Sets the clock of the processes with this CLOCK_FILE `seconds` ahead of the machine's. */
 export function setAhead(file: string, seconds: number): void {
-  // A file that processes have mapped must not become shorter meanwhile.
+  // A mapped file must not shrink.
   writeFileSync(file, new BigInt64Array([BigInt(seconds)]), { flag: existsSync(file) ? "r+" : "w" })
 }
 
-/** By how many seconds this process is ahead of the machine itself. */
+/** Seconds by which the clock of this process is ahead of the machine's. */
 export function ownAhead(): number {
   const file = process.env.CLOCK_FILE
   return file === undefined ? 0 : Number(readFileSync(file).readBigInt64LE())

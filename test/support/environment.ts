@@ -1,7 +1,7 @@
-/** PATH and TMPDIR, which no program can do without, and the machine's zone. The others are those of test/dates.ts, which fakes the time. */
+/** PATH, TMPDIR and the time zone. The others belong to test/dates.ts, which fakes the time. */
 const inherited = ["PATH", "TMPDIR", "TZ", "LD_PRELOAD", "CLOCK_FILE"]
 
-/** The environment of a process that a test starts: `more`, and nothing else that the developer's shell happens to set. */
+/** The environment of a child process: `more`, and nothing else from the developer's shell. */
 export function environment(more: Record<string, string> = {}): Record<string, string> {
   const variables = inherited.flatMap((name) => {
     const value = process.env[name]

@@ -1,6 +1,6 @@
 import type { EventRow } from "../../src/store/events.ts"
 
-/** A plain event as it is stored; a test says what matters to it. */
+/** A plain event row. A test overrides the fields that matter to it. */
 export function eventRow(changes: Partial<EventRow> = {}): EventRow {
   return {
     websiteRid: 0,
@@ -23,7 +23,7 @@ export function eventRow(changes: Partial<EventRow> = {}): EventRow {
   }
 }
 
-/** Events that are hard to write down: of text, of JSON, of spreadsheets. They happen in the first ms of 2026. */
+/** Events that are hard to serialize as text, JSON or CSV, in the first ms of 2026. */
 export function oddEvents(changes: Partial<EventRow> = {}): EventRow[] {
   const begin = Date.UTC(2026, 0, 1)
   const plain = { ts: begin, receivedAt: begin, ...changes }
@@ -91,7 +91,7 @@ export function oddEvents(changes: Partial<EventRow> = {}): EventRow[] {
       ...changes,
     }),
     eventRow({ keys: "", properties: null, ...plain }),
-    // Twice the same: two events.
+    // The same event twice: two events.
     eventRow(plain),
     eventRow(plain),
   ]

@@ -14,17 +14,17 @@ export type JailedProcess = Bun.Subprocess<"ignore", "pipe", "pipe">
  */
 export interface Jail {
   readonly root: string
-  /** Starts the binary inside. The process is the binary itself, so signals reach it. */
+  /** Starts the binary in the jail. The process is the binary itself, so signals reach it. */
   start(args: readonly string[]): JailedProcess
   [Symbol.dispose](): void
 }
 
-// /proc is bound in a mount namespace of its own and so needs no unmounting. Each command here replaces the one before.
+// /proc is bound in a separate mount namespace, so it needs no unmount. Each command replaces the previous one (exec).
 const enter = 'mount --rbind /proc "$0/proc" && exec chroot "$0" /databuddy "$@"'
 const asRoot = ["unshare", "--mount"]
 const asUser = ["unshare", "--user", "--map-root-user", "--mount"]
 
-/** How this machine lets us make a jail, or undefined: it takes root, or user namespaces. */
+/** How to create a jail on this machine: as root or with user namespaces; undefined if neither works. */
 export function jailCommand(): readonly string[] | undefined {
   if (process.platform !== "linux") return undefined
   return [asRoot, asUser].find((command) => {

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net"
 import { eventually } from "../harness.ts"
 
-/** A connection to the server, with everything that came over it so far. */
+/** A raw connection to the server, with everything received so far. */
 export class Line implements Disposable {
   readonly #socket: Socket
   received = ""
@@ -24,17 +24,17 @@ export class Line implements Disposable {
     this.#socket.write(bytes)
   }
 
-  /** Says that no more will come, and still listens. */
+  /** Closes the sending side; receiving continues. */
   end(): void {
     this.#socket.end()
   }
 
-  /** The status of each answer so far. */
+  /** The status of each response so far. */
   get statuses(): number[] {
     return [...this.received.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => Number(status))
   }
 
-  /** Settles with all statuses when there are `count`, or when the server has closed. */
+  /** Settles with all statuses once there are `count`, or the server has closed the connection. */
   async answers(count = 1, timeout = 5_000): Promise<number[]> {
     await eventually(() => this.statuses.length >= count || this.closed, { timeout })
     return this.statuses

@@ -1,4 +1,4 @@
-/** Numbers from 0 up to 1, the same for the same seed. 32 bits of state and no product above 2^53: it does not repeat early. */
+/** Seeded random numbers from 0 up to 1, with 32 bits of state. No product exceeds 2^53, so the period is full. */
 export function mulberry32(seed: number): () => number {
   let state = seed | 0
   return () => {
@@ -11,10 +11,10 @@ export function mulberry32(seed: number): () => number {
 
 export interface Pick {
   fraction(): number
-  /** From `least` to `most`, both included. */
+  /** An integer from `least` to `most`, both inclusive. */
   whole(least: number, most: number): number
   of<Item>(items: readonly Item[]): Item
-  /** True in this share of calls. */
+  /** True for this share of calls. */
   chance(share: number): boolean
 }
 
