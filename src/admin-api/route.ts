@@ -52,7 +52,7 @@ import { type Running, statusOf } from "./status.ts"
 /** What the management routes work with. */
 export interface AdminApiDeps extends RouteDeps {
   rejectedRequests: RejectedRequests
-  asker: QueryEngine<never>
+  queryEngine: QueryEngine<never>
   running: Running
 }
 
@@ -243,7 +243,7 @@ async function showStatus(
   manage: AdminApiDeps,
   { caller, context: arrival }: AuthenticatedRequest,
 ): Promise<RouteResult> {
-  const { db, asker, registry, running } = manage
+  const { db, queryEngine, registry, running } = manage
   if (caller.websites !== null) {
     throw new RequestError("key_website_mismatch", {
       detail: `the status is of the whole server, and your ${caller.kind} is limited to some websites`,
@@ -251,7 +251,14 @@ async function showStatus(
   }
   const rids = registry.websites().map(({ rid }) => rid)
   return {
-    body: await statusOf(db, running, asker, rids, `${caller.kind} ${caller.id}`, arrival.request.signal),
+    body: await statusOf(
+      db,
+      running,
+      queryEngine,
+      rids,
+      `${caller.kind} ${caller.id}`,
+      arrival.request.signal,
+    ),
   }
 }
 

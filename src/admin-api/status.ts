@@ -30,7 +30,7 @@ const endOfTime = Date.UTC(2200, 0)
 export async function statusOf(
   db: Db,
   { startedAt, durability, minFree, retain, backups }: Running,
-  asker: QueryEngine<never>,
+  queryEngine: QueryEngine<never>,
   rids: readonly number[],
   caller: string,
   signal: AbortSignal,
@@ -42,7 +42,7 @@ export async function statusOf(
     database: {
       bytes: sizeOf(db.name),
       walBytes: sizeOf(`${db.name}-wal`),
-      events: await countEvents(asker, rids, caller, signal),
+      events: await countEvents(queryEngine, rids, caller, signal),
     },
     disk: { freeBytes: bavail * bsize, minFreeBytes: minFree },
     retain: retainText(retain),
@@ -64,7 +64,7 @@ function backupsJson({ every, keep, state }: NonNullable<Running["backups"]>): S
 
 /** Counts events in the query worker, from the column blocks: counting ten million rows takes a second. */
 async function countEvents(
-  asker: QueryEngine<never>,
+  queryEngine: QueryEngine<never>,
   rids: readonly number[],
   caller: string,
   signal: AbortSignal,
@@ -80,7 +80,7 @@ async function countEvents(
   }
   const query: GroupsQuery = { kind: "groups", scope, by: [], measures: ["events"] }
   const client = { name: caller, isShared: false }
-  const { result } = await asker.admit(client, 0, signal, () => asker.run(query, caller, signal))
+  const { result } = await queryEngine.admit(client, 0, signal, () => queryEngine.run(query, caller, signal))
   return result.groups[0]?.values[0] ?? 0
 }
 
