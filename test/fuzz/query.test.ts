@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
-import { ask, executeQuery } from "../../src/query/engine/execute.ts"
+import { executeQuery, executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Query } from "../../src/query/query.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
@@ -9,26 +9,26 @@ import { temporaryFolder } from "../harness.ts"
 import { Clocks } from "../reference/clock.ts"
 import { difference } from "../reference/compare.ts"
 import { insertRows, linkSome, makeWorld, rawEvents, someRows, type World } from "../reference/events.ts"
-import { type Kind, someQuestion } from "../reference/questions.ts"
-import { type RawEvent, refer } from "../reference/reference.ts"
+import { type Kind, randomQuery } from "../reference/queries.ts"
+import { type RawEvent, referenceResult } from "../reference/reference.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
-// Random events, random questions: the engine says what the reference says, however the events are kept, and whatever it
-// keeps itself of earlier questions. Repeat a run with DATABUDDY_FUZZ_SEED, make it longer with DATABUDDY_FUZZ_WORLDS.
+// Random events and random queries: the engine returns what the reference returns, however events are stored and whatever it has
+// cached. Repeat a run with DATABUDDY_FUZZ_SEED; make it longer with DATABUDDY_FUZZ_WORLDS.
 
 const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const worlds = Number(process.env.DATABUDDY_FUZZ_WORLDS ?? 4)
-const questionsPerState = Number(process.env.DATABUDDY_FUZZ_QUESTIONS ?? 10)
-/** Questions that are asked again in every state. */
-const standingQuestions = 8
-/** Bytes that are kept for the next question: for all of some, and for hardly any; and events of a block of which those that fit are kept. */
+const queriesPerState = Number(process.env.DATABUDDY_FUZZ_QUESTIONS ?? 10)
+/** Queries that run in every state. */
+const repeatedCount = 8
+/** Cache sizes in bytes, ample and tiny, and the events of a block from which its selections are cached. */
 const memories = [
   [2 ** 26, 4],
   [2 ** 26, 20],
   [2 ** 16, 1],
 ] as const
-/** So little memory that unsealed rows are read a part at a time. */
-const tinyTail = { rows: 400_000, bytes: 20_000, partBytes: 10_000, idBytes: 134_217_728 }
+/** Limits so low that unsealed rows are read in parts. */
+const tinyLimits = { rows: 400_000, bytes: 20_000, partBytes: 10_000, idBytes: 134_217_728 }
 const kinds: Kind[] = [
   "groups",
   "groups",
@@ -41,13 +41,13 @@ const kinds: Kind[] = [
   "paths",
   "reach",
   "sessions",
-  "people",
+  "visitors",
 ]
 
 /** Days since 1970: all days are over, so that their blocks are merged. */
 const farDay = 30_000
 
-/** What happens to a database, one after the other; after each the questions are asked. */
+/** The states of a database, in order. The queries run in each of them. */
 const states: [name: string, happens: (db: Db, world: World) => void][] = [
   ["all in rows", (db, world) => insertRows(db, someRows(world, world.random.of([0, 60, 700])))],
   ["sealed", (db) => sealAll(db, 0)],
@@ -76,10 +76,10 @@ const states: [name: string, happens: (db: Db, world: World) => void][] = [
   ],
   ["stale after deletions", (db, world) => remove(db, world)],
   ["new events after deletions", (db, world) => insertRows(db, someRows(world, 100))],
-  ["made anew", (db) => sealAll(db, farDay)],
+  ["sealed again", (db) => sealAll(db, farDay)],
 ]
 
-/** Old events, a person's, some here and there, and the newest row. */
+/** Deletes old events, the events of a visitor, scattered events, and the newest row. */
 function remove(db: Db, { random, centre }: World): void {
   db.prepare("delete from event_rows where website_rid = :rid and ts < :before").run({
     rid: random.whole(0, 2),
@@ -92,30 +92,30 @@ function remove(db: Db, { random, centre }: World): void {
   db.prepare("delete from event_rows where id = (select max(id) from event_rows)").run()
 }
 
-type Answer = (question: Query) => unknown
+type Executor = (query: Query) => unknown
 
-/** With a reader that has answered others before. */
-function answerOf(reader: SnapshotReader): Answer {
-  return (question) => {
-    const steps = executeQuery(reader, question)
+/** Executes queries with a reader that has executed others before. */
+function executorOf(reader: SnapshotReader): Executor {
+  return (query) => {
+    const steps = executeQuery(reader, query)
     for (;;) {
       const step = steps.next()
-      if (step.done) return step.value.answer
+      if (step.done) return step.value.result
     }
   }
 }
 
-/** Where one of them, asked one after the other, says something else than the reference. */
+/** The first result, in order, that differs from the reference. */
 function disagreement(
-  answers: readonly Answer[],
+  executors: readonly Executor[],
   events: RawEvent[],
-  question: Query,
+  query: Query,
   clocks: Clocks,
 ): string | undefined {
   try {
-    const wanted = refer(events, question, clocks)
-    for (const [place, answer] of answers.entries()) {
-      const found = difference(question, answer(question), wanted)
+    const expected = referenceResult(events, query, clocks)
+    for (const [place, answer] of executors.entries()) {
+      const found = difference(query, answer(query), expected)
       if (found) return `answer ${place}: ${found}`
     }
     return undefined
@@ -125,29 +125,29 @@ function disagreement(
 }
 
 for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
-  test(`the engine answers as the reference does (DATABUDDY_FUZZ_SEED=${seed})`, () => {
+  test(`the engine agrees with the reference (DATABUDDY_FUZZ_SEED=${seed})`, () => {
     using folder = temporaryFolder()
     const db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now: 0 })
     try {
       const clocks = new Clocks()
       const world = makeWorld(db, picker(mulberry32(seed)))
-      const some = (count: number) =>
-        Array.from({ length: count }, () => someQuestion(world, world.random.of(kinds)))
-      const standing = some(standingQuestions)
-      const keeping = memories.map((memory) => answerOf(new SnapshotReader(db, ...memory)))
-      const inParts = answerOf(new SnapshotReader(db, 0, undefined, tinyTail))
-      const fresh: Answer = (question) => ask(db, question).answer
-      for (const [state, happens] of states) {
-        happens(db, world)
+      const randomQueries = (count: number) =>
+        Array.from({ length: count }, () => randomQuery(world, world.random.of(kinds)))
+      const repeated = randomQueries(repeatedCount)
+      const caching = memories.map((memory) => executorOf(new SnapshotReader(db, ...memory)))
+      const inParts = executorOf(new SnapshotReader(db, 0, undefined, tinyLimits))
+      const fresh: Executor = (query) => executeQuerySync(db, query).result
+      for (const [state, apply] of states) {
+        apply(db, world)
         const events = rawEvents(db)
-        for (const question of [...standing, ...some(questionsPerState)]) {
+        for (const query of [...repeated, ...randomQueries(queriesPerState)]) {
           const found = disagreement(
-            [fresh, ...keeping, ...keeping.slice(0, 2), inParts],
+            [fresh, ...caching, ...caching.slice(0, 2), inParts],
             events,
-            question,
+            query,
             clocks,
           )
-          if (found) throw new Error(`${state}, seed ${seed}: ${found}\n${JSON.stringify(question)}`)
+          if (found) throw new Error(`${state}, seed ${seed}: ${found}\n${JSON.stringify(query)}`)
         }
       }
       expect(rawEvents(db).length).toBeGreaterThan(100)

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { sealAll } from "../../src/columns/sealer.ts"
-import { ask } from "../../src/query/engine/execute.ts"
+import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Scope } from "../../src/query/query.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -199,20 +199,20 @@ test.each([0, 3_000])("many people in one hour, beside %p others", async (others
     }
     const step = (name: string) => ({ name, filters: [] })
     const event = step("signup_started")
-    const { answer } = ask(db, { kind: "paths", scope, event, before: 1, after: 2 })
-    expect(answer.places).toEqual([
-      { place: -1, name: "visit", count: people },
-      { place: 1, name: "plan_chosen", count: people },
-      { place: 2, name: "account_created", count: people },
+    const { result: answer } = executeQuerySync(db, { kind: "paths", scope, event, before: 1, after: 2 })
+    expect(answer.positions).toEqual([
+      { position: -1, name: "visit", count: people },
+      { position: 1, name: "plan_chosen", count: people },
+      { position: 2, name: "account_created", count: people },
     ])
     const reached = (steps: string[]) =>
-      ask(db, {
+      executeQuerySync(db, {
         kind: "funnel",
         scope,
         steps: steps.map(step),
         window: 0,
         unit: "session_id",
-      }).answer.groups[0]?.steps.map(({ people }) => people)
+      }).result.groups[0]?.steps.map(({ units: people }) => people)
     expect(reached(names)).toEqual([people, people, people, people])
     expect(reached([...names].reverse())).toEqual([people, 0, 0, 0])
   } finally {

@@ -1,16 +1,16 @@
 import { describe, expect, test } from "bun:test"
 import { sealAll } from "../../src/columns/sealer.ts"
-import { ask } from "../../src/query/engine/execute.ts"
+import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Filter, Measure, Query, Scope } from "../../src/query/query.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { temporaryFolder } from "../harness.ts"
 import { difference } from "../reference/compare.ts"
 import { insertRows, rawEvents } from "../reference/events.ts"
-import { refer } from "../reference/reference.ts"
+import { referenceResult } from "../reference/reference.ts"
 import { eventRow } from "../support/event.ts"
 
-// Answers that were worked out by hand: the reference must give them, and the engine, from rows and from blocks.
+// Results that were computed by hand. The reference must return them, and so must the engine, from rows and from blocks.
 
 interface Sent {
   at: string
@@ -26,7 +26,7 @@ interface Sent {
 interface Case {
   name: string
   events: Sent[]
-  question: Query
+  query: Query
   answer: unknown
 }
 
@@ -80,12 +80,12 @@ const deep: Sent[] = [
   { items: [{ sku: "A", size: { w: 5 } }, { sku: "A" }], a: { b: { c: 1 } } },
   { items: [{ sku: "B", size: { w: 5 } }, { sku: "A" }], "a.b": { c: 1, "c.d": 2 } },
   { tags: ["x", "x.y"], a: { "b.c": 1 } },
-  // The key with its dots goes first, at each depth.
+  // A key that contains dots takes precedence, at each depth.
   { a: { b: { c: 2 }, "b.c": 3 }, "a.b": { c: 4 }, items: {} },
   { items: "A" },
 ].map((properties, index) => ({ at: at(`10:0${index}`), properties }))
 
-/** A person's events, `a` to `c`, a minute apart from 10:00 on; `-`: nothing in that minute. */
+/** The events `a` to `c` of a visitor, one per minute from 10:00 on; `-`: none in that minute. */
 const person = (anonymousId: string, letters: string): Sent[] =>
   [...letters].flatMap((name, minute) =>
     name === "-"
@@ -100,46 +100,46 @@ const funnel = (window: number): Query => ({
   window,
   unit: "anonymous_id",
 })
-const reached = (...steps: [people: number, median: number | null][]) => ({
-  groups: [{ by: null, steps: steps.map(([people, median]) => ({ people, median })) }],
+const reached = (...steps: [units: number, median: number | null][]) => ({
+  groups: [{ by: null, steps: steps.map(([units, median]) => ({ units, median })) }],
 })
 const minute = 60_000
 
 const cases: Case[] = [
   {
-    name: "eq compares text as it is written, in its case",
+    name: "eq compares text exactly and is case-sensitive",
     events: plans,
-    question: counted([{ field: "property.plan", op: "eq", value: "pro" }]),
+    query: counted([{ field: "property.plan", op: "eq", value: "pro" }]),
     answer: count(1),
   },
   {
     name: "a number and its text are equal",
     events: plans,
-    question: counted([{ field: "property.n", op: "eq", value: 5 }]),
+    query: counted([{ field: "property.n", op: "eq", value: 5 }]),
     answer: count(2),
   },
   {
     name: "ne is true where the value is missing or null",
     events: plans,
-    question: counted([{ field: "property.plan", op: "ne", value: "pro" }]),
+    query: counted([{ field: "property.plan", op: "ne", value: "pro" }]),
     answer: count(4),
   },
   {
-    name: "a value that is null does not exist",
+    name: "a null value counts as missing",
     events: plans,
-    question: counted([{ field: "property.plan", op: "exists", value: false }]),
+    query: counted([{ field: "property.plan", op: "exists", value: false }]),
     answer: count(2),
   },
   {
-    name: "lt compares numbers, also those that were sent as text",
+    name: "lt compares numbers, and numbers that were sent as text",
     events: plans,
-    question: counted([{ field: "property.n", op: "lt", value: 6 }]),
+    query: counted([{ field: "property.n", op: "lt", value: 6 }]),
     answer: count(3),
   },
   {
-    name: "a key with a dot goes before a nested one, and no place in an array has a name",
+    name: "a key with a dot takes precedence over a nested one, and array elements have no names",
     events: nested,
-    question: counted([{ field: "property.cart.total", op: "eq", value: 1 }]),
+    query: counted([{ field: "property.cart.total", op: "eq", value: 1 }]),
     answer: count(2),
   },
   ...(
@@ -158,14 +158,14 @@ const cases: Case[] = [
     ([field, value, fitting]): Case => ({
       name: `the path ${field} leads to ${value} in ${fitting} events`,
       events: deep,
-      question: counted([{ field, op: "eq", value }]),
+      query: counted([{ field, op: "eq", value }]),
       answer: count(fitting),
     }),
   ),
   {
-    name: "a path into an array can be broken down by, and measured",
+    name: "a path into an array can be a dimension and a measure",
     events: deep,
-    question: {
+    query: {
       kind: "groups",
       scope,
       by: ["property.items.1.sku"],
@@ -180,33 +180,33 @@ const cases: Case[] = [
     },
   },
   {
-    name: "property_key ne is true where no key is so",
+    name: "property_key ne is true where no key equals the value",
     events: plans,
-    question: counted([{ field: "property_key", op: "ne", value: "n" }]),
+    query: counted([{ field: "property_key", op: "ne", value: "n" }]),
     answer: count(2),
   },
   {
-    name: "marked crawlers are left out",
+    name: "crawlers are excluded by default",
     events: [{ at: at("10:00") }, { at: at("10:00"), crawler: 1 }],
-    question: counted([]),
+    query: counted([]),
     answer: count(1),
   },
   {
-    name: "marked crawlers count where they are asked for",
+    name: "crawlers count where the scope includes them",
     events: [{ at: at("10:00") }, { at: at("10:00"), crawler: 1 }],
-    question: counted([], { crawlers: true }),
+    query: counted([], { crawlers: true }),
     answer: count(2),
   },
   {
-    name: "a range holds its first ms and not its end",
+    name: "a range includes its first ms and excludes its end",
     events: [{ at: at("10:00") }, { at: at("11:00") }],
-    question: counted([], { from: ms(at("10:00")), to: ms(at("11:00")) }),
+    query: counted([], { from: ms(at("10:00")), to: ms(at("11:00")) }),
     answer: count(1, { from: ms(at("10:00")), to: ms(at("11:00")) }),
   },
   {
-    name: "measures of numbers take text that is a number, and leave other values out",
+    name: "measures of numbers use text that is a number, and ignore other values",
     events: numbers,
-    question: measured(
+    query: measured(
       ...(["count", "sum", "avg", "min", "max", "p50", "p95"] as const).map((what) => ({
         what,
         of: "property.n" as const,
@@ -217,7 +217,7 @@ const cases: Case[] = [
   {
     name: "without events counts are 0 and other measures null",
     events: [],
-    question: measured(
+    query: measured(
       "events",
       "users",
       "first",
@@ -227,19 +227,19 @@ const cases: Case[] = [
     answer: values(0, 0, null, 0, null),
   },
   {
-    name: "users are distinct anonymous ids, and none where there is no id",
+    name: "users are distinct anonymous ids; events without one do not count",
     events: [
       { at: at("10:00"), anonymousId: "x" },
       { at: at("10:01"), anonymousId: "x" },
       { at: at("10:02") },
     ],
-    question: measured("events", "users"),
+    query: measured("events", "users"),
     answer: values(3, 1),
   },
   {
-    name: "the day on which Berlin goes to summer time has 23 hours",
+    name: "the day on which Berlin switches to summer time has 23 hours",
     events: [{ at: "2026-03-28T23:00Z" }, { at: "2026-03-29T21:59:59.999Z" }, { at: "2026-03-29T22:00Z" }],
-    question: {
+    query: {
       kind: "groups",
       scope: {
         ...scope,
@@ -264,9 +264,9 @@ const cases: Case[] = [
     },
   },
   {
-    name: "the hour that New York has twice is two buckets",
+    name: "the hour that New York repeats is two buckets",
     events: [{ at: "2026-11-01T05:30Z" }, { at: "2026-11-01T06:30Z" }],
-    question: {
+    query: {
       kind: "groups",
       scope: {
         ...scope,
@@ -290,12 +290,12 @@ const cases: Case[] = [
     },
   },
   {
-    name: "values are counted by name and key, the most frequent first, then by text",
+    name: "values are counted by name and key, most frequent first, then by text",
     events: ["b", "a", "c", "c", null].map((plan, index) => ({
       at: at(`10:0${index}`),
       properties: { plan },
     })),
-    question: { kind: "values", scope, top: 2 },
+    query: { kind: "values", scope, top: 2 },
     answer: {
       properties: [
         {
@@ -319,23 +319,23 @@ const cases: Case[] = [
     },
   },
   {
-    name: "a later first step opens a window of its own",
+    name: "a later first step starts another attempt",
     events: [
       ...person("in one go", "abc"),
       ...person("at the second try", "a----abc"),
       ...person("never", "ba-----c"),
     ],
-    question: funnel(2 * minute),
+    query: funnel(2 * minute),
     answer: reached([3, null], [2, minute], [2, minute]),
   },
   {
     name: "the window is inclusive",
     events: [...person("just", "ab---c"), ...person("too late", "ab----c")],
-    question: funnel(5 * minute),
+    query: funnel(5 * minute),
     answer: reached([2, null], [2, minute], [1, 4 * minute]),
   },
   {
-    name: "people come back in the day of their first event, and in later ones",
+    name: "visitors return on the day of their first event, and on later days",
     events: [
       { at: "2026-03-02T10:00Z", name: "a", anonymousId: "x" },
       { at: "2026-03-02T11:00Z", name: "b", anonymousId: "x" },
@@ -343,11 +343,11 @@ const cases: Case[] = [
       { at: "2026-03-03T10:00Z", name: "a", anonymousId: "y" },
       { at: "2026-03-02T10:00Z", name: "b", anonymousId: "y" },
     ],
-    question: {
+    query: {
       kind: "retention",
       scope: { ...scope, from: ms("2026-03-02T00:00Z"), to: ms("2026-03-05T00:00Z") },
-      start: step("a"),
-      comeBack: step("b"),
+      startEvent: step("a"),
+      returnEvent: step("b"),
       granularity: "daily",
       unit: "anonymous_id",
     },
@@ -365,30 +365,30 @@ const cases: Case[] = [
     },
   },
   {
-    name: "a path counts the first occurrence in each session, and its begin and end once",
+    name: "a path counts the first occurrence in each session, and its start and end once",
     events: [...person("one", "abca"), ...person("two", "b")],
-    question: { kind: "paths", scope, event: step("b"), before: 2, after: 2 },
+    query: { kind: "paths", scope, event: step("b"), before: 2, after: 2 },
     answer: {
       sessions: 2,
-      places: [
-        { place: -2, name: null, count: 1 },
-        { place: -1, name: null, count: 1 },
-        { place: -1, name: "a", count: 1 },
-        { place: 1, name: null, count: 1 },
-        { place: 1, name: "c", count: 1 },
-        { place: 2, name: "a", count: 1 },
+      positions: [
+        { position: -2, name: null, count: 1 },
+        { position: -1, name: null, count: 1 },
+        { position: -1, name: "a", count: 1 },
+        { position: 1, name: null, count: 1 },
+        { position: 1, name: "c", count: 1 },
+        { position: 2, name: "a", count: 1 },
       ],
     },
   },
   {
-    name: "a session tells its first and last event, and the newest profile",
+    name: "a session has its first and last event, and the latest profile",
     events: [
       { at: at("10:00"), name: "b", sessionId: "s", profileId: "old" },
       { at: at("10:00"), name: "a", sessionId: "s", anonymousId: "x" },
       { at: at("10:05"), name: "c", sessionId: "s", profileId: "new" },
       { at: at("10:05"), name: "d", sessionId: "s" },
     ],
-    question: { kind: "sessions", scope, limit: 10, offset: 0 },
+    query: { kind: "sessions", scope, limit: 10, offset: 0 },
     answer: {
       total: 1,
       sessions: [
@@ -406,12 +406,12 @@ const cases: Case[] = [
     },
   },
   {
-    name: "people are listed by when they were seen last",
+    name: "visitors are sorted by their latest event",
     events: [...person("early", "ab"), ...person("late", "--a"), { at: at("12:00"), sessionId: "nobody's" }],
-    question: { kind: "people", scope, limit: 1, offset: 0 },
+    query: { kind: "visitors", scope, limit: 1, offset: 0 },
     answer: {
       total: 2,
-      people: [
+      visitors: [
         {
           anonymousId: "late",
           profileId: null,
@@ -435,22 +435,22 @@ function store(db: Db, events: Sent[]): void {
   insertRows(db, rows)
 }
 
-describe.each(cases)("$name", ({ events, question, answer }) => {
+describe.each(cases)("$name", ({ events, query, answer }) => {
   const check = (given: (db: Db) => unknown) => {
     using folder = temporaryFolder()
     const db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now: 0 })
     try {
       store(db, events)
-      expect(difference(question, given(db), answer)).toBeUndefined()
+      expect(difference(query, given(db), answer)).toBeUndefined()
     } finally {
       closeDatabase(db)
     }
   }
-  test("the reference", () => check((db) => refer(rawEvents(db), question)))
-  test("from rows", () => check((db) => ask(db, question).answer))
+  test("the reference", () => check((db) => referenceResult(rawEvents(db), query)))
+  test("from rows", () => check((db) => executeQuerySync(db, query).result))
   test("from blocks", () =>
     check((db) => {
       sealAll(db, 0)
-      return ask(db, question).answer
+      return executeQuerySync(db, query).result
     }))
 })

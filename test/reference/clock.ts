@@ -1,11 +1,11 @@
 import type { Bucket, Granularity } from "../../src/query/query.ts"
 
-// A zone's clocks, asked of Intl time by time. No zone has changed its clocks between two quarters of an hour since 2000.
+// The clocks of a time zone, from Intl, for one time after another. Since 2000 all zones have changed their clocks at quarters of an hour.
 
 const minute = 60_000
 const quarter = 15 * minute
 
-/** What a zone's clocks show. Remembers what it was asked, by the minute. */
+/** The clocks of a time zone, with a cache by minute. */
 class Clock {
   readonly #format: Intl.DateTimeFormat
   readonly #shown = new Map<number, string>()
@@ -22,7 +22,7 @@ class Clock {
     })
   }
 
-  /** `2026-11-24T13:37`, of a time in Unix ms. */
+  /** The local time, as `2026-11-24T13:37`, of Unix ms. */
   show(ts: number): string {
     const at = Math.floor(ts / minute) * minute
     let shown = this.#shown.get(at)
@@ -33,7 +33,7 @@ class Clock {
     return shown
   }
 
-  /** The label of the stretch that a time is in. */
+  /** The label of the bucket that contains a time. */
   label(ts: number, granularity: Granularity): string {
     const shown = this.show(ts)
     const date = shown.slice(0, 10)
@@ -59,7 +59,7 @@ class Clock {
     return `${minutes < 0 ? "-" : "+"}${two(Math.floor(size / 60))}:${two(size % 60)}`
   }
 
-  /** Goes through the range in small steps; wherever the label is another one, a bucket begins. */
+  /** Goes through the range in small steps. A bucket starts where the label changes. */
   buckets(from: number, to: number, granularity: Granularity): Bucket[] {
     const buckets: Bucket[] = []
     const step = granularity === "minute" ? minute : quarter
@@ -74,7 +74,7 @@ class Clock {
   }
 }
 
-/** Clocks by zone: what one question asked of them serves the next. */
+/** Clocks by zone, shared by all queries. */
 export class Clocks {
   readonly #clocks = new Map<string, Clock>()
 

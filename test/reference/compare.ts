@@ -1,56 +1,65 @@
 import { isDeepStrictEqual } from "node:util"
 import type { Query, QueryResults } from "../../src/query/query.ts"
 
-/** Of the larger of two sums or averages that should be equal, and of what was added up. */
+/** Allowed difference of two sums or averages, relative to the larger one. */
 const tolerance = 1e-9
 
-/** Where two answers to a question differ; undefined where they do not. Groups and properties come in no order. */
-export function difference(question: Query, got: unknown, wanted: unknown): string | undefined {
-  if (question.kind === "groups") {
-    const inexact = question.measures.map(
+/** The first difference of two results of a query; undefined where they are equal. Groups and properties have no order. */
+export function difference(query: Query, actual: unknown, expected: unknown): string | undefined {
+  if (query.kind === "groups") {
+    const inexact = query.measures.map(
       (measure) => typeof measure === "object" && (measure.what === "sum" || measure.what === "avg"),
     )
-    const [one, other] = [got, wanted] as [QueryResults["groups"], QueryResults["groups"]]
-    if (!question.page) return differs(ordered(one), ordered(other), inexact)
-    // Groups are in the order that was asked for, and what is added up of them may be a little off.
-    const [sum, right] = [one.all?.sum, other.all?.sum]
-    if (sum !== right && !close(sum, right)) return `all.sum is ${sum} and not ${right}`
-    return differs({ ...one, all: one.all?.groups }, { ...other, all: other.all?.groups }, inexact)
+    const [one, other] = [actual, expected] as [QueryResults["groups"], QueryResults["groups"]]
+    if (!query.page) return differenceAt(withSortedGroups(one), withSortedGroups(other), inexact)
+    // The groups of a page are sorted. Sums can differ by rounding.
+    const [sum, right] = [one.totals?.sum, other.totals?.sum]
+    if (sum !== right && !isClose(sum, right)) return `totals.sum is ${sum} and not ${right}`
+    return differenceAt({ ...one, all: one.totals?.groups }, { ...other, all: other.totals?.groups }, inexact)
   }
-  if (question.kind === "values") {
-    return differs(byKey(got as QueryResults["values"]), byKey(wanted as QueryResults["values"]))
+  if (query.kind === "values") {
+    return differenceAt(
+      sortedByKey(actual as QueryResults["values"]),
+      sortedByKey(expected as QueryResults["values"]),
+    )
   }
-  return differs(got, wanted)
+  return differenceAt(actual, expected)
 }
 
-function ordered({ buckets, groups }: QueryResults["groups"]): object {
+function withSortedGroups({ buckets, groups }: QueryResults["groups"]): object {
   const keyed = groups.map((group) => ({ key: JSON.stringify([group.bucket, group.by]), ...group }))
   return { buckets, groups: keyed.sort((one, other) => (one.key < other.key ? -1 : 1)) }
 }
 
-function byKey({ properties }: QueryResults["values"]): object {
+function sortedByKey({ properties }: QueryResults["values"]): object {
   const keyed = properties.map((one) => ({ id: JSON.stringify([one.name, one.key]), ...one }))
   return keyed.sort((one, other) => (one.id < other.id ? -1 : 1))
 }
 
-function differs(got: unknown, wanted: unknown, inexact: boolean[] = [], path = ""): string | undefined {
-  if (Object.is(got, wanted) || got === wanted) return undefined
-  if (isObject(got) && isObject(wanted) && Array.isArray(got) === Array.isArray(wanted)) {
-    const fields = new Set([...Object.keys(wanted), ...Object.keys(got)])
+function differenceAt(
+  actual: unknown,
+  expected: unknown,
+  inexact: boolean[] = [],
+  path = "",
+): string | undefined {
+  if (Object.is(actual, expected) || actual === expected) return undefined
+  if (isObject(actual) && isObject(expected) && Array.isArray(actual) === Array.isArray(expected)) {
+    const fields = new Set([...Object.keys(expected), ...Object.keys(actual)])
     for (const field of fields) {
-      if (inexact[Number(field)] && path.endsWith("values") && close(got[field], wanted[field])) continue
-      const found = differs(got[field], wanted[field], inexact, `${path}.${field}`)
+      if (inexact[Number(field)] && path.endsWith("values") && isClose(actual[field], expected[field]))
+        continue
+      const found = differenceAt(actual[field], expected[field], inexact, `${path}.${field}`)
       if (found) return found
     }
     return undefined
   }
-  if (isDeepStrictEqual(got, wanted)) return undefined
-  return `${path || "the answer"} is ${JSON.stringify(got)} and not ${JSON.stringify(wanted)}`
+  if (isDeepStrictEqual(actual, expected)) return undefined
+  return `${path || "the answer"} is ${JSON.stringify(actual)} and not ${JSON.stringify(expected)}`
 }
 
-function close(got: unknown, wanted: unknown): boolean {
-  if (typeof got !== "number" || typeof wanted !== "number") return false
-  return Math.abs(got - wanted) <= tolerance * Math.max(Math.abs(got), Math.abs(wanted))
+function isClose(actual: unknown, expected: unknown): boolean {
+  if (typeof actual !== "number" || typeof expected !== "number") return false
+  return Math.abs(actual - expected) <= tolerance * Math.max(Math.abs(actual), Math.abs(expected))
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

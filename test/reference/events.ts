@@ -1,8 +1,8 @@
 import { readEvents, toRow } from "../../src/ingest/event.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
-import { DailyHash } from "../../src/store/salts.ts"
 import { createWebsite, type Website } from "../../src/store/websites.ts"
 import type { Pick } from "../support/random.ts"
 import type { RawEvent } from "./reference.ts"
@@ -10,7 +10,7 @@ import type { RawEvent } from "./reference.ts"
 const minute = 60_000
 const day = 86_400_000
 
-/** Around these clocks change: Berlin, New York, Lord Howe (by half an hour), Chatham, Apia (a whole day is left out), and nowhere. */
+/** Clock changes in Berlin, New York, Lord Howe (half an hour), Chatham and Apia (a skipped day), and one time without any. */
 const centres = [
   "2026-03-29T01:00Z",
   "2026-10-25T01:00Z",
@@ -57,11 +57,11 @@ export const plans = [
   "e\u0301",
 ]
 
-/** What a seed's events have in common. */
+/** The parameters of a random data set. */
 export interface World {
   random: Pick
   websites: (Website | undefined)[]
-  /** Unix ms that most events are near to. */
+  /** Unix ms; most events are near it. */
   centre: number
 }
 
@@ -77,7 +77,7 @@ export function makeWorld(db: Db, random: Pick): World {
 export function timeNear({ random, centre }: Omit<World, "websites">): number {
   const span = random.of([2 * minute, 3 * 60 * minute, day, 3 * day, 40 * day])
   const ts = centre + random.whole(-span, span)
-  // Many at the same time, on the edges of minutes, hours and days.
+  // Many events share a time, on the bounds of minutes, hours and days.
   const grid = random.of([1, 1, 1_000, minute, 15 * minute, 60 * minute, day])
   return Math.floor(ts / grid) * grid - (random.chance(0.1) ? 1 : 0)
 }
@@ -154,10 +154,10 @@ function someProperties(random: Pick): object | undefined {
 const maybe = <Value>(random: Pick, share: number, value: () => Value) =>
   random.chance(share) ? { value: value() } : undefined
 
-/** Rows as POST /track would make them, in no order of time. */
+/** Rows as POST /track creates them, not sorted by time. */
 export function someRows(world: World, count: number): EventRow[] {
   const { random, websites } = world
-  // Few people with many events, so that they come back; half of the events are of three names.
+  // Few visitors with many events, so that they return. Half of the events have one of three names.
   const people = random.of([5, 40, 400])
   return Array.from({ length: count }, () => {
     const timestamp = timeNear(world)
@@ -189,7 +189,7 @@ export function insertRows(db: Db, rows: EventRow[]): void {
   for (const error of writer.commit([{ rows, size: 0 }])) if (error) throw error
 }
 
-/** Links of visitors to profiles, as POST /identify makes them; one visitor is linked to more than can share a device. */
+/** Links visitors to profiles, as POST /identify does. One visitor gets more links than profiles can share a device. */
 export function linkSome(db: Db, { random }: World, count: number): void {
   const link = db.prepare("insert or ignore into profile_links values (:rid, :visitor, :profile, :at)")
   for (let index = 0; index < count; index++) {

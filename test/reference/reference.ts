@@ -12,7 +12,7 @@ import type {
   PropertyNumbers,
   Query,
   QueryResults,
-  ReachQuestion,
+  ReachQuery,
   RetentionQuery,
   Scope,
   SessionsQuery,
@@ -24,31 +24,31 @@ import type {
 } from "../../src/query/query.ts"
 import { Clocks } from "./clock.ts"
 
-// Every question of src/query/query.ts answered in the slowest and plainest way, from an array of all events. It shares
-// nothing with the engine but the types, so that where both agree both are likely right.
+// A reference implementation of every query in src/query/query.ts: slow and plain, over an array of all events. It shares only
+// types with the engine, so where both agree, both are likely right.
 
 export interface RawEvent extends StoredEvent {
   /** The website's id; null for the owner's own events. */
   websiteId: string | null
   /** `properties`, parsed. */
   parsed: object | null
-  /** The profiles that it belongs to: the one it names, else those that its anonymous id is linked to, where they are few. */
+  /** Its profiles: its own profile id, else the profiles linked to its anonymous id, where they are few. */
   profiles: readonly string[]
-  /** Of those that its anonymous id is linked to, the one that it was linked to last. */
+  /** The profile to which its anonymous id was linked last. */
   linked: string | null
 }
 
-export function refer<Asked extends Query>(
+export function referenceResult<Q extends Query>(
   events: readonly RawEvent[],
-  question: Asked,
+  query: Q,
   clocks = new Clocks(),
-): QueryResults[Asked["kind"]] {
-  const inScope = events.filter((event) => isInScope(event, question.scope))
-  const answer = kinds[question.kind] as (events: RawEvent[], question: Query, clocks: Clocks) => unknown
-  return answer(inScope, question, clocks) as QueryResults[Asked["kind"]]
+): QueryResults[Q["kind"]] {
+  const inScope = events.filter((event) => isInScope(event, query.scope))
+  const answer = reports[query.kind] as (events: RawEvent[], query: Query, clocks: Clocks) => unknown
+  return answer(inScope, query, clocks) as QueryResults[Q["kind"]]
 }
 
-const kinds = { groups, values, events: single, funnel, retention, paths, reach, sessions, people }
+const reports = { groups, values, events: single, funnel, retention, paths, reach, sessions, visitors }
 
 // ——— Which events
 
@@ -58,18 +58,18 @@ function isInScope(event: RawEvent, scope: Scope): boolean {
     event.ts >= scope.from &&
     event.ts < scope.to &&
     (scope.crawlers || !event.crawler) &&
-    scope.filters.every((filter) => fits(event, filter))
+    scope.filters.every((filter) => matches(event, filter))
   )
 }
 
-function fitsStep(event: RawEvent, step: Step): boolean {
+function matchesStep(event: RawEvent, step: Step): boolean {
   return (
     (step.name === undefined || event.name === step.name) &&
-    step.filters.every((filter) => fits(event, filter))
+    step.filters.every((filter) => matches(event, filter))
   )
 }
 
-function fits(event: RawEvent, { field, op, value }: Filter): boolean {
+function matches(event: RawEvent, { field, op, value }: Filter): boolean {
   if (field === "profile") return event.profiles.includes(String(value))
   const found = field === "property_key" ? keysOf(event) : present(contentOf(event, field))
   const some = (test: (text: string) => boolean) => found.some((one) => test(textOf(one)))
@@ -80,7 +80,7 @@ function fits(event: RawEvent, { field, op, value }: Filter): boolean {
     })
   const text = String(value)
   const list = (value: Filter["value"]) => (value as unknown[]).map(String)
-  // Without a default: an operator that is not here does not compile.
+  // There is no default: a missing operator does not compile.
   switch (op) {
     case "eq":
       return some((one) => one === text)
@@ -149,7 +149,7 @@ function member(value: unknown, key: string): unknown {
   return Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : null
 }
 
-/** Null where it is none: text counts where nothing but plain digits, a sign and a decimal point is in it. */
+/** Null where it is not a number. Text is one where it has only digits, a minus sign and a decimal point. */
 function numberIn(value: unknown): number | null {
   if (typeof value === "number") return value
   if (typeof value !== "string") return null
@@ -197,7 +197,7 @@ function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): M
   return groups
 }
 
-/** By units, each with its events; events without the id are nobody's, and those of linked visitors can be of several profiles. */
+/** The events of each unit. Events without the id have no unit; events of linked visitors can have several profiles. */
 function byUnit(events: RawEvent[], unit: Unit): RawEvent[][] {
   const all = new Map<string, RawEvent[]>()
   for (const event of events) {
@@ -218,11 +218,11 @@ function unitsOf(event: RawEvent, unit: Unit): readonly string[] {
 
 function nearestRank(values: number[], percent: number): number | null {
   const sorted = [...values].sort((one, other) => one - other)
-  // In whole numbers: 0.95 times a count would now and then be a little above a whole number.
+  // Integer arithmetic: 0.95 times a count can be slightly above an integer.
   return sorted[Math.ceil((percent * sorted.length) / 100) - 1] ?? null
 }
 
-/** Added with the error of each addition carried along: the order of events makes no difference. */
+/** Compensated summation: the order of events makes no difference. */
 function sumOf(values: number[]): number {
   let [sum, lost] = [0, 0]
   for (const value of values) {
@@ -266,7 +266,7 @@ function groups(
 
 function pageOf(
   groups: Group[],
-  { order, down, offset, limit }: GroupsPage,
+  { order, descending: down, offset, limit }: GroupsPage,
 ): Omit<QueryResults["groups"], "buckets"> {
   const lastOf = (one: unknown, other: unknown) => Number(one === null) - Number(other === null)
   const inOrder = (one: string | number, other: string | number) => (one < other ? -1 : one > other ? 1 : 0)
@@ -278,7 +278,7 @@ function pageOf(
     return compare(placed(one), placed(other), down) || ties.find((tie) => tie !== 0) || 0
   })
   const sum = groups.reduce((total, { values: [first] }) => total + (first ?? 0), 0)
-  return { groups: sorted.slice(offset, offset + limit), all: { groups: groups.length, sum } }
+  return { groups: sorted.slice(offset, offset + limit), totals: { groups: groups.length, sum } }
 }
 
 function measured(events: RawEvent[], measure: Measure): number | null {
@@ -373,7 +373,7 @@ function spread(numbers: number[], most: number): PropertyNumbers {
   }
 }
 
-/** Tries one width after the other, from the narrowest on: multiples of it from the one below to the one above. */
+/** Tries all widths, narrowest first. Bounds are multiples of the width, from the one below the minimum to the one above the maximum. */
 function boundsOf(min: number, max: number, isWhole: boolean, most: number): number[] {
   const largest = Math.max(Math.abs(min), Math.abs(max))
   for (let exponent = -330; ; exponent++) {
@@ -395,7 +395,7 @@ function boundsOf(min: number, max: number, isWhole: boolean, most: number): num
   }
 }
 
-/** The last stretch holds its end, too. */
+/** The last bin includes its end. */
 function histogram(numbers: number[], bounds: number[]): PropertyNumbers["bins"] {
   return bounds.slice(1).map((to, index) => {
     const from = bounds[index] as number
@@ -419,7 +419,7 @@ function single(events: RawEvent[], { limit, offset, after }: EventsQuery): Quer
 
 // ——— funnel
 
-/** An event's steps, of those asked for. */
+/** The steps that an event matches. */
 interface Reached {
   ts: number
   steps: number[]
@@ -432,15 +432,15 @@ interface Attempt {
   times: number[]
 }
 
-function funnel(events: RawEvent[], question: FunnelQuery): QueryResults["funnel"] {
-  const { steps, window, unit, by } = question
+function funnel(events: RawEvent[], query: FunnelQuery): QueryResults["funnel"] {
+  const { steps, window, unit, by } = query
   const best: Attempt[] = []
   for (const theirs of byUnit(events, unit)) {
     const reached = theirs
       .sort(oldestFirst)
       .map((event) => ({
         ts: event.ts,
-        steps: steps.flatMap((step, index) => (fitsStep(event, step) ? [index] : [])),
+        steps: steps.flatMap((step, index) => (matchesStep(event, step) ? [index] : [])),
         by: by ? textOrNull(contentOf(event, by)) : null,
       }))
       .filter((event) => event.steps.length > 0)
@@ -454,20 +454,16 @@ function funnel(events: RawEvent[], question: FunnelQuery): QueryResults["funnel
       .map(([value, attempts]) => ({
         by: JSON.parse(value) as string | null,
         steps: steps.map((_, index) => {
-          const got = attempts.filter(({ times }) => times.length > index)
-          const waits = got.map(({ times }) => (times[index] as number) - (times[index - 1] as number))
-          return { people: got.length, median: index === 0 ? null : nearestRank(waits, 50) }
+          const reached = attempts.filter(({ times }) => times.length > index)
+          const waits = reached.map(({ times }) => (times[index] as number) - (times[index - 1] as number))
+          return { units: reached.length, median: index === 0 ? null : nearestRank(waits, 50) }
         }),
       }))
-      .sort(
-        (one, other) =>
-          (other.steps[0]?.people as number) - (one.steps[0]?.people as number) ||
-          nullFirst(one.by, other.by),
-      ),
+      .sort((a, b) => (b.steps[0]?.units as number) - (a.steps[0]?.units as number) || nullFirst(a.by, b.by)),
   }
 }
 
-/** Keeps for each step the latest attempt that is there. The first one to get furthest wins. */
+/** Each step keeps the latest attempt that reached it. The first attempt that gets furthest wins. */
 function bestAttempt(events: Reached[], window: number): Attempt | undefined {
   const attempts: Attempt[] = []
   let best: Attempt | undefined
@@ -486,8 +482,8 @@ function bestAttempt(events: Reached[], window: number): Attempt | undefined {
 
 // ——— retention
 
-function retention(events: RawEvent[], question: RetentionQuery, clocks: Clocks): QueryResults["retention"] {
-  const { scope, start, comeBack, granularity, unit } = question
+function retention(events: RawEvent[], query: RetentionQuery, clocks: Clocks): QueryResults["retention"] {
+  const { scope, startEvent: start, returnEvent: comeBack, granularity, unit } = query
   const buckets = clocks.of(scope.zone).buckets(scope.from, scope.to, granularity)
   const bucketOf = ({ ts }: RawEvent) => buckets.findIndex(({ from, to }) => ts >= from && ts < to)
   const cohorts = buckets.map((_, index) => ({
@@ -495,8 +491,8 @@ function retention(events: RawEvent[], question: RetentionQuery, clocks: Clocks)
     returned: new Array<number>(buckets.length - index).fill(0),
   }))
   for (const theirs of byUnit(events, unit)) {
-    const starts = theirs.filter((event) => fitsStep(event, start)).map(bucketOf)
-    const returns = theirs.filter((event) => fitsStep(event, comeBack)).map(bucketOf)
+    const starts = theirs.filter((event) => matchesStep(event, start)).map(bucketOf)
+    const returns = theirs.filter((event) => matchesStep(event, comeBack)).map(bucketOf)
     if (starts.length === 0) continue
     const first = Math.min(...starts)
     const cohort = cohorts[first] as (typeof cohorts)[number]
@@ -512,7 +508,7 @@ function retention(events: RawEvent[], question: RetentionQuery, clocks: Clocks)
 
 function reach(
   events: RawEvent[],
-  { scope, granularity, unit }: ReachQuestion,
+  { scope, granularity, unit }: ReachQuery,
   clocks: Clocks,
 ): QueryResults["reach"] {
   const buckets = granularity
@@ -524,30 +520,28 @@ function reach(
   return { buckets, units }
 }
 
-// ——— paths, sessions, people
+// ——— paths, sessions, visitors
 
 function paths(events: RawEvent[], { event: step, before, after }: PathsQuery): QueryResults["paths"] {
-  const seen: { place: number; name: string | null }[] = []
+  const seen: { position: number; name: string | null }[] = []
   let sessions = 0
   for (const session of byUnit(events, "session_id")) {
     session.sort(oldestFirst)
-    const at = session.findIndex((event) => fitsStep(event, step))
+    const at = session.findIndex((event) => matchesStep(event, step))
     if (at === -1) continue
     sessions++
-    for (let place = -before; place <= after; place++) {
-      const index = at + place
-      // Beyond the place where the session began or ended there is nothing to tell.
-      if (place === 0 || index < -1 || index > session.length) continue
-      seen.push({ place, name: session[index]?.name ?? null })
+    for (let position = -before; position <= after; position++) {
+      const index = at + position
+      // The end of a session counts once, not at the positions beyond it.
+      if (position === 0 || index < -1 || index > session.length) continue
+      seen.push({ position, name: session[index]?.name ?? null })
     }
   }
   return {
     sessions,
-    places: [...groupBy(seen, (one) => JSON.stringify(one)).values()]
+    positions: [...groupBy(seen, (one) => JSON.stringify(one)).values()]
       .map((same) => ({ ...(same[0] as (typeof seen)[number]), count: same.length }))
-      .sort(
-        (one, other) => one.place - other.place || other.count - one.count || nullFirst(one.name, other.name),
-      ),
+      .sort((a, b) => a.position - b.position || b.count - a.count || nullFirst(a.name, b.name)),
   }
 }
 
@@ -570,19 +564,19 @@ function sessions(events: RawEvent[], { limit, offset }: SessionsQuery): QueryRe
   return { total: all.length, sessions: all.slice(offset, offset + limit) }
 }
 
-function people(events: RawEvent[], { limit, offset }: VisitorsQuery): QueryResults["people"] {
-  const all = byUnit(events, "anonymous_id").map((theirs) => {
-    theirs.sort(oldestFirst)
-    const [first, last] = [theirs[0] as RawEvent, theirs.at(-1) as RawEvent]
+function visitors(events: RawEvent[], { limit, offset }: VisitorsQuery): QueryResults["visitors"] {
+  const all = byUnit(events, "anonymous_id").map((own) => {
+    own.sort(oldestFirst)
+    const [first, last] = [own[0] as RawEvent, own.at(-1) as RawEvent]
     return {
       anonymousId: first.anonymousId as string,
-      profileId: theirs.findLast(({ profileId }) => profileId !== null)?.profileId ?? last.linked,
-      events: theirs.length,
-      sessions: distinct(theirs.map(({ sessionId }) => sessionId)),
+      profileId: own.findLast(({ profileId }) => profileId !== null)?.profileId ?? last.linked,
+      events: own.length,
+      sessions: distinct(own.map(({ sessionId }) => sessionId)),
       first: first.ts,
       last: last.ts,
     }
   })
   all.sort((one, other) => other.last - one.last || byText(one.anonymousId, other.anonymousId))
-  return { total: all.length, people: all.slice(offset, offset + limit) }
+  return { total: all.length, visitors: all.slice(offset, offset + limit) }
 }

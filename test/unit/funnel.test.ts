@@ -1,15 +1,15 @@
 import { describe, expect, test } from "bun:test"
 import type { FunnelQuery, Step } from "../../src/query/query.ts"
 import { funnel } from "../../src/query/reports/funnel.ts"
-import { MemoryBudget, OutOfMemoryBudgetError } from "../../src/query/structures/id-set.ts"
-import { answerOf, type PlainEvent, scopeOf, sourceOf } from "../support/batches.ts"
+import { MemoryBudget, OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget.ts"
+import { runToEnd, scopeOf, sourceOf, type TestEvent } from "../support/batches.ts"
 
 const scope = scopeOf("2026-03-02", 3)
 const step = (name: string): Step => ({ name, filters: [] })
 const abc = [step("a"), step("b"), step("c")]
 
 /** Events of one visitor, as `name@ms`; the plan after a slash. */
-function events(visitor: string | null, ...written: string[]): PlainEvent[] {
+function events(visitor: string | null, ...written: string[]): TestEvent[] {
   return written.map((one) => {
     const [, name, ms, plan] = /^(\w+)@(\d+)(?:\/(\w+))?$/.exec(one) as RegExpExecArray
     const properties = plan === undefined ? {} : { plan }
@@ -23,8 +23,8 @@ function events(visitor: string | null, ...written: string[]): PlainEvent[] {
   })
 }
 
-function ask(all: readonly PlainEvent[], changes: Partial<FunnelQuery> = {}, memory = 2 ** 28) {
-  const question: FunnelQuery = {
+function run(all: readonly TestEvent[], changes: Partial<FunnelQuery> = {}, memory = 2 ** 28) {
+  const query: FunnelQuery = {
     kind: "funnel",
     scope,
     steps: abc,
@@ -32,14 +32,14 @@ function ask(all: readonly PlainEvent[], changes: Partial<FunnelQuery> = {}, mem
     unit: "anonymous_id",
     ...changes,
   }
-  return answerOf(funnel(question, sourceOf(all), new MemoryBudget(memory)))
+  return runToEnd(funnel(query, sourceOf(all), new MemoryBudget(memory)))
 }
 
-/** People and medians of the only group. */
-function reached(...asked: Parameters<typeof ask>) {
-  const { groups } = ask(...asked)
+/** Visitors and medians of the only group. */
+function reached(...parameters: Parameters<typeof run>) {
+  const { groups } = run(...parameters)
   expect(groups.length).toBe(1)
-  return groups[0]?.steps.map(({ people, median }) => [people, median])
+  return groups[0]?.steps.map(({ units: people, median }) => [people, median])
 }
 
 const pro: Step["filters"] = [{ field: "property.plan", op: "eq", value: "pro" }]
@@ -47,12 +47,12 @@ const bothSteps: Step[] = [{ filters: [] }, { filters: pro }]
 
 const cases: {
   sentence: string
-  events: PlainEvent[]
+  events: TestEvent[]
   changes?: Partial<FunnelQuery>
   steps: [number, number | null][]
 }[] = [
   {
-    sentence: "somebody who does all steps in order reaches all, and the waits are from step to step",
+    sentence: "a visitor who does all steps in order reaches all, and medians are from step to step",
     events: events("v", "a@0", "b@10", "c@30"),
     steps: [
       [1, null],
@@ -61,7 +61,7 @@ const cases: {
     ],
   },
   {
-    sentence: "a step before the one that comes first does not count",
+    sentence: "a step before the first step does not count",
     events: events("v", "b@0", "a@10", "c@20"),
     steps: [
       [1, null],
@@ -70,7 +70,7 @@ const cases: {
     ],
   },
   {
-    sentence: "who never does the first step is nobody",
+    sentence: "a visitor who never does the first step does not count",
     events: events("v", "b@0", "c@10"),
     steps: [
       [0, null],
@@ -79,7 +79,7 @@ const cases: {
     ],
   },
   {
-    sentence: "the last step still counts when the window is just over, and no ms later",
+    sentence: "the last step counts at exactly the end of the window, and not one ms later",
     events: [...events("in", "a@0", "b@50", "c@100"), ...events("out", "a@0", "b@50", "c@101")],
     steps: [
       [2, null],
@@ -88,7 +88,7 @@ const cases: {
     ],
   },
   {
-    sentence: "any first step opens a window: the later one gets further",
+    sentence: "any first step starts an attempt: the later one gets further",
     events: events("v", "a@0", "b@10", "a@90", "b@95", "c@150"),
     steps: [
       [1, null],
@@ -97,7 +97,7 @@ const cases: {
     ],
   },
   {
-    sentence: "a first step in between does not take away what the attempt before it has reached",
+    sentence: "another first step in between keeps the progress of the earlier attempt",
     events: events("v", "a@0", "b@10", "a@20", "c@30"),
     steps: [
       [1, null],
@@ -106,7 +106,7 @@ const cases: {
     ],
   },
   {
-    sentence: "a later attempt that gets no further does not change the waits",
+    sentence: "a later attempt that gets no further does not change the medians",
     events: events("v", "a@0", "b@10", "a@500", "b@501"),
     steps: [
       [1, null],
@@ -115,7 +115,7 @@ const cases: {
     ],
   },
   {
-    sentence: "the latest attempt at a step is taken on, with its own times",
+    sentence: "the latest attempt at a step continues, with its own times",
     events: events("v", "a@0", "b@10", "b@20", "c@30"),
     steps: [
       [1, null],
@@ -124,7 +124,7 @@ const cases: {
     ],
   },
   {
-    sentence: "events of the same ms are taken in the order of receipt",
+    sentence: "events of the same ms are processed in the order of receipt",
     events: [...events("v", "a@5", "b@5", "c@5"), ...events("w", "c@5", "a@5", "b@5")],
     steps: [
       [2, null],
@@ -133,7 +133,7 @@ const cases: {
     ],
   },
   {
-    sentence: "an event that fits two steps is only one of them",
+    sentence: "an event that matches two steps counts for only one of them",
     events: events("v", "a@0/pro"),
     changes: { steps: bothSteps },
     steps: [
@@ -142,7 +142,7 @@ const cases: {
     ],
   },
   {
-    sentence: "an event that fits two steps goes on where it can, and opens a window too",
+    sentence: "an event that matches two steps continues an attempt and starts another one",
     events: events("v", "a@0", "b@10/pro", "c@111/pro"),
     changes: { steps: [...bothSteps, { filters: pro }] },
     steps: [
@@ -161,7 +161,7 @@ const cases: {
     ],
   },
   {
-    sentence: "the median of an even number of waits is the lower one in the middle",
+    sentence: "the median of an even number of durations is the lower of the two in the middle",
     events: [10, 20, 30, 40].flatMap((wait) => events(`v${wait}`, "a@0", `b@${wait}`)),
     changes: { steps: [step("a"), step("b")] },
     steps: [
@@ -170,7 +170,7 @@ const cases: {
     ],
   },
   {
-    sentence: "steps on two days belong together",
+    sentence: "an attempt can span two days",
     events: events("v", "a@86399990", "b@86400010"),
     changes: { steps: [step("a"), step("b")] },
     steps: [
@@ -179,7 +179,7 @@ const cases: {
     ],
   },
   {
-    sentence: "events without the id are nobody's",
+    sentence: "events without the id do not count",
     events: events(null, "a@0", "b@1", "c@2"),
     steps: [
       [0, null],
@@ -188,7 +188,7 @@ const cases: {
     ],
   },
   {
-    sentence: "sessions are followed where sessions are asked for",
+    sentence: "the unit can be a session",
     events: events("v", "a@0", "b@1"),
     changes: { unit: "session_id", steps: [step("a"), step("b")] },
     steps: [
@@ -197,7 +197,7 @@ const cases: {
     ],
   },
   {
-    sentence: "the scope's filters hold for every step",
+    sentence: "the filters of the scope apply to every step",
     events: events("v", "a@0/pro", "b@1/free", "b@7/pro", "c@9"),
     changes: { scope: { ...scope, filters: pro } },
     steps: [
@@ -225,7 +225,7 @@ describe("a funnel", () => {
     })
   }
 
-  test("is the same for somebody with hundreds of events in any order of names", () => {
+  test("is the same for a visitor with hundreds of events in any order of names", () => {
     const many = Array.from({ length: 300 }, (_, index) => `${index % 2 ? "x" : "c"}@${1_000 + index}`)
     const all = events("v", ...many, "b@900", "a@899", "c@898", "b@2000", "a@3000")
     expect(reached(all, { steps: [...abc, step("x")], window: 200 })).toEqual([
@@ -239,14 +239,14 @@ describe("a funnel", () => {
 
 describe("a funnel by a value", () => {
   const two = { steps: [step("a"), step("b")], by: "property.plan" } as const
-  const groupsOf = (all: readonly PlainEvent[], changes: Partial<FunnelQuery> = two) =>
-    ask(all, changes).groups.map(({ by, steps }) => [by, ...steps.map(({ people }) => people)])
+  const groupsOf = (all: readonly TestEvent[], changes: Partial<FunnelQuery> = two) =>
+    run(all, changes).groups.map(({ by, steps }) => [by, ...steps.map(({ units: people }) => people)])
 
-  test("counts people under the value of the first step in their best attempt", () => {
+  test("counts visitors under the value of the first step of their best attempt", () => {
     expect(groupsOf(events("v", "a@0/free", "a@10/pro", "b@20/free", "a@30/free"))).toEqual([["pro", 1, 1]])
   })
 
-  test("orders by people, then by value, the missing one first", () => {
+  test("sorts by visitors, then by value, the missing one first", () => {
     const all = [
       ...events("1", "a@0/z"),
       ...events("2", "a@0/b"),
@@ -260,7 +260,7 @@ describe("a funnel by a value", () => {
     ])
   })
 
-  test("takes first steps of the same ms in the order of receipt, for few events and for many", () => {
+  test("processes first steps of the same ms in the order of receipt, for few events and for many", () => {
     const few = ["a@0/pro", "a@0", "a@0/basic", "b@1"]
     const many = Array.from({ length: 50 }, (_, index) => `b@${index + 1}`)
     expect(groupsOf(events("v", ...few))).toEqual([["basic", 1, 1]])
@@ -275,11 +275,11 @@ describe("a funnel by a value", () => {
     expect(groupsOf(all, { ...scoped, by: "website_id" })).toEqual([["website-1", 1, 1]])
   })
 
-  test("is empty where nobody did the first step", () => {
+  test("is empty where no visitor did the first step", () => {
     expect(groupsOf(events("v", "b@0/pro"))).toEqual([])
   })
 })
 
-test("a funnel that needs more memory than it may take says so", () => {
-  expect(() => ask(events("v", "a@0", "b@1"), {}, 1_000)).toThrow(OutOfMemoryBudgetError)
+test("a funnel throws where its memory budget is too small", () => {
+  expect(() => run(events("v", "a@0", "b@1"), {}, 1_000)).toThrow(OutOfMemoryBudgetError)
 })

@@ -1,35 +1,35 @@
 import { describe, expect, test } from "bun:test"
 import { sessions } from "../../src/query/reports/sessions.ts"
 import { visitors } from "../../src/query/reports/visitors.ts"
-import { MemoryBudget } from "../../src/query/structures/id-set.ts"
-import { answerOf, type PlainEvent, scopeOf, sourceOf } from "../support/batches.ts"
+import { MemoryBudget } from "../../src/query/structures/memory-budget.ts"
+import { runToEnd, scopeOf, sourceOf, type TestEvent } from "../support/batches.ts"
 
 const scope = scopeOf("2026-03-02", 5)
 const day = 86_400_000
 const page = { scope, limit: 10, offset: 0 }
-const at = (name: string, ms: number, ids: Partial<PlainEvent>): PlainEvent => ({
+const at = (name: string, ms: number, ids: Partial<TestEvent>): TestEvent => ({
   name,
   ts: scope.from + ms,
   ...ids,
 })
 
-function listSessions(events: readonly PlainEvent[], changes: Partial<typeof page> = {}) {
-  return answerOf(
+function listSessions(events: readonly TestEvent[], changes: Partial<typeof page> = {}) {
+  return runToEnd(
     sessions({ kind: "sessions", ...page, ...changes }, sourceOf(events), new MemoryBudget(2 ** 28)),
   )
 }
 
-function listPeople(events: readonly PlainEvent[], changes: Partial<typeof page> = {}) {
-  return answerOf(
-    visitors({ kind: "people", ...page, ...changes }, sourceOf(events), new MemoryBudget(2 ** 28)),
+function listVisitors(events: readonly TestEvent[], changes: Partial<typeof page> = {}) {
+  return runToEnd(
+    visitors({ kind: "visitors", ...page, ...changes }, sourceOf(events), new MemoryBudget(2 ** 28)),
   )
 }
 
-const idsOf = (events: readonly PlainEvent[], changes: Partial<typeof page> = {}) =>
+const idsOf = (events: readonly TestEvent[], changes: Partial<typeof page> = {}) =>
   listSessions(events, changes).sessions.map(({ sessionId }) => sessionId)
 
 describe("sessions", () => {
-  test("tell their events from the first to the last, over midnight too", () => {
+  test("have their first and last event, over midnight too", () => {
     const events = [
       at("open", day - 1, { session: "s", visitor: "v" }),
       at("read", day, { session: "s", visitor: "v", profile: "p" }),
@@ -53,7 +53,7 @@ describe("sessions", () => {
     })
   })
 
-  test("have the ids of the newest event that has some", () => {
+  test("have the ids of the latest event with an id", () => {
     const events = [
       at("a", 1, { session: "s", visitor: "new", profile: "old" }),
       at("b", 1, { session: "s", visitor: "newer", profile: "older" }),
@@ -63,14 +63,14 @@ describe("sessions", () => {
     expect(listSessions(events.slice(0, 2)).sessions[0]).toMatchObject({ anonymousId: "newer" })
   })
 
-  test("have no ids where no event has any", () => {
+  test("have no ids where no event has one", () => {
     expect(listSessions([at("a", 1, { session: "s" })]).sessions[0]).toMatchObject({
       anonymousId: null,
       profileId: null,
     })
   })
 
-  test("begin and end with the event that was received first and last, of those of the same ms", () => {
+  test("start with the event received first and end with the one received last, of those in the same ms", () => {
     const events = ["b", "c", "a"].map((name) => at(name, 1, { session: "s", profile: name }))
     expect(listSessions(events).sessions[0]).toMatchObject({
       firstEvent: "b",
@@ -79,7 +79,7 @@ describe("sessions", () => {
     })
   })
 
-  test("are ordered by their latest event, then by their id, whatever its name", () => {
+  test("are sorted by their latest event, then by their id, whatever its name", () => {
     const events = [
       at("b", 5, { session: "3" }),
       at("a", 5, { session: "4" }),
@@ -91,7 +91,7 @@ describe("sessions", () => {
     expect(idsOf(events)).toEqual(["0", "9", "1", "3", "4"])
   })
 
-  test("are cut into pages, whose ends may be anywhere in a tie or between days", () => {
+  test("are split into pages, which can end within a tie or between days", () => {
     const events = Array.from({ length: 30 }, (_, index) =>
       at("a", Math.floor(index / 4) * (day / 2), { session: `s${index % 7}-${index}` }),
     )
@@ -105,7 +105,7 @@ describe("sessions", () => {
     expect(listSessions(events, { limit: 0 })).toEqual({ total: 30, sessions: [] })
   })
 
-  test("hold only what fits the filters and the range", () => {
+  test("contain only events that match the filters and the range", () => {
     const events = [
       at("a", 1, { session: "s", properties: { plan: "pro" } }),
       at("b", 2, { session: "s", properties: { plan: "free" } }),
@@ -119,8 +119,8 @@ describe("sessions", () => {
   })
 })
 
-describe("people", () => {
-  test("tell their events, sessions, and the profile of the newest event that has one", () => {
+describe("visitors", () => {
+  test("have their events, sessions, and the profile of the latest event with one", () => {
     const events = [
       at("a", 0, { visitor: "v", session: "1", profile: "old" }),
       at("a", day, { visitor: "v", session: "2", profile: "new" }),
@@ -129,9 +129,9 @@ describe("people", () => {
       at("b", 2 * day, { visitor: "w" }),
       at("b", 4 * day, { visitor: null, session: "1" }),
     ]
-    expect(listPeople(events)).toEqual({
+    expect(listVisitors(events)).toEqual({
       total: 2,
-      people: [
+      visitors: [
         {
           anonymousId: "v",
           profileId: "new",

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test"
 import type { PathsQuery, Step } from "../../src/query/query.ts"
 import { paths } from "../../src/query/reports/paths.ts"
-import { MemoryBudget } from "../../src/query/structures/id-set.ts"
-import { answerOf, type PlainEvent, scopeOf, sourceOf } from "../support/batches.ts"
+import { MemoryBudget } from "../../src/query/structures/memory-budget.ts"
+import { runToEnd, scopeOf, sourceOf, type TestEvent } from "../support/batches.ts"
 
 const scope = scopeOf("2026-03-02", 3)
 const step = (name: string): Step => ({ name, filters: [] })
 
 /** As `name@ms`, the plan after a slash. */
-function events(session: string | null, ...written: string[]): PlainEvent[] {
+function events(session: string | null, ...written: string[]): TestEvent[] {
   return written.map((one) => {
     const [, name, ms, plan] = /^(\w+)@(\d+)(?:\/(\w+))?$/.exec(one) as RegExpExecArray
     const properties = plan === undefined ? {} : { plan }
@@ -16,9 +16,9 @@ function events(session: string | null, ...written: string[]): PlainEvent[] {
   })
 }
 
-/** Sessions, and each place as `-1 name count`. */
-function ask(all: readonly PlainEvent[], changes: Partial<PathsQuery> = {}) {
-  const question: PathsQuery = {
+/** The number of sessions, and each position as `-1 name count`. */
+function run(all: readonly TestEvent[], changes: Partial<PathsQuery> = {}) {
+  const query: PathsQuery = {
     kind: "paths",
     scope,
     event: step("buy"),
@@ -26,28 +26,28 @@ function ask(all: readonly PlainEvent[], changes: Partial<PathsQuery> = {}) {
     after: 2,
     ...changes,
   }
-  const { sessions, places } = answerOf(paths(question, sourceOf(all), new MemoryBudget(2 ** 28)))
-  return [sessions, ...places.map(({ place, name, count }) => `${place} ${name} ${count}`)]
+  const { sessions, positions: places } = runToEnd(paths(query, sourceOf(all), new MemoryBudget(2 ** 28)))
+  return [sessions, ...places.map(({ position: place, name, count }) => `${place} ${name} ${count}`)]
 }
 
 const cases: {
   sentence: string
-  events: PlainEvent[]
+  events: TestEvent[]
   changes?: Partial<PathsQuery>
   answer: (string | number)[]
 }[] = [
   {
-    sentence: "tells what stood next to the event, and no more places than asked for",
+    sentence: "counts the events around the event, up to the given positions",
     events: events("s", "a@1", "b@2", "c@3", "buy@4", "d@5", "e@6", "f@7"),
     answer: [1, "-2 b 1", "-1 c 1", "1 d 1", "2 e 1"],
   },
   {
-    sentence: "says once where the session began and ended",
+    sentence: "counts the start and the end of a session once",
     events: events("s", "a@1", "buy@4"),
     answer: [1, "-2 null 1", "-1 a 1", "1 null 1"],
   },
   {
-    sentence: "takes the first such event of a session; a later one is an event like others",
+    sentence: "uses the first such event of a session; a later one is an event like any other",
     events: events("s", "buy@4", "buy@9"),
     answer: [1, "-1 null 1", "1 buy 1", "2 null 1"],
   },
@@ -57,13 +57,13 @@ const cases: {
     answer: [1, "-2 d 1", "-1 c 1", "1 b 1", "2 a 1"],
   },
   {
-    sentence: "takes the event that was received first, of several of the same ms",
+    sentence: "uses the event that was received first, of several in the same ms",
     events: events("s", "z@5/pro", "b@5/pro", "a@5/pro"),
     changes: { event: { filters: [{ field: "property.plan", op: "eq", value: "pro" }] } },
     answer: [1, "-1 null 1", "1 b 1", "2 a 1"],
   },
   {
-    sentence: "orders events of the same ms that are next to the event, but not at it",
+    sentence: "orders events of the same ms that are next to the event, but not in its ms",
     events: events("s", "a@4", "z@4", "y@4", "buy@5", "y@6", "x@6", "z@6"),
     answer: [1, "-2 z 1", "-1 y 1", "1 y 1", "2 x 1"],
   },
@@ -88,12 +88,12 @@ const cases: {
     answer: [1, "-2 null 1", "-1 buy 1", "1 buy 1", "2 buy 1"],
   },
   {
-    sentence: "follows a session over midnight",
+    sentence: "continues a session over midnight",
     events: events("s", "b@86399999", "buy@86400000", "a@172800000"),
     answer: [1, "-2 null 1", "-1 b 1", "1 a 1", "2 null 1"],
   },
   {
-    sentence: "counts over sessions, the most first, ties by name and the end before names",
+    sentence: "sorts by the count of sessions, descending, ties by name and the end before names",
     events: [
       ...events("1", "buy@1", "b@2"),
       ...events("2", "buy@1", "a@2"),
@@ -105,25 +105,25 @@ const cases: {
     answer: [4, "1 b 2", "1 null 1", "1 a 1"],
   },
   {
-    sentence: "starts from any event where no name is given",
+    sentence: "starts from any event without a name",
     events: events("s", "a@1", "b@2"),
     changes: { event: { filters: [] }, before: 1, after: 1 },
     answer: [1, "-1 null 1", "1 b 1"],
   },
   {
-    sentence: "leaves out what the scope's filters leave out, also around the event",
+    sentence: "applies the filters of the scope to the events around the event too",
     events: events("s", "a@1/pro", "b@2/free", "buy@3/pro"),
     changes: { scope: { ...scope, filters: [{ field: "property.plan", op: "eq", value: "pro" }] }, after: 0 },
     answer: [1, "-2 null 1", "-1 a 1"],
   },
   {
-    sentence: "tells the number of sessions where no places are asked for",
+    sentence: "counts the sessions where no positions are requested",
     events: [...events("s", "buy@1"), ...events("t", "buy@1")],
     changes: { before: 0, after: 0 },
     answer: [2],
   },
   {
-    sentence: "events without a session belong to none",
+    sentence: "leaves out events without a session",
     events: events(null, "a@1", "buy@2"),
     answer: [0],
   },
@@ -132,7 +132,7 @@ const cases: {
 describe("paths", () => {
   for (const { sentence, events, changes, answer } of cases) {
     test(sentence, () => {
-      expect(ask(events, changes)).toEqual(answer)
+      expect(run(events, changes)).toEqual(answer)
     })
   }
 })

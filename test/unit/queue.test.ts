@@ -4,12 +4,12 @@ import { type Client, QueryQueue, type QueueLimits } from "../../src/query/engin
 
 const limits: QueueLimits = {
   running: 4,
-  runningOfCaller: 2,
+  runningPerCaller: 2,
   runningShared: 1,
   waiting: 8,
-  waitingOfCaller: 5,
+  waitingPerCaller: 5,
   waitingBytes: 100,
-  patience: 60_000,
+  maxWait: 60_000,
 }
 
 const never = new AbortController().signal
@@ -101,7 +101,7 @@ describe("a request is refused", () => {
   })
 
   test("when it has waited too long, and its place in the queue is free", async () => {
-    const requests = new Requests({ running: 1, waiting: 1, patience: 5 })
+    const requests = new Requests({ running: 1, waiting: 1, maxWait: 5 })
     void requests.send("a")
     expect(await reasonOf(requests.send("b"))).toBe("queries_full 2")
     const late = requests.send("c")

@@ -1,42 +1,42 @@
 import { describe, expect, test } from "bun:test"
 import type { RetentionQuery, Step } from "../../src/query/query.ts"
 import { retention } from "../../src/query/reports/retention.ts"
-import { MemoryBudget } from "../../src/query/structures/id-set.ts"
-import { answerOf, type PlainEvent, scopeOf, sourceOf } from "../support/batches.ts"
+import { MemoryBudget } from "../../src/query/structures/memory-budget.ts"
+import { runToEnd, scopeOf, sourceOf, type TestEvent } from "../support/batches.ts"
 
 const step = (name: string): Step => ({ name, filters: [] })
 
 /** As `name@time`. */
-function events(visitor: string | null, ...written: string[]): PlainEvent[] {
+function events(visitor: string | null, ...written: string[]): TestEvent[] {
   return written.map((one) => {
     const [name, time] = one.split("@") as [string, string]
     return { name, ts: Date.parse(`${time}Z`), visitor, session: `${visitor} ${time}` }
   })
 }
 
-function ask(all: readonly PlainEvent[], changes: Partial<RetentionQuery> = {}) {
-  const question: RetentionQuery = {
+function run(all: readonly TestEvent[], changes: Partial<RetentionQuery> = {}) {
+  const query: RetentionQuery = {
     kind: "retention",
     scope: scopeOf("2026-03-02", 3),
-    start: step("signed_up"),
-    comeBack: step("opened"),
+    startEvent: step("signed_up"),
+    returnEvent: step("opened"),
     granularity: "daily",
     unit: "anonymous_id",
     ...changes,
   }
-  const { buckets, cohorts } = answerOf(retention(question, sourceOf(all), new MemoryBudget(2 ** 28)))
+  const { buckets, cohorts } = runToEnd(retention(query, sourceOf(all), new MemoryBudget(2 ** 28)))
   expect(cohorts.length).toBe(buckets.length)
   return cohorts.map(({ size, returned }) => [size, ...returned])
 }
 
 const cases: {
   sentence: string
-  events: PlainEvent[]
+  events: TestEvent[]
   changes?: Partial<RetentionQuery>
   cohorts: number[][]
 }[] = [
   {
-    sentence: "counts who came back in which later period",
+    sentence: "counts the visitors with a return event in each later period",
     events: [
       ...events("v", "signed_up@2026-03-02T10:00", "opened@2026-03-03T10:00", "opened@2026-03-03T11:00"),
       ...events("w", "signed_up@2026-03-02T10:00", "opened@2026-03-04T10:00"),
@@ -49,7 +49,7 @@ const cases: {
     ],
   },
   {
-    sentence: "takes the first start alone",
+    sentence: "uses only the first start event",
     events: events(
       "v",
       "signed_up@2026-03-02T10:00",
@@ -63,7 +63,7 @@ const cases: {
     ],
   },
   {
-    sentence: "does not count who came back before they started",
+    sentence: "does not count a return event in a period before the start event",
     events: events("v", "opened@2026-03-02T10:00", "signed_up@2026-03-03T10:00"),
     cohorts: [
       [0, 0, 0, 0],
@@ -72,7 +72,7 @@ const cases: {
     ],
   },
   {
-    sentence: "counts who came back before they started in the same period",
+    sentence: "counts a return event before the start event in the same period",
     events: events("v", "opened@2026-03-02T10:00", "signed_up@2026-03-02T11:00"),
     cohorts: [
       [1, 1, 0, 0],
@@ -81,9 +81,9 @@ const cases: {
     ],
   },
   {
-    sentence: "with the same step twice everybody comes back in their own period",
+    sentence: "counts every visitor as returned in their own period where both events are the same",
     events: events("v", "signed_up@2026-03-02T10:00", "signed_up@2026-03-04T10:00"),
-    changes: { comeBack: step("signed_up") },
+    changes: { returnEvent: step("signed_up") },
     cohorts: [
       [1, 1, 0, 1],
       [0, 0, 0],
@@ -91,9 +91,9 @@ const cases: {
     ],
   },
   {
-    sentence: "any event will do where no name is given",
+    sentence: "matches any event without a name",
     events: events("v", "looked@2026-03-02T10:00", "opened@2026-03-03T10:00"),
-    changes: { start: { filters: [] }, comeBack: { filters: [] } },
+    changes: { startEvent: { filters: [] }, returnEvent: { filters: [] } },
     cohorts: [
       [1, 1, 1, 0],
       [0, 0, 0],
@@ -101,7 +101,7 @@ const cases: {
     ],
   },
   {
-    sentence: "days are those of the zone's clocks, which begin inside of a UTC day",
+    sentence: "uses the days of the time zone, which start within a UTC day",
     events: [
       ...events("v", "signed_up@2026-03-02T18:00", "opened@2026-03-02T19:00"),
       ...events("w", "opened@2026-03-02T18:29", "signed_up@2026-03-02T18:30"),
@@ -115,7 +115,7 @@ const cases: {
     ],
   },
   {
-    sentence: "weeks begin on Mondays and are cut at the range",
+    sentence: "starts weeks on Monday and cuts them at the range",
     events: events("v", "signed_up@2026-03-08T23:59", "opened@2026-03-09T00:00", "opened@2026-03-16T00:00"),
     changes: { granularity: "weekly", scope: scopeOf("2026-03-04", 14) },
     cohorts: [
@@ -125,7 +125,7 @@ const cases: {
     ],
   },
   {
-    sentence: "a first start is the first one in the range",
+    sentence: "uses the first start event in the range",
     events: events(
       "v",
       "signed_up@2026-03-01T10:00",
@@ -139,7 +139,7 @@ const cases: {
     ],
   },
   {
-    sentence: "events without the id are nobody's",
+    sentence: "leaves out events without the id",
     events: events(null, "signed_up@2026-03-02T10:00", "opened@2026-03-02T10:00"),
     cohorts: [
       [0, 0, 0, 0],
@@ -148,7 +148,7 @@ const cases: {
     ],
   },
   {
-    sentence: "counts sessions where sessions are asked for",
+    sentence: "counts sessions where the unit is a session",
     events: events("v", "signed_up@2026-03-02T10:00", "opened@2026-03-02T10:00", "opened@2026-03-03T10:00"),
     changes: { unit: "session_id" },
     cohorts: [
@@ -158,7 +158,7 @@ const cases: {
     ],
   },
   {
-    sentence: "filters of the scope and of the steps hold together",
+    sentence: "applies the filters of the scope and of the steps together",
     events: [
       ...events("v", "signed_up@2026-03-02T10:00", "opened@2026-03-02T10:00"),
       ...events("w", "signed_up@2026-03-02T10:00", "opened@2026-03-02T10:00", "opened@2026-03-03T10:00"),
@@ -168,7 +168,7 @@ const cases: {
       scope: scopeOf("2026-03-02", 3, {
         filters: [{ field: "anonymous_id", op: "ne", value: "x" }],
       }),
-      comeBack: { filters: [{ field: "anonymous_id", op: "in", value: ["w", "x"] }] },
+      returnEvent: { filters: [{ field: "anonymous_id", op: "in", value: ["w", "x"] }] },
     },
     cohorts: [
       [2, 1, 1, 0],
@@ -181,16 +181,16 @@ const cases: {
 describe("retention", () => {
   for (const { sentence, events, changes, cohorts } of cases) {
     test(sentence, () => {
-      expect(ask(events, changes)).toEqual(cohorts)
+      expect(run(events, changes)).toEqual(cohorts)
     })
   }
 
-  test("numbers that need every bit of a word are told apart", () => {
+  test("distinguishes ids that use every bit of a word", () => {
     const all = Array.from({ length: 70 }, (_, index) => [
       ...events(`v${index}`, "signed_up@2026-03-02T10:00"),
       ...(index % 2 ? events(`v${index}`, "opened@2026-03-03T10:00") : []),
     ]).flat()
-    expect(ask(all)).toEqual([
+    expect(run(all)).toEqual([
       [70, 0, 35, 0],
       [0, 0, 0],
       [0, 0],

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test"
 import { type Job, TaskScheduler } from "../../src/query/engine/scheduler.ts"
-import { type MemoryBudget, OutOfMemoryBudgetError } from "../../src/query/structures/id-set.ts"
+import { type MemoryBudget, OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget.ts"
 
 /** A scheduler whose clock makes each step a turn of its own. */
 function newScheduler({ memory = 100, ofQuery = 80 } = {}): TaskScheduler {
   let ms = 0
-  return new TaskScheduler({ memory, ofQuery, now: () => (ms += 20) })
+  return new TaskScheduler({ memory, memoryPerQuery: ofQuery, now: () => (ms += 20) })
 }
 
 /** A job that notes `name` in `seen` at each of its steps, and at its end. */
@@ -13,7 +13,7 @@ function job(name: string, seen: string[], steps: number, more: Partial<Job> = {
   return {
     id: Number(name.slice(1)),
     caller: name.slice(0, 1),
-    *begin() {
+    *start() {
       for (let step = 0; step < steps; step++) {
         seen.push(name)
         yield
@@ -28,9 +28,9 @@ function job(name: string, seen: string[], steps: number, more: Partial<Job> = {
 /** The same, taking some memory at each step. */
 function taking(name: string, seen: string[], bytes: readonly number[]): Job {
   return job(name, seen, 0, {
-    *begin(budget: MemoryBudget) {
+    *start(budget: MemoryBudget) {
       for (const some of bytes) {
-        budget.take(some)
+        budget.reserve(some)
         seen.push(name)
         yield
       }
@@ -40,7 +40,7 @@ function taking(name: string, seen: string[], bytes: readonly number[]): Job {
 }
 
 function runAll(scheduler: TaskScheduler, most = 1_000): void {
-  for (let turns = 0; turns < most && scheduler.turn(); turns++);
+  for (let turns = 0; turns < most && scheduler.runNext(); turns++);
 }
 
 describe("turns", () => {
@@ -67,16 +67,16 @@ describe("turns", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     for (let id = 0; id < 20; id++) scheduler.add(job(`${String.fromCharCode(98 + id)}${id}`, seen, 1_000))
-    scheduler.seal(job("seal", seen, 1_000).begin({} as MemoryBudget))
+    scheduler.startSealing(job("seal", seen, 1_000).start({} as MemoryBudget))
     runAll(scheduler, 300)
     expect(seen.filter((name) => name === "seal").length).toBeGreaterThanOrEqual(99)
   })
 
   test("end where there is nothing to do", () => {
     const scheduler = newScheduler()
-    expect(scheduler.turn()).toBe(false)
-    scheduler.seal(job("seal", [], 1).begin({} as MemoryBudget))
-    expect([scheduler.turn(), scheduler.turn(), scheduler.turn()]).toEqual([true, true, false])
+    expect(scheduler.runNext()).toBe(false)
+    scheduler.startSealing(job("seal", [], 1).start({} as MemoryBudget))
+    expect([scheduler.runNext(), scheduler.runNext(), scheduler.runNext()]).toEqual([true, true, false])
   })
 })
 
@@ -87,7 +87,7 @@ describe("the memory", () => {
     scheduler.add(taking("a1", seen, [30, 30, 10]))
     scheduler.add(taking("b2", seen, [40, 20]))
     let most = 0
-    while (scheduler.turn()) most = Math.max(most, scheduler.memory.taken)
+    while (scheduler.runNext()) most = Math.max(most, scheduler.memory.taken)
     expect(most).toBeLessThanOrEqual(100)
     expect(seen.filter((one) => one.endsWith("done"))).toEqual(["a1 done", "b2 done"])
     expect(seen.filter((one) => one === "b2").length).toBeGreaterThan(2)
@@ -99,7 +99,7 @@ describe("the memory", () => {
     const seen: string[] = []
     for (let id = 0; id < 10; id++) scheduler.add(taking(`a${id}`, seen, [20, 20, 20, 15]))
     let most = 0
-    while (scheduler.turn()) most = Math.max(most, scheduler.memory.taken)
+    while (scheduler.runNext()) most = Math.max(most, scheduler.memory.taken)
     expect(most).toBeLessThanOrEqual(100)
     expect(seen.filter((one) => one.endsWith("done")).length).toBe(10)
   })
@@ -118,12 +118,12 @@ describe("the memory", () => {
   test("that unsent answers hold delays younger queries, never the oldest", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
-    scheduler.memory.take(90)
+    scheduler.memory.reserve(90)
     scheduler.add(taking("a1", seen, [20, 20]))
     scheduler.add(taking("b2", seen, [20]))
     runAll(scheduler)
     expect(seen.filter((one) => one.endsWith("done"))).toEqual(["a1 done", "b2 done"])
-    scheduler.memory.take(-90)
+    scheduler.memory.reserve(-90)
     expect(scheduler.memory.taken).toBe(0)
   })
 
@@ -132,8 +132,8 @@ describe("the memory", () => {
     const ended: number[] = []
     const held = (id: number): Job =>
       job(`a${id}`, [], 0, {
-        *begin(budget: MemoryBudget) {
-          budget.take(30)
+        *start(budget: MemoryBudget) {
+          budget.reserve(30)
           try {
             for (;;) yield
           } finally {
@@ -143,7 +143,7 @@ describe("the memory", () => {
       })
     for (const id of [1, 2, 3]) scheduler.add(held(id))
     runAll(scheduler, 2)
-    for (const id of [1, 2, 3]) scheduler.drop(id)
-    expect([ended, scheduler.memory.taken, scheduler.turn()]).toEqual([[1, 2], 0, false])
+    for (const id of [1, 2, 3]) scheduler.cancel(id)
+    expect([ended, scheduler.memory.taken, scheduler.runNext()]).toEqual([[1, 2], 0, false])
   })
 })

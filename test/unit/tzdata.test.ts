@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test"
-import { isZone, rulesOf, type ZoneRules } from "../../src/query/structures/tzdata.ts"
+import { isTimeZone, rulesOf, type ZoneRules } from "../../src/query/structures/tzdata.ts"
 import { bucketsOf } from "../../src/query/structures/zone.ts"
 
-const offsetAt = ({ begins, offsets }: ZoneRules, time: number) =>
+const offsetAt = ({ starts: begins, offsets }: ZoneRules, time: number) =>
   offsets[begins.findLastIndex((begin) => begin <= time)]
 
 function required(zone: string): ZoneRules {
@@ -46,7 +46,7 @@ const names: [name: string, isZone: boolean][] = [
   ["local", false],
 ]
 test.each(names)("%p is a zone: %p", (name, expected) => {
-  expect(isZone(name)).toBe(expected)
+  expect(isTimeZone(name)).toBe(expected)
   expect(rulesOf(name) !== undefined).toBe(expected)
 })
 
@@ -62,7 +62,7 @@ test("all zones have the clocks that Intl gives them, at each change and between
       dateStyle: "short",
       timeStyle: "medium",
     })
-    const times = [...rules.begins]
+    const times = [...rules.starts]
       .filter((begin) => begin >= from && begin < to)
       .flatMap((begin) => [begin - 1_000, begin])
     // Primes of days: another weekday, date and time of year each.

@@ -1,5 +1,14 @@
 import type { Snapshot } from "../../columns/snapshot.ts"
-import type { Bucket, GroupKey, Filter, Group, GroupsPage, GroupsQuery, GroupsResult, Measure } from "../query.ts"
+import type {
+  Bucket,
+  Filter,
+  Group,
+  GroupKey,
+  GroupsPage,
+  GroupsQuery,
+  GroupsResult,
+  Measure,
+} from "../query.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { bucketsOf } from "../structures/zone.ts"
 import { measurementOf } from "./measures.ts"

@@ -6,7 +6,7 @@ import { Counter } from "../structures/counter.ts"
 import { IdSet } from "../structures/id-set.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { forEachValue, indexAt, type Selection, sizeOf } from "../structures/selection.ts"
-import { sortByValue, sumOf, totalCount, percentile } from "../structures/statistics.ts"
+import { percentile, sortByValue, sumOf, totalCount } from "../structures/statistics.ts"
 
 /** A measure of every group. */
 export interface Measurement {

@@ -1,9 +1,15 @@
 import type { Batch, Codes, Column, IdKind, TextField, Value } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { pathSplits, textOf, valueAt } from "../json.ts"
-import { operators, positivePredicateOf, requiredTexts, type ValuePredicate, predicateOf } from "../operators.ts"
+import {
+  operators,
+  positivePredicateOf,
+  predicateOf,
+  requiredTexts,
+  type ValuePredicate,
+} from "../operators.ts"
 import { type Dimension, type Filter, idKinds, type Scope } from "../query.ts"
-import { intersect, nonEmpty, timeRange, type Selection } from "../structures/selection.ts"
+import { intersect, nonEmpty, type Selection, timeRange } from "../structures/selection.ts"
 import { FilterCache, type SealedBlock } from "./filter-cache.ts"
 
 /** Which ids a field of the event is numbered as. */

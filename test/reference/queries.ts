@@ -62,19 +62,19 @@ const numbers: Property[] = [
   "property.mixed.0",
   "property.items.0.n",
 ]
-const taking = (...what: OperatorInfo["takes"][]) =>
-  operatorNames.filter((op) => what.includes(operators[op].takes))
+const taking = (...what: OperatorInfo["operandType"][]) =>
+  operatorNames.filter((op) => what.includes(operators[op].operandType))
 const texts = taking("text", "list")
 const compare = taking("number")
 
-/** A value that a dimension may well have. */
+/** A value that a dimension is likely to have. */
 function someValueOf(dimension: Dimension, random: Pick): string | null {
   if (random.chance(0.1)) return null
   if (dimension === "event_name") return random.of(names)
   return dimension === "path" ? random.of(paths) : random.of(plans)
 }
 
-/** Not in the order of what is added up: where two sums should be equal, one may be a little larger. */
+/** Never sorted by sums: rounding can order equal sums differently. */
 function somePage(by: readonly Dimension[], measures: readonly Measure[], random: Pick): GroupsPage {
   const exact = measures.flatMap((measure, index) =>
     typeof measure === "object" && (measure.what === "sum" || measure.what === "avg") ? [] : [index],
@@ -82,7 +82,7 @@ function somePage(by: readonly Dimension[], measures: readonly Measure[], random
   const isByMeasure = exact.length > 0 && random.chance(0.7)
   return {
     order: isByMeasure ? { measure: random.of(exact) } : { by: random.whole(0, by.length - 1) },
-    down: random.chance(0.5),
+    descending: random.chance(0.5),
     offset: random.of([0, 0, 1, 5]),
     limit: random.of([1, 3, 10, 1_000]),
   }
@@ -90,7 +90,7 @@ function somePage(by: readonly Dimension[], measures: readonly Measure[], random
 
 export type Kind = Query["kind"]
 
-/** Longest range that a granularity is asked for: its buckets are found one by one. */
+/** The longest range for each granularity: the reference finds buckets one by one. */
 const longest: Record<Granularity, number> = {
   minute: 6 * hour,
   hourly: 5 * day,
@@ -139,7 +139,7 @@ function someFilter(random: Pick): Filter {
     return { field, op: random.of(compare), value: random.of([0, 1, 5, -2.5, 0.3, 20, 1e15]) }
   }
   const op = random.of(texts)
-  if (operators[op].takes === "list") {
+  if (operators[op].operandType === "list") {
     return { field, op, value: Array.from({ length: random.whole(1, 4) }, value) }
   }
   const one = value()
@@ -202,8 +202,8 @@ function someStep(random: Pick): Step {
   }
 }
 
-/** A question of the kind, about the events of the world. */
-export function someQuestion(world: World, kind: Kind): Query {
+/** A random query of a kind about the events of a data set. */
+export function randomQuery(world: World, kind: Kind): Query {
   const { random } = world
   const unit = random.of(["anonymous_id", "session_id", "profile_id"] as const)
   const scope = someScope(world)
@@ -253,8 +253,8 @@ export function someQuestion(world: World, kind: Kind): Query {
       return {
         kind,
         scope,
-        start: someStep(random),
-        comeBack: someStep(random),
+        startEvent: someStep(random),
+        returnEvent: someStep(random),
         granularity: random.of(["daily", "weekly", "monthly"] as const),
         unit,
       }
@@ -270,7 +270,7 @@ export function someQuestion(world: World, kind: Kind): Query {
     case "paths":
       return { kind, scope, event: someStep(random), before: random.whole(0, 5), after: random.whole(0, 5) }
     case "sessions":
-    case "people":
+    case "visitors":
       return { kind, scope, ...page }
   }
 }
