@@ -192,7 +192,7 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
 
     const { page: other } = await dashboard.open(link.pathname, { isLoggedIn: false })
     expect(await other.getByLabel("Email").inputValue()).toBe("vic@example.com")
-    await other.getByLabel("New password", { exact: true }).fill("what vic remembers")
+    await other.getByLabel("Password", { exact: true }).fill("what vic remembers")
     await other.keyboard.press("Enter")
     await other.getByRole("heading", { level: 1, name: "Overview" }).waitFor()
     await other.getByRole("link", { name: "Settings" }).click()

@@ -92,7 +92,7 @@ function AccountForm({ path, invite }: { path: string; invite: Invitation }) {
           />
         </label>
         <PasswordField
-          label={isSetup ? "Password" : "New password"}
+          label={invite.purpose === "reset" ? "New password" : "Password"}
           kind="new-password"
           autofocus={!isSetup}
           value={password}

@@ -64,7 +64,8 @@ export function Shares() {
           resource={shares}
           empty={
             <Empty title="No share links">
-              Open the page to share, then choose “Create share link…” under “Share &amp; save”.
+              To create one, open a page and choose “Create share link…” in its Share&nbsp;&amp;&nbsp;save
+              menu.
             </Empty>
           }
           rows={(data) => data.shares.map(row)}

@@ -29,8 +29,8 @@ export function Views() {
           resource={views}
           empty={
             <Empty title="Nothing saved">
-              Save any page with its range and filters under “Share &amp; save”. Save funnels, goals and other
-              reports with the Save button on their page.
+              Save any page with its range and filters under Share&nbsp;&amp;&nbsp;save. Save funnels, goals
+              and other reports with the Save button on their page.
             </Empty>
           }
           rows={(data) =>
