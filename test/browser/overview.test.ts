@@ -207,11 +207,11 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     const { page } = await dashboard.open(
       "/w/SITE/overview?f=exists:property.plan:false&f=in:path:%5B%22/%22,%22/a, b%22%5D",
     )
-    const focused = () =>
-      page.evaluate(() => {
+    const waitForFocus = (label: string) =>
+      page.waitForFunction((expected) => {
         const { activeElement } = document
-        return activeElement?.ariaLabel ?? activeElement?.textContent ?? ""
-      })
+        return (activeElement?.ariaLabel ?? activeElement?.textContent ?? "") === expected
+      }, label)
     await page.getByRole("button", { name: "Edit filter plan is not set" }).focus()
     await page.keyboard.press("Enter")
     const field = page.getByRole("combobox", { name: "Field or property" })
@@ -219,7 +219,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await field.fill("coupon")
     await page.keyboard.press("Enter")
     await page.getByRole("button", { name: "Edit filter coupon is not set" }).waitFor()
-    expect(await focused()).toBe("Edit filter coupon is not set")
+    await waitForFocus("Edit filter coupon is not set")
     await page.getByRole("button", { name: "Edit filter Path" }).click()
     const values = page.getByRole("textbox", { name: "One value per line" })
     expect(await values.inputValue()).toBe("/\n/a, b")
@@ -230,7 +230,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     ])
     for (const target of ["Remove filter Path is one of /, /a, b", " Filter"]) {
       await page.getByRole("button", { name: "Remove filter" }).first().press("Enter")
-      expect(await focused()).toBe(target)
+      await waitForFocus(target)
     }
     await page.context().close()
   })
