@@ -120,7 +120,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--min-free <bytes>",
-      "minimum free disk space; below it, events are rejected and only deleting works (0: none)",
+      "minimum free disk space; below it, events are rejected, but deleting still works (0: none)",
       268_435_456,
       whole(0, 2 ** 50),
     ),

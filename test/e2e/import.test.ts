@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib"
 import type { Db } from "../../src/store/db/driver.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { Profiles } from "../../src/store/profiles.ts"
-import { DailyHash } from "../../src/store/salts.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import { createWebsite, pauseWebsite } from "../../src/store/websites.ts"
 import {
   eventually,
@@ -428,8 +428,8 @@ describe("what cannot be taken", () => {
     writeFileSync(folder.file("x.ndjson"), `${line()}\n${line({ website_id: "nobody" })}\n`)
     const { out, err, code } = await run("import", "x.ndjson")
     expect(code).toBe(1)
-    expect(out).toContain("events    1 added, 0 here already")
-    expect(out).toContain("refused   1: 1 website_unknown")
+    expect(out).toContain("events    1 added, 0 already present")
+    expect(out).toContain("rejected  1: 1 website_unknown")
     expect(out).toContain('line 2: website_unknown: there is no website "nobody"')
     expect(err).toContain("1 of 2 lines")
   })
@@ -453,8 +453,8 @@ describe("what cannot be taken", () => {
     fillWithAll("a.db")
     const whole = await exported("a.db")
     const cuts: [string, string | Buffer, string][] = [
-      ["line.ndjson", whole.slice(0, whole.lastIndexOf("\n", whole.length - 3) + 1), "before its last line"],
-      ["gzip.gz", gzipSync(whole).subarray(0, -9_000), "gzip is cut off"],
+      ["line.ndjson", whole.slice(0, whole.lastIndexOf("\n", whole.length - 3) + 1), "has no last line"],
+      ["gzip.gz", gzipSync(whole).subarray(0, -9_000), "gzip data is truncated"],
       ["count.ndjson", whole.replace(/^{"type":"link".*\n/m, ""), "says that it has 6 links, but has 5"],
     ]
     for (const [file, content, why] of cuts) {

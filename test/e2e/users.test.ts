@@ -179,13 +179,13 @@ describe("databuddy user", () => {
       "a short password",
       ["user", "create", "ada@example.com", "--password-stdin"],
       "short\n",
-      "the password must be a text of 10 to 200 characters",
+      "the password must be a string of 10 to 200 characters",
     ],
     [
       "no password where one is to come",
       ["user", "reset", "eve@example.com", "--password-stdin"],
       "",
-      "the password must be a text of 10 to 200 characters",
+      "the password must be a string of 10 to 200 characters",
     ],
     [
       "an unknown website",
