@@ -28,7 +28,7 @@ test("an unusable temporary folder is reported with a hint", () => {
   const said = run.stderr.toString()
   expect(run.exitCode).toBe(1)
   expect(said).toContain(`temporary folder ${folder}`)
-  expect(said).toContain("set TMPDIR to a folder")
+  expect(said).toContain("set TMPDIR to a writable folder")
   expect(said).not.toContain("    at ")
 })
 

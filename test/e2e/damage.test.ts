@@ -193,14 +193,14 @@ const cases: Case[] = [
     of: "killed",
     hit: (path) => truncateSync(path, 0),
     says: /is empty, but its -wal exists and holds recent events/,
-    hint: "put the file back beside it",
+    hint: "put the database file back beside it",
   },
   {
     sentence: "a -wal with events and no file",
     of: "killed",
     hit: (path) => rmSync(path),
     says: /is missing, but its -wal exists and holds recent events/,
-    hint: "put the file back beside it",
+    hint: "put the database file back beside it",
   },
   {
     sentence: "a file of text",

@@ -222,7 +222,7 @@ describe("of a database without a server,", () => {
       spoil: () => seedBackup(3 * day),
       args: () => ["--backup-dir", backups],
       about: "backups",
-      says: /^the newest is 3 days old, .+; there should be one every 1d$/,
+      says: /^the newest is 3 days old: .+; expected one every 1d$/,
     },
     {
       what: "one of three hours ago that should be of every hour",
@@ -252,7 +252,7 @@ describe("of a database without a server,", () => {
         open.close()
       },
       about: "database",
-      says: "it is of an older version",
+      says: "it has the schema of an older version",
     },
     {
       what: "a damaged page",
@@ -327,7 +327,7 @@ test("the open file limit is that of the server, not of the shell", async () => 
   expect(findings.filter(({ hint }) => hint !== null)).toEqual([
     {
       about: "limits",
-      message: expect.stringContaining(`process ${server.pid} may open 300 files and has `),
+      message: expect.stringContaining(`process ${server.pid} can open 300 files and has `),
       hint: expect.stringContaining("LimitNOFILE"),
     },
   ])

@@ -165,21 +165,21 @@ const failures: [string, string[], () => void, string, string][] = [
     ["--backup-dir", "none"],
     () => {},
     "/none does not exist",
-    "make it, or mount its disk",
+    "create it, or mount its disk",
   ],
   [
     "a file in place of the folder",
     ["--backup-dir", "file"],
     () => writeFileSync(folder.file("file"), ""),
     "/file is not a folder",
-    "or name another one with --backup-dir",
+    "or choose another one with --backup-dir",
   ],
   [
     "the database's own disk without room",
     ["--min-free", "900000000000000"],
     () => {},
     "would leave less than the 900.0 TB of --min-free",
-    "make room",
+    "free disk space",
   ],
 ]
 test.each(failures)(
@@ -244,8 +244,8 @@ test("after a failure the retry comes before the next backup, then with increasi
 })
 
 const misuses: [string[], string][] = [
-  [["--backup-keep", "3"], "--backup-keep is without effect: no backups are made without --backup-dir"],
-  [["--backup-every", "1h"], "--backup-every is without effect"],
+  [["--backup-keep", "3"], "--backup-keep has no effect without --backup-dir: no backups are made"],
+  [["--backup-every", "1h"], "--backup-every has no effect"],
   [["--backup-dir", "x", "--backup-every", "often"], "It must be a duration such as 6h or 1d"],
   [["--backup-dir", "x", "--backup-every", "0s"], "It must be a duration such as 6h or 1d"],
   [["--backup-dir", "x", "--backup-keep", "0"], "It must be a whole number from 1 to 100000"],
