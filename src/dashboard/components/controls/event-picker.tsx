@@ -44,7 +44,7 @@ export function stepBody({ name, filters }: Step): object {
   return { ...(name === "" ? {} : { name }), filters }
 }
 
-export interface EventNames extends Pick<QueryState, "isLoading" | "error" | "again"> {
+export interface EventNames extends Pick<QueryState, "isLoading" | "error" | "refetch"> {
   names: string[]
 }
 
