@@ -209,7 +209,7 @@ describe("databuddy migrate", () => {
     expect(code).toBe(0)
     expect(JSON.parse(out)).toEqual({ db, applied: pendingThen, backup: folder.file(backups()[0] as string) })
     expect(JSON.parse(databuddy("migrate", "--json").out)).toEqual({ db, applied: [], backup: null })
-    expect(databuddy("migrate").out).toBe("nothing is pending\n")
+    expect(databuddy("migrate").out).toBe("no pending migrations\n")
     expect(JSON.parse(databuddy("migrate", "--status", "--json").out).pending).toEqual([])
     expect(databuddy("check").code).toBe(0)
     expect(backups()).toHaveLength(1)
