@@ -182,7 +182,7 @@ test("a link to a missing database creates the database at its target", async ()
 
 const mounts = process.platform === "linux" && process.getuid?.() === 0
 test.skipIf(!mounts)(
-  "a file that is mounted by itself is refused; in a mounted folder it is the database",
+  "a file that is a mount point is refused, a file in a mounted folder is accepted",
   async () => {
     using folder = temporaryFolder()
     for (const name of ["a", "b"]) mkdirSync(folder.file(name))
@@ -193,7 +193,7 @@ test.skipIf(!mounts)(
     if (!bind("a/real.db", "b/file.db")) return // a container without the right to mount
     try {
       const { code, err } = run(folder.path, '"$0" serve --port 0 --db b/file.db')
-      expect([code, err]).toEqual([1, expect.stringContaining("is mounted by itself")])
+      expect([code, err]).toEqual([1, expect.stringContaining("is a mount point")])
     } finally {
       Bun.spawnSync(["umount", folder.file("b/file.db")])
     }
