@@ -33,7 +33,8 @@ export async function run(args: string[], context: Context): Promise<number> {
     return exitCodes.success
   } catch (error) {
     // Commander has already printed the help or the usage error.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.success : exitCodes.usageError
+    if (error instanceof CommanderError)
+      return error.exitCode === 0 ? exitCodes.success : exitCodes.usageError
     if (error instanceof OutputError && error.isClosedPipe) return exitCodes.closedPipe
     context.err(errorText(error))
     return exitCodes.failure

@@ -430,7 +430,7 @@ describe("what cannot be taken", () => {
     expect(code).toBe(1)
     expect(out).toContain("events    1 added, 0 already present")
     expect(out).toContain("rejected  1: 1 website_unknown")
-    expect(out).toContain('line 2: website_unknown: there is no website "nobody"')
+    expect(out).toContain('line 2: website_unknown: the website "nobody"')
     expect(err).toContain("1 of 2 lines")
   })
 
@@ -455,7 +455,7 @@ describe("what cannot be taken", () => {
     const cuts: [string, string | Buffer, string][] = [
       ["line.ndjson", whole.slice(0, whole.lastIndexOf("\n", whole.length - 3) + 1), "has no last line"],
       ["gzip.gz", gzipSync(whole).subarray(0, -9_000), "gzip data is truncated"],
-      ["count.ndjson", whole.replace(/^{"type":"link".*\n/m, ""), "says that it has 6 links, but has 5"],
+      ["count.ndjson", whole.replace(/^{"type":"link".*\n/m, ""), "it should have 6 links, but has 5"],
     ]
     for (const [file, content, why] of cuts) {
       writeFileSync(folder.file(file), content)

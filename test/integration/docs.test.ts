@@ -12,10 +12,10 @@ import {
   websiteChangesSchema,
   websiteSchema,
 } from "../../src/admin-api/schema.ts"
-import { createApp, type Deps } from "../../src/app.ts"
+import { createApp, type AppDeps } from "../../src/app.ts"
 import type { Limits } from "../../src/docs/ingest.ts"
 import { openapi } from "../../src/docs/openapi.ts"
-import { type Reason, rejections } from "../../src/errors.ts"
+import { type RejectionReason, rejections } from "../../src/errors.ts"
 import { eventSchema, identifySchema } from "../../src/ingest/schema.ts"
 import { parameterSchema, querySchema } from "../../src/query-api/schema.ts"
 import {
@@ -42,7 +42,7 @@ interface Operation {
 }
 interface DescribedResponse {
   description: string
-  headers: Record<string, { schema?: { enum?: Reason[] } }>
+  headers: Record<string, { schema?: { enum?: RejectionReason[] } }>
   content: { "application/json"?: { schema: Schema; examples?: Record<string, Example> } }
 }
 interface Schema {
@@ -86,7 +86,7 @@ describe("openapi.json", () => {
 
   test("describes every route that takes or gives data, and no other", async () => {
     // The routes are listed, none is called.
-    const { routes } = createApp({} as Deps)
+    const { routes } = createApp({} as AppDeps)
     const real = routes
       .filter(({ method }) => method !== "OPTIONS")
       .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`)
@@ -103,7 +103,7 @@ describe("openapi.json", () => {
         const reasons = Number(status) < 300 ? [] : (headers["x-databuddy-reason"]?.schema?.enum ?? [])
         for (const reason of reasons) {
           seen.add(reason)
-          expect(rejections[reason].status).toBe(Number(status) as (typeof rejections)[Reason]["status"])
+          expect(rejections[reason].status).toBe(Number(status) as (typeof rejections)[RejectionReason]["status"])
           expect(description).toContain(`\`${reason}\``)
           expect(description).toContain(rejections[reason].message)
         }
@@ -168,7 +168,7 @@ describe("openapi.json", () => {
     const body = document.paths["/track"]?.post?.requestBody?.content["application/json"].schema
     expect(body?.anyOf?.[1]).toMatchObject({ maxItems: 7 })
     expect(JSON.stringify(document)).toContain("54,321 bytes")
-    expect(JSON.stringify(document)).toContain("89 a minute")
+    expect(JSON.stringify(document)).toContain("89 per minute")
     expect(JSON.stringify(document)).toContain("876 events and 33554432 bytes a minute")
     expect(JSON.stringify(await describedWith({ rateLimit: 0 }))).toContain("are not limited")
   })

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { QueryQueue, defaultQueueLimits } from "../../src/query/engine/queue.ts"
+import { defaultQueueLimits, QueryQueue, type QueueLimits } from "../../src/query/engine/queue.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
@@ -161,19 +161,19 @@ describe("a request", () => {
       "a share link, in one query",
       true,
       Array(2).fill({ parameters: Array(26).fill("custom_events") }),
-      "the body holds 52 parameters, and at most 50",
+      "the body has 52 parameters, but this caller can send at most 50",
     ],
     [
       "a share link, in twenty queries",
       true,
       Array(20).fill({ parameters: Array(50).fill(minutes), preset: "last_1h" }),
-      "the body holds 1000 parameters, and at most 50",
+      "the body has 1000 parameters, but this caller can send at most 50",
     ],
     [
       "a key",
       false,
       Array(5).fill({ parameters: Array(41).fill("custom_events") }),
-      "the body holds 205 parameters, and at most 200",
+      "the body has 205 parameters, but this caller can send at most 200",
     ],
   ]
   test.each(tooMany)("with too many parameters by %s is refused", async (_, shared, body, error) => {
@@ -200,13 +200,13 @@ describe("a request", () => {
       await query({ ...range, parameters: [trend, "custom_events"] }, { shared: true }),
     )
     expect(data[0].data.length).toBeGreaterThan(20_000)
-    expect(data[1].error).toStartWith("the answers before this one have 20000 rows")
+    expect(data[1].error).toStartWith("earlier parameters already returned 20000 rows")
   })
 })
 
 describe("queries at once", () => {
   const running: (() => void)[] = []
-  const limits = { ...defaultQueueLimits, running: 3, runningOfCaller: 1, waitingOfCaller: 2 }
+  const limits: QueueLimits = { ...defaultQueueLimits, running: 3, runningPerCaller: 1, waitingPerCaller: 2 }
   const queue = new QueryQueue(limits)
 
   beforeAll(() =>

@@ -140,11 +140,11 @@ test("hours end with this very ms", () => {
 })
 
 const faults: [RangeBody, string][] = [
-  [{ startDate: "2026-02-30" }, "startDate must be a time that exists"],
+  [{ startDate: "2026-02-30" }, "startDate must be an existing date and time"],
   [{ startDate: "2026-02-03", endDate: "2026-02-01" }, "endDate must be after startDate, or the same day"],
-  [{ endDate: "2026-02-01" }, "startDate must be given where endDate is"],
-  [{ preset: "today", startDate: "2026-02-01" }, "preset cannot be given beside startDate and endDate"],
-  [{ startDate: "2026-02-01T25:00" }, "startDate must be a time that exists"],
+  [{ endDate: "2026-02-01" }, "startDate is required with endDate"],
+  [{ preset: "today", startDate: "2026-02-01" }, "preset cannot be combined with startDate and endDate"],
+  [{ startDate: "2026-02-01T25:00" }, "startDate must be an existing date and time"],
   [{ startDate: "1024-02-01" }, "startDate must be from 1970 to 2199"],
 ]
 test.each(faults)("%p is refused", (body, message) => {
