@@ -13,10 +13,10 @@ import { type IngestDeps, identify, track } from "./ingest/route.ts"
 import { type MetricsDeps, metricsRoutes } from "./metrics/route.ts"
 import { type QueryApiDeps, queryRoutes } from "./query-api/route.ts"
 import { savedRoutes } from "./saved/route.ts"
-import { type PeopleDeps, userRoutes } from "./users/route.ts"
+import { type UserRouteDeps, userRoutes } from "./users/route.ts"
 
 /** Dependencies of all routes. */
-export type AppDeps = IngestDeps & AdminApiDeps & PeopleDeps & QueryApiDeps & HealthDeps & MetricsDeps
+export type AppDeps = IngestDeps & AdminApiDeps & UserRouteDeps & QueryApiDeps & HealthDeps & MetricsDeps
 
 /**
  * HSTS for one year, without subdomains, which are not ours. Sent only if this process terminates TLS: behind a proxy, HSTS is up to

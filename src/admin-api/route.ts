@@ -57,8 +57,8 @@ export interface AdminApiDeps extends RouteDeps {
 }
 
 /** The management API: websites and keys, for scripts that have no shell on the server. */
-export function adminRoutes(manage: AdminApiDeps) {
-  const on = authenticatedRoute(manage)
+export function adminRoutes(deps: AdminApiDeps) {
+  const on = authenticatedRoute(deps)
   const downloads = new Downloads()
   const searches = new Semaphore(profileSearches)
   // The bodies are read by the routes: Elysia's parsers would answer before the key is looked at.
@@ -78,7 +78,7 @@ export function adminRoutes(manage: AdminApiDeps) {
     .post("/keys/:id/rotate", on("manage:keys", renewKey), raw)
     .get(
       "/profiles",
-      on("read:data", (_, call) => showProfiles(manage, call, searches)),
+      on("read:data", (_, call) => showProfiles(deps, call, searches)),
     )
     .get("/profiles/:id", on("read:data", showProfile))
     .get("/refusals", on("read:data", showRefusals))
@@ -86,8 +86,8 @@ export function adminRoutes(manage: AdminApiDeps) {
     .get("/export", ({ request, server }: RouteContext) => {
       // A reader may stand still for longer than a client may over its request, and so may a search for a person's events.
       server?.timeout?.(request, isOfPerson(request) ? searchTimeout : readerTimeout)
-      return handleAuthenticated(manage, requestContextOf(request, server), "read:data", async (admitted) =>
-        downloadResponse(download(manage, request, admitted, downloads), admitted.headers),
+      return handleAuthenticated(deps, requestContextOf(request, server), "read:data", async (admitted) =>
+        downloadResponse(download(deps, request, admitted, downloads), admitted.headers),
       )
     })
 }
@@ -100,12 +100,12 @@ function showWebsites({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): R
 }
 
 async function addWebsite(
-  manage: AdminApiDeps,
+  deps: AdminApiDeps,
   { caller, now, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   requireUnlimitedWebsites(caller)
-  const { id = manage.newId(), settings } = readNewWebsite(await body())
-  const website = await commitChange(manage, () => createWebsite(manage.db, id, settings, now))
+  const { id = deps.newId(), settings } = readNewWebsite(await body())
+  const website = await commitChange(deps, () => createWebsite(deps.db, id, settings, now))
   return { status: 201, body: { website: websiteJson(website) } }
 }
 
@@ -115,21 +115,21 @@ function showWebsite({ db }: AdminApiDeps, { caller, id }: AuthenticatedRequest)
 }
 
 async function editWebsite(
-  manage: AdminApiDeps,
+  deps: AdminApiDeps,
   { caller, now, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   requireWebsiteAccess(caller, id)
   const changes = readWebsiteChanges(await body())
-  const website = await commitChange(manage, () => changeWebsite(manage.db, id, changes, now))
+  const website = await commitChange(deps, () => changeWebsite(deps.db, id, changes, now))
   return { body: { website: websiteJson(website) } }
 }
 
 async function removeWebsite(
-  manage: AdminApiDeps,
+  deps: AdminApiDeps,
   { caller, now, id }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   requireWebsiteAccess(caller, id)
-  await commitChange(manage, () => deleteWebsite(manage.db, id, now))
+  await commitChange(deps, () => deleteWebsite(deps.db, id, now))
   return {}
 }
 
@@ -156,16 +156,13 @@ function showKeys({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): Route
   return { body: { keys, total: keys.length } }
 }
 
-async function addKey(
-  manage: AdminApiDeps,
-  { caller, now, body }: AuthenticatedRequest,
-): Promise<RouteResult> {
-  const { db, random } = manage
+async function addKey(deps: AdminApiDeps, { caller, now, body }: AuthenticatedRequest): Promise<RouteResult> {
+  const { db, random } = deps
   const grant = readNewKey(await body(), now)
   requireWithin(grant, caller)
-  const made = await commitChange(manage, () => {
+  const made = await commitChange(deps, () => {
     requireExistingWebsites(db, grant.websites)
-    return createKey(db, manage.newId(), grant, random, now)
+    return createKey(db, deps.newId(), grant, random, now)
   })
   return { status: 201, body: { key: { ...keyJson(made.key), key: made.secret } } }
 }
@@ -175,12 +172,12 @@ function showKey({ db }: AdminApiDeps, { caller, id }: AuthenticatedRequest): Ro
 }
 
 async function editKey(
-  manage: AdminApiDeps,
+  deps: AdminApiDeps,
   { caller, now, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
-  const { db } = manage
+  const { db } = deps
   const changes = readKeyChanges(await body(), now)
-  const changed = await commitChange(manage, () => {
+  const changed = await commitChange(deps, () => {
     requireWithin({ ...withinGrant(db, id, caller), ...changes }, caller)
     requireExistingWebsites(db, changes.websites)
     return changeKey(db, id, changes, now)
@@ -188,49 +185,43 @@ async function editKey(
   return { body: { key: keyJson(changed) } }
 }
 
-async function endKey(manage: AdminApiDeps, { caller, now, id }: AuthenticatedRequest): Promise<RouteResult> {
-  await commitChange(manage, () => revokeKey(manage.db, withinGrant(manage.db, id, caller).id, now))
+async function endKey(deps: AdminApiDeps, { caller, now, id }: AuthenticatedRequest): Promise<RouteResult> {
+  await commitChange(deps, () => revokeKey(deps.db, withinGrant(deps.db, id, caller).id, now))
   return {}
 }
 
 /** The answer holds the secret: whoever could rotate a key wider than their own would get hold of it. */
-async function renewKey(manage: AdminApiDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
-  const { db, random } = manage
-  const made = await commitChange(manage, () => rotateKey(db, withinGrant(db, id, caller).id, random))
+async function renewKey(deps: AdminApiDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
+  const { db, random } = deps
+  const made = await commitChange(deps, () => rotateKey(db, withinGrant(db, id, caller).id, random))
   return { body: { key: { ...keyJson(made.key), key: made.secret } } }
 }
 
 async function showProfiles(
   { db }: AdminApiDeps,
-  { caller, context: arrival, searchParams: query }: AuthenticatedRequest,
+  { caller, context, searchParams }: AuthenticatedRequest,
   searches: Semaphore,
 ): Promise<RouteResult> {
-  const { websiteId, ...search } = readProfileSearch(query())
+  const { websiteId, ...search } = readProfileSearch(searchParams())
   requireWebsiteAccess(caller, websiteId)
   const { rid } = findWebsite(db, websiteId)
-  const pause = whileWanted(arrival.request.signal)
+  const pause = whileWanted(context.request.signal)
   const find = () => findProfiles(db, { websiteRid: rid, ...search }, () => pause(searchPause))
   const found = await (search.search === "" ? find() : searches.run(find))
   return { body: { profiles: found.profiles.map(profileJson), total: found.total } }
 }
 
-function showProfile(
-  { db }: AdminApiDeps,
-  { caller, id, searchParams: query }: AuthenticatedRequest,
-): RouteResult {
-  const websiteId = readProfileFilter(query())
+function showProfile({ db }: AdminApiDeps, { caller, id, searchParams }: AuthenticatedRequest): RouteResult {
+  const websiteId = readProfileFilter(searchParams())
   requireWebsiteAccess(caller, websiteId)
   return { body: { profile: profileJson(findProfile(db, findWebsite(db, websiteId).rid, id)) } }
 }
 
 /** What was for no website, or for several, is not shown to one who is limited to some. */
-function showRefusals(
-  manage: AdminApiDeps,
-  { caller, searchParams: query }: AuthenticatedRequest,
-): RouteResult {
-  const { websiteId, reason, limit } = readRefusalFilter(query())
+function showRefusals(deps: AdminApiDeps, { caller, searchParams }: AuthenticatedRequest): RouteResult {
+  const { websiteId, reason, limit } = readRefusalFilter(searchParams())
   if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
-  const found = manage.rejectedRequests
+  const found = deps.rejectedRequests
     .list()
     .filter((one) => caller.websites === null || (one.websiteId !== null && canAccess(caller, one.websiteId)))
     .filter((one) => websiteId === undefined || one.websiteId === websiteId)
@@ -240,10 +231,10 @@ function showRefusals(
 
 /** Of the whole server, which is no business of who is limited to some websites. */
 async function showStatus(
-  manage: AdminApiDeps,
-  { caller, context: arrival }: AuthenticatedRequest,
+  deps: AdminApiDeps,
+  { caller, context }: AuthenticatedRequest,
 ): Promise<RouteResult> {
-  const { db, queryEngine, registry, running } = manage
+  const { db, queryEngine, registry, running } = deps
   if (caller.websites !== null) {
     throw new RequestError("key_website_mismatch", {
       detail: `the status is of the whole server, and your ${caller.kind} is limited to some websites`,
@@ -257,7 +248,7 @@ async function showStatus(
       queryEngine,
       rids,
       `${caller.kind} ${caller.id}`,
-      arrival.request.signal,
+      context.request.signal,
     ),
   }
 }

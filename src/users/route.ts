@@ -47,24 +47,24 @@ import {
 import type { LoginLimits } from "./login-limits.ts"
 import { Passwords } from "./passwords.ts"
 
-/** Wrong tries to name the password of one's own login, a minute. */
+/** Failed attempts per minute to confirm the current password. */
 const passwordChanges = 10
 
-/** What the routes about people ask of the server. */
-export interface PeopleDeps extends RouteDeps {
+/** Dependencies of the user routes. */
+export interface UserRouteDeps extends RouteDeps {
   loginLimits: LoginLimits
 }
 
-/** What the routes about people work with. */
-interface People extends PeopleDeps {
+/** Dependencies of the handlers. */
+interface UserDeps extends UserRouteDeps {
   passwords: Passwords
 }
 
-/** Who people are, their logins, and who looks after both. */
-export function userRoutes(deps: PeopleDeps) {
-  const people = { ...deps, passwords: new Passwords() }
-  const open = publicRoute(people)
-  const on = authenticatedRoute(people)
+/** Routes of users, login sessions and one-time links. */
+export function userRoutes(routeDeps: UserRouteDeps) {
+  const deps = { ...routeDeps, passwords: new Passwords() }
+  const open = publicRoute(deps)
+  const on = authenticatedRoute(deps)
   const raw = { parse: "none" } as const
   return new Elysia({ prefix: "/v1" })
     .get("/me", open(showMe))
@@ -80,22 +80,22 @@ export function userRoutes(deps: PeopleDeps) {
     .post("/users/:id/reset", on("manage:users", resetUser), raw)
 }
 
-function showMe(people: People, { context: arrival, now }: PublicRequest): RouteResult {
-  const { login, share } = callerIfAny(people, arrival.request, now) ?? {}
+function showMe(deps: UserDeps, { context, now }: PublicRequest): RouteResult {
+  const { login, share } = callerIfAny(deps, context.request, now) ?? {}
   const user = login ? userJson(login.user) : null
-  return { body: { user, share: share ? linkJson(share) : null, hasUsers: hasUsers(people.db), version } }
+  return { body: { user, share: share ? linkJson(share) : null, hasUsers: hasUsers(deps.db), version } }
 }
 
-async function logIn(people: People, call: PublicRequest): Promise<RouteResult> {
-  const { db, settings } = people
+async function logIn(deps: UserDeps, call: PublicRequest): Promise<RouteResult> {
+  const { db, settings } = deps
   requireSameOrigin(call.context.request)
   const { email, password } = readLogin(await call.body())
   const address = addressOf(call.context, settings.trustedProxies)
-  const attempt = people.loginLimits.begin(email, address)
+  const attempt = deps.loginLimits.begin(email, address)
   Object.assign(call.headers, rateLimitHeaders(attempt.allowance))
   const user = userWithEmail(db, email)
   const hash = user ? passwordOf(db, user.id) : null
-  const isRight = await people.passwords
+  const isRight = await deps.passwords
     .verify(password, hash, { address, isKnown: attempt.isKnown })
     .catch((error) => {
       attempt.refund()
@@ -103,7 +103,7 @@ async function logIn(people: People, call: PublicRequest): Promise<RouteResult> 
     })
   if (!user || !isRight) throw new RequestError("login_wrong")
   attempt.refund()
-  const answer = await logInAs(people, call, () => {
+  const answer = await logInAs(deps, call, () => {
     // Another may have been chosen while this one was compared.
     if (passwordOf(db, user.id) !== hash) throw new RequestError("login_wrong")
     return findUser(db, user.id)
@@ -112,28 +112,28 @@ async function logIn(people: People, call: PublicRequest): Promise<RouteResult> 
   return answer
 }
 
-async function logOut(people: People, { context: arrival, headers }: PublicRequest): Promise<RouteResult> {
-  requireSameOrigin(arrival.request)
-  const tokens = sessionTokensOf(arrival.request.headers)
-  await people.batcher.run(() => {
-    for (const token of tokens) endLoginSession(people.db, token)
+async function logOut(deps: UserDeps, { context, headers }: PublicRequest): Promise<RouteResult> {
+  requireSameOrigin(context.request)
+  const tokens = sessionTokensOf(context.request.headers)
+  await deps.batcher.run(() => {
+    for (const token of tokens) endLoginSession(deps.db, token)
   })
-  setSessionCookie(headers, arrival, people, undefined)
+  setSessionCookie(headers, context, deps, undefined)
   return {}
 }
 
-async function choosePassword(people: People, call: PublicRequest): Promise<RouteResult> {
-  const { db, batcher, passwords } = people
-  const login = requireLogin(people, call)
+async function choosePassword(deps: UserDeps, call: PublicRequest): Promise<RouteResult> {
+  const { db, batcher, passwords } = deps
+  const login = requireLogin(deps, call)
   const { id } = login.user
   const { current, password } = readPasswordChange(await call.body())
   const limited = `password of ${id}`
-  enforceRateLimit(people.limiter.take(limited, passwordChanges), call.headers)
+  enforceRateLimit(deps.limiter.take(limited, passwordChanges), call.headers)
   const before = passwordOf(db, id)
   const wrong = invalidShape([{ field: "current", message: "is not the password of this login" }])
-  const address = addressOf(call.context, people.settings.trustedProxies)
+  const address = addressOf(call.context, deps.settings.trustedProxies)
   if (!(await passwords.verify(current, before, { address, isKnown: true }))) throw wrong
-  people.limiter.refund(limited, passwordChanges)
+  deps.limiter.refund(limited, passwordChanges)
   const hash = await passwords.hash(password)
   await batcher.run(() => {
     if (passwordOf(db, id) !== before) throw wrong
@@ -142,18 +142,18 @@ async function choosePassword(people: People, call: PublicRequest): Promise<Rout
   return {}
 }
 
-function showInvite({ db }: People, { id: token, now }: PublicRequest): RouteResult {
+function showInvite({ db }: UserDeps, { id: token, now }: PublicRequest): RouteResult {
   return { body: { invite: inviteJson(findInvite(db, token, now)) } }
 }
 
-async function acceptInvite(people: People, call: PublicRequest): Promise<RouteResult> {
-  const { db, passwords, newId } = people
-  const { context: arrival, id: token, now } = call
-  requireSameOrigin(arrival.request)
+async function acceptInvite(deps: UserDeps, call: PublicRequest): Promise<RouteResult> {
+  const { db, passwords, newId } = deps
+  const { context, id: token, now } = call
+  requireSameOrigin(context.request)
   const invite = findInvite(db, token, now)
   const { email, password } = readAcceptance(await call.body(), invite)
   const hash = await passwords.hash(password)
-  return await logInAs(people, call, () => {
+  return await logInAs(deps, call, () => {
     // Somebody may have used it meanwhile.
     const { user } = findInvite(db, token, now)
     if (!user) return addUser(db, newId(), { email, role: "owner", websites: null }, hash, now)
@@ -163,15 +163,15 @@ async function acceptInvite(people: People, call: PublicRequest): Promise<RouteR
 }
 
 /** Those who may do no more than who asks. */
-function showUsers({ db }: People, { caller }: AuthenticatedRequest): RouteResult {
+function showUsers({ db }: UserDeps, { caller }: AuthenticatedRequest): RouteResult {
   const users = listUsers(db)
     .filter((user) => isWithin(grantOf(user), caller))
     .map(userJson)
   return { body: { users, total: users.length } }
 }
 
-async function inviteUser(people: People, { caller, now, body }: AuthenticatedRequest): Promise<RouteResult> {
-  const { db, batcher, random, newId } = people
+async function inviteUser(deps: UserDeps, { caller, now, body }: AuthenticatedRequest): Promise<RouteResult> {
+  const { db, batcher, random, newId } = deps
   const settings = readNewUser(await body())
   requireWithin(grantOf(settings), caller)
   const { user, invite } = await batcher.run(() => {
@@ -182,7 +182,7 @@ async function inviteUser(people: People, { caller, now, body }: AuthenticatedRe
 }
 
 async function editUser(
-  { db, batcher }: People,
+  { db, batcher }: UserDeps,
   { caller, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   const changes = readUserChanges(await body())
@@ -196,7 +196,7 @@ async function editUser(
 }
 
 async function removeUser(
-  { db, batcher }: People,
+  { db, batcher }: UserDeps,
   { caller, id }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   await batcher.run(() => {
@@ -209,7 +209,7 @@ async function removeUser(
 
 /** Whoever could let somebody choose a password who may do more would get hold of that. */
 async function resetUser(
-  { db, batcher, random }: People,
+  { db, batcher, random }: UserDeps,
   { caller, id, now }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   const invite = await batcher.run(() => {
@@ -227,28 +227,28 @@ function withinGrant(db: Db, id: string, own: Caller): User {
 }
 
 /** Starts a session for the user that `work` gives, in one transaction with it, and answers with who that is. */
-async function logInAs(people: People, call: PublicRequest, work: () => User): Promise<RouteResult> {
-  const { db, random, batcher } = people
+async function logInAs(deps: UserDeps, call: PublicRequest, work: () => User): Promise<RouteResult> {
+  const { db, random, batcher } = deps
   const { token, user } = await batcher.run(() => {
     const { id } = work()
     recordLogin(db, id, call.now)
     return { token: createLoginSession(db, id, random, call.now), user: findUser(db, id) }
   })
-  setSessionCookie(call.headers, call.context, people, token)
+  setSessionCookie(call.headers, call.context, deps, token)
   return { body: { user: userJson(user) } }
 }
 
 /** Throws `credential_missing` where the request is not of a person. */
-function requireLogin(people: People, { context: arrival, now }: PublicRequest): LoginSession {
-  const { login } = callerOf(people, arrival.request, now)
+function requireLogin(deps: UserDeps, { context, now }: PublicRequest): LoginSession {
+  const { login } = callerOf(deps, context.request, now)
   if (login) return login
   throw new RequestError("credential_missing", { detail: "log in: this is about a person's own login" })
 }
 
 /** Undefined where what the request carries is no credential. */
-function callerIfAny(people: People, request: Request, now: number): Caller | undefined {
+function callerIfAny(deps: UserDeps, request: Request, now: number): Caller | undefined {
   try {
-    return callerOf(people, request, now)
+    return callerOf(deps, request, now)
   } catch (error) {
     if (error instanceof RequestError && rejections[error.reason].status === 401) return undefined
     throw error

@@ -169,7 +169,7 @@ describe("openapi.json", () => {
     expect(body?.anyOf?.[1]).toMatchObject({ maxItems: 7 })
     expect(JSON.stringify(document)).toContain("54,321 bytes")
     expect(JSON.stringify(document)).toContain("89 per minute")
-    expect(JSON.stringify(document)).toContain("876 events and 33554432 bytes a minute")
+    expect(JSON.stringify(document)).toContain("876 events and 33554432 bytes per minute")
     expect(JSON.stringify(await describedWith({ rateLimit: 0 }))).toContain("are not limited")
   })
 })

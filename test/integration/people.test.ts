@@ -853,7 +853,7 @@ describe("users", () => {
       const answer = await as(owner, method, `/v1/users/${id}`, body)
       expect([answer.status, answer.reason]).toEqual([409, "conflict"])
       expect(answer.body.error).toBe(
-        "ada@example.com is the last owner who can log in: make somebody else an owner first",
+        "ada@example.com is the last owner who can log in; make another user an owner first",
       )
     }
     const other = await loggedIn({ email: "eve@example.com" })
