@@ -1,5 +1,5 @@
 import type { Db, Statement } from "../store/db/driver.ts"
-import { type LinkedVisitor, latestProfileOf, linkedIds, linkedVisitors } from "../store/person.ts"
+import { type LinkedVisitor, latestProfileOf, linkedIds, linkedVisitors } from "../store/identity-resolution.ts"
 import { type IdKind, idKinds, StaleBlockError } from "./batch.ts"
 
 /** An event row as the columns need it: raw, by position, for there are millions. */
@@ -172,7 +172,7 @@ export class RowReader {
     return row && { ...row, crawler: row.crawler === 1 }
   }
 
-  /** See src/store/person.ts, as what follows. */
+  /** See src/store/identity-resolution.ts, as what follows. */
   linkedIds(website: number, profileId: string): string[] {
     return linkedIds(this.db, website, profileId)
   }

@@ -1,4 +1,4 @@
-import type { LinkedVisitor } from "../store/person.ts"
+import type { LinkedVisitor } from "../store/identity-resolution.ts"
 import { type Batch, type DictionarySizes, type IdKind, idKinds, type RowLocator } from "./batch.ts"
 import type { BlockRow } from "./block-reader.ts"
 import type { Cache } from "./cache.ts"
@@ -254,7 +254,7 @@ export class Snapshot {
     return Uint32Array.from(texts, (text) => byText.get(text) as number)
   }
 
-  /** See src/store/person.ts, as what follows. */
+  /** See src/store/identity-resolution.ts, as what follows. */
   linkedIds(website: number, profileId: string): string[] {
     return this.rows.linkedIds(website, profileId)
   }

@@ -1,5 +1,5 @@
 import type { BrowserContext, Page, Request } from "playwright-core"
-import { launch, noBrowser, owner, whole } from "../browser/browser.ts"
+import { launch, noBrowser, owner, waitForPage } from "../browser/browser.ts"
 import type { Server } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 import { startBusy } from "./busy.ts"
@@ -105,7 +105,7 @@ async function visit(tab: Page, url: string, ready: string): Promise<{ asked: nu
   tab.on("requestfinished", onDone)
   const begin = performance.now()
   await tab.goto(url)
-  await whole(tab, ready)
+  await waitForPage(tab, ready)
   const end = performance.now()
   await tab.waitForTimeout(settling)
   tab.off("requestfinished", onDone)

@@ -3,18 +3,18 @@ import { gzipSync } from "node:zlib"
 import { eventually } from "../harness.ts"
 import { Line } from "../support/line.ts"
 import { plainEvent } from "./contract/cases.ts"
-import { secrets, sites } from "./contract/fixture.ts"
-import { successOf, World } from "./contract/world.ts"
+import { secrets, websiteIds } from "./contract/seed.ts"
+import { successOf, ContractServer } from "./contract/server.ts"
 
 // What is asked of a request before anything of it is read or believed: that one who sends rubbish costs little, and that nobody
 // else pays for it.
 
 /** Bytes: small, so that a few bodies are over what an address may have refused. */
 const maxBody = 65_536
-let world: World
+let world: ContractServer
 
 beforeAll(async () => {
-  world = await World.start({ args: ["--max-body", String(maxBody), "--queue-bytes", "4194304"] })
+  world = await ContractServer.start({ args: ["--max-body", String(maxBody), "--queue-bytes", "4194304"] })
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
@@ -22,7 +22,7 @@ const from = (address: string, more: Record<string, string | null> = {}) => ({
   "x-forwarded-for": address,
   ...more,
 })
-const fromPage = { path: `/track?website_id=${sites.example}`, key: null } as const
+const fromPage = { path: `/track?website_id=${websiteIds.example}`, key: null } as const
 const gzip = { "content-encoding": "gzip" }
 
 /** Of the largest size, a few hundred bytes as they are sent, and of no use. */
@@ -72,7 +72,7 @@ describe("an address that had too much refused is refused before anything is rea
     })
     const { refusals } = (await response.json()) as { refusals: { websiteId: string; advice: string }[] }
     expect(refusals[0]).toMatchObject({
-      websiteId: sites.example,
+      websiteId: websiteIds.example,
       advice: expect.stringContaining("Mend what this address sends"),
     })
   })
@@ -90,7 +90,7 @@ describe("an address that had too much refused is refused before anything is rea
   test("but what is no fault of its own counts for nothing: a page of a paused website, small events", async () => {
     for (let count = 0; count < 50; count++) {
       const answer = await world.send({
-        path: `/track?website_id=${sites.paused}`,
+        path: `/track?website_id=${websiteIds.paused}`,
         key: null,
         headers: from("203.0.113.1"),
         body: plainEvent,
@@ -117,7 +117,7 @@ test("a login form takes a small body alone, so that nobody is kept from logging
 
 describe("bodies that come slowly", () => {
   const head = (address: string, bytes: number) =>
-    `POST /track?website_id=${sites.example} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: ${address}\r\nContent-Length: ${bytes}\r\n\r\n{`
+    `POST /track?website_id=${websiteIds.example} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: ${address}\r\nContent-Length: ${bytes}\r\n\r\n{`
 
   test("take a quarter of the room at most for one address, and others go on sending", async () => {
     // 4 MiB in all: 1 MiB, sixteen bodies of 64 KiB, for an address.

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { createKey, scopes } from "../../src/store/keys.ts"
-import { newKeysPerDay } from "../../src/store/property-keys.ts"
+import { maxNewKeysPerDay } from "../../src/store/property-key-quota.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import {
   eventually,
@@ -111,7 +111,7 @@ test.if(process.platform === "linux")(
       // Fewer than a pass is worth stay unsealed for a minute.
       await eventually(() => (sealed.get() as number) > sent - 9_000, { timeout: 60_000, pause: 100 })
       const keys = "select count(distinct value) from event_types, json_each(nullif(keys, ''))"
-      expect(reader.prepare(keys).pluck().get()).toBeLessThanOrEqual(newKeysPerDay)
+      expect(reader.prepare(keys).pluck().get()).toBeLessThanOrEqual(maxNewKeysPerDay)
       reader.close()
       expect(memoryOf(server).peak).toBeLessThan(most)
       await server.kill()

@@ -7,7 +7,7 @@ import type { Db } from "../../src/store/db/driver.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { createKey, type Scope } from "../../src/store/keys.ts"
 import { Profiles } from "../../src/store/profiles.ts"
-import { DailyHash } from "../../src/store/salts.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
 import {
   eventually,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { curlLine, nodeLines, type Target } from "../../src/dashboard/install/snippets.ts"
+import { curlSnippet, nodeSnippet, type Target } from "../../src/dashboard/install/snippets.ts"
 import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { repository } from "../support/repository.ts"
 
@@ -54,7 +54,7 @@ const curl = Bun.which("curl")
 test.skipIf(!curl)(
   `the line for a shell sends an event of the website${curl ? "" : " (skipped: needs curl)"}`,
   () => {
-    const { stdout } = Bun.spawnSync(["bash", "-c", curlLine(target())])
+    const { stdout } = Bun.spawnSync(["bash", "-c", curlSnippet(target())])
     expect(stdout.toString()).toBe('{"status":"success","type":"custom_event","count":1}')
     expect(newest()).toEqual({
       website_id: website,
@@ -72,9 +72,9 @@ test.skipIf(!curl)("it names an origin for a website that lists some", async () 
   const listing = { domain: "shop.example.com", allowedOrigins: ["other.example.com"] }
   const made = await v1<{ website: { id: string } }>("websites", listing)
   const its = { website: made.website.id }
-  const without = Bun.spawnSync(["bash", "-c", curlLine(target(its))])
+  const without = Bun.spawnSync(["bash", "-c", curlSnippet(target(its))])
   expect(without.stdout.toString()).toContain("Origin not authorized")
-  const line = curlLine(target({ ...its, pageOrigin: "https://shop.example.com" }))
+  const line = curlSnippet(target({ ...its, pageOrigin: "https://shop.example.com" }))
   expect(Bun.spawnSync(["bash", "-c", line]).stdout.toString()).toContain('"count":1')
 })
 
@@ -83,7 +83,7 @@ test("the lines for Node send an event of the website, with a key that may do no
   const { key } = await v1<{ key: { key: string } }>("keys", grant)
   const file = folder.file("lines.mjs")
   symlinkSync(join(repository, "node_modules"), folder.file("node_modules"))
-  writeFileSync(file, nodeLines(target({ key: key.key })))
+  writeFileSync(file, nodeSnippet(target({ key: key.key })))
   const ran = Bun.spawnSync([process.execPath, file])
   expect(ran.stderr.toString()).toBe("")
   expect(newest()).toMatchObject({

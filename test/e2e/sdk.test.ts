@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Databuddy, type DatabuddyConfig } from "@databuddy/sdk/node"
 import { row } from "./contract/cases.ts"
-import { secrets, sites } from "./contract/fixture.ts"
-import { World } from "./contract/world.ts"
+import { secrets, websiteIds } from "./contract/seed.ts"
+import { ContractServer } from "./contract/server.ts"
 
 // The official Node SDK, with nothing changed but its apiUrl.
 
-let world: World
+let world: ContractServer
 
 beforeAll(async () => {
-  world = await World.start()
+  world = await ContractServer.start()
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
@@ -39,7 +39,7 @@ describe("the official SDK", () => {
       anonymousId: "anon-1",
       sessionId: "session-1",
       profileId: "user-1",
-      websiteId: sites.example,
+      websiteId: websiteIds.example,
     })
     expect(answer).toEqual({ success: true })
     const stored: unknown[] = world
@@ -47,7 +47,7 @@ describe("the official SDK", () => {
       .map(({ id: _, received_at: __, time: ___, ...rest }) => rest)
     expect(stored).toEqual([
       row({
-        website_id: sites.example,
+        website_id: websiteIds.example,
         name: "order_paid",
         namespace: "shop",
         source: "backend",
@@ -68,7 +68,7 @@ describe("the official SDK", () => {
   test("sends nulls as absent fields, and its defaults", async () => {
     const client = sdk({
       enableBatching: false,
-      websiteId: sites.example,
+      websiteId: websiteIds.example,
       namespace: "jobs",
       source: "worker",
       anonymizeVisitorIds: "auto",
@@ -77,7 +77,7 @@ describe("the official SDK", () => {
     const stored = await storedBy(() =>
       client.track({ name: "run", anonymousId: null, sessionId: null, profileId: null, properties: null }),
     )
-    const expected = { website_id: sites.example, namespace: "jobs", source: "worker" }
+    const expected = { website_id: websiteIds.example, namespace: "jobs", source: "worker" }
     expect(stored).toEqual([row({ ...expected, name: "run", properties: { region: "eu" } })])
   })
 
@@ -114,14 +114,14 @@ describe("the official SDK", () => {
   test("sends for several websites in one batch", async () => {
     const client = sdk()
     const stored = await storedBy(async () => {
-      await client.track({ name: "one", websiteId: sites.example })
-      await client.track({ name: "two", websiteId: sites.legacy })
+      await client.track({ name: "one", websiteId: websiteIds.example })
+      await client.track({ name: "two", websiteId: websiteIds.legacy })
       await client.track({ name: "three" })
       await client.flush()
     })
     expect(stored).toEqual([
-      row({ ...sent, name: "one", website_id: sites.example }),
-      row({ ...sent, name: "two", website_id: sites.legacy }),
+      row({ ...sent, name: "one", website_id: websiteIds.example }),
+      row({ ...sent, name: "two", website_id: websiteIds.legacy }),
       row({ ...sent, name: "three" }),
     ])
   })
@@ -135,14 +135,14 @@ describe("the official SDK", () => {
   })
 
   test("identifies a user, and again with more traits", async () => {
-    const client = sdk({ websiteId: sites.example })
+    const client = sdk({ websiteId: websiteIds.example })
     const first = { profileId: " user-7 ", anonymousId: "anon-7", traits: { email: "Seven@Example.com" } }
     expect(await client.identify(first)).toEqual({ success: true })
     expect(await client.identify({ profileId: "user-7", traits: { name: "Seven", plan: null } })).toEqual({
       success: true,
     })
-    expect(world.profile(sites.example, "user-7")).toEqual({
-      website_id: sites.example,
+    expect(world.profile(websiteIds.example, "user-7")).toEqual({
+      website_id: websiteIds.example,
       profile_id: "user-7",
       email: "seven@example.com",
       name: "Seven",
@@ -165,10 +165,10 @@ describe("the official SDK", () => {
       await client.track({ name: "good" })
       await client.track({ name: "bad", namespace: "n".repeat(65) })
       expect(await client.flush()).toEqual(badRequest)
-      const identity = { profileId: "u", websiteId: sites.example }
+      const identity = { profileId: "u", websiteId: websiteIds.example }
       expect(await sdk({ apiKey: secrets.elsewhere }).identify(identity)).toEqual(forbidden)
     })
     expect(stored).toEqual([])
-    expect(world.profile(sites.example, "u")).toBeUndefined()
+    expect(world.profile(websiteIds.example, "u")).toBeUndefined()
   })
 })

@@ -5,8 +5,8 @@ import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { EventFollower, followedEventJson } from "../../src/store/event-follower.ts"
 import { temporaryFolder } from "../harness.ts"
 import { insertRows, makeWorld, rawEvents, someRows } from "../reference/events.ts"
-import { someQuestion } from "../reference/questions.ts"
-import { refer } from "../reference/reference.ts"
+import { randomQuery } from "../reference/queries.ts"
+import { referenceResult } from "../reference/reference.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
 const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
@@ -28,10 +28,10 @@ test(`filters hold of what comes in as they do of what is asked for (DATABUDDY_F
     const events = rawEvents(db)
     let kept = 0
     for (let asked = 0; asked < questions; asked++) {
-      const { scope } = someQuestion(world, "events")
+      const { scope } = randomQuery(world, "events")
       // Whose profile an event is depends on all links: no page filters live events by it.
       scope.filters = scope.filters.filter(({ field }) => field !== "profile")
-      const { events: expected } = refer(events, {
+      const { events: expected } = referenceResult(events, {
         kind: "events",
         scope: { ...scope, ...everything },
         limit: events.length,

@@ -2,19 +2,19 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { differences } from "../../src/columns/check.ts"
 import { sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
-import { ask, executeQuery } from "../../src/query/engine/execute.ts"
+import { executeQuerySync, executeQuery } from "../../src/query/engine/execute.ts"
 import type { Filter, Query } from "../../src/query/query.ts"
-import { OutOfMemoryBudgetError } from "../../src/query/structures/id-set.ts"
+import { OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import type { EventRow } from "../../src/store/events.ts"
-import { newKeysPerDay } from "../../src/store/property-keys.ts"
+import { maxNewKeysPerDay } from "../../src/store/property-key-quota.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { temporaryFolder } from "../harness.ts"
 import { Clocks } from "../reference/clock.ts"
 import { difference } from "../reference/compare.ts"
 import { insertRows, rawEvents } from "../reference/events.ts"
-import { refer } from "../reference/reference.ts"
+import { referenceResult } from "../reference/reference.ts"
 import { eventRow } from "../support/event.ts"
 
 const dayMs = 86_400_000
@@ -157,7 +157,7 @@ describe("answers are those of the reference for", () => {
         happens(rows)
         const events = rawEvents(db)
         for (const question of questions()) {
-          const wanted = refer(events, question, clocks)
+          const wanted = referenceResult(events, question, clocks)
           for (const [place, reader] of readers.entries()) {
             const found = difference(question, answerOf(reader, question), wanted)
             if (found) throw new Error(`${state}, reader ${place}: ${found}\n${JSON.stringify(question)}`)
@@ -173,7 +173,7 @@ function answerOf(reader: SnapshotReader, question: Query): unknown {
   const steps = executeQuery(reader, question)
   for (;;) {
     const step = steps.next()
-    if (step.done) return step.value.answer
+    if (step.done) return step.value.result
   }
 }
 
@@ -225,8 +225,8 @@ test("a list of more keys than fit the memory of an answer is refused", () => {
   }
   for (const seal of [() => {}, () => sealAll(db, farDay)]) {
     seal()
-    expect(() => ask(db, question, 2 ** 21)).toThrow(OutOfMemoryBudgetError)
-    expect(ask(db, question).answer.properties).toHaveLength(4_000)
+    expect(() => executeQuerySync(db, question, 2 ** 21)).toThrow(OutOfMemoryBudgetError)
+    expect(executeQuerySync(db, question).result.properties).toHaveLength(4_000)
   }
 })
 
@@ -253,16 +253,16 @@ describe("new property keys", () => {
   test("beyond the limit stay with their events, also after a restart, until the next day and for that website alone", () => {
     createWebsite(db, "a", { domain: "a.example", name: "a", allowedOrigins: [], anonymize: "off" }, start)
     send(0, 60)
-    expect(dictionary()).toBe(newKeysPerDay)
+    expect(dictionary()).toBe(maxNewKeysPerDay)
     expect(stored()).toBe(3_000)
     closeDatabase(db)
     open()
     send(100, 10)
-    expect(dictionary()).toBe(newKeysPerDay)
+    expect(dictionary()).toBe(maxNewKeysPerDay)
     send(200, 10, { websiteRid: 1 })
-    expect(dictionary()).toBe(newKeysPerDay + 500)
+    expect(dictionary()).toBe(maxNewKeysPerDay + 500)
     send(300, 10, { receivedAt: start + dayMs })
-    expect(dictionary()).toBe(newKeysPerDay + 1_000)
+    expect(dictionary()).toBe(maxNewKeysPerDay + 1_000)
     expect(stored()).toBe(4_500)
     // Known keys in another set, and an event without properties.
     insertRows(db, [eventOf({ key_0_1: 1, key_1_1: "x" }), eventOf({})])
@@ -282,6 +282,6 @@ describe("new property keys", () => {
     ).toThrow()
     expect(db.prepare("select count(*) from property_keys").pluck().get()).toBe(1_000)
     send(100, 20)
-    expect(dictionary()).toBe(newKeysPerDay)
+    expect(dictionary()).toBe(maxNewKeysPerDay)
   })
 })

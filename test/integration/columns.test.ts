@@ -10,14 +10,14 @@ import {
   sealAll,
 } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
-import { ask, executeQuery } from "../../src/query/engine/execute.ts"
+import { executeQuerySync, executeQuery } from "../../src/query/engine/execute.ts"
 import type { Measure } from "../../src/query/query.ts"
-import { OutOfMemoryBudgetError } from "../../src/query/structures/id-set.ts"
-import { contentsOf } from "../../src/store/check.ts"
+import { OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget.ts"
+import { countContents } from "../../src/store/check.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import { DailyHash } from "../../src/store/salts.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -56,7 +56,7 @@ function hourly(count: number, from = start): Partial<EventRow>[] {
 const scope = { websites: [0], from: 0, to: start + 4_000 * dayMs, zone: "UTC", filters: [], crawlers: false }
 
 function measure(measures: Measure[]): { values: (number | null)[] | undefined; source: string } {
-  const { answer, meta } = ask(db, { kind: "groups", scope, by: [], measures })
+  const { result: answer, statistics: meta } = executeQuerySync(db, { kind: "groups", scope, by: [], measures })
   return { values: answer.groups[0]?.values, source: meta.source }
 }
 
@@ -200,7 +200,7 @@ describe("column blocks", () => {
     insert(hourly(2))
     db.exec("update sealed set id = 2; delete from event_rows where id = 2")
     expect(db.prepare("select website_rid from event_rows order by id").pluck().all()).toEqual([0, -1])
-    expect(contentsOf(db)).toMatchObject({ events: 1, newestEvent: start })
+    expect(countContents(db)).toMatchObject({ events: 1, newestEvent: start })
   })
 
   test("give back the room of ids whose events are all gone, and number those that come again anew", () => {
@@ -287,7 +287,7 @@ describe("column blocks", () => {
     )
     seal()
     const filters = [{ field: "property.order" as const, op: "eq" as const, value: "order 7" }]
-    const { answer } = ask(db, {
+    const { result: answer } = executeQuerySync(db, {
       kind: "groups",
       scope: { ...scope, filters },
       by: [],
@@ -319,7 +319,7 @@ describe("what is read by turns", () => {
     const users = (steps = executeQuery(reader, question)) => {
       let step = steps.next()
       while (!step.done) step = steps.next()
-      return step.value.answer.groups[0]?.values
+      return step.value.result.groups[0]?.values
     }
     expect(users()).toEqual([1])
     insert([seen("b", "two", 3)])
@@ -354,7 +354,7 @@ describe("a page of events", () => {
   const listed = (limit: number, offset: number, memory?: number) => {
     const filters = [{ field: "property.plan" as const, op: "eq" as const, value: "pro" }]
     const question = { kind: "events" as const, scope: { ...scope, filters }, limit, offset }
-    return ask(db, question, memory).answer.events.map(({ id }) => id)
+    return executeQuerySync(db, question, memory).result.events.map(({ id }) => id)
   }
 
   test("is a part of the whole list wherever it begins, also among events of one time", () => {

@@ -2,12 +2,12 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { Cache } from "../../src/columns/cache.ts"
 import { reset, sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
-import { ask, executeQuery } from "../../src/query/engine/execute.ts"
+import { executeQuerySync, executeQuery } from "../../src/query/engine/execute.ts"
 import type { Filter, Measure, Query, Scope } from "../../src/query/query.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import { DailyHash } from "../../src/store/salts.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { difference } from "../reference/compare.ts"
 import { eventRow } from "../support/event.ts"
@@ -105,7 +105,7 @@ const questions: Query[] = scopes.flatMap((scope): Query[] => [
   { kind: "values", scope, top: 10 },
 ])
 // One of three names alone is counted for itself.
-const page = { order: { measure: 0 }, down: true, offset: 0, limit: 1 }
+const page = { order: { measure: 0 }, descending: true, offset: 0, limit: 1 }
 for (const scope of scopes) {
   questions.push({ kind: "groups", scope, by: ["event_name", "path"], measures, page })
   questions.push({ kind: "groups", scope, by: ["event_name"], measures, page })
@@ -125,7 +125,7 @@ function answerOf(reader: SnapshotReader, question: Query): { answer: unknown; s
   const steps = executeQuery(reader, question)
   for (;;) {
     const step = steps.next()
-    if (step.done) return { answer: step.value.answer, source: step.value.meta.source }
+    if (step.done) return { answer: step.value.result, source: step.value.statistics.source }
   }
 }
 
@@ -135,7 +135,7 @@ const newReader = () => new SnapshotReader(db, enough, 1)
 /** Of each question, asked twice: the second answer is of what the first one kept. */
 function differences(reader: SnapshotReader): string[] {
   return questions.flatMap((question) => {
-    const wanted = ask(db, question).answer
+    const wanted = executeQuerySync(db, question).result
     return [1, 2].flatMap(() => difference(question, answerOf(reader, question).answer, wanted) ?? [])
   })
 }
@@ -211,7 +211,7 @@ describe("what is kept of earlier questions", () => {
     const steps = executeQuery(reader, summary)
     let step = steps.next()
     while (!step.done) step = steps.next()
-    expect(step.value.meta).toEqual({ source: "kept+blocks", blockEvents: 9, rows: 0 })
+    expect(step.value.statistics).toEqual({ source: "kept+blocks", blockEvents: 9, rows: 0 })
   })
 
   test("goes, the oldest first and what others were made of before all, where there is no room", () => {

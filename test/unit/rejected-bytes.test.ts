@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { RequestError } from "../../src/errors.ts"
 import { parseNetworks } from "../../src/http/address.ts"
-import { countRejected, RejectedBytes, refuseRejected } from "../../src/http/rejected-bytes.ts"
+import { countRejectedBytes, RejectedBytes, enforceRejectedBytes } from "../../src/http/rejected-bytes.ts"
 import { type RequestContext, requestContextOf } from "../../src/http/request-context.ts"
 
 const maxBody = 1_000
@@ -17,7 +17,7 @@ function budget() {
   /** Seconds to wait; undefined: none. */
   const wait = (address: string, account?: string) => {
     try {
-      refuseRejected(check, arrival(address, account))
+      enforceRejectedBytes(check, arrival(address, account))
       return undefined
     } catch (error) {
       expect(error).toMatchObject({ reason: "too_many_rejected_bytes" })
@@ -29,7 +29,7 @@ function budget() {
     address: string,
     account?: string,
     error: unknown = new RequestError("invalid_json"),
-  ) => countRejected(check, { ...arrival(address, account), bytes }, error)
+  ) => countRejectedBytes(check, { ...arrival(address, account), bytes }, error)
   return { clock, wait, reject }
 }
 
