@@ -1,5 +1,10 @@
 import type { Db, Statement } from "../store/db/driver.ts"
-import { type LinkedVisitor, latestProfileOf, linkedIds, linkedVisitors } from "../store/identity-resolution.ts"
+import {
+  type LinkedVisitor,
+  latestProfileOf,
+  linkedIds,
+  linkedVisitors,
+} from "../store/identity-resolution.ts"
 import { type IdKind, idKinds, StaleBlockError } from "./batch.ts"
 
 /** An event row as the columns need it: raw, by position, for there are millions. */

@@ -24,7 +24,7 @@ function excessPermission(grant: Grant, own: Grant): string | undefined {
     return `access after ${iso(own.expiresAt)}`
   }
   if (own.rateLimit !== null && (grant.rateLimit === null || grant.rateLimit > own.rateLimit)) {
-    return `excess than ${own.rateLimit} requests a minute`
+    return `more than ${own.rateLimit} requests a minute`
   }
   return undefined
 }
@@ -34,7 +34,7 @@ export function isWithin(grant: Grant, own: Grant): boolean {
   return excessPermission(grant, own) === undefined
 }
 
-/** Prevents privilege escalation: a caller cannot grant, revoke or obtain excess than it has. Throws `grant_too_wide`. */
+/** Prevents privilege escalation: a caller cannot grant, revoke or obtain more than it has. Throws `grant_too_wide`. */
 export function requireWithin(grant: Grant, own: Caller): void {
   const excess = excessPermission(grant, own)
   if (excess) throw new RequestError("grant_too_wide", { detail: `your ${own.kind} does not have ${excess}` })

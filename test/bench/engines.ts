@@ -1,11 +1,11 @@
 // The engines that `bench query` sets against each other. Run by itself, asks one engine one question in a fresh process.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import { Database } from "../../src/store/db/driver.ts"
 import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { createKey } from "../../src/store/keys.ts"
-import { DailyHash } from "../../src/store/daily-hash.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { startServer } from "../harness.ts"
 import { binary } from "../support/binary.ts"

@@ -4,7 +4,7 @@ import { eventually } from "../harness.ts"
 import { Line } from "../support/line.ts"
 import { plainEvent } from "./contract/cases.ts"
 import { secrets, websiteIds } from "./contract/seed.ts"
-import { successOf, ContractServer } from "./contract/server.ts"
+import { ContractServer, successOf } from "./contract/server.ts"
 
 // What is asked of a request before anything of it is read or believed: that one who sends rubbish costs little, and that nobody
 // else pays for it.

@@ -202,9 +202,7 @@ describe("what cannot be listened on is named, with what to do:", () => {
     const { code, out, err } = await run("serve", "--host", host, "--port", "0")
     expect({ code, out }).toEqual({ code: 1, out: "" })
     expect(err).toContain(`error: cannot listen on --host ${host} --port 0 (E`)
-    expect(err).toContain(
-      "\nhint: set --host to an address of this machine: 127.0.0.1",
-    )
+    expect(err).toContain("\nhint: set --host to an address of this machine: 127.0.0.1")
   })
 
   const withoutRight = ["setpriv", "--bounding-set=-net_bind_service"]

@@ -12,9 +12,9 @@ import {
   writeFileSync,
 } from "node:fs"
 import { join } from "node:path"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import { Database } from "../../src/store/db/driver.ts"
 import { EventInserter } from "../../src/store/events.ts"
-import { DailyHash } from "../../src/store/daily-hash.ts"
 import { startServer, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"

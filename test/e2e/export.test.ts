@@ -3,11 +3,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { gunzipSync } from "node:zlib"
 import { parse as parseCsv } from "csv-parse/sync"
 import { parquetReadObjects } from "hyparquet"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { createKey, type Scope } from "../../src/store/keys.ts"
 import { Profiles } from "../../src/store/profiles.ts"
-import { DailyHash } from "../../src/store/daily-hash.ts"
 import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
 import {
   eventually,

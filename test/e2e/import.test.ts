@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { gzipSync } from "node:zlib"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { Profiles } from "../../src/store/profiles.ts"
-import { DailyHash } from "../../src/store/daily-hash.ts"
 import { createWebsite, pauseWebsite } from "../../src/store/websites.ts"
 import {
   eventually,

@@ -10,14 +10,14 @@ import {
   sealAll,
 } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
-import { executeQuerySync, executeQuery } from "../../src/query/engine/execute.ts"
+import { executeQuery, executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Measure } from "../../src/query/query.ts"
 import { OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget.ts"
 import { countContents } from "../../src/store/check.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import { DailyHash } from "../../src/store/daily-hash.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -56,7 +56,12 @@ function hourly(count: number, from = start): Partial<EventRow>[] {
 const scope = { websites: [0], from: 0, to: start + 4_000 * dayMs, zone: "UTC", filters: [], crawlers: false }
 
 function measure(measures: Measure[]): { values: (number | null)[] | undefined; source: string } {
-  const { result: answer, statistics: meta } = executeQuerySync(db, { kind: "groups", scope, by: [], measures })
+  const { result: answer, statistics: meta } = executeQuerySync(db, {
+    kind: "groups",
+    scope,
+    by: [],
+    measures,
+  })
   return { values: answer.groups[0]?.values, source: meta.source }
 }
 

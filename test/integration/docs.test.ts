@@ -12,7 +12,7 @@ import {
   websiteChangesSchema,
   websiteSchema,
 } from "../../src/admin-api/schema.ts"
-import { createApp, type AppDeps } from "../../src/app.ts"
+import { type AppDeps, createApp } from "../../src/app.ts"
 import type { Limits } from "../../src/docs/ingest.ts"
 import { openapi } from "../../src/docs/openapi.ts"
 import { type RejectionReason, rejections } from "../../src/errors.ts"
@@ -103,7 +103,9 @@ describe("openapi.json", () => {
         const reasons = Number(status) < 300 ? [] : (headers["x-databuddy-reason"]?.schema?.enum ?? [])
         for (const reason of reasons) {
           seen.add(reason)
-          expect(rejections[reason].status).toBe(Number(status) as (typeof rejections)[RejectionReason]["status"])
+          expect(rejections[reason].status).toBe(
+            Number(status) as (typeof rejections)[RejectionReason]["status"],
+          )
           expect(description).toContain(`\`${reason}\``)
           expect(description).toContain(rejections[reason].message)
         }

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { existsSync, readFileSync } from "node:fs"
+import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { truncateWal, openDatabase } from "../../src/store/db/open.ts"
+import { openDatabase, truncateWal } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import { countPerson, forgetPerson, type ForgetSchedule, type Person } from "../../src/store/forget.ts"
+import { countPerson, type ForgetSchedule, forgetPerson, type Person } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
 import { Profiles } from "../../src/store/profiles.ts"
-import { DailyHash } from "../../src/store/daily-hash.ts"
 import { openReader, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 import { mulberry32 } from "../support/random.ts"
@@ -116,7 +116,9 @@ test("an id that is stored as a hash is found on its day, later only through its
   send({ sessionId: "2 today", ...hashed })
   identify("ann", "laptop", { hashVisitor: true })
   const tomorrow = now + day
-  expect(await countPerson(db, person({ anonymousId: "laptop" }), tomorrow, pace)).toMatchObject({ events: 0 })
+  expect(await countPerson(db, person({ anonymousId: "laptop" }), tomorrow, pace)).toMatchObject({
+    events: 0,
+  })
   expect(await forgetPerson(db, person({ profileId: "ann" }), tomorrow, pace)).toMatchObject({ events: 1 })
   expect(sessions()).toEqual(["1 yesterday"])
   expect(await countPerson(db, person({ anonymousId: "never" }), now + 9 * day, pace)).toMatchObject({

@@ -66,14 +66,20 @@ describe("new names without a key", () => {
     expect(types()).toBe(1_000)
   })
 
-  test.each(["namespace", "source"])("count together with their %s, which senders can invent too", async (field) => {
-    const events = Array.from({ length: 1_000 }, (_, index) => ({ name: "one", [field]: `made up ${index}` }))
-    expect(await send(events)).toMatchObject({ status: 200 })
-    expect(await send({ name: "one", [field]: "one more" })).toMatchObject(rejection)
-    expect(await send({ name: "one", [field]: "made up 7", properties: { new: 1 } })).toMatchObject({
-      status: 200,
-    })
-  })
+  test.each(["namespace", "source"])(
+    "count together with their %s, which senders can invent too",
+    async (field) => {
+      const events = Array.from({ length: 1_000 }, (_, index) => ({
+        name: "one",
+        [field]: `made up ${index}`,
+      }))
+      expect(await send(events)).toMatchObject({ status: 200 })
+      expect(await send({ name: "one", [field]: "one more" })).toMatchObject(rejection)
+      expect(await send({ name: "one", [field]: "made up 7", properties: { new: 1 } })).toMatchObject({
+        status: 200,
+      })
+    },
+  )
 
   test("are counted per website and UTC day, and are not limited with a key", async () => {
     await send(numbered(1_000))

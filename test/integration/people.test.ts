@@ -135,8 +135,11 @@ describe("a login", () => {
     expect([wrong.status, wrong.reason, body]).toEqual([
       401,
       "login_wrong",
-      { success: false, error:
-          "wrong email or password. Try again, or ask an owner for a link to reset the password.", code: "AUTH_REQUIRED" },
+      {
+        success: false,
+        error: "wrong email or password. Try again, or ask an owner for a link to reset the password.",
+        code: "AUTH_REQUIRED",
+      },
     ])
     const { requestId: __, ...other } = unknown.body
     expect([unknown.status, unknown.reason, other]).toEqual([401, "login_wrong", body])

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { sealAll } from "../../src/columns/sealer.ts"
+import { deleteOldSalts } from "../../src/store/daily-hash.ts"
 import { countPerson } from "../../src/store/forget.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
-import { deleteOldSalts } from "../../src/store/daily-hash.ts"
 import { createWebsite, type Website } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 

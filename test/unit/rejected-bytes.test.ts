@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { RequestError } from "../../src/errors.ts"
 import { parseNetworks } from "../../src/http/address.ts"
-import { countRejectedBytes, RejectedBytes, enforceRejectedBytes } from "../../src/http/rejected-bytes.ts"
+import { countRejectedBytes, enforceRejectedBytes, RejectedBytes } from "../../src/http/rejected-bytes.ts"
 import { type RequestContext, requestContextOf } from "../../src/http/request-context.ts"
 
 const maxBody = 1_000
