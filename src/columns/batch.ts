@@ -1,70 +1,82 @@
-/** Codes of a column: few values take one byte each. */
+/** Codes of a column, in the smallest width that holds them. */
 export type Codes = Uint8Array | Uint16Array | Uint32Array
 
 /** A JSON value other than null. */
 export type Value = string | number | boolean | object
 
-/** One value an event, by code: 0 where it is missing, else `values[code - 1]`. No value is there twice. */
+/**
+ * One value per event, dictionary-encoded: code 0 means missing, any other code means `values[code - 1]`.
+ * Values are distinct.
+ */
 export interface Column {
   codes: Codes
   values: readonly Value[]
-  /** Where few events have a value: those. `codes` is then made when it is read. */
+  /**
+   * Set if only few events have a value: the sparse form of the column. `codes` is then computed on first
+   * read.
+   */
   few?: Few
 }
 
-/** The events that have a value. */
+/** The sparse form of a column: only the events that have a value. */
 export interface Few {
-  /** Their places in the batch, ascending. */
+  /** Positions in the batch, ascending. */
   at: Uint32Array
-  /** Their codes, none of them 0. */
+  /** Codes of these events. No code is 0. */
   codes: Codes
 }
 
 export type TextField = "namespace" | "source" | "path"
 
 /**
- * Events of one website, one name and one UTC day, all of them crawlers' or none, column by column, in the order of
- * time and then of receipt. Whether they come from a block or from rows makes no difference. Columns are read when they are
- * asked for, and must not be changed.
+ * Columns of the events of one website, one name and one UTC day, sorted by time and then by receipt. Either
+ * all events are from crawlers or none is. Batches from blocks and from rows behave the same. A column is
+ * read when it is first requested. Callers must not modify columns.
  */
 export interface Batch {
-  /** Its events are those of its website, name and kind with ids above `after`, up to `last`; `ids`: where they are known. */
+  /**
+   * The batch holds the events of its website, name and kind with `after` < id <= `last`. `ids`: the row ids,
+   * if known.
+   */
   readonly receipt: { after: number; last: number; ids?: Float64Array }
-  /** Of a block, whose events are always the same: its id. */
+  /** Identifies the slice of a block, whose events never change. Undefined for rows. */
   readonly block?: number
   website: number
   name: string
   crawler: boolean
   count: number
-  /** Unix ms that `times` count from: the begin of the day. */
+  /** Unix ms of the start of the day. `times` are relative to it. */
   base: number
   /** ms after `base`, ascending. */
   times(): Uint32Array
-  /** Numbers of anonymous ids, from 1; 0 where there is none. Each number stands for one id, over all batches of an answer. */
+  /**
+   * Dictionary ids of anonymous ids, from 1; 0 means none. A dictionary id means the same id in all batches
+   * of a snapshot.
+   */
   visitors(): Uint32Array
   sessions(): Uint32Array
   profiles(): Uint32Array
   column(field: TextField): Column
-  /** Undefined where no event has that top-level key. */
+  /** The column of a top-level key, or undefined if no event has the key. */
   property(key: string): Column | undefined
-  /** Top-level keys with the number of events that have a value for it. */
+  /** Top-level keys, with the number of events that have a value for each. */
   keys(): ReadonlyMap<string, number>
-  /** Events with at least one property, a null included. */
+  /** Number of events with at least one property. A property that is null counts. */
   withProperties(): number
-  /** 1 for each of them, 0 for the others. */
+  /** 1 for each event with at least one property, 0 for the others. */
   propertied(): Uint8Array
 }
 
-/** A block or the type of a row is not there any more since it was looked up: whoever reads must look again. */
+/** A block, or the type of a row, was removed after it was looked up. The reader must open a new snapshot. */
 export class StaleBlockError extends Error {}
 
 export type IdKind = "visitors" | "sessions" | "profiles"
 export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
 
-/** One more than the largest number that visitors(), sessions() and profiles() give. */
+/** One more than the largest dictionary id that visitors(), sessions() and profiles() return. */
 export type DictionarySizes = Record<IdKind, number>
 
-/** An event that has the id behind a number. */
+/** Locates an event that has the id behind a dictionary id, to read its text. */
 export interface RowLocator {
   number: number
   website: number

@@ -1,56 +1,56 @@
 import type { Db, Statement } from "../store/db/driver.ts"
-import { type BlockRow, blockColumns } from "./block-reader.ts"
+import { type BlockRow, blockColumns, blockOf, type RawBlock, type Slice } from "./block-reader.ts"
+import { bySlice } from "./block-writer.ts"
 
-/** Blocks of a website, and websites, whose list is kept: some 300 bytes a block. */
-const blocksKept = 40_000
-const websitesKept = 100
+/** Limits of the cache: slices of one website (about 300 bytes each), and websites. */
+const cachedSlices = 40_000
+const cachedWebsites = 100
 
 const sql = {
-  blocks: `
-    select ${blockColumns}
-    from blocks
-    where website_rid = :website
-    order by day, name, crawler, after_id`,
-  /** What changes whenever a block comes, goes or becomes stale. */
+  blocks: `select ${blockColumns} from blocks where website_rid = :website order by day, after_id`,
+  /** Changes whenever a block is added, removed or marked stale. */
   state: `
     select (select coalesce(max(id), 0) from blocks) || ' ' ||
       (select count(*) || ' ' || coalesce(sum(id), 0) from blocks where stale > 0 or website_rid < 0) || ' ' || id from sealed`,
 }
 
-/** Blocks of a website and a day (since 1970-01-01), by name, people before crawlers, and receipt. */
+/** The blocks of one website and one UTC day. */
 export interface DayOfBlocks {
+  /** Days since 1970-01-01. */
   day: number
-  blocks: BlockRow[]
-  /** Those of which events were deleted: they have to be read from rows. */
+  /** Sorted by name, people before crawlers, then by receipt. */
+  slices: Slice[]
+  /** Blocks with deleted events. Their events are read from the rows. */
   stale: BlockRow[]
-  /** The same only as long as `blocks` are: ids of blocks grow, and none is given twice. */
+  /** Changes with the blocks: block ids only grow and are never reused. */
   state: string
 }
 
-/** Which blocks there are; kept until one changes, for to read that takes longer than to answer many a question. */
+/** Lists blocks. Cached until a block changes: reading the list takes longer than most queries. */
 export class BlockIndex {
   readonly #blocks: Statement
   readonly #state: Statement
   readonly #websites = new Map<number, DayOfBlocks[]>()
-  #known = ""
+  #cachedState = ""
 
   constructor(db: Db) {
     this.#blocks = db.prepare(sql.blocks)
     this.#state = db.prepare(sql.state).pluck()
   }
 
-  /** In the order of days. */
+  /** Returns the days of a website that have blocks, ascending. */
   daysOf(website: number): readonly DayOfBlocks[] {
     const state = this.#state.get() as string
-    if (state !== this.#known || this.#websites.size > websitesKept) {
+    if (state !== this.#cachedState || this.#websites.size > cachedWebsites) {
       this.#websites.clear()
-      this.#known = state
+      this.#cachedState = state
     }
-    const known = this.#websites.get(website)
-    if (known) return known
-    const blocks = this.#blocks.all({ website }) as BlockRow[]
-    const days = [...Map.groupBy(blocks, ({ day }) => day)].map(([day, ofDay]) => dayOf(day, ofDay))
-    if (blocks.length <= blocksKept) this.#websites.set(website, days)
+    const cached = this.#websites.get(website)
+    if (cached) return cached
+    const blocks = (this.#blocks.all({ website }) as RawBlock[]).map(blockOf)
+    const days = [...Map.groupBy(blocks, ({ day }) => day)].map(([day, blocks]) => dayOf(day, blocks))
+    const slices = days.reduce((sum, { slices }) => sum + slices.length, 0)
+    if (slices <= cachedSlices) this.#websites.set(website, days)
     return days
   }
 }
@@ -59,5 +59,8 @@ function dayOf(day: number, all: BlockRow[]): DayOfBlocks {
   const stale = all.filter((block) => block.stale > 0)
   const blocks = stale.length > 0 ? all.filter((block) => block.stale === 0) : all
   const newest = blocks.reduce((highest, { id }) => Math.max(highest, id), 0)
-  return { day, blocks, stale, state: `${blocks.length}.${newest}` }
+  const slices = blocks.flatMap((block) => [...block.slices])
+  if (blocks.length > 1)
+    slices.sort((left, right) => bySlice(left, right) || left.block.afterId - right.block.afterId)
+  return { day, slices, stale, state: `${blocks.length}.${newest}` }
 }

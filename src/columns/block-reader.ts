@@ -10,84 +10,197 @@ import {
   type Value,
 } from "./batch.ts"
 import {
+  bySlice,
+  eventsWithQuarters,
   type Layout,
+  type ListedKey,
   numberForms,
   type Place,
   padded,
   quartersPerDay,
   segmentsPerBlock,
+  slicesPerBlock,
 } from "./block-writer.ts"
-import { buildMemory, ColumnBuilder, MemoryBatch, SparseColumn } from "./column-builder.ts"
-import type { RowReader } from "./row-reader.ts"
+import { buildMemory, ColumnBuilder, MemoryBatch, SparseColumn, ValueColumn } from "./column-builder.ts"
+import type { Row, RowReader } from "./row-reader.ts"
 
 const hourMs = 3_600_000
-
-/** What `blocks.quarters` holds, one count a quarter of an hour. */
-export function readQuarters(bytes: Uint8Array): Codes {
-  return arrayOf(bytes, 0, quartersPerDay, (bytes.length / quartersPerDay) as 1 | 2 | 4)
-}
 
 function arrayOf(bytes: Uint8Array, offset: number, count: number, width: 1 | 2 | 4): Codes {
   const at = bytes.byteOffset + offset
   if (width === 1) return new Uint8Array(bytes.buffer, at, count)
-  const [buffer, begin] =
+  const [buffer, start] =
     at % width === 0 ? [bytes.buffer, at] : [copyOf(bytes.subarray(offset, offset + count * width)), 0]
-  return width === 2 ? new Uint16Array(buffer, begin, count) : new Uint32Array(buffer, begin, count)
+  return width === 2 ? new Uint16Array(buffer, start, count) : new Uint32Array(buffer, start, count)
 }
 
 function codesIn(bytes: Uint8Array, offset: number, count: number, width: Place["w"]): Codes {
   return width === 0 ? new Uint8Array(count).fill(1) : arrayOf(bytes, offset, count, width)
 }
 
-/** What SQLite gives is a Buffer, part of a pool that others share; its `slice` makes no copy. */
+/**
+ * Copies bytes. SQLite returns a Buffer, which can be part of a shared pool and whose `slice` does not copy.
+ */
 function copyOf(bytes: Uint8Array): ArrayBuffer {
   return new Uint8Array(bytes).buffer
 }
 
-/** A row of `blocks` without its columns. */
+/** A row of `blocks`, without the data of its columns. */
 export interface BlockRow {
   id: number
+  /** Rid; below 0 if another block has replaced this one. */
   website: number
+  /** Days since 1970-01-01. */
   day: number
-  name: string
-  crawler: 0 | 1
+  /** The block holds events with `afterId` < id <= `lastId`. */
   afterId: number
   lastId: number
   events: number
-  quarters: Uint8Array | null
+  /** Number of deletions of its events. 0: the block is current. */
   stale: number
-  /** An estimate of the memory that its columns take, read from rows. */
+  /** Estimated bytes of memory that its columns take while they are built from rows. */
   bytes: number
+  slices: readonly Slice[]
+  /**
+   * The block holds a single name: it was sealed before blocks held all names of a day. Such blocks can
+   * overlap in row ids.
+   */
+  isOfName: boolean
 }
 
-/** Of a row of `blocks`. Earlier versions did not note `bytes`. */
+/** The events of one name in a block. */
+export interface Slice {
+  block: BlockRow
+  index: number
+  name: string
+  crawler: boolean
+  /** Position of its first event in the block. */
+  first: number
+  events: number
+  /** Events in each of the day's 96 quarter hours; null for a slice with few events. */
+  quarters: Codes | null
+}
+
+/** Columns of `blocks` that `blockOf` reads. Earlier versions did not store `bytes`. */
 export const blockColumns = `
-  id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale,
+  id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale, slices,
   coalesce(bytes, events * 100) as bytes`
+
+/** A row as SQLite returns it. */
+export interface RawBlock extends Omit<BlockRow, "slices" | "isOfName"> {
+  name: string
+  crawler: 0 | 1
+  quarters: Uint8Array | null
+  slices: string | null
+}
+
+export function blockOf({ name, crawler, quarters, slices, ...row }: RawBlock): BlockRow {
+  const named: [string, 0 | 1, number][] =
+    slices === null ? [[name, crawler, row.events]] : JSON.parse(slices)
+  const parts: Slice[] = []
+  const block: BlockRow = { ...row, slices: parts, isOfName: slices === null }
+  const large = named.filter(([, , events]) => events >= eventsWithQuarters).length
+  const width = quarters ? quarters.length / quartersPerDay / large : 0
+  let [first, counted] = [0, 0]
+  for (const [index, [name, crawler, events]] of named.entries()) {
+    const hasQuarters = quarters !== null && events >= eventsWithQuarters
+    const at = counted * quartersPerDay * width
+    parts.push({
+      block,
+      index,
+      name,
+      crawler: crawler === 1,
+      first,
+      events,
+      quarters: hasQuarters ? arrayOf(quarters, at, quartersPerDay, width as 1 | 2 | 4) : null,
+    })
+    if (hasQuarters) counted++
+    first += events
+  }
+  return block
+}
 
 const sql = {
   layout: "select layout from blocks where id = :id and stale = 0",
   segment: "select data from segments where id = :id",
 }
 
+/** A layout, with its properties by key. */
+interface OpenLayout extends Layout {
+  byKey: ReadonlyMap<string, OpenProperty>
+}
+
+interface OpenProperty {
+  /** Events with a value, by index of the slices that have the key. */
+  events: ReadonlyMap<number, number>
+  /** Position of a slice's first code in the column, by index of the slice. */
+  firstOf: ReadonlyMap<number, number>
+  /** Number of codes in the column. */
+  count: number
+  place: Place | null
+}
+
+function openProperty(
+  slices: readonly Slice[],
+  [, having, events]: ListedKey,
+  place: Place | null,
+): OpenProperty {
+  const firstOf = new Map<number, number>()
+  let count = 0
+  for (const slice of having) {
+    firstOf.set(slice, count)
+    count += (slices[slice] as Slice).events
+  }
+  return { events: new Map(having.map((slice, at) => [slice, events[at] as number])), firstOf, count, place }
+}
+
+/** The layout of a block with a single name, as stored before blocks had slices. */
+interface LayoutOfName extends Omit<Layout, "properties" | "withProperties"> {
+  properties: [key: string, events: number, place: Place | null][]
+  withProperties: number
+}
+
+function openLayout({ slices, isOfName }: BlockRow, text: string): OpenLayout {
+  const parsed = JSON.parse(text) as Layout | LayoutOfName
+  const layout: Layout = isOfName ? withSlice(parsed as LayoutOfName) : (parsed as Layout)
+  const byKey = layout.properties.map(([key, having, events, place]): [string, OpenProperty] => [
+    key,
+    openProperty(slices, [key, having, events], place),
+  ])
+  return { ...layout, byKey: new Map(byKey) }
+}
+
+function withSlice({ properties, withProperties, ...layout }: LayoutOfName): Layout {
+  return {
+    ...layout,
+    properties: properties.map(([key, events, place]) => [key, [0], [events], place]),
+    withProperties: [withProperties],
+  }
+}
+
+const none: ReadonlyMap<string, OpenProperty> = new Map()
+
 /**
- * Questions after which a column that none of them read gives its place in memory to another: some pages of the dashboard. Of more
- * than fits, one after the other would push out what the next one needs first.
+ * A column can be evicted once this many queries have not read it: as many as a few dashboard pages run. With
+ * plain LRU, a working set larger than the memory would evict each column just before it is read again.
  */
-const questionsKept = 16
-/** Bytes that a character of JSON takes that was read, a column beside its codes, a value beside its text, and a number. */
-const jsonCharacterBytes = 4
+const queriesBeforeEviction = 16
+/**
+ * Bytes of memory: a character of parsed JSON, a column besides its codes, a value besides its text, and a
+ * number.
+ */
+const jsonCharacterBytes = 6
 const columnBytes = 300
 const valueBytes = 40
 const numberBytes = 8
 
-/** Something of a block in memory, and the bytes that it takes. */
-interface Held<Thing> {
-  thing: Thing
+/** Cached data of a block, and the bytes that it takes. */
+interface Cached<Content> {
+  content: Content
   bytes: number
 }
 
-/** As many of the first ones, at least one, as take no more memory together than columns are made in. */
+/** Returns the longest prefix of at least one block whose columns fit the build memory together. */
 export function fittingBlocks<Row extends Pick<BlockRow, "bytes">>(blocks: readonly Row[]): Row[] {
   let bytes = 0
   const end = blocks.findIndex((block, index) => {
@@ -97,15 +210,25 @@ export function fittingBlocks<Row extends Pick<BlockRow, "bytes">>(blocks: reado
   return end < 0 ? [...blocks] : blocks.slice(0, end)
 }
 
-/** Reads columns of blocks, and keeps those read before as long as they take no more than `memory` says. */
+/** Reads columns of blocks, and caches them up to `memory()` bytes. */
 export class BlockReader {
   readonly #layout: Statement
   readonly #segment: Statement
-  /** By the block's id, which is never given twice, and what it is; what was read last comes last. */
-  readonly #held = new Map<string, Held<unknown> & { question: number }>()
+  /**
+   * Keyed by block id (never reused) and name of the data, in order of use: the most recently used entry is
+   * last.
+   */
+  readonly #cached = new Map<string, Cached<unknown> & { query: number }>()
+  /**
+   * Keys of entries over the memory limit. Dropped when another day is read, because the slices of a day are
+   * read in sequence.
+   */
+  readonly #excess = new Set<string>()
+  /** Website and day read last. */
+  #day = ""
   #bytes = 0
-  #question = 0
-  /** Bytes of columns that were ever read. */
+  #query = 0
+  /** Total bytes of columns read from the database. */
   read = 0
 
   constructor(
@@ -119,142 +242,288 @@ export class BlockReader {
     this.#segment = db.prepare(sql.segment).pluck()
   }
 
-  open(row: BlockRow): Batch {
-    return new StoredBatch(row, this)
+  open(slice: Slice): Batch {
+    return new StoredBatch(slice, this)
   }
 
-  /** A new question begins. */
-  begin(): void {
-    this.#question++
+  /** Marks the start of a query, for the cache. */
+  startQuery(): void {
+    this.#query++
   }
 
-  /** What `make` gives, or gave for an earlier question. Of one key it is always of the same type. */
-  hold<Thing>(block: number, name: string, make: () => Held<Thing>): Thing {
-    const key = `${block} ${name}`
-    const known = this.#held.get(key)
+  /**
+   * Returns the cached data of this name, or calls `make` and caches the result. A name always has the same
+   * type.
+   */
+  cached<Content>({ id, website, day }: BlockRow, name: string, make: () => Cached<Content>): Content {
+    this.#dropExcess(`${website} ${day}`)
+    const key = `${id} ${name}`
+    const known = this.#cached.get(key)
     if (known) {
-      if (known.question !== this.#question) {
-        known.question = this.#question
-        this.#held.delete(key)
-        this.#held.set(key, known)
+      if (known.query !== this.#query) {
+        known.query = this.#query
+        this.#cached.delete(key)
+        this.#cached.set(key, known)
       }
-      return known.thing as Thing
+      return known.content as Content
     }
-    const { thing, bytes } = make()
-    this.#held.set(key, { thing, bytes, question: this.#question })
+    const { content, bytes } = make()
+    this.#cached.set(key, { content, bytes, query: this.#query })
     this.#bytes += bytes
     const memory = this.memory()
-    for (const [oldest, { question }] of this.#held) {
-      if (this.#bytes <= memory) break
-      this.#drop(oldest !== key && question < this.#question - questionsKept ? oldest : key)
-      if (!this.#held.has(key)) break
+    for (const [oldest, { query }] of this.#cached) {
+      if (this.#bytes <= memory) return content
+      if (oldest === key || query >= this.#query - queriesBeforeEviction) break
+      this.#drop(oldest)
     }
-    return thing
+    if (this.#bytes > memory) this.#excess.add(key)
+    return content
   }
 
-  /** Drops the columns that were used least recently until the others fit into the memory. */
+  #dropExcess(day: string): void {
+    if (day === this.#day) return
+    this.#day = day
+    if (this.#excess.size === 0) return
+    const memory = this.memory()
+    for (const key of this.#excess) {
+      if (this.#bytes <= memory) break
+      this.#drop(key)
+    }
+    this.#excess.clear()
+  }
+
+  /** Evicts the least recently used columns until the rest fits the memory. */
   trim(): void {
     const memory = this.memory()
-    for (const oldest of this.#held.keys()) {
+    for (const oldest of this.#cached.keys()) {
       if (this.#bytes <= memory) return
       this.#drop(oldest)
     }
   }
 
   #drop(key: string): void {
-    this.#bytes -= this.#held.get(key)?.bytes ?? 0
-    this.#held.delete(key)
+    this.#bytes -= this.#cached.get(key)?.bytes ?? 0
+    this.#cached.delete(key)
   }
 
-  /** Throws Moved. */
-  layout({ id }: BlockRow): KnownLayout {
-    return this.hold(id, "layout", () => {
-      const text = this.#layout.get({ id }) as string | undefined
+  /** Returns the layout of a block. Throws StaleBlockError. */
+  layout(row: BlockRow): OpenLayout {
+    return this.cached(row, "layout", () => {
+      const text = this.#layout.get({ id: row.id }) as string | undefined
       if (text === undefined) throw new StaleBlockError()
-      const layout = JSON.parse(text) as Layout
-      const placeOf = new Map(layout.properties.map(([key, , place]) => [key, place]))
-      return { thing: { ...layout, placeOf }, bytes: text.length * jsonCharacterBytes }
+      return { content: openLayout(row, text), bytes: text.length * jsonCharacterBytes }
     })
   }
 
-  /** Throws Moved. */
-  segment(row: BlockRow, index: number): Uint8Array {
+  /** Reads a segment from the database. Throws StaleBlockError. */
+  #readSegment(row: BlockRow, index: number): Uint8Array {
     const data = this.#segment.get({ id: row.id * segmentsPerBlock + index }) as Uint8Array | undefined
     if (!data) throw new StaleBlockError()
     this.read += data.length
     return data
   }
 
-  /** The same events as a block, read from the rows. Undefined where there is none any more. */
-  fromRows(row: BlockRow): MemoryBatch | undefined {
-    return this.allFromRows([row]).get(row.id)
+  /** Reads the segment of a place. Segment 0, which small columns share, is cached. */
+  #segmentOf(row: BlockRow, { s }: Place): Cached<Uint8Array> {
+    if (s > 0) {
+      const content = this.#readSegment(row, s)
+      return { content, bytes: content.length }
+    }
+    const content = this.cached(row, "small columns", () => {
+      const content = this.#readSegment(row, s)
+      return { content, bytes: content.length }
+    })
+    return { content, bytes: 0 }
   }
 
-  /** The same for blocks of one website and day, by the block's id. */
-  allFromRows(blocks: readonly BlockRow[]): Map<number, MemoryBatch> {
-    const steps = this.readAnew(blocks)
+  /**
+   * Reads a column without values: one code for each of the `count` events of the block. Throws
+   * StaleBlockError.
+   */
+  codes(row: BlockRow, name: string, place: Place, count: number): Codes {
+    return this.cached(row, name, () => {
+      const { content, bytes } = this.#segmentOf(row, place)
+      return { content: codesIn(content, place.o, count, place.w), bytes: bytes + columnBytes }
+    })
+  }
+
+  /** Reads a column with its values. Throws StaleBlockError. */
+  column(row: BlockRow, name: string, place: Place, count: number): Column {
+    return this.cached<Column>(row, name, () => {
+      const segment = this.#segmentOf(row, place)
+      const present = place.n ?? count
+      const codesAt = place.o + (place.n === undefined ? 0 : padded(place.n * 4))
+      const valuesAt = codesAt + padded(present * place.w)
+      const text = segment.content.subarray(valuesAt, valuesAt + (place.v as number))
+      // A copy is aligned for any typed array.
+      const values = place.f
+        ? [...new numberForms[place.f](copyOf(text))]
+        : (JSON.parse(new TextDecoder().decode(text)) as Value[])
+      const codes = codesIn(segment.content, codesAt, present, place.w)
+      const bytes = segment.bytes + columnBytes + values.length * (place.f ? numberBytes : valueBytes)
+      if (place.n === undefined) return { content: { codes, values }, bytes }
+      const at = arrayOf(segment.content, place.o, present, 4) as Uint32Array
+      return { content: new SparseColumn({ at, codes }, values, count), bytes }
+    })
+  }
+
+  /**
+   * Reads the list of properties outside the layout, whose values are all in the rows. Throws
+   * StaleBlockError.
+   */
+  rest(row: BlockRow): ReadonlyMap<string, OpenProperty> {
+    const { rest } = this.layout(row)
+    if (!rest) return none
+    return this.cached(row, "rest", () => {
+      const bytes = this.#segmentOf(row, rest).content.subarray(rest.o, rest.o + (rest.v as number))
+      const listed = JSON.parse(new TextDecoder().decode(bytes)) as (
+        | ListedKey
+        | [key: string, events: number]
+      )[]
+      const content = new Map(
+        listed.map(([key, slices, events]) => [
+          key,
+          openProperty(
+            row.slices,
+            typeof slices === "number" ? [key, [0], [slices]] : [key, slices, events ?? []],
+            null,
+          ),
+        ]),
+      )
+      return { content, bytes: bytes.length * jsonCharacterBytes + content.size * valueBytes * 4 }
+    })
+  }
+
+  /**
+   * Reads a property of a slice from the rows. The first such property of a block is read alone. For a second
+   * one, all columns of the block are built from its rows at once. Throws StaleBlockError.
+   */
+  propertyFromRows(slice: Slice, key: string, property: OpenProperty): Column | undefined {
+    const { block, name, crawler, index, events } = slice
+    const first = property.firstOf.get(index)
+    if (first === undefined) return undefined
+    const firstProperty = this.cached(block, "property from rows", () => ({
+      content: { key },
+      bytes: columnBytes,
+    }))
+    if (firstProperty.key !== key)
+      return this.#batchesFromRows(block).get(sliceKey(name, crawler))?.property(key)
+    return sliceOf(this.#columnFromRows(block, key, property), first, first + events)
+  }
+
+  #batchesFromRows(row: BlockRow): ReadonlyMap<string, MemoryBatch> {
+    return this.cached(row, "rows", () => {
+      const batches = this.fromRows(row)
+      // An event that was deleted after the block was looked up would shift all later ones.
+      if (row.slices.some(({ events }, index) => events !== batches[index]?.count))
+        throw new StaleBlockError()
+      const content = new Map(batches.map((batch) => [sliceKey(batch.name, batch.crawler), batch]))
+      return { content, bytes: row.bytes }
+    })
+  }
+
+  #columnFromRows(row: BlockRow, key: string, property: OpenProperty): Column {
+    return this.cached(row, `property.${key}`, () => {
+      const column = new ValueColumn()
+      const slices = new Map(
+        row.slices.map((slice) => [
+          sliceKey(slice.name, slice.crawler),
+          { left: slice.events, at: property.firstOf.get(slice.index) },
+        ]),
+      )
+      for (let hour = 0; hour < dayMs; hour += hourMs) {
+        for (const [, , typeId, , crawler, , , , , properties] of this.#rowsOf(row, hour)) {
+          const type = this.rows.typeOf(typeId)
+          const slice = slices.get(sliceKey(type.name, crawler === 1))
+          if (!slice || slice.left-- === 0) throw new StaleBlockError()
+          if (slice.at === undefined) continue
+          column.set(slice.at++, propertyOf(type.keys, properties, key))
+        }
+      }
+      // An event that was deleted after the block was looked up would shift all later ones.
+      for (const { left } of slices.values()) if (left !== 0) throw new StaleBlockError()
+      const content = column.finish(property.count)
+      return { content, bytes: columnBytes + column.bytes }
+    })
+  }
+
+  /** Iterates the rows of an hour of the day, by time and then id. `hour`: ms after the start of the day. */
+  #rowsOf({ website, day, afterId, lastId }: BlockRow, hour: number): IterableIterator<Row> {
+    const from = day * dayMs + hour
+    return this.rows.byTime(website, from, from + hourMs, afterId, lastId)
+  }
+
+  /** Reads the dictionary ids of all events of a block. Throws StaleBlockError. */
+  ids(row: BlockRow, kind: IdKind): Uint32Array {
+    const place = this.layout(row).ids[kind]
+    return place ? (this.codes(row, kind, place, row.events) as Uint32Array) : new Uint32Array(0)
+  }
+
+  /** Builds the batches of a block from the rows. */
+  fromRows(row: BlockRow): MemoryBatch[] {
+    return this.allFromRows([row]).get(row.id) ?? []
+  }
+
+  /** Builds the batches of several blocks of one website and day from the rows, by block id. */
+  allFromRows(blocks: readonly BlockRow[]): Map<number, MemoryBatch[]> {
+    const steps = this.readFromRows(blocks)
     for (;;) {
       const step = steps.next()
       if (step.done) return step.value
     }
   }
 
-  /** The same in steps of an hour: however many of the day's blocks there are, its rows are read once. */
-  *readAnew(blocks: readonly BlockRow[]): Generator<void, Map<number, MemoryBatch>> {
-    const found = new Map<number, MemoryBatch>()
+  /**
+   * Like `allFromRows`, but yields after each hour. Reads the rows of the day once, however many blocks there
+   * are.
+   */
+  *readFromRows(blocks: readonly BlockRow[]): Generator<void, Map<number, MemoryBatch[]>> {
     const [first] = blocks
-    if (!first) return found
-    const begin = first.day * dayMs
-    const after = Math.min(...blocks.map(({ afterId }) => afterId))
-    const last = Math.max(...blocks.map(({ lastId }) => lastId))
-    const layers = layersOf(blocks).map((ofName) => ({ ofName, builder: new ColumnBuilder(this.rows) }))
-    for (let from = begin; from < begin + dayMs; from += hourMs) {
-      for (const row of this.rows.byTime(first.website, from, from + hourMs, after, last)) {
-        const key = nameKey(this.rows.typeOf(row[2]).name, row[4])
-        for (const { ofName, builder } of layers) {
-          const block = ofName.get(key)
-          if (block && block.afterId < row[0] && row[0] <= block.lastId) builder.add(row)
-        }
-      }
+    if (!first) return new Map()
+    const afterId = Math.min(...blocks.map(({ afterId }) => afterId))
+    const lastId = Math.max(...blocks.map(({ lastId }) => lastId))
+    const builders = blocks.map((block) => ({ block, builder: new ColumnBuilder(this.rows) }))
+    for (let hour = 0; hour < dayMs; hour += hourMs) {
+      for (const row of this.#rowsOf({ ...first, afterId, lastId }, hour))
+        for (const { block, builder } of builders) if (this.#holds(block, row)) builder.add(row)
       yield
     }
-    for (const { ofName, builder } of layers) {
-      for (const columns of builder.finish(this.numbersOf)) {
-        const block = ofName.get(nameKey(columns.name, columns.crawler ? 1 : 0))
-        if (block) found.set(block.id, new MemoryBatch(columns))
-      }
-    }
-    return found
+    return new Map(
+      builders.map(({ block, builder }) => [
+        block.id,
+        [...builder.finish(this.numbersOf)].map((columns) => new MemoryBatch(columns)).sort(bySlice),
+      ]),
+    )
+  }
+
+  #holds({ afterId, lastId, isOfName, slices: [slice] }: BlockRow, [id, , typeId, , crawler]: Row): boolean {
+    if (id <= afterId || id > lastId) return false
+    return !isOfName || (slice?.name === this.rows.typeOf(typeId).name && slice.crawler === (crawler === 1))
   }
 }
 
-function nameKey(name: string, crawler: 0 | 1): string {
-  return `${crawler} ${name}`
+/** Identifies a slice within a block. */
+export function sliceKey(name: string, crawler: boolean): string {
+  return `${crawler ? 1 : 0} ${name}`
 }
 
-/** Blocks by name, in as many maps as the name has blocks that day: one, but for a day that is not over. */
-function layersOf(blocks: readonly BlockRow[]): Map<string, BlockRow>[] {
-  const layers: Map<string, BlockRow>[] = []
-  for (const block of blocks) {
-    const key = nameKey(block.name, block.crawler)
-    let layer = layers.find((one) => !one.has(key))
-    if (!layer) {
-      layer = new Map()
-      layers.push(layer)
-    }
-    layer.set(key, block)
-  }
-  return layers
+function propertyOf(
+  keys: string[] | undefined,
+  properties: string | null,
+  key: string,
+): Value | null | undefined {
+  if (properties === null) return null
+  if (!keys) return (JSON.parse(properties) as Record<string, Value | null>)[key]
+  const at = keys.lastIndexOf(key)
+  return at < 0 ? null : (JSON.parse(`[${properties}]`) as (Value | null)[])[at]
 }
 
-interface KnownLayout extends Layout {
-  /** By key. */
-  placeOf: ReadonlyMap<string, Place | null>
+function sliceOf(column: Column, first: number, end: number): Column {
+  if (column instanceof SparseColumn) return column.slice(first, end)
+  return { codes: column.codes.subarray(first, end), values: column.values }
 }
 
-const none: ReadonlyMap<string, number> = new Map()
-
-/** A block, read column by column when it is asked for. It holds what it read itself; the reader, what has room. */
+/** A slice of a block. Each column is read when it is first requested. */
 class StoredBatch implements Batch {
   readonly block: number
   readonly website: number
@@ -263,141 +532,97 @@ class StoredBatch implements Batch {
   readonly count: number
   readonly base: number
   readonly receipt: Batch["receipt"]
-  #layout: KnownLayout | undefined
+  readonly #row: BlockRow
+  #openLayout: OpenLayout | undefined
   #keys: ReadonlyMap<string, number> | undefined
-  #restKeys: ReadonlyMap<string, number> | undefined
-  #rows: MemoryBatch | undefined
   readonly #codes = new Map<string, Codes>()
   readonly #columns = new Map<string, Column>()
 
   constructor(
-    private readonly row: BlockRow,
+    private readonly slice: Slice,
     private readonly reader: BlockReader,
   ) {
-    this.block = row.id
-    this.website = row.website
-    this.name = row.name
-    this.crawler = row.crawler === 1
-    this.count = row.events
-    this.base = row.day * dayMs
-    this.receipt = { after: row.afterId, last: row.lastId }
+    const { block, index, name, crawler, events } = slice
+    this.#row = block
+    this.block = block.id * slicesPerBlock + index
+    this.website = block.website
+    this.name = name
+    this.crawler = crawler
+    this.count = events
+    this.base = block.day * dayMs
+    this.receipt = { after: block.afterId, last: block.lastId }
   }
 
-  times = () => this.#codesOf("times", this.#places.times) as Uint32Array
-  visitors = () => this.#codesOf("visitors", this.#places.ids.visitors) as Uint32Array
-  sessions = () => this.#codesOf("sessions", this.#places.ids.sessions) as Uint32Array
-  profiles = () => this.#codesOf("profiles", this.#places.ids.profiles) as Uint32Array
+  times = () => this.#codesOf("times", this.#layout.times) as Uint32Array
+  visitors = () => this.#codesOf("visitors", this.#layout.ids.visitors) as Uint32Array
+  sessions = () => this.#codesOf("sessions", this.#layout.ids.sessions) as Uint32Array
+  profiles = () => this.#codesOf("profiles", this.#layout.ids.profiles) as Uint32Array
 
   column(field: TextField): Column {
-    const place = this.#places.fields[field]
-    return place ? this.#column(field, place) : { codes: new Uint8Array(this.count), values: [] }
+    const place = this.#layout.fields[field]
+    if (!place) return { codes: new Uint8Array(this.count), values: [] }
+    return this.#columnOf(field, this.slice.first, () =>
+      this.reader.column(this.#row, field, place, this.#row.events),
+    )
   }
 
   property(key: string): Column | undefined {
-    const place = this.#places.placeOf.get(key)
-    if (place) return this.#column(`property.${key}`, place)
-    return place === null || this.#rest().has(key) ? this.#fromRows().property(key) : undefined
+    const property = this.#layout.byKey.get(key) ?? this.reader.rest(this.#row).get(key)
+    const first = property?.firstOf.get(this.slice.index)
+    if (!property || first === undefined) return undefined
+    const { place, count } = property
+    const name = `property.${key}`
+    if (!place) return this.reader.propertyFromRows(this.slice, key, property)
+    return this.#columnOf(name, first, () => this.reader.column(this.#row, name, place, count))
   }
 
   keys(): ReadonlyMap<string, number> {
-    this.#keys ??= new Map([
-      ...this.#places.properties.map(([key, events]): [string, number] => [key, events]),
-      ...this.#rest(),
-    ])
+    this.#keys ??= new Map(
+      [...this.#layout.byKey, ...this.reader.rest(this.#row)].flatMap(
+        ([key, { events }]): [string, number][] => {
+          const own = events.get(this.slice.index)
+          return own === undefined ? [] : [[key, own]]
+        },
+      ),
+    )
     return this.#keys
   }
 
-  /** Properties that are not in the layout. */
-  #rest(): ReadonlyMap<string, number> {
-    const { rest } = this.#places
-    if (!rest) return none
-    this.#restKeys ??= this.reader.hold(this.block, "rest", () => {
-      const bytes = this.#segment(rest).thing.subarray(rest.o, rest.o + (rest.v as number))
-      const thing = new Map(JSON.parse(new TextDecoder().decode(bytes)) as [string, number][])
-      return { thing, bytes: bytes.length * jsonCharacterBytes + thing.size * valueBytes }
-    })
-    return this.#restKeys
-  }
-
   withProperties(): number {
-    return this.#places.withProperties
+    return this.#layout.withProperties[this.slice.index] as number
   }
 
   propertied(): Uint8Array {
-    const { propertied, withProperties } = this.#places
+    const { propertied } = this.#layout
     if (propertied) return this.#codesOf("propertied", propertied) as Uint8Array
-    return new Uint8Array(this.count).fill(withProperties > 0 ? 1 : 0)
+    return new Uint8Array(this.count).fill(this.withProperties() > 0 ? 1 : 0)
   }
 
-  get #places(): KnownLayout {
-    this.#layout ??= this.reader.layout(this.row)
-    return this.#layout
+  get #layout(): OpenLayout {
+    this.#openLayout ??= this.reader.layout(this.#row)
+    return this.#openLayout
   }
 
-  #fromRows(): MemoryBatch {
-    this.#rows ??= this.reader.hold(this.block, "rows", () => {
-      const thing = this.reader.fromRows(this.row)
-      // An event that went since the block was looked up would shift all others.
-      if (thing?.count !== this.count) throw new StaleBlockError()
-      return { thing, bytes: this.row.bytes }
-    })
-    return this.#rows
-  }
-
-  /** Numbers where nothing is said take four bytes each. */
+  /** Codes of this slice. Dictionary ids that are not stored are all 0, four bytes each. */
   #codesOf(name: string, place: Place | undefined): Codes {
     let codes = this.#codes.get(name)
     if (!codes) {
+      const { first, events } = this.slice
       codes = place
-        ? this.reader.hold(this.block, name, () => this.#read(place))
+        ? this.reader.codes(this.#row, name, place, this.#row.events).subarray(first, first + events)
         : new Uint32Array(this.count)
       this.#codes.set(name, codes)
     }
     return codes
   }
 
-  #column(name: string, place: Place): Column {
+  /** Codes of this slice with the values of the whole block. All slices share the array of values. */
+  #columnOf(name: string, first: number, read: () => Column): Column {
     let column = this.#columns.get(name)
     if (!column) {
-      column = this.reader.hold<Column>(this.block, name, () => {
-        const raw = this.#segment(place)
-        const events = place.n ?? this.count
-        const codesAt = place.o + (place.n === undefined ? 0 : padded(place.n * 4))
-        const begin = codesAt + padded(events * place.w)
-        const text = raw.thing.subarray(begin, begin + (place.v as number))
-        // A copy begins where any array of numbers may.
-        const values = place.f
-          ? [...new numberForms[place.f](copyOf(text))]
-          : (JSON.parse(new TextDecoder().decode(text)) as Value[])
-        const ofValues = values.length * (place.f ? numberBytes : valueBytes)
-        const codes = codesIn(raw.thing, codesAt, events, place.w)
-        const bytes = raw.bytes + columnBytes + ofValues
-        if (place.n === undefined) return { thing: { codes, values }, bytes }
-        const at = arrayOf(raw.thing, place.o, events, 4) as Uint32Array
-        // The array of all codes may be made.
-        return { thing: new SparseColumn({ at, codes }, values, this.count), bytes: bytes + this.count }
-      })
+      column = sliceOf(read(), first, first + this.count)
       this.#columns.set(name, column)
     }
     return column
-  }
-
-  #read(place: Place): Held<Codes> {
-    const { thing: segment, bytes } = this.#segment(place)
-    return { thing: codesIn(segment, place.o, this.count, place.w), bytes: bytes + columnBytes }
-  }
-
-  /** Small columns have one together. */
-  #segment({ s }: Place): Held<Uint8Array> {
-    const read = () => this.reader.segment(this.row, s)
-    if (s > 0) {
-      const thing = read()
-      return { thing, bytes: thing.length }
-    }
-    const thing = this.reader.hold(this.block, "small columns", () => {
-      const thing = read()
-      return { thing, bytes: thing.length }
-    })
-    return { thing, bytes: 0 }
   }
 }

@@ -1,35 +1,71 @@
 import type { Db, Statement } from "../store/db/driver.ts"
 import { type Codes, type Column, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
-import { type Columns, present, presentIn } from "./column-builder.ts"
+import { type Columns, joinColumns, present, presentIn } from "./column-builder.ts"
 
-// What a block is in the database: `layout` says where each column stands in its segments. `block.ts` reads it.
+// Writes the block format, see README.md. `layout` locates each column in the segments of the block.
+// `block-reader.ts` reads it.
+//
+// A block holds events of one website and UTC day, slice after slice. A slice holds the events of one name,
+// from crawlers or from people, sorted by time and then by receipt. A column has the codes of all slices that
+// have it, and each value once.
 
-/** Segments of one block have ids from `block * segmentsPerBlock` on; the triggers of migration 0006 know it too. */
+/**
+ * The segments of a block have ids from `block * segmentsPerBlock` on. The triggers of migration 0006 rely on
+ * it.
+ */
 export const segmentsPerBlock = 1_024
-/** Bytes from which a column has a segment of its own: SQLite reads the pages of a value from its begin. */
-const ownSegment = 2_048
-/** Distinct strings, or more than half as many as events, from which a column is left in the rows: it would be hardly smaller than they are. */
-const manyStrings = 256
-/** Properties of a block that have a place in its layout: those that most events have. The rest is left in the rows, and listed apart. */
+/**
+ * Limit of slices per block: `block-reader.ts` combines the block id and the index of a slice into one
+ * number.
+ */
+export const slicesPerBlock = 65_536
+/**
+ * A column of at least this many bytes has its own segment: SQLite reads a value from its first page on,
+ * whatever part is needed.
+ */
+const minSegmentBytes = 2_048
+/**
+ * A column with more distinct values than this stays in the rows if more than half of its events differ and
+ * the strings are long.
+ */
+const maxDistinct = 256
+/**
+ * Limits of the average and total characters of such strings: order numbers are stored, texts that people
+ * write are not.
+ */
+const maxAverageLength = 32
+const maxCharacters = 4_194_304
+/**
+ * Properties in the layout of a block: those that largest events have. The others stay in the rows and are
+ * listed separately.
+ */
 const listedProperties = 1_000
-/** Numbers up to which a JSON array of them is as small as any other form. */
-const fewNumbers = 16
-/** Events from which the counts a quarter of an hour are kept; of fewer the times are as quickly read. */
-const eventsWithQuarters = 64
+/** Up to this many numbers, a JSON array is as small as any binary form. */
+const maxJsonNumbers = 16
+/**
+ * Slices of at least this many events store counts by quarter hour. For smaller slices, reading the times is
+ * as fast.
+ */
+export const eventsWithQuarters = 64
 const quarterMs = 900_000
 export const quartersPerDay = 96
 
-/** Where a column's bytes are: segment, offset in it, width of a code (0: every event has the first value), number of values' bytes. */
+/** Locates the bytes of a column. */
 export interface Place {
+  /** Segment. */
   s: number
+  /** Offset in the segment, in bytes. */
   o: number
-  /** Bytes a code. */
+  /** Bytes of a code. 0: every event has the first value. */
   w: 0 | 1 | 2 | 4
-  /** Bytes of the values behind the codes. */
+  /** Bytes of the values, which follow the codes. */
   v?: number
-  /** Only so many events have a value. Their places stand before the codes, in 4 bytes each, and the codes are theirs. */
+  /**
+   * Sparse column: the number of events that have a value. Their positions, 4 bytes each, come before their
+   * codes.
+   */
   n?: number
-  /** The values are numbers of this form, and no JSON array. */
+  /** The values are binary numbers of this form instead of a JSON array. */
   f?: NumberForm
 }
 
@@ -37,85 +73,156 @@ export interface Place {
 type NumberForm = "i1" | "i2" | "i4" | "f8"
 export const numberForms = { i1: Int8Array, i2: Int16Array, i4: Int32Array, f8: Float64Array } as const
 
+/** A property key, the slices that have it, and the events with a value in each of them. */
+export type ListedKey = [key: string, slices: number[], events: number[]]
+
 export interface Layout {
   times: Place
   ids: Partial<Record<IdKind, Place>>
   fields: Partial<Record<TextField, Place>>
-  /** Key, events with a value, and its place; null: left in the rows. */
-  properties: [key: string, present: number, place: Place | null][]
-  /** JSON of further properties, `[key, present]` each, which are left in the rows. */
+  /**
+   * The column has only the codes of the listed slices. A place of null means that the values stay in the
+   * rows.
+   */
+  properties: [...ListedKey, place: Place | null][]
+  /** JSON of further `ListedKey`s, whose values stay in the rows. */
   rest?: Place
-  withProperties: number
-  /** Where only some events have properties. */
+  /** Number of events with at least one property, by slice. */
+  withProperties: number[]
+  /** Which events have properties. Only stored if some have and some do not. */
   propertied?: Place
 }
 
 export interface EncodedBlock {
   website: number
   day: number
-  name: string
-  crawler: boolean
   events: number
+  /** Name, crawlers (1) or people (0), number of events. */
+  slices: [name: string, crawler: 0 | 1, events: number][]
   quarters: Uint8Array | null
-  /** An estimate of the memory that it takes to make it. */
+  /** Estimated bytes of memory that building it takes. */
   bytes: number
   layout: string
   segments: Uint8Array[]
 }
 
-export function encode(columns: Columns): EncodedBlock {
+/** Compares slices: by name, then people before crawlers. */
+export function bySlice(
+  left: { name: string; crawler: boolean },
+  right: { name: string; crawler: boolean },
+): number {
+  if (left.name !== right.name) return left.name < right.name ? -1 : 1
+  return Number(left.crawler) - Number(right.crawler)
+}
+
+/** Encodes the columns of one website and day, one set per slice, as a block. */
+export function encode(sets: readonly Columns[]): EncodedBlock {
+  const sorted = [...sets].sort(bySlice)
+  const [first] = sorted as [Columns]
   const packer = new Packer()
+  const times = packer.pack(concatenateCodes(sorted.map((set) => set.times)))
   const ids: Layout["ids"] = {}
   for (const kind of idKinds) {
-    const numbers = columns.ids[kind]
+    const numbers = concatenateCodes(sorted.map((set) => set.ids[kind]))
     if (numbers.some((number) => number !== 0)) ids[kind] = packer.pack(numbers)
   }
+  const counts = sorted.map(({ count }) => count)
   const fields: Layout["fields"] = {}
-  for (const [field, column] of Object.entries(columns.fields) as [TextField, Column][]) {
+  for (const field of ["namespace", "source", "path"] as const) {
+    const column = joinColumns(
+      sorted.map((set) => set.fields[field]),
+      counts,
+    )
     if (column.values.length > 0) fields[field] = packer.packColumn(column)
   }
-  const all = [...columns.properties].map(([key, column]) => ({ key, column, events: presentIn(column) }))
-  if (all.length > listedProperties) all.sort((one, other) => other.events - one.events)
-  const rest = all.splice(listedProperties)
-  const properties = all.map(({ key, column, events }): Layout["properties"][number] => [
-    key,
-    events,
-    staysInRows(column, events) ? null : packer.packColumn(column),
-  ])
-  const withProperties = present(columns.propertied)
+  const keys = listKeys(sorted)
+  const properties = keys
+    .slice(0, listedProperties)
+    .map(([key, slices, events]): Layout["properties"][number] => {
+      const column = joinColumns(
+        slices.map((slice) => sorted[slice]?.properties.get(key) as Column),
+        slices.map((slice) => counts[slice] as number),
+      )
+      return [key, slices, events, staysInRows(column) ? null : packer.packColumn(column)]
+    })
+  const withProperties = sorted.map(({ propertied }) => present(propertied))
+  const events = sum(counts)
+  const isPartial = sum(withProperties) > 0 && sum(withProperties) < events
   const layout: Layout = {
-    times: packer.pack(columns.times),
+    times,
     ids,
     fields,
     properties,
-    ...(rest.length > 0 ? { rest: packer.packJson(rest.map(({ key, events }) => [key, events])) } : {}),
+    ...(keys.length > listedProperties ? { rest: packer.packJson(keys.slice(listedProperties)) } : {}),
     withProperties,
-    ...(withProperties > 0 && withProperties < columns.count
-      ? { propertied: packer.pack(columns.propertied) }
+    ...(isPartial
+      ? { propertied: packer.pack(Buffer.concat(sorted.map(({ propertied }) => propertied))) }
       : {}),
   }
   return {
-    website: columns.website,
-    day: columns.day,
-    name: columns.name,
-    crawler: columns.crawler,
-    events: columns.count,
-    quarters: quartersOf(columns.times),
-    bytes: columns.bytes,
+    website: first.website,
+    day: first.day,
+    events,
+    slices: sorted.map(({ name, crawler, count }) => [name, crawler ? 1 : 0, count]),
+    quarters: quartersOf(sorted),
+    bytes: sum(sorted.map(({ bytes }) => bytes)),
     layout: JSON.stringify(layout),
     segments: packer.segments(),
   }
 }
 
-function staysInRows({ values }: Column, events: number): boolean {
-  return values.length > manyStrings && values.length > events / 2 && !values.every(isNumber)
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}
+
+/** Lists all property keys. If they exceed the layout, the keys that largest events have come first. */
+function listKeys(sorted: readonly Columns[]): ListedKey[] {
+  const keys = new Map<string, ListedKey>()
+  sorted.forEach(({ properties }, slice) => {
+    for (const [key, column] of properties) {
+      let listed = keys.get(key)
+      if (!listed) {
+        listed = [key, [], []]
+        keys.set(key, listed)
+      }
+      listed[1].push(slice)
+      listed[2].push(presentIn(column))
+    }
+  })
+  const all = [...keys.values()]
+  return all.length > listedProperties ? all.sort(([, , left], [, , right]) => sum(right) - sum(left)) : all
+}
+
+function concatenateCodes(arrays: readonly Uint32Array[]): Uint32Array {
+  const all = new Uint32Array(sum(arrays.map(({ length }) => length)))
+  let at = 0
+  for (const array of arrays) {
+    all.set(array, at)
+    at += array.length
+  }
+  return all
+}
+
+/**
+ * Whether a column is not stored: long strings that nearly all differ take hardly less space here than in the
+ * rows.
+ */
+function staysInRows(column: Column): boolean {
+  const { values } = column
+  if (values.length <= maxDistinct || values.length <= presentIn(column) / 2) return false
+  let characters = 0
+  for (const value of values) {
+    if (typeof value === "string") characters += value.length
+    else if (typeof value === "object") return true
+  }
+  return characters > maxCharacters || characters > values.length * maxAverageLength
 }
 
 function isNumber(value: Value): value is number {
   return typeof value === "number"
 }
 
-/** The smallest form that gives all numbers back as they are; -0 is 0 everywhere else, too. */
+/** Returns the smallest form that represents all numbers exactly. -0 becomes 0, as everywhere else. */
 function formOf(numbers: readonly number[]): NumberForm {
   const fitting = (["i1", "i2", "i4"] as const).find((form) =>
     numberForms[form].from(numbers).every((number, index) => number === numbers[index]),
@@ -123,26 +230,26 @@ function formOf(numbers: readonly number[]): NumberForm {
   return fitting ?? "f8"
 }
 
-/** Puts columns one after the other into segments; the first one is shared by the small ones. */
+/** Packs columns into segments. Small columns share the first segment. */
 class Packer {
   #shared: Uint8Array[] = []
   #sharedSize = 0
   readonly #own: Uint8Array[] = []
 
   pack(codes: Codes): Place {
-    return this.#put(together([codes]), codes.BYTES_PER_ELEMENT as 1 | 2 | 4)
+    return this.#append(concatenate([codes]), codes.BYTES_PER_ELEMENT as 1 | 2 | 4)
   }
 
   packColumn(column: Column): Place {
     const { few, values } = column
     const codes = few ? few.codes : column.codes
-    const form = values.length > fewNumbers && values.every(isNumber) ? formOf(values) : undefined
+    const form = values.length > maxJsonNumbers && values.every(isNumber) ? formOf(values) : undefined
     const bytes = form
       ? new Uint8Array(numberForms[form].from(values as number[]).buffer)
       : new TextEncoder().encode(JSON.stringify(values))
     const constant = values.length === 1 && codes.every((code) => code === 1)
     const parts = [few?.at ?? [], constant ? [] : codes, bytes].flat()
-    const place = this.#put(together(parts), constant ? 0 : (codes.BYTES_PER_ELEMENT as 1 | 2 | 4))
+    const place = this.#append(concatenate(parts), constant ? 0 : (codes.BYTES_PER_ELEMENT as 1 | 2 | 4))
     place.v = bytes.length
     if (form) place.f = form
     if (few) place.n = few.at.length
@@ -151,11 +258,11 @@ class Packer {
 
   packJson(value: unknown): Place {
     const bytes = new TextEncoder().encode(JSON.stringify(value))
-    return { ...this.#put(bytes, 0), v: bytes.length }
+    return { ...this.#append(bytes, 0), v: bytes.length }
   }
 
-  #put(bytes: Uint8Array, width: Place["w"]): Place {
-    if (bytes.length >= ownSegment && this.#own.length < segmentsPerBlock - 2) {
+  #append(bytes: Uint8Array, width: Place["w"]): Place {
+    if (bytes.length >= minSegmentBytes && this.#own.length < segmentsPerBlock - 2) {
       this.#own.push(bytes)
       return { s: this.#own.length, o: 0, w: width }
     }
@@ -176,8 +283,8 @@ class Packer {
   }
 }
 
-/** One after the other, each from a multiple of eight on. */
-function together(parts: readonly (Codes | Uint8Array)[]): Uint8Array {
+/** Concatenates arrays. Each starts at a multiple of eight bytes. */
+function concatenate(parts: readonly (Codes | Uint8Array)[]): Uint8Array {
   const last = parts.at(-1) as Uint8Array
   const all = new Uint8Array(
     parts.slice(0, -1).reduce((sum, { byteLength }) => sum + padded(byteLength), last.byteLength),
@@ -190,31 +297,36 @@ function together(parts: readonly (Codes | Uint8Array)[]): Uint8Array {
   return all
 }
 
-/** Up to the next multiple of eight, where any typed array may begin. */
+/** Rounds up to a multiple of eight bytes, the alignment of any typed array. */
 export function padded(bytes: number): number {
   return Math.ceil(bytes / 8) * 8
 }
 
-function quartersOf(times: Uint32Array): Uint8Array | null {
-  if (times.length < eventsWithQuarters) return null
-  const counts = new Uint32Array(quartersPerDay)
-  for (const time of times) {
-    const quarter = Math.floor(time / quarterMs)
-    counts[quarter] = (counts[quarter] as number) + 1
-  }
-  const most = counts.reduce((one, other) => Math.max(one, other))
-  if (most < 2 ** 8) return Uint8Array.from(counts)
-  return new Uint8Array((most < 2 ** 16 ? Uint16Array.from(counts) : counts).buffer)
+/** Counts events by quarter hour for each large slice, in the smallest width that fits the largest count. */
+function quartersOf(sorted: readonly Columns[]): Uint8Array | null {
+  const large = sorted.filter(({ count }) => count >= eventsWithQuarters)
+  if (large.length === 0) return null
+  const counts = new Uint32Array(large.length * quartersPerDay)
+  let largest = 0
+  large.forEach(({ times }, slice) => {
+    for (const time of times) {
+      const quarter = slice * quartersPerDay + Math.floor(time / quarterMs)
+      counts[quarter] = (counts[quarter] as number) + 1
+      largest = Math.max(largest, counts[quarter] as number)
+    }
+  })
+  if (largest < 2 ** 8) return Uint8Array.from(counts)
+  return new Uint8Array((largest < 2 ** 16 ? Uint16Array.from(counts) : counts).buffer)
 }
 
 const writeSql = {
   insertBlock: `
-    insert into blocks (website_rid, day, name, crawler, after_id, last_id, events, quarters, bytes, layout)
-    values (:website, :day, :name, :crawler, :afterId, :lastId, :events, :quarters, :bytes, :layout)`,
+    insert into blocks (website_rid, day, name, crawler, after_id, last_id, events, quarters, bytes, layout, slices)
+    values (:website, :day, '', 0, :afterId, :lastId, :events, :quarters, :bytes, :layout, :slices)`,
   insertSegment: "insert into segments (id, data) values (:id, :data)",
 }
 
-/** Inside the caller's transaction. */
+/** Stores encoded blocks. Call it in a transaction. */
 export class BlockWriter {
   readonly #block: Statement
   readonly #segment: Statement
@@ -224,8 +336,9 @@ export class BlockWriter {
     this.#segment = db.prepare(writeSql.insertSegment)
   }
 
-  insert({ segments, crawler, ...block }: EncodedBlock, afterId: number, lastId: number): void {
-    const { lastInsertRowid } = this.#block.run({ ...block, crawler: crawler ? 1 : 0, afterId, lastId })
+  insert({ segments, slices, ...block }: EncodedBlock, afterId: number, lastId: number): void {
+    const row = { ...block, slices: JSON.stringify(slices), afterId, lastId }
+    const { lastInsertRowid } = this.#block.run(row)
     segments.forEach((data, index) => {
       this.#segment.run({ id: Number(lastInsertRowid) * segmentsPerBlock + index, data })
     })

@@ -1,21 +1,21 @@
-/** Bits for each hash: of those that are not in it, at most 3 in 100 seem to be. */
-const bitsEach = 8
-const leastBits = 2 ** 16
+/** Bits per hash: at most 3% false positives. */
+const bitsPerHash = 8
+const minBits = 2 ** 16
 const bitsPerWord = 32
 
-/** Says of hashes of three random words that they are not among some others, or that they may be (a Bloom filter). */
+/** A Bloom filter of hashes of three random 32-bit words. The words are the three hash functions. */
 export class BloomFilter {
   readonly #bits: Int32Array
   readonly #mask: number
 
-  /** `most`: hashes that it has room for. */
-  constructor(readonly most: number) {
-    const size = Math.max(leastBits, 2 ** Math.ceil(Math.log2(most * bitsEach)))
+  /** `capacity`: number of hashes up to which the false positive rate holds. */
+  constructor(readonly capacity: number) {
+    const size = Math.max(minBits, 2 ** Math.ceil(Math.log2(capacity * bitsPerHash)))
     this.#bits = new Int32Array(size / bitsPerWord)
     this.#mask = size - 1
   }
 
-  /** Three words each. */
+  /** Adds hashes of three words each. */
   add(hashes: Uint32Array): void {
     const bits = this.#bits
     const mask = this.#mask
@@ -25,6 +25,7 @@ export class BloomFilter {
     }
   }
 
+  /** False if the hash whose first word is at `at` was certainly never added. */
   mayHave(hashes: Uint32Array, at: number): boolean {
     return (
       this.#has(hashes[at] as number) &&

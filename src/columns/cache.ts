@@ -1,64 +1,73 @@
-/** Things larger than this share of the memory are not kept: they would push out all others. */
+/** A value larger than this share of the memory is not cached: it would evict all others. */
 const largestShare = 1 / 2
 
-interface Thing {
+interface CacheEntry {
   state: string
-  thing: unknown
+  value: unknown
   bytes: number
   isSpare: boolean
 }
 
 /**
- * What was found and counted of blocks, in memory for the next question about them. Where there is too much, things go that others
- * were made of, and then those that were not asked for the longest.
+ * LRU cache of results computed from blocks. Evicts spare entries first (intermediate results that other
+ * entries were computed from), then the least recently used ones.
  */
 export class Cache {
-  /** The one asked for last comes last. */
-  readonly #things = new Map<string, Thing>()
-  /** Keys, as above. */
+  /** In order of use: the most recently used entry is last. */
+  readonly #entries = new Map<string, CacheEntry>()
+  /** Keys of spare entries, in the same order. */
   readonly #spare = new Set<string>()
   #bytes = 0
 
   /**
-   * `memory`: bytes; 0: nothing is kept. `chosenFrom`: events that a block has where it is kept which of them fit; of fewer that is as
-   * quickly found out again.
+   * `memory`: bytes; 0 disables the cache. `minFilteredEvents`: filter results are cached for blocks with at
+   * least this many events. For smaller blocks they are as fast to compute again.
    */
   constructor(
     readonly memory: number,
-    readonly chosenFrom = 1_024,
+    readonly minFilteredEvents = 1_024,
   ) {}
 
   get bytes(): number {
     return this.#bytes
   }
 
-  /** `key` says what it is, and so of which type; `state`, which blocks it was counted of. */
+  /**
+   * Returns the value of `key` if it was computed from the blocks that `state` identifies. `key` determines
+   * the type.
+   */
   find<Kind>(key: string, state: string): Kind | undefined {
-    const found = this.#things.get(key)
-    if (found?.state !== state) return undefined
+    const entry = this.#entries.get(key)
+    if (entry?.state !== state) return undefined
     this.#drop(key)
-    this.#add(key, found)
-    return found.thing as Kind
+    this.#add(key, entry)
+    return entry.value as Kind
   }
 
-  /** In the place of what it was before. `isSpare`: others were made of it. False where it is too large. */
-  put(key: string, state: string, thing: unknown, bytes: number, isSpare: boolean): boolean {
+  /**
+   * Replaces the value of `key`. `isSpare`: other entries were computed from it. Returns false if it is too
+   * large.
+   */
+  put(key: string, state: string, value: unknown, bytes: number, isSpare: boolean): boolean {
     this.#drop(key)
     if (bytes > this.memory * largestShare) return false
-    this.#add(key, { state, thing, bytes, isSpare })
+    this.#add(key, { state, value, bytes, isSpare })
     this.#makeRoom()
     return true
   }
 
-  /** What was put has become larger. False where it is gone, or goes since it is too large now. */
-  grow(key: string, thing: unknown, bytes: number): boolean {
-    const found = this.#things.get(key)
-    if (!found || found.thing !== thing) return false
-    found.bytes += bytes
+  /**
+   * Records that a cached value grew by `bytes`. Returns false if it is no longer cached, or is evicted now
+   * for its size.
+   */
+  grow(key: string, value: unknown, bytes: number): boolean {
+    const entry = this.#entries.get(key)
+    if (!entry || entry.value !== value) return false
+    entry.bytes += bytes
     this.#bytes += bytes
-    if (found.bytes > this.memory * largestShare) this.#drop(key)
+    if (entry.bytes > this.memory * largestShare) this.#drop(key)
     else this.#makeRoom()
-    return this.#things.get(key) === found
+    return this.#entries.get(key) === entry
   }
 
   /** Drops entries until those left take no more than `bytes`. */
@@ -67,7 +76,7 @@ export class Cache {
   }
 
   #makeRoom(memory = this.memory): void {
-    for (const keys of [this.#spare, this.#things.keys()]) {
+    for (const keys of [this.#spare, this.#entries.keys()]) {
       for (const oldest of keys) {
         if (this.#bytes <= memory) return
         this.#drop(oldest)
@@ -75,15 +84,15 @@ export class Cache {
     }
   }
 
-  #add(key: string, thing: Thing): void {
-    this.#things.set(key, thing)
-    if (thing.isSpare) this.#spare.add(key)
-    this.#bytes += thing.bytes
+  #add(key: string, entry: CacheEntry): void {
+    this.#entries.set(key, entry)
+    if (entry.isSpare) this.#spare.add(key)
+    this.#bytes += entry.bytes
   }
 
   #drop(key: string): void {
-    this.#bytes -= this.#things.get(key)?.bytes ?? 0
-    this.#things.delete(key)
+    this.#bytes -= this.#entries.get(key)?.bytes ?? 0
+    this.#entries.delete(key)
     this.#spare.delete(key)
   }
 }

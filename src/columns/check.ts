@@ -1,6 +1,6 @@
 import type { Db } from "../store/db/driver.ts"
 import { type Batch, type Column, idKinds, StaleBlockError, type Value } from "./batch.ts"
-import { BlockReader, type BlockRow, blockColumns } from "./block-reader.ts"
+import { BlockReader, type BlockRow, blockColumns, blockOf, type RawBlock } from "./block-reader.ts"
 import { IdDictionary } from "./id-dictionary.ts"
 import { RowReader } from "./row-reader.ts"
 
@@ -8,79 +8,89 @@ const sql = {
   blocks: `
     select ${blockColumns}
     from blocks where website_rid >= 0 and stale = 0`,
-  isThere: "select count(*) from blocks where id = :id and stale = 0 and website_rid >= 0",
+  exists: "select count(*) from blocks where id = :id and stale = 0 and website_rid >= 0",
   missing: `
     select (select count(*) from event_rows, sealed where event_rows.id <= sealed.id and website_rid >= 0)
       - (select coalesce(sum(events), 0) from blocks where website_rid >= 0) as missing,
       (select count(*) from blocks where website_rid >= 0 and stale > 0) as stale`,
 }
 
-/** Lines that are enough to know. */
+/** Number of differences after which the comparison stops. */
 const reportedLines = 20
 
 /**
- * What the column blocks tell otherwise than the rows, a sentence each. Reads every event, some 5 us each; beside a running server too.
- * `onProgress`: blocks done, of how many.
+ * Compares all column blocks with the rows and describes each difference in a sentence. Reads every event,
+ * about 5 us each. Safe while a server runs. `onProgress`: the number of blocks compared, and of all blocks.
  */
 export function differences(db: Db, onProgress: (done: number, all: number) => void = () => {}): string[] {
   const rows = new RowReader(db)
-  const identities = new IdDictionary(db)
-  const reader = new BlockReader(db, rows, (kind, texts) => identities.find(kind, texts).numbers)
-  const blocks = db.prepare(sql.blocks).all() as BlockRow[]
-  const found: string[] = []
+  const dictionary = new IdDictionary(db)
+  const reader = new BlockReader(db, rows, (kind, texts) => dictionary.find(kind, texts).numbers)
+  const blocks = (db.prepare(sql.blocks).all() as RawBlock[]).map(blockOf)
+  const reports: string[] = []
   const { missing, stale } = db.prepare(sql.missing).get() as { missing: number; stale: number }
-  if (missing !== 0 && stale === 0) found.push(`the blocks hold ${-missing} events more than the rows`)
+  if (missing !== 0 && stale === 0) reports.push(`the blocks hold ${-missing} events more than the rows`)
   for (const [index, block] of blocks.entries()) {
     onProgress(index, blocks.length)
     try {
-      const difference = differ(reader.open(block), reader.fromRows(block))
-      // A server may have replaced it meanwhile, or events were deleted.
-      if (!difference || db.prepare(sql.isThere).pluck().get({ id: block.id }) === 0) continue
-      found.push(`the block ${block.id} (${block.events} events) differs from the rows: ${difference}`)
+      const difference = compareBlock(block, reader)
+      // A server may have replaced the block meanwhile, or events were deleted.
+      if (!difference || db.prepare(sql.exists).pluck().get({ id: block.id }) === 0) continue
+      reports.push(`the block ${block.id} (${block.events} events) differs from the rows: ${difference}`)
     } catch (error) {
-      if (
-        !(error instanceof StaleBlockError) ||
-        db.prepare(sql.isThere).pluck().get({ id: block.id }) !== 0
-      ) {
-        found.push(
+      if (!(error instanceof StaleBlockError) || db.prepare(sql.exists).pluck().get({ id: block.id }) !== 0) {
+        reports.push(
           `the block ${block.id} cannot be read: ${(error as Error).message || "a column is missing"}`,
         )
       }
     }
-    if (found.length >= reportedLines) break
+    if (reports.length >= reportedLines) break
   }
-  return found
+  return reports
 }
 
-function differ(block: Batch, rows: Batch | undefined): string | undefined {
-  if (block.count !== rows?.count) return `${rows?.count ?? 0} events are in the rows`
-  if (!same(block.times(), rows.times())) return "times"
-  for (const kind of idKinds) if (!same(block[kind](), rows[kind]())) return kind
-  if (!same(block.propertied(), rows.propertied())) return "which events have properties"
-  for (const field of ["namespace", "source", "path"] as const) {
-    if (!sameColumn(block.column(field), rows.column(field))) return field
+function compareBlock(block: BlockRow, reader: BlockReader): string | undefined {
+  const rows = reader.fromRows(block)
+  if (rows.length > block.slices.length) return "it lacks a name"
+  for (const [index, slice] of block.slices.entries()) {
+    const difference = compareSlice(reader.open(slice), rows[index])
+    if (difference) return difference
   }
-  const keys = new Set([...block.keys().keys(), ...rows.keys().keys()])
-  for (const key of keys)
-    if (!sameColumn(block.property(key), rows.property(key))) return "values of a property"
   return undefined
 }
 
-function same(one: ArrayLike<number>, other: ArrayLike<number>): boolean {
-  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false
-  return one.length === other.length
+function compareSlice(block: Batch, rows: Batch | undefined): string | undefined {
+  if (block.name !== rows?.name || block.crawler !== rows.crawler) return "a name is not in the rows"
+  if (block.count !== rows.count) return `${rows.count} events are in the rows`
+  if (!equalArrays(block.times(), rows.times())) return "times"
+  for (const kind of idKinds) if (!equalArrays(block[kind](), rows[kind]())) return kind
+  if (!equalArrays(block.propertied(), rows.propertied())) return "which events have properties"
+  for (const field of ["namespace", "source", "path"] as const) {
+    if (!equalColumns(block.column(field), rows.column(field))) return field
+  }
+  const keys = new Set([...block.keys().keys(), ...rows.keys().keys()])
+  for (const key of keys)
+    if (!equalColumns(block.property(key), rows.property(key))) return "values of a property"
+  return undefined
 }
 
-/** Codes may differ, what they stand for may not. */
-function sameColumn(one: Column | undefined, other: Column | undefined): boolean {
-  if (!one || !other) return one === other
+function equalArrays(left: ArrayLike<number>, right: ArrayLike<number>): boolean {
+  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false
+  return left.length === right.length
+}
+
+/** Compares values: the same value can have different codes. */
+function equalColumns(left: Column | undefined, right: Column | undefined): boolean {
+  if (!left || !right) return left === right
   const text = (value: Value | undefined) => JSON.stringify(value)
-  const [texts, others] = [one.values.map(text), other.values.map(text)]
-  const [few, otherFew] = [one.few, other.few]
-  if (few && otherFew && !same(few.at, otherFew.at)) return false
-  const [codes, otherCodes] = few && otherFew ? [few.codes, otherFew.codes] : [one.codes, other.codes]
-  for (let index = 0; index < codes.length; index++) {
-    if (texts[(codes[index] as number) - 1] !== others[(otherCodes[index] as number) - 1]) return false
+  const [leftTexts, rightTexts] = [left.values.map(text), right.values.map(text)]
+  const [leftFew, rightFew] = [left.few, right.few]
+  if (leftFew && rightFew && !equalArrays(leftFew.at, rightFew.at)) return false
+  const [leftCodes, rightCodes] =
+    leftFew && rightFew ? [leftFew.codes, rightFew.codes] : [left.codes, right.codes]
+  for (let index = 0; index < leftCodes.length; index++) {
+    if (leftTexts[(leftCodes[index] as number) - 1] !== rightTexts[(rightCodes[index] as number) - 1])
+      return false
   }
   return true
 }

@@ -11,7 +11,7 @@ import {
 } from "./batch.ts"
 import type { Row, RowReader } from "./row-reader.ts"
 
-/** Columns as they stand in memory. */
+/** A set of columns in memory. */
 export interface Columns {
   website: number
   name: string
@@ -22,42 +22,55 @@ export interface Columns {
   ids: Record<IdKind, Uint32Array>
   fields: Record<TextField, Column>
   properties: Map<string, Column>
-  /** 1 for events that have a property. */
+  /** 1 for events that have at least one property. */
   propertied: Uint8Array
-  /** Row ids, where the columns were made from rows. */
+  /** Row ids, if the columns were built from rows. */
   rowIds?: Float64Array
-  /** An estimate of the memory that it takes to make them. */
+  /** Estimated bytes of memory that building them takes. */
   bytes: number
 }
 
-/** Numbers for ids: the caller says which, once all are known. */
+/** Returns the dictionary id of each text. Called once all ids are known. */
 export type NumbersOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
 
 /**
- * Bytes of memory in which columns are made, by the estimates below, whatever was sent: those of 65,536 ordinary rows take half of it.
- * The process takes two to three times as much, with what is garbage and what is encoded.
+ * Limit of the bytes of memory, estimated as below, in which columns are built, whatever was sent. Columns of
+ * 65,536 ordinary rows take half of it. The process takes two to three times as much, with garbage and
+ * encoded data.
  */
 export const buildMemory = 67_108_864
-/** Sets of columns from which a builder counts as full: each is a block, and is stored on the main thread in some 30 us. */
-const mostGroups = 1_024
-/** Rows, and bytes of what becomes of them, that are read in one step: some 30 ms. */
+/**
+ * Sets of columns from which a builder is full: each becomes a slice, which the main thread stores in about
+ * 30 us.
+ */
+const maxGroups = 1_024
+/** Limits of one step of reading, in rows and in bytes of columns: about 30 ms. */
 const rowsPerStep = 8_192
 const bytesPerStep = 8_388_608
-/** Bytes that a set of columns takes, a row in it, a property key, a value of a row, and a distinct value or id beside its text. */
+/**
+ * Bytes of memory: a set of columns, a row in it, a property key, a value of a row, and a distinct value or
+ * id besides its text.
+ */
 const groupBytes = 3_000
 const rowBytes = 48
 const keyBytes = 500
 const entryBytes = 12
 const valueBytes = 100
-/** Bytes of memory for a character of a text, and of an object's or array's JSON: `[[],[]]` is mostly headers of objects. */
+/**
+ * Bytes of memory per character of a text, and per character of the JSON of an object or array: `[[],[]]` is
+ * mostly object headers.
+ */
 const characterBytes = 3
 const jsonCharacterBytes = 16
-/** One event in so many that has a value, or fewer, are few: the array of all codes would be larger. */
-const fewFrom = 8
-/** Events of one set of columns: a time of day (below 2^27) and a place share one double. */
-const mostEvents = 2 ** 26
+/** A column is sparse if at most one event in this many has a value: the array of all codes would be larger. */
+const sparseRatio = 8
+/**
+ * Limit of events per set of columns: a time of day (below 2^27 ms) and a position (below 2^26) are packed
+ * into one double.
+ */
+const maxEvents = 2 ** 26
 
-/** Turns rows into columns, one set for each website, day, name, and crawlers or not. */
+/** Builds columns from rows: one set for each website, day and name, separately for crawlers and people. */
 export class ColumnBuilder {
   readonly #groups = new Map<string, Group>()
   readonly #texts: Record<IdKind, Map<string, number>> = {
@@ -68,29 +81,29 @@ export class ColumnBuilder {
   #rows = 0
   #bytes = 0
 
-  /** `memory`: bytes from which it is full. */
+  /** `memory`: estimated bytes from which the builder is full. */
   constructor(
     private readonly rows: RowReader,
     private readonly memory = buildMemory,
   ) {}
 
-  /** Rows that were added. */
+  /** Number of rows added. */
   get count(): number {
     return this.#rows
   }
 
-  /** An estimate of the memory that it takes. */
+  /** Estimated bytes of memory in use. */
   get bytes(): number {
     return this.#bytes
   }
 
   get isFull(): boolean {
-    return this.#bytes >= this.memory || this.#groups.size >= mostGroups
+    return this.#bytes >= this.memory || this.#groups.size >= maxGroups
   }
 
   /**
-   * Adds rows with `after` < id <= `last`, as many as are read in one step and leave it no more than full; up to which id. One row is
-   * at most some MB more than full.
+   * Adds rows with `after` < id <= `last`, up to the limits of one step or until the builder is full. Returns
+   * the id of the last row read. The last row can exceed the memory by a few MB.
    */
   addSome(after: number, last: number): number {
     const end = Math.min(after + rowsPerStep, last)
@@ -130,14 +143,14 @@ export class ColumnBuilder {
     this.#rows++
   }
 
-  /** Each set of columns is let go of once it is made: to be called once. */
+  /** Yields each set of columns and releases its memory. Call it once. */
   *finish(numbersOf: NumbersOf): Generator<Columns> {
     const numbers = {} as Record<IdKind, Uint32Array>
     for (const kind of idKinds) {
       const texts = [...this.#texts[kind].keys()]
-      const found = numbersOf(kind, texts)
+      const dictionaryIds = numbersOf(kind, texts)
       numbers[kind] = new Uint32Array(texts.length + 1)
-      numbers[kind].set(found, 1)
+      numbers[kind].set(dictionaryIds, 1)
       this.#texts[kind].clear()
     }
     for (const [key, group] of this.#groups) {
@@ -159,24 +172,38 @@ export class ColumnBuilder {
   }
 }
 
-/** A column that grows, event by event. What it takes depends on the events that have a value alone. */
-class Growing {
+/** Builds a column event by event. Its memory depends only on the events that have a value. */
+export class ValueColumn {
   readonly values: Value[] = []
-  /** Place and code of each event that has a value, in turn. */
+  /** Pairs of position and code, one for each event that has a value. */
   #entries = new Uint32Array(4)
   #count = 0
-  /** Made for a second value: most keys that are made up by the sender have one. */
+  /** The position set last, and whether positions were set in ascending order. */
+  #last = -1
+  #isSorted = true
+  /** Created for the second value: most keys that senders make up have only one. */
   #byValue: Map<Value, number> | undefined
   #byJson: Map<string, number> | undefined
   bytes = 0
 
-  /** `index` ascends. */
   set(index: number, value: Value | null | undefined): void {
     if (value === null || value === undefined) return
+    this.setCode(index, this.codeOf(value))
+  }
+
+  /** Returns the code of a value, and adds the value if it is new. */
+  codeOf(value: Value): number {
+    return typeof value === "object" ? this.#codeOfJson(value) : this.#codeOf(value)
+  }
+
+  /** Sets the code of an event. Set each position at most once. */
+  setCode(index: number, code: number): void {
     const at = this.#count++ * 2
-    if (at === this.#entries.length) this.#entries = grown(this.#entries, at)
+    if (at === this.#entries.length) this.#entries = enlarge(this.#entries, at)
     this.#entries[at] = index
-    this.#entries[at + 1] = typeof value === "object" ? this.#codeOfJson(value) : this.#codeOf(value)
+    this.#entries[at + 1] = code
+    if (index < this.#last) this.#isSorted = false
+    this.#last = index
     this.bytes += entryBytes
   }
 
@@ -193,7 +220,7 @@ class Growing {
     return code
   }
 
-  /** Objects and arrays are the same value where their JSON is. */
+  /** Objects and arrays are the same value if their JSON is the same. */
   #codeOfJson(value: object): number {
     const json = JSON.stringify(value)
     this.#byJson ??= new Map()
@@ -206,37 +233,38 @@ class Growing {
     return code
   }
 
-  /** `ranks`: where each place goes; undefined: they stay. */
-  finish(count: number, ranks: Uint32Array | undefined): Column {
+  /** Returns the column. `ranks`: the new position of each event; undefined keeps the positions. */
+  finish(count: number, ranks?: Uint32Array): Column {
     const { values } = this
     const entries = this.#entries
-    const had = this.#count
-    if (had * fewFrom > count) {
+    const entryCount = this.#count
+    if (entryCount * sparseRatio > count) {
       const codes = emptyCodes(count, values.length)
-      for (let at = 0; at < had * 2; at += 2) {
-        const place = entries[at] as number
-        codes[ranks ? (ranks[place] as number) : place] = entries[at + 1] as number
+      for (let at = 0; at < entryCount * 2; at += 2) {
+        const position = entries[at] as number
+        codes[ranks ? (ranks[position] as number) : position] = entries[at + 1] as number
       }
       return { codes, values }
     }
-    const sorted = new Float64Array(had)
-    for (let n = 0; n < had; n++) {
-      const place = entries[n * 2] as number
-      sorted[n] = (ranks ? (ranks[place] as number) : place) * mostEvents + (entries[n * 2 + 1] as number)
+    const sorted = new Float64Array(entryCount)
+    for (let n = 0; n < entryCount; n++) {
+      const position = entries[n * 2] as number
+      sorted[n] =
+        (ranks ? (ranks[position] as number) : position) * maxEvents + (entries[n * 2 + 1] as number)
     }
-    if (ranks) sorted.sort()
-    const at = new Uint32Array(had)
-    const codes = emptyCodes(had, values.length)
-    for (let n = 0; n < had; n++) {
+    if (ranks || !this.#isSorted) sorted.sort()
+    const at = new Uint32Array(entryCount)
+    const codes = emptyCodes(entryCount, values.length)
+    for (let n = 0; n < entryCount; n++) {
       const both = sorted[n] as number
-      at[n] = Math.floor(both / mostEvents)
-      codes[n] = both % mostEvents
+      at[n] = Math.floor(both / maxEvents)
+      codes[n] = both % maxEvents
     }
     return new SparseColumn({ at, codes }, values, count)
   }
 }
 
-/** A column in which few events have a value. */
+/** A column in which few events have a value. The array of all codes is computed on first use. */
 export class SparseColumn implements Column {
   #codes: Codes | undefined
 
@@ -256,10 +284,30 @@ export class SparseColumn implements Column {
     return this.#codes
   }
 
-  /** The same without the array of all codes, which is let go of with this. */
-  own(): SparseColumn {
+  /** Returns the events from `first` to `end`, exclusive. */
+  slice(first: number, end: number): SparseColumn {
+    const { at, codes } = this.few
+    const [from, to] = [lowerBound(at, first), lowerBound(at, end)]
+    const few = { at: at.slice(from, to), codes: codes.subarray(from, to) }
+    if (first > 0) for (let n = 0; n < few.at.length; n++) few.at[n] = (few.at[n] as number) - first
+    return new SparseColumn(few, this.values, end - first)
+  }
+
+  /** Returns a copy without the array of all codes, so that the array is released with the copy. */
+  withoutCodes(): SparseColumn {
     return new SparseColumn(this.few, this.values, this.count)
   }
+}
+
+/** Returns the index of the first of the ascending positions that is not below `minimum`. */
+function lowerBound(positions: Uint32Array, minimum: number): number {
+  let [low, high] = [0, positions.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((positions[middle] as number) < minimum) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 class Group {
@@ -271,14 +319,14 @@ class Group {
     sessions: new Uint32Array(4),
     profiles: new Uint32Array(4),
   }
-  readonly #fields: Record<TextField, Growing> = {
-    namespace: new Growing(),
-    source: new Growing(),
-    path: new Growing(),
+  readonly #fields: Record<TextField, ValueColumn> = {
+    namespace: new ValueColumn(),
+    source: new ValueColumn(),
+    path: new ValueColumn(),
   }
-  readonly #properties = new Map<string, Growing>()
+  readonly #properties = new Map<string, ValueColumn>()
   readonly #propertied: number[] = []
-  /** An estimate of the memory that it takes. */
+  /** Estimated bytes of memory in use. */
   bytes = groupBytes
 
   constructor(
@@ -303,10 +351,10 @@ class Group {
     const index = this.#count++
     const { visitors, sessions, profiles } = this.#ids
     if (index >= this.#times.length) {
-      this.#times = grown(this.#times, index)
-      this.#ids.visitors = grown(visitors, index)
-      this.#ids.sessions = grown(sessions, index)
-      this.#ids.profiles = grown(profiles, index)
+      this.#times = enlarge(this.#times, index)
+      this.#ids.visitors = enlarge(visitors, index)
+      this.#ids.sessions = enlarge(sessions, index)
+      this.#ids.profiles = enlarge(profiles, index)
     }
     this.bytes += rowBytes
     this.#times[index] = time
@@ -326,23 +374,23 @@ class Group {
       return
     }
     const object = JSON.parse(properties) as Record<string, Value | null>
-    const own = Object.keys(object)
-    for (const key of own) this.#setProperty(index, key, object[key])
-    this.#propertied[index] = own.length > 0 ? 1 : 0
+    const ownKeys = Object.keys(object)
+    for (const key of ownKeys) this.#setProperty(index, key, object[key])
+    this.#propertied[index] = ownKeys.length > 0 ? 1 : 0
   }
 
   #setProperty(index: number, key: string, value: Value | null | undefined): void {
     if (value === null || value === undefined) return
     let column = this.#properties.get(key)
     if (!column) {
-      column = new Growing()
+      column = new ValueColumn()
       this.#properties.set(key, column)
       this.bytes += keyBytes + key.length * characterBytes
     }
     this.#set(column, index, value)
   }
 
-  #set(column: Growing, index: number, value: Value | null | undefined): void {
+  #set(column: ValueColumn, index: number, value: Value | null | undefined): void {
     const before = column.bytes
     column.set(index, value)
     this.bytes += column.bytes - before
@@ -352,16 +400,16 @@ class Group {
     const count = this.#count
     const order = orderOf(this.#times, count)
     const ranks = order && ranksOf(order)
-    const pick = (from: Uint32Array, through?: Uint32Array) => {
+    const pick = (from: Uint32Array, mapping?: Uint32Array) => {
       const to = new Uint32Array(count)
       for (let index = 0; index < count; index++) {
         const value = from[order ? (order[index] as number) : index] as number
-        to[index] = through ? (through[value] as number) : value
+        to[index] = mapping ? (mapping[value] as number) : value
       }
       return to
     }
     const inOrder = (values: number[]) =>
-      order ? Array.from(order, (place) => values[place] as number) : values
+      order ? Array.from(order, (position) => values[position] as number) : values
     const { namespace, source, path } = this.#fields
     return {
       website: this.website,
@@ -380,7 +428,7 @@ class Group {
         source: source.finish(count, ranks),
         path: path.finish(count, ranks),
       },
-      properties: new Map([...this.#properties].map(([key, growing]) => [key, growing.finish(count, ranks)])),
+      properties: new Map([...this.#properties].map(([key, column]) => [key, column.finish(count, ranks)])),
       propertied: Uint8Array.from(inOrder(this.#propertied)),
       rowIds: Float64Array.from(inOrder(this.#rowIds)),
       bytes: this.bytes,
@@ -388,21 +436,23 @@ class Group {
   }
 }
 
-/** The places of `times` in ascending order, equal ones as they stand; undefined where they are in order already. */
+/**
+ * Returns the positions of `times` in a stable ascending order, or undefined if the times are sorted already.
+ * Throws RangeError.
+ */
 function orderOf(times: Uint32Array, count: number): Uint32Array | undefined {
   let sorted = true
   for (let index = 1; index < count && sorted; index++)
     sorted = (times[index - 1] as number) <= (times[index] as number)
   if (sorted) return undefined
-  if (count > mostEvents)
-    throw new RangeError(`${count} events in one set of columns, more than ${mostEvents}`)
+  if (count > maxEvents) throw new RangeError(`${count} events in one set of columns, more than ${maxEvents}`)
   const keys = new Float64Array(count)
-  for (let index = 0; index < count; index++) keys[index] = (times[index] as number) * mostEvents + index
+  for (let index = 0; index < count; index++) keys[index] = (times[index] as number) * maxEvents + index
   keys.sort()
-  return Uint32Array.from(keys, (key) => key % mostEvents)
+  return Uint32Array.from(keys, (key) => key % maxEvents)
 }
 
-/** Where each place goes. */
+/** Returns the new position of each old position. */
 function ranksOf(order: Uint32Array): Uint32Array {
   const ranks = new Uint32Array(order.length)
   for (let rank = 0; rank < order.length; rank++) ranks[order[rank] as number] = rank
@@ -414,16 +464,16 @@ export function emptyCodes(count: number, values: number): Codes {
   return values < 65_536 ? new Uint16Array(count) : new Uint32Array(count)
 }
 
-/** With room for the place `index`, at least twice as large. */
-function grown(array: Uint32Array, index: number): Uint32Array<ArrayBuffer> {
+/** Returns a copy with room for the position `index`, at least twice as large. */
+function enlarge(array: Uint32Array, index: number): Uint32Array<ArrayBuffer> {
   const larger = new Uint32Array(Math.max(2 ** Math.ceil(Math.log2(index + 1)), array.length * 2))
   larger.set(array)
   return larger
 }
 
 /**
- * The events of several sets of columns of one website, day and name as one; they are in the order of receipt, one set
- * after the other.
+ * Merges batches of one website, day and name into one set of columns. `parts` are in order of receipt, and
+ * no two overlap.
  */
 export function merge(parts: readonly Batch[]): Columns {
   const [first] = parts as [Batch]
@@ -444,25 +494,15 @@ export function merge(parts: readonly Batch[]): Columns {
   const ranks = order && ranksOf(order)
   let bytes = groupBytes + count * rowBytes
   const column = (of: (part: Batch) => Column | undefined): Column => {
-    const together = new Growing()
+    const builder = new ValueColumn()
     let at = 0
     for (const part of parts) {
       const from = of(part)
-      if (from?.few) {
-        const { at: places, codes } = from.few
-        for (let n = 0; n < places.length; n++)
-          together.set(at + (places[n] as number), from.values[(codes[n] as number) - 1])
-      } else if (from) {
-        const { codes, values } = from
-        for (let index = 0; index < part.count; index++) {
-          const code = codes[index] as number
-          if (code !== 0) together.set(at + index, values[code - 1])
-        }
-      }
+      if (from) copyInto(builder, at, from)
       at += part.count
     }
-    bytes += together.bytes
-    return together.finish(count, ranks)
+    bytes += builder.bytes
+    return builder.finish(count, ranks)
   }
   const keys = new Set(parts.flatMap((part) => [...part.keys().keys()]))
   const merged = {
@@ -489,7 +529,40 @@ export function merge(parts: readonly Batch[]): Columns {
   return { ...merged, bytes }
 }
 
-/** Columns in memory as the engine sees them. */
+/** Appends a column at the position `offset`. Looks up each value that occurs once. */
+function copyInto(to: ValueColumn, offset: number, column: Column): void {
+  const { few, values } = column
+  const mapping = new Uint32Array(values.length + 1)
+  const codeOf = (code: number) => {
+    if (mapping[code] === 0) mapping[code] = to.codeOf(values[code - 1] as Value)
+    return mapping[code] as number
+  }
+  if (few) {
+    for (let n = 0; n < few.at.length; n++)
+      to.setCode(offset + (few.at[n] as number), codeOf(few.codes[n] as number))
+    return
+  }
+  const { codes } = column
+  for (let index = 0; index < codes.length; index++) {
+    const code = codes[index] as number
+    if (code !== 0) to.setCode(offset + index, codeOf(code))
+  }
+}
+
+/** Concatenates columns into one with distinct values. `counts`: the number of events of each column. */
+export function joinColumns(columns: readonly Column[], counts: readonly number[]): Column {
+  const [first] = columns
+  if (first && columns.length === 1) return first
+  const builder = new ValueColumn()
+  let at = 0
+  columns.forEach((column, index) => {
+    copyInto(builder, at, column)
+    at += counts[index] as number
+  })
+  return builder.finish(at)
+}
+
+/** A batch of columns in memory. */
 export class MemoryBatch implements Batch {
   readonly website: number
   readonly name: string
@@ -508,7 +581,7 @@ export class MemoryBatch implements Batch {
 
   get receipt(): Batch["receipt"] {
     const { rowIds } = this.columns
-    if (!rowIds) throw new Error("merged columns do not say which rows they are")
+    if (!rowIds) throw new Error("merged columns have no row ids")
     return { after: 0, last: Number.MAX_SAFE_INTEGER, ids: rowIds }
   }
 
@@ -519,7 +592,7 @@ export class MemoryBatch implements Batch {
   column = (field: TextField) => this.columns.fields[field]
   property = (key: string) => {
     const column = this.columns.properties.get(key)
-    return column instanceof SparseColumn ? column.own() : column
+    return column instanceof SparseColumn ? column.withoutCodes() : column
   }
   propertied = () => this.columns.propertied
   withProperties = () => present(this.columns.propertied)
@@ -530,11 +603,12 @@ export class MemoryBatch implements Batch {
   }
 }
 
-/** How many events have a value. */
+/** Counts the events that have a value. */
 export function presentIn(column: Column): number {
   return column.few ? column.few.at.length : present(column.codes)
 }
 
+/** Counts the codes that are not 0. */
 export function present(codes: Codes): number {
   let count = 0
   for (let index = 0; index < codes.length; index++) if (codes[index] !== 0) count++

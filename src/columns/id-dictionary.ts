@@ -2,13 +2,16 @@ import type { Db, Statement } from "../store/db/driver.ts"
 import { type DictionarySizes, type IdKind, idKinds } from "./batch.ts"
 import { BloomFilter } from "./bloom-filter.ts"
 
-/** Ids in a stretch, some 50 KB: up to then those that come are written behind the others, so that there are few stretches. */
-const idsPerStretch = 4_096
+/**
+ * Ids of a chunk, about 50 KB. New ids are appended to the last chunk until it is full, so that there are few
+ * chunks.
+ */
+const idsPerChunk = 4_096
 
 const sql = {
   seed: "select seed from sealed",
   deleted: "select deleted from sealed",
-  /** From the stretch on that holds a number. */
+  /** The chunk that holds a dictionary id, and all later ones. */
   from: `
     select first, hashes from identities
     where kind = :kind
@@ -24,12 +27,12 @@ const sql = {
   insert: "insert into identities (kind, first, hashes) values (:kind, :first, :hashes)",
 }
 
-/** Three 32-bit words an id. With 100 million ids the chance that two share all 96 bits is 1 in 10^13. */
+/** 32-bit words of a hash. With 100 million ids the probability that two share all 96 bits is 1 in 10^13. */
 const words = 3
-/** As many as are looked for at most, and more. */
-const wantedBits = 2 ** 20
+/** Bits of the prefilter: more than the number of hashes of one search. */
+const prefilterBits = 2 ** 20
 
-/** New numbers: ids that no block has named before. */
+/** Consecutive new dictionary ids, from `first` on, for ids that no block has used yet. */
 export interface NewDictionaryIds {
   kind: IdKind
   first: number
@@ -37,29 +40,32 @@ export interface NewDictionaryIds {
 }
 
 /**
- * Numbers ids from 1, in the order in which they were first sealed. The list holds hashes alone, 12 bytes an id, and is read from its
- * end, some 5 ns an id, until those are found that are there. Of nearly all others a sieve in memory knows that they are not: 1 to 2
- * bytes an id.
+ * Assigns dictionary ids from 1, in the order in which ids are first sealed. The list stores only hashes, 12
+ * bytes per id. A search reads the list from its end, about 5 ns per id, until all known ids are found. A
+ * Bloom filter in memory rules out nearly all unknown ids; it takes 1 to 2 bytes per id.
  */
 export class IdDictionary {
   readonly #seed: bigint
-  readonly #deleted: Statement
+  readonly #deletions: Statement
   readonly #from: Statement
   readonly #newestFirst: Statement
   readonly #next: Statement
-  readonly #sieves = new Map<IdKind, { sieve: BloomFilter; next: number }>()
-  /** Numbers that were given are taken back only where something counts as deleted. */
-  #deletedBefore: number | undefined
+  readonly #filters = new Map<IdKind, { filter: BloomFilter; next: number }>()
+  /**
+   * The number of deletions when the filters were built. Dictionary ids are only taken back by what counts as
+   * a deletion.
+   */
+  #knownDeletions: number | undefined
 
   constructor(private readonly db: Db) {
     this.#seed = BigInt.asUintN(64, db.prepare(sql.seed).pluck().safeIntegers().get() as bigint)
-    this.#deleted = db.prepare(sql.deleted).pluck()
+    this.#deletions = db.prepare(sql.deleted).pluck()
     this.#from = db.prepare(sql.from)
     this.#newestFirst = db.prepare(sql.newestFirst)
     this.#next = db.prepare(sql.next).pluck()
   }
 
-  /** One more than the highest number given, of each kind. */
+  /** Returns one more than the highest dictionary id of each kind. */
   numbers(): DictionarySizes {
     return {
       visitors: this.#nextOf("visitors"),
@@ -72,42 +78,42 @@ export class IdDictionary {
     return (this.#next.get({ kind: idKinds.indexOf(kind) }) as number | undefined) ?? 1
   }
 
-  /** The number of each text, 0 where it has none, and the hashes. */
+  /** Returns the dictionary id of each text, or 0 if it has none, and the hashes. */
   find(kind: IdKind, texts: readonly string[]): { numbers: Uint32Array; hashes: Uint32Array } {
     const hashes = this.#hash(texts)
     const numbers = new Uint32Array(texts.length)
-    // In one transaction: what is sealed meanwhile would be in the list and not in the sieve.
+    // In one transaction: ids that are sealed meanwhile would be in the list but not in the filter.
     if (texts.length > 0) this.db.transaction(() => this.#find(kind, hashes, numbers))()
     return { numbers, hashes }
   }
 
   #find(kind: IdKind, hashes: Uint32Array, numbers: Uint32Array): void {
-    const sieve = this.#sieveOf(kind)
-    const wanted = new Wanted(hashes, (at) => sieve.mayHave(hashes, at))
-    if (wanted.left === 0) return
+    const filter = this.#filterOf(kind)
+    const search = new HashSearch(hashes, (at) => filter.mayHave(hashes, at))
+    if (search.remaining === 0) return
     for (const row of this.#newestFirst.iterate({ kind: idKinds.indexOf(kind) })) {
-      const { first, hashes: bytes } = row as Stretch
-      wanted.lookThrough(wordsOf(bytes), first, numbers)
-      if (wanted.left === 0) return
+      const { first, hashes: bytes } = row as Chunk
+      search.scan(wordsOf(bytes), first, numbers)
+      if (search.remaining === 0) return
     }
   }
 
-  /** With all that were given until now. */
-  #sieveOf(kind: IdKind): BloomFilter {
-    const deleted = this.#deleted.get() as number
-    if (deleted !== this.#deletedBefore) this.#sieves.clear()
-    this.#deletedBefore = deleted
+  /** Returns the filter, with all dictionary ids assigned so far. */
+  #filterOf(kind: IdKind): BloomFilter {
+    const deleted = this.#deletions.get() as number
+    if (deleted !== this.#knownDeletions) this.#filters.clear()
+    this.#knownDeletions = deleted
     const next = this.#nextOf(kind)
-    let known = this.#sieves.get(kind)
-    if (!known || known.sieve.most < next) known = { sieve: new BloomFilter(next * 2), next: 1 }
+    let known = this.#filters.get(kind)
+    if (!known || known.filter.capacity < next) known = { filter: new BloomFilter(next * 2), next: 1 }
     if (known.next < next) {
-      const stretches = this.#from.all({ kind: idKinds.indexOf(kind), number: known.next }) as Stretch[]
-      for (const { first, hashes } of stretches)
-        known.sieve.add(wordsOf(hashes).subarray(Math.max(0, known.next - first) * words))
+      const chunks = this.#from.all({ kind: idKinds.indexOf(kind), number: known.next }) as Chunk[]
+      for (const { first, hashes } of chunks)
+        known.filter.add(wordsOf(hashes).subarray(Math.max(0, known.next - first) * words))
       known.next = next
-      this.#sieves.set(kind, known)
+      this.#filters.set(kind, known)
     }
-    return known.sieve
+    return known.filter
   }
 
   #hash(texts: readonly string[]): Uint32Array {
@@ -124,30 +130,33 @@ export class IdDictionary {
   }
 }
 
-interface Stretch {
+interface Chunk {
   first: number
   hashes: Buffer
 }
 
-/** Hashes that are looked for, each until it is found. */
-class Wanted {
-  left = 0
-  /** Open addressing over the first word, at most half full: places in `hashes`, counted from 1. */
+/** Hashes to find. Each is searched for until it is found. */
+class HashSearch {
+  remaining = 0
+  /**
+   * Hash table by first word (open addressing, at most half full). A slot holds 1 + the index of a hash; 0 is
+   * empty.
+   */
   readonly #slots: Uint32Array
-  /** A bit for some bits of the first word, which sorts out nearly all that are not looked for. */
-  readonly #bits = new Uint8Array(wantedBits / 8)
+  /** One bit per value of the low bits of the first word. Rules out nearly all other hashes. */
+  readonly #bits = new Uint8Array(prefilterBits / 8)
 
   constructor(
     private readonly hashes: Uint32Array,
-    isWanted: (at: number) => boolean,
+    isCandidate: (at: number) => boolean,
   ) {
     const size = 2 ** Math.ceil(Math.log2((hashes.length / words) * 2 + 1))
     this.#slots = new Uint32Array(size)
     for (let at = 0; at < hashes.length; at += words) {
-      if (!isWanted(at)) continue
-      this.left++
+      if (!isCandidate(at)) continue
+      this.remaining++
       const word = hashes[at] as number
-      const bit = word % wantedBits
+      const bit = word % prefilterBits
       this.#bits[bit >> 3] = (this.#bits[bit >> 3] as number) | (1 << (bit & 7))
       let slot = word & (size - 1)
       while (this.#slots[slot] !== 0) slot = (slot + 1) & (size - 1)
@@ -155,35 +164,35 @@ class Wanted {
     }
   }
 
-  lookThrough(stretch: Uint32Array, first: number, numbers: Uint32Array): void {
+  scan(chunk: Uint32Array, first: number, numbers: Uint32Array): void {
     const [bits, slots, hashes] = [this.#bits, this.#slots, this.hashes]
     const last = slots.length - 1
-    for (let at = 0; at < stretch.length; at += words) {
-      const word = stretch[at] as number
-      const bit = word % wantedBits
+    for (let at = 0; at < chunk.length; at += words) {
+      const word = chunk[at] as number
+      const bit = word % prefilterBits
       if (((bits[bit >> 3] as number) & (1 << (bit & 7))) === 0) continue
       for (let slot = word & last; slots[slot] !== 0; slot = (slot + 1) & last) {
         const index = (slots[slot] as number) - 1
-        const other = index * words
+        const start = index * words
         if (
-          hashes[other] === word &&
-          hashes[other + 1] === stretch[at + 1] &&
-          hashes[other + 2] === stretch[at + 2] &&
+          hashes[start] === word &&
+          hashes[start + 1] === chunk[at + 1] &&
+          hashes[start + 2] === chunk[at + 2] &&
           numbers[index] === 0
         ) {
           numbers[index] = first + at / words
-          this.left--
+          this.remaining--
         }
       }
     }
   }
 }
 
-/** Inside the transaction that stores the blocks which use the numbers. */
+/** Stores new dictionary ids. Call it in the transaction that stores the blocks that use them. */
 export function insertDictionaryIds(db: Db, { kind, first, hashes }: NewDictionaryIds): void {
-  const stretch = { kind: idKinds.indexOf(kind), first, hashes }
-  const full = idsPerStretch * words * 4
-  if (db.prepare(sql.append).run({ ...stretch, full }).changes === 0) db.prepare(sql.insert).run(stretch)
+  const chunk = { kind: idKinds.indexOf(kind), first, hashes }
+  const full = idsPerChunk * words * 4
+  if (db.prepare(sql.append).run({ ...chunk, full }).changes === 0) db.prepare(sql.insert).run(chunk)
 }
 
 function wordsOf(bytes: Uint8Array): Uint32Array {

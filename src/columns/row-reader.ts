@@ -7,7 +7,7 @@ import {
 } from "../store/identity-resolution.ts"
 import { type IdKind, idKinds, StaleBlockError } from "./batch.ts"
 
-/** An event row as the columns need it: raw, by position, for there are millions. */
+/** An event row as the columns need it. An array rather than an object, because there are millions. */
 export type Row = [
   id: number,
   websiteRid: number,
@@ -21,13 +21,13 @@ export type Row = [
   properties: string | null,
 ]
 
-/** A row's id, and what tells which batch it is in. */
+/** A row's id, and the columns that determine its batch. */
 export type RowId = [id: number, ts: number, typeId: number, crawler: 0 | 1]
 
-/** The begin of one. */
+/** The first columns of a row. */
 export type RowHead = [id: number, websiteRid: number, typeId: number, ts: number, crawler: 0 | 1]
 
-/** A whole event. */
+/** A complete event. */
 export interface StoredEvent {
   id: number
   websiteRid: number
@@ -47,25 +47,28 @@ export interface StoredEvent {
   properties: string | null
 }
 
-/** What event rows have in common. */
+/** The parts that many event rows share. */
 export interface EventType {
   name: string
   namespace: string | null
   source: string | null
-  /** Undefined where the row's properties are an object of their own. */
+  /** Undefined if each row stores its properties as a complete JSON object. */
   keys: string[] | undefined
 }
 
-/** Bytes of types that are kept: keys and names are as long as the sender likes. */
+/** Bytes of cached types. Limited because senders choose the length of keys and names. */
 const typesMemory = 16_777_216
-/** Bytes that a type takes, and each of its keys, beside their characters. */
+/** Bytes that a type takes, and each of its keys, besides their characters. */
 const typeBytes = 300
 const keyBytes = 40
 
 const columns =
   "id, website_rid, type_id, ts, crawler, anonymous_id, session_id, profile_id, path, properties"
 
-/** "not indexed": by id, for by time all events of the range would be looked at for each stretch of ids. */
+/**
+ * "not indexed" makes SQLite scan by id: by time it would read all events of the time range for each range of
+ * ids.
+ */
 function ids(column: "anonymous_id" | "session_id" | "profile_id"): string {
   return `
     select ${column} from event_rows not indexed
@@ -89,7 +92,7 @@ const sql = {
     order by ts desc, id desc limit :limit`,
   ids: `
     select r.id, r.ts, r.type_id, r.crawler
-    from json_each(:moments) as m cross join event_rows as r on r.website_rid = :website and r.ts = m.value`,
+    from json_each(:times) as m cross join event_rows as r on r.website_rid = :website and r.ts = m.value`,
   visitors: ids("anonymous_id"),
   sessions: ids("session_id"),
   profiles: ids("profile_id"),
@@ -101,7 +104,7 @@ const sql = {
   type: "select name, namespace, source, keys from event_types where id = :id",
 }
 
-/** Reads event rows and what their type says. */
+/** Reads event rows and event types. */
 export class RowReader {
   readonly #byId: Statement
   readonly #byTime: Statement
@@ -128,12 +131,18 @@ export class RowReader {
     >
   }
 
-  /** Those of all websites with `after` < id <= `last`, by id. One by one: a row may hold 32 KiB. To be read at once, without a pause. */
+  /**
+   * Iterates the rows of all websites with `after` < id <= `last`, by id: a row can hold 32 KiB. Read it to
+   * the end without yielding.
+   */
   byId(after: number, last: number): IterableIterator<Row> {
     return this.#byId.iterate({ after, last }) as IterableIterator<Row>
   }
 
-  /** Those of one website with `from` <= ts < `to`, by time and then id, as `byId` does; at `from` those above the id `fromId` alone. */
+  /**
+   * Iterates the rows of a website with `from` <= ts < `to`, by time and then id. At `from`, only ids above
+   * `fromId`. See `byId`.
+   */
   byTime(
     website: number,
     from: number,
@@ -145,18 +154,24 @@ export class RowReader {
     return this.#byTime.iterate({ website, from, to, after, last, fromId }) as IterableIterator<Row>
   }
 
-  /** The ids, in the order of `kinds`, of those of one website and ms whose event has that name. */
+  /** Iterates the ids, in the order of `idKinds`, of the rows of a website and ms whose event has that name. */
   *idsAt(website: number, ts: number, name: string): Generator<(string | null)[]> {
     for (const [typeId, ...ids] of this.#atTime.iterate({ website, ts }) as Iterable<[number, ...string[]]>)
       if (this.typeOf(typeId).name === name) yield ids
   }
 
-  /** The ids of those of one website at some moments, Unix ms, in no order. Some 50 us, and 3 us for each moment and row. */
-  ids(website: number, moments: readonly number[]): RowId[] {
-    return this.#ids.all({ website, moments: JSON.stringify(moments) }) as RowId[]
+  /**
+   * Returns the row ids of a website at some times, Unix ms, in no order. Takes about 50 us plus 3 us per
+   * time and row.
+   */
+  ids(website: number, times: readonly number[]): RowId[] {
+    return this.#ids.all({ website, times: JSON.stringify(times) }) as RowId[]
   }
 
-  /** Ids of events with `after` < id <= `last`, as often as they are there: SQLite takes longer to find out than we. */
+  /**
+   * Returns the ids of events with `after` < id <= `last`, duplicates included: SQLite removes them more
+   * slowly than the caller.
+   */
   texts(
     kind: IdKind,
     { websites, from, to }: { websites: readonly number[]; from: number; to: number },
@@ -166,18 +181,18 @@ export class RowReader {
     return this.#texts[kind].all({ websites: JSON.stringify(websites), from, to, after, last }) as string[]
   }
 
-  /** Those of one website with `from` <= ts < `to`, from the end. */
+  /** Returns the newest rows of a website with `from` <= ts < `to`, newest first. */
   newest(website: number, from: number, to: number, limit: number): RowHead[] {
     return this.#newest.all({ website, from, to, limit }) as RowHead[]
   }
 
-  /** Undefined where it is gone. */
+  /** Returns undefined if the event was deleted. */
   event(id: number): StoredEvent | undefined {
     const row = this.#event.get({ id }) as (Omit<StoredEvent, "crawler"> & { crawler: 0 | 1 }) | undefined
     return row && { ...row, crawler: row.crawler === 1 }
   }
 
-  /** See src/store/identity-resolution.ts, as what follows. */
+  /** This and the next two methods: see src/store/identity-resolution.ts. */
   linkedIds(website: number, profileId: string): string[] {
     return linkedIds(this.db, website, profileId)
   }
@@ -190,13 +205,14 @@ export class RowReader {
     return latestProfileOf(this.db, website, anonymousId)
   }
 
+  /** Throws StaleBlockError if the type was deleted. */
   typeOf(id: number): EventType {
     let type = this.#types.get(id)
     if (!type) {
-      const found = this.#type.get({ id }) as Record<string, string> | undefined
-      // Its events were deleted since they were read, and then the type.
-      if (!found) throw new StaleBlockError()
-      const { name, namespace, source, keys } = found
+      const row = this.#type.get({ id }) as Record<string, string> | undefined
+      // Its events were deleted after they were read, and then the type.
+      if (!row) throw new StaleBlockError()
+      const { name, namespace, source, keys } = row
       type = {
         name: name as string,
         namespace: namespace || null,

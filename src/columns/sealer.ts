@@ -1,107 +1,132 @@
 import type { Db } from "../store/db/driver.ts"
 import { idKinds, StaleBlockError } from "./batch.ts"
-import { BlockReader, type BlockRow, blockColumns, fittingBlocks } from "./block-reader.ts"
-import { BlockWriter, type EncodedBlock, encode } from "./block-writer.ts"
-import { buildMemory, ColumnBuilder, merge } from "./column-builder.ts"
+import {
+  BlockReader,
+  type BlockRow,
+  blockColumns,
+  blockOf,
+  fittingBlocks,
+  type RawBlock,
+  sliceKey,
+} from "./block-reader.ts"
+import { BlockWriter, type EncodedBlock, encode, slicesPerBlock } from "./block-writer.ts"
+import { buildMemory, ColumnBuilder, type Columns, merge } from "./column-builder.ts"
 import { IdDictionary, insertDictionaryIds, type NewDictionaryIds } from "./id-dictionary.ts"
 import { RowReader } from "./row-reader.ts"
 
-/** Rows in one pass: some 0.3 s of a processor that nobody waits for, and then a transaction of some 8 ms. */
+/** Rows sealed in one pass: about 0.3 s of background CPU time, then a transaction of about 8 ms. */
 export const rowsPerPass = 65_536
-/** Blocks that are made anew or taken out in one transaction: some 10 ms. */
-const blocksAtOnce = 64
-/** Blocks of one website, day and name from which they are made one; those of an open day come in many small ones. */
-const partsToMerge = 8
-/** Events from which a block is large enough to stay as it is, and the bytes of memory to make it. */
-const largeBlock = 262_144
-const largeBytes = buildMemory / 2
+/** Blocks rebuilt or deleted in one transaction: about 10 ms. */
+const maxReplacedBlocks = 64
+/** Estimated bytes of memory that a merged block can take. */
+const mergeMemory = buildMemory * 2
+/** Events of a merged block: each of its columns of codes takes at most 2 MB. */
+const maxEvents = 524_288
+/**
+ * A block is merged with later ones that hold at least a quarter of its events in total, so that each event
+ * is rewritten only a few times.
+ */
+const mergeFactor = 4
+/**
+ * Number of neighboring blocks from which blocks of the current day are merged. Blocks of a past day are
+ * merged from two.
+ */
+const partsOfOpenDay = 4
 
-/** Blocks that were made from rows or from other blocks, and what must still be so when they are stored. */
+/** Blocks built from rows or from other blocks, and the preconditions for storing them. */
 export interface SealedBatch {
   blocks: { block: EncodedBlock; afterId: number; lastId: number }[]
   identities: NewDictionaryIds[]
-  /** Rows up to `to` become sealed; nobody sealed or deleted any of them meanwhile. */
+  /** Seals rows up to `to`. Precondition: none of them was sealed or deleted meanwhile. */
   seal?: { from: number; to: number; deleted: number }
-  /** These blocks go; each is as it was seen. What `lingers` is only taken out of the website, and goes later. */
-  replaces: { id: number; stale: number; lingers: boolean }[]
-  /** Stretches of numbers that no block names any more. */
-  forgets?: { kind: number; first: number }[]
+  /**
+   * Blocks to delete. Precondition: their `stale` is unchanged. If `isRetained`, the block is only retired,
+   * and deleted later.
+   */
+  removes: { id: number; stale: number; isRetained: boolean }[]
+  /** Chunks of dictionary ids that no block uses any more. */
+  unusedChunks?: { kind: number; first: number }[]
 }
 
 const sql = {
   sealed: "select id, deleted, (select coalesce(max(id), 0) from event_rows) as last from sealed",
   lastOfPass: `
     select max(id) from (select id from event_rows where id > :after order by id limit :limit)`,
-  /** Numbers that go count as a deletion: who holds unsealed rows must number their ids anew. */
+  /**
+   * Removing dictionary ids (from = to) counts as a deletion: readers that hold unsealed rows must then
+   * assign ids again.
+   */
   seal: `
     update sealed set id = :to, deleted = deleted + (:from = :to) where id = :from and deleted = :deleted`,
-  forget: "delete from identities where kind = :kind and first = :first",
-  stretches: `
+  dropChunk: "delete from identities where kind = :kind and first = :first",
+  chunks: `
     select kind, first, length(hashes) / 12 as count from identities
     where kind < 10 and first < (select max(first) from identities as other where other.kind = identities.kind)`,
-  allBlocks: `
-    select ${blockColumns}
-    from blocks where website_rid >= 0`,
-  /** The empty row that kept an id from being given again; a higher one does that now. */
-  dropKeeper: "delete from event_rows where website_rid = -1 and id < :to",
-  /** At once, for it touches no column; the blocks themselves go in small steps. */
+  allBlocks: `select ${blockColumns} from blocks where website_rid >= 0`,
+  /** The empty row that prevents SQLite from reusing an id. A row with a higher id does that now. */
+  dropPlaceholder: "delete from event_rows where website_rid = -1 and id < :to",
+  /**
+   * Runs in one transaction, because it touches no column data. The blocks are deleted later, in small steps.
+   */
   reset: `
     update blocks set website_rid = -1 - website_rid where website_rid >= 0;
     update identities set kind = kind + (select max(kind) / 10 * 10 + 10 from identities) where kind < 10;
     update sealed set id = 0, deleted = deleted + 1;`,
-  spentIdentities:
-    "delete from identities where rowid in (select rowid from identities where kind >= 10 limit 4)",
+  removedIds: "delete from identities where rowid in (select rowid from identities where kind >= 10 limit 4)",
   dropBlock: "delete from blocks where id = :id and stale = :stale",
-  putAside: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",
+  retire: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",
   stale: `
-    select b.id, b.website_rid as website, b.day, b.name, b.crawler, b.after_id as afterId, b.last_id as lastId, b.events,
-      b.quarters, b.stale, coalesce(b.bytes, b.events * 100) as bytes, w.rid is null and b.website_rid <> 0 as gone
-    from blocks as b left join websites as w on w.rid = b.website_rid and w.deleted_at is null
-    where b.stale > 0 or b.website_rid < 0`,
-  crowded: `
-    select website_rid as website, day, name, crawler from blocks
-    where events < :large and coalesce(bytes, events * 100) < :largeBytes and website_rid >= 0
-    group by website_rid, day, name, crawler
-    having count(*) >= :parts or (count(*) > 1 and day < :today)
-    limit :limit`,
+    select ${blockColumns},
+      not exists (select 1 from websites where rid = website_rid and deleted_at is null) and website_rid <> 0 as isDeleted
+    from blocks
+    where stale > 0 or website_rid < 0`,
+  /** Changes whenever there can be something to merge. */
+  mergeState: `
+    select (select coalesce(max(id), 0) from blocks) || ' ' || (select count(*) from blocks where stale > 0)`,
   parts: `
-    select ${blockColumns}
-    from blocks where website_rid = :website and day = :day and name = :name and crawler = :crawler
-    order by after_id`,
+    select id, website_rid as website, day, events, stale, slices is null as isOfName,
+      coalesce(bytes, events * 100) as bytes
+    from blocks
+    where website_rid >= 0
+    order by website_rid, day, after_id`,
+  block: `select ${blockColumns} from blocks where id = :id and website_rid >= 0 and stale = 0`,
 }
 
-/** Makes blocks. Reads with one connection; what it gives is stored by `store`, with any connection. */
+/** Builds blocks. Reads with one connection. Any connection can store the result, with `applySealedBatch`. */
 export class Sealer {
   readonly #rows: RowReader
   readonly #blocks: BlockReader
 
-  /** Bytes of memory in which columns were ever made, by the estimate. */
-  made = 0
-  /** Sets of small blocks none of which are neighbours. */
-  readonly #stuck = new Set<string>()
-  /** When blocks that were put aside were first seen, by id; ms. */
-  readonly #aside = new Map<number, number>()
+  /** Total bytes of memory, estimated, in which columns were built. */
+  builtBytes = 0
+  /** The merge state and day when there was nothing left to merge. */
+  #mergedState = ""
+  /** When each retired block was first seen, by id; ms of `elapsed`. */
+  readonly #retired = new Map<number, number>()
 
-  /** `patience`: ms, by a clock that is never set, that a block is left to its readers after another took its place. */
+  /** `elapsed`: a monotonic clock, ms. `gracePeriod`: ms for which a replaced block stays readable. */
   constructor(
     private readonly db: Db,
     private readonly elapsed: () => number = () => 0,
-    private readonly patience = 0,
+    private readonly gracePeriod = 0,
     private readonly identities = new IdDictionary(db),
   ) {
     this.#rows = new RowReader(db)
     this.#blocks = new BlockReader(db, this.#rows, (kind, texts) => this.identities.find(kind, texts).numbers)
   }
 
-  /** Rows that are in no block yet. */
+  /** Returns the number of rows that are in no block yet, by their ids. */
   unsealed(): number {
-    const { id, last } = this.#look()
+    const { id, last } = this.#readState()
     return last - id
   }
 
-  /** The next rows, as blocks: fewer where they take much memory. Undefined where there are none. Yields while it reads. */
+  /**
+   * Builds blocks from the next rows, up to `limit` of them or until memory is full. Returns undefined if
+   * there are none. Yields while it reads.
+   */
   *pass(limit = rowsPerPass): Generator<void, SealedBatch | undefined> {
-    const { id: from, deleted } = this.#look()
+    const { id: from, deleted } = this.#readState()
     const last = this.db.prepare(sql.lastOfPass).pluck().get({ after: from, limit }) as number | null
     if (last === null) return undefined
     const builder = new ColumnBuilder(this.#rows)
@@ -114,171 +139,212 @@ export class Sealer {
     const next = this.identities.numbers()
     const columns = builder.finish((kind, texts) => {
       const { numbers, hashes } = this.identities.find(kind, texts)
-      const fresh: number[] = []
+      const newHashes: number[] = []
       const first = next[kind]
       for (let index = 0; index < texts.length; index++) {
         if (numbers[index] !== 0) continue
-        numbers[index] = first + fresh.length
-        fresh.push(
+        numbers[index] = first + newHashes.length
+        newHashes.push(
           hashes[index * 3] as number,
           hashes[index * 3 + 1] as number,
           hashes[index * 3 + 2] as number,
         )
-        numbers[index] = first + fresh.length / 3 - 1
+        numbers[index] = first + newHashes.length / 3 - 1
       }
-      if (fresh.length > 0)
-        identities.push({ kind, first, hashes: new Uint8Array(Uint32Array.from(fresh).buffer) })
+      if (newHashes.length > 0)
+        identities.push({ kind, first, hashes: new Uint8Array(Uint32Array.from(newHashes).buffer) })
       return numbers
     })
     const blocks: SealedBatch["blocks"] = []
-    for (const one of columns) {
-      blocks.push({ block: encode(one), afterId: from, lastId: to })
+    for (const ofDay of Map.groupBy(columns, ({ website, day }) => `${website} ${day}`).values()) {
+      blocks.push({ block: encode(ofDay), afterId: from, lastId: to })
       yield
     }
-    this.made += builder.bytes
-    return { blocks, identities, seal: { from, to, deleted }, replaces: [] }
+    this.builtBytes += builder.bytes
+    return { blocks, identities, seal: { from, to, deleted }, removes: [] }
   }
 
   /**
-   * Some blocks of one website and day whose events were deleted, made anew, or those taken out that nobody can be reading any more.
-   * Undefined where there are none.
+   * Rebuilds blocks of one website and day that have deleted events, or deletes blocks that no reader can use
+   * any more. Returns undefined if there are none.
    */
-  *renew(limit = blocksAtOnce): Generator<void, SealedBatch | undefined> {
-    const spent = (this.db.prepare(sql.stale).all() as (BlockRow & { gone: 0 | 1 })[]).filter(
-      ({ id, website, stale }) => website >= 0 || stale > 0 || this.#isRipe(id),
+  *rebuild(limit = maxReplacedBlocks): Generator<void, SealedBatch | undefined> {
+    const stale = (this.db.prepare(sql.stale).all() as (RawBlock & { isDeleted: 0 | 1 })[]).filter(
+      ({ id, website, stale }) => website >= 0 || stale > 0 || this.#isExpired(id),
     )
-    if (spent.length === 0) return undefined
-    const work: SealedBatch = { blocks: [], identities: [], replaces: [] }
-    const first = spent[0] as BlockRow
-    const ofDay = spent.filter(({ website, day }) => website === first.website && day === first.day)
-    const together = fittingBlocks(ofDay.slice(0, limit))
-    const anew = yield* this.#blocks.readAnew(together.filter(({ gone }) => !gone))
-    for (const row of together) {
-      const batch = anew.get(row.id)
-      if (batch) {
-        work.blocks.push({ block: encode(batch.columns), afterId: row.afterId, lastId: row.lastId })
-        this.made += batch.columns.bytes
+    if (stale.length === 0) return undefined
+    const batch: SealedBatch = { blocks: [], identities: [], removes: [] }
+    const first = stale[0] as RawBlock
+    const ofDay = stale.filter(({ website, day }) => website === first.website && day === first.day)
+    const blocks = fittingBlocks(ofDay.slice(0, limit))
+    const rebuilt = yield* this.#blocks.readFromRows(
+      blocks.filter(({ isDeleted }) => !isDeleted).map(blockOf),
+    )
+    for (const row of blocks) {
+      const batches = rebuilt.get(row.id) ?? []
+      if (batches.length > 0) {
+        const block = encode(batches.map(({ columns }) => columns))
+        batch.blocks.push({ block, afterId: row.afterId, lastId: row.lastId })
+        this.builtBytes += block.bytes
         yield
       }
-      work.replaces.push({ id: row.id, stale: row.stale, lingers: false })
-      this.#aside.delete(row.id)
+      batch.removes.push({ id: row.id, stale: row.stale, isRetained: false })
+      this.#retired.delete(row.id)
     }
-    return work
+    return batch
   }
 
-  #isRipe(id: number): boolean {
+  #isExpired(id: number): boolean {
     const now = this.elapsed()
-    const since = this.#aside.get(id) ?? now
-    this.#aside.set(id, since)
-    return now - since >= this.patience
+    const since = this.#retired.get(id) ?? now
+    this.#retired.set(id, since)
+    return now - since >= this.gracePeriod
   }
 
   /**
-   * Many small blocks of a website's day and name as one, for some of them at once. Undefined where there are none. `today`: days since
-   * 1970.
+   * Merges blocks of a website and day. Returns undefined if there are none to merge. `today`: days since
+   * 1970-01-01.
    */
   *merge(today: number): Generator<void, SealedBatch | undefined> {
-    const limit = blocksAtOnce + this.#stuck.size
-    const crowded = this.db
-      .prepare(sql.crowded)
-      .all({ large: largeBlock, largeBytes, parts: partsToMerge, today: Math.max(today, 0), limit })
-    const work: SealedBatch = { blocks: [], identities: [], replaces: [] }
-    let bytes = 0
-    for (const group of crowded) {
-      const parts = neighbours(this.db.prepare(sql.parts).all(group) as BlockRow[])
-      const key = JSON.stringify(group)
-      if (parts.length < 2) {
-        this.#stuck.add(key)
-        continue
-      }
-      this.#stuck.delete(key)
-      bytes += parts.reduce((sum, part) => sum + part.bytes, 0)
-      const isTooMuch = bytes > buildMemory || work.replaces.length + parts.length > blocksAtOnce
-      if (isTooMuch && work.blocks.length > 0) break
+    const state = `${this.db.prepare(sql.mergeState).pluck().get()} ${today}`
+    if (state === this.#mergedState) return undefined
+    const all = this.db.prepare(sql.parts).all() as Part[]
+    for (const ofDay of Map.groupBy(all, ({ website, day }) => `${website} ${day}`).values()) {
+      const parts = partsToMerge(ofDay, ofDay[0] && ofDay[0].day < today ? 2 : partsOfOpenDay)
+      if (parts.length < 2) continue
       yield
       try {
-        const columns = merge(parts.map((part) => this.#blocks.open(part)))
-        const [first, last] = [parts[0] as BlockRow, parts.at(-1) as BlockRow]
-        work.blocks.push({ block: encode(columns), afterId: first.afterId, lastId: last.lastId })
-        this.made += columns.bytes
-        work.replaces.push(...parts.map(({ id, stale }) => ({ id, stale, lingers: true })))
+        const batch = yield* this.#mergeBlocks(parts)
+        if (batch) return batch
       } catch (error) {
         if (!(error instanceof StaleBlockError)) throw error
       }
     }
-    return work.blocks.length > 0 ? work : undefined
+    this.#mergedState = state
+    return undefined
+  }
+
+  *#mergeBlocks(parts: readonly Part[]): Generator<void, SealedBatch | undefined> {
+    const read = this.db.prepare(sql.block)
+    const blocks = parts.map(({ id }) => {
+      const row = read.get({ id }) as RawBlock | undefined
+      if (!row) throw new StaleBlockError()
+      return blockOf(row)
+    })
+    const slices = blocks.flatMap((block) => [...block.slices])
+    const byName = Map.groupBy(slices, ({ name, crawler }) => sliceKey(name, crawler))
+    if (byName.size > slicesPerBlock) return undefined
+    const merged: Columns[] = []
+    for (const ofName of byName.values()) {
+      merged.push(merge(ofName.map((slice) => this.#blocks.open(slice))))
+      yield
+    }
+    const afterId = Math.min(...blocks.map((block) => block.afterId))
+    const lastId = Math.max(...blocks.map((block) => block.lastId))
+    const block = encode(merged)
+    this.builtBytes += block.bytes
+    return {
+      blocks: [{ block, afterId, lastId }],
+      identities: [],
+      removes: blocks.map(({ id, stale }) => ({ id, stale, isRetained: true })),
+    }
   }
 
   /**
-   * Stretches of numbers of which no block names one: the hashes of ids whose events were all deleted. Reads the ids of all events,
-   * some 10 ns each. Undefined where there are none, or where blocks are still to be made anew.
+   * Finds chunks of dictionary ids that no block uses: hashes of ids whose events were all deleted. Reads the
+   * ids of all events, about 10 ns each. Returns undefined if there are none, or if stale blocks are still to
+   * be rebuilt.
    */
   *collect(): Generator<void, SealedBatch | undefined> {
-    const { id, deleted } = this.#look()
-    const blocks = this.db.prepare(sql.allBlocks).all() as BlockRow[]
+    const { id, deleted } = this.#readState()
+    const blocks = (this.db.prepare(sql.allBlocks).all() as RawBlock[]).map(blockOf)
     if (blocks.some(({ stale }) => stale > 0)) return undefined
     const range = this.identities.numbers()
     const used = idKinds.map((kind) => new Uint8Array(range[kind]))
     for (const block of blocks) {
-      const batch = this.#blocks.open(block)
       idKinds.forEach((kind, index) => {
         const seen = used[index] as Uint8Array
-        for (const number of batch[kind]()) seen[number] = 1
+        for (const number of this.#blocks.ids(block, kind)) seen[number] = 1
       })
       yield
     }
-    const stretches = this.db.prepare(sql.stretches).all() as { kind: number; first: number; count: number }[]
-    const forgets = stretches.filter(
+    const chunks = this.db.prepare(sql.chunks).all() as { kind: number; first: number; count: number }[]
+    const unusedChunks = chunks.filter(
       ({ kind, first, count }) => used[kind]?.subarray(first, first + count).includes(1) === false,
     )
-    if (forgets.length === 0) return undefined
-    return { blocks: [], identities: [], seal: { from: id, to: id, deleted }, replaces: [], forgets }
+    if (unusedChunks.length === 0) return undefined
+    return { blocks: [], identities: [], seal: { from: id, to: id, deleted }, removes: [], unusedChunks }
   }
 
-  #look(): { id: number; deleted: number; last: number } {
+  #readState(): { id: number; deleted: number; last: number } {
     return this.db.prepare(sql.sealed).get() as { id: number; deleted: number; last: number }
   }
 }
 
-/** The longest run of small blocks: only neighbours in receipt may become one, for what is between their ids belongs to it. */
-function neighbours(parts: readonly BlockRow[]): BlockRow[] {
-  let longest: BlockRow[] = []
-  let run: BlockRow[] = []
-  let [events, bytes] = [0, 0]
-  for (const part of parts) {
-    const stays = part.events >= largeBlock || part.bytes >= largeBytes || part.stale > 0
-    if (stays || events + part.events > 2 * largeBlock || bytes + part.bytes > buildMemory)
-      [run, events, bytes] = [[], 0, 0]
-    if (stays) continue
-    run.push(part)
-    events += part.events
-    bytes += part.bytes
-    if (run.length > longest.length) longest = run
-  }
-  return longest
+/** The properties that decide whether a block is merged. */
+export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events" | "stale" | "bytes"> {
+  /**
+   * 1: the block holds a single name. Such blocks of a day can overlap in row ids, so they are merged all
+   * together or not at all.
+   */
+  isOfName: 0 | 1
 }
 
-/** Inside the caller's transaction. False, with nothing done, where the rows or blocks are not as they were any more. */
+/**
+ * Chooses neighboring blocks to merge, from the blocks of one website and day in order of receipt: the newest
+ * run of at least `minimum` blocks in which each has at most four times as many events as all later ones in
+ * total. Empty if there is none.
+ */
+export function partsToMerge(parts: readonly Part[], minimum: number): readonly Part[] {
+  const ofName = parts.filter(({ isOfName }) => isOfName === 1)
+  if (ofName.length > 1 && fitsOneBlock(ofName) && ofName.every(({ stale }) => stale === 0)) return ofName
+  const rest = parts.slice(ofName.length > 1 ? ofName.length : 0)
+  for (let end = rest.length; end >= 2; end--) {
+    let start = end
+    let events = 0
+    for (let part = rest[start - 1]; part && part.stale === 0; part = rest[start - 1]) {
+      const isLarger = start < end && part.events > mergeFactor * events
+      if (isLarger || !fitsOneBlock(rest.slice(start - 1, end))) break
+      events += part.events
+      start--
+    }
+    if (end - start >= minimum) return rest.slice(start, end)
+  }
+  return []
+}
+
+function fitsOneBlock(parts: readonly Part[]): boolean {
+  const [events, bytes] = parts.reduce(
+    ([events, bytes], part) => [events + part.events, bytes + part.bytes],
+    [0, 0],
+  )
+  return events <= maxEvents && bytes <= mergeMemory
+}
+
+/**
+ * Stores a batch. Call it in a transaction. Returns false, and changes nothing, if the preconditions of the
+ * batch no longer hold.
+ */
 export function applySealedBatch(
   db: Db,
-  { blocks, identities, seal, replaces, forgets = [] }: SealedBatch,
+  { blocks, identities, seal, removes, unusedChunks = [] }: SealedBatch,
 ): boolean {
   const drop = db.prepare(sql.dropBlock)
-  const putAside = db.prepare(sql.putAside)
-  const asSeen = db.transaction(() => {
+  const retire = db.prepare(sql.retire)
+  const apply = db.transaction(() => {
     if (seal && db.prepare(sql.seal).run(seal).changes === 0) throw new StaleBlockError()
-    for (const { lingers, ...one } of replaces) {
-      if ((lingers ? putAside : drop).run(one).changes === 0) throw new StaleBlockError()
+    for (const { isRetained, ...block } of removes) {
+      if ((isRetained ? retire : drop).run(block).changes === 0) throw new StaleBlockError()
     }
-    for (const { kind, first } of forgets) db.prepare(sql.forget).run({ kind, first })
-    for (const one of identities) insertDictionaryIds(db, one)
+    for (const { kind, first } of unusedChunks) db.prepare(sql.dropChunk).run({ kind, first })
+    for (const ids of identities) insertDictionaryIds(db, ids)
     const writer = new BlockWriter(db)
     for (const { block, afterId, lastId } of blocks) writer.insert(block, afterId, lastId)
-    if (seal) db.prepare(sql.dropKeeper).run({ to: seal.to })
-    else if (replaces.length > 0) db.prepare(sql.spentIdentities).run()
+    if (seal) db.prepare(sql.dropPlaceholder).run({ to: seal.to })
+    else if (removes.length > 0) db.prepare(sql.removedIds).run()
   })
   try {
-    asSeen()
+    apply()
     return true
   } catch (error) {
     if (error instanceof StaleBlockError) return false
@@ -286,37 +352,45 @@ export function applySealedBatch(
   }
 }
 
-/** Forgets all blocks: everything is read from rows until it is sealed again. */
+/** Discards all blocks. Everything is read from rows until it is sealed again. */
 export function reset(db: Db): void {
   db.transaction(() => db.exec(sql.reset))()
 }
 
 /**
- * What is done next: rows go before what makes reading faster, where there are at least `least`. Small blocks of days before
- * `today` (since 1970-01-01) are made one, those of other days when they are many. `collect`: look for numbers that are not
- * used any more, too.
+ * Builds the next batch: seals rows if at least `minimum` are unsealed, else rebuilds stale blocks, else
+ * merges blocks. Blocks of days before `today` (days since 1970-01-01) are merged from two on, others from
+ * four. `collect`: otherwise look for unused dictionary ids.
  */
 export function* nextWork(
   sealer: Sealer,
-  least = 1,
+  minimum = 1,
   today = Number.NEGATIVE_INFINITY,
   collect = false,
 ): Generator<void, SealedBatch | undefined> {
-  const pass = sealer.unsealed() >= least ? yield* sealer.pass() : undefined
-  const work = pass ?? (yield* sealer.renew()) ?? (yield* sealer.merge(today))
-  return work ?? (collect ? yield* sealer.collect() : undefined)
+  const pass = sealer.unsealed() >= minimum ? yield* sealer.pass() : undefined
+  const batch = pass ?? (yield* sealer.rebuild()) ?? (yield* sealer.merge(today))
+  return batch ?? (collect ? yield* sealer.collect() : undefined)
 }
 
-/** Seals all there is, at once, for who has nothing else to do. */
-export function sealAll(db: Db, today: number, onProgress: (unsealed: number) => void = () => {}): void {
+/**
+ * Seals rows while at least `minimum` are unsealed, and rebuilds and merges blocks. Does not yield: only for
+ * callers that have nothing else to do.
+ */
+export function sealAll(
+  db: Db,
+  today: number,
+  onProgress: (unsealed: number) => void = () => {},
+  minimum = 1,
+): void {
   const sealer = new Sealer(db)
   for (;;) {
-    const steps = nextWork(sealer, 1, today)
+    const steps = nextWork(sealer, minimum, today)
     let step = steps.next()
     while (!step.done) step = steps.next()
-    const work = step.value
-    if (!work) return
-    db.transaction(() => applySealedBatch(db, work)).immediate()
+    const batch = step.value
+    if (!batch) return
+    db.transaction(() => applySealedBatch(db, batch)).immediate()
     onProgress(sealer.unsealed())
   }
 }

@@ -1,26 +1,31 @@
 import type { Db, Statement } from "../store/db/driver.ts"
 import { dayMs } from "./batch.ts"
 import { BlockIndex, type DayOfBlocks } from "./block-index.ts"
-import { BlockReader, type BlockRow, fittingBlocks } from "./block-reader.ts"
+import { BlockReader, type BlockRow, fittingBlocks, type Slice, sliceKey } from "./block-reader.ts"
 import { Cache } from "./cache.ts"
 import { buildMemory, type MemoryBatch } from "./column-builder.ts"
 import { IdDictionary } from "./id-dictionary.ts"
 import { RowReader } from "./row-reader.ts"
 import { type Day, type Entry, Snapshot, type SnapshotScope } from "./snapshot.ts"
-import { type SealedState, type TailLimits, type TailPart, UnsealedRows } from "./unsealed.ts"
+import { Stamps } from "./stamps.ts"
+import { type SealedState, type UnsealedLimits, type UnsealedPart, UnsealedRows } from "./unsealed.ts"
 
 /**
- * Unsealed rows are held all at once up to these limits, in 100 MB, and read day by day beyond, a part of a day after the other: those
- * of 400,000 ordinary rows take 60 MB. Ids alone are held in any case, and a question for which they are too many is refused.
+ * Up to these limits all unsealed rows are held in memory, in at most 100 MB: 400,000 ordinary rows take 60
+ * MB. Beyond, they are read day by day, one part of a day at a time. Their ids are always held; a query that
+ * would exceed `idBytes` is rejected.
  */
-const standardLimits: TailLimits = {
+const defaultLimits: UnsealedLimits = {
   rows: 400_000,
   bytes: 100_663_296,
   partBytes: buildMemory / 2,
   idBytes: 134_217_728,
 }
-/** Of the memory, for what was counted for earlier questions; the rest is for answers and, as far as they leave it, for columns. */
-const countedShare = 3 / 8
+/**
+ * Share of the memory for cached results. The rest is for running queries and, as far as they leave it, for
+ * columns.
+ */
+const cacheShare = 3 / 8
 
 const sql = {
   sealed: "select id, deleted, (select coalesce(max(id), 0) from event_rows) as last from sealed",
@@ -30,49 +35,53 @@ const sql = {
     where website_rid = :website and ts >= :from and ts < :to and id > :after`,
 }
 
-/** An answer that is being made. */
+/** A running query. */
 interface Borrower {
-  /** Bytes */
+  /** Bytes. */
   readonly taken: number
 }
 
-/** Reads events as batches, from blocks and, where they are in none, from rows. One for each connection; it keeps the unsealed rows. */
+/**
+ * Reads events as batches, from blocks and, if they are unsealed, from rows. Each connection has one. Caches
+ * the unsealed rows.
+ */
 export class SnapshotReader {
   readonly rows: RowReader
   readonly identities: IdDictionary
   readonly #sealed: Statement
   readonly #days: Statement
   readonly #websites: Statement
-  readonly #directory: BlockIndex
-  readonly #kept: Cache
+  readonly #index: BlockIndex
+  readonly #cache: Cache
+  readonly #stamps = new Stamps()
   readonly #reader: BlockReader
   readonly #borrowers = new Set<Borrower>()
-  #tail: UnsealedRows | undefined
+  #unsealed: UnsealedRows | undefined
 
-  /** `memory`: bytes, of what is kept for the next question and of the answers that are being made. `chosenFrom`: see `Kept`. */
+  /** `memory`: bytes of the caches and of running queries together. `minFilteredEvents`: see `Cache`. */
   constructor(
     private readonly db: Db,
     private readonly memory = 0,
-    chosenFrom?: number,
-    private readonly limits = standardLimits,
+    minFilteredEvents?: number,
+    private readonly limits = defaultLimits,
   ) {
     this.rows = new RowReader(db)
     this.identities = new IdDictionary(db)
-    this.#directory = new BlockIndex(db)
-    this.#kept = new Cache(memory * countedShare, chosenFrom)
-    // Ids of sealed events all have their number already.
+    this.#index = new BlockIndex(db)
+    this.#cache = new Cache(memory * cacheShare, minFilteredEvents)
+    // All ids of sealed events have a dictionary id already.
     this.#reader = new BlockReader(
       db,
       this.rows,
       (kind, texts) => this.identities.find(kind, texts).numbers,
-      () => memory - this.#kept.bytes - this.#borrowed,
+      () => memory - this.#cache.bytes - this.#borrowed,
     )
     this.#sealed = db.prepare(sql.sealed)
     this.#days = db.prepare(sql.days).pluck()
     this.#websites = db.prepare(sql.websites).raw()
   }
 
-  /** What it takes is taken away from columns that are kept, until it is given back. */
+  /** Subtracts the memory of a query from the memory of cached columns, until disposed. */
   lend(borrower: Borrower): Disposable {
     this.#borrowers.add(borrower)
     return { [Symbol.dispose]: () => this.#borrowers.delete(borrower) }
@@ -84,102 +93,106 @@ export class SnapshotReader {
     return bytes
   }
 
-  /** Drops of both caches what no longer fits beside the answers that borrow from their memory. */
+  /** Evicts from both caches what no longer fits beside the running queries. */
   trim(): void {
-    this.#kept.shrink(this.memory - this.#borrowed)
+    this.#cache.shrink(this.memory - this.#borrowed)
     this.#reader.trim()
   }
 
-  /** Bytes of columns that were ever read. */
+  /** Total bytes of columns read from the database. */
   get read(): number {
     return this.#reader.read
   }
 
+  /** Returns how far rows are sealed. */
   sealed(): SealedState {
     return this.#sealed.get() as SealedState
   }
 
-  /** What there is at this moment. Yields while it reads unsealed rows. */
-  *open(wanted: SnapshotScope): Generator<void, Snapshot> {
-    const from = Math.floor(wanted.from / dayMs)
-    const to = Math.floor((wanted.to - 1) / dayMs)
-    // In one transaction: a block that is sealed meanwhile would be read twice, or its events not at all.
+  /** Opens a snapshot of the events in a scope. Yields while it reads unsealed rows. */
+  *open(scope: SnapshotScope): Generator<void, Snapshot> {
+    const from = Math.floor(scope.from / dayMs)
+    const to = Math.floor((scope.to - 1) / dayMs)
+    // In one transaction: otherwise the events of a block that is sealed meanwhile would be read twice, or
+    // not at all.
     const [sealed, ofWebsites] = this.db.transaction((): [SealedState, (readonly DayOfBlocks[])[]] => [
       this.sealed(),
-      wanted.websites.map((website) => this.#directory.daysOf(website)),
+      scope.websites.map((website) => this.#index.daysOf(website)),
     ])()
-    if (!this.#tail?.fits(sealed))
-      this.#tail = new UnsealedRows(this.rows, this.identities, sealed, this.limits)
-    const tail = this.#tail
-    if (sealed.last - sealed.id <= this.limits.rows) yield* tail.readTo(sealed.last)
-    const inMemory = tail.holds(sealed.last)
-    this.#reader.begin()
+    if (!this.#unsealed?.isCurrent(sealed))
+      this.#unsealed = new UnsealedRows(this.rows, this.identities, sealed, this.limits)
+    const unsealed = this.#unsealed
+    if (sealed.last - sealed.id <= this.limits.rows) yield* unsealed.readTo(sealed.last)
+    const inMemory = unsealed.hasAllUpTo(sealed.last)
+    this.#reader.startQuery()
     const days = new Map<number, DayParts>()
     const partsOf = (day: number): DayParts => {
-      const parts = days.get(day) ?? { blocks: [], state: "", loose: [], unread: [] }
+      const parts = days.get(day) ?? { slices: [], state: "", rows: [], deferred: [] }
       days.set(day, parts)
       return parts
     }
     const blockReader = this.#reader
-    const entryOf = (block: BlockRow): Entry => ({
-      ...placeOf(block),
-      block,
-      open: () => blockReader.open(block),
+    const entryOf = (slice: Slice): Entry => ({
+      ...placeOf(slice),
+      slice,
+      open: () => blockReader.open(slice),
     })
     for (const ofWebsite of ofWebsites) {
       const inRange = ofWebsite.filter(({ day }) => day >= from && day <= to)
-      const gone = inRange.flatMap(({ stale }) => stale)
-      const stale = new StaleDays(blockReader, gone)
-      for (const { day, blocks, state } of inRange) {
+      const staleBlocks = inRange.flatMap(({ stale }) => stale)
+      const stale = new StaleDays(blockReader, staleBlocks)
+      for (const { day, slices, state } of inRange) {
         const parts = partsOf(day)
-        parts.blocks.push(...blocks)
+        for (const slice of slices) parts.slices.push(slice)
         parts.state += `${state} `
       }
-      for (const block of gone)
-        partsOf(block.day).loose.push({
-          ...placeOf(block),
-          block: undefined,
-          open: () => stale.batchOf(block),
+      for (const slice of staleBlocks.flatMap(({ slices }) => slices))
+        partsOf(slice.block.day).rows.push({
+          ...placeOf(slice),
+          slice: undefined,
+          open: () => stale.batchOf(slice),
         })
     }
     const inRange = ({ website, columns: { day } }: MemoryBatch) =>
-      day >= from && day <= to && wanted.websites.includes(website)
+      day >= from && day <= to && scope.websites.includes(website)
     if (inMemory) {
-      for (const batch of tail.batches)
-        if (inRange(batch)) partsOf(batch.columns.day).loose.push(entryOfRows(batch))
+      for (const batch of unsealed.batches)
+        if (inRange(batch)) partsOf(batch.columns.day).rows.push(entryOfRows(batch))
     } else {
-      // Too many unsealed rows to hold: which names are there shows only when a day is read, all at once.
-      for (const website of wanted.websites) {
-        const range = { website, from: wanted.from, to: wanted.to, after: sealed.id }
+      // Too many unsealed rows to hold: the names of a day are only known once the day is read, so all of it
+      // is read together.
+      for (const website of scope.websites) {
+        const range = { website, from: scope.from, to: scope.to, after: sealed.id }
         for (const day of this.#days.all(range) as number[])
-          partsOf(day).unread.push(() =>
-            tail
+          partsOf(day).deferred.push(() =>
+            unsealed
               .day(website, day, sealed.last)
               .flatMap((part, index) => entriesOfPart(part, index, website, day)),
           )
       }
     }
-    const ordered = [...days].sort(([one], [other]) => one - other)
-    const isWanted = ({ crawler }: Entry) => wanted.crawlers || !crawler
+    const sortedDays = [...days].sort(([left], [right]) => left - right)
+    const isInScope = ({ crawler }: Entry) => scope.crawlers || !crawler
     const ends = ofWebsites.flatMap((of) => [of[0]?.day ?? [], of.at(-1)?.day ?? []].flat())
     return new Snapshot(
-      wanted,
+      scope,
       sealed.last,
       new Map(this.#websites.all() as [number, string][]),
-      tail,
+      unsealed,
       this.rows,
-      this.#kept,
-      ordered.map(([day, { blocks, state, loose, unread }]): Day => {
+      this.#cache,
+      this.#stamps,
+      sortedDays.map(([day, { slices, state, rows, deferred }]): Day => {
         let sealed: Entry[] | undefined
         return {
           day,
           state,
-          isUnread: unread.length > 0,
+          isUnread: deferred.length > 0,
           sealed: () => {
-            sealed ??= blocks.map(entryOf).filter(isWanted)
+            sealed ??= slices.map(entryOf).filter(isInScope)
             return sealed
           },
-          loose: () => [...loose, ...unread.flatMap((read) => read())].filter(isWanted),
+          loose: () => [...rows, ...deferred.flatMap((read) => read())].filter(isInScope),
         }
       }),
       { oldest: Math.min(...ends), newest: Math.max(...ends) },
@@ -188,26 +201,28 @@ export class SnapshotReader {
   }
 }
 
-/** What there is of a day. */
+/** The entries of a day. */
 interface DayParts {
-  blocks: BlockRow[]
+  slices: Slice[]
   state: string
-  loose: Entry[]
-  /** More of it, which is read when it is needed. */
-  unread: (() => Entry[])[]
+  /** Entries to read from rows. */
+  rows: Entry[]
+  /** Entries that are read when needed. */
+  deferred: (() => Entry[])[]
 }
 
-function placeOf({ website, name, day, crawler, afterId }: BlockRow): Omit<Entry, "block" | "open"> {
-  return { website, name, day, crawler: crawler === 1, afterId }
+function placeOf({ block, name, crawler }: Slice): Omit<Entry, "slice" | "open"> {
+  const { website, day, afterId } = block
+  return { website, name, day, crawler, afterId }
 }
 
 function entryOfRows(batch: MemoryBatch): Entry {
   const { website, name, crawler } = batch
   const { day } = batch.columns
-  return { website, name, day, crawler, afterId: afterBlocks, block: undefined, batch, open: () => batch }
+  return { website, name, day, crawler, afterId: afterBlocks, slice: undefined, batch, open: () => batch }
 }
 
-function entriesOfPart({ batches, open }: TailPart, part: number, website: number, day: number): Entry[] {
+function entriesOfPart({ batches, open }: UnsealedPart, part: number, website: number, day: number): Entry[] {
   return batches.map(({ name, crawler }) => ({
     website,
     name,
@@ -215,31 +230,40 @@ function entriesOfPart({ batches, open }: TailPart, part: number, website: numbe
     crawler,
     part,
     afterId: afterBlocks,
-    block: undefined,
+    slice: undefined,
     open: () => open(name, crawler),
   }))
 }
 
-/** Unsealed rows come after those of all blocks. */
+/** Sorts unsealed rows after the rows of all blocks. */
 const afterBlocks = Number.MAX_SAFE_INTEGER
 
-/** Blocks that have to be read from rows: all of a day together, as far as memory allows, when the first one is asked for. */
+/**
+ * Reads stale blocks from rows: when the first one of a day is requested, it reads all of the day, as far as
+ * memory allows.
+ */
 class StaleDays {
-  #batches = new Map<number, MemoryBatch | undefined>()
+  /** By block id and slice key. */
+  #batches = new Map<number, ReadonlyMap<string, MemoryBatch>>()
 
   constructor(
     private readonly reader: BlockReader,
     private readonly blocks: readonly BlockRow[],
   ) {}
 
-  batchOf({ id, website, day }: BlockRow): MemoryBatch | undefined {
+  /** Returns undefined if all of its events were deleted. */
+  batchOf({ block: { id, website, day }, name, crawler }: Slice): MemoryBatch | undefined {
     if (!this.#batches.has(id)) {
       const ofDay = this.blocks.filter((block) => block.website === website && block.day === day)
-      const together = fittingBlocks(ofDay.slice(ofDay.findIndex((block) => block.id === id)))
+      const blocks = fittingBlocks(ofDay.slice(ofDay.findIndex((block) => block.id === id)))
       this.#batches.clear()
-      const found = this.reader.allFromRows(together)
-      this.#batches = new Map(together.map((block) => [block.id, found.get(block.id)]))
+      const batches = this.reader.allFromRows(blocks)
+      this.#batches = new Map(blocks.map((block) => [block.id, bySliceKey(batches.get(block.id) ?? [])]))
     }
-    return this.#batches.get(id)
+    return this.#batches.get(id)?.get(sliceKey(name, crawler))
   }
+}
+
+function bySliceKey(batches: readonly MemoryBatch[]): ReadonlyMap<string, MemoryBatch> {
+  return new Map(batches.map((batch) => [sliceKey(batch.name, batch.crawler), batch]))
 }

@@ -1,12 +1,13 @@
 import type { LinkedVisitor } from "../store/identity-resolution.ts"
 import { type Batch, type DictionarySizes, type IdKind, idKinds, type RowLocator } from "./batch.ts"
-import type { BlockRow } from "./block-reader.ts"
+import type { Slice } from "./block-reader.ts"
 import type { Cache } from "./cache.ts"
 import { ColumnBuilder, type Columns, MemoryBatch } from "./column-builder.ts"
 import type { RowHead, RowId, RowReader, StoredEvent } from "./row-reader.ts"
+import type { Stamps } from "./stamps.ts"
 import type { UnsealedRows } from "./unsealed.ts"
 
-/** Which events are wanted. */
+/** The events that a snapshot covers. */
 export interface SnapshotScope {
   /** Rids. */
   websites: readonly number[]
@@ -16,75 +17,79 @@ export interface SnapshotScope {
   crawlers: boolean
 }
 
-/** A batch that may be there, without having read it. */
+/** A batch that has not been read yet. */
 export interface Entry {
   website: number
   name: string
   day: number
   crawler: boolean
-  /** Of a day that is read part after part, so that each is read once: which one. Others are of the first. */
+  /**
+   * Index of the part, for days that are read in parts. Orders entries so that each part is read once.
+   * Undefined sorts as 0.
+   */
   part?: number
-  /** It holds events with higher ids than this. */
+  /** All its events have higher ids than this. */
   afterId: number
-  /** Undefined: only the batch itself can tell. */
-  block: BlockRow | undefined
-  /** Where it is in memory already. */
+  /** The slice of a block, whose counts are known without reading columns. Undefined for rows. */
+  slice: Slice | undefined
+  /** Set if the batch is in memory already. */
   batch?: Batch
+  /** Returns undefined if none of its events is left. */
   open(): Batch | undefined
 }
 
-/** A UTC day that may have events. */
+/** A UTC day that can have events. */
 export interface Day {
-  /** Since 1970-01-01 */
+  /** Days since 1970-01-01. */
   day: number
-  /** As long as it is the same, so are the events in blocks. "": there are none. */
+  /** Identifies the blocks of the day: the same state means the same events in blocks. "" means no blocks. */
   state: string
-  /** There are too many events in rows to hold them: they are read each time that they are asked for. */
+  /** The rows of the day do not fit the memory: they are read each time that they are requested. */
   isUnread: boolean
-  /** Blocks. */
+  /** Entries of current blocks. */
   sealed(): readonly Entry[]
-  /** What has to be read from rows. */
+  /** Entries to read from rows: unsealed rows and stale blocks. */
   loose(): Entry[]
 }
 
-/** Row ids in one step of reading ids' text: some 30 ms. */
+/** Row ids in one step of reading the texts of ids: about 30 ms. */
 const idsPerStep = 65_536
-/** Bytes that an id's text takes beside its characters. */
+/** Bytes that the text of an id takes besides its characters. */
 const textBytes = 60
-/** Unix ms. */
+/** All times, Unix ms. */
 const always = { from: Number.MIN_SAFE_INTEGER, to: Number.MAX_SAFE_INTEGER }
-/** Events that are looked up one by one in one step: some 5 ms. */
+/** Single events looked up in one step: about 5 ms. */
 const lookupsPerStep = 256
-/** Rows that are read from end to end in the time of one that is looked up. */
+/** Number of rows that a scan reads in the time of one lookup. */
 const rowsPerLookup = 16
 
-function inOrder(one: Entry, other: Entry): number {
+function compareEntries(left: Entry, right: Entry): number {
   return (
-    one.day - other.day ||
-    one.website - other.website ||
-    (one.part ?? 0) - (other.part ?? 0) ||
-    (one.name < other.name ? -1 : one.name > other.name ? 1 : 0) ||
-    Number(one.crawler) - Number(other.crawler) ||
-    one.afterId - other.afterId
+    left.day - right.day ||
+    left.website - right.website ||
+    (left.part ?? 0) - (right.part ?? 0) ||
+    (left.name < right.name ? -1 : left.name > right.name ? 1 : 0) ||
+    Number(left.crawler) - Number(right.crawler) ||
+    left.afterId - right.afterId
   )
 }
 
-/** Ids that were read. */
+/** The texts of ids read so far. */
 interface Texts {
   all: Set<string>
   bytes: number
-  /** Up to the event with this id. */
+  /** Row id up to which texts were read. */
   last: number
 }
 
-/** Events of one moment. */
+/** The events of a scope at one point in time. */
 export class Snapshot {
-  /** Rows that were read instead of blocks. */
+  /** Number of rows read, as opposed to events of blocks. */
   rowsRead = 0
   blockEvents = 0
-  /** Something was answered from a block's counts alone. */
+  /** Whether part of the result comes from the counts of blocks alone. */
   counted = false
-  /** Something was answered from what was counted for an earlier question. */
+  /** Whether part of the result comes from the cache. */
   fromKept = false
   readonly #texts = new Map<IdKind, ReadonlySet<string>>()
 
@@ -93,38 +98,42 @@ export class Snapshot {
     private readonly last: number,
     /** Public ids by rid. */
     readonly websiteIds: ReadonlyMap<number, string>,
-    private readonly tail: UnsealedRows,
+    private readonly unsealed: UnsealedRows,
     private readonly rows: RowReader,
     readonly kept: Cache,
-    /** In their order. */
+    readonly stamps: Stamps,
+    /** Ascending. */
     readonly days: readonly Day[],
-    /** The days of all blocks of these websites. */
+    /** Oldest and newest day of all blocks of these websites. */
     readonly span: { oldest: number; newest: number },
-    private readonly unread: number,
+    private readonly unreadRows: number,
   ) {}
 
-  /** Room for those that unread rows may bring, too. */
+  /** Sizes of the dictionaries, with room for the ids of rows that have not been read. */
   get numbers(): DictionarySizes {
-    const { visitors, sessions, profiles } = this.tail.numbers()
+    const { visitors, sessions, profiles } = this.unsealed.numbers()
     return {
-      visitors: visitors + this.unread,
-      sessions: sessions + this.unread,
-      profiles: profiles + this.unread,
+      visitors: visitors + this.unreadRows,
+      sessions: sessions + this.unreadRows,
+      profiles: profiles + this.unreadRows,
     }
   }
 
-  /** By day, website, name, people before crawlers, and order of receipt. `names`: of these alone. */
+  /**
+   * Iterates entries by day, website, name, people before crawlers, and receipt. `names`: only entries of
+   * these names.
+   */
   *entries(names?: readonly string[]): Generator<Entry> {
-    const wanted = names && new Set(names)
+    const selected = names && new Set(names)
     for (const day of this.days)
-      for (const entry of this.#ofDay(day)) if (!wanted || wanted.has(entry.name)) yield entry
+      for (const entry of this.#ofDay(day)) if (!selected || selected.has(entry.name)) yield entry
   }
 
   #ofDay(day: Day): Entry[] {
-    const loose = day.loose()
-    const entries = [...day.sealed(), ...loose]
-    // Blocks of one website are in order as they come.
-    return loose.length > 0 || this.wanted.websites.length > 1 ? entries.sort(inOrder) : entries
+    const fromRows = day.loose()
+    const entries = [...day.sealed(), ...fromRows]
+    // The blocks of one website are sorted already.
+    return fromRows.length > 0 || this.wanted.websites.length > 1 ? entries.sort(compareEntries) : entries
   }
 
   *batches({ names }: { names?: readonly string[] | undefined }): Generator<Batch> {
@@ -134,31 +143,31 @@ export class Snapshot {
     }
   }
 
-  /** The entries of each day, from the newest day on. */
+  /** Iterates the entries of each day, newest day first. */
   *daysBackwards(): Generator<Entry[]> {
     for (const day of this.days.toReversed()) yield this.#ofDay(day)
   }
 
   /**
-   * The newest events of all websites that are wanted, of which `fits` says yes; undefined where that would mean to look at more than
-   * `mostRows` rows.
+   * Returns the newest `count` events of the websites that pass `fits`, or undefined if finding them would
+   * read more than `maxRows` rows of a website.
    */
   newest(
     to: number,
     count: number,
     fits: (row: RowHead) => boolean,
-    mostRows: number,
+    maxRows: number,
   ): StoredEvent[] | undefined {
-    const found: RowHead[] = []
+    const heads: RowHead[] = []
     for (const website of this.wanted.websites) {
-      const rows = this.rows.newest(website, this.wanted.from, to, mostRows)
+      const rows = this.rows.newest(website, this.wanted.from, to, maxRows)
       this.rowsRead += rows.length
       const fitting = rows.filter(fits)
-      if (fitting.length < count && rows.length === mostRows) return undefined
-      found.push(...fitting.slice(0, count))
+      if (fitting.length < count && rows.length === maxRows) return undefined
+      heads.push(...fitting.slice(0, count))
     }
-    found.sort((one, other) => other[3] - one[3] || other[0] - one[0])
-    return found.slice(0, count).flatMap(([id]) => this.rows.event(id) ?? [])
+    heads.sort((left, right) => right[3] - left[3] || right[0] - left[0])
+    return heads.slice(0, count).flatMap(([id]) => this.rows.event(id) ?? [])
   }
 
   nameOf([, , typeId]: RowHead | RowId): string {
@@ -166,8 +175,9 @@ export class Snapshot {
   }
 
   /**
-   * The rows of these moments, as they are and as columns, in which only ids of `numbered` have their numbers. `onEvent` hears of
-   * each before the next is read. Yields meanwhile.
+   * Reads the events at some times, Unix ms, as stored and as columns. In the columns only ids of the kinds
+   * in `numbered` have dictionary ids. Calls `onEvent` with each event before it reads the next. Yields while
+   * it reads.
    */
   *eventsAt(
     moments: readonly { website: number; ts: number }[],
@@ -189,13 +199,14 @@ export class Snapshot {
       events,
       columns: [
         ...builder.finish((kind, texts) =>
-          // To find a few among millions of ids takes as long as to find many.
+          // Looking up a few ids among millions takes as long as looking up many.
           numbered.includes(kind) ? this.numbersOf(kind, texts) : new Uint32Array(texts.length),
         ),
       ],
     }
   }
 
+  /** Opens an entry, and counts its events as read. */
   open(entry: Entry): Batch | undefined {
     const batch = entry.open()
     if (batch instanceof MemoryBatch) this.rowsRead += batch.count
@@ -204,8 +215,9 @@ export class Snapshot {
   }
 
   /**
-   * Reads all ids of a kind, for those who compare their text. Some 0.5 us a row, but each is read once, as long as the ids can be kept;
-   * those of events that were deleted since may be among them. Yields meanwhile.
+   * Reads the texts of all ids of a kind, for text filters. Takes about 0.5 us per row. While the texts stay
+   * cached, each row is read only once. The texts can include ids of events that were deleted since. Yields
+   * while it reads.
    */
   *readTexts(kind: IdKind): Generator<void, void> {
     const { websites } = this.wanted
@@ -225,36 +237,37 @@ export class Snapshot {
     this.#texts.set(kind, known.all)
   }
 
-  /** What `readTexts` has read. */
+  /** Returns the texts that `readTexts` has read. */
   textsOf(kind: IdKind): Iterable<string> {
     return this.#texts.get(kind) ?? []
   }
 
-  /** Of the events of a website at some moments, Unix ms, in no order. */
-  rowIdsAt(website: number, moments: readonly number[]): RowId[] {
-    const found = this.rows.ids(website, moments)
-    this.rowsRead += found.length
-    return found
+  /** Returns the row ids of a website at some times, Unix ms, in no order. */
+  rowIdsAt(website: number, times: readonly number[]): RowId[] {
+    const rowIds = this.rows.ids(website, times)
+    this.rowsRead += rowIds.length
+    return rowIds
   }
 
-  /** The public id of a website; undefined for the owner's own events. */
+  /** Returns the public id of a website; undefined for the owner's own events. */
   websiteId(rid: number): string | undefined {
     return this.websiteIds.get(rid)
   }
 
+  /** Returns the dictionary id of each text, or 0 if no event has the id. */
   numbersOf(kind: IdKind, texts: readonly string[]): Uint32Array {
-    return this.tail.known(kind, texts)
+    return this.unsealed.known(kind, texts)
   }
 
-  /** The same, but ids that no event has get a number too. */
+  /** Like `numbersOf`, but assigns dictionary ids to ids that no event has. */
   numberAll(kind: IdKind, texts: readonly string[]): Uint32Array {
     const distinct = [...new Set(texts)]
-    const numbers = this.tail.numbersOf(kind, distinct)
+    const numbers = this.unsealed.numbersOf(kind, distinct)
     const byText = new Map(distinct.map((text, index) => [text, numbers[index] as number]))
     return Uint32Array.from(texts, (text) => byText.get(text) as number)
   }
 
-  /** See src/store/identity-resolution.ts, as what follows. */
+  /** This and the next two methods: see src/store/identity-resolution.ts. */
   linkedIds(website: number, profileId: string): string[] {
     return this.rows.linkedIds(website, profileId)
   }
@@ -267,34 +280,34 @@ export class Snapshot {
     return this.rows.latestProfileOf(website, anonymousId)
   }
 
-  /** The text of ids, by number. Yields meanwhile. */
-  *texts(kind: IdKind, wanted: readonly RowLocator[]): Generator<void, Map<number, string>> {
-    const asked = new Set(wanted.map(({ number }) => number))
-    const found = new Map<number, string>()
-    const take = (texts: readonly string[]) => {
+  /** Returns the texts of ids by dictionary id. Yields while it reads. */
+  *texts(kind: IdKind, locators: readonly RowLocator[]): Generator<void, Map<number, string>> {
+    const requested = new Set(locators.map(({ number }) => number))
+    const textsById = new Map<number, string>()
+    const addTexts = (texts: readonly string[]) => {
       const numbers = this.numbersOf(kind, texts)
       texts.forEach((text, index) => {
         const number = numbers[index] as number
-        if (asked.has(number)) found.set(number, text)
+        if (requested.has(number)) textsById.set(number, text)
       })
     }
-    if (wanted.length * rowsPerLookup > this.last) {
-      for (let at = 0; at < this.last && found.size < asked.size; at += idsPerStep) {
-        take([...new Set(this.rows.texts(kind, this.wanted, at, Math.min(at + idsPerStep, this.last)))])
+    if (locators.length * rowsPerLookup > this.last) {
+      for (let at = 0; at < this.last && textsById.size < requested.size; at += idsPerStep) {
+        addTexts([...new Set(this.rows.texts(kind, this.wanted, at, Math.min(at + idsPerStep, this.last)))])
         yield
       }
-      return found
+      return textsById
     }
     const column = idKinds.indexOf(kind)
     const candidates = new Set<string>()
-    for (const [index, { website, name, ts }] of wanted.entries()) {
+    for (const [index, { website, name, ts }] of locators.entries()) {
       if (index % lookupsPerStep === lookupsPerStep - 1) yield
       for (const ids of this.rows.idsAt(website, ts, name)) {
         const id = ids[column]
         if (typeof id === "string") candidates.add(id)
       }
     }
-    take([...candidates])
-    return found
+    addTexts([...candidates])
+    return textsById
   }
 }

@@ -3,63 +3,71 @@ import { ColumnBuilder, MemoryBatch } from "./column-builder.ts"
 import type { IdDictionary } from "./id-dictionary.ts"
 import type { RowReader } from "./row-reader.ts"
 
-/** Rows of one batch: more are quicker to count, and take longer to make. */
+/** Rows of a batch: larger batches are faster to count but take longer to build. */
 const rowsPerBatch = 65_536
-/** Bytes that an id which no block has named takes beside its text. */
+/** Bytes that an unsealed id takes besides its text. */
 const idBytes = 100
 
-/** An event, in the order of time and then of receipt. */
-interface Moment {
+/** The position of an event in the order of time and then of receipt. */
+interface Position {
   ts: number
   id: number
 }
 
-/** Up to which row there are blocks. */
+/** How far rows are sealed. */
 export interface SealedState {
-  /** Events up to this id are in blocks. */
+  /** Rows up to this id are in blocks. */
   id: number
-  /** Counts deletions of later ones. */
+  /** Number of deletions of later rows. */
   deleted: number
-  /** Highest id of all. */
+  /** Highest row id. */
   last: number
 }
 
-/** How much of the unsealed rows is in memory. */
-export interface TailLimits {
-  /** Rows up to which all are held. */
+/** Limits of the unsealed rows in memory. */
+export interface UnsealedLimits {
+  /** Up to this many rows are held in memory. */
   rows: number
-  /** Bytes that all may take, those that are made at once, and ids that no block has named; by the estimates of `Builder`. */
+  /** Bytes of all batches in memory, as estimated by `ColumnBuilder`. */
   bytes: number
+  /** Bytes of the batches built at once. */
   partBytes: number
+  /** Bytes of ids that no block has used yet. */
   idBytes: number
 }
 
-/** Ids of unsealed rows would take more memory than there is; once they are sealed they do not. */
+/**
+ * The ids of unsealed rows exceed their memory limit. Sealed ids take no memory, so the query succeeds once
+ * they are sealed.
+ */
 export class TailTooLarge extends Error {}
 
-/** Some unsealed rows of a website and day, those from a time and id on up to another, which are read when they are needed. */
-export interface TailPart {
+/** A range, by time and id, of the unsealed rows of a website and day. Read when needed. */
+export interface UnsealedPart {
   batches: { name: string; crawler: boolean }[]
   open(name: string, crawler: boolean): MemoryBatch | undefined
 }
 
-/** The unsealed rows as batches, and the numbers of ids that no block has named yet. */
+/** The unsealed rows as batches, and dictionary ids for ids that no block has used yet. */
 export class UnsealedRows {
   batches: MemoryBatch[] = []
-  #readTo: number
-  /** Rows that were read and are in no batch yet. */
+  #lastRead: number
+  /** Rows that were read but are in no batch yet. */
   #builder: ColumnBuilder
   #bytes = 0
   #idBytes = 0
-  /** They take too much to be held at once. */
+  /** The rows exceed the memory limit. */
   #isTooLarge = false
-  /** What was asked for last, for one asks for a day hour by hour. */
-  #parts: { key: string; parts: TailPart[] } | undefined
+  /** The result of the last call of `day`: queries request the same day hour by hour. */
+  #parts: { key: string; parts: UnsealedPart[] } | undefined
   #part: { key: string; batches: MemoryBatch[] } | undefined
   readonly #next: DictionarySizes
-  /** Numbers from these on that are in the database were given to others since: here they stand for fresh ids. */
-  readonly #own: DictionarySizes
-  readonly #fresh: Record<IdKind, Map<string, number>> = {
+  /**
+   * The dictionary sizes at creation. Larger ids in the database were assigned since; here they are assigned
+   * to new ids.
+   */
+  readonly #initialSizes: DictionarySizes
+  readonly #newIds: Record<IdKind, Map<string, number>> = {
     visitors: new Map(),
     sessions: new Map(),
     profiles: new Map(),
@@ -67,18 +75,18 @@ export class UnsealedRows {
 
   constructor(
     private readonly rows: RowReader,
-    private readonly identities: IdDictionary,
+    private readonly dictionary: IdDictionary,
     private readonly sealed: SealedState,
-    private readonly limits: TailLimits,
+    private readonly limits: UnsealedLimits,
   ) {
-    this.#readTo = sealed.id
+    this.#lastRead = sealed.id
     this.#builder = new ColumnBuilder(rows, limits.partBytes)
-    this.#own = identities.numbers()
-    this.#next = { ...this.#own }
+    this.#initialSizes = dictionary.numbers()
+    this.#next = { ...this.#initialSizes }
   }
 
-  /** False when rows have been sealed or deleted since, so that it must be read anew. */
-  fits(now: SealedState): boolean {
+  /** Returns false if rows were sealed or deleted since creation, so that a new object is needed. */
+  isCurrent(now: SealedState): boolean {
     return now.id === this.sealed.id && now.deleted === this.sealed.deleted
   }
 
@@ -86,15 +94,18 @@ export class UnsealedRows {
     return { ...this.#next }
   }
 
-  /** Whether `batches` are all rows up to `last`, or more. */
-  holds(last: number): boolean {
-    return this.#readTo >= last && !this.#isTooLarge
+  /** Whether `batches` contains all rows up to the id `last`. */
+  hasAllUpTo(last: number): boolean {
+    return this.#lastRead >= last && !this.#isTooLarge
   }
 
-  /** All rows up to `last`, unless they are too large. Several questions may do so by turns: each goes on where another is. */
+  /**
+   * Reads all rows up to the id `last` unless they exceed the memory. Several queries can interleave: each
+   * continues where the last one stopped.
+   */
   *readTo(last: number): Generator<void, void> {
-    while (this.#readTo < last && !this.#isTooLarge) {
-      this.#readTo = this.#builder.addSome(this.#readTo, last)
+    while (this.#lastRead < last && !this.#isTooLarge) {
+      this.#lastRead = this.#builder.addSome(this.#lastRead, last)
       if (this.#builder.count >= rowsPerBatch || this.#builder.isFull) this.#flush()
       yield
     }
@@ -111,25 +122,25 @@ export class UnsealedRows {
     this.batches = []
   }
 
-  /** Those of a website and day up to the id `last`, by time. */
-  day(website: number, day: number, last: number): readonly TailPart[] {
+  /** Returns the rows of a website and day up to the id `last`, as parts in order of time. */
+  day(website: number, day: number, last: number): readonly UnsealedPart[] {
     const key = `${website} ${day} ${last}`
     if (this.#parts?.key !== key) {
-      const parts: TailPart[] = []
+      const parts: UnsealedPart[] = []
       const end = (day + 1) * dayMs
-      let from: Moment | undefined = { ts: day * dayMs, id: -1 }
+      let from: Position | undefined = { ts: day * dayMs, id: -1 }
       while (from) {
-        const begin: Moment = from
-        const { batches, end: next } = this.#read(website, last, begin, { ts: end, id: -1 })
-        const name = `${key} ${begin.ts} ${begin.id}`
-        this.#part = { key: name, batches }
+        const start: Position = from
+        const { batches, end: next } = this.#read(website, last, start, { ts: end, id: -1 })
+        const partKey = `${key} ${start.ts} ${start.id}`
+        this.#part = { key: partKey, batches }
         parts.push({
           batches: batches.map(({ name, crawler }) => ({ name, crawler })),
           open: (ofName, crawler) => {
-            if (this.#part?.key !== name) {
+            if (this.#part?.key !== partKey) {
               this.#part = undefined
-              const { batches } = this.#read(website, last, begin, next ?? { ts: end, id: -1 })
-              this.#part = { key: name, batches }
+              const { batches } = this.#read(website, last, start, next ?? { ts: end, id: -1 })
+              this.#part = { key: partKey, batches }
             }
             return this.#part.batches.find((batch) => batch.name === ofName && batch.crawler === crawler)
           },
@@ -141,15 +152,18 @@ export class UnsealedRows {
     return this.#parts.parts
   }
 
-  /** As many rows above `from`, up to `to`, as may be made at once; `end`: where the others begin. */
+  /**
+   * Reads rows after `from`, up to `to`, as many as fit one part. `end`: the last row read, if there are
+   * more.
+   */
   #read(
     website: number,
     last: number,
-    from: Moment,
-    to: Moment,
-  ): { batches: MemoryBatch[]; end: Moment | undefined } {
+    from: Position,
+    to: Position,
+  ): { batches: MemoryBatch[]; end: Position | undefined } {
     const builder = new ColumnBuilder(this.rows, this.limits.partBytes)
-    let end: Moment | undefined
+    let end: Position | undefined
     for (const row of this.rows.byTime(website, from.ts, to.ts + 1, this.sealed.id, last, from.id)) {
       const [id, , , ts] = row
       if (ts === to.ts && id > to.id) break
@@ -168,28 +182,29 @@ export class UnsealedRows {
     )
   }
 
-  /** Ids that have no number get one. */
+  /** Returns the dictionary id of each text, and assigns new ones. Throws TailTooLarge. */
   numbersOf(kind: IdKind, texts: readonly string[]): Uint32Array {
     const numbers = this.known(kind, texts)
-    const fresh = this.#fresh[kind]
+    const newIds = this.#newIds[kind]
     for (let index = 0; index < texts.length; index++) {
       if (numbers[index] !== 0) continue
       const text = texts[index] as string
       this.#idBytes += idBytes + text.length
       if (this.#idBytes > this.limits.idBytes) throw new TailTooLarge()
       numbers[index] = this.#next[kind]++
-      fresh.set(text, numbers[index] as number)
+      newIds.set(text, numbers[index] as number)
     }
     return numbers
   }
 
-  /** 0 for ids that no event has. */
+  /** Returns the dictionary id of each text, or 0 if no event has the id. */
   known(kind: IdKind, texts: readonly string[]): Uint32Array {
-    const fresh = this.#fresh[kind]
-    const { numbers } = this.identities.find(kind, texts)
+    const newIds = this.#newIds[kind]
+    const { numbers } = this.dictionary.find(kind, texts)
     for (let index = 0; index < texts.length; index++) {
       const number = numbers[index] as number
-      if (number === 0 || number >= this.#own[kind]) numbers[index] = fresh.get(texts[index] as string) ?? 0
+      if (number === 0 || number >= this.#initialSizes[kind])
+        numbers[index] = newIds.get(texts[index] as string) ?? 0
     }
     return numbers
   }

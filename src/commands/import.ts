@@ -1,6 +1,8 @@
 import { existsSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import type { Command } from "commander"
+import { dayMs } from "../columns/batch.ts"
+import { rowsPerPass, sealAll } from "../columns/sealer.ts"
 import { UserError } from "../errors.ts"
 import { type ImportCounts, Importer, type Report } from "../import/import.ts"
 import { readLines, type TextLine } from "../import/lines.ts"
@@ -17,6 +19,8 @@ import { Progress } from "../terminal/progress.ts"
 /** Lines per transaction, about 10 µs each; fewer while a server runs, because its writes wait. */
 const rowsExclusive = 2_000
 const rowsShared = 250
+/** Lines after which column blocks are built, so that queries after the import do not read millions of rows: twice what one pass takes. */
+const linesPerSeal = rowsPerPass * 2
 /** Maximum characters per transaction. */
 const batchCharacters = 4_000_000
 /** Attempts to take the write lock, 5 s each. */
@@ -67,10 +71,22 @@ async function importLines(db: Db, file: string, context: Context): Promise<Repo
   let broken: string | null = null
   try {
     const importer = new Importer(db, new DailyHash(db, context.environment.random), context.environment.now)
+    let imported = 0
     const take = async (lines: TextLine[]) => {
       await retryBusy(() => inTransaction(db, () => importer.add(lines)))
+      imported += lines.length
+      if (imported >= linesPerSeal) {
+        await seal(rowsPerPass)
+        imported = 0
+      }
       progress.show(() => progressLine(importer.report(), bytesRead, size))
       if (ServerLock.hasLockFile(db.name)) await context.sleep(sweepPause)
+    }
+    // A running server seals by itself.
+    const seal = async (least: number) => {
+      if (ServerLock.hasLockFile(db.name)) return
+      const today = Math.floor(context.environment.now() / dayMs)
+      await retryBusy(() => sealAll(db, today, () => {}, least))
     }
     const callbacks = {
       onRead: (bytes: number) => (bytesRead = bytes),
@@ -90,6 +106,7 @@ async function importLines(db: Db, file: string, context: Context): Promise<Repo
       }
     }
     if (lines.length > 0) await take(lines)
+    await seal(1)
     const report = importer.report()
     return { ...report, incomplete: broken ?? report.incomplete }
   } catch (error) {

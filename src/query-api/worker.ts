@@ -50,7 +50,7 @@ interface Open {
 class Sweeper {
   #read = 0
   #reserved = 0
-  #made = 0
+  #builtBytes = 0
 
   constructor(
     private readonly reader: SnapshotReader,
@@ -63,14 +63,14 @@ class Sweeper {
   sweep(): void {
     this.reader.trim()
     const { totalReserved: total } = this.scheduler.memory
-    const { made } = this.sealer
-    const garbage = this.reader.read - this.#read + total - this.#reserved + made - this.#made
+    const { builtBytes } = this.sealer
+    const garbage = this.reader.read - this.#read + total - this.#reserved + builtBytes - this.#builtBytes
     const { memory } = this
     if (garbage < memory * pressedShare) return
     if (garbage < memory * sweepShare && process.memoryUsage.rss() < memory + baseBytes) return
     this.#read = this.reader.read
     this.#reserved = total
-    this.#made = made
+    this.#builtBytes = builtBytes
     Bun.gc(true)
   }
 }

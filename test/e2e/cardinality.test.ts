@@ -13,11 +13,13 @@ import {
 } from "../harness.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
-// What a sender makes up (keys, names, values, ids) takes memory for what was sent, and no more. A dense array for each key of a block
-// took 6.9 GB for the first of these shapes.
+// Keys, names, values and ids that senders make up take memory in proportion to what was sent. Incident: a
+// dense array for each key of a block took 6.9 GB for the first of these shapes.
 
-/** MB that the process may ever take, beside what it starts with. One pass of sealing may take 64 by its own estimate, an answer 64. */
-const room = 320
+/**
+ * Limit of the growth of the process, MB. By its own estimate, a pass of sealing can take 64 and a query 64.
+ */
+const maxGrowth = 320
 const queryMemory = 134_217_728
 const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const random = picker(mulberry32(seed))
@@ -29,7 +31,7 @@ const word = (length: number) =>
     .join("")
     .slice(0, length)
 
-/** Requests, each a list of events. The first ones make a pass of sealing begin. */
+/** Requests, each a list of events. The first requests start a pass of sealing. */
 const shapes: Record<string, () => object[][]> = {
   "many keys an event": () => [
     ...many(9, () => many(1_000, () => ({ name: "n" }))),
@@ -38,7 +40,7 @@ const shapes: Record<string, () => object[][]> = {
       properties: Object.fromEntries(many(2_500, (key) => [`${event}_${key}`, 0])),
     })),
   ],
-  "a key of its own in each event": () =>
+  "a new key in each event": () =>
     many(9, (part) =>
       many(1_000, (index) => ({ name: "own", properties: { [`item_${part}_${index}`]: 1 } })),
     ),
@@ -68,10 +70,10 @@ const shapes: Record<string, () => object[][]> = {
     ),
 }
 
-/** With a key, whose events are not limited, and for a website, about which one can ask. */
-const of = (events: object[]) => events.map((event) => ({ ...event, websiteId: "a" }))
+/** Adds the website that the queries read. The API key that sends the events has no rate limit. */
+const withWebsite = (events: object[]) => events.map((event) => ({ ...event, websiteId: "a" }))
 
-/** MB; `peak`: the most ever. */
+/** Resident memory, MB. `peak`: the highest value so far. */
 function memoryOf({ pid }: Server): { now: number; peak: number } {
   const status = readFileSync(`/proc/${pid}/status`, "utf8")
   const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1_024
@@ -84,36 +86,37 @@ async function post(server: Server, path: string, body: unknown): Promise<Respon
 }
 
 test.if(process.platform === "linux")(
-  `memory stays bounded whatever senders make up, also after a restart (DATABUDDY_FUZZ_SEED=${seed})`,
+  `memory stays bounded for any data that senders make up, also after a restart (DATABUDDY_FUZZ_SEED=${seed})`,
   async () => {
     using folder = temporaryFolder()
     const db = folder.file("a.db")
     const args = ["--query-memory", String(queryMemory)]
     const settings = { domain: "a.example", name: "a", allowedOrigins: [], anonymize: "off" as const }
-    const grant = { name: "k", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
-    const key = withDatabase(db, (own) => {
-      createWebsite(own, "a", settings, Date.now())
-      return createKey(own, "k", grant, (bytes) => crypto.getRandomValues(bytes), Date.now()).secret
+    const keySettings = { name: "k", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
+    const key = withDatabase(db, (connection) => {
+      createWebsite(connection, "a", settings, Date.now())
+      return createKey(connection, "k", keySettings, (bytes) => crypto.getRandomValues(bytes), Date.now())
+        .secret
     })
     let server = await startServer({ db, args })
     try {
-      const most = memoryOf(server).now + room
+      const maxMemory = memoryOf(server).now + maxGrowth
       let sent = 0
       for (const [shape, requests] of Object.entries(shapes)) {
         for (const events of requests()) {
-          expect((await post({ ...server, key }, "/track", of(events))).status).toBe(200)
+          expect((await post({ ...server, key }, "/track", withWebsite(events))).status).toBe(200)
           sent += events.length
         }
-        expect({ shape, fits: memoryOf(server).peak < most }).toEqual({ shape, fits: true })
+        expect({ shape, fits: memoryOf(server).peak < maxMemory }).toEqual({ shape, fits: true })
       }
       const reader = openReader(db)
       const sealed = reader.prepare("select id from sealed").pluck()
-      // Fewer than a pass is worth stay unsealed for a minute.
+      // Fewer rows than a pass are sealed only after a minute.
       await eventually(() => (sealed.get() as number) > sent - 9_000, { timeout: 60_000, pause: 100 })
       const keys = "select count(distinct value) from event_types, json_each(nullif(keys, ''))"
       expect(reader.prepare(keys).pluck().get()).toBeLessThanOrEqual(maxNewKeysPerDay)
       reader.close()
-      expect(memoryOf(server).peak).toBeLessThan(most)
+      expect(memoryOf(server).peak).toBeLessThan(maxMemory)
       await server.kill()
       server = await startServer({ db, args })
       const types = ["custom_events_discovery", "custom_events_property_classification", "custom_events"]
@@ -121,7 +124,7 @@ test.if(process.platform === "linux")(
         const body = { parameters: [parameters], preset: "last_90d", limit: 100 }
         const response = await post({ ...server, key }, "/v1/query?website_id=a", body)
         expect(await response.json()).toMatchObject({ success: true })
-        expect({ parameters, fits: memoryOf(server).peak < most }).toEqual({ parameters, fits: true })
+        expect({ parameters, fits: memoryOf(server).peak < maxMemory }).toEqual({ parameters, fits: true })
       }
     } finally {
       await server.kill()

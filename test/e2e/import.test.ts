@@ -505,3 +505,17 @@ test("on a terminal it shows how far it is", async () => {
   expect(await child.exited).toBe(0)
   expect(readFileSync(folder.file("typescript"), "utf8")).toMatch(/\r\d+ %, [\d,]+ lines/)
 })
+
+test("leaves no row out of the column blocks where no server seals them", async () => {
+  const line = (index: number) =>
+    JSON.stringify({ type: "event", website_id: null, name: `n${index % 3}`, timestamp: now + index })
+  // More than are sealed on the way.
+  const lines = Array.from({ length: 140_000 }, (_, index) => line(index))
+  writeFileSync(folder.file("many.ndjson"), `${lines.join("\n")}\n`)
+  await imported(folder.file("many.ndjson"), folder.file("many.db"), 1)
+  const db = openReader(folder.file("many.db"))
+  const sql =
+    "select (select max(id) from event_rows) - id as unsealed, (select count(*) from blocks where website_rid >= 0) as blocks from sealed"
+  expect(db.prepare(sql).get()).toEqual({ unsealed: 0, blocks: 1 })
+  db.close()
+})

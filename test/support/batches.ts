@@ -67,7 +67,7 @@ export function sourceOf(
         day,
         crawler,
         afterId: 0,
-        block: undefined,
+        slice: undefined,
         open: () => new MemoryBatch(columns),
       }
     })

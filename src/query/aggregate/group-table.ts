@@ -1,10 +1,10 @@
 import {
   type Batch,
   type Codes,
-  type DictionarySizes,
   dayMs,
   type IdKind,
   type RowLocator,
+  type Value,
 } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { textOf } from "../json.ts"
@@ -13,49 +13,59 @@ import { columnOf, kindOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, lowerBound, type Selection, sizeOf, sliceSelection } from "../structures/selection.ts"
 import { bucketAt } from "../structures/zone.ts"
-import { type Measurement, measurementOf } from "./measures.ts"
+import type { Measurement } from "./measurement.ts"
+import { type MeasureContext, measurementOf } from "./measures.ts"
 import type { Mergeable } from "./partial-aggregates.ts"
 
-/** Bytes that a group takes beside its measures. */
+/** Bytes that a group takes besides its measures. */
 export const groupBytes = 300
-/** Bytes that an event with an id takes, by which the id is looked up. */
-const sightingBytes = 100
+/** Up to this many codes, or combinations of codes, groups are looked up in a table: at most 16 KB. */
+const maxTableSize = 4_096
+/** Bytes that a row locator takes. */
+const locatorBytes = 100
 
-/** What tables are made for. They may be kept for the next question, and with them whatever is here. */
-export interface GroupTableSpec {
+/**
+ * The definition of group tables. It is cached together with its tables, so it must not hold more than
+ * needed.
+ */
+export interface GroupTableSpec extends MeasureContext {
   by: readonly Dimension[]
   measures: readonly Measure[]
-  numbers: DictionarySizes
   websiteIds: ReadonlyMap<number, string>
-  sightings: RowLocators
+  locators: RowLocators
 }
 
 /** Groups of events, by dimensions and time, and their measures. */
 export class GroupTable implements Mergeable<GroupTable> {
   readonly #groups = new Map<string, number>()
-  readonly #found: { by: (string | null)[]; bucket: number }[]
+  readonly #dimensions: { by: (string | null)[]; bucket: number }[]
   readonly #measures: Measurement[]
+  /** Tables from codes to groups, by the values of a column: all slices of a block share their values. */
+  readonly #groupsOfCodes = new WeakMap<
+    readonly Value[],
+    Map<string, { values: (readonly Value[] | undefined)[]; table: Uint32Array }>
+  >()
 
-  /** `base`: what it begins with, of the same question and time, which must not change any more. */
+  /** `base`: the initial contents, of the same query and time, which must no longer change. */
   constructor(
-    private readonly of: GroupTableSpec,
+    private readonly spec: GroupTableSpec,
     private readonly buckets: readonly Bucket[],
     private readonly budget: MemoryBudget,
     private readonly base?: GroupTable,
   ) {
-    this.#found = base ? base.#found.slice() : []
-    this.#measures = of.measures.map((measure, index) =>
-      measurementOf(measure, of.numbers, budget, base ? base.#measures[index] : undefined),
+    this.#dimensions = base ? base.#dimensions.slice() : []
+    this.#measures = spec.measures.map((measure, index) =>
+      measurementOf(measure, spec, budget, base ? base.#measures[index] : undefined),
     )
   }
 
-  /** The group with these dimensions, which there is from now on. */
+  /** Returns the group with these dimensions, and adds it if it is new. */
   groupOf(by: (string | null)[], bucket: number): number {
     const key = `${bucket} ${by.map((part) => (part === null ? "-" : `${part.length}:${part}`)).join("")}`
     const known = this.#known(key)
     if (known !== undefined) return known
     this.budget.reserve(groupBytes + key.length * 2)
-    const group = this.#found.push({ by, bucket }) - 1
+    const group = this.#dimensions.push({ by, bucket }) - 1
     this.#groups.set(key, group)
     for (const measure of this.#measures) measure.grow()
     return group
@@ -65,9 +75,9 @@ export class GroupTable implements Mergeable<GroupTable> {
     return this.#groups.get(key) ?? (this.base ? this.base.#known(key) : undefined)
   }
 
-  /** Events of which nothing but the name and the website is known. */
+  /** Counts events of which only the name and the website are known. */
   count(name: string, website: number, bucket: number, events: number): void {
-    const { by: dimensions, websiteIds } = this.of
+    const { by: dimensions, websiteIds } = this.spec
     const by = dimensions.map((dimension) =>
       dimension === "event_name" ? name : (websiteIds.get(website) ?? null),
     )
@@ -75,10 +85,10 @@ export class GroupTable implements Mergeable<GroupTable> {
     for (const measure of this.#measures) measure.count(group, name, events)
   }
 
-  /** Events that are all in one of the buckets. */
+  /** Adds events. Each must be in one of the buckets. */
   add(batch: Batch, selection: Selection): void {
     const { buckets } = this
-    const parts = this.of.by.map((dimension) => this.#partOf(batch, dimension, selection))
+    const parts = this.spec.by.map((dimension) => this.#partOf(batch, dimension, selection))
     if (buckets.length === 1) {
       this.#addTo(0, batch, selection, parts)
       return
@@ -102,22 +112,42 @@ export class GroupTable implements Mergeable<GroupTable> {
       return
     }
     const groups = codesOf(varying, selection)
-    const groupOfCode = new Map<number, number>()
-    for (let n = 0; n < groups.length; n++) {
-      const code = groups[n] as number
-      let group = groupOfCode.get(code)
-      if (group === undefined) {
-        group = this.groupOf(keysAt(parts, indexAt(selection, n)), bucket)
-        groupOfCode.set(code, group)
-      }
-      groups[n] = group
-    }
+    const groupAt = (n: number) => this.groupOf(keysAt(parts, indexAt(selection, n)), bucket)
+    const table = this.#tableOf(parts, varying, bucket)
+    if (table) groupsByTable(groups, table, groupAt)
+    else groupsByMap(groups, groupAt)
     for (const measure of this.#measures) measure.addEach(groups, batch, selection)
   }
 
-  /** Adds another one of the same question, in the buckets of the same places. */
+  /** Returns a table from code to group + 1 (0: not seen yet), or undefined if there can be too many codes. */
+  #tableOf(
+    parts: readonly (string | null | Part)[],
+    varying: readonly Part[],
+    bucket: number,
+  ): Uint32Array | undefined {
+    const size = varying.reduce((product, part) => product * part.size, 1)
+    const values = varying[0]?.values
+    if (size > maxTableSize || !values || varying.some((part) => !part.values)) return undefined
+    let ofValues = this.#groupsOfCodes.get(values)
+    if (!ofValues) {
+      ofValues = new Map()
+      this.#groupsOfCodes.set(values, ofValues)
+    }
+    const others = parts.map((part) => (typeof part === "object" && part !== null ? part.size : part))
+    const key = `${bucket} ${JSON.stringify(others)}`
+    let known = ofValues.get(key)
+    // The values of the first column identify the block, and so the other columns. A different combination
+    // replaces the table.
+    if (!known || varying.some((part, place) => part.values !== known?.values[place])) {
+      known = { values: varying.map((part) => part.values), table: new Uint32Array(size) }
+      ofValues.set(key, known)
+    }
+    return known.table
+  }
+
+  /** Adds a table of the same query whose buckets have the same indexes. */
   merge(other: GroupTable): void {
-    other.#found.forEach(({ by, bucket }, from) => {
+    other.#dimensions.forEach(({ by, bucket }, from) => {
       const group = this.groupOf(by, bucket)
       this.#measures.forEach((measure, index) => {
         measure.merge(group, other.#measures[index] as Measurement, from)
@@ -125,12 +155,14 @@ export class GroupTable implements Mergeable<GroupTable> {
     })
   }
 
+  /** Reduces its memory. Afterwards it can only be merged into others or be their base. */
   pack(): void {
     for (const measure of this.#measures) measure.pack()
   }
 
+  /** Returns all groups with their values. */
   rows(): Group[] {
-    return this.#found.map(({ by, bucket }, group) => ({
+    return this.#dimensions.map(({ by, bucket }, group) => ({
       by,
       bucket,
       values: this.#measures.map((measure) => measure.value(group)),
@@ -138,34 +170,40 @@ export class GroupTable implements Mergeable<GroupTable> {
   }
 
   #partOf(batch: Batch, dimension: Dimension, selection: Selection): string | null | Part {
-    const { websiteIds, sightings } = this.of
+    const { websiteIds, locators } = this.spec
     if (dimension === "event_name") return batch.name
     if (dimension === "website_id") return websiteIds.get(batch.website) ?? null
     const kind = kindOf[dimension]
-    if (kind) return sightings.partOf(batch, kind, selection)
+    if (kind) return locators.partOf(batch, kind, selection)
     const column = columnOf(batch, dimension)
     if (!column || column.values.length === 0) return null
     const { codes, values } = column
     return {
       codes,
+      values,
       size: values.length + 1,
       keyOf: (code) => (code === 0 ? null : textOf(values[code - 1] as (typeof values)[number])),
     }
   }
 }
 
-/** How an event's group is found where it is not the same for all of a batch: by a code. */
+/** A dimension whose value differs sliceSelection a batch. */
 interface Part {
   codes: Codes
+  /** The values of the codes, if it is a column. */
+  values?: readonly Value[]
   /** One more than the largest code. */
   size: number
-  /** What stands in the group for a code. */
+  /** Returns the dimension value of a code. */
   keyOf(code: number): string | null
 }
 
-/** Events with ids that are a dimension. Until the end their number stands for their text. */
+/**
+ * Locates an event for each id that is a dimension value. Groups use dictionary ids until the texts are read
+ * at the end.
+ */
 export class RowLocators {
-  readonly #seen = new Map<IdKind, Map<number, RowLocator>>()
+  readonly #locators = new Map<IdKind, Map<number, RowLocator>>()
 
   constructor(private readonly budget: MemoryBudget) {}
 
@@ -173,10 +211,10 @@ export class RowLocators {
     const { website, name, base } = batch
     const codes = batch[kind]()
     const times = batch.times()
-    let seen = this.#seen.get(kind)
-    if (!seen) {
-      seen = new Map()
-      this.#seen.set(kind, seen)
+    let locators = this.#locators.get(kind)
+    if (!locators) {
+      locators = new Map()
+      this.#locators.set(kind, locators)
     }
     const size = sizeOf(selection)
     let largest = 0
@@ -184,18 +222,19 @@ export class RowLocators {
       const index = indexAt(selection, n)
       const number = codes[index] as number
       largest = Math.max(largest, number)
-      if (number === 0 || seen.has(number)) continue
-      this.budget.reserve(sightingBytes)
-      seen.set(number, { number, website, name, ts: base + (times[index] as number) })
+      if (number === 0 || locators.has(number)) continue
+      this.budget.reserve(locatorBytes)
+      locators.set(number, { number, website, name, ts: base + (times[index] as number) })
     }
     return { codes, size: largest + 1, keyOf: (code) => (code === 0 ? null : String(code)) }
   }
 
-  /** The same rows with the ids' text. */
+  /** Replaces the dictionary ids of groups by their texts. */
   *withTexts(rows: Group[], by: readonly Dimension[], source: Snapshot): Generator<void, Group[]> {
-    if (this.#seen.size === 0) return rows
+    if (this.#locators.size === 0) return rows
     const texts = new Map<IdKind, Map<number, string>>()
-    for (const [kind, seen] of this.#seen) texts.set(kind, yield* source.texts(kind, [...seen.values()]))
+    for (const [kind, locators] of this.#locators)
+      texts.set(kind, yield* source.texts(kind, [...locators.values()]))
     return rows.map((row) => ({
       ...row,
       by: row.by.map((part, index) => {
@@ -206,28 +245,60 @@ export class RowLocators {
   }
 }
 
-/** A code for each selected event; those of several columns are put together. */
+/** Replaces each code by its group, with a table. */
+function groupsByTable(codes: Uint32Array, table: Uint32Array, groupAt: (n: number) => number): void {
+  for (let n = 0; n < codes.length; n++) {
+    const code = codes[n] as number
+    if (table[code] === 0) table[code] = groupAt(n) + 1
+    codes[n] = (table[code] as number) - 1
+  }
+}
+
+/** Replaces each code by its group, with a map. */
+function groupsByMap(codes: Uint32Array, groupAt: (n: number) => number): void {
+  const groupOfCode = new Map<number, number>()
+  for (let n = 0; n < codes.length; n++) {
+    const code = codes[n] as number
+    let group = groupOfCode.get(code)
+    if (group === undefined) {
+      group = groupAt(n)
+      groupOfCode.set(code, group)
+    }
+    codes[n] = group
+  }
+}
+
+/** Returns a code for each selected event. Combines the codes of several columns. */
 function codesOf(parts: readonly Part[], selection: Selection): Uint32Array {
-  const together = new Uint32Array(sizeOf(selection))
+  const combined = new Uint32Array(sizeOf(selection))
   const size = parts.reduce((product, part) => product * part.size, 1)
   if (size <= 2 ** 32) {
     for (const { codes, size } of parts) {
-      for (let n = 0; n < together.length; n++)
-        together[n] = (together[n] as number) * size + (codes[indexAt(selection, n)] as number)
+      addCodes(combined, codes, size, selection)
     }
-    return together
+    return combined
   }
   const codeOf = new Map<string, number>()
-  for (let n = 0; n < together.length; n++) {
+  for (let n = 0; n < combined.length; n++) {
     const key = parts.map(({ codes }) => codes[indexAt(selection, n)]).join()
     let code = codeOf.get(key)
     if (code === undefined) {
       code = codeOf.size
       codeOf.set(key, code)
     }
-    together[n] = code
+    combined[n] = code
   }
-  return together
+  return combined
+}
+
+function addCodes(combined: Uint32Array, codes: Codes, size: number, { first, at }: Selection): void {
+  if (at) {
+    for (let n = 0; n < combined.length; n++)
+      combined[n] = (combined[n] as number) * size + (codes[at[n] as number] as number)
+  } else {
+    for (let n = 0; n < combined.length; n++)
+      combined[n] = (combined[n] as number) * size + (codes[first + n] as number)
+  }
 }
 
 function keysAt(parts: readonly (string | null | Part)[], index: number): (string | null)[] {

@@ -14,57 +14,60 @@ import { bucketsOf } from "../structures/zone.ts"
 import { measurementOf } from "./measures.ts"
 import { scanGroups } from "./scan.ts"
 
-/** Measures by dimensions and time. */
+/** Computes measures by dimensions and time. */
 export function* groups(
-  question: GroupsQuery,
+  query: GroupsQuery,
   source: Snapshot,
   budget: MemoryBudget,
 ): Generator<void, GroupsResult> {
-  const { scope, granularity, by, measures, page, only } = question
+  const { scope, granularity, by, measures, page, only } = query
   const buckets: Bucket[] = granularity
     ? bucketsOf(scope.from, scope.to, scope.zone, granularity)
     : [{ from: scope.from, to: scope.to, label: "" }]
-  if (page) return { ...(yield* pageOf(question, page, buckets, source, budget)), buckets }
+  if (page) return { ...(yield* pageOf(query, page, buckets, source, budget)), buckets }
   const found = yield* only
-    ? some(question, only, buckets, source, budget)
-    : scanGroups(question, buckets, source, budget)
+    ? selectedGroups(query, only, buckets, source, budget)
+    : scanGroups(query, buckets, source, budget)
   if (by.length === 0 && !granularity && found.length === 0)
-    found.push({ by: [], bucket: 0, values: nothing(measures, source, budget) })
+    found.push({ by: [], bucket: 0, values: emptyValues(measures, source, budget) })
   return { groups: found, buckets }
 }
 
-/** Some groups in their order. Measures that the order does not need are counted of few groups alone, where that is less to count. */
+/**
+ * Returns a page of sorted groups. If it is less work, measures that the order does not need are computed
+ * only for the groups of the page.
+ */
 function* pageOf(
-  question: GroupsQuery,
+  query: GroupsQuery,
   { order, descending: down, offset, limit }: GroupsPage,
   buckets: Bucket[],
   source: Snapshot,
   budget: MemoryBudget,
 ): Generator<void, Pick<GroupsResult, "groups" | "totals">> {
-  const { by, measures } = question
+  const { by, measures } = query
   const ordering = "measure" in order ? order.measure : 0
   const needed = [...new Set([0, ordering])]
-  const isAll = !by.includes("event_name") || measures.every((_, place) => needed.includes(place))
-  const counted = isAll ? measures : needed.map((place) => measures[place] as Measure)
-  const own = budget.child()
-  const found = yield* scanGroups({ ...question, measures: counted }, buckets, source, own)
-  const place = isAll ? ordering : needed.indexOf(ordering)
-  const placed = ({ by, values }: Group) => ("by" in order ? by[order.by] : values[place]) ?? null
-  found.sort((one, other) => compare(placed(one), placed(other), down) || compareAll(one.by, other.by))
+  const hasAllMeasures = !by.includes("event_name") || measures.every((_, index) => needed.includes(index))
+  const counted = hasAllMeasures ? measures : needed.map((index) => measures[index] as Measure)
+  const partBudget = budget.child()
+  const found = yield* scanGroups({ ...query, measures: counted }, buckets, source, partBudget)
+  const index = hasAllMeasures ? ordering : needed.indexOf(ordering)
+  const placed = ({ by, values }: Group) => ("by" in order ? by[order.by] : values[index]) ?? null
+  found.sort((left, right) => compare(placed(left), placed(right), down) || compareAll(left.by, right.by))
   const all = { groups: found.length, sum: found.reduce((sum, { values: [first] }) => sum + (first ?? 0), 0) }
   const listed = found.slice(offset, offset + limit)
-  own.release()
-  if (isAll) return { groups: listed, totals: all }
-  const isFew = listed.length * 2 <= found.length
-  const groups = yield* isFew
-    ? some(
-        question,
+  partBudget.release()
+  if (hasAllMeasures) return { groups: listed, totals: all }
+  const isSelective = listed.length * 2 <= found.length
+  const groups = yield* isSelective
+    ? selectedGroups(
+        query,
         listed.map(({ by }) => by),
         buckets,
         source,
         budget,
       )
-    : scanGroups(question, buckets, source, budget)
+    : scanGroups(query, buckets, source, budget)
   const byKey = new Map(groups.map((group) => [keyOf(group.by), group]))
   return { groups: listed.flatMap(({ by }) => byKey.get(keyOf(by)) ?? []), totals: all }
 }
@@ -73,48 +76,51 @@ function keyOf(by: GroupKey): string {
   return JSON.stringify(by)
 }
 
-/** Numbers by size, texts by their UTF-16 units; what is missing comes last. */
+/** Compares numbers, or texts by UTF-16 units. Null sorts last. */
 function compare<Value extends number | string>(
-  one: Value | null,
-  other: Value | null,
+  left: Value | null,
+  right: Value | null,
   down: boolean,
 ): number {
-  if (one === other) return 0
-  if (one === null || other === null) return one === null ? 1 : -1
-  return one < other === down ? 1 : -1
+  if (left === right) return 0
+  if (left === null || right === null) return left === null ? 1 : -1
+  return left < right === down ? 1 : -1
 }
 
-function compareAll(one: GroupKey, other: GroupKey): number {
-  for (const [place, value] of one.entries()) {
-    const order = compare(value, other[place] ?? null, false)
+function compareAll(left: GroupKey, right: GroupKey): number {
+  for (const [index, value] of left.entries()) {
+    const order = compare(value, right[index] ?? null, false)
     if (order !== 0) return order
   }
   return 0
 }
 
-/** Of some groups. Those of each name are counted, and kept, for themselves: which names are wanted may change with each event. */
-function* some(
-  question: GroupsQuery,
+/**
+ * Computes some groups. Aggregates and caches each name separately: which names a page needs can change with
+ * each event.
+ */
+function* selectedGroups(
+  query: GroupsQuery,
   only: readonly GroupKey[],
   buckets: Bucket[],
   source: Snapshot,
   budget: MemoryBudget,
 ): Generator<void, Group[]> {
-  const { scope, by } = question
-  const wanted = new Set(only.map((one) => keyOf(one)))
-  const place = by.indexOf("event_name")
+  const { scope, by } = query
+  const selectedKeys = new Set(only.map((key) => keyOf(key)))
+  const index = by.indexOf("event_name")
   const found: Group[] = []
   const add = (groups: Group[]) => {
-    for (const group of groups) if (wanted.has(keyOf(group.by))) found.push(group)
+    for (const group of groups) if (selectedKeys.has(keyOf(group.by))) found.push(group)
   }
-  if (place < 0) add(yield* scanGroups(question, buckets, source, budget))
+  if (index < 0) add(yield* scanGroups(query, buckets, source, budget))
   else {
     const others = by.filter((dimension) => dimension !== "event_name")
-    for (const name of new Set(only.map((one) => one[place]))) {
+    for (const name of new Set(only.map((by) => by[index]))) {
       if (name === null || name === undefined) continue
       const filters: Filter[] = [...scope.filters, { field: "event_name", op: "eq", value: name }]
       const ofName = yield* scanGroups(
-        { ...question, scope: { ...scope, filters }, by: others },
+        { ...query, scope: { ...scope, filters }, by: others },
         buckets,
         source,
         budget,
@@ -133,14 +139,14 @@ function* some(
   return found
 }
 
-/** What measures are where there are no events. */
-function nothing(
+/** Returns the values of measures without events. */
+function emptyValues(
   measures: readonly Measure[],
-  { numbers }: Snapshot,
+  { numbers, stamps }: Snapshot,
   budget: MemoryBudget,
 ): (number | null)[] {
   return measures.map((measure) => {
-    const measurement = measurementOf(measure, numbers, budget)
+    const measurement = measurementOf(measure, { numbers, stamps, hasManyGroups: false }, budget)
     measurement.grow()
     return measurement.value(0)
   })

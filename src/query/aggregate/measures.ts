@@ -1,4 +1,5 @@
 import type { Batch, Column, DictionarySizes, IdKind, Value } from "../../columns/batch.ts"
+import type { Stamps } from "../../columns/stamps.ts"
 import { numberOf } from "../json.ts"
 import { emptyPropertyMeasures, type Measure } from "../query.ts"
 import { columnOf } from "../scan/matcher.ts"
@@ -7,59 +8,61 @@ import { IdSet } from "../structures/id-set.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { forEachValue, indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import { percentile, sortByValue, sumOf, totalCount } from "../structures/statistics.ts"
+import { GroupedIds } from "./grouped-ids.ts"
+import type { Measurement } from "./measurement.ts"
 
-/** A measure of every group. */
-export interface Measurement {
-  /** One group more. */
-  grow(): void
-  /** Events of which nothing but the name is known. */
-  count(group: number, name: string, events: number): void
-  addAll(group: number, batch: Batch, selection: Selection): void
-  /** `groups`: that of each selected event. */
-  addEach(groups: Uint32Array, batch: Batch, selection: Selection): void
-  /** Adds a group of another one of the same measure. */
-  merge(group: number, other: Measurement, from: number): void
-  /** Makes it smaller; from then on it is only merged into others, or the begin of others. */
-  pack(): void
-  value(group: number): number | null
+/** What all measures of a query share. */
+export interface MeasureContext {
+  numbers: DictionarySizes
+  stamps: Stamps
+  /** Whether the events of one batch can belong to many groups. */
+  hasManyGroups: boolean
 }
 
-/** `base`: what it begins with, of the same measure, which must not change any more. */
+/**
+ * Creates the state of a measure. `base`: the initial state, of the same measure, which must no longer
+ * change.
+ */
 export function measurementOf(
   measure: Measure,
-  numbers: DictionarySizes,
+  { numbers, stamps, hasManyGroups }: MeasureContext,
   budget: MemoryBudget,
   base?: Measurement,
 ): Measurement {
-  if (typeof measure === "object") return new Numeric(measure, budget, base as Numeric | undefined)
+  const distinct = (kind: IdKind) =>
+    hasManyGroups
+      ? new GroupedIds(kind, numbers[kind], stamps, budget, base as GroupedIds | undefined)
+      : new DistinctIds(kind, numbers[kind], budget, base as DistinctIds | undefined)
+  if (typeof measure === "object")
+    return new PropertyStatistic(measure, budget, base as PropertyStatistic | undefined)
   switch (measure) {
     case "events":
-      return new Events(0, base as Events | undefined)
+      return new EventCount(0, base as EventCount | undefined)
     case "with_properties":
-      return new WithProperties(0, base as WithProperties | undefined)
+      return new WithPropertiesCount(0, base as WithPropertiesCount | undefined)
     case "users":
-      return new DistinctIds("visitors", numbers.visitors, budget, base as DistinctIds | undefined)
+      return distinct("visitors")
     case "sessions":
     case "profiles":
-      return new DistinctIds(measure, numbers[measure], budget, base as DistinctIds | undefined)
+      return distinct(measure)
     case "pages":
-      return new Paths(textBytes, budget, base as Paths | undefined)
+      return new DistinctPaths(textBytes, budget, base as DistinctPaths | undefined)
     case "event_types":
-      return new Names(textBytes, budget, base as Names | undefined)
+      return new DistinctNames(textBytes, budget, base as DistinctNames | undefined)
     case "first":
     case "last":
-      return new Times(measure, base as Times | undefined)
+      return new TimeLimit(measure, base as TimeLimit | undefined)
   }
 }
 
-/** A number for each group. */
-abstract class Numbered {
+/** A measure that holds one number per group. */
+abstract class ScalarMeasure {
   protected values: Float64Array
   #groups = 0
 
   constructor(
     private readonly start: number,
-    base?: Numbered,
+    base?: ScalarMeasure,
   ) {
     this.values = base ? base.values.slice() : new Float64Array(8)
     this.#groups = base ? base.#groups : 0
@@ -81,7 +84,7 @@ abstract class Numbered {
   }
 }
 
-class Events extends Numbered implements Measurement {
+class EventCount extends ScalarMeasure implements Measurement {
   count(group: number, _name: string, events: number): void {
     this.values[group] = (this.values[group] as number) + events
   }
@@ -98,12 +101,12 @@ class Events extends Numbered implements Measurement {
     }
   }
 
-  merge(group: number, other: Events, from: number): void {
+  merge(group: number, other: EventCount, from: number): void {
     this.count(group, "", other.values[from] as number)
   }
 }
 
-class WithProperties extends Numbered implements Measurement {
+class WithPropertiesCount extends ScalarMeasure implements Measurement {
   count(): void {}
 
   addAll(group: number, batch: Batch, selection: Selection): void {
@@ -129,16 +132,16 @@ class WithProperties extends Numbered implements Measurement {
     }
   }
 
-  merge(group: number, other: WithProperties, from: number): void {
+  merge(group: number, other: WithPropertiesCount, from: number): void {
     this.values[group] = (this.values[group] as number) + (other.values[from] as number)
   }
 }
 
-/** The first or the last time. */
-class Times extends Numbered implements Measurement {
+/** The time of the first or last event. */
+class TimeLimit extends ScalarMeasure implements Measurement {
   constructor(
     private readonly which: "first" | "last",
-    base?: Times,
+    base?: TimeLimit,
   ) {
     super(Number.NaN, base)
   }
@@ -162,7 +165,7 @@ class Times extends Numbered implements Measurement {
       this.#add(groups[n] as number, batch.base + (times[indexAt(selection, n)] as number))
   }
 
-  merge(group: number, other: Times, from: number): void {
+  merge(group: number, other: TimeLimit, from: number): void {
     const time = other.value(from)
     if (time !== null) this.#add(group, time)
   }
@@ -173,48 +176,48 @@ class Times extends Numbered implements Measurement {
   }
 }
 
-/** Something larger for each group, which is made when it is first needed. */
-abstract class Collected<Thing> {
-  readonly #things: (Thing | undefined)[]
+/** A measure that holds an object per group, created when it is first needed. */
+abstract class LazyMeasure<Item> {
+  readonly #items: (Item | undefined)[]
 
-  constructor(private readonly base?: Collected<Thing>) {
-    this.#things = base ? base.#things.map(() => undefined) : []
+  constructor(private readonly base?: LazyMeasure<Item>) {
+    this.#items = base ? base.#items.map(() => undefined) : []
   }
 
   grow(): void {
-    this.#things.push(undefined)
+    this.#items.push(undefined)
   }
 
   count(_group: number, _name: string, _events: number): void {}
   pack(): void {}
 
-  /** Undefined: nothing was ever added. */
-  protected of(group: number): Thing | undefined {
-    return this.#things[group] ?? this.base?.of(group)
+  /** Returns the object of a group, or undefined if nothing was added. */
+  protected of(group: number): Item | undefined {
+    return this.#items[group] ?? this.base?.of(group)
   }
 
-  /** To be changed. */
-  protected own(group: number): Thing {
-    let thing = this.#things[group]
-    if (thing === undefined) {
-      thing = this.made(this.base?.of(group))
-      this.#things[group] = thing
+  /** Returns an object that can be modified, and creates it if needed. */
+  protected own(group: number): Item {
+    let item = this.#items[group]
+    if (item === undefined) {
+      item = this.create(this.base?.of(group))
+      this.#items[group] = item
     }
-    return thing
+    return item
   }
 
-  /** Those that are not the base's. */
-  protected *all(): Generator<Thing> {
-    for (const thing of this.#things) if (thing !== undefined) yield thing
+  /** Iterates the objects that do not belong to the base. */
+  protected *all(): Generator<Item> {
+    for (const item of this.#items) if (item !== undefined) yield item
   }
 
-  /** A new one, which begins with what the base has. */
-  protected abstract made(base: Thing | undefined): Thing
+  /** Creates an object that starts with the contents of `base`. */
+  protected abstract create(base: Item | undefined): Item
 }
 
-/** Distinct ids of each group. Of many groups most have one id, which takes no set: it stands in the set's place. */
+/** Counts distinct ids per group. Most groups have a single id, which is stored in place of a set. */
 class DistinctIds implements Measurement {
-  /** 0: what the base has. */
+  /** A set, a single id, or 0 for the contents of the base. */
   readonly #sets: (IdSet | number)[]
 
   constructor(
@@ -273,7 +276,7 @@ class DistinctIds implements Measurement {
     return this.#sets[group] || (this.base ? this.base.#of(group) : 0)
   }
 
-  /** A set, to be changed. */
+  /** Returns a set that can be modified. */
   #own(group: number): IdSet {
     const own = this.#sets[group] as IdSet | number
     if (typeof own === "object") return own
@@ -288,17 +291,19 @@ class DistinctIds implements Measurement {
   }
 }
 
-/** How often each group has each value; the measure is how many values there are, where nothing else is said. */
-abstract class Tallied<Value> extends Collected<Counter<Value>> implements Measurement {
+/**
+ * Counts how often each value occurs in each group. By default the measure is the number of distinct values.
+ */
+abstract class CounterMeasure<Value> extends LazyMeasure<Counter<Value>> implements Measurement {
   constructor(
     private readonly bytesOf: (value: Value) => number,
     private readonly budget: MemoryBudget,
-    base?: Tallied<Value>,
+    base?: CounterMeasure<Value>,
   ) {
     super(base)
   }
 
-  protected override made(base: Counter<Value> | undefined): Counter<Value> {
+  protected override create(base: Counter<Value> | undefined): Counter<Value> {
     return base ? Counter.over(base, this.bytesOf, this.budget) : new Counter(this.bytesOf, this.budget)
   }
 
@@ -306,12 +311,12 @@ abstract class Tallied<Value> extends Collected<Counter<Value>> implements Measu
   abstract addEach(groups: Uint32Array, batch: Batch, selection: Selection): void
 
   override pack(): void {
-    for (const tally of this.all()) tally.pack()
+    for (const counter of this.all()) counter.pack()
   }
 
-  merge(group: number, other: Tallied<Value>, from: number): void {
-    const tally = other.of(from)
-    if (tally) this.own(group).merge(tally)
+  merge(group: number, other: CounterMeasure<Value>, from: number): void {
+    const counter = other.of(from)
+    if (counter) this.own(group).merge(counter)
   }
 
   value(group: number): number | null {
@@ -319,8 +324,8 @@ abstract class Tallied<Value> extends Collected<Counter<Value>> implements Measu
   }
 }
 
-/** Distinct event names; all events of a batch have the same. */
-class Names extends Tallied<string> {
+/** Counts distinct event names. All events of a batch have the same name. */
+class DistinctNames extends CounterMeasure<string> {
   override count(group: number, name: string, events: number): void {
     this.own(group).add(name, events)
   }
@@ -334,10 +339,10 @@ class Names extends Tallied<string> {
   }
 }
 
-/** Values of a column. Values repeat, so they are counted before they are looked up. */
-abstract class ColumnTallied<Counted> extends Tallied<Counted> {
+/** Counts values of a column. Values repeat, so codes are counted before values are looked up. */
+abstract class ColumnCounterMeasure<Counted> extends CounterMeasure<Counted> {
   protected abstract columnOf(batch: Batch): Column | undefined
-  /** What is counted of a value; undefined: nothing. */
+  /** Returns what to count for a value, or undefined for nothing. */
   protected abstract countedOf(value: Value | undefined): Counted | undefined
 
   override addAll(group: number, batch: Batch, selection: Selection): void {
@@ -350,14 +355,14 @@ abstract class ColumnTallied<Counted> extends Tallied<Counted> {
     const column = this.columnOf(batch)
     if (!column) return
     const { codes, values } = column
-    // Unless there are nearly as many values as events.
-    const repeated = values.length < groups.length / 4
+    // Counting codes first does not pay off if there are nearly as many values as events.
+    const hasRepeats = values.length < groups.length / 4
     const counts: (Uint32Array | undefined)[] = []
     for (let n = 0; n < groups.length; n++) {
       const group = groups[n] as number
       const code = codes[indexAt(selection, n)] as number
       if (code === 0) continue
-      if (repeated) {
+      if (hasRepeats) {
         let ofGroup = counts[group]
         if (!ofGroup) {
           ofGroup = new Uint32Array(values.length + 1)
@@ -381,7 +386,7 @@ abstract class ColumnTallied<Counted> extends Tallied<Counted> {
   }
 }
 
-class Paths extends ColumnTallied<string> {
+class DistinctPaths extends ColumnCounterMeasure<string> {
   protected override columnOf(batch: Batch): Column {
     return batch.column("path")
   }
@@ -391,12 +396,12 @@ class Paths extends ColumnTallied<string> {
   }
 }
 
-/** Of the numbers of a property. */
-class Numeric extends ColumnTallied<number> {
+/** A statistic of the numbers of a property. */
+class PropertyStatistic extends ColumnCounterMeasure<number> {
   constructor(
     private readonly measure: Extract<Measure, object>,
     budget: MemoryBudget,
-    base?: Numeric,
+    base?: PropertyStatistic,
   ) {
     super(() => 0, budget, base)
   }

@@ -1,5 +1,4 @@
 import { dayMs } from "../../columns/batch.ts"
-import { readQuarters } from "../../columns/block-reader.ts"
 import { quartersPerDay } from "../../columns/block-writer.ts"
 import type { Entry, Snapshot } from "../../columns/snapshot.ts"
 import type { Bucket, Group, GroupsQuery } from "../query.ts"
@@ -11,26 +10,27 @@ import { type Aggregation, type Finalizer, PartialAggregates, type TimeRange } f
 
 const quarterMs = dayMs / quartersPerDay
 
-/** Of all groups with events. Only one stretch of time is in memory at once. */
+/** Aggregates all groups that have events. Holds only one chunk of time in memory at once. */
 export function* scanGroups(
-  question: GroupsQuery,
+  query: GroupsQuery,
   buckets: Bucket[],
   source: Snapshot,
   budget: MemoryBudget,
 ): Generator<void, Group[]> {
-  const { scope, by } = question
+  const { scope, by } = query
   const matcher = new Matcher(scope, scope.filters, source)
-  const sightings = new RowLocators(budget)
-  const tables = new Tables(question, source, sightings, matcher.perEvent)
-  const counting = new PartialAggregates(source, matcher, tables, budget)
-  const found: Group[] = []
-  for (const chunk of chunksOf(buckets, (bucket) => counting.hasUnsealedEvents(bucket))) {
-    const rows = yield* counting.compute(chunk, allRows)
+  const locators = new RowLocators(budget)
+  const aggregation = new GroupAggregation(query, source, locators, matcher.perEvent)
+  const partials = new PartialAggregates(source, matcher, aggregation, budget)
+  const groups: Group[] = []
+  for (const chunk of chunksOf(buckets, (bucket) => partials.hasUnsealedEvents(bucket))) {
+    const rows = yield* partials.compute(chunk, allRows)
     if (!rows) continue
     budget.reserve(rows.length * groupBytes)
-    for (const row of rows) found.push(chunk.first === 0 ? row : { ...row, bucket: row.bucket + chunk.first })
+    for (const row of rows)
+      groups.push(chunk.first === 0 ? row : { ...row, bucket: row.bucket + chunk.first })
   }
-  return yield* sightings.withTexts(found, by, source)
+  return yield* locators.withTexts(groups, by, source)
 }
 
 const allRows: Finalizer<GroupTable, Group[]> = {
@@ -39,84 +39,89 @@ const allRows: Finalizer<GroupTable, Group[]> = {
   bytesOf: (rows) => rows.length * groupBytes,
 }
 
-/** Buckets that are counted together. */
+/** Buckets that are aggregated together. */
 interface Chunk extends TimeRange {
-  /** The place of the first one among all. */
+  /** Index of the first bucket. */
   first: number
   buckets: Bucket[]
 }
 
-/** Those of one UTC day, of whose events none are in rows, are counted together, each other one for itself. */
+/**
+ * Groups buckets of the same UTC day into a chunk, unless they have events in rows. Each other bucket is its
+ * own chunk.
+ */
 function* chunksOf(buckets: readonly Bucket[], isLoose: (bucket: Bucket) => boolean): Generator<Chunk> {
   let chunk: Chunk | undefined
-  for (const [place, bucket] of buckets.entries()) {
-    const alone = isLoose(bucket)
+  for (const [index, bucket] of buckets.entries()) {
+    const isSingle = isLoose(bucket)
     const dayEnd = chunk ? (Math.floor(chunk.from / dayMs) + 1) * dayMs : 0
-    if (chunk && !alone && bucket.to <= dayEnd) {
+    if (chunk && !isSingle && bucket.to <= dayEnd) {
       chunk.buckets.push(bucket)
       chunk.to = bucket.to
       continue
     }
     if (chunk) yield chunk
-    const own = { first: place, from: bucket.from, to: bucket.to, buckets: [bucket] }
-    chunk = alone ? undefined : own
-    if (alone) yield own
+    const single = { first: index, from: bucket.from, to: bucket.to, buckets: [bucket] }
+    chunk = isSingle ? undefined : single
+    if (isSingle) yield single
   }
   if (chunk) yield chunk
 }
 
-/** What a groups question counts. */
-class Tables implements Aggregation<GroupTable, Chunk> {
+/** The aggregation of a groups query. */
+class GroupAggregation implements Aggregation<GroupTable, Chunk> {
   readonly #key: string | undefined
   readonly #calendar: string
-  readonly #of: GroupTableSpec
-  /** Counts alone, of names: what blocks tell without their columns. */
+  readonly #spec: GroupTableSpec
+  /** Whether the query only needs counts by name, which blocks have without their columns. */
   readonly #areCounts: boolean
 
   constructor(
     { scope, by, measures, granularity }: GroupsQuery,
     private readonly source: Snapshot,
-    sightings: RowLocators,
+    locators: RowLocators,
     perEvent: boolean,
   ) {
     const { websites, filters, crawlers } = scope
-    // Ids are looked up once the answer is counted; that is not kept.
+    // The texts of ids are looked up at the end, so such results are not cached.
     const hasIds = by.some((dimension) => kindOf[dimension])
     this.#key = hasIds ? undefined : JSON.stringify({ websites, filters, crawlers, by, measures })
     this.#calendar = `${granularity} ${scope.zone}`
-    this.#of = { by, measures, numbers: source.numbers, websiteIds: source.websiteIds, sightings }
+    const { numbers, stamps, websiteIds } = source
+    const hasManyGroups = by.some((dimension) => dimension !== "event_name" && dimension !== "website_id")
+    this.#spec = { by, measures, numbers, stamps, hasManyGroups, websiteIds, locators }
     this.#areCounts =
       !perEvent &&
       by.every((dimension) => dimension === "event_name" || dimension === "website_id") &&
       measures.every((measure) => measure === "events" || measure === "event_types")
   }
 
-  /** Where one bucket is the whole chunk, whatever it is called, the counts are the same. */
+  /** A chunk of a single bucket has the same counts for any granularity and time zone. */
   keyOf({ buckets }: Chunk): string | undefined {
     return this.#key && (buckets.length > 1 ? `${this.#calendar} ${this.#key}` : this.#key)
   }
 
   empty({ buckets }: Chunk, budget: MemoryBudget, base?: GroupTable): GroupTable {
-    return new GroupTable(this.#of, buckets, budget, base)
+    return new GroupTable(this.#spec, buckets, budget, base)
   }
 
-  addCounts(table: GroupTable, { block, name, website, day }: Entry, { from, to, buckets }: Chunk): boolean {
-    if (!block || !this.#areCounts) return false
+  addCounts(table: GroupTable, { slice, name, website, day }: Entry, { from, to, buckets }: Chunk): boolean {
+    if (!slice || !this.#areCounts) return false
     const base = day * dayMs
-    const [begin, end] = [Math.max(from, base), Math.min(to, base + dayMs)]
-    let bucket = bucketAt(buckets, begin)
-    if (begin === base && end === base + dayMs && (buckets[bucket] as Bucket).to >= end) {
-      table.count(name, website, bucket, block.events)
+    const [start, end] = [Math.max(from, base), Math.min(to, base + dayMs)]
+    let bucket = bucketAt(buckets, start)
+    if (start === base && end === base + dayMs && (buckets[bucket] as Bucket).to >= end) {
+      table.count(name, website, bucket, slice.events)
       this.source.counted = true
       return true
     }
-    if (!block.quarters) return false
-    const edges = [begin, end]
+    const { quarters } = slice
+    if (!quarters) return false
+    const edges = [start, end]
     for (let at = bucket; at < buckets.length && (buckets[at] as Bucket).to < end; at++)
       edges.push((buckets[at] as Bucket).to)
     if (edges.some((edge) => (edge - base) % quarterMs !== 0)) return false
-    const quarters = readQuarters(block.quarters)
-    for (let quarter = (begin - base) / quarterMs; quarter < (end - base) / quarterMs; bucket++) {
+    for (let quarter = (start - base) / quarterMs; quarter < (end - base) / quarterMs; bucket++) {
       const until = Math.min((buckets[bucket] as Bucket).to, end)
       let events = 0
       for (; base + quarter * quarterMs < until; quarter++) events += quarters[quarter] as number

@@ -255,7 +255,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
       this.#post({
         type: "seal",
         includeFew: isDue,
-        today: this.#isMaintaining ? Math.floor(now() / dayMs) : undefined,
+        today: Math.floor(now() / dayMs),
         collect: this.#isMaintaining && elapsed() >= this.#collectAt,
       })
     }, delay)

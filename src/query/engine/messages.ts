@@ -25,7 +25,7 @@ export type WorkerRequest<Spec> =
    * Asks for the next sealed batch. `includeFew`: seals a few rows too. `today`: days since 1970-01-01; the small blocks of earlier days
    * are merged, even where there are only two. `collect`: also removes unused dictionary ids.
    */
-  | { type: "seal"; includeFew: boolean; today: number | undefined; collect: boolean }
+  | { type: "seal"; includeFew: boolean; today: number; collect: boolean }
   | { type: "close" }
 
 /** The rows of a response, as JSON. */

@@ -1,6 +1,7 @@
-import type { Batch, RowLocator } from "../../columns/batch.ts"
+import type { Batch, RowLocator, Value } from "../../columns/batch.ts"
+import { textOf } from "../json.ts"
 import type { Dimension, FunnelQuery, FunnelResult, FunnelStep } from "../query.ts"
-import { dimensionOf, kindOf, Matcher } from "../scan/matcher.ts"
+import { columnOf, kindOf, Matcher } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { quickselect } from "../structures/quickselect.ts"
 import {
@@ -86,7 +87,9 @@ export function* funnel(
 class Values {
   readonly texts: (string | null)[] = [null]
   readonly #codes = new Map<string | number, number>()
-  readonly #sightings: RowLocator[] = []
+  readonly #locators: RowLocator[] = []
+  /** All slices of a block share their values. */
+  readonly #ownCodes = new WeakMap<readonly Value[], Uint32Array>()
 
   constructor(
     private readonly dimension: Dimension,
@@ -101,11 +104,26 @@ class Values {
     if (dimension === "website_id") return codes.fill(this.#codeOf(source.websiteId(batch.website) ?? null))
     const kind = kindOf[dimension]
     if (kind) return this.#idCodes(codes, batch, batch[kind]())
-    const column = dimensionOf(batch, dimension)
-    const through = column.texts.map((text) => this.#codeOf(text))
-    for (let index = 0; index < codes.length; index++)
-      codes[index] = through[column.codes[index] as number] as number
+    const column = columnOf(batch, dimension)
+    if (!column) return codes
+    const ownCodes = this.#ownCodesOf(column.values)
+    for (let index = 0; index < codes.length; index++) {
+      const code = column.codes[index] as number
+      if (code === 0) continue
+      if (ownCodes[code] === 0) ownCodes[code] = this.#codeOf(textOf(column.values[code - 1] as Value))
+      codes[index] = ownCodes[code] as number
+    }
     return codes
+  }
+
+  /** Maps a block's codes to the codes used here; 0 until a code occurs. */
+  #ownCodesOf(values: readonly Value[]): Uint32Array {
+    let ownCodes = this.#ownCodes.get(values)
+    if (!ownCodes) {
+      ownCodes = new Uint32Array(values.length + 1)
+      this.#ownCodes.set(values, ownCodes)
+    }
+    return ownCodes
   }
 
   #codeOf(text: string | null): number {
@@ -129,7 +147,7 @@ class Values {
       if (number === 0) continue
       const known = this.#codes.get(number)
       if (known === undefined)
-        this.#sightings.push({ number, website, name, ts: base + (times[index] as number) })
+        this.#locators.push({ number, website, name, ts: base + (times[index] as number) })
       codes[index] = known ?? this.#add(number, null)
     }
     return codes
@@ -139,8 +157,8 @@ class Values {
   *lookUp(): Generator<void, void> {
     const kind = kindOf[this.dimension]
     if (!kind) return
-    for (let at = 0; at < this.#sightings.length; at += idsPerStep) {
-      const texts = yield* this.source.texts(kind, this.#sightings.slice(at, at + idsPerStep))
+    for (let at = 0; at < this.#locators.length; at += idsPerStep) {
+      const texts = yield* this.source.texts(kind, this.#locators.slice(at, at + idsPerStep))
       for (const [number, text] of texts) this.texts[this.#codes.get(number) as number] = text
       yield
     }

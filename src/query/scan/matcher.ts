@@ -15,19 +15,6 @@ import { FilterCache, type SealedBlock } from "./filter-cache.ts"
 /** Which ids a field of the event is numbered as. */
 export const kindOf: Readonly<Record<string, IdKind | undefined>> = idKinds
 
-/** One code an event; `texts[0]` is null. Two codes may have the same text. */
-export interface Dimensioned {
-  codes: Codes
-  texts: (string | null)[]
-}
-
-/** The values of a dimension other than event_name, website_id and ids. */
-export function dimensionOf(batch: Batch, dimension: Dimension): Dimensioned {
-  const column = columnOf(batch, dimension)
-  if (!column) return { codes: new Uint8Array(batch.count), texts: [null] }
-  return { codes: column.codes, texts: [null, ...column.values.map(textOf)] }
-}
-
 /** Undefined where no event of the batch can have it. */
 export function columnOf(batch: Batch, field: Dimension): Column | undefined {
   if (!field.startsWith("property.")) return batch.column(field as TextField)
@@ -145,8 +132,8 @@ export class Matcher {
 
   /** Whether it is kept which of its events fit. */
   #isKept(batch: Batch): batch is SealedBlock {
-    const { memory, chosenFrom } = this.lookup.kept
-    return this.perEvent && memory > 0 && batch.block !== undefined && batch.count >= chosenFrom
+    const { memory, minFilteredEvents } = this.lookup.kept
+    return this.perEvent && memory > 0 && batch.block !== undefined && batch.count >= minFilteredEvents
   }
 
   #ofAll(block: SealedBlock): Selection | undefined {
@@ -200,13 +187,18 @@ export class Matcher {
     else if (kind) this.#eventTests.push(this.#idTest(kind, filter, test))
     else if (field === "property_key") this.#eventTests.push(keyTest(filter))
     else {
+      const missing = test(undefined, undefined)
+      // All slices of a block share their values, so each value is tested once.
+      const tables = new WeakMap<readonly Value[], Uint8Array | boolean>()
       this.#eventTests.push((batch) => {
         const column = columnOf(batch, field as Dimension)
-        if (!column) return test(undefined, undefined)
-        return byTable(column.codes, [
-          test(undefined, undefined),
-          ...column.values.map((value) => test(textOf(value), value)),
-        ])
+        if (!column) return missing
+        let table = tables.get(column.values)
+        if (table === undefined) {
+          table = truthTable([missing, ...column.values.map((value) => test(textOf(value), value))])
+          tables.set(column.values, table)
+        }
+        return typeof table === "boolean" ? table : { codes: column.codes, fits: table }
       })
     }
   }
@@ -272,10 +264,10 @@ export class Matcher {
   }
 }
 
-function byTable(codes: Codes, truths: boolean[]) {
+/** One truth value per code, or a single one for all of them. */
+function truthTable(truths: boolean[]): Uint8Array | boolean {
   if (truths.every(Boolean)) return true
-  if (!truths.some(Boolean)) return false
-  return { codes, fits: Uint8Array.from(truths, Number) }
+  return truths.some(Boolean) && Uint8Array.from(truths, Number)
 }
 
 /** An event fits where one of its keys does; where the filter denies, none of them may do what it denies. */

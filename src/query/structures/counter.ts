@@ -1,15 +1,52 @@
 import type { MemoryBudget } from "./memory-budget.ts"
 
-/** Bytes that a tally takes without values, measured. */
-const tallyBytes = 300
-/** Bytes that a value and its number take beside what the value itself takes, measured; and without the place by which it is found. */
+/** Bytes that a counter takes without values, measured. */
+const counterBytes = 300
+/** Bytes that an entry takes besides the value itself, measured; and once it is packed. */
 const entryBytes = 90
 const packedBytes = 16
 
-/** How often each of some values is there. Over a `base`, which must not change any more, only what comes on top is kept. */
+/** Whole numbers below this one are found in a table: at most 256 KB. */
+const tableEnd = 65_536
+
+/** Maps values to indexes. */
+class ValueIndex<Value> {
+  readonly #others = new Map<Value, number>()
+  /** The indexes of small whole numbers, plus 1. Many properties have no other values, and a Map takes ten times as long. */
+  #table = new Uint32Array(0)
+
+  get(value: Value): number | undefined {
+    if (!isSmall(value)) return this.#others.get(value)
+    const index = this.#table[value] ?? 0
+    return index === 0 ? undefined : index - 1
+  }
+
+  has(value: Value): boolean {
+    return this.get(value) !== undefined
+  }
+
+  set(value: Value, index: number): void {
+    if (!isSmall(value)) {
+      this.#others.set(value, index)
+      return
+    }
+    if (value >= this.#table.length) {
+      const larger = new Uint32Array(Math.min(tableEnd, Math.max(256, value * 2)))
+      larger.set(this.#table)
+      this.#table = larger
+    }
+    this.#table[value] = index + 1
+  }
+}
+
+function isSmall(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value < tableEnd && Number.isInteger(value)
+}
+
+/** Counts how often each value occurs. Over a `base`, which must no longer change, it holds only what is added. */
 export class Counter<Value> {
-  /** Where each value stands in the lists; undefined once it is packed. */
-  #places: Map<Value, number> | undefined = new Map()
+  /** The index of each value in the lists. Undefined once packed. */
+  #places: ValueIndex<Value> | undefined = new ValueIndex()
   readonly #values: Value[] = []
   readonly #times: number[] = []
   /** Values that the base has not. */
@@ -21,7 +58,7 @@ export class Counter<Value> {
     private readonly budget: MemoryBudget,
     private readonly base?: Counter<Value>,
   ) {
-    budget.reserve(tallyBytes)
+    budget.reserve(counterBytes)
   }
 
   /** One that begins with what `base` has. */
@@ -47,7 +84,7 @@ export class Counter<Value> {
 
   /** True where the value was not there. */
   add(value: Value, times: number): boolean {
-    const places = this.#places as Map<Value, number>
+    const places = this.#places as ValueIndex<Value>
     const place = places.get(value)
     if (place !== undefined) {
       this.#times[place] = (this.#times[place] as number) + times

@@ -9,6 +9,7 @@ import users from "../../../migrations/0007_users.sql" with { type: "text" }
 import dashboard from "../../../migrations/0008_dashboard.sql" with { type: "text" }
 import names from "../../../migrations/0009_names.sql" with { type: "text" }
 import propertyKeys from "../../../migrations/0010_new_keys.sql" with { type: "text" }
+import dayBlocks from "../../../migrations/0011_day_blocks.sql" with { type: "text" }
 import { UserError } from "../../errors.ts"
 import type { Db } from "./driver.ts"
 
@@ -29,6 +30,7 @@ export const migrations: readonly Migration[] = [
   { name: "0008_dashboard", sql: dashboard },
   { name: "0009_names", sql: names },
   { name: "0010_new_keys", sql: propertyKeys },
+  { name: "0011_day_blocks", sql: dayBlocks },
 ]
 
 const createMigrationsTable = `

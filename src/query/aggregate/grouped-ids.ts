@@ -1,0 +1,213 @@
+import type { Batch, IdKind } from "../../columns/batch.ts"
+import type { Stamps } from "../../columns/stamps.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
+import type { Measurement } from "./measurement.ts"
+
+/** Pairs collected before they are sorted: 8 MB. Each sort reads all ids that are in the lists already. */
+const minPending = 1_048_576
+
+/**
+ * Counts distinct ids of many groups. Collects events as pairs of group and id, and from time to time sorts
+ * the pairs by group and removes duplicates. Takes 4 bytes per id; a set per group would take a hundred, and
+ * a lookup per event. With a `base`, which must no longer change, it stores only the ids added since.
+ */
+export class GroupedIds implements Measurement {
+  #groups: number
+  #pendingGroups = new Uint32Array(256)
+  #pendingIds = new Uint32Array(256)
+  #pending = 0
+  /** The ids of group n are in `#ids` from `#ends[n - 1]` to `#ends[n]`, exclusive. */
+  #ends = new Uint32Array(0)
+  #ids = new Uint32Array(0)
+  /** Number of distinct ids of each group, once counted. */
+  #sizes: Uint32Array | undefined
+  #bytes = 0
+
+  /** `range`: one more than the largest id. */
+  constructor(
+    private readonly kind: IdKind,
+    private readonly range: number,
+    private readonly stamps: Stamps,
+    private readonly budget: MemoryBudget,
+    private readonly base?: GroupedIds,
+  ) {
+    this.#groups = base ? base.#groups : 0
+    this.#account()
+  }
+
+  grow(): void {
+    this.#groups++
+    this.#sizes = undefined
+  }
+
+  count(): void {}
+
+  addAll(group: number, batch: Batch, selection: Selection): void {
+    const size = sizeOf(selection)
+    this.#makeRoom(size)
+    const ids = batch[this.kind]()
+    const [groups, pending] = [this.#pendingGroups, this.#pendingIds]
+    let at = this.#pending
+    for (let n = 0; n < size; n++) {
+      const id = ids[indexAt(selection, n)] as number
+      groups[at] = group
+      pending[at] = id
+      at += id === 0 ? 0 : 1
+    }
+    this.#pending = at
+  }
+
+  addEach(groupOf: Uint32Array, batch: Batch, { first, at: places }: Selection): void {
+    this.#makeRoom(groupOf.length)
+    const ids = batch[this.kind]()
+    const [groups, pending] = [this.#pendingGroups, this.#pendingIds]
+    let at = this.#pending
+    for (let n = 0; n < groupOf.length; n++) {
+      const id = ids[places ? (places[n] as number) : first + n] as number
+      groups[at] = groupOf[n] as number
+      pending[at] = id
+      at += id === 0 ? 0 : 1
+    }
+    this.#pending = at
+  }
+
+  merge(group: number, other: GroupedIds, from: number): void {
+    if (other.base && from < other.base.#groups) this.merge(group, other.base, from)
+    other.#sort()
+    const ids = other.#ownIds(from)
+    if (ids.length === 0) return
+    this.#makeRoom(ids.length)
+    this.#pendingIds.set(ids, this.#pending)
+    this.#pendingGroups.fill(group, this.#pending, this.#pending + ids.length)
+    this.#pending += ids.length
+  }
+
+  pack(): void {
+    this.#sort()
+    this.#pendingGroups = new Uint32Array(0)
+    this.#pendingIds = new Uint32Array(0)
+    this.#account()
+  }
+
+  value(group: number): number {
+    this.#sizes ??= this.#countSizes()
+    return this.#sizes[group] as number
+  }
+
+  /** Returns the ids of a group stored on this level. The base can have some of them too. */
+  #ownIds(group: number): Uint32Array {
+    const start = group === 0 ? 0 : (this.#ends[group - 1] ?? 0)
+    return this.#ids.subarray(start, this.#ends[group] ?? start)
+  }
+
+  #makeRoom(more: number): void {
+    this.#sizes = undefined
+    const limit = Math.max(minPending, this.#ids.length)
+    if (this.#pending > 0 && this.#pending + more > limit) this.#sort()
+    const size = this.#pendingIds.length
+    if (this.#pending + more <= size) return
+    const larger = Math.max(size * 2, 256, this.#pending + more)
+    this.#pendingGroups = enlarge(this.#pendingGroups, larger)
+    this.#pendingIds = enlarge(this.#pendingIds, larger)
+    this.#account()
+  }
+
+  /** Moves the collected pairs into the lists. */
+  #sort(): void {
+    if (this.#pending === 0) return
+    const [groups, pending, count] = [this.#pendingGroups, this.#pendingIds, this.#pending]
+    // Counting sort by group: the counts of pairs become the start of each group, then its end.
+    const ends = new Uint32Array(this.#groups)
+    for (let n = 0; n < count; n++) {
+      const group = groups[n] as number
+      ends[group] = (ends[group] as number) + 1
+    }
+    let sum = 0
+    for (let group = 0; group < ends.length; group++) {
+      const size = ends[group] as number
+      ends[group] = sum
+      sum += size
+    }
+    const sorted = new Uint32Array(count)
+    for (let n = 0; n < count; n++) {
+      const group = groups[n] as number
+      const at = ends[group] as number
+      sorted[at] = pending[n] as number
+      ends[group] = at + 1
+    }
+    const before = this.#ids
+    const ids = new Uint32Array(before.length + count)
+    const newEnds = new Uint32Array(this.#groups)
+    let [at, old, next] = [0, 0, 0]
+    for (let group = 0; group < this.#groups; group++) {
+      const { array, stamp } = this.stamps.of(this.range)
+      const oldEnd = this.#ends[group] ?? old
+      const nextEnd = ends[group] as number
+      if (next === nextEnd) {
+        ids.set(before.subarray(old, oldEnd), at)
+        at += oldEnd - old
+        old = oldEnd
+      } else {
+        for (; old < oldEnd; old++) {
+          const id = before[old] as number
+          array[id] = stamp
+          ids[at++] = id
+        }
+        for (; next < nextEnd; next++) {
+          const id = sorted[next] as number
+          if (array[id] === stamp) continue
+          array[id] = stamp
+          ids[at++] = id
+        }
+      }
+      newEnds[group] = at
+    }
+    this.#ids = at === ids.length ? ids : ids.slice(0, at)
+    this.#ends = newEnds
+    this.#pending = 0
+    this.#account()
+  }
+
+  #countSizes(): Uint32Array {
+    // Sort all levels first: sorting uses stamps itself.
+    for (let level: GroupedIds | undefined = this; level; level = level.base) level.#sort()
+    const sizes = new Uint32Array(this.#groups)
+    const { base } = this
+    for (let group = 0; group < sizes.length; group++) {
+      const own = this.#ownIds(group)
+      if (!base || group >= base.#groups) sizes[group] = own.length
+      else if (own.length === 0) sizes[group] = base.value(group)
+      else sizes[group] = this.#countOverBase(group)
+    }
+    return sizes
+  }
+
+  #countOverBase(group: number): number {
+    const { array, stamp } = this.stamps.of(this.range)
+    let count = 0
+    for (let level: GroupedIds | undefined = this; level; level = level.base) {
+      const ids = level.#ownIds(group)
+      for (let index = 0; index < ids.length; index++) {
+        const id = ids[index] as number
+        if (array[id] === stamp) continue
+        array[id] = stamp
+        count++
+      }
+    }
+    return count
+  }
+
+  #account(): void {
+    const bytes =
+      this.#pendingGroups.byteLength * 2 + this.#ids.byteLength + this.#ends.byteLength + this.#groups * 4
+    this.budget.reserve(bytes - this.#bytes)
+    this.#bytes = bytes
+  }
+}
+
+function enlarge(array: Uint32Array, size: number): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(size)
+  larger.set(array)
+  return larger
+}

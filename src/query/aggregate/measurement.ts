@@ -1,0 +1,20 @@
+import type { Batch } from "../../columns/batch.ts"
+import type { Selection } from "../structures/selection.ts"
+
+/** The state of one measure for many groups. Groups are numbered from 0. */
+export interface Measurement {
+  /** Adds a group. */
+  grow(): void
+  /** Counts events of which only the name is known. */
+  count(group: number, name: string, events: number): void
+  /** Adds all selected events to one group. */
+  addAll(group: number, batch: Batch, selection: Selection): void
+  /** Adds each selected event to its group. `groups`: the group of each selected event. */
+  addEach(groups: Uint32Array, batch: Batch, selection: Selection): void
+  /** Adds the group `from` of another measurement of the same measure. */
+  merge(group: number, other: Measurement, from: number): void
+  /** Reduces its memory. Afterwards it can only be merged into others or be their base. */
+  pack(): void
+  /** Returns the result for a group. */
+  value(group: number): number | null
+}

@@ -1,0 +1,45 @@
+import { expect, test } from "bun:test"
+import type { Batch } from "../../src/columns/batch.ts"
+import { Stamps } from "../../src/columns/stamps.ts"
+import { GroupedIds } from "../../src/query/aggregate/grouped-ids.ts"
+import { MemoryBudget } from "../../src/query/structures/memory-budget.ts"
+import { mulberry32 } from "../support/random.ts"
+
+const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
+
+/** A batch that has only visitor ids. */
+const batchOf = (ids: Uint32Array) => ({ visitors: () => ids }) as unknown as Batch
+
+test(`distinct ids of groups equal those of sets, over a base, merged and packed (DATABUDDY_FUZZ_SEED=${seed})`, () => {
+  const random = mulberry32(seed)
+  const below = (limit: number) => Math.floor(random() * limit)
+  const stamps = new Stamps()
+  const budget = new MemoryBudget(2 ** 30)
+  for (let round = 0; round < 300; round++) {
+    const range = 2 + below(30)
+    let expected: Set<number>[] = []
+    let base: GroupedIds | undefined
+    for (let level = 0; level < 3; level++) {
+      const ids = new GroupedIds("visitors", range, stamps, budget, base)
+      const sets = expected.map((set) => new Set(set))
+      for (let step = 0; step < 5; step++) {
+        for (const groups = 1 + below(5); sets.length < groups; sets.push(new Set())) ids.grow()
+        const batchIds = Uint32Array.from({ length: below(20) }, () => below(range))
+        const groups = Uint32Array.from(batchIds, () => below(sets.length))
+        ids.addEach(groups, batchOf(batchIds), { first: 0, end: batchIds.length, at: undefined })
+        for (const [n, id] of batchIds.entries()) if (id !== 0) sets[groups[n] as number]?.add(id)
+      }
+      const other = new GroupedIds("visitors", range, stamps, budget)
+      other.grow()
+      const batchIds = Uint32Array.from({ length: 9 }, () => below(range))
+      other.addAll(0, batchOf(batchIds), { first: 0, end: 9, at: undefined })
+      if (below(2) === 0) other.pack()
+      ids.merge(0, other, 0)
+      for (const id of batchIds) if (id !== 0) sets[0]?.add(id)
+      if (below(2) === 0) ids.pack()
+      const isChecked = level === 2 || below(2) === 0
+      if (isChecked) expect(sets.map((_, group) => ids.value(group))).toEqual(sets.map(({ size }) => size))
+      ;[base, expected] = [ids, sets]
+    }
+  }
+})
