@@ -1,8 +1,8 @@
 import { writeSync } from "node:fs"
 import { totalmem } from "node:os"
 import { run } from "./cli.ts"
-import { settleSwitches, trimVariables } from "./config.ts"
 import { OutputError } from "./errors.ts"
+import { settleSwitches, trimVariables } from "./serve-options.ts"
 
 // Files that commands write (databases, backups, exports) hold visitor ids: only their owner can read them.
 process.umask(0o077)

@@ -1,7 +1,7 @@
-import { rejections } from "../errors.ts"
 import type { RejectedRequest } from "../http/rejected-requests.ts"
+import { rejections } from "../rejection-reasons.ts"
 
-/** What to change about a rejected request, in one or two sentences. */
+/** How to fix a rejected request, in one or two sentences. */
 export function adviceFor({
   reason,
   fields,

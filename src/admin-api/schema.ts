@@ -1,5 +1,4 @@
 import { type Static, Type } from "@sinclair/typebox"
-import { rejections } from "../errors.ts"
 import { formats } from "../export/export.ts"
 import { maxRejectedRequests } from "../http/rejected-requests.ts"
 import {
@@ -13,6 +12,7 @@ import {
   timeOrNull,
   websiteId,
 } from "../http/schema.ts"
+import { rejections } from "../rejection-reasons.ts"
 import { retentionFormat } from "../store/data-retention.ts"
 import { scopes } from "../store/keys.ts"
 import { maxSearchResults } from "../store/profile-search.ts"

@@ -21,7 +21,7 @@ export class Cache {
 
   /**
    * `memory`: bytes; 0 disables the cache. `minFilteredEvents`: filter results are cached for blocks with at
-   * least this many events. For smaller blocks they are as fast to compute again.
+   * least this many events. For smaller blocks, computing them again is as fast.
    */
   constructor(
     readonly memory: number,
@@ -57,8 +57,8 @@ export class Cache {
   }
 
   /**
-   * Records that a cached value grew by `bytes`. Returns false if it is no longer cached, or is evicted now
-   * for its size.
+   * Records that a cached value grew by `bytes`. Returns false if it is no longer cached, or has just
+   * been evicted for its size.
    */
   grow(key: string, value: unknown, bytes: number): boolean {
     const entry = this.#entries.get(key)
@@ -70,7 +70,7 @@ export class Cache {
     return this.#entries.get(key) === entry
   }
 
-  /** Drops entries until those left take no more than `bytes`. */
+  /** Drops entries until the rest take at most `bytes`. */
   shrink(bytes: number): void {
     this.#makeRoom(Math.max(0, bytes))
   }

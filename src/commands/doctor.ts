@@ -2,7 +2,6 @@ import { readdirSync, readFileSync, readlinkSync, realpathSync, statfsSync, stat
 import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
 import { listBackups, listCopies } from "../backups/files.ts"
-import { addFlagsOfServe, type ServeOptions } from "../config.ts"
 import {
   type BackupFacts,
   type CheckResult,
@@ -14,6 +13,7 @@ import {
 } from "../doctor/checks.ts"
 import { UserError } from "../errors.ts"
 import { rulesVersion } from "../query/structures/tzdata.ts"
+import { addFlagsOfServe, type ServeOptions } from "../serve-options.ts"
 import { type Growth, growthOf } from "../store/db/growth.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, databaseError, openForReading } from "../store/db/open.ts"

@@ -5,7 +5,7 @@ import { UserError } from "../errors.ts"
 import { releaseFreePages } from "../store/data-retention.ts"
 import type { Db } from "../store/db/driver.ts"
 import { countEvents, sweepDeleted, sweepPause, sweepRows } from "../store/events.ts"
-import { deleteUnusedTypes, typeCheckPause } from "../store/unused-types.ts"
+import { deleteUnusedTypes, typeCheckPause } from "../store/unused-event-types.ts"
 import {
   anonymizeSettings,
   createWebsite,

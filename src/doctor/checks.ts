@@ -1,9 +1,9 @@
 import { isIP } from "node:net"
 import type { Backup } from "../backups/files.ts"
 import { spareBytes } from "../backups/staging.ts"
-import type { ServeOptions } from "../config.ts"
 import { formatDuration } from "../duration.ts"
 import { isTrustedProxy } from "../http/address.ts"
+import type { ServeOptions } from "../serve-options.ts"
 import type { Growth } from "../store/db/growth.ts"
 import { shortTime, size } from "../terminal/print.ts"
 

@@ -1,6 +1,7 @@
 import { Elysia } from "elysia"
-import { RequestError, rejections } from "../errors.ts"
+import { RequestError } from "../errors.ts"
 import { errorHeaders, jsonHeaders, requestIdOf } from "../http/headers.ts"
+import { rejections } from "../rejection-reasons.ts"
 import type { Draining } from "./draining.ts"
 
 export interface HealthDeps {

@@ -1,4 +1,5 @@
-import { type RejectionReason, RequestError } from "../errors.ts"
+import { RequestError } from "../errors.ts"
+import type { RejectionReason } from "../rejection-reasons.ts"
 import type { TrustedNetworks } from "./address.ts"
 import { type RateLimiter, rateLimitHeaders } from "./rate-limits.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"

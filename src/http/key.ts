@@ -1,4 +1,5 @@
-import { type RejectionReason, RequestError } from "../errors.ts"
+import { RequestError } from "../errors.ts"
+import type { RejectionReason } from "../rejection-reasons.ts"
 import type { Registry } from "../store/ingest/registry.ts"
 import { hasScope, type Key, looksLikeKey, type Scope } from "../store/keys.ts"
 

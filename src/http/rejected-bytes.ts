@@ -1,4 +1,5 @@
-import { RequestError, rejections } from "../errors.ts"
+import { RequestError } from "../errors.ts"
+import { rejections } from "../rejection-reasons.ts"
 import type { TrustedNetworks } from "./address.ts"
 import { rateLimitHeaders } from "./rate-limits.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"

@@ -1,5 +1,6 @@
-import { type FieldError, type RejectionReason, rejections } from "../errors.ts"
+import type { FieldError } from "../errors.ts"
 import { createThrottle, type Log, type Throttle } from "../log.ts"
+import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 
 /** A rejected request to /track or /identify: enough to find the mistake, without any values that were sent. */
 export interface RejectedRequest {

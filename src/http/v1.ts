@@ -1,4 +1,5 @@
-import { type RejectionReason, RequestError, rejections } from "../errors.ts"
+import { RequestError } from "../errors.ts"
+import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 import type { Batcher } from "../store/ingest/batcher.ts"
 import type { Scope } from "../store/keys.ts"
 import { isRenewalDue, type LoginSession, renewLoginSession } from "../store/login-sessions.ts"

@@ -1,5 +1,6 @@
-import { type RejectionReason, RequestError } from "../errors.ts"
+import { RequestError } from "../errors.ts"
 import { requireScope } from "../http/key.ts"
+import type { RejectionReason } from "../rejection-reasons.ts"
 import type { Registry } from "../store/ingest/registry.ts"
 import type { Key } from "../store/keys.ts"
 import { appOriginOf, canonicalWebsiteId, hostOf, isLoopback, type Website } from "../store/websites.ts"

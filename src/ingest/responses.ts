@@ -1,5 +1,6 @@
-import { RequestError, rejections } from "../errors.ts"
+import { RequestError } from "../errors.ts"
 import { errorHeaders, jsonHeaders } from "../http/headers.ts"
+import { rejections } from "../rejection-reasons.ts"
 
 /** Request headers allowed by default, and response headers that a page can read. */
 const defaultAllowedHeaders =

@@ -4,9 +4,9 @@ import { OutOfMemoryBudgetError } from "../query/structures/memory-budget.ts"
 import type { QueryLimits } from "./limits.ts"
 import type { ParsedQuery } from "./parse.ts"
 import type { QuerySpec, RunQuery, TypeResult } from "./query-spec.ts"
+import { typeOf } from "./query-types.ts"
 import { invalidParameter, iso, rowOrder } from "./rows.ts"
 import type { MetaJson } from "./schema.ts"
-import { typeOf } from "./types.ts"
 
 /** Result of one parameter. `Rows` are objects, or rendered JSON. */
 export type Entry<Rows> =

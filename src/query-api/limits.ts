@@ -1,7 +1,7 @@
 import type { QuerySpec } from "./query-spec.ts"
+import { typeOf } from "./query-types.ts"
 import { maxBucketMs } from "./range.ts"
 import { invalidParameter } from "./rows.ts"
-import { typeOf } from "./types.ts"
 
 /** Limits of one request, over all of its queries. */
 export interface QueryLimits {

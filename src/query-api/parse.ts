@@ -17,6 +17,7 @@ import { isTimeZone } from "../query/structures/tzdata.ts"
 import { readCursor } from "./events.ts"
 import { minCells, type QueryLimits, tooManyCells } from "./limits.ts"
 import type { NamedMeasure, QuerySpec, QueryType, Sort } from "./query-spec.ts"
+import { typeOf } from "./query-types.ts"
 import { previousOf, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
 import { invalidParameter } from "./rows.ts"
 import {
@@ -31,7 +32,6 @@ import {
   querySchema,
   type StepBody,
 } from "./schema.ts"
-import { typeOf } from "./types.ts"
 
 /** A parsed query. An invalid parameter is replaced by its error. */
 export interface ParsedQuery {

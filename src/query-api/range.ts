@@ -1,5 +1,5 @@
 import type { Bucket, Granularity } from "../query/query.ts"
-import { TimeZone } from "../query/structures/zone.ts"
+import { TimeZone } from "../query/structures/time-zone.ts"
 
 /** A time range in Unix ms; `to` is exclusive. */
 export interface Range {

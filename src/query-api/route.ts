@@ -15,9 +15,9 @@ import { type Executed, executeParsedQuery, type QueryAnswer } from "./execute.t
 import { fullLimits, reportLimits } from "./limits.ts"
 import { parseQueries } from "./parse.ts"
 import type { QuerySpec } from "./query-spec.ts"
+import { configOf, types } from "./query-types.ts"
 import { discard, type JsonRows, Outbox, queryResponse } from "./response.ts"
 import { type Streams, streamHeaders } from "./stream.ts"
-import { configOf, types } from "./types.ts"
 import { readableWebsites, websitesOf } from "./websites.ts"
 
 /** Dependencies of the query API. */

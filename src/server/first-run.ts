@@ -24,7 +24,7 @@ interface FirstKey {
   key: string
 }
 
-/** What the start message shows once. */
+/** Secrets that only the start message shows. */
 interface Secrets {
   /** Path of the setup link, while there is no owner. */
   setupLink?: string | undefined
@@ -33,8 +33,9 @@ interface Secrets {
 
 /**
  * Prints the start message. In a new database it first creates a website and a key with all scopes; while there is no
- * owner it creates a setup link. `enabled` is false with --no-setup: then it creates nothing. Creation is rolled back
- * if the message cannot be written; throws a UserError if that concerns the key, and calls `onFault` otherwise.
+ * owner it creates a setup link. `enabled` is false with --no-setup: then it creates nothing. If the
+ * message cannot be written, the creation is rolled back; then it throws a UserError if there was a key to show, and calls
+ * `onFault` otherwise.
  */
 export async function setUp(
   { db, batcher, registry }: Store,

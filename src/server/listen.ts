@@ -1,8 +1,8 @@
-import type { ServeOptions } from "../config.ts"
 import { UserError } from "../errors.ts"
 import { jsonHeaders } from "../http/headers.ts"
 import { errorResponse } from "../ingest/responses.ts"
-import type { OpenServer } from "./open.ts"
+import type { ServeOptions } from "../serve-options.ts"
+import type { OpenServer } from "./open-server.ts"
 import type { Tls } from "./tls.ts"
 
 /** Seconds that a client can take to send a request, or keep an idle connection open. */

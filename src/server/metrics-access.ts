@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
-import type { ServeOptions } from "../config.ts"
 import { UserError } from "../errors.ts"
 import type { MetricsAccess } from "../metrics/route.ts"
+import type { ServeOptions } from "../serve-options.ts"
 
 /** Reads the token for /metrics once. Throws a UserError if the file is unreadable or empty. */
 export function readMetricsAccess({

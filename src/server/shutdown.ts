@@ -1,7 +1,7 @@
 import type { Draining } from "../health/draining.ts"
 import type { Log } from "../log.ts"
 import type { Context } from "../terminal/context.ts"
-import type { OpenServer } from "./open.ts"
+import type { OpenServer } from "./open-server.ts"
 
 /** ms that requests in flight have to finish when the server stops. */
 const stopTimeout = 8_000

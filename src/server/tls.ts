@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
-import type { ServeOptions } from "../config.ts"
 import { UserError } from "../errors.ts"
+import type { ServeOptions } from "../serve-options.ts"
 
 /** The certificate and key of the server, in PEM. */
 export interface Tls {

@@ -2,10 +2,10 @@ import { parseDuration } from "../duration.ts"
 import type { Db } from "./db/driver.ts"
 import { sweepRows } from "./events.ts"
 
-/** ms. A shorter time is a mistake, such as 12m for twelve months, and would delete nearly everything. */
-const shortest = 86_400_000
+/** ms. A shorter time is probably a mistake, such as 12m for twelve months, and would delete nearly everything. */
+const minRetention = 86_400_000
 /** ms, a hundred years. Use `forever` for longer. */
-const longest = 36_525 * 86_400_000
+const maxRetention = 36_525 * 86_400_000
 export const retentionFormat =
   "forever, or a time from 1d to 36525d, such as 90d or 52w (units: s, m, h, d, w)"
 
@@ -13,7 +13,7 @@ export const retentionFormat =
 export function parseRetention(text: string): number | undefined {
   if (text === "forever") return 0
   const ms = parseDuration(text)
-  return ms !== undefined && ms >= shortest && ms <= longest ? ms : undefined
+  return ms !== undefined && ms >= minRetention && ms <= maxRetention ? ms : undefined
 }
 
 /** Free pages (4 KiB each) that stay in the file for new events. */
@@ -23,12 +23,12 @@ const pagesPerStep = 200
 
 const sql = {
   expired: `
-    with kept as (
+    with retention as (
       select 0 as rid, :defaultRetention as ms
       union all
       select rid, coalesce(retain_ms, :defaultRetention) from websites where deleted_at is null
     )
-    select rid, :now - ms as before from kept
+    select rid, :now - ms as before from retention
     where ms > 0 and exists (select 1 from event_rows where website_rid = rid and ts < :now - ms)
     limit 1`,
   deleteBefore: `
@@ -37,8 +37,8 @@ const sql = {
 }
 
 /**
- * Deletes up to `limit` expired events of one website, the oldest first. `defaultRetention`: ms for websites without a
- * retention of their own, and for the owner's own events; 0: forever. False if nothing is expired at `now` (Unix ms).
+ * Deletes up to `limit` expired events of one website, the oldest first. `defaultRetention`: ms, for websites without a
+ * retention of their own and for events without a website; 0: forever. Returns false if nothing has expired at `now` (Unix ms).
  */
 export function sweepExpired(db: Db, defaultRetention: number, now: number, limit = sweepRows): boolean {
   const expired = findExpired(db, defaultRetention, now)
@@ -61,7 +61,7 @@ function findExpired(
 }
 
 /**
- * Returns some free pages to the file system (incremental vacuum). The file shrinks at the next checkpoint. False if few
+ * Returns some free pages to the file system (incremental vacuum). The file shrinks at the next checkpoint. Returns false if few
  * pages are free, or the file was created without auto_vacuum.
  */
 export function releaseFreePages(db: Db): boolean {

@@ -1,6 +1,6 @@
 import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
-import { type NewNameQuota, tooManyNewNamesError } from "./new-name-quota.ts"
+import { type NewNameQuota, tooManyNewNamesError } from "./event-name-quota.ts"
 import { deletePropertyKeys, PropertyKeyQuota } from "./property-key-quota.ts"
 
 /** A validated event to insert, with its website resolved and its properties serialized. */

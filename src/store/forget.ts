@@ -2,7 +2,7 @@ import type { Db } from "./db/driver.ts"
 import { truncateWal } from "./db/open.ts"
 import { sweepPause, sweepRows } from "./events.ts"
 import { isEventOf, linkedIds, withHashes } from "./identity-resolution.ts"
-import { deleteUnusedTypes, typeCheckPause } from "./unused-types.ts"
+import { deleteUnusedTypes, typeCheckPause } from "./unused-event-types.ts"
 
 /** A person on one website: a visitor by anonymous id, or a profile. */
 export interface Person {

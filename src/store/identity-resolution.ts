@@ -6,7 +6,7 @@ import type { Db } from "./db/driver.ts"
  * follow the same rules:
  *
  * - A visitor is an anonymous id. All events with that id belong to the visitor, whatever profile they name.
- * - A profile has the events that name it. It also has events that name no profile, if POST /identify linked their anonymous
+ * - The events that name a profile belong to it. So do events that name no profile, if POST /identify linked their anonymous
  *   id to the profile, before or after the event. An event that names another profile belongs to that one, even if both
  *   used the same device.
  * - If several profiles are linked to one anonymous id, its events without a profile belong to each of them. With more than
@@ -68,7 +68,7 @@ export function withHashes(db: Db, rid: number, anonymousIds: readonly string[],
   return hash ? anonymousIds.flatMap((id) => [id, hash(id, rid)]) : [...anonymousIds]
 }
 
-/** The profile that an anonymous id was linked to last; undefined without one. */
+/** The profile that an anonymous id was last linked to; undefined if there is none. */
 export function latestProfileOf(db: Db, rid: number, anonymousId: string): string | undefined {
   return db.prepare(sql.latestProfile).pluck().get({ rid, anonymousId }) as string | undefined
 }
@@ -80,21 +80,21 @@ export type LinkedVisitor = [anonymousId: string, profileIds: string[]]
 export function* linkedVisitors(db: Db, rid: number): Generator<LinkedVisitor[]> {
   const links = db.prepare(sql.links).raw()
   let [anonymousId, profileId] = ["", ""]
-  let open: LinkedVisitor | undefined
+  let current: LinkedVisitor | undefined
   for (;;) {
     const batch = links.all({ rid, anonymousId, profileId }) as [string, string][]
     const done: LinkedVisitor[] = []
     for (const [visitor, profile] of batch) {
-      if (open?.[0] !== visitor) {
-        if (open) done.push(open)
-        open = [visitor, []]
+      if (current?.[0] !== visitor) {
+        if (current) done.push(current)
+        current = [visitor, []]
       }
-      // One more than the maximum marks the id as shared; further ones are not needed.
-      if (open[1].length <= maxProfilesPerVisitor) open[1].push(profile)
+      // One more than the maximum marks the id as shared; the rest are not needed.
+      if (current[1].length <= maxProfilesPerVisitor) current[1].push(profile)
     }
     const last = batch.at(-1)
     const isEnd = !last || batch.length < linksPerStep
-    if (isEnd && open) done.push(open)
+    if (isEnd && current) done.push(current)
     const personal = done.filter(([, profiles]) => profiles.length <= maxProfilesPerVisitor)
     const hashes = withHashes(
       db,

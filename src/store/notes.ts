@@ -6,7 +6,7 @@ import type { WebsitePlace } from "./websites.ts"
 export interface Note {
   id: string
   place: WebsitePlace
-  /** Id of the website; null for the owner's own events, and for all websites. */
+  /** Id of the website; null for events without a website, and for all websites. */
   websiteId: string | null
   /** 2026-11-24 */
   date: string
@@ -15,7 +15,7 @@ export interface Note {
   createdAt: number
 }
 
-/** Notes per website: one response lists them all, and a chart with more is unreadable. */
+/** Maximum notes per website: one response lists them all, and more would make a chart unreadable. */
 export const maxNotes = 1_000
 
 const columns = "n.id, n.website_rid as place, w.id as websiteId, n.date, n.text, n.created_at as createdAt"
@@ -35,7 +35,7 @@ const sql = {
   remove: "delete from notes where id = :id",
 }
 
-/** Lists the notes of a website and those for all websites, latest date first. */
+/** Lists the notes of a website and those for all websites, newest first. */
 export function listNotes(db: Db, place: WebsitePlace): Note[] {
   return db.prepare(sql.list).all({ place }) as Note[]
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs"
 import type { Command } from "commander"
-import { type DatabaseOptions, databaseOption } from "../config.ts"
 import { UserError } from "../errors.ts"
+import { type DatabaseOptions, databaseOption } from "../serve-options.ts"
 import { databasePath, refuseAliases } from "../store/db/database-path.ts"
 import type { Db } from "../store/db/driver.ts"
 import { closeDatabase, openDatabase } from "../store/db/open.ts"

@@ -1,4 +1,5 @@
-import { type FieldError, type RejectionReason, type RequestError, rejections, UserError } from "../errors.ts"
+import { type FieldError, type RequestError, UserError } from "../errors.ts"
+import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 
 /** Command-line names of the fields of the admin API. */
 const flags: Record<string, string> = {

@@ -1,5 +1,5 @@
 import { Elysia } from "elysia"
-import { RequestError, rejections } from "../errors.ts"
+import { RequestError } from "../errors.ts"
 import {
   type AuthenticatedRequest,
   authenticatedRoute,
@@ -14,6 +14,7 @@ import { isWithin, requireWithin } from "../http/permissions.ts"
 import { enforceRateLimit, rateLimitHeaders } from "../http/rate-limits.ts"
 import { addressOf } from "../http/request-context.ts"
 import { invalidShape } from "../http/validation.ts"
+import { rejections } from "../rejection-reasons.ts"
 import type { Db } from "../store/db/driver.ts"
 import { createInvite, findInvite } from "../store/invites.ts"
 import { createLoginSession, endLoginSession, type LoginSession } from "../store/login-sessions.ts"

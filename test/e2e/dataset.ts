@@ -3,7 +3,7 @@
 // every type. The package is fetched by npm, or read from a folder: bun run test:dataset <folder of the package>.
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import type { TypeName } from "../../src/query-api/types.ts"
+import type { TypeName } from "../../src/query-api/query-types.ts"
 import { openReader, startServer, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 

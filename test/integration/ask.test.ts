@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { idFields } from "../../src/query/query.ts"
 import type { QueryType } from "../../src/query-api/query-spec.ts"
-import { types } from "../../src/query-api/types.ts"
+import { types } from "../../src/query-api/query-types.ts"
 import { EventFollower, type FollowedEvent, followedEventJson } from "../../src/store/event-follower.ts"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"

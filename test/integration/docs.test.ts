@@ -13,11 +13,11 @@ import {
   websiteSchema,
 } from "../../src/admin-api/schema.ts"
 import { type AppDeps, createApp } from "../../src/app.ts"
-import type { Limits } from "../../src/docs/ingest.ts"
-import { openapi } from "../../src/docs/openapi.ts"
-import { type RejectionReason, rejections } from "../../src/errors.ts"
 import { eventSchema, identifySchema } from "../../src/ingest/schema.ts"
+import type { Limits } from "../../src/openapi/ingest.ts"
+import { openapi } from "../../src/openapi/openapi.ts"
 import { parameterSchema, querySchema } from "../../src/query-api/schema.ts"
+import { type RejectionReason, rejections } from "../../src/rejection-reasons.ts"
 import {
   newNoteSchema,
   newShareSchema,

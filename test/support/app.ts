@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { type AppDeps, createApp } from "../../src/app.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import type { Log } from "../../src/log.ts"
-import { openServer } from "../../src/server/open.ts"
+import { openServer } from "../../src/server/open-server.ts"
 import type { Store } from "../../src/store/store.ts"
 
 export interface TestApp {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { Command } from "commander"
-import { addServeOptions, standardQueryMemory } from "../../src/config.ts"
+import { addServeOptions, standardQueryMemory } from "../../src/serve-options.ts"
 
 test("every flag of serve is an environment variable too, of the same name", () => {
   const { options } = addServeOptions(new Command("serve"))

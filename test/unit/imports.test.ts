@@ -23,7 +23,7 @@ const layers = [
   ["src/metrics"],
   ["src/ingest", "src/admin-api", "src/users", "src/saved", "src/query-api", "src/health"],
   ["src/import"],
-  ["src/docs"],
+  ["src/openapi"],
   // The dashboard's page: its state, the components that pages share, and the pages, none of which imports another.
   ["src/dashboard/state"],
   ["src/dashboard/components/controls"],
@@ -48,7 +48,7 @@ const layers = [
     "src/dashboard/rejected-requests",
   ],
   ["src/dashboard"],
-  ["src/app.ts", "src/config.ts"],
+  ["src/app.ts", "src/serve-options.ts"],
   ["src/terminal"],
   ["src/backups"],
   ["src/doctor"],
@@ -125,7 +125,7 @@ test("src/http holds what several routes need, and nothing else", () => {
     "src/users/route.ts",
     "src/saved/route.ts",
     "src/query-api/route.ts",
-    "src/docs/route.ts",
+    "src/openapi/route.ts",
     "src/dashboard/route.ts",
   ]
   const users = (file: string) => routes.filter((route) => reach(route).has(file))
@@ -161,7 +161,7 @@ import {
     { from: "src/http/key.ts", to: "src/ingest/credential.ts" },
     { from: "src/ingest/event.ts", to: "src/admin-api/route.ts" },
     { from: "src/admin-api/route.ts", to: "src/ingest/responses.ts" },
-    { from: "src/config.ts", to: "src/app.ts" },
+    { from: "src/serve-options.ts", to: "src/app.ts" },
     { from: "src/store/db/open.ts", to: "src/ingest/event.ts" },
     { from: "src/app.ts", to: "src/commands/serve.ts" },
   ]

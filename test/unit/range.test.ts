@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import type { Granularity } from "../../src/query/query.ts"
-import { bucketsOf } from "../../src/query/structures/zone.ts"
+import { bucketsOf } from "../../src/query/structures/time-zone.ts"
 import {
   pairBuckets,
   previousOf,

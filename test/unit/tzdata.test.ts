@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
+import { bucketsOf } from "../../src/query/structures/time-zone.ts"
 import { isTimeZone, rulesOf, type ZoneRules } from "../../src/query/structures/tzdata.ts"
-import { bucketsOf } from "../../src/query/structures/zone.ts"
 
 const offsetAt = ({ starts: begins, offsets }: ZoneRules, time: number) =>
   offsets[begins.findLastIndex((begin) => begin <= time)]

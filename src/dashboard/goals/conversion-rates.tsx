@@ -82,7 +82,7 @@ function Totals({ query, unit }: TotalsProps) {
         {() => {
           const [row] = query.rows<GoalRow>("totals")
           const previous = row?.previous
-          const before = (value: number | undefined) => (view.value.compare ? (value ?? 0) : undefined)
+          const previousValue = (value: number | undefined) => (view.value.compare ? (value ?? 0) : undefined)
           return row ? (
             <dl class="stats-row goals-stats">
               <Stat
@@ -95,19 +95,19 @@ function Totals({ query, unit }: TotalsProps) {
               <Stat
                 label="Converted"
                 value={row.converted}
-                previous={before(previous?.converted)}
+                previous={previousValue(previous?.converted)}
                 format={format}
               />
               <Stat
                 label={`All ${unit.many}`}
                 value={row.total}
-                previous={before(previous?.total)}
+                previous={previousValue(previous?.total)}
                 format={format}
               />
               <Stat
                 label="Conversions"
                 value={row.completions}
-                previous={before(previous?.completions)}
+                previous={previousValue(previous?.completions)}
                 format={format}
               />
             </dl>
@@ -165,12 +165,12 @@ function Comparison({ query, steps, unit }: TotalsProps & { steps: readonly Step
   )
 }
 
-/** The goal's text; the row's event name while the rows are of the previous query. */
+/** The text of a goal; the row's event name while the rows still belong to the previous query. */
 function goalName({ goal }: GoalRow, step: Step | undefined): string {
   return step && step.name === (goal ?? "") ? stepText(step) : (goal ?? "Any event")
 }
 
-/** One line per goal; for a single goal, the previous period too. Rows of a goal are adjacent, in order of time. */
+/** One line per goal; for a single goal, also one for the previous period. The rows of a goal are adjacent and in order of time. */
 function seriesOf(
   query: QueryState,
   steps: readonly Step[],

@@ -27,7 +27,7 @@ interface PathsPanelProps {
   rowsPerStep: number
 }
 
-/** The steps before and after an event: a column per step, the most frequent events first. */
+/** The steps before and after an event: one column per step, with the most frequent events first. */
 export function PathsPanel({ query, event, rowsPerStep }: PathsPanelProps) {
   const format = useFormat()
   const rows = query.rows<Row>("paths")
@@ -84,7 +84,7 @@ export function PathsPanel({ query, event, rowsPerStep }: PathsPanelProps) {
 }
 
 function Column({ place, rows, rowsPerStep }: { place: number; rows: readonly Row[]; rowsPerStep: number }) {
-  const here = useApp().router
+  const { router } = useApp()
   const names = rows.filter((row) => row.event_name !== null)
   const first = names.slice(0, rowsPerStep)
   const rest = names.slice(rowsPerStep)
@@ -102,7 +102,7 @@ function Column({ place, rows, rowsPerStep }: { place: number; rows: readonly Ro
             name={event_name ?? ""}
             sessions={sessions}
             percentage={percentage}
-            href={here.hrefWith({ step: stepParam({ name: event_name ?? "", filters: [] }) })}
+            href={router.hrefWith({ step: stepParam({ name: event_name ?? "", filters: [] }) })}
           />
         ))}
         {rest.length > 0 && (
@@ -156,7 +156,7 @@ function edgeLabel(place: number): string {
   return place < 0 ? "Session start" : "Session end"
 }
 
-/** The number of sessions: each has exactly one row, an event or its end, in the nearest column. */
+/** Counts the sessions: each has exactly one row in the nearest column, for an event or for the session's start or end. */
 function sessionCount(rows: readonly Row[]): number {
   const nearest = rows.some(({ place }) => place === 1) ? 1 : -1
   return rows.filter(({ place }) => place === nearest).reduce((sum, { sessions }) => sum + sessions, 0)

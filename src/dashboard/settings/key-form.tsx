@@ -22,7 +22,7 @@ export interface Key {
   lastUsedAt: string | null
 }
 
-/** A created or rotated key: the only response with the secret. */
+/** A created or rotated key. No other response contains the secret. */
 export type NewKey = Key & { key: string }
 
 interface KeyFormProps {
@@ -112,7 +112,7 @@ export function KeyForm({ apiKey: key, onClose, onCreated, onChanged }: KeyFormP
   )
 }
 
-/** Only the changed fields: the API rejects an expiry in the past, also if it is unchanged. */
+/** Only the changed fields: the API rejects an expiry in the past, even if it is unchanged. */
 function changedFields(input: object, key: Key): object {
   const current = new Map<string, unknown>(Object.entries(key))
   return Object.fromEntries(

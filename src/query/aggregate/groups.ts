@@ -10,7 +10,7 @@ import type {
   Measure,
 } from "../query.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
-import { bucketsOf } from "../structures/zone.ts"
+import { bucketsOf } from "../structures/time-zone.ts"
 import { measurementOf } from "./measures.ts"
 import { scanGroups } from "./scan.ts"
 

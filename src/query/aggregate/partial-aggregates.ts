@@ -23,9 +23,9 @@ export interface TimeRange {
 export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range extends TimeRange> {
   /** Identifies what is aggregated, without the time range. Undefined: the aggregate must not be cached. */
   keyOf(range: Range): string | undefined
-  /** A new aggregate. `base`: what it starts with; the base must no longer change. */
+  /** Returns a new aggregate. `base`: its initial contents, which must not change afterwards. */
   empty(range: Range, budget: MemoryBudget, base?: Aggregate): Aggregate
-  /** Adds what the index says of a block without its columns. False, with nothing added, where that is not enough. */
+  /** Adds the counts that the index has for a block. Returns false, and adds nothing, if the block's columns are needed. */
   addCounts(aggregate: Aggregate, entry: Entry, range: Range): boolean
 }
 
@@ -38,12 +38,12 @@ export interface Finalizer<Aggregate, Result> {
   bytesOf(result: Result): number
 }
 
-/** ms. Only ranges that start and end at multiples of it are cached: any other one is unlikely to be queried again. */
+/** ms. Only ranges that start and end at multiples of it are cached: others are unlikely to be queried again. */
 const gridMs = 900_000
 /** Days up to which a range is aggregated in one piece. */
 const maxUnsplitDays = 2
 
-/** A batch of unsealed rows and its selected events; undefined: it is not read yet. */
+/** A batch of unsealed rows and its selected events; undefined: the rows have not been read yet. */
 interface UnsealedEntry {
   entry: Entry
   selection: Selection | undefined
@@ -51,7 +51,7 @@ interface UnsealedEntry {
 
 /** The aggregate of all intervals of a range. */
 interface CumulativeAggregate<Aggregate> {
-  /** Of all intervals but the last. */
+  /** The aggregate of all intervals but the last. */
   earlier: Aggregate
   /** Memory of `earlier`. */
   bytes: number
@@ -87,7 +87,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     this.#names = matcher.names && new Set(matcher.names)
   }
 
-  /** The finalized aggregate of a range; undefined where its days have no events at all. */
+  /** The finalized aggregate of a range; undefined if its days have no events. */
   *compute<Result>(
     range: Range,
     finalizer: Finalizer<Aggregate, Result>,
@@ -136,7 +136,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     )
   }
 
-  /** Only for days whose rows are in memory. */
+  /** The matching unsealed events of a day whose rows are in memory. */
   #unsealedOf(day: Day): UnsealedEntry[] {
     let unsealed = this.#unsealed.get(day)
     if (!unsealed) {
@@ -149,7 +149,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return unsealed
   }
 
-  /** Of blocks and unsealed rows. */
+  /** Aggregates blocks and unsealed rows. */
   *#allEvents(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
     const aggregate = this.aggregation.empty(range, budget, yield* this.#base(range, budget))
     for (const day of this.#daysIn(range)) {
@@ -170,7 +170,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return this.matcher.select(batch, timeRange(batch, from, to))
   }
 
-  /** Of blocks only, as an immutable base. It is cached even where the range is short, because unsealed events come on top of it. */
+  /** Aggregates blocks only. The result is an immutable base to which unsealed events are added, so it is cached even if the range is short. */
   #base(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
     const cut = this.#gridCutOf(range)
     if (cut !== undefined) return this.#untilCut(range, cut, budget)
@@ -180,7 +180,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
       : this.#cachedInRange("base", range, budget, (own) => this.#scan(range, own))
   }
 
-  /** Of blocks only. The aggregate of a short range is not cached: its result is. */
+  /** Aggregates blocks only. For a short range, only the final result is cached, not the aggregate. */
   #sealed(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
     if (this.#gridCutOf(range) !== undefined) return this.#base(range, budget)
     const intervals = this.#intervalsOf(range)
@@ -191,7 +191,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return this.snapshot.kept.memory > 0 && this.aggregation.keyOf(range) !== undefined
   }
 
-  /** The last grid time in a range that ends at any ms, such as the current time or the same time a day ago. */
+  /** The last grid time in a range that ends off the grid, such as at the current time or at the same time a day ago. */
   #gridCutOf(range: Range): number | undefined {
     const { from, to } = range
     const cut = Math.floor(to / gridMs) * gridMs
@@ -200,7 +200,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
 
   *#untilCut(range: Range, cut: number, budget: MemoryBudget): Generator<void, Aggregate> {
     const until = { ...range, to: cut }
-    // The name does not contain the cut: the next one comes soon, and its entry replaces this one.
+    // The name does not contain the cut: the entry for the next cut soon replaces this one.
     const name = `until ${range.from} ${this.aggregation.keyOf(range)}`
     const earlier = yield* this.#cached(name, `${cut} ${this.#stateOf(until)}`, budget, (own) => {
       const intervals = this.#intervalsOf(until)
@@ -266,7 +266,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return aggregate
   }
 
-  /** Like `#cached`, where the range can be cached. */
+  /** Like `#cached`, but only computes the value if the range cannot be cached. */
   *#cachedInRange<Value>(
     what: string,
     range: Range,
@@ -286,7 +286,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     )
   }
 
-  /** A value from the cache, or computed and cached. Its memory counts for the query only where the cache does not take it. */
+  /** Returns a value from the cache, or computes and caches it. Its memory is charged to the query only if the cache does not store it. */
   *#cached<Value>(
     name: string,
     state: string,
@@ -318,7 +318,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
       .join("")
   }
 
-  /** The dyadic intervals of a range, in order; the range itself where it is short or cannot be cached. */
+  /** The dyadic intervals of a range, in order; the range itself if it is short or cannot be cached. */
   #intervalsOf(range: Range): Range[] {
     const { from, to } = range
     const { oldest, newest } = this.snapshot.span

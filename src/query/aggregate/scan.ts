@@ -4,7 +4,7 @@ import type { Entry, Snapshot } from "../../columns/snapshot.ts"
 import type { Bucket, Group, GroupsQuery } from "../query.ts"
 import { kindOf, Matcher } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
-import { bucketAt } from "../structures/zone.ts"
+import { bucketAt } from "../structures/time-zone.ts"
 import { GroupTable, type GroupTableSpec, groupBytes, RowLocators } from "./group-table.ts"
 import { type Aggregation, type Finalizer, PartialAggregates, type TimeRange } from "./partial-aggregates.ts"
 

@@ -7,12 +7,13 @@ import { kindOf, Matcher } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, sizeOf } from "../structures/selection.ts"
 
-/** Rows that are read in addition to the page before the scan turns to blocks: about 2 ms. */
+/** Rows read in addition to the page before the scan falls back to blocks: about 2 ms. */
 const spareRows = 500
-/** Page ends up to which the newest rows are read, in one step: about 20 ms. */
+/** Maximum `limit + offset` of a page that is read from the newest rows, in one step: about 20 ms. */
 const maxNewestRows = 1_000
-/** Bytes of an event in memory and in the response, without its properties, and for each of their characters. */
+/** Bytes of an event in memory and in the response, without its properties. */
 const eventBytes = 500
+/** Bytes for each character of its properties. */
 const characterBytes = 4
 /** Bytes of a candidate. */
 const candidateBytes = 60
@@ -22,7 +23,7 @@ interface EventTime {
   ts: number
 }
 
-/** A page of events, newest first. Blocks only find the times of the page; the events themselves are read from rows. */
+/** A page of events, newest first. Blocks are used only to find the times on the page; the events themselves are read from rows. */
 export function* events(
   query: EventsQuery,
   snapshot: Snapshot,
@@ -56,7 +57,7 @@ export function* events(
       const selection = batch && matcher.select(batch)
       if (!batch || !selection) continue
       const times = batch.times()
-      // One batch contributes at most the whole page, plus the events of the same ms as the last one.
+      // One batch contributes at most the whole page, plus the events in the same ms as its last one.
       let taken = 0
       let last = -1
       for (let n = sizeOf(selection) - 1; n >= 0; n--) {
@@ -71,7 +72,7 @@ export function* events(
     }
     if (candidates.isComplete()) break
   }
-  // With a cursor only the row ids tell where the page starts.
+  // With a cursor, the page starts at a row id, not at an offset.
   const { moments, passed } = candidates.newest(after ? 0 : offset)
   const idKinds = scope.filters.flatMap(({ field }): IdKind[] =>
     field === "profile" ? ["profiles", "visitors"] : [kindOf[field] ?? []].flat(),
@@ -96,10 +97,10 @@ function withWebsiteIds(events: readonly StoredEvent[], snapshot: Snapshot): Lis
   return events.map((event) => ({ ...event, websiteId: snapshot.websiteId(event.websiteRid) ?? null }))
 }
 
-/** The times of events that may be on the page. Days come newest first. */
+/** The times of events that may be on the page. Days are added newest first. */
 class CandidateTimes {
   readonly #all: EventTime[] = []
-  /** Without the events of the cursor's ms, which may be on an earlier page. */
+  /** Number of candidates, except events in the cursor's ms, which may be on an earlier page. */
   #counted = 0
 
   constructor(
@@ -117,7 +118,7 @@ class CandidateTimes {
   }
 
   /**
-   * The distinct websites and times of the page, from the time of the event at `offset` on. `passed`: how many events are later than
+   * The distinct websites and times of the page, starting at the time of the event at `offset`. `passed`: the number of events after
    * that time.
    */
   newest(offset: number): { moments: EventTime[]; passed: number } {

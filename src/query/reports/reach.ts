@@ -4,7 +4,7 @@ import { Matcher } from "../scan/matcher.ts"
 import { IdSet } from "../structures/id-set.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { intersect, timeRange } from "../structures/selection.ts"
-import { bucketsOf } from "../structures/zone.ts"
+import { bucketsOf } from "../structures/time-zone.ts"
 import { entriesOf, type ReportSource } from "./step.ts"
 import { unitsOf } from "./units.ts"
 

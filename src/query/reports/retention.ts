@@ -11,7 +11,7 @@ import {
 } from "../structures/bitset.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { lowerBound, type Selection, sliceSelection } from "../structures/selection.ts"
-import { bucketsOf } from "../structures/zone.ts"
+import { bucketsOf } from "../structures/time-zone.ts"
 import { entriesOf, type ReportSource, stepMatcher } from "./step.ts"
 import { unitsOf } from "./units.ts"
 

@@ -40,14 +40,14 @@ const createMigrationsTable = `
     applied_at integer not null
   ) strict`
 
-/** "dbdy" in ASCII. It tells our databases from those of other programs. */
+/** "dbdy" in ASCII. Distinguishes our databases from those of other programs. */
 const applicationId = 0x64626479
 
 function checksum(sql: string): string {
   return createHash("sha256").update(sql).digest("hex")
 }
 
-/** Returns the migrations that `db` lacks. Writes nothing. Throws a UserError if the file belongs to another program or a newer version. */
+/** Returns the migrations that have not been applied to `db`. Writes nothing. Throws a UserError if the file belongs to another program or a newer version. */
 export function pendingMigrations(db: Db, path: string, known = migrations): Migration[] {
   const objects = db.prepare("select count(*) from sqlite_schema").pluck().get() as number
   if (objects === 0) return [...known]
@@ -93,7 +93,7 @@ export function migrationLog(db: Db): { name: string; appliedAt: number }[] {
 }
 
 /**
- * Applies pending migrations in one transaction: after a failure the previous version can still use the database. Returns
+ * Applies pending migrations in one transaction, so that the previous version can still use the database after a failure. Returns
  * their names. Safe if two processes call it at the same time.
  */
 export function migrate(db: Db, path: string, now: number, known = migrations): string[] {

@@ -1,10 +1,11 @@
-import { type RejectionReason, RequestError } from "../../errors.ts"
+import { RequestError } from "../../errors.ts"
+import type { RejectionReason } from "../../rejection-reasons.ts"
 import { StoreLockedError, type Write } from "./writer.ts"
 
 export interface BatcherOptions {
-  /** Events that can be queued. A request beyond it is rejected. */
+  /** Maximum queued events. A request that would exceed it is rejected. */
   maxEvents: number
-  /** Bytes that can be queued. */
+  /** Maximum queued bytes. */
   maxBytes: number
   /** ms that a request waits for another process's lock before it is rejected. */
   maxWait: number
@@ -13,7 +14,7 @@ export interface BatcherOptions {
 /** The part of the store that the batcher uses. See `Writer.commit`. */
 export interface Committer {
   commit(writes: readonly Write[]): (unknown | undefined)[]
-  /** Why writes are rejected at present; undefined if they are accepted. */
+  /** The reason why writes are currently rejected; undefined if they are accepted. */
   unavailableReason(): RejectionReason | undefined
 }
 
@@ -29,7 +30,7 @@ const retryAfterUnavailable = 30
 interface QueuedWrite {
   write: Write
   /** ms of `elapsed` */
-  since: number
+  queuedAt: number
   resolve: () => void
   reject: (error: unknown) => void
 }
@@ -47,7 +48,7 @@ export class Batcher {
   #events = 0
   #bytes = 0
   #isScheduled = false
-  /** No attempt to get the lock before this time, ms of `elapsed`. */
+  /** When to try the lock again, ms of `elapsed`. */
   #lockedUntil = 0
   #drainListeners: (() => void)[] = []
 
@@ -58,7 +59,7 @@ export class Batcher {
     private readonly onFault: (error: unknown) => void,
   ) {}
 
-  /** Resolves when the commit with the write is synced. Rejects with a RequestError if nothing of it is stored. */
+  /** Resolves when the commit with the write is synced. Rejects with a RequestError if none of it was stored. */
   submit(write: Write): Promise<void> {
     const reason = this.store.unavailableReason()
     if (reason) return Promise.reject(new RequestError(reason, { retryAfter: retryAfterUnavailable }))
@@ -66,9 +67,9 @@ export class Batcher {
   }
 
   /**
-   * Runs `work` in the transaction of the next commit and returns its result. Rejects with its error; its changes are
-   * rolled back then. Runs even if events are rejected: on a full disk, deletion is what helps. `size`: bytes, as in a
-   * write; 0 for maintenance, which takes no slot in the queue.
+   * Runs `work` in the transaction of the next commit and returns its result. If it throws, its changes are rolled
+   * back and the promise rejects with its error. Runs even if events are rejected, because deletion frees space on a full
+   * disk. `size`: bytes, as in a write; 0 for maintenance, which takes no slot in the queue.
    */
   async run<Result>(work: () => Result, size = 1): Promise<Result> {
     let result: Result | undefined
@@ -77,7 +78,7 @@ export class Batcher {
   }
 
   #enqueue(write: Write): Promise<void> {
-    // Under overload one turn can bring more than the queue holds, and take a second: commit the queue now.
+    // Under overload, one turn of the event loop can last a second and submit more than the queue holds: commit now.
     if (this.#isFull(write) && this.elapsed() >= this.#lockedUntil) this.#flush()
     if (this.#isFull(write)) {
       return Promise.reject(new RequestError("queue_full", { retryAfter }))
@@ -85,7 +86,7 @@ export class Batcher {
     this.#events += slotsOf(write)
     this.#bytes += write.size
     return new Promise((resolve, reject) => {
-      this.#queue.push({ write, since: this.elapsed(), resolve, reject })
+      this.#queue.push({ write, queuedAt: this.elapsed(), resolve, reject })
       this.#schedule()
     })
   }
@@ -121,9 +122,9 @@ export class Batcher {
     if (this.#queue.length === 0) return
     const batch = this.#takeBatch()
     try {
-      const errors = this.store.commit(batch.map((waiting) => waiting.write))
-      batch.forEach((waiting, index) => {
-        this.#settle(waiting, errors[index])
+      const errors = this.store.commit(batch.map((entry) => entry.write))
+      batch.forEach((entry, index) => {
+        this.#settle(entry, errors[index])
       })
     } catch (error) {
       if (error instanceof StoreLockedError) this.#requeue(batch)
@@ -144,14 +145,14 @@ export class Batcher {
     return this.#queue.splice(0, end)
   }
 
-  #settle(waiting: QueuedWrite, error: unknown): void {
-    this.#events -= slotsOf(waiting.write)
-    this.#bytes -= waiting.write.size
-    if (error === undefined) waiting.resolve()
-    else if (error instanceof RequestError) waiting.reject(error)
+  #settle(entry: QueuedWrite, error: unknown): void {
+    this.#events -= slotsOf(entry.write)
+    this.#bytes -= entry.write.size
+    if (error === undefined) entry.resolve()
+    else if (error instanceof RequestError) entry.reject(error)
     else {
       this.onFault(error)
-      waiting.reject(new RequestError("row_refused", { cause: error }))
+      entry.reject(new RequestError("row_refused", { cause: error }))
     }
   }
 
@@ -159,9 +160,9 @@ export class Batcher {
   #requeue(batch: QueuedWrite[]): void {
     this.#lockedUntil = this.elapsed() + lockRetryInterval
     const latest = this.elapsed() - this.options.maxWait
-    this.#queue = [...batch, ...this.#queue].filter((waiting) => {
-      if (waiting.since > latest) return true
-      this.#settle(waiting, new RequestError("store_locked", { retryAfter }))
+    this.#queue = [...batch, ...this.#queue].filter((entry) => {
+      if (entry.queuedAt > latest) return true
+      this.#settle(entry, new RequestError("store_locked", { retryAfter }))
       return false
     })
     if (this.#queue.length > 0) this.#schedule(lockRetryInterval)
@@ -169,13 +170,13 @@ export class Batcher {
 
   #fail(batch: QueuedWrite[], fault: unknown): void {
     this.onFault(fault)
-    for (const waiting of batch) {
-      this.#settle(waiting, new RequestError("store_failed", { retryAfter, cause: fault }))
+    for (const entry of batch) {
+      this.#settle(entry, new RequestError("store_failed", { retryAfter, cause: fault }))
     }
   }
 }
 
-/** Slots that a write takes in the queue. Requests without events take one too: there can be many clients. */
+/** Slots that a write takes in the queue. A request without events takes one too, because many clients can send such requests. */
 function slotsOf({ rows, size }: Write): number {
   return rows.length || (size > 0 ? 1 : 0)
 }

@@ -10,7 +10,7 @@ interface CopyButtonProps {
   name: string
 }
 
-/** Copies a text to the clipboard. */
+/** A button that copies `text` to the clipboard. */
 export function CopyButton({ text, name }: CopyButtonProps) {
   const [state, setState] = useState<"idle" | "done" | "failed">("idle")
   const copy = async () => {
@@ -28,8 +28,8 @@ export function CopyButton({ text, name }: CopyButtonProps) {
 }
 
 /**
- * Copies a text and returns whether that worked. The clipboard API exists only on HTTPS and localhost; elsewhere the
- * deprecated `execCommand` has to do.
+ * Copies text and returns whether that succeeded. The clipboard API exists only on HTTPS and localhost; elsewhere the
+ * deprecated `execCommand` is the fallback.
  */
 export async function copyText(text: string): Promise<boolean> {
   try {

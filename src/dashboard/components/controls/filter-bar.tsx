@@ -33,11 +33,11 @@ interface ChipsProps {
 
 /** Filters as chips: click to edit, or remove. */
 export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
-  /** Index of the filter being edited; -1 for a new one. */
-  const [edited, setEdited] = useState<number>()
+  /** Index of the filter being editedIndex; -1 for a new one. */
+  const [editedIndex, setEditedIndex] = useState<number>()
   const add = useRef<HTMLButtonElement>(null)
   const remove = (index: number) => {
-    // The next chip takes the removed one's place and focus; after the last chip there is none.
+    // The next chip takes the place and the focus of the removed one. If it was the last chip, the add button gets the focus.
     if (index === filters.length - 1) add.current?.focus()
     onChange(filters.filter((_, at) => at !== index))
   }
@@ -49,7 +49,7 @@ export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
             type="button"
             class="chip-text"
             aria-label={`Edit filter ${filterText(filter)}`}
-            onClick={() => setEdited(index)}
+            onClick={() => setEditedIndex(index)}
           >
             {filterText(filter)}
           </button>
@@ -69,23 +69,23 @@ export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
         ref={add}
         data-key={addKey}
         title={addKey ? `Filter (${addKey})` : undefined}
-        onClick={() => setEdited(-1)}
+        onClick={() => setEditedIndex(-1)}
       >
         <Icon name="filter" /> Filter
       </button>
-      {edited !== undefined && (
+      {editedIndex !== undefined && (
         <FilterEditor
-          title={edited < 0 ? "Add filter" : "Edit filter"}
-          filter={filters[edited]}
+          title={editedIndex < 0 ? "Add filter" : "Edit filter"}
+          filter={filters[editedIndex]}
           event={event}
-          onClose={() => setEdited(undefined)}
+          onClose={() => setEditedIndex(undefined)}
           onDone={(filter) => {
             onChange(
-              edited < 0
+              editedIndex < 0
                 ? [...filters, filter]
-                : filters.map((current, at) => (at === edited ? filter : current)),
+                : filters.map((current, at) => (at === editedIndex ? filter : current)),
             )
-            setEdited(undefined)
+            setEditedIndex(undefined)
           }}
         />
       )}

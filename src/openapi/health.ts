@@ -1,7 +1,7 @@
-import type { RejectionReason } from "../errors.ts"
 import { notReadyResponse } from "../health/route.ts"
-import { type ErrorFormat, errorResponses, success } from "./answers.ts"
+import type { RejectionReason } from "../rejection-reasons.ts"
 import { exactly, type Json } from "./json.ts"
+import { type ErrorFormat, errorResponses, success } from "./responses.ts"
 
 const reasons: RejectionReason[] = ["store_locked", "store_failed", "disk_low", "file_replaced", "queue_full"]
 

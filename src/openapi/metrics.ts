@@ -1,7 +1,7 @@
-import type { RejectionReason } from "../errors.ts"
 import { errorResponse } from "../ingest/responses.ts"
-import { type ErrorFormat, errorResponses, success } from "./answers.ts"
+import type { RejectionReason } from "../rejection-reasons.ts"
 import { exactly, type Json } from "./json.ts"
+import { type ErrorFormat, errorResponses, success } from "./responses.ts"
 
 const reasons: RejectionReason[] = ["metrics_token_wrong", "too_many_failed_credentials"]
 

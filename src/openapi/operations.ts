@@ -1,10 +1,10 @@
 import type { Static, TSchema } from "@sinclair/typebox"
-import type { RejectionReason } from "../errors.ts"
 import { errorResponse } from "../http/v1.ts"
+import type { RejectionReason } from "../rejection-reasons.ts"
 import type { Scope } from "../store/keys.ts"
-import { type ErrorFormat, errorResponses, success } from "./answers.ts"
 import { bodyReasons, keyReasons, storeReasons } from "./ingest.ts"
 import { exactly, type Json, published, ref } from "./json.ts"
+import { type ErrorFormat, errorResponses, success } from "./responses.ts"
 
 /** Operations by path and method. */
 export type Operations = Record<string, Record<string, Operation>>

@@ -1,10 +1,10 @@
-import type { RejectionReason } from "../errors.ts"
 import { errorResponse } from "../ingest/responses.ts"
 import type { IngestSettings } from "../ingest/route.ts"
 import { eventSchema, identifySchema } from "../ingest/schema.ts"
+import type { RejectionReason } from "../rejection-reasons.ts"
 import { maxTraitBytes, maxTraits } from "../store/profiles.ts"
-import { type ErrorFormat, errorResponses, reasonHeader, success } from "./answers.ts"
 import { exactly, type Json, published, ref } from "./json.ts"
+import { type ErrorFormat, errorResponses, reasonHeader, success } from "./responses.ts"
 
 /** Server settings that the document describes. */
 export type Limits = Pick<

@@ -1,6 +1,7 @@
 import { Type } from "@sinclair/typebox"
 import { idFields } from "../query/query.ts"
 import { fullLimits, reportLimits } from "../query-api/limits.ts"
+import { columnMeanings, types } from "../query-api/query-types.ts"
 import {
   metaSchema,
   parameterSchema,
@@ -10,7 +11,6 @@ import {
   typeSchema,
   websiteSchema,
 } from "../query-api/schema.ts"
-import { columnMeanings, types } from "../query-api/types.ts"
 import { bodyReasons } from "./ingest.ts"
 import { exactly, type Json, published, ref } from "./json.ts"
 import { errorFormat, type Operations, paths } from "./operations.ts"

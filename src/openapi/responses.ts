@@ -1,4 +1,5 @@
-import { type FieldError, type RejectionReason, RequestError, rejections } from "../errors.ts"
+import { type FieldError, RequestError } from "../errors.ts"
+import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 import { type Json, ref } from "./json.ts"
 
 /** Statuses after which a client can retry. */

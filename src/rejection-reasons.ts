@@ -1,0 +1,340 @@
+/** One way to reject a request. */
+interface Rejection {
+  status: number
+  /** The contract's message for the status. */
+  message: string
+  /** What happened: a clause in lower case without a full stop. Shown in the API reference and in errors of /v1. */
+  meaning: string
+  /** What to do next, in one or two sentences. Shown in errors of /v1, as a hint of the CLI and for rejected requests. */
+  advice: string
+}
+
+/** Every reason to reject a request. The key is the value of the header `x-databuddy-reason`. */
+export const rejections = {
+  invalid_host: {
+    status: 400,
+    message: "Invalid Host header",
+    meaning: "the Host header is missing or is not a host",
+    advice: "Send the host that the request is for in the Host header.",
+  },
+  invalid_utf8: {
+    status: 400,
+    message: "Invalid request body",
+    meaning: "the body is not UTF-8",
+    advice: "Encode the body as UTF-8.",
+  },
+  invalid_json: {
+    status: 400,
+    message: "Invalid request body",
+    meaning: "the body is not JSON",
+    advice: "Send complete JSON, as JSON.stringify writes it.",
+  },
+  invalid_gzip: {
+    status: 400,
+    message: "Invalid request body",
+    meaning: "the body is not gzip, although Content-Encoding says so",
+    advice: "Compress the body with gzip, or send it without Content-Encoding.",
+  },
+  nesting_too_deep: {
+    status: 400,
+    message: "Invalid request body",
+    meaning: "the body nests objects and arrays too deep",
+    advice: "Send flatter JSON: properties can be nested 64 levels deep.",
+  },
+  invalid_shape: {
+    status: 400,
+    message: "Invalid request body",
+    meaning: "a field is missing, has the wrong type or exceeds a limit; `errors` names it",
+    advice:
+      "Send a JSON object with the fields listed at GET /docs; /track also takes an array of such objects.",
+  },
+  batch_too_long: {
+    status: 400,
+    message: "Invalid request body",
+    meaning: "the request holds more events than allowed",
+    advice: "Send fewer events in one request, or raise --max-batch.",
+  },
+  unsupported_content_type: {
+    status: 400,
+    message: "Invalid request body",
+    meaning: "the Content-Type is not JSON",
+    advice: "Send the body as Content-Type: application/json.",
+  },
+  unsupported_content_encoding: {
+    status: 400,
+    message: "Invalid request body",
+    meaning: "the Content-Encoding is not gzip",
+    advice: "Send the body uncompressed, or compress it with gzip and send Content-Encoding: gzip.",
+  },
+  website_id_missing: {
+    status: 400,
+    message: "Missing websiteId",
+    meaning: "no website is named",
+    advice: "Name the website in the query as ?website_id=<id>, or as websiteId in the body of /identify.",
+  },
+  credential_missing: {
+    status: 401,
+    message: "API key or website_id required",
+    meaning: "the request has no credential",
+    advice:
+      "Send an API key as Authorization: Bearer <key> or as x-api-key. Pages cannot keep a secret: they send events to /track?website_id=<id> instead.",
+  },
+  key_malformed: {
+    status: 401,
+    message: "API key or website_id required",
+    meaning: "the value sent does not look like an API key",
+    advice:
+      "Send the whole key as it was shown when it was created: it begins with dbdy_ and has 37 characters.",
+  },
+  key_unknown: {
+    status: 401,
+    message: "API key or website_id required",
+    meaning: "no such API key exists",
+    advice:
+      "Send an existing key: this one never existed or has been rotated. Create a new key if the secret is lost.",
+  },
+  key_disabled: {
+    status: 401,
+    message: "API key or website_id required",
+    meaning: "the API key is disabled",
+    advice: "Enable the key again, or send another one.",
+  },
+  key_revoked: {
+    status: 401,
+    message: "API key or website_id required",
+    meaning: "the API key was revoked",
+    advice: "Create a new key: a revoked key cannot be restored.",
+  },
+  key_expired: {
+    status: 401,
+    message: "API key or website_id required",
+    meaning: "the API key has expired",
+    advice: "Give the key a later expiry date, or create a new one.",
+  },
+  login_wrong: {
+    status: 401,
+    message: "Wrong email or password",
+    meaning: "wrong email or password",
+    advice: "Try again, or ask an owner for a link to reset the password.",
+  },
+  login_ended: {
+    status: 401,
+    message: "Login has ended",
+    meaning: "the login session expired or was ended",
+    advice: "Log in again.",
+  },
+  share_ended: {
+    status: 401,
+    message: "Share link has ended",
+    meaning: "the share link has expired, was revoked or never existed",
+    advice: "Ask the person who shared it for a new link.",
+  },
+  metrics_token_wrong: {
+    status: 401,
+    message: "Metrics token required",
+    meaning: "the token is missing or is not the one in --metrics-token-file",
+    advice: "Send the token as Authorization: Bearer <token>.",
+  },
+  scope_missing: {
+    status: 403,
+    message: "API key missing track:events scope",
+    meaning: "the credential lacks the required scope",
+    advice: "Add the scope to the key, or send a key that has it: /track and /identify require track:events.",
+  },
+  website_mismatch: {
+    status: 403,
+    message: "Website scope mismatch",
+    meaning: "an event names another website than the website id used as the credential",
+    advice:
+      "Omit websiteId from the events, or send the request with the same website id. Sending to several websites requires an API key.",
+  },
+  key_website_mismatch: {
+    status: 403,
+    message: "Website scope mismatch",
+    meaning: "the credential is limited to some websites, and the request is for another website or for none",
+    advice:
+      "Add the website to the key, or send a key that can access it. Events without a website require a key for all websites.",
+  },
+  grant_too_wide: {
+    status: 403,
+    message: "Nobody can give more than they have themselves",
+    meaning: "the request would grant, revoke or change more access than the caller has",
+    advice: "Ask for less, or use a key or login with more access.",
+  },
+  csrf: {
+    status: 403,
+    message: "Request from another page",
+    meaning:
+      "a page of another origin made the request, or a request with a session cookie changes something without the header `x-databuddy-page: 1`",
+    advice: "Make the request from the dashboard, or send an API key instead of the cookie.",
+  },
+  origin_not_allowed: {
+    status: 403,
+    message: "Origin not authorized",
+    meaning: "the website does not accept events from this origin",
+    advice:
+      "Allow the host of the page, or the whole origin of the app, in the website's settings. Requests without an Origin header require an API key if the website lists allowed origins.",
+  },
+  website_unknown: {
+    status: 404,
+    message: "Website not found",
+    meaning: "no such website exists",
+    advice:
+      "Check the website id against the list of websites, or create the website: it never existed or was deleted.",
+  },
+  website_paused: {
+    status: 404,
+    message: "Website not found",
+    meaning: "the website is paused",
+    advice: "Resume the website: a paused website accepts no events.",
+  },
+  key_not_found: {
+    status: 404,
+    message: "Key not found",
+    meaning: "no API key has this id",
+    advice: "Check the id against the list of keys.",
+  },
+  note_unknown: {
+    status: 404,
+    message: "Note not found",
+    meaning: "no annotation has this id",
+    advice: "Check the id against the list of annotations: this one may have been deleted.",
+  },
+  view_unknown: {
+    status: 404,
+    message: "Saved view not found",
+    meaning: "no saved view has this id",
+    advice: "Check the id against the list of saved views: this one may have been deleted.",
+  },
+  share_unknown: {
+    status: 404,
+    message: "Share link not found",
+    meaning: "no share link has this id",
+    advice: "Check the id against the list of share links: this one may have been revoked.",
+  },
+  profile_unknown: {
+    status: 404,
+    message: "Profile not found",
+    meaning: "the website has no profile with this id",
+    advice: "Check the profile id and the website: profiles are created by POST /identify.",
+  },
+  user_not_found: {
+    status: 404,
+    message: "User not found",
+    meaning: "no user has this id",
+    advice: "Check the id against the list of users.",
+  },
+  invite_unknown: {
+    status: 404,
+    message: "Link not found",
+    meaning: "the link has already been used, has expired or never existed",
+    advice: "Ask an owner for a new link.",
+  },
+  route_unknown: {
+    status: 404,
+    message: "Not found",
+    meaning: "nothing exists at this path",
+    advice: "See GET /docs for all paths.",
+  },
+  conflict: {
+    status: 409,
+    message: "Already exists",
+    meaning: "it already exists, cannot be changed any more or would exceed a limit",
+    advice: "List what exists, then change or delete that.",
+  },
+  payload_too_large: {
+    status: 413,
+    message: "Payload too large",
+    meaning: "the body is too large, as sent or after decompression",
+    advice: "Send less in one request, or raise --max-body.",
+  },
+  rate_limited: {
+    status: 429,
+    message: "Rate limit exceeded",
+    meaning:
+      "the key or share link made too many requests, the address sent too many requests, events or bytes for this website, or too many exports or queries are running",
+    advice:
+      "Wait as long as Retry-After says and send less, or send an API key. The limit is the key's own; for a website id from one address it is set by --rate-limit, --rate-limit-events and --rate-limit-bytes.",
+  },
+  too_many_failed_credentials: {
+    status: 429,
+    message: "Rate limit exceeded",
+    meaning: "the key is wrong, and this address sent too many wrong keys; a valid key is still accepted",
+    advice:
+      "Stop the program that sends wrong keys from this address, or give it a valid key, which is accepted at once.",
+  },
+  too_many_rejected_bytes: {
+    status: 429,
+    message: "Rate limit exceeded",
+    meaning:
+      "this address sent too many bytes of rejected requests within a minute; a valid key is not affected",
+    advice:
+      "Fix the requests from this address, then wait a minute: too many bytes were rejected. Requests with a valid key are still accepted.",
+  },
+  too_many_new_names: {
+    status: 429,
+    message: "Rate limit exceeded",
+    meaning:
+      "the website received more than 1,000 new event names (each with its namespace and source) without an API key since midnight UTC",
+    advice:
+      "Put values that differ from event to event into properties, not into the name, namespace or source. If the names are intended, send them with an API key: without one, a website accepts 1,000 new names a day (UTC) and all known ones.",
+  },
+  row_refused: {
+    status: 500,
+    message: "Internal server error",
+    meaning: "the database rejected the data; nothing of the request is stored",
+    advice: "See the server's log for what the database rejected. Nothing of the request is stored.",
+  },
+  internal: {
+    status: 500,
+    message: "Internal server error",
+    meaning: "an error in the server",
+    advice: "See the server's log: the request was valid, and the server failed.",
+  },
+  store_locked: {
+    status: 503,
+    message: "Temporarily unavailable",
+    meaning: "another process holds the database lock",
+    advice:
+      "Stop the program that holds the database lock, or let it write in shorter transactions. Then retry the request.",
+  },
+  store_failed: {
+    status: 503,
+    message: "Temporarily unavailable",
+    meaning: "the disk is full or failed",
+    advice: "Free disk space or repair the disk: the server's log says what failed. Then retry the request.",
+  },
+  disk_low: {
+    status: 503,
+    message: "Temporarily unavailable",
+    meaning: "the disk has less free space than --min-free",
+    advice: "Free space on the database's disk, or lower --min-free. Then retry the request.",
+  },
+  file_replaced: {
+    status: 503,
+    message: "Temporarily unavailable",
+    meaning: "the database file was removed or replaced while the server had it open",
+    advice: "Restart the server: its database file was removed or replaced. Then retry the request.",
+  },
+  streams_full: {
+    status: 503,
+    message: "Temporarily unavailable",
+    meaning: "the maximum number of event streams is open",
+    advice: "Close another stream, or retry after the time in Retry-After.",
+  },
+  queue_full: {
+    status: 503,
+    message: "Temporarily unavailable",
+    meaning: "too many events are waiting for the disk",
+    advice:
+      "Retry after the time in Retry-After. If this happens often, the disk is too slow, or --queue-events and --queue-bytes are too low.",
+  },
+  queries_full: {
+    status: 503,
+    message: "Temporarily unavailable",
+    meaning: "too many queries are waiting, or this query waited for a minute",
+    advice: "Retry after the time in Retry-After, with fewer queries at a time.",
+  },
+} as const satisfies Record<string, Rejection>
+
+export type RejectionReason = keyof typeof rejections
