@@ -73,7 +73,7 @@ describe("an address that had too much refused is refused before anything is rea
     const { refusals } = (await response.json()) as { refusals: { websiteId: string; advice: string }[] }
     expect(refusals[0]).toMatchObject({
       websiteId: websiteIds.example,
-      advice: expect.stringContaining("Mend what this address sends"),
+      advice: expect.stringContaining("Fix the requests from this address"),
     })
   })
 

@@ -286,7 +286,9 @@ describe("an answer", () => {
         body: "<a/>",
       }),
     )
-    expect(((await xml.json()) as Json).error).toBe("send the body as Content-Type: application/json")
+    expect(((await xml.json()) as Json).error).toBe(
+      "the Content-Type is not JSON. Send the body as Content-Type: application/json.",
+    )
   })
 
   test("never tells what went wrong inside", async () => {
