@@ -22,7 +22,7 @@ if (invalidSwitch) {
 /** ms in which a second signal counts as the same one: a terminal signals the process group, and npm also forwards the signal. */
 const duplicateSignalWindow = 200
 
-/** Settles at the first signal. A second one exits at once, which is safe: acknowledged events are on disk. */
+/** Settles at the first signal. A second one exits immediately, which is safe: acknowledged events are on disk. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     let firstSignal: number | undefined
@@ -35,7 +35,7 @@ function stopSignal(): Promise<void> {
   })
 }
 
-/** Flushes a stream: `process.exit` discards output that the reader of a pipe has not taken yet. Settles also if the reader is gone. */
+/** Flushes a stream: `process.exit` discards output that the reader of a pipe has not taken yet. It also settles if the reader is gone. */
 function flush(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
     stream.once("error", () => resolve())

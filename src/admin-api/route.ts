@@ -49,7 +49,7 @@ import {
 } from "./input.ts"
 import { type Running, statusOf } from "./status.ts"
 
-/** What the management routes work with. */
+/** Dependencies of the management routes. */
 export interface AdminApiDeps extends RouteDeps {
   rejectedRequests: RejectedRequests
   queryEngine: QueryEngine<never>
@@ -61,7 +61,7 @@ export function adminRoutes(deps: AdminApiDeps) {
   const on = authenticatedRoute(deps)
   const downloads = new Downloads()
   const searches = new Semaphore(profileSearches)
-  // The bodies are read by the routes: Elysia's parsers would answer before the key is looked at.
+  // The routes read the bodies: Elysia's parsers would respond before the key is checked.
   const raw = { parse: "none" } as const
   return new Elysia({ prefix: "/v1" })
     .get("/websites", on("manage:websites", showWebsites))
@@ -84,7 +84,7 @@ export function adminRoutes(deps: AdminApiDeps) {
     .get("/refusals", on("read:data", showRefusals))
     .get("/status", on("manage:websites", showStatus))
     .get("/export", ({ request, server }: RouteContext) => {
-      // A reader may stand still for longer than a client may over its request, and so may a search for a person's events.
+      // A slow reader, or a search for a person's events, may take longer than a client may take to send its request.
       server?.timeout?.(request, isOfPerson(request) ? searchTimeout : readerTimeout)
       return handleAuthenticated(deps, requestContextOf(request, server), "read:data", async (admitted) =>
         downloadResponse(download(deps, request, admitted, downloads), admitted.headers),
@@ -133,7 +133,7 @@ async function removeWebsite(
   return {}
 }
 
-/** Answered when it is done: with millions of events to look through, after some seconds. */
+/** Responds when the deletion is done: after a few seconds if there are millions of events to search. */
 async function forget(
   { db, batcher }: AdminApiDeps,
   { caller, now, id, body }: AuthenticatedRequest,
@@ -190,7 +190,7 @@ async function endKey(deps: AdminApiDeps, { caller, now, id }: AuthenticatedRequ
   return {}
 }
 
-/** The answer holds the secret: whoever could rotate a key wider than their own would get hold of it. */
+/** The response contains the secret, so a caller must not rotate a key with more permissions than their own. */
 async function renewKey(deps: AdminApiDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
   const { db, random } = deps
   const made = await commitChange(deps, () => rotateKey(db, withinGrant(db, id, caller).id, random))
@@ -217,7 +217,7 @@ function showProfile({ db }: AdminApiDeps, { caller, id, searchParams }: Authent
   return { body: { profile: profileJson(findProfile(db, findWebsite(db, websiteId).rid, id)) } }
 }
 
-/** What was for no website, or for several, is not shown to one who is limited to some. */
+/** Callers limited to some websites do not see requests for no website or for several. */
 function showRefusals(deps: AdminApiDeps, { caller, searchParams }: AuthenticatedRequest): RouteResult {
   const { websiteId, reason, limit } = readRefusalFilter(searchParams())
   if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
@@ -229,7 +229,7 @@ function showRefusals(deps: AdminApiDeps, { caller, searchParams }: Authenticate
   return { body: { refusals: found.slice(0, limit).map(refusalJson), total: found.length } }
 }
 
-/** Of the whole server, which is no business of who is limited to some websites. */
+/** The status covers the whole server, so callers limited to some websites cannot read it. */
 async function showStatus(
   deps: AdminApiDeps,
   { caller, context }: AuthenticatedRequest,
@@ -253,27 +253,27 @@ async function showStatus(
   }
 }
 
-/** Each of those that run has its turn before events have theirs; those that wait are some seconds of work for 300,000 profiles. */
+/** Each running search takes a step before events are processed; a full queue is a few seconds of work with 300,000 profiles. */
 const profileSearches = {
   running: 2,
   waiting: 8,
   full: "too many people are looking for profiles at this moment: try again",
 }
-/** ms between two looks for a profile: what came meanwhile is answered first. */
+/** ms between two steps of a profile search, in which other requests are answered. */
 const searchPause = 1
-/** Events that are read between two looks at other requests: about a millisecond. */
+/** Events read in one step of an export, before other requests are answered: about 1 ms. */
 const exportRows = 200
 /** Events in a row group of a Parquet file, encoded in one go: about 10 ms. */
 const exportGroupRows = 1_000
-/** Characters of properties in one: about 10 ms, too. */
+/** Characters of properties in a row group: about 10 ms, too. */
 const exportGroupCharacters = 524_288
-/** ms between two such steps: what came meanwhile is answered first. */
+/** ms between two steps of an export, in which other requests are answered. */
 const exportPause = 1
-/** Of zlib's levels the fastest: it takes the processor that ingestion may need. */
+/** zlib's fastest level: compression competes with ingestion for the processor. */
 const exportGzipLevel = 1
-/** Seconds after which a reader that takes nothing is cut off. */
+/** Seconds after which a client that reads nothing is disconnected. */
 const readerTimeout = 60
-/** The same where nothing is sent until some event is found: the most that Bun takes, enough for some 80 million events. */
+/** The same for searches, which send nothing until an event is found: the maximum in Bun, enough for about 80 million events. */
 const searchTimeout = 255
 
 const mediaTypes = {
@@ -282,7 +282,7 @@ const mediaTypes = {
   parquet: "application/vnd.apache.parquet",
 }
 
-/** All that the caller reaches, as it is stored. Read while the client takes it, in steps. */
+/** Exports all stored data that the caller can access. Reads it in steps, as the client consumes it. */
 function download(
   { db }: AdminApiDeps,
   request: Request,
@@ -309,7 +309,7 @@ function download(
     "Content-Disposition": `attachment; filename="databuddy.${format}"`,
     Vary: "Accept-Encoding",
   }
-  // A Parquet file is compressed inside.
+  // A Parquet file is compressed internally.
   const zipped = format !== "parquet" && /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")
   if (zipped) headers["Content-Encoding"] = "gzip"
   return { bytes: zipped ? gzipped(bytes, exportGzipLevel) : bytes, headers }
@@ -330,7 +330,7 @@ function isOfPerson(request: Request): boolean {
   return query.has("profile_id") || query.has("anonymous_id")
 }
 
-/** Throws `key_not_found`, and `grant_too_wide` where the key may do more than `own`. */
+/** Throws `key_not_found`, and `grant_too_wide` if the key has more permissions than `own`. */
 function withinGrant(db: Db, id: string, own: Caller): Key {
   const key = findKey(db, id)
   requireWithin(key, own)
@@ -341,7 +341,7 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-/** A sleep that rejects once the client is gone: what looks for something to send would else go on to its end. */
+/** A sleep that rejects once the client has disconnected: otherwise a search would run to its end. */
 function whileWanted(signal: AbortSignal): typeof sleep {
   return async (ms) => {
     signal.throwIfAborted()

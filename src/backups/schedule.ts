@@ -25,10 +25,10 @@ export interface ScheduleOptions {
   minFree: number
 }
 
-/** ms until the retry after a failure, doubled by each further one: a full or unmounted disk needs an operator. */
+/** ms until the retry after a failure, doubled after each consecutive failure: a full or unmounted disk needs an operator. */
 const firstRetry = 60_000
 const longestRetry = 3_600_000
-/** Maximum ms of one sleep: a timer above 24.8 days would fire at once. */
+/** Maximum ms of one sleep: a timer above 24.8 days would fire immediately. */
 const longestSleep = 3_600_000
 /** ms that a backup has to clean up when the server stops; 100 ms is typical. */
 const stopTimeout = 5_000
@@ -74,7 +74,7 @@ export class BackupSchedule {
     while (await this.#waitUntil(due)) due = this.context.environment.elapsed() + (await this.#attempt())
   }
 
-  /** The first backup is due one interval after the newest existing one, also if no server ran meanwhile. At once if that one is dated in the future. */
+  /** The first backup is due one interval after the newest existing one, even if no server was running in the meantime. It is due immediately if that backup is dated in the future. */
   async #firstDue(): Promise<number> {
     const { now, elapsed } = this.context.environment
     try {

@@ -19,7 +19,7 @@ export const rowsPerPass = 65_536
 /** Blocks rebuilt or deleted in one transaction: about 10 ms. */
 const maxReplacedBlocks = 64
 /** Estimated bytes of memory that a merged block can take. */
-const mergeMemory = buildMemory * 2
+const mergeMemory = buildMemory
 /** Events of a merged block: each of its columns of codes takes at most 2 MB. */
 const maxEvents = 524_288
 /**
@@ -37,7 +37,7 @@ const partsOfOpenDay = 4
 export interface SealedBatch {
   blocks: { block: EncodedBlock; afterId: number; lastId: number }[]
   identities: NewDictionaryIds[]
-  /** Seals rows up to `to`. Precondition: none of them was sealed or deleted meanwhile. */
+  /** Seals rows up to `to`. Precondition: none of them has been sealed or deleted since they were read. */
   seal?: { from: number; to: number; deleted: number }
   /**
    * Blocks to delete. Precondition: their `stale` is unchanged. If `isRetained`, the block is only retired,

@@ -77,7 +77,7 @@ const minOpenFiles = 4_096
 const maxOpenFilesShare = 0.8
 /** Multiple of --backup-every: a failed backup is retried within an hour. */
 const lateFactor = 2
-/** Files that a message names; further ones are counted. */
+/** Maximum files that a message names; the rest are counted. */
 const maxNamedFiles = 3
 /** With fewer events, most of the file is the 200 KB of an empty database, and bytes per event mean nothing. */
 const minEventsForRate = 1_000

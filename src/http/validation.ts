@@ -33,13 +33,13 @@ function* flattenUnionErrors(errors: Iterable<ValueError>): Iterable<ValueError>
   }
 }
 
-/** Replaces TypeBox's messages where a schema has no `expected`. */
+/** Replaces TypeBox's messages for schemas without `expected`. */
 const defaultMessages: Record<string, string> = {
   "Unexpected property": "is not a field of this request",
   "Expected object": "must be a JSON object",
 }
 
-/** Validates `value`. Throws `invalid_shape` with every invalid field. `messages` replaces further messages of TypeBox. */
+/** Validates `value`. Throws `invalid_shape` with every invalid field. `messages` replaces other messages of TypeBox. */
 export function validate<Schema extends TSchema>(
   check: TypeCheck<Schema>,
   value: unknown,

@@ -43,9 +43,9 @@ export interface IngestSettings {
   maxBodyBytes: number
   /** Requests a minute for one website id from one address; 0: unlimited, including events and bytes. */
   rateLimit: number
-  /** Events a minute, likewise; 0: unlimited. */
+  /** Events a minute for one website id from one address; 0: unlimited. */
   rateLimitEvents: number
-  /** Bytes of bodies a minute after decompression, likewise; 0: unlimited. */
+  /** Bytes of bodies a minute after decompression, for one website id from one address; 0: unlimited. */
   rateLimitBytes: number
   trustedProxies: TrustedNetworks
 }

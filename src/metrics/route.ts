@@ -6,7 +6,7 @@ import { jsonHeaders, requestIdOf } from "../http/headers.ts"
 import { type RequestContext, requestContextOf } from "../http/request-context.ts"
 import type { Metrics } from "./metrics.ts"
 
-/** Who can read the metrics. Nobody can if neither is set. */
+/** Who can read the metrics. If neither is set, they are not served. */
 export interface MetricsAccess {
   /** Grants access as a bearer token. */
   token: string | undefined

@@ -31,7 +31,7 @@ export function* pathSplits(path: string): Generator<[key: string, below: string
 
 /**
  * The value at a dotted path of object keys and array indexes (`items.0.sku`). A key that contains dots takes precedence over nested keys.
- * Undefined where the value is missing or null.
+ * Undefined if the value is missing or null.
  */
 export function valueAt(from: Value, path: string): Value | undefined {
   if (typeof from !== "object") return undefined

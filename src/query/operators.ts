@@ -5,12 +5,12 @@ import { numberOf } from "./json.ts"
 interface Operand {
   text: string
   list: ReadonlySet<string>
-  /** NaN where it is not a number. */
+  /** NaN if it is not a number. */
   number: number
   boolean: boolean
 }
 
-/** True where a value matches. `text`: see `textOf`. Both are undefined where the value is missing. */
+/** True if a value matches. `text`: see `textOf`. Both are undefined if the value is missing. */
 export type ValuePredicate = (text: string | undefined, value: Value | undefined) => boolean
 
 interface OperatorLabel {
@@ -33,7 +33,7 @@ interface PositiveDefinition extends OperatorLabel {
   test: (operand: Operand) => ValuePredicate
 }
 
-/** The negation of another operator. It is true where the value is missing. */
+/** The negation of another operator. It is true if the value is missing. */
 interface NegativeDefinition<Opposite extends string> extends OperatorLabel {
   negates: Opposite
 }
@@ -140,7 +140,7 @@ export interface OperatorInfo
   extends OperatorLabel,
     Pick<PositiveDefinition, "operandType" | "falseLabel" | "lookup"> {
   name: Operator
-  /** It is true where the operator that it negates is false, so also where the value is missing. */
+  /** It is true if the operator that it negates is false, so also where the value is missing. */
   isNegation: boolean
 }
 
@@ -178,7 +178,7 @@ export function predicateOf(condition: Condition): ValuePredicate {
   return operators[condition.op].isNegation ? (text, value) => !test(text, value) : test
 }
 
-/** The texts of which a value must be one; undefined where the operator allows others. */
+/** The texts that can match; undefined if the operator allows others. */
 export function requiredTexts({ op, value }: Condition): string[] | undefined {
   const { lookup, isNegation } = operators[op]
   return lookup === "equality" && !isNegation ? [value].flat().map(String) : undefined

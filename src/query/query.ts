@@ -36,9 +36,9 @@ export type Dimension = Field | Property
 
 /**
  * Operators with a number operand are true only where the event's value is a number (see `numberOf`). All others compare text: a string
- * unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) is true where the operator that it negates is false, so also
+ * unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) is true if the operator that it negates is false, so also
  * where the value is missing; all others are false there. `exists` takes true or false. `property_key` tests the top-level keys of the
- * properties and is true where one of them matches (a negation: where none matches what it negates).
+ * properties and is true if one of them matches (a negation: where none matches what it negates).
  */
 export interface Filter extends Condition {
   /** `profile`: the events of the profile with the id `value`, as src/store/identity-resolution.ts defines them; only with `eq`. */
@@ -141,7 +141,7 @@ export interface Bucket {
 }
 
 export interface GroupsResult {
-  /** Groups with events; sorted only where the query has a page. Without dimensions and granularity always one group. */
+  /** Groups with events; sorted only if the query has a page. Without dimensions and granularity always one group. */
   groups: Group[]
   /** All buckets of the range, empty ones too; one bucket without granularity. */
   buckets: Bucket[]
@@ -179,7 +179,7 @@ export interface PropertyValues {
   totalLength: number
   maxLength: number
   top: { text: string; count: number }[]
-  /** Statistics of the numeric values (see `numberOf`); undefined where there are none. */
+  /** Statistics of the numeric values (see `numberOf`); undefined if there are none. */
   numbers?: PropertyNumbers
 }
 

@@ -29,7 +29,7 @@ import {
   viewJson,
 } from "./input.ts"
 
-/** What people keep beside events: notes on a day, views under a name, and links with which others may look. */
+/** Routes for notes on a day, saved views, and share links. */
 export function savedRoutes(saved: RouteDeps) {
   const on = authenticatedRoute(saved)
   const raw = { parse: "none" } as const
@@ -39,7 +39,7 @@ export function savedRoutes(saved: RouteDeps) {
       .post("/notes", on("manage:websites", addNote), raw)
       .patch("/notes/:id", on("manage:websites", editNote), raw)
       .delete("/notes/:id", on("manage:websites", removeNote), raw)
-      // Not of reports alone: the address of a view may name a person.
+      // `read:reports` is not enough: the path of a view can name a person.
       .get("/views", on("read:data", showViews))
       .post("/views", on("manage:websites", addView), raw)
       .patch("/views/:id", on("manage:websites", editView), raw)
@@ -135,7 +135,7 @@ function showShares({ db }: RouteDeps, { caller, searchParams: query }: Authenti
   return { body: { shares, total: shares.length } }
 }
 
-/** The answer holds the token, in none after it. */
+/** Only this response contains the token. */
 async function addShare(
   saved: RouteDeps,
   { caller, now, searchParams: query, body }: AuthenticatedRequest,
@@ -164,7 +164,7 @@ async function endShare(saved: RouteDeps, { caller, id }: AuthenticatedRequest):
   return {}
 }
 
-/** What an id names. Throws `key_website_mismatch`, and `website_unknown`. */
+/** The place that an id names. Throws `key_website_mismatch`, and `website_unknown`. */
 function placeOf(saved: RouteDeps, caller: Caller, id: string): WebsitePlace {
   if (isWord(saved, id)) {
     const place = id === "all" ? null : 0
@@ -175,12 +175,12 @@ function placeOf(saved: RouteDeps, caller: Caller, id: string): WebsitePlace {
   return findWebsite(saved.db, id).rid
 }
 
-/** True of `none` and `all`, where no website is called so. */
+/** True for `none` and `all`, unless a website has that id. */
 function isWord({ registry }: RouteDeps, id: string): boolean {
   return (id === "all" || id === "none") && !registry.website(id)
 }
 
-/** What is of no website, or of all, is for one who is not limited to some to change. Throws `key_website_mismatch`. */
+/** Only callers that are not limited to some websites may change items of no website or of all. Throws `key_website_mismatch`. */
 function requirePlace(caller: Caller, place: WebsitePlace): void {
   if (place !== null && place !== 0) return
   if (caller.websites === null) return

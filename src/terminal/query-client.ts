@@ -141,7 +141,7 @@ function executor(db: Db, { environment, sleep }: Context): (spec: QuerySpec) =>
   }
 }
 
-/** Runs `work` and shows its elapsed time on a terminal once it takes long. */
+/** Runs `work` and shows its elapsed time on a terminal if it takes long. */
 async function showElapsedTime<Result>(context: Context, work: () => Promise<Result>): Promise<Result> {
   if (!context.errIsTerminal) return work()
   const { elapsed } = context.environment

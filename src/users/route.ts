@@ -155,7 +155,7 @@ async function acceptInvite(deps: UserDeps, call: PublicRequest): Promise<RouteR
   const { email, password } = readAcceptance(await call.body(), invite)
   const hash = await passwords.hash(password)
   return await logInAs(deps, call, () => {
-    // Somebody may have used it meanwhile.
+    // The link may have been used during the hashing.
     const { user } = findInvite(db, token, now)
     if (!user) return addUser(db, newId(), { email, role: "owner", websites: null }, hash, now)
     changePassword(db, user.id, hash)
@@ -163,7 +163,7 @@ async function acceptInvite(deps: UserDeps, call: PublicRequest): Promise<RouteR
   })
 }
 
-/** Those who may do no more than who asks. */
+/** Lists the users who have no more permissions than the caller. */
 function showUsers({ db }: UserDeps, { caller }: AuthenticatedRequest): RouteResult {
   const users = listUsers(db)
     .filter((user) => isWithin(grantOf(user), caller))
@@ -208,7 +208,7 @@ async function removeUser(
   return {}
 }
 
-/** Whoever could let somebody choose a password who may do more would get hold of that. */
+/** A caller must not reset the password of a user with more permissions: the link would give them those permissions. */
 async function resetUser(
   { db, batcher, random }: UserDeps,
   { caller, id, now }: AuthenticatedRequest,
@@ -220,14 +220,14 @@ async function resetUser(
   return { body: { invite: newInviteJson(invite) } }
 }
 
-/** Throws `user_not_found`, and `grant_too_wide` where the user may do more than `own`. */
+/** Throws `user_not_found`, and `grant_too_wide` if the user has more permissions than `own`. */
 function withinGrant(db: Db, id: string, own: Caller): User {
   const user = findUser(db, id)
   requireWithin(grantOf(user), own)
   return user
 }
 
-/** Starts a session for the user that `work` gives, in one transaction with it, and answers with who that is. */
+/** Starts a session for the user that `work` returns, in the same transaction, and responds with that user. */
 async function logInAs(deps: UserDeps, call: PublicRequest, work: () => User): Promise<RouteResult> {
   const { db, random, batcher } = deps
   const { token, user } = await batcher.run(() => {
@@ -239,14 +239,14 @@ async function logInAs(deps: UserDeps, call: PublicRequest, work: () => User): P
   return { body: { user: userJson(user) } }
 }
 
-/** Throws `credential_missing` where the request is not of a person. */
+/** Throws `credential_missing` unless a person sent the request. */
 function requireLogin(deps: UserDeps, { context, now }: PublicRequest): LoginSession {
   const { login } = callerOf(deps, context.request, now)
   if (login) return login
   throw new RequestError("credential_missing", { detail: "log in: this is about a person's own login" })
 }
 
-/** Undefined where what the request carries is no credential. */
+/** The caller; undefined if the request has no valid credential. */
 function callerIfAny(deps: UserDeps, request: Request, now: number): Caller | undefined {
   try {
     return callerOf(deps, request, now)

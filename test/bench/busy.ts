@@ -22,7 +22,7 @@ export interface Busy extends AsyncDisposable {
   memory: () => number
 }
 
-/** `dir`: where the data set is kept, or made where it is not there; undefined: made anew and thrown away. */
+/** `dir`: folder of the data set, which is created if missing; undefined: a temporary data set. */
 export async function startBusy(events: number, dir: string | undefined): Promise<Busy> {
   const parent = dir ?? mkdtempSync(join(tmpdir(), "databuddy-bench-"))
   const { folder } = await prepare(parent, join(parent, "engines"), events, ["databuddy"])

@@ -259,7 +259,7 @@ const databuddy: Engine = {
   },
 }
 
-/** As a server does behind its commits and when a day is over, but at once. */
+/** Does immediately what a server does between commits and at the end of a day. */
 function makeBlocks(path: string): void {
   const { success, stderr } = Bun.spawnSync([binary, "rebuild", "--db", path])
   if (!success) throw new Error(`no blocks were made: ${stderr}`)
@@ -327,7 +327,7 @@ export interface Task extends Range {
   rounds: number
 }
 
-/** ms after which a question is not asked once more than twice: plain rows take 15 s for some. */
+/** ms above which a query runs only twice: plain rows take 15 s for some. */
 const warmTime = 15_000
 
 /** Asks in a process of its own, and before it lets go of what the system has cached of the engine's files. */

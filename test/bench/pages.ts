@@ -57,7 +57,7 @@ const pages = [
   { name: "person", path: "person?visitor=user-4242", ready: "Timeline", atMost: filtered },
 ]
 
-/** Prints how long each page takes, loaded anew by turns; what the browser keeps of its files it keeps. */
+/** Prints how long each page takes, reloaded in turn; the browser's file cache is not cleared. */
 export async function benchPages({ events, rounds, dir }: Options): Promise<void> {
   if (noBrowser)
     throw new Error(

@@ -109,7 +109,7 @@ function printGrowth(sizes: number[], asked: Answers[][]): void {
   }
 }
 
-/** What is kept beside the rows for answering, by table. */
+/** Sizes of the data stored for queries in addition to the rows, by table. */
 function printBytesBeside(folder: string, count: number): void {
   const db = openReader(join(folder, "databuddy.db"))
   const sizes = db

@@ -11,14 +11,14 @@ export interface Question {
   clickhouse: string
   /** The parameter of `POST /v1/query` with what belongs to the whole request: filters, limit. */
   request: { parameter: Record<string, unknown> } & Record<string, unknown>
-  /** Makes of a row of databuddy's what the SQL has in its columns; undefined where the SQL has no such row. */
+  /** Makes of a row of databuddy's what the SQL has in its columns; undefined if the SQL has no such row. */
   row: (row: Row) => Cell[] | undefined
 }
 
 export type Row = Record<string, unknown>
 export type Cell = string | number
 
-/** Counts are read from what is kept of each stretch of time; distinct visitors take a look at every event. */
+/** Counts are read from partial aggregates of each interval; distinct visitors need every event. */
 const countsGrowth = 1.5
 const uniquesGrowth = 5
 

@@ -44,7 +44,7 @@ export async function benchTransfer({ events }: { events: number }): Promise<voi
     await run("export, csv", [...from, "a.csv", "--format", "csv"], "a.csv")
     await run("export, parquet", [...from, "a.parquet", "--format", "parquet"], "a.parquet")
     await run("import", ["import", "a.ndjson", "--db", "b.db"], "a.ndjson")
-    await run("import, once more", ["import", "a.ndjson", "--db", "b.db"], "a.ndjson")
+    await run("import, repeated", ["import", "a.ndjson", "--db", "b.db"], "a.ndjson")
   } finally {
     rmSync(folder, { recursive: true })
   }

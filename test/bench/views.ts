@@ -13,7 +13,7 @@ interface Answers {
   data: { parameter: string; error?: string; data: Record<string, unknown>[] }[]
 }
 
-/** All that a page asks for at once. */
+/** The queries that a page sends together. */
 interface View {
   name: string
   /** ms that it may take, of all its answers. */
@@ -143,7 +143,7 @@ const views: View[] = [
   },
 ]
 
-/** Prints how long each view takes while events come in, all of them by turns, so that they share what is kept in memory. */
+/** Prints how long each view takes while events arrive, all in turn, so that they share the cache. */
 export async function benchViews({ events, rounds, dir }: Options): Promise<void> {
   const out = (line: string) => process.stdout.write(`${line}\n`)
   await using busy = await startBusy(events, dir)

@@ -33,7 +33,7 @@ test("an unusable temporary folder is reported with a hint", () => {
 })
 
 describe.skipIf(process.platform !== "linux")("on Linux the unpacked addon has no name", () => {
-  /** Files of the temporary folder that the process has mapped, without what they are called. */
+  /** Files in the temporary folder that the process has mapped, without their names. */
   const mapped = (pid: number) => {
     const maps = readFileSync(`/proc/${pid}/maps`, "utf8").split("\n")
     const files = maps.filter((line) => line.includes(temporary)).map((line) => line.split(/\s+/)[4])

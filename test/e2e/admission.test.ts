@@ -6,10 +6,9 @@ import { plainEvent } from "./contract/cases.ts"
 import { secrets, websiteIds } from "./contract/seed.ts"
 import { ContractServer, successOf } from "./contract/server.ts"
 
-// What is asked of a request before anything of it is read or believed: that one who sends rubbish costs little, and that nobody
-// else pays for it.
+// The checks before a request is read or trusted: clients that send garbage cost little, and do not affect others.
 
-/** Bytes: small, so that a few bodies are over what an address may have refused. */
+/** Bytes. Small, so that a few bodies exceed the limit on rejected bytes of an address. */
 const maxBody = 65_536
 let world: ContractServer
 
@@ -34,7 +33,7 @@ const rubbish: Record<string, string> = {
   "brackets in brackets": "[".repeat(32_000) + "]".repeat(32_000),
 }
 
-describe("an address that had too much refused is refused before anything is read", () => {
+describe("an address with too many rejected bytes is rejected before its body is read", () => {
   const bodies = Object.entries(rubbish)
   for (const [index, [what, body]] of bodies.entries()) {
     test(`${what}`, async () => {
@@ -52,7 +51,7 @@ describe("an address that had too much refused is refused before anything is rea
       expect(refused.body).toBe('{"status":"error","message":"Rate limit exceeded"}')
       expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0)
       expect(refused.headers.get("ratelimit-remaining")).toBe("0")
-      // Another address, and whoever has a valid key, notice nothing.
+      // Other addresses, and clients with a valid key, are not affected.
       expect((await world.send({ ...good, headers: from("198.51.100.1") })).body).toBe(successOf(1))
       expect((await world.send({ body: plainEvent, headers: from(address) })).body).toBe(successOf(1))
       const query = { path: "/v1/query/websites", method: "GET", headers: from(address) }
@@ -87,7 +86,7 @@ describe("an address that had too much refused is refused before anything is rea
     expect((await world.send(sent(99))).headers.get("x-databuddy-reason")).toBe("too_many_rejected_bytes")
   })
 
-  test("but what is no fault of its own counts for nothing: a page of a paused website, small events", async () => {
+  test("but rejections that are not its fault do not count: a page of a paused website, small events", async () => {
     for (let count = 0; count < 50; count++) {
       const answer = await world.send({
         path: `/track?website_id=${websiteIds.paused}`,
@@ -100,7 +99,7 @@ describe("an address that had too much refused is refused before anything is rea
   })
 })
 
-test("a login form takes a small body alone, so that nobody is kept from logging in by what it costs to refuse", async () => {
+test("a login accepts only a small body, so that rejected bodies cannot prevent logins", async () => {
   for (const path of ["/v1/login", "/v1/me/password", "/v1/invites/x"]) {
     const body = gzipSync(`{"email":${"[".repeat(20_000)}`)
     const response = await fetch(world.server.url + path, {
@@ -115,11 +114,11 @@ test("a login form takes a small body alone, so that nobody is kept from logging
   }
 })
 
-describe("bodies that come slowly", () => {
+describe("bodies that arrive slowly", () => {
   const head = (address: string, bytes: number) =>
     `POST /track?website_id=${websiteIds.example} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: ${address}\r\nContent-Length: ${bytes}\r\n\r\n{`
 
-  test("take a quarter of the room at most for one address, and others go on sending", async () => {
+  test("take at most a quarter of the budget per address, and others can continue to send", async () => {
     // 4 MiB in all: 1 MiB, sixteen bodies of 64 KiB, for an address.
     const lines = Array.from({ length: 24 }, () => new Line(world.server.port))
     try {

@@ -351,7 +351,7 @@ describe("a plain copy of the file of a stopped server", () => {
     expect((await exported(copy)).filter((line) => line.includes('"type":"event"'))).toHaveLength(1_015)
   })
 
-  /** Lines of an export, but for the first, which says when it was made. */
+  /** The lines of an export except the first, which has the time of the export. */
   async function exported(path: string): Promise<string[]> {
     const { code, out, err } = await run("export", "--db", path)
     expect({ code, err }).toEqual({ code: 0, err: "" })
@@ -511,7 +511,7 @@ describe("databuddy restore", () => {
       renameSync(db, folder.file("newer.db"))
       await makeDatabase(2)
       expect((await json("restore", copy)).access.ended).toEqual({ keys: [], links: [], users: [] })
-      // What is there now is older than the newer state, in which a user and a link are missing.
+      // The current database is older than the newer state, in which a user and a link are missing.
       expect((await json("restore", folder.file("newer.db"))).access.ended).toEqual({
         keys: [],
         links: [],
@@ -612,7 +612,7 @@ describe("databuddy restore", () => {
     open.close()
   }
 
-  test.each(untrusted)("refuses %s, and leaves the database as it is", async (_, spoil, message) => {
+  test.each(untrusted)("refuses %s, and leaves the database unchanged", async (_, spoil, message) => {
     await makeDatabase(3_000)
     copyFileSync(db, copy)
     spoil()
@@ -685,7 +685,7 @@ describe("databuddy check", () => {
       "1 events have properties that cannot be read",
     ],
     [
-      "a user of a role that there is none of",
+      "a user with an unknown role",
       "insert into users (id, email, role, created_at) values ('u', 'a@example.com', 'admin', 0)",
       "1 users have a role or websites that cannot be read",
     ],

@@ -46,7 +46,7 @@ async function runWith(env: Record<string, string>, ...args: string[]): Promise<
   return { code, out, err }
 }
 
-/** Runs a command that must succeed with `--json`, and gives what it printed. */
+/** Runs a command that must succeed with `--json`, and returns its output. */
 // biome-ignore lint/suspicious/noExplicitAny: what a command prints is compared, not worked with
 async function json(...args: string[]): Promise<any> {
   const { code, out, err } = await run(...args, "--json")
@@ -103,7 +103,7 @@ describe("--help", () => {
     },
   )
 
-  test("of every command asks for no secret but in a file or on standard input: an argument is seen by who lists processes", async () => {
+  test("of every command accepts secrets only in a file or on standard input, because arguments are visible to other users", async () => {
     const helps = await Promise.all(
       [...commands, "serve", "export", "refusals", "version"].map(async (command) => {
         const { out } = await run(...command.split(" "), "--help")
@@ -114,7 +114,7 @@ describe("--help", () => {
     expect([...flags].sort()).toEqual(["--metrics-token-file <file>", "--password-stdin", "--tls-key <file>"])
   })
 
-  test("needs no database and makes none", async () => {
+  test("needs no database and creates none", async () => {
     await run("website", "list", "--help")
     expect(readdirSync(folder.path)).toEqual([])
   })
@@ -127,7 +127,7 @@ test.each(["--version", "-V"])("%s prints on one line what version prints", asyn
   expect(readdirSync(folder.path)).toEqual([])
 })
 
-describe("what is not understood ends with 2:", () => {
+describe("a usage error exits with 2:", () => {
   const misuses: [string, string[]][] = [
     ["an unknown command", ["websites"]],
     ["an unknown command of a group", ["key", "make"]],
@@ -156,7 +156,7 @@ describe("what is not understood ends with 2:", () => {
   })
 })
 
-describe("an empty value is refused by its name:", () => {
+describe("an empty value is rejected by name:", () => {
   const values: [string, Record<string, string>, string[], string][] = [
     ["DATABUDDY_DB", { DATABUDDY_DB: "" }, ["serve"], "DATABUDDY_DB"],
     ["DATABUDDY_DB of a command", { DATABUDDY_DB: "" }, ["website", "list"], "DATABUDDY_DB"],
@@ -187,7 +187,7 @@ describe("DATABUDDY_NO_SETUP", () => {
     expect(await server.stop()).toBe(0)
   })
 
-  test("of anything else is refused by its name", async () => {
+  test("with any other value is rejected by name", async () => {
     const { code, out, err } = await runWith({ DATABUDDY_NO_SETUP: "maybe" }, "serve")
     expect({ code, out, err }).toEqual({
       code: 2,
@@ -197,7 +197,7 @@ describe("DATABUDDY_NO_SETUP", () => {
   })
 })
 
-describe("what cannot be listened on is named, with what to do:", () => {
+describe("an address that cannot be listened on is reported with a hint:", () => {
   test.each(["300.1.1.1", "192.0.2.1", "no.such.invalid", "a b"])("--host %p", async (host) => {
     const { code, out, err } = await run("serve", "--host", host, "--port", "0")
     expect({ code, out }).toEqual({ code: 1, out: "" })
@@ -278,9 +278,9 @@ describe("a queue that is smaller than one request may be", () => {
   })
 })
 
-describe("what cannot be done ends with 1, an error and a hint on stderr:", () => {
+describe("a failure exits with 1, an error and a hint on stderr:", () => {
   const failures: [string, string[], string][] = [
-    ["a website that there is none of", ["website", "show", "none"], "no website has the id none"],
+    ["an unknown website", ["website", "show", "none"], "no website has the id none"],
     ["a pause of no website", ["website", "pause", "none"], "no website has the id none"],
     ["a delete of no website", ["website", "delete", "none", "--yes"], "no website has the id none"],
     [
@@ -313,7 +313,7 @@ describe("what cannot be done ends with 1, an error and a hint on stderr:", () =
       ["key", "create", "--name", "\u001b[31m"],
       "--name must be a string of 1 to 256 characters without control characters",
     ],
-    ["a key that there is none of", ["key", "revoke", "none"], "no key has the id none"],
+    ["an unknown key", ["key", "revoke", "none"], "no key has the id none"],
     ["a rotation of no key", ["key", "rotate", "none"], "no key has the id none"],
     [
       "a key for no website",
@@ -356,7 +356,7 @@ describe("what cannot be done ends with 1, an error and a hint on stderr:", () =
     expect(readdirSync(folder.path)).toEqual([])
   })
 
-  test("a file that is no database, which stays as it is", async () => {
+  test("a file that is not a database, which is left unchanged", async () => {
     writeFileSync(db, "a letter to a friend, longer than the header of a database".repeat(20))
     const before = readFileSync(db)
     const { code, err } = await run("website", "list")
@@ -366,7 +366,7 @@ describe("what cannot be done ends with 1, an error and a hint on stderr:", () =
 })
 
 describe("databuddy website", () => {
-  test("create makes the database, and prints the website as one object", async () => {
+  test("create creates the database, and prints the website as one object", async () => {
     const website = await json("website", "create", "https://www.Example.com/")
     expect(website).toEqual({
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
@@ -382,7 +382,7 @@ describe("databuddy website", () => {
     expect(statSync(db).mode & 0o077).toBe(0)
   })
 
-  test("create takes everything that a website has", async () => {
+  test("create accepts every setting of a website", async () => {
     const flags = ["--name", "Mine", "--id", "my.site", "--anonymize", "daily", "--retain", "90d"]
     const origins = ["a.net", "https://b.net:8443", "Capacitor://localhost/"].flatMap((one) => [
       "--allowed-origin",
@@ -397,7 +397,7 @@ describe("databuddy website", () => {
     })
   })
 
-  test("update changes what is asked and nothing else", async () => {
+  test("update changes only the given settings", async () => {
     const website = await json("website", "create", "old.com", "--id", "w", "--allowed-origin", "a.net")
     expect(await json("website", "update", "w", "--name", "New")).toEqual({ ...website, name: "New" })
     expect(await json("website", "update", "w", "--domain", "new.com", "--anonymize", "daily")).toEqual({
@@ -413,7 +413,7 @@ describe("databuddy website", () => {
     expect((await json("website", "update", "w", "--retain", "default")).retain).toBe("default")
   })
 
-  test("pause and resume do so, twice too", async () => {
+  test("pause and resume work, also when repeated", async () => {
     const website = await json("website", "create", "a.com", "--id", "w")
     const paused = await json("website", "pause", "w")
     expect(paused).toEqual({ ...website, pausedAt: expect.stringMatching(isoTime) })
@@ -456,7 +456,7 @@ describe("databuddy website", () => {
     expect(await json("website", "show", "first")).toMatchObject({ id: "first", events: 0 })
   })
 
-  test("shows names that would command a terminal as what they are, and leaves them exact in JSON", async () => {
+  test("escapes names that a terminal would interpret, and leaves them exact in JSON", async () => {
     await json("website", "create", "a.com", "--id", "first")
     const name = "a\u001b[2J\r\nb\u202ec\u009b"
     withDatabase(db, (open) =>
@@ -474,7 +474,7 @@ describe("databuddy website", () => {
     expect((await json("website", "show", "evil")).name).toBe(name)
   })
 
-  test("list prints all of a list that is longer than a pipe holds", async () => {
+  test("list prints a complete list that is larger than a pipe buffer", async () => {
     await json("website", "create", "a.com")
     withDatabase(db, (open) => {
       for (let n = 0; n < 3_000; n++) {
@@ -529,7 +529,7 @@ describe("databuddy key", () => {
     expect(readFileSync(db).includes(key)).toBe(false)
   })
 
-  test("create takes everything that a key has", async () => {
+  test("create accepts every setting of a key", async () => {
     await json("website", "create", "a.com", "--id", "a")
     await json("website", "create", "b.com", "--id", "b")
     const scopes = ["--scope", "read:data", "--scope", "manage:keys"]
@@ -554,14 +554,14 @@ describe("databuddy key", () => {
     expect(Math.abs(Date.parse(expiresAt) - Date.parse(createdAt) - ms)).toBeLessThan(1_000)
   })
 
-  test("create for people says that the key is shown once", async () => {
+  test("create without --json says that the key is shown once", async () => {
     const { code, out, err } = await run("key", "create", "--name", "k")
     expect({ code, err }).toEqual({ code: 0, err: "" })
     expect(out).toMatch(/^key +dbdy_[\w-]{32}$/m)
     expect(out).toContain("not shown again")
   })
 
-  test("rotate, disable, enable and revoke do so", async () => {
+  test("rotate, disable, enable and revoke work", async () => {
     const { id, key, ...rest } = await json("key", "create", "--name", "k")
     const rotated = await json("key", "rotate", id)
     expect(rotated).toMatchObject({ id, name: "k", key: expect.stringMatching(/^dbdy_[\w-]{32}$/) })
@@ -579,7 +579,7 @@ describe("databuddy key", () => {
   })
 })
 
-describe("beside a running server", () => {
+describe("while a server runs", () => {
   const servers: Server[] = []
 
   afterAll(async () => {
@@ -608,12 +608,12 @@ describe("beside a running server", () => {
     return answer.status
   }
 
-  /** Asks until the server answers with `status`; fails when that takes more than the second that is promised. */
+  /** Sends requests until the server responds with `status`; fails if that takes more than the promised second. */
   async function withinASecond(status: number, ask: () => Promise<number>): Promise<void> {
     await eventually(async () => (await ask()) === status, { timeout: 1_000, pause: 25 })
   }
 
-  test("a key counts within a second of being created, disabled, enabled, rotated and revoked", async () => {
+  test("a key takes effect within a second of being created, disabled, enabled, rotated and revoked", async () => {
     const server = await serve()
     const { id, key } = await json("key", "create", "--name", "k")
     await withinASecond(200, () => track(server, "", key))
@@ -630,7 +630,7 @@ describe("beside a running server", () => {
     expect((await json("key", "show", id)).lastUsedAt).toMatch(isoTime)
   })
 
-  test("a website counts within a second of being created, paused, resumed, changed and deleted", async () => {
+  test("a website takes effect within a second of being created, paused, resumed, changed and deleted", async () => {
     const server = await serve()
     await json("website", "create", "a.com", "--id", "w")
     const send = () => track(server, "?website_id=w")
@@ -647,7 +647,7 @@ describe("beside a running server", () => {
     expect(await server.stop()).toBe(0)
   })
 
-  test("a delete says what it would take, takes that alone, and the server goes on meanwhile", async () => {
+  test("delete shows what it would delete, deletes only that, and the server continues to work", async () => {
     const server = await serve()
     await json("website", "create", "a.com", "--id", "going")
     await json("website", "create", "b.com", "--id", "staying")

@@ -57,7 +57,7 @@ test.skipIf(!compiler)(
     const second = await startServer({ db, env, args: ["--retain", "90d"] })
     try {
       await eventually(() => second.output().includes("too old stay until it has run on for a day"))
-      // Its time is what the clock said when it came.
+      // Its time is that of the clock when it arrived.
       expect(names()).toEqual(["first", "old", "ahead", "last"])
     } finally {
       expect(await second.stop()).toBe(0)

@@ -1,17 +1,17 @@
-// bun run test:crash [times] [seed]: kills a loaded server again and again and looks for what is lost, doubled or torn.
+// bun run test:crash [times] [seed]: kills a loaded server repeatedly and looks for lost, duplicate and partial requests.
 import { differences } from "../../src/columns/check.ts"
 import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { mulberry32 } from "../support/random.ts"
 
 export interface CrashReport {
   kills: number
-  /** Events that were answered with success. */
+  /** Acknowledged events. */
   answered: number
-  /** Events in the database, answered or not. */
+  /** Events in the database, acknowledged or not. */
   stored: number
-  /** Requests of which not every answered event is there exactly once. */
+  /** Requests whose acknowledged events are not all stored exactly once. */
   lostOrDoubled: number
-  /** Requests of which some events are there and some not. */
+  /** Requests that are stored only in part. */
   torn: number
   /** What `pragma integrity_check` says at the end. */
   integrity: string
@@ -19,7 +19,7 @@ export interface CrashReport {
   blocks: string[]
 }
 
-/** Requests that are under way at once. */
+/** Concurrent requests. */
 const connections = 16
 /** Events in the largest request. */
 const largestBatch = 40
@@ -44,7 +44,7 @@ export async function crashRepeatedly(kills: number, seed: number): Promise<Cras
     await server.kill()
     await load
   }
-  // Once more, stopped as it should be: what the crashes left behind must not need help.
+  // One more run with a clean stop: the server must recover from the crashes by itself.
   const last = await startServer({ db })
   await last.stop()
   return { kills, ...count(db, sent, answered) }

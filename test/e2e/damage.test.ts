@@ -237,7 +237,7 @@ describe("a start is refused with the cause and a hint, and changes neither the 
       expect(said).toContain(`error: ${path} `)
       expect(said).toContain(hint)
       expect(code).toBe(1)
-      // Where there was no -wal, reading may leave one with nothing in it.
+      // If there was no -wal, reading may leave an empty one.
       const wal = bytesOf(`${path}-wal`)
       expect([bytesOf(path), of === "killed" || wal?.length ? wal : undefined]).toEqual(before)
       expect(existsSync(`${path}-lock`)).toBe(false)
@@ -305,7 +305,7 @@ test("a damaged page at run time: 503 for requests that need it, a log line, and
   const path = place("stopped")
   const server = await startServer({ db: path })
   try {
-    // The server has looked at the ends of the index alone; all between them is read anew.
+    // The server has only read the ends of the index; the pages between are read from disk.
     for (const page of pages.get("event_rows_event_id") as number[]) {
       overwrite(path, (page - 1) * pageSize, Buffer.alloc(pageSize))
     }

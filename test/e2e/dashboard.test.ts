@@ -3,7 +3,7 @@ import { type Server, startServer, temporaryFolder } from "../harness.ts"
 
 const folder = temporaryFolder()
 let server: Server
-/** Paths of what the page is made of. */
+/** Paths of the page's assets. */
 let files: string[]
 
 beforeAll(async () => {
@@ -45,12 +45,12 @@ test.each(addresses)(
   },
 )
 
-test("the page names nothing of another host", async () => {
+test("the page refers to no other host", async () => {
   expect(files.length).toBeGreaterThanOrEqual(3)
   expect(files.filter((path) => !path.startsWith("/") || path.startsWith("//"))).toEqual([])
 })
 
-test("what it is made of is kept for good, by a name that says what is in it", async () => {
+test("its assets have content hashes in their names and are cached forever", async () => {
   for (const path of files) {
     const response = await fetch(server.url + path)
     expect(response.headers.get("cache-control")).toBe("public, max-age=31536000, immutable")
@@ -59,7 +59,7 @@ test("what it is made of is kept for good, by a name that says what is in it", a
   }
 })
 
-/** The scripts that run before anything is shown: what the page names and what that imports, but not what is loaded later. */
+/** The scripts that run before anything is shown: those that the page names and their static imports. */
 async function firstScripts(): Promise<string[]> {
   const found = new Set(files.filter((path) => path.endsWith(".js")))
   for (const path of found) {
@@ -69,7 +69,7 @@ async function firstScripts(): Promise<string[]> {
   return [...found]
 }
 
-test("its scripts are less than 100 KB when compressed, until one goes elsewhere", async () => {
+test("its initial scripts are less than 100 KB when compressed", async () => {
   const sizes = await Promise.all(
     (await firstScripts()).map(async (path) => {
       const response = await fetch(server.url + path, zipped)
@@ -82,7 +82,7 @@ test("its scripts are less than 100 KB when compressed, until one goes elsewhere
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(100_000)
 })
 
-test("a browser that takes no gzip gets the same script", async () => {
+test("a browser that does not accept gzip gets the same script", async () => {
   const path = files.find((one) => one.endsWith(".js"))
   const [plain, unpacked] = await Promise.all([
     fetch(server.url + path, { headers: { "accept-encoding": "identity" } }),
@@ -92,7 +92,7 @@ test("a browser that takes no gzip gets the same script", async () => {
   expect(await plain.text()).toBe(await unpacked.text())
 })
 
-test("an address that the page does not know is none of its own", async () => {
+test("an unknown path does not serve the page", async () => {
   const response = await fetch(`${server.url}/nothing-here`)
   expect(response.status).toBe(404)
   expect(response.headers.get("x-databuddy-reason")).toBe("route_unknown")

@@ -42,9 +42,9 @@ interface Comparison {
   /** Fields of the query and of its parameter, beside its name. */
   query?: Row
   parameter?: Row
-  /** Rows with the columns that the answer's have too; those that it leaves out are not compared. */
+  /** Rows with columns of the response; columns that are left out are not compared. */
   sql: string
-  /** The answer's rows, where theirs have a shape that SQL has not. */
+  /** The rows of the response, if they have a shape that SQL cannot return. */
   rows?: (rows: Row[]) => Row[]
   /** Rows come in an order that the type promises. */
   isOrdered?: true
@@ -357,7 +357,7 @@ function difference(got: Row[], wanted: Row[], isOrdered: boolean): string | und
   const columns = Object.keys(wanted[0] ?? {})
   const missing = columns.find((column) => !got.some((row) => column in row))
   if (missing) return `the answer has no column ${missing}: ${JSON.stringify(got[0])}`
-  // By what is not rounded: texts and whole numbers.
+  // By columns that are not rounded: text and integers.
   const exact = columns.filter((column) =>
     wanted.every((row) => typeof row[column] !== "number" || Number.isInteger(row[column])),
   )
@@ -435,7 +435,7 @@ function whole(sql: string): string {
   return `${common} ${sql}`
 }
 
-/** What is from each bound of the answer to the next. */
+/** The number of values between each bound of the response and the next. */
 function bins(db: ReturnType<typeof openReader>, got: Row[]): Row[] {
   const delays = db
     .prepare(whole("select number from values_ where name = 'late' and key = 'delay'"))

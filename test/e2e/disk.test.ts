@@ -15,7 +15,7 @@ function folder(): string {
   return made.path
 }
 
-/** One whose key is that of the first start. */
+/** A server that uses the key of the first start. */
 async function start(db: string, key = ""): Promise<Server> {
   const server = await startServer({ db, args: ["--min-free", "0"] })
   cleanups.push(() => server.kill())
@@ -47,7 +47,7 @@ function stored(db: string): Record<string, number> {
 const strace = Bun.which("strace")
 const untraced = strace ? "" : " (skipped: needs strace)"
 
-/** From now on these system calls on the file fail with EIO, as on a broken disk. Gives what ends it. */
+/** Makes these system calls on the file fail with EIO, as on a broken disk. Returns a function that ends it. */
 async function breakDisk(server: Server, calls: string, file: string): Promise<() => Promise<void>> {
   const path = ["-P", file]
   const inject = ["-e", `trace=${calls}`, "-e", `inject=${calls}:error=EIO`]
@@ -66,7 +66,7 @@ async function breakDisk(server: Server, calls: string, file: string): Promise<(
     if (done) throw new Error(said)
     said += Buffer.from(value).toString()
   }
-  // What it goes on to say must not fill the pipe.
+  // Its further output must not fill the pipe.
   void (async () => {
     while (!(await errors.read()).done);
   })()
@@ -136,7 +136,7 @@ describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
     expect(await send(server, "during")).toBe("503 store_failed")
     const headers = { "x-api-key": server.key }
     const exporting = fetch(`${server.url}/v1/export`, { headers }).then((answer) => answer.text())
-    // Its status was sent before the first event was read: what is not whole must not look so.
+    // The status was sent before the first event was read: an incomplete response must not look complete.
     await expect(exporting).rejects.toThrow("closed unexpectedly")
     await server.prints("malformed, or the disk could not read it")
     expect(await alive(server)).toBe("200")

@@ -64,7 +64,7 @@ interface Report {
   facts: Record<string, number | string | null>
 }
 
-/** What doctor prints with --json, its exit code and stderr checked against what it found. */
+/** The output of doctor --json, after checking its exit code and stderr against it. */
 function report(args?: readonly string[], env?: Record<string, string>): Report {
   const { code, out, err } = run([...(args ?? []), "--json"], env)
   const found = JSON.parse(out) as Report
@@ -134,7 +134,7 @@ describe("of a database without a server,", () => {
     env?: () => Record<string, string>
     about: string
     says: string | RegExp
-    /** Files of a reader: nobody should write to a damaged database, not even to bring the -wal in. */
+    /** Files of a reader: a damaged database must not be written to, not even by a checkpoint. */
     leaves?: string[]
     skip?: boolean
   }
@@ -284,7 +284,7 @@ describe("of a database without a server,", () => {
     })
   }
 
-  test("the rate is that of the last week, whatever came before", () => {
+  test("the rate is that of the last week, regardless of earlier weeks", () => {
     const old = Array.from({ length: 3_000 }, (_, index) => 40 * day - index)
     const recent = Array.from({ length: 700 }, (_, index) => 6 * day - index * 1_000)
     store([...old, ...recent])
@@ -350,7 +350,7 @@ test("the lock file of a killed server does not count as a server", async () => 
   expect(findings.find(({ about }) => about === "wal")?.message).toContain("it was killed")
 })
 
-test("a foreign or missing database is reported", () => {
+test("a database of another program, or a missing one, is reported", () => {
   expect(run()).toMatchObject({ code: 1, out: "", err: expect.stringContaining(`${db} does not exist`) })
   writeFileSync(db, "hello".repeat(1_000), { mode: 0o600 })
   expect(run()).toMatchObject({ code: 1, out: "", err: expect.stringContaining("is not an SQLite database") })

@@ -143,7 +143,7 @@ describe("what is exported", () => {
     ])
   })
 
-  test("every event has all fields of the events view, to the letter", async () => {
+  test("every event has exactly the fields of the events view", async () => {
     fill((_, rid, store) => store(...oddEvents({ websiteRid: rid })))
     const view = viewOf(db)
     const lines = (await exported())
@@ -161,7 +161,7 @@ describe("what is exported", () => {
     })
   })
 
-  test("a spreadsheet finds no formula in CSV, and without the apostrophes it is what was stored", async () => {
+  test("CSV has no formulas, and equals the stored values without the apostrophes", async () => {
     fill((_, rid, store) => store(...oddEvents({ websiteRid: rid })))
     const out = await exported("--format", "csv")
     const rows = parseCsv(out, { columns: true }) as Record<string, string>[]
@@ -218,7 +218,7 @@ describe("what is exported", () => {
   })
 })
 
-describe("what is left out", () => {
+describe("a selection", () => {
   const choices: [string, string[], string[]][] = [
     ["--from is included, --to is not", ["--from", "2026-01-02", "--to", "2026-01-03"], ["w2", "v2", "own"]],
     ["a time of day, a zone", ["--from", "2026-01-03T01:00:00+01:00"], ["w3"]],
@@ -336,13 +336,13 @@ test("what is exported of a person is what forgetting would delete", async () =>
   }
 })
 
-describe("where it goes", () => {
+describe("the destination", () => {
   test("--gzip compresses it", async () => {
     fill((_, rid, store) => store(...oddEvents({ websiteRid: rid })))
     expect(gunzipSync(await exported("--gzip"))).toEqual(await exported())
   })
 
-  test("--out names a file that nobody else can read, and that is replaced with --force alone", async () => {
+  test("--out writes a file that only its owner can read, and replaces one only with --force", async () => {
     fill((_, __, store) => store({}))
     const out = folder.file("e.ndjson")
     writeFileSync(out, "before")
@@ -357,7 +357,7 @@ describe("where it goes", () => {
     expect(readdirSync(folder.path).sort()).toEqual(["databuddy.db", "e.ndjson"])
   })
 
-  test("the database is not written over", async () => {
+  test("the database is not overwritten", async () => {
     fill((_, __, store) => store({}))
     const child = start("--out", "databuddy.db", "--force")
     expect([await child.exited, await child.stderr.text()]).toEqual([1, expect.stringContaining("itself")])
@@ -365,13 +365,13 @@ describe("where it goes", () => {
   })
 })
 
-test("of a reader that stands still, memory stays bounded, and nothing is lost", async () => {
+test("while the reader pauses, memory stays bounded, and nothing is lost", async () => {
   const count = 12_000
   const properties = JSON.stringify("x".repeat(20_000))
   fill((_, __, store) => {
     for (let n = 0; n < count; n++) store({ ts: now + n, properties })
   })
-  // A shell's pipe: Bun's own takes all there is, whether it is asked for it or not.
+  // A pipe of the shell: Bun's own reads everything, even if nothing asks for it.
   const shell = Bun.spawn(
     ["sh", "-c", '"$0" export | { head -c 1000 > first; sleep 2; cat > rest; }', binary],
     { cwd: folder.path, env: environment() },
@@ -391,7 +391,7 @@ function residentOf(word: string, parent: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1])
 }
 
-test("a reader that goes away ends it", async () => {
+test("a reader that closes the pipe ends the export", async () => {
   fill((_, __, store) => {
     for (let n = 0; n < 2_000; n++) store({ properties: JSON.stringify("x".repeat(5_000)) })
   })
@@ -402,7 +402,7 @@ test("a reader that goes away ends it", async () => {
   await eventually(() => child.exitCode !== null || child.signalCode !== null)
 })
 
-describe("what is wrong is said", () => {
+describe("errors are reported:", () => {
   const mistakes: [string, string[], number, string][] = [
     ["no such website", ["--website", "none"], 1, "no website has the id none"],
     ["no date", ["--from", "yesterday"], 1, "--from must be a date"],
@@ -423,7 +423,7 @@ describe("what is wrong is said", () => {
       "--profile-id must be",
     ],
     ["an unknown format", ["--format", "xml"], 2, "ndjson, csv, parquet"],
-    ["a folder that there is none of", ["--out", "none/x"], 1, "cannot be written (ENOENT)"],
+    ["a missing folder", ["--out", "none/x"], 1, "cannot be written (ENOENT)"],
   ]
   test.each(mistakes)("%s", async (_, args, code, message) => {
     fill(() => {})
@@ -459,7 +459,7 @@ describe("GET /v1/export", () => {
     return fetch(`${server?.url}/v1/export${query}`, { ...init, headers })
   }
 
-  test("gives what the command line gives, in each format and compressed", async () => {
+  test("returns what the command line prints, in each format and compressed", async () => {
     fill((_, rid, store) => {
       store(...oddEvents({ websiteRid: rid }), { websiteRid: 0 })
       for (let n = 0; n < 1_500; n++) store({ ts: now + n })
@@ -483,7 +483,7 @@ describe("GET /v1/export", () => {
     expect((await parquetReadObjects({ file: await parquet.arrayBuffer() })).length).toBe(viewOf(db).length)
   })
 
-  test("gives what there is of one person", async () => {
+  test("returns the data of one person", async () => {
     fillPerson()
     await serve()
     const cases: [string, string[]][] = [
@@ -498,7 +498,7 @@ describe("GET /v1/export", () => {
     }
   })
 
-  test("gives a key that is limited to some websites those, and nothing of the owner's own", async () => {
+  test("returns only its websites to a limited key, without events of no website", async () => {
     fill((db, _, store) => {
       const settings = { domain: "v.com", name: "v", allowedOrigins: [], anonymize: "off" as const }
       const { rid } = createWebsite(db, "v", settings, now)
@@ -515,7 +515,7 @@ describe("GET /v1/export", () => {
     expect(lines.at(-1)).toEqual({ type: "end", websites: 1, profiles: 1, links: 1, events: 1 })
   })
 
-  test("never gives a key", async () => {
+  test("never contains a key", async () => {
     fill((_, __, store) => store({}))
     await serve()
     expect(await (await get()).text()).not.toMatch(/dbdy_|hash|salt/)
@@ -535,7 +535,7 @@ describe("GET /v1/export", () => {
     ["a person without an id", "?website_id=w&anonymous_id=", "all", 400, "invalid_shape"],
     ["a person of another website", "?website_id=v&profile_id=ann", "limited", 403, "key_website_mismatch"],
   ]
-  test("refuses what it cannot give", async () => {
+  test("rejects invalid requests", async () => {
     fill(() => {})
     await serve()
     for (const [_, query, key, status, reason] of refusals) {
@@ -548,18 +548,18 @@ describe("GET /v1/export", () => {
     }
   })
 
-  describe("of a client that takes nothing", () => {
+  describe("to clients that read nothing", () => {
     const properties = JSON.stringify("x".repeat(20_000))
     const count = 8_000
     async function stall(): Promise<AbortController> {
       const client = new AbortController()
       const answer = await get("", "all", { signal: client.signal })
-      // A reader that never reads on: the connection's buffers fill up, and then nothing is made any more.
+      // A reader that stops reading: the connection's buffers fill up, and then no more data is produced.
       await answer.body?.getReader().read()
       return client
     }
 
-    test("no more than a few are served at a time, and memory stays bounded", async () => {
+    test("only a few are served at a time, and memory stays bounded", async () => {
       fill((_, __, store) => {
         for (let n = 0; n < count; n++) store({ ts: now + n, properties })
       })
@@ -569,7 +569,7 @@ describe("GET /v1/export", () => {
       expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "10"])
       const status = () => readFileSync(`/proc/${server?.pid}/status`, "utf8")
       expect(Number(/VmHWM:\s+(\d+)/.exec(status())?.[1])).toBeLessThan(400_000)
-      // Events are taken meanwhile, and there is room again when the clients are gone.
+      // Events are accepted in the meantime, and the slots are free again when the clients have disconnected.
       for (const client of clients) client.abort()
       const again = await eventually<Response | undefined>(async () => {
         const answer = await get("?website_id=w&to=2026-01-01T00:00:00.001Z")

@@ -205,7 +205,7 @@ test("large unfinished bodies leave room for small ones, and are rejected beyond
     "--trust-proxy",
     "127.0.0.1",
   ])
-  // Of two addresses, for one may hold a part of the room only; they leave less than a large body needs, and more than a small one.
+  // From two addresses, because one can hold only a part of the budget. They leave room for a small body, but not for a large one.
   const stalled = ["192.0.2.1", "192.0.2.2"].map((address) => {
     const socket = connect(server.port, "127.0.0.1")
     cleanups.push(() => socket.destroy())
@@ -264,7 +264,7 @@ test("while the disk blocks, the queue rejects the excess, and memory stays flat
   const flood = async (requests: number) => {
     for (let sent = 0; sent < requests; sent++) {
       const answer = verdict(send(server, batch))
-      // A refusal comes at once; what is taken is answered when the lock is gone.
+      // Rejections are sent immediately; accepted requests are answered after the lock is released.
       const first = await Promise.race([answer, Bun.sleep(refused > 0 ? 1_000 : 50)])
       if (first === "503 queue_full") refused++
       else waiting.push(answer)
@@ -273,7 +273,7 @@ test("while the disk blocks, the queue rejects the excess, and memory stays flat
   await flood(700)
   const before = memory(server)
   await flood(3_000)
-  // Those 3,000 bodies are 120 MB; what is kept of them would be more.
+  // These 3,000 bodies are 120 MB; in memory they would take more.
   expect(memory(server) - before).toBeLessThan(60)
   expect(refused).toBeGreaterThan(3_000)
   expect(await alive(server)).toBe("200")

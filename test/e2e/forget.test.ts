@@ -206,12 +206,12 @@ test("events are accepted during a deletion", async () => {
 })
 
 const wrong: [string, string, unknown, number, string][] = [
-  ["nobody", "w", {}, 400, "must have a profileId or an anonymousId"],
+  ["no person", "w", {}, 400, "must have a profileId or an anonymousId"],
   ["two", "w", { profileId: "a", anonymousId: "b" }, 400, "must have either a profileId or an anonymousId"],
   ["an empty id", "w", { profileId: "" }, 400, "must be a string of 1 to 256 characters"],
   ["a number", "w", { anonymousId: 1 }, 400, "must be a string of 1 to 256 characters"],
   ["another field", "w", { email: "a@b.c" }, 400, "is not a field of this request"],
-  ["a website that there is none of", "none", { profileId: "a" }, 404, "no website has the id none"],
+  ["an unknown website", "none", { profileId: "a" }, 404, "no website has the id none"],
 ]
 
 test("invalid arguments delete nothing", async () => {

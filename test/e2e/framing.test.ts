@@ -396,7 +396,7 @@ describe("broken framing gets no success, stores nothing and does no harm", () =
     expect(world.server.output()).not.toContain("request failed")
   })
 
-  test("200 stalled connections are closed within 20 s, and others are served meanwhile", async () => {
+  test("200 stalled connections are closed within 20 s, while others are served", async () => {
     const before = world.stored()
     const starts = [
       "",

@@ -47,7 +47,7 @@ async function exported(db: string): Promise<string> {
   return out
 }
 
-/** Imports and gives the report. */
+/** Imports and returns the report. */
 async function imported(file: string, db: string, expected = 0) {
   const { out, err, code } = await run("import", file, "--db", db, "--json")
   expect([code, err]).toEqual([expected, expected === 0 ? "" : expect.stringContaining("error: ")])
@@ -95,7 +95,7 @@ function fillWithAll(db: string, plain = 1_000): void {
   })
 }
 
-test("an export comes back to the same ids, and its export is the same to the byte", async () => {
+test("an export is restored with the same ids, and exporting it again gives the same bytes", async () => {
   fillWithAll("a.db")
   const first = await exported("a.db")
   writeFileSync(folder.file("a.ndjson"), first)
@@ -172,7 +172,7 @@ describe("into a database with other events", () => {
     return lines.filter(({ type }) => type === "event").map(({ id, name }) => [id, name])
   }
 
-  test("ids above all that are there are kept, and others get the next ones, in the same order", async () => {
+  test("ids above all existing ones are kept, and others get the next ones, in the same order", async () => {
     fill("a.db", (db, store) => {
       store([{ name: "a1" }, { name: "a2" }, { name: "a3" }, { name: "a4" }])
       db.exec("update event_rows set id = 9 where id = 4")
@@ -229,7 +229,7 @@ describe("into a database with other events", () => {
     ["no properties", { keys: "", properties: null }],
     ["empty ones", { keys: "[]", properties: "" }],
   ]
-  test("whatever differs makes another event", async () => {
+  test("a difference in any field makes another event", async () => {
     fill("a.db", (_, store) => store([{}, { keys: '["a","b"]', properties: "2,1" }]))
     fill("b.db", (_, store) => store(differences.map(([, changes]) => changes)))
     writeFileSync(folder.file("b.ndjson"), await exported("b.db"))
@@ -243,7 +243,7 @@ describe("into a database with other events", () => {
     })
   })
 
-  test("a profile that was told of later is kept, whichever it is, and a website stays as it is here", async () => {
+  test("the newer version of a profile wins, and an existing website is unchanged", async () => {
     const tell = (db: string, name: string, at: number) =>
       fill(db, (db) => {
         const settings = { domain: `${name}.com`, name, allowedOrigins: [], anonymize: "off" as const }
@@ -269,7 +269,7 @@ describe("into a database with other events", () => {
   })
 })
 
-test("beside a server events go on being stored, and what is imported counts at once", async () => {
+test("while a server runs it continues to store events, and imported data is visible immediately", async () => {
   fillWithAll("a.db", 3_000)
   const first = await exported("a.db")
   writeFileSync(folder.file("a.ndjson"), first)
@@ -308,7 +308,7 @@ test("beside a server events go on being stored, and what is imported counts at 
   }
 }, 60_000)
 
-test("a byte order mark at the start of a file, or of one that was put behind it, is no part of the line", async () => {
+test("a byte order mark at the start of a file, or of one appended to it, is ignored", async () => {
   const line = (name: string) =>
     `\ufeff${JSON.stringify({ type: "event", website_id: null, name, timestamp: now })}\n`
   writeFileSync(folder.file("x.ndjson"), line("a") + line("b"))
@@ -319,7 +319,7 @@ test("a byte order mark at the start of a file, or of one that was put behind it
   expect(JSON.parse(out).events).toBe(2)
 })
 
-describe("what cannot be taken", () => {
+describe("a line that cannot be imported", () => {
   const event = { type: "event", id: 1, website_id: null, name: "a", timestamp: now }
   const line = (changes: object = {}) => JSON.stringify({ ...event, ...changes })
   const profile = (changes: object) =>
@@ -401,7 +401,7 @@ describe("what cannot be taken", () => {
     ],
   ]
 
-  test("is told with its line and its reason, and the rest is imported", async () => {
+  test("is reported with its number and reason, and the rest is imported", async () => {
     const lines = refusals.flatMap(([, text], index) => [text, line({ name: `good ${index}` })])
     writeFileSync(folder.file("x.ndjson"), `${lines.join("\n")}\n\xff{"type"\n`, "latin1")
     const report = await imported("x.ndjson", "b.db", 1)
@@ -415,7 +415,7 @@ describe("what cannot be taken", () => {
     expect(report.refused.reasons).toEqual(reasons)
   })
 
-  test("is listed up to the thousandth line, and what is beyond is counted", async () => {
+  test("is listed if it is among the first thousand, and counted otherwise", async () => {
     writeFileSync(folder.file("x.ndjson"), `${line({ timestamp: 1 })}\n`.repeat(1_003))
     const { out } = await run("import", "x.ndjson")
     expect(
@@ -434,7 +434,7 @@ describe("what cannot be taken", () => {
     expect(err).toContain("1 of 2 lines")
   })
 
-  test("is another event with an event_id that is taken", async () => {
+  test("includes another event with an existing event_id", async () => {
     const twice = [line({ event_id: "e", name: "first" }), line({ event_id: "e", name: "second" })]
     writeFileSync(folder.file("x.ndjson"), twice.join("\n"))
     for (const added of [1, 0]) {
@@ -444,12 +444,12 @@ describe("what cannot be taken", () => {
     }
   })
 
-  test("an id that would leave no room for others is not kept", async () => {
+  test("an id that would leave no room for others is replaced", async () => {
     writeFileSync(folder.file("x.ndjson"), [line({ id: 9e15 }), line({ name: "b" })].join("\n"))
     expect((await imported("x.ndjson", "b.db")).events).toEqual({ added: 2, present: 0, renumbered: 2 })
   })
 
-  test("of a file that was cut off, what is there is imported, and that it is not whole is said", async () => {
+  test("the complete lines of a truncated file are imported, and the truncation is reported", async () => {
     fillWithAll("a.db")
     const whole = await exported("a.db")
     const cuts: [string, string | Buffer, string][] = [
@@ -466,14 +466,14 @@ describe("what cannot be taken", () => {
     }
   }, 30_000)
 
-  test("an export of a later version is refused as a whole", async () => {
+  test("an export of a later version is rejected as a whole", async () => {
     writeFileSync(folder.file("x.ndjson"), `{"type":"databuddy-export","version":2}\n${line()}\n`)
     const { code, err } = await run("import", "x.ndjson", "--db", "b.db")
     expect([code, err]).toEqual([1, expect.stringContaining("version 2")])
     expect(await exported("b.db")).not.toContain('"type":"event"')
   })
 
-  test("a file that is not there makes no database", async () => {
+  test("a missing file creates no database", async () => {
     const { code, err } = await run("import", "none.ndjson", "--db", "b.db")
     expect([code, err, existsSync(folder.file("b.db"))]).toEqual([
       1,
@@ -483,7 +483,7 @@ describe("what cannot be taken", () => {
   })
 })
 
-test("what other programs wrote needs no more than a name and a time", async () => {
+test("events from other programs need only a name and a time", async () => {
   const events = [1, 2].map((n) => ({ type: "event", website_id: null, name: `e${n}`, timestamp: now + n }))
   writeFileSync(folder.file("x.ndjson"), events.map((one) => JSON.stringify(one)).join("\n"))
   expect((await imported("x.ndjson", "b.db")).events.added).toBe(2)
@@ -492,7 +492,7 @@ test("what other programs wrote needs no more than a name and a time", async () 
   expect(JSON.parse(first)).toMatchObject({ id: 1, received_at: now + 1, credential: "key", crawler: false })
 })
 
-test("on a terminal it shows how far it is", async () => {
+test("on a terminal it shows its progress", async () => {
   fillWithAll("a.db", 20_000)
   writeFileSync(folder.file("a.ndjson"), await exported("a.db"))
   const command = [binary, "import", "a.ndjson", "--db", "b.db"].map((word) => `'${word}'`).join(" ")
@@ -506,7 +506,7 @@ test("on a terminal it shows how far it is", async () => {
   expect(readFileSync(folder.file("typescript"), "utf8")).toMatch(/\r\d+ %, [\d,]+ lines/)
 })
 
-test("leaves no row out of the column blocks where no server seals them", async () => {
+test("adds all rows to the column blocks if no server runs", async () => {
   const line = (index: number) =>
     JSON.stringify({ type: "event", website_id: null, name: `n${index % 3}`, timestamp: now + index })
   // More than are sealed on the way.

@@ -5,7 +5,7 @@ import { curlSnippet, nodeSnippet, type Target } from "../../src/dashboard/insta
 import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { repository } from "../support/repository.ts"
 
-// The lines that the dashboard gives to paste, pasted. Those for a page are tried in a browser: test/browser/install.test.ts.
+// Runs the snippets that the dashboard shows. Those for a web page run in a browser: test/browser/install.test.ts.
 
 const folder = temporaryFolder()
 let server: Server
@@ -78,7 +78,7 @@ test.skipIf(!curl)("it names an origin for a website that lists some", async () 
   expect(Bun.spawnSync(["bash", "-c", line]).stdout.toString()).toContain('"count":1')
 })
 
-test("the lines for Node send an event of the website, with a key that may do nothing else", async () => {
+test("the Node snippet sends an event for the website, with a key that can do nothing else", async () => {
   const grant = { name: "events", scopes: ["track:events"], websites: [website] }
   const { key } = await v1<{ key: { key: string } }>("keys", grant)
   const file = folder.file("lines.mjs")

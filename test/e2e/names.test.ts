@@ -24,7 +24,7 @@ const odd: Record<string, string> = {
   "line separators": "one\u2028two\u2029three",
   "an emoji and Chinese": "👩‍👩‍👧 名前",
 }
-/** What a terminal acts upon, but for the newline that ends a line. */
+/** Characters that a terminal interprets, except the newline that ends a line. */
 const acts = /[^\P{Cc}\n]|[\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u
 
 const folder = temporaryFolder()
@@ -59,13 +59,13 @@ function make(name: string): { website: string; key: string } {
 
 const names = Object.values(odd)
 
-test("websites and keys are stored as they are called, and listed in a line each that no terminal acts upon", async () => {
+test("names of websites and keys are stored exactly, and listed on one line each without control characters", async () => {
   const made = names.map(make)
   for (const kind of ["website", "key"] as const) {
     const ids = made.map((one) => one[kind])
     const { out } = await run(kind, "list", "--db", server.db)
     const lines = out.trimEnd().split("\n")
-    // The heading, what the first start made, and these.
+    // The heading, the items of the first start, and these.
     expect(lines).toHaveLength(2 + names.length)
     for (const id of ids) expect(lines.filter((line) => line.startsWith(id))).toHaveLength(1)
     const json = await run(kind, "list", "--json", "--db", server.db)
@@ -86,7 +86,7 @@ test("websites and keys are stored as they are called, and listed in a line each
   }
 })
 
-test("refused events are shown in a line each, whatever they and their properties are called", async () => {
+test("rejected events are listed on one line each, whatever their names and property keys", async () => {
   for (const name of names) {
     const body = JSON.stringify({ name, properties: { [name]: name } })
     const { status } = await fetch(`${server.url}/track`, { method: "POST", body })
@@ -100,7 +100,7 @@ test("refused events are shown in a line each, whatever they and their propertie
   expect(kept.map((one) => one.names).reverse()).toEqual(names.map((name) => [name]))
 })
 
-test("an error that repeats what it was given is one line and its hint", async () => {
+test("an error that quotes its input is one line and a hint", async () => {
   // A NUL cannot be in an argument.
   const given = names.filter((name) => !name.includes("\0"))
   await Promise.all(

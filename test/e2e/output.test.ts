@@ -3,7 +3,7 @@ import { createWebsite } from "../../src/store/websites.ts"
 import { openReader, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
-// What a command cannot say, it has not done in silence.
+// A command whose output cannot be written changes nothing without reporting it.
 
 setDefaultTimeout(30_000)
 
@@ -60,7 +60,7 @@ const commands = [
   "backup copy.db",
 ]
 
-describe.skipIf(process.platform !== "linux")("an output that is full", () => {
+describe.skipIf(process.platform !== "linux")("output to a full disk", () => {
   test.each(commands)("is an error of databuddy %s", (command) => {
     const { code, err } = shell(`"$0" ${command} > /dev/full`)
     expect([code, err]).toEqual([1, `error: ${full}\n`])
@@ -71,13 +71,16 @@ describe.skipIf(process.platform !== "linux")("an output that is full", () => {
     ["key create --name k --json", "keys"],
     ["user create ada@example.com", "users"],
   ] as const
-  test.each(secrets)("leaves nothing made by databuddy %s, which nobody could see", (command, table) => {
-    const { code, err } = shell(`"$0" ${command} > /dev/full`)
-    expect([code, err]).toEqual([1, `error: ${full}\n`])
-    expect(count(table)).toBe(0)
-  })
+  test.each(secrets)(
+    "leaves nothing created by databuddy %s, because its secret was not shown",
+    (command, table) => {
+      const { code, err } = shell(`"$0" ${command} > /dev/full`)
+      expect([code, err]).toEqual([1, `error: ${full}\n`])
+      expect(count(table)).toBe(0)
+    },
+  )
 
-  test("leaves a key and a password as they were", () => {
+  test("leaves a key and a password unchanged", () => {
     const { id } = JSON.parse(shell('"$0" key create --name k --json').out)
     shell('"$0" user create ada@example.com')
     const state = () => {
@@ -101,7 +104,7 @@ describe.skipIf(process.platform !== "linux")("an output that is full", () => {
     expect(count("invites")).toBe(0)
   })
 
-  test("ends the first start, with no key made, and no later one", () => {
+  test("ends the first start without creating a key, but no later start", () => {
     const { code, err } = shell('timeout 10 "$0" serve --port 0 --db new.db > /dev/full')
     expect([code, err]).toEqual([1, expect.stringContaining("the first key cannot be shown")])
     expect([count("keys", "new.db"), count("websites", "new.db"), count("invites", "new.db")]).toEqual([
@@ -114,7 +117,7 @@ describe.skipIf(process.platform !== "linux")("an output that is full", () => {
   })
 })
 
-describe("a reader that goes away", () => {
+describe("a reader that closes the pipe", () => {
   test.each(["export", "website list", "website list --json"])(
     "ends databuddy %s without a word",
     (command) => {
@@ -125,7 +128,7 @@ describe("a reader that goes away", () => {
     },
   )
 
-  test("leaves no key that nobody has seen", () => {
+  test("leaves no key that was not shown", () => {
     const made = shell('{ sleep 0.5; "$0" key create --name k; echo $? > code; } | true; cat code')
     expect(made.out).toBe("141\n")
     expect(count("keys") as number).toBeLessThanOrEqual(1)

@@ -77,7 +77,7 @@ const padding = 200_000
 const patience = 40_000
 
 interface Report {
-  /** Answers by status; a request without one by the name of its error. */
+  /** Number of responses by status; requests without a response by the name of the error. */
   answers: Record<string, number>
   /** Events answered 200 that are not stored, and events stored more than once. */
   lost: number
@@ -184,7 +184,7 @@ async function run(name: Name, clients: number, restarts: number, seed: number):
   }
 }
 
-/** The event stream comes through as it is written, and is not collected on the way. */
+/** The event stream is passed on as it is written, without buffering. */
 async function hearsEvents(front: number, key: string): Promise<void> {
   const headers = { Authorization: `Bearer ${key}` }
   const stop = new AbortController()
@@ -202,7 +202,7 @@ async function hearsEvents(front: number, key: string): Promise<void> {
   await sent
 }
 
-/** Where events get 503, the proxy still lets everything else through. */
+/** While events get 503, the proxy still passes everything else on. */
 async function showsPagesOnFullDisk(front: number, key: string): Promise<void> {
   const page = () => fetch(`http://127.0.0.1:${front}/`).then(({ status }) => status)
   await eventually(async () => (await page()) === 200, { timeout: patience })

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { type Server, startServer, temporaryFolder } from "../harness.ts"
 
-// Queries of many callers at once take no more memory together than they may. Linux alone tells of a process's memory in a file.
+// Concurrent queries of many callers together stay within the memory limit. Only Linux has a process's memory in a file.
 
 const mebibyte = 1_048_576
 const queryMemory = 64 * mebibyte
@@ -69,7 +69,7 @@ test.skipIf(process.platform !== "linux")(
     const answers = await Promise.all(
       Array.from({ length: 12 }, async (_, index) => {
         const breakdown = { name: "events", by: ["property.item"], measures: ["events", "users", "sessions"] }
-        // None of them is answered by what was counted for another.
+        // None of them can use a cached result of another.
         const filters = [{ field: "anonymous_id", op: "ne", value: `nobody ${index}` }]
         const response = await post(`/v1/query?website_id=${siteOf(server)}`, {
           parameters: [breakdown],

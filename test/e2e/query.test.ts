@@ -54,7 +54,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
 const ofFile = (...args: string[]) => run([...args, "--db", server.db])
 const ofServer = (...args: string[]) => run([...args, "--url", server.url], { DATABUDDY_KEY: server.key })
 
-test("what people did, and which plan they had, is one line", async () => {
+test("events and a property are queried with one command", async () => {
   const { code, out, err } = await ofFile("query", "custom_events", "--last", "7d", "--by", "property.plan")
   expect({ code, err }).toEqual({ code: 0, err: "" })
   const [title, empty, heading, ...lines] = out.trimEnd().split("\n")
@@ -104,7 +104,7 @@ const filters: [string, string[]][] = [
   ["property.total exists", ["free", "pro"]],
   ["property.total EXISTS false", ["odd", null as unknown as string]],
 ]
-test.each(filters)("--where %p chooses events", async (filter, plans) => {
+test.each(filters)("--where %p selects events", async (filter, plans) => {
   const args = [
     "query",
     "events",
@@ -120,7 +120,7 @@ test.each(filters)("--where %p chooses events", async (filter, plans) => {
   expect(data.map((row: Record<string, unknown>) => row["property.plan"])).toEqual(plans)
 })
 
-test("a server answers as the file does", async () => {
+test("a server returns the same as the file", async () => {
   const args = ["query", "goals", "--step", "bought where property.total>10 and path=/shop", "--json"]
   const [file, remote] = await Promise.all([ofFile(...args), ofServer(...args)])
   expect(JSON.parse(file.out).data).toEqual([
@@ -139,12 +139,12 @@ test.each([
   expect(JSON.parse(out).data).toMatchObject([{ completions }])
 })
 
-test("CSV has no formula in it", async () => {
+test("CSV contains no formulas", async () => {
   const { out } = await ofFile("query", "events", "--by", "event_name", "--measure", "events", "--csv")
   expect(out).toBe("event_name,events\nbought,2\n'=1+1\u001b[31m,1\nseen,1\n")
 })
 
-test("a trend is compared with the time before", async () => {
+test("a trend is compared with the previous period", async () => {
   const { out } = await ofFile("query", "custom_events_trends", "--last", "2d", "--compare")
   const [title, , ...lines] = out.trimEnd().split("\n")
   expect(title).toMatch(/ UTC, compared to \d{4}-\d\d-\d\d 00:00 to \d{4}-\d\d-\d\d \d\d:\d\d UTC$/)
@@ -153,7 +153,7 @@ test("a trend is compared with the time before", async () => {
   expect(lines[2]).toMatch(/ 4 .* 0 +new$/)
 })
 
-test("CSV has the columns of the time before, also where its first row has no such time", async () => {
+test("CSV has the columns of the previous period, even if its first row has none", async () => {
   const range = ["--from", "2026-03-01", "--to", "2026-04-30", "--granularity", "monthly", "--order", "desc"]
   const { out } = await ofFile("query", "custom_events_trends", ...range, "--compare", "--csv")
   const [heading, ...lines] = out.trimEnd().split("\n")
@@ -161,7 +161,7 @@ test("CSV has the columns of the time before, also where its first row has no su
   for (const line of lines) expect(line.split(",")).toHaveLength(heading?.split(",").length ?? 0)
 })
 
-test("all websites may be named, as over HTTP", async () => {
+test("all websites can be selected, as over HTTP", async () => {
   const args = ["query", "custom_events_summary", "--website", "all", "--json"]
   const [file, remote] = await Promise.all([ofFile(...args), ofServer(...args)])
   expect(JSON.parse(file.out).data).toEqual(JSON.parse(remote.out).data)
@@ -207,7 +207,7 @@ const complaints: [string, string[], RegExp][] = [
   ["a time in another case", ["query", "events", "--last", "7D"], /^error: preset must be .* "last_7D"/],
   ["an unknown website", ["query", "custom_events", "--website", "x"], /^error: no website has the id x/],
 ]
-test.each(complaints)("%s is complained of", async (_, args, complaint) => {
+test.each(complaints)("%s is reported", async (_, args, complaint) => {
   const { code, out, err } = await ofFile(...args)
   expect({ code, out }).toEqual({ code: 1, out: "" })
   expect(err).toMatch(complaint)
@@ -230,7 +230,7 @@ test("events tail follows the file and a server until it is stopped", async () =
   const reading = [file, remote].map(async ({ stdout }, index) => {
     for await (const chunk of stdout) outs[index] += new TextDecoder().decode(chunk)
   })
-  // Neither says when it has begun to look.
+  // Neither reports when it has started to follow.
   await eventually(async () => {
     await send([{ name: "live", properties: { a: 1 } }, { name: "other" }])
     await Bun.sleep(300)

@@ -688,7 +688,7 @@ describe("a database locked by another process", () => {
     expect(world.rowsAfter(last)).toHaveLength(1)
   })
 
-  test("rejects /identify likewise", async () => {
+  test("also rejects /identify", async () => {
     const body = { profileId: "locked", anonymousId: "a", websiteId: websiteIds.example, traits: { a: 1 } }
     const lock = world.lock()
     await world.refuses({ path: "/identify", body }, rejected("store_locked"))
@@ -710,7 +710,7 @@ describe("a database locked by another process", () => {
     await world.refuses(onWebsite(websiteIds.paused), rejected("website_paused"))
   })
 
-  test("fills the queue: requests beyond it are rejected at once, and accepted later", async () => {
+  test("fills the queue: requests beyond it are rejected immediately, and accepted later", async () => {
     const three = { body: [plainEvent, plainEvent, plainEvent] }
     const before = world.stored()
     const lock = world.lock()

@@ -36,7 +36,7 @@ async function serve(...args: string[]): Promise<Server> {
   return server
 }
 
-/** A name as the schedule gives it, of so many ms ago. */
+/** The name of a scheduled backup from this many ms ago. */
 function nameOf(age: number, db = "databuddy"): string {
   const time = new Date(Date.now() - age).toISOString().slice(0, 19)
   return `${db}-${time.replace(/[-:]/g, "")}Z.db`
@@ -72,7 +72,7 @@ function grow(megabytes: number): void {
   open.close()
 }
 
-test("serve creates the first backup at once, complete and readable only by its owner, and reports it in log and metrics", async () => {
+test("serve creates the first backup immediately, complete and readable only by its owner, and reports it in log and metrics", async () => {
   const server = await serve()
   const [line] = (await eventually(async () => {
     const lines = logged(server, "backup created")

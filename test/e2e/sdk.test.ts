@@ -17,7 +17,7 @@ function sdk(config: Partial<DatabuddyConfig> = {}): Databuddy {
   return new Databuddy({ apiKey: secrets.full, apiUrl: world.server.url, ...config })
 }
 
-/** What `work` had stored, without ids and times of receipt. The SDK always sends properties and a timestamp. */
+/** The events that `work` stored, without ids and times of receipt. The SDK always sends properties and a timestamp. */
 async function storedBy(work: () => Promise<unknown>): Promise<unknown[]> {
   const last = world.lastId()
   await work()
@@ -81,7 +81,7 @@ describe("the official SDK", () => {
     expect(stored).toEqual([row({ ...expected, name: "run", properties: { region: "eu" } })])
   })
 
-  test("sends a batch when ten events have come, and the rest on flush", async () => {
+  test("sends a batch after ten events, and the rest on flush", async () => {
     const client = sdk()
     const names = Array.from({ length: 23 }, (_, index) => `batched-${index}`)
     const stored = await storedBy(async () => {
@@ -107,7 +107,7 @@ describe("the official SDK", () => {
     expect(world.rowsAfter(last)).toMatchObject([{ name: "left alone" }])
   })
 
-  test("flushes nothing where there is nothing", async () => {
+  test("flushes nothing if nothing was sent", async () => {
     expect(await storedBy(() => sdk().flush())).toEqual([])
   })
 
@@ -126,7 +126,7 @@ describe("the official SDK", () => {
     ])
   })
 
-  test("asks for a hash of the visitor's id", async () => {
+  test("requests a hash of the visitor's id", async () => {
     const client = sdk({ enableBatching: false, anonymizeVisitorIds: true })
     const stored = await storedBy(() => client.track({ name: "hashed", anonymousId: "anna" }))
     expect(stored).toEqual([
@@ -152,7 +152,7 @@ describe("the official SDK", () => {
     })
   })
 
-  test("hears of a refusal, and stores nothing", async () => {
+  test("reports a rejection, and stores nothing", async () => {
     const forbidden = { success: false, error: "HTTP 403: Forbidden" }
     const unauthorized = { success: false, error: "HTTP 401: Unauthorized" }
     const badRequest = { success: false, error: "HTTP 400: Bad Request" }

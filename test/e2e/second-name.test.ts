@@ -131,7 +131,7 @@ describe.skipIf(process.platform !== "linux")(
 )
 
 describe("a database with hard links that is not open", () => {
-  let folder = temporaryFolder()
+  let folder: ReturnType<typeof temporaryFolder>
   beforeEach(() => {
     folder = temporaryFolder()
     withDatabase(folder.file("real.db"), () => {})

@@ -41,7 +41,7 @@ function countEvents(path: string): number {
   }
 }
 
-/** What may become of a request that meets the end of the server: statuses, and fetch's words for a connection that is not. */
+/** Possible outcomes of a request during the stop: statuses, and fetch's messages for a closed connection. */
 const expected: ReadonlySet<number | string> = new Set([
   200,
   503,
@@ -78,7 +78,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     expect(existsSync(`${server.db}-shm`)).toBe(false)
     const copy = `${server.db}.copy`
     copyFileSync(server.db, copy)
-    // A request that met the end of the server may be stored unanswered, as a whole; none that was answered may be missing.
+    // A request that is cut off by the stop may be stored without a response, as a whole; no acknowledged one may be missing.
     const stored = countEvents(copy)
     expect(stored).toBeGreaterThanOrEqual(answered)
     expect(stored % 10).toBe(0)
@@ -108,7 +108,7 @@ test("a signal that arrives twice at once, as from a terminal and npm, counts on
   expect(existsSync(`${server.db}-wal`)).toBe(false)
 })
 
-test("a second signal ends the server at once, and no acknowledged event is lost", async () => {
+test("a second signal ends the server immediately, and no acknowledged event is lost", async () => {
   const server = await fresh(["--lock-wait", "60000"])
   await send(server, { name: "kept" })
   const other = new Database(server.db)
@@ -170,7 +170,7 @@ test("--shutdown-delay: after the signal requests are accepted, /ready answers 5
   expect(await waiting).toBe("closed")
   expect(await waitingToo).toBe("")
   expect(await server.exited).toBe(0)
-  // What /health?wait holds does not hold up the stop, which otherwise gives requests eight seconds.
+  // Waiting /health?wait requests do not delay the stop, which otherwise gives requests eight seconds.
   expect(performance.now() - begun).toBeLessThan(8_000)
   expect(existsSync(`${server.db}-wal`)).toBe(false)
   expect(countEvents(server.db)).toBe(1)

@@ -14,22 +14,22 @@ export interface SoakReport {
   /** Backups that were finished, and those that were killed in the middle. */
   backups: number
   backupsKilled: number
-  /** Backups that failed of themselves, are no sound database, or miss an event that was answered before they began. */
+  /** Backups that failed without being killed, are damaged, or lack an event that was acknowledged before they started. */
   badBackups: number
   requests: number
   /** Requests sent again, with the same event ids, because their connection broke. */
   sentAgain: number
-  /** Events that were answered with success: those to be kept, and those older than `--retain`. */
+  /** Acknowledged events: unexpired ones, and those older than `--retain`. */
   answered: number
   answeredExpired: number
-  /** Events to be kept that are in the database, answered or not, and old ones that still are. */
+  /** Unexpired events in the database, acknowledged or not, and expired ones that are still there. */
   stored: number
   expiredLeft: number
-  /** Answered requests of which not every event to be kept is there exactly once. */
+  /** Acknowledged requests whose unexpired events are not all stored exactly once. */
   lostOrDoubled: number
-  /** Requests of which some events are there and some not. */
+  /** Requests that are stored only in part. */
   torn: number
-  /** Answers other than 200 and 503. */
+  /** Responses other than 200 and 503. */
   otherAnswers: number
   /** Exit code of `databuddy check` at the end. */
   check: number
@@ -54,7 +54,7 @@ interface Sent {
   answered: boolean
 }
 
-/** What the load and the faults share. */
+/** State shared by the load and the faults. */
 interface Run {
   db: string
   key: string
@@ -133,7 +133,7 @@ function bodyOf({ size, expired }: Sent, request: number, withIds: boolean, pick
   return JSON.stringify(size === 1 ? events[0] : events)
 }
 
-/** True when the server has answered with success. */
+/** True if the server has acknowledged the request. */
 async function post(run: Run, body: string, size: number): Promise<boolean> {
   const { url } = await run.server
   const headers = { Authorization: `Bearer ${run.key}`, "Content-Type": "application/json" }
@@ -167,7 +167,7 @@ async function disturb(run: Run, file: string, pick: Pick, ms: number): Promise<
       await run.server
       happened[what === "kill" ? "kills" : "stops"]++
     } else if (what === "backup") {
-      // One at a time, but beside whatever comes next.
+      // One at a time, but concurrently with the next faults.
       await backup?.done
       const before = run.sent.reduce((sum, one) => sum + (one.answered && !one.expired ? one.size : 0), 0)
       const process = databuddy("backup", file, "--force", "--db", run.db)
@@ -193,7 +193,7 @@ function databuddy(...args: string[]): Bun.Subprocess {
   return Bun.spawn([binary, ...args], { stdin: "ignore", stdout: "ignore", stderr: "inherit" })
 }
 
-/** A backup is sound, and has at least as many events to be kept as were answered before it began. */
+/** True if a backup is intact, and has at least as many unexpired events as were acknowledged before it started. */
 async function isWhole(file: string, least: number): Promise<boolean> {
   const sound = (await databuddy("restore", file, "--dry-run").exited) === 0
   return sound && countOf(file, "kept") >= least
@@ -233,7 +233,7 @@ function count(path: string, sent: readonly Sent[]) {
   }
 }
 
-/** Nothing lost, nothing doubled, nothing kept that had to go. */
+/** No event is lost or duplicated, and every expired event is deleted. */
 export function isClean(report: SoakReport): boolean {
   const { lostOrDoubled, torn, expiredLeft, badBackups, otherAnswers, check } = report
   return [lostOrDoubled, torn, expiredLeft, badBackups, otherAnswers, check].every((number) => number === 0)

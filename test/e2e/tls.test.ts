@@ -149,7 +149,7 @@ test("the start message shows the host name of the certificate", async () => {
   await server.stop()
 })
 
-/** What every answer has, and what its kind has beside it; `undefined`: has none. */
+/** Headers of every response, and additional ones by kind; `undefined`: the header is absent. */
 interface Kind {
   kind: string
   request: (server: Server) => Promise<Response> | Response

@@ -13,7 +13,7 @@ const versions = readdirSync(fixtures)
   .map((file) => /^schema-(\d{4})\.sql$/.exec(file)?.[1])
   .filter((version) => version !== undefined)
   .sort()
-/** One that is not the newest and has all tables of today but for what came last. */
+/** A version that is not the newest and has all current tables except the latest ones. */
 const older = "0004"
 const pendingThen = migrations.slice(Number(older)).map(({ name }) => name)
 
@@ -30,7 +30,7 @@ afterEach(() => {
 })
 afterAll(() => folder[Symbol.dispose]())
 
-/** Makes the database that the version with that migration as its last had made. */
+/** Creates the database of the version whose last migration this was. */
 function make(version: string, path = db): Buffer {
   const made = new Database(path)
   made.pragma("auto_vacuum = incremental")
@@ -47,7 +47,7 @@ function databuddy(...args: string[]): { code: number; out: string; err: string 
 
 const backups = () => readdirSync(folder.path).filter((name) => name.includes(".before-migration-"))
 
-/** What a person would look for after an upgrade, as far as the version had it. */
+/** The data that a user would look for after an upgrade, as far as the version had it. */
 const looks = [
   {
     table: "websites",
@@ -129,7 +129,7 @@ describe("a start with the database of every released version", () => {
 })
 
 describe("SIGTERM", () => {
-  /** Starts to serve, sends the signal when `moment` is there, and gives the exit code and what was printed. */
+  /** Starts the server, sends the signal at `moment`, and returns the exit code and the output. */
   async function stopAt(moment: () => boolean): Promise<{ code: number; err: string }> {
     const child = Bun.spawn([binary, "serve", "--db", db, "--port", "0", "--no-setup"], {
       stdout: "ignore",

@@ -27,7 +27,7 @@ function run(args: string[], input = ""): { code: number; out: string; err: stri
   return { code: exitCode, out: stdout.toString(), err: stderr.toString() }
 }
 
-/** Runs a command that must succeed with `--json`, and gives what it printed. */
+/** Runs a command that must succeed with `--json`, and returns its output. */
 // biome-ignore lint/suspicious/noExplicitAny: what a command prints is compared, not worked with
 function json(args: string[], input = ""): any {
   const { code, out, err } = run([...args, "--json"], input)
@@ -52,7 +52,7 @@ const linkOf = ({ output }: Server) => /^ {2}http\S+(\/invite\/\S+)$/m.exec(outp
 const apiOf = (link = "") => link.replace("/invite/", "/v1/invites/")
 
 describe("a start without an owner", () => {
-  test("prints a link, a new one each time, until somebody has used it", async () => {
+  test("prints a new link each time, until one has been used", async () => {
     server = await startServer({ db })
     const first = linkOf(server)
     expect(server.output()).toContain(`  ${server.url}${first}\n`)
@@ -113,13 +113,13 @@ test("wrong passwords from elsewhere do not keep the owner of an email from logg
   for (const address of ["192.0.2.1", "192.0.2.2"]) {
     for (let n = 0; n < 10; n++) expect(await status(address, "a wrong password")).toBe(401)
     expect(await status(address, "a wrong password")).toBe(429)
-    // The right one is not told from there either.
+    // The right password is not recognized from there either.
     expect(await status(address, password)).toBe(429)
   }
   expect(await status("192.0.2.3", password)).toBe(200)
 })
 
-test("behind a trusted proxy that was reached by HTTPS, the cookie goes over HTTPS alone", async () => {
+test("behind a trusted proxy that was reached by HTTPS, the cookie is only sent over HTTPS", async () => {
   json(["user", "create", "ada@example.com", "--password-stdin"], password)
   const cookie = async (args: string[], headers: Record<string, string>) => {
     server = await startServer({ db, args: ["--no-setup", ...args] })
@@ -138,7 +138,7 @@ test("behind a trusted proxy that was reached by HTTPS, the cookie goes over HTT
 })
 
 describe("databuddy user", () => {
-  test("create makes an owner first, then viewers, and shows a password once", () => {
+  test("create creates an owner first, then viewers, and shows a password once", () => {
     const { password: made, ...ada } = json(["user", "create", "Ada@Example.com"])
     expect(made).toMatch(/^[\w-]{20}$/)
     expect(ada).toEqual({
@@ -158,7 +158,7 @@ describe("databuddy user", () => {
     expect([file.includes(made), file.includes(password)]).toEqual([false, false])
   })
 
-  test("create for people says that the password is shown once", () => {
+  test("create without --json says that the password is shown once", () => {
     const { code, out, err } = run(["user", "create", "ada@example.com", "--role", "viewer"])
     expect({ code, err }).toEqual({ code: 0, err: "" })
     expect(out).toMatch(/^password +[\w-]{20}$/m)
@@ -199,15 +199,20 @@ describe("databuddy user", () => {
       "",
       "--website must be null for an owner",
     ],
-    ["a reset of nobody", ["user", "reset", "ada@example.com"], "", "there is no user ada@example.com"],
     [
-      "a link for nobody",
+      "a reset of an unknown user",
+      ["user", "reset", "ada@example.com"],
+      "",
+      "there is no user ada@example.com",
+    ],
+    [
+      "a link for an unknown user",
       ["user", "reset", "ada@example.com", "--link"],
       "",
       "there is no user ada@example.com",
     ],
     [
-      "a deletion of nobody",
+      "a deletion of an unknown user",
       ["user", "delete", "ada@example.com", "--yes"],
       "",
       "there is no user ada@example.com",
@@ -222,7 +227,7 @@ describe("databuddy user", () => {
     expect(run(["user", "list", "--json"]).out).toBe(before)
   })
 
-  test("reset and delete count at once in a running server", async () => {
+  test("reset and delete take effect immediately in a running server", async () => {
     json(["user", "create", "ada@example.com", "--password-stdin"], `${password}\n`)
     server = await startServer({ db, args: ["--no-setup"] })
     const cookie = (await logIn("ada@example.com", password)).headers.get("set-cookie")?.split(";")[0] ?? ""
@@ -249,7 +254,7 @@ describe("databuddy user", () => {
     expect(json(["user", "delete", "ada@example.com", "--yes"])).toMatchObject({ email: "ada@example.com" })
     expect((await logIn("ada@example.com", made)).status).toBe(401)
     await server.stop()
-    // Nobody is left who looks after it, so the next start lets somebody.
+    // There is no owner left, so the next start prints a setup link.
     server = await startServer({ db })
     expect(linkOf(server)).toBeString()
   })

@@ -13,7 +13,7 @@ const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const questions = Number(process.env.DATABUDDY_FUZZ_QUESTIONS ?? 200)
 const everything = { websites: [0, 1, 2], from: -(10 ** 15), to: 10 ** 15, crawlers: true }
 
-test(`filters hold of what comes in as they do of what is asked for (DATABUDDY_FUZZ_SEED=${firstSeed})`, () => {
+test(`filters match the same events in the live stream as in queries (DATABUDDY_FUZZ_SEED=${firstSeed})`, () => {
   using folder = temporaryFolder()
   const db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now: 0 })
   try {
@@ -22,7 +22,7 @@ test(`filters hold of what comes in as they do of what is asked for (DATABUDDY_F
     const follower = new EventFollower(db)
     const followed = follower.between(0, follower.newest()).map((event) => ({
       id: event.id,
-      // What a browser gets.
+      // The events as a browser receives them.
       shown: JSON.parse(JSON.stringify(followedEventJson(event))),
     }))
     const events = rawEvents(db)

@@ -7,7 +7,7 @@ import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
-// The engine's numbers are tested elsewhere; here it is what people call that becomes questions and rows.
+// The engine's numbers are tested elsewhere; these tests cover how requests become queries, and results become rows.
 
 const shop = "11111111-1111-4111-8111-111111111111"
 const blog = "22222222-2222-4222-8222-222222222222"
@@ -32,7 +32,7 @@ const events = [
     properties: { plan: "free", cart: { total: 5 } },
   },
   { name: "seen", anonymousId: "cid", timestamp: at("08-01", "11:00") },
-  // Before all ranges but those that are about it.
+  // Before all ranges except those that test it.
   ...[12, 40, 12, "40", null].map((price) => ({
     name: "priced",
     timestamp: at("05-05"),
@@ -45,7 +45,7 @@ const events = [
   })),
 ]
 
-/** Values, and the numbers that they are. */
+/** Values and their numeric equivalents. */
 const spellings: [string | number | boolean, number?][] = [
   [5, 5],
   ["5", 5],
@@ -460,7 +460,7 @@ describe("rows", () => {
     const { now } = app.clock
     try {
       expect(await counted()).toEqual([2, 2, 1, [[10, 2]], 13])
-      // The events of yesterday are an hour later than it is now.
+      // Yesterday's events are an hour later in the day than now.
       app.clock.now = Date.parse(at("08-01", "09:00"))
       expect(await counted()).toEqual([0, 0, 0, [], 10])
     } finally {
@@ -517,7 +517,7 @@ describe("rows", () => {
       names.push(...body.data[0].data.map((row: { event_name: string }) => row.event_name))
       cursor = body.data[0].meta.nextCursor
     }
-    // Of two at the same time the one that was received later comes first.
+    // Of two events at the same time, the one received later comes first.
     expect(names).toEqual(["seen", "bought", "bought", "seen", "seen"])
     expect(cursor).toBeNull()
     expect((await rows("custom_events_recent", { limit: 2, page: 2 })).length).toBe(2)
@@ -528,7 +528,7 @@ describe("rows", () => {
     expect(own.map((row: { event_name: string }) => row.event_name)).toEqual(["bought", "seen"])
   })
 
-  test("of the owner's own events, and of all that a key may read", async () => {
+  test("of events without a website, and of all that a key can read", async () => {
     expect(await rows("custom_events_summary", {}, "none")).toMatchObject([{ total_events: 1 }])
     expect(await rows("custom_events_summary", {}, "all")).toMatchObject([{ total_events: 6 }])
   })
@@ -610,7 +610,7 @@ describe("an answer", () => {
     expect([typeof source, typeof rows_read, typeof ms]).toEqual(["string", "number", "number"])
   })
 
-  test("says what it is compared with, where it is", async () => {
+  test("says what it is compared with, if it is", async () => {
     const { body } = await call(`/v1/query?website_id=${shop}`, {
       parameters: [
         { name: "custom_events_summary", compare: "previous_period" },
@@ -636,7 +636,7 @@ describe("an answer", () => {
     expect(body.results[1].data[0].success).toBe(false)
   })
 
-  test("gives no further answers when those before have very many rows", async () => {
+  test("returns no more results after results with very many rows", async () => {
     const trend = { name: "custom_events_trends", granularity: "hourly" }
     const range = { startDate: "2020-01-01", endDate: "2026-08-01" }
     const { body } = await call(`/v1/query?website_id=${shop}`, [
@@ -680,7 +680,7 @@ describe("an answer", () => {
 })
 
 describe("a request", () => {
-  test("is told of each bad field", async () => {
+  test("gets an error for each invalid field", async () => {
     const { status, body } = await ask(
       { name: "custom_events", nope: 1, by: ["nope"] },
       {
@@ -749,7 +749,7 @@ test("a limited key sees its websites", async () => {
   expect((await call("/v1/query/websites")).body.total).toBe(2)
 })
 
-test("the types are listed with what they take", async () => {
+test("the types are listed with their parameters", async () => {
   const { body } = await call("/v1/query/types")
   expect(body.types).toContain("custom_events_trends_by_event")
   expect(body.configs.custom_events.meta).toMatchObject({ takes: ["by", "compare"], needs: [] })

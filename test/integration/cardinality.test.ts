@@ -52,7 +52,7 @@ function eventOf(properties: object, changes: Partial<EventRow> = {}): EventRow 
 const many = <Item>(count: number, make: (index: number) => Item) =>
   Array.from({ length: count }, (_, index) => make(index))
 
-/** Not in the order of time, as events of many senders come. */
+/** Not in the order of time, as when many senders send events. */
 const timeOf = (index: number) => start + ((index * 7_919) % 40_000)
 const wide = (index: number) => `${index} `.padEnd(30_000, `${index % 10}`)
 
@@ -123,7 +123,7 @@ function questions(): Query[] {
   ])
 }
 
-/** What happens to the events, one after the other; after each all is asked. */
+/** Changes to the events, in order; all queries run after each. */
 const states: [state: string, happens: (rows: (from: number) => EventRow[]) => void][] = [
   ["in rows", (rows) => insertRows(db, rows(0))],
   ["sealed", () => sealAll(db, 0)],
@@ -178,7 +178,7 @@ function answerOf(reader: SnapshotReader, question: Query): unknown {
 }
 
 describe("sealing", () => {
-  test("makes more blocks of what takes much memory, and merges them no further than memory allows", () => {
+  test("builds more blocks from events that take much memory, and merges them only as far as memory allows", () => {
     insertRows(db, shapes["long texts that are all different"]?.(0) ?? [])
     sealAll(db, farDay)
     const blocks = db.prepare("select events, bytes from blocks").all() as { events: number; bytes: number }[]
@@ -187,7 +187,7 @@ describe("sealing", () => {
     expect(blocks.reduce((sum, { events }) => sum + events, 0)).toBe(900)
   })
 
-  test("takes room for what was sent, not for each key and event", () => {
+  test("takes space in proportion to what was sent, not for each key and event", () => {
     insertRows(
       db,
       many(5_000, (index) => eventOf({ [`item_${index}`]: 1 }, { ts: start + index })),
@@ -197,7 +197,7 @@ describe("sealing", () => {
     expect(bytes).toBeLessThan(500_000)
   })
 
-  test("makes one block of the many of several names at once", () => {
+  test("merges the many blocks of several names into one in one step", () => {
     for (let part = 0; part < 3; part++) {
       insertRows(
         db,
@@ -235,7 +235,7 @@ describe("new property keys", () => {
     db.prepare("select count(distinct value) from event_types, json_each(nullif(keys, ''))").pluck().get()
   const stored = () =>
     db.prepare("select count(distinct key) from events, json_each(events.properties)").pluck().get()
-  /** Events with 50 new keys each, each of a name of its own, for a name has few sets of keys in the dictionary anyway. */
+  /** Events with 50 new keys each, each with its own name, because the dictionary has few key sets per name anyway. */
   const send = (from: number, count: number, changes: Partial<EventRow> = {}) =>
     insertRows(
       db,

@@ -148,7 +148,7 @@ describe("while it runs", () => {
       taken: [0, 0, 0.9, 1.1, 901],
     },
     {
-      sentence: "one that comes back is believed at once",
+      sentence: "one that returns is trusted immediately",
       readings: [begin, { now: 500, elapsed: 0.5 }, { now: 0.6, elapsed: 0.6 }],
       taken: [0, 0.5, 0.6],
     },

@@ -79,7 +79,7 @@ const seal = () => sealAll(db, Number.MAX_SAFE_INTEGER)
 const blocks = () => db.prepare("select count(*) from blocks").pluck().get()
 
 describe("column blocks", () => {
-  test("answer as the rows do, before and after they are made", () => {
+  test("return what the rows return, before and after they are built", () => {
     insert(hourly(200))
     expect(measure(summary)).toEqual({ values: [200, 5, 3, sumTo(200)], source: "rows" })
     seal()
@@ -88,7 +88,7 @@ describe("column blocks", () => {
     expect(differences(db)).toEqual([])
   })
 
-  test("are joined by what arrives later, also for a day that is over", () => {
+  test("are combined with later events, also for a past day", () => {
     insert(hourly(100))
     seal()
     insert(hourly(10))
@@ -100,7 +100,7 @@ describe("column blocks", () => {
     expect(differences(db)).toEqual([])
   })
 
-  test("tell nothing of an event that was deleted, by whatever program", () => {
+  test("do not show an event that any program deleted", () => {
     insert(hourly(100))
     seal()
     db.exec(`delete from event_rows where anonymous_id = 'visitor 3' and ts < ${start + dayMs}`)
@@ -111,14 +111,14 @@ describe("column blocks", () => {
     expect(differences(db)).toEqual([])
   })
 
-  test("tell of an event as it was changed", () => {
+  test("show the changed version of an event", () => {
     insert(hourly(10))
     seal()
     db.exec("update event_rows set properties = '\"pro\",1000' where id = 1")
     expect(measure([{ what: "max", of: "property.amount" }]).values).toEqual([1_000])
   })
 
-  test("do not miss an event that would get the id of the last one, deleted since", () => {
+  test("include an event that is inserted after the newest one was deleted", () => {
     insert(hourly(10))
     seal()
     db.exec("delete from event_rows where id > 5")
@@ -130,7 +130,7 @@ describe("column blocks", () => {
     expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(8)
   })
 
-  test("are not stored when an event that they hold was deleted while they were made", () => {
+  test("are not stored if one of their events was deleted while they were built", () => {
     insert(hourly(10))
     const made = work() as SealedBatch
     db.exec("delete from event_rows where id = 4")
@@ -140,7 +140,7 @@ describe("column blocks", () => {
     expect(measure(["events"])).toEqual({ values: [9], source: "counts" })
   })
 
-  test("are not stored twice by two who made them", () => {
+  test("are stored once if two processes build them", () => {
     insert(hourly(10))
     const [one, other] = [work() as SealedBatch, work() as SealedBatch]
     expect(applySealedBatch(db, one)).toBe(true)
@@ -148,7 +148,7 @@ describe("column blocks", () => {
     expect(measure(["events"]).values).toEqual([10])
   })
 
-  test("made of many small ones answer the same", () => {
+  test("merged from many small ones return the same results", () => {
     for (let part = 0; part < 20; part++) {
       insert(hourly(7, start + part * 60_000))
       const made = work() as SealedBatch
@@ -162,7 +162,7 @@ describe("column blocks", () => {
     expect(differences(db)).toEqual([])
   })
 
-  test("stay for those who are reading them when others take their place, but not with a deleted event", () => {
+  test("stay readable for running queries after they are replaced, unless an event was deleted", () => {
     for (let part = 0; part < 8; part++) {
       insert(hourly(3, start + part * 60_000))
       applySealedBatch(db, work() as SealedBatch)
@@ -183,7 +183,7 @@ describe("column blocks", () => {
     expect(measure(["events"]).values).toEqual([23])
   })
 
-  test("are made anew by a rebuild, and nothing of the old ones stays", () => {
+  test("are replaced completely by a rebuild", () => {
     insert(hourly(100))
     seal()
     reset(db)
@@ -200,16 +200,16 @@ describe("column blocks", () => {
     ).toBe(0)
   })
 
-  test("leave a row in the place of a deleted event, which is not taken for the newest", () => {
+  test("leave a tombstone for a deleted event, which does not count as the newest event", () => {
     insert(hourly(2))
     db.exec("update sealed set id = 2; delete from event_rows where id = 2")
     expect(db.prepare("select website_rid from event_rows order by id").pluck().all()).toEqual([0, -1])
     expect(countContents(db)).toMatchObject({ events: 1, newestEvent: start })
   })
 
-  test("give back the room of ids whose events are all gone, and number those that come again anew", () => {
+  test("free the dictionary ids whose events are all deleted, and assign new ones if the ids return", () => {
     const stretches = () => db.prepare("select count(*) from identities where kind = 0").pluck().get()
-    // As many as are in a stretch of numbers at least.
+    // At least as many as a range of dictionary ids holds.
     const visitors = 4_096
     for (const month of [0, 1, 2]) {
       const ts = start + month * 30 * dayMs
@@ -238,7 +238,7 @@ describe("column blocks", () => {
     expect(differences(db)).toEqual([])
   })
 
-  test("number ids that come little by little in few stretches, and find each again", () => {
+  test("assign ids that arrive in small batches to few ranges, and find each again", () => {
     const come = (from: number) => {
       for (let index = from; index < from + 10; index++) {
         insert([
@@ -256,7 +256,7 @@ describe("column blocks", () => {
     expect([...known()]).toEqual([1, 13, 0])
     expect(db.prepare("select count(*) from identities where kind = 0").pluck().get()).toBe(1)
     expect(measure(["events", "users"]).values).toEqual([40, 20])
-    // Numbered anew by another, in another order.
+    // Another reader assigns dictionary ids again, in another order.
     db.exec("delete from event_rows where anonymous_id = 'visitor 0'")
     reset(db)
     seal()
@@ -314,7 +314,7 @@ describe("column blocks", () => {
     })
 })
 
-describe("what is read by turns", () => {
+describe("reading in steps", () => {
   const seen = (name: string, anonymousId: string, index: number): Partial<EventRow> => ({
     name,
     anonymousId,
@@ -322,7 +322,7 @@ describe("what is read by turns", () => {
     receivedAt: start,
   })
 
-  test("keeps its numbers of ids when the rows are sealed before all of them are read", () => {
+  test("keeps its dictionary ids when the rows are sealed before all of them are read", () => {
     insert([seen("a", "one", 0), seen("a", "two", 1), seen("b", "one", 2)])
     const reader = new SnapshotReader(db)
     const filters = [{ field: "event_name" as const, op: "eq" as const, value: "b" }]
@@ -348,7 +348,7 @@ describe("what is read by turns", () => {
     expect(users()).toEqual([2])
   })
 
-  test("finds ids by stretches of the rows, not by all events of the range for each stretch", () => {
+  test("finds the ids of each step in its rows, without reading the whole range again", () => {
     const told: string[] = []
     const prepare = (text: string) => {
       told.push(text)
@@ -373,7 +373,7 @@ describe("a page of events", () => {
     return executeQuerySync(db, question, memory).result.events.map(({ id }) => id)
   }
 
-  test("is a part of the whole list wherever it begins, also among events of one time", () => {
+  test("is a part of the whole list wherever it starts, even between events of the same time", () => {
     const rows = hourly(60)
     insert([...rows, ...rows, ...rows.slice(20, 40)])
     for (const sealed of [false, true]) {
@@ -388,7 +388,7 @@ describe("a page of events", () => {
     }
   })
 
-  test("takes no more memory than it may, however large its properties are", () => {
+  test("stays within its memory limit, however large the properties are", () => {
     const properties = `"pro","${"x".repeat(30_000)}"`
     insert(hourly(20).map((row) => ({ ...row, keys: '["plan","text"]', properties })))
     expect(listed(20, 0)).toHaveLength(20)

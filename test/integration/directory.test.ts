@@ -64,11 +64,11 @@ describe("a search looks", () => {
     ["into user names", "chatelet", ["user_2"]],
     ["into linked anonymous ids", "phone-2", ["user_2"]],
     ["for what several have", "user_", ["user_3", "user_2", "user_1"]],
-    ["for a percent sign as it is", "%", ["user_3"]],
-    ["for an underscore as it is", "x_y", []],
+    ["for a literal percent sign", "%", ["user_3"]],
+    ["for a literal underscore", "x_y", []],
     ["not into other traits", "pro", []],
     ["not over the end of one into the next", "user_1ada", []],
-    ["for nothing that is not there", "nobody", []],
+    ["for text that does not occur", "nobody", []],
   ]
   test.each(searches)("%s", async (_, search, ids) => {
     identify("user_1", { email: "Ada@example.com", name: "Ada Lovelace", plan: "pro" }, now)
@@ -105,7 +105,7 @@ describe("a search looks", () => {
     const search = { websiteRid: rid, search: "p", limit: 1, offset: 0 }
     const { total } = await findProfiles(db, search, async () => {
       rests++
-      // A profile that is updated meanwhile neither hides others nor appears twice.
+      // A profile that is updated in the meantime neither hides others nor appears twice.
       identify("p0", {}, now + rests)
     })
     expect([total, rests]).toEqual([2_500, 2])

@@ -33,7 +33,7 @@ import { eventually, type Server, startServer, temporaryFolder } from "../harnes
 import { environment } from "../support/environment.ts"
 import { jailCommand, makeJail } from "../support/jail.ts"
 
-/** What the tests look at of an operation. */
+/** The parts of an operation that the tests check. */
 interface Operation {
   requestBody?: { content: { "application/json": { schema: Schema; examples?: Record<string, Example> } } }
   parameters?: { name: string; example?: string }[]
@@ -115,7 +115,7 @@ describe("openapi.json", () => {
         }
       }
     }
-    // Of no operation: what is answered where there is none.
+    // Not of an operation: the response to unknown routes.
     const ofNone = ["route_unknown", "invalid_host"]
     for (const reason of ofNone) expect(JSON.stringify(document)).toContain(`\`${reason}\``)
     expect([...seen, ...ofNone].sort()).toEqual(Object.keys(rejections).sort())
@@ -154,7 +154,7 @@ describe("openapi.json", () => {
     })
   }
 
-  test("tells nobody how our own errors are worded", async () => {
+  test("does not describe the wording of internal errors", async () => {
     const { components } = await describedWith()
     expect(JSON.stringify(components.schemas)).not.toContain('"expected":"')
   })

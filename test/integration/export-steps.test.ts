@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
-// An export shares its thread with the events that come in: however large the properties are, it works in steps of some ms.
+// An export shares its thread with ingestion: however large the properties are, it works in steps of a few ms.
 
 const events = 600
 const characters = 30_000
@@ -32,7 +32,7 @@ function call(path: string, init: RequestInit = {}): Promise<Response> {
 
 test.each(["ndjson", "csv", "parquet"])("an export as %s leaves the event loop free", async (format) => {
   const shares: number[] = []
-  // The best of some: the machine may be busy with something else.
+  // The best of several runs: the machine may be busy with something else.
   for (let round = 0; round < 3; round++) {
     const since = performance.now()
     let [last, longest] = [since, 0]

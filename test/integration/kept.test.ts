@@ -12,8 +12,8 @@ import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { difference } from "../reference/compare.ts"
 import { eventRow } from "../support/event.ts"
 
-// What is kept of earlier questions answers later ones, as long as it is still so. The reference for that are answers for which
-// nothing is kept; those are compared with a plain reference by the fuzz test.
+// Cached results of earlier queries are used for later ones while they are still correct. They are compared with results computed
+// without a cache; the fuzz test compares those with a plain reference.
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -29,7 +29,7 @@ beforeEach(() => {
   folder = temporaryFolder()
   db = openDatabase({ path: folder.file("a.db"), durability: "os", busyTimeout: 0, now: start })
   insert(Array.from({ length: days * 8 }, (_, index) => happened(start + index * 3 * hour, index)))
-  // One day has a block in which few events fit a filter.
+  // One day has a block in which few events match a filter.
   insert(Array.from({ length: 66 }, (_, index) => happened(start + 20 * day + index, index * 3)))
   seal()
 })
@@ -89,7 +89,7 @@ const scopes = [
   scopeOf(start + 3 * day, end - 12 * hour),
   scopeOf(start + 3 * day, end - 4 * hour),
   scopeOf(start + 3 * day + 1, end - 1),
-  // Until any ms, as what a range that is not over is compared with.
+  // Ends off the grid, like the period that an unfinished range is compared with.
   scopeOf(start + 2 * day, end - 5 * hour - 1),
   scopeOf(end - day, end - 5 * hour + 7),
 ]
@@ -104,7 +104,7 @@ const questions: Query[] = scopes.flatMap((scope): Query[] => [
   { kind: "values", scope, top: 3 },
   { kind: "values", scope, top: 10 },
 ])
-// One of three names alone is counted for itself.
+// A single name out of three is counted separately.
 const page = { order: { measure: 0 }, descending: true, offset: 0, limit: 1 }
 for (const scope of scopes) {
   questions.push({ kind: "groups", scope, by: ["event_name", "path"], measures, page })
@@ -115,7 +115,7 @@ for (const by of [[], ["event_name"]] as const) {
   questions.push({ kind: "groups", scope, by, granularity: "hourly", measures: ["events", "users"] })
 }
 
-// Of one day, until any ms: the same events and measures, by other times each.
+// One day, ending off the grid: the same events and measures, by different times.
 for (const granularity of ["hourly", "minute", "daily"] as const) {
   const scope = scopeOf(end - day, end - 5 * hour + 7)
   questions.push({ kind: "groups", scope, by: [], granularity, measures })
@@ -129,10 +129,10 @@ function answerOf(reader: SnapshotReader, question: Query): { answer: unknown; s
   }
 }
 
-/** Keeps which events fit of the smallest blocks, too. */
+/** Also caches the matching events of the smallest blocks. */
 const newReader = () => new SnapshotReader(db, enough, 1)
 
-/** Of each question, asked twice: the second answer is of what the first one kept. */
+/** Runs each query twice: the second result comes from what the first one cached. */
 function differences(reader: SnapshotReader): string[] {
   return questions.flatMap((question) => {
     const wanted = executeQuerySync(db, question).result
@@ -150,7 +150,7 @@ const cases: [sentence: string, ...happens: (() => void)[]][] = [
     seal,
   ],
   [
-    "an old event was deleted, and its block was made anew",
+    "an old event was deleted, and its block was rebuilt",
     () => db.exec("delete from event_rows where id = 100"),
     seal,
   ],
@@ -162,9 +162,9 @@ const cases: [sentence: string, ...happens: (() => void)[]][] = [
     seal,
   ],
   ["an event was changed", () => db.exec("update event_rows set path = '/new' where id = 150"), seal],
-  ["the blocks are made anew", () => reset(db), seal],
+  ["the blocks are rebuilt", () => reset(db), seal],
   [
-    "a person is gone while others came, and ids were numbered anew",
+    "a person was deleted while others were added, and the dictionary ids changed",
     () => insert([{ ...happened(end, 1), anonymousId: "new", sessionId: "new" }]),
     () => db.exec("delete from event_rows where anonymous_id = 'visitor 3' and id > 150"),
     () => reset(db),
@@ -179,9 +179,9 @@ const cases: [sentence: string, ...happens: (() => void)[]][] = [
   ],
 ]
 
-describe("what is kept of earlier questions", () => {
+describe("the cached results of earlier queries", () => {
   for (const [sentence, ...steps] of cases) {
-    test(`does not show when ${sentence}`, () => {
+    test(`are correct when ${sentence}`, () => {
       const reader = newReader()
       expect(differences(reader)).toEqual([])
       for (const happens of steps) {
@@ -191,18 +191,18 @@ describe("what is kept of earlier questions", () => {
     })
   }
 
-  test("answers alone where nothing came since, and with rows where something did", () => {
+  test("suffice if no event was added since, and are combined with rows if one was", () => {
     const reader = newReader()
     const sources = () => [...new Set(questions.map((question) => answerOf(reader, question).source))].sort()
     sources()
-    // Ranges that begin at any ms and ids to break down by are counted anew.
+    // Ranges that start off the grid, and breakdowns by ids, are computed again.
     expect(sources()).toEqual(["blocks", "kept", "kept+blocks"])
     const summary: Query = { kind: "groups", scope: scopeOf(start, end), by: [], measures }
     insert([happened(start + 10 * day, 1)])
     expect(answerOf(reader, summary).source).toBe("kept+rows")
   })
 
-  test("is one day alone counted anew where an event came late", () => {
+  test("are recomputed only for the day of a late event", () => {
     const reader = newReader()
     const summary: Query = { kind: "groups", scope: scopeOf(start, end), by: [], measures }
     answerOf(reader, summary)
@@ -214,7 +214,7 @@ describe("what is kept of earlier questions", () => {
     expect(step.value.statistics).toEqual({ source: "kept+blocks", blockEvents: 9, rows: 0 })
   })
 
-  test("goes, the oldest first and what others were made of before all, where there is no room", () => {
+  test("are evicted if there is no room: first those that others were computed from, then the oldest", () => {
     const kept = new Cache(100)
     for (const key of ["a", "b", "spare"]) expect(kept.put(key, "", key, 30, key === "spare")).toBe(true)
     kept.find("a", "")
@@ -227,7 +227,7 @@ describe("what is kept of earlier questions", () => {
     expect(kept.bytes).toBe(100)
   })
 
-  test("grows while there is room, pushes out others, and goes once it is too large", () => {
+  test("grow while there is room, evict others, and are evicted once they are too large", () => {
     const kept = new Cache(100)
     const [growing, other] = [{}, {}]
     kept.put("other", "", other, 50, false)

@@ -40,7 +40,7 @@ beforeEach(() => {
 
 afterEach(() => app.close())
 
-/** Makes a key in the store, as the command line does. */
+/** Creates a key in the store, as the command line does. */
 function give(grant: Partial<KeyGrant>) {
   const { db, registry } = app.store
   const made = createKey(
@@ -91,7 +91,7 @@ async function track(path: string, key: string | null, event: object = { name: "
   return (await call("POST", path, event, key)).status
 }
 
-/** All that management changes, to show that a refused request changed nothing. */
+/** Everything that the management API can change, to show that a rejected request changed nothing. */
 function state(): string {
   const { db } = app.store
   return JSON.stringify([
@@ -189,16 +189,16 @@ describe("a credential", () => {
     expect(body.error).toBe("this key does not have the scope manage:keys")
   })
 
-  test("a key is also taken as x-api-key", async () => {
+  test("a key is also accepted as x-api-key", async () => {
     expect((await call("GET", "/v1/keys", undefined, null, { "x-api-key": admin })).status).toBe(200)
   })
 
-  test("a use of a key counts as its last", async () => {
+  test("a use of a key is recorded as its last use", async () => {
     await call("GET", "/v1/keys")
     expect([...app.store.registry.pendingUses().values()]).toEqual([app.clock.now])
   })
 
-  test("an address that sends too many wrong keys is told to wait, and a right key from there is taken", async () => {
+  test("an address that sends too many wrong keys has to wait, but a valid key from there is accepted", async () => {
     for (let n = 0; n < 60; n++) expect((await call("GET", "/v1/keys", undefined, "wrong")).status).toBe(401)
     const answer = await call("GET", "/v1/keys", undefined, "wrong")
     expect([answer.status, answer.body.code]).toEqual([429, "RATE_LIMITED"])
@@ -233,7 +233,7 @@ describe("an answer", () => {
     ["PUT", "/v1/keys"],
   ]
   test.each(requests)(
-    "to %s %s names no origin, is kept by nobody and has an id",
+    "to %s %s names no origin, is not cached, and has an id",
     async (method, path, body) => {
       const headers = {
         Origin: "https://evil.example",
@@ -291,7 +291,7 @@ describe("an answer", () => {
     )
   })
 
-  test("never tells what went wrong inside", async () => {
+  test("never describes an internal error", async () => {
     await app.close()
     app = openApp(() => ({
       batcher: { run: () => Promise.reject(new Error("disk at /secret")), submit: async () => {} },
@@ -310,7 +310,7 @@ describe("an answer", () => {
     expect(app.logged.join()).toContain("disk at /secret")
   })
 
-  test("is answered with success once the change is on disk, even where it cannot be read back at once", async () => {
+  test("succeeds once the change is on disk, even if it cannot be read back immediately", async () => {
     const { registry } = app.store
     const refresh = registry.refresh.bind(registry)
     registry.refresh = () => {
@@ -341,7 +341,7 @@ describe("an answer", () => {
 })
 
 describe("a website", () => {
-  test("is made from a domain alone", async () => {
+  test("can be created from only a domain", async () => {
     const { status, body } = await call("POST", "/v1/websites", { domain: "https://www.Example.com:8080/x" })
     expect([status, body]).toEqual([
       201,
@@ -361,7 +361,7 @@ describe("a website", () => {
     ])
   })
 
-  test("is made as asked and counts at once", async () => {
+  test("is created with the given settings and works immediately", async () => {
     const website = await makeWebsite({
       domain: "example.com",
       id: "my.site-1_A",
@@ -384,7 +384,7 @@ describe("a website", () => {
     )
   })
 
-  test("has an id that nobody else has", async () => {
+  test("has a unique id", async () => {
     const id = "550E8400-E29B-41D4-A716-446655440000"
     expect((await makeWebsite({ domain: "a.com", id })).id).toBe(id.toLowerCase())
     const answer = await call("POST", "/v1/websites", { domain: "b.com", id: id.toLowerCase() })
@@ -489,7 +489,7 @@ describe("a website", () => {
     expect(body.errors.map((error: Json) => error.field).sort()).toEqual(["domain", "id", "name"])
   })
 
-  test("is listed and shown without what is the store's own", async () => {
+  test("is listed and shown without internal fields", async () => {
     const made = [await makeWebsite({ domain: "a.com" }), await makeWebsite({ domain: "b.com" })]
     expect((await call("GET", "/v1/websites")).body).toEqual({ success: true, websites: made, total: 2 })
     expect((await call("GET", `/v1/websites/${made[1].id}`)).body).toEqual({
@@ -528,7 +528,7 @@ describe("a website", () => {
     expect(body.errors).toEqual([{ field: "id", message: "is not a field of this request" }])
   })
 
-  test("takes no events while it is paused", async () => {
+  test("accepts no events while it is paused", async () => {
     const { id } = await makeWebsite()
     expect(await track(`/track?website_id=${id}`, null)).toBe(200)
     await call("PATCH", `/v1/websites/${id}`, { paused: true })
@@ -537,7 +537,7 @@ describe("a website", () => {
     expect(await track(`/track?website_id=${id}`, null)).toBe(200)
   })
 
-  test("is gone at once when it is deleted", async () => {
+  test("disappears as soon as it is deleted", async () => {
     const { id } = await makeWebsite()
     expect(await track(`/track?website_id=${id}`, null)).toBe(200)
     expect((await call("DELETE", `/v1/websites/${id}`)).body).toEqual({ success: true })
@@ -546,7 +546,7 @@ describe("a website", () => {
     expect((await call("DELETE", `/v1/websites/${id}`)).status).toBe(404)
   })
 
-  test.each([["GET"], ["PATCH"], ["DELETE"]])("that there is none of is not found by %s", async (method) => {
+  test.each([["GET"], ["PATCH"], ["DELETE"]])("that does not exist is not found by %s", async (method) => {
     const answer = await call(method, "/v1/websites/none", method === "PATCH" ? { name: "x" } : undefined)
     expect([answer.status, answer.body.code, answer.body.error]).toEqual([
       404,
@@ -557,7 +557,7 @@ describe("a website", () => {
 })
 
 describe("a key", () => {
-  test("made with a name alone may send events, to all websites, for ever", async () => {
+  test("created with only a name can send events to all websites, without expiry", async () => {
     const { status, body } = await call("POST", "/v1/keys", { name: "backend" })
     expect([status, body]).toEqual([
       201,
@@ -582,7 +582,7 @@ describe("a key", () => {
     expect(await track("/track", body.key.key)).toBe(200)
   })
 
-  test("is made as asked", async () => {
+  test("is created with the given settings", async () => {
     const { id } = await makeWebsite()
     const key = await makeKey({
       scopes: ["read:data", "track:events", "read:data"],
@@ -600,12 +600,12 @@ describe("a key", () => {
     expect(await track(`/track?website_id=${id}`, key.key)).toBe(200)
   })
 
-  test("takes Unix ms for its expiry too", async () => {
+  test("also accepts Unix ms as its expiry", async () => {
     const expiresAt = Date.UTC(2026, 8, 1) + 0.5
     expect((await makeKey({ expiresAt })).expiresAt).toBe("2026-09-01T00:00:00.000Z")
   })
 
-  test("shows its secret when it is made and never again", async () => {
+  test("shows its secret only when it is created", async () => {
     const { key, ...rest } = await makeKey({})
     const list = await call("GET", "/v1/keys")
     const one = await call("GET", `/v1/keys/${rest.id}`)
@@ -621,7 +621,7 @@ describe("a key", () => {
   const websites = "must be null or a list of 1 to 1000 website ids"
   const rate = "must be null or a whole number from 1 to 1000000"
   const wrong: [string, object, string, string][] = [
-    ["a scope that there is none of", { scopes: ["admin"] }, "scopes.0", scope],
+    ["an unknown scope", { scopes: ["admin"] }, "scopes.0", scope],
     ["no scopes", { scopes: [] }, "scopes", `must be a list of scopes: ${scopes.join(", ")}`],
     ["websites that are none", { websites: [] }, "websites", websites],
     ["an unknown website", { websites: ["nope"] }, "websites.0", "nope does not exist"],
@@ -681,7 +681,7 @@ describe("a key", () => {
     }
   })
 
-  test("keeps a website that was deleted since when something else changes", async () => {
+  test("keeps a website that has been deleted since, when something else is changed", async () => {
     const { id } = await makeWebsite()
     const key = await makeKey({ websites: [id] })
     await call("DELETE", `/v1/websites/${id}`)
@@ -689,7 +689,7 @@ describe("a key", () => {
     expect((await call("PATCH", `/v1/keys/${key.id}`, { websites: [id] })).status).toBe(400)
   })
 
-  test("stops at once when it is disabled, and goes on when it is enabled", async () => {
+  test("stops working as soon as it is disabled, and works again when it is enabled", async () => {
     const { id, key } = await makeKey({})
     await call("PATCH", `/v1/keys/${id}`, { disabled: true })
     expect(await track("/track", key)).toBe(401)
@@ -697,7 +697,7 @@ describe("a key", () => {
     expect(await track("/track", key)).toBe(200)
   })
 
-  test("stops at once when it is revoked, and for good", async () => {
+  test("stops working for good as soon as it is revoked", async () => {
     const { id, key } = await makeKey({})
     expect((await call("DELETE", `/v1/keys/${id}`)).body).toEqual({ success: true })
     expect(await track("/track", key)).toBe(401)
@@ -713,7 +713,7 @@ describe("a key", () => {
     }
   })
 
-  test("has another secret when it is rotated, and the old one stops at once", async () => {
+  test("gets a new secret when it is rotated, and the old one stops working immediately", async () => {
     const { key, start: _, ...rest } = await makeKey({ rateLimit: 100 })
     const { status, body } = await call("POST", `/v1/keys/${rest.id}/rotate`)
     expect([status, body]).toEqual([
@@ -743,7 +743,7 @@ describe("a key", () => {
     ["PATCH", ""],
     ["DELETE", ""],
     ["POST", "/rotate"],
-  ])("that there is none of is not found by %s%s", async (method, more) => {
+  ])("that does not exist is not found by %s%s", async (method, more) => {
     const answer = await call(method, `/v1/keys/none${more}`, method === "PATCH" ? {} : undefined)
     expect([answer.status, answer.body.code, answer.body.error]).toEqual([
       404,
@@ -753,7 +753,7 @@ describe("a key", () => {
   })
 })
 
-describe("nobody gives more than they have:", () => {
+describe("no caller can grant more than they have:", () => {
   const limits: [string, Partial<KeyGrant>, object, string][] = [
     ["a scope", { scopes: ["manage:keys"] }, { scopes: ["track:events"] }, "the scope track:events"],
     ["the standard scope", { scopes: ["manage:keys"] }, {}, "the scope track:events"],
@@ -765,7 +765,7 @@ describe("nobody gives more than they have:", () => {
     ],
     ["another website", { websites: ["a"] }, { websites: ["b"] }, "the website b"],
     ["a further website", { websites: ["a"] }, { websites: ["a", "b"] }, "the website b"],
-    ["a website that there is none of", { websites: ["a"] }, { websites: ["c"] }, "the website c"],
+    ["an unknown website", { websites: ["a"] }, { websites: ["c"] }, "the website c"],
     ["all websites", { websites: ["a"] }, { websites: null }, "all websites, only a"],
     ["all websites by saying nothing", { websites: ["a"] }, {}, "all websites, only a"],
     [
@@ -851,7 +851,7 @@ describe("nobody gives more than they have:", () => {
     ["DELETE", ""],
     ["POST", "/rotate"],
   ]
-  test.each(wider)("a key with %s is none of their business", async (_, own, other) => {
+  test.each(wider)("a key with %s cannot be seen or changed", async (_, own, other) => {
     const { id, secret: others } = give(other)
     const { secret } = give(own)
     const before = state()
@@ -872,7 +872,7 @@ describe("nobody gives more than they have:", () => {
     expect((await call("GET", "/v1/keys", undefined, others)).status).toBe(200)
   })
 
-  test("what they have they may give, change and take back", async () => {
+  test("they can grant, change and revoke what they have", async () => {
     const own = {
       scopes: ["manage:keys", "track:events"] as KeyGrant["scopes"],
       websites: ["a", "b"],
@@ -892,7 +892,7 @@ describe("nobody gives more than they have:", () => {
     expect(findKey(app.store.db, id).revokedAt).not.toBeNull()
   })
 
-  test("a key limited to a website sees and changes that one alone", async () => {
+  test("a key limited to a website only sees and changes that one", async () => {
     const { secret } = give({ websites: ["a"] })
     const list = await call("GET", "/v1/websites", undefined, secret)
     expect([list.body.total, list.body.websites.map((one: Json) => one.id)]).toEqual([1, ["a"]])
@@ -923,7 +923,7 @@ describe("nobody gives more than they have:", () => {
   })
 })
 
-test("a search for a person's events ends when the client is gone", async () => {
+test("a search for a person's events ends when the client disconnects", async () => {
   const { id } = await makeWebsite()
   const { rid: websiteRid = 0 } = app.store.registry.website(id) ?? {}
   const rows = Array.from({ length: 5_000 }, () => eventRow({ websiteRid, ts: app.clock.now }))

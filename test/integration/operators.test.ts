@@ -13,9 +13,9 @@ import { createKey, scopes } from "../../src/store/keys.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 import { readPage } from "../support/documentation.ts"
 
-// Each operator on each kind of field: in the API, and in the page that filters what arrives by itself.
+// Each operator on each kind of field: in the API, and in the live page, which filters events itself.
 
-/** What the events have in each text field; the last one has none. */
+/** The value of each text field, per event; the last event has none. */
 const texts = ["alpha", "beta", "alphabet", "5", undefined]
 const numbers = [0, 1, 2, 5, undefined]
 const events = texts.map((text, place) => ({
@@ -30,7 +30,7 @@ const textFields = ["property.text", "property.deep.text", "anonymous_id", "sess
 
 type Case = [value: string | number | boolean | string[], fitting: number[]]
 
-/** Places of the events whose text fits. */
+/** Indexes of the events whose text matches. */
 const ofTexts: Record<Operator, Case[]> = {
   eq: [["alpha", [0]]],
   ne: [["alpha", [1, 2, 3, 4]]],
@@ -95,7 +95,7 @@ const ofNumbers: Record<Operator, Case[]> = {
   ],
 }
 
-/** Field, operator, value, and the places of the events that fit. */
+/** Field, operator, value, and the indexes of the events that match. */
 const cases = operatorNames.flatMap((op) => [
   ...textFields.flatMap((field) =>
     // Every event has a name.
@@ -146,7 +146,7 @@ const shown = events.map(
   }),
 )
 
-describe("the events that fit", () => {
+describe("the matching events", () => {
   test.each(cases)("%s %s %p", async (field, op, value, fitting) => {
     const filter = { field, op, value } as Filter
     const query = {
@@ -164,7 +164,7 @@ describe("the events that fit", () => {
 })
 
 describe("a filter in the dashboard", () => {
-  test.each(cases)("%s %s %p stays what it is in the address", (field, op, value) => {
+  test.each(cases)("%s %s %p is unchanged in the URL", (field, op, value) => {
     const filter = {
       field,
       op,

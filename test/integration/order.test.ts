@@ -5,7 +5,7 @@ import type { Scope } from "../../src/query/query.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
-// Events of the same ms are in the order in which they came in, wherever somebody is followed, however the events are kept.
+// Events of the same ms are in the order of receipt wherever the events of a person are followed, however they are stored.
 
 /** In no order of their names. */
 const names = ["visit", "signup_started", "plan_chosen", "account_created"]
@@ -22,7 +22,7 @@ const sent = (name: string, person: string, at?: string) => ({
   ...(at === undefined ? {} : { timestamp: at }),
 })
 
-/** How the same events come in and are kept, one person for each. */
+/** The ways in which the same events arrive and are stored, with one person each. */
 const ways: [
   way: string,
   receive: (app: TestApp, track: (events: object) => Promise<void>) => Promise<void>,
@@ -36,7 +36,7 @@ const ways: [
     },
   ],
   [
-    "one by one with the same timestamp, in blocks of their own",
+    "in separate requests with the same timestamp, in separate blocks",
     async ({ store }, track) => {
       for (const name of names) {
         await track(sent(name, "p", timestamp))
@@ -124,7 +124,7 @@ describe.each(ways)("%s", (_, receive) => {
     const found = await rows({ name: "paths", steps: [name], before: 2, after: 2 })
     const around = found.map((row: Record<string, unknown>) => [row.place, row.event_name])
     const wanted = [-2, -1, 1, 2].map((place) => [place, names[index + place] ?? null] as const)
-    // Beyond the begin and the end of the session there is nothing.
+    // There is nothing before the start and after the end of the session.
     expect(around).toEqual(wanted.filter(([place]) => index + place >= -1 && index + place <= names.length))
   })
 
@@ -139,7 +139,7 @@ describe.each(ways)("%s", (_, receive) => {
     expect(await reached(["signup_started", "account_created"], ["profile_id"])).toEqual([1, 1])
   })
 
-  test("a session begins with the first and ends with the last", async () => {
+  test("a session starts with the first and ends with the last", async () => {
     expect(await rows({ name: "sessions" })).toMatchObject([
       { first_event: "visit", last_event: "account_created", profile_id: "account_created of p", events: 4 },
     ])
@@ -158,8 +158,8 @@ describe.each(ways)("%s", (_, receive) => {
   )
 })
 
-// Row ids are looked up one by one, or read together where there are many in an hour; but no more rows than that saves.
-test.each([0, 3_000])("many people in one hour, beside %p others", async (others) => {
+// Row ids are looked up individually, or read together if there are many in an hour, if that is faster.
+test.each([0, 3_000])("many people in one hour, with %p others", async (others) => {
   const people = 100
   const from = Date.parse(timestamp)
   const app = openApp()

@@ -18,7 +18,7 @@ interface Answer {
 const hour = 3_600_000
 const day = 24 * hour
 const password = "correct horse battery"
-/** The cheapest that there is: what it costs is not what these tests are about. */
+/** The cheapest hash: these tests are not about its cost. */
 const cheap = { algorithm: "argon2id", memoryCost: 8, timeCost: 1 } as const
 const page = { "x-databuddy-page": "1" }
 
@@ -43,7 +43,7 @@ async function call(
   }
 }
 
-/** Makes a user in the store, as the command line does. */
+/** Creates a user in the store, as the command line does. */
 async function giveUser(settings: Partial<UserSettings> = {}) {
   const whole: UserSettings = { email: "ada@example.com", role: "owner", websites: null, ...settings }
   const hash = await Bun.password.hash(password, cheap)
@@ -65,7 +65,7 @@ function giveWebsite(id: string): void {
   app.store.registry.refresh()
 }
 
-/** Makes a one-time link in the store, and gives its path under /v1. */
+/** Creates a one-time link in the store, and returns its path under /v1. */
 function giveLink(purpose: Purpose, userId: string | null): string {
   return `/v1/invites/${createInvite(app.store.db, purpose, userId, random, app.clock.now).token}`
 }
@@ -73,10 +73,10 @@ function giveLink(purpose: Purpose, userId: string | null): string {
 const logIn = (body: unknown, headers: Record<string, string> = page) =>
   call("POST", "/v1/login", { body, headers })
 
-/** The cookie of an answer, as the browser sends it back. */
+/** The cookie of a response, as the browser sends it back. */
 const cookieOf = ({ headers }: Answer) => headers.get("set-cookie")?.split(";")[0] ?? ""
 
-/** Makes a user who logs in, and gives the cookie. */
+/** Creates a user who logs in, and returns the cookie. */
 async function loggedIn(settings: Partial<UserSettings> = {}): Promise<string> {
   const { email } = await giveUser(settings)
   const answer = await logIn({ email, password })
@@ -85,7 +85,7 @@ async function loggedIn(settings: Partial<UserSettings> = {}): Promise<string> {
 }
 
 describe("a login", () => {
-  test("answers who it is, and its cookie is for this server alone", async () => {
+  test("returns the user, and its cookie is for this server only", async () => {
     const user = await giveUser()
     const answer = await logIn({ email: "Ada@Example.COM", password })
     expect([answer.status, answer.body]).toEqual([
@@ -107,7 +107,7 @@ describe("a login", () => {
     )
   })
 
-  test("is kept as a hash: the database has nothing that lets one in", async () => {
+  test("is stored as a hash: the database has nothing to log in with", async () => {
     const token = (await loggedIn()).split("=")[1] as string
     const rows = JSON.stringify([
       app.store.db.prepare("select * from users").all(),
@@ -119,7 +119,7 @@ describe("a login", () => {
     expect(rows).not.toContain(Buffer.from(token).toString("hex").toUpperCase())
   })
 
-  test("over TLS of this process sets a cookie that goes over TLS alone", async () => {
+  test("over this process's TLS sets a cookie that is only sent over TLS", async () => {
     await app.close()
     app = openApp(() => ({ https: true }))
     await giveUser()
@@ -127,7 +127,7 @@ describe("a login", () => {
     expect(answer.headers.get("set-cookie")).toEndWith("; SameSite=Lax; Secure")
   })
 
-  test("of an unknown email and with a wrong password get the same answer", async () => {
+  test("with an unknown email or a wrong password gets the same response", async () => {
     await giveUser()
     const wrong = await logIn({ email: "ada@example.com", password: "wrong" })
     const unknown = await logIn({ email: "eve@example.com", password })
@@ -179,7 +179,7 @@ describe("a login", () => {
       [{ field: "role", message: "is not a field of this request" }],
     ],
   ]
-  test.each(bodies)("with %s is told what must be there", async (_, body, errors) => {
+  test.each(bodies)("with %s is rejected with the expected fields", async (_, body, errors) => {
     const answer = await logIn(body)
     expect([answer.status, answer.reason, answer.body.errors]).toEqual([400, "invalid_shape", errors])
   })
@@ -197,7 +197,7 @@ describe("a login", () => {
     expect((await logIn({ email: "ada@example.com", password })).status).toBe(200)
   })
 
-  test("with the right password is no try", async () => {
+  test("with the right password does not count as an attempt", async () => {
     await giveUser()
     for (let n = 0; n < 15; n++) {
       expect((await logIn({ email: "ada@example.com", password })).status).toBe(200)
@@ -214,7 +214,7 @@ describe("a login", () => {
     expect((await logIn({ email: "ada@example.com", password: "no" })).status).toBe(429)
   })
 
-  test("when many come at once is refused, not queued without end", async () => {
+  test("is rejected, not queued without limit, if there are too many", async () => {
     const answers = await Promise.all(
       Array.from({ length: 25 }, (_, n) => logIn({ email: `user${n}@example.com`, password })),
     )
@@ -226,8 +226,8 @@ describe("a login", () => {
   })
 })
 
-describe("who is logged in", () => {
-  test("is nobody where no credential is sent, and there may be no user at all", async () => {
+describe("the logged-in user", () => {
+  test("is null without a credential, with and without existing users", async () => {
     const answer = await call("GET", "/v1/me")
     expect([answer.status, answer.body]).toMatchObject([200, { success: true, user: null, hasUsers: false }])
     expect(answer.body.version).toMatch(/^\d+\.\d+\.\d+/)
@@ -235,7 +235,7 @@ describe("who is logged in", () => {
     expect((await call("GET", "/v1/me")).body.hasUsers).toBe(true)
   })
 
-  test("over HTTPS is a cookie that only this host can set, and one from before the upgrade becomes that", async () => {
+  test("over HTTPS has a cookie that only this host can set, which replaces the cookie of earlier versions", async () => {
     await app.close()
     app = openApp(() => ({ https: true }))
     await giveUser()
@@ -272,7 +272,7 @@ describe("who is logged in", () => {
     },
   )
 
-  test("is the user of the cookie, and nobody after the logout", async () => {
+  test("is the user of the cookie until the logout", async () => {
     const cookie = await loggedIn()
     const me = () => call("GET", "/v1/me", { headers: { cookie: `other=1; ${cookie}; more=2` } })
     expect((await me()).body.user.email).toBe("ada@example.com")
@@ -286,7 +286,7 @@ describe("who is logged in", () => {
     expect([list.status, list.reason]).toEqual([401, "login_ended"])
   })
 
-  test("is nobody where the cookie was made up", async () => {
+  test("is null for an invented cookie", async () => {
     await giveUser()
     for (const token of ["x", "x".repeat(43), "a=b"]) {
       const headers = { cookie: `databuddy_session=${token}` }
@@ -295,13 +295,13 @@ describe("who is logged in", () => {
     }
   })
 
-  test("ends after 30 days without a request, and goes on with one", async () => {
+  test("is logged out after 30 days without a request", async () => {
     const cookie = await loggedIn()
     const list = () => call("GET", "/v1/websites", { headers: { cookie } })
     app.clock.now += 29 * day
     const used = await list()
     expect(used.status).toBe(200)
-    // The browser is told to keep it for as long.
+    // The browser keeps the cookie for the same time.
     expect(cookieOf(used)).toBe(cookie)
     expect(used.headers.get("set-cookie")).toContain("Max-Age=2592000")
     await app.store.batcher.run(() => {})
@@ -312,7 +312,7 @@ describe("who is logged in", () => {
     expect([(await list()).status, (await list()).reason]).toEqual([401, "login_ended"])
   })
 
-  test("is noted once an hour at most", async () => {
+  test("is recorded at most once an hour", async () => {
     const cookie = await loggedIn()
     app.clock.now += hour - 1
     const answer = await call("GET", "/v1/websites", { headers: { cookie } })
@@ -345,7 +345,7 @@ describe("a request with a cookie", () => {
     expect(total).toBe(status === 201 ? 1 : 0)
   })
 
-  test.each(["PATCH", "DELETE"])("that changes something by %s needs our header too", async (method) => {
+  test.each(["PATCH", "DELETE"])("that changes something by %s also needs our header", async (method) => {
     giveWebsite("docs")
     const cookie = await loggedIn()
     const body = method === "PATCH" ? { name: "x" } : undefined
@@ -365,7 +365,7 @@ describe("a request with a cookie", () => {
     expect((await call("GET", "/v1/me", { headers: { cookie } })).body.user).not.toBe(null)
   })
 
-  test("and a key is the key's, good or not", async () => {
+  test("and a key is authorized by the key only, valid or not", async () => {
     const cookie = await loggedIn()
     const list = (key: string) => call("GET", "/v1/websites", { headers: { cookie, "x-api-key": key } })
     expect((await list(giveKey(["read:data"]))).reason).toBe("scope_missing")
@@ -373,7 +373,7 @@ describe("a request with a cookie", () => {
     expect((await list("dbdy_nothing")).reason).toBe("key_malformed")
   })
 
-  test.each(["/track", "/identify"])("to %s is none with a credential", async (path) => {
+  test.each(["/track", "/identify"])("to %s has no credential", async (path) => {
     const cookie = await loggedIn()
     giveWebsite("docs")
     const body = path === "/track" ? { name: "x" } : { websiteId: "docs", profileId: "p" }
@@ -405,7 +405,7 @@ describe("a viewer", () => {
     expect(answer.body.error).toStartWith("this login does not have the scope manage:")
   })
 
-  test("of one website sees that one alone", async () => {
+  test("of one website only sees that one", async () => {
     giveWebsite("docs")
     giveWebsite("shop")
     const cookie = await loggedIn({ role: "viewer", websites: ["docs"] })
@@ -424,7 +424,7 @@ describe("a viewer", () => {
     }
   })
 
-  test("what the command line changes of a user counts for the next request", async () => {
+  test("changes by the command line apply to the next request", async () => {
     const cookie = await loggedIn({ role: "viewer" })
     const list = () => call("GET", "/v1/websites", { headers: { cookie } })
     expect((await list()).status).toBe(403)
@@ -438,7 +438,7 @@ describe("a viewer", () => {
 describe("a one-time link", () => {
   const setup = { email: "Ada@example.com", password }
 
-  test("for the setup makes the first owner, who is logged in then", async () => {
+  test("for the setup creates the first owner and logs them in", async () => {
     const path = giveLink("setup", null)
     const shown = await call("GET", path)
     expect([shown.status, shown.body]).toEqual([
@@ -517,7 +517,7 @@ describe("a one-time link", () => {
       },
     ],
     [
-      "for the setup, where somebody was made an owner meanwhile",
+      "for the setup, if an owner was created in the meantime",
       async () => {
         const path = giveLink("setup", null)
         await giveUser({ email: "first@example.com" })
@@ -525,7 +525,7 @@ describe("a one-time link", () => {
       },
     ],
     [
-      "for the setup, where somebody was invited to be an owner meanwhile",
+      "for the setup, if an owner was invited in the meantime",
       async () => {
         const path = giveLink("setup", null)
         const headers = { "x-api-key": giveKey([...scopes]) }
@@ -535,7 +535,7 @@ describe("a one-time link", () => {
       },
     ],
     [
-      "of a user who is gone",
+      "of a deleted user",
       async () => {
         const { id } = await giveUser()
         const path = giveLink("reset", id)
@@ -544,7 +544,7 @@ describe("a one-time link", () => {
       },
     ],
     [
-      "of a user who has chosen another password since",
+      "of a user who has since changed the password",
       async () => {
         const cookie = await loggedIn()
         const path = giveLink("reset", listUsers(app.store.db)[0]?.id ?? "")
@@ -566,7 +566,7 @@ describe("a one-time link", () => {
     expect(JSON.stringify(listUsers(app.store.db))).toBe(before)
   })
 
-  test("used twice at once lets one in", async () => {
+  test("that is used twice concurrently works once", async () => {
     const path = giveLink("setup", null)
     const uses = ["a@example.com", "b@example.com", "c@example.com"].map((email) =>
       call("POST", path, { body: { email, password }, headers: page }),
@@ -618,7 +618,7 @@ describe("a one-time link", () => {
   })
 })
 
-describe("another password", () => {
+describe("a new password", () => {
   const another = "another password"
   const choose = (cookie: string, body: unknown) =>
     call("POST", "/v1/me/password", { body, headers: { cookie, ...page } })
@@ -634,7 +634,7 @@ describe("another password", () => {
     expect((await logIn({ email: "ada@example.com", password: another })).status).toBe(200)
   })
 
-  test("takes the one of before, which cannot be guessed here either", async () => {
+  test("requires the current one, which cannot be guessed here either", async () => {
     const cookie = await loggedIn()
     const statuses: number[] = []
     for (let n = 0; n < 10; n++) {
@@ -646,7 +646,7 @@ describe("another password", () => {
     expect((await choose(cookie, { current: password, password: another })).reason).toBe("rate_limited")
   })
 
-  test("is chosen once by two who choose at the same time", async () => {
+  test("is set only once by two concurrent requests", async () => {
     const cookie = await loggedIn()
     const chosen = ["first password", "second password"].map((one) =>
       choose(cookie, { current: password, password: one }),
@@ -655,7 +655,7 @@ describe("another password", () => {
     expect(statuses.sort()).toEqual([200, 400])
   })
 
-  test("lets nobody in whose login with the one of before is under way", async () => {
+  test("fails a concurrent login with the old one", async () => {
     const { id } = await giveUser()
     const { batcher, db } = app.store
     const run = batcher.run.bind(batcher)
@@ -667,7 +667,7 @@ describe("another password", () => {
     expect([login.reason, login.headers.has("set-cookie")]).toEqual(["login_wrong", false])
   })
 
-  test("is for people alone", async () => {
+  test("cannot be set with a key", async () => {
     const body = { current: password, password: another }
     const headers = { ...page, "x-api-key": giveKey(["manage:users"]) }
     expect((await call("POST", "/v1/me/password", { body, headers })).reason).toBe("credential_missing")
@@ -676,7 +676,7 @@ describe("another password", () => {
     expect((await call("POST", "/v1/me/password", { body, headers: { cookie } })).reason).toBe("csrf")
   })
 
-  test("is no place to try keys", async () => {
+  test("cannot be used to guess keys", async () => {
     const tryKey = () => call("POST", "/v1/me/password", { headers: { ...page, "x-api-key": "dbdy_guess" } })
     const reasons = new Set<string | null>()
     for (let n = 0; n < 60; n++) reasons.add((await tryKey()).reason)
@@ -688,7 +688,7 @@ describe("another password", () => {
 })
 
 describe("a stream of events", () => {
-  /** Follows all events until the server ends it, for which `end` gives the reason. */
+  /** Follows all events until the server ends the stream for the reason `end`. */
   async function followed(headers: Record<string, string>, end: () => void): Promise<string> {
     const response = await app.send(
       new Request("http://localhost/v1/events/stream?website_id=all", { headers }),
@@ -700,13 +700,13 @@ describe("a stream of events", () => {
   }
   const over = 'event: end\ndata: {"reason":"access has ended"}'
 
-  test("ends with the login that it was asked for with", async () => {
+  test("ends when the login session that opened it ends", async () => {
     const cookie = await loggedIn()
     const end = () => deleteUser(app.store.db, listUsers(app.store.db)[0]?.id ?? "")
     expect(await followed({ cookie }, end)).toContain(over)
   })
 
-  test("ends when its key may read reports alone", async () => {
+  test("ends when its key is limited to reports", async () => {
     const key = giveKey(["read:data"])
     const end = () => {
       const { db, registry } = app.store
@@ -727,7 +727,7 @@ describe("users", () => {
     call(method, path, { body, headers: { cookie, ...page } })
   const idOf = (email: string) => listUsers(app.store.db).find((one) => one.email === email)?.id ?? ""
 
-  test("are made with a link that is shown once", async () => {
+  test("are created with a link that is shown once", async () => {
     const body = { email: "New@Example.com", role: "viewer", websites: ["docs"] }
     const made = await as(owner, "POST", "/v1/users", body)
     expect([made.status, made.body]).toEqual([
@@ -755,7 +755,7 @@ describe("users", () => {
     expect(used.status).toBe(200)
     const list = await as(owner, "GET", "/v1/users")
     expect(list.body.total).toBe(2)
-    // Both are of one moment, and so in the order of their ids.
+    // Both were created at the same time, so they are in the order of their ids.
     expect(list.body.users.map((one: Json) => one.role).sort()).toEqual(["owner", "viewer"])
     expect(JSON.stringify(list.body)).not.toContain("argon2")
   })
@@ -763,7 +763,7 @@ describe("users", () => {
   const refused: [string, unknown, number, string][] = [
     ["an email that is taken", { email: "ADA@example.com", role: "viewer" }, 409, "conflict"],
     ["no role", { email: "new@example.com" }, 400, "invalid_shape"],
-    ["a role that there is none of", { email: "new@example.com", role: "admin" }, 400, "invalid_shape"],
+    ["an unknown role", { email: "new@example.com", role: "admin" }, 400, "invalid_shape"],
     [
       "an unknown website",
       { email: "new@example.com", role: "viewer", websites: ["nope"] },
@@ -790,7 +790,7 @@ describe("users", () => {
     expect(listUsers(app.store.db)).toHaveLength(1)
   })
 
-  test("cannot be limited to a website that there is none of", async () => {
+  test("cannot be limited to an unknown website", async () => {
     await giveUser({ email: "eve@example.com", role: "viewer", websites: ["docs"] })
     const body = { websites: ["docs", "gone"] }
     const answer = await as(owner, "PATCH", `/v1/users/${idOf("eve@example.com")}`, body)
@@ -800,7 +800,7 @@ describe("users", () => {
     ])
   })
 
-  test("who are changed are logged out, and may do what they may now", async () => {
+  test("who are changed are logged out, and have only their new permissions", async () => {
     const viewer = await loggedIn({ email: "eve@example.com", role: "viewer", websites: ["docs"] })
     const changed = await as(owner, "PATCH", `/v1/users/${idOf("eve@example.com")}`, { role: "owner" })
     expect([changed.status, changed.body.user]).toMatchObject([200, { role: "owner", websites: null }])
@@ -846,7 +846,7 @@ describe("users", () => {
 
   test("are never without an owner who can log in", async () => {
     const id = idOf("ada@example.com")
-    // Somebody who was invited and has chosen no password yet is no help.
+    // An invited user without a password does not count.
     const invited = { email: "new@example.com", role: "owner" }
     expect((await as(owner, "POST", "/v1/users", invited)).status).toBe(201)
     for (const [method, body] of [
@@ -864,7 +864,7 @@ describe("users", () => {
     expect((await as(other, "DELETE", `/v1/users/${id}`)).status).toBe(200)
   })
 
-  test("can be looked after with a key, as far as the key itself reaches", async () => {
+  test("can be managed with a key, within the permissions of the key", async () => {
     await giveUser({ email: "eve@example.com", role: "viewer", websites: ["docs"] })
     const key = giveKey(["manage:users", "read:data"], { websites: ["docs"] })
     const by = (method: string, path: string, body?: unknown) =>

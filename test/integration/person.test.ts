@@ -154,7 +154,7 @@ const cases: Case[] = [
     counts: { visit: 1, buy: 1, both: 1 },
   },
   {
-    name: "what names a profile is that one's, whoever's device it comes from",
+    name: "an event that names a profile belongs to it, whatever device it comes from",
     site: "plain",
     happens: async () => {
       await identify("plain", "ann", "laptop")
@@ -166,7 +166,7 @@ const cases: Case[] = [
     counts: { visit: 1, buy: 2, both: 0 },
   },
   {
-    name: "what names nobody on a device that two share belongs to both",
+    name: "an event without a profile on a device that two share belongs to both",
     site: "plain",
     happens: async () => {
       await identify("plain", "ann", "laptop")
@@ -178,7 +178,7 @@ const cases: Case[] = [
     counts: { visit: 2, buy: 1, both: 1 },
   },
   {
-    name: "an anonymous id that a program sends for everybody makes its events nobody's",
+    name: "events with an anonymous id that a program sends for everyone belong to no profile",
     site: "plain",
     happens: async () => {
       for (let customer = 0; customer < 21; customer++) {
@@ -217,7 +217,7 @@ const cases: Case[] = [
     counts: { visit: 1, buy: 0, both: 0 },
   },
   {
-    name: "an event that asks for a hash is nobody's when its day is over",
+    name: "an event with a hashed id belongs to no profile after its day",
     site: "plain",
     happens: async () => {
       await identify("plain", "ann", "laptop")

@@ -110,7 +110,7 @@ describe("what cannot be answered", () => {
   const wrong: [string, string, number, string][] = [
     ["no website", "profiles", 400, "invalid_shape"],
     ["a website without an id", "profiles?website_id=", 400, "invalid_shape"],
-    ["a website that is not there", "profiles?website_id=nobody", 404, "website_unknown"],
+    ["an unknown website", "profiles?website_id=nobody", 404, "website_unknown"],
     ["events of no website, which have no profiles", "profiles?website_id=none", 404, "website_unknown"],
     ["no profiles", "profiles?website_id=mine&limit=0", 400, "invalid_shape"],
     ["201 profiles", "profiles?website_id=mine&limit=201", 400, "invalid_shape"],
@@ -128,10 +128,10 @@ describe("what cannot be answered", () => {
       "invalid_shape",
     ],
     ["a search over two fields", "profiles?website_id=mine&search=a%0Ab", 400, "invalid_shape"],
-    ["a filter that there is none of", "profiles?website_id=mine&plan=pro", 400, "invalid_shape"],
+    ["an unknown filter", "profiles?website_id=mine&plan=pro", 400, "invalid_shape"],
     ["a profile of no website", "profiles/user_2", 400, "invalid_shape"],
     ["a profile of another website", "profiles/user_2?website_id=theirs", 404, "profile_unknown"],
-    ["a profile that there is none of", "profiles/nobody?website_id=mine", 404, "profile_unknown"],
+    ["an unknown profile", "profiles/nobody?website_id=mine", 404, "profile_unknown"],
     ["an id that is not escaped rightly", "profiles/%E0%A4%A?website_id=mine", 404, "profile_unknown"],
   ]
   test.each(wrong)("%s", async (_, path, status, reason) => {
@@ -139,7 +139,7 @@ describe("what cannot be answered", () => {
     expect([answer.status, answer.reason]).toEqual([status, reason])
   })
 
-  test("more concurrent searches than the queue holds are rejected, and events are accepted meanwhile", async () => {
+  test("more concurrent searches than the queue holds are rejected, while events are accepted", async () => {
     addMany()
     const searches = Array.from({ length: 12 }, () => get("profiles?website_id=mine&search=nobody"))
     // Without a search it does not wait for them.

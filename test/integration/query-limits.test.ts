@@ -4,7 +4,7 @@ import { createKey, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
-// What one request and one caller may ask of the query thread, and that nobody else has to wait for it.
+// How much of the query thread one request and one caller can use, and that other callers do not have to wait.
 
 const shop = "11111111-1111-4111-8111-111111111111"
 
@@ -130,7 +130,7 @@ describe("an answer", () => {
     const body = { startDate: "2020-03-01", endDate: "2026-08-01", parameters: [trend, trend] }
     const gaps: number[] = []
     const stringified: number[] = []
-    // The best of some: the machine may be busy with something else.
+    // The best of several runs: the machine may be busy with something else.
     for (let round = 0; round < 4; round++) {
       let last = performance.now()
       let longest = 0
@@ -204,7 +204,7 @@ describe("a request", () => {
   })
 })
 
-describe("queries at once", () => {
+describe("concurrent queries", () => {
   const running: (() => void)[] = []
   const limits: QueueLimits = { ...defaultQueueLimits, running: 3, runningPerCaller: 1, waitingPerCaller: 2 }
   const queue = new QueryQueue(limits)
@@ -216,7 +216,7 @@ describe("queries at once", () => {
         responseBytes: asker.responseBytes,
         run: asker.run.bind(asker),
         admit: queue.run.bind(queue),
-        // Long ones, which begin and are ended by the test.
+        // Long queries, which the test starts and ends.
         render: async (ask, room, caller, signal) => {
           if (!caller.startsWith("share")) await new Promise<void>((resolve) => running.push(resolve))
           return asker.render(ask, room, caller, signal)
@@ -226,7 +226,7 @@ describe("queries at once", () => {
   )
   afterAll(() => app.close())
 
-  test("of one caller are refused with 429 beyond some, and nobody else waits for them", async () => {
+  test("of one caller are rejected with 429 above a limit, and other callers do not wait for them", async () => {
     const own = Array.from({ length: 3 }, () => query({ parameters: ["custom_events_summary"] }))
     await Bun.sleep(1)
     const refused = await query({ parameters: ["custom_events_summary"] })

@@ -63,7 +63,7 @@ async function send(
   return { status, reason: response.headers.get("x-databuddy-reason"), body: await response.json() }
 }
 
-/** Makes one, and gives it. */
+/** Creates an item and returns it. */
 async function made(kind: "note" | "view" | "share", website: string, more: object = {}): Promise<Json> {
   const { status, body } = await call("POST", `${kind}s?website_id=${website}`, {
     ...examples[kind],
@@ -81,7 +81,7 @@ const examples = {
 const kinds = ["note", "view", "share"] as const
 
 describe("a note", () => {
-  test("is kept for a website and shown on its day", async () => {
+  test("is stored for a website and returned with its date", async () => {
     const note = await made("note", "mine")
     expect(note).toEqual({
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
@@ -98,7 +98,7 @@ describe("a note", () => {
     expect((await call("GET", "notes?website_id=theirs")).body.total).toBe(0)
   })
 
-  test("of all websites is on each one's list, the latest day first", async () => {
+  test("for all websites is in the list of each, newest date first", async () => {
     const [one, all, none] = [
       await made("note", "mine", { date: "2026-11-02" }),
       await made("note", "all", { date: "2026-11-03" }),
@@ -128,7 +128,7 @@ describe("a note", () => {
 })
 
 describe("a saved view", () => {
-  test("is kept for a website, in the order of names", async () => {
+  test("is stored for a website, and listed by name", async () => {
     const [b, a] = [
       await made("view", "mine", { name: "beta" }),
       await made("view", "mine", { name: "Alpha" }),
@@ -148,7 +148,7 @@ describe("a saved view", () => {
     })
   })
 
-  test("is of one website, of none, or of all together", async () => {
+  test("belongs to one website, to none, or to all", async () => {
     for (const id of ["mine", "none", "all"]) await made("view", id, { name: id })
     for (const id of ["mine", "none", "all"]) {
       const { views } = (await call("GET", `views?website_id=${id}`)).body
@@ -163,7 +163,7 @@ describe("a saved view", () => {
     expect((await call("GET", "views?website_id=mine&kind=other")).reason).toBe("invalid_shape")
   })
 
-  test("changes its name and its path, and stays what it is", async () => {
+  test("can change its name and its path, but not its kind", async () => {
     const view = await made("view", "mine")
     const changed = await call("PATCH", `views/${view.id}`, { name: "New", path: "funnels?step=a" })
     expect(changed.body.view).toEqual({ ...view, name: "New", path: "funnels?step=a" })
@@ -173,7 +173,7 @@ describe("a saved view", () => {
   })
 })
 
-describe("what cannot be", () => {
+describe("input validation:", () => {
   const text = "must be a string of 1 to 500 characters without control characters"
   const name = "must be a string of 1 to 256 characters without control characters"
   const day = "must be a day such as 2026-11-24, from 1970 to 2199"
@@ -235,7 +235,7 @@ describe("what cannot be", () => {
       "is not a field of this request",
     ],
   ]
-  test.each(wrong)("%s is refused by its field", async (_, kind, more, field, message) => {
+  test.each(wrong)("%s is rejected, with the field named", async (_, kind, more, field, message) => {
     const answer = await call("POST", `${kind}s?website_id=mine`, { ...examples[kind], ...more })
     expect([answer.status, answer.body.errors]).toEqual([400, [{ field, message }]])
     expect((await call("GET", `${kind}s?website_id=mine`)).body.total).toBe(0)
@@ -255,11 +255,11 @@ describe("what cannot be", () => {
     ["a path of 4,096 characters", "view", { path: `x?${"y".repeat(4_094)}` }],
     ["a share for ever", "share", { expiresAt: null }],
   ]
-  test.each(right)("%s is no such thing", async (_, kind, more) => {
+  test.each(right)("%s is accepted", async (_, kind, more) => {
     expect(await made(kind, "mine", more)).toMatchObject(kind === "share" ? { share: more } : more)
   })
 
-  test("is checked of changes too", async () => {
+  test("changes are validated too", async () => {
     const [note, view] = [await made("note", "mine"), await made("view", "mine")]
     const changes: [string, object, string][] = [
       [`notes/${note.id}`, { text: "" }, "text"],
@@ -275,7 +275,7 @@ describe("what cannot be", () => {
     }
   })
 
-  test("is one more than are kept", async () => {
+  test("one item more than the maximum is rejected", async () => {
     const { db } = app.store
     const { rid } = findWebsite(db, "mine")
     db.transaction(() => {
@@ -309,14 +309,14 @@ describe("a website that is", () => {
         ...(kind === "share" && query === "" ? [] : [await call("GET", `${kind}s${query}`)]),
         await call("POST", `${kind}s${query}`, examples[kind]),
       ]) {
-        // A list of share links need not name one, and filters by one that is not there find nothing.
+        // A list of share links need not name a website, and is empty for one that does not exist.
         if (kind === "share" && answer.status === 200) expect(answer.body.total).toBe(0)
         else expect([kind, answer.status, answer.reason]).toEqual([kind, status, reason])
       }
     }
   })
 
-  test("deleted takes its own along, and nothing else", async () => {
+  test("deleted loses its own items, and no others are deleted", async () => {
     for (const kind of kinds) for (const id of ["mine", "theirs"]) await made(kind, id)
     for (const kind of ["note", "view"] as const) for (const id of ["none", "all"]) await made(kind, id)
     const { link } = await made("share", "mine")
@@ -333,7 +333,7 @@ describe("a website that is", () => {
     expect(shared.reason).toBe("share_ended")
   })
 
-  test("made anew has nothing of the one before", async () => {
+  test("created again with the same id has no items of the deleted one", async () => {
     await made("note", "mine")
     await call("DELETE", "websites/mine")
     await call("POST", "websites", { domain: "mine.example", id: "mine" })
@@ -341,29 +341,26 @@ describe("a website that is", () => {
   })
 })
 
-test.each(kinds)(
-  "a %s that there is none of is not found, and one that was deleted is none",
-  async (kind) => {
-    const one = await made(kind, "mine")
-    const { id } = kind === "share" ? one.share : one
-    expect((await call("DELETE", `${kind}s/${id}`)).body).toEqual({ success: true })
-    for (const answer of [
-      await call("DELETE", `${kind}s/${id}`),
-      ...(kind === "share" ? [] : [await call("PATCH", `${kind}s/${id}`, {})]),
-    ]) {
-      expect([answer.status, answer.reason]).toEqual([404, `${kind}_unknown`])
-    }
-  },
-)
+test.each(kinds)("a %s that does not exist or was deleted is not found", async (kind) => {
+  const one = await made(kind, "mine")
+  const { id } = kind === "share" ? one.share : one
+  expect((await call("DELETE", `${kind}s/${id}`)).body).toEqual({ success: true })
+  for (const answer of [
+    await call("DELETE", `${kind}s/${id}`),
+    ...(kind === "share" ? [] : [await call("PATCH", `${kind}s/${id}`, {})]),
+  ]) {
+    expect([answer.status, answer.reason]).toEqual([404, `${kind}_unknown`])
+  }
+})
 
-describe("who may not", () => {
+describe("permissions:", () => {
   const scopesOf: Record<string, [read: KeyGrant["scopes"], write: KeyGrant["scopes"]]> = {
     note: [["read:reports"], ["manage:websites"]],
     view: [["read:data"], ["manage:websites"]],
     share: [["manage:users"], ["manage:users", "read:reports"]],
   }
 
-  test.each(kinds)("look at a %s, or keep one", async (kind) => {
+  test.each(kinds)("a %s cannot be read or saved without the scope", async (kind) => {
     const one = await made(kind, "mine")
     const { id } = kind === "share" ? one.share : one
     const [read = [], write = []] = scopesOf[kind] ?? []
@@ -388,7 +385,7 @@ describe("who may not", () => {
     ).toBe(201)
   })
 
-  test("a person who only looks reads notes and views, and keeps none", async () => {
+  test("a viewer reads notes and views, and cannot save any", async () => {
     const { db } = app.store
     const user = { email: "ada@example.com", role: "viewer" as const, websites: ["mine"] }
     createUser(db, "ada", user, null, app.clock.now)
@@ -412,7 +409,7 @@ describe("who may not", () => {
     expect((await send("GET", "shares", undefined, headers)).reason).toBe("scope_missing")
   })
 
-  test("whoever is limited to a website keeps and sees what is of that one", async () => {
+  test("a caller limited to a website only sees and saves its items", async () => {
     const limited = give({ websites: ["mine"] })
     const ids: Record<string, string> = {}
     for (const kind of ["note", "view"] as const) {
@@ -446,7 +443,7 @@ describe("who may not", () => {
 describe("a share link", () => {
   const shown = (link: string) => ({ "x-databuddy-share": link.slice("/share/".length) })
 
-  test("is given once, and then only told of", async () => {
+  test("is shown once, and later listed without its token", async () => {
     const { share, link } = await made("share", "mine")
     expect(link).toMatch(/^\/share\/[\w-]{43}$/)
     expect(share).toEqual({
@@ -465,7 +462,7 @@ describe("a share link", () => {
     expect(kept).toBe(Bun.SHA256.hash(link.slice("/share/".length), "hex").toUpperCase())
   })
 
-  test("lets anybody look at the reports of its website", async () => {
+  test("lets anyone read the reports of its website", async () => {
     const { link } = await made("share", "mine")
     await made("note", "mine")
     const headers = shown(link)
@@ -553,7 +550,7 @@ describe("a share link", () => {
     ["was deleted", (id) => call("DELETE", `shares/${id}`)],
     ["lost its website", () => deleteWebsite(app.store.db, "mine", app.clock.now)],
   ]
-  test.each(ends)("that %s says so to whoever opens it", async (_, end) => {
+  test.each(ends)("that %s tells its visitors", async (_, end) => {
     const { share, link } = await made("share", "mine")
     expect((await send("GET", "notes?website_id=mine", undefined, shown(link))).status).toBe(200)
     await end(share.id)
@@ -566,7 +563,7 @@ describe("a share link", () => {
     expect((await send("GET", "me", undefined, shown(link))).body).toMatchObject({ user: null, share: null })
   })
 
-  test("that never was one is as one that has ended", async () => {
+  test("that never existed is treated like one that has ended", async () => {
     for (const token of ["x".repeat(43), "", "%", "dbdy_x"]) {
       const answer = await send("GET", "query/types", undefined, { "x-databuddy-share": token })
       expect([answer.status, answer.reason]).toEqual([401, "share_ended"])
@@ -581,14 +578,14 @@ describe("a share link", () => {
     expect(response.headers.get("x-databuddy-reason")).toBe("credential_missing")
   })
 
-  test("counts before a login that the request has too", async () => {
+  test("takes precedence over a login in the same request", async () => {
     const { link } = await made("share", "mine")
     const headers = { ...shown(link), cookie: `databuddy_session=${"x".repeat(43)}` }
     expect((await send("GET", "query/types", undefined, headers)).status).toBe(200)
     expect((await send("GET", "keys", undefined, headers)).reason).toBe("scope_missing")
   })
 
-  test("stands behind a key that the request has too", async () => {
+  test("yields to a key in the same request", async () => {
     const { link } = await made("share", "mine")
     const headers = { ...shown(link), Authorization: `Bearer ${admin}` }
     expect((await send("GET", "keys", undefined, headers)).status).toBe(200)
@@ -613,7 +610,7 @@ describe("a share link", () => {
     expect(share.lastUsedAt).toBeNull()
   })
 
-  test("is limited by address as a website id is", async () => {
+  test("has a rate limit per address, like a website id", async () => {
     await app.close()
     app = openApp(({ settings }) => ({ settings: { ...settings, rateLimit: 2 } }))
     const website = { domain: "mine.example", name: "mine", allowedOrigins: [], anonymize: "off" as const }
@@ -650,7 +647,7 @@ describe("a share link", () => {
     expect([answer.status, answer.reason]).toEqual([403, reason])
   })
 
-  test.each(["all", "none"])("of %s cannot be made, but where a website is called so", async (id) => {
+  test.each(["all", "none"])("of %s cannot be created, unless a website has that id", async (id) => {
     const answer = await call("POST", `shares?website_id=${id}`, examples.share)
     expect([answer.status, answer.body.errors]).toEqual([
       400,
@@ -661,14 +658,14 @@ describe("a share link", () => {
         },
       ],
     ])
-    // Earlier versions made such websites.
+    // Earlier versions could create such websites.
     const settings = { domain: "called.example", name: id, allowedOrigins: [], anonymize: "off" as const }
     createWebsite(app.store.db, id, settings, 0)
     app.store.registry.refresh()
     expect((await made("share", id)).share.websiteId).toBe(id)
   })
 
-  test("of another website is not seen or ended by whoever is limited to one", async () => {
+  test("of another website cannot be listed or revoked by a caller limited to one", async () => {
     const limited = give({ websites: ["mine"] })
     const [{ share: own }, { share: other }] = [await made("share", "mine"), await made("share", "theirs")]
     expect((await call("GET", "shares", undefined, limited)).body.shares).toEqual([own])

@@ -16,7 +16,7 @@ const queries = new Map(
 
 const website = "11111111-1111-4111-8111-111111111111"
 const dayMs = 86_400_000
-/** Noon of today, UTC: SQL's date('now') is of the machine's clock. */
+/** Today at noon, UTC: SQL's date('now') uses the machine's clock. */
 const now = Math.floor(Date.now() / dayMs) * dayMs + dayMs / 2
 
 type Row = Record<string, unknown>
@@ -38,7 +38,7 @@ describe("the SQL examples in src/store/README.md return the numbers of /v1/quer
       0,
     ).secret
     app.store.registry.refresh()
-    // What must not count: crawlers, events of no visitor among visitors, amounts that are no numbers, what is too old.
+    // Events that must not count: crawlers, events without a visitor, amounts that are not numbers, old events.
     const event = (
       name: string,
       visitor: string | null,
@@ -98,7 +98,7 @@ describe("the SQL examples in src/store/README.md return the numbers of /v1/quer
   const dayOf = (ago: number) => new Date(now - ago * dayMs).toISOString().slice(0, 10)
   const allTime = { startDate: "2000-01-01" }
 
-  /** What `/v1/query` says of each, in the shape of the SQL's rows. */
+  /** The result of `/v1/query` for each, in the shape of the SQL rows. */
   const answers: Record<string, () => Promise<Row[]>> = {
     "Events and visitors by day in the last 30 days": async () => {
       const rows = await api({ name: "custom_events_trends", granularity: "daily" }, { startDate: dayOf(30) })

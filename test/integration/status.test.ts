@@ -25,7 +25,7 @@ async function status(scopes: Scope[] = ["manage:websites"], websites: Key["webs
   return { response, body: (await response.json()) as any }
 }
 
-test("tells how the server is doing", async () => {
+test("describes the state of the server", async () => {
   const { response, body } = await status()
   expect(response.status).toBe(200)
   const { bytes, walBytes } = body.database
@@ -95,7 +95,7 @@ const refused: [string, Scope[], Key["websites"], string][] = [
   ["a key that manages keys", ["manage:keys"], null, "scope_missing"],
   ["a key for some websites", ["manage:websites"], ["here"], "key_website_mismatch"],
 ]
-test.each(refused)("%s is not told", async (_, scopes, websites, reason) => {
+test.each(refused)("%s is rejected", async (_, scopes, websites, reason) => {
   const { response } = await status(scopes, websites)
   expect([response.status, response.headers.get("x-databuddy-reason")]).toEqual([403, reason])
 })

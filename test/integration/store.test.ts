@@ -122,7 +122,7 @@ test("the salt of a past day is deleted", () => {
   expect(db.prepare("select day from salts").pluck().all()).toEqual([])
 })
 
-test("a deleted website disappears at once, its events are deleted in steps, and its rid is never reused", () => {
+test("a deleted website disappears immediately, its events are deleted in steps, and its rid is never reused", () => {
   const settings = { domain: "a.example", name: "a", allowedOrigins: [], anonymize: "off" as const }
   const { rid } = createWebsite(db, "a", settings, noon)
   store(...Array.from({ length: 25 }, () => event({ websiteRid: rid })), event())
@@ -150,7 +150,7 @@ test("the last use of a key is pending until it is written, and a later use unti
   const registry = new Registry(db, () => 0)
   registry.recordUse(key.key, noon)
   const written = registry.pendingUses()
-  expect(registry.pendingUses()).toEqual(written) // a writing that failed loses none
+  expect(registry.pendingUses()).toEqual(written) // a failed write loses none
   registry.recordUse(key.key, noon + 1)
   registry.clearUses(written)
   expect([...registry.pendingUses()]).toEqual([["k", noon + 1]])

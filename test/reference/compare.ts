@@ -4,7 +4,7 @@ import type { Query, QueryResults } from "../../src/query/query.ts"
 /** Allowed difference of two sums or averages, relative to the larger one. */
 const tolerance = 1e-9
 
-/** The first difference of two results of a query; undefined where they are equal. Groups and properties have no order. */
+/** The first difference of two results of a query; undefined if they are equal. Groups and properties have no order. */
 export function difference(query: Query, actual: unknown, expected: unknown): string | undefined {
   if (query.kind === "groups") {
     const inexact = query.measures.map(

@@ -90,7 +90,7 @@ function somePage(by: readonly Dimension[], measures: readonly Measure[], random
 
 export type Kind = Query["kind"]
 
-/** The longest range for each granularity: the reference finds buckets one by one. */
+/** The longest range for each granularity: the reference finds buckets individually. */
 const longest: Record<Granularity, number> = {
   minute: 6 * hour,
   hourly: 5 * day,

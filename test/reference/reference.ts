@@ -126,7 +126,7 @@ const fieldNames = {
   website_id: "websiteId",
 } as const
 
-/** Null where it is missing. */
+/** Null if it is missing. */
 function contentOf(event: RawEvent, dimension: Dimension): unknown {
   if (!dimension.startsWith("property.")) return event[fieldNames[dimension as keyof typeof fieldNames]]
   const name = dimension.slice("property.".length)
@@ -149,7 +149,7 @@ function member(value: unknown, key: string): unknown {
   return Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : null
 }
 
-/** Null where it is not a number. Text is one where it has only digits, a minus sign and a decimal point. */
+/** Null if it is not a number. Text is one where it has only digits, a minus sign and a decimal point. */
 function numberIn(value: unknown): number | null {
   if (typeof value === "number") return value
   if (typeof value !== "string") return null

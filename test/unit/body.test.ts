@@ -22,7 +22,7 @@ describe("nesting is counted outside of strings", () => {
     if (depth > 0) expect(isNestedDeeper(text, depth - 1)).toBe(true)
   })
 
-  test("of any JSON it is what a walk through its value finds", () => {
+  test("for any JSON it equals the depth of the parsed value", () => {
     const random = picker(mulberry32(7))
     for (let round = 0; round < 2_000; round++) {
       const value = anything(random, 6)
@@ -70,7 +70,7 @@ describe("the budget of unfinished bodies", () => {
   }
   const full = expect.objectContaining({ reason: "queue_full" })
 
-  test("gives one address a quarter, and the others theirs", () => {
+  test("gives each address up to a quarter", () => {
     const { reserve } = open(8 * mebibyte)
     const first = [reserve("10.0.0.1", mebibyte), reserve("10.0.0.1", mebibyte)]
     expect(() => reserve("10.0.0.1", 1)).toThrow(full)
@@ -84,14 +84,14 @@ describe("the budget of unfinished bodies", () => {
     expect(() => reserve("10.0.0.6", 1)).toThrow(full)
   })
 
-  test("counts small bodies, and each at least with what its request takes", () => {
+  test("counts small bodies with at least the overhead of a request", () => {
     const { reserve } = open(4 * mebibyte)
     for (let index = 0; index < 256; index++) reserve("10.0.0.1", 10)
     expect(() => reserve("10.0.0.1", 10)).toThrow(full)
     reserve("10.0.0.2", 10)
   })
 
-  test("counts a body without a length as it grows, and gives everything back", () => {
+  test("counts a body without a length as it grows, and releases everything", () => {
     const { reserve } = open(4 * mebibyte)
     for (let round = 0; round < 3; round++) {
       const grows = reserve("10.0.0.1", 0)
@@ -103,7 +103,7 @@ describe("the budget of unfinished bodies", () => {
     }
   })
 
-  test("takes the largest body where nothing else is there, however small the budget is", () => {
+  test("accepts the largest body if there is no other, however small the budget is", () => {
     const { reserve } = open(1_024)
     reserve("10.0.0.1", 2 * mebibyte).release()
     reserve("10.0.0.1", 2 * mebibyte)

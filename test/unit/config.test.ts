@@ -35,11 +35,11 @@ test.each([
   { machine: 2_048, memory: 256 },
   { machine: 4_096, memory: 512 },
   { machine: 65_536, memory: 512 },
-])("of $machine MiB questions get $memory, where nobody says", ({ machine, memory }) => {
+])("of $machine MiB, queries get $memory by default", ({ machine, memory }) => {
   expect(standardQueryMemory(machine * mib)).toBe(memory * mib)
 })
 
-/** Why `text` is not taken; '' where it is. */
+/** Why `text` is rejected; '' if it is accepted. */
 function refusalOf(parse: (text: string) => unknown, text: string): string {
   try {
     parse(text)

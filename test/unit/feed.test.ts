@@ -24,7 +24,7 @@ function event(name: string, changes: Partial<ApiEvent> = {}): ApiEvent {
   }
 }
 
-/** A fake server. `streams`: all streams context so far. */
+/** A fake server. `streams`: all streams opened so far. */
 class FakeServer {
   readonly streams: {
     path: string

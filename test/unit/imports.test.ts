@@ -5,7 +5,7 @@ import { Glob } from "bun"
 import { repository } from "../support/repository.ts"
 
 // Imports point one way. A folder may import itself and the layers before its own; those of one layer never import
-// each other. Types count too: what only shares types is as hard to read apart as what shares code.
+// each other. Types count too: modules that share only types are as hard to understand separately as those that share code.
 const layers = [
   ["src"],
   ["src/store/db"],
@@ -92,7 +92,7 @@ function pointsBack({ from, to }: Import): boolean {
   return source.unit !== target.unit && source.layer <= target.layer
 }
 
-/** What a file imports, what that imports, and so on. */
+/** The transitive imports of a file. */
 function reach(file: string, seen: Set<string> = new Set()): Set<string> {
   for (const { from, to } of inner) {
     if (from !== file || seen.has(to)) continue
@@ -117,7 +117,7 @@ test("imports point from the commands to the nouns, never back", () => {
   expect(inner.filter(pointsBack).map(shown)).toEqual([])
 })
 
-test("src/http holds what several routes need, and nothing else", () => {
+test("src/http contains only code that several routes need", () => {
   const shared = files.filter((file) => dirname(file) === "src/http")
   const routes = [
     "src/ingest/route.ts",
@@ -132,11 +132,11 @@ test("src/http holds what several routes need, and nothing else", () => {
   expect(shared.filter((file) => users(file).length < 2)).toEqual([])
 })
 
-test("no file imports itself by way of others", () => {
+test("there are no import cycles", () => {
   expect(files.filter((file) => reach(file).has(file))).toEqual([])
 })
 
-test("the rules above see every way to import", () => {
+test("the rules above cover every kind of import", () => {
   const source = `import a from "./a.ts"
 import type { B } from './b.ts'
 import "./c.ts"

@@ -46,7 +46,7 @@ describe("the owner of an email", () => {
   })
 })
 
-test("a search with many addresses gets a thousand tries an hour, whether there is such a user or not", () => {
+test("an attack from many addresses gets a thousand attempts an hour, whether the user exists or not", () => {
   const { clock, isTaken } = limitsWithClock()
   let taken = 0
   for (let n = 0; n < 3_000; n++) if (isTaken("nobody@example.com", `10.8.${n >> 8}.${n & 255}`)) taken++
@@ -55,7 +55,7 @@ test("a search with many addresses gets a thousand tries an hour, whether there 
   expect(isTaken("nobody@example.com", home)).toBe(true)
 })
 
-test("a limit that refuses takes nothing from the others", () => {
+test("a limit that rejects takes no tokens from the others", () => {
   const { isTaken } = limitsWithClock()
   for (let n = 0; n < 500; n++) isTaken(owner, home)
   // Ten of the thirty of the address are used up.
@@ -63,7 +63,7 @@ test("a limit that refuses takes nothing from the others", () => {
   expect(isTaken("user20@example.com", home)).toBe(false)
 })
 
-test("those who have logged in from their address before are compared while strangers fill the places", async () => {
+test("users at known addresses are served while unknown addresses fill the slots", async () => {
   const passwords = new Passwords()
   const strangers = Array.from({ length: 40 }, (_, n) =>
     passwords
@@ -75,7 +75,7 @@ test("those who have logged in from their address before are compared while stra
   expect((await Promise.all(strangers)).filter((one) => one === "refused").length).toBeGreaterThan(20)
 })
 
-test("one address cannot take all places", async () => {
+test("one address cannot take all slots", async () => {
   const passwords = new Passwords()
   const flood = Array.from({ length: 40 }, () =>
     passwords.verify("wrong password", null, { address: "10.9.9.9", isKnown: false }).catch(() => "refused"),

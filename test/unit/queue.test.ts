@@ -14,7 +14,7 @@ const limits: QueueLimits = {
 
 const never = new AbortController().signal
 
-/** Requests that end when they are told to. */
+/** Requests that end on demand. */
 class Requests {
   readonly queue: QueryQueue
   /** In the order in which they began. */
@@ -33,7 +33,7 @@ class Requests {
     })
   }
 
-  /** Ends the one that began first. */
+  /** Ends the one that started first. */
   async end(): Promise<void> {
     this.#ends.shift()?.()
     await Bun.sleep(0)
@@ -45,8 +45,8 @@ async function reasonOf(refused: Promise<unknown>): Promise<string | undefined> 
   return error instanceof RequestError ? `${error.reason} ${error.retryAfter}` : undefined
 }
 
-describe("a place to run", () => {
-  test("goes to the callers by turns", async () => {
+describe("a slot", () => {
+  test("goes to the callers in turn", async () => {
     const requests = new Requests({ running: 2 })
     for (const name of ["a", "a", "a", "a", "a", "b", "b", "c"]) void requests.send(name)
     expect(requests.began).toEqual(["a", "a"])
@@ -70,7 +70,7 @@ describe("a place to run", () => {
     expect(requests.began).toEqual(["s1", "a", "s2"])
   })
 
-  test("is given back by work that fails", async () => {
+  test("is released by work that fails", async () => {
     const requests = new Requests({ running: 1 })
     const failing = requests.queue.run({ name: "a", isShared: false }, 0, never, () =>
       Promise.reject(new Error("failed")),
@@ -82,8 +82,8 @@ describe("a place to run", () => {
   })
 })
 
-describe("a request is refused", () => {
-  test("where its caller has too many waiting", async () => {
+describe("a request is rejected", () => {
+  test("if its caller has too many waiting", async () => {
     const requests = new Requests()
     for (let count = 0; count < 7; count++) void requests.send("a")
     expect(await reasonOf(requests.send("a"))).toBe("rate_limited 2")
@@ -91,7 +91,7 @@ describe("a request is refused", () => {
     expect(requests.began).toEqual(["a", "a", "b"])
   })
 
-  test("where too many wait, or too much", async () => {
+  test("if too many requests or bytes are waiting", async () => {
     const many = new Requests({ running: 0 })
     for (let count = 0; count < 8; count++) void many.send(`caller ${count}`)
     expect(await reasonOf(many.send("a"))).toBe("queries_full 2")
@@ -100,7 +100,7 @@ describe("a request is refused", () => {
     expect(await reasonOf(large.send("b", { bytes: 60 }))).toBe("queries_full 2")
   })
 
-  test("when it has waited too long, and its place in the queue is free", async () => {
+  test("when it has waited too long, and its place in the queue is released", async () => {
     const requests = new Requests({ running: 1, waiting: 1, maxWait: 5 })
     void requests.send("a")
     expect(await reasonOf(requests.send("b"))).toBe("queries_full 2")
@@ -112,7 +112,7 @@ describe("a request is refused", () => {
   })
 })
 
-test("a request whose client is gone leaves the queue at once", async () => {
+test("a request whose client has disconnected leaves the queue immediately", async () => {
   const requests = new Requests({ running: 1, waiting: 1 })
   void requests.send("a")
   const client = new AbortController()

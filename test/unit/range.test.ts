@@ -82,7 +82,7 @@ const ranges: [string, RangeBody, string, string, string][] = [
   ["today", { preset: "today" }, "UTC", "2026-11-24T00:00Z", "2026-11-25T00:00Z"],
   ["yesterday", { preset: "yesterday" }, "UTC", "2026-11-23T00:00Z", "2026-11-24T00:00Z"],
   ["seven days with today", { preset: "last_7d" }, "UTC", "2026-11-18T00:00Z", "2026-11-25T00:00Z"],
-  ["thirty days where nobody says", {}, "UTC", "2026-10-26T00:00Z", "2026-11-25T00:00Z"],
+  ["thirty days by default", {}, "UTC", "2026-10-26T00:00Z", "2026-11-25T00:00Z"],
   ["any number of days", { preset: "last_60d" }, "UTC", "2026-09-26T00:00Z", "2026-11-25T00:00Z"],
   ["a week from Monday", { preset: "this_week" }, "UTC", "2026-11-23T00:00Z", "2026-11-25T00:00Z"],
   ["the week before", { preset: "last_week" }, "UTC", "2026-11-16T00:00Z", "2026-11-23T00:00Z"],
@@ -131,7 +131,7 @@ test.each(ranges)("%s", (_, body, zone, from, to) => {
   expect(shown(readRange(body, zone, now))).toEqual([from, to])
 })
 
-test("hours end with this very ms", () => {
+test("hours end at the current ms", () => {
   expect(readRange({ preset: "last_24h" }, "UTC", now)).toMatchObject({
     from: now + 1 - 86_400_000,
     to: now + 1,
@@ -147,11 +147,11 @@ const faults: [RangeBody, string][] = [
   [{ startDate: "2026-02-01T25:00" }, "startDate must be an existing date and time"],
   [{ startDate: "1024-02-01" }, "startDate must be from 1970 to 2199"],
 ]
-test.each(faults)("%p is refused", (body, message) => {
+test.each(faults)("%p is rejected", (body, message) => {
   expect(() => readRange(body, "UTC", now)).toThrow(message)
 })
 
-/** What is asked for, of which zone and when, and the period before. */
+/** The requested range, its zone, the current time, and the previous period. */
 const before: [string, RangeBody, string, string, string, string][] = [
   [
     "of days that are over is whole, and as many by the calendar",

@@ -34,7 +34,7 @@ function budget() {
 }
 
 describe("the budget of rejected bytes", () => {
-  test("lets an address have four of the largest bodies refused, then makes it wait until that is over", () => {
+  test("allows four of the largest bodies per address, then rejects until the minute is over", () => {
     const { clock, wait, reject } = budget()
     for (let count = 0; count < 3; count++) reject(maxBody, "10.0.0.1")
     expect(wait("10.0.0.1")).toBeUndefined()
@@ -48,7 +48,7 @@ describe("the budget of rejected bytes", () => {
     expect(wait("10.0.0.1")).toBeUndefined()
   })
 
-  test("forgets what is a minute ago", () => {
+  test("forgets bytes after a minute", () => {
     const { clock, wait, reject } = budget()
     for (let minute = 0; minute < 10; minute++) {
       for (let count = 0; count < 3; count++) reject(maxBody, "10.0.0.1")
@@ -57,7 +57,7 @@ describe("the budget of rejected bytes", () => {
     }
   })
 
-  test("is each address's own, and a /64 of IPv6 is one address", () => {
+  test("is separate for each address, and an IPv6 /64 is one address", () => {
     const { wait, reject } = budget()
     for (let count = 0; count < 5; count++) reject(maxBody, `2001:db8:1:2::${count}`)
     expect(wait("2001:db8:1:2:ffff::9")).toBe(20)
@@ -65,7 +65,7 @@ describe("the budget of rejected bytes", () => {
     expect(wait("10.0.0.1")).toBeUndefined()
   })
 
-  test("does not hold against a key what others of its address sent, nor the other way round", () => {
+  test("counts a key and the other senders at its address separately", () => {
     const { wait, reject } = budget()
     for (let count = 0; count < 5; count++) reject(maxBody, "10.0.0.1")
     expect(wait("10.0.0.1", "key k")).toBeUndefined()
@@ -74,7 +74,7 @@ describe("the budget of rejected bytes", () => {
     expect(wait("10.0.0.2")).toBeUndefined()
   })
 
-  test("counts nothing that is no fault of the sender", () => {
+  test("does not count rejections that are not the sender's fault", () => {
     const { wait, reject } = budget()
     const faults = [
       new RequestError("queue_full"),

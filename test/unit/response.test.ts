@@ -4,7 +4,7 @@ import { type JsonRows, Outbox, queryResponse } from "../../src/query-api/respon
 
 const chunkBytes = 100_000
 
-/** An answer of some chunks, and what is told of its memory. */
+/** A response of several chunks, and the reported releases of its memory. */
 function answerOf(chunks: number): { answer: QueryAnswer<JsonRows>; released: () => number } {
   let released = 0
   const data = {
@@ -30,8 +30,8 @@ function responseOf(chunks: number, outbox = new Outbox(() => 1e9), signal = new
   return { response, released }
 }
 
-describe("the memory of an answer", () => {
-  test("is given back as the client takes it, a chunk at a time", async () => {
+describe("the memory of a response", () => {
+  test("is released as the client reads it, a chunk at a time", async () => {
     const { response, released } = responseOf(10)
     expect(released()).toBe(0)
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()
@@ -42,7 +42,7 @@ describe("the memory of an answer", () => {
     expect(released()).toBe(10 * chunkBytes)
   })
 
-  test("is given back when the client stops reading", async () => {
+  test("is released when the client stops reading", async () => {
     const { response, released } = responseOf(10)
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()
     await reader.read()
@@ -50,21 +50,21 @@ describe("the memory of an answer", () => {
     expect(released()).toBe(10 * chunkBytes)
   })
 
-  test("is given back when the client is gone before it reads", () => {
+  test("is released when the client disconnects before it reads", () => {
     const client = new AbortController()
     const { released } = responseOf(10, undefined, client.signal)
     client.abort()
     expect(released()).toBe(10 * chunkBytes)
   })
 
-  test("is given back at once where the answer is sent in one piece", async () => {
+  test("is released immediately if the response is sent in one piece", async () => {
     const { response, released } = responseOf(1)
     expect(released()).toBe(chunkBytes)
     expect((await response.bytes()).length).toBeGreaterThan(chunkBytes)
   })
 })
 
-test("where clients take their answers too slowly, the oldest is cut, and the newest never", async () => {
+test("if clients read too slowly, the oldest response is aborted, never the newest", async () => {
   const outbox = new Outbox(() => 15 * chunkBytes)
   const slow = responseOf(10, outbox)
   const next = responseOf(10, outbox)

@@ -44,7 +44,7 @@ function runAll(scheduler: TaskScheduler, most = 1_000): void {
 }
 
 describe("turns", () => {
-  test("go round the callers: thirty long queries of one do not delay the short one of another", () => {
+  test("are round-robin by caller: thirty long queries of one do not delay the short one of another", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     for (let id = 1; id <= 30; id++) scheduler.add(job(`a${id}`, seen, 1_000))
@@ -55,7 +55,7 @@ describe("turns", () => {
     expect(seen.filter((name) => name.startsWith("b"))).toEqual([...Array(5).fill("b31"), "b31 done"])
   })
 
-  test("go round the queries of one caller", () => {
+  test("are round-robin among the queries of one caller", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     for (const name of ["a1", "a2", "a3"]) scheduler.add(job(name, seen, 2))
@@ -63,7 +63,7 @@ describe("turns", () => {
     expect(seen.slice(0, 6)).toEqual(["a1", "a2", "a3", "a1", "a2", "a3"])
   })
 
-  test("are the sealing's every third time, however many callers there are", () => {
+  test("go to sealing every third time, however many callers there are", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     for (let id = 0; id < 20; id++) scheduler.add(job(`${String.fromCharCode(98 + id)}${id}`, seen, 1_000))
@@ -72,7 +72,7 @@ describe("turns", () => {
     expect(seen.filter((name) => name === "seal").length).toBeGreaterThanOrEqual(99)
   })
 
-  test("end where there is nothing to do", () => {
+  test("end if there is nothing to do", () => {
     const scheduler = newScheduler()
     expect(scheduler.runNext()).toBe(false)
     scheduler.startSealing(job("seal", [], 1).start({} as MemoryBudget))
@@ -81,7 +81,7 @@ describe("turns", () => {
 })
 
 describe("the memory", () => {
-  test("is left to the older query: the younger begins again when there is room, and both are answered", () => {
+  test("is left to the older query: the younger one restarts when there is room, and both complete", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     scheduler.add(taking("a1", seen, [30, 30, 10]))
@@ -104,7 +104,7 @@ describe("the memory", () => {
     expect(seen.filter((one) => one.endsWith("done")).length).toBe(10)
   })
 
-  test("is none that one query can have more of than its share", () => {
+  test("is limited to a share for one query", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     scheduler.add(taking("a1", seen, [50, 50]))
@@ -115,7 +115,7 @@ describe("the memory", () => {
     expect(scheduler.memory.taken).toBe(0)
   })
 
-  test("that unsent answers hold delays younger queries, never the oldest", () => {
+  test("held by unsent responses delays younger queries, never the oldest", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     scheduler.memory.reserve(90)
@@ -127,7 +127,7 @@ describe("the memory", () => {
     expect(scheduler.memory.taken).toBe(0)
   })
 
-  test("of a query that is dropped is free at once, begun or not", () => {
+  test("of a cancelled query is released immediately, whether it has started or not", () => {
     const scheduler = newScheduler()
     const ended: number[] = []
     const held = (id: number): Job =>

@@ -28,7 +28,7 @@ export interface QueryResult {
   meta?: ResultMeta
 }
 
-/** Results to keep, so that a page visited again shows its numbers at once. */
+/** Results to keep, so that a page visited again shows its numbers immediately. */
 const maxEntries = 40
 
 export interface QueryRequest {

@@ -75,7 +75,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     return this.#groups.get(key) ?? (this.base ? this.base.#known(key) : undefined)
   }
 
-  /** Counts events of which only the name and the website are known. */
+  /** Counts events without reading them: only their name and website are known. */
   count(name: string, website: number, bucket: number, events: number): void {
     const { by: dimensions, websiteIds } = this.spec
     const by = dimensions.map((dimension) =>
@@ -187,7 +187,7 @@ export class GroupTable implements Mergeable<GroupTable> {
   }
 }
 
-/** A dimension whose value differs sliceSelection a batch. */
+/** A dimension whose value differs within a batch. */
 interface Part {
   codes: Codes
   /** The values of the codes, if it is a column. */

@@ -5,7 +5,7 @@ import type { Selection } from "../structures/selection.ts"
 export interface Measurement {
   /** Adds a group. */
   grow(): void
-  /** Counts events of which only the name is known. */
+  /** Counts events without reading them: only their name is known. */
   count(group: number, name: string, events: number): void
   /** Adds all selected events to one group. */
   addAll(group: number, batch: Batch, selection: Selection): void

@@ -10,7 +10,7 @@ import { type Aggregation, type Finalizer, PartialAggregates, type TimeRange } f
 
 const quarterMs = dayMs / quartersPerDay
 
-/** Aggregates all groups that have events. Holds only one chunk of time in memory at once. */
+/** Aggregates all groups that have events. Holds only one chunk of time in memory. */
 export function* scanGroups(
   query: GroupsQuery,
   buckets: Bucket[],

@@ -31,7 +31,7 @@ const restartDelay = 1_000
 const closeTimeout = 2_000
 
 /**
- * Executes queries. Every promise rejects with the signal's reason once it is aborted, and with an error where the query thread
+ * Executes queries. Every promise rejects with the signal's reason once it is aborted, and with an error if the query thread
  * fails. `caller`: the name of a `Client`.
  */
 export interface QueryEngine<Spec> {
@@ -78,7 +78,7 @@ interface PendingRequest {
 }
 
 /**
- * Size limit of a response. Responses are held until they are sent, a few more than six at once. The limit is this share of the memory, not above
+ * Size limit of a response. Responses are held in memory until they are sent, a few more than six at a time. The limit is this share of the memory, not above
  * the maximum; with little memory it is not below the minimum.
  */
 const responseShare = 1 / 16
@@ -247,7 +247,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   #scheduleSeal(delay: number): void {
     if (this.#closing || !this.#worker) return
     this.#timer = setTimeout(() => {
-      // Blocks need disk space. Where it is missing, deletions come first.
+      // Blocks need disk space. If it runs out, deletions come first.
       if (this.store.unavailableReason()) return this.#scheduleSeal(sealRetry)
       const { now, elapsed } = this.options
       const isDue = elapsed() - this.#maintainedAt >= maintenanceInterval

@@ -28,7 +28,7 @@ const maxAttempts = 20
 
 /**
  * Executes a query in steps of a few ms. The caller cancels it by not resuming the generator. At the end only the memory of the
- * result stays reserved. Throws OutOfMemoryBudgetError where the budget is too small.
+ * result stays reserved. Throws OutOfMemoryBudgetError if the budget is too small.
  */
 export function* executeQuery<Q extends Query>(
   reader: SnapshotReader,

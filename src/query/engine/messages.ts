@@ -23,7 +23,7 @@ export type WorkerRequest<Spec> =
   | { type: "release"; bytes: number }
   /**
    * Asks for the next sealed batch. `includeFew`: seals a few rows too. `today`: days since 1970-01-01; the small blocks of earlier days
-   * are merged, even where there are only two. `collect`: also removes unused dictionary ids.
+   * are merged, even if there are only two. `collect`: also removes unused dictionary ids.
    */
   | { type: "seal"; includeFew: boolean; today: number; collect: boolean }
   | { type: "close" }
@@ -55,6 +55,6 @@ export type WorkerMessage =
   | { type: "result"; id: number; outcome: QueryOutcome<Query> }
   | { type: "rendered"; id: number; rendered: RenderedRows }
   | ({ type: "failure"; id: number } & QueryFailure)
-  /** `batch` is undefined where there was nothing to seal, or sealing failed. */
+  /** `batch` is undefined if there was nothing to seal, or sealing failed. */
   | { type: "sealed"; batch: SealedBatch | undefined; failure?: string }
   | { type: "closed" }

@@ -66,7 +66,7 @@ export class TaskScheduler {
     this.#sealing = steps
   }
 
-  /** Runs one slice of a query or of the sealing. False where none can run. */
+  /** Runs one slice of a query or of the sealing. False if none can run. */
   runNext(): boolean {
     const task = this.#next()
     if (this.#sealing && (!task || this.#slicesSinceSealing >= queriesPerSealing)) {
@@ -142,7 +142,7 @@ export class TaskScheduler {
   }
 
   /**
-   * Preempts a younger query than the current one and returns false, or returns true where the current query may exceed the limit. Throws
+   * Preempts a younger query than the current one and returns false, or returns true if the current query may exceed the limit. Throws
    * where the current query must wait.
    */
   #reclaim(bytes: number): boolean {

@@ -17,7 +17,7 @@ export interface StepMasks {
   masks: Uint16Array | number
 }
 
-/** Undefined where no event matches a step. */
+/** Undefined if no event matches a step. */
 export function stepMasksOf(batch: Batch, steps: readonly (Selection | undefined)[]): StepMasks | undefined {
   const fitting = steps.flatMap((selection, step) => (selection ? [{ ...selection, bit: 1 << step }] : []))
   const [only, ...more] = fitting
@@ -89,7 +89,7 @@ export class FunnelEntries {
     count(this.#counts, chunk.units, before, chunk.count)
   }
 
-  /** The last chunk, or a new one where it has too little room. */
+  /** The last chunk, or a new one if it has too little room. */
   #chunkFor(room: number): Chunk {
     const last = this.#chunks.at(-1)
     if (last && last.count + room <= last.units.length) return last

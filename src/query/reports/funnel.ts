@@ -30,7 +30,7 @@ const valueBytes = 120
  * one ms. The steps of one entry are processed from the last to the first, so that an entry is at most one step of an attempt.
  * Each step keeps the latest attempt that reached it, with the times of its steps. An entry that matches
  * - the first step starts an attempt, which replaces the one at step 1;
- * - step k > 1, where an attempt is at step k - 1 and started at most `window` ms ago, copies this attempt to step k, where it
+ * - step k > 1, if an attempt is at step k - 1 and started at most `window` ms ago, copies this attempt to step k, where it
  *   replaces the previous one; the attempt at step k - 1 stays.
  * The best attempt of a unit is the first one that reached its furthest step.
  *
@@ -83,7 +83,7 @@ export function* funnel(
   return { groups: counter.groups() }
 }
 
-/** Values of a dimension over all batches: 0 where there is none. */
+/** Values of a dimension over all batches: 0 if there is none. */
 class Values {
   readonly texts: (string | null)[] = [null]
   readonly #codes = new Map<string | number, number>()
@@ -183,7 +183,7 @@ class StepDurations {
     this.ms[this.count++] = ms
   }
 
-  /** One per group; null where the group has no durations. */
+  /** One per group; null if the group has no durations. */
   medians(groups: number): (number | null)[] {
     const next = new Uint32Array(groups + 1)
     for (let index = 0; index < this.count; index++) {

@@ -176,7 +176,7 @@ class LatestEvents {
   }
 }
 
-/** At least `enough` ids where there are as many, among them all that have a later event than the other ids. */
+/** At least `enough` ids, or all if there are fewer. They include every id with a later event than the ids that are left out. */
 function* findLatest(
   kind: IdKind,
   matcher: Matcher,
@@ -275,7 +275,7 @@ export class LatestId {
     }
   }
 
-  /** The texts of the ids, in their order; null where a row has no id. */
+  /** The texts of the ids, in their order; null if a row has no id. */
   static *texts(
     source: ReportSource,
     kind: IdKind,

@@ -95,7 +95,7 @@ interface Keys {
   from: number
 }
 
-/** Throws OutOfMemoryBudgetError where times and names need more than the 53 bits of a number. */
+/** Throws OutOfMemoryBudgetError if times and names need more than the 53 bits of a number. */
 function keysOf(source: ReportSource, scopeMatcher: Matcher): Keys {
   const names = new Set<string>()
   let [first, last] = [Number.POSITIVE_INFINITY, 0]
@@ -171,7 +171,7 @@ class Anchors {
 
 /**
  * For each session the key of its anchor, of the events before it, nearest first, and of the events after it, nearest first. The keys of
- * one session are next to each other in memory. They are infinite where there is no event.
+ * one session are next to each other in memory. They are infinite if there is no event.
  */
 class Neighbors {
   readonly #width: number

@@ -14,10 +14,10 @@ const memoryShare = 1 / 2
 /** Units that are sorted, and moments whose row ids are looked up, in one step: a few ms each. */
 const unitsPerStep = 2_048
 const momentsPerLookup = 1_000
-/** Bytes of an event, with its index in the order, and with its moment where that is looked up. */
+/** Bytes of an event with its index in the order, and of the moment of an event that has to be looked up. */
 const eventBytes = 100
 
-/** Splits units into parts that can be sorted at once. `eventsOf`: the number of events of a unit. */
+/** Splits units into parts that can be sorted together. `eventsOf`: the number of events of a unit. */
 export function partitionUnits(
   units: readonly number[],
   eventsOf: (unit: number) => number,
@@ -40,10 +40,10 @@ export function partitionUnits(
 
 type RowLookup = Pick<Snapshot, "rowIdsAt" | "nameOf">
 
-/** What identifies the rows of a batch. */
+/** Identifies the rows of a batch. */
 type Origin = Pick<Batch, "website" | "name" | "crawler" | "receipt">
 
-/** The row id of an event where it is known, else minus its rank (from 1) among the events of its batch and ms. */
+/** The row id of an event if it is known, otherwise minus its rank (from 1) among the events of its batch and ms. */
 function referenceOf(batch: Batch, index: number, firstOfMs: number): number {
   const { ids } = batch.receipt
   return ids ? (ids[index] as number) : firstOfMs - index - 1
@@ -67,7 +67,7 @@ function keyOf(ts: number, name: string, crawler: boolean): string {
   return `${ts} ${crawler} ${name}`
 }
 
-/** Throws StaleBlockError where the event was deleted after its block was opened. */
+/** Throws StaleBlockError if the event was deleted after its block was opened. */
 function rowIdOf(
   reference: number,
   { name, crawler, receipt }: Origin,

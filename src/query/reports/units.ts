@@ -8,8 +8,8 @@ export interface Units {
   /** One more than the largest dictionary id of a unit. */
   readonly dictionarySize: number
   /**
-   * The dictionary id of each event's unit, 0 where it has none. There are more arrays where an event belongs to several profiles: they
-   * contain the further profiles, and 0 for all other events.
+   * The dictionary id of each event's unit, 0 if it has none. There are more arrays where an event belongs to several profiles: they
+   * contain the other profiles, and 0 for all other events.
    */
   idsOf(batch: Batch): readonly Uint32Array[]
 }

@@ -177,7 +177,7 @@ class PropertyCounts {
     return { ...this.#allKinds(), cardinality: this.values.size, top: this.#top(top) }
   }
 
-  /** Undefined where no value is a number. */
+  /** Undefined if no value is a number. */
   numbers(bins: number): PropertyNumbers | undefined {
     if (this.#allKinds().numeric === 0) return undefined
     // 5 and "5" are the same number.

@@ -5,7 +5,7 @@ import type { Selection } from "../structures/selection.ts"
 /** Bytes of a selection or a column without its entries, and of a value without its text. */
 const objectBytes = 120
 const valueBytes = 40
-/** A selection is sparse where at most one in so many events is selected. Columns of more events would take too much memory. */
+/** A selection is sparse if at most one in this many events is selected. Columns of more events would take too much memory. */
 const sparseFactor = 8
 
 /** An immutable batch. */
@@ -21,7 +21,7 @@ export class FilterCache {
   readonly #byBlock = new Map<number, CachedBlock>()
   #isDisabled = false
 
-  /** `grow`: reserves more bytes; false: there is no more room, for good. */
+  /** `grow`: reserves more bytes; false: there is no room, and there will be none. */
   constructor(private readonly grow: (bytes: number) => boolean) {}
 
   /** The cached selection of a block, or the result of `select`. */
@@ -34,7 +34,7 @@ export class FilterCache {
     return selection
   }
 
-  /** The matching events as a batch with cached columns; undefined where they are not sparse. Call `selectionOf` first. */
+  /** The matching events as a batch with cached columns; undefined if they are not sparse. Call `selectionOf` first. */
   sparse(block: SealedBlock): Batch | undefined {
     const cached = this.#byBlock.get(block.block)
     const at = cached?.selection?.at
@@ -43,7 +43,7 @@ export class FilterCache {
     return new SparseBatch(block, cached.sparse)
   }
 
-  /** Drops everything where there is no more room: this cache is no longer found then. */
+  /** Drops everything if there is no more room: then later queries no longer find this cache. */
   #reserve(bytes: number): boolean {
     if (!this.#isDisabled && !this.grow(bytes)) {
       this.#isDisabled = true

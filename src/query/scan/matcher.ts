@@ -12,10 +12,10 @@ import { type Dimension, type Filter, idKinds, type Scope } from "../query.ts"
 import { intersect, nonEmpty, type Selection, timeRange } from "../structures/selection.ts"
 import { FilterCache, type SealedBlock } from "./filter-cache.ts"
 
-/** Which ids a field of the event is numbered as. */
+/** The kind of ids that a field contains. */
 export const kindOf: Readonly<Record<string, IdKind | undefined>> = idKinds
 
-/** Undefined where no event of the batch can have it. */
+/** Undefined if no event of the batch can have a value. */
 export function columnOf(batch: Batch, field: Dimension): Column | undefined {
   if (!field.startsWith("property.")) return batch.column(field as TextField)
   let found: Column | undefined
@@ -27,7 +27,7 @@ export function columnOf(batch: Batch, field: Dimension): Column | undefined {
   return found
 }
 
-/** The values further down in a column's objects and arrays. */
+/** The values nested in a column's objects and arrays. */
 function inside(column: Column, path: string): Column | undefined {
   const values: Value[] = []
   const codeOf = new Map<string, number>()
@@ -49,7 +49,7 @@ function inside(column: Column, path: string): Column | undefined {
   return { codes: Uint32Array.from(column.codes, (code) => through[code] as number), values }
 }
 
-/** The first column's values, and where it has none the second one's. */
+/** The values of the first column, or of the second one where the first has none. */
 function either(one: Column, other: Column): Column {
   const shift = one.values.length
   const seconds = other.codes
@@ -61,26 +61,26 @@ function either(one: Column, other: Column): Column {
   return { codes, values: [...one.values, ...other.values] }
 }
 
-/** What a matcher needs of a source. */
+/** The part of a snapshot that a matcher uses. */
 export type Lookup = Pick<Snapshot, "numbers" | "numbersOf" | "textsOf" | "websiteId" | "kept">
 
-/** Events, and where they are. */
+/** A batch and its selected events. */
 export interface Narrowed {
   batch: Batch
   selection: Selection
 }
 
-/** Decides for a whole batch, or for its events; a truth for each code, or undefined where all events fit. */
+/** Decides for a whole batch or for its events: one truth value per code, or undefined if all events match. */
 type BatchTest = (batch: Batch) => boolean
 type EventTest = (batch: Batch) => { codes: Codes; fits: Uint8Array } | boolean
 
-/** Says which events of a batch are meant. */
+/** Selects the events of a batch that match a set of filters. */
 export class Matcher {
-  /** Names that events must have, where the filters name them; undefined: any. */
+  /** Event names that the filters require; undefined: any. */
   readonly names: readonly string[] | undefined
   readonly #batchTests: BatchTest[] = []
   readonly #eventTests: EventTest[] = []
-  /** Room for the places of one batch. */
+  /** Buffer for the indexes of one batch. */
   #places = new Uint32Array(0)
   readonly #perEvent: readonly Filter[]
   #chosen: FilterCache | undefined
@@ -96,17 +96,17 @@ export class Matcher {
     this.names = named && requiredTexts(named)
   }
 
-  /** False: whether an event fits shows already from its name and website. */
+  /** False: the name and the website of an event determine whether it matches. */
   get perEvent(): boolean {
     return this.#perEvent.length > 0
   }
 
-  /** False where no event of such a batch fits. */
+  /** False if no event of such a batch can match. */
   accepts(batch: Pick<Batch, "name" | "website">): boolean {
     return this.#batchTests.every((test) => test(batch as Batch))
   }
 
-  /** Undefined where no event fits. `among`: only these are looked at. */
+  /** Undefined if no event matches. `among`: only these events are tested. */
   select(batch: Batch, among?: Selection): Selection | undefined {
     if (!this.accepts(batch)) return undefined
     const range = among ?? timeRange(batch, this.scope.from, this.scope.to)
@@ -116,7 +116,7 @@ export class Matcher {
     return fitting && intersect(fitting, range)
   }
 
-  /** Those from `from` up to, but without, `to` (Unix ms), in a batch of their own where they are sparse. */
+  /** The matching events from `from` to `to` (exclusive, Unix ms), in a separate batch if they are sparse. */
   narrow(batch: Batch, from: number, to: number): Narrowed | undefined {
     const sparse = this.#sparse(batch)
     const selection = sparse
@@ -130,7 +130,7 @@ export class Matcher {
     return this.#chosenOf().sparse(batch)
   }
 
-  /** Whether it is kept which of its events fit. */
+  /** Whether the matching events of the block are cached. */
   #isKept(batch: Batch): batch is SealedBlock {
     const { memory, minFilteredEvents } = this.lookup.kept
     return this.perEvent && memory > 0 && batch.block !== undefined && batch.count >= minFilteredEvents
@@ -141,7 +141,7 @@ export class Matcher {
     return this.#chosenOf().selectionOf(block, () => this.#fitting(block, all))
   }
 
-  /** What was found of blocks before, by the filters that are about single events. */
+  /** The cached matches of earlier queries, for the filters that test single events. */
   #chosenOf(): FilterCache {
     if (!this.#chosen) {
       const { kept } = this.lookup
@@ -203,7 +203,7 @@ export class Matcher {
     }
   }
 
-  /** The events that name the profile, and those of its linked ids that name none: see src/store/identity-resolution.ts. */
+  /** The events that name the profile, and events of its linked ids that name no profile: see src/store/identity-resolution.ts. */
   #profileTest({ value, linked = [] }: Filter): EventTest {
     const [profile = 0] = this.lookup.numbersOf("profiles", [String(value)])
     const visitors = new Map(
@@ -233,7 +233,7 @@ export class Matcher {
     }
   }
 
-  /** Ids are numbers in the batches, so those that fit are looked up first; text is compared with all ids that there are. */
+  /** Batches contain dictionary ids, so the matching ids are looked up first; a text operator tests the text of every id. */
   #idTest(kind: IdKind, { op, value }: Filter, test: ValuePredicate): EventTest {
     const idsOf = (batch: Batch) => batch[kind]()
     const missing = test(undefined, undefined)
@@ -244,7 +244,7 @@ export class Matcher {
       fits[0] = Number(missing)
       return (batch) => ({ codes: idsOf(batch), fits })
     }
-    // The ids that are meant, or those that are denied.
+    // The ids to select, or those to exclude.
     const texts =
       lookup === "equality"
         ? [value].flat().map(String)
@@ -257,7 +257,7 @@ export class Matcher {
     const [only, ...more] = numbers
     return (batch) => {
       const codes = idsOf(batch)
-      // Most batches hold nothing of one person, and indexOf finds that out ten times as fast as a loop.
+      // Most batches have no event of a given person, and indexOf detects that ten times as fast as a loop.
       if (more.length === 0 && codes.indexOf(only as number) < 0) return denies
       return { codes, fits }
     }
@@ -270,7 +270,7 @@ function truthTable(truths: boolean[]): Uint8Array | boolean {
   return truths.some(Boolean) && Uint8Array.from(truths, Number)
 }
 
-/** An event fits where one of its keys does; where the filter denies, none of them may do what it denies. */
+/** An event matches if one of its keys does; for a negated filter, if none of its keys matches the operator that is negated. */
 function keyTest(filter: Filter): EventTest {
   const { lookup, isNegation: denies } = operators[filter.op]
   const test = positivePredicateOf(filter)
@@ -301,9 +301,9 @@ function presence(batch: Batch, keys: readonly string[]): Uint8Array {
   return has
 }
 
-// Without a branch, which would be guessed wrong as often as not.
+// Branch-free: a branch would be mispredicted half of the time.
 
-/** Writes the places of the events that fit, and says how many they are. */
+/** Writes the indexes of the matching events, and returns their number. */
 function placesOf(first: number, end: number, codes: Codes, fits: Uint8Array, places: Uint32Array): number {
   let count = 0
   for (let index = first; index < end; index++) {
@@ -313,7 +313,7 @@ function placesOf(first: number, end: number, codes: Codes, fits: Uint8Array, pl
   return count
 }
 
-/** The same of the places `among`; they may stand in `places` themselves. */
+/** The same for the indexes in `among`, which can be the array `places` itself. */
 function stillFitting(among: Uint32Array, codes: Codes, fits: Uint8Array, places: Uint32Array): number {
   let count = 0
   for (let at = 0; at < among.length; at++) {

@@ -2,7 +2,7 @@ import type { MemoryBudget } from "./memory-budget.ts"
 
 /** Bytes that a counter takes without values, measured. */
 const counterBytes = 300
-/** Bytes that an entry takes besides the value itself, measured; and once it is packed. */
+/** Bytes that an entry takes besides the value itself, before and after packing, measured. */
 const entryBytes = 90
 const packedBytes = 16
 
@@ -43,16 +43,16 @@ function isSmall(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value < tableEnd && Number.isInteger(value)
 }
 
-/** Counts how often each value occurs. Over a `base`, which must no longer change, it holds only what is added. */
+/** Counts how often each value occurs. With a `base`, which must no longer change, it stores only the additions. */
 export class Counter<Value> {
   /** The index of each value in the lists. Undefined once packed. */
   #places: ValueIndex<Value> | undefined = new ValueIndex()
   readonly #values: Value[] = []
   readonly #times: number[] = []
-  /** Values that the base has not. */
+  /** Values that are not in the base. */
   #fresh = 0
 
-  /** `bytesOf`: what a value takes itself. */
+  /** `bytesOf`: the size of a value. */
   constructor(
     private readonly bytesOf: (value: Value) => number,
     private readonly budget: MemoryBudget,
@@ -61,7 +61,7 @@ export class Counter<Value> {
     budget.reserve(counterBytes)
   }
 
-  /** One that begins with what `base` has. */
+  /** A counter that starts with the counts of `base`. */
   static over<Value>(
     base: Counter<Value>,
     bytesOf: (value: Value) => number,
@@ -82,7 +82,7 @@ export class Counter<Value> {
     return this.#fresh + (this.base?.size ?? 0)
   }
 
-  /** True where the value was not there. */
+  /** Returns true if the value is new. */
   add(value: Value, times: number): boolean {
     const places = this.#places as ValueIndex<Value>
     const place = places.get(value)
@@ -107,25 +107,25 @@ export class Counter<Value> {
     return (place === undefined ? 0 : (this.#times[place] as number)) + (this.base?.times(value) ?? 0)
   }
 
-  /** Those of another one. */
+  /** Adds the counts of another counter. */
   merge(other: Counter<Value>): void {
     if (other.base) this.merge(other.base)
     for (let place = 0; place < other.#times.length; place++)
       this.add(other.#values[place] as Value, other.#times[place] as number)
   }
 
-  /** Makes it as small as it can be. From then on it is only merged into others, or a base of which a copy is made. */
+  /** Shrinks it to its minimum. After that it can only be merged into others or copied as their base. */
   pack(): void {
     this.#places = undefined
     this.budget.reserve((packedBytes - entryBytes) * this.#times.length)
   }
 
-  /** Without what the base has. */
+  /** The additions, without the base. */
   *gained(): Generator<[Value, number]> {
     for (const [place, value] of this.#values.entries()) yield [value, this.#times[place] as number]
   }
 
-  /** Each value once, and how often it is there in all. */
+  /** Each value with its total count, base included. */
   *entries(): Generator<[Value, number]> {
     const { base } = this
     for (const [value, times] of this.gained()) yield [value, times + (base?.times(value) ?? 0)]

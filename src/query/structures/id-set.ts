@@ -14,13 +14,13 @@ import { type Selection, sizeOf } from "./selection.ts"
 const setBytes = 130
 const initialSlots = 8
 /**
- * The share of the available memory that a bitset may take where a table would be smaller. It is a share of what is
+ * The share of the available memory that a bitset may take if a table would be smaller. It is a share of what is
  * still available, so that each set leaves most of it to the next ones.
  */
 const spareShare = 1 / 256
 
 /**
- * A set of dictionary ids from 1 to `range`: a small hash table, or a bitset where there are many. With a `base`, which must no
+ * A set of dictionary ids from 1 to `range`: a small hash table, or a bitset if there are many. With a `base`, which must no
  * longer change, it stores only the ids that the base does not have.
  */
 export class IdSet {
@@ -114,7 +114,7 @@ export class IdSet {
     return idsInSlots(this.#slots as Uint32Array, this.#own)
   }
 
-  /** Prepares for up to `more` new ids. A bitset is faster, even where it takes more memory than a table. */
+  /** Prepares for up to `more` new ids. A bitset is faster, even if it takes more memory than a table. */
   #expect(more: number): void {
     if (this.#bits || this.#list) return
     const isCheap = this.range / 8 < this.budget.available * spareShare
@@ -166,7 +166,7 @@ function hasSlot(slots: Uint32Array, id: number): boolean {
   return false
 }
 
-/** False where the table has the id already. */
+/** False if the table has the id already. */
 function insertSlot(slots: Uint32Array, id: number): boolean {
   const last = slots.length - 1
   let slot = Math.imul(id, 0x9e37_79b1) & last

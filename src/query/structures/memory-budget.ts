@@ -21,7 +21,7 @@ export interface Memory {
 export class MemoryBudget implements Memory {
   #reserved = 0
 
-  /** `parent`: every reservation is made there too. It throws where it has no room. */
+  /** `parent`: every reservation is made there too. It throws if it has no room. */
   constructor(
     private readonly limit: number,
     private readonly parent?: Memory,

@@ -22,7 +22,7 @@ export function sliceSelection({ at }: Selection, first: number, end: number): S
   return { first, end, at: at?.subarray(lowerBound(at, first), lowerBound(at, end)) }
 }
 
-/** The part of a selection in a range of indexes; undefined where it is empty. */
+/** The part of a selection in a range of indexes; undefined if it is empty. */
 export function intersect(
   selection: Selection,
   range: { first: number; end: number },

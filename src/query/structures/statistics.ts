@@ -27,7 +27,7 @@ export function sortByValue(counts: ValueCounts): ValueCounts {
   return [...counts].sort(([a], [b]) => a - b)
 }
 
-/** Nearest-rank percentile of ascending values. `share`: 0.95 for the 95th. NaN where there are none. */
+/** Nearest-rank percentile of ascending values. `share`: 0.95 for the 95th. NaN if there are none. */
 export function percentile(sorted: ValueCounts, share: number): number {
   const rank = Math.max(1, Math.ceil(share * totalCount(sorted)))
   let seen = 0

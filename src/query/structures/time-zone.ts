@@ -11,7 +11,7 @@ interface Transition {
   offset: number
 }
 
-/** A time zone's UTC offsets between two times, Unix ms. Throws a RangeError where there is no such zone. */
+/** A time zone's UTC offsets between two times, Unix ms. Throws a RangeError if there is no such zone. */
 export class TimeZone {
   readonly transitions: readonly Transition[]
 

@@ -26,7 +26,7 @@ const links: ReadonlyMap<string, string> = new Map(
   }),
 )
 
-/** The rules of a zone. Its name is an IANA name or an offset such as +05:30. Undefined where there is no such zone. */
+/** The rules of a zone. Its name is an IANA name or an offset such as +05:30. Undefined if there is no such zone. */
 export function rulesOf(name: string): ZoneRules | undefined {
   const fixed = fixedOffset(name)
   if (fixed !== undefined) return { starts: Float64Array.of(-Infinity), offsets: Float64Array.of(fixed) }

@@ -93,6 +93,6 @@ function hasContents(file: number, bytes: Uint8Array): boolean {
     }
     return Buffer.compare(contents, bytes) === 0
   } catch {
-    return false // closed meanwhile, or not seekable
+    return false // closed in the meantime, or not seekable
   }
 }

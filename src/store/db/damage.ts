@@ -6,7 +6,7 @@ import { databaseError, readerTimeout, refuseOrphanedWal } from "./open.ts"
 
 /**
  * Bytes up to which a start checks the whole file: 0.8 s if it is in the page cache, because `pragma quick_check` takes
- * 3 s per GB. No events are accepted meanwhile.
+ * 3 s per GB. No events are accepted during the check.
  */
 const fullCheckBytes = 268_435_456
 /** Samples taken from a larger table. Uncached, each reads a few pages: half a second in all on a slow disk. */

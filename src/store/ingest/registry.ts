@@ -78,7 +78,7 @@ export class Registry {
     return new Map(this.#lastUses)
   }
 
-  /** Drops uses that are written. A later use of the same key stays. */
+  /** Drops uses that were written. Keeps a later use of the same key. */
   clearUses(written: ReadonlyMap<string, number>): void {
     for (const [id, at] of written) if (this.#lastUses.get(id) === at) this.#lastUses.delete(id)
   }

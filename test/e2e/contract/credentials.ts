@@ -118,7 +118,7 @@ const keyCases: Case[] = [
       eventWith("websiteId", websiteIds.example),
       eventWith("websiteId", websiteIds.listed),
     ],
-    "an event for a website that there is none of": [eventWith("websiteId", websiteIds.unknown)],
+    "an event for an unknown website": [eventWith("websiteId", websiteIds.unknown)],
     "an event for a website that is deleted": [eventWith("websiteId", websiteIds.deleted)],
   }).map(([what, body]) => ({
     name: `a limited key cannot send ${what}`,
@@ -225,11 +225,11 @@ const websiteCases: Case[] = [
     "no website after a first event that does": {
       body: [eventWith("websiteId", websiteIds.example), plainEvent],
     },
-    "a website that there is none of, beside one of the query": {
+    "an unknown website, and one in the query": {
       path: `/track?website_id=${websiteIds.example}`,
       body: eventWith("websiteId", websiteIds.unknown),
     },
-    "its website where the query names one that there is none of": {
+    "its website, and an unknown one in the query": {
       path: `/track?website_id=${websiteIds.unknown}`,
       body: eventWith("websiteId", websiteIds.example),
     },
@@ -384,7 +384,7 @@ const originCases: Case[] = [
     answer: accepted([viaWebsite]),
   },
   {
-    name: "without an Origin, nobody can send to a website with allowed origins",
+    name: "without an Origin, clients cannot send to a website with allowed origins",
     sent: { key: null, path: `/track?website_id=${websiteIds.listed}`, body: plainEvent },
     answer: rejected("origin_not_allowed"),
   },

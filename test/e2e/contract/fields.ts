@@ -120,7 +120,7 @@ const noTimes: Record<string, unknown> = {
   "epoch milliseconds in a string": "1732356000000",
   "epoch seconds in a string": "1732356000",
   "no date": "yesterday",
-  "a date that there is none of": "2024-13-45",
+  "a date that does not exist": "2024-13-45",
   ...Object.fromEntries(
     [
       "2026-02-30",
@@ -136,7 +136,7 @@ const noTimes: Record<string, unknown> = {
       "30 Feb 2026 10:00:00 GMT",
       "Mon Feb 30 2026 10:00:00 GMT+0100",
       "Feb 30 10:00:00 2026",
-    ].map((day) => [`a day that there is none of: ${day}`, day]),
+    ].map((day) => [`a day that does not exist: ${day}`, day]),
   ),
   ...Object.fromEntries(
     [

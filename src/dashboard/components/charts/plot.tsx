@@ -65,7 +65,7 @@ export function Plot(props: PlotProps) {
     const element = box.current
     if (!element) return
     let chart = draw(element, latest)
-    // Redraw at once: printing uses light colours and does not wait for the next frame.
+    // Redraw immediately: printing uses light colours and does not wait for the next frame.
     const redraw = () => {
       chart.destroy()
       chart = draw(element, latest)

@@ -103,7 +103,7 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
   const apiPath = `views/${encodeURIComponent(id)}`
   const close = () => {
     setDialog(undefined)
-    // Also after Cancel: another user may have changed or deleted it meanwhile.
+    // Also after Cancel: another user may have changed or deleted it in the meantime.
     onChanged()
   }
   const open = (next: typeof dialog, closeMenu: () => void) => () => {
