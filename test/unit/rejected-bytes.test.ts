@@ -74,10 +74,12 @@ describe("the budget of rejected bytes", () => {
     expect(wait("10.0.0.2")).toBeUndefined()
   })
 
-  test("counts nothing that is no fault of the sender", () => {
+  test("counts nothing that is no fault of the sender or of the body", () => {
     const { wait, reject } = budget()
     const faults = [
       new RequestError("queue_full"),
+      new RequestError("rate_limited"),
+      new RequestError("too_many_new_names"),
       new RequestError("internal"),
       new Error("x"),
       new DOMException("gone", "AbortError"),
