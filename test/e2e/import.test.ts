@@ -308,6 +308,24 @@ test("beside a server events go on being stored, and what is imported counts at 
   }
 }, 60_000)
 
+test("a website keeps an id that only earlier versions allowed", async () => {
+  const website = {
+    type: "website",
+    id: "..",
+    domain: "a.com",
+    name: "a",
+    allowed_origins: [],
+    anonymize: "off",
+    retain_ms: null,
+    created_at: 1,
+    paused_at: null,
+  }
+  const event = { type: "event", website_id: "..", name: "old", timestamp: Date.now() }
+  writeFileSync(folder.file("x.ndjson"), `${JSON.stringify(website)}\n${JSON.stringify(event)}\n`)
+  const report = await imported("x.ndjson", "b.db")
+  expect([report.websites.added, report.events.added]).toEqual([1, 1])
+})
+
 test("a byte order mark at the start of a file, or of one that was put behind it, is no part of the line", async () => {
   const line = (name: string) =>
     `\ufeff${JSON.stringify({ type: "event", website_id: null, name, timestamp: now })}\n`
@@ -390,8 +408,8 @@ describe("what cannot be taken", () => {
     ["too long a line", line({ properties: { a: "x".repeat(1_100_000) } }), "not_json"],
     ["a website of nowhere", '{"type":"website","id":"x"}', "invalid"],
     [
-      "a website that no address leads to",
-      '{"type":"website","id":"..","domain":"a.com","name":"a","allowed_origins":[],"anonymize":"off","retain_ms":null,"created_at":1,"paused_at":null}',
+      "a website with a blank in its id",
+      '{"type":"website","id":"a b","domain":"a.com","name":"a","allowed_origins":[],"anonymize":"off","retain_ms":null,"created_at":1,"paused_at":null}',
       "invalid",
     ],
     [
