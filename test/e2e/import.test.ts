@@ -317,7 +317,7 @@ test("a website keeps an id that only earlier versions allowed", async () => {
     allowed_origins: [],
     anonymize: "off",
     retain_ms: null,
-    created_at: 1,
+    created_at: now,
     paused_at: null,
   }
   const event = { type: "event", website_id: "..", name: "old", timestamp: Date.now() }
