@@ -1,4 +1,4 @@
-import { existsSync, realpathSync, statSync } from "node:fs"
+import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, statSync } from "node:fs"
 import { readdir, rm, statfs } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import { UserError } from "../errors.ts"
@@ -103,6 +103,20 @@ function parseBackupTime(name: string, db: string): number | undefined {
   const [, year, month, day, hour, minute, second] = parts
   const at = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
   return Number.isNaN(at) ? undefined : at
+}
+
+/**
+ * Creates a missing backup folder in an existing one. Not in an empty folder that is no mount point: that is what the mount point of
+ * a disk looks like while it is not mounted, and backups would fill another disk unnoticed. True if it was created.
+ */
+export function createBackupFolder(folder: string): boolean {
+  const parent = dirname(folder)
+  const found = statSync(parent, { throwIfNoEntry: false })
+  if (!found?.isDirectory() || lstatSync(folder, { throwIfNoEntry: false })) return false
+  const isMountPoint = found.dev !== statSync(dirname(parent)).dev
+  if (!isMountPoint && readdirSync(parent).length === 0) return false
+  mkdirSync(folder, { mode: 0o700 })
+  return true
 }
 
 /** Converts common errors of `work` to UserErrors about the backup folder. */

@@ -7,6 +7,7 @@ import type { Context } from "../terminal/context.ts"
 import {
   type Backup,
   backupName,
+  createBackupFolder,
   databaseBytes,
   listBackups,
   pruneBackups,
@@ -55,7 +56,9 @@ export class BackupSchedule {
     this.state = { lastSuccess: 0, lastFailure: 0, bytes: 0, failures: 0 }
   }
 
+  /** Creates a missing folder now and never later: one that disappears while the server runs is a disk that was unmounted. */
   start(): void {
+    this.#createFolder()
     this.#running = this.#run()
   }
 
@@ -67,6 +70,15 @@ export class BackupSchedule {
     await Promise.race([this.#running, this.context.sleep(stopTimeout)])
     // On a hung disk even SIGKILL can take forever, so do not wait for it.
     this.#child?.kill("SIGKILL")
+  }
+
+  #createFolder(): void {
+    try {
+      if (createBackupFolder(this.#folder))
+        this.log("info", "created the backup folder", { folder: this.#folder })
+    } catch {
+      // The first backup reports the error.
+    }
   }
 
   async #run(): Promise<void> {

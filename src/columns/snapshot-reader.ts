@@ -57,6 +57,8 @@ export class SnapshotReader {
   readonly #reader: BlockReader
   readonly #borrowers = new Set<Borrower>()
   #unsealed: UnsealedRows | undefined
+  /** Bytes of columns that earlier `UnsealedRows` built. */
+  #built = 0
 
   /** `memory`: bytes of the caches and of running queries together. `minFilteredEvents`: see `Cache`. */
   constructor(
@@ -99,9 +101,14 @@ export class SnapshotReader {
     this.#reader.trim()
   }
 
-  /** Total bytes of columns read from the database. */
+  /** Total bytes of columns read from blocks or built of unsealed rows. */
   get read(): number {
-    return this.#reader.read
+    return this.#reader.read + this.#built + (this.#unsealed?.built ?? 0)
+  }
+
+  /** True if unsealed rows take so much memory that queries should wait until they are sealed. */
+  get hasHeavyRows(): boolean {
+    return this.#unsealed?.isHeavy === true && this.#unsealed.isCurrent(this.sealed())
   }
 
   /** Returns how far rows are sealed. */
@@ -119,8 +126,10 @@ export class SnapshotReader {
       this.sealed(),
       scope.websites.map((website) => this.#index.daysOf(website)),
     ])()
-    if (!this.#unsealed?.isCurrent(sealed))
+    if (!this.#unsealed?.isCurrent(sealed)) {
+      this.#built += this.#unsealed?.built ?? 0
       this.#unsealed = new UnsealedRows(this.rows, this.identities, sealed, this.limits)
+    }
     const unsealed = this.#unsealed
     if (sealed.last - sealed.id <= this.limits.rows) yield* unsealed.readTo(sealed.last)
     const inMemory = unsealed.hasAllUpTo(sealed.last)

@@ -8,6 +8,9 @@ const rowsPerBatch = 65_536
 /** Bytes that an unsealed id takes besides its text. */
 const idBytes = 100
 
+/** Share of the memory for unsealed rows above which they are sealed before more come. */
+const heavyShare = 1 / 4
+
 /** The position of an event in the order of time and then of receipt. */
 interface Position {
   ts: number
@@ -51,6 +54,8 @@ export interface UnsealedPart {
 /** The unsealed rows as batches, and dictionary ids for ids that no block has used yet. */
 export class UnsealedRows {
   batches: MemoryBatch[] = []
+  /** Total estimated bytes of columns built of them: those of a part soon become garbage. */
+  built = 0
   #lastRead: number
   /** Rows that were read but are in no batch yet. */
   #builder: ColumnBuilder
@@ -176,7 +181,13 @@ export class UnsealedRows {
     return { batches: this.#batchesOf(builder), end }
   }
 
+  /** True if each query builds columns of them again, or soon would: they should be sealed, however few they are. */
+  get isHeavy(): boolean {
+    return this.#isTooLarge || this.#bytes + this.#builder.bytes > this.limits.bytes * heavyShare
+  }
+
   #batchesOf(builder: ColumnBuilder): MemoryBatch[] {
+    this.built += builder.bytes
     return [...builder.finish((kind, texts) => this.numbersOf(kind, texts))].map(
       (columns) => new MemoryBatch(columns),
     )

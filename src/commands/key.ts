@@ -12,6 +12,7 @@ import {
   collect,
   type DataOptions,
   inTransaction,
+  readDatabase,
   withDatabase,
 } from "../terminal/database.ts"
 import { printFields, printJson, printTable, shortTime } from "../terminal/print.ts"
@@ -109,8 +110,8 @@ async function create(options: CreateOptions, context: Context): Promise<void> {
   await withDatabase(options, context, make, { make: grant.websites === null })
 }
 
-async function list(options: DataOptions, context: Context): Promise<void> {
-  const keys = (await withDatabase(options, context, listKeys)).map(keyJson)
+function list(options: DataOptions, context: Context): void {
+  const keys = readDatabase(options, listKeys).map(keyJson)
   if (options.json) printJson(keys, context)
   else if (keys.length === 0) context.out("no keys yet; create one with databuddy key create --name <name>\n")
   else {

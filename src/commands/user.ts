@@ -18,6 +18,7 @@ import {
   collect,
   type DataOptions,
   inTransaction,
+  readDatabase,
   withDatabase,
 } from "../terminal/database.ts"
 import { printFields, printJson, printTable, shortTime, shown } from "../terminal/print.ts"
@@ -115,8 +116,8 @@ async function create(email: string, options: CreateOptions, context: Context): 
   await withDatabase(options, context, make, { make: websites === undefined })
 }
 
-async function list(options: DataOptions, context: Context): Promise<void> {
-  const users = (await withDatabase(options, context, listUsers)).map(userJson)
+function list(options: DataOptions, context: Context): void {
+  const users = readDatabase(options, listUsers).map(userJson)
   if (options.json) printJson(users, context)
   else if (users.length === 0) context.out("no users yet; create one with databuddy user create <email>\n")
   else {

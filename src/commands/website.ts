@@ -20,6 +20,7 @@ import {
   collect,
   type DataOptions,
   inTransaction,
+  readDatabase,
   withDatabase,
 } from "../terminal/database.ts"
 import { printFields, printJson, printTable, shortTime, shown } from "../terminal/print.ts"
@@ -136,8 +137,8 @@ async function create(domain: string, options: CreateOptions, context: Context):
   print(await withDatabase(options, context, make, { make: true }), options, context)
 }
 
-async function list(options: DataOptions, context: Context): Promise<void> {
-  const websites = (await withDatabase(options, context, listWebsites)).map(websiteJson)
+function list(options: DataOptions, context: Context): void {
+  const websites = readDatabase(options, listWebsites).map(websiteJson)
   if (options.json) printJson(websites, context)
   else if (websites.length === 0)
     context.out("no websites yet; create one with databuddy website create <domain>\n")
@@ -155,8 +156,8 @@ async function list(options: DataOptions, context: Context): Promise<void> {
   }
 }
 
-async function show(id: string, options: DataOptions, context: Context): Promise<void> {
-  await withDatabase(options, context, (db) => {
+function show(id: string, options: DataOptions, context: Context): void {
+  readDatabase(options, (db) => {
     const website = findWebsite(db, id)
     print(website, options, context, { events: countEvents(db, website.rid) })
   })

@@ -1,5 +1,5 @@
 import { RequestError } from "../errors.ts"
-import { rejections } from "../rejection-reasons.ts"
+import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 import type { TrustedNetworks } from "./address.ts"
 import { rateLimitHeaders } from "./rate-limits.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
@@ -99,14 +99,20 @@ export function enforceRejectedBytes(
   if (rejectedBytes.isBlocking) rejectedBytes.check(senderOf(context, settings.trustedProxies))
 }
 
-/** Counts the body of a rejected request, unless the server failed. */
+/**
+ * Reasons that say nothing against a body: it was valid, and limits of their own apply to it. Others at the same address must not be
+ * rejected because of it.
+ */
+const notCounted: ReadonlySet<RejectionReason> = new Set(["rate_limited", "too_many_new_names"])
+
+/** Counts the body of a rejected request, unless the server failed or the body was valid. */
 export function countRejectedBytes(
   { rejectedBytes, settings }: RejectedBytesDeps,
   context: RequestContext,
   error: unknown,
 ): void {
-  if (context.bytes === 0 || !(error instanceof RequestError) || rejections[error.reason].status >= 500)
-    return
+  if (context.bytes === 0 || !(error instanceof RequestError)) return
+  if (rejections[error.reason].status >= 500 || notCounted.has(error.reason)) return
   rejectedBytes.add(senderOf(context, settings.trustedProxies), context.bytes)
 }
 

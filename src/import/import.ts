@@ -176,7 +176,7 @@ export class Importer {
     if (this.#rids.has(canonicalWebsiteId(line.id))) return false
     const { domain, name, allowed_origins: allowedOrigins, anonymize } = line
     const retain = retainText(line.retain_ms)
-    const { settings } = readNewWebsite({ id: line.id, domain, name, allowedOrigins, anonymize, retain })
+    const { settings } = readNewWebsite({ domain, name, allowedOrigins, anonymize, retain })
     const website = createWebsite(this.db, line.id, settings, line.created_at)
     if (line.paused_at !== null) pauseWebsite(this.db, website.id, true, line.paused_at)
     this.#rids.set(website.id, website.rid)

@@ -28,7 +28,11 @@ const endSchema = Type.Object(
 const websiteSchema = Type.Object(
   {
     type: Type.Literal("website"),
-    id: websiteId,
+    // Earlier versions allowed ids, such as `..`, that a new website cannot have.
+    id: Type.String({
+      pattern: "^[A-Za-z0-9._-]{1,255}$",
+      expected: "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-'",
+    }),
     // These fields are validated like those of a new website.
     domain: Type.Unknown(),
     name: Type.Unknown(),

@@ -46,7 +46,7 @@ export class Streams {
   readonly #open = new Set<Stream>()
   #timer: Timer | undefined
   /** The last events read. Streams that keep up share them. */
-  #batch: { after: number; last: number; events: FollowedEvent[] } | undefined
+  #batch: { after: number; last: number; events: StreamedEvent[] } | undefined
 
   /** `elapsed`: ms of a monotonic clock. */
   constructor(
@@ -118,9 +118,10 @@ export class Streams {
         : setTimeout(() => this.#poll(), isBehind ? catchUpInterval : pollInterval)
   }
 
-  #between(after: number, last: number): FollowedEvent[] {
+  #between(after: number, last: number): StreamedEvent[] {
     if (this.#batch?.after !== after || this.#batch.last !== last) {
-      this.#batch = { after, last, events: this.follower.between(after, last) }
+      const events = this.follower.between(after, last).map((event) => new StreamedEvent(event))
+      this.#batch = { after, last, events }
     }
     return this.#batch.events
   }
@@ -159,12 +160,12 @@ class Stream {
   }
 
   /** Sends the matching events. `events` are all events up to the id `last`. */
-  send(events: readonly FollowedEvent[], last: number): void {
+  send(events: readonly StreamedEvent[], last: number): void {
     const { names, crawlers } = this.subscription
     const texts = events
-      .filter((event) => this.#websites.has(event.website_rid))
-      .filter((event) => (crawlers || event.crawler === 0) && (names?.has(event.event_name) ?? true))
-      .map(messageOf)
+      .filter(({ event }) => this.#websites.has(event.website_rid))
+      .filter(({ event }) => (crawlers || event.crawler === 0) && (names?.has(event.event_name) ?? true))
+      .map(({ message }) => message)
     this.after = last
     if (texts.length > 0) this.#write(texts.join(""))
   }
@@ -197,8 +198,10 @@ class Stream {
 
   #write(text: string): void {
     if (this.isOver) return
-    const bytes = encoded(text)
-    if ((this.#controller?.desiredSize ?? 0) < bytes.byteLength) {
+    const room = this.#controller?.desiredSize ?? 0
+    // UTF-8 takes at least a byte per character: a text that is too long anyway need not be encoded.
+    const bytes = text.length <= room ? encoded(text) : undefined
+    if (!bytes || bytes.byteLength > room) {
       this.end("the client reads too slowly; reconnect with Last-Event-ID")
       return
     }
@@ -206,8 +209,16 @@ class Stream {
   }
 }
 
-function messageOf(event: FollowedEvent): string {
-  return `id: ${event.id}\ndata: ${JSON.stringify(followedEventJson(event))}\n\n`
+/** An event and its message, which is made once for all streams: parsing 60 events with 2,000 keys each for 16 streams took a second. */
+class StreamedEvent {
+  #message: string | undefined
+
+  constructor(readonly event: FollowedEvent) {}
+
+  get message(): string {
+    this.#message ??= `id: ${this.event.id}\ndata: ${JSON.stringify(followedEventJson(this.event))}\n\n`
+    return this.#message
+  }
 }
 
 function endMessage(reason: string): string {

@@ -141,8 +141,10 @@ function* sealing(
   { includeFew: few, today, collect }: Extract<WorkerRequest<QuerySpec>, { type: "seal" }>,
   /** New rows since the previous request. */
   growth: number,
+  /** Few rows that take much memory: queries are slow until they are sealed. */
+  isHeavy: boolean,
 ): Generator<void, void> {
-  const minRows = few ? 1 : growth > busyGrowth ? minRowsWhenBusy : minRowsToSeal
+  const minRows = few || isHeavy ? 1 : growth > busyGrowth ? minRowsWhenBusy : minRowsToSeal
   try {
     post({ type: "sealed", batch: yield* nextWork(sealer, minRows, today, collect) })
   } catch (error) {
@@ -201,7 +203,8 @@ self.onmessage = ({ data }: MessageEvent<WorkerRequest<QuerySpec>>) => {
     case "seal": {
       const before = open.unsealed
       open.unsealed = sealer.unsealed()
-      scheduler.startSealing(sealing(sealer, data, open.unsealed - before))
+      const isHeavy = open.reader.hasHeavyRows
+      scheduler.startSealing(sealing(sealer, data, open.unsealed - before, isHeavy), isHeavy)
       break
     }
     case "close":

@@ -4,7 +4,14 @@ import { UserError } from "../errors.ts"
 import { type DatabaseOptions, databaseOption } from "../serve-options.ts"
 import { databasePath, refuseAliases } from "../store/db/database-path.ts"
 import type { Db } from "../store/db/driver.ts"
-import { closeDatabase, openDatabase } from "../store/db/open.ts"
+import { pendingMigrations } from "../store/db/migrate.ts"
+import {
+  closeAfterReading,
+  closeDatabase,
+  openDatabase,
+  openForReading,
+  refuseOlderSchema,
+} from "../store/db/open.ts"
 import type { Context } from "./context.ts"
 
 /** Options of the commands that work on the database file. */
@@ -44,6 +51,18 @@ export async function withDatabase<Result>(
     // Do not wait for a busy server to checkpoint the WAL: the server does it when it stops.
     db.pragma("busy_timeout = 0")
     closeDatabase(db)
+  }
+}
+
+/** Opens an existing database read-only, runs `work` and closes it: it works for a backup on a read-only disk, too. */
+export function readDatabase<Result>(options: DatabaseOptions, work: (db: Db) => Result): Result {
+  const path = requireDatabase(options)
+  const db = openForReading(path)
+  try {
+    refuseOlderSchema(pendingMigrations(db, path), path)
+    return work(db)
+  } finally {
+    closeAfterReading(db)
   }
 }
 

@@ -87,7 +87,7 @@ describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
       for (let n = 0; n < 5; n++) expect(await send(server, "during")).toBe("503 store_failed")
       expect(await ready(server)).toBe("503 store_failed")
       expect(await alive(server)).toBe("200")
-      await server.prints("disk I/O error; the kernel's log (dmesg) tells more")
+      await server.prints("disk I/O error; the kernel log (dmesg) tells more")
       await mend()
       expect(await ready(server)).toBe("200")
       expect(await send(server, "after")).toBe("200")

@@ -406,10 +406,15 @@ describe("errors are reported:", () => {
   const mistakes: [string, string[], number, string][] = [
     ["no such website", ["--website", "none"], 1, "no website has the id none"],
     ["no date", ["--from", "yesterday"], 1, "--from must be a date"],
-    ["a range the wrong way round", ["--from", "2026-01-02", "--to", "2026-01-02"], 1, "--to must be later"],
-    ["a profile of no website", ["--profile-id", "ann"], 2, "--profile-id takes --website"],
+    [
+      "a range the wrong way round",
+      ["--from", "2026-01-02", "--to", "2026-01-02"],
+      1,
+      "--to must be after --from",
+    ],
+    ["a profile of no website", ["--profile-id", "ann"], 2, "--profile-id requires --website"],
     ["a profile and a range", ["--website", "w", "--profile-id", "ann", "--to", "1"], 2, "--from and --to"],
-    ["a visitor of no website", ["--anonymous-id", "a"], 2, "--anonymous-id takes --website"],
+    ["a visitor of no website", ["--anonymous-id", "a"], 2, "--anonymous-id requires --website"],
     [
       "a profile and a visitor",
       ["--website", "w", "--profile-id", "ann", "--anonymous-id", "a"],

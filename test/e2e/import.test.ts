@@ -308,6 +308,24 @@ test("while a server runs it continues to store events, and imported data is vis
   }
 }, 60_000)
 
+test("a website keeps an id that only earlier versions allowed", async () => {
+  const website = {
+    type: "website",
+    id: "..",
+    domain: "a.com",
+    name: "a",
+    allowed_origins: [],
+    anonymize: "off",
+    retain_ms: null,
+    created_at: now,
+    paused_at: null,
+  }
+  const event = { type: "event", website_id: "..", name: "old", timestamp: Date.now() }
+  writeFileSync(folder.file("x.ndjson"), `${JSON.stringify(website)}\n${JSON.stringify(event)}\n`)
+  const report = await imported("x.ndjson", "b.db")
+  expect([report.websites.added, report.events.added]).toEqual([1, 1])
+})
+
 test("a byte order mark at the start of a file, or of one appended to it, is ignored", async () => {
   const line = (name: string) =>
     `\ufeff${JSON.stringify({ type: "event", website_id: null, name, timestamp: now })}\n`
@@ -390,8 +408,8 @@ describe("a line that cannot be imported", () => {
     ["too long a line", line({ properties: { a: "x".repeat(1_100_000) } }), "not_json"],
     ["a website of nowhere", '{"type":"website","id":"x"}', "invalid"],
     [
-      "a website that no address leads to",
-      '{"type":"website","id":"..","domain":"a.com","name":"a","allowed_origins":[],"anonymize":"off","retain_ms":null,"created_at":1,"paused_at":null}',
+      "a website with a blank in its id",
+      '{"type":"website","id":"a b","domain":"a.com","name":"a","allowed_origins":[],"anonymize":"off","retain_ms":null,"created_at":1,"paused_at":null}',
       "invalid",
     ],
     [
@@ -512,7 +530,7 @@ test("adds all rows to the column blocks if no server runs", async () => {
   // More than are sealed on the way.
   const lines = Array.from({ length: 140_000 }, (_, index) => line(index))
   writeFileSync(folder.file("many.ndjson"), `${lines.join("\n")}\n`)
-  await imported(folder.file("many.ndjson"), folder.file("many.db"), 1)
+  await imported(folder.file("many.ndjson"), folder.file("many.db"))
   const db = openReader(folder.file("many.db"))
   const sql =
     "select (select max(id) from event_rows) - id as unsealed, (select count(*) from blocks where website_rid >= 0) as blocks from sealed"

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test"
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { retryDelay } from "../../src/backups/schedule.ts"
 import { Database } from "../../src/store/db/driver.ts"
@@ -162,7 +162,7 @@ test("a backup dated in the future neither delays nor replaces the next one", as
 const failures: [string, string[], () => void, string, string][] = [
   [
     "a folder that is missing",
-    ["--backup-dir", "none"],
+    ["--backup-dir", "gone/none"],
     () => {},
     "/none does not exist",
     "create it, or mount its disk",
@@ -188,7 +188,7 @@ test.each(failures)(
     const old = [nameOf(3 * day), nameOf(2 * day)].sort()
     seed(...old)
     spoil()
-    const named = args.map((arg) => (arg === "none" || arg === "file" ? folder.file(arg) : arg))
+    const named = args.map((arg) => (arg === "gone/none" || arg === "file" ? folder.file(arg) : arg))
     const server = await serve("--backup-keep", "1", "--backup-every", "1h", ...named)
     await eventually(() => logged(server, "backup failed").length === 1, patient)
     expect(logged(server, "backup failed")).toEqual([
@@ -207,11 +207,23 @@ test.each(failures)(
 )
 
 test("a failed backup is retried, and works once the folder exists", async () => {
-  const late = folder.file("late")
+  // An empty folder is what the mount point of an unmounted disk looks like.
+  mkdirSync(folder.file("disk"))
+  const late = folder.file("disk/late")
   const server = await serve("--backup-dir", late, "--backup-every", "1s")
   await eventually(() => logged(server, "backup failed").length >= 2, patient)
   mkdirSync(late)
   await eventually(() => logged(server, "backup created").length > 0, patient)
+})
+
+test("a missing folder in an existing one is created at start, for its owner alone, and never later", async () => {
+  const missing = folder.file("new")
+  const server = await serve("--backup-dir", missing, "--backup-every", "1s")
+  await eventually(() => logged(server, "backup created").length > 0, patient)
+  expect((statSync(missing).mode & 0o777).toString(8)).toBe("700")
+  rmSync(missing, { recursive: true })
+  await eventually(() => logged(server, "backup failed").length > 0, patient)
+  expect(existsSync(missing)).toBe(false)
 })
 
 test("the next backup removes the leftovers of a killed one", async () => {

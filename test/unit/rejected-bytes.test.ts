@@ -78,6 +78,8 @@ describe("the budget of rejected bytes", () => {
     const { wait, reject } = budget()
     const faults = [
       new RequestError("queue_full"),
+      new RequestError("rate_limited"),
+      new RequestError("too_many_new_names"),
       new RequestError("internal"),
       new Error("x"),
       new DOMException("gone", "AbortError"),

@@ -72,7 +72,33 @@ describe("turns", () => {
     expect(seen.filter((name) => name === "seal").length).toBeGreaterThanOrEqual(99)
   })
 
-  test("end if there is nothing to do", () => {
+  test("give the sealing a third of the time, also where one step of a query takes seconds", () => {
+    let ms = 0
+    const scheduler = new TaskScheduler({ memory: 100, memoryPerQuery: 80, now: () => ms })
+    const taken = { query: 0, sealing: 0 }
+    function* steps(what: keyof typeof taken, each: number): Generator<void, void> {
+      for (;;) {
+        ms += each
+        taken[what] += each
+        yield
+      }
+    }
+    scheduler.add({ id: 1, caller: "a", start: () => steps("query", 2_000), fail: () => {} })
+    scheduler.startSealing(steps("sealing", 5))
+    runAll(scheduler, 2_000)
+    expect(taken.sealing / taken.query).toBeGreaterThan(0.45)
+  })
+
+  test("are all of an urgent sealing, until it is done", () => {
+    const scheduler = newScheduler()
+    const seen: string[] = []
+    scheduler.add(job("a1", seen, 10))
+    scheduler.startSealing(job("seal", seen, 5).start({} as MemoryBudget), true)
+    runAll(scheduler, 8)
+    expect(seen.slice(0, 7)).toEqual([...Array(5).fill("seal"), "seal done", "a1"])
+  })
+
+  test("end where there is nothing to do", () => {
     const scheduler = newScheduler()
     expect(scheduler.runNext()).toBe(false)
     scheduler.startSealing(job("seal", [], 1).start({} as MemoryBudget))

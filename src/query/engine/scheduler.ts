@@ -2,8 +2,10 @@ import { type Memory, MemoryBudget, OutOfMemoryBudgetError } from "../structures
 
 /** ms that one query or the sealing runs before the next task, and before messages are read. */
 const sliceMs = 15
-/** Slices of queries between two slices of the sealing, which so gets at least a third of the time under any load. */
-const queriesPerSealing = 2
+/** Time of the sealing per time of queries: it gets a third of all under any load, also where one step of a query takes seconds. */
+const sealingShare = 1 / 2
+/** ms of sealing that can be owed: what queries took while there was nothing to seal is forgotten. */
+const maxOwedMs = 10_000
 /** Callers whose last slices are remembered. */
 const maxCallers = 1_000
 
@@ -43,7 +45,9 @@ export class TaskScheduler {
   #sealing: Generator<void, void> | undefined
   #current: Task | undefined
   #slice = 0
-  #slicesSinceSealing = 0
+  /** ms that the sealing is to get before the next query. */
+  #owedMs = 0
+  #isUrgent = false
 
   /** `memory`: bytes of all queries and unsent responses. `memoryPerQuery`: bytes. `now`: ms of a monotonic clock. */
   constructor(private readonly options: { memory: number; memoryPerQuery: number; now: () => number }) {
@@ -61,24 +65,30 @@ export class TaskScheduler {
     if (task) this.#end(task)
   }
 
-  /** Only one sealing runs at a time. */
-  startSealing(steps: Generator<void, void>): void {
+  /** Only one sealing runs at a time. `isUrgent`: queries wait for it, because it makes each of them faster. */
+  startSealing(steps: Generator<void, void>, isUrgent = false): void {
     this.#sealing = steps
+    this.#isUrgent = isUrgent
   }
 
   /** Runs one slice of a query or of the sealing. False if none can run. */
   runNext(): boolean {
     const task = this.#next()
-    if (this.#sealing && (!task || this.#slicesSinceSealing >= queriesPerSealing)) {
-      this.#slicesSinceSealing = 0
-      if (this.#run(this.#sealing)) this.#sealing = undefined
+    const { now } = this.options
+    const startedAt = now()
+    if (this.#sealing && (!task || this.#isUrgent || this.#owedMs >= sliceMs)) {
+      if (this.#run(this.#sealing)) {
+        this.#sealing = undefined
+        this.#isUrgent = false
+      }
+      this.#owedMs = Math.max(0, this.#owedMs - (now() - startedAt))
       return true
     }
     if (!task) return false
-    this.#slicesSinceSealing++
     task.lastSlice = ++this.#slice
     this.#lastSliceOfCaller.set(task.caller, this.#slice)
     this.#runQuery(task)
+    this.#owedMs = Math.min(maxOwedMs, this.#owedMs + (now() - startedAt) * sealingShare)
     if (this.#lastSliceOfCaller.size > maxCallers) this.#lastSliceOfCaller.clear()
     return true
   }

@@ -1,4 +1,5 @@
-import { closeSync, existsSync, rmSync, statSync } from "node:fs"
+import { accessSync, closeSync, constants, existsSync, readFileSync, rmSync, statSync } from "node:fs"
+import { dirname } from "node:path"
 import { UserError } from "../../errors.ts"
 import { Database, type Db } from "./driver.ts"
 import { createPrivateFile } from "./files.ts"
@@ -95,9 +96,15 @@ export function truncateWal(db: Db): boolean {
 /** ms that a reader waits for a lock: only crash recovery and the last connection to close block readers. */
 export const readerTimeout = 5_000
 
+/** A database in WAL mode in a folder that cannot be written to is read into memory up to this many bytes. */
+const maxBytesInMemory = 268_435_456
+/** Offsets of the file's header that say which journal mode its writers and readers use, and their value for no WAL. */
+const [writeVersion, readVersion, rollbackJournal] = [18, 19, 1]
+
 /**
  * Opens a database read-only. It does not block a running server. It needs write access to the -shm, so run it as the
- * server's user. Throws a UserError if the file belongs to another program or a newer version, or cannot be opened.
+ * server's user; a database that nobody can be writing to, on a read-only disk, needs none. Throws a UserError if the file belongs
+ * to another program or a newer version, or cannot be opened.
  */
 export function openForReading(path: string): Db {
   let db: Db | undefined
@@ -107,6 +114,45 @@ export function openForReading(path: string): Db {
     return db
   } catch (error) {
     db?.close()
+    if (isUnwritable(path, error)) return openInMemory(path)
+    throw databaseError(error, path)
+  }
+}
+
+/** True if SQLite failed because it cannot create the -wal, and there is none that could hold recent events. */
+function isUnwritable(path: string, error: unknown): boolean {
+  const { code = "" } = error as { code?: string }
+  if (!/^SQLITE_(CANTOPEN|READONLY)/.test(code) || existsSync(`${path}-wal`)) return false
+  try {
+    accessSync(path, constants.R_OK)
+  } catch {
+    return false
+  }
+  try {
+    accessSync(dirname(path), constants.W_OK)
+    return false
+  } catch {
+    return true
+  }
+}
+
+/** SQLite's `immutable` would read the file in place, but the driver is compiled without URIs. */
+function openInMemory(path: string): Db {
+  if (statSync(path).size > maxBytesInMemory) {
+    throw new UserError(
+      `${path} is in WAL mode, and its folder cannot be written to`,
+      "copy it to a folder that can be written to, or read a file that databuddy backup made",
+    )
+  }
+  const bytes = readFileSync(path)
+  bytes[writeVersion] = rollbackJournal
+  bytes[readVersion] = rollbackJournal
+  const db = new Database(bytes, { readonly: true })
+  try {
+    pendingMigrations(db, path)
+    return db
+  } catch (error) {
+    db.close()
     throw databaseError(error, path)
   }
 }
