@@ -14,7 +14,7 @@ const chunkCharacters = 262_144
 const rowBytes = 64
 const cellBytes = 16
 
-/** Answers one parameter, in steps: its rows as JSON text. Throws a Refusal if they are more than there is room for. */
+/** Renders the rows of one parameter as JSON text, in steps. Throws a Refusal if they exceed the limits. */
 export function* render(
   reader: SnapshotReader,
   spec: QuerySpec,

@@ -140,7 +140,7 @@ export interface OperatorInfo
   extends OperatorLabel,
     Pick<PositiveDefinition, "operandType" | "falseLabel" | "lookup"> {
   name: Operator
-  /** It is true if the operator that it negates is false, so also where the value is missing. */
+  /** It is true if the operator that it negates is false, and so also if the value is missing. */
   isNegation: boolean
 }
 

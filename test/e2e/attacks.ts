@@ -263,7 +263,7 @@ export const attacks = {
         headers: { authorization: `Bearer ${target.readerKey}`, ...from(index, 10, "10.12.0") },
         signal: AbortSignal.timeout(300_000),
       })
-      // Streams stay open: nobody reads on.
+      // Streams stay open, but the clients stop reading.
       return response.status
     },
   },
@@ -288,7 +288,7 @@ export const attacks = {
     },
   },
   "slow readers": {
-    title: "large answers, through a share link and with a reading key, that nobody reads",
+    title: "large responses that are not read, through a share link and with a reading key",
     rate: 1,
     open: 60,
     prepare: (target) => {

@@ -72,7 +72,7 @@ describe("turns", () => {
     expect(seen.filter((name) => name === "seal").length).toBeGreaterThanOrEqual(99)
   })
 
-  test("give the sealing a third of the time, also where one step of a query takes seconds", () => {
+  test("give sealing a third of the time, even if one step of a query takes seconds", () => {
     let ms = 0
     const scheduler = new TaskScheduler({ memory: 100, memoryPerQuery: 80, now: () => ms })
     const taken = { query: 0, sealing: 0 }
@@ -89,7 +89,7 @@ describe("turns", () => {
     expect(taken.sealing / taken.query).toBeGreaterThan(0.45)
   })
 
-  test("are all of an urgent sealing, until it is done", () => {
+  test("all go to urgent sealing until it is done", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     scheduler.add(job("a1", seen, 10))
@@ -98,7 +98,7 @@ describe("turns", () => {
     expect(seen.slice(0, 7)).toEqual([...Array(5).fill("seal"), "seal done", "a1"])
   })
 
-  test("end where there is nothing to do", () => {
+  test("end if there is nothing to do", () => {
     const scheduler = newScheduler()
     expect(scheduler.runNext()).toBe(false)
     scheduler.startSealing(job("seal", [], 1).start({} as MemoryBudget))

@@ -153,7 +153,7 @@ export class TaskScheduler {
 
   /**
    * Preempts a younger query than the current one and returns false, or returns true if the current query may exceed the limit. Throws
-   * where the current query must wait.
+   * if the current query must wait.
    */
   #reclaim(bytes: number): boolean {
     const current = this.#current

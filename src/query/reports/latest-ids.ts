@@ -28,7 +28,7 @@ interface Page {
  * A page of all ids with events, ordered by their latest event, newest first; ids with the same ms by their text. `add` is called for
  * each event of a row of the page.
  *
- * The page is found in the newest days: the scan stops at the day in which as many ids are known as the page needs. Memory: 4 bytes and
+ * The page is found in the newest days: the scan stops at the day in which it has found as many ids as the page needs. Memory: 4 bytes and
  * two bits for each dictionary id, 28 bytes for each id in those days, and the page.
  */
 export function* listByLatestEvent<Row>(

@@ -8,7 +8,7 @@ export interface Units {
   /** One more than the largest dictionary id of a unit. */
   readonly dictionarySize: number
   /**
-   * The dictionary id of each event's unit, 0 if it has none. There are more arrays where an event belongs to several profiles: they
+   * The dictionary id of each event's unit, 0 if it has none. There are more arrays if an event belongs to several profiles: they
    * contain the other profiles, and 0 for all other events.
    */
   idsOf(batch: Batch): readonly Uint32Array[]

@@ -72,7 +72,7 @@ function setAt(bits: Bitset, ids: Uint32Array, at: Uint32Array): void {
   }
 }
 
-/** Writes the indexes of the selected ids whose bit is set, ascending, and returns how many they are. */
+/** Writes the indexes of the selected ids whose bit is set, ascending, and returns their number. */
 export function findInBitset(
   bits: Bitset,
   ids: Uint32Array,
@@ -122,7 +122,7 @@ function popcount(word: number): number {
   return Math.imul(sum, 0x0101_0101) >>> 24
 }
 
-/** The ids whose bits are set, ascending, without 0. `count`: how many they are. */
+/** The ids whose bits are set, ascending, without 0. `count`: their number. */
 export function idsInBitset(bits: Bitset, count: number): Uint32Array {
   const ids = new Uint32Array(count)
   let at = 0

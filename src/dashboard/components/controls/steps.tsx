@@ -34,7 +34,7 @@ export function Steps({
   addLabel,
 }: StepsProps) {
   const list = useRef<HTMLOListElement>(null)
-  /** Selectors to focus after the next change, the first match wins: the element that had the focus moves or goes. */
+  /** Selectors to focus after the next change, the first match wins: the focused element is moved or removed. */
   const next = useRef<string[]>([])
   const [announcement, setAnnouncement] = useState("")
   const shown = [...steps, ...Array.from({ length: Math.max(0, min - steps.length) }, () => empty)]
