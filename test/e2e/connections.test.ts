@@ -83,7 +83,7 @@ test("with more clients than file descriptors, others are served and nothing is 
 }, 90_000)
 
 async function survive(what: string, { first, more }: Attack): Promise<void> {
-  const server = await start(64)
+  const server = await start(72)
   expect([what, await send(server)]).toEqual([what, 200])
   const clients = occupy(server, 60, first, more)
   await eventually(() => server.output().includes("no file descriptor left"), { timeout: 30_000 })
