@@ -34,7 +34,7 @@ export interface ServerOptions {
   descriptors?: number
 }
 
-/** Starts `databuddy serve` on a free port. Settles when it listens. */
+/** Starts `databuddy serve` on a free port. Settles when it has started. */
 export async function startServer({ db, args = [], env = {}, descriptors }: ServerOptions): Promise<Server> {
   // Loaded on demand: it requires a build, which tests without a server do not need.
   const { binary } = await import("./support/binary.ts")
@@ -50,7 +50,8 @@ export async function startServer({ db, args = [], env = {}, descriptors }: Serv
     for await (const chunk of stream) {
       output += decoder.decode(chunk, { stream: true })
       const url = /listens on (https?:\S+)/.exec(output)?.[1]
-      if (url) listening.resolve(url)
+      // It prints the address before the first website and key are committed.
+      if (url && output.includes('"message":"started"')) listening.resolve(url)
     }
   }
   // The process can exit before the last output is read.

@@ -19,7 +19,7 @@ export const rowsPerPass = 65_536
 /** Blocks rebuilt or deleted in one transaction: about 10 ms. */
 const maxReplacedBlocks = 64
 /** Estimated bytes of memory that a merged block can take. */
-const mergeMemory = buildMemory
+const mergeMemory = buildMemory / 2
 /** Events of a merged block: each of its columns of codes takes at most 2 MB. */
 const maxEvents = 524_288
 /**
