@@ -35,10 +35,10 @@ export type NumbersOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
 
 /**
  * Limit of the bytes of memory, estimated as below, in which columns are built, whatever was sent. Columns of
- * 65,536 ordinary rows take half of it. The process takes two to three times as much, with garbage and
+ * 65,536 ordinary rows fit. The process takes two to three times as much, with garbage and
  * encoded data.
  */
-export const buildMemory = 67_108_864
+export const buildMemory = 33_554_432
 /**
  * Sets of columns from which a builder is full: each becomes a slice, which the main thread stores in about
  * 30 us.

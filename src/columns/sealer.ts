@@ -18,8 +18,6 @@ import { RowReader } from "./row-reader.ts"
 export const rowsPerPass = 65_536
 /** Blocks rebuilt or deleted in one transaction: about 10 ms. */
 const maxReplacedBlocks = 64
-/** Estimated bytes of memory that a merged block can take. */
-const mergeMemory = buildMemory / 2
 /** Events of a merged block: each of its columns of codes takes at most 2 MB. */
 const maxEvents = 524_288
 /**
@@ -318,7 +316,7 @@ function fitsOneBlock(parts: readonly Part[]): boolean {
     ([events, bytes], part) => [events + part.events, bytes + part.bytes],
     [0, 0],
   )
-  return events <= maxEvents && bytes <= mergeMemory
+  return events <= maxEvents && bytes <= buildMemory
 }
 
 /**

@@ -17,7 +17,7 @@ import { mulberry32, picker } from "../support/random.ts"
 // dense array for each key of a block took 6.9 GB for the first of these shapes.
 
 /**
- * Limit of the growth of the process, MB. By its own estimate, a pass of sealing can take 64 and a query 64.
+ * Limit of the growth of the process, MB. By its own estimate, a pass of sealing can take 32 and a query 64.
  */
 const maxGrowth = 320
 const queryMemory = 134_217_728
