@@ -40,6 +40,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     { ...environment, newId, memory, log },
   )
   try {
+    await server.opened
     const listener = listen(server, options, tls)
     const url = listener.url.origin
     const onFault = faultLog(log, environment.elapsed)

@@ -185,6 +185,7 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
 self.onmessage = ({ data }: MessageEvent<WorkerRequest<QuerySpec>>) => {
   if (data.type === "open") {
     open = openAt(data)
+    post({ type: "opened" })
     return
   }
   if (!open) return

@@ -56,6 +56,8 @@ export interface OpenServer {
   /** What `app` was created with. */
   deps: AppDeps
   store: Store
+  /** Resolves when the query engine has started: accept connections only then. */
+  opened: Promise<void>
   /** Starts the background work of the store and the query engine. */
   start: () => void
   /** Ends open event streams, so that they do not delay a stop. */
@@ -141,6 +143,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     app: createApp(deps),
     deps,
     store,
+    opened: engine.opened,
     start: () => {
       store.start()
       engine.start()

@@ -88,6 +88,12 @@ const maxResponse = 33_554_432
 /** Executes queries in a thread of its own. That thread also seals blocks; the main thread stores them between its commits. */
 export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   readonly responseBytes: number
+  /**
+   * Resolves when the thread has opened the database, or has failed once. Accept connections only then: the runtime ends the
+   * process if a starting thread gets no file descriptor.
+   */
+  readonly opened: Promise<void>
+  readonly #setOpened: () => void
   readonly #queue = new QueryQueue(defaultQueueLimits)
   #worker: Worker | undefined
   readonly #pending = new Map<number, PendingRequest>()
@@ -110,6 +116,9 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     this.responseBytes = Math.floor(Math.min(maxResponse, Math.max(memory * responseShare, min)))
     this.#maintainedAt = options.elapsed()
     this.#collectAt = this.#maintainedAt + firstCollection
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.opened = promise
+    this.#setOpened = resolve
     this.#startWorker()
   }
 
@@ -128,6 +137,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     this.#worker?.terminate()
     this.#worker = undefined
     this.#rejectAll(error)
+    this.#setOpened()
     this.options.onFault(error)
     this.#timer = setTimeout(() => {
       this.#startWorker()
@@ -228,6 +238,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
 
   #receive(message: WorkerMessage): void {
     if (message.type === "closed") this.#closing?.()
+    else if (message.type === "opened") this.#setOpened()
     else if (message.type === "sealed") void this.#storeSealed(message)
     else {
       const pending = this.#pending.get(message.id)

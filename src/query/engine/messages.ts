@@ -52,6 +52,8 @@ export type QueryFailure = {
 
 /** From the query thread to the main thread. */
 export type WorkerMessage =
+  /** The database is open. */
+  | { type: "opened" }
   | { type: "result"; id: number; outcome: QueryOutcome<Query> }
   | { type: "rendered"; id: number; rendered: RenderedRows }
   | ({ type: "failure"; id: number } & QueryFailure)
