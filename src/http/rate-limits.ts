@@ -32,8 +32,9 @@ export class RateLimiter {
 
   /** Takes `cost` tokens, or the whole bucket if the cost exceeds `limit`. Takes none if too few are left. */
   take(name: string, limit: number, cost = 1): Allowance {
-    this.#evictFull()
-    const bucket = this.#refilled(name, limit)
+    const now = this.elapsed()
+    this.#evictFull(now)
+    const bucket = this.#refilled(name, limit, now)
     const needed = Math.min(cost, limit)
     const allowed = bucket.tokens >= needed
     if (allowed) bucket.tokens -= needed
@@ -50,16 +51,15 @@ export class RateLimiter {
   }
 
   /** A bucket untouched for a period is full, like one that does not exist. The map is ordered by last use. */
-  #evictFull(): void {
-    const cutoff = this.elapsed() - this.period
+  #evictFull(now: number): void {
+    const cutoff = now - this.period
     for (const [name, bucket] of this.#buckets) {
       if (bucket.refilledAt > cutoff) return
       this.#buckets.delete(name)
     }
   }
 
-  #refilled(name: string, limit: number): Bucket {
-    const now = this.elapsed()
+  #refilled(name: string, limit: number, now: number): Bucket {
     const bucket = this.#buckets.get(name)
     if (!bucket) return { tokens: limit, refilledAt: now }
     const refill = ((now - bucket.refilledAt) * limit) / this.period

@@ -3,7 +3,7 @@ import { clientAddress, rateLimitPrefix, type TrustedNetworks } from "./address.
 /** A request, and what is known about its sender. */
 export interface RequestContext {
   request: Request
-  /** Address of the socket's peer. Looked up only when needed: it costs more than most checks. */
+  /** Address of the socket's peer. Looked up when it is first needed, and once: that costs more than most checks. */
   peer: () => string
   /** Parsed body. Used to describe the request if it is rejected. */
   body: unknown
@@ -21,7 +21,11 @@ export type RequestServer = {
 } | null
 
 export function requestContextOf(request: Request, server: RequestServer): RequestContext {
-  const peer = () => server?.requestIP(request)?.address ?? ""
+  let address: string | undefined
+  const peer = () => {
+    address ??= server?.requestIP(request)?.address ?? ""
+    return address
+  }
   return { request, peer, body: undefined, bytes: 0, account: undefined }
 }
 

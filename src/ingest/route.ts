@@ -141,7 +141,7 @@ async function handleIngest(
   } catch (thrown) {
     const error = limitAuthFailures(deps, context, thrown)
     deps.logError(error, { request_id: headers["x-request-id"] })
-    context.account = keyAccountOf(deps, context)
+    context.account ??= keyAccountOf(deps, context)
     countRejectedBytes(deps, context, error)
     if (!isClientDisconnect(error)) recordRejected(deps, context, route, error, headers)
     const response = isClientDisconnect(error) ? disconnectedResponse() : errorResponse(error, headers)

@@ -66,7 +66,7 @@ const sql = {
   findType: `
     select id from event_types
     where name = :name and namespace = :namespace and source = :source and keys = :keys`,
-  /** Marks a type as used while it is checked: see unused-types.ts. */
+  /** Marks a type as used while it is checked: see unused-event-types.ts. */
   changeType: "update type_checks set changes = changes + 1 where type_id = :id",
   checks: "select checks from type_state",
   findName: `
@@ -152,10 +152,10 @@ export class EventInserter {
   }
 
   /**
-   * Inserts rows and returns how many. Skips a row whose `eventId` exists: the first one wins. `types`: the result of
-   * `typesOf` in the same transaction.
+   * Inserts rows and returns how many. Skips a row whose `eventId` exists: the first one wins. `types`: the results of
+   * `typesOf` in the same transaction. Default: looks them up, also if the cache was not revalidated in this transaction.
    */
-  insert(rows: readonly EventRow[], types: readonly number[] = this.typesOf(rows)): number {
+  insert(rows: readonly EventRow[], types = this.#currentTypesOf(rows)): number {
     let next = 0
     let inserted = 0
     for (const { size, statement } of this.#statements) {
@@ -170,12 +170,17 @@ export class EventInserter {
     return inserted
   }
 
+  #currentTypesOf(rows: readonly EventRow[]): number[] {
+    this.revalidateTypeCache()
+    return this.typesOf(rows)
+  }
+
   /**
    * Returns the type id of each row of one request, negative if the row stores its properties as an object. Creates missing
-   * types. Throws `too_many_new_names`, before creating any, if the new names exceed the website's quota.
+   * types. Throws `too_many_new_names`, before creating any, if the new names exceed the website's quota. Call
+   * `revalidateTypeCache` before, once for all requests of a transaction.
    */
   typesOf(rows: readonly EventRow[]): number[] {
-    this.#invalidateTypeCache()
     const types = new Array<number>(rows.length)
     const missing: number[] = []
     for (let index = 0; index < rows.length; index++) {
@@ -200,8 +205,11 @@ export class EventInserter {
     this.#namesAtLimit.clear()
   }
 
-  /** Clears the cache after a type check has started in any process: it must see every later use of a type in the database. */
-  #invalidateTypeCache(): void {
+  /**
+   * Clears the cache if a type check has started in any process: the check must see every later use of a type in the database. Call it
+   * in each transaction: until its end, only this connection can start a check.
+   */
+  revalidateTypeCache(): void {
     const checks = this.#checks.get() as number
     if (checks === this.#cachedCheck) return
     this.#cachedCheck = checks

@@ -51,9 +51,12 @@ export class Registry {
   }
 
   website(id: string): Website | undefined {
-    const canonical = canonicalWebsiteId(id)
-    const website = this.#websites.get(canonical)
-    return website ?? (this.recheck() ? this.#websites.get(canonical) : undefined)
+    return this.#find(id) ?? (this.recheck() ? this.#find(id) : undefined)
+  }
+
+  /** Nearly all ids are sent in canonical form, and found without a conversion. */
+  #find(id: string): Website | undefined {
+    return this.#websites.get(id) ?? this.#websites.get(canonicalWebsiteId(id))
   }
 
   /** In order of creation. */

@@ -92,6 +92,8 @@ export class Writer {
   #applyAll(writes: readonly Write[]): (RequestError | undefined)[] {
     const errors = new Array<RequestError | undefined>(writes.length)
     const types: number[] = []
+    // Only `apply` can start a type check in this transaction, and it runs after all inserts.
+    this.inserter.revalidateTypeCache()
     const admitted = writes.filter((write, index) => {
       try {
         for (const type of this.inserter.typesOf(write.rows)) types.push(type)
