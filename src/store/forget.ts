@@ -123,8 +123,10 @@ export async function forgetPerson(
 }
 
 /** The anonymous ids by which `forgetPerson` finds events at `now` (Unix ms): the linked ids and their daily hashes. */
-export function storedIdsOf(db: Db, person: Person, now: number): string[] {
-  return JSON.parse(personFilter(db, person, now).values.anonymousIds) as string[]
+export function storedIdsOf(db: Db, { websiteRid: rid, id }: Person, now: number): string[] {
+  return "profileId" in id
+    ? linkedIds(db, rid, id.profileId, now)
+    : withHashes(db, rid, [id.anonymousId], now)
 }
 
 /**
@@ -134,12 +136,10 @@ export function storedIdsOf(db: Db, person: Person, now: number): string[] {
 export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: string[]): boolean {
   const rids = db.prepare(sql.websites).pluck().all({ websiteId }) as number[]
   return rids.some((rid) => {
-    const profileId = "profileId" in id ? id.profileId : null
-    const links = profileId === null ? [] : linkedIds(db, rid, profileId)
-    const values = { rid, profileId, anonymousIds: JSON.stringify([...known, ...links]) }
-    const theirs = { values, match: profileId === null ? isEventOf.visitor : isEventOf.profile }
-    const { profiles, links: linked } = countProfileAndLinks(db, theirs)
-    return profiles > 0 || linked > 0 || db.prepare(sql.holds(theirs.match)).pluck().get(values) === 1
+    const linked = "profileId" in id ? linkedIds(db, rid, id.profileId) : []
+    const theirs = filterOf({ websiteRid: rid, id }, [...known, ...linked])
+    const { profiles, links } = countProfileAndLinks(db, theirs)
+    return profiles > 0 || links > 0 || db.prepare(sql.holds(theirs.match)).pluck().get(theirs.values) === 1
   })
 }
 
@@ -149,12 +149,14 @@ interface PersonFilter {
   match: string
 }
 
-function personFilter(db: Db, { websiteRid: rid, id }: Person, now: number): PersonFilter {
+function personFilter(db: Db, person: Person, now: number): PersonFilter {
+  return filterOf(person, storedIdsOf(db, person, now))
+}
+
+function filterOf({ websiteRid: rid, id }: Person, anonymousIds: readonly string[]): PersonFilter {
   const profileId = "profileId" in id ? id.profileId : null
-  const ids =
-    "profileId" in id ? linkedIds(db, rid, id.profileId, now) : withHashes(db, rid, [id.anonymousId], now)
   return {
-    values: { rid, profileId, anonymousIds: JSON.stringify(ids) },
+    values: { rid, profileId, anonymousIds: JSON.stringify(anonymousIds) },
     match: profileId === null ? isEventOf.visitor : isEventOf.profile,
   }
 }
