@@ -19,6 +19,7 @@ import { printVersion, versionLine } from "./commands/version.ts"
 import { addWebsiteCommands } from "./commands/website.ts"
 import { OutputError, RequestError, UserError } from "./errors.ts"
 import { addServeOptions, databaseOption, type ServeOptions } from "./serve-options.ts"
+import { isBusy } from "./store/db/driver.ts"
 import type { Context } from "./terminal/context.ts"
 import { toUserError } from "./terminal/errors.ts"
 import { shown } from "./terminal/print.ts"
@@ -85,9 +86,8 @@ function errorText(error: unknown): string {
     return `error: ${shown(error.message)}\n${error.hint ? `hint: ${shown(error.hint)}\n` : ""}`
   }
   if (error instanceof RequestError) return errorText(toUserError(error))
-  const { code, message } = error as { code?: string; message?: string }
-  if (code?.startsWith("SQLITE_BUSY")) {
+  if (isBusy(error)) {
     return "error: the database is locked by another process\nhint: try again when it has finished\n"
   }
-  return `error: ${shown(message ?? String(error))}\n`
+  return `error: ${shown(error instanceof Error ? error.message : String(error))}\n`
 }

@@ -36,6 +36,17 @@ export class RequestError extends Error {
   }
 }
 
+/** The error itself if it rejects a request; otherwise `internal`, which tells the client nothing about it. */
+export function toRequestError(error: unknown): RequestError {
+  return error instanceof RequestError ? error : new RequestError("internal", { cause: error })
+}
+
+/** The code of an error of SQLite or the system, such as SQLITE_BUSY or ENOENT; '' if it has none. */
+export function codeOf(error: unknown): string {
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined
+  return typeof code === "string" ? code : ""
+}
+
 /** Standard output cannot be written, so the output of a command is lost. */
 export class OutputError extends Error {
   /** The reader closed the pipe, as `head` does after its last line. */

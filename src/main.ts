@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs"
 import { totalmem } from "node:os"
 import { run } from "./cli.ts"
-import { OutputError } from "./errors.ts"
+import { codeOf, OutputError } from "./errors.ts"
 import { settleSwitches, trimVariables } from "./serve-options.ts"
 
 // Files that commands write (databases, backups, exports) hold visitor ids: only their owner can read them.
@@ -60,7 +60,7 @@ function writeOut(text: string): void {
     try {
       done += writeSync(process.stdout.fd, bytes, done)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw new OutputError(error)
+      if (codeOf(error) !== "EAGAIN") throw new OutputError(error)
       Bun.sleepSync(pipeRetryPause)
     }
   }

@@ -1,5 +1,5 @@
 import { gunzipSync } from "node:zlib"
-import { RequestError } from "../errors.ts"
+import { codeOf, RequestError } from "../errors.ts"
 import type { TrustedNetworks } from "./address.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
 
@@ -202,7 +202,7 @@ function gunzip(bytes: ArrayBuffer | Uint8Array, maxBytes: number, context: Requ
   try {
     return gunzipSync(bytes, { maxOutputLength: maxBytes })
   } catch (error) {
-    if ((error as { code?: string }).code !== "ERR_BUFFER_TOO_LARGE") throw new RequestError("invalid_gzip")
+    if (codeOf(error) !== "ERR_BUFFER_TOO_LARGE") throw new RequestError("invalid_gzip")
     context.bytes = maxBytes
     throw new RequestError("payload_too_large")
   }

@@ -1,4 +1,4 @@
-import { RequestError } from "../errors.ts"
+import { toRequestError } from "../errors.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 import type { Batcher } from "../store/ingest/batcher.ts"
 import type { Scope } from "../store/keys.ts"
@@ -153,7 +153,7 @@ export function v1Headers(requestId: string): Record<string, string> {
 
 /** The error response of /v1, in Databuddy's format. A 5xx only has the message of its status. */
 export function errorResponse(error: unknown, headers: Record<string, string>): Response {
-  const rejection = error instanceof RequestError ? error : new RequestError("internal", { cause: error })
+  const rejection = toRequestError(error)
   const { status, message, meaning, advice } = rejections[rejection.reason]
   const body = {
     success: false,

@@ -71,7 +71,7 @@ export function readEvents(body: unknown, rules: EventRules): CheckedEvent[] {
       if (errors.length >= maxFieldErrors) break
     }
   }
-  if (errors.length > 0) throw new RequestError("invalid_shape", namedFields(errors))
+  if (errors.length > 0) throw invalidBody(errors)
   return events
 }
 
@@ -94,7 +94,7 @@ function readEvent(value: unknown, rules: EventRules): CheckedEvent | FieldError
   }
   const serialized = serializeProperties(input.properties, rules.isPlain)
   if (typeof serialized === "string") errors.push({ field: "properties", message: serialized })
-  else if (errors.length === 0) return { input, ts: ts as number, ...serialized }
+  else if (ts !== undefined && errors.length === 0) return { input, ts, ...serialized }
   return errors
 }
 
@@ -205,8 +205,8 @@ function trimDot(field: string): string {
   return field.endsWith(".") ? field.slice(0, -1) : field
 }
 
-/** Omits errors of the whole body, which have no field name. */
-function namedFields(errors: FieldError[]): { fields?: FieldError[] } {
+/** Creates `invalid_shape`. Omits errors of the whole body, which have no field name. */
+export function invalidBody(errors: readonly FieldError[]): RequestError {
   const fields = errors.filter((error) => error.field !== "").slice(0, maxFieldErrors)
-  return fields.length > 0 ? { fields } : {}
+  return new RequestError("invalid_shape", fields.length > 0 ? { fields } : {})
 }

@@ -1,6 +1,6 @@
-import { type FieldError, RequestError } from "../errors.ts"
+import type { FieldError } from "../errors.ts"
 import { fieldErrors } from "../http/validation.ts"
-import { isPlainText, plainTextError } from "./event.ts"
+import { invalidBody, isPlainText, plainTextError } from "./event.ts"
 import { checkIdentify, type IdentifyInput } from "./schema.ts"
 
 /** UTF-8 bytes of the serialized traits. */
@@ -12,9 +12,9 @@ const columnTraits = ["email", "name", "username"] as const
 /** Validates the body of /identify. Throws `invalid_shape` with every invalid field. */
 export function readIdentity(body: unknown): IdentifyInput {
   const errors = checkIdentify.Check(body) ? contentErrors(body) : fieldErrors(checkIdentify, body)
-  if (errors.length === 0) return body as IdentifyInput
-  const fields = errors.filter((error) => error.field !== "")
-  throw new RequestError("invalid_shape", fields.length > 0 ? { fields } : {})
+  if (errors.length > 0) throw invalidBody(errors)
+  // Checked above. TypeBox's own type lacks the traits.
+  return body as IdentifyInput
 }
 
 function contentErrors(input: IdentifyInput): FieldError[] {

@@ -1,4 +1,4 @@
-import { RequestError } from "../errors.ts"
+import { toRequestError } from "../errors.ts"
 import { errorHeaders, jsonHeaders } from "../http/headers.ts"
 import { rejections } from "../rejection-reasons.ts"
 
@@ -53,7 +53,7 @@ export function preflight(request: Request, requestId: string): Response {
 
 /** The contract's error response. Unexpected errors become a 500 without internal details. */
 export function errorResponse(error: unknown, headers: Record<string, string>): Response {
-  const rejection = error instanceof RequestError ? error : new RequestError("internal", { cause: error })
+  const rejection = toRequestError(error)
   const { status, message } = rejections[rejection.reason]
   const body = rejection.fields
     ? { status: "error", message, errors: rejection.fields }

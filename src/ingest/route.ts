@@ -1,4 +1,4 @@
-import { RequestError } from "../errors.ts"
+import { RequestError, toRequestError } from "../errors.ts"
 import type { TrustedNetworks } from "../http/address.ts"
 import { type AuthFailureDeps, limitAuthFailures } from "../http/auth-failures.ts"
 import { type BodyDeps, readJson } from "../http/body.ts"
@@ -164,8 +164,7 @@ function recordRejected(
   error: unknown,
   headers: Record<string, string>,
 ): void {
-  const rejection = error instanceof RequestError ? error : new RequestError("internal")
-  const rejected = describeRejected(context, route.slice("POST ".length), rejection, now())
+  const rejected = describeRejected(context, route.slice("POST ".length), toRequestError(error), now())
   const website = rejected.websiteId === null ? undefined : registry.website(rejected.websiteId)?.id
   rejectedRequests.add(rejected, { request_id: headers["x-request-id"], website })
 }

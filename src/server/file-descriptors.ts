@@ -1,5 +1,6 @@
 import { closeSync, openSync } from "node:fs"
 import { devNull } from "node:os"
+import { codeOf } from "../errors.ts"
 import type { Log } from "../log.ts"
 
 /** ms between two checks: the longest time that idle connections can block a new client. */
@@ -23,7 +24,6 @@ function areExhausted(): boolean {
     closeSync(openSync(devNull, "r"))
     return false
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    return code === "EMFILE" || code === "ENFILE"
+    return ["EMFILE", "ENFILE"].includes(codeOf(error))
   }
 }

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
-import { UserError } from "../errors.ts"
+import { codeOf, UserError } from "../errors.ts"
 import type { ServeOptions } from "../serve-options.ts"
 
 /** The certificate and key of the server, in PEM. */
@@ -64,15 +64,11 @@ function read(flag: string, file: string): Buffer {
   }
 }
 
-function parse<Parsed>(
-  work: () => Parsed,
-  problem: (code: string | undefined) => string,
-  hint: string,
-): Parsed {
+function parse<Parsed>(work: () => Parsed, problem: (code: string) => string, hint: string): Parsed {
   try {
     return work()
   } catch (error) {
-    throw new UserError(problem((error as { code?: string }).code), hint)
+    throw new UserError(problem(codeOf(error)), hint)
   }
 }
 

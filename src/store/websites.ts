@@ -1,4 +1,4 @@
-import { RequestError } from "../errors.ts"
+import { codeOf, RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 
 export const anonymizeSettings = ["off", "daily"] as const
@@ -139,7 +139,7 @@ export function createWebsite(db: Db, id: string, settings: WebsiteSettings, now
       now,
     })
   } catch (error) {
-    if ((error as { code?: string }).code !== "SQLITE_CONSTRAINT_UNIQUE") throw error
+    if (codeOf(error) !== "SQLITE_CONSTRAINT_UNIQUE") throw error
     throw new RequestError("conflict", { detail: `a website with the id ${canonical} already exists` })
   }
   return findWebsite(db, canonical)

@@ -1,5 +1,5 @@
 import type BetterSqlite3 from "better-sqlite3"
-import { UserError } from "../../errors.ts"
+import { codeOf, UserError } from "../../errors.ts"
 import { addonFolder } from "./addon.ts"
 
 export type Db = BetterSqlite3.Database
@@ -31,7 +31,12 @@ export class Database extends Driver {
 }
 
 function isLoadFailure(error: unknown): error is Error {
-  return error instanceof Error && "code" in error && error.code === "ERR_DLOPEN_FAILED"
+  return error instanceof Error && codeOf(error) === "ERR_DLOPEN_FAILED"
+}
+
+/** True for SQLite's error if another connection holds the lock. */
+export function isBusy(error: unknown): boolean {
+  return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error))
 }
 
 /** Messages of the glibc and musl loaders for a file system that is mounted noexec. */

@@ -1,6 +1,6 @@
 import { existsSync, linkSync, renameSync, rmSync } from "node:fs"
-import { UserError } from "../../errors.ts"
-import { Database, type Db } from "./driver.ts"
+import { codeOf, UserError } from "../../errors.ts"
+import { Database, type Db, isBusy } from "./driver.ts"
 import { databaseError } from "./open.ts"
 import { ServerLock } from "./server-lock.ts"
 
@@ -55,9 +55,8 @@ function lockDatabase(path: string): Db | undefined {
     return db
   } catch (error) {
     db?.close()
-    const { code = "" } = error as { code?: string }
     if (isBusy(error)) throw inUseError(path)
-    if (code.startsWith("SQLITE_NOTADB") || code.startsWith("SQLITE_CORRUPT")) return undefined
+    if (/^SQLITE_(NOTADB|CORRUPT)/.test(codeOf(error))) return undefined
     throw databaseError(error, path)
   }
 }
@@ -83,7 +82,7 @@ function linkAside(path: string, aside: string): void {
   try {
     linkSync(path, aside)
   } catch (error) {
-    if ((error as { code?: string }).code === "EEXIST") throw error
+    if (codeOf(error) === "EEXIST") throw error
     renameSync(path, aside) // a file system without hard links
   }
 }
@@ -94,10 +93,6 @@ function moveAside(path: string, aside: string): void {
     if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix)
   }
   rmSync(`${path}-shm`, { force: true })
-}
-
-function isBusy(error: unknown): boolean {
-  return (error as { code?: string }).code?.startsWith("SQLITE_BUSY") ?? false
 }
 
 function inUseError(path: string): UserError {

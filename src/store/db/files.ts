@@ -12,6 +12,7 @@ import {
   statSync,
 } from "node:fs"
 import { join } from "node:path"
+import { codeOf } from "../../errors.ts"
 
 // Safe file creation in folders that other users can write to, such as /tmp: they can put a link or a file under any name
 // that they can predict.
@@ -60,7 +61,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"
+    return codeOf(error) === "EPERM"
   }
 }
 
@@ -75,7 +76,7 @@ export function publish(partial: string, path: string, replace: boolean): void {
       linkSync(partial, path)
       rmSync(partial)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error
+      if (codeOf(error) === "EEXIST") throw error
       // A file system without hard links.
       if (lstatSync(path, { throwIfNoEntry: false })) {
         throw Object.assign(new Error(`EEXIST: ${path}`), { code: "EEXIST" })

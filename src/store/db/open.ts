@@ -1,7 +1,7 @@
 import { accessSync, closeSync, constants, existsSync, readFileSync, rmSync, statSync } from "node:fs"
 import { dirname } from "node:path"
-import { UserError } from "../../errors.ts"
-import { Database, type Db } from "./driver.ts"
+import { codeOf, UserError } from "../../errors.ts"
+import { Database, type Db, isBusy } from "./driver.ts"
 import { createPrivateFile } from "./files.ts"
 import { type Migration, migrate, pendingMigrations } from "./migrate.ts"
 
@@ -121,8 +121,7 @@ export function openForReading(path: string): Db {
 
 /** True if SQLite failed because it cannot create the -wal, and there is none that could hold recent events. */
 function isUnwritable(path: string, error: unknown): boolean {
-  const { code = "" } = error as { code?: string }
-  if (!/^SQLITE_(CANTOPEN|READONLY)/.test(code) || existsSync(`${path}-wal`)) return false
+  if (!/^SQLITE_(CANTOPEN|READONLY)/.test(codeOf(error)) || existsSync(`${path}-wal`)) return false
   try {
     accessSync(path, constants.R_OK)
   } catch {
@@ -205,7 +204,7 @@ function createDatabaseFile(path: string): boolean {
     closeSync(createPrivateFile(path))
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw databaseError(error, path)
+    if (codeOf(error) !== "EEXIST") throw databaseError(error, path)
     return false
   }
 }
@@ -220,14 +219,14 @@ function connect(path: string, busyTimeout: number): Db {
 
 /** Converts an error of SQLite or the system about a database file to a UserError, if the user can fix the cause. */
 export function databaseError(error: unknown, path: string): unknown {
-  const code = (error as { code?: string }).code ?? ""
+  const code = codeOf(error)
   if (code === "SQLITE_NOTADB") {
     return new UserError(
       `${path} is not an SQLite database`,
       "choose another file, or restore a backup if this was a databuddy database; it was not changed",
     )
   }
-  if (code.startsWith("SQLITE_BUSY")) {
+  if (isBusy(error)) {
     return new UserError(
       `${path} is locked by another process`,
       "wait until that process is done, or stop it, then try again",

@@ -1,6 +1,6 @@
 import { closeSync, constants, existsSync, openSync, rmSync } from "node:fs"
 import { UserError } from "../../errors.ts"
-import { Database, type Db } from "./driver.ts"
+import { Database, type Db, isBusy } from "./driver.ts"
 import { FileLock } from "./file-lock.ts"
 import { databaseError } from "./open.ts"
 
@@ -38,7 +38,7 @@ export class ServerLock {
       // Holds the write lock until the release. Other processes can still read the pid.
       this.#db.exec("begin immediate")
     } catch (error) {
-      if (!(error as { code?: string }).code?.startsWith("SQLITE_BUSY")) {
+      if (!isBusy(error)) {
         this.release()
         throw databaseError(error, path)
       }
@@ -73,8 +73,7 @@ export class ServerLock {
       db.exec("begin immediate; rollback")
       return undefined
     } catch (error) {
-      if (!db || !(error as { code?: string }).code?.startsWith("SQLITE_BUSY"))
-        throw databaseError(error, path)
+      if (!db || !isBusy(error)) throw databaseError(error, path)
       return readHolder(db)
     } finally {
       db?.close()

@@ -1,6 +1,6 @@
-import { RequestError } from "../../errors.ts"
+import { codeOf, RequestError } from "../../errors.ts"
 import type { DailyHash } from "../daily-hash.ts"
-import type { Db, Statement } from "../db/driver.ts"
+import { type Db, isBusy, type Statement } from "../db/driver.ts"
 import type { EventInserter, EventRow } from "../events.ts"
 
 /** The changes of one request. They are stored all or not at all. */
@@ -143,12 +143,4 @@ export class Writer {
 
 function isFault(error: unknown): boolean {
   return faultCodes.test(codeOf(error))
-}
-
-function isBusy(error: unknown): boolean {
-  return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error))
-}
-
-function codeOf(error: unknown): string {
-  return (error as { code?: string } | undefined)?.code ?? ""
 }
