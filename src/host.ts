@@ -9,7 +9,7 @@ const ipv6Pattern = /^\[([0-9a-f:.]+)\](?::(\d{0,5}))?$/i
 const probePath = /^\/(?:health|ready)(?:\?|$)/
 
 /** True for a valid Host header: a name, an IPv4 address or an IPv6 address in brackets, with an optional port. */
-export function isHost(text: string): boolean {
+function isHost(text: string): boolean {
   if (text.length > maxLength) return false
   const name = namePattern.exec(text)
   if (name) return isPort(name[1])

@@ -2,7 +2,7 @@ import { writeSync } from "node:fs"
 import { totalmem } from "node:os"
 import { run } from "./cli.ts"
 import { codeOf, OutputError } from "./errors.ts"
-import { settleSwitches, trimVariables } from "./serve-options.ts"
+import { deleteDisabledSwitches, trimVariables } from "./serve-options.ts"
 
 // Files that commands write (databases, backups, exports) hold visitor ids: only their owner can read them.
 process.umask(0o077)
@@ -13,7 +13,7 @@ process.env.TZ = "UTC"
 declare const BUILD_COMMIT: string | undefined
 
 trimVariables(process.env)
-const invalidSwitch = settleSwitches(process.env)
+const invalidSwitch = deleteDisabledSwitches(process.env)
 if (invalidSwitch) {
   process.stderr.write(`error: ${invalidSwitch} must be 1 or 0\n`)
   process.exit(2)

@@ -131,7 +131,7 @@ function serveOptions(): Option[] {
       retention,
     ),
     backupDirOption("write verified backups of the database to this folder on a schedule"),
-    option("--backup-every <time>", "interval between backups, such as 6h", "24h", backupTime),
+    option("--backup-every <time>", "interval between backups, such as 6h", "24h", backupInterval),
     option("--backup-keep <number>", "number of backups to keep", 7, whole(1, 100_000)),
     option(
       "--query-memory <bytes>",
@@ -221,7 +221,7 @@ function option(
   parse?: (text: string) => unknown,
 ): Option {
   const option = new Option(flags, description)
-  // Commander turns a flag without a value on if its variable is set at all; see `normalizeSwitches`.
+  // Commander turns a flag without a value on if its variable is set at all; see `deleteDisabledSwitches`.
   const name = option.long?.slice(2).replaceAll("-", "_").toUpperCase()
   option.env(`DATABUDDY_${name}`)
   if (parse) option.argParser(parse)
@@ -254,12 +254,12 @@ function retention(text: string): number {
   throw new InvalidArgumentError(`It must be ${retentionFormat}.`)
 }
 
-/** Seconds. A backup of a few GB takes half a minute. */
-const backupTimes = { min: 1, max: 366 * 86_400 } as const
+/** ms. A longer interval is probably a mistake. A short one is safe: a backup starts only after the last one has ended. */
+const maxBackupInterval = 366 * 86_400_000
 
-function backupTime(text: string): number {
+function backupInterval(text: string): number {
   const ms = parseDuration(text) ?? 0
-  if (ms >= backupTimes.min * 1_000 && ms <= backupTimes.max * 1_000) return ms
+  if (ms > 0 && ms <= maxBackupInterval) return ms
   throw new InvalidArgumentError("It must be a duration such as 6h or 1d, of at most 366d.")
 }
 
@@ -283,7 +283,7 @@ const off = new Set(["", "0", "false", "no", "off"])
  * Deletes the switches of `serve` that are off from `env`, because Commander turns a switch on if its variable has any value.
  * Returns the name of a variable that is neither on nor off.
  */
-export function settleSwitches(env: NodeJS.ProcessEnv): string | undefined {
+export function deleteDisabledSwitches(env: NodeJS.ProcessEnv): string | undefined {
   for (const { envVar: name, required, optional } of serveOptions()) {
     // A flag that takes a value is not a switch.
     if (!name || required || optional) continue

@@ -24,10 +24,11 @@ export function parseNetworks(text: string): TrustedNetworks | undefined {
  */
 export function clientAddress(peer: string, forwardedFor: string | null, trusted: TrustedNetworks): string {
   let address = normalizeAddress(peer)
-  const entries = forwardedFor?.split(",").map((entry) => normalizeAddress(entry.trim())) ?? []
+  const entries = forwardedFor?.split(",") ?? []
   while (isTrustedProxy(address, trusted)) {
-    const next = entries.pop()
-    if (next === undefined || isIP(next) === 0) break
+    // Only as many entries as needed: a header of 16 KB can hold thousands.
+    const next = normalizeAddress(entries.pop()?.trim() ?? "")
+    if (isIP(next) === 0) break
     address = next
   }
   return address

@@ -122,7 +122,7 @@ export async function readCallerBody(
   return await readJson(deps, context)
 }
 
-/** Reads a body so small that rejecting it is cheap. No limit applies, so nobody can lock others at their address out. */
+/** Reads a body so small that rejecting it is cheap. No limit applies: it would lock out others at the same address. */
 async function readPublicBody(
   { bodyBudget, settings }: RouteDeps,
   context: RequestContext,

@@ -55,6 +55,7 @@ export function describeRejected(
   }
 }
 
+/** An empty object for any other value. The cast only states that every key can be read. */
 function asObject(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)

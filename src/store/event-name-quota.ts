@@ -6,7 +6,7 @@ const dayMs = 86_400_000
  * New event names per website and UTC day from senders without a key. Anyone who knows the public website id can invent
  * names, and each stays in the dictionary while it has an event. A growing website adds a few dozen per day.
  */
-export const maxNewNamesPerDay = 1_000
+const maxNewNamesPerDay = 1_000
 
 const sql = {
   names: "select names from new_names where website_rid = :websiteRid and day = :day",

@@ -233,15 +233,14 @@ export class EventReader {
   }
 
   #event(row: EventColumns): StoredEvent {
-    const [id, rid, name, namespace, source, ts, delay] = row
     const [
-      ,
-      ,
-      ,
-      ,
-      ,
-      ,
-      ,
+      id,
+      rid,
+      name,
+      namespace,
+      source,
+      ts,
+      delay,
       anonymous_id,
       session_id,
       profile_id,
@@ -271,7 +270,10 @@ export class EventReader {
     }
   }
 
-  /** Joins keys and values to a JSON object. JavaScript wrote the values, so parsing and serializing preserves them. */
+  /**
+   * Joins keys and values to a JSON object. JavaScript wrote the values, so parsing and serializing preserves them. The types of the
+   * parsed JSON are those that `EventInserter` has written.
+   */
   #object(keys: string, values: string): string {
     let names = this.#keys.get(keys)
     if (!names) {

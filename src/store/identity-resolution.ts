@@ -19,7 +19,7 @@ import type { Db } from "./db/driver.ts"
  */
 
 /** Two or three people share a device; twenty profiles are a point of sale. */
-export const maxProfilesPerVisitor = 20
+const maxProfilesPerVisitor = 20
 /** Links per read: a few ms. */
 const linksPerStep = 5_000
 

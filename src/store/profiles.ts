@@ -105,6 +105,6 @@ export function restoreLink(
 }
 
 function tooManyTraitsError(): RequestError {
-  const message = `must come to at most ${maxTraits} and ${maxTraitBytes} bytes of JSON with those kept before; null removes one`
+  const message = `must be at most ${maxTraits} traits and ${maxTraitBytes} bytes of JSON, together with the stored traits of the profile: set some of them to null to remove them`
   return new RequestError("invalid_shape", { fields: [{ field: "traits", message }] })
 }

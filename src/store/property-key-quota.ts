@@ -48,7 +48,7 @@ export class PropertyKeyQuota {
     this.#cached = 0
   }
 
-  /** Adds `keys` (a JSON array). False, with none added, if the new ones exceed the quota on the UTC day of `now` (Unix ms). */
+  /** Adds `keys` (a JSON array of strings, as in `EventRow`). False, with none added, if the new ones exceed the quota on the UTC day of `now` (Unix ms). */
   admit(websiteRid: number, now: number, keys: string): boolean {
     const day = Math.floor(now / dayMs)
     const website = this.#websiteKeys(websiteRid, day)

@@ -253,7 +253,7 @@ export class Store {
     this.#reportedJump = untrustedJump
     const [from, to] = [untrustedJump.expected, untrustedJump.now].map((ms) => new Date(ms).toISOString())
     this.callbacks.onWarning(
-      `the clock jumped from ${from} to ${to}: it was set, or the server was suspended. Events that are expired only by the new time are kept until it has run for a day; if the time is wrong, correct it`,
+      `the clock jumped from ${from} to ${to}: it was set, or the server was suspended. Events that are expired only by the new time are deleted after the clock has run for a day; if the time is wrong, correct it`,
     )
   }
 

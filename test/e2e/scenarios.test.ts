@@ -285,7 +285,8 @@ describe("one server", () => {
 
   describe("the traits of a profile are limited", () => {
     const beyond = rejected("invalid_shape", {
-      traits: "must come to at most 200 and 16384 bytes of JSON with those kept before; null removes one",
+      traits:
+        "must be at most 200 traits and 16384 bytes of JSON, together with the stored traits of the profile: set some of them to null to remove them",
     })
     const identity = (
       profileId: string,

@@ -24,7 +24,7 @@ const frameHeader = 24
 const sql = {
   // As subqueries, each is a lookup. `select min(id), max(id)` scans an index: 0.2 s per million events.
   bounds: "select (select min(id) from event_rows) as least, (select max(id) from event_rows) as most",
-  place: "select * from event_rows where id >= :id order by id limit :limit",
+  rowsFrom: "select * from event_rows where id >= :id order by id limit :limit",
   edges: [
     "select * from event_types order by id desc limit 1",
     "select * from profiles order by website_rid desc, profile_id desc limit 1",
@@ -138,10 +138,10 @@ function sample(db: Db): undefined {
   for (const edge of sql.edges) db.prepare(edge).get()
   const { least, most } = db.prepare(sql.bounds).get() as { least: number | null; most: number | null }
   if (least === null || most === null) return
-  const look = db.prepare(sql.place)
-  for (let place = 0; place <= samplePoints; place++) {
-    const id = Math.floor(least + ((most - least) * place) / samplePoints)
-    look.all({ id, limit: rowsPerSample })
+  const rowsFrom = db.prepare(sql.rowsFrom)
+  for (let point = 0; point <= samplePoints; point++) {
+    const id = Math.floor(least + ((most - least) * point) / samplePoints)
+    rowsFrom.all({ id, limit: rowsPerSample })
   }
 }
 
