@@ -1,5 +1,5 @@
 import type { Db, Statement } from "../store/db/driver.ts"
-import { type BlockRow, blockColumns, blockOf, type RawBlock, type Slice } from "./block-reader.ts"
+import { type BlockRow, blockColumns, blockOf, type RawBlock, type Slice } from "./block.ts"
 import { bySlice } from "./block-writer.ts"
 
 /** Limits of the cache: slices of one website (about 300 bytes each), and websites. */

@@ -1,9 +1,10 @@
 import type { Db, Statement } from "../store/db/driver.ts"
 import { type Codes, type Column, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
-import { type Columns, joinColumns, present, presentIn } from "./column-builder.ts"
+import { joinColumns, present, presentIn } from "./column.ts"
+import type { Columns } from "./memory-batch.ts"
 
 // Writes the block format, see README.md. `layout` locates each column in the segments of the block.
-// `block-reader.ts` reads it.
+// `segment-reader.ts` reads it.
 //
 // A block holds events of one website and UTC day, slice after slice. A slice holds the events of one name,
 // from crawlers or from people, sorted by time and then by receipt. A column has the codes of all slices that
@@ -15,7 +16,7 @@ import { type Columns, joinColumns, present, presentIn } from "./column-builder.
  */
 export const segmentsPerBlock = 1_024
 /**
- * Limit of slices per block: `block-reader.ts` combines the block id and the index of a slice into one
+ * Limit of slices per block: `stored-batch.ts` combines the block id and the index of a slice into one
  * number.
  */
 export const slicesPerBlock = 65_536

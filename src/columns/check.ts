@@ -1,6 +1,7 @@
 import type { Db } from "../store/db/driver.ts"
 import { type Batch, type Column, idKinds, StaleBlockError, type Value } from "./batch.ts"
-import { BlockReader, type BlockRow, blockColumns, blockOf, type RawBlock } from "./block-reader.ts"
+import { type BlockRow, blockColumns, blockOf, type RawBlock } from "./block.ts"
+import { BlockReader } from "./block-reader.ts"
 import { IdDictionary } from "./id-dictionary.ts"
 import { RowReader } from "./row-reader.ts"
 
@@ -50,7 +51,7 @@ export function differences(db: Db, onProgress: (done: number, all: number) => v
 }
 
 function compareBlock(block: BlockRow, reader: BlockReader): string | undefined {
-  const rows = reader.fromRows(block)
+  const rows = reader.rows.build(block)
   if (rows.length > block.slices.length) return "it lacks a name"
   for (const [index, slice] of block.slices.entries()) {
     const difference = compareSlice(reader.open(slice), rows[index])

@@ -1,10 +1,13 @@
 import type { Db, Statement } from "../store/db/driver.ts"
 import { dayMs } from "./batch.ts"
+import { type BlockRow, type Slice, sliceKey } from "./block.ts"
 import { BlockIndex, type DayOfBlocks } from "./block-index.ts"
-import { BlockReader, type BlockRow, fittingBlocks, type Slice, sliceKey } from "./block-reader.ts"
+import { BlockReader } from "./block-reader.ts"
+import { batchesBySlice, fittingBlocks } from "./block-rows.ts"
 import { Cache } from "./cache.ts"
-import { buildMemory, type MemoryBatch } from "./column-builder.ts"
+import { buildMemory } from "./column-builder.ts"
 import { IdDictionary } from "./id-dictionary.ts"
+import type { MemoryBatch } from "./memory-batch.ts"
 import { RowReader } from "./row-reader.ts"
 import { type Day, type Entry, Snapshot, type SnapshotScope } from "./snapshot.ts"
 import { Stamps } from "./stamps.ts"
@@ -98,12 +101,12 @@ export class SnapshotReader {
   /** Evicts from both caches what no longer fits beside the running queries. */
   trim(): void {
     this.#cache.shrink(this.memory - this.#borrowed)
-    this.#reader.trim()
+    this.#reader.cache.trim()
   }
 
   /** Total bytes of columns read from blocks or built of unsealed rows. */
   get read(): number {
-    return this.#reader.read + this.#built + (this.#unsealed?.built ?? 0)
+    return this.#reader.segments.read + this.#built + (this.#unsealed?.built ?? 0)
   }
 
   /** True if unsealed rows take so much memory that queries should wait until they are sealed. */
@@ -133,7 +136,7 @@ export class SnapshotReader {
     const unsealed = this.#unsealed
     if (sealed.last - sealed.id <= this.limits.rows) yield* unsealed.readTo(sealed.last)
     const inMemory = unsealed.hasAllUpTo(sealed.last)
-    this.#reader.startQuery()
+    this.#reader.cache.startQuery()
     const days = new Map<number, DayParts>()
     const partsOf = (day: number): DayParts => {
       const parts = days.get(day) ?? { slices: [], state: "", rows: [], deferred: [] }
@@ -266,13 +269,9 @@ class StaleDays {
       const ofDay = this.blocks.filter((block) => block.website === website && block.day === day)
       const blocks = fittingBlocks(ofDay.slice(ofDay.findIndex((block) => block.id === id)))
       this.#batches.clear()
-      const batches = this.reader.allFromRows(blocks)
-      this.#batches = new Map(blocks.map((block) => [block.id, bySliceKey(batches.get(block.id) ?? [])]))
+      const batches = this.reader.rows.buildAll(blocks)
+      this.#batches = new Map(blocks.map((block) => [block.id, batchesBySlice(batches.get(block.id) ?? [])]))
     }
     return this.#batches.get(id)?.get(sliceKey(name, crawler))
   }
-}
-
-function bySliceKey(batches: readonly MemoryBatch[]): ReadonlyMap<string, MemoryBatch> {
-  return new Map(batches.map((batch) => [sliceKey(batch.name, batch.crawler), batch]))
 }

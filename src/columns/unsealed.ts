@@ -1,6 +1,7 @@
 import { type DictionarySizes, dayMs, type IdKind } from "./batch.ts"
-import { ColumnBuilder, MemoryBatch } from "./column-builder.ts"
+import { ColumnBuilder } from "./column-builder.ts"
 import type { IdDictionary } from "./id-dictionary.ts"
+import { MemoryBatch } from "./memory-batch.ts"
 import type { RowReader } from "./row-reader.ts"
 
 /** Rows of a batch: larger batches are faster to count but take longer to build. */

@@ -7,7 +7,8 @@ import {
   type Value,
 } from "../../src/columns/batch.ts"
 import { Cache } from "../../src/columns/cache.ts"
-import { type Columns, emptyCodes, MemoryBatch } from "../../src/columns/column-builder.ts"
+import { emptyCodes } from "../../src/columns/column.ts"
+import { type Columns, MemoryBatch } from "../../src/columns/memory-batch.ts"
 import type { Entry } from "../../src/columns/snapshot.ts"
 import type { Scope } from "../../src/query/query.ts"
 import type { ReportSource } from "../../src/query/reports/step.ts"

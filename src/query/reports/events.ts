@@ -1,5 +1,5 @@
 import type { IdKind } from "../../columns/batch.ts"
-import { MemoryBatch } from "../../columns/column-builder.ts"
+import { MemoryBatch } from "../../columns/memory-batch.ts"
 import type { RowHead } from "../../columns/row-reader.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import type { EventsQuery, EventsResult, ListedEvent, StoredEvent } from "../query.ts"

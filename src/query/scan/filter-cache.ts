@@ -1,5 +1,5 @@
 import type { Batch, Codes, Column, IdKind, TextField, Value } from "../../columns/batch.ts"
-import { emptyCodes, present, presentIn } from "../../columns/column-builder.ts"
+import { emptyCodes, present, presentIn } from "../../columns/column.ts"
 import type { Selection } from "../structures/selection.ts"
 
 /** Bytes of a selection or a column without its entries, and of a value without its text. */

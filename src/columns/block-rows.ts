@@ -1,0 +1,144 @@
+import { runToEnd } from "../steps.ts"
+import { type Column, dayMs, StaleBlockError, type Value } from "./batch.ts"
+import { type BlockRow, type Slice, sliceKey } from "./block.ts"
+import type { OpenProperty } from "./block-layout.ts"
+import { bySlice } from "./block-writer.ts"
+import { sliceOf, ValueColumn } from "./column.ts"
+import { buildMemory, ColumnBuilder, type NumbersOf } from "./column-builder.ts"
+import { type ColumnCache, columnBytes } from "./column-cache.ts"
+import { MemoryBatch } from "./memory-batch.ts"
+import type { Row, RowReader } from "./row-reader.ts"
+
+const hourMs = 3_600_000
+
+/** Returns the longest prefix of at least one block whose columns fit the build memory together. */
+export function fittingBlocks<Row extends Pick<BlockRow, "bytes">>(blocks: readonly Row[]): Row[] {
+  let bytes = 0
+  const end = blocks.findIndex((block, index) => {
+    bytes += block.bytes
+    return index > 0 && bytes > buildMemory
+  })
+  return end < 0 ? [...blocks] : blocks.slice(0, end)
+}
+
+/** Builds the columns of blocks from the rows of their events. */
+export class BlockRows {
+  constructor(
+    private readonly rows: RowReader,
+    private readonly numbersOf: NumbersOf,
+    private readonly cache: ColumnCache,
+  ) {}
+
+  /**
+   * Reads a property of a slice from the rows. The first such property of a block is read alone. For a second
+   * one, all columns of the block are built from its rows at once. Throws StaleBlockError.
+   */
+  property(slice: Slice, key: string, property: OpenProperty): Column | undefined {
+    const { block, name, crawler, index, events } = slice
+    const first = property.firstOf.get(index)
+    if (first === undefined) return undefined
+    const firstProperty = this.cache.get(block, "property from rows", () => ({
+      content: { key },
+      bytes: columnBytes,
+    }))
+    if (firstProperty.key !== key)
+      return this.#batchesFromRows(block).get(sliceKey(name, crawler))?.property(key)
+    return sliceOf(this.#columnFromRows(block, key, property), first, first + events)
+  }
+
+  #batchesFromRows(row: BlockRow): ReadonlyMap<string, MemoryBatch> {
+    return this.cache.get(row, "rows", () => {
+      const batches = this.build(row)
+      // An event that was deleted after the block was looked up would shift all later ones.
+      if (row.slices.some(({ events }, index) => events !== batches[index]?.count))
+        throw new StaleBlockError()
+      return { content: batchesBySlice(batches), bytes: row.bytes }
+    })
+  }
+
+  #columnFromRows(row: BlockRow, key: string, property: OpenProperty): Column {
+    return this.cache.get(row, `property.${key}`, () => {
+      const column = new ValueColumn()
+      const slices = new Map(
+        row.slices.map((slice) => [
+          sliceKey(slice.name, slice.crawler),
+          { left: slice.events, at: property.firstOf.get(slice.index) },
+        ]),
+      )
+      for (let hour = 0; hour < dayMs; hour += hourMs) {
+        for (const [, , typeId, , crawler, , , , , properties] of this.#rowsOf(row, hour)) {
+          const type = this.rows.typeOf(typeId)
+          const slice = slices.get(sliceKey(type.name, crawler === 1))
+          if (!slice || slice.left-- === 0) throw new StaleBlockError()
+          if (slice.at === undefined) continue
+          column.set(slice.at++, propertyOf(type.keys, properties, key))
+        }
+      }
+      // An event that was deleted after the block was looked up would shift all later ones.
+      for (const { left } of slices.values()) if (left !== 0) throw new StaleBlockError()
+      const content = column.finish(property.count)
+      return { content, bytes: columnBytes + column.bytes }
+    })
+  }
+
+  /** Iterates the rows of an hour of the day, by time and then id. `hour`: ms after the start of the day. */
+  #rowsOf({ website, day, afterId, lastId }: BlockRow, hour: number): IterableIterator<Row> {
+    const from = day * dayMs + hour
+    return this.rows.byTime(website, from, from + hourMs, afterId, lastId)
+  }
+
+  /** Builds the batches of a block from the rows. */
+  build(row: BlockRow): MemoryBatch[] {
+    return this.buildAll([row]).get(row.id) ?? []
+  }
+
+  /** Builds the batches of several blocks of one website and day from the rows, by block id. */
+  buildAll(blocks: readonly BlockRow[]): Map<number, MemoryBatch[]> {
+    return runToEnd(this.buildInSteps(blocks))
+  }
+
+  /**
+   * Like `buildAll`, but yields after each hour. Reads the rows of the day once, however many blocks there
+   * are.
+   */
+  *buildInSteps(blocks: readonly BlockRow[]): Generator<void, Map<number, MemoryBatch[]>> {
+    const [first] = blocks
+    if (!first) return new Map()
+    const afterId = Math.min(...blocks.map(({ afterId }) => afterId))
+    const lastId = Math.max(...blocks.map(({ lastId }) => lastId))
+    const builders = blocks.map((block) => ({ block, builder: new ColumnBuilder(this.rows) }))
+    for (let hour = 0; hour < dayMs; hour += hourMs) {
+      for (const row of this.#rowsOf({ ...first, afterId, lastId }, hour))
+        for (const { block, builder } of builders) if (this.#holds(block, row)) builder.add(row)
+      yield
+    }
+    return new Map(
+      builders.map(({ block, builder }) => [
+        block.id,
+        [...builder.finish(this.numbersOf)].map((columns) => new MemoryBatch(columns)).sort(bySlice),
+      ]),
+    )
+  }
+
+  #holds({ afterId, lastId, isOfName, slices: [slice] }: BlockRow, [id, , typeId, , crawler]: Row): boolean {
+    if (id <= afterId || id > lastId) return false
+    return !isOfName || (slice?.name === this.rows.typeOf(typeId).name && slice.crawler === (crawler === 1))
+  }
+}
+
+/** Returns batches by slice, see `sliceKey`. */
+export function batchesBySlice(batches: readonly MemoryBatch[]): ReadonlyMap<string, MemoryBatch> {
+  return new Map(batches.map((batch) => [sliceKey(batch.name, batch.crawler), batch]))
+}
+
+/** The row's properties were validated and stored as JSON of an object, or of its values if the type has the keys. */
+function propertyOf(
+  keys: string[] | undefined,
+  properties: string | null,
+  key: string,
+): Value | null | undefined {
+  if (properties === null) return null
+  if (!keys) return (JSON.parse(properties) as Record<string, Value | null>)[key]
+  const at = keys.lastIndexOf(key)
+  return at < 0 ? null : (JSON.parse(`[${properties}]`) as (Value | null)[])[at]
+}

@@ -1,0 +1,84 @@
+import type { Codes } from "./batch.ts"
+import { type EncodedBlock, eventsWithQuarters, quartersPerDay } from "./block-writer.ts"
+import { arrayOf } from "./typed-arrays.ts"
+
+/** A row of `blocks`, without the data of its columns. */
+export interface BlockRow {
+  id: number
+  /** Rid; below 0 if another block has replaced this one. */
+  website: number
+  /** Days since 1970-01-01. */
+  day: number
+  /** The block holds events with `afterId` < id <= `lastId`. */
+  afterId: number
+  lastId: number
+  events: number
+  /** Number of deletions of its events. 0: the block is current. */
+  stale: number
+  /** Estimated bytes of memory that its columns take while they are built from rows. */
+  bytes: number
+  slices: readonly Slice[]
+  /**
+   * The block holds a single name: it was sealed before blocks held all names of a day. Such blocks can
+   * overlap in row ids.
+   */
+  isOfName: boolean
+}
+
+/** The events of one name in a block. */
+export interface Slice {
+  block: BlockRow
+  index: number
+  name: string
+  crawler: boolean
+  /** Position of its first event in the block. */
+  first: number
+  events: number
+  /** Events in each of the day's 96 quarter hours; null for a slice with few events. */
+  quarters: Codes | null
+}
+
+/** Columns of `blocks` that `blockOf` reads. Earlier versions did not store `bytes`. */
+export const blockColumns = `
+  id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale, slices,
+  coalesce(bytes, events * 100) as bytes`
+
+/** A row as SQLite returns it. */
+export interface RawBlock extends Omit<BlockRow, "slices" | "isOfName"> {
+  name: string
+  crawler: 0 | 1
+  quarters: Uint8Array | null
+  slices: string | null
+}
+
+export function blockOf({ name, crawler, quarters, slices, ...row }: RawBlock): BlockRow {
+  // `block-writer.ts` stored the slices.
+  const named: EncodedBlock["slices"] =
+    slices === null ? [[name, crawler, row.events]] : JSON.parse(slices)
+  const parts: Slice[] = []
+  const block: BlockRow = { ...row, slices: parts, isOfName: slices === null }
+  const large = named.filter(([, , events]) => events >= eventsWithQuarters).length
+  const width = quarters ? quarters.length / quartersPerDay / large : 0
+  let [first, counted] = [0, 0]
+  for (const [index, [name, crawler, events]] of named.entries()) {
+    const hasQuarters = quarters !== null && events >= eventsWithQuarters
+    const at = counted * quartersPerDay * width
+    parts.push({
+      block,
+      index,
+      name,
+      crawler: crawler === 1,
+      first,
+      events,
+      quarters: hasQuarters ? arrayOf(quarters, at, quartersPerDay, width as 1 | 2 | 4) : null,
+    })
+    if (hasQuarters) counted++
+    first += events
+  }
+  return block
+}
+
+/** Identifies a slice within a block. */
+export function sliceKey(name: string, crawler: boolean): string {
+  return `${crawler ? 1 : 0} ${name}`
+}

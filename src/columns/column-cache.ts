@@ -1,0 +1,97 @@
+import type { BlockRow } from "./block.ts"
+
+/**
+ * A column can be evicted once this many queries have not read it: as many as a few dashboard pages run. With
+ * plain LRU, a working set larger than the memory would evict each column just before it is read again.
+ */
+const queriesBeforeEviction = 16
+
+/** Cached data of a block, and the bytes that it takes. */
+export interface Cached<Content> {
+  content: Content
+  bytes: number
+}
+
+/** Bytes of memory that a column takes besides its codes and values. */
+export const columnBytes = 300
+
+/** Caches data of blocks, up to `memory()` bytes. */
+export class ColumnCache {
+  /**
+   * Keyed by block id (never reused) and name of the data, in order of use: the most recently used entry is
+   * last.
+   */
+  readonly #cached = new Map<string, Cached<unknown> & { query: number }>()
+  /**
+   * Keys of entries over the memory limit. Dropped when another day is read, because the slices of a day are
+   * read in sequence.
+   */
+  readonly #excess = new Set<string>()
+  /** Website and day read last. */
+  #day = ""
+  #bytes = 0
+  #query = 0
+
+  /** `memory`: bytes. */
+  constructor(private readonly memory: () => number) {}
+
+  /** Marks the start of a query, for the eviction. */
+  startQuery(): void {
+    this.#query++
+  }
+
+  /**
+   * Returns the cached data of this name, or calls `make` and caches the result. A name always has the same
+   * type.
+   */
+  get<Content>({ id, website, day }: BlockRow, name: string, make: () => Cached<Content>): Content {
+    this.#dropExcess(`${website} ${day}`)
+    const key = `${id} ${name}`
+    const known = this.#cached.get(key)
+    if (known) {
+      if (known.query !== this.#query) {
+        known.query = this.#query
+        this.#cached.delete(key)
+        this.#cached.set(key, known)
+      }
+      return known.content as Content
+    }
+    const { content, bytes } = make()
+    this.#cached.set(key, { content, bytes, query: this.#query })
+    this.#bytes += bytes
+    const memory = this.memory()
+    for (const [oldest, { query }] of this.#cached) {
+      if (this.#bytes <= memory) return content
+      if (oldest === key || query >= this.#query - queriesBeforeEviction) break
+      this.#drop(oldest)
+    }
+    if (this.#bytes > memory) this.#excess.add(key)
+    return content
+  }
+
+  #dropExcess(day: string): void {
+    if (day === this.#day) return
+    this.#day = day
+    if (this.#excess.size === 0) return
+    const memory = this.memory()
+    for (const key of this.#excess) {
+      if (this.#bytes <= memory) break
+      this.#drop(key)
+    }
+    this.#excess.clear()
+  }
+
+  /** Evicts the least recently used columns until the rest fits the memory. */
+  trim(): void {
+    const memory = this.memory()
+    for (const oldest of this.#cached.keys()) {
+      if (this.#bytes <= memory) return
+      this.#drop(oldest)
+    }
+  }
+
+  #drop(key: string): void {
+    this.#bytes -= this.#cached.get(key)?.bytes ?? 0
+    this.#cached.delete(key)
+  }
+}

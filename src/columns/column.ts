@@ -1,0 +1,202 @@
+import type { Codes, Column, Few, Value } from "./batch.ts"
+import { enlarge, lowerBound } from "./typed-arrays.ts"
+
+/** Bytes of memory: a value of an event, and a distinct value besides its text. */
+const entryBytes = 12
+export const valueBytes = 100
+/**
+ * Bytes of memory per character of a text, and per character of the JSON of an object or array: `[[],[]]` is
+ * mostly object headers.
+ */
+export const characterBytes = 3
+const jsonCharacterBytes = 16
+/** A column is sparse if at most one event in this many has a value: the array of all codes would be larger. */
+const sparseRatio = 8
+/**
+ * Limit of events per set of columns: a time of day (below 2^27 ms) and a position (below 2^26) are packed
+ * into one double.
+ */
+export const maxEvents = 2 ** 26
+
+/** Builds a column event by event. Its memory depends only on the events that have a value. */
+export class ValueColumn {
+  readonly values: Value[] = []
+  /** Pairs of position and code, one for each event that has a value. */
+  #entries = new Uint32Array(4)
+  #count = 0
+  /** The position set last, and whether positions were set in ascending order. */
+  #last = -1
+  #isSorted = true
+  /** Created for the second value: most keys that senders make up have only one. */
+  #byValue: Map<Value, number> | undefined
+  #byJson: Map<string, number> | undefined
+  bytes = 0
+
+  set(index: number, value: Value | null | undefined): void {
+    if (value === null || value === undefined) return
+    this.setCode(index, this.codeOf(value))
+  }
+
+  /** Returns the code of a value, and adds the value if it is new. */
+  codeOf(value: Value): number {
+    return typeof value === "object" ? this.#codeOfJson(value) : this.#codeOf(value)
+  }
+
+  /** Sets the code of an event. Set each position at most once. */
+  setCode(index: number, code: number): void {
+    const at = this.#count++ * 2
+    if (at === this.#entries.length) this.#entries = enlarge(this.#entries, at)
+    this.#entries[at] = index
+    this.#entries[at + 1] = code
+    if (index < this.#last) this.#isSorted = false
+    this.#last = index
+    this.bytes += entryBytes
+  }
+
+  #codeOf(value: Value): number {
+    if (value === this.values[0]) return 1
+    let code = this.#byValue?.get(value)
+    if (code !== undefined) return code
+    code = this.values.push(value)
+    if (code > 1) {
+      this.#byValue ??= new Map()
+      this.#byValue.set(value, code)
+    }
+    this.bytes += valueBytes + (typeof value === "string" ? value.length * characterBytes : 0)
+    return code
+  }
+
+  /** Objects and arrays are the same value if their JSON is the same. */
+  #codeOfJson(value: object): number {
+    const json = JSON.stringify(value)
+    this.#byJson ??= new Map()
+    let code = this.#byJson.get(json)
+    if (code === undefined) {
+      code = this.values.push(value)
+      this.#byJson.set(json, code)
+      this.bytes += valueBytes + json.length * jsonCharacterBytes
+    }
+    return code
+  }
+
+  /** Returns the column. `ranks`: the new position of each event; undefined keeps the positions. */
+  finish(count: number, ranks?: Uint32Array): Column {
+    const { values } = this
+    const entries = this.#entries
+    const entryCount = this.#count
+    if (entryCount * sparseRatio > count) {
+      const codes = emptyCodes(count, values.length)
+      for (let at = 0; at < entryCount * 2; at += 2) {
+        const position = entries[at] as number
+        codes[ranks ? (ranks[position] as number) : position] = entries[at + 1] as number
+      }
+      return { codes, values }
+    }
+    const sorted = new Float64Array(entryCount)
+    for (let n = 0; n < entryCount; n++) {
+      const position = entries[n * 2] as number
+      sorted[n] =
+        (ranks ? (ranks[position] as number) : position) * maxEvents + (entries[n * 2 + 1] as number)
+    }
+    if (ranks || !this.#isSorted) sorted.sort()
+    const at = new Uint32Array(entryCount)
+    const codes = emptyCodes(entryCount, values.length)
+    for (let n = 0; n < entryCount; n++) {
+      const both = sorted[n] as number
+      at[n] = Math.floor(both / maxEvents)
+      codes[n] = both % maxEvents
+    }
+    return new SparseColumn({ at, codes }, values, count)
+  }
+}
+
+/** A column in which few events have a value. The array of all codes is computed on first use. */
+export class SparseColumn implements Column {
+  #codes: Codes | undefined
+
+  constructor(
+    readonly few: Few,
+    readonly values: readonly Value[],
+    private readonly count: number,
+  ) {}
+
+  get codes(): Codes {
+    if (!this.#codes) {
+      const { at, codes } = this.few
+      const all = emptyCodes(this.count, this.values.length)
+      for (let n = 0; n < at.length; n++) all[at[n] as number] = codes[n] as number
+      this.#codes = all
+    }
+    return this.#codes
+  }
+
+  /** Returns the events from `first` to `end`, exclusive. */
+  slice(first: number, end: number): SparseColumn {
+    const { at, codes } = this.few
+    const [from, to] = [lowerBound(at, first), lowerBound(at, end)]
+    const few = { at: at.slice(from, to), codes: codes.subarray(from, to) }
+    if (first > 0) for (let n = 0; n < few.at.length; n++) few.at[n] = (few.at[n] as number) - first
+    return new SparseColumn(few, this.values, end - first)
+  }
+
+  /** Returns a copy without the array of all codes, so that the array is released with the copy. */
+  withoutCodes(): SparseColumn {
+    return new SparseColumn(this.few, this.values, this.count)
+  }
+}
+
+/** Returns the events of a column from `first` to `end`, exclusive. */
+export function sliceOf(column: Column, first: number, end: number): Column {
+  if (column instanceof SparseColumn) return column.slice(first, end)
+  return { codes: column.codes.subarray(first, end), values: column.values }
+}
+
+/** Concatenates columns into one with distinct values. `counts`: the number of events of each column. */
+export function joinColumns(columns: readonly Column[], counts: readonly number[]): Column {
+  const [first] = columns
+  if (first && columns.length === 1) return first
+  const builder = new ValueColumn()
+  let at = 0
+  columns.forEach((column, index) => {
+    copyInto(builder, at, column)
+    at += counts[index] as number
+  })
+  return builder.finish(at)
+}
+
+/** Appends a column at the position `offset`. Looks up each value that occurs once. */
+export function copyInto(to: ValueColumn, offset: number, column: Column): void {
+  const { few, values } = column
+  const mapping = new Uint32Array(values.length + 1)
+  const codeOf = (code: number) => {
+    if (mapping[code] === 0) mapping[code] = to.codeOf(values[code - 1] as Value)
+    return mapping[code] as number
+  }
+  if (few) {
+    for (let n = 0; n < few.at.length; n++)
+      to.setCode(offset + (few.at[n] as number), codeOf(few.codes[n] as number))
+    return
+  }
+  const { codes } = column
+  for (let index = 0; index < codes.length; index++) {
+    const code = codes[index] as number
+    if (code !== 0) to.setCode(offset + index, codeOf(code))
+  }
+}
+
+export function emptyCodes(count: number, values: number): Codes {
+  if (values < 256) return new Uint8Array(count)
+  return values < 65_536 ? new Uint16Array(count) : new Uint32Array(count)
+}
+
+/** Counts the events that have a value. */
+export function presentIn(column: Column): number {
+  return column.few ? column.few.at.length : present(column.codes)
+}
+
+/** Counts the codes that are not 0. */
+export function present(codes: Codes): number {
+  let count = 0
+  for (let index = 0; index < codes.length; index++) if (codes[index] !== 0) count++
+  return count
+}

@@ -1,0 +1,67 @@
+import { type Batch, type Column, dayMs, type IdKind, type TextField } from "./batch.ts"
+import { present, presentIn, SparseColumn } from "./column.ts"
+
+/** A set of columns in memory. */
+export interface Columns {
+  website: number
+  name: string
+  crawler: boolean
+  day: number
+  count: number
+  times: Uint32Array
+  ids: Record<IdKind, Uint32Array>
+  fields: Record<TextField, Column>
+  properties: Map<string, Column>
+  /** 1 for events that have at least one property. */
+  propertied: Uint8Array
+  /** Row ids, if the columns were built from rows. */
+  rowIds?: Float64Array
+  /** Estimated bytes of memory that building them takes. */
+  bytes: number
+}
+
+/** Bytes of memory that building takes: a set of columns, a row in it, and a property key besides its text. */
+export const setBytes = 3_000
+export const rowBytes = 48
+export const keyBytes = 500
+
+/** A batch of columns in memory. */
+export class MemoryBatch implements Batch {
+  readonly website: number
+  readonly name: string
+  readonly crawler: boolean
+  readonly count: number
+  readonly base: number
+  #keys: Map<string, number> | undefined
+
+  constructor(readonly columns: Columns) {
+    this.website = columns.website
+    this.name = columns.name
+    this.crawler = columns.crawler
+    this.count = columns.count
+    this.base = columns.day * dayMs
+  }
+
+  get receipt(): Batch["receipt"] {
+    const { rowIds } = this.columns
+    if (!rowIds) throw new Error("merged columns have no row ids")
+    return { after: 0, last: Number.MAX_SAFE_INTEGER, ids: rowIds }
+  }
+
+  times = () => this.columns.times
+  visitors = () => this.columns.ids.visitors
+  sessions = () => this.columns.ids.sessions
+  profiles = () => this.columns.ids.profiles
+  column = (field: TextField) => this.columns.fields[field]
+  property = (key: string) => {
+    const column = this.columns.properties.get(key)
+    return column instanceof SparseColumn ? column.withoutCodes() : column
+  }
+  propertied = () => this.columns.propertied
+  withProperties = () => present(this.columns.propertied)
+
+  keys(): ReadonlyMap<string, number> {
+    this.#keys ??= new Map([...this.columns.properties].map(([key, column]) => [key, presentIn(column)]))
+    return this.#keys
+  }
+}

@@ -1,0 +1,123 @@
+import type { Db, Statement } from "../store/db/driver.ts"
+import { type Codes, type Column, type IdKind, StaleBlockError, type Value } from "./batch.ts"
+import type { BlockRow } from "./block.ts"
+import { type OpenLayout, type OpenProperty, openLayout, openRest } from "./block-layout.ts"
+import { numberForms, type Place, padded, segmentsPerBlock } from "./block-writer.ts"
+import { SparseColumn } from "./column.ts"
+import { type Cached, type ColumnCache, columnBytes } from "./column-cache.ts"
+import { arrayOf, copyOf } from "./typed-arrays.ts"
+
+const sql = {
+  layout: "select layout from blocks where id = :id and stale = 0",
+  segment: "select data from segments where id = :id",
+}
+
+const none: ReadonlyMap<string, OpenProperty> = new Map()
+
+/** Bytes of memory: a character of parsed JSON, a value besides its text, and a number. */
+const jsonCharacterBytes = 6
+const valueBytes = 40
+const numberBytes = 8
+
+/** Reads the columns of blocks from their segments. */
+export class SegmentReader {
+  readonly #layout: Statement
+  readonly #segment: Statement
+  /** Total bytes of columns read from the database. */
+  read = 0
+
+  constructor(
+    db: Db,
+    private readonly cache: ColumnCache,
+  ) {
+    this.#layout = db.prepare(sql.layout).pluck()
+    this.#segment = db.prepare(sql.segment).pluck()
+  }
+
+  /** Returns the layout of a block. Throws StaleBlockError. */
+  layout(row: BlockRow): OpenLayout {
+    return this.cache.get(row, "layout", () => {
+      const text = this.#layout.get({ id: row.id }) as string | undefined
+      if (text === undefined) throw new StaleBlockError()
+      return { content: openLayout(row, text), bytes: text.length * jsonCharacterBytes }
+    })
+  }
+
+  /** Reads a segment from the database. Throws StaleBlockError. */
+  #readSegment(row: BlockRow, index: number): Uint8Array {
+    const data = this.#segment.get({ id: row.id * segmentsPerBlock + index }) as Uint8Array | undefined
+    if (!data) throw new StaleBlockError()
+    this.read += data.length
+    return data
+  }
+
+  /** Reads the segment of a place. Segment 0, which small columns share, is cached. */
+  #segmentOf(row: BlockRow, { s }: Place): Cached<Uint8Array> {
+    if (s > 0) {
+      const content = this.#readSegment(row, s)
+      return { content, bytes: content.length }
+    }
+    const content = this.cache.get(row, "small columns", () => {
+      const content = this.#readSegment(row, s)
+      return { content, bytes: content.length }
+    })
+    return { content, bytes: 0 }
+  }
+
+  /**
+   * Reads a column without values: one code for each of the `count` events of the block. Throws
+   * StaleBlockError.
+   */
+  codes(row: BlockRow, name: string, place: Place, count: number): Codes {
+    return this.cache.get(row, name, () => {
+      const { content, bytes } = this.#segmentOf(row, place)
+      return { content: codesIn(content, place.o, count, place.w), bytes: bytes + columnBytes }
+    })
+  }
+
+  /** Reads a column with its values. Throws StaleBlockError. */
+  column(row: BlockRow, name: string, place: Place, count: number): Column {
+    return this.cache.get<Column>(row, name, () => {
+      const segment = this.#segmentOf(row, place)
+      const present = place.n ?? count
+      const codesAt = place.o + (place.n === undefined ? 0 : padded(place.n * 4))
+      const valuesAt = codesAt + padded(present * place.w)
+      const text = segment.content.subarray(valuesAt, valuesAt + (place.v as number))
+      // A copy is aligned for any typed array.
+      const values = place.f
+        ? [...new numberForms[place.f](copyOf(text))]
+        : // `block-writer.ts` stored it.
+          (JSON.parse(new TextDecoder().decode(text)) as Value[])
+      const codes = codesIn(segment.content, codesAt, present, place.w)
+      const bytes = segment.bytes + columnBytes + values.length * (place.f ? numberBytes : valueBytes)
+      if (place.n === undefined) return { content: { codes, values }, bytes }
+      const at = arrayOf(segment.content, place.o, present, 4)
+      return { content: new SparseColumn({ at, codes }, values, count), bytes }
+    })
+  }
+
+  /**
+   * Reads the list of properties outside the layout, whose values are all in the rows. Throws
+   * StaleBlockError.
+   */
+  rest(row: BlockRow): ReadonlyMap<string, OpenProperty> {
+    const { rest } = this.layout(row)
+    if (!rest) return none
+    return this.cache.get(row, "rest", () => {
+      const bytes = this.#segmentOf(row, rest).content.subarray(rest.o, rest.o + (rest.v as number))
+      const content = openRest(row, new TextDecoder().decode(bytes))
+      return { content, bytes: bytes.length * jsonCharacterBytes + content.size * valueBytes * 4 }
+    })
+  }
+
+  /** Reads the dictionary ids of all events of a block. Throws StaleBlockError. */
+  ids(row: BlockRow, kind: IdKind): Uint32Array {
+    const place = this.layout(row).ids[kind]
+    // Dictionary ids are stored in 4 bytes each.
+    return place ? (this.codes(row, kind, place, row.events) as Uint32Array) : new Uint32Array(0)
+  }
+}
+
+function codesIn(bytes: Uint8Array, offset: number, count: number, width: Place["w"]): Codes {
+  return width === 0 ? new Uint8Array(count).fill(1) : arrayOf(bytes, offset, count, width)
+}

@@ -1,0 +1,114 @@
+import { type Batch, type Codes, type Column, dayMs, type TextField } from "./batch.ts"
+import type { BlockRow, Slice } from "./block.ts"
+import type { OpenLayout } from "./block-layout.ts"
+import type { BlockRows } from "./block-rows.ts"
+import { type Place, slicesPerBlock } from "./block-writer.ts"
+import { sliceOf } from "./column.ts"
+import type { SegmentReader } from "./segment-reader.ts"
+
+/** A slice of a block. Each column is read when it is first requested. */
+export class StoredBatch implements Batch {
+  readonly block: number
+  readonly website: number
+  readonly name: string
+  readonly crawler: boolean
+  readonly count: number
+  readonly base: number
+  readonly receipt: Batch["receipt"]
+  readonly #row: BlockRow
+  #openLayout: OpenLayout | undefined
+  #keys: ReadonlyMap<string, number> | undefined
+  readonly #codes = new Map<string, Codes>()
+  readonly #columns = new Map<string, Column>()
+
+  constructor(
+    private readonly slice: Slice,
+    private readonly segments: SegmentReader,
+    private readonly rows: BlockRows,
+  ) {
+    const { block, index, name, crawler, events } = slice
+    this.#row = block
+    this.block = block.id * slicesPerBlock + index
+    this.website = block.website
+    this.name = name
+    this.crawler = crawler
+    this.count = events
+    this.base = block.day * dayMs
+    this.receipt = { after: block.afterId, last: block.lastId }
+  }
+
+  // Times and dictionary ids are stored in 4 bytes each.
+  times = () => this.#codesOf("times", this.#layout.times) as Uint32Array
+  visitors = () => this.#codesOf("visitors", this.#layout.ids.visitors) as Uint32Array
+  sessions = () => this.#codesOf("sessions", this.#layout.ids.sessions) as Uint32Array
+  profiles = () => this.#codesOf("profiles", this.#layout.ids.profiles) as Uint32Array
+
+  column(field: TextField): Column {
+    const place = this.#layout.fields[field]
+    if (!place) return { codes: new Uint8Array(this.count), values: [] }
+    return this.#columnOf(field, this.slice.first, () =>
+      this.segments.column(this.#row, field, place, this.#row.events),
+    )
+  }
+
+  property(key: string): Column | undefined {
+    const property = this.#layout.byKey.get(key) ?? this.segments.rest(this.#row).get(key)
+    const first = property?.firstOf.get(this.slice.index)
+    if (!property || first === undefined) return undefined
+    const { place, count } = property
+    const name = `property.${key}`
+    if (!place) return this.rows.property(this.slice, key, property)
+    return this.#columnOf(name, first, () => this.segments.column(this.#row, name, place, count))
+  }
+
+  keys(): ReadonlyMap<string, number> {
+    this.#keys ??= new Map(
+      [...this.#layout.byKey, ...this.segments.rest(this.#row)].flatMap(
+        ([key, { events }]): [string, number][] => {
+          const own = events.get(this.slice.index)
+          return own === undefined ? [] : [[key, own]]
+        },
+      ),
+    )
+    return this.#keys
+  }
+
+  withProperties(): number {
+    return this.#layout.withProperties[this.slice.index] as number
+  }
+
+  propertied(): Uint8Array {
+    const { propertied } = this.#layout
+    // It is stored in 1 byte for each event.
+    if (propertied) return this.#codesOf("propertied", propertied) as Uint8Array
+    return new Uint8Array(this.count).fill(this.withProperties() > 0 ? 1 : 0)
+  }
+
+  get #layout(): OpenLayout {
+    this.#openLayout ??= this.segments.layout(this.#row)
+    return this.#openLayout
+  }
+
+  /** Codes of this slice. Dictionary ids that are not stored are all 0, four bytes each. */
+  #codesOf(name: string, place: Place | undefined): Codes {
+    let codes = this.#codes.get(name)
+    if (!codes) {
+      const { first, events } = this.slice
+      codes = place
+        ? this.segments.codes(this.#row, name, place, this.#row.events).subarray(first, first + events)
+        : new Uint32Array(this.count)
+      this.#codes.set(name, codes)
+    }
+    return codes
+  }
+
+  /** Codes of this slice with the values of the whole block. All slices share the array of values. */
+  #columnOf(name: string, first: number, read: () => Column): Column {
+    let column = this.#columns.get(name)
+    if (!column) {
+      column = sliceOf(read(), first, first + this.count)
+      this.#columns.set(name, column)
+    }
+    return column
+  }
+}

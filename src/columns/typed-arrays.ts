@@ -1,0 +1,37 @@
+import type { Codes } from "./batch.ts"
+
+/** Returns a view of bytes as numbers, or a copy if the bytes are not aligned. */
+export function arrayOf(bytes: Uint8Array, offset: number, count: number, width: 4): Uint32Array
+export function arrayOf(bytes: Uint8Array, offset: number, count: number, width: 1 | 2 | 4): Codes
+export function arrayOf(bytes: Uint8Array, offset: number, count: number, width: 1 | 2 | 4): Codes {
+  const at = bytes.byteOffset + offset
+  if (width === 1) return new Uint8Array(bytes.buffer, at, count)
+  const [buffer, start] =
+    at % width === 0 ? [bytes.buffer, at] : [copyOf(bytes.subarray(offset, offset + count * width)), 0]
+  return width === 2 ? new Uint16Array(buffer, start, count) : new Uint32Array(buffer, start, count)
+}
+
+/**
+ * Copies bytes. SQLite returns a Buffer, which can be part of a shared pool and whose `slice` does not copy.
+ */
+export function copyOf(bytes: Uint8Array): ArrayBuffer {
+  return new Uint8Array(bytes).buffer
+}
+
+/** Returns a copy with room for the position `index`, at least twice as large. */
+export function enlarge(array: Uint32Array, index: number): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(Math.max(2 ** Math.ceil(Math.log2(index + 1)), array.length * 2))
+  larger.set(array)
+  return larger
+}
+
+/** Returns the index of the first number that is not below `minimum`, from index `from` on. */
+export function lowerBound(ascending: Uint32Array, minimum: number, from = 0): number {
+  let [low, high] = [from, ascending.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((ascending[middle] as number) < minimum) low = middle + 1
+    else high = middle
+  }
+  return low
+}
