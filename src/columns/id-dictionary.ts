@@ -1,6 +1,7 @@
 import type { Db, Statement } from "../store/db/driver.ts"
 import { type DictionarySizes, type IdKind, idKinds } from "./batch.ts"
 import { BloomFilter } from "./bloom-filter.ts"
+import { arrayOf } from "./typed-arrays.ts"
 
 /**
  * Ids of a chunk, about 50 KB. New ids are appended to the last chunk until it is full, so that there are few
@@ -196,6 +197,5 @@ export function insertDictionaryIds(db: Db, { kind, first, hashes }: NewDictiona
 }
 
 function wordsOf(bytes: Uint8Array): Uint32Array {
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
-  return new Uint32Array(aligned.buffer, aligned.byteOffset, bytes.length / 4)
+  return arrayOf(bytes, 0, bytes.length / 4, 4)
 }
