@@ -1,5 +1,5 @@
 import type { Db, Statement } from "../store/db/driver.ts"
-import { type Codes, type Column, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
+import { type Codes, type Column, dayMs, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
 import { joinColumns, present, presentIn } from "./column.ts"
 import type { Columns } from "./memory-batch.ts"
 
@@ -48,8 +48,8 @@ const maxJsonNumbers = 16
  * as fast.
  */
 export const eventsWithQuarters = 64
-const quarterMs = 900_000
-export const quartersPerDay = 96
+export const quarterMs = 900_000
+export const quartersPerDay = dayMs / quarterMs
 
 /** Locates the bytes of a column. */
 export interface Place {

@@ -53,8 +53,7 @@ export interface RawBlock extends Omit<BlockRow, "slices" | "isOfName"> {
 
 export function blockOf({ name, crawler, quarters, slices, ...row }: RawBlock): BlockRow {
   // `block-writer.ts` stored the slices.
-  const named: EncodedBlock["slices"] =
-    slices === null ? [[name, crawler, row.events]] : JSON.parse(slices)
+  const named: EncodedBlock["slices"] = slices === null ? [[name, crawler, row.events]] : JSON.parse(slices)
   const parts: Slice[] = []
   const block: BlockRow = { ...row, slices: parts, isOfName: slices === null }
   const large = named.filter(([, , events]) => events >= eventsWithQuarters).length

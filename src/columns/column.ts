@@ -158,14 +158,14 @@ export function joinColumns(columns: readonly Column[], counts: readonly number[
   const builder = new ValueColumn()
   let at = 0
   columns.forEach((column, index) => {
-    copyInto(builder, at, column)
+    appendColumn(builder, at, column)
     at += counts[index] as number
   })
   return builder.finish(at)
 }
 
 /** Appends a column at the position `offset`. Looks up each value that occurs once. */
-export function copyInto(to: ValueColumn, offset: number, column: Column): void {
+export function appendColumn(to: ValueColumn, offset: number, column: Column): void {
   const { few, values } = column
   const mapping = new Uint32Array(values.length + 1)
   const codeOf = (code: number) => {

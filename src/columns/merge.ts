@@ -1,5 +1,5 @@
 import { type Batch, type Column, dayMs } from "./batch.ts"
-import { characterBytes, copyInto, ValueColumn } from "./column.ts"
+import { appendColumn, characterBytes, ValueColumn } from "./column.ts"
 import { type Columns, keyBytes, rowBytes, setBytes } from "./memory-batch.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 
@@ -30,7 +30,7 @@ export function merge(parts: readonly Batch[]): Columns {
     let at = 0
     for (const part of parts) {
       const from = of(part)
-      if (from) copyInto(builder, at, from)
+      if (from) appendColumn(builder, at, from)
       at += part.count
     }
     bytes += builder.bytes

@@ -217,6 +217,7 @@ export class RowReader {
         name: name as string,
         namespace: namespace || null,
         source: source || null,
+        // `store/events.ts` wrote it.
         keys: keys ? (JSON.parse(keys) as string[]) : undefined,
       }
       if (this.#typesBytes > typesMemory) {

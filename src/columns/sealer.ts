@@ -10,6 +10,7 @@ import { IdDictionary, insertDictionaryIds, type NewDictionaryIds } from "./id-d
 import type { Columns } from "./memory-batch.ts"
 import { merge } from "./merge.ts"
 import { RowReader } from "./row-reader.ts"
+import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
 /** Rows sealed in one pass: about 0.3 s of background CPU time, then a transaction of about 8 ms. */
 export const rowsPerPass = 65_536
@@ -44,7 +45,6 @@ export interface SealedBatch {
 }
 
 const sql = {
-  sealed: "select id, deleted, (select coalesce(max(id), 0) from event_rows) as last from sealed",
   lastOfPass: `
     select max(id) from (select id from event_rows where id > :after order by id limit :limit)`,
   /**
@@ -138,13 +138,12 @@ export class Sealer {
       const first = next[kind]
       for (let index = 0; index < texts.length; index++) {
         if (numbers[index] !== 0) continue
-        numbers[index] = first + newHashes.length
+        numbers[index] = first + newHashes.length / 3
         newHashes.push(
           hashes[index * 3] as number,
           hashes[index * 3 + 1] as number,
           hashes[index * 3 + 2] as number,
         )
-        numbers[index] = first + newHashes.length / 3 - 1
       }
       if (newHashes.length > 0)
         identities.push({ kind, first, hashes: new Uint8Array(Uint32Array.from(newHashes).buffer) })
@@ -271,8 +270,8 @@ export class Sealer {
     return { blocks: [], identities: [], seal: { from: id, to: id, deleted }, removes: [], unusedChunks }
   }
 
-  #readState(): { id: number; deleted: number; last: number } {
-    return this.db.prepare(sql.sealed).get() as { id: number; deleted: number; last: number }
+  #readState(): SealedState {
+    return this.db.prepare(sealedStateSql).get() as SealedState
   }
 }
 

@@ -9,9 +9,10 @@ import { buildMemory } from "./column-builder.ts"
 import { IdDictionary } from "./id-dictionary.ts"
 import type { MemoryBatch } from "./memory-batch.ts"
 import { RowReader } from "./row-reader.ts"
+import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 import { type Day, type Entry, Snapshot, type SnapshotScope } from "./snapshot.ts"
 import { Stamps } from "./stamps.ts"
-import { type SealedState, type UnsealedLimits, type UnsealedPart, UnsealedRows } from "./unsealed.ts"
+import { type UnsealedLimits, type UnsealedPart, UnsealedRows } from "./unsealed.ts"
 
 /**
  * Up to these limits all unsealed rows are held in memory, in at most 100 MB: 400,000 ordinary rows take 60
@@ -31,7 +32,6 @@ const defaultLimits: UnsealedLimits = {
 const cacheShare = 3 / 8
 
 const sql = {
-  sealed: "select id, deleted, (select coalesce(max(id), 0) from event_rows) as last from sealed",
   websites: "select rid, id from websites where deleted_at is null",
   days: `
     select distinct ts / 86400000 from event_rows
@@ -81,7 +81,7 @@ export class SnapshotReader {
       (kind, texts) => this.identities.find(kind, texts).numbers,
       () => memory - this.#cache.bytes - this.#borrowed,
     )
-    this.#sealed = db.prepare(sql.sealed)
+    this.#sealed = db.prepare(sealedStateSql)
     this.#days = db.prepare(sql.days).pluck()
     this.#websites = db.prepare(sql.websites).raw()
   }

@@ -25,6 +25,15 @@ export function enlarge(array: Uint32Array, index: number): Uint32Array<ArrayBuf
   return larger
 }
 
+/** Copies an array to the start of `larger`, and returns `larger`. */
+export function copyInto<Numbers extends Uint32Array | Int32Array | Float64Array>(
+  larger: Numbers,
+  array: Numbers,
+): Numbers {
+  larger.set(array)
+  return larger
+}
+
 /** Returns the index of the first number that is not below `minimum`, from index `from` on. */
 export function lowerBound(ascending: Uint32Array, minimum: number, from = 0): number {
   let [low, high] = [from, ascending.length]

@@ -3,6 +3,7 @@ import { ColumnBuilder } from "./column-builder.ts"
 import type { IdDictionary } from "./id-dictionary.ts"
 import { MemoryBatch } from "./memory-batch.ts"
 import type { RowReader } from "./row-reader.ts"
+import type { SealedState } from "./sealed-state.ts"
 
 /** Rows of a batch: larger batches are faster to count but take longer to build. */
 const rowsPerBatch = 65_536
@@ -16,16 +17,6 @@ const heavyShare = 1 / 4
 interface Position {
   ts: number
   id: number
-}
-
-/** How far rows are sealed. */
-export interface SealedState {
-  /** Rows up to this id are in blocks. */
-  id: number
-  /** Number of deletions of later rows. */
-  deleted: number
-  /** Highest row id. */
-  last: number
 }
 
 /** Limits of the unsealed rows in memory. */

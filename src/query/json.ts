@@ -7,6 +7,13 @@ export function textOf(value: Value): string {
   return typeof value === "string" ? value : JSON.stringify(value)
 }
 
+/** Compares texts by UTF-16 units. Null, a missing value, sorts first. */
+export function compareTexts(left: string | null, right: string | null): number {
+  if (left === right) return 0
+  if (left === null || right === null) return left === null ? -1 : 1
+  return left < right ? -1 : 1
+}
+
 /** Decimal numbers as people write them. Text with leading zeros, plus signs or spaces is an id, a ZIP code or a phone number. */
 const decimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
 

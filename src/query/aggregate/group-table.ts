@@ -7,11 +7,12 @@ import {
   type Value,
 } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
+import { lowerBound } from "../../columns/typed-arrays.ts"
 import { textOf } from "../json.ts"
 import type { Bucket, Dimension, Group, Measure } from "../query.ts"
 import { columnOf, kindOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
-import { indexAt, lowerBound, type Selection, sizeOf, sliceSelection } from "../structures/selection.ts"
+import { indexAt, type Selection, sizeOf, sliceSelection } from "../structures/selection.ts"
 import { bucketAt } from "../structures/time-zone.ts"
 import type { Measurement } from "./measurement.ts"
 import { type MeasureContext, measurementOf } from "./measures.ts"

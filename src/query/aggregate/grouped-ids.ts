@@ -1,5 +1,6 @@
 import type { Batch, IdKind } from "../../columns/batch.ts"
 import type { Stamps } from "../../columns/stamps.ts"
+import { copyInto } from "../../columns/typed-arrays.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import type { Measurement } from "./measurement.ts"
@@ -108,8 +109,8 @@ export class GroupedIds implements Measurement {
     const size = this.#pendingIds.length
     if (this.#pending + more <= size) return
     const larger = Math.max(size * 2, 256, this.#pending + more)
-    this.#pendingGroups = enlarge(this.#pendingGroups, larger)
-    this.#pendingIds = enlarge(this.#pendingIds, larger)
+    this.#pendingGroups = copyInto(new Uint32Array(larger), this.#pendingGroups)
+    this.#pendingIds = copyInto(new Uint32Array(larger), this.#pendingIds)
     this.#account()
   }
 
@@ -204,10 +205,4 @@ export class GroupedIds implements Measurement {
     this.budget.reserve(bytes - this.#bytes)
     this.#bytes = bytes
   }
-}
-
-function enlarge(array: Uint32Array, size: number): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(size)
-  larger.set(array)
-  return larger
 }

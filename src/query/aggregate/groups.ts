@@ -21,9 +21,7 @@ export function* groups(
   budget: MemoryBudget,
 ): Generator<void, GroupsResult> {
   const { scope, granularity, by, measures, page, only } = query
-  const buckets: Bucket[] = granularity
-    ? bucketsOf(scope.from, scope.to, scope.zone, granularity)
-    : [{ from: scope.from, to: scope.to, label: "" }]
+  const buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
   if (page) return { ...(yield* pageOf(query, page, buckets, source, budget)), buckets }
   const found = yield* only
     ? selectedGroups(query, only, buckets, source, budget)

@@ -1,5 +1,6 @@
 import type { Batch, Column, DictionarySizes, IdKind, Value } from "../../columns/batch.ts"
 import type { Stamps } from "../../columns/stamps.ts"
+import { copyInto } from "../../columns/typed-arrays.ts"
 import { numberOf } from "../json.ts"
 import { emptyPropertyMeasures, type Measure } from "../query.ts"
 import { columnOf } from "../scan/matcher.ts"
@@ -70,9 +71,7 @@ abstract class ScalarMeasure {
 
   grow(): void {
     if (this.#groups === this.values.length) {
-      const larger = new Float64Array(this.#groups * 2)
-      larger.set(this.values)
-      this.values = larger
+      this.values = copyInto(new Float64Array(this.#groups * 2), this.values)
     }
     this.values[this.#groups++] = this.start
   }

@@ -1,5 +1,5 @@
 import { dayMs } from "../../columns/batch.ts"
-import { quartersPerDay } from "../../columns/block-writer.ts"
+import { quarterMs } from "../../columns/block-writer.ts"
 import type { Entry, Snapshot } from "../../columns/snapshot.ts"
 import type { Bucket, Group, GroupsQuery } from "../query.ts"
 import { kindOf, Matcher } from "../scan/matcher.ts"
@@ -7,8 +7,6 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { bucketAt } from "../structures/time-zone.ts"
 import { GroupTable, type GroupTableSpec, groupBytes, RowLocators } from "./group-table.ts"
 import { type Aggregation, type Finalizer, PartialAggregates, type TimeRange } from "./partial-aggregates.ts"
-
-const quarterMs = dayMs / quartersPerDay
 
 /** Aggregates all groups that have events. Holds only one chunk of time in memory. */
 export function* scanGroups(

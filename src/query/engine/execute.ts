@@ -1,6 +1,7 @@
 import { type IdKind, StaleBlockError } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { SnapshotReader } from "../../columns/snapshot-reader.ts"
+import { runToEnd } from "../../steps.ts"
 import type { Db } from "../../store/db/driver.ts"
 import { groups } from "../aggregate/groups.ts"
 import { operators } from "../operators.ts"
@@ -53,11 +54,7 @@ export function* executeQuery<Q extends Query>(
 
 /** Executes a query without pauses. `memory`: bytes. */
 export function executeQuerySync<Q extends Query>(db: Db, query: Q, memory = defaultMemory): QueryOutcome<Q> {
-  const steps = executeQuery(new SnapshotReader(db), query, new MemoryBudget(memory))
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return step.value
-  }
+  return runToEnd(executeQuery(new SnapshotReader(db), query, new MemoryBudget(memory)))
 }
 
 function* executeOnce<Q extends Query>(

@@ -1,5 +1,6 @@
 import type { Batch, RowLocator, Value } from "../../columns/batch.ts"
-import { textOf } from "../json.ts"
+import { copyInto } from "../../columns/typed-arrays.ts"
+import { compareTexts, textOf } from "../json.ts"
 import type { Dimension, FunnelQuery, FunnelResult, FunnelStep } from "../query.ts"
 import { columnOf, kindOf, Matcher } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
@@ -207,11 +208,6 @@ class StepDurations {
   }
 }
 
-function copyInto<Numbers extends Uint32Array | Float64Array>(larger: Numbers, from: Numbers): Numbers {
-  larger.set(from)
-  return larger
-}
-
 interface AttemptCounterOptions {
   /** How many steps the funnel has. */
   steps: number
@@ -356,8 +352,5 @@ function isAmbiguous(
 }
 
 function compareGroups(a: FunnelResult["groups"][number], b: FunnelResult["groups"][number]): number {
-  const more = (b.steps[0]?.units ?? 0) - (a.steps[0]?.units ?? 0)
-  if (more !== 0 || a.by === b.by) return more
-  if (a.by === null || b.by === null) return a.by === null ? -1 : 1
-  return a.by < b.by ? -1 : 1
+  return (b.steps[0]?.units ?? 0) - (a.steps[0]?.units ?? 0) || compareTexts(a.by, b.by)
 }

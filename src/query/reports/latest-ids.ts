@@ -1,5 +1,7 @@
 import type { Batch, IdKind, RowLocator } from "../../columns/batch.ts"
 import type { Entry } from "../../columns/snapshot.ts"
+import { copyInto } from "../../columns/typed-arrays.ts"
+import { compareTexts } from "../json.ts"
 import type { Scope } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import { addToBitset, type Bitset, bitsetBytes, findInBitset, newBitset } from "../structures/bitset.ts"
@@ -162,17 +164,10 @@ class LatestEvents {
     const larger = Math.max(size * 2, this.count + more)
     // 20 bytes an id here, and 8 while the page is selected.
     this.budget.reserve((larger - size) * 28)
-    const { ids, times } = this
-    this.ids = new Uint32Array(larger)
-    this.ids.set(ids)
-    this.times = new Float64Array(larger)
-    this.times.set(times)
-    const names = this.#names
-    this.#names = new Uint32Array(larger)
-    this.#names.set(names)
-    const websites = this.#websites
-    this.#websites = new Int32Array(larger)
-    this.#websites.set(websites)
+    this.ids = copyInto(new Uint32Array(larger), this.ids)
+    this.times = copyInto(new Float64Array(larger), this.times)
+    this.#names = copyInto(new Uint32Array(larger), this.#names)
+    this.#websites = copyInto(new Int32Array(larger), this.#websites)
   }
 }
 
@@ -234,10 +229,6 @@ function* pageOf(
     })
     .sort((a, b) => b.ts - a.ts || compareTexts(a.text, b.text))
     .slice(offset - later, offset - later + limit)
-}
-
-function compareTexts(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }
 
 /** An event of a batch. Its moment is computed on first use, because that takes a binary search. */

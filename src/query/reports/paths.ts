@@ -1,4 +1,6 @@
 import { type Batch, dayMs } from "../../columns/batch.ts"
+import { copyInto } from "../../columns/typed-arrays.ts"
+import { compareTexts } from "../json.ts"
 import type { PathsQuery, PathsResult } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import { type MemoryBudget, OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
@@ -161,11 +163,8 @@ class Anchors {
     if (this.count + more <= size) return
     const larger = Math.max(size * 2, this.count + more)
     this.budget.reserve((larger - size) * 16)
-    const [events, ordinals] = [this.events, this.ordinals]
-    this.events = new Float64Array(larger)
-    this.events.set(events)
-    this.ordinals = new Float64Array(larger)
-    this.ordinals.set(ordinals)
+    this.events = copyInto(new Float64Array(larger), this.events)
+    this.ordinals = copyInto(new Float64Array(larger), this.ordinals)
   }
 }
 
@@ -361,8 +360,5 @@ function insertNearest(keys: Float64Array, first: number, limit: number, key: nu
 }
 
 function comparePositions(a: PathsResult["positions"][number], b: PathsResult["positions"][number]): number {
-  const order = a.position - b.position || b.count - a.count
-  if (order !== 0 || a.name === b.name) return order
-  if (a.name === null || b.name === null) return a.name === null ? -1 : 1
-  return a.name < b.name ? -1 : 1
+  return a.position - b.position || b.count - a.count || compareTexts(a.name, b.name)
 }

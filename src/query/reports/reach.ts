@@ -18,9 +18,7 @@ export function* reach(
   budget: MemoryBudget,
 ): Generator<void, ReachResult> {
   const units = yield* unitsOf(unit, scope.websites, source, budget)
-  const buckets = granularity
-    ? bucketsOf(scope.from, scope.to, scope.zone, granularity)
-    : [{ from: scope.from, to: scope.to, label: "" }]
+  const buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
   const seen = buckets.map(() => new IdSet(units.dictionarySize, budget))
   const matcher = new Matcher(scope, scope.filters, source)
   /** The first bucket that has not ended yet. */

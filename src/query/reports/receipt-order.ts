@@ -1,7 +1,7 @@
 import { type Batch, type RowLocator, StaleBlockError } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
+import { copyInto, lowerBound } from "../../columns/typed-arrays.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
-import { lowerBound } from "../structures/selection.ts"
 
 // Events of the same ms are ordered by receipt, which is the order of their row ids. Blocks do not store row ids. The events of one batch
 // are in that order already. For the few ms in which a unit has events of several batches, the row ids are looked up in the rows.
@@ -187,17 +187,13 @@ export class ReceiptOrder {
   #grow(): void {
     const size = Math.max(1_024, this.#size * 2)
     this.budget.reserve((size - this.#size) * eventBytes)
-    const larger = <Numbers extends Uint32Array | Float64Array>(to: Numbers, from: Numbers): Numbers => {
-      to.set(from)
-      return to
-    }
     this.#size = size
-    this.#unitSlots = larger(new Uint32Array(size), this.#unitSlots)
-    this.#times = larger(new Float64Array(size), this.#times)
-    this.#references = larger(new Float64Array(size), this.#references)
-    this.#batches = larger(new Uint32Array(size), this.#batches)
-    this.#labels = larger(new Uint32Array(size), this.#labels)
-    this.#codes = larger(new Uint32Array(size), this.#codes)
+    this.#unitSlots = copyInto(new Uint32Array(size), this.#unitSlots)
+    this.#times = copyInto(new Float64Array(size), this.#times)
+    this.#references = copyInto(new Float64Array(size), this.#references)
+    this.#batches = copyInto(new Uint32Array(size), this.#batches)
+    this.#labels = copyInto(new Uint32Array(size), this.#labels)
+    this.#codes = copyInto(new Uint32Array(size), this.#codes)
   }
 
   /** Calls `visit` for each unit with its events. */

@@ -1,4 +1,5 @@
 import { type Batch, dayMs } from "../../columns/batch.ts"
+import { lowerBound } from "../../columns/typed-arrays.ts"
 import type { Bucket, RetentionQuery, RetentionResult } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import {
@@ -10,7 +11,7 @@ import {
   setBits,
 } from "../structures/bitset.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
-import { lowerBound, type Selection, sliceSelection } from "../structures/selection.ts"
+import { type Selection, sliceSelection } from "../structures/selection.ts"
 import { bucketsOf } from "../structures/time-zone.ts"
 import { entriesOf, type ReportSource, stepMatcher } from "./step.ts"
 import { unitsOf } from "./units.ts"

@@ -109,7 +109,7 @@ class Properties implements Mergeable<Properties> {
     return this.base ? new Map([...this.base.#all(), ...this.#counts]) : this.#counts
   }
 
-  /** Counts that may change, which those of the base may not. */
+  /** Counts that can be changed, unlike those of the base. */
   #own(name: string, key: string): PropertyCounts {
     const id = `${name.length} ${name}${key}`
     let counts = this.#counts.get(id)

@@ -70,8 +70,9 @@ export interface Narrowed {
   selection: Selection
 }
 
-/** Decides for a whole batch or for its events: one truth value per code, or undefined if all events match. */
-type BatchTest = (batch: Batch) => boolean
+/** Decides for a whole batch. */
+type BatchTest = (batch: Pick<Batch, "name" | "website">) => boolean
+/** Decides for each event, with one truth value per code, or for all events of the batch. */
 type EventTest = (batch: Batch) => { codes: Codes; fits: Uint8Array } | boolean
 
 /** Selects the events of a batch that match a set of filters. */
@@ -103,7 +104,7 @@ export class Matcher {
 
   /** False if no event of such a batch can match. */
   accepts(batch: Pick<Batch, "name" | "website">): boolean {
-    return this.#batchTests.every((test) => test(batch as Batch))
+    return this.#batchTests.every((test) => test(batch))
   }
 
   /** Undefined if no event matches. `among`: only these events are tested. */

@@ -1,3 +1,4 @@
+import { copyInto } from "../../columns/typed-arrays.ts"
 import type { MemoryBudget } from "./memory-budget.ts"
 
 /** Bytes that a counter takes without values, measured. */
@@ -31,9 +32,7 @@ class ValueIndex<Value> {
       return
     }
     if (value >= this.#table.length) {
-      const larger = new Uint32Array(Math.min(tableEnd, Math.max(256, value * 2)))
-      larger.set(this.#table)
-      this.#table = larger
+      this.#table = copyInto(new Uint32Array(Math.min(tableEnd, Math.max(256, value * 2))), this.#table)
     }
     this.#table[value] = index + 1
   }

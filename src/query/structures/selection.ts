@@ -1,4 +1,5 @@
 import { type Batch, type Column, dayMs, type Few, type Value } from "../../columns/batch.ts"
+import { lowerBound } from "../../columns/typed-arrays.ts"
 
 /** Selected events of a batch: all from `first` to `end` (exclusive), or only those at the ascending indexes `at`. */
 export interface Selection {
@@ -42,17 +43,6 @@ export function timeRange(batch: Batch, from: number, to: number): Selection {
   const first = from <= batch.base ? 0 : lowerBound(batch.times(), from - batch.base)
   const end = to >= dayEnd ? batch.count : lowerBound(batch.times(), to - batch.base)
   return { first, end, at: undefined }
-}
-
-/** The index of the first number that is not below `min`, from index `from` on. */
-export function lowerBound(ascending: Uint32Array, min: number, from = 0): number {
-  let [low, high] = [from, ascending.length]
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((ascending[middle] as number) < min) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 /** Calls `visit` with each value of the selected events and its count; where few events are selected, with count 1 for each event. */

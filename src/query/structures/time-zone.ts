@@ -32,8 +32,17 @@ export class TimeZone {
   }
 }
 
-/** Splits a range, Unix ms with `to` exclusive, into the zone's periods. The range cuts the first and the last one. */
-export function bucketsOf(from: number, to: number, zoneName: string, granularity: Granularity): Bucket[] {
+/**
+ * Splits a range, Unix ms with `to` exclusive, into the zone's periods. The range cuts the first and the last one. Without a
+ * granularity the range is one bucket.
+ */
+export function bucketsOf(
+  from: number,
+  to: number,
+  zoneName: string,
+  granularity: Granularity | undefined,
+): Bucket[] {
+  if (!granularity) return [{ from, to, label: "" }]
   const { transitions } = new TimeZone(zoneName, from, to)
   const buckets: Bucket[] = []
   transitions.forEach(({ from: start, offset }, index) => {

@@ -1,0 +1,12 @@
+/** How far rows are sealed. */
+export interface SealedState {
+  /** Rows up to this id are in blocks. */
+  id: number
+  /** Number of deletions of later rows. */
+  deleted: number
+  /** Highest row id. */
+  last: number
+}
+
+export const sealedStateSql =
+  "select id, deleted, (select coalesce(max(id), 0) from event_rows) as last from sealed"
