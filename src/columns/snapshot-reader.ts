@@ -204,7 +204,7 @@ export class SnapshotReader {
             sealed ??= slices.map(entryOf).filter(isInScope)
             return sealed
           },
-          loose: () => [...rows, ...deferred.flatMap((read) => read())].filter(isInScope),
+          inRows: () => [...rows, ...deferred.flatMap((read) => read())].filter(isInScope),
         }
       }),
       { oldest: Math.min(...ends), newest: Math.max(...ends) },

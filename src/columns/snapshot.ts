@@ -50,7 +50,7 @@ export interface Day {
   /** Entries of current blocks. */
   sealed(): readonly Entry[]
   /** Entries to read from rows: unsealed rows and stale blocks. */
-  loose(): Entry[]
+  inRows(): Entry[]
 }
 
 /** Row ids in one step of reading the texts of ids: about 30 ms. */
@@ -91,17 +91,17 @@ export class Snapshot {
   /** Whether part of the result comes from the counts of blocks alone. */
   counted = false
   /** Whether part of the result comes from the cache. */
-  fromKept = false
+  usedCache = false
   readonly #texts = new Map<IdKind, ReadonlySet<string>>()
 
   constructor(
-    readonly wanted: SnapshotScope,
+    readonly scope: SnapshotScope,
     private readonly last: number,
     /** Public ids by rid. */
     readonly websiteIds: ReadonlyMap<number, string>,
     private readonly unsealed: UnsealedRows,
     private readonly rows: RowReader,
-    readonly kept: Cache,
+    readonly cache: Cache,
     readonly stamps: Stamps,
     /** Ascending. */
     readonly days: readonly Day[],
@@ -131,10 +131,10 @@ export class Snapshot {
   }
 
   #ofDay(day: Day): Entry[] {
-    const fromRows = day.loose()
+    const fromRows = day.inRows()
     const entries = [...day.sealed(), ...fromRows]
     // The blocks of one website are sorted already.
-    return fromRows.length > 0 || this.wanted.websites.length > 1 ? entries.sort(compareEntries) : entries
+    return fromRows.length > 0 || this.scope.websites.length > 1 ? entries.sort(compareEntries) : entries
   }
 
   *batches({ names }: { names?: readonly string[] | undefined }): Generator<Batch> {
@@ -160,8 +160,8 @@ export class Snapshot {
     maxRows: number,
   ): StoredEvent[] | undefined {
     const heads: RowHead[] = []
-    for (const website of this.wanted.websites) {
-      const rows = this.rows.newest(website, this.wanted.from, to, maxRows)
+    for (const website of this.scope.websites) {
+      const rows = this.rows.newest(website, this.scope.from, to, maxRows)
       this.rowsRead += rows.length
       const fitting = rows.filter(fits)
       if (fitting.length < count && rows.length === maxRows) return undefined
@@ -221,9 +221,9 @@ export class Snapshot {
    * while it reads.
    */
   *readTexts(kind: IdKind): Generator<void, void> {
-    const { websites } = this.wanted
+    const { websites } = this.scope
     const key = `texts of ${kind} of ${websites}`
-    const known = this.kept.find<Texts>(key, "") ?? { all: new Set(), bytes: 0, last: 0 }
+    const known = this.cache.find<Texts>(key, "") ?? { all: new Set(), bytes: 0, last: 0 }
     while (known.last < this.last) {
       const to = Math.min(known.last + idsPerStep, this.last)
       for (const text of this.rows.texts(kind, { websites, ...always }, known.last, to)) {
@@ -234,7 +234,7 @@ export class Snapshot {
       known.last = to
       yield
     }
-    this.kept.put(key, "", known, known.bytes, false)
+    this.cache.put(key, "", known, known.bytes, false)
     this.#texts.set(kind, known.all)
   }
 
@@ -294,7 +294,7 @@ export class Snapshot {
     }
     if (locators.length * rowsPerLookup > this.last) {
       for (let at = 0; at < this.last && textsById.size < requested.size; at += idsPerStep) {
-        addTexts([...new Set(this.rows.texts(kind, this.wanted, at, Math.min(at + idsPerStep, this.last)))])
+        addTexts([...new Set(this.rows.texts(kind, this.scope, at, Math.min(at + idsPerStep, this.last)))])
         yield
       }
       return textsById

@@ -35,7 +35,7 @@ export interface UnsealedLimits {
  * The ids of unsealed rows exceed their memory limit. Sealed ids take no memory, so the query succeeds once
  * they are sealed.
  */
-export class TailTooLarge extends Error {}
+export class UnsealedIdsTooLargeError extends Error {}
 
 /** A range, by time and id, of the unsealed rows of a website and day. Read when needed. */
 export interface UnsealedPart {
@@ -185,7 +185,7 @@ export class UnsealedRows {
     )
   }
 
-  /** Returns the dictionary id of each text, and assigns new ones. Throws TailTooLarge. */
+  /** Returns the dictionary id of each text, and assigns new ones. Throws UnsealedIdsTooLargeError. */
   numbersOf(kind: IdKind, texts: readonly string[]): Uint32Array {
     const numbers = this.known(kind, texts)
     const newIds = this.#newIds[kind]
@@ -193,7 +193,7 @@ export class UnsealedRows {
       if (numbers[index] !== 0) continue
       const text = texts[index] as string
       this.#idBytes += idBytes + text.length
-      if (this.#idBytes > this.limits.idBytes) throw new TailTooLarge()
+      if (this.#idBytes > this.limits.idBytes) throw new UnsealedIdsTooLargeError()
       numbers[index] = this.#next[kind]++
       newIds.set(text, numbers[index] as number)
     }

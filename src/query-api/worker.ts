@@ -2,7 +2,7 @@ import { setPriority } from "node:os"
 import { StaleBlockError } from "../columns/batch.ts"
 import { nextWork, Sealer } from "../columns/sealer.ts"
 import { SnapshotReader } from "../columns/snapshot-reader.ts"
-import { TailTooLarge } from "../columns/unsealed.ts"
+import { UnsealedIdsTooLargeError } from "../columns/unsealed.ts"
 import { RequestError } from "../errors.ts"
 import { executeQuery } from "../query/engine/execute.ts"
 import type { QueryFailure, WorkerMessage, WorkerRequest } from "../query/engine/messages.ts"
@@ -100,7 +100,7 @@ function fail(id: number): Job["fail"] {
 function failureOf(error: Error): QueryFailure {
   const { message, stack } = error
   if (error instanceof RequestError) return { kind: "rejected", message }
-  const isTooLarge = error instanceof OutOfMemoryBudgetError || error instanceof TailTooLarge
+  const isTooLarge = error instanceof OutOfMemoryBudgetError || error instanceof UnsealedIdsTooLargeError
   return isTooLarge ? { kind: "outOfMemory", message } : { kind: "internal", message, stack }
 }
 

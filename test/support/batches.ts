@@ -100,7 +100,7 @@ export function sourceOf(
     open: (entry) => entry.open(),
     numbersOf,
     textsOf: (kind) => ids[kind],
-    kept: new Cache(0),
+    cache: new Cache(0),
     rowIdsAt: () => idsAreKnown(),
     nameOf: () => idsAreKnown(),
     websiteId: (rid) => (rid === 0 ? undefined : `website-${rid}`),

@@ -140,7 +140,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   #unsealedOf(day: Day): UnsealedEntry[] {
     let unsealed = this.#unsealed.get(day)
     if (!unsealed) {
-      unsealed = this.#accepted(day.loose()).flatMap((entry): UnsealedEntry[] => {
+      unsealed = this.#accepted(day.inRows()).flatMap((entry): UnsealedEntry[] => {
         const selection = entry.batch && this.matcher.select(entry.batch)
         return entry.batch && !selection ? [] : [{ entry, selection }]
       })
@@ -154,7 +154,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     const aggregate = this.aggregation.empty(range, budget, yield* this.#base(range, budget))
     for (const day of this.#daysIn(range)) {
       const unsealed = day.isUnread
-        ? this.#accepted(day.loose()).map((entry): UnsealedEntry => ({ entry, selection: undefined }))
+        ? this.#accepted(day.inRows()).map((entry): UnsealedEntry => ({ entry, selection: undefined }))
         : this.#unsealedOf(day)
       for (const { entry, selection } of unsealed) {
         const batch = this.snapshot.open(entry)
@@ -188,7 +188,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   }
 
   #isCacheable(range: Range): boolean {
-    return this.snapshot.kept.memory > 0 && this.aggregation.keyOf(range) !== undefined
+    return this.snapshot.cache.memory > 0 && this.aggregation.keyOf(range) !== undefined
   }
 
   /** The last grid time in a range that ends off the grid, such as at the current time or at the same time a day ago. */
@@ -212,13 +212,13 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   }
 
   *#cumulative(range: Range, intervals: readonly Range[], budget: MemoryBudget): Generator<void, Aggregate> {
-    const { kept } = this.snapshot
+    const { cache } = this.snapshot
     const last = intervals.at(-1) as Range
     const before = { ...range, to: last.from }
     const name = this.#nameOf(`cumulative ${last.from}`, range)
     const [stateBefore, state] = [this.#stateOf(before), this.#stateOf(range)]
-    const cached = isOnGrid(range) ? kept.find<CumulativeAggregate<Aggregate>>(name, stateBefore) : undefined
-    if (cached) this.snapshot.fromKept = true
+    const cached = isOnGrid(range) ? cache.find<CumulativeAggregate<Aggregate>>(name, stateBefore) : undefined
+    if (cached) this.snapshot.usedCache = true
     if (cached?.state === state) return cached.all
     const own = budget.child()
     const earlier = cached?.earlier ?? (yield* this.#merged(before, intervals.slice(0, -1), own))
@@ -227,7 +227,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     all.merge(yield* this.#interval(last, own))
     const cumulative: CumulativeAggregate<Aggregate> = { earlier, bytes, state, all }
     const totalBytes = own.reserved + (cached ? bytes : 0)
-    if (isOnGrid(range) && kept.put(name, stateBefore, cumulative, totalBytes, false)) own.release()
+    if (isOnGrid(range) && cache.put(name, stateBefore, cumulative, totalBytes, false)) own.release()
     return all
   }
 
@@ -295,15 +295,15 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     bytesOf: (value: Value, own: MemoryBudget) => number = (_, own) => own.reserved,
     isSpare = false,
   ): Generator<void, Value> {
-    const { kept } = this.snapshot
-    const cached = kept.find<{ value: Value }>(name, state)
+    const { cache } = this.snapshot
+    const cached = cache.find<{ value: Value }>(name, state)
     if (cached) {
-      this.snapshot.fromKept = true
+      this.snapshot.usedCache = true
       return cached.value
     }
     const own = budget.child()
     const value = yield* compute(own)
-    if (kept.put(name, state, { value }, bytesOf(value, own), isSpare)) own.release()
+    if (cache.put(name, state, { value }, bytesOf(value, own), isSpare)) own.release()
     return value
   }
 

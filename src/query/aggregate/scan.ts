@@ -48,10 +48,10 @@ interface Chunk extends TimeRange {
  * Groups buckets of the same UTC day into a chunk, unless they have events in rows. Each other bucket is its
  * own chunk.
  */
-function* chunksOf(buckets: readonly Bucket[], isLoose: (bucket: Bucket) => boolean): Generator<Chunk> {
+function* chunksOf(buckets: readonly Bucket[], hasRows: (bucket: Bucket) => boolean): Generator<Chunk> {
   let chunk: Chunk | undefined
   for (const [index, bucket] of buckets.entries()) {
-    const isSingle = isLoose(bucket)
+    const isSingle = hasRows(bucket)
     const dayEnd = chunk ? (Math.floor(chunk.from / dayMs) + 1) * dayMs : 0
     if (chunk && !isSingle && bucket.to <= dayEnd) {
       chunk.buckets.push(bucket)

@@ -27,7 +27,7 @@ const sealPause = 20
 const sealRetry = 30_000
 /** ms until a failed query thread is restarted. */
 const restartDelay = 1_000
-/** ms that a running query may delay the shutdown. */
+/** ms by which a running query can delay the shutdown. */
 const closeTimeout = 2_000
 
 /**
@@ -130,7 +130,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     this.#post({ type: "open", path: this.options.path, memory: this.options.memory })
   }
 
-  /** Rejects all pending requests: a failed thread answers none of them. */
+  /** Rejects all pending requests: a failed thread responds to none of them. */
   #restartWorker(error: Error): void {
     if (this.#closing) return
     clearTimeout(this.#timer)

@@ -67,9 +67,9 @@ function* executeOnce<Q extends Query>(
   // The report and the query have the same kind, which TypeScript cannot infer from a lookup.
   const report = reports[query.kind]
   const result = yield* report(withLinkedIds(query, snapshot) as never, snapshot, budget)
-  const { fromKept, counted, blockEvents, rowsRead } = snapshot
+  const { usedCache, counted, blockEvents, rowsRead } = snapshot
   const sources = [
-    fromKept && "kept",
+    usedCache && "kept",
     counted && "counts",
     blockEvents > 0 && "blocks",
     rowsRead > 0 && "rows",

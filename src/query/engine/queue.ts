@@ -1,6 +1,6 @@
 import { RequestError } from "../../errors.ts"
 
-/** How many requests with queries may run and wait. All in requests unless noted. */
+/** How many requests with queries can run and wait. All in requests unless noted. */
 export interface QueueLimits {
   /** Running at once. */
   running: number

@@ -152,7 +152,7 @@ export class TaskScheduler {
   }
 
   /**
-   * Preempts a younger query than the current one and returns false, or returns true if the current query may exceed the limit. Throws
+   * Preempts a younger query than the current one and returns false, or returns true if the current query can exceed the limit. Throws
    * if the current query must wait.
    */
   #reclaim(bytes: number): boolean {
@@ -180,7 +180,7 @@ export class SharedMemory implements Memory {
 
   constructor(
     private readonly size: number,
-    /** Called until there is room for `bytes`; true: they may exceed the size. */
+    /** Called until there is room for `bytes`; true: they can exceed the size. */
     private readonly reclaim: (bytes: number) => boolean,
   ) {}
 

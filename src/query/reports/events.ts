@@ -97,10 +97,10 @@ function withWebsiteIds(events: readonly StoredEvent[], snapshot: Snapshot): Lis
   return events.map((event) => ({ ...event, websiteId: snapshot.websiteId(event.websiteRid) ?? null }))
 }
 
-/** The times of events that may be on the page. Days are added newest first. */
+/** The times of events that can be on the page. Days are added newest first. */
 class CandidateTimes {
   readonly #all: EventTime[] = []
-  /** Number of candidates, except events in the cursor's ms, which may be on an earlier page. */
+  /** Number of candidates, except events in the cursor's ms, which can be on an earlier page. */
   #counted = 0
 
   constructor(

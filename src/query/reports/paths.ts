@@ -15,7 +15,7 @@ const sessionsPerStep = 65_536
  * The events around the first matching event of each session, its anchor. Where a session ends before the last position, its end counts
  * once under the name null, and the positions beyond do not count.
  *
- * The scan has two passes. The first finds the anchors, and reads only batches that may contain one. The second collects their
+ * The scan has two passes. The first finds the anchors, and reads only batches that can contain one. The second collects their
  * neighbors. Sessions with several events in the ms of the anchor or of a neighbor, whose order only the receipt tells, are scanned
  * again in parts. Memory: 4 bytes for each dictionary id of a session; for each session with an anchor 29 bytes, and 8 for each
  * position; 100 bytes for each event of the sessions that are scanned again.

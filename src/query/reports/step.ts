@@ -24,7 +24,7 @@ export function stepMatcher({ name, filters }: Step, scope: Scope, source: Looku
   return new Matcher(scope, [...named, ...filters], source)
 }
 
-/** The batches that may contain an event of the steps, judged without opening them; without steps, any event of the scope. */
+/** The batches that can contain an event of the steps, judged without opening them; without steps, any event of the scope. */
 export function* entriesOf(
   source: ReportSource,
   scope: Matcher,

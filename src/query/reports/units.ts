@@ -17,7 +17,7 @@ export interface Units {
 /** Bytes of a linked anonymous id. */
 const linkBytes = 80
 
-/** Call it before creating a matcher: links may contain ids that no event has, and those extend the dictionary. */
+/** Call it before creating a matcher: links can contain ids that no event has, and those extend the dictionary. */
 export function* unitsOf(
   unit: Unit,
   websites: readonly number[],

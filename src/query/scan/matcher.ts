@@ -62,7 +62,7 @@ function either(one: Column, other: Column): Column {
 }
 
 /** The part of a snapshot that a matcher uses. */
-export type Lookup = Pick<Snapshot, "numbers" | "numbersOf" | "textsOf" | "websiteId" | "kept">
+export type Lookup = Pick<Snapshot, "numbers" | "numbersOf" | "textsOf" | "websiteId" | "cache">
 
 /** A batch and its selected events. */
 export interface Narrowed {
@@ -84,7 +84,7 @@ export class Matcher {
   /** Buffer for the indexes of one batch. */
   #places = new Uint32Array(0)
   readonly #perEvent: readonly Filter[]
-  #chosen: FilterCache | undefined
+  #filterCache: FilterCache | undefined
 
   constructor(
     private readonly scope: Pick<Scope, "from" | "to">,
@@ -112,7 +112,7 @@ export class Matcher {
     if (!this.accepts(batch)) return undefined
     const range = among ?? timeRange(batch, this.scope.from, this.scope.to)
     if (!this.perEvent) return nonEmpty(range)
-    if (range.at || !this.#isKept(batch)) return this.#fitting(batch, range)
+    if (range.at || !this.#isCacheable(batch)) return this.#fitting(batch, range)
     const fitting = this.#ofAll(batch)
     return fitting && intersect(fitting, range)
   }
@@ -127,32 +127,32 @@ export class Matcher {
   }
 
   #sparse(batch: Batch): Batch | undefined {
-    if (!this.#isKept(batch) || !this.accepts(batch) || !this.#ofAll(batch)) return undefined
-    return this.#chosenOf().sparse(batch)
+    if (!this.#isCacheable(batch) || !this.accepts(batch) || !this.#ofAll(batch)) return undefined
+    return this.#cachedMatches().sparse(batch)
   }
 
-  /** Whether the matching events of the block are cached. */
-  #isKept(batch: Batch): batch is SealedBlock {
-    const { memory, minFilteredEvents } = this.lookup.kept
+  /** Whether the matching events of the batch can be cached. */
+  #isCacheable(batch: Batch): batch is SealedBlock {
+    const { memory, minFilteredEvents } = this.lookup.cache
     return this.perEvent && memory > 0 && batch.block !== undefined && batch.count >= minFilteredEvents
   }
 
   #ofAll(block: SealedBlock): Selection | undefined {
     const all = { first: 0, end: block.count, at: undefined }
-    return this.#chosenOf().selectionOf(block, () => this.#fitting(block, all))
+    return this.#cachedMatches().selectionOf(block, () => this.#fitting(block, all))
   }
 
   /** The cached matches of earlier queries, for the filters that test single events. */
-  #chosenOf(): FilterCache {
-    if (!this.#chosen) {
-      const { kept } = this.lookup
-      const key = `chosen ${JSON.stringify(this.#perEvent)}`
-      const known = kept.find<FilterCache>(key, "")
-      const chosen: FilterCache = known ?? new FilterCache((bytes) => kept.grow(key, chosen, bytes))
-      if (!known) kept.put(key, "", chosen, 0, true)
-      this.#chosen = chosen
+  #cachedMatches(): FilterCache {
+    if (!this.#filterCache) {
+      const { cache } = this.lookup
+      const key = `filter ${JSON.stringify(this.#perEvent)}`
+      const known = cache.find<FilterCache>(key, "")
+      const matches: FilterCache = known ?? new FilterCache((bytes) => cache.grow(key, matches, bytes))
+      if (!known) cache.put(key, "", matches, 0, true)
+      this.#filterCache = matches
     }
-    return this.#chosen
+    return this.#filterCache
   }
 
   #fitting(batch: Batch, { first, end, at }: Selection): Selection | undefined {

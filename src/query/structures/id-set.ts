@@ -14,7 +14,7 @@ import { type Selection, sizeOf } from "./selection.ts"
 const setBytes = 130
 const initialSlots = 8
 /**
- * The share of the available memory that a bitset may take if a table would be smaller. It is a share of what is
+ * The share of the available memory that a bitset can take if a table would be smaller. It is a share of what is
  * still available, so that each set leaves most of it to the next ones.
  */
 const spareShare = 1 / 256
