@@ -186,15 +186,15 @@ export class SnapshotReader {
     const sortedDays = [...days].sort(([left], [right]) => left - right)
     const isInScope = ({ crawler }: Entry) => scope.crawlers || !crawler
     const ends = ofWebsites.flatMap((of) => [of[0]?.day ?? [], of.at(-1)?.day ?? []].flat())
-    return new Snapshot(
+    return new Snapshot({
       scope,
-      sealed.last,
-      new Map(this.#websites.all() as [number, string][]),
+      last: sealed.last,
+      websiteIds: new Map(this.#websites.all() as [number, string][]),
       unsealed,
-      this.rows,
-      this.#cache,
-      this.#stamps,
-      sortedDays.map(([day, { slices, state, rows, deferred }]): Day => {
+      rows: this.rows,
+      cache: this.#cache,
+      stamps: this.#stamps,
+      days: sortedDays.map(([day, { slices, state, rows, deferred }]): Day => {
         let sealed: Entry[] | undefined
         return {
           day,
@@ -207,9 +207,9 @@ export class SnapshotReader {
           inRows: () => [...rows, ...deferred.flatMap((read) => read())].filter(isInScope),
         }
       }),
-      { oldest: Math.min(...ends), newest: Math.max(...ends) },
-      inMemory ? 0 : sealed.last - sealed.id,
-    )
+      span: { oldest: Math.min(...ends), newest: Math.max(...ends) },
+      unreadRows: inMemory ? 0 : sealed.last - sealed.id,
+    })
   }
 }
 

@@ -83,6 +83,24 @@ interface Texts {
   last: number
 }
 
+interface SnapshotOptions {
+  scope: SnapshotScope
+  /** Highest row id. */
+  last: number
+  /** Public ids by rid. */
+  websiteIds: ReadonlyMap<number, string>
+  unsealed: UnsealedRows
+  rows: RowReader
+  cache: Cache
+  stamps: Stamps
+  /** Ascending. */
+  days: readonly Day[]
+  /** Oldest and newest day of all blocks of the websites. */
+  span: { oldest: number; newest: number }
+  /** Number of unsealed rows that have not been read. */
+  unreadRows: number
+}
+
 /** The events of a scope at one point in time. */
 export class Snapshot {
   /** Number of rows read, as opposed to events of blocks. */
@@ -94,29 +112,37 @@ export class Snapshot {
   usedCache = false
   readonly #texts = new Map<IdKind, ReadonlySet<string>>()
 
-  constructor(
-    readonly scope: SnapshotScope,
-    private readonly last: number,
-    /** Public ids by rid. */
-    readonly websiteIds: ReadonlyMap<number, string>,
-    private readonly unsealed: UnsealedRows,
-    private readonly rows: RowReader,
-    readonly cache: Cache,
-    readonly stamps: Stamps,
-    /** Ascending. */
-    readonly days: readonly Day[],
-    /** Oldest and newest day of all blocks of these websites. */
-    readonly span: { oldest: number; newest: number },
-    private readonly unreadRows: number,
-  ) {}
+  readonly scope: SnapshotScope
+  readonly websiteIds: ReadonlyMap<number, string>
+  readonly cache: Cache
+  readonly stamps: Stamps
+  readonly days: readonly Day[]
+  readonly span: SnapshotOptions["span"]
+  readonly #last: number
+  readonly #unsealed: UnsealedRows
+  readonly #rows: RowReader
+  readonly #unreadRows: number
+
+  constructor(options: SnapshotOptions) {
+    this.scope = options.scope
+    this.websiteIds = options.websiteIds
+    this.cache = options.cache
+    this.stamps = options.stamps
+    this.days = options.days
+    this.span = options.span
+    this.#last = options.last
+    this.#unsealed = options.unsealed
+    this.#rows = options.rows
+    this.#unreadRows = options.unreadRows
+  }
 
   /** Sizes of the dictionaries, with room for the ids of rows that have not been read. */
   get numbers(): DictionarySizes {
-    const { visitors, sessions, profiles } = this.unsealed.numbers()
+    const { visitors, sessions, profiles } = this.#unsealed.numbers()
     return {
-      visitors: visitors + this.unreadRows,
-      sessions: sessions + this.unreadRows,
-      profiles: profiles + this.unreadRows,
+      visitors: visitors + this.#unreadRows,
+      sessions: sessions + this.#unreadRows,
+      profiles: profiles + this.#unreadRows,
     }
   }
 
@@ -161,18 +187,18 @@ export class Snapshot {
   ): StoredEvent[] | undefined {
     const heads: RowHead[] = []
     for (const website of this.scope.websites) {
-      const rows = this.rows.newest(website, this.scope.from, to, maxRows)
+      const rows = this.#rows.newest(website, this.scope.from, to, maxRows)
       this.rowsRead += rows.length
       const fitting = rows.filter(fits)
       if (fitting.length < count && rows.length === maxRows) return undefined
       heads.push(...fitting.slice(0, count))
     }
     heads.sort((left, right) => right[3] - left[3] || right[0] - left[0])
-    return heads.slice(0, count).flatMap(([id]) => this.rows.event(id) ?? [])
+    return heads.slice(0, count).flatMap(([id]) => this.#rows.event(id) ?? [])
   }
 
   nameOf([, , typeId]: RowHead | RowId): string {
-    return this.rows.typeOf(typeId as number).name
+    return this.#rows.typeOf(typeId as number).name
   }
 
   /**
@@ -185,11 +211,11 @@ export class Snapshot {
     numbered: readonly IdKind[],
     onEvent: (event: StoredEvent) => void,
   ): Generator<void, { events: StoredEvent[]; columns: Columns[] }> {
-    const builder = new ColumnBuilder(this.rows)
+    const builder = new ColumnBuilder(this.#rows)
     const events: StoredEvent[] = []
     for (const [index, { website, ts }] of moments.entries()) {
-      for (const row of this.rows.byTime(website, ts, ts + 1, 0, Number.MAX_SAFE_INTEGER)) {
-        const event = this.rows.event(row[0]) as StoredEvent
+      for (const row of this.#rows.byTime(website, ts, ts + 1, 0, Number.MAX_SAFE_INTEGER)) {
+        const event = this.#rows.event(row[0]) as StoredEvent
         onEvent(event)
         builder.add(row)
         events.push(event)
@@ -224,9 +250,9 @@ export class Snapshot {
     const { websites } = this.scope
     const key = `texts of ${kind} of ${websites}`
     const known = this.cache.find<Texts>(key, "") ?? { all: new Set(), bytes: 0, last: 0 }
-    while (known.last < this.last) {
-      const to = Math.min(known.last + idsPerStep, this.last)
-      for (const text of this.rows.texts(kind, { websites, ...always }, known.last, to)) {
+    while (known.last < this.#last) {
+      const to = Math.min(known.last + idsPerStep, this.#last)
+      for (const text of this.#rows.texts(kind, { websites, ...always }, known.last, to)) {
         if (known.all.has(text)) continue
         known.all.add(text)
         known.bytes += textBytes + text.length
@@ -245,7 +271,7 @@ export class Snapshot {
 
   /** Returns the row ids of a website at some times, Unix ms, in no order. */
   rowIdsAt(website: number, times: readonly number[]): RowId[] {
-    const rowIds = this.rows.ids(website, times)
+    const rowIds = this.#rows.ids(website, times)
     this.rowsRead += rowIds.length
     return rowIds
   }
@@ -257,28 +283,28 @@ export class Snapshot {
 
   /** Returns the dictionary id of each text, or 0 if no event has the id. */
   numbersOf(kind: IdKind, texts: readonly string[]): Uint32Array {
-    return this.unsealed.known(kind, texts)
+    return this.#unsealed.known(kind, texts)
   }
 
   /** Like `numbersOf`, but assigns dictionary ids to ids that no event has. */
   numberAll(kind: IdKind, texts: readonly string[]): Uint32Array {
     const distinct = [...new Set(texts)]
-    const numbers = this.unsealed.numbersOf(kind, distinct)
+    const numbers = this.#unsealed.numbersOf(kind, distinct)
     const byText = new Map(distinct.map((text, index) => [text, numbers[index] as number]))
     return Uint32Array.from(texts, (text) => byText.get(text) as number)
   }
 
   /** This and the next two methods: see src/store/identity-resolution.ts. */
   linkedIds(website: number, profileId: string): string[] {
-    return this.rows.linkedIds(website, profileId)
+    return this.#rows.linkedIds(website, profileId)
   }
 
   linkedVisitors(website: number): Iterable<LinkedVisitor[]> {
-    return this.rows.linkedVisitors(website)
+    return this.#rows.linkedVisitors(website)
   }
 
   latestProfileOf(website: number, anonymousId: string): string | undefined {
-    return this.rows.latestProfileOf(website, anonymousId)
+    return this.#rows.latestProfileOf(website, anonymousId)
   }
 
   /** Returns the texts of ids by dictionary id. Yields while it reads. */
@@ -292,9 +318,9 @@ export class Snapshot {
         if (requested.has(number)) textsById.set(number, text)
       })
     }
-    if (locators.length * rowsPerLookup > this.last) {
-      for (let at = 0; at < this.last && textsById.size < requested.size; at += idsPerStep) {
-        addTexts([...new Set(this.rows.texts(kind, this.scope, at, Math.min(at + idsPerStep, this.last)))])
+    if (locators.length * rowsPerLookup > this.#last) {
+      for (let at = 0; at < this.#last && textsById.size < requested.size; at += idsPerStep) {
+        addTexts([...new Set(this.#rows.texts(kind, this.scope, at, Math.min(at + idsPerStep, this.#last)))])
         yield
       }
       return textsById
@@ -303,7 +329,7 @@ export class Snapshot {
     const candidates = new Set<string>()
     for (const [index, { website, name, ts }] of locators.entries()) {
       if (index % lookupsPerStep === lookupsPerStep - 1) yield
-      for (const ids of this.rows.idsAt(website, ts, name)) {
+      for (const ids of this.#rows.idsAt(website, ts, name)) {
         const id = ids[column]
         if (typeof id === "string") candidates.add(id)
       }

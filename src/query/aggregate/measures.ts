@@ -21,7 +21,7 @@ export interface MeasureContext {
 }
 
 /**
- * Creates the state of a measure. `base`: the initial state, of the same measure, which must no longer
+ * Creates the state of a measure. `base`: the initial state, of the same measure and so of the same class. It must no longer
  * change.
  */
 export function measurementOf(

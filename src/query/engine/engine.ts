@@ -164,6 +164,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     if (message.type !== "result") throw new Error("the query thread sent a message of the wrong type")
     const { result, statistics } = message.outcome
     const ms = this.options.elapsed() - startedAt
+    // The message has the id of this query, so its result is of the same kind.
     return { result: result as ResultOf<Q>, statistics: { ...statistics, ms } }
   }
 
