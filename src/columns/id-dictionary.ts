@@ -29,7 +29,7 @@ const sql = {
 }
 
 /** 32-bit words of a hash. With 100 million ids the probability that two share all 96 bits is 1 in 10^13. */
-const words = 3
+export const wordsPerHash = 3
 /** Bits of the prefilter: more than the number of hashes of one search. */
 const prefilterBits = 2 ** 20
 
@@ -110,7 +110,7 @@ export class IdDictionary {
     if (known.next < next) {
       const chunks = this.#from.all({ kind: idKinds.indexOf(kind), number: known.next }) as Chunk[]
       for (const { first, hashes } of chunks)
-        known.filter.add(wordsOf(hashes).subarray(Math.max(0, known.next - first) * words))
+        known.filter.add(wordsOf(hashes).subarray(Math.max(0, known.next - first) * wordsPerHash))
       known.next = next
       this.#filters.set(kind, known)
     }
@@ -118,14 +118,14 @@ export class IdDictionary {
   }
 
   #hash(texts: readonly string[]): Uint32Array {
-    const hashes = new Uint32Array(texts.length * words)
+    const hashes = new Uint32Array(texts.length * wordsPerHash)
     const small = Number(this.#seed & 0xffff_ffffn)
     for (let index = 0; index < texts.length; index++) {
       const text = texts[index] as string
       const long = Bun.hash.xxHash3(text, this.#seed)
-      hashes[index * words] = Number(long & 0xffff_ffffn)
-      hashes[index * words + 1] = Number(long >> 32n)
-      hashes[index * words + 2] = Bun.hash.xxHash32(text, small)
+      hashes[index * wordsPerHash] = Number(long & 0xffff_ffffn)
+      hashes[index * wordsPerHash + 1] = Number(long >> 32n)
+      hashes[index * wordsPerHash + 2] = Bun.hash.xxHash32(text, small)
     }
     return hashes
   }
@@ -151,9 +151,9 @@ class HashSearch {
     private readonly hashes: Uint32Array,
     isCandidate: (at: number) => boolean,
   ) {
-    const size = 2 ** Math.ceil(Math.log2((hashes.length / words) * 2 + 1))
+    const size = 2 ** Math.ceil(Math.log2((hashes.length / wordsPerHash) * 2 + 1))
     this.#slots = new Uint32Array(size)
-    for (let at = 0; at < hashes.length; at += words) {
+    for (let at = 0; at < hashes.length; at += wordsPerHash) {
       if (!isCandidate(at)) continue
       this.remaining++
       const word = hashes[at] as number
@@ -161,27 +161,27 @@ class HashSearch {
       this.#bits[bit >> 3] = (this.#bits[bit >> 3] as number) | (1 << (bit & 7))
       let slot = word & (size - 1)
       while (this.#slots[slot] !== 0) slot = (slot + 1) & (size - 1)
-      this.#slots[slot] = at / words + 1
+      this.#slots[slot] = at / wordsPerHash + 1
     }
   }
 
   scan(chunk: Uint32Array, first: number, numbers: Uint32Array): void {
     const [bits, slots, hashes] = [this.#bits, this.#slots, this.hashes]
     const last = slots.length - 1
-    for (let at = 0; at < chunk.length; at += words) {
+    for (let at = 0; at < chunk.length; at += wordsPerHash) {
       const word = chunk[at] as number
       const bit = word % prefilterBits
       if (((bits[bit >> 3] as number) & (1 << (bit & 7))) === 0) continue
       for (let slot = word & last; slots[slot] !== 0; slot = (slot + 1) & last) {
         const index = (slots[slot] as number) - 1
-        const start = index * words
+        const start = index * wordsPerHash
         if (
           hashes[start] === word &&
           hashes[start + 1] === chunk[at + 1] &&
           hashes[start + 2] === chunk[at + 2] &&
           numbers[index] === 0
         ) {
-          numbers[index] = first + at / words
+          numbers[index] = first + at / wordsPerHash
           this.remaining--
         }
       }
@@ -192,7 +192,7 @@ class HashSearch {
 /** Stores new dictionary ids. Call it in the transaction that stores the blocks that use them. */
 export function insertDictionaryIds(db: Db, { kind, first, hashes }: NewDictionaryIds): void {
   const chunk = { kind: idKinds.indexOf(kind), first, hashes }
-  const full = idsPerChunk * words * 4
+  const full = idsPerChunk * wordsPerHash * 4
   if (db.prepare(sql.append).run({ ...chunk, full }).changes === 0) db.prepare(sql.insert).run(chunk)
 }
 

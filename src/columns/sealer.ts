@@ -6,7 +6,7 @@ import { BlockReader } from "./block-reader.ts"
 import { fittingBlocks } from "./block-rows.ts"
 import { BlockWriter, type EncodedBlock, encode, slicesPerBlock } from "./block-writer.ts"
 import { buildMemory, ColumnBuilder } from "./column-builder.ts"
-import { IdDictionary, insertDictionaryIds, type NewDictionaryIds } from "./id-dictionary.ts"
+import { IdDictionary, insertDictionaryIds, type NewDictionaryIds, wordsPerHash } from "./id-dictionary.ts"
 import type { Columns } from "./memory-batch.ts"
 import { merge } from "./merge.ts"
 import { RowReader } from "./row-reader.ts"
@@ -138,12 +138,9 @@ export class Sealer {
       const first = next[kind]
       for (let index = 0; index < texts.length; index++) {
         if (numbers[index] !== 0) continue
-        numbers[index] = first + newHashes.length / 3
-        newHashes.push(
-          hashes[index * 3] as number,
-          hashes[index * 3 + 1] as number,
-          hashes[index * 3 + 2] as number,
-        )
+        numbers[index] = first + newHashes.length / wordsPerHash
+        for (let word = 0; word < wordsPerHash; word++)
+          newHashes.push(hashes[index * wordsPerHash + word] as number)
       }
       if (newHashes.length > 0)
         identities.push({ kind, first, hashes: new Uint8Array(Uint32Array.from(newHashes).buffer) })

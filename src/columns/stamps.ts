@@ -13,6 +13,7 @@ export class Stamps {
   /** Returns the array and a stamp that no id below `range` has. */
   of(range: number): { array: Uint16Array; stamp: number } {
     if (this.#array.length < range) {
+      // A quarter more than needed, so that new ids seldom need another array.
       this.#array = new Uint16Array(Math.ceil(range * 1.25))
       this.#stamp = 0
     }

@@ -192,7 +192,8 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   ): Promise<Extract<WorkerMessage, { type: "result" | "rendered" }>> {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted()
-      if (!this.#worker) throw new Error("the query thread is restarting")
+      if (!this.#worker)
+        throw new Error("the query thread failed and restarts within a few seconds: run the query again")
       const id = this.#nextId++
       const abort = () => {
         this.#pending.delete(id)

@@ -26,6 +26,7 @@ export interface QueryOutcome<Q extends Query> {
 export const defaultMemory = 268_435_456
 /** Attempts at a query whose blocks are replaced while it runs. */
 const maxAttempts = 20
+const staleMessage = `events were deleted or moved to new blocks during each of ${maxAttempts} attempts at the query: run it again`
 
 /**
  * Executes a query in steps of a few ms. The caller cancels it by not resuming the generator. At the end only the memory of the
@@ -42,7 +43,8 @@ export function* executeQuery<Q extends Query>(
     try {
       outcome = yield* executeOnce(reader, query, scratch)
     } catch (error) {
-      if (!(error instanceof StaleBlockError) || attempt === maxAttempts) throw error
+      if (!(error instanceof StaleBlockError)) throw error
+      if (attempt === maxAttempts) throw new Error(staleMessage, { cause: error })
       continue
     } finally {
       scratch.release()

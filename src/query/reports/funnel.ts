@@ -5,6 +5,7 @@ import type { Dimension, FunnelQuery, FunnelResult, FunnelStep } from "../query.
 import { columnOf, kindOf, Matcher } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { quickselect } from "../structures/quickselect.ts"
+import type { Selection } from "../structures/selection.ts"
 import {
   type EntriesByUnit,
   FunnelEntries,
@@ -15,7 +16,7 @@ import {
   stepMasksOf,
 } from "./funnel-entries.ts"
 import { type OrderedEvents, partitionUnits, ReceiptOrder } from "./receipt-order.ts"
-import { entriesOf, type ReportSource, stepMatcher } from "./step.ts"
+import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 import { unitsOf } from "./units.ts"
 
 /** Entries that are processed, and ids whose text is looked up, in one step: about 20 ms each. */
@@ -49,17 +50,13 @@ export function* funnel(
   const matcher = new Matcher(scope, scope.filters, source)
   const stepMatchers = steps.map((step) => stepMatcher(step, scope, source))
   const values = by === undefined ? undefined : new Values(by, source, budget)
-  const scan = function* (add: (batch: Batch, masks: StepMasks, codes: Uint32Array | undefined) => void) {
-    for (const entry of entriesOf(source, matcher, stepMatchers)) {
-      const batch = source.open(entry)
-      const selection = batch && matcher.select(batch)
-      if (batch && selection) {
-        const selections = stepMatchers.map((step) => step.select(batch, selection))
-        const masks = stepMasksOf(batch, selections)
-        if (masks) add(batch, masks, selections[0] ? values?.codesOf(batch) : undefined)
-      }
-      yield
+  const scan = (add: (batch: Batch, masks: StepMasks, codes: Uint32Array | undefined) => void) => {
+    const visit = (batch: Batch, selection: Selection) => {
+      const selections = stepMatchers.map((step) => step.select(batch, selection))
+      const masks = stepMasksOf(batch, selections)
+      if (masks) add(batch, masks, selections[0] ? values?.codesOf(batch) : undefined)
     }
+    return visitBatches(source, matcher, visit, stepMatchers)
   }
   const entries = new FunnelEntries(units.dictionarySize, budget, values !== undefined)
   yield* scan((batch, masks, codes) => {

@@ -9,7 +9,7 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { quickselect } from "../structures/quickselect.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import { isAfter, type Moment, momentAt } from "./receipt-order.ts"
-import { entriesOf, type ReportSource } from "./step.ts"
+import { type ReportSource, visitBatches } from "./step.ts"
 
 /** Bytes of one row of the page, at most. */
 const rowBytes = 500
@@ -47,19 +47,14 @@ export function* listByLatestEvent<Row>(
   budget.reserve(listed.length * rowBytes + bitsetBytes(dictionarySize) * 2)
   const rows = new Map(listed.map((id): [number, Row] => [id.number, rowOf(id)]))
   const ids = new ScannedIds(dictionarySize, Uint32Array.from(rows.keys()))
-  for (const entry of entriesOf(source, matcher)) {
-    const batch = source.open(entry)
-    const selection = batch && matcher.select(batch)
-    if (batch && selection) {
-      const column = batch[kind]()
-      const hits = ids.scan(column, selection)
-      for (let hit = 0; hit < hits; hit++) {
-        const index = ids.indexes[hit] as number
-        add(rows.get(column[index] as number) as Row, batch, index)
-      }
+  yield* visitBatches(source, matcher, (batch, selection) => {
+    const column = batch[kind]()
+    const hits = ids.scan(column, selection)
+    for (let hit = 0; hit < hits; hit++) {
+      const index = ids.indexes[hit] as number
+      add(rows.get(column[index] as number) as Row, batch, index)
     }
-    yield
-  }
+  })
   return { total: ids.total, rows: [...rows.values()] }
 }
 

@@ -6,7 +6,7 @@ import { Matcher } from "../scan/matcher.ts"
 import { type MemoryBudget, OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import { partitionUnits, ReceiptOrder } from "./receipt-order.ts"
-import { entriesOf, type ReportSource, stepMatcher } from "./step.ts"
+import { entriesOf, type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 
 /** Sessions whose neighbors are counted in one step: a few ms. */
 const sessionsPerStep = 65_536
@@ -58,12 +58,9 @@ export function* paths(
   for (const sessions of partitionUnits(ambiguous, (session) => neighbors.eventsOf(session), budget)) {
     const own = budget.child()
     const ordered = new ReceiptOrder(sessions, source.numbers.sessions, own)
-    for (const entry of entriesOf(source, scopeMatcher)) {
-      const batch = source.open(entry)
-      const selection = batch && scopeMatcher.select(batch)
-      if (batch && selection) addLabelled(ordered, batch, selection, eventMatcher, keys)
-      yield
-    }
+    yield* visitBatches(source, scopeMatcher, (batch, selection) =>
+      addLabelled(ordered, batch, selection, eventMatcher, keys),
+    )
     yield* ordered.each(source, ({ labels }) => neighbors.countInOrder(labels))
     own.release()
   }

@@ -5,7 +5,7 @@ import { IdSet } from "../structures/id-set.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { intersect, timeRange } from "../structures/selection.ts"
 import { bucketsOf } from "../structures/time-zone.ts"
-import { entriesOf, type ReportSource } from "./step.ts"
+import { type ReportSource, visitBatches } from "./step.ts"
 import { unitsOf } from "./units.ts"
 
 /**
@@ -23,21 +23,16 @@ export function* reach(
   const matcher = new Matcher(scope, scope.filters, source)
   /** The first bucket that has not ended yet. */
   let first = 0
-  for (const entry of entriesOf(source, matcher)) {
-    // Entries are ordered by day.
-    const [from, to] = [entry.day * dayMs, (entry.day + 1) * dayMs]
+  yield* visitBatches(source, matcher, (batch, selection) => {
+    // Batches are ordered by day.
+    const [from, to] = [batch.base, batch.base + dayMs]
     while (first < buckets.length && (buckets[first]?.to as number) <= from) first++
-    const batch = source.open(entry)
-    const selection = batch && matcher.select(batch)
-    if (batch && selection) {
-      const ids = units.idsOf(batch)
-      for (let index = first; (buckets[index]?.from ?? to) < to; index++) {
-        const bucket = buckets[index] as (typeof buckets)[number]
-        const selected = intersect(selection, timeRange(batch, bucket.from, bucket.to))
-        if (selected) for (const column of ids) seen[index]?.addAll(column, selected)
-      }
+    const ids = units.idsOf(batch)
+    for (let index = first; (buckets[index]?.from ?? to) < to; index++) {
+      const bucket = buckets[index] as (typeof buckets)[number]
+      const selected = intersect(selection, timeRange(batch, bucket.from, bucket.to))
+      if (selected) for (const column of ids) seen[index]?.addAll(column, selected)
     }
-    yield
-  }
+  })
   return { buckets, units: seen.map(({ size }) => size) }
 }

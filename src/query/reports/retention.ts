@@ -13,7 +13,7 @@ import {
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { type Selection, sliceSelection } from "../structures/selection.ts"
 import { bucketsOf } from "../structures/time-zone.ts"
-import { entriesOf, type ReportSource, stepMatcher } from "./step.ts"
+import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 import { unitsOf } from "./units.ts"
 
 /**
@@ -39,20 +39,16 @@ export function* retention(
   const returnMatcher = isSame ? startMatcher : stepMatcher(returnEvent, scope, source)
   const cohorts = new CohortTable(buckets, units.dictionarySize, isSame, budget)
   const matchers = isSame ? [startMatcher] : [startMatcher, returnMatcher]
-  for (const entry of entriesOf(source, scopeMatcher, matchers)) {
-    cohorts.finishBefore(entry.day * dayMs)
-    const batch = source.open(entry)
-    const selection = batch && scopeMatcher.select(batch)
-    if (batch && selection) {
-      const starts = startMatcher.select(batch, selection)
-      const returns = isSame ? undefined : returnMatcher.select(batch, selection)
-      for (const ids of starts || returns ? units.idsOf(batch) : []) {
-        if (starts) cohorts.add(batch, ids, starts, "started")
-        if (returns) cohorts.add(batch, ids, returns, "returned")
-      }
+  const visit = (batch: Batch, selection: Selection) => {
+    cohorts.finishBefore(batch.base)
+    const starts = startMatcher.select(batch, selection)
+    const returns = isSame ? undefined : returnMatcher.select(batch, selection)
+    for (const ids of starts || returns ? units.idsOf(batch) : []) {
+      if (starts) cohorts.add(batch, ids, starts, "started")
+      if (returns) cohorts.add(batch, ids, returns, "returned")
     }
-    yield
   }
+  yield* visitBatches(source, scopeMatcher, visit, matchers)
   cohorts.finishBefore(Number.POSITIVE_INFINITY)
   return { buckets, cohorts: cohorts.rows() }
 }

@@ -1,6 +1,8 @@
+import type { Batch } from "../../columns/batch.ts"
 import type { Entry, Snapshot } from "../../columns/snapshot.ts"
 import type { Filter, Scope, Step } from "../query.ts"
 import { type Lookup, Matcher } from "../scan/matcher.ts"
+import type { Selection } from "../structures/selection.ts"
 
 /** The part of a snapshot that reports over units read. */
 export type ReportSource = Lookup &
@@ -34,5 +36,20 @@ export function* entriesOf(
   const names = scope.names ?? (named ? [...new Set(steps.flatMap(({ names }) => names ?? []))] : undefined)
   for (const entry of source.entries(names)) {
     if (scope.accepts(entry) && (steps.length === 0 || steps.some((step) => step.accepts(entry)))) yield entry
+  }
+}
+
+/** Calls `visit` with the events in scope of each of these batches. Yields after each batch. */
+export function* visitBatches(
+  source: ReportSource,
+  scope: Matcher,
+  visit: (batch: Batch, selection: Selection) => void,
+  steps?: readonly Matcher[],
+): Generator<void, void> {
+  for (const entry of entriesOf(source, scope, steps)) {
+    const batch = source.open(entry)
+    const selection = batch && scope.select(batch)
+    if (batch && selection) visit(batch, selection)
+    yield
   }
 }

@@ -114,7 +114,10 @@ export class IdSet {
     return idsInSlots(this.#slots as Uint32Array, this.#own)
   }
 
-  /** Prepares for up to `more` new ids. A bitset is faster, even if it takes more memory than a table. */
+  /**
+   * Prepares for up to `more` new ids. A bitset takes as much memory as a table of range / 64 ids, and is faster. If there
+   * is memory to spare, it is used from a sixteenth of that number.
+   */
   #expect(more: number): void {
     if (this.#bits || this.#list) return
     const isCheap = this.range / 8 < this.budget.available * spareShare
