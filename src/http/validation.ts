@@ -34,7 +34,7 @@ function* flattenUnionErrors(errors: Iterable<ValueError>): Iterable<ValueError>
 }
 
 /** Replaces TypeBox's messages for schemas without `expected`. */
-const defaultMessages: Record<string, string> = {
+export const defaultMessages: Record<string, string> = {
   "Unexpected property": "is not a field of this request",
   "Expected object": "must be a JSON object",
 }

@@ -1,13 +1,13 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox"
 import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
-import { countMeasures, fields, granularities, propertyMeasures } from "../query/query.ts"
+import { countMeasures, type Dimension, fields, granularities, propertyMeasures } from "../query/query.ts"
 import { type Preset, presets } from "./range.ts"
 
 /** Default and maximum rows of a result. */
 export const defaultLimit = 100
 export const maxLimit = 10_000
 /** Maximum parameters of a query and queries of a batch; they run one after another. */
-export const maxParameters = 50
+const maxParameters = 50
 export const maxBatch = 20
 /** Maximum steps of a funnel. */
 export const maxSteps = 10
@@ -55,19 +55,23 @@ const text = (description: string, max = 256) =>
 const property = "property\\.[^]{1,512}"
 const anyField = `${orList(fields)}, or property.<path> such as property.plan`
 
-const dimension = Type.String({
-  pattern: `^(?:${fields.join("|")}|${property})$`,
-  expected: `must be ${anyField}`,
-})
+const dimension = Type.Unsafe<Dimension>(
+  Type.String({
+    pattern: `^(?:${fields.join("|")}|${property})$`,
+    expected: `must be ${anyField}`,
+  }),
+)
 
 const scalar = Type.Union([Type.String({ maxLength: maxText }), Type.Number(), Type.Boolean()])
 const filter = Type.Object(
   {
-    field: Type.String({
-      pattern: `^(?:${fields.join("|")}|property_key|${property})$`,
-      description: `${anyField}; nested as property.cart.total, in arrays as property.items.0.sku. property_key matches the keys of the event's properties`,
-      expected: `must be ${fields.join(", ")}, property_key or property.<path> such as property.plan`,
-    }),
+    field: Type.Unsafe<Dimension | "property_key">(
+      Type.String({
+        pattern: `^(?:${fields.join("|")}|property_key|${property})$`,
+        description: `${anyField}; nested as property.cart.total, in arrays as property.items.0.sku. property_key matches the keys of the event's properties`,
+        expected: `must be ${fields.join(", ")}, property_key or property.<path> such as property.plan`,
+      }),
+    ),
     op: oneOf(
       operatorNames,
       `${andList(numeric)} compare numbers (19.90 as text is a number, 01129 is not), all others compare text. ${andList(operatorNames.filter((op) => operators[op].isNegation))} are true if the value is missing. exists takes true or false`,
@@ -194,6 +198,9 @@ export const optionSchemas = {
 }
 
 export type Option = keyof typeof optionSchemas
+
+/** Object.keys loses the literal types. */
+export const optionNames = Object.keys(optionSchemas) as Option[]
 
 const id = text("Name in the response")
 

@@ -1,0 +1,39 @@
+import type { FieldError } from "../errors.ts"
+import { type OperatorInfo, operators } from "../query/operators.ts"
+import type { Filter, Step } from "../query/query.ts"
+import type { FilterBody, StepBody } from "./schema.ts"
+
+/** Parses a step of a funnel or goal. Adds invalid filters to `errors`; `field` is the path of its filters. */
+export function readStep(step: string | StepBody, field: string, errors: FieldError[]): Step {
+  if (typeof step === "string") return { name: step, filters: [] }
+  return { name: step.name, filters: readFilters(step.filters, field, errors) }
+}
+
+/** Returns the filters. Adds those whose value does not suit the operator to `errors`; `field` is the path of the list. */
+export function readFilters(
+  filters: FilterBody[] | undefined,
+  field: string,
+  errors: FieldError[],
+): Filter[] {
+  for (const [index, filter] of (filters ?? []).entries()) {
+    const message = operandError(filter)
+    if (message) errors.push({ field: `${field}.${index}.value`, message })
+  }
+  return filters ?? []
+}
+
+/** Error of a filter's value for its operator; undefined if it is valid. */
+function operandError({ op, value }: FilterBody): string | undefined {
+  const { expected, isValid } = operandTypes[operators[op].operandType]
+  return isValid(value) ? undefined : `must be ${expected} for ${op}`
+}
+
+const operandTypes: Record<
+  OperatorInfo["operandType"],
+  { expected: string; isValid: (value: FilterBody["value"]) => boolean }
+> = {
+  text: { expected: "one value", isValid: (value) => !Array.isArray(value) },
+  number: { expected: "a number", isValid: (value) => typeof value === "number" },
+  list: { expected: "a list", isValid: (value) => Array.isArray(value) },
+  boolean: { expected: "true or false", isValid: (value) => typeof value === "boolean" },
+}

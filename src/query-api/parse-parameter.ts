@@ -1,0 +1,259 @@
+import { parseDuration } from "../duration.ts"
+import { RequestError } from "../errors.ts"
+import {
+  type Dimension,
+  type Filter,
+  type Granularity,
+  idFields,
+  type Measure,
+  type Step,
+  type Unit,
+} from "../query/query.ts"
+import { readCursor } from "./events.ts"
+import type { NamedMeasure, QuerySpec, QueryType, Sort } from "./query-spec.ts"
+import { typeOf } from "./query-types.ts"
+import { previousOf, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
+import { invalidParameter } from "./rows.ts"
+import {
+  defaultLimit,
+  optionNames,
+  optionSchemas,
+  orList,
+  type ParameterBody,
+  type QueryBody,
+  type units,
+} from "./schema.ts"
+
+/** Context of a query outside its body. */
+export interface ParameterContext {
+  /** Row ids; 0 stands for events without a website. */
+  websites: readonly number[]
+  /** Unix ms */
+  now: number
+  /** The caller has the scope read:data: single events and people are allowed. */
+  canReadData: boolean
+}
+
+interface ParameterInput {
+  body: QueryBody
+  parameter: ParameterBody
+  /** Range of the query. */
+  range: Range
+  /** Time zone of the query. */
+  zone: string
+  context: ParameterContext
+  /** Filters of the query and of the parameter. */
+  filters: Filter[]
+  steps: Step[]
+}
+
+const dayMs = 86_400_000
+/** Window of a funnel in ms. */
+const defaultWindow = 7 * dayMs
+const maxWindow = 366 * dayMs
+/** Events before and after the event of a path. */
+const defaultPathSteps = 3
+/** Values per property key. */
+const defaultTop = 10
+const defaultMeasures = ["events", "users", "sessions"]
+/** Maximum rows that a page skips: every skipped row is computed. Event lists have a lower limit and cursors. */
+const maxOffset = 1_000_000
+
+const unitFields: Record<(typeof units)[number], Unit> = {
+  visitor: "anonymous_id",
+  session: "session_id",
+  profile: "profile_id",
+}
+
+/** A validated parameter, or the error of an invalid one. */
+export type ParsedParameter = QuerySpec | { id: string; failure: RequestError }
+
+/** Parses a parameter of a query. The schema has accepted the body. */
+export function parseParameter(input: ParameterInput): ParsedParameter {
+  const id = input.parameter.id ?? input.parameter.name
+  try {
+    return readParameter(input)
+  } catch (error) {
+    if (error instanceof RangeFault) return { id, failure: invalidParameter(parameterMessage(error)) }
+    if (error instanceof RequestError) return { id, failure: error }
+    throw error
+  }
+}
+
+function parameterMessage({ message }: RangeFault): string {
+  return message.replaceAll("startDate", "start_date").replaceAll("endDate", "end_date")
+}
+
+/** Throws a RequestError or a RangeFault. */
+function readParameter(input: ParameterInput): QuerySpec {
+  const { body, parameter, zone, context, steps } = input
+  const { name } = parameter
+  const type = typeOf(name)
+  if (!type) throw invalidParameter(`unknown type ${name}; GET /v1/query/types lists all types`)
+  validateOptions(name, type, parameter, steps.length)
+  const range = parameterRange(input)
+  const compare = type.takes.includes("compare") && (parameter.compare ?? body.compare) !== undefined
+  const granularity = granularityOf(name, type, parameter, body)
+  const tooMany = granularity && tooManyBuckets(range, granularity)
+  if (tooMany) throw invalidParameter(tooMany)
+  const limit = parameter.limit ?? body.limit ?? defaultLimit
+  const offset = ((parameter.page ?? body.page ?? 1) - 1) * limit
+  if (offset > maxOffset) throw invalidParameter(`page and limit skip more than ${maxOffset} rows`)
+  const measures = (parameter.measures ?? defaultMeasures).map(readMeasure)
+  const by = [...new Set(parameter.by ?? [])]
+  const { maxBy = by.length } = type
+  if (by.length > maxBy) {
+    throw invalidParameter(`by must be ${maxBy === 1 ? "one field" : `at most ${maxBy} fields`} for ${name}`)
+  }
+  const filters = [...input.filters, ...optionFilters(parameter)]
+  if (!context.canReadData)
+    requireReport(name, type, by, [...filters, ...steps.flatMap((step) => step.filters)])
+  const duplicate = type.columns.find((column) => isOneOf(by, column))
+  if (duplicate) throw invalidParameter(`by contains ${duplicate}, which is already a column of ${name}`)
+  return {
+    type: name,
+    id: parameter.id ?? name,
+    scope: {
+      websites: context.websites,
+      from: range.from,
+      to: range.to,
+      zone,
+      filters,
+      crawlers: body.crawlers ?? false,
+    },
+    range,
+    previous: compare ? previousOf(range, zone, context.now) : undefined,
+    granularity,
+    by,
+    measures,
+    steps,
+    window: readWindow(parameter.window),
+    unit: unitFields[parameter.unit ?? "visitor"],
+    before: parameter.before ?? defaultPathSteps,
+    after: parameter.after ?? defaultPathSteps,
+    top: parameter.top ?? type.defaultTop ?? defaultTop,
+    limit,
+    offset,
+    sort: readSort(name, type, { ...body, ...parameter }, { by, measures, granularity }),
+    cursor: parameter.cursor === undefined ? undefined : requireCursor(parameter.cursor),
+  }
+}
+
+/** Rejects options that the type does not support, and missing or conflicting options. */
+function validateOptions(name: string, type: QueryType, parameter: ParameterBody, steps: number): void {
+  const present = optionNames.filter((option) => parameter[option] !== undefined)
+  const unsupported = present.filter((option) => !type.takes.includes(option))
+  const takes = type.takes.length === 0 ? "no options" : type.takes.join(", ")
+  if (unsupported.length > 0) {
+    throw invalidParameter(`${name} does not take ${unsupported.join(", ")}; it takes ${takes}`)
+  }
+  const missing = (type.needs ?? []).filter((option) => parameter[option] === undefined)
+  if (missing.length > 0) throw invalidParameter(`${name} needs ${missing.join(", ")}`)
+  const [min, max] = type.steps ?? [0, 0]
+  if (parameter.steps && (steps < min || steps > max)) {
+    throw invalidParameter(`steps must be ${min === max ? min : `${min} to ${max}`} for ${name}`)
+  }
+  if (!type.oneOf) return
+  const { options, required } = type.oneOf
+  const count = options.filter((option) => parameter[option] !== undefined).length
+  const list = options.join(" or ")
+  if (count > 1) throw invalidParameter(`${name} takes only one of ${list}`)
+  if (required && count === 0) throw invalidParameter(`${name} needs ${list}`)
+}
+
+/** Rejects parameters that need the scope read:data. */
+function requireReport(
+  name: string,
+  { needsReadData }: QueryType,
+  by: readonly Dimension[],
+  filters: readonly Filter[],
+): void {
+  if (needsReadData)
+    throw invalidParameter(`${name} returns single events or people and needs the scope read:data`)
+  const used: readonly string[] = [...by, ...filters.map(({ field }) => field)]
+  if (used.includes("profile"))
+    throw invalidParameter("profileId identifies a person and needs the scope read:data")
+  const field = idFields.find((id) => used.includes(id))
+  if (field)
+    throw invalidParameter(`${field} identifies people; using it in by or filters needs the scope read:data`)
+}
+
+function parameterRange({ body, parameter, range, zone, context }: ParameterInput): Range {
+  const { start_date: start, end_date: end, preset } = parameter
+  if (start === undefined && end === undefined && preset === undefined) return range
+  if (preset !== undefined) return readRange({ preset, startDate: start, endDate: end }, zone, context.now)
+  return readRange({ startDate: start ?? body.startDate, endDate: end ?? body.endDate }, zone, context.now)
+}
+
+/** The granularity of the query applies only to types that have one. */
+function granularityOf(
+  name: string,
+  type: QueryType,
+  parameter: ParameterBody,
+  body: QueryBody,
+): Granularity | undefined {
+  if (!type.takes.includes("granularity")) return undefined
+  const text = parameter.granularity ?? body.granularity
+  if (text === undefined) return type.defaultGranularity
+  const granularity = text === "hour" ? "hourly" : text === "day" ? "daily" : text
+  const { granularities } = type
+  if (!granularities || granularities.includes(granularity)) return granularity
+  throw invalidParameter(`granularity must be ${orList(granularities)} for ${name}`)
+}
+
+/** Filters that options stand for. */
+function optionFilters({ anonymousId, profileId, search }: ParameterBody): Filter[] {
+  const filters: Filter[] = []
+  if (anonymousId !== undefined) filters.push({ field: "anonymous_id", op: "eq", value: anonymousId })
+  if (profileId !== undefined) filters.push({ field: "profile", op: "eq", value: profileId })
+  if (search !== undefined) filters.push({ field: "anonymous_id", op: "contains", value: search })
+  return filters
+}
+
+function readSort(
+  name: string,
+  { order, sortsBy }: QueryType,
+  { sortBy, sortOrder }: Pick<ParameterBody, "sortBy" | "sortOrder">,
+  options: Pick<QuerySpec, "by" | "measures" | "granularity">,
+): Sort | undefined {
+  if (!order) {
+    if (sortBy === undefined) return undefined
+    throw invalidParameter(`${name} has a fixed order and takes no sortBy`)
+  }
+  const { by, granularity } = options
+  const others = granularity
+    ? []
+    : order.others.flatMap((column): readonly string[] => (column === "…" ? by : [column]))
+  const columns = sortsBy?.(options) ?? [...new Set([order.by, ...others])]
+  const column = sortBy ?? columns[0] ?? order.by
+  if (!columns.includes(column)) throw invalidParameter(`${name} can be sorted by ${columns.join(", ")}`)
+  const isText = textColumns.has(column) || isOneOf(by, column)
+  return { by: column, order: sortOrder ?? (column === order.by ? order.order : isText ? "asc" : "desc") }
+}
+
+function isOneOf(names: readonly string[], name: string): boolean {
+  return names.includes(name)
+}
+
+/** Columns that sort ascending by default. */
+const textColumns: ReadonlySet<string> = new Set(["name", "event_name", "date"])
+
+function readMeasure(name: string): NamedMeasure {
+  const [, what, of] = /^([^:]+):(.+)$/s.exec(name) ?? []
+  const measure = what === undefined ? name : { what, of }
+  // The pattern of the schema allows no other names.
+  return { name, measure: measure as Measure }
+}
+
+function readWindow(text: string | undefined): number {
+  if (text === undefined) return defaultWindow
+  const window = parseDuration(text) ?? Number.POSITIVE_INFINITY
+  if (window <= maxWindow) return window
+  throw invalidParameter(`window ${optionSchemas.window.expected}`)
+}
+
+function requireCursor(text: string): { ts: number; id: number } {
+  const cursor = readCursor(text)
+  if (cursor) return cursor
+  throw invalidParameter("cursor must be meta.nextCursor of an earlier result")
+}
