@@ -6,6 +6,7 @@ import type { QueryEngine } from "../query/engine/engine.ts"
 import type { GroupsQuery } from "../query/query.ts"
 import type { Db } from "../store/db/driver.ts"
 import type { Durability } from "../store/db/open.ts"
+import { withoutWebsite } from "../store/websites.ts"
 import { version } from "../version.ts"
 import { retainText } from "./input.ts"
 import type { StatusJson } from "./schema.ts"
@@ -69,7 +70,6 @@ async function countEvents(
   caller: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const withoutWebsite = 0
   const scope = {
     websites: [withoutWebsite, ...rids],
     from: 0,

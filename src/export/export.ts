@@ -10,7 +10,7 @@ import {
   type StoredEvent,
 } from "../store/event-reader.ts"
 import { eventsOfPerson, type Person, storedIdsOf } from "../store/forget.ts"
-import type { Website } from "../store/websites.ts"
+import { type Website, withoutWebsite } from "../store/websites.ts"
 import { csvHeader, csvRow } from "./csv.ts"
 import { type Counts, endLine, eventLine, firstLine, linkLine, profileLine, websiteLine } from "./lines.ts"
 import { parquetOf } from "./parquet.ts"
@@ -68,7 +68,7 @@ export function exportEvents(
 ): AsyncGenerator<Uint8Array> {
   const { websites, from = Number.MIN_SAFE_INTEGER, to = Number.MAX_SAFE_INTEGER } = selection
   const ids = new Map<number, string | null>(websites.map(({ rid, id }) => [rid, id]))
-  if (selection.ownEvents) ids.set(0, null)
+  if (selection.ownEvents) ids.set(withoutWebsite, null)
   const batches = new EventReader(db, { websites: ids, from, to }).all(steps.rows)
   return fileOf({ lines: linesOf(db, websites), events: paced(batches, steps) }, format, steps)
 }

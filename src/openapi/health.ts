@@ -1,13 +1,13 @@
 import { notReadyResponse } from "../health/route.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
 import { exactly, type Json } from "./json.ts"
-import { type ErrorFormat, errorResponses, success } from "./responses.ts"
+import { type ErrorFormat, errorResponses, noField, success } from "./responses.ts"
 
 const reasons: RejectionReason[] = ["store_locked", "store_failed", "disk_low", "file_replaced", "queue_full"]
 
 const errorFormat: ErrorFormat = {
   response: notReadyResponse,
-  field: { field: "", message: "" },
+  field: noField,
   schema: () => exactly({ status: { type: "string", enum: [...reasons, "stopping"] } }),
 }
 

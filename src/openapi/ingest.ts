@@ -276,7 +276,8 @@ function samples(path: string, examples: Record<string, Example>): Json[] {
   })
 }
 
-function errorFormat(field: ErrorFormat["field"]): ErrorFormat {
+/** The error format of the contract, which /metrics shares. */
+export function errorFormat(field: ErrorFormat["field"]): ErrorFormat {
   return {
     response: errorResponse,
     field,

@@ -1,19 +1,9 @@
-import { errorResponse } from "../ingest/responses.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
-import { exactly, type Json } from "./json.ts"
-import { type ErrorFormat, errorResponses, success } from "./responses.ts"
+import { errorFormat } from "./ingest.ts"
+import type { Json } from "./json.ts"
+import { errorResponses, noField, success } from "./responses.ts"
 
 const reasons: RejectionReason[] = ["metrics_token_wrong", "too_many_failed_credentials"]
-
-const errorFormat: ErrorFormat = {
-  response: errorResponse,
-  field: { field: "", message: "" },
-  schema: (bodies) =>
-    exactly({
-      status: { const: "error" },
-      message: { type: "string", enum: [...new Set(bodies.map(({ message }) => message))] },
-    }),
-}
 
 export const metricsToken: Json = {
   type: "http",
@@ -36,7 +26,7 @@ export async function metricsPaths(): Promise<Json> {
             ...success("The metrics", {}),
             content: { "text/plain": { schema: { type: "string" } } },
           },
-          ...(await errorResponses(reasons, errorFormat)),
+          ...(await errorResponses(reasons, errorFormat(noField))),
         },
       },
     },

@@ -64,6 +64,9 @@ export interface ErrorFormat {
   field: FieldError
 }
 
+/** For groups of routes without field errors. */
+export const noField: FieldError = { field: "", message: "" }
+
 /** One response per status, with its reasons, bodies and headers. */
 export async function errorResponses(
   reasons: readonly RejectionReason[],

@@ -1,6 +1,7 @@
+import { iso } from "../iso.ts"
 import type { ListedEvent, Scope } from "../query/query.ts"
 import type { QuerySpec, Row, RunQuery, TypeResult } from "./query-spec.ts"
-import { invalidParameter, iso } from "./rows.ts"
+import { invalidParameter } from "./rows.ts"
 
 /** Maximum offset of a page: every skipped event is read, while a cursor seeks directly. */
 const maxSkipped = 100_000

@@ -1,11 +1,12 @@
 import { RequestError } from "../errors.ts"
+import { iso } from "../iso.ts"
 import type { RenderedRows, ResponseLimits } from "../query/engine/messages.ts"
 import { OutOfMemoryBudgetError } from "../query/structures/memory-budget.ts"
 import type { QueryLimits } from "./limits.ts"
 import type { ParsedQuery } from "./parse.ts"
 import type { QuerySpec, RunQuery, TypeResult } from "./query-spec.ts"
 import { typeOf } from "./query-types.ts"
-import { invalidParameter, iso, rowOrder } from "./rows.ts"
+import { invalidParameter, rowOrder } from "./rows.ts"
 import type { MetaJson } from "./schema.ts"
 
 /** Result of one parameter. `Rows` are objects, or rendered JSON. */

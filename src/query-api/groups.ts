@@ -1,3 +1,4 @@
+import { iso } from "../iso.ts"
 import {
   type Bucket,
   type Dimension,
@@ -14,7 +15,7 @@ import {
 } from "../query/query.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { pairBuckets } from "./range.ts"
-import { iso, percent, requireRows } from "./rows.ts"
+import { percent, requireRows } from "./rows.ts"
 import type { Option } from "./schema.ts"
 
 /** Measures with the names of their columns. */

@@ -1,8 +1,9 @@
+import { isoOrNull } from "../iso.ts"
 import { predicateOf, requiredTexts } from "../query/operators.ts"
 import type { PropertyValues } from "../query/query.ts"
 import { first, last, sessions, total, users } from "./groups.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, Sort, TypeResult } from "./query-spec.ts"
-import { isoOrNull, rounded } from "./rows.ts"
+import { rounded } from "./rows.ts"
 import type { Option } from "./schema.ts"
 
 interface ValuesDefinition {
@@ -111,8 +112,8 @@ export function* discover(spec: QuerySpec, run: RunQuery): Generator<void, TypeR
         total_events: events,
         unique_users: people,
         unique_sessions: visits,
-        first_occurrence: isoOrNull(firstAt),
-        last_occurrence: isoOrNull(lastAt),
+        first_occurrence: isoOrNull(firstAt ?? null),
+        last_occurrence: isoOrNull(lastAt ?? null),
       }
       const keys = properties.get(name ?? "") ?? []
       if (keys.length === 0) {

@@ -1,10 +1,11 @@
+import { iso } from "../iso.ts"
 import { fields } from "../query/query.ts"
 import { funnel, goals, paths, retention } from "./behaviour.ts"
 import { eventRows } from "./events.ts"
 import { first, last, names, ofGroups, pages, sessions, total, users } from "./groups.ts"
 import { classify, discover, numbers, ofValues } from "./properties.ts"
 import type { QueryType } from "./query-spec.ts"
-import { invalidParameter, iso, percent } from "./rows.ts"
+import { invalidParameter, percent } from "./rows.ts"
 import { defaultLimit, type TypeConfig } from "./schema.ts"
 
 /** Maximum values per property key. */

@@ -8,6 +8,7 @@ import {
 } from "../http/authenticated-request.ts"
 import { type Caller, callerOf } from "../http/caller.ts"
 import { addressOf, type RequestContext } from "../http/request-context.ts"
+import { iso } from "../iso.ts"
 import type { QueryEngine } from "../query/engine/engine.ts"
 import type { Client } from "../query/engine/queue.ts"
 import { hasScope } from "../store/keys.ts"
@@ -157,7 +158,7 @@ function showWebsites({ registry }: QueryApiDeps, { caller }: AuthenticatedReque
     name,
     domain,
     isPublic: false,
-    createdAt: new Date(createdAt).toISOString(),
+    createdAt: iso(createdAt),
   }))
   return { body: { websites, total: websites.length } }
 }

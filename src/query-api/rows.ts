@@ -25,14 +25,6 @@ export function rounded(value: number, decimals: number): number {
   return Math.round(value * factor) / factor
 }
 
-export function iso(ms: number): string {
-  return new Date(ms).toISOString()
-}
-
-export function isoOrNull(ms: number | null | undefined): string | null {
-  return ms === null || ms === undefined ? null : iso(ms)
-}
-
 /** Compares numbers by value and text by UTF-16 code units. Missing values come last in both directions. */
 function compareValues(a: unknown, b: unknown, isDescending = false): number {
   if (a === b) return 0

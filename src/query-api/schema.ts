@@ -1,4 +1,5 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox"
+import { strict } from "../http/schema.ts"
 import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
 import { countMeasures, type Dimension, fields, granularities, propertyMeasures } from "../query/query.ts"
 import { type Preset, presets } from "./range.ts"
@@ -19,8 +20,6 @@ const maxText = 4_096
 export const units = ["visitor", "session", "profile"] as const
 
 // `expected` is the error message of a schema.
-
-const strict = { additionalProperties: false }
 
 function oneOf<const Values extends readonly string[]>(values: Values, description: string) {
   // Type.Union loses the literal types of a mapped list.

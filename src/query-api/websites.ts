@@ -2,10 +2,7 @@ import { RequestError } from "../errors.ts"
 import type { Caller } from "../http/caller.ts"
 import { canAccess } from "../http/permissions.ts"
 import type { Registry } from "../store/ingest/registry.ts"
-import type { Website } from "../store/websites.ts"
-
-/** Row id that stands for events without a website. */
-const withoutWebsite = 0
+import { type Website, withoutWebsite } from "../store/websites.ts"
 
 export function readableWebsites(registry: Registry, caller: Caller): Website[] {
   return registry.websites().filter(({ id }) => canAccess(caller, id))

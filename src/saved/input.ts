@@ -6,6 +6,7 @@ import { iso, isoOrNull } from "../iso.ts"
 import type { Note } from "../store/notes.ts"
 import type { Share } from "../store/shares.ts"
 import type { View } from "../store/views.ts"
+import { withoutWebsite } from "../store/websites.ts"
 import { staysBelow } from "./path.ts"
 import {
   type NoteJson,
@@ -97,11 +98,24 @@ export function readShareFilter(query: URLSearchParams): string | undefined {
 }
 
 export function noteJson({ id, place, websiteId, date, text, createdAt }: Note): NoteJson {
-  return { id, websiteId: place === 0 ? "none" : websiteId, date, text, createdAt: iso(createdAt) }
+  return {
+    id,
+    websiteId: place === withoutWebsite ? "none" : websiteId,
+    date,
+    text,
+    createdAt: iso(createdAt),
+  }
 }
 
 export function viewJson({ id, place, websiteId, kind, name, path, createdAt }: View): ViewJson {
-  return { id, websiteId: place === 0 ? "none" : websiteId, kind, name, path, createdAt: iso(createdAt) }
+  return {
+    id,
+    websiteId: place === withoutWebsite ? "none" : websiteId,
+    kind,
+    name,
+    path,
+    createdAt: iso(createdAt),
+  }
 }
 
 export function shareJson({ createdAt, expiresAt, lastUsedAt, ...rest }: Share): ShareJson {

@@ -13,7 +13,7 @@ import { invalidShape } from "../http/validation.ts"
 import { createNote, deleteNote, findNote, listNotes, updateNote } from "../store/notes.ts"
 import { createShare, deleteShare, findShare, listShares } from "../store/shares.ts"
 import { createView, deleteView, findView, listViews, updateView } from "../store/views.ts"
-import { canonicalWebsiteId, findWebsite, type WebsitePlace } from "../store/websites.ts"
+import { canonicalWebsiteId, findWebsite, type WebsitePlace, withoutWebsite } from "../store/websites.ts"
 import {
   noteJson,
   readNewNote,
@@ -167,8 +167,8 @@ async function endShare(saved: RouteDeps, { caller, id }: AuthenticatedRequest):
 /** The place that an id names. Throws `key_website_mismatch`, and `website_unknown`. */
 function placeOf(saved: RouteDeps, caller: Caller, id: string): WebsitePlace {
   if (isWord(saved, id)) {
-    const place = id === "all" ? null : 0
-    if (place === 0) requirePlace(caller, place)
+    const place = id === "all" ? null : withoutWebsite
+    if (place === withoutWebsite) requirePlace(caller, place)
     return place
   }
   requireWebsiteAccess(caller, id)
@@ -182,7 +182,7 @@ function isWord({ registry }: RouteDeps, id: string): boolean {
 
 /** Only callers that are not limited to some websites may change items of no website or of all. Throws `key_website_mismatch`. */
 function requirePlace(caller: Caller, place: WebsitePlace): void {
-  if (place !== null && place !== 0) return
+  if (place !== null && place !== withoutWebsite) return
   if (caller.websites === null) return
   throw new RequestError("key_website_mismatch", {
     detail: `your ${caller.kind} is limited to some websites`,

@@ -23,7 +23,10 @@ export interface Website {
 export type WebsiteSettings = Pick<Website, "domain" | "name" | "allowedOrigins" | "anonymize"> &
   Partial<Pick<Website, "retain">>
 
-/** What a view or note belongs to: a website's rid; 0: the owner's own events; null: all websites. */
+/** The rid that stands for events without a website. */
+export const withoutWebsite = 0
+
+/** What a view or note belongs to: a website's rid; `withoutWebsite`; null: all websites. */
 export type WebsitePlace = number | null
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
