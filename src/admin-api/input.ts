@@ -112,7 +112,7 @@ export function readRefusalFilter(query: URLSearchParams): {
   const filter = validate(checkRefusalFilter, Object.fromEntries(query))
   return {
     websiteId: filter.website_id === undefined ? undefined : canonicalWebsiteId(filter.website_id),
-    reason: filter.reason as RejectionReason | undefined,
+    reason: filter.reason,
     limit: Number(filter.limit ?? maxRejectedRequests),
   }
 }

@@ -12,7 +12,7 @@ import {
   timeOrNull,
   websiteId,
 } from "../http/schema.ts"
-import { rejections } from "../rejection-reasons.ts"
+import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 import { retentionFormat } from "../store/data-retention.ts"
 import { scopes } from "../store/keys.ts"
 import { maxSearchResults } from "../store/profile-search.ts"
@@ -206,7 +206,10 @@ export const keyWithSecretSchema = Type.Composite([
   Type.Object({ key: Type.String({ description: "The secret key, shown once" }) }),
 ])
 
-const reason = Type.String({ enum: Object.keys(rejections), description: "Reason of the rejection" })
+/** Object.keys loses the literal types. */
+const reasons = Object.keys(rejections) as RejectionReason[]
+
+const reason = Type.String({ enum: reasons, description: "Reason of the rejection" })
 
 /** A rejected request in the API and in `--json` output. */
 export const refusalSchema = Type.Object({
@@ -280,7 +283,7 @@ export const refusalFilterSchema = Type.Object(
     ),
     reason: Type.Optional(
       Type.Union(
-        Object.keys(rejections).map((reason) => Type.Literal(reason)),
+        reasons.map((reason) => Type.Literal(reason)),
         { description: "Filter by reason", expected: "must be a reason, such as invalid_shape" },
       ),
     ),

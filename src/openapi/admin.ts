@@ -21,7 +21,7 @@ import {
   websiteChangesSchema,
   websiteSchema,
 } from "../admin-api/schema.ts"
-import { type Json, published, ref } from "./json.ts"
+import { type Json, publishedFields, ref } from "./json.ts"
 import { component, errorFormat, listOf, type Operations, paths, takesBody, writes } from "./operations.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
@@ -142,7 +142,7 @@ const forget: Operations = {
       description:
         "Deletes all data of one person on the website and overwrites it on disk. Responds when it is done, after a few seconds with millions of events. Earlier backups still contain the data, and ids may remain in unused bytes of the file until it is vacuumed.",
       takes: ref("schemas/Person"),
-      gives: published(forgottenSchema).properties as Json,
+      gives: publishedFields(forgottenSchema),
       reasons: [...takesBody, ...ofWebsite, ...writes],
     },
   },
@@ -242,7 +242,7 @@ const status: Operations = {
       summary: "Show server status",
       description:
         "Status of the whole server; not available to callers limited to some websites. For figures over time use `/metrics`.",
-      gives: published(statusSchema).properties as Json,
+      gives: publishedFields(statusSchema),
       reasons: ["key_website_mismatch", "queries_full"],
     },
   },

@@ -1,4 +1,4 @@
-import type { TSchema } from "@sinclair/typebox"
+import type { TObject, TSchema } from "@sinclair/typebox"
 
 /** JSON of the document. */
 export type Json = Record<string, unknown>
@@ -20,6 +20,11 @@ export function published(schema: TSchema): Json {
     const short = enumOf(anyOf) ?? typesOf(anyOf) ?? nullableOf(anyOf)
     return short ? { ...short, ...rest } : value
   })
+}
+
+/** The fields of an object schema, as JSON Schema. */
+export function publishedFields({ properties }: TObject): Record<string, Json> {
+  return Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, published(schema)]))
 }
 
 /** Constants of one type become an `enum`. */

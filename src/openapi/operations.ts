@@ -1,9 +1,9 @@
-import type { Static, TSchema } from "@sinclair/typebox"
+import type { Static, TObject, TSchema } from "@sinclair/typebox"
 import { errorResponse } from "../http/v1.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
 import type { Scope } from "../store/keys.ts"
 import { bodyReasons, keyReasons, storeReasons } from "./ingest.ts"
-import { exactly, type Json, published, ref } from "./json.ts"
+import { exactly, type Json, published, publishedFields, ref } from "./json.ts"
 import { type ErrorFormat, errorResponses, success } from "./responses.ts"
 
 /** Operations by path and method. */
@@ -14,7 +14,7 @@ export interface Operation {
   summary: string
   description?: string
   /** Schema of the query string. */
-  query?: TSchema
+  query?: TObject
   /** Example values of the query string. */
   queryExample?: Record<string, string>
   /** Schema of the request body. */
@@ -132,17 +132,16 @@ function credentialsFor(scope: Scope): string {
   return scope === shareScope ? "a key, a login session or a share link" : "a key or a login session"
 }
 
-function parametersOf({ properties, required = [] }: TSchema, examples: Record<string, string>): Json[] {
-  return Object.entries(properties as Record<string, TSchema>).map(([name, schema]) => {
-    const { description, ...rest } = published(schema)
-    const isRequired = (required as string[]).includes(name)
+function parametersOf(query: TObject, examples: Record<string, string>): Json[] {
+  const { required = [] } = query
+  return Object.entries(publishedFields(query)).map(([name, { description, ...schema }]) => {
     return {
       name,
       in: "query",
       description,
-      ...(isRequired ? { required: true } : {}),
+      ...(required.includes(name) ? { required: true } : {}),
       ...(examples[name] === undefined ? {} : { example: examples[name] }),
-      schema: rest,
+      schema,
     }
   })
 }

@@ -5,6 +5,7 @@ import { columnMeanings, types } from "../query-api/query-types.ts"
 import {
   metaSchema,
   parameterSchema,
+  type QueryBody,
   querySchema,
   queryStringSchema,
   streamStringSchema,
@@ -13,22 +14,19 @@ import {
 } from "../query-api/schema.ts"
 import { bodyReasons } from "./ingest.ts"
 import { exactly, type Json, published, ref } from "./json.ts"
-import { errorFormat, type Operations, paths } from "./operations.ts"
+import { component, errorFormat, type Operations, paths } from "./operations.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 
+const exampleQuery: QueryBody = {
+  parameters: ["custom_events", { name: "custom_events_trends", granularity: "weekly" }],
+  preset: "last_30d",
+  timeZone: "Europe/Berlin",
+  filters: [{ field: "property.plan", op: "eq", value: "pro" }],
+}
+
 export const querySchemas: Json = {
-  Query: {
-    ...published(querySchema),
-    examples: [
-      {
-        parameters: ["custom_events", { name: "custom_events_trends", granularity: "weekly" }],
-        preset: "last_30d",
-        timeZone: "Europe/Berlin",
-        filters: [{ field: "property.plan", op: "eq", value: "pro" }],
-      },
-    ],
-  },
+  Query: component(querySchema, exampleQuery),
   Parameter: published(parameterSchema),
   QueryType: published(typeSchema),
   QueryMeta: published(metaSchema),
@@ -79,7 +77,7 @@ const queries: Operations = {
       query: queryStringSchema,
       queryExample: { website_id: exampleId },
       takes: { anyOf: [ref("schemas/Query"), { type: "array", items: ref("schemas/Query") }] },
-      examples: { one: { value: (querySchemas.Query as { examples: unknown[] }).examples[0] } },
+      examples: { one: { value: exampleQuery } },
       answer: {
         anyOf: [
           exactly({ ...success, ...result }, ["queryId"]),

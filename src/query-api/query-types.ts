@@ -379,6 +379,7 @@ export const types = {
 export type TypeName = keyof typeof types
 
 export function typeOf(name: string): QueryType | undefined {
+  // hasOwn does not narrow the name.
   return Object.hasOwn(types, name) ? types[name as TypeName] : undefined
 }
 

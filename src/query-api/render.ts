@@ -14,18 +14,18 @@ const chunkCharacters = 262_144
 const rowBytes = 64
 const cellBytes = 16
 
-/** Renders the rows of one parameter as JSON text, in steps. Throws a Refusal if they exceed the limits. */
+/** Renders the rows of one parameter as JSON text, in steps. Throws a RequestError if they exceed the limits. */
 export function* render(
   reader: SnapshotReader,
   spec: QuerySpec,
   room: ResponseLimits,
   budget: MemoryBudget,
 ): Generator<void, RenderedRows> {
-  const metas: RenderedRows["statistics"] = []
-  const run: RunQuery = function* (question) {
-    const { result: answer, statistics: meta } = yield* executeQuery(reader, question, budget)
-    metas.push(meta)
-    return answer
+  const statistics: RenderedRows["statistics"] = []
+  const run: RunQuery = function* (query) {
+    const outcome = yield* executeQuery(reader, query, budget)
+    statistics.push(outcome.statistics)
+    return outcome.result
   }
   const { rows, total, nextCursor } = yield* rowsOf(spec, run)
   yield
@@ -42,7 +42,7 @@ export function* render(
     chunks.push(chunk)
     yield
   }
-  return { chunks, bytes, rows: rows.length, cells, total, nextCursor, statistics: metas }
+  return { chunks, bytes, rows: rows.length, cells, total, nextCursor, statistics }
 }
 
 function* textOf(rows: readonly Row[]): Generator<string> {
@@ -56,11 +56,9 @@ function* textOf(rows: readonly Row[]): Generator<string> {
   yield `${text}]`
 }
 
-/** All rows of an answer have the same columns; those of what it is compared with count too. */
+/** All rows of a result have the same columns. Those of the previous period count too. */
 function cellsOf(rows: readonly Row[]): number {
   const [first] = rows
   if (!first) return 0
-  const compared = first.previous
-  const columns = Object.keys(first).length + (compared ? Object.keys(compared as Row).length : 0)
-  return rows.length * columns
+  return rows.length * (Object.keys(first).length + Object.keys(Object(first.previous)).length)
 }

@@ -30,6 +30,7 @@ function compareValues(a: unknown, b: unknown, isDescending = false): number {
   if (a === b) return 0
   if (a === null || a === undefined) return 1
   if (b === null || b === undefined) return -1
+  // The columns that rows are sorted by hold numbers or text.
   return (a as number | string) < (b as number | string) === isDescending ? 1 : -1
 }
 

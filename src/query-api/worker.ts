@@ -94,11 +94,12 @@ function post(message: WorkerMessage, transfer: ArrayBuffer[] = []): void {
 }
 
 function fail(id: number): Job["fail"] {
-  return (error) => post({ type: "failure", id, ...failureOf(error as Error) })
+  return (error) => post({ type: "failure", id, ...failureOf(error) })
 }
 
-function failureOf(error: Error): QueryFailure {
-  const { message, stack } = error
+function failureOf(error: unknown): QueryFailure {
+  // The code of this thread, SQLite and the JavaScript engine throw only errors.
+  const { message, stack } = error as Error
   if (error instanceof RequestError) return { kind: "rejected", message }
   const isTooLarge = error instanceof OutOfMemoryBudgetError || error instanceof UnsealedIdsTooLargeError
   return isTooLarge ? { kind: "outOfMemory", message } : { kind: "internal", message, stack }
@@ -148,7 +149,7 @@ function* sealing(
   try {
     post({ type: "sealed", batch: yield* nextWork(sealer, minRows, today, collect) })
   } catch (error) {
-    const failure = error instanceof StaleBlockError ? {} : { failure: (error as Error).message }
+    const failure = error instanceof StaleBlockError ? {} : { failure: failureOf(error).message }
     post({ type: "sealed", batch: undefined, ...failure })
   }
 }

@@ -51,18 +51,18 @@ export class LoginLimits {
     // Emails are stored as hashes: they have a fixed length and do not reveal who tried to log in.
     const [byEmail, byBoth] = [hashed(email), hashed(`${email}\0${address}`)]
     const isKnown = this.#known.has(byBoth)
-    const buckets: [limiter: RateLimiter, name: string, limit: number][] = [
-      [this.#perMinute, address, limits.address],
-      [this.#perMinute, byBoth, limits.emailAndAddress],
-      ...(isKnown ? [] : [[this.#perHour, byEmail, limits.email] as [RateLimiter, string, number]]),
+    const buckets = [
+      { limiter: this.#perMinute, name: address, limit: limits.address },
+      { limiter: this.#perMinute, name: byBoth, limit: limits.emailAndAddress },
+      ...(isKnown ? [] : [{ limiter: this.#perHour, name: byEmail, limit: limits.email }]),
     ]
     const taken: typeof buckets = []
     const refund = () => {
-      for (const [limiter, name, limit] of taken.splice(0)) limiter.refund(name, limit)
+      for (const { limiter, name, limit } of taken.splice(0)) limiter.refund(name, limit)
     }
-    const allowances = buckets.map(([limiter, name, limit]) => {
-      const allowance = limiter.take(name, limit)
-      if (allowance.allowed) taken.push([limiter, name, limit])
+    const allowances = buckets.map((bucket) => {
+      const allowance = bucket.limiter.take(bucket.name, bucket.limit)
+      if (allowance.allowed) taken.push(bucket)
       return allowance
     })
     const rejected = allowances.find(({ allowed }) => !allowed)
@@ -73,13 +73,14 @@ export class LoginLimits {
         headers: rateLimitHeaders(rejected),
       })
     }
-    const [allowance] = allowances.sort((a, b) => a.remaining - b.remaining)
-    return { isKnown, allowance: allowance as Allowance, refund, succeed: () => this.#remember(byBoth) }
+    const allowance = allowances.reduce((a, b) => (b.remaining < a.remaining ? b : a))
+    return { isKnown, allowance, refund, succeed: () => this.#remember(byBoth) }
   }
 
   #remember(name: string): void {
     this.#known.delete(name)
-    if (this.#known.size >= maxKnown) this.#known.delete(this.#known.values().next().value as string)
+    const [oldest] = this.#known
+    if (oldest !== undefined && this.#known.size >= maxKnown) this.#known.delete(oldest)
     this.#known.add(name)
   }
 }
