@@ -47,13 +47,13 @@ import {
   refusalJson,
   websiteJson,
 } from "./input.ts"
-import { type Running, statusOf } from "./status.ts"
+import { type ServerState, statusOf } from "./status.ts"
 
 /** Dependencies of the management routes. */
 export interface AdminApiDeps extends RouteDeps {
   rejectedRequests: RejectedRequests
   queryEngine: QueryEngine<never>
-  running: Running
+  running: ServerState
 }
 
 /** The management API: websites and keys, for scripts that have no shell on the server. */
@@ -234,23 +234,12 @@ async function showStatus(
   deps: AdminApiDeps,
   { caller, context }: AuthenticatedRequest,
 ): Promise<RouteResult> {
-  const { db, queryEngine, registry, running } = deps
   if (caller.websites !== null) {
     throw new RequestError("key_website_mismatch", {
       detail: `the status is of the whole server, and your ${caller.kind} is limited to some websites`,
     })
   }
-  const rids = registry.websites().map(({ rid }) => rid)
-  return {
-    body: await statusOf(
-      db,
-      running,
-      queryEngine,
-      rids,
-      `${caller.kind} ${caller.id}`,
-      context.request.signal,
-    ),
-  }
+  return { body: await statusOf(deps, `${caller.kind} ${caller.id}`, context.request.signal) }
 }
 
 /** Each running search takes a step before events are processed; a full queue is a few seconds of work with 300,000 profiles. */

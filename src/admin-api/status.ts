@@ -6,13 +6,14 @@ import type { QueryEngine } from "../query/engine/engine.ts"
 import type { GroupsQuery } from "../query/query.ts"
 import type { Db } from "../store/db/driver.ts"
 import type { Durability } from "../store/db/open.ts"
+import type { Registry } from "../store/ingest/registry.ts"
 import { withoutWebsite } from "../store/websites.ts"
 import { version } from "../version.ts"
 import { retainText } from "./input.ts"
 import type { StatusJson } from "./schema.ts"
 
 /** Configuration and state of the running server. */
-export interface Running {
+export interface ServerState {
   /** Unix ms */
   startedAt: number
   durability: Durability
@@ -27,15 +28,18 @@ export interface Running {
 /** 2200-01-01 in Unix ms: no event is later. Whole days are counted without reading their events. */
 const endOfTime = Date.UTC(2200, 0)
 
-/** Builds the response of GET /v1/status. `rids`: row ids of all websites. */
-export async function statusOf(
-  db: Db,
-  { startedAt, durability, minFree, retain, backups }: Running,
-  queryEngine: QueryEngine<never>,
-  rids: readonly number[],
-  caller: string,
-  signal: AbortSignal,
-): Promise<StatusJson> {
+/** Sources of the status. */
+interface StatusDeps {
+  db: Db
+  queryEngine: QueryEngine<never>
+  registry: Registry
+  running: ServerState
+}
+
+/** Builds the response of GET /v1/status. `caller`: for fair scheduling of the query. */
+export async function statusOf(deps: StatusDeps, caller: string, signal: AbortSignal): Promise<StatusJson> {
+  const { db, running } = deps
+  const { startedAt, durability, minFree, retain, backups } = running
   const { bavail, bsize } = statfsSync(dirname(db.name))
   return {
     version,
@@ -43,7 +47,7 @@ export async function statusOf(
     database: {
       bytes: sizeOf(db.name),
       walBytes: sizeOf(`${db.name}-wal`),
-      events: await countEvents(queryEngine, rids, caller, signal),
+      events: await countEvents(deps, caller, signal),
     },
     disk: { freeBytes: bavail * bsize, minFreeBytes: minFree },
     retain: retainText(retain),
@@ -52,7 +56,7 @@ export async function statusOf(
   }
 }
 
-function backupsJson({ every, keep, state }: NonNullable<Running["backups"]>): StatusJson["backups"] {
+function backupsJson({ every, keep, state }: NonNullable<ServerState["backups"]>): StatusJson["backups"] {
   const hasOne = state.lastSuccess > 0
   return {
     everyMs: every,
@@ -65,13 +69,12 @@ function backupsJson({ every, keep, state }: NonNullable<Running["backups"]>): S
 
 /** Counts events in the query worker, from the column blocks: counting ten million rows takes a second. */
 async function countEvents(
-  queryEngine: QueryEngine<never>,
-  rids: readonly number[],
+  { queryEngine, registry }: StatusDeps,
   caller: string,
   signal: AbortSignal,
 ): Promise<number> {
   const scope = {
-    websites: [withoutWebsite, ...rids],
+    websites: [withoutWebsite, ...registry.websites().map(({ rid }) => rid)],
     from: 0,
     to: endOfTime,
     zone: "UTC",

@@ -2,7 +2,6 @@ import { RequestError } from "../errors.ts"
 import { iso } from "../iso.ts"
 import type { RenderedRows, ResponseLimits } from "../query/engine/messages.ts"
 import { OutOfMemoryBudgetError } from "../query/structures/memory-budget.ts"
-import type { QueryLimits } from "./limits.ts"
 import type { ParsedQuery } from "./parse.ts"
 import type { QuerySpec, RunQuery, TypeResult } from "./query-spec.ts"
 import { typeOf } from "./query-types.ts"
@@ -27,7 +26,7 @@ export interface QueryAnswer<Rows> {
 }
 
 /** The rows of one parameter and their size. */
-export interface Executed<Rows>
+export interface ParameterResult<Rows>
   extends Pick<RenderedRows, "rows" | "cells" | "bytes" | "total" | "nextCursor" | "statistics"> {
   data: Rows
   ms: number
@@ -38,26 +37,31 @@ const internalError = "Internal server error"
 const tooLarge =
   "this query needs more memory than --query-memory allows: use a shorter range, a lower limit, fewer breakdown fields, or filters"
 
-/**
- * Runs the parameters of a query in order. A parameter that fails does not affect the others; `onFault` receives internal errors.
- * Rejects if `signal` is aborted. `room` starts with the limits of the request and is shared by its queries.
- */
+/** How to run the parameters of a request. Its queries share one object. */
+export interface ExecutionOptions<Rows> {
+  execute: (spec: QuerySpec) => Promise<ParameterResult<Rows>>
+  signal: AbortSignal
+  /** Receives internal errors. */
+  onFault: (error: unknown) => void
+  /** What is left of the limits of the request. Each parameter lowers it. */
+  remaining: ResponseLimits
+  /** The limit of rows, for the error of a parameter that exceeds it. */
+  maxRows: number
+}
+
+/** Runs the parameters of a query in order. A parameter that fails does not affect the others. Rejects if `signal` is aborted. */
 export async function executeParsedQuery<Rows>(
   { id, parameters, page, limit, filters }: ParsedQuery,
-  execute: (spec: QuerySpec, room: ResponseLimits) => Promise<Executed<Rows>>,
-  signal: AbortSignal,
-  onFault: (error: unknown) => void,
-  room: ResponseLimits,
-  { rows: maxRows }: Pick<QueryLimits, "rows">,
+  options: ExecutionOptions<Rows>,
 ): Promise<QueryAnswer<Rows>> {
   const data: Entry<Rows>[] = []
   for (const parameter of parameters) {
     data.push(
       "failure" in parameter
         ? failedEntry(parameter.id, parameter.failure)
-        : room.rows <= 0
-          ? failedEntry(parameter.id, tooManyRows(maxRows))
-          : await executeParameter(parameter, execute, signal, onFault, room),
+        : options.remaining.rows <= 0
+          ? failedEntry(parameter.id, tooManyRows(options.maxRows))
+          : await executeParameter(parameter, options),
     )
   }
   const names = parameters.map(({ id }) => id)
@@ -83,18 +87,15 @@ function failedEntry(parameter: string, error: unknown): Entry<never> {
 
 async function executeParameter<Rows>(
   spec: QuerySpec,
-  execute: (spec: QuerySpec, room: ResponseLimits) => Promise<Executed<Rows>>,
-  signal: AbortSignal,
-  onFault: (error: unknown) => void,
-  room: ResponseLimits,
+  { execute, signal, onFault, remaining }: ExecutionOptions<Rows>,
 ): Promise<Entry<Rows>> {
   try {
-    const { data, rows, cells, bytes, total, nextCursor, statistics: metas, ms } = await execute(spec, room)
-    room.rows -= rows
-    room.cells -= cells
-    room.bytes -= bytes
+    const { data, rows, cells, bytes, total, nextCursor, statistics, ms } = await execute(spec)
+    remaining.rows -= rows
+    remaining.cells -= cells
+    remaining.bytes -= bytes
     const meta: MetaJson = {
-      ...mergeMetas(metas),
+      ...mergeStatistics(statistics),
       ms: Math.round(ms * 100) / 100,
       ...isoSpan(spec.scope),
       ...(spec.previous ? { previous: isoSpan(spec.previous) } : {}),
@@ -130,13 +131,13 @@ function isoSpan({ from, to }: { from: number; to: number }): { from: string; to
   return { from: iso(from), to: iso(to) }
 }
 
-function mergeMetas(
-  metas: Executed<unknown>["statistics"],
+function mergeStatistics(
+  statistics: ParameterResult<unknown>["statistics"],
 ): Pick<MetaJson, "source" | "rows_read" | "block_events"> {
-  const sum = (of: (meta: Executed<unknown>["statistics"][number]) => number) =>
-    metas.reduce((total, meta) => total + of(meta), 0)
+  const sum = (of: (query: (typeof statistics)[number]) => number) =>
+    statistics.reduce((total, query) => total + of(query), 0)
   return {
-    source: [...new Set(metas.flatMap(({ source }) => source.split("+")))].filter(Boolean).join("+"),
+    source: [...new Set(statistics.flatMap(({ source }) => source.split("+")))].filter(Boolean).join("+"),
     rows_read: sum(({ rows }) => rows),
     block_events: sum(({ blockEvents }) => blockEvents),
   }

@@ -18,7 +18,7 @@ const cellBytes = 16
 export function* render(
   reader: SnapshotReader,
   spec: QuerySpec,
-  room: ResponseLimits,
+  limits: ResponseLimits,
   budget: MemoryBudget,
 ): Generator<void, RenderedRows> {
   const statistics: RenderedRows["statistics"] = []
@@ -30,7 +30,7 @@ export function* render(
   const { rows, total, nextCursor } = yield* rowsOf(spec, run)
   yield
   const cells = cellsOf(rows)
-  if (cells > room.cells) throw tooManyCells(room.cells)
+  if (cells > limits.cells) throw tooManyCells(limits.cells)
   budget.reserve(rows.length * rowBytes + cells * cellBytes)
   const chunks: RenderedRows["chunks"] = []
   let bytes = 0
@@ -38,7 +38,7 @@ export function* render(
     const chunk = new TextEncoder().encode(text)
     budget.reserve(chunk.length)
     bytes += chunk.length
-    if (bytes > room.bytes) throw tooManyBytes(room.bytes)
+    if (bytes > limits.bytes) throw tooManyBytes(limits.bytes)
     chunks.push(chunk)
     yield
   }

@@ -12,7 +12,7 @@ import { iso } from "../iso.ts"
 import type { QueryEngine } from "../query/engine/engine.ts"
 import type { Client } from "../query/engine/queue.ts"
 import { hasScope } from "../store/keys.ts"
-import { type Executed, executeParsedQuery, type QueryAnswer } from "./execute.ts"
+import { executeParsedQuery, type ParameterResult, type QueryAnswer } from "./execute.ts"
 import { fullLimits, reportLimits } from "./limits.ts"
 import { parseQueries } from "./parse.ts"
 import type { QuerySpec } from "./query-spec.ts"
@@ -93,21 +93,21 @@ async function query(
   )
   const onFault = (error: unknown) => deps.logError(error, { path: "/v1/query" })
   const { rows, cells, bytes = queryEngine.responseBytes } = limits
-  const room = { rows, cells, bytes: Math.min(bytes, queryEngine.responseBytes) }
+  const remaining = { rows, cells, bytes: Math.min(bytes, queryEngine.responseBytes) }
   const client = clientOf(caller, context, settings)
   const results: JsonRows[] = []
-  const execute = async (spec: QuerySpec): Promise<Executed<JsonRows>> => {
-    const rendered = await queryEngine.render(spec, room, client.name, signal)
+  const execute = async (spec: QuerySpec): Promise<ParameterResult<JsonRows>> => {
+    const rendered = await queryEngine.render(spec, remaining, client.name, signal)
     results.push(rendered)
     return { ...rendered, data: rendered }
   }
+  const options = { execute, signal, onFault, remaining, maxRows: limits.rows }
   const count = queries.reduce((sum, { parameters }) => sum + parameters.length, 0)
   const weight = size * bytesPerByte + count * bytesPerParameter
   return queryEngine.admit(client, weight, signal, async () => {
     const answers: QueryAnswer<JsonRows>[] = []
     try {
-      for (const query of queries)
-        answers.push(await executeParsedQuery(query, execute, signal, onFault, room, limits))
+      for (const query of queries) answers.push(await executeParsedQuery(query, options))
     } catch (error) {
       discard(results)
       throw error

@@ -5,8 +5,8 @@ import { defaultMemory, executeQuery } from "../query/engine/execute.ts"
 import { MemoryBudget } from "../query/structures/memory-budget.ts"
 import {
   type Entry,
-  type Executed,
   executeParsedQuery,
+  type ParameterResult,
   type QueryAnswer,
   rowsOf,
 } from "../query-api/execute.ts"
@@ -87,15 +87,14 @@ async function queryFile(body: object, where: Where, context: Context): Promise<
     const onFault = (error: unknown) => {
       throw error
     }
-    const room = { rows: fullLimits.rows, cells: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
-    return await executeParsedQuery(
-      query,
-      executor(db, context),
-      new AbortController().signal,
+    const { rows } = fullLimits
+    return await executeParsedQuery(query, {
+      execute: executor(db, context),
+      signal: new AbortController().signal,
       onFault,
-      room,
-      fullLimits,
-    )
+      remaining: { rows, cells: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
+      maxRows: rows,
+    })
   } finally {
     closeAfterReading(db)
   }
@@ -108,11 +107,14 @@ export function ridsOf(db: Db, website: string | undefined): number[] {
 }
 
 /** Runs parameters on the file. */
-function executor(db: Db, { environment, sleep }: Context): (spec: QuerySpec) => Promise<Executed<Row[]>> {
+function executor(
+  db: Db,
+  { environment, sleep }: Context,
+): (spec: QuerySpec) => Promise<ParameterResult<Row[]>> {
   const reader = new SnapshotReader(db)
   return async (spec) => {
     const startedAt = environment.elapsed()
-    const metas: Executed<Row[]>["statistics"] = []
+    const metas: ParameterResult<Row[]>["statistics"] = []
     const budget = new MemoryBudget(defaultMemory)
     const run: RunQuery = function* (query) {
       const { result: answer, statistics: meta } = yield* executeQuery(reader, query, budget)
