@@ -34,8 +34,8 @@ import {
   profileFilterSchema,
   profileSearchSchema,
   profilesPerPage,
-  type RefusalJson,
-  refusalFilterSchema,
+  type RejectedRequestJson,
+  rejectedRequestFilterSchema,
   type WebsiteJson,
   websiteChangesSchema,
 } from "./schema.ts"
@@ -51,7 +51,7 @@ const checkWebsiteChanges = TypeCompiler.Compile(websiteChangesSchema)
 const checkPerson = TypeCompiler.Compile(personSchema)
 const checkNewKey = TypeCompiler.Compile(newKeySchema)
 const checkKeyChanges = TypeCompiler.Compile(keyChangesSchema)
-const checkRefusalFilter = TypeCompiler.Compile(refusalFilterSchema)
+const checkRejectedRequestFilter = TypeCompiler.Compile(rejectedRequestFilterSchema)
 const checkProfileSearch = TypeCompiler.Compile(profileSearchSchema)
 const checkProfileFilter = TypeCompiler.Compile(profileFilterSchema)
 const checkExportFilter = TypeCompiler.Compile(exportFilterSchema)
@@ -104,12 +104,12 @@ export function readKeyChanges(value: unknown, now: number): KeyChanges {
 }
 
 /** `limit`: number of requests to return, newest first. */
-export function readRefusalFilter(query: URLSearchParams): {
+export function readRejectedRequestFilter(query: URLSearchParams): {
   websiteId: string | undefined
   reason: RejectionReason | undefined
   limit: number
 } {
-  const filter = validate(checkRefusalFilter, Object.fromEntries(query))
+  const filter = validate(checkRejectedRequestFilter, Object.fromEntries(query))
   return {
     websiteId: filter.website_id === undefined ? undefined : canonicalWebsiteId(filter.website_id),
     reason: filter.reason,
@@ -222,7 +222,7 @@ export function profileJson({ createdAt, updatedAt, ...rest }: FoundProfile): Pr
   return { ...rest, createdAt: iso(createdAt), updatedAt: iso(updatedAt) }
 }
 
-export function refusalJson(request: RejectedRequest): RefusalJson {
+export function rejectedRequestJson(request: RejectedRequest): RejectedRequestJson {
   const { at, path, websiteId, reason, fields: _, origin: __, ...rest } = request
   const { status } = rejections[reason]
   return { time: iso(at), path, websiteId, status, reason, ...rest, advice: adviceFor(request) }

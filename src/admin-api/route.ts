@@ -42,9 +42,9 @@ import {
   readPerson,
   readProfileFilter,
   readProfileSearch,
-  readRefusalFilter,
+  readRejectedRequestFilter,
   readWebsiteChanges,
-  refusalJson,
+  rejectedRequestJson,
   websiteJson,
 } from "./input.ts"
 import { type ServerState, statusOf } from "./status.ts"
@@ -56,38 +56,42 @@ export interface AdminApiDeps extends RouteDeps {
   running: ServerState
 }
 
-/** The management API: websites and keys, for scripts that have no shell on the server. */
+/** The management API, for scripts without a shell on the server. */
 export function adminRoutes(deps: AdminApiDeps) {
-  const on = authenticatedRoute(deps)
+  const route = authenticatedRoute(deps)
   const downloads = new Downloads()
   const searches = new Semaphore(profileSearches)
   // The routes read the bodies: Elysia's parsers would respond before the key is checked.
   const raw = { parse: "none" } as const
   return new Elysia({ prefix: "/v1" })
-    .get("/websites", on("manage:websites", showWebsites))
-    .post("/websites", on("manage:websites", addWebsite), raw)
-    .get("/websites/:id", on("manage:websites", showWebsite))
-    .patch("/websites/:id", on("manage:websites", editWebsite), raw)
-    .delete("/websites/:id", on("manage:websites", removeWebsite), raw)
-    .post("/websites/:id/forget", on("manage:websites", forget), raw)
-    .get("/keys", on("manage:keys", showKeys))
-    .post("/keys", on("manage:keys", addKey), raw)
-    .get("/keys/:id", on("manage:keys", showKey))
-    .patch("/keys/:id", on("manage:keys", editKey), raw)
-    .delete("/keys/:id", on("manage:keys", endKey), raw)
-    .post("/keys/:id/rotate", on("manage:keys", renewKey), raw)
+    .get("/websites", route("manage:websites", showWebsites))
+    .post("/websites", route("manage:websites", addWebsite), raw)
+    .get("/websites/:id", route("manage:websites", showWebsite))
+    .patch("/websites/:id", route("manage:websites", editWebsite), raw)
+    .delete("/websites/:id", route("manage:websites", removeWebsite), raw)
+    .post("/websites/:id/forget", route("manage:websites", forget), raw)
+    .get("/keys", route("manage:keys", showKeys))
+    .post("/keys", route("manage:keys", addKey), raw)
+    .get("/keys/:id", route("manage:keys", showKey))
+    .patch("/keys/:id", route("manage:keys", editKey), raw)
+    .delete("/keys/:id", route("manage:keys", endKey), raw)
+    .post("/keys/:id/rotate", route("manage:keys", renewKey), raw)
     .get(
       "/profiles",
-      on("read:data", (_, call) => showProfiles(deps, call, searches)),
+      route("read:data", (_, call) => showProfiles(deps, call, searches)),
     )
-    .get("/profiles/:id", on("read:data", showProfile))
-    .get("/refusals", on("read:data", showRefusals))
-    .get("/status", on("manage:websites", showStatus))
+    .get("/profiles/:id", route("read:data", showProfile))
+    .get("/refusals", route("read:data", showRejectedRequests))
+    .get("/status", route("manage:websites", showStatus))
     .get("/export", ({ request, server }: RouteContext) => {
-      // A slow reader, or a search for a person's events, may take longer than a client may take to send its request.
+      // A slow reader, or a search for a person's events, can take longer than the server waits for a request.
       server?.timeout?.(request, isOfPerson(request) ? searchTimeout : readerTimeout)
-      return handleAuthenticated(deps, requestContextOf(request, server), "read:data", async (admitted) =>
-        downloadResponse(download(deps, request, admitted, downloads), admitted.headers),
+      return handleAuthenticated(
+        deps,
+        requestContextOf(request, server),
+        "read:data",
+        async (authenticated) =>
+          downloadResponse(download(deps, request, authenticated, downloads), authenticated.headers),
       )
     })
 }
@@ -139,19 +143,19 @@ async function forget(
   { caller, now, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   requireWebsiteAccess(caller, id)
-  const who = readPerson(await body())
+  const person = readPerson(await body())
   const website = findWebsite(db, id)
   const pace = {
     write: <Result>(work: () => Result) => batcher.run(work),
     sleep,
   }
-  const forgotten = await forgetPerson(db, { websiteRid: website.rid, id: who }, now, pace)
-  return { body: { ...forgotten, note: forgetNote(website, who) } }
+  const forgotten = await forgetPerson(db, { websiteRid: website.rid, id: person }, now, pace)
+  return { body: { ...forgotten, note: forgetNote(website, person) } }
 }
 
 function showKeys({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): RouteResult {
   const keys = listKeys(db)
-    .filter((one) => isWithin(one, caller))
+    .filter((key) => isWithin(key, caller))
     .map(keyJson)
   return { body: { keys, total: keys.length } }
 }
@@ -160,11 +164,11 @@ async function addKey(deps: AdminApiDeps, { caller, now, body }: AuthenticatedRe
   const { db, random } = deps
   const grant = readNewKey(await body(), now)
   requireWithin(grant, caller)
-  const made = await commitChange(deps, () => {
+  const created = await commitChange(deps, () => {
     requireExistingWebsites(db, grant.websites)
     return createKey(db, deps.newId(), grant, random, now)
   })
-  return { status: 201, body: { key: { ...keyJson(made.key), key: made.secret } } }
+  return { status: 201, body: { key: { ...keyJson(created.key), key: created.secret } } }
 }
 
 function showKey({ db }: AdminApiDeps, { caller, id }: AuthenticatedRequest): RouteResult {
@@ -193,8 +197,8 @@ async function endKey(deps: AdminApiDeps, { caller, now, id }: AuthenticatedRequ
 /** The response contains the secret, so a caller must not rotate a key with more permissions than their own. */
 async function renewKey(deps: AdminApiDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
   const { db, random } = deps
-  const made = await commitChange(deps, () => rotateKey(db, withinGrant(db, id, caller).id, random))
-  return { body: { key: { ...keyJson(made.key), key: made.secret } } }
+  const rotated = await commitChange(deps, () => rotateKey(db, withinGrant(db, id, caller).id, random))
+  return { body: { key: { ...keyJson(rotated.key), key: rotated.secret } } }
 }
 
 async function showProfiles(
@@ -205,7 +209,7 @@ async function showProfiles(
   const { websiteId, ...search } = readProfileSearch(searchParams())
   requireWebsiteAccess(caller, websiteId)
   const { rid } = findWebsite(db, websiteId)
-  const pause = whileWanted(context.request.signal)
+  const pause = abortableSleep(context.request.signal)
   const find = () => findProfiles(db, { websiteRid: rid, ...search }, () => pause(searchPause))
   const found = await (search.search === "" ? find() : searches.run(find))
   return { body: { profiles: found.profiles.map(profileJson), total: found.total } }
@@ -218,15 +222,21 @@ function showProfile({ db }: AdminApiDeps, { caller, id, searchParams }: Authent
 }
 
 /** Callers limited to some websites do not see requests for no website or for several. */
-function showRefusals(deps: AdminApiDeps, { caller, searchParams }: AuthenticatedRequest): RouteResult {
-  const { websiteId, reason, limit } = readRefusalFilter(searchParams())
+function showRejectedRequests(
+  deps: AdminApiDeps,
+  { caller, searchParams }: AuthenticatedRequest,
+): RouteResult {
+  const { websiteId, reason, limit } = readRejectedRequestFilter(searchParams())
   if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
   const found = deps.rejectedRequests
     .list()
-    .filter((one) => caller.websites === null || (one.websiteId !== null && canAccess(caller, one.websiteId)))
-    .filter((one) => websiteId === undefined || one.websiteId === websiteId)
-    .filter((one) => reason === undefined || one.reason === reason)
-  return { body: { refusals: found.slice(0, limit).map(refusalJson), total: found.length } }
+    .filter(
+      (request) =>
+        caller.websites === null || (request.websiteId !== null && canAccess(caller, request.websiteId)),
+    )
+    .filter((request) => websiteId === undefined || request.websiteId === websiteId)
+    .filter((request) => reason === undefined || request.reason === reason)
+  return { body: { refusals: found.slice(0, limit).map(rejectedRequestJson), total: found.length } }
 }
 
 /** The status covers the whole server, so callers limited to some websites cannot read it. */
@@ -242,7 +252,7 @@ async function showStatus(
   return { body: await statusOf(deps, `${caller.kind} ${caller.id}`, context.request.signal) }
 }
 
-/** Each running search takes a step before events are processed; a full queue is a few seconds of work with 300,000 profiles. */
+/** Each running search delays ingestion by one step; a full queue is a few seconds of work with 300,000 profiles. */
 const profileSearches = {
   running: 2,
   waiting: 8,
@@ -252,9 +262,9 @@ const profileSearches = {
 const searchPause = 1
 /** Events read in one step of an export, before other requests are answered: about 1 ms. */
 const exportRows = 200
-/** Events in a row group of a Parquet file, encoded in one go: about 10 ms. */
+/** Events in a row group of a Parquet file, which is encoded in one step: about 10 ms. */
 const exportGroupRows = 1_000
-/** Characters of properties in a row group: about 10 ms, too. */
+/** Characters of properties in a row group: about 10 ms. */
 const exportGroupCharacters = 524_288
 /** ms between two steps of an export, in which other requests are answered. */
 const exportPause = 1
@@ -290,7 +300,7 @@ function download(
   }
   const bytes = downloads.limit(
     website && person
-      ? exportPerson(db, { website, id: person, now, sleep: whileWanted(request.signal) }, format, steps)
+      ? exportPerson(db, { website, id: person, now, sleep: abortableSleep(request.signal) }, format, steps)
       : exportEvents(db, { ...filter, ...exported(db, caller, website) }, format, steps),
   )
   const headers: Record<string, string> = {
@@ -331,7 +341,7 @@ function sleep(ms: number): Promise<void> {
 }
 
 /** A sleep that rejects once the client has disconnected: otherwise a search would run to its end. */
-function whileWanted(signal: AbortSignal): typeof sleep {
+function abortableSleep(signal: AbortSignal): typeof sleep {
   return async (ms) => {
     signal.throwIfAborted()
     await sleep(ms)

@@ -212,7 +212,7 @@ const reasons = Object.keys(rejections) as RejectionReason[]
 const reason = Type.String({ enum: reasons, description: "Reason of the rejection" })
 
 /** A rejected request in the API and in `--json` output. */
-export const refusalSchema = Type.Object({
+export const rejectedRequestSchema = Type.Object({
   time: time("Time of the request"),
   path: Type.String({ enum: ["/track", "/identify"], description: "Path of the request" }),
   websiteId: Type.Union([Type.Null(), Type.String()], {
@@ -271,7 +271,7 @@ export const statusSchema = Type.Object({
 })
 
 /** Query string of GET /v1/refusals. */
-export const refusalFilterSchema = Type.Object(
+export const rejectedRequestFilterSchema = Type.Object(
   {
     website_id: Type.Optional(
       Type.String({
@@ -396,6 +396,6 @@ export const exportFilterSchema = Type.Object(
 
 export type ProfileJson = Static<typeof profileSchema>
 export type StatusJson = Static<typeof statusSchema>
-export type RefusalJson = Static<typeof refusalSchema>
+export type RejectedRequestJson = Static<typeof rejectedRequestSchema>
 export type WebsiteJson = Static<typeof websiteSchema>
 export type KeyJson = Static<typeof keySchema>

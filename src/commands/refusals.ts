@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander"
-import type { RefusalJson } from "../admin-api/schema.ts"
+import type { RejectedRequestJson } from "../admin-api/schema.ts"
 import { maxRejectedRequests } from "../http/rejected-requests.ts"
 import { whole } from "../serve-options.ts"
 import { callServer } from "../terminal/api-client.ts"
@@ -34,7 +34,7 @@ async function show(options: RefusalsOptions, context: Context): Promise<void> {
   if (options.website !== undefined) query.set("website_id", options.website)
   if (options.reason !== undefined) query.set("reason", options.reason)
   const { refusals } = (await callServer(options.url, `/v1/refusals?${query}`, context)) as {
-    refusals: RefusalJson[]
+    refusals: RejectedRequestJson[]
   }
   if (options.json) {
     printJson(refusals, context)

@@ -13,9 +13,9 @@ import {
   profileFilterSchema,
   profileSchema,
   profileSearchSchema,
-  type RefusalJson,
-  refusalFilterSchema,
-  refusalSchema,
+  type RejectedRequestJson,
+  rejectedRequestFilterSchema,
+  rejectedRequestSchema,
   statusSchema,
   type WebsiteJson,
   websiteChangesSchema,
@@ -23,6 +23,7 @@ import {
 } from "../admin-api/schema.ts"
 import { type Json, publishedFields, ref } from "./json.ts"
 import { component, errorFormat, listOf, type Operations, paths, takesBody, writes } from "./operations.ts"
+import { noField } from "./responses.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 const settings = { domain: "example.com", name: "Example", allowedOrigins: ["shop.example.net"] }
@@ -62,7 +63,7 @@ const exampleProfile: ProfileJson = {
   anonymousIds: ["user-123"],
 }
 
-const exampleRefusal: RefusalJson = {
+const exampleRejectedRequest: RejectedRequestJson = {
   time: "2026-01-05T09:32:00.000Z",
   path: "/track",
   websiteId: exampleId,
@@ -87,7 +88,7 @@ export const adminSchemas = {
   NewKey: component(newKeySchema, { ...grant, rateLimit: 600 }),
   KeyChanges: component(keyChangesSchema, { disabled: true }),
   Profile: component(profileSchema, exampleProfile),
-  Refusal: component(refusalSchema, exampleRefusal),
+  Refusal: component(rejectedRequestSchema, exampleRejectedRequest),
 }
 
 const ofWebsite = ["key_website_mismatch", "website_unknown"] as const
@@ -221,14 +222,14 @@ const profiles: Operations = {
   },
 }
 
-const refusals: Operations = {
+const rejectedRequests: Operations = {
   "/v1/refusals": {
     get: {
       id: "listRefusals",
       summary: "List rejected requests",
       description:
         "The last rejected requests to `/track` and `/identify`, newest first: the reason, the fix, and the names and property keys of the events, never values. They are kept in memory until the server restarts. A caller limited to some websites sees requests for those only; `total` ignores `limit`.",
-      query: refusalFilterSchema,
+      query: rejectedRequestFilterSchema,
       gives: listOf("refusals", "Refusal"),
       reasons: ["invalid_shape", "key_website_mismatch"],
     },
@@ -274,8 +275,12 @@ export async function adminPaths(): Promise<Json> {
     ...(await paths(forget, { tag: "Websites", scope: "manage:websites", errorFormat: personErrors })),
     ...(await paths(keys, { tag: "Keys", scope: "manage:keys", errorFormat: keyErrors })),
     ...(await paths(profiles, { tag: "Profiles", scope: "read:data", errorFormat: profileErrors })),
-    ...(await paths(refusals, { tag: "Refusals", scope: "read:data", errorFormat: refusalErrors })),
-    ...(await paths(status, { tag: "Server", scope: "manage:websites", errorFormat: refusalErrors })),
+    ...(await paths(rejectedRequests, {
+      tag: "Rejected requests",
+      scope: "read:data",
+      errorFormat: rejectedRequestErrors,
+    })),
+    ...(await paths(status, { tag: "Server", scope: "manage:websites", errorFormat: statusErrors })),
     ...(await paths(exports, { tag: "Export", scope: "read:data", errorFormat: exportErrors })),
   }
 }
@@ -285,4 +290,8 @@ const personErrors = errorFormat({ field: "profileId", message: personSchema.pro
 const keyErrors = errorFormat({ field: "name", message: newKeySchema.properties.name.expected })
 const profileErrors = errorFormat({ field: "limit", message: profileSearchSchema.properties.limit.expected })
 const exportErrors = errorFormat({ field: "from", message: exportFilterSchema.properties.from.expected })
-const refusalErrors = errorFormat({ field: "limit", message: refusalFilterSchema.properties.limit.expected })
+const statusErrors = errorFormat(noField)
+const rejectedRequestErrors = errorFormat({
+  field: "limit",
+  message: rejectedRequestFilterSchema.properties.limit.expected,
+})

@@ -56,7 +56,7 @@ function openStream(
   const websiteId = params.get("website_id")
   // Rejects the request now; later it could only end the stream.
   websitesOf(deps.registry, caller, websiteId)
-  // Nobody would read, or close, the stream of a HEAD request.
+  // The client of a HEAD request would never read or close the stream.
   if (request.method === "HEAD") return new Response(null, { headers: { ...headers, ...streamHeaders } })
   const options = {
     websites: () => readableNow(deps, request, websiteId),

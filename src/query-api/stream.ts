@@ -13,7 +13,7 @@ const maxLag = 100_000
 const heartbeatInterval = 5_000
 /** Maximum open streams; each one takes time in every poll. */
 const maxStreams = 64
-/** Maximum streams of one key or login session, which may have several tabs, and of one address, which an office may share. */
+/** Maximum streams of one key or login session, which can have several tabs, and of one address, which an office can share. */
 const maxPerCaller = 16
 const maxPerAddress = 32
 /** Maximum unread bytes of a client; a slower client is disconnected. */
@@ -198,10 +198,10 @@ class Stream {
 
   #write(text: string): void {
     if (this.isOver) return
-    const room = this.#controller?.desiredSize ?? 0
-    // UTF-8 takes at least a byte per character: a text that is too long anyway need not be encoded.
-    const bytes = text.length <= room ? encoded(text) : undefined
-    if (!bytes || bytes.byteLength > room) {
+    const free = this.#controller?.desiredSize ?? 0
+    // UTF-8 has at least a byte per character, so a text with too many characters need not be encoded.
+    const bytes = text.length <= free ? encoded(text) : undefined
+    if (!bytes || bytes.byteLength > free) {
       this.end("the client reads too slowly; reconnect with Last-Event-ID")
       return
     }
@@ -209,7 +209,7 @@ class Stream {
   }
 }
 
-/** An event and its message, which is made once for all streams: parsing 60 events with 2,000 keys each for 16 streams took a second. */
+/** An event and its message, which is serialized once for all streams: parsing 60 events with 2,000 keys each for 16 streams took a second. */
 class StreamedEvent {
   #message: string | undefined
 

@@ -37,7 +37,7 @@ const minRowsWhenBusy = 65_536
 /** New rows per second that count as fast ingestion. */
 const busyGrowth = 4_096
 
-interface Open {
+interface WorkerState {
   reader: SnapshotReader
   sealer: Sealer
   scheduler: TaskScheduler
@@ -75,11 +75,11 @@ class Sweeper {
   }
 }
 
-let open: Open | undefined
+let open: WorkerState | undefined
 let isRunning = false
 
 /** Runs scheduled steps until none are left. Handles messages between steps. */
-async function run({ scheduler, sweeper }: Open): Promise<void> {
+async function run({ scheduler, sweeper }: WorkerState): Promise<void> {
   if (isRunning) return
   isRunning = true
   while (scheduler.runNext()) {
@@ -106,7 +106,7 @@ function failureOf(error: unknown): QueryFailure {
 }
 
 function jobOf(
-  { reader, scheduler }: Open,
+  { reader, scheduler }: WorkerState,
   request: Extract<WorkerRequest<QuerySpec>, { type: "execute" | "render" }>,
 ): Job {
   const { id, caller } = request
@@ -137,15 +137,15 @@ function jobOf(
   }
 }
 
-function* sealing(
+function* seal(
   sealer: Sealer,
-  { includeFew: few, today, collect }: Extract<WorkerRequest<QuerySpec>, { type: "seal" }>,
+  { includeFew, today, collect }: Extract<WorkerRequest<QuerySpec>, { type: "seal" }>,
   /** New rows since the previous request. */
   growth: number,
   /** Few rows that take much memory: queries are slow until they are sealed. */
   isHeavy: boolean,
 ): Generator<void, void> {
-  const minRows = few || isHeavy ? 1 : growth > busyGrowth ? minRowsWhenBusy : minRowsToSeal
+  const minRows = includeFew || isHeavy ? 1 : growth > busyGrowth ? minRowsWhenBusy : minRowsToSeal
   try {
     post({ type: "sealed", batch: yield* nextWork(sealer, minRows, today, collect) })
   } catch (error) {
@@ -154,7 +154,7 @@ function* sealing(
   }
 }
 
-function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "open" }>): Open {
+function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "open" }>): WorkerState {
   try {
     // On Linux, this affects only the current thread.
     setPriority(0, niceness)
@@ -206,7 +206,7 @@ self.onmessage = ({ data }: MessageEvent<WorkerRequest<QuerySpec>>) => {
       const before = open.unsealed
       open.unsealed = sealer.unsealed()
       const isHeavy = open.reader.hasHeavyRows
-      scheduler.startSealing(sealing(sealer, data, open.unsealed - before, isHeavy), isHeavy)
+      scheduler.startSealing(seal(sealer, data, open.unsealed - before, isHeavy), isHeavy)
       break
     }
     case "close":

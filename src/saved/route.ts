@@ -30,97 +30,97 @@ import {
 } from "./input.ts"
 
 /** Routes for notes on a day, saved views, and share links. */
-export function savedRoutes(saved: RouteDeps) {
-  const on = authenticatedRoute(saved)
+export function savedRoutes(deps: RouteDeps) {
+  const route = authenticatedRoute(deps)
   const raw = { parse: "none" } as const
   return (
     new Elysia({ prefix: "/v1" })
-      .get("/notes", on("read:reports", showNotes))
-      .post("/notes", on("manage:websites", addNote), raw)
-      .patch("/notes/:id", on("manage:websites", editNote), raw)
-      .delete("/notes/:id", on("manage:websites", removeNote), raw)
+      .get("/notes", route("read:reports", showNotes))
+      .post("/notes", route("manage:websites", addNote), raw)
+      .patch("/notes/:id", route("manage:websites", editNote), raw)
+      .delete("/notes/:id", route("manage:websites", removeNote), raw)
       // `read:reports` is not enough: the path of a view can name a person.
-      .get("/views", on("read:data", showViews))
-      .post("/views", on("manage:websites", addView), raw)
-      .patch("/views/:id", on("manage:websites", editView), raw)
-      .delete("/views/:id", on("manage:websites", removeView), raw)
-      .get("/shares", on("manage:users", showShares))
-      .post("/shares", on("manage:users", addShare), raw)
-      .delete("/shares/:id", on("manage:users", endShare), raw)
+      .get("/views", route("read:data", showViews))
+      .post("/views", route("manage:websites", addView), raw)
+      .patch("/views/:id", route("manage:websites", editView), raw)
+      .delete("/views/:id", route("manage:websites", removeView), raw)
+      .get("/shares", route("manage:users", showShares))
+      .post("/shares", route("manage:users", addShare), raw)
+      .delete("/shares/:id", route("manage:users", endShare), raw)
   )
 }
 
 const oneWebsite = "must be the id of a website: a share link shows one, not all or none"
 
-function showNotes(saved: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
-  const notes = listNotes(saved.db, placeOf(saved, caller, readNoteFilter(query()))).map(noteJson)
+function showNotes(deps: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
+  const notes = listNotes(deps.db, placeOf(deps, caller, readNoteFilter(query()))).map(noteJson)
   return { body: { notes, total: notes.length } }
 }
 
 async function addNote(
-  saved: RouteDeps,
+  deps: RouteDeps,
   { caller, now, searchParams: query, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   const websiteId = readNoteFilter(query())
   const note = readNewNote(await body())
-  const made = await commitChange(saved, () => {
-    const place = placeOf(saved, caller, websiteId)
+  const created = await commitChange(deps, () => {
+    const place = placeOf(deps, caller, websiteId)
     requirePlace(caller, place)
-    return createNote(saved.db, saved.newId(), { ...note, place }, now)
+    return createNote(deps.db, deps.newId(), { ...note, place }, now)
   })
-  return { status: 201, body: { note: noteJson(made) } }
+  return { status: 201, body: { note: noteJson(created) } }
 }
 
-async function editNote(saved: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<RouteResult> {
+async function editNote(deps: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<RouteResult> {
   const changes = readNoteChanges(await body())
-  const changed = await commitChange(saved, () => {
-    requireOwn(caller, findNote(saved.db, id))
-    return updateNote(saved.db, id, changes)
+  const changed = await commitChange(deps, () => {
+    requireOwn(caller, findNote(deps.db, id))
+    return updateNote(deps.db, id, changes)
   })
   return { body: { note: noteJson(changed) } }
 }
 
-async function removeNote(saved: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
-  await commitChange(saved, () => {
-    requireOwn(caller, findNote(saved.db, id))
-    deleteNote(saved.db, id)
+async function removeNote(deps: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
+  await commitChange(deps, () => {
+    requireOwn(caller, findNote(deps.db, id))
+    deleteNote(deps.db, id)
   })
   return {}
 }
 
-function showViews(saved: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
+function showViews(deps: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
   const { websiteId, kind } = readViewFilter(query())
-  const views = listViews(saved.db, placeOf(saved, caller, websiteId), kind).map(viewJson)
+  const views = listViews(deps.db, placeOf(deps, caller, websiteId), kind).map(viewJson)
   return { body: { views, total: views.length } }
 }
 
 async function addView(
-  saved: RouteDeps,
+  deps: RouteDeps,
   { caller, now, searchParams: query, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   const websiteId = readNoteFilter(query())
   const view = readNewView(await body())
-  const made = await commitChange(saved, () => {
-    const place = placeOf(saved, caller, websiteId)
+  const created = await commitChange(deps, () => {
+    const place = placeOf(deps, caller, websiteId)
     requirePlace(caller, place)
-    return createView(saved.db, saved.newId(), { ...view, place }, now)
+    return createView(deps.db, deps.newId(), { ...view, place }, now)
   })
-  return { status: 201, body: { view: viewJson(made) } }
+  return { status: 201, body: { view: viewJson(created) } }
 }
 
-async function editView(saved: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<RouteResult> {
+async function editView(deps: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<RouteResult> {
   const changes = readViewChanges(await body())
-  const changed = await commitChange(saved, () => {
-    requireOwn(caller, findView(saved.db, id))
-    return updateView(saved.db, id, changes)
+  const changed = await commitChange(deps, () => {
+    requireOwn(caller, findView(deps.db, id))
+    return updateView(deps.db, id, changes)
   })
   return { body: { view: viewJson(changed) } }
 }
 
-async function removeView(saved: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
-  await commitChange(saved, () => {
-    requireOwn(caller, findView(saved.db, id))
-    deleteView(saved.db, id)
+async function removeView(deps: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
+  await commitChange(deps, () => {
+    requireOwn(caller, findView(deps.db, id))
+    deleteView(deps.db, id)
   })
   return {}
 }
@@ -137,50 +137,50 @@ function showShares({ db }: RouteDeps, { caller, searchParams: query }: Authenti
 
 /** Only this response contains the token. */
 async function addShare(
-  saved: RouteDeps,
+  deps: RouteDeps,
   { caller, now, searchParams: query, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   const websiteId = readNewShareFilter(query())
-  if (isWord(saved, websiteId)) throw invalidShape([{ field: "website_id", message: oneWebsite }])
+  if (isKeyword(deps, websiteId)) throw invalidShape([{ field: "website_id", message: oneWebsite }])
   requireWebsiteAccess(caller, websiteId)
   const share = readNewShare(await body(), now)
   const { rateLimit } = caller
-  const { db, random } = saved
-  const made = await commitChange(saved, () => {
+  const { db, random } = deps
+  const created = await commitChange(deps, () => {
     const { rid, id } = findWebsite(db, websiteId)
     const grant = { scopes: ["read:reports" as const], websites: [id], rateLimit, expiresAt: share.expiresAt }
     requireWithin(grant, caller)
-    return createShare(db, saved.newId(), rid, share, random, now)
+    return createShare(db, deps.newId(), rid, share, random, now)
   })
-  return { status: 201, body: { share: shareJson(made.share), link: `/share/${made.token}` } }
+  return { status: 201, body: { share: shareJson(created.share), link: `/share/${created.token}` } }
 }
 
-async function endShare(saved: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
-  const { db } = saved
-  await commitChange(saved, () => {
+async function endShare(deps: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
+  const { db } = deps
+  await commitChange(deps, () => {
     requireWebsiteAccess(caller, findShare(db, id).websiteId)
     deleteShare(db, id)
   })
   return {}
 }
 
-/** The place that an id names. Throws `key_website_mismatch`, and `website_unknown`. */
-function placeOf(saved: RouteDeps, caller: Caller, id: string): WebsitePlace {
-  if (isWord(saved, id)) {
+/** Resolves the query parameter website_id. Throws `key_website_mismatch`, and `website_unknown`. */
+function placeOf(deps: RouteDeps, caller: Caller, id: string): WebsitePlace {
+  if (isKeyword(deps, id)) {
     const place = id === "all" ? null : withoutWebsite
     if (place === withoutWebsite) requirePlace(caller, place)
     return place
   }
   requireWebsiteAccess(caller, id)
-  return findWebsite(saved.db, id).rid
+  return findWebsite(deps.db, id).rid
 }
 
 /** True for `none` and `all`, unless a website has that id. */
-function isWord({ registry }: RouteDeps, id: string): boolean {
+function isKeyword({ registry }: RouteDeps, id: string): boolean {
   return (id === "all" || id === "none") && !registry.website(id)
 }
 
-/** Only callers that are not limited to some websites may change items of no website or of all. Throws `key_website_mismatch`. */
+/** Only callers that are not limited to some websites can change items of no website or of all. Throws `key_website_mismatch`. */
 function requirePlace(caller: Caller, place: WebsitePlace): void {
   if (place !== null && place !== withoutWebsite) return
   if (caller.websites === null) return

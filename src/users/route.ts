@@ -65,7 +65,7 @@ interface UserDeps extends UserRouteDeps {
 export function userRoutes(routeDeps: UserRouteDeps) {
   const deps = { ...routeDeps, passwords: new Passwords() }
   const open = publicRoute(deps)
-  const on = authenticatedRoute(deps)
+  const route = authenticatedRoute(deps)
   const raw = { parse: "none" } as const
   return new Elysia({ prefix: "/v1" })
     .get("/me", open(showMe))
@@ -74,11 +74,11 @@ export function userRoutes(routeDeps: UserRouteDeps) {
     .post("/logout", open(logOut), raw)
     .get("/invites/:token", open(showInvite))
     .post("/invites/:token", open(acceptInvite), raw)
-    .get("/users", on("manage:users", showUsers))
-    .post("/users", on("manage:users", inviteUser), raw)
-    .patch("/users/:id", on("manage:users", editUser), raw)
-    .delete("/users/:id", on("manage:users", removeUser), raw)
-    .post("/users/:id/reset", on("manage:users", resetUser), raw)
+    .get("/users", route("manage:users", showUsers))
+    .post("/users", route("manage:users", inviteUser), raw)
+    .patch("/users/:id", route("manage:users", editUser), raw)
+    .delete("/users/:id", route("manage:users", removeUser), raw)
+    .post("/users/:id/reset", route("manage:users", resetUser), raw)
 }
 
 function showMe(deps: UserDeps, { context, now }: PublicRequest): RouteResult {
@@ -96,21 +96,21 @@ async function logIn(deps: UserDeps, call: PublicRequest): Promise<RouteResult> 
   Object.assign(call.headers, rateLimitHeaders(attempt.allowance))
   const user = userWithEmail(db, email)
   const hash = user ? passwordOf(db, user.id) : null
-  const isRight = await deps.passwords
+  const isCorrect = await deps.passwords
     .verify(password, hash, { address, isKnown: attempt.isKnown })
     .catch((error) => {
       attempt.refund()
       throw error
     })
-  if (!user || !isRight) throw new RequestError("login_wrong")
+  if (!user || !isCorrect) throw new RequestError("login_wrong")
   attempt.refund()
-  const answer = await logInAs(deps, call, () => {
-    // Another may have been chosen while this one was compared.
+  const result = await logInAs(deps, call, () => {
+    // The password can change during the comparison.
     if (passwordOf(db, user.id) !== hash) throw new RequestError("login_wrong")
     return findUser(db, user.id)
   })
   attempt.succeed()
-  return answer
+  return result
 }
 
 async function logOut(deps: UserDeps, { context, headers }: PublicRequest): Promise<RouteResult> {
@@ -155,7 +155,7 @@ async function acceptInvite(deps: UserDeps, call: PublicRequest): Promise<RouteR
   const { email, password } = readAcceptance(await call.body(), invite)
   const hash = await passwords.hash(password)
   return await logInAs(deps, call, () => {
-    // The link may have been used during the hashing.
+    // The link can be used elsewhere during the hashing.
     const { user } = findInvite(db, token, now)
     if (!user) return addUser(db, newId(), { email, role: "owner", websites: null }, hash, now)
     changePassword(db, user.id, hash)
@@ -176,8 +176,8 @@ async function inviteUser(deps: UserDeps, { caller, now, body }: AuthenticatedRe
   const settings = readNewUser(await body())
   requireWithin(grantOf(settings), caller)
   const { user, invite } = await batcher.run(() => {
-    const made = addUser(db, newId(), settings, null, now)
-    return { user: made, invite: createInvite(db, "invite", made.id, random, now) }
+    const created = addUser(db, newId(), settings, null, now)
+    return { user: created, invite: createInvite(db, "invite", created.id, random, now) }
   })
   return { status: 201, body: { user: userJson(user), invite: newInviteJson(invite) } }
 }
@@ -239,7 +239,7 @@ async function logInAs(deps: UserDeps, call: PublicRequest, work: () => User): P
   return { body: { user: userJson(user) } }
 }
 
-/** Throws `credential_missing` unless a person sent the request. */
+/** Throws `credential_missing` unless the request has a login session. */
 function requireLogin(deps: UserDeps, { context, now }: PublicRequest): LoginSession {
   const { login } = callerOf(deps, context.request, now)
   if (login) return login

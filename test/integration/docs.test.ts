@@ -8,7 +8,7 @@ import {
   newKeySchema,
   newWebsiteSchema,
   profileSchema,
-  refusalSchema,
+  rejectedRequestSchema,
   websiteChangesSchema,
   websiteSchema,
 } from "../../src/admin-api/schema.ts"
@@ -35,6 +35,7 @@ import { jailCommand, makeJail } from "../support/jail.ts"
 
 /** The parts of an operation that the tests check. */
 interface Operation {
+  tags: string[]
   requestBody?: { content: { "application/json": { schema: Schema; examples?: Record<string, Example> } } }
   parameters?: { name: string; example?: string }[]
   responses: Record<string, DescribedResponse>
@@ -54,6 +55,7 @@ interface Example {
   value: { message?: string }
 }
 interface Document {
+  tags: { name: string }[]
   paths: Record<string, Record<string, Operation>>
   components: { schemas: Record<string, Schema> }
 }
@@ -95,6 +97,12 @@ describe("openapi.json", () => {
     expect(described.sort()).toEqual(real.sort())
   })
 
+  test("describes every tag, and uses each", async () => {
+    const document = await describedWith()
+    const used = new Set(operationsOf(document).flatMap(({ operation }) => operation.tags))
+    expect([...used].sort()).toEqual(document.tags.map(({ name }) => name).sort())
+  })
+
   test("names every reason, under the status and with the message that it has", async () => {
     const document = await describedWith()
     const seen = new Set<string>()
@@ -132,7 +140,7 @@ describe("openapi.json", () => {
     NewKey: newKeySchema,
     KeyChanges: keyChangesSchema,
     Profile: profileSchema,
-    Refusal: refusalSchema,
+    Refusal: rejectedRequestSchema,
     User: userSchema,
     NewUser: newUserSchema,
     UserChanges: userChangesSchema,
