@@ -69,7 +69,7 @@ export const rejections = {
   website_id_missing: {
     status: 400,
     message: "Missing websiteId",
-    meaning: "no website is named",
+    meaning: "the request names no website",
     advice: "Name the website in the query as ?website_id=<id>, or as websiteId in the body of /identify.",
   },
   credential_missing: {
@@ -157,9 +157,9 @@ export const rejections = {
   },
   grant_too_wide: {
     status: 403,
-    message: "Nobody can give more than they have themselves",
-    meaning: "the request would grant, revoke or change more access than the caller has",
-    advice: "Ask for less, or use a key or login with more access.",
+    message: "Permissions exceed those of the caller",
+    meaning: "the request would grant, change or revoke permissions that the caller does not have",
+    advice: "Request fewer permissions, or use a key or login that has them.",
   },
   csrf: {
     status: 403,
@@ -240,7 +240,7 @@ export const rejections = {
     status: 409,
     message: "Already exists",
     meaning: "it already exists, cannot be changed any more or would exceed a limit",
-    advice: "List what exists, then change or delete that.",
+    advice: "List the existing items, then change or delete one of them.",
   },
   payload_too_large: {
     status: 413,
@@ -283,13 +283,14 @@ export const rejections = {
     status: 500,
     message: "Internal server error",
     meaning: "the database rejected the data; nothing of the request is stored",
-    advice: "See the server's log for what the database rejected. Nothing of the request is stored.",
+    advice:
+      "Find the request id in the server's log, which says what the database rejected, and fix the request.",
   },
   internal: {
     status: 500,
     message: "Internal server error",
-    meaning: "an error in the server",
-    advice: "See the server's log: the request was valid, and the server failed.",
+    meaning: "the server failed",
+    advice: "Find the request id in the server's log: the request was valid, and the server failed.",
   },
   store_locked: {
     status: 503,

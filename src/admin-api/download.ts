@@ -18,7 +18,7 @@ export class Downloads {
   /** Returns `bytes` and counts the download until it ends. Throws `rate_limited` at the limit. */
   limit(bytes: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
     if (this.#running < maxDownloads) return this.#run(bytes)
-    const detail = `${maxDownloads} exports are running, which is the maximum; try again later`
+    const detail = `${maxDownloads} exports are running, the maximum; retry after the time in Retry-After`
     throw new RequestError("rate_limited", { retryAfter, detail })
   }
 

@@ -246,7 +246,7 @@ async function showStatus(
 ): Promise<RouteResult> {
   if (caller.websites !== null) {
     throw new RequestError("key_website_mismatch", {
-      detail: `the status is of the whole server, and your ${caller.kind} is limited to some websites`,
+      detail: `the status describes the whole server, and your ${caller.kind} is limited to some websites; use a key or login for all websites`,
     })
   }
   return { body: await statusOf(deps, `${caller.kind} ${caller.id}`, context.request.signal) }
@@ -256,7 +256,7 @@ async function showStatus(
 const profileSearches = {
   running: 2,
   waiting: 8,
-  full: "too many people are looking for profiles at this moment: try again",
+  full: "too many profile searches are running; retry after the time in Retry-After",
 }
 /** ms between two steps of a profile search, in which other requests are answered. */
 const searchPause = 1

@@ -141,7 +141,7 @@ const forget: Operations = {
       id: "forgetPerson",
       summary: "Delete a person's data",
       description:
-        "Deletes all data of one person on the website and overwrites it on disk. Responds when it is done, after a few seconds with millions of events. Earlier backups still contain the data, and ids may remain in unused bytes of the file until it is vacuumed.",
+        "Deletes all data of one person on the website and overwrites it on disk. Responds when it is done, after a few seconds with millions of events. Earlier backups still contain the data, and ids can remain in unused bytes of the file until it is vacuumed.",
       takes: ref("schemas/Person"),
       gives: publishedFields(forgottenSchema),
       reasons: [...takesBody, ...ofWebsite, ...writes],
@@ -228,7 +228,7 @@ const rejectedRequests: Operations = {
       id: "listRefusals",
       summary: "List rejected requests",
       description:
-        "The last rejected requests to `/track` and `/identify`, newest first: the reason, the fix, and the names and property keys of the events, never values. They are kept in memory until the server restarts. A caller limited to some websites sees requests for those only; `total` ignores `limit`.",
+        "The last rejected requests to `/track` and `/identify`, newest first: the reason, the fix, and the names and property keys of the events, never values. They are stored in memory only: a restart clears them. A caller limited to some websites sees requests for those only; `total` ignores `limit`.",
       query: rejectedRequestFilterSchema,
       gives: listOf("refusals", "Refusal"),
       reasons: ["invalid_shape", "key_website_mismatch"],

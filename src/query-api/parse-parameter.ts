@@ -98,7 +98,8 @@ function readParameter(input: ParameterInput): QuerySpec {
   if (tooMany) throw invalidParameter(tooMany)
   const limit = parameter.limit ?? body.limit ?? defaultLimit
   const offset = ((parameter.page ?? body.page ?? 1) - 1) * limit
-  if (offset > maxOffset) throw invalidParameter(`page and limit skip more than ${maxOffset} rows`)
+  if (offset > maxOffset)
+    throw invalidParameter(`page and limit skip more than ${maxOffset} rows: use filters or a shorter range`)
   const measures = (parameter.measures ?? defaultMeasures).map(readMeasure)
   const by = [...new Set(parameter.by ?? [])]
   const { maxBy = by.length } = type
@@ -109,7 +110,8 @@ function readParameter(input: ParameterInput): QuerySpec {
   if (!context.canReadData)
     requireReport(name, type, by, [...filters, ...steps.flatMap((step) => step.filters)])
   const duplicate = type.columns.find((column) => isOneOf(by, column))
-  if (duplicate) throw invalidParameter(`by contains ${duplicate}, which is already a column of ${name}`)
+  if (duplicate)
+    throw invalidParameter(`by contains ${duplicate}, which is already a column of ${name}: omit it`)
   return {
     type: name,
     id: parameter.id ?? name,

@@ -28,7 +28,7 @@ export const columnMeanings: Record<string, string> = {
   property_key: "A top-level key of the properties",
   property_value: "The value; JSON unless it is text",
   count: "Events with this value; for numbers: events with a number",
-  total: "Events with a value for the key; for goals: everyone who could convert",
+  total: "Events with a value for the key; for goals: all people, sessions or profiles",
   cardinality: "Distinct values of the key",
   unique_values: "Distinct values of the key",
   occurrences: "Events with a value for the key",

@@ -22,6 +22,6 @@ export function websitesOf(registry: Registry, caller: Caller, id: string | null
     return caller.websites === null ? [withoutWebsite, ...rids] : rids
   }
   throw new RequestError("key_website_mismatch", {
-    detail: `this ${caller.kind} cannot read a website ${id}`,
+    detail: `your ${caller.kind} cannot read a website ${id}; GET /v1/query/websites lists those that it can read`,
   })
 }

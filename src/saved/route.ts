@@ -50,7 +50,7 @@ export function savedRoutes(deps: RouteDeps) {
   )
 }
 
-const oneWebsite = "must be the id of a website: a share link shows one, not all or none"
+const oneWebsite = "must be the id of a website: a share link shows one website, not all or none"
 
 function showNotes(deps: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
   const notes = listNotes(deps.db, placeOf(deps, caller, readNoteFilter(query()))).map(noteJson)
@@ -185,7 +185,7 @@ function requirePlace(caller: Caller, place: WebsitePlace): void {
   if (place !== null && place !== withoutWebsite) return
   if (caller.websites === null) return
   throw new RequestError("key_website_mismatch", {
-    detail: `your ${caller.kind} is limited to some websites`,
+    detail: `your ${caller.kind} is limited to some websites; notes and views of all websites, or of none, need a key or login for all websites`,
   })
 }
 

@@ -7,7 +7,7 @@ const cost = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const
 const hashes = {
   running: 2,
   waiting: 16,
-  full: "too many people are logging in right now; try again",
+  full: "too many logins are in progress; retry after the time in Retry-After",
 }
 /** Maximum waiting hashes of users at unknown addresses. */
 const maxWaitingUnknown = 12

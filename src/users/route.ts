@@ -243,7 +243,9 @@ async function logInAs(deps: UserDeps, call: PublicRequest, work: () => User): P
 function requireLogin(deps: UserDeps, { context, now }: PublicRequest): LoginSession {
   const { login } = callerOf(deps, context.request, now)
   if (login) return login
-  throw new RequestError("credential_missing", { detail: "log in: this is about a person's own login" })
+  throw new RequestError("credential_missing", {
+    detail: "a key has no password to change; log in and send the session cookie",
+  })
 }
 
 /** The caller; undefined if the request has no valid credential. */

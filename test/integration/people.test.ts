@@ -221,7 +221,10 @@ describe("a login", () => {
     const refused = answers.filter(({ status }) => status !== 401)
     expect(refused.length).toBeGreaterThan(0)
     for (const { status, body } of refused) {
-      expect([status, body.error]).toEqual([429, "too many people are logging in right now; try again"])
+      expect([status, body.error]).toEqual([
+        429,
+        "too many logins are in progress; retry after the time in Retry-After",
+      ])
     }
   })
 })
