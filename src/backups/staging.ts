@@ -96,7 +96,7 @@ function copyInWorker(task: CopyTask, context: Context): Promise<CopyResult> {
     worker.postMessage(task)
   }).finally(() => {
     show("")
-    if (shownLine === "" && context.errIsTerminal) context.err("\r")
+    if (context.errIsTerminal) context.err("\r")
     worker.terminate()
   })
 }

@@ -2,11 +2,13 @@ import type { Command } from "commander"
 import { differences } from "../columns/check.ts"
 import { UserError } from "../errors.ts"
 import { type Contents, countContents, findProblems, schemaVersion } from "../store/check.ts"
+import type { Db } from "../store/db/driver.ts"
 import { closeAfterReading, openForReading } from "../store/db/open.ts"
 import { contentsFields, contentsJson } from "../terminal/contents.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
 import { printFields, printJson, shown } from "../terminal/print.ts"
+import { Progress } from "../terminal/progress.ts"
 
 export function addCheckCommand(root: Command, context: Context): void {
   const command = root
@@ -24,7 +26,7 @@ function check(options: DataOptions, context: Context): void {
   const db = openForReading(path)
   const problems = findProblems(db, path)
   // The comparison needs an undamaged file.
-  if (problems.length === 0) problems.push(...differences(db, progress(context)))
+  if (problems.length === 0) problems.push(...compareBlocks(db, context))
   if (problems.length === 0) {
     const [contents, schema] = [countContents(db), schemaVersion(db, path)]
     closeAfterReading(db)
@@ -41,10 +43,14 @@ function check(options: DataOptions, context: Context): void {
   )
 }
 
-function progress({ errIsTerminal, err }: Context): (done: number, total: number) => void {
-  return (done, total) => {
-    if (errIsTerminal)
-      err(`\rcompared ${done} of ${total} blocks with their events${done + 1 === total ? "\n" : ""}`)
+function compareBlocks(db: Db, context: Context): string[] {
+  const progress = new Progress(context)
+  const show = (done: number, total: number) =>
+    progress.show(() => `compared ${done} of ${total} blocks with their events`)
+  try {
+    return differences(db, show)
+  } finally {
+    progress.end()
   }
 }
 

@@ -20,7 +20,7 @@ import { closeAfterReading, databaseError, openForReading } from "../store/db/op
 import { ServerLock } from "../store/db/server-lock.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
-import { printJson, shown } from "../terminal/print.ts"
+import { isoTime, printJson, shown } from "../terminal/print.ts"
 
 /** Flags of `serve` that the checks depend on. */
 const flags = [
@@ -94,10 +94,6 @@ function factsJson(facts: Facts, settings: DiagnosisSettings) {
     openFilesLimit: openFiles?.most ?? null,
     openFiles: openFiles?.open ?? null,
   }
-}
-
-function isoTime(at: number | null | undefined): string | null {
-  return typeof at === "number" ? new Date(at).toISOString() : null
 }
 
 async function collectFacts(db: string, options: DoctorOptions, context: Context): Promise<Facts> {

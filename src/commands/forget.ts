@@ -20,6 +20,7 @@ import { findWebsite, type Website } from "../store/websites.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "../terminal/database.ts"
 import { printJson, shown } from "../terminal/print.ts"
+import { Progress } from "../terminal/progress.ts"
 
 interface ForgetOptions extends DataOptions {
   website: string
@@ -64,23 +65,24 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
   await withDatabase(options, context, async (db) => {
     const website = findWebsite(db, options.website)
     const person = { websiteRid: website.rid, id }
-    const pace = paceOf(db, website, context)
+    const progress = new Progress(context)
+    const schedule = scheduleOf(db, website, progress, context)
     const now = context.environment.now()
     const who =
       "profileId" in id ? `the profile ${shown(id.profileId)}` : `the visitor ${shown(id.anonymousId)}`
     const summary = (found: PersonCounts) => `${inWords(found)} of ${who} on the website ${website.id}`
     const note = forgetNote(website, id)
     if (!options.yes) {
-      const found = await countPerson(db, person, now, pace)
-      endProgress(context)
+      const found = await countPerson(db, person, now, schedule)
+      progress.end()
       const hint = `add --yes to confirm${note ? `; ${note}` : ""}`
       throw new UserError(`this would permanently delete ${summary(found)}`, hint)
     }
     const known = storedIdsOf(db, person, now)
-    const { overwritten, ...found } = await forgetPerson(db, person, now, pace)
-    endProgress(context)
+    const { overwritten, ...found } = await forgetPerson(db, person, now, schedule)
+    progress.end()
     const copies = await listCopies(db.name, options.backupDir)
-    const backups = copies.files.filter((file) => mayHold(file, website.id, id, known))
+    const backups = copies.files.filter((file) => canHold(file, website.id, id, known))
     if (options.json) printJson({ website: website.id, ...id, ...found, overwritten, note, backups }, context)
     else {
       context.out(`deleted ${summary(found)}\n`)
@@ -91,7 +93,7 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
           ? "note: delete these files or let them expire; other copies made before this still contain it too\n"
           : "note: copies made before this in other places still contain it\n",
       )
-      context.out("note: ids may remain in unused bytes of the file until you run VACUUM on it\n")
+      context.out("note: ids can remain in unused bytes of the file until you run VACUUM on it\n")
     }
     if (copies.failure) throw copies.failure
     if (overwritten) return
@@ -103,7 +105,7 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
 }
 
 /** Also true if it is unknown, because the file cannot be read or is a database in use. */
-function mayHold(file: string, websiteId: string, id: Person["id"], known: string[]): boolean {
+function canHold(file: string, websiteId: string, id: Person["id"], known: string[]): boolean {
   // Opening a database in WAL mode would create files next to it.
   if (existsSync(`${file}-wal`)) return true
   try {
@@ -118,15 +120,19 @@ function mayHold(file: string, websiteId: string, id: Person["id"], known: strin
   }
 }
 
-function paceOf(db: Db, website: Website, { errIsTerminal, err, sleep }: Context): ForgetSchedule {
-  const pace: ForgetSchedule = { write: (work) => inTransaction(db, work), sleep }
-  if (!errIsTerminal) return pace
+function scheduleOf(
+  db: Db,
+  website: Website,
+  progress: Progress,
+  { errIsTerminal, sleep }: Context,
+): ForgetSchedule {
+  const schedule: ForgetSchedule = { write: (work) => inTransaction(db, work), sleep }
+  // Counting all events takes time, and only a terminal shows progress.
+  if (!errIsTerminal) return schedule
   const total = countEvents(db, website.rid)
-  return { ...pace, onProgress: (events) => err(`\rchecked ${Math.min(events, total)} of ${total} events`) }
-}
-
-function endProgress({ errIsTerminal, err }: Context): void {
-  if (errIsTerminal) err("\n")
+  const onProgress = (events: number) =>
+    progress.show(() => `checked ${Math.min(events, total)} of ${total} events`)
+  return { ...schedule, onProgress }
 }
 
 function inWords({ events, profiles, links }: PersonCounts): string {

@@ -9,7 +9,7 @@ import { whole } from "../serve-options.ts"
 import type { Context } from "../terminal/context.ts"
 import { collect } from "../terminal/database.ts"
 import { operatorHelp, readFilter, readStep } from "../terminal/filter.ts"
-import { bar, printJson, printNumbers, shown } from "../terminal/print.ts"
+import { bar, printJson, printTable, shown } from "../terminal/print.ts"
 import { addWhereOptions, askQuery, type Where } from "../terminal/query-client.ts"
 
 interface QueryOptions extends Where {
@@ -217,11 +217,12 @@ export function printRows(rows: readonly Row[], context: Context): void {
     rows.every((row) => row[name] === null || typeof row[name] === "number") &&
     rows.some((row) => typeof row[name] === "number")
   const measure = columns.find((name) => isNumber(name) && !notMeasures.has(name))
-  const headings = columns.map((name) => ({ text: name, right: isNumber(name) }))
+  const headings = columns.map((name) => name.toUpperCase())
+  const right = new Set(columns.flatMap((name, index) => (isNumber(name) ? [index] : [])))
   const hasPrevious = rows.some((row) => row.previous !== undefined)
-  if (hasPrevious) headings.push({ text: "previous", right: true }, { text: "change", right: true })
+  if (hasPrevious) right.add(headings.push("PREVIOUS") - 1).add(headings.push("CHANGE") - 1)
   const hasBars = context.outIsTerminal && measure !== undefined && rows.length > 1
-  if (hasBars) headings.push({ text: "", right: false })
+  if (hasBars) headings.push("")
   const max = measure === undefined ? 0 : Math.max(...rows.map((row) => Number(row[measure] ?? 0)))
   const lines = rows.map((row) => {
     const cells = columns.map((name) => cellText(row[name]))
@@ -230,7 +231,7 @@ export function printRows(rows: readonly Row[], context: Context): void {
     if (hasBars) cells.push(bar(value, max))
     return cells
   })
-  printNumbers(headings, lines, context)
+  printTable(headings, lines, context, right)
 }
 
 function changeCells(value: number, measure: string | undefined, previous: Row | null): [string, string] {

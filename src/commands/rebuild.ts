@@ -5,6 +5,7 @@ import { countContents } from "../store/check.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, withDatabase } from "../terminal/database.ts"
 import { printJson } from "../terminal/print.ts"
+import { Progress } from "../terminal/progress.ts"
 
 export function addRebuildCommand(root: Command, context: Context): void {
   const command = root.command("rebuild").description("rebuild the column blocks from the stored events")
@@ -16,11 +17,11 @@ export function addRebuildCommand(root: Command, context: Context): void {
       const ids = new Sealer(db).unsealed()
       const { events } = countContents(db)
       const today = Math.floor(context.environment.now() / dayMs)
-      sealAll(db, today, (left) => {
-        if (context.errIsTerminal)
-          context.err(`\r${Math.floor(((ids - left) / Math.max(1, ids)) * 100)} % of ${events} events`)
-      })
-      if (context.errIsTerminal) context.err("\n")
+      const progress = new Progress(context)
+      sealAll(db, today, (left) =>
+        progress.show(() => `${Math.floor(((ids - left) / Math.max(1, ids)) * 100)} % of ${events} events`),
+      )
+      progress.end()
       const seconds = (context.environment.elapsed() - startedAt) / 1_000
       if (options.json) printJson({ db: db.name, events, seconds }, context)
       else context.out(`rebuilt the column blocks of ${events} events in ${seconds.toFixed(1)} s\n`)

@@ -1,15 +1,16 @@
 import { rulesVersion } from "../query/structures/tzdata.ts"
 import { Database } from "../store/db/driver.ts"
 import type { Context } from "../terminal/context.ts"
+import { printFields, printJson } from "../terminal/print.ts"
 import { commit, version } from "../version.ts"
 
 export function printVersion({ json }: { json?: boolean }, context: Context): void {
   const facts = { version, commit, bun: Bun.version, sqlite: sqliteVersion(), timeZones: rulesVersion }
-  context.out(
-    json
-      ? `${JSON.stringify(facts)}\n`
-      : `databuddy ${version}\ncommit    ${commit}\nBun       ${Bun.version}\nSQLite    ${facts.sqlite}\ntzdata    ${rulesVersion}\n`,
-  )
+  if (json) printJson(facts, context)
+  else {
+    const { bun, sqlite, timeZones } = facts
+    printFields({ databuddy: version, commit, Bun: bun, SQLite: sqlite, tzdata: timeZones }, context)
+  }
 }
 
 /** The versions on one line, for `--version`. */

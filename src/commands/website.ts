@@ -24,6 +24,7 @@ import {
   withDatabase,
 } from "../terminal/database.ts"
 import { printFields, printJson, printTable, shortTime, shown } from "../terminal/print.ts"
+import { Progress } from "../terminal/progress.ts"
 
 interface CreateOptions extends DataOptions {
   name?: string
@@ -205,13 +206,14 @@ async function remove(id: string, options: DeleteOptions, context: Context): Pro
 
 /** Deletes the events of deleted websites. If it is interrupted, the next `serve` or `website delete` continues. */
 async function sweep(db: Db, events: number, context: Context): Promise<void> {
+  const progress = new Progress(context)
   let done = 0
   while (inTransaction(db, () => sweepDeleted(db, context.environment.now()))) {
     done = Math.min(done + sweepRows, events)
-    if (context.errIsTerminal) context.err(`\rdeleted ${done} of ${events} events`)
+    progress.show(() => `deleted ${done} of ${events} events`)
     await context.sleep(sweepPause)
   }
-  if (context.errIsTerminal) context.err("\n")
+  progress.end()
   await deleteUnusedTypes(db, {
     write: (work) => inTransaction(db, work),
     pause: async () => {

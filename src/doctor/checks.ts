@@ -5,7 +5,7 @@ import { formatDuration } from "../duration.ts"
 import { isTrustedProxy } from "../http/address.ts"
 import type { ServeOptions } from "../serve-options.ts"
 import type { Growth } from "../store/db/growth.ts"
-import { shortTime, size } from "../terminal/print.ts"
+import { isoTime, shortTime, size } from "../terminal/print.ts"
 
 /** The result of one check. */
 export interface CheckResult {
@@ -336,7 +336,7 @@ function listPaths(paths: readonly string[]): string {
 }
 
 function formatTime(at: number): string {
-  return shortTime(new Date(at).toISOString(), "")
+  return shortTime(isoTime(at), "")
 }
 
 function formatNumber(value: number): string {

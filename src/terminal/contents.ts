@@ -1,5 +1,5 @@
 import type { Contents } from "../store/check.ts"
-import { shortTime } from "./print.ts"
+import { isoTime, shortTime } from "./print.ts"
 
 /** The counts of a database that backup, restore and check print. */
 export function contentsJson({ websites, keys, users, events, newestEvent }: Contents) {
@@ -20,8 +20,4 @@ export function contentsFields({
     events: String(events),
     "newest event": shortTime(isoTime(newestEvent), "none"),
   }
-}
-
-function isoTime(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString()
 }

@@ -17,12 +17,20 @@ export function printJson(value: unknown, context: Context): void {
   context.out(`${escaped}\n`)
 }
 
-/** Prints a table with columns as wide as their longest cell. */
-export function printTable(headings: string[], rows: string[][], context: Context): void {
-  const lines = [headings, ...rows.map((row) => row.map(shown))]
+/** Prints a table with columns as wide as their longest cell. The columns whose indexes are in `right` are right-aligned. */
+export function printTable(
+  headings: readonly string[],
+  rows: readonly string[][],
+  context: Context,
+  right: ReadonlySet<number> = new Set(),
+): void {
+  const lines = [headings, ...rows].map((row) => row.map(shown))
   const widths = headings.map((_, column) => Math.max(...lines.map((line) => width(line[column]))))
   for (const line of lines) {
-    const cells = line.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - width(cell)))
+    const cells = line.map((cell, column) => {
+      const space = " ".repeat((widths[column] ?? 0) - width(cell))
+      return right.has(column) ? space + cell : cell + space
+    })
     context.out(`${cells.join("  ").trimEnd()}\n`)
   }
 }
@@ -40,6 +48,11 @@ function width(text = ""): number {
   return Bun.stringWidth(text)
 }
 
+/** The time of Unix ms as ISO 8601; null if there is none. */
+export function isoTime(ms: number | null | undefined): string | null {
+  return typeof ms === "number" ? new Date(ms).toISOString() : null
+}
+
 /** `2026-08-01 12:30 UTC`; `fallback` if there is no time. */
 export function shortTime(iso: string | null, fallback: string): string {
   return iso === null ? fallback : `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
@@ -55,23 +68,6 @@ export function size(bytes: number): string {
     unit++
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
-}
-
-/** Prints a table with uppercase headings and right-aligned number columns. */
-export function printNumbers(
-  headings: readonly { text: string; right: boolean }[],
-  rows: readonly string[][],
-  context: Context,
-): void {
-  const lines = [headings.map(({ text }) => text.toUpperCase()), ...rows].map((row) => row.map(shown))
-  const widths = headings.map((_, column) => Math.max(...lines.map((line) => width(line[column]))))
-  for (const line of lines) {
-    const cells = line.map((cell, column) => {
-      const space = " ".repeat((widths[column] ?? 0) - width(cell))
-      return headings[column]?.right ? space + cell : cell + space
-    })
-    context.out(`${cells.join("  ").trimEnd()}\n`)
-  }
 }
 
 /** Width of the longest bar in characters. */
