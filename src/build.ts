@@ -68,7 +68,7 @@ function sourcesDigest(): string {
   const hash = createHash("sha256")
   const folders = ["src", "migrations"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
+      .filter((entry) => entry.isFile() && !entry.name.endsWith(".md"))
       .map((entry) => join(entry.parentPath, entry.name)),
   )
   const files = ["package.json", "bun.lock", "tsconfig.json"].map((name) => join(root, name))
@@ -112,7 +112,7 @@ export default createDatabase(() => addon ??= loadAddon(file), false)
 
 async function build({ outfile, bun, addon }: Target): Promise<boolean> {
   const result = await Bun.build({
-    // The second is the Worker of src/backups/staging.ts, which names it by this path.
+    // The others are the workers of src/backups/staging.ts and src/query/engine/engine.ts, which name them by these paths.
     entrypoints: ["src/main.ts", "src/backups/copy-worker.ts", "src/query-api/worker.ts"].map((file) =>
       join(root, file),
     ),

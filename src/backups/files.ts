@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, statSync } from "node:fs"
+import { existsSync, lstatSync, mkdirSync, readdirSync, statSync } from "node:fs"
 import { readdir, rm, statfs } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import { UserError } from "../errors.ts"
@@ -138,13 +138,6 @@ async function explainFolderErrors<Result>(folder: string, work: () => Promise<R
       "give the user that databuddy runs as access to it",
     )
   }
-}
-
-/** True if both paths lead to the same file. */
-export function isSameFile(a: string, b: string): boolean {
-  if (!existsSync(a) || !existsSync(b)) return false
-  const [left, right] = [statSync(a), statSync(b)]
-  return realpathSync(a) === realpathSync(b) || (left.ino === right.ino && left.dev === right.dev)
 }
 
 /** Maximum bytes of a copy: the -wal holds pages that are not in the file yet. */

@@ -26,6 +26,13 @@ export interface ScheduleOptions {
   minFree: number
 }
 
+/** The fields of the output of `databuddy backup --json` that the log shows. */
+interface BackupReport {
+  bytes: number
+  events: number
+  ms: number
+}
+
 /** ms until the retry after a failure, doubled after each consecutive failure: a full or unmounted disk needs an operator. */
 const firstRetry = 60_000
 const longestRetry = 3_600_000
@@ -140,7 +147,7 @@ export class BackupSchedule {
     }
   }
 
-  async #runBackup(at: number): Promise<{ bytes: number; events: number; ms: number }> {
+  async #runBackup(at: number): Promise<BackupReport> {
     const { db, minFree } = this.options
     await removePartialBackups(this.#folder, db, this.context.environment.pid)
     const [folder, database] = await Promise.all([stat(this.#folder), stat(db)])
@@ -157,7 +164,7 @@ export class BackupSchedule {
     try {
       if (this.#stopping) child.kill("SIGTERM")
       const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
-      if (code === 0) return JSON.parse(out)
+      if (code === 0) return JSON.parse(out) as BackupReport // our own output
       throw parseCommandError(err, `${child.signalCode ?? `exit code ${code}`}`)
     } finally {
       this.#child = undefined

@@ -1,19 +1,19 @@
-import { existsSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import type { Command } from "commander"
-import { databaseBytes, isSameFile } from "../backups/files.ts"
+import { databaseBytes } from "../backups/files.ts"
 import { requireFreeSpace, stageCopy } from "../backups/staging.ts"
-import { UserError } from "../errors.ts"
-import { isFileLocked } from "../store/db/file-lock.ts"
 import { publish } from "../store/db/files.ts"
 import { contentsFields, contentsJson } from "../terminal/contents.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
+import { refuseOutputFile } from "../terminal/output-file.ts"
 import { printFields, printJson, size } from "../terminal/print.ts"
 
 interface BackupOptions extends DataOptions {
   force?: boolean
 }
+
+const output = { what: "backup", example: "/var/backups/today.db" } as const
 
 export function addBackupCommand(root: Command, context: Context): void {
   const command = root
@@ -29,10 +29,10 @@ async function backup(file: string, options: BackupOptions, context: Context): P
   const startedAt = context.environment.elapsed()
   const from = requireDatabase(options)
   const to = resolve(file)
-  refusePlace(to, from, options)
+  refuseOutputFile(to, from, output, options.force)
   requireFreeSpace(to, databaseBytes(from))
   const copy = await stageCopy(to, { what: "database", from }, context, (path) => {
-    refusePlace(to, from, options)
+    refuseOutputFile(to, from, output, options.force)
     publish(path, to, options.force ?? false)
   })
   const ms = Math.round(context.environment.elapsed() - startedAt)
@@ -40,27 +40,5 @@ async function backup(file: string, options: BackupOptions, context: Context): P
   else {
     const took = `${(ms / 1_000).toFixed(1)} s`
     printFields({ backup: to, size: size(copy.bytes), ...contentsFields(copy), took }, context)
-  }
-}
-
-/** Rejects the database itself, and with --force too any other database in use. */
-function refusePlace(to: string, from: string, { force }: BackupOptions): void {
-  if (!existsSync(to)) return
-  if (isSameFile(to, from) || [`${from}-wal`, `${from}-shm`].includes(to)) {
-    throw new UserError(
-      `${to} is the database itself`,
-      "choose a path for the backup, such as /var/backups/today.db",
-    )
-  }
-  if (!statSync(to).isFile()) {
-    throw new UserError(
-      `${to} is not a file`,
-      "include a file name for the backup, such as /var/backups/today.db",
-    )
-  }
-  if (!force) throw new UserError(`${to} already exists`, "choose another name, or add --force to replace it")
-  if (isFileLocked(to)) throw new UserError(`${to} is a database that a server uses`, "choose another name")
-  if (existsSync(`${to}-wal`)) {
-    throw new UserError(`${to} is a database in use: it has a -wal file`, "choose another name")
   }
 }

@@ -1,19 +1,18 @@
-import { closeSync, fsyncSync, lstatSync, rmSync, writeSync } from "node:fs"
+import { closeSync, fsyncSync, rmSync, writeSync } from "node:fs"
 import { basename, dirname, resolve } from "node:path"
 import { type Command, Option } from "commander"
 import { readExportFilter } from "../admin-api/input.ts"
-import { isSameFile } from "../backups/files.ts"
 import { UserError } from "../errors.ts"
 import { exportEvents, exportPerson, formats, gzipped, type Steps } from "../export/export.ts"
-import { type DatabaseOptions, databaseOption } from "../serve-options.ts"
+import type { DatabaseOptions } from "../serve-options.ts"
 import type { Db } from "../store/db/driver.ts"
-import { isFileLocked } from "../store/db/file-lock.ts"
 import { createPrivateFile, partialName, publish, removePartials, syncFolder } from "../store/db/files.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, openForReading, refuseOlderSchema } from "../store/db/open.ts"
 import { findWebsite, listWebsites } from "../store/websites.ts"
 import type { Context } from "../terminal/context.ts"
-import { requireDatabase } from "../terminal/database.ts"
+import { commandDatabaseOption, requireDatabase } from "../terminal/database.ts"
+import { fileExists, refuseOutputFile } from "../terminal/output-file.ts"
 import { Progress } from "../terminal/progress.ts"
 
 interface ExportOptions extends DatabaseOptions {
@@ -35,6 +34,7 @@ const groupRows = 20_000
 const groupCharacters = 16_000_000
 /** zlib's default compromise between time and size. */
 const gzipLevel = 6
+const output = { what: "export", example: "events.ndjson" } as const
 
 export function addExportCommand(root: Command, context: Context): void {
   const command = root
@@ -55,7 +55,7 @@ export function addExportCommand(root: Command, context: Context): void {
       "write to this file, which appears once it is complete (default: standard output)",
     )
     .option("--force", "replace an existing file")
-    .addOption(databaseOption())
+    .addOption(commandDatabaseOption())
     .addHelpText(
       "after",
       "\nExample:\n  databuddy export --from 2026-11-01 --to 2026-12-01 --gzip --out november.ndjson.gz",
@@ -94,7 +94,7 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
   }
   const path = requireDatabase(options)
   const out = options.out === undefined ? undefined : resolve(options.out)
-  if (out !== undefined) refusePlace(out, path, options)
+  if (out !== undefined) refuseOutputFile(out, path, output, options.force)
   const db = openForReading(path)
   const progress = new Progress(context, out !== undefined || !context.outIsTerminal)
   let events = 0
@@ -130,26 +130,6 @@ function exportChunks(
   return exportEvents(db, { websites, ownEvents: !website, from, to }, format, steps)
 }
 
-function refusePlace(out: string, db: string, { force }: ExportOptions): void {
-  if ([db, `${db}-wal`, `${db}-shm`].some((path) => path === out || isSameFile(path, out))) {
-    throw new UserError(
-      `${out} is the database itself`,
-      "choose a path for the export, such as events.ndjson",
-    )
-  }
-  const stat = lstatSync(out, { throwIfNoEntry: false })
-  if (!stat) return
-  if (!force) throw exists(out)
-  if (!stat.isFile() && !stat.isSymbolicLink()) {
-    throw new UserError(`${out} is not a file`, "include a file name, such as events.ndjson")
-  }
-  if (isFileLocked(out)) throw new UserError(`${out} is a database that a server uses`, "choose another name")
-}
-
-function exists(out: string): UserError {
-  return new UserError(`${out} already exists`, "choose another name, or add --force to replace it")
-}
-
 /** Writes to a partial file and renames it at the end: `path` never holds an incomplete export. */
 async function toFile(
   path: string,
@@ -169,7 +149,7 @@ async function toFile(
   } catch (error) {
     if (file !== undefined) rmSync(partial, { force: true })
     const { code, syscall } = error as NodeJS.ErrnoException
-    if (code === "EEXIST") throw exists(path)
+    if (code === "EEXIST") throw fileExists(path)
     if (!code || !syscall) throw error
     throw new UserError(
       `${path} cannot be written (${code})`,

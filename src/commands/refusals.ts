@@ -33,9 +33,11 @@ async function show(options: RefusalsOptions, context: Context): Promise<void> {
   const query = new URLSearchParams({ limit: String(options.limit) })
   if (options.website !== undefined) query.set("website_id", options.website)
   if (options.reason !== undefined) query.set("reason", options.reason)
-  const { refusals } = (await callServer(options.url, `/v1/refusals?${query}`, context)) as {
-    refusals: RejectedRequestJson[]
-  }
+  const { refusals } = await callServer<{ refusals: RejectedRequestJson[] }>(
+    options.url,
+    `/v1/refusals?${query}`,
+    context,
+  )
   if (options.json) {
     printJson(refusals, context)
     return

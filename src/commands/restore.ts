@@ -2,7 +2,6 @@ import { existsSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
 import { syncFile, verifyBackup } from "../backups/copy-database.ts"
-import { isSameFile } from "../backups/files.ts"
 import { removeStaleStaging, requireFreeSpace, stageCopy } from "../backups/staging.ts"
 import { UserError } from "../errors.ts"
 import { databasePath, refuseAliases } from "../store/db/database-path.ts"
@@ -14,6 +13,7 @@ import { applyRevocations, findRevokedAccess, type RevokedAccess } from "../stor
 import { contentsFields, contentsJson } from "../terminal/contents.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions } from "../terminal/database.ts"
+import { isSameFile } from "../terminal/output-file.ts"
 import { printFields, printJson, shown, size } from "../terminal/print.ts"
 
 interface RestoreOptions extends DataOptions {

@@ -50,7 +50,7 @@ interface DeleteOptions extends DataOptions {
 
 /** 120 bits, which are 20 characters: too many to guess, few enough to type. */
 const generatedPasswordBytes = 15
-const passwordStdinHelp = "read the password from standard input (default: generate user, shown once)"
+const passwordStdinHelp = "read the password from standard input (default: generate one, shown once)"
 
 export function addUserCommands(root: Command, context: Context): void {
   const user = root.command("user").description("manage users, who can log in to the dashboard")

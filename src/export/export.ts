@@ -108,7 +108,7 @@ export function gzipped(bytes: AsyncIterable<Uint8Array>, level: number): AsyncI
   return gzip
 }
 
-function* linesOf(db: Db, websites: readonly Website[]): Parts["lines"] & Generator {
+function* linesOf(db: Db, websites: readonly Website[]): Parts["lines"] {
   yield { kind: "websites", lines: websites.map(websiteLine) }
   for (const { rid, id } of websites) {
     for (const batch of readProfiles(db, rid)) {

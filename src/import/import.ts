@@ -27,11 +27,14 @@ import {
 /** Why a line was rejected. */
 export type LineError = "not_json" | "unknown_type" | "invalid" | "website_unknown" | "event_id_taken"
 
-export interface RejectedLine {
-  /** Line number, from 1. */
-  line: number
+interface LineProblem {
   reason: LineError
   message: string
+}
+
+export interface RejectedLine extends LineProblem {
+  /** Line number, from 1. */
+  line: number
 }
 
 export interface ImportCounts {
@@ -101,11 +104,11 @@ export class Importer {
     return { ...this.#report, incomplete: this.#report.incomplete ?? incomplete }
   }
 
-  #importLine({ number, text }: TextLine): Omit<RejectedLine, "line"> | undefined {
+  #importLine({ number, text }: TextLine): LineProblem | undefined {
     const value = text === undefined ? undefined : parseObject(text)
     if (value === undefined)
       return { reason: "not_json", message: "is not a JSON object in UTF-8 of at most 1 MiB" }
-    const type = (value as { type?: unknown }).type
+    const type = "type" in value ? value.type : undefined
     const check = typeof type === "string" ? checks.get(type) : undefined
     if (!check) {
       return {
@@ -113,20 +116,20 @@ export class Importer {
         message: `has the unknown type ${JSON.stringify(type)?.slice(0, 40) ?? "(none)"}`,
       }
     }
-    const errors = check.Check(value) ? limitErrors(value as Line, this.now()) : fieldErrors(check, value)
-    if (errors.length > 0) {
-      const message = errors.map((error) => `${error.field} ${error.message}`).join("; ")
-      return { reason: "invalid", message }
-    }
+    if (!check.Check(value)) return invalid(fieldErrors(check, value))
+    // The schema of its type accepts it.
+    const record = value as Line
+    const errors = limitErrors(record, this.now())
+    if (errors.length > 0) return invalid(errors)
     try {
-      return this.#importRecord(value as Line, number)
+      return this.#importRecord(record, number)
     } catch (error) {
       if (!(error instanceof RequestError)) throw error
       return { reason: "invalid", message: error.message }
     }
   }
 
-  #importRecord(line: Line, number: number): Omit<RejectedLine, "line"> | undefined {
+  #importRecord(line: Line, number: number): LineProblem | undefined {
     switch (line.type) {
       case "databuddy-export":
         this.#readHeader(line.version, number)
@@ -185,7 +188,7 @@ export class Importer {
 
   #importProfile({ profile_id, traits, created_at, updated_at }: ProfileLine, websiteRid: number) {
     const times = { createdAt: created_at, updatedAt: updated_at }
-    const profile = { websiteRid, profileId: profile_id, traits: traits as Traits, ...times }
+    const profile = { websiteRid, profileId: profile_id, traits, ...times }
     return this.#count("profiles", restoreProfile(this.db, profile))
   }
 
@@ -194,7 +197,7 @@ export class Importer {
     return this.#count("links", restoreLink(this.db, link))
   }
 
-  #importEvent(line: EventLine, websiteRid: number): Omit<RejectedLine, "line"> | undefined {
+  #importEvent(line: EventLine, websiteRid: number): LineProblem | undefined {
     const serialized = serializeProperties(line.properties ?? undefined)
     if (typeof serialized === "string") return { reason: "invalid", message: `properties ${serialized}` }
     const event: StoredEvent = {
@@ -225,8 +228,8 @@ export class Importer {
 
   #withWebsite(
     { website_id: id }: { website_id: string | null },
-    importInto: (rid: number) => Omit<RejectedLine, "line"> | undefined,
-  ): Omit<RejectedLine, "line"> | undefined {
+    importInto: (rid: number) => LineProblem | undefined,
+  ): LineProblem | undefined {
     const rid = this.#rids.get(id === null ? null : canonicalWebsiteId(id))
     if (rid !== undefined) return importInto(rid)
     return {
@@ -248,9 +251,13 @@ export class Importer {
   }
 }
 
+function invalid(errors: readonly FieldError[]): LineProblem {
+  return { reason: "invalid", message: errors.map(({ field, message }) => `${field} ${message}`).join("; ") }
+}
+
 /** Errors against the limits of /track and /identify that the schemas cannot express. */
 function limitErrors(line: Line, now: number): FieldError[] {
-  const fields = line as unknown as Record<string, unknown>
+  const fields: Record<string, unknown> = line
   const errors: FieldError[] = []
   for (const field of texts[line.type] ?? []) {
     const text = fields[field]
@@ -260,7 +267,7 @@ function limitErrors(line: Line, now: number): FieldError[] {
     const time = fields[field]
     if (typeof time === "number" && !isAcceptedTime(time, now)) errors.push({ field, message: badTime })
   }
-  if (line.type === "profile") errors.push(...traitErrors(line.traits as Traits))
+  if (line.type === "profile") errors.push(...traitErrors(line.traits))
   if (line.type === "event" && errors.length === 0) {
     const { timestamp, received_at: receivedAt } = line
     if (!isAcceptedTime(timestamp, receivedAt ?? timestamp)) {

@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox"
-import { TypeCompiler } from "@sinclair/typebox/compiler"
+import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
 import { eventSchema } from "../ingest/schema.ts"
 
 // Schemas of the lines, with the limits of /track. Event fields that only our own exports have are optional.
@@ -125,8 +125,9 @@ export const texts: Partial<Record<Line["type"], readonly string[]>> = {
 }
 
 /** Compiled schemas by `type`. */
-export const checks = new Map(
-  [firstSchema, endSchema, websiteSchema, profileSchema, linkSchema, eventLineSchema].map(
-    (schema) => [schema.properties.type.const as string, TypeCompiler.Compile(schema as TSchema)] as const,
-  ),
+export const checks: ReadonlyMap<string, TypeCheck<TSchema>> = new Map(
+  [firstSchema, endSchema, websiteSchema, profileSchema, linkSchema, eventLineSchema].map((schema) => [
+    schema.properties.type.const,
+    TypeCompiler.Compile<TSchema>(schema),
+  ]),
 )

@@ -12,16 +12,17 @@ const hints: Record<number, string> = {
 }
 
 /** Sends GET, or POST if there is a body, and returns the JSON response. Throws a UserError unless it succeeds. */
-export async function callServer(
+export async function callServer<Body extends object>(
   url: string,
   path: string,
   context: Context,
   body?: unknown,
-): Promise<Record<string, unknown>> {
+): Promise<Body> {
   const signal = AbortSignal.timeout(body === undefined ? timeout : queryTimeout)
   const response = await request(url, path, context, signal, body)
   const json = parseObject(await response.text().catch((error) => throwUnreachable(url, error)))
-  if (response.status === 200 && json?.success === true) return json
+  // A server of this program succeeded, so the response has the form of its API.
+  if (response.status === 200 && json?.success === true) return json as Body
   throw statusError(url, response.status, json)
 }
 

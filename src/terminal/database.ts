@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs"
-import type { Command } from "commander"
+import type { Command, Option } from "commander"
 import { UserError } from "../errors.ts"
 import { type DatabaseOptions, databaseOption } from "../serve-options.ts"
 import { databasePath, refuseAliases } from "../store/db/database-path.ts"
@@ -22,12 +22,17 @@ export interface DataOptions extends DatabaseOptions {
 /** ms that a command waits for the write lock while a server runs. */
 const busyTimeout = 5_000
 
+/** `--db` of a command other than `serve`, which alone describes it as created if missing. */
+export function commandDatabaseOption(description = "the SQLite database"): Option {
+  const option = databaseOption()
+  option.description = description
+  return option
+}
+
 /** Adds `--db`, `--json` and an example to a command. */
 export function addDataOptions(command: Command, example: string): Command {
-  const database = databaseOption()
-  database.description = "the SQLite database"
   return command
-    .addOption(database)
+    .addOption(commandDatabaseOption())
     .option("--json", "print JSON")
     .addHelpText("after", `\nExample:\n  databuddy ${example}`)
 }
@@ -67,7 +72,7 @@ export function readDatabase<Result>(options: DatabaseOptions, work: (db: Db) =>
 }
 
 /**
- * Returns the path of an existing database. Throws a UserError if there is none, or if it may be in use under another name. The
+ * Returns the path of an existing database. Throws a UserError if there is none, or if it can be in use under another name. The
  * purpose `lock` skips the second check, because the server lock reports the conflict in more detail.
  */
 export function requireDatabase(

@@ -76,7 +76,7 @@ function filterWith(
   }
 }
 
-/** Removes quotes, which a shell may have left: `"pro"` and `'pro'` are pro. */
+/** Removes quotes, which a shell can leave: `"pro"` and `'pro'` are pro. */
 function unquoted(value: string, text: string): string {
   const trimmed = value.trim()
   if (trimmed.length > 1 && trimmed.startsWith('"') && trimmed.endsWith('"')) {

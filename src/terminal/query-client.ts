@@ -13,13 +13,13 @@ import {
 import { fullLimits } from "../query-api/limits.ts"
 import { parseQueries } from "../query-api/parse.ts"
 import type { QuerySpec, Row, RunQuery } from "../query-api/query-spec.ts"
-import { type DatabaseOptions, databaseOption } from "../serve-options.ts"
+import type { DatabaseOptions } from "../serve-options.ts"
 import type { Db } from "../store/db/driver.ts"
 import { closeAfterReading, openForReading } from "../store/db/open.ts"
 import { findWebsite, listWebsites } from "../store/websites.ts"
 import { callServer } from "./api-client.ts"
 import type { Context } from "./context.ts"
-import { requireDatabase } from "./database.ts"
+import { commandDatabaseOption, requireDatabase } from "./database.ts"
 
 /** Where a query runs: on the database file, or on a server. */
 export interface Where extends DatabaseOptions {
@@ -34,11 +34,9 @@ const timerInterval = 100
 const sliceMs = 50
 
 export function addWhereOptions(command: Command): Command {
-  const database = databaseOption()
-  database.description = "the SQLite database (safe while the server runs)"
   return command
     .option("--website <id>", "filter by website; none: events without a website (default: all events)")
-    .addOption(database)
+    .addOption(commandDatabaseOption("the SQLite database (safe while the server runs)"))
     .option("--url <url>", "query this server instead of the file, with the key in DATABUDDY_KEY")
 }
 
@@ -57,15 +55,14 @@ export async function askQuery(
   })
 }
 
-async function queryServer(
+function queryServer(
   body: object,
   url: string,
   { website }: Where,
   context: Context,
 ): Promise<QueryAnswer<Row[]>> {
   const path = `/v1/query?website_id=${encodeURIComponent(website ?? "all")}`
-  // The response comes from our own server, and `callServer` throws for errors.
-  return (await callServer(url, path, context, body)) as unknown as QueryAnswer<Row[]>
+  return callServer(url, path, context, body)
 }
 
 async function queryFile(body: object, where: Where, context: Context): Promise<QueryAnswer<Row[]>> {
