@@ -1,13 +1,12 @@
 import { useEffect, useState } from "preact/hooks"
 import type { Api } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
+import type { ApiEvent } from "../state/event-filter.ts"
+import { runParameter } from "../state/query-cache.ts"
+import { allTimeBody } from "../state/range.ts"
 
 /** ms between polls, which bridge interruptions of the stream. */
 const pollInterval = 5_000
-/** No event is older. */
-const earliestDate = "2000-01-01"
-/** How far a sender's clock may be ahead, in ms. */
-const clockTolerance = 7_200_000
 
 /** The most recent event of a website. */
 export interface LatestEvent {
@@ -51,8 +50,8 @@ export function useLatestEvent(website: string): Arrivals {
       `/v1/events/stream?website_id=${encodeURIComponent(website)}&crawlers=true`,
     )
     stream.onmessage = ({ data }) => {
-      const { event_name, timestamp, crawler } = JSON.parse(data) as StreamedEvent
-      setLatest({ name: event_name, time: timestamp, isCrawler: crawler })
+      const event: ApiEvent = JSON.parse(data)
+      setLatest(latestFrom(event))
     }
     void poll()
     const timer = setInterval(() => {
@@ -67,10 +66,8 @@ export function useLatestEvent(website: string): Arrivals {
   return { isKnown, latest, hasStray }
 }
 
-interface StreamedEvent {
-  event_name: string
-  timestamp: string
-  crawler: boolean
+function latestFrom({ event_name, timestamp, crawler }: ApiEvent): LatestEvent {
+  return { name: event_name, time: timestamp, isCrawler: crawler }
 }
 
 /** The latest event of a website of all time; undefined if it has none. */
@@ -80,15 +77,9 @@ export async function fetchLatestEvent(
   now: number,
   signal: AbortSignal,
 ): Promise<LatestEvent | undefined> {
-  const recent = { name: "custom_events_recent", limit: 1 }
-  const body = {
-    parameters: [recent],
-    startDate: earliestDate,
-    endDate: new Date(now + clockTolerance).toISOString(),
-    crawlers: true,
-  }
-  const path = `query?website_id=${encodeURIComponent(website)}`
-  const { data } = await api.send<{ data: { data: StreamedEvent[] }[] }>("POST", path, body, signal)
-  const [event] = data[0]?.data ?? []
-  return event && { name: event.event_name, time: event.timestamp, isCrawler: false }
+  const parameter = { name: "custom_events_recent", limit: 1 }
+  const body = { ...allTimeBody(now), crawlers: true }
+  const { rows } = await runParameter<ApiEvent>(api, { website, parameter, body }, signal)
+  const [event] = rows
+  return event && latestFrom(event)
 }

@@ -1,8 +1,9 @@
 import { signal } from "@preact/signals"
-import { type Api, ApiError, sentence } from "../state/api.ts"
+import { type Api, ApiError } from "../state/api.ts"
 import { type ApiEvent, matchesAll } from "../state/event-filter.ts"
 import type { Filter } from "../state/filters.ts"
-import { allTime, rangeBody, todayIn } from "../state/range.ts"
+import { runParameter } from "../state/query-cache.ts"
+import { allTimeBody } from "../state/range.ts"
 import { readMessages, type ServerSentEvent } from "../state/stream.ts"
 
 /** Events kept in memory; beyond that, the oldest are dropped. */
@@ -21,7 +22,7 @@ const silenceTimeout = 15_000
 /** ms before the first reconnect; doubles with each attempt up to `maxBackoff`. */
 const minBackoff = 2_000
 const maxBackoff = 30_000
-/** ms during which the stream may repeat an event of the initial query. */
+/** ms during which the stream can repeat an event of the initial query. */
 const overlapMs = 2_000
 /** ms for which the length of an interruption or a pause is shown. */
 const gapShownMs = 15_000
@@ -76,7 +77,7 @@ export class Feed {
   #lastId = ""
   #lostAt: number | undefined
   #gapCause: "pause" | "interruption" = "interruption"
-  /** Events of the initial query by content, with a count: the stream may repeat them. */
+  /** Events of the initial query by content, with a count: the stream can repeat them. */
   #initial = new Map<string, number>()
   #nameCounts = new Map<string, number>()
   readonly #stopped = new AbortController()
@@ -185,12 +186,13 @@ export class Feed {
     try {
       const headers: Record<string, string> = this.#lastId === "" ? {} : { "last-event-id": this.#lastId }
       const { body } = await this.api.open(this.#path(), headers, signal)
+      if (!body) throw new Error("the stream has no body")
       // The stream opens before the query runs, so no event is missed in between.
       if (this.#lastId === "") await this.#loadRecent(signal)
       onOpen()
       this.#reportGap()
       this.connection.value = { kind: "live" }
-      for await (const messages of readMessages(body as ReadableStream<Uint8Array>)) {
+      for await (const messages of readMessages(body)) {
         clearTimeout(watchdog)
         watchdog = setTimeout(() => connection.abort(), silenceTimeout)
         this.#receive(messages)
@@ -218,22 +220,9 @@ export class Feed {
   async #loadRecent(signal: AbortSignal): Promise<void> {
     const { website, names, filters, crawlers } = this.query
     const named = names.length === 0 ? [] : [{ field: "event_name", op: "in", value: names }]
-    const body = {
-      parameters: [{ name: "custom_events_recent", limit: initialEvents }],
-      ...rangeBody(allTime(todayIn("UTC", this.now()))),
-      filters: [...filters, ...named],
-      crawlers,
-    }
-    const path = `query?website_id=${encodeURIComponent(website)}`
-    const { data } = await this.api.send<{ data: { data: ApiEvent[]; error?: string }[] }>(
-      "POST",
-      path,
-      body,
-      signal,
-    )
-    const [answer] = data
-    if (answer?.error !== undefined) throw new ApiError(sentence(answer.error), 400, "", [])
-    const rows = answer?.data ?? []
+    const parameter = { name: "custom_events_recent", limit: initialEvents }
+    const body = { ...allTimeBody(this.now()), filters: [...filters, ...named], crawlers }
+    const { rows } = await runParameter<ApiEvent>(this.api, { website, parameter, body }, signal)
     this.#initial = new Map()
     for (const row of rows) this.#initial.set(contentOf(row), (this.#initial.get(contentOf(row)) ?? 0) + 1)
     setTimeout(() => this.#initial.clear(), overlapMs)
@@ -244,9 +233,12 @@ export class Feed {
     const received: FeedEvent[] = []
     for (const { id, event: kind, data } of messages) {
       if (id !== "") this.#lastId = id
-      if (kind === "skipped") this.skipped.value += (JSON.parse(data) as { ids: number }).ids
+      if (kind === "skipped") {
+        const { ids }: { ids: number } = JSON.parse(data)
+        this.skipped.value += ids
+      }
       if (kind !== "message") continue
-      const event = JSON.parse(data) as ApiEvent
+      const event: ApiEvent = JSON.parse(data)
       if (!matchesAll(event, this.query.filters) || this.#isDuplicate(event)) continue
       this.#nameCounts.set(event.event_name, (this.#nameCounts.get(event.event_name) ?? 0) + 1)
       received.push({ key: id, isNew: true, event })

@@ -1,6 +1,7 @@
 import { useEffect, useState } from "preact/hooks"
 import { useFormat } from "../components/controls/use-format.ts"
 import { useApp } from "../state/app.ts"
+import { runParameter } from "../state/query-cache.ts"
 
 /** A visitor is active if they had an event in the last this many ms. */
 const activeWindow = 300_000
@@ -18,16 +19,14 @@ export function ActiveVisitors() {
     const poll = async () => {
       const startDate = new Date(now() - activeWindow).toISOString()
       const endDate = new Date(now() + 60_000).toISOString()
-      const body = { parameters: [{ name: "events", measures: ["users"] }], startDate, endDate }
+      const query = {
+        website,
+        parameter: { name: "events", measures: ["users"] },
+        body: { startDate, endDate },
+      }
       try {
-        const path = `query?website_id=${encodeURIComponent(website)}`
-        const { data } = await api.send<{ data: { data: { users: number }[] }[] }>(
-          "POST",
-          path,
-          body,
-          abort.signal,
-        )
-        setCount(data[0]?.data[0]?.users)
+        const { rows } = await runParameter<{ users: number }>(api, query, abort.signal)
+        setCount(rows[0]?.users)
       } catch {
         // The panels of the page show the error.
       }

@@ -6,11 +6,11 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty, Failure, Skeleton, useKeepFocus } from "../components/layout/states.tsx"
-import { ApiError, messageOf, sentence } from "../state/api.ts"
+import { messageOf } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import type { ApiEvent } from "../state/event-filter.ts"
 import type { Format } from "../state/format.ts"
-import type { QueryResult } from "../state/query-cache.ts"
+import { runParameter } from "../state/query-cache.ts"
 import { addDays, rangeBody, rangeParams } from "../state/range.ts"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
@@ -98,27 +98,17 @@ function useTimeline(
   const [isLoading, setLoading] = useState(false)
   const [round, setRound] = useState(0)
   const personFields = personParam(person)
-  const path = `query?website_id=${encodeURIComponent(website)}`
   const body = { ...rangeBody(range), timeZone: zone, filters, ...withCrawlers }
-  const key = JSON.stringify([path, personFields, body])
+  const key = JSON.stringify([website, personFields, body])
   useEffect(() => {
     const abort = new AbortController()
     const { events = [], cursor } = state.key === key ? state : initialState
-    const parameter = {
-      name: "person",
-      ...personFields,
-      limit: pageSize,
-      ...(cursor === null ? {} : { cursor }),
-    }
+    const page = { limit: pageSize, ...(cursor === null ? {} : { cursor }) }
+    const parameter = { name: "person", ...personFields, ...page }
     setLoading(true)
-    api
-      .send<{ data: QueryResult[] }>("POST", path, { ...body, parameters: [parameter] }, abort.signal)
-      .then(({ data: [answer] }) => {
-        if (answer?.error !== undefined) throw new ApiError(sentence(answer.error), 400, "", [])
-        // The query type `person` returns events.
-        const loaded = (answer?.data ?? []) as unknown as ApiEvent[]
-        const next = answer?.meta?.nextCursor ?? null
-        setState({ key, events: [...events, ...loaded], cursor: next, error: undefined })
+    runParameter<ApiEvent>(api, { website, parameter, body }, abort.signal)
+      .then(({ rows, meta }) => {
+        setState({ key, events: [...events, ...rows], cursor: meta?.nextCursor ?? null, error: undefined })
         setLoading(false)
       })
       .catch((error) => {

@@ -3,10 +3,9 @@ import { Dialog } from "../components/controls/dialog.tsx"
 import { Form } from "../components/controls/form.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { useApp } from "../state/app.ts"
+import { runParameter } from "../state/query-cache.ts"
+import { allTimeBody } from "../state/range.ts"
 import type { Website } from "./website-form.tsx"
-
-/** A range that covers all events. */
-const allTime = { startDate: "2000-01-01", endDate: "2199-12-31" }
 
 interface WebsiteDeletionProps {
   website: Website
@@ -16,27 +15,21 @@ interface WebsiteDeletionProps {
 
 /** Confirms a deletion by the domain and shows what is deleted: only a backup can restore it. */
 export function WebsiteDeletion({ website: { id, name, domain }, onClose, onDone }: WebsiteDeletionProps) {
-  const { api, toasts } = useApp()
+  const { api, toasts, now } = useApp()
   const format = useFormat()
   const [typed, setTyped] = useState("")
   const [events, setEvents] = useState<number>()
   useEffect(() => {
     const controller = new AbortController()
-    const body = { parameters: [{ name: "events", measures: ["events"] }], ...allTime, crawlers: true }
-    api
-      .send<{ data: { data: { events: number }[] }[] }>(
-        "POST",
-        `query?website_id=${encodeURIComponent(id)}`,
-        body,
-        controller.signal,
-      )
-      .then(
-        ({ data }) => setEvents(data[0]?.data[0]?.events ?? 0),
-        // The dialog works without the count.
-        () => undefined,
-      )
+    const parameter = { name: "events", measures: ["events"] }
+    const body = { ...allTimeBody(now()), crawlers: true }
+    runParameter<{ events: number }>(api, { website: id, parameter, body }, controller.signal).then(
+      ({ rows }) => setEvents(rows[0]?.events ?? 0),
+      // The dialog works without the count.
+      () => undefined,
+    )
     return () => controller.abort()
-  }, [api, id])
+  }, [api, id, now])
   return (
     <Dialog title={`Delete ${name}?`} onClose={onClose}>
       <p>

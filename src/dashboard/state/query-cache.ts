@@ -1,10 +1,14 @@
-import type { Api } from "./api.ts"
+import { type Api, ApiError, sentence } from "./api.ts"
 
 /** One parameter of POST /v1/query. `id` labels its result; the default is `name`. */
 export interface Parameter {
   name: string
   id?: string
   filters?: readonly object[]
+  /** Fields to group by. */
+  by?: readonly string[]
+  /** Events of a report. */
+  steps?: readonly object[]
   [option: string]: unknown
 }
 
@@ -20,21 +24,45 @@ export interface ResultMeta {
   ms: number
 }
 
-export interface QueryResult {
+export interface QueryResult<Shape = Row> {
   parameter: string
   success: boolean
-  data: Row[]
+  data: Shape[]
   error?: string
   meta?: ResultMeta
 }
-
-/** Results to keep, so that a page visited again shows its numbers immediately. */
-const maxEntries = 40
 
 export interface QueryRequest {
   website: string
   body: object
 }
+
+/** Runs a query without the cache; one result per parameter. `Shape`: the row that the API documents for the query type. */
+export async function runQuery<Shape = Row>(
+  api: Pick<Api, "send">,
+  { website, body }: QueryRequest,
+  signal: AbortSignal,
+): Promise<QueryResult<Shape>[]> {
+  const path = `query?website_id=${encodeURIComponent(website)}`
+  const { data } = await api.send<{ data: QueryResult<Shape>[] }>("POST", path, body, signal)
+  return data
+}
+
+/** Runs a query with one parameter without the cache. Rejects also if only the parameter failed. */
+export async function runParameter<Shape>(
+  api: Pick<Api, "send">,
+  { website, parameter, body }: { website: string; parameter: Parameter; body: object },
+  signal: AbortSignal,
+): Promise<{ rows: Shape[]; meta: ResultMeta | undefined }> {
+  const request = { website, body: { ...body, parameters: [parameter] } }
+  const [result] = await runQuery<Shape>(api, request, signal)
+  // Status 400, as if the request had been rejected as a whole: a retry of the same query fails too.
+  if (result?.error !== undefined) throw new ApiError(sentence(result.error), 400, "", [])
+  return { rows: result?.data ?? [], meta: result?.meta }
+}
+
+/** Results in the cache, so that a page visited again shows its numbers immediately. */
+const maxEntries = 40
 
 /** Runs queries and caches the most recent results, least recently run evicted first. */
 export class QueryCache {
@@ -46,18 +74,17 @@ export class QueryCache {
     return this.#entries.get(key)
   }
 
-  /** Drops everything: someone else may log in next. */
+  /** Drops everything: someone else might log in next. */
   clear(): void {
     this.#entries.clear()
   }
 
-  async run(key: string, { website, body }: QueryRequest, signal: AbortSignal): Promise<QueryResult[]> {
-    const path = `query?website_id=${encodeURIComponent(website)}`
-    const { data } = await this.api.send<{ data: QueryResult[] }>("POST", path, body, signal)
+  async run(key: string, request: QueryRequest, signal: AbortSignal): Promise<QueryResult[]> {
+    const results = await runQuery(this.api, request, signal)
     this.#entries.delete(key)
-    this.#entries.set(key, data)
+    this.#entries.set(key, results)
     const [oldest] = this.#entries.keys()
     if (this.#entries.size > maxEntries && oldest !== undefined) this.#entries.delete(oldest)
-    return data
+    return results
   }
 }

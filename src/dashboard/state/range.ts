@@ -88,6 +88,11 @@ export function rangeBody({ preset, from, to }: Range): Record<string, string> {
   return preset ? { preset } : { startDate: from, endDate: to }
 }
 
+/** `allTime` in a query request, for a query whose result does not depend on the time zone. `now`: Unix ms. */
+export function allTimeBody(now: number): Record<string, string> {
+  return rangeBody(allTime(todayIn("UTC", now)))
+}
+
 /** The range's URL parameters. */
 export function rangeParams(range: { preset?: Preset | undefined; from: string; to: string }) {
   return range.preset
@@ -95,7 +100,7 @@ export function rangeParams(range: { preset?: Preset | undefined; from: string; 
     : { period: undefined, from: range.from, to: range.to }
 }
 
-/** A range that covers all events: none is before 2000, and a client clock may be up to an hour ahead. */
+/** A range that covers all events: none is before 2000, and a client clock can be up to an hour ahead. */
 export function allTime(today: string): Range {
   const [from, to] = ["2000-01-01", addDays(today, 1)]
   return { preset: undefined, from, to, days: daysBetween(from, to) }
