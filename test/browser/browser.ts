@@ -47,7 +47,7 @@ export interface Dashboard extends AsyncDisposable {
   /** Opens a tab in a browser context of its own, logged in as the owner by default. `faults`: its errors. */
   open: (path: string, options?: BrowserContextOptions & { isLoggedIn?: boolean }) => Promise<Tab>
   /** Calls the API with the owner's key. */
-  api: <Answer>(path: string, init?: RequestInit) => Promise<Answer>
+  api: <Data>(path: string, init?: RequestInit) => Promise<Data>
 }
 
 export interface Tab {
@@ -65,10 +65,11 @@ export async function openDashboard({ days = 60 } = {}): Promise<Dashboard> {
   const server = await startServer({ db: folder.file("dashboard.db") })
   const browser = await launch()
   const headers = { authorization: `Bearer ${server.key}` }
-  const api = async <Answer>(path: string, init: RequestInit = {}) => {
+  const api = async <Data>(path: string, init: RequestInit = {}) => {
     const response = await fetch(`${server.url}/v1/${path}`, { ...init, headers })
     if (!response.ok) throw new Error(`${path}: ${await response.text()}`)
-    return (await response.json()) as Answer
+    // The caller names the shape that the API documents for this path.
+    return (await response.json()) as Data
   }
   const { websites } = await api<{ websites: { id: string }[] }>("websites")
   const site = websites[0]?.id ?? ""
@@ -127,7 +128,7 @@ async function sendEvents(server: Server, site: string, days: number): Promise<v
       headers: { authorization: `Bearer ${server.key}` },
       body: JSON.stringify(events.slice(at, at + 1_000)),
     })
-    if (!response.ok) throw new Error(`the shop's events were refused: ${await response.text()}`)
+    if (!response.ok) throw new Error(`the shop's events were rejected: ${await response.text()}`)
   }
 }
 
@@ -140,7 +141,7 @@ async function accept(server: Server, body: object) {
     body: JSON.stringify(body),
   })
   const [name = "", value = ""] = (response.headers.get("set-cookie") ?? "").split(";")[0]?.split("=") ?? []
-  if (!response.ok) throw new Error(`the link was refused: ${await response.text()}`)
+  if (!response.ok) throw new Error(`the link was rejected: ${await response.text()}`)
   return [{ name, value, url: server.url }]
 }
 

@@ -170,7 +170,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     // The page alone is asked about here: of numbers that are easy to tell apart.
     await page.route("**/v1/query?*", async (route) => {
-      const { parameters } = route.request().postDataJSON() as { parameters: { id?: string }[] }
+      const { parameters }: { parameters: { id?: string }[] } = route.request().postDataJSON()
       const at = parameters.findIndex(({ id }) => id === "numbers")
       if (at < 0) return route.continue()
       const response = await route.fetch()

@@ -99,6 +99,7 @@ async function shiftOf(page: Page): Promise<number> {
       // Without a shift, the observer is never called.
       setTimeout(() => resolve([]), 50)
     })
+    // Entries of this type have a value. The DOM library does not declare it.
     return entries.reduce((sum, entry) => sum + (entry as PerformanceEntry & { value: number }).value, 0)
   })
 }

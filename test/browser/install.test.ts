@@ -64,7 +64,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     const response = await fetch(`${server.url}/v1/keys`, {
       headers: { authorization: `Bearer ${server.key}` },
     })
-    const { keys } = (await response.json()) as { keys: { scopes: string[]; websites: string[] | null }[] }
+    const { keys }: { keys: { scopes: string[]; websites: string[] | null }[] } = await response.json()
     expect(keys.at(-1)).toMatchObject({ scopes: ["track:events"], websites: [expect.any(String)] })
   })
 
@@ -113,6 +113,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     try {
       const columns = "name, path, properties, anonymous_id, session_id"
       const sql = `select ${columns} from events where website_id is not null order by id`
+      // SQLite does not tell the types of the columns: these are text.
       return db.prepare(sql).all() as Record<string, string | null>[]
     } finally {
       db.close()

@@ -158,7 +158,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     const restarted = await startServer({ db, args: ["--port", String(port)] })
     try {
       await send({ name: "meanwhile" })
-      // On a slow machine the page may reconnect by itself before the click.
+      // On a slow machine the page can reconnect by itself before the click.
       const button = page.getByRole("button", { name: "Reconnect" })
       await button
         .or(page.getByText(/Live, caught up/))

@@ -108,6 +108,7 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
   })
 
   test("deleting a website shows its number of events and requires typing its domain", async () => {
+    // The list is never empty: the first start creates a website.
     const { id } = (await websites()).at(-1) as Website
     const sent = await fetch(`${dashboard.server.url}/track?website_id=${id}`, {
       method: "POST",

@@ -37,6 +37,7 @@ const queries = ["lamp", "pen refill", "blue notebook", "gift", "socks xl", "mug
 export function shopEvents(end: number, days: number, seed = 7): ShopEvent[] {
   const random = mulberry32(seed)
   const below = (limit: number) => Math.floor(random() * limit)
+  // No list is empty.
   const oneOf = <Value>(values: readonly Value[]) => values[below(values.length)] as Value
   const events: ShopEvent[] = []
   let session = 0
@@ -46,6 +47,7 @@ export function shopEvents(end: number, days: number, seed = 7): ShopEvent[] {
     const visits = Math.round((isWeekend ? 45 : 80) * (1 + 0.6 * (1 - day / days)) * (0.85 + 0.3 * random()))
     for (let visit = 0; visit < visits; visit++) {
       const visitor = Math.floor(visitors * random() ** 1.6)
+      // The remainder is an index of the list.
       const plan = plans[visitor % plans.length] as string
       let at = midnight + Math.floor((7 + 15 * (random() * 0.6 + random() * 0.4)) * 3_600_000)
       const sessionId = `s-${++session}`

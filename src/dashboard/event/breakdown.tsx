@@ -82,6 +82,7 @@ interface Group {
   users: number
   sessions: number
   previous?: { events: number } | null
+  /** Values of fields are text, or null if the events have none. */
   [field: string]: unknown
 }
 

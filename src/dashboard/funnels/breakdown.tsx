@@ -113,7 +113,7 @@ interface Group {
 
 /** Groups the rows by value: those of a value are adjacent, in step order. */
 function groupsOf(query: QueryState): Group[] {
-  const [by] = (query.parameter("breakdown")?.by as string[] | undefined) ?? []
+  const [by] = query.parameter("breakdown")?.by ?? []
   if (by === undefined) return []
   const groups: Group[] = []
   for (const row of query.rows<StepRow & Record<string, string | null>>("breakdown")) {

@@ -176,7 +176,7 @@ function seriesOf(
   steps: readonly Step[],
 ): { dates: string[]; series: (Series | PreviousSeries)[] } {
   const rows = query.rows<GoalRow>("trend")
-  const count = (query.parameter("trend")?.steps as unknown[] | undefined)?.length ?? 1
+  const count = query.parameter("trend")?.steps?.length ?? 1
   const length = rows.length / count
   const dates = rows.slice(0, length).map(({ date = "" }) => date)
   const lines = Array.from({ length: count }, (_, index) => rows.slice(index * length, (index + 1) * length))

@@ -48,7 +48,7 @@ export function Live() {
         </>
       }
     >
-      <Stream feed={feed} isNarrowed={names.length > 0 || filters.length > 0} />
+      <Stream feed={feed} isFiltered={names.length > 0 || filters.length > 0} />
       <Summary feed={feed} />
     </Page>
   )
@@ -117,7 +117,7 @@ function gapText(feed: Feed, format: ReturnType<typeof useFormat>): string {
   return `, caught up after ${cause} of ${format.duration(gap.ms)}`
 }
 
-function Stream({ feed, isNarrowed: isFiltered }: { feed: Feed; isNarrowed: boolean }) {
+function Stream({ feed, isFiltered }: { feed: Feed; isFiltered: boolean }) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set())
   const { list, handlers } = useHold(feed, open.size > 0)
   const toggle = useCallback((key: string) => setOpen((keys) => toggled(keys, key)), [])
@@ -145,7 +145,7 @@ function Stream({ feed, isNarrowed: isFiltered }: { feed: Feed; isNarrowed: bool
       ) : events === undefined ? (
         <Skeleton height={640} />
       ) : events.length === 0 ? (
-        <NoEvents isNarrowed={isFiltered} />
+        <NoEvents isFiltered={isFiltered} />
       ) : (
         <ol ref={list} {...handlers}>
           {events.map((entry) => (
@@ -231,7 +231,7 @@ function useHold(feed: Feed, isOpen: boolean) {
     onPointerEnter: ({ pointerType }: PointerEvent) => update({ hasPointer: pointerType === "mouse" }),
     onPointerLeave: () => update({ hasPointer: false }),
     onFocusIn: ({ target }: FocusEvent) =>
-      update({ hasFocus: (target as Element).matches(":focus-visible") }),
+      update({ hasFocus: target instanceof Element && target.matches(":focus-visible") }),
     onFocusOut: () => update({ hasFocus: false }),
   }
   return { list, handlers }
@@ -259,9 +259,9 @@ function Summary({ feed }: { feed: Feed }) {
   )
 }
 
-function NoEvents({ isNarrowed }: { isNarrowed: boolean }) {
+function NoEvents({ isFiltered }: { isFiltered: boolean }) {
   const { router } = useApp()
-  return isNarrowed ? (
+  return isFiltered ? (
     <Empty title="No events match">
       <p>New events that match will appear here.</p>
       <Link class="button" href={router.hrefWith({ f: undefined, name: undefined })}>

@@ -16,4 +16,5 @@ export const scopeTexts: Record<Scope, { label: string; text: string }> = {
   "manage:users": { label: "Manage users", text: "Invite, edit and delete users. Manage share links." },
 }
 
+/** In the order of the form. `Object.keys` forgets the type of the keys. */
 export const scopeNames = Object.keys(scopeTexts) as Scope[]

@@ -20,7 +20,7 @@ interface Failure {
   errors?: FieldError[]
 }
 
-const unreachable = "The server is not responding. It may be restarting: try again in a moment."
+const unreachable = "The server is not responding. It might be restarting: try again in a moment."
 
 /** Client for /v1, authenticated by the login cookie or a share link's token. */
 export class Api {
@@ -43,6 +43,7 @@ export class Api {
   async open(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
     const response = await this.#fetch("GET", path, { headers, signal })
     if (response.ok) return response
+    // Every error under /v1 has this body.
     throw this.#errorFrom(response, (await response.json().catch(() => ({}))) as Failure)
   }
 
@@ -55,6 +56,7 @@ export class Api {
     })
     let result: Data & Failure
     try {
+      // The caller names the shape that the API documents for this path.
       result = (await response.json()) as Data & Failure
     } catch (error) {
       if (signal?.aborted) throw error

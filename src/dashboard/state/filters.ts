@@ -24,10 +24,10 @@ export const conditions: readonly Condition[] = operatorNames.flatMap((op): Cond
 })
 
 /** The condition of a new filter. */
-export const defaultCondition = conditions[0] as Condition
+export const defaultCondition: Condition = { op: "eq", words: operators.eq.label, takes: "text" }
 
 /** Display names of fields. Properties are shown by their key. */
-const namesOfFields: Record<Exclude<Field, "website_id">, string> = {
+export const fieldNames: Readonly<Record<string, string>> = {
   event_name: "Event",
   path: "Path",
   namespace: "Namespace",
@@ -35,9 +35,7 @@ const namesOfFields: Record<Exclude<Field, "website_id">, string> = {
   profile_id: "Profile",
   anonymous_id: "Visitor",
   session_id: "Session",
-}
-
-export const fieldNames: Readonly<Record<string, string>> = namesOfFields
+} satisfies Record<Exclude<Field, "website_id">, string>
 
 /** Fields that identify people. Share links cannot use them. */
 export const peopleFields: readonly string[] = idFields
@@ -82,7 +80,7 @@ export function filterParam({ field, op, value }: Filter): string {
   return `${op}:${field.replaceAll("%", "%25").replaceAll(":", "%3A")}:${text}`
 }
 
-/** Undefined if the text is not a filter: the URL may have been truncated or typed. */
+/** Undefined if the text is not a filter: the URL might have been truncated or typed. */
 export function parseFilter(param: string): Filter | undefined {
   const [, name, escaped, text = ""] = /^([a-z_]+):([^:]+):(.*)$/s.exec(param) ?? []
   const operator = findCondition(name ?? "", text !== "false")

@@ -59,11 +59,11 @@ export class Format {
       ["m", 60_000],
       ["s", 1_000],
     ] as const
-    const first = units.findIndex(([, length]) => ms >= length)
-    if (first < 0) return `${this.#integer.format(ms)} ms`
-    const [unit, length] = units[first] as (typeof units)[number]
+    const first = units.find(([, length]) => ms >= length)
+    if (!first) return `${this.#integer.format(ms)} ms`
+    const [unit, length] = first
     const amount = Math.floor(ms / length)
-    const next = units[first + 1]
+    const next = units[units.indexOf(first) + 1]
     const rest = next ? Math.floor((ms - amount * length) / next[1]) : 0
     return next && rest > 0 ? `${amount}${unit} ${rest}${next[0]}` : `${amount}${unit}`
   }

@@ -124,7 +124,7 @@ function parseLocation({ pathname, searchParams }: URL): Location {
   return { base: "", website: undefined, share: undefined, page: outside, params: searchParams }
 }
 
-/** Unchanged if it is not valid percent-encoding: the URL may have been typed. */
+/** Unchanged if it is not valid percent-encoding: the URL might have been typed. */
 function decodePart(part: string): string {
   try {
     return decodeURIComponent(part)

@@ -24,6 +24,7 @@ export interface QueryState {
 
 interface State {
   key: string
+  parameters: readonly Parameter[]
   results: QueryResult[] | undefined
   error: unknown
 }
@@ -31,7 +32,7 @@ interface State {
 /** Replaces parts of the view, or of the request body. */
 type Overrides = Partial<Pick<View, "website" | "filters" | "range">> & { body?: object }
 
-const initialState: State = { key: "", results: undefined, error: undefined }
+const initialState: State = { key: "", parameters: [], results: undefined, error: undefined }
 
 /**
  * Runs `parameters` in one request for the range, filters and website of the view. Undefined runs nothing. `compare` is an
@@ -42,6 +43,7 @@ export function useQuery(
   overrides: Overrides = {},
 ): QueryState {
   const app = useApp()
+  const ownParameters = parameters ?? []
   const request = parameters && requestFor(app, parameters, overrides)
   const key = request ? JSON.stringify(request) : ""
   const [state, setState] = useState<State>(initialState)
@@ -52,9 +54,9 @@ export function useQuery(
     setState((previous) => (previous.error ? initialState : previous))
     const controller = new AbortController()
     app.queryCache.run(key, request, controller.signal).then(
-      (results) => setState({ key, results, error: undefined }),
+      (results) => setState({ key, parameters: ownParameters, results, error: undefined }),
       (error) => {
-        if (!controller.signal.aborted) setState({ key, results: undefined, error })
+        if (!controller.signal.aborted) setState({ ...initialState, key, error })
       },
     )
     return () => controller.abort()
@@ -65,7 +67,7 @@ export function useQuery(
     const results = current.results ?? (current.error ? undefined : state.results)
     const result = (id: string) => results?.find(({ parameter }) => parameter === id)
     const isStale = current.results === undefined && results !== undefined
-    const shownKey = isStale ? state.key : key
+    const shownParameters = isStale ? state.parameters : ownParameters
     return {
       isLoading: results === undefined && !current.error,
       isStale,
@@ -78,14 +80,9 @@ export function useQuery(
         return error === undefined ? undefined : sentence(error)
       },
       meta: (id) => result(id)?.meta,
-      parameter: (id) => parametersOf(shownKey).find(({ id: ownId, name }) => (ownId ?? name) === id),
+      parameter: (id) => shownParameters.find(({ id: ownId, name }) => (ownId ?? name) === id),
     }
   }, [state, key, app])
-}
-
-/** The parameters in a key that `useQuery` built. */
-function parametersOf(key: string): Parameter[] {
-  return key === "" ? [] : JSON.parse(key).body.parameters
 }
 
 /** Runs one query on demand, for example for a download. Rejects if the request or the parameter fails. */

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks"
 import { Icon } from "../controls/icons.tsx"
 import { DataTable, DownloadCsv } from "./data-table.tsx"
-import { dashes, Plot, type PlotProps, shades } from "./plot.tsx"
+import { dashOf, Plot, type PlotProps, shades } from "./plot.tsx"
 
 export interface ChartProps extends Omit<PlotProps, "value" | "height"> {
   /** Accessible name. */
@@ -31,6 +31,14 @@ export function Chart(props: ChartProps) {
       return shown === undefined ? "–" : value(shown)
     }),
   ])
+  const table = (
+    <DataTable
+      name={name}
+      columns={columns}
+      rows={shownRows}
+      numeric={columns.map((_, index) => index > 0)}
+    />
+  )
   return (
     <figure class="chart" aria-label={name}>
       {isTable ? (
@@ -41,24 +49,12 @@ export function Chart(props: ChartProps) {
           // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable box must be reachable by keyboard
           tabIndex={0}
         >
-          <DataTable
-            name={name}
-            columns={columns}
-            rows={shownRows}
-            numeric={columns.map((_, index) => index > 0)}
-          />
+          {table}
         </section>
       ) : (
         <>
           <Plot {...props} value={value} height={height} />
-          <div class="hidden">
-            <DataTable
-              name={name}
-              columns={columns}
-              rows={shownRows}
-              numeric={columns.map((_, index) => index > 0)}
-            />
-          </div>
+          <div class="hidden">{table}</div>
         </>
       )}
       <figcaption class="chart-foot">
@@ -97,10 +93,7 @@ export function Chart(props: ChartProps) {
 function LineKey({ index }: { index: number }) {
   return (
     <svg class="line-key" viewBox="0 0 26 10" aria-hidden="true" focusable="false">
-      <path
-        d="M0 5h26"
-        stroke-dasharray={index === 0 ? undefined : dashes[(index - 1) % dashes.length]?.join(" ")}
-      />
+      <path d="M0 5h26" stroke-dasharray={dashOf(index).join(" ")} />
     </svg>
   )
 }

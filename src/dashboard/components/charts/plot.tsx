@@ -4,12 +4,12 @@ import type { Format } from "../../state/format.ts"
 
 export interface Series {
   name: string
-  /** One per date; dates at the end may have none. */
+  /** One per date; dates at the end can have none. */
   values: number[]
   isPrevious?: never
 }
 
-/** The previous period, drawn as a dashed line. Some dates may have no value. */
+/** The previous period, drawn as a dashed line. Some dates can have no value. */
 export interface PreviousSeries {
   name: string
   values: (number | undefined)[]
@@ -45,14 +45,19 @@ export interface PlotProps {
 /** Number of accent shades in the style sheet. They differ in lightness. */
 export const shades = 6
 
-/** Dash patterns in px of the lines after the first, which is solid. */
-export const dashes = [
+/** Dash patterns in px of the lines after the first. */
+const dashes = [
   [8, 4],
   [3, 3],
   [12, 3, 3, 3],
   [6, 2],
   [2, 5],
 ]
+
+/** The dash pattern of a line. The first line is solid. */
+export function dashOf(index: number): number[] {
+  return (index > 0 ? dashes[(index - 1) % dashes.length] : undefined) ?? []
+}
 
 /** Draws a chart with uPlot. Hidden from screen readers, which read the table. */
 export function Plot(props: PlotProps) {
@@ -172,11 +177,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
           stroke: isBars ? colour("--panel") : colour(`--shade-${index % shades}`),
           width: isBars ? (stacked.length > 1 && dates.length <= maxSeparated ? 0.6 : 0) : 2,
           ...(isBars ? { fill: colour(`--shade-${index % shades}`), ...(bars ? { paths: bars } : {}) } : {}),
-          ...(!isBars && index > 0
-            ? {
-                dash: dashes[(index - 1) % dashes.length] as number[],
-              }
-            : {}),
+          ...(isBars ? {} : { dash: dashOf(index) }),
           points: { show: !isBars && dates.length <= 2 },
         }),
       ),
@@ -203,7 +204,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
       ],
     },
   }
-  const data = [
+  const data: uPlot.AlignedData = [
     xs,
     // null instead of 0: the border of an empty bar would cut through the axis.
     ...order.map((index) =>
@@ -213,7 +214,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     ...previous
       .map((values) => dates.map((_, at) => values[at] ?? null))
       .flatMap((values) => [values, values]),
-  ] as uPlot.AlignedData
+  ]
   const tip = new Tooltip(latest)
   const chart = new uPlot(options, data, element)
   chart.over.append(tip.element)

@@ -32,7 +32,8 @@ export function stepParam({ name, filters }: Step): string {
 export function parseStep(param: string): Step {
   if (!param.startsWith("[")) return { name: param, filters: [] }
   try {
-    const [name, ...filters] = JSON.parse(param) as unknown[]
+    // What starts with a bracket and is valid JSON is an array.
+    const [name, ...filters]: unknown[] = JSON.parse(param)
     return { name: String(name), filters: filters.flatMap((filter) => parseFilter(String(filter)) ?? []) }
   } catch {
     return { name: param, filters: [] }
@@ -53,14 +54,12 @@ const maxNames = 10_000
 
 /** Names of the events in the range, most frequent first. */
 export function useEventNames(): EventNames {
-  const answered = useQuery(
+  const query = useQuery(
     [{ name: "events", id: "names", by: ["event_name"], measures: ["events"], limit: maxNames }],
-    {
-      filters: [],
-    },
+    { filters: [] },
   )
-  const names = answered.rows<{ event_name: string }>("names").map((row) => row.event_name)
-  const { isLoading, error, refetch } = answered
+  const names = query.rows<{ event_name: string }>("names").map((row) => row.event_name)
+  const { isLoading, error, refetch } = query
   return { names, isLoading, error, refetch }
 }
 

@@ -33,8 +33,8 @@ export function Popover({
       (selector) => panel.current?.querySelector<HTMLElement>(selector) ?? [],
     )
     first?.focus()
-    const onPointer = (event: Event) => {
-      if (!box.current?.contains(event.target as Node)) setOpen(false)
+    const onPointer = ({ target }: Event) => {
+      if (target instanceof Node && !box.current?.contains(target)) setOpen(false)
     }
     document.addEventListener("pointerdown", onPointer)
     return () => document.removeEventListener("pointerdown", onPointer)
@@ -70,9 +70,8 @@ export function Popover({
         event.stopPropagation()
         close()
       }}
-      onFocusOut={(event) => {
-        const next = event.relatedTarget as Node | null
-        if (next && !box.current?.contains(next)) setOpen(false)
+      onFocusOut={({ relatedTarget: next }) => {
+        if (next instanceof Node && !box.current?.contains(next)) setOpen(false)
       }}
     >
       <button

@@ -42,7 +42,13 @@ export function UnitPicker({ unit, onChange, options = units }: UnitPickerProps)
   return (
     <label class="inline-field">
       Count
-      <select value={unit.value} onChange={(event) => onChange(event.currentTarget.value as UnitName)}>
+      <select
+        value={unit.value}
+        onChange={({ currentTarget }) => {
+          const chosen = options.find(({ value }) => value === currentTarget.value)
+          if (chosen) onChange(chosen.value)
+        }}
+      >
         {options.map(({ value, many }) => (
           <option key={value} value={value}>
             {many}
