@@ -6,10 +6,12 @@ import { FieldPicker } from "../components/controls/field-picker.tsx"
 import { useGranularity } from "../components/controls/granularity.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
+import { usePage } from "../components/controls/use-page.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
 import { type Filter, fieldName } from "../state/filters.ts"
+import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { Value } from "./value.tsx"
 
@@ -87,17 +89,17 @@ interface Group {
 }
 
 function Groups({ split, filters }: { split: readonly string[]; filters: readonly Filter[] }) {
-  const { router, view } = useApp()
+  const { view } = useApp()
   const granularity = useGranularity()
-  const ask = useRunQuery()
+  const runQuery = useRunQuery()
   const { compare } = view.value
-  const page = Math.max(1, Math.floor(Number(router.location.value.params.get("page")) || 1))
+  const { page, onPage } = usePage("replace")
   const groups = {
     name: "events",
     id: "groups",
     by: split,
     measures: ["events", "users", "sessions"],
-    ...(compare ? { compare: "previous_period" } : {}),
+    ...comparisonOption(compare),
   }
   const query = useQuery(
     [
@@ -110,7 +112,7 @@ function Groups({ split, filters }: { split: readonly string[]; filters: readonl
   const trend = query.rows<{ date: string; events: number }>("trend")
   const totalEvents = trend.reduce((sum, { events }) => sum + events, 0)
   const loadCsvRows = async () => {
-    const all = await ask<Group>({ ...groups, limit: fileRows }, { filters: [...filters] })
+    const all = await runQuery<Group>({ ...groups, limit: fileRows }, { filters: [...filters] })
     return all.map((row) => [...split.map((field) => row[field]), row.events, row.users, row.sessions])
   }
   const title = `Events by ${split.map(fieldName).join(" and ")}`
@@ -133,7 +135,7 @@ function Groups({ split, filters }: { split: readonly string[]; filters: readonl
           )
         }}
       </Loaded>
-      {/* If the totalEvents request failed, the chart above already shows the error. */}
+      {/* If the request failed as a whole, the chart above already shows the error. */}
       {!query.error && (
         <Loaded query={query} id="groups" height={430}>
           {() => {
@@ -152,9 +154,7 @@ function Groups({ split, filters }: { split: readonly string[]; filters: readonl
                     page={page}
                     size={pageRows}
                     total={query.meta("groups")?.total ?? rows.length}
-                    onPage={(next) =>
-                      router.setParams({ page: next === 1 ? undefined : String(next) }, "replace")
-                    }
+                    onPage={onPage}
                   />
                 </div>
               </>

@@ -12,6 +12,7 @@ import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import type { Filter } from "../state/filters.ts"
+import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Breakdown } from "./breakdown.tsx"
 import "./event.css"
@@ -51,7 +52,7 @@ function EventReport({ name }: { name: string }) {
   const { view } = useApp()
   const granularity = useGranularity()
   const { filters, compare } = view.value
-  const comparison = compare ? { compare: "previous_period" } : {}
+  const comparison = comparisonOption(compare)
   const eventFilters: Filter[] = [...filters, { field: "event_name", op: "eq", value: name }]
   const totals = useQuery(
     [

@@ -1,5 +1,5 @@
 import { useApp } from "../state/app.ts"
-import { type Filter, filterParam, filterText, hasFilter, toggleFilter } from "../state/filters.ts"
+import { filterParam, filterText, hasFilter, toggleFilter, valueFilter } from "../state/filters.ts"
 
 /** Characters; a longer value would not fit into the page address as a filter. */
 const maxLength = 1_000
@@ -16,7 +16,7 @@ interface ValueProps {
 export function Value({ field, value, onSelect }: ValueProps) {
   const { router, view } = useApp()
   const { filters } = view.value
-  const filter: Filter = value === null ? { field, op: "exists", value: false } : { field, op: "eq", value }
+  const filter = valueFilter(field, value)
   if (value !== null && value.length > maxLength) return <span class="event-value">{value}</span>
   const isActive = hasFilter(filters, filter)
   return (

@@ -5,11 +5,13 @@ import { Link } from "../components/controls/link.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { SearchField } from "../components/controls/search-field.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
-import { NoMatch } from "../components/layout/no-match.tsx"
+import { usePage } from "../components/controls/use-page.ts"
+import { NoMatch, NoMoreResults } from "../components/layout/no-match.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
+import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 
 /** Rows per page. */
@@ -51,24 +53,23 @@ export function Events() {
   const { params } = router.location.value
   const search = params.get("search") ?? ""
   const sort = readSort(params)
-  const page = Math.max(1, Math.floor(Number(params.get("page")) || 1))
+  const { page, onPage } = usePage()
   const parameter = {
     name: "custom_events",
     id: "names",
     sortBy: sortable[sort.by],
     sortOrder: sort.order,
     ...(search === "" ? {} : { filters: [{ field: "event_name", op: "contains", value: search }] }),
-    ...(view.value.compare ? { compare: "previous_period" } : {}),
+    ...comparisonOption(view.value.compare),
   }
   const query = useQuery([
     { ...parameter, limit: pageRows, page },
     { name: "custom_events_summary", id: "summary" },
   ])
-  const ask = useRunQuery()
+  const runQuery = useRunQuery()
   const totalEvents = query.rows<{ total_events: number }>("summary")[0]?.total_events ?? 0
-  const loadCsvRows = async () => {
-    return csvRows(await ask<NameRow>({ ...parameter, limit: fileRows }), totalEvents)
-  }
+  const loadCsvRows = async () =>
+    csvRows(await runQuery<NameRow>({ ...parameter, limit: fileRows }), totalEvents)
   return (
     <Page title="Events">
       <Panel
@@ -94,12 +95,7 @@ export function Events() {
             ) : (
               <>
                 <NameTable rows={rows} totalEvents={totalEvents} sort={sort} />
-                <Pager
-                  page={page}
-                  size={pageRows}
-                  total={total}
-                  onPage={(next) => router.setParams({ page: next === 1 ? undefined : String(next) })}
-                />
+                <Pager page={page} size={pageRows} total={total} onPage={onPage} />
               </>
             )
           }}
@@ -197,15 +193,7 @@ function csvRows(rows: readonly NameRow[], totalEvents: number) {
 
 function NoRows({ search, isBeyond }: { search: string; isBeyond: boolean }) {
   const { router } = useApp()
-  if (isBeyond) {
-    return (
-      <Empty title="No more results">
-        <Link class="button" href={router.hrefWith({ page: undefined })}>
-          Go to first page
-        </Link>
-      </Empty>
-    )
-  }
+  if (isBeyond) return <NoMoreResults />
   if (search === "") return <NoMatch />
   return (
     <Empty title={`No event names contain “${search}”`}>

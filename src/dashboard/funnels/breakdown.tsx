@@ -6,7 +6,7 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
-import { type Filter, fieldName } from "../state/filters.ts"
+import { fieldName, valueFilter } from "../state/filters.ts"
 import type { QueryState } from "../state/use-query.ts"
 import type { StepRow } from "./steps-chart.tsx"
 
@@ -125,10 +125,6 @@ function groupsOf(query: QueryState): Group[] {
 
 function conversion({ rows }: Group): number {
   return rows.at(-1)?.conversion_rate ?? 0
-}
-
-function valueFilter(field: string, value: string | null): Filter {
-  return value === null ? { field, op: "exists", value: false } : { field, op: "eq", value }
 }
 
 function firstStepParam({ name, filters }: Step, by: string, value: string | null): string {

@@ -18,6 +18,7 @@ import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { SaveButton, SavedList, useSavedViews } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
+import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Breakdown, shownValues } from "./breakdown.tsx"
 import { type StepMetrics, type StepRow, StepsPanel } from "./steps-chart.tsx"
@@ -116,7 +117,7 @@ function Funnel({ steps, unit, window, by }: FunnelProps) {
   const { compare } = useApp().view.value
   const funnel = { name: "funnel", steps: steps.map(stepBody), window, unit: unit.value }
   const query = useQuery([
-    { ...funnel, id: "steps", ...(compare ? { compare: "previous_period" } : {}) },
+    { ...funnel, id: "steps", ...comparisonOption(compare) },
     ...(by === undefined ? [] : [{ ...funnel, id: "breakdown", by: [by], limit: shownValues }]),
   ])
   return (

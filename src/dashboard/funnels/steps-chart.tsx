@@ -1,8 +1,8 @@
 import { useState } from "preact/hooks"
 import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
-import { type Step, stepText } from "../components/controls/event-picker.tsx"
+import { resultText, type Step } from "../components/controls/event-picker.tsx"
 import { Icon } from "../components/controls/icons.tsx"
-import { type Unit, unitCount, unitTitle } from "../components/controls/unit.tsx"
+import { type Unit, unitTitle } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
@@ -40,7 +40,7 @@ interface StepsPanelProps {
 export function StepsPanel({ query, steps, unit, window }: StepsPanelProps) {
   const [isTable, setTable] = useState(false)
   const rows = query.rows<StepRow>("steps")
-  const names = rows.map((row, index) => stepName(row, steps[index]))
+  const names = rows.map((row, index) => resultText(row.event_name, steps[index]))
   const droppedOff = rows.map((row, index) => row.people - (rows[index + 1]?.people ?? row.people))
   return (
     <Panel
@@ -101,11 +101,6 @@ export function StepsPanel({ query, steps, unit, window }: StepsPanelProps) {
   )
 }
 
-/** The step's text; the row's event name while the rows are of the previous query. */
-function stepName(row: StepRow, step: Step | undefined): string {
-  return step && step.name === (row.event_name ?? "") ? stepText(step) : (row.event_name ?? "Any event")
-}
-
 function Bars({ rows, names, unit }: { rows: readonly StepRow[]; names: readonly string[]; unit: Unit }) {
   const format = useFormat()
   return (
@@ -123,7 +118,7 @@ function Bars({ rows, names, unit }: { rows: readonly StepRow[]; names: readonly
                 {names[index]}
               </span>
               <span class="funnels-figures">
-                {unitCount(row.people, unit, format)} <b>{format.rate(row.conversion_rate)}</b>
+                {format.countOf(row.people, unit.one)} <b>{format.rate(row.conversion_rate)}</b>
               </span>
             </div>
             <div class="funnels-track" aria-hidden="true">

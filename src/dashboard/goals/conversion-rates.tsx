@@ -3,13 +3,14 @@ import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
 import type { PreviousSeries, Series } from "../components/charts/plot.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { Stat } from "../components/charts/stat.tsx"
-import { type Step, stepBody, stepText } from "../components/controls/event-picker.tsx"
+import { resultText, type Step, stepBody } from "../components/controls/event-picker.tsx"
 import { GranularitySwitch, useGranularity } from "../components/controls/granularity.tsx"
 import type { Unit } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
+import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import type { GoalRow } from "./goal.ts"
 import { RateChange } from "./rate-change.tsx"
@@ -27,7 +28,7 @@ export function ConversionRates({ steps, unit }: RatesProps) {
     name: "goals",
     steps: steps.map(stepBody),
     unit: unit.value,
-    ...(view.value.compare ? { compare: "previous_period" } : {}),
+    ...comparisonOption(view.value.compare),
   }
   const query = useQuery([
     { ...goals, id: "totals" },
@@ -124,7 +125,7 @@ function Comparison({ query, steps, unit }: TotalsProps & { steps: readonly Step
   const format = useFormat()
   const { compare } = view.value
   const rows = query.rows<GoalRow>("totals")
-  const names = rows.map((row, index) => goalName(row, steps[index]))
+  const names = rows.map((row, index) => resultText(row.goal, steps[index]))
   const max = Math.max(...rows.map((row) => row.conversion_rate), 0.01)
   return (
     <Panel
@@ -165,11 +166,6 @@ function Comparison({ query, steps, unit }: TotalsProps & { steps: readonly Step
   )
 }
 
-/** The text of a goal; the row's event name while the rows still belong to the previous query. */
-function goalName({ goal }: GoalRow, step: Step | undefined): string {
-  return step && step.name === (goal ?? "") ? stepText(step) : (goal ?? "Any event")
-}
-
 /** One line per goal; for a single goal, also one for the previous period. The rows of a goal are adjacent and in order of time. */
 function seriesOf(
   query: QueryState,
@@ -183,7 +179,12 @@ function seriesOf(
   const series = lines.flatMap((line, index): Series[] => {
     const [first] = line
     return first
-      ? [{ name: goalName(first, steps[index]), values: line.map(({ conversion_rate }) => conversion_rate) }]
+      ? [
+          {
+            name: resultText(first.goal, steps[index]),
+            values: line.map(({ conversion_rate }) => conversion_rate),
+          },
+        ]
       : []
   })
   const hasPrevious = lines.length === 1 && rows.some(({ previous }) => previous)

@@ -10,7 +10,7 @@ import { Loaded, Panel } from "../components/layout/panel.tsx"
 import type { SavedView } from "../components/saved/save-view.tsx"
 import { SavedMenu, type SavedResource } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
-import type { Parameter } from "../state/query-cache.ts"
+import { comparisonOption, type Parameter } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type Goal, type GoalRow, readGoal } from "./goal.ts"
 import { RateChange } from "./rate-change.tsx"
@@ -150,7 +150,7 @@ function parametersOf(goals: readonly SavedGoal[], compare: boolean): Parameter[
     id,
     unit: first?.unit.value,
     steps: [...(first ? [first] : []), ...rest].map(({ step }) => stepBody(step)),
-    ...(compare ? { compare: "previous_period" } : {}),
+    ...comparisonOption(compare),
   }))
 }
 

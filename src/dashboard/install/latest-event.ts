@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks"
 import type { Api } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import type { ApiEvent } from "../state/event-filter.ts"
+import { usePolling } from "../state/polling.ts"
 import { runParameter } from "../state/query-cache.ts"
 import { allTimeBody } from "../state/range.ts"
 
@@ -33,19 +34,18 @@ export function useLatestEvent(website: string): Arrivals {
   const [isKnown, setKnown] = useState(false)
   const [latest, setLatest] = useState<LatestEvent>()
   const [hasStray, setStray] = useState(false)
-  useEffect(() => {
-    const controller = new AbortController()
-    const poll = async () => {
-      try {
-        const found = await fetchLatestEvent(api, website, now(), controller.signal)
-        setKnown(true)
-        if (found) setLatest((known) => (known && known.time >= found.time ? known : found))
-        else if (canSeeAll)
-          setStray((await fetchLatestEvent(api, "none", now(), controller.signal)) !== undefined)
-      } catch {
-        // The next poll or the stream can succeed.
-      }
+  const poll = async (signal: AbortSignal) => {
+    try {
+      const found = await fetchLatestEvent(api, website, now(), signal)
+      setKnown(true)
+      if (found) setLatest((known) => (known && known.time >= found.time ? known : found))
+      else if (canSeeAll) setStray((await fetchLatestEvent(api, "none", now(), signal)) !== undefined)
+    } catch {
+      // The next poll or the stream can succeed.
     }
+  }
+  usePolling(poll, pollInterval, [api, website, canSeeAll, now])
+  useEffect(() => {
     const stream = new EventSource(
       `/v1/events/stream?website_id=${encodeURIComponent(website)}&crawlers=true`,
     )
@@ -53,16 +53,8 @@ export function useLatestEvent(website: string): Arrivals {
       const event: ApiEvent = JSON.parse(data)
       setLatest(latestFrom(event))
     }
-    void poll()
-    const timer = setInterval(() => {
-      if (!document.hidden) void poll()
-    }, pollInterval)
-    return () => {
-      controller.abort()
-      stream.close()
-      clearInterval(timer)
-    }
-  }, [api, website, canSeeAll, now])
+    return () => stream.close()
+  }, [website])
   return { isKnown, latest, hasStray }
 }
 

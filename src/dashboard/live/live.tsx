@@ -102,7 +102,7 @@ function Status({ feed }: { feed: Feed }) {
           <span class="live-count">
             {waiting >= maxEvents
               ? `${format.count(maxEvents)} or more new events`
-              : `${format.count(waiting)} new ${waiting === 1 ? "event" : "events"}`}
+              : format.countOf(waiting, "new event")}
           </span>
         )}
       </p>
@@ -163,7 +163,7 @@ function NewEvents({ feed, onShow }: { feed: Feed; onShow: () => void }) {
   if (waiting === 0 || feed.pausedAt.value !== undefined) return null
   return (
     <button type="button" class="button small primary" onClick={onShow}>
-      {format.count(waiting)} new {waiting === 1 ? "event" : "events"}
+      {format.countOf(waiting, "new event")}
     </button>
   )
 }
@@ -247,7 +247,7 @@ function Summary({ feed }: { feed: Feed }) {
       setText(
         events === 0
           ? ""
-          : `${format.count(events)} new ${events === 1 ? "event" : "events"}, ${format.count(topCount)} of them ${topName}.`,
+          : `${format.countOf(events, "new event")}, ${format.count(topCount)} of them ${topName}.`,
       )
     }, summaryInterval)
     return () => clearInterval(timer)

@@ -8,6 +8,7 @@ import { type Api, ApiError } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import type { Session } from "../state/session.ts"
+import { EmailField } from "./email-field.tsx"
 import { LoginFrame } from "./login-frame.tsx"
 
 /** A one-time link, as returned by the API. */
@@ -76,21 +77,7 @@ function AccountForm({ path, invite }: { path: string; invite: Invitation }) {
           )
         }}
       >
-        <label class="field">
-          Email
-          <input
-            type="email"
-            name="email"
-            autocomplete="username"
-            autocapitalize="off"
-            spellcheck={false}
-            required
-            readOnly={!isSetup}
-            data-autofocus={isSetup}
-            value={email}
-            onInput={(event) => setEmail(event.currentTarget.value)}
-          />
-        </label>
+        <EmailField value={email} onInput={setEmail} isReadOnly={!isSetup} />
         <PasswordField
           label={invite.purpose === "reset" ? "New password" : "Password"}
           kind="new-password"

@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks"
 import { Form } from "../components/controls/form.tsx"
 import { PasswordField } from "../components/controls/password-field.tsx"
 import { useApp } from "../state/app.ts"
+import { EmailField } from "./email-field.tsx"
 import { LoginFrame } from "./login-frame.tsx"
 import { loginPath } from "./redirect.ts"
 
@@ -24,20 +25,7 @@ export function Login() {
           await session.load()
         }}
       >
-        <label class="field">
-          Email
-          <input
-            type="email"
-            name="email"
-            autocomplete="username"
-            autocapitalize="off"
-            spellcheck={false}
-            required
-            data-autofocus={true}
-            value={email}
-            onInput={(event) => setEmail(event.currentTarget.value)}
-          />
-        </label>
+        <EmailField value={email} onInput={setEmail} />
         <PasswordField label="Password" kind="current-password" value={password} onInput={setPassword} />
       </Form>
     </LoginFrame>

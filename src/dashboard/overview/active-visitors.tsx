@@ -1,6 +1,7 @@
-import { useEffect, useState } from "preact/hooks"
+import { useState } from "preact/hooks"
 import { useFormat } from "../components/controls/use-format.ts"
 import { useApp } from "../state/app.ts"
+import { usePolling } from "../state/polling.ts"
 import { runParameter } from "../state/query-cache.ts"
 
 /** A visitor is active if they had an event in the last this many ms. */
@@ -14,32 +15,22 @@ export function ActiveVisitors() {
   const format = useFormat()
   const [count, setCount] = useState<number>()
   const { website } = view.value
-  useEffect(() => {
-    const abort = new AbortController()
-    const poll = async () => {
-      const startDate = new Date(now() - activeWindow).toISOString()
-      const endDate = new Date(now() + 60_000).toISOString()
-      const query = {
-        website,
-        parameter: { name: "events", measures: ["users"] },
-        body: { startDate, endDate },
-      }
-      try {
-        const { rows } = await runParameter<{ users: number }>(api, query, abort.signal)
-        setCount(rows[0]?.users)
-      } catch {
-        // The panels of the page show the error.
-      }
+  const poll = async (signal: AbortSignal) => {
+    const startDate = new Date(now() - activeWindow).toISOString()
+    const endDate = new Date(now() + 60_000).toISOString()
+    const query = {
+      website,
+      parameter: { name: "events", measures: ["users"] },
+      body: { startDate, endDate },
     }
-    void poll()
-    const timer = setInterval(() => {
-      if (!document.hidden) void poll()
-    }, pollInterval)
-    return () => {
-      abort.abort()
-      clearInterval(timer)
+    try {
+      const { rows } = await runParameter<{ users: number }>(api, query, signal)
+      setCount(rows[0]?.users)
+    } catch {
+      // The panels of the page show the error.
     }
-  }, [api, website, now])
+  }
+  usePolling(poll, pollInterval, [api, website, now])
   return (
     <p class={`active-now ${count ? "some" : ""}`} title="Visitors with an event in the last 5 minutes">
       <span class="dot" aria-hidden="true" /> {count === undefined ? "…" : format.count(count)} active now

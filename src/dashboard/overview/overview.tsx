@@ -14,6 +14,7 @@ import { Install } from "../install/install.tsx"
 import { useSetup } from "../install/use-setup.ts"
 import { useApp } from "../state/app.ts"
 import { filterParam } from "../state/filters.ts"
+import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { ActiveVisitors } from "./active-visitors.tsx"
 
@@ -41,7 +42,7 @@ const stats = [
 export function Overview() {
   const { view, session } = useApp()
   const granularity = useGranularity()
-  const comparison = view.value.compare ? { compare: "previous_period" } : {}
+  const comparison = comparisonOption(view.value.compare)
   const query = useQuery([
     { name: "custom_events_summary", id: "summary", ...comparison },
     { name: "custom_events_trends", id: "trend", granularity },

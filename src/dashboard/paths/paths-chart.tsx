@@ -1,14 +1,11 @@
 import { DownloadCsv, ScrollBox } from "../components/charts/data-table.tsx"
 import { stepParam } from "../components/controls/event-picker.tsx"
 import { Link } from "../components/controls/link.tsx"
-import { unitCount, units } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import type { QueryState } from "../state/use-query.ts"
-
-const [, session] = units
 
 /** A row of the query type `paths`. */
 interface Row {
@@ -71,7 +68,7 @@ export function PathsPanel({ query, event, rowsPerStep }: PathsPanelProps) {
                 <section class="paths-middle">
                   <h3>Event</h3>
                   <p class="paths-event">{event}</p>
-                  <p class="muted">{unitCount(sessionCount(rows), session, format)}</p>
+                  <p class="muted">{format.countOf(sessionCount(rows), "session")}</p>
                 </section>
                 {after.map(column)}
               </div>

@@ -1,4 +1,5 @@
 import { Link } from "../components/controls/link.tsx"
+import { NoMoreResults } from "../components/layout/no-match.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 
@@ -6,11 +7,7 @@ import { useApp } from "../state/app.ts"
 export function NoResults({ noun, search }: { noun: "visitor" | "profile"; search: string }) {
   const { router } = useApp()
   return search === "" ? (
-    <Empty title="No more results">
-      <Link class="button" href={router.hrefWith({ page: undefined })}>
-        Go to first page
-      </Link>
-    </Empty>
+    <NoMoreResults />
   ) : (
     <Empty title={`No ${noun}s match “${search}”`}>
       <Link class="button" href={router.hrefWith({ search: undefined, page: undefined })}>

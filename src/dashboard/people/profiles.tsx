@@ -3,14 +3,17 @@ import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
+import { usePage } from "../components/controls/use-page.ts"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { displayName, maxAnonymousIds, type Profile } from "../state/profiles.ts"
 import { useResource } from "../state/resource.ts"
+import { isSingleWebsite } from "../state/session.ts"
 import { NoResults } from "./no-results.tsx"
-import { pageSize, usePage } from "./use-page.ts"
 
+/** Rows per page. */
+const pageSize = 50
 /** Traits per row; the person's page shows all. */
 const shownTraits = 4
 
@@ -24,12 +27,10 @@ export function Profiles({ search }: { search: string }) {
   const { view } = useApp()
   const { website } = view.value
   const { page, onPage } = usePage()
-  const isSingleWebsite = website !== "all" && website !== "none"
+  const isSingle = isSingleWebsite(website)
   const params = new URLSearchParams({ website_id: website, limit: String(pageSize), page: String(page) })
   if (search !== "") params.set("search", search)
-  const { data, error, refetch } = useResource<ProfileList>(
-    isSingleWebsite ? `profiles?${params}` : undefined,
-  )
+  const { data, error, refetch } = useResource<ProfileList>(isSingle ? `profiles?${params}` : undefined)
   // While a page loads, the previous one stays visible.
   const previous = useRef<ProfileList>(undefined)
   if (data) previous.current = data
@@ -40,7 +41,7 @@ export function Profiles({ search }: { search: string }) {
       hint="Identified people, most recently updated first."
       actions={list && <Download profiles={list.profiles} />}
     >
-      {!isSingleWebsite ? (
+      {!isSingle ? (
         <Empty title="Select a website">
           Profiles belong to a single website. Select one to see its profiles.
         </Empty>

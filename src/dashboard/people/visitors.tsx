@@ -2,13 +2,15 @@ import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
+import { usePage } from "../components/controls/use-page.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { NoResults } from "./no-results.tsx"
-import { pageSize, usePage } from "./use-page.ts"
 
+/** Rows per page. */
+const pageSize = 50
 /** Rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000
 
@@ -28,11 +30,11 @@ export function Visitors({ search }: { search: string }) {
   const { page, onPage } = usePage()
   const parameter = { name: "people", ...(search === "" ? {} : { search }) }
   const query = useQuery([{ ...parameter, limit: pageSize, page }])
-  const ask = useRunQuery()
+  const runQuery = useRunQuery()
   const rows = query.rows<Visitor>("people")
   const total = query.meta("people")?.total ?? 0
   const loadCsvRows = async () => {
-    const visitors = await ask<Visitor>({ ...parameter, limit: fileRows })
+    const visitors = await runQuery<Visitor>({ ...parameter, limit: fileRows })
     return visitors.map((row) => [
       row.anonymous_id,
       row.profile_id,

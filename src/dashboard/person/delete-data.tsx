@@ -6,7 +6,7 @@ import { Panel } from "../components/layout/panel.tsx"
 import { sentence } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import { maxAnonymousIds } from "../state/profiles.ts"
-import type { PersonId } from "./person-id.ts"
+import { type PersonId, personParam } from "./person-id.ts"
 import type { PersonSummary } from "./person-summary.tsx"
 
 /** The response of POST /v1/websites/:id/forget. */
@@ -14,7 +14,7 @@ interface DeletionResult {
   events: number
   profiles: number
   links: number
-  /** false: a reader blocked the checkpoint, so deleted data may remain in the write-ahead log. */
+  /** false: a reader blocked the checkpoint, so deleted data can remain in the write-ahead log. */
   overwritten: boolean
   note: string | null
 }
@@ -84,8 +84,8 @@ function ConfirmDeletion({ person, summary, onClose, onDeleted }: ConfirmDeletio
   const { api, session, view } = useApp()
   const { website } = view.value
   const deleteData = async () => {
-    const body = person.kind === "visitor" ? { anonymousId: person.id } : { profileId: person.id }
-    onDeleted(await api.send<DeletionResult>("POST", `websites/${encodeURIComponent(website)}/forget`, body))
+    const path = `websites/${encodeURIComponent(website)}/forget`
+    onDeleted(await api.send<DeletionResult>("POST", path, personParam(person)))
   }
   return (
     <Confirm
@@ -111,7 +111,7 @@ function OfVisitor({ summary }: { summary: PersonSummary }) {
   return (
     <>
       <ul class="person-list">
-        <li>{counted(summary.events, "event", format.count(summary.events))}, with any profile</li>
+        <li>{format.countOf(summary.events, "event")}, with any profile</li>
         <li>the visitor's links to profiles</li>
       </ul>
       <p>Kept: the profiles, with their traits and other events.</p>
@@ -128,23 +128,19 @@ function OfProfile({ person, summary }: { person: PersonId; summary: PersonSumma
       <ul class="person-list">
         {summary.profiles.length > 0 && <li>the profile {person.id} and its traits</li>}
         <li>
-          {counted(summary.events, "event", format.count(summary.events))}: those with this profile, and those
-          of its visitors without a profile
+          {format.countOf(summary.events, "event")}: those with this profile, and those of its visitors
+          without a profile
         </li>
         {linked.length > 0 && (
           <li>
             its links to {atLeast}
-            {counted(linked.length, "visitor", format.count(linked.length))}
+            {format.countOf(linked.length, "visitor")}
           </li>
         )}
       </ul>
       <p>Kept: events of its visitors with another profile.</p>
     </>
   )
-}
-
-function counted(count: number, noun: string, text: string): string {
-  return `${text} ${count === 1 ? noun : `${noun}s`}`
 }
 
 /** A dialog with the deleted counts and the server's notes. */
@@ -158,14 +154,13 @@ function DeletionDone({ person, result }: { person: PersonId; result: DeletionRe
       <div class="prose">
         <p class="person-id">{person.id}</p>
         <p>
-          Deleted: {counted(events, "event", format.count(events))},{" "}
-          {counted(profiles, "profile", format.count(profiles))} and{" "}
-          {counted(links, "link", format.count(links))}.
+          Deleted: {format.countOf(events, "event")}, {format.countOf(profiles, "profile")} and{" "}
+          {format.countOf(links, "link")}.
         </p>
         {note !== null && <p>{sentence(note)}</p>}
         {!overwritten && (
           <p>
-            A long-running read blocked the last step, so the deleted data may remain in the write-ahead log
+            A long-running read blocked the last step, so the deleted data can remain in the write-ahead log
             until that read finishes or the server restarts.
           </p>
         )}

@@ -13,7 +13,7 @@ export function readPersonId(params: URLSearchParams): PersonId | undefined {
   return undefined
 }
 
-/** The fields of a query parameter that select the person's events. */
+/** The person in a request body: in a parameter of a query, or in a deletion. */
 export function personParam({ kind, id }: PersonId): { anonymousId: string } | { profileId: string } {
   return kind === "visitor" ? { anonymousId: id } : { profileId: id }
 }

@@ -6,6 +6,7 @@ import { useApp } from "../state/app.ts"
 import { displayName, maxAnonymousIds, type Profile } from "../state/profiles.ts"
 import { allTime } from "../state/range.ts"
 import { useResource } from "../state/resource.ts"
+import { isSingleWebsite } from "../state/session.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
@@ -66,10 +67,9 @@ export function usePersonSummary(person: PersonId): PersonSummary {
     ],
     { range: allTime(today), body: withCrawlers },
   )
-  const isSingleWebsite = website !== "all" && website !== "none"
   const params = new URLSearchParams({ website_id: website })
   const profileResource = useResource<{ profile?: Profile; profiles?: Profile[] }>(
-    !isSingleWebsite
+    !isSingleWebsite(website)
       ? undefined
       : person.kind === "profile"
         ? `profiles/${encodeURIComponent(person.id)}?${params}`
@@ -178,13 +178,11 @@ function LinkedIds({ person, summary }: { person: PersonId; summary: PersonSumma
             <Link href={router.pageHref("person", { [kind]: id })}>
               {kind === "profile" && profile ? displayName(profile) : id}
             </Link>{" "}
-            <span class="muted">
-              {events === 0 ? "no events" : `${format.count(events)} ${events === 1 ? "event" : "events"}`}
-            </span>
+            <span class="muted">{events === 0 ? "no events" : format.countOf(events, "event")}</span>
           </li>
         )
       })}
-      {isTruncated && <li class="muted">More may exist.</li>}
+      {isTruncated && <li class="muted">More might exist.</li>}
     </ul>
   )
 }

@@ -6,6 +6,7 @@ import { Page } from "../components/layout/page.tsx"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
+import type { Format } from "../state/format.ts"
 import { Reasons } from "./reasons.tsx"
 import { RejectedRequestList } from "./request-list.tsx"
 import "./rejected-requests.css"
@@ -26,7 +27,7 @@ export function RejectedRequests() {
   const siteRequests = state.requests?.filter((request) => matchesSite(request, site))
   return (
     <Page title="Rejected requests" unranged unfiltered actions={<RefreshControls state={state} />}>
-      <Panel title="Reasons and fixes" hint={hintOf(view.value.website)}>
+      <Panel title="Reasons and fixes" hint={hintOf(view.value.website, useFormat())}>
         {siteRequests === undefined ? (
           state.error === undefined ? (
             <Skeleton height={260} />
@@ -52,8 +53,8 @@ export function RejectedRequests() {
   )
 }
 
-function hintOf(website: string): string {
-  const text = `The last ${maxRequests} rejected requests since the server started`
+function hintOf(website: string, format: Format): string {
+  const text = `The last ${format.count(maxRequests)} rejected requests since the server started`
   return website === "all" ? `${text}.` : `${text}, across all websites.`
 }
 
@@ -107,9 +108,7 @@ function NewRequestsStatus({ requests }: { requests: readonly RejectedRequest[] 
     lastSeen.current = newest
     if (before === undefined) return
     const count = requests.filter(({ time }) => time > before).length
-    setText(
-      count === 0 ? "" : `${format.count(count)} more ${count === 1 ? "request" : "requests"} rejected.`,
-    )
+    setText(count === 0 ? "" : `${format.countOf(count, "more request")} rejected.`)
   }, [requests, newest])
   return (
     <p class="hidden" role="status">

@@ -1,5 +1,6 @@
-import { useEffect, useState } from "preact/hooks"
+import { useState } from "preact/hooks"
 import { useApp } from "../state/app.ts"
+import { usePolling } from "../state/polling.ts"
 
 /** A rejected request, as in the API. */
 export interface RejectedRequest {
@@ -17,8 +18,8 @@ export interface RejectedRequest {
   advice: string
 }
 
-/** The number of requests that the server keeps. */
-export const maxRequests = "1,000"
+/** The number of requests that the server stores in memory. */
+export const maxRequests = 1_000
 /** ms between two requests. */
 const pollInterval = 10_000
 /** The page address's value for requests that name no website. */
@@ -36,7 +37,7 @@ export function reasonText(reason: string): string {
 }
 
 export interface RejectedRequestsState {
-  /** Newest first; undefined: not loaded yet. Kept while the server is unreachable. */
+  /** Newest first; undefined: not loaded yet. The last ones stay while the server is unreachable. */
   requests: readonly RejectedRequest[] | undefined
   /** The error of the last request, if it failed. */
   error: unknown
@@ -55,31 +56,16 @@ export function useRejectedRequests(): RejectedRequestsState {
   const [updatedAt, setUpdatedAt] = useState<number>()
   const [isPaused, setPaused] = useState(false)
   const [round, setRound] = useState(0)
-  useEffect(() => {
-    const abort = new AbortController()
-    const poll = async () => {
-      if (document.hidden) return
-      try {
-        setRequests((await api.get<{ refusals: RejectedRequest[] }>("refusals", abort.signal)).refusals)
-        setUpdatedAt(now())
-        setError(undefined)
-      } catch (failure) {
-        if (!abort.signal.aborted) setError(failure)
-      }
+  const poll = async (signal: AbortSignal) => {
+    if (isPaused) return
+    try {
+      setRequests((await api.get<{ refusals: RejectedRequest[] }>("refusals", signal)).refusals)
+      setUpdatedAt(now())
+      setError(undefined)
+    } catch (failure) {
+      if (!signal.aborted) setError(failure)
     }
-    if (!isPaused) void poll()
-    const timer = setInterval(() => {
-      if (!isPaused) void poll()
-    }, pollInterval)
-    const onVisibilityChange = () => {
-      if (!isPaused) void poll()
-    }
-    document.addEventListener("visibilitychange", onVisibilityChange)
-    return () => {
-      abort.abort()
-      clearInterval(timer)
-      document.removeEventListener("visibilitychange", onVisibilityChange)
-    }
-  }, [api, now, isPaused, round])
+  }
+  usePolling(poll, pollInterval, [api, now, isPaused, round])
   return { requests, error, updatedAt, isPaused, setPaused, refetch: () => setRound((count) => count + 1) }
 }

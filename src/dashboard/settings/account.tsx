@@ -6,13 +6,9 @@ import { Panel } from "../components/layout/panel.tsx"
 import { ApiError } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import { type Fact, Facts } from "./list.tsx"
+import { roleTexts } from "./permissions.ts"
 import { SettingsPage } from "./settings-page.tsx"
 import { websitesText } from "./website-choice.tsx"
-
-const roles = {
-  owner: "Owner: can see and change everything",
-  viewer: "Viewer: read-only",
-} as const
 
 export function Account() {
   const { session, preferences } = useApp()
@@ -21,7 +17,7 @@ export function Account() {
   if (!user) return null
   const facts: Fact[] = [
     ["Email", user.email],
-    ["Role", roles[user.role], "wide"],
+    ["Role", roleTexts[user.role].text, "wide"],
     ["Websites", websitesText(user.websites, (id) => session.nameOf(id))],
   ]
   return (

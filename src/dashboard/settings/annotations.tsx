@@ -22,7 +22,7 @@ export function Annotations() {
   const [dialog, setDialog] = useState<DialogState>()
   const close = () => {
     setDialog(undefined)
-    // Also after Cancel: another user may have changed them in the meantime.
+    // Also after Cancel: another user might have changed them in the meantime.
     annotations.refetch()
   }
   const create = (

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../state/app.ts"
-import { addDays } from "../state/range.ts"
+import { addDays, endOfDay } from "../state/range.ts"
 
 /** Lifetimes to offer. */
 const spans = [
@@ -54,9 +54,4 @@ export function Expiry({ expiresAt, onChange }: ExpiryProps) {
       )}
     </div>
   )
-}
-
-/** The last second of a day, in UTC. */
-function endOfDay(day: string): string {
-  return `${day}T23:59:59Z`
 }

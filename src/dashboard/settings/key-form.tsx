@@ -4,7 +4,7 @@ import { Dialog } from "../components/controls/dialog.tsx"
 import { Form } from "../components/controls/form.tsx"
 import { useApp } from "../state/app.ts"
 import { Expiry } from "./expiry.tsx"
-import { scopeNames, scopeTexts } from "./scopes.ts"
+import { scopeNames, scopeTexts } from "./permissions.ts"
 import { WebsiteChoice } from "./website-choice.tsx"
 
 /** An API key as returned by the API. */

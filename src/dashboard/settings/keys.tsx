@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks"
 import { Confirm } from "../components/controls/dialog.tsx"
 import { Icon } from "../components/controls/icons.tsx"
+import { MoreMenu } from "../components/controls/more-menu.tsx"
 import { SecretDialog } from "../components/controls/secret-dialog.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Panel } from "../components/layout/panel.tsx"
@@ -8,8 +9,8 @@ import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import { type Key, KeyForm, type NewKey } from "./key-form.tsx"
-import { List, MoreMenu, Row } from "./list.tsx"
-import { scopeTexts } from "./scopes.ts"
+import { List, Row } from "./list.tsx"
+import { scopeTexts } from "./permissions.ts"
 import { SettingsPage } from "./settings-page.tsx"
 import { websitesText } from "./website-choice.tsx"
 
@@ -20,6 +21,7 @@ type DialogState =
   | { name: keyof typeof confirmations; key: Key }
 
 export function Keys() {
+  const format = useFormat()
   const keys = useResource<{ keys: Key[] }>("keys")
   const [dialog, setDialog] = useState<DialogState>()
   const [created, setCreated] = useState<NewKey>()
@@ -54,7 +56,7 @@ export function Keys() {
         />
         {revoked > 0 && (
           <details class="settings-revoked">
-            <summary>{revoked === 1 ? "1 revoked key" : `${revoked} revoked keys`}</summary>
+            <summary>{format.countOf(revoked, "revoked key")}</summary>
             <List name="Revoked keys" resource={keys} empty={null} rows={rows(true)} />
           </details>
         )}

@@ -1,6 +1,4 @@
 import type { ComponentChildren } from "preact"
-import { Icon } from "../components/controls/icons.tsx"
-import { Popover } from "../components/controls/popover.tsx"
 import { Failure, Skeleton } from "../components/layout/states.tsx"
 import type { Resource } from "../state/resource.ts"
 
@@ -64,41 +62,5 @@ export function Facts({ facts }: { facts: readonly Fact[] }) {
         </div>
       ))}
     </dl>
-  )
-}
-
-interface MoreMenuProps {
-  /** Name of the item: “shop.example.com” */
-  name: string
-  actions: readonly { label: string; run: () => void }[]
-}
-
-/** A menu of the less common actions. */
-export function MoreMenu({ name, actions }: MoreMenuProps) {
-  return (
-    <Popover
-      class="button small icon-only"
-      name={`More actions for ${name}`}
-      label={<Icon name="more" />}
-      align="end"
-    >
-      {(close) => (
-        <ul class="menu">
-          {actions.map(({ label, run }) => (
-            <li key={label}>
-              <button
-                type="button"
-                onClick={() => {
-                  close()
-                  run()
-                }}
-              >
-                {label}
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
-    </Popover>
   )
 }

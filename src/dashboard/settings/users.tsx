@@ -2,18 +2,20 @@ import { useState } from "preact/hooks"
 import { Confirm, Dialog } from "../components/controls/dialog.tsx"
 import { Form } from "../components/controls/form.tsx"
 import { Icon } from "../components/controls/icons.tsx"
+import { MoreMenu } from "../components/controls/more-menu.tsx"
 import { SecretDialog } from "../components/controls/secret-dialog.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
-import type { User as Person } from "../state/session.ts"
-import { List, MoreMenu, Row } from "./list.tsx"
+import type { User } from "../state/session.ts"
+import { List, Row } from "./list.tsx"
+import { roleTexts } from "./permissions.ts"
 import { SettingsPage } from "./settings-page.tsx"
 import { WebsiteChoice, websitesText } from "./website-choice.tsx"
 
-interface User extends Person {
+interface ListedUser extends User {
   createdAt: string
   lastLoginAt: string | null
 }
@@ -34,7 +36,7 @@ type DialogState = { name: "invite" } | { name: "edit" | "link" | "delete"; user
 export function Users() {
   const { router } = useApp()
   const format = useFormat()
-  const users = useResource<{ users: User[] }>("users")
+  const users = useResource<{ users: ListedUser[] }>("users")
   const [dialog, setDialog] = useState<DialogState>()
   const [created, setCreated] = useState<CreatedLink>()
   const close = () => setDialog(undefined)
@@ -81,8 +83,8 @@ export function Users() {
           onClose={() => setCreated(undefined)}
         >
           <p>
-            Send this link only to {created.email}: whoever opens it sets the password. It works once and
-            expires on {format.time(created.invite.expiresAt)}. You won't see it again.
+            Send this link only to {created.email}: anyone who opens it can set the password. It works once
+            and expires on {format.time(created.invite.expiresAt)}. You won't see it again.
           </p>
         </SecretDialog>
       )}
@@ -91,7 +93,7 @@ export function Users() {
 }
 
 interface UserRowProps {
-  user: User
+  user: ListedUser
   isLastOwner: boolean
   openDialog: (dialog: DialogState) => void
 }
@@ -111,7 +113,7 @@ function UserRow({ user, isLastOwner, openDialog }: UserRowProps) {
       title={email}
       badge={isMe && <span class="badge">You</span>}
       facts={[
-        ["Role", role === "owner" ? "Owner" : "Viewer"],
+        ["Role", roleTexts[role].label],
         ["Websites", websitesText(websites, (id) => session.nameOf(id))],
         ["Last login", lastLoginAt === null ? "Never" : format.ago(lastLoginAt, now())],
         ["Created", format.day(createdAt)],
@@ -135,10 +137,11 @@ function UserRow({ user, isLastOwner, openDialog }: UserRowProps) {
   )
 }
 
-interface AccessFieldsProps {
-  role: User["role"]
-  websites: string[] | null
-  onChange: (access: { role: User["role"]; websites: string[] | null }) => void
+/** What a user can see and change. */
+type Access = Pick<User, "role" | "websites">
+
+interface AccessFieldsProps extends Access {
+  onChange: (access: Access) => void
 }
 
 function AccessFields({ role, websites, onChange }: AccessFieldsProps) {
@@ -152,8 +155,11 @@ function AccessFields({ role, websites, onChange }: AccessFieldsProps) {
             onChange(value === "owner" ? { role: "owner", websites: null } : { role: "viewer", websites })
           }
         >
-          <option value="viewer">Viewer: read-only</option>
-          <option value="owner">Owner: can see and change everything</option>
+          {Object.entries(roleTexts).map(([name, { text }]) => (
+            <option key={name} value={name}>
+              {text}
+            </option>
+          ))}
         </select>
       </label>
       {role === "viewer" && (
@@ -166,7 +172,7 @@ function AccessFields({ role, websites, onChange }: AccessFieldsProps) {
 function InviteUser({ onClose, onInvited }: { onClose: () => void; onInvited: (link: CreatedLink) => void }) {
   const { api } = useApp()
   const [email, setEmail] = useState("")
-  const [access, setAccess] = useState<Pick<User, "role" | "websites">>({ role: "viewer", websites: null })
+  const [access, setAccess] = useState<Access>({ role: "viewer", websites: null })
   return (
     <Dialog title="Invite user" onClose={onClose}>
       <Form
@@ -207,7 +213,7 @@ interface ChangeProps {
 
 function UserForm({ user, onClose, onChanged }: ChangeProps) {
   const { api, toasts } = useApp()
-  const [access, setAccess] = useState<Pick<User, "role" | "websites">>(user)
+  const [access, setAccess] = useState<Access>(user)
   return (
     <Dialog title={`Edit ${user.email}`} onClose={onClose}>
       <Form
@@ -222,7 +228,7 @@ function UserForm({ user, onClose, onChanged }: ChangeProps) {
           onClose()
         }}
       >
-        <AccessFields role={access.role} websites={access.websites} onChange={setAccess} />
+        <AccessFields {...access} onChange={setAccess} />
         <p class="muted">{user.email} will have to log in again.</p>
       </Form>
     </Dialog>
@@ -254,7 +260,7 @@ function ResetLink({
       }}
     >
       <p>
-        Whoever opens the link sets a new password for {user.email}. The current password works until then.
+        Anyone with the link can set a new password for {user.email}. The current password works until then.
         Earlier links stop working.
       </p>
     </Confirm>

@@ -67,6 +67,16 @@ export function hasFilter(filters: readonly Filter[], filter: Filter): boolean {
   return filters.some((candidate) => filterParam(candidate) === param)
 }
 
+/** Filters for the events of a name. '' or undefined: of any. */
+export function eventFilters(event: string | undefined): Filter[] {
+  return event ? [{ field: "event_name", op: "eq", value: event }] : []
+}
+
+/** A filter for the events with a value; null: without one. */
+export function valueFilter(field: string, value: string | null): Filter {
+  return value === null ? { field, op: "exists", value: false } : { field, op: "eq", value }
+}
+
 /** Adds the filter, or removes it if it is present. */
 export function toggleFilter(filters: readonly Filter[], filter: Filter): Filter[] {
   const param = filterParam(filter)

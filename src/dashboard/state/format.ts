@@ -26,6 +26,11 @@ export class Format {
     return this.#integer.format(value)
   }
 
+  /** 1 visitor, 1,204 visitors. */
+  countOf(value: number, noun: string): string {
+    return `${this.count(value)} ${value === 1 ? noun : `${noun}s`}`
+  }
+
   /** 1.2M; in full below ten thousand. */
   short(value: number): string {
     return Math.abs(value) < 10_000 ? this.#decimal.format(value) : this.#short.format(value)

@@ -12,6 +12,11 @@ export interface Parameter {
   [option: string]: unknown
 }
 
+/** The option of a parameter that compares it with the previous period. Only some query types have it. */
+export function comparisonOption(compare: boolean): { compare?: "previous_period" } {
+  return compare ? { compare: "previous_period" } : {}
+}
+
 export type Row = Record<string, unknown>
 
 export interface ResultMeta {

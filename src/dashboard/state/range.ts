@@ -94,7 +94,7 @@ export function allTimeBody(now: number): Record<string, string> {
 }
 
 /** The range's URL parameters. */
-export function rangeParams(range: { preset?: Preset | undefined; from: string; to: string }) {
+export function rangeParams(range: { preset: Preset } | { preset?: undefined; from: string; to: string }) {
   return range.preset
     ? { period: range.preset === defaultPreset ? undefined : range.preset, from: undefined, to: undefined }
     : { period: undefined, from: range.from, to: range.to }
@@ -104,6 +104,11 @@ export function rangeParams(range: { preset?: Preset | undefined; from: string; 
 export function allTime(today: string): Range {
   const [from, to] = ["2000-01-01", addDays(today, 1)]
   return { preset: undefined, from, to, days: daysBetween(from, to) }
+}
+
+/** The last second of a day in UTC: when a key or link that is valid up to that day expires. */
+export function endOfDay(day: string): string {
+  return `${day}T23:59:59Z`
 }
 
 /** The adjacent range of the same length; `by` -1 is the previous one. Undefined if it would be in the future. */

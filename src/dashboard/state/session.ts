@@ -24,6 +24,11 @@ export interface Site {
   domain: string
 }
 
+/** Whether a website id is one of a website: not `none` or `all`. */
+export function isSingleWebsite(id: string): boolean {
+  return id !== "none" && id !== "all"
+}
+
 /** The current user or share link, and the websites it can see. */
 export class Session {
   /** Undefined until it is loaded. */

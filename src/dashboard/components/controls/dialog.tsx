@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact"
-import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks"
-import { messageOf } from "../../state/api.ts"
+import { useEffect, useId, useLayoutEffect, useRef } from "preact/hooks"
+import { Form } from "./form.tsx"
 
 interface DialogProps {
   title: string
@@ -78,40 +78,19 @@ interface ConfirmProps {
 
 /** Asks for confirmation before an action. */
 export function Confirm({ title, children, action, isHarmless, onConfirm, onClose }: ConfirmProps) {
-  const [isBusy, setBusy] = useState(false)
-  const [error, setError] = useState("")
-  const confirm = async () => {
-    if (isBusy) return
-    setBusy(true)
-    try {
-      await onConfirm()
-      onClose()
-    } catch (failure) {
-      setError(messageOf(failure))
-      setBusy(false)
-    }
-  }
   return (
     <Dialog title={title} onClose={onClose}>
-      <div class="prose">{children}</div>
-      {error && (
-        <p class="form-error" role="alert">
-          {error}
-        </p>
-      )}
-      <div class="dialog-actions">
-        <button type="button" class="button" onClick={onClose}>
-          Cancel
-        </button>
-        <button
-          type="button"
-          class={`button ${isHarmless ? "primary" : "danger"}`}
-          aria-disabled={isBusy}
-          onClick={confirm}
-        >
-          {action}
-        </button>
-      </div>
+      <Form
+        action={action}
+        isDanger={!isHarmless}
+        onCancel={onClose}
+        onSubmit={async () => {
+          await onConfirm()
+          onClose()
+        }}
+      >
+        <div class="prose">{children}</div>
+      </Form>
     </Dialog>
   )
 }

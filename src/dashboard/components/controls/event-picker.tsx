@@ -23,6 +23,12 @@ export function stepText({ name, filters }: Step): string {
   return filters.length === 0 ? event : `${event} where ${filters.map(filterText).join(" and ")}`
 }
 
+/** The text of a step in a result, which contains only its event name. Without filters while the result is of another step. */
+export function resultText(eventName: string | null, step: Step | undefined): string {
+  const name = eventName ?? ""
+  return stepText(step?.name === name ? step : { name, filters: [] })
+}
+
 /** The URL form of a step: the name, or a JSON array of the name and the filters. */
 export function stepParam({ name, filters }: Step): string {
   const isPlain = filters.length === 0 && !name.startsWith("[")

@@ -1,11 +1,9 @@
 import { useApp } from "../../state/app.ts"
-import { type Filter, fieldName, peopleFields } from "../../state/filters.ts"
-import { useQuery } from "../../state/use-query.ts"
+import { fieldName, peopleFields } from "../../state/filters.ts"
+import { usePropertyKeys } from "./property-keys.ts"
 
 /** Fields of the event that are not ids. */
 const ownFields = ["path", "namespace", "source"]
-/** Most property keys to offer. */
-const maxKeys = 1_000
 
 interface FieldPickerProps {
   label: string
@@ -33,15 +31,8 @@ export function FieldPicker({
   onChange,
 }: FieldPickerProps) {
   const { session } = useApp()
-  const ofEvent: Filter[] = event ? [{ field: "event_name", op: "eq", value: event }] : []
-  const query = useQuery(
-    keys
-      ? undefined
-      : [{ name: "custom_events_property_cardinality", id: "keys", filters: ofEvent, limit: maxKeys }],
-    { filters: [] },
-  )
-  const allKeys = keys ?? query.rows<{ property_key: string }>("keys").map((row) => row.property_key)
-  const propertyFields = allKeys.map((key) => `property.${key}`)
+  const loaded = usePropertyKeys(event, keys === undefined)
+  const propertyFields = (keys ?? loaded.keys).map((key) => `property.${key}`)
   const hasPeople = withPeople && !session.me.value?.share
   const fields = [...ownFields, ...(hasPeople ? peopleFields : [])]
   const isOther = field !== undefined && !fields.includes(field) && !propertyFields.includes(field)

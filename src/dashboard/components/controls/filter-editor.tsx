@@ -5,6 +5,7 @@ import {
   conditionOf,
   conditions,
   defaultCondition,
+  eventFilters,
   type Filter,
   fieldNames,
   parseNumber,
@@ -12,6 +13,7 @@ import {
 } from "../../state/filters.ts"
 import { useQuery } from "../../state/use-query.ts"
 import { Dialog } from "./dialog.tsx"
+import { usePropertyKeys } from "./property-keys.ts"
 
 /** Values to suggest; any other can be typed. */
 const maxSuggestions = 50
@@ -35,22 +37,11 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
   const [text, setText] = useState(filter ? [filter.value].flat().join("\n") : "")
   const ids = { fields: useId(), values: useId(), error: useId() }
   const [error, setError] = useState("")
-  const ofEvent = event === undefined ? [] : [{ field: "event_name", op: "eq", value: event }]
-  const keys = useQuery([{ name: "custom_events_property_cardinality", limit: 1_000 }], {
-    filters: ofEvent as Filter[],
-  })
-  const properties = [
-    ...new Set(
-      keys
-        .rows<{ property_key: string }>("custom_events_property_cardinality")
-        .map((row) => row.property_key),
-    ),
-  ]
+  const { keys: properties, isLoading } = usePropertyKeys(event)
   // A property key is accepted without its prefix, also before the list of keys is loaded.
-  const isKey =
-    properties.includes(typed) || (keys.isLoading && typed !== "" && !typed.startsWith("property."))
+  const isKey = properties.includes(typed) || (isLoading && typed !== "" && !typed.startsWith("property."))
   const field = !ownFields.includes(typed) && isKey ? `property.${typed}` : typed
-  const values = useQuery(valuesQuery(field, ownFields), { filters: ofEvent as Filter[] })
+  const values = useQuery(valuesQuery(field, ownFields), { filters: eventFilters(event) })
   const fields = [
     ...ownFields.filter((name) => event === undefined || name !== "event_name"),
     ...properties.map((key) => `property.${key}`),

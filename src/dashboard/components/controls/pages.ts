@@ -6,8 +6,8 @@ export interface PageEntry {
   page: string
   label: string
   icon: IconName
-  /** Who can see it. Share links do not show individual people. */
-  visibleTo: "all" | "people" | "owner"
+  /** Who can see it: everyone, or only users. Share links do not show individual people. */
+  visibleTo: "all" | "users"
   /** The full path of a page outside a website. */
   path?: string
 }
@@ -16,14 +16,14 @@ export interface PageEntry {
 const pages: readonly PageEntry[] = [
   { page: "overview", label: "Overview", icon: "overview", visibleTo: "all" },
   { page: "events", label: "Events", icon: "events", visibleTo: "all" },
-  { page: "live", label: "Live", icon: "live", visibleTo: "people" },
+  { page: "live", label: "Live", icon: "live", visibleTo: "users" },
   { page: "funnels", label: "Funnels", icon: "funnels", visibleTo: "all" },
   { page: "retention", label: "Retention", icon: "retention", visibleTo: "all" },
   { page: "paths", label: "Paths", icon: "paths", visibleTo: "all" },
   { page: "goals", label: "Goals", icon: "goals", visibleTo: "all" },
-  { page: "people", label: "People", icon: "people", visibleTo: "people" },
-  { page: "refusals", label: "Rejected requests", icon: "refusals", visibleTo: "people" },
-  { page: "settings", label: "Settings", icon: "settings", visibleTo: "people", path: "/settings/account" },
+  { page: "people", label: "People", icon: "people", visibleTo: "users" },
+  { page: "refusals", label: "Rejected requests", icon: "refusals", visibleTo: "users" },
+  { page: "settings", label: "Settings", icon: "settings", visibleTo: "users", path: "/settings/account" },
 ]
 
 /** Path segments of the pages that a share link can show. */
@@ -32,11 +32,9 @@ export const sharedPages: ReadonlySet<string> = new Set([
   "event",
 ])
 
-export function pagesFor({ me, isOwner }: Session): PageEntry[] {
+export function pagesFor({ me }: Session): PageEntry[] {
   const isShared = me.value?.share != null
-  return pages.filter(
-    (entry) => entry.visibleTo === "all" || (entry.visibleTo === "people" ? !isShared : isOwner),
-  )
+  return pages.filter(({ visibleTo }) => visibleTo === "all" || !isShared)
 }
 
 /** A page's label, or its path segment if it is not in the navigation. */

@@ -20,7 +20,7 @@ export function RangePicker() {
         class="button icon-only"
         aria-label="Previous period"
         title="Previous period (,)"
-        onClick={() => earlier && router.setParams(rangeParams({ ...earlier }))}
+        onClick={() => earlier && router.setParams(rangeParams(earlier))}
       >
         <Icon name="left" />
       </button>
@@ -43,7 +43,7 @@ export function RangePicker() {
                     type="button"
                     aria-current={preset === range.preset ? "true" : undefined}
                     onClick={() => {
-                      router.setParams(rangeParams({ preset, from: "", to: "" }))
+                      router.setParams(rangeParams({ preset }))
                       close()
                     }}
                   >
@@ -80,7 +80,7 @@ export function RangePicker() {
         aria-label="Next period"
         title="Next period (.)"
         aria-disabled={!later}
-        onClick={() => later && router.setParams(rangeParams({ ...later }))}
+        onClick={() => later && router.setParams(rangeParams(later))}
       >
         <Icon name="right" />
       </button>

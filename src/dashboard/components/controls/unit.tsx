@@ -1,5 +1,3 @@
-import type { Format } from "../../state/format.ts"
-
 /** What funnels and other reports count. */
 export const units = [
   { value: "visitor", one: "visitor", many: "visitors" },
@@ -19,11 +17,6 @@ export function parseUnit(params: URLSearchParams): Unit {
 /** The URL parameter of a unit; undefined for the default. */
 export function unitParam(unit: UnitName): string | undefined {
   return unit === visitors.value ? undefined : unit
-}
-
-/** 1 visitor, 1,204 visitors */
-export function unitCount(count: number, { one, many }: Unit, format: Format): string {
-  return `${format.count(count)} ${count === 1 ? one : many}`
 }
 
 /** The plural, capitalized: Visitors. */

@@ -93,7 +93,7 @@ function buildEntries(app: ReturnType<typeof useApp>, names: readonly string[], 
     ...presets.map(({ preset, label }) => ({
       text: label,
       kind: "Range",
-      run: () => router.setParams(rangeParams({ preset, from: "", to: "" })),
+      run: () => router.setParams(rangeParams({ preset })),
     })),
     ...names.map((name) => ({ text: name, kind: "Event", run: go(router.pageHref("event", { name })) })),
     { text: "Keyboard shortcuts", kind: "Help", run: onKeys },

@@ -3,6 +3,18 @@ import { rangeParams } from "../../state/range.ts"
 import { Link } from "../controls/link.tsx"
 import { Empty } from "./states.tsx"
 
+/** Shown if the page in the URL is past the end of the list. */
+export function NoMoreResults() {
+  const { router } = useApp()
+  return (
+    <Empty title="No more results">
+      <Link class="button" href={router.hrefWith({ page: undefined })}>
+        Go to first page
+      </Link>
+    </Empty>
+  )
+}
+
 /** No events match, with a button that widens the view. */
 export function NoMatch() {
   const { view, router } = useApp()
@@ -14,7 +26,7 @@ export function NoMatch() {
     </Empty>
   ) : (
     <Empty title="No events in this range">
-      <Link class="button" href={router.hrefWith(rangeParams({ preset: "last_90d", from: "", to: "" }))}>
+      <Link class="button" href={router.hrefWith(rangeParams({ preset: "last_90d" }))}>
         Show last 90 days
       </Link>
     </Empty>

@@ -51,7 +51,7 @@ export function Shortcuts() {
       const range = presets.find((preset) => preset.key === key)
       const command = keys.find((entry) => entry.key === key)
       if (key === "?") setShown("keys")
-      else if (range) app.router.setParams(rangeParams({ preset: range.preset, from: "", to: "" }))
+      else if (range) app.router.setParams(rangeParams({ preset: range.preset }))
       else if (command) command.run(app)
       else return
       event.preventDefault()

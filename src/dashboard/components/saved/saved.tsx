@@ -4,8 +4,8 @@ import { type Resource, useResource } from "../../state/resource.ts"
 import { Confirm } from "../controls/dialog.tsx"
 import { Icon } from "../controls/icons.tsx"
 import { Link } from "../controls/link.tsx"
+import { MoreMenu } from "../controls/more-menu.tsx"
 import { NameDialog } from "../controls/name-dialog.tsx"
-import { Popover } from "../controls/popover.tsx"
 import { type SavedKind, type SavedView, SaveView } from "./save-view.tsx"
 
 /** Entries to show before "Show all". */
@@ -103,43 +103,21 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
   const apiPath = `views/${encodeURIComponent(id)}`
   const close = () => {
     setDialog(undefined)
-    // Also after Cancel: another user may have changed or deleted it in the meantime.
+    // Also after Cancel: another user might have changed or deleted it in the meantime.
     onChanged()
   }
-  const open = (next: typeof dialog, closeMenu: () => void) => () => {
-    closeMenu()
-    setDialog(next)
-  }
+  const isReplaceable = path !== undefined && path !== view.path
   return (
     <>
-      <Popover
-        class="button quiet small icon-only"
-        label={<Icon name="more" />}
-        name={`More actions for ${name}`}
-        align="end"
-      >
-        {(closeMenu) => (
-          <ul class="menu">
-            <li>
-              <button type="button" onClick={open("rename", closeMenu)}>
-                Rename…
-              </button>
-            </li>
-            {path !== undefined && path !== view.path && (
-              <li>
-                <button type="button" onClick={open("replace", closeMenu)}>
-                  Replace with current…
-                </button>
-              </li>
-            )}
-            <li>
-              <button type="button" onClick={open("delete", closeMenu)}>
-                Delete…
-              </button>
-            </li>
-          </ul>
-        )}
-      </Popover>
+      <MoreMenu
+        name={name}
+        isQuiet
+        actions={[
+          { label: "Rename…", run: () => setDialog("rename") },
+          ...(isReplaceable ? [{ label: "Replace with current…", run: () => setDialog("replace") }] : []),
+          { label: "Delete…", run: () => setDialog("delete") },
+        ]}
+      />
       {dialog === "rename" && (
         <NameDialog
           title={`Rename “${name}”`}

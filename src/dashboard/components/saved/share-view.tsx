@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { parseFilters, peopleFields } from "../../state/filters.ts"
-import { addDays } from "../../state/range.ts"
+import { addDays, endOfDay } from "../../state/range.ts"
 import { Dialog } from "../controls/dialog.tsx"
 import { parseStep } from "../controls/event-picker.tsx"
 import { Form } from "../controls/form.tsx"
@@ -53,7 +53,7 @@ export function ShareView({ onClose }: { onClose: () => void }) {
         action="Create link"
         onCancel={onClose}
         onSubmit={async () => {
-          const expiresAt = days === "" ? null : `${addDays(today, Number(days))}T23:59:59Z`
+          const expiresAt = days === "" ? null : endOfDay(addDays(today, Number(days)))
           const path = router.viewPath({ tz: view.value.zone })
           const body = { name, path, expiresAt }
           const created = await api.send<{ link: string }>(

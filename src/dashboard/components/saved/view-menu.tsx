@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { useResource } from "../../state/resource.ts"
+import { isSingleWebsite } from "../../state/session.ts"
 import { copyText } from "../controls/copy.tsx"
 import { Icon } from "../controls/icons.tsx"
 import { Link } from "../controls/link.tsx"
@@ -19,7 +20,7 @@ export function ViewMenu() {
   if (session.me.value?.share) return null
   const { website } = view.value
   // A share link shows the reports of one website, and no individual people.
-  const isSharable = sharedPages.has(router.location.value.page) && website !== "all" && website !== "none"
+  const isSharable = sharedPages.has(router.location.value.page) && isSingleWebsite(website)
   const open = (next: DialogName, closeMenu: () => void) => () => {
     closeMenu()
     setDialog(next)

@@ -1,4 +1,11 @@
 import type { Scope } from "../../store/keys.ts"
+import type { User } from "../state/session.ts"
+
+/** Label of each role, with what it permits. */
+export const roleTexts: Record<User["role"], { label: string; text: string }> = {
+  viewer: { label: "Viewer", text: "Viewer: read-only" },
+  owner: { label: "Owner", text: "Owner: can see and change everything" },
+}
 
 /** Label and description of each scope. */
 export const scopeTexts: Record<Scope, { label: string; text: string }> = {

@@ -1,0 +1,17 @@
+import { eventFilters } from "../../state/filters.ts"
+import { useQuery } from "../../state/use-query.ts"
+
+/** Most property keys to offer. */
+const maxKeys = 1_000
+
+/** Property keys of the events in the range. `event`: only of this one. `isNeeded`: false queries nothing. */
+export function usePropertyKeys(
+  event: string | undefined,
+  isNeeded = true,
+): { keys: string[]; isLoading: boolean } {
+  const parameter = { name: "custom_events_property_cardinality", id: "keys", limit: maxKeys }
+  const query = useQuery(isNeeded ? [parameter] : undefined, { filters: eventFilters(event) })
+  const rows = query.rows<{ property_key: string }>("keys")
+  // One row per event and key.
+  return { keys: [...new Set(rows.map((row) => row.property_key))], isLoading: query.isLoading }
+}

@@ -1,0 +1,27 @@
+interface EmailFieldProps {
+  value: string
+  onInput: (value: string) => void
+  /** The account exists already. */
+  isReadOnly?: boolean
+}
+
+/** The email of an account, in a form for a password manager. It has the focus unless it is read-only. */
+export function EmailField({ value, onInput, isReadOnly = false }: EmailFieldProps) {
+  return (
+    <label class="field">
+      Email
+      <input
+        type="email"
+        name="email"
+        autocomplete="username"
+        autocapitalize="off"
+        spellcheck={false}
+        required
+        readOnly={isReadOnly}
+        data-autofocus={!isReadOnly}
+        value={value}
+        onInput={(event) => onInput(event.currentTarget.value)}
+      />
+    </label>
+  )
+}

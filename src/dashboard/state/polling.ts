@@ -1,0 +1,26 @@
+import { useEffect } from "preact/hooks"
+
+/**
+ * Calls `poll` now, every `interval` ms and when the page becomes visible, but not while it is hidden. Starts again when one of
+ * `inputs` changes; the signal of the previous calls then aborts.
+ */
+export function usePolling(
+  poll: (signal: AbortSignal) => Promise<void>,
+  interval: number,
+  inputs: readonly unknown[],
+): void {
+  useEffect(() => {
+    const controller = new AbortController()
+    const pollIfVisible = () => {
+      if (!document.hidden) void poll(controller.signal)
+    }
+    pollIfVisible()
+    const timer = setInterval(pollIfVisible, interval)
+    document.addEventListener("visibilitychange", pollIfVisible)
+    return () => {
+      controller.abort()
+      clearInterval(timer)
+      document.removeEventListener("visibilitychange", pollIfVisible)
+    }
+  }, inputs)
+}
