@@ -20,7 +20,7 @@ export const skipped = noBrowser
   ? " (skipped: needs Chromium; apt-get install chromium-headless-shell fonts-liberation, or CHROMIUM=path)"
   : ""
 
-/** Keeps Chromium from looking for updates and the like: tests only use the loopback interface. */
+/** Disable updates and other background requests: tests only use the loopback interface. */
 const switches = [
   "--no-sandbox",
   "--disable-gpu",
@@ -117,6 +117,11 @@ export function listen(page: Page): string[] {
 /** Waits until a page shows `text` and nothing is loading. */
 export async function waitForPage(page: Page, text: string): Promise<void> {
   await page.getByText(text).locator("visible=true").first().waitFor()
+  await waitForQueries(page)
+}
+
+/** Waits until the results of the latest queries are shown. */
+export async function waitForQueries(page: Page): Promise<void> {
   await page.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
-import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
+import { numberOf } from "./helpers.ts"
 
 interface NameRow {
   name: string
@@ -71,7 +72,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     await waitForPage(page, "page_viewed")
     for (const name of clicks)
       await page.getByRole("columnheader", { name, exact: true }).getByRole("button").click()
-    await settled(page)
+    await waitForQueries(page)
     const { rows } = await runQuery({ limit: 50, sortBy: by, sortOrder: query.order })
     expect((await table(page)).map(([name]) => name)).toEqual(rows.map((row) => row.name))
     const params = new URL(page.url()).searchParams
@@ -86,7 +87,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     await waitForPage(page, "page_viewed")
     const after = page.getByRole("button", { name: "Next page" })
     await after.press("Enter")
-    await settled(page)
+    await waitForQueries(page)
     const second = await runQuery({ limit: 50, page: 2 })
     expect((await table(page)).map(([name]) => name)).toEqual(second.rows.map((row) => row.name))
     const [download] = await Promise.all([
@@ -109,7 +110,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     await page.keyboard.press("/")
     await page.keyboard.type("viewed")
     await page.waitForURL(/search=viewed/)
-    await settled(page)
+    await waitForQueries(page)
     expect((await table(page)).map(([name]) => name)).toEqual(["page_viewed", "product_viewed"])
     expect(new URL(page.url()).searchParams.get("page")).toBeNull()
     await page.keyboard.type(" nowhere")
@@ -145,16 +146,7 @@ async function table(page: Page): Promise<[string, number, number, number][]> {
   return Promise.all(
     rows.map(async (row) => {
       const [name = "", events, , , visitors, sessions] = await row.locator("td").allInnerTexts()
-      return [name, number(events), number(visitors), number(sessions)]
+      return [name, numberOf(events), numberOf(visitors), numberOf(sessions)]
     }),
   )
-}
-
-/** Waits until the latest query is shown. */
-async function settled(page: Page): Promise<void> {
-  await page.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
-}
-
-function number(text = ""): number {
-  return Number(text.replaceAll(",", ""))
 }

@@ -1,4 +1,4 @@
-import type { Locator } from "playwright-core"
+import type { Locator, Page } from "playwright-core"
 import type { Dashboard } from "./browser.ts"
 
 /** The rows that the API returns for one query parameter, by default for the last 30 days. */
@@ -18,6 +18,16 @@ export async function rowsOf<Row>(
 export async function cellsOf(table: Locator): Promise<string[][]> {
   const rows = await table.locator("tbody tr").all()
   return Promise.all(rows.map((row) => row.locator("th, td").allTextContents()))
+}
+
+/** The value of a number on the page: 1,204 → 1204 */
+export function numberOf(text = ""): number {
+  return Number(text.replaceAll(",", ""))
+}
+
+/** The totals at the top of a report. */
+export async function totalsOf(page: Page): Promise<number[]> {
+  return (await page.locator(".stat-value").allInnerTexts()).map(numberOf)
 }
 
 /** A number as the page formats it: 1,204 */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { type Dashboard, noBrowser, openDashboard, skipped } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForQueries } from "./browser.ts"
 
 /** Text that a page without escaping would interpret. */
 const markup = `<img src=x onerror="window.hacked=1">`
@@ -63,7 +63,7 @@ describe.skipIf(noBrowser)(`user text is never interpreted as markup${skipped}`,
   test.each(pages)("on $name", async ({ path }) => {
     const { page, faults } = await dashboard.open(path)
     await page.locator("main h1").waitFor()
-    await page.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
+    await waitForQueries(page)
     expect(await page.evaluate(() => "hacked" in window)).toBe(false)
     expect(await page.locator("img, main script").count()).toBe(0)
     // The API answers 403 for an unknown website, which the browser logs.

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
+import { dayAgo, numberOf, totalsOf } from "./helpers.ts"
 
 interface Summary {
   total_events: number
@@ -64,7 +65,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       ...body,
       parameters: [{ name: "custom_events", limit: 10 }],
     })
-    expect(await numbers(page, ".stat-value")).toEqual([
+    expect(await totalsOf(page)).toEqual([
       summary?.total_events ?? -1,
       summary?.unique_users ?? -1,
       summary?.unique_sessions ?? -1,
@@ -72,7 +73,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     ])
     const rows = await page.getByRole("table", { name: "Top events" }).locator("tbody tr").all()
     const shown = await Promise.all(rows.map((row) => row.locator("td").allInnerTexts()))
-    expect(shown.map(([name, events, people]) => [name, number(events), number(people)])).toEqual(
+    expect(shown.map(([name, events, people]) => [name, numberOf(events), numberOf(people)])).toEqual(
       top.map((row) => [row.name, row.total_events, row.unique_users]),
     )
     expect(faults).toEqual([])
@@ -98,7 +99,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       parameters: [{ name: "custom_events_trends", granularity }],
     })
     expect(dates.some((row) => row.total_events > 0)).toBe(true)
-    expect(cells.map((row) => row.reduce((sum, text) => sum + number(text), 0))).toEqual(
+    expect(cells.map((row) => row.reduce((sum, text) => sum + numberOf(text), 0))).toEqual(
       dates.map((row) => row.total_events),
     )
     await page.context().close()
@@ -330,12 +331,6 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
   })
 })
 
-const dayMs = 86_400_000
-
-function dayAgo(days: number): string {
-  return new Date(Date.now() - days * dayMs).toISOString().slice(0, 10)
-}
-
 /** As formatted on the page: 24 Nov 2026 */
 function shownDay(days: number): string {
   return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeZone: "UTC" }).format(
@@ -343,15 +338,7 @@ function shownDay(days: number): string {
   )
 }
 
-function number(text = ""): number {
-  return Number(text.replaceAll(",", ""))
-}
-
-async function numbers(page: Page, selector: string): Promise<number[]> {
-  return (await page.locator(selector).allInnerTexts()).map(number)
-}
-
 async function firstNumber(page: Page): Promise<number> {
   await page.locator(".stat-value").first().waitFor()
-  return (await numbers(page, ".stat-value"))[0] ?? -1
+  return (await totalsOf(page))[0] ?? -1
 }

@@ -1,6 +1,6 @@
 import { mulberry32 } from "../support/random.ts"
 
-/** An event as POST /track takes it. */
+/** An event in the form that POST /track accepts. */
 export interface ShopEvent {
   name: string
   namespace?: string
@@ -31,8 +31,8 @@ const products = [
 const queries = ["lamp", "pen refill", "blue notebook", "gift", "socks xl", "mug", "backpack 20l", "desk"]
 
 /**
- * What visitors of a small shop do in the `days` before `end` (Unix ms): properties of every kind, more on weekdays, growing over
- * time, with a way from the first visit to a purchase. The same seed makes the same events; in the order of time.
+ * Events of a small shop in the `days` before `end` (Unix ms), in order of time: properties of every kind, more events on weekdays,
+ * growth over time, and a funnel from the first visit to a purchase. The same seed creates the same events.
  */
 export function shopEvents(end: number, days: number, seed = 7): ShopEvent[] {
   const random = mulberry32(seed)

@@ -32,7 +32,7 @@ interface ComparedCounts extends Counts {
   previous?: Counts | null
 }
 
-/** The report on the event that the address names. */
+/** The report on the event that the URL names. */
 export function EventPage() {
   const { router } = useApp()
   const name = router.location.value.params.get("name") ?? ""

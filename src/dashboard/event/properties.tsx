@@ -19,7 +19,7 @@ interface PropertiesProps {
   event: string
   /** Selects the events. */
   filters: readonly Filter[]
-  /** Its answer `kinds`. */
+  /** Its result `kinds` is the list of properties. */
   query: QueryState
 }
 

@@ -1,7 +1,7 @@
 import { useApp } from "../state/app.ts"
 import { filterParam, filterText, hasFilter, toggleFilter, valueFilter } from "../state/filters.ts"
 
-/** Characters; a longer value would not fit into the page address as a filter. */
+/** Characters; a longer value would not fit into the URL as a filter. */
 const maxLength = 1_000
 
 interface ValueProps {

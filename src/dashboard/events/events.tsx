@@ -30,7 +30,7 @@ interface NameRow {
   previous?: { total_events: number } | null
 }
 
-/** Sortable columns: name in the page address → name in the API. */
+/** Sortable columns: name in the URL → name in the API. */
 const sortable: Record<string, string> = {
   name: "name",
   events: "total_events",

@@ -29,7 +29,7 @@ function parseWindow(window: string | null): { count: number; unit: string } | u
   return seconds !== undefined && count * seconds <= maxSeconds ? { count, unit } : undefined
 }
 
-/** The conversion window in the page address, or the default. */
+/** The conversion window in the URL, or the default. */
 export function readWindow(params: URLSearchParams): string {
   const param = params.get("window")
   return param !== null && parseWindow(param) ? param : defaultWindow

@@ -6,7 +6,7 @@ import { runParameter } from "../state/query-cache.ts"
 import { allTimeBody } from "../state/range.ts"
 import { readMessages, type ServerSentEvent } from "../state/stream.ts"
 
-/** Events kept in memory; beyond that, the oldest are dropped. */
+/** Events in memory; beyond that, the oldest are dropped. */
 export const maxEvents = 500
 /** Events loaded before the stream takes over. */
 const initialEvents = 50

@@ -6,6 +6,8 @@ import { runParameter } from "../state/query-cache.ts"
 
 /** A visitor is active if they had an event in the last this many ms. */
 const activeWindow = 300_000
+/** ms: events of senders whose clock is ahead count too. */
+const clockTolerance = 60_000
 /** ms between two requests. */
 const pollInterval = 30_000
 
@@ -17,7 +19,7 @@ export function ActiveVisitors() {
   const { website } = view.value
   const poll = async (signal: AbortSignal) => {
     const startDate = new Date(now() - activeWindow).toISOString()
-    const endDate = new Date(now() + 60_000).toISOString()
+    const endDate = new Date(now() + clockTolerance).toISOString()
     const query = {
       website,
       parameter: { name: "events", measures: ["users"] },

@@ -97,16 +97,16 @@ function ConfirmDeletion({ person, summary, onClose, onDeleted }: ConfirmDeletio
       <p class="person-id">{person.id}</p>
       <p>This permanently deletes from {session.nameOf(website)}, for all time:</p>
       {person.kind === "visitor" ? (
-        <OfVisitor summary={summary} />
+        <VisitorData summary={summary} />
       ) : (
-        <OfProfile person={person} summary={summary} />
+        <ProfileData person={person} summary={summary} />
       )}
       <p>Existing backups still contain this data. With millions of events, deletion takes a few seconds.</p>
     </Confirm>
   )
 }
 
-function OfVisitor({ summary }: { summary: PersonSummary }) {
+function VisitorData({ summary }: { summary: PersonSummary }) {
   const format = useFormat()
   return (
     <>
@@ -114,12 +114,12 @@ function OfVisitor({ summary }: { summary: PersonSummary }) {
         <li>{format.countOf(summary.events, "event")}, with any profile</li>
         <li>the visitor's links to profiles</li>
       </ul>
-      <p>Kept: the profiles, with their traits and other events.</p>
+      <p>Not deleted: the profiles, with their traits and other events.</p>
     </>
   )
 }
 
-function OfProfile({ person, summary }: { person: PersonId; summary: PersonSummary }) {
+function ProfileData({ person, summary }: { person: PersonId; summary: PersonSummary }) {
   const format = useFormat()
   const linked = summary.profiles.flatMap(({ anonymousIds }) => anonymousIds)
   const atLeast = linked.length >= maxAnonymousIds ? "at least " : ""
@@ -138,7 +138,7 @@ function OfProfile({ person, summary }: { person: PersonId; summary: PersonSumma
           </li>
         )}
       </ul>
-      <p>Kept: events of its visitors with another profile.</p>
+      <p>Not deleted: events of its visitors with another profile.</p>
     </>
   )
 }

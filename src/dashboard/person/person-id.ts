@@ -4,7 +4,7 @@ export interface PersonId {
   id: string
 }
 
-/** The person in the page address; undefined if there is none. */
+/** The person in the URL; undefined if there is none. */
 export function readPersonId(params: URLSearchParams): PersonId | undefined {
   for (const kind of ["visitor", "profile"] as const) {
     const id = params.get(kind)

@@ -70,7 +70,7 @@ function More({ error, isLoading, onMore }: MoreProps) {
         aria-disabled={isLoading}
         onClick={() => !isLoading && onMore()}
       >
-        {error === undefined ? "Show older events" : "Try again"}
+        {error === undefined ? "Show older events" : "Retry"}
       </button>
     </div>
   )
@@ -193,7 +193,7 @@ function daysOf(events: readonly ApiEvent[], format: Format): { day: string; ses
   return days
 }
 
-/** `isTruncated`: the session may have started earlier. */
+/** `isTruncated`: the session might have started earlier. */
 function sessionText({ id, events }: Session, isTruncated: boolean, format: Format): string {
   const [last, first] = [events[0], events.at(-1)]
   if (!last || !first) return ""
@@ -212,7 +212,7 @@ function NoEvents({ person, lastSeen }: { person: PersonId; lastSeen: string | u
   if (lastSeen === undefined) {
     return (
       <Empty title={`No events from this ${person.kind}`}>
-        The data may have been deleted or be past the retention period. IDs are case-sensitive.
+        The data might have been deleted, or it was older than the retention period. IDs are case-sensitive.
       </Empty>
     )
   }

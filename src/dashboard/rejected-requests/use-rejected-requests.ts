@@ -22,7 +22,7 @@ export interface RejectedRequest {
 export const maxRequests = 1_000
 /** ms between two requests. */
 const pollInterval = 10_000
-/** The page address's value for requests that name no website. */
+/** The value in the URL for requests that name no website. */
 export const noWebsite = "unnamed"
 
 /** `site`: a website ID, `noWebsite`, or '' for all. */

@@ -19,7 +19,7 @@ export function possiblePeriods({ days }: Range): Period[] {
   return periods.filter(({ maxDays }) => days <= maxDays)
 }
 
-/** The period in the page address if the range allows it, or a default for the range. */
+/** The period in the URL if the range allows it, or a default for the range. */
 export function readPeriod(params: URLSearchParams, range: Range): Period {
   const period = possiblePeriods(range).find(({ value }) => value === params.get("by"))
   return period ?? (range.days < minDaysForWeeks ? daily : range.days <= weekly.maxDays ? weekly : monthly)

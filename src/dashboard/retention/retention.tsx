@@ -18,7 +18,7 @@ import { CohortsPanel } from "./cohorts.tsx"
 import { possiblePeriods, readPeriod } from "./periods.ts"
 import "./retention.css"
 
-/** Sessions have no retention: nobody returns to a session that ended. */
+/** Sessions have no retention: a session that ended has no later events. */
 const retentionUnits = units.filter(({ value }) => value !== "session")
 
 const anyEvent: Step = { name: "", filters: [] }

@@ -31,7 +31,7 @@ function matches(event: ApiEvent, filter: Filter): boolean {
   return predicateOf(filter)(value === undefined ? undefined : textOf(value), value)
 }
 
-/** At least one property key must match; for a negated operator, no key may match its opposite. */
+/** At least one property key must match; for a negated operator, no key can match its opposite. */
 function matchesKeys({ properties }: ApiEvent, filter: Filter): boolean {
   const keys = Object.keys(properties).filter((key) => properties[key] !== null)
   const { lookup, isNegation } = operators[filter.op]

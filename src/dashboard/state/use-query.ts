@@ -85,7 +85,7 @@ export function useQuery(
   }, [state, key, app])
 }
 
-/** Runs one query on demand, for example for a download. Rejects if the request or the parameter fails. */
+/** Runs one query when called, for example for a download. Rejects if the request or the parameter fails. */
 export function useRunQuery(): <Shape>(parameter: Parameter, overrides?: Overrides) => Promise<Shape[]> {
   const app = useApp()
   return async <Shape>(parameter: Parameter, overrides: Overrides = {}) => {

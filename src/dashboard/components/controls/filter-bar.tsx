@@ -33,7 +33,7 @@ interface ChipsProps {
 
 /** Filters as chips: click to edit, or remove. */
 export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
-  /** Index of the filter being editedIndex; -1 for a new one. */
+  /** Index of the filter in the editor; -1 for a new one. */
   const [editedIndex, setEditedIndex] = useState<number>()
   const add = useRef<HTMLButtonElement>(null)
   const remove = (index: number) => {

@@ -8,7 +8,6 @@ interface SecretDialogProps {
   code: string
   /** Accessible name of the copy button: "Copy key". */
   copyLabel: string
-
   children: ComponentChildren
   onClose: () => void
 }

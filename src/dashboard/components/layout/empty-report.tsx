@@ -4,7 +4,7 @@ import { NoMatch } from "./no-match.tsx"
 import { Failure, Skeleton } from "./states.tsx"
 
 interface EmptyReportProps {
-  /** The question that the report answers. */
+  /** The title, as a question. */
   title: string
   /** What the report shows, in one sentence. */
   text: string
@@ -13,7 +13,7 @@ interface EmptyReportProps {
   children: ComponentChildren
 }
 
-/** A report with nothing selected yet: what it answers, and suggestions from existing events. */
+/** A report with nothing selected yet: what it shows, and suggestions from existing events. */
 export function EmptyReport({ title, text, events, children }: EmptyReportProps) {
   return (
     <section class="panel" aria-label={title}>

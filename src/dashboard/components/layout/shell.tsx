@@ -162,7 +162,7 @@ function UserMenu() {
   }
   return (
     <Popover
-      class="button quiet person-button"
+      class="button quiet user-button"
       name={me?.user ? `${me.user.email}: appearance, log out` : "Appearance"}
       label={<span class="site-name">{me?.user?.email ?? "Appearance"}</span>}
     >
