@@ -93,7 +93,7 @@ describe("a preflight", () => {
       expect(headers.get("access-control-allow-methods")).toBe("POST, OPTIONS")
       expect(headers.get("access-control-allow-headers")).toBe("content-type,x-api-key")
       expect(Number(headers.get("access-control-max-age"))).toBeGreaterThan(0)
-      expect(headers.get("x-request-id")).toBeTruthy()
+      expect(headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/)
     })
   }
 

@@ -106,6 +106,7 @@ test("a signal that arrives twice at once, as from a terminal and npm, counts on
   process.kill(server.pid, "SIGINT")
   expect(await server.exited).toBe(0)
   expect(existsSync(`${server.db}-wal`)).toBe(false)
+  expect(countEvents(server.db)).toBe(1)
 })
 
 test("a second signal ends the server immediately, and no acknowledged event is lost", async () => {
@@ -132,6 +133,7 @@ test("while another process has the database open, the -wal stays and nothing is
   cleanups.push(() => reader.close())
   expect(reader.prepare("select count(*) from events").pluck().get()).toBe(1)
   expect(await server.stop()).toBe(0)
+  expect(existsSync(`${server.db}-wal`)).toBe(true)
   expect(reader.prepare("select count(*) from events").pluck().get()).toBe(1)
 })
 

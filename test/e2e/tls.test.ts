@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { readFileSync, writeFileSync } from "node:fs"
 import { readTls } from "../../src/server/tls.ts"
-import { type Server, startServer, temporaryFolder } from "../harness.ts"
+import { type Server, startFailure, startServer, temporaryFolder } from "../harness.ts"
 
 // TLS without a proxy, and the security headers of every kind of response, with and without TLS.
 
@@ -59,8 +59,8 @@ test("events are stored over TLS, and plain HTTP gets no response", async () => 
   const body = '{"name":"sent"}'
   const answer = await fetch(`${secure.url}/track`, { method: "POST", headers, body, tls: { ca } })
   expect(answer.status).toBe(200)
-  expect(fetch(`http://127.0.0.1:${secure.port}/health`)).rejects.toThrow()
-  expect(fetch(`${secure.url}/health`)).rejects.toThrow()
+  await expect(fetch(`http://127.0.0.1:${secure.port}/health`)).rejects.toThrow()
+  await expect(fetch(`${secure.url}/health`)).rejects.toThrow()
 })
 
 describe("a start is refused with a hint and creates no database:", () => {
@@ -121,10 +121,10 @@ describe("a start is refused with a hint and creates no database:", () => {
     },
   ]
   test.each(refused)("$sentence", async ({ args, error, hint }) => {
-    const failure = await startServer({ db: file("none.db"), args: args() }).catch((error: Error) => error)
-    expect(String(failure)).toContain(`error: ${error}`)
-    expect(String(failure)).toMatch(new RegExp(`hint: .*${hint}`))
-    expect(String(failure)).toContain("serve ended with 1 ")
+    const failure = await startFailure({ db: file("none.db"), args: args() })
+    expect(failure).toContain(`error: ${error}`)
+    expect(failure).toMatch(new RegExp(`hint: .*${hint}`))
+    expect(failure).toContain("serve ended with 1 ")
     expect(await Bun.file(file("none.db")).exists()).toBe(false)
   })
 })

@@ -229,6 +229,7 @@ describe("a server", () => {
     expect(answer.headers.get("content-type")).toBe("application/json")
     const document = (await answer.json()) as Document
     expect(document).toEqual(await describedWith())
+    const tried: string[] = []
     for (const { name, operation } of operationsOf(document)) {
       const [method = "", path = ""] = name.split(" ")
       const { schema, examples } = operation.requestBody?.content["application/json"] ?? {}
@@ -244,11 +245,24 @@ describe("a server", () => {
         const described = operation.responses[response.status]
         expect(described, `${name} answered ${response.status}`).toBeDefined()
         expect(response.status).toBeLessThan(300)
+        tried.push(name)
         const schema = described?.content["application/json"]?.schema
         const fields = schema?.required ?? schema?.anyOf?.[0]?.required
         expect(Object.keys((await response.json()) as object)).toEqual(fields as string[])
       }
     }
+    expect([...new Set(tried)]).toEqual([
+      "POST /track",
+      "POST /identify",
+      "POST /v1/query",
+      "POST /v1/websites",
+      "POST /v1/websites/{id}/forget",
+      "POST /v1/keys",
+      "POST /v1/users",
+      "POST /v1/notes",
+      "POST /v1/views",
+      "POST /v1/shares",
+    ])
   })
 
   // A fresh machine need not have curl.

@@ -236,7 +236,7 @@ test("a person with many events is deleted in several transactions; after an int
     },
   }
   const ann = person({ anonymousId: "ann" })
-  expect(forgetPerson(db, ann, now, stopping)).rejects.toThrow("stopped by a test")
+  await expect(forgetPerson(db, ann, now, stopping)).rejects.toThrow("stopped by a test")
   await Bun.sleep(0)
   const left = (await countPerson(db, ann, now, pace)).events
   expect(left).toBeLessThan(2_500)

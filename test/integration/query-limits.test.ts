@@ -3,6 +3,7 @@ import { defaultQueueLimits, QueryQueue, type QueueLimits } from "../../src/quer
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
+import { timeEventLoop } from "../support/event-loop.ts"
 
 // How much of the query thread one request and one caller can use, and that other callers do not have to wait.
 
@@ -110,7 +111,7 @@ describe("an answer", () => {
     expect(Object.keys(data[1])).toEqual(["parameter", "success", "error", "data"])
   })
 
-  test("to two hundred parameters with ranges of their own is prepared in steps", async () => {
+  test("to two hundred parameters with ranges of their own has the rows of each", async () => {
     const parameters = Array.from({ length: 50 }, (_, index) => ({
       name: "custom_events_summary",
       start_date: `${2001 + (index % 20)}-03-10`,
@@ -119,10 +120,10 @@ describe("an answer", () => {
     }))
     const some = { parameters, timeZone: "America/New_York" }
     const { results } = await json(await query([some, some, some, some]))
-    for (const { data } of results) {
-      expect(data.length).toBe(50)
-      expect(data.every(({ success }: { success: boolean }) => success)).toBe(true)
-    }
+    const succeeded = results.map(
+      ({ data }: { data: { success: boolean }[] }) => data.filter(({ success }) => success).length,
+    )
+    expect(succeeded).toEqual([50, 50, 50, 50])
   })
 
   test("does not stop the event loop for as long as its JSON alone would", async () => {
@@ -132,15 +133,10 @@ describe("an answer", () => {
     const stringified: number[] = []
     // The best of several runs: the machine may be busy with something else.
     for (let round = 0; round < 4; round++) {
-      let last = performance.now()
-      let longest = 0
-      const timer = setInterval(() => {
-        longest = Math.max(longest, performance.now() - last)
-        last = performance.now()
-      }, 1)
-      const response = await query(body)
-      const text = await response.text()
-      clearInterval(timer)
+      let text = ""
+      const { longest } = await timeEventLoop(async () => {
+        text = await (await query(body)).text()
+      })
       gaps.push(longest)
       const value = JSON.parse(text)
       expect(value.data[1].data.length).toBeGreaterThan(50_000)

@@ -28,18 +28,17 @@ async function status(scopes: Scope[] = ["manage:websites"], websites: Key["webs
 test("describes the state of the server", async () => {
   const { response, body } = await status()
   expect(response.status).toBe(200)
-  const { bytes, walBytes } = body.database
+  const file = app.store.db.name
   expect(body).toEqual({
     success: true,
     version,
     startedAt: "2026-08-01T12:00:00.000Z",
-    database: { bytes: statSync(app.store.db.name).size, walBytes, events: 0 },
+    database: { bytes: statSync(file).size, walBytes: statSync(`${file}-wal`).size, events: 0 },
     disk: { freeBytes: expect.any(Number), minFreeBytes: 0 },
     retain: "forever",
     backups: null,
     durability: "os",
   })
-  expect(bytes + walBytes).toBeGreaterThan(0)
 })
 
 test("counts the events of all websites and of none, crawlers' too, but not those of a deleted website", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import type { RequestError } from "../../src/errors.ts"
 import { LoginLimits } from "../../src/users/login-limits.ts"
 import { Passwords } from "../../src/users/passwords.ts"
 
@@ -68,18 +69,20 @@ test("users at known addresses are served while unknown addresses fill the slots
   const strangers = Array.from({ length: 40 }, (_, n) =>
     passwords
       .verify("wrong password", null, { address: `10.9.9.${n % 10}`, isKnown: false })
-      .catch(() => "refused"),
+      .catch(({ reason }: RequestError) => reason),
   )
   const known = await passwords.verify("wrong password", null, { address: home, isKnown: true })
   expect(known).toBe(false)
-  expect((await Promise.all(strangers)).filter((one) => one === "refused").length).toBeGreaterThan(20)
+  expect((await Promise.all(strangers)).filter((one) => one === "rate_limited").length).toBeGreaterThan(20)
 })
 
 test("one address cannot take all slots", async () => {
   const passwords = new Passwords()
   const flood = Array.from({ length: 40 }, () =>
-    passwords.verify("wrong password", null, { address: "10.9.9.9", isKnown: false }).catch(() => "refused"),
+    passwords
+      .verify("wrong password", null, { address: "10.9.9.9", isKnown: false })
+      .catch(({ reason }: RequestError) => reason),
   )
   expect(await passwords.verify("wrong password", null, { address: home, isKnown: false })).toBe(false)
-  expect((await Promise.all(flood)).filter((one) => one === "refused")).toHaveLength(34)
+  expect((await Promise.all(flood)).filter((one) => one === "rate_limited")).toHaveLength(34)
 })

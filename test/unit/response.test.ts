@@ -69,7 +69,7 @@ test("if clients read too slowly, the oldest response is aborted, never the newe
   const slow = responseOf(10, outbox)
   const next = responseOf(10, outbox)
   expect([slow.released(), next.released()]).toEqual([10 * chunkBytes, 0])
-  expect(slow.response.text()).rejects.toThrow("too slowly")
+  await expect(slow.response.text()).rejects.toThrow("too slowly")
   expect((await next.response.text()).length).toBeGreaterThan(10 * chunkBytes)
   const large = responseOf(20, outbox)
   expect((await large.response.text()).length).toBeGreaterThan(20 * chunkBytes)

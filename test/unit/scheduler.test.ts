@@ -8,6 +8,20 @@ function newScheduler({ memory = 100, ofQuery = 80 } = {}): TaskScheduler {
   return new TaskScheduler({ memory, memoryPerQuery: ofQuery, now: () => (ms += 20) })
 }
 
+/** A scheduler whose clock is the time that endless `steps` take; `taken`: the ms of each kind. */
+function timedScheduler() {
+  let ms = 0
+  const taken = { query: 0, sealing: 0 }
+  function* steps(what: keyof typeof taken, each: number): Generator<void, void> {
+    for (;;) {
+      ms += each
+      taken[what] += each
+      yield
+    }
+  }
+  return { scheduler: new TaskScheduler({ memory: 100, memoryPerQuery: 80, now: () => ms }), taken, steps }
+}
+
 /** A job that notes `name` in `seen` at each of its steps, and at its end. */
 function job(name: string, seen: string[], steps: number, more: Partial<Job> = {}): Job {
   return {
@@ -64,29 +78,24 @@ describe("turns", () => {
   })
 
   test("go to sealing every third time, however many callers there are", () => {
-    const scheduler = newScheduler()
-    const seen: string[] = []
-    for (let id = 0; id < 20; id++) scheduler.add(job(`${String.fromCharCode(98 + id)}${id}`, seen, 1_000))
-    scheduler.startSealing(job("seal", seen, 1_000).start({} as MemoryBudget))
+    const { scheduler, taken, steps } = timedScheduler()
+    // As long as a slice.
+    const ms = 15
+    for (let id = 0; id < 20; id++) {
+      scheduler.add({ id, caller: `caller ${id}`, start: () => steps("query", ms), fail: () => {} })
+    }
+    scheduler.startSealing(steps("sealing", ms))
     runAll(scheduler, 300)
-    expect(seen.filter((name) => name === "seal").length).toBeGreaterThanOrEqual(99)
+    expect(taken).toEqual({ query: 200 * ms, sealing: 100 * ms })
   })
 
   test("give sealing a third of the time, even if one step of a query takes seconds", () => {
-    let ms = 0
-    const scheduler = new TaskScheduler({ memory: 100, memoryPerQuery: 80, now: () => ms })
-    const taken = { query: 0, sealing: 0 }
-    function* steps(what: keyof typeof taken, each: number): Generator<void, void> {
-      for (;;) {
-        ms += each
-        taken[what] += each
-        yield
-      }
-    }
+    const { scheduler, taken, steps } = timedScheduler()
     scheduler.add({ id: 1, caller: "a", start: () => steps("query", 2_000), fail: () => {} })
     scheduler.startSealing(steps("sealing", 5))
     runAll(scheduler, 2_000)
     expect(taken.sealing / taken.query).toBeGreaterThan(0.45)
+    expect(taken.sealing / taken.query).toBeLessThan(0.55)
   })
 
   test("all go to urgent sealing until it is done", () => {
