@@ -3,9 +3,9 @@ import { idFields } from "../../src/query/query.ts"
 import type { QueryType } from "../../src/query-api/query-spec.ts"
 import { types } from "../../src/query-api/query-types.ts"
 import { EventFollower, type FollowedEvent, followedEventJson } from "../../src/store/event-follower.ts"
-import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
+import type { KeyGrant } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
 // The engine's numbers are tested elsewhere; these tests cover how requests become queries, and results become rows.
 
@@ -97,11 +97,7 @@ beforeAll(async () => {
     slow: { rateLimit: 1 },
     reports: { scopes: ["read:reports"] },
   }
-  for (const [name, grant] of Object.entries(grants)) {
-    const whole = { name, scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null, ...grant }
-    keys[name] = createKey(db, name, whole, (bytes) => crypto.getRandomValues(bytes), 0).secret
-  }
-  app.store.registry.refresh()
+  for (const [name, grant] of Object.entries(grants)) keys[name] = giveKey(app, grant).secret
   await call(
     "/track",
     [

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
-import { createKey, scopes } from "../../src/store/keys.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { timeEventLoop } from "../support/event-loop.ts"
 
 // An export shares its thread with ingestion: however large the properties are, it works in steps of a few ms.
@@ -13,9 +12,7 @@ let key = ""
 
 beforeAll(async () => {
   app = openApp()
-  const grant = { name: "all", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
-  key = createKey(app.store.db, "all", grant, (bytes) => crypto.getRandomValues(bytes), 0).secret
-  app.store.registry.refresh()
+  key = giveKey(app).secret
   for (let at = 0; at < events; at += 60) {
     const some = Array.from({ length: 60 }, (_, index) => ({
       name: "large",

@@ -1,15 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import {
-  createKey,
-  findKey,
-  type KeyGrant,
-  listKeys,
-  revokeKey,
-  scopes,
-  updateKey,
-} from "../../src/store/keys.ts"
+import { findKey, type KeyGrant, listKeys, revokeKey, scopes, updateKey } from "../../src/store/keys.ts"
 import { createWebsite, listWebsites } from "../../src/store/websites.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { eventRow } from "../support/event.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
@@ -35,24 +27,10 @@ let admin: string
 
 beforeEach(() => {
   app = openApp()
-  admin = give(everything).secret
+  admin = giveKey(app, everything).secret
 })
 
 afterEach(() => app.close())
-
-/** Creates a key in the store, as the command line does. */
-function give(grant: Partial<KeyGrant>) {
-  const { db, registry } = app.store
-  const made = createKey(
-    db,
-    crypto.randomUUID(),
-    { ...everything, name: "given", ...grant },
-    (bytes) => crypto.getRandomValues(bytes),
-    app.clock.now,
-  )
-  registry.refresh()
-  return { id: made.key.id, secret: made.secret }
-}
 
 async function call(
   method: string,
@@ -116,7 +94,7 @@ describe("a credential", () => {
     [
       "a revoked key",
       () => {
-        const { id, secret } = give({})
+        const { id, secret } = giveKey(app)
         revokeKey(app.store.db, id, app.clock.now)
         app.store.registry.refresh()
         return { key: secret }
@@ -128,7 +106,7 @@ describe("a credential", () => {
     [
       "a disabled key",
       () => {
-        const { id, secret } = give({})
+        const { id, secret } = giveKey(app)
         updateKey(app.store.db, id, { disabledAt: app.clock.now })
         app.store.registry.refresh()
         return { key: secret }
@@ -140,7 +118,7 @@ describe("a credential", () => {
     [
       "an expired key",
       () => {
-        const { secret } = give({ expiresAt: app.clock.now + 1 })
+        const { secret } = giveKey(app, { expiresAt: app.clock.now + 1 })
         app.clock.now += 1
         return { key: secret }
       },
@@ -150,21 +128,21 @@ describe("a credential", () => {
     ],
     [
       "a key that may only track",
-      () => ({ key: give({ scopes: ["track:events"] }).secret }),
+      () => ({ key: giveKey(app, { scopes: ["track:events"] }).secret }),
       403,
       "ACCESS_DENIED",
       "scope_missing",
     ],
     [
       "a key that manages websites only",
-      () => ({ key: give({ scopes: ["manage:websites"] }).secret }),
+      () => ({ key: giveKey(app, { scopes: ["manage:websites"] }).secret }),
       403,
       "ACCESS_DENIED",
       "scope_missing",
     ],
     [
       "a key that manages keys only, for a website",
-      () => ({ key: give({ scopes: ["manage:keys"] }).secret, path: "/v1/websites" }),
+      () => ({ key: giveKey(app, { scopes: ["manage:keys"] }).secret, path: "/v1/websites" }),
       403,
       "ACCESS_DENIED",
       "scope_missing",
@@ -184,7 +162,7 @@ describe("a credential", () => {
   })
 
   test("a missing scope is named", async () => {
-    const key = give({ scopes: ["manage:websites"] }).secret
+    const key = giveKey(app, { scopes: ["manage:websites"] }).secret
     const { body } = await call("GET", "/v1/keys", undefined, key)
     expect(body.error).toBe("this key does not have the scope manage:keys")
   })
@@ -210,7 +188,7 @@ describe("a credential", () => {
   })
 
   test("a key's own rate limit holds", async () => {
-    const key = give({ rateLimit: 2 }).secret
+    const key = giveKey(app, { rateLimit: 2 }).secret
     expect((await call("GET", "/v1/keys", undefined, key)).headers.get("RateLimit-Remaining")).toBe("1")
     expect((await call("GET", "/v1/websites", undefined, key)).status).toBe(200)
     const answer = await call("GET", "/v1/keys", undefined, key)
@@ -296,7 +274,7 @@ describe("an answer", () => {
     app = openApp(() => ({
       batcher: { run: () => Promise.reject(new Error("disk at /secret")), submit: async () => {} },
     }))
-    admin = give(everything).secret
+    admin = giveKey(app, everything).secret
     const answer = await call("POST", "/v1/websites", { domain: "example.com" })
     expect([answer.status, answer.body]).toEqual([
       500,
@@ -729,7 +707,7 @@ describe("a key", () => {
   })
 
   test("can rotate and revoke itself", async () => {
-    const own = give({ scopes: ["manage:keys"], websites: ["w"], rateLimit: 50 })
+    const own = giveKey(app, { scopes: ["manage:keys"], websites: ["w"], rateLimit: 50 })
     const rotated = await call("POST", `/v1/keys/${own.id}/rotate`, undefined, own.secret)
     expect(rotated.status).toBe(200)
     expect((await call("GET", "/v1/keys", undefined, own.secret)).status).toBe(401)
@@ -806,7 +784,7 @@ describe("no caller can grant more than they have:", () => {
   }
 
   test.each(limits)("not %s to a new key", async (_, own, input, more) => {
-    const { secret } = give(own)
+    const { secret } = giveKey(app, own)
     const before = state()
     refusedAsTooWide(await call("POST", "/v1/keys", { name: "wider", ...input }, secret), more)
     expect(state()).toBe(before)
@@ -815,8 +793,8 @@ describe("no caller can grant more than they have:", () => {
   test.each(limits.filter(([, , input]) => Object.keys(input).length > 0))(
     "not %s to a key that they have, or to their own",
     async (_, own, input, more) => {
-      const actor = give(own)
-      const other = give(own)
+      const actor = giveKey(app, own)
+      const other = giveKey(app, own)
       const before = state()
       for (const { id } of [other, actor]) {
         refusedAsTooWide(await call("PATCH", `/v1/keys/${id}`, input, actor.secret), more)
@@ -852,8 +830,8 @@ describe("no caller can grant more than they have:", () => {
     ["POST", "/rotate"],
   ]
   test.each(wider)("a key with %s cannot be seen or changed", async (_, own, other) => {
-    const { id, secret: others } = give(other)
-    const { secret } = give(own)
+    const { id, secret: others } = giveKey(app, other)
+    const { secret } = giveKey(app, own)
     const before = state()
     for (const [method, more, body] of attempts) {
       const answer = await call(method, `/v1/keys/${id}${more}`, body, secret)
@@ -879,7 +857,7 @@ describe("no caller can grant more than they have:", () => {
       rateLimit: 100,
       expiresAt: Date.UTC(2026, 8, 1),
     }
-    const { secret } = give(own)
+    const { secret } = giveKey(app, own)
     const same = { ...own, name: "same" }
     const made = await call("POST", "/v1/keys", same, secret)
     expect(made.status).toBe(201)
@@ -893,7 +871,7 @@ describe("no caller can grant more than they have:", () => {
   })
 
   test("a key limited to a website only sees and changes that one", async () => {
-    const { secret } = give({ websites: ["a"] })
+    const { secret } = giveKey(app, { websites: ["a"] })
     const list = await call("GET", "/v1/websites", undefined, secret)
     expect([list.body.total, list.body.websites.map((one: Json) => one.id)]).toEqual([1, ["a"]])
     expect((await call("PATCH", "/v1/websites/a", { name: "mine" }, secret)).status).toBe(200)

@@ -1,8 +1,7 @@
 import { afterEach, expect, test } from "bun:test"
 import { type AppDeps, createApp } from "../../src/app.ts"
 import type { MetricsAccess } from "../../src/metrics/route.ts"
-import { createKey } from "../../src/store/keys.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
 let app: TestApp
 let deps: AppDeps
@@ -37,20 +36,6 @@ function track(events: unknown, key?: string): Promise<Response> {
   return app.send(
     new Request("http://localhost/track", { method: "POST", headers, body: JSON.stringify(events) }),
   )
-}
-
-function giveKey(): string {
-  const grant = {
-    name: "k",
-    scopes: ["track:events" as const],
-    websites: null,
-    rateLimit: null,
-    expiresAt: null,
-  }
-  const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
-  const { secret } = createKey(app.store.db, crypto.randomUUID(), grant, random, app.clock.now)
-  app.store.registry.refresh()
-  return secret
 }
 
 test("responds like an unknown path when off", async () => {
@@ -143,7 +128,7 @@ test.each(peers)("with local access, %s gets the expected status", async (_, add
 
 test("reports what happened", async () => {
   open({ token })
-  const key = giveKey()
+  const key = giveKey(app).secret
   await track([{ name: "a", eventId: "1" }, { name: "b", eventId: "1" }, { name: "c" }], key)
   await track({ name: "a", eventId: "1" }, key)
   await track({ name: "" }, key)
@@ -177,7 +162,7 @@ test("reports what happened", async () => {
 
 test("counts no events of a request that was left out of its commit", async () => {
   open({ token })
-  const key = giveKey()
+  const key = giveKey(app).secret
   app.store.db.exec(
     "create trigger t before insert on event_rows when new.path = 'no' begin select raise(abort, 'no'); end",
   )

@@ -9,11 +9,10 @@ import { NewNameQuota } from "../../src/store/event-name-quota.ts"
 import { EventInserter, type EventRow, sweepDeleted } from "../../src/store/events.ts"
 import { forgetPerson } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
-import { createKey, scopes } from "../../src/store/keys.ts"
 import { deleteUnusedTypes, hasUncheckedTypes } from "../../src/store/unused-event-types.ts"
 import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
 import { eventually, type TemporaryFolder, temporaryFolder } from "../harness.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { eventRow } from "../support/event.ts"
 
 const settings = { domain: "a.example", name: "a", allowedOrigins: [], anonymize: "off" as const }
@@ -28,9 +27,7 @@ describe("new names without a key", () => {
     app = openApp()
     const now = app.clock.now
     for (const id of ["a", "b"]) createWebsite(app.store.db, id, settings, now)
-    const grant = { name: "k", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
-    key = createKey(app.store.db, "k", grant, (bytes) => crypto.getRandomValues(bytes), now).secret
-    app.store.registry.refresh()
+    key = giveKey(app).secret
   })
   afterEach(() => app.close())
 

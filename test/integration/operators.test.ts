@@ -9,8 +9,7 @@ import {
 } from "../../src/dashboard/state/filters.ts"
 import { type Operator, operatorNames, operators } from "../../src/query/operators.ts"
 import { querySchema } from "../../src/query-api/schema.ts"
-import { createKey, scopes } from "../../src/store/keys.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { readPage } from "../support/documentation.ts"
 
 // Each operator on each kind of field: in the API, and in the live page, which filters events itself.
@@ -110,9 +109,7 @@ let app: TestApp
 let key = ""
 beforeAll(async () => {
   app = openApp()
-  const grant = { name: "all", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
-  key = createKey(app.store.db, "all", grant, (bytes) => crypto.getRandomValues(bytes), 0).secret
-  app.store.registry.refresh()
+  key = giveKey(app).secret
   await send("/track", events)
 })
 afterAll(() => app.close())

@@ -2,8 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { sealAll } from "../../src/columns/sealer.ts"
 import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Scope } from "../../src/query/query.ts"
-import { createKey, scopes } from "../../src/store/keys.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
 // Events of the same ms are in the order of receipt wherever the events of a person are followed, however they are stored.
 
@@ -90,9 +89,7 @@ describe.each(ways)("%s", (_, receive) => {
   let key = ""
   beforeAll(async () => {
     app = openApp()
-    const grant = { name: "all", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
-    key = createKey(app.store.db, "all", grant, (bytes) => crypto.getRandomValues(bytes), 0).secret
-    app.store.registry.refresh()
+    key = giveKey(app).secret
     await receive(app, async (events) => {
       await send("/track", events)
     })
@@ -165,9 +162,7 @@ test.each([0, 3_000])("many people in one hour, with %p others", async (others) 
   const app = openApp()
   try {
     const { db } = app.store
-    const grant = { name: "all", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
-    const { secret } = createKey(db, "all", grant, (bytes) => crypto.getRandomValues(bytes), 0)
-    app.store.registry.refresh()
+    const { secret } = giveKey(app)
     const track = async (events: object[]) => {
       for (let at = 0; at < events.length; at += 1_000) {
         const response = await app.send(

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { createInvite, type Purpose } from "../../src/store/invites.ts"
-import { createKey, type KeyGrant, listKeys, type Scope, scopes, updateKey } from "../../src/store/keys.ts"
+import { listKeys, updateKey } from "../../src/store/keys.ts"
 import { createUser, deleteUser, listUsers, setPassword, type UserSettings } from "../../src/store/users.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
 type Json = any
@@ -51,13 +51,6 @@ async function giveUser(settings: Partial<UserSettings> = {}) {
 }
 
 const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
-
-function giveKey(scopes: Scope[], more: Partial<KeyGrant> = {}): string {
-  const grant = { name: "given", scopes, websites: null, rateLimit: null, expiresAt: null, ...more }
-  const { secret } = createKey(app.store.db, crypto.randomUUID(), grant, random, app.clock.now)
-  app.store.registry.refresh()
-  return secret
-}
 
 function giveWebsite(id: string): void {
   const settings = { domain: `${id}.example`, name: id, allowedOrigins: [], anonymize: "off" as const }
@@ -371,8 +364,8 @@ describe("a request with a cookie", () => {
   test("and a key is authorized by the key only, valid or not", async () => {
     const cookie = await loggedIn()
     const list = (key: string) => call("GET", "/v1/websites", { headers: { cookie, "x-api-key": key } })
-    expect((await list(giveKey(["read:data"]))).reason).toBe("scope_missing")
-    expect((await list(giveKey(["manage:websites"]))).status).toBe(200)
+    expect((await list(giveKey(app, { scopes: ["read:data"] }).secret)).reason).toBe("scope_missing")
+    expect((await list(giveKey(app, { scopes: ["manage:websites"] }).secret)).status).toBe(200)
     expect((await list("dbdy_nothing")).reason).toBe("key_malformed")
   })
 
@@ -531,7 +524,7 @@ describe("a one-time link", () => {
       "for the setup, if an owner was invited in the meantime",
       async () => {
         const path = giveLink("setup", null)
-        const headers = { "x-api-key": giveKey([...scopes]) }
+        const headers = { "x-api-key": giveKey(app).secret }
         const body = { email: "first@example.com", role: "owner" }
         expect((await call("POST", "/v1/users", { body, headers })).status).toBe(201)
         return path
@@ -672,7 +665,7 @@ describe("a new password", () => {
 
   test("cannot be set with a key", async () => {
     const body = { current: password, password: another }
-    const headers = { ...page, "x-api-key": giveKey(["manage:users"]) }
+    const headers = { ...page, "x-api-key": giveKey(app, { scopes: ["manage:users"] }).secret }
     expect((await call("POST", "/v1/me/password", { body, headers })).reason).toBe("credential_missing")
     expect((await call("POST", "/v1/me/password", { body, headers: page })).reason).toBe("credential_missing")
     const cookie = await loggedIn()
@@ -685,7 +678,9 @@ describe("a new password", () => {
     for (let n = 0; n < 60; n++) reasons.add((await tryKey()).reason)
     expect([...reasons]).toEqual(["key_malformed"])
     expect((await tryKey()).reason).toBe("too_many_failed_credentials")
-    const right = await call("GET", "/v1/users", { headers: { "x-api-key": giveKey(["manage:users"]) } })
+    const right = await call("GET", "/v1/users", {
+      headers: { "x-api-key": giveKey(app, { scopes: ["manage:users"] }).secret },
+    })
     expect(right.status).toBe(200)
   })
 })
@@ -710,7 +705,7 @@ describe("a stream of events", () => {
   })
 
   test("ends when its key is limited to reports", async () => {
-    const key = giveKey(["read:data"])
+    const key = giveKey(app, { scopes: ["read:data"] }).secret
     const end = () => {
       const { db, registry } = app.store
       updateKey(db, listKeys(db)[0]?.id ?? "", { scopes: ["read:reports"] })
@@ -869,7 +864,7 @@ describe("users", () => {
 
   test("can be managed with a key, within the permissions of the key", async () => {
     await giveUser({ email: "eve@example.com", role: "viewer", websites: ["docs"] })
-    const key = giveKey(["manage:users", "read:data"], { websites: ["docs"] })
+    const key = giveKey(app, { scopes: ["manage:users", "read:data"], websites: ["docs"] }).secret
     const by = (method: string, path: string, body?: unknown) =>
       call(method, path, { body, headers: { "x-api-key": key } })
     expect((await by("GET", "/v1/users")).body).toMatchObject({

@@ -2,9 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { sealAll } from "../../src/columns/sealer.ts"
 import { deleteOldSalts } from "../../src/store/daily-hash.ts"
 import { countPerson } from "../../src/store/forget.ts"
-import { createKey, scopes } from "../../src/store/keys.ts"
 import { createWebsite, type Website } from "../../src/store/websites.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
 // src/store/identity-resolution.ts defines who an event belongs to. Each case states the expected owners, and every feature that
 // shows, counts, exports or deletes events of a person must agree.
@@ -22,9 +21,7 @@ beforeEach(() => {
     plain: createWebsite(db, "plain", { ...settings, anonymize: "off" }, now),
     hashed: createWebsite(db, "hashed", { ...settings, anonymize: "daily" }, now),
   }
-  const grant = { name: "k", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
-  key = createKey(db, "k", grant, (bytes) => crypto.getRandomValues(bytes), now).secret
-  app.store.registry.refresh()
+  key = giveKey(app).secret
 })
 afterEach(() => app.close())
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { createKey, type Key, type Scope } from "../../src/store/keys.ts"
+import type { Key, Scope } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
 type Json = any
@@ -15,7 +15,7 @@ beforeEach(async () => {
     const settings = { domain: `${id}.example`, name: id, allowedOrigins: [], anonymize: "off" as const }
     createWebsite(app.store.db, id, settings, app.clock.now)
   }
-  reader = give(["read:data"], null)
+  reader = giveKey(app, { scopes: ["read:data"] }).secret
   await identify({ profileId: "user/1 ü", anonymousId: "laptop", traits: { email: "Ada@Example.com" } })
   await identify({ profileId: "user_2", traits: { name: "Émilie", plan: "pro" } })
   await identify({ profileId: "user_3", websiteId: "theirs", traits: { email: "ada@example.org" } })
@@ -23,22 +23,13 @@ beforeEach(async () => {
 
 afterEach(() => app.close())
 
-function give(scopes: Scope[], websites: Key["websites"]): string {
-  const { db, registry } = app.store
-  const grant = { name: "given", scopes, websites, rateLimit: null, expiresAt: null }
-  const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
-  const { secret } = createKey(db, crypto.randomUUID(), grant, random, app.clock.now)
-  registry.refresh()
-  return secret
-}
-
 /** Calls /identify one second after the last call. */
 async function identify(identity: object): Promise<void> {
   app.clock.now += 1_000
   const response = await app.send(
     new Request("http://localhost/identify", {
       method: "POST",
-      headers: { Authorization: `Bearer ${give(["track:events"], null)}` },
+      headers: { Authorization: `Bearer ${giveKey(app, { scopes: ["track:events"] }).secret}` },
       body: JSON.stringify({ websiteId: "mine", ...identity }),
     }),
   )
@@ -159,7 +150,7 @@ describe("what cannot be answered", () => {
     ["a key for another website", ["read:data"], ["theirs"], "key_website_mismatch"],
   ]
   test.each(refused)("%s gets no profile", async (_, scopes, websites, reason) => {
-    const key = give(scopes, websites)
+    const key = giveKey(app, { scopes, websites }).secret
     for (const path of ["profiles?website_id=mine", "profiles/user_2?website_id=mine"]) {
       const answer = await get(path, key)
       expect([answer.status, answer.reason]).toEqual([403, reason])

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { defaultQueueLimits, QueryQueue, type QueueLimits } from "../../src/query/engine/queue.ts"
-import { createKey, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { timeEventLoop } from "../support/event-loop.ts"
 
 // How much of the query thread one request and one caller can use, and that other callers do not have to wait.
@@ -18,9 +17,7 @@ async function open(changes: Parameters<typeof openApp>[0] = () => ({})): Promis
   app = openApp(changes)
   const { db } = app.store
   createWebsite(db, shop, { domain: "example.com", name: "", allowedOrigins: [], anonymize: "off" }, 0)
-  const grant = { name: "all", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
-  key = createKey(db, "all", grant, (bytes) => crypto.getRandomValues(bytes), 0).secret
-  app.store.registry.refresh()
+  key = giveKey(app).secret
   const share = { name: "board", path: "events", expiresAt: null }
   const made = await json(await send(`/v1/shares?website_id=${shop}`, share))
   link = made.link.slice("/share/".length)

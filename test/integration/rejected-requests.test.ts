@@ -3,9 +3,8 @@ import { adviceFor } from "../../src/admin-api/advice.ts"
 import { maxRejectedRequests } from "../../src/http/rejected-requests.ts"
 import { openapi } from "../../src/openapi/openapi.ts"
 import { type RejectionReason, rejections } from "../../src/rejection-reasons.ts"
-import { createKey, type Key, type Scope } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
 type Json = any
@@ -21,19 +20,10 @@ beforeEach(() => {
     const settings = { domain: `${id}.example`, name: id, allowedOrigins: [], anonymize: "off" as const }
     createWebsite(app.store.db, id, settings, app.clock.now)
   }
-  reader = createTestKey(["read:data"], null)
+  reader = giveKey(app, { scopes: ["read:data"] }).secret
 })
 
 afterEach(() => app.close())
-
-function createTestKey(scopes: Scope[], websites: Key["websites"]): string {
-  const { db, registry } = app.store
-  const grant = { name: "given", scopes, websites, rateLimit: null, expiresAt: null }
-  const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
-  const made = createKey(db, crypto.randomUUID(), grant, random, app.clock.now)
-  registry.refresh()
-  return made.secret
-}
 
 /** Sends a body and returns the rejection reason; null if it was accepted. */
 async function send(
@@ -201,7 +191,7 @@ describe("the advice", () => {
 })
 
 test("accepted requests are not listed", async () => {
-  const key = createTestKey(["track:events"], null)
+  const key = giveKey(app, { scopes: ["track:events"] }).secret
   expect(await send("/track", { name: "fine" }, { Authorization: `Bearer ${key}` })).toBeNull()
   expect((await list()).body).toMatchObject({ refusals: [], total: 0 })
 })
@@ -255,7 +245,7 @@ test.each(["?reason=no_such", "?limit=0", "?limit=1001", "?limit=x", "?website=m
 )
 
 test("a key limited to a website only sees requests for that website", async () => {
-  const limited = createTestKey(["read:data"], ["mine"])
+  const limited = giveKey(app, { scopes: ["read:data"], websites: ["mine"] }).secret
   await send("/track?website_id=mine", { name: "a" }, wrongOrigin)
   await send("/track?website_id=theirs", { name: "b" }, wrongOrigin)
   await send("/track", [
@@ -272,7 +262,8 @@ test("a key limited to a website only sees requests for that website", async () 
 
 test("requires a key with the scope read:data", async () => {
   expect((await list("", null)).status).toBe(401)
-  expect((await list("", createTestKey(["track:events", "manage:websites"], null))).status).toBe(403)
+  const { secret } = giveKey(app, { scopes: ["track:events", "manage:websites"] })
+  expect((await list("", secret)).status).toBe(403)
 })
 
 test("each reason is logged at most once a second, with the number of omitted lines", async () => {

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
+import { type KeyGrant, scopes } from "../../src/store/keys.ts"
 import { createLoginSession } from "../../src/store/login-sessions.ts"
 import { createNote, maxNotes } from "../../src/store/notes.ts"
 import { createShare, maxShares } from "../../src/store/shares.ts"
 import { createUser } from "../../src/store/users.ts"
 import { createView, maxViews } from "../../src/store/views.ts"
 import { createWebsite, deleteWebsite, findWebsite } from "../../src/store/websites.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
 type Json = any
@@ -17,13 +17,6 @@ interface Answer {
   body: Json
 }
 
-const everything: KeyGrant = {
-  name: "admin",
-  scopes: [...scopes],
-  websites: null,
-  rateLimit: null,
-  expiresAt: null,
-}
 const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
 
 let app: TestApp
@@ -35,17 +28,10 @@ beforeEach(() => {
     const settings = { domain: `${id}.example`, name: id, allowedOrigins: [], anonymize: "off" as const }
     createWebsite(app.store.db, id, settings, app.clock.now)
   }
-  admin = give({})
+  admin = giveKey(app).secret
 })
 
 afterEach(() => app.close())
-
-function give(grant: Partial<KeyGrant>): string {
-  const { db, registry } = app.store
-  const made = createKey(db, crypto.randomUUID(), { ...everything, ...grant }, random, app.clock.now)
-  registry.refresh()
-  return made.secret
-}
 
 async function call(method: string, path: string, body?: unknown, key = admin): Promise<Answer> {
   return send(method, path, body, { Authorization: `Bearer ${key}` })
@@ -365,7 +351,7 @@ describe("permissions:", () => {
     const { id } = kind === "share" ? one.share : one
     const [read = [], write = []] = scopesOf[kind] ?? []
     for (const scope of scopes) {
-      const key = give({ scopes: [scope] })
+      const key = giveKey(app, { scopes: [scope] }).secret
       const mayRead = read.includes(scope) || (scope === "read:data" && read.includes("read:reports"))
       expect([scope, (await call("GET", `${kind}s?website_id=mine`, undefined, key)).status]).toEqual([
         scope,
@@ -381,7 +367,8 @@ describe("permissions:", () => {
       }
     }
     expect(
-      (await call("POST", `${kind}s?website_id=mine`, examples[kind], give({ scopes: write }))).status,
+      (await call("POST", `${kind}s?website_id=mine`, examples[kind], giveKey(app, { scopes: write }).secret))
+        .status,
     ).toBe(201)
   })
 
@@ -410,7 +397,7 @@ describe("permissions:", () => {
   })
 
   test("a caller limited to a website only sees and saves its items", async () => {
-    const limited = give({ websites: ["mine"] })
+    const limited = giveKey(app, { websites: ["mine"] }).secret
     const ids: Record<string, string> = {}
     for (const kind of ["note", "view"] as const) {
       for (const place of ["mine", "theirs", "all", "none"])
@@ -615,7 +602,7 @@ describe("a share link", () => {
     app = openApp(({ settings }) => ({ settings: { ...settings, rateLimit: 2 } }))
     const website = { domain: "mine.example", name: "mine", allowedOrigins: [], anonymize: "off" as const }
     createWebsite(app.store.db, "mine", website, app.clock.now)
-    admin = give({})
+    admin = giveKey(app).secret
     const { link } = await made("share", "mine")
     const statuses = []
     for (let n = 0; n < 3; n++) {
@@ -642,7 +629,7 @@ describe("a share link", () => {
     ],
   ]
   test.each(limits)("%s cannot be made", async (_, grant, more, reason) => {
-    const key = give(grant)
+    const key = giveKey(app, grant).secret
     const answer = await call("POST", "shares?website_id=theirs", { ...examples.share, ...more }, key)
     expect([answer.status, answer.reason]).toEqual([403, reason])
   })
@@ -666,7 +653,7 @@ describe("a share link", () => {
   })
 
   test("of another website cannot be listed or revoked by a caller limited to one", async () => {
-    const limited = give({ websites: ["mine"] })
+    const limited = giveKey(app, { websites: ["mine"] }).secret
     const [{ share: own }, { share: other }] = [await made("share", "mine"), await made("share", "theirs")]
     expect((await call("GET", "shares", undefined, limited)).body.shares).toEqual([own])
     expect((await call("GET", "shares?website_id=theirs", undefined, limited)).reason).toBe(

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import { createKey, scopes } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { readPage } from "../support/documentation.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -30,14 +29,7 @@ describe("the SQL examples in src/store/README.md return the numbers of /v1/quer
     app.clock.now = now
     const { db } = app.store
     createWebsite(db, website, { domain: "example.com", name: "", allowedOrigins: [], anonymize: "off" }, 0)
-    key = createKey(
-      db,
-      "1",
-      { name: "all", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null },
-      (bytes) => crypto.getRandomValues(bytes),
-      0,
-    ).secret
-    app.store.registry.refresh()
+    key = giveKey(app).secret
     // Events that must not count: crawlers, events without a visitor, amounts that are not numbers, old events.
     const event = (
       name: string,

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { statSync } from "node:fs"
-import { createKey, type Key, type Scope } from "../../src/store/keys.ts"
+import type { Key, Scope } from "../../src/store/keys.ts"
 import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
 import { version } from "../../src/version.ts"
-import { openApp, type TestApp } from "../support/app.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { eventRow } from "../support/event.ts"
 
 let app: TestApp
@@ -13,11 +13,7 @@ beforeEach(() => {
 afterEach(() => app.close())
 
 async function status(scopes: Scope[] = ["manage:websites"], websites: Key["websites"] = null) {
-  const { db, registry } = app.store
-  const grant = { name: "given", scopes, websites, rateLimit: null, expiresAt: null }
-  const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
-  const { secret } = createKey(db, crypto.randomUUID(), grant, random, app.clock.now)
-  registry.refresh()
+  const { secret } = giveKey(app, { scopes, websites })
   const response = await app.send(
     new Request("http://localhost/v1/status", { headers: { Authorization: `Bearer ${secret}` } }),
   )

@@ -5,6 +5,7 @@ import { type AppDeps, createApp } from "../../src/app.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import type { Log } from "../../src/log.ts"
 import { openServer } from "../../src/server/open-server.ts"
+import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import type { Store } from "../../src/store/store.ts"
 
 export interface TestApp {
@@ -66,4 +67,16 @@ export function openApp(changes: (deps: AppDeps) => Partial<AppDeps> = () => ({}
       rmSync(folder, { recursive: true })
     },
   }
+}
+
+/** Creates a key, as the command line does. It has all scopes on all websites, no rate limit and no end, unless `grant` says otherwise. */
+export function giveKey(
+  { store: { db, registry }, clock }: TestApp,
+  grant: Partial<KeyGrant> = {},
+): { id: string; secret: string } {
+  const everything = { name: "given", scopes: [...scopes], websites: null, rateLimit: null, expiresAt: null }
+  const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+  const { key, secret } = createKey(db, crypto.randomUUID(), { ...everything, ...grant }, random, clock.now)
+  registry.refresh()
+  return { id: key.id, secret }
 }
