@@ -1,6 +1,7 @@
 import { constants, copyFileSync, readFileSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { startServer } from "../harness.ts"
+import { memoryOf } from "../support/memory.ts"
 import { standardEvents } from "./dataset.ts"
 import { askServer, type Range, website } from "./engines.ts"
 import { bodiesOf, type LoadResult, put } from "./load.ts"
@@ -65,7 +66,7 @@ export async function benchBeside(folder: string, range: Range): Promise<void> {
     }
     answers.sort((a, b) => a - b)
     const middle = answers[Math.floor(answers.length / 2)] ?? 0
-    const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]) / 1024
+    const { peak } = memoryOf(server)
     out(`\np99 beside questions to alone: ${(other.p99 / one.p99).toFixed(2)}`)
     out(`questions answered meanwhile: ${answers.length}, ${middle.toFixed(0)} ms at the median`)
     out(`largest -wal: ${(wal / 1_048_576).toFixed(1)} MiB; most memory: ${peak.toFixed(0)} MiB`)

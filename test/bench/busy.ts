@@ -2,6 +2,7 @@ import { constants, copyFileSync, mkdtempSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Server, startServer } from "../harness.ts"
+import { memoryOf } from "../support/memory.ts"
 import { standardEvents } from "./dataset.ts"
 import { website } from "./engines.ts"
 import { prepare } from "./prepare.ts"
@@ -38,7 +39,7 @@ export async function startBusy(events: number, dir: string | undefined): Promis
     server,
     key,
     sent: sending.sent,
-    memory: () => memoryOf(server),
+    memory: () => memoryOf(server).peak,
     [Symbol.asyncDispose]: async () => {
       await sending.stop()
       await server.stop()
@@ -83,8 +84,4 @@ function sendMeanwhile(url: string, key: string): { sent: () => number; stop: ()
       await last
     },
   }
-}
-
-function memoryOf({ pid }: Server): number {
-  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1_024
 }

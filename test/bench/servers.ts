@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { binary } from "../support/binary.ts"
+import { memoryOf } from "../support/memory.ts"
 
 export interface RunningServer {
   url: string
@@ -42,7 +43,7 @@ export async function start(contestant: Contestant): Promise<RunningServer> {
     url,
     key,
     db,
-    memory: () => Number(/VmRSS:\s+(\d+) kB/.exec(proc("status"))?.[1]) / 1024,
+    memory: () => memoryOf(server).now,
     cpu: () => {
       const fields = proc("stat").split(") ")[1]?.split(" ") ?? []
       return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond

@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test"
-import { readFileSync } from "node:fs"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { maxNewKeysPerDay } from "../../src/store/property-key-quota.ts"
 import { createWebsite } from "../../src/store/websites.ts"
@@ -11,13 +10,14 @@ import {
   temporaryFolder,
   withDatabase,
 } from "../harness.ts"
+import { memoryOf } from "../support/memory.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
 // Keys, names, values and ids that senders make up take memory in proportion to what was sent. Incident: a
 // dense array for each key of a block took 6.9 GB for the first of these shapes.
 
 /**
- * Limit of the growth of the process, MB. By its own estimate, a pass of sealing can take 32 and a query 64.
+ * Limit of the growth of the process, MiB. By its own estimate, a pass of sealing can take 32 and a query 64.
  */
 const maxGrowth = 320
 const queryMemory = 134_217_728
@@ -72,13 +72,6 @@ const shapes: Record<string, () => object[][]> = {
 
 /** Adds the website that the queries read. The API key that sends the events has no rate limit. */
 const withWebsite = (events: object[]) => events.map((event) => ({ ...event, websiteId: "a" }))
-
-/** Resident memory, MB. `peak`: the highest value so far. */
-function memoryOf({ pid }: Server): { now: number; peak: number } {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8")
-  const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1_024
-  return { now: field("VmRSS"), peak: field("VmHWM") }
-}
 
 async function post(server: Server, path: string, body: unknown): Promise<Response> {
   const headers = { authorization: `Bearer ${server.key}`, "content-type": "application/json" }

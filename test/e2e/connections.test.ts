@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { connect, type Socket } from "node:net"
 import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { memoryOf } from "../support/memory.ts"
 
 // Clients that hold connections without sending complete requests.
 
@@ -102,16 +103,11 @@ const idle = Math.min(10_000, maxConnections)
 test(`${idle} idle connections: others are served immediately, and memory is bounded`, async () => {
   const server = await start()
   expect(await send(server)).toBe(200)
-  const before = memory(server)
+  const before = memoryOf(server).now
   const clients = occupy(server, idle, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
   await eventually(() => clients.open === idle, { timeout: 30_000 })
   for (let request = 0; request < 20; request++) expect(await send(server, 10_000)).toBe(200)
   // 4 KB per connection were measured; 15 KB are too many.
-  expect(memory(server) - before).toBeLessThan(150)
+  expect(memoryOf(server).now - before).toBeLessThan(150)
   expect(countEvents(server)).toBe(21)
 }, 60_000)
-
-/** Resident memory of the process, MB. */
-function memory({ pid }: Server): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
-}

@@ -21,6 +21,7 @@ import {
 import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 import { eventRow, oddEvents } from "../support/event.ts"
+import { memoryOf } from "../support/memory.ts"
 
 const now = Date.UTC(2026, 0, 1)
 const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
@@ -378,17 +379,17 @@ test("while the reader pauses, memory stays bounded, and nothing is lost", async
   )
   await eventually(() => existsSync(folder.file("first")))
   await Bun.sleep(1_500)
-  expect(residentOf("export", shell.pid)).toBeLessThan(250_000)
+  expect(residentOf("export", shell.pid)).toBeLessThan(245)
   expect(await shell.exited).toBe(0)
   const read = readFileSync(folder.file("first"), "latin1") + readFileSync(folder.file("rest"), "latin1")
   expect(read.split("\n").length - 1).toBe(count + 5)
 }, 60_000)
 
-/** KiB in memory of the child of `parent` with `word` in its command line. */
+/** Resident memory, in MiB, of the child of `parent` with `word` in its command line. */
 function residentOf(word: string, parent: number): number {
   const children = readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8").trim().split(" ")
   const pid = children.find((one) => readFileSync(`/proc/${one}/cmdline`, "utf8").includes(`\0${word}\0`))
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1])
+  return memoryOf({ pid: Number(pid) }).now
 }
 
 test("a reader that closes the pipe ends the export", async () => {
@@ -572,8 +573,7 @@ describe("GET /v1/export", () => {
       const clients = [await stall(), await stall(), await stall(), await stall()]
       const refused = await get()
       expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "10"])
-      const status = () => readFileSync(`/proc/${server?.pid}/status`, "utf8")
-      expect(Number(/VmHWM:\s+(\d+)/.exec(status())?.[1])).toBeLessThan(400_000)
+      expect(memoryOf(server as Server).peak).toBeLessThan(390)
       // Events are accepted in the meantime, and the slots are free again when the clients have disconnected.
       for (const client of clients) client.abort()
       const again = await eventually<Response | undefined>(async () => {

@@ -12,6 +12,7 @@ import {
   withDatabase,
 } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { memoryOf } from "../support/memory.ts"
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -271,18 +272,13 @@ test("while the disk blocks, the queue rejects the excess, and memory stays flat
     }
   }
   await flood(700)
-  const before = memory(server)
+  const before = memoryOf(server).now
   await flood(3_000)
   // These 3,000 bodies are 120 MB; in memory they would take more.
-  expect(memory(server) - before).toBeLessThan(60)
+  expect(memoryOf(server).now - before).toBeLessThan(60)
   expect(refused).toBeGreaterThan(3_000)
   expect(await alive(server)).toBe("200")
   other.exec("rollback")
   expect(new Set(await Promise.all(waiting))).toEqual(new Set(["200"]))
   expect(countEvents(db)).toBe(waiting.length * batch.length)
 })
-
-/** MB that the process holds. */
-function memory({ pid }: Server): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
-}

@@ -1,9 +1,7 @@
-// bun run test:overload [seconds] [clients]: sends without pause while another process holds the write lock half of the time. Before
-// and after, a few clients send to a store slowed the same way.
-import { readFileSync } from "node:fs"
 import { connect } from "node:net"
 import { Database } from "../../src/store/db/driver.ts"
 import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
+import { memoryOf } from "../support/memory.ts"
 
 export interface OverloadOptions {
   clients: number
@@ -121,7 +119,8 @@ function watch(server: Server) {
   const waits: number[] = []
   const asked: Promise<void>[] = []
   let missed = 0
-  const before = memoryOf(server)
+  const memory = () => Math.round(memoryOf(server).now)
+  const before = memory()
   const ask = async () => {
     const started = performance.now()
     const signal = AbortSignal.timeout(10_000)
@@ -130,7 +129,7 @@ function watch(server: Server) {
     waits.push(performance.now() - started)
   }
   const timer = setInterval(() => {
-    samples.push(memoryOf(server))
+    samples.push(memory())
     asked.push(ask())
   }, 500)
   return {
@@ -181,12 +180,6 @@ function countEvents(path: string): number {
   } finally {
     db.close()
   }
-}
-
-/** MB. */
-function memoryOf({ pid }: Server): number {
-  const kilobytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
-  return Math.round(Number(kilobytes) / 1024)
 }
 
 /** Sends requests back to back over each connection; waits for pending responses at the end. */

@@ -11,6 +11,7 @@ import { difference } from "../reference/compare.ts"
 import { insertRows, linkSome, makeWorld, rawEvents, someRows, type World } from "../reference/events.ts"
 import { type Kind, randomQuery } from "../reference/queries.ts"
 import { type RawEvent, referenceResult } from "../reference/reference.ts"
+import { runToEnd } from "../support/batches.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
 // Random events and random queries: the engine returns what the reference returns, however events are stored and whatever it has
@@ -96,13 +97,7 @@ type Executor = (query: Query) => unknown
 
 /** Executes queries with a reader that has executed others before. */
 function executorOf(reader: SnapshotReader): Executor {
-  return (query) => {
-    const steps = executeQuery(reader, query)
-    for (;;) {
-      const step = steps.next()
-      if (step.done) return step.value.result
-    }
-  }
+  return (query) => runToEnd(executeQuery(reader, query)).result
 }
 
 /** The first result, in order, that differs from the reference. */

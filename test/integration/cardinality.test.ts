@@ -15,6 +15,7 @@ import { Clocks } from "../reference/clock.ts"
 import { difference } from "../reference/compare.ts"
 import { insertRows, rawEvents } from "../reference/events.ts"
 import { referenceResult } from "../reference/reference.ts"
+import { runToEnd } from "../support/batches.ts"
 import { eventRow } from "../support/event.ts"
 
 const dayMs = 86_400_000
@@ -159,7 +160,7 @@ describe("answers are those of the reference for", () => {
         for (const question of questions()) {
           const wanted = referenceResult(events, question, clocks)
           for (const [place, reader] of readers.entries()) {
-            const found = difference(question, answerOf(reader, question), wanted)
+            const found = difference(question, runToEnd(executeQuery(reader, question)).result, wanted)
             if (found) throw new Error(`${state}, reader ${place}: ${found}\n${JSON.stringify(question)}`)
           }
         }
@@ -168,14 +169,6 @@ describe("answers are those of the reference for", () => {
     }, 60_000)
   }
 })
-
-function answerOf(reader: SnapshotReader, question: Query): unknown {
-  const steps = executeQuery(reader, question)
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return step.value.result
-  }
-}
 
 describe("sealing", () => {
   test("builds more blocks from events that take much memory, and merges them only as far as memory allows", () => {

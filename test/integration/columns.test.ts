@@ -19,6 +19,7 @@ import type { Db } from "../../src/store/db/driver.ts"
 import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { runToEnd } from "../support/batches.ts"
 import { eventRow } from "../support/event.ts"
 
 const dayMs = 86_400_000
@@ -69,10 +70,7 @@ const summary: Measure[] = ["events", "users", "event_types", { what: "sum", of:
 const sumTo = (count: number) => (count * (count - 1)) / 2
 
 function work(): SealedBatch | undefined {
-  const steps = nextWork(new Sealer(db), 1, Number.MAX_SAFE_INTEGER)
-  let step = steps.next()
-  while (!step.done) step = steps.next()
-  return step.value
+  return runToEnd(nextWork(new Sealer(db), 1, Number.MAX_SAFE_INTEGER))
 }
 
 const seal = () => sealAll(db, Number.MAX_SAFE_INTEGER)
@@ -167,12 +165,7 @@ describe("column blocks", () => {
       insert(hourly(3, start + part * 60_000))
       applySealedBatch(db, work() as SealedBatch)
     }
-    const openNow = () => {
-      const steps = new SnapshotReader(db).open(scope)
-      let step = steps.next()
-      while (!step.done) step = steps.next()
-      return step.value
-    }
+    const openNow = () => runToEnd(new SnapshotReader(db).open(scope))
     const [before, later] = [openNow(), openNow()]
     applySealedBatch(db, work() as SealedBatch)
     const count = (source: ReturnType<typeof openNow>) =>
@@ -225,10 +218,8 @@ describe("column blocks", () => {
     db.exec(`delete from event_rows where website_rid = 0 and ts < ${start + 20 * dayMs}`)
     seal()
     expect(stretches()).toBe(3)
-    const steps = nextWork(new Sealer(db), 1, 0, true)
-    let step = steps.next()
-    while (!step.done) step = steps.next()
-    expect(applySealedBatch(db, step.value as SealedBatch)).toBe(true)
+    const batch = runToEnd(nextWork(new Sealer(db), 1, 0, true))
+    expect(applySealedBatch(db, batch as SealedBatch)).toBe(true)
     expect(stretches()).toBe(2)
     expect(measure(["events", "users"]).values).toEqual([2 * visitors, 2 * visitors])
     insert([{ ts: start, receivedAt: start, anonymousId: "visitor 1 of month 0" }])
@@ -332,11 +323,7 @@ describe("reading in steps", () => {
       by: [],
       measures: ["users" as const],
     }
-    const users = (steps = executeQuery(reader, question)) => {
-      let step = steps.next()
-      while (!step.done) step = steps.next()
-      return step.value.result.groups[0]?.values
-    }
+    const users = (steps = executeQuery(reader, question)) => runToEnd(steps).result.groups[0]?.values
     expect(users()).toEqual([1])
     insert([seen("b", "two", 3)])
     const underWay = executeQuery(reader, question)

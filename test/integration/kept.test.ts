@@ -10,6 +10,7 @@ import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { difference } from "../reference/compare.ts"
+import { runToEnd } from "../support/batches.ts"
 import { eventRow } from "../support/event.ts"
 
 // Cached results of earlier queries are used for later ones while they are still correct. They are compared with results computed
@@ -122,11 +123,8 @@ for (const granularity of ["hourly", "minute", "daily"] as const) {
 }
 
 function answerOf(reader: SnapshotReader, question: Query): { answer: unknown; source: string } {
-  const steps = executeQuery(reader, question)
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return { answer: step.value.result, source: step.value.statistics.source }
-  }
+  const { result, statistics } = runToEnd(executeQuery(reader, question))
+  return { answer: result, source: statistics.source }
 }
 
 /** Also caches the matching events of the smallest blocks. */
@@ -208,10 +206,11 @@ describe("the cached results of earlier queries", () => {
     answerOf(reader, summary)
     insert([happened(end - day + 1, 1)])
     seal()
-    const steps = executeQuery(reader, summary)
-    let step = steps.next()
-    while (!step.done) step = steps.next()
-    expect(step.value.statistics).toEqual({ source: "kept+blocks", blockEvents: 9, rows: 0 })
+    expect(runToEnd(executeQuery(reader, summary)).statistics).toEqual({
+      source: "kept+blocks",
+      blockEvents: 9,
+      rows: 0,
+    })
   })
 
   test("are evicted if there is no room: first those that others were computed from, then the oldest", () => {
