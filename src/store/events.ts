@@ -1,3 +1,5 @@
+import type { EventKind } from "../event-kinds.ts"
+import type { AcquisitionContext, ClientContext } from "./contexts.ts"
 import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
 import { type NewNameQuota, tooManyNewNamesError } from "./event-name-quota.ts"
@@ -33,6 +35,11 @@ export interface EventRow {
   eventId: string | null
   /** JSON values in the order of `keys`, without brackets; an object if `keys` is ''. */
   properties: string | null
+  /** Default: custom. */
+  kind?: EventKind
+  /** Default: null, which is unknown. */
+  client?: ClientContext | null
+  acquisition?: AcquisitionContext | null
 }
 
 const columns = [

@@ -1,0 +1,37 @@
+/** Where a visitor's page ran. '' in a field: unknown. */
+export const clientFields = [
+  "browser_name",
+  "browser_version",
+  "os_name",
+  /** desktop, mobile or tablet */
+  "device_type",
+  /** ISO 3166-1 alpha-2, upper case */
+  "country",
+  "region",
+  "city",
+  /** BCP 47 */
+  "language",
+  /** IANA */
+  "timezone",
+  /** Width and height in CSS pixels, such as 1920x1080 */
+  "screen_resolution",
+] as const
+
+export type ClientContext = Readonly<Record<(typeof clientFields)[number], string>>
+
+/** Where a visitor came from. '' in a field: unknown. */
+export const acquisitionFields = [
+  /** URL without query and fragment */
+  "referrer",
+  /** Host without www. */
+  "referrer_domain",
+  /** direct, search, social, mail, ad, internal or other */
+  "referrer_type",
+  "utm_source",
+  "utm_medium",
+  "utm_campaign",
+  "utm_term",
+  "utm_content",
+] as const
+
+export type AcquisitionContext = Readonly<Record<(typeof acquisitionFields)[number], string>>
