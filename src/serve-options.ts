@@ -36,6 +36,10 @@ export interface ServeOptions extends DatabaseOptions {
   /** ms */
   shutdownDelay: number
   trustProxy: TrustedNetworks
+  /** Name of a header; absent: none. */
+  countryHeader?: string
+  /** Path of an mmdb file; absent: the country table that is built in. */
+  geoDb?: string
   tlsCert?: string
   tlsKey?: string
   logLevel: LogLevel
@@ -169,6 +173,18 @@ function serveOptions(): Option[] {
       "127.0.0.0/8,::1",
       networks,
     ),
+    option(
+      "--country-header <name>",
+      "header in which a trusted proxy sends the visitor's country, such as CF-IPCountry",
+      undefined,
+      headerName,
+    ),
+    option(
+      "--geo-db <file>",
+      "look visitors' countries, regions and cities up in this mmdb file, read at startup (default: a country table that is built in)",
+      undefined,
+      filled("a file path, such as /var/lib/databuddy/GeoLite2-City.mmdb"),
+    ),
     option("--tls-cert <file>", "serve HTTPS with this certificate and its chain (PEM), read at startup"),
     option("--tls-key <file>", "private key of the certificate (PEM, no passphrase)"),
     option("--log-level <level>", "log level", "info").choices(logLevels),
@@ -267,6 +283,16 @@ function networks(text: string): TrustedNetworks {
   const parsed = parseNetworks(text)
   if (parsed) return parsed
   throw new InvalidArgumentError("It must be comma-separated addresses or networks, such as 10.0.0.0/8.")
+}
+
+/** Headers that say something else. A country header by one of these names would be a mistake. */
+const otherHeaders = new Set(["authorization", "cookie", "host", "user-agent", "x-forwarded-for"])
+
+function headerName(text: string): string {
+  if (/^[\w-]{1,64}$/.test(text) && !otherHeaders.has(text.toLowerCase())) return text
+  throw new InvalidArgumentError(
+    "It must be the name of a header that holds a country, such as CF-IPCountry.",
+  )
 }
 
 /** Trims DATABUDDY_ variables: a file with CRLF line endings or trailing spaces gives values that only look right. */

@@ -5,6 +5,7 @@ import { listBackups, listCopies } from "../backups/files.ts"
 import {
   type BackupFacts,
   type CheckResult,
+  type CountryFacts,
   type DiagnosisSettings,
   daysUntilFull,
   diagnose,
@@ -12,6 +13,7 @@ import {
   type FileFacts,
 } from "../doctor/checks.ts"
 import { UserError } from "../errors.ts"
+import { openCountryTable, openGeoFile } from "../ingest/geo.ts"
 import { rulesVersion } from "../query/structures/tzdata.ts"
 import { addFlagsOfServe, type ServeOptions } from "../serve-options.ts"
 import { type Growth, growthOf } from "../store/db/growth.ts"
@@ -31,12 +33,13 @@ const flags = [
   "--backup-every",
   "--backup-keep",
   "--trust-proxy",
+  "--geo-db",
   "--tls-cert",
 ]
 
 type DoctorOptions = DataOptions &
   Omit<DiagnosisSettings, "namesProxies"> &
-  Pick<ServeOptions, "retain" | "backupDir">
+  Pick<ServeOptions, "retain" | "backupDir" | "geoDb">
 
 export function addDoctorCommand(root: Command, context: Context): void {
   const command = root
@@ -116,6 +119,7 @@ async function collectFacts(db: string, options: DoctorOptions, context: Context
     backups: await backupsIn(options.backupDir, db),
     openFiles: openFilesOf(server, db),
     zoneRules: { own: rulesVersion, system: systemZoneRules() },
+    countries: countryFacts(options.geoDb),
   }
 }
 
@@ -162,6 +166,16 @@ async function backupsIn(folder: string | undefined, db: string): Promise<Backup
   } catch (error) {
     const { message, hint } = error as Error & { hint?: string }
     return { folder: path, failure: { message, hint } }
+  }
+}
+
+function countryFacts(file: string | undefined): CountryFacts {
+  if (file === undefined) return { file, builtOn: openCountryTable().builtOn }
+  try {
+    return { file, builtOn: openGeoFile(file).builtOn }
+  } catch (error) {
+    const { message, hint } = error as Error & { hint?: string }
+    return { file, failure: { message, hint } }
   }
 }
 

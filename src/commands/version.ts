@@ -1,3 +1,4 @@
+import { openCountryTable } from "../ingest/geo.ts"
 import { rulesVersion } from "../query/structures/tzdata.ts"
 import { Database } from "../store/db/driver.ts"
 import type { Context } from "../terminal/context.ts"
@@ -5,11 +6,21 @@ import { printFields, printJson } from "../terminal/print.ts"
 import { commit, version } from "../version.ts"
 
 export function printVersion({ json }: { json?: boolean }, context: Context): void {
-  const facts = { version, commit, bun: Bun.version, sqlite: sqliteVersion(), timeZones: rulesVersion }
+  const facts = {
+    version,
+    commit,
+    bun: Bun.version,
+    sqlite: sqliteVersion(),
+    timeZones: rulesVersion,
+    countries: openCountryTable().builtOn,
+  }
   if (json) printJson(facts, context)
   else {
-    const { bun, sqlite, timeZones } = facts
-    printFields({ databuddy: version, commit, Bun: bun, SQLite: sqlite, tzdata: timeZones }, context)
+    const { bun, sqlite, timeZones, countries } = facts
+    printFields(
+      { databuddy: version, commit, Bun: bun, SQLite: sqlite, tzdata: timeZones, countries },
+      context,
+    )
   }
 }
 

@@ -9,7 +9,17 @@ import { isoTime, shortTime, size } from "../terminal/print.ts"
 
 /** The result of one check. */
 export interface CheckResult {
-  about: "database" | "disk" | "clock" | "rights" | "wal" | "backups" | "limits" | "proxy" | "zones"
+  about:
+    | "database"
+    | "disk"
+    | "clock"
+    | "rights"
+    | "wal"
+    | "backups"
+    | "limits"
+    | "proxy"
+    | "zones"
+    | "country"
   message: string
   /** What to do; undefined if the check passed. */
   hint?: string
@@ -38,7 +48,13 @@ export interface Facts {
   openFiles: { most: number; open: number | undefined; of: "server" | "own" } | undefined
   /** Versions of the time zone database, such as 2026f: of this program, and of the system if known. */
   zoneRules: { own: string; system: string | undefined }
+  countries: CountryFacts
 }
+
+/** Where countries of visitors come from, and the day that the table was built. `file`: that of --geo-db; undefined: the built-in one. */
+export type CountryFacts =
+  | { file: string | undefined; builtOn: string }
+  | { file: string; failure: { message: string; hint: string | undefined } }
 
 export interface FileFacts {
   path: string
@@ -96,6 +112,7 @@ export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult
     checkOpenFileLimit(facts),
     ...checkProxy(settings),
     checkTimeZones(facts),
+    checkCountries(facts),
   ]
 }
 
@@ -324,6 +341,17 @@ function checkTimeZones({ zoneRules: { own, system } }: Facts): CheckResult {
       ? `; the system has ${system}, a newer databuddy can have it too`
       : ""
   return { about: "zones", message: `time zone rules ${own} (tzdata)${newer}` }
+}
+
+function checkCountries({ countries }: Facts): CheckResult {
+  const about = "country"
+  if ("failure" in countries) {
+    const { message, hint = "set --geo-db to an mmdb file" } = countries.failure
+    return { about, message, hint }
+  }
+  const { file, builtOn } = countries
+  const table = file === undefined ? "the built-in table" : file
+  return { about, message: `countries of visitors come from ${table}, which is of ${builtOn}` }
 }
 
 function isLoopback(host: string): boolean {

@@ -121,7 +121,7 @@ test("reports no problem beside a healthy server, and shows the limits of the se
   expect(found.facts.openFilesLimit).toBe(Number(/Max open files +(\d+)/.exec(limits)?.[1]))
   const { code, out, err } = run([], env)
   expect({ code, err }).toEqual({ code: 0, err: "" })
-  expect(out.trimEnd().split("\n").length).toBe(9)
+  expect(out.trimEnd().split("\n").length).toBe(10)
   for (const line of out.trimEnd().split("\n")) expect(line).toStartWith("ok    ")
   expect(out).toContain(`process ${server.pid} serves it`)
 })
@@ -243,6 +243,12 @@ describe("of a database without a server,", () => {
       args: () => ["--trust-proxy", "10.0.0.0/8,0.0.0.0/0"],
       about: "proxy",
       says: "evade rate limits",
+    },
+    {
+      what: "a file of --geo-db that is missing",
+      args: () => ["--geo-db", "/nowhere/city.mmdb"],
+      about: "country",
+      says: "/nowhere/city.mmdb of --geo-db cannot be read (ENOENT)",
     },
     {
       what: "a database of an older version",

@@ -13,7 +13,7 @@ const skipped = command === undefined ? " (skipped: needs root with CAP_SYS_ADMI
 describe.skipIf(command === undefined)(`where there is nothing but the binary${skipped}`, () => {
   const jailed = () => makeJail(command ?? [])
 
-  test("databuddy version prints the versions of itself, its commit, Bun, SQLite and the time zone database", async () => {
+  test("databuddy version prints the versions of itself, its commit, Bun, SQLite, the time zone database and the country table", async () => {
     using jail = jailed()
     const run = await finished(jail.start(["version"]))
     expect(run).toMatchObject({ code: 0, errors: "" })
@@ -21,6 +21,7 @@ describe.skipIf(command === undefined)(`where there is nothing but the binary${s
     expect(run.output).toContain(Bun.version)
     expect(run.output).toMatch(/\b3\.\d+\.\d+\b/)
     expect(run.output).toMatch(/\b20\d\d[a-z]\b/)
+    expect(run.output).toMatch(/^countries +20\d\d-\d\d-\d\d$/m)
     expect(run.output).toMatch(/\b[0-9a-f]{7,40}\b|\bunknown\b/)
   })
 

@@ -33,6 +33,7 @@ const facts: Facts = {
   backups,
   openFiles: { most: 65_536, open: 30, of: "server" },
   zoneRules: { own: "2026f", system: "2026f" },
+  countries: { file: undefined, builtOn: "2026-06-17" },
 }
 const networks = (text: string) => parseNetworks(text) as TrustedNetworks
 const settings: DiagnosisSettings = {
@@ -153,9 +154,26 @@ const healthy: Case[] = [
     about: "zones",
     says: "the system has 2027a",
   },
+  {
+    when: "the country table is the built-in one",
+    about: "country",
+    says: "the built-in table, which is of 2026-06-17",
+  },
+  {
+    when: "--geo-db is set",
+    facts: { countries: { file: "/x/city.mmdb", builtOn: "2026-11-01" } },
+    about: "country",
+    says: "/x/city.mmdb, which is of 2026-11-01",
+  },
 ]
 
 const problems: Case[] = [
+  {
+    when: "the file of --geo-db cannot be read",
+    facts: { countries: { file: "/x", failure: { message: "/x cannot be read", hint: undefined } } },
+    about: "country",
+    says: "/x cannot be read",
+  },
   {
     when: "a migration is missing",
     facts: { pending: "0009_x" },
@@ -319,7 +337,7 @@ test("every check runs, whatever the others report", () => {
   const abouts = (one: Partial<Facts>) => [
     ...new Set(diagnose({ ...facts, ...one }, settings).map(({ about }) => about)),
   ]
-  const all = ["database", "disk", "clock", "rights", "wal", "backups", "limits", "proxy", "zones"]
+  const all = ["database", "disk", "clock", "rights", "wal", "backups", "limits", "proxy", "zones", "country"]
   expect(abouts({})).toEqual(all as never)
   expect(
     abouts({ freeBytes: 0, pending: "x", growth: undefined, now: now - day, folderMode: 0o777 }),
