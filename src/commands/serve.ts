@@ -1,6 +1,7 @@
 import { BackupSchedule } from "../backups/schedule.ts"
 import { removeStaleStaging } from "../backups/staging.ts"
 import { needsMigration, upgrade } from "../backups/upgrade.ts"
+import { openGeoFile } from "../ingest/geo.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
 import type { ServeOptions } from "../serve-options.ts"
 import { watchDescriptors } from "../server/file-descriptors.ts"
@@ -24,6 +25,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     environment.now,
   )
   const metricsAccess = readMetricsAccess(options)
+  const geoFile = options.geoDb === undefined ? undefined : openGeoFile(options.geoDb)
   const tls = readTls(options)
   const tlsProblem = tls?.validityProblem(environment.now())
   if (tlsProblem) log("warn", tlsProblem, { cert: options.tlsCert })
@@ -36,7 +38,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
       : new BackupSchedule({ db: path, folder, every, keep, minFree }, context, log)
   const backups = schedule && { every, keep, state: schedule.state }
   const server = openServer(
-    { ...options, path, https: tls !== undefined, metricsAccess, backups },
+    { ...options, path, https: tls !== undefined, metricsAccess, backups, geoFile },
     { ...environment, newId, memory, log },
   )
   try {

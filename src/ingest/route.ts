@@ -13,6 +13,7 @@ import type { RequestCounts } from "../metrics/requests.ts"
 import type { Batcher } from "../store/ingest/batcher.ts"
 import type { Registry } from "../store/ingest/registry.ts"
 import type { Profiles } from "../store/profiles.ts"
+import type { ClientContexts } from "./client-context.ts"
 import type { CrawlerCheck } from "./crawler.ts"
 import { type Credential, credentialOf, queryWebsiteId, targetWebsites } from "./credential.ts"
 import { describeRejected } from "./describe-rejected.ts"
@@ -28,6 +29,8 @@ export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps
   /** Counts requests by key, and by website id and address. */
   limiter: RateLimiter
   crawlers: CrawlerCheck
+  /** Describes the clients of pages: browser, country, language. */
+  clients: ClientContexts
   rejectedRequests: RejectedRequests
   requests: RequestCounts
   logError: ServerErrorLog

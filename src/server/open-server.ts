@@ -6,7 +6,9 @@ import { RateLimiter } from "../http/rate-limits.ts"
 import { RejectedBytes } from "../http/rejected-bytes.ts"
 import { RejectedRequests } from "../http/rejected-requests.ts"
 import { serverErrorLog } from "../http/server-errors.ts"
+import { ClientContexts } from "../ingest/client-context.ts"
 import { CrawlerCheck } from "../ingest/crawler.ts"
+import type { GeoTable } from "../ingest/geo.ts"
 import { faultLog, type Log } from "../log.ts"
 import { Metrics } from "../metrics/metrics.ts"
 import { RequestCounts } from "../metrics/requests.ts"
@@ -34,12 +36,15 @@ export type ServerOptions = Pick<
   | "rateLimitEvents"
   | "rateLimitBytes"
   | "trustProxy"
+  | "countryHeader"
 > &
   Pick<AppDeps, "https" | "metricsAccess"> & {
     /** Path of the database, as `databasePath` resolves it. */
     path: string
     /** The schedule of backups; undefined: there is none. */
     backups: AppDeps["running"]["backups"]
+    /** The file of --geo-db; undefined: the country table that is built in. */
+    geoFile?: GeoTable | undefined
   }
 
 /** The process, as far as a server depends on it. */
@@ -120,6 +125,11 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     rejectedBytes: new RejectedBytes(options.maxBody, elapsed),
     bodyBudget: new BodyBudget(options.queueBytes),
     crawlers: new CrawlerCheck(),
+    clients: new ClientContexts({
+      trustedProxies: options.trustProxy,
+      countryHeader: options.countryHeader,
+      geoFile: options.geoFile,
+    }),
     logError: serverErrorLog(log, elapsed),
     rejectedRequests,
     requests,

@@ -7,6 +7,7 @@ import { BodyBudget } from "../../src/http/body.ts"
 import { RateLimiter } from "../../src/http/rate-limits.ts"
 import { RejectedBytes } from "../../src/http/rejected-bytes.ts"
 import { RejectedRequests } from "../../src/http/rejected-requests.ts"
+import { ClientContexts } from "../../src/ingest/client-context.ts"
 import { CrawlerCheck } from "../../src/ingest/crawler.ts"
 import { RequestCounts } from "../../src/metrics/requests.ts"
 import { Streams } from "../../src/query-api/stream.ts"
@@ -44,6 +45,7 @@ const batcher = Object.assign(Object.create(store.batcher), {
 })
 
 const nothing = () => Promise.reject(new Error("nothing is asked"))
+const noNetworks = parseNetworks("") as NonNullable<ReturnType<typeof parseNetworks>>
 const app = createApp({
   db: store.db,
   registry: store.registry,
@@ -57,6 +59,7 @@ const app = createApp({
   rejectedBytes: new RejectedBytes(2_097_152, environment.elapsed),
   bodyBudget: new BodyBudget(67_108_864),
   crawlers: new CrawlerCheck(),
+  clients: new ClientContexts({ trustedProxies: noNetworks, countryHeader: undefined, geoFile: undefined }),
   queryEngine: { admit: nothing, run: nothing, render: nothing, responseBytes: 0 },
   streams: new Streams(new EventFollower(store.db), environment.elapsed, () => {}),
   logError: () => {},
@@ -75,7 +78,7 @@ const app = createApp({
     rateLimit: 0,
     rateLimitEvents: 0,
     rateLimitBytes: 0,
-    trustedProxies: parseNetworks("") as NonNullable<ReturnType<typeof parseNetworks>>,
+    trustedProxies: noNetworks,
   },
 }).listen({ hostname: "127.0.0.1", port: 0, reusePort: false })
 process.stdout.write(`http://127.0.0.1:${app.server?.port} ${secret}\n`)

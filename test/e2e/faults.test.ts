@@ -13,6 +13,7 @@ import {
 } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 import { memoryOf } from "../support/memory.ts"
+import { mmdbFile } from "../support/mmdb.ts"
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -78,6 +79,35 @@ describe("two servers on one file", () => {
     const second = await start(db)
     expect(await second.stop()).toBe(0)
     expect(existsSync(`${db}-lock`)).toBe(false)
+  })
+})
+
+describe("a file of --geo-db", () => {
+  const cases = [
+    { what: "that is missing", contents: undefined, says: "of --geo-db cannot be read (ENOENT)" },
+    { what: "in another format", contents: "a,b\n", says: "of --geo-db is not an mmdb file, or is damaged" },
+  ]
+  for (const { what, contents, says } of cases) {
+    test(`${what}: the server does not start, says why, and creates no database`, async () => {
+      const [db, file] = [`${folder()}/test.db`, `${folder()}/city.mmdb`]
+      if (contents !== undefined) writeFileSync(file, contents)
+      const failure = await startFailure({ db, args: ["--geo-db", file] })
+      expect(failure).toContain(says)
+      expect(failure).toContain("hint: give --geo-db a file in MaxMind's mmdb format")
+      expect(existsSync(db)).toBe(false)
+    })
+  }
+
+  test("in MaxMind's format: the server starts with it", async () => {
+    const file = `${folder()}/city.mmdb`
+    writeFileSync(file, mmdbFile({ "8.8.0.0/16": { country: { iso_code: "DE" } } }, Date.UTC(2026, 10, 1)))
+    const server = await start(`${folder()}/test.db`, ["--geo-db", file, "--country-header", "CF-IPCountry"])
+    expect(await ready(server)).toBe("200")
+  })
+
+  test("a --country-header that says something else is refused", async () => {
+    const args = ["--country-header", "X-Forwarded-For"]
+    expect(await startFailure({ db: `${folder()}/test.db`, args })).toContain("--country-header")
   })
 })
 

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { type AppDeps, createApp } from "../../src/app.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import type { Log } from "../../src/log.ts"
-import { openServer } from "../../src/server/open-server.ts"
+import { openServer, type ServerOptions } from "../../src/server/open-server.ts"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import type { Store } from "../../src/store/store.ts"
 
@@ -20,7 +20,10 @@ export interface TestApp {
 }
 
 /** Opens the whole server on a database of its own, without listening. `changes` replaces dependencies of the routes. */
-export function openApp(changes: (deps: AppDeps) => Partial<AppDeps> = () => ({})): TestApp {
+export function openApp(
+  changes: (deps: AppDeps) => Partial<AppDeps> = () => ({}),
+  options: Pick<ServerOptions, "countryHeader" | "geoFile"> = {},
+): TestApp {
   const folder = mkdtempSync(join(tmpdir(), "databuddy-test-"))
   const clock = { now: Date.UTC(2026, 7, 1, 12), ahead: 0 }
   const logged: string[] = []
@@ -42,6 +45,7 @@ export function openApp(changes: (deps: AppDeps) => Partial<AppDeps> = () => ({}
       rateLimitEvents: 0,
       rateLimitBytes: 0,
       trustProxy,
+      ...options,
       https: false,
       metricsAccess: { token: undefined, local: false },
       backups: undefined,

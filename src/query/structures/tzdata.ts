@@ -41,6 +41,33 @@ export function isTimeZone(name: string): boolean {
   return zones.has(key) || links.has(key) || fixedOffset(name) !== undefined
 }
 
+/** Names and aliases as IANA writes them, by lower-case name. */
+const spellings: ReadonlyMap<string, string> = new Map(
+  [...packed.zones, ...packed.links.map((link) => link.slice(link.indexOf("|") + 1))].map((zone) => {
+    const [name = ""] = zone.split("|", 1)
+    return [name.toLowerCase(), name]
+  }),
+)
+/** Names that IANA changed, by the old name, which Chrome still reports. Other aliases are cities of their own, such as Europe/Oslo. */
+const renamed: ReadonlyMap<string, string> = new Map([
+  ["America/Buenos_Aires", "America/Argentina/Buenos_Aires"],
+  ["America/Godthab", "America/Nuuk"],
+  ["Asia/Calcutta", "Asia/Kolkata"],
+  ["Asia/Katmandu", "Asia/Kathmandu"],
+  ["Asia/Rangoon", "Asia/Yangon"],
+  ["Asia/Saigon", "Asia/Ho_Chi_Minh"],
+  ["Atlantic/Faeroe", "Atlantic/Faroe"],
+  ["Europe/Kiev", "Europe/Kyiv"],
+  ["Pacific/Ponape", "Pacific/Pohnpei"],
+  ["Pacific/Truk", "Pacific/Chuuk"],
+])
+
+/** The current IANA name of a zone; undefined if there is none with this name. Offsets are not names. */
+export function zoneName(name: string): string | undefined {
+  const spelled = spellings.get(name.toLowerCase())
+  return spelled === undefined ? undefined : (renamed.get(spelled) ?? spelled)
+}
+
 /** `+05:30`, `-0300` or `+01` in ms: the forms that ECMAScript accepts as time zones. */
 function fixedOffset(name: string): number | undefined {
   const [, sign, hours, minutes = "00"] = /^([+-])([01]\d|2[0-3])(?::?([0-5]\d))?$/.exec(name) ?? []

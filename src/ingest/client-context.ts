@@ -1,0 +1,106 @@
+import { clientAddress, isTrustedProxy, normalizeAddress, type TrustedNetworks } from "../http/address.ts"
+import type { RequestContext } from "../http/request-context.ts"
+import { zoneName } from "../query/structures/tzdata.ts"
+import type { ClientContext } from "../store/contexts.ts"
+import { countryOf, type GeoTable, openCountryTable, type Place } from "./geo.ts"
+import { type Device, DeviceParser } from "./user-agent.ts"
+
+/** What the headers and the address of a request say about its sender. One for all items of a batch. */
+export type SenderContext = Device & Place
+
+/** The fields of an item of a page that describe the browser. Each can be missing. */
+export type ClientInput = Readonly<Partial<Record<"language" | "timezone" | "screen_resolution", unknown>>>
+
+export interface ClientContextOptions {
+  trustedProxies: TrustedNetworks
+  /** Header with the country of the client, such as CF-IPCountry; undefined: none. Used only if the peer is a trusted proxy. */
+  countryHeader: string | undefined
+  /** The file of --geo-db; undefined: the country table that is built in. */
+  geoFile: GeoTable | undefined
+}
+
+/** UTF-16 units of a language tag. RFC 5646 recommends buffers of 35 or more. */
+const maxLanguageLength = 35
+/** Languages whose canonical form is cached: a miss takes 2 µs. A full cache is cleared. */
+const maxCachedLanguages = 1_000
+/** Width in CSS pixels of the largest iPad in portrait. Macs have no portrait screens this narrow. */
+const maxIpadWidth = 1_032
+
+/** Describes the client of a request. Neither the address nor the user agent is part of the result. */
+export class ClientContexts {
+  readonly #devices = new DeviceParser()
+  readonly #languages = new Map<string, string>()
+  readonly #options: ClientContextOptions
+  /** The table that is built in. Opened when it is first needed: servers without pages save 8 MB. */
+  #countries: GeoTable | undefined
+
+  constructor(options: ClientContextOptions) {
+    this.#options = options
+  }
+
+  /** The part that all items of a request share. */
+  sender(context: RequestContext): SenderContext {
+    return { ...this.#devices.parse(context.request.headers), ...this.#placeOf(context) }
+  }
+
+  /** The context of one item. Malformed values are left out. */
+  clientContext(sender: SenderContext, item: ClientInput): ClientContext {
+    const screen = screenOf(item.screen_resolution)
+    return {
+      ...(isIpad(sender, screen) ? { ...sender, os_name: "iOS", device_type: "tablet" } : sender),
+      language: this.#languageOf(item.language),
+      timezone: typeof item.timezone === "string" ? (zoneName(item.timezone.trim()) ?? "") : "",
+      screen_resolution: screen ? `${screen.width}x${screen.height}` : "",
+    }
+  }
+
+  #placeOf({ request: { headers }, peer }: RequestContext): Place {
+    const { trustedProxies, countryHeader, geoFile } = this.#options
+    const address = clientAddress(peer(), headers.get("x-forwarded-for"), trustedProxies)
+    const header = countryHeader === undefined ? null : headers.get(countryHeader)
+    if (header === null || !isTrustedProxy(normalizeAddress(peer()), trustedProxies)) {
+      this.#countries ??= geoFile ?? openCountryTable()
+      return this.#countries.find(address)
+    }
+    const country = countryOf(header)
+    const place = country === "" ? undefined : geoFile?.find(address)
+    // A region of another country would contradict the header.
+    return place?.country === country ? place : { country, region: "", city: "" }
+  }
+
+  /** The canonical form without extensions, such as calendars; '' if it is not a BCP 47 tag. */
+  #languageOf(value: unknown): string {
+    if (typeof value !== "string") return ""
+    const text = value.trim()
+    if (text.length > maxLanguageLength) return canonicalLanguage(text.slice(0, maxLanguageLength))
+    const cached = this.#languages.get(text)
+    if (cached !== undefined) return cached
+    const language = canonicalLanguage(text)
+    if (this.#languages.size >= maxCachedLanguages) this.#languages.clear()
+    this.#languages.set(text, language)
+    return language
+  }
+}
+
+/** Apps send `de_DE` too, the form of POSIX. */
+function canonicalLanguage(text: string): string {
+  try {
+    return new Intl.Locale(text.replaceAll("_", "-")).baseName
+  } catch {
+    return ""
+  }
+}
+
+function screenOf(value: unknown): { width: number; height: number } | undefined {
+  const [, width, height] =
+    typeof value === "string" ? (/^([1-9]\d{0,4})x([1-9]\d{0,4})$/.exec(value.trim()) ?? []) : []
+  return width === undefined || height === undefined
+    ? undefined
+    : { width: Number(width), height: Number(height) }
+}
+
+/** Safari on an iPad claims to run on a Mac. It reports its screen in portrait, however it is held. */
+function isIpad(sender: SenderContext, screen: { width: number; height: number } | undefined): boolean {
+  if (sender.os_name !== "macOS" || sender.browser_name !== "Safari" || !screen) return false
+  return screen.width < screen.height && screen.width <= maxIpadWidth
+}
