@@ -3,6 +3,7 @@ import type { RequestContext } from "../http/request-context.ts"
 import { zoneName } from "../query/structures/tzdata.ts"
 import type { ClientContext } from "../store/contexts.ts"
 import { countryOf, type GeoTable, openCountryTable, type Place } from "./geo.ts"
+import { LruCache } from "./lru-cache.ts"
 import { type Device, DeviceParser } from "./user-agent.ts"
 
 /** What the headers and the address of a request say about its sender. One for all items of a batch. */
@@ -21,7 +22,7 @@ export interface ClientContextOptions {
 
 /** UTF-16 units of a language tag. RFC 5646 recommends buffers of 35 or more. */
 const maxLanguageLength = 35
-/** Languages whose canonical form is cached: a miss takes 2 µs. A full cache is cleared. */
+/** Languages whose canonical form is cached. A miss takes 2 µs. */
 const maxCachedLanguages = 1_000
 /** Width in CSS pixels of the largest iPad in portrait. Macs have no portrait screens this narrow. */
 const maxIpadWidth = 1_032
@@ -29,7 +30,7 @@ const maxIpadWidth = 1_032
 /** Describes the client of a request. Neither the address nor the user agent is part of the result. */
 export class ClientContexts {
   readonly #devices = new DeviceParser()
-  readonly #languages = new Map<string, string>()
+  readonly #languages = new LruCache<string>(maxCachedLanguages)
   readonly #options: ClientContextOptions
   /** The table that is built in. Opened when it is first needed: servers without pages save 8 MB. */
   #countries: GeoTable | undefined
@@ -71,14 +72,7 @@ export class ClientContexts {
   /** The canonical form without extensions, such as calendars; '' if it is not a BCP 47 tag. */
   #languageOf(value: unknown): string {
     if (typeof value !== "string") return ""
-    const text = value.trim()
-    if (text.length > maxLanguageLength) return canonicalLanguage(text.slice(0, maxLanguageLength))
-    const cached = this.#languages.get(text)
-    if (cached !== undefined) return cached
-    const language = canonicalLanguage(text)
-    if (this.#languages.size >= maxCachedLanguages) this.#languages.clear()
-    this.#languages.set(text, language)
-    return language
+    return this.#languages.get(value.trim().slice(0, maxLanguageLength), canonicalLanguage)
   }
 }
 

@@ -13,6 +13,7 @@ import type { RequestCounts } from "../metrics/requests.ts"
 import type { Batcher } from "../store/ingest/batcher.ts"
 import type { Registry } from "../store/ingest/registry.ts"
 import type { Profiles } from "../store/profiles.ts"
+import type { AcquisitionContexts } from "./acquisition.ts"
 import type { ClientContexts } from "./client-context.ts"
 import type { CrawlerCheck } from "./crawler.ts"
 import { type Credential, credentialOf, queryWebsiteId, targetWebsites } from "./credential.ts"
@@ -31,6 +32,8 @@ export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps
   crawlers: CrawlerCheck
   /** Describes the clients of pages: browser, country, language. */
   clients: ClientContexts
+  /** Says where the visitors of pages come from. */
+  acquisitions: AcquisitionContexts
   rejectedRequests: RejectedRequests
   requests: RequestCounts
   logError: ServerErrorLog

@@ -6,6 +6,7 @@ import { RateLimiter } from "../http/rate-limits.ts"
 import { RejectedBytes } from "../http/rejected-bytes.ts"
 import { RejectedRequests } from "../http/rejected-requests.ts"
 import { serverErrorLog } from "../http/server-errors.ts"
+import { AcquisitionContexts } from "../ingest/acquisition.ts"
 import { ClientContexts } from "../ingest/client-context.ts"
 import { CrawlerCheck } from "../ingest/crawler.ts"
 import type { GeoTable } from "../ingest/geo.ts"
@@ -125,6 +126,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     rejectedBytes: new RejectedBytes(options.maxBody, elapsed),
     bodyBudget: new BodyBudget(options.queueBytes),
     crawlers: new CrawlerCheck(),
+    acquisitions: new AcquisitionContexts(),
     clients: new ClientContexts({
       trustedProxies: options.trustProxy,
       countryHeader: options.countryHeader,

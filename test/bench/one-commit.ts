@@ -7,6 +7,7 @@ import { BodyBudget } from "../../src/http/body.ts"
 import { RateLimiter } from "../../src/http/rate-limits.ts"
 import { RejectedBytes } from "../../src/http/rejected-bytes.ts"
 import { RejectedRequests } from "../../src/http/rejected-requests.ts"
+import { AcquisitionContexts } from "../../src/ingest/acquisition.ts"
 import { ClientContexts } from "../../src/ingest/client-context.ts"
 import { CrawlerCheck } from "../../src/ingest/crawler.ts"
 import { RequestCounts } from "../../src/metrics/requests.ts"
@@ -59,6 +60,7 @@ const app = createApp({
   rejectedBytes: new RejectedBytes(2_097_152, environment.elapsed),
   bodyBudget: new BodyBudget(67_108_864),
   crawlers: new CrawlerCheck(),
+  acquisitions: new AcquisitionContexts(),
   clients: new ClientContexts({ trustedProxies: noNetworks, countryHeader: undefined, geoFile: undefined }),
   queryEngine: { admit: nothing, run: nothing, render: nothing, responseBytes: 0 },
   streams: new Streams(new EventFollower(store.db), environment.elapsed, () => {}),

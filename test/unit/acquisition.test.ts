@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test"
-import { type AcquisitionInput, acquisitionContext } from "../../src/ingest/acquisition.ts"
+import { AcquisitionContexts, type AcquisitionInput } from "../../src/ingest/acquisition.ts"
 
 const page = "https://www.shop.example.com/pricing?ref=x"
+const contexts = new AcquisitionContexts()
 const contextOf = (item: AcquisitionInput, url = page, domain = "example.com") =>
-  acquisitionContext(item, URL.parse(url) ?? undefined, domain)
+  contexts.acquisitionContext(item, URL.parse(url) ?? undefined, domain)
 
 describe("a referrer is stored as URL, domain and type", () => {
   const cases: [referrer: unknown, url: string, domain: string, type: string][] = [
