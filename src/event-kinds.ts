@@ -14,3 +14,18 @@ export const eventKinds = [
 ] as const
 
 export type EventKind = (typeof eventKinds)[number]
+
+/** The kinds of events that visitors do on purpose: the steps of funnels and the like. */
+export const actionKinds: readonly EventKind[] = ["custom", "page_view"]
+
+/** The number that the database stores for a kind. */
+export function kindIndex(kind: EventKind): number {
+  return eventKinds.indexOf(kind)
+}
+
+/** The kind of a number of the database, which a later version can have written. */
+export function kindAt(index: number): EventKind {
+  const kind = eventKinds[index]
+  if (kind === undefined) throw new Error(`this version does not know the event kind ${index}`)
+  return kind
+}

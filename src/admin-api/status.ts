@@ -1,5 +1,6 @@
 import { statfsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
+import { eventKinds } from "../event-kinds.ts"
 import { iso, isoOrNull } from "../iso.ts"
 import type { BackupState } from "../metrics/metrics.ts"
 import type { QueryEngine } from "../query/engine/engine.ts"
@@ -80,6 +81,7 @@ async function countEvents(
     zone: "UTC",
     filters: [],
     crawlers: true,
+    kinds: eventKinds,
   }
   const query: GroupsQuery = { kind: "groups", scope, by: [], measures: ["events"] }
   const client = { name: caller, isShared: false }

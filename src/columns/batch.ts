@@ -1,3 +1,6 @@
+import { type EventKind, kindIndex } from "../event-kinds.ts"
+import { type ContextField, contextFields } from "../store/contexts.ts"
+
 /** Codes of a column, in the smallest width that holds them. */
 export type Codes = Uint8Array | Uint16Array | Uint32Array
 
@@ -26,23 +29,26 @@ export interface Few {
   codes: Codes
 }
 
-export type TextField = "namespace" | "source" | "path"
+export type TextField = "namespace" | "source" | "path" | ContextField
+
+export const textFields: readonly TextField[] = ["namespace", "source", "path", ...contextFields]
 
 /**
- * Columns of the events of one website, one name and one UTC day, sorted by time and then by receipt. Either
- * all events are from crawlers or none is. Batches from blocks and from rows behave the same. A column is
+ * Columns of the events of one website, one name, one kind and one UTC day, sorted by time and then by receipt.
+ * Either all events are from crawlers or none is. Batches from blocks and from rows behave the same. A column is
  * read when it is first requested. Callers must not modify columns.
  */
 export interface Batch {
   /**
-   * The batch holds the events of its website, name and kind with `after` < id <= `last`. `ids`: the row ids,
-   * if known.
+   * The batch holds the events of its website, name, kind and crawlers or people with `after` < id <= `last`.
+   * `ids`: the row ids, if known.
    */
   readonly receipt: { after: number; last: number; ids?: Float64Array }
   /** Identifies the slice of a block, whose events never change. Undefined for rows. */
   readonly block?: number
   website: number
   name: string
+  kind: EventKind
   crawler: boolean
   count: number
   /** Unix ms of the start of the day. `times` are relative to it. */
@@ -56,7 +62,8 @@ export interface Batch {
   visitors(): Uint32Array
   sessions(): Uint32Array
   profiles(): Uint32Array
-  column(field: TextField): Column
+  /** Undefined if no event has a value. */
+  column(field: TextField): Column | undefined
   /** The column of a top-level key, or undefined if no event has the key. */
   property(key: string): Column | undefined
   /** Top-level keys, with the number of events that have a value for each. */
@@ -65,6 +72,14 @@ export interface Batch {
   withProperties(): number
   /** 1 for each event with at least one property, 0 for the others. */
   propertied(): Uint8Array
+}
+
+/** What distinguishes the batches of a website and day, and so the slices of a block. */
+export type SliceId = Pick<Batch, "name" | "kind" | "crawler">
+
+/** A text that differs for each `SliceId`. */
+export function sliceKey({ name, kind, crawler }: SliceId): string {
+  return `${crawler ? 1 : 0} ${kindIndex(kind)} ${name}`
 }
 
 /** A block, or the type of a row, was removed after it was looked up. The reader must open a new snapshot. */

@@ -1,6 +1,6 @@
 import { runToEnd } from "../steps.ts"
-import { type Column, dayMs, StaleBlockError, type Value } from "./batch.ts"
-import { type BlockRow, type Slice, sliceKey } from "./block.ts"
+import { type Column, dayMs, StaleBlockError, sliceKey, type Value } from "./batch.ts"
+import type { BlockRow, Slice } from "./block.ts"
 import type { OpenProperty } from "./block-layout.ts"
 import { bySlice } from "./block-writer.ts"
 import { sliceOf, ValueColumn } from "./column.ts"
@@ -34,15 +34,14 @@ export class BlockRows {
    * one, all columns of the block are built from its rows at once. Throws StaleBlockError.
    */
   property(slice: Slice, key: string, property: OpenProperty): Column | undefined {
-    const { block, name, crawler, index, events } = slice
+    const { block, index, events } = slice
     const first = property.firstOf.get(index)
     if (first === undefined) return undefined
     const firstProperty = this.cache.get(block, "property from rows", () => ({
       content: { key },
       bytes: columnBytes,
     }))
-    if (firstProperty.key !== key)
-      return this.#batchesFromRows(block).get(sliceKey(name, crawler))?.property(key)
+    if (firstProperty.key !== key) return this.#batchesFromRows(block).get(sliceKey(slice))?.property(key)
     return sliceOf(this.#columnFromRows(block, key, property), first, first + events)
   }
 
@@ -61,14 +60,14 @@ export class BlockRows {
       const column = new ValueColumn()
       const slices = new Map(
         row.slices.map((slice) => [
-          sliceKey(slice.name, slice.crawler),
+          sliceKey(slice),
           { left: slice.events, at: property.firstOf.get(slice.index) },
         ]),
       )
       for (let hour = 0; hour < dayMs; hour += hourMs) {
         for (const [, , typeId, , crawler, , , , , properties] of this.#rowsOf(row, hour)) {
           const type = this.rows.typeOf(typeId)
-          const slice = slices.get(sliceKey(type.name, crawler === 1))
+          const slice = slices.get(sliceKey({ name: type.name, kind: type.kind, crawler: crawler === 1 }))
           if (!slice || slice.left-- === 0) throw new StaleBlockError()
           if (slice.at === undefined) continue
           column.set(slice.at++, propertyOf(type.keys, properties, key))
@@ -122,13 +121,15 @@ export class BlockRows {
 
   #holds({ afterId, lastId, isOfName, slices: [slice] }: BlockRow, [id, , typeId, , crawler]: Row): boolean {
     if (id <= afterId || id > lastId) return false
-    return !isOfName || (slice?.name === this.rows.typeOf(typeId).name && slice.crawler === (crawler === 1))
+    if (!isOfName || !slice) return true
+    const { name, kind } = this.rows.typeOf(typeId)
+    return sliceKey(slice) === sliceKey({ name, kind, crawler: crawler === 1 })
   }
 }
 
 /** Returns batches by slice, see `sliceKey`. */
 export function batchesBySlice(batches: readonly MemoryBatch[]): ReadonlyMap<string, MemoryBatch> {
-  return new Map(batches.map((batch) => [sliceKey(batch.name, batch.crawler), batch]))
+  return new Map(batches.map((batch) => [sliceKey(batch), batch]))
 }
 
 /** The row's properties were validated and stored as JSON of an object, or of its values if the type has the keys. */

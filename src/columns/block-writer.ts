@@ -1,13 +1,24 @@
+import { kindIndex } from "../event-kinds.ts"
 import type { Db, Statement } from "../store/db/driver.ts"
-import { type Codes, type Column, dayMs, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
+import {
+  type Codes,
+  type Column,
+  dayMs,
+  type IdKind,
+  idKinds,
+  type SliceId,
+  type TextField,
+  textFields,
+  type Value,
+} from "./batch.ts"
 import { joinColumns, present, presentIn } from "./column.ts"
 import type { Columns } from "./memory-batch.ts"
 
 // Writes the block format, see README.md. `layout` locates each column in the segments of the block.
 // `segment-reader.ts` reads it.
 //
-// A block holds events of one website and UTC day, slice after slice. A slice holds the events of one name,
-// from crawlers or from people, sorted by time and then by receipt. A column has the codes of all slices that
+// A block holds events of one website and UTC day, slice after slice. A slice holds the events of one name and
+// kind, from crawlers or from people, sorted by time and then by receipt. A column has the codes of all slices that
 // have it, and each value once.
 
 /**
@@ -98,8 +109,8 @@ export interface EncodedBlock {
   website: number
   day: number
   events: number
-  /** Name, crawlers (1) or people (0), number of events. */
-  slices: [name: string, crawler: 0 | 1, events: number][]
+  /** Name, crawlers (1) or people (0), number of events, number of the kind (absent: custom). */
+  slices: [name: string, crawler: 0 | 1, events: number, kind?: number][]
   quarters: Uint8Array | null
   /** Estimated bytes of memory that building it takes. */
   bytes: number
@@ -107,13 +118,10 @@ export interface EncodedBlock {
   segments: Uint8Array[]
 }
 
-/** Compares slices: by name, then people before crawlers. */
-export function bySlice(
-  left: { name: string; crawler: boolean },
-  right: { name: string; crawler: boolean },
-): number {
+/** Compares slices: by name, then people before crawlers, then by kind. */
+export function bySlice(left: SliceId, right: SliceId): number {
   if (left.name !== right.name) return left.name < right.name ? -1 : 1
-  return Number(left.crawler) - Number(right.crawler)
+  return Number(left.crawler) - Number(right.crawler) || kindIndex(left.kind) - kindIndex(right.kind)
 }
 
 /** Encodes the columns of one website and day, one set per slice, as a block. */
@@ -129,12 +137,9 @@ export function encode(sets: readonly Columns[]): EncodedBlock {
   }
   const counts = sorted.map(({ count }) => count)
   const fields: Layout["fields"] = {}
-  for (const field of ["namespace", "source", "path"] as const) {
-    const column = joinColumns(
-      sorted.map((set) => set.fields[field]),
-      counts,
-    )
-    if (column.values.length > 0) fields[field] = packer.packColumn(column)
+  for (const field of textFields) {
+    const columns = sorted.map((set) => set.fields[field])
+    if (columns.some((column) => column)) fields[field] = packer.packColumn(joinColumns(columns, counts))
   }
   const keys = listKeys(sorted)
   const properties = keys
@@ -164,7 +169,12 @@ export function encode(sets: readonly Columns[]): EncodedBlock {
     website: first.website,
     day: first.day,
     events,
-    slices: sorted.map(({ name, crawler, count }) => [name, crawler ? 1 : 0, count]),
+    slices: sorted.map(({ name, kind, crawler, count }) => [
+      name,
+      crawler ? 1 : 0,
+      count,
+      ...(kind === "custom" ? ([] as const) : ([kindIndex(kind)] as const)),
+    ]),
     quarters: quartersOf(sorted),
     bytes: sum(sorted.map(({ bytes }) => bytes)),
     layout: JSON.stringify(layout),

@@ -1,4 +1,5 @@
-import type { Codes } from "./batch.ts"
+import { kindAt } from "../event-kinds.ts"
+import type { Codes, SliceId } from "./batch.ts"
 import { type EncodedBlock, eventsWithQuarters, quartersPerDay } from "./block-writer.ts"
 import { arrayOf } from "./typed-arrays.ts"
 
@@ -25,12 +26,10 @@ export interface BlockRow {
   isOfName: boolean
 }
 
-/** The events of one name in a block. */
-export interface Slice {
+/** The events of one name and kind in a block, from crawlers or from people. */
+export interface Slice extends SliceId {
   block: BlockRow
   index: number
-  name: string
-  crawler: boolean
   /** Position of its first event in the block. */
   first: number
   events: number
@@ -59,13 +58,14 @@ export function blockOf({ name, crawler, quarters, slices, ...row }: RawBlock): 
   const large = named.filter(([, , events]) => events >= eventsWithQuarters).length
   const width = quarters ? quarters.length / quartersPerDay / large : 0
   let [first, counted] = [0, 0]
-  for (const [index, [name, crawler, events]] of named.entries()) {
+  for (const [index, [name, crawler, events, kind = 0]] of named.entries()) {
     const hasQuarters = quarters !== null && events >= eventsWithQuarters
     const at = counted * quartersPerDay * width
     parts.push({
       block,
       index,
       name,
+      kind: kindAt(kind),
       crawler: crawler === 1,
       first,
       events,
@@ -75,9 +75,4 @@ export function blockOf({ name, crawler, quarters, slices, ...row }: RawBlock): 
     first += events
   }
   return block
-}
-
-/** Identifies a slice within a block. */
-export function sliceKey(name: string, crawler: boolean): string {
-  return `${crawler ? 1 : 0} ${name}`
 }

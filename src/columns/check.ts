@@ -1,5 +1,13 @@
 import type { Db } from "../store/db/driver.ts"
-import { type Batch, type Column, idKinds, StaleBlockError, type Value } from "./batch.ts"
+import {
+  type Batch,
+  type Column,
+  idKinds,
+  StaleBlockError,
+  sliceKey,
+  textFields,
+  type Value,
+} from "./batch.ts"
 import { type BlockRow, blockColumns, blockOf, type RawBlock } from "./block.ts"
 import { BlockReader } from "./block-reader.ts"
 import { IdDictionary } from "./id-dictionary.ts"
@@ -61,18 +69,24 @@ function compareBlock(block: BlockRow, reader: BlockReader): string | undefined 
 }
 
 function compareSlice(block: Batch, rows: Batch | undefined): string | undefined {
-  if (block.name !== rows?.name || block.crawler !== rows.crawler) return "a name is not in the rows"
+  if (!rows || sliceKey(block) !== sliceKey(rows)) return "a name is not in the rows"
   if (block.count !== rows.count) return `${rows.count} events are in the rows`
   if (!equalArrays(block.times(), rows.times())) return "times"
   for (const kind of idKinds) if (!equalArrays(block[kind](), rows[kind]())) return kind
   if (!equalArrays(block.propertied(), rows.propertied())) return "which events have properties"
-  for (const field of ["namespace", "source", "path"] as const) {
-    if (!equalColumns(block.column(field), rows.column(field))) return field
+  for (const field of textFields) {
+    const columns = [block, rows].map((batch) => batch.column(field) ?? emptyColumn(batch.count))
+    if (!equalColumns(columns[0], columns[1])) return field
   }
   const keys = new Set([...block.keys().keys(), ...rows.keys().keys()])
   for (const key of keys)
     if (!equalColumns(block.property(key), rows.property(key))) return "values of a property"
   return undefined
+}
+
+/** A slice can have an empty column for a field that other slices of its block have. */
+function emptyColumn(count: number): Column {
+  return { codes: new Uint8Array(count), values: [] }
 }
 
 function equalArrays(left: ArrayLike<number>, right: ArrayLike<number>): boolean {

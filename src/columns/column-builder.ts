@@ -1,7 +1,9 @@
-import { dayMs, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
-import { characterBytes, ValueColumn, valueBytes } from "./column.ts"
+import type { EventKind } from "../event-kinds.ts"
+import { type Context, type ContextKind, contextTables } from "../store/contexts.ts"
+import { type Column, dayMs, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
+import { characterBytes, mapColumn, ValueColumn, valueBytes } from "./column.ts"
 import { type Columns, keyBytes, rowBytes, setBytes } from "./memory-batch.ts"
-import type { Row, RowReader } from "./row-reader.ts"
+import type { EventType, Row, RowReader } from "./row-reader.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 import { enlarge } from "./typed-arrays.ts"
 
@@ -23,7 +25,7 @@ const maxGroups = 1_024
 const rowsPerStep = 8_192
 const bytesPerStep = 8_388_608
 
-/** Builds columns from rows: one set for each website, day and name, separately for crawlers and people. */
+/** Builds columns from rows: one set for each website, day, name and kind, separately for crawlers and people. */
 export class ColumnBuilder {
   readonly #groups = new Map<string, Group>()
   readonly #texts: Record<IdKind, Map<string, number>> = {
@@ -69,29 +71,42 @@ export class ColumnBuilder {
   }
 
   add(row: Row): void {
-    const [, website, typeId, ts, crawler] = row
+    const [
+      id,
+      website,
+      typeId,
+      ts,
+      crawler,
+      visitor,
+      session,
+      profile,
+      path,
+      properties,
+      clientId,
+      acquisitionId,
+    ] = row
     const type = this.rows.typeOf(typeId)
     const day = Math.floor(ts / dayMs)
-    const key = `${website} ${day} ${crawler} ${type.name}`
+    const key = `${website} ${day} ${crawler} ${type.kind} ${type.name}`
     let group = this.#groups.get(key)
     if (!group) {
-      group = new Group(website, day, type.name, crawler === 1)
+      group = new Group(website, day, type.name, type.kind, crawler === 1)
       this.#groups.set(key, group)
       this.#bytes += group.bytes
     }
     const before = group.bytes
     group.add(
-      row[0],
+      id,
       ts - day * dayMs,
-      this.#local("visitors", row[5]),
-      this.#local("sessions", row[6]),
-      this.#local("profiles", row[7]),
-      type.namespace,
-      type.source,
-      row[8],
-      type.keys,
-      row[9],
+      this.#local("visitors", visitor),
+      this.#local("sessions", session),
+      this.#local("profiles", profile),
+      type,
+      path,
+      properties,
     )
+    if (clientId !== null) group.setContext("client", clientId, this.rows)
+    if (acquisitionId !== null) group.setContext("acquisition", acquisitionId, this.rows)
     this.#bytes += group.bytes - before
     this.#rows++
   }
@@ -134,11 +149,12 @@ class Group {
     sessions: new Uint32Array(4),
     profiles: new Uint32Array(4),
   }
-  readonly #fields: Record<TextField, ValueColumn> = {
+  readonly #fields: Record<"namespace" | "source" | "path", ValueColumn> = {
     namespace: new ValueColumn(),
     source: new ValueColumn(),
     path: new ValueColumn(),
   }
+  readonly #contexts: Partial<Record<ContextKind, Contexts>> = {}
   readonly #properties = new Map<string, ValueColumn>()
   readonly #propertied: number[] = []
   /** Estimated bytes of memory in use. */
@@ -148,6 +164,7 @@ class Group {
     private readonly website: number,
     private readonly day: number,
     private readonly name: string,
+    private readonly kind: EventKind,
     private readonly crawler: boolean,
   ) {}
 
@@ -157,10 +174,8 @@ class Group {
     visitor: number,
     session: number,
     profile: number,
-    namespace: string | null,
-    source: string | null,
+    { namespace, source, keys }: EventType,
     path: string | null,
-    keys: string[] | undefined,
     properties: string | null,
   ): void {
     const index = this.#count++
@@ -194,6 +209,18 @@ class Group {
     this.#propertied[index] = ownKeys.length > 0 ? 1 : 0
   }
 
+  /** Sets a context of the event that was added last. */
+  setContext(kind: ContextKind, id: number, rows: RowReader): void {
+    let contexts = this.#contexts[kind]
+    if (!contexts) {
+      contexts = new Contexts(kind)
+      this.#contexts[kind] = contexts
+    }
+    const before = contexts.bytes
+    contexts.set(this.#count - 1, id, rows)
+    this.bytes += contexts.bytes - before
+  }
+
   #setProperty(index: number, key: string, value: Value | null | undefined): void {
     if (value === null || value === undefined) return
     let column = this.#properties.get(key)
@@ -225,10 +252,15 @@ class Group {
     }
     const inOrder = (values: number[]) =>
       order ? Array.from(order, (position) => values[position] as number) : values
-    const { namespace, source, path } = this.#fields
+    const fields: Partial<Record<TextField, Column>> = {}
+    for (const field of ["namespace", "source", "path"] as const) {
+      const column = this.#fields[field]
+      if (column.values.length > 0) fields[field] = column.finish(count, ranks)
+    }
     return {
       website: this.website,
       name: this.name,
+      kind: this.kind,
       crawler: this.crawler,
       day: this.day,
       count,
@@ -238,15 +270,52 @@ class Group {
         sessions: pick(this.#ids.sessions, numbers.sessions),
         profiles: pick(this.#ids.profiles, numbers.profiles),
       },
-      fields: {
-        namespace: namespace.finish(count, ranks),
-        source: source.finish(count, ranks),
-        path: path.finish(count, ranks),
-      },
+      fields: Object.assign(
+        fields,
+        ...Object.values(this.#contexts).map((contexts) => contexts.finish(count, ranks)),
+      ),
       properties: new Map([...this.#properties].map(([key, column]) => [key, column.finish(count, ranks)])),
       propertied: Uint8Array.from(inOrder(this.#propertied)),
       rowIds: Float64Array.from(inOrder(this.#rowIds)),
       bytes: this.bytes,
     }
+  }
+}
+
+/** Bytes of memory of the columns of a context's fields for each event: most have fewer than 256 values. */
+const codesBytes = { client: 12, acquisition: 12 }
+
+/** The contexts of one kind of the events of a group. */
+class Contexts {
+  /** The ids of the contexts. */
+  readonly #ids = new ValueColumn()
+  readonly #byId = new Map<number, Context>()
+  #bytes = 0
+
+  constructor(private readonly kind: ContextKind) {}
+
+  /** Estimated bytes of memory in use, and of the columns that `finish` makes. */
+  get bytes(): number {
+    return this.#bytes + this.#ids.bytes
+  }
+
+  set(index: number, id: number, rows: RowReader): void {
+    this.#ids.set(index, id)
+    this.#bytes += codesBytes[this.kind]
+    if (this.#byId.has(id)) return
+    const context = rows.contextOf(this.kind, id)
+    this.#byId.set(id, context)
+    for (const value of Object.values(context)) this.#bytes += valueBytes + value.length * characterBytes
+  }
+
+  finish(count: number, ranks: Uint32Array | undefined): Partial<Record<TextField, Column>> {
+    const ids = this.#ids.finish(count, ranks)
+    const fields: Partial<Record<TextField, Column>> = {}
+    for (const field of contextTables[this.kind].fields) {
+      // `set` has stored the context of each id.
+      const column = mapColumn(ids, count, (id) => (this.#byId.get(id as number) as Context)[field] ?? "")
+      if (column) fields[field] = column
+    }
+    return fields
   }
 }

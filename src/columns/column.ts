@@ -151,14 +151,17 @@ export function sliceOf(column: Column, first: number, end: number): Column {
   return { codes: column.codes.subarray(first, end), values: column.values }
 }
 
-/** Concatenates columns into one with distinct values. `counts`: the number of events of each column. */
-export function joinColumns(columns: readonly Column[], counts: readonly number[]): Column {
+/**
+ * Concatenates columns into one with distinct values. `counts`: the number of events of each column; an undefined
+ * column has no values.
+ */
+export function joinColumns(columns: readonly (Column | undefined)[], counts: readonly number[]): Column {
   const [first] = columns
   if (first && columns.length === 1) return first
   const builder = new ValueColumn()
   let at = 0
   columns.forEach((column, index) => {
-    appendColumn(builder, at, column)
+    if (column) appendColumn(builder, at, column)
     at += counts[index] as number
   })
   return builder.finish(at)
@@ -182,6 +185,41 @@ export function appendColumn(to: ValueColumn, offset: number, column: Column): v
     const code = codes[index] as number
     if (code !== 0) to.setCode(offset + index, codeOf(code))
   }
+}
+
+/**
+ * Returns the column with each value replaced by `textOf(value)`; an empty text becomes a missing value. Undefined if no
+ * event has a value.
+ */
+export function mapColumn(
+  column: Column,
+  count: number,
+  textOf: (value: Value) => string,
+): Column | undefined {
+  const values: string[] = []
+  const codeOf = new Map<string, number>()
+  const mapping = new Uint32Array(column.values.length + 1)
+  for (const [index, value] of column.values.entries()) {
+    const text = textOf(value)
+    if (text === "") continue
+    let code = codeOf.get(text)
+    if (code === undefined) {
+      code = values.push(text)
+      codeOf.set(text, code)
+    }
+    mapping[index + 1] = code
+  }
+  if (values.length === 0) return undefined
+  const { few } = column
+  if (!few) {
+    const { codes } = column
+    const mapped = emptyCodes(count, values.length)
+    for (let index = 0; index < count; index++) mapped[index] = mapping[codes[index] as number] as number
+    return { codes: mapped, values }
+  }
+  const at = few.at.filter((_, n) => mapping[few.codes[n] as number] !== 0)
+  const mapped = few.codes.map((code) => mapping[code] as number).filter((code) => code !== 0)
+  return new SparseColumn({ at, codes: mapped }, values, count)
 }
 
 export function emptyCodes(count: number, values: number): Codes {

@@ -1,3 +1,4 @@
+import type { EventKind } from "../event-kinds.ts"
 import { type Batch, type Column, dayMs, type IdKind, type TextField } from "./batch.ts"
 import { present, presentIn, SparseColumn } from "./column.ts"
 
@@ -5,12 +6,14 @@ import { present, presentIn, SparseColumn } from "./column.ts"
 export interface Columns {
   website: number
   name: string
+  kind: EventKind
   crawler: boolean
   day: number
   count: number
   times: Uint32Array
   ids: Record<IdKind, Uint32Array>
-  fields: Record<TextField, Column>
+  /** Without fields that no event has. */
+  fields: Partial<Record<TextField, Column>>
   properties: Map<string, Column>
   /** 1 for events that have at least one property. */
   propertied: Uint8Array
@@ -29,6 +32,7 @@ export const keyBytes = 500
 export class MemoryBatch implements Batch {
   readonly website: number
   readonly name: string
+  readonly kind: EventKind
   readonly crawler: boolean
   readonly count: number
   readonly base: number
@@ -37,6 +41,7 @@ export class MemoryBatch implements Batch {
   constructor(readonly columns: Columns) {
     this.website = columns.website
     this.name = columns.name
+    this.kind = columns.kind
     this.crawler = columns.crawler
     this.count = columns.count
     this.base = columns.day * dayMs

@@ -1,10 +1,10 @@
-import { type Batch, type Column, dayMs } from "./batch.ts"
+import { type Batch, type Column, dayMs, textFields } from "./batch.ts"
 import { appendColumn, characterBytes, ValueColumn } from "./column.ts"
 import { type Columns, keyBytes, rowBytes, setBytes } from "./memory-batch.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 
 /**
- * Merges batches of one website, day and name into one set of columns. `parts` are in order of receipt, and
+ * Merges batches of one website, day, name and kind into one set of columns. `parts` are in order of receipt, and
  * no two overlap.
  */
 export function merge(parts: readonly Batch[]): Columns {
@@ -40,6 +40,7 @@ export function merge(parts: readonly Batch[]): Columns {
   const merged = {
     website: first.website,
     name: first.name,
+    kind: first.kind,
     crawler: first.crawler,
     day: Math.floor(first.base / dayMs),
     count,
@@ -49,11 +50,11 @@ export function merge(parts: readonly Batch[]): Columns {
       sessions: sorted(gather((part) => part.sessions())),
       profiles: sorted(gather((part) => part.profiles())),
     },
-    fields: {
-      namespace: column((part) => part.column("namespace")),
-      source: column((part) => part.column("source")),
-      path: column((part) => part.column("path")),
-    },
+    fields: Object.fromEntries(
+      textFields
+        .filter((field) => parts.some((part) => part.column(field)))
+        .map((field) => [field, column((part) => part.column(field))]),
+    ),
     properties: new Map([...keys].map((key) => [key, column((part) => part.property(key))])),
     propertied: Uint8Array.from(sorted(gather((part) => Uint32Array.from(part.propertied())))),
   }

@@ -1,3 +1,13 @@
+import { type EventKind, kindAt } from "../event-kinds.ts"
+import {
+  type Context,
+  type ContextField,
+  type ContextKind,
+  ContextReader,
+  contextFields,
+  type KnownContext,
+  splitContext,
+} from "../store/contexts.ts"
 import type { Db, Statement } from "../store/db/driver.ts"
 import {
   type LinkedVisitor,
@@ -19,6 +29,8 @@ export type Row = [
   profileId: string | null,
   path: string | null,
   properties: string | null,
+  clientId: number | null,
+  acquisitionId: number | null,
 ]
 
 /** A row's id, and the columns that determine its batch. */
@@ -32,6 +44,7 @@ export interface StoredEvent {
   id: number
   websiteRid: number
   name: string
+  kind: EventKind
   namespace: string | null
   source: string | null
   /** Unix ms, as `receivedAt`. */
@@ -45,11 +58,14 @@ export interface StoredEvent {
   crawler: boolean
   /** JSON text of an object, or null. */
   properties: string | null
+  /** The fields of its contexts that are known. */
+  context: KnownContext
 }
 
 /** The parts that many event rows share. */
 export interface EventType {
   name: string
+  kind: EventKind
   namespace: string | null
   source: string | null
   /** Undefined if each row stores its properties as a complete JSON object. */
@@ -63,7 +79,7 @@ const typeBytes = 300
 const keyBytes = 40
 
 const columns =
-  "id, website_rid, type_id, ts, crawler, anonymous_id, session_id, profile_id, path, properties"
+  "id, website_rid, type_id, ts, crawler, anonymous_id, session_id, profile_id, path, properties, client_id, acquisition_id"
 
 /**
  * "not indexed" makes SQLite scan by id: by time it would read all events of the time range for each range of
@@ -97,11 +113,11 @@ const sql = {
   sessions: ids("session_id"),
   profiles: ids("profile_id"),
   event: `
-    select r.id, r.website_rid as websiteRid, e.name, e.namespace, e.source, e.timestamp as ts, e.received_at as receivedAt,
+    select r.id, r.website_rid as websiteRid, e.name, e.kind, e.namespace, e.source, e.timestamp as ts, e.received_at as receivedAt,
       e.anonymous_id as anonymousId, e.session_id as sessionId, e.profile_id as profileId, e.path, e.event_id as eventId,
-      e.crawler, e.properties
+      e.crawler, e.properties, ${contextFields.map((field) => `e.${field}`).join(", ")}
     from event_rows as r join events as e on e.id = r.id where r.id = :id`,
-  type: "select name, namespace, source, keys from event_types where id = :id",
+  type: "select name, namespace, source, keys, kind from event_types where id = :id",
 }
 
 /** Reads event rows and event types. */
@@ -114,6 +130,7 @@ export class RowReader {
   readonly #type: Statement
   readonly #event: Statement
   readonly #texts: Record<IdKind, Statement>
+  readonly #contexts: Record<ContextKind, ContextReader>
   readonly #types = new Map<number, EventType>()
   #typesBytes = 0
 
@@ -125,6 +142,10 @@ export class RowReader {
     this.#ids = db.prepare(sql.ids).raw()
     this.#type = db.prepare(sql.type)
     this.#event = db.prepare(sql.event)
+    this.#contexts = {
+      client: new ContextReader(db, "client"),
+      acquisition: new ContextReader(db, "acquisition"),
+    }
     this.#texts = Object.fromEntries(idKinds.map((kind) => [kind, db.prepare(sql[kind]).pluck()])) as Record<
       IdKind,
       Statement
@@ -188,8 +209,18 @@ export class RowReader {
 
   /** Returns undefined if the event was deleted. */
   event(id: number): StoredEvent | undefined {
-    const row = this.#event.get({ id }) as (Omit<StoredEvent, "crawler"> & { crawler: 0 | 1 }) | undefined
-    return row && { ...row, crawler: row.crawler === 1 }
+    const row = this.#event.get({ id }) as EventColumns | undefined
+    if (!row) return undefined
+    const { rest, context } = splitContext(row)
+    return { ...rest, crawler: rest.crawler === 1, context }
+  }
+
+  /** Throws StaleBlockError if the context was deleted. */
+  contextOf(kind: ContextKind, id: number): Context {
+    const context = this.#contexts[kind].read(id)
+    // Its events were deleted after they were read, and then the context.
+    if (!context) throw new StaleBlockError()
+    return context
   }
 
   /** This and the next two methods: see src/store/identity-resolution.ts. */
@@ -209,12 +240,15 @@ export class RowReader {
   typeOf(id: number): EventType {
     let type = this.#types.get(id)
     if (!type) {
-      const row = this.#type.get({ id }) as Record<string, string> | undefined
+      const row = this.#type.get({ id }) as
+        | (Record<"name" | "namespace" | "source" | "keys", string> & { kind: number })
+        | undefined
       // Its events were deleted after they were read, and then the type.
       if (!row) throw new StaleBlockError()
-      const { name, namespace, source, keys } = row
+      const { name, namespace, source, keys, kind } = row
       type = {
-        name: name as string,
+        name,
+        kind: kindAt(kind),
         namespace: namespace || null,
         source: source || null,
         // `store/events.ts` wrote it.
@@ -225,9 +259,15 @@ export class RowReader {
         this.#typesBytes = 0
       }
       this.#types.set(id, type)
-      this.#typesBytes += typeBytes + 2 * (name?.length ?? 0)
+      this.#typesBytes += typeBytes + 2 * name.length
       for (const key of type.keys ?? []) this.#typesBytes += keyBytes + key.length
     }
     return type
   }
 }
+
+/** A row of the view `events`. */
+type EventColumns = Omit<StoredEvent, "crawler" | "context"> & { crawler: 0 | 1 } & Record<
+    ContextField,
+    string | null
+  >

@@ -1,7 +1,7 @@
 import { runToEnd } from "../steps.ts"
 import type { Db } from "../store/db/driver.ts"
-import { idKinds, StaleBlockError } from "./batch.ts"
-import { type BlockRow, blockColumns, blockOf, type RawBlock, sliceKey } from "./block.ts"
+import { idKinds, StaleBlockError, sliceKey } from "./batch.ts"
+import { type BlockRow, blockColumns, blockOf, type RawBlock } from "./block.ts"
 import { BlockReader } from "./block-reader.ts"
 import { fittingBlocks } from "./block-rows.ts"
 import { BlockWriter, type EncodedBlock, encode, slicesPerBlock } from "./block-writer.ts"
@@ -223,7 +223,7 @@ export class Sealer {
       return blockOf(row)
     })
     const slices = blocks.flatMap((block) => [...block.slices])
-    const byName = Map.groupBy(slices, ({ name, crawler }) => sliceKey(name, crawler))
+    const byName = Map.groupBy(slices, sliceKey)
     if (byName.size > slicesPerBlock) return undefined
     const merged: Columns[] = []
     for (const ofName of byName.values()) {

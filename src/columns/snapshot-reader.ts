@@ -1,6 +1,6 @@
 import type { Db, Statement } from "../store/db/driver.ts"
-import { dayMs } from "./batch.ts"
-import { type BlockRow, type Slice, sliceKey } from "./block.ts"
+import { dayMs, sliceKey } from "./batch.ts"
+import type { BlockRow, Slice } from "./block.ts"
 import { BlockIndex, type DayOfBlocks } from "./block-index.ts"
 import { BlockReader } from "./block-reader.ts"
 import { batchesBySlice, fittingBlocks } from "./block-rows.ts"
@@ -184,7 +184,8 @@ export class SnapshotReader {
       }
     }
     const sortedDays = [...days].sort(([left], [right]) => left - right)
-    const isInScope = ({ crawler }: Entry) => scope.crawlers || !crawler
+    const kinds = new Set(scope.kinds)
+    const isInScope = ({ crawler, kind }: Entry) => (scope.crawlers || !crawler) && kinds.has(kind)
     const ends = ofWebsites.flatMap((of) => [of[0]?.day ?? [], of.at(-1)?.day ?? []].flat())
     return new Snapshot({
       scope,
@@ -223,27 +224,27 @@ interface DayParts {
   deferred: (() => Entry[])[]
 }
 
-function placeOf({ block, name, crawler }: Slice): Omit<Entry, "slice" | "open"> {
+function placeOf({ block, name, kind, crawler }: Slice): Omit<Entry, "slice" | "open"> {
   const { website, day, afterId } = block
-  return { website, name, day, crawler, afterId }
+  return { website, name, kind, day, crawler, afterId }
 }
 
 function entryOfRows(batch: MemoryBatch): Entry {
-  const { website, name, crawler } = batch
+  const { website, name, kind, crawler } = batch
   const { day } = batch.columns
-  return { website, name, day, crawler, afterId: afterBlocks, slice: undefined, batch, open: () => batch }
+  const place = { website, name, kind, day, crawler, afterId: afterBlocks }
+  return { ...place, slice: undefined, batch, open: () => batch }
 }
 
 function entriesOfPart({ batches, open }: UnsealedPart, part: number, website: number, day: number): Entry[] {
-  return batches.map(({ name, crawler }) => ({
+  return batches.map((id) => ({
     website,
-    name,
+    ...id,
     day,
-    crawler,
     part,
     afterId: afterBlocks,
     slice: undefined,
-    open: () => open(name, crawler),
+    open: () => open(id),
   }))
 }
 
@@ -264,7 +265,8 @@ class StaleDays {
   ) {}
 
   /** Returns undefined if all of its events were deleted. */
-  batchOf({ block: { id, website, day }, name, crawler }: Slice): MemoryBatch | undefined {
+  batchOf(slice: Slice): MemoryBatch | undefined {
+    const { id, website, day } = slice.block
     if (!this.#batches.has(id)) {
       const ofDay = this.blocks.filter((block) => block.website === website && block.day === day)
       const blocks = fittingBlocks(ofDay.slice(ofDay.findIndex((block) => block.id === id)))
@@ -272,6 +274,6 @@ class StaleDays {
       const batches = this.reader.rows.buildAll(blocks)
       this.#batches = new Map(blocks.map((block) => [block.id, batchesBySlice(batches.get(block.id) ?? [])]))
     }
-    return this.#batches.get(id)?.get(sliceKey(name, crawler))
+    return this.#batches.get(id)?.get(sliceKey(slice))
   }
 }

@@ -1,10 +1,11 @@
+import { type EventKind, kindIndex } from "../event-kinds.ts"
 import type { LinkedVisitor } from "../store/identity-resolution.ts"
 import { type Batch, type DictionarySizes, type IdKind, idKinds, type RowLocator } from "./batch.ts"
 import type { Slice } from "./block.ts"
 import type { Cache } from "./cache.ts"
 import { ColumnBuilder } from "./column-builder.ts"
 import { type Columns, MemoryBatch } from "./memory-batch.ts"
-import type { RowHead, RowId, RowReader, StoredEvent } from "./row-reader.ts"
+import type { EventType, RowHead, RowId, RowReader, StoredEvent } from "./row-reader.ts"
 import type { Stamps } from "./stamps.ts"
 import type { UnsealedRows } from "./unsealed.ts"
 
@@ -16,12 +17,14 @@ export interface SnapshotScope {
   from: number
   to: number
   crawlers: boolean
+  kinds: readonly EventKind[]
 }
 
 /** A batch that has not been read yet. */
 export interface Entry {
   website: number
   name: string
+  kind: EventKind
   day: number
   crawler: boolean
   /**
@@ -71,6 +74,7 @@ function compareEntries(left: Entry, right: Entry): number {
     (left.part ?? 0) - (right.part ?? 0) ||
     (left.name < right.name ? -1 : left.name > right.name ? 1 : 0) ||
     Number(left.crawler) - Number(right.crawler) ||
+    kindIndex(left.kind) - kindIndex(right.kind) ||
     left.afterId - right.afterId
   )
 }
@@ -147,7 +151,7 @@ export class Snapshot {
   }
 
   /**
-   * Iterates entries by day, website, name, people before crawlers, and receipt. `names`: only entries of
+   * Iterates entries by day, website, name, people before crawlers, kind, and receipt. `names`: only entries of
    * these names.
    */
   *entries(names?: readonly string[]): Generator<Entry> {
@@ -197,8 +201,8 @@ export class Snapshot {
     return heads.slice(0, count).flatMap(([id]) => this.#rows.event(id) ?? [])
   }
 
-  nameOf([, , typeId]: RowHead | RowId): string {
-    return this.#rows.typeOf(typeId as number).name
+  typeOf([, , typeId]: RowHead | RowId): EventType {
+    return this.#rows.typeOf(typeId as number)
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { EventKind } from "../event-kinds.ts"
 import { type Batch, type Codes, type Column, dayMs, type TextField } from "./batch.ts"
 import type { BlockRow, Slice } from "./block.ts"
 import type { OpenLayout } from "./block-layout.ts"
@@ -11,6 +12,7 @@ export class StoredBatch implements Batch {
   readonly block: number
   readonly website: number
   readonly name: string
+  readonly kind: EventKind
   readonly crawler: boolean
   readonly count: number
   readonly base: number
@@ -26,11 +28,12 @@ export class StoredBatch implements Batch {
     private readonly segments: SegmentReader,
     private readonly rows: BlockRows,
   ) {
-    const { block, index, name, crawler, events } = slice
+    const { block, index, name, kind, crawler, events } = slice
     this.#row = block
     this.block = block.id * slicesPerBlock + index
     this.website = block.website
     this.name = name
+    this.kind = kind
     this.crawler = crawler
     this.count = events
     this.base = block.day * dayMs
@@ -43,9 +46,9 @@ export class StoredBatch implements Batch {
   sessions = () => this.#codesOf("sessions", this.#layout.ids.sessions) as Uint32Array
   profiles = () => this.#codesOf("profiles", this.#layout.ids.profiles) as Uint32Array
 
-  column(field: TextField): Column {
+  column(field: TextField): Column | undefined {
     const place = this.#layout.fields[field]
-    if (!place) return { codes: new Uint8Array(this.count), values: [] }
+    if (!place) return undefined
     return this.#columnOf(field, this.slice.first, () =>
       this.segments.column(this.#row, field, place, this.#row.events),
     )

@@ -1,4 +1,4 @@
-import { type DictionarySizes, dayMs, type IdKind } from "./batch.ts"
+import { type DictionarySizes, dayMs, type IdKind, type SliceId, sliceKey } from "./batch.ts"
 import { ColumnBuilder } from "./column-builder.ts"
 import type { IdDictionary } from "./id-dictionary.ts"
 import { MemoryBatch } from "./memory-batch.ts"
@@ -39,8 +39,8 @@ export class UnsealedIdsTooLargeError extends Error {}
 
 /** A range, by time and id, of the unsealed rows of a website and day. Read when needed. */
 export interface UnsealedPart {
-  batches: { name: string; crawler: boolean }[]
-  open(name: string, crawler: boolean): MemoryBatch | undefined
+  batches: SliceId[]
+  open(id: SliceId): MemoryBatch | undefined
 }
 
 /** The unsealed rows as batches, and dictionary ids for ids that no block has used yet. */
@@ -132,14 +132,14 @@ export class UnsealedRows {
         const partKey = `${key} ${start.ts} ${start.id}`
         this.#part = { key: partKey, batches }
         parts.push({
-          batches: batches.map(({ name, crawler }) => ({ name, crawler })),
-          open: (ofName, crawler) => {
+          batches: batches.map(({ name, kind, crawler }) => ({ name, kind, crawler })),
+          open: (id) => {
             if (this.#part?.key !== partKey) {
               this.#part = undefined
               const { batches } = this.#read(website, last, start, next ?? { ts: end, id: -1 })
               this.#part = { key: partKey, batches }
             }
-            return this.#part.batches.find((batch) => batch.name === ofName && batch.crawler === crawler)
+            return this.#part.batches.find((batch) => sliceKey(batch) === sliceKey(id))
           },
         })
         from = next

@@ -1,3 +1,4 @@
+import { acquisitionFields, clientFields } from "../store/contexts.ts"
 import type { StoredEvent } from "../store/event-reader.ts"
 
 /** Fields of an event in the order of the `events` view, with their Parquet types. */
@@ -17,6 +18,9 @@ export const eventFields = [
   { name: "credential", type: "STRING" },
   { name: "crawler", type: "BOOLEAN" },
   { name: "properties", type: "STRING", nullable: true },
+  { name: "kind", type: "STRING" },
+  ...clientFields.map((name) => ({ name, type: "STRING", nullable: true }) as const),
+  ...acquisitionFields.map((name) => ({ name, type: "STRING", nullable: true }) as const),
 ] as const satisfies readonly {
   name: keyof StoredEvent
   type: "INT64" | "STRING" | "TIMESTAMP" | "BOOLEAN"

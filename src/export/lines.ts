@@ -1,3 +1,4 @@
+import { splitContext } from "../store/contexts.ts"
 import type { StoredEvent, StoredLink, StoredProfile } from "../store/event-reader.ts"
 import type { Website } from "../store/websites.ts"
 
@@ -45,8 +46,12 @@ export function linkLine(websiteId: string, link: StoredLink): string {
   return JSON.stringify({ type: "link", website_id: websiteId, ...link })
 }
 
-export function eventLine({ properties, ...event }: StoredEvent): string {
-  return withJsonField({ type: "event", ...event }, "properties", properties)
+/** Without the kind of custom events and unknown fields of contexts: a line of a custom event is as in earlier versions. */
+export function eventLine(event: StoredEvent): string {
+  const { rest, context } = splitContext(event)
+  const { properties, kind, ...fields } = rest
+  const ofPage = kind === "custom" ? context : { kind, ...context }
+  return withJsonField({ type: "event", ...fields, ...ofPage }, "properties", properties)
 }
 
 /** Adds a field whose value is already JSON text. */

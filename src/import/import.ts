@@ -4,6 +4,7 @@ import { type Counts, formatVersion } from "../export/lines.ts"
 import { fieldErrors } from "../http/validation.ts"
 import { isAcceptedTime, isPlainText, plainTextError, serializeProperties } from "../ingest/event.ts"
 import { columnTraitErrors } from "../ingest/identify.ts"
+import { type ContextField, contextFields } from "../store/contexts.ts"
 import type { DailyHash } from "../store/daily-hash.ts"
 import type { Db } from "../store/db/driver.ts"
 import { EventImporter, type ImportOutcome } from "../store/event-importer.ts"
@@ -217,6 +218,8 @@ export class Importer {
       credential: line.credential ?? "key",
       crawler: line.crawler ?? false,
       properties: line.properties ? JSON.stringify(line.properties) : null,
+      kind: line.kind ?? "custom",
+      ...contextsOf((field) => line[field] || null),
     }
     const outcome = this.#eventImporter.add(event, rowOf(event, websiteRid, serialized))
     if (outcome === "event_id_taken") {
@@ -307,7 +310,16 @@ function rowOf(
     viaKey: event.credential === "key" ? 1 : 0,
     crawler: event.crawler ? 1 : 0,
     eventId: event.event_id,
+    kind: event.kind,
+    client: contextsOf((field) => event[field] ?? ""),
+    acquisition: contextsOf((field) => event[field] ?? ""),
   }
+}
+
+/** A value for each field of both contexts. */
+function contextsOf<Value>(read: (field: ContextField) => Value): Record<ContextField, Value> {
+  // fromEntries loses the names.
+  return Object.fromEntries(contextFields.map((field) => [field, read(field)])) as Record<ContextField, Value>
 }
 
 /** Undefined if the text is not a JSON object. */

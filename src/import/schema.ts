@@ -1,6 +1,17 @@
-import { type Static, type TSchema, Type } from "@sinclair/typebox"
+import {
+  type Static,
+  type TNull,
+  type TOptional,
+  type TSchema,
+  type TString,
+  type TUnion,
+  Type,
+} from "@sinclair/typebox"
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
+import { type EventKind, eventKinds } from "../event-kinds.ts"
 import { eventSchema } from "../ingest/schema.ts"
+
+import { type ContextField, contextFields } from "../store/contexts.ts"
 
 // Schemas of the lines, with the limits of /track. Event fields that only our own exports have are optional.
 
@@ -71,6 +82,21 @@ const linkSchema = Type.Object(
   strict,
 )
 
+/** Characters of a field of a context. No endpoint accepts more. */
+const maxContextText = 2_048
+// fromEntries loses the names.
+const ofContexts = Object.fromEntries(
+  contextFields.map((field) => [
+    field,
+    optional(
+      Type.String({
+        maxLength: maxContextText,
+        expected: `must be a string of at most ${maxContextText} characters`,
+      }),
+    ),
+  ]),
+) as unknown as Record<ContextField, TOptional<TUnion<[TNull, TString]>>>
+
 const eventLineSchema = Type.Object(
   {
     type: Type.Literal("event"),
@@ -92,6 +118,13 @@ const eventLineSchema = Type.Object(
       }),
     ),
     crawler: optional(Type.Boolean({ expected: "must be true or false" })),
+    kind: optional(
+      Type.Union(
+        eventKinds.map((kind) => Type.Literal(kind)),
+        { expected: "must be a kind of event" },
+      ) as unknown as TSchema & { static: EventKind },
+    ),
+    ...ofContexts,
     properties: optional(
       Type.Object({}, { additionalProperties: true, expected: "must be an object or null" }),
     ),
@@ -121,7 +154,17 @@ export const times: Partial<Record<Line["type"], readonly string[]>> = {
 export const texts: Partial<Record<Line["type"], readonly string[]>> = {
   profile: ["profile_id"],
   link: ["anonymous_id", "profile_id"],
-  event: ["name", "namespace", "source", "anonymous_id", "session_id", "profile_id", "path", "event_id"],
+  event: [
+    "name",
+    "namespace",
+    "source",
+    "anonymous_id",
+    "session_id",
+    "profile_id",
+    "path",
+    "event_id",
+    ...contextFields,
+  ],
 }
 
 /** Compiled schemas by `type`. */

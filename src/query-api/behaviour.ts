@@ -1,5 +1,12 @@
-import type { Bucket, FunnelStep, Granularity, Scope, Step } from "../query/query.ts"
-import { groupsByKey, named, span, withFilters } from "./groups.ts"
+import {
+  type Bucket,
+  type FunnelStep,
+  type Granularity,
+  type Scope,
+  type Step,
+  stepFilters,
+} from "../query/query.ts"
+import { groupsByKey, span, withFilters } from "./groups.ts"
 import type { QuerySpec, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { pairBuckets } from "./range.ts"
 import { percent, requireRows } from "./rows.ts"
@@ -18,7 +25,7 @@ export function* funnel(spec: QuerySpec, run: RunQuery): Generator<void, TypeRes
       (measures, index): Row => ({
         ...(dimension === undefined ? {} : { [dimension]: group.by }),
         step: index + 1,
-        event_name: steps[index]?.name ?? null,
+        event_name: labelOf(steps[index]),
         ...measures,
         ...(previousMeasures ? { previous: previousMeasures[index] } : {}),
       }),
@@ -34,6 +41,11 @@ function measuresOf(steps: readonly FunnelStep[]): Row[] {
     step_conversion_rate: percent(people, steps[Math.max(0, index - 1)]?.units ?? 0),
     median_ms: median,
   }))
+}
+
+/** The name of a step in results: that of its event, or its page. */
+function labelOf({ name, page }: Partial<Step> = {}): string | null {
+  return name ?? page ?? null
 }
 
 const anyStep: Step = { filters: [] }
@@ -82,8 +94,7 @@ export function* goals(spec: QuerySpec, run: RunQuery): Generator<void, TypeResu
   const { scope, granularity, steps, previous } = spec
   const count = (scope: Scope) => conversions(spec, scope, run)
   function* valuesOf(range: Pick<Scope, "from" | "to">, step: Step, all: Conversions) {
-    const filters = [...step.filters, ...(step.name === undefined ? [] : [named(step.name)])]
-    const matching = yield* count(withFilters({ ...scope, ...range }, filters))
+    const matching = yield* count(withFilters({ ...scope, ...range }, stepFilters(step)))
     return all.buckets.map(({ label }, bucket) => {
       const { units: converted = 0, events: completions = 0 } = matching.of(bucket)
       const { units: total = 0 } = all.of(bucket)
@@ -107,7 +118,7 @@ export function* goals(spec: QuerySpec, run: RunQuery): Generator<void, TypeResu
     const current = yield* valuesOf(span(scope), step, all)
     const comparison = previous && previousAll && (yield* valuesOf(span(previous), step, previousAll))
     current.forEach((values, bucket) => {
-      const row: Row = { goal: step.name ?? null, ...values }
+      const row: Row = { goal: labelOf(step), ...values }
       if (comparison) row.previous = comparison[pairs?.[bucket] ?? -1] ?? null
       rows.push(row)
     })

@@ -18,7 +18,7 @@ export function* eventRows(spec: QuerySpec, run: RunQuery, scope: Scope): Genera
   return { rows: events.map(eventRow), nextCursor: last ? cursorText(last) : null }
 }
 
-/** Databuddy's columns, and those that the event stream adds. */
+/** Databuddy's columns, and those that the event stream adds: a kind unless it is custom, and the fields of the contexts that are known. */
 function eventRow(event: ListedEvent): Row {
   return {
     event_name: event.name,
@@ -32,6 +32,8 @@ function eventRow(event: ListedEvent): Row {
     website_id: event.websiteId,
     crawler: event.crawler,
     timestamp: iso(event.ts),
+    ...(event.kind === "custom" ? {} : { kind: event.kind }),
+    ...event.context,
   }
 }
 

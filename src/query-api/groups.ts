@@ -32,6 +32,7 @@ const byDate = { by: "date", order: "asc", others: [] } as const
 interface GroupsDefinition {
   description: string
   takes: readonly Option[]
+  kinds?: QueryType["kinds"]
   oneOf?: QueryType["oneOf"]
   /** Default granularity; `optional`: no default. Absent: never by time. */
   byTime?: "daily" | "optional"
@@ -46,7 +47,7 @@ interface GroupsDefinition {
 
 /** A query type that aggregates measures by fields and dates. */
 export function ofGroups(definition: GroupsDefinition): QueryType {
-  const { description, takes, oneOf, byTime, by, measures, share } = definition
+  const { description, takes, kinds, oneOf, byTime, by, measures, share } = definition
   const dimensions = by.map((entry) => (entry === "by" ? "…" : entry.column))
   const measureColumns = measures === "measures" ? ["…"] : measures.map(({ column }) => column)
   const dateColumns = byTime === undefined ? [] : ["date"]
@@ -54,6 +55,7 @@ export function ofGroups(definition: GroupsDefinition): QueryType {
   return {
     description,
     takes,
+    ...(kinds ? { kinds } : {}),
     ...(oneOf ? { oneOf } : {}),
     columns: [...dateColumns, ...dimensions, ...measureColumns, ...(share ? [share] : [])],
     hasAllDates: byTime !== undefined,

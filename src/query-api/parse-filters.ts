@@ -6,7 +6,10 @@ import type { FilterBody, StepBody } from "./schema.ts"
 /** Parses a step of a funnel or goal. Adds invalid filters to `errors`; `field` is the path of its filters. */
 export function readStep(step: string | StepBody, field: string, errors: FieldError[]): Step {
   if (typeof step === "string") return { name: step, filters: [] }
-  return { name: step.name, filters: readFilters(step.filters, field, errors) }
+  if (step.name !== undefined && step.page !== undefined) {
+    errors.push({ field: field.replace(/\.filters$/, ""), message: "must have a name or a page, not both" })
+  }
+  return { name: step.name, page: step.page, filters: readFilters(step.filters, field, errors) }
 }
 
 /** Returns the filters. Adds those whose value does not suit the operator to `errors`; `field` is the path of the list. */

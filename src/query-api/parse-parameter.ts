@@ -1,5 +1,6 @@
 import { parseDuration } from "../duration.ts"
 import { RequestError } from "../errors.ts"
+import { type EventKind, eventKinds } from "../event-kinds.ts"
 import {
   type Dimension,
   type Filter,
@@ -122,6 +123,7 @@ function readParameter(input: ParameterInput): QuerySpec {
       zone,
       filters,
       crawlers: body.crawlers ?? false,
+      kinds: kindsOf(type, parameter),
     },
     range,
     previous: compare ? previousOf(range, zone, context.now) : undefined,
@@ -201,6 +203,14 @@ function granularityOf(
   const { granularities } = type
   if (!granularities || granularities.includes(granularity)) return granularity
   throw invalidParameter(`granularity must be ${orList(granularities)} for ${name}`)
+}
+
+/** The kinds of events that a parameter reads, in the order of `eventKinds`. */
+function kindsOf({ kinds = ["custom"] }: QueryType, parameter: ParameterBody): readonly EventKind[] {
+  const { kinds: requested } = parameter
+  if (requested) return eventKinds.filter((kind) => requested.includes(kind))
+  if (kinds !== "person") return kinds
+  return parameter.anonymousId === undefined && parameter.profileId === undefined ? ["custom"] : eventKinds
 }
 
 /** Filters that options stand for. */

@@ -1,3 +1,4 @@
+import type { EventKind } from "../event-kinds.ts"
 import type { Dimension, Granularity, Measure, Query, ResultOf, Scope, Step, Unit } from "../query/query.ts"
 import type { Range } from "./range.ts"
 import type { Option, ParameterBody } from "./schema.ts"
@@ -65,6 +66,8 @@ export interface QueryType {
   needs?: readonly Option[]
   /** Mutually exclusive options; one of them can be required. */
   oneOf?: { options: readonly (keyof ParameterBody & Option)[]; required: boolean }
+  /** The kinds of events that it reads. Absent: custom events. `person`: all with one of the options of a person, else custom events. */
+  kinds?: readonly EventKind[] | "person"
   /** The rows are single events, sessions or people, which need the scope read:data. */
   needsReadData?: true
   /** Number of steps. */

@@ -1,3 +1,4 @@
+import { actionKinds, eventKinds } from "../event-kinds.ts"
 import { iso } from "../iso.ts"
 import { fields } from "../query/query.ts"
 import { funnel, goals, paths, retention } from "./behaviour.ts"
@@ -265,7 +266,8 @@ export const types = {
   },
   events: ofGroups({
     description: "Events by any fields, with any measures, optionally over time",
-    takes: ["by", "measures", ...personOptions, ...trendOptions],
+    takes: ["by", "measures", "kinds", ...personOptions, ...trendOptions],
+    kinds: "person",
     oneOf: { options: personOptions, required: false },
     byTime: "optional",
     by: ["by"],
@@ -274,6 +276,7 @@ export const types = {
   funnel: {
     description:
       "People who did a sequence of events within a window (best attempt of each); breakdowns use the value at the first step",
+    kinds: actionKinds,
     takes: ["steps", "window", "unit", "by", "compare"],
     needs: ["steps"],
     steps: [2, 10],
@@ -285,6 +288,7 @@ export const types = {
   retention: {
     description:
       "Returning people: cohorts by the time of the first event (first step), and the later periods with the return event (second step)",
+    kinds: actionKinds,
     takes: ["steps", "unit", "granularity"],
     steps: [2, 2],
     granularities: ["daily", "weekly", "monthly"],
@@ -296,6 +300,7 @@ export const types = {
   paths: {
     description:
       "Events before and after an event in its session; an event_name of null is the start or end of the session",
+    kinds: actionKinds,
     takes: ["steps", "before", "after"],
     needs: ["steps"],
     steps: [1, 1],
@@ -305,6 +310,7 @@ export const types = {
   },
   goals: {
     description: "Share of people, sessions or profiles with an event, optionally over time",
+    kinds: actionKinds,
     takes: ["steps", "unit", ...trendOptions],
     needs: ["steps"],
     steps: [1, 10],
@@ -315,6 +321,7 @@ export const types = {
   },
   sessions: {
     description: "Sessions, most recent event first",
+    kinds: eventKinds,
     needsReadData: true,
     takes: [],
     columns: [
@@ -347,6 +354,7 @@ export const types = {
   },
   people: {
     description: "Visitors (anonymous ids), most recently seen first",
+    kinds: eventKinds,
     needsReadData: true,
     takes: ["search"],
     columns: ["anonymous_id", "profile_id", "events", "sessions", "first_seen", "last_seen"],
@@ -367,6 +375,7 @@ export const types = {
   person: {
     description:
       "Events of one person, newest first; needs anonymousId or profileId; meta.nextCursor leads to the next page",
+    kinds: eventKinds,
     needsReadData: true,
     takes: [...personOptions, "cursor"],
     oneOf: { options: personOptions, required: true },

@@ -1,4 +1,5 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox"
+import { eventKinds } from "../event-kinds.ts"
 import { strict } from "../http/schema.ts"
 import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
 import { countMeasures, type Dimension, fields, granularities, propertyMeasures } from "../query/query.ts"
@@ -14,6 +15,8 @@ export const maxBatch = 20
 export const maxSteps = 10
 /** Maximum filters: far more than anyone combines by hand. Each one is tested for every event. */
 const maxFilters = 50
+/** Maximum characters of a path. */
+const maxPath = 2_048
 /** Maximum characters of a filter value; the longest value of an event is shorter. */
 const maxText = 4_096
 
@@ -93,7 +96,10 @@ const filters = (description: string) =>
 
 const step = Type.Object(
   {
-    name: Type.Optional(text("Name of the event; absent: any event")),
+    name: Type.Optional(text("Name of a custom event; absent, like page: any event")),
+    page: Type.Optional(
+      text("Path of a page view instead of a name, such as /pricing; each * stands for any text", maxPath),
+    ),
     filters: Type.Optional(filters("Filters that the event must match")),
   },
   strict,
@@ -162,16 +168,22 @@ export const optionSchemas = {
     },
   ),
   steps: Type.Array(
-    Type.Union([text("The name of an event"), step], {
-      expected: "must be the name of an event, or {name, filters}",
+    Type.Union([text("The name of a custom event"), step], {
+      expected: "must be the name of an event, {name, filters} or {page, filters}",
     }),
     {
       minItems: 1,
       maxItems: maxSteps,
-      description: "Events, each a name or {name, filters}",
-      expected: `must be a list of 1 to ${maxSteps} events, each a name or {name, filters}`,
+      description: "Custom events and page views, each a name, {name, filters} or {page, filters}",
+      expected: `must be a list of 1 to ${maxSteps} events, each a name, {name, filters} or {page, filters}`,
     },
   ),
+  kinds: Type.Array(oneOf(eventKinds, "A kind of event"), {
+    minItems: 1,
+    maxItems: eventKinds.length,
+    description: "Only events of these kinds. Default: custom; all kinds with anonymousId or profileId",
+    expected: `must be a list of ${orList(eventKinds)}`,
+  }),
   window: Type.String({
     pattern: "^[1-9]\\d{0,8}[smhdw]$",
     description:

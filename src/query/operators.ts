@@ -183,3 +183,19 @@ export function requiredTexts({ op, value }: Condition): string[] | undefined {
   const { lookup, isNegation } = operators[op]
   return lookup === "equality" && !isNegation ? [value].flat().map(String) : undefined
 }
+
+/** Whether a text matches a pattern in which each `*` stands for any text, also for none. */
+export function matchesPattern(text: string, pattern: string): boolean {
+  const [first = "", ...rest] = pattern.split("*")
+  const last = rest.pop()
+  if (last === undefined) return text === pattern
+  if (!text.startsWith(first)) return false
+  // The earliest place of each part leaves the most room for the next ones.
+  let at = first.length
+  for (const part of rest) {
+    const found = text.indexOf(part, at)
+    if (found < 0) return false
+    at = found + part.length
+  }
+  return text.length - last.length >= at && text.endsWith(last)
+}

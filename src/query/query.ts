@@ -1,5 +1,7 @@
 import type { IdKind } from "../columns/batch.ts"
 import type { StoredEvent } from "../columns/row-reader.ts"
+import type { EventKind } from "../event-kinds.ts"
+import { acquisitionFields, clientFields } from "../store/contexts.ts"
 import type { Condition } from "./operators.ts"
 
 /**
@@ -7,21 +9,40 @@ import type { Condition } from "./operators.ts"
  * knows whether a result comes from column blocks or from rows.
  */
 
-/** Fields of an event, with the kind of dictionary id of those that hold ids. All but `event_name` can be missing. */
+const withoutIds = <Name extends string>(names: readonly Name[]) =>
+  // fromEntries loses the names.
+  Object.fromEntries(names.map((name) => [name, undefined])) as Record<Name, undefined>
+
+/** Fields of an event, with the kind of dictionary id of those that hold ids. All but `event_name` and `kind` can be missing. */
 export const idKinds = {
   event_name: undefined,
+  kind: undefined,
   namespace: undefined,
   source: undefined,
   path: undefined,
+  /** The property `query_string`. */
+  query_string: undefined,
   profile_id: "profiles",
   anonymous_id: "visitors",
   session_id: "sessions",
   website_id: undefined,
+  ...withoutIds(clientFields),
+  ...withoutIds(acquisitionFields),
 } as const satisfies Record<string, IdKind | undefined>
 
 export type Field = keyof typeof idKinds
 
 export const fields = Object.keys(idKinds) as Field[]
+
+/** Fields whose value all events of a batch share, whatever else they hold. */
+export const batchFields = ["event_name", "kind", "website_id"] as const satisfies readonly Field[]
+
+export type BatchField = (typeof batchFields)[number]
+
+export function isBatchField(field: string): field is BatchField {
+  // includes takes only one of its own values.
+  return (batchFields as readonly string[]).includes(field)
+}
 
 /** Fields that identify visitors, sessions and profiles. No report lists them as dimensions. */
 export const idFields: readonly Field[] = fields.filter((field) => idKinds[field])
@@ -41,8 +62,11 @@ export type Dimension = Field | Property
  * properties and is true if one of them matches (a negation: where none matches what it negates).
  */
 export interface Filter extends Condition {
-  /** `profile`: the events of the profile with the id `value`, as src/store/identity-resolution.ts defines them; only with `eq`. */
-  field: Dimension | "property_key" | "profile"
+  /**
+   * Only with `eq`: `profile`: the events of the profile with the id `value`, as src/store/identity-resolution.ts defines them; `page`:
+   * the page views of the paths that match `value`, in which each `*` stands for any text.
+   */
+  field: Dimension | "property_key" | "profile" | "page"
   /** Set by the engine for `profile`: by website (rid), the anonymous ids whose events without a profile id belong to the profile. */
   linked?: readonly (readonly [website: number, anonymousIds: readonly string[]])[]
 }
@@ -60,6 +84,8 @@ export interface Scope {
   filters: readonly Filter[]
   /** Includes events of crawlers. */
   crawlers: boolean
+  /** Only events of these kinds, in the order of `eventKinds`: the list is a part of cache keys. */
+  kinds: readonly EventKind[]
 }
 
 export const granularities = ["minute", "hourly", "daily", "weekly", "monthly"] as const
@@ -229,10 +255,23 @@ export type ListedEvent = StoredEvent & { websiteId: string | null }
  */
 export type Unit = "anonymous_id" | "session_id" | "profile_id"
 
-/** An event with its own filters in addition to those of the scope. Without a name: any event. */
+/** An event with its own filters in addition to those of the scope. Without a name and a page: any event. */
 export interface Step {
+  /** The name of a custom event. */
   name?: string | undefined
+  /** A page view of a path that matches; each `*` stands for any text. Not together with `name`. */
+  page?: string | undefined
   filters: readonly Filter[]
+}
+
+/** The filters that an event must match to be a step. */
+export function stepFilters({ name, page, filters }: Step): Filter[] {
+  const own: Filter[] = []
+  if (name !== undefined) {
+    own.push({ field: "event_name", op: "eq", value: name }, { field: "kind", op: "eq", value: "custom" })
+  }
+  if (page !== undefined) own.push({ field: "page", op: "eq", value: page })
+  return [...own, ...filters]
 }
 
 /**

@@ -1,11 +1,14 @@
+import type { EventKind } from "../event-kinds.ts"
+import { type ContextField, contextFields, splitContext } from "./contexts.ts"
 import type { Db, Statement } from "./db/driver.ts"
 
 /** A new event, with the column names of the `events` view. */
-export interface FollowedEvent {
+export interface FollowedEvent extends Record<ContextField, string | null> {
   id: number
   website_rid: number
   website_id: string | null
   event_name: string
+  kind: EventKind
   namespace: string | null
   source: string | null
   /** Unix ms */
@@ -24,7 +27,8 @@ const sql = {
   between: `
     select
       v.id, e.website_rid, v.website_id, v.name as event_name, v.namespace, v.source, v.timestamp, v.anonymous_id,
-      v.session_id, v.profile_id, v.path, v.crawler, v.properties
+      v.session_id, v.profile_id, v.path, v.crawler, v.properties, v.kind,
+      ${contextFields.map((field) => `v.${field}`).join(", ")}
     from event_rows as e
     join events as v on v.id = e.id
     where e.id > :after and e.id <= :last
@@ -52,17 +56,14 @@ export class EventFollower {
   }
 }
 
-/** The public form of an event, for streams and the live page. */
-export function followedEventJson({
-  id: _,
-  website_rid,
-  crawler,
-  properties,
-  timestamp,
-  ...event
-}: FollowedEvent) {
+/** The public form of an event, for streams and the live page. Has a kind unless it is custom, and the fields of its contexts that are known. */
+export function followedEventJson(followed: FollowedEvent) {
+  const { rest, context } = splitContext(followed)
+  const { id: _, website_rid, kind, crawler, properties, timestamp, ...event } = rest
   return {
     ...event,
+    ...(kind === "custom" ? {} : { kind }),
+    ...context,
     properties: properties === null ? {} : JSON.parse(properties),
     crawler: crawler === 1,
     timestamp: new Date(timestamp).toISOString(),

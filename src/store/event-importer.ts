@@ -1,3 +1,4 @@
+import { contextFields } from "./contexts.ts"
 import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
 import { EventReader, type StoredEvent } from "./event-reader.ts"
@@ -149,5 +150,7 @@ function contentKey(event: StoredEvent): string {
     event.credential,
     event.crawler,
     event.properties,
+    event.kind,
+    ...contextFields.map((field) => event[field]),
   ])
 }

@@ -1,7 +1,9 @@
+import { type EventKind, kindAt } from "../event-kinds.ts"
+import { type Context, type ContextField, ContextReader, contextTables } from "./contexts.ts"
 import type { Db, Statement } from "./db/driver.ts"
 
 /** A stored event, with the column names of the `events` view. */
-export interface StoredEvent {
+export interface StoredEvent extends Record<ContextField, string | null> {
   id: number
   /** null for the owner's own event. */
   website_id: string | null
@@ -20,6 +22,7 @@ export interface StoredEvent {
   crawler: boolean
   /** JSON text of an object. */
   properties: string | null
+  kind: EventKind
 }
 
 /** Selects the events to read. */
@@ -60,7 +63,7 @@ const maxCachedKeySets = 10_000
 
 const eventColumns = `
   e.id, e.website_rid, t.name, t.namespace, t.source, e.ts, e.delay, e.anonymous_id, e.session_id, e.profile_id, e.path,
-  e.event_id, e.via_key, e.crawler, t.keys, e.properties`
+  e.event_id, e.via_key, e.crawler, t.keys, e.properties, t.kind, e.client_id, e.acquisition_id`
 
 const sql = {
   last: "select max(id) from event_rows",
@@ -132,7 +135,25 @@ type EventColumns = [
   crawler: number,
   keys: string,
   properties: string | null,
+  kind: number,
+  clientId: number | null,
+  acquisitionId: number | null,
 ]
+
+/** The values of a context; null: unknown. */
+function valuesOf<Field extends string>(
+  context: Context | undefined,
+  fields: readonly Field[],
+): Record<Field, string | null> {
+  // fromEntries loses the names.
+  return Object.fromEntries(fields.map((field) => [field, context?.[field] || null])) as Record<
+    Field,
+    string | null
+  >
+}
+
+const unknownClient = valuesOf(undefined, contextTables.client.fields)
+const unknownAcquisition = valuesOf(undefined, contextTables.acquisition.fields)
 
 /** Events in the first batch, and the target size of a batch in characters of properties: a few ms. An event can have 32 KiB. */
 const firstBatch = 16
@@ -152,6 +173,8 @@ export class EventReader {
   readonly #byId: Statement
   readonly #atTime: Statement
   readonly #rids: string
+  readonly #clients: ContextReader
+  readonly #acquisitions: ContextReader
   /** JSON text of `keys` → each key as JSON. */
   readonly #keys = new Map<string, string[]>()
 
@@ -163,6 +186,8 @@ export class EventReader {
     this.#inRange = db.prepare(sql.inRange).raw()
     this.#byId = db.prepare(sql.byId).raw()
     this.#atTime = db.prepare(sql.atTime).raw()
+    this.#clients = new ContextReader(db, "client")
+    this.#acquisitions = new ContextReader(db, "acquisition")
     this.#rids = JSON.stringify([...selection.websites.keys()])
   }
 
@@ -183,8 +208,7 @@ export class EventReader {
     for (let after = Number.MIN_SAFE_INTEGER; ; ) {
       const end = this.#rangeEnd.get({ after, last, rows: size }) as number | null
       if (end === null) return
-      const values = this.#inRange.all({ after, last: end, from, to, rids: this.#rids })
-      const events = (values as EventColumns[]).map((row) => this.#event(row))
+      const events = this.#events(this.#inRange, { after, last: end, from, to, rids: this.#rids })
       yield events
       after = end
       size = nextBatchSize(size, rows, events)
@@ -203,13 +227,19 @@ export class EventReader {
   }
 
   byId(ids: readonly number[]): StoredEvent[] {
-    const values = this.#byId.all({ ids: JSON.stringify(ids), rids: this.#rids })
-    return (values as EventColumns[]).map((row) => this.#event(row))
+    return this.#events(this.#byId, { ids: JSON.stringify(ids), rids: this.#rids })
   }
 
   /** Events of one website with the timestamp `ts` (Unix ms) and ids up to `last`. */
   atTime(rid: number, ts: number, last: number): StoredEvent[] {
-    return (this.#atTime.all({ rid, ts, last }) as EventColumns[]).map((row) => this.#event(row))
+    return this.#events(this.#atTime, { rid, ts, last })
+  }
+
+  /** In one transaction: the contexts of events that were read could be deleted with the events before they are read. */
+  #events(select: Statement, parameters: object): StoredEvent[] {
+    return this.db.transaction(() =>
+      (select.all(parameters) as EventColumns[]).map((row) => this.#event(row)),
+    )()
   }
 
   /** Returns the ids up to `last` in ascending order; undefined if there are more than `maxIndexedEvents`. */
@@ -250,6 +280,9 @@ export class EventReader {
       crawler,
       keys,
       properties,
+      kind,
+      clientId,
+      acquisitionId,
     ] = row
     return {
       id,
@@ -267,6 +300,13 @@ export class EventReader {
       credential: viaKey === 1 ? "key" : "website_id",
       crawler: crawler === 1,
       properties: keys === "" ? properties : this.#object(keys, properties ?? ""),
+      kind: kindAt(kind),
+      ...(clientId === null
+        ? unknownClient
+        : valuesOf(this.#clients.read(clientId), contextTables.client.fields)),
+      ...(acquisitionId === null
+        ? unknownAcquisition
+        : valuesOf(this.#acquisitions.read(acquisitionId), contextTables.acquisition.fields)),
     }
   }
 

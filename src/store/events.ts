@@ -1,5 +1,5 @@
-import type { EventKind } from "../event-kinds.ts"
-import type { AcquisitionContext, ClientContext } from "./contexts.ts"
+import { type EventKind, kindIndex } from "../event-kinds.ts"
+import { type AcquisitionContext, type ClientContext, ContextInterner } from "./contexts.ts"
 import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
 import { type NewNameQuota, tooManyNewNamesError } from "./event-name-quota.ts"
@@ -55,6 +55,8 @@ const columns = [
   "crawler",
   "event_id",
   "properties",
+  "client_id",
+  "acquisition_id",
 ]
 
 /** Rows per statement. 32 and 64 measured alike, 8 and 1 slower. A remainder below 32 uses the smaller statements. */
@@ -72,21 +74,21 @@ function insertRows(size: number, columns: readonly string[]): string {
 const sql = {
   findType: `
     select id from event_types
-    where name = :name and namespace = :namespace and source = :source and keys = :keys`,
+    where name = :name and namespace = :namespace and source = :source and keys = :keys and kind = :kind`,
   /** Marks a type as used while it is checked: see unused-event-types.ts. */
   changeType: "update type_checks set changes = changes + 1 where type_id = :id",
   checks: "select checks from type_state",
   findName: `
     select 1 from event_types
-    where name = :name and namespace = :namespace and source = :source
+    where name = :name and namespace = :namespace and source = :source and kind = :kind
     limit 1`,
   countTypes: `
     select count(*) from event_types
-    where name = :name and namespace = :namespace and source = :source`,
+    where name = :name and namespace = :namespace and source = :source and kind = :kind`,
   insertType: `
-    insert into event_types (id, name, namespace, source, keys)
+    insert into event_types (id, name, namespace, source, keys, kind)
     select
-      max(next_id, (select coalesce(max(id), 0) + 1 from event_types)), :name, :namespace, :source, :keys
+      max(next_id, (select coalesce(max(id), 0) + 1 from event_types)), :name, :namespace, :source, :keys, :kind
     from type_state`,
   countEvents: "select count(*) from event_rows where website_rid = :rid",
   deletedWebsite: `
@@ -129,6 +131,8 @@ export class EventInserter {
   readonly #insertType: Statement
   readonly #changeType: Statement
   readonly #checks: Statement
+  readonly #clients: ContextInterner
+  readonly #acquisitions: ContextInterner
   readonly #withIds: boolean
   readonly #newNames: NewNameQuota | undefined
   readonly #propertyKeys: PropertyKeyQuota
@@ -145,6 +149,8 @@ export class EventInserter {
     this.#withIds = withIds
     this.#newNames = newNames
     this.#propertyKeys = new PropertyKeyQuota(db)
+    this.#clients = new ContextInterner(db, "client")
+    this.#acquisitions = new ContextInterner(db, "acquisition")
     const named = withIds ? ["id", ...columns] : columns
     this.#statements = statementSizes.map((size) => ({
       size,
@@ -178,14 +184,14 @@ export class EventInserter {
   }
 
   #currentTypesOf(rows: readonly EventRow[]): number[] {
-    this.revalidateTypeCache()
+    this.revalidateCaches()
     return this.typesOf(rows)
   }
 
   /**
    * Returns the type id of each row of one request, negative if the row stores its properties as an object. Creates missing
    * types. Throws `too_many_new_names`, before creating any, if the new names exceed the website's quota. Call
-   * `revalidateTypeCache` before, once for all requests of a transaction.
+   * `revalidateCaches` before, once for all requests of a transaction.
    */
   typesOf(rows: readonly EventRow[]): number[] {
     const types = new Array<number>(rows.length)
@@ -201,10 +207,12 @@ export class EventInserter {
     return types
   }
 
-  /** Call it after a rollback: cached types can be missing in the database. */
-  clearTypeCache(): void {
+  /** Call it after a rollback: cached types and contexts can be missing in the database. */
+  clearCaches(): void {
     this.#propertyKeys.reset()
     this.#clearTypes()
+    this.#clients.clear()
+    this.#acquisitions.clear()
   }
 
   #clearTypes(): void {
@@ -213,14 +221,16 @@ export class EventInserter {
   }
 
   /**
-   * Clears the cache if a type check has started in any process: the check must see every later use of a type in the database. Call it
-   * in each transaction: until its end, only this connection can start a check.
+   * Clears the caches if a check of unused types and contexts has started in any process: the check must see every later use of one in
+   * the database. Call it in each transaction: until its end, only this connection can start a check.
    */
-  revalidateTypeCache(): void {
+  revalidateCaches(): void {
     const checks = this.#checks.get() as number
     if (checks === this.#cachedCheck) return
     this.#cachedCheck = checks
     this.#clearTypes()
+    this.#clients.clear()
+    this.#acquisitions.clear()
   }
 
   #addValues(values: unknown[], row: EventRow, type: number): void {
@@ -240,30 +250,30 @@ export class EventInserter {
       row.crawler,
       row.eventId,
       type < 0 ? propertiesObject(row) : row.properties,
+      this.#clients.idOf(row.client),
+      this.#acquisitions.idOf(row.acquisition),
     )
   }
 
   /** Undefined if the type must be created. */
   #findType(row: EventRow): number | undefined {
-    const { name, namespace, source, keys } = row
-    const cached = this.#types.get(typeKey(name, namespace, source, keys))
+    const cached = this.#types.get(typeKey(row, row.keys))
     if (cached !== undefined) return cached
-    if (keys === "" || !this.#namesAtLimit.has(nameKey(row))) return this.#lookUp(row, keys)
+    if (row.keys === "" || !this.#namesAtLimit.has(nameKey(row))) return this.#lookUp(row, row.keys)
     return this.#findObjectType(row)
   }
 
   /** The type of rows that store their properties as an object. */
   #findObjectType(row: EventRow): number | undefined {
-    const { name, namespace, source } = row
-    const id = this.#types.get(typeKey(name, namespace, source, "")) ?? this.#lookUp(row, "")
+    const id = this.#types.get(typeKey(row, "")) ?? this.#lookUp(row, "")
     return id === undefined ? undefined : -id
   }
 
-  #lookUp({ name, namespace, source }: EventRow, keys: string): number | undefined {
-    const id = this.#selectType.get({ name, namespace, source, keys }) as number | undefined
+  #lookUp(row: EventRow, keys: string): number | undefined {
+    const id = this.#selectType.get({ ...nameOf(row), keys }) as number | undefined
     if (id === undefined) return undefined
     this.#changeType.run({ id })
-    this.#cacheType(typeKey(name, namespace, source, keys), id)
+    this.#cacheType(typeKey(row, keys), id)
     return id
   }
 
@@ -272,16 +282,15 @@ export class EventInserter {
     // An earlier row of the request can have created it.
     const existing = this.#findType(row)
     if (existing !== undefined) return existing
-    const { name, namespace, source, keys, websiteRid, receivedAt } = row
-    const isAtLimit =
-      keys !== "" && (this.#countTypes.get({ name, namespace, source }) as number) >= maxKeySetsPerName
+    const { keys, websiteRid, receivedAt } = row
+    const isAtLimit = keys !== "" && (this.#countTypes.get(nameOf(row)) as number) >= maxKeySetsPerName
     if (isAtLimit) this.#namesAtLimit.add(nameKey(row))
     const asObject = isAtLimit || (keys !== "" && !this.#propertyKeys.admit(websiteRid, receivedAt, keys))
     const shared = asObject ? this.#findObjectType(row) : undefined
     if (shared !== undefined) return shared
     const typeKeys = asObject ? "" : keys
-    const id = Number(this.#insertType.run({ name, namespace, source, keys: typeKeys }).lastInsertRowid)
-    this.#cacheType(typeKey(name, namespace, source, typeKeys), id)
+    const id = Number(this.#insertType.run({ ...nameOf(row), keys: typeKeys }).lastInsertRowid)
+    this.#cacheType(typeKey(row, typeKeys), id)
     return asObject ? -id : id
   }
 
@@ -290,7 +299,10 @@ export class EventInserter {
     this.#types.set(key, id)
   }
 
-  /** All rows of a request without a key belong to one website. Namespace and source count as part of the name: senders can generate them too. */
+  /**
+   * All rows of a request without a key belong to one website. Namespace and source count as part of the name: senders can generate them
+   * too. Only names of custom events count: all others are fixed.
+   */
   #admitNames(rows: readonly EventRow[]): void {
     const { websiteRid, receivedAt, viaKey } = rows[0] as EventRow
     if (!this.#newNames || viaKey === 1) return
@@ -298,8 +310,7 @@ export class EventInserter {
     const remaining = this.#newNames.remaining(websiteRid, receivedAt)
     for (const row of rows) {
       const key = nameKey(row)
-      const { name, namespace, source } = row
-      if (names.has(key) || this.#findName.get({ name, namespace, source })) continue
+      if (kindOf(row) !== "custom" || names.has(key) || this.#findName.get(nameOf(row))) continue
       names.add(key)
       if (names.size > remaining) throw tooManyNewNamesError(receivedAt)
     }
@@ -307,12 +318,22 @@ export class EventInserter {
   }
 }
 
-function nameKey({ name, namespace, source }: EventRow): string {
-  return `${name}\0${namespace}\0${source}`
+function kindOf({ kind = "custom" }: EventRow): EventKind {
+  return kind
 }
 
-function typeKey(name: string, namespace: string, source: string, keys: string): string {
-  return `${name}\0${namespace}\0${source}\0${keys}`
+/** The columns of a type that do not depend on the property keys. */
+function nameOf(row: EventRow): { name: string; namespace: string; source: string; kind: number } {
+  const { name, namespace, source } = row
+  return { name, namespace, source, kind: kindIndex(kindOf(row)) }
+}
+
+function nameKey(row: EventRow): string {
+  return `${row.name}\0${row.namespace}\0${row.source}\0${row.kind ?? "custom"}`
+}
+
+function typeKey(row: EventRow, keys: string): string {
+  return `${row.name}\0${row.namespace}\0${row.source}\0${row.kind ?? "custom"}\0${keys}`
 }
 
 /** The properties of a row as JSON text of an object, `{"a":1}`. The row was validated, so the types of the parsed JSON are known. */

@@ -1,23 +1,33 @@
+import { contextTables } from "./contexts.ts"
 import type { Db } from "./db/driver.ts"
 
-/** Types per check. Their ids are in memory. */
-const typesPerCheck = 200_000
+/** Types and contexts per check, of each. Their ids are in memory. */
+const candidatesPerCheck = 200_000
 /** Event rows per step: about 3 ms. */
 const rowsPerStep = 5_000
-/** Types deleted per transaction: about 5 ms. */
+/** Types or contexts deleted per transaction: about 5 ms. */
 const deletesPerStep = 250
 /** ms between two steps in a process without other work: leaves the disk to other processes. */
 export const typeCheckPause = 1
 
+/** What is deleted once no event refers to it. `column`: the column of event_rows that does. `id`: the key of the table of checks. */
+const targets = [
+  { table: "event_types", checks: "type_checks", id: "type_id", column: "type_id" },
+  { id: "id", ...contextTables.client },
+  { id: "id", ...contextTables.acquisition },
+] as const
+
+type Target = (typeof targets)[number]
+
 const sql = {
-  checks: "select type_id, changes from type_checks order by type_id limit :limit",
+  checks: ({ id, checks }: Target) => `select ${id}, changes from ${checks} order by ${id} limit :limit`,
   begin: "update type_state set checks = checks + 1",
   last: "select coalesce(max(id), 0) from event_rows",
   first: "select min(id) from (select id from event_rows where id <= :to order by id desc limit :rows)",
-  used: "select distinct type_id from event_rows where id between :from and :to",
-  isSame: "select 1 from type_checks where type_id = :id and changes = :changes",
-  delete: "delete from event_types where id = :id",
-  done: "delete from type_checks where type_id = :id and changes = :changes",
+  used: ({ column }: Target) => `select distinct ${column} from event_rows where id between :from and :to`,
+  isSame: ({ id, checks }: Target) => `select 1 from ${checks} where ${id} = :id and changes = :changes`,
+  delete: ({ table }: Target) => `delete from ${table} where id = :id`,
+  done: ({ id, checks }: Target) => `delete from ${checks} where ${id} = :id and changes = :changes`,
 }
 
 /** How the caller runs the steps of a check. */
@@ -28,57 +38,80 @@ export interface CheckSchedule {
   pause: () => Promise<boolean>
 }
 
+/** The types, or the contexts of one kind, of a check. */
+interface Candidates {
+  target: Target
+  /** The number of changes of each id when the check started. */
+  changes: ReadonlyMap<number, number>
+  /** Ids without an event so far. */
+  unused: Set<number>
+}
+
 /**
- * Deletes event types without events and returns their number. There is no index on the type of an event, because every
- * insert would pay for it. Instead this scans from the newest event until it has found an event of each candidate; if one
- * has none, that is all rows, about 0.5 s per million. Safe beside inserts of any process: see `EventInserter`.
+ * Deletes event types and contexts without events and returns their number. There is no index on the type or context of an event,
+ * because every insert would pay for it. Instead this scans from the newest event until it has found an event of each candidate; if
+ * one has none, that is all rows, about 0.5 s per million. Safe beside inserts of any process: see `EventInserter`.
  */
 export async function deleteUnusedTypes(db: Db, { write, pause }: CheckSchedule): Promise<number> {
-  const check = await write(() => beginCheck(db))
-  if (check.types.size === 0) return 0
-  const candidates = new Map(check.types)
+  const { candidates, last } = await write(() => beginCheck(db))
+  if (candidates.length === 0) return 0
   const first = db.prepare(sql.first).pluck()
-  const used = db.prepare(sql.used).pluck()
-  for (let to = check.last; candidates.size > 0; ) {
-    const from = first.get({ to, rows: rowsPerStep }) as number | null
+  const scans = candidates.map(({ target, unused }) => ({
+    unused,
+    used: db.prepare(sql.used(target)).pluck(),
+  }))
+  for (let to = last; ; ) {
+    const open = scans.filter(({ unused }) => unused.size > 0)
+    const from = open.length === 0 ? null : (first.get({ to, rows: rowsPerStep }) as number | null)
     if (from === null) break
-    for (const id of used.all({ from, to }) as number[]) candidates.delete(id)
+    for (const { unused, used } of open)
+      for (const id of used.all({ from, to }) as (number | null)[]) unused.delete(id ?? 0)
     to = from - 1
     if (!(await pause())) return 0
   }
   let deleted = 0
-  const all = [...check.types]
-  for (let at = 0; at < all.length; at += deletesPerStep) {
-    const batch = all.slice(at, at + deletesPerStep)
-    deleted += await write(() => finishCheck(db, batch, (id) => !candidates.has(id)))
-    if (!(await pause())) break
+  for (const { target, changes, unused } of candidates) {
+    const all = [...changes]
+    for (let at = 0; at < all.length; at += deletesPerStep) {
+      const batch = all.slice(at, at + deletesPerStep)
+      deleted += await write(() => finishCheck(db, target, batch, (id) => !unused.has(id)))
+      if (!(await pause())) return deleted
+    }
   }
   return deleted
 }
 
 /** True if a check has anything to do. */
 export function hasUncheckedTypes(db: Db): boolean {
-  return db.prepare(sql.checks).get({ limit: 1 }) !== undefined
+  return targets.some((target) => db.prepare(sql.checks(target)).get({ limit: 1 }) !== undefined)
 }
 
-/** Starts a check. From here on, an insert of an event with one of these types increments the change counter of the type. */
-function beginCheck(db: Db): { types: Map<number, number>; last: number } {
-  const checks = db.prepare(sql.checks).raw().all({ limit: typesPerCheck }) as [number, number][]
-  if (checks.length > 0) db.prepare(sql.begin).run()
-  return { types: new Map(checks), last: db.prepare(sql.last).pluck().get() as number }
+/** Starts a check. From here on, an insert of an event with one of these types or contexts increments the change counter of it. */
+function beginCheck(db: Db): { candidates: Candidates[]; last: number } {
+  const candidates = targets.flatMap((target): Candidates[] => {
+    const checks = db.prepare(sql.checks(target)).raw().all({ limit: candidatesPerCheck }) as [
+      number,
+      number,
+    ][]
+    const changes = new Map(checks)
+    return changes.size === 0 ? [] : [{ target, changes, unused: new Set(changes.keys()) }]
+  })
+  if (candidates.length > 0) db.prepare(sql.begin).run()
+  return { candidates, last: db.prepare(sql.last).pluck().get() as number }
 }
 
-/** Deletes unused types. A type that changed during the check is left to the next check. */
+/** Deletes unused types or contexts. One that changed during the check is left to the next check. */
 function finishCheck(
   db: Db,
-  types: readonly (readonly [id: number, changes: number])[],
+  target: Target,
+  checked: readonly (readonly [id: number, changes: number])[],
   isUsed: (id: number) => boolean,
 ): number {
-  const remove = db.prepare(sql.delete)
-  const isSame = db.prepare(sql.isSame)
-  const done = db.prepare(sql.done)
+  const remove = db.prepare(sql.delete(target))
+  const isSame = db.prepare(sql.isSame(target))
+  const done = db.prepare(sql.done(target))
   let deleted = 0
-  for (const [id, changes] of types) {
+  for (const [id, changes] of checked) {
     if (isUsed(id)) done.run({ id, changes })
     else if (isSame.get({ id, changes })) deleted += remove.run({ id }).changes
   }

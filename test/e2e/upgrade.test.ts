@@ -57,7 +57,12 @@ const looks = [
     table: "keys",
     sql: "select id, name, hex(hash), scopes, websites, rate_limit, expires_at, revoked_at from keys order by id",
   },
-  { table: "event_rows", sql: "select * from events order by id" },
+  {
+    table: "event_rows",
+    // The columns of every version.
+    sql: `select id, website_id, name, namespace, source, timestamp, time, received_at, anonymous_id, session_id, profile_id, path,
+      event_id, credential, crawler, properties from events order by id`,
+  },
   { table: "profiles", sql: "select * from profiles" },
   { table: "profile_links", sql: "select * from profile_links" },
   { table: "users", sql: "select * from users order by id" },

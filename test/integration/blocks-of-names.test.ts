@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { differences } from "../../src/columns/check.ts"
 import { sealAll } from "../../src/columns/sealer.ts"
+import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import { Database, type Db } from "../../src/store/db/driver.ts"
 import { migrate } from "../../src/store/db/migrate.ts"
@@ -29,7 +30,15 @@ const blocks = () =>
   db.prepare("select count(*), sum(stale > 0) from blocks where website_rid >= 0").raw().get()
 
 function counts(): unknown {
-  const scope = { websites: [0, 1, 2], from: 0, to: 2 ** 42, zone: "UTC", filters: [], crawlers: true }
+  const scope = {
+    websites: [0, 1, 2],
+    from: 0,
+    to: 2 ** 42,
+    zone: "UTC",
+    filters: [],
+    crawlers: true,
+    kinds: eventKinds,
+  }
   const { result, statistics } = executeQuerySync(db, {
     kind: "groups",
     scope,

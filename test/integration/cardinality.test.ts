@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { differences } from "../../src/columns/check.ts"
 import { sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
+import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuery, executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Filter, Query } from "../../src/query/query.ts"
 import { OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget.ts"
@@ -99,7 +100,14 @@ const shapes: Record<string, (from: number) => EventRow[]> = {
     ),
 }
 
-const scope = { websites: [0], from: 0, to: start + 4_000 * dayMs, zone: "UTC", crawlers: true }
+const scope = {
+  websites: [0],
+  from: 0,
+  to: start + 4_000 * dayMs,
+  zone: "UTC",
+  crawlers: true,
+  kinds: eventKinds,
+}
 
 function questions(): Query[] {
   const filters: Filter[][] = [

@@ -10,6 +10,7 @@ import {
   sealAll,
 } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
+import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuery, executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Measure } from "../../src/query/query.ts"
 import { OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget.ts"
@@ -54,7 +55,15 @@ function hourly(count: number, from = start): Partial<EventRow>[] {
   }))
 }
 
-const scope = { websites: [0], from: 0, to: start + 4_000 * dayMs, zone: "UTC", filters: [], crawlers: false }
+const scope = {
+  websites: [0],
+  from: 0,
+  to: start + 4_000 * dayMs,
+  zone: "UTC",
+  filters: [],
+  crawlers: false,
+  kinds: eventKinds,
+}
 
 function measure(measures: Measure[]): { values: (number | null)[] | undefined; source: string } {
   const { result: answer, statistics: meta } = executeQuerySync(db, {

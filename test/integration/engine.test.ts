@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { differences } from "../../src/columns/check.ts"
+import { eventKinds } from "../../src/event-kinds.ts"
 import { WorkerQueryEngine } from "../../src/query/engine/engine.ts"
 import type { GroupsQuery } from "../../src/query/query.ts"
 import { OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget.ts"
@@ -70,6 +71,7 @@ function eventsQuery(query: Partial<GroupsQuery>): GroupsQuery {
     zone: "UTC",
     filters: [],
     crawlers: false,
+    kinds: eventKinds,
   }
   return { kind: "groups", scope, by: [], measures: ["events", "users"], ...query }
 }

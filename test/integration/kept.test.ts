@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { Cache } from "../../src/columns/cache.ts"
 import { reset, sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
+import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuery, executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Filter, Measure, Query, Scope } from "../../src/query/query.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
@@ -66,6 +67,7 @@ const scopeOf = (from: number, to: number, filters: Filter[] = [], zone = "UTC")
   zone,
   filters,
   crawlers: false,
+  kinds: eventKinds,
 })
 const measures: Measure[] = [
   "events",

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { sealAll } from "../../src/columns/sealer.ts"
+import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
@@ -272,7 +273,15 @@ describe("in a database", () => {
     expect(
       executeQuerySync(db, {
         kind: "events",
-        scope: { websites: [0], from: 0, to: now + 1, zone: "UTC", filters: [], crawlers: true },
+        scope: {
+          websites: [0],
+          from: 0,
+          to: now + 1,
+          zone: "UTC",
+          filters: [],
+          crawlers: true,
+          kinds: eventKinds,
+        },
         limit: 5,
         offset: 0,
       }).result.events,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { sealAll } from "../../src/columns/sealer.ts"
+import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Scope } from "../../src/query/query.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
@@ -191,6 +192,7 @@ test.each([0, 3_000])("many people in one hour, with %p others", async (others) 
       zone: "UTC",
       filters: [],
       crawlers: false,
+      kinds: eventKinds,
     }
     const step = (name: string) => ({ name, filters: [] })
     const event = step("signup_started")

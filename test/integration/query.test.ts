@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { sealAll } from "../../src/columns/sealer.ts"
+import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Filter, Measure, Query, Scope } from "../../src/query/query.ts"
 import type { Db } from "../../src/store/db/driver.ts"
@@ -37,6 +38,7 @@ const scope: Scope = {
   zone: "UTC",
   filters: [],
   crawlers: false,
+  kinds: eventKinds,
 }
 const ms = (time: string) => Date.parse(time)
 /** A time on the 10th of March. */

@@ -1,4 +1,14 @@
+import { type EventKind, eventKinds } from "../../src/event-kinds.ts"
 import { readEvents, toRow } from "../../src/ingest/event.ts"
+import {
+  type AcquisitionContext,
+  acquisitionFields,
+  type ClientContext,
+  type ContextField,
+  clientFields,
+  contextFields,
+  splitContext,
+} from "../../src/store/contexts.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
@@ -56,6 +66,10 @@ export const plans = [
   "é",
   "e\u0301",
 ]
+
+/** Names of events of the page script. Custom events can have the same ones. */
+export const pageNames = ["screen_view", "page_exit", "error"]
+export const contextValues = ["DE", "France", "google", 'a"b', "😀", "null"]
 
 /** The parameters of a random data set. */
 export interface World {
@@ -147,6 +161,7 @@ function someProperties(random: Pick): object | undefined {
   }
   if (random.chance(0.2)) entries.push(["mixed", someValue(random)])
   if (random.chance(0.05)) entries.push([`made_up_${random.whole(0, 500)}`, 1])
+  if (random.chance(0.1)) entries.push(["query_string", random.of(["?a=1", "?b=2", 5])])
   if (random.chance(0.02)) entries.push(["\ud800 half", "x"])
   return Object.fromEntries(entries)
 }
@@ -154,7 +169,27 @@ function someProperties(random: Pick): object | undefined {
 const maybe = <Value>(random: Pick, share: number, value: () => Value) =>
   random.chance(share) ? { value: value() } : undefined
 
-/** Rows as POST /track creates them, not sorted by time. */
+function someContext<Field extends string>(
+  random: Pick,
+  fields: readonly Field[],
+): Record<Field, string> | null {
+  if (random.chance(0.2)) return null
+  const filled = random.of([0, 0.2, 0.9])
+  return Object.fromEntries(
+    fields.map((field) => [field, random.chance(filled) ? random.of(contextValues) : ""]),
+  ) as Record<Field, string>
+}
+
+/** The kind and the contexts of an event. Half of the events have neither, as those of /track. */
+function someKind(random: Pick): Partial<EventRow> {
+  if (random.chance(0.5)) return {}
+  const kind: EventKind = random.of(["page_view", "page_view", ...eventKinds])
+  const client: ClientContext | null = someContext(random, clientFields)
+  const acquisition: AcquisitionContext | null = someContext(random, acquisitionFields)
+  return { kind, client, acquisition, ...(random.chance(0.7) ? { name: random.of(pageNames) } : {}) }
+}
+
+/** Rows as POST /track and the page script create them, not sorted by time. */
 export function someRows(world: World, count: number): EventRow[] {
   const { random, websites } = world
   // Few visitors with many events, so that they return. Half of the events have one of three names.
@@ -178,7 +213,8 @@ export function someRows(world: World, count: number): EventRow[] {
     const [event] = readEvents(given, { maxEvents: 1, now: receivedAt, isRegistered: () => true })
     if (!event) throw new Error("no event was made")
     const sender = { viaKey: true, crawler: random.chance(0.1), receivedAt }
-    return toRow(event, random.chance(0.6) ? websites[1] : random.of(websites), sender)
+    const website = random.chance(0.6) ? websites[1] : random.of(websites)
+    return { ...toRow(event, website, sender), ...someKind(random) }
   })
 }
 
@@ -210,11 +246,14 @@ export function linkSome(db: Db, { random }: World, count: number): void {
 export function rawEvents(db: Db): RawEvent[] {
   const rows = db
     .prepare(`
-      select e.id, coalesce(w.rid, 0) as websiteRid, e.name, e.namespace, e.source, e.timestamp as ts,
+      select e.id, coalesce(w.rid, 0) as websiteRid, e.name, e.kind, e.namespace, e.source, e.timestamp as ts,
         e.received_at as receivedAt, e.anonymous_id as anonymousId, e.session_id as sessionId,
-        e.profile_id as profileId, e.path, e.event_id as eventId, e.crawler, e.properties, e.website_id as websiteId
+        e.profile_id as profileId, e.path, e.event_id as eventId, e.crawler, e.properties, e.website_id as websiteId,
+        ${contextFields.join(", ")}
       from events as e left join websites as w on w.id = e.website_id and w.deleted_at is null`)
-    .all() as (Omit<RawEvent, "crawler" | "parsed" | "profiles" | "linked"> & { crawler: number })[]
+    .all() as (Omit<RawEvent, "crawler" | "parsed" | "profiles" | "linked" | "context"> & {
+    crawler: number
+  } & Record<ContextField, string | null>)[]
   const links = db
     .prepare(
       "select website_rid as rid, anonymous_id as visitor, profile_id as profile, linked_at as at from profile_links",
@@ -224,8 +263,10 @@ export function rawEvents(db: Db): RawEvent[] {
     const all = links.filter(({ rid, visitor }) => rid === row.websiteRid && visitor === row.anonymousId)
     const theirs = all.length > 20 ? [] : all
     theirs.sort((one, other) => other.at - one.at || (one.profile < other.profile ? -1 : 1))
+    const { rest, context } = splitContext(row)
     return {
-      ...row,
+      ...rest,
+      context,
       crawler: row.crawler === 1,
       parsed: row.properties === null ? null : (JSON.parse(row.properties) as object),
       profiles: row.profileId === null ? theirs.map(({ profile }) => profile) : [row.profileId],

@@ -1,3 +1,4 @@
+import { eventKinds } from "../../src/event-kinds.ts"
 import { type OperatorInfo, operatorNames, operators } from "../../src/query/operators.ts"
 import type {
   Dimension,
@@ -10,8 +11,9 @@ import type {
   Scope,
   Step,
 } from "../../src/query/query.ts"
+import { contextFields } from "../../src/store/contexts.ts"
 import type { Pick } from "../support/random.ts"
-import { keys, names, paths, plans, timeNear, type World } from "./events.ts"
+import { contextValues, keys, names, pageNames, paths, plans, timeNear, type World } from "./events.ts"
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -34,6 +36,9 @@ const fields = [
   "anonymous_id",
   "session_id",
   "website_id",
+  "kind",
+  "query_string",
+  ...contextFields,
 ] as const
 const properties: Property[] = [
   ...keys.map((key): Property => `property.${key}`),
@@ -70,8 +75,14 @@ const compare = taking("number")
 /** A value that a dimension is likely to have. */
 function someValueOf(dimension: Dimension, random: Pick): string | null {
   if (random.chance(0.1)) return null
-  if (dimension === "event_name") return random.of(names)
+  if (dimension === "event_name") return random.of([...names, ...pageNames])
+  if (dimension === "kind") return random.of(eventKinds)
+  if (isContextField(dimension)) return random.of(contextValues)
   return dimension === "path" ? random.of(paths) : random.of(plans)
+}
+
+function isContextField(field: string): boolean {
+  return contextFields.some((one) => one === field)
 }
 
 /** Never sorted by sums: rounding can order equal sums differently. */
@@ -115,6 +126,12 @@ function someScope(world: World, mostDays = 100): Scope {
     zone: random.of(zones),
     filters: [...(random.chance(0.4) ? [] : someFilters(random)), ...someProfile(random)],
     crawlers: random.chance(0.3),
+    kinds: random.of([
+      ["custom"],
+      ["custom", "page_view"],
+      eventKinds,
+      eventKinds.filter(() => random.chance(0.5)),
+    ]),
   }
 }
 
@@ -152,7 +169,11 @@ function someFilter(random: Pick): Filter {
 function someOperand(random: Pick, field: Filter["field"]): string | number | boolean {
   switch (field) {
     case "event_name":
-      return random.of([...names, "nobody's"])
+      return random.of([...names, ...pageNames, "nobody's"])
+    case "kind":
+      return random.of([...eventKinds, "none"])
+    case "query_string":
+      return random.of(["?a=1", "?b=2", ""])
     case "namespace":
     case "source":
       return random.of(["shop", "blog", "é", "app", "backend", "none", ""])
@@ -170,6 +191,7 @@ function someOperand(random: Pick, field: Filter["field"]): string | number | bo
     case "property_key":
       return random.of([...keys, "nowhere"])
   }
+  if (isContextField(field)) return random.of([...contextValues, "nowhere", ""])
   return random.of([...plans, 5, 0, -1, 0.1, 1e21, true, false, "{}", '[0,"pro"]', "id-1", "\ud800"])
 }
 
@@ -195,9 +217,14 @@ function someMeasures(random: Pick): Measure[] {
   )
 }
 
+const pagePatterns = [...paths, "*", "/*", "/p*g", "*r*c*", "/pricing*", "*ing", "/**", "//*", "", "/nowhere"]
+
 function someStep(random: Pick): Step {
+  const isPage = random.chance(0.3)
   return {
-    name: random.chance(0.8) ? random.of(names.slice(0, 4)) : undefined,
+    ...(isPage
+      ? { page: random.of(pagePatterns) }
+      : { name: random.chance(0.8) ? random.of([...names.slice(0, 4), "screen_view"]) : undefined }),
     filters: random.chance(0.25) ? someFilters(random, 1) : [],
   }
 }

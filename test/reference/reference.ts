@@ -22,6 +22,7 @@ import type {
   ValuesQuery,
   VisitorsQuery,
 } from "../../src/query/query.ts"
+import { type ContextField, contextFields } from "../../src/store/contexts.ts"
 import { Clocks } from "./clock.ts"
 
 // A reference implementation of every query in src/query/query.ts: slow and plain, over an array of all events. It shares only
@@ -58,19 +59,30 @@ function isInScope(event: RawEvent, scope: Scope): boolean {
     event.ts >= scope.from &&
     event.ts < scope.to &&
     (scope.crawlers || !event.crawler) &&
+    scope.kinds.includes(event.kind) &&
     scope.filters.every((filter) => matches(event, filter))
   )
 }
 
 function matchesStep(event: RawEvent, step: Step): boolean {
   return (
-    (step.name === undefined || event.name === step.name) &&
+    (step.name === undefined || (event.kind === "custom" && event.name === step.name)) &&
+    (step.page === undefined || (event.kind === "page_view" && isPage(event.path, step.page))) &&
     step.filters.every((filter) => matches(event, filter))
   )
 }
 
+/** Each `*` stands for any text. */
+function isPage(path: string | null, pattern: string): boolean {
+  const parts = pattern
+    .split("*")
+    .map((part) => part.replace(/[^a-z]/gi, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`))
+  return path !== null && new RegExp(`^${parts.join("[^]*")}$`, "u").test(path)
+}
+
 function matches(event: RawEvent, { field, op, value }: Filter): boolean {
   if (field === "profile") return event.profiles.includes(String(value))
+  if (field === "page") return event.kind === "page_view" && isPage(event.path, String(value))
   const found = field === "property_key" ? keysOf(event) : present(contentOf(event, field))
   const some = (test: (text: string) => boolean) => found.some((one) => test(textOf(one)))
   const someNumber = (test: (number: number) => boolean) =>
@@ -117,6 +129,7 @@ function matches(event: RawEvent, { field, op, value }: Filter): boolean {
 
 const fieldNames = {
   event_name: "name",
+  kind: "kind",
   namespace: "namespace",
   source: "source",
   path: "path",
@@ -128,6 +141,8 @@ const fieldNames = {
 
 /** Null if it is missing. */
 function contentOf(event: RawEvent, dimension: Dimension): unknown {
+  if (dimension === "query_string") return member(event.parsed, dimension)
+  if (contextFields.some((field) => field === dimension)) return event.context[dimension as ContextField]
   if (!dimension.startsWith("property.")) return event[fieldNames[dimension as keyof typeof fieldNames]]
   const name = dimension.slice("property.".length)
   return deep(event.parsed, name.split("."))

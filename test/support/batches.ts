@@ -1,15 +1,9 @@
-import {
-  type DictionarySizes,
-  dayMs,
-  type IdKind,
-  idKinds,
-  type TextField,
-  type Value,
-} from "../../src/columns/batch.ts"
+import { type DictionarySizes, dayMs, type IdKind, idKinds, type Value } from "../../src/columns/batch.ts"
 import { Cache } from "../../src/columns/cache.ts"
 import { emptyCodes } from "../../src/columns/column.ts"
 import { type Columns, MemoryBatch } from "../../src/columns/memory-batch.ts"
 import type { Entry } from "../../src/columns/snapshot.ts"
+import { type EventKind, eventKinds } from "../../src/event-kinds.ts"
 import type { Scope } from "../../src/query/query.ts"
 import type { ReportSource } from "../../src/query/reports/step.ts"
 import type { LinkedVisitor } from "../../src/store/identity-resolution.ts"
@@ -17,6 +11,8 @@ import type { LinkedVisitor } from "../../src/store/identity-resolution.ts"
 /** An event in the short form of a test. */
 export interface TestEvent {
   name: string
+  /** Default: custom. */
+  kind?: EventKind
   /** Unix ms */
   ts: number
   visitor?: string | null
@@ -50,6 +46,7 @@ export function sourceOf(
       Math.floor(event.ts / dayMs),
       event.website ?? 0,
       event.name,
+      event.kind,
       event.crawler ?? false,
     ])
     parts.set(key, [...(parts.get(key) ?? []), event])
@@ -61,10 +58,11 @@ export function sourceOf(
         numbersOf,
         events,
       )
-      const { website, name, day, crawler } = columns
+      const { website, name, kind, day, crawler } = columns
       return {
         website,
         name,
+        kind,
         day,
         crawler,
         afterId: 0,
@@ -102,7 +100,7 @@ export function sourceOf(
     textsOf: (kind) => ids[kind],
     cache: new Cache(0),
     rowIdsAt: () => idsAreKnown(),
-    nameOf: () => idsAreKnown(),
+    typeOf: () => idsAreKnown(),
     websiteId: (rid) => (rid === 0 ? undefined : `website-${rid}`),
     *texts(kind, wanted) {
       return new Map(
@@ -150,23 +148,19 @@ function columnsOf(
       const text = idOf[kind](event) ?? null
       return text === null ? 0 : (numbersOf(kind, [text])[0] as number)
     })
-  const none = (_field: TextField) => column(() => null)
   const keys = new Set(events.flatMap(({ properties }) => Object.keys(properties ?? {})))
   return {
     rowIds: Float64Array.from(events, (event) => all.indexOf(event) + 1),
     website: first.website ?? 0,
     name: first.name,
+    kind: first.kind ?? "custom",
     crawler: first.crawler ?? false,
     day,
     count: events.length,
     bytes: 0,
     times: Uint32Array.from(events, ({ ts }) => ts - day * dayMs),
     ids: { visitors: idsOf("visitors"), sessions: idsOf("sessions"), profiles: idsOf("profiles") },
-    fields: {
-      namespace: none("namespace"),
-      source: none("source"),
-      path: column(({ path }) => path),
-    },
+    fields: { path: column(({ path }) => path) },
     properties: new Map([...keys].map((key) => [key, column(({ properties }) => properties?.[key])])),
     propertied: Uint8Array.from(events, ({ properties }) =>
       Object.keys(properties ?? {}).length > 0 ? 1 : 0,
@@ -192,6 +186,7 @@ export function scopeOf(day: string, days: number, changes: Partial<Scope> = {})
     zone: "UTC",
     filters: [],
     crawlers: true,
+    kinds: eventKinds,
     ...changes,
   }
 }

@@ -1,4 +1,24 @@
+import {
+  type AcquisitionContext,
+  acquisitionFields,
+  type ClientContext,
+  clientFields,
+} from "../../src/store/contexts.ts"
 import type { EventRow } from "../../src/store/events.ts"
+
+/** Both contexts, with a value for each field by its place in its context. */
+export function contextsOf(valueAt: (place: number) => string): {
+  client: ClientContext
+  acquisition: AcquisitionContext
+} {
+  const filled = (fields: readonly string[]) =>
+    Object.fromEntries(fields.map((field, place) => [field, valueAt(place)]))
+  // fromEntries loses the names.
+  return {
+    client: filled(clientFields) as ClientContext,
+    acquisition: filled(acquisitionFields) as AcquisitionContext,
+  }
+}
 
 /** A plain event row. A test overrides the fields that matter to it. */
 export function eventRow(changes: Partial<EventRow> = {}): EventRow {
@@ -91,6 +111,18 @@ export function oddEvents(changes: Partial<EventRow> = {}): EventRow[] {
       ...changes,
     }),
     eventRow({ keys: "", properties: null, ...plain }),
+    ...texts.map((text, index) =>
+      eventRow({
+        name: text,
+        kind: "page_view",
+        ...contextsOf((place) => ((index + place) % 3 === 0 ? "" : text)),
+        ts: begin + 2_000 + index,
+        receivedAt: begin + 2_000,
+        ...changes,
+      }),
+    ),
+    eventRow({ kind: "error", ...plain }),
+    eventRow({ ...contextsOf((place) => (place === 1 ? "only" : "")), ...plain }),
     // The same event twice: two events.
     eventRow(plain),
     eventRow(plain),

@@ -9,7 +9,14 @@ import {
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { lowerBound } from "../../columns/typed-arrays.ts"
 import { textOf } from "../json.ts"
-import type { Bucket, Dimension, Group, Measure } from "../query.ts"
+import {
+  type BatchField,
+  type Bucket,
+  type Dimension,
+  type Group,
+  isBatchField,
+  type Measure,
+} from "../query.ts"
 import { columnOf, kindOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf, sliceSelection } from "../structures/selection.ts"
@@ -76,11 +83,11 @@ export class GroupTable implements Mergeable<GroupTable> {
     return this.#groups.get(key) ?? (this.base ? this.base.#known(key) : undefined)
   }
 
-  /** Counts events without reading them: only their name and website are known. */
-  count(name: string, website: number, bucket: number, events: number): void {
-    const { by: dimensions, websiteIds } = this.spec
-    const by = dimensions.map((dimension) =>
-      dimension === "event_name" ? name : (websiteIds.get(website) ?? null),
+  /** Counts events without reading them: the dimensions are all fields of batches. */
+  count(batch: Pick<Batch, "name" | "kind" | "website">, bucket: number, events: number): void {
+    const { name } = batch
+    const by = this.spec.by.map((dimension) =>
+      isBatchField(dimension) ? this.#headOf(batch, dimension) : null,
     )
     const group = this.groupOf(by, bucket)
     for (const measure of this.#measures) measure.count(group, name, events)
@@ -170,10 +177,17 @@ export class GroupTable implements Mergeable<GroupTable> {
     }))
   }
 
+  #headOf(
+    { name, kind, website }: Pick<Batch, "name" | "kind" | "website">,
+    field: BatchField,
+  ): string | null {
+    if (field === "event_name") return name
+    return field === "kind" ? kind : (this.spec.websiteIds.get(website) ?? null)
+  }
+
   #partOf(batch: Batch, dimension: Dimension, selection: Selection): string | null | Part {
-    const { websiteIds, locators } = this.spec
-    if (dimension === "event_name") return batch.name
-    if (dimension === "website_id") return websiteIds.get(batch.website) ?? null
+    const { locators } = this.spec
+    if (isBatchField(dimension)) return this.#headOf(batch, dimension)
     const kind = kindOf[dimension]
     if (kind) return locators.partOf(batch, kind, selection)
     const column = columnOf(batch, dimension)

@@ -310,7 +310,7 @@ abstract class ColumnCounterMeasure<Counted> extends CounterMeasure<Counted> {
 }
 
 class DistinctPaths extends ColumnCounterMeasure<string> {
-  protected override columnOf(batch: Batch): Column {
+  protected override columnOf(batch: Batch): Column | undefined {
     return batch.column("path")
   }
 

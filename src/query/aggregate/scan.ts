@@ -1,7 +1,7 @@
 import { dayMs } from "../../columns/batch.ts"
 import { quarterMs } from "../../columns/block-writer.ts"
 import type { Entry, Snapshot } from "../../columns/snapshot.ts"
-import type { Bucket, Group, GroupsQuery } from "../query.ts"
+import { type Bucket, type Group, type GroupsQuery, isBatchField } from "../query.ts"
 import { kindOf, Matcher } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { bucketAt } from "../structures/time-zone.ts"
@@ -71,7 +71,7 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
   readonly #key: string | undefined
   readonly #calendar: string
   readonly #spec: GroupTableSpec
-  /** Whether the query only needs counts by name, which blocks have without their columns. */
+  /** Whether the query only needs counts by fields of batches, which blocks have without their columns. */
   readonly #areCounts: boolean
 
   constructor(
@@ -80,17 +80,17 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
     locators: RowLocators,
     perEvent: boolean,
   ) {
-    const { websites, filters, crawlers } = scope
+    const { websites, filters, crawlers, kinds } = scope
     // The texts of ids are looked up at the end, so such results are not cached.
     const hasIds = by.some((dimension) => kindOf[dimension])
-    this.#key = hasIds ? undefined : JSON.stringify({ websites, filters, crawlers, by, measures })
+    this.#key = hasIds ? undefined : JSON.stringify({ websites, filters, crawlers, kinds, by, measures })
     this.#calendar = `${granularity} ${scope.zone}`
     const { numbers, stamps, websiteIds } = source
-    const hasManyGroups = by.some((dimension) => dimension !== "event_name" && dimension !== "website_id")
+    const hasManyGroups = by.some((dimension) => !isBatchField(dimension))
     this.#spec = { by, measures, numbers, stamps, hasManyGroups, websiteIds, locators }
     this.#areCounts =
       !perEvent &&
-      by.every((dimension) => dimension === "event_name" || dimension === "website_id") &&
+      by.every(isBatchField) &&
       measures.every((measure) => measure === "events" || measure === "event_types")
   }
 
@@ -103,13 +103,14 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
     return new GroupTable(this.#spec, buckets, budget, base)
   }
 
-  addCounts(table: GroupTable, { slice, name, website, day }: Entry, { from, to, buckets }: Chunk): boolean {
+  addCounts(table: GroupTable, entry: Entry, { from, to, buckets }: Chunk): boolean {
+    const { slice, day } = entry
     if (!slice || !this.#areCounts) return false
     const base = day * dayMs
     const [start, end] = [Math.max(from, base), Math.min(to, base + dayMs)]
     let bucket = bucketAt(buckets, start)
     if (start === base && end === base + dayMs && (buckets[bucket] as Bucket).to >= end) {
-      table.count(name, website, bucket, slice.events)
+      table.count(entry, bucket, slice.events)
       this.source.counted = true
       return true
     }
@@ -123,7 +124,7 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
       const until = Math.min((buckets[bucket] as Bucket).to, end)
       let events = 0
       for (; base + quarter * quarterMs < until; quarter++) events += quarters[quarter] as number
-      if (events > 0) table.count(name, website, bucket, events)
+      if (events > 0) table.count(entry, bucket, events)
     }
     this.source.counted = true
     return true

@@ -32,15 +32,21 @@ export function* events(
   const { scope, limit, offset, after } = query
   const to = after ? Math.min(scope.to, after.ts + 1) : scope.to
   const matcher = new Matcher({ from: scope.from, to }, scope.filters, snapshot)
+  const kinds = new Set(scope.kinds)
   const needed = limit + offset
   const reserve = ({ properties }: StoredEvent) =>
     budget.reserve(eventBytes + (properties?.length ?? 0) * characterBytes)
   if (!matcher.perEvent && needed <= maxNewestRows) {
-    // Name, website and crawler are in the row itself. A rare name is found faster in blocks, so the number of rows is limited.
-    const matches = (row: RowHead) =>
-      (row[4] === 0 || scope.crawlers) &&
-      (!after || row[3] < after.ts || row[0] < after.id) &&
-      matcher.accepts({ name: snapshot.nameOf(row), website: row[1] })
+    // Name, kind, website and crawler are in the row itself or its type. A rare name is found faster in blocks, so the number of rows is limited.
+    const matches = (row: RowHead) => {
+      const { name, kind } = snapshot.typeOf(row)
+      return (
+        (row[4] === 0 || scope.crawlers) &&
+        kinds.has(kind) &&
+        (!after || row[3] < after.ts || row[0] < after.id) &&
+        matcher.accepts({ name, kind, website: row[1] })
+      )
+    }
     const newest = snapshot.newest(to, needed, matches, needed + spareRows)
     if (newest) {
       const page = newest.slice(offset)
@@ -80,7 +86,7 @@ export function* events(
   const rows = yield* snapshot.eventsAt(moments, idKinds, reserve)
   const matching = new Set<number>()
   for (const columns of rows.columns) {
-    if (columns.crawler && !scope.crawlers) continue
+    if ((columns.crawler && !scope.crawlers) || !kinds.has(columns.kind)) continue
     const batch = new MemoryBatch(columns)
     const selection = matcher.select(batch)
     if (!selection) continue

@@ -99,6 +99,7 @@ class Values {
     const codes = new Uint32Array(batch.count)
     const { dimension, source } = this
     if (dimension === "event_name") return codes.fill(this.#codeOf(batch.name))
+    if (dimension === "kind") return codes.fill(this.#codeOf(batch.kind))
     if (dimension === "website_id") return codes.fill(this.#codeOf(source.websiteId(batch.website) ?? null))
     const kind = kindOf[dimension]
     if (kind) return this.#idCodes(codes, batch, batch[kind]())

@@ -1,4 +1,4 @@
-import { type Batch, type RowLocator, StaleBlockError } from "../../columns/batch.ts"
+import { type Batch, type RowLocator, type SliceId, StaleBlockError, sliceKey } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { copyInto, lowerBound } from "../../columns/typed-arrays.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
@@ -38,10 +38,10 @@ export function partitionUnits(
   return parts
 }
 
-type RowLookup = Pick<Snapshot, "rowIdsAt" | "nameOf">
+type RowLookup = Pick<Snapshot, "rowIdsAt" | "typeOf">
 
 /** Identifies the rows of a batch. */
-type Origin = Pick<Batch, "website" | "name" | "crawler" | "receipt">
+type Origin = SliceId & Pick<Batch, "website" | "receipt">
 
 /** The row id of an event if it is known, otherwise minus its rank (from 1) among the events of its batch and ms. */
 function referenceOf(batch: Batch, index: number, firstOfMs: number): number {
@@ -49,12 +49,13 @@ function referenceOf(batch: Batch, index: number, firstOfMs: number): number {
   return ids ? (ids[index] as number) : firstOfMs - index - 1
 }
 
-/** Ascending row ids by ms, name and crawler flag, which together identify the batches of a moment. */
+/** Ascending row ids by ms, name, kind and crawler flag, which together identify the batches of a moment. */
 function idsByBatch(rows: RowLookup, website: number, moments: readonly number[]): Map<string, number[]> {
   const found = new Map<string, number[]>()
   for (const row of rows.rowIdsAt(website, moments)) {
     const [id, ts, , crawler] = row
-    const key = keyOf(ts, rows.nameOf(row), crawler === 1)
+    const { name, kind } = rows.typeOf(row)
+    const key = keyOf(ts, { name, kind, crawler: crawler === 1 })
     const ids = found.get(key)
     if (ids) ids.push(id)
     else found.set(key, [id])
@@ -63,18 +64,19 @@ function idsByBatch(rows: RowLookup, website: number, moments: readonly number[]
   return found
 }
 
-function keyOf(ts: number, name: string, crawler: boolean): string {
-  return `${ts} ${crawler} ${name}`
+function keyOf(ts: number, id: SliceId): string {
+  return `${ts} ${sliceKey(id)}`
 }
 
 /** Throws StaleBlockError if the event was deleted after its block was opened. */
 function rowIdOf(
   reference: number,
-  { name, crawler, receipt }: Origin,
+  origin: Origin,
   ts: number,
   found: ReadonlyMap<string, number[]>,
 ): number {
-  const ids = found.get(keyOf(ts, name, crawler)) ?? []
+  const { receipt } = origin
+  const ids = found.get(keyOf(ts, origin)) ?? []
   const first = ids.findIndex((id) => id > receipt.after)
   const id = first < 0 ? undefined : ids[first - reference - 1]
   if (id === undefined || id > receipt.last) throw new StaleBlockError()
@@ -91,9 +93,9 @@ export interface Moment extends Omit<RowLocator, "number"> {
 export function momentAt(batch: Batch, index: number): Moment {
   const times = batch.times()
   const time = times[index] as number
-  const { website, name, crawler, receipt, base } = batch
+  const { website, name, kind, crawler, receipt, base } = batch
   // A copy without the row ids of the other events, which would stay in memory.
-  const origin = { website, name, crawler, receipt: { after: receipt.after, last: receipt.last } }
+  const origin = { website, name, kind, crawler, receipt: { after: receipt.after, last: receipt.last } }
   return {
     website,
     name,
@@ -159,7 +161,7 @@ export class ReceiptOrder {
     codes: Uint32Array | undefined,
   ): void {
     const times = batch.times()
-    const { website, name, crawler, receipt, base } = batch
+    const { website, name, kind, crawler, receipt, base } = batch
     let batchNumber = -1
     let firstOfMs = -1
     for (let index = first; index < end; index++) {
@@ -169,7 +171,7 @@ export class ReceiptOrder {
       if (label === 0) continue
       if (batchNumber < 0) {
         const { after, last } = receipt
-        batchNumber = this.#origins.push({ website, name, crawler, receipt: { after, last } }) - 1
+        batchNumber = this.#origins.push({ website, name, kind, crawler, receipt: { after, last } }) - 1
       }
       const time = times[index] as number
       if (firstOfMs < 0 || times[firstOfMs] !== time) firstOfMs = lowerBound(times, time)

@@ -1,6 +1,6 @@
 import { type Batch, dayMs } from "../../columns/batch.ts"
 import { lowerBound } from "../../columns/typed-arrays.ts"
-import type { Bucket, RetentionQuery, RetentionResult } from "../query.ts"
+import { type Bucket, type RetentionQuery, type RetentionResult, stepFilters } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import {
   type Bitset,
@@ -33,9 +33,7 @@ export function* retention(
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, query.granularity)
   const scopeMatcher = new Matcher(scope, scope.filters, source)
   const startMatcher = stepMatcher(startEvent, scope, source)
-  const isSame =
-    JSON.stringify([startEvent.name, startEvent.filters]) ===
-    JSON.stringify([returnEvent.name, returnEvent.filters])
+  const isSame = JSON.stringify(stepFilters(startEvent)) === JSON.stringify(stepFilters(returnEvent))
   const returnMatcher = isSame ? startMatcher : stepMatcher(returnEvent, scope, source)
   const cohorts = new CohortTable(buckets, units.dictionarySize, isSame, budget)
   const matchers = isSame ? [startMatcher] : [startMatcher, returnMatcher]

@@ -1,6 +1,6 @@
 import type { Batch } from "../../columns/batch.ts"
 import type { Entry, Snapshot } from "../../columns/snapshot.ts"
-import type { Filter, Scope, Step } from "../query.ts"
+import { type Scope, type Step, stepFilters } from "../query.ts"
 import { type Lookup, Matcher } from "../scan/matcher.ts"
 import type { Selection } from "../structures/selection.ts"
 
@@ -14,16 +14,15 @@ export type ReportSource = Lookup &
     | "open"
     | "texts"
     | "rowIdsAt"
-    | "nameOf"
+    | "typeOf"
     | "numberAll"
     | "linkedVisitors"
     | "latestProfileOf"
   >
 
 /** A matcher of the events of a step, without the filters of the scope. */
-export function stepMatcher({ name, filters }: Step, scope: Scope, source: Lookup): Matcher {
-  const named: Filter[] = name === undefined ? [] : [{ field: "event_name", op: "eq", value: name }]
-  return new Matcher(scope, [...named, ...filters], source)
+export function stepMatcher(step: Step, scope: Scope, source: Lookup): Matcher {
+  return new Matcher(scope, stepFilters(step), source)
 }
 
 /** The batches that can contain an event of the steps, judged without opening them; without steps, any event of the scope. */

@@ -30,8 +30,8 @@ export function* values(
   budget: MemoryBudget,
 ): Generator<void, ValuesResult> {
   const { scope, keys, top, bins } = query
-  const { websites, filters, crawlers, from, to } = scope
-  const key = JSON.stringify({ values: keys ?? null, websites, filters, crawlers })
+  const { websites, filters, crawlers, kinds, from, to } = scope
+  const key = JSON.stringify({ values: keys ?? null, websites, filters, crawlers, kinds })
   const aggregation: Aggregation<Properties, TimeRange> = {
     keyOf: () => key,
     empty: (_, budget, base) => new Properties(keys, budget, base),

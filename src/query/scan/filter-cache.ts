@@ -1,5 +1,6 @@
 import type { Batch, Codes, Column, IdKind, TextField, Value } from "../../columns/batch.ts"
 import { emptyCodes, present, presentIn } from "../../columns/column.ts"
+import type { EventKind } from "../../event-kinds.ts"
 import type { Selection } from "../structures/selection.ts"
 
 /** Bytes of a selection or a column without its entries, and of a value without its text. */
@@ -125,6 +126,7 @@ function bytesOf(column: Column | undefined): number {
 class SparseBatch implements Batch {
   readonly website: number
   readonly name: string
+  readonly kind: EventKind
   readonly crawler: boolean
   readonly count: number
   readonly base: number
@@ -135,6 +137,7 @@ class SparseBatch implements Batch {
   ) {
     this.website = all.website
     this.name = all.name
+    this.kind = all.kind
     this.crawler = all.crawler
     this.count = columns.indexes.length
     this.base = all.base
@@ -153,9 +156,8 @@ class SparseBatch implements Batch {
   propertied = () => this.columns.codes("propertied", () => this.all.propertied())
   withProperties = () => present(this.propertied())
 
-  column(field: TextField): Column {
-    // A batch has a column for each field, even an empty one.
-    return this.columns.column(field, () => this.all.column(field)) as Column
+  column(field: TextField): Column | undefined {
+    return this.columns.column(field, () => this.all.column(field))
   }
 
   property(key: string): Column | undefined {

@@ -2,13 +2,14 @@ import type { Batch, Codes, Column, IdKind, TextField, Value } from "../../colum
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { pathSplits, textOf, valueAt } from "../json.ts"
 import {
+  matchesPattern,
   operators,
   positivePredicateOf,
   predicateOf,
   requiredTexts,
   type ValuePredicate,
 } from "../operators.ts"
-import { type Dimension, type Filter, idKinds, type Scope } from "../query.ts"
+import { type BatchField, type Dimension, type Filter, idKinds, isBatchField, type Scope } from "../query.ts"
 import { intersect, nonEmpty, type Selection, timeRange } from "../structures/selection.ts"
 import { FilterCache, type SealedBlock } from "./filter-cache.ts"
 
@@ -17,6 +18,7 @@ export const kindOf: Readonly<Record<string, IdKind | undefined>> = idKinds
 
 /** Undefined if no event of the batch can have a value. */
 export function columnOf(batch: Batch, field: Dimension): Column | undefined {
+  if (field === "query_string") return batch.property(field)
   if (!field.startsWith("property.")) return batch.column(field as TextField)
   let found: Column | undefined
   for (const [key, below] of pathSplits(field.slice("property.".length))) {
@@ -70,8 +72,10 @@ export interface Narrowed {
   selection: Selection
 }
 
+/** What batch tests read. */
+type BatchHead = Pick<Batch, "name" | "kind" | "website">
 /** Decides for a whole batch. */
-type BatchTest = (batch: Pick<Batch, "name" | "website">) => boolean
+type BatchTest = (batch: BatchHead) => boolean
 /** Decides for each event, with one truth value per code, or for all events of the batch. */
 type EventTest = (batch: Batch) => { codes: Codes; fits: Uint8Array } | boolean
 
@@ -91,19 +95,19 @@ export class Matcher {
     filters: readonly Filter[],
     private readonly lookup: Lookup,
   ) {
-    this.#perEvent = filters.filter(({ field }) => field !== "event_name" && field !== "website_id")
+    this.#perEvent = filters.filter(({ field }) => !isBatchField(field))
     for (const filter of filters) this.#add(filter)
     const named = filters.find((filter) => filter.field === "event_name" && requiredTexts(filter))
     this.names = named && requiredTexts(named)
   }
 
-  /** False: the name and the website of an event determine whether it matches. */
+  /** False: the name, the kind and the website of an event determine whether it matches. */
   get perEvent(): boolean {
     return this.#perEvent.length > 0
   }
 
   /** False if no event of such a batch can match. */
-  accepts(batch: Pick<Batch, "name" | "website">): boolean {
+  accepts(batch: BatchHead): boolean {
     return this.#batchTests.every((test) => test(batch))
   }
 
@@ -178,30 +182,24 @@ export class Matcher {
     const { field } = filter
     const test = predicateOf(filter)
     const kind = kindOf[field]
-    if (field === "event_name") this.#batchTests.push((batch) => test(batch.name, batch.name))
-    else if (field === "website_id") {
-      this.#batchTests.push(({ website }) => {
-        const id = this.lookup.websiteId(website)
-        return test(id, id)
+    if (isBatchField(field)) {
+      this.#batchTests.push((batch) => {
+        const value = this.#headOf(batch, field)
+        return test(value, value)
       })
     } else if (field === "profile") this.#eventTests.push(this.#profileTest(filter))
     else if (kind) this.#eventTests.push(this.#idTest(kind, filter, test))
     else if (field === "property_key") this.#eventTests.push(keyTest(filter))
-    else {
-      const missing = test(undefined, undefined)
-      // All slices of a block share their values, so each value is tested once.
-      const tables = new WeakMap<readonly Value[], Uint8Array | boolean>()
-      this.#eventTests.push((batch) => {
-        const column = columnOf(batch, field as Dimension)
-        if (!column) return missing
-        let table = tables.get(column.values)
-        if (table === undefined) {
-          table = truthTable([missing, ...column.values.map((value) => test(textOf(value), value))])
-          tables.set(column.values, table)
-        }
-        return typeof table === "boolean" ? table : { codes: column.codes, fits: table }
-      })
-    }
+    else if (field === "page") {
+      this.#batchTests.push(({ kind }) => kind === "page_view")
+      const pattern = String(filter.value)
+      this.#eventTests.push(columnTest("path", (path) => path !== undefined && matchesPattern(path, pattern)))
+    } else this.#eventTests.push(columnTest(field, test))
+  }
+
+  #headOf({ name, kind, website }: BatchHead, field: BatchField): string | undefined {
+    if (field === "event_name") return name
+    return field === "kind" ? kind : this.lookup.websiteId(website)
   }
 
   /** The events that name the profile, and events of its linked ids that name no profile: see src/store/identity-resolution.ts. */
@@ -262,6 +260,23 @@ export class Matcher {
       if (more.length === 0 && codes.indexOf(only as number) < 0) return denies
       return { codes, fits }
     }
+  }
+}
+
+/** Tests the values of a column. */
+function columnTest(field: Dimension, test: ValuePredicate): EventTest {
+  const missing = test(undefined, undefined)
+  // All slices of a block share their values, so each value is tested once.
+  const tables = new WeakMap<readonly Value[], Uint8Array | boolean>()
+  return (batch) => {
+    const column = columnOf(batch, field)
+    if (!column) return missing
+    let table = tables.get(column.values)
+    if (table === undefined) {
+      table = truthTable([missing, ...column.values.map((value) => test(textOf(value), value))])
+      tables.set(column.values, table)
+    }
+    return typeof table === "boolean" ? table : { codes: column.codes, fits: table }
   }
 }
 

@@ -93,7 +93,7 @@ export class Writer {
     const errors = new Array<RequestError | undefined>(writes.length)
     const types: number[] = []
     // Only `apply` can start a type check in this transaction, and it runs after all inserts.
-    this.inserter.revalidateTypeCache()
+    this.inserter.revalidateCaches()
     const admitted = writes.filter((write, index) => {
       try {
         for (const type of this.inserter.typesOf(write.rows)) types.push(type)
@@ -136,7 +136,7 @@ export class Writer {
 
   /** Clears caches that refer to rolled-back rows. */
   #resetCaches(): void {
-    this.inserter.clearTypeCache()
+    this.inserter.clearCaches()
     this.dailyHash.reset()
   }
 }
