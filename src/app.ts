@@ -5,10 +5,11 @@ import { RequestError } from "./errors.ts"
 import { type HealthDeps, healthRoutes } from "./health/route.ts"
 import { HostCheck } from "./host.ts"
 import { jsonHeaders, requestIdOf } from "./http/headers.ts"
-import { requestContextOf } from "./http/request-context.ts"
+import { type RequestServer, requestContextOf } from "./http/request-context.ts"
 import { errorResponse as v1ErrorResponse, v1Headers } from "./http/v1.ts"
+import { handleIngest, type IngestDeps, type IngestRoute } from "./ingest/handle.ts"
 import { errorResponse, ingestHeaders, preflight } from "./ingest/responses.ts"
-import { type IngestDeps, identify, track } from "./ingest/route.ts"
+import { ingestRoutes } from "./ingest/route.ts"
 import { type MetricsDeps, metricsRoutes } from "./metrics/route.ts"
 import { docsRoutes } from "./openapi/route.ts"
 import { type QueryApiDeps, queryRoutes } from "./query-api/route.ts"
@@ -51,20 +52,14 @@ export function createApp(deps: AppDeps) {
         deps.requests.add(isUnknown || !route ? "other other" : `${request.method} ${route}`, response.status)
         return response
       })
-      .post("/track", ({ request, server }) => track(deps, requestContextOf(request, server)), {
-        parse: "none",
-      })
-      .post("/identify", ({ request, server }) => identify(deps, requestContextOf(request, server)), {
-        parse: "none",
-      })
+      .use(ingestApp(deps))
       // Counts the routes below. The routes above count themselves, which saves them the cost of a hook.
       .onAfterHandle(({ request, route, responseValue }) => {
         if (responseValue instanceof Response) {
           deps.requests.add(`${request.method} ${route}`, responseValue.status)
         }
       })
-      .options("/track", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
-      .options("/identify", ({ request }) => preflight(request, requestIdOf(request.headers, deps.newId)))
+      .use(preflightApp(deps))
       .use(healthRoutes(deps))
       .use(metricsRoutes(deps))
       .use(adminRoutes(deps))
@@ -76,22 +71,51 @@ export function createApp(deps: AppDeps) {
   )
 }
 
-/** The only paths whose errors echo the origin: pages of any origin can call them. */
-const ingestPaths: ReadonlySet<string> = new Set(["/track", "/identify"])
+/** The paths of a route: its own, and the one below --ingest-path. */
+function pathsOf({ path }: Pick<IngestRoute, "path">, { ingestPath }: AppDeps["settings"]): string[] {
+  return ingestPath === "" ? [path] : [path, path === "/" ? ingestPath : ingestPath + path]
+}
+
+function ingestApp(deps: AppDeps): Elysia {
+  const app = new Elysia()
+  for (const route of ingestRoutes) {
+    const handle = ({ request, server }: { request: Request; server: RequestServer }) =>
+      handleIngest(deps, route, requestContextOf(request, server))
+    for (const path of pathsOf(route, deps.settings)) app.route(route.method, path, handle, { parse: "none" })
+  }
+  return app
+}
+
+function preflightApp(deps: AppDeps): Elysia {
+  const app = new Elysia()
+  for (const route of ingestRoutes) {
+    const respond = ({ request }: { request: Request }) =>
+      preflight(request, route.method, requestIdOf(request.headers, deps.newId))
+    for (const path of pathsOf(route, deps.settings)) app.options(path, respond)
+  }
+  return app
+}
+
+/** True for the routes that pages of any origin can call: only their errors echo the origin. The dashboard is at `GET /`. */
+function isIngestPath({ settings }: AppDeps, method: string, pathname: string): boolean {
+  if (pathname === "/" && (method === "GET" || method === "HEAD")) return false
+  return ingestRoutes.some((route) => pathsOf(route, settings).includes(pathname))
+}
 
 function unknownRoute({ method, url }: Request): RequestError {
   return new RequestError("route_unknown", { detail: `there is no ${method} ${pathOf(url)}` })
 }
 
 /** The response for an error outside of a handler, in the path's error format. */
-function errorResponseAt({ logError, newId }: AppDeps, request: Request, error: unknown): Response {
+function errorResponseAt(deps: AppDeps, request: Request, error: unknown): Response {
+  const { logError, newId } = deps
   const pathname = pathOf(request.url)
   const requestId = requestIdOf(request.headers, newId)
   logError(error, { request_id: requestId, path: pathname })
   if (pathname === "/v1" || pathname.startsWith("/v1/")) return v1ErrorResponse(error, v1Headers(requestId))
   return errorResponse(
     error,
-    ingestPaths.has(pathname) ? ingestHeaders(request, requestId) : jsonHeaders(requestId),
+    isIngestPath(deps, request.method, pathname) ? ingestHeaders(request, requestId) : jsonHeaders(requestId),
   )
 }
 

@@ -52,7 +52,8 @@ export const rejections = {
     status: 400,
     message: "Invalid request body",
     meaning: "the request holds more events than allowed",
-    advice: "Send fewer events in one request, or raise --max-batch.",
+    advice:
+      "Send fewer events in one request. For /track, --max-batch raises the limit; GET /docs lists those of the page script.",
   },
   unsupported_content_type: {
     status: 400,
@@ -71,6 +72,26 @@ export const rejections = {
     message: "Missing websiteId",
     meaning: "the request names no website",
     advice: "Name the website in the query as ?website_id=<id>, or as websiteId in the body of /identify.",
+  },
+  client_id_missing: {
+    status: 400,
+    message: "Missing client ID",
+    meaning: "the page names no website",
+    advice:
+      "Name the website in the query as ?client_id=<id>, or in the header databuddy-client-id. The page script sends the id of its attribute data-client-id.",
+  },
+  client_id_unknown: {
+    status: 400,
+    message: "Invalid or inactive client ID",
+    meaning: "no website has the client id",
+    advice:
+      "Check the client id of the page, data-client-id, against the list of websites, or create the website: it never existed or was deleted.",
+  },
+  client_id_paused: {
+    status: 400,
+    message: "Invalid or inactive client ID",
+    meaning: "the website of the client id is paused",
+    advice: "Resume the website: a paused website accepts no events.",
   },
   credential_missing: {
     status: 401,
@@ -175,6 +196,13 @@ export const rejections = {
     advice:
       "Allow the host of the page, or the whole origin of the app, in the website's settings. Requests without an Origin header require an API key if the website lists allowed origins.",
   },
+  host_not_allowed: {
+    status: 403,
+    message: "Host not authorized",
+    meaning: "the website does not accept visits of this host",
+    advice:
+      "Report visits of the website's domain or its subdomains, or allow the host in the website's settings.",
+  },
   website_unknown: {
     status: 404,
     message: "Website not found",
@@ -246,7 +274,8 @@ export const rejections = {
     status: 413,
     message: "Payload too large",
     meaning: "the body is too large, as sent or after decompression",
-    advice: "Send less in one request, or raise --max-body.",
+    advice:
+      "Send less in one request. For /track, --max-body raises the limit; GET /docs lists those of the page script.",
   },
   rate_limited: {
     status: 429,

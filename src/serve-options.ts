@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander"
 import { parseDuration } from "./duration.ts"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
+import { ingestRoutes } from "./ingest/route.ts"
 import { type LogLevel, logLevels } from "./log.ts"
 import { parseRetention, retentionFormat } from "./store/data-retention.ts"
 import type { Durability } from "./store/db/open.ts"
@@ -40,6 +41,8 @@ export interface ServeOptions extends DatabaseOptions {
   countryHeader?: string
   /** Path of an mmdb file; absent: the country table that is built in. */
   geoDb?: string
+  /** ''; or a path such as /e. */
+  ingestPath: string
   tlsCert?: string
   tlsKey?: string
   logLevel: LogLevel
@@ -185,6 +188,12 @@ function serveOptions(): Option[] {
       undefined,
       filled("a file path, such as /var/lib/databuddy/GeoLite2-City.mmdb"),
     ),
+    option(
+      "--ingest-path <path>",
+      "also serve everything that pages and senders call below this path, such as /e: blocklists know the usual paths",
+      "",
+      ingestPath,
+    ),
     option("--tls-cert <file>", "serve HTTPS with this certificate and its chain (PEM), read at startup"),
     option("--tls-key <file>", "private key of the certificate (PEM, no passphrase)"),
     option("--log-level <level>", "log level", "info").choices(logLevels),
@@ -292,6 +301,20 @@ function headerName(text: string): string {
   if (/^[\w-]{1,64}$/.test(text) && !otherHeaders.has(text.toLowerCase())) return text
   throw new InvalidArgumentError(
     "It must be the name of a header that holds a country, such as CF-IPCountry.",
+  )
+}
+
+/** First parts of the paths of the dashboard and the API. */
+const otherPaths = "docs,health,invite,login,metrics,ready,settings,share,v1,w".split(",")
+
+/** Parser of a path below which nothing else is served; '' is none. Removes a slash at the end. */
+function ingestPath(text: string): string {
+  const path = text.replace(/\/$/, "")
+  if (path === "") return ""
+  const firstParts = [...otherPaths, ...ingestRoutes.map((route) => route.path.split("/")[1])]
+  if (/^(?:\/[\w-]{1,64}){1,4}$/.test(path) && !firstParts.includes(path.split("/")[1])) return path
+  throw new InvalidArgumentError(
+    "It must be a path that nothing else is served at, of letters, digits, '-' and '_', such as /e.",
   )
 }
 

@@ -20,6 +20,28 @@ export function queryWebsiteId(url: string): string | undefined {
 }
 
 /**
+ * The website id that a page sends: in the query, or in the header that the page script sets. Throws `client_id_missing`. API keys are
+ * ignored: whoever reads the page could read them too.
+ */
+export function pageCredential(request: Request): Credential & { kind: "website" } {
+  const id = pageWebsiteId(request)
+  if (!id) throw new RequestError("client_id_missing")
+  return { kind: "website", websiteId: canonicalWebsiteId(id), keyProblem: undefined }
+}
+
+/** The website id in the query, or in the header that the page script sets. */
+export function pageWebsiteId({ url, headers }: Request): string | undefined {
+  return queryWebsiteId(url) || headers.get("databuddy-client-id") || undefined
+}
+
+/** Returns the website that a page writes to. Throws `origin_not_allowed`, `client_id_unknown` or `client_id_paused`. */
+export function pageWebsite(id: string, origin: string | null, registry: Registry): Website {
+  const website = registry.website(id)
+  if (website && !originAllowed(origin, website)) throw new RequestError("origin_not_allowed")
+  return findActive(id, registry, { unknown: "client_id_unknown", paused: "client_id_paused" })
+}
+
+/**
  * Returns the credential: a valid key, else the website id in the query, else that of the first event. Throws a 401 with the reason
  * why the key is invalid, or a 403 if the key cannot send events.
  */
@@ -65,16 +87,23 @@ export function targetWebsites(
   return targets.map((id) => (id ? findActive(id, registry) : undefined))
 }
 
-function findActive(id: string, registry: Registry): Website {
+function findActive(
+  id: string,
+  registry: Registry,
+  reasons: Record<"unknown" | "paused", RejectionReason> = {
+    unknown: "website_unknown",
+    paused: "website_paused",
+  },
+): Website {
   let website = registry.website(id)
   if (website?.pausedAt != null && registry.recheck()) website = registry.website(id)
-  if (!website) throw new RequestError("website_unknown")
-  if (website.pausedAt !== null) throw new RequestError("website_paused")
+  if (!website) throw new RequestError(reasons.unknown)
+  if (website.pausedAt !== null) throw new RequestError(reasons.paused)
   return website
 }
 
 /** True for the website's domain, its subdomains, its allowed origins and loopback hosts. */
-function originAllowed(origin: string | null, { domain, allowedOrigins }: Website): boolean {
+export function originAllowed(origin: string | null, { domain, allowedOrigins }: Website): boolean {
   if (origin === null) return allowedOrigins.length === 0
   const app = appOriginOf(origin)
   if (app !== undefined) return allowedOrigins.includes(app)

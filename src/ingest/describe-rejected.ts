@@ -2,7 +2,7 @@ import type { RequestError } from "../errors.ts"
 import type { RejectedRequest } from "../http/rejected-requests.ts"
 import type { RequestContext } from "../http/request-context.ts"
 import { allowedOriginOf, canonicalWebsiteId } from "../store/websites.ts"
-import { queryWebsiteId } from "./credential.ts"
+import { pageWebsiteId } from "./credential.ts"
 
 // Anyone can send a rejected request, so its description is bounded whatever it holds.
 
@@ -19,19 +19,21 @@ const maxFields = 3
 /** Describes a rejected request by names and keys. Values are omitted: they can be personal data or passwords. */
 export function describeRejected(
   context: RequestContext,
-  path: string,
+  { path, hasEvents = false }: { path: string; hasEvents?: boolean },
   { reason, fields = [] }: Pick<RequestError, "reason" | "fields">,
   at: number,
 ): RejectedRequest {
   const { request, body } = context
-  const events = path === "/track" && body !== undefined ? (Array.isArray(body) ? body : [body]) : undefined
+  const events = hasEvents && body !== undefined ? (Array.isArray(body) ? body : [body]) : undefined
   const inspected = events?.slice(0, maxInspectedEvents) ?? [body]
   const names = new Set<string>()
   const keys = new Set<string>()
   const websites = new Set<string | undefined>()
-  const queryId = queryWebsiteId(request.url)
+  const queryId = pageWebsiteId(request)
   for (const value of inspected) {
-    const { name, properties, traits, websiteId } = asObject(value)
+    const { properties, traits, websiteId, ...rest } = asObject(value)
+    // The page script's lists name events by other fields.
+    const name = rest.name ?? rest.eventName ?? rest.metricName
     websites.add((typeof websiteId === "string" && websiteId) || queryId)
     if (events && typeof name === "string" && names.size < maxNames) names.add(truncate(name, maxLength))
     for (const key of Object.keys(asObject(events ? properties : traits))) {

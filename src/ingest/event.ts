@@ -201,7 +201,7 @@ export function shouldHashVisitor(
 }
 
 /** Converts "1.", the whole second event, to "1". */
-function trimDot(field: string): string {
+export function trimDot(field: string): string {
   return field.endsWith(".") ? field.slice(0, -1) : field
 }
 

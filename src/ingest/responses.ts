@@ -37,14 +37,14 @@ function allowedHeaders({ headers }: Request): string {
     : defaultAllowedHeaders
 }
 
-/** Responds to a CORS preflight. */
-export function preflight(request: Request, requestId: string): Response {
+/** Responds to a CORS preflight of a route with this method. */
+export function preflight(request: Request, method: "GET" | "POST", requestId: string): Response {
   const { "Content-Type": _, ...headers } = ingestHeaders(request, requestId)
   return new Response(null, {
     status: 204,
     headers: {
       ...headers,
-      "Access-Control-Allow-Methods": "POST, OPTIONS",
+      "Access-Control-Allow-Methods": `${method}, OPTIONS`,
       "Access-Control-Allow-Headers": allowedHeaders(request),
       "Access-Control-Max-Age": preflightMaxAge,
     },

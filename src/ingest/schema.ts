@@ -64,6 +64,17 @@ const traitSchema = Type.Union([Type.String(), Type.Number(), Type.Boolean(), Ty
   expected: "must be a string, number, boolean or null",
 })
 
+export const traitsSchema = Type.Object(
+  {},
+  {
+    additionalProperties: traitSchema,
+    maxProperties: 50,
+    description:
+      "Facts about the user, merged into the stored traits; null removes a trait. At most 2 KiB serialized",
+    expected: "must be an object of at most 50 strings, numbers, booleans or nulls",
+  },
+)
+
 export const identifySchema = Type.Object(
   {
     profileId: Type.String({
@@ -73,18 +84,7 @@ export const identifySchema = Type.Object(
       expected: "must be a string of 1 to 128 characters",
     }),
     anonymousId: optionalText(256, "Visitor id to link to the user"),
-    traits: Type.Optional(
-      Type.Object(
-        {},
-        {
-          additionalProperties: traitSchema,
-          maxProperties: 50,
-          description:
-            "Facts about the user, merged into the stored traits; null removes a trait. At most 2 KiB serialized",
-          expected: "must be an object of at most 50 strings, numbers, booleans or nulls",
-        },
-      ),
-    ),
+    traits: Type.Optional(traitsSchema),
     websiteId: optionalText(255, "Website of the profile; required here or as ?website_id="),
   },
   { expected: "must be an object" },

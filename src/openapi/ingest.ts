@@ -1,5 +1,5 @@
+import type { IngestSettings } from "../ingest/handle.ts"
 import { errorResponse } from "../ingest/responses.ts"
-import type { IngestSettings } from "../ingest/route.ts"
 import { eventSchema, identifySchema } from "../ingest/schema.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
 import { maxTraitBytes, maxTraits } from "../store/profiles.ts"
@@ -40,7 +40,7 @@ export const storeReasons = [
   "queue_full",
 ] as const satisfies RejectionReason[]
 
-const limitReasons = [
+export const limitReasons = [
   "rate_limited",
   "too_many_failed_credentials",
   "too_many_rejected_bytes",
@@ -78,7 +78,7 @@ const identifyReasons: RejectionReason[] = [
 ]
 
 /** An example request, shown as JSON and as a curl command. */
-interface Example {
+export interface Example {
   title: string
   /** Query string. */
   query?: string
@@ -223,7 +223,7 @@ async function identify(limits: Limits): Promise<Json> {
 
 const identifyText = `Merges the traits into the profile and links the anonymous id to it. A profile has at most ${maxTraits} traits and ${maxTraitBytes.toLocaleString("en")} bytes of traits; a request that exceeds this is rejected. \`null\` removes a trait; \`email\` is stored in lower case. Requires a key with \`track:events\` for the website: public website ids cannot change profiles.`
 
-const requestHeaders = [
+export const requestHeaders = [
   {
     name: "Content-Encoding",
     in: "header",
@@ -238,7 +238,11 @@ const requestHeaders = [
   },
 ]
 
-function body(schema: Json, examples: Record<string, Example>, { maxBodyBytes }: Limits): Json {
+export function body(
+  schema: Json,
+  examples: Record<string, Example>,
+  { maxBodyBytes }: Pick<Limits, "maxBodyBytes">,
+): Json {
   return {
     required: true,
     description: `At most ${maxBodyBytes.toLocaleString("en")} bytes, also after decompression. A body without a content type, or with curl's default form type, is parsed as JSON.`,

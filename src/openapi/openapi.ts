@@ -8,6 +8,7 @@ import { healthPaths } from "./health.ts"
 import { ingestPaths, ingestSchemas, type Limits } from "./ingest.ts"
 import { exactly, type Json } from "./json.ts"
 import { metricsPaths, metricsToken } from "./metrics.ts"
+import { pagePaths, pageSchemas } from "./page-script.ts"
 import { queryPaths, querySchemas } from "./query.ts"
 import { headers } from "./responses.ts"
 import { savedPaths, savedSchemas } from "./saved.ts"
@@ -30,6 +31,7 @@ export async function openapi(limits: Limits): Promise<Json> {
     servers: [{ url: "/", description: "This server" }],
     tags: [
       { name: "Events", description: "Send events and identify visitors" },
+      { name: "Page script", description: "What the script on a website's pages sends" },
       { name: "Queries", description: "Query stored events" },
       { name: "Websites", description: "Manage websites" },
       { name: "Keys", description: "Manage API keys" },
@@ -43,6 +45,7 @@ export async function openapi(limits: Limits): Promise<Json> {
     ],
     paths: {
       ...(await ingestPaths(limits)),
+      ...(await pagePaths(limits)),
       ...(await queryPaths()),
       ...(await adminPaths()),
       ...(await userPaths()),
@@ -53,6 +56,7 @@ export async function openapi(limits: Limits): Promise<Json> {
     components: {
       schemas: {
         ...ingestSchemas,
+        ...pageSchemas,
         ...querySchemas,
         ...adminSchemas,
         ...userSchemas,
@@ -86,7 +90,7 @@ function introduction({ rateLimit, rateLimitEvents, rateLimitBytes }: Limits): s
 
 **Limits** Requests with a website id or a share link, from one address, ${pages}; requests with a key are limited by the key.${large}
 
-**Pages of other origins** can call \`/track\` and \`/identify\`, with credentials, but nothing under \`/v1\`.`
+**Pages of other origins** can call everything under Events and Page script, with credentials, but nothing under \`/v1\`.`
 }
 
 const fieldErrors = {

@@ -38,6 +38,7 @@ export type ServerOptions = Pick<
   | "rateLimitBytes"
   | "trustProxy"
   | "countryHeader"
+  | "ingestPath"
 > &
   Pick<AppDeps, "https" | "metricsAccess"> & {
     /** Path of the database, as `databasePath` resolves it. */
@@ -149,6 +150,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
       rateLimitEvents: options.rateLimitEvents,
       rateLimitBytes: options.rateLimitBytes,
       trustedProxies: options.trustProxy,
+      ingestPath: options.ingestPath,
     },
   }
   return {

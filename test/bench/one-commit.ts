@@ -81,6 +81,7 @@ const app = createApp({
     rateLimitEvents: 0,
     rateLimitBytes: 0,
     trustedProxies: noNetworks,
+    ingestPath: "",
   },
 }).listen({ hostname: "127.0.0.1", port: 0, reusePort: false })
 process.stdout.write(`http://127.0.0.1:${app.server?.port} ${secret}\n`)

@@ -13,6 +13,15 @@ import {
   websiteSchema,
 } from "../../src/admin-api/schema.ts"
 import { type AppDeps, createApp } from "../../src/app.ts"
+import {
+  aiVisitSchema,
+  customEventSchema,
+  engagementSchema,
+  errorSchema,
+  outgoingLinkSchema,
+  pageEventSchema,
+  vitalSchema,
+} from "../../src/ingest/page-schema.ts"
 import { eventSchema, identifySchema } from "../../src/ingest/schema.ts"
 import type { Limits } from "../../src/openapi/ingest.ts"
 import { openapi } from "../../src/openapi/openapi.ts"
@@ -88,7 +97,7 @@ describe("openapi.json", () => {
 
   test("describes every route that takes or gives data, and no other", async () => {
     // The routes are listed, none is called.
-    const { routes } = createApp({} as AppDeps)
+    const { routes } = createApp({ settings: { ingestPath: "" } } as AppDeps)
     const real = routes
       .filter(({ method }) => method !== "OPTIONS")
       .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`)
@@ -132,6 +141,13 @@ describe("openapi.json", () => {
   const schemas: Record<string, TSchema> = {
     Event: eventSchema,
     Identity: identifySchema,
+    PageEvent: pageEventSchema,
+    OutgoingLink: outgoingLinkSchema,
+    WebVital: vitalSchema,
+    PageError: errorSchema,
+    Engagement: engagementSchema,
+    CustomEvent: customEventSchema,
+    AiVisit: aiVisitSchema,
     Website: websiteSchema,
     NewWebsite: newWebsiteSchema,
     WebsiteChanges: websiteChangesSchema,
@@ -254,6 +270,13 @@ describe("a server", () => {
     expect([...new Set(tried)]).toEqual([
       "POST /track",
       "POST /identify",
+      "POST /",
+      "POST /batch",
+      "POST /vitals",
+      "POST /errors",
+      "POST /engagement",
+      "POST /events",
+      "POST /ai-traffic",
       "POST /v1/query",
       "POST /v1/websites",
       "POST /v1/websites/{id}/forget",

@@ -1,0 +1,168 @@
+import { toRequestError } from "../errors.ts"
+import type { TrustedNetworks } from "../http/address.ts"
+import { type AuthFailureDeps, limitAuthFailures } from "../http/auth-failures.ts"
+import type { BodyDeps } from "../http/body.ts"
+import { requestIdOf } from "../http/headers.ts"
+import { readKey } from "../http/key.ts"
+import { enforceRateLimit, type RateLimiter } from "../http/rate-limits.ts"
+import { countRejectedBytes, enforceRejectedBytes, type RejectedBytesDeps } from "../http/rejected-bytes.ts"
+import type { RejectedRequests } from "../http/rejected-requests.ts"
+import { addressOf, type RequestContext } from "../http/request-context.ts"
+import { disconnectedResponse, isClientDisconnect, type ServerErrorLog } from "../http/server-errors.ts"
+import type { RequestCounts } from "../metrics/requests.ts"
+import type { Batcher } from "../store/ingest/batcher.ts"
+import type { Registry } from "../store/ingest/registry.ts"
+import type { Profiles } from "../store/profiles.ts"
+import type { AcquisitionContexts } from "./acquisition.ts"
+import type { ClientContexts } from "./client-context.ts"
+import type { CrawlerCheck } from "./crawler.ts"
+import type { Credential } from "./credential.ts"
+import { describeRejected } from "./describe-rejected.ts"
+import { errorResponse, ingestHeaders } from "./responses.ts"
+
+/** Dependencies of the ingestion routes. */
+export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps {
+  registry: Registry
+  batcher: Pick<Batcher, "submit">
+  profiles: Profiles
+  /** Counts requests by key, and by website id and address. */
+  limiter: RateLimiter
+  crawlers: CrawlerCheck
+  /** Describes the clients of pages: browser, country, language. */
+  clients: ClientContexts
+  /** Says where the visitors of pages come from. */
+  acquisitions: AcquisitionContexts
+  rejectedRequests: RejectedRequests
+  requests: RequestCounts
+  logError: ServerErrorLog
+  now: () => number
+  newId: () => string
+  settings: IngestSettings
+}
+
+export interface IngestSettings {
+  /** Maximum events in a request. */
+  maxEvents: number
+  /** Maximum bytes of a body after decompression. */
+  maxBodyBytes: number
+  /** Requests a minute for one website id from one address; 0: unlimited, including events and bytes. */
+  rateLimit: number
+  /** Events a minute for one website id from one address; 0: unlimited. */
+  rateLimitEvents: number
+  /** Bytes of bodies a minute after decompression, for one website id from one address; 0: unlimited. */
+  rateLimitBytes: number
+  trustedProxies: TrustedNetworks
+  /** Prefix under which all ingestion routes exist a second time, such as /e; '': none. */
+  ingestPath: string
+}
+
+/** A request to an ingestion route, while it is handled. */
+export interface IngestRequest {
+  route: IngestRoute
+  context: RequestContext
+  /** Unix ms, time of receipt. */
+  now: number
+  /** Headers of the response, to which the handler can add. */
+  headers: Record<string, string>
+}
+
+/** One ingestion route. */
+export interface IngestRoute {
+  method: "GET" | "POST"
+  /** Also below --ingest-path. */
+  path: string
+  /** True if the body is an event or a list of events. */
+  hasEvents?: boolean
+  /** Responds after everything is stored. Throws a RequestError if nothing is. */
+  handle: (deps: IngestDeps, request: IngestRequest) => Response | Promise<Response>
+  /** Creates the response for an error. Default: `errorResponse`. */
+  respondToError?: typeof errorResponse
+}
+
+/** Runs the handler of an ingestion route. Checks the limit on rejected bytes first; errors become responses and are recorded. */
+export async function handleIngest(
+  deps: IngestDeps,
+  route: IngestRoute,
+  context: RequestContext,
+): Promise<Response> {
+  const name = `${route.method} ${route.path}`
+  const headers = ingestHeaders(context.request, requestIdOf(context.request.headers, deps.newId))
+  try {
+    if (deps.rejectedBytes.isBlocking) {
+      context.account = keyAccountOf(deps, context)
+      enforceRejectedBytes(deps, context)
+    }
+    const response = await route.handle(deps, { route, context, now: deps.now(), headers })
+    deps.requests.add(name, response.status)
+    return response
+  } catch (thrown) {
+    const error = limitAuthFailures(deps, context, thrown)
+    deps.logError(error, { request_id: headers["x-request-id"] })
+    context.account ??= keyAccountOf(deps, context)
+    countRejectedBytes(deps, context, error)
+    const { respondToError = errorResponse } = route
+    if (!isClientDisconnect(error)) recordRejected(deps, context, route, error, headers)
+    const response = isClientDisconnect(error) ? disconnectedResponse() : respondToError(error, headers)
+    deps.requests.add(name, response.status)
+    return response
+  }
+}
+
+/** The account that rejected bytes count against; undefined without a valid key. */
+function keyAccountOf({ registry, now }: IngestDeps, { request }: RequestContext): string | undefined {
+  const { key } = readKey(request.headers, registry, now())
+  return key && `key ${key.id}`
+}
+
+/** Records a rejected request for the owner. Logs the website only if it exists: other ids are untrusted input. */
+export function recordRejected(
+  { rejectedRequests, registry, now }: IngestDeps,
+  context: RequestContext,
+  route: IngestRoute,
+  error: unknown,
+  headers: Record<string, string>,
+): void {
+  const rejected = describeRejected(context, route, toRequestError(error), now())
+  const website = rejected.websiteId === null ? undefined : registry.website(rejected.websiteId)?.id
+  rejectedRequests.add(rejected, { request_id: headers["x-request-id"], website })
+}
+
+/** Applies the rate limit of the credential: the key's own, or that of a website id and address. */
+export function enforceCredentialLimit(
+  deps: IngestDeps,
+  { context, now, headers }: IngestRequest,
+  credential: Credential,
+  size: RequestSize,
+): void {
+  if (credential.kind === "key") {
+    deps.registry.recordUse(credential.key, now)
+    if (credential.key.rateLimit === null) return
+    enforceRateLimit(deps.limiter.take(`key ${credential.key.id}`, credential.key.rateLimit), headers)
+    return
+  }
+  if (credential.keyProblem) headers["x-databuddy-reason"] = credential.keyProblem
+  if (deps.settings.rateLimit === 0) return
+  // All unregistered ids share one bucket, because a sender can invent any number of them.
+  const rid = deps.registry.website(credential.websiteId)?.rid ?? "unknown"
+  const name = `website ${rid} ${addressOf(context, deps.settings.trustedProxies)}`
+  enforceRateLimit(
+    deps.limiter.take(name, deps.settings.rateLimit, requestCost(size, deps.settings)),
+    headers,
+  )
+}
+
+export interface RequestSize {
+  events: number
+  /** Bytes of the body after decompression. */
+  bytes: number
+}
+
+/** Number of requests that one request counts as: its largest share of the limits on events and bytes, and at least 1. */
+function requestCost(
+  { events, bytes }: RequestSize,
+  { rateLimit, rateLimitEvents, rateLimitBytes }: IngestSettings,
+): number {
+  const byEvents = rateLimitEvents === 0 ? 0 : (events * rateLimit) / rateLimitEvents
+  const byBytes = rateLimitBytes === 0 ? 0 : (bytes * rateLimit) / rateLimitBytes
+  return Math.max(1, byEvents, byBytes)
+}

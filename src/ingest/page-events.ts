@@ -1,0 +1,189 @@
+import type { FieldError } from "../errors.ts"
+import { RequestError } from "../errors.ts"
+import { countRejectedBytes } from "../http/rejected-bytes.ts"
+import { invalidBody } from "./event.ts"
+import { type IngestDeps, type IngestRequest, type IngestRoute, recordRejected } from "./handle.ts"
+import {
+  customEvents,
+  engagementSpans,
+  errors,
+  type ItemType,
+  inItem,
+  type PageItem,
+  type PageItemType,
+  pageItemTypeOf,
+  pageItemTypes,
+  readItems,
+  unknownTypeErrors,
+  vitals,
+} from "./page-items.ts"
+import { authorizePage, maxPageBodyBytes, pageRows, readPageBody } from "./page-request.ts"
+import { cut } from "./page-text.ts"
+
+/** A route that takes a list of items of one type. All of them are stored, or none. */
+export interface ListRoute {
+  path: string
+  /** `type` of the response. */
+  type: string
+  items: ItemType
+  /** Items in a request. */
+  maxItems: number
+  /** Bytes of a body after decompression. */
+  maxBytes: number
+}
+
+export const listRoutes = {
+  vitals: { path: "/vitals", type: "web_vitals", items: vitals, maxItems: 20, maxBytes: maxPageBodyBytes },
+  errors: { path: "/errors", type: "error", items: errors, maxItems: 50, maxBytes: 131_072 },
+  engagement: {
+    path: "/engagement",
+    type: "engagement",
+    items: engagementSpans,
+    maxItems: 20,
+    maxBytes: maxPageBodyBytes,
+  },
+  events: {
+    path: "/events",
+    type: "custom_event",
+    items: customEvents,
+    maxItems: 100,
+    maxBytes: maxPageBodyBytes,
+  },
+} as const satisfies Record<string, ListRoute>
+
+/** Items of POST /batch. */
+export const maxBatchItems = 100
+
+/** `POST /`, `POST /batch` and the lists. */
+export const pageEventRoutes: IngestRoute[] = [
+  { method: "POST", path: "/", hasEvents: true, handle: receiveOne },
+  { method: "POST", path: "/batch", hasEvents: true, handle: receiveBatch },
+  ...Object.values(listRoutes).map(
+    (list: ListRoute): IngestRoute => ({
+      method: "POST",
+      path: list.path,
+      hasEvents: true,
+      handle: (deps, request) => receiveList(deps, request, list),
+    }),
+  ),
+]
+
+async function receiveList(deps: IngestDeps, request: IngestRequest, route: ListRoute): Promise<Response> {
+  const body = await readPageBody(deps, request, route.maxBytes)
+  const rules = { now: request.now, isPlain: body.isPlain }
+  const items = readItems(body.value, route.items, route.maxItems, rules)
+  await store(deps, request, items, body.size)
+  return success(request, { status: "success", type: route.type, count: items.length })
+}
+
+async function receiveOne(deps: IngestDeps, request: IngestRequest): Promise<Response> {
+  const body = await readPageBody(deps, request)
+  const { type, item } = readPageItem(body.value, { now: request.now, isPlain: body.isPlain })
+  if (type === undefined || Array.isArray(item)) throw invalidBody(Array.isArray(item) ? item : [])
+  await store(deps, request, [item], body.size)
+  return success(request, { status: "success", type })
+}
+
+/** Validates an item of `POST /`, of `POST /batch` or of the pixel by its `type`. */
+function readPageItem(
+  value: unknown,
+  rules: Parameters<ItemType["read"]>[1],
+): { type: PageItemType | undefined; item: PageItem | FieldError[] } {
+  const type = pageItemTypeOf(value)
+  return { type, item: type ? pageItemTypes[type].read(value, rules) : unknownTypeErrors }
+}
+
+/** Stores the items of one request. Resolves when they are on disk. */
+export async function store(
+  deps: IngestDeps,
+  request: IngestRequest,
+  items: readonly PageItem[],
+  size: number,
+): Promise<void> {
+  const website = authorizePage(deps, request, { events: items.length, bytes: size })
+  if (items.length > 0) await deps.batcher.submit({ rows: pageRows(deps, request, website, items), size })
+}
+
+/** Accepts items individually. The response has a result for each, in order; its status is 200 even if every item is invalid. */
+async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<Response> {
+  const body = await readPageBody(deps, request)
+  if (!Array.isArray(body.value)) throw invalidBody([])
+  if (body.value.length > maxBatchItems) throw new RequestError("batch_too_long")
+  const rules = { now: request.now, isPlain: body.isPlain }
+  const read = body.value.map((value: unknown) => ({ value, ...readPageItem(value, rules) }))
+  const website = authorizePage(deps, request, { events: read.length, bytes: body.size })
+  const items = read.flatMap(({ item }) => (Array.isArray(item) ? [] : [item]))
+  if (items.length > 0) {
+    await deps.batcher.submit({ rows: pageRows(deps, request, website, items), size: body.size })
+  }
+  const results = read.map(resultOf)
+  recordInvalidItems(deps, request, read)
+  const accepted = results.filter(({ status }) => status === "success")
+  const countOf = (type: PageItemType) => accepted.filter((result) => result.type === type).length
+  return success(request, {
+    status: accepted.length === results.length ? "success" : accepted.length > 0 ? "partial" : "error",
+    batch: true,
+    processed: results.length,
+    batched: { track: countOf("track"), outgoing_link: countOf("outgoing_link") },
+    results,
+  })
+}
+
+interface ReadItem {
+  value: unknown
+  type: PageItemType | undefined
+  item: PageItem | FieldError[]
+}
+
+/** The result of an item in the response. */
+type ItemResult =
+  | { status: "success"; type: PageItemType; eventId: string }
+  | {
+      status: "error"
+      message: string
+      code: "INVALID_EVENT_SCHEMA"
+      errors: FieldError[]
+      eventType: string
+      eventId: string | null
+      type?: never
+    }
+
+/** UTF-16 units of an unknown type or an invalid eventId in the response. */
+const maxEcho = 512
+
+function resultOf({ value, type, item }: ReadItem): ItemResult {
+  if (type !== undefined && !Array.isArray(item)) {
+    return { status: "success", type, eventId: item.common.eventId ?? "" }
+  }
+  const { type: sentType, eventId } = fieldsOf(value)
+  return {
+    status: "error",
+    message: type === undefined ? "Unknown event type" : "Invalid event schema",
+    code: "INVALID_EVENT_SCHEMA",
+    errors: Array.isArray(item) ? item : [],
+    eventType: type ?? (typeof sentType === "string" ? cut(sentType, maxEcho) : "unknown"),
+    eventId: typeof eventId === "string" ? cut(eventId, maxEcho) : null,
+  }
+}
+
+function fieldsOf(value: unknown): { type?: unknown; eventId?: unknown } {
+  return typeof value === "object" && value !== null ? value : {}
+}
+
+/** Lists invalid items of an accepted batch among the rejected requests. */
+function recordInvalidItems(
+  deps: IngestDeps,
+  { context, route, headers }: IngestRequest,
+  read: readonly ReadItem[],
+): void {
+  const invalid = read.flatMap(({ item }, index) => (Array.isArray(item) ? [{ index, errors: item }] : []))
+  if (invalid.length === 0) return
+  const error = invalidBody(invalid.flatMap(({ index, errors }) => errors.map((one) => inItem(index, one))))
+  const body = invalid.map(({ index }) => read[index]?.value)
+  recordRejected(deps, { ...context, body }, route, error, headers)
+  if (invalid.length === read.length) countRejectedBytes(deps, context, error)
+}
+
+function success({ headers }: IngestRequest, body: object): Response {
+  return new Response(JSON.stringify(body), { headers })
+}

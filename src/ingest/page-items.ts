@@ -1,0 +1,279 @@
+import type { Static, TObject } from "@sinclair/typebox"
+import { TypeCompiler } from "@sinclair/typebox/compiler"
+import { type FieldError, RequestError } from "../errors.ts"
+import type { EventKind } from "../event-kinds.ts"
+import { fieldErrors, maxFieldErrors } from "../http/validation.ts"
+import type { AcquisitionInput } from "./acquisition.ts"
+import type { ClientInput } from "./client-context.ts"
+import {
+  invalidBody,
+  isAcceptedTime,
+  isPlainText,
+  plainTextError,
+  serializeProperties,
+  trimDot,
+} from "./event.ts"
+import {
+  customEventSchema,
+  engagementSchema,
+  errorSchema,
+  type OutgoingLinkInput,
+  outgoingLinkSchema,
+  type PageEventInput,
+  pageEventSchema,
+  textLimits,
+  timestampError,
+  vitalSchema,
+} from "./page-schema.ts"
+import { cut, pagePath, pagePathOf, pageUrlOf, sizeOf } from "./page-text.ts"
+
+/** An item of the page script that passed every check which needs only the item. */
+export interface PageItem {
+  kind: EventKind
+  name: string
+  path: string | null
+  /** Unix ms */
+  ts: number
+  /** As in `EventRow`. */
+  keys: string
+  properties: string | null
+  common: CommonInput
+  visit: VisitInput | undefined
+}
+
+/** What an item says about the visit. */
+export interface VisitInput {
+  /** The fields of the item. */
+  item: ClientInput & AcquisitionInput
+  page: URL | undefined
+}
+
+/** The fields that every item has. */
+interface CommonInput {
+  anonymousId?: string | null
+  sessionId?: string | null
+  profileId?: string | null
+  eventId?: string | null
+  timestamp?: number | null
+  anonymizeVisitorIds?: boolean | "auto" | null
+  properties?: object | null
+}
+
+/** What differs between the types of items. */
+interface Description {
+  kind: EventKind
+  name: string
+  path: string | null
+  /** Stored beside the sender's properties, except those that are null, undefined or ''. They win. */
+  builtIn?: Record<string, string | number | null | undefined>
+  visit?: VisitInput
+}
+
+export interface ItemRules {
+  /** Unix ms, time of receipt. */
+  now: number
+  /** As in `JsonBody`. */
+  isPlain: boolean
+}
+
+/** Validates one type of items. */
+export interface ItemType {
+  schema: TObject
+  /** Returns the invalid fields if there are any. */
+  read: (value: unknown, rules: ItemRules) => PageItem | FieldError[]
+}
+
+/** Texts that are stored in columns, where NUL ends a text and lone surrogates are lost. */
+const columnFields = ["name", "eventName", "eventId", "anonymousId", "sessionId", "profileId"] as const
+
+/** `describe` returns an error if a field is invalid in a way that the schema cannot express. */
+function itemType<Schema extends TObject>(
+  schema: Schema,
+  describe: (input: Static<Schema>) => Description | FieldError,
+): ItemType {
+  const check = TypeCompiler.Compile(schema)
+  return {
+    schema,
+    read: (value, rules) => {
+      if (!check.Check(value)) return fieldErrors(check, value)
+      const described = describe(value)
+      // Every schema has these fields, which TypeScript cannot know of a type parameter.
+      const common = value as CommonInput
+      const errors: FieldError[] = rules.isPlain ? [] : columnTextErrors(value)
+      const ts = common.timestamp ?? rules.now
+      if (!isAcceptedTime(ts, rules.now)) errors.push({ field: "timestamp", message: timestampError })
+      const serialized = serialize(common.properties, "kind" in described ? described.builtIn : {}, rules)
+      if (typeof serialized === "string") errors.push({ field: "properties", message: serialized })
+      if ("field" in described) return [described, ...errors]
+      if (typeof serialized === "string" || errors.length > 0) return errors
+      const { kind, name, path, visit } = described
+      return { kind, name, path, ts, ...serialized, common, visit }
+    },
+  }
+}
+
+function columnTextErrors(value: object): FieldError[] {
+  const fields = new Map<string, unknown>(Object.entries(value))
+  return columnFields
+    .filter((field) => {
+      const content = fields.get(field)
+      return typeof content === "string" && !isPlainText(content)
+    })
+    .map((field) => ({ field, message: plainTextError }))
+}
+
+/** Adds the built-in properties to the sender's, or leaves them out if the sender's properties take up all the space. */
+function serialize(
+  sent: object | null | undefined,
+  builtIn: Description["builtIn"] = {},
+  { isPlain }: ItemRules,
+): ReturnType<typeof serializeProperties> {
+  const entries = Object.entries(builtIn).filter(
+    ([, value]) => value !== null && value !== undefined && value !== "",
+  )
+  if (entries.length === 0) return serializeProperties(sent ?? undefined, isPlain)
+  const all = serializeProperties({ ...sent, ...Object.fromEntries(entries) }, isPlain)
+  return typeof all === "string" ? serializeProperties(sent ?? undefined, isPlain) : all
+}
+
+const cutOf = (text: string | null | undefined, limit: number) => text && cut(text, limit)
+
+/** What page events and outgoing links tell about the page, as properties. */
+function pageProperties(input: PageEventInput | OutgoingLinkInput, page: URL | undefined) {
+  return {
+    title: cutOf(input.title, textLimits.title),
+    hostname: cutOf(page?.hostname, textLimits.host),
+    query_string: cutOf(page?.search.slice(1), textLimits.query),
+    viewport_size: sizeOf(input.viewport_size),
+    gclid: cutOf(input.gclid, textLimits.clickId),
+    fbclid: cutOf(input.fbclid, textLimits.clickId),
+    ttclid: cutOf(input.ttclid, textLimits.clickId),
+    twclid: cutOf(input.twclid, textLimits.clickId),
+    li_fat_id: cutOf(input.li_fat_id, textLimits.clickId),
+    msclkid: cutOf(input.msclkid, textLimits.clickId),
+  }
+}
+
+/** Names of the page script's own events; events with other names are custom. */
+const pageKinds: Readonly<Record<string, EventKind>> = { screen_view: "page_view", page_exit: "page_exit" }
+
+const pageEvents = itemType(pageEventSchema, (input) => {
+  const page = pageUrlOf(input.path)
+  if (!page) return { field: "path", message: pageEventSchema.properties.path.expected }
+  const kind = Object.hasOwn(pageKinds, input.name) ? pageKinds[input.name] : undefined
+  const described = { name: input.name, path: pagePath(page.pathname), visit: { item: input, page } }
+  if (!kind) return { kind: "custom", ...described }
+  const builtIn = {
+    ...pageProperties(input, page),
+    page_count: input.page_count,
+    time_on_page: input.time_on_page,
+    scroll_depth: input.scroll_depth,
+    interaction_count: input.interaction_count,
+  }
+  return { kind, ...described, builtIn }
+})
+
+const outgoingLinks = itemType(outgoingLinkSchema, (input) => {
+  const page = input.path ? pageUrlOf(input.path) : undefined
+  return {
+    kind: "outgoing_link",
+    name: "outgoing_link",
+    path: page ? pagePath(page.pathname) : null,
+    builtIn: { ...pageProperties(input, page), href: input.href, text: input.text },
+    visit: { item: input, page },
+  }
+})
+
+export const vitals = itemType(vitalSchema, (input) => ({
+  kind: "web_vital",
+  name: input.metricName,
+  path: pagePathOf(input.path),
+  builtIn: { value: input.metricValue },
+}))
+
+export const errors = itemType(errorSchema, (input) => ({
+  kind: "error",
+  name: "error",
+  path: pagePathOf(input.path),
+  builtIn: {
+    message: input.message,
+    filename: input.filename,
+    lineno: input.lineno,
+    colno: input.colno,
+    stack: input.stack,
+    error_type: input.errorType,
+  },
+}))
+
+export const engagementSpans = itemType(engagementSchema, (input) => ({
+  kind: "engagement",
+  name: "engagement",
+  path: pagePathOf(input.path),
+  builtIn: {
+    page_index: input.pageIndex,
+    exit_type: input.exitType,
+    time_on_page: input.timeOnPage,
+    active_time: input.activeTime,
+    time_to_first_interaction: input.timeToFirstInteraction,
+    max_scroll_depth: input.maxScrollDepth,
+    scroll_count: input.scrollCount,
+    click_count: input.clickCount,
+    key_count: input.keyCount,
+    interaction_count: input.interactionCount,
+    copy_count: input.copyCount,
+    rage_click_count: input.rageClickCount,
+    dead_click_count: input.deadClickCount,
+    form_field_count: input.formFieldCount,
+    form_submit_count: input.formSubmitCount,
+    error_count: input.errorCount,
+    rage_click_target: cutOf(input.rageClickTarget, textLimits.engagementTarget),
+    dead_click_target: cutOf(input.deadClickTarget, textLimits.engagementTarget),
+    last_form_field: cutOf(input.lastFormField, textLimits.engagementTarget),
+  },
+}))
+
+export const customEvents = itemType(customEventSchema, (input) => ({
+  kind: "custom",
+  name: input.eventName,
+  path: input.path ? pagePathOf(input.path) : null,
+}))
+
+/** The values of `type` of an item of / and /batch, which can be left out. */
+export const pageItemTypes = { track: pageEvents, outgoing_link: outgoingLinks } as const satisfies Record<
+  string,
+  ItemType
+>
+
+export type PageItemType = keyof typeof pageItemTypes
+
+/** The type of an item of / and /batch; undefined if it is unknown. */
+export function pageItemTypeOf(value: unknown): PageItemType | undefined {
+  const type = typeof value === "object" && value !== null && "type" in value ? value.type : undefined
+  if (type === undefined || type === null) return "track"
+  return typeof type === "string" && Object.hasOwn(pageItemTypes, type) ? (type as PageItemType) : undefined
+}
+
+export const unknownTypeErrors: FieldError[] = [
+  { field: "type", message: 'must be "track", "outgoing_link" or absent' },
+]
+
+/** Validates a list of items, or one item. Throws `batch_too_long`, or `invalid_shape` with every invalid field. */
+export function readItems(body: unknown, { read }: ItemType, maxItems: number, rules: ItemRules): PageItem[] {
+  const isList = Array.isArray(body)
+  const list = isList ? body : [body]
+  if (list.length > maxItems) throw new RequestError("batch_too_long")
+  const items: PageItem[] = []
+  const errors: FieldError[] = []
+  for (let index = 0; index < list.length && errors.length < maxFieldErrors; index++) {
+    const item = read(list[index], rules)
+    if (!Array.isArray(item)) items.push(item)
+    else errors.push(...(isList ? item.map((error) => inItem(index, error)) : item))
+  }
+  if (errors.length > 0) throw invalidBody(errors)
+  return items
+}
+
+/** Puts the index of an item before the name of a field. */
+export function inItem(index: number, { field, message }: FieldError): FieldError {
+  return { field: trimDot(`${index}.${field}`), message }
+}

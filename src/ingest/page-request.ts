@@ -1,0 +1,65 @@
+import { type JsonBody, readJson } from "../http/body.ts"
+import type { EventRow } from "../store/events.ts"
+import type { Website } from "../store/websites.ts"
+import { pageCredential, pageWebsite } from "./credential.ts"
+import { shouldHashVisitor } from "./event.ts"
+import { enforceCredentialLimit, type IngestDeps, type IngestRequest, type RequestSize } from "./handle.ts"
+import type { PageItem } from "./page-items.ts"
+
+/** Bytes of a body from a page, after decompression. */
+export const maxPageBodyBytes = 1_048_576
+
+/** Reads the body of a request from a page. `maxBytes`: the limit of the route, which --max-body can lower. */
+export async function readPageBody(
+  { bodyBudget, settings }: IngestDeps,
+  { context }: IngestRequest,
+  maxBytes = maxPageBodyBytes,
+): Promise<JsonBody> {
+  const { maxBodyBytes, trustedProxies } = settings
+  const limited = { maxBodyBytes: Math.min(maxBytes, maxBodyBytes), trustedProxies }
+  const body = await readJson({ bodyBudget, settings: limited }, context)
+  context.body = body.value
+  return body
+}
+
+/**
+ * Returns the website of a request from a page, after the rate limit and the check of the origin. Throws `client_id_missing`,
+ * `rate_limited`, `origin_not_allowed`, `client_id_unknown` or `client_id_paused`, in this order.
+ */
+export function authorizePage(deps: IngestDeps, request: IngestRequest, size: RequestSize): Website {
+  const credential = pageCredential(request.context.request)
+  enforceCredentialLimit(deps, request, credential, size)
+  return pageWebsite(credential.websiteId, request.context.request.headers.get("origin"), deps.registry)
+}
+
+/** Converts the items of one request to rows. */
+export function pageRows(
+  { clients, acquisitions, crawlers }: Pick<IngestDeps, "clients" | "acquisitions" | "crawlers">,
+  { context, now }: IngestRequest,
+  website: Website,
+  items: readonly PageItem[],
+): EventRow[] {
+  const sender = clients.sender(context)
+  const crawler = crawlers.isCrawler(context.request.headers.get("user-agent")) ? 1 : 0
+  return items.map(({ kind, name, path, ts, keys, properties, common, visit }) => ({
+    websiteRid: website.rid,
+    name,
+    namespace: "",
+    source: "",
+    keys,
+    ts,
+    receivedAt: now,
+    anonymousId: common.anonymousId || null,
+    hashVisitor: shouldHashVisitor(common.anonymizeVisitorIds ?? "auto", website),
+    sessionId: common.sessionId || null,
+    profileId: common.profileId || null,
+    path,
+    viaKey: 0,
+    crawler,
+    eventId: common.eventId || null,
+    properties,
+    kind,
+    client: clients.clientContext(sender, visit?.item ?? {}),
+    acquisition: visit ? acquisitions.acquisitionContext(visit.item, visit.page, website.domain) : null,
+  }))
+}

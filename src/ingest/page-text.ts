@@ -1,0 +1,48 @@
+const maxPathLength = 2_048
+const sizePattern = /^\d{1,5}x\d{1,5}$/
+
+/** Parses the URL of a page. Undefined if it is not an absolute http(s) URL. */
+export function pageUrlOf(text: string): URL | undefined {
+  const url = URL.parse(text)
+  return url && /^https?:$/.test(url.protocol) ? url : undefined
+}
+
+/** The stored path of a page that is sent as a path or as a URL. */
+export function pagePathOf(text: string): string {
+  return pagePath(pageUrlOf(text)?.pathname ?? text.replace(/[?#].*$/s, ""))
+}
+
+/** Decodes a path and removes slashes at its end, so that one page has one path. */
+export function pagePath(pathname: string): string {
+  return cut(withoutFinalSlashes(decoded(pathname)), maxPathLength) || "/"
+}
+
+/** A regular expression would take quadratic time for many slashes. */
+function withoutFinalSlashes(path: string): string {
+  let end = path.length
+  while (path.charAt(end - 1) === "/") end--
+  return path.slice(0, end)
+}
+
+/** A path that cannot be decoded, or not to text that a column can hold, stays as it is. */
+function decoded(pathname: string): string {
+  if (!pathname.includes("%")) return pathname
+  try {
+    const path = decodeURIComponent(pathname)
+    return path.includes("\0") ? pathname : path
+  } catch {
+    return pathname
+  }
+}
+
+/** The first `limit` UTF-16 units, without half of a surrogate pair at the end. */
+export function cut(text: string, limit: number): string {
+  if (text.length <= limit) return text
+  const isSplit = /[\ud800-\udbff]/.test(text.charAt(limit - 1))
+  return text.slice(0, isSplit ? limit - 1 : limit)
+}
+
+/** '' if the text is not a size such as 1280x720. */
+export function sizeOf(text: string | null | undefined): string {
+  return text && sizePattern.test(text) ? text : ""
+}

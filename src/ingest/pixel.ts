@@ -1,0 +1,141 @@
+import type { TSchema } from "@sinclair/typebox"
+import { type FieldError, toRequestError } from "../errors.ts"
+import { rejections } from "../rejection-reasons.ts"
+import { invalidBody } from "./event.ts"
+import type { IngestDeps, IngestRequest, IngestRoute } from "./handle.ts"
+import { store } from "./page-events.ts"
+import { errors, type ItemType, pageItemTypes, vitals } from "./page-items.ts"
+import { errorResponse } from "./responses.ts"
+
+/** Values of `type`, which can be left out. */
+export const pixelTypes: Readonly<Record<string, ItemType>> = {
+  ...pageItemTypes,
+  web_vitals: vitals,
+  error: errors,
+}
+
+/** GET /px.jpg, the page script's pixel mode: one item as a query. Pages without scripts can use it as an image. */
+export const pixelRoute: IngestRoute = {
+  method: "GET",
+  path: "/px.jpg",
+  hasEvents: true,
+  handle: receivePixel,
+  respondToError: pixelErrorResponse,
+}
+
+/** A transparent GIF of one pixel. Clients ignore the name of the path. */
+const gif = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64")
+
+/** Seconds for Retry-After. An image is not retried by itself, so only the page script reads it. */
+const retryAfter = "5"
+
+async function receivePixel(deps: IngestDeps, request: IngestRequest): Promise<Response> {
+  const { context, now } = request
+  const { url } = context.request
+  context.bytes = url.length
+  const query = nestedQuery(new URLSearchParams(/\?[^#]*/.exec(url)?.[0] ?? ""))
+  context.body = query
+  const { type = "track" } = query
+  const itemType = typeof type === "string" && Object.hasOwn(pixelTypes, type) ? pixelTypes[type] : undefined
+  if (!itemType) throw invalidBody([unknownType])
+  const item = itemType.read(coerced(query, itemType), { now, isPlain: false })
+  if (Array.isArray(item)) throw invalidBody(item)
+  await store(deps, request, [item], url.length)
+  return pixel(request.headers)
+}
+
+const unknownType: FieldError = {
+  field: "type",
+  message: `must be ${Object.keys(pixelTypes)
+    .map((type) => `"${type}"`)
+    .join(", ")} or absent`,
+}
+
+function pixel(headers: Record<string, string>): Response {
+  return new Response(gif, {
+    headers: { ...headers, "Content-Type": "image/gif", "Cache-Control": "no-cache" },
+  })
+}
+
+/** The image also for a rejected item: a broken image would show on the page. An error that a retry can fix keeps its status. */
+function pixelErrorResponse(error: unknown, headers: Record<string, string>): Response {
+  const rejection = toRequestError(error)
+  const { status } = rejections[rejection.reason]
+  if (status < 429) return pixel({ ...headers, "x-databuddy-reason": rejection.reason })
+  const response = errorResponse(error, headers)
+  if (status === 429 || status === 503) response.headers.set("Retry-After", retryAfter)
+  return response
+}
+
+/** Objects without a prototype, so that a key such as __proto__ is like any other. */
+type Nested = { [key: string]: string | Nested }
+
+/** Parses a query in which `a[b]=c` is the field b of a. Of several values for one field, the last wins. */
+function nestedQuery(parameters: URLSearchParams): Nested {
+  const query: Nested = Object.create(null)
+  for (const [name, value] of parameters) {
+    const [, first = name, rest = ""] = /^([^[\]]+)((?:\[[^[\]]*\])+)$/.exec(name) ?? []
+    const keys = [first, ...[...rest.matchAll(/\[([^[\]]*)\]/g)].map((match) => match[1] ?? "")]
+    const last = keys.pop() ?? ""
+    let inner = query
+    for (const key of keys) {
+      const existing = inner[key]
+      const next: Nested = typeof existing === "object" ? existing : Object.create(null)
+      inner[key] = next
+      inner = next
+    }
+    inner[last] = value
+  }
+  return query
+}
+
+/** The query with values of the types that the schema has. Empty values count as absent. */
+function coerced(query: Nested, { schema }: ItemType): Record<string, unknown> {
+  const fields: Record<string, unknown> = Object.create(null)
+  for (const [name, value] of Object.entries(query)) {
+    const field: TSchema | undefined = Object.hasOwn(schema.properties, name)
+      ? schema.properties[name]
+      : undefined
+    if (!field || value === "") continue
+    fields[name] = name === "properties" ? propertiesOf(value) : coercedTo(typesOf(field), value)
+  }
+  return fields
+}
+
+/** JSON Schema types of a field. */
+function typesOf({ type, anyOf = [] }: TSchema): unknown[] {
+  return [type, ...anyOf.flatMap(typesOf)].filter(Boolean)
+}
+
+function coercedTo(types: readonly unknown[], value: string | Nested): unknown {
+  if (typeof value !== "string") return value
+  if (types.includes("number") || types.includes("integer")) return numberOf(value) ?? value
+  if (types.includes("boolean")) return booleanOf(value) ?? value
+  return value
+}
+
+/** Properties are JSON, or nested fields whose numbers and booleans are coerced. Text that is not JSON stays, and is rejected as such. */
+function propertiesOf(value: string | Nested): unknown {
+  if (typeof value !== "string") return coercedValues(value)
+  try {
+    return JSON.parse(value)
+  } catch {
+    return value
+  }
+}
+
+function coercedValues(value: string | Nested): unknown {
+  if (typeof value === "string") return numberOf(value) ?? booleanOf(value) ?? value
+  const values: Record<string, unknown> = Object.create(null)
+  for (const [key, inner] of Object.entries(value)) values[key] = coercedValues(inner)
+  return values
+}
+
+/** Only numbers that a double represents as they are written, so that ids with many digits or leading zeros stay text. */
+function numberOf(text: string): number | undefined {
+  return /^-?(?:0|[1-9]\d{0,14})(?:\.\d+)?$/.test(text) && text.length <= 16 ? Number(text) : undefined
+}
+
+function booleanOf(text: string): boolean | undefined {
+  return text === "true" || (text === "false" ? false : undefined)
+}
