@@ -39,7 +39,7 @@ async function receive(deps: IngestDeps, request: IngestRequest): Promise<Respon
   const website = pageWebsite(websiteId, origin ?? `https://${visit.host}`, deps.registry)
   const serialized = serializeProperties({
     agent: agentOf(visit.userAgent),
-    hostname: visit.host.toLowerCase(),
+    hostname: URL.parse(`https://${visit.host}`)?.hostname,
     ...(visit.format ? { format: visit.format } : {}),
   })
   if (typeof serialized === "string") throw invalidBody([{ field: "host", message: serialized }])
