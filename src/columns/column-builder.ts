@@ -1,5 +1,5 @@
 import type { EventKind } from "../event-kinds.ts"
-import { type Context, type ContextKind, contextTables } from "../store/contexts.ts"
+import { type Context, type ContextKind, contextTables } from "../store/context-tables.ts"
 import { type Column, dayMs, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
 import { characterBytes, mapColumn, ValueColumn, valueBytes } from "./column.ts"
 import { type Columns, keyBytes, rowBytes, setBytes } from "./memory-batch.ts"

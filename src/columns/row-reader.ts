@@ -1,13 +1,6 @@
 import { type EventKind, kindAt } from "../event-kinds.ts"
-import {
-  type Context,
-  type ContextField,
-  type ContextKind,
-  ContextReader,
-  contextFields,
-  type KnownContext,
-  splitContext,
-} from "../store/contexts.ts"
+import { type Context, type ContextKind, ContextReader } from "../store/context-tables.ts"
+import { type ContextField, contextFields, type KnownContext, splitContext } from "../store/contexts.ts"
 import type { Db, Statement } from "../store/db/driver.ts"
 import {
   type LinkedVisitor,

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander"
+import { eventKinds } from "../event-kinds.ts"
 import { cell } from "../export/csv.ts"
 import { granularities } from "../query/query.ts"
 import type { Entry } from "../query-api/execute.ts"
@@ -22,6 +23,7 @@ interface QueryOptions extends Where {
   by?: string[]
   measure?: string[]
   step?: string[]
+  kind?: string[]
   granularity?: string
   window?: string
   unit?: string
@@ -54,7 +56,9 @@ Examples:
   databuddy query custom_events --last 7d --by property.plan
   databuddy query custom_events_trends --last 30d --where property.plan=pro
   databuddy query funnel --step visited --step "bought where property.total>10" --window 1d
-  databuddy query events --by path --measure users --measure sum:property.total --csv`
+  databuddy query funnel --step '{"page":"/pricing"}' --step signed_up
+  databuddy query events --by path --measure users --measure sum:property.total --csv
+  databuddy query events --kind page_view --by country`
 
 export function addQueryCommand(root: Command, context: Context): void {
   const list = Object.entries(types).map(([name, { description }]) => `  ${name}: ${description}`)
@@ -78,8 +82,13 @@ export function addQueryCommand(root: Command, context: Context): void {
     )
     .option(
       "--step <event>",
-      "step: an event name, or: name where <filter> and <filter>; can be repeated",
+      'step: an event name, or: name where <filter> and <filter>, or a page as {"page":"/pricing"}; can be repeated',
       collect,
+    )
+    .addOption(
+      new Option("--kind <kind>", "kind of events that the type `events` reads; can be repeated")
+        .choices(eventKinds)
+        .argParser(collect),
     )
     .addOption(new Option("--granularity <unit>", "length of time intervals").choices(granularities))
     .option("--window <time>", "conversion window of a funnel, such as 1h or 7d")
@@ -120,6 +129,7 @@ function bodyOf(type: string, options: QueryOptions): object {
     by: splitLists(options.by),
     measures: splitLists(options.measure),
     steps: options.step?.map(readStep),
+    kinds: options.kind,
     granularity: options.granularity,
     window: options.window,
     unit: options.unit,

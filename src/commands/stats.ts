@@ -1,4 +1,5 @@
 import type { Command } from "commander"
+import { eventKinds } from "../event-kinds.ts"
 import type { Row } from "../query-api/query-spec.ts"
 import type { Context } from "../terminal/context.ts"
 import { printJson, shown, sparkline } from "../terminal/print.ts"
@@ -19,6 +20,15 @@ const parameters = [
   { name: "custom_events_summary", id: "last_30d", preset: "last_30d", ...comparison },
   { name: "custom_events_trends", id: "days", preset: "last_30d" },
   { name: "custom_events", id: "names", preset: "last_7d", limit: 8, ...comparison },
+  {
+    name: "events",
+    id: "kinds",
+    preset: "last_7d",
+    kinds: eventKinds,
+    by: ["kind"],
+    measures: ["events", "users"],
+    ...comparison,
+  },
 ]
 
 export function addStatsCommand(root: Command, context: Context): void {
@@ -54,7 +64,13 @@ async function stats(options: StatsOptions, context: Context): Promise<void> {
     unique_users,
     previous,
   }))
-  if (names.length === 0) return
-  context.out("\ntop events, last 7 days compared to the previous 7 days (to the same time of day)\n\n")
-  printRows(names, context)
+  const compared = "last 7 days compared to the previous 7 days (to the same time of day)"
+  if (names.length > 0) {
+    context.out(`\ntop events, ${compared}\n\n`)
+    printRows(names, context)
+  }
+  const kinds = dataOf("kinds")
+  if (kinds.every(({ kind }) => kind === "custom")) return
+  context.out(`\nevents by kind, ${compared}\n\n`)
+  printRows(kinds, context)
 }

@@ -1,3 +1,5 @@
+import { eventKinds } from "../event-kinds.ts"
+import { contextTables } from "./context-tables.ts"
 import type { Db } from "./db/driver.ts"
 import { migrations, pendingMigrations } from "./db/migrate.ts"
 import { roles } from "./users.ts"
@@ -29,6 +31,16 @@ const invariants = [
   {
     broken: "events have a type that does not exist",
     sql: "select count(*) from event_rows where website_rid >= 0 and type_id not in (select id from event_types)",
+  },
+  ...Object.values(contextTables).map(({ table, column }) => ({
+    broken: `events have a context that does not exist in ${table}`,
+    sql: `
+      select count(*) from event_rows
+      where ${column} is not null and ${column} not in (select id from ${table})`,
+  })),
+  {
+    broken: "event types have a kind that does not exist",
+    sql: `select count(*) from event_types where kind not between 0 and ${eventKinds.length - 1}`,
   },
   {
     broken: "events have a website that does not exist",

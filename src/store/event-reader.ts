@@ -1,5 +1,6 @@
 import { type EventKind, kindAt } from "../event-kinds.ts"
-import { type Context, type ContextField, ContextReader, contextTables } from "./contexts.ts"
+import { type Context, ContextReader, contextTables } from "./context-tables.ts"
+import type { ContextField } from "./contexts.ts"
 import type { Db, Statement } from "./db/driver.ts"
 
 /** A stored event, with the column names of the `events` view. */

@@ -1,5 +1,6 @@
 import { type EventKind, kindIndex } from "../event-kinds.ts"
-import { type AcquisitionContext, type ClientContext, ContextInterner } from "./contexts.ts"
+import { ContextInterner } from "./context-tables.ts"
+import type { AcquisitionContext, ClientContext } from "./contexts.ts"
 import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
 import { type NewNameQuota, tooManyNewNamesError } from "./event-name-quota.ts"
@@ -329,11 +330,13 @@ function nameOf(row: EventRow): { name: string; namespace: string; source: strin
 }
 
 function nameKey(row: EventRow): string {
-  return `${row.name}\0${row.namespace}\0${row.source}\0${row.kind ?? "custom"}`
+  return typeKey(row, "")
 }
 
+/** No part contains NUL. Custom events are the most frequent ones, so their keys are the shortest. */
 function typeKey(row: EventRow, keys: string): string {
-  return `${row.name}\0${row.namespace}\0${row.source}\0${row.kind ?? "custom"}\0${keys}`
+  const key = `${row.name}\0${row.namespace}\0${row.source}\0${keys}`
+  return row.kind === undefined || row.kind === "custom" ? key : `${row.kind}\0\0${key}`
 }
 
 /** The properties of a row as JSON text of an object, `{"a":1}`. The row was validated, so the types of the parsed JSON are known. */

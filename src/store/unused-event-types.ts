@@ -1,4 +1,4 @@
-import { contextTables } from "./contexts.ts"
+import { contextTables } from "./context-tables.ts"
 import type { Db } from "./db/driver.ts"
 
 /** Types and contexts per check, of each. Their ids are in memory. */

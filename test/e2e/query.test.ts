@@ -223,6 +223,35 @@ test("the overview has the numbers of the last 30 days", async () => {
   expect(names[0]).toMatchObject({ name: "bought", total_events: 2 })
 })
 
+test("kinds of events are queried and counted", async () => {
+  const db = folder.file("pages.db")
+  const line = { type: "event", website_id: null, timestamp: Date.now() - 1_000, anonymous_id: "ann" }
+  const lines = [
+    { ...line, name: "signed_up" },
+    { ...line, name: "screen_view", kind: "page_view", path: "/pricing", country: "DE" },
+    { ...line, name: "screen_view", kind: "page_view", path: "/blog", country: "FR" },
+  ]
+  await Bun.write(folder.file("pages.ndjson"), lines.map((one) => JSON.stringify(one)).join("\n"))
+  const ofPages = async (...args: string[]) => {
+    const { code, out, err } = await run([...args, "--db", db])
+    expect({ code, err }).toEqual({ code: 0, err: "" })
+    return out
+  }
+  expect((await run(["import", "pages.ndjson", "--db", db])).code).toBe(0)
+  const views = ["query", "events", "--kind", "page_view", "--last", "7d", "--measure", "events", "--csv"]
+  expect(await ofPages(...views, "--by", "country")).toBe("country,events\nDE,1\nFR,1\n")
+  const steps = ["--step", '{"page":"/pri*"}', "--step", "signed_up"]
+  const funnel = JSON.parse(await ofPages("query", "funnel", "--last", "7d", ...steps, "--json"))
+  expect(funnel.data.map(({ event_name }: { event_name: string }) => event_name)).toEqual([
+    "/pri*",
+    "signed_up",
+  ])
+  const stats = await ofPages("stats")
+  expect(stats).toContain("events by kind")
+  expect(stats).toMatch(/^page_view +2 +1/m)
+  expect((await ofFile("stats")).out).not.toContain("by kind")
+})
+
 test("events tail follows the file and a server until it is stopped", async () => {
   const file = start(["events", "tail", "--name", "live", "--db", server.db])
   const remote = start(["events", "tail", "--name", "live", "--json", "--url", server.url], {

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
 import { matchesAll } from "../../src/dashboard/state/event-filter.ts"
 import type { Filter } from "../../src/dashboard/state/filters.ts"
+import { eventKinds } from "../../src/event-kinds.ts"
 import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { EventFollower, followedEventJson } from "../../src/store/event-follower.ts"
 import { temporaryFolder } from "../harness.ts"
@@ -11,7 +12,7 @@ import { mulberry32, picker } from "../support/random.ts"
 
 const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const questions = Number(process.env.DATABUDDY_FUZZ_QUESTIONS ?? 200)
-const everything = { websites: [0, 1, 2], from: -(10 ** 15), to: 10 ** 15, crawlers: true }
+const everything = { websites: [0, 1, 2], from: -(10 ** 15), to: 10 ** 15, crawlers: true, kinds: eventKinds }
 
 test(`filters match the same events in the live stream as in queries (DATABUDDY_FUZZ_SEED=${firstSeed})`, () => {
   using folder = temporaryFolder()

@@ -78,6 +78,16 @@ describe("storage", () => {
     expect(findProblems(db, folder.file("test.db"))).toEqual([])
   })
 
+  test("check names contexts and kinds that do not exist", () => {
+    store(writerOf(), pageView())
+    db.exec("update event_rows set client_id = 7, acquisition_id = 8; update event_types set kind = 99")
+    expect(findProblems(db, folder.file("test.db"))).toEqual([
+      "1 events have a context that does not exist in client_contexts",
+      "1 events have a context that does not exist in acquisition_contexts",
+      "1 event types have a kind that does not exist",
+    ])
+  })
+
   test("a rolled back context is created again", () => {
     const writer = writerOf()
     const failing = {
@@ -278,15 +288,27 @@ describe("the API", () => {
     { name: "events", anonymousId: "ann", counts: "events", expected: [3] },
     { name: "people", counts: "events", expected: [1, 3, 3] },
     { name: "sessions", counts: "events", expected: [1, 3, 3] },
-  ])(
-    "$name reads the kinds that it is about ($kinds $anonymousId)",
-    async ({ counts, expected, ...parameter }) => {
-      for (const seal of [false, true]) {
-        if (seal) sealAll(app.store.db, farDay)
-        expect((await run(parameter)).map((row) => row[counts])).toEqual([...expected])
+  ])("$name reads the kinds that it is about, case %#", async ({ counts, expected, ...parameter }) => {
+    for (const seal of [false, true]) {
+      if (seal) sealAll(app.store.db, farDay)
+      expect((await run(parameter)).map((row) => row[counts])).toEqual([...expected])
+    }
+  })
+
+  test("a cached result is not used for other kinds", async () => {
+    sealAll(app.store.db, farDay)
+    const counts = { custom: 2, page_view: 4, error: 1 }
+    const parameters = [
+      { by: ["event_name"], measures: ["events"] },
+      { by: ["path"], measures: ["events"] },
+      { measures: ["events"], granularity: "daily" },
+    ]
+    for (const parameter of [...parameters, ...parameters])
+      for (const [kind, count] of Object.entries(counts)) {
+        const rows = await run({ name: "events", kinds: [kind], ...parameter })
+        expect(rows.reduce((sum, { events }) => sum + Number(events), 0)).toBe(count)
       }
-    },
-  )
+  })
 
   test.each([
     { steps: [{ page: "/pricing" }, "signed_up"], expected: [2, 1] },
@@ -299,7 +321,7 @@ describe("the API", () => {
       steps: [{ page: "*", filters: [{ field: "country", op: "eq", value: "FR" }] }, { page: "/pricing" }],
       expected: [1, 1],
     },
-  ])("a funnel of pages and events: $steps", async ({ steps, expected }) => {
+  ])("a funnel of pages and events, case %#", async ({ steps, expected }) => {
     expect(people(await run({ name: "funnel", steps }))).toEqual([...expected])
   })
 

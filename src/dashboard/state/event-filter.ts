@@ -1,10 +1,12 @@
 import type { Value } from "../../columns/batch.ts"
+import type { EventKind } from "../../event-kinds.ts"
 import { textOf, valueAt } from "../../query/json.ts"
 import { operators, positivePredicateOf, predicateOf } from "../../query/operators.ts"
+import type { KnownContext } from "../../store/contexts.ts"
 import type { Filter } from "./filters.ts"
 
-/** An event as returned by the API. */
-export interface ApiEvent {
+/** An event as returned by the API, with the fields of its contexts that are known. */
+export interface ApiEvent extends KnownContext {
   event_name: string
   namespace: string | null
   source: string | null
@@ -18,6 +20,8 @@ export interface ApiEvent {
   /** null: sent without a website. */
   website_id: string | null
   crawler: boolean
+  /** Absent: custom. */
+  kind?: EventKind
 }
 
 /** Whether an event matches all filters, by the same rules as the query engine. */
@@ -44,6 +48,8 @@ function fieldOf(event: ApiEvent, field: string): Value | undefined {
   if (field.startsWith("property.")) {
     return valueAt(event.properties, field.slice("property.".length))
   }
+  if (field === "query_string") return valueAt(event.properties, field)
+  if (field === "kind") return event.kind ?? "custom"
   // The other fields are columns. Their values are text or null; a name that is no column gives undefined.
   return (event[field as keyof ApiEvent] as Value | null | undefined) ?? undefined
 }

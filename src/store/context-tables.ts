@@ -1,0 +1,101 @@
+import { acquisitionFields, clientFields } from "./contexts.ts"
+import type { Db, Statement } from "./db/driver.ts"
+
+/** The tables of contexts. `checks`: see unused-event-types.ts; `column`: the column of event_rows that refers to them. */
+export const contextTables = {
+  client: {
+    table: "client_contexts",
+    checks: "client_context_checks",
+    column: "client_id",
+    fields: clientFields,
+  },
+  acquisition: {
+    table: "acquisition_contexts",
+    checks: "acquisition_context_checks",
+    column: "acquisition_id",
+    fields: acquisitionFields,
+  },
+} as const
+
+export type ContextKind = keyof typeof contextTables
+
+/** A context of either kind, as stored. */
+export type Context = Readonly<Record<string, string>>
+
+/** Entries of a cache of context ids, up to about 1 KB each for long referrers: 10 MB for ordinary ones. It is cleared when it is full. */
+const maxCachedContexts = 20_000
+
+/** Finds and creates the contexts of one kind. Runs inside the caller's transaction. */
+export class ContextInterner {
+  readonly #fields: readonly string[]
+  readonly #find: Statement
+  readonly #insert: Statement
+  readonly #change: Statement
+  readonly #ids = new Map<string, number>()
+
+  constructor(db: Db, kind: ContextKind) {
+    const { table, fields } = contextTables[kind]
+    this.#fields = fields
+    this.#find = db
+      .prepare(`select id from ${table} where ${fields.map((field) => `${field} = ?`).join(" and ")}`)
+      .pluck()
+    this.#insert = db.prepare(
+      `insert into ${table} (${fields.join(", ")}) values (${fields.map(() => "?").join(", ")})`,
+    )
+    // Marks a context as used while it is checked: see unused-event-types.ts.
+    this.#change = db.prepare(`update ${contextTables[kind].checks} set changes = changes + 1 where id = :id`)
+  }
+
+  /** The id of a context, which is created if it is new; null for no context, and for one without any value. */
+  idOf(context: Context | null | undefined): number | null {
+    if (!context) return null
+    const values = this.#fields.map((field) => context[field] ?? "")
+    const key = values.join("\0")
+    const cached = this.#ids.get(key)
+    if (cached !== undefined) return cached
+    if (values.every((value) => value === "")) return null
+    const existing = this.#find.get(values) as number | undefined
+    if (existing !== undefined) this.#change.run({ id: existing })
+    const id = existing ?? Number(this.#insert.run(values).lastInsertRowid)
+    if (this.#ids.size >= maxCachedContexts) this.#ids.clear()
+    this.#ids.set(key, id)
+    return id
+  }
+
+  /** Call it after a rollback, and once a check of unused contexts has started. */
+  clear(): void {
+    this.#ids.clear()
+  }
+}
+
+/** Bytes of cached contexts, and of one besides the characters of its values. Limited because senders choose most of the texts. */
+const readMemory = 16_777_216
+const contextBytes = 600
+
+/** Reads the contexts of one kind by id, and caches them. */
+export class ContextReader {
+  readonly #select: Statement
+  readonly #contexts = new Map<number, Context>()
+  #bytes = 0
+
+  constructor(db: Db, kind: ContextKind) {
+    const { table, fields } = contextTables[kind]
+    this.#select = db.prepare(`select ${fields.join(", ")} from ${table} where id = :id`)
+  }
+
+  /** Undefined if the context was deleted. */
+  read(id: number): Context | undefined {
+    const known = this.#contexts.get(id)
+    if (known) return known
+    const context = this.#select.get({ id }) as Context | undefined
+    if (!context) return undefined
+    if (this.#bytes > readMemory) {
+      this.#contexts.clear()
+      this.#bytes = 0
+    }
+    this.#contexts.set(id, context)
+    this.#bytes += contextBytes
+    for (const value of Object.values(context)) this.#bytes += 2 * value.length
+    return context
+  }
+}
