@@ -1,6 +1,7 @@
 /**
  * What an event records. `custom`: an event that the sender named, as on /track. All others come from the page script, except `ai_visit`,
- * which a website's server reports. The database stores the index: add new kinds at the end.
+ * which a website's server reports. The database stores the index: add new kinds at the end. The view `events` names them,
+ * so a new kind needs a migration.
  */
 export const eventKinds = [
   "custom",
