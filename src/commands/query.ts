@@ -77,7 +77,7 @@ export function addQueryCommand(root: Command, context: Context): void {
     .option("--by <field>", "break down by a field, such as path or property.plan; can be repeated", collect)
     .option(
       "--measure <measure>",
-      "events, users, sessions, …, or sum:property.total (avg, min, max, p50, p95); can be repeated",
+      "events, users, sessions, …, or sum:property.total (avg, min, max, p50, p75, p90, p95, p99); can be repeated",
       collect,
     )
     .option(

@@ -108,6 +108,10 @@ const queries: Operations = {
       reasons: [],
     },
   },
+}
+
+/** Without a credential, as in Databuddy's API. */
+const publicQueries: Operations = {
   "/v1/query/types": {
     get: {
       id: "listQueryTypes",
@@ -141,6 +145,7 @@ export async function queryPaths(): Promise<Json> {
   const group = { tag: "Queries", errorFormat: errorFormat({ field: "parameters", message }) }
   return {
     ...(await paths(queries, { ...group, scope: "read:reports" })),
+    ...(await paths(publicQueries, { ...group, scope: undefined })),
     ...(await paths(streams, { ...group, scope: "read:data" })),
   }
 }

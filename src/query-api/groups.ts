@@ -43,11 +43,14 @@ interface GroupsDefinition {
   share?: string
   /** Excludes events without this field. */
   present?: Dimension
+  /** Selects events, besides the filters of the query. */
+  filters?: readonly Filter[]
+  range?: QueryType["range"]
 }
 
 /** A query type that aggregates measures by fields and dates. */
 export function ofGroups(definition: GroupsDefinition): QueryType {
-  const { description, takes, kinds, oneOf, byTime, by, measures, share } = definition
+  const { description, takes, kinds, oneOf, byTime, by, measures, share, range } = definition
   const dimensions = by.map((entry) => (entry === "by" ? "…" : entry.column))
   const measureColumns = measures === "measures" ? ["…"] : measures.map(({ column }) => column)
   const dateColumns = byTime === undefined ? [] : ["date"]
@@ -57,6 +60,7 @@ export function ofGroups(definition: GroupsDefinition): QueryType {
     takes,
     ...(kinds ? { kinds } : {}),
     ...(oneOf ? { oneOf } : {}),
+    ...(range ? { range } : {}),
     columns: [...dateColumns, ...dimensions, ...measureColumns, ...(share ? [share] : [])],
     hasAllDates: byTime !== undefined,
     defaultGranularity: byTime === "daily" ? "daily" : undefined,
@@ -97,7 +101,10 @@ function* groupRows(
       ? spec.measures.map(({ name, measure }) => ({ column: name, measure }))
       : definition.measures
   const granularity = definition.byTime === undefined ? undefined : spec.granularity
-  const scope = definition.present ? withFilters(spec.scope, [present(definition.present)]) : spec.scope
+  const scope = withFilters(spec.scope, [
+    ...(definition.present ? [present(definition.present)] : []),
+    ...(definition.filters ?? []),
+  ])
   const query: GroupsQuery = {
     kind: "groups",
     scope,
@@ -204,7 +211,7 @@ export function named(name: string): Filter {
   return { field: "event_name", op: "eq", value: name }
 }
 
-function present(field: Dimension): Filter {
+export function present(field: Dimension): Filter {
   return { field, op: "exists", value: true }
 }
 

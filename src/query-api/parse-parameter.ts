@@ -92,7 +92,7 @@ function readParameter(input: ParameterInput): QuerySpec {
   const type = typeOf(name)
   if (!type) throw invalidParameter(`unknown type ${name}; GET /v1/query/types lists all types`)
   validateOptions(name, type, parameter, steps.length)
-  const range = parameterRange(input)
+  const range = parameterRange(type, input)
   const compare = type.takes.includes("compare") && (parameter.compare ?? body.compare) !== undefined
   const granularity = granularityOf(name, type, parameter, body)
   const tooMany = granularity && tooManyBuckets(range, granularity)
@@ -182,7 +182,8 @@ function requireReport(
     throw invalidParameter(`${field} identifies people; using it in by or filters needs the scope read:data`)
 }
 
-function parameterRange({ body, parameter, range, zone, context }: ParameterInput): Range {
+function parameterRange(type: QueryType, { body, parameter, range, zone, context }: ParameterInput): Range {
+  if (type.range) return type.range(zone, context.now)
   const { start_date: start, end_date: end, preset } = parameter
   if (start === undefined && end === undefined && preset === undefined) return range
   if (preset !== undefined) return readRange({ preset, startDate: start, endDate: end }, zone, context.now)

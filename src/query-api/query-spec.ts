@@ -70,6 +70,8 @@ export interface QueryType {
   kinds?: readonly EventKind[] | "person"
   /** The rows are single events, sessions or people, which need the scope read:data. */
   needsReadData?: true
+  /** Replaces the range of the query. */
+  range?: (zone: string, now: number) => Range
   /** Number of steps. */
   steps?: readonly [min: number, max: number]
   /** Maximum number of fields in `by`; absent: the limit of the schema. */

@@ -4,6 +4,8 @@ import { fields } from "../query/query.ts"
 import { funnel, goals, paths, retention } from "./behaviour.ts"
 import { eventRows } from "./events.ts"
 import { first, last, names, ofGroups, pages, sessions, total, users } from "./groups.ts"
+import { pageColumnMeanings } from "./page-columns.ts"
+import { pageTypes } from "./page-types.ts"
 import { classify, discover, numbers, ofValues } from "./properties.ts"
 import type { QueryType } from "./query-spec.ts"
 import { invalidParameter, percent } from "./rows.ts"
@@ -14,7 +16,8 @@ const maxValues = 10_000
 
 /** Descriptions of the columns, for the documentation. */
 export const columnMeanings: Record<string, string> = {
-  name: "The event's name",
+  ...pageColumnMeanings,
+  name: "The event's name; for page views and errors, what the type counts by",
   event_name: "The event's name",
   total_events: "Events",
   unique_users: "Distinct anonymous ids",
@@ -54,7 +57,10 @@ export const columnMeanings: Record<string, string> = {
   avg: "The mean of the numbers",
   sum: "The sum of the numbers",
   p50: "The median, by nearest rank",
+  p75: "The 75th percentile, by nearest rank",
+  p90: "The 90th percentile, by nearest rank",
   p95: "The 95th percentile, by nearest rank",
+  p99: "The 99th percentile, by nearest rank",
   bins: "Adjacent bins {from, to, count}; `to` is exclusive, except in the last bin",
   namespace: "The event's namespace",
   path: "The event's path",
@@ -383,6 +389,7 @@ export const types = {
     order: undefined,
     rows: (spec, run) => eventRows(spec, run, spec.scope),
   },
+  ...pageTypes,
 } as const satisfies Record<string, QueryType>
 
 export type TypeName = keyof typeof types

@@ -2,6 +2,7 @@ import { Elysia } from "elysia"
 import {
   type AuthenticatedRequest,
   authenticatedRoute,
+  publicRoute,
   type RouteDeps,
   type RouteResult,
   readCallerBody,
@@ -41,7 +42,7 @@ export function queryRoutes(deps: QueryApiDeps) {
       { parse: "none" },
     )
     .get("/query/websites", route("read:reports", showWebsites))
-    .get("/query/types", route("read:reports", showTypes))
+    .get("/query/types", publicRoute(deps)(showTypes))
     .get("/events/stream", route("read:data", openStream))
 }
 

@@ -94,7 +94,7 @@ export type Granularity = (typeof granularities)[number]
 /**
  * `users`, `sessions`, `profiles`, `pages`: distinct anonymous ids, session ids, profile ids, paths. `event_types`: distinct event
  * names. `with_properties`: events with at least one property. `first`, `last`: Unix ms. Measures of a property use only its
- * numeric values (see `numberOf`); p50 and p95 are nearest-rank percentiles. Without a number they are null, and `count` is 0.
+ * numeric values (see `numberOf`); p50, p75, p90, p95 and p99 are nearest-rank percentiles. Without a number they are null, and `count` is 0.
  */
 export type Measure = CountMeasure | { what: PropertyMeasure; of: Property }
 
@@ -121,7 +121,10 @@ export const emptyPropertyMeasures = {
   min: null,
   max: null,
   p50: null,
+  p75: null,
+  p90: null,
   p95: null,
+  p99: null,
 } as const
 export type PropertyMeasure = keyof typeof emptyPropertyMeasures
 export const propertyMeasures = Object.keys(emptyPropertyMeasures) as PropertyMeasure[]
@@ -356,6 +359,51 @@ export interface ReachResult {
   units: number[]
 }
 
+/**
+ * Page views, and the visitors and sessions that have them. Filters by a context field (country, referrer …) select sessions by their first
+ * view in the range, other filters select views. Of two views of a session in one ms, the one that was received first is the first.
+ */
+export interface TrafficQuery {
+  kind: "traffic"
+  /** Its kinds must be `trafficKinds`. */
+  scope: Scope
+  /** Groups by fields of each view, or of the first or the last view of its session. Not together with `granularity`. */
+  by?: { view: "each" | "first" | "last"; fields: readonly Dimension[] } | undefined
+  /** Groups views by time, and sessions by the time of their first view. */
+  granularity?: Granularity | undefined
+}
+
+/** What a traffic query reads: besides page views, what tells whether a session ended after one view. */
+export const trafficKinds = [
+  "custom",
+  "page_view",
+  "page_exit",
+  "outgoing_link",
+  "error",
+] as const satisfies readonly EventKind[]
+
+export interface TrafficGroup {
+  /** The values of the fields of `by`; null: the field is missing. */
+  by: GroupKey
+  /** Index into `buckets`. */
+  bucket: number
+  views: number
+  /** Distinct anonymous ids. */
+  visitors: number
+  sessions: number
+  /** Sessions of a single view, shorter than 10 s, without another event. 0 if grouped by fields of each view. */
+  bounces: number
+  /** Median of the seconds that pages were open in a session, of sessions that have any; null if none has, or if grouped as above. */
+  medianDuration: number | null
+}
+
+export interface TrafficResult {
+  /** All buckets of the range; one bucket without granularity. */
+  buckets: Bucket[]
+  /** Groups that have views, in no order. */
+  groups: TrafficGroup[]
+}
+
 /** Sessions, ordered by their latest event, newest first; sessions with the same ms by their ids. */
 export interface SessionsQuery {
   kind: "sessions"
@@ -409,6 +457,7 @@ export type Query =
   | PathsQuery
   | ReachQuery
   | SessionsQuery
+  | TrafficQuery
   | VisitorsQuery
 
 /** The result of each kind of query. */
@@ -421,6 +470,7 @@ export interface QueryResults {
   paths: PathsResult
   reach: ReachResult
   sessions: SessionsResult
+  traffic: TrafficResult
   visitors: VisitorsResult
 }
 

@@ -49,8 +49,11 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
   const websites = async () => (await dashboard.api<{ websites: Website[] }>("websites")).websites
   const keys = async () => (await dashboard.api<{ keys: Key[] }>("keys")).keys
   const statusWith = async (key: string) =>
-    (await fetch(`${dashboard.server.url}/v1/query/types`, { headers: { authorization: `Bearer ${key}` } }))
-      .status
+    (
+      await fetch(`${dashboard.server.url}/v1/query/websites`, {
+        headers: { authorization: `Bearer ${key}` },
+      })
+    ).status
 
   test("a website can be added by keyboard, and the API returns its settings", async () => {
     await button("Add website").focus()

@@ -42,6 +42,8 @@ const kinds: Kind[] = [
   "paths",
   "reach",
   "sessions",
+  "traffic",
+  "traffic",
   "visitors",
 ]
 

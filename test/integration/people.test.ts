@@ -812,7 +812,9 @@ describe("users", () => {
     expect((await as(owner, "DELETE", `/v1/users/${idOf("eve@example.com")}`)).body).toEqual({
       success: true,
     })
-    expect((await call("GET", "/v1/query/types", { headers: { cookie: viewer } })).reason).toBe("login_ended")
+    expect((await call("GET", "/v1/query/websites", { headers: { cookie: viewer } })).reason).toBe(
+      "login_ended",
+    )
     expect((await logIn({ email: "eve@example.com", password })).status).toBe(401)
   })
 

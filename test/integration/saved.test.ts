@@ -552,7 +552,7 @@ describe("a share link", () => {
 
   test("that never existed is treated like one that has ended", async () => {
     for (const token of ["x".repeat(43), "", "%", "dbdy_x"]) {
-      const answer = await send("GET", "query/types", undefined, { "x-databuddy-share": token })
+      const answer = await send("GET", "query/websites", undefined, { "x-databuddy-share": token })
       expect([answer.status, answer.reason]).toEqual([401, "share_ended"])
     }
   })
@@ -568,7 +568,7 @@ describe("a share link", () => {
   test("takes precedence over a login in the same request", async () => {
     const { link } = await made("share", "mine")
     const headers = { ...shown(link), cookie: `databuddy_session=${"x".repeat(43)}` }
-    expect((await send("GET", "query/types", undefined, headers)).status).toBe(200)
+    expect((await send("GET", "query/websites", undefined, headers)).status).toBe(200)
     expect((await send("GET", "keys", undefined, headers)).reason).toBe("scope_missing")
   })
 

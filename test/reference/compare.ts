@@ -23,10 +23,16 @@ export function difference(query: Query, actual: unknown, expected: unknown): st
       sortedByKey(expected as QueryResults["values"]),
     )
   }
+  if (query.kind === "traffic") {
+    return differenceAt(
+      withSortedGroups(actual as QueryResults["traffic"]),
+      withSortedGroups(expected as QueryResults["traffic"]),
+    )
+  }
   return differenceAt(actual, expected)
 }
 
-function withSortedGroups({ buckets, groups }: QueryResults["groups"]): object {
+function withSortedGroups({ buckets, groups }: QueryResults["groups" | "traffic"]): object {
   const keyed = groups.map((group) => ({ key: JSON.stringify([group.bucket, group.by]), ...group }))
   return { buckets, groups: keyed.sort((one, other) => (one.key < other.key ? -1 : 1)) }
 }

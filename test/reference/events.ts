@@ -152,6 +152,7 @@ function someProperties(random: Pick): object | undefined {
     entries.push(["n", random.chance(0.9) ? random.whole(-50, 400) / 4 : someValue(random)])
   if (random.chance(0.5)) entries.push(["id", `id-${random.whole(0, 1e9)}`])
   if (random.chance(0.3)) entries.push(["cart", { total: random.whole(0, 30), b: { c: random.of(plans) } }])
+  if (random.chance(0.2)) entries.push(["time_on_page", random.whole(0, 12)])
   if (random.chance(0.2)) entries.push(["big", random.fraction() * 1e9])
   if (random.chance(0.2)) {
     entries.push([

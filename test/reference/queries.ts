@@ -1,15 +1,16 @@
 import { eventKinds } from "../../src/event-kinds.ts"
 import { type OperatorInfo, operatorNames, operators } from "../../src/query/operators.ts"
-import type {
-  Dimension,
-  Filter,
-  Granularity,
-  GroupsPage,
-  Measure,
-  Property,
-  Query,
-  Scope,
-  Step,
+import {
+  type Dimension,
+  type Filter,
+  type Granularity,
+  type GroupsPage,
+  type Measure,
+  type Property,
+  type Query,
+  type Scope,
+  type Step,
+  trafficKinds,
 } from "../../src/query/query.ts"
 import { contextFields } from "../../src/store/contexts.ts"
 import type { Pick } from "../support/random.ts"
@@ -211,7 +212,7 @@ function someMeasures(random: Pick): Measure[] {
     "first",
     "last",
   ] as const
-  const whats = ["count", "sum", "avg", "min", "max", "p50", "p95"] as const
+  const whats = ["count", "sum", "avg", "min", "max", "p50", "p75", "p90", "p95", "p99"] as const
   return Array.from({ length: random.whole(1, 5) }, () =>
     random.chance(0.6) ? random.of(plain) : { what: random.of(whats), of: random.of(numbers) },
   )
@@ -299,5 +300,27 @@ export function randomQuery(world: World, kind: Kind): Query {
     case "sessions":
     case "visitors":
       return { kind, scope, ...page }
+    case "traffic": {
+      const granularity = random.of(["hourly", "daily", "weekly", "monthly"] as const)
+      const isByTime = random.chance(0.4)
+      const { filters, ...ofScope } = isByTime ? someScope(world, longest[granularity] / day) : scope
+      const ofContext = random.chance(0.4)
+        ? [{ field: random.of(contextFields), op: "eq", value: random.of(contextValues) } as const]
+        : []
+      return {
+        kind,
+        scope: { ...ofScope, kinds: trafficKinds, filters: [...filters, ...ofContext] },
+        ...(isByTime && { granularity }),
+        ...(!isByTime &&
+          random.chance(0.8) && {
+            by: {
+              view: random.of(["each", "first", "last"] as const),
+              fields: Array.from({ length: random.of([1, 1, 2]) }, () =>
+                random.chance(0.5) ? random.of(["path", ...contextFields] as const) : someDimension(random),
+              ),
+            },
+          }),
+      }
+    }
   }
 }

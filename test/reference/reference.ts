@@ -18,6 +18,7 @@ import type {
   SessionsQuery,
   Step,
   StoredEvent,
+  TrafficQuery,
   Unit,
   ValuesQuery,
   VisitorsQuery,
@@ -44,12 +45,25 @@ export function referenceResult<Q extends Query>(
   query: Q,
   clocks = new Clocks(),
 ): QueryResults[Q["kind"]] {
-  const inScope = events.filter((event) => isInScope(event, query.scope))
+  // Filters of a traffic query select views and sessions, not events.
+  const scope = query.kind === "traffic" ? { ...query.scope, filters: [] } : query.scope
+  const inScope = events.filter((event) => isInScope(event, scope))
   const answer = reports[query.kind] as (events: RawEvent[], query: Query, clocks: Clocks) => unknown
   return answer(inScope, query, clocks) as QueryResults[Q["kind"]]
 }
 
-const reports = { groups, values, events: single, funnel, retention, paths, reach, sessions, visitors }
+const reports = {
+  groups,
+  values,
+  events: single,
+  funnel,
+  retention,
+  paths,
+  reach,
+  sessions,
+  traffic,
+  visitors,
+}
 
 // ——— Which events
 
@@ -334,8 +348,14 @@ function measured(events: RawEvent[], measure: Measure): number | null {
       return Math.max(...numbers)
     case "p50":
       return nearestRank(numbers, 50)
+    case "p75":
+      return nearestRank(numbers, 75)
+    case "p90":
+      return nearestRank(numbers, 90)
     case "p95":
       return nearestRank(numbers, 95)
+    case "p99":
+      return nearestRank(numbers, 99)
   }
 }
 
@@ -594,4 +614,82 @@ function visitors(events: RawEvent[], { limit, offset }: VisitorsQuery): QueryRe
   })
   all.sort((one, other) => other.last - one.last || byText(one.anonymousId, other.anonymousId))
   return { total: all.length, visitors: all.slice(offset, offset + limit) }
+}
+
+// ——— traffic
+
+/** Of one ms: by website, name, people before crawlers, and receipt. */
+const inTrafficOrder = (one: RawEvent, other: RawEvent) =>
+  one.ts - other.ts ||
+  one.websiteRid - other.websiteRid ||
+  byText(one.name, other.name) ||
+  Number(one.crawler) - Number(other.crawler) ||
+  one.id - other.id
+
+function traffic(
+  events: RawEvent[],
+  { scope, by, granularity }: TrafficQuery,
+  clocks: Clocks,
+): QueryResults["traffic"] {
+  const buckets = granularity
+    ? clocks.of(scope.zone).buckets(scope.from, scope.to, granularity)
+    : [{ from: scope.from, to: scope.to, label: "" }]
+  const bucketOf = ({ ts }: RawEvent) => buckets.findIndex(({ from, to }) => ts >= from && ts < to)
+  const isOfSession = ({ field }: Filter) => contextFields.some((one) => one === field)
+  const ofSession = scope.filters.filter(isOfSession)
+  const ofView = scope.filters.filter((filter) => !isOfSession(filter))
+  const bySession = groupBy(
+    events.filter(({ sessionId }) => sessionId !== null),
+    ({ sessionId }) => String(sessionId),
+  )
+  const views = events.filter(({ kind }) => kind === "page_view").sort(inTrafficOrder)
+  const viewsBySession = groupBy(views, ({ sessionId }) => String(sessionId))
+  const viewsOf = (view: RawEvent) => viewsBySession.get(String(view.sessionId)) as RawEvent[]
+  // A view without a session stands for itself.
+  const firstOf = (view: RawEvent) => (view.sessionId === null ? view : (viewsOf(view)[0] as RawEvent))
+  const lastOf = (view: RawEvent) => (view.sessionId === null ? view : (viewsOf(view).at(-1) as RawEvent))
+  const matching = views
+    .filter((view) => ofView.every((filter) => matches(view, filter)))
+    .filter((view) => ofSession.every((filter) => matches(firstOf(view), filter)))
+  const sources = { each: (view: RawEvent) => view, first: firstOf, last: lastOf }
+  const valuesIn = (view: RawEvent) =>
+    by ? by.fields.map((field) => textOrNull(contentOf(sources[by.view](view), field))) : []
+  const keyOf = (view: RawEvent, placed: RawEvent) => JSON.stringify([valuesIn(view), bucketOf(placed)])
+  const groups = new Map<string, { views: RawEvent[]; sessions: Set<string> }>()
+  const groupAt = (key: string) => {
+    const group = groups.get(key) ?? { views: [], sessions: new Set() }
+    groups.set(key, group)
+    return group
+  }
+  for (const view of matching) {
+    groupAt(keyOf(view, view)).views.push(view)
+    if (view.sessionId !== null) groupAt(keyOf(view, firstOf(view))).sessions.add(view.sessionId)
+  }
+  return {
+    buckets,
+    groups: [...groups].map(([key, group]) => {
+      const [values, bucket] = JSON.parse(key) as [(string | null)[], number]
+      const facts = [...group.sessions].map((id) => sessionFacts(bySession.get(id) as RawEvent[]))
+      const isEach = by?.view === "each"
+      const measuredSeconds = facts.flatMap(({ seconds }) => (seconds > 0 ? [seconds] : []))
+      return {
+        by: values,
+        bucket,
+        views: group.views.length,
+        visitors: distinct(group.views.map(({ anonymousId }) => anonymousId)),
+        sessions: group.sessions.size,
+        bounces: isEach ? 0 : facts.filter(({ isBounce }) => isBounce).length,
+        medianDuration: isEach ? null : nearestRank(measuredSeconds, 50),
+      }
+    }),
+  }
+}
+
+function sessionFacts(events: RawEvent[]): { seconds: number; isBounce: boolean } {
+  const seconds = events
+    .filter(({ kind }) => kind === "page_exit")
+    .reduce((sum, { parsed }) => sum + (numberIn(deep(parsed, ["time_on_page"])) ?? 0), 0)
+  const views = events.filter(({ kind }) => kind === "page_view").length
+  const others = events.filter(({ kind }) => kind !== "page_view" && kind !== "page_exit").length
+  return { seconds, isBounce: views === 1 && others === 0 && seconds < 10 }
 }

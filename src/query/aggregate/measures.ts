@@ -8,7 +8,7 @@ import { DistinctIds } from "./distinct-ids.ts"
 import { GroupedIds } from "./grouped-ids.ts"
 import { LazyMeasure, ScalarMeasure } from "./measure-state.ts"
 import type { Measurement } from "./measurement.ts"
-import { Percentile, Totals } from "./property-measures.ts"
+import { propertyMeasurementOf } from "./property-measures.ts"
 
 /** What all measures of a query share. */
 export interface MeasureContext {
@@ -32,10 +32,7 @@ export function measurementOf(
     hasManyGroups
       ? new GroupedIds(kind, numbers[kind], stamps, budget, base as GroupedIds | undefined)
       : new DistinctIds(kind, numbers[kind], budget, base as DistinctIds | undefined)
-  if (typeof measure === "object")
-    return measure.what === "p50" || measure.what === "p95"
-      ? new Percentile(measure.what, measure.of, budget, base as Percentile | undefined)
-      : new Totals(measure.what, measure.of, budget, base as Totals | undefined)
+  if (typeof measure === "object") return propertyMeasurementOf(measure, budget, base)
   switch (measure) {
     case "events":
       return new EventCount(0, base as EventCount | undefined)

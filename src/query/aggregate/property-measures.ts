@@ -9,13 +9,28 @@ import { forEachGroupValue, forEachValue, type Selection } from "../structures/s
 import { LazyMeasure } from "./measure-state.ts"
 import type { Measurement } from "./measurement.ts"
 
-type PercentileMeasure = Extract<PropertyMeasure, "p50" | "p95">
+const shares = { p50: 0.5, p75: 0.75, p90: 0.9, p95: 0.95, p99: 0.99 } as const
+
+type PercentileMeasure = keyof typeof shares
 type TotalMeasure = Exclude<PropertyMeasure, PercentileMeasure>
 
-const shares: Record<PercentileMeasure, number> = { p50: 0.5, p95: 0.95 }
+/** Creates the state of a measure of a property. `base`: as in `measurementOf`. */
+export function propertyMeasurementOf(
+  { what, of }: { what: PropertyMeasure; of: Property },
+  budget: MemoryBudget,
+  base?: Measurement,
+): Measurement {
+  return isPercentile(what)
+    ? new Percentile(what, of, budget, base as Percentile | undefined)
+    : new Totals(what, of, budget, base as Totals | undefined)
+}
+
+function isPercentile(what: PropertyMeasure): what is PercentileMeasure {
+  return Object.hasOwn(shares, what)
+}
 
 /** A percentile of the numbers of a property. */
-export class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
+class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
   constructor(
     private readonly what: PercentileMeasure,
     private readonly property: Property,
@@ -64,7 +79,7 @@ const [count, sum, lost, min, max] = [0, 1, 2, 3, 4]
 const width = 5
 
 /** The count, sum, mean, minimum or maximum of the numbers of a property: 40 bytes for each group. */
-export class Totals implements Measurement {
+class Totals implements Measurement {
   #state: Float64Array
   #groups: number
 

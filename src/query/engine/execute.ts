@@ -12,6 +12,7 @@ import { paths } from "../reports/paths.ts"
 import { reach } from "../reports/reach.ts"
 import { retention } from "../reports/retention.ts"
 import { sessions } from "../reports/sessions.ts"
+import { traffic } from "../reports/traffic.ts"
 import { values } from "../reports/values.ts"
 import { visitors } from "../reports/visitors.ts"
 import { kindOf } from "../scan/matcher.ts"
@@ -102,7 +103,7 @@ function bytesOf(result: QueryResults[keyof QueryResults]): number {
   return length * entryBytes * 5
 }
 
-const reports = { groups, values, events, funnel, retention, paths, reach, sessions, visitors }
+const reports = { groups, values, events, funnel, retention, paths, reach, sessions, traffic, visitors }
 
 /** Adds the linked ids to filters by profile. As a part of the filter they are a part of cache keys: any /identify can change them. */
 function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {

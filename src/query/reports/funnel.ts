@@ -1,11 +1,11 @@
-import type { Batch, RowLocator, Value } from "../../columns/batch.ts"
-import { copyInto } from "../../columns/typed-arrays.ts"
-import { compareTexts, textOf } from "../json.ts"
-import type { Dimension, FunnelQuery, FunnelResult, FunnelStep } from "../query.ts"
-import { columnOf, kindOf, Matcher } from "../scan/matcher.ts"
+import type { Batch } from "../../columns/batch.ts"
+import { compareTexts } from "../json.ts"
+import type { FunnelQuery, FunnelResult, FunnelStep } from "../query.ts"
+import { Matcher } from "../scan/matcher.ts"
+import { GroupMedians } from "../structures/group-medians.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
-import { quickselect } from "../structures/quickselect.ts"
 import type { Selection } from "../structures/selection.ts"
+import { DimensionCodes } from "./dimension-codes.ts"
 import {
   type EntriesByUnit,
   FunnelEntries,
@@ -19,11 +19,8 @@ import { type OrderedEvents, partitionUnits, ReceiptOrder } from "./receipt-orde
 import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 import { unitsOf } from "./units.ts"
 
-/** Entries that are processed, and ids whose text is looked up, in one step: about 20 ms each. */
+/** Entries that are processed in one step: about 20 ms. */
 const entriesPerStep = 500_000
-const idsPerStep = 16_384
-/** Bytes of a value of `by` without its text. */
-const valueBytes = 120
 
 /**
  * How far units get through the steps: `windowFunnel` of ClickHouse in its default mode.
@@ -49,7 +46,7 @@ export function* funnel(
   const units = yield* unitsOf(query.unit, scope.websites, source, budget)
   const matcher = new Matcher(scope, scope.filters, source)
   const stepMatchers = steps.map((step) => stepMatcher(step, scope, source))
-  const values = by === undefined ? undefined : new Values(by, source, budget)
+  const values = by === undefined ? undefined : new DimensionCodes(by, source, budget)
   const scan = (add: (batch: Batch, masks: StepMasks, codes: Uint32Array | undefined) => void) => {
     const visit = (batch: Batch, selection: Selection) => {
       const selections = stepMatchers.map((step) => step.select(batch, selection))
@@ -81,138 +78,13 @@ export function* funnel(
   return { groups: counter.groups() }
 }
 
-/** Values of a dimension over all batches: 0 if there is none. */
-class Values {
-  readonly texts: (string | null)[] = [null]
-  readonly #codes = new Map<string | number, number>()
-  readonly #locators: RowLocator[] = []
-  /** All slices of a block share their values. */
-  readonly #ownCodes = new WeakMap<readonly Value[], Uint32Array>()
-
-  constructor(
-    private readonly dimension: Dimension,
-    private readonly source: ReportSource,
-    private readonly budget: MemoryBudget,
-  ) {}
-
-  codesOf(batch: Batch): Uint32Array {
-    const codes = new Uint32Array(batch.count)
-    const { dimension, source } = this
-    if (dimension === "event_name") return codes.fill(this.#codeOf(batch.name))
-    if (dimension === "kind") return codes.fill(this.#codeOf(batch.kind))
-    if (dimension === "website_id") return codes.fill(this.#codeOf(source.websiteId(batch.website) ?? null))
-    const kind = kindOf[dimension]
-    if (kind) return this.#idCodes(codes, batch, batch[kind]())
-    const column = columnOf(batch, dimension)
-    if (!column) return codes
-    const ownCodes = this.#ownCodesOf(column.values)
-    for (let index = 0; index < codes.length; index++) {
-      const code = column.codes[index] as number
-      if (code === 0) continue
-      if (ownCodes[code] === 0) ownCodes[code] = this.#codeOf(textOf(column.values[code - 1] as Value))
-      codes[index] = ownCodes[code] as number
-    }
-    return codes
-  }
-
-  /** Maps a block's codes to the codes used here; 0 until a code occurs. */
-  #ownCodesOf(values: readonly Value[]): Uint32Array {
-    let ownCodes = this.#ownCodes.get(values)
-    if (!ownCodes) {
-      ownCodes = new Uint32Array(values.length + 1)
-      this.#ownCodes.set(values, ownCodes)
-    }
-    return ownCodes
-  }
-
-  #codeOf(text: string | null): number {
-    if (text === null) return 0
-    const known = this.#codes.get(text)
-    return known ?? this.#add(text, text)
-  }
-
-  #add(key: string | number, text: string | null): number {
-    this.budget.reserve(valueBytes + (text ?? "").length * 2)
-    const code = this.texts.push(text) - 1
-    this.#codes.set(key, code)
-    return code
-  }
-
-  #idCodes(codes: Uint32Array, batch: Batch, numbers: Uint32Array): Uint32Array {
-    const { website, name, base } = batch
-    const times = batch.times()
-    for (let index = 0; index < codes.length; index++) {
-      const number = numbers[index] as number
-      if (number === 0) continue
-      const known = this.#codes.get(number)
-      if (known === undefined)
-        this.#locators.push({ number, website, name, ts: base + (times[index] as number) })
-      codes[index] = known ?? this.#add(number, null)
-    }
-    return codes
-  }
-
-  /** Ids are numbers until here. */
-  *lookUp(): Generator<void, void> {
-    const kind = kindOf[this.dimension]
-    if (!kind) return
-    for (let at = 0; at < this.#locators.length; at += idsPerStep) {
-      const texts = yield* this.source.texts(kind, this.#locators.slice(at, at + idsPerStep))
-      for (const [number, text] of texts) this.texts[this.#codes.get(number) as number] = text
-      yield
-    }
-  }
-}
-
-/** ms that units took from the previous step. */
-class StepDurations {
-  groups = new Uint32Array(1_024)
-  ms = new Float64Array(1_024)
-  count = 0
-
-  constructor(private readonly budget: MemoryBudget) {}
-
-  add(group: number, ms: number): void {
-    if (this.count === this.ms.length) {
-      this.budget.reserve(this.count * 12)
-      this.groups = copyInto(new Uint32Array(this.count * 2), this.groups)
-      this.ms = copyInto(new Float64Array(this.count * 2), this.ms)
-    }
-    this.groups[this.count] = group
-    this.ms[this.count++] = ms
-  }
-
-  /** One per group; null if the group has no durations. */
-  medians(groups: number): (number | null)[] {
-    const next = new Uint32Array(groups + 1)
-    for (let index = 0; index < this.count; index++) {
-      const group = (this.groups[index] as number) + 1
-      next[group] = (next[group] as number) + 1
-    }
-    for (let group = 1; group <= groups; group++)
-      next[group] = (next[group] as number) + (next[group - 1] as number)
-    const sorted = new Float64Array(this.count)
-    const starts = next.slice()
-    for (let index = 0; index < this.count; index++) {
-      const group = this.groups[index] as number
-      const at = next[group] as number
-      next[group] = at + 1
-      sorted[at] = this.ms[index] as number
-    }
-    return Array.from({ length: groups }, (_, group) => {
-      const [first, end] = [starts[group] as number, starts[group + 1] as number]
-      return first === end ? null : quickselect(sorted, first + Math.ceil((end - first) / 2) - 1, first, end)
-    })
-  }
-}
-
 interface AttemptCounterOptions {
   /** How many steps the funnel has. */
   steps: number
   /** ms */
   window: number
   byUnit: EntriesByUnit
-  values: Values | undefined
+  values: DimensionCodes | undefined
   budget: MemoryBudget
 }
 
@@ -224,7 +96,7 @@ class AttemptCounter {
   readonly #best: Float64Array
   /** The units that reached each step, by code of `by`. */
   readonly #units: Uint32Array
-  readonly #durations: StepDurations[]
+  readonly #durations: GroupMedians[]
   /** Units with different entries in the same ms, which only the order of receipt can sort. They are not counted yet. */
   readonly ambiguous: number[] = []
   readonly #groupCount: number
@@ -238,7 +110,7 @@ class AttemptCounter {
     this.#groupCount = values?.texts.length ?? 1
     budget.reserve(this.#groupCount * steps * 4)
     this.#units = new Uint32Array(this.#groupCount * steps)
-    this.#durations = Array.from({ length: steps }, () => new StepDurations(budget))
+    this.#durations = Array.from({ length: steps }, () => new GroupMedians(budget))
   }
 
   /** Processes the next units with about this many entries. False once all units are processed. */
@@ -300,7 +172,7 @@ class AttemptCounter {
       const at = bestCode * steps + step
       this.#units[at] = (this.#units[at] as number) + 1
       if (step > 0)
-        (this.#durations[step] as StepDurations).add(
+        (this.#durations[step] as GroupMedians).add(
           bestCode,
           (best[step] as number) - (best[step - 1] as number),
         )

@@ -18,6 +18,12 @@ export function indexAt({ first, at }: Selection, n: number): number {
   return at ? (at[n] as number) : first + n
 }
 
+/** Calls `visit` with the index in the batch of each selected event. */
+export function forEachEvent({ first, end, at }: Selection, visit: (index: number) => void): void {
+  if (at) for (let n = 0; n < at.length; n++) visit(at[n] as number)
+  else for (let index = first; index < end; index++) visit(index)
+}
+
 /** The part of a selection from index `first` to `end` (exclusive). */
 export function sliceSelection({ at }: Selection, first: number, end: number): Selection {
   return { first, end, at: at?.subarray(lowerBound(at, first), lowerBound(at, end)) }

@@ -1,0 +1,406 @@
+import { eventKinds } from "../event-kinds.ts"
+import type { Dimension, GroupKey } from "../query/query.ts"
+import { eventRows } from "./events.ts"
+import { last, ofGroups } from "./groups.ts"
+import {
+  above,
+  engagementQuality,
+  formAbandonment,
+  frustration,
+  outboundDomains,
+  recentErrors,
+  scrollDepths,
+  totalEvents,
+  value,
+  velocity,
+  vitalsBy,
+} from "./page-reports.ts"
+import type { QueryType, Row } from "./query-spec.ts"
+import { type Range, readRange } from "./range.ts"
+import { ofField, ofTotals, ofTraffic } from "./traffic.ts"
+
+/** ms that count as now. */
+const realtime = 300_000
+
+const lastMinutes = (_zone: string, now: number): Range => ({
+  from: now - realtime,
+  to: now + 1,
+  days: undefined,
+})
+const today = (zone: string, now: number): Range => readRange({ preset: "today" }, zone, now)
+
+/** Columns with the measures that they show. */
+const visitors = { column: "visitors", measure: "users" } as const
+const affected = { column: "users", measure: "users" } as const
+const affectedSessions = { column: "sessions", measure: "sessions" } as const
+const count = { column: "count", measure: "events" } as const
+const vitalMeasures = [
+  ...(["p50", "p75", "p90", "p95", "p99"] as const).map((what) => ({
+    column: what,
+    measure: { what, of: value },
+  })),
+  { column: "avg_value", measure: { what: "avg", of: value } },
+  { column: "samples", measure: { what: "count", of: value } },
+] as const
+const byMetric = { column: "metric_name", dimension: "event_name" } as const
+const byPage = { column: "name", dimension: "path" } as const
+
+const regionNames = new Intl.DisplayNames("en", { type: "region", fallback: "code" })
+
+function countryName(code: string | null | undefined): string | null {
+  // A code that is not a country, as an import can bring, names itself.
+  return code == null ? null : /^[A-Z]{2}$/.test(code) ? (regionNames.of(code) ?? code) : code
+}
+
+const countryLabels = ([country]: GroupKey): Row => ({
+  country_code: country ?? null,
+  country_name: countryName(country),
+})
+
+const sourceFields: readonly Dimension[] = ["referrer_domain", "referrer", "referrer_type"]
+const sourceLabels = ([domain, referrer, type]: GroupKey): Row => ({
+  referrer: referrer ?? null,
+  source: domain ?? "Direct",
+  domain: domain ?? null,
+  referrer_type: type ?? "direct",
+})
+const sourceColumns = ["referrer", "source", "domain", "referrer_type"]
+const isInternal = ([, , type]: GroupKey) => type === "internal"
+
+function topPages(description: string, range?: QueryType["range"]): QueryType {
+  return { ...ofField(description, "path", "each"), ...(range ? { range } : {}) }
+}
+
+function referrers(description: string, range?: QueryType["range"]): QueryType {
+  return ofTraffic({
+    description,
+    by: { view: "first", fields: sourceFields },
+    labels: sourceLabels,
+    labelColumns: sourceColumns,
+    isExcluded: isInternal,
+    ...(range ? { range } : {}),
+  })
+}
+
+function countries(description: string, range?: QueryType["range"]): QueryType {
+  return ofTraffic({
+    description,
+    by: { view: "first", fields: ["country"] },
+    labels: countryLabels,
+    labelColumns: ["country_code", "country_name"],
+    ...(range ? { range } : {}),
+  })
+}
+
+/** Rows for regions or cities, which belong to a country. */
+function places(description: string, field: "region" | "city"): QueryType {
+  return ofTraffic({
+    description,
+    by: { view: "first", fields: [field, "country"] },
+    labels: ([, country]) => ({ country: countryName(country) }),
+    labelColumns: ["country"],
+  })
+}
+
+/** One event for each page view that reported its engagement. */
+const engagement = ["engagement"] as const
+
+const feedColumns = [
+  "event_name",
+  "path",
+  "anonymous_id",
+  "session_id",
+  "country",
+  "browser_name",
+  "device_type",
+  "timestamp",
+]
+
+/** The query types of page views, vitals, errors, links and engagement. */
+export const pageTypes = {
+  summary_metrics: ofTotals({
+    description: "Page views, visitors and sessions, and all events",
+    columns: ["pageviews", "unique_visitors", "sessions", "bounce_rate", "median_session_duration"],
+    more: totalEvents,
+  }),
+  events_by_date: ofTotals({
+    description: "Page views, visitors and sessions over time",
+    columns: [
+      "pageviews",
+      "visitors",
+      "sessions",
+      "bounce_rate",
+      "median_session_duration",
+      "pages_per_session",
+    ],
+    byTime: true,
+  }),
+  today_metrics: ofTotals({
+    description: "Page views, visitors and sessions of today",
+    columns: ["pageviews", "visitors", "sessions"],
+    range: today,
+  }),
+  active_stats: ofGroups({
+    description: "Visitors and sessions with any event in the last five minutes",
+    kinds: eventKinds,
+    takes: [],
+    by: [],
+    measures: [
+      { column: "active_users", measure: "users" },
+      { column: "active_sessions", measure: "sessions" },
+    ],
+    range: lastMinutes,
+  }),
+  top_pages: topPages("Page views by page"),
+  entry_pages: ofField("Sessions by their first page; pageviews are entries", "path", "first"),
+  exit_pages: ofField("Sessions by their last page; pageviews are exits", "path", "last"),
+  page_time_analysis: ofGroups({
+    description: "Seconds on a page, of visits between 1 s and an hour",
+    kinds: ["page_exit"],
+    takes: [],
+    by: [byPage],
+    present: "path",
+    filters: [above("property.time_on_page", 1), { field: "property.time_on_page", op: "lt", value: 3_600 }],
+    measures: [
+      { column: "sessions_with_time", measure: "sessions" },
+      visitors,
+      { column: "median_time_on_page", measure: { what: "p50", of: "property.time_on_page" } },
+    ],
+    share: "percentage",
+  }),
+  top_referrers: referrers("Page views by the referrer of their session, without direct and internal ones"),
+  traffic_sources: ofTraffic({
+    description: "Page views by the source of their session, with Direct",
+    by: { view: "first", fields: sourceFields },
+    labels: sourceLabels,
+    labelColumns: sourceColumns,
+    missing: "Direct",
+    isExcluded: isInternal,
+  }),
+  utm_sources: ofField("Page views by the utm_source of their session", "utm_source"),
+  utm_mediums: ofField("Page views by the utm_medium of their session", "utm_medium"),
+  utm_campaigns: ofField("Page views by the utm_campaign of their session", "utm_campaign"),
+  utm_terms: ofField("Page views by the utm_term of their session", "utm_term"),
+  utm_content: ofField("Page views by the utm_content of their session", "utm_content"),
+  country: countries("Page views by country"),
+  region: places("Page views by region", "region"),
+  city: places("Page views by city", "city"),
+  device_types: ofField("Page views by kind of device: desktop, mobile or tablet", "device_type"),
+  browsers: ofField("Page views by browser", "browser_name"),
+  browser_name: ofField("Page views by browser", "browser_name"),
+  browser_versions: ofTraffic({
+    description: "Page views by browser and version",
+    by: { view: "first", fields: ["browser_name", "browser_version"] },
+    labels: ([browser_name = null, browser_version = null]) => ({ browser_name, browser_version }),
+    labelColumns: ["browser_name", "browser_version"],
+  }),
+  operating_systems: ofField("Page views by operating system", "os_name"),
+  os_name: ofField("Page views by operating system", "os_name"),
+  language: ofField("Page views by language", "language"),
+  timezone: ofField("Page views by time zone", "timezone"),
+  screen_resolution: ofField("Page views by screen resolution", "screen_resolution"),
+  error_types: ofGroups({
+    description: "Errors by message",
+    kinds: ["error"],
+    takes: ["compare"],
+    by: [{ column: "name", dimension: "property.message" }],
+    present: "property.message",
+    measures: [count, affected, { column: "last_seen", measure: last.measure }],
+  }),
+  errors_by_type: ofGroups({
+    description: "Errors by type, such as TypeError",
+    kinds: ["error"],
+    takes: ["compare"],
+    by: [{ column: "name", dimension: "property.error_type" }],
+    measures: [count, affected, affectedSessions],
+  }),
+  errors_by_page: ofGroups({
+    description: "Errors by page",
+    kinds: ["error"],
+    takes: ["compare"],
+    by: [byPage],
+    measures: [{ column: "errors", measure: "events" }, affected],
+  }),
+  error_chart_data: ofGroups({
+    description: "Errors over time",
+    kinds: ["error"],
+    takes: ["granularity", "compare"],
+    byTime: "daily",
+    by: [],
+    measures: [
+      { column: "totalErrors", measure: "events" },
+      { column: "affectedUsers", measure: "users" },
+    ],
+  }),
+  recent_errors: {
+    description: "Single errors, newest first; meta.nextCursor leads to the next page",
+    kinds: ["error"],
+    needsReadData: true,
+    takes: ["cursor"],
+    columns: [
+      "message",
+      "stack",
+      "path",
+      "anonymous_id",
+      "session_id",
+      "timestamp",
+      "filename",
+      "lineno",
+      "colno",
+      "error_type",
+      "browser",
+      "os",
+      "device",
+      "country",
+    ],
+    order: undefined,
+    rows: recentErrors,
+  },
+  vitals_overview: ofGroups({
+    description: "Percentiles of each web vital: ms, CLS a ratio",
+    kinds: ["web_vital"],
+    takes: ["compare"],
+    by: [byMetric],
+    measures: vitalMeasures,
+  }),
+  vitals_time_series: ofGroups({
+    description: "Percentiles of each web vital over time",
+    kinds: ["web_vital"],
+    takes: ["granularity", "compare"],
+    byTime: "daily",
+    by: [byMetric],
+    measures: vitalMeasures,
+  }),
+  vitals_by_page: ofGroups({
+    description: "Percentiles of each web vital by page",
+    kinds: ["web_vital"],
+    takes: ["compare"],
+    by: [byMetric, { column: "page", dimension: "path" }],
+    measures: vitalMeasures,
+  }),
+  vitals_by_country: vitalsBy("Medians of the web vitals by country", "country"),
+  vitals_by_browser: vitalsBy("Medians of the web vitals by browser", "browser_name"),
+  outbound_links: ofGroups({
+    description: "Clicks on links to other websites",
+    kinds: ["outgoing_link"],
+    takes: ["compare"],
+    by: [
+      { column: "href", dimension: "property.href" },
+      { column: "text", dimension: "property.text" },
+    ],
+    present: "property.href",
+    measures: [
+      { column: "total_clicks", measure: "events" },
+      { column: "unique_users", measure: "users" },
+      { column: "unique_sessions", measure: "sessions" },
+      { column: "last_clicked", measure: last.measure },
+    ],
+    share: "percentage",
+  }),
+  outbound_domains: {
+    description: "Clicks on links to other websites, by host",
+    kinds: ["outgoing_link"],
+    takes: [],
+    columns: ["domain", "total_clicks", "unique_users", "unique_links", "percentage"],
+    order: {
+      by: "total_clicks",
+      order: "desc",
+      others: ["domain", "unique_users", "unique_links", "percentage"],
+    },
+    rows: outboundDomains,
+  },
+  realtime_pages: topPages("Page views by page in the last five minutes", lastMinutes),
+  realtime_referrers: referrers("Page views by referrer in the last five minutes", lastMinutes),
+  realtime_countries: countries("Page views by country in the last five minutes", lastMinutes),
+  realtime_feed: {
+    description: "Single events of all kinds in the last five minutes, newest first",
+    kinds: eventKinds,
+    needsReadData: true,
+    takes: ["cursor"],
+    columns: feedColumns,
+    order: undefined,
+    range: lastMinutes,
+    *rows(spec, run) {
+      const { rows, ...paging } = yield* eventRows(spec, run, spec.scope)
+      const cells = (row: Row) =>
+        Object.fromEntries(feedColumns.map((column) => [column, row[column] ?? null]))
+      return { ...paging, rows: rows.map(cells) }
+    },
+  },
+  realtime_velocity: {
+    description: "Page views, events and visitors in each of the last five minutes",
+    kinds: eventKinds,
+    takes: [],
+    columns: ["minute", "pageviews", "events", "visitors"],
+    order: undefined,
+    range: lastMinutes,
+    rows: velocity,
+  },
+  frustration_by_page: {
+    description: "Shares of page views with rage clicks, dead clicks and errors, and what was clicked",
+    kinds: engagement,
+    takes: [],
+    columns: [
+      "name",
+      "page_views",
+      "visitors",
+      "rage_click_rate",
+      "dead_click_rate",
+      "error_rate",
+      "top_rage_click_target",
+      "top_dead_click_target",
+    ],
+    order: {
+      by: "page_views",
+      order: "desc",
+      others: ["name", "visitors", "rage_click_rate", "dead_click_rate", "error_rate"],
+    },
+    rows: frustration,
+  },
+  engagement_quality_by_page: {
+    description: "Time, attention, scroll depth and interactions of page views",
+    kinds: engagement,
+    takes: [],
+    columns: [
+      "name",
+      "page_views",
+      "avg_time_on_page",
+      "avg_active_time",
+      "attention_ratio",
+      "avg_scroll_depth",
+      "avg_interactions",
+      "median_time_to_first_interaction",
+    ],
+    order: {
+      by: "page_views",
+      order: "desc",
+      others: [
+        "name",
+        "avg_time_on_page",
+        "avg_active_time",
+        "attention_ratio",
+        "avg_scroll_depth",
+        "avg_interactions",
+      ],
+    },
+    rows: engagementQuality,
+  },
+  scroll_depth_distribution: {
+    description: "Page views by how far they were scrolled",
+    kinds: engagement,
+    takes: [],
+    columns: ["depth_range", "visitors", "sessions", "percentage"],
+    order: undefined,
+    rows: scrollDepths,
+  },
+  form_abandonment_by_page: {
+    description: "Page views on which a form was begun, and those on which it was submitted",
+    kinds: engagement,
+    takes: [],
+    columns: ["name", "form_starts", "form_submits", "abandonment_rate", "top_abandoned_field"],
+    order: { by: "form_starts", order: "desc", others: ["name", "form_submits", "abandonment_rate"] },
+    rows: formAbandonment,
+  },
+} as const satisfies Record<string, QueryType>
+
+export type PageTypeName = keyof typeof pageTypes

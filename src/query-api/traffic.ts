@@ -1,0 +1,161 @@
+import {
+  type Dimension,
+  type GroupKey,
+  type TrafficGroup,
+  type TrafficQuery,
+  type TrafficResult,
+  trafficKinds,
+} from "../query/query.ts"
+import { span } from "./groups.ts"
+import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
+import { pairBuckets } from "./range.ts"
+import { percent } from "./rows.ts"
+
+type Traffic = Omit<TrafficGroup, "by" | "bucket">
+
+const noTraffic: Traffic = { views: 0, visitors: 0, sessions: 0, bounces: 0, medianDuration: null }
+
+/** Columns of page views. */
+const columns = {
+  pageviews: ({ views }: Traffic) => views,
+  visitors: ({ visitors }: Traffic) => visitors,
+  unique_visitors: ({ visitors }: Traffic) => visitors,
+  sessions: ({ sessions }: Traffic) => sessions,
+  bounce_rate: ({ bounces, sessions }: Traffic) => percent(bounces, sessions),
+  median_session_duration: ({ medianDuration }: Traffic) => medianDuration,
+  pages_per_session: ({ views, sessions }: Traffic) =>
+    sessions === 0 ? 0 : Math.round((views / sessions) * 100) / 100,
+} as const
+
+type Column = keyof typeof columns
+
+function cellsOf(traffic: Traffic, names: readonly Column[]): Row {
+  return Object.fromEntries(names.map((name) => [name, columns[name](traffic)]))
+}
+
+/** The columns of most types. */
+const viewColumns = ["pageviews", "visitors"] as const
+
+interface TrafficDefinition {
+  description: string
+  by: NonNullable<TrafficQuery["by"]>
+  /** The columns that stand for the values of the fields, in their order. `name` is the first column of all. */
+  labels: (values: GroupKey) => Row
+  labelColumns: readonly string[]
+  /** Rows whose first value is missing are left out, unless it has this name. */
+  missing?: string
+  /** Leaves out rows with these values. */
+  isExcluded?: (values: GroupKey) => boolean
+  /** The rows count sessions in `pageviews`: entries and exits. */
+  countsSessions?: boolean
+  range?: QueryType["range"]
+}
+
+/** A query type with a row for each value of a field: name, pageviews, visitors, percentage, and the other columns. */
+export function ofTraffic(definition: TrafficDefinition): QueryType {
+  const { description, labelColumns, range } = definition
+  return {
+    description,
+    kinds: trafficKinds,
+    takes: ["compare"],
+    columns: ["name", ...viewColumns, "percentage", ...labelColumns],
+    order: { by: "pageviews", order: "desc", others: ["name", "visitors", "percentage"] },
+    ...(range ? { range } : {}),
+    rows: (spec, run) => trafficRows(definition, spec, run),
+  }
+}
+
+function* trafficRows(
+  { by, labels, missing, isExcluded, countsSessions }: TrafficDefinition,
+  { scope, previous }: QuerySpec,
+  run: RunQuery,
+): Generator<void, TypeResult> {
+  const rowsOf = ({ groups }: TrafficResult) =>
+    groups.filter(({ by: values }) => (values[0] != null || missing !== undefined) && !isExcluded?.(values))
+  const current = rowsOf(yield* run({ kind: "traffic", scope, by }))
+  const before =
+    previous && rowsOf(yield* run({ kind: "traffic", scope: { ...scope, ...span(previous) }, by }))
+  const counted = (traffic: Traffic): Row => {
+    const { pageviews, visitors } = cellsOf(traffic, viewColumns)
+    return { pageviews: countsSessions ? traffic.sessions : pageviews, visitors }
+  }
+  const total = current.reduce((sum, group) => sum + Number(counted(group).pageviews), 0)
+  const earlier = before && new Map(before.map((group) => [JSON.stringify(group.by), group]))
+  const rows = current.map((group): Row => {
+    const own = counted(group)
+    const pair = earlier?.get(JSON.stringify(group.by)) ?? noTraffic
+    return {
+      name: group.by[0] ?? missing ?? null,
+      ...own,
+      percentage: percent(Number(own.pageviews), total),
+      ...labels(group.by),
+      ...(earlier ? { previous: counted(pair) } : {}),
+    }
+  })
+  return { rows }
+}
+
+/** A query type with a row for each value of one field, which is the only label. */
+export function ofField(
+  description: string,
+  field: Dimension,
+  view: NonNullable<TrafficQuery["by"]>["view"] = "first",
+): QueryType {
+  return ofTraffic({
+    description,
+    by: { view, fields: [field] },
+    labels: () => ({}),
+    labelColumns: [],
+    countsSessions: field === "path" && view !== "each",
+  })
+}
+
+interface TotalsDefinition {
+  description: string
+  columns: readonly Column[]
+  /** Computes further columns, in the range of a scope. */
+  more?: { columns: readonly string[]; rows: (spec: QuerySpec, run: RunQuery) => Generator<void, Row> }
+  byTime?: boolean
+  range?: QueryType["range"]
+}
+
+/** A query type with totals: one row, or one for each date. */
+export function ofTotals({
+  description,
+  columns: names,
+  more,
+  byTime = false,
+  range,
+}: TotalsDefinition): QueryType {
+  return {
+    description,
+    kinds: trafficKinds,
+    takes: byTime ? ["granularity", "compare"] : ["compare"],
+    columns: [...(byTime ? ["date"] : []), ...names, ...(more?.columns ?? [])],
+    order: byTime ? { by: "date", order: "asc", others: [] } : undefined,
+    hasAllDates: byTime,
+    defaultGranularity: byTime ? "daily" : undefined,
+    ...(range ? { range } : {}),
+    *rows(spec, run) {
+      const { scope, granularity, previous } = spec
+      function* rowsIn(part: QuerySpec): Generator<void, { rows: Row[]; buckets: TrafficResult["buckets"] }> {
+        const { buckets, groups } = yield* run({ kind: "traffic", scope: part.scope, granularity })
+        const others = more ? yield* more.rows(part, run) : {}
+        const byBucket = new Map(groups.map((group) => [group.bucket, group]))
+        const rows = buckets.map(({ label }, bucket) => ({
+          ...(granularity ? { date: label } : {}),
+          ...cellsOf(byBucket.get(bucket) ?? noTraffic, names),
+          ...others,
+        }))
+        return { rows, buckets }
+      }
+      const { rows, buckets } = yield* rowsIn(spec)
+      if (!previous) return { rows }
+      const earlier = yield* rowsIn({ ...spec, scope: { ...scope, ...span(previous) } })
+      const pairs = granularity ? pairBuckets(spec.range, granularity, buckets, earlier.buckets) : [0]
+      return {
+        rows: rows.map((row, bucket) => ({ ...row, previous: earlier.rows[pairs[bucket] ?? -1] ?? null })),
+      }
+    },
+  }
+}

@@ -1,0 +1,157 @@
+import type { Batch, RowLocator, Value } from "../../columns/batch.ts"
+import { textOf } from "../json.ts"
+import type { Dimension } from "../query.ts"
+import { columnOf, kindOf } from "../scan/matcher.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import type { ReportSource } from "./step.ts"
+
+/** Ids whose texts are looked up in one step: about 20 ms. */
+const idsPerStep = 16_384
+/** Bytes that a value takes besides its characters. */
+const valueBytes = 120
+
+/** Codes for the values of a dimension, the same in all batches: 0 if there is none. */
+export class DimensionCodes {
+  readonly texts: (string | null)[] = [null]
+  readonly #codes = new Map<string | number, number>()
+  readonly #locators: RowLocator[] = []
+  /** All slices of a block share their values. */
+  readonly #ownCodes = new WeakMap<readonly Value[], Uint32Array>()
+
+  constructor(
+    private readonly dimension: Dimension,
+    private readonly source: ReportSource,
+    private readonly budget: MemoryBudget,
+  ) {}
+
+  codesOf(batch: Batch): Uint32Array {
+    const codes = new Uint32Array(batch.count)
+    const { dimension, source } = this
+    if (dimension === "event_name") return codes.fill(this.#codeOf(batch.name))
+    if (dimension === "kind") return codes.fill(this.#codeOf(batch.kind))
+    if (dimension === "website_id") return codes.fill(this.#codeOf(source.websiteId(batch.website) ?? null))
+    const kind = kindOf[dimension]
+    if (kind) return this.#idCodes(codes, batch, batch[kind]())
+    const column = columnOf(batch, dimension)
+    if (!column) return codes
+    const ownCodes = this.#ownCodesOf(column.values)
+    for (let index = 0; index < codes.length; index++) {
+      const code = column.codes[index] as number
+      if (code === 0) continue
+      if (ownCodes[code] === 0) ownCodes[code] = this.#codeOf(textOf(column.values[code - 1] as Value))
+      codes[index] = ownCodes[code] as number
+    }
+    return codes
+  }
+
+  /** Maps a block's codes to the codes used here; 0 until a code occurs. */
+  #ownCodesOf(values: readonly Value[]): Uint32Array {
+    let ownCodes = this.#ownCodes.get(values)
+    if (!ownCodes) {
+      ownCodes = new Uint32Array(values.length + 1)
+      this.#ownCodes.set(values, ownCodes)
+    }
+    return ownCodes
+  }
+
+  #codeOf(text: string | null): number {
+    if (text === null) return 0
+    const known = this.#codes.get(text)
+    return known ?? this.#add(text, text)
+  }
+
+  #add(key: string | number, text: string | null): number {
+    this.budget.reserve(valueBytes + (text ?? "").length * 2)
+    const code = this.texts.push(text) - 1
+    this.#codes.set(key, code)
+    return code
+  }
+
+  #idCodes(codes: Uint32Array, batch: Batch, numbers: Uint32Array): Uint32Array {
+    const { website, name, base } = batch
+    const times = batch.times()
+    for (let index = 0; index < codes.length; index++) {
+      const number = numbers[index] as number
+      if (number === 0) continue
+      const known = this.#codes.get(number)
+      if (known === undefined)
+        this.#locators.push({ number, website, name, ts: base + (times[index] as number) })
+      codes[index] = known ?? this.#add(number, null)
+    }
+    return codes
+  }
+
+  /** Ids are numbers until here. */
+  *lookUp(): Generator<void, void> {
+    const kind = kindOf[this.dimension]
+    if (!kind) return
+    for (let at = 0; at < this.#locators.length; at += idsPerStep) {
+      const texts = yield* this.source.texts(kind, this.#locators.slice(at, at + idsPerStep))
+      for (const [number, text] of texts) this.texts[this.#codes.get(number) as number] = text
+      yield
+    }
+  }
+}
+
+/** Codes for the combinations of values of several dimensions, the same in all batches: 0 if every value is missing. */
+export class GroupCodes {
+  readonly #parts: readonly DimensionCodes[]
+  /** The codes of the parts, by code. */
+  readonly #combinations: number[][]
+  readonly #codes = new Map<string, number>()
+  /** The last batch and its codes: a report can ask twice in a row. */
+  #last: { batch: Batch; codes: Uint32Array } | undefined
+
+  constructor(
+    dimensions: readonly Dimension[],
+    source: ReportSource,
+    private readonly budget: MemoryBudget,
+  ) {
+    this.#parts = dimensions.map((dimension) => new DimensionCodes(dimension, source, budget))
+    this.#combinations = [dimensions.map(() => 0)]
+    this.#codes.set(this.#combinations.join(), 0)
+  }
+
+  /** Number of codes. */
+  get size(): number {
+    const [only, ...more] = this.#parts
+    return only && more.length === 0 ? only.texts.length : this.#combinations.length
+  }
+
+  codesOf(batch: Batch): Uint32Array {
+    if (this.#last?.batch === batch) return this.#last.codes
+    const parts = this.#parts.map((part) => part.codesOf(batch))
+    const [only, ...more] = parts
+    const codes = only && more.length === 0 ? only : this.#combined(parts, batch.count)
+    this.#last = { batch, codes }
+    return codes
+  }
+
+  #combined(parts: readonly Uint32Array[], count: number): Uint32Array {
+    const codes = new Uint32Array(count)
+    for (let index = 0; index < count; index++) {
+      const combination = parts.map((part) => part[index] as number)
+      const key = combination.join()
+      let code = this.#codes.get(key)
+      if (code === undefined) {
+        this.budget.reserve(valueBytes + key.length * 2)
+        code = this.#combinations.push(combination) - 1
+        this.#codes.set(key, code)
+      }
+      codes[index] = code
+    }
+    return codes
+  }
+
+  /** Ids are numbers until here. */
+  *lookUp(): Generator<void, void> {
+    for (const part of this.#parts) yield* part.lookUp()
+  }
+
+  /** The values of a code. */
+  valuesOf(code: number): (string | null)[] {
+    const [only, ...more] = this.#parts
+    if (only && more.length === 0) return [only.texts[code] ?? null]
+    return (this.#combinations[code] ?? []).map((part, index) => this.#parts[index]?.texts[part] ?? null)
+  }
+}
