@@ -641,7 +641,7 @@ describe("a share link", () => {
       [
         {
           field: "website_id",
-          message: "must be the id of a website: a share link shows one, not all or none",
+          message: "must be the id of a website: a share link shows one website, not all or none",
         },
       ],
     ])
