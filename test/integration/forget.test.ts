@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { existsSync, readFileSync } from "node:fs"
+import { sealAll } from "../../src/columns/sealer.ts"
+import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { openDatabase, truncateWal } from "../../src/store/db/open.ts"
@@ -7,6 +9,7 @@ import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { countPerson, type ForgetSchedule, forgetPerson, type Person } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
 import { Profiles } from "../../src/store/profiles.ts"
+import { createWebsite } from "../../src/store/websites.ts"
 import { openReader, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 import { mulberry32 } from "../support/random.ts"
@@ -194,6 +197,37 @@ function sendCrowd(mark: string, random: () => number): void {
     if (shared) identify(mark, shared)
   }
 }
+
+test("a column block that is not rebuilt yet names no event of the person, and queries return the others", async () => {
+  createWebsite(db, "w", { domain: "localhost", name: "w", allowedOrigins: [], anonymize: "off" }, now)
+  const websiteRid = 1
+  // 64 events of a name or more: their counts by quarter of an hour are stored.
+  const events = Array.from({ length: 400 }, (_, index) => ({
+    websiteRid,
+    name: ["a", "b of ann", "c"][index % 3] as string,
+    profileId: index % 3 === 1 ? "ann" : "bob",
+    ts: now + index * 60_000,
+  }))
+  send(...events)
+  sealAll(db, Math.ceil(now / day))
+  await forgetPerson(db, person({ profileId: "ann" }, websiteRid), now, pace)
+  const scope = { websites: [websiteRid], from: 0, to: now + day, zone: "UTC", filters: [], crawlers: true }
+  const counts = () =>
+    executeQuerySync(db, { kind: "groups", scope, by: ["event_name"], measures: ["events"] })
+      .result.groups.map(({ by, values }) => [...by, ...values])
+      .sort()
+  const expected = [
+    ["a", 134],
+    ["c", 133],
+  ]
+  expect(counts()).toEqual(expected)
+  const ofBlocks = db.prepare("select name, slices, layout from blocks").raw().all()
+  expect(JSON.stringify(ofBlocks)).not.toContain("ann")
+  expect(db.prepare("select count(*) from blocks where stale > 0").pluck().get()).toBeGreaterThan(0)
+  sealAll(db, Math.ceil(now / day))
+  expect(db.prepare("select count(*) from blocks where stale > 0").pluck().get()).toBe(0)
+  expect(counts()).toEqual(expected)
+})
 
 test("waits for a reader that blocks the truncation of the -wal, and reports if it stays", async () => {
   send({ anonymousId: "laptop" })
