@@ -93,13 +93,12 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
           ? "note: delete these files or let them expire; other copies made before this still contain it too\n"
           : "note: copies made before this in other places still contain it\n",
       )
-      context.out("note: ids can remain in unused bytes of the file until you run VACUUM on it\n")
     }
     if (copies.failure) throw copies.failure
     if (overwritten) return
     throw new UserError(
-      `the data is deleted, but ${db.name}-wal still contains its bytes: another process keeps the database in use`,
-      "stop that process and run this command again, or restart the server",
+      `the data is deleted, but ${db.name} or its -wal can still contain its bytes: another process keeps the database in use`,
+      "stop that process and run this command again, or restart the server and run it then",
     )
   })
 }

@@ -51,7 +51,7 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
     // Keeps savepoint journals in memory: as files they cost system calls in every commit.
     db.pragma("temp_store = memory")
     // Overwrites deleted content, such as earlier traits of a profile: remains in free pages could not be found when a person
-    // asks for deletion. It does not cover bytes that SQLite moved in a page split: see forget.ts.
+    // asks for deletion. It does not cover copies that SQLite leaves when it moves cells: see unallocated-space.ts.
     db.pragma("secure_delete = on")
     if (pending.length > 0) migrate(db, path, now)
     return db
