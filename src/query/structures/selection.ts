@@ -71,6 +71,40 @@ export function forEachValue(
   }
 }
 
+/**
+ * Calls `visit` with the group and the value of the selected events that have one, and how many there are; one event at a time if values
+ * rarely repeat. `groups`: the group of each selected event.
+ */
+export function forEachGroupValue(
+  { codes, values }: Column,
+  groups: Uint32Array,
+  selection: Selection,
+  visit: (group: number, value: Value, count: number) => void,
+): void {
+  const hasRepeats = values.length < groups.length / 4
+  const counts: (Uint32Array | undefined)[] = []
+  for (let n = 0; n < groups.length; n++) {
+    const group = groups[n] as number
+    const code = codes[indexAt(selection, n)] as number
+    if (code === 0) continue
+    if (!hasRepeats) {
+      visit(group, values[code - 1] as Value, 1)
+      continue
+    }
+    let ofGroup = counts[group]
+    if (!ofGroup) {
+      ofGroup = new Uint32Array(values.length + 1)
+      counts[group] = ofGroup
+    }
+    ofGroup[code] = (ofGroup[code] as number) + 1
+  }
+  counts.forEach((ofGroup, group) => {
+    ofGroup?.forEach((count, code) => {
+      if (count > 0) visit(group, values[code - 1] as Value, count)
+    })
+  })
+}
+
 /** The column and the selection without the events that have no value. */
 function presentOnly(
   { at, codes }: Few,

@@ -1,0 +1,149 @@
+import type { Batch, Value } from "../../columns/batch.ts"
+import { copyInto } from "../../columns/typed-arrays.ts"
+import { numberOf } from "../json.ts"
+import { emptyPropertyMeasures, type Property, type PropertyMeasure } from "../query.ts"
+import { columnOf } from "../scan/matcher.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { NumberCounts } from "../structures/number-counts.ts"
+import { forEachGroupValue, forEachValue, type Selection } from "../structures/selection.ts"
+import { LazyMeasure } from "./measure-state.ts"
+import type { Measurement } from "./measurement.ts"
+
+type PercentileMeasure = Extract<PropertyMeasure, "p50" | "p95">
+type TotalMeasure = Exclude<PropertyMeasure, PercentileMeasure>
+
+const shares: Record<PercentileMeasure, number> = { p50: 0.5, p95: 0.95 }
+
+/** A percentile of the numbers of a property. */
+export class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
+  constructor(
+    private readonly what: PercentileMeasure,
+    private readonly property: Property,
+    private readonly budget: MemoryBudget,
+    base?: Percentile,
+  ) {
+    super(base)
+  }
+
+  protected override create(base: NumberCounts | undefined): NumberCounts {
+    return new NumberCounts(this.budget, base)
+  }
+
+  addAll(group: number, batch: Batch, selection: Selection): void {
+    const column = columnOf(batch, this.property)
+    if (column) forEachValue(column, selection, (value, times) => this.#add(group, value, times))
+  }
+
+  addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
+    const column = columnOf(batch, this.property)
+    if (!column) return
+    forEachGroupValue(column, groups, selection, (group, value, times) => this.#add(group, value, times))
+  }
+
+  #add(group: number, value: Value, times: number): void {
+    const number = numberOf(value)
+    if (number !== undefined) this.own(group).add(number, times)
+  }
+
+  override pack(): void {
+    for (const counts of this.all()) counts.pack()
+  }
+
+  merge(group: number, other: Percentile, from: number): void {
+    const counts = other.of(from)
+    if (counts) this.own(group).merge(counts)
+  }
+
+  value(group: number): number | null {
+    return this.of(group)?.percentile(shares[this.what]) ?? emptyPropertyMeasures[this.what]
+  }
+}
+
+/** Positions in the state of a group. `lost` is what rounding took from `sum`. */
+const [count, sum, lost, min, max] = [0, 1, 2, 3, 4]
+const width = 5
+
+/** The count, sum, mean, minimum or maximum of the numbers of a property: 40 bytes for each group. */
+export class Totals implements Measurement {
+  #state: Float64Array
+  #groups: number
+
+  constructor(
+    private readonly what: TotalMeasure,
+    private readonly property: Property,
+    private readonly budget: MemoryBudget,
+    base?: Totals,
+  ) {
+    this.#groups = base ? base.#groups : 0
+    this.#state = base ? base.#state.slice() : new Float64Array(width)
+    budget.reserve(this.#state.byteLength)
+  }
+
+  grow(): void {
+    const at = this.#groups++ * width
+    if (at === this.#state.length) {
+      this.budget.reserve(this.#state.byteLength)
+      this.#state = copyInto(new Float64Array(at * 2), this.#state)
+    }
+    this.#state[at + min] = Number.POSITIVE_INFINITY
+    this.#state[at + max] = Number.NEGATIVE_INFINITY
+  }
+
+  count(): void {}
+  pack(): void {}
+
+  addAll(group: number, batch: Batch, selection: Selection): void {
+    const column = columnOf(batch, this.property)
+    if (column) forEachValue(column, selection, (value, times) => this.#add(group, value, times))
+  }
+
+  addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
+    const column = columnOf(batch, this.property)
+    if (!column) return
+    forEachGroupValue(column, groups, selection, (group, value, times) => this.#add(group, value, times))
+  }
+
+  #add(group: number, value: Value, times: number): void {
+    const number = numberOf(value)
+    if (number !== undefined) this.#combine(group, times, number * times, 0, number, number)
+  }
+
+  merge(group: number, other: Totals, from: number): void {
+    const at = from * width
+    const [times = 0, total = 0, rest = 0, least = 0, most = 0] = other.#state.subarray(at, at + width)
+    this.#combine(group, times, total, rest, least, most)
+  }
+
+  /** Sums with compensation (Neumaier), so that the order of the values does not show in the result. */
+  #combine(group: number, times: number, term: number, termLost: number, least: number, most: number): void {
+    const state = this.#state
+    const at = group * width
+    const before = state[at + sum] as number
+    const after = before + term
+    const rounding = Math.abs(before) >= Math.abs(term) ? before - after + term : term - after + before
+    state[at + count] = (state[at + count] as number) + times
+    state[at + sum] = after
+    state[at + lost] = (state[at + lost] as number) + rounding + termLost
+    state[at + min] = Math.min(state[at + min] as number, least)
+    state[at + max] = Math.max(state[at + max] as number, most)
+  }
+
+  value(group: number): number | null {
+    const at = group * width
+    const times = this.#state[at + count] as number
+    if (times === 0) return emptyPropertyMeasures[this.what]
+    const total = (this.#state[at + sum] as number) + (this.#state[at + lost] as number)
+    switch (this.what) {
+      case "count":
+        return times
+      case "sum":
+        return total
+      case "avg":
+        return total / times
+      case "min":
+        return this.#state[at + min] as number
+      case "max":
+        return this.#state[at + max] as number
+    }
+  }
+}
