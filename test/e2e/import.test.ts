@@ -337,6 +337,23 @@ test("a byte order mark at the start of a file, or of one appended to it, is ign
   expect(JSON.parse(out).events).toBe(2)
 })
 
+test("blank lines of every kind are skipped, and an event without an id is not counted as renumbered", async () => {
+  const line = JSON.stringify({ type: "event", website_id: null, name: "a", timestamp: now })
+  const rejected = "{}"
+  const text = `\n\r\n\ufeff\r\n${line}\r\n\r\n \t\n${rejected}\n\u00a0\n\r\n  `
+  for (const [name, bytes] of [
+    ["plain", Buffer.from(text)],
+    ["gzip", gzipSync(text)],
+  ] as const) {
+    writeFileSync(folder.file("x.ndjson"), bytes)
+    expect(await imported("x.ndjson", `${name}.db`, 1)).toMatchObject({
+      lines: 2,
+      events: { added: 1, renumbered: 0 },
+      refused: { total: 1, first: [{ line: 7 }] },
+    })
+  }
+})
+
 describe("a line that cannot be imported", () => {
   const event = { type: "event", id: 1, website_id: null, name: "a", timestamp: now }
   const line = (changes: object = {}) => JSON.stringify({ ...event, ...changes })
