@@ -18,6 +18,8 @@ export interface Context {
   err: (text: string) => void
   /** Writes to standard output; resolves when the reader has consumed it, rejects with an OutputError. */
   outTaken: (text: string | Uint8Array) => Promise<void>
+  /** True if standard output is the null device, which is also what a closed one becomes: nobody sees what is printed. */
+  outIsDiscarded: boolean
   outIsTerminal: boolean
   errIsTerminal: boolean
   sleep: (ms: number) => Promise<void>
