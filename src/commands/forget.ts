@@ -19,7 +19,7 @@ import {
 import { findWebsite, type Website } from "../store/websites.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "../terminal/database.ts"
-import { printJson, shown } from "../terminal/print.ts"
+import { counted, printJson, shown } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
 interface ForgetOptions extends DataOptions {
@@ -130,11 +130,10 @@ function scheduleOf(
   if (!errIsTerminal) return schedule
   const total = countEvents(db, website.rid)
   const onProgress = (events: number) =>
-    progress.show(() => `checked ${Math.min(events, total)} of ${total} events`)
+    progress.show(() => `checked ${Math.min(events, total)} of ${counted(total, "event")}`)
   return { ...schedule, onProgress }
 }
 
 function inWords({ events, profiles, links }: PersonCounts): string {
-  const many = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`
-  return `${many(events, "event")}, ${many(profiles, "profile")} and ${many(links, "link")}`
+  return `${counted(events, "event")}, ${counted(profiles, "profile")} and ${counted(links, "link")}`
 }

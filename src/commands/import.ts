@@ -13,7 +13,7 @@ import { ServerLock } from "../store/db/server-lock.ts"
 import { sweepPause } from "../store/events.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "../terminal/database.ts"
-import { printFields, printJson, shown } from "../terminal/print.ts"
+import { counted, printFields, printJson, shown } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
 /** Lines per transaction, about 10 µs each; fewer while a server runs, because its writes wait. */
@@ -51,7 +51,7 @@ async function importFile(file: string, options: DataOptions, context: Context):
   }
   if (report.refused.total > 0) {
     throw new UserError(
-      `${report.refused.total} of ${report.lines} lines of ${file} were rejected; the rest is imported`,
+      `rejected ${report.refused.total} of ${counted(report.lines, "line")} of ${file}; the rest is imported`,
       "fix those lines and import the file again; existing data is skipped",
     )
   }

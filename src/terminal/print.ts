@@ -68,6 +68,11 @@ export function shortTime(iso: string | null, fallback: string): string {
   return iso === null ? fallback : `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
 }
 
+/** `1 event`, `2 events`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`
+}
+
 /** `412.3 MB`; below 1 KB `12 bytes`. */
 export function size(bytes: number): string {
   const units = ["bytes", "KB", "MB", "GB", "TB"]

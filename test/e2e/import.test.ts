@@ -351,6 +351,9 @@ test("blank lines of every kind are skipped, and an event without an id is not c
       events: { added: 1, renumbered: 0 },
       refused: { total: 1, first: [{ line: 7 }] },
     })
+    expect((await run("rebuild", "--db", `${name}.db`)).out).toStartWith(
+      "rebuilt the column blocks of 1 event in ",
+    )
   }
 })
 
