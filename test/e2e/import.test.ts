@@ -380,7 +380,7 @@ describe("a line that cannot be imported", () => {
       ...changes,
     })
   const numbered = (count: number) => Array.from({ length: count }, (_, index) => [`t${index}`, index])
-  const refusals: [string, string, string][] = [
+  const rejections: [string, string, string][] = [
     ["no JSON", "{", "not_json"],
     ["half a line", line().slice(0, 20), "not_json"],
     ["no object", '"event"', "not_json"],
@@ -440,16 +440,16 @@ describe("a line that cannot be imported", () => {
   ]
 
   test("is reported with its number and reason, and the rest is imported", async () => {
-    const lines = refusals.flatMap(([, text], index) => [text, line({ name: `good ${index}` })])
+    const lines = rejections.flatMap(([, text], index) => [text, line({ name: `good ${index}` })])
     writeFileSync(folder.file("x.ndjson"), `${lines.join("\n")}\n\xff{"type"\n`, "latin1")
     const report = await imported("x.ndjson", "b.db", 1)
-    expect(report.events.added).toBe(refusals.length)
-    expect(report.refused.total).toBe(refusals.length + 1)
+    expect(report.events.added).toBe(rejections.length)
+    expect(report.refused.total).toBe(rejections.length + 1)
     const shown = report.refused.first.map((one: { line: number; reason: string }) => [one.line, one.reason])
-    const expected = refusals.map(([, , reason], index) => [2 * index + 1, reason])
-    expect(shown).toEqual([...expected, [2 * refusals.length + 1, "not_json"]])
+    const expected = rejections.map(([, , reason], index) => [2 * index + 1, reason])
+    expect(shown).toEqual([...expected, [2 * rejections.length + 1, "not_json"]])
     const reasons: Record<string, number> = { not_json: 1 }
-    for (const [, , reason] of refusals) reasons[reason] = (reasons[reason] ?? 0) + 1
+    for (const [, , reason] of rejections) reasons[reason] = (reasons[reason] ?? 0) + 1
     expect(report.refused.reasons).toEqual(reasons)
   })
 

@@ -96,8 +96,8 @@ test("rejected events are listed on one line each, whatever their names and prop
   expect(out).toStartWith("TIME ")
   expect(lines).toBe(1 + names.length)
   const json = await run("refusals", "--url", server.url, "--json")
-  const kept: { names: string[] }[] = JSON.parse(json.out)
-  expect(kept.map((one) => one.names).reverse()).toEqual(names.map((name) => [name]))
+  const listed: { names: string[] }[] = JSON.parse(json.out)
+  expect(listed.map((one) => one.names).reverse()).toEqual(names.map((name) => [name]))
 })
 
 test("an error that quotes its input is one line and a hint", async () => {
