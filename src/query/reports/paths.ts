@@ -12,7 +12,8 @@ import { entriesOf, type ReportSource, stepMatcher, visitBatches } from "./step.
 const sessionsPerStep = 65_536
 
 /**
- * The events around the first matching event of each session, its anchor. Where a session ends before the last position, its end counts
+ * The events around the first matching event of each session, its anchor. If a session ends before the last position,
+ * its end counts
  * once under the name null, and the positions beyond do not count.
  *
  * The scan has two passes. The first finds the anchors, and reads only batches that can contain one. The second collects their
