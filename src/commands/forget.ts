@@ -103,7 +103,7 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
   })
 }
 
-/** Also true if it is unknown, because the file cannot be read or is a database in use. */
+/** Also true if this is unknown: the file cannot be read, or is a database in use. */
 function canHold(file: string, websiteId: string, id: Person["id"], known: string[]): boolean {
   // Opening a database in WAL mode would create files next to it.
   if (existsSync(`${file}-wal`)) return true

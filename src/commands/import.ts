@@ -19,7 +19,10 @@ import { Progress } from "../terminal/progress.ts"
 /** Lines per transaction, about 10 µs each; fewer while a server runs, because its writes wait. */
 const rowsExclusive = 2_000
 const rowsShared = 250
-/** Lines after which column blocks are built, so that queries after the import do not read millions of rows: twice what one pass takes. */
+/**
+ * Lines after which column blocks are built, twice as many as one pass seals. Without blocks, queries after the import
+ * would read millions of rows.
+ */
 const linesPerSeal = rowsPerPass * 2
 /** Maximum characters per transaction. */
 const batchCharacters = 4_000_000

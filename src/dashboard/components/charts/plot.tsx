@@ -94,7 +94,7 @@ export function Plot(props: PlotProps) {
   return <div ref={box} class="chart-canvas" style={{ height: `${height}px` }} aria-hidden="true" />
 }
 
-/** Most bars that are wide enough for a line between stacked parts. */
+/** Maximum number of bars that are wide enough for a line between stacked parts. */
 const maxSeparated = 100
 /** px between an axis and its labels, and px reserved for the labels. */
 const axisGap = 6
