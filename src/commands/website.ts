@@ -47,7 +47,7 @@ interface DeleteOptions extends DataOptions {
   yes?: boolean
 }
 
-/** ms after which a running server has noticed that a website is deleted and stores no more events of it. */
+/** ms after which a running server has noticed that a website was deleted and stores no more events for it. */
 const registryDelay = 1_000
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 

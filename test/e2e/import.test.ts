@@ -420,7 +420,7 @@ describe("a line that cannot be imported", () => {
     ["a link with a NUL", link({ anonymous_id: "\0" }), "invalid"],
     ["a link in seconds", link({ linked_at: now / 1_000 }), "invalid"],
     ["an id that is none", line({ id: -1 }), "invalid"],
-    ["an unknown field", line({ colour: "red" }), "invalid"],
+    ["an unknown field", line({ color: "red" }), "invalid"],
     ["properties that are none", line({ properties: [] }), "invalid"],
     ["too many properties", line({ properties: { a: "x".repeat(33_000) } }), "invalid"],
     ["a NUL", line({ path: "\0" }), "invalid"],

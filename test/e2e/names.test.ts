@@ -16,7 +16,7 @@ const odd: Record<string, string> = {
   "a format": "%s%n{{name}}",
   "a newline": "two\nlines\r\nerror: forged",
   NUL: "before\0after",
-  "a colour and a cleared screen": "\u001b[31mred\u001b[2J",
+  "a color and a cleared screen": "\u001b[31mred\u001b[2J",
   "a terminal's title": "\u001b]0;owned\u0007",
   "the one-byte escape": "\u009b31mred",
   "backspaces and delete": "safe\b\b\b\b\u007f",

@@ -17,7 +17,7 @@ import { Value } from "./value.tsx"
 
 /** Maximum number of fields to group by. */
 const maxFields = 2
-/** Groups with their own colour in the chart; the rest are one series. */
+/** Groups with their own color in the chart; the rest are one series. */
 const stackedGroups = 5
 /** Rows per page, and rows in a CSV file (the API's limit per request). */
 const pageRows = 10

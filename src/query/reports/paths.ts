@@ -60,7 +60,7 @@ export function* paths(
     const own = budget.child()
     const ordered = new ReceiptOrder(sessions, source.numbers.sessions, own)
     yield* visitBatches(source, scopeMatcher, (batch, selection) =>
-      addLabelled(ordered, batch, selection, eventMatcher, keys),
+      addLabeled(ordered, batch, selection, eventMatcher, keys),
     )
     yield* ordered.each(source, ({ labels }) => neighbors.countInOrder(labels))
     own.release()
@@ -69,7 +69,7 @@ export function* paths(
 }
 
 /** The label of an event encodes its name, and whether it matches the query's event. */
-function addLabelled(
+function addLabeled(
   ordered: ReceiptOrder,
   batch: Batch,
   selection: Selection,

@@ -1,4 +1,4 @@
-/** Outlines on a 16 × 16 grid, stroked in the text colour. */
+/** Outlines on a 16 × 16 grid, stroked in the text color. */
 const paths = {
   overview: "M2.5 13.5v-5M6.2 13.5v-11M9.8 13.5v-7M13.5 13.5v-3",
   events: "M2.5 4h11M2.5 8h11M2.5 12h7",
