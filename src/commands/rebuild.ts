@@ -8,7 +8,9 @@ import { counted, printJson } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
 export function addRebuildCommand(root: Command, context: Context): void {
-  const command = root.command("rebuild").description("rebuild the column blocks from the stored events")
+  const command = root
+    .command("rebuild")
+    .description("rebuild the column blocks from the stored events (safe while the server runs)")
   addDataOptions(command, "rebuild --db /var/lib/databuddy/databuddy.db").action((options: DataOptions) =>
     withDatabase(options, context, (db) => {
       const startedAt = context.environment.elapsed()
