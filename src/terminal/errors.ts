@@ -1,7 +1,7 @@
 import { type FieldError, type RequestError, UserError } from "../errors.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 
-/** Command-line names of the fields of the admin API. */
+/** Command-line names of the fields of the admin API and of queries. */
 const flags: Record<string, string> = {
   id: "--id",
   name: "--name",
@@ -24,6 +24,10 @@ const flags: Record<string, string> = {
   email: "the email",
   role: "--role",
   password: "the password",
+  preset: "--preset",
+  startDate: "--from",
+  endDate: "--to",
+  timeZone: "--zone",
 }
 
 /** Hints that name a command or an option. Other reasons have the advice of `rejections`. */
