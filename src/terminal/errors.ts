@@ -28,6 +28,10 @@ const flags: Record<string, string> = {
   startDate: "--from",
   endDate: "--to",
   timeZone: "--zone",
+  by: "--by",
+  measures: "--measure",
+  steps: "--step",
+  window: "--window",
 }
 
 /** Hints that name a command or an option. Other reasons have the advice of `rejections`. */
@@ -48,5 +52,7 @@ export function toUserError(error: RequestError): UserError {
 }
 
 function fieldText({ field, message }: FieldError): string {
-  return `${flags[field.split(".")[0] ?? ""] ?? field} ${message}`
+  // A query of the command line has one parameter.
+  const name = field.replace(/^parameters\.0\./, "")
+  return `${flags[name.split(".")[0] ?? ""] ?? name} ${message}`
 }

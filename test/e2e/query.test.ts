@@ -199,11 +199,11 @@ const complaints: [string, string[], RegExp][] = [
     ["query", "custom_events", "--where", '{"field":"path","op":"EQ","value":"/x"}'],
     /^error: filters.0.op must be eq, .* or exists, not "EQ"/,
   ],
-  ["a field to break down by", ["query", "events", "--by", "Path"], /^error: .*by.0 must be .* not "Path"/],
+  ["a field to break down by", ["query", "events", "--by", "Path"], /^error: --by must be .* not "Path"/],
   [
     "a measure in another case",
     ["query", "events", "--by", "path", "--measure", "Users"],
-    /^error: .*measures.0 must be events, users, .* not "Users"/,
+    /^error: --measure must be events, users, .* not "Users"/,
   ],
   [
     "a preset in another case",
@@ -215,6 +215,11 @@ const complaints: [string, string[], RegExp][] = [
     ["query", "events", `--last=${last}`],
     /^error: --last must be .* or month, not ".*"\nhint: for today, .* use --preset/,
   ]),
+  [
+    "an unknown unit of time",
+    ["query", "funnel", "--step", "a", "--step", "b", "--window", "1x"],
+    /^error: --window must be a duration/,
+  ],
   ["an unknown zone", ["query", "events", "--zone", "Nope"], /^error: --zone must be a time zone/],
   ["a day that does not exist", ["query", "events", "--from", "2026-02-30"], /^error: --from must be/],
   [
