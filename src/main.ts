@@ -1,5 +1,5 @@
-import { writeSync } from "node:fs"
-import { totalmem } from "node:os"
+import { fstatSync, statSync, writeSync } from "node:fs"
+import { devNull, totalmem } from "node:os"
 import { run } from "./cli.ts"
 import { codeOf, OutputError } from "./errors.ts"
 import { deleteDisabledSwitches, trimVariables } from "./serve-options.ts"
@@ -66,6 +66,12 @@ function writeOut(text: string): void {
   }
 }
 
+/** True for the null device, with which Bun also replaces a closed descriptor. */
+function isNullDevice(fd: number): boolean {
+  const stats = fstatSync(fd)
+  return stats.isCharacterDevice() && stats.rdev === statSync(devNull, { throwIfNoEntry: false })?.rdev
+}
+
 // A failed write to stdout already rejects, and one to stderr cannot be reported.
 process.stderr.on("error", () => {})
 process.stdout.on("error", () => {})
@@ -78,7 +84,7 @@ const code = await run(process.argv.slice(2), {
     pid: process.pid,
   },
   newId: () => crypto.randomUUID(),
-  // A container can have less than its machine.
+  // A container can have less memory than its machine.
   memory: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
   program: typeof BUILD_COMMIT === "string" ? [process.execPath] : [process.execPath, import.meta.path],
   env: process.env,
@@ -86,6 +92,7 @@ const code = await run(process.argv.slice(2), {
   out: writeOut,
   err: (text) => process.stderr.write(text),
   outTaken: (text) => writeAll(process.stdout, text),
+  outIsDiscarded: isNullDevice(process.stdout.fd),
   outIsTerminal: process.stdout.isTTY ?? false,
   errIsTerminal: process.stderr.isTTY ?? false,
   sleep: (ms) => Bun.sleep(ms),

@@ -291,7 +291,10 @@ function nameErrors(name: string | undefined): FieldError[] {
 }
 
 function readOrigin(text: string): string | undefined {
-  return appOriginOf(text.trim()) ?? readHost(text)
+  const origin = text.trim()
+  // `capacitor:` is a scheme without a host, and not the host capacitor with an empty port.
+  if (origin.endsWith(":")) return undefined
+  return appOriginOf(origin) ?? readHost(origin)
 }
 
 function readHost(text: string): string | undefined {

@@ -168,7 +168,8 @@ export const forgottenSchema = Type.Object({
   profiles: Type.Integer({ minimum: 0, description: "Deleted profiles" }),
   links: Type.Integer({ minimum: 0, description: "Deleted links of anonymous ids to profiles" }),
   overwritten: Type.Boolean({
-    description: "false: another process still reads the -wal, which contains the deleted bytes",
+    description:
+      "false: another process kept the database in use, so that the file or its -wal can contain deleted bytes",
   }),
   note: Type.Union([Type.Null(), Type.String()], { description: "Note about data that could not be found" }),
 })

@@ -106,8 +106,9 @@ function parseBackupTime(name: string, db: string): number | undefined {
 }
 
 /**
- * Creates a missing backup folder in an existing one. Not in an empty folder that is no mount point: that is what the mount point of
- * a disk looks like while it is not mounted, and backups would fill another disk unnoticed. True if it was created.
+ * Creates a missing backup folder in an existing one. Creates none in an empty folder that is not a mount point: the
+ * mount point of an unmounted disk looks like that, and backups would fill another disk unnoticed. True if it was
+ * created.
  */
 export function createBackupFolder(folder: string): boolean {
   const parent = dirname(folder)

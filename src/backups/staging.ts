@@ -19,7 +19,8 @@ const workerFile = typeof BUILD_COMMIT === "string" ? "./src/backups/copy-worker
 
 /**
  * Copies to a private staging folder beside `path` and passes the copy to `finish`, which moves it to its destination. The
- * staging folder is always removed, also after a signal, and so are those that killed processes left for the same `path`.
+ * staging folder is always removed, even after a signal, and so are those that killed processes left for the same
+ * `path`.
  */
 export async function stageCopy(
   path: string,

@@ -97,8 +97,7 @@ export class BlockRows {
   }
 
   /**
-   * Like `buildAll`, but yields after each hour. Reads the rows of the day once, however many blocks there
-   * are.
+   * Like `buildAll`, but yields after each hour. Reads the rows of the day once, regardless of the number of blocks.
    */
   *buildInSteps(blocks: readonly BlockRow[]): Generator<void, Map<number, MemoryBatch[]>> {
     const [first] = blocks

@@ -17,7 +17,7 @@ export type NumbersOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
  */
 export const buildMemory = 33_554_432
 /**
- * Sets of columns from which a builder is full: each becomes a slice, which the main thread stores in about
+ * Number of sets of columns at which a builder is full. Each becomes a slice, which the main thread stores in about
  * 30 us.
  */
 const maxGroups = 1_024
@@ -36,7 +36,7 @@ export class ColumnBuilder {
   #rows = 0
   #bytes = 0
 
-  /** `memory`: estimated bytes from which the builder is full. */
+  /** `memory`: estimated bytes at which the builder is full. */
   constructor(
     private readonly rows: RowReader,
     private readonly memory = buildMemory,

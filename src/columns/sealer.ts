@@ -24,8 +24,7 @@ const maxEvents = 524_288
  */
 const mergeFactor = 4
 /**
- * Number of neighboring blocks from which blocks of the current day are merged. Blocks of a past day are
- * merged from two.
+ * Minimum number of neighboring blocks to merge in the current day. In a past day, two are enough.
  */
 const partsOfOpenDay = 4
 
@@ -350,8 +349,8 @@ export function reset(db: Db): void {
 
 /**
  * Builds the next batch: seals rows if at least `minimum` are unsealed, else rebuilds stale blocks, else
- * merges blocks. Blocks of days before `today` (days since 1970-01-01) are merged from two on, others from
- * four. `collect`: otherwise look for unused dictionary ids.
+ * merges blocks. Two blocks of a day before `today` (days since 1970-01-01) are enough to merge, otherwise four.
+ * `collect`: otherwise look for unused dictionary ids.
  */
 export function* nextWork(
   sealer: Sealer,

@@ -16,8 +16,8 @@ import { type UnsealedLimits, type UnsealedPart, UnsealedRows } from "./unsealed
 
 /**
  * Up to these limits all unsealed rows are held in memory, in at most 100 MB: 400,000 ordinary rows take 60
- * MB. Beyond, they are read day by day, one part of a day at a time. Their ids are always held; a query that
- * would exceed `idBytes` is rejected.
+ * MB. Beyond these limits, they are read day by day, one part of a day at a time. Their ids are always held; a query
+ * that would exceed `idBytes` is rejected.
  */
 const defaultLimits: UnsealedLimits = {
   rows: 400_000,
@@ -26,8 +26,8 @@ const defaultLimits: UnsealedLimits = {
   idBytes: 134_217_728,
 }
 /**
- * Share of the memory for cached results. The rest is for running queries and, as far as they leave it, for
- * columns.
+ * Share of the memory for cached results. The rest is for running queries, and for columns while queries do not need
+ * it.
  */
 const cacheShare = 3 / 8
 
@@ -104,7 +104,7 @@ export class SnapshotReader {
     this.#reader.cache.trim()
   }
 
-  /** Total bytes of columns read from blocks or built of unsealed rows. */
+  /** Total bytes of columns read from blocks or built from unsealed rows. */
   get read(): number {
     return this.#reader.segments.read + this.#built + (this.#unsealed?.built ?? 0)
   }

@@ -48,7 +48,7 @@ export interface Day {
   day: number
   /** Identifies the blocks of the day: the same state means the same events in blocks. "" means no blocks. */
   state: string
-  /** The rows of the day do not fit the memory: they are read each time that they are requested. */
+  /** The rows of the day do not fit into memory: they are read each time they are requested. */
   isUnread: boolean
   /** Entries of current blocks. */
   sealed(): readonly Entry[]

@@ -10,7 +10,7 @@ const rowsPerBatch = 65_536
 /** Bytes that an unsealed id takes besides its text. */
 const idBytes = 100
 
-/** Share of the memory for unsealed rows above which they are sealed before more come. */
+/** Share of the memory for unsealed rows above which they are sealed before more arrive. */
 const heavyShare = 1 / 4
 
 /** The position of an event in the order of time and then of receipt. */
@@ -46,7 +46,7 @@ export interface UnsealedPart {
 /** The unsealed rows as batches, and dictionary ids for ids that no block has used yet. */
 export class UnsealedRows {
   batches: MemoryBatch[] = []
-  /** Total estimated bytes of columns built of them: those of a part soon become garbage. */
+  /** Total estimated bytes of columns built from them: those of a part soon become garbage. */
   built = 0
   #lastRead: number
   /** Rows that were read but are in no batch yet. */
@@ -173,7 +173,7 @@ export class UnsealedRows {
     return { batches: this.#batchesOf(builder), end }
   }
 
-  /** True if each query builds columns of them again, or soon would: they should be sealed, however few they are. */
+  /** True if each query builds their columns again, or soon would. Then they should be sealed even if there are few. */
   get isHeavy(): boolean {
     return this.#isTooLarge || this.#bytes + this.#builder.bytes > this.limits.bytes * heavyShare
   }

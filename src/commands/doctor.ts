@@ -101,7 +101,7 @@ function factsJson(facts: Facts, settings: DiagnosisSettings) {
 
 async function collectFacts(db: string, options: DoctorOptions, context: Context): Promise<Facts> {
   const now = context.environment.now()
-  // Before the database is opened, because a reader creates a missing -wal.
+  // Runs before the database is opened, because a reader creates a missing -wal.
   const files = [db, `${db}-wal`, `${db}-shm`, `${db}-lock`].flatMap(fileFacts)
   const server = ServerLock.holder(db)
   const folder = dirname(db)
@@ -179,7 +179,9 @@ function countryFacts(file: string | undefined): CountryFacts {
   }
 }
 
-/** From /proc; undefined on other systems, and if the server's process is invisible, as in another container. */
+/**
+ * From /proc; undefined on other systems, and if the server's process is invisible, such as one in another container.
+ */
 function openFilesOf(server: number | undefined, db: string): Facts["openFiles"] {
   try {
     if (server === undefined) return { most: openFilesLimit("self"), open: undefined, of: "own" }
@@ -193,7 +195,7 @@ function openFilesOf(server: number | undefined, db: string): Facts["openFiles"]
   }
 }
 
-/** Undefined if the system does not report it, as without tzdata. */
+/** Undefined if the system does not report it, for example if tzdata is not installed. */
 function systemZoneRules(): string | undefined {
   try {
     return /^# version (\w+)/.exec(readFileSync("/usr/share/zoneinfo/tzdata.zi", "utf8"))?.[1]

@@ -103,7 +103,7 @@ async function* eventsOfServer(
         const [, data] = /^data: (.*)$/m.exec(message) ?? []
         const [, kind] = /^event: (.*)$/m.exec(message) ?? []
         if (kind !== undefined) context.err(`message of the server: ${kind} ${shown(data ?? "")}\n`)
-        // A server of this program sends what `followedEventJson` returns.
+        // The server sends what `followedEventJson` returns.
         else if (data !== undefined) yield JSON.parse(data) as ShownEvent
       }
     }

@@ -19,7 +19,7 @@ import {
 import { findWebsite, type Website } from "../store/websites.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "../terminal/database.ts"
-import { printJson, shown } from "../terminal/print.ts"
+import { counted, printJson, shown } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
 interface ForgetOptions extends DataOptions {
@@ -93,18 +93,17 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
           ? "note: delete these files or let them expire; other copies made before this still contain it too\n"
           : "note: copies made before this in other places still contain it\n",
       )
-      context.out("note: ids can remain in unused bytes of the file until you run VACUUM on it\n")
     }
     if (copies.failure) throw copies.failure
     if (overwritten) return
     throw new UserError(
-      `the data is deleted, but ${db.name}-wal still contains its bytes: another process keeps the database in use`,
-      "stop that process and run this command again, or restart the server",
+      `the data is deleted, but ${db.name} or its -wal can still contain its bytes: another process keeps the database in use`,
+      "stop that process and run this command again, or restart the server and run it then",
     )
   })
 }
 
-/** Also true if it is unknown, because the file cannot be read or is a database in use. */
+/** Also true if this is unknown: the file cannot be read, or is a database in use. */
 function canHold(file: string, websiteId: string, id: Person["id"], known: string[]): boolean {
   // Opening a database in WAL mode would create files next to it.
   if (existsSync(`${file}-wal`)) return true
@@ -131,11 +130,10 @@ function scheduleOf(
   if (!errIsTerminal) return schedule
   const total = countEvents(db, website.rid)
   const onProgress = (events: number) =>
-    progress.show(() => `checked ${Math.min(events, total)} of ${total} events`)
+    progress.show(() => `checked ${Math.min(events, total)} of ${counted(total, "event")}`)
   return { ...schedule, onProgress }
 }
 
 function inWords({ events, profiles, links }: PersonCounts): string {
-  const many = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`
-  return `${many(events, "event")}, ${many(profiles, "profile")} and ${many(links, "link")}`
+  return `${counted(events, "event")}, ${counted(profiles, "profile")} and ${counted(links, "link")}`
 }

@@ -13,13 +13,16 @@ import { ServerLock } from "../store/db/server-lock.ts"
 import { sweepPause } from "../store/events.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "../terminal/database.ts"
-import { printFields, printJson, shown } from "../terminal/print.ts"
+import { counted, printFields, printJson, shown } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
 /** Lines per transaction, about 10 µs each; fewer while a server runs, because its writes wait. */
 const rowsExclusive = 2_000
 const rowsShared = 250
-/** Lines after which column blocks are built, so that queries after the import do not read millions of rows: twice what one pass takes. */
+/**
+ * Lines after which column blocks are built, twice as many as one pass seals. Without blocks, queries after the import
+ * would read millions of rows.
+ */
 const linesPerSeal = rowsPerPass * 2
 /** Maximum characters per transaction. */
 const batchCharacters = 4_000_000
@@ -51,7 +54,7 @@ async function importFile(file: string, options: DataOptions, context: Context):
   }
   if (report.refused.total > 0) {
     throw new UserError(
-      `${report.refused.total} of ${report.lines} lines of ${file} were rejected; the rest is imported`,
+      `rejected ${report.refused.total} of ${counted(report.lines, "line")} of ${file}; the rest is imported`,
       "fix those lines and import the file again; existing data is skipped",
     )
   }

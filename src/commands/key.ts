@@ -15,7 +15,7 @@ import {
   readDatabase,
   withDatabase,
 } from "../terminal/database.ts"
-import { printFields, printJson, printTable, shortTime } from "../terminal/print.ts"
+import { printFields, printJson, printTable, requireVisibleOutput, shortTime } from "../terminal/print.ts"
 
 interface CreateOptions extends DataOptions {
   name: string
@@ -159,6 +159,7 @@ function switchTo(input: { disabled: boolean }) {
 }
 
 function print(key: Key, options: DataOptions, context: Context, secret?: string): void {
+  if (secret) requireVisibleOutput("key", context)
   const json = keyJson(key)
   if (options.json) {
     printJson(secret ? { ...json, key: secret } : json, context)

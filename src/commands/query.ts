@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander"
+import { UserError } from "../errors.ts"
 import { eventKinds } from "../event-kinds.ts"
 import { cell } from "../export/csv.ts"
 import { granularities } from "../query/query.ts"
@@ -146,7 +147,7 @@ function bodyOf(type: string, options: QueryOptions): object {
   }
   return withoutUndefined({
     parameters: [withoutUndefined(parameter)],
-    preset: last === undefined ? preset : `last_${weeksToDays(last)}`,
+    preset: last === undefined ? preset : presetOf(last),
     startDate: from,
     endDate: to,
     timeZone: zone,
@@ -166,9 +167,15 @@ function splitLists(values: string[] | undefined): string[] | undefined {
   return values?.flatMap((value) => value.split(",")).map((value) => value.trim())
 }
 
-function weeksToDays(text: string): string {
-  const [, weeks] = /^(\d{1,3})w$/.exec(text) ?? []
-  return weeks === undefined ? text : `${7 * Number(weeks)}d`
+/** The preset of the API that `--last` stands for. Throws a UserError. */
+function presetOf(last: string): string {
+  const [, weeks] = /^([1-9]\d{0,2})w$/.exec(last) ?? []
+  if (weeks !== undefined) return `last_${7 * Number(weeks)}d`
+  if (/^(?:[1-9]\d*[dh]|hour|week|month)$/.test(last)) return `last_${last}`
+  throw new UserError(
+    `--last must be a number of days (7d), weeks (2w) or hours (24h), hour, week or month, not ${JSON.stringify(last)}`,
+    "for today, yesterday or this year use --preset; for other ranges use --from and --to",
+  )
 }
 
 function csvOf(rows: readonly Row[]): string {

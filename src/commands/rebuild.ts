@@ -4,11 +4,13 @@ import { reset, Sealer, sealAll } from "../columns/sealer.ts"
 import { countContents } from "../store/check.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, withDatabase } from "../terminal/database.ts"
-import { printJson } from "../terminal/print.ts"
+import { counted, printJson } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
 export function addRebuildCommand(root: Command, context: Context): void {
-  const command = root.command("rebuild").description("rebuild the column blocks from the stored events")
+  const command = root
+    .command("rebuild")
+    .description("rebuild the column blocks from the stored events (safe while the server runs)")
   addDataOptions(command, "rebuild --db /var/lib/databuddy/databuddy.db").action((options: DataOptions) =>
     withDatabase(options, context, (db) => {
       const startedAt = context.environment.elapsed()
@@ -19,12 +21,15 @@ export function addRebuildCommand(root: Command, context: Context): void {
       const today = Math.floor(context.environment.now() / dayMs)
       const progress = new Progress(context)
       sealAll(db, today, (left) =>
-        progress.show(() => `${Math.floor(((ids - left) / Math.max(1, ids)) * 100)} % of ${events} events`),
+        progress.show(
+          () => `${Math.floor(((ids - left) / Math.max(1, ids)) * 100)} % of ${counted(events, "event")}`,
+        ),
       )
       progress.end()
       const seconds = (context.environment.elapsed() - startedAt) / 1_000
       if (options.json) printJson({ db: db.name, events, seconds }, context)
-      else context.out(`rebuilt the column blocks of ${events} events in ${seconds.toFixed(1)} s\n`)
+      else
+        context.out(`rebuilt the column blocks of ${counted(events, "event")} in ${seconds.toFixed(1)} s\n`)
     }),
   )
 }

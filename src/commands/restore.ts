@@ -61,7 +61,7 @@ async function restore(file: string, options: RestoreOptions, context: Context):
   const aside = `${db}.before-restore-${new Date(context.environment.now()).toISOString().replace(/[-:.]/g, "")}`
   refuseAliases(db, false)
   const lock = lockExclusively(db, context.environment.pid)
-  let kept = false
+  let hasPrevious = false
   let ended: RevokedAccess | undefined
   try {
     keepOwner(`${db}-lock`, dirname(db))
@@ -69,15 +69,15 @@ async function restore(file: string, options: RestoreOptions, context: Context):
     const copy = await stageCopy(db, { what: "backup", from }, context, (path) => {
       ended = lock.db && keepEndedAccess(path, lock.db, options)
       keepOwner(path, existsSync(db) ? db : dirname(db))
-      kept = lock.replace(path, aside)
+      hasPrevious = lock.replace(path, aside)
     })
     if (options.json) {
       const { bytes } = copy
-      const before = kept ? aside : null
+      const before = hasPrevious ? aside : null
       const access = accessJson(ended, options)
       printJson({ file: from, bytes, ...contentsJson(copy), restored: true, db, before, access }, context)
     } else {
-      const before: Record<string, string> = kept ? { "previous database": aside } : {}
+      const before: Record<string, string> = hasPrevious ? { "previous database": aside } : {}
       printFields(
         { backup: from, size: size(copy.bytes), ...contentsFields(copy), "restored to": db, ...before },
         context,

@@ -46,7 +46,10 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     const listener = listen(server, options, tls)
     const url = listener.url.origin
     const onFault = faultLog(log, environment.elapsed)
-    await setUp(server.store, options.setup, { url, path, tls }, context, onFault)
+    if (options.setup && context.outIsDiscarded && server.store.registry.isEmpty())
+      log("warn", "no first key and no setup link: standard output, where they are shown, is discarded")
+    const isShown = options.setup && !context.outIsDiscarded
+    await setUp(server.store, isShown, { url, path, tls }, context, onFault)
     removeStaleStaging(path, context)
     server.start()
     schedule?.start()

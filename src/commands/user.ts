@@ -21,7 +21,14 @@ import {
   readDatabase,
   withDatabase,
 } from "../terminal/database.ts"
-import { printFields, printJson, printTable, shortTime, shown } from "../terminal/print.ts"
+import {
+  printFields,
+  printJson,
+  printTable,
+  requireVisibleOutput,
+  shortTime,
+  shown,
+} from "../terminal/print.ts"
 import {
   addUser,
   changePassword,
@@ -146,6 +153,7 @@ async function reset(email: string, options: ResetOptions, context: Context): Pr
 
 async function link(email: string, options: ResetOptions, context: Context): Promise<void> {
   const { now, random } = context.environment
+  requireVisibleOutput("link", context)
   await withDatabase(options, context, (db) =>
     inTransaction(db, () => {
       const { id } = requireUserWithEmail(db, email.toLowerCase())
@@ -191,6 +199,7 @@ function generatePassword(random: Random): string {
 }
 
 function print(user: User, options: DataOptions, context: Context, password?: string): void {
+  if (password !== undefined) requireVisibleOutput("password", context)
   const json = userJson(user)
   if (options.json) {
     printJson(password === undefined ? json : { ...json, password }, context)

@@ -23,7 +23,7 @@ import {
   readDatabase,
   withDatabase,
 } from "../terminal/database.ts"
-import { printFields, printJson, printTable, shortTime, shown } from "../terminal/print.ts"
+import { counted, printFields, printJson, printTable, shortTime, shown } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
 interface CreateOptions extends DataOptions {
@@ -47,7 +47,7 @@ interface DeleteOptions extends DataOptions {
   yes?: boolean
 }
 
-/** ms after which a running server has noticed that a website is deleted and stores no more events of it. */
+/** ms after which a running server has noticed that a website was deleted and stores no more events for it. */
 const registryDelay = 1_000
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -192,7 +192,7 @@ async function remove(id: string, options: DeleteOptions, context: Context): Pro
   await withDatabase(options, context, async (db) => {
     const website = findWebsite(db, id)
     const events = countEvents(db, website.rid)
-    const what = `the website ${website.id} (${shown(website.domain)}) and its ${events} events`
+    const what = `the website ${website.id} (${shown(website.domain)}) and its ${counted(events, "event")}`
     if (!options.yes) {
       throw new UserError(`this would permanently delete ${what}`, "add --yes to confirm")
     }
@@ -210,7 +210,7 @@ async function sweep(db: Db, events: number, context: Context): Promise<void> {
   let done = 0
   while (inTransaction(db, () => sweepDeleted(db, context.environment.now()))) {
     done = Math.min(done + sweepRows, events)
-    progress.show(() => `deleted ${done} of ${events} events`)
+    progress.show(() => `deleted ${done} of ${counted(events, "event")}`)
     await context.sleep(sweepPause)
   }
   progress.end()

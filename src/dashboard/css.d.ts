@@ -1,2 +1,2 @@
-/** Style sheets of single pages; the build puts them into the page's own. */
+/** Style sheets that a single page imports; the build bundles them into the style sheet of the dashboard. */
 declare module "*.css"

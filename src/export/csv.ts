@@ -1,9 +1,9 @@
 import type { StoredEvent } from "../store/event-reader.ts"
 import { eventFields } from "./fields.ts"
 
-/** Start of a spreadsheet formula, also after spaces, and with full-width characters. */
+/** Matches the start of a spreadsheet formula, even after spaces or with full-width characters. */
 const formula = /^(?:'|[\t\r\n]|\s*[=+\-@＝＋－＠])/
-/** Text that needs quotes, also for spreadsheets with another separator than commas. */
+/** Text that needs quotes, even for spreadsheets that expect a separator other than commas. */
 const needsQuotes = /[",;|\t\r\n]|^\s|\s$/
 
 /** Columns of the `events` view, plus the time as text. */

@@ -8,7 +8,7 @@ import type { Website } from "../store/websites.ts"
 /** Format version in the header. An incompatible change increases it. */
 export const formatVersion = 1
 
-/** Lines of each kind. */
+/** Number of lines of each kind. */
 export interface Counts {
   websites: number
   profiles: number

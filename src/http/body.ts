@@ -236,8 +236,6 @@ const closeBrace = 0x7d
 
 /** True if more than `limit` objects and arrays are nested. The result for invalid JSON is unspecified. */
 export function isNestedDeeper(text: string, limit: number): boolean {
-  // Each level takes two brackets, so most requests with one event need no scan.
-  if (text.length < 2 * (limit + 1)) return false
   let depth = 0
   for (let index = 0; index < text.length; index++) {
     switch (text.charCodeAt(index)) {

@@ -1,7 +1,7 @@
 /** 10000-01-01, Unix ms: later years need another form of ISO 8601. */
 const latest = Date.UTC(10_000, 0, 1)
 const isoDate = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?$/i
-/** UTF-16 units of a date. The longest that JavaScript writes, with the name of the zone, has 70. */
+/** Maximum UTF-16 units of a date. The longest that JavaScript writes, with the name of its zone, has 70. */
 const maxLength = 128
 
 const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]

@@ -4,7 +4,7 @@ import { findLoginSession, type LoginSession, loginSessionLifetime } from "../st
 import { isTrustedProxy, normalizeAddress, type TrustedNetworks } from "./address.ts"
 import type { RequestContext } from "./request-context.ts"
 
-/** What decides whether the session cookie is `Secure`. */
+/** Decides whether the session cookie is `Secure`. */
 export interface CookieDeps {
   /** True if this process terminates TLS. */
   https: boolean
@@ -18,8 +18,8 @@ export const sessionCookie = "databuddy_session"
  */
 const secureCookie = `__Host-${sessionCookie}`
 /**
- * Session cookies of a request that are looked up, at 4 µs each. A sibling host can set many of the plain name; browsers keep at
- * most 180 per site.
+ * Maximum number of session cookies to look up for a request. A lookup takes 4 µs. A sibling host can set many cookies
+ * with the plain name; browsers store at most 180 per site.
  */
 const maxTokens = 200
 /** Format of `newToken`. Other values are not looked up. */

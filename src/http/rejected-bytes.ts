@@ -100,7 +100,8 @@ export function enforceRejectedBytes(
 }
 
 /**
- * Reasons that say nothing against a body: it was valid, and limits of their own apply to it. Others at the same address must not be
+ * Reasons for which a body does not count: it was valid, and other limits apply to it. Others at the same address must
+ * not be
  * rejected because of it.
  */
 const notCounted: ReadonlySet<RejectionReason> = new Set(["rate_limited", "too_many_new_names"])

@@ -3,7 +3,9 @@ import { clientAddress, rateLimitPrefix, type TrustedNetworks } from "./address.
 /** A request, and what is known about its sender. */
 export interface RequestContext {
   request: Request
-  /** Address of the socket's peer. Looked up when it is first needed, and once: that costs more than most checks. */
+  /**
+   * Address of the socket's peer. Looked up once, when it is first needed, because that costs more than most checks.
+   */
   peer: () => string
   /** Parsed body. Used to describe the request if it is rejected. */
   body: unknown

@@ -225,7 +225,7 @@ export class Importer {
     if (outcome === "event_id_taken") {
       return { reason: outcome, message: `another event has the event_id ${JSON.stringify(event.event_id)}` }
     }
-    if (outcome === "renumbered") this.#report.events.renumbered++
+    if (outcome === "renumbered" && line.id) this.#report.events.renumbered++
     return this.#count("events", outcome !== ("present" satisfies ImportOutcome))
   }
 

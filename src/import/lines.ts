@@ -21,7 +21,7 @@ export interface ReadCallbacks {
   onBroken: (reason: string) => void
 }
 
-/** Reads the non-empty lines of a file, gzipped or not, in batches. */
+/** Reads the lines of a file, gzipped or not, in batches. Skips blank ones, which CRLF files and editors leave. */
 export async function* readLines(path: string, callbacks: ReadCallbacks): AsyncGenerator<TextLine[]> {
   let rest: Uint8Array = new Uint8Array(0)
   let number = 0
@@ -33,7 +33,7 @@ export async function* readLines(path: string, callbacks: ReadCallbacks): AsyncG
     for (let end = bytes.indexOf(newline); end !== -1; end = bytes.indexOf(newline, start)) {
       number++
       if (skipping || end - start > maxLineBytes) lines.push({ number, text: undefined })
-      else if (end > start) lines.push(lineOf(number, bytes.subarray(start, end)))
+      else lines.push(...lineOf(number, bytes.subarray(start, end)))
       skipping = false
       start = end + 1
     }
@@ -45,23 +45,19 @@ export async function* readLines(path: string, callbacks: ReadCallbacks): AsyncG
     yield lines
   }
   if (skipping) yield [{ number: number + 1, text: undefined }]
-  else if (rest.length > 0) yield [lineOf(number + 1, rest)]
+  else yield lineOf(number + 1, rest)
 }
 
 /** Some Windows programs write it at the start of UTF-8 files. */
 const byteOrderMark = "\ufeff"
 
-function lineOf(number: number, bytes: Uint8Array): TextLine {
-  const { text } = textOf(number, bytes)
-  // Concatenated files can each have one.
-  return { number, text: text?.startsWith(byteOrderMark) ? text.slice(1) : text }
-}
-
-function textOf(number: number, bytes: Uint8Array): TextLine {
-  return {
-    number,
-    text: isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString() : undefined,
-  }
+/** The line of these bytes; none if it is blank. */
+function lineOf(number: number, bytes: Uint8Array): TextLine[] {
+  if (!isUtf8(bytes)) return [{ number, text: undefined }]
+  const line = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
+  // Concatenated files can each have a byte order mark.
+  const text = line.startsWith(byteOrderMark) ? line.slice(1) : line
+  return text.trim() === "" ? [] : [{ number, text }]
 }
 
 async function* decompress(path: string, { onRead, onBroken }: ReadCallbacks): AsyncGenerator<Uint8Array> {

@@ -31,11 +31,11 @@ export interface BackupState {
   failures: number
 }
 
-/** Seconds: from a sync to memory, through 10 ms for a disk, to one that stalls all requests. */
+/** Upper bounds in seconds: from a sync to memory, through 10 ms for a disk, to a sync that stalls all requests. */
 const commitSeconds = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ]
-/** Events: a commit has at most 5,000, plus the rest of its last request. */
+/** Upper bounds in events: a commit has at most 5,000, plus the rest of its last request. */
 const commitEvents = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]
 
 /** Prometheus metrics. Commits are observed as they happen; everything else is counted elsewhere and read on each scrape. */

@@ -52,8 +52,8 @@ const proxyHeaders =
   /^(?:forwarded|via|proxy-|x-(?:forwarded|original|real|client|cluster|proxy|proxyuser|envoy|amzn|amz-cf|azure|arr|appengine|vercel|remote|host)\b|true-client|cf-|cdn-|fly-|fastly-|akamai-|incap-|do-connecting)/
 
 /**
- * True for a loopback connection without signs of a proxy, which also connects from loopback, or of a web page, which can reach this
- * machine through DNS rebinding.
+ * True for a loopback connection that neither a proxy nor a web page made, judged by the headers. A proxy on this
+ * machine also connects from loopback, and a web page can reach it through DNS rebinding.
  */
 function isLocal({ request, peer }: RequestContext): boolean {
   const site = request.headers.get("sec-fetch-site")

@@ -141,7 +141,7 @@ const forget: Operations = {
       id: "forgetPerson",
       summary: "Delete a person's data",
       description:
-        "Deletes all data of one person on the website and overwrites it on disk. Responds when it is done, after a few seconds with millions of events. Earlier backups still contain the data, and ids can remain in unused bytes of the file until it is vacuumed.",
+        "Deletes all data of one person on the website and overwrites it on disk. Responds when it is done, after a few seconds with millions of events. Earlier backups still contain the data.",
       takes: ref("schemas/Person"),
       gives: publishedFields(forgottenSchema),
       reasons: [...takesBody, ...ofWebsite, ...writes],

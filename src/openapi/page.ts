@@ -14,7 +14,7 @@ export async function createPage(): Promise<Page> {
   return { html: html(path), viewer: { path, bytes } }
 }
 
-/** Dark colors for the viewer, which has none itself. */
+/** Dark colors for the viewer, which has none of its own. */
 const style = `
 openapi-explorer {
   --font-regular: system-ui, sans-serif;

@@ -38,7 +38,10 @@ export type Preset = (typeof presets)[number] | CountedPreset
 const dayMs = 86_400_000
 /** The range of a query without dates. */
 const defaultPreset = "last_30d"
-/** Maximum buckets: by the minute as documented; by any other granularity, which is a result of a few MB. */
+/**
+ * Maximum number of buckets: by the minute, as documented, and by any other granularity. The latter makes a result of a
+ * few MB.
+ */
 const maxMinutes = 10_000
 const maxBuckets = 100_000
 /** Accepted years; others are typos. */

@@ -65,7 +65,7 @@ function* entryPieces(entry: Entry<JsonRows>): Generator<string | JsonRows> {
 
 interface Chunk {
   bytes: Uint8Array<ArrayBuffer>
-  /** For rows only: the text between them is not counted as memory. */
+  /** Called for rows only: the text between them does not count as used memory. */
   release: ((bytes: number) => void) | undefined
 }
 

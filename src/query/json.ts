@@ -29,7 +29,10 @@ export function numberOf(value: Value | undefined): number | undefined {
   return Math.abs(number) <= Number.MAX_SAFE_INTEGER ? number : undefined
 }
 
-/** All ways to split a dotted path into a key and the path below it, longest key first. Undefined: there is nothing below. */
+/**
+ * All ways to split a dotted path into a key and the path below it, longest key first. `below` is undefined if the key
+ * is the whole path.
+ */
 export function* pathSplits(path: string): Generator<[key: string, below: string | undefined]> {
   yield [path, undefined]
   for (let dot = path.lastIndexOf("."); dot >= 0; dot = dot === 0 ? -1 : path.lastIndexOf(".", dot - 1))

@@ -33,7 +33,7 @@ interface Secrets {
 
 /**
  * Prints the start message. In a new database it first creates a website and a key with all scopes; while there is no
- * owner it creates a setup link. `enabled` is false with --no-setup: then it creates nothing. If the
+ * owner it creates a setup link. `enabled` is false with --no-setup, or if nobody sees the message: then it creates nothing. If the
  * message cannot be written, the creation is rolled back; then it throws a UserError if there was a key to show, and calls
  * `onFault` otherwise.
  */

@@ -49,7 +49,7 @@ export type ServerOptions = Pick<
     geoFile?: GeoTable | undefined
   }
 
-/** The process, as far as a server depends on it. */
+/** The parts of the process that a server depends on. */
 export interface ServerEnvironment extends Environment {
   newId: () => string
   /** Bytes of memory that this process can use. */

@@ -169,7 +169,8 @@ export class EventInserter {
 
   /**
    * Inserts rows and returns how many. Skips a row whose `eventId` exists: the first one wins. `types`: the results of
-   * `typesOf` in the same transaction. Default: looks them up, also if the cache was not revalidated in this transaction.
+   * `typesOf` in the same transaction. Default: looks them up, even if the cache was not revalidated in this
+   * transaction.
    */
   insert(rows: readonly EventRow[], types = this.#currentTypesOf(rows)): number {
     let next = 0

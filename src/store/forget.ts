@@ -1,5 +1,5 @@
 import type { Db } from "./db/driver.ts"
-import { truncateWal } from "./db/open.ts"
+import { overwriteUnallocatedSpace } from "./db/unallocated-space.ts"
 import { sweepPause, sweepRows } from "./events.ts"
 import { isEventOf, linkedIds, withHashes } from "./identity-resolution.ts"
 import { deleteUnusedTypes, typeCheckPause } from "./unused-event-types.ts"
@@ -29,9 +29,13 @@ export interface ForgetSchedule {
 const rowsPerScan = 2_000
 /** ms between two scan steps. */
 const scanPause = 1
-/** Attempts to truncate the -wal, and ms between them: a reader can prevent it, and most finish soon. */
-const maxWalAttempts = 50
-const walPause = 100
+/** Attempts of a step that a reader or a commit of another process prevents, and the longest time between two, ms. Most end soon. */
+const maxAttempts = 50
+const maxRetryPause = 100
+/** ms between two steps that overwrite unallocated space: leaves the disk and the lock to new events. */
+const overwritePause = 2
+/** Stale blocks cleared in one transaction: about 10 ms, because a layout has up to 1,000 property keys. */
+const blocksPerStep = 64
 
 const sql = {
   linked: "select anonymous_id from profile_links where website_rid = :rid and profile_id = :profileId",
@@ -56,6 +60,17 @@ const sql = {
   deleteVisitorsLinks: `
     delete from profile_links
     where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
+  // Nothing reads the layout of a stale block. The quarters are stored for certain slices, so they go with a slice.
+  clearStaleBlocks: `
+    update blocks set
+      layout = '',
+      quarters = null,
+      name = iif(exists (select 1 from event_types as t where t.name = blocks.name), name, ''),
+      slices = iif(slices is null, null, (
+        select json_group_array(json(slice.value)) from json_each(slices) as slice
+        where exists (select 1 from event_types as t where t.name = slice.value ->> 0)))
+    where id in (
+      select id from blocks where (stale > 0 or website_rid < 0) and stale > 0 and layout <> '' limit ${blocksPerStep})`,
 }
 
 /** Yields the ids of the events that `forgetPerson` would delete at `now` (Unix ms), in batches. */
@@ -86,8 +101,8 @@ export async function countPerson(
  * has. identity-resolution.ts defines which events belong to a person. An anonymous id loses its links, but no profile is
  * deleted with it. Events of the day of `now` (Unix ms) are also found by their daily hash.
  *
- * Deleted bytes are overwritten (`secure_delete`), and the -wal is truncated; `overwritten` is false if that failed. One
- * exception: ids that SQLite moved when it split an index page can stay in the unused part of the old page until a vacuum.
+ * Deleted bytes are overwritten: cells and pages by `secure_delete`, copies of cells in pages by `overwriteUnallocatedSpace`, and
+ * the -wal is truncated. `overwritten` is false if that failed.
  *
  * Events that arrive during the call can remain. If it is interrupted, call it again to finish.
  */
@@ -114,11 +129,18 @@ export async function forgetPerson(
     return true
   }
   await deleteUnusedTypes(db, { write: pace.write, pause })
-  let overwritten = truncateWal(db)
-  for (let attempt = 1; !overwritten && attempt < maxWalAttempts; attempt++) {
-    await pace.sleep(walPause)
-    overwritten = truncateWal(db)
-  }
+  const clear = db.prepare(sql.clearStaleBlocks)
+  while ((await pace.write(() => clear.run().changes)) > 0) await pace.sleep(sweepPause)
+  const overwritten = await overwriteUnallocatedSpace(db, {
+    retry: async (step) => {
+      for (let attempt = 1; !step(); attempt++) {
+        if (attempt === maxAttempts) return false
+        await pace.sleep(Math.min(maxRetryPause, 2 ** attempt))
+      }
+      return true
+    },
+    pause: () => pace.sleep(overwritePause),
+  })
   return { events, ...profileAndLinks, overwritten }
 }
 

@@ -18,9 +18,12 @@ import type { Db } from "./db/driver.ts"
  * Only `forget` removes links.
  */
 
-/** Two or three people share a device; twenty profiles are a point of sale. */
+/**
+ * Two or three people can share a device. An id with more than twenty profiles belongs to a shared terminal, such as a
+ * point of sale.
+ */
 const maxProfilesPerVisitor = 20
-/** Links per read: a few ms. */
+/** Links per read, which takes a few ms. */
 const linksPerStep = 5_000
 
 const isShared = `

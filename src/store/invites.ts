@@ -58,7 +58,7 @@ export function createInvite(
   return { purpose, token, expiresAt }
 }
 
-/** Throws `invite_unknown`, also for a setup link if an owner exists by now. */
+/** Throws `invite_unknown`; for a setup link also if there is an owner by now. */
 export function findInvite(db: Db, token: string, now: number): Invite {
   const row = db.prepare(sql.find).get({ hash: hashToken(token), now }) as InviteRow | undefined
   if (!row || (row.purpose === "setup" && hasOwner(db))) throw new RequestError("invite_unknown")

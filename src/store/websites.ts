@@ -10,7 +10,10 @@ export interface Website {
   /** Host in lower case and ASCII, without `www.` and port. */
   domain: string
   name: string
-  /** Further allowed senders besides the domain and its subdomains: hosts, and origins with another scheme than http(s), such as apps. */
+  /**
+   * Further allowed senders besides the domain and its subdomains: hosts, and origins with a scheme other than http(s),
+   * such as those of apps.
+   */
   allowedOrigins: string[]
   anonymize: (typeof anonymizeSettings)[number]
   /** Retention of events in ms; 0: forever; null: the server's --retain. */

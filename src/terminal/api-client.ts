@@ -21,7 +21,7 @@ export async function callServer<Body extends object>(
   const signal = AbortSignal.timeout(body === undefined ? timeout : queryTimeout)
   const response = await request(url, path, context, signal, body)
   const json = parseObject(await response.text().catch((error) => throwUnreachable(url, error)))
-  // A server of this program succeeded, so the response has the form of its API.
+  // A successful response of the server has the form of its API.
   if (response.status === 200 && json?.success === true) return json as Body
   throw statusError(url, response.status, json)
 }

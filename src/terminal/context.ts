@@ -1,6 +1,6 @@
 import type { Environment } from "../environment.ts"
 
-/** Everything that a command uses of its process. Tests pass their own. */
+/** Everything that a command uses from its process. Tests pass their own. */
 export interface Context {
   environment: Environment
   newId: () => string
@@ -18,6 +18,8 @@ export interface Context {
   err: (text: string) => void
   /** Writes to standard output; resolves when the reader has consumed it, rejects with an OutputError. */
   outTaken: (text: string | Uint8Array) => Promise<void>
+  /** True if standard output is the null device, as after `>&-`. Then nobody sees what is printed. */
+  outIsDiscarded: boolean
   outIsTerminal: boolean
   errIsTerminal: boolean
   sleep: (ms: number) => Promise<void>

@@ -1,7 +1,7 @@
 import { type FieldError, type RequestError, UserError } from "../errors.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 
-/** Command-line names of the fields of the admin API. */
+/** Command-line names of the fields of the admin API and of queries. */
 const flags: Record<string, string> = {
   id: "--id",
   name: "--name",
@@ -24,6 +24,14 @@ const flags: Record<string, string> = {
   email: "the email",
   role: "--role",
   password: "the password",
+  preset: "--preset",
+  startDate: "--from",
+  endDate: "--to",
+  timeZone: "--zone",
+  by: "--by",
+  measures: "--measure",
+  steps: "--step",
+  window: "--window",
 }
 
 /** Hints that name a command or an option. Other reasons have the advice of `rejections`. */
@@ -44,5 +52,7 @@ export function toUserError(error: RequestError): UserError {
 }
 
 function fieldText({ field, message }: FieldError): string {
-  return `${flags[field.split(".")[0] ?? ""] ?? field} ${message}`
+  // A query of the command line has one parameter.
+  const name = field.replace(/^parameters\.0\./, "")
+  return `${flags[name.split(".")[0] ?? ""] ?? name} ${message}`
 }

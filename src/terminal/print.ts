@@ -1,3 +1,4 @@
+import { UserError } from "../errors.ts"
 import type { Context } from "./context.ts"
 
 /** Characters that move the cursor, change colors, reverse the writing direction or break the line. */
@@ -6,6 +7,15 @@ const unsafe = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]
 /** Escapes characters that a terminal would act on, such as `\u{1b}`. */
 export function shown(text: string): string {
   return text.replace(unsafe, (character) => `\\u{${character.charCodeAt(0).toString(16)}}`)
+}
+
+/** Throws a UserError if `secret`, which is shown only once, would be printed where nobody sees it. */
+export function requireVisibleOutput(secret: string, { outIsDiscarded }: Context): void {
+  if (!outIsDiscarded) return
+  throw new UserError(
+    `standard output is discarded, and the ${secret} is shown only once; nothing was changed`,
+    "run the command where you see its output, or redirect it to a file",
+  )
 }
 
 /** Prints one line of JSON. Escapes control characters that JSON allows; the value stays the same. */
@@ -56,6 +66,11 @@ export function isoTime(ms: number | null | undefined): string | null {
 /** `2026-08-01 12:30 UTC`; `fallback` if there is no time. */
 export function shortTime(iso: string | null, fallback: string): string {
   return iso === null ? fallback : `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
+}
+
+/** `1 event`, `2 events`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`
 }
 
 /** `412.3 MB`; below 1 KB `12 bytes`. */

@@ -3,7 +3,7 @@ import { Semaphore } from "../http/semaphore.ts"
 
 /** KiB of memory and iterations: the OWASP minimum for Argon2id, about 30 ms on one core. */
 const cost = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const
-/** Concurrent hashes, on separate threads, and waiting ones, about a quarter of a second of work. */
+/** Maximum hashes that run, on separate threads, and that wait: about a quarter of a second of work. */
 const hashes = {
   running: 2,
   waiting: 16,

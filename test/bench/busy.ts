@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { type Server, startServer } from "../harness.ts"
 import { memoryOf } from "../support/memory.ts"
 import { standardEvents } from "./dataset.ts"
-import { website } from "./engines.ts"
+import { evict, website } from "./engines.ts"
 import { prepare } from "./prepare.ts"
 
 /** A second; each comes in a request of its own. */
@@ -32,7 +32,7 @@ export async function startBusy(events: number, dir: string | undefined): Promis
   const copies = mkdtempSync(join(folder, "busy-"))
   const db = join(copies, "databuddy.db")
   copyFileSync(join(folder, "databuddy.db"), db, constants.COPYFILE_FICLONE)
-  await letGo(copies)
+  await evict(copies, [copies])
   const server = await startServer({ db })
   const sending = sendMeanwhile(server.url, key)
   return {
@@ -48,19 +48,12 @@ export async function startBusy(events: number, dir: string | undefined): Promis
   }
 }
 
-/** What the system has cached of the files, once they are on the disk. */
-async function letGo(folder: string): Promise<void> {
-  const drop = ["dd", "if={}", "iflag=nocache", "count=0", "status=none", ";"]
-  for (const command of [
-    ["sync", "-f", folder],
-    ["find", folder, "-type", "f", "-exec", ...drop],
-  ]) {
-    await Bun.spawn(command, { stdout: "ignore", stderr: "inherit" }).exited
-  }
-}
-
 /** Events of now, of known visitors in new sessions. */
-function sendMeanwhile(url: string, key: string): { sent: () => number; stop: () => Promise<void> } {
+export function sendMeanwhile(
+  url: string,
+  key: string,
+  perSecond = eventsMeanwhile,
+): { sent: () => number; stop: () => Promise<void> } {
   const bodies = [...standardEvents(sentEvents, Date.now(), 2)].map(({ timestamp: _, ...event }) =>
     JSON.stringify({ ...event, sessionId: `now-${event.sessionId}`, websiteId: website }),
   )
@@ -76,7 +69,7 @@ function sendMeanwhile(url: string, key: string): { sent: () => number; stop: ()
   }
   const timer = setInterval(() => {
     last = send()
-  }, 1_000 / eventsMeanwhile)
+  }, 1_000 / perSecond)
   return {
     sent: () => count,
     stop: async () => {

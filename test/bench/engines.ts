@@ -52,7 +52,7 @@ interface DuckDb {
     create(path: string, options?: Record<string, string>): Promise<{ connect(): Promise<DuckDbConnection> }>
   }
 }
-interface DuckDbConnection {
+export interface DuckDbConnection {
   run(sql: string): Promise<unknown>
   runAndReadAll(sql: string): Promise<{ getRowsJson(): (string | number)[][] }>
   closeSync(): void
@@ -94,7 +94,7 @@ const columns = {
 /** Events in one transaction when a database is filled. */
 const perCommit = 10_000
 
-function* chunks<Item>(items: Iterable<Item>): Generator<Item[]> {
+export function* chunks<Item>(items: Iterable<Item>): Generator<Item[]> {
   let chunk: Item[] = []
   for (const item of items) {
     if (chunk.push(item) < perCommit) continue
@@ -105,7 +105,7 @@ function* chunks<Item>(items: Iterable<Item>): Generator<Item[]> {
 }
 
 /** What `:from` and `:to` stand for, written in: numbers, and of our own making. */
-function withRange(sql: string, { from, to }: Range): string {
+export function withRange(sql: string, { from, to }: Range): string {
   return sql.replaceAll(":from", String(from)).replaceAll(":to", String(to))
 }
 
@@ -183,7 +183,7 @@ const duckdb: Engine = {
   },
 }
 
-async function duckDbAt(path: string, packages: string, options = {}): Promise<DuckDbConnection> {
+export async function duckDbAt(path: string, packages: string, options = {}): Promise<DuckDbConnection> {
   const { DuckDBInstance } = await load<DuckDb>(packages, "@duckdb/node-api")
   return await (await DuckDBInstance.create(path, options)).connect()
 }
@@ -260,7 +260,7 @@ const databuddy: Engine = {
 }
 
 /** Does immediately what a server does between commits and at the end of a day. */
-function makeBlocks(path: string): void {
+export function makeBlocks(path: string): void {
   const { success, stderr } = Bun.spawnSync([binary, "rebuild", "--db", path])
   if (!success) throw new Error(`no blocks were made: ${stderr}`)
 }
@@ -290,7 +290,7 @@ function eventRow(event: StandardEvent, websiteRid: number): EventRow {
 export async function askServer(
   url: string,
   key: string,
-  { request, row }: Question,
+  { request, row }: Pick<Question, "request" | "row">,
   { from, to }: Range,
 ): Promise<Cell[][]> {
   const { parameter, ...whole } = request
@@ -330,16 +330,20 @@ export interface Task extends Range {
 /** ms above which a query runs only twice: plain rows take 15 s for some. */
 const warmTime = 15_000
 
-/** Asks in a process of its own, and before it lets go of what the system has cached of the engine's files. */
-export async function ask(task: Task): Promise<Answer> {
-  const paths = engines[task.engine].files.map((file) => join(task.folder, file)).filter(existsSync)
-  // Pages that are not yet on the disk cannot be let go of.
+/** Evicts files of a folder from the page cache. Pages that are not on the disk yet are written first. */
+export async function evict(folder: string, paths: string[]): Promise<void> {
   for (const command of [
-    ["sync", "-f", task.folder],
+    ["sync", "-f", folder],
     ["find", ...paths, "-type", "f", "-exec", "dd", "if={}", "iflag=nocache", "count=0", "status=none", ";"],
   ]) {
     await Bun.spawn(command, { stdout: "ignore", stderr: "inherit" }).exited
   }
+}
+
+/** Asks in a process of its own, and before it lets go of what the system has cached of the engine's files. */
+export async function ask(task: Task): Promise<Answer> {
+  const paths = engines[task.engine].files.map((file) => join(task.folder, file)).filter(existsSync)
+  await evict(task.folder, paths)
   const asker = Bun.spawn([process.execPath, import.meta.path, JSON.stringify(task)], {
     stdout: "pipe",
     stderr: "pipe",

@@ -5,6 +5,7 @@ import { benchPages } from "./pages.ts"
 import { benchQuery } from "./query.ts"
 import { benchTransfer } from "./transfer.ts"
 import { benchViews } from "./views.ts"
+import { benchWide } from "./wide.ts"
 
 const program = new Command("bun run bench").description(
   "measures the built binary; run `bun run build` first",
@@ -49,4 +50,21 @@ program
   .option("--rounds <n>", "times that a page is loaded warm", Number, 9)
   .option("--dir <folder>", "keep the database here, and use the one that is there")
   .action(benchPages)
+program
+  .command("wide")
+  .description(
+    "queries on a million visitors in six websites, cold, first, with a new value and repeated, beside DuckDB",
+  )
+  .option("--events <n>", "events to query", Number, 10_000_000)
+  .option("--rounds <n>", "repetitions of each query, of which the median counts", Number, 3)
+  .option(
+    "--query-memory <MiB...>",
+    "one table for each",
+    (text, list: number[] = []) => [...list, Number(text)],
+    [512],
+  )
+  .option("--arriving <n>", "events that arrive each second meanwhile", Number, 0)
+  .option("--only <text>", "queries whose names contain this")
+  .option("--dir <folder>", "keep the databases here, and use those that are there")
+  .action(benchWide)
 await program.parseAsync()

@@ -105,7 +105,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a dark chart is printed in the colours of its legend", async () => {
+  test("a dark chart is printed in the colors of its legend", async () => {
     const { page } = await dashboard.open("/w/SITE/overview", { colorScheme: "dark" })
     await waitForPage(page, "page_viewed")
     await page.emulateMedia({ media: "print" })

@@ -58,10 +58,10 @@ describe("what POST /identify stores", () => {
 
 describe("a page can read every rejection: it has the CORS headers", () => {
   const origin = "http://localhost:3000"
-  const refusals = Object.values(groups)
+  const rejections = Object.values(groups)
     .flat()
     .filter((one) => isRejection(one.answer) && !one.sent.headers?.origin)
-  const oneOfEach = [...new Map(refusals.map((one) => [(one.answer as Rejected).reason, one])).values()]
+  const oneOfEach = [...new Map(rejections.map((one) => [(one.answer as Rejected).reason, one])).values()]
   for (const { sent, answer } of oneOfEach) {
     // Pages on localhost can send to every website, so the origin alone causes no rejection.
     if ((answer as Rejected).reason === "origin_not_allowed") continue

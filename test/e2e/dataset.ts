@@ -347,21 +347,21 @@ function attempts(unit: string, hours: number): string {
 }
 
 /** Rates and shares are rounded to two decimals; sums of doubles depend on their order. */
-function isSame(got: unknown, wanted: unknown): boolean {
-  if (typeof got === "boolean") return Number(got) === wanted
-  if (typeof got === "object" && got !== null) return JSON.stringify(got) === wanted
-  if (typeof got !== "number" || typeof wanted !== "number") return got === wanted
-  return Math.abs(got - wanted) <= (Number.isInteger(wanted) ? 0 : 0.005 + 1e-9 * Math.abs(wanted))
+function isSame(got: unknown, expected: unknown): boolean {
+  if (typeof got === "boolean") return Number(got) === expected
+  if (typeof got === "object" && got !== null) return JSON.stringify(got) === expected
+  if (typeof got !== "number" || typeof expected !== "number") return got === expected
+  return Math.abs(got - expected) <= (Number.isInteger(expected) ? 0 : 0.005 + 1e-9 * Math.abs(expected))
 }
 
-function difference(got: Row[], wanted: Row[], isOrdered: boolean): string | undefined {
-  if (wanted.length === 0) return "SQL has no rows: nothing was compared"
-  const columns = Object.keys(wanted[0] ?? {})
+function difference(got: Row[], expected: Row[], isOrdered: boolean): string | undefined {
+  if (expected.length === 0) return "SQL has no rows: nothing was compared"
+  const columns = Object.keys(expected[0] ?? {})
   const missing = columns.find((column) => !got.some((row) => column in row))
   if (missing) return `the answer has no column ${missing}: ${JSON.stringify(got[0])}`
   // By columns that are not rounded: text and integers.
   const exact = columns.filter((column) =>
-    wanted.every((row) => typeof row[column] !== "number" || Number.isInteger(row[column])),
+    expected.every((row) => typeof row[column] !== "number" || Number.isInteger(row[column])),
   )
   const keyOf = (row: Row) => JSON.stringify(exact.map((column) => plain(row[column])))
   const inOrder = (rows: Row[]) =>
@@ -371,7 +371,7 @@ function difference(got: Row[], wanted: Row[], isOrdered: boolean): string | und
           .map((row) => ({ row, key: keyOf(row) }))
           .sort((a, b) => (a.key < b.key ? -1 : 1))
           .map(({ row }) => row)
-  const [ours, theirs] = [inOrder(got), inOrder(wanted)]
+  const [ours, theirs] = [inOrder(got), inOrder(expected)]
   if (ours.length !== theirs.length) {
     const index = theirs.findIndex((row, at) => !ours[at] || keyOf(ours[at]) !== keyOf(row))
     return `${ours.length} rows, and SQL has ${theirs.length}; the first that differs: ${JSON.stringify(ours[index])}\n  SQL: ${JSON.stringify(theirs[index])}`
@@ -418,10 +418,10 @@ try {
         continue
       }
       const got = rows ? rows(entry.data) : entry.data
-      const wanted = sql === "" ? bins(db, got) : (db.prepare(whole(sql)).all() as Row[])
-      const found = difference(got, wanted, isOrdered)
+      const expected = sql === "" ? bins(db, got) : (db.prepare(whole(sql)).all() as Row[])
+      const found = difference(got, expected, isOrdered)
       if (found) failed++
-      say(found ? `FAILED ${asked}: ${found}` : `ok     ${asked}: ${wanted.length} rows`)
+      say(found ? `FAILED ${asked}: ${found}` : `ok     ${asked}: ${expected.length} rows`)
     }
   }
   db.close()

@@ -530,7 +530,7 @@ describe("GET /v1/export", () => {
     expect(await (await get()).text()).not.toMatch(/dbdy_|hash|salt/)
   })
 
-  const refusals: [string, string, string, number, string][] = [
+  const rejections: [string, string, string, number, string][] = [
     ["a key without the scope", "", "sender", 403, "scope_missing"],
     ["no key", "", "none", 401, "key_malformed"],
     ["a website that the key is not for", "?website_id=v", "limited", 403, "key_website_mismatch"],
@@ -547,7 +547,7 @@ describe("GET /v1/export", () => {
   test("rejects invalid requests", async () => {
     fill(() => {})
     await serve()
-    for (const [_, query, key, status, reason] of refusals) {
+    for (const [_, query, key, status, reason] of rejections) {
       const answer = await get(query, key)
       expect([query, answer.status, answer.headers.get("x-databuddy-reason")]).toEqual([
         query,

@@ -266,7 +266,7 @@ test("unknown website ids share one rate limit, so inventing ids does not help",
 test("soon after the start no byte of a past day's salt is left in the files", async () => {
   const db = `${folder()}/test.db`
   await (await start(db)).stop()
-  const salt = Buffer.from("a salt that is easy to recognise")
+  const salt = Buffer.from("a salt that is easy to recognize")
   withDatabase(db, (writer) => writer.prepare("insert into salts (day, salt) values (1, ?)").run(salt))
   const server = await start(db)
   await send(server)

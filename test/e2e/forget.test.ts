@@ -98,7 +98,6 @@ test("beside a server, forget shows what it would delete, and with --yes leaves 
     code: 0,
     out: `deleted ${what}
 note: copies made before this in other places still contain it
-note: ids can remain in unused bytes of the file until you run VACUUM on it
 `,
     err: "",
   })

@@ -337,6 +337,26 @@ test("a byte order mark at the start of a file, or of one appended to it, is ign
   expect(JSON.parse(out).events).toBe(2)
 })
 
+test("blank lines of every kind are skipped, and an event without an id is not counted as renumbered", async () => {
+  const line = JSON.stringify({ type: "event", website_id: null, name: "a", timestamp: now })
+  const rejected = "{}"
+  const text = `\n\r\n\ufeff\r\n${line}\r\n\r\n \t\n${rejected}\n\u00a0\n\r\n  `
+  for (const [name, bytes] of [
+    ["plain", Buffer.from(text)],
+    ["gzip", gzipSync(text)],
+  ] as const) {
+    writeFileSync(folder.file("x.ndjson"), bytes)
+    expect(await imported("x.ndjson", `${name}.db`, 1)).toMatchObject({
+      lines: 2,
+      events: { added: 1, renumbered: 0 },
+      refused: { total: 1, first: [{ line: 7 }] },
+    })
+    expect((await run("rebuild", "--db", `${name}.db`)).out).toStartWith(
+      "rebuilt the column blocks of 1 event in ",
+    )
+  }
+})
+
 describe("a line that cannot be imported", () => {
   const event = { type: "event", id: 1, website_id: null, name: "a", timestamp: now }
   const line = (changes: object = {}) => JSON.stringify({ ...event, ...changes })
@@ -360,7 +380,7 @@ describe("a line that cannot be imported", () => {
       ...changes,
     })
   const numbered = (count: number) => Array.from({ length: count }, (_, index) => [`t${index}`, index])
-  const refusals: [string, string, string][] = [
+  const rejections: [string, string, string][] = [
     ["no JSON", "{", "not_json"],
     ["half a line", line().slice(0, 20), "not_json"],
     ["no object", '"event"', "not_json"],
@@ -400,7 +420,7 @@ describe("a line that cannot be imported", () => {
     ["a link with a NUL", link({ anonymous_id: "\0" }), "invalid"],
     ["a link in seconds", link({ linked_at: now / 1_000 }), "invalid"],
     ["an id that is none", line({ id: -1 }), "invalid"],
-    ["an unknown field", line({ colour: "red" }), "invalid"],
+    ["an unknown field", line({ color: "red" }), "invalid"],
     ["properties that are none", line({ properties: [] }), "invalid"],
     ["too many properties", line({ properties: { a: "x".repeat(33_000) } }), "invalid"],
     ["a NUL", line({ path: "\0" }), "invalid"],
@@ -420,16 +440,16 @@ describe("a line that cannot be imported", () => {
   ]
 
   test("is reported with its number and reason, and the rest is imported", async () => {
-    const lines = refusals.flatMap(([, text], index) => [text, line({ name: `good ${index}` })])
+    const lines = rejections.flatMap(([, text], index) => [text, line({ name: `good ${index}` })])
     writeFileSync(folder.file("x.ndjson"), `${lines.join("\n")}\n\xff{"type"\n`, "latin1")
     const report = await imported("x.ndjson", "b.db", 1)
-    expect(report.events.added).toBe(refusals.length)
-    expect(report.refused.total).toBe(refusals.length + 1)
+    expect(report.events.added).toBe(rejections.length)
+    expect(report.refused.total).toBe(rejections.length + 1)
     const shown = report.refused.first.map((one: { line: number; reason: string }) => [one.line, one.reason])
-    const expected = refusals.map(([, , reason], index) => [2 * index + 1, reason])
-    expect(shown).toEqual([...expected, [2 * refusals.length + 1, "not_json"]])
+    const expected = rejections.map(([, , reason], index) => [2 * index + 1, reason])
+    expect(shown).toEqual([...expected, [2 * rejections.length + 1, "not_json"]])
     const reasons: Record<string, number> = { not_json: 1 }
-    for (const [, , reason] of refusals) reasons[reason] = (reasons[reason] ?? 0) + 1
+    for (const [, , reason] of rejections) reasons[reason] = (reasons[reason] ?? 0) + 1
     expect(report.refused.reasons).toEqual(reasons)
   })
 

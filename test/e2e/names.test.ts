@@ -16,7 +16,7 @@ const odd: Record<string, string> = {
   "a format": "%s%n{{name}}",
   "a newline": "two\nlines\r\nerror: forged",
   NUL: "before\0after",
-  "a colour and a cleared screen": "\u001b[31mred\u001b[2J",
+  "a color and a cleared screen": "\u001b[31mred\u001b[2J",
   "a terminal's title": "\u001b]0;owned\u0007",
   "the one-byte escape": "\u009b31mred",
   "backspaces and delete": "safe\b\b\b\b\u007f",
@@ -96,8 +96,8 @@ test("rejected events are listed on one line each, whatever their names and prop
   expect(out).toStartWith("TIME ")
   expect(lines).toBe(1 + names.length)
   const json = await run("refusals", "--url", server.url, "--json")
-  const kept: { names: string[] }[] = JSON.parse(json.out)
-  expect(kept.map((one) => one.names).reverse()).toEqual(names.map((name) => [name]))
+  const listed: { names: string[] }[] = JSON.parse(json.out)
+  expect(listed.map((one) => one.names).reverse()).toEqual(names.map((name) => [name]))
 })
 
 test("an error that quotes its input is one line and a hint", async () => {

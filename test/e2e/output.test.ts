@@ -117,6 +117,61 @@ describe.skipIf(process.platform !== "linux")("output to a full disk", () => {
   })
 })
 
+describe.skipIf(process.platform !== "linux")("output that nobody sees", () => {
+  const outputs = [
+    ["the null device", "> /dev/null"],
+    ["a closed descriptor", ">&-"],
+  ] as const
+  describe.each(outputs)("on %s", (_, redirect) => {
+    test("changes no key, user or link whose secret would be shown", () => {
+      const { id } = JSON.parse(shell('"$0" key create --name k --json').out)
+      shell('"$0" user create ada@example.com')
+      const state = () =>
+        withDatabase(folder.file("databuddy.db"), (db) =>
+          db
+            .prepare(
+              "select (select group_concat(hex(hash)) from keys), (select group_concat(password) from users), (select count(*) from invites)",
+            )
+            .raw()
+            .get(),
+        )
+      const before = state()
+      for (const command of [
+        "key create --name l",
+        "key create --name l --json",
+        `key rotate ${id}`,
+        "user create bob@example.com",
+        "user reset ada@example.com",
+        "user reset ada@example.com --link",
+      ]) {
+        const { code, err } = shell(`"$0" ${command} ${redirect}`)
+        expect([command, code, err]).toEqual([command, 1, expect.stringContaining("output is discarded")])
+      }
+      expect(state()).toEqual(before)
+    })
+
+    test("is accepted where nothing secret would be shown", () => {
+      for (const command of [
+        "website list",
+        "website create b.com",
+        "echo a-long-password | $0 user create ada@example.com --password-stdin",
+      ]) {
+        const line = command.startsWith("echo") ? command : `"$0" ${command}`
+        expect([command, shell(`${line} ${redirect}`).code]).toEqual([command, 0])
+      }
+      expect(count("users")).toBe(1)
+    })
+
+    test("lets a server start without a key that nobody has", () => {
+      const { code, err } = shell(
+        `timeout --preserve-status -s TERM 2 "$0" serve --port 0 --db new.db ${redirect}`,
+      )
+      expect([code, err]).toEqual([0, expect.stringContaining("no first key and no setup link")])
+      expect([count("keys", "new.db"), count("invites", "new.db")]).toEqual([0, 0])
+    })
+  })
+})
+
 describe("a reader that closes the pipe", () => {
   test.each(["export", "website list", "website list --json"])(
     "ends databuddy %s without a word",

@@ -171,7 +171,7 @@ test("all websites can be selected, as over HTTP", async () => {
 
 const complaints: [string, string[], RegExp][] = [
   ["an unknown type", ["query", "nope"], /^error: unknown type nope/],
-  ["an unknown range", ["query", "custom_events", "--preset", "x"], /^error: preset must be today/],
+  ["an unknown range", ["query", "custom_events", "--preset", "x"], /^error: --preset must be today/],
   [
     "text as a number",
     ["query", "custom_events", "--where", "path>x"],
@@ -199,14 +199,34 @@ const complaints: [string, string[], RegExp][] = [
     ["query", "custom_events", "--where", '{"field":"path","op":"EQ","value":"/x"}'],
     /^error: filters.0.op must be eq, .* or exists, not "EQ"/,
   ],
-  ["a field to break down by", ["query", "events", "--by", "Path"], /^error: .*by.0 must be .* not "Path"/],
+  ["a field to break down by", ["query", "events", "--by", "Path"], /^error: --by must be .* not "Path"/],
   [
     "a measure in another case",
     ["query", "events", "--by", "path", "--measure", "Users"],
-    /^error: .*measures.0 must be events, users, .* not "Users"/,
+    /^error: --measure must be events, users, .* not "Users"/,
   ],
-  ["a preset in another case", ["query", "events", "--preset", "TODAY"], /^error: preset must be .* "TODAY"/],
-  ["a time in another case", ["query", "events", "--last", "7D"], /^error: preset must be .* "last_7D"/],
+  [
+    "a preset in another case",
+    ["query", "events", "--preset", "TODAY"],
+    /^error: --preset must be .* "TODAY"/,
+  ],
+  ...["7D", "today", "0d", "-1d", "1m", "year", "7", ""].map((last): [string, string[], RegExp] => [
+    `--last ${JSON.stringify(last)}`,
+    ["query", "events", `--last=${last}`],
+    /^error: --last must be .* or month, not ".*"\nhint: for today, .* use --preset/,
+  ]),
+  [
+    "an unknown unit of time",
+    ["query", "funnel", "--step", "a", "--step", "b", "--window", "1x"],
+    /^error: --window must be a duration/,
+  ],
+  ["an unknown zone", ["query", "events", "--zone", "Nope"], /^error: --zone must be a time zone/],
+  ["a day that does not exist", ["query", "events", "--from", "2026-02-30"], /^error: --from must be/],
+  [
+    "a range that ends before it starts",
+    ["query", "events", "--from", "2026-02-03", "--to", "2026-02-01"],
+    /^error: --to must/,
+  ],
   ["an unknown website", ["query", "custom_events", "--website", "x"], /^error: no website has the id x/],
 ]
 test.each(complaints)("%s is reported", async (_, args, complaint) => {

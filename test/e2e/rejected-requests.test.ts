@@ -7,7 +7,7 @@ const folder = temporaryFolder()
 let server: Server
 
 beforeAll(async () => {
-  server = await startServer({ db: folder.file("refusals.db") })
+  server = await startServer({ db: folder.file("databuddy.db") })
   const names = ["plain", "\u001b[31mred\u202e"]
   for (const name of names) {
     await fetch(`${server.url}/track`, {
@@ -22,7 +22,7 @@ afterAll(async () => {
   folder[Symbol.dispose]()
 })
 
-async function refusals(env: Record<string, string>, ...args: string[]) {
+async function runRefusals(env: Record<string, string>, ...args: string[]) {
   const child = Bun.spawn([binary, "refusals", ...args], {
     cwd: folder.path,
     env: environment(env),
@@ -34,7 +34,8 @@ async function refusals(env: Record<string, string>, ...args: string[]) {
   return { code, out, err }
 }
 
-const withKey = (...args: string[]) => refusals({ DATABUDDY_KEY: server.key }, "--url", server.url, ...args)
+const withKey = (...args: string[]) =>
+  runRefusals({ DATABUDDY_KEY: server.key }, "--url", server.url, ...args)
 
 test("rejected requests are printed as a table without control characters", async () => {
   const { code, out, err } = await withKey()
@@ -68,18 +69,18 @@ test("rejected requests are filtered by website and reason", async () => {
 })
 
 test("the key is only read from the environment", async () => {
-  expect(await refusals({}, "--url", server.url)).toEqual({
+  expect(await runRefusals({}, "--url", server.url)).toEqual({
     code: 1,
     out: "",
     err: "error: DATABUDDY_KEY is not set\nhint: set it to a key with the scope read:data\n",
   })
-  expect((await refusals({}, "--url", server.url, "--key", server.key)).code).toBe(2)
+  expect((await runRefusals({}, "--url", server.url, "--key", server.key)).code).toBe(2)
 })
 
-const invalidUses: [string, () => ReturnType<typeof refusals>, RegExp][] = [
+const invalidUses: [string, () => ReturnType<typeof runRefusals>, RegExp][] = [
   [
     "a wrong key",
-    () => refusals({ DATABUDDY_KEY: "x" }, "--url", server.url),
+    () => runRefusals({ DATABUDDY_KEY: "x" }, "--url", server.url),
     /^error: http:\S+ answered 401: .+\nhint: set DATABUDDY_KEY/,
   ],
   [
@@ -89,17 +90,17 @@ const invalidUses: [string, () => ReturnType<typeof refusals>, RegExp][] = [
   ],
   [
     "no server",
-    () => refusals({ DATABUDDY_KEY: "x" }, "--url", "http://127.0.0.1:1"),
+    () => runRefusals({ DATABUDDY_KEY: "x" }, "--url", "http://127.0.0.1:1"),
     /^error: no response from http:\/\/127\.0\.0\.1:1: .+\nhint: start/,
   ],
   [
     "no address",
-    () => refusals({ DATABUDDY_KEY: "x" }, "--url", "nonsense"),
+    () => runRefusals({ DATABUDDY_KEY: "x" }, "--url", "nonsense"),
     /^error: --url nonsense is not a URL\n/,
   ],
   [
     "another server's address",
-    () => refusals({ DATABUDDY_KEY: server.key }, "--url", `${server.url}/docs`),
+    () => runRefusals({ DATABUDDY_KEY: server.key }, "--url", `${server.url}/docs`),
     /^error: http:\S+ answered 404/,
   ],
 ]

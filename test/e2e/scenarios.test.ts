@@ -300,7 +300,7 @@ describe("one server", () => {
       Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`t${from + index}`, value]))
     const identify = async (...sent: Parameters<typeof identity>) =>
       expect((await world.send(identity(...sent))).body).toBe('{"status":"success","type":"identify"}')
-    const kept = (profileId: string) =>
+    const traitsOf = (profileId: string) =>
       Object.keys(world.profile(websiteIds.example, profileId)?.traits ?? {})
 
     test("to 200: a request beyond is rejected, and nothing of it is stored", async () => {
@@ -310,13 +310,13 @@ describe("one server", () => {
         traits: { t0: 1 },
         anonymous_ids: [],
       })
-      expect(kept("many")).toHaveLength(200)
+      expect(traitsOf("many")).toHaveLength(200)
     })
 
     test("while one can be changed, or replaced by another", async () => {
       await identify("many", { t0: 2 })
       await identify("many", { t0: null, one: "more" }, "linked")
-      expect(kept("many")).toHaveLength(200)
+      expect(traitsOf("many")).toHaveLength(200)
       expect(world.profile(websiteIds.example, "many")).toMatchObject({
         traits: { one: "more" },
         anonymous_ids: ["linked"],
@@ -335,15 +335,15 @@ describe("one server", () => {
       const last = world.lastId()
       const lock = world.lock()
       const beside = Array.from({ length: 10 }, () => world.send({ body: plainEvent }))
-      const refusal = world.send(identity("many", fifty(1_000)))
+      const rejection = world.send(identity("many", fifty(1_000)))
       const other = world.send(identity("other", fifty(0)))
       await Bun.sleep(150)
       lock[Symbol.dispose]()
       for (const answer of await Promise.all(beside)) expectSuccess(answer, ok)
-      expectRejection(await refusal, beyond)
+      expectRejection(await rejection, beyond)
       expect((await other).status).toBe(200)
       expect(world.rowsAfter(last)).toHaveLength(10)
-      expect([kept("many").length, kept("other").length]).toEqual([200, 50])
+      expect([traitsOf("many").length, traitsOf("other").length]).toEqual([200, 50])
     })
   })
 
@@ -735,8 +735,8 @@ describe("a database locked by another process", () => {
     const requests = Array.from({ length: 20 }, (_, index) => ({ name: "again", eventId: `again-${index}` }))
     const before = world.stored()
     const lock = world.lock()
-    const refusals = await Promise.all(requests.map((body) => world.send({ body })))
-    for (const { status, headers } of refusals) {
+    const rejections = await Promise.all(requests.map((body) => world.send({ body })))
+    for (const { status, headers } of rejections) {
       expect(status).toBe(503)
       expect(headers.get("retry-after")).toBe("1")
     }

@@ -83,10 +83,10 @@ const states: [name: string, happens: (db: Db, world: World) => void][] = [
 ]
 
 /** Deletes old events, the events of a visitor, scattered events, and the newest row. */
-function remove(db: Db, { random, centre }: World): void {
+function remove(db: Db, { random, center }: World): void {
   db.prepare("delete from event_rows where website_rid = :rid and ts < :before").run({
     rid: random.whole(0, 2),
-    before: centre - 86_400_000,
+    before: center - 86_400_000,
   })
   db.prepare("delete from event_rows where anonymous_id = :id").run({ id: `visitor ${random.whole(1, 5)}` })
   db.prepare("delete from event_rows where website_rid >= 0 and id % 37 = :rest").run({

@@ -756,7 +756,7 @@ describe("the scope read:reports", () => {
   const named = (field: string) =>
     `${field} identifies people; using it in by or filters needs the scope read:data`
   const ofField = (field: string) => [{ field, op: "exists", value: true }]
-  const kept: [string, object, string][] = [
+  const withheld: [string, object, string][] = [
     ["single events", { name: "custom_events_recent" }, single("custom_events_recent")],
     ["sessions", { name: "sessions" }, single("sessions")],
     ["people", { name: "people" }, single("people")],
@@ -771,7 +771,7 @@ describe("the scope read:reports", () => {
       named("anonymous_id"),
     ],
   ]
-  test.each(kept)("does not show %s, and fails that parameter alone", async (_, parameter, error) => {
+  test.each(withheld)("does not show %s, and fails that parameter alone", async (_, parameter, error) => {
     const body = { parameters: [parameter, "custom_events_summary"], preset: "last_7d" }
     const answer = await call(`/v1/query?website_id=${shop}`, body, "reports")
     expect(answer.status).toBe(200)

@@ -166,9 +166,9 @@ describe("answers are those of the reference for", () => {
         happens(rows)
         const events = rawEvents(db)
         for (const question of questions()) {
-          const wanted = referenceResult(events, question, clocks)
+          const expected = referenceResult(events, question, clocks)
           for (const [place, reader] of readers.entries()) {
-            const found = difference(question, runToEnd(executeQuery(reader, question)).result, wanted)
+            const found = difference(question, runToEnd(executeQuery(reader, question)).result, expected)
             if (found) throw new Error(`${state}, reader ${place}: ${found}\n${JSON.stringify(question)}`)
           }
         }

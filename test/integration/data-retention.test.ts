@@ -105,9 +105,9 @@ test("over two years the file stops growing, and keeps what is not expired", asy
     for (let part = 0; part < 30; part++) await send(store, part % 2 ? rid : 0, now + part * day, 200)
     pass(30 * day)
     await upkeep(store, `ts < ${now - 90 * day}`)
-    const kept = Math.min(month + 1, 3) * 6_000
+    const remaining = Math.min(month + 1, 3) * 6_000
     // Events of the 30th day of a month are one day old when the next month starts.
-    expect(count(store)).toBe(kept)
+    expect(count(store)).toBe(remaining)
     expect(await store.close()).toBe(true)
     sizes.push(bytes())
   }
@@ -194,7 +194,7 @@ test("a clock that jumps ahead deletes nothing and is reported once; corrected, 
   expect(count(store)).toBe(1)
   expect(faults.splice(0)).toEqual([
     expect.stringMatching(
-      /^the clock jumped from 2026-01-01T00:00:\S+ to 2034-03-20T00:00:00.000Z: it was set, or the server was suspended. Events that are expired only by the new time are kept/,
+      /^the clock jumped from 2026-01-01T00:00:\S+ to 2034-03-20T00:00:00.000Z: it was set, or the server was suspended. Events that are expired only by the new time are deleted after/,
     ),
   ])
   now = start

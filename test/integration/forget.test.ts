@@ -1,12 +1,16 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { existsSync, readFileSync } from "node:fs"
+import { sealAll } from "../../src/columns/sealer.ts"
+import { eventKinds } from "../../src/event-kinds.ts"
+import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase, truncateWal } from "../../src/store/db/open.ts"
+import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { countPerson, type ForgetSchedule, forgetPerson, type Person } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
 import { Profiles } from "../../src/store/profiles.ts"
+import { createWebsite } from "../../src/store/websites.ts"
 import { openReader, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 import { mulberry32 } from "../support/random.ts"
@@ -126,27 +130,20 @@ test("an id that is stored as a hash is found on its day, later only through its
   })
 })
 
-// SQLite zeroes deleted cells, but after a page split, cells that moved to the new page can stay readable in the unused part
-// of the old one. It depends on the order of ids, and so on the seed: of these, 16 and 17 leave some.
-test.each([1, 2, 16, 17])(
-  "no byte of a person is left among thousands of others, but in the unused middle of pages until a vacuum (seed %i)",
-  async (seed) => {
-    const mark = "ann-the-forgotten"
-    sendCrowd(mark, mulberry32(seed))
-    const file = folder.file("test.db")
-    expect(placesOf(mark, file).length + placesOf(mark, `${file}-wal`).length).toBeGreaterThan(1_000)
-    const result = await forgetPerson(db, person({ profileId: mark }), now, pace)
-    expect(result).toEqual({ events: 300, profiles: 1, links: 61, overwritten: true })
-    expect(placesOf(mark, `${file}-wal`)).toEqual([])
-    const pageSize = db.pragma("page_size", { simple: true }) as number
-    expect(placesOf(mark, file).filter((at) => !isUnused(readFileSync(file), at, pageSize))).toEqual([])
-    expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(6_000)
-    expect(db.pragma("integrity_check", { simple: true })).toBe("ok")
-    db.exec("vacuum")
-    truncateWal(db)
-    expect(placesOf(mark, file)).toEqual([])
-  },
-)
+// SQLite leaves copies of cells in pages that it split. It depends on the order of ids, and so on the seed: of these, 16 and 17
+// have some. unallocated-space.test.ts looks at each kind of page.
+test.each([1, 2, 16, 17])("no byte of a person is left among thousands of others (seed %i)", async (seed) => {
+  const mark = "ann-the-forgotten"
+  sendCrowd(mark, mulberry32(seed))
+  const file = folder.file("test.db")
+  expect(placesOf(mark, file).length + placesOf(mark, `${file}-wal`).length).toBeGreaterThan(1_000)
+  const result = await forgetPerson(db, person({ profileId: mark }), now, pace)
+  expect(result).toEqual({ events: 300, profiles: 1, links: 61, overwritten: true })
+  expect(placesOf(mark, `${file}-wal`)).toEqual([])
+  expect(placesOf(mark, file)).toEqual([])
+  expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(6_000)
+  expect(db.pragma("integrity_check", { simple: true })).toBe("ok")
+})
 
 /** Offsets in a file; empty if the file does not exist. */
 function placesOf(mark: string, path: string): number[] {
@@ -154,16 +151,6 @@ function placesOf(mark: string, path: string): number[] {
   const found: number[] = []
   for (let at = bytes.indexOf(mark); at >= 0; at = bytes.indexOf(mark, at + 1)) found.push(at)
   return found
-}
-
-/** True if an offset is in the unallocated space of a B-tree page: SQLite's "Database File Format", 1.6. */
-function isUnused(file: Buffer, at: number, pageSize: number): boolean {
-  const page = file.subarray(at - (at % pageSize), at - (at % pageSize) + pageSize)
-  const [type = 0] = page
-  if (![2, 5, 10, 13].includes(type)) return false
-  const header = type < 8 ? 12 : 8
-  const pointersEnd = header + 2 * page.readUInt16BE(3)
-  return at % pageSize >= pointersEnd && at % pageSize < page.readUInt16BE(5)
 }
 
 /** Events, ids and traits of `mark` among thousands of others. */
@@ -194,6 +181,37 @@ function sendCrowd(mark: string, random: () => number): void {
     if (shared) identify(mark, shared)
   }
 }
+
+test("a column block that is not rebuilt yet names no event of the person, and queries return the others", async () => {
+  createWebsite(db, "w", { domain: "localhost", name: "w", allowedOrigins: [], anonymize: "off" }, now)
+  const websiteRid = 1
+  // 64 events of a name or more: their counts by quarter of an hour are stored.
+  const events = Array.from({ length: 400 }, (_, index) => ({
+    websiteRid,
+    name: ["a", "b of ann", "c"][index % 3] as string,
+    profileId: index % 3 === 1 ? "ann" : "bob",
+    ts: now + index * 60_000,
+  }))
+  send(...events)
+  sealAll(db, Math.ceil(now / day))
+  await forgetPerson(db, person({ profileId: "ann" }, websiteRid), now, pace)
+  const scope = { websites: [websiteRid], from: 0, to: now + day, zone: "UTC", filters: [], crawlers: true }
+  const counts = () =>
+    executeQuerySync(db, { kind: "groups", scope, by: ["event_name"], measures: ["events"] })
+      .result.groups.map(({ by, values }) => [...by, ...values])
+      .sort()
+  const expected = [
+    ["a", 134],
+    ["c", 133],
+  ]
+  expect(counts()).toEqual(expected)
+  const ofBlocks = db.prepare("select name, slices, layout from blocks").raw().all()
+  expect(JSON.stringify(ofBlocks)).not.toContain("ann")
+  expect(db.prepare("select count(*) from blocks where stale > 0").pluck().get()).toBeGreaterThan(0)
+  sealAll(db, Math.ceil(now / day))
+  expect(db.prepare("select count(*) from blocks where stale > 0").pluck().get()).toBe(0)
+  expect(counts()).toEqual(expected)
+})
 
 test("waits for a reader that blocks the truncation of the -wal, and reports if it stays", async () => {
   send({ anonymousId: "laptop" })

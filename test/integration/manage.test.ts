@@ -412,6 +412,7 @@ describe("a website", () => {
       origin,
     ],
     ["an origin with a path", { domain: "a.b", allowedOrigins: ["app://x/y"] }, "allowedOrigins.0", origin],
+    ["a scheme among the origins", { domain: "a.b", allowedOrigins: ["app:"] }, "allowedOrigins.0", origin],
     ["a number among the origins", { domain: "a.b", allowedOrigins: [1] }, "allowedOrigins.0", origin],
     [
       "origins that are no list",

@@ -121,9 +121,9 @@ describe.each(ways)("%s", (_, receive) => {
   test.each(names.map((name, index) => [name, index] as const))("paths around %s", async (name, index) => {
     const found = await rows({ name: "paths", steps: [name], before: 2, after: 2 })
     const around = found.map((row: Record<string, unknown>) => [row.place, row.event_name])
-    const wanted = [-2, -1, 1, 2].map((place) => [place, names[index + place] ?? null] as const)
+    const expected = [-2, -1, 1, 2].map((place) => [place, names[index + place] ?? null] as const)
     // There is nothing before the start and after the end of the session.
-    expect(around).toEqual(wanted.filter(([place]) => index + place >= -1 && index + place <= names.length))
+    expect(around).toEqual(expected.filter(([place]) => index + place >= -1 && index + place <= names.length))
   })
 
   test("a funnel takes them in that order, and in no other", async () => {

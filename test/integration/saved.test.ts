@@ -445,8 +445,8 @@ describe("a share link", () => {
     const list = await call("GET", "shares")
     expect(list.body).toEqual({ success: true, shares: [share], total: 1 })
     expect((await call("GET", "shares?website_id=theirs")).body.total).toBe(0)
-    const kept = app.store.db.prepare("select hex(hash) from shares").pluck().get()
-    expect(kept).toBe(Bun.SHA256.hash(link.slice("/share/".length), "hex").toUpperCase())
+    const storedHash = app.store.db.prepare("select hex(hash) from shares").pluck().get()
+    expect(storedHash).toBe(Bun.SHA256.hash(link.slice("/share/".length), "hex").toUpperCase())
   })
 
   test("lets anyone read the reports of its website", async () => {
@@ -641,7 +641,7 @@ describe("a share link", () => {
       [
         {
           field: "website_id",
-          message: "must be the id of a website: a share link shows one, not all or none",
+          message: "must be the id of a website: a share link shows one website, not all or none",
         },
       ],
     ])

@@ -21,7 +21,7 @@ const minute = 60_000
 const day = 86_400_000
 
 /** Clock changes in Berlin, New York, Lord Howe (half an hour), Chatham and Apia (a skipped day), and one time without any. */
-const centres = [
+const centers = [
   "2026-03-29T01:00Z",
   "2026-10-25T01:00Z",
   "2026-03-08T07:00Z",
@@ -76,21 +76,21 @@ export interface World {
   random: Pick
   websites: (Website | undefined)[]
   /** Unix ms; most events are near it. */
-  centre: number
+  center: number
 }
 
 export function makeWorld(db: Db, random: Pick): World {
-  const centre = random.of(centres)
+  const center = random.of(centers)
   const websites = ["6a1f8f2e-0000-4000-8000-00000000000a", "other"].map((id) => {
     const settings = { domain: `${id}.example`, name: id, allowedOrigins: [], anonymize: "off" as const }
-    return createWebsite(db, id, settings, centre)
+    return createWebsite(db, id, settings, center)
   })
-  return { random, websites: [undefined, ...websites], centre }
+  return { random, websites: [undefined, ...websites], center }
 }
 
-export function timeNear({ random, centre }: Omit<World, "websites">): number {
+export function timeNear({ random, center }: Omit<World, "websites">): number {
   const span = random.of([2 * minute, 3 * 60 * minute, day, 3 * day, 40 * day])
-  const ts = centre + random.whole(-span, span)
+  const ts = center + random.whole(-span, span)
   // Many events share a time, on the bounds of minutes, hours and days.
   const grid = random.of([1, 1, 1_000, minute, 15 * minute, 60 * minute, day])
   return Math.floor(ts / grid) * grid - (random.chance(0.1) ? 1 : 0)

@@ -114,9 +114,9 @@ const longest: Record<Granularity, number> = {
 function someScope(world: World, mostDays = 100): Scope {
   const { random, websites } = world
   let [from, to] = [timeNear(world), timeNear(world)].sort((one, other) => one - other) as [number, number]
-  if (random.chance(0.4)) [from, to] = [world.centre - 50 * day, world.centre + 50 * day]
+  if (random.chance(0.4)) [from, to] = [world.center - 50 * day, world.center + 50 * day]
   if (to - from > mostDays * day) {
-    from = Math.max(from, world.centre - Math.floor((mostDays * day) / 2))
+    from = Math.max(from, world.center - Math.floor((mostDays * day) / 2))
     to = Math.min(to, from + mostDays * day)
   }
   const some = websites.map((website) => website?.rid ?? 0).filter(() => random.chance(0.7))

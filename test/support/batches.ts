@@ -102,9 +102,9 @@ export function sourceOf(
     rowIdsAt: () => idsAreKnown(),
     typeOf: () => idsAreKnown(),
     websiteId: (rid) => (rid === 0 ? undefined : `website-${rid}`),
-    *texts(kind, wanted) {
+    *texts(kind, requested) {
       return new Map(
-        wanted.flatMap(({ number, website, name, ts }): [number, string][] => {
+        requested.flatMap(({ number, website, name, ts }): [number, string][] => {
           const text = ids[kind][number - 1] as string
           const seen = events.some(
             (event) =>

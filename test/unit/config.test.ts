@@ -10,11 +10,11 @@ test("every flag of serve is an environment variable too, of the same name", () 
   }
 })
 
-describe("a flag of serve that takes a whole number takes the least and the most that its refusal names, and no more:", () => {
+describe("a flag of serve that takes a whole number takes the least and the most that its error message names, and no more:", () => {
   const { options } = addServeOptions(new Command("serve"))
   const flags = options.flatMap((option) => {
     const parse = (text: string) => option.parseArg?.(text, undefined)
-    const [, least, most] = /a whole number from (\d+) to (\d+)\./.exec(refusalOf(parse, "x")) ?? []
+    const [, least, most] = /a whole number from (\d+) to (\d+)\./.exec(usageErrorOf(parse, "x")) ?? []
     return least && most ? [{ flag: option.long as string, least, most, parse }] : []
   })
 
@@ -23,7 +23,7 @@ describe("a flag of serve that takes a whole number takes the least and the most
   test.each(flags)("$flag, $least to $most", ({ least, most, parse }) => {
     expect([parse(least), parse(most)] as unknown[]).toEqual([Number(least), Number(most)])
     for (const text of [String(BigInt(most) + 1n), `-${most}`, `${most}.5`, `${most}0`, ""]) {
-      expect(refusalOf(parse, text)).toContain(`from ${least} to ${most}`)
+      expect(usageErrorOf(parse, text)).toContain(`from ${least} to ${most}`)
     }
   })
 })
@@ -40,7 +40,7 @@ test.each([
 })
 
 /** Why `text` is rejected; '' if it is accepted. */
-function refusalOf(parse: (text: string) => unknown, text: string): string {
+function usageErrorOf(parse: (text: string) => unknown, text: string): string {
   try {
     parse(text)
     return ""

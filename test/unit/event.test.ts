@@ -54,18 +54,18 @@ describe("a timestamp", () => {
   ]
   for (const sent of refused) {
     test(`${sent} is rejected`, () => {
-      const refusal = rejectionOf(() => read({ name: "e", timestamp: sent }))
-      expect(refusal.reason).toBe("invalid_shape")
-      expect(refusal.fields?.map(({ field }) => field)).toEqual(["timestamp"])
+      const rejection = rejectionOf(() => read({ name: "e", timestamp: sent }))
+      expect(rejection.reason).toBe("invalid_shape")
+      expect(rejection.fields?.map(({ field }) => field)).toEqual(["timestamp"])
     })
   }
 })
 
 describe("the errors of a batch", () => {
   test("are limited to 100", () => {
-    const refusal = rejectionOf(() => read(Array(500).fill({}), { maxEvents: 500 }))
-    expect(refusal.fields).toHaveLength(100)
-    expect(refusal.fields?.[99]?.field).toBe("99.name")
+    const rejection = rejectionOf(() => read(Array(500).fill({}), { maxEvents: 500 }))
+    expect(rejection.fields).toHaveLength(100)
+    expect(rejection.fields?.[99]?.field).toBe("99.name")
   })
 
   test("are not collected for a batch that is too long", () => {
@@ -103,8 +103,8 @@ describe("the size of properties", () => {
         expect(Buffer.byteLength(JSON.stringify(exact))).toBe(32_768)
         expect(read({ name: "e", properties: exact })).toHaveLength(1)
         const over = { ...exact, [names[0] as string]: `${full}x` }
-        const refusal = rejectionOf(() => read({ name: "e", properties: over }))
-        expect(refusal.fields).toEqual([
+        const rejection = rejectionOf(() => read({ name: "e", properties: over }))
+        expect(rejection.fields).toEqual([
           { field: "properties", message: "must be at most 32768 bytes of JSON" },
         ])
       }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { Format } from "../../src/dashboard/state/format.ts"
 
-const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/
+const rightToLeft = /[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
 const now = Date.parse("2026-11-28T12:00:00Z")
 
 /** Every formatter of dates and times. */
@@ -29,7 +29,7 @@ function outside(text: string): string {
   return rest
 }
 
-describe.each(["ar-EG", "ar-SA", "fa-IR", "he-IL", "ur-PK"])(
+describe.each(["ar", "ar-AE", "ar-EG", "ar-SA", "ckb-IQ", "fa-IR", "ff-Adlm", "he-IL", "ur-PK"])(
   "in the locale %s, whose script runs from right to left,",
   (locale) => {
     const format = new Format(locale, "UTC")

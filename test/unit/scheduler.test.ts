@@ -162,7 +162,7 @@ describe("the memory", () => {
     expect(scheduler.memory.taken).toBe(0)
   })
 
-  test("of a cancelled query is released immediately, whether it has started or not", () => {
+  test("of a canceled query is released immediately, whether it has started or not", () => {
     const scheduler = newScheduler()
     const ended: number[] = []
     const held = (id: number): Job =>

@@ -10,7 +10,7 @@ import { useQuery } from "../state/use-query.ts"
 import type { PropertyKind } from "./property-kind.ts"
 import { Value } from "./value.tsx"
 
-/** Values listed at most; search finds the rest. */
+/** Maximum number of values to list; search finds the rest. */
 const maxValues = 200
 
 interface AllValuesProps {

@@ -15,9 +15,9 @@ import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { Value } from "./value.tsx"
 
-/** Fields to group by at most. */
+/** Maximum number of fields to group by. */
 const maxFields = 2
-/** Groups with their own colour in the chart; the rest are one series. */
+/** Groups with their own color in the chart; the rest are one series. */
 const stackedGroups = 5
 /** Rows per page, and rows in a CSV file (the API's limit per request). */
 const pageRows = 10

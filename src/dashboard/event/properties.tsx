@@ -10,7 +10,7 @@ import { type PropertyKind, visualizationOf } from "./property-kind.ts"
 
 /** Properties shown before "Show all". */
 const firstKeys = 12
-/** Bins per histogram, at most. */
+/** Maximum bins per histogram. */
 const bins = 20
 /** The API's limit of rows per request. */
 const maxRows = 10_000

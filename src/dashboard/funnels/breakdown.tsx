@@ -10,7 +10,7 @@ import { fieldName, valueFilter } from "../state/filters.ts"
 import type { QueryState } from "../state/use-query.ts"
 import type { StepRow } from "./steps-chart.tsx"
 
-/** Values shown at most: those with the most people. */
+/** Maximum number of values to show: those with the most people. */
 export const shownValues = 20
 
 /** Shown for null. */

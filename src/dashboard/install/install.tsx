@@ -14,7 +14,7 @@ import { type LatestEvent, useLatestEvent } from "./latest-event.ts"
 import "./install.css"
 import { curlSnippet, isLocal, nodeSnippet, pageSnippet } from "./snippets.ts"
 
-/** ms that the arrival message stays before the overview replaces it. */
+/** ms for which the arrival message is shown before the overview replaces it. */
 const redirectDelay = 5_000
 
 /** Height of the arrival status in px. */
@@ -257,7 +257,7 @@ function DomainForm({ site }: { site: Site }) {
           onSubmit={async () => {
             const path = `websites/${encodeURIComponent(site.id)}`
             const { website } = await api.send<{ website: Site }>("PATCH", path, { domain })
-            // A website named after its domain stays so; only the server knows the normalized domain.
+            // A website that is named after its domain is renamed with it; only the server knows the normalized domain.
             if (site.name === site.domain) await api.send("PATCH", path, { name: website.domain })
             await session.loadSites()
             toasts.show("Domain saved")

@@ -3,7 +3,7 @@ import { useEventNames } from "../components/controls/event-picker.tsx"
 import { Icon } from "../components/controls/icons.tsx"
 import { Popover } from "../components/controls/popover.tsx"
 
-/** Names listed at most; search finds the rest. */
+/** Maximum number of names to list; search finds the rest. */
 const maxNames = 50
 
 interface EventNamePickerProps {

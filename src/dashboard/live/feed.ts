@@ -134,7 +134,7 @@ export class Feed {
     this.waiting.value = 0
   }
 
-  /** Reconnects now, also after the server rejected the request. */
+  /** Reconnects now, even if the server has rejected the request. */
   reconnect(): void {
     if (this.connection.value.kind === "rejected") {
       this.connection.value = { kind: "connecting" }
@@ -278,7 +278,7 @@ export class Feed {
   }
 }
 
-/** Client errors, except 429 (too many requests), which passes. */
+/** Client errors, except 429 (too many requests), which is temporary. */
 function isPermanent(error: unknown): boolean {
   return error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429
 }

@@ -18,7 +18,7 @@ import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { ActiveVisitors } from "./active-visitors.tsx"
 
-/** Events with their own colour in the chart; the rest are one series. */
+/** Events with their own color in the chart; the rest are one series. */
 const stackedEvents = 5
 /** Rows per list. */
 const topRows = 10

@@ -160,8 +160,8 @@ function DeletionDone({ person, result }: { person: PersonId; result: DeletionRe
         {note !== null && <p>{sentence(note)}</p>}
         {!overwritten && (
           <p>
-            A long-running read blocked the last step, so the deleted data can remain in the write-ahead log
-            until that read finishes or the server restarts.
+            A long-running read blocked the last step, so bytes of the deleted data can remain in the database
+            file. Delete the person again to overwrite them.
           </p>
         )}
       </div>

@@ -10,9 +10,11 @@ import { isSingleWebsite } from "../state/session.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
-/** Linked IDs listed at most: a device shared by two people is common, one shared by fifty is not personal. */
+/**
+ * Maximum number of linked IDs to list: a device shared by two people is common, one shared by fifty is not personal.
+ */
 const maxOtherIds = 50
-/** Profiles loaded at most: a search for an anonymous ID also matches parts of other IDs. */
+/** Maximum number of profiles to load: a search for an anonymous ID also matches parts of other IDs. */
 const maxProfiles = 100
 
 /** px of the two columns: the facts, and the text shown for a person without traits. */

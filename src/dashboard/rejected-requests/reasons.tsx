@@ -4,7 +4,7 @@ import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import { type RejectedRequest, reasonText } from "./use-rejected-requests.ts"
 
-/** Fixes and websites listed per reason at most: the most frequent ones. */
+/** Maximum number of fixes and websites to list per reason: the most frequent ones. */
 const shownAdvice = 3
 const shownSites = 3
 

@@ -49,7 +49,7 @@ function Backups({ backups }: { backups: StatusJson["backups"] }) {
         </p>
         <CodeBlock name="Copy command" code="databuddy serve --backup-dir /var/backups/databuddy" />
         <p class="muted">
-          Or run <code>databuddy backup FILE</code> at any time, also while the server runs.
+          Or run <code>databuddy backup FILE</code> at any time, even while the server runs.
         </p>
       </div>
     )

@@ -20,7 +20,7 @@ interface ListedUser extends User {
   lastLoginAt: string | null
 }
 
-/** A one-time link, as returned once by the API. */
+/** A one-time link. Only the response that creates it contains it. */
 interface Invite {
   path: string
   expiresAt: string
@@ -137,7 +137,7 @@ function UserRow({ user, isLastOwner, openDialog }: UserRowProps) {
   )
 }
 
-/** What a user can see and change. */
+/** The role of a user, and the websites that the user can see. */
 type Access = Pick<User, "role" | "websites">
 
 interface AccessFieldsProps extends Access {

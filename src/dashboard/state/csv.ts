@@ -10,6 +10,6 @@ export function csvText(columns: readonly string[], rows: readonly (readonly unk
 function plainValue(value: unknown): string | number | boolean | null {
   if (value === undefined || value === null) return null
   if (typeof value === "object") return JSON.stringify(value)
-  // The remaining types of JSON.
+  // All other types of JSON.
   return value as string | number | boolean
 }

@@ -50,6 +50,6 @@ function fieldOf(event: ApiEvent, field: string): Value | undefined {
   }
   if (field === "query_string") return valueAt(event.properties, field)
   if (field === "kind") return event.kind ?? "custom"
-  // The other fields are columns. Their values are text or null; a name that is no column gives undefined.
+  // The other fields are columns. Their values are text or null; a name that is not a column gives undefined.
   return (event[field as keyof ApiEvent] as Value | null | undefined) ?? undefined
 }

@@ -92,7 +92,7 @@ export function eventFilters(event: string | undefined): Filter[] {
   return event ? [{ field: "event_name", op: "eq", value: event }] : []
 }
 
-/** A filter for the events with a value; null: without one. */
+/** A filter for the events with this value; null: the events without a value. */
 export function valueFilter(field: string, value: string | null): Filter {
   return value === null ? { field, op: "exists", value: false } : { field, op: "eq", value }
 }

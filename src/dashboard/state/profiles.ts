@@ -12,7 +12,7 @@ export interface Profile {
   anonymousIds: string[]
 }
 
-/** Most anonymous ids that the API returns per profile. */
+/** Maximum number of anonymous ids that the API returns per profile. */
 export const maxAnonymousIds = 100
 
 /** The first of name, username, email and id that is set. */

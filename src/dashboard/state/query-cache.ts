@@ -53,7 +53,7 @@ export async function runQuery<Shape = Row>(
   return data
 }
 
-/** Runs a query with one parameter without the cache. Rejects also if only the parameter failed. */
+/** Runs a query with one parameter without the cache. Also rejects if only the parameter failed. */
 export async function runParameter<Shape>(
   api: Pick<Api, "send">,
   { website, parameter, body }: { website: string; parameter: Parameter; body: object },

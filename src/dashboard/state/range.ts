@@ -41,7 +41,7 @@ export const granularities = [
 
 export type Granularity = (typeof granularities)[number]["value"]
 
-/** Most bars that a chart has room for. */
+/** Maximum number of bars that a chart has room for. */
 const maxBars = 750
 const hoursOf: Record<Granularity, number> = { hourly: 1, daily: 24, weekly: 168, monthly: 730 }
 

@@ -21,9 +21,9 @@ const sealInterval = 1_000
 const maintenanceInterval = 60_000
 /** ms from the start to the first search for unused dictionary ids; later searches run once a day. */
 const firstCollection = 3_600_000
-/** ms between two sealed batches where more rows wait, left to queries and commits. */
+/** ms between two sealed batches while more rows wait, so that queries and commits can run. */
 const sealPause = 20
-/** ms until the sealing is retried after a failure such as a full disk. */
+/** ms until sealing is retried after a failure such as a full disk. */
 const sealRetry = 30_000
 /** ms until a failed query thread is restarted. */
 const restartDelay = 1_000

@@ -1,18 +1,21 @@
 import { type Memory, MemoryBudget, OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
 
-/** ms that one query or the sealing runs before the next task, and before messages are read. */
+/** ms for which a query or sealing runs before the next task runs and messages are read. */
 const sliceMs = 15
-/** Time of the sealing per time of queries: it gets a third of all under any load, also where one step of a query takes seconds. */
+/**
+ * Time for sealing per time for queries. So sealing gets a third of the time under any load, even if one step of a
+ * query takes seconds.
+ */
 const sealingShare = 1 / 2
-/** ms of sealing that can be owed: what queries took while there was nothing to seal is forgotten. */
+/** Maximum ms of sealing that can be owed, so that long queries while there is nothing to seal do not count later. */
 const maxOwedMs = 10_000
-/** Callers whose last slices are remembered. */
+/** Maximum number of callers whose last slice is remembered. */
 const maxCallers = 1_000
 
 /** A query, in steps of a few ms. */
 export interface Job {
   id: number
-  /** Callers are served round-robin, however many queries each has. */
+  /** Callers are served round-robin, regardless of how many queries each has. */
   caller: string
   /** Called again after a preemption: a query that gave its memory to an older one restarts. */
   start: (budget: MemoryBudget) => Generator<void, void>
@@ -23,7 +26,7 @@ interface Task extends Job {
   /** Undefined before the first slice and after a preemption. */
   steps: Generator<void, void> | undefined
   budget: MemoryBudget
-  /** Bytes that must be free before it restarts; 0: any. */
+  /** Bytes that must be free before it restarts; 0 if it need not wait. */
   bytesNeeded: number
   /** Number of its last slice. */
   lastSlice: number
@@ -33,9 +36,9 @@ interface Task extends Job {
 class PreemptedError extends Error {}
 
 /**
- * Runs queries and the sealing in time slices, within one memory limit. Where memory is full, the youngest query that holds some is
- * preempted and restarts once there is room. The oldest query is never preempted, so that one always finishes: queries that all wait for
- * each other's memory would wait forever.
+ * Runs queries and sealing in time slices, within one memory limit. When memory is full, the youngest query that holds
+ * some is preempted and restarts once there is room. The oldest query is never preempted, so that one always finishes:
+ * queries that all wait for each other's memory would wait forever.
  */
 export class TaskScheduler {
   /** In the order of arrival. */
@@ -45,7 +48,7 @@ export class TaskScheduler {
   #sealing: Generator<void, void> | undefined
   #current: Task | undefined
   #slice = 0
-  /** ms that the sealing is to get before the next query. */
+  /** ms of sealing that are due before the next query. */
   #owedMs = 0
   #isUrgent = false
 
@@ -71,7 +74,7 @@ export class TaskScheduler {
     this.#isUrgent = isUrgent
   }
 
-  /** Runs one slice of a query or of the sealing. False if none can run. */
+  /** Runs one slice of a query or of sealing. False if nothing can run. */
   runNext(): boolean {
     const task = this.#next()
     const { now } = this.options
@@ -93,7 +96,7 @@ export class TaskScheduler {
     return true
   }
 
-  /** The query that waits longest, of the caller that waits longest. */
+  /** The query that has waited longest, of the caller that has waited longest. */
   #next(): Task | undefined {
     const lastSliceOf = (task: Task) => this.#lastSliceOfCaller.get(task.caller) ?? 0
     const [oldest] = this.#tasks
@@ -180,7 +183,7 @@ export class SharedMemory implements Memory {
 
   constructor(
     private readonly size: number,
-    /** Called until there is room for `bytes`; true: they can exceed the size. */
+    /** Called until there is room for `bytes`. Returns true if they can exceed the size. */
     private readonly reclaim: (bytes: number) => boolean,
   ) {}
 

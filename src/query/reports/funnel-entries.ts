@@ -6,7 +6,7 @@ import type { Selection } from "../structures/selection.ts"
 
 /** Entries in one chunk: 3 MB with their times. */
 const chunkSize = 2 ** 18
-/** Masks are below this number: ten steps. */
+/** Masks are below this number: one bit for each of ten steps. */
 export const maskRange = 1_024
 
 /** Which steps the events of a batch match, as bit masks, from `first` to `end` (exclusive). */

@@ -12,7 +12,8 @@ import { entriesOf, type ReportSource, stepMatcher, visitBatches } from "./step.
 const sessionsPerStep = 65_536
 
 /**
- * The events around the first matching event of each session, its anchor. Where a session ends before the last position, its end counts
+ * The events around the first matching event of each session, its anchor. If a session ends before the last position,
+ * its end counts
  * once under the name null, and the positions beyond do not count.
  *
  * The scan has two passes. The first finds the anchors, and reads only batches that can contain one. The second collects their
@@ -59,7 +60,7 @@ export function* paths(
     const own = budget.child()
     const ordered = new ReceiptOrder(sessions, source.numbers.sessions, own)
     yield* visitBatches(source, scopeMatcher, (batch, selection) =>
-      addLabelled(ordered, batch, selection, eventMatcher, keys),
+      addLabeled(ordered, batch, selection, eventMatcher, keys),
     )
     yield* ordered.each(source, ({ labels }) => neighbors.countInOrder(labels))
     own.release()
@@ -68,7 +69,7 @@ export function* paths(
 }
 
 /** The label of an event encodes its name, and whether it matches the query's event. */
-function addLabelled(
+function addLabeled(
   ordered: ReceiptOrder,
   batch: Batch,
   selection: Selection,

@@ -4,12 +4,12 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { EventRef, LatestId, type ListedId, listByLatestEvent } from "./latest-ids.ts"
 import type { ReportSource } from "./step.ts"
 
-/** Bytes of one session of a listed visitor. */
+/** Bytes reserved for each session of a listed visitor. */
 const sessionBytes = 40
 
 /**
- * A page of visitors, ordered by their latest event, newest first. Memory: see `listByLatestEvent`, and 40 bytes for each session of the
- * visitors on the page.
+ * A page of visitors, ordered by their latest event, newest first. Memory: that of `listByLatestEvent`, and 40 bytes
+ * for each session of the visitors on the page.
  */
 export function* visitors(
   { scope, limit, offset }: VisitorsQuery,

@@ -1,7 +1,7 @@
 /** Memory, in bytes, that is reserved in parts. */
 export interface Memory {
   readonly available: number
-  /** Reserves memory, or returns it where `bytes` is negative. */
+  /** Reserves memory, or releases it if `bytes` is negative. */
   reserve(bytes: number): void
 }
 

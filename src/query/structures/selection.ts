@@ -51,7 +51,10 @@ export function timeRange(batch: Batch, from: number, to: number): Selection {
   return { first, end, at: undefined }
 }
 
-/** Calls `visit` with each value of the selected events and its count; where few events are selected, with count 1 for each event. */
+/**
+ * Calls `visit` with each value of the selected events and its count. If few events are selected, it calls it for each
+ * event, with a count of 1.
+ */
 export function forEachValue(
   column: Column,
   selection: Selection,

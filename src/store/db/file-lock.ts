@@ -19,7 +19,7 @@ const retryPause = 20
 export class FileLock {
   #file: number | undefined
 
-  /** False if another process holds the lock. True also if there is no such file, or the system has no such lock. */
+  /** False if another process holds the lock. Also true if there is no such file, or the system has no such lock. */
   acquire(path: string): boolean {
     if (this.#file !== undefined) return true
     const file = openIfPresent(path)

@@ -14,7 +14,10 @@ export interface OpenOptions {
   busyTimeout: number
   /** Unix ms */
   now: number
-  /** Migrate a database of an older version. If false, it is refused: a server of that version can be running. */
+  /**
+   * Migrate a database of an older version. If false, such a database is rejected: a server of that version can be
+   * running.
+   */
   upgrade?: boolean
 }
 
@@ -51,7 +54,7 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
     // Keeps savepoint journals in memory: as files they cost system calls in every commit.
     db.pragma("temp_store = memory")
     // Overwrites deleted content, such as earlier traits of a profile: remains in free pages could not be found when a person
-    // asks for deletion. It does not cover bytes that SQLite moved in a page split: see forget.ts.
+    // asks for deletion. It does not cover copies that SQLite leaves when it moves cells: see unallocated-space.ts.
     db.pragma("secure_delete = on")
     if (pending.length > 0) migrate(db, path, now)
     return db
@@ -98,7 +101,7 @@ export const readerTimeout = 5_000
 
 /** A database in WAL mode in a folder that cannot be written to is read into memory up to this many bytes. */
 const maxBytesInMemory = 268_435_456
-/** Offsets of the file's header that say which journal mode its writers and readers use, and their value for no WAL. */
+/** Offsets in the file's header of the journal modes for writing and for reading, and their value without WAL. */
 const [writeVersion, readVersion, rollbackJournal] = [18, 19, 1]
 
 /**

@@ -18,7 +18,7 @@ export interface Committer {
   unavailableReason(): RejectionReason | undefined
 }
 
-/** Rows per commit. The commit blocks the event loop, about 20 ms. */
+/** Rows per commit. A commit of this size blocks the event loop for about 20 ms. */
 const rowsPerCommit = 5_000
 /** ms between two attempts while another process holds the lock. */
 const lockRetryInterval = 10

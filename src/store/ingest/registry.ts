@@ -2,7 +2,7 @@ import type { Db, Statement } from "../db/driver.ts"
 import { hashKey, type Key, keysByHash } from "../keys.ts"
 import { canonicalWebsiteId, listWebsites, type Website } from "../websites.ts"
 
-/** Minimum ms between two rechecks. It takes longer to create a key and use it. */
+/** Minimum ms between two rechecks. Creating a key and using it takes longer. */
 const recheckInterval = 10
 
 /** Websites and keys in memory. A running server consults them on every request. */

@@ -4,7 +4,7 @@ import type { ApiEvent } from "../../state/event-filter.ts"
 import { CodeBlock } from "../controls/copy.tsx"
 import { Icon } from "../controls/icons.tsx"
 
-/** Most properties per row, and characters per value. The JSON of the expanded row has everything. */
+/** Maximum properties per row, and characters per value. The JSON of the expanded row has everything. */
 const maxProperties = 8
 const maxCharacters = 80
 

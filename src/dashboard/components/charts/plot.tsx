@@ -70,7 +70,7 @@ export function Plot(props: PlotProps) {
     const element = box.current
     if (!element) return
     let chart = draw(element, latest)
-    // Redraw immediately: printing uses light colours and does not wait for the next frame.
+    // Redraw immediately: printing uses light colors and does not wait for the next frame.
     const redraw = () => {
       chart.destroy()
       chart = draw(element, latest)
@@ -94,7 +94,7 @@ export function Plot(props: PlotProps) {
   return <div ref={box} class="chart-canvas" style={{ height: `${height}px` }} aria-hidden="true" />
 }
 
-/** Most bars that are wide enough for a line between stacked parts. */
+/** Maximum number of bars that are wide enough for a line between stacked parts. */
 const maxSeparated = 100
 /** px between an axis and its labels, and px reserved for the labels. */
 const axisGap = 6
@@ -122,7 +122,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     started,
   } = latest.current
   const style = getComputedStyle(element)
-  const colour = (name: string) => colourOf(element, name)
+  const color = (name: string) => colorOf(element, name)
   const isBars = kind === "bars"
   const stacked = isBars
     ? stack(series.filter((line) => !line.isPrevious))
@@ -134,8 +134,8 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   const font = `12px ${style.fontFamily}`
   const axis: uPlot.Axis = {
     font,
-    stroke: colour("--muted"),
-    grid: { stroke: colour("--line"), width: 1 },
+    stroke: color("--muted"),
+    grid: { stroke: color("--line"), width: 1 },
     ticks: { show: false },
     gap: axisGap,
   }
@@ -174,22 +174,22 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
       {},
       ...order.map(
         (index): uPlot.Series => ({
-          stroke: isBars ? colour("--panel") : colour(`--shade-${index % shades}`),
+          stroke: isBars ? color("--panel") : color(`--shade-${index % shades}`),
           width: isBars ? (stacked.length > 1 && dates.length <= maxSeparated ? 0.6 : 0) : 2,
-          ...(isBars ? { fill: colour(`--shade-${index % shades}`), ...(bars ? { paths: bars } : {}) } : {}),
+          ...(isBars ? { fill: color(`--shade-${index % shades}`), ...(bars ? { paths: bars } : {}) } : {}),
           ...(isBars ? {} : { dash: dashOf(index) }),
           points: { show: !isBars && dates.length <= 2 },
         }),
       ),
-      // With an outline in the background colour, because the line crosses the bars.
+      // The line has an outline in the background color, because it crosses the bars.
       ...previous.flatMap((): uPlot.Series[] => [
-        { stroke: colour("--panel"), width: 3, alpha: 0.8, points: { show: false } },
-        { stroke: colour("--previous"), width: 1.5, dash: [4, 4], points: { show: dates.length <= 1 } },
+        { stroke: color("--panel"), width: 3, alpha: 0.8, points: { show: false } },
+        { stroke: color("--previous"), width: 1.5, dash: [4, 4], points: { show: dates.length <= 1 } },
       ]),
     ],
     hooks: {
       setCursor: [(chart) => tip.show(chart)],
-      draw: [(chart) => drawMarks(chart, marks, colour("--accent"), colour("--panel"))],
+      draw: [(chart) => drawMarks(chart, marks, color("--accent"), color("--panel"))],
       setSelect: [
         (chart) => {
           const { left, width } = chart.select
@@ -221,8 +221,8 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   return chart
 }
 
-/** The computed colour of a CSS variable: a canvas cannot use variables itself. */
-function colourOf(element: HTMLElement, name: string): string {
+/** The computed color of a CSS variable: a canvas cannot use variables itself. */
+function colorOf(element: HTMLElement, name: string): string {
   element.style.color = `var(${name})`
   const { color } = getComputedStyle(element)
   element.style.color = ""
@@ -240,10 +240,10 @@ function stack(series: readonly Series[]): number[][] {
 
 /** px per date label on the axis. */
 const tickWidth = 84
-/** px between the centre of the last label and the end of the axis. */
+/** px between the center of the last label and the end of the axis. */
 const edgeWidth = 26
 
-/** Indexes of the labelled dates: as many as fit. Hourly charts with several midnights label only those. */
+/** Indexes of the labeled dates: as many as fit. Hourly charts with several midnights label only those. */
 function ticks(dates: readonly string[], granularity: string, width: number): number[] {
   const room = Math.max(1, Math.floor((width - leftAxis) / tickWidth))
   const all = dates.map((_, index) => index)
@@ -258,23 +258,23 @@ function ticks(dates: readonly string[], granularity: string, width: number): nu
 function drawMarks(
   { ctx, bbox, valToPos }: uPlot,
   marks: readonly Mark[],
-  colour: string,
+  color: string,
   ground: string,
 ): void {
   ctx.save()
-  ctx.fillStyle = colour
+  ctx.fillStyle = color
   for (const { at } of marks) {
     const x = Math.round(valToPos(at, "x", true))
     ctx.beginPath()
     ctx.moveTo(x, bbox.top)
     ctx.lineTo(x, bbox.top + bbox.height)
-    // An outline, because a bar can have the same colour.
+    // Marks have an outline, because a bar can have the same color.
     ctx.setLineDash([])
     ctx.strokeStyle = ground
     ctx.lineWidth = 3 * devicePixelRatio
     ctx.stroke()
     ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio])
-    ctx.strokeStyle = colour
+    ctx.strokeStyle = color
     ctx.lineWidth = devicePixelRatio
     ctx.stroke()
     ctx.beginPath()

@@ -38,7 +38,7 @@ export function stepParam({ name, filters }: Step): string {
 export function parseStep(param: string): Step {
   if (!param.startsWith("[")) return { name: param, filters: [] }
   try {
-    // What starts with a bracket and is valid JSON is an array.
+    // A text that starts with a bracket and is valid JSON is an array.
     const [name, ...filters]: unknown[] = JSON.parse(param)
     return { name: String(name), filters: filters.flatMap((filter) => parseFilter(String(filter)) ?? []) }
   } catch {

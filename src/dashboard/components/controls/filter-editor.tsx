@@ -38,7 +38,7 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
   const ids = { fields: useId(), values: useId(), error: useId() }
   const [error, setError] = useState("")
   const { keys: properties, isLoading } = usePropertyKeys(event)
-  // A property key is accepted without its prefix, also before the list of keys is loaded.
+  // A property key is accepted without its prefix, even before the list of keys is loaded.
   const isKey = properties.includes(typed) || (isLoading && typed !== "" && !typed.startsWith("property."))
   const field = !ownFields.includes(typed) && isKey ? `property.${typed}` : typed
   const values = useQuery(valuesQuery(field, ownFields), { filters: eventFilters(event) })

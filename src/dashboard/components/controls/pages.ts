@@ -22,7 +22,7 @@ const pages: readonly PageEntry[] = [
   { page: "paths", label: "Paths", icon: "paths", visibleTo: "all" },
   { page: "goals", label: "Goals", icon: "goals", visibleTo: "all" },
   { page: "people", label: "People", icon: "people", visibleTo: "users" },
-  { page: "refusals", label: "Rejected requests", icon: "refusals", visibleTo: "users" },
+  { page: "refusals", label: "Rejected requests", icon: "rejected", visibleTo: "users" },
   { page: "settings", label: "Settings", icon: "settings", visibleTo: "users", path: "/settings/account" },
 ]
 

@@ -1,7 +1,7 @@
 import { eventFilters } from "../../state/filters.ts"
 import { useQuery } from "../../state/use-query.ts"
 
-/** Most property keys to offer. */
+/** Maximum number of property keys to offer. */
 const maxKeys = 1_000
 
 /** Property keys of the events in the range. `event`: only of this one. `isNeeded`: false queries nothing. */

@@ -135,8 +135,8 @@ const newReader = () => new SnapshotReader(db, enough, 1)
 /** Runs each query twice: the second result comes from what the first one cached. */
 function differences(reader: SnapshotReader): string[] {
   return questions.flatMap((question) => {
-    const wanted = executeQuerySync(db, question).result
-    return [1, 2].flatMap(() => difference(question, answerOf(reader, question).answer, wanted) ?? [])
+    const expected = executeQuerySync(db, question).result
+    return [1, 2].flatMap(() => difference(question, answerOf(reader, question).answer, expected) ?? [])
   })
 }
 
@@ -216,33 +216,33 @@ describe("the cached results of earlier queries", () => {
   })
 
   test("are evicted if there is no room: first those that others were computed from, then the oldest", () => {
-    const kept = new Cache(100)
-    for (const key of ["a", "b", "spare"]) expect(kept.put(key, "", key, 30, key === "spare")).toBe(true)
-    kept.find("a", "")
-    expect(kept.put("c", "", "c", 30, false)).toBe(true)
-    expect(kept.find("spare", "")).toBeUndefined()
-    expect(kept.put("d", "", "d", 40, false)).toBe(true)
-    expect(["a", "b", "c", "d"].map((key) => kept.find(key, ""))).toEqual(["a", undefined, "c", "d"])
-    expect(kept.put("too large", "", "", 51, false)).toBe(false)
-    expect(kept.find("a", "another state")).toBeUndefined()
-    expect(kept.bytes).toBe(100)
+    const cache = new Cache(100)
+    for (const key of ["a", "b", "spare"]) expect(cache.put(key, "", key, 30, key === "spare")).toBe(true)
+    cache.find("a", "")
+    expect(cache.put("c", "", "c", 30, false)).toBe(true)
+    expect(cache.find("spare", "")).toBeUndefined()
+    expect(cache.put("d", "", "d", 40, false)).toBe(true)
+    expect(["a", "b", "c", "d"].map((key) => cache.find(key, ""))).toEqual(["a", undefined, "c", "d"])
+    expect(cache.put("too large", "", "", 51, false)).toBe(false)
+    expect(cache.find("a", "another state")).toBeUndefined()
+    expect(cache.bytes).toBe(100)
   })
 
   test("grow while there is room, evict others, and are evicted once they are too large", () => {
-    const kept = new Cache(100)
+    const cache = new Cache(100)
     const [growing, other] = [{}, {}]
-    kept.put("other", "", other, 50, false)
-    kept.put("growing", "", growing, 0, false)
-    expect(kept.grow("growing", growing, 40)).toBe(true)
-    expect([kept.bytes, kept.find("other", "")]).toEqual([90, other])
-    kept.find("growing", "")
-    expect(kept.grow("growing", growing, 10)).toBe(true)
-    expect(kept.grow("growing", other, 1)).toBe(false)
-    kept.put("third", "", {}, 20, false)
-    expect([kept.bytes, kept.find("other", "")]).toEqual([70, undefined])
-    expect(kept.grow("growing", growing, 1)).toBe(false)
-    expect([kept.bytes, kept.find("growing", "")]).toEqual([20, undefined])
-    expect(kept.grow("growing", growing, 1)).toBe(false)
-    expect(kept.bytes).toBe(20)
+    cache.put("other", "", other, 50, false)
+    cache.put("growing", "", growing, 0, false)
+    expect(cache.grow("growing", growing, 40)).toBe(true)
+    expect([cache.bytes, cache.find("other", "")]).toEqual([90, other])
+    cache.find("growing", "")
+    expect(cache.grow("growing", growing, 10)).toBe(true)
+    expect(cache.grow("growing", other, 1)).toBe(false)
+    cache.put("third", "", {}, 20, false)
+    expect([cache.bytes, cache.find("other", "")]).toEqual([70, undefined])
+    expect(cache.grow("growing", growing, 1)).toBe(false)
+    expect([cache.bytes, cache.find("growing", "")]).toEqual([20, undefined])
+    expect(cache.grow("growing", growing, 1)).toBe(false)
+    expect(cache.bytes).toBe(20)
   })
 })

@@ -1,0 +1,178 @@
+import { fstatSync, fsync, openSync, read, readSync, statSync, writeSync } from "node:fs"
+import { promisify } from "node:util"
+import { Database, type Db, isBusy } from "./driver.ts"
+import { truncateWal } from "./open.ts"
+
+/*
+ * `secure_delete` zeroes what is deleted: cells, and pages that become free. It does not zero copies. When SQLite balances a
+ * B-tree, it moves cells to other pages and can rebuild the old page from its end, without zeroing the region between the cell
+ * pointers and the cells: the *unallocated space* of section 1.6 of SQLite's "Database File Format". A cell that moved before it
+ * was deleted, even years before, can stay readable there until the page fills up. No statement zeroes that region: an interior
+ * page of an index, for example, holds keys, but a statement cannot add one to a chosen page. So this module does, in the file.
+ *
+ * SQLite ignores the content of unallocated space. Writing it is safe while nobody else can write the page, and lasting if
+ * nobody has an older copy of the page:
+ *
+ * - The write lock keeps out other writers. An empty -wal keeps out checkpoints, which need no write lock but have nothing to
+ *   copy then, and means that the file holds the newest version of every page.
+ * - A commit under the same lock makes all connections drop their cached pages. It writes page 1, unchanged.
+ * - Each page is written under a lock of its own, so that events can be stored in between. Afterwards the space of a page
+ *   can get copies of cells again, but only of cells of the database at that time. Incremental vacuum moves pages with their
+ *   unallocated space, but only to lower numbers: the pages are written in descending order.
+ * - If the system fails during a write, each byte has its old value or is 0. Both are valid.
+ */
+
+/** Bytes checked under one lock: about 2 ms, or 10 ms if every page is written. */
+const stepBytes = 2_097_152
+/**
+ * Overflow pages and trunks of the freelist start with a page number of 4 bytes. In a file of fewer pages (128 GiB of 4 KiB), its
+ * first byte is 0 or 1, and so never the type of a B-tree page.
+ */
+const maxPages = 0x2000000
+/** Offset of the byte that SQLite locks, whose page it does not use. */
+const lockByte = 0x40000000
+
+/** How the caller runs the steps. */
+export interface OverwriteSchedule {
+  /** Calls `step` until it returns true. False if it gave up. */
+  retry: (step: () => boolean) => Promise<boolean>
+  /** Called between two steps. */
+  pause: () => Promise<unknown>
+}
+
+/**
+ * Zeroes the unallocated space of all B-tree pages. Reads the whole file: 2 s per GB if it is in the page cache. False if a
+ * reader or another process prevented it, or if the file is larger than 128 GiB.
+ */
+export async function overwriteUnallocatedSpace(
+  db: Db,
+  { retry, pause }: OverwriteSchedule,
+): Promise<boolean> {
+  // A connection of its own: its commit makes `db` drop cached pages, too. It does not wait for locks: a checkpoint that waits for
+  // a reader keeps the write lock meanwhile.
+  const writer = new Database(db.name, { fileMustExist: true, timeout: 0 })
+  try {
+    return await overwriteSteps(writer, { retry, pause })
+  } finally {
+    writer.close()
+  }
+}
+
+async function overwriteSteps(writer: Db, { retry, pause }: OverwriteSchedule): Promise<boolean> {
+  // What was deleted before this call must be in the file, not in the -wal, when the number of pages is read.
+  if (!(await retry(() => truncateWal(writer)))) return false
+  const file = openFile(writer.name)
+  const { pageSize, usableSize, hasPointerMap } = readFormat(file)
+  const pages = Math.floor(fstatSync(file).size / pageSize)
+  if (pages >= maxPages) return false
+  const isBtreeCandidate = (page: number) =>
+    page > 1 &&
+    page !== lockByte / pageSize + 1 &&
+    !(hasPointerMap && isPointerMap(page, usableSize, pageSize))
+  const buffer = Buffer.alloc(stepBytes)
+  const zeros = Buffer.alloc(pageSize)
+
+  const overwrite = (from: number, to: number): boolean => {
+    const bytes = readSync(file, buffer, 0, (to - from) * pageSize, (from - 1) * pageSize)
+    let written = false
+    for (let page = from; page < to && (page - from + 1) * pageSize <= bytes; page++) {
+      if (!isBtreeCandidate(page)) continue
+      const at = (page - from) * pageSize
+      const space = unallocatedSpace(buffer.subarray(at, at + usableSize))
+      if (!space) continue
+      const length = space.end - space.start
+      if (buffer.compare(zeros, 0, length, at + space.start, at + space.end) === 0) continue
+      writeSync(file, zeros, 0, length, (page - 1) * pageSize + space.start)
+      written = true
+    }
+    return written
+  }
+
+  const pagesPerStep = stepBytes / pageSize
+  for (let to = pages + 1; to > 1; to = Math.max(1, to - pagesPerStep)) {
+    const from = Math.max(1, to - pagesPerStep)
+    // Brings the pages into the page cache of the system, so that the lock does not wait for the disk.
+    await readAsync(file, buffer, 0, (to - from) * pageSize, (from - 1) * pageSize)
+    const step = () => truncateWal(writer) && withCurrentFile(writer, () => overwrite(from, to))
+    if (!(await retry(step))) return false
+    await pause()
+  }
+  await promisify(fsync)(file)
+  return true
+}
+
+const readAsync = promisify(read)
+
+/**
+ * Runs `overwrite` under the write lock while the -wal is empty. False, without running it, if the lock is taken or another
+ * process has committed.
+ */
+function withCurrentFile(writer: Db, overwrite: () => boolean): boolean {
+  try {
+    writer.exec("begin immediate")
+  } catch (error) {
+    if (isBusy(error)) return false
+    throw error
+  }
+  try {
+    if ((statSync(`${writer.name}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) return false
+    if (overwrite()) {
+      // Writes page 1 even if the value is the same.
+      const version = writer.pragma("user_version", { simple: true }) as number
+      writer.pragma(`user_version = ${version}`)
+      writer.exec("commit")
+    }
+    return true
+  } finally {
+    if (writer.inTransaction) writer.exec("rollback")
+  }
+}
+
+/** Descriptors by path. */
+const files = new Map<string, number>()
+
+/**
+ * Opens a database file, and keeps it open until the process ends: POSIX releases all locks of a process on a file when the
+ * process closes any descriptor of it, also those of SQLite's connections.
+ */
+function openFile(path: string): number {
+  const known = files.get(path)
+  if (known !== undefined && fstatSync(known).ino === statSync(path).ino) return known
+  const file = openSync(path, "r+")
+  files.set(path, file)
+  return file
+}
+
+/** Reads the header of the file: SQLite's "Database File Format", 1.3. */
+function readFormat(file: number): { pageSize: number; usableSize: number; hasPointerMap: boolean } {
+  const header = Buffer.alloc(100)
+  readSync(file, header, 0, header.length, 0)
+  const stored = header.readUInt16BE(16)
+  const pageSize = stored === 1 ? 65_536 : stored
+  return { pageSize, usableSize: pageSize - header.readUInt8(20), hasPointerMap: header.readUInt32BE(52) > 0 }
+}
+
+/** True for pages of an auto_vacuum database that say where each page belongs: "Database File Format", 1.8. */
+function isPointerMap(page: number, usableSize: number, pageSize: number): boolean {
+  const entries = Math.floor(usableSize / 5)
+  const map = page - ((page - 2) % (entries + 1))
+  return page === (map === lockByte / pageSize + 1 ? map + 1 : map)
+}
+
+/**
+ * Returns where the unallocated space of a B-tree page is. Undefined for other pages, and for one whose header contradicts its
+ * cell pointers: damage must not spread.
+ */
+function unallocatedSpace(page: Buffer): { start: number; end: number } | undefined {
+  const type = page.readUInt8(0)
+  const isInterior = type === 2 || type === 5
+  if (!isInterior && type !== 10 && type !== 13) return undefined
+  const cells = page.readUInt16BE(3)
+  const pointers = isInterior ? 12 : 8
+  const start = pointers + 2 * cells
+  const end = page.readUInt16BE(5) || 65_536
+  const firstFreeblock = page.readUInt16BE(1)
+  if (start > end || end > page.length || (firstFreeblock !== 0 && firstFreeblock < end)) return undefined
+  for (let at = pointers; at < start; at += 2) if (page.readUInt16BE(at) < end) return undefined
+  return { start, end }
+}

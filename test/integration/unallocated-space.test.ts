@@ -1,0 +1,324 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs"
+import { differences } from "../../src/columns/check.ts"
+import { applySealedBatch, nextWork, Sealer } from "../../src/columns/sealer.ts"
+import { runToEnd } from "../../src/steps.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
+import type { Db } from "../../src/store/db/driver.ts"
+import { closeDatabase, openDatabase, truncateWal } from "../../src/store/db/open.ts"
+import { overwriteUnallocatedSpace } from "../../src/store/db/unallocated-space.ts"
+import { EventInserter, type EventRow } from "../../src/store/events.ts"
+import { forgetPerson } from "../../src/store/forget.ts"
+import { Writer } from "../../src/store/ingest/writer.ts"
+import { Profiles } from "../../src/store/profiles.ts"
+import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { eventRow } from "../support/event.ts"
+import { mulberry32 } from "../support/random.ts"
+import { type TextInPage, textInPages } from "../support/text-in-pages.ts"
+
+const day = 86_400_000
+const now = Date.UTC(2026, 0, 1, 12)
+const rid = 7
+const mark = "ann-the-forgotten"
+
+let folder: TemporaryFolder
+let path: string
+let db: Db
+let writer: Writer
+
+beforeEach(() => {
+  folder = temporaryFolder()
+  path = folder.file("test.db")
+  db = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+  writer = writerOf(db)
+})
+afterEach(() => {
+  db.close()
+  folder[Symbol.dispose]()
+})
+
+function writerOf(db: Db): Writer {
+  const dailyHash = new DailyHash(db, (bytes) => crypto.getRandomValues(bytes))
+  return new Writer(db, new EventInserter(db, dailyHash), dailyHash)
+}
+
+function store(writer: Writer, events: Partial<EventRow>[]): void {
+  const rows = events.map((changes) => eventRow({ websiteRid: rid, ts: now, receivedAt: now, ...changes }))
+  expect(writer.commit([{ rows, size: 0 }])).toEqual([undefined])
+}
+
+const times = <Item>(count: number, make: (index: number) => Item) =>
+  Array.from({ length: count }, (_, index) => make(index))
+
+/** Random hexadecimal digits. */
+const digits = (random: () => number, length: number) =>
+  times(Math.floor(length), () => Math.floor(random() * 16).toString(16)).join("")
+
+/** Events of one person next to each other, and others after them on the last page. */
+function storeRuns(): void {
+  for (let round = 0; round < 5; round++) {
+    const ts = now + round
+    const others = times(900, (index) => ({
+      anonymousId: `a${index}`,
+      keys: "[]",
+      properties: null,
+      ts,
+    }))
+    const theirs = times(100, (index) => ({
+      profileId: mark,
+      keys: '["says"]',
+      properties: `"${mark} ${index}"`,
+      ts,
+    }))
+    store(writer, [...others, ...theirs])
+  }
+  store(
+    writer,
+    times(55, () => ({ name: "y", keys: "[]", properties: null })),
+  )
+}
+
+/** Event ids, anonymous ids and profiles in random order, so that pages of indexes split everywhere. */
+function storeScattered(seed: number, idLength: number): void {
+  const random = mulberry32(seed)
+  const profiles = new Profiles(db, new DailyHash(db, (bytes) => crypto.getRandomValues(bytes)))
+  const identify = (profileId: string, anonymousId: string, name: string) => {
+    const identity = { websiteRid: rid, profileId, anonymousId, hashVisitor: false, traits: { name } }
+    db.transaction(() => profiles.identify(identity, now)).immediate()
+  }
+  for (let round = 0; round < 40; round++) {
+    store(
+      writer,
+      times(100, (index) => {
+        const isTheirs = index % 3 === 0
+        const filler = digits(random, 8 + random() * idLength)
+        return {
+          profileId: isTheirs ? mark : digits(random, 36),
+          eventId: isTheirs ? `${digits(random, 8)}-${mark}-${filler}` : filler,
+        }
+      }),
+    )
+    for (let other = 0; other < 20; other++)
+      identify(digits(random, 8), digits(random, 36), digits(random, 200))
+    for (let device = 0; device < 4; device++)
+      identify(mark, `${digits(random, 36)}-${mark}`, mark + digits(random, random() * 600))
+  }
+}
+
+/** Small column blocks of three websites, which are merged and replaced. */
+function storeBlocks(seed: number, rowsPerCommit: number): void {
+  const random = mulberry32(seed)
+  const addWebsite = db.prepare(
+    "insert into websites (rid, id, domain, name, created_at) values (:rid, :rid, 'localhost', :rid, :now)",
+  )
+  for (const websiteRid of [rid, 8, 9]) addWebsite.run({ rid: websiteRid, now })
+  let elapsed = 0
+  const sealer = new Sealer(db, () => elapsed, 30_000)
+  for (let round = 0; round < 40; round++, elapsed += 20_000) {
+    for (const websiteRid of [rid, 8, 9]) {
+      const count = 1 + Math.floor(random() * rowsPerCommit)
+      const ts = now - Math.floor(random() * 3) * day + round
+      const event = (index: number) => {
+        const isTheirs = websiteRid === rid && random() < 0.5
+        const common = { websiteRid, ts, receivedAt: ts, anonymousId: `v${Math.floor(random() * 99)}` }
+        const filler = "x".repeat(random() * 60)
+        return isTheirs
+          ? {
+              ...common,
+              name: `name ${mark}`,
+              keys: `["says","${mark}"]`,
+              profileId: mark,
+              properties: `"${mark} ${index} ${filler}",1`,
+            }
+          : { ...common, name: "x", keys: '["says","k"]', properties: `"${filler}",2` }
+      }
+      store(writer, times(count, event))
+    }
+    sealAllWith(sealer)
+  }
+}
+
+function sealAllWith(sealer: Sealer): void {
+  for (;;) {
+    const batch = runToEnd(nextWork(sealer, 1, 0))
+    if (!batch) return
+    db.transaction(() => applySealedBatch(db, batch)).immediate()
+  }
+}
+
+/** What SQLite leaves of the person after plain deletions, in a copy of the database. */
+function leftBySqlite(): string[] {
+  truncateWal(db)
+  const copyPath = folder.file("copy.db")
+  copyFileSync(path, copyPath)
+  const copy = openDatabase({ path: copyPath, durability: "os", busyTimeout: 0, now })
+  for (const table of ["event_rows", "profiles", "profile_links"])
+    copy.prepare(`delete from ${table} where website_rid = ? and profile_id = ?`).run(rid, mark)
+  copy.prepare("delete from event_types where name = ?").run(`name ${mark}`)
+  expect(closeDatabase(copy)).toBe(true)
+  return [...new Set(textInPages(copyPath, mark).map(({ owner, region }) => `${region} of ${owner}`))]
+}
+
+const filesWithText = () =>
+  ["", "-wal"].filter((suffix) => existsSync(path + suffix) && readFileSync(path + suffix).includes(mark))
+
+type Place = `${TextInPage["region"]} of ${string}`
+
+const scenarios: [string, Place[], () => void][] = [
+  ["rows", ["leaf unallocated of event_rows"], storeRuns],
+  ["an index", ["leaf unallocated of event_rows_event_id"], () => storeScattered(3, 30)],
+  [
+    "an index of long keys and its interior pages",
+    ["leaf unallocated of event_rows_event_id", "interior unallocated of event_rows_event_id"],
+    () => storeScattered(31, 190),
+  ],
+  ["links of profiles", ["leaf unallocated of profile_links"], () => storeScattered(47, 190)],
+  [
+    "an index on links of profiles",
+    ["leaf unallocated of profile_links_profile"],
+    () => storeScattered(38, 190),
+  ],
+  ["column blocks", ["leaf unallocated of blocks", "leaf cells of blocks"], () => storeBlocks(0, 8)],
+  ["dictionaries of columns", ["leaf unallocated of segments"], () => storeBlocks(0, 20)],
+]
+
+test.each(scenarios)(
+  "no copy of a deleted person's text is left in pages of %s, while another connection stores events",
+  async (_, places, fill) => {
+    fill()
+    expect(leftBySqlite()).toEqual(expect.arrayContaining(places))
+    const events = db.prepare("select count(*) from event_rows where profile_id is not ?").pluck()
+    const others = events.get(mark) as number
+    const other = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+    const otherWriter = writerOf(other)
+    // Reads every page into the cache of the connection that then writes some of them.
+    other.prepare("select sum(length(properties)), sum(length(event_id)) from event_rows").all()
+    other
+      .prepare(
+        "select count(event_id) from event_rows indexed by event_rows_event_id where event_id is not null",
+      )
+      .all()
+    let stored = 0
+    // Of another website: the search for the person's events would not end.
+    const store = () => {
+      const row = eventRow({ websiteRid: 8, ts: now, receivedAt: now, name: "z", eventId: `z${stored}` })
+      expect(otherWriter.commit([{ rows: [row], size: 0 }])).toEqual([undefined])
+      stored++
+    }
+    const { overwritten } = await forgetPerson(db, { websiteRid: rid, id: { profileId: mark } }, now, {
+      write: (work) => db.transaction(work).immediate(),
+      sleep: async () => store(),
+    })
+    expect(overwritten).toBe(true)
+    expect(filesWithText()).toEqual([])
+    store()
+    expect(filesWithText()).toEqual([])
+    truncateWal(other)
+    other.close()
+    expect(filesWithText()).toEqual([])
+    expect(events.get(mark)).toBe(others + stored)
+    expect(db.pragma("integrity_check", { simple: true })).toBe("ok")
+    sealAllWith(new Sealer(db))
+    expect(differences(db)).toEqual([])
+    expect(filesWithText()).toEqual([])
+  },
+)
+
+/** Calls each step once. */
+const once = { retry: async (step: () => boolean) => step(), pause: async () => {} }
+
+test("a reader of the -wal prevents the overwriting, and the file is unchanged", async () => {
+  storeRuns()
+  db.prepare("delete from event_rows where profile_id = ?").run(mark)
+  truncateWal(db)
+  const reader = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+  store(writer, [{ name: "y" }])
+  reader.exec("begin")
+  reader.prepare("select count(*) from event_rows").get()
+  const before = readFileSync(path)
+  expect(await overwriteUnallocatedSpace(db, once)).toBe(false)
+  expect(readFileSync(path).includes(mark)).toBe(true)
+  expect(before.includes(mark)).toBe(true)
+  reader.exec("commit")
+  expect(await overwriteUnallocatedSpace(db, once)).toBe(true)
+  expect(readFileSync(path).includes(mark)).toBe(false)
+  reader.close()
+})
+
+test("the write lock is not held while a reader blocks a step, whatever the lock timeout of the caller", async () => {
+  storeRuns()
+  const reader = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+  reader.exec("begin")
+  reader.prepare("select count(*) from event_rows").get()
+  const command = openDatabase({ path, durability: "os", busyTimeout: 5_000, now })
+  const begun = performance.now()
+  expect(await overwriteUnallocatedSpace(command, once)).toBe(false)
+  expect(performance.now() - begun).toBeLessThan(3_000)
+  command.close()
+  reader.close()
+})
+
+test.each(["the same", "another"])(
+  "a copy in the page cache of %s connection does not come back",
+  async (which) => {
+    storeRuns()
+    db.prepare("delete from event_rows where profile_id = ?").run(mark)
+    truncateWal(db)
+    const other = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+    const cached = which === "another" ? other : db
+    const pause = async () => {
+      // Reads all rows; the page of the newest has copies.
+      cached.prepare("select count(*) from event_rows where properties is not null").get()
+    }
+    await pause()
+    expect(await overwriteUnallocatedSpace(db, { ...once, pause })).toBe(true)
+    store(writerOf(cached), [{ name: "y", keys: "[]", properties: null }])
+    expect(filesWithText()).toEqual([])
+    truncateWal(db)
+    expect(filesWithText()).toEqual([])
+    other.close()
+  },
+)
+
+test("a writer of another connection prevents the overwriting until it commits", async () => {
+  storeRuns()
+  db.prepare("delete from event_rows where profile_id = ?").run(mark)
+  const other = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+  let steps = 0
+  const retry = async (step: () => boolean) => {
+    if (++steps === 2) other.exec("begin immediate")
+    return step()
+  }
+  expect(await overwriteUnallocatedSpace(db, { ...once, retry })).toBe(false)
+  other.exec("rollback")
+  expect(await overwriteUnallocatedSpace(db, once)).toBe(true)
+  expect(filesWithText()).toEqual([])
+  other.close()
+})
+
+const u16 = (value: number) => [value >> 8, value & 255]
+const damages: [string, number, number[]][] = [
+  ["cells that start before the pointers end", 5, u16(8)],
+  ["more cells than fit the page", 3, u16(60_000)],
+  ["cells that start behind the first cell", 5, u16(4_090)],
+  ["a type that does not exist", 0, [7]],
+]
+
+test.each(damages)("a damaged page is unchanged: %s", async (_, offset, bytes) => {
+  storeRuns()
+  db.prepare("delete from event_rows where profile_id = ?").run(mark)
+  expect(truncateWal(db)).toBe(true)
+  const [{ page } = { page: 0 }] = textInPages(path, mark)
+  db.close()
+  const file = readFileSync(path)
+  const at = (page - 1) * 4_096
+  file.set(bytes, at + offset)
+  writeFileSync(path, file)
+  db = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+  expect(await overwriteUnallocatedSpace(db, once)).toBe(true)
+  expect(
+    readFileSync(path)
+      .subarray(at, at + 4_096)
+      .equals(file.subarray(at, at + 4_096)),
+  ).toBe(true)
+})
