@@ -195,7 +195,15 @@ test("a column block that is not rebuilt yet names no event of the person, and q
   send(...events)
   sealAll(db, Math.ceil(now / day))
   await forgetPerson(db, person({ profileId: "ann" }, websiteRid), now, pace)
-  const scope = { websites: [websiteRid], from: 0, to: now + day, zone: "UTC", filters: [], crawlers: true }
+  const scope = {
+    websites: [websiteRid],
+    from: 0,
+    to: now + day,
+    zone: "UTC",
+    filters: [],
+    crawlers: true,
+    kinds: eventKinds,
+  }
   const counts = () =>
     executeQuerySync(db, { kind: "groups", scope, by: ["event_name"], measures: ["events"] })
       .result.groups.map(({ by, values }) => [...by, ...values])

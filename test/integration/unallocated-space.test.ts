@@ -54,11 +54,14 @@ const times = <Item>(count: number, make: (index: number) => Item) =>
 const digits = (random: () => number, length: number) =>
   times(Math.floor(length), () => Math.floor(random() * 16).toString(16)).join("")
 
-/** Events of one person next to each other, and others after them on the last page. */
+/**
+ * Events of one person next to each other, and others after them on the last page. Their numbers differ, so that the
+ * runs end at different places of a page, whatever the size of a row is.
+ */
 function storeRuns(): void {
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 10; round++) {
     const ts = now + round
-    const others = times(900, (index) => ({
+    const others = times(780 + round * 20, (index) => ({
       anonymousId: `a${index}`,
       keys: "[]",
       properties: null,
