@@ -10,6 +10,7 @@ import type { RejectedRequests } from "../http/rejected-requests.ts"
 import { addressOf, type RequestContext } from "../http/request-context.ts"
 import { disconnectedResponse, isClientDisconnect, type ServerErrorLog } from "../http/server-errors.ts"
 import type { RequestCounts } from "../metrics/requests.ts"
+import type { EventRow } from "../store/events.ts"
 import type { Batcher } from "../store/ingest/batcher.ts"
 import type { Registry } from "../store/ingest/registry.ts"
 import type { Profiles } from "../store/profiles.ts"
@@ -24,6 +25,8 @@ import { errorResponse, ingestHeaders } from "./responses.ts"
 export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps {
   registry: Registry
   batcher: Pick<Batcher, "submit">
+  /** False if the row counts against the website's quota of new names. */
+  isKnownName: (row: EventRow) => boolean
   profiles: Profiles
   /** Counts requests by key, and by website id and address. */
   limiter: RateLimiter

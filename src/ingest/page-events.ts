@@ -1,6 +1,6 @@
-import type { FieldError } from "../errors.ts"
-import { RequestError } from "../errors.ts"
+import { type FieldError, RequestError, toRequestError } from "../errors.ts"
 import { countRejectedBytes } from "../http/rejected-bytes.ts"
+import type { EventRow } from "../store/events.ts"
 import { invalidBody } from "./event.ts"
 import { type IngestDeps, type IngestRequest, type IngestRoute, recordRejected } from "./handle.ts"
 import {
@@ -110,14 +110,13 @@ async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<R
   if (!Array.isArray(body.value)) throw invalidBody([])
   if (body.value.length > maxBatchItems) throw new RequestError("batch_too_long")
   const rules = { now: request.now, isPlain: body.isPlain }
-  const read = body.value.map((value: unknown) => ({ value, ...readPageItem(value, rules) }))
+  const read: ReadItem[] = body.value.map((value: unknown) => ({ value, ...readPageItem(value, rules) }))
   const website = authorizePage(deps, request, { events: read.length, bytes: body.size })
   const items = read.flatMap(({ item }) => (Array.isArray(item) ? [] : [item]))
-  if (items.length > 0) {
-    await deps.batcher.submit({ rows: pageRows(deps, request, website, items), size: body.size })
-  }
-  const results = read.map(resultOf)
+  const rejected = await storeBatch(deps, items, pageRows(deps, request, website, items), body.size)
+  const results = read.map((one) => resultOf(one, rejected))
   recordInvalidItems(deps, request, read)
+  recordNewNames(deps, request, read, rejected)
   const accepted = results.filter(({ status }) => status === "success")
   const countOf = (type: PageItemType) => accepted.filter((result) => result.type === type).length
   return success(request, {
@@ -127,6 +126,31 @@ async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<R
     batched: { track: countOf("track"), outgoing_link: countOf("outgoing_link") },
     results,
   })
+}
+
+/**
+ * Stores the items of a batch. If their new names exceed the website's quota, stores those whose names are known, so that page views
+ * are not lost with them, and returns the others.
+ */
+async function storeBatch(
+  { batcher, isKnownName }: IngestDeps,
+  items: readonly PageItem[],
+  rows: readonly EventRow[],
+  size: number,
+): Promise<ReadonlySet<PageItem>> {
+  const rejected = new Set<PageItem>()
+  try {
+    if (rows.length > 0) await batcher.submit({ rows, size })
+  } catch (error) {
+    if (toRequestError(error).reason !== "too_many_new_names") throw error
+    const known = rows.filter((row, index) => {
+      const isKnown = isKnownName(row)
+      if (!isKnown) rejected.add(items[index] as PageItem)
+      return isKnown
+    })
+    if (known.length > 0) await batcher.submit({ rows: known, size })
+  }
+  return rejected
 }
 
 interface ReadItem {
@@ -140,26 +164,39 @@ type ItemResult =
   | { status: "success"; type: PageItemType; eventId: string }
   | {
       status: "error"
-      message: string
-      code: "INVALID_EVENT_SCHEMA"
+      message: ItemError
+      code: (typeof itemErrors)[ItemError]
       errors: FieldError[]
       eventType: string
       eventId: string | null
       type?: never
     }
 
+/** Messages and codes of rejected items. */
+export const itemErrors = {
+  "Invalid event schema": "INVALID_EVENT_SCHEMA",
+  "Unknown event type": "INVALID_EVENT_SCHEMA",
+  "Too many new event names": "TOO_MANY_NEW_NAMES",
+} as const
+type ItemError = keyof typeof itemErrors
+
 /** UTF-16 units of an unknown type or an invalid eventId in the response. */
 const maxEcho = 512
 
-function resultOf({ value, type, item }: ReadItem): ItemResult {
-  if (type !== undefined && !Array.isArray(item)) {
-    return { status: "success", type, eventId: item.common.eventId ?? "" }
-  }
+function resultOf({ value, type, item }: ReadItem, rejected: ReadonlySet<PageItem>): ItemResult {
+  const isStored = type !== undefined && !Array.isArray(item) && !rejected.has(item)
+  if (isStored) return { status: "success", type, eventId: item.common.eventId ?? "" }
   const { type: sentType, eventId } = fieldsOf(value)
+  const message =
+    type === undefined
+      ? "Unknown event type"
+      : Array.isArray(item)
+        ? "Invalid event schema"
+        : "Too many new event names"
   return {
     status: "error",
-    message: type === undefined ? "Unknown event type" : "Invalid event schema",
-    code: "INVALID_EVENT_SCHEMA",
+    message,
+    code: itemErrors[message],
     errors: Array.isArray(item) ? item : [],
     eventType: type ?? (typeof sentType === "string" ? cut(sentType, maxEcho) : "unknown"),
     eventId: typeof eventId === "string" ? cut(eventId, maxEcho) : null,
@@ -182,6 +219,18 @@ function recordInvalidItems(
   const body = invalid.map(({ index }) => read[index]?.value)
   recordRejected(deps, { ...context, body }, route, error, headers)
   if (invalid.length === read.length) countRejectedBytes(deps, context, error)
+}
+
+/** Lists the items whose names exceed the quota. */
+function recordNewNames(
+  deps: IngestDeps,
+  { context, route, headers }: IngestRequest,
+  read: readonly ReadItem[],
+  rejected: ReadonlySet<PageItem>,
+): void {
+  if (rejected.size === 0) return
+  const body = read.filter(({ item }) => !Array.isArray(item) && rejected.has(item)).map(({ value }) => value)
+  recordRejected(deps, { ...context, body }, route, new RequestError("too_many_new_names"), headers)
 }
 
 function success({ headers }: IngestRequest, body: object): Response {

@@ -1,4 +1,4 @@
-import { listRoutes, maxBatchItems } from "../ingest/page-events.ts"
+import { itemErrors, listRoutes, maxBatchItems } from "../ingest/page-events.ts"
 import { maxPageBodyBytes } from "../ingest/page-request.ts"
 import {
   aiVisitSchema,
@@ -173,7 +173,7 @@ const operations: Record<string, Described> = {
   "/batch": {
     id: "batch",
     summary: "Store page events and outgoing links",
-    text: `${sharedText} Items are accepted individually: the status is 200 even if every item is invalid, and \`results\` says which are stored, in the order of the request. Invalid items are listed among the rejected requests. A custom event whose name exceeds the website's quota of new names is an invalid item.`,
+    text: `${sharedText} Items are accepted individually: the status is 200 even if every item is invalid, and \`results\` says which are stored, in the order of the request. Invalid items are listed among the rejected requests. If the names of custom events exceed the website's quota of new names, those with a new name are not stored, and the others are.`,
     takes: { type: "array", items: pageItem, maxItems: maxBatchItems },
     example: [
       view,
@@ -199,8 +199,8 @@ const operations: Record<string, Described> = {
             exactly({ status: { const: "success" }, type: pageTypes, eventId: { type: "string" } }),
             exactly({
               status: { const: "error" },
-              message: { type: "string", enum: ["Invalid event schema", "Unknown event type"] },
-              code: { const: "INVALID_EVENT_SCHEMA" },
+              message: { type: "string", enum: Object.keys(itemErrors) },
+              code: { type: "string", enum: [...new Set(Object.values(itemErrors))] },
               errors: ref("schemas/FieldErrors"),
               eventType: { type: "string" },
               eventId: { type: ["string", "null"] },

@@ -116,6 +116,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     db: store.db,
     registry: store.registry,
     batcher: store.batcher,
+    isKnownName: (row) => store.inserter.isKnownName(row),
     profiles: store.profiles,
     ready: () => store.ready(),
     queryEngine: engine,

@@ -216,6 +216,11 @@ export class EventInserter {
     return types
   }
 
+  /** False if the row counts against the quota of new names. */
+  isKnownName(row: EventRow): boolean {
+    return kindOf(row) !== "custom" || this.#findName.get(nameOf(row)) !== undefined
+  }
+
   /** Call it after a rollback: cached types and contexts can be missing in the database. */
   clearCaches(): void {
     this.#propertyKeys.reset()
@@ -317,7 +322,7 @@ export class EventInserter {
     const remaining = this.#newNames.remaining(websiteRid, receivedAt)
     for (const row of rows) {
       const key = nameKey(row)
-      if (kindOf(row) !== "custom" || names.has(key) || this.#findName.get(nameOf(row))) continue
+      if (names.has(key) || this.isKnownName(row)) continue
       names.add(key)
       if (names.size > remaining) throw tooManyNewNamesError(receivedAt)
     }

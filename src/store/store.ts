@@ -61,6 +61,7 @@ export class Store {
   readonly registry: Registry
   readonly profiles: Profiles
   readonly batcher: Batcher
+  readonly inserter: EventInserter
   readonly #lock: ServerLock
   readonly #diskGuard: DiskGuard
   readonly #trustedClock: TrustedClock
@@ -102,8 +103,8 @@ export class Store {
     const dailyHash = new DailyHash(this.db, environment.random)
     this.registry = new Registry(this.db, environment.elapsed)
     this.profiles = new Profiles(this.db, dailyHash)
-    const inserter = new EventInserter(this.db, dailyHash, { newNames: new NewNameQuota(this.db) })
-    const writer = new Writer(this.db, inserter, dailyHash)
+    this.inserter = new EventInserter(this.db, dailyHash, { newNames: new NewNameQuota(this.db) })
+    const writer = new Writer(this.db, this.inserter, dailyHash)
     this.#diskGuard = new DiskGuard(options.path, options.minFree, environment.pid, environment.random)
     this.#onFault = (error) => callbacks.onFault(this.#diskGuard.explain(error))
     this.batcher = new Batcher(

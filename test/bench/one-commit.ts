@@ -51,6 +51,7 @@ const app = createApp({
   db: store.db,
   registry: store.registry,
   batcher,
+  isKnownName: () => true,
   profiles: store.profiles,
   ready: () => store.ready(),
   draining: new Draining(),
