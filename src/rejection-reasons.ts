@@ -196,6 +196,12 @@ export const rejections = {
     advice:
       "Allow the host of the page, or the whole origin of the app, in the website's settings. Requests without an Origin header require an API key if the website lists allowed origins.",
   },
+  page_identify_off: {
+    status: 403,
+    message: "Identify from pages is off",
+    meaning: "the website does not let pages identify visitors",
+    advice: "Identify visitors with an API key, or let pages identify visitors in the website's settings.",
+  },
   host_not_allowed: {
     status: 403,
     message: "Host not authorized",

@@ -259,6 +259,7 @@ function readSettings(input: Static<typeof websiteChangesSchema>): Partial<Websi
   if (errors.length > 0) throw invalidShape(errors)
   if (input.name !== undefined) settings.name = input.name
   if (input.anonymize !== undefined) settings.anonymize = input.anonymize
+  if (input.pageIdentify !== undefined) settings.pageIdentify = input.pageIdentify
   return settings
 }
 

@@ -54,6 +54,12 @@ const retain = Type.String({
   expected: `must be default, ${retentionFormat}`,
 })
 
+const pageIdentify = Type.Boolean({
+  description:
+    "Whether pages can identify visitors with POST /identify. What they say is marked as a claim, and never replaces what a key said",
+  expected: "must be true or false",
+})
+
 const oneScope = Type.Union(
   scopes.map((scope) => Type.Literal(scope)),
   { expected: `must be one of ${scopes.join(", ")}` },
@@ -91,6 +97,7 @@ export const newWebsiteSchema = Type.Object(
     allowedOrigins: Type.Optional(allowedOrigins),
     anonymize: Type.Optional(anonymize),
     retain: Type.Optional(retain),
+    pageIdentify: Type.Optional(pageIdentify),
   },
   strict,
 )
@@ -102,6 +109,7 @@ export const websiteChangesSchema = Type.Object(
     allowedOrigins: Type.Optional(allowedOrigins),
     anonymize: Type.Optional(anonymize),
     retain: Type.Optional(retain),
+    pageIdentify: Type.Optional(pageIdentify),
     paused: Type.Optional(
       Type.Boolean({
         description: "A paused website rejects events like an unknown one and keeps its stored events",
@@ -182,6 +190,7 @@ export const websiteSchema = Type.Object({
   allowedOrigins,
   anonymize,
   retain,
+  pageIdentify,
   createdAt: time("Creation time"),
   pausedAt: timeOrNull("Time when it was paused; null: not paused"),
 })
@@ -357,6 +366,12 @@ export const profileSchema = Type.Object({
   updatedAt: time("Time of the last identify"),
   anonymousIds: Type.Array(Type.String(), {
     description: "Linked anonymous ids, newest first; at most 100",
+  }),
+  claimedTraits: Type.Array(Type.String(), {
+    description: "The traits that only a page said. Anyone can send them with the public website id",
+  }),
+  claimedAnonymousIds: Type.Array(Type.String(), {
+    description: "Those of anonymousIds that only a page linked",
   }),
 })
 

@@ -32,6 +32,7 @@ interface CreateOptions extends DataOptions {
   allowedOrigin?: string[]
   anonymize?: string
   retain?: string
+  pageIdentify?: "on" | "off"
 }
 
 interface UpdateOptions extends DataOptions {
@@ -41,6 +42,7 @@ interface UpdateOptions extends DataOptions {
   allowedOrigin?: string[] | false
   anonymize?: string
   retain?: string
+  pageIdentify?: "on" | "off"
 }
 
 interface DeleteOptions extends DataOptions {
@@ -66,6 +68,7 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     )
     .addOption(anonymizeOption())
     .addOption(retainOption())
+    .addOption(pageIdentifyOption())
   addDataOptions(createCommand, "website create example.com --allowed-origin shop.example.net").action(
     (domain: string, options: CreateOptions) => create(domain, options, context),
   )
@@ -91,6 +94,7 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .option("--no-allowed-origin", "allow no other hosts")
     .addOption(anonymizeOption())
     .addOption(retainOption())
+    .addOption(pageIdentifyOption())
   addDataOptions(updateCommand, `website update ${exampleId} --anonymize daily`).action(
     (id: string, options: UpdateOptions, command: Command) => update(id, options, context, command),
   )
@@ -130,9 +134,22 @@ function retainOption(): Option {
   )
 }
 
+function pageIdentifyOption(): Option {
+  return new Option(
+    "--page-identify <on|off>",
+    "let pages identify visitors, as claims that never replace what a key said (default: on)",
+  ).choices(["on", "off"])
+}
+
+/** Undefined if the option is not given. */
+function switchOf(value: "on" | "off" | undefined): boolean | undefined {
+  return value === undefined ? undefined : value === "on"
+}
+
 async function create(domain: string, options: CreateOptions, context: Context): Promise<void> {
-  const { name, anonymize, retain, allowedOrigin: allowedOrigins } = options
-  const input = { domain, name, anonymize, retain, allowedOrigins, id: options.id }
+  const { name, anonymize, retain, allowedOrigin: allowedOrigins, id: sentId } = options
+  const pageIdentify = switchOf(options.pageIdentify)
+  const input = { domain, name, anonymize, retain, allowedOrigins, pageIdentify, id: sentId }
   const { id = context.newId(), settings } = readNewWebsite(input)
   const make = (db: Db) => inTransaction(db, () => createWebsite(db, id, settings, context.environment.now()))
   print(await withDatabase(options, context, make, { make: true }), options, context)
@@ -172,9 +189,12 @@ async function update(id: string, options: UpdateOptions, context: Context, comm
     anonymize,
     retain,
     allowedOrigins: allowedOrigin === false ? [] : allowedOrigin,
+    pageIdentify: switchOf(options.pageIdentify),
   }
   if (Object.values(changes).every((value) => value === undefined)) {
-    command.error("error: nothing to change: use --domain, --name, --allowed-origin, --anonymize or --retain")
+    command.error(
+      "error: nothing to change: use --domain, --name, --allowed-origin, --anonymize, --retain or --page-identify",
+    )
   }
   await change(id, changes, options, context)
 }
@@ -242,6 +262,7 @@ function print(
     "allowed origins": json.allowedOrigins.join(", ") || "only the domain",
     anonymize: json.anonymize,
     retain: json.retain === "default" ? "server default (--retain)" : json.retain,
+    "page identify": json.pageIdentify ? "on" : "off",
     state: stateOf(json),
     created: shortTime(json.createdAt, ""),
   }

@@ -33,17 +33,27 @@ export function websiteLine(website: Website): string {
     allowed_origins: website.allowedOrigins,
     anonymize: website.anonymize,
     retain_ms: website.retain,
+    page_identify: website.pageIdentify,
     created_at: website.createdAt,
     paused_at: website.pausedAt,
   })
 }
 
-export function profileLine(websiteId: string, { traits, ...profile }: StoredProfile): string {
-  return withJsonField({ type: "profile", website_id: websiteId, ...profile }, "traits", traits)
+/** `claimed` is left out if it is empty. */
+export function profileLine(websiteId: string, { traits, claimed, ...profile }: StoredProfile): string {
+  const names: string[] = JSON.parse(claimed)
+  const claims = names.length === 0 ? {} : { claimed: names }
+  return withJsonField({ type: "profile", website_id: websiteId, ...profile, ...claims }, "traits", traits)
 }
 
-export function linkLine(websiteId: string, link: StoredLink): string {
-  return JSON.stringify({ type: "link", website_id: websiteId, ...link })
+/** `claimed` is left out if it is false. */
+export function linkLine(websiteId: string, { claimed, ...link }: StoredLink): string {
+  return JSON.stringify({
+    type: "link",
+    website_id: websiteId,
+    ...link,
+    ...(claimed === 1 && { claimed: true }),
+  })
 }
 
 /** Without the kind of custom events and unknown fields of contexts: a line of a custom event is as in earlier versions. */

@@ -178,23 +178,35 @@ export class Importer {
 
   #importWebsite(line: WebsiteLine): boolean {
     if (this.#rids.has(canonicalWebsiteId(line.id))) return false
-    const { domain, name, allowed_origins: allowedOrigins, anonymize } = line
+    const { domain, name, allowed_origins: allowedOrigins, anonymize, page_identify: pageIdentify } = line
     const retain = retainText(line.retain_ms)
-    const { settings } = readNewWebsite({ domain, name, allowedOrigins, anonymize, retain })
+    const { settings } = readNewWebsite({ domain, name, allowedOrigins, anonymize, retain, pageIdentify })
     const website = createWebsite(this.db, line.id, settings, line.created_at)
     if (line.paused_at !== null) pauseWebsite(this.db, website.id, true, line.paused_at)
     this.#rids.set(website.id, website.rid)
     return true
   }
 
-  #importProfile({ profile_id, traits, created_at, updated_at }: ProfileLine, websiteRid: number) {
+  #importProfile(
+    { profile_id, traits, claimed = [], created_at, updated_at }: ProfileLine,
+    websiteRid: number,
+  ) {
     const times = { createdAt: created_at, updatedAt: updated_at }
-    const profile = { websiteRid, profileId: profile_id, traits, ...times }
+    const profile = { websiteRid, profileId: profile_id, traits, claimed, ...times }
     return this.#count("profiles", restoreProfile(this.db, profile))
   }
 
-  #importLink({ anonymous_id, profile_id, linked_at }: LinkLine, websiteRid: number) {
-    const link = { websiteRid, anonymousId: anonymous_id, profileId: profile_id, linkedAt: linked_at }
+  #importLink(
+    { anonymous_id, profile_id, linked_at, claimed: isClaim = false }: LinkLine,
+    websiteRid: number,
+  ) {
+    const link = {
+      websiteRid,
+      anonymousId: anonymous_id,
+      profileId: profile_id,
+      linkedAt: linked_at,
+      isClaim,
+    }
     return this.#count("links", restoreLink(this.db, link))
   }
 

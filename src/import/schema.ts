@@ -49,6 +49,7 @@ const websiteSchema = Type.Object(
     name: Type.Unknown(),
     allowed_origins: Type.Unknown(),
     anonymize: Type.Unknown(),
+    page_identify: Type.Optional(Type.Boolean({ expected: "must be true or false" })),
     retain_ms: Type.Union([Type.Null(), Type.Integer({ minimum: 0 })], { expected: "must be null or ms" }),
     created_at: time,
     paused_at: orNull(time),
@@ -67,6 +68,7 @@ const profileSchema = Type.Object(
     traits: Type.Record(Type.String(), scalar, {
       expected: "must be an object of strings, numbers and booleans",
     }),
+    claimed: Type.Optional(Type.Array(Type.String(), { expected: "must be a list of names of traits" })),
   },
   strict,
 )
@@ -78,6 +80,7 @@ const linkSchema = Type.Object(
     anonymous_id: required(256),
     profile_id: required(128),
     linked_at: time,
+    claimed: Type.Optional(Type.Boolean({ expected: "must be true or false" })),
   },
   strict,
 )

@@ -11,18 +11,27 @@ const columnTraits = ["email", "name", "username"] as const
 
 /** Validates the body of /identify. Throws `invalid_shape` with every invalid field. */
 export function readIdentity(body: unknown): IdentifyInput {
-  const errors = checkIdentify.Check(body) ? contentErrors(body) : fieldErrors(checkIdentify, body)
+  const errors = checkIdentify.Check(body) ? identityErrors(body) : fieldErrors(checkIdentify, body)
   if (errors.length > 0) throw invalidBody(errors)
   // Checked above. TypeBox's own type lacks the traits.
   return body as IdentifyInput
 }
 
-function contentErrors(input: IdentifyInput): FieldError[] {
+/** The fields of an identify request that are checked, from a key or from a page. */
+interface Identity {
+  profileId: string
+  anonymousId?: string | null
+  websiteId?: string
+  traits?: object | null
+}
+
+/** Lists the texts that cannot be stored, and traits that are too large. */
+export function identityErrors(input: Identity): FieldError[] {
   const errors: FieldError[] = []
   for (const field of ["profileId", "anonymousId", "websiteId"] as const) {
     if (!isPlainText(input[field] ?? "")) errors.push({ field, message: plainTextError })
   }
-  errors.push(...columnTraitErrors(input.traits ?? {}))
+  errors.push(...columnTraitErrors({ ...input.traits }))
   const traits = JSON.stringify(input.traits ?? {})
   if (Buffer.byteLength(traits) > maxTraitBytes) {
     errors.push({ field: "traits", message: `must be at most ${maxTraitBytes} bytes of JSON` })

@@ -1,6 +1,6 @@
 import { type Static, type TProperties, type TSchema, Type } from "@sinclair/typebox"
 import { TypeCompiler } from "@sinclair/typebox/compiler"
-import { traitsSchema } from "./schema.ts"
+import { type IdentifyInput, traitsSchema } from "./schema.ts"
 
 // What the page script sends. Optional fields can be null. Lengths are UTF-16 units, as in JavaScript. `expected` completes the error
 // message "<field> …". Unknown fields are ignored.
@@ -259,6 +259,9 @@ export const aiVisitSchema = object({
 
 export type PageEventInput = Static<typeof pageEventSchema>
 export type OutgoingLinkInput = Static<typeof outgoingLinkSchema>
+/** TypeBox does not infer the type of additional properties. */
+export type PageIdentityInput = Omit<Static<typeof pageIdentitySchema>, "traits"> &
+  Pick<IdentifyInput, "traits">
 export type AiVisitInput = Static<typeof aiVisitSchema>
 
 export const checkAiVisit = TypeCompiler.Compile(aiVisitSchema)

@@ -8,6 +8,7 @@ import { flagsRoute } from "./flags.ts"
 import { enforceCredentialLimit, type IngestDeps, type IngestRequest, type IngestRoute } from "./handle.ts"
 import { readIdentity } from "./identify.ts"
 import { pageEventRoutes } from "./page-events.ts"
+import { identifyFromPage, isFromPage } from "./page-identify.ts"
 import { pixelRoute } from "./pixel.ts"
 
 /** All ingestion routes. Pages of any origin can call them. */
@@ -54,11 +55,12 @@ async function track(deps: IngestDeps, incoming: IngestRequest): Promise<Respons
   return new Response(successBody(rows.length), { headers })
 }
 
-/** POST /identify: stores a profile and links an anonymous id to it. Requires a key: a public website id must not change profiles. */
+/** POST /identify: stores a profile and links an anonymous id to it. Without a key, what a page says is stored as a claim. */
 async function identify(deps: IngestDeps, incoming: IngestRequest): Promise<Response> {
   const { registry, profiles } = deps
   const { context, now, headers } = incoming
   const { request } = context
+  if (isFromPage(request)) return identifyFromPage(deps, incoming)
   const body = await readJson(deps, context)
   context.body = body.value
   const identity = readIdentity(body.value)

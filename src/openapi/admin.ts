@@ -32,6 +32,7 @@ const exampleWebsite: WebsiteJson = {
   ...settings,
   anonymize: "off",
   retain: "400d",
+  pageIdentify: true,
   createdAt: "2026-01-05T09:30:00.000Z",
   pausedAt: null,
 }
@@ -61,6 +62,8 @@ const exampleProfile: ProfileJson = {
   createdAt: "2026-01-05T09:30:00.000Z",
   updatedAt: "2026-01-06T10:00:00.000Z",
   anonymousIds: ["user-123"],
+  claimedTraits: [],
+  claimedAnonymousIds: [],
 }
 
 const exampleRejectedRequest: RejectedRequestJson = {

@@ -1,4 +1,5 @@
 import type { IngestSettings } from "../ingest/handle.ts"
+import { pageIdentitySchema } from "../ingest/page-schema.ts"
 import { errorResponse } from "../ingest/responses.ts"
 import { eventSchema, identifySchema } from "../ingest/schema.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
@@ -71,6 +72,10 @@ const identifyReasons: RejectionReason[] = [
   ...keyReasons,
   "scope_missing",
   "key_website_mismatch",
+  "client_id_unknown",
+  "client_id_paused",
+  "origin_not_allowed",
+  "page_identify_off",
   "website_unknown",
   "website_paused",
   ...limitReasons,
@@ -125,6 +130,7 @@ const identifyExamples: Record<string, Example> = {
 export const ingestSchemas: Json = {
   Event: published(eventSchema),
   Identity: published(identifySchema),
+  PageIdentity: published(pageIdentitySchema),
 }
 
 export async function ingestPaths(limits: Limits): Promise<Json> {
@@ -191,7 +197,7 @@ async function identify(limits: Limits): Promise<Json> {
     operationId: "identify",
     summary: "Identify a visitor",
     description: identifyText,
-    security: [{ bearer: [] }, { apiKey: [] }],
+    security: [{ bearer: [] }, { apiKey: [] }, { clientId: [] }],
     parameters: [
       ...requestHeaders,
       {
@@ -203,11 +209,15 @@ async function identify(limits: Limits): Promise<Json> {
       {
         name: "client_id",
         in: "query",
-        description: "Used if there is no `website_id`",
+        description: "Used if there is no `website_id`. Without a key: the website of the page",
         schema: { type: "string" },
       },
     ],
-    requestBody: body(ref("schemas/Identity"), identifyExamples, limits),
+    requestBody: body(
+      { anyOf: [ref("schemas/Identity"), ref("schemas/PageIdentity")] },
+      identifyExamples,
+      limits,
+    ),
     responses: {
       200: success("Stored", exactly({ status: { const: "success" }, type: { const: "identify" } }), {
         example: { status: "success", type: "identify" },
@@ -221,7 +231,9 @@ async function identify(limits: Limits): Promise<Json> {
   }
 }
 
-const identifyText = `Merges the traits into the profile and links the anonymous id to it. A profile has at most ${maxTraits} traits and ${maxTraitBytes.toLocaleString("en")} bytes of traits; a request that exceeds this is rejected. \`null\` removes a trait; \`email\` is stored in lower case. Requires a key with \`track:events\` for the website: public website ids cannot change profiles.`
+const identifyText = `Merges the traits into the profile and links the anonymous id to it. A profile has at most ${maxTraits} traits and ${maxTraitBytes.toLocaleString("en")} bytes of traits; a request that exceeds this is rejected. \`null\` removes a trait; \`email\` is stored in lower case. With a key, it needs \`track:events\` for the website.
+
+**From a page**, without a key and with \`client_id\`, the traits and the link are stored as claims and marked as such, because anyone can send them. A claim never replaces a trait that a key set, and a visitor whom a key linked gets no link by a page; a link by a key replaces the claims about the visitor. Pages can send 60 of these requests a minute for one website from one address, and a website can switch them off (\`pageIdentify\`).`
 
 export const requestHeaders = [
   {

@@ -39,6 +39,8 @@ export interface StoredProfile {
   profile_id: string
   /** JSON text of an object. */
   traits: string
+  /** JSON text of an array: the traits that only a page said. */
+  claimed: string
   created_at: number
   updated_at: number
 }
@@ -47,6 +49,8 @@ export interface StoredLink {
   anonymous_id: string
   profile_id: string
   linked_at: number
+  /** 1: only a page said so. */
+  claimed: 0 | 1
 }
 
 /**
@@ -96,24 +100,24 @@ const sql = {
     where e.id in (select value from json_each(:ids)) and +e.website_rid in (select value from json_each(:rids))
     order by e.id`,
   profiles: `
-    select profile_id, traits, created_at, updated_at from profiles
+    select profile_id, traits, claimed, created_at, updated_at from profiles
     where website_rid = :rid and profile_id > :after
     order by profile_id
     limit :limit`,
   profile: `
-    select profile_id, traits, created_at, updated_at from profiles
+    select profile_id, traits, claimed, created_at, updated_at from profiles
     where website_rid = :rid and profile_id = :profileId`,
   // Without the hint SQLite scans all links of the website, because the primary key has this order.
   linksOf: `
-    select anonymous_id, profile_id, linked_at from profile_links indexed by profile_links_profile
+    select anonymous_id, profile_id, linked_at, claimed from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
     order by anonymous_id`,
   linksFrom: `
-    select anonymous_id, profile_id, linked_at from profile_links
+    select anonymous_id, profile_id, linked_at, claimed from profile_links
     where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))
     order by anonymous_id, profile_id`,
   links: `
-    select anonymous_id, profile_id, linked_at from profile_links
+    select anonymous_id, profile_id, linked_at, claimed from profile_links
     where website_rid = :rid and (anonymous_id, profile_id) > (:anonymous, :profile)
     order by anonymous_id, profile_id
     limit :limit`,

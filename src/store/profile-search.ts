@@ -14,6 +14,10 @@ export interface FoundProfile {
   updatedAt: number
   /** Linked anonymous ids, the newest first. */
   anonymousIds: string[]
+  /** The traits that only a page said. */
+  claimedTraits: string[]
+  /** Those of `anonymousIds` that only a page linked. */
+  claimedAnonymousIds: string[]
 }
 
 export interface ProfileSearch {
@@ -57,12 +61,13 @@ const sql = {
     limit ${profilesPerRead}`,
   profile: `
     select
-      profile_id as profileId, email, name, username, traits, created_at as createdAt, updated_at as updatedAt
+      profile_id as profileId, email, name, username, traits, claimed, created_at as createdAt,
+      updated_at as updatedAt
     from profiles
     where website_rid = :rid and profile_id = :profileId`,
   // Without the hint SQLite scans all links of the website, because that order includes linked_at.
   anonymousIds: `
-    select anonymous_id from profile_links indexed by profile_links_profile
+    select anonymous_id as id, claimed from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
     order by linked_at desc, anonymous_id
     limit ${maxReturnedIds}`,
@@ -136,15 +141,25 @@ function newestFirst<Match extends { id: string; updatedAt: number }>(matches: M
   return matches.sort((a, b) => b.updatedAt - a.updatedAt || (a.id < b.id ? -1 : 1))
 }
 
-type ProfileRow = Omit<FoundProfile, "traits" | "anonymousIds"> & { traits: string }
+type ProfileRow = Pick<
+  FoundProfile,
+  "profileId" | "email" | "name" | "username" | "createdAt" | "updatedAt"
+> & { traits: string; claimed: string }
 
 function profileReader(db: Db, rid: number): (profileId: string) => FoundProfile | undefined {
   const profile = db.prepare(sql.profile)
-  const anonymousIds = db.prepare(sql.anonymousIds).pluck()
+  const links = db.prepare(sql.anonymousIds)
   return (profileId) => {
-    const row = profile.get({ rid, profileId }) as ProfileRow | undefined
-    if (!row) return undefined
-    const ids = anonymousIds.all({ rid, profileId }) as string[]
-    return { ...row, traits: JSON.parse(row.traits), anonymousIds: ids }
+    const found = profile.get({ rid, profileId }) as ProfileRow | undefined
+    if (!found) return undefined
+    const { claimed, ...row } = found
+    const ids = links.all({ rid, profileId }) as { id: string; claimed: 0 | 1 }[]
+    return {
+      ...row,
+      traits: JSON.parse(row.traits),
+      anonymousIds: ids.map(({ id }) => id),
+      claimedTraits: JSON.parse(claimed),
+      claimedAnonymousIds: ids.flatMap((link) => (link.claimed === 1 ? [link.id] : [])),
+    }
   }
 }

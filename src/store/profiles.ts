@@ -12,68 +12,125 @@ export interface Identity {
   hashVisitor: boolean
   /** Merged into the stored traits; null removes a trait. */
   traits: Traits
+  /** True if a page says so, not a key. Anyone can send that, so it never changes what a key said. */
+  isClaim?: boolean
 }
 
 /** Traits per profile. A request has its own limit, but many requests could fill a profile. */
 export const maxTraits = 200
 /** UTF-8 bytes of the traits of a profile as JSON. */
 export const maxTraitBytes = 16_384
+/** Anonymous ids that pages can link to a profile: a new one each day for years. Beyond, a link is not stored. */
+const maxClaimedLinks = 1_000
 
 const sql = {
-  traits: "select traits from profiles where website_rid = :websiteRid and profile_id = :profileId",
+  stored: "select traits, claimed from profiles where website_rid = :websiteRid and profile_id = :profileId",
   save: `
-    insert into profiles (website_rid, profile_id, email, name, username, traits, created_at, updated_at)
-    values (:websiteRid, :profileId, :email, :name, :username, :traits, :now, :now)
+    insert into profiles (website_rid, profile_id, email, name, username, traits, claimed, created_at, updated_at)
+    values (:websiteRid, :profileId, :email, :name, :username, :traits, :claimed, :now, :now)
     on conflict (website_rid, profile_id) do update
     set email = excluded.email, name = excluded.name, username = excluded.username, traits = excluded.traits,
-      updated_at = excluded.updated_at`,
+      claimed = excluded.claimed, updated_at = excluded.updated_at`,
   link: `
-    insert into profile_links (website_rid, anonymous_id, profile_id, linked_at)
-    values (:websiteRid, :anonymousId, :profileId, :now)
+    insert into profile_links (website_rid, anonymous_id, profile_id, linked_at, claimed)
+    values (:websiteRid, :anonymousId, :profileId, :now, 0)
+    on conflict do nothing`,
+  deleteClaims:
+    "delete from profile_links where website_rid = :websiteRid and anonymous_id = :anonymousId and claimed = 1",
+  claim: `
+    insert into profile_links (website_rid, anonymous_id, profile_id, linked_at, claimed)
+    select :websiteRid, :anonymousId, :profileId, :now, 1
+    where not exists (
+        select 1 from profile_links
+        where website_rid = :websiteRid and anonymous_id = :anonymousId and claimed = 0
+      )
+      and (select count(*) from (
+        select 1 from profile_links indexed by profile_links_profile
+        where website_rid = :websiteRid and profile_id = :profileId
+        limit ${maxClaimedLinks}
+      )) < ${maxClaimedLinks}
     on conflict do nothing`,
   restore: `
-    insert into profiles (website_rid, profile_id, email, name, username, traits, created_at, updated_at)
-    values (:websiteRid, :profileId, :email, :name, :username, :traits, :createdAt, :updatedAt)
+    insert into profiles (website_rid, profile_id, email, name, username, traits, claimed, created_at, updated_at)
+    values (:websiteRid, :profileId, :email, :name, :username, :traits, :claimed, :createdAt, :updatedAt)
     on conflict (website_rid, profile_id) do update
     set email = excluded.email, name = excluded.name, username = excluded.username, traits = excluded.traits,
+      claimed = excluded.claimed,
       created_at = min(created_at, excluded.created_at), updated_at = excluded.updated_at
     where excluded.updated_at > updated_at`,
 }
 
 /** Stores profiles and their links to visitors. Runs inside the caller's transaction. */
 export class Profiles {
-  readonly #traits: Statement
+  readonly #stored: Statement
   readonly #save: Statement
   readonly #link: Statement
+  readonly #deleteClaims: Statement
+  readonly #claim: Statement
 
   constructor(
     db: Db,
     private readonly dailyHash: DailyHash,
   ) {
-    this.#traits = db.prepare(sql.traits).pluck()
+    this.#stored = db.prepare(sql.stored)
     this.#save = db.prepare(sql.save)
     this.#link = db.prepare(sql.link)
+    this.#deleteClaims = db.prepare(sql.deleteClaims)
+    this.#claim = db.prepare(sql.claim)
   }
 
   /** Updates a profile and links it to the visitor. Throws `invalid_shape` if the profile would have too many traits. */
-  identify({ websiteRid, profileId, anonymousId, hashVisitor, traits }: Identity, now: number): void {
-    const stored = this.#traits.get({ websiteRid, profileId }) as string | undefined
-    const merged = new Map<string, unknown>(Object.entries(stored ? JSON.parse(stored) : {}))
-    for (const [key, value] of Object.entries(traits)) {
-      if (value === null) merged.delete(key)
-      else merged.set(key, key === "email" && typeof value === "string" ? value.toLowerCase() : value)
-    }
-    const json = JSON.stringify(Object.fromEntries(merged))
-    if (merged.size > maxTraits || Buffer.byteLength(json) > maxTraitBytes) throw tooManyTraitsError()
-    this.#save.run({ websiteRid, profileId, ...searchColumns(merged), traits: json, now })
-    if (anonymousId === null) return
-    this.#link.run({
+  identify(identity: Identity, now: number): void {
+    const { websiteRid, profileId, anonymousId, hashVisitor, isClaim = false } = identity
+    const { traits, claimed } = this.#merge(identity)
+    const json = JSON.stringify(Object.fromEntries(traits))
+    if (isTooLarge(traits, json)) throw tooManyTraitsError()
+    this.#save.run({
       websiteRid,
       profileId,
-      anonymousId: hashVisitor ? this.dailyHash.hash(anonymousId, websiteRid, now) : anonymousId,
+      ...searchColumns(traits),
+      traits: json,
+      claimed: JSON.stringify([...claimed]),
       now,
     })
+    if (anonymousId === null) return
+    const stored = hashVisitor ? this.dailyHash.hash(anonymousId, websiteRid, now) : anonymousId
+    const link = { websiteRid, profileId, anonymousId: stored, now }
+    if (isClaim) {
+      this.#claim.run(link)
+      return
+    }
+    // What a key says about a visitor replaces what pages said, so that the links of a visitor are all from keys or all claims.
+    this.#deleteClaims.run({ websiteRid, anonymousId: stored })
+    this.#link.run(link)
   }
+
+  /** Merges the traits into the stored ones. A claim changes only claimed traits. */
+  #merge({ websiteRid, profileId, traits, isClaim = false }: Identity) {
+    const stored = this.#stored.get({ websiteRid, profileId }) as
+      | { traits: string; claimed: string }
+      | undefined
+    const merged = new Map<string, unknown>(Object.entries(stored ? JSON.parse(stored.traits) : {}))
+    const claimed = new Set<string>(stored ? JSON.parse(stored.claimed) : [])
+    for (const [key, value] of Object.entries(traits)) {
+      if (isClaim && merged.has(key) && !claimed.has(key)) continue
+      if (value === null) merged.delete(key)
+      else merged.set(key, key === "email" && typeof value === "string" ? value.toLowerCase() : value)
+      if (isClaim && value !== null) claimed.add(key)
+      else claimed.delete(key)
+    }
+    // Otherwise pages could fill a profile, and the requests of the owner's backend would be rejected.
+    if (!isClaim && isTooLarge(merged, JSON.stringify(Object.fromEntries(merged)))) {
+      for (const key of claimed) merged.delete(key)
+      claimed.clear()
+    }
+    return { traits: merged, claimed }
+  }
+}
+
+/** `json`: the traits as JSON. */
+function isTooLarge(traits: ReadonlyMap<string, unknown>, json: string): boolean {
+  return traits.size > maxTraits || Buffer.byteLength(json) > maxTraitBytes
 }
 
 /** Columns with copies of traits, for the search. */
@@ -88,19 +145,37 @@ function searchColumns(traits: ReadonlyMap<string, unknown>) {
 /** Imports a profile. False if the stored one is as recent or newer. Runs inside the caller's transaction. */
 export function restoreProfile(
   db: Db,
-  profile: { websiteRid: number; profileId: string; traits: Traits; createdAt: number; updatedAt: number },
+  profile: {
+    websiteRid: number
+    profileId: string
+    traits: Traits
+    /** Names of the traits that only a page said. */
+    claimed: readonly string[]
+    createdAt: number
+    updatedAt: number
+  },
 ): boolean {
-  const { traits, ...values } = profile
+  const { traits, claimed, ...values } = profile
   const columns = searchColumns(new Map(Object.entries(traits)))
-  return db.prepare(sql.restore).run({ ...values, ...columns, traits: JSON.stringify(traits) }).changes > 0
+  return (
+    db.prepare(sql.restore).run({
+      ...values,
+      ...columns,
+      traits: JSON.stringify(traits),
+      claimed: JSON.stringify(claimed),
+    }).changes > 0
+  )
 }
 
-/** Imports a link. False if it exists. Runs inside the caller's transaction. */
+/** Imports a link. False if it exists, or if it is a claim about a visitor whom a key linked. Runs inside the caller's transaction. */
 export function restoreLink(
   db: Db,
-  link: { websiteRid: number; anonymousId: string; profileId: string; linkedAt: number },
+  link: { websiteRid: number; anonymousId: string; profileId: string; linkedAt: number; isClaim: boolean },
 ): boolean {
-  const { linkedAt: now, ...values } = link
+  const { linkedAt: now, isClaim, ...values } = link
+  if (isClaim) return db.prepare(sql.claim).run({ ...values, now }).changes > 0
+  const { websiteRid, anonymousId } = link
+  db.prepare(sql.deleteClaims).run({ websiteRid, anonymousId })
   return db.prepare(sql.link).run({ ...values, now }).changes > 0
 }
 

@@ -18,13 +18,15 @@ export interface Website {
   anonymize: (typeof anonymizeSettings)[number]
   /** Retention of events in ms; 0: forever; null: the server's --retain. */
   retain: number | null
+  /** True if pages can identify visitors, as claims. */
+  pageIdentify: boolean
   /** Unix ms, like every `…At`. */
   createdAt: number
   pausedAt: number | null
 }
 
 export type WebsiteSettings = Pick<Website, "domain" | "name" | "allowedOrigins" | "anonymize"> &
-  Partial<Pick<Website, "retain">>
+  Partial<Pick<Website, "retain" | "pageIdentify">>
 
 /** The rid that stands for events without a website. */
 export const withoutWebsite = 0
@@ -78,18 +80,18 @@ export function isLoopback(host: string): boolean {
   )
 }
 
-const columns = `rid, id, domain, name, allowed_origins, anonymize, retain_ms, created_at, paused_at`
+const columns = `rid, id, domain, name, allowed_origins, anonymize, retain_ms, page_identify, created_at, paused_at`
 
 const sql = {
   list: `select ${columns} from websites where deleted_at is null order by created_at, rid`,
   find: `select ${columns} from websites where id = :id and deleted_at is null`,
   insert: `
-    insert into websites (id, domain, name, allowed_origins, anonymize, retain_ms, created_at)
-    values (:id, :domain, :name, :allowedOrigins, :anonymize, :retain, :now)`,
+    insert into websites (id, domain, name, allowed_origins, anonymize, retain_ms, page_identify, created_at)
+    values (:id, :domain, :name, :allowedOrigins, :anonymize, :retain, :pageIdentify, :now)`,
   update: `
     update websites
     set domain = :domain, name = :name, allowed_origins = :allowedOrigins, anonymize = :anonymize,
-      retain_ms = :retain
+      retain_ms = :retain, page_identify = :pageIdentify
     where id = :id and deleted_at is null`,
   pause: "update websites set paused_at = coalesce(paused_at, :now) where id = :id and deleted_at is null",
   resume: "update websites set paused_at = null where id = :id and deleted_at is null",
@@ -104,6 +106,7 @@ interface WebsiteRow {
   allowed_origins: string
   anonymize: Website["anonymize"]
   retain_ms: number | null
+  page_identify: 0 | 1
   created_at: number
   paused_at: number | null
 }
@@ -117,6 +120,7 @@ function fromRow(row: WebsiteRow): Website {
     allowedOrigins: JSON.parse(row.allowed_origins),
     anonymize: row.anonymize,
     retain: row.retain_ms,
+    pageIdentify: row.page_identify === 1,
     createdAt: row.created_at,
     pausedAt: row.paused_at,
   }
@@ -141,6 +145,7 @@ export function createWebsite(db: Db, id: string, settings: WebsiteSettings, now
       ...settings,
       id: canonical,
       retain: settings.retain ?? null,
+      pageIdentify: (settings.pageIdentify ?? true) ? 1 : 0,
       allowedOrigins: JSON.stringify(settings.allowedOrigins),
       now,
     })
@@ -161,6 +166,7 @@ export function updateWebsite(db: Db, id: string, changes: Partial<WebsiteSettin
     allowedOrigins: JSON.stringify(settings.allowedOrigins),
     anonymize: settings.anonymize,
     retain: settings.retain,
+    pageIdentify: settings.pageIdentify ? 1 : 0,
   })
   return findWebsite(db, id)
 }

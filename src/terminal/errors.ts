@@ -9,6 +9,7 @@ const flags: Record<string, string> = {
   allowedOrigins: "--allowed-origin",
   anonymize: "--anonymize",
   retain: "--retain",
+  pageIdentify: "--page-identify",
   anonymousId: "--anonymous-id",
   profileId: "--profile-id",
   scopes: "--scope",

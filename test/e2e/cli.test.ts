@@ -375,6 +375,7 @@ describe("databuddy website", () => {
       allowedOrigins: [],
       anonymize: "off",
       retain: "default",
+      pageIdentify: true,
       createdAt: expect.stringMatching(isoTime),
       pausedAt: null,
     })

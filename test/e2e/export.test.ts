@@ -101,6 +101,7 @@ const website = {
   allowed_origins: ["b.com"],
   anonymize: "off",
   retain_ms: null,
+  page_identify: true,
   created_at: now,
   paused_at: null,
 }

@@ -63,8 +63,14 @@ const looks = [
     sql: `select id, website_id, name, namespace, source, timestamp, time, received_at, anonymous_id, session_id, profile_id, path,
       event_id, credential, crawler, properties from events order by id`,
   },
-  { table: "profiles", sql: "select * from profiles" },
-  { table: "profile_links", sql: "select * from profile_links" },
+  {
+    table: "profiles",
+    sql: "select website_rid, profile_id, email, name, username, traits, created_at, updated_at from profiles",
+  },
+  {
+    table: "profile_links",
+    sql: "select website_rid, anonymous_id, profile_id, linked_at from profile_links",
+  },
   { table: "users", sql: "select * from users order by id" },
 ]
 

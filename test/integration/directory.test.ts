@@ -131,6 +131,8 @@ test("a profile comes with its newest anonymous ids", async () => {
       createdAt: now,
       updatedAt: now + 119,
       anonymousIds: Array.from({ length: 100 }, (_, n) => `device-${119 - n}`),
+      claimedTraits: [],
+      claimedAnonymousIds: [],
     },
   ])
 })

@@ -20,6 +20,7 @@ import {
   errorSchema,
   outgoingLinkSchema,
   pageEventSchema,
+  pageIdentitySchema,
   vitalSchema,
 } from "../../src/ingest/page-schema.ts"
 import { eventSchema, identifySchema } from "../../src/ingest/schema.ts"
@@ -141,6 +142,7 @@ describe("openapi.json", () => {
   const schemas: Record<string, TSchema> = {
     Event: eventSchema,
     Identity: identifySchema,
+    PageIdentity: pageIdentitySchema,
     PageEvent: pageEventSchema,
     OutgoingLink: outgoingLinkSchema,
     WebVital: vitalSchema,

@@ -332,6 +332,7 @@ describe("a website", () => {
           allowedOrigins: [],
           anonymize: "off",
           retain: "default",
+          pageIdentify: true,
           createdAt: "2026-08-01T12:00:00.000Z",
           pausedAt: null,
         },

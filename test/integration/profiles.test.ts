@@ -56,6 +56,8 @@ const ada = {
   createdAt: "2026-08-01T12:00:01.000Z",
   updatedAt: "2026-08-01T12:00:01.000Z",
   anonymousIds: ["laptop"],
+  claimedTraits: [],
+  claimedAnonymousIds: [],
 }
 
 /** More than one scan step covers. */

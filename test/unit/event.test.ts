@@ -121,6 +121,7 @@ test("an event can request more privacy than its website's setting, never less",
     allowedOrigins: [],
     anonymize,
     retain: null,
+    pageIdentify: true,
     createdAt: 0,
     pausedAt: null,
   })

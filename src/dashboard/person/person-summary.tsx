@@ -175,18 +175,29 @@ function LinkedIds({ person, summary }: { person: PersonId; summary: PersonSumma
       {ids.map((id) => {
         const profile = summary.profiles.find(({ profileId }) => profileId === id)
         const events = counts.get(id) ?? 0
+        const isClaimed = summary.profiles.some(
+          ({ profileId, claimedAnonymousIds }) =>
+            claimedAnonymousIds.includes(kind === "visitor" ? id : person.id) &&
+            profileId === (kind === "visitor" ? person.id : id),
+        )
         return (
           <li key={id}>
             <Link href={router.pageHref("person", { [kind]: id })}>
               {kind === "profile" && profile ? displayName(profile) : id}
             </Link>{" "}
             <span class="muted">{events === 0 ? "no events" : format.countOf(events, "event")}</span>
+            {isClaimed && <ClaimNote />}
           </li>
         )
       })}
       {isTruncated && <li class="muted">More might exist.</li>}
     </ul>
   )
+}
+
+/** Marks what only a page said, which anyone can send. */
+function ClaimNote() {
+  return <span class="muted"> (claimed by a page)</span>
 }
 
 /** The traits from /identify. */
@@ -206,13 +217,14 @@ function Traits({ person, summary }: { person: PersonId; summary: PersonSummary 
   }
   return (
     <>
-      {summary.profiles.map(({ profileId, traits, updatedAt }) => (
+      {summary.profiles.map(({ profileId, traits, claimedTraits, updatedAt }) => (
         <div key={profileId}>
           <h3>{person.kind === "visitor" ? `Traits of ${profileId}` : "Traits"}</h3>
           <dl class="person-facts person-traits">
             {Object.entries(traits).map(([key, value]) => (
               <Fact key={key} name={key}>
                 <Value text={String(value)} />
+                {claimedTraits.includes(key) && <ClaimNote />}
               </Fact>
             ))}
           </dl>

@@ -12,6 +12,7 @@ export interface Website {
   anonymize: "off" | "daily"
   /** `default`, `forever` or a duration, such as `90d`. */
   retain: string
+  pageIdentify: boolean
   createdAt: string
   pausedAt: string | null
 }
@@ -42,10 +43,18 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
   const [hosts, setHosts] = useState(website?.allowedOrigins.join("\n") ?? "")
   const [retain, setRetain] = useState(website?.retain ?? "default")
   const [isHashed, setHashed] = useState(website?.anonymize === "daily")
+  const [pageIdentify, setPageIdentify] = useState(website?.pageIdentify ?? true)
   const submit = async () => {
     const allowedOrigins = hosts.split(/[\s,]+/).filter(Boolean)
     const anonymize = isHashed ? "daily" : "off"
-    const body = { domain, ...(name.trim() === "" ? {} : { name }), allowedOrigins, anonymize, retain }
+    const body = {
+      domain,
+      ...(name.trim() === "" ? {} : { name }),
+      allowedOrigins,
+      anonymize,
+      retain,
+      pageIdentify,
+    }
     const saved = website
       ? await api.send<{ website: Website }>("PATCH", `websites/${encodeURIComponent(website.id)}`, body)
       : await api.send<{ website: Website }>("POST", "websites", body)
@@ -106,6 +115,20 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
           </label>
           <small>
             Only a hash that changes daily (UTC) is stored. Returning visitors count as new each day.
+          </small>
+        </div>
+        <div class="field">
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={pageIdentify}
+              onChange={(event) => setPageIdentify(event.currentTarget.checked)}
+            />
+            Let pages identify visitors
+          </label>
+          <small>
+            Anyone can send what a page sends, so it is marked as claimed, and never replaces what an API key
+            sent.
           </small>
         </div>
       </Form>

@@ -10,6 +10,10 @@ export interface Profile {
   updatedAt: string
   /** Linked ids, newest first, at most `maxAnonymousIds`. */
   anonymousIds: string[]
+  /** The traits that only a page said. */
+  claimedTraits: string[]
+  /** Those of `anonymousIds` that only a page linked. */
+  claimedAnonymousIds: string[]
 }
 
 /** Maximum number of anonymous ids that the API returns per profile. */

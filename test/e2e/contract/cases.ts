@@ -1,3 +1,4 @@
+import { acquisitionFields, clientFields } from "../../../src/store/contexts.ts"
 import type { KeyName } from "./seed.ts"
 import { secrets } from "./seed.ts"
 
@@ -64,6 +65,12 @@ const nothing: StoredEvent = {
   credential: "key",
   crawler: 0,
   properties: null,
+}
+
+/** What the view `events` has of an event that is not from a page. */
+export const notFromPage = {
+  kind: "custom",
+  ...Object.fromEntries([...clientFields, ...acquisitionFields].map((field) => [field, null])),
 }
 
 /** A minimal event. */

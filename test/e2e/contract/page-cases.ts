@@ -967,6 +967,82 @@ export const credentialCases: PageCase[] = [
   })),
 ]
 
+const who = { profileId: "user" }
+const okIdentify = ok({ status: "success", type: "identify" })
+
+/** POST /identify without a key. */
+export const identifyCases: PageCase[] = [
+  ...[
+    who,
+    { ...who, anonymousId: null, traits: null, anonymizeVisitorIds: null },
+    { ...who, websiteId: "ignored" },
+  ].map((body) => ({
+    name: `a page can send ${JSON.stringify(body)}`,
+    path: on("/identify"),
+    body,
+    ...okIdentify,
+  })),
+  {
+    name: "the website can be in the header",
+    path: "/identify",
+    headers: { "databuddy-client-id": site },
+    body: who,
+    ...okIdentify,
+  },
+  ...(
+    [
+      ["profileId", oneTo(128), [undefined, null, "", 5, "u".repeat(129)]],
+      ["anonymousId", upTo(256), [5, "a".repeat(257)]],
+      ["traits", "must be an object of at most 50 strings, numbers, booleans or nulls", ["x", []]],
+      ["anonymizeVisitorIds", badAnonymize, ["yes"]],
+    ] as const
+  ).flatMap(([field, message, values]) =>
+    values.map((value) => ({
+      name: `a page cannot send ${field} ${shown(value)}`,
+      path: on("/identify"),
+      body: { ...who, [field]: value },
+      ...rejection("invalid_shape", { [field]: message }),
+    })),
+  ),
+  {
+    name: "a page cannot send more than 2 KiB of traits",
+    path: on("/identify"),
+    body: { ...who, traits: { t: "x".repeat(2_048) } },
+    ...rejection("invalid_shape", { traits: "must be at most 2048 bytes of JSON" }),
+  },
+  {
+    name: "a page cannot send NUL in a profileId",
+    path: on("/identify"),
+    body: { profileId: "a\0" },
+    ...rejection("invalid_shape", { profileId: badText }),
+  },
+  {
+    name: "an unknown website is rejected",
+    path: on("/identify", websiteIds.unknown),
+    body: who,
+    ...rejection("client_id_unknown"),
+  },
+  {
+    name: "a paused website is rejected",
+    path: on("/identify", websiteIds.paused),
+    body: who,
+    ...rejection("client_id_paused"),
+  },
+  {
+    name: "an empty client_id is rejected",
+    path: "/identify?client_id=",
+    body: who,
+    ...rejection("client_id_missing"),
+  },
+  {
+    name: "another origin is rejected",
+    path: on("/identify"),
+    headers: { origin: "https://evil.test" },
+    body: who,
+    ...rejection("origin_not_allowed"),
+  },
+]
+
 const gif = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64").toString(
   "latin1",
 )

@@ -1,7 +1,14 @@
 import { expect } from "bun:test"
 import { Database, type Db } from "../../../src/store/db/driver.ts"
 import { openReader, type Server, startServer, temporaryFolder, withDatabase } from "../../harness.ts"
-import { type Accepted, bytesOf, type ContractRequest, headersOf, type Rejected } from "./cases.ts"
+import {
+  type Accepted,
+  bytesOf,
+  type ContractRequest,
+  headersOf,
+  notFromPage,
+  type Rejected,
+} from "./cases.ts"
 import type { StoredProfile } from "./identify.ts"
 import { seedDatabase } from "./seed.ts"
 
@@ -115,7 +122,11 @@ export class ContractServer implements AsyncDisposable {
       expect(row.time).toBe(new Date(row.timestamp as number).toISOString())
     }
     expect(rows.map(({ id: _, received_at, time, ...rest }) => rest)).toEqual(
-      expected.stored.map((row, index) => ({ timestamp: rows[index]?.received_at, ...row })),
+      expected.stored.map((row, index) => ({
+        timestamp: rows[index]?.received_at,
+        ...notFromPage,
+        ...row,
+      })),
     )
   }
 

@@ -1,0 +1,61 @@
+import { type FieldError, RequestError } from "../errors.ts"
+import { hasKey } from "../http/key.ts"
+import { enforceRateLimit } from "../http/rate-limits.ts"
+import { addressOf } from "../http/request-context.ts"
+import { fieldErrors } from "../http/validation.ts"
+import { invalidBody, shouldHashVisitor } from "./event.ts"
+import type { IngestDeps, IngestRequest } from "./handle.ts"
+import { identityErrors } from "./identify.ts"
+import { authorizePage, readPageBody } from "./page-request.ts"
+import { checkPageIdentity, type PageIdentityInput } from "./page-schema.ts"
+
+/*
+ * Anyone who knows the public website id can send what a page sends. So a page cannot take over a profile:
+ * - Its traits and links are marked as claims, here and wherever they are shown.
+ * - A trait that a key set stays as it is.
+ * - A visitor whom a key linked gets no further links, so that a page cannot give the events of that visitor to another profile.
+ * - A link that a key makes replaces the claims about the visitor.
+ */
+
+/** Requests a minute for one website id from one address. */
+const rateLimit = 60
+
+/** True for a request without a key that names its website as the page script does. */
+export function isFromPage({ headers, url }: Request): boolean {
+  if (hasKey(headers)) return false
+  const start = url.indexOf("?")
+  const isInQuery = start >= 0 && new URLSearchParams(url.slice(start)).has("client_id")
+  return isInQuery || headers.has("databuddy-client-id")
+}
+
+export async function identifyFromPage(deps: IngestDeps, request: IngestRequest): Promise<Response> {
+  const { context, now, headers } = request
+  const body = await readPageBody(deps, request)
+  const { profileId, anonymousId, anonymizeVisitorIds, traits } = readPageIdentity(body.value)
+  const website = authorizePage(deps, request, { events: 0, bytes: body.size })
+  const { limiter, profiles, settings } = deps
+  if (settings.rateLimit > 0) {
+    const name = `identify ${website.rid} ${addressOf(context, settings.trustedProxies)}`
+    enforceRateLimit(limiter.take(name, rateLimit), headers)
+  }
+  if (!website.pageIdentify) throw new RequestError("page_identify_off")
+  const claim = {
+    websiteRid: website.rid,
+    profileId,
+    anonymousId: anonymousId || null,
+    hashVisitor: shouldHashVisitor(anonymizeVisitorIds ?? "auto", website),
+    traits: traits ?? {},
+    isClaim: true,
+  }
+  await deps.batcher.submit({ rows: [], size: body.size, apply: () => profiles.identify(claim, now) })
+  return new Response('{"status":"success","type":"identify"}', { headers })
+}
+
+function readPageIdentity(body: unknown): PageIdentityInput {
+  const errors: FieldError[] = checkPageIdentity.Check(body)
+    ? identityErrors(body)
+    : fieldErrors(checkPageIdentity, body)
+  if (errors.length > 0) throw invalidBody(errors)
+  // Checked above. TypeBox's own type lacks the traits.
+  return body as PageIdentityInput
+}
