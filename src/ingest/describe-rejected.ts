@@ -30,6 +30,7 @@ export function describeRejected(
   const keys = new Set<string>()
   const websites = new Set<string | undefined>()
   const queryId = pageWebsiteId(request)
+  if (inspected.length === 0) websites.add(queryId)
   for (const value of inspected) {
     const { properties, traits, websiteId, ...rest } = asObject(value)
     // The page script's lists name events by other fields.

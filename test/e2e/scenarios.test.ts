@@ -731,6 +731,25 @@ describe("a database locked by another process", () => {
     }
   })
 
+  test("rejects a whole batch of a page, whatever its items, and the pixel without an image", async () => {
+    const view = { eventId: "locked view", name: "screen_view", path: "https://example.com/" }
+    const pixel = new URLSearchParams({ ...view, eventId: "locked pixel", client_id: websiteIds.example })
+    const batch = onWebsite(websiteIds.example, [view, 5])
+    const before = world.stored()
+    const lock = world.lock()
+    const answer = await world.send({ ...batch, path: `/batch?client_id=${websiteIds.example}` })
+    expectRejection(answer, rejected("store_locked"))
+    const image = await fetch(`${world.server.url}/px.jpg?${pixel}`)
+    expect([image.status, image.headers.get("retry-after")]).toEqual([503, "5"])
+    expect(await image.json()).toEqual({ status: "error", message: "Temporarily unavailable" })
+    expect(world.stored()).toEqual(before)
+    lock[Symbol.dispose]()
+    expect((await world.send({ ...batch, path: `/batch?client_id=${websiteIds.example}` })).status).toBe(200)
+    expect((await fetch(`${world.server.url}/px.jpg?${pixel}`)).headers.get("content-type")).toBe("image/gif")
+    expect(withEventId(world, "locked view")).toHaveLength(1)
+    expect(withEventId(world, "locked pixel")).toHaveLength(1)
+  })
+
   test("rejects all of many requests, stores none of them, and stores all when they are retried", async () => {
     const requests = Array.from({ length: 20 }, (_, index) => ({ name: "again", eventId: `again-${index}` }))
     const before = world.stored()
