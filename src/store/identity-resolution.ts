@@ -15,7 +15,8 @@ import type { Db } from "./db/driver.ts"
  * - Anonymous ids are compared as stored. An id that is stored as a daily hash also matches the plain id during its day.
  *   Later the two cannot be connected, unless /identify linked the hash.
  *
- * Only `forget` removes links.
+ * A link is made by a key or claimed by a page, which anyone can do. The links of an anonymous id are all of one kind: a link by a key
+ * replaces claims, and a claim is not stored beside it. Otherwise, only `forget` removes links.
  */
 
 /**

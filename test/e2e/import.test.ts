@@ -78,7 +78,7 @@ function fillWithAll(db: string, plain = 1_000): void {
       for (const id of ["ann", "bob ' \" \n", "=1"]) {
         const traits = { email: "A@b.c", name: id, n: 1.5, yes: true, 2: "two", 1: "one", "": "x" }
         const identity = { websiteRid: rid, profileId: id, hashVisitor: rid === 1, traits }
-        profiles.identify({ ...identity, anonymousId: `${id}-1` }, now)
+        profiles.identify({ ...identity, anonymousId: `${id}-1`, isClaim: id === "=1" }, now)
         profiles.identify({ ...identity, anonymousId: null, traits: { n: 2 } }, now + 50)
       }
     }

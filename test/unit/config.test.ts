@@ -28,6 +28,38 @@ describe("a flag of serve that takes a whole number takes the least and the most
   })
 })
 
+describe("--ingest-path", () => {
+  const { options } = addServeOptions(new Command("serve"))
+  const parse = (text: string) =>
+    options.find(({ long }) => long === "--ingest-path")?.parseArg?.(text, undefined) as unknown
+  test.each([
+    ["", ""],
+    ["/", ""],
+    ["/e", "/e"],
+    ["/e/", "/e"],
+    ["/a-b/c_d", "/a-b/c_d"],
+    ["/tracks", "/tracks"],
+  ])("can be %s", (text, path) => expect(parse(text)).toBe(path))
+  for (const text of [
+    "e",
+    "//",
+    "/e//f",
+    "/a b",
+    "/:id",
+    "/*",
+    "/e?x",
+    "/é",
+    "/a/b/c/d/e",
+    `/${"x".repeat(65)}`,
+  ]) {
+    test(`cannot be ${text.slice(0, 12)}, which is no path`, () =>
+      expect(usageErrorOf(parse, text)).toContain("such as /e"))
+  }
+  for (const text of ["/v1", "/docs/x", "/track", "/batch", "/w", "/health", "/public", "/settings/e"]) {
+    test(`cannot be ${text}, which is in use`, () => expect(usageErrorOf(parse, text)).toContain("such as /e"))
+  }
+})
+
 const mib = 2 ** 20
 test.each([
   { machine: 512, memory: 128 },
