@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { gzipSync } from "node:zlib"
-import { headersOf } from "../e2e/contract/cases.ts"
+import { headersOf, notFromPage } from "../e2e/contract/cases.ts"
 import { type KeyName, secrets, websiteIds } from "../e2e/contract/seed.ts"
 import { ContractServer, type Row, successOf } from "../e2e/contract/server.ts"
 import { mulberry32, type Pick, picker } from "../support/random.ts"
@@ -114,6 +114,7 @@ function expectedRows(sent: Sent, answer: Answer, seenIds: Set<string>): unknown
         credential: viaKey ? "key" : "website_id",
         properties: event.properties === undefined ? null : JSON.stringify(event.properties),
         crawler: 0,
+        ...notFromPage,
       },
     ]
   })

@@ -56,7 +56,8 @@ describe("--ingest-path", () => {
       expect(usageErrorOf(parse, text)).toContain("such as /e"))
   }
   for (const text of ["/v1", "/docs/x", "/track", "/batch", "/w", "/health", "/public", "/settings/e"]) {
-    test(`cannot be ${text}, which is in use`, () => expect(usageErrorOf(parse, text)).toContain("such as /e"))
+    test(`cannot be ${text}, which is in use`, () =>
+      expect(usageErrorOf(parse, text)).toContain("such as /e"))
   }
 })
 
