@@ -3,6 +3,7 @@ import { benchGrowth } from "./growth.ts"
 import { benchIngest } from "./ingest.ts"
 import { benchPages } from "./pages.ts"
 import { benchQuery } from "./query.ts"
+import { benchTraffic } from "./traffic.ts"
 import { benchTransfer } from "./transfer.ts"
 import { benchViews } from "./views.ts"
 import { benchWide } from "./wide.ts"
@@ -50,6 +51,13 @@ program
   .option("--rounds <n>", "times that a page is loaded warm", Number, 9)
   .option("--dir <folder>", "keep the database here, and use the one that is there")
   .action(benchPages)
+program
+  .command("traffic")
+  .description("page views: bytes on disk, and each query of the Web page")
+  .option("--views <n>", "page views, each with an exit", Number, 10_000_000)
+  .option("--rounds <n>", "repetitions of each query, of which the median counts", Number, 3)
+  .option("--dir <folder>", "keep the database here, and use the one that is there")
+  .action(benchTraffic)
 program
   .command("wide")
   .description(

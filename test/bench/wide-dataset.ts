@@ -79,7 +79,7 @@ function websiteOf(share: number): number {
 }
 
 /** Numbers from 0 to `count` - 1, the n-th with a probability proportional to 1 / (n + 1) ^ `exponent`. */
-function zipf(count: number, exponent: number, random: () => number): () => number {
+export function zipf(count: number, exponent: number, random: () => number): () => number {
   let sum = 0
   const sums = Float64Array.from({ length: count }, (_, index) => {
     sum += 1 / (index + 1) ** exponent
