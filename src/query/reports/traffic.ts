@@ -2,8 +2,18 @@ import type { Batch } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { contextFields } from "../../store/contexts.ts"
 import { GroupedIds } from "../aggregate/grouped-ids.ts"
+import { groups } from "../aggregate/groups.ts"
 import { numberOf } from "../json.ts"
-import type { Bucket, Filter, TrafficGroup, TrafficQuery, TrafficResult } from "../query.ts"
+import type {
+  Bucket,
+  Dimension,
+  Filter,
+  GroupsQuery,
+  Scope,
+  TrafficGroup,
+  TrafficQuery,
+  TrafficResult,
+} from "../query.ts"
 import { columnOf, Matcher } from "../scan/matcher.ts"
 import { GroupMedians } from "../structures/group-medians.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
@@ -29,19 +39,67 @@ const sessionBytes = 21
  * and 4 bytes for each visitor of a group.
  */
 export function* traffic(
+  query: TrafficQuery,
+  source: Snapshot,
+  budget: MemoryBudget,
+): Generator<void, TrafficResult> {
+  const { by, scope } = query
+  if (by?.view === "each" && !scope.filters.some(isOfSession))
+    return yield* trafficOfViews(scope, by.fields, source, budget)
+  // A new event can change the first view of any session, so the result is reused only while there is none.
+  if (source.days.some((day) => day.isUnread || day.inRows().length > 0))
+    return yield* scanTraffic(query, source, budget)
+  const key = `traffic ${JSON.stringify(query)}`
+  const state = source.days.map((day) => `${day.day} ${day.state}`).join(" ")
+  const known = source.cache.find<TrafficResult>(key, state)
+  if (known) {
+    source.usedCache = true
+    return known
+  }
+  const result = yield* scanTraffic(query, source, budget)
+  source.cache.put(key, state, result, (result.groups.length + result.buckets.length) * groupBytes, false)
+  return result
+}
+
+/** Page views by their own fields need no sessions: the partial aggregates of groups have them. */
+function* trafficOfViews(
+  scope: Scope,
+  by: readonly Dimension[],
+  source: Snapshot,
+  budget: MemoryBudget,
+): Generator<void, TrafficResult> {
+  const ofViews: GroupsQuery = {
+    kind: "groups",
+    // The kinds of the scope decided what the snapshot holds.
+    scope: { ...scope, filters: [...scope.filters, isView] },
+    by,
+    measures: ["events", "users", "sessions"],
+  }
+  const { buckets, groups: rows } = yield* groups(ofViews, source, budget)
+  return {
+    buckets,
+    groups: rows.map(({ by: values, bucket, values: [views, visitors, sessions] }) => ({
+      by: values,
+      bucket,
+      views: views ?? 0,
+      visitors: visitors ?? 0,
+      sessions: sessions ?? 0,
+      bounces: 0,
+      medianDuration: null,
+    })),
+  }
+}
+
+function* scanTraffic(
   { scope, by, granularity }: TrafficQuery,
   source: TrafficSource,
   budget: MemoryBudget,
 ): Generator<void, TrafficResult> {
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
-  const isOfContext = ({ field }: Filter) => isContextField(field)
-  const ofSessions = new Matcher(scope, scope.filters.filter(isOfContext), source)
+  const ofSessions = new Matcher(scope, scope.filters.filter(isOfSession), source)
   const ofViews = new Matcher(
     scope,
-    [
-      { field: "kind", op: "eq", value: "page_view" },
-      ...scope.filters.filter((filter) => !isOfContext(filter)),
-    ],
+    [isView, ...scope.filters.filter((filter) => !isOfSession(filter))],
     source,
   )
   const codes = by && new GroupCodes(by.fields, source, budget)
@@ -67,7 +125,10 @@ export function* traffic(
   return { buckets, groups: counts.groups((code) => codes?.valuesOf(code) ?? []) }
 }
 
-function isContextField(field: string): boolean {
+const isView: Filter = { field: "kind", op: "eq", value: "page_view" }
+
+/** True for a filter that selects sessions by their first view. */
+function isOfSession({ field }: Filter): boolean {
   // includes takes only one of its own values.
   return (contextFields as readonly string[]).includes(field)
 }
