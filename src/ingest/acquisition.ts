@@ -2,8 +2,8 @@ import type { AcquisitionContext, acquisitionFields } from "../store/contexts.ts
 import { LruCache } from "./lru-cache.ts"
 import { type ReferrerType, typeOfHost } from "./referrer-domains.ts"
 
-/** Parameters that advertising networks add to the address of a page. */
-export const clickIds = ["gclid", "fbclid", "ttclid", "twclid", "li_fat_id", "msclkid"] as const
+/** Parameters that advertising networks add to the address of a page. Meta's `fbclid` is not one: links in unpaid posts have it too. */
+const clickIds = ["gclid", "ttclid", "twclid", "li_fat_id", "msclkid"] as const
 
 /** The fields of an item of a page that say where the visitor came from. Each can be missing. */
 export type AcquisitionInput = Readonly<

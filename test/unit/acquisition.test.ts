@@ -154,10 +154,15 @@ describe("a referrer is internal to", () => {
   }
 })
 
+test("a click id of Meta does not make traffic paid: unpaid posts have one too", () => {
+  const item = { referrer: "https://www.facebook.com/", fbclid: "abc" }
+  expect(contextOf(item, page, "shop.example").referrer_type).toBe("social")
+})
+
 describe("traffic is paid", () => {
   const google = "https://www.google.com/"
   const cases: [what: string, item: AcquisitionInput, url: string, type: string][] = [
-    ...["gclid", "fbclid", "ttclid", "twclid", "li_fat_id", "msclkid"].flatMap(
+    ...["gclid", "ttclid", "twclid", "li_fat_id", "msclkid"].flatMap(
       (name): [string, AcquisitionInput, string, string][] => [
         [`with ${name} in the item`, { referrer: google, [name]: "abc" }, page, "ad"],
         [`with ${name} in the page's query`, { referrer: google }, `${page}&${name}=abc`, "ad"],
