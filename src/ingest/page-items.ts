@@ -128,12 +128,19 @@ function serialize(
   builtIn: Description["builtIn"] = {},
   { isPlain }: ItemRules,
 ): ReturnType<typeof serializeProperties> {
-  const entries = Object.entries(builtIn).filter(
-    ([, value]) => value !== null && value !== undefined && value !== "",
-  )
-  if (entries.length === 0) return serializeProperties(sent ?? undefined, isPlain)
-  const all = serializeProperties({ ...sent, ...Object.fromEntries(entries) }, isPlain)
-  return typeof all === "string" ? serializeProperties(sent ?? undefined, isPlain) : all
+  // One pass: this runs for every page view.
+  const all: Record<string, unknown> = { ...sent }
+  let isEmpty = true
+  for (const name in builtIn) {
+    const value = builtIn[name]
+    if (value === null || value === undefined || value === "") continue
+    all[name] = value
+    isEmpty = false
+  }
+  const serialized = isEmpty ? undefined : serializeProperties(all, isPlain)
+  return serialized === undefined || typeof serialized === "string"
+    ? serializeProperties(sent ?? undefined, isPlain)
+    : serialized
 }
 
 const cutOf = (text: string | null | undefined, limit: number) => text && cut(text, limit)

@@ -1,6 +1,8 @@
 import { type JsonBody, readJson } from "../http/body.ts"
+import type { ClientContext } from "../store/contexts.ts"
 import type { EventRow } from "../store/events.ts"
 import type { Website } from "../store/websites.ts"
+import type { ClientInput } from "./client-context.ts"
 import { pageCredential, pageWebsite } from "./credential.ts"
 import { shouldHashVisitor } from "./event.ts"
 import { enforceCredentialLimit, type IngestDeps, type IngestRequest, type RequestSize } from "./handle.ts"
@@ -41,6 +43,7 @@ export function pageRows(
 ): EventRow[] {
   const sender = clients.sender(context)
   const crawler = crawlers.isCrawler(context.request.headers.get("user-agent")) ? 1 : 0
+  const clientOf = reusing((input: ClientInput) => clients.clientContext(sender, input))
   return items.map(({ kind, name, path, ts, keys, properties, common, visit }) => ({
     websiteRid: website.rid,
     name,
@@ -59,7 +62,23 @@ export function pageRows(
     eventId: common.eventId || null,
     properties,
     kind,
-    client: clients.clientContext(sender, visit?.item ?? {}),
+    client: clientOf(visit?.item ?? {}),
     acquisition: visit ? acquisitions.acquisitionContext(visit.item, visit.page, website.domain) : null,
   }))
+}
+
+/** Reuses the last context while the fields are the same: the items of a request are nearly always of one browser. */
+function reusing(contextOf: (input: ClientInput) => ClientContext): (input: ClientInput) => ClientContext {
+  let last: { input: ClientInput; context: ClientContext } | undefined
+  return (input) => {
+    const isSame =
+      last !== undefined &&
+      input.language === last.input.language &&
+      input.timezone === last.input.timezone &&
+      input.screen_resolution === last.input.screen_resolution
+    if (last && isSame) return last.context
+    const context = contextOf(input)
+    last = { input, context }
+    return context
+  }
 }
