@@ -1,5 +1,5 @@
 import { dayMs, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
-import { characterBytes, ValueColumn, valueBytes } from "./column.ts"
+import { characterBytes, entryBytes, ValueColumn, ValueDictionary, valueBytes } from "./column.ts"
 import { type Columns, keyBytes, rowBytes, setBytes } from "./memory-batch.ts"
 import type { Row, RowReader } from "./row-reader.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
@@ -14,18 +14,17 @@ export type NumbersOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
  * encoded data.
  */
 export const buildMemory = 33_554_432
-/**
- * Number of sets of columns at which a builder is full. Each becomes a slice, which the main thread stores in about
- * 30 us.
- */
-const maxGroups = 1_024
+/** Websites and days from which a builder is full: each becomes a block, which the main thread stores in about 100 us. */
+const maxDays = 512
 /** Limits of one step of reading, in rows and in bytes of columns: about 30 ms. */
 const rowsPerStep = 8_192
 const bytesPerStep = 8_388_608
 
 /** Builds columns from rows: one set for each website, day and name, separately for crawlers and people. */
 export class ColumnBuilder {
-  readonly #groups = new Map<string, Group>()
+  readonly #days = new Map<string, DayGroups>()
+  /** The website and day of the last row: most rows have those of the row before. */
+  #last: DayGroups | undefined
   readonly #texts: Record<IdKind, Map<string, number>> = {
     visitors: new Map(),
     sessions: new Map(),
@@ -51,7 +50,7 @@ export class ColumnBuilder {
   }
 
   get isFull(): boolean {
-    return this.#bytes >= this.memory || this.#groups.size >= maxGroups
+    return this.#bytes >= this.memory || this.#days.size >= maxDays
   }
 
   /**
@@ -69,20 +68,14 @@ export class ColumnBuilder {
   }
 
   add(row: Row): void {
-    const [, website, typeId, ts, crawler] = row
+    const [id, website, typeId, ts, crawler] = row
     const type = this.rows.typeOf(typeId)
-    const day = Math.floor(ts / dayMs)
-    const key = `${website} ${day} ${crawler} ${type.name}`
-    let group = this.#groups.get(key)
-    if (!group) {
-      group = new Group(website, day, type.name, crawler === 1)
-      this.#groups.set(key, group)
-      this.#bytes += group.bytes
-    }
-    const before = group.bytes
+    const ofDay = this.#dayOf(website, Math.floor(ts / dayMs))
+    const group = ofDay.groupOf(typeId, type.name, crawler)
+    const before = group.count > 0 ? group.bytes : 0
     group.add(
-      row[0],
-      ts - day * dayMs,
+      id,
+      ts - ofDay.day * dayMs,
       this.#local("visitors", row[5]),
       this.#local("sessions", row[6]),
       this.#local("profiles", row[7]),
@@ -96,6 +89,18 @@ export class ColumnBuilder {
     this.#rows++
   }
 
+  #dayOf(website: number, day: number): DayGroups {
+    if (this.#last?.website === website && this.#last.day === day) return this.#last
+    const key = `${website} ${day}`
+    let ofDay = this.#days.get(key)
+    if (!ofDay) {
+      ofDay = new DayGroups(website, day)
+      this.#days.set(key, ofDay)
+    }
+    this.#last = ofDay
+    return ofDay
+  }
+
   /** Yields each set of columns and releases its memory. Call it once. */
   *finish(numbersOf: NumbersOf): Generator<Columns> {
     const numbers = {} as Record<IdKind, Uint32Array>
@@ -106,9 +111,10 @@ export class ColumnBuilder {
       numbers[kind].set(dictionaryIds, 1)
       this.#texts[kind].clear()
     }
-    for (const [key, group] of this.#groups) {
-      this.#groups.delete(key)
-      yield group.finish(numbers)
+    this.#last = undefined
+    for (const [key, ofDay] of this.#days) {
+      this.#days.delete(key)
+      for (const group of ofDay.groups()) yield group.finish(numbers)
     }
   }
 
@@ -125,6 +131,56 @@ export class ColumnBuilder {
   }
 }
 
+/** The columns of a website and day. Those of all names share the dictionaries of their values. */
+class DayGroups {
+  readonly #byName = new Map<string, Group>()
+  /** By event type and crawler: looking up a number is faster than a text. */
+  readonly #byType = new Map<number, Group>()
+  readonly #fields = new Map<TextField, ValueDictionary>()
+  readonly #properties = new Map<string, ValueDictionary>()
+
+  constructor(
+    readonly website: number,
+    readonly day: number,
+  ) {}
+
+  groupOf(typeId: number, name: string, crawler: 0 | 1): Group {
+    const typeKey = typeId * 2 + crawler
+    let group = this.#byType.get(typeKey)
+    if (!group) {
+      const key = `${crawler} ${name}`
+      group = this.#byName.get(key)
+      if (!group) {
+        group = new Group(this, name, crawler === 1)
+        this.#byName.set(key, group)
+      }
+      this.#byType.set(typeKey, group)
+    }
+    return group
+  }
+
+  groups(): Iterable<Group> {
+    return this.#byName.values()
+  }
+
+  fieldOf(field: TextField): ValueDictionary {
+    return dictionaryOf(this.#fields, field)
+  }
+
+  propertyOf(key: string): ValueDictionary {
+    return dictionaryOf(this.#properties, key)
+  }
+}
+
+function dictionaryOf<Key>(dictionaries: Map<Key, ValueDictionary>, key: Key): ValueDictionary {
+  let dictionary = dictionaries.get(key)
+  if (!dictionary) {
+    dictionary = new ValueDictionary()
+    dictionaries.set(key, dictionary)
+  }
+  return dictionary
+}
+
 class Group {
   #count = 0
   #times = new Uint32Array(4)
@@ -134,22 +190,27 @@ class Group {
     sessions: new Uint32Array(4),
     profiles: new Uint32Array(4),
   }
-  readonly #fields: Record<TextField, ValueColumn> = {
-    namespace: new ValueColumn(),
-    source: new ValueColumn(),
-    path: new ValueColumn(),
-  }
+  readonly #fields: Record<TextField, ValueColumn>
   readonly #properties = new Map<string, ValueColumn>()
   readonly #propertied: number[] = []
   /** Estimated bytes of memory in use. */
   bytes = setBytes
 
   constructor(
-    private readonly website: number,
-    private readonly day: number,
+    private readonly ofDay: DayGroups,
     private readonly name: string,
     private readonly crawler: boolean,
-  ) {}
+  ) {
+    this.#fields = {
+      namespace: new ValueColumn(ofDay.fieldOf("namespace")),
+      source: new ValueColumn(ofDay.fieldOf("source")),
+      path: new ValueColumn(ofDay.fieldOf("path")),
+    }
+  }
+
+  get count(): number {
+    return this.#count
+  }
 
   add(
     id: number,
@@ -198,7 +259,7 @@ class Group {
     if (value === null || value === undefined) return
     let column = this.#properties.get(key)
     if (!column) {
-      column = new ValueColumn()
+      column = new ValueColumn(this.ofDay.propertyOf(key))
       this.#properties.set(key, column)
       this.bytes += keyBytes + key.length * characterBytes
     }
@@ -206,9 +267,11 @@ class Group {
   }
 
   #set(column: ValueColumn, index: number, value: Value | null | undefined): void {
-    const before = column.bytes
-    column.set(index, value)
-    this.bytes += column.bytes - before
+    if (value === null || value === undefined) return
+    const { dictionary } = column
+    const before = dictionary.bytes
+    column.setCode(index, dictionary.codeOf(value))
+    this.bytes += entryBytes + dictionary.bytes - before
   }
 
   finish(numbers: Record<IdKind, Uint32Array>): Columns {
@@ -223,14 +286,20 @@ class Group {
       }
       return to
     }
-    const inOrder = (values: number[]) =>
-      order ? Array.from(order, (position) => values[position] as number) : values
+    const inOrder = <Numbers extends Float64Array | Uint8Array>(
+      numbers: Numbers,
+      from: number[],
+    ): Numbers => {
+      for (let index = 0; index < count; index++)
+        numbers[index] = from[order ? (order[index] as number) : index] as number
+      return numbers
+    }
     const { namespace, source, path } = this.#fields
     return {
-      website: this.website,
+      website: this.ofDay.website,
       name: this.name,
       crawler: this.crawler,
-      day: this.day,
+      day: this.ofDay.day,
       count,
       times: pick(this.#times),
       ids: {
@@ -244,8 +313,8 @@ class Group {
         path: path.finish(count, ranks),
       },
       properties: new Map([...this.#properties].map(([key, column]) => [key, column.finish(count, ranks)])),
-      propertied: Uint8Array.from(inOrder(this.#propertied)),
-      rowIds: Float64Array.from(inOrder(this.#rowIds)),
+      propertied: inOrder(new Uint8Array(count), this.#propertied),
+      rowIds: inOrder(new Float64Array(count), this.#rowIds),
       bytes: this.bytes,
     }
   }

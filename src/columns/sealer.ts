@@ -8,7 +8,7 @@ import { BlockWriter, type EncodedBlock, encode, slicesPerBlock } from "./block-
 import { buildMemory, ColumnBuilder } from "./column-builder.ts"
 import { IdDictionary, insertDictionaryIds, type NewDictionaryIds, wordsPerHash } from "./id-dictionary.ts"
 import type { Columns } from "./memory-batch.ts"
-import { merge } from "./merge.ts"
+import { MergedValues, merge } from "./merge.ts"
 import { RowReader } from "./row-reader.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
@@ -225,8 +225,14 @@ export class Sealer {
     const byName = Map.groupBy(slices, ({ name, crawler }) => sliceKey(name, crawler))
     if (byName.size > slicesPerBlock) return undefined
     const merged: Columns[] = []
+    const values = new MergedValues()
     for (const ofName of byName.values()) {
-      merged.push(merge(ofName.map((slice) => this.#blocks.open(slice))))
+      merged.push(
+        merge(
+          ofName.map((slice) => this.#blocks.open(slice)),
+          values,
+        ),
+      )
       yield
     }
     const afterId = Math.min(...blocks.map((block) => block.afterId))
