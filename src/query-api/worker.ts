@@ -147,7 +147,7 @@ function* seal(
 ): Generator<void, void> {
   const minRows = includeFew || isHeavy ? 1 : growth > busyGrowth ? minRowsWhenBusy : minRowsToSeal
   try {
-    post({ type: "sealed", batch: yield* nextWork(sealer, minRows, today, collect) })
+    post({ type: "sealed", batch: yield* nextWork(sealer, { minimum: minRows, today, collect }) })
   } catch (error) {
     const failure = error instanceof StaleBlockError ? {} : { failure: failureOf(error).message }
     post({ type: "sealed", batch: undefined, ...failure })
