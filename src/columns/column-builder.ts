@@ -22,7 +22,9 @@ const bytesPerStep = 8_388_608
 
 /** Builds columns from rows: one set for each website, day and name, separately for crawlers and people. */
 export class ColumnBuilder {
-  readonly #days = new Map<string, DayGroups>()
+  /** By website and day. */
+  readonly #websites = new Map<number, Map<number, DayGroups>>()
+  #days = 0
   /** The website and day of the last row: most rows have those of the row before. */
   #last: DayGroups | undefined
   readonly #texts: Record<IdKind, Map<string, number>> = {
@@ -50,7 +52,7 @@ export class ColumnBuilder {
   }
 
   get isFull(): boolean {
-    return this.#bytes >= this.memory || this.#days.size >= maxDays
+    return this.#bytes >= this.memory || this.#days >= maxDays
   }
 
   /**
@@ -91,11 +93,16 @@ export class ColumnBuilder {
 
   #dayOf(website: number, day: number): DayGroups {
     if (this.#last?.website === website && this.#last.day === day) return this.#last
-    const key = `${website} ${day}`
-    let ofDay = this.#days.get(key)
+    let ofWebsite = this.#websites.get(website)
+    if (!ofWebsite) {
+      ofWebsite = new Map()
+      this.#websites.set(website, ofWebsite)
+    }
+    let ofDay = ofWebsite.get(day)
     if (!ofDay) {
       ofDay = new DayGroups(website, day)
-      this.#days.set(key, ofDay)
+      ofWebsite.set(day, ofDay)
+      this.#days++
     }
     this.#last = ofDay
     return ofDay
@@ -112,9 +119,11 @@ export class ColumnBuilder {
       this.#texts[kind].clear()
     }
     this.#last = undefined
-    for (const [key, ofDay] of this.#days) {
-      this.#days.delete(key)
-      for (const group of ofDay.groups()) yield group.finish(numbers)
+    for (const ofWebsite of this.#websites.values()) {
+      for (const [day, ofDay] of ofWebsite) {
+        ofWebsite.delete(day)
+        for (const group of ofDay.groups()) yield group.finish(numbers)
+      }
     }
   }
 

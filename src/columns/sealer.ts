@@ -165,16 +165,18 @@ export class Sealer {
     const next = this.identities.numbers()
     const columns = builder.finish((kind, texts) => {
       const { numbers, hashes } = this.identities.find(kind, texts)
-      const newHashes: number[] = []
+      const newHashes = new Uint32Array(hashes.length)
       const first = next[kind]
+      let count = 0
       for (let index = 0; index < texts.length; index++) {
         if (numbers[index] !== 0) continue
-        numbers[index] = first + newHashes.length / wordsPerHash
+        numbers[index] = first + count
         for (let word = 0; word < wordsPerHash; word++)
-          newHashes.push(hashes[index * wordsPerHash + word] as number)
+          newHashes[count * wordsPerHash + word] = hashes[index * wordsPerHash + word] as number
+        count++
       }
-      if (newHashes.length > 0)
-        identities.push({ kind, first, hashes: new Uint8Array(Uint32Array.from(newHashes).buffer) })
+      const used = newHashes.slice(0, count * wordsPerHash)
+      if (count > 0) identities.push({ kind, first, hashes: new Uint8Array(used.buffer) })
       return numbers
     })
     const blocks: SealedBatch["blocks"] = []
