@@ -171,7 +171,7 @@ test("after a start with a backlog, the first query waits until it is sealed, an
   engine.start()
   const { result, statistics } = await query
   expect(result.groups).toMatchObject([{ values: [count, count] }])
-  expect(statistics.rows).toBeLessThanOrEqual(131_072)
+  expect(statistics.rows).toBeLessThanOrEqual(16_384)
   expect(statistics.blockEvents + statistics.rows).toBe(count)
   expect(faults).toEqual([])
 }, 60_000)
