@@ -76,7 +76,7 @@ export class BlockRows {
       // An event that was deleted after the block was looked up would shift all later ones.
       for (const { left } of slices.values()) if (left !== 0) throw new StaleBlockError()
       const content = column.finish(property.count)
-      return { content, bytes: columnBytes + column.bytes }
+      return { content, bytes: columnBytes + column.bytes + column.dictionary.bytes }
     })
   }
 

@@ -235,11 +235,16 @@ function isNumber(value: Value): value is number {
 
 /** Returns the smallest form that represents all numbers exactly. -0 becomes 0, as everywhere else. */
 function formOf(numbers: readonly number[]): NumberForm {
-  const fitting = (["i1", "i2", "i4"] as const).find((form) =>
-    numberForms[form].from(numbers).every((number, index) => number === numbers[index]),
-  )
-  return fitting ?? "f8"
+  let [least, most] = [0, 0]
+  for (const number of numbers) {
+    if (!Number.isInteger(number)) return "f8"
+    if (number < least) least = number
+    else if (number > most) most = number
+  }
+  const bits = ([8, 16, 32] as const).find((bits) => least >= -(2 ** (bits - 1)) && most < 2 ** (bits - 1))
+  return bits ? formOfBits[bits] : "f8"
 }
+const formOfBits = { 8: "i1", 16: "i2", 32: "i4" } as const
 
 /** Packs columns into segments. Small columns share the first segment. */
 class Packer {
@@ -256,7 +261,7 @@ class Packer {
     const codes = few ? few.codes : column.codes
     const form = values.length > maxJsonNumbers && values.every(isNumber) ? formOf(values) : undefined
     const bytes = form
-      ? new Uint8Array(numberForms[form].from(values as number[]).buffer)
+      ? new Uint8Array(new numberForms[form](values as number[]).buffer)
       : new TextEncoder().encode(JSON.stringify(values))
     const constant = values.length === 1 && codes.every((code) => code === 1)
     const parts = [few?.at ?? [], constant ? [] : codes, bytes].flat()

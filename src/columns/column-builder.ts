@@ -1,7 +1,7 @@
 import type { EventKind } from "../event-kinds.ts"
 import { type Context, type ContextKind, contextTables } from "../store/context-tables.ts"
 import { type Column, dayMs, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
-import { characterBytes, mapColumn, ValueColumn, valueBytes } from "./column.ts"
+import { characterBytes, entryBytes, mapColumn, ValueColumn, ValueDictionary, valueBytes } from "./column.ts"
 import { type Columns, keyBytes, rowBytes, setBytes } from "./memory-batch.ts"
 import type { EventType, Row, RowReader } from "./row-reader.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
@@ -16,18 +16,19 @@ export type NumbersOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
  * encoded data.
  */
 export const buildMemory = 33_554_432
-/**
- * Number of sets of columns at which a builder is full. Each becomes a slice, which the main thread stores in about
- * 30 us.
- */
-const maxGroups = 1_024
+/** Websites and days from which a builder is full: each becomes a block, which the main thread stores in about 100 us. */
+const maxDays = 512
 /** Limits of one step of reading, in rows and in bytes of columns: about 30 ms. */
 const rowsPerStep = 8_192
 const bytesPerStep = 8_388_608
 
 /** Builds columns from rows: one set for each website, day, name and kind, separately for crawlers and people. */
 export class ColumnBuilder {
-  readonly #groups = new Map<string, Group>()
+  /** By website and day. */
+  readonly #websites = new Map<number, Map<number, DayGroups>>()
+  #days = 0
+  /** The website and day of the last row: most rows have those of the row before. */
+  #last: DayGroups | undefined
   readonly #texts: Record<IdKind, Map<string, number>> = {
     visitors: new Map(),
     sessions: new Map(),
@@ -53,7 +54,7 @@ export class ColumnBuilder {
   }
 
   get isFull(): boolean {
-    return this.#bytes >= this.memory || this.#groups.size >= maxGroups
+    return this.#bytes >= this.memory || this.#days >= maxDays
   }
 
   /**
@@ -71,44 +72,43 @@ export class ColumnBuilder {
   }
 
   add(row: Row): void {
-    const [
-      id,
-      website,
-      typeId,
-      ts,
-      crawler,
-      visitor,
-      session,
-      profile,
-      path,
-      properties,
-      clientId,
-      acquisitionId,
-    ] = row
+    const [id, website, typeId, ts, crawler] = row
     const type = this.rows.typeOf(typeId)
-    const day = Math.floor(ts / dayMs)
-    const key = `${website} ${day} ${crawler} ${type.kind} ${type.name}`
-    let group = this.#groups.get(key)
-    if (!group) {
-      group = new Group(website, day, type.name, type.kind, crawler === 1)
-      this.#groups.set(key, group)
-      this.#bytes += group.bytes
-    }
-    const before = group.bytes
+    const ofDay = this.#dayOf(website, Math.floor(ts / dayMs))
+    const group = ofDay.groupOf(typeId, type, crawler)
+    const before = group.count > 0 ? group.bytes : 0
     group.add(
       id,
-      ts - day * dayMs,
-      this.#local("visitors", visitor),
-      this.#local("sessions", session),
-      this.#local("profiles", profile),
+      ts - ofDay.day * dayMs,
+      this.#local("visitors", row[5]),
+      this.#local("sessions", row[6]),
+      this.#local("profiles", row[7]),
       type,
-      path,
-      properties,
+      row[8],
+      row[9],
     )
+    const [clientId, acquisitionId] = [row[10], row[11]]
     if (clientId !== null) group.setContext("client", clientId, this.rows)
     if (acquisitionId !== null) group.setContext("acquisition", acquisitionId, this.rows)
     this.#bytes += group.bytes - before
     this.#rows++
+  }
+
+  #dayOf(website: number, day: number): DayGroups {
+    if (this.#last?.website === website && this.#last.day === day) return this.#last
+    let ofWebsite = this.#websites.get(website)
+    if (!ofWebsite) {
+      ofWebsite = new Map()
+      this.#websites.set(website, ofWebsite)
+    }
+    let ofDay = ofWebsite.get(day)
+    if (!ofDay) {
+      ofDay = new DayGroups(website, day)
+      ofWebsite.set(day, ofDay)
+      this.#days++
+    }
+    this.#last = ofDay
+    return ofDay
   }
 
   /** Yields each set of columns and releases its memory. Call it once. */
@@ -121,9 +121,12 @@ export class ColumnBuilder {
       numbers[kind].set(dictionaryIds, 1)
       this.#texts[kind].clear()
     }
-    for (const [key, group] of this.#groups) {
-      this.#groups.delete(key)
-      yield group.finish(numbers)
+    this.#last = undefined
+    for (const ofWebsite of this.#websites.values()) {
+      for (const [day, ofDay] of ofWebsite) {
+        ofWebsite.delete(day)
+        for (const group of ofDay.groups()) yield group.finish(numbers)
+      }
     }
   }
 
@@ -140,6 +143,56 @@ export class ColumnBuilder {
   }
 }
 
+/** The columns of a website and day. Those of all names and kinds share the dictionaries of their values. */
+class DayGroups {
+  readonly #byName = new Map<string, Group>()
+  /** By event type and crawler: looking up a number is faster than a text. */
+  readonly #byType = new Map<number, Group>()
+  readonly #fields = new Map<TextField, ValueDictionary>()
+  readonly #properties = new Map<string, ValueDictionary>()
+
+  constructor(
+    readonly website: number,
+    readonly day: number,
+  ) {}
+
+  groupOf(typeId: number, { name, kind }: EventType, crawler: 0 | 1): Group {
+    const typeKey = typeId * 2 + crawler
+    let group = this.#byType.get(typeKey)
+    if (!group) {
+      const key = `${crawler} ${kind} ${name}`
+      group = this.#byName.get(key)
+      if (!group) {
+        group = new Group(this, name, kind, crawler === 1)
+        this.#byName.set(key, group)
+      }
+      this.#byType.set(typeKey, group)
+    }
+    return group
+  }
+
+  groups(): Iterable<Group> {
+    return this.#byName.values()
+  }
+
+  fieldOf(field: TextField): ValueDictionary {
+    return dictionaryOf(this.#fields, field)
+  }
+
+  propertyOf(key: string): ValueDictionary {
+    return dictionaryOf(this.#properties, key)
+  }
+}
+
+function dictionaryOf<Key>(dictionaries: Map<Key, ValueDictionary>, key: Key): ValueDictionary {
+  let dictionary = dictionaries.get(key)
+  if (!dictionary) {
+    dictionary = new ValueDictionary()
+    dictionaries.set(key, dictionary)
+  }
+  return dictionary
+}
+
 class Group {
   #count = 0
   #times = new Uint32Array(4)
@@ -149,11 +202,7 @@ class Group {
     sessions: new Uint32Array(4),
     profiles: new Uint32Array(4),
   }
-  readonly #fields: Record<"namespace" | "source" | "path", ValueColumn> = {
-    namespace: new ValueColumn(),
-    source: new ValueColumn(),
-    path: new ValueColumn(),
-  }
+  readonly #fields: Record<"namespace" | "source" | "path", ValueColumn>
   readonly #contexts: Partial<Record<ContextKind, Contexts>> = {}
   readonly #properties = new Map<string, ValueColumn>()
   readonly #propertied: number[] = []
@@ -161,12 +210,21 @@ class Group {
   bytes = setBytes
 
   constructor(
-    private readonly website: number,
-    private readonly day: number,
+    private readonly ofDay: DayGroups,
     private readonly name: string,
     private readonly kind: EventKind,
     private readonly crawler: boolean,
-  ) {}
+  ) {
+    this.#fields = {
+      namespace: new ValueColumn(ofDay.fieldOf("namespace")),
+      source: new ValueColumn(ofDay.fieldOf("source")),
+      path: new ValueColumn(ofDay.fieldOf("path")),
+    }
+  }
+
+  get count(): number {
+    return this.#count
+  }
 
   add(
     id: number,
@@ -225,7 +283,7 @@ class Group {
     if (value === null || value === undefined) return
     let column = this.#properties.get(key)
     if (!column) {
-      column = new ValueColumn()
+      column = new ValueColumn(this.ofDay.propertyOf(key))
       this.#properties.set(key, column)
       this.bytes += keyBytes + key.length * characterBytes
     }
@@ -233,9 +291,11 @@ class Group {
   }
 
   #set(column: ValueColumn, index: number, value: Value | null | undefined): void {
-    const before = column.bytes
-    column.set(index, value)
-    this.bytes += column.bytes - before
+    if (value === null || value === undefined) return
+    const { dictionary } = column
+    const before = dictionary.bytes
+    column.setCode(index, dictionary.codeOf(value))
+    this.bytes += entryBytes + dictionary.bytes - before
   }
 
   finish(numbers: Record<IdKind, Uint32Array>): Columns {
@@ -250,19 +310,25 @@ class Group {
       }
       return to
     }
-    const inOrder = (values: number[]) =>
-      order ? Array.from(order, (position) => values[position] as number) : values
+    const inOrder = <Numbers extends Float64Array | Uint8Array>(
+      numbers: Numbers,
+      from: number[],
+    ): Numbers => {
+      for (let index = 0; index < count; index++)
+        numbers[index] = from[order ? (order[index] as number) : index] as number
+      return numbers
+    }
     const fields: Partial<Record<TextField, Column>> = {}
     for (const field of ["namespace", "source", "path"] as const) {
       const column = this.#fields[field]
-      if (column.values.length > 0) fields[field] = column.finish(count, ranks)
+      if (!column.isEmpty) fields[field] = column.finish(count, ranks)
     }
     return {
-      website: this.website,
+      website: this.ofDay.website,
       name: this.name,
       kind: this.kind,
       crawler: this.crawler,
-      day: this.day,
+      day: this.ofDay.day,
       count,
       times: pick(this.#times),
       ids: {
@@ -275,8 +341,8 @@ class Group {
         ...Object.values(this.#contexts).map((contexts) => contexts.finish(count, ranks)),
       ),
       properties: new Map([...this.#properties].map(([key, column]) => [key, column.finish(count, ranks)])),
-      propertied: Uint8Array.from(inOrder(this.#propertied)),
-      rowIds: Float64Array.from(inOrder(this.#rowIds)),
+      propertied: inOrder(new Uint8Array(count), this.#propertied),
+      rowIds: inOrder(new Float64Array(count), this.#rowIds),
       bytes: this.bytes,
     }
   }
@@ -296,7 +362,7 @@ class Contexts {
 
   /** Estimated bytes of memory in use, and of the columns that `finish` makes. */
   get bytes(): number {
-    return this.#bytes + this.#ids.bytes
+    return this.#bytes + this.#ids.bytes + this.#ids.dictionary.bytes
   }
 
   set(index: number, id: number, rows: RowReader): void {

@@ -2,7 +2,7 @@ import type { Codes, Column, Few, Value } from "./batch.ts"
 import { enlarge, lowerBound } from "./typed-arrays.ts"
 
 /** Bytes of memory: a value of an event, and a distinct value besides its text. */
-const entryBytes = 12
+export const entryBytes = 12
 export const valueBytes = 100
 /**
  * Bytes of memory per character of a text, and per character of the JSON of an object or array: `[[],[]]` is
@@ -18,39 +18,40 @@ const sparseRatio = 8
  */
 export const maxEvents = 2 ** 26
 
-/** Builds a column event by event. Its memory depends only on the events that have a value. */
-export class ValueColumn {
+/**
+ * The distinct values of a column, in the order in which they were first added. Columns of several slices can share one: then joining
+ * them needs no look-up of values.
+ */
+export class ValueDictionary {
   readonly values: Value[] = []
-  /** Pairs of position and code, one for each event that has a value. */
-  #entries = new Uint32Array(4)
-  #count = 0
-  /** The position set last, and whether positions were set in ascending order. */
-  #last = -1
-  #isSorted = true
   /** Created for the second value: most keys that senders make up have only one. */
   #byValue: Map<Value, number> | undefined
   #byJson: Map<string, number> | undefined
+  /** Codes of this dictionary by those of another one, whose values identify it. Code 0 stays 0, and other codes are 0 until used. */
+  readonly #mappings = new WeakMap<readonly Value[], Uint32Array>()
   bytes = 0
-
-  set(index: number, value: Value | null | undefined): void {
-    if (value === null || value === undefined) return
-    this.setCode(index, this.codeOf(value))
-  }
 
   /** Returns the code of a value, and adds the value if it is new. */
   codeOf(value: Value): number {
     return typeof value === "object" ? this.#codeOfJson(value) : this.#codeOf(value)
   }
 
-  /** Sets the code of an event. Set each position at most once. */
-  setCode(index: number, code: number): void {
-    const at = this.#count++ * 2
-    if (at === this.#entries.length) this.#entries = enlarge(this.#entries, at)
-    this.#entries[at] = index
-    this.#entries[at + 1] = code
-    if (index < this.#last) this.#isSorted = false
-    this.#last = index
-    this.bytes += entryBytes
+  /** Returns the codes of this dictionary for the codes of other values. Values are added when `fill` is called with their code. */
+  mappingOf(values: readonly Value[]): { codes: Uint32Array; fill: (code: number) => number } {
+    let codes = this.#mappings.get(values)
+    if (!codes) {
+      codes = new Uint32Array(values.length + 1)
+      this.#mappings.set(values, codes)
+    }
+    const mapping = codes
+    return {
+      codes,
+      fill: (code) => {
+        const own = this.codeOf(values[code - 1] as Value)
+        mapping[code] = own
+        return own
+      },
+    }
   }
 
   #codeOf(value: Value): number {
@@ -78,12 +79,50 @@ export class ValueColumn {
     }
     return code
   }
+}
+
+/** Builds a column event by event. Its memory depends only on the events that have a value. */
+export class ValueColumn {
+  /** Pairs of position and code, one for each event that has a value. */
+  #entries = new Uint32Array(4)
+  #count = 0
+  /** The position set last, and whether positions were set in ascending order. */
+  #last = -1
+  #isSorted = true
+
+  constructor(readonly dictionary = new ValueDictionary()) {}
+
+  /** True if no event has a value. */
+  get isEmpty(): boolean {
+    return this.#count === 0
+  }
+
+  /** Estimated bytes of memory without the dictionary. */
+  get bytes(): number {
+    return this.#count * entryBytes
+  }
+
+  set(index: number, value: Value | null | undefined): void {
+    if (value === null || value === undefined) return
+    this.setCode(index, this.dictionary.codeOf(value))
+  }
+
+  /** Sets the code of an event. Set each position at most once. */
+  setCode(index: number, code: number): void {
+    const at = this.#count++ * 2
+    if (at === this.#entries.length) this.#entries = enlarge(this.#entries, at)
+    this.#entries[at] = index
+    this.#entries[at + 1] = code
+    if (index < this.#last) this.#isSorted = false
+    this.#last = index
+  }
 
   /** Returns the column. `ranks`: the new position of each event; undefined keeps the positions. */
   finish(count: number, ranks?: Uint32Array): Column {
-    const { values } = this
     const entries = this.#entries
     const entryCount = this.#count
+    // Without an entry it has none of the values that other columns share.
+    const values = entryCount > 0 ? this.dictionary.values : []
     if (entryCount * sparseRatio > count) {
       const codes = emptyCodes(count, values.length)
       for (let at = 0; at < entryCount * 2; at += 2) {
@@ -152,12 +191,16 @@ export function sliceOf(column: Column, first: number, end: number): Column {
 }
 
 /**
- * Concatenates columns into one with distinct values. `counts`: the number of events of each column; an undefined
- * column has no values.
+ * Concatenates columns into one with distinct values. `counts`: the number of events of each column; an undefined column has no values.
+ * Columns that share their values are concatenated without looking values up.
  */
 export function joinColumns(columns: readonly (Column | undefined)[], counts: readonly number[]): Column {
   const [first] = columns
   if (first && columns.length === 1) return first
+  const values = columns.find((column) => column && column.values.length > 0)?.values
+  const isShared = (column: Column | undefined) =>
+    !column || column.values === values || column.values.length === 0
+  if (values && columns.every(isShared)) return concatenateColumns(columns, counts, values)
   const builder = new ValueColumn()
   let at = 0
   columns.forEach((column, index) => {
@@ -167,23 +210,54 @@ export function joinColumns(columns: readonly (Column | undefined)[], counts: re
   return builder.finish(at)
 }
 
+function concatenateColumns(
+  columns: readonly (Column | undefined)[],
+  counts: readonly number[],
+  values: readonly Value[],
+): Column {
+  const count = counts.reduce((sum, count) => sum + count, 0)
+  const entries = columns.reduce((sum, column) => sum + (column ? presentIn(column) : 0), 0)
+  const isSparse = entries * sparseRatio <= count
+  const at = new Uint32Array(isSparse ? entries : 0)
+  const codes = emptyCodes(isSparse ? entries : count, values.length)
+  let [position, n] = [0, 0]
+  columns.forEach((column, index) => {
+    const few = column?.few
+    if (few) {
+      for (let entry = 0; entry < few.at.length; entry++) {
+        const place = position + (few.at[entry] as number)
+        if (isSparse) at[n] = place
+        codes[isSparse ? n++ : place] = few.codes[entry] as number
+      }
+    } else if (column && !isSparse) codes.set(column.codes, position)
+    else if (column) {
+      for (let event = 0; event < column.codes.length; event++) {
+        if (column.codes[event] === 0) continue
+        at[n] = position + event
+        codes[n++] = column.codes[event] as number
+      }
+    }
+    position += counts[index] as number
+  })
+  return isSparse ? new SparseColumn({ at, codes }, values, count) : { codes, values }
+}
+
 /** Appends a column at the position `offset`. Looks up each value that occurs once. */
 export function appendColumn(to: ValueColumn, offset: number, column: Column): void {
   const { few, values } = column
-  const mapping = new Uint32Array(values.length + 1)
-  const codeOf = (code: number) => {
-    if (mapping[code] === 0) mapping[code] = to.codeOf(values[code - 1] as Value)
-    return mapping[code] as number
-  }
+  if (values.length === 0) return
+  const { codes: mapping, fill } = to.dictionary.mappingOf(values)
   if (few) {
-    for (let n = 0; n < few.at.length; n++)
-      to.setCode(offset + (few.at[n] as number), codeOf(few.codes[n] as number))
+    for (let n = 0; n < few.at.length; n++) {
+      const code = few.codes[n] as number
+      to.setCode(offset + (few.at[n] as number), (mapping[code] as number) || fill(code))
+    }
     return
   }
   const { codes } = column
   for (let index = 0; index < codes.length; index++) {
     const code = codes[index] as number
-    if (code !== 0) to.setCode(offset + index, codeOf(code))
+    if (code !== 0) to.setCode(offset + index, (mapping[code] as number) || fill(code))
   }
 }
 

@@ -8,7 +8,7 @@ import { BlockWriter, type EncodedBlock, encode, slicesPerBlock } from "./block-
 import { buildMemory, ColumnBuilder } from "./column-builder.ts"
 import { IdDictionary, insertDictionaryIds, type NewDictionaryIds, wordsPerHash } from "./id-dictionary.ts"
 import type { Columns } from "./memory-batch.ts"
-import { merge } from "./merge.ts"
+import { MergedValues, merge } from "./merge.ts"
 import { RowReader } from "./row-reader.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
@@ -27,6 +27,20 @@ const mergeFactor = 4
  * Minimum number of neighboring blocks to merge in the current day. In a past day, two are enough.
  */
 const partsOfOpenDay = 4
+/** The same for past days while events arrive fast: each pass adds a small block of late events to many days. */
+export const partsWhenBusy = 8
+/** Days whose blocks are listed in one step of merging: about 1 ms. */
+const daysPerStep = 64
+/** ms between two reads of the list of retired blocks. */
+const retiredInterval = 1_000
+
+/** `day`: days since 1970-01-01. */
+interface WebsiteDay {
+  website: number
+  day: number
+}
+
+const beforeAllDays: WebsiteDay = { website: -1, day: 0 }
 
 /** Blocks built from rows or from other blocks, and the preconditions for storing them. */
 export interface SealedBatch {
@@ -69,20 +83,34 @@ const sql = {
   removedIds: "delete from identities where rowid in (select rowid from identities where kind >= 10 limit 4)",
   dropBlock: "delete from blocks where id = :id and stale = :stale",
   retire: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",
-  stale: `
+  /** Blocks that are deleted without being rebuilt: their replacement has deleted events, too. */
+  staleRetired: "select id, stale from blocks where website_rid < 0 and stale > 0 limit :limit",
+  staleDay: "select website_rid as website, day from blocks where stale > 0 and website_rid >= 0 limit 1",
+  staleOfDay: `
     select ${blockColumns},
       not exists (select 1 from websites where rid = website_rid and deleted_at is null) and website_rid <> 0 as isDeleted
     from blocks
-    where stale > 0 or website_rid < 0`,
+    where website_rid = :website and day = :day and stale > 0
+    limit :limit`,
+  retired: "select id from blocks where website_rid < 0",
+  staleOf: "select stale from blocks where id = :id",
   /** Changes whenever there can be something to merge. */
   mergeState: `
     select (select coalesce(max(id), 0) from blocks) || ' ' || (select count(*) from blocks where stale > 0)`,
+  /** Days with several blocks, after a website and day. */
+  days: `
+    select website_rid as website, day from blocks
+    where website_rid >= 0 and (website_rid, day) > (:website, :day)
+    group by website_rid, day
+    having count(*) > 1
+    order by website_rid, day
+    limit :limit`,
   parts: `
     select id, website_rid as website, day, events, stale, slices is null as isOfName,
       coalesce(bytes, events * 100) as bytes
     from blocks
-    where website_rid >= 0
-    order by website_rid, day, after_id`,
+    where website_rid = :website and day = :day
+    order by after_id`,
   block: `select ${blockColumns} from blocks where id = :id and website_rid >= 0 and stale = 0`,
 }
 
@@ -96,7 +124,11 @@ export class Sealer {
   /** The merge state and day when there was nothing left to merge. */
   #mergedState = ""
   /** When each retired block was first seen, by id; ms of `elapsed`. */
-  readonly #retired = new Map<number, number>()
+  #retired: Map<number, number> = new Map()
+  /** When the list of retired blocks was read, ms of `elapsed`. */
+  #retiredReadAt = Number.NEGATIVE_INFINITY
+  /** The website and day up to which blocks were merged in this round. */
+  #mergedDay = beforeAllDays
 
   /** `elapsed`: a monotonic clock, ms. `gracePeriod`: ms for which a replaced block stays readable. */
   constructor(
@@ -133,16 +165,18 @@ export class Sealer {
     const next = this.identities.numbers()
     const columns = builder.finish((kind, texts) => {
       const { numbers, hashes } = this.identities.find(kind, texts)
-      const newHashes: number[] = []
+      const newHashes = new Uint32Array(hashes.length)
       const first = next[kind]
+      let count = 0
       for (let index = 0; index < texts.length; index++) {
         if (numbers[index] !== 0) continue
-        numbers[index] = first + newHashes.length / wordsPerHash
+        numbers[index] = first + count
         for (let word = 0; word < wordsPerHash; word++)
-          newHashes.push(hashes[index * wordsPerHash + word] as number)
+          newHashes[count * wordsPerHash + word] = hashes[index * wordsPerHash + word] as number
+        count++
       }
-      if (newHashes.length > 0)
-        identities.push({ kind, first, hashes: new Uint8Array(Uint32Array.from(newHashes).buffer) })
+      const used = newHashes.slice(0, count * wordsPerHash)
+      if (count > 0) identities.push({ kind, first, hashes: new Uint8Array(used.buffer) })
       return numbers
     })
     const blocks: SealedBatch["blocks"] = []
@@ -159,14 +193,15 @@ export class Sealer {
    * any more. Returns undefined if there are none.
    */
   *rebuild(limit = maxReplacedBlocks): Generator<void, SealedBatch | undefined> {
-    const stale = (this.db.prepare(sql.stale).all() as (RawBlock & { isDeleted: 0 | 1 })[]).filter(
-      ({ id, website, stale }) => website >= 0 || stale > 0 || this.#isExpired(id),
-    )
-    if (stale.length === 0) return undefined
     const batch: SealedBatch = { blocks: [], identities: [], removes: [] }
-    const first = stale[0] as RawBlock
-    const ofDay = stale.filter(({ website, day }) => website === first.website && day === first.day)
-    const blocks = fittingBlocks(ofDay.slice(0, limit))
+    const expired = this.#expired(limit)
+    if (expired.length > 0) return { ...batch, removes: expired }
+    const first = this.db.prepare(sql.staleDay).get() as WebsiteDay | undefined
+    if (!first) return undefined
+    const stale = this.db.prepare(sql.staleOfDay).all({ ...first, limit }) as (RawBlock & {
+      isDeleted: 0 | 1
+    })[]
+    const blocks = fittingBlocks(stale)
     const rebuilt = yield* this.#blocks.rows.buildInSteps(
       blocks.filter(({ isDeleted }) => !isDeleted).map(blockOf),
     )
@@ -179,39 +214,69 @@ export class Sealer {
         yield
       }
       batch.removes.push({ id: row.id, stale: row.stale, isRetained: false })
-      this.#retired.delete(row.id)
     }
     return batch
   }
 
-  #isExpired(id: number): boolean {
+  /** Returns up to `limit` retired blocks that no reader can use any more. */
+  #expired(limit: number): SealedBatch["removes"] {
+    const stale = this.db.prepare(sql.staleRetired).all({ limit }) as { id: number; stale: number }[]
+    if (stale.length > 0) return stale.map((block) => ({ ...block, isRetained: false }))
     const now = this.elapsed()
-    const since = this.#retired.get(id) ?? now
-    this.#retired.set(id, since)
-    return now - since >= this.gracePeriod
+    if (now >= this.#retiredReadAt + Math.min(retiredInterval, this.gracePeriod)) {
+      this.#retiredReadAt = now
+      const ids = this.db.prepare(sql.retired).pluck().all() as number[]
+      const since = new Map(ids.map((id) => [id, this.#retired.get(id) ?? now]))
+      this.#retired = since
+    }
+    const expired: SealedBatch["removes"] = []
+    // In the order in which they were first seen.
+    for (const [id, since] of this.#retired) {
+      if (expired.length === limit || now - since < this.gracePeriod) break
+      this.#retired.delete(id)
+      const stale = this.db.prepare(sql.staleOf).pluck().get({ id }) as number | undefined
+      if (stale !== undefined) expired.push({ id, stale, isRetained: false })
+    }
+    return expired
   }
 
   /**
    * Merges blocks of a website and day. Returns undefined if there are none to merge. `today`: days since
-   * 1970-01-01.
+   * 1970-01-01. `partsOfClosedDay`: blocks from which those of a day before are merged.
    */
-  *merge(today: number): Generator<void, SealedBatch | undefined> {
-    const state = `${this.db.prepare(sql.mergeState).pluck().get()} ${today}`
+  *merge(today: number, partsOfClosedDay = 2): Generator<void, SealedBatch | undefined> {
+    const state = `${this.db.prepare(sql.mergeState).pluck().get()} ${today} ${partsOfClosedDay}`
     if (state === this.#mergedState) return undefined
-    const all = this.db.prepare(sql.parts).all() as Part[]
-    for (const ofDay of Map.groupBy(all, ({ website, day }) => `${website} ${day}`).values()) {
-      const parts = partsToMerge(ofDay, ofDay[0] && ofDay[0].day < today ? 2 : partsOfOpenDay)
-      if (parts.length < 2) continue
-      yield
-      try {
-        const batch = yield* this.#mergeBlocks(parts)
+    const daysAfter = this.db.prepare(sql.days)
+    const partsOf = this.db.prepare(sql.parts)
+    for (let rounds = 0; rounds < 2; ) {
+      const days = daysAfter.all({ ...this.#mergedDay, limit: daysPerStep }) as WebsiteDay[]
+      for (const ofDay of days) {
+        const minimum = ofDay.day < today ? partsOfClosedDay : partsOfOpenDay
+        const parts = partsToMerge(partsOf.all(ofDay) as Part[], minimum)
+        const batch = parts.length < 2 ? undefined : yield* this.#mergeUnlessStale(parts)
+        // The rest of the day is looked at again.
         if (batch) return batch
-      } catch (error) {
-        if (!(error instanceof StaleBlockError)) throw error
+        this.#mergedDay = ofDay
       }
+      yield
+      if (days.length === daysPerStep) continue
+      // Days before the one at which this round began are looked at in another round.
+      this.#mergedDay = beforeAllDays
+      rounds++
     }
     this.#mergedState = state
     return undefined
+  }
+
+  *#mergeUnlessStale(parts: readonly Part[]): Generator<void, SealedBatch | undefined> {
+    yield
+    try {
+      return yield* this.#mergeBlocks(parts)
+    } catch (error) {
+      if (!(error instanceof StaleBlockError)) throw error
+      return undefined
+    }
   }
 
   *#mergeBlocks(parts: readonly Part[]): Generator<void, SealedBatch | undefined> {
@@ -225,8 +290,14 @@ export class Sealer {
     const byName = Map.groupBy(slices, sliceKey)
     if (byName.size > slicesPerBlock) return undefined
     const merged: Columns[] = []
+    const values = new MergedValues()
     for (const ofName of byName.values()) {
-      merged.push(merge(ofName.map((slice) => this.#blocks.open(slice))))
+      merged.push(
+        merge(
+          ofName.map((slice) => this.#blocks.open(slice)),
+          values,
+        ),
+      )
       yield
     }
     const afterId = Math.min(...blocks.map((block) => block.afterId))
@@ -347,37 +418,53 @@ export function reset(db: Db): void {
   db.transaction(() => db.exec(sql.reset))()
 }
 
-/**
- * Builds the next batch: seals rows if at least `minimum` are unsealed, else rebuilds stale blocks, else
- * merges blocks. Two blocks of a day before `today` (days since 1970-01-01) are enough to merge, otherwise four.
- * `collect`: otherwise look for unused dictionary ids.
- */
+/** What `nextWork` can do besides rebuilding stale blocks. */
+export interface SealingOptions {
+  /** Seals rows if at least this many are unsealed. */
+  minimum?: number
+  /** Days since 1970-01-01. Blocks of the days before are merged from `partsOfClosedDay` on, others from four. */
+  today?: number
+  partsOfClosedDay?: number
+  /** If there is nothing else to do, looks for unused dictionary ids. */
+  collect?: boolean
+}
+
+/** Builds the next batch: seals rows, else rebuilds stale blocks, else merges blocks. */
 export function* nextWork(
   sealer: Sealer,
-  minimum = 1,
-  today = Number.NEGATIVE_INFINITY,
-  collect = false,
+  { minimum = 1, today = Number.NEGATIVE_INFINITY, partsOfClosedDay, collect = false }: SealingOptions = {},
 ): Generator<void, SealedBatch | undefined> {
   const pass = sealer.unsealed() >= minimum ? yield* sealer.pass() : undefined
-  const batch = pass ?? (yield* sealer.rebuild()) ?? (yield* sealer.merge(today))
+  const batch = pass ?? (yield* sealer.rebuild()) ?? (yield* sealer.merge(today, partsOfClosedDay))
   return batch ?? (collect ? yield* sealer.collect() : undefined)
 }
 
-/**
- * Seals rows while at least `minimum` are unsealed, and rebuilds and merges blocks. Does not yield: only for
- * callers that have nothing else to do.
- */
+/** Seals rows while at least `minimum` are unsealed. Does not yield: only for callers that have nothing else to do. */
+export function sealRows(
+  db: Db,
+  sealer: Sealer,
+  minimum: number,
+  onProgress = (_unsealed: number) => {},
+): void {
+  while (sealer.unsealed() >= minimum) {
+    const batch = runToEnd(sealer.pass())
+    if (!batch) return
+    db.transaction(() => applySealedBatch(db, batch)).immediate()
+    onProgress(sealer.unsealed())
+  }
+}
+
+/** Seals all rows, and rebuilds and merges blocks. See `sealRows`. */
 export function sealAll(
   db: Db,
   today: number,
   onProgress: (unsealed: number) => void = () => {},
-  minimum = 1,
+  sealer = new Sealer(db),
 ): void {
-  const sealer = new Sealer(db)
+  sealRows(db, sealer, 1, onProgress)
   for (;;) {
-    const batch = runToEnd(nextWork(sealer, minimum, today))
+    const batch = runToEnd(nextWork(sealer, { today }))
     if (!batch) return
     db.transaction(() => applySealedBatch(db, batch)).immediate()
-    onProgress(sealer.unsealed())
   }
 }

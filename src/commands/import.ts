@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import type { Command } from "commander"
 import { dayMs } from "../columns/batch.ts"
-import { rowsPerPass, sealAll } from "../columns/sealer.ts"
+import { rowsPerPass, Sealer, sealAll, sealRows } from "../columns/sealer.ts"
 import { UserError } from "../errors.ts"
 import { type ImportCounts, Importer, type Report } from "../import/import.ts"
 import { readLines, type TextLine } from "../import/lines.ts"
@@ -19,10 +19,7 @@ import { Progress } from "../terminal/progress.ts"
 /** Lines per transaction, about 10 µs each; fewer while a server runs, because its writes wait. */
 const rowsExclusive = 2_000
 const rowsShared = 250
-/**
- * Lines after which column blocks are built, twice as many as one pass seals. Without blocks, queries after the import
- * would read millions of rows.
- */
+/** Lines after which rows are sealed: twice what one pass takes. Blocks are merged at the end, when all of a day are there. */
 const linesPerSeal = rowsPerPass * 2
 /** Maximum characters per transaction. */
 const batchCharacters = 4_000_000
@@ -74,22 +71,21 @@ async function importLines(db: Db, file: string, context: Context): Promise<Repo
   let broken: string | null = null
   try {
     const importer = new Importer(db, new DailyHash(db, context.environment.random), context.environment.now)
+    // A running server seals by itself.
+    const isServed = () => ServerLock.hasLockFile(db.name)
+    const sealer = new Sealer(db)
     let imported = 0
     const take = async (lines: TextLine[]) => {
       await retryBusy(() => inTransaction(db, () => importer.add(lines)))
       imported += lines.length
       if (imported >= linesPerSeal) {
-        await seal(rowsPerPass)
+        await retryBusy(() => {
+          if (!isServed()) sealRows(db, sealer, rowsPerPass)
+        })
         imported = 0
       }
       progress.show(() => progressLine(importer.report(), bytesRead, size))
-      if (ServerLock.hasLockFile(db.name)) await context.sleep(sweepPause)
-    }
-    // A running server seals by itself.
-    const seal = async (least: number) => {
-      if (ServerLock.hasLockFile(db.name)) return
-      const today = Math.floor(context.environment.now() / dayMs)
-      await retryBusy(() => sealAll(db, today, () => {}, least))
+      if (isServed()) await context.sleep(sweepPause)
     }
     const callbacks = {
       onRead: (bytes: number) => (bytesRead = bytes),
@@ -98,7 +94,7 @@ async function importLines(db: Db, file: string, context: Context): Promise<Repo
     let lines: TextLine[] = []
     let characters = 0
     for await (const chunk of readLines(file, callbacks)) {
-      const rows = ServerLock.hasLockFile(db.name) ? rowsShared : rowsExclusive
+      const rows = isServed() ? rowsShared : rowsExclusive
       for (const line of chunk) {
         lines.push(line)
         characters += line.text?.length ?? 0
@@ -109,7 +105,10 @@ async function importLines(db: Db, file: string, context: Context): Promise<Repo
       }
     }
     if (lines.length > 0) await take(lines)
-    await seal(1)
+    const today = Math.floor(context.environment.now() / dayMs)
+    await retryBusy(() => {
+      if (!isServed()) sealAll(db, today, () => {}, sealer)
+    })
     const report = importer.report()
     return { ...report, incomplete: broken ?? report.incomplete }
   } catch (error) {

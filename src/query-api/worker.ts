@@ -1,6 +1,6 @@
 import { setPriority } from "node:os"
 import { StaleBlockError } from "../columns/batch.ts"
-import { nextWork, Sealer } from "../columns/sealer.ts"
+import { nextWork, partsWhenBusy, Sealer } from "../columns/sealer.ts"
 import { SnapshotReader } from "../columns/snapshot-reader.ts"
 import { UnsealedIdsTooLargeError } from "../columns/unsealed.ts"
 import { RequestError } from "../errors.ts"
@@ -31,17 +31,35 @@ const baseBytes = 100_663_296
 /** Shares of the query memory for one query, and for all queries and unsent responses. The rest is for caches. */
 const queryShare = 1 / 2
 const queriesShare = 5 / 8
-/** Minimum unsealed rows to seal; higher during fast ingestion, because every seal costs a commit. */
+/**
+ * Minimum unsealed rows to seal; higher during fast ingestion, because every seal costs a commit, and lower once no more arrive, so that
+ * the first query after a load finds them sealed.
+ */
 const minRowsToSeal = 8_192
 const minRowsWhenBusy = 65_536
-/** New rows per second that count as fast ingestion. */
-const busyGrowth = 4_096
+const minRowsAfterLoad = 1_024
+/** Rows per second that count as fast ingestion, and ms over which they are counted. */
+const busyRate = 4_096
+const rateInterval = 1_000
+/**
+ * Unsealed rows from which queries wait for the sealing: a query would read all of them, and so would the next one. While events arrive
+ * fast there are always some.
+ */
+const backlogRows = 16_384
+const backlogRowsWhenBusy = 131_072
+/** ms that queries wait for the rest of a backlog. Sealing reads a row once, at about the speed of a query. */
+const maxBacklogWait = 30_000
+/** ms that queries wait for the main thread to store a sealed batch. */
+const storeWait = 5_000
 
 interface WorkerState {
   reader: SnapshotReader
   sealer: Sealer
   scheduler: TaskScheduler
-  unsealed: number
+  /** Rows that arrive per second; when that was measured, ms of a monotonic clock; and the last row id then. */
+  arrivals: { rate: number; at: number; last: number }
+  /** When there were first too many of them, ms of a monotonic clock; undefined: there are few. */
+  backlogSince: number | undefined
   sweeper: Sweeper
   close: () => void
 }
@@ -79,7 +97,8 @@ let open: WorkerState | undefined
 let isRunning = false
 
 /** Runs scheduled steps until none are left. Handles messages between steps. */
-async function run({ scheduler, sweeper }: WorkerState): Promise<void> {
+async function run(state: WorkerState): Promise<void> {
+  const { scheduler, sweeper } = state
   if (isRunning) return
   isRunning = true
   while (scheduler.runNext()) {
@@ -87,6 +106,8 @@ async function run({ scheduler, sweeper }: WorkerState): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
   }
   isRunning = false
+  // Queries that wait continue even if no request to seal comes.
+  if (scheduler.waitMs > 0) setTimeout(() => void run(state), scheduler.waitMs)
 }
 
 function post(message: WorkerMessage, transfer: ArrayBuffer[] = []): void {
@@ -138,20 +159,51 @@ function jobOf(
 }
 
 function* seal(
-  sealer: Sealer,
+  { sealer, reader }: WorkerState,
   { includeFew, today, collect }: Extract<WorkerRequest<QuerySpec>, { type: "seal" }>,
-  /** New rows since the previous request. */
-  growth: number,
-  /** Few rows that take much memory: queries are slow until they are sealed. */
-  isHeavy: boolean,
+  unsealed: number,
+  /** Rows that arrive per second. */
+  rate: number,
 ): Generator<void, void> {
-  const minRows = includeFew || isHeavy ? 1 : growth > busyGrowth ? minRowsWhenBusy : minRowsToSeal
+  const isBusy = rate > busyRate
+  const minimum =
+    includeFew || reader.hasHeavyRows
+      ? 1
+      : isBusy
+        ? minRowsWhenBusy
+        : rate === 0
+          ? minRowsAfterLoad
+          : minRowsToSeal
+  const partsOfClosedDay = isBusy ? partsWhenBusy : 2
   try {
-    post({ type: "sealed", batch: yield* nextWork(sealer, minRows, today, collect) })
+    const batch = yield* nextWork(sealer, { minimum, today, partsOfClosedDay, collect })
+    post({ type: "sealed", batch, unsealed })
   } catch (error) {
     const failure = error instanceof StaleBlockError ? {} : { failure: failureOf(error).message }
-    post({ type: "sealed", batch: undefined, ...failure })
+    post({ type: "sealed", batch: undefined, unsealed, ...failure })
   }
+}
+
+/** Starts to seal. Queries wait while a backlog is sealed, or rows that make each of them slow. */
+function startSealing(
+  state: WorkerState,
+  request: Extract<WorkerRequest<QuerySpec>, { type: "seal" }>,
+): void {
+  const { scheduler, reader, arrivals } = state
+  const { id, last } = reader.sealed()
+  const unsealed = last - id
+  const now = performance.now()
+  if (now - arrivals.at >= rateInterval)
+    state.arrivals = { rate: ((last - arrivals.last) / (now - arrivals.at)) * 1_000, at: now, last }
+  const isBusy = state.arrivals.rate > busyRate
+  if (unsealed <= (isBusy ? backlogRowsWhenBusy : backlogRows)) state.backlogSince = undefined
+  else state.backlogSince ??= now
+  const hasBacklog = state.backlogSince !== undefined && now - state.backlogSince < maxBacklogWait
+  scheduler.startSealing(
+    seal(state, request, unsealed, state.arrivals.rate),
+    hasBacklog || reader.hasHeavyRows,
+    hasBacklog ? storeWait : 0,
+  )
 }
 
 function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "open" }>): WorkerState {
@@ -171,12 +223,15 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
     now,
   })
   reader.lend(scheduler.memory)
+  const { id, last } = reader.sealed()
+  if (last - id > backlogRows) scheduler.holdQueries(storeWait)
   const sealer = new Sealer(db, now, patience, reader.identities)
   return {
     reader,
     sealer,
     scheduler,
-    unsealed: 0,
+    arrivals: { rate: 0, at: now(), last },
+    backlogSince: undefined,
     sweeper: new Sweeper(reader, sealer, scheduler, memory),
     close: () => db.close(),
   }
@@ -190,7 +245,7 @@ self.onmessage = ({ data }: MessageEvent<WorkerRequest<QuerySpec>>) => {
     return
   }
   if (!open) return
-  const { scheduler, sealer } = open
+  const { scheduler } = open
   switch (data.type) {
     case "execute":
     case "render":
@@ -202,13 +257,9 @@ self.onmessage = ({ data }: MessageEvent<WorkerRequest<QuerySpec>>) => {
     case "release":
       scheduler.memory.reserve(-data.bytes)
       break
-    case "seal": {
-      const before = open.unsealed
-      open.unsealed = sealer.unsealed()
-      const isHeavy = open.reader.hasHeavyRows
-      scheduler.startSealing(seal(sealer, data, open.unsealed - before, isHeavy), isHeavy)
+    case "seal":
+      startSealing(open, data)
       break
-    }
     case "close":
       open.close()
       post({ type: "closed" })

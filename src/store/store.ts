@@ -14,6 +14,7 @@ import { NewNameQuota } from "./event-name-quota.ts"
 import { EventInserter, sweepDeleted, sweepPause } from "./events.ts"
 import { Batcher, type BatcherOptions } from "./ingest/batcher.ts"
 import { Registry } from "./ingest/registry.ts"
+import { SealingLag } from "./ingest/sealing-lag.ts"
 import { type CommitResult, StoreLockedError, Writer } from "./ingest/writer.ts"
 import { sweepInvites } from "./invites.ts"
 import { writeLastUsed } from "./keys.ts"
@@ -62,6 +63,7 @@ export class Store {
   readonly profiles: Profiles
   readonly batcher: Batcher
   readonly inserter: EventInserter
+  readonly sealingLag: SealingLag
   readonly #lock: ServerLock
   readonly #diskGuard: DiskGuard
   readonly #trustedClock: TrustedClock
@@ -107,16 +109,19 @@ export class Store {
     const writer = new Writer(this.db, this.inserter, dailyHash)
     this.#diskGuard = new DiskGuard(options.path, options.minFree, environment.pid, environment.random)
     this.#onFault = (error) => callbacks.onFault(this.#diskGuard.explain(error))
+    this.sealingLag = new SealingLag(environment.elapsed)
     this.batcher = new Batcher(
       {
         commit: (writes) => {
           const before = environment.elapsed()
           const errors = this.#trackFailure(() => writer.commit(writes))
           this.#diskGuard.verifyFiles()
+          this.sealingLag.stored(writer.lastCommit.stored)
           callbacks.onCommit?.(writer.lastCommit, (environment.elapsed() - before) / 1_000)
           return errors
         },
         unavailableReason: () => this.#diskGuard.unavailableReason(),
+        delayAfter: (rows) => this.sealingLag.delayAfter(rows),
       },
       options,
       environment.elapsed,

@@ -1,4 +1,5 @@
 import { Command } from "commander"
+import { benchBacklog } from "./backlog.ts"
 import { benchGrowth } from "./growth.ts"
 import { benchIngest } from "./ingest.ts"
 import { benchPages } from "./pages.ts"
@@ -27,6 +28,16 @@ program
   .description("export in each format and import, against the raw insert")
   .option("--events <n>", "events to store", Number, 1_000_000)
   .action(benchTransfer)
+program
+  .command("backlog")
+  .description(
+    "queries after a load at full speed, a start with a backlog, an import, and while events arrive",
+  )
+  .option("--seconds <n>", "seconds of load", Number, 60)
+  .option("--events <n>", "events of the backlog and of the import", Number, 3_000_000)
+  .option("--rate <n>", "events per second while queries run", Number, 20_000)
+  .option("--baseline <binary>", "another binary to measure, too")
+  .action(benchBacklog)
 program
   .command("query")
   .description("what each question takes in databuddy, plain SQLite, DuckDB and ClickHouse")

@@ -5,12 +5,16 @@ import { eventRow } from "../support/event.ts"
 
 const write = (events: number, size = 10): Write => ({ rows: Array(events).fill(eventRow()), size })
 
-function batcherOver(commit: Committer["commit"], limits = {}) {
+function batcherOver(
+  commit: Committer["commit"],
+  limits = {},
+  delayAfter: (rows: number) => number = () => 0,
+) {
   const clock = { now: 0 }
   const faults: unknown[] = []
   const options = { maxEvents: 10, maxBytes: 100, maxWait: 1_000, ...limits }
   const batcher = new Batcher(
-    { commit, unavailableReason: () => undefined },
+    { commit, unavailableReason: () => undefined, delayAfter },
     options,
     () => clock.now,
     (error) => faults.push(error),
@@ -125,4 +129,29 @@ test("requests without events take a slot in the queue, maintenance does not", a
   locked = false
   expect(await Promise.all(asked)).toEqual([...Array(10).fill("stored"), ...Array(2).fill("queue_full")])
   expect(await own).toBe("stored")
+})
+
+test("between delayed commits rows wait, writes without rows do not, and a full queue rejects; a stop waits for nothing", async () => {
+  const batches: number[][] = []
+  const { batcher, clock } = batcherOver(
+    (writes) => {
+      batches.push(writes.map(({ rows }) => rows.length))
+      return []
+    },
+    {},
+    (rows) => rows * 1_000,
+  )
+  await batcher.submit(write(1))
+  const delayed = batcher.submit(write(8))
+  const other = batcher.run(() => undefined)
+  await other
+  expect(batches).toEqual([[1], [0]])
+  expect(await outcome(batcher.submit(write(3)))).toBe("queue_full")
+  clock.now = 1_000
+  await batcher.run(() => undefined)
+  await delayed
+  expect(batches.slice(2)).toEqual([[8, 0]])
+  const last = batcher.submit(write(1))
+  await batcher.drain()
+  expect(await outcome(last)).toBe("stored")
 })

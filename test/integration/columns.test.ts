@@ -79,7 +79,7 @@ const summary: Measure[] = ["events", "users", "event_types", { what: "sum", of:
 const sumTo = (count: number) => (count * (count - 1)) / 2
 
 function work(): SealedBatch | undefined {
-  return runToEnd(nextWork(new Sealer(db), 1, Number.MAX_SAFE_INTEGER))
+  return runToEnd(nextWork(new Sealer(db), { today: Number.MAX_SAFE_INTEGER }))
 }
 
 const seal = () => sealAll(db, Number.MAX_SAFE_INTEGER)
@@ -227,7 +227,7 @@ describe("column blocks", () => {
     db.exec(`delete from event_rows where website_rid = 0 and ts < ${start + 20 * dayMs}`)
     seal()
     expect(stretches()).toBe(3)
-    const batch = runToEnd(nextWork(new Sealer(db), 1, 0, true))
+    const batch = runToEnd(nextWork(new Sealer(db), { today: 0, collect: true }))
     expect(applySealedBatch(db, batch as SealedBatch)).toBe(true)
     expect(stretches()).toBe(2)
     expect(measure(["events", "users"]).values).toEqual([2 * visitors, 2 * visitors])

@@ -160,3 +160,20 @@ test("a query leaves no abort listener behind once it is answered or has failed"
   await running
   expect(listeners).toBe(0)
 })
+
+test("after a start with a backlog, the first query waits until it is sealed, and reads few rows", async () => {
+  startEngine()
+  const count = 150_000
+  await insert(count)
+  await engine.close()
+  await store.close()
+  startEngine()
+  await engine.opened
+  const query = engine.run(eventsQuery({}), "a", new AbortController().signal)
+  engine.start()
+  const { result, statistics } = await query
+  expect(result.groups).toMatchObject([{ values: [count, count] }])
+  expect(statistics.rows).toBeLessThanOrEqual(16_384)
+  expect(statistics.blockEvents + statistics.rows).toBe(count)
+  expect(faults).toEqual([])
+}, 60_000)

@@ -143,7 +143,7 @@ function storeBlocks(seed: number, rowsPerCommit: number): void {
 
 function sealAllWith(sealer: Sealer): void {
   for (;;) {
-    const batch = runToEnd(nextWork(sealer, 1, 0))
+    const batch = runToEnd(nextWork(sealer, { today: 0 }))
     if (!batch) return
     db.transaction(() => applySealedBatch(db, batch)).immediate()
   }
@@ -181,7 +181,7 @@ const scenarios: [string, Place[], () => void][] = [
     ["leaf unallocated of profile_links_profile"],
     () => storeScattered(38, 190),
   ],
-  ["column blocks", ["leaf unallocated of blocks", "leaf cells of blocks"], () => storeBlocks(0, 8)],
+  ["column blocks", ["leaf unallocated of blocks", "leaf cells of blocks"], () => storeBlocks(6, 18)],
   ["dictionaries of columns", ["leaf unallocated of segments"], () => storeBlocks(0, 20)],
 ]
 

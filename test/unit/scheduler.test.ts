@@ -19,7 +19,8 @@ function timedScheduler() {
       yield
     }
   }
-  return { scheduler: new TaskScheduler({ memory: 100, memoryPerQuery: 80, now: () => ms }), taken, steps }
+  const scheduler = new TaskScheduler({ memory: 100, memoryPerQuery: 80, now: () => ms })
+  return { scheduler, taken, steps, advance: (by: number) => (ms += by) }
 }
 
 /** A job that notes `name` in `seen` at each of its steps, and at its end. */
@@ -105,6 +106,20 @@ describe("turns", () => {
     scheduler.startSealing(job("seal", seen, 5).start({} as MemoryBudget), true)
     runAll(scheduler, 8)
     expect(seen.slice(0, 7)).toEqual([...Array(5).fill("seal"), "seal done", "a1"])
+  })
+
+  test("are not given to queries while a part of a backlog is stored, until the next part comes or the wait is over", () => {
+    const { scheduler, taken, steps, advance } = timedScheduler()
+    scheduler.add({ id: 1, caller: "a", start: () => steps("query", 15), fail: () => {} })
+    const seal = () => scheduler.startSealing(job("seal", [], 0).start({} as MemoryBudget), true, 1_000)
+    seal()
+    expect([scheduler.runNext(), scheduler.runNext(), scheduler.waitMs]).toEqual([true, false, 1_000])
+    advance(999)
+    seal()
+    expect([scheduler.runNext(), scheduler.runNext(), scheduler.waitMs]).toEqual([true, false, 1_000])
+    advance(1_000)
+    expect([taken.query, scheduler.waitMs, scheduler.runNext()]).toEqual([0, 0, true])
+    expect(taken.query).toBe(15)
   })
 
   test("end if there is nothing to do", () => {

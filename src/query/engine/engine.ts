@@ -1,8 +1,9 @@
 import { dayMs } from "../../columns/batch.ts"
-import { applySealedBatch, type SealedBatch } from "../../columns/sealer.ts"
+import { applySealedBatch } from "../../columns/sealer.ts"
 import { RequestError } from "../../errors.ts"
 import type { Db } from "../../store/db/driver.ts"
 import type { Batcher } from "../../store/ingest/batcher.ts"
+import type { SealingLag } from "../../store/ingest/sealing-lag.ts"
 import type { Query, QueryStatistics, ResultOf } from "../query.ts"
 import { OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
 import type { QueryFailure, RenderedRows, ResponseLimits, WorkerMessage, WorkerRequest } from "./messages.ts"
@@ -106,10 +107,17 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   /** Next search for unused dictionary ids, in ms of the monotonic clock. */
   #collectAt: number
   #isSealing = false
+  /** The timer can end early, once there are many rows to seal. */
+  #isWaitingForRows = false
 
   constructor(
     private readonly options: EngineOptions,
-    private readonly store: { db: Db; batcher: Batcher; unavailableReason: () => unknown },
+    private readonly store: {
+      db: Db
+      batcher: Batcher
+      sealingLag: SealingLag
+      unavailableReason: () => unknown
+    },
   ) {
     const { memory } = options
     const min = Math.min(minResponse.bytes, memory * minResponse.share)
@@ -219,7 +227,13 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   /** Starts to seal rows in the background. */
   start(): void {
     this.#isSealing = true
-    this.#scheduleSeal(sealInterval)
+    this.store.sealingLag.onFull = () => {
+      if (!this.#isWaitingForRows || this.#closing) return
+      clearTimeout(this.#timer)
+      this.#requestSeal()
+    }
+    // Without a delay: a backlog is sealed before the first queries read it.
+    this.#scheduleSeal(0)
   }
 
   async close(): Promise<void> {
@@ -259,29 +273,41 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
 
   #scheduleSeal(delay: number): void {
     if (this.#closing || !this.#worker) return
-    this.#timer = setTimeout(() => {
-      // Blocks need disk space. If it runs out, deletions come first.
-      if (this.store.unavailableReason()) return this.#scheduleSeal(sealRetry)
-      const { now, elapsed } = this.options
-      const isDue = elapsed() - this.#maintainedAt >= maintenanceInterval
-      if (isDue) [this.#isMaintaining, this.#maintainedAt] = [true, elapsed()]
-      this.#post({
-        type: "seal",
-        includeFew: isDue,
-        today: Math.floor(now() / dayMs),
-        collect: this.#isMaintaining && elapsed() >= this.#collectAt,
-      })
-    }, delay)
+    // After a failure, sealing waits however many rows there are.
+    this.#isWaitingForRows = delay <= sealInterval
+    this.#timer = setTimeout(
+      () => this.#requestSeal(),
+      this.#isWaitingForRows && this.store.sealingLag.isFull ? 0 : delay,
+    )
+  }
+
+  #requestSeal(): void {
+    this.#isWaitingForRows = false
+    // Blocks need disk space. If it runs out, deletions come first.
+    if (this.store.unavailableReason()) {
+      this.#scheduleSeal(sealRetry)
+      return
+    }
+    const { now, elapsed } = this.options
+    const isDue = elapsed() - this.#maintainedAt >= maintenanceInterval
+    if (isDue) [this.#isMaintaining, this.#maintainedAt] = [true, elapsed()]
+    this.#post({
+      type: "seal",
+      includeFew: isDue,
+      today: Math.floor(now() / dayMs),
+      collect: this.#isMaintaining && elapsed() >= this.#collectAt,
+    })
   }
 
   async #storeSealed({
     batch,
+    unsealed,
     failure,
-  }: {
-    batch: SealedBatch | undefined
-    failure?: string
-  }): Promise<void> {
+  }: Extract<WorkerMessage, { type: "sealed" }>): Promise<void> {
     if (this.#closing) return
+    const { sealingLag } = this.store
+    // Later it counts itself: the number in the message is that of the start of the pass.
+    if (!sealingLag.isKnown || !batch) sealingLag.report(unsealed)
     if (failure !== undefined) this.options.onFault(new Error(failure))
     if (!batch) {
       const at = this.options.elapsed()
@@ -290,7 +316,8 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
       return this.#scheduleSeal(failure === undefined ? sealInterval : sealRetry)
     }
     try {
-      await this.store.batcher.run(() => applySealedBatch(this.store.db, batch), 0)
+      const isStored = await this.store.batcher.run(() => applySealedBatch(this.store.db, batch), 0)
+      if (isStored && batch.seal) sealingLag.sealed(batch.seal.to - batch.seal.from)
       this.#scheduleSeal(sealPause)
     } catch (error) {
       this.options.onFault(error)

@@ -57,6 +57,6 @@ export type WorkerMessage =
   | { type: "result"; id: number; outcome: QueryOutcome<Query> }
   | { type: "rendered"; id: number; rendered: RenderedRows }
   | ({ type: "failure"; id: number } & QueryFailure)
-  /** `batch` is undefined if there was nothing to seal, or sealing failed. */
-  | { type: "sealed"; batch: SealedBatch | undefined; failure?: string }
+  /** `batch` is undefined if there was nothing to seal, or sealing failed. `unsealed`: rows when the sealing was asked for. */
+  | { type: "sealed"; batch: SealedBatch | undefined; unsealed: number; failure?: string }
   | { type: "closed" }

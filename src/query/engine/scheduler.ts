@@ -51,6 +51,10 @@ export class TaskScheduler {
   /** ms of sealing that are due before the next query. */
   #owedMs = 0
   #isUrgent = false
+  /** ms that queries wait for the next sealing after the current one. */
+  #storeWait = 0
+  /** Until then, queries wait for the next sealing; ms of `now`. */
+  #heldUntil = Number.NEGATIVE_INFINITY
 
   /** `memory`: bytes of all queries and unsent responses. `memoryPerQuery`: bytes. `now`: ms of a monotonic clock. */
   constructor(private readonly options: { memory: number; memoryPerQuery: number; now: () => number }) {
@@ -68,10 +72,26 @@ export class TaskScheduler {
     if (task) this.#end(task)
   }
 
-  /** Only one sealing runs at a time. `isUrgent`: queries wait for it, because it makes each of them faster. */
-  startSealing(steps: Generator<void, void>, isUrgent = false): void {
+  /**
+   * Only one sealing runs at a time. `isUrgent`: queries wait for it, because it makes each of them faster. `storeWait`: ms that they wait
+   * for the next one, while this one is stored.
+   */
+  startSealing(steps: Generator<void, void>, isUrgent = false, storeWait = 0): void {
     this.#sealing = steps
     this.#isUrgent = isUrgent
+    this.#storeWait = storeWait
+    this.#heldUntil = Number.NEGATIVE_INFINITY
+  }
+
+  /** Queries wait up to `ms` for the next sealing. */
+  holdQueries(ms: number): void {
+    this.#heldUntil = this.options.now() + ms
+  }
+
+  /** ms that queries still wait for the next sealing. */
+  get waitMs(): number {
+    if (this.#sealing || this.#tasks.length === 0) return 0
+    return Math.max(0, this.#heldUntil - this.options.now())
   }
 
   /** Runs one slice of a query or of sealing. False if nothing can run. */
@@ -83,11 +103,12 @@ export class TaskScheduler {
       if (this.#run(this.#sealing)) {
         this.#sealing = undefined
         this.#isUrgent = false
+        this.holdQueries(this.#storeWait)
       }
       this.#owedMs = Math.max(0, this.#owedMs - (now() - startedAt))
       return true
     }
-    if (!task) return false
+    if (!task || this.waitMs > 0) return false
     task.lastSlice = ++this.#slice
     this.#lastSliceOfCaller.set(task.caller, this.#slice)
     this.#runQuery(task)

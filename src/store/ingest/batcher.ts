@@ -16,6 +16,8 @@ export interface Committer {
   commit(writes: readonly Write[]): (unknown | undefined)[]
   /** The reason why writes are currently rejected; undefined if they are accepted. */
   unavailableReason(): RejectionReason | undefined
+  /** ms to wait before the next rows are committed, after a commit of `rows`. */
+  delayAfter?(rows: number): number
 }
 
 /** Rows per commit. A commit of this size blocks the event loop for about 20 ms. */
@@ -37,7 +39,7 @@ interface QueuedWrite {
 
 /**
  * Group commit. Writes that are submitted in one turn of the event loop are committed together at its end: under load
- * that is every request in flight, and a single request is not delayed.
+ * that is every request in flight, and a single request is not delayed. While sealing falls behind, rows wait between commits.
  *
  *     const batcher = new Batcher(store, { maxEvents: 50_000, maxBytes: 67_108_864, maxWait: 5_000 }, elapsed, onFault)
  *     await batcher.submit({ rows, size }) // resolves when the rows are on disk
@@ -48,8 +50,12 @@ export class Batcher {
   #events = 0
   #bytes = 0
   #isScheduled = false
+  /** Set while a commit is scheduled for later than this turn of the event loop. */
+  #timer: Timer | undefined
   /** When to try the lock again, ms of `elapsed`. */
   #lockedUntil = 0
+  /** When the next rows can be committed, ms of `elapsed`. Writes without rows do not wait. */
+  #pausedUntil = 0
   #drainListeners: (() => void)[] = []
 
   constructor(
@@ -87,7 +93,7 @@ export class Batcher {
     this.#bytes += write.size
     return new Promise((resolve, reject) => {
       this.#queue.push({ write, queuedAt: this.elapsed(), resolve, reject })
-      this.#schedule()
+      this.#schedule(write.rows.length > 0 ? this.#pause : 0)
     })
   }
 
@@ -104,38 +110,62 @@ export class Batcher {
   /** Resolves when the queue is empty. */
   drain(): Promise<void> {
     if (this.#queue.length === 0) return Promise.resolve()
+    this.#pausedUntil = 0
+    this.#schedule()
     return new Promise((resolve) => this.#drainListeners.push(resolve))
   }
 
+  /** ms until rows can be committed. */
+  get #pause(): number {
+    return Math.max(0, this.#pausedUntil - this.elapsed())
+  }
+
+  /** Commits after `delay` ms. A shorter delay replaces a longer one, unless another process holds the lock. */
   #schedule(delay = 0): void {
-    if (this.#isScheduled) return
+    const isSooner = this.#timer !== undefined && delay === 0 && this.elapsed() >= this.#lockedUntil
+    if (this.#isScheduled && !isSooner) return
+    clearTimeout(this.#timer)
     this.#isScheduled = true
     const flush = () => {
       this.#isScheduled = false
+      this.#timer = undefined
       this.#flush()
     }
-    if (delay > 0) setTimeout(flush, delay)
-    else setImmediate(flush)
+    this.#timer = delay > 0 ? setTimeout(flush, delay) : undefined
+    if (delay === 0) setImmediate(flush)
   }
 
   #flush(): void {
     if (this.#queue.length === 0) return
     const batch = this.#takeBatch()
+    if (batch.length === 0) {
+      this.#schedule(this.#pause)
+      return
+    }
     try {
       const errors = this.store.commit(batch.map((entry) => entry.write))
       batch.forEach((entry, index) => {
         this.#settle(entry, errors[index])
       })
+      const rows = batch.reduce((sum, { write }) => sum + write.rows.length, 0)
+      // A stop does not wait for the sealing.
+      if (rows > 0 && this.#drainListeners.length === 0)
+        this.#pausedUntil = this.elapsed() + (this.store.delayAfter?.(rows) ?? 0)
     } catch (error) {
       if (error instanceof StoreLockedError) this.#requeue(batch)
       else this.#fail(batch, error)
     }
-    if (this.#queue.length > 0) this.#schedule()
+    if (this.#queue.length > 0) this.#schedule(this.#pause)
     else for (const resolve of this.#drainListeners.splice(0)) resolve()
   }
 
-  /** Removes whole requests from the front of the queue, about `rowsPerCommit` rows. */
+  /** Removes whole requests from the front of the queue, about `rowsPerCommit` rows; during a pause, those without rows. */
   #takeBatch(): QueuedWrite[] {
+    if (this.#pause > 0) {
+      const batch = this.#queue.filter(({ write }) => write.rows.length === 0)
+      if (batch.length > 0) this.#queue = this.#queue.filter(({ write }) => write.rows.length > 0)
+      return batch
+    }
     let rows = 0
     let end = 0
     while (end < this.#queue.length && (end === 0 || rows < rowsPerCommit)) {
