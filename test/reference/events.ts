@@ -228,7 +228,9 @@ export function insertRows(db: Db, rows: EventRow[]): void {
 
 /** Links visitors to profiles, as POST /identify does. One visitor gets more links than profiles can share a device. */
 export function linkSome(db: Db, { random }: World, count: number): void {
-  const link = db.prepare("insert or ignore into profile_links values (:rid, :visitor, :profile, :at)")
+  const link = db.prepare(
+    "insert or ignore into profile_links (website_rid, anonymous_id, profile_id, linked_at) values (:rid, :visitor, :profile, :at)",
+  )
   for (let index = 0; index < count; index++) {
     const profile = random.chance(0.2) ? `only linked ${random.whole(0, 3)}` : `profile ${random.whole(0, 8)}`
     link.run({
