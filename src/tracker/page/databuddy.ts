@@ -26,7 +26,7 @@ interface Globals {
 /** Calls that wait for consent. */
 const maxEarlyCalls = 100
 
-const page: Window & Globals = window
+const page: Omit<Window, keyof Globals> & Globals = window
 // Frameworks can add the script twice.
 const stub = page.databuddy as Stub | undefined
 if (!stub || !("options" in stub)) install()
@@ -41,7 +41,7 @@ function install(): void {
   const identity = createIdentity(
     openArea(() => localStorage),
     openArea(() => sessionStorage),
-    Date.now,
+    () => Date.now(),
   )
   const tracker = createTracker(options, api, source, identity)
   const isOptedOut = () => page.databuddyOptedOut || page.databuddyDisabled || identity.isOptedOut()
