@@ -12,8 +12,8 @@ export interface Recorder extends AsyncDisposable {
   port: number
   /** Items that were accepted, each event ID once, in the order of their arrival. */
   items: Item[]
-  /** How often each event ID was accepted. */
-  deliveries: Map<unknown, number>
+  /** Every event ID that was accepted, also before `reset`. */
+  accepted: Set<unknown>
   /** Requests to the endpoints, whatever the response. */
   requests: number
   /** Responses other than 2xx that were not asked for. */
@@ -65,21 +65,20 @@ export async function openRecorder(upstream?: string): Promise<Recorder> {
   }
   const record = (path: string, fields: Record<string, unknown>): void => {
     const { eventId } = fields
-    const count = recorder.deliveries.get(eventId) ?? 0
-    if (eventId !== undefined) recorder.deliveries.set(eventId, count + 1)
-    if (count === 0) recorder.items.push({ path, fields })
+    if (eventId !== undefined && recorder.accepted.has(eventId)) return
+    if (eventId !== undefined) recorder.accepted.add(eventId)
+    recorder.items.push({ path, fields })
   }
   const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: answer })
   const recorder: Recorder = {
     port: server.port ?? 0,
     items: [],
-    deliveries: new Map(),
+    accepted: new Set(),
     requests: 0,
     unexpected: [],
     failures: [],
     reset: () => {
       recorder.items = []
-      recorder.deliveries.clear()
       recorder.requests = 0
       recorder.unexpected = []
       recorder.failures = []

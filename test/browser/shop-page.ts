@@ -1,5 +1,13 @@
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core"
-import { eventually } from "../harness.ts"
+import { createWebsite } from "../../src/store/websites.ts"
+import {
+  eventually,
+  openReader,
+  type Server,
+  startServer,
+  temporaryFolder,
+  withDatabase,
+} from "../harness.ts"
 import { launch, listen } from "./browser.ts"
 import { type Item, openRecorder, type Recorder } from "./recorder.ts"
 
@@ -44,6 +52,8 @@ export interface Shop extends AsyncDisposable {
   /** Port of the shop. */
   port: number
   open: (spec?: PageSpec) => Promise<OpenPage>
+  /** Event IDs in the server's database, in order; undefined without a server. */
+  stored: () => unknown[] | undefined
   /** Waits until the accepted items have these labels in any order, and returns them. See `labelOf`. */
   received: (labels: string[]) => Promise<Item[]>
 }
@@ -58,9 +68,11 @@ export function labelOf({ path, fields }: Item): string {
   return `${path} ${fields.type === "outgoing_link" ? fields.type : name}`
 }
 
-/** `upstream`: URL of a real server that must accept everything; see `openRecorder`. `path`: another browser. */
-export async function openShop({ upstream, path }: { upstream?: string; path?: string } = {}): Promise<Shop> {
-  const recorder = await openRecorder(upstream)
+/** `path`: another browser. The recorder is in front of a server, which must accept and store everything. */
+export async function openShop({ path }: { path?: string } = {}): Promise<Shop> {
+  const folder = temporaryFolder()
+  const server = await startPageServer(folder.file("shop.db"))
+  const recorder = await openRecorder(server?.url)
   let current: PageSpec = {}
   const site = Bun.serve({
     port: 0,
@@ -87,7 +99,9 @@ export async function openShop({ upstream, path }: { upstream?: string; path?: s
     browser,
     stats,
     port,
-    tag: (attributes = "") => `<script src="${stats}/databuddy.js" ${fast} ${attributes} async></script>`,
+    // Of two attributes with one name, the first counts.
+    tag: (attributes = "") => `<script src="${stats}/databuddy.js" ${attributes} ${fast} async></script>`,
+    stored: () => server && storedIds(server.db),
     open: async (spec = {}) => {
       current = spec
       const context =
@@ -113,7 +127,29 @@ export async function openShop({ upstream, path }: { upstream?: string; path?: s
       await browser.close()
       await site.stop(true)
       await recorder[Symbol.asyncDispose]()
+      await server?.stop()
+      folder[Symbol.dispose]()
     },
   }
   return shop
+}
+
+/** Starts a server with the website of the shop; undefined if it has no endpoints for pages, and the recorder stands for it. */
+async function startPageServer(db: string): Promise<Server | undefined> {
+  const settings = { name: "Shop", domain: "shop.test", allowedOrigins: ["other.test"] }
+  withDatabase(db, (opened) => createWebsite(opened, "shop", { ...settings, anonymize: "off" }, Date.now()))
+  const server = await startServer({ db, args: ["--rate-limit", "0"] })
+  const { status } = await fetch(`${server.url}/batch?client_id=shop`, { method: "POST", body: "[]" })
+  if (status !== 404) return server
+  await server.stop()
+  return undefined
+}
+
+function storedIds(path: string): unknown[] {
+  const db = openReader(path)
+  try {
+    return db.prepare("select event_id from events where website_id = 'shop' order by event_id").pluck().all()
+  } finally {
+    db.close()
+  }
 }

@@ -17,11 +17,17 @@ export function pixelQuery(path: string, item: object): URLSearchParams {
 
 /** Returns a function that sends an item as an image, for pages that allow no other requests. Its result is as in `Network`. */
 export function start() {
-  return (url: string, path: string, item: object): Promise<number> =>
-    new Promise((resolve) => {
+  return (url: string, path: string, item: object, isLeaving: boolean): Promise<number> => {
+    const source = `${url}&${pixelQuery(path, item)}`
+    // An image does not outlive its page.
+    if (isLeaving) return fetch(source, { keepalive: true, credentials: "omit" }).then(({ status }) => status)
+    return new Promise((resolve) => {
       const image = new Image()
+      // Sends the origin of the page, which the server checks, and no cookies.
+      image.crossOrigin = "anonymous"
       image.onload = () => resolve(200)
       image.onerror = () => resolve(0)
-      image.src = `${url}&${pixelQuery(path, item)}`
+      image.src = source
     })
+  }
 }

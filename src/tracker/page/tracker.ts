@@ -213,9 +213,10 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
       }
     })
     addEventListener("pagehide", () => {
+      // First, so that the exit already leaves in a way that outlives the page.
+      transport.setLeaving(true)
       settle()
       endView("unload")
-      transport.setLeaving(true)
     })
     addEventListener("pageshow", (event: PageTransitionEvent) => {
       if (!event.persisted) return

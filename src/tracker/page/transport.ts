@@ -14,8 +14,8 @@ export interface Network {
   post: (url: string, body: string) => Promise<number>
   /** False if the browser does not take it. */
   beacon: (url: string, body: string) => boolean
-  /** Sends an item as an image; as `post`. */
-  pixel: (url: string, path: string, item: object) => Promise<number>
+  /** Sends an item as an image, or in a way that outlives the page; as `post`. */
+  pixel: (url: string, path: string, item: object, isLeaving: boolean) => Promise<number>
 }
 
 interface Pending {
@@ -68,7 +68,7 @@ export function createTransport(api: string, options: Options, network: Network)
 
   const attempt = ({ path, body }: Pending): Promise<number> => {
     if (!options.usePixel || path === "/identify") return network.post(urlOf(path), body)
-    return network.pixel(urlOf("/px.jpg"), path, JSON.parse(body)[0])
+    return network.pixel(urlOf("/px.jpg"), path, JSON.parse(body)[0], isLeaving)
   }
 
   const deliver = async (request: Pending): Promise<void> => {
