@@ -52,8 +52,8 @@ export interface Shop extends AsyncDisposable {
   /** Port of the shop. */
   port: number
   open: (spec?: PageSpec) => Promise<OpenPage>
-  /** Event IDs in the server's database, in order; undefined without a server. */
-  stored: () => unknown[] | undefined
+  /** Event IDs in the server's database, in order. */
+  stored: () => unknown[]
   /** Waits until the accepted items have these labels in any order, and returns them. See `labelOf`. */
   received: (labels: string[]) => Promise<Item[]>
 }
@@ -72,7 +72,7 @@ export function labelOf({ path, fields }: Item): string {
 export async function openShop({ path }: { path?: string } = {}): Promise<Shop> {
   const folder = temporaryFolder()
   const server = await startPageServer(folder.file("shop.db"))
-  const recorder = await openRecorder(server?.url)
+  const recorder = await openRecorder(server.url, await missingPaths(server))
   let current: PageSpec = {}
   const site = Bun.serve({
     port: 0,
@@ -101,7 +101,7 @@ export async function openShop({ path }: { path?: string } = {}): Promise<Shop> 
     port,
     // Of two attributes with one name, the first counts.
     tag: (attributes = "") => `<script src="${stats}/databuddy.js" ${attributes} ${fast} async></script>`,
-    stored: () => server && storedIds(server.db),
+    stored: () => storedIds(server.db),
     open: async (spec = {}) => {
       current = spec
       const context =
@@ -127,22 +127,28 @@ export async function openShop({ path }: { path?: string } = {}): Promise<Shop> 
       await browser.close()
       await site.stop(true)
       await recorder[Symbol.asyncDispose]()
-      await server?.stop()
+      await server.stop()
       folder[Symbol.dispose]()
     },
   }
   return shop
 }
 
-/** Starts a server with the website of the shop; undefined if it has no endpoints for pages, and the recorder stands for it. */
-async function startPageServer(db: string): Promise<Server | undefined> {
+/** Starts a server with the website of the shop. */
+async function startPageServer(db: string): Promise<Server> {
   const settings = { name: "Shop", domain: "shop.test", allowedOrigins: ["other.test"] }
   withDatabase(db, (opened) => createWebsite(opened, "shop", { ...settings, anonymize: "off" }, Date.now()))
-  const server = await startServer({ db, args: ["--rate-limit", "0"] })
-  const { status } = await fetch(`${server.url}/batch?client_id=shop`, { method: "POST", body: "[]" })
-  if (status !== 404) return server
-  await server.stop()
-  return undefined
+  return startServer({ db, args: ["--rate-limit", "0"] })
+}
+
+/** Paths that the server does not accept from pages, where the recorder answers. */
+async function missingPaths({ url }: Server): Promise<string[]> {
+  const { status } = await fetch(`${url}/identify?client_id=shop`, {
+    method: "POST",
+    headers: { origin: "http://shop.test" },
+    body: '{"profileId":"first"}',
+  })
+  return status === 401 ? ["/identify"] : []
 }
 
 function storedIds(path: string): unknown[] {
