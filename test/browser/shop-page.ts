@@ -72,7 +72,7 @@ export function labelOf({ path, fields }: Item): string {
 export async function openShop({ path }: { path?: string } = {}): Promise<Shop> {
   const folder = temporaryFolder()
   const server = await startPageServer(folder.file("shop.db"))
-  const recorder = await openRecorder(server.url, await missingPaths(server))
+  const recorder = openRecorder(server.url)
   let current: PageSpec = {}
   const site = Bun.serve({
     port: 0,
@@ -139,16 +139,6 @@ async function startPageServer(db: string): Promise<Server> {
   const settings = { name: "Shop", domain: "shop.test", allowedOrigins: ["other.test"] }
   withDatabase(db, (opened) => createWebsite(opened, "shop", { ...settings, anonymize: "off" }, Date.now()))
   return startServer({ db, args: ["--rate-limit", "0"] })
-}
-
-/** Paths that the server does not accept from pages, where the recorder answers. */
-async function missingPaths({ url }: Server): Promise<string[]> {
-  const { status } = await fetch(`${url}/identify?client_id=shop`, {
-    method: "POST",
-    headers: { origin: "http://shop.test" },
-    body: '{"profileId":"first"}',
-  })
-  return status === 401 ? ["/identify"] : []
 }
 
 function storedIds(path: string): unknown[] {
