@@ -14,10 +14,17 @@ import { type MetricsDeps, metricsRoutes } from "./metrics/route.ts"
 import { docsRoutes } from "./openapi/route.ts"
 import { type QueryApiDeps, queryRoutes } from "./query-api/route.ts"
 import { savedRoutes } from "./saved/route.ts"
+import { type TrackerSettings, trackerRoutes } from "./tracker/route.ts"
 import { type UserRouteDeps, userRoutes } from "./users/route.ts"
 
 /** Dependencies of all routes. */
-export type AppDeps = IngestDeps & AdminApiDeps & UserRouteDeps & QueryApiDeps & HealthDeps & MetricsDeps
+export type AppDeps = IngestDeps &
+  AdminApiDeps &
+  UserRouteDeps &
+  QueryApiDeps &
+  HealthDeps &
+  MetricsDeps &
+  TrackerSettings
 
 /**
  * HSTS for one year, without subdomains, which are not ours. Sent only if this process terminates TLS: behind a proxy, HSTS is up to
@@ -67,6 +74,7 @@ export function createApp(deps: AppDeps) {
       .use(savedRoutes(deps))
       .use(queryRoutes(deps))
       .use(docsRoutes(deps.settings))
+      .use(trackerRoutes(deps))
       .use(dashboardRoutes())
   )
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto"
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
+import { bundleScripts } from "./tracker/bundle.ts"
 
 // bun src/build.ts         → ./databuddy for this machine
 // bun src/build.ts --all   → dist/databuddy-<platform> for every platform
@@ -120,6 +121,7 @@ async function build({ outfile, bun, addon }: Target): Promise<boolean> {
     define: {
       BUILD_ADDON: JSON.stringify(addon),
       BUILD_COMMIT: JSON.stringify(commit()),
+      BUILD_SCRIPTS: JSON.stringify(JSON.stringify(await bundleScripts())),
       // Bun.build, unlike `bun build --compile`, sets "development", which makes Elysia's errors more detailed.
       "process.env.NODE_ENV": JSON.stringify("production"),
     },

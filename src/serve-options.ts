@@ -5,6 +5,7 @@ import { ingestRoutes } from "./ingest/route.ts"
 import { type LogLevel, logLevels } from "./log.ts"
 import { parseRetention, retentionFormat } from "./store/data-retention.ts"
 import type { Durability } from "./store/db/open.ts"
+import { defaultScriptName, scriptNames } from "./tracker/route.ts"
 
 /** The option that every command with a database has. */
 export interface DatabaseOptions {
@@ -43,6 +44,7 @@ export interface ServeOptions extends DatabaseOptions {
   geoDb?: string
   /** ''; or a path such as /e. */
   ingestPath: string
+  scriptName: string
   tlsCert?: string
   tlsKey?: string
   logLevel: LogLevel
@@ -194,6 +196,12 @@ function serveOptions(): Option[] {
       "",
       ingestPath,
     ),
+    option(
+      "--script-name <file>",
+      "also serve databuddy.js under this name, such as app.js: blocklists know the usual name",
+      defaultScriptName,
+      scriptName,
+    ),
     option("--tls-cert <file>", "serve HTTPS with this certificate and its chain (PEM), read at startup"),
     option("--tls-key <file>", "private key of the certificate (PEM, no passphrase)"),
     option("--log-level <level>", "log level", "info").choices(logLevels),
@@ -315,6 +323,15 @@ function ingestPath(text: string): string {
   if (/^(?:\/[\w-]{1,64}){1,4}$/.test(path) && !firstParts.includes(path.split("/")[1])) return path
   throw new InvalidArgumentError(
     "It must be a path that nothing else is served at, of letters, digits, '-' and '_', such as /e.",
+  )
+}
+
+/** Parser of the name of a file that nothing else is served as. */
+function scriptName(text: string): string {
+  const isTaken = text !== defaultScriptName && scriptNames.includes(text)
+  if (/^\w[\w.-]{0,63}\.js$/.test(text) && !isTaken) return text
+  throw new InvalidArgumentError(
+    `It must be a file name of letters, digits, '_', '-' and '.', that ends with .js and is none of ${scriptNames.slice(1).join(", ")}.`,
   )
 }
 

@@ -39,6 +39,7 @@ export type ServerOptions = Pick<
   | "trustProxy"
   | "countryHeader"
   | "ingestPath"
+  | "scriptName"
 > &
   Pick<AppDeps, "https" | "metricsAccess"> & {
     /** Path of the database, as `databasePath` resolves it. */
@@ -140,6 +141,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     metrics,
     metricsAccess: options.metricsAccess,
     https: options.https,
+    scriptName: options.scriptName,
     now,
     newId,
     random,

@@ -63,6 +63,7 @@ const app = createApp({
   crawlers: new CrawlerCheck(),
   acquisitions: new AcquisitionContexts(),
   clients: new ClientContexts({ trustedProxies: noNetworks, countryHeader: undefined, geoFile: undefined }),
+  scriptName: "databuddy.js",
   queryEngine: { admit: nothing, run: nothing, render: nothing, responseBytes: 0 },
   streams: new Streams(new EventFollower(store.db), environment.elapsed, () => {}),
   logError: () => {},

@@ -14,6 +14,11 @@ const candidates = [
 /** The installed browser; undefined if there is none, and browser tests are skipped. */
 const executable = candidates.find((path) => path !== undefined && existsSync(path))
 
+/** A whole Chromium, which has a back/forward cache; undefined if there is none. */
+export const wholeBrowser = candidates.find(
+  (path) => path !== undefined && !path.includes("headless") && existsSync(path),
+)
+
 export const noBrowser = executable === undefined
 /** Suffix of the names of browser tests. */
 export const skipped = noBrowser
@@ -55,8 +60,25 @@ export interface Tab {
   faults: string[]
 }
 
-export async function launch(): Promise<Browser> {
-  return chromium.launch({ ...(executable ? { executablePath: executable } : {}), args: switches })
+export interface LaunchOptions {
+  /** Further switches. */
+  args?: string[]
+  /** Defaults of Playwright to leave out. */
+  without?: string[]
+  /** Default: `executable`. */
+  path?: string | undefined
+}
+
+export async function launch({
+  args = [],
+  without = [],
+  path = executable,
+}: LaunchOptions = {}): Promise<Browser> {
+  return chromium.launch({
+    ...(path ? { executablePath: path } : {}),
+    args: [...switches, ...args],
+    ignoreDefaultArgs: without,
+  })
 }
 
 /** Starts both. `days` of a shop's events; 0 for none. */

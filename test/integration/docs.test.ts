@@ -98,11 +98,12 @@ describe("openapi.json", () => {
 
   test("describes every route that takes or gives data, and no other", async () => {
     // The routes are listed, none is called.
-    const { routes } = createApp({ settings: { ingestPath: "" } } as AppDeps)
+    const { routes } = createApp({ settings: { ingestPath: "" }, scriptName: "databuddy.js" } as AppDeps)
     const real = routes
       .filter(({ method }) => method !== "OPTIONS")
       .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`)
-      .filter((route) => !/^GET \/(docs|openapi)/.test(route))
+      // Files: the documentation, and the scripts of pages.
+      .filter((route) => !/^GET \/(docs|openapi)|^(GET|HEAD) \/[\w-]+\.js$/.test(route))
     const described = operationsOf(await describedWith()).map(({ name }) => name)
     expect(described.sort()).toEqual(real.sort())
   })

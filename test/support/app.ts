@@ -46,6 +46,7 @@ export function openApp(
       rateLimitBytes: 0,
       trustProxy,
       ingestPath: "",
+      scriptName: "databuddy.js",
       ...options,
       https: false,
       metricsAccess: { token: undefined, local: false },

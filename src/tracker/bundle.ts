@@ -1,0 +1,59 @@
+import { join } from "node:path"
+
+/** The scripts that pages load: source text by name. */
+export interface Scripts {
+  databuddy: string
+  "databuddy-debug": string
+  vitals: string
+  errors: string
+  engagement: string
+  pixel: string
+}
+
+/** The license of web-vitals asks for it. */
+const webVitalsNotice =
+  "/* Contains web-vitals, Copyright 2020 Google LLC, Apache-2.0: https://www.apache.org/licenses/LICENSE-2.0 */"
+
+interface Entry {
+  file: string
+  format: "iife" | "esm"
+  debug: boolean
+  /** First line of the script. */
+  banner?: string
+}
+
+const entries: Record<keyof Scripts, Entry> = {
+  databuddy: { file: "databuddy.ts", format: "iife", debug: false },
+  "databuddy-debug": { file: "databuddy.ts", format: "iife", debug: true },
+  // Modules: the main script imports them, which a page's Content-Security-Policy allows with the main script's own nonce.
+  vitals: { file: "vitals.ts", format: "esm", debug: false, banner: webVitalsNotice },
+  errors: { file: "errors.ts", format: "esm", debug: false },
+  engagement: { file: "engagement.ts", format: "esm", debug: false },
+  pixel: { file: "pixel.ts", format: "esm", debug: false },
+}
+
+/** Bundles and minifies the scripts. Used by the build, and by a server that runs from source. Throws if one does not compile. */
+export async function bundleScripts(): Promise<Scripts> {
+  const bundle = async (name: keyof Scripts): Promise<string> => {
+    const { file, format, debug, banner = "" }: Entry = entries[name]
+    const { outputs } = await Bun.build({
+      entrypoints: [join(import.meta.dir, "page", file)],
+      target: "browser",
+      format,
+      minify: true,
+      banner,
+      define: { DEBUG: JSON.stringify(debug), "process.env.NODE_ENV": JSON.stringify("production") },
+    })
+    const [output] = outputs
+    if (!output) throw new Error(`${file} was not bundled`)
+    return output.text()
+  }
+  return {
+    databuddy: await bundle("databuddy"),
+    "databuddy-debug": await bundle("databuddy-debug"),
+    vitals: await bundle("vitals"),
+    errors: await bundle("errors"),
+    engagement: await bundle("engagement"),
+    pixel: await bundle("pixel"),
+  }
+}

@@ -1,0 +1,140 @@
+import { type Options, readOptions } from "./options.ts"
+import { createIdentity, openArea } from "./storage.ts"
+import { createTracker } from "./tracker.ts"
+
+// The script of a page: reads the options, decides whether to track, and creates `window.databuddy`.
+
+/** As in `tracker.ts`. */
+declare const DEBUG: boolean
+
+type Call = [method: string, ...args: unknown[]]
+
+/** What `window.databuddy` can be before this script: a list of calls, or an object with such a list. */
+type Stub = Call[] | { q?: Call[]; options?: unknown }
+
+interface Globals {
+  databuddy?: unknown
+  db?: unknown
+  databuddyConfig?: object
+  databuddyOptOut?: () => void
+  databuddyOptIn?: () => void
+  databuddyOptedOut?: boolean
+  databuddyDisabled?: boolean
+  doNotTrack?: string
+}
+
+/** Calls that wait for consent. */
+const maxEarlyCalls = 100
+
+const page: Omit<Window, keyof Globals> & Globals = window
+// Frameworks can add the script twice.
+const stub = page.databuddy as Stub | undefined
+if (!stub || !("options" in stub)) install()
+
+function install(): void {
+  const script = document.currentScript ?? document.querySelector("script[data-client-id]")
+  const source = script instanceof HTMLScriptElement && script.src ? script.src : location.href
+  const { origin, searchParams } = new URL(source)
+  const attributes = [...(script?.attributes ?? [])].map(({ name, value }) => [name, value] as const)
+  const options = readOptions(page.databuddyConfig, attributes, script ? searchParams : [])
+  const api = String(options.apiUrl || origin).replace(/\/+$/, "")
+  const identity = createIdentity(
+    openArea(() => localStorage),
+    openArea(() => sessionStorage),
+    () => Date.now(),
+  )
+  const tracker = createTracker(options, api, source, identity)
+  const isOptedOut = () => page.databuddyOptedOut || page.databuddyDisabled || identity.isOptedOut()
+
+  const causes = causesOfSilence(options)
+  const isSilent = Object.values(causes).some(Boolean)
+  // biome-ignore lint/suspicious/noConsole: only in databuddy-debug.js
+  if (DEBUG) console.info("[Databuddy]", { options, causes })
+  let isListening = false
+  let isWaiting = options.waitForConsent && !identity.hasConsent()
+  const isTracking = () => isListening && !isOptedOut()
+  const early: Call[] = []
+
+  const begin = (): void => {
+    if (isSilent || isWaiting || isOptedOut()) return
+    // Prerendered pages are often not visited.
+    if ("prerendering" in document && document.prerendering) {
+      document.addEventListener("prerenderingchange", begin, { once: true })
+      return
+    }
+    if (!isListening) tracker.start()
+    isListening = true
+    // The first view already belongs to the profile.
+    const isSetting = ([method]: Call) => /^(identify|set)/.test(method)
+    const calls = early.splice(0)
+    calls.filter(isSetting).forEach(run)
+    tracker.startView()
+    for (const call of calls) if (!isSetting(call)) run(call)
+  }
+
+  const methods: Record<string, (...args: never[]) => unknown> = tracker.methods
+  const call = (method: string, args: unknown[]): void => {
+    if (isTracking()) run([method, ...args])
+    else if (!isSilent && !isOptedOut() && early.length < maxEarlyCalls) early.push([method, ...args])
+  }
+  const run = ([method, ...args]: Call): void => {
+    // The page calls them with what it wants.
+    methods[method]?.(...(args as never[]))
+  }
+
+  const optOut = (): void => {
+    tracker.stop()
+    early.length = 0
+    identity.optOut()
+    page.databuddyOptedOut = page.databuddyDisabled = true
+  }
+  const optIn = (): void => {
+    const wasTracking = isTracking()
+    page.databuddyOptedOut = page.databuddyDisabled = false
+    isWaiting = false
+    identity.optIn(options.waitForConsent)
+    if (!wasTracking) begin()
+  }
+
+  const databuddy: Record<string, unknown> = {
+    options,
+    optOut,
+    optIn,
+    consent: optIn,
+    getProfileId: () => (isTracking() ? identity.profile() : null),
+    getTrackingIds: () =>
+      isTracking()
+        ? { anonId: identity.visitor(), sessionId: identity.session().sessionId }
+        : { anonId: null, sessionId: null },
+    push: (queued: Call) => replay(queued),
+    ...Object.fromEntries(
+      Object.keys(methods).map((method) => [method, (...args: unknown[]) => call(method, args)]),
+    ),
+  }
+  page.databuddy = databuddy
+  if (!page.db || page.db === stub) page.db = databuddy
+  page.databuddyOptOut = optOut
+  page.databuddyOptIn = optIn
+
+  const replay = (queued: ArrayLike<unknown>): void => {
+    const [method, ...args] = Array.from(queued)
+    const named = databuddy[String(method)]
+    if (typeof named === "function") named(...args)
+  }
+  for (const queued of Array.isArray(stub) ? stub : (stub?.q ?? [])) replay(queued)
+  begin()
+}
+
+/** Why nothing is tracked on this page, whatever the visitor chooses: any that is true. */
+function causesOfSilence({ disabled, clientId, ignoreBotDetection }: Options) {
+  const { hostname, protocol } = location
+  const { webdriver, userAgent, doNotTrack } = navigator
+  return {
+    disabled,
+    hasNoClientId: !clientId,
+    globalPrivacyControl: "globalPrivacyControl" in navigator && navigator.globalPrivacyControl,
+    doNotTrack: doNotTrack === "1" || page.doNotTrack === "1",
+    automated: !ignoreBotDetection && (webdriver || /headless/i.test(userAgent)),
+    localhost: !DEBUG && (/^(127\.0\.0\.1|\[::1\]|(.+\.)?localhost)$/.test(hostname) || protocol === "file:"),
+  }
+}

@@ -1,0 +1,161 @@
+import { closestOf } from "./clicks.ts"
+
+/** ms without input after which a visitor counts as away. */
+const maxGap = 30_000
+/** ms between two clicks of a rage click. */
+const rageGap = 1_000
+const rageClicks = 3
+/** ms that a page has to respond to a click. */
+const deadAfter = 2_500
+/** ms between two scroll events of different gestures. */
+const scrollGap = 150
+/** Characters of a target or a field. */
+const maxName = 64
+
+/** Elements whose click has an effect on the page. A text field only takes the focus; a download or a mail program are outside. */
+const controls =
+  "button,summary,[role=button],[role=tab],[role=menuitem],[onclick],input[type=button],input[type=submit],a[href]:not([target],[download],[href^=mailto],[href^=tel])"
+/** Links that leave the page, unless a script prevents it. How long the next page takes is not this page's fault. */
+const leavingLinks = "a[href]:not([href^='#'])"
+
+/** What a visitor did on a page since the last report. */
+function newCounts() {
+  return {
+    scrollCount: 0,
+    clickCount: 0,
+    keyCount: 0,
+    copyCount: 0,
+    rageClickCount: 0,
+    deadClickCount: 0,
+    formSubmitCount: 0,
+    errorCount: 0,
+    rageClickTarget: undefined as string | undefined,
+    deadClickTarget: undefined as string | undefined,
+    lastFormField: undefined as string | undefined,
+  }
+}
+
+/** Names an element without its text, which can be personal. */
+function nameOf(element: Element): string {
+  const suffix = element.id ? `#${element.id}` : element.classList[0] ? `.${element.classList[0]}` : ""
+  return (element.localName + suffix).slice(0, maxName)
+}
+
+export type Engagement = ReturnType<typeof start>
+
+/** Counts what the visitor does. Contents of fields and keys are not read. */
+export function start() {
+  let counts = newCounts()
+  let fields = new Set<EventTarget | null>()
+  let startedAt = Date.now()
+  let firstAt = 0
+  let lastAt = startedAt
+  let active = 0
+  let scrolledAt = 0
+  let respondedAt = 0
+  let watched = 0
+  let clicked: { control: Element; at: number; clicks: number } | undefined
+
+  const input = () => {
+    const now = Date.now()
+    firstAt ||= now
+    active += Math.min(now - lastAt, maxGap)
+    lastAt = now
+  }
+  const respond = () => {
+    respondedAt = Date.now()
+  }
+  const observer = new MutationObserver(respond)
+
+  const watchControl = (event: Event): void => {
+    const control = closestOf(event, controls)
+    if (!control) return
+    const at = Date.now()
+    const isRepeated = clicked?.control === control && at - clicked.at < rageGap && respondedAt < clicked.at
+    clicked = { control, at, clicks: isRepeated && clicked ? clicked.clicks + 1 : 1 }
+    if (clicked.clicks === rageClicks) {
+      counts.rageClickCount++
+      counts.rageClickTarget = nameOf(control)
+    }
+    // A series of clicks is one dead click.
+    if (isRepeated) return
+    // Observing costs the page time, so it ends after the click.
+    observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true })
+    watched++
+    setTimeout(() => {
+      if (--watched === 0) observer.disconnect()
+      if (respondedAt >= at || (control.matches(leavingLinks) && !event.defaultPrevented)) return
+      counts.deadClickCount++
+      counts.deadClickTarget = nameOf(control)
+    }, deadAfter)
+  }
+
+  const handlers: Record<string, (event: Event) => void> = {
+    pointerdown: input,
+    keydown: () => {
+      input()
+      counts.keyCount++
+    },
+    scroll: () => {
+      input()
+      respond()
+      if (lastAt - scrolledAt > scrollGap) counts.scrollCount++
+      scrolledAt = lastAt
+    },
+    click: (event) => {
+      input()
+      counts.clickCount++
+      watchControl(event)
+    },
+    copy: () => counts.copyCount++,
+    submit: () => {
+      respond()
+      counts.formSubmitCount++
+    },
+    error: (event) => {
+      // Images and scripts that do not load are events without a message.
+      if (event instanceof ErrorEvent) counts.errorCount++
+    },
+    input: ({ target }) => {
+      respond()
+      fields.add(target)
+      if (target instanceof Element) {
+        counts.lastFormField = (target.getAttribute("name") ?? nameOf(target)).slice(0, maxName)
+      }
+    },
+    // Another tab, a dialog of the browser, or a frame.
+    blur: ({ target }) => target === window && respond(),
+  }
+  for (const [name, handler] of Object.entries(handlers))
+    addEventListener(name, handler, { capture: true, passive: true })
+
+  return {
+    /** Starts a new view. */
+    restart: (): void => {
+      respond()
+      startedAt = Date.now()
+      firstAt = 0
+      clicked = undefined
+    },
+    /** Starts measuring time; the page is visible. */
+    resume: (): void => {
+      lastAt = Date.now()
+    },
+    /** Returns the counts since the last call, in the fields of `POST /engagement`, and starts new ones. */
+    take: () => {
+      respond()
+      active += Math.min(Date.now() - lastAt, maxGap)
+      const taken = {
+        ...counts,
+        interactionCount: counts.clickCount + counts.keyCount + counts.scrollCount,
+        formFieldCount: fields.size,
+        activeTime: Math.round(active / 1_000),
+        timeToFirstInteraction: firstAt && firstAt - startedAt,
+      }
+      counts = newCounts()
+      fields = new Set()
+      active = 0
+      return taken
+    },
+  }
+}

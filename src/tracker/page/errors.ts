@@ -1,0 +1,55 @@
+import type { Host } from "./plugin.ts"
+
+/** Errors of a page: a loop that throws must not send without end. */
+const maxErrors = 100
+/** Equal errors of a page. */
+const maxEqual = 5
+/** Not errors of the page: browsers report them when a layout takes another frame, and extensions have their own. */
+const ignored = /^ResizeObserver loop|^Script error\.?$/
+const extension = /^[a-z-]+-extension:/
+
+/** Returns the reporter of `error` and `unhandledrejection` events. */
+export function start({ add, path }: Host): (event: Event) => void {
+  const counts = new Map<string, number>()
+  let total = 0
+  return (event) => {
+    const fields = fieldsOf(event)
+    if (!fields || ignored.test(fields.message) || extension.test(fields.filename ?? "")) return
+    const key = `${fields.message} ${fields.filename} ${fields.lineno}`
+    const count = counts.get(key) ?? 0
+    if (count >= maxEqual || total >= maxErrors) return
+    counts.set(key, count + 1)
+    total++
+    add("/errors", { ...fields, path: path() })
+  }
+}
+
+function fieldsOf(event: Event) {
+  if (event instanceof ErrorEvent) {
+    const { message, filename, lineno, colno, error } = event
+    return { ...describe(error, message), filename: filename.slice(0, 512), lineno, colno }
+  }
+  if (event instanceof PromiseRejectionEvent)
+    return { ...describe(event.reason), filename: undefined, lineno: undefined }
+  // An image or a script that did not load.
+  return undefined
+}
+
+/** Anything can be thrown. */
+function describe(thrown: unknown, message?: string) {
+  const isError = thrown instanceof Error
+  const text = message || (isError ? thrown.message : textOf(thrown))
+  return {
+    message: text.slice(0, 2_048) || "Unknown error",
+    errorType: (isError ? thrown.name : typeof thrown).slice(0, 128),
+    stack: isError ? thrown.stack?.slice(0, 4_096) : undefined,
+  }
+}
+
+function textOf(thrown: unknown): string {
+  try {
+    return typeof thrown === "object" ? JSON.stringify(thrown) : String(thrown)
+  } catch {
+    return String(thrown)
+  }
+}

@@ -1,0 +1,104 @@
+/** ms without an event after which a session ends. */
+const sessionIdle = 30 * 60_000
+/** IDs in the URL come from other websites. */
+const idPattern = /^[\w.-]{1,128}$/
+
+const sessionKeys = ["did_session", "did_session_timestamp", "did_session_start"]
+/** `did_params` is not written here; other builds of this script did. */
+const visitorKeys = ["did", "did_profile", "did_params"]
+const optOutKeys = ["databuddy_opt_out", "databuddy_disabled"]
+const consentKey = "did_consent"
+
+export interface Area {
+  get: (key: string) => string | null
+  set: (key: string, value: string) => void
+  remove: (key: string) => void
+}
+
+/** The browser's storage, or memory where it is blocked or full. `open` returns the storage, or throws where it is blocked. */
+export function openArea(open: () => Pick<Storage, "getItem" | "setItem" | "removeItem">): Area {
+  const memory = new Map<string, string>()
+  const attempt = <Result>(work: (storage: ReturnType<typeof open>) => Result): Result | undefined => {
+    try {
+      return work(open())
+    } catch {
+      return undefined
+    }
+  }
+  return {
+    get: (key) => attempt((storage) => storage.getItem(key)) ?? memory.get(key) ?? null,
+    set: (key, value) => {
+      memory.delete(key)
+      attempt((storage) => storage.setItem(key, value) ?? true) ?? memory.set(key, value)
+    },
+    remove: (key) => {
+      memory.delete(key)
+      attempt((storage) => storage.removeItem(key))
+    },
+  }
+}
+
+/** A random UUID. `crypto.randomUUID` exists only on HTTPS pages. */
+export function createId(): string {
+  const digit = () => ((crypto.getRandomValues(new Uint8Array(1))[0] ?? 0) % 16).toString(16)
+  return "xxxxxxxx-xxxx-4xxx-axxx-xxxxxxxxxxxx".replace(/x/g, digit)
+}
+
+export type Identity = ReturnType<typeof createIdentity>
+
+/** The IDs of the visitor, session and profile, and the choices on tracking. `local` lives across visits, `session` in one tab. */
+export function createIdentity(local: Area, session: Area, now: () => number) {
+  const removeAll = (area: Area, keys: string[]) => keys.forEach(area.remove)
+  const setSession = (id: string) => {
+    session.set("did_session", id)
+    session.set("did_session_start", String(now()))
+    session.set("did_session_timestamp", String(now()))
+  }
+  const self = {
+    /** Takes over the IDs that a link from another domain carries. */
+    adopt: (params: URLSearchParams) => {
+      const visitor = params.get("anonId") ?? ""
+      const id = params.get("sessionId") ?? ""
+      if (idPattern.test(visitor)) local.set("did", visitor)
+      if (idPattern.test(id) && id !== session.get("did_session")) setSession(id)
+    },
+    visitor: () => {
+      const known = local.get("did")
+      if (known) return known
+      const id = `anon_${createId()}`
+      local.set("did", id)
+      return id
+    },
+    /** The current session; a new one after 30 minutes without a call. */
+    session: () => {
+      const isOver = now() - Number(session.get("did_session_timestamp")) > sessionIdle
+      if (isOver || !session.get("did_session")) setSession(`sess_${createId()}`)
+      session.set("did_session_timestamp", String(now()))
+      return {
+        sessionId: session.get("did_session"),
+        sessionStartTime: Number(session.get("did_session_start")),
+      }
+    },
+    profile: () => local.get("did_profile"),
+    setProfile: (id: string | undefined) =>
+      id === undefined ? local.remove("did_profile") : local.set("did_profile", id),
+    /** Forgets the visitor. */
+    clear: () => {
+      removeAll(local, visitorKeys)
+      removeAll(session, sessionKeys)
+    },
+    isOptedOut: () => optOutKeys.some((key) => local.get(key) === "true"),
+    optOut: () => {
+      self.clear()
+      local.remove(consentKey)
+      for (const key of optOutKeys) local.set(key, "true")
+    },
+    hasConsent: () => local.get(consentKey) !== null,
+    /** `remember`: the page waits for consent, so that the next page must know of it. */
+    optIn: (remember: boolean | undefined) => {
+      removeAll(local, optOutKeys)
+      if (remember) local.set(consentKey, "true")
+    },
+  }
+  return self
+}

@@ -1,0 +1,145 @@
+import { numberOption, type Options } from "./options.ts"
+
+/** Bytes of a request. Browsers limit all unfinished beacons of a page to 64 KiB together. */
+const maxBytes = 60 * 1_024
+/** Undelivered requests in memory. The oldest are dropped: a page can be open for days without a server. */
+const maxPending = 50
+
+/** Items that are collected for a path before they are sent; less than the server accepts in one request. */
+const maxCollected = { pages: 50, others: 6 }
+
+/** The browser, as far as delivery depends on it. */
+export interface Network {
+  /** Sends and returns the status; 0 if there is no response. */
+  post: (url: string, body: string) => Promise<number>
+  /** False if the browser does not take it. */
+  beacon: (url: string, body: string) => boolean
+  /** Sends an item as an image, or in a way that outlives the page; as `post`. */
+  pixel: (url: string, path: string, item: object, isLeaving: boolean) => Promise<number>
+}
+
+interface Pending {
+  path: string
+  body: string
+  attempts: number
+  /** True while it is on the way or waits for its next attempt. */
+  isActive: boolean
+}
+
+export type Transport = ReturnType<typeof createTransport>
+
+/** True if a later attempt can succeed. 0: no response. */
+export function isRetryable(status: number): boolean {
+  return status === 0 || status >= 500 || [408, 425, 429].includes(status)
+}
+
+/** Joins serialized items to request bodies of at most 60 KiB, unless a single item is larger. */
+export function bodiesOf(items: readonly string[]): string[] {
+  const bodies: string[] = []
+  let body = ""
+  for (const item of items) {
+    const next = body ? `${body},${item}` : item
+    // 2: the brackets.
+    if (body && new Blob([next]).size + 2 > maxBytes) {
+      bodies.push(`[${body}]`)
+      body = item
+    } else body = next
+  }
+  return [...bodies, `[${body}]`]
+}
+
+/**
+ * Collects items by path and delivers them. A request without a response, or with one that can change, is repeated with the same
+ * body, whose event IDs let the server store each event once. `api`: the server's URL without a slash at the end.
+ */
+export function createTransport(api: string, options: Options, network: Network) {
+  // A pixel carries one item.
+  const isSingle = options.usePixel || options.enableBatching === false
+  const batchSize = isSingle ? 1 : numberOption(options.batchSize, 10, 1, maxCollected.pages)
+  const batchTimeout = numberOption(options.batchTimeout, 5_000, 100, 30_000)
+  const maxRetries = options.enableRetries === false ? 0 : numberOption(options.maxRetries, 3, 0, 10)
+  const firstDelay = numberOption(options.initialRetryDelay, 500, 50, 60_000)
+  const queues = new Map<string, string[]>()
+  const pending = new Set<Pending>()
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let isLeaving = false
+
+  const urlOf = (path: string) => `${api}${path}?client_id=${encodeURIComponent(String(options.clientId))}`
+
+  const attempt = ({ path, body }: Pending): Promise<number> => {
+    if (!options.usePixel || path === "/identify") return network.post(urlOf(path), body)
+    return network.pixel(urlOf("/px.jpg"), path, JSON.parse(body)[0], isLeaving)
+  }
+
+  const deliver = async (request: Pending): Promise<void> => {
+    // Beacons have taken it over, or the visitor has opted out.
+    if (!pending.has(request)) return
+    request.isActive = true
+    const status = await attempt(request).catch(() => 0)
+    if (!isRetryable(status) || maxRetries === 0) pending.delete(request)
+    else if (request.attempts < maxRetries) {
+      setTimeout(deliver, firstDelay * 2 ** request.attempts++, request)
+    } else {
+      // Waits for `flush`: the next items, or the connection's return.
+      request.attempts = 0
+      request.isActive = false
+    }
+  }
+
+  const enqueue = (path: string, body: string): void => {
+    const [oldest] = pending
+    if (oldest && pending.size >= maxPending) pending.delete(oldest)
+    pending.add({ path, body, attempts: 0, isActive: false })
+  }
+
+  /** Turns the queues into requests. */
+  const close = (): void => {
+    clearTimeout(timer)
+    timer = undefined
+    for (const [path, items] of queues) {
+      for (const body of bodiesOf(items)) enqueue(path, body)
+    }
+    queues.clear()
+  }
+
+  const flush = (): void => {
+    close()
+    for (const request of pending) {
+      // The browser delivers beacons after the page is gone. Requests on the way are repeated, because they can end with the page.
+      const canBeacon = isLeaving && !options.usePixel
+      if (canBeacon && network.beacon(urlOf(request.path), request.body)) pending.delete(request)
+      else if (!request.isActive) void deliver(request)
+    }
+  }
+
+  return {
+    /** Sends everything now. */
+    flush,
+    /** Adds an item to the requests for `path`. Throws if it is not JSON. */
+    add: (path: string, item: object, isUrgent?: boolean): void => {
+      const serialized = JSON.stringify(item)
+      const queue = queues.get(path) ?? []
+      queues.set(path, queue)
+      queue.push(serialized)
+      const isPage = path === "/batch" || path === "/track"
+      const max = isPage ? batchSize : Math.min(batchSize, maxCollected.others)
+      if (isUrgent || isLeaving || queue.length >= max) flush()
+      else timer ??= setTimeout(flush, batchTimeout)
+    },
+    /** Sends a single object. */
+    post: (path: string, body: object): void => {
+      enqueue(path, JSON.stringify(body))
+      flush()
+    },
+    /** True: the page is going, so that everything leaves at once. False: it is back. */
+    setLeaving: (value: boolean): void => {
+      isLeaving = value
+      flush()
+    },
+    /** Forgets everything that is not sent. */
+    clear: (): void => {
+      close()
+      pending.clear()
+    },
+  }
+}

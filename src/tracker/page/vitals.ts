@@ -1,0 +1,48 @@
+import { type MetricType, onCLS, onFCP, onINP, onLCP, onTTFB } from "web-vitals"
+import type { Host } from "./plugin.ts"
+
+/** ms during which frames are counted. */
+const frameTime = 2_000
+
+/**
+ * Reports each metric once: FCP, LCP and TTFB for a load; CLS, INP and FPS for each route. Browsers without soft navigations give
+ * CLS and INP for the whole load. Returns the function to call at a view.
+ */
+export function start({ add, path }: Host): () => void {
+  const reported = new Set<string>()
+  const report = (metricName: string, value: number, pathname: string): void => {
+    // Four decimals, for CLS.
+    add("/vitals", { metricName, metricValue: Math.round(value * 10_000) / 10_000, path: pathname })
+  }
+  const reportMetric = ({ id, name, value, navigationURL }: MetricType): void => {
+    // It calls again when a value changes after the page was hidden.
+    if (reported.has(id)) return
+    reported.add(id)
+    report(name, value, path(navigationURL))
+  }
+  onFCP(reportMetric)
+  onLCP(reportMetric)
+  onTTFB(reportMetric)
+  onCLS(reportMetric, { reportSoftNavs: true })
+  onINP(reportMetric, { reportSoftNavs: true })
+
+  let route = 0
+  const measureFrames = (): void => {
+    const pathname = path()
+    const current = ++route
+    let frames = 0
+    let first = 0
+    const frame = (time: number): void => {
+      // The page has gone to another route, or it was hidden, where there are no frames.
+      if (current !== route || document.visibilityState === "hidden") return
+      first ||= time
+      if (time - first < frameTime) {
+        frames++
+        requestAnimationFrame(frame)
+      } else report("FPS", (frames * 1_000) / (time - first), pathname)
+    }
+    requestAnimationFrame(frame)
+  }
+  measureFrames()
+  return measureFrames
+}

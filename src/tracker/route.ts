@@ -1,0 +1,71 @@
+import { createHash } from "node:crypto"
+import { Elysia } from "elysia"
+import { compress, fileResponse, lazy, type StaticFile } from "../http/static-files.ts"
+import { integrityOf, readScripts } from "./scripts.ts"
+
+/** Name of the script that pages load, unless `--script-name` adds another one. */
+export const defaultScriptName = "databuddy.js"
+
+/** All scripts; the first one loads the others. */
+export const scriptNames: readonly string[] = [
+  defaultScriptName,
+  ...["databuddy-debug", "vitals", "errors", "engagement", "pixel"].map((name) => `${name}.js`),
+]
+
+/** Any page can load them. A day: tags have no version in their URL, and an upgrade of the server must reach pages. */
+const scriptHeaders = {
+  "Access-Control-Allow-Origin": "*",
+  "Cross-Origin-Resource-Policy": "cross-origin",
+  "Cache-Control": "public, max-age=86400",
+}
+
+interface ScriptFile extends StaticFile {
+  etag: string
+}
+
+export interface TrackerSettings {
+  /** Another name of databuddy.js, which blocklists do not know. */
+  scriptName: string
+}
+
+/** Serves the scripts of pages. Pages that name the script databuddy.js keep working when it has another name as well. */
+export function trackerRoutes({ scriptName }: TrackerSettings) {
+  const app = new Elysia()
+  const files = lazy(async () => {
+    const sources = Object.entries(await readScripts())
+    const compressed = sources.map(
+      async ([name, source]) => [`${name}.js`, await scriptFile(source)] as const,
+    )
+    return new Map(await Promise.all(compressed))
+  })
+  const add = (path: string, file: string) => {
+    const respond = async ({ request }: { request: Request }) => scriptResponse(await files(), file, request)
+    app.get(path, respond).head(path, respond)
+  }
+  for (const name of scriptNames) add(`/${name}`, name)
+  if (scriptName !== defaultScriptName) add(`/${scriptName}`, defaultScriptName)
+  return app
+}
+
+/** The `integrity` attribute of databuddy.js, for the setup page. */
+export async function scriptIntegrity(): Promise<string> {
+  return integrityOf((await readScripts()).databuddy)
+}
+
+async function scriptFile(source: string): Promise<ScriptFile> {
+  const digest = createHash("sha256").update(source).digest("base64url")
+  // Weak: compressed or not, it is the same script.
+  const etag = `W/"${digest.slice(0, 22)}"`
+  return { ...(await compress("text/javascript; charset=utf-8", Buffer.from(source))), etag }
+}
+
+function scriptResponse(files: ReadonlyMap<string, ScriptFile>, name: string, request: Request): Response {
+  const file = files.get(name)
+  if (!file) throw new Error(`${name} is not in the build`)
+  const headers = { ...scriptHeaders, ETag: file.etag }
+  const response = fileResponse(file, request, headers)
+  const known = request.headers.get("if-none-match")
+  const isCurrent = known === "*" || known?.split(",").some((etag) => etag.trim() === file.etag)
+  if (isCurrent) return new Response(null, { status: 304, headers: response.headers })
+  return response
+}

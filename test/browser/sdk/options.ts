@@ -1,0 +1,18 @@
+import type { DatabuddyConfig } from "@databuddy/sdk"
+
+/** The options of an application: one of each type. The script's URL is in the query of the page. */
+export function optionsOf({ search }: Location): DatabuddyConfig {
+  return {
+    clientId: "shop",
+    scriptUrl: new URLSearchParams(search).get("script") ?? "",
+    ignoreBotDetection: true,
+    batchTimeout: 100,
+    samplingRate: 1.0,
+    anonymizeVisitorIds: "auto",
+    skipPatterns: ["/admin/**"],
+    maskPatterns: ["/users/*"],
+    trackErrors: true,
+    trackWebVitals: false,
+    trackOutgoingLinks: false,
+  }
+}

@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { createHash } from "node:crypto"
+import { Command } from "commander"
+import { addServeOptions } from "../../src/serve-options.ts"
+import { scriptIntegrity, scriptNames } from "../../src/tracker/route.ts"
+import { openApp, type TestApp } from "../support/app.ts"
+
+describe("the scripts of pages", () => {
+  let app: TestApp
+  beforeAll(() => {
+    app = openApp(() => ({ scriptName: "app.js" }))
+  })
+  afterAll(() => app.close())
+
+  const request = (path: string, headers: Record<string, string> = {}, method = "GET") =>
+    app.send(
+      new Request(`http://localhost/${path}`, {
+        method,
+        headers: { origin: "https://shop.example", ...headers },
+      }),
+    )
+
+  test.each([...scriptNames, "app.js"])(
+    "%s is JavaScript that any page can load and cache for a day",
+    async (name) => {
+      const response = await request(name)
+      expect(response.status).toBe(200)
+      expect(Object.fromEntries(response.headers)).toMatchObject({
+        "access-control-allow-origin": "*",
+        "cache-control": "public, max-age=86400",
+        "content-type": "text/javascript; charset=utf-8",
+        "cross-origin-resource-policy": "cross-origin",
+        etag: expect.stringMatching(/^W\/"[\w-]{22}"$/),
+        vary: "Accept-Encoding",
+        "x-content-type-options": "nosniff",
+      })
+      const source = await response.text()
+      expect(() => new Bun.Transpiler({ loader: "js" }).scan(source)).not.toThrow()
+      const head = await request(name, {}, "HEAD")
+      expect(head.status).toBe(200)
+      expect(head.headers.get("etag")).toBe(response.headers.get("etag"))
+      const packed = await request(name, { "accept-encoding": "gzip, br" })
+      expect(packed.headers.get("content-encoding")).toBe("gzip")
+      expect(new TextDecoder().decode(Bun.gunzipSync(new Uint8Array(await packed.arrayBuffer())))).toBe(
+        source,
+      )
+    },
+  )
+
+  test.each([(etag: string) => etag, (etag: string) => `"other", ${etag}`, () => "*"])(
+    "a browser that has the current script gets 304, case %#",
+    async (headerOf) => {
+      const etag = (await request("databuddy.js")).headers.get("etag") ?? ""
+      const response = await request("databuddy.js", { "if-none-match": headerOf(etag) })
+      expect(response.status).toBe(304)
+      expect(await response.text()).toBe("")
+      expect(Object.fromEntries(response.headers)).toMatchObject({
+        "access-control-allow-origin": "*",
+        "cache-control": "public, max-age=86400",
+        etag,
+      })
+    },
+  )
+
+  test("a browser that has another script gets the current one", async () => {
+    const other = (await request("vitals.js")).headers.get("etag") ?? ""
+    expect((await request("databuddy.js", { "if-none-match": other })).status).toBe(200)
+  })
+
+  test("the other name of databuddy.js serves the same script", async () => {
+    const [usual, other] = await Promise.all(
+      ["databuddy.js", "app.js"].map(async (name) => (await request(name)).text()),
+    )
+    expect(other).toBe(usual ?? "")
+  })
+
+  test("the integrity of the script is that of its content", async () => {
+    const digest = createHash("sha384").update(await (await request("databuddy.js")).text())
+    expect(await scriptIntegrity()).toBe(`sha384-${digest.digest("base64")}`)
+  })
+
+  test.each(["POST", "PUT", "DELETE"])("%s is not allowed", async (method) => {
+    expect((await request("databuddy.js", {}, method)).status).toBe(404)
+  })
+})
+
+describe("--script-name", () => {
+  const option = addServeOptions(new Command("serve")).options.find(({ long }) => long === "--script-name")
+  const parse = (text: string) => option?.parseArg?.(text, undefined)
+
+  test.each(["databuddy.js", "app.js", "a-1.min.js", "_.js"])("can be %s", (name) => {
+    expect(parse(name) as unknown).toBe(name)
+  })
+
+  const invalid = [
+    "",
+    "app",
+    "app.css",
+    "/app.js",
+    "js/app.js",
+    "../app.js",
+    ".js",
+    "a b.js",
+    "vitals.js",
+    "errors.js",
+  ]
+  test.each([...invalid, "databuddy-debug.js", "app.js?x", `${"a".repeat(65)}.js`])(
+    "cannot be '%s'",
+    (name) => {
+      expect(() => parse(name)).toThrow(
+        "It must be a file name of letters, digits, '_', '-' and '.', that ends with .js",
+      )
+    },
+  )
+})
