@@ -186,7 +186,12 @@ const outgoingLinks = itemType(outgoingLinkSchema, (input) => {
     kind: "outgoing_link",
     name: "outgoing_link",
     path: page ? pagePath(page.pathname) : null,
-    builtIn: { ...pageProperties(input, page), href: input.href, text: input.text },
+    builtIn: {
+      ...pageProperties(input, page),
+      href: input.href,
+      text: input.text,
+      domain: URL.parse(input.href)?.hostname.replace(/^www\./, "") || undefined,
+    },
     visit: { item: input, page },
   }
 })

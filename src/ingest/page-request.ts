@@ -31,7 +31,15 @@ export async function readPageBody(
 export function authorizePage(deps: IngestDeps, request: IngestRequest, size: RequestSize): Website {
   const credential = pageCredential(request.context.request)
   enforceCredentialLimit(deps, request, credential, size)
-  return pageWebsite(credential.websiteId, request.context.request.headers.get("origin"), deps.registry)
+  return pageWebsite(credential.websiteId, originOf(request.context.request), deps.registry)
+}
+
+/** The origin of the page. Browsers send no Origin header with an image, such as the pixel, but a Referer with at least the origin. */
+function originOf({ method, headers }: Request): string | null {
+  const origin = headers.get("origin")
+  const referer = headers.get("referer")
+  if (origin !== null || method !== "GET" || referer === null) return origin
+  return URL.parse(referer)?.origin ?? null
 }
 
 /** Converts the items of one request to rows. */

@@ -24,12 +24,14 @@ interface ScriptFile extends StaticFile {
 }
 
 export interface TrackerSettings {
+  /** `ingestPath`: a path below which the scripts are served too, such as "/e"; "": none. */
+  settings: { ingestPath: string }
   /** Another name of databuddy.js, which blocklists do not know. */
   scriptName: string
 }
 
 /** Serves the scripts of pages. Pages that name the script databuddy.js keep working when it has another name as well. */
-export function trackerRoutes({ scriptName }: TrackerSettings) {
+export function trackerRoutes({ scriptName, settings: { ingestPath } }: TrackerSettings) {
   const app = new Elysia()
   const files = lazy(async () => {
     const sources = Object.entries(await readScripts())
@@ -40,7 +42,8 @@ export function trackerRoutes({ scriptName }: TrackerSettings) {
   })
   const add = (path: string, file: string) => {
     const respond = async ({ request }: { request: Request }) => scriptResponse(await files(), file, request)
-    app.get(path, respond).head(path, respond)
+    for (const at of ingestPath === "" ? [path] : [path, ingestPath + path])
+      app.get(at, respond).head(at, respond)
   }
   for (const name of scriptNames) add(`/${name}`, name)
   if (scriptName !== defaultScriptName) add(`/${scriptName}`, defaultScriptName)

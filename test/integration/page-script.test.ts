@@ -46,6 +46,23 @@ async function useUpNames(left: number): Promise<void> {
   }
 }
 
+describe("the pixel in a plain image, which has no Origin", () => {
+  const pixel = "/px.jpg?client_id=w&eventId=p&name=screen_view&path=https://shop.example/"
+  const cases: [name: string, headers: Record<string, string>, stored: string[]][] = [
+    ["is stored with a Referer of the website", { referer: "https://www.a.example/page" }, ["p"]],
+    ["is rejected with a Referer of another website", { referer: "https://evil.test/" }, []],
+    [
+      "counts the Origin, not the Referer",
+      { origin: "https://evil.test", referer: "https://a.example/" },
+      [],
+    ],
+  ]
+  test.each(cases)("%s", async (_, headers, events) => {
+    expect((await send(pixel, undefined, headers)).status).toBe(200)
+    expect(stored()).toEqual(events)
+  })
+})
+
 describe("new names", () => {
   test("of custom events beyond the quota are invalid items of a batch, and views and known names are stored", async () => {
     await useUpNames(1)

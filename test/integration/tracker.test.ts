@@ -67,6 +67,15 @@ describe("the scripts of pages", () => {
     expect((await request("databuddy.js", { "if-none-match": other })).status).toBe(200)
   })
 
+  test("the scripts are below --ingest-path too", async () => {
+    const below = openApp((deps) => ({ settings: { ...deps.settings, ingestPath: "/e" } }))
+    for (const path of ["/e/databuddy.js", "/e/vitals.js", "/databuddy.js"]) {
+      const response = await below.send(new Request(`http://localhost${path}`))
+      expect([path, response.status]).toEqual([path, 200])
+    }
+    await below.close()
+  })
+
   test("the other name of databuddy.js serves the same script", async () => {
     const [usual, other] = await Promise.all(
       ["databuddy.js", "app.js"].map(async (name) => (await request(name)).text()),

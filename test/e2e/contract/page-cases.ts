@@ -496,7 +496,14 @@ export const storedCases: PageCase[] = [
         name: "outgoing_link",
         path: "/pricing",
         event_id: "link",
-        properties: { a: 1, title: "Pricing", ...hostname, href: link.href, text: "Partner" },
+        properties: {
+          a: 1,
+          title: "Pricing",
+          ...hostname,
+          href: link.href,
+          text: "Partner",
+          domain: "elsewhere.test",
+        },
       },
     ],
   },
@@ -505,7 +512,9 @@ export const storedCases: PageCase[] = [
     path: on("/"),
     body: { ...link, eventId: "bare link", path: "/relative" },
     ...okLink,
-    stored: [{ kind: "outgoing_link", path: null, properties: { href: link.href } }],
+    stored: [
+      { kind: "outgoing_link", path: null, properties: { href: link.href, domain: "elsewhere.test" } },
+    ],
   },
   {
     name: "a type that is unknown is rejected",
@@ -1095,7 +1104,9 @@ export const pixelCases: PageCase[] = [
   {
     name: "the pixel stores an outgoing link",
     ...pixel(`client_id=${site}&type=outgoing_link&eventId=px4&href=https%3A%2F%2Felsewhere.test%2F`),
-    stored: [{ kind: "outgoing_link", properties: { href: "https://elsewhere.test/" } }],
+    stored: [
+      { kind: "outgoing_link", properties: { href: "https://elsewhere.test/", domain: "elsewhere.test" } },
+    ],
   },
   {
     name: "the pixel stores a web vital",
