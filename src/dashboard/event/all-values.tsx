@@ -3,12 +3,12 @@ import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
 import { Dialog } from "../components/controls/dialog.tsx"
 import { SearchField } from "../components/controls/search-field.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
+import { Value } from "../components/controls/value.tsx"
 import { Loaded } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import type { Filter } from "../state/filters.ts"
 import { useQuery } from "../state/use-query.ts"
 import type { PropertyKind } from "./property-kind.ts"
-import { Value } from "./value.tsx"
 
 /** Maximum number of values to list; search finds the rest. */
 const maxValues = 200

@@ -7,13 +7,13 @@ import { useGranularity } from "../components/controls/granularity.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { usePage } from "../components/controls/use-page.ts"
+import { Value } from "../components/controls/value.tsx"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
 import { type Filter, fieldName } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
-import { Value } from "./value.tsx"
 
 /** Maximum number of fields to group by. */
 const maxFields = 2
@@ -144,7 +144,7 @@ function Groups({ split, filters }: { split: readonly string[]; filters: readonl
             return (
               <>
                 <GroupTable title={title} split={split} rows={rows} totalEvents={totalEvents} />
-                <div class="event-table-foot">
+                <div class="table-foot">
                   <DownloadCsv
                     file="events-by-value"
                     columns={[...split.map(fieldName), "events", "visitors", "sessions"]}

@@ -1,6 +1,7 @@
 import { useId, useState } from "preact/hooks"
 import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
+import { Value } from "../components/controls/value.tsx"
 import { Loaded } from "../components/layout/panel.tsx"
 import { Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
@@ -9,7 +10,6 @@ import type { QueryState } from "../state/use-query.ts"
 import { AllValues } from "./all-values.tsx"
 import { Histogram, type NumberStats } from "./histogram.tsx"
 import { describeKind, type PropertyKind, visualizationOf } from "./property-kind.ts"
-import { Value } from "./value.tsx"
 
 /** Values shown per property. */
 export const shownValues = 6

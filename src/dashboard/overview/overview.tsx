@@ -3,6 +3,7 @@ import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { stackSeries } from "../components/charts/stacked.ts"
 import { Change, Stat } from "../components/charts/stat.tsx"
+import { ActiveVisitors } from "../components/controls/active-visitors.tsx"
 import { GranularitySwitch, useGranularity, useProgress } from "../components/controls/granularity.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -16,7 +17,6 @@ import { useApp } from "../state/app.ts"
 import { filterParam } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
-import { ActiveVisitors } from "./active-visitors.tsx"
 
 /** Events with their own color in the chart; the rest are one series. */
 const stackedEvents = 5

@@ -1,10 +1,11 @@
 import { useState } from "preact/hooks"
-import { useFormat } from "../components/controls/use-format.ts"
-import { useApp } from "../state/app.ts"
-import { usePolling } from "../state/polling.ts"
-import { runParameter } from "../state/query-cache.ts"
+import { eventKinds } from "../../../event-kinds.ts"
+import { useApp } from "../../state/app.ts"
+import { usePolling } from "../../state/polling.ts"
+import { runParameter } from "../../state/query-cache.ts"
+import { useFormat } from "./use-format.ts"
 
-/** A visitor is active if they had an event in the last this many ms. */
+/** A visitor is active if they had an event of any kind in the last this many ms. */
 const activeWindow = 300_000
 /** ms: events of senders whose clock is ahead count too. */
 const clockTolerance = 60_000
@@ -22,7 +23,7 @@ export function ActiveVisitors() {
     const endDate = new Date(now() + clockTolerance).toISOString()
     const query = {
       website,
-      parameter: { name: "events", measures: ["users"] },
+      parameter: { name: "events", measures: ["users"], kinds: eventKinds },
       body: { startDate, endDate },
     }
     try {

@@ -1,5 +1,6 @@
-import { useApp } from "../state/app.ts"
-import { filterParam, filterText, hasFilter, toggleFilter, valueFilter } from "../state/filters.ts"
+import type { ComponentChildren } from "preact"
+import { useApp } from "../../state/app.ts"
+import { filterParam, filterText, hasFilter, toggleFilter, valueFilter } from "../../state/filters.ts"
 
 /** Characters; a longer value would not fit into the URL as a filter. */
 const maxLength = 1_000
@@ -10,19 +11,21 @@ interface ValueProps {
   /** null: not set. */
   value: string | null
   onSelect?: () => void
+  /** Shown instead of the value, such as the name of a country. */
+  children?: ComponentChildren
 }
 
 /** A value that toggles a filter for it when clicked. */
-export function Value({ field, value, onSelect }: ValueProps) {
+export function Value({ field, value, onSelect, children }: ValueProps) {
   const { router, view } = useApp()
   const { filters } = view.value
   const filter = valueFilter(field, value)
-  if (value !== null && value.length > maxLength) return <span class="event-value">{value}</span>
+  if (value !== null && value.length > maxLength) return <span class="value">{children ?? value}</span>
   const isActive = hasFilter(filters, filter)
   return (
     <button
       type="button"
-      class="event-value"
+      class="value"
       aria-pressed={isActive}
       title={`${isActive ? "Remove filter" : "Filter"}: ${filterText(filter)}`}
       onClick={() => {
@@ -30,7 +33,7 @@ export function Value({ field, value, onSelect }: ValueProps) {
         onSelect?.()
       }}
     >
-      <ValueText value={value} />
+      {children ?? <ValueText value={value} />}
     </button>
   )
 }
