@@ -6,15 +6,18 @@ import { homePath } from "./components/layout/home.ts"
 import { lazyPage } from "./components/layout/lazy-page.tsx"
 import { NotFound } from "./components/layout/not-found.tsx"
 import { Shell } from "./components/layout/shell.tsx"
+import { Start } from "./components/layout/start.tsx"
 import { Failure } from "./components/layout/states.tsx"
 import { InstallPage } from "./install/install-page.tsx"
 import { LoginPages } from "./login/login-pages.tsx"
 import { redirectPath } from "./login/redirect.ts"
 import { Overview } from "./overview/overview.tsx"
 import { App, AppContext, useApp } from "./state/app.ts"
+import { Web } from "./web/web.tsx"
 
 /** Pages of a website, by the first path segment after it. */
 const pages: Record<string, FunctionComponent> = {
+  web: Web,
   overview: Overview,
   funnels: lazyPage(async () => (await import("./funnels/funnels.tsx")).Funnels),
   install: InstallPage,
@@ -61,7 +64,9 @@ function Content() {
   const { session, router, preferences } = useApp()
   const { page, base, website, share, params } = router.location.value
   const [first = ""] = page.split("/")
-  const needsRedirect = page === "" || (base === "" && (page === "login" || page === "settings"))
+  const isStart = page === "" && website !== undefined
+  const needsRedirect =
+    (page === "" && !isStart) || (base === "" && (page === "login" || page === "settings"))
   useEffect(() => {
     if (needsRedirect) router.navigate(redirectTarget(), "replace")
     if (website !== undefined) preferences.website.value = website
@@ -72,6 +77,7 @@ function Content() {
     if (page === "settings") return "/settings/account"
     return redirectPath(params.get("to"), router.origin) ?? homePath(session, preferences)
   }
+  if (isStart) return <Start />
   if (needsRedirect) return null
   const Page =
     base === "" ? globalPages[first] : share === undefined || sharedPages.has(page) ? pages[page] : undefined

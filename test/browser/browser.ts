@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs"
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import { type Server, startServer, temporaryFolder } from "../harness.ts"
-import { shopEvents } from "./shop.ts"
+import { shopEvents, shopPages } from "./shop.ts"
 
 const candidates = [
   process.env.CHROMIUM,
@@ -81,10 +81,23 @@ export async function launch({
   })
 }
 
-/** Starts both. `days` of a shop's events; 0 for none. */
-export async function openDashboard({ days = 60 } = {}): Promise<Dashboard> {
+/** Reads the country of a page view from the header that a CDN sends. */
+const countryArgs = ["--trust-proxy", "127.0.0.1", "--country-header", "cf-ipcountry"]
+
+interface DashboardOptions {
+  /** Days of a shop's custom events; 0 for none. */
+  days?: number
+  /** With page views of the same days. */
+  pageViews?: boolean
+}
+
+/** Starts both. */
+export async function openDashboard({
+  days = 60,
+  pageViews = false,
+}: DashboardOptions = {}): Promise<Dashboard> {
   const folder = temporaryFolder()
-  const server = await startServer({ db: folder.file("dashboard.db") })
+  const server = await startServer({ db: folder.file("dashboard.db"), args: countryArgs })
   const browser = await launch()
   const headers = { authorization: `Bearer ${server.key}` }
   const api = async <Data>(path: string, init: RequestInit = {}) => {
@@ -96,6 +109,7 @@ export async function openDashboard({ days = 60 } = {}): Promise<Dashboard> {
   const { websites } = await api<{ websites: { id: string }[] }>("websites")
   const site = websites[0]?.id ?? ""
   await sendEvents(server, site, days)
+  if (pageViews) await sendPages(server, site, days)
   const { email, password } = owner
   const cookies = await accept(server, { email, password })
   return {
@@ -156,6 +170,18 @@ async function sendEvents(server: Server, site: string, days: number): Promise<v
       body: JSON.stringify(events.slice(at, at + 1_000)),
     })
     if (!response.ok) throw new Error(`the shop's events were rejected: ${await response.text()}`)
+  }
+}
+
+async function sendPages(server: Server, site: string, days: number): Promise<void> {
+  for (const { headers, items } of shopPages(Date.now(), days)) {
+    const response = await fetch(`${server.url}/batch?client_id=${site}`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify(items),
+    })
+    const { status } = (await response.json()) as { status?: unknown }
+    if (status !== "success") throw new Error(`the shop's page views were rejected: ${status}`)
   }
 }
 

@@ -28,7 +28,7 @@ const looks: [name: string, turn: (page: Page, ready: string) => Promise<void>][
 describe.skipIf(noBrowser)(`every page${skipped}`, () => {
   let dashboard: Dashboard
   beforeAll(async () => {
-    dashboard = await openDashboard()
+    dashboard = await openDashboard({ pageViews: true })
   })
   afterAll(async () => {
     await dashboard?.[Symbol.asyncDispose]()

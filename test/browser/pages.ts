@@ -1,5 +1,6 @@
 /** Every page of the dashboard: its path, and a text that is visible once it has loaded. */
 export const pages: { name: string; path: string; ready: string }[] = [
+  { name: "web", path: "/w/SITE/web", ready: "google.com" },
   { name: "overview", path: "/w/SITE/overview", ready: "page_viewed" },
   { name: "events", path: "/w/SITE/events?f=exists:property.plan:true", ready: "order_paid" },
   { name: "event", path: "/w/SITE/event?name=order_paid&split=property.plan", ready: "coupon" },

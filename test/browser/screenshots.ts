@@ -15,7 +15,7 @@ const looks = [
 const drawing = 400
 
 mkdirSync(folder, { recursive: true })
-await using dashboard = await openDashboard()
+await using dashboard = await openDashboard({ pageViews: true })
 for (const { name, path, ready } of pages.filter((one) => names.length === 0 || names.includes(one.name))) {
   for (const { look, options } of looks) {
     const { page, faults } = await dashboard.open(path, options)

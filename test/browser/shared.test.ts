@@ -6,7 +6,7 @@ import { pages } from "./pages.ts"
 describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`, () => {
   let dashboard: Dashboard
   beforeAll(async () => {
-    dashboard = await openDashboard({ days: 20 })
+    dashboard = await openDashboard({ days: 20, pageViews: true })
   })
   afterAll(async () => {
     await dashboard?.[Symbol.asyncDispose]()
@@ -101,6 +101,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     expect(new URL(guest.url()).searchParams.get("period")).toBe("last_7d")
     const links = await guest.getByRole("navigation", { name: "Pages" }).getByRole("link").allInnerTexts()
     expect(links.map((text) => text.trim())).toEqual([
+      "Web",
       "Overview",
       "Events",
       "Funnels",
@@ -118,7 +119,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await guest.context().close()
   })
 
-  const shared = new Set(["overview", "event", "events", "funnels", "retention", "paths", "goals"])
+  const shared = new Set(["web", "overview", "event", "events", "funnels", "retention", "paths", "goals"])
   test.each(pages.filter(({ name }) => shared.has(name)))(
     "a share link to $name loads fully without a login, and has no links out of the share",
     async ({ path, ready }) => {

@@ -113,3 +113,121 @@ export function shopEvents(end: number, days: number, seed = 7): ShopEvent[] {
     .filter(({ timestamp }) => timestamp <= end)
     .sort((one, other) => one.timestamp - other.timestamp)
 }
+
+/** Headers and fields that a reader's browser sends with all items. */
+interface Reader {
+  userAgent: string
+  country: string
+  language: string
+  screen_resolution: string
+}
+
+const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+const chrome =
+  "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+const safari =
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1"
+
+const desktop = { userAgent: chrome, screen_resolution: "1920x1080" }
+const phone = { userAgent: safari, screen_resolution: "393x852" }
+const readers: readonly Reader[] = [
+  { ...desktop, country: "DE", language: "de-DE" },
+  { ...desktop, country: "US", language: "en-US" },
+  { ...phone, country: "US", language: "en-US" },
+  { ...phone, country: "GB", language: "en-GB" },
+  { ...desktop, country: "FR", language: "fr-FR" },
+  { userAgent: firefox, screen_resolution: "2560x1440", country: "DE", language: "de-DE" },
+  { ...phone, country: "BR", language: "pt-BR" },
+  { ...desktop, country: "IN", language: "en-IN" },
+]
+const origin = "http://localhost"
+const articles = [
+  "/",
+  "/",
+  "/blog/launch",
+  "/blog/sqlite",
+  "/pricing",
+  "/docs",
+  "/docs/install",
+  "/docs/api",
+  "/docs/faq",
+  "/changelog",
+  "/about",
+  "/contact",
+  "/jobs",
+]
+/** Empty: typed into the address bar. */
+const referrers = [
+  "",
+  "",
+  "https://www.google.com/",
+  "https://www.google.com/",
+  "https://duckduckgo.com/",
+  "https://news.ycombinator.com/",
+  "https://dev.example/article",
+]
+const campaigns = [
+  "utm_source=newsletter&utm_medium=email&utm_campaign=spring",
+  "utm_source=friend",
+  "",
+  "",
+  "",
+]
+
+/** A request to POST /batch, of one browser. */
+export interface PageBatch {
+  headers: Record<string, string>
+  items: object[]
+}
+
+/** Most items of a request. */
+const batchSize = 100
+
+/**
+ * What the page script sends for the shop's website in the `days` before `end` (Unix ms): page views and exits, and clicks on links to
+ * another website. Visitors and sessions are not those of `shopEvents`.
+ */
+export function shopPages(end: number, days: number, seed = 11): PageBatch[] {
+  const random = mulberry32(seed)
+  const below = (limit: number) => Math.floor(random() * limit)
+  // No list is empty.
+  const oneOf = <Value>(values: readonly Value[]) => values[below(values.length)] as Value
+  const itemsOf = readers.map((): object[] => [])
+  let session = 0
+  for (let visit = 0; visit < days * 30; visit++) {
+    const visitor = 10_000 + Math.floor(700 * random() ** 1.4)
+    const index = visitor % readers.length
+    // The remainder is an index of the list.
+    const { language, screen_resolution } = readers[index] as Reader
+    const sessionId = `p-${++session}`
+    const about = { anonymousId: `visitor-${visitor}`, sessionId, language, screen_resolution }
+    let at = end - Math.floor(random() * days * dayMs)
+    let referrer = oneOf(referrers)
+    let query = oneOf(campaigns)
+    let count = 0
+    const add = (item: object) => {
+      count++
+      if (at <= end)
+        itemsOf[index]?.push({ ...about, eventId: `${sessionId}-${count}`, timestamp: at, ...item })
+    }
+    for (let view = below(5); view >= 0; view--) {
+      const path = `${origin}${oneOf(articles)}${query === "" ? "" : `?${query}`}`
+      const seconds = 2 + below(120)
+      add({ name: "screen_view", path, referrer, title: "Shop" })
+      at += seconds * 1_000
+      if (random() < 0.1)
+        add({ type: "outgoing_link", href: `https://partner.example/${below(3)}`, text: "Partner", path })
+      if (random() < 0.8) add({ name: "page_exit", path, time_on_page: seconds })
+      referrer = `${origin}/`
+      query = ""
+    }
+  }
+  return readers.flatMap(({ userAgent, country }, index) => {
+    const items = itemsOf[index] ?? []
+    const headers = { "user-agent": userAgent, "cf-ipcountry": country, origin }
+    return Array.from({ length: Math.ceil(items.length / batchSize) }, (_, batch) => ({
+      headers,
+      items: items.slice(batch * batchSize, (batch + 1) * batchSize),
+    }))
+  })
+}

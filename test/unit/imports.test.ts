@@ -36,6 +36,7 @@ const layers = [
   // The overview shows it for a website without events, and it is a page of its own.
   ["src/dashboard/install"],
   [
+    "src/dashboard/web",
     "src/dashboard/overview",
     "src/dashboard/login",
     "src/dashboard/funnels",

@@ -72,7 +72,7 @@ function WebsiteRow({ website, openDialog }: WebsiteRowProps) {
   const { id, name, domain, allowedOrigins, anonymize, pausedAt } = website
   return (
     <Row
-      title={<Link href={`/w/${encodeURIComponent(id)}/overview`}>{name}</Link>}
+      title={<Link href={`/w/${encodeURIComponent(id)}`}>{name}</Link>}
       badge={pausedAt !== null && <span class="badge bad">Paused</span>}
       facts={[
         ["Domain", [domain, ...allowedOrigins].join(", ")],

@@ -80,11 +80,15 @@ export class Router {
     return pathname + queryText(applyChanges(searchParams, changes))
   }
 
-  /** Path of the same page for another website. Filters are dropped: they refer to the first one's properties. */
+  /**
+   * Path of the same page for another website, whose start page can be another one. Filters are dropped: they refer to the first
+   * one's properties.
+   */
   websiteHref(id: string): string {
     const { page, params, base } = this.location.value
     const range = applyChanges(sharedParams(params), { f: undefined })
-    return `/w/${encodeURIComponent(id)}/${base === "" ? "overview" : page}${queryText(range)}`
+    const samePage = base === "" || page === "web" ? "" : `/${page}`
+    return `/w/${encodeURIComponent(id)}${samePage}${queryText(range)}`
   }
 
   /** Page and query without the website, as stored in saved views and share links: `funnels?step=…`. */

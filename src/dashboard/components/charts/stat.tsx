@@ -12,6 +12,8 @@ interface StatProps {
   format: Format
   /** The value is a percentage; its change is shown in percentage points. */
   isRate?: boolean
+  /** A decrease is good, as for a bounce rate. */
+  isLowerBetter?: boolean
   /** Formats the value, if it is neither a count nor a percentage. */
   show?: (value: number) => string
 }
@@ -25,6 +27,7 @@ export function Stat({
   isRunning = false,
   format,
   isRate = false,
+  isLowerBetter = false,
   show,
 }: StatProps) {
   const shown = show ?? formatter(format, isRate)
@@ -34,7 +37,14 @@ export function Stat({
       <dd>
         <span class="stat-value">{shown(value)}</span>
         {previous !== undefined && (
-          <Change value={value} previous={previous} format={format} isRate={isRate} show={shown} />
+          <Change
+            value={value}
+            previous={previous}
+            format={format}
+            isRate={isRate}
+            isLowerBetter={isLowerBetter}
+            show={shown}
+          />
         )}
         {values && <Sparkline values={values} isRunning={isRunning} />}
       </dd>
@@ -48,11 +58,20 @@ interface ChangeProps {
   format: Format
   /** Both values are percentages: the change is shown in points, to avoid a percentage of a percentage. */
   isRate?: boolean
+  /** A decrease is shown in the colour of an improvement. */
+  isLowerBetter?: boolean
   show?: (value: number) => string
 }
 
 /** The change from the previous period, in percent or points. */
-export function Change({ value, previous, format, isRate = false, show }: ChangeProps) {
+export function Change({
+  value,
+  previous,
+  format,
+  isRate = false,
+  isLowerBetter = false,
+  show,
+}: ChangeProps) {
   const title = `Previous period: ${(show ?? formatter(format, isRate))(previous)}`
   if (previous === 0 && !isRate)
     return (
@@ -61,10 +80,11 @@ export function Change({ value, previous, format, isRate = false, show }: Change
       </span>
     )
   const change = isRate ? roundToTenths(value - previous) : (100 * (value - previous)) / previous
-  const direction = change > 0 ? "up" : change < 0 ? "down" : "same"
+  const gain = isLowerBetter ? -change : change
+  const colour = gain > 0 ? "up" : gain < 0 ? "down" : "same"
   const size = Math.abs(change)
   return (
-    <span class={`change ${direction}`} title={title}>
+    <span class={`change ${colour}`} title={title}>
       {change > 0 ? "▲ " : change < 0 ? "▼ " : ""}
       {isRate
         ? `${format.number(size)} points`

@@ -14,6 +14,7 @@ export interface PageEntry {
 
 /** All pages in navigation order. */
 const pages: readonly PageEntry[] = [
+  { page: "web", label: "Web", icon: "web", visibleTo: "all" },
   { page: "overview", label: "Overview", icon: "overview", visibleTo: "all" },
   { page: "events", label: "Events", icon: "events", visibleTo: "all" },
   { page: "live", label: "Live", icon: "live", visibleTo: "users" },

@@ -9,6 +9,7 @@ export function homeSite({ sites, canSeeAll }: Session, preferences: Preferences
   return exists && last !== undefined ? last : (sites.value[0]?.id ?? "all")
 }
 
+/** The path of the website to open by default; its start page follows. */
 export function homePath(session: Session, preferences: Preferences): string {
-  return `/w/${encodeURIComponent(homeSite(session, preferences))}/overview`
+  return `/w/${encodeURIComponent(homeSite(session, preferences))}`
 }

@@ -13,7 +13,7 @@ export function NotFound() {
     <Page title="Not found" scoped={false}>
       <Empty title="Page not found or no access">
         <Link class="button" href={home}>
-          Go to overview
+          Go to start page
         </Link>
       </Empty>
     </Page>

@@ -1,0 +1,42 @@
+import { useEffect, useState } from "preact/hooks"
+import { useFormat } from "../components/controls/use-format.ts"
+import type { Row } from "./tabs.ts"
+import type { Outline } from "./world.ts"
+
+interface CountryMapProps {
+  /** Rows of the query type `country`. */
+  rows: readonly Row[]
+}
+
+/** A map of the world: the more visitors, the stronger a country's colour. Hidden from screen readers, which read the table. */
+export function CountryMap({ rows }: CountryMapProps) {
+  const format = useFormat()
+  const [outlines, setOutlines] = useState<readonly Outline[]>([])
+  useEffect(() => {
+    // Loaded separately: with the page it would delay the numbers. Without the map, the table has them all.
+    import("./world.ts").then(
+      ({ worldOutlines }) => setOutlines(worldOutlines()),
+      () => {},
+    )
+  }, [])
+  const visitors = new Map(rows.map((row) => [row.country_code, Number(row.visitors)]))
+  const names = new Intl.DisplayNames("en", { type: "region" })
+  const max = Math.max(...visitors.values(), 1)
+  return (
+    <svg class="web-map" viewBox="0 0 720 368" aria-hidden="true" focusable="false">
+      {outlines.map(({ code, name, path }) => {
+        const count = visitors.get(code) ?? 0
+        return (
+          <path
+            key={name}
+            d={path}
+            // Square root: otherwise one large country makes all others look the same.
+            style={{ "--share": `${Math.round(100 * Math.sqrt(count / max))}%` }}
+          >
+            <title>{`${(code && names.of(code)) ?? name}: ${format.countOf(count, "visitor")}`}</title>
+          </path>
+        )
+      })}
+    </svg>
+  )
+}

@@ -1,0 +1,174 @@
+import type { ComponentChildren } from "preact"
+import { useState } from "preact/hooks"
+import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { Change } from "../components/charts/stat.tsx"
+import { Pager } from "../components/controls/pager.tsx"
+import { Segmented } from "../components/controls/segmented.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Value } from "../components/controls/value.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
+import { useApp } from "../state/app.ts"
+import type { Format } from "../state/format.ts"
+import { comparisonOption, type Parameter } from "../state/query-cache.ts"
+import { type QueryState, useQuery, useRunQuery } from "../state/use-query.ts"
+import { allRows, type Row, type Tab } from "./tabs.ts"
+
+/** Rows per page, and rows in a CSV file (the API's limit per request). */
+const pageRows = 10
+const fileRows = 10_000
+/** px of a full table with its footer. */
+const tableHeight = 428
+
+/** The parameter for the first page of a tab. */
+export function parameterOf({ name, isCompared = false, isLoadedWhole }: Tab, compare: boolean): Parameter {
+  return { name, limit: isLoadedWhole ? allRows : pageRows, ...comparisonOption(compare && isCompared) }
+}
+
+interface TablePanelProps {
+  title: string
+  /** URL parameter of the selected tab. */
+  param: string
+  tabs: readonly [Tab, ...Tab[]]
+  /** Has the first page of the first tab. The panel runs the queries of all others. */
+  query: QueryState
+  /** Gives short tables the height of full ones, so that another tab does not move the panels below. */
+  hasFixedHeight?: boolean
+  /** Shown beside the table. */
+  children?: ComponentChildren
+}
+
+/** Tables with the same kind of rows, one of which is shown. Click a row to filter the page by it. */
+export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, children }: TablePanelProps) {
+  const { router, view } = useApp()
+  const chosen = router.location.value.params.get(param)
+  const tab = tabs.find(({ name }) => name === chosen) ?? tabs[0]
+  const { page, setPage } = useTablePage(tab)
+  const isLoadedByPage = tab === tabs[0] && (page === 1 || tab.isLoadedWhole)
+  const own = useQuery(isLoadedByPage ? undefined : [{ ...parameterOf(tab, view.value.compare), page }])
+  return (
+    <Panel
+      title={title}
+      class="web-panel"
+      actions={
+        <Segmented
+          legend={`Table of ${title.toLowerCase()}`}
+          options={tabs.map(({ name, label }) => ({ value: name, label }))}
+          value={tab.name}
+          onChange={(name) =>
+            router.setParams({ [param]: name === tabs[0].name ? undefined : name }, "replace")
+          }
+        />
+      }
+    >
+      <div class={children ? "web-beside" : hasFixedHeight ? "web-fixed" : undefined}>
+        {children}
+        <Table title={title} tab={tab} query={isLoadedByPage ? query : own} page={page} onPage={setPage} />
+      </div>
+    </Panel>
+  )
+}
+
+/** The page of a table. The first one again for another tab, range or filter. */
+function useTablePage(tab: Tab) {
+  const { view } = useApp()
+  const { website, range, zone, filters } = view.value
+  const key = JSON.stringify([tab.name, website, range, zone, filters])
+  const [position, setPosition] = useState({ key, page: 1 })
+  return {
+    page: position.key === key ? position.page : 1,
+    setPage: (page: number) => setPosition({ key, page }),
+  }
+}
+
+interface TableProps {
+  title: string
+  tab: Tab
+  query: QueryState
+  page: number
+  onPage: (page: number) => void
+}
+
+function Table({ title, tab, query, page, onPage }: TableProps) {
+  const format = useFormat()
+  const { view } = useApp()
+  const runQuery = useRunQuery()
+  const { name, heading, measures, isCompared, isLoadedWhole, textOf } = tab
+  const hasChange = view.value.compare && isCompared
+  const loadCsvRows = async () => {
+    const all = await runQuery<Row>({ name, limit: fileRows })
+    return all.map((row) => [textOf(row), ...measures.map(({ column }) => row[column])])
+  }
+  return (
+    <div class="web-table">
+      <Loaded query={query} id={name} height={tableHeight}>
+        {() => {
+          const loaded = query.rows<Row>(name)
+          const rows = isLoadedWhole ? loaded.slice((page - 1) * pageRows, page * pageRows) : loaded
+          if (rows.length === 0) return <Empty title={tab.empty} />
+          const first = rows.map((row) => numberIn(row, measures[0].column))
+          const max = Math.max(...first, 1)
+          return (
+            <DataTable
+              name={`${title}: ${heading}`}
+              columns={[heading, ...measures.map(({ label }) => label), ...(hasChange ? ["Change"] : [])]}
+              numeric={[false, ...measures.map(() => true), true]}
+              bars={first.map((value) => value / max)}
+              rows={rows.map((row, at) => [
+                <RowText key="text" tab={tab} row={row} />,
+                ...measures.map(({ column, unit }) => measureText(numberIn(row, column), unit, format)),
+                ...(hasChange
+                  ? [
+                      <Change
+                        key="change"
+                        value={first[at] ?? 0}
+                        previous={row.previous?.[measures[0].column] ?? 0}
+                        format={format}
+                      />,
+                    ]
+                  : []),
+              ])}
+            />
+          )
+        }}
+      </Loaded>
+      {!query.isLoading && query.rows(name).length > 0 && (
+        <div class="table-foot">
+          <DownloadCsv
+            file={name.replaceAll("_", "-")}
+            columns={[heading.toLowerCase(), ...measures.map((measure) => measure.heading)]}
+            rows={loadCsvRows}
+          />
+          <Pager
+            page={page}
+            size={pageRows}
+            total={query.meta(name)?.total ?? query.rows(name).length}
+            onPage={onPage}
+          />
+        </div>
+      )}
+    </div>
+  )
+}
+
+function RowText({ tab: { textOf, filterOf }, row }: { tab: Tab; row: Row }) {
+  const text = textOf(row)
+  const filter = filterOf?.(row)
+  return filter ? (
+    <Value {...filter}>{text}</Value>
+  ) : (
+    <span class="value" title={text}>
+      {text}
+    </span>
+  )
+}
+
+function numberIn(row: Row, column: string): number {
+  const value = row[column]
+  return typeof value === "number" ? value : 0
+}
+
+function measureText(value: number, unit: "seconds" | "percent" | undefined, format: Format): string {
+  if (unit === "seconds") return format.duration(value * 1_000)
+  return unit === "percent" ? format.rate(value) : format.count(value)
+}

@@ -1,0 +1,152 @@
+/** A row of a query: texts and numbers by column. */
+export interface Row {
+  [column: string]: string | number | null | undefined | Measures
+  previous?: Measures | null
+}
+
+/** More than there are countries. */
+export const allRows = 300
+
+type Measures = Readonly<Record<string, number | null>>
+
+interface Measure {
+  column: string
+  label: string
+  /** Heading in a CSV file. */
+  heading: string
+  unit?: "seconds" | "percent"
+}
+
+/** One table of a panel. */
+export interface Tab {
+  /** Query type, and the tab's name in the URL. */
+  name: string
+  label: string
+  /** Heading of the first column. */
+  heading: string
+  /** The text of a row. */
+  textOf: (row: Row) => string
+  /** The filter that a click on a row toggles: a field with its value, or null for events without one. Undefined: none. */
+  filterOf?: (row: Row) => { field: string; value: string | null }
+  /** The first one determines the bars and the change. */
+  measures: readonly [Measure, ...Measure[]]
+  /** Shows the change of the first measure. */
+  isCompared?: boolean
+  /** Loads all rows at once, at most `allRows`, instead of page by page. */
+  isLoadedWhole?: boolean
+  /** Shown if the table has no rows, though the range has page views. */
+  empty: string
+}
+
+const views = { column: "pageviews", label: "Views", heading: "views" }
+const visitors = { column: "visitors", label: "Visitors", heading: "visitors" }
+const share = { column: "percentage", label: "Share", heading: "share in percent", unit: "percent" } as const
+
+function nameOf({ name }: Row): string {
+  return typeof name === "string" ? name : ""
+}
+
+function textIn(row: Row, column: string): string | null {
+  const value = row[column]
+  return typeof value === "string" ? value : null
+}
+
+/** A tab of page views by a field. */
+function byField(name: string, field: string, label: string, about: Partial<Tab> = {}): Tab {
+  return {
+    name,
+    label,
+    heading: label,
+    textOf: nameOf,
+    filterOf: (row) => ({ field, value: nameOf(row) }),
+    measures: [views, visitors, share],
+    empty: `No page views with a known ${label.toLowerCase()}`,
+    ...about,
+  }
+}
+
+function byPage(name: string, label: string, measure: string): Tab {
+  return byField(name, "path", label, {
+    heading: "Page",
+    measures: [{ ...views, label: measure, heading: measure.toLowerCase() }, visitors],
+    isCompared: true,
+    empty: "No page views with a path",
+  })
+}
+
+function byCampaign(name: string, field: string, label: string): Tab {
+  return byField(name, field, label, {
+    heading: `UTM ${label.toLowerCase()}`,
+    measures: [views, visitors],
+    isCompared: true,
+    empty: `No page views with ${field} in the address`,
+  })
+}
+
+/** The host of a referrer, and its path if it has one. Most browsers send the host only. */
+function sourceOf(row: Row): string {
+  const domain = textIn(row, "domain")
+  const { pathname = "/" } = URL.parse(textIn(row, "referrer") ?? "") ?? {}
+  return domain === null ? nameOf(row) : domain + (pathname === "/" ? "" : pathname)
+}
+
+export const pageTabs: readonly [Tab, ...Tab[]] = [
+  byPage("top_pages", "Top", "Views"),
+  byPage("entry_pages", "Entry", "Entries"),
+  byPage("exit_pages", "Exit", "Exits"),
+  {
+    ...byPage("page_time_analysis", "Time", "Sessions"),
+    measures: [
+      { column: "sessions_with_time", label: "Sessions", heading: "sessions" },
+      { column: "median_time_on_page", label: "Median time", heading: "median seconds", unit: "seconds" },
+    ],
+    isCompared: false,
+    empty: "No page was left yet, so no time on page is known",
+  },
+]
+
+export const sourceTabs: readonly [Tab, ...Tab[]] = [
+  byField("traffic_sources", "referrer_domain", "Referrers", {
+    heading: "Source",
+    textOf: sourceOf,
+    filterOf: (row) => ({ field: "referrer_domain", value: textIn(row, "domain") }),
+    measures: [views, visitors],
+    isCompared: true,
+    empty: "No page views with a source other than this website",
+  }),
+  byCampaign("utm_campaigns", "utm_campaign", "Campaign"),
+  byCampaign("utm_sources", "utm_source", "Source"),
+  byCampaign("utm_mediums", "utm_medium", "Medium"),
+  byCampaign("utm_terms", "utm_term", "Term"),
+  byCampaign("utm_content", "utm_content", "Content"),
+]
+
+export const countryTabs: readonly [Tab, ...Tab[]] = [
+  byField("country", "country", "Country", {
+    textOf: (row) => textIn(row, "country_name") ?? nameOf(row),
+    isLoadedWhole: true,
+  }),
+]
+
+export const deviceTabs: readonly [Tab, ...Tab[]] = [
+  byField("device_types", "device_type", "Device"),
+  byField("browsers", "browser_name", "Browser"),
+  byField("operating_systems", "os_name", "System"),
+  byField("language", "language", "Language"),
+  byField("screen_resolution", "screen_resolution", "Screen"),
+]
+
+export const linkTabs: readonly [Tab, ...Tab[]] = [
+  {
+    name: "outbound_links",
+    label: "Links",
+    heading: "Link",
+    textOf: (row) => textIn(row, "href") ?? "",
+    measures: [
+      { column: "total_clicks", label: "Clicks", heading: "clicks" },
+      { column: "unique_users", label: "Visitors", heading: "visitors" },
+    ],
+    isCompared: true,
+    empty: "No clicks on links to other websites",
+  },
+]

@@ -1,0 +1,186 @@
+import { ComparisonNote } from "../components/charts/comparison-note.tsx"
+import { RangeChart } from "../components/charts/range-chart.tsx"
+import { Stat } from "../components/charts/stat.tsx"
+import { ActiveVisitors } from "../components/controls/active-visitors.tsx"
+import { GranularitySwitch, useGranularity, useProgress } from "../components/controls/granularity.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { NoMatch } from "../components/layout/no-match.tsx"
+import { Page } from "../components/layout/page.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
+import { useApp } from "../state/app.ts"
+import type { Format } from "../state/format.ts"
+import { useHasPageViews } from "../state/page-views.ts"
+import { comparisonOption } from "../state/query-cache.ts"
+import { type QueryState, useQuery } from "../state/use-query.ts"
+import { CountryMap } from "./country-map.tsx"
+import { parameterOf, TablePanel } from "./table-panel.tsx"
+import { countryTabs, deviceTabs, linkTabs, pageTabs, sourceTabs } from "./tabs.ts"
+import "./web.css"
+
+interface Totals {
+  pageviews: number
+  sessions: number
+  /** Percent of the sessions. */
+  bounce_rate: number
+  /** Seconds; null if no session reports its duration. */
+  median_session_duration: number | null
+}
+
+interface Summary extends Totals {
+  unique_visitors: number
+  previous?: Omit<Summary, "previous"> | null
+}
+
+interface DateRow extends Totals {
+  date: string
+  visitors: number
+}
+
+/** The panels below the chart. Their first tables load with the totals, in one request. */
+const panels = [
+  { title: "Pages", param: "pages", tabs: pageTabs, hasFixedHeight: true },
+  { title: "Sources", param: "sources", tabs: sourceTabs, hasFixedHeight: true },
+  { title: "Countries", param: "countries", tabs: countryTabs },
+  { title: "Devices", param: "devices", tabs: deviceTabs },
+  { title: "Outgoing links", param: "links", tabs: linkTabs },
+] as const
+
+/** The page views of a website: totals, a chart, and what they have in common. */
+export function Web() {
+  const { view } = useApp()
+  const granularity = useGranularity()
+  const { compare, filters } = view.value
+  const query = useQuery([
+    { name: "summary_metrics", id: "summary", ...comparisonOption(compare) },
+    { name: "events_by_date", id: "trend", granularity },
+    ...panels.map(({ tabs }) => parameterOf(tabs[0], compare)),
+  ])
+  const hasNone = query.rows<Summary>("summary")[0]?.pageviews === 0
+  const isEmpty = hasNone && filters.length === 0
+  const hasPageViews = useHasPageViews(isEmpty)
+  // Until we know whether the website has any page view, show skeletons, not zeros.
+  const panelQuery = isEmpty && hasPageViews === undefined ? { ...query, isLoading: true } : query
+  return (
+    <Page title="Web" actions={<ActiveVisitors />}>
+      {isEmpty && hasPageViews === false ? (
+        <NoPageViews />
+      ) : (
+        <>
+          <KeyMetrics query={panelQuery} />
+          <ViewsOverTime query={panelQuery} />
+          {(panelQuery.isLoading || !hasNone) && (
+            <div class="columns">
+              {panels.map((panel) => (
+                <TablePanel key={panel.title} query={panelQuery} {...panel}>
+                  {panel.param === "countries" && <CountryMap rows={panelQuery.rows("country")} />}
+                </TablePanel>
+              ))}
+            </div>
+          )}
+        </>
+      )}
+    </Page>
+  )
+}
+
+function NoPageViews() {
+  const { router, session } = useApp()
+  return (
+    <section class="panel" aria-label="Page views">
+      <Empty title="No page views yet">
+        Add the script tag to your pages to see visitors, pages and sources here.
+        {session.me.value?.user && (
+          <>
+            {" "}
+            <Link href={router.pageHref("install")}>Show setup instructions</Link>
+          </>
+        )}
+      </Empty>
+    </section>
+  )
+}
+
+const stats = [
+  { label: "Visitors", total: "unique_visitors", trend: "visitors" },
+  { label: "Sessions", total: "sessions", trend: "sessions" },
+  { label: "Views", total: "pageviews", trend: "pageviews" },
+  { label: "Bounce rate", total: "bounce_rate", trend: "bounce_rate", isRate: true, isLowerBetter: true },
+  {
+    label: "Median duration",
+    total: "median_session_duration",
+    trend: "median_session_duration",
+    show: (seconds: number, format: Format) => format.duration(seconds * 1_000),
+  },
+] as const
+
+function KeyMetrics({ query }: { query: QueryState }) {
+  const { view } = useApp()
+  const format = useFormat()
+  const trend = query.rows<DateRow>("trend")
+  const { started, isRunning } = useProgress(trend.map(({ date }) => date))
+  return (
+    <section class="panel stats five" aria-label="Key metrics">
+      <Loaded query={query} id="summary" height={88}>
+        {() => {
+          const [summary] = query.rows<Summary>("summary")
+          return (
+            <dl class="stats-row five">
+              {stats.map(({ label, total, trend: column, ...stat }) => {
+                const value = summary?.[total]
+                const show = "show" in stat ? stat.show : undefined
+                return (
+                  <Stat
+                    key={label}
+                    label={label}
+                    value={value ?? 0}
+                    previous={
+                      view.value.compare && value !== null ? (summary?.previous?.[total] ?? 0) : undefined
+                    }
+                    values={trend.slice(0, started).map((row) => row[column] ?? 0)}
+                    isRunning={isRunning}
+                    format={format}
+                    isRate={"isRate" in stat}
+                    isLowerBetter={"isLowerBetter" in stat}
+                    {...(value === null
+                      ? { show: () => "–" }
+                      : show
+                        ? { show: (seconds: number) => show(seconds, format) }
+                        : {})}
+                  />
+                )
+              })}
+            </dl>
+          )
+        }}
+      </Loaded>
+      <ComparisonNote query={query} id="summary" />
+    </section>
+  )
+}
+
+function ViewsOverTime({ query }: { query: QueryState }) {
+  return (
+    <Panel title="Views and visitors over time" actions={<GranularitySwitch />}>
+      <Loaded query={query} id="trend" height={296}>
+        {() => {
+          const trend = query.rows<DateRow>("trend")
+          if (trend.every(({ pageviews }) => pageviews === 0)) return <NoMatch />
+          return (
+            <RangeChart
+              name="Views and visitors over time"
+              file="views-over-time"
+              kind="lines"
+              dates={trend.map(({ date }) => date)}
+              series={[
+                { name: "Views", values: trend.map(({ pageviews }) => pageviews) },
+                { name: "Visitors", values: trend.map(({ visitors }) => visitors) },
+              ]}
+            />
+          )
+        }}
+      </Loaded>
+    </Panel>
+  )
+}
