@@ -38,6 +38,24 @@ describe.skipIf(noBrowser)(`user text is never interpreted as markup${skipped}`,
       }),
     })
     expect(identified.status).toBe(200)
+    const view = { anonymousId: markup, sessionId: script, path: `http://localhost/${markup}`, title: script }
+    const items = [
+      {
+        ...view,
+        eventId: "1",
+        name: "screen_view",
+        utm_source: script,
+        referrer: `https://a.example/${markup}`,
+      },
+      { ...view, eventId: "2", name: "screen_view", path: `http://localhost/${long.repeat(8)}` },
+      { ...view, eventId: "3", type: "outgoing_link", href: "javascript:window.hacked=1", text: markup },
+    ]
+    const viewed = await fetch(`${dashboard.server.url}/batch?client_id=${dashboard.site}`, {
+      method: "POST",
+      headers: { origin: "http://localhost" },
+      body: JSON.stringify(items),
+    })
+    expect(await viewed.json()).toMatchObject({ status: "success" })
   })
   afterAll(async () => {
     await dashboard?.[Symbol.asyncDispose]()
@@ -45,6 +63,7 @@ describe.skipIf(noBrowser)(`user text is never interpreted as markup${skipped}`,
 
   const encoded = encodeURIComponent(markup)
   const pages = [
+    { name: "the page of page views", path: "/w/SITE/web?sources=utm_sources" },
     { name: "the overview", path: "/w/SITE/overview" },
     { name: "the list of events", path: "/w/SITE/events" },
     { name: "an event", path: `/w/SITE/event?name=${encoded}&split=property.plan` },
