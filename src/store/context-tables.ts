@@ -22,8 +22,10 @@ export type ContextKind = keyof typeof contextTables
 /** A context of either kind, as stored. */
 export type Context = Readonly<Record<string, string>>
 
-/** Entries of a cache of context ids, up to about 1 KB each for long referrers: 10 MB for ordinary ones. It is cleared when it is full. */
-const maxCachedContexts = 20_000
+/** Bytes of cached context ids: some 40,000 ordinary contexts, 3,000 with the longest referrers. The cache is cleared when it is full. */
+const cachedIdBytes = 8_388_608
+/** Bytes of an entry besides the two for each character. */
+const entryBytes = 100
 
 /** Finds and creates the contexts of one kind. Runs inside the caller's transaction. */
 export class ContextInterner {
@@ -32,6 +34,9 @@ export class ContextInterner {
   readonly #insert: Statement
   readonly #change: Statement
   readonly #ids = new Map<string, number>()
+  #bytes = 0
+  /** The last context and its id: the items of a request usually share one. */
+  #last: { context: Context; id: number | null } | undefined
 
   constructor(db: Db, kind: ContextKind) {
     const { table, fields } = contextTables[kind]
@@ -49,6 +54,13 @@ export class ContextInterner {
   /** The id of a context, which is created if it is new; null for no context, and for one without any value. */
   idOf(context: Context | null | undefined): number | null {
     if (!context) return null
+    if (this.#last?.context === context) return this.#last.id
+    const id = this.#lookUp(context)
+    this.#last = { context, id }
+    return id
+  }
+
+  #lookUp(context: Context): number | null {
     const values = this.#fields.map((field) => context[field] ?? "")
     const key = values.join("\0")
     const cached = this.#ids.get(key)
@@ -57,14 +69,17 @@ export class ContextInterner {
     const existing = this.#find.get(values) as number | undefined
     if (existing !== undefined) this.#change.run({ id: existing })
     const id = existing ?? Number(this.#insert.run(values).lastInsertRowid)
-    if (this.#ids.size >= maxCachedContexts) this.#ids.clear()
+    if (this.#bytes > cachedIdBytes) this.clear()
     this.#ids.set(key, id)
+    this.#bytes += entryBytes + key.length * 2
     return id
   }
 
   /** Call it after a rollback, and once a check of unused contexts has started. */
   clear(): void {
     this.#ids.clear()
+    this.#bytes = 0
+    this.#last = undefined
   }
 }
 
