@@ -227,6 +227,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
       await value.click()
       await page.getByRole("button", { name: `Edit filter ${chip}` }).waitFor()
       await waitForQueries(page)
+      expect(await value.evaluate((button) => button === document.activeElement)).toBe(true)
       const filtered = await statsOf(page)
       expect(filtered).not.toEqual(all)
       expect(filtered).toEqual(await totalsFor({ filters: [filter] }))

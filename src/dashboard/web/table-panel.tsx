@@ -114,6 +114,7 @@ function Table({ title, tab, query, page, onPage }: TableProps) {
               columns={[heading, ...measures.map(({ label }) => label), ...(hasChange ? ["Change"] : [])]}
               numeric={[false, ...measures.map(() => true), true]}
               bars={first.map((value) => value / max)}
+              keys={rows.map(textsOf)}
               rows={rows.map((row, at) => [
                 <RowText key="text" tab={tab} row={row} />,
                 ...measures.map(({ column, unit }) => measureText(numberIn(row, column), unit, format)),
@@ -161,6 +162,11 @@ function RowText({ tab: { textOf, filterOf }, row }: { tab: Tab; row: Row }) {
       {text}
     </span>
   )
+}
+
+/** Identifies a row: a row that a filter moves keeps the focus. */
+function textsOf(row: Row): string {
+  return JSON.stringify(Object.values(row).filter((value) => typeof value === "string"))
 }
 
 function numberIn(row: Row, column: string): number {
