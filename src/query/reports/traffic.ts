@@ -1,4 +1,4 @@
-import type { Batch } from "../../columns/batch.ts"
+import { type Batch, dayMs } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { contextFields } from "../../store/contexts.ts"
 import { GroupedIds } from "../aggregate/grouped-ids.ts"
@@ -29,13 +29,13 @@ const bounceSeconds = 10
 /** Bytes of the counts of a group. */
 const groupBytes = 200
 /** Bytes for each session id: see `SessionTable`. */
-const sessionBytes = 21
+const sessionBytes = 11
 
 /**
  * Page views, visitors and sessions: see `TrafficQuery`.
  *
  * The first scan finds what belongs to a whole session: its first and last view, how long its pages were open, and whether it has other
- * events. The second one counts the views that match the filters. Memory: 21 bytes for each session id, 29 if grouped by the last view,
+ * events. The second one counts the views that match the filters. Memory: 11 bytes for each session id, 4 more if grouped, 10 by the last view,
  * and 4 bytes for each visitor of a group.
  */
 export function* traffic(
@@ -104,7 +104,8 @@ function* scanTraffic(
   )
   const codes = by && new GroupCodes(by.fields, source, budget)
   const sessionCodes = by?.view === "each" ? undefined : codes
-  const sessions = new SessionTable(source.numbers.sessions, by?.view === "last", budget)
+  const ofSession = by?.view === "each" ? undefined : by?.view
+  const sessions = new SessionTable(source.numbers.sessions, scope.from, ofSession, budget)
   yield* visitBatches(source, new Matcher(scope, [], source), (batch, selection) => {
     if (batch.kind === "page_view")
       sessions.addViews(batch, selection, fittingOf(ofSessions, batch, selection), sessionCodes)
@@ -146,25 +147,67 @@ function fittingOf(matcher: Matcher, batch: Batch, selection: Selection): Uint8A
 const viewsMask = 3
 const hasOtherEvents = 4
 const isCounted = 8
+/** Its first view matches the filters of sessions. */
+const isSelected = 16
+
+/** The time of a view of each session: 6 bytes for each session id, where Unix ms take 8. */
+class ViewTimes {
+  /** Days since the first day of the range, plus 1; 0 for a session without a view. */
+  readonly #days: Uint16Array
+  readonly #ms: Uint32Array
+
+  constructor(
+    size: number,
+    private readonly firstDay: number,
+  ) {
+    this.#days = new Uint16Array(size)
+    this.#ms = new Uint32Array(size)
+  }
+
+  dayOf(batch: Batch): number {
+    return batch.base / dayMs - this.firstDay + 1
+  }
+
+  isUnset(id: number): boolean {
+    return this.#days[id] === 0
+  }
+
+  /** True if the session has a later time. `day`: as from `dayOf`. */
+  isAfter(id: number, day: number, ms: number): boolean {
+    const own = this.#days[id] as number
+    return own > day || (own === day && (this.#ms[id] as number) > ms)
+  }
+
+  set(id: number, day: number, ms: number): void {
+    this.#days[id] = day
+    this.#ms[id] = ms
+  }
+
+  /** Unix ms */
+  of(id: number): number {
+    return ((this.#days[id] as number) - 1 + this.firstDay) * dayMs + (this.#ms[id] as number)
+  }
+}
 
 /** What belongs to a whole session, by session id. */
 class SessionTable {
-  /** Unix ms; Infinity for a session without a view. */
-  readonly firstView: Float64Array
-  /** Unix ms; only if sessions are grouped by the last view. */
-  readonly #lastView: Float64Array | undefined
-  /** Twice the code of the group, plus 1 if the first view matches the filters of sessions. */
-  readonly #codes: Uint32Array
-  /** Seconds that its pages were open. */
-  readonly seconds: Float64Array
+  readonly firstViews: ViewTimes
+  /** Only if sessions are grouped by the last view. */
+  readonly #lastViews: ViewTimes | undefined
+  /** The code of the group. Only if sessions are grouped by a field. */
+  readonly #codes: Uint32Array | undefined
+  /** Seconds that its pages were open. Sums of whole seconds up to half a year are exact. */
+  readonly seconds: Float32Array
   readonly #flags: Uint8Array
 
-  constructor(size: number, byLast: boolean, budget: MemoryBudget) {
-    budget.reserve(size * (sessionBytes + (byLast ? 8 : 0)))
-    this.firstView = new Float64Array(size).fill(Number.POSITIVE_INFINITY)
-    this.#lastView = byLast ? new Float64Array(size).fill(Number.NEGATIVE_INFINITY) : undefined
-    this.#codes = new Uint32Array(size)
-    this.seconds = new Float64Array(size)
+  /** `from`: the start of the range, Unix ms. `by`: undefined if sessions are not grouped by a field. */
+  constructor(size: number, from: number, by: "first" | "last" | undefined, budget: MemoryBudget) {
+    budget.reserve(size * (sessionBytes + (by ? 4 : 0) + (by === "last" ? 6 : 0)))
+    const firstDay = Math.floor(from / dayMs)
+    this.firstViews = new ViewTimes(size, firstDay)
+    this.#lastViews = by === "last" ? new ViewTimes(size, firstDay) : undefined
+    this.#codes = by && new Uint32Array(size)
+    this.seconds = new Float32Array(size)
     this.#flags = new Uint8Array(size)
   }
 
@@ -173,26 +216,27 @@ class SessionTable {
     batch: Batch,
     selection: Selection,
     fits: Uint8Array | undefined,
-    codes: GroupCodes | undefined,
+    groups: GroupCodes | undefined,
   ): void {
     const [ids, times] = [batch.sessions(), batch.times()]
-    const ofGroup = codes?.codesOf(batch)
-    const [firstView, lastView, flags, own] = [this.firstView, this.#lastView, this.#flags, this.#codes]
+    const ofGroup = groups?.codesOf(batch)
+    const [first, last, flags, codes] = [this.firstViews, this.#lastViews, this.#flags, this.#codes]
+    const day = first.dayOf(batch)
     forEachEvent(selection, (index) => {
       const id = ids[index] as number
       if (id === 0) return
-      const ts = batch.base + (times[index] as number)
-      const flag = flags[id] as number
-      if ((flag & viewsMask) < 2) flags[id] = flag + 1
-      const code = ofGroup ? (ofGroup[index] as number) : 0
-      if (ts < (firstView[id] as number)) {
-        firstView[id] = ts
-        const fit = fits ? (fits[index] as number) : 1
-        own[id] = (lastView ? (own[id] as number) & ~1 : code * 2) | fit
+      const ms = times[index] as number
+      let flag = flags[id] as number
+      if ((flag & viewsMask) < 2) flag++
+      if (first.isUnset(id) || first.isAfter(id, day, ms)) {
+        first.set(id, day, ms)
+        flag = (fits ? fits[index] : 1) === 1 ? flag | isSelected : flag & ~isSelected
+        if (codes && ofGroup && !last) codes[id] = ofGroup[index] as number
       }
-      if (lastView && ts >= (lastView[id] as number)) {
-        lastView[id] = ts
-        own[id] = (code * 2) | ((own[id] as number) & 1)
+      flags[id] = flag
+      if (last && codes && ofGroup && (last.isUnset(id) || !last.isAfter(id, day, ms))) {
+        last.set(id, day, ms)
+        codes[id] = ofGroup[index] as number
       }
     })
   }
@@ -218,11 +262,11 @@ class SessionTable {
   }
 
   fits(id: number): boolean {
-    return ((this.#codes[id] as number) & 1) === 1
+    return ((this.#flags[id] as number) & isSelected) !== 0
   }
 
   codeOf(id: number): number {
-    return (this.#codes[id] as number) >>> 1
+    return this.#codes?.[id] ?? 0
   }
 
   isBounce(id: number): boolean {
@@ -291,7 +335,7 @@ class TrafficCounts {
       groupOf[count++] = group
       this.#views[group] = (this.#views[group] as number) + 1
       if (ofSession !== undefined && table.count(id))
-        this.#addSession(id, codes ? group : bucketAt(this.buckets, table.firstView[id] as number))
+        this.#addSession(id, codes ? group : bucketAt(this.buckets, table.firstViews.of(id)))
     }
     const selected = { ...selection, at: at.subarray(0, count) }
     for (const distinct of [this.#visitors, this.#sessionIds])
