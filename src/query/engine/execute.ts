@@ -1,10 +1,9 @@
-import { type IdKind, StaleBlockError } from "../../columns/batch.ts"
+import { StaleBlockError } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { SnapshotReader } from "../../columns/snapshot-reader.ts"
 import { runToEnd } from "../../steps.ts"
 import type { Db } from "../../store/db/driver.ts"
 import { groups } from "../aggregate/groups.ts"
-import { operators } from "../operators.ts"
 import type { Filter, Query, QueryResults, QueryStatistics, ResultOf } from "../query.ts"
 import { events } from "../reports/events.ts"
 import { funnel } from "../reports/funnel.ts"
@@ -14,7 +13,7 @@ import { retention } from "../reports/retention.ts"
 import { sessions } from "../reports/sessions.ts"
 import { values } from "../reports/values.ts"
 import { visitors } from "../reports/visitors.ts"
-import { kindOf } from "../scan/matcher.ts"
+import { idTextTest } from "../scan/matcher.ts"
 import { MemoryBudget } from "../structures/memory-budget.ts"
 
 export interface QueryOutcome<Q extends Query> {
@@ -65,7 +64,7 @@ function* executeOnce<Q extends Query>(
   budget: MemoryBudget,
 ): Generator<void, QueryOutcome<Q>> {
   const snapshot = yield* reader.open(query.scope)
-  for (const kind of kindsComparedAsText(query)) yield* snapshot.readTexts(kind)
+  yield* findIds(query, snapshot)
   // The report and the query have the same kind, which TypeScript cannot infer from a lookup.
   const report = reports[query.kind]
   const result = yield* report(withLinkedIds(query, snapshot) as never, snapshot, budget)
@@ -117,8 +116,15 @@ function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
   return { ...query, scope: { ...scope, filters } }
 }
 
-/** Kinds of ids that a filter compares as text. */
-function kindsComparedAsText(query: Query): IdKind[] {
+/** Searches the ids for the filters that test their texts, before a matcher needs them. */
+function* findIds(query: Query, snapshot: Snapshot): Generator<void, void> {
+  for (const filter of filtersOf(query)) {
+    const textTest = idTextTest(filter)
+    if (textTest) yield* snapshot.find(textTest.kind, textTest)
+  }
+}
+
+function filtersOf(query: Query): Filter[] {
   const steps =
     "steps" in query
       ? query.steps
@@ -127,10 +133,5 @@ function kindsComparedAsText(query: Query): IdKind[] {
         : "startEvent" in query
           ? [query.startEvent, query.returnEvent]
           : []
-  const filters: Filter[] = [query.scope, ...steps].flatMap(({ filters }) => [...filters])
-  return [
-    ...new Set(
-      filters.flatMap(({ field, op }) => (operators[op].lookup === "text" ? (kindOf[field] ?? []) : [])),
-    ),
-  ]
+  return [query.scope, ...steps].flatMap(({ filters }) => [...filters])
 }

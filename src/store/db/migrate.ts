@@ -11,6 +11,7 @@ import names from "../../../migrations/0009_names.sql" with { type: "text" }
 import propertyKeys from "../../../migrations/0010_new_keys.sql" with { type: "text" }
 import dayBlocks from "../../../migrations/0011_day_blocks.sql" with { type: "text" }
 import kinds from "../../../migrations/0012_kinds.sql" with { type: "text" }
+import idTexts from "../../../migrations/0014_id_texts.sql" with { type: "text" }
 import { UserError } from "../../errors.ts"
 import type { Db } from "./driver.ts"
 
@@ -33,6 +34,7 @@ export const migrations: readonly Migration[] = [
   { name: "0010_new_keys", sql: propertyKeys },
   { name: "0011_day_blocks", sql: dayBlocks },
   { name: "0012_kinds", sql: kinds },
+  { name: "0014_id_texts", sql: idTexts },
 ]
 
 const createMigrationsTable = `
