@@ -264,6 +264,11 @@ export class Snapshot {
     return this.#unsealed.known(kind, texts)
   }
 
+  /** Assigns dictionary ids to ids that unread rows can have, so that `numbersOf` returns them before the rows are read. */
+  numberUnread(kind: IdKind, texts: readonly string[]): void {
+    if (this.#unreadRows > 0) this.#unsealed.numbersOf(kind, texts)
+  }
+
   /** Like `numbersOf`, but assigns dictionary ids to ids that no event has. */
   numberAll(kind: IdKind, texts: readonly string[]): Uint32Array {
     const distinct = [...new Set(texts)]

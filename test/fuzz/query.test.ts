@@ -28,8 +28,8 @@ const memories = [
   [2 ** 26, 20],
   [2 ** 16, 1],
 ] as const
-/** Limits so low that unsealed rows are read in parts. */
-const tinyLimits = { rows: 400_000, bytes: 20_000, partBytes: 10_000, idBytes: 134_217_728 }
+/** Limits so low that unsealed rows are read in parts, and more than 80 of them only when a day is needed. */
+const tinyLimits = { rows: 80, bytes: 20_000, partBytes: 10_000, idBytes: 134_217_728 }
 const kinds: Kind[] = [
   "groups",
   "groups",

@@ -212,6 +212,11 @@ describe("text filters on ids", () => {
     const limits = { rows: 0, bytes: 20_000, partBytes: 10_000, idBytes: 134_217_728 }
     for (const [field, op, value, found] of cases)
       expect(search(field, op, value, new SnapshotReader(db, 0, undefined, limits))).toBe(found)
+    // Also without a text filter before it.
+    for (const op of ["eq", "ne", "in"] as const)
+      expect(search("anonymous_id", op, "7", new SnapshotReader(db, 0, undefined, limits))).toBe(
+        op === "ne" ? "a b d e" : "c",
+      )
   })
 })
 

@@ -4,6 +4,7 @@ import { SnapshotReader } from "../../columns/snapshot-reader.ts"
 import { runToEnd } from "../../steps.ts"
 import type { Db } from "../../store/db/driver.ts"
 import { groups } from "../aggregate/groups.ts"
+import { operators } from "../operators.ts"
 import type { Filter, Query, QueryResults, QueryStatistics, ResultOf } from "../query.ts"
 import { events } from "../reports/events.ts"
 import { funnel } from "../reports/funnel.ts"
@@ -13,7 +14,7 @@ import { retention } from "../reports/retention.ts"
 import { sessions } from "../reports/sessions.ts"
 import { values } from "../reports/values.ts"
 import { visitors } from "../reports/visitors.ts"
-import { idTextTest } from "../scan/matcher.ts"
+import { idTextTest, kindOf } from "../scan/matcher.ts"
 import { MemoryBudget } from "../structures/memory-budget.ts"
 
 export interface QueryOutcome<Q extends Query> {
@@ -64,10 +65,11 @@ function* executeOnce<Q extends Query>(
   budget: MemoryBudget,
 ): Generator<void, QueryOutcome<Q>> {
   const snapshot = yield* reader.open(query.scope)
-  yield* findIds(query, snapshot)
+  const linkedQuery = withLinkedIds(query, snapshot)
+  yield* prepareIds(linkedQuery, snapshot)
   // The report and the query have the same kind, which TypeScript cannot infer from a lookup.
   const report = reports[query.kind]
-  const result = yield* report(withLinkedIds(query, snapshot) as never, snapshot, budget)
+  const result = yield* report(linkedQuery as never, snapshot, budget)
   const { usedCache, counted, blockEvents, rowsRead } = snapshot
   const sources = [
     usedCache && "kept",
@@ -116,11 +118,18 @@ function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
   return { ...query, scope: { ...scope, filters } }
 }
 
-/** Searches the ids for the filters that test their texts, before a matcher needs them. */
-function* findIds(query: Query, snapshot: Snapshot): Generator<void, void> {
+/** Looks up the ids that the filters of a query name, before a matcher needs them. */
+function* prepareIds(query: Query, snapshot: Snapshot): Generator<void, void> {
   for (const filter of filtersOf(query)) {
+    const kind = kindOf[filter.field]
     const textTest = idTextTest(filter)
+    const values = [filter.value].flat().map(String)
     if (textTest) yield* snapshot.find(textTest.kind, textTest)
+    else if (kind && operators[filter.op].lookup === "equality") snapshot.numberUnread(kind, values)
+    else if (filter.field === "profile") {
+      snapshot.numberUnread("profiles", values)
+      for (const [, visitors] of filter.linked ?? []) snapshot.numberUnread("visitors", visitors)
+    }
   }
 }
 
