@@ -1,5 +1,6 @@
 import { type EventKind, kindIndex } from "../event-kinds.ts"
 import { type ContextField, contextFields } from "../store/contexts.ts"
+import { type IdKind, idKinds } from "../store/identities.ts"
 
 /** Codes of a column, in the smallest width that holds them. */
 export type Codes = Uint8Array | Uint16Array | Uint32Array
@@ -85,8 +86,7 @@ export function sliceKey({ name, kind, crawler }: SliceId): string {
 /** A block, or the type of a row, was removed after it was looked up. The reader must open a new snapshot. */
 export class StaleBlockError extends Error {}
 
-export type IdKind = "visitors" | "sessions" | "profiles"
-export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
+export { type IdKind, idKinds }
 
 /** One more than the largest dictionary id that visitors(), sessions() and profiles() return. */
 export type DictionarySizes = Record<IdKind, number>

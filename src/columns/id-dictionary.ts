@@ -1,16 +1,20 @@
 import type { Db, Statement } from "../store/db/driver.ts"
-import { type DictionarySizes, type IdKind, idKinds } from "./batch.ts"
+import {
+  hashBytes,
+  hashIds,
+  hashSeed,
+  hasTexts,
+  type IdChunk,
+  idsPerChunk,
+  PackedTexts,
+  packTexts,
+  wordsPerHash,
+} from "../store/identities.ts"
+import { type DictionarySizes, type IdKind, idKinds, StaleBlockError } from "./batch.ts"
 import { BloomFilter } from "./bloom-filter.ts"
 import { arrayOf } from "./typed-arrays.ts"
 
-/**
- * Ids of a chunk, about 50 KB. New ids are appended to the last chunk until it is full, so that there are few
- * chunks.
- */
-const idsPerChunk = 4_096
-
 const sql = {
-  seed: "select seed from sealed",
   deleted: "select deleted from sealed",
   /** The chunk that holds a dictionary id, and all later ones. */
   from: `
@@ -20,30 +24,34 @@ const sql = {
     order by first`,
   newestFirst: "select first, hashes from identities where kind = :kind order by first desc",
   next: `
-    select first + length(hashes) / 12 from identities where kind = :kind order by first desc limit 1`,
-  append: `
-    update identities set hashes = cast(hashes || :hashes as blob)
-    where kind = :kind and first = (select max(first) from identities where kind = :kind)
-      and first + length(hashes) / 12 = :first and length(hashes) < :full`,
-  insert: "insert into identities (kind, first, hashes) values (:kind, :first, :hashes)",
+    select first + length(hashes) / ${hashBytes} from identities where kind = :kind order by first desc limit 1`,
+  last: "select kind, first, hashes, texts from identities where kind = :kind order by first desc limit 1",
+  /** The texts of the chunk that holds a dictionary id, or of the next one, if there was no rebuild. */
+  texts: `
+    select first, length(hashes) / ${hashBytes} as count, texts from identities
+    where kind = :kind and first + length(hashes) / ${hashBytes} > :number
+      and first >= (select coalesce(max(first), 0) from identities where kind = :kind and first <= :number)
+    order by first
+    limit 1`,
+  hash: `
+    select substr(hashes, (:number - first) * ${hashBytes} + 1, ${hashBytes}) from identities
+    where kind = :kind and first <= :number
+    order by first desc
+    limit 1`,
+  withoutTexts: `
+    select exists (select 1 from identities where kind = :kind and texts is null and kind in (0, 2))`,
+  rebuilds: "select rebuilds from sealed",
 }
 
-/** 32-bit words of a hash. With 100 million ids the probability that two share all 96 bits is 1 in 10^13. */
-export const wordsPerHash = 3
+/** A search for up to this many ids does not build the Bloom filter, which takes longer than to read all hashes. */
+const fewTexts = 16
 /** Bits of the prefilter: more than the number of hashes of one search. */
 const prefilterBits = 2 ** 20
 
-/** Consecutive new dictionary ids, from `first` on, for ids that no block has used yet. */
-export interface NewDictionaryIds {
-  kind: IdKind
-  first: number
-  hashes: Uint8Array
-}
-
 /**
- * Assigns dictionary ids from 1, in the order in which ids are first sealed. The list stores only hashes, 12
- * bytes per id. A search reads the list from its end, about 5 ns per id, until all known ids are found. A
- * Bloom filter in memory rules out nearly all unknown ids; it takes 1 to 2 bytes per id.
+ * Assigns dictionary ids from 1, in the order in which ids are first sealed. A search for ids reads the hashes
+ * from the newest on, about 5 ns per id, until all known ids are found. A Bloom filter in memory rules out
+ * nearly all unknown ids; it takes 1 to 2 bytes per id.
  */
 export class IdDictionary {
   readonly #seed: bigint
@@ -51,6 +59,11 @@ export class IdDictionary {
   readonly #from: Statement
   readonly #newestFirst: Statement
   readonly #next: Statement
+  readonly #last: Statement
+  readonly #texts: Statement
+  readonly #hash: Statement
+  readonly #withoutTexts: Statement
+  readonly #rebuilds: Statement
   readonly #filters = new Map<IdKind, { filter: BloomFilter; next: number }>()
   /**
    * The number of deletions when the filters were built. Dictionary ids are only taken back by what counts as
@@ -59,11 +72,16 @@ export class IdDictionary {
   #knownDeletions: number | undefined
 
   constructor(private readonly db: Db) {
-    this.#seed = BigInt.asUintN(64, db.prepare(sql.seed).pluck().safeIntegers().get() as bigint)
+    this.#seed = hashSeed(db)
     this.#deletions = db.prepare(sql.deleted).pluck()
     this.#from = db.prepare(sql.from)
     this.#newestFirst = db.prepare(sql.newestFirst)
     this.#next = db.prepare(sql.next).pluck()
+    this.#last = db.prepare(sql.last)
+    this.#texts = db.prepare(sql.texts)
+    this.#hash = db.prepare(sql.hash).pluck()
+    this.#withoutTexts = db.prepare(sql.withoutTexts).pluck()
+    this.#rebuilds = db.prepare(sql.rebuilds).pluck()
   }
 
   /** Returns one more than the highest dictionary id of each kind. */
@@ -81,7 +99,7 @@ export class IdDictionary {
 
   /** Returns the dictionary id of each text, or 0 if it has none, and the hashes. */
   find(kind: IdKind, texts: readonly string[]): { numbers: Uint32Array; hashes: Uint32Array } {
-    const hashes = this.#hash(texts)
+    const hashes = hashIds(texts, this.#seed)
     const numbers = new Uint32Array(texts.length)
     // In one transaction: ids that are sealed meanwhile would be in the list but not in the filter.
     if (texts.length > 0) this.db.transaction(() => this.#find(kind, hashes, numbers))()
@@ -89,8 +107,9 @@ export class IdDictionary {
   }
 
   #find(kind: IdKind, hashes: Uint32Array, numbers: Uint32Array): void {
-    const filter = this.#filterOf(kind)
-    const search = new HashSearch(hashes, (at) => filter.mayHave(hashes, at))
+    const hasFilter = this.#filters.has(kind) && this.#deletions.get() === this.#knownDeletions
+    const filter = hasFilter || hashes.length > fewTexts * wordsPerHash ? this.#filterOf(kind) : undefined
+    const search = new HashSearch(hashes, (at) => filter?.mayHave(hashes, at) ?? true)
     if (search.remaining === 0) return
     for (const row of this.#newestFirst.iterate({ kind: idKinds.indexOf(kind) })) {
       const { first, hashes: bytes } = row as Chunk
@@ -117,23 +136,71 @@ export class IdDictionary {
     return known.filter
   }
 
-  #hash(texts: readonly string[]): Uint32Array {
-    const hashes = new Uint32Array(texts.length * wordsPerHash)
-    const small = Number(this.#seed & 0xffff_ffffn)
-    for (let index = 0; index < texts.length; index++) {
-      const text = texts[index] as string
-      const long = Bun.hash.xxHash3(text, this.#seed)
-      hashes[index * wordsPerHash] = Number(long & 0xffff_ffffn)
-      hashes[index * wordsPerHash + 1] = Number(long >> 32n)
-      hashes[index * wordsPerHash + 2] = Bun.hash.xxHash32(text, small)
+  /** Returns whether a dictionary id stands for a text. Takes about 10 us. */
+  isIdOf(kind: IdKind, number: number, text: string): boolean {
+    const hash = this.#hash.get({ kind: idKinds.indexOf(kind), number }) as Uint8Array | undefined
+    return (
+      hash !== undefined && Buffer.compare(hash, new Uint8Array(hashIds([text], this.#seed).buffer)) === 0
+    )
+  }
+
+  /** Returns the chunks that assign the next dictionary ids to new ids. Reads the last chunk, which they replace. */
+  append(kind: IdKind, texts: readonly string[], hashes: Uint32Array): IdChunk[] {
+    const chunks: IdChunk[] = []
+    let last = this.#last.get({ kind: idKinds.indexOf(kind) }) as IdChunk | undefined
+    let first = last ? last.first + last.hashes.length / hashBytes : 1
+    for (let from = 0; from < texts.length; ) {
+      const free = last ? idsPerChunk - last.hashes.length / hashBytes : 0
+      // A chunk without texts is not continued: all texts of a chunk are stored, or none.
+      const previous: IdChunk | undefined = free > 0 && !last?.texts === !hasTexts[kind] ? last : undefined
+      const to = Math.min(from + (previous ? free : idsPerChunk), texts.length)
+      const newTexts = texts.slice(from, to)
+      const newHashes = new Uint8Array(hashes.slice(from * wordsPerHash, to * wordsPerHash).buffer)
+      chunks.push({
+        kind: idKinds.indexOf(kind),
+        first: previous?.first ?? first,
+        hashes: previous ? Buffer.concat([previous.hashes, newHashes]) : newHashes,
+        texts: hasTexts[kind] ? packTexts([...(previous ? textsOf(previous) : []), ...newTexts]) : null,
+      })
+      first += to - from
+      from = to
+      last = undefined
     }
-    return hashes
+    return chunks
+  }
+
+  /** Whether the texts of all ids of a kind are stored. */
+  hasAllTexts(kind: IdKind): boolean {
+    return hasTexts[kind] && this.#withoutTexts.get({ kind: idKinds.indexOf(kind) }) === 0
+  }
+
+  /**
+   * Iterates the texts of ids from a dictionary id on, a few thousand ids at once. The text of an id that no event has any more is
+   * empty. `rebuilds`: of the caller's snapshot. Throws StaleBlockError after a rebuild.
+   */
+  *texts(kind: IdKind, from: number, rebuilds: number): Generator<{ first: number; texts: PackedTexts }> {
+    for (let number = from; ; ) {
+      // In one transaction: after a rebuild, dictionary ids mean other ids.
+      const chunk = this.db.transaction(() => {
+        if (this.#rebuilds.get() !== rebuilds) throw new StaleBlockError()
+        return this.#texts.get({ kind: idKinds.indexOf(kind), number })
+      })() as TextChunk | undefined
+      if (!chunk) return
+      if (chunk.texts) yield { first: chunk.first, texts: new PackedTexts(chunk.texts, chunk.count) }
+      number = chunk.first + chunk.count
+    }
   }
 }
 
 interface Chunk {
   first: number
   hashes: Buffer
+}
+
+interface TextChunk {
+  first: number
+  count: number
+  texts: Uint8Array | null
 }
 
 /** Hashes to find. Each is searched for until it is found. */
@@ -189,11 +256,8 @@ class HashSearch {
   }
 }
 
-/** Stores new dictionary ids. Call it in the transaction that stores the blocks that use them. */
-export function insertDictionaryIds(db: Db, { kind, first, hashes }: NewDictionaryIds): void {
-  const chunk = { kind: idKinds.indexOf(kind), first, hashes }
-  const full = idsPerChunk * wordsPerHash * 4
-  if (db.prepare(sql.append).run({ ...chunk, full }).changes === 0) db.prepare(sql.insert).run(chunk)
+function textsOf({ hashes, texts }: IdChunk): string[] {
+  return texts ? new PackedTexts(texts, hashes.length / hashBytes).all() : []
 }
 
 function wordsOf(bytes: Uint8Array): Uint32Array {

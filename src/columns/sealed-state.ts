@@ -4,9 +4,11 @@ export interface SealedState {
   id: number
   /** Number of deletions of later rows. */
   deleted: number
+  /** Number of rebuilds: dictionary ids of before one mean nothing after it. */
+  rebuilds: number
   /** Highest row id. */
   last: number
 }
 
 export const sealedStateSql =
-  "select id, deleted, (select coalesce(max(id), 0) from event_rows) as last from sealed"
+  "select id, deleted, rebuilds, (select coalesce(max(id), 0) from event_rows) as last from sealed"

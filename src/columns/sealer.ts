@@ -1,12 +1,14 @@
 import { runToEnd } from "../steps.ts"
 import type { Db } from "../store/db/driver.ts"
-import { idKinds, StaleBlockError, sliceKey } from "./batch.ts"
+import { storeIdChunk, wordsPerHash } from "../store/identities.ts"
+import { StaleBlockError, sliceKey } from "./batch.ts"
 import { type BlockRow, blockColumns, blockOf, type RawBlock } from "./block.ts"
 import { BlockReader } from "./block-reader.ts"
 import { fittingBlocks } from "./block-rows.ts"
 import { BlockWriter, type EncodedBlock, encode, slicesPerBlock } from "./block-writer.ts"
 import { buildMemory, ColumnBuilder } from "./column-builder.ts"
-import { IdDictionary, insertDictionaryIds, type NewDictionaryIds, wordsPerHash } from "./id-dictionary.ts"
+import { IdDictionary } from "./id-dictionary.ts"
+import { type IdChanges, IdMaintenance } from "./id-maintenance.ts"
 import type { Columns } from "./memory-batch.ts"
 import { MergedValues, merge } from "./merge.ts"
 import { RowReader } from "./row-reader.ts"
@@ -43,9 +45,8 @@ interface WebsiteDay {
 const beforeAllDays: WebsiteDay = { website: -1, day: 0 }
 
 /** Blocks built from rows or from other blocks, and the preconditions for storing them. */
-export interface SealedBatch {
+export interface SealedBatch extends IdChanges {
   blocks: { block: EncodedBlock; afterId: number; lastId: number }[]
-  identities: NewDictionaryIds[]
   /** Seals rows up to `to`. Precondition: none of them has been sealed or deleted since they were read. */
   seal?: { from: number; to: number; deleted: number }
   /**
@@ -53,24 +54,18 @@ export interface SealedBatch {
    * and deleted later.
    */
   removes: { id: number; stale: number; isRetained: boolean }[]
-  /** Chunks of dictionary ids that no block uses any more. */
-  unusedChunks?: { kind: number; first: number }[]
 }
 
 const sql = {
   lastOfPass: `
     select max(id) from (select id from event_rows where id > :after order by id limit :limit)`,
   /**
-   * Removing dictionary ids (from = to) counts as a deletion: readers that hold unsealed rows must then
+   * Changing dictionary ids (from = to) counts as a deletion: readers that hold unsealed rows must then
    * assign ids again.
    */
   seal: `
     update sealed set id = :to, deleted = deleted + (:from = :to) where id = :from and deleted = :deleted`,
   dropChunk: "delete from identities where kind = :kind and first = :first",
-  chunks: `
-    select kind, first, length(hashes) / 12 as count from identities
-    where kind < 10 and first < (select max(first) from identities as other where other.kind = identities.kind)`,
-  allBlocks: `select ${blockColumns} from blocks where website_rid >= 0`,
   /** The empty row that prevents SQLite from reusing an id. A row with a higher id does that now. */
   dropPlaceholder: "delete from event_rows where website_rid = -1 and id < :to",
   /**
@@ -79,8 +74,7 @@ const sql = {
   reset: `
     update blocks set website_rid = -1 - website_rid where website_rid >= 0;
     update identities set kind = kind + (select max(kind) / 10 * 10 + 10 from identities) where kind < 10;
-    update sealed set id = 0, deleted = deleted + 1;`,
-  removedIds: "delete from identities where rowid in (select rowid from identities where kind >= 10 limit 4)",
+    update sealed set id = 0, deleted = deleted + 1, rebuilds = rebuilds + 1;`,
   dropBlock: "delete from blocks where id = :id and stale = :stale",
   retire: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",
   /** Blocks that are deleted without being rebuilt: their replacement has deleted events, too. */
@@ -118,6 +112,7 @@ const sql = {
 export class Sealer {
   readonly #rows: RowReader
   readonly #blocks: BlockReader
+  readonly #ids: IdMaintenance
 
   /** Total bytes of memory, estimated, in which columns were built. */
   builtBytes = 0
@@ -139,6 +134,7 @@ export class Sealer {
   ) {
     this.#rows = new RowReader(db)
     this.#blocks = new BlockReader(db, this.#rows, (kind, texts) => this.identities.find(kind, texts).numbers)
+    this.#ids = new IdMaintenance(db, this.#rows, this.#blocks, identities)
   }
 
   /** Returns the number of rows that are in no block yet, by their ids. */
@@ -161,22 +157,21 @@ export class Sealer {
       to = builder.addSome(to, last)
       yield
     }
-    const identities: NewDictionaryIds[] = []
+    const identities: SealedBatch["identities"] = []
     const next = this.identities.numbers()
     const columns = builder.finish((kind, texts) => {
       const { numbers, hashes } = this.identities.find(kind, texts)
+      const newTexts: string[] = []
       const newHashes = new Uint32Array(hashes.length)
-      const first = next[kind]
-      let count = 0
       for (let index = 0; index < texts.length; index++) {
         if (numbers[index] !== 0) continue
-        numbers[index] = first + count
+        const count = newTexts.push(texts[index] as string) - 1
+        numbers[index] = next[kind] + count
         for (let word = 0; word < wordsPerHash; word++)
           newHashes[count * wordsPerHash + word] = hashes[index * wordsPerHash + word] as number
-        count++
       }
-      const used = newHashes.slice(0, count * wordsPerHash)
-      if (count > 0) identities.push({ kind, first, hashes: new Uint8Array(used.buffer) })
+      const used = newHashes.slice(0, newTexts.length * wordsPerHash)
+      identities.push(...this.identities.append(kind, newTexts, used))
       return numbers
     })
     const blocks: SealedBatch["blocks"] = []
@@ -311,30 +306,10 @@ export class Sealer {
     }
   }
 
-  /**
-   * Finds chunks of dictionary ids that no block uses: hashes of ids whose events were all deleted. Reads the
-   * ids of all events, about 10 ns each. Returns undefined if there are none, or if stale blocks are still to
-   * be rebuilt.
-   */
-  *collect(): Generator<void, SealedBatch | undefined> {
-    const { id, deleted } = this.#readState()
-    const blocks = (this.db.prepare(sql.allBlocks).all() as RawBlock[]).map(blockOf)
-    if (blocks.some(({ stale }) => stale > 0)) return undefined
-    const range = this.identities.numbers()
-    const used = idKinds.map((kind) => new Uint8Array(range[kind]))
-    for (const block of blocks) {
-      idKinds.forEach((kind, index) => {
-        const seen = used[index] as Uint8Array
-        for (const number of this.#blocks.segments.ids(block, kind)) seen[number] = 1
-      })
-      yield
-    }
-    const chunks = this.db.prepare(sql.chunks).all() as { kind: number; first: number; count: number }[]
-    const unusedChunks = chunks.filter(
-      ({ kind, first, count }) => used[kind]?.subarray(first, first + count).includes(1) === false,
-    )
-    if (unusedChunks.length === 0) return undefined
-    return { blocks: [], identities: [], seal: { from: id, to: id, deleted }, removes: [], unusedChunks }
+  /** See `IdMaintenance.next`. */
+  *maintainIds(collect: boolean): Generator<void, SealedBatch | undefined> {
+    const changes = yield* this.#ids.next(collect)
+    return changes && { blocks: [], removes: [], ...changes }
   }
 
   #readState(): SealedState {
@@ -398,11 +373,10 @@ export function applySealedBatch(
       if ((isRetained ? retire : drop).run(block).changes === 0) throw new StaleBlockError()
     }
     for (const { kind, first } of unusedChunks) db.prepare(sql.dropChunk).run({ kind, first })
-    for (const ids of identities) insertDictionaryIds(db, ids)
+    for (const chunk of identities) storeIdChunk(db, chunk)
     const writer = new BlockWriter(db)
     for (const { block, afterId, lastId } of blocks) writer.insert(block, afterId, lastId)
     if (seal) db.prepare(sql.dropPlaceholder).run({ to: seal.to })
-    else if (removes.length > 0) db.prepare(sql.removedIds).run()
   })
   try {
     apply()
@@ -425,18 +399,18 @@ export interface SealingOptions {
   /** Days since 1970-01-01. Blocks of the days before are merged from `partsOfClosedDay` on, others from four. */
   today?: number
   partsOfClosedDay?: number
-  /** If there is nothing else to do, looks for unused dictionary ids. */
+  /** If there is nothing else to do, looks for unused dictionary ids: see `IdMaintenance`. */
   collect?: boolean
 }
 
-/** Builds the next batch: seals rows, else rebuilds stale blocks, else merges blocks. */
+/** Builds the next batch: seals rows, else rebuilds stale blocks, else merges blocks, else maintains the dictionary of ids. */
 export function* nextWork(
   sealer: Sealer,
   { minimum = 1, today = Number.NEGATIVE_INFINITY, partsOfClosedDay, collect = false }: SealingOptions = {},
 ): Generator<void, SealedBatch | undefined> {
   const pass = sealer.unsealed() >= minimum ? yield* sealer.pass() : undefined
   const batch = pass ?? (yield* sealer.rebuild()) ?? (yield* sealer.merge(today, partsOfClosedDay))
-  return batch ?? (collect ? yield* sealer.collect() : undefined)
+  return batch ?? (yield* sealer.maintainIds(collect))
 }
 
 /** Seals rows while at least `minimum` are unsealed. Does not yield: only for callers that have nothing else to do. */

@@ -189,9 +189,10 @@ export class SnapshotReader {
     const ends = ofWebsites.flatMap((of) => [of[0]?.day ?? [], of.at(-1)?.day ?? []].flat())
     return new Snapshot({
       scope,
-      last: sealed.last,
+      sealed,
       websiteIds: new Map(this.#websites.all() as [number, string][]),
       unsealed,
+      identities: this.identities,
       rows: this.rows,
       cache: this.#cache,
       stamps: this.#stamps,

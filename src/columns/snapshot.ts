@@ -4,8 +4,11 @@ import { type Batch, type DictionarySizes, type IdKind, idKinds, type RowLocator
 import type { Slice } from "./block.ts"
 import type { Cache } from "./cache.ts"
 import { ColumnBuilder } from "./column-builder.ts"
+import type { IdDictionary } from "./id-dictionary.ts"
+import { IdSearch, idsPerStep, type TextTest } from "./id-search.ts"
 import { type Columns, MemoryBatch } from "./memory-batch.ts"
 import type { EventType, RowHead, RowId, RowReader, StoredEvent } from "./row-reader.ts"
+import type { SealedState } from "./sealed-state.ts"
 import type { Stamps } from "./stamps.ts"
 import type { UnsealedRows } from "./unsealed.ts"
 
@@ -56,14 +59,10 @@ export interface Day {
   inRows(): Entry[]
 }
 
-/** Row ids in one step of reading the texts of ids: about 30 ms. */
-const idsPerStep = 65_536
-/** Bytes that the text of an id takes besides its characters. */
-const textBytes = 60
-/** All times, Unix ms. */
-const always = { from: Number.MIN_SAFE_INTEGER, to: Number.MAX_SAFE_INTEGER }
 /** Single events looked up in one step: about 5 ms. */
 const lookupsPerStep = 256
+/** Number of ids among which one is looked up in the time of checking the dictionary id of one. */
+const idsPerCheck = 1_000
 /** Number of rows that a scan reads in the time of one lookup. */
 const rowsPerLookup = 16
 
@@ -79,21 +78,13 @@ function compareEntries(left: Entry, right: Entry): number {
   )
 }
 
-/** The texts of ids read so far. */
-interface Texts {
-  all: Set<string>
-  bytes: number
-  /** Row id up to which texts were read. */
-  last: number
-}
-
 interface SnapshotOptions {
   scope: SnapshotScope
-  /** Highest row id. */
-  last: number
+  sealed: SealedState
   /** Public ids by rid. */
   websiteIds: ReadonlyMap<number, string>
   unsealed: UnsealedRows
+  identities: IdDictionary
   rows: RowReader
   cache: Cache
   stamps: Stamps
@@ -114,7 +105,6 @@ export class Snapshot {
   counted = false
   /** Whether part of the result comes from the cache. */
   usedCache = false
-  readonly #texts = new Map<IdKind, ReadonlySet<string>>()
 
   readonly scope: SnapshotScope
   readonly websiteIds: ReadonlyMap<number, string>
@@ -122,8 +112,9 @@ export class Snapshot {
   readonly stamps: Stamps
   readonly days: readonly Day[]
   readonly span: SnapshotOptions["span"]
-  readonly #last: number
+  readonly #sealed: SealedState
   readonly #unsealed: UnsealedRows
+  readonly #search: IdSearch
   readonly #rows: RowReader
   readonly #unreadRows: number
 
@@ -134,10 +125,11 @@ export class Snapshot {
     this.stamps = options.stamps
     this.days = options.days
     this.span = options.span
-    this.#last = options.last
+    this.#sealed = options.sealed
     this.#unsealed = options.unsealed
     this.#rows = options.rows
     this.#unreadRows = options.unreadRows
+    this.#search = new IdSearch(options)
   }
 
   /** Sizes of the dictionaries, with room for the ids of rows that have not been read. */
@@ -245,32 +237,14 @@ export class Snapshot {
     return batch
   }
 
-  /**
-   * Reads the texts of all ids of a kind, for text filters. Takes about 0.5 us per row. While the texts stay
-   * cached, each row is read only once. The texts can include ids of events that were deleted since. Yields
-   * while it reads.
-   */
-  *readTexts(kind: IdKind): Generator<void, void> {
-    const { websites } = this.scope
-    const key = `texts of ${kind} of ${websites}`
-    const known = this.cache.find<Texts>(key, "") ?? { all: new Set(), bytes: 0, last: 0 }
-    while (known.last < this.#last) {
-      const to = Math.min(known.last + idsPerStep, this.#last)
-      for (const text of this.#rows.texts(kind, { websites, ...always }, known.last, to)) {
-        if (known.all.has(text)) continue
-        known.all.add(text)
-        known.bytes += textBytes + text.length
-      }
-      known.last = to
-      yield
-    }
-    this.cache.put(key, "", known, known.bytes, false)
-    this.#texts.set(kind, known.all)
+  /** See `IdSearch.find`. */
+  find(kind: IdKind, test: TextTest): Generator<void, void> {
+    return this.#search.find(kind, test)
   }
 
-  /** Returns the texts that `readTexts` has read. */
-  textsOf(kind: IdKind): Iterable<string> {
-    return this.#texts.get(kind) ?? []
+  /** See `IdSearch.found`. */
+  found(kind: IdKind, key: string): readonly number[] {
+    return this.#search.found(kind, key)
   }
 
   /** Returns the row ids of a website at some times, Unix ms, in no order. */
@@ -288,6 +262,11 @@ export class Snapshot {
   /** Returns the dictionary id of each text, or 0 if no event has the id. */
   numbersOf(kind: IdKind, texts: readonly string[]): Uint32Array {
     return this.#unsealed.known(kind, texts)
+  }
+
+  /** Assigns dictionary ids to ids that unread rows can have, so that `numbersOf` returns them before the rows are read. */
+  numberUnread(kind: IdKind, texts: readonly string[]): void {
+    if (this.#unreadRows > 0) this.#unsealed.numbersOf(kind, texts)
   }
 
   /** Like `numbersOf`, but assigns dictionary ids to ids that no event has. */
@@ -322,20 +301,25 @@ export class Snapshot {
         if (requested.has(number)) textsById.set(number, text)
       })
     }
-    if (locators.length * rowsPerLookup > this.#last) {
-      for (let at = 0; at < this.#last && textsById.size < requested.size; at += idsPerStep) {
-        addTexts([...new Set(this.#rows.texts(kind, this.scope, at, Math.min(at + idsPerStep, this.#last)))])
+    if (locators.length * rowsPerLookup > this.#sealed.last) {
+      for (let at = 0; at < this.#sealed.last && textsById.size < requested.size; at += idsPerStep) {
+        addTexts([
+          ...new Set(this.#rows.texts(kind, this.scope, at, Math.min(at + idsPerStep, this.#sealed.last))),
+        ])
         yield
       }
       return textsById
     }
     const column = idKinds.indexOf(kind)
     const candidates = new Set<string>()
-    for (const [index, { website, name, ts }] of locators.entries()) {
+    const areFew = locators.length * idsPerCheck < this.numbers[kind]
+    for (const [index, { number, website, name, ts }] of locators.entries()) {
       if (index % lookupsPerStep === lookupsPerStep - 1) yield
       for (const ids of this.#rows.idsAt(website, ts, name)) {
         const id = ids[column]
-        if (typeof id === "string") candidates.add(id)
+        if (typeof id !== "string") continue
+        if (!areFew) candidates.add(id)
+        else if (this.#unsealed.isIdOf(kind, number, id)) textsById.set(number, id)
       }
     }
     addTexts([...candidates])

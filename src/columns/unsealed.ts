@@ -200,6 +200,22 @@ export class UnsealedRows {
     return numbers
   }
 
+  /** Iterates the texts and dictionary ids of ids that no block has used yet, of rows that were read. */
+  newIds(kind: IdKind): Iterable<[text: string, number: number]> {
+    return this.#newIds[kind]
+  }
+
+  /** Returns whether a dictionary id stands for a text. */
+  isIdOf(kind: IdKind, number: number, text: string): boolean {
+    if (number >= this.#initialSizes[kind]) return this.#newIds[kind].get(text) === number
+    return this.dictionary.isIdOf(kind, number, text)
+  }
+
+  /** Returns one more than the highest dictionary id of blocks. */
+  sealedSize(kind: IdKind): number {
+    return this.#initialSizes[kind]
+  }
+
   /** Returns the dictionary id of each text, or 0 if no event has the id. */
   known(kind: IdKind, texts: readonly string[]): Uint32Array {
     const newIds = this.#newIds[kind]

@@ -184,6 +184,13 @@ export function requiredTexts({ op, value }: Condition): string[] | undefined {
   return lookup === "equality" && !isNegation ? [value].flat().map(String) : undefined
 }
 
+/** A text that all texts contain that match the operator, or the one that it negates; undefined if there is none. */
+export function requiredPart({ op, value }: Condition): string | undefined {
+  const { lookup, operandType } = operators[op]
+  const [part] = [value].flat().map(String)
+  return lookup !== "presence" && operandType === "text" ? part || undefined : undefined
+}
+
 /** Whether a text matches a pattern in which each `*` stands for any text, also for none. */
 export function matchesPattern(text: string, pattern: string): boolean {
   const [first = "", ...rest] = pattern.split("*")

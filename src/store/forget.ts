@@ -3,6 +3,7 @@ import { overwriteUnallocatedSpace } from "./db/unallocated-space.ts"
 import { sweepPause, sweepRows } from "./events.ts"
 import { isEventOf, linkedIds, withHashes } from "./identity-resolution.ts"
 import { deleteUnusedTypes, typeCheckPause } from "./unused-event-types.ts"
+import { eraseUnusedIds, type IdTexts } from "./unused-ids.ts"
 
 /** A person on one website: a visitor by anonymous id, or a profile. */
 export interface Person {
@@ -50,7 +51,8 @@ const sql = {
     limit :limit`,
   deleteEvents: (condition: string) => `
     delete from event_rows
-    where id in (select value from json_each(:ids)) and website_rid = :rid and ${condition}`,
+    where id in (select value from json_each(:ids)) and website_rid = :rid and ${condition}
+    returning anonymous_id, profile_id`,
   // All rids that the id ever had: a deleted and recreated website can still have old rows.
   websites: "select rid from websites where id = :websiteId",
   holds: (condition: string) => `
@@ -97,8 +99,8 @@ export async function countPerson(
 }
 
 /**
- * Deletes the events of a person, then the links and the profile, then event names and property keys that no other event
- * has. identity-resolution.ts defines which events belong to a person. An anonymous id loses its links, but no profile is
+ * Deletes the events of a person, their ids in the dictionary unless other events have them, the links and the profile, then
+ * event names and property keys that no other event has. identity-resolution.ts defines which events belong to a person. An anonymous id loses its links, but no profile is
  * deleted with it. Events of the day of `now` (Unix ms) are also found by their daily hash.
  *
  * Deleted bytes are overwritten: cells and pages by `secure_delete`, copies of cells in pages by `overwriteUnallocatedSpace`, and
@@ -113,16 +115,23 @@ export async function forgetPerson(
   pace: ForgetSchedule,
 ): Promise<PersonCounts & { overwritten: boolean }> {
   const theirs = personFilter(db, person, now)
-  const remove = db.prepare(sql.deleteEvents(theirs.match))
+  const remove = db.prepare(sql.deleteEvents(theirs.match)).raw()
+  const theirIds = idsOf(theirs)
   let events = 0
   for await (const ids of eventsOf(db, theirs, pace)) {
     for (let from = 0; from < ids.length; from += sweepRows) {
       const batch = JSON.stringify(ids.slice(from, from + sweepRows))
-      const { changes } = await pace.write(() => remove.run({ ...theirs.values, ids: batch }))
-      events += changes
+      const deleted = await pace.write(() => remove.all({ ...theirs.values, ids: batch }) as DeletedIds[])
+      for (const [visitor, profile] of deleted) {
+        if (visitor !== null) theirIds.visitors.add(visitor)
+        if (profile !== null) theirIds.profiles.add(profile)
+      }
+      events += deleted.length
       await pace.sleep(sweepPause)
     }
   }
+  // Before the links are deleted: if interrupted, the next call finds the ids by them.
+  await eraseUnusedIds(db, theirIds, pace)
   const profileAndLinks = await pace.write(() => deleteProfileAndLinks(db, personFilter(db, person, now)))
   const pause = async () => {
     await pace.sleep(typeCheckPause)
@@ -165,6 +174,9 @@ export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: 
   })
 }
 
+/** The ids of a deleted event. */
+type DeletedIds = [anonymousId: string | null, profileId: string | null]
+
 interface PersonFilter {
   values: { rid: number; profileId: string | null; anonymousIds: string }
   /** SQL condition that an event belongs to the person. */
@@ -181,6 +193,12 @@ function filterOf({ websiteRid: rid, id }: Person, anonymousIds: readonly string
     values: { rid, profileId, anonymousIds: JSON.stringify(anonymousIds) },
     match: profileId === null ? isEventOf.visitor : isEventOf.profile,
   }
+}
+
+function idsOf({ values: { profileId, anonymousIds } }: PersonFilter): IdTexts {
+  // `filterOf` made it.
+  const visitors = new Set(JSON.parse(anonymousIds) as string[])
+  return { visitors, profiles: new Set(profileId === null ? [] : [profileId]) }
 }
 
 /** Yields the ids of the events in batches. Scans all events of the website: there is no index on the visitor. */

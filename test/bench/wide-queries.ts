@@ -146,7 +146,7 @@ export const wideQueries: readonly WideQuery[] = [
       `select visitor, count(*), max(ts) from events
        where ${inRange} and contains(visitor, '${4242 + variant}') group by 1 order by 3 desc, 1 limit 50`,
     request: (variant) => ({ parameter: { name: "people", search: String(4242 + variant), limit: 50 } }),
-    row: (row) => [String(row.anonymous_id), Number(row.total_events), dateOf(row.last_seen)],
+    row: (row) => [String(row.anonymous_id), Number(row.events), dateOf(row.last_seen)],
   },
   {
     name: "one person's timeline",

@@ -4,6 +4,7 @@ import { emptyCodes } from "../../src/columns/column.ts"
 import { type Columns, MemoryBatch } from "../../src/columns/memory-batch.ts"
 import type { Entry } from "../../src/columns/snapshot.ts"
 import { type EventKind, eventKinds } from "../../src/event-kinds.ts"
+import { positivePredicateOf } from "../../src/query/operators.ts"
 import type { Scope } from "../../src/query/query.ts"
 import type { ReportSource } from "../../src/query/reports/step.ts"
 import type { LinkedVisitor } from "../../src/store/identity-resolution.ts"
@@ -97,7 +98,11 @@ export function sourceOf(
     },
     open: (entry) => entry.open(),
     numbersOf,
-    textsOf: (kind) => ids[kind],
+    found: (kind, key) => {
+      const [op, value] = JSON.parse(key)
+      const test = positivePredicateOf({ op, value })
+      return ids[kind].flatMap((text, index) => (test(text, text) ? index + 1 : []))
+    },
     cache: new Cache(0),
     rowIdsAt: () => idsAreKnown(),
     typeOf: () => idsAreKnown(),

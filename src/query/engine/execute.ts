@@ -1,4 +1,4 @@
-import { type IdKind, StaleBlockError } from "../../columns/batch.ts"
+import { StaleBlockError } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { SnapshotReader } from "../../columns/snapshot-reader.ts"
 import { runToEnd } from "../../steps.ts"
@@ -15,7 +15,7 @@ import { sessions } from "../reports/sessions.ts"
 import { traffic } from "../reports/traffic.ts"
 import { values } from "../reports/values.ts"
 import { visitors } from "../reports/visitors.ts"
-import { kindOf } from "../scan/matcher.ts"
+import { idTextTest, kindOf } from "../scan/matcher.ts"
 import { MemoryBudget } from "../structures/memory-budget.ts"
 
 export interface QueryOutcome<Q extends Query> {
@@ -66,10 +66,11 @@ function* executeOnce<Q extends Query>(
   budget: MemoryBudget,
 ): Generator<void, QueryOutcome<Q>> {
   const snapshot = yield* reader.open(query.scope)
-  for (const kind of kindsComparedAsText(query)) yield* snapshot.readTexts(kind)
+  const linkedQuery = withLinkedIds(query, snapshot)
+  yield* prepareIds(linkedQuery, snapshot)
   // The report and the query have the same kind, which TypeScript cannot infer from a lookup.
   const report = reports[query.kind]
-  const result = yield* report(withLinkedIds(query, snapshot) as never, snapshot, budget)
+  const result = yield* report(linkedQuery as never, snapshot, budget)
   const { usedCache, counted, blockEvents, rowsRead } = snapshot
   const sources = [
     usedCache && "kept",
@@ -118,8 +119,22 @@ function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
   return { ...query, scope: { ...scope, filters } }
 }
 
-/** Kinds of ids that a filter compares as text. */
-function kindsComparedAsText(query: Query): IdKind[] {
+/** Looks up the ids that the filters of a query name, before a matcher needs them. */
+function* prepareIds(query: Query, snapshot: Snapshot): Generator<void, void> {
+  for (const filter of filtersOf(query)) {
+    const kind = kindOf[filter.field]
+    const textTest = idTextTest(filter)
+    const values = [filter.value].flat().map(String)
+    if (textTest) yield* snapshot.find(textTest.kind, textTest)
+    else if (kind && operators[filter.op].lookup === "equality") snapshot.numberUnread(kind, values)
+    else if (filter.field === "profile") {
+      snapshot.numberUnread("profiles", values)
+      for (const [, visitors] of filter.linked ?? []) snapshot.numberUnread("visitors", visitors)
+    }
+  }
+}
+
+function filtersOf(query: Query): Filter[] {
   const steps =
     "steps" in query
       ? query.steps
@@ -128,10 +143,5 @@ function kindsComparedAsText(query: Query): IdKind[] {
         : "startEvent" in query
           ? [query.startEvent, query.returnEvent]
           : []
-  const filters: Filter[] = [query.scope, ...steps].flatMap(({ filters }) => [...filters])
-  return [
-    ...new Set(
-      filters.flatMap(({ field, op }) => (operators[op].lookup === "text" ? (kindOf[field] ?? []) : [])),
-    ),
-  ]
+  return [query.scope, ...steps].flatMap(({ filters }) => [...filters])
 }

@@ -1,4 +1,5 @@
 import type { Batch, Codes, Column, IdKind, TextField, Value } from "../../columns/batch.ts"
+import type { TextTest } from "../../columns/id-search.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { pathSplits, textOf, valueAt } from "../json.ts"
 import {
@@ -6,6 +7,7 @@ import {
   operators,
   positivePredicateOf,
   predicateOf,
+  requiredPart,
   requiredTexts,
   type ValuePredicate,
 } from "../operators.ts"
@@ -63,8 +65,22 @@ function either(one: Column, other: Column): Column {
   return { codes, values: [...one.values, ...other.values] }
 }
 
+export interface IdTextTest extends TextTest {
+  kind: IdKind
+}
+
+/** The test of ids that a filter needs; for a negated filter, that of the operator that is negated. Undefined if it needs none. */
+export function idTextTest(filter: Filter): IdTextTest | undefined {
+  const kind = kindOf[filter.field]
+  const { op, value } = filter
+  if (!kind || operators[op].lookup !== "text") return undefined
+  const test = positivePredicateOf(filter)
+  const key = JSON.stringify([op, value])
+  return { kind, key, part: requiredPart(filter), test: (text) => test(text, text) }
+}
+
 /** The part of a snapshot that a matcher uses. */
-export type Lookup = Pick<Snapshot, "numbers" | "numbersOf" | "textsOf" | "websiteId" | "cache">
+export type Lookup = Pick<Snapshot, "numbers" | "numbersOf" | "found" | "websiteId" | "cache">
 
 /** A batch and its selected events. */
 export interface Narrowed {
@@ -188,7 +204,7 @@ export class Matcher {
         return test(value, value)
       })
     } else if (field === "profile") this.#eventTests.push(this.#profileTest(filter))
-    else if (kind) this.#eventTests.push(this.#idTest(kind, filter, test))
+    else if (kind) this.#eventTests.push(this.#idTest(kind, filter))
     else if (field === "property_key") this.#eventTests.push(keyTest(filter))
     else if (field === "page") {
       this.#batchTests.push(({ kind }) => kind === "page_view")
@@ -232,32 +248,35 @@ export class Matcher {
     }
   }
 
-  /** Batches contain dictionary ids, so the matching ids are looked up first; a text operator tests the text of every id. */
-  #idTest(kind: IdKind, { op, value }: Filter, test: ValuePredicate): EventTest {
+  /** Batches contain dictionary ids, so the matching ids are looked up first. */
+  #idTest(kind: IdKind, filter: Filter): EventTest {
     const idsOf = (batch: Batch) => batch[kind]()
-    const missing = test(undefined, undefined)
     const all = this.lookup.numbers[kind]
-    const { lookup, isNegation: denies } = operators[op]
+    const { lookup, isNegation: denies } = operators[filter.op]
     if (lookup === "presence") {
+      const missing = predicateOf(filter)(undefined, undefined)
       const fits = new Uint8Array(all).fill(Number(!missing))
       fits[0] = Number(missing)
       return (batch) => ({ codes: idsOf(batch), fits })
     }
     // The ids to select, or those to exclude.
-    const texts =
-      lookup === "equality"
-        ? [value].flat().map(String)
-        : Array.from(this.lookup.textsOf(kind)).filter((text) => test(text, text) !== denies)
-    const numbers = new Set(this.lookup.numbersOf(kind, texts))
-    numbers.delete(0)
-    if (numbers.size === 0) return () => denies
+    const textTest = idTextTest(filter)
+    const numbers = textTest
+      ? this.lookup.found(kind, textTest.key)
+      : this.lookup.numbersOf(kind, [filter.value].flat().map(String))
     const fits = new Uint8Array(all).fill(Number(denies))
-    for (const number of numbers) fits[number] = Number(!denies)
-    const [only, ...more] = numbers
+    let [count, last] = [0, 0]
+    for (const number of numbers) {
+      if (number === 0 || fits[number] !== Number(denies)) continue
+      fits[number] = Number(!denies)
+      last = number
+      count++
+    }
+    if (count === 0) return () => denies
     return (batch) => {
       const codes = idsOf(batch)
       // Most batches have no event of a given person, and indexOf detects that ten times as fast as a loop.
-      if (more.length === 0 && codes.indexOf(only as number) < 0) return denies
+      if (count === 1 && codes.indexOf(last) < 0) return denies
       return { codes, fits }
     }
   }

@@ -12,6 +12,7 @@ import propertyKeys from "../../../migrations/0010_new_keys.sql" with { type: "t
 import dayBlocks from "../../../migrations/0011_day_blocks.sql" with { type: "text" }
 import kinds from "../../../migrations/0012_kinds.sql" with { type: "text" }
 import claims from "../../../migrations/0013_claims.sql" with { type: "text" }
+import idTexts from "../../../migrations/0014_id_texts.sql" with { type: "text" }
 import { UserError } from "../../errors.ts"
 import type { Db } from "./driver.ts"
 
@@ -35,6 +36,7 @@ export const migrations: readonly Migration[] = [
   { name: "0011_day_blocks", sql: dayBlocks },
   { name: "0012_kinds", sql: kinds },
   { name: "0013_claims", sql: claims },
+  { name: "0014_id_texts", sql: idTexts },
 ]
 
 const createMigrationsTable = `

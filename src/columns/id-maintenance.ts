@@ -1,0 +1,195 @@
+import type { Db } from "../store/db/driver.ts"
+import { hashBytes, type IdChunk, packTexts, withoutIds } from "../store/identities.ts"
+import { type IdKind, idKinds } from "./batch.ts"
+import { type BlockRow, blockColumns, blockOf, type RawBlock } from "./block.ts"
+import type { BlockReader } from "./block-reader.ts"
+import type { IdDictionary } from "./id-dictionary.ts"
+import type { RowReader } from "./row-reader.ts"
+import { type SealedState, sealedStateSql } from "./sealed-state.ts"
+
+/** Chunks written in one transaction: about 10 ms. */
+const chunksPerBatch = 16
+/** Ids whose texts are collected at once, in 10 MB. Chunks of earlier versions can be larger than others. */
+const idsPerBatch = 65_536
+/** Events looked up in one step: about 5 ms. */
+const lookupsPerStep = 256
+
+const sql = {
+  blocks: `select ${blockColumns} from blocks where website_rid >= 0`,
+  ofEarlierDictionary: "select kind, first from identities where kind >= 10 limit :limit",
+  withoutTexts: `
+    select kind, first, hashes, texts from identities
+    where texts is null and kind in (0, 2) and (kind, first) > (:kind, :first)
+    order by kind, first
+    limit :limit`,
+  hashes: "select hashes from identities where kind = :kind and first = :first",
+  texts: "select texts from identities where kind = :kind and first = :first",
+  chunks: "select first from identities where kind = :kind order by first",
+}
+
+/** Changes of the dictionary of ids. */
+export interface IdChanges {
+  /** Chunks to insert or replace. */
+  identities: IdChunk[]
+  /** Chunks to delete. */
+  unusedChunks?: { kind: number; first: number }[]
+}
+
+/** Precondition of changes: no row was sealed, and no unsealed row deleted. */
+interface UnchangedRows {
+  from: number
+  to: number
+  deleted: number
+}
+
+/** Maintains the dictionary of ids: texts that are missing, and ids that no event has any more. */
+export class IdMaintenance {
+  /** The last chunk whose texts were looked for in vain. */
+  #skipped = { kind: -1, first: 0 }
+
+  constructor(
+    private readonly db: Db,
+    private readonly rows: RowReader,
+    private readonly blocks: BlockReader,
+    private readonly dictionary: IdDictionary,
+  ) {}
+
+  /**
+   * Deletes chunks of before a rebuild, or stores missing texts, or, if `collect`, erases ids that no block uses. Returns undefined
+   * if there are none, or if stale blocks are still to be rebuilt.
+   */
+  *next(collect: boolean): Generator<void, (IdChanges & { seal?: UnchangedRows }) | undefined> {
+    const limit = chunksPerBatch
+    const earlier = this.db.prepare(sql.ofEarlierDictionary).all({ limit })
+    if (earlier.length > 0)
+      return { identities: [], unusedChunks: earlier as { kind: number; first: number }[] }
+    const chunks = fittingChunks(
+      this.db.prepare(sql.withoutTexts).all({ ...this.#skipped, limit }) as IdChunk[],
+    )
+    if (chunks.length === 0 && !collect) return undefined
+    const { id, deleted } = this.db.prepare(sealedStateSql).get() as SealedState
+    const blocks = (this.db.prepare(sql.blocks).all() as RawBlock[]).map(blockOf)
+    if (blocks.some(({ stale }) => stale > 0)) return undefined
+    const changes = yield* chunks.length > 0 ? this.#withTexts(chunks, blocks) : this.#withoutUnused(blocks)
+    // If an event was sealed or deleted meanwhile, the ids in use can be others.
+    return changes && { ...changes, seal: { from: id, to: id, deleted } }
+  }
+
+  /**
+   * Adds the texts of chunks that an earlier version wrote: looks for an event of each id in the blocks, 10 ns per event, and for its
+   * row, 20 us. Ids that no block uses are erased.
+   */
+  *#withTexts(
+    chunks: readonly IdChunk[],
+    blocks: readonly BlockRow[],
+  ): Generator<void, IdChanges | undefined> {
+    const identities: IdChunk[] = []
+    for (const [kindIndex, ofKind] of Map.groupBy(chunks, ({ kind }) => kind)) {
+      const kind = idKinds[kindIndex] as IdKind
+      /** 1: to be found; 2: an event was found. */
+      const states = new Uint8Array(this.dictionary.numbers()[kind])
+      for (const { first, hashes } of ofKind) states.fill(1, first, first + countOf(hashes))
+      const texts = [...(yield* this.#textsOfEvents(kind, states, blocks))]
+      const numbers = this.dictionary.find(kind, texts).numbers
+      yield
+      const byNumber = new Map(texts.map((text, index) => [numbers[index] as number, text]))
+      for (const chunk of ofKind) {
+        const ids = Array.from({ length: countOf(chunk.hashes) }, (_, index) => chunk.first + index)
+        // The event that was found can have been deleted before its row was read.
+        const isComplete = ids.every((number) => states[number] === 1 || byNumber.has(number))
+        yield
+        if (!isComplete) this.#skipped = { kind: chunk.kind, first: chunk.first }
+        else
+          identities.push(
+            withoutIds(
+              { ...chunk, texts: packTexts(ids.map((number) => byNumber.get(number) ?? "")) },
+              ids.flatMap((number, index) => (byNumber.has(number) ? [] : index)),
+            ),
+          )
+      }
+    }
+    return identities.length > 0 ? { identities } : undefined
+  }
+
+  /** Returns the texts of all ids with the state 1, and of others with the same times. Sets their state to 2. */
+  *#textsOfEvents(
+    kind: IdKind,
+    states: Uint8Array,
+    blocks: readonly BlockRow[],
+  ): Generator<void, Set<string>> {
+    const column = idKinds.indexOf(kind)
+    const texts = new Set<string>()
+    let lookups = 0
+    for (const slice of blocks.flatMap(({ slices }) => slices)) {
+      const batch = this.blocks.open(slice)
+      const [ids, times] = [batch[kind](), batch.times()]
+      for (let index = 0; index < ids.length; index++) {
+        const number = ids[index] as number
+        if (states[number] !== 1) continue
+        states[number] = 2
+        const ts = batch.base + (times[index] as number)
+        for (const row of this.rows.idsAt(batch.website, ts, batch.name)) texts.add(row[column] ?? "")
+        if (++lookups % lookupsPerStep === 0) yield
+      }
+      yield
+    }
+    texts.delete("")
+    return texts
+  }
+
+  /** Erases the ids that no block uses. Deletes chunks of them. Reads the ids of all events, 10 ns each. */
+  *#withoutUnused(blocks: readonly BlockRow[]): Generator<void, IdChanges | undefined> {
+    const identities: IdChunk[] = []
+    const unusedChunks: { kind: number; first: number }[] = []
+    const sizes = this.dictionary.numbers()
+    const [readHashes, readTexts] = [this.db.prepare(sql.hashes).pluck(), this.db.prepare(sql.texts).pluck()]
+    for (const [kind, ofKind] of idKinds.entries()) {
+      const used = new Uint8Array(sizes[ofKind])
+      for (const block of blocks) {
+        for (const number of this.blocks.segments.ids(block, ofKind)) used[number] = 1
+        yield
+      }
+      const chunks = this.db.prepare(sql.chunks).pluck().all({ kind }) as number[]
+      for (const [index, first] of chunks.entries()) {
+        const hashes = readHashes.get({ kind, first }) as Uint8Array | undefined
+        // A rebuild began.
+        if (!hashes) return undefined
+        const unused = unusedIds(hashes, first, used)
+        const isLast = index === chunks.length - 1
+        // The last chunk tells the next dictionary id.
+        if (!isLast && !used.subarray(first, first + countOf(hashes)).includes(1))
+          unusedChunks.push({ kind, first })
+        else if (unused.length > 0 && identities.length < chunksPerBatch) {
+          const texts = readTexts.get({ kind, first }) as Uint8Array | null
+          identities.push(withoutIds({ kind, first, hashes, texts }, unused))
+        }
+        yield
+      }
+    }
+    return identities.length + unusedChunks.length > 0 ? { identities, unusedChunks } : undefined
+  }
+}
+
+/** Returns the longest prefix of at least one chunk that holds at most `idsPerBatch` ids. */
+function fittingChunks(chunks: readonly IdChunk[]): IdChunk[] {
+  let ids = 0
+  return chunks.filter(({ hashes }, index) => {
+    ids += countOf(hashes)
+    return index === 0 || ids <= idsPerBatch
+  })
+}
+
+function countOf(hashes: Uint8Array): number {
+  return hashes.length / hashBytes
+}
+
+/** The indexes of ids that are not used and not erased yet. */
+function unusedIds(hashes: Uint8Array, first: number, used: Uint8Array): number[] {
+  const unused: number[] = []
+  for (let index = 0; index < countOf(hashes); index++) {
+    if (used[first + index] !== 0) continue
+    const hash = hashes.subarray(index * hashBytes, (index + 1) * hashBytes)
+    if (hash.some((byte) => byte !== 0)) unused.push(index)
+  }
+  return unused
+}

@@ -1,0 +1,145 @@
+import type { Db } from "./db/driver.ts"
+import {
+  hashIds,
+  hashSeed,
+  type IdChunk,
+  idKinds,
+  storeIdChunk,
+  withoutIds,
+  wordsPerHash,
+} from "./identities.ts"
+
+/** Texts of ids by kind. */
+export type IdTexts = Record<"visitors" | "profiles", Set<string>>
+
+/** How the caller runs the steps. */
+interface Schedule {
+  /** Runs `work` in a transaction, between other writes. */
+  write: (work: () => void) => unknown
+  sleep: (ms: number) => Promise<void>
+}
+
+/** Row ids per step of the scan, and chunks per step of the search: about 5 ms each, which block the thread. */
+const rowsPerStep = 10_000
+const chunksPerStep = 64
+/** ms between two steps. */
+const pause = 1
+
+const sql = {
+  /** Also those of before a rebuild. */
+  chunks: `
+    select rowid, hashes from identities
+    where rowid > :after and kind % 10 = :kind
+    order by rowid
+    limit ${chunksPerStep}`,
+  chunk: "select kind, first, hashes, texts from identities where rowid = :rowid",
+  uses: `
+    select anonymous_id, profile_id from event_rows not indexed
+    where id > :after and id <= :last
+      and (anonymous_id in (select value from json_each(:visitors)) or profile_id in (select value from json_each(:profiles)))`,
+  lastRow: "select coalesce(max(id), 0) from event_rows",
+  /** Readers and sealing that looked an id up before must look it up again. */
+  changed: "update sealed set deleted = deleted + 1",
+}
+
+/** An id in a chunk of `identities`. */
+interface Place {
+  rowid: number
+  index: number
+  kind: keyof IdTexts
+  text: string
+}
+
+/**
+ * Overwrites the hashes and texts of ids in `identities` unless an event of any website has them. Scans all events if there
+ * is one of the ids: 0.2 s per million. Removes the ids that are in use from `ids`.
+ */
+export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): Promise<void> {
+  const places = [
+    ...(await placesOf(db, "visitors", ids.visitors, schedule)),
+    ...(await placesOf(db, "profiles", ids.profiles, schedule)),
+  ]
+  if (places.length === 0) return
+  let scanned = 0
+  const lastRow = db.prepare(sql.lastRow).pluck()
+  for (let last = lastRow.get() as number; scanned < last && ids.visitors.size + ids.profiles.size > 0; ) {
+    const to = Math.min(scanned + rowsPerStep, last)
+    removeUsed(db, ids, scanned, to)
+    scanned = to
+    await schedule.sleep(pause)
+  }
+  await schedule.write(() => {
+    // Also those that arrived meanwhile.
+    removeUsed(db, ids, scanned, lastRow.get() as number)
+    const unused = places.filter(({ kind, text }) => ids[kind].has(text))
+    for (const [rowid, ofChunk] of Map.groupBy(unused, ({ rowid }) => rowid)) erase(db, rowid, ofChunk)
+    if (unused.length > 0) db.prepare(sql.changed).run()
+  })
+}
+
+/** Removes the ids that rows with `after` < id <= `last` have. */
+function removeUsed(db: Db, ids: IdTexts, after: number, last: number): void {
+  if (ids.visitors.size + ids.profiles.size === 0) return
+  const values = { visitors: JSON.stringify([...ids.visitors]), profiles: JSON.stringify([...ids.profiles]) }
+  const rows = db
+    .prepare(sql.uses)
+    .raw()
+    .iterate({ after, last, ...values })
+  for (const [visitor, profile] of rows as Iterable<[string, string]>) {
+    ids.visitors.delete(visitor)
+    ids.profiles.delete(profile)
+  }
+}
+
+async function placesOf(
+  db: Db,
+  kind: keyof IdTexts,
+  ids: ReadonlySet<string>,
+  { sleep }: Schedule,
+): Promise<Place[]> {
+  const texts = [...ids]
+  const hashes = hashIds(texts, hashSeed(db))
+  const textOf = new Map(texts.map((text, index) => [keyOf(hashes, index), text]))
+  const firstWords = new Set(texts.map((_, index) => hashes[index * wordsPerHash] as number))
+  const places: Place[] = []
+  const read = db.prepare(sql.chunks)
+  for (let after = 0; texts.length > 0; ) {
+    const chunks = read.all({ after, kind: idKinds.indexOf(kind) }) as { rowid: number; hashes: Uint8Array }[]
+    for (const { rowid, hashes: bytes } of chunks) {
+      const words = new Uint32Array(new Uint8Array(bytes).buffer)
+      for (let index = 0; index < words.length / wordsPerHash; index++) {
+        if (!firstWords.has(words[index * wordsPerHash] as number)) continue
+        const text = textOf.get(keyOf(words, index))
+        if (text !== undefined) places.push({ rowid, index, kind, text })
+      }
+      after = rowid
+    }
+    if (chunks.length < chunksPerStep) break
+    await sleep(pause)
+  }
+  return places
+}
+
+/** Returns a key for the hash at an index. */
+function keyOf(hashes: Uint32Array, index: number): string {
+  return hashes.subarray(index * wordsPerHash, (index + 1) * wordsPerHash).join(" ")
+}
+
+/** A rebuild can have moved the ids since they were found. */
+function erase(db: Db, rowid: number, places: readonly Place[]): void {
+  const chunk = db.prepare(sql.chunk).get({ rowid }) as IdChunk | undefined
+  if (!chunk) return
+  const words = new Uint32Array(new Uint8Array(chunk.hashes).buffer)
+  const hashes = hashIds(
+    places.map(({ text }) => text),
+    hashSeed(db),
+  )
+  const same = places.filter(({ index }, at) => keyOf(words, index) === keyOf(hashes, at))
+  storeIdChunk(
+    db,
+    withoutIds(
+      chunk,
+      same.map(({ index }) => index),
+    ),
+  )
+}
