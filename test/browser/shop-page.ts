@@ -117,7 +117,7 @@ export async function openShop({ path }: { path?: string } = {}): Promise<Shop> 
     received: async (labels) => {
       const expected = labels.toSorted()
       const labelsNow = () => recorder.items.map(labelOf).toSorted()
-      await eventually(() => recorder.items.length >= expected.length, { timeout: 10_000 }).catch(() => {})
+      await eventually(() => recorder.items.length >= expected.length, { timeout: 30_000 }).catch(() => {})
       if (JSON.stringify(labelsNow()) !== JSON.stringify(expected)) {
         throw new Error(`received ${labelsNow().join(", ")} instead of ${expected.join(", ")}`)
       }

@@ -4,7 +4,15 @@ import { createWebsite, pauseWebsite } from "../../src/store/websites.ts"
 import { withDatabase } from "../harness.ts"
 import { environment } from "../support/environment.ts"
 import { bodyOf } from "./contract/bodies.ts"
-import { accepted, type ContractRequest, eventWith, plainEvent, rejected, row } from "./contract/cases.ts"
+import {
+  accepted,
+  type ContractRequest,
+  eventWith,
+  notFromPage,
+  plainEvent,
+  rejected,
+  row,
+} from "./contract/cases.ts"
 import { type KeyName, secrets, websiteIds } from "./contract/seed.ts"
 import {
   ContractServer,
@@ -102,7 +110,7 @@ describe("one server", () => {
         expect(await (curl ? shell(script, env) : fetched(script, env))).toBe(answer)
         const rows = world.rowsAfter(last)
         expect(rows.map(({ id: _, time: __, received_at, ...rest }) => rest)).toEqual(
-          stored.map((one, index) => ({ ...one, timestamp: rows[index]?.received_at })),
+          stored.map((one, index) => ({ ...one, ...notFromPage, timestamp: rows[index]?.received_at })),
         )
       })
     }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Databuddy, type DatabuddyConfig } from "@databuddy/sdk/node"
-import { row } from "./contract/cases.ts"
+import { row as contractRow, notFromPage, type StoredEvent } from "./contract/cases.ts"
 import { secrets, websiteIds } from "./contract/seed.ts"
 import { ContractServer } from "./contract/server.ts"
 
@@ -25,6 +25,10 @@ async function storedBy(work: () => Promise<unknown>): Promise<unknown[]> {
 }
 
 const sent = { properties: {} }
+
+function row(changes: Partial<StoredEvent>): object {
+  return { ...contractRow(changes), ...notFromPage }
+}
 
 describe("the official SDK", () => {
   test("sends a single event with every field that it has", async () => {
