@@ -43,6 +43,8 @@ const layers = [
     "src/dashboard/live",
     "src/dashboard/events",
     "src/dashboard/event",
+    "src/dashboard/errors",
+    "src/dashboard/vitals",
     "src/dashboard/settings",
     "src/dashboard/people",
     "src/dashboard/person",
