@@ -26,6 +26,7 @@ const pages: Record<string, FunctionComponent> = {
   event: lazyPage(async () => (await import("./event/event.tsx")).EventPage),
   errors: lazyPage(async () => (await import("./errors/errors.tsx")).Errors),
   vitals: lazyPage(async () => (await import("./vitals/vitals.tsx")).Vitals),
+  engagement: lazyPage(async () => (await import("./engagement/engagement.tsx")).Engagement),
   people: lazyPage(async () => (await import("./people/people.tsx")).People),
   person: lazyPage(async () => (await import("./person/person.tsx")).Person),
   retention: lazyPage(async () => (await import("./retention/retention.tsx")).Retention),

@@ -55,7 +55,7 @@ const errors = [
   { message: "ResizeObserver loop completed with undelivered notifications.", path: "/pricing" },
 ]
 
-/** Vitals and errors of a shop's visitors in the `days` before `end` (Unix ms). The same seed creates the same requests. */
+/** Vitals, engagement and errors of a shop's visitors in the `days` before `end` (Unix ms). The same seed creates the same requests. */
 export function qualityRequests(end: number, days: number, seed = 11): QualityRequest[] {
   const random = mulberry32(seed)
   // No list is empty.
@@ -78,6 +78,37 @@ export function qualityRequests(end: number, days: number, seed = 11): QualityRe
         }),
       )
       requests.push({ path: "/vitals", headers, items: vitals.slice(0, 20) })
+      requests.push({
+        path: "/engagement",
+        headers,
+        items: pages.slice(0, 1 + Math.floor(random() * 5)).map((page, pageIndex) => {
+          const timeOnPage = Math.round(5 + 200 * random() ** 3)
+          const isForm = page === "/checkout" && random() < 0.8
+          const isRage = random() < 0.1
+          const isDead = random() < 0.15
+          return {
+            ...ids,
+            path: page,
+            pageIndex,
+            exitType: "navigation",
+            timeOnPage,
+            activeTime: Math.round(timeOnPage * (0.2 + 0.6 * random())),
+            timeToFirstInteraction: random() < 0.2 ? 0 : Math.round(500 + 4_000 * random()),
+            maxScrollDepth: Math.round(100 * random()),
+            interactionCount: Math.floor(12 * random()),
+            errorCount: random() < 0.1 ? 1 : 0,
+            ...(isRage ? { rageClickCount: 1, rageClickTarget: oneOf(["button#buy", "a.more"]) } : {}),
+            ...(isDead ? { deadClickCount: 1, deadClickTarget: "div.card" } : {}),
+            ...(isForm
+              ? {
+                  formFieldCount: 3,
+                  formSubmitCount: random() < 0.6 ? 1 : 0,
+                  lastFormField: oneOf(["email", "card"]),
+                }
+              : {}),
+          }
+        }),
+      })
       if (random() < 0.5) {
         const count = 1 + Math.floor(3 * random() ** 2)
         const error = errors[Math.floor(errors.length * random() ** 1.5)]

@@ -45,6 +45,7 @@ const layers = [
     "src/dashboard/event",
     "src/dashboard/errors",
     "src/dashboard/vitals",
+    "src/dashboard/engagement",
     "src/dashboard/settings",
     "src/dashboard/people",
     "src/dashboard/person",

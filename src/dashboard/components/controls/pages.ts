@@ -27,6 +27,7 @@ const pages: readonly PageEntry[] = [
   { page: "people", label: "People", icon: "people", visibleTo: "users" },
   { page: "errors", label: "Errors", icon: "errors", visibleTo: "all", group: "quality" },
   { page: "vitals", label: "Vitals", icon: "vitals", visibleTo: "all", group: "quality" },
+  { page: "engagement", label: "Engagement", icon: "engagement", visibleTo: "all", group: "quality" },
   { page: "refusals", label: "Rejected requests", icon: "rejected", visibleTo: "users", group: "server" },
   {
     page: "settings",
