@@ -115,7 +115,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     expect(await page.evaluate("document.activeElement.tagName")).toBe("H1")
   })
 
-  test("the first page view by the tag opens the overview", async () => {
+  test("the first page view by the tag opens Web", async () => {
     await page.getByRole("button", { name: "HTML" }).click()
     const tag = (await code("Add the script to localhost")) ?? ""
     const shop = Bun.serve({
@@ -135,7 +135,8 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     await shop.stop(true)
     expect(await violations(page)).toEqual([])
     // Opens without a click.
-    await page.locator(".stat-value").first().waitFor()
+    await page.getByRole("heading", { level: 1, name: "Web" }).waitFor()
+    await page.getByRole("button", { name: "/prices" }).first().waitFor()
   })
 
   test("the domain of the first start can be replaced, and the instructions stay available", async () => {

@@ -17,7 +17,7 @@ import { type LatestEvent, useLatestEvent } from "./latest-event.ts"
 import "./install.css"
 import { curlSnippet, installations, isLocal, nodeSnippet, pageSnippet } from "./snippets.ts"
 
-/** ms for which the arrival message is shown before the overview replaces it. */
+/** ms for which the arrival message is shown before the report replaces it. */
 const redirectDelay = 5_000
 
 /** Height of the arrival status in px. */
@@ -27,8 +27,8 @@ interface InstallProps {
   site: Site
   /** Called when the first event has arrived, to refetch the reports. */
   onArrival?: () => void
-  /** Shows the overview. Undefined on the page that only shows the instructions. */
-  onShow?: () => void
+  /** Shows the report of the first event. Undefined on the page that only shows the instructions. */
+  onShow?: (page: LatestEvent["page"]) => void
 }
 
 /** Setup instructions with the status of the first event. */
@@ -38,9 +38,9 @@ export function Install({ site, onArrival, onShow }: InstallProps) {
   const [version, setVersion] = useState(0)
   const hasArrived = latest !== undefined
   useEffect(() => {
-    if (!hasArrived || !onShow) return
+    if (!latest || !onShow) return
     onArrival?.()
-    const timer = setTimeout(onShow, redirectDelay)
+    const timer = setTimeout(() => onShow(latest.page), redirectDelay)
     return () => clearTimeout(timer)
   }, [hasArrived])
   return (
@@ -61,10 +61,12 @@ export function Install({ site, onArrival, onShow }: InstallProps) {
   )
 }
 
+const openLabels = { web: "Open page views", overview: "Open overview" }
+
 interface ArrivalStatusProps {
   site: Site
   latest: LatestEvent | undefined
-  onShow: (() => void) | undefined
+  onShow: InstallProps["onShow"] | undefined
 }
 
 function ArrivalStatus({ site, latest, onShow }: ArrivalStatusProps) {
@@ -81,12 +83,12 @@ function ArrivalStatus({ site, latest, onShow }: ArrivalStatusProps) {
             {latest.isCrawler && " From a crawler, so excluded from reports."}
           </p>
           {onShow ? (
-            <button type="button" class="button primary" onClick={onShow}>
-              Open overview
+            <button type="button" class="button primary" onClick={() => onShow(latest.page)}>
+              {openLabels[latest.page]}
             </button>
           ) : (
-            <Link class="button" href={`/w/${encodeURIComponent(site.id)}/overview`}>
-              Open overview
+            <Link class="button" href={`/w/${encodeURIComponent(site.id)}/${latest.page}`}>
+              {openLabels[latest.page]}
             </Link>
           )}
         </>

@@ -3,7 +3,7 @@ import { eventKinds } from "../../event-kinds.ts"
 import type { Api } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import type { ApiEvent } from "../state/event-filter.ts"
-import { eventTitle } from "../state/event-text.ts"
+import { eventTitle, kindOf } from "../state/event-text.ts"
 import { usePolling } from "../state/polling.ts"
 import { runParameter } from "../state/query-cache.ts"
 import { allTimeBody } from "../state/range.ts"
@@ -14,6 +14,8 @@ const pollInterval = 5_000
 /** The most recent event of a website, of any kind. */
 export interface LatestEvent {
   title: string
+  /** The page that shows it: Web for what pages report, else the overview of custom events. */
+  page: "web" | "overview"
   /** ISO 8601 */
   time: string
   /** Sent by a crawler: stored, but excluded from reports. */
@@ -61,7 +63,12 @@ export function useLatestEvent(website: string): Arrivals {
 }
 
 function latestFrom(event: ApiEvent): LatestEvent {
-  return { title: eventTitle(event), time: event.timestamp, isCrawler: event.crawler }
+  return {
+    title: eventTitle(event),
+    page: kindOf(event) === "custom" ? "overview" : "web",
+    time: event.timestamp,
+    isCrawler: event.crawler,
+  }
 }
 
 /** The latest event of a website of all time; undefined if it has none. */
