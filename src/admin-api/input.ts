@@ -223,9 +223,9 @@ export function profileJson({ createdAt, updatedAt, ...rest }: FoundProfile): Pr
 }
 
 export function rejectedRequestJson(request: RejectedRequest): RejectedRequestJson {
-  const { at, path, websiteId, reason, fields: _, origin: __, ...rest } = request
+  const { at, path, websiteId, reason, fields: _, origin = null, ...rest } = request
   const { status } = rejections[reason]
-  return { time: iso(at), path, websiteId, status, reason, ...rest, advice: adviceFor(request) }
+  return { time: iso(at), path, websiteId, status, reason, ...rest, origin, advice: adviceFor(request) }
 }
 
 /** Exactly one of the two ids is required. */

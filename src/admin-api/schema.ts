@@ -224,7 +224,7 @@ const reason = Type.String({ enum: reasons, description: "Reason of the rejectio
 /** A rejected request in the API and in `--json` output. */
 export const rejectedRequestSchema = Type.Object({
   time: time("Time of the request"),
-  path: Type.String({ enum: ["/track", "/identify"], description: "Path of the request" }),
+  path: Type.String({ description: "Path of the request, such as /track" }),
   websiteId: Type.Union([Type.Null(), Type.String()], {
     description: "Website id of the request; null: none or several",
   }),
@@ -238,6 +238,10 @@ export const rejectedRequestSchema = Type.Object({
   }),
   keys: Type.Array(Type.String(), {
     description: "Property or trait keys; at most 30, each truncated to 64 characters",
+  }),
+  origin: Type.Union([Type.Null(), Type.String()], {
+    description:
+      "For origin_not_allowed: what to add to the allowed origins of the website to accept the sender; null: the request had no usable Origin header",
   }),
   advice: Type.String({ description: "How to fix the request" }),
 })

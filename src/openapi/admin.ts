@@ -75,7 +75,8 @@ const exampleRejectedRequest: RejectedRequestJson = {
   events: 1,
   names: ["signed_up"],
   keys: ["plan"],
-  advice: adviceFor({ reason: "origin_not_allowed", fields: [] }),
+  origin: "shop.example.net",
+  advice: adviceFor({ reason: "origin_not_allowed", fields: [], origin: "shop.example.net" }),
 }
 
 export const adminSchemas = {

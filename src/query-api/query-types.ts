@@ -186,7 +186,7 @@ export const types = {
   custom_events_recent: {
     description: "Single events, newest first; meta.nextCursor leads to the next page",
     needsReadData: true,
-    takes: ["cursor"],
+    takes: ["cursor", "kinds"],
     columns: eventColumns,
     order: undefined,
     rows: (spec, run) => eventRows(spec, run, spec.scope),

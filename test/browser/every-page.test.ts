@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
+import { sendQuality } from "./page-quality.ts"
 import { pages } from "./pages.ts"
 
 /** ms for a page in three looks, each checked by axe, on a machine that runs other tests. */
@@ -29,6 +30,7 @@ describe.skipIf(noBrowser)(`every page${skipped}`, () => {
   let dashboard: Dashboard
   beforeAll(async () => {
     dashboard = await openDashboard({ pageViews: true })
+    await sendQuality(dashboard.server.url, dashboard.site, 30)
   })
   afterAll(async () => {
     await dashboard?.[Symbol.asyncDispose]()

@@ -3,6 +3,11 @@ import type { Page } from "playwright-core"
 import { startServer } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped } from "./browser.ts"
+import { cellsOf } from "./helpers.ts"
+
+/** A regular browser's: the endpoints of pages take the device from it. */
+const regularAgent =
+  "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 
 describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
   let dashboard: Dashboard
@@ -122,6 +127,61 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     expect(shown.every((text) => /signed_up|checkout_started/.test(text) && /plan\s+pro/.test(text))).toBe(
       true,
     )
+    await page.context().close()
+  })
+
+  test("what pages report is shown by what it says, and kinds can be selected", async () => {
+    const post = async (path: string, items: object[]) => {
+      const response = await fetch(`${dashboard.server.url}${path}?client_id=${dashboard.site}`, {
+        method: "POST",
+        headers: { origin: "http://localhost", "user-agent": regularAgent },
+        body: JSON.stringify(items.map((item) => ({ anonymousId: "pat", sessionId: "s", ...item }))),
+      })
+      expect(response.status).toBe(200)
+    }
+    const { page, faults } = await openLive()
+    const url = "http://localhost/pricing"
+    const link = { type: "outgoing_link", eventId: "o", href: "https://other.example/" }
+    await post("/batch", [
+      { eventId: "v", name: "screen_view", path: url, title: "Prices" },
+      { eventId: "x", name: "page_exit", path: url, time_on_page: 34 },
+      link,
+    ])
+    const path = "/pricing"
+    const timestamp = Date.now()
+    await post("/vitals", [{ metricName: "LCP", metricValue: 2400, path, timestamp }])
+    await post("/errors", [{ message: "x is not a function", path, timestamp }])
+    await page.locator(".event-row", { hasText: "x is not a function" }).waitFor()
+    const rows = () => page.locator(".event-head").allInnerTexts()
+    const texts = (await rows()).slice(0, 5).map((text) => text.replace(/\s+/g, " "))
+    for (const [text, parts] of [
+      [texts[4], ["/pricing", "Page view", "title Prices"]],
+      [texts[3], ["/pricing", "Page exit", "after 34 s"]],
+      [texts[2], ["https://other.example/", "Outgoing link"]],
+      [texts[1], ["LCP 2.4 s", "Web vital", "/pricing"]],
+      [texts[0], ["x is not a function", "Error", "/pricing"]],
+    ] as const) {
+      for (const part of parts) expect(text).toContain(part)
+    }
+    expect(await violations(page)).toEqual([])
+    await page.getByRole("button", { name: "Kinds to show: All kinds" }).click()
+    await page.getByLabel("Error").check()
+    await page.getByLabel("Web vital").check()
+    expect(await violations(page)).toEqual([])
+    await page.keyboard.press("Escape")
+    await page.mouse.move(1, 1)
+    await page.locator(".live-status", { hasText: "Live" }).waitFor()
+    expect(await rows()).toHaveLength(2)
+    await post("/batch", [{ eventId: "w", name: "screen_view", path: url }])
+    await post("/errors", [{ message: "later", path, timestamp }])
+    await waitForFirst(page, "later")
+    expect(await rows()).toHaveLength(3)
+    await page.goto(`/w/${dashboard.site}/person?visitor=pat`)
+    await page.locator(".event-name", { hasText: "LCP 2.4 s" }).waitFor()
+    const top = page.getByRole("table", { name: "Top events" })
+    expect(await cellsOf(top)).toContainEqual(["Page view", "2"])
+    expect(await violations(page)).toEqual([])
+    expect(faults).toEqual([])
     await page.context().close()
   })
 

@@ -1,3 +1,10 @@
+/** One of the errors of test/browser/page-quality.ts, as in the URL. */
+export const cartError = JSON.stringify([
+  "TypeError: cart.items is undefined",
+  "https://localhost/assets/cart.js",
+  "214",
+])
+
 /** Every page of the dashboard: its path, and a text that is visible once it has loaded. */
 export const pages: { name: string; path: string; ready: string }[] = [
   { name: "web", path: "/w/SITE/web", ready: "google.com" },
@@ -13,6 +20,14 @@ export const pages: { name: string; path: string; ready: string }[] = [
   { name: "retention", path: "/w/SITE/retention?step=page_viewed", ready: "visitors" },
   { name: "paths", path: "/w/SITE/paths?step=product_viewed", ready: "search_used" },
   { name: "goals", path: "/w/SITE/goals?step=order_paid", ready: "order_paid" },
+  { name: "errors", path: "/w/SITE/errors", ready: "cart.items" },
+  {
+    name: "error",
+    path: `/w/SITE/errors?error=${encodeURIComponent(cartError)}`,
+    ready: "at render",
+  },
+  { name: "vitals", path: "/w/SITE/vitals", ready: "/checkout" },
+  { name: "engagement", path: "/w/SITE/engagement", ready: "Mostly at" },
   { name: "rejected-requests", path: "/w/SITE/refusals", ready: "No rejected requests" },
   { name: "people", path: "/w/SITE/people", ready: "visitor-" },
   { name: "profiles", path: "/w/SITE/people?tab=profiles", ready: "Profile" },

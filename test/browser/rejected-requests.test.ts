@@ -21,12 +21,7 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
     await dashboard[Symbol.asyncDispose]()
   })
 
-  const sendRejected = async (
-    status: number,
-    path: string,
-    headers: Record<string, string>,
-    body: unknown,
-  ) => {
+  const send = async (status: number, path: string, headers: Record<string, string>, body: unknown) => {
     const response = await fetch(`${dashboard.server.url}${path}`, {
       method: "POST",
       headers,
@@ -41,7 +36,7 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
     await page.clock.install()
     await page.goto(`/w/${dashboard.site}/refusals`)
     await page.getByText("No rejected requests").waitFor()
-    await sendRejected(403, `/track?website_id=${dashboard.site}`, { origin: "https://evil.example" }, event)
+    await send(403, `/track?website_id=${dashboard.site}`, { origin: "https://evil.example" }, event)
     await page.clock.fastForward(updateInterval)
     await page.getByRole("heading", { level: 3, name: "Origin not allowed" }).waitFor()
     await page.getByText("Allowed: localhost and its subdomains").waitFor()
@@ -51,9 +46,9 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
 
   test("shows the same reasons, counts, advice and requests as the API", async () => {
     const key = { authorization: `Bearer ${dashboard.server.key}` }
-    for (let count = 0; count < 3; count++) await sendRejected(400, "/track", key, [{ properties: { a: 1 } }])
-    await sendRejected(401, "/track", { authorization: "Bearer nonsense" }, event)
-    await sendRejected(404, "/track?website_id=550e8400-e29b-41d4-a716-446655440000", {}, event)
+    for (let count = 0; count < 3; count++) await send(400, "/track", key, [{ properties: { a: 1 } }])
+    await send(401, "/track", { authorization: "Bearer nonsense" }, event)
+    await send(404, "/track?website_id=550e8400-e29b-41d4-a716-446655440000", {}, event)
     const { page, faults } = await dashboard.open("/w/SITE/refusals")
     await waitForPage(page, "Invalid shape")
     const { refusals: requests } = await dashboard.api<{ refusals: RejectedRequest[] }>("refusals")
@@ -105,13 +100,29 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
     await page.context().close()
   })
 
+  test("a click allows a rejected host, beside those that are allowed", async () => {
+    const { page, faults } = await dashboard.open("/w/SITE/refusals")
+    await page.getByRole("button", { name: "Allow this host: evil.example" }).click()
+    await page.getByText("evil.example can send events now").waitFor()
+    await page.getByRole("button", { name: "Allow this host" }).waitFor({ state: "detached" })
+    const headers = { origin: "https://evil.example" }
+    await send(200, `/track?website_id=${dashboard.site}`, headers, event)
+    const { website } = await dashboard.api<{ website: { allowedOrigins: string[] } }>(
+      `websites/${dashboard.site}`,
+    )
+    expect(website.allowedOrigins).toEqual(["evil.example"])
+    expect(await violations(page)).toEqual([])
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
   test("a pause stops updates until it is resumed", async () => {
     const { page } = await dashboard.open("/w/SITE/refusals")
     await waitForPage(page, "Invalid shape")
     const rows = page.getByRole("table", { name: "Rejected requests" }).locator("tbody tr")
     const before = await rows.count()
     await page.getByRole("button", { name: "Pause" }).click()
-    await sendRejected(401, "/track", {}, event)
+    await send(401, "/track", {}, event)
     await page.getByRole("button", { name: "Resume" }).click()
     await page.getByRole("heading", { level: 3, name: "Credential missing" }).waitFor()
     expect(await rows.count()).toBe(before + 1)

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { openDashboard, waitForPage } from "./browser.ts"
+import { sendQuality } from "./page-quality.ts"
 import { pages } from "./pages.ts"
 
 // Screenshots of every page with the shop's events: `npm run screenshots -- <folder> [<page>…]`.
@@ -16,6 +17,7 @@ const drawing = 400
 
 mkdirSync(folder, { recursive: true })
 await using dashboard = await openDashboard({ pageViews: true })
+await sendQuality(dashboard.server.url, dashboard.site, 30)
 for (const { name, path, ready } of pages.filter((one) => names.length === 0 || names.includes(one.name))) {
   for (const { look, options } of looks) {
     const { page, faults } = await dashboard.open(path, options)

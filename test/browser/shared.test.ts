@@ -108,6 +108,9 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       "Retention",
       "Paths",
       "Goals",
+      "Errors",
+      "Vitals",
+      "Engagement",
     ])
     expect(await guest.getByRole("button", menu).count()).toBe(0)
     expect(await violations(guest)).toEqual([])

@@ -374,6 +374,8 @@ describe("the API", () => {
     ])
     expect(Object.keys(timeline[1] ?? {})).not.toContain("utm_source")
     expect(await run({ name: "custom_events_recent" })).toHaveLength(2)
+    const views = await run({ name: "custom_events_recent", kinds: ["page_view"] })
+    expect(views.map(({ kind }) => kind)).toEqual(["page_view", "page_view", "page_view", "page_view"])
   })
 
   test("a step with both a name and a page is rejected", async () => {

@@ -5,7 +5,7 @@ import type { ApiEvent } from "../../src/dashboard/state/event-filter.ts"
 import { eventually } from "../harness.ts"
 
 const now = Date.UTC(2026, 10, 24, 12)
-const all: FeedQuery = { website: "shop", names: [], filters: [], crawlers: false }
+const all: FeedQuery = { website: "shop", names: [], kinds: [], filters: [], crawlers: false }
 
 function event(name: string, changes: Partial<ApiEvent> = {}): ApiEvent {
   return {
@@ -95,20 +95,25 @@ test("recent events are loaded first, then new ones are added on top", async () 
 
 test("the query and the stream use the same website, names, filters and crawlers", async () => {
   const filters = [{ field: "property.plan", op: "eq", value: "pro" } as const]
-  using context = open({ website: "a b", names: ["x&y", "z"], filters, crawlers: true })
+  using context = open({ website: "a b", names: ["x&y", "z"], kinds: ["custom"], filters, crawlers: true })
   const { server, feed } = context
   await isLive(feed)
   expect(server.streams[0]?.path).toBe("events/stream?website_id=a+b&name=x%26y&name=z&crawlers=true")
   expect(server.queries).toEqual([
     {
-      parameters: [{ name: "custom_events_recent", limit: 50 }],
+      parameters: [{ name: "custom_events_recent", kinds: ["custom"], limit: 50 }],
       startDate: "2000-01-01",
       endDate: "2026-11-25",
       filters: [...filters, { field: "event_name", op: "in", value: ["x&y", "z"] }],
       crawlers: true,
     },
   ])
-  server.send(1, event("z", { properties: { plan: "free" } }), event("z", { properties: { plan: "pro" } }))
+  server.send(
+    1,
+    event("z", { properties: { plan: "free" } }),
+    event("screen_view", { kind: "page_view", properties: { plan: "pro" } }),
+    event("z", { properties: { plan: "pro" } }),
+  )
   await shows(feed, "z")
 })
 

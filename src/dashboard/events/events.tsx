@@ -1,5 +1,5 @@
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
-import { DataTable, DownloadCsv, type Sort } from "../components/charts/data-table.tsx"
+import { DataTable, DownloadCsv, readSort, type Sort } from "../components/charts/data-table.tsx"
 import { Change } from "../components/charts/stat.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { Pager } from "../components/controls/pager.tsx"
@@ -41,18 +41,12 @@ const sortable: Record<string, string> = {
 
 const defaultSort: Sort = { by: "events", order: "desc" }
 
-function readSort(params: URLSearchParams): Sort {
-  const by = params.get("sort") ?? ""
-  if (!Object.hasOwn(sortable, by)) return defaultSort
-  return { by, order: params.get("order") === "asc" ? "asc" : "desc" }
-}
-
 /** All event names in the range, with totals. */
 export function Events() {
   const { router, view } = useApp()
   const { params } = router.location.value
   const search = params.get("search") ?? ""
-  const sort = readSort(params)
+  const sort = readSort(params, sortable, defaultSort)
   const { page, onPage } = usePage()
   const parameter = {
     name: "custom_events",

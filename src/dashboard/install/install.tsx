@@ -3,18 +3,21 @@ import { CodeBlock } from "../components/controls/copy.tsx"
 import { Form } from "../components/controls/form.tsx"
 import { Icon } from "../components/controls/icons.tsx"
 import { Link } from "../components/controls/link.tsx"
+import { Segmented } from "../components/controls/segmented.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Panel } from "../components/layout/panel.tsx"
+import { RejectedOrigins } from "../components/layout/rejected-origins.tsx"
 import { Skeleton } from "../components/layout/states.tsx"
 import { messageOf } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
+import { useRejectedRequests } from "../state/rejected-requests.ts"
 import { useResource } from "../state/resource.ts"
 import type { Site } from "../state/session.ts"
 import { type LatestEvent, useLatestEvent } from "./latest-event.ts"
 import "./install.css"
-import { curlSnippet, isLocal, nodeSnippet, pageSnippet } from "./snippets.ts"
+import { curlSnippet, installations, isLocal, nodeSnippet, pageSnippet } from "./snippets.ts"
 
-/** ms for which the arrival message is shown before the overview replaces it. */
+/** ms for which the arrival message is shown before the report replaces it. */
 const redirectDelay = 5_000
 
 /** Height of the arrival status in px. */
@@ -24,18 +27,20 @@ interface InstallProps {
   site: Site
   /** Called when the first event has arrived, to refetch the reports. */
   onArrival?: () => void
-  /** Shows the overview. Undefined on the page that only shows the instructions. */
-  onShow?: () => void
+  /** Shows the report of the first event. Undefined on the page that only shows the instructions. */
+  onShow?: (page: LatestEvent["page"]) => void
 }
 
 /** Setup instructions with the status of the first event. */
 export function Install({ site, onArrival, onShow }: InstallProps) {
   const { isKnown, latest, hasStray } = useLatestEvent(site.id)
+  /** Changes with the website's allowed hosts. */
+  const [version, setVersion] = useState(0)
   const hasArrived = latest !== undefined
   useEffect(() => {
-    if (!hasArrived || !onShow) return
+    if (!latest || !onShow) return
     onArrival?.()
-    const timer = setTimeout(onShow, redirectDelay)
+    const timer = setTimeout(() => onShow(latest.page), redirectDelay)
     return () => clearTimeout(timer)
   }, [hasArrived])
   return (
@@ -48,16 +53,20 @@ export function Install({ site, onArrival, onShow }: InstallProps) {
         </div>
       )}
       {!hasArrived && hasStray && <StrayEvents site={site} />}
-      <Snippets site={site} />
+      <RejectedHosts site={site} onAllowed={() => setVersion(version + 1)} />
+      <ScriptPanel site={site} />
       {site.domain === "localhost" && <DomainForm site={site} />}
+      <CustomEvents site={site} version={version} />
     </>
   )
 }
 
+const openLabels = { web: "Open page views", overview: "Open overview" }
+
 interface ArrivalStatusProps {
   site: Site
   latest: LatestEvent | undefined
-  onShow: (() => void) | undefined
+  onShow: InstallProps["onShow"] | undefined
 }
 
 function ArrivalStatus({ site, latest, onShow }: ArrivalStatusProps) {
@@ -70,16 +79,16 @@ function ArrivalStatus({ site, latest, onShow }: ArrivalStatusProps) {
           <Icon name="check" />
           <p>
             {onShow ? "Received " : "Receiving events. Latest: "}
-            <strong>{latest.name}</strong>, {agoText(latest.time, now(), format)}.
+            <strong>{latest.title}</strong>, {agoText(latest.time, now(), format)}.
             {latest.isCrawler && " From a crawler, so excluded from reports."}
           </p>
           {onShow ? (
-            <button type="button" class="button primary" onClick={onShow}>
-              Open overview
+            <button type="button" class="button primary" onClick={() => onShow(latest.page)}>
+              {openLabels[latest.page]}
             </button>
           ) : (
-            <Link class="button" href={`/w/${encodeURIComponent(site.id)}/overview`}>
-              Open overview
+            <Link class="button" href={`/w/${encodeURIComponent(site.id)}/${latest.page}`}>
+              {openLabels[latest.page]}
             </Link>
           )}
         </>
@@ -88,7 +97,9 @@ function ArrivalStatus({ site, latest, onShow }: ArrivalStatusProps) {
           <span class="install-waiting" aria-hidden="true" />
           <p>
             <strong>Waiting for the first event…</strong>{" "}
-            <span class="muted">Run the snippet below. This updates as soon as it arrives.</span>
+            <span class="muted">
+              Open a page with the script, or run a snippet below. This updates as soon as it arrives.
+            </span>
           </p>
         </>
       )}
@@ -115,20 +126,84 @@ function StrayEvents({ site }: { site: Site }) {
   )
 }
 
+/** ms between two lookups of rejected requests. */
+const rejectedInterval = 3_000
+
+/** Hosts whose events are rejected, as soon as that happens. */
+function RejectedHosts({ site, onAllowed }: { site: Site; onAllowed: () => void }) {
+  const path = `refusals?website_id=${encodeURIComponent(site.id)}&reason=origin_not_allowed`
+  const { requests = [] } = useRejectedRequests({ path, interval: rejectedInterval })
+  const onAllowedHost = () => {
+    // With the last host the panel disappears, and with it the button that has the focus.
+    document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true })
+    onAllowed()
+  }
+  return (
+    <div role="status" class="install-rejected">
+      <RejectedOrigins requests={requests} onAllowed={onAllowedHost}>
+        {(list) => (
+          <section class="panel" aria-label="Rejected hosts">
+            <p>
+              Events from these hosts are rejected, because they are not part of{" "}
+              <strong>{site.domain}</strong>. Allow those that are yours.
+            </p>
+            {list}
+          </section>
+        )}
+      </RejectedOrigins>
+    </div>
+  )
+}
+
+/** The script tag, and how frameworks add it. */
+function ScriptPanel({ site }: { site: Site }) {
+  const { router } = useApp()
+  const chosen = router.location.value.params.get("framework")
+  const installation = installations.find(({ framework }) => framework === chosen) ?? installations[0]
+  const target = { origin: router.origin, website: site.id, pageOrigin: undefined, key: undefined }
+  return (
+    <Panel
+      title={`Add the script to ${site.name}`}
+      class="install-snippets"
+      actions={
+        <Segmented
+          legend="Framework"
+          options={installations.map(({ framework, label }) => ({ value: framework, label }))}
+          value={installation.framework}
+          onChange={(framework) => router.setParams({ framework }, "replace")}
+        />
+      }
+    >
+      <p class="muted">
+        It counts page views, visitors and where they come from, without cookies. {installation.where}
+      </p>
+      <CodeBlock name="Copy script" code={installation.code(target)} />
+      {site.domain === "localhost" && (
+        <p class="muted">
+          To try it on localhost, load <code>databuddy-debug.js</code>: <code>databuddy.js</code> does not
+          track there.
+        </p>
+      )}
+    </Panel>
+  )
+}
+
 const senders = [
-  { sender: "curl", label: "curl" },
-  { sender: "node", label: "Node.js" },
-  { sender: "page", label: "Web page" },
+  { value: "curl", label: "curl" },
+  { value: "node", label: "Node.js" },
+  { value: "page", label: "Web page" },
 ] as const
 
-function Snippets({ site }: { site: Site }) {
+/** Custom events, from anywhere. */
+function CustomEvents({ site, version }: { site: Site; version: number }) {
   const { router, session } = useApp()
   const [key, setKey] = useState<string>()
   const { data, isLoading } = useResource<{ website: { allowedOrigins: string[] } }>(
     session.isOwner ? `websites/${encodeURIComponent(site.id)}` : undefined,
+    version,
   )
   const chosen = router.location.value.params.get("lines")
-  const sender = senders.find((candidate) => candidate.sender === chosen)?.sender ?? "curl"
+  const sender = senders.find(({ value }) => value === chosen)?.value ?? "curl"
   // Websites that list other origins require an Origin header. If the list is unknown, sending one does no harm.
   const sendsOrigin = !isLoading && (data === undefined || data.website.allowedOrigins.length > 0)
   const target = {
@@ -139,22 +214,15 @@ function Snippets({ site }: { site: Site }) {
   }
   return (
     <Panel
-      title={`Send events to ${site.name}`}
+      title={`Send custom events to ${site.name}`}
       class="install-snippets"
       actions={
-        <fieldset class="segmented">
-          <legend class="hidden">Send from</legend>
-          {senders.map((option) => (
-            <button
-              key={option.sender}
-              type="button"
-              aria-pressed={option.sender === sender}
-              onClick={() => router.setParams({ lines: option.sender }, "replace")}
-            >
-              {option.label}
-            </button>
-          ))}
-        </fieldset>
+        <Segmented
+          legend="Send from"
+          options={senders}
+          value={sender}
+          onChange={(lines) => router.setParams({ lines }, "replace")}
+        />
       }
     >
       {sender === "curl" && (
@@ -172,10 +240,10 @@ function Snippets({ site }: { site: Site }) {
       {sender === "page" && (
         <>
           <p class="muted">
-            Paste before <code>{"</head>"}</code>, then call{" "}
-            <code>track("signed_up", {'{ plan: "pro" }'})</code> anywhere. No build step, no cookies.
+            In a page with the script, call <code>{'databuddy.track("signed_up", { plan: "pro" })'}</code>{" "}
+            once it has loaded, or at any time:
           </p>
-          <CodeBlock name="Copy web page snippet" code={pageSnippet(target)} />
+          <CodeBlock name="Copy web page snippet" code={pageSnippet} />
         </>
       )}
       {isLocal(router.origin) && (

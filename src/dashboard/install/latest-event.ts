@@ -1,7 +1,9 @@
 import { useEffect, useState } from "preact/hooks"
+import { eventKinds } from "../../event-kinds.ts"
 import type { Api } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import type { ApiEvent } from "../state/event-filter.ts"
+import { eventTitle, kindOf } from "../state/event-text.ts"
 import { usePolling } from "../state/polling.ts"
 import { runParameter } from "../state/query-cache.ts"
 import { allTimeBody } from "../state/range.ts"
@@ -9,9 +11,11 @@ import { allTimeBody } from "../state/range.ts"
 /** ms between polls, which bridge interruptions of the stream. */
 const pollInterval = 5_000
 
-/** The most recent event of a website. */
+/** The most recent event of a website, of any kind. */
 export interface LatestEvent {
-  name: string
+  title: string
+  /** The page that shows it: Web for what pages report, else the overview of custom events. */
+  page: "web" | "overview"
   /** ISO 8601 */
   time: string
   /** Sent by a crawler: stored, but excluded from reports. */
@@ -58,8 +62,13 @@ export function useLatestEvent(website: string): Arrivals {
   return { isKnown, latest, hasStray }
 }
 
-function latestFrom({ event_name, timestamp, crawler }: ApiEvent): LatestEvent {
-  return { name: event_name, time: timestamp, isCrawler: crawler }
+function latestFrom(event: ApiEvent): LatestEvent {
+  return {
+    title: eventTitle(event),
+    page: kindOf(event) === "custom" ? "overview" : "web",
+    time: event.timestamp,
+    isCrawler: event.crawler,
+  }
 }
 
 /** The latest event of a website of all time; undefined if it has none. */
@@ -69,7 +78,7 @@ export async function fetchLatestEvent(
   now: number,
   signal: AbortSignal,
 ): Promise<LatestEvent | undefined> {
-  const parameter = { name: "custom_events_recent", limit: 1 }
+  const parameter = { name: "custom_events_recent", kinds: eventKinds, limit: 1 }
   const body = { ...allTimeBody(now), crawlers: true }
   const { rows } = await runParameter<ApiEvent>(api, { website, parameter, body }, signal)
   const [event] = rows

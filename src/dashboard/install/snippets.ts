@@ -41,35 +41,83 @@ await databuddy.track({
 await databuddy.flush()`
 }
 
-/** A script for the head of a page. */
-export function pageSnippet({ origin, website }: Target): string {
-  return `<script>
-{
-  // The server and the website.
-  const url = ${JSON.stringify(trackUrl(origin, website))}
-
-  // A random id per browser (visitor) and per tab (session); undefined if the browser blocks storage.
-  const idIn = (storage) => {
-    try {
-      return (window[storage].databuddy ??= crypto.getRandomValues(new Uint32Array(4)).join("-"))
-    } catch {}
-  }
-
-  // Sends an event with any JSON properties.
-  window.track = (name, properties = {}, isLeaving = false) => {
-    const ids = { anonymousId: idIn("localStorage"), sessionId: idIn("sessionStorage") }
-    const body = JSON.stringify({ name, properties, path: location.pathname, ...ids })
-    // A beacon is sent even while the page closes.
-    if (isLeaving) navigator.sendBeacon(url, body)
-    else fetch(url, { method: "POST", body, keepalive: true }).catch(() => {})
-  }
-
-  track("page_viewed")
-  addEventListener("pagehide", () => {
-    track("page_left", { seconds: Math.round(performance.now() / 1000) }, true)
-  })
-}
+/** Custom events of a page that has the script. */
+export const pageSnippet = `<script>
+  // Before the script has loaded, calls wait in this list.
+  window.databuddy = window.databuddy || []
+  databuddy.push(["track", "signed_up", { plan: "pro" }])
 </script>`
+
+/** The ways to add the page script, the usual one first. */
+export const installations = [
+  {
+    framework: "html",
+    label: "HTML",
+    where: "Paste it before </head> on every page.",
+    code: ({ origin, website }: Target) =>
+      `<script src=${JSON.stringify(scriptUrl(origin))} data-client-id=${JSON.stringify(website)} async></script>`,
+  },
+  {
+    framework: "react",
+    label: "React",
+    where: "Add the component once, at the root of your application.",
+    code: (target: Target) => `// npm install @databuddy/sdk
+import { Databuddy } from "@databuddy/sdk/react"
+
+export function App() {
+  return (
+    <>
+      ${component(target, 8)}
+      {/* your application */}
+    </>
+  )
+}`,
+  },
+  {
+    framework: "next",
+    label: "Next.js",
+    where: "Add the component to the root layout, app/layout.tsx.",
+    code: (target: Target) => `// npm install @databuddy/sdk
+import { Databuddy } from "@databuddy/sdk/react"
+
+export default function RootLayout({ children }) {
+  return (
+    <html lang="en">
+      <body>
+        ${component(target, 10)}
+        {children}
+      </body>
+    </html>
+  )
+}`,
+  },
+  {
+    framework: "vue",
+    label: "Vue",
+    where: "Add the component once, at the root of your application, such as App.vue.",
+    code: (target: Target) => `<script setup>
+// npm install @databuddy/sdk
+import { Databuddy } from "@databuddy/sdk/vue"
+</script>
+
+<template>
+  ${component(target, 4)}
+  <RouterView />
+</template>`,
+  },
+] as const
+
+/** The SDK's component, which adds the script. Vue also accepts names of properties in this form. `indent`: of its properties. */
+function component({ origin, website }: Target, indent: number): string {
+  const properties = { clientId: website, apiUrl: origin, scriptUrl: scriptUrl(origin) }
+  const lines = Object.entries(properties).map(
+    ([name, value]) => `${" ".repeat(indent)}${name}=${JSON.stringify(value)}`,
+  )
+  return ["<Databuddy", ...lines, `${" ".repeat(indent - 2)}/>`].join("\n")
+}
+
+function scriptUrl(origin: string): string {
+  return `${origin}/databuddy.js`
 }
 
 function trackUrl(origin: string, website: string): string {

@@ -1,6 +1,8 @@
 import { signal } from "@preact/signals"
+import { type EventKind, eventKinds } from "../../event-kinds.ts"
 import { type Api, ApiError } from "../state/api.ts"
 import { type ApiEvent, matchesAll } from "../state/event-filter.ts"
+import { kindOf } from "../state/event-text.ts"
 import type { Filter } from "../state/filters.ts"
 import { runParameter } from "../state/query-cache.ts"
 import { allTimeBody } from "../state/range.ts"
@@ -33,6 +35,8 @@ export interface FeedQuery {
   website: string
   /** Event names; empty: all. */
   names: readonly string[]
+  /** Empty: all. */
+  kinds: readonly EventKind[]
   filters: readonly Filter[]
   /** Include events from crawlers. */
   crawlers: boolean
@@ -219,8 +223,9 @@ export class Feed {
   /** Loads the most recent events. */
   async #loadRecent(signal: AbortSignal): Promise<void> {
     const { website, names, filters, crawlers } = this.query
+    const kinds = this.query.kinds.length === 0 ? eventKinds : this.query.kinds
     const named = names.length === 0 ? [] : [{ field: "event_name", op: "in", value: names }]
-    const parameter = { name: "custom_events_recent", limit: initialEvents }
+    const parameter = { name: "custom_events_recent", kinds, limit: initialEvents }
     const body = { ...allTimeBody(this.now()), filters: [...filters, ...named], crawlers }
     const { rows } = await runParameter<ApiEvent>(this.api, { website, parameter, body }, signal)
     this.#initial = new Map()
@@ -239,7 +244,7 @@ export class Feed {
       }
       if (kind !== "message") continue
       const event: ApiEvent = JSON.parse(data)
-      if (!matchesAll(event, this.query.filters) || this.#isDuplicate(event)) continue
+      if (!this.#matches(event) || this.#isDuplicate(event)) continue
       this.#nameCounts.set(event.event_name, (this.#nameCounts.get(event.event_name) ?? 0) + 1)
       received.push({ key: id, isNew: true, event })
     }
@@ -248,6 +253,11 @@ export class Feed {
     this.#waitingCount += received.length
     this.received.value += received.length
     this.#showSoon(received.length > busyBatch ? busyUpdateInterval : updateInterval)
+  }
+
+  #matches(event: ApiEvent): boolean {
+    const { kinds, filters } = this.query
+    return (kinds.length === 0 || kinds.includes(kindOf(event))) && matchesAll(event, filters)
   }
 
   #isDuplicate(event: ApiEvent): boolean {

@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
+import { eventKinds } from "../../event-kinds.ts"
 import { EventRow } from "../components/charts/event-row.tsx"
 import { Icon } from "../components/controls/icons.tsx"
 import { Link } from "../components/controls/link.tsx"
@@ -10,6 +11,7 @@ import { useApp } from "../state/app.ts"
 import { Feed, type FeedEvent, type FeedQuery, maxEvents } from "./feed.ts"
 import "./live.css"
 import { EventNamePicker } from "./event-name-picker.tsx"
+import { KindPicker } from "./kind-picker.tsx"
 
 /** ms between two summaries for screen readers: announcing every event would be noise. */
 const summaryInterval = 20_000
@@ -20,8 +22,9 @@ export function Live() {
   const { website, filters } = view.value
   const { params } = router.location.value
   const names = params.getAll("name")
+  const kinds = eventKinds.filter((kind) => params.getAll("kind").includes(kind))
   const crawlers = params.get("crawlers") === "true"
-  const feed = useFeed({ website, names, filters, crawlers })
+  const feed = useFeed({ website, names, kinds, filters, crawlers })
   const isPaused = feed.pausedAt.value !== undefined
   return (
     <Page
@@ -37,6 +40,7 @@ export function Live() {
             />
             Include crawlers
           </label>
+          <KindPicker kinds={kinds} onChange={(kind) => router.setParams({ kind }, "replace")} />
           <EventNamePicker names={names} onChange={(next) => router.setParams({ name: next }, "replace")} />
           <button
             type="button"
@@ -48,7 +52,7 @@ export function Live() {
         </>
       }
     >
-      <Stream feed={feed} isFiltered={names.length > 0 || filters.length > 0} />
+      <Stream feed={feed} isFiltered={names.length > 0 || kinds.length > 0 || filters.length > 0} />
       <Summary feed={feed} />
     </Page>
   )
@@ -264,7 +268,7 @@ function NoEvents({ isFiltered }: { isFiltered: boolean }) {
   return isFiltered ? (
     <Empty title="No events match">
       <p>New events that match will appear here.</p>
-      <Link class="button" href={router.hrefWith({ f: undefined, name: undefined })}>
+      <Link class="button" href={router.hrefWith({ f: undefined, name: undefined, kind: undefined })}>
         Show all events
       </Link>
     </Empty>

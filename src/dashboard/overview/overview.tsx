@@ -40,7 +40,7 @@ const stats = [
 
 /** The overview of a website: totals, events over time, top events and top properties. */
 export function Overview() {
-  const { view, session } = useApp()
+  const { router, view, session } = useApp()
   const granularity = useGranularity()
   const comparison = comparisonOption(view.value.compare)
   const query = useQuery([
@@ -54,12 +54,14 @@ export function Overview() {
   const isEmpty = summary?.total_events === 0 && view.value.filters.length === 0
   const { setup, finish } = useSetup(view.value.website, isEmpty)
   const site = session.sites.value.find(({ id }) => id === view.value.website) ?? session.sites.value[0]
+  const show = (page: "web" | "overview") =>
+    page === "web" ? router.navigate(router.pageHref("web")) : finish()
   // Until we know whether the website has any event, show skeletons, not zeros.
   const panelQuery = setup === "unknown" ? { ...query, isLoading: true } : query
   return (
     <Page title="Overview" actions={<ActiveVisitors key={setup} />}>
       {setup === "waiting" && site ? (
-        <Install key={site.id} site={site} onArrival={query.refetch} onShow={finish} />
+        <Install key={site.id} site={site} onArrival={query.refetch} onShow={show} />
       ) : (
         <>
           <Totals query={panelQuery} />

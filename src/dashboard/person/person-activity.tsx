@@ -1,3 +1,4 @@
+import type { EventKind } from "../../event-kinds.ts"
 import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { GranularitySwitch, useGranularity } from "../components/controls/granularity.tsx"
@@ -6,6 +7,7 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
+import { kindNames } from "../state/event-text.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
@@ -25,7 +27,7 @@ export function PersonActivity({ person }: { person: PersonId }) {
         name: "events",
         id: "top",
         ...personParam(person),
-        by: ["event_name"],
+        by: ["event_name", "kind"],
         measures: ["events", "last"],
         limit: topRows,
       },
@@ -63,7 +65,7 @@ function EventsOverTime({ query }: { query: QueryState }) {
 function TopEvents({ query }: { query: QueryState }) {
   const { router } = useApp()
   const format = useFormat()
-  const rows = query.rows<{ event_name: string; events: number; last: string }>("top")
+  const rows = query.rows<{ event_name: string; kind: EventKind; events: number; last: string }>("top")
   const max = Math.max(...rows.map((row) => row.events), 1)
   return (
     <Panel
@@ -71,8 +73,8 @@ function TopEvents({ query }: { query: QueryState }) {
       actions={
         <DownloadCsv
           file="person-top-events"
-          columns={["name", "events", "last"]}
-          rows={rows.map((row) => [row.event_name, row.events, new Date(row.last).toISOString()])}
+          columns={["name", "kind", "events", "last"]}
+          rows={rows.map((row) => [row.event_name, row.kind, row.events, new Date(row.last).toISOString()])}
         />
       }
     >
@@ -86,11 +88,17 @@ function TopEvents({ query }: { query: QueryState }) {
               columns={["Event", "Events"]}
               numeric={[false, true]}
               bars={rows.map((row) => row.events / max)}
-              keys={rows.map((row) => row.event_name)}
+              keys={rows.map((row) => `${row.kind} ${row.event_name}`)}
               rows={rows.map((row) => [
-                <Link key="name" href={router.pageHref("event", { name: row.event_name })}>
-                  {row.event_name}
-                </Link>,
+                row.kind === "custom" ? (
+                  <Link key="name" href={router.pageHref("event", { name: row.event_name })}>
+                    {row.event_name}
+                  </Link>
+                ) : row.kind === "web_vital" ? (
+                  row.event_name
+                ) : (
+                  kindNames[row.kind]
+                ),
                 format.count(row.events),
               ])}
             />

@@ -9,6 +9,7 @@ import { Empty, Failure, Skeleton, useKeepFocus } from "../components/layout/sta
 import { messageOf } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
 import type { ApiEvent } from "../state/event-filter.ts"
+import { kindOf } from "../state/event-text.ts"
 import type { Format } from "../state/format.ts"
 import { runParameter } from "../state/query-cache.ts"
 import { addDays, rangeBody, rangeParams } from "../state/range.ts"
@@ -237,6 +238,7 @@ function Download({ events }: { events: readonly ApiEvent[] }) {
       columns={[
         "time",
         "event",
+        "kind",
         "path",
         "properties",
         "visitor",
@@ -248,6 +250,7 @@ function Download({ events }: { events: readonly ApiEvent[] }) {
       rows={events.map((event) => [
         event.timestamp,
         event.event_name,
+        kindOf(event),
         event.path,
         event.properties,
         event.anonymous_id,

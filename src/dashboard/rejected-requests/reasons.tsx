@@ -1,8 +1,9 @@
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
+import { RejectedOrigins } from "../components/layout/rejected-origins.tsx"
 import { useApp } from "../state/app.ts"
+import { type RejectedRequest, reasonText } from "../state/rejected-requests.ts"
 import { useResource } from "../state/resource.ts"
-import { type RejectedRequest, reasonText } from "./use-rejected-requests.ts"
 
 /** Maximum number of fixes and websites to list per reason: the most frequent ones. */
 const shownAdvice = 3
@@ -74,6 +75,7 @@ function Reason({ reason, requests, isSelected }: ReasonProps) {
           <p class="muted">{format.count(advice.length - shownAdvice)} more: see the list below.</p>
         )}
         <Sites reason={reason} requests={requests} />
+        <RejectedOrigins requests={requests} />
         {newest && <p class="muted">Last seen {format.ago(newest.time, now())}</p>}
       </div>
       <div class="rejected-actions">

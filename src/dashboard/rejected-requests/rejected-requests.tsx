@@ -15,7 +15,7 @@ import {
   maxRequests,
   type RejectedRequest,
   useRejectedRequests,
-} from "./use-rejected-requests.ts"
+} from "../state/rejected-requests.ts"
 
 /** The requests that were rejected, with reasons and fixes. */
 export function RejectedRequests() {

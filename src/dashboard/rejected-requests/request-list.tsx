@@ -5,7 +5,7 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
-import { matchesSite, noWebsite, type RejectedRequest, reasonText } from "./use-rejected-requests.ts"
+import { matchesSite, noWebsite, type RejectedRequest, reasonText } from "../state/rejected-requests.ts"
 
 /** Rows shown at first, and added by each "Show older requests". */
 const pageSize = 100

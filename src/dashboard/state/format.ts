@@ -9,6 +9,8 @@ export class Format {
   /** By their options: creating one takes longer than a hundred uses. */
   readonly #dates = new Map<string, Intl.DateTimeFormat>()
   readonly #days: Intl.DateTimeFormat
+  /** Created at the first use: most pages name no country. */
+  #countries: Intl.DisplayNames | undefined
 
   constructor(
     private readonly locale: string,
@@ -54,6 +56,12 @@ export class Format {
   /** 12.345 → 12.3%. Above 0, at least <0.1%. */
   rate(value: number): string {
     return value > 0 && value < 0.05 ? `<${this.tenths(0.1)}%` : `${this.tenths(value)}%`
+  }
+
+  /** DE → Germany, in the language of the dashboard. A code that is not a country names itself. */
+  country(code: string): string {
+    this.#countries ??= new Intl.DisplayNames("en", { type: "region", fallback: "code" })
+    return /^[A-Z]{2}$/.test(code) ? (this.#countries.of(code) ?? code) : code
   }
 
   /** ms → 3d 4h, 1m 34s */

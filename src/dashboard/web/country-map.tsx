@@ -20,7 +20,6 @@ export function CountryMap({ rows }: CountryMapProps) {
     )
   }, [])
   const visitors = new Map(rows.map((row) => [row.country_code, Number(row.visitors)]))
-  const names = new Intl.DisplayNames("en", { type: "region" })
   const max = Math.max(...visitors.values(), 1)
   return (
     <svg class="web-map" viewBox="0 0 720 368" aria-hidden="true" focusable="false">
@@ -33,7 +32,7 @@ export function CountryMap({ rows }: CountryMapProps) {
             // Square root: otherwise one large country makes all others look the same.
             style={{ "--share": `${Math.round(100 * Math.sqrt(count / max))}%` }}
           >
-            <title>{`${(code && names.of(code)) ?? name}: ${format.countOf(count, "visitor")}`}</title>
+            <title>{`${code ? format.country(code) : name}: ${format.countOf(count, "visitor")}`}</title>
           </path>
         )
       })}

@@ -11,6 +11,13 @@ export interface Sort {
   order: "asc" | "desc"
 }
 
+/** The sorting in the URL. `columns`: those that can be sorted. */
+export function readSort(params: URLSearchParams, columns: object, otherwise: Sort): Sort {
+  const by = params.get("sort") ?? ""
+  if (!Object.hasOwn(columns, by)) return otherwise
+  return { by, order: params.get("order") === "asc" ? "asc" : "desc" }
+}
+
 interface Sorting extends Sort {
   /** Sort key of each column; undefined if it cannot be sorted. */
   keys: readonly (string | undefined)[]

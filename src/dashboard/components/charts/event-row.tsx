@@ -1,11 +1,12 @@
 import type { ComponentChildren } from "preact"
 import { useMemo } from "preact/hooks"
 import type { ApiEvent } from "../../state/event-filter.ts"
+import { eventDetails, eventTitle, kindNames, kindOf } from "../../state/event-text.ts"
 import { CodeBlock } from "../controls/copy.tsx"
 import { Icon } from "../controls/icons.tsx"
 
-/** Maximum properties per row, and characters per value. The JSON of the expanded row has everything. */
-const maxProperties = 8
+/** Maximum details per row, and characters per text. The JSON of the expanded row has everything. */
+const maxDetails = 9
 const maxCharacters = 80
 
 interface EventRowProps {
@@ -40,17 +41,19 @@ export function EventRow({ event, time, isOpen, onToggle, children, class: class
 }
 
 function Summary({ event }: { event: ApiEvent }) {
-  const properties = Object.entries(event.properties).slice(0, maxProperties)
+  const kind = kindOf(event)
   return (
     <>
-      <strong class="event-name">{event.event_name}</strong>
+      <strong class="event-name">{eventTitle(event)}</strong>
       <span class="event-brief">
-        {event.path !== null && <span>{truncate(event.path)}</span>}
-        {properties.map(([key, value]) => (
-          <span key={key}>
-            <span class="muted">{truncate(key)}</span> {truncate(textOf(value))}
-          </span>
-        ))}
+        {kind !== "custom" && <span class="badge">{kindNames[kind]}</span>}
+        {eventDetails(event)
+          .slice(0, maxDetails)
+          .map(([key, value]) => (
+            <span key={key}>
+              {key !== "" && <span class="muted">{truncate(key)}</span>} {truncate(textOf(value))}
+            </span>
+          ))}
       </span>
     </>
   )

@@ -4,8 +4,8 @@ import type { Format } from "../../state/format.ts"
 
 export interface Series {
   name: string
-  /** One per date; dates at the end can have none. */
-  values: number[]
+  /** One per date; dates at the end can have none. Undefined interrupts a line. */
+  values: (number | undefined)[]
   isPrevious?: never
 }
 
@@ -33,6 +33,8 @@ export interface PlotProps {
   value: (value: number) => string
   /** Values are percentages. */
   isRate?: boolean
+  /** The axis can have fractions, and shows its values like those of the series. Counts have none. */
+  hasFractions?: boolean
   marks?: readonly Mark[]
   /** How many of the dates have started; lines end there. */
   started: number
@@ -116,9 +118,11 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     height,
     granularity,
     format,
+    value,
     marks = [],
     onZoom,
-    isRate,
+    isRate = false,
+    hasFractions = isRate,
     started,
   } = latest.current
   const style = getComputedStyle(element)
@@ -127,6 +131,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   const stacked = isBars
     ? stack(series.filter((line) => !line.isPrevious))
     : series.filter((line) => !line.isPrevious).map(({ values }) => values.slice(0, started))
+  const hasGaps = stacked.some((values) => values.includes(undefined))
   const previous = series.filter((line) => line.isPrevious).map(({ values }) => values)
   const xs = dates.map((_, index) => index)
   // The tallest sum is drawn first, so that each smaller one covers part of it.
@@ -166,8 +171,11 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
         ...axis,
         size: leftAxis,
         space: 42,
-        incrs: isRate ? [...fractionSteps, ...integerSteps] : integerSteps,
-        values: (_, splits) => splits.map((value) => (isRate ? format.percent(value) : format.short(value))),
+        incrs: hasFractions ? [...fractionSteps, ...integerSteps] : integerSteps,
+        values: (_, splits) =>
+          splits.map((split) =>
+            isRate ? format.percent(split) : hasFractions ? value(split) : format.short(split),
+          ),
       },
     ],
     series: [
@@ -178,7 +186,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
           width: isBars ? (stacked.length > 1 && dates.length <= maxSeparated ? 0.6 : 0) : 2,
           ...(isBars ? { fill: color(`--shade-${index % shades}`), ...(bars ? { paths: bars } : {}) } : {}),
           ...(isBars ? {} : { dash: dashOf(index) }),
-          points: { show: !isBars && dates.length <= 2 },
+          points: { show: !isBars && (dates.length <= 2 || hasGaps) },
         }),
       ),
       // The line has an outline in the background color, because it crosses the bars.
@@ -208,7 +216,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     xs,
     // null instead of 0: the border of an empty bar would cut through the axis.
     ...order.map((index) =>
-      dates.map((_, at) => (isBars ? stacked[index]?.[at] || null : stacked[index]?.[at])),
+      dates.map((_, at) => (isBars ? stacked[index]?.[at] || null : (stacked[index]?.[at] ?? null))),
     ),
     // null interrupts the line; undefined would be skipped over.
     ...previous
@@ -229,11 +237,11 @@ function colorOf(element: HTMLElement, name: string): string {
   return color
 }
 
-function stack(series: readonly Series[]): number[][] {
+function stack(series: readonly Series[]): (number | undefined)[][] {
   const sums: number[][] = []
   for (const { values } of series) {
     const below = sums.at(-1)
-    sums.push(values.map((value, index) => value + (below?.[index] ?? 0)))
+    sums.push(values.map((value = 0, index) => value + (below?.[index] ?? 0)))
   }
   return sums
 }

@@ -8,6 +8,8 @@ export interface PageEntry {
   icon: IconName
   /** Who can see it: everyone, or only users. Share links do not show individual people. */
   visibleTo: "all" | "users"
+  /** The navigation separates groups. Absent: what visitors do. */
+  group?: "quality" | "server"
   /** The full path of a page outside a website. */
   path?: string
 }
@@ -23,8 +25,18 @@ const pages: readonly PageEntry[] = [
   { page: "paths", label: "Paths", icon: "paths", visibleTo: "all" },
   { page: "goals", label: "Goals", icon: "goals", visibleTo: "all" },
   { page: "people", label: "People", icon: "people", visibleTo: "users" },
-  { page: "refusals", label: "Rejected requests", icon: "rejected", visibleTo: "users" },
-  { page: "settings", label: "Settings", icon: "settings", visibleTo: "users", path: "/settings/account" },
+  { page: "errors", label: "Errors", icon: "errors", visibleTo: "all", group: "quality" },
+  { page: "vitals", label: "Vitals", icon: "vitals", visibleTo: "all", group: "quality" },
+  { page: "engagement", label: "Engagement", icon: "engagement", visibleTo: "all", group: "quality" },
+  { page: "refusals", label: "Rejected requests", icon: "rejected", visibleTo: "users", group: "server" },
+  {
+    page: "settings",
+    label: "Settings",
+    icon: "settings",
+    visibleTo: "users",
+    group: "server",
+    path: "/settings/account",
+  },
 ]
 
 /** Path segments of the pages that a share link can show. */

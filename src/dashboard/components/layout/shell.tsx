@@ -36,24 +36,26 @@ export function Shell({ children }: { children: ComponentChildren }) {
           </button>
         </header>
         <nav aria-label="Pages">
-          <ul class="nav">
-            {pagesFor(session).map((entry) => (
-              <li key={entry.page}>
-                <Link
-                  href={
-                    entry.path ??
-                    (base === ""
-                      ? `/w/${encodeURIComponent(homeSite(session, preferences))}/${entry.page}`
-                      : router.pageHref(entry.page))
-                  }
-                  isCurrent={entry.path ? base === "" : base !== "" && isWithin(page, entry.page)}
-                  onClick={() => setOpen(false)}
-                >
-                  <Icon name={entry.icon} /> {entry.label}
-                </Link>
-              </li>
-            ))}
-          </ul>
+          {[...Map.groupBy(pagesFor(session), ({ group }) => group)].map(([group, entries]) => (
+            <ul class="nav" key={group}>
+              {entries.map((entry) => (
+                <li key={entry.page}>
+                  <Link
+                    href={
+                      entry.path ??
+                      (base === ""
+                        ? `/w/${encodeURIComponent(homeSite(session, preferences))}/${entry.page}`
+                        : router.pageHref(entry.page))
+                    }
+                    isCurrent={entry.path ? base === "" : base !== "" && isWithin(page, entry.page)}
+                    onClick={() => setOpen(false)}
+                  >
+                    <Icon name={entry.icon} /> {entry.label}
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          ))}
         </nav>
         <div class="side-foot">
           <UserMenu />

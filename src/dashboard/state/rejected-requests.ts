@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks"
-import { useApp } from "../state/app.ts"
-import { usePolling } from "../state/polling.ts"
+import { useApp } from "./app.ts"
+import { usePolling } from "./polling.ts"
 
 /** A rejected request, as in the API. */
 export interface RejectedRequest {
@@ -14,14 +14,16 @@ export interface RejectedRequest {
   events: number | null
   names: string[]
   keys: string[]
+  /** What the website would have to allow, if that is the reason; null: the request had no usable Origin header. */
+  origin: string | null
   /** How to fix the request. */
   advice: string
 }
 
 /** The number of requests that the server stores in memory. */
 export const maxRequests = 1_000
-/** ms between two requests. */
-const pollInterval = 10_000
+/** ms between two requests, by default. */
+const defaultInterval = 10_000
 /** The value in the URL for requests that name no website. */
 export const noWebsite = "unnamed"
 
@@ -48,8 +50,11 @@ export interface RejectedRequestsState {
   refetch: () => void
 }
 
-/** The rejected requests, refreshed while the page is visible. */
-export function useRejectedRequests(): RejectedRequestsState {
+/** The rejected requests, refreshed while the page is visible. `path`: of the requests under /v1. `interval`: ms. */
+export function useRejectedRequests({
+  path = "refusals",
+  interval = defaultInterval,
+} = {}): RejectedRequestsState {
   const { api, now } = useApp()
   const [requests, setRequests] = useState<readonly RejectedRequest[]>()
   const [error, setError] = useState<unknown>()
@@ -59,13 +64,13 @@ export function useRejectedRequests(): RejectedRequestsState {
   const poll = async (signal: AbortSignal) => {
     if (isPaused) return
     try {
-      setRequests((await api.get<{ refusals: RejectedRequest[] }>("refusals", signal)).refusals)
+      setRequests((await api.get<{ refusals: RejectedRequest[] }>(path, signal)).refusals)
       setUpdatedAt(now())
       setError(undefined)
     } catch (failure) {
       if (!signal.aborted) setError(failure)
     }
   }
-  usePolling(poll, pollInterval, [api, now, isPaused, round])
+  usePolling(poll, interval, [api, now, path, isPaused, round])
   return { requests, error, updatedAt, isPaused, setPaused, refetch: () => setRound((count) => count + 1) }
 }

@@ -1,0 +1,130 @@
+import type { ComponentChildren } from "preact"
+import { useState } from "preact/hooks"
+import { messageOf } from "../../state/api.ts"
+import { useApp } from "../../state/app.ts"
+import type { RejectedRequest } from "../../state/rejected-requests.ts"
+import { useResource } from "../../state/resource.ts"
+import { useFormat } from "../controls/use-format.ts"
+import { useKeepFocus } from "./states.tsx"
+
+/** Hosts listed at most: the latest ones. */
+const maxHosts = 5
+
+interface Website {
+  id: string
+  domain: string
+  allowedOrigins: string[]
+}
+
+interface RejectedOrigin {
+  website: string
+  origin: string
+  /** Newest first. */
+  requests: RejectedRequest[]
+}
+
+interface RejectedOriginsProps {
+  requests: readonly RejectedRequest[]
+  /** Called after a host has been allowed. */
+  onAllowed?: () => void
+  /** Wraps the list; without hosts, nothing is shown. */
+  children?: (list: ComponentChildren) => ComponentChildren
+}
+
+/** The hosts whose requests were rejected and are still not allowed, latest first, each with a button that allows it. */
+export function RejectedOrigins({ requests, onAllowed, children = (list) => list }: RejectedOriginsProps) {
+  const { session, now } = useApp()
+  const format = useFormat()
+  const { data, refetch } = useResource<{ websites: Website[] }>(session.isOwner ? "websites" : undefined)
+  const origins = originsOf(requests).filter(({ website, origin }) => {
+    const settings = data?.websites.find(({ id }) => id === website)
+    return !settings || !isAllowed(settings, origin)
+  })
+  if (origins.length === 0) return null
+  const list = (
+    <ul class="rejected-origins">
+      {origins.slice(0, maxHosts).map(({ website, origin, requests: [newest, ...others] }) => (
+        <li key={`${website} ${origin}`}>
+          <p>
+            <strong>{origin}</strong>{" "}
+            <span class="muted">
+              {session.nameOf(website)}, {format.countOf(others.length + 1, "request")}
+              {newest && `, last ${format.ago(newest.time, now())}`}
+            </span>
+          </p>
+          {session.isOwner && (
+            <AllowButton
+              website={website}
+              origin={origin}
+              onAllowed={() => {
+                refetch()
+                onAllowed?.()
+              }}
+            />
+          )}
+        </li>
+      ))}
+      {origins.length > maxHosts && (
+        <li class="muted">{format.countOf(origins.length - maxHosts, "more host")}</li>
+      )}
+    </ul>
+  )
+  return <>{children(list)}</>
+}
+
+function originsOf(requests: readonly RejectedRequest[]): RejectedOrigin[] {
+  const groups = new Map<string, RejectedOrigin>()
+  for (const request of requests) {
+    const { websiteId: website, origin, reason } = request
+    if (reason !== "origin_not_allowed" || website === null || origin === null) continue
+    const key = JSON.stringify([website, origin])
+    const group = groups.get(key) ?? { website, origin, requests: [] }
+    group.requests.push(request)
+    groups.set(key, group)
+  }
+  return [...groups.values()]
+}
+
+/** The server's rule, for an origin as it is listed. The settings can have changed since the request. */
+function isAllowed({ domain, allowedOrigins }: Website, origin: string): boolean {
+  return origin === domain || origin.endsWith(`.${domain}`) || allowedOrigins.includes(origin)
+}
+
+interface AllowButtonProps {
+  website: string
+  origin: string
+  onAllowed: () => void
+}
+
+function AllowButton({ website, origin, onAllowed }: AllowButtonProps) {
+  const { api, toasts } = useApp()
+  const [isBusy, setBusy] = useState(false)
+  const button = useKeepFocus()
+  const allow = async () => {
+    if (isBusy) return
+    setBusy(true)
+    try {
+      const path = `websites/${encodeURIComponent(website)}`
+      // The list as it is now: somebody else can have changed it since the page loaded.
+      const { allowedOrigins } = (await api.get<{ website: Website }>(path)).website
+      await api.send("PATCH", path, { allowedOrigins: [...allowedOrigins, origin] })
+      toasts.show(`${origin} can send events now. Requests without an Origin header need an API key.`)
+      onAllowed()
+    } catch (error) {
+      toasts.show(messageOf(error), "failed")
+    }
+    setBusy(false)
+  }
+  return (
+    <button
+      type="button"
+      ref={button}
+      class="button small"
+      aria-label={`Allow this host: ${origin}`}
+      aria-disabled={isBusy}
+      onClick={allow}
+    >
+      Allow this host
+    </button>
+  )
+}

@@ -1,0 +1,53 @@
+import { type Filter, valueFilter } from "../state/filters.ts"
+
+/** Equal errors: those with the same message from the same line of the same script. */
+export interface ErrorGroup {
+  message: string | null
+  filename: string | null
+  lineno: string | null
+}
+
+/** The fields of an error that make up its group. */
+export const groupFields = ["property.message", "property.filename", "property.lineno"] as const
+
+type GroupRow = Record<(typeof groupFields)[number], string | null>
+
+export function groupOf(row: GroupRow): ErrorGroup {
+  return {
+    message: row["property.message"],
+    filename: row["property.filename"],
+    lineno: row["property.lineno"],
+  }
+}
+
+/** Filters for the errors of a group. */
+export function groupFilters({ message, filename, lineno }: ErrorGroup): Filter[] {
+  return [message, filename, lineno].map((value, index) => valueFilter(groupFields[index] ?? "", value))
+}
+
+/** The form of a group in the URL: its values as JSON. */
+export function groupParam({ message, filename, lineno }: ErrorGroup): string {
+  return JSON.stringify([message, filename, lineno])
+}
+
+/** Undefined if the text is not a group: the URL might have been truncated or typed. */
+export function parseGroup(param: string | null): ErrorGroup | undefined {
+  if (param === null) return undefined
+  try {
+    const values: unknown = JSON.parse(param)
+    if (!Array.isArray(values) || values.length !== groupFields.length) return undefined
+    const [message = null, filename = null, lineno = null] = values.map((value) =>
+      value === null ? null : String(value),
+    )
+    return { message, filename, lineno }
+  } catch {
+    return undefined
+  }
+}
+
+/** shop.example/app.js:12, or '' if the error did not say. */
+export function locationText({ filename, lineno }: ErrorGroup): string {
+  if (filename === null) return ""
+  const file = filename.replace(/^https?:\/\//, "")
+  return lineno === null ? file : `${file}:${lineno}`
+}

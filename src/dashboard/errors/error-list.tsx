@@ -1,0 +1,173 @@
+import { ComparisonNote } from "../components/charts/comparison-note.tsx"
+import { DataTable, DownloadCsv, readSort, type Sort } from "../components/charts/data-table.tsx"
+import { Change } from "../components/charts/stat.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { Pager } from "../components/controls/pager.tsx"
+import { SearchField } from "../components/controls/search-field.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { usePage } from "../components/controls/use-page.ts"
+import { NoMoreResults } from "../components/layout/no-match.tsx"
+import { NoPageData } from "../components/layout/no-page-data.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { Empty } from "../components/layout/states.tsx"
+import { useApp } from "../state/app.ts"
+import { comparisonOption } from "../state/query-cache.ts"
+import { useQuery, useRunQuery } from "../state/use-query.ts"
+import { groupFields, groupOf, groupParam, locationText } from "./error-group.ts"
+
+/** Rows per page. */
+const pageRows = 50
+/** Rows in a CSV file: the API's limit per request. */
+const fileRows = 10_000
+/** px; approximate is enough, as the panel below is not in view. */
+const tableHeight = 446
+
+type GroupRow = Record<(typeof groupFields)[number], string | null> & {
+  events: number
+  users: number
+  sessions: number
+  last: string
+  previous?: { events: number } | null
+}
+
+/** Sortable columns: name in the URL → name in the API. */
+const sortable: Record<string, string> = {
+  errors: "events",
+  visitors: "users",
+  sessions: "sessions",
+  seen: "last",
+}
+
+const defaultSort: Sort = { by: "errors", order: "desc" }
+
+/** The errors in the range, grouped by message and location. */
+export function ErrorList() {
+  const { router, view } = useApp()
+  const { params } = router.location.value
+  const search = params.get("search") ?? ""
+  const sort = readSort(params, sortable, defaultSort)
+  const { page, onPage } = usePage()
+  const parameter = {
+    name: "events",
+    id: "groups",
+    kinds: ["error"],
+    by: groupFields,
+    measures: ["events", "users", "sessions", "last"],
+    sortBy: sortable[sort.by],
+    sortOrder: sort.order,
+    ...(search === "" ? {} : { filters: [{ field: "property.message", op: "contains", value: search }] }),
+    ...comparisonOption(view.value.compare),
+  }
+  const query = useQuery([{ ...parameter, limit: pageRows, page }])
+  const runQuery = useRunQuery()
+  const loadCsvRows = async () => {
+    const rows = await runQuery<GroupRow>({ ...parameter, limit: fileRows })
+    return rows.map((row) => [
+      ...groupFields.map((field) => row[field]),
+      row.events,
+      row.previous?.events,
+      row.users,
+      row.sessions,
+      row.last,
+    ])
+  }
+  return (
+    <Panel
+      title="All errors"
+      hint="Grouped by message and location."
+      actions={
+        <>
+          <SearchField
+            label="Search messages"
+            value={search}
+            pageKey="/"
+            onSearch={(text) => router.setParams({ search: text || undefined, page: undefined }, "replace")}
+          />
+          <DownloadCsv file="errors" columns={csvColumns} rows={loadCsvRows} />
+        </>
+      }
+    >
+      <Loaded query={query} id="groups" height={tableHeight}>
+        {() => {
+          const rows = query.rows<GroupRow>("groups")
+          const total = query.meta("groups")?.total ?? rows.length
+          if (rows.length > 0) {
+            return (
+              <>
+                <GroupTable rows={rows} sort={sort} />
+                <Pager page={page} size={pageRows} total={total} onPage={onPage} />
+              </>
+            )
+          }
+          if (total > 0) return <NoMoreResults />
+          return search === "" ? (
+            <NoPageData what="errors" option="data-track-errors" />
+          ) : (
+            <Empty title={`No messages contain “${search}”`}>Search is case-sensitive.</Empty>
+          )
+        }}
+      </Loaded>
+      <ComparisonNote query={query} id="groups" />
+    </Panel>
+  )
+}
+
+const csvColumns = [
+  "message",
+  "script",
+  "line",
+  "errors",
+  "errors in previous period",
+  "visitors",
+  "sessions",
+  "last seen",
+]
+
+function GroupTable({ rows, sort }: { rows: readonly GroupRow[]; sort: Sort }) {
+  const { router, view, now } = useApp()
+  const format = useFormat()
+  const { compare } = view.value
+  const max = Math.max(...rows.map((row) => row.events), 1)
+  return (
+    <DataTable
+      name="All errors"
+      columns={["Error", "Errors", ...(compare ? ["Change"] : []), "Visitors", "Sessions", "Last seen"]}
+      numeric={[false, true, ...(compare ? [true] : []), true, true, true]}
+      bars={rows.map((row) => row.events / max)}
+      keys={rows.map((row) => groupParam(groupOf(row)))}
+      sorting={{
+        ...sort,
+        keys: [undefined, "errors", ...(compare ? [undefined] : []), "visitors", "sessions", "seen"],
+        onSort: ({ by, order }) => router.setParams({ sort: by, order, page: undefined }, "replace"),
+      }}
+      rows={rows.map((row) => {
+        const group = groupOf(row)
+        return [
+          <span key="error" class="error-group">
+            <Link href={router.pageHref("errors", { error: groupParam(group) })}>
+              {group.message ?? "No message"}
+            </Link>{" "}
+            <span class="muted">{locationText(group)}</span>
+          </span>,
+          format.count(row.events),
+          ...(compare
+            ? [
+                <Change
+                  key="change"
+                  value={row.events}
+                  previous={row.previous?.events ?? 0}
+                  isLowerBetter
+                  format={format}
+                />,
+              ]
+            : []),
+          format.count(row.users),
+          format.count(row.sessions),
+          <time key="seen" dateTime={row.last} title={format.time(row.last)}>
+            {format.ago(row.last, now())}
+          </time>,
+        ]
+      })}
+    />
+  )
+}

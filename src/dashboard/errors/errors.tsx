@@ -1,0 +1,114 @@
+import { ComparisonNote } from "../components/charts/comparison-note.tsx"
+import { RangeChart } from "../components/charts/range-chart.tsx"
+import { Stat } from "../components/charts/stat.tsx"
+import { GranularitySwitch, useGranularity, useProgress } from "../components/controls/granularity.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Page } from "../components/layout/page.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { useApp } from "../state/app.ts"
+import { comparisonOption } from "../state/query-cache.ts"
+import { type QueryState, useQuery } from "../state/use-query.ts"
+import { groupFilters, parseGroup } from "./error-group.ts"
+import { ErrorList } from "./error-list.tsx"
+import { ErrorPages } from "./error-pages.tsx"
+import { Occurrences } from "./occurrences.tsx"
+import { SelectedError } from "./selected-error.tsx"
+import "./errors.css"
+
+const counts = { name: "events", kinds: ["error"], measures: ["events", "users", "sessions"] } as const
+
+/** The errors of a website's pages, or one of them. */
+export function Errors() {
+  const { router, session, view } = useApp()
+  const group = parseGroup(router.location.value.params.get("error"))
+  const filters = [...view.value.filters, ...(group ? groupFilters(group) : [])]
+  const granularity = useGranularity()
+  const query = useQuery(
+    [
+      { ...counts, id: "totals", ...comparisonOption(view.value.compare) },
+      { ...counts, id: "trend", granularity },
+    ],
+    { filters },
+  )
+  return (
+    <Page title="Errors">
+      {group && <SelectedError group={group} filters={filters} query={query} />}
+      <Totals query={query} />
+      <ErrorsOverTime query={query} />
+      {group ? (
+        // Single errors name people, so share links do not have them.
+        session.me.value?.share == null && <Occurrences filters={filters} />
+      ) : (
+        <ErrorList />
+      )}
+      <ErrorPages filters={filters} />
+    </Page>
+  )
+}
+
+interface Totals {
+  events: number
+  users: number
+  sessions: number
+  previous?: Omit<Totals, "previous"> | null
+}
+
+type TrendRow = Pick<Totals, "events" | "users" | "sessions"> & { date: string }
+
+const stats = [
+  { label: "Errors", column: "events" },
+  { label: "Affected visitors", column: "users" },
+  { label: "Affected sessions", column: "sessions" },
+] as const
+
+function Totals({ query }: { query: QueryState }) {
+  const { view } = useApp()
+  const format = useFormat()
+  const trend = query.rows<TrendRow>("trend")
+  const { started, isRunning } = useProgress(trend.map(({ date }) => date))
+  return (
+    <section class="panel stats" aria-label="Key metrics">
+      <Loaded query={query} id="totals" height={88}>
+        {() => {
+          const [totals] = query.rows<Totals>("totals")
+          return (
+            <dl class="stats-row three">
+              {stats.map(({ label, column }) => (
+                <Stat
+                  key={column}
+                  label={label}
+                  value={totals?.[column] ?? 0}
+                  previous={view.value.compare ? (totals?.previous?.[column] ?? 0) : undefined}
+                  values={trend.slice(0, started).map((row) => row[column])}
+                  isRunning={isRunning}
+                  isLowerBetter
+                  format={format}
+                />
+              ))}
+            </dl>
+          )
+        }}
+      </Loaded>
+      <ComparisonNote query={query} id="totals" />
+    </section>
+  )
+}
+
+function ErrorsOverTime({ query }: { query: QueryState }) {
+  const rows = query.rows<TrendRow>("trend")
+  return (
+    <Panel title="Errors over time" actions={<GranularitySwitch />}>
+      <Loaded query={query} id="trend" height={306}>
+        {() => (
+          <RangeChart
+            name="Errors over time"
+            file="errors-over-time"
+            kind="bars"
+            dates={rows.map(({ date }) => date)}
+            series={[{ name: "Errors", values: rows.map(({ events }) => events) }]}
+          />
+        )}
+      </Loaded>
+    </Panel>
+  )
+}

@@ -1,0 +1,153 @@
+import { RangeChart } from "../components/charts/range-chart.tsx"
+import { GranularitySwitch, useGranularity } from "../components/controls/granularity.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { NoPageData } from "../components/layout/no-page-data.tsx"
+import { Page } from "../components/layout/page.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { useApp } from "../state/app.ts"
+import { vitalText } from "../state/event-text.ts"
+import { comparisonOption } from "../state/query-cache.ts"
+import { type QueryState, useQuery } from "../state/use-query.ts"
+import { type Metric, metrics, ratingOf } from "./metrics.ts"
+import { VitalBreakdown } from "./vital-breakdown.tsx"
+import "./vitals.css"
+
+interface OverviewRow {
+  metric_name: string
+  p75: number
+  samples: number
+  previous?: { p75: number | null } | null
+}
+
+const breakdowns = [
+  { field: "path", title: "Pages", column: "Page" },
+  { field: "device_type", title: "Devices", column: "Device" },
+  { field: "country", title: "Countries", column: "Country" },
+  { field: "browser_name", title: "Browsers", column: "Browser" },
+] as const
+
+/** The web vitals of a website's pages, and one of them over time, by page, device, country and browser. */
+export function Vitals() {
+  const { router, view } = useApp()
+  const chosen = router.location.value.params.get("metric")
+  const metric = metrics.find((candidate) => candidate.metric === chosen) ?? metrics[0]
+  const granularity = useGranularity()
+  const filters = [{ field: "event_name", op: "eq", value: metric.metric }]
+  const query = useQuery([
+    { name: "vitals_overview", id: "overview", ...comparisonOption(view.value.compare) },
+    { name: "vitals_time_series", id: "trend", granularity, filters },
+    ...breakdowns.map(({ field }) => ({
+      name: "events",
+      id: field,
+      kinds: ["web_vital"],
+      by: [field],
+      measures: ["events", "p75:property.value"],
+      filters,
+      limit: 10,
+    })),
+  ])
+  const isEmpty = !query.isLoading && query.rows("overview").length === 0
+  return (
+    <Page title="Vitals">
+      <Panel
+        title="Web vitals"
+        class="vitals-panel"
+        hint="75th percentiles: three of four visits were at least this good. Click one for its details."
+      >
+        <Loaded query={query} id="overview" height={136}>
+          {() =>
+            isEmpty ? (
+              <NoPageData what="web vitals" option="data-track-web-vitals" />
+            ) : (
+              <ul class="vitals">
+                {metrics.map((candidate) => (
+                  <Card
+                    key={candidate.metric}
+                    metric={candidate}
+                    row={query
+                      .rows<OverviewRow>("overview")
+                      .find(({ metric_name }) => metric_name === candidate.metric)}
+                    isSelected={candidate === metric}
+                  />
+                ))}
+              </ul>
+            )
+          }
+        </Loaded>
+      </Panel>
+      {!isEmpty && (
+        <>
+          <VitalOverTime metric={metric} query={query} />
+          <div class="columns">
+            {breakdowns.map((breakdown) => (
+              <VitalBreakdown key={breakdown.field} {...breakdown} metric={metric} query={query} />
+            ))}
+          </div>
+        </>
+      )}
+    </Page>
+  )
+}
+
+interface CardProps {
+  metric: Metric
+  /** Undefined: not reported. */
+  row: OverviewRow | undefined
+  isSelected: boolean
+}
+
+function Card({ metric, row, isSelected }: CardProps) {
+  const { router } = useApp()
+  const format = useFormat()
+  const text = (value: number) => vitalText(metric.metric, value)
+  const rating = row && ratingOf(metric, row.p75)
+  const previous = row?.previous?.p75
+  return (
+    <li>
+      <Link class="vital" href={router.hrefWith({ metric: metric.metric })} isCurrent={isSelected}>
+        <span class="vital-name">
+          <strong>{metric.metric}</strong> <span class="muted">{metric.name}</span>
+        </span>
+        <span class="vital-value">{row ? text(row.p75) : "–"}</span>
+        <span>
+          {rating ? (
+            <span class={`badge ${rating.look}`}>{rating.label}</span>
+          ) : (
+            <span class="badge">No data</span>
+          )}
+        </span>
+        <span class="muted">
+          {row ? format.countOf(row.samples, "measurement") : `Good up to ${text(metric.good)}`}
+          {previous != null && `, was ${text(previous)}`}
+        </span>
+      </Link>
+    </li>
+  )
+}
+
+function VitalOverTime({ metric, query }: { metric: Metric; query: QueryState }) {
+  const text = (value: number) => vitalText(metric.metric, value)
+  const rows = query.rows<{ date: string; metric_name: string | null; p75: number | null }>("trend")
+  return (
+    <Panel
+      title={`${metric.metric} over time`}
+      hint={`75th percentile. Good up to ${text(metric.good)}, poor above ${text(metric.poor)}.`}
+      actions={<GranularitySwitch />}
+    >
+      <Loaded query={query} id="trend" height={306}>
+        {() => (
+          <RangeChart
+            name={`${metric.metric} over time`}
+            file={`${metric.metric.toLowerCase()}-over-time`}
+            kind="lines"
+            hasFractions
+            value={text}
+            dates={rows.map(({ date }) => date)}
+            series={[{ name: "75th percentile", values: rows.map(({ p75 }) => p75 ?? undefined) }]}
+          />
+        )}
+      </Loaded>
+    </Panel>
+  )
+}
