@@ -14,7 +14,7 @@ export const pageColumnMeanings: Record<string, string> = {
   active_sessions: "Distinct session ids",
   sessions_with_time: "Sessions with such a visit",
   median_time_on_page: "Median seconds",
-  referrer: "Address of the referring page, without its query",
+  referrer: "Host of the referring page, without www.",
   domain: "Host, without www.",
   referrer_type: "direct, search, social, mail, ad or other",
   country_code: "ISO 3166-1 alpha-2",

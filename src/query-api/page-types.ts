@@ -57,15 +57,17 @@ const countryLabels = ([country]: GroupKey): Row => ({
   country_name: countryName(country),
 })
 
-const sourceFields: readonly Dimension[] = ["referrer_domain", "referrer", "referrer_type"]
-const sourceLabels = ([domain, referrer, type]: GroupKey): Row => ({
-  referrer: referrer ?? null,
-  source: domain ?? "Direct",
-  domain: domain ?? null,
+const sourceFields: readonly Dimension[] = ["referrer_domain", "referrer_type"]
+/** The name of a source without a referrer: an ad can be recognized by its campaign alone. */
+const unreferred = ([, type]: GroupKey) => (type === "ad" ? "Ad" : "Direct")
+const sourceLabels = ([domain = null, type]: GroupKey): Row => ({
+  referrer: domain,
+  source: domain ?? unreferred([domain, type ?? null]),
+  domain,
   referrer_type: type ?? "direct",
 })
 const sourceColumns = ["referrer", "source", "domain", "referrer_type"]
-const isInternal = ([, , type]: GroupKey) => type === "internal"
+const isInternal = ([, type]: GroupKey) => type === "internal"
 
 function topPages(description: string, range?: QueryType["range"]): QueryType {
   return { ...ofField(description, "path", "each"), ...(range ? { range } : {}) }
@@ -174,7 +176,7 @@ export const pageTypes = {
     by: { view: "first", fields: sourceFields },
     labels: sourceLabels,
     labelColumns: sourceColumns,
-    missing: "Direct",
+    missing: unreferred,
     isExcluded: isInternal,
   }),
   utm_sources: ofField("Page views by the utm_source of their session", "utm_source"),

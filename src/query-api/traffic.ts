@@ -42,8 +42,8 @@ interface TrafficDefinition {
   /** The columns that stand for the values of the fields, in their order. `name` is the first column of all. */
   labels: (values: GroupKey) => Row
   labelColumns: readonly string[]
-  /** Rows whose first value is missing are left out, unless it has this name. */
-  missing?: string
+  /** The name of a row whose first value is missing; absent: such rows are left out. */
+  missing?: (values: GroupKey) => string
   /** Leaves out rows with these values. */
   isExcluded?: (values: GroupKey) => boolean
   /** The rows count sessions in `pageviews`: entries and exits. */
@@ -85,7 +85,7 @@ function* trafficRows(
     const own = counted(group)
     const pair = earlier?.get(JSON.stringify(group.by)) ?? noTraffic
     return {
-      name: group.by[0] ?? missing ?? null,
+      name: group.by[0] ?? missing?.(group.by) ?? null,
       ...own,
       percentage: percent(Number(own.pageviews), total),
       ...labels(group.by),

@@ -41,7 +41,7 @@ const tables: { panel: string; tab?: string; name: string; cells: (row: Row) => 
   {
     panel: "Sources",
     name: "traffic_sources",
-    cells: (row) => [row.domain === "dev.example" ? "dev.example/article" : row.name, ...views(row).slice(1)],
+    cells: views,
   },
   { panel: "Sources", tab: "Campaign", name: "utm_campaigns", cells: views },
   { panel: "Sources", tab: "Source", name: "utm_sources", cells: views },

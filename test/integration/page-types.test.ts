@@ -206,7 +206,7 @@ const counted = (name: string, pageviews: number, visitors: number, of = 3) => (
 })
 const google = {
   ...counted("google.com", 2, 1, 3),
-  referrer: "https://www.google.com/",
+  referrer: "google.com",
   source: "google.com",
   domain: "google.com",
   referrer_type: "search",

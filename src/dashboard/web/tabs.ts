@@ -83,11 +83,9 @@ function byCampaign(name: string, field: string, label: string): Tab {
   })
 }
 
-/** The host of a referrer, and its path if it has one. Most browsers send the host only. */
+/** A website can send visitors from its pages and from its ads, in two rows. */
 function sourceOf(row: Row): string {
-  const domain = textIn(row, "domain")
-  const { pathname = "/" } = URL.parse(textIn(row, "referrer") ?? "") ?? {}
-  return domain === null ? nameOf(row) : domain + (pathname === "/" ? "" : pathname)
+  return textIn(row, "domain") !== null && row.referrer_type === "ad" ? `${nameOf(row)} (ad)` : nameOf(row)
 }
 
 export const pageTabs: readonly [Tab, ...Tab[]] = [
