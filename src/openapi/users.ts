@@ -58,6 +58,12 @@ const logins: Operations = {
         share: { anyOf: [published(linkSchema), { type: "null" }] },
         hasUsers: { type: "boolean", description: "false: no account exists yet" },
         version: { type: "string", description: "Version of the server" },
+        scriptName: { type: "string", description: "Name of the page script (--script-name)" },
+        ingestPath: {
+          type: "string",
+          description:
+            "Path below which the page script and its endpoints are served too (--ingest-path), or empty",
+        },
       },
       reasons: ["csrf"],
     },

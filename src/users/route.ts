@@ -54,6 +54,9 @@ const passwordChanges = 10
 /** Dependencies of the user routes. */
 export interface UserRouteDeps extends RouteDeps {
   loginLimits: LoginLimits
+  /** Where pages find the script, and the endpoints that it sends to: for the setup page. */
+  scriptName: string
+  settings: RouteDeps["settings"] & { ingestPath: string }
 }
 
 /** Dependencies of the handlers. */
@@ -84,7 +87,16 @@ export function userRoutes(routeDeps: UserRouteDeps) {
 function showMe(deps: UserDeps, { context, now }: PublicRequest): RouteResult {
   const { login, share } = callerIfAny(deps, context.request, now) ?? {}
   const user = login ? userJson(login.user) : null
-  return { body: { user, share: share ? linkJson(share) : null, hasUsers: hasUsers(deps.db), version } }
+  return {
+    body: {
+      user,
+      share: share ? linkJson(share) : null,
+      hasUsers: hasUsers(deps.db),
+      version,
+      scriptName: deps.scriptName,
+      ingestPath: deps.settings.ingestPath,
+    },
+  }
 }
 
 async function logIn(deps: UserDeps, call: PublicRequest): Promise<RouteResult> {

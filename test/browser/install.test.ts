@@ -185,3 +185,27 @@ describe.skipIf(noBrowser)(`an event before the first account${skipped}`, () => 
     }
   })
 })
+
+describe.skipIf(noBrowser)(`a server with names of its own${skipped}`, () => {
+  test("shows them in the script tag, which sends there", async () => {
+    using folder = temporaryFolder()
+    const args = ["--script-name", "app.js", "--ingest-path", "/e"]
+    const server = await startServer({ db: folder.file("names.db"), args })
+    const browser = await launch()
+    try {
+      const page = await browser.newPage({ baseURL: server.url, locale: "en-GB" })
+      await page.goto(inviteOf(server))
+      await page.getByRole("textbox", { name: "Email" }).fill(owner.email)
+      await page.getByRole("textbox", { name: "Password" }).fill(owner.password)
+      await page.keyboard.press("Enter")
+      await page.getByText("Waiting for the first event…").waitFor()
+      const tag = (await page.locator("pre").first().textContent()) ?? ""
+      expect(tag).toStartWith(`<script src="${server.url}/e/app.js" data-client-id="`)
+      expect(tag).toEndWith(`" data-api-url="${server.url}/e" async></script>`)
+      expect((await fetch(`${server.url}/e/app.js`)).status).toBe(200)
+    } finally {
+      await browser.close()
+      await server.stop()
+    }
+  })
+})

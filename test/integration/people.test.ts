@@ -227,6 +227,7 @@ describe("the logged-in user", () => {
     const answer = await call("GET", "/v1/me")
     expect([answer.status, answer.body]).toMatchObject([200, { success: true, user: null, hasUsers: false }])
     expect(answer.body.version).toMatch(/^\d+\.\d+\.\d+/)
+    expect(answer.body).toMatchObject({ scriptName: "databuddy.js", ingestPath: "" })
     await giveUser()
     expect((await call("GET", "/v1/me")).body.hasUsers).toBe(true)
   })

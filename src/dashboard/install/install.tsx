@@ -15,7 +15,7 @@ import { useResource } from "../state/resource.ts"
 import type { Site } from "../state/session.ts"
 import { type LatestEvent, useLatestEvent } from "./latest-event.ts"
 import "./install.css"
-import { curlSnippet, installations, isLocal, nodeSnippet, pageSnippet } from "./snippets.ts"
+import { curlSnippet, installations, isLocal, nodeSnippet, pageSnippet, scriptTarget } from "./snippets.ts"
 
 /** ms for which the arrival message is shown before the report replaces it. */
 const redirectDelay = 5_000
@@ -157,10 +157,12 @@ function RejectedHosts({ site, onAllowed }: { site: Site; onAllowed: () => void 
 
 /** The script tag, and how frameworks add it. */
 function ScriptPanel({ site }: { site: Site }) {
-  const { router } = useApp()
+  const { router, session } = useApp()
   const chosen = router.location.value.params.get("framework")
   const installation = installations.find(({ framework }) => framework === chosen) ?? installations[0]
-  const target = { origin: router.origin, website: site.id, pageOrigin: undefined, key: undefined }
+  const me = session.me.value
+  if (!me) return null
+  const target = scriptTarget(me, router.origin, site.id)
   return (
     <Panel
       title={`Add the script to ${site.name}`}

@@ -48,20 +48,49 @@ export const pageSnippet = `<script>
   databuddy.push(["track", "signed_up", { plan: "pro" }])
 </script>`
 
+/** What the page script needs to know. */
+export interface ScriptTarget {
+  website: string
+  /** https://events.example.com/databuddy.js */
+  scriptUrl: string
+  /** Where it sends: https://events.example.com, or a path there. */
+  apiUrl: string
+}
+
+/** `origin`: this server's, as the browser reached it. `ingestPath`: '' for none. */
+export function scriptTarget(
+  { scriptName, ingestPath }: { scriptName: string; ingestPath: string },
+  origin: string,
+  website: string,
+): ScriptTarget {
+  const apiUrl = origin + ingestPath
+  return { website, scriptUrl: `${apiUrl}/${scriptName}`, apiUrl }
+}
+
+/** By default, the script sends to the origin from which it is loaded. */
+function tag({ website, scriptUrl, apiUrl }: ScriptTarget): string {
+  const attributes = {
+    src: scriptUrl,
+    "data-client-id": website,
+    ...(apiUrl === new URL(apiUrl).origin ? {} : { "data-api-url": apiUrl }),
+  }
+  const texts = Object.entries(attributes).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+  return `<script ${texts.join(" ")} async></script>`
+}
+
 /** The ways to add the page script, the usual one first. */
 export const installations = [
   {
     framework: "html",
     label: "HTML",
     where: "Paste it before </head> on every page.",
-    code: ({ origin, website }: Target) =>
-      `<script src=${JSON.stringify(scriptUrl(origin))} data-client-id=${JSON.stringify(website)} async></script>`,
+    code: tag,
   },
   {
     framework: "react",
     label: "React",
     where: "Add the component once, at the root of your application.",
-    code: (target: Target) => `// npm install @databuddy/sdk
+    code: (target: ScriptTarget) => `// npm install @databuddy/sdk
 import { Databuddy } from "@databuddy/sdk/react"
 
 export function App() {
@@ -77,7 +106,7 @@ export function App() {
     framework: "next",
     label: "Next.js",
     where: "Add the component to the root layout, app/layout.tsx.",
-    code: (target: Target) => `// npm install @databuddy/sdk
+    code: (target: ScriptTarget) => `// npm install @databuddy/sdk
 import { Databuddy } from "@databuddy/sdk/react"
 
 export default function RootLayout({ children }) {
@@ -95,7 +124,7 @@ export default function RootLayout({ children }) {
     framework: "vue",
     label: "Vue",
     where: "Add the component once, at the root of your application, such as App.vue.",
-    code: (target: Target) => `<script setup>
+    code: (target: ScriptTarget) => `<script setup>
 // npm install @databuddy/sdk
 import { Databuddy } from "@databuddy/sdk/vue"
 </script>
@@ -108,16 +137,12 @@ import { Databuddy } from "@databuddy/sdk/vue"
 ] as const
 
 /** The SDK's component, which adds the script. Vue also accepts names of properties in this form. `indent`: of its properties. */
-function component({ origin, website }: Target, indent: number): string {
-  const properties = { clientId: website, apiUrl: origin, scriptUrl: scriptUrl(origin) }
+function component({ website, scriptUrl, apiUrl }: ScriptTarget, indent: number): string {
+  const properties = { clientId: website, apiUrl, scriptUrl }
   const lines = Object.entries(properties).map(
     ([name, value]) => `${" ".repeat(indent)}${name}=${JSON.stringify(value)}`,
   )
   return ["<Databuddy", ...lines, `${" ".repeat(indent - 2)}/>`].join("\n")
-}
-
-function scriptUrl(origin: string): string {
-  return `${origin}/databuddy.js`
 }
 
 function trackUrl(origin: string, website: string): string {

@@ -15,6 +15,9 @@ export interface Me {
   /** false: no account exists yet. */
   hasUsers: boolean
   version: string
+  /** File name of the page script, and the path below which it and its endpoints are served; '' for none. */
+  scriptName: string
+  ingestPath: string
 }
 
 export interface Site {
