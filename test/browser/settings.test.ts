@@ -69,7 +69,7 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
     await field("Anonymize visitors daily").press("Space")
     expect(await violations(page)).toEqual([])
     await dialogButton("Add website").press("Enter")
-    await page.getByRole("heading", { name: "Send events to The shop <b>" }).waitFor()
+    await page.getByRole("heading", { name: "Add the script to The shop <b>" }).waitFor()
     expect((await websites()).at(-1)).toMatchObject({
       domain: "shop.example.com",
       name: "The shop <b>",
