@@ -46,7 +46,7 @@ export const pageColumnMeanings: Record<string, string> = {
   unique_links: "Distinct addresses",
   last_clicked: "The latest click, ISO 8601 in UTC",
   minute: "Start of the minute, ISO 8601 in UTC",
-  page_views: "Page views that reported their engagement",
+  page_views: "Reports of engagement: one for a page view, and another each time that the page is hidden",
   rage_click_rate:
     "Percent of these with a rage click: the third click on a control within seconds, without a response",
   dead_click_rate: "Percent of these with a click that did nothing",
@@ -60,8 +60,8 @@ export const pageColumnMeanings: Record<string, string> = {
   avg_interactions: "Mean number of interactions",
   median_time_to_first_interaction: "Median ms until the first interaction, of page views that have one",
   depth_range: "Range of the deepest scroll position, in percent",
-  form_starts: "Page views on which a form field was used",
-  form_submits: "Those on which a form was submitted",
-  abandonment_rate: "Percent of these on which none was submitted",
+  form_starts: "Sessions in which a form field of the page was used",
+  form_submits: "Those in which a form of the page was submitted",
+  abandonment_rate: "Percent of these in which none was submitted",
   top_abandoned_field: "The field that was most often the last one before leaving",
 }

@@ -50,19 +50,20 @@ export function vitalsBy(description: string, field: Dimension): QueryType {
 
 export const above = (field: Property, least: number): Filter => ({ field, op: "gt", value: least })
 
-/** The number of events of each page that match filters. */
+/** The number of events, or of sessions, of each page that match filters. */
 function* countByPage(
   scope: Scope,
   filters: readonly Filter[],
   run: RunQuery,
+  measure: "events" | "sessions" = "events",
 ): Generator<void, Map<string, number>> {
   const { groups } = yield* run({
     kind: "groups",
     scope: withFilters(scope, [present("path"), ...filters]),
     by: ["path"],
-    measures: ["events"],
+    measures: [measure],
   })
-  return new Map(groups.map(({ by: [page], values: [events] }) => [String(page), events ?? 0]))
+  return new Map(groups.map(({ by: [page], values: [count] }) => [String(page), count ?? 0]))
 }
 
 /** The most frequent text of a property, for each page; of equally frequent ones the first. */
@@ -206,14 +207,17 @@ export function* scrollDepths({ scope }: QuerySpec, run: RunQuery): Generator<vo
   return { rows: rows.map((row) => ({ ...row, percentage: percent(Number(row.percentage), total) })) }
 }
 
+/** Counts sessions: a page that is hidden and shown again reports the fields of a form and its submission separately. */
 export function* formAbandonment({ scope }: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
-  const started = [above("property.form_field_count", 0)]
-  const notSubmitted: Filter[] = [...started, { field: "property.form_submit_count", op: "lte", value: 0 }]
-  const starts = yield* countByPage(scope, started, run)
-  const submits = yield* countByPage(scope, [...started, above("property.form_submit_count", 0)], run)
+  const begun = [above("property.form_field_count", 0)]
+  const notSubmitted: Filter[] = [...begun, { field: "property.form_submit_count", op: "lte", value: 0 }]
+  const starts = yield* countByPage(scope, begun, run, "sessions")
+  const submits = yield* countByPage(scope, [above("property.form_submit_count", 0)], run, "sessions")
   const fields = yield* topByPage(scope, "property.last_form_field", notSubmitted, run)
-  const rows = [...starts].map(([name, all]): Row => {
+  const rows = [...new Set([...starts.keys(), ...submits.keys()])].map((name): Row => {
     const submitted = submits.get(name) ?? 0
+    // A form can be submitted without using a field, for example by a password manager.
+    const all = Math.max(starts.get(name) ?? 0, submitted)
     return {
       name,
       form_starts: all,

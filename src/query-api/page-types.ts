@@ -27,6 +27,11 @@ const lastMinutes = (_zone: string, now: number): Range => ({
   to: now + 1,
   days: undefined,
 })
+/** The current minute and the four before it. */
+const fiveMinutes = (_zone: string, now: number): Range => {
+  const minute = 60_000
+  return { from: Math.floor(now / minute) * minute - 4 * minute, to: now + 1, days: undefined }
+}
 const today = (zone: string, now: number): Range => readRange({ preset: "today" }, zone, now)
 
 /** Columns with the measures that they show. */
@@ -104,7 +109,7 @@ function places(description: string, field: "region" | "city"): QueryType {
   })
 }
 
-/** One event for each page view that reported its engagement. */
+/** Reports of engagement. A page that is hidden and shown again sends several. */
 const engagement = ["engagement"] as const
 
 const feedColumns = [
@@ -335,7 +340,7 @@ export const pageTypes = {
     takes: [],
     columns: ["minute", "pageviews", "events", "visitors"],
     order: undefined,
-    range: lastMinutes,
+    range: fiveMinutes,
     rows: velocity,
   },
   frustration_by_page: {
@@ -396,7 +401,7 @@ export const pageTypes = {
     rows: scrollDepths,
   },
   form_abandonment_by_page: {
-    description: "Page views on which a form was begun, and those on which it was submitted",
+    description: "Sessions that began a form on a page, and those that submitted one there",
     kinds: engagement,
     takes: [],
     columns: ["name", "form_starts", "form_submits", "abandonment_rate", "top_abandoned_field"],

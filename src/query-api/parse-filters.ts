@@ -9,7 +9,11 @@ export function readStep(step: string | StepBody, field: string, errors: FieldEr
   if (step.name !== undefined && step.page !== undefined) {
     errors.push({ field: field.replace(/\.filters$/, ""), message: "must have a name or a page, not both" })
   }
-  return { name: step.name, page: step.page, filters: readFilters(step.filters, field, errors) }
+  return {
+    name: step.name,
+    page: step.page === undefined ? undefined : storedPage(step.page),
+    filters: readFilters(step.filters, field, errors),
+  }
 }
 
 /** Returns the filters. Adds those whose value does not suit the operator to `errors`; `field` is the path of the list. */
@@ -39,4 +43,9 @@ const operandTypes: Record<
   number: { expected: "a number", isValid: (value) => typeof value === "number" },
   list: { expected: "a list", isValid: (value) => Array.isArray(value) },
   boolean: { expected: "true or false", isValid: (value) => typeof value === "boolean" },
+}
+
+/** Pages are stored without a slash at their end. */
+function storedPage(page: string): string {
+  return page.length > 1 && page.endsWith("/") ? page.slice(0, -1) : page
 }

@@ -71,7 +71,13 @@ function* trafficRows(
   run: RunQuery,
 ): Generator<void, TypeResult> {
   const rowsOf = ({ groups }: TrafficResult) =>
-    groups.filter(({ by: values }) => (values[0] != null || missing !== undefined) && !isExcluded?.(values))
+    groups.filter(
+      ({ by: values, sessions }) =>
+        (values[0] != null || missing !== undefined) &&
+        !isExcluded?.(values) &&
+        // Views without a session have no entry and no exit.
+        (sessions > 0 || !countsSessions),
+    )
   const current = rowsOf(yield* run({ kind: "traffic", scope, by }))
   const before =
     previous && rowsOf(yield* run({ kind: "traffic", scope: { ...scope, ...span(previous) }, by }))

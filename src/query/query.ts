@@ -361,7 +361,7 @@ export interface ReachResult {
 
 /**
  * Page views, and the visitors and sessions that have them. Filters by a context field (country, referrer …) select sessions by their first
- * view in the range, other filters select views. Of two views of a session in one ms, the one that was received first is the first.
+ * view, other filters select views. Of two views of a session in one ms, the one that was received first is the first.
  */
 export interface TrafficQuery {
   kind: "traffic"
@@ -372,6 +372,12 @@ export interface TrafficQuery {
   /** Groups views by time, and sessions by the time of their first view. */
   granularity?: Granularity | undefined
 }
+
+/**
+ * ms before its range in which a traffic query looks for the first view of a session, and for its other views and events: a session that
+ * begins before midnight has its source on the next day too. Longer than nearly all sessions.
+ */
+export const sessionLookBack = 86_400_000
 
 /** What a traffic query reads: besides page views, what tells whether a session ended after one view. */
 export const trafficKinds = [

@@ -355,7 +355,7 @@ const expected: Record<PageTypeName, object[]> = {
     })
     .toReversed()
     .sort((one, other) => (one.timestamp < other.timestamp ? 1 : one.timestamp > other.timestamp ? -1 : 0)),
-  realtime_velocity: [5, 4, 3, 2, 1, 0].map((ago) => {
+  realtime_velocity: [4, 3, 2, 1, 0].map((ago) => {
     const inMinute = events.filter((event) => event.ago === ago)
     return {
       minute: minutes(ago),
@@ -480,6 +480,28 @@ describe("filters", () => {
   test.each(cases)("%s", async (_, field, value, type, rows) => {
     expect(await filtered(field, value, type)).toEqual(rows)
   })
+})
+
+describe("a session that began before the range", () => {
+  const late = new Date(now - 3.5 * 60_000).toISOString()
+  const inRange = (parameter: string) =>
+    ask({ parameters: [{ name: parameter, start_date: late, end_date: new Date(now).toISOString() }] })
+
+  test("has the source of its first page view", async () => {
+    expect(await inRange("traffic_sources")).toMatchObject([
+      { name: "Direct", pageviews: 1 },
+      { name: "google.com", pageviews: 1 },
+    ])
+  })
+
+  test("is no bounce because of a single page view in the range", async () => {
+    expect(await inRange("summary_metrics")).toMatchObject([{ pageviews: 2, sessions: 2, bounce_rate: 50 }])
+  })
+})
+
+test.each(["/pricing", "/pricing/", "/pri*"])("the step %s is the page view of /pricing", async (page) => {
+  const steps = [{ page: "/" }, { page }]
+  expect(await ask({ parameters: [{ name: "funnel", steps }] })).toMatchObject([{ people: 2 }, { people: 1 }])
 })
 
 test("a comparison has the values of the previous period, or none", async () => {

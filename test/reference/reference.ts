@@ -40,13 +40,19 @@ export interface RawEvent extends StoredEvent {
   linked: string | null
 }
 
+/** ms before the range in which the first view of a session is looked for. */
+const trafficLookBack = 86_400_000
+
 export function referenceResult<Q extends Query>(
   events: readonly RawEvent[],
   query: Q,
   clocks = new Clocks(),
 ): QueryResults[Q["kind"]] {
   // Filters of a traffic query select views and sessions, not events.
-  const scope = query.kind === "traffic" ? { ...query.scope, filters: [] } : query.scope
+  const scope =
+    query.kind === "traffic"
+      ? { ...query.scope, from: query.scope.from - trafficLookBack, filters: [] }
+      : query.scope
   const inScope = events.filter((event) => isInScope(event, scope))
   const answer = reports[query.kind] as (events: RawEvent[], query: Query, clocks: Clocks) => unknown
   return answer(inScope, query, clocks) as QueryResults[Q["kind"]]
@@ -634,7 +640,12 @@ function traffic(
   const buckets = granularity
     ? clocks.of(scope.zone).buckets(scope.from, scope.to, granularity)
     : [{ from: scope.from, to: scope.to, label: "" }]
-  const bucketOf = ({ ts }: RawEvent) => buckets.findIndex(({ from, to }) => ts >= from && ts < to)
+  // A session that began before the range counts in the first bucket.
+  const bucketOf = ({ ts }: RawEvent) =>
+    Math.max(
+      0,
+      buckets.findIndex(({ from, to }) => ts >= from && ts < to),
+    )
   const isOfSession = ({ field }: Filter) => contextFields.some((one) => one === field)
   const ofSession = scope.filters.filter(isOfSession)
   const ofView = scope.filters.filter((filter) => !isOfSession(filter))
@@ -649,6 +660,7 @@ function traffic(
   const firstOf = (view: RawEvent) => (view.sessionId === null ? view : (viewsOf(view)[0] as RawEvent))
   const lastOf = (view: RawEvent) => (view.sessionId === null ? view : (viewsOf(view).at(-1) as RawEvent))
   const matching = views
+    .filter(({ ts }) => ts >= scope.from)
     .filter((view) => ofView.every((filter) => matches(view, filter)))
     .filter((view) => ofSession.every((filter) => matches(firstOf(view), filter)))
   const sources = { each: (view: RawEvent) => view, first: firstOf, last: lastOf }
@@ -688,7 +700,8 @@ function traffic(
 function sessionFacts(events: RawEvent[]): { seconds: number; isBounce: boolean } {
   const seconds = events
     .filter(({ kind }) => kind === "page_exit")
-    .reduce((sum, { parsed }) => sum + (numberIn(deep(parsed, ["time_on_page"])) ?? 0), 0)
+    .map(({ parsed }) => numberIn(deep(parsed, ["time_on_page"])) ?? 0)
+    .reduce((sum, seconds) => sum + Math.min(Math.max(seconds, 0), 86_400), 0)
   const views = events.filter(({ kind }) => kind === "page_view").length
   const others = events.filter(({ kind }) => kind !== "page_view" && kind !== "page_exit").length
   return { seconds, isBounce: views === 1 && others === 0 && seconds < 10 }

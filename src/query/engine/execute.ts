@@ -5,7 +5,15 @@ import { runToEnd } from "../../steps.ts"
 import type { Db } from "../../store/db/driver.ts"
 import { groups } from "../aggregate/groups.ts"
 import { operators } from "../operators.ts"
-import type { Filter, Query, QueryResults, QueryStatistics, ResultOf } from "../query.ts"
+import {
+  type Filter,
+  type Query,
+  type QueryResults,
+  type QueryStatistics,
+  type ResultOf,
+  type Scope,
+  sessionLookBack,
+} from "../query.ts"
 import { events } from "../reports/events.ts"
 import { funnel } from "../reports/funnel.ts"
 import { paths } from "../reports/paths.ts"
@@ -65,7 +73,7 @@ function* executeOnce<Q extends Query>(
   query: Q,
   budget: MemoryBudget,
 ): Generator<void, QueryOutcome<Q>> {
-  const snapshot = yield* reader.open(query.scope)
+  const snapshot = yield* reader.open(snapshotScope(query))
   const linkedQuery = withLinkedIds(query, snapshot)
   yield* prepareIds(linkedQuery, snapshot)
   // The report and the query have the same kind, which TypeScript cannot infer from a lookup.
@@ -82,6 +90,11 @@ function* executeOnce<Q extends Query>(
     result: result as ResultOf<Q>,
     statistics: { source: sources.join("+") || "blocks", blockEvents, rows: rowsRead },
   }
+}
+
+/** What the snapshot of a query holds. */
+function snapshotScope({ kind, scope }: Query): Scope {
+  return kind === "traffic" ? { ...scope, from: scope.from - sessionLookBack } : scope
 }
 
 /** Bytes of a list's entry without its texts: an object with a few numbers. */

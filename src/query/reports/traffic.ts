@@ -4,15 +4,16 @@ import { contextFields } from "../../store/contexts.ts"
 import { GroupedIds } from "../aggregate/grouped-ids.ts"
 import { groups } from "../aggregate/groups.ts"
 import { numberOf } from "../json.ts"
-import type {
-  Bucket,
-  Dimension,
-  Filter,
-  GroupsQuery,
-  Scope,
-  TrafficGroup,
-  TrafficQuery,
-  TrafficResult,
+import {
+  type Bucket,
+  type Dimension,
+  type Filter,
+  type GroupsQuery,
+  type Scope,
+  sessionLookBack,
+  type TrafficGroup,
+  type TrafficQuery,
+  type TrafficResult,
 } from "../query.ts"
 import { columnOf, Matcher } from "../scan/matcher.ts"
 import { GroupMedians } from "../structures/group-medians.ts"
@@ -26,6 +27,8 @@ type TrafficSource = ReportSource & Pick<Snapshot, "stamps">
 
 /** A session of one view is a bounce if its pages were open for less than this many seconds. */
 const bounceSeconds = 10
+/** Seconds that a page can be open, as the page script's endpoints accept them. An import can have other numbers. */
+const maxPageSeconds = 86_400
 /** Bytes of the counts of a group. */
 const groupBytes = 200
 /** Bytes for each session id: see `SessionTable`. */
@@ -105,8 +108,9 @@ function* scanTraffic(
   const codes = by && new GroupCodes(by.fields, source, budget)
   const sessionCodes = by?.view === "each" ? undefined : codes
   const ofSession = by?.view === "each" ? undefined : by?.view
-  const sessions = new SessionTable(source.numbers.sessions, scope.from, ofSession, budget)
-  yield* visitBatches(source, new Matcher(scope, [], source), (batch, selection) => {
+  const from = scope.from - sessionLookBack
+  const sessions = new SessionTable(source.numbers.sessions, from, ofSession, budget)
+  yield* visitBatches(source, new Matcher({ from, to: scope.to }, [], source), (batch, selection) => {
     if (batch.kind === "page_view")
       sessions.addViews(batch, selection, fittingOf(ofSessions, batch, selection), sessionCodes)
     else if (batch.kind === "page_exit") sessions.addExits(batch, selection)
@@ -245,7 +249,7 @@ class SessionTable {
     const column = columnOf(batch, "property.time_on_page")
     if (!column) return
     const ids = batch.sessions()
-    const seconds = [0, ...column.values.map((value) => numberOf(value) ?? 0)]
+    const seconds = [0, ...column.values.map((value) => secondsOf(numberOf(value)))]
     const { codes } = column
     forEachEvent(selection, (index) => {
       const id = ids[index] as number
@@ -283,6 +287,10 @@ class SessionTable {
     this.#flags[id] = flag | isCounted
     return true
   }
+}
+
+function secondsOf(number = 0): number {
+  return Math.min(Math.max(number, 0), maxPageSeconds)
 }
 
 /** The counts of all groups. A group is a code, or a bucket. */
