@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
 import { eventually } from "../harness.ts"
 import { noBrowser, skipped, wholeBrowser } from "./browser.ts"
-import { openShop, type PageSpec, type Shop } from "./shop-page.ts"
+import { type OpenPage, openShop, type PageSpec, type Shop } from "./shop-page.ts"
 
 // The page script in Chromium, on a page of another host than the server. Every test compares everything that was accepted:
 // repeated requests carry the same event IDs, so a second event ID for one event fails.
@@ -225,6 +225,42 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     await context.close()
   })
 
+  test("a view that ends after its session still ends in it, and the next view is in a new one", async () => {
+    const { page } = await shop.open({ path: "/long", attributes: "data-track-interactions" })
+    await shop.received([view])
+    await page.waitForFunction(`performance.getEntriesByName("${shop.stats}/engagement.js").length > 0`)
+    await page.clock.setFixedTime(Date.now() + 45 * 60_000)
+    await page.evaluate(() => databuddy.screenView?.({ step: 2 }))
+    await page.evaluate(() => databuddy.flush?.())
+    const items = await shop.received([view, exit, "/engagement spa", view])
+    const [first, second] = fieldsOf(view)
+    const sessions = items.map(({ fields }) => `${fields.sessionId} ${fields.sessionStartTime}`)
+    const viewed = `${first?.sessionId} ${first?.sessionStartTime}`
+    expect(sessions.filter((session) => session === viewed)).toHaveLength(3)
+    expect(second?.sessionId).not.toBe(first?.sessionId)
+  })
+
+  const activities: [name: string, act: (page: OpenPage["page"]) => Promise<unknown>][] = [
+    ["a scroll", (page) => page.mouse.wheel(0, 300)],
+    ["a key", (page) => page.keyboard.press("Shift")],
+    ["a click", (page) => page.mouse.click(10, 10)],
+  ]
+  test.each(activities)("%s extends the session", async (_, act) => {
+    const { page } = await shop.open({ body: '<div style="height: 3000px"></div>' })
+    await shop.received([view])
+    const opened = Date.now()
+    await page.clock.setFixedTime(opened + 20 * 60_000)
+    const extended = "Number(sessionStorage.getItem('did_session_timestamp'))"
+    const before = Number(await page.evaluate(extended))
+    await act(page)
+    await page.waitForFunction(`${extended} > ${before}`)
+    await page.clock.setFixedTime(opened + 40 * 60_000)
+    await page.evaluate(() => databuddy.track?.("read"))
+    await page.evaluate(() => databuddy.flush?.())
+    const items = await shop.received([view, "/track read"])
+    expect(new Set(items.map(({ fields }) => fields.sessionId)).size).toBe(1)
+  })
+
   test("a page that comes back from the back/forward cache is a view of its own", async () => {
     const { page } = await shop.open()
     await shop.received([view])
@@ -352,6 +388,9 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     )
     const stored = "JSON.stringify([{ ...localStorage }, { ...sessionStorage }])"
     const optedOut = '[{"databuddy_disabled":"true","databuddy_opt_out":"true"},{}]'
+    expect(JSON.parse(String(await page.evaluate(stored)))).toEqual(JSON.parse(optedOut))
+    // The end of a page looks for a new route.
+    await page.evaluate("history.pushState(null, '', '/route'); dispatchEvent(new Event('pagehide'))")
     expect(JSON.parse(String(await page.evaluate(stored)))).toEqual(JSON.parse(optedOut))
     await page.goto(url("/next"))
     await page.waitForFunction("window.databuddy")

@@ -159,6 +159,21 @@ describe("identity", () => {
     expect(next.sessionStartTime).toBe(clock.now)
   })
 
+  test("activity extends a session, but neither starts one nor revives one that is over", () => {
+    const { clock, session, identity } = open()
+    clock.now = Date.UTC(2026, 0, 1)
+    identity.extend()
+    expect([...session.values.keys()]).toEqual([])
+    const first = identity.session()
+    clock.now += 20 * 60_000
+    identity.extend()
+    clock.now += 20 * 60_000
+    expect(identity.session()).toEqual(first)
+    clock.now += 30 * 60_000 + 1
+    identity.extend()
+    expect(identity.session().sessionId).not.toBe(first.sessionId)
+  })
+
   const carried: [query: string, ids: [string | null, string | null]][] = [
     ["anonId=anon_1&sessionId=sess_1", ["anon_1", "sess_1"]],
     ["anonId=<script>&sessionId=", [null, null]],

@@ -1,5 +1,7 @@
-/** ms without an event after which a session ends. */
+/** ms without an event or activity after which a session ends. */
 const sessionIdle = 30 * 60_000
+/** ms between two extensions of a session by activity: a write costs the page more time than a read. */
+const activityGap = 10_000
 /** IDs in the URL come from other websites. */
 const idPattern = /^[\w.-]{1,128}$/
 
@@ -54,6 +56,7 @@ export function createIdentity(local: Area, session: Area, now: () => number) {
     session.set("did_session_start", String(now()))
     session.set("did_session_timestamp", String(now()))
   }
+  const idle = () => now() - Number(session.get("did_session_timestamp"))
   const self = {
     /** Takes over the IDs that a link from another domain carries. */
     adopt: (params: URLSearchParams) => {
@@ -69,10 +72,13 @@ export function createIdentity(local: Area, session: Area, now: () => number) {
       local.set("did", id)
       return id
     },
-    /** The current session; a new one after 30 minutes without a call. */
+    /** Extends the session, unless it is over. Can be called at each scroll. */
+    extend: () => {
+      if (idle() > activityGap && idle() <= sessionIdle) session.set("did_session_timestamp", String(now()))
+    },
+    /** The current session; a new one after 30 minutes without an event or activity. */
     session: () => {
-      const isOver = now() - Number(session.get("did_session_timestamp")) > sessionIdle
-      if (isOver || !session.get("did_session")) setSession(`sess_${createId()}`)
+      if (idle() > sessionIdle || !session.get("did_session")) setSession(`sess_${createId()}`)
       session.set("did_session_timestamp", String(now()))
       return {
         sessionId: session.get("did_session"),

@@ -26,8 +26,12 @@ declare const DEBUG: boolean
 type Properties = Record<string, unknown>
 type ExitType = "spa" | "hidden" | "unload"
 
+type Ids = { anonymousId: string } & ReturnType<Identity["session"]>
+
 /** A page that is being viewed. */
 interface View {
+  /** Visitor and session of the view. Its exit and engagement keep them if the session ends before the view does. */
+  ids: Ids
   /** The fields that all of its events share. */
   context: { path: string; page_count: number } & Properties
   /** Unix ms since when the page is visible; 0: it is hidden, or its exit has been reported. */
@@ -72,14 +76,14 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
   const isSkipped = () => matchesPattern(location.pathname, options.skipPatterns)
   const routeOf = () => location.pathname + location.search + (options.trackHashChanges ? location.hash : "")
 
+  const currentIds = (): Ids => ({ anonymousId: identity.visitor(), ...identity.session() })
   const add = (endpoint: string, fields: object, isUrgent?: boolean): void => {
     if (identity.isOptedOut()) return
-    const anonymousId = identity.visitor()
-    if (!isSampled(anonymousId, options.samplingRate)) return
+    const ids = currentIds()
+    if (!isSampled(ids.anonymousId, options.samplingRate)) return
     const item = {
       eventId: createId(),
-      anonymousId,
-      ...identity.session(),
+      ...ids,
       profileId: identity.profile() ?? undefined,
       timestamp: Date.now(),
       anonymizeVisitorIds: options.anonymizeVisitorIds,
@@ -119,10 +123,11 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     timer = undefined
     viewedUrl = routeOf()
     view = undefined
-    if (isSkipped()) return
+    if (isSkipped() || identity.isOptedOut()) return
     const url = maskUrl(location.href)
     const query = new URLSearchParams(location.search)
     view = {
+      ids: currentIds(),
       context: {
         path: url,
         title: document.title,
@@ -162,6 +167,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     add("/batch", {
       type: "track",
       name: "page_exit",
+      ...view.ids,
       ...view.context,
       time_on_page: timeOnPage,
       scroll_depth: view.depth,
@@ -170,6 +176,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     })
     if (!counts) return
     add("/engagement", {
+      ...view.ids,
       path: new URL(view.context.path).pathname,
       pageIndex: view.context.page_count,
       exitType,
@@ -201,6 +208,9 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     addEventListener("popstate", navigated)
     if (options.trackHashChanges) addEventListener("hashchange", navigated)
     addEventListener("scroll", measureDepth, { passive: true })
+    // A visitor who reads a long page is still in the session.
+    for (const name of ["scroll", "keydown", "pointerdown"])
+      addEventListener(name, identity.extend, { capture: true, passive: true })
     addEventListener("online", transport.flush)
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "hidden") {
