@@ -261,6 +261,19 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     expect(new Set(items.map(({ fields }) => fields.sessionId)).size).toBe(1)
   })
 
+  test("an inline script ignores options in the URL of its page", async () => {
+    const script = await (await fetch(`http://127.0.0.1:${shop.recorder.port}/databuddy.js`)).text()
+    const { page } = await shop.open({
+      path: "/inline?api-url=https://evil.test&client-id=other&disabled",
+      tag: shop
+        .tag(`data-api-url="${shop.stats}"`)
+        .replace(/ src="[^"]+"/, "")
+        .replace("></script>", () => `>${script}</script>`),
+    })
+    await shop.received([view])
+    expect(await page.evaluate("databuddy.options")).toMatchObject({ apiUrl: shop.stats, clientId: "shop" })
+  })
+
   test("a page that comes back from the back/forward cache is a view of its own", async () => {
     const { page } = await shop.open()
     await shop.received([view])

@@ -33,10 +33,12 @@ if (!stub || !("options" in stub)) install()
 
 function install(): void {
   const script = document.currentScript ?? document.querySelector("script[data-client-id]")
-  const source = script instanceof HTMLScriptElement && script.src ? script.src : location.href
+  const address = script instanceof HTMLScriptElement && script.src
+  const source = address || location.href
   const { origin, searchParams } = new URL(source)
   const attributes = [...(script?.attributes ?? [])].map(({ name, value }) => [name, value] as const)
-  const options = readOptions(page.databuddyConfig, attributes, script ? searchParams : [])
+  // The query of a page with an inline script is not the page's: anyone can link to it.
+  const options = readOptions(page.databuddyConfig, attributes, address ? searchParams : [])
   const api = String(options.apiUrl || origin).replace(/\/+$/, "")
   const identity = createIdentity(
     openArea(() => localStorage),
