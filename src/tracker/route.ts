@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { Elysia } from "elysia"
 import { compress, fileResponse, lazy, type StaticFile } from "../http/static-files.ts"
-import { integrityOf, readScripts } from "./scripts.ts"
+import { readScripts } from "./scripts.ts"
 
 /** Name of the script that pages load, unless `--script-name` adds another one. */
 export const defaultScriptName = "databuddy.js"
@@ -48,11 +48,6 @@ export function trackerRoutes({ scriptName, settings: { ingestPath } }: TrackerS
   for (const name of scriptNames) add(`/${name}`, name)
   if (scriptName !== defaultScriptName) add(`/${scriptName}`, defaultScriptName)
   return app
-}
-
-/** The `integrity` attribute of databuddy.js, for the setup page. */
-export async function scriptIntegrity(): Promise<string> {
-  return integrityOf((await readScripts()).databuddy)
 }
 
 async function scriptFile(source: string): Promise<ScriptFile> {

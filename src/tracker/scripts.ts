@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto"
 import type { Scripts } from "./bundle.ts"
 
 /** Set by src/build.ts in a binary: the scripts as JSON. */
@@ -9,12 +8,4 @@ export async function readScripts(): Promise<Scripts> {
   if (typeof BUILD_SCRIPTS === "string") return JSON.parse(BUILD_SCRIPTS)
   const { bundleScripts } = await import("./bundle.ts")
   return bundleScripts()
-}
-
-/**
- * Value of the `integrity` attribute for the script tag. A page with it stops tracking when an upgrade of the server changes the
- * script.
- */
-export function integrityOf(source: string): string {
-  return `sha384-${createHash("sha384").update(source).digest("base64")}`
 }
