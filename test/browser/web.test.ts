@@ -41,7 +41,10 @@ const tables: { panel: string; tab?: string; name: string; cells: (row: Row) => 
   {
     panel: "Sources",
     name: "traffic_sources",
-    cells: views,
+    cells: (row) => [
+      row.domain && row.referrer_type === "ad" ? `${row.name} (ad)` : row.name,
+      ...views(row).slice(1),
+    ],
   },
   { panel: "Sources", tab: "Campaign", name: "utm_campaigns", cells: views },
   { panel: "Sources", tab: "Source", name: "utm_sources", cells: views },
@@ -67,6 +70,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
   let dashboard: Dashboard
   beforeAll(async () => {
     dashboard = await openDashboard({ pageViews: true })
+    await sendAds(dashboard)
   })
   afterAll(async () => {
     await dashboard?.[Symbol.asyncDispose]()
@@ -189,54 +193,75 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     {
       panel: "Pages",
       row: "/blog/sqlite",
-      chip: "Path is /blog/sqlite",
-      filter: { field: "path", op: "eq", value: "/blog/sqlite" },
+      chips: ["Path is /blog/sqlite"],
+      filters: [{ field: "path", op: "eq", value: "/blog/sqlite" }],
     },
     {
       panel: "Sources",
-      row: "duckduckgo.com",
-      chip: "Referrer domain is duckduckgo.com",
-      filter: { field: "referrer_domain", op: "eq", value: "duckduckgo.com" },
+      row: "google.com",
+      chips: ["Referrer domain is google.com", "Referrer type is search"],
+      filters: [
+        { field: "referrer_domain", op: "eq", value: "google.com" },
+        { field: "referrer_type", op: "eq", value: "search" },
+      ],
+    },
+    {
+      panel: "Sources",
+      row: "google.com (ad)",
+      chips: ["Referrer domain is google.com", "Referrer type is ad"],
+      filters: [
+        { field: "referrer_domain", op: "eq", value: "google.com" },
+        { field: "referrer_type", op: "eq", value: "ad" },
+      ],
+    },
+    {
+      panel: "Sources",
+      row: "Ad",
+      chips: ["Referrer domain is not set", "Referrer type is ad"],
+      filters: [
+        { field: "referrer_domain", op: "exists", value: false },
+        { field: "referrer_type", op: "eq", value: "ad" },
+      ],
     },
     {
       panel: "Sources",
       row: "Direct",
-      chip: "Referrer domain is not set",
-      filter: { field: "referrer_domain", op: "exists", value: false },
+      chips: ["Referrer type is direct"],
+      filters: [{ field: "referrer_type", op: "eq", value: "direct" }],
     },
     {
       panel: "Countries",
       row: "Brazil",
-      chip: "Country is BR",
-      filter: { field: "country", op: "eq", value: "BR" },
+      chips: ["Country is BR"],
+      filters: [{ field: "country", op: "eq", value: "BR" }],
     },
     {
       panel: "Devices",
       row: "mobile",
-      chip: "Device is mobile",
-      filter: { field: "device_type", op: "eq", value: "mobile" },
+      chips: ["Device is mobile"],
+      filters: [{ field: "device_type", op: "eq", value: "mobile" }],
     },
   ]
   test.each(clicks)(
     "a click on $row filters all numbers of the page",
-    async ({ panel, row, chip, filter }) => {
+    async ({ panel, row, chips, filters }) => {
       const { page, faults } = await dashboard.open("/w/SITE/web")
       await waitForPage(page, "google.com")
       const value = tableIn(page, panel).getByRole("button", { name: row, exact: true })
       const all = await statsOf(page)
       await value.click()
-      await page.getByRole("button", { name: `Edit filter ${chip}` }).waitFor()
+      for (const chip of chips) await page.getByRole("button", { name: `Edit filter ${chip}` }).waitFor()
       await waitForQueries(page)
       expect(await value.evaluate((button) => button === document.activeElement)).toBe(true)
       const filtered = await statsOf(page)
       expect(filtered).not.toEqual(all)
-      expect(filtered).toEqual(await totalsFor({ filters: [filter] }))
-      const devices = await rowsOf<Row>(dashboard, { name: "device_types" }, { filters: [filter] })
+      expect(filtered).toEqual(await totalsFor({ filters }))
+      const devices = await rowsOf<Row>(dashboard, { name: "device_types" }, { filters })
       expect(await cellsOf(tableIn(page, "Devices"))).toEqual(
         devices.map((device) => share(device).map(String)),
       )
       await value.click()
-      await page.getByRole("button", { name: `Edit filter ${chip}` }).waitFor({ state: "detached" })
+      await page.getByRole("button", { name: /^Edit filter/ }).waitFor({ state: "detached" })
       await waitForQueries(page)
       expect(await statsOf(page)).toEqual(all)
       expect(faults).toEqual([])
@@ -376,6 +401,33 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await page.context().close()
   })
 })
+
+/** Page views of two visitors whom ads brought: one names its website, one does not. */
+async function sendAds({ server, site }: Dashboard): Promise<void> {
+  const item = {
+    name: "screen_view",
+    path: "http://localhost/?gclid=g1",
+    timestamp: Date.now() - 2 * 86_400_000,
+  }
+  const referrers = ["https://www.google.com/", "direct"]
+  const response = await fetch(`${server.url}/batch?client_id=${site}`, {
+    method: "POST",
+    headers: {
+      origin: "http://localhost",
+      "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    },
+    body: JSON.stringify(
+      referrers.map((referrer, at) => ({
+        ...item,
+        referrer,
+        eventId: `ad ${at}`,
+        anonymousId: `ad ${at}`,
+        sessionId: `ad ${at}`,
+      })),
+    ),
+  })
+  expect(response.status).toBe(200)
+}
 
 async function statsOf(page: Page): Promise<string[]> {
   await page.locator(".stat-value").first().waitFor()

@@ -82,9 +82,9 @@ export function filterText(filter: Filter): string {
   return takes === "boolean" ? about : `${about} ${[value].flat().join(", ")}`
 }
 
-export function hasFilter(filters: readonly Filter[], filter: Filter): boolean {
-  const param = filterParam(filter)
-  return filters.some((candidate) => filterParam(candidate) === param)
+export function hasFilters(filters: readonly Filter[], searched: readonly Filter[]): boolean {
+  const params = filters.map(filterParam)
+  return searched.every((filter) => params.includes(filterParam(filter)))
 }
 
 /** Filters for the events of a name. '' or undefined: of any. */
@@ -97,11 +97,11 @@ export function valueFilter(field: string, value: string | null): Filter {
   return value === null ? { field, op: "exists", value: false } : { field, op: "eq", value }
 }
 
-/** Adds the filter, or removes it if it is present. */
-export function toggleFilter(filters: readonly Filter[], filter: Filter): Filter[] {
-  const param = filterParam(filter)
-  const others = filters.filter((candidate) => filterParam(candidate) !== param)
-  return others.length < filters.length ? others : [...filters, filter]
+/** Adds the filters of a value, or removes them if all are present. */
+export function toggleFilters(filters: readonly Filter[], toggled: readonly Filter[]): Filter[] {
+  const params = toggled.map(filterParam)
+  const others = filters.filter((filter) => !params.includes(filterParam(filter)))
+  return hasFilters(filters, toggled) ? others : [...others, ...toggled]
 }
 
 /** The URL form of a filter: `eq:property.plan:pro`. Colons in the field are escaped; a list is JSON. */

@@ -1,3 +1,5 @@
+import type { FieldValue } from "../components/controls/value.tsx"
+
 /** A row of a query: texts and numbers by column. */
 export interface Row {
   [column: string]: string | number | null | undefined | Measures
@@ -26,8 +28,8 @@ export interface Tab {
   heading: string
   /** The text of a row. */
   textOf: (row: Row) => string
-  /** The filter that a click on a row toggles: a field with its value, or null for events without one. Undefined: none. */
-  filterOf?: (row: Row) => { field: string; value: string | null }
+  /** The filters that a click on a row toggles. Undefined: none. */
+  filterOf?: (row: Row) => FieldValue & { and?: FieldValue }
   /** The first one determines the bars and the change. */
   measures: readonly [Measure, ...Measure[]]
   /** Shows the change of the first measure. */
@@ -88,6 +90,15 @@ function sourceOf(row: Row): string {
   return textIn(row, "domain") !== null && row.referrer_type === "ad" ? `${nameOf(row)} (ad)` : nameOf(row)
 }
 
+/** A row is a domain with a type: without the type, an ad's row would select the visits from searches too. */
+function sourceFilter(row: Row): ReturnType<NonNullable<Tab["filterOf"]>> {
+  const type = { field: "referrer_type", value: textIn(row, "referrer_type") }
+  // Nothing else has this type.
+  return type.value === "direct"
+    ? type
+    : { field: "referrer_domain", value: textIn(row, "domain"), and: type }
+}
+
 export const pageTabs: readonly [Tab, ...Tab[]] = [
   byPage("top_pages", "Top", "Views"),
   byPage("entry_pages", "Entry", "Entries"),
@@ -107,7 +118,7 @@ export const sourceTabs: readonly [Tab, ...Tab[]] = [
   byField("traffic_sources", "referrer_domain", "Referrers", {
     heading: "Source",
     textOf: sourceOf,
-    filterOf: (row) => ({ field: "referrer_domain", value: textIn(row, "domain") }),
+    filterOf: sourceFilter,
     measures: [views, visitors],
     isCompared: true,
     empty: "No page views with a source other than this website",

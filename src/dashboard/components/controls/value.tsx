@@ -1,35 +1,41 @@
 import type { ComponentChildren } from "preact"
 import { useApp } from "../../state/app.ts"
-import { filterParam, filterText, hasFilter, toggleFilter, valueFilter } from "../../state/filters.ts"
+import { filterParam, filterText, hasFilters, toggleFilters, valueFilter } from "../../state/filters.ts"
 
 /** Characters; a longer value would not fit into the URL as a filter. */
 const maxLength = 1_000
 
-interface ValueProps {
+/** A field with a value, by which a click filters. */
+export interface FieldValue {
   /** The API's field name: `property.plan`, `path` … */
   field: string
   /** null: not set. */
   value: string | null
+}
+
+interface ValueProps extends FieldValue {
+  /** A second field that the click filters by, where one does not identify the value. */
+  and?: FieldValue | undefined
   onSelect?: () => void
   /** Shown instead of the value, such as the name of a country. */
   children?: ComponentChildren
 }
 
-/** A value that toggles a filter for it when clicked. */
-export function Value({ field, value, onSelect, children }: ValueProps) {
+/** A value that toggles the filters for it when clicked. */
+export function Value({ field, value, and, onSelect, children }: ValueProps) {
   const { router, view } = useApp()
   const { filters } = view.value
-  const filter = valueFilter(field, value)
+  const own = [{ field, value }, ...(and ? [and] : [])].map((part) => valueFilter(part.field, part.value))
   if (value !== null && value.length > maxLength) return <span class="value">{children ?? value}</span>
-  const isActive = hasFilter(filters, filter)
+  const isActive = hasFilters(filters, own)
   return (
     <button
       type="button"
       class="value"
       aria-pressed={isActive}
-      title={`${isActive ? "Remove filter" : "Filter"}: ${filterText(filter)}`}
+      title={`${isActive ? "Remove filter" : "Filter"}: ${own.map(filterText).join(", ")}`}
       onClick={() => {
-        router.setParams({ f: toggleFilter(filters, filter).map(filterParam), page: undefined })
+        router.setParams({ f: toggleFilters(filters, own).map(filterParam), page: undefined })
         onSelect?.()
       }}
     >
