@@ -184,6 +184,7 @@ export const pageTypes = {
     missing: unreferred,
     isExcluded: isInternal,
   }),
+  channels: ofField("Page views by the kind of source of their session", "referrer_type"),
   utm_sources: ofField("Page views by the utm_source of their session", "utm_source"),
   utm_mediums: ofField("Page views by the utm_medium of their session", "utm_medium"),
   utm_campaigns: ofField("Page views by the utm_campaign of their session", "utm_campaign"),

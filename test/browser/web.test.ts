@@ -46,6 +46,7 @@ const tables: { panel: string; tab?: string; name: string; cells: (row: Row) => 
       ...views(row).slice(1),
     ],
   },
+  { panel: "Sources", tab: "Channels", name: "channels", cells: views },
   { panel: "Sources", tab: "Campaign", name: "utm_campaigns", cells: views },
   { panel: "Sources", tab: "Source", name: "utm_sources", cells: views },
   { panel: "Sources", tab: "Medium", name: "utm_mediums", cells: views },

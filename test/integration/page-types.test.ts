@@ -260,6 +260,7 @@ const expected: Record<PageTypeName, object[]> = {
   ],
   top_referrers: [{ ...google, percentage: 100 }],
   traffic_sources: [google, direct],
+  channels: [counted("search", 2, 1), counted("direct", 1, 1)],
   utm_sources: [counted("news", 1, 1, 1)],
   utm_mediums: [counted("email", 1, 1, 1)],
   utm_campaigns: [counted("spring", 1, 1, 1)],

@@ -123,6 +123,12 @@ export const sourceTabs: readonly [Tab, ...Tab[]] = [
     isCompared: true,
     empty: "No page views with a source other than this website",
   }),
+  byField("channels", "referrer_type", "Channels", {
+    heading: "Channel",
+    measures: [views, visitors],
+    isCompared: true,
+    empty: "No page views with a known source",
+  }),
   byCampaign("utm_campaigns", "utm_campaign", "Campaign"),
   byCampaign("utm_sources", "utm_source", "Source"),
   byCampaign("utm_mediums", "utm_medium", "Medium"),
