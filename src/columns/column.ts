@@ -28,7 +28,7 @@ export class ValueDictionary {
   #byValue: Map<Value, number> | undefined
   #byJson: Map<string, number> | undefined
   /** Codes of this dictionary by those of another one, whose values identify it. Code 0 stays 0, and other codes are 0 until used. */
-  readonly #mappings = new WeakMap<readonly Value[], Uint32Array>()
+  #mappings: WeakMap<readonly Value[], Uint32Array> | undefined
   bytes = 0
 
   /** Returns the code of a value, and adds the value if it is new. */
@@ -38,6 +38,7 @@ export class ValueDictionary {
 
   /** Returns the codes of this dictionary for the codes of other values. Values are added when `fill` is called with their code. */
   mappingOf(values: readonly Value[]): { codes: Uint32Array; fill: (code: number) => number } {
+    this.#mappings ??= new WeakMap()
     let codes = this.#mappings.get(values)
     if (!codes) {
       codes = new Uint32Array(values.length + 1)

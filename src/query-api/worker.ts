@@ -43,10 +43,12 @@ const busyRate = 4_096
 const rateInterval = 1_000
 /**
  * Unsealed rows from which queries wait for the sealing: a query would read all of them, and so would the next one. While events arrive
- * fast there are always some.
+ * there are always some, and queries would wait again and again.
  */
 const backlogRows = 16_384
-const backlogRowsWhenBusy = 131_072
+const backlogRowsWhileReceiving = 131_072
+/** Rows per second from which events count as arriving. */
+const receivingRate = 64
 /** ms that queries wait for the rest of a backlog. Sealing reads a row once, at about the speed of a query. */
 const maxBacklogWait = 30_000
 /** ms that queries wait for the main thread to store a sealed batch. */
@@ -195,8 +197,8 @@ function startSealing(
   const now = performance.now()
   if (now - arrivals.at >= rateInterval)
     state.arrivals = { rate: ((last - arrivals.last) / (now - arrivals.at)) * 1_000, at: now, last }
-  const isBusy = state.arrivals.rate > busyRate
-  if (unsealed <= (isBusy ? backlogRowsWhenBusy : backlogRows)) state.backlogSince = undefined
+  const isReceiving = state.arrivals.rate > receivingRate
+  if (unsealed <= (isReceiving ? backlogRowsWhileReceiving : backlogRows)) state.backlogSince = undefined
   else state.backlogSince ??= now
   const hasBacklog = state.backlogSince !== undefined && now - state.backlogSince < maxBacklogWait
   scheduler.startSealing(
