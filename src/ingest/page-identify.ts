@@ -12,8 +12,9 @@ import { checkPageIdentity, type PageIdentityInput } from "./page-schema.ts"
 /*
  * Anyone who knows the public website id can send what a page sends. So a page cannot take over a profile:
  * - Its traits and links are marked as claims, here and wherever they are shown.
+ * - A claimed link gives a profile no events, neither in reports nor in exports nor in what `forget` deletes.
  * - A trait that a key set stays as it is.
- * - A visitor whom a key linked gets no further links, so that a page cannot give the events of that visitor to another profile.
+ * - A visitor whom a key linked gets no further links.
  * - A link that a key makes replaces the claims about the visitor.
  */
 

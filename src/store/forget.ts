@@ -100,8 +100,9 @@ export async function countPerson(
 
 /**
  * Deletes the events of a person, their ids in the dictionary unless other events have them, the links and the profile, then
- * event names and property keys that no other event has. identity-resolution.ts defines which events belong to a person. An anonymous id loses its links, but no profile is
- * deleted with it. Events of the day of `now` (Unix ms) are also found by their daily hash.
+ * event names and property keys that no other event has. identity-resolution.ts defines which events belong to a person. A profile loses
+ * its claimed links too, but no events with them. An anonymous id loses its links, but no profile is deleted with it. Events of the day
+ * of `now` (Unix ms) are also found by their daily hash.
  *
  * Deleted bytes are overwritten: cells and pages by `secure_delete`, copies of cells in pages by `overwriteUnallocatedSpace`, and
  * the -wal is truncated. `overwritten` is false if that failed.

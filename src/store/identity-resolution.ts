@@ -6,8 +6,8 @@ import type { Db } from "./db/driver.ts"
  * follow the same rules:
  *
  * - A visitor is an anonymous id. All events with that id belong to the visitor, whatever profile they name.
- * - The events that name a profile belong to it. So do events that name no profile, if POST /identify linked their anonymous
- *   id to the profile, before or after the event. An event that names another profile belongs to that one, even if both
+ * - The events that name a profile belong to it. So do events that name no profile, if a key linked their anonymous id to the
+ *   profile with POST /identify, before or after the event. An event that names another profile belongs to that one, even if both
  *   used the same device.
  * - If several profiles are linked to one anonymous id, its events without a profile belong to each of them. With more than
  *   `maxProfilesPerVisitor`, the id is not a personal device but a constant that a program sends: its events belong only to
@@ -15,8 +15,9 @@ import type { Db } from "./db/driver.ts"
  * - Anonymous ids are compared as stored. An id that is stored as a daily hash also matches the plain id during its day.
  *   Later the two cannot be connected, unless /identify linked the hash.
  *
- * A link is made by a key or claimed by a page, which anyone can do. The links of an anonymous id are all of one kind: a link by a key
- * replaces claims, and a claim is not stored beside it. Otherwise, only `forget` removes links.
+ * A link is made by a key or claimed by a page. Anyone can claim one, so nothing here follows a claim: no event belongs to a profile by
+ * it, and none is deleted or exported with a profile. The links of an anonymous id are all of one kind: a link by a key replaces claims,
+ * and a claim is not stored beside it. Otherwise, only `forget` removes links.
  */
 
 /**
@@ -45,15 +46,15 @@ export const isEventOf = {
 const sql = {
   linkedIds: `
     select anonymous_id from profile_links as link
-    where website_rid = :rid and profile_id = :profileId and not ${isShared}`,
+    where website_rid = :rid and profile_id = :profileId and claimed = 0 and not ${isShared}`,
   links: `
     select anonymous_id, profile_id from profile_links
-    where website_rid = :rid and (anonymous_id, profile_id) > (:anonymousId, :profileId)
+    where website_rid = :rid and (anonymous_id, profile_id) > (:anonymousId, :profileId) and claimed = 0
     order by anonymous_id, profile_id
     limit ${linksPerStep}`,
   latestProfile: `
     select profile_id from profile_links as link
-    where website_rid = :rid and anonymous_id = :anonymousId and not ${isShared}
+    where website_rid = :rid and anonymous_id = :anonymousId and claimed = 0 and not ${isShared}
     order by linked_at desc, profile_id
     limit 1`,
 }
@@ -72,7 +73,7 @@ export function withHashes(db: Db, rid: number, anonymousIds: readonly string[],
   return hash ? anonymousIds.flatMap((id) => [id, hash(id, rid)]) : [...anonymousIds]
 }
 
-/** The profile that an anonymous id was last linked to; undefined if there is none. */
+/** The profile that a key last linked an anonymous id to; undefined if there is none. */
 export function latestProfileOf(db: Db, rid: number, anonymousId: string): string | undefined {
   return db.prepare(sql.latestProfile).pluck().get({ rid, anonymousId }) as string | undefined
 }
@@ -80,7 +81,7 @@ export function latestProfileOf(db: Db, rid: number, anonymousId: string): strin
 /** A stored anonymous id and the profiles that its events without a profile belong to. */
 export type LinkedVisitor = [anonymousId: string, profileIds: string[]]
 
-/** Yields all linked visitors of a website, in batches. */
+/** Yields all visitors of a website that keys linked, in batches. */
 export function* linkedVisitors(db: Db, rid: number): Generator<LinkedVisitor[]> {
   const links = db.prepare(sql.links).raw()
   let [anonymousId, profileId] = ["", ""]

@@ -74,6 +74,21 @@ describe("a page", () => {
     expect(await profile("owner")).toMatchObject({ anonymousIds: ["device"], claimedAnonymousIds: [] })
   })
 
+  test("cannot have the events of a visitor deleted with a profile, which loses its claims", async () => {
+    await send("/track?website_id=w", { name: "visit", anonymousId: "victim" })
+    await key({ profileId: "u", anonymousId: "laptop" })
+    await page({ profileId: "u", anonymousId: "victim", traits: { city: "Graz" } })
+    const request = {
+      method: "POST",
+      headers: { authorization: `Bearer ${secret}` },
+      body: '{"profileId":"u"}',
+    }
+    const forgotten = await app.send(new Request("http://localhost/v1/websites/w/forget", request))
+    expect(await forgotten.json()).toMatchObject({ events: 0, profiles: 1, links: 2 })
+    expect(app.store.db.prepare("select anonymous_id from events").pluck().all()).toEqual(["victim"])
+    expect(app.store.db.prepare("select count(*) from profile_links").pluck().get()).toBe(0)
+  })
+
   test("cannot make a device look shared, by linking it to many profiles", async () => {
     await key({ profileId: "owner", anonymousId: "device" })
     for (let index = 0; index < 25; index++) await page({ profileId: `p${index}`, anonymousId: "device" })

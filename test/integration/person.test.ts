@@ -45,6 +45,13 @@ const steps = {
     await call("/identify", { websiteId: site, profileId, anonymousId })
     app.clock.now += 3_600_000
   },
+  /** What a page says, without a key. */
+  claim: async (site: Site, profileId: string, anonymousId: string) => {
+    const body = JSON.stringify({ profileId, anonymousId })
+    const request = new Request(`http://localhost/identify?client_id=${site}`, { method: "POST", body })
+    expect((await app.send(request)).status).toBe(200)
+    app.clock.now += 3_600_000
+  },
   midnight: () => {
     app.clock.now = (Math.floor(app.clock.now / 86_400_000) + 1) * 86_400_000
     deleteOldSalts(app.store.db, app.clock.now)
@@ -123,7 +130,7 @@ interface Case {
   counts: { visit: number; buy: number; both: number }
 }
 
-const { track, identify, midnight } = steps
+const { track, identify, claim, midnight } = steps
 const cases: Case[] = [
   {
     name: "an event from before the visitor was known, and one from after, are the profile's",
@@ -192,6 +199,19 @@ const cases: Case[] = [
     counts: { visit: 0, buy: 1, both: 0 },
   },
   {
+    name: "an event of a visitor whom only a page linked belongs to no profile",
+    site: "plain",
+    happens: async () => {
+      await identify("plain", "ann", "laptop")
+      await track("plain", "visit", { anonymousId: "laptop" })
+      await track("plain", "visit", { anonymousId: "victim" })
+      await claim("plain", "ann", "victim")
+      await track("plain", "buy", { anonymousId: "victim" })
+    },
+    events: { ann: ["visit"] },
+    counts: { visit: 1, buy: 0, both: 0 },
+  },
+  {
     name: "daily hashes are linked for their day, and stay linked",
     site: "hashed",
     happens: async () => {
@@ -246,6 +266,7 @@ test("a list of people shows the last linked profile of a visitor whose events n
   await identify("plain", "ann", "laptop")
   await identify("plain", "bob", "laptop")
   await identify("plain", "bob", "phone")
+  await claim("plain", "eve", "kiosk")
   const people = await ask("plain", { name: "people" })
   const found = people.map((row) => [row.anonymous_id, row.profile_id])
   expect(found).toEqual([

@@ -128,8 +128,8 @@ function ProfileData({ person, summary }: { person: PersonId; summary: PersonSum
       <ul class="person-list">
         {summary.profiles.length > 0 && <li>the profile {person.id} and its traits</li>}
         <li>
-          {format.countOf(summary.events, "event")}: those with this profile, and those of its visitors
-          without a profile
+          {format.countOf(summary.events, "event")}: those with this profile, and those without a profile of
+          the visitors that an API key linked
         </li>
         {linked.length > 0 && (
           <li>
@@ -138,7 +138,7 @@ function ProfileData({ person, summary }: { person: PersonId; summary: PersonSum
           </li>
         )}
       </ul>
-      <p>Not deleted: events of its visitors with another profile.</p>
+      <p>Not deleted: events of its visitors with another profile, or of visitors that only a page linked.</p>
     </>
   )
 }
