@@ -63,7 +63,8 @@ export function pageRows(
     anonymousId: common.anonymousId || null,
     hashVisitor: shouldHashVisitor(common.anonymizeVisitorIds ?? "auto", website),
     sessionId: common.sessionId || null,
-    profileId: common.profileId || null,
+    // An item that names a profile identifies its visitor. The event is stored either way.
+    profileId: website.pageIdentify ? common.profileId || null : null,
     path,
     viaKey: 0,
     crawler,

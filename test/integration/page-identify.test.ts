@@ -133,6 +133,26 @@ describe("a page", () => {
     expect(await key({ profileId: "u" })).toMatchObject({ status: 200 })
   })
 
+  for (const [setting, profileId] of [
+    [true, "u"],
+    [false, null],
+  ] as const) {
+    test(`stores events with profile ${profileId} if the website's setting is ${setting}`, async () => {
+      updateWebsite(app.store.db, "w", { pageIdentify: setting })
+      app.store.registry.refresh()
+      const item = { eventId: "e", name: "screen_view", path: "https://a.example/", profileId: "u" }
+      for (const [path, body] of [
+        ["/", item],
+        ["/batch", [{ ...item, eventId: "f" }]],
+        ["/events", [{ eventName: "x", profileId: "u" }]],
+      ] as const) {
+        expect((await send(`${path}?client_id=w`, body)).status).toBe(200)
+      }
+      const profiles = app.store.db.prepare("select profile_id from events").pluck().all()
+      expect(profiles).toEqual([profileId, profileId, profileId])
+    })
+  }
+
   test("links the hash of a visitor if it asks for one", async () => {
     await page({ profileId: "u", anonymousId: "a", anonymizeVisitorIds: true })
     expect(await profile("u")).toMatchObject({ anonymousIds: [expect.stringMatching(/^[\w-]{22}$/)] })
