@@ -64,7 +64,7 @@ interface Description {
   kind: EventKind
   name: string
   path: string | null
-  /** Stored beside the sender's properties, except those that are null, undefined or ''. They win. */
+  /** Stored beside the sender's properties, except those that are null, undefined or ''. Their names are reserved. */
   builtIn?: Record<string, string | number | null | undefined>
   visit?: VisitInput
 }
@@ -122,7 +122,10 @@ function columnTextErrors(value: object): FieldError[] {
     .map((field) => ({ field, message: plainTextError }))
 }
 
-/** Adds the built-in properties to the sender's, or leaves them out if the sender's properties take up all the space. */
+/**
+ * Adds the built-in properties to the sender's. Their names are reserved, so that a missing value is never the sender's. If both do not
+ * fit together, the sender's are left out.
+ */
 function serialize(
   sent: object | null | undefined,
   builtIn: Description["builtIn"] = {},
@@ -133,15 +136,25 @@ function serialize(
   let isEmpty = true
   for (const name in builtIn) {
     const value = builtIn[name]
-    if (value === null || value === undefined || value === "") continue
+    if (isMissing(value)) {
+      if (Object.hasOwn(all, name)) delete all[name]
+      continue
+    }
     all[name] = value
     isEmpty = false
   }
-  const serialized = isEmpty ? undefined : serializeProperties(all, isPlain)
-  return serialized === undefined || typeof serialized === "string"
-    ? serializeProperties(sent ?? undefined, isPlain)
-    : serialized
+  if (isEmpty) return serializeProperties(sent ? all : undefined, isPlain)
+  const serialized = serializeProperties(all, isPlain)
+  if (typeof serialized !== "string") return serialized
+  const alone = serializeProperties(sent ?? undefined, isPlain)
+  if (typeof alone === "string") return alone
+  const own = Object.fromEntries(Object.entries(builtIn).filter(([, value]) => !isMissing(value)))
+  const serializedOwn = serializeProperties(own, isPlain)
+  // Only texts of control characters, which JSON escapes, are too large by themselves.
+  return typeof serializedOwn === "string" ? serializeProperties(undefined) : serializedOwn
 }
+
+const isMissing = (value: unknown) => value === null || value === undefined || value === ""
 
 const cutOf = (text: string | null | undefined, limit: number) => text && cut(text, limit)
 
