@@ -17,6 +17,7 @@ import {
   customEventSchema,
   engagementSchema,
   errorSchema,
+  maxLayoutShift,
   type OutgoingLinkInput,
   outgoingLinkSchema,
   type PageEventInput,
@@ -209,12 +210,17 @@ const outgoingLinks = itemType(outgoingLinkSchema, (input) => {
   }
 })
 
-export const vitals = itemType(vitalSchema, (input) => ({
-  kind: "web_vital",
-  name: input.metricName,
-  path: pagePathOf(input.path),
-  builtIn: { value: input.metricValue },
-}))
+export const vitals = itemType(vitalSchema, (input) => {
+  if (input.metricName === "CLS" && input.metricValue > maxLayoutShift) {
+    return { field: "metricValue", message: `must be a number from 0 to ${maxLayoutShift} for CLS` }
+  }
+  return {
+    kind: "web_vital",
+    name: input.metricName,
+    path: pagePathOf(input.path),
+    builtIn: { value: input.metricValue },
+  }
+})
 
 export const errors = itemType(errorSchema, (input) => ({
   kind: "error",

@@ -166,6 +166,11 @@ const pathname = requiredText(2_048, "Path of the page, or its URL")
 
 export const vitalNames = ["FCP", "LCP", "CLS", "INP", "TTFB", "FPS"] as const
 
+/** ms: an hour. */
+const maxVital = 3_600_000
+/** Of CLS, a ratio that is seldom above 1. */
+export const maxLayoutShift = 100
+
 export const vitalSchema = object({
   metricName: Type.Union(
     vitalNames.map((name) => Type.Literal(name)),
@@ -173,8 +178,9 @@ export const vitalSchema = object({
   ),
   metricValue: Type.Number({
     minimum: 0,
-    description: "ms; CLS: a ratio; FPS: frames per second",
-    expected: "must be a number of at least 0",
+    maximum: maxVital,
+    description: `ms; CLS: a ratio of at most ${maxLayoutShift}; FPS: frames per second`,
+    expected: `must be a number from 0 to ${maxVital}`,
   }),
   path: pathname,
   eventId: optionalEventId,

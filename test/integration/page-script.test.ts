@@ -189,7 +189,7 @@ describe("the owner sees rejected requests, with advice and without values", () 
         reason: "invalid_shape",
         events: 1,
         names: ["LCP"],
-        advice: "Fix the request: 0.metricValue must be a number of at least 0.",
+        advice: "Fix the request: 0.metricValue must be a number from 0 to 3600000.",
       },
     ],
     [

@@ -152,11 +152,16 @@ const invalidFields: [path: string, item: Record<string, unknown>, fields: Field
         "must be one of FCP, LCP, CLS, INP, TTFB, FPS",
         [undefined, null, "", "lcp", "FID", "toString"],
       ],
-      metricValue: ["must be a number of at least 0", [undefined, null, "1", -1]],
+      metricValue: [between(3_600_000), [undefined, null, "1", -1, 3_600_000.5, 1e300]],
       path: [oneTo(2_048), [undefined, null, "", `/${"p".repeat(2_048)}`]],
       eventId: [upTo(512), ["e".repeat(513), 5]],
       ...commonFields(128),
     },
+  ],
+  [
+    "/vitals",
+    { ...vital, metricName: "CLS" },
+    { metricValue: [`${between(100)} for CLS`, [100.5, 3_600_000]] },
   ],
   [
     "/errors",
@@ -561,10 +566,19 @@ export const storedCases: PageCase[] = [
     body: JSON.stringify(body),
     ...rejection("invalid_shape", undefined),
   })),
-  ...["FCP", "LCP", "CLS", "INP", "TTFB", "FPS"].map((metricName) => ({
-    name: `${metricName} is stored under its name`,
+  ...(
+    [
+      ["FCP", 3_600_000],
+      ["LCP", 1250.5],
+      ["CLS", 100],
+      ["INP", 1250.5],
+      ["TTFB", 1250.5],
+      ["FPS", 0],
+    ] as const
+  ).map(([metricName, metricValue]) => ({
+    name: `${metricName} of ${metricValue} is stored under its name`,
     path: on("/vitals"),
-    body: [{ ...vital, metricName, eventId: `vital ${metricName}`, anonymousId: "anon" }],
+    body: [{ ...vital, metricName, metricValue, eventId: `vital ${metricName}`, anonymousId: "anon" }],
     ...ok({ status: "success", type: "web_vitals", count: 1 }),
     stored: [
       {
@@ -572,7 +586,7 @@ export const storedCases: PageCase[] = [
         name: metricName,
         path: "/pricing",
         anonymous_id: "anon",
-        properties: { value: 1250.5 },
+        properties: { value: metricValue },
       },
     ],
   })),
