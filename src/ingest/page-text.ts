@@ -7,9 +7,13 @@ export function pageUrlOf(text: string): URL | undefined {
   return url && /^https?:$/.test(url.protocol) ? url : undefined
 }
 
-/** The stored path of a page that is sent as a path or as a URL. */
+/** The stored path of a page that is sent as a path or as a URL. Replaces what a column cannot hold: it is no reason to lose the item. */
 export function pagePathOf(text: string): string {
-  return pagePath(pageUrlOf(text)?.pathname ?? text.replace(/[?#].*$/s, ""))
+  return pagePath(pageUrlOf(text)?.pathname ?? columnText(text.replace(/[?#].*$/s, "")))
+}
+
+function columnText(text: string): string {
+  return text.toWellFormed().replaceAll("\0", "\ufffd")
 }
 
 /** Decodes a path and removes slashes at its end, so that one page has one path. */

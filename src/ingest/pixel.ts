@@ -31,7 +31,9 @@ const retryAfter = "5"
 
 async function receivePixel(deps: IngestDeps, request: IngestRequest): Promise<Response> {
   const { context, now } = request
-  const { url } = context.request
+  const { url, method } = context.request
+  // A HEAD only asks what a GET would answer.
+  if (method === "HEAD") return pixel(request.headers)
   context.bytes = url.length
   const query = nestedQuery(new URLSearchParams(/\?[^#]*/.exec(url)?.[0] ?? ""))
   context.body = query

@@ -4,7 +4,7 @@ import { websiteIds } from "./seed.ts"
 /** A request from a page, and what must come back and be stored. */
 export interface PageCase {
   name: string
-  method?: "GET" | "POST"
+  method?: "GET" | "POST" | "HEAD"
   path: string
   headers?: Record<string, string>
   /** Strings and bytes are sent unchanged, other values as JSON. Absent for GET. */
@@ -565,6 +565,16 @@ export const storedCases: PageCase[] = [
     path: on("/"),
     body: JSON.stringify(body),
     ...rejection("invalid_shape", undefined),
+  })),
+  ...lists.map(([path, type, , item]) => ({
+    name: `${path} replaces NUL and half of a surrogate pair in a path`,
+    path: on(path),
+    body: ["/a\0b\ud800c", "/%41\udc00\0", "https://example.com/%00"].map((sent) => ({
+      ...item,
+      path: sent,
+    })),
+    ...ok({ status: "success", type, count: 3 }),
+    stored: ["/a\ufffdb\ufffdc", "/A\ufffd\ufffd", "/%00"].map((stored) => ({ path: stored })),
   })),
   ...(
     [
@@ -1159,6 +1169,10 @@ export const pixelCases: PageCase[] = [
     name: "the pixel stores a web vital",
     ...pixel(`client_id=${site}&type=web_vitals&metricName=CLS&metricValue=0.05&path=%2Fpricing`),
     stored: [{ kind: "web_vital", name: "CLS", properties: { value: 0.05 } }],
+  },
+  {
+    name: "HEAD of the pixel stores nothing",
+    ...pixel(`${pixelView}&eventId=head`, { method: "HEAD", answer: "" }),
   },
   {
     name: "the pixel stores an error",
