@@ -41,6 +41,11 @@ function cutText(limit: number, description: string) {
   return lenientText(`${description}; cut at ${limit} characters`)
 }
 
+/** A value of any type, which is left out if it is not what the description says. */
+function lenient(description: string) {
+  return Type.Optional(Type.Unknown({ description }))
+}
+
 function requiredText(limit: number, description: string) {
   const expected = `must be a string of 1 to ${limit} characters`
   return Type.String({ minLength: 1, maxLength: limit, description, expected })
@@ -99,9 +104,12 @@ const eventId = requiredText(
   "Idempotency key: of several items with the same one, only the first is stored",
 )
 
+const utm = (name: string) =>
+  lenient(`UTM ${name}; cut at ${textLimits.utm} characters, left out if it is not a string`)
+
 /** What page events and outgoing links tell about the page and the visit. */
 const pageContext = {
-  sessionStartTime: position("Unix ms; not stored"),
+  sessionStartTime: lenient("Unix ms; not stored"),
   referrer: lenientText('http(s) URL, "direct" or empty; left out if it is malformed'),
   title: cutText(textLimits.title, "Title of the page"),
   viewport_size: lenientText(
@@ -112,11 +120,11 @@ const pageContext = {
   ),
   language: lenientText("BCP 47, such as en-US; left out if it is malformed"),
   timezone: lenientText("IANA, such as Europe/Vienna; left out if it is malformed"),
-  utm_source: cutText(textLimits.utm, "UTM source"),
-  utm_medium: cutText(textLimits.utm, "UTM medium"),
-  utm_campaign: cutText(textLimits.utm, "UTM campaign"),
-  utm_term: cutText(textLimits.utm, "UTM term"),
-  utm_content: cutText(textLimits.utm, "UTM content"),
+  utm_source: utm("source"),
+  utm_medium: utm("medium"),
+  utm_campaign: utm("campaign"),
+  utm_term: utm("term"),
+  utm_content: utm("content"),
   gclid: cutText(textLimits.clickId, "Click id of Google Ads"),
   fbclid: cutText(textLimits.clickId, "Click id of Meta"),
   ttclid: cutText(textLimits.clickId, "Click id of TikTok"),

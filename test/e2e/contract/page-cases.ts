@@ -106,10 +106,8 @@ const commonFields = (idLength: number): FieldTable => ({
 })
 
 const pageContext: FieldTable = {
-  sessionStartTime: ["must be a whole number", [1.5, "now"]],
   title: ["must be a string", [5]],
   referrer: ["must be a string", [5]],
-  utm_source: ["must be a string", [{}]],
   properties: ["must be an object", [[], "x", 5]],
 }
 
@@ -565,6 +563,31 @@ export const storedCases: PageCase[] = [
     path: on("/"),
     body: JSON.stringify(body),
     ...rejection("invalid_shape", undefined),
+  })),
+  ...[1.5, "now", null, {}].map((value, index) => ({
+    name: `a view with ${shown(value)} as its start of session and its UTM values is stored without them`,
+    path: on("/"),
+    body: {
+      ...view,
+      eventId: `lenient ${index}`,
+      sessionStartTime: value,
+      utm_source: [value],
+      utm_medium: { value },
+      utm_campaign: 5,
+      utm_term: true,
+      utm_content: "top",
+    },
+    ...okView,
+    stored: [
+      {
+        ...viewRow,
+        utm_source: null,
+        utm_medium: null,
+        utm_campaign: null,
+        utm_term: null,
+        utm_content: "top",
+      },
+    ],
   })),
   ...lists.map(([path, type, , item]) => ({
     name: `${path} replaces NUL and half of a surrogate pair in a path`,
