@@ -35,10 +35,9 @@ export async function identifyFromPage(deps: IngestDeps, request: IngestRequest)
   const { profileId, anonymousId, anonymizeVisitorIds, traits } = readPageIdentity(body.value)
   const website = authorizePage(deps, request, { events: 0, bytes: body.size })
   const { limiter, profiles, settings } = deps
-  if (settings.rateLimit > 0) {
-    const name = `identify ${website.rid} ${addressOf(context, settings.trustedProxies)}`
-    enforceRateLimit(limiter.take(name, rateLimit), headers)
-  }
+  // Also with --rate-limit 0, which is for a server behind another limiter: profiles have no daily quota, as names have.
+  const name = `identify ${website.rid} ${addressOf(context, settings.trustedProxies)}`
+  enforceRateLimit(limiter.take(name, rateLimit), headers)
   if (!website.pageIdentify) throw new RequestError("page_identify_off")
   const claim = {
     websiteRid: website.rid,
