@@ -46,7 +46,7 @@ const sql = {
       )
       and (select count(*) from (
         select 1 from profile_links indexed by profile_links_profile
-        where website_rid = :websiteRid and profile_id = :profileId
+        where website_rid = :websiteRid and profile_id = :profileId and claimed = 1
         limit ${maxClaimedLinks}
       )) < ${maxClaimedLinks}
     on conflict do nothing`,

@@ -7,12 +7,13 @@ import { giveKey, openApp, type TestApp } from "../support/app.ts"
 let app: TestApp
 let secret: string
 
-beforeEach(() => {
-  app = openApp((deps) => ({ settings: { ...deps.settings, rateLimit: 600 } }))
+function open(rateLimit: number): void {
+  app = openApp((deps) => ({ settings: { ...deps.settings, rateLimit } }))
   const settings = { domain: "a.example", name: "a", allowedOrigins: [], anonymize: "off" as const }
   createWebsite(app.store.db, "w", settings, app.clock.now)
   secret = giveKey(app).secret
-})
+}
+beforeEach(() => open(600))
 afterEach(() => app.close())
 
 async function send(path: string, body: object, headers: Record<string, string> = {}) {
@@ -106,20 +107,23 @@ describe("a page", () => {
     expect(await profile("u")).toMatchObject({ traits: { plan: "pro" }, claimedTraits: [] })
   })
 
-  test("links at most 1,000 visitors to a profile", async () => {
+  test("links at most 1,000 visitors to a profile, however many a key linked", async () => {
     const link = app.store.db.prepare(
-      "insert into profile_links (website_rid, anonymous_id, profile_id, linked_at, claimed) values (1, ?, 'u', 0, 1)",
+      "insert into profile_links (website_rid, anonymous_id, profile_id, linked_at, claimed) values (1, ?, 'u', 0, ?)",
     )
-    for (let index = 0; index < 999; index++) link.run(`a${index}`)
+    for (let index = 0; index < 999; index++) link.run(`a${index}`, 1)
+    for (let index = 0; index < 1_000; index++) link.run(`k${index}`, 0)
     await page({ profileId: "u", anonymousId: "last" })
     await page({ profileId: "u", anonymousId: "beyond" })
     const linked = app.store.db.prepare("select count(*) from profile_links where profile_id = 'u'").pluck()
-    expect(linked.get()).toBe(1_000)
+    expect(linked.get()).toBe(2_000)
     await key({ profileId: "u", anonymousId: "of a key" })
-    expect(linked.get()).toBe(1_001)
+    expect(linked.get()).toBe(2_001)
   })
 
-  test("can send 60 a minute from one address", async () => {
+  test.each([0, 600])("can send 60 a minute from one address, with a rate limit of %d", async (rateLimit) => {
+    await app.close()
+    open(rateLimit)
     for (let index = 0; index < 60; index++) expect((await page({ profileId: "u" })).status).toBe(200)
     const { status, reason, headers } = await page({ profileId: "u" })
     expect([status, reason, headers.get("ratelimit-limit")]).toEqual([429, "rate_limited", "60"])
