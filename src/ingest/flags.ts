@@ -4,5 +4,6 @@ import type { IngestRoute } from "./handle.ts"
 export const flagsRoute: IngestRoute = {
   method: "GET",
   path: "/public/v1/flags/bulk",
-  handle: (_, { headers }) => new Response('{"flags":{}}', { headers }),
+  handle: (_, { headers }) =>
+    new Response('{"flags":{}}', { headers: { ...headers, "Cache-Control": "no-store" } }),
 }

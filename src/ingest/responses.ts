@@ -18,13 +18,13 @@ const preflightMaxAge = "86400"
  * reject `*`.
  */
 export function ingestHeaders(request: Request, requestId: string): Record<string, string> {
-  const headers = jsonHeaders(requestId)
+  // Also without an origin: a cache must not answer a page with such a response.
+  const headers: Record<string, string> = { ...jsonHeaders(requestId), Vary: "Origin" }
   const origin = request.headers.get("origin")
   if (origin !== null) {
     headers["Access-Control-Allow-Origin"] = origin
     headers["Access-Control-Allow-Credentials"] = "true"
     headers["Access-Control-Expose-Headers"] = exposedHeaders
-    headers.Vary = "Origin"
   }
   return headers
 }
