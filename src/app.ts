@@ -14,7 +14,7 @@ import { type MetricsDeps, metricsRoutes } from "./metrics/route.ts"
 import { docsRoutes } from "./openapi/route.ts"
 import { type QueryApiDeps, queryRoutes } from "./query-api/route.ts"
 import { savedRoutes } from "./saved/route.ts"
-import { type TrackerSettings, trackerRoutes } from "./tracker/route.ts"
+import { scriptPaths, type TrackerSettings, trackerRoutes } from "./tracker/route.ts"
 import { type UserRouteDeps, userRoutes } from "./users/route.ts"
 
 /** Dependencies of all routes. */
@@ -94,13 +94,17 @@ function ingestApp(deps: AppDeps): Elysia {
   return app
 }
 
+/** Answers CORS preflights of everything that pages of any origin can request. */
 function preflightApp(deps: AppDeps): Elysia {
   const app = new Elysia()
+  const add = (method: IngestRoute["method"], path: string) =>
+    app.options(path, ({ request }: { request: Request }) =>
+      preflight(request, method, requestIdOf(request.headers, deps.newId)),
+    )
   for (const route of ingestRoutes) {
-    const respond = ({ request }: { request: Request }) =>
-      preflight(request, route.method, requestIdOf(request.headers, deps.newId))
-    for (const path of pathsOf(route, deps.settings)) app.options(path, respond)
+    for (const path of pathsOf(route, deps.settings)) add(route.method, path)
   }
+  for (const { path } of scriptPaths(deps)) add("GET", path)
   return app
 }
 

@@ -30,8 +30,17 @@ export interface TrackerSettings {
   scriptName: string
 }
 
+/** The path of each script, and its file. */
+export function scriptPaths({ scriptName, settings: { ingestPath } }: TrackerSettings) {
+  const files = new Map(scriptNames.map((name) => [name, name]))
+  files.set(scriptName, files.get(scriptName) ?? defaultScriptName)
+  return [...files].flatMap(([name, file]) =>
+    [...new Set(["", ingestPath])].map((prefix) => ({ path: `${prefix}/${name}`, file })),
+  )
+}
+
 /** Serves the scripts of pages. Pages that name the script databuddy.js keep working when it has another name as well. */
-export function trackerRoutes({ scriptName, settings: { ingestPath } }: TrackerSettings) {
+export function trackerRoutes(settings: TrackerSettings) {
   const app = new Elysia()
   const files = lazy(async () => {
     const sources = Object.entries(await readScripts())
@@ -40,13 +49,10 @@ export function trackerRoutes({ scriptName, settings: { ingestPath } }: TrackerS
     )
     return new Map(await Promise.all(compressed))
   })
-  const add = (path: string, file: string) => {
+  for (const { path, file } of scriptPaths(settings)) {
     const respond = async ({ request }: { request: Request }) => scriptResponse(await files(), file, request)
-    for (const at of ingestPath === "" ? [path] : [path, ingestPath + path])
-      app.get(at, respond).head(at, respond)
+    app.get(path, respond).head(path, respond)
   }
-  for (const name of scriptNames) add(`/${name}`, name)
-  if (scriptName !== defaultScriptName) add(`/${scriptName}`, defaultScriptName)
   return app
 }
 

@@ -46,6 +46,19 @@ describe("the scripts of pages", () => {
     },
   )
 
+  test.each([...scriptNames, "app.js"])("%s has a preflight as the paths of events have", async (name) => {
+    const headers = { "access-control-request-headers": "x-trace" }
+    const { status, headers: answered } = await request(name, headers, "OPTIONS")
+    expect(status).toBe(204)
+    expect(Object.fromEntries(answered)).toMatchObject({
+      "access-control-allow-origin": "https://shop.example",
+      "access-control-allow-credentials": "true",
+      "access-control-allow-methods": "GET, OPTIONS",
+      "access-control-allow-headers": "x-trace",
+      vary: "Origin",
+    })
+  })
+
   test.each([(etag: string) => etag, (etag: string) => `"other", ${etag}`, () => "*"])(
     "a browser that has the current script gets 304, case %#",
     async (headerOf) => {
