@@ -1,7 +1,7 @@
 import type { BlockRow } from "./block.ts"
 
 /**
- * A column can be evicted once this many queries have not read it: as many as a few dashboard pages run. With
+ * A column can be evicted after this many queries in a row have not read it: as many as a few dashboard pages run. With
  * plain LRU, a working set larger than the memory would evict each column just before it is read again.
  */
 const queriesBeforeEviction = 16
@@ -81,7 +81,7 @@ export class ColumnCache {
     this.#excess.clear()
   }
 
-  /** Evicts the least recently used columns until the rest fits the memory. */
+  /** Evicts the least recently used columns until the rest fits in memory. */
   trim(): void {
     const memory = this.memory()
     for (const oldest of this.#cached.keys()) {

@@ -9,7 +9,7 @@ import type { UnsealedRows } from "./unsealed.ts"
 export interface TextTest {
   /** Identifies the test. */
   key: string
-  /** Each text that passes contains it. */
+  /** A substring that every matching text contains, if known. */
   part: string | undefined
   test: (text: string) => boolean
 }
@@ -25,7 +25,7 @@ const always = { from: Number.MIN_SAFE_INTEGER, to: Number.MAX_SAFE_INTEGER }
 /** The ids of blocks that passed a test so far. */
 interface FoundIds {
   numbers: number[]
-  /** Dictionary id below which all were tested. */
+  /** All dictionary ids below this one have been tested. */
   end: number
 }
 
@@ -68,7 +68,7 @@ export class IdSearch {
     this.#found.set(`${kind} ${test.key}`, numbers)
   }
 
-  /** Returns the dictionary ids that `find` has found; some are 0. */
+  /** Returns the dictionary ids that `find` has found. 0 stands for an id that no event of the snapshot has. */
   found(kind: IdKind, key: string): readonly number[] {
     return this.#found.get(`${kind} ${key}`) ?? []
   }
@@ -80,7 +80,7 @@ export class IdSearch {
     const cacheKey = `${kind} with ${key}`
     const known = cache.find<FoundIds>(cacheKey, state) ?? { numbers: [], end: 1 }
     if (known.end === end) return known.numbers
-    // Ids that were sealed after this snapshot was opened have other dictionary ids in it.
+    // Ids that were sealed after this snapshot was opened have different dictionary ids in this snapshot.
     if (known.end > end) return known.numbers.filter((number) => number < end)
     const numbers = [...known.numbers]
     for (const { first, texts } of identities.texts(kind, known.end, sealed.rebuilds)) {

@@ -92,7 +92,7 @@ export class StoredBatch implements Batch {
     return this.#openLayout
   }
 
-  /** Codes of this slice. Dictionary ids that are not stored are all 0, four bytes each. */
+  /** Codes of this slice. If the dictionary ids are not stored, returns zeros, 4 bytes each. */
   #codesOf(name: string, place: Place | undefined): Codes {
     let codes = this.#codes.get(name)
     if (!codes) {

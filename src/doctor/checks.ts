@@ -34,7 +34,7 @@ export interface Facts {
   server: number | undefined
   /** The first pending migration. */
   pending: string | undefined
-  /** The error of SQLite if the database cannot be read. */
+  /** SQLite's error, if the database cannot be read. */
   damage: { message: string; hint: string | undefined } | undefined
   growth: Growth | undefined
   freeBytes: number
@@ -51,7 +51,9 @@ export interface Facts {
   countries: CountryFacts
 }
 
-/** Where countries of visitors come from, and the day that the table was built. `file`: that of --geo-db; undefined: the built-in one. */
+/**
+ * Where visitor countries come from, and the day the table was built. `file`: the path in --geo-db; undefined for the built-in table.
+ */
 export type CountryFacts =
   | { file: string | undefined; builtOn: string }
   | { file: string; failure: { message: string; hint: string | undefined } }
@@ -85,7 +87,7 @@ const minDaysUntilFull = 30
 const maxForecastDays = 3_650
 /** Tolerance in ms: clock corrections, and clocks of network file systems. */
 const clockSlack = 60_000
-/** Bytes of -wal. A checkpoint truncates it to 64 MiB, so at four times that a reader blocks checkpoints. */
+/** Bytes of -wal. A checkpoint truncates it to 64 MiB, so four times that means a reader is blocking checkpoints. */
 const maxWalBytes = 268_435_456
 /** A client keeps its connection for about 12 s, so this allows 340 new ones per second; the usual 1,024 allows 85. */
 const minOpenFiles = 4_096
@@ -124,7 +126,7 @@ function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult 
   if (pending !== undefined) {
     return {
       about: "database",
-      message: `it has the schema of an older version: the migration ${pending} is not applied`,
+      message: `its schema is from an older version: migration ${pending} has not been applied`,
       hint: "stop the server of the older version and start this version, which backs up and migrates",
     }
   }
@@ -181,10 +183,10 @@ function checkDisk(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
   }
   if (days === null || days > maxForecastDays) {
     const never = growth?.eventsPerDay && days === null ? ": enough for everything within the retention" : ""
-    const long = days === null ? never : ": more than ten years until --min-free"
+    const long = days === null ? never : ": it will take more than ten years to reach --min-free"
     return [...results, { about, message: `${free}${rate}${long}` }]
   }
-  const message = `${free}${rate}: in ${formatNumber(days)} days --min-free is reached and events are rejected`
+  const message = `${free}${rate}: --min-free will be reached in ${formatNumber(days)} days, and events will then be rejected`
   if (days >= minDaysUntilFull) return [...results, { about, message }]
   const hint = "enlarge the disk, shorten --retain, lower --backup-keep, or move backups to another disk"
   return [...results, { about, message, hint }]
@@ -232,11 +234,11 @@ function checkPermissions({ files, copies, folderMode }: Facts): CheckResult[] {
   if (main && foreign.length > 0) {
     results.push({
       about,
-      message: `${listPaths(foreign)} ${foreign.length === 1 ? "does" : "do"} not belong to the owner of the database: a server can fail to use it`,
+      message: `${listPaths(foreign)} ${foreign.length === 1 ? "does" : "do"} not belong to the owner of the database: the server might be unable to use it`,
       hint: `run chown --reference=${main.path} on each of them; run databuddy as the server's user`,
     })
   }
-  // In a sticky folder users cannot remove files of others.
+  // In a sticky folder, users cannot remove other users' files.
   if ((folderMode & 0o022) !== 0 && (folderMode & 0o1000) === 0) {
     results.push({
       about,
@@ -255,13 +257,13 @@ function checkWal({ db, files, server }: Facts): CheckResult {
     return {
       about,
       message: `${size(bytes)}: a long-running reader blocks checkpoints`,
-      hint: `list processes that have the database open with fuser -v ${db}; stop those that are not the server. A databuddy backup or export ends by itself`,
+      hint: `list processes that have the database open with fuser -v ${db}; stop those that are not the server. A databuddy backup or export finishes on its own`,
     }
   }
   if (bytes > 0 && server === undefined) {
     return {
       about,
-      message: `${size(bytes)} and no server: it was killed, and the next start recovers the -wal; copy both files to back up`,
+      message: `${size(bytes)}, but no server is running: the last one was killed, and the next start recovers the -wal; copy both files to back up`,
     }
   }
   return { about, message: size(bytes) }
@@ -314,7 +316,7 @@ function checkProxy({ host, trustProxy, namesProxies, tlsCert }: DiagnosisSettin
       {
         about,
         message:
-          "--trust-proxy includes addresses of the whole internet: any client can choose its address with X-Forwarded-For and evade rate limits",
+          "--trust-proxy trusts public internet addresses: any client can forge its address with X-Forwarded-For and evade rate limits",
         hint: "list only the addresses of your proxies",
       },
     ]
@@ -351,7 +353,7 @@ function checkCountries({ countries }: Facts): CheckResult {
   }
   const { file, builtOn } = countries
   const table = file === undefined ? "the built-in table" : file
-  return { about, message: `countries of visitors come from ${table}, which is of ${builtOn}` }
+  return { about, message: `visitor countries come from ${table}, built on ${builtOn}` }
 }
 
 function isLoopback(host: string): boolean {

@@ -34,7 +34,7 @@ export const maxListEntries = 1_000
 export const websiteId = Type.String({
   pattern: "^[A-Za-z0-9._-]{1,255}$",
   description: "The website's id, sent by pages and in events",
-  expected: "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-'",
+  expected: "must be 1 to 255 characters from A-Z, a-z, 0-9, '.', '_' and '-'",
 })
 
 /** The websites that a key, user or link can access. */

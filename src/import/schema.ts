@@ -42,7 +42,7 @@ const websiteSchema = Type.Object(
     // Earlier versions allowed ids, such as `..`, that a new website cannot have.
     id: Type.String({
       pattern: "^[A-Za-z0-9._-]{1,255}$",
-      expected: "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_' and '-'",
+      expected: "must be 1 to 255 characters from A-Z, a-z, 0-9, '.', '_' and '-'",
     }),
     // These fields are validated like those of a new website.
     domain: Type.Unknown(),
@@ -50,7 +50,9 @@ const websiteSchema = Type.Object(
     allowed_origins: Type.Unknown(),
     anonymize: Type.Unknown(),
     page_identify: Type.Optional(Type.Boolean({ expected: "must be true or false" })),
-    retain_ms: Type.Union([Type.Null(), Type.Integer({ minimum: 0 })], { expected: "must be null or ms" }),
+    retain_ms: Type.Union([Type.Null(), Type.Integer({ minimum: 0 })], {
+      expected: "must be null or a number of milliseconds",
+    }),
     created_at: time,
     paused_at: orNull(time),
   },
@@ -68,7 +70,7 @@ const profileSchema = Type.Object(
     traits: Type.Record(Type.String(), scalar, {
       expected: "must be an object of strings, numbers and booleans",
     }),
-    claimed: Type.Optional(Type.Array(Type.String(), { expected: "must be a list of names of traits" })),
+    claimed: Type.Optional(Type.Array(Type.String(), { expected: "must be a list of trait names" })),
   },
   strict,
 )
@@ -124,7 +126,7 @@ const eventLineSchema = Type.Object(
     kind: optional(
       Type.Union(
         eventKinds.map((kind) => Type.Literal(kind)),
-        { expected: "must be a kind of event" },
+        { expected: 'must be an event kind, such as "page_view"' },
       ) as unknown as TSchema & { static: EventKind },
     ),
     ...ofContexts,

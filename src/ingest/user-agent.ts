@@ -20,8 +20,8 @@ const maxCached = 2_000
 const unknownDevice: Device = { browser_name: "", browser_version: "", os_name: "", device_type: "" }
 
 /**
- * Names of browsers by the names that the parser and client hints use, in lower case. Others are unknown: the parser copies some
- * names from the user agent as they are written there, and the names of a website must stay few.
+ * Maps the lower-case names used by the parser and client hints to display names. Other browsers are unknown: the parser copies some
+ * names from the user agent unchanged, and this way the number of distinct names per website stays small.
  */
 const browserNames: ReadonlyMap<string, string> = new Map(
   [
@@ -113,7 +113,7 @@ const browserAliases: ReadonlyMap<string, string> = new Map([
   ["yabrowser", "Yandex"],
 ])
 
-/** Names of operating systems, as above. */
+/** Operating system names, as above. */
 const osNames: ReadonlyMap<string, string> = new Map([
   ...[
     "Windows",
@@ -130,7 +130,7 @@ const osNames: ReadonlyMap<string, string> = new Map([
   ...["PlayStation", "Xbox", "Nintendo", "FreeBSD", "OpenBSD", "NetBSD", "Fuchsia", "Haiku", "Chrome OS"].map(
     (name) => [name.toLowerCase(), name] as const,
   ),
-  // Only Firefox and old browsers name the distribution: as names of their own, their shares would mean nothing.
+  // Only Firefox and old browsers name the distribution: listed separately, their shares would be meaningless.
   ...[
     ...[
       "ubuntu",
@@ -163,7 +163,7 @@ const desktopSystems: ReadonlySet<string> = new Set([
 const otherDevice =
   /smart-?tv|hbbtv|\btv\b|appletv|googletv|bravia|\baft[a-z]|crkey|web0s|roku|playstation|xbox|nintendo|oculus|\bquest\b|watch|tesla/i
 
-/** Naver's app, which names its version fourth: `NAVER(inapp; search; 2000; 12.9.1; 15PROMAX)`. */
+/** Naver's app, whose fourth field is the version: `NAVER(inapp; search; 2000; 12.9.1; 15PROMAX)`. */
 const naverApp = /\bnaver\([a-z]{1,10}; [a-z]{1,10}; \d{1,5}; (\d{1,4})/i
 
 /** Reads browser, operating system and device type from the headers of a request, with an LRU cache. User agents are never stored. */
@@ -181,7 +181,7 @@ export class DeviceParser {
   }
 }
 
-/** `key`: the values of `deviceHeaders`, in lines. */
+/** `key`: the values of `deviceHeaders`, one per line. */
 function deviceOf(key: string): Device {
   const [userAgent = "", fullVersions = "", brands = "", platform = "", mobile = ""] = key
     .split("\n")
@@ -192,8 +192,8 @@ function deviceOf(key: string): Device {
   const parsed = naver ? { name: "Naver", version: naver[1] } : parser.getBrowser()
   let browser = { name: browserName(parsed.name), version: parsed.version ?? "" }
   let os = osNames.get(parser.getOS().name?.toLowerCase() ?? "") ?? ""
-  // Only browsers built on Chromium send hints. One that calls itself Chrome can be another one; a more special name, such as that of
-  // an app, is right.
+  // Only browsers built on Chromium send hints. A browser that calls itself Chrome can be a different one; a more specific name, such
+  // as an app's, can be trusted.
   const isGeneric = browser.name === "Chrome" || browser.name === ""
   if (isGeneric) browser = brandOf(fullVersions) ?? brandOf(brands) ?? browser
   if (platform !== "") os = osNames.get(platform.replaceAll('"', "").trim().toLowerCase()) ?? os
@@ -210,7 +210,7 @@ function browserName(name = ""): string {
   return browserAliases.get(key) ?? browserNames.get(key) ?? ""
 }
 
-/** The known brand with the most special name in a list such as `"Chromium";v="131", "Brave";v="131", "Not_A Brand";v="24"`. */
+/** The known brand with the most specific name in a list such as `"Chromium";v="131", "Brave";v="131", "Not_A Brand";v="24"`. */
 function brandOf(list: string): { name: string; version: string } | undefined {
   const brands = [...list.matchAll(/"([^"]{1,40})";\s?v="([\d.]{1,30})"/g)]
     .map(([, name, version = ""]) => ({ name: browserName(name), version }))
@@ -225,8 +225,8 @@ function versionOf(browser: string, version: string): string {
 }
 
 /**
- * `mobile`: the hint `?1` or `?0`. Android browsers send `Mobile` in the user agent of phones only, which is what Chrome documents for
- * tablets.
+ * `mobile`: the hint `?1` or `?0`. Android browsers send `Mobile` in the user agent only on phones; Chrome documents this as the way to
+ * recognize tablets.
  */
 function deviceType(userAgent: string, os: string, mobile: string): string {
   if (otherDevice.test(userAgent)) return ""

@@ -115,7 +115,7 @@ export function createUser(
 ): User {
   const values = { id, email, role, websites: websitesText(websites), password, now }
   if (db.prepare(sql.insert).run(values).changes === 0) {
-    throw new RequestError("conflict", { detail: `a user ${email} already exists` })
+    throw new RequestError("conflict", { detail: `a user with the email ${email} already exists` })
   }
   return { id, email, role, websites, createdAt: now, lastLoginAt: null }
 }
@@ -127,7 +127,7 @@ export function updateUser(db: Db, id: string, changes: Partial<Pick<User, "role
   return findUser(db, id)
 }
 
-/** Deletes a user with the login sessions and one-time links. */
+/** Deletes a user along with their login sessions and one-time links. */
 export function deleteUser(db: Db, id: string): void {
   db.prepare(sql.delete).run({ id })
 }

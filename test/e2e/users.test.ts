@@ -173,7 +173,7 @@ describe("databuddy user", () => {
       "an email that is taken",
       ["user", "create", "eve@example.com"],
       "",
-      "a user eve@example.com already exists",
+      "a user with the email eve@example.com already exists",
     ],
     [
       "a short password",

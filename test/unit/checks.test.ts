@@ -157,13 +157,13 @@ const healthy: Case[] = [
   {
     when: "the country table is the built-in one",
     about: "country",
-    says: "the built-in table, which is of 2026-06-17",
+    says: "the built-in table, built on 2026-06-17",
   },
   {
     when: "--geo-db is set",
     facts: { countries: { file: "/x/city.mmdb", builtOn: "2026-11-01" } },
     about: "country",
-    says: "/x/city.mmdb, which is of 2026-11-01",
+    says: "/x/city.mmdb, built on 2026-11-01",
   },
 ]
 
@@ -178,7 +178,7 @@ const problems: Case[] = [
     when: "a migration is missing",
     facts: { pending: "0009_x" },
     about: "database",
-    says: "0009_x is not applied",
+    says: "0009_x has not been applied",
   },
   {
     when: "a page cannot be read",

@@ -11,12 +11,12 @@ export type Statement<Parameters extends unknown[] = unknown[], Row = unknown> =
 /** Set by src/build.ts to the addon of the target platform, such as "linuxmusl-arm64". */
 declare const BUILD_ADDON: string | undefined
 
-// The bundler folds the condition and the template to one literal path, and embeds only that addon. A binary
+// The bundler folds the condition and the template into one literal path, and embeds only that addon. A binary
 // must not contain the package's main entry: it looks for node_modules at the absolute path of the build
-// machine. From source the main entry is right, because it detects glibc or musl.
+// machine. When running from source, the main entry is the correct one, because it detects glibc or musl.
 const entry =
   typeof BUILD_ADDON === "string" ? require(`better-sqlite3/${BUILD_ADDON}`) : require("better-sqlite3")
-// For Linux, src/build.ts replaces the entry by a module that loads the addon through src/store/db/addon.ts.
+// For Linux, src/build.ts replaces the entry with a module that loads the addon through src/store/db/addon.ts.
 const Driver: typeof BetterSqlite3 = entry.default ?? entry
 
 /** better-sqlite3's Database. The first instance loads the addon; throws a UserError if the system refuses to load it. */
@@ -34,7 +34,7 @@ function isLoadFailure(error: unknown): error is Error {
   return error instanceof Error && codeOf(error) === "ERR_DLOPEN_FAILED"
 }
 
-/** True for SQLite's error if another connection holds the lock. */
+/** True if SQLite failed because another connection holds the lock. */
 export function isBusy(error: unknown): boolean {
   return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error))
 }

@@ -1,19 +1,19 @@
-/** Rows that wait to be sealed from which commits are slowed down, and the number to which they are limited. */
+/** Number of unsealed rows at which commits start to slow down, and the number the backlog is held to. */
 const slowRows = 131_072
 const maxRows = 200_000
-/** Rows from which they are sealed at once: as many as one pass takes. */
+/** Number of unsealed rows that triggers sealing immediately: one full pass. */
 const fullRows = 65_536
 /** Rows per second that are always accepted: a backlog delays events, but does not stop them. */
 const minRate = 10_000
-/** Share of the speed of sealing at which rows are accepted: at `slowRows`, and from `maxRows` on. */
+/** Accepted rate as a multiple of the sealing rate: at `slowRows`, and at `maxRows` or above. */
 const slowShare = 1.5
 const fullShare = 0.5
-/** Weight of the latest speed in the average. */
+/** Weight of the latest rate in the average. */
 const latestWeight = 0.3
 
 /**
- * Slows ingest down while sealing falls behind: each query reads the rows that are not sealed. Knows nothing, and slows nothing, until
- * the first report of the sealing.
+ * Slows ingest down while sealing falls behind, because each query reads the rows that are not sealed. Does nothing until the sealer
+ * first reports a row count.
  */
 export class SealingLag {
   #unsealed: number | undefined
@@ -24,10 +24,10 @@ export class SealingLag {
   /** `elapsed`: ms of a monotonic clock. */
   constructor(private readonly elapsed: () => number) {}
 
-  /** Called once so many rows wait that they are sealed at once. */
+  /** Called when enough rows are waiting to be sealed immediately. */
   onFull: () => void = () => {}
 
-  /** Whether a report has come. */
+  /** True once a row count has been reported. */
   get isKnown(): boolean {
     return this.#unsealed !== undefined
   }
