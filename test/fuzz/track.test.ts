@@ -9,7 +9,7 @@ import { mulberry32, type Pick, picker } from "../support/random.ts"
 // DATABUDDY_FUZZ_SEED to repeat a run, and DATABUDDY_FUZZ_BODIES to make it longer.
 
 const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? Date.now() % 2 ** 31)
-const bodies = Number(process.env.DATABUDDY_FUZZ_BODIES ?? 5_000)
+const bodies = Number(process.env.DATABUDDY_FUZZ_BODIES ?? 3_000)
 
 let world: ContractServer
 
