@@ -179,6 +179,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await page.goto(`/w/${dashboard.site}/person?visitor=pat`)
     await page.locator(".event-name", { hasText: "LCP 2.4 s" }).waitFor()
     const top = page.getByRole("table", { name: "Top events" })
+    await top.getByText("Page view").first().waitFor()
     expect(await cellsOf(top)).toContainEqual(["Page view", "2"])
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
