@@ -2,15 +2,16 @@ import { runToEnd } from "../steps.ts"
 import type { Db } from "../store/db/driver.ts"
 import { storeIdChunk, wordsPerHash } from "../store/identities.ts"
 import { StaleBlockError, sliceKey } from "./batch.ts"
-import { type BlockRow, blockColumns, blockOf, type RawBlock } from "./block.ts"
+import { blockColumns, blockOf, type RawBlock } from "./block.ts"
 import { BlockReader } from "./block-reader.ts"
 import { fittingBlocks } from "./block-rows.ts"
 import { BlockWriter, type EncodedBlock, encode, slicesPerBlock } from "./block-writer.ts"
-import { buildMemory, ColumnBuilder } from "./column-builder.ts"
+import { ColumnBuilder } from "./column-builder.ts"
 import { IdDictionary } from "./id-dictionary.ts"
 import { type IdChanges, IdMaintenance } from "./id-maintenance.ts"
 import type { Columns } from "./memory-batch.ts"
 import { MergedValues, merge } from "./merge.ts"
+import { type Part, partsOfOpenDay, partsToMerge } from "./merge-plan.ts"
 import { RowReader } from "./row-reader.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
@@ -18,19 +19,6 @@ import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 export const rowsPerPass = 65_536
 /** Blocks rebuilt or deleted in one transaction: about 10 ms. */
 const maxReplacedBlocks = 64
-/** Events of a merged block: each of its columns of codes takes at most 2 MB. */
-const maxEvents = 524_288
-/**
- * A block is merged with later ones that hold at least a quarter of its events in total, so that each event
- * is rewritten only a few times.
- */
-const mergeFactor = 4
-/**
- * Minimum number of neighboring blocks to merge in the current day. In a past day, two are enough.
- */
-const partsOfOpenDay = 4
-/** The same for past days while events arrive fast: each pass adds a small block of late events to many days. */
-export const partsWhenBusy = 8
 /** Days whose blocks are listed in one step of merging: about 1 ms. */
 const daysPerStep = 64
 /** ms between two reads of the list of retired blocks. */
@@ -315,46 +303,6 @@ export class Sealer {
   #readState(): SealedState {
     return this.db.prepare(sealedStateSql).get() as SealedState
   }
-}
-
-/** The properties that decide whether a block is merged. */
-export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events" | "stale" | "bytes"> {
-  /**
-   * 1: the block holds a single name. Such blocks of a day can overlap in row ids, so they are merged all
-   * together or not at all.
-   */
-  isOfName: 0 | 1
-}
-
-/**
- * Chooses neighboring blocks to merge, from the blocks of one website and day in order of receipt: the newest
- * run of at least `minimum` blocks in which each has at most four times as many events as all later ones in
- * total. Empty if there is none.
- */
-export function partsToMerge(parts: readonly Part[], minimum: number): readonly Part[] {
-  const ofName = parts.filter(({ isOfName }) => isOfName === 1)
-  if (ofName.length > 1 && fitsOneBlock(ofName) && ofName.every(({ stale }) => stale === 0)) return ofName
-  const rest = parts.slice(ofName.length > 1 ? ofName.length : 0)
-  for (let end = rest.length; end >= 2; end--) {
-    let start = end
-    let events = 0
-    for (let part = rest[start - 1]; part && part.stale === 0; part = rest[start - 1]) {
-      const isLarger = start < end && part.events > mergeFactor * events
-      if (isLarger || !fitsOneBlock(rest.slice(start - 1, end))) break
-      events += part.events
-      start--
-    }
-    if (end - start >= minimum) return rest.slice(start, end)
-  }
-  return []
-}
-
-function fitsOneBlock(parts: readonly Part[]): boolean {
-  const [events, bytes] = parts.reduce(
-    ([events, bytes], part) => [events + part.events, bytes + part.bytes],
-    [0, 0],
-  )
-  return events <= maxEvents && bytes <= buildMemory
 }
 
 /**

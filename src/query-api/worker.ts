@@ -1,6 +1,7 @@
 import { setPriority } from "node:os"
 import { StaleBlockError } from "../columns/batch.ts"
-import { nextWork, partsWhenBusy, Sealer } from "../columns/sealer.ts"
+import { partsWhenBusy } from "../columns/merge-plan.ts"
+import { nextWork, Sealer } from "../columns/sealer.ts"
 import { SnapshotReader } from "../columns/snapshot-reader.ts"
 import { UnsealedIdsTooLargeError } from "../columns/unsealed.ts"
 import { RequestError } from "../errors.ts"

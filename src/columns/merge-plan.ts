@@ -1,0 +1,56 @@
+import type { BlockRow } from "./block.ts"
+import { buildMemory } from "./column-builder.ts"
+
+/** Events of a merged block: each of its columns of codes takes at most 2 MB. */
+const maxEvents = 524_288
+/**
+ * A block is merged with later ones that hold at least a quarter of its events in total, so that each event
+ * is rewritten only a few times.
+ */
+const mergeFactor = 4
+/**
+ * Minimum number of neighboring blocks to merge in the current day. In a past day, two are enough.
+ */
+export const partsOfOpenDay = 4
+/** The same for past days while events arrive fast: each pass adds a small block of late events to many days. */
+export const partsWhenBusy = 8
+
+/** The properties that decide whether a block is merged. */
+export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events" | "stale" | "bytes"> {
+  /**
+   * 1: the block holds a single name. Such blocks of a day can overlap in row ids, so they are merged all
+   * together or not at all.
+   */
+  isOfName: 0 | 1
+}
+
+/**
+ * Chooses neighboring blocks to merge, from the blocks of one website and day in order of receipt: the newest
+ * run of at least `minimum` blocks in which each has at most four times as many events as all later ones in
+ * total. Empty if there is none.
+ */
+export function partsToMerge(parts: readonly Part[], minimum: number): readonly Part[] {
+  const ofName = parts.filter(({ isOfName }) => isOfName === 1)
+  if (ofName.length > 1 && fitsOneBlock(ofName) && ofName.every(({ stale }) => stale === 0)) return ofName
+  const rest = parts.slice(ofName.length > 1 ? ofName.length : 0)
+  for (let end = rest.length; end >= 2; end--) {
+    let start = end
+    let events = 0
+    for (let part = rest[start - 1]; part && part.stale === 0; part = rest[start - 1]) {
+      const isLarger = start < end && part.events > mergeFactor * events
+      if (isLarger || !fitsOneBlock(rest.slice(start - 1, end))) break
+      events += part.events
+      start--
+    }
+    if (end - start >= minimum) return rest.slice(start, end)
+  }
+  return []
+}
+
+function fitsOneBlock(parts: readonly Part[]): boolean {
+  const [events, bytes] = parts.reduce(
+    ([events, bytes], part) => [events + part.events, bytes + part.bytes],
+    [0, 0],
+  )
+  return events <= maxEvents && bytes <= buildMemory
+}
