@@ -100,6 +100,7 @@ const ofContexts = Object.fromEntries(
       }),
     ),
   ]),
+  // fromEntries loses the names of the fields.
 ) as unknown as Record<ContextField, TOptional<TUnion<[TNull, TString]>>>
 
 const eventLineSchema = Type.Object(
@@ -124,6 +125,7 @@ const eventLineSchema = Type.Object(
     ),
     crawler: optional(Type.Boolean({ expected: "must be true or false" })),
     kind: optional(
+      // Type.Union loses the literal types of a mapped list.
       Type.Union(
         eventKinds.map((kind) => Type.Literal(kind)),
         { expected: 'must be an event kind, such as "page_view"' },

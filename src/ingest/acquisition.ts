@@ -1,5 +1,6 @@
 import type { AcquisitionContext, acquisitionFields } from "../store/contexts.ts"
 import { LruCache } from "./lru-cache.ts"
+import { cut } from "./page-text.ts"
 import { type ReferrerType, typeOfHost } from "./referrer-domains.ts"
 
 /** Parameters that advertising networks add to the address of a page. Meta's `fbclid` is not one: links in unpaid posts have it too. */
@@ -48,18 +49,18 @@ export class AcquisitionContexts {
     const query = page && attributionQuery.test(page.search) ? page.searchParams : undefined
     const parameter = (name: keyof AcquisitionInput) => textOf(item[name]) || textOf(query?.get(name))
     const referrer = this.#referrers.get(textOf(item.referrer), referrerOf)
-    const utm_medium = cut(parameter("utm_medium"), maxUtmLength)
+    const utm_medium = storable(parameter("utm_medium"), maxUtmLength)
     const isPaid = utm_medium !== "" && paidMedium.test(utm_medium) && !organicMedium.test(utm_medium)
     const isAd = isPaid || clickIds.some((name) => parameter(name) !== "")
     return {
       referrer: referrer.url,
       referrer_domain: referrer.host,
       referrer_type: isAd ? "ad" : isInternal(referrer.host, page, domain) ? "internal" : referrer.type,
-      utm_source: cut(parameter("utm_source"), maxUtmLength),
+      utm_source: storable(parameter("utm_source"), maxUtmLength),
       utm_medium,
-      utm_campaign: cut(parameter("utm_campaign"), maxUtmLength),
-      utm_term: cut(parameter("utm_term"), maxUtmLength),
-      utm_content: cut(parameter("utm_content"), maxUtmLength),
+      utm_campaign: storable(parameter("utm_campaign"), maxUtmLength),
+      utm_term: storable(parameter("utm_term"), maxUtmLength),
+      utm_content: storable(parameter("utm_content"), maxUtmLength),
     }
   }
 }
@@ -84,7 +85,7 @@ function referrerOf(text: string): Referrer {
   // What follows the package of an app is the address inside of it.
   if (url.protocol === "android-app:") return { url: `android-app://${host}`, host, type }
   if (url.protocol !== "https:" && url.protocol !== "http:") return noReferrer
-  return { url: cut(url.origin + url.pathname, maxReferrerLength), host, type }
+  return { url: storable(url.origin + url.pathname, maxReferrerLength), host, type }
 }
 
 /** In lower case, and without the final dot of a fully qualified name. */
@@ -99,9 +100,7 @@ function textOf(value: unknown): string {
   return typeof value === "string" ? value.trim() : ""
 }
 
-/** Cuts at a character, and replaces what SQLite cannot store as text. */
-function cut(text: string, maxLength: number): string {
-  if (text === "") return text
-  const part = text.length > maxLength ? text.slice(0, maxLength).replace(/[\ud800-\udbff]$/, "") : text
-  return part.replaceAll("\0", "").toWellFormed()
+/** Cuts at a character, and removes what SQLite cannot store as text. */
+function storable(text: string, maxLength: number): string {
+  return cut(text, maxLength).replaceAll("\0", "").toWellFormed()
 }

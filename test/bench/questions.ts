@@ -4,7 +4,7 @@
  */
 export interface Question {
   name: string
-  /** How many times as long it may take over ten times as many events. */
+  /** Maximum ratio of the time with ten times as many events. */
   growth?: number
   sqlite: string
   duckdb: string

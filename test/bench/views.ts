@@ -16,7 +16,7 @@ interface Answers {
 /** The queries that a page sends together. */
 interface View {
   name: string
-  /** ms that it may take, of all its answers. */
+  /** Maximum ms until its last response. */
   atMost: number
   /** Sent together; `round`: from 0 on, for those that ask something else each time. */
   requests: (round: number) => Body[]

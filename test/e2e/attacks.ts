@@ -10,7 +10,7 @@ export interface Target {
   websiteId: string
   /** The token of a share link. */
   share: string
-  /** Of another program of the owner: it may send, and is not limited. */
+  /** Of another program of the owner: it is allowed to send, without a limit. */
   senderKey: string
   /** Of a person who may read. */
   readerKey: string
@@ -170,7 +170,7 @@ export const attacks = {
   },
   "minute trends": {
     title:
-      "20 queries with 50 trends by the minute, of nine measures, through a share link; every second one as large as it may be",
+      "20 queries with 50 trends by the minute, of nine measures, through a share link; every second one of the maximum size",
     rate: 1,
     open: 30,
     prepare: (target) => {

@@ -80,7 +80,7 @@ function install(): void {
     else if (!isSilent && !isOptedOut() && early.length < maxEarlyCalls) early.push([method, ...args])
   }
   const run = ([method, ...args]: Call): void => {
-    // The page calls them with what it wants.
+    // A page can pass any arguments; each method checks its own.
     methods[method]?.(...(args as never[]))
   }
 
