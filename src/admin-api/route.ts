@@ -1,6 +1,7 @@
 import { Elysia } from "elysia"
 import { RequestError } from "../errors.ts"
 import { type ExportSelection, exportEvents, exportPerson, gzipped } from "../export/export.ts"
+import { type AuthenticatedContext, handleAuthenticated, searchParamsOf } from "../http/api-handler.ts"
 import {
   type AuthenticatedRequest,
   authenticatedRoute,
@@ -21,7 +22,6 @@ import {
 import type { RejectedRequests } from "../http/rejected-requests.ts"
 import { requestContextOf } from "../http/request-context.ts"
 import { Semaphore } from "../http/semaphore.ts"
-import { type AuthenticatedContext, handleAuthenticated, searchParamsOf } from "../http/v1.ts"
 import type { QueryEngine } from "../query/engine/engine.ts"
 import type { Db } from "../store/db/driver.ts"
 import { forgetPerson } from "../store/forget.ts"

@@ -1,6 +1,6 @@
 import type { IdKind } from "./batch.ts"
-import type { Cache } from "./cache.ts"
 import type { IdDictionary } from "./id-dictionary.ts"
+import type { Cache } from "./result-cache.ts"
 import type { RowReader } from "./row-reader.ts"
 import type { SealedState } from "./sealed-state.ts"
 import type { UnsealedRows } from "./unsealed.ts"

@@ -3,15 +3,8 @@ import type { Random } from "../environment.ts"
 import { UserError } from "../errors.ts"
 import type { Db } from "../store/db/driver.ts"
 import { createInvite } from "../store/invites.ts"
-import {
-  deleteUser,
-  hasOwner,
-  listUsers,
-  type Role,
-  requireUserWithEmail,
-  roles,
-  type User,
-} from "../store/users.ts"
+import { type Role, roles } from "../store/roles.ts"
+import { deleteUser, hasOwner, listUsers, requireUserWithEmail, type User } from "../store/users.ts"
 import type { Context } from "../terminal/context.ts"
 import {
   addDataOptions,

@@ -1,16 +1,16 @@
 import type { Random } from "../environment.ts"
 import type { Scope } from "../store/keys.ts"
-import { type BodyDeps, type JsonBody, readJson } from "./body.ts"
-import type { Caller } from "./caller.ts"
-import { enforceRejectedBytes, type RejectedBytesDeps } from "./rejected-bytes.ts"
-import { type RequestContext, type RequestServer, requestContextOf } from "./request-context.ts"
 import {
   type AuthDeps,
   handleAuthenticated,
   handlePublic,
   type ResponseContext,
   searchParamsOf,
-} from "./v1.ts"
+} from "./api-handler.ts"
+import { type BodyDeps, type JsonBody, readJson } from "./body.ts"
+import type { Caller } from "./caller.ts"
+import { enforceRejectedBytes, type RejectedBytesDeps } from "./rejected-bytes.ts"
+import { type RequestContext, type RequestServer, requestContextOf } from "./request-context.ts"
 
 /** Dependencies of the routes under /v1. */
 export interface RouteDeps extends AuthDeps, BodyDeps {

@@ -3,7 +3,8 @@ import { requireScope } from "../http/key.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
 import type { Registry } from "../store/ingest/registry.ts"
 import type { Key } from "../store/keys.ts"
-import { appOriginOf, canonicalWebsiteId, hostOf, isLoopback, type Website } from "../store/websites.ts"
+import { canonicalWebsiteId, type Website } from "../store/websites.ts"
+import { originAllowed } from "./origin.ts"
 
 /** What authorizes a request to send events. */
 export type Credential =
@@ -100,14 +101,4 @@ function findActive(
   if (!website) throw new RequestError(reasons.unknown)
   if (website.pausedAt !== null) throw new RequestError(reasons.paused)
   return website
-}
-
-/** True for the website's domain, its subdomains, its allowed origins and loopback hosts. */
-export function originAllowed(origin: string | null, { domain, allowedOrigins }: Website): boolean {
-  if (origin === null) return allowedOrigins.length === 0
-  const app = appOriginOf(origin)
-  if (app !== undefined) return allowedOrigins.includes(app)
-  const host = hostOf(origin)
-  if (!host || !origin.includes("://")) return false
-  return isLoopback(host) || host === domain || host.endsWith(`.${domain}`) || allowedOrigins.includes(host)
 }

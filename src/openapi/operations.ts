@@ -1,5 +1,5 @@
 import type { Static, TObject, TSchema } from "@sinclair/typebox"
-import { errorResponse } from "../http/v1.ts"
+import { errorResponse } from "../http/api-handler.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
 import type { Scope } from "../store/keys.ts"
 import { bodyReasons, keyReasons, storeReasons } from "./ingest.ts"

@@ -1,5 +1,5 @@
 import type { Value } from "../columns/batch.ts"
-import { numberOf } from "./json.ts"
+import { numberOf } from "./json-values.ts"
 
 /** The value of a filter, in the forms that operators need. */
 interface Operand {

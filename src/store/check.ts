@@ -2,7 +2,7 @@ import { eventKinds } from "../event-kinds.ts"
 import { contextTables } from "./context-tables.ts"
 import type { Db } from "./db/driver.ts"
 import { migrations, pendingMigrations } from "./db/migrate.ts"
-import { roles } from "./users.ts"
+import { roles } from "./roles.ts"
 
 /** Row counts of a database. */
 export interface Contents {

@@ -1,11 +1,6 @@
 import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
-import { type Grant, type Scope, scopes } from "./keys.ts"
-
-export const roles = ["owner", "viewer"] as const
-export type Role = (typeof roles)[number]
-
-const roleScopes: Record<Role, readonly Scope[]> = { owner: scopes, viewer: ["read:data"] }
+import type { Role } from "./roles.ts"
 
 /** A person who can log in. */
 export interface User {
@@ -60,11 +55,6 @@ export function userFromRow(row: UserRow): User {
     createdAt: row.created_at,
     lastLoginAt: row.last_login_at,
   }
-}
-
-/** The permissions of a logged-in user. */
-export function grantOf({ role, websites }: Pick<User, "role" | "websites">): Grant {
-  return { scopes: [...roleScopes[role]], websites, rateLimit: null, expiresAt: null }
 }
 
 export function listUsers(db: Db): User[] {

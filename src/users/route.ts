@@ -18,10 +18,10 @@ import { rejections } from "../rejection-reasons.ts"
 import type { Db } from "../store/db/driver.ts"
 import { createInvite, findInvite } from "../store/invites.ts"
 import { createLoginSession, endLoginSession, type LoginSession } from "../store/login-sessions.ts"
+import { grantOf } from "../store/roles.ts"
 import {
   deleteUser,
   findUser,
-  grantOf,
   hasUsers,
   listUsers,
   passwordOf,

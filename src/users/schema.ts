@@ -1,7 +1,7 @@
 import { type Static, Type } from "@sinclair/typebox"
 import { grantedWebsites, strict, time, timeOrNull } from "../http/schema.ts"
 import { purposes } from "../store/invites.ts"
-import { roles } from "../store/users.ts"
+import { roles } from "../store/roles.ts"
 
 // `expected` is the error message of a schema.
 

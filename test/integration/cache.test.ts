@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { Cache } from "../../src/columns/cache.ts"
+import { Cache } from "../../src/columns/result-cache.ts"
 import { reset, sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
 import { eventKinds } from "../../src/event-kinds.ts"

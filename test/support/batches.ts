@@ -1,7 +1,7 @@
 import { type DictionarySizes, dayMs, type IdKind, idKinds, type Value } from "../../src/columns/batch.ts"
-import { Cache } from "../../src/columns/cache.ts"
 import { emptyCodes } from "../../src/columns/column.ts"
 import { type Columns, MemoryBatch } from "../../src/columns/memory-batch.ts"
+import { Cache } from "../../src/columns/result-cache.ts"
 import type { Entry } from "../../src/columns/snapshot.ts"
 import { type EventKind, eventKinds } from "../../src/event-kinds.ts"
 import { positivePredicateOf } from "../../src/query/operators.ts"

@@ -1,7 +1,7 @@
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
 import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
-import type { PreviousSeries, Series } from "../components/charts/plot.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
+import type { PreviousSeries, Series } from "../components/charts/series.ts"
 import { Stat } from "../components/charts/stat.tsx"
 import { resultText, type Step, stepBody } from "../components/controls/event-picker.tsx"
 import { GranularitySwitch, useGranularity } from "../components/controls/granularity.tsx"

@@ -6,7 +6,7 @@ import { kindOf } from "../state/event-text.ts"
 import type { Filter } from "../state/filters.ts"
 import { runParameter } from "../state/query-cache.ts"
 import { allTimeBody } from "../state/range.ts"
-import { readMessages, type ServerSentEvent } from "../state/stream.ts"
+import { readMessages, type ServerSentEvent } from "../state/server-sent-events.ts"
 
 /** Events in memory; beyond that, the oldest are dropped. */
 export const maxEvents = 500

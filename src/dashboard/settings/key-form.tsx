@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks"
 import type { Scope } from "../../store/keys.ts"
 import { Dialog } from "../components/controls/dialog.tsx"
+import { Expiry } from "../components/controls/expiry.tsx"
 import { Form } from "../components/controls/form.tsx"
 import { useApp } from "../state/app.ts"
-import { Expiry } from "./expiry.tsx"
 import { scopeNames, scopeTexts } from "./permissions.ts"
 import { WebsiteChoice } from "./website-choice.tsx"
 

@@ -1,6 +1,6 @@
 import type { Value } from "../../columns/batch.ts"
 import type { EventKind } from "../../event-kinds.ts"
-import { textOf, valueAt } from "../../query/json.ts"
+import { textOf, valueAt } from "../../query/json-values.ts"
 import { operators, positivePredicateOf, predicateOf } from "../../query/operators.ts"
 import type { KnownContext } from "../../store/contexts.ts"
 import type { Filter } from "./filters.ts"

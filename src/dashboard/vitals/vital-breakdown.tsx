@@ -5,7 +5,7 @@ import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { vitalText } from "../state/event-text.ts"
 import type { QueryState } from "../state/use-query.ts"
-import { type Metric, ratingOf } from "./metrics.ts"
+import { type Metric, ratingOf } from "./thresholds.ts"
 
 interface VitalBreakdownProps {
   /** Also the id of its query parameter. */

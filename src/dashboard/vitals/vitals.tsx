@@ -9,7 +9,7 @@ import { useApp } from "../state/app.ts"
 import { vitalText } from "../state/event-text.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
-import { type Metric, metrics, ratingOf } from "./metrics.ts"
+import { type Metric, metrics, ratingOf } from "./thresholds.ts"
 import { VitalBreakdown } from "./vital-breakdown.tsx"
 import "./vitals.css"
 

@@ -8,7 +8,7 @@ import {
 } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { lowerBound } from "../../columns/typed-arrays.ts"
-import { textOf } from "../json.ts"
+import { textOf } from "../json-values.ts"
 import {
   type BatchField,
   type Bucket,

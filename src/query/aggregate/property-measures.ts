@@ -1,6 +1,6 @@
 import type { Batch, Value } from "../../columns/batch.ts"
 import { copyInto } from "../../columns/typed-arrays.ts"
-import { numberOf } from "../json.ts"
+import { numberOf } from "../json-values.ts"
 import { emptyPropertyMeasures, type Property, type PropertyMeasure } from "../query.ts"
 import { columnOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"

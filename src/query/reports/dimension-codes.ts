@@ -1,5 +1,5 @@
 import type { Batch, RowLocator, Value } from "../../columns/batch.ts"
-import { textOf } from "../json.ts"
+import { textOf } from "../json-values.ts"
 import type { Dimension } from "../query.ts"
 import { columnOf, kindOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"

@@ -1,5 +1,5 @@
 import type { Batch } from "../../columns/batch.ts"
-import { compareTexts } from "../json.ts"
+import { compareTexts } from "../json-values.ts"
 import type { FunnelQuery, FunnelResult, FunnelStep } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import { GroupMedians } from "../structures/group-medians.ts"

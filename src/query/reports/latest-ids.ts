@@ -1,7 +1,7 @@
 import type { Batch, IdKind, RowLocator } from "../../columns/batch.ts"
 import type { Entry } from "../../columns/snapshot.ts"
 import { copyInto } from "../../columns/typed-arrays.ts"
-import { compareTexts } from "../json.ts"
+import { compareTexts } from "../json-values.ts"
 import type { Scope } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import { addToBitset, type Bitset, bitsetBytes, findInBitset, newBitset } from "../structures/bitset.ts"

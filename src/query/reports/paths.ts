@@ -1,6 +1,6 @@
 import { type Batch, dayMs } from "../../columns/batch.ts"
 import { copyInto } from "../../columns/typed-arrays.ts"
-import { compareTexts } from "../json.ts"
+import { compareTexts } from "../json-values.ts"
 import type { PathsQuery, PathsResult } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import { type MemoryBudget, OutOfMemoryBudgetError } from "../structures/memory-budget.ts"

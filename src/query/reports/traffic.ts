@@ -3,7 +3,7 @@ import type { Snapshot } from "../../columns/snapshot.ts"
 import { contextFields } from "../../store/contexts.ts"
 import { GroupedIds } from "../aggregate/grouped-ids.ts"
 import { groups } from "../aggregate/groups.ts"
-import { numberOf } from "../json.ts"
+import { numberOf } from "../json-values.ts"
 import {
   type Bucket,
   type Dimension,

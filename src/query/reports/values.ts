@@ -6,7 +6,7 @@ import {
   PartialAggregates,
   type TimeRange,
 } from "../aggregate/partial-aggregates.ts"
-import { numberOf, textOf } from "../json.ts"
+import { numberOf, textOf } from "../json-values.ts"
 import type { PropertyNumbers, PropertyValues, ValuesQuery, ValuesResult } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import { Counter } from "../structures/counter.ts"

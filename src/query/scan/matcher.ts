@@ -1,7 +1,7 @@
 import type { Batch, Codes, Column, IdKind, TextField, Value } from "../../columns/batch.ts"
 import type { TextTest } from "../../columns/id-search.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
-import { pathSplits, textOf, valueAt } from "../json.ts"
+import { pathSplits, textOf, valueAt } from "../json-values.ts"
 import {
   matchesPattern,
   operators,

@@ -1,6 +1,7 @@
-import { type Options, readOptions } from "./options.ts"
+import { readOptions } from "./options.ts"
 import { createIdentity, openArea } from "./storage.ts"
 import { createTracker } from "./tracker.ts"
+import { reasonsNotToTrack } from "./tracking-allowed.ts"
 
 // The script of a page: reads the options, decides whether to track, and creates `window.databuddy`.
 
@@ -20,7 +21,6 @@ interface Globals {
   databuddyOptIn?: () => void
   databuddyOptedOut?: boolean
   databuddyDisabled?: boolean
-  doNotTrack?: string
 }
 
 /** Calls that wait for consent. */
@@ -48,10 +48,10 @@ function install(): void {
   const tracker = createTracker(options, api, source, identity)
   const isOptedOut = () => page.databuddyOptedOut || page.databuddyDisabled || identity.isOptedOut()
 
-  const causes = causesOfSilence(options)
-  const isSilent = Object.values(causes).some(Boolean)
+  const reasons = reasonsNotToTrack(options)
+  const isSilent = Object.values(reasons).some(Boolean)
   // biome-ignore lint/suspicious/noConsole: only in databuddy-debug.js
-  if (DEBUG) console.info("[Databuddy]", { options, causes })
+  if (DEBUG) console.info("[Databuddy]", { options, reasons })
   let isListening = false
   let isWaiting = options.waitForConsent && !identity.hasConsent()
   const isTracking = () => isListening && !isOptedOut()
@@ -125,18 +125,4 @@ function install(): void {
   }
   for (const queued of Array.isArray(stub) ? stub : (stub?.q ?? [])) replay(queued)
   begin()
-}
-
-/** Why nothing is tracked on this page, whatever the visitor chooses: any that is true. */
-function causesOfSilence({ disabled, clientId, ignoreBotDetection }: Options) {
-  const { hostname, protocol } = location
-  const { webdriver, userAgent, doNotTrack } = navigator
-  return {
-    disabled,
-    hasNoClientId: !clientId,
-    globalPrivacyControl: "globalPrivacyControl" in navigator && navigator.globalPrivacyControl,
-    doNotTrack: doNotTrack === "1" || page.doNotTrack === "1",
-    automated: !ignoreBotDetection && (webdriver || /headless/i.test(userAgent)),
-    localhost: !DEBUG && (/^(127\.0\.0\.1|\[::1\]|(.+\.)?localhost)$/.test(hostname) || protocol === "file:"),
-  }
 }

@@ -1,7 +1,8 @@
 import { useState } from "preact/hooks"
 import { Icon } from "../controls/icons.tsx"
 import { DataTable, DownloadCsv } from "./data-table.tsx"
-import { dashOf, Plot, type PlotProps, shades } from "./plot.tsx"
+import { dashOf, Plot, type PlotProps } from "./plot.tsx"
+import { shades } from "./series.ts"
 
 export interface ChartProps extends Omit<PlotProps, "value" | "height"> {
   /** Accessible name. */

@@ -1,41 +1,14 @@
 import { useEffect, useRef } from "preact/hooks"
 import uPlot from "uplot"
-import type { Format } from "../../state/format.ts"
+import { type ChartData, type Mark, type Series, shades } from "./series.ts"
+import { Tooltip } from "./tooltip.ts"
 
-export interface Series {
-  name: string
-  /** One per date; dates at the end can have none. Undefined interrupts a line. */
-  values: (number | undefined)[]
-  isPrevious?: never
-}
-
-/** The previous period, drawn as a dashed line. Some dates can have no value. */
-export interface PreviousSeries {
-  name: string
-  values: (number | undefined)[]
-  isPrevious: true
-}
-
-export interface Mark {
-  /** Index of the date. */
-  at: number
-  text: string
-}
-
-export interface PlotProps {
-  /** Dates as returned by the API. */
-  dates: readonly string[]
-  granularity: string
-  series: readonly (Series | PreviousSeries)[]
+export interface PlotProps extends ChartData {
   kind: "bars" | "lines"
-  format: Format
-  /** Formats a value. */
-  value: (value: number) => string
   /** Values are percentages. */
   isRate?: boolean
   /** The axis can have fractions, and shows its values like those of the series. Counts have none. */
   hasFractions?: boolean
-  marks?: readonly Mark[]
   /** How many of the dates have started; lines end there. */
   started: number
   /** Called with the first and last date after dragging over the chart. */
@@ -43,9 +16,6 @@ export interface PlotProps {
   /** px */
   height: number
 }
-
-/** Number of accent shades in the style sheet. They differ in lightness. */
-export const shades = 6
 
 /** Dash patterns in px of the lines after the first. */
 const dashes = [
@@ -290,46 +260,4 @@ function drawMarks(
     ctx.fill()
   }
   ctx.restore()
-}
-
-/** The tooltip of the date under the pointer. */
-class Tooltip {
-  readonly element = document.createElement("div")
-
-  constructor(private readonly latest: { current: PlotProps }) {
-    this.element.className = "chart-tip"
-    this.element.hidden = true
-  }
-
-  show(chart: uPlot): void {
-    const { idx, left = -1 } = chart.cursor
-    const { dates, series, granularity, format, value, marks = [] } = this.latest.current
-    const date = idx === null || idx === undefined ? undefined : dates[idx]
-    this.element.hidden = date === undefined || left < 0
-    if (date === undefined || idx === null || idx === undefined) return
-    const title = document.createElement("strong")
-    title.textContent = format.bucket(date, granularity)
-    const lines = series.map((item, index) => {
-      const line = document.createElement("div")
-      line.className = item.isPrevious ? "previous" : `shade-${index % shades}`
-      const name = document.createElement("span")
-      name.textContent = item.name
-      const number = document.createElement("b")
-      const shown = item.values[idx]
-      number.textContent = shown === undefined ? "–" : value(shown)
-      line.append(name, number)
-      return line
-    })
-    const notes = marks
-      .filter(({ at }) => at === idx)
-      .map(({ text }) => {
-        const line = document.createElement("em")
-        line.textContent = text
-        return line
-      })
-    this.element.replaceChildren(title, ...lines, ...notes)
-    const isRight = left > chart.over.clientWidth / 2
-    this.element.style.left = isRight ? "" : `${left + 14}px`
-    this.element.style.right = isRight ? `${chart.over.clientWidth - left + 14}px` : ""
-  }
 }

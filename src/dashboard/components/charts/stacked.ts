@@ -1,4 +1,4 @@
-import type { Series } from "./plot.tsx"
+import type { Series } from "./series.ts"
 
 export interface StackedSeries {
   dates: string[]

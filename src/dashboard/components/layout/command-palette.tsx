@@ -3,7 +3,7 @@ import { useApp } from "../../state/app.ts"
 import { presets, rangeParams } from "../../state/range.ts"
 import { Dialog } from "../controls/dialog.tsx"
 import { useEventNames } from "../controls/event-picker.tsx"
-import { pagesFor } from "../controls/pages.ts"
+import { pagesFor } from "../controls/navigation.ts"
 
 /** Entries to list at once. Typing narrows the list further. */
 const maxEntries = 12

@@ -4,26 +4,21 @@ import { parseFilters, peopleFields } from "../../state/filters.ts"
 import { addDays, endOfDay } from "../../state/range.ts"
 import { Dialog } from "../controls/dialog.tsx"
 import { parseStep } from "../controls/event-picker.tsx"
+import { Expiry } from "../controls/expiry.tsx"
 import { Form } from "../controls/form.tsx"
 import { NameField } from "../controls/name-dialog.tsx"
 import { SecretDialog } from "../controls/secret-dialog.tsx"
 
-/** Lifetimes to offer, in days; '' for no expiry. */
-const lifetimes = [
-  { days: "7", label: "In 7 days" },
-  { days: "30", label: "In 30 days" },
-  { days: "90", label: "In 90 days" },
-  { days: "365", label: "In 1 year" },
-  { days: "", label: "Never" },
-]
+/** Lifetime of a link in days unless another is selected. */
+const defaultDays = 30
 
 /** Creates a share link to the current view, for people without an account. */
 export function ShareView({ onClose }: { onClose: () => void }) {
   const { api, router, view, session } = useApp()
   const [name, setName] = useState("")
-  const [days, setDays] = useState("30")
   const [link, setLink] = useState<string>()
   const { website, today } = view.value
+  const [expiresAt, setExpiresAt] = useState<string | null>(endOfDay(addDays(today, defaultDays)))
   if (identifiesPeople(router.location.value.params)) {
     return (
       <Dialog title="Create share link" onClose={onClose} closeLabel="Close">
@@ -53,7 +48,6 @@ export function ShareView({ onClose }: { onClose: () => void }) {
         action="Create link"
         onCancel={onClose}
         onSubmit={async () => {
-          const expiresAt = days === "" ? null : endOfDay(addDays(today, Number(days)))
           const path = router.viewPath({ tz: view.value.zone })
           const body = { name, path, expiresAt }
           const created = await api.send<{ link: string }>(
@@ -65,16 +59,7 @@ export function ShareView({ onClose }: { onClose: () => void }) {
         }}
       >
         <NameField label="Name" value={name} onInput={setName} />
-        <label class="field">
-          Expires
-          <select value={days} onChange={(event) => setDays(event.currentTarget.value)}>
-            {lifetimes.map((lifetime) => (
-              <option key={lifetime.days} value={lifetime.days}>
-                {lifetime.label}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Expiry expiresAt={expiresAt} initialDays={defaultDays} onChange={setExpiresAt} />
       </Form>
     </Dialog>
   )

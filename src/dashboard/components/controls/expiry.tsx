@@ -1,9 +1,10 @@
 import { useState } from "preact/hooks"
-import { useApp } from "../state/app.ts"
-import { addDays, endOfDay } from "../state/range.ts"
+import { useApp } from "../../state/app.ts"
+import { addDays, endOfDay } from "../../state/range.ts"
 
-/** Lifetimes to offer. */
-const spans = [
+/** Lifetimes to offer for API keys and share links. */
+const lifetimes = [
+  { days: 7, label: "In 7 days" },
   { days: 30, label: "In 30 days" },
   { days: 90, label: "In 90 days" },
   { days: 365, label: "In 1 year" },
@@ -12,14 +13,18 @@ const spans = [
 interface ExpiryProps {
   /** ISO 8601; null for never. */
   expiresAt: string | null
+  /** The selected lifetime in days at first. Default: never, or the date of `expiresAt`. */
+  initialDays?: number
   onChange: (expiresAt: string | null) => void
 }
 
-/** Selects when an API key expires. */
-export function Expiry({ expiresAt, onChange }: ExpiryProps) {
+/** Selects when an API key or a share link expires. */
+export function Expiry({ expiresAt, initialDays, onChange }: ExpiryProps) {
   const { view } = useApp()
   const { today } = view.value
-  const [choice, setChoice] = useState(expiresAt === null ? "never" : "day")
+  const [choice, setChoice] = useState(
+    initialDays ? String(initialDays) : expiresAt === null ? "never" : "day",
+  )
   const choose = (next: string) => {
     setChoice(next)
     if (next === "never") onChange(null)
@@ -32,7 +37,7 @@ export function Expiry({ expiresAt, onChange }: ExpiryProps) {
         Expires
         <select value={choice} onChange={(event) => choose(event.currentTarget.value)}>
           <option value="never">Never</option>
-          {spans.map(({ days, label }) => (
+          {lifetimes.map(({ days, label }) => (
             <option key={days} value={String(days)}>
               {label}
             </option>

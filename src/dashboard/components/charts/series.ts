@@ -1,0 +1,36 @@
+import type { Format } from "../../state/format.ts"
+
+export interface Series {
+  name: string
+  /** One per date; dates at the end can have none. Undefined interrupts a line. */
+  values: (number | undefined)[]
+  isPrevious?: never
+}
+
+/** The previous period, drawn as a dashed line. Some dates can have no value. */
+export interface PreviousSeries {
+  name: string
+  values: (number | undefined)[]
+  isPrevious: true
+}
+
+export interface Mark {
+  /** Index of the date. */
+  at: number
+  text: string
+}
+
+/** The values of a chart, and how to write them. */
+export interface ChartData {
+  /** Dates as returned by the API. */
+  dates: readonly string[]
+  granularity: string
+  series: readonly (Series | PreviousSeries)[]
+  format: Format
+  /** Formats a value. */
+  value: (value: number) => string
+  marks?: readonly Mark[]
+}
+
+/** Number of accent shades in the style sheet. They differ in lightness. */
+export const shades = 6

@@ -1,0 +1,11 @@
+import { appOriginOf, hostOf, isLoopback, type Website } from "../store/websites.ts"
+
+/** Whether pages of `origin` can send events to a website: true for the website's domain, its subdomains, its allowed origins and loopback hosts. */
+export function originAllowed(origin: string | null, { domain, allowedOrigins }: Website): boolean {
+  if (origin === null) return allowedOrigins.length === 0
+  const app = appOriginOf(origin)
+  if (app !== undefined) return allowedOrigins.includes(app)
+  const host = hostOf(origin)
+  if (!host || !origin.includes("://")) return false
+  return isLoopback(host) || host === domain || host.endsWith(`.${domain}`) || allowedOrigins.includes(host)
+}
