@@ -77,7 +77,7 @@ export function readPerson(value: unknown): Person["id"] {
   return profileId === undefined ? { anonymousId: anonymousId ?? "" } : { profileId }
 }
 
-/** Note about data of a person that cannot be found; null if all of it can. */
+/** Note about a person's data that cannot be found; null if all of it can. */
 export function forgetNote({ anonymize }: Website, id: Person["id"]): string | null {
   if (anonymize !== "daily" || "profileId" in id) return null
   return "the website anonymizes visitors daily: only today's events (UTC) can be matched to this visitor; older ones cannot be identified"
@@ -145,7 +145,7 @@ export function readExportFilter(query: object): {
   return { websiteId, from, to, person, format: filter.format ?? "ndjson" }
 }
 
-/** Adds fields that conflict with a person to `errors`. */
+/** Adds an error for each parameter that cannot be combined with a person. */
 function personOf(filter: Static<typeof exportFilterSchema>, errors: FieldError[]): Person["id"] | undefined {
   const { profile_id: profileId, anonymous_id: anonymousId } = filter
   if (profileId === undefined && anonymousId === undefined) return undefined

@@ -84,7 +84,7 @@ export function adminRoutes(deps: AdminApiDeps) {
     .get("/refusals", route("read:data", showRejectedRequests))
     .get("/status", route("manage:websites", showStatus))
     .get("/export", ({ request, server }: RouteContext) => {
-      // A slow reader, or a search for a person's events, can take longer than the server waits for a request.
+      // A slow reader, or a search for a person's events, can exceed the idle timeout of the server.
       server?.timeout?.(request, isOfPerson(request) ? searchTimeout : readerTimeout)
       return handleAuthenticated(
         deps,
@@ -258,21 +258,24 @@ const profileSearches = {
   waiting: 8,
   full: "too many profile searches are running; retry after the time in Retry-After",
 }
-/** ms between two steps of a profile search, in which other requests are answered. */
+/** ms between two steps of a profile search, so that other requests are answered in between. */
 const searchPause = 1
-/** Events read in one step of an export, before other requests are answered: about 1 ms. */
+/** Events read in one step of an export, which blocks other requests for about 1 ms. */
 const exportRows = 200
-/** Events in a row group of a Parquet file, which is encoded in one step: about 10 ms. */
+/** Events in a row group of a Parquet file. Encoding a group blocks other requests for about 10 ms. */
 const exportGroupRows = 1_000
-/** Characters of properties in a row group: about 10 ms. */
+/** Maximum characters of properties in a row group: about 10 ms too. */
 const exportGroupCharacters = 524_288
-/** ms between two steps of an export, in which other requests are answered. */
+/** ms between two steps of an export, so that other requests are answered in between. */
 const exportPause = 1
 /** zlib's fastest level: compression competes with ingestion for the processor. */
 const exportGzipLevel = 1
 /** Seconds after which a client that reads nothing is disconnected. */
 const readerTimeout = 60
-/** The same for searches, which send nothing until an event is found: the maximum in Bun, enough for about 80 million events. */
+/**
+ * The same for searches, which send nothing until they find an event. This is Bun's maximum, enough to search
+ * about 80 million events.
+ */
 const searchTimeout = 255
 
 const mediaTypes = {

@@ -56,7 +56,7 @@ const retain = Type.String({
 
 const pageIdentify = Type.Boolean({
   description:
-    "Whether pages can identify visitors with POST /identify. What they say is marked as a claim, and never replaces what a key said",
+    "Whether pages can identify visitors with POST /identify. What they send is marked as a claim, and never replaces what a key sent",
   expected: "must be true or false",
 })
 
@@ -81,7 +81,8 @@ const rateLimit = Type.Union([Type.Null(), Type.Integer({ minimum: 1, maximum: m
 })
 
 /**
- * Browsers resolve `.` and `..` in a URL, and `all` and `none` have a meaning in queries. Websites of older versions keep such ids.
+ * Browsers resolve `.` and `..` in a URL, and `all` and `none` have a meaning in queries. Websites created by
+ * older versions keep such ids.
  */
 const newWebsiteId = Type.String({
   pattern: "^(?!(?:\\.{1,2}|all|none)$)[A-Za-z0-9._-]{1,255}$",
@@ -177,7 +178,7 @@ export const forgottenSchema = Type.Object({
   links: Type.Integer({ minimum: 0, description: "Deleted links of anonymous ids to profiles" }),
   overwritten: Type.Boolean({
     description:
-      "false: another process kept the database in use, so that the file or its -wal can contain deleted bytes",
+      "false: another process kept the database in use, so the file or its -wal can still contain deleted bytes",
   }),
   note: Type.Union([Type.Null(), Type.String()], { description: "Note about data that could not be found" }),
 })
@@ -372,10 +373,10 @@ export const profileSchema = Type.Object({
     description: "Linked anonymous ids, newest first; at most 100",
   }),
   claimedTraits: Type.Array(Type.String(), {
-    description: "The traits that only a page said. Anyone can send them with the public website id",
+    description: "The traits that only a page has sent. Anyone who knows the public website id can send them",
   }),
   claimedAnonymousIds: Type.Array(Type.String(), {
-    description: "Those of anonymousIds that only a page linked",
+    description: "The anonymousIds that only a page has linked",
   }),
 })
 

@@ -1,4 +1,4 @@
-/** Whether the server is stopping, and the number of requests that stay open until it has stopped. */
+/** Records whether the server is stopping, and counts the requests that stay open until it has stopped. */
 export class Draining {
   #active = false
   #held = 0

@@ -122,7 +122,10 @@ export async function readCallerBody(
   return await readJson(deps, context)
 }
 
-/** Reads a body so small that rejecting it is cheap. No limit applies: it would lock out others at the same address. */
+/**
+ * Reads a body that is small, and so cheap to reject. The limit on rejected bytes does not apply: it would
+ * lock out others at the same address.
+ */
 async function readPublicBody(
   { bodyBudget, settings }: RouteDeps,
   context: RequestContext,

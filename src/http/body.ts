@@ -38,7 +38,7 @@ const minReservedBytes = 4_096
 /** Share of the budget that one address can hold. */
 const maxAddressShare = 1 / 4
 
-/** Minimum bytes of the budget: several small bodies must fit at a time, even with a tiny --queue-bytes. */
+/** Minimum bytes of the budget: several small bodies must fit at once, even with a tiny --queue-bytes. */
 const minBudgetBytes = 1_048_576
 
 /**
@@ -77,7 +77,10 @@ export class BodyBudget {
     return reservation
   }
 
-  /** Throws `queue_full`. The only body in the budget, or of its address, always fits: --max-body bounds it. */
+  /**
+   * Throws `queue_full`. A body always fits if it is the only one in the budget, or the only one of its
+   * address: --max-body bounds its size.
+   */
   grow(reservation: Reservation, bytes: number): void {
     const total = this.#bytes + bytes
     if (total > this.#maxBytes && this.#bytes > reservation.size) throw queueFull()

@@ -29,7 +29,10 @@ export interface CallerDeps {
   db: Db
 }
 
-/** One per kind of credential. Returns undefined if the request has none of its kind; throws if the credential is invalid. */
+/**
+ * One function per kind of credential. It returns undefined if the request has none of that kind, and throws
+ * if the credential is invalid.
+ */
 const authenticators: readonly ((deps: CallerDeps, request: Request, now: number) => Caller | undefined)[] = [
   keyCaller,
   shareCaller,

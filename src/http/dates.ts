@@ -1,7 +1,9 @@
 /** 10000-01-01, Unix ms: later years need another form of ISO 8601. */
 const latest = Date.UTC(10_000, 0, 1)
 const isoDate = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?$/i
-/** Maximum UTF-16 units of a date. The longest that JavaScript writes, with the name of its zone, has 70. */
+/**
+ * Maximum UTF-16 units of a date. The longest date that JavaScript writes, with the name of its zone, has 70.
+ */
 const maxLength = 128
 
 const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
@@ -32,8 +34,8 @@ const forms: readonly { pattern: RegExp; order: readonly ("year" | "month" | "da
 ]
 
 /**
- * Parses a date or time as JavaScript's Date does → Unix ms. NaN if it has no year or its day does not exist. A time without a
- * zone is UTC, because the process runs in UTC (see main.ts).
+ * Parses a date or time as JavaScript's Date does. Returns Unix ms, or NaN if it has no year or its day does
+ * not exist. A time without a zone is UTC, because the process runs in UTC (see main.ts).
  */
 export function parseTime(text: string): number {
   if (text.length > maxLength) return Number.NaN
@@ -56,12 +58,12 @@ function monthOf(text: string): number {
   return /^\d/.test(text) ? Number(text) : months.indexOf(text.slice(0, 3).toLowerCase()) + 1
 }
 
-/** Parses ISO 8601 → Unix ms. NaN if it is not a date. Without a zone it is UTC. */
+/** Parses ISO 8601. Returns Unix ms, or NaN if it is not a date. Without a zone it is UTC. */
 export function parseIsoDate(text: string): number {
   return isoDate.test(text) ? parseTime(text) : Number.NaN
 }
 
-/** Parses an expiry date → Unix ms; null: never. Undefined if it is not a date in the future. */
+/** Parses an expiry date. Returns Unix ms, null for never, or undefined if it is not a date in the future. */
 export function parseExpiry(expiresAt: string | number | null, now: number): number | null | undefined {
   if (expiresAt === null) return null
   const ms = typeof expiresAt === "number" ? Math.floor(expiresAt) : parseIsoDate(expiresAt)

@@ -11,20 +11,23 @@ export function canAccess({ websites }: Pick<Grant, "websites">, websiteId: stri
   return websites === null || websites.includes(canonicalWebsiteId(websiteId))
 }
 
-/** Describes a permission in `grant` that `own` lacks; undefined if there is none. */
+/**
+ * Describes a permission in `grant` that `own` lacks, as the object of "does not have"; undefined if there is
+ * none.
+ */
 function excessPermission(grant: Grant, own: Grant): string | undefined {
   const scope = grant.scopes.find((candidate) => !hasScope(own.scopes, candidate))
   if (scope) return `the scope ${scope}`
   if (own.websites !== null) {
-    if (grant.websites === null) return `all websites, only ${own.websites.join(", ")}`
+    if (grant.websites === null) return `access to all websites, only to ${own.websites.join(", ")}`
     const website = grant.websites.find((id) => !own.websites?.includes(id))
-    if (website) return `the website ${website}`
+    if (website) return `access to the website ${website}`
   }
   if (own.expiresAt !== null && (grant.expiresAt === null || grant.expiresAt > own.expiresAt)) {
     return `access after ${iso(own.expiresAt)}`
   }
   if (own.rateLimit !== null && (grant.rateLimit === null || grant.rateLimit > own.rateLimit)) {
-    return `more than ${own.rateLimit} requests a minute`
+    return `a rate limit above ${own.rateLimit} requests a minute`
   }
   return undefined
 }

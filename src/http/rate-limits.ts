@@ -12,7 +12,7 @@ export interface Allowance {
 
 interface Bucket {
   tokens: number
-  /** ms, of the last refill. */
+  /** Time of the last refill, in ms. */
   refilledAt: number
 }
 

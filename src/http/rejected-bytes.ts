@@ -19,7 +19,7 @@ const maxSenders = 20_000
 
 interface Level {
   bytes: number
-  /** ms, of the last update. */
+  /** Time of the last update, in ms. */
   updatedAt: number
 }
 
@@ -100,9 +100,8 @@ export function enforceRejectedBytes(
 }
 
 /**
- * Reasons for which a body does not count: it was valid, and other limits apply to it. Others at the same address must
- * not be
- * rejected because of it.
+ * Reasons for which a body does not count: it was valid, and other limits apply to it. It must not block
+ * others at the same address.
  */
 const notCounted: ReadonlySet<RejectionReason> = new Set(["rate_limited", "too_many_new_names"])
 

@@ -25,7 +25,10 @@ export function disconnectedResponse(): Response {
   return new Response(null, { status: 499 })
 }
 
-/** True for the error of reading a body, or of a query, whose connection was closed by the client or by a stopping server. */
+/**
+ * True for the error of a read or a query that ended because the client, or a stopping server, closed the
+ * connection.
+ */
 export function isClientDisconnect(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError"
 }

@@ -3,7 +3,7 @@ import type { TypeCheck } from "@sinclair/typebox/compiler"
 import type { ValueError } from "@sinclair/typebox/errors"
 import { type FieldError, RequestError } from "../errors.ts"
 
-/** Invalid fields listed in one response. */
+/** Maximum number of invalid fields in one response. */
 export const maxFieldErrors = 100
 
 /**

@@ -77,7 +77,7 @@ export class Metrics {
     this.#addProcess(sources)
   }
 
-  /** Records a commit. `seconds`: its duration. */
+  /** `seconds`: duration of the commit. */
   observeCommit({ stored, duplicates }: CommitResult, seconds: number): void {
     const events = stored + duplicates
     if (events === 0) return

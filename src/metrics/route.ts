@@ -20,7 +20,10 @@ export interface MetricsDeps extends AuthFailureDeps {
   newId: () => string
 }
 
-/** GET /metrics in Prometheus' text format. A 404 if no token is configured and the client is not local. */
+/**
+ * GET /metrics in Prometheus' text format. Responds with 404 if no token is configured and the client is not
+ * local.
+ */
 export function metricsRoutes(deps: MetricsDeps) {
   return new Elysia().get("/metrics", async ({ request, server }) => {
     requireMetricsAccess(deps, requestContextOf(request, server))

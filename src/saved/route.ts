@@ -180,7 +180,10 @@ function isKeyword({ registry }: RouteDeps, id: string): boolean {
   return (id === "all" || id === "none") && !registry.website(id)
 }
 
-/** Only callers that are not limited to some websites can change items of no website or of all. Throws `key_website_mismatch`. */
+/**
+ * Only callers with access to all websites can change the items of all websites or of none. Throws
+ * `key_website_mismatch`.
+ */
 function requirePlace(caller: Caller, place: WebsitePlace): void {
   if (place !== null && place !== withoutWebsite) return
   if (caller.websites === null) return

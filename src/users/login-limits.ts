@@ -5,16 +5,19 @@ import { type Allowance, RateLimiter, rateLimitHeaders } from "../http/rate-limi
 const minute = 60_000
 const hour = 3_600_000
 
-/** Maximum remembered pairs of email and address, about 100 bytes each. */
+/** Maximum number of remembered pairs of email and address, about 100 bytes each. */
 const maxKnown = 10_000
 
 /** Limits of failed attempts; a successful login refunds its attempt. An office can share an address. */
 const limits = {
-  /** Per address and minute. */
+  /** Per minute for each address. */
   address: 30,
-  /** Per email and address, and minute: more than anyone mistypes. */
+  /** Per minute for each pair of email and address: nobody mistypes a password more often. */
   emailAndAddress: 10,
-  /** Per email and hour, from all addresses that have not logged in with it: limits a distributed attack. */
+  /**
+   * Per hour for each email, from all addresses that have not logged in with it: slows down a distributed
+   * attack.
+   */
   email: 1_000,
 } as const
 
@@ -31,8 +34,8 @@ export interface LoginAttempt {
 }
 
 /**
- * Limits login attempts. Attempts of others never lock a user out at an address where they logged in before, and hardly ever
- * elsewhere. The limits do not reveal whether a user exists.
+ * Limits login attempts. Attempts by other people never lock a user out at an address where the user has
+ * logged in before, and hardly ever elsewhere. The limits do not reveal whether a user exists.
  */
 export class LoginLimits {
   readonly #perMinute: RateLimiter

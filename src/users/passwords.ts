@@ -3,18 +3,18 @@ import { Semaphore } from "../http/semaphore.ts"
 
 /** KiB of memory and iterations: the OWASP minimum for Argon2id, about 30 ms on one core. */
 const cost = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const
-/** Maximum hashes that run, on separate threads, and that wait: about a quarter of a second of work. */
+/** Maximum number of hashes that run, on separate threads, and that wait: a full queue is 0.25 s of work. */
 const hashes = {
   running: 2,
   waiting: 16,
   full: "too many logins are in progress; retry after the time in Retry-After",
 }
-/** Maximum waiting hashes of users at unknown addresses. */
+/** Maximum number of waiting hashes for users at unknown addresses. */
 const maxWaitingUnknown = 12
-/** Maximum running and waiting hashes per address, so that one address cannot take all slots. */
+/** Maximum number of running and waiting hashes per address, so that one address cannot take all slots. */
 const maxPerAddress = 6
 
-/** Sender of a login attempt. */
+/** The sender of a login attempt. */
 export interface PasswordSender {
   address: string
   /** The user has logged in from this address before. */
@@ -31,7 +31,10 @@ export class Passwords {
     return this.#semaphore.run(() => Bun.password.hash(password, cost))
   }
 
-  /** Compares a password. Takes the same time without a hash. Throws `rate_limited` if too many wait. */
+  /**
+   * Compares a password with a hash. Takes the same time if `hash` is null, so that it does not reveal
+   * whether a user exists. Throws `rate_limited` if too many wait.
+   */
   async verify(
     password: string,
     hash: string | null,

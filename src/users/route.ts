@@ -54,7 +54,7 @@ const passwordChanges = 10
 /** Dependencies of the user routes. */
 export interface UserRouteDeps extends RouteDeps {
   loginLimits: LoginLimits
-  /** Where pages find the script, and the endpoints that it sends to: for the setup page. */
+  /** Name of the page script, for the snippets on the setup page. */
   scriptName: string
   settings: RouteDeps["settings"] & { ingestPath: string }
 }
@@ -117,7 +117,7 @@ async function logIn(deps: UserDeps, call: PublicRequest): Promise<RouteResult> 
   if (!user || !isCorrect) throw new RequestError("login_wrong")
   attempt.refund()
   const result = await logInAs(deps, call, () => {
-    // The password can change during the comparison.
+    // The password can have changed during the comparison.
     if (passwordOf(db, user.id) !== hash) throw new RequestError("login_wrong")
     return findUser(db, user.id)
   })
@@ -143,7 +143,7 @@ async function choosePassword(deps: UserDeps, call: PublicRequest): Promise<Rout
   const limited = `password of ${id}`
   enforceRateLimit(deps.limiter.take(limited, passwordChanges), call.headers)
   const before = passwordOf(db, id)
-  const wrong = invalidShape([{ field: "current", message: "is not the password of this login" }])
+  const wrong = invalidShape([{ field: "current", message: "is not your current password" }])
   const address = addressOf(call.context, deps.settings.trustedProxies)
   if (!(await passwords.verify(current, before, { address, isKnown: true }))) throw wrong
   deps.limiter.refund(limited, passwordChanges)
@@ -167,7 +167,7 @@ async function acceptInvite(deps: UserDeps, call: PublicRequest): Promise<RouteR
   const { email, password } = readAcceptance(await call.body(), invite)
   const hash = await passwords.hash(password)
   return await logInAs(deps, call, () => {
-    // The link can be used elsewhere during the hashing.
+    // The link can have been used elsewhere while the password was hashed.
     const { user } = findInvite(db, token, now)
     if (!user) return addUser(db, newId(), { email, role: "owner", websites: null }, hash, now)
     changePassword(db, user.id, hash)
@@ -239,7 +239,10 @@ function withinGrant(db: Db, id: string, own: Caller): User {
   return user
 }
 
-/** Starts a session for the user that `work` returns, in the same transaction, and responds with that user. */
+/**
+ * Starts a login session for the user that `work` returns, in the same transaction, and responds with that
+ * user.
+ */
 async function logInAs(deps: UserDeps, call: PublicRequest, work: () => User): Promise<RouteResult> {
   const { db, random, batcher } = deps
   const { token, user } = await batcher.run(() => {

@@ -18,7 +18,7 @@ const email = Type.String({
   expected: `must be an email address of at most ${maxEmail} characters`,
 })
 
-/** A password to verify. Its length is not checked: a short one is simply wrong. */
+/** A password to verify. The minimum length of new passwords does not apply: a short one is simply wrong. */
 const currentPassword = Type.String({
   minLength: 1,
   maxLength: maxPassword,

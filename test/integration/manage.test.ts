@@ -743,11 +743,11 @@ describe("no caller can grant more than they have:", () => {
       { scopes: ["track:events", "manage:websites"] },
       "the scope manage:websites",
     ],
-    ["another website", { websites: ["a"] }, { websites: ["b"] }, "the website b"],
-    ["a further website", { websites: ["a"] }, { websites: ["a", "b"] }, "the website b"],
-    ["an unknown website", { websites: ["a"] }, { websites: ["c"] }, "the website c"],
-    ["all websites", { websites: ["a"] }, { websites: null }, "all websites, only a"],
-    ["all websites by saying nothing", { websites: ["a"] }, {}, "all websites, only a"],
+    ["another website", { websites: ["a"] }, { websites: ["b"] }, "access to the website b"],
+    ["a further website", { websites: ["a"] }, { websites: ["a", "b"] }, "access to the website b"],
+    ["an unknown website", { websites: ["a"] }, { websites: ["c"] }, "access to the website c"],
+    ["all websites", { websites: ["a"] }, { websites: null }, "access to all websites, only to a"],
+    ["all websites by saying nothing", { websites: ["a"] }, {}, "access to all websites, only to a"],
     [
       "a later end",
       { expiresAt: Date.UTC(2026, 8, 1) },
@@ -766,9 +766,19 @@ describe("no caller can grant more than they have:", () => {
       {},
       "access after 2026-09-01T00:00:00.000Z",
     ],
-    ["a higher rate", { rateLimit: 100 }, { rateLimit: 101 }, "more than 100 requests a minute"],
-    ["no limit of the rate", { rateLimit: 100 }, { rateLimit: null }, "more than 100 requests a minute"],
-    ["no limit of the rate by saying nothing", { rateLimit: 100 }, {}, "more than 100 requests a minute"],
+    ["a higher rate", { rateLimit: 100 }, { rateLimit: 101 }, "a rate limit above 100 requests a minute"],
+    [
+      "no limit of the rate",
+      { rateLimit: 100 },
+      { rateLimit: null },
+      "a rate limit above 100 requests a minute",
+    ],
+    [
+      "no limit of the rate by saying nothing",
+      { rateLimit: 100 },
+      {},
+      "a rate limit above 100 requests a minute",
+    ],
   ]
 
   beforeEach(async () => {

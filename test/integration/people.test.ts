@@ -636,7 +636,7 @@ describe("a new password", () => {
     const statuses: number[] = []
     for (let n = 0; n < 10; n++) {
       const answer = await choose(cookie, { current: "wrong", password: another })
-      expect(answer.body.errors).toEqual([{ field: "current", message: "is not the password of this login" }])
+      expect(answer.body.errors).toEqual([{ field: "current", message: "is not your current password" }])
       statuses.push(answer.status)
     }
     expect(new Set(statuses)).toEqual(new Set([400]))
