@@ -25,12 +25,16 @@ export type OnProgress = (done: number, total: number) => void
 
 /** Pages copied between two syncs: 1 MiB. Larger steps delay the syncs of the server. */
 const pagesPerStep = 256
-/** Maximum pause between two steps, in ms. A pause is as long as the step, and leaves the disk to the server. */
+/**
+ * Maximum pause between two steps, in ms. A pause is as long as the step before it, and leaves the disk to
+ * the server.
+ */
 const longestPause = 50
 
 /**
  * Copies the live database `from` to the new file `to` without short-lived secrets, and verifies the copy against the
- * original's state at the start. Blocks the thread for seconds. Throws a UserError; the caller removes `to` then.
+ * original's state at the start. Blocks the thread for seconds. Throws a UserError, after which the
+ * caller removes `to`.
  */
 export async function copyDatabase(from: string, to: string, onProgress: OnProgress): Promise<CopyResult> {
   const original = openForReading(from)
@@ -103,7 +107,7 @@ function leaveWalMode(copy: Db): void {
 const secretTables = ["salts", "sessions", "invites"]
 
 function deleteSecrets(copy: Db): void {
-  // Earlier versions lack some of them.
+  // Databases of earlier versions lack some of them.
   const tables = copy.prepare("select name from sqlite_schema where type = 'table'").pluck().all()
   copy.pragma("secure_delete = on")
   for (const table of secretTables) if (tables.includes(table)) copy.exec(`delete from ${table}`)
@@ -127,8 +131,8 @@ function verify(copy: Db, expected: SourceState, from: string): void {
 }
 
 /**
- * Copies the backup `from` to the new file `to` and verifies the copy. Blocks the thread for seconds. Throws a UserError;
- * the caller removes `to` then.
+ * Copies the backup `from` to the new file `to` and verifies the copy. Blocks the thread for seconds. Throws a UserError,
+ * after which the caller removes `to`.
  */
 export function copyBackup(from: string, to: string, onProgress: OnProgress): CopyResult {
   refuseOpenDatabase(from)
@@ -185,7 +189,7 @@ function withFileName<Result>(name: string, path: string, work: () => Result): R
   }
 }
 
-/** Syncs a file to disk that SQLite has closed. */
+/** Syncs to disk a file that SQLite has closed. */
 export function syncFile(path: string): void {
   const file = openSync(path, "r")
   try {

@@ -28,7 +28,7 @@ export async function listBackups(folder: string, db: string): Promise<Backup[]>
     .sort((a, b) => a.at - b.at)
 }
 
-/** Starts the suffix of old databases that a restore or a migration leaves beside the database. */
+/** Start of the suffix of the old databases that restores and migrations leave beside the database. */
 const asideSuffix = ".before-"
 
 /**
@@ -106,9 +106,9 @@ function parseBackupTime(name: string, db: string): number | undefined {
 }
 
 /**
- * Creates a missing backup folder in an existing one. Creates none in an empty folder that is not a mount point: the
- * mount point of an unmounted disk looks like that, and backups would fill another disk unnoticed. True if it was
- * created.
+ * Creates a missing backup folder in an existing one, except in an empty folder that is not a mount point:
+ * the mount point of an unmounted disk looks like that, and backups would fill another disk unnoticed.
+ * Returns true if it created the folder.
  */
 export function createBackupFolder(folder: string): boolean {
   const parent = dirname(folder)

@@ -63,7 +63,10 @@ export class BackupSchedule {
     this.state = { lastSuccess: 0, lastFailure: 0, bytes: 0, failures: 0 }
   }
 
-  /** Creates a missing folder now and never later: one that disappears while the server runs is a disk that was unmounted. */
+  /**
+   * Creates a missing folder now and never later: if a folder disappears while the server runs, its disk was
+   * unmounted.
+   */
   start(): void {
     this.#createFolder()
     this.#running = this.#run()
@@ -93,7 +96,10 @@ export class BackupSchedule {
     while (await this.#waitUntil(due)) due = this.context.environment.elapsed() + (await this.#attempt())
   }
 
-  /** The first backup is due one interval after the newest existing one, even if no server was running in the meantime. It is due immediately if that backup is dated in the future. */
+  /**
+   * Returns when the first backup is due: one interval after the newest existing one, even if no server was
+   * running in the meantime; immediately if that one is dated in the future.
+   */
   async #firstDue(): Promise<number> {
     const { now, elapsed } = this.context.environment
     try {
@@ -107,7 +113,7 @@ export class BackupSchedule {
     }
   }
 
-  /** False if the server stops. */
+  /** Returns false if the server stops. */
   async #waitUntil(due: number): Promise<boolean> {
     const { environment, sleep } = this.context
     while (!this.#stopping && environment.elapsed() < due) {

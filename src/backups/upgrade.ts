@@ -23,7 +23,10 @@ export interface UpgradeResult {
   backup: string | null
 }
 
-/** True if the database lacks migrations. False if that cannot be read: opening it for writing then reports the reason. */
+/**
+ * True if the database lacks migrations. False if it cannot be read: opening it for writing then reports the
+ * reason.
+ */
 export function needsMigration(path: string): boolean {
   const file = statSync(path, { throwIfNoEntry: false })
   // SQLite would create a second -wal if it opened the file under a second name.
@@ -79,7 +82,7 @@ async function backUp(path: string, version: number, context: Context): Promise<
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     throw new UserError(
-      `${path} was not migrated, because there is no space for a backup first: ${error.message}`,
+      `${path} was not migrated, because there is no space for a backup: ${error.message}`,
       "free disk space; or back up to another disk with databuddy backup, then run databuddy migrate --no-backup",
     )
   }

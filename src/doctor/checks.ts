@@ -178,7 +178,7 @@ function checkDisk(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
       ? `, ${formatNumber(growth.eventsPerDay)} events per day at ${formatNumber(bytesPerEvent)} bytes each`
       : ", no events yet"
   if (isTooEarly) {
-    const message = `${free}, too few events yet for a forecast`
+    const message = `${free}, too few events for a forecast yet`
     return [...results, { about, message }]
   }
   if (days === null || days > maxForecastDays) {
@@ -340,7 +340,7 @@ function checkProxy({ host, trustProxy, namesProxies, tlsCert }: DiagnosisSettin
 function checkTimeZones({ zoneRules: { own, system } }: Facts): CheckResult {
   const newer =
     system !== undefined && system > own
-      ? `; the system has ${system}, a newer databuddy can have it too`
+      ? `; the system has ${system}, and a newer databuddy might have it too`
       : ""
   return { about: "zones", message: `time zone rules ${own} (tzdata)${newer}` }
 }

@@ -73,7 +73,9 @@ export function exportEvents(
   return fileOf({ lines: linesOf(db, websites), events: paced(batches, steps) }, format, steps)
 }
 
-/** Exports the data that `forgetPerson` would delete for a person; for an anonymous id that is links without profiles. */
+/**
+ * Exports the data that `forgetPerson` would delete. For an anonymous id, it contains links but no profiles.
+ */
 export function exportPerson(
   db: Db,
   selection: PersonSelection,

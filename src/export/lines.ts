@@ -56,7 +56,10 @@ export function linkLine(websiteId: string, { claimed, ...link }: StoredLink): s
   })
 }
 
-/** Without the kind of custom events and unknown fields of contexts: a line of a custom event is as in earlier versions. */
+/**
+ * Leaves out the kind of custom events and unknown fields of contexts, so that the line of a custom event is
+ * the same as in earlier versions.
+ */
 export function eventLine(event: StoredEvent): string {
   const { rest, context } = splitContext(event)
   const { properties, kind, ...fields } = rest

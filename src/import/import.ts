@@ -101,7 +101,7 @@ export class Importer {
   }
 
   report(): Report {
-    const incomplete = this.#hasHeader && !this.#hasEnd ? "it has no last line, so its end is missing" : null
+    const incomplete = this.#hasHeader && !this.#hasEnd ? 'it has no "end" line, so its end is missing' : null
     return { ...this.#report, incomplete: this.#report.incomplete ?? incomplete }
   }
 
@@ -162,7 +162,7 @@ export class Importer {
       )
     }
     if (this.#hasHeader && !this.#hasEnd)
-      this.#report.incomplete = `the export that ends at line ${number - 1} has no last line`
+      this.#report.incomplete = `the export that ends at line ${number - 1} has no "end" line`
     this.#hasHeader = true
     this.#hasEnd = false
     Object.assign(this.#fileCounts, { websites: 0, profiles: 0, links: 0, events: 0 })

@@ -100,7 +100,7 @@ const ofContexts = Object.fromEntries(
       }),
     ),
   ]),
-  // fromEntries loses the names of the fields.
+  // fromEntries loses the names of the fields, here and in the type of the value below.
 ) as unknown as Record<ContextField, TOptional<TUnion<[TNull, TString]>>>
 
 const eventLineSchema = Type.Object(

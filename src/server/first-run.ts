@@ -32,10 +32,10 @@ interface Secrets {
 }
 
 /**
- * Prints the start message. In a new database it first creates a website and a key with all scopes; while there is no
- * owner it creates a setup link. `enabled` is false with --no-setup, or if nobody sees the message: then it creates nothing. If the
- * message cannot be written, the creation is rolled back; then it throws a UserError if there was a key to show, and calls
- * `onFault` otherwise.
+ * Prints the start message. In a new database it first creates a website and a key with all scopes; while
+ * there is no owner it creates a setup link. `enabled` is false with --no-setup, or if nobody would see the
+ * message: then it creates nothing. If the message cannot be written, the creation is rolled back; then it
+ * throws a UserError if there was a key to show, and calls `onFault` otherwise.
  */
 export async function setUp(
   { db, batcher, registry }: Store,

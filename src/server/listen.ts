@@ -56,7 +56,7 @@ function listenError(error: unknown, { host, port }: Pick<ServeOptions, "host" |
   if (code === "EACCES" || code === "EPERM") {
     return new UserError(
       `--port ${port}: this user is not allowed to listen on port ${port} of ${host} (${code})`,
-      "use a --port from 1024 up behind a proxy, or grant the process CAP_NET_BIND_SERVICE",
+      "use a --port of 1024 or above behind a proxy, or grant the process CAP_NET_BIND_SERVICE",
     )
   }
   if (syscall === "listen" || syscall === "getaddrinfo") {

@@ -21,7 +21,10 @@ import { EventFollower } from "../store/event-follower.ts"
 import { Store } from "../store/store.ts"
 import { LoginLimits } from "../users/login-limits.ts"
 
-/** The flags of `serve` that the store and the routes depend on, and what start has made of the others. */
+/**
+ * The flags of `serve` that the store and the routes depend on, and the values that start derives from the
+ * others.
+ */
 export type ServerOptions = Pick<
   ServeOptions,
   | "durability"
@@ -46,7 +49,7 @@ export type ServerOptions = Pick<
     path: string
     /** The schedule of backups; undefined: there is none. */
     backups: AppDeps["running"]["backups"]
-    /** The file of --geo-db; undefined: the country table that is built in. */
+    /** The file of --geo-db; undefined: the built-in country table. */
     geoFile?: GeoTable | undefined
   }
 

@@ -59,7 +59,7 @@ function read(flag: string, file: string): Buffer {
   } catch (error) {
     throw new UserError(
       `${flag} ${file} cannot be read: ${(error as Error).message}`,
-      "choose a file that the user of databuddy can read; with systemd, LoadCredential= passes on files of root",
+      "choose a file that the user of databuddy can read; with systemd, LoadCredential= gives it access to a file that only root can read",
     )
   }
 }

@@ -213,7 +213,7 @@ describe("an address that cannot be listened on is reported with a hint:", () =>
     const child = Bun.spawnSync([...withoutRight, binary, "serve", "--port", "80"], { cwd: folder.path })
     expect(child.exitCode).toBe(1)
     expect(child.stderr.toString()).toContain(
-      "error: --port 80: this user is not allowed to listen on port 80 of 127.0.0.1 (EACCES)\nhint: use a --port from 1024 up",
+      "error: --port 80: this user is not allowed to listen on port 80 of 127.0.0.1 (EACCES)\nhint: use a --port of 1024 or above",
     )
   })
 })

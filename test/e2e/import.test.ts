@@ -491,7 +491,7 @@ describe("a line that cannot be imported", () => {
     fillWithAll("a.db")
     const whole = await exported("a.db")
     const cuts: [string, string | Buffer, string][] = [
-      ["line.ndjson", whole.slice(0, whole.lastIndexOf("\n", whole.length - 3) + 1), "has no last line"],
+      ["line.ndjson", whole.slice(0, whole.lastIndexOf("\n", whole.length - 3) + 1), 'has no "end" line'],
       ["gzip.gz", gzipSync(whole).subarray(0, -9_000), "gzip data is truncated"],
       ["count.ndjson", whole.replace(/^{"type":"link".*\n/m, ""), "it should have 6 links, but has 5"],
     ]

@@ -296,7 +296,7 @@ test.skipIf(!mayMount)(
     const before = make(older)
     for (const args of [["serve", "--port", "0"], ["migrate"]]) {
       const { code, err } = databuddy(...args)
-      expect(err).toContain(`${db} was not migrated, because there is no space for a backup first`)
+      expect(err).toContain(`${db} was not migrated, because there is no space for a backup`)
       expect(err).toContain("databuddy migrate --no-backup")
       expect(code).toBe(1)
       expect(readFileSync(db).equals(before)).toBe(true)

@@ -61,7 +61,7 @@ const healthy: Case[] = [
     when: "a new file has one event",
     about: "disk",
     facts: { growth: { ...growth, events: 1, bytesPerEvent: 200_704, eventsPerDay: 1 } },
-    says: "too few events yet for a forecast",
+    says: "too few events for a forecast yet",
   },
   { when: "the disk has space for years", about: "disk", says: "100,000 events per day at 110 bytes each" },
   { when: "a server runs", about: "database", says: "9,000,000 events; process 42 serves it" },
