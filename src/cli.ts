@@ -44,7 +44,9 @@ export async function run(args: string[], context: Context): Promise<number> {
 
 function program(context: Context): Command {
   const root = new Command("databuddy")
-    .description("Accepts custom events over Databuddy's POST /track and stores them in one SQLite file.")
+    .description(
+      "Accepts page views and custom events over Databuddy's API and stores them in one SQLite file.",
+    )
     .exitOverride()
     .configureOutput({ writeOut: context.out, writeErr: context.err })
     .showHelpAfterError("(see --help)")

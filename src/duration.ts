@@ -7,14 +7,14 @@ const units: readonly (readonly [string, number])[] = [
   ["s", 1_000],
 ]
 
-/** Parses a duration such as `90d` → ms; undefined if it is malformed. */
+/** Parses a duration such as `90d`. Returns ms, or undefined if it is malformed. */
 export function parseDuration(text: string): number | undefined {
   const [, count, letter] = /^(\d{1,9})([smhdw])$/.exec(text) ?? []
   const unit = units.find(([name]) => name === letter)
   return unit && Number(count) * unit[1]
 }
 
-/** Formats ms, a multiple of 1,000, such as `90d`: in the longest unit that divides it, except weeks. */
+/** Formats ms, a multiple of 1,000, in the longest unit that divides it, except weeks: `90d`. */
 export function formatDuration(ms: number): string {
   const [name, unit] = units.find(([letter, length]) => letter !== "w" && ms % length === 0) ?? ["s", 1_000]
   return `${ms / unit}${name}`

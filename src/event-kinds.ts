@@ -16,7 +16,10 @@ export const eventKinds = [
 
 export type EventKind = (typeof eventKinds)[number]
 
-/** The kinds of events that visitors do on purpose: the steps of funnels and the like. */
+/**
+ * The kinds of events that visitors cause on purpose. They can be steps of goals, funnels, retention and
+ * paths.
+ */
 export const actionKinds: readonly EventKind[] = ["custom", "page_view"]
 
 /** The number that the database stores for a kind. */
@@ -24,7 +27,7 @@ export function kindIndex(kind: EventKind): number {
   return eventKinds.indexOf(kind)
 }
 
-/** The kind of a number of the database, which a later version can have written. */
+/** Returns the kind for a number in the database. Throws if a later version wrote it. */
 export function kindAt(index: number): EventKind {
   const kind = eventKinds[index]
   if (kind === undefined) throw new Error(`this version does not know the event kind ${index}`)

@@ -38,7 +38,7 @@ export const rejections = {
   nesting_too_deep: {
     status: 400,
     message: "Invalid request body",
-    meaning: "the body nests objects and arrays too deep",
+    meaning: "the body nests objects and arrays too deeply",
     advice: "Send flatter JSON: properties can be nested 64 levels deep.",
   },
   invalid_shape: {
@@ -165,7 +165,7 @@ export const rejections = {
   website_mismatch: {
     status: 403,
     message: "Website scope mismatch",
-    meaning: "an event names another website than the website id used as the credential",
+    meaning: "an event names a website other than the one whose id is the credential",
     advice:
       "Omit websiteId from the events, or send the request with the same website id. Sending to several websites requires an API key.",
   },
@@ -232,19 +232,19 @@ export const rejections = {
     status: 404,
     message: "Note not found",
     meaning: "no annotation has this id",
-    advice: "Check the id against the list of annotations: this one may have been deleted.",
+    advice: "Check the id against the list of annotations: this one might have been deleted.",
   },
   view_unknown: {
     status: 404,
     message: "Saved view not found",
     meaning: "no saved view has this id",
-    advice: "Check the id against the list of saved views: this one may have been deleted.",
+    advice: "Check the id against the list of saved views: this one might have been deleted.",
   },
   share_unknown: {
     status: 404,
     message: "Share link not found",
     meaning: "no share link has this id",
-    advice: "Check the id against the list of share links: this one may have been revoked.",
+    advice: "Check the id against the list of share links: this one might have been revoked.",
   },
   profile_unknown: {
     status: 404,

@@ -7,7 +7,7 @@ import { parseRetention, retentionFormat } from "./store/data-retention.ts"
 import type { Durability } from "./store/db/open.ts"
 import { defaultScriptName, scriptNames } from "./tracker/route.ts"
 
-/** The option that every command with a database has. */
+/** The option of every command that uses a database. */
 export interface DatabaseOptions {
   db: string
 }
@@ -40,7 +40,7 @@ export interface ServeOptions extends DatabaseOptions {
   trustProxy: TrustedNetworks
   /** Name of a header; absent: none. */
   countryHeader?: string
-  /** Path of an mmdb file; absent: the country table that is built in. */
+  /** Path of an mmdb file; absent: the built-in country table. */
   geoDb?: string
   /** ''; or a path such as /e. */
   ingestPath: string
@@ -186,7 +186,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--geo-db <file>",
-      "look visitors' countries, regions and cities up in this mmdb file, read at startup (default: a country table that is built in)",
+      "look up visitors' countries, regions and cities in this mmdb file, read at startup (default: the built-in country table)",
       undefined,
       filled("a file path, such as /var/lib/databuddy/GeoLite2-City.mmdb"),
     ),
@@ -302,7 +302,7 @@ function networks(text: string): TrustedNetworks {
   throw new InvalidArgumentError("It must be comma-separated addresses or networks, such as 10.0.0.0/8.")
 }
 
-/** Headers that say something else. A country header by one of these names would be a mistake. */
+/** Headers that never hold a country. Choosing one of them as the country header is a mistake. */
 const otherHeaders = new Set(["authorization", "cookie", "host", "user-agent", "x-forwarded-for"])
 
 function headerName(text: string): string {

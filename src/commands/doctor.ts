@@ -152,7 +152,7 @@ function fileFacts(path: string): FileFacts[] {
   return [{ path, bytes: stat.size, changedAt: stat.mtimeMs, mode, owner }]
 }
 
-/** The permission bits of Windows have no meaning. */
+/** On Windows, permission bits have no meaning. */
 function hasModes(): boolean {
   return process.getuid !== undefined
 }
@@ -180,7 +180,8 @@ function countryFacts(file: string | undefined): CountryFacts {
 }
 
 /**
- * From /proc; undefined on other systems, and if the server's process is invisible, such as one in another container.
+ * Reads /proc. Returns undefined on other systems, and if the server's process is not visible, for example in
+ * another container.
  */
 function openFilesOf(server: number | undefined, db: string): Facts["openFiles"] {
   try {
@@ -195,7 +196,7 @@ function openFilesOf(server: number | undefined, db: string): Facts["openFiles"]
   }
 }
 
-/** Undefined if the system does not report it, for example if tzdata is not installed. */
+/** Returns undefined if the version is unknown, for example because tzdata is not installed. */
 function systemZoneRules(): string | undefined {
   try {
     return /^# version (\w+)/.exec(readFileSync("/usr/share/zoneinfo/tzdata.zi", "utf8"))?.[1]

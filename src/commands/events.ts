@@ -79,7 +79,7 @@ async function* eventsOfFile(
 
 /** Shows that the command works before the first event arrives. */
 function printWaiting(source: string, { errIsTerminal, err }: Context): void {
-  if (errIsTerminal) err(`waiting for events of ${shown(source)}; press Ctrl-C to stop\n`)
+  if (errIsTerminal) err(`waiting for events from ${shown(source)}; press Ctrl-C to stop\n`)
 }
 
 async function* eventsOfServer(
@@ -102,7 +102,7 @@ async function* eventsOfServer(
       for (const message of messages) {
         const [, data] = /^data: (.*)$/m.exec(message) ?? []
         const [, kind] = /^event: (.*)$/m.exec(message) ?? []
-        if (kind !== undefined) context.err(`message of the server: ${kind} ${shown(data ?? "")}\n`)
+        if (kind !== undefined) context.err(`message from the server: ${kind} ${shown(data ?? "")}\n`)
         // The server sends what `followedEventJson` returns.
         else if (data !== undefined) yield JSON.parse(data) as ShownEvent
       }

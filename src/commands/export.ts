@@ -29,7 +29,7 @@ interface ExportOptions extends DatabaseOptions {
 
 /** Events per read; each takes up to 40 KiB of memory. */
 const readRows = 500
-/** Events per row group of a Parquet file: large enough for fast reads; takes about 20 MB while it is written. */
+/** Events per row group of a Parquet file: enough for fast reads; writing a group takes about 20 MB. */
 const groupRows = 20_000
 const groupCharacters = 16_000_000
 /** zlib's default compromise between time and size. */
@@ -45,7 +45,7 @@ export function addExportCommand(root: Command, context: Context): void {
     .option("--to <time>", "events before this time")
     .option(
       "--profile-id <id>",
-      "everything about one profile of a website: the profile, its links, its events, and events of anonymous ids that only it has",
+      "everything about one profile of a website: the profile, its links, its events, and events without a profile from anonymous ids linked to it",
     )
     .option("--anonymous-id <id>", "everything about one visitor of a website: events and links to profiles")
     .addOption(new Option("--format <format>", "output format").choices(formats).default("ndjson"))
@@ -160,7 +160,7 @@ async function toFile(
   }
 }
 
-/** Repeats short writes. */
+/** Continues after a short write. */
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done)
 }

@@ -37,12 +37,12 @@ export function addForgetCommand(root: Command, context: Context): void {
     .requiredOption("--website <id>", "the website")
     .option(
       "--profile-id <id>",
-      "the profile, its events and links, and events of anonymous ids that only it has",
+      "the profile, its events and links, and events without a profile from anonymous ids linked to it",
     )
     .option("--anonymous-id <id>", "the events of this visitor and its links to profiles")
     .addOption(
       backupDirOption(
-        "also search the backups that serve writes to this folder, and list those that contain the person",
+        "also search the scheduled backups in this folder, and list those that contain the person's data",
       ),
     )
     .option("--yes", "delete; without it, only show what would be deleted")
@@ -87,23 +87,23 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
     else {
       context.out(`deleted ${summary(found)}\n`)
       if (note) context.out(`note: ${note}\n`)
-      for (const file of backups) context.out(`still contains it: ${shown(file)}\n`)
+      for (const file of backups) context.out(`still contains the data: ${shown(file)}\n`)
       context.out(
         backups.length > 0
-          ? "note: delete these files or let them expire; other copies made before this still contain it too\n"
-          : "note: copies made before this in other places still contain it\n",
+          ? "note: delete these files or let them expire; other copies made before this still contain the data too\n"
+          : "note: copies made before this in other places still contain the data\n",
       )
     }
     if (copies.failure) throw copies.failure
     if (overwritten) return
     throw new UserError(
-      `the data is deleted, but ${db.name} or its -wal can still contain its bytes: another process keeps the database in use`,
+      `the data is deleted, but ${db.name} or its -wal can still contain its bytes: another process is using the database`,
       "stop that process and run this command again, or restart the server and run it then",
     )
   })
 }
 
-/** Also true if this is unknown: the file cannot be read, or is a database in use. */
+/** Whether a copy contains data of the person. Also true if it cannot be read, or is a database in use. */
 function canHold(file: string, websiteId: string, id: Person["id"], known: string[]): boolean {
   // Opening a database in WAL mode would create files next to it.
   if (existsSync(`${file}-wal`)) return true

@@ -16,10 +16,16 @@ import { addDataOptions, type DataOptions, inTransaction, withDatabase } from ".
 import { counted, printFields, printJson, shown } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
-/** Lines per transaction, about 10 µs each; fewer while a server runs, because its writes wait. */
+/**
+ * Lines per transaction, about 10 µs each. Fewer while a server runs, because its writes wait for the
+ * transaction.
+ */
 const rowsExclusive = 2_000
 const rowsShared = 250
-/** Lines after which rows are sealed: twice what one pass takes. Blocks are merged at the end, when all of a day are there. */
+/**
+ * Lines after which rows are sealed: enough for two passes. Blocks are merged at the end, when every day is
+ * complete.
+ */
 const linesPerSeal = rowsPerPass * 2
 /** Maximum characters per transaction. */
 const batchCharacters = 4_000_000

@@ -28,7 +28,7 @@ export function addRestoreCommand(root: Command, context: Context): void {
     .option("--dry-run", "verify the backup and show what it contains; change nothing")
     .option(
       "--revive-access",
-      "restore keys, share links, users and passwords exactly as in the backup (default: what was revoked or changed since then stays so)",
+      "restore keys, share links, users and passwords exactly as in the backup (default: later revocations and changes stay in effect)",
     )
   addDataOptions(command, "restore /var/backups/databuddy-monday.db --dry-run").action(
     (file: string, options: RestoreOptions) => restore(file, options, context),

@@ -47,7 +47,10 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     const url = listener.url.origin
     const onFault = faultLog(log, environment.elapsed)
     if (options.setup && context.outIsDiscarded && server.store.registry.isEmpty())
-      log("warn", "no first key and no setup link: standard output, where they are shown, is discarded")
+      log(
+        "warn",
+        "created no first key and no setup link: standard output, where they would be shown, is discarded",
+      )
     const isShown = options.setup && !context.outIsDiscarded
     await setUp(server.store, isShown, { url, path, tls }, context, onFault)
     removeStaleStaging(path, context)
@@ -68,7 +71,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   }
 }
 
-/** Backs up and migrates. False if a stop signal came first: nothing is changed then. */
+/** Backs up and migrates. Returns false, and changes nothing, if a stop signal comes first. */
 async function upgradeFirst(
   path: string,
   stopped: Promise<void>,

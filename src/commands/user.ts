@@ -48,7 +48,7 @@ interface DeleteOptions extends DataOptions {
   yes?: boolean
 }
 
-/** 120 bits, which are 20 characters: too many to guess, few enough to type. */
+/** 120 bits, as 20 characters: too many to guess, and few enough to type. */
 const generatedPasswordBytes = 15
 const passwordStdinHelp = "read the password from standard input (default: generate one, shown once)"
 

@@ -15,7 +15,10 @@ export type AcquisitionInput = Readonly<
 const maxUtmLength = 128
 /** UTF-16 units of a referrer. */
 const maxReferrerLength = 2_048
-/** UTF-16 units of a referrer that are read, its query included. A full address bar has fewer. */
+/**
+ * Maximum UTF-16 units of a referrer that are read, including its query. Longer ones are not from an address
+ * bar.
+ */
 const maxReadLength = 8_192
 
 /** Entries of the cache of referrers: about 1 MB with the usual ones. A miss takes 2 µs. */
@@ -37,7 +40,10 @@ interface Referrer {
 
 const noReferrer: Referrer = { url: "", host: "", type: "direct" }
 
-/** Says where the visitors of pages come from. Caches referrers: views of one visit, and of many, have the same. */
+/**
+ * Determines where the visitors of pages come from. Caches referrers: the views of a visit share one, and so
+ * do many visits.
+ */
 export class AcquisitionContexts {
   readonly #referrers = new LruCache<Referrer>(maxCached)
 
@@ -82,7 +88,7 @@ function referrerOf(text: string): Referrer {
   if (!url || url.hostname === "") return noReferrer
   const host = withoutWww(url.hostname)
   const type = typeOfHost(host)
-  // What follows the package of an app is the address inside of it.
+  // What follows the package of an app is an address inside the app.
   if (url.protocol === "android-app:") return { url: `android-app://${host}`, host, type }
   if (url.protocol !== "https:" && url.protocol !== "http:") return noReferrer
   return { url: storable(url.origin + url.pathname, maxReferrerLength), host, type }
@@ -100,7 +106,7 @@ function textOf(value: unknown): string {
   return typeof value === "string" ? value.trim() : ""
 }
 
-/** Cuts at a character, and removes what SQLite cannot store as text. */
+/** Cuts the text between two characters, and removes what SQLite cannot store as text. */
 function storable(text: string, maxLength: number): string {
   return cut(text, maxLength).replaceAll("\0", "").toWellFormed()
 }

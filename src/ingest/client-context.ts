@@ -6,7 +6,7 @@ import { countryOf, type GeoTable, openCountryTable, type Place } from "./geo.ts
 import { LruCache } from "./lru-cache.ts"
 import { type Device, DeviceParser } from "./user-agent.ts"
 
-/** What the headers and the address of a request say about its sender. One for all items of a batch. */
+/** What the headers and the address of a request say about its sender. All items of a batch share it. */
 export type SenderContext = Device & Place
 
 /** The fields of an item of a page that describe the browser. Each can be missing. */
@@ -16,7 +16,7 @@ export interface ClientContextOptions {
   trustedProxies: TrustedNetworks
   /** Header with the country of the client, such as CF-IPCountry; undefined: none. Used only if the peer is a trusted proxy. */
   countryHeader: string | undefined
-  /** The file of --geo-db; undefined: the country table that is built in. */
+  /** The file of --geo-db; undefined: the built-in country table. */
   geoFile: GeoTable | undefined
 }
 
@@ -32,7 +32,7 @@ export class ClientContexts {
   readonly #devices = new DeviceParser()
   readonly #languages = new LruCache<string>(maxCachedLanguages)
   readonly #options: ClientContextOptions
-  /** The table that is built in. Opened when it is first needed: servers without pages save 8 MB. */
+  /** The built-in country table. Opened when it is first needed: servers without pages save 8 MB. */
   #countries: GeoTable | undefined
 
   constructor(options: ClientContextOptions) {
@@ -76,7 +76,7 @@ export class ClientContexts {
   }
 }
 
-/** Apps send `de_DE` too, the form of POSIX. */
+/** Apps also send the POSIX form, `de_DE`. */
 function canonicalLanguage(text: string): string {
   try {
     return new Intl.Locale(text.replaceAll("_", "-")).baseName

@@ -1,15 +1,18 @@
 import { isbot } from "isbot"
 
-/** HTTP tools that people send their own events with. isbot classifies them as bots. */
+/** HTTP tools with which people send their own events. isbot classifies them as bots. */
 const httpTools =
   /^(?:curl|wget|httpie|xh|python-requests|python-urllib|python-httpx|aiohttp|httpx|postmanruntime|insomnia|bruno|paw|axios|got|node|node-fetch|undici|bun|deno|okhttp|go-http-client|java|apache-httpclient|guzzlehttp|php|ruby|faraday|rest-client|reqwest|ureq|hyper|dart|libwww-perl|powershell|databuddy)\b/i
 /** AI agents that fetch pages for a person. isbot does not know all of them. */
 const aiAgents =
   /chatgpt-user|oai-searchbot|gptbot|claude-user|claude-web|anthropic-ai|perplexity|cohere-ai|mistralai-user|google-extended|duckassist|meta-external/i
 
-/** Entries of the cache, at most 5 MB. A full cache is cleared. A miss takes 10 µs for the patterns. */
+/** Entries of the cache: at most 5 MB. A full cache is cleared. A miss takes 10 µs. */
 const maxCached = 5_000
-/** UTF-16 units of a user agent that are matched. Browsers and crawlers send fewer; for the 16,000 of a full header, the patterns take ms. */
+/**
+ * UTF-16 units of a user agent that are matched. Browsers and crawlers send fewer, and matching the 16,000 of
+ * a full header takes several ms.
+ */
 const maxInspectedLength = 512
 
 /** Detects known crawlers and AI agents, with a cache by user agent. User agents are never stored on disk. */

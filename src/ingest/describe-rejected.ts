@@ -4,7 +4,7 @@ import type { RequestContext } from "../http/request-context.ts"
 import { allowedOriginOf, canonicalWebsiteId } from "../store/websites.ts"
 import { pageWebsiteId } from "./credential.ts"
 
-// Anyone can send a rejected request, so its description is bounded whatever it holds.
+// Anyone can send a rejected request, so the size of its description is bounded.
 
 /** Events inspected: a mistake in one event is usually in all of them. */
 const maxInspectedEvents = 100

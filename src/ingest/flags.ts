@@ -1,6 +1,9 @@
 import type { IngestRoute } from "./handle.ts"
 
-/** GET /public/v1/flags/bulk: this server has no feature flags. The empty list lets clients take their defaults at once. */
+/**
+ * GET /public/v1/flags/bulk: this server has no feature flags. The empty list lets clients use their defaults
+ * at once.
+ */
 export const flagsRoute: IngestRoute = {
   method: "GET",
   path: "/public/v1/flags/bulk",

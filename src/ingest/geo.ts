@@ -12,7 +12,9 @@ export type Place = Pick<ClientContext, "country" | "region" | "city">
 
 export const unknownPlace: Place = { country: "", region: "", city: "" }
 
-/** ISO 3166-1 alpha-2, and XK, which has no code of its own and which databases use for Kosovo. */
+/**
+ * The codes of ISO 3166-1 alpha-2, and XK, which databases use for Kosovo, because ISO assigns no code to it.
+ */
 const countries: ReadonlySet<string> = new Set(
   (
     "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH " +
@@ -24,7 +26,10 @@ const countries: ReadonlySet<string> = new Set(
   ).split(" "),
 )
 
-/** IPv4 networks that belong to no country: private, shared, local, reserved, multicast and those of documentation. */
+/**
+ * IPv4 networks that belong to no country: private, shared, local, reserved, multicast and documentation
+ * networks.
+ */
 const specialNetworks = [
   ...[
     "0.0.0.0/8",
@@ -53,7 +58,7 @@ export function countryOf(code: unknown): string {
   return countries.has(country) ? country : ""
 }
 
-/** Looks places of addresses up in an mmdb file. */
+/** Looks up the places of addresses in an mmdb file. */
 export class GeoTable {
   readonly #reader: Reader<Response>
 
@@ -74,7 +79,7 @@ export class GeoTable {
     try {
       return placeOf(this.#reader.get(address))
     } catch {
-      return unknownPlace // the file is damaged there: an event is worth more than its country
+      return unknownPlace // that part of the file is damaged: store the event without a country
     }
   }
 }
@@ -92,7 +97,10 @@ function numberOf(address: string): number {
   return address.split(".").reduce((number, part) => (number << 8) | Number(part), 0)
 }
 
-/** An IPv4 address that is written as IPv6 (`::ffff:808:808`), in its own form. Other text as it is. */
+/**
+ * Converts an IPv4 address that is written as IPv6 (`::ffff:808:808`) to its own form. Returns other text
+ * unchanged.
+ */
 function ipv4Of(address: string): string {
   const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/i.exec(address) ?? []
   if (high === undefined || low === undefined) return address
@@ -131,23 +139,26 @@ function objectOf(value: unknown): Record<string, unknown> {
 /** Opens the file of --geo-db, which is held in memory. Throws a UserError if it cannot be used. */
 export function openGeoFile(path: string): GeoTable {
   const hint =
-    "give --geo-db a file in MaxMind's mmdb format that the server's user can read, such as GeoLite2-City.mmdb"
+    "set --geo-db to a file in MaxMind's mmdb format that the server's user can read, such as GeoLite2-City.mmdb"
   let bytes: Buffer
   try {
     bytes = readFileSync(path)
   } catch (error) {
-    throw new UserError(`${path} of --geo-db cannot be read (${codeOf(error)})`, hint)
+    throw new UserError(`--geo-db ${path} cannot be read (${codeOf(error)})`, hint)
   }
   try {
     const table = new GeoTable(bytes)
     table.builtOn // throws if the metadata has no date
     return table
   } catch {
-    throw new UserError(`${path} of --geo-db is not an mmdb file, or is damaged`, hint)
+    throw new UserError(`--geo-db ${path} is not an mmdb file, or is damaged`, hint)
   }
 }
 
-/** Opens the country table that is built in: 8 MB of memory, 2 ms. Its data is geo-whois-asn-country of ip-location-db (CC0). */
+/**
+ * Opens the built-in country table: 8 MB of memory, 2 ms. Its data is geo-whois-asn-country of ip-location-db
+ * (CC0).
+ */
 export function openCountryTable(): GeoTable {
   return new GeoTable(readFileSync(countryTable))
 }

@@ -33,7 +33,7 @@ export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps
   crawlers: CrawlerCheck
   /** Describes the clients of pages: browser, country, language. */
   clients: ClientContexts
-  /** Says where the visitors of pages come from. */
+  /** Determines where the visitors of pages come from. */
   acquisitions: AcquisitionContexts
   rejectedRequests: RejectedRequests
   requests: RequestCounts

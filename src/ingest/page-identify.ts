@@ -35,7 +35,8 @@ export async function identifyFromPage(deps: IngestDeps, request: IngestRequest)
   const { profileId, anonymousId, anonymizeVisitorIds, traits } = readPageIdentity(body.value)
   const website = authorizePage(deps, request, { events: 0, bytes: body.size })
   const { limiter, profiles, settings } = deps
-  // Also with --rate-limit 0, which is for a server behind another limiter: profiles have no daily quota, as names have.
+  // Applies even with --rate-limit 0, which is for a server behind another limiter: unlike names, profiles
+  // have no daily quota.
   const name = `identify ${website.rid} ${addressOf(context, settings.trustedProxies)}`
   enforceRateLimit(limiter.take(name, rateLimit), headers)
   if (!website.pageIdentify) throw new RequestError("page_identify_off")

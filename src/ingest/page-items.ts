@@ -124,8 +124,8 @@ function columnTextErrors(value: object): FieldError[] {
 }
 
 /**
- * Adds the built-in properties to the sender's. Their names are reserved, so that a missing value is never the sender's. If both do not
- * fit together, the sender's are left out.
+ * Adds the built-in properties to the sender's. Their names are reserved, so that a missing value is never
+ * the sender's. If both together are too large, the sender's are left out.
  */
 function serialize(
   sent: object | null | undefined,
@@ -151,7 +151,7 @@ function serialize(
   if (typeof alone === "string") return alone
   const own = Object.fromEntries(Object.entries(builtIn).filter(([, value]) => !isMissing(value)))
   const serializedOwn = serializeProperties(own, isPlain)
-  // Only texts of control characters, which JSON escapes, are too large by themselves.
+  // The built-in ones alone are too large only if they hold many control characters, which JSON escapes.
   return typeof serializedOwn === "string" ? serializeProperties(undefined) : serializedOwn
 }
 

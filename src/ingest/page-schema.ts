@@ -5,7 +5,10 @@ import { type IdentifyInput, traitsSchema } from "./schema.ts"
 // What the page script sends. Optional fields can be null. Lengths are UTF-16 units, as in JavaScript. `expected` completes the error
 // message "<field> …". Unknown fields are ignored.
 
-/** UTF-16 units at which texts are cut that describe the page or the visit. A long one is no reason to lose the view. */
+/**
+ * UTF-16 units at which texts that describe the page or the visit are cut. A long text is no reason to lose
+ * the view.
+ */
 export const textLimits = {
   title: 512,
   /** The longest DNS name has 253 characters. */
@@ -176,7 +179,7 @@ export const vitalNames = ["FCP", "LCP", "CLS", "INP", "TTFB", "FPS"] as const
 
 /** ms: an hour. */
 const maxVital = 3_600_000
-/** Of CLS, a ratio that is seldom above 1. */
+/** Maximum of CLS, a ratio that is seldom above 1. */
 export const maxLayoutShift = 100
 
 export const vitalSchema = object({
@@ -207,7 +210,7 @@ export const errorSchema = object({
   ...commonFields(128),
 })
 
-/** Largest of a counter of an engagement span. */
+/** Maximum of a counter in an engagement report. */
 const maxCount = 65_535
 /** Seconds: a week. */
 const maxSpan = 604_800

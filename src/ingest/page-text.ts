@@ -28,7 +28,7 @@ function withoutFinalSlashes(path: string): string {
   return path.slice(0, end)
 }
 
-/** A path that cannot be decoded, or not to text that a column can hold, stays as it is. */
+/** Decodes a path. Returns it unchanged if it cannot be decoded, or if a column cannot hold the result. */
 function decoded(pathname: string): string {
   if (!pathname.includes("%")) return pathname
   try {

@@ -14,7 +14,10 @@ export const pixelTypes: Readonly<Record<string, ItemType>> = {
   error: errors,
 }
 
-/** GET /px.jpg, the page script's pixel mode: one item as a query. Pages without scripts can use it as an image. */
+/**
+ * GET /px.jpg, the page script's pixel mode: one item in the query string. Pages without scripts can use it
+ * as an image.
+ */
 export const pixelRoute: IngestRoute = {
   method: "GET",
   path: "/px.jpg",
@@ -23,7 +26,7 @@ export const pixelRoute: IngestRoute = {
   respondToError: pixelErrorResponse,
 }
 
-/** A transparent GIF of one pixel. Clients ignore the name of the path. */
+/** A transparent GIF of one pixel. Clients ignore the .jpg in the path. */
 const gif = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64")
 
 /** Seconds for Retry-After. An image is not retried by itself, so only the page script reads it. */
@@ -32,7 +35,7 @@ const retryAfter = "5"
 async function receivePixel(deps: IngestDeps, request: IngestRequest): Promise<Response> {
   const { context, now } = request
   const { url, method } = context.request
-  // A HEAD only asks what a GET would answer.
+  // A HEAD request stores nothing.
   if (method === "HEAD") return pixel(request.headers)
   context.bytes = url.length
   const query = nestedQuery(new URLSearchParams(/\?[^#]*/.exec(url)?.[0] ?? ""))
@@ -59,7 +62,10 @@ function pixel(headers: Record<string, string>): Response {
   })
 }
 
-/** The image also for a rejected item: a broken image would show on the page. An error that a retry can fix keeps its status. */
+/**
+ * Responds with the image even if the item was rejected: a broken image would show on the page. An error that
+ * a retry can fix keeps its status.
+ */
 function pixelErrorResponse(error: unknown, headers: Record<string, string>): Response {
   const rejection = toRequestError(error)
   const { status } = rejections[rejection.reason]
@@ -91,7 +97,7 @@ function nestedQuery(parameters: URLSearchParams): Nested {
   return query
 }
 
-/** The query with values of the types that the schema has. Empty values count as absent. */
+/** Converts the values of a query to the types in the schema. Empty values count as absent. */
 function coerced(query: Nested, { schema }: ItemType): Record<string, unknown> {
   const fields: Record<string, unknown> = Object.create(null)
   for (const [name, value] of Object.entries(query)) {

@@ -261,8 +261,8 @@ const types: ReadonlyMap<string, ReferrerType> = new Map(
 )
 
 /**
- * Search engines with a domain in many countries. Of Google only the search itself: docs.google.com or sites.google.com are pages of
- * others, gemini.google.com is an assistant.
+ * Search engines with a domain in many countries. For Google this is only the search itself: docs.google.com
+ * and sites.google.com hold pages of other people, and gemini.google.com is an assistant.
  */
 const regionalEngines = [
   /^(?:(?:www|images|m|cse|scholar)\.)?google\.(?:com?\.)?[a-z]{2,3}$/,

@@ -18,7 +18,7 @@ const preflightMaxAge = "86400"
  * reject `*`.
  */
 export function ingestHeaders(request: Request, requestId: string): Record<string, string> {
-  // Also without an origin: a cache must not answer a page with such a response.
+  // Set even without an Origin header: a cache must not answer a page with such a response.
   const headers: Record<string, string> = { ...jsonHeaders(requestId), Vary: "Origin" }
   const origin = request.headers.get("origin")
   if (origin !== null) {

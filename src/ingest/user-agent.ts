@@ -13,7 +13,10 @@ const deviceHeaders = [
   "sec-ch-ua-mobile",
 ] as const
 
-/** UTF-16 units of a header that are read. Browsers send fewer; for the 16,000 of a full header, the patterns take ms. */
+/**
+ * UTF-16 units of a header that are read. Browsers send fewer, and matching the 16,000 of a full header takes
+ * several ms.
+ */
 const maxInspectedLength = 512
 /** Entries of the cache: about 1 MB. A miss takes 20 µs. */
 const maxCached = 2_000
@@ -113,7 +116,7 @@ const browserAliases: ReadonlyMap<string, string> = new Map([
   ["yabrowser", "Yandex"],
 ])
 
-/** Operating system names, as above. */
+/** Display names of operating systems, by the names of the parser and of client hints. */
 const osNames: ReadonlyMap<string, string> = new Map([
   ...[
     "Windows",
@@ -218,7 +221,7 @@ function brandOf(list: string): { name: string; version: string } | undefined {
   return brands.find(({ name }) => name !== "Chromium") ?? brands[0]
 }
 
-/** Major version. For Safari major and minor, because its minor versions bring features. */
+/** The major version; for Safari the minor one too, because its minor versions bring features. */
 function versionOf(browser: string, version: string): string {
   const digits = browser === "Safari" ? /^(\d{1,4}(?:\.\d{1,3})?)/ : /^(\d{1,4})/
   return digits.exec(version)?.[1] ?? ""

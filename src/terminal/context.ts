@@ -18,11 +18,11 @@ export interface Context {
   err: (text: string) => void
   /** Writes to standard output; resolves when the reader has consumed it, rejects with an OutputError. */
   outTaken: (text: string | Uint8Array) => Promise<void>
-  /** True if standard output is the null device, as after `>&-`. Then nobody sees what is printed. */
+  /** True if standard output is the null device, as after `>&-`, so that nobody sees what is printed. */
   outIsDiscarded: boolean
   outIsTerminal: boolean
   errIsTerminal: boolean
   sleep: (ms: number) => Promise<void>
-  /** Handles SIGTERM and SIGINT from now on; resolves at the first. */
+  /** Starts to handle SIGTERM and SIGINT. Resolves at the first signal. */
   stopSignal: () => Promise<void>
 }

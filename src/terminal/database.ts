@@ -22,7 +22,10 @@ export interface DataOptions extends DatabaseOptions {
 /** ms that a command waits for the write lock while a server runs. */
 const busyTimeout = 5_000
 
-/** `--db` of a command other than `serve`, which alone describes it as created if missing. */
+/**
+ * `--db` of a command other than `serve`. Only the description of `serve` says that a missing database is
+ * created.
+ */
 export function commandDatabaseOption(description = "the SQLite database"): Option {
   const option = databaseOption()
   option.description = description
@@ -59,7 +62,10 @@ export async function withDatabase<Result>(
   }
 }
 
-/** Opens an existing database read-only, runs `work` and closes it: it works for a backup on a read-only disk, too. */
+/**
+ * Opens an existing database read-only, runs `work` and closes it. This works for a backup on a read-only
+ * disk, too.
+ */
 export function readDatabase<Result>(options: DatabaseOptions, work: (db: Db) => Result): Result {
   const path = requireDatabase(options)
   const db = openForReading(path)

@@ -53,7 +53,7 @@ export function toUserError(error: RequestError): UserError {
 }
 
 function fieldText({ field, message }: FieldError): string {
-  // A query of the command line has one parameter.
+  // A query from the command line has one parameter.
   const name = field.replace(/^parameters\.0\./, "")
   return `${flags[name.split(".")[0] ?? ""] ?? name} ${message}`
 }

@@ -1,8 +1,8 @@
 import { UserError } from "../errors.ts"
 import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
 
-// Parses filters and steps of the command line into those of the API. Invalid syntax is an error: read as a property name, a typo
-// would silently match nothing.
+// Parses filters and steps of the command line into those of the API. Invalid syntax is an error: a typo that
+// is read as a property name would silently match nothing.
 
 const infos = operatorNames.map((name) => operators[name])
 const bySymbol = new Map(
@@ -121,7 +121,7 @@ export function readStep(text: string): object {
   return name === "*" ? { filters } : { name, filters }
 }
 
-/** Matches `and`; outside quotes if all quotes are closed. */
+/** Matches `and`, but not inside quotes if all quotes are closed. */
 function conjunction(conditions: string): RegExp {
   const quotesAreClosed = conditions.split('"').length % 2 === 1
   return quotesAreClosed ? /\s+and\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/i : /\s+and\s+/i

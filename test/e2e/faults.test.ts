@@ -93,7 +93,7 @@ describe("a file of --geo-db", () => {
       if (contents !== undefined) writeFileSync(file, contents)
       const failure = await startFailure({ db, args: ["--geo-db", file] })
       expect(failure).toContain(says)
-      expect(failure).toContain("hint: give --geo-db a file in MaxMind's mmdb format")
+      expect(failure).toContain("hint: set --geo-db to a file in MaxMind's mmdb format")
       expect(existsSync(db)).toBe(false)
     })
   }

@@ -97,7 +97,7 @@ test("beside a server, forget shows what it would delete, and with --yes leaves 
   expect(done).toEqual({
     code: 0,
     out: `deleted ${what}
-note: copies made before this in other places still contain it
+note: copies made before this in other places still contain the data
 `,
     err: "",
   })
@@ -136,8 +136,8 @@ test("it names exactly the copies that still contain the person", async () => {
   const forget = ["forget", "--website", "w", "--yes", "--backup-dir", backups]
   const { code, out } = await run(...forget, "--profile-id", secret)
   expect(code).toBe(0)
-  const named = out.split("\n").filter((line) => line.startsWith("still contains it: "))
-  expect(named).toEqual([aside, holding, unreadable].map((file) => `still contains it: ${file}`))
+  const named = out.split("\n").filter((line) => line.startsWith("still contains the data: "))
+  expect(named).toEqual([aside, holding, unreadable].map((file) => `still contains the data: ${file}`))
   expect(out).toContain("note: delete these files")
   // The database has no trace of the person any more; the links in the backup lead to the events.
   rmSync(unreadable)

@@ -118,8 +118,8 @@ test("codes of countries are ISO 3166-1, in any case", () => {
 
 describe("--geo-db is refused with a reason", () => {
   const cases: [what: string, contents: string | Buffer | undefined, message: RegExp][] = [
-    ["a missing file", undefined, /x\.mmdb of --geo-db cannot be read \(ENOENT\)/],
-    ["an empty file", "", /x\.mmdb of --geo-db is not an mmdb file, or is damaged/],
+    ["a missing file", undefined, /--geo-db \S+x\.mmdb cannot be read \(ENOENT\)/],
+    ["an empty file", "", /--geo-db \S+x\.mmdb is not an mmdb file, or is damaged/],
     ["another file", "country,code\n".repeat(1_000), /is not an mmdb file/],
     [
       "half of a file",
