@@ -186,7 +186,7 @@ const trackText = `One event, or an array of them; an empty array is valid and c
 
 **Which website an event goes to**: its own \`websiteId\`, otherwise \`website_id\` in the query, otherwise none. With a website id as the credential, every event must be for that website. A key limited to some websites needs one of them for each event; with any other key, an event can be stored without a website.
 
-**Website ids are for pages.** They are public, so a request with an \`Origin\` header is accepted only from the website's domain, its subdomains, its allowed origins (hosts, and whole origins of apps such as \`capacitor://localhost\`) and the machine itself (\`localhost\`, \`*.localhost\`, \`127.0.0.0/8\`, \`[::1]\`). The id is \`website_id\` or \`client_id\` in the query, or \`websiteId\` of the first event. It is used if the request has no usable key.
+**Website ids are for pages.** They are public, so a request with an \`Origin\` header is accepted only from the website's domain, its subdomains, its allowed origins (hosts, and whole origins of apps such as \`capacitor://localhost\`) and the sender's own machine (\`localhost\`, \`*.localhost\`, \`127.0.0.0/8\`, \`[::1]\`). The id is \`website_id\` or \`client_id\` in the query, or \`websiteId\` of the first event. It is used if the request has no usable key.
 
 **Retry** after a 429, a 503 or a missing response. An \`eventId\` makes retries idempotent: an event with an id already stored for the same website and kind of credential is counted, but the first one stays.`
 
@@ -233,7 +233,7 @@ async function identify(limits: Limits): Promise<Json> {
 
 const identifyText = `Merges the traits into the profile and links the anonymous id to it. A profile has at most ${maxTraits} traits and ${maxTraitBytes.toLocaleString("en")} bytes of traits; a request that exceeds this is rejected. \`null\` removes a trait; \`email\` is stored in lower case. With a key, it needs \`track:events\` for the website.
 
-**From a page**, without a key and with \`client_id\`, the traits and the link are stored as claims and marked as such, because anyone can send them. A claimed link gives a profile no events. A claim never replaces a trait that a key set, and a visitor whom a key linked gets no link by a page; a link by a key replaces the claims about the visitor. Pages can send 60 of these requests a minute for one website from one address, and a website can switch them off (\`pageIdentify\`).`
+**From a page**, without a key and with \`client_id\`, the traits and the link are stored as claims and marked as such, because anyone can send them. A claimed link gives a profile no events. A claim never replaces a trait that a key set, and a page cannot link a visitor whom a key has linked; a link made with a key replaces the claims about the visitor. Pages can send 60 of these requests a minute for one website from one address, and a website can switch them off (\`pageIdentify\`).`
 
 export const requestHeaders = [
   {

@@ -100,7 +100,7 @@ const fieldErrors = {
   items: exactly({
     field: {
       type: "string",
-      description: "Path of the field, in a batch after the index of the event: `1.properties`",
+      description: "Path of the field. In a batch it starts with the index of the event: `1.properties`",
     },
     message: { type: "string", description: "Requirement of the field" },
   }),

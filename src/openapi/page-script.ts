@@ -117,7 +117,7 @@ const lists = {
   [errors.path]: {
     route: errors,
     id: "errors",
-    summary: "Store errors of scripts",
+    summary: "Store script errors",
     items: "PageError",
     example: [
       { message: "x is not a function", path: "/cart", lineno: 3, colno: 14, errorType: "TypeError" },
@@ -137,7 +137,7 @@ const lists = {
   [events.path]: {
     route: events,
     id: "events",
-    summary: "Store custom events of a page, in their older form",
+    summary: "Store custom events of a page, in the older format",
     items: "CustomEvent",
     example: [{ eventName: "signed_up", path: "/pricing", properties: { plan: "pro" } }],
     field: { field: "0.eventName", message: customEventSchema.properties.eventName.expected },
@@ -162,7 +162,7 @@ const operations: Record<string, Described> = {
   "/": {
     id: "page",
     summary: "Store one page event or outgoing link",
-    text: `${sharedText} Too long a title, UTM value or query is cut, and a malformed referrer is left out.`,
+    text: `${sharedText} A title, UTM value or query that is too long is cut, and a malformed referrer is left out.`,
     takes: pageItem,
     example: view,
     maxBytes: maxPageBodyBytes,
@@ -299,7 +299,7 @@ async function pixel(): Promise<Json> {
       .map((type) => `\`${type}\``)
       .join(
         ", ",
-      )} or absent. Numbers and booleans are written as text; \`properties\` is JSON, or nested as \`properties[plan]=pro\`. The image is sent for a rejected item too, with its reason in \`x-databuddy-reason\`; the item is listed among the rejected requests. A 429, 500 or 503 has no image, because a retry can succeed.`,
+      )} or absent. Numbers and booleans are written as text; \`properties\` is JSON, or nested as \`properties[plan]=pro\`. The image is sent even if the item is rejected, with the reason in \`x-databuddy-reason\`; the item is listed among the rejected requests. A 429, 500 or 503 has no image, because a retry can succeed.`,
     security: [],
     parameters: [
       ...clientId,

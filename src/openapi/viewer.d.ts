@@ -1,4 +1,5 @@
-// The package declares no types for its browser bundle. Imported with `type: "file"`, it is the path to it.
+// The package declares no types for its browser bundle. An import with `type: "file"` is the path of the
+// bundle.
 declare module "openapi-explorer/dist/browser/openapi-explorer.min.js" {
   const path: string
   export default path

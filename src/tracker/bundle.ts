@@ -10,7 +10,7 @@ export interface Scripts {
   pixel: string
 }
 
-/** The license of web-vitals asks for it. */
+/** The license of web-vitals requires this notice. */
 const webVitalsNotice =
   "/* Contains web-vitals, Copyright 2020 Google LLC, Apache-2.0: https://www.apache.org/licenses/LICENSE-2.0 */"
 

@@ -12,7 +12,10 @@ export const scriptNames: readonly string[] = [
   ...["databuddy-debug", "vitals", "errors", "engagement", "pixel"].map((name) => `${name}.js`),
 ]
 
-/** Any page can load them. A day: tags have no version in their URL, and an upgrade of the server must reach pages. */
+/**
+ * Any page can load the scripts. Browsers cache them for a day only: their URL has no version, and an upgrade
+ * of the server must reach pages.
+ */
 const scriptHeaders = {
   "Access-Control-Allow-Origin": "*",
   "Cross-Origin-Resource-Policy": "cross-origin",

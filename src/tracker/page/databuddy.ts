@@ -37,7 +37,8 @@ function install(): void {
   const source = address || location.href
   const { origin, searchParams } = new URL(source)
   const attributes = [...(script?.attributes ?? [])].map(({ name, value }) => [name, value] as const)
-  // The query of a page with an inline script is not the page's: anyone can link to it.
+  // An inline script has no URL of its own. The query of the page must not set options: anyone can link to
+  // the page.
   const options = readOptions(page.databuddyConfig, attributes, address ? searchParams : [])
   const api = String(options.apiUrl || origin).replace(/\/+$/, "")
   const identity = createIdentity(

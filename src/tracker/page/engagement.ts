@@ -12,7 +12,10 @@ const scrollGap = 150
 /** Characters of a target or a field. */
 const maxName = 64
 
-/** Elements whose click has an effect on the page. A text field only takes the focus; a download or a mail program are outside. */
+/**
+ * Elements whose click has an effect on the page. A text field only takes the focus; downloads and mail links
+ * act outside the page.
+ */
 const controls =
   "button,summary,[role=button],[role=tab],[role=menuitem],[onclick],input[type=button],input[type=submit],a[href]:not([target],[download],[href^=mailto],[href^=tel])"
 /** Links that leave the page, unless a script prevents it. How long the next page takes is not this page's fault. */

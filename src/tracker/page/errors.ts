@@ -1,10 +1,13 @@
 import type { Host } from "./plugin.ts"
 
-/** Errors of a page: a loop that throws must not send without end. */
+/** Maximum errors of a page: a loop that throws must not send forever. */
 const maxErrors = 100
-/** Equal errors of a page. */
+/** Maximum equal errors of a page. */
 const maxEqual = 5
-/** Not errors of the page: browsers report them when a layout takes another frame, and extensions have their own. */
+/**
+ * Ignored, as are errors of extensions: a layout that takes another frame, and errors of scripts from other
+ * origins without details.
+ */
 const ignored = /^ResizeObserver loop|^Script error\.?$/
 const extension = /^[a-z-]+-extension:/
 

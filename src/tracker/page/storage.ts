@@ -6,7 +6,7 @@ const activityGap = 10_000
 const idPattern = /^[\w.-]{1,128}$/
 
 const sessionKeys = ["did_session", "did_session_timestamp", "did_session_start"]
-/** `did_params` is not written here; other builds of this script did. */
+/** `did_params` is not written here, but other builds of this script wrote it. */
 const visitorKeys = ["did", "did_profile", "did_params"]
 const optOutKeys = ["databuddy_opt_out", "databuddy_disabled"]
 const consentKey = "did_consent"
@@ -48,7 +48,10 @@ export function createId(): string {
 
 export type Identity = ReturnType<typeof createIdentity>
 
-/** The IDs of the visitor, session and profile, and the choices on tracking. `local` lives across visits, `session` in one tab. */
+/**
+ * The IDs of the visitor, session and profile, and the visitor's choices about tracking. `local` lives across
+ * visits, `session` in one tab.
+ */
 export function createIdentity(local: Area, session: Area, now: () => number) {
   const removeAll = (area: Area, keys: string[]) => keys.forEach(area.remove)
   const setSession = (id: string) => {
@@ -100,7 +103,7 @@ export function createIdentity(local: Area, session: Area, now: () => number) {
       for (const key of optOutKeys) local.set(key, "true")
     },
     hasConsent: () => local.get(consentKey) !== null,
-    /** `remember`: the page waits for consent, so that the next page must know of it. */
+    /** `remember`: the page waits for consent, so the next page must know about it. */
     optIn: (remember: boolean | undefined) => {
       removeAll(local, optOutKeys)
       if (remember) local.set(consentKey, "true")

@@ -103,7 +103,9 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     if (!isSkipped()) add(endpoint, fields, isUrgent)
   }
 
-  /** Loads a plugin. Where it does not load, such as under a strict policy, the rest works. */
+  /**
+   * Loads a plugin. If it does not load, for example because of a Content-Security-Policy, the rest works.
+   */
   const load = <Plugin>(name: string, use?: (plugin: Plugin) => void): Promise<Plugin> => {
     const host: Host = { add: addVisible, path }
     const loaded = import(new URL(name, scriptUrl).href).then(({ start }) => start(host))
@@ -223,7 +225,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
       }
     })
     addEventListener("pagehide", () => {
-      // First, so that the exit already leaves in a way that outlives the page.
+      // First, so that the exit is already sent in a way that outlives the page.
       transport.setLeaving(true)
       settle()
       endView("unload")
@@ -295,7 +297,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     },
     /** Starts a view of the current page. */
     startView,
-    /** Forgets what is not sent yet. */
+    /** Discards what has not been sent yet. */
     stop: (): void => {
       clearTimeout(timer)
       view = undefined

@@ -5,14 +5,14 @@ const maxBytes = 60 * 1_024
 /** Undelivered requests in memory. The oldest are dropped: a page can be open for days without a server. */
 const maxPending = 50
 
-/** Items that are collected for a path before they are sent; less than the server accepts in one request. */
+/** Items that are collected for a path before they are sent; fewer than the server accepts in one request. */
 const maxCollected = { pages: 50, others: 6 }
 
 /** The browser, as far as delivery depends on it. */
 export interface Network {
   /** Sends and returns the status; 0 if there is no response. */
   post: (url: string, body: string) => Promise<number>
-  /** False if the browser does not take it. */
+  /** Returns false if the browser rejects the request. */
   beacon: (url: string, body: string) => boolean
   /** Sends an item as an image, or in a way that outlives the page; as `post`. */
   pixel: (url: string, path: string, item: object, isLeaving: boolean) => Promise<number>
@@ -22,7 +22,7 @@ interface Pending {
   path: string
   body: string
   attempts: number
-  /** True while it is on the way or waits for its next attempt. */
+  /** True while it is in flight or waits for its next attempt. */
   isActive: boolean
 }
 
@@ -33,7 +33,7 @@ export function isRetryable(status: number): boolean {
   return status === 0 || status >= 500 || [408, 425, 429].includes(status)
 }
 
-/** Joins serialized items to request bodies of at most 60 KiB, unless a single item is larger. */
+/** Joins serialized items into request bodies of at most 60 KiB, unless a single item is larger. */
 export function bodiesOf(items: readonly string[]): string[] {
   const bodies: string[] = []
   let body = ""
@@ -80,7 +80,7 @@ export function createTransport(api: string, options: Options, network: Network)
     else if (request.attempts < maxRetries) {
       setTimeout(deliver, firstDelay * 2 ** request.attempts++, request)
     } else {
-      // Waits for `flush`: the next items, or the connection's return.
+      // Waits for `flush`, when the next items are sent or the connection returns.
       request.attempts = 0
       request.isActive = false
     }
@@ -105,7 +105,8 @@ export function createTransport(api: string, options: Options, network: Network)
   const flush = (): void => {
     close()
     for (const request of pending) {
-      // The browser delivers beacons after the page is gone. Requests on the way are repeated, because they can end with the page.
+      // The browser delivers beacons after the page is gone. Requests in flight are repeated, because they
+      // can end with the page.
       const canBeacon = isLeaving && !options.usePixel
       if (canBeacon && network.beacon(urlOf(request.path), request.body)) pending.delete(request)
       else if (!request.isActive) void deliver(request)
@@ -131,12 +132,12 @@ export function createTransport(api: string, options: Options, network: Network)
       enqueue(path, JSON.stringify(body))
       flush()
     },
-    /** True: the page is going, so that everything leaves at once. False: it is back. */
+    /** True: the page is being left, so everything is sent at once. False: the page is back. */
     setLeaving: (value: boolean): void => {
       isLeaving = value
       flush()
     },
-    /** Forgets everything that is not sent. */
+    /** Discards everything that has not been sent. */
     clear: (): void => {
       close()
       pending.clear()

@@ -15,7 +15,7 @@ export function start({ add, path }: Host): () => void {
     add("/vitals", { metricName, metricValue: Math.round(value * 10_000) / 10_000, path: pathname })
   }
   const reportMetric = ({ id, name, value, navigationURL }: MetricType): void => {
-    // It calls again when a value changes after the page was hidden.
+    // web-vitals calls again when a value changes after the page was hidden.
     if (reported.has(id)) return
     reported.add(id)
     report(name, value, path(navigationURL))
@@ -33,7 +33,7 @@ export function start({ add, path }: Host): () => void {
     let frames = 0
     let first = 0
     const frame = (time: number): void => {
-      // The page has gone to another route, or it was hidden, where there are no frames.
+      // The page has changed to another route, or is hidden and renders no frames.
       if (current !== route || document.visibilityState === "hidden") return
       first ||= time
       if (time - first < frameTime) {
