@@ -11,12 +11,15 @@ import { enlarge } from "./typed-arrays.ts"
 export type NumbersOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
 
 /**
- * Limit of the bytes of memory, as `bytes` estimates them, in which columns are built, whatever was sent. Columns of
- * 65,536 ordinary rows fit. The process takes two to three times as much, with garbage and
- * encoded data.
+ * Maximum bytes of memory in which columns are built, as estimated by `bytes`, whatever clients send. The
+ * columns of 65,536 ordinary rows fit. The process takes two to three times as much, with garbage and encoded
+ * data.
  */
 export const buildMemory = 33_554_432
-/** Websites and days from which a builder is full: each becomes a block, which the main thread stores in about 100 us. */
+/**
+ * A builder is full with this number of pairs of website and day: each becomes a block, which the main thread
+ * stores in about 100 µs.
+ */
 const maxDays = 512
 /** Limits of one step of reading, in rows and in bytes of columns: about 30 ms. */
 const rowsPerStep = 8_192
@@ -27,7 +30,7 @@ export class ColumnBuilder {
   /** By website and day. */
   readonly #websites = new Map<number, Map<number, DayGroups>>()
   #days = 0
-  /** The website and day of the last row: most rows have those of the row before. */
+  /** The website and day of the last row. Most rows have the same as the row before. */
   #last: DayGroups | undefined
   readonly #texts: Record<IdKind, Map<string, number>> = {
     visitors: new Map(),
@@ -146,7 +149,7 @@ export class ColumnBuilder {
 /** The columns of a website and day. Those of all names and kinds share the dictionaries of their values. */
 class DayGroups {
   readonly #byName = new Map<string, Group>()
-  /** By event type and crawler: looking up a number is faster than a text. */
+  /** By event type and crawler: looking up a number is faster than looking up a text. */
   readonly #byType = new Map<number, Group>()
   readonly #fields = new Map<TextField, ValueDictionary>()
   readonly #properties = new Map<string, ValueDictionary>()
@@ -348,10 +351,10 @@ class Group {
   }
 }
 
-/** Bytes of memory of the columns of a context's fields for each event: most have fewer than 256 values. */
+/** Bytes of memory that the fields of a context take per event: most columns have fewer than 256 values. */
 const codesBytes = { client: 12, acquisition: 12 }
 
-/** The contexts of one kind of the events of a group. */
+/** The client contexts, or the acquisition contexts, of a group's events. */
 class Contexts {
   /** The ids of the contexts. */
   readonly #ids = new ValueColumn()
@@ -360,7 +363,7 @@ class Contexts {
 
   constructor(private readonly kind: ContextKind) {}
 
-  /** Estimated bytes of memory in use, and of the columns that `finish` makes. */
+  /** Estimated bytes of memory in use, plus those of the columns that `finish` will create. */
   get bytes(): number {
     return this.#bytes + this.#ids.bytes + this.#ids.dictionary.bytes
   }

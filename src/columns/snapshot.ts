@@ -61,7 +61,10 @@ export interface Day {
 
 /** Single events looked up in one step: about 5 ms. */
 const lookupsPerStep = 256
-/** Number of ids among which one is looked up in the time of checking the dictionary id of one. */
+/**
+ * A lookup of texts searches a whole dictionary. This many of its ids take as long as checking the dictionary
+ * id of one text.
+ */
 const idsPerCheck = 1_000
 /** Number of rows that a scan reads in the time of one lookup. */
 const rowsPerLookup = 16
@@ -198,9 +201,9 @@ export class Snapshot {
   }
 
   /**
-   * Reads the events at some times, Unix ms, as stored and as columns. In the columns only ids of the kinds
-   * in `numbered` have dictionary ids. Calls `onEvent` with each event before it reads the next. Yields while
-   * it reads.
+   * Reads the events at the given times (Unix ms), both as stored and as columns. The columns have dictionary
+   * ids only for the kinds of ids in `numbered`. Calls `onEvent` with each event before it reads the next.
+   * Yields while it reads.
    */
   *eventsAt(
     moments: readonly { website: number; ts: number }[],
@@ -222,7 +225,7 @@ export class Snapshot {
       events,
       columns: [
         ...builder.finish((kind, texts) =>
-          // Looking up a few ids among millions takes as long as looking up many.
+          // A lookup of a few ids among millions takes as long as a lookup of many.
           numbered.includes(kind) ? this.numbersOf(kind, texts) : new Uint32Array(texts.length),
         ),
       ],
@@ -247,7 +250,7 @@ export class Snapshot {
     return this.#search.found(kind, key)
   }
 
-  /** Returns the row ids of a website at some times, Unix ms, in no order. */
+  /** Returns the row ids of a website's events at the given times (Unix ms), in no particular order. */
   rowIdsAt(website: number, times: readonly number[]): RowId[] {
     const rowIds = this.#rows.ids(website, times)
     this.rowsRead += rowIds.length

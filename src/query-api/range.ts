@@ -31,7 +31,7 @@ export const presets = [
   "last_24h",
   "last_hour",
 ] as const
-/** Any number of days, including today, or of hours. */
+/** The last days, including today, or the last hours: any number of them. */
 type CountedPreset = `last_${number}${"d" | "h"}`
 export type Preset = (typeof presets)[number] | CountedPreset
 
@@ -39,8 +39,8 @@ const dayMs = 86_400_000
 /** The range of a query without dates. */
 const defaultPreset = "last_30d"
 /**
- * Maximum number of buckets: by the minute, as documented, and by any other granularity. The latter makes a result of a
- * few MB.
+ * Maximum number of buckets with the granularity `minute`, and with any other. The documentation states the
+ * first; the second makes a result of a few MB.
  */
 const maxMinutes = 10_000
 const maxBuckets = 100_000
@@ -102,9 +102,9 @@ export function readRange({ startDate, endDate, preset }: RangeBody, zone: strin
 }
 
 /**
- * The previous period of the same length. Whole days count by the calendar, so that days of 23 hours do not shift it. If the range is
- * still running, the period ends at the same distance from its start, for whole days at the same time of day: a partial range is not
- * compared to a complete one. `now`: Unix ms.
+ * The previous period of the same length. Whole days are calendar days, so that a day of 23 hours does not
+ * shift the period. If the range is still running, the period is cut at the same point (for whole days, at
+ * the same time of day), so that a partial range is not compared to a complete one. `now`: Unix ms.
  */
 export function previousOf({ from, to, days }: Range, zone: string, now: number): Range {
   // Includes events of the current ms.
@@ -130,9 +130,10 @@ const clockLengths: Record<Granularity, number | undefined> = {
 }
 
 /**
- * Returns for each bucket the index of the previous bucket to compare it to; undefined if there is none. Minutes, hours and days pair
- * with the same local time of the earlier day, because a clock change between the periods shifts indexes. An hour that occurs twice
- * pairs with the first and the second occurrence. Weeks and months pair by index.
+ * Returns for each bucket the index of the previous bucket to compare it to; undefined if there is none.
+ * Minutes, hours and days are paired by local time, because a clock change between the periods shifts
+ * indexes. If an hour occurs twice, the first occurrences are paired, and the second ones. Weeks and months
+ * are paired by index.
  */
 export function pairBuckets(
   { from, to, days }: Range,
@@ -164,7 +165,7 @@ export function tooManyBuckets({ from, to }: Range, granularity: Granularity): s
   const max = granularity === "minute" ? maxMinutes : maxBuckets
   const count = Math.ceil((to - from) / minBucketMs[granularity])
   if (count <= max) return undefined
-  return `granularity ${granularity} gives more than ${max} dates in this range: use a coarser granularity or a shorter range`
+  return `granularity ${granularity} gives more than ${max} intervals in this range: use a coarser granularity or a shorter range`
 }
 
 function presetRange(preset: Preset, today: number, zone: string, now: number): Range {
@@ -209,13 +210,13 @@ function dayNumber(text: string, field: "startDate" | "endDate"): number {
   const year = Number(day.slice(0, 4))
   // Date.parse reads April 31 as May 1.
   if (Number.isNaN(ms) || new Date(ms).toISOString().slice(0, 10) !== day) {
-    throw new RangeFault(field, "must be an existing date and time")
+    throw new RangeFault(field, "must be a valid date and time")
   }
   if (year < years.first || year > years.last) {
     throw new RangeFault(field, `must be from ${years.first} to ${years.last}`)
   }
   if (text.length > 10 && Number.isNaN(Date.parse(/(?:Z|[+-]\d\d:\d\d)$/.test(text) ? text : `${text}Z`))) {
-    throw new RangeFault(field, "must be an existing date and time")
+    throw new RangeFault(field, "must be a valid date and time")
   }
   return ms / dayMs
 }

@@ -23,7 +23,7 @@ interface OperatorLabel {
 /** An operator that tests a value. */
 interface PositiveDefinition extends OperatorLabel {
   operandType: "text" | "number" | "list" | "boolean"
-  /** The label with the operand false, for an operator with a boolean operand. */
+  /** The label if the operand is false; for operators with a boolean operand. */
   falseLabel?: string
   /**
    * How matching ids are found; columns hold dictionary ids. `equality` looks the operand up in the dictionary, `text` tests the
@@ -45,7 +45,7 @@ const isNumber = (compare: (value: number) => boolean): ValuePredicate => {
   }
 }
 
-// In the order of every list. One row is all that an operator needs.
+// Lists of operators are in this order. An operator needs nothing but its row.
 const definitions = {
   eq: {
     label: "is",
@@ -140,7 +140,9 @@ export interface OperatorInfo
   extends OperatorLabel,
     Pick<PositiveDefinition, "operandType" | "falseLabel" | "lookup"> {
   name: Operator
-  /** It is true if the operator that it negates is false, and so also if the value is missing. */
+  /**
+   * True for a negation, which matches where the negated operator does not: also where the value is missing.
+   */
   isNegation: boolean
 }
 
@@ -178,20 +180,23 @@ export function predicateOf(condition: Condition): ValuePredicate {
   return operators[condition.op].isNegation ? (text, value) => !test(text, value) : test
 }
 
-/** The texts that can match; undefined if the operator allows others. */
+/** The only texts that can match; undefined if the operator does not list them. */
 export function requiredTexts({ op, value }: Condition): string[] | undefined {
   const { lookup, isNegation } = operators[op]
   return lookup === "equality" && !isNegation ? [value].flat().map(String) : undefined
 }
 
-/** A text that all texts contain that match the operator, or the one that it negates; undefined if there is none. */
+/**
+ * A part that every text must contain to match the operator, or the one that it negates; undefined if there
+ * is none.
+ */
 export function requiredPart({ op, value }: Condition): string | undefined {
   const { lookup, operandType } = operators[op]
   const [part] = [value].flat().map(String)
   return lookup !== "presence" && operandType === "text" ? part || undefined : undefined
 }
 
-/** Whether a text matches a pattern in which each `*` stands for any text, also for none. */
+/** True if a text matches a pattern in which each `*` stands for any text, even an empty one. */
 export function matchesPattern(text: string, pattern: string): boolean {
   const [first = "", ...rest] = pattern.split("*")
   const last = rest.pop()

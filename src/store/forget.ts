@@ -26,11 +26,14 @@ export interface ForgetSchedule {
   onProgress?: (events: number) => void
 }
 
-/** Events per scan step, without a lock: about 5 ms, which blocks the thread. */
+/** Events per scan step. A step takes no lock, but blocks the thread for about 5 ms. */
 const rowsPerScan = 2_000
 /** ms between two scan steps. */
 const scanPause = 1
-/** Attempts of a step that a reader or a commit of another process prevents, and the longest time between two, ms. Most end soon. */
+/**
+ * Maximum attempts of a step that a reader or another process's commit prevents, and the longest pause
+ * between two in ms. Most readers and commits end soon.
+ */
 const maxAttempts = 50
 const maxRetryPause = 100
 /** ms between two steps that overwrite unallocated space: leaves the disk and the lock to new events. */
@@ -62,7 +65,8 @@ const sql = {
   deleteVisitorsLinks: `
     delete from profile_links
     where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
-  // Nothing reads the layout of a stale block. The quarters are stored for certain slices, so they go with a slice.
+  // Nothing reads the layout of a stale block. The quarters belong to slices, so they are deleted with any
+  // slice.
   clearStaleBlocks: `
     update blocks set
       layout = '',
@@ -99,13 +103,14 @@ export async function countPerson(
 }
 
 /**
- * Deletes the events of a person, their ids in the dictionary unless other events have them, the links and the profile, then
- * event names and property keys that no other event has. identity-resolution.ts defines which events belong to a person. A profile loses
- * its claimed links too, but no events with them. An anonymous id loses its links, but no profile is deleted with it. Events of the day
- * of `now` (Unix ms) are also found by their daily hash.
+ * Deletes the events of a person, their ids in the dictionary unless other events have them, the links and
+ * the profile, then event names and property keys that no other event has. identity-resolution.ts defines
+ * which events belong to a person. The claimed links of a profile are deleted too, but not the events of
+ * those anonymous ids. The links of an anonymous id are deleted, but not the profiles. Events of the day of
+ * `now` (Unix ms) are also found by their daily hash.
  *
- * Deleted bytes are overwritten: cells and pages by `secure_delete`, copies of cells in pages by `overwriteUnallocatedSpace`, and
- * the -wal is truncated. `overwritten` is false if that failed.
+ * Deleted bytes are overwritten: cells and pages by `secure_delete`, copies of cells in pages by
+ * `overwriteUnallocatedSpace`, and the -wal is truncated. `overwritten` is false if that failed.
  *
  * Events that arrive during the call can remain. If it is interrupted, call it again to finish.
  */
@@ -131,7 +136,7 @@ export async function forgetPerson(
       await pace.sleep(sweepPause)
     }
   }
-  // Before the links are deleted: if interrupted, the next call finds the ids by them.
+  // Before the links are deleted: if this is interrupted, the next call finds the ids through the links.
   await eraseUnusedIds(db, theirIds, pace)
   const profileAndLinks = await pace.write(() => deleteProfileAndLinks(db, personFilter(db, person, now)))
   const pause = async () => {
@@ -197,7 +202,7 @@ function filterOf({ websiteRid: rid, id }: Person, anonymousIds: readonly string
 }
 
 function idsOf({ values: { profileId, anonymousIds } }: PersonFilter): IdTexts {
-  // `filterOf` made it.
+  // Created by `filterOf`.
   const visitors = new Set(JSON.parse(anonymousIds) as string[])
   return { visitors, profiles: new Set(profileId === null ? [] : [profileId]) }
 }

@@ -656,7 +656,7 @@ describe("an answer", () => {
     [{ name: "custom_events_trends", granularity: "minute", preset: "last_30d" }, "granularity minute"],
     [{ name: "custom_events", sortBy: "users" }, "custom_events can be sorted by total_events"],
     [{ name: "custom_events_recent", limit: 10_000, page: 12 }, "page and limit skip more than 100000"],
-    [{ name: "custom_events", start_date: "2026-02-30" }, "start_date must be an existing date and time"],
+    [{ name: "custom_events", start_date: "2026-02-30" }, "start_date must be a valid date and time"],
     [{ name: "person" }, "person needs anonymousId or profileId"],
     [{ name: "custom_events_recent", cursor: "x" }, "cursor must be"],
     [{ name: "goals", steps: ["a"], window: "1h" }, "goals does not take window"],

@@ -140,11 +140,11 @@ test("hours end at the current ms", () => {
 })
 
 const faults: [RangeBody, string][] = [
-  [{ startDate: "2026-02-30" }, "startDate must be an existing date and time"],
+  [{ startDate: "2026-02-30" }, "startDate must be a valid date and time"],
   [{ startDate: "2026-02-03", endDate: "2026-02-01" }, "endDate must be after startDate, or the same day"],
   [{ endDate: "2026-02-01" }, "startDate is required with endDate"],
   [{ preset: "today", startDate: "2026-02-01" }, "preset cannot be combined with startDate and endDate"],
-  [{ startDate: "2026-02-01T25:00" }, "startDate must be an existing date and time"],
+  [{ startDate: "2026-02-01T25:00" }, "startDate must be a valid date and time"],
   [{ startDate: "1024-02-01" }, "startDate must be from 1970 to 2199"],
 ]
 test.each(faults)("%p is rejected", (body, message) => {
@@ -274,6 +274,6 @@ test.each(before)("the period before %s", (_, body, zone, at, from, to) => {
 test("minutes are at most 10,000", () => {
   const days = (count: number) => ({ from: 0, to: count * 86_400_000, days: undefined })
   expect(tooManyBuckets(days(6), "minute")).toBeUndefined()
-  expect(tooManyBuckets(days(7), "minute")).toStartWith("granularity minute gives more than 10000 dates")
+  expect(tooManyBuckets(days(7), "minute")).toStartWith("granularity minute gives more than 10000 intervals")
   expect(tooManyBuckets(days(400), "hourly")).toBeUndefined()
 })

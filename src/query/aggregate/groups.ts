@@ -32,8 +32,8 @@ export function* groups(
 }
 
 /**
- * Returns a page of sorted groups. If it is less work, measures that the order does not need are computed
- * only for the groups of the page.
+ * Returns a page of sorted groups. Measures that the order does not need are computed only for the groups of
+ * the page if that is less work.
  */
 function* pageOf(
   query: GroupsQuery,
@@ -94,8 +94,8 @@ function compareAll(left: GroupKey, right: GroupKey): number {
 }
 
 /**
- * Computes some groups. Aggregates and caches each name separately: which names a page needs can change with
- * each event.
+ * Computes only the groups in `only`. Aggregates and caches each name separately, because each event can
+ * change which names a page needs.
  */
 function* selectedGroups(
   query: GroupsQuery,
@@ -137,7 +137,7 @@ function* selectedGroups(
   return found
 }
 
-/** Returns the values of measures without events. */
+/** Returns the value of each measure if there are no events. */
 function emptyValues(
   measures: readonly Measure[],
   { numbers, stamps }: Snapshot,
