@@ -1,6 +1,6 @@
 /** A query type with a row for each page. */
 export interface PageReport {
-  /** Of the query type. */
+  /** Name of the query type. */
   name: string
   title: string
   hint: string
@@ -20,7 +20,7 @@ export interface Column {
 export const quality: PageReport = {
   name: "engagement_quality_by_page",
   title: "Attention",
-  hint: "Attention is the active time in percent of the time that pages were open.",
+  hint: "Attention is the active time as a percentage of the time that pages were open.",
   empty: "No engagement in this range",
   file: "attention",
   columns: [

@@ -25,7 +25,7 @@ export function groupFilters({ message, filename, lineno }: ErrorGroup): Filter[
   return [message, filename, lineno].map((value, index) => valueFilter(groupFields[index] ?? "", value))
 }
 
-/** The form of a group in the URL: its values as JSON. */
+/** Serializes a group for the URL, as a JSON array of its values. */
 export function groupParam({ message, filename, lineno }: ErrorGroup): string {
   return JSON.stringify([message, filename, lineno])
 }
@@ -45,7 +45,7 @@ export function parseGroup(param: string | null): ErrorGroup | undefined {
   }
 }
 
-/** shop.example/app.js:12, or '' if the error did not say. */
+/** Such as shop.example/app.js:12; '' if the error has no location. */
 export function locationText({ filename, lineno }: ErrorGroup): string {
   if (filename === null) return ""
   const file = filename.replace(/^https?:\/\//, "")

@@ -9,7 +9,7 @@ import { useQuery } from "../state/use-query.ts"
 /** Rows of the list. */
 const topRows = 10
 
-/** The pages with the most of the errors. */
+/** The pages with the most errors. */
 export function ErrorPages({ filters }: { filters: readonly Filter[] }) {
   const format = useFormat()
   const query = useQuery([{ name: "errors_by_page", id: "pages", limit: topRows }], { filters: [...filters] })

@@ -23,7 +23,7 @@ interface Occurrence {
   country: string | null
 }
 
-/** The latest errors, each with its visitor; of the latest also the stack. */
+/** The latest errors, each with its visitor, and the stack of the most recent one. */
 export function Occurrences({ filters }: { filters: readonly Filter[] }) {
   const { router, now } = useApp()
   const format = useFormat()

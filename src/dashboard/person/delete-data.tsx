@@ -138,7 +138,10 @@ function ProfileData({ person, summary }: { person: PersonId; summary: PersonSum
           </li>
         )}
       </ul>
-      <p>Not deleted: events of its visitors with another profile, or of visitors that only a page linked.</p>
+      <p>
+        Not deleted: its visitors' events with another profile, and events of visitors that only a page
+        linked.
+      </p>
     </>
   )
 }

@@ -195,7 +195,7 @@ function LinkedIds({ person, summary }: { person: PersonId; summary: PersonSumma
   )
 }
 
-/** Marks what only a page said, which anyone can send. */
+/** Marks what only a page has sent: anyone can send it. */
 function ClaimNote() {
   return <span class="muted"> (claimed by a page)</span>
 }

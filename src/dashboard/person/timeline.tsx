@@ -28,7 +28,7 @@ export function Timeline({ person, lastSeen }: { person: PersonId; lastSeen: str
       title="Timeline"
       hint={
         person.kind === "profile"
-          ? "Includes events of its visitors without a profile, even from before they were identified."
+          ? "Includes its visitors' events without a profile, even from before they were identified."
           : undefined
       }
       actions={events && <Download events={events} />}

@@ -35,7 +35,7 @@ function matches(event: ApiEvent, filter: Filter): boolean {
   return predicateOf(filter)(value === undefined ? undefined : textOf(value), value)
 }
 
-/** At least one property key must match; for a negated operator, no key can match its opposite. */
+/** True if a property key matches; for a negated operator, if no key matches its opposite. */
 function matchesKeys({ properties }: ApiEvent, filter: Filter): boolean {
   const keys = Object.keys(properties).filter((key) => properties[key] !== null)
   const { lookup, isNegation } = operators[filter.op]

@@ -51,7 +51,7 @@ export function eventDetails(event: ApiEvent): [name: string, value: unknown][] 
     ...(isTitled ? [] : [["", path] satisfies [string, unknown]]),
     ...Object.entries(properties)
       .filter(([key]) => !omitted.includes(key))
-      // The time that a page was open tells more of an exit than how it ended.
+      // How long a page was open says more about an exit than how the exit happened.
       .sort(([a], [b]) => (kind === "page_exit" ? rank(a) - rank(b) : 0))
       .map(([key, value]): [string, unknown] =>
         key === "time_on_page" && typeof value === "number" ? ["after", `${value} s`] : [key, value],

@@ -87,7 +87,7 @@ export function hasFilters(filters: readonly Filter[], searched: readonly Filter
   return searched.every((filter) => params.includes(filterParam(filter)))
 }
 
-/** Filters for the events of a name. '' or undefined: of any. */
+/** Filters for the events with this name. '' or undefined: any name. */
 export function eventFilters(event: string | undefined): Filter[] {
   return event ? [{ field: "event_name", op: "eq", value: event }] : []
 }

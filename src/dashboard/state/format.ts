@@ -58,7 +58,7 @@ export class Format {
     return value > 0 && value < 0.05 ? `<${this.tenths(0.1)}%` : `${this.tenths(value)}%`
   }
 
-  /** DE → Germany, in the language of the dashboard. A code that is not a country names itself. */
+  /** DE → Germany, in the language of the dashboard. Returns a code that is not a country unchanged. */
   country(code: string): string {
     this.#countries ??= new Intl.DisplayNames("en", { type: "region", fallback: "code" })
     return /^[A-Z]{2}$/.test(code) ? (this.#countries.of(code) ?? code) : code

@@ -10,9 +10,9 @@ export interface Profile {
   updatedAt: string
   /** Linked ids, newest first, at most `maxAnonymousIds`. */
   anonymousIds: string[]
-  /** The traits that only a page said. */
+  /** The traits that only a page has sent. */
   claimedTraits: string[]
-  /** Those of `anonymousIds` that only a page linked. */
+  /** The `anonymousIds` that only a page has linked. */
   claimedAnonymousIds: string[]
 }
 

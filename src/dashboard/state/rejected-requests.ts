@@ -50,7 +50,7 @@ export interface RejectedRequestsState {
   refetch: () => void
 }
 
-/** The rejected requests, refreshed while the page is visible. `path`: of the requests under /v1. `interval`: ms. */
+/** The rejected requests, refreshed while the page is visible. `path`: the path under /v1. `interval`: ms. */
 export function useRejectedRequests({
   path = "refusals",
   interval = defaultInterval,

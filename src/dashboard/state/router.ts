@@ -81,8 +81,8 @@ export class Router {
   }
 
   /**
-   * Path of the same page for another website, whose start page can be another one. Filters are dropped: they refer to the first
-   * one's properties.
+   * Path of the same page for another website; from Web, of the start page of that website. Filters are
+   * dropped: they refer to the first one's properties.
    */
   websiteHref(id: string): string {
     const { page, params, base } = this.location.value

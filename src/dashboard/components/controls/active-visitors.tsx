@@ -5,9 +5,9 @@ import { usePolling } from "../../state/polling.ts"
 import { runParameter } from "../../state/query-cache.ts"
 import { useFormat } from "./use-format.ts"
 
-/** A visitor is active if they had an event of any kind in the last this many ms. */
+/** ms for which a visitor counts as active after an event of any kind. */
 const activeWindow = 300_000
-/** ms: events of senders whose clock is ahead count too. */
+/** ms by which a sender's clock can be ahead: its events count too. */
 const clockTolerance = 60_000
 /** ms between two requests. */
 const pollInterval = 30_000

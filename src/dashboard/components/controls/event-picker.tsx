@@ -23,7 +23,10 @@ export function stepText({ name, filters }: Step): string {
   return filters.length === 0 ? event : `${event} where ${filters.map(filterText).join(" and ")}`
 }
 
-/** The text of a step in a result, which contains only its event name. Without filters while the result is of another step. */
+/**
+ * The text of a step in a result, which contains only its event name. Leaves out the filters while the result
+ * is of another step.
+ */
 export function resultText(eventName: string | null, step: Step | undefined): string {
   const name = eventName ?? ""
   return stepText(step?.name === name ? step : { name, filters: [] })

@@ -44,7 +44,7 @@ export function Value({ field, value, and, onSelect, children }: ValueProps) {
   )
 }
 
-/** Replaces null and blank values by a word. */
+/** Replaces null and blank values with a word. */
 function ValueText({ value }: { value: string | null }) {
   if (value === null) return <em>none</em>
   if (value.trim() === "") return <em>empty</em>

@@ -11,7 +11,7 @@ interface NoPageDataProps {
   option: string
 }
 
-/** Nothing in this range of what the page script reports only on request: how to turn it on. */
+/** Shown if the range has no data that the page script reports only on request. Says how to turn it on. */
 export function NoPageData({ what, option }: NoPageDataProps) {
   const { router, session, view } = useApp()
   const { filters, website } = view.value

@@ -7,7 +7,7 @@ import { useResource } from "../../state/resource.ts"
 import { useFormat } from "../controls/use-format.ts"
 import { useKeepFocus } from "./states.tsx"
 
-/** Hosts listed at most: the latest ones. */
+/** Maximum number of hosts to list: the latest ones. */
 const maxHosts = 5
 
 interface Website {
