@@ -17,7 +17,6 @@ import { savedRoutes } from "./saved/route.ts"
 import { scriptPaths, type TrackerSettings, trackerRoutes } from "./tracker/route.ts"
 import { type UserRouteDeps, userRoutes } from "./users/route.ts"
 
-/** Dependencies of all routes. */
 export type AppDeps = IngestDeps &
   AdminApiDeps &
   UserRouteDeps &

@@ -49,7 +49,6 @@ import {
 } from "./input.ts"
 import { type ServerState, statusOf } from "./status.ts"
 
-/** Dependencies of the management routes. */
 export interface AdminApiDeps extends RouteDeps {
   rejectedRequests: RejectedRequests
   queryEngine: QueryEngine<never>

@@ -29,7 +29,6 @@ export interface ServerState {
 /** 2200-01-01 in Unix ms: no event is later. Whole days are counted without reading their events. */
 const endOfTime = Date.UTC(2200, 0)
 
-/** Sources of the status. */
 interface StatusDeps {
   db: Db
   queryEngine: QueryEngine<never>

@@ -7,7 +7,6 @@ import type { ServeOptions } from "../serve-options.ts"
 import type { Growth } from "../store/db/growth.ts"
 import { isoTime, shortTime, size } from "../terminal/print.ts"
 
-/** The result of one check. */
 export interface CheckResult {
   about:
     | "database"

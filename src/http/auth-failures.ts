@@ -4,7 +4,6 @@ import type { TrustedNetworks } from "./address.ts"
 import { type RateLimiter, rateLimitHeaders } from "./rate-limits.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
 
-/** Dependencies of the limit on wrong keys. */
 export interface AuthFailureDeps {
   /** Counts wrong keys by address. */
   failures: RateLimiter

@@ -23,7 +23,6 @@ export interface Caller extends Grant {
 /** Carries the token of a share link. A header instead of a cookie, so that only the page of that link sends it. */
 export const shareHeader = "x-databuddy-share"
 
-/** Dependencies of the lookup. */
 export interface CallerDeps {
   registry: Registry
   db: Db

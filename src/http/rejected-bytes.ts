@@ -29,7 +29,6 @@ interface Sender {
   bodies: number
 }
 
-/** Dependencies of the limit on rejected bytes. */
 export interface RejectedBytesDeps {
   rejectedBytes: RejectedBytes
   settings: { trustedProxies: TrustedNetworks }

@@ -12,7 +12,6 @@ export interface RejectedRequest {
   reason: RejectionReason
   /** Number of events; null if the body could not be read or has no events. */
   events: number | null
-  /** Event names. */
   names: string[]
   /** Keys of properties or traits. */
   keys: string[]

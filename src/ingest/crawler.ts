@@ -30,7 +30,6 @@ export class CrawlerCheck {
     return isCrawler
   }
 
-  /** Number of cached user agents. */
   get size(): number {
     return this.#cache.size
   }

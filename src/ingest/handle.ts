@@ -21,7 +21,6 @@ import type { Credential } from "./credential.ts"
 import { describeRejected } from "./describe-rejected.ts"
 import { errorResponse, ingestHeaders } from "./responses.ts"
 
-/** Dependencies of the ingestion routes. */
 export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps {
   registry: Registry
   batcher: Pick<Batcher, "submit">

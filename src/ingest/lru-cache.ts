@@ -29,7 +29,6 @@ export class LruCache<Value> {
     return value
   }
 
-  /** Number of entries. */
   get size(): number {
     return this.#entries.size
   }

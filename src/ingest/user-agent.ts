@@ -178,7 +178,6 @@ export class DeviceParser {
     return values[0] === "" ? unknownDevice : this.#cache.get(values.join("\n"), deviceOf)
   }
 
-  /** Number of cached results. */
   get size(): number {
     return this.#cache.size
   }

@@ -51,7 +51,6 @@ import { Passwords } from "./passwords.ts"
 /** Failed attempts per minute to confirm the current password. */
 const passwordChanges = 10
 
-/** Dependencies of the user routes. */
 export interface UserRouteDeps extends RouteDeps {
   loginLimits: LoginLimits
   /** Name of the page script, for the snippets on the setup page. */
@@ -59,7 +58,6 @@ export interface UserRouteDeps extends RouteDeps {
   settings: RouteDeps["settings"] & { ingestPath: string }
 }
 
-/** Dependencies of the handlers. */
 interface UserDeps extends UserRouteDeps {
   passwords: Passwords
 }

@@ -25,7 +25,6 @@ const currentPassword = Type.String({
   expected: `must be a string of 1 to ${maxPassword} characters`,
 })
 
-/** A new password. */
 const newPassword = Type.String({
   minLength: minPassword,
   maxLength: maxPassword,

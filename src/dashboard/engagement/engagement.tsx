@@ -7,7 +7,6 @@ import { type QueryState, useQuery } from "../state/use-query.ts"
 import { PageTable } from "./page-table.tsx"
 import { forms, frustration, quality } from "./tables.ts"
 
-/** Rows of a table. */
 const rowsPerTable = 50
 
 const tables = [quality, frustration, forms]

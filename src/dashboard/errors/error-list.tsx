@@ -15,7 +15,6 @@ import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { groupFields, groupOf, groupParam, locationText } from "./error-group.ts"
 
-/** Rows per page. */
 const pageRows = 50
 /** Rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000

@@ -6,7 +6,6 @@ import { Empty } from "../components/layout/states.tsx"
 import type { Filter } from "../state/filters.ts"
 import { useQuery } from "../state/use-query.ts"
 
-/** Rows of the list. */
 const topRows = 10
 
 /** The pages with the most errors. */

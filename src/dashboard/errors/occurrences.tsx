@@ -8,7 +8,6 @@ import { useApp } from "../state/app.ts"
 import type { Filter } from "../state/filters.ts"
 import { useQuery } from "../state/use-query.ts"
 
-/** Rows of the list. */
 const latestRows = 20
 
 interface Occurrence {

@@ -14,7 +14,6 @@ import { useApp } from "../state/app.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 
-/** Rows per page. */
 const pageRows = 50
 /** Rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000
