@@ -98,7 +98,7 @@ async function query(
   const client = clientOf(caller, context, settings)
   const results: JsonRows[] = []
   const execute = async (spec: QuerySpec): Promise<ParameterResult<JsonRows>> => {
-    const rendered = await queryEngine.render(spec, remaining, client.name, signal)
+    const rendered = await queryEngine.render(spec, remaining, timeshareOf(client), signal)
     results.push(rendered)
     return { ...rendered, data: rendered }
   }
@@ -136,6 +136,11 @@ function clientOf(
 ): Client {
   if (share) return { name: `share ${id} ${addressOf(context, settings.trustedProxies)}`, isShared: true }
   return { name: `${kind} ${login ? login.hash.toString("hex") : id}`, isShared: false }
+}
+
+/** Callers get equal time in the query thread. All share links are one caller: anyone can have one, from any number of addresses. */
+function timeshareOf({ name, isShared }: Client): string {
+  return isShared ? "share links" : name
 }
 
 /** Websites that the caller can read now; undefined if access has ended. */

@@ -63,12 +63,20 @@ interface WorkerState {
   arrivals: { rate: number; at: number; last: number }
   /** When there were first too many of them, ms of a monotonic clock; undefined: there are few. */
   backlogSince: number | undefined
-  sweeper: Sweeper
   close: () => void
 }
 
+/**
+ * Maximum share of the time for collections under pressure, up to an amount of garbage, which is a share of the query memory: they are
+ * due after each few steps, and take 20 to 100 ms each.
+ */
+const maxCollectionShare = 1 / 5
+const maxDelayedShare = 1 / 8
+
 /** Collects garbage explicitly: otherwise the process holds twice the memory that it uses. */
 class Sweeper {
+  /** Earliest time of the next collection under pressure and below `maxDelayedShare`, ms of `performance.now()`. */
+  #notBefore = 0
   #read = 0
   #reserved = 0
   #builtBytes = 0
@@ -88,11 +96,17 @@ class Sweeper {
     const garbage = this.reader.read - this.#read + total - this.#reserved + builtBytes - this.#builtBytes
     const { memory } = this
     if (garbage < memory * pressedShare) return
-    if (garbage < memory * sweepShare && process.memoryUsage.rss() < memory + baseBytes) return
+    const startedAt = performance.now()
+    if (garbage < memory * sweepShare) {
+      const isDelayed = startedAt < this.#notBefore && garbage < memory * maxDelayedShare
+      if (isDelayed || process.memoryUsage.rss() < memory + baseBytes) return
+    }
     this.#read = this.reader.read
     this.#reserved = total
     this.#builtBytes = builtBytes
     Bun.gc(true)
+    const endedAt = performance.now()
+    this.#notBefore = endedAt + (endedAt - startedAt) * (1 / maxCollectionShare - 1)
   }
 }
 
@@ -101,11 +115,10 @@ let isRunning = false
 
 /** Runs scheduled steps until none are left. Handles messages between steps. */
 async function run(state: WorkerState): Promise<void> {
-  const { scheduler, sweeper } = state
+  const { scheduler } = state
   if (isRunning) return
   isRunning = true
   while (scheduler.runNext()) {
-    sweeper.sweep()
     await new Promise((resolve) => setImmediate(resolve))
   }
   isRunning = false
@@ -224,18 +237,19 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
     memory: memory * queriesShare,
     memoryPerQuery: memory * queryShare,
     now,
+    afterSlice: () => sweeper.sweep(),
   })
   reader.lend(scheduler.memory)
   const { id, last } = reader.sealed()
   if (last - id > backlogRows) scheduler.holdQueries(storeWait)
   const sealer = new Sealer(db, now, patience, reader.identities)
+  const sweeper = new Sweeper(reader, sealer, scheduler, memory)
   return {
     reader,
     sealer,
     scheduler,
     arrivals: { rate: 0, at: now(), last },
     backlogSince: undefined,
-    sweeper: new Sweeper(reader, sealer, scheduler, memory),
     close: () => db.close(),
   }
 }

@@ -78,6 +78,41 @@ describe("turns", () => {
     expect(seen.slice(0, 6)).toEqual(["a1", "a2", "a3", "a1", "a2", "a3"])
   })
 
+  test("are equal in time: a query of short steps does not wait for as many long steps of another caller", () => {
+    const { scheduler, taken, steps } = timedScheduler()
+    scheduler.add({ id: 1, caller: "a", start: () => steps("query", 300), fail: () => {} })
+    runAll(scheduler, 20)
+    let done = 0
+    const before = taken.query
+    scheduler.add({
+      id: 2,
+      caller: "b",
+      *start() {
+        const short = steps("sealing", 15)
+        for (let step = 0; step < 20; step++) {
+          short.next()
+          yield
+        }
+        done = taken.query - before
+      },
+      fail: () => {},
+    })
+    runAll(scheduler, 40)
+    // 300 ms of short steps: one long step can come before them, and one during them.
+    expect(done).toBeGreaterThan(0)
+    expect(done).toBeLessThanOrEqual(600)
+  })
+
+  test("cannot be saved: a caller that had no queries for a while gets no more than others", () => {
+    const { scheduler, taken, steps } = timedScheduler()
+    scheduler.add({ id: 1, caller: "a", start: () => steps("query", 15), fail: () => {} })
+    runAll(scheduler, 1_000)
+    const before = taken.query
+    scheduler.add({ id: 2, caller: "b", start: () => steps("sealing", 15), fail: () => {} })
+    runAll(scheduler, 100)
+    expect([taken.query - before, taken.sealing]).toEqual([750, 750])
+  })
+
   test("go to sealing every third time, however many callers there are", () => {
     const { scheduler, taken, steps } = timedScheduler()
     // As long as a slice.
@@ -152,6 +187,37 @@ describe("the memory", () => {
     while (scheduler.runNext()) most = Math.max(most, scheduler.memory.taken)
     expect(most).toBeLessThanOrEqual(100)
     expect(seen.filter((one) => one.endsWith("done")).length).toBe(10)
+  })
+
+  test("restarts large queries one by one: each of six starts at most three times", () => {
+    const scheduler = newScheduler()
+    const starts = new Map<number, number>()
+    for (let id = 0; id < 6; id++) {
+      const { start, ...rest } = taking(`a${id}`, [], Array(15).fill(5))
+      scheduler.add({
+        ...rest,
+        start: (budget) => {
+          starts.set(id, (starts.get(id) ?? 0) + 1)
+          return start(budget)
+        },
+      })
+    }
+    runAll(scheduler)
+    expect(Math.max(...starts.values())).toBeLessThanOrEqual(3)
+    expect([starts.size, scheduler.memory.taken]).toEqual([6, 0])
+  })
+
+  test("of a small query is not taken while a large one holds more, and it does not wait for large ones", () => {
+    const scheduler = newScheduler()
+    const seen: string[] = []
+    for (let id = 0; id < 3; id++) scheduler.add(taking(`a${id}`, seen, Array(15).fill(5)))
+    runAll(scheduler, 9)
+    scheduler.add(taking("b9", seen, [5, 5]))
+    runAll(scheduler)
+    const ends = seen.filter((one) => one.endsWith("done"))
+    expect(ends[0]).toBe("b9 done")
+    expect(ends.length).toBe(4)
+    expect(seen.filter((one) => one === "b9").length).toBe(2)
   })
 
   test("is limited to a share for one query", () => {

@@ -11,6 +11,7 @@ import type {
 } from "../query.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { bucketsOf } from "../structures/time-zone.ts"
+import { groupsPerStep } from "./group-table.ts"
 import { measurementOf } from "./measures.ts"
 import { scanGroups } from "./scan.ts"
 
@@ -51,9 +52,10 @@ function* pageOf(
   const found = yield* scanGroups({ ...query, measures: counted }, buckets, source, partBudget)
   const index = hasAllMeasures ? ordering : needed.indexOf(ordering)
   const placed = ({ by, values }: Group) => ("by" in order ? by[order.by] : values[index]) ?? null
-  found.sort((left, right) => compare(placed(left), placed(right), down) || compareAll(left.by, right.by))
   const all = { groups: found.length, sum: found.reduce((sum, { values: [first] }) => sum + (first ?? 0), 0) }
-  const listed = found.slice(offset, offset + limit)
+  const inOrder = (left: Group, right: Group) =>
+    compare(placed(left), placed(right), down) || compareAll(left.by, right.by)
+  const listed = (yield* firstOf(found, offset + limit, inOrder)).slice(offset)
   partBudget.release()
   if (hasAllMeasures) return { groups: listed, totals: all }
   const isSelective = listed.length * 2 <= found.length
@@ -68,6 +70,22 @@ function* pageOf(
     : scanGroups(query, buckets, source, budget)
   const byKey = new Map(groups.map((group) => [keyOf(group.by), group]))
   return { groups: listed.flatMap(({ by }) => byKey.get(keyOf(by)) ?? []), totals: all }
+}
+
+/** The first `count` groups in an order, sorted. Sorts a few at a time, because sorting 200,000 groups takes 300 ms. */
+function* firstOf(
+  groups: readonly Group[],
+  count: number,
+  order: (left: Group, right: Group) => number,
+): Generator<void, Group[]> {
+  let first: Group[] = []
+  for (let at = 0; at < groups.length; at += groupsPerStep) {
+    const last = first.length >= count ? first[count - 1] : undefined
+    const some = groups.slice(at, at + groupsPerStep).filter((group) => !last || order(group, last) < 0)
+    if (some.length > 0) first = [...first, ...some].sort(order).slice(0, count)
+    yield
+  }
+  return first
 }
 
 function keyOf(by: GroupKey): string {

@@ -7,8 +7,8 @@ import { intersect, type Selection, timeRange } from "../structures/selection.ts
 /** An aggregate of events. Aggregates of disjoint events can be merged. */
 export interface Mergeable<Self> {
   add(batch: Batch, selection: Selection): void
-  /** Adds another aggregate of the same kind, which does not change. */
-  merge(other: Self): void
+  /** Adds another aggregate of the same kind, which does not change, in steps of a few ms. */
+  merge(other: Self): Generator<void, void>
   /** Shrinks it; after that it can only be merged into others. */
   pack(): void
 }
@@ -33,7 +33,8 @@ export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range exten
 export interface Finalizer<Aggregate, Result> {
   /** Distinguishes the results of one aggregate. */
   key: string
-  finalize(aggregate: Aggregate): Result
+  /** In steps of a few ms. */
+  finalize(aggregate: Aggregate): Generator<void, Result>
   /** Memory of the result. */
   bytesOf(result: Result): number
 }
@@ -111,7 +112,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     steps: Generator<void, Aggregate>,
     { finalize }: Finalizer<Aggregate, Result>,
   ): Generator<void, Result> {
-    return finalize(yield* steps)
+    return yield* finalize(yield* steps)
   }
 
   /** Whether some events of the range are in rows, not in blocks. */
@@ -207,7 +208,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
       return intervals.length > 1 ? this.#merged(until, intervals, own) : this.#scan(until, own)
     })
     const aggregate = this.aggregation.empty(range, budget, earlier)
-    aggregate.merge(yield* this.#packed({ ...range, from: cut }, budget))
+    yield* aggregate.merge(yield* this.#packed({ ...range, from: cut }, budget))
     return aggregate
   }
 
@@ -224,7 +225,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     const earlier = cached?.earlier ?? (yield* this.#merged(before, intervals.slice(0, -1), own))
     const bytes = cached?.bytes ?? own.reserved
     const all = this.aggregation.empty(range, own, earlier)
-    all.merge(yield* this.#interval(last, own))
+    yield* all.merge(yield* this.#interval(last, own))
     const cumulative: CumulativeAggregate<Aggregate> = { earlier, bytes, state, all }
     const totalBytes = own.reserved + (cached ? bytes : 0)
     if (isOnGrid(range) && cache.put(name, stateBefore, cumulative, totalBytes, false)) own.release()
@@ -235,7 +236,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     const aggregate = this.aggregation.empty(range, budget)
     for (const interval of intervals) {
       const own = budget.child()
-      aggregate.merge(yield* this.#interval(interval, own))
+      yield* aggregate.merge(yield* this.#interval(interval, own))
       own.release()
       yield
     }

@@ -9,13 +9,15 @@ const sliceMs = 15
 const sealingShare = 1 / 2
 /** Maximum ms of sealing that can be owed, so that long queries while there is nothing to seal do not count later. */
 const maxOwedMs = 10_000
-/** Maximum number of callers whose last slice is remembered. */
+/** Share of the memory above which a preempted query is large. */
+const largeShare = 1 / 8
+/** Callers whose time is remembered. */
 const maxCallers = 1_000
 
 /** A query, in steps of a few ms. */
 export interface Job {
   id: number
-  /** Callers are served round-robin, regardless of how many queries each has. */
+  /** Callers get equal time, however many queries each has and however long their steps take. */
   caller: string
   /** Called again after a preemption: a query that gave its memory to an older one restarts. */
   start: (budget: MemoryBudget) => Generator<void, void>
@@ -26,7 +28,9 @@ interface Task extends Job {
   /** Undefined before the first slice and after a preemption. */
   steps: Generator<void, void> | undefined
   budget: MemoryBudget
-  /** Bytes that must be free before it restarts; 0 if it need not wait. */
+  /** It was preempted and needs much, so it does not fit beside another query of its size. */
+  isLarge: boolean
+  /** Bytes that must be free before it restarts; 0: any. */
   bytesNeeded: number
   /** Number of its last slice. */
   lastSlice: number
@@ -36,14 +40,18 @@ interface Task extends Job {
 class PreemptedError extends Error {}
 
 /**
- * Runs queries and sealing in time slices, within one memory limit. When memory is full, the youngest query that holds
- * some is preempted and restarts once there is room. The oldest query is never preempted, so that one always finishes:
- * queries that all wait for each other's memory would wait forever.
+ * Runs queries and the sealing in time slices, within one memory limit. Where memory is full, the largest query that is younger than the
+ * current one is preempted and restarts once there is room. Large preempted queries run one after another: side by side they would
+ * preempt each other again, and each restart repeats all work. The oldest query is never preempted, so that one always finishes: queries
+ * that all wait for each other's memory would wait forever.
  */
 export class TaskScheduler {
   /** In the order of arrival. */
   readonly #tasks: Task[] = []
-  readonly #lastSliceOfCaller = new Map<string, number>()
+  /** ms of each caller. A caller without queries is moved up to `#timeOfLast`: it cannot save time for later. */
+  readonly #timeOfCaller = new Map<string, number>()
+  /** ms of the caller of the last slice, when it was chosen: no waiting caller had less. */
+  #timeOfLast = 0
   readonly memory: SharedMemory
   #sealing: Generator<void, void> | undefined
   #current: Task | undefined
@@ -56,14 +64,31 @@ export class TaskScheduler {
   /** Until then, queries wait for the next sealing; ms of `now`. */
   #heldUntil = Number.NEGATIVE_INFINITY
 
-  /** `memory`: bytes of all queries and unsent responses. `memoryPerQuery`: bytes. `now`: ms of a monotonic clock. */
-  constructor(private readonly options: { memory: number; memoryPerQuery: number; now: () => number }) {
+  constructor(
+    private readonly options: {
+      /** Bytes of all queries and unsent responses. */
+      memory: number
+      /** Bytes. */
+      memoryPerQuery: number
+      /** ms of a monotonic clock. */
+      now: () => number
+      /** Cleans up after each slice; the query's caller pays for the time. */
+      afterSlice?: () => void
+    },
+  ) {
     this.memory = new SharedMemory(options.memory, (bytes) => this.#reclaim(bytes))
   }
 
   add(job: Job): void {
     const budget = new MemoryBudget(this.options.memoryPerQuery, this.memory)
-    this.#tasks.push({ ...job, steps: undefined, budget, bytesNeeded: 0, lastSlice: 0 })
+    const { caller } = job
+    if (!this.#tasks.some((task) => task.caller === caller))
+      this.#timeOfCaller.set(caller, Math.max(this.#timeOf(caller), this.#timeOfLast))
+    this.#tasks.push({ ...job, steps: undefined, budget, isLarge: false, bytesNeeded: 0, lastSlice: 0 })
+  }
+
+  #timeOf(caller: string): number {
+    return this.#timeOfCaller.get(caller) ?? this.#timeOfLast
   }
 
   /** Stops a query and releases its memory. */
@@ -96,39 +121,54 @@ export class TaskScheduler {
 
   /** Runs one slice of a query or of sealing. False if nothing can run. */
   runNext(): boolean {
-    const task = this.#next()
-    const { now } = this.options
+    const { now, afterSlice } = this.options
     const startedAt = now()
+    const slice = this.#runSlice()
+    if (!slice) return false
+    // Called here, where no variable refers to a query that has ended: its memory can be collected.
+    afterSlice?.()
+    const ms = now() - startedAt
+    if (slice.caller === undefined) {
+      this.#owedMs = Math.max(0, this.#owedMs - ms)
+      return true
+    }
+    if (this.#timeOfCaller.size > maxCallers) this.#timeOfCaller.clear()
+    this.#timeOfCaller.set(slice.caller, this.#timeOfLast + ms)
+    this.#owedMs = Math.min(maxOwedMs, this.#owedMs + ms * sealingShare)
+    return true
+  }
+
+  /** Returns the caller of the query that ran; its `caller` is undefined if sealing ran. Undefined if nothing can run. */
+  #runSlice(): { caller: string | undefined } | undefined {
+    const task = this.#next()
     if (this.#sealing && (!task || this.#isUrgent || this.#owedMs >= sliceMs)) {
       if (this.#run(this.#sealing)) {
         this.#sealing = undefined
         this.#isUrgent = false
         this.holdQueries(this.#storeWait)
       }
-      this.#owedMs = Math.max(0, this.#owedMs - (now() - startedAt))
-      return true
+      return { caller: undefined }
     }
-    if (!task || this.waitMs > 0) return false
+    if (!task || this.waitMs > 0) return undefined
+    const { caller } = task
     task.lastSlice = ++this.#slice
-    this.#lastSliceOfCaller.set(task.caller, this.#slice)
+    this.#timeOfLast = this.#timeOf(caller)
     this.#runQuery(task)
-    this.#owedMs = Math.min(maxOwedMs, this.#owedMs + (now() - startedAt) * sealingShare)
-    if (this.#lastSliceOfCaller.size > maxCallers) this.#lastSliceOfCaller.clear()
-    return true
+    return { caller }
   }
 
-  /** The query that has waited longest, of the caller that has waited longest. */
+  /** Of the caller with the least time, the query that waits longest. */
   #next(): Task | undefined {
-    const lastSliceOf = (task: Task) => this.#lastSliceOfCaller.get(task.caller) ?? 0
     const [oldest] = this.#tasks
+    const oldestLarge = this.#tasks.find(({ isLarge }) => isLarge)
     let next: Task | undefined
     for (const task of this.#tasks) {
-      if (task.bytesNeeded > 0 && task !== oldest && task.bytesNeeded > this.memory.available) continue
-      const isEarlier =
-        !next ||
-        lastSliceOf(task) < lastSliceOf(next) ||
-        (task.caller === next.caller && task.lastSlice < next.lastSlice)
-      if (isEarlier) next = task
+      const mustWait =
+        (task.isLarge && task !== oldestLarge) ||
+        (task.bytesNeeded > 0 && task.bytesNeeded > this.memory.available)
+      if (mustWait && task !== oldest) continue
+      const difference = next ? this.#timeOf(task.caller) - this.#timeOf(next.caller) : -1
+      if (difference < 0 || (difference === 0 && task.lastSlice < (next?.lastSlice ?? 0))) next = task
     }
     return next
   }
@@ -170,22 +210,25 @@ export class TaskScheduler {
 
   #preempt(task: Task): void {
     task.bytesNeeded = Math.max(task.bytesNeeded, task.budget.reserved)
+    task.isLarge = task.bytesNeeded > this.options.memory * largeShare
     task.steps?.return()
     task.steps = undefined
     task.budget.release()
   }
 
   /**
-   * Preempts a younger query than the current one and returns false, or returns true if the current query can exceed the limit. Throws
-   * if the current query must wait.
+   * Preempts the largest query that is younger than the current one and returns false, or returns true if the current query can exceed
+   * the limit. Throws if the current query must wait.
    */
   #reclaim(bytes: number): boolean {
     const current = this.#current
     if (!current) return true
     const age = this.#tasks.indexOf(current)
-    const younger = this.#tasks.findLast((task, index) => index > age && task.budget.reserved > 0)
-    if (younger) {
-      this.#preempt(younger)
+    let largest: Task | undefined
+    for (const task of this.#tasks.slice(age + 1))
+      if (task.budget.reserved > (largest?.budget.reserved ?? 0)) largest = task
+    if (largest) {
+      this.#preempt(largest)
       return false
     }
     // The rest is held by unsent responses, which have limits of their own.

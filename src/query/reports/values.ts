@@ -77,32 +77,37 @@ class Properties implements Mergeable<Properties> {
     }
   }
 
-  merge(other: Properties): void {
-    if (other.base) this.merge(other.base)
+  *merge(other: Properties): Generator<void, void> {
+    if (other.base) yield* this.merge(other.base)
     this.#events.merge(other.#events)
-    for (const counts of other.#counts.values()) this.#own(counts.name, counts.key).merge(counts)
+    for (const counts of other.#counts.values()) {
+      this.#own(counts.name, counts.key).merge(counts)
+      yield
+    }
   }
 
   pack(): void {
     for (const { values } of this.#counts.values()) values.pack()
   }
 
-  list(top: number, bins: number | undefined): PropertyValues[] {
-    return [...this.#all().values()]
-      .filter(({ values }) => values.size > 0)
-      .map((counts) => {
-        const { name, key } = counts
-        const numbers = bins === undefined ? undefined : counts.numbers(bins)
-        const listed = {
-          name,
-          key,
-          events: this.#events.times(name),
-          ...counts.statistics(top),
-          ...(numbers ? { numbers } : {}),
-        }
-        this.budget.reserve(bytesOf(listed))
-        return listed
-      })
+  *list(top: number, bins: number | undefined): Generator<void, PropertyValues[]> {
+    const properties: PropertyValues[] = []
+    for (const counts of this.#all().values()) {
+      const { name, key, values } = counts
+      if (values.size === 0) continue
+      const numbers = bins === undefined ? undefined : counts.numbers(bins)
+      const listed = {
+        name,
+        key,
+        events: this.#events.times(name),
+        ...counts.statistics(top),
+        ...(numbers ? { numbers } : {}),
+      }
+      this.budget.reserve(bytesOf(listed))
+      properties.push(listed)
+      yield
+    }
+    return properties
   }
 
   #all(): Map<string, PropertyCounts> {
