@@ -41,6 +41,12 @@ export const rejections = {
     meaning: "the body nests objects and arrays too deeply",
     advice: "Send flatter JSON: properties can be nested 64 levels deep.",
   },
+  too_many_values: {
+    status: 400,
+    message: "Invalid request body",
+    meaning: "the body, or an item of its array, holds more than 32,768 values",
+    advice: "Send fewer properties in an event: they can hold 32 KiB of JSON.",
+  },
   invalid_shape: {
     status: 400,
     message: "Invalid request body",

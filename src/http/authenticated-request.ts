@@ -113,25 +113,27 @@ export async function commitChange<Result>(
   return result
 }
 
-/** Reads the body of an authenticated request. Throws `too_many_rejected_bytes`, and what `readJson` throws. */
+/** Reads the body of an authenticated request, of at most `maxBytes` if given. Throws `too_many_rejected_bytes`, and what `readJson` throws. */
 export async function readCallerBody(
   deps: BodyDeps & RejectedBytesDeps,
   context: RequestContext,
+  maxBytes?: number,
 ): Promise<JsonBody> {
   enforceRejectedBytes(deps, context)
-  return await readJson(deps, context)
+  return await readJson(maxBytes === undefined ? deps : withMaxBody(deps, maxBytes), context)
+}
+
+function withMaxBody({ bodyBudget, largeBodies, settings }: BodyDeps, maxBytes: number): BodyDeps {
+  const maxBodyBytes = Math.min(maxBytes, settings.maxBodyBytes)
+  return { bodyBudget, largeBodies, settings: { ...settings, maxBodyBytes } }
 }
 
 /**
  * Reads a body that is small, and so cheap to reject. The limit on rejected bytes does not apply: it would
  * lock out others at the same address.
  */
-async function readPublicBody(
-  { bodyBudget, settings }: RouteDeps,
-  context: RequestContext,
-): Promise<unknown> {
-  const maxBodyBytes = Math.min(maxPublicBodyBytes, settings.maxBodyBytes)
-  return (await readJson({ bodyBudget, settings: { ...settings, maxBodyBytes } }, context)).value
+async function readPublicBody(deps: RouteDeps, context: RequestContext): Promise<unknown> {
+  return (await readJson(withMaxBody(deps, maxPublicBodyBytes), context)).value
 }
 
 function publicRequestOf(

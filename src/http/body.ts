@@ -1,6 +1,7 @@
 import { gunzipSync } from "node:zlib"
 import { codeOf, RequestError } from "../errors.ts"
 import type { TrustedNetworks } from "./address.ts"
+import { isNestedDeeper, type LargeBodies, largeBody, maxNesting, parse, parseInSteps } from "./large-body.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
 
 /** Content types that are parsed as JSON. Beacons send text/plain to avoid a preflight; `curl -d` defaults to the form type. */
@@ -15,11 +16,14 @@ export interface JsonBody {
    * and UTF-8 cannot encode a lone surrogate.
    */
   isPlain: boolean
+  /** True if its validation should run in steps too. */
+  isLarge: boolean
 }
 
 /** Dependencies of `readJson`. */
 export interface BodyDeps {
   bodyBudget: BodyBudget
+  largeBodies: LargeBodies
   settings: {
     /** Bytes of a body after decompression. */
     maxBodyBytes: number
@@ -27,12 +31,6 @@ export interface BodyDeps {
   }
 }
 
-/**
- * Levels of nested objects and arrays in a body. A valid batch has at most 66: two around an event, and 64 in its properties. Up to
- * 128 levels are parsed, so that the error can name the field. The check runs before the parser: a million levels are 2 KB of gzip
- * and take the parser 100 ms.
- */
-const maxNesting = 128
 /** Minimum bytes reserved for an incomplete body: the memory of its request, promise and socket buffer. */
 const minReservedBytes = 4_096
 /** Share of the budget that one address can hold. */
@@ -150,7 +148,7 @@ function queueFull(): RequestError {
  * `payload_too_large` (decompression stops at the limit), or the reason why the body is invalid.
  */
 export async function readJson(
-  { bodyBudget, settings: { maxBodyBytes, trustedProxies } }: BodyDeps,
+  { bodyBudget, largeBodies, settings: { maxBodyBytes, trustedProxies } }: BodyDeps,
   context: RequestContext,
 ): Promise<JsonBody> {
   const { request } = context
@@ -158,15 +156,28 @@ export async function readJson(
   const length = headers.get("content-length")
   const size = length === null ? 0 : Number(length)
   if (size > maxBodyBytes) throw new RequestError("payload_too_large")
-  // No Uint8Array around the buffer: creating one takes a tenth of the time of the whole request, and the decoder accepts both.
-  let received: ArrayBuffer | Uint8Array
   const reservation = bodyBudget.reserve(context, trustedProxies, size)
   try {
-    received =
+    // No Uint8Array around the buffer: creating one takes a tenth of the time of the whole request, and the decoder accepts both.
+    const received =
       length === null ? await readChunks(context, maxBodyBytes, reservation) : await request.arrayBuffer()
+    const text = textOf(context, received, maxBodyBytes)
+    const isPlain = !text.includes("\\u")
+    if (text.length <= largeBody) {
+      if (isNestedDeeper(text, maxNesting)) throw new RequestError("nesting_too_deep")
+      return { value: parse(text), size: context.bytes, isPlain, isLarge: false }
+    }
+    // It waits for other large bodies, so it counts with its size after decompression.
+    if (context.bytes > reservation.size) reservation.grow(context.bytes - reservation.size)
+    return { value: await largeBodies.run(parseInSteps(text)), size: context.bytes, isPlain, isLarge: true }
   } finally {
     reservation.release()
   }
+}
+
+/** Checks the headers of a body, decompresses and decodes it. Sets `context.bytes`. */
+function textOf(context: RequestContext, received: ArrayBuffer | Uint8Array, maxBodyBytes: number): string {
+  const { headers } = context.request
   context.bytes = received.byteLength
   const type = headers.get("content-type") ?? ""
   if (!jsonTypes.has(type) && !jsonTypes.has((type.split(";", 1)[0] as string).trim().toLowerCase())) {
@@ -176,9 +187,7 @@ export async function readJson(
   if (encoding !== "identity" && encoding !== "gzip") throw new RequestError("unsupported_content_encoding")
   const bytes = encoding === "gzip" ? gunzip(received, maxBodyBytes, context) : received
   context.bytes = bytes.byteLength
-  const text = decode(bytes)
-  if (isNestedDeeper(text, maxNesting)) throw new RequestError("nesting_too_deep")
-  return { value: parse(text), size: bytes.byteLength, isPlain: !text.includes("\\u") }
+  return decode(bytes)
 }
 
 /** Reads a body without Content-Length and reserves its bytes as they arrive. */
@@ -220,54 +229,4 @@ function decode(bytes: ArrayBuffer | Uint8Array): string {
   } catch {
     throw new RequestError("invalid_utf8")
   }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw new RequestError("invalid_json")
-  }
-}
-
-const quote = 0x22
-const backslash = 0x5c
-const openBracket = 0x5b
-const closeBracket = 0x5d
-const openBrace = 0x7b
-const closeBrace = 0x7d
-
-/** True if more than `limit` objects and arrays are nested. The result for invalid JSON is unspecified. */
-export function isNestedDeeper(text: string, limit: number): boolean {
-  let depth = 0
-  for (let index = 0; index < text.length; index++) {
-    switch (text.charCodeAt(index)) {
-      case quote:
-        index = endOfString(text, index)
-        if (index < 0) return false
-        break
-      case openBracket:
-      case openBrace:
-        if (++depth > limit) return true
-        break
-      case closeBracket:
-      case closeBrace:
-        depth--
-    }
-  }
-  return false
-}
-
-/** Index of the closing quote of the string that opens at `start`; -1 if it is missing. */
-function endOfString(text: string, start: number): number {
-  let end = text.indexOf('"', start + 1)
-  while (end > 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
-  return end
-}
-
-/** True if an odd number of backslashes precedes `index`. */
-function isEscaped(text: string, index: number): boolean {
-  let first = index
-  while (text.charCodeAt(first - 1) === backslash) first--
-  return (index - first) % 2 === 1
 }

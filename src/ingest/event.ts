@@ -1,6 +1,7 @@
 import { type FieldError, RequestError } from "../errors.ts"
 import { parseTime } from "../http/dates.ts"
 import { fieldErrors, maxFieldErrors } from "../http/validation.ts"
+import { runToEnd } from "../steps.ts"
 import type { EventRow } from "../store/events.ts"
 import { isUuid, type Website } from "../store/websites.ts"
 import { checkEvent, type EventInput } from "./schema.ts"
@@ -56,12 +57,18 @@ const textFields = [
 
 /** Validates the body of /track. Throws `batch_too_long`, or `invalid_shape` with every invalid field. */
 export function readEvents(body: unknown, rules: EventRules): CheckedEvent[] {
+  return runToEnd(readEventsInSteps(body, rules))
+}
+
+/** Like `readEvents`, one event a step. */
+export function* readEventsInSteps(body: unknown, rules: EventRules): Generator<void, CheckedEvent[]> {
   const isBatch = Array.isArray(body)
   const list = isBatch ? body : [body]
   if (list.length > rules.maxEvents) throw new RequestError("batch_too_long")
   const events: CheckedEvent[] = []
   const errors: FieldError[] = []
   for (let index = 0; index < list.length; index++) {
+    if (index > 0) yield
     const checked = readEvent(list[index], rules)
     if (!Array.isArray(checked)) events.push(checked)
     else {

@@ -13,13 +13,13 @@ export const maxPageBodyBytes = 1_048_576
 
 /** Reads the body of a request from a page. `maxBytes`: the limit of the route, which --max-body can lower. */
 export async function readPageBody(
-  { bodyBudget, settings }: IngestDeps,
+  { bodyBudget, largeBodies, settings }: IngestDeps,
   { context }: IngestRequest,
   maxBytes = maxPageBodyBytes,
 ): Promise<JsonBody> {
   const { maxBodyBytes, trustedProxies } = settings
   const limited = { maxBodyBytes: Math.min(maxBytes, maxBodyBytes), trustedProxies }
-  const body = await readJson({ bodyBudget, settings: limited }, context)
+  const body = await readJson({ bodyBudget, largeBodies, settings: limited }, context)
   context.body = body.value
   return body
 }

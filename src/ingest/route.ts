@@ -3,7 +3,7 @@ import { readJson } from "../http/body.ts"
 import { readKey } from "../http/key.ts"
 import { aiVisitRoute } from "./ai-visit.ts"
 import { credentialOf, queryWebsiteId, targetWebsites } from "./credential.ts"
-import { readEvents, shouldHashVisitor, toRow } from "./event.ts"
+import { readEvents, readEventsInSteps, shouldHashVisitor, toRow } from "./event.ts"
 import { flagsRoute } from "./flags.ts"
 import { enforceCredentialLimit, type IngestDeps, type IngestRequest, type IngestRoute } from "./handle.ts"
 import { readIdentity } from "./identify.ts"
@@ -30,12 +30,15 @@ async function track(deps: IngestDeps, incoming: IngestRequest): Promise<Respons
   const { request } = context
   const body = await readJson(deps, context)
   context.body = body.value
-  const events = readEvents(body.value, {
+  const rules = {
     maxEvents: settings.maxEvents,
     now,
     isPlain: body.isPlain,
-    isRegistered: (id) => registry.website(id) !== undefined,
-  })
+    isRegistered: (id: string) => registry.website(id) !== undefined,
+  }
+  const events = body.isLarge
+    ? await deps.largeBodies.run(readEventsInSteps(body.value, rules), true)
+    : readEvents(body.value, rules)
   const queryId = queryWebsiteId(request.url)
   const credential = credentialOf(
     readKey(request.headers, registry, now),

@@ -21,6 +21,7 @@ export const bodyReasons = [
   "unsupported_content_encoding",
   "payload_too_large",
   "nesting_too_deep",
+  "too_many_values",
 ] as const satisfies RejectionReason[]
 
 export const keyReasons = [

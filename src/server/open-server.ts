@@ -2,6 +2,7 @@ import { type AppDeps, createApp } from "../app.ts"
 import type { Environment } from "../environment.ts"
 import { Draining } from "../health/draining.ts"
 import { BodyBudget } from "../http/body.ts"
+import { LargeBodies } from "../http/large-body.ts"
 import { RateLimiter } from "../http/rate-limits.ts"
 import { RejectedBytes } from "../http/rejected-bytes.ts"
 import { RejectedRequests } from "../http/rejected-requests.ts"
@@ -131,6 +132,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     failures: new RateLimiter(elapsed),
     rejectedBytes: new RejectedBytes(options.maxBody, elapsed),
     bodyBudget: new BodyBudget(options.queueBytes),
+    largeBodies: new LargeBodies(elapsed),
     crawlers: new CrawlerCheck(),
     acquisitions: new AcquisitionContexts(),
     clients: new ClientContexts({

@@ -4,6 +4,7 @@ import type { Environment } from "../../src/environment.ts"
 import { Draining } from "../../src/health/draining.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import { BodyBudget } from "../../src/http/body.ts"
+import { LargeBodies } from "../../src/http/large-body.ts"
 import { RateLimiter } from "../../src/http/rate-limits.ts"
 import { RejectedBytes } from "../../src/http/rejected-bytes.ts"
 import { RejectedRequests } from "../../src/http/rejected-requests.ts"
@@ -60,6 +61,7 @@ const app = createApp({
   failures: new RateLimiter(environment.elapsed),
   rejectedBytes: new RejectedBytes(2_097_152, environment.elapsed),
   bodyBudget: new BodyBudget(67_108_864),
+  largeBodies: new LargeBodies(() => performance.now()),
   crawlers: new CrawlerCheck(),
   acquisitions: new AcquisitionContexts(),
   clients: new ClientContexts({ trustedProxies: noNetworks, countryHeader: undefined, geoFile: undefined }),

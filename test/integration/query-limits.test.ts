@@ -161,8 +161,8 @@ describe("a request", () => {
     [
       "a share link, in twenty queries",
       true,
-      Array(20).fill({ parameters: Array(50).fill(minutes), preset: "last_1h" }),
-      "the body has 1000 parameters, but this caller can send at most 50",
+      Array(20).fill({ parameters: Array(3).fill(minutes), preset: "last_1h" }),
+      "the body has 60 parameters, but this caller can send at most 50",
     ],
     [
       "a key",
@@ -176,6 +176,15 @@ describe("a request", () => {
     expect(response.status).toBe(400)
     expect(await json(response)).toMatchObject({ success: false, code: "VALIDATION_ERROR" })
     expect((await json(await query(body, { shared }))).error).toStartWith(error)
+  })
+
+  test("through a share link is refused if its body is larger than any query needs", async () => {
+    const statusOf = async (size: number, shared: boolean) =>
+      (await query({ parameters: ["custom_events"], unknown: "x".repeat(size) }, { shared })).status
+    // A body that is read is rejected for its unknown field.
+    expect(await statusOf(65_000, true)).toBe(400)
+    expect(await statusOf(65_537, true)).toBe(413)
+    expect(await statusOf(65_537, false)).toBe(400)
   })
 
   test("gets no more values than its caller may, and the parameters before are answered", async () => {

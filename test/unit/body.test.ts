@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { parseNetworks } from "../../src/http/address.ts"
-import { BodyBudget, isNestedDeeper } from "../../src/http/body.ts"
+import { BodyBudget } from "../../src/http/body.ts"
+import { isNestedDeeper } from "../../src/http/large-body.ts"
 import { requestContextOf } from "../../src/http/request-context.ts"
 import { mulberry32, type Pick, picker } from "../support/random.ts"
 
