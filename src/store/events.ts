@@ -4,6 +4,7 @@ import type { AcquisitionContext, ClientContext } from "./contexts.ts"
 import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
 import { type NewNameQuota, tooManyNewNamesError } from "./event-name-quota.ts"
+import { objectOf } from "./properties-json.ts"
 import { deletePropertyKeys, PropertyKeyQuota } from "./property-key-quota.ts"
 
 /** A validated event to insert, with its website resolved and its properties serialized. */
@@ -263,7 +264,7 @@ export class EventInserter {
       row.viaKey,
       row.crawler,
       row.eventId,
-      type < 0 ? propertiesObject(row) : row.properties,
+      type < 0 ? objectOf(row.keys, row.properties ?? "") : row.properties,
     )
   }
 
@@ -356,13 +357,6 @@ function nameKey(row: EventRow): string {
 function typeKey(row: EventRow, keys: string): string {
   const key = `${row.name}\0${row.namespace}\0${row.source}\0${keys}`
   return row.kind === undefined || row.kind === "custom" ? key : `${row.kind}\0\0${key}`
-}
-
-/** The properties of a row as JSON text of an object, `{"a":1}`. The row was validated, so the types of the parsed JSON are known. */
-function propertiesObject(row: EventRow): string {
-  const keys = JSON.parse(row.keys) as string[]
-  const values = JSON.parse(`[${row.properties}]`) as unknown[]
-  return JSON.stringify(Object.fromEntries(keys.map((key, index) => [key, values[index]])))
 }
 
 /** Counts the events of a website. Scans an index: about 1 s for ten million events. */

@@ -1,4 +1,5 @@
 import type { Db, Statement } from "./db/driver.ts"
+import { stringsOf } from "./properties-json.ts"
 
 const dayMs = 86_400_000
 /**
@@ -54,7 +55,7 @@ export class PropertyKeyQuota {
     const website = this.#websiteKeys(websiteRid, day)
     const remaining = maxNewKeysPerDay - website.added
     const newHashes = new Set<number>()
-    for (const key of JSON.parse(keys) as string[]) {
+    for (const key of stringsOf(keys)) {
       // If two keys share a hash, the second one is not counted.
       const hash = Bun.hash.xxHash32(key)
       if (!website.hashes.has(hash) && newHashes.add(hash).size > remaining) return false

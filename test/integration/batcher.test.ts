@@ -43,6 +43,23 @@ test("writes of one turn of the event loop are one commit, and a single request 
   expect(batches).toEqual([3, 1])
 })
 
+test("writes of many bytes are several commits, between which other requests are read", async () => {
+  const batches: number[] = []
+  const turns: number[] = []
+  const { batcher } = batcherOver(
+    (writes) => {
+      batches.push(writes.length)
+      setImmediate(() => turns.push(batches.length))
+      return []
+    },
+    { maxBytes: 67_108_864 },
+  )
+  const megabytes = [2, 2, 1, 1, 1, 0.1]
+  await Promise.all(megabytes.map((size) => batcher.submit(write(1, size * 1_048_576))))
+  expect(batches).toEqual([1, 1, 2, 2])
+  expect(turns.length).toBeGreaterThan(1)
+})
+
 test("while nothing can be committed, requests beyond the queue limits are rejected at once; afterwards they are accepted", async () => {
   let locked = true
   const { batcher } = batcherOver(() => {

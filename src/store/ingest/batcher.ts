@@ -22,6 +22,8 @@ export interface Committer {
 
 /** Rows per commit. A commit of this size blocks the event loop for about 20 ms. */
 const rowsPerCommit = 5_000
+/** Bytes per commit, for the same reason: writing 2 MiB takes 20 ms. The first request is committed whatever its size. */
+const bytesPerCommit = 2_097_152
 /** ms between two attempts while another process holds the lock. */
 const lockRetryInterval = 10
 /** Retry-After in seconds: overload and lock contention are usually over by then. */
@@ -159,17 +161,21 @@ export class Batcher {
     else for (const resolve of this.#drainListeners.splice(0)) resolve()
   }
 
-  /** Removes whole requests from the front of the queue, about `rowsPerCommit` rows; during a pause, those without rows. */
+  /**
+   * Removes whole requests from the front of the queue, about `rowsPerCommit` rows or `bytesPerCommit` bytes; during a pause, those
+   * without rows.
+   */
   #takeBatch(): QueuedWrite[] {
     if (this.#pause > 0) {
       const batch = this.#queue.filter(({ write }) => write.rows.length === 0)
       if (batch.length > 0) this.#queue = this.#queue.filter(({ write }) => write.rows.length > 0)
       return batch
     }
-    let rows = 0
-    let end = 0
-    while (end < this.#queue.length && (end === 0 || rows < rowsPerCommit)) {
-      rows += (this.#queue[end] as QueuedWrite).write.rows.length
+    let [rows, bytes, end] = [0, 0, 0]
+    while (end < this.#queue.length && (end === 0 || (rows < rowsPerCommit && bytes < bytesPerCommit))) {
+      const { write } = this.#queue[end] as QueuedWrite
+      rows += write.rows.length
+      bytes += write.size
       end++
     }
     return this.#queue.splice(0, end)
