@@ -8,28 +8,60 @@ export interface Download {
 
 /** Maximum concurrent downloads of all callers: each one competes with ingestion and takes a few MB of memory. */
 const maxDownloads = 4
+/** The same for one key or login, so that others can still export. */
+const maxPerCaller = 2
 /** Retry-After of a rejected download, in seconds. */
 const retryAfter = 10
 
 /** Limits concurrent downloads. */
 export class Downloads {
-  #running = 0
+  /** The caller of each running download. */
+  readonly #running: string[] = []
 
-  /** Returns `bytes` and counts the download until it ends. Throws `rate_limited` at the limit. */
-  limit(bytes: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
-    if (this.#running < maxDownloads) return this.#run(bytes)
-    const detail = `${maxDownloads} exports are running, the maximum; retry after the time in Retry-After`
-    throw new RequestError("rate_limited", { retryAfter, detail })
-  }
-
-  async *#run(bytes: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
-    this.#running++
-    try {
-      yield* bytes
-    } finally {
-      this.#running--
+  /**
+   * Returns `bytes` and counts the download until it ends, or until the client disconnects (`signal`), also before the first byte.
+   * Throws `rate_limited` at a limit.
+   */
+  limit(caller: string, bytes: AsyncGenerator<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const own = this.#running.filter((other) => other === caller).length
+    if (own >= maxPerCaller)
+      throw tooMany(`${own} of your exports are running, the maximum of one key or login`)
+    if (this.#running.length >= maxDownloads)
+      throw tooMany(`${maxDownloads} exports are running, the maximum`)
+    this.#running.push(caller)
+    let isRunning = true
+    const end = () => {
+      if (!isRunning) return
+      isRunning = false
+      signal.removeEventListener("abort", end)
+      this.#running.splice(this.#running.indexOf(caller), 1)
     }
+    signal.addEventListener("abort", end)
+    const iterator: AsyncIterator<Uint8Array> = {
+      next: async () => {
+        try {
+          const result = await bytes.next()
+          if (result.done) end()
+          return result
+        } catch (error) {
+          end()
+          throw error
+        }
+      },
+      return: async () => {
+        end()
+        return await bytes.return(undefined)
+      },
+    }
+    return { [Symbol.asyncIterator]: () => iterator }
   }
+}
+
+function tooMany(what: string): RequestError {
+  return new RequestError("rate_limited", {
+    retryAfter,
+    detail: `${what}; retry after the time in Retry-After`,
+  })
 }
 
 /**

@@ -301,9 +301,11 @@ function download(
     rest: () => sleep(exportPause),
   }
   const bytes = downloads.limit(
+    `${caller.kind} ${caller.login ? caller.login.hash.toString("hex") : caller.id}`,
     website && person
       ? exportPerson(db, { website, id: person, now, sleep: abortableSleep(request.signal) }, format, steps)
       : exportEvents(db, { ...filter, ...exported(db, caller, website) }, format, steps),
+    request.signal,
   )
   const headers: Record<string, string> = {
     "Content-Type": mediaTypes[format],

@@ -459,6 +459,7 @@ describe("GET /v1/export", () => {
       }
       add("all", ["read:data"], null)
       add("limited", ["read:data"], ["w"])
+      add("other", ["read:data"], null)
       add("sender", ["track:events"], null)
     })
     server = await startServer({ db })
@@ -561,9 +562,9 @@ describe("GET /v1/export", () => {
   describe("to clients that read nothing", () => {
     const properties = JSON.stringify("x".repeat(20_000))
     const count = 8_000
-    async function stall(): Promise<AbortController> {
+    async function stall(key: string): Promise<AbortController> {
       const client = new AbortController()
-      const answer = await get("", "all", { signal: client.signal })
+      const answer = await get("", key, { signal: client.signal })
       // A reader that stops reading: the connection's buffers fill up, and then no more data is produced.
       await answer.body?.getReader().read()
       return client
@@ -574,8 +575,11 @@ describe("GET /v1/export", () => {
         for (let n = 0; n < count; n++) store({ ts: now + n, properties })
       })
       await serve()
-      const clients = [await stall(), await stall(), await stall(), await stall()]
-      const refused = await get()
+      const clients = [await stall("all"), await stall("all")]
+      // One key takes no more than half of them.
+      expect((await get()).status).toBe(429)
+      clients.push(await stall("limited"), await stall("other"))
+      const refused = await get("", "other")
       expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "10"])
       expect(memoryOf(server as Server).peak).toBeLessThan(390)
       // Events are accepted in the meantime, and the slots are free again when the clients have disconnected.
