@@ -52,6 +52,9 @@ const maxCharacters = 4_194_304
  * listed separately.
  */
 const listedProperties = 1_000
+/** Columns that are packed in one step, and keys that are listed: a few ms. */
+const packedPerStep = 64
+const listedPerStep = 4_096
 /** Up to this many numbers, a JSON array is as small as any binary form. */
 const maxJsonNumbers = 16
 /**
@@ -125,7 +128,7 @@ export function bySlice(left: SliceId, right: SliceId): number {
 }
 
 /** Encodes the columns of one website and day, one set per slice, as a block. */
-export function encode(sets: readonly Columns[]): EncodedBlock {
+export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock> {
   const sorted = [...sets].sort(bySlice)
   const [first] = sorted as [Columns]
   const packer = new Packer()
@@ -141,16 +144,16 @@ export function encode(sets: readonly Columns[]): EncodedBlock {
     const columns = sorted.map((set) => set.fields[field])
     if (columns.some((column) => column)) fields[field] = packer.packColumn(joinColumns(columns, counts))
   }
-  const keys = listKeys(sorted)
-  const properties = keys
-    .slice(0, listedProperties)
-    .map(([key, slices, events]): Layout["properties"][number] => {
-      const column = joinColumns(
-        slices.map((slice) => sorted[slice]?.properties.get(key) as Column),
-        slices.map((slice) => counts[slice] as number),
-      )
-      return [key, slices, events, staysInRows(column) ? null : packer.packColumn(column)]
-    })
+  const keys = yield* listKeys(sorted)
+  const properties: Layout["properties"] = []
+  for (const [key, slices, events] of keys.slice(0, listedProperties)) {
+    const column = joinColumns(
+      slices.map((slice) => sorted[slice]?.properties.get(key) as Column),
+      slices.map((slice) => counts[slice] as number),
+    )
+    properties.push([key, slices, events, staysInRows(column) ? null : packer.packColumn(column)])
+    if (properties.length % packedPerStep === 0) yield
+  }
   const withProperties = sorted.map(({ propertied }) => present(propertied))
   const events = sum(counts)
   const isPartial = sum(withProperties) > 0 && sum(withProperties) < events
@@ -187,10 +190,12 @@ function sum(numbers: readonly number[]): number {
 }
 
 /** Lists all property keys. If they exceed the layout, the keys that largest events have come first. */
-function listKeys(sorted: readonly Columns[]): ListedKey[] {
+function* listKeys(sorted: readonly Columns[]): Generator<void, ListedKey[]> {
   const keys = new Map<string, ListedKey>()
-  sorted.forEach(({ properties }, slice) => {
+  let count = 0
+  for (const [slice, { properties }] of sorted.entries()) {
     for (const [key, column] of properties) {
+      if (++count % listedPerStep === 0) yield
       let listed = keys.get(key)
       if (!listed) {
         listed = [key, [], []]
@@ -199,7 +204,7 @@ function listKeys(sorted: readonly Columns[]): ListedKey[] {
       listed[1].push(slice)
       listed[2].push(presentIn(column))
     }
-  })
+  }
   const all = [...keys.values()]
   return all.length > listedProperties ? all.sort(([, , left], [, , right]) => sum(right) - sum(left)) : all
 }

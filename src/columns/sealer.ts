@@ -164,7 +164,7 @@ export class Sealer {
     })
     const blocks: SealedBatch["blocks"] = []
     for (const ofDay of Map.groupBy(columns, ({ website, day }) => `${website} ${day}`).values()) {
-      blocks.push({ block: encode(ofDay), afterId: from, lastId: to })
+      blocks.push({ block: yield* encode(ofDay), afterId: from, lastId: to })
       yield
     }
     this.builtBytes += builder.bytes
@@ -191,7 +191,7 @@ export class Sealer {
     for (const row of blocks) {
       const batches = rebuilt.get(row.id) ?? []
       if (batches.length > 0) {
-        const block = encode(batches.map(({ columns }) => columns))
+        const block = yield* encode(batches.map(({ columns }) => columns))
         batch.blocks.push({ block, afterId: row.afterId, lastId: row.lastId })
         this.builtBytes += block.bytes
         yield
@@ -285,7 +285,7 @@ export class Sealer {
     }
     const afterId = Math.min(...blocks.map((block) => block.afterId))
     const lastId = Math.max(...blocks.map((block) => block.lastId))
-    const block = encode(merged)
+    const block = yield* encode(merged)
     this.builtBytes += block.bytes
     return {
       blocks: [{ block, afterId, lastId }],
