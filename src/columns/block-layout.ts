@@ -1,3 +1,4 @@
+import { endOfString } from "../store/properties-json.ts"
 import type { BlockRow, Slice } from "./block.ts"
 import type { Layout, ListedKey, Place } from "./block-writer.ts"
 
@@ -6,14 +7,53 @@ export interface OpenLayout extends Layout {
   byKey: ReadonlyMap<string, OpenProperty>
 }
 
-export interface OpenProperty {
-  /** Events with a value, by index of the slices that have the key. */
-  events: ReadonlyMap<number, number>
-  /** Position of a slice's first code in the column, by index of the slice. */
-  firstOf: ReadonlyMap<number, number>
+/** Slices up to which a list is faster and smaller than a map. */
+const fewSlices = 16
+
+/** A property of a block. There can be 100,000 of them, so that it holds lists, and maps only once they are needed. */
+export class OpenProperty {
+  #indexes: Map<number, number> | undefined
+  #firsts: number[] | undefined
+
+  constructor(
+    private readonly slices: readonly Slice[],
+    private readonly listed: ListedKey,
+    readonly place: Place | null,
+  ) {}
+
+  /** Number of events of a slice with a value; undefined if the slice does not have the key. */
+  eventsOf(slice: number): number | undefined {
+    return this.listed[2][this.#indexOf(slice)]
+  }
+
+  /** Position of a slice's first code in the column; undefined if the slice does not have the key. */
+  firstOf(slice: number): number | undefined {
+    return this.#allFirsts()[this.#indexOf(slice)]
+  }
+
   /** Number of codes in the column. */
-  count: number
-  place: Place | null
+  get count(): number {
+    return this.listed[1].reduce((sum, slice) => sum + (this.slices[slice] as Slice).events, 0)
+  }
+
+  #indexOf(slice: number): number {
+    const [, having] = this.listed
+    if (having.length <= fewSlices) return having.indexOf(slice)
+    this.#indexes ??= new Map(having.map((slice, index) => [slice, index]))
+    return this.#indexes.get(slice) ?? -1
+  }
+
+  #allFirsts(): number[] {
+    if (!this.#firsts) {
+      let next = 0
+      this.#firsts = this.listed[1].map((slice) => {
+        const first = next
+        next += (this.slices[slice] as Slice).events
+        return first
+      })
+    }
+    return this.#firsts
+  }
 }
 
 /** The layout of a block with a single name, as stored before blocks had slices. */
@@ -32,7 +72,7 @@ export function openLayout({ slices, isOfName }: BlockRow, text: string): OpenLa
   const layout: Layout = isOfName ? withSlice(parsed as LayoutOfName) : (parsed as Layout)
   const byKey = layout.properties.map(([key, having, events, place]): [string, OpenProperty] => [
     key,
-    openProperty(slices, [key, having, events], place),
+    new OpenProperty(slices, [key, having, events], place),
   ])
   return { ...layout, byKey: new Map(byKey) }
 }
@@ -45,31 +85,29 @@ function withSlice({ properties, withProperties, ...layout }: LayoutOfName): Lay
   }
 }
 
-function openProperty(
-  slices: readonly Slice[],
-  [, having, events]: ListedKey,
-  place: Place | null,
-): OpenProperty {
-  const firstOf = new Map<number, number>()
-  let count = 0
-  for (const slice of having) {
-    firstOf.set(slice, count)
-    count += (slices[slice] as Slice).events
-  }
-  return { events: new Map(having.map((slice, at) => [slice, events[at] as number])), firstOf, count, place }
-}
-
 /** Parses the list of the properties outside the layout. Their values are all in the rows. */
 export function openRest({ slices }: BlockRow, text: string): ReadonlyMap<string, OpenProperty> {
   const listed = JSON.parse(text) as (ListedKey | RestOfName)[]
-  return new Map(
-    listed.map(([key, having, events]) => [
-      key,
-      openProperty(
-        slices,
-        typeof having === "number" ? [key, [0], [having]] : [key, having, events ?? []],
-        null,
-      ),
-    ]),
-  )
+  return new Map(listed.map((entry) => [entry[0], openRestOf(slices, entry)]))
+}
+
+/** Parses one property of that list, where parsing all can take 100 ms. Undefined if the list does not have the key. */
+export function findInRest({ slices }: BlockRow, text: string, key: string): OpenProperty | undefined {
+  const start = `[${JSON.stringify(key)},`
+  if (!text.includes(start)) return undefined
+  // The match can be within another key. After its key, an entry has only numbers in brackets.
+  for (let at = 1; at < text.length - 1; ) {
+    const endOfKey = endOfString(text, at + 1)
+    const bracket = text[endOfKey + 2] === "[" ? "]]" : "]"
+    const end = text.indexOf(bracket, endOfKey) + bracket.length
+    if (text.startsWith(start, at))
+      return openRestOf(slices, JSON.parse(text.slice(at, end)) as ListedKey | RestOfName)
+    at = end + 1
+  }
+  return undefined
+}
+
+function openRestOf(slices: readonly Slice[], [key, having, events]: ListedKey | RestOfName): OpenProperty {
+  const listed: ListedKey = typeof having === "number" ? [key, [0], [having]] : [key, having, events ?? []]
+  return new OpenProperty(slices, listed, null)
 }

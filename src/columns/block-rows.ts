@@ -1,5 +1,5 @@
 import { runToEnd } from "../steps.ts"
-import { type Column, dayMs, StaleBlockError, sliceKey, type Value } from "./batch.ts"
+import { type Column, dayMs, StaleBlockError, sliceKey } from "./batch.ts"
 import type { BlockRow, Slice } from "./block.ts"
 import type { OpenProperty } from "./block-layout.ts"
 import { bySlice } from "./block-writer.ts"
@@ -8,6 +8,7 @@ import { buildMemory, ColumnBuilder, type NumbersOf } from "./column-builder.ts"
 import { type ColumnCache, columnBytes } from "./column-cache.ts"
 import { MemoryBatch } from "./memory-batch.ts"
 import type { Row, RowReader } from "./row-reader.ts"
+import { propertyOf } from "./wide-properties.ts"
 
 const hourMs = 3_600_000
 
@@ -35,7 +36,7 @@ export class BlockRows {
    */
   property(slice: Slice, key: string, property: OpenProperty): Column | undefined {
     const { block, index, events } = slice
-    const first = property.firstOf.get(index)
+    const first = property.firstOf(index)
     if (first === undefined) return undefined
     const firstProperty = this.cache.get(block, "property from rows", () => ({
       content: { key },
@@ -61,7 +62,7 @@ export class BlockRows {
       const slices = new Map(
         row.slices.map((slice) => [
           sliceKey(slice),
-          { left: slice.events, at: property.firstOf.get(slice.index) },
+          { left: slice.events, at: property.firstOf(slice.index) },
         ]),
       )
       for (let hour = 0; hour < dayMs; hour += hourMs) {
@@ -70,7 +71,7 @@ export class BlockRows {
           const slice = slices.get(sliceKey({ name: type.name, kind: type.kind, crawler: crawler === 1 }))
           if (!slice || slice.left-- === 0) throw new StaleBlockError()
           if (slice.at === undefined) continue
-          column.set(slice.at++, propertyOf(type.keys, properties, key))
+          column.set(slice.at++, propertyOf(this.rows, type.keys, properties, key))
         }
       }
       // An event that was deleted after the block was looked up would shift all later ones.
@@ -129,16 +130,4 @@ export class BlockRows {
 /** Returns batches by slice, see `sliceKey`. */
 export function batchesBySlice(batches: readonly MemoryBatch[]): ReadonlyMap<string, MemoryBatch> {
   return new Map(batches.map((batch) => [sliceKey(batch), batch]))
-}
-
-/** The row's properties were validated and stored as JSON of an object, or of its values if the type has the keys. */
-function propertyOf(
-  keys: string[] | undefined,
-  properties: string | null,
-  key: string,
-): Value | null | undefined {
-  if (properties === null) return null
-  if (!keys) return (JSON.parse(properties) as Record<string, Value | null>)[key]
-  const at = keys.lastIndexOf(key)
-  return at < 0 ? null : (JSON.parse(`[${properties}]`) as (Value | null)[])[at]
 }

@@ -12,7 +12,7 @@ import {
   type Value,
 } from "./batch.ts"
 import { joinColumns, present, presentIn } from "./column.ts"
-import type { Columns } from "./memory-batch.ts"
+import type { Columns, PropertyColumns } from "./memory-batch.ts"
 
 // Writes the block format, see README.md. `layout` locates each column in the segments of the block.
 // `segment-reader.ts` reads it.
@@ -144,11 +144,16 @@ export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock>
     const columns = sorted.map((set) => set.fields[field])
     if (columns.some((column) => column)) fields[field] = packer.packColumn(joinColumns(columns, counts))
   }
-  const keys = yield* listKeys(sorted)
+  const all = sorted.map((set) => set.properties())
+  const keys = yield* listKeys(all)
+  const listed = keys.slice(0, listedProperties)
+  const listedKeys = new Set(listed.map(([key]) => key))
+  const propertiesOf: ReadonlyMap<string, Column>[] = []
+  for (const ofSlice of all) propertiesOf.push(yield* ofSlice.some(listedKeys))
   const properties: Layout["properties"] = []
-  for (const [key, slices, events] of keys.slice(0, listedProperties)) {
+  for (const [key, slices, events] of listed) {
     const column = joinColumns(
-      slices.map((slice) => sorted[slice]?.properties.get(key) as Column),
+      slices.map((slice) => propertiesOf[slice]?.get(key) as Column),
       slices.map((slice) => counts[slice] as number),
     )
     properties.push([key, slices, events, staysInRows(column) ? null : packer.packColumn(column)])
@@ -190,11 +195,11 @@ function sum(numbers: readonly number[]): number {
 }
 
 /** Lists all property keys. If they exceed the layout, the keys that largest events have come first. */
-function* listKeys(sorted: readonly Columns[]): Generator<void, ListedKey[]> {
+function* listKeys(all: readonly PropertyColumns[]): Generator<void, ListedKey[]> {
   const keys = new Map<string, ListedKey>()
   let count = 0
-  for (const [slice, { properties }] of sorted.entries()) {
-    for (const [key, column] of properties) {
+  for (const [slice, properties] of all.entries()) {
+    for (const [key, events] of yield* properties.countsInSteps()) {
       if (++count % listedPerStep === 0) yield
       let listed = keys.get(key)
       if (!listed) {
@@ -202,11 +207,12 @@ function* listKeys(sorted: readonly Columns[]): Generator<void, ListedKey[]> {
         keys.set(key, listed)
       }
       listed[1].push(slice)
-      listed[2].push(presentIn(column))
+      listed[2].push(events)
     }
   }
-  const all = [...keys.values()]
-  return all.length > listedProperties ? all.sort(([, , left], [, , right]) => sum(right) - sum(left)) : all
+  const listed = [...keys.values()]
+  if (listed.length <= listedProperties) return listed
+  return listed.sort(([, , left], [, , right]) => sum(right) - sum(left))
 }
 
 function concatenateCodes(arrays: readonly Uint32Array[]): Uint32Array {

@@ -2,10 +2,11 @@ import type { EventKind } from "../event-kinds.ts"
 import { type Context, type ContextKind, contextTables } from "../store/context-tables.ts"
 import { type Column, dayMs, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
 import { characterBytes, entryBytes, mapColumn, ValueColumn, ValueDictionary, valueBytes } from "./column.ts"
-import { type Columns, keyBytes, rowBytes, setBytes } from "./memory-batch.ts"
+import { type Columns, keyBytes, propertiesIn, rowBytes, setBytes } from "./memory-batch.ts"
 import type { EventType, Row, RowReader } from "./row-reader.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 import { enlarge } from "./typed-arrays.ts"
+import { WideRows } from "./wide-properties.ts"
 
 /** Returns the dictionary id of each text. Called once all ids are known. */
 export type NumbersOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
@@ -78,7 +79,7 @@ export class ColumnBuilder {
     const [id, website, typeId, ts, crawler] = row
     const type = this.rows.typeOf(typeId)
     const ofDay = this.#dayOf(website, Math.floor(ts / dayMs))
-    const group = ofDay.groupOf(typeId, type, crawler)
+    const group = ofDay.groupOf(typeId, type, crawler, this.rows)
     const before = group.count > 0 ? group.bytes : 0
     group.add(
       id,
@@ -159,14 +160,14 @@ class DayGroups {
     readonly day: number,
   ) {}
 
-  groupOf(typeId: number, { name, kind }: EventType, crawler: 0 | 1): Group {
+  groupOf(typeId: number, { name, kind }: EventType, crawler: 0 | 1, rows: RowReader): Group {
     const typeKey = typeId * 2 + crawler
     let group = this.#byType.get(typeKey)
     if (!group) {
       const key = `${crawler} ${kind} ${name}`
       group = this.#byName.get(key)
       if (!group) {
-        group = new Group(this, name, kind, crawler === 1)
+        group = new Group(rows, this, name, kind, crawler === 1)
         this.#byName.set(key, group)
       }
       this.#byType.set(typeKey, group)
@@ -209,10 +210,12 @@ class Group {
   readonly #contexts: Partial<Record<ContextKind, Contexts>> = {}
   readonly #properties = new Map<string, ValueColumn>()
   readonly #propertied: number[] = []
+  readonly #wide = new WideRows()
   /** Estimated bytes of memory in use. */
   bytes = setBytes
 
   constructor(
+    private readonly rows: RowReader,
     private readonly ofDay: DayGroups,
     private readonly name: string,
     private readonly kind: EventKind,
@@ -258,6 +261,13 @@ class Group {
     this.#set(this.#fields.source, index, source)
     this.#set(this.#fields.path, index, path)
     if (properties === null) return
+    if (WideRows.isWide(keys, properties)) {
+      const before = this.#wide.bytes
+      this.#wide.add(index, keys, properties)
+      this.bytes += this.#wide.bytes - before
+      this.#propertied[index] = 1
+      return
+    }
     if (keys) {
       const values = JSON.parse(`[${properties}]`) as (Value | null)[]
       for (let at = 0; at < keys.length; at++) this.#setProperty(index, keys[at] as string, values[at])
@@ -326,6 +336,13 @@ class Group {
       const column = this.#fields[field]
       if (!column.isEmpty) fields[field] = column.finish(count, ranks)
     }
+    const wide = this.#wide
+    // Ordinary columns are built now: they take less memory than the texts.
+    const built = wide.isEmpty
+      ? propertiesIn(
+          new Map([...this.#properties].map(([key, column]) => [key, column.finish(count, ranks)])),
+        )
+      : undefined
     return {
       website: this.ofDay.website,
       name: this.name,
@@ -343,10 +360,12 @@ class Group {
         fields,
         ...Object.values(this.#contexts).map((contexts) => contexts.finish(count, ranks)),
       ),
-      properties: new Map([...this.#properties].map(([key, column]) => [key, column.finish(count, ranks)])),
+      properties: () => built ?? wide.columns(this.rows, this.#properties, count, ranks),
+      isWide: !wide.isEmpty,
       propertied: inOrder(new Uint8Array(count), this.#propertied),
       rowIds: inOrder(new Float64Array(count), this.#rowIds),
       bytes: this.bytes,
+      textBytes: this.bytes - wide.parsedBytes,
     }
   }
 }

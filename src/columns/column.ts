@@ -98,6 +98,11 @@ export class ValueColumn {
     return this.#count === 0
   }
 
+  /** Number of events that have a value. */
+  get size(): number {
+    return this.#count
+  }
+
   /** Estimated bytes of memory without the dictionary. */
   get bytes(): number {
     return this.#count * entryBytes

@@ -14,13 +14,44 @@ export interface Columns {
   ids: Record<IdKind, Uint32Array>
   /** Without fields that no event has. */
   fields: Partial<Record<TextField, Column>>
-  properties: Map<string, Column>
+  /** Each result parses wide rows again, and holds what it parsed. */
+  properties: () => PropertyColumns
+  /** Some of the rows are wide: see `WideRows`. */
+  isWide?: boolean
   /** 1 for events that have at least one property. */
   propertied: Uint8Array
   /** Row ids, if the columns were built from rows. */
   rowIds?: Float64Array
   /** Estimated bytes of memory that building them takes. */
   bytes: number
+  /** The same while wide rows are not parsed. */
+  textBytes?: number
+}
+
+/** The columns of properties by key. */
+export interface PropertyColumns {
+  one(key: string): Column | undefined
+  /** Number of events with a value, by key. */
+  counts(): ReadonlyMap<string, number>
+  /** The same, and the columns of some keys, in steps of a few ms. */
+  countsInSteps(): Generator<void, ReadonlyMap<string, number>>
+  some(keys: ReadonlySet<string>): Generator<void, ReadonlyMap<string, Column>>
+}
+
+export function propertiesIn(columns: ReadonlyMap<string, Column>): PropertyColumns {
+  const counts = () => new Map([...columns].map(([key, column]) => [key, presentIn(column)]))
+  return {
+    one: (key) => columns.get(key),
+    counts,
+    // biome-ignore lint/correctness/useYield: there is nothing to parse
+    *countsInSteps() {
+      return counts()
+    },
+    // biome-ignore lint/correctness/useYield: there is nothing to parse
+    *some() {
+      return columns
+    },
+  }
 }
 
 /** Bytes of memory that building takes: a set of columns, a row in it, and a property key besides its text. */
@@ -36,9 +67,11 @@ export class MemoryBatch implements Batch {
   readonly crawler: boolean
   readonly count: number
   readonly base: number
-  #keys: Map<string, number> | undefined
+  #keys: ReadonlyMap<string, number> | undefined
+  readonly #properties: PropertyColumns
 
   constructor(readonly columns: Columns) {
+    this.#properties = columns.properties()
     this.website = columns.website
     this.name = columns.name
     this.kind = columns.kind
@@ -59,14 +92,14 @@ export class MemoryBatch implements Batch {
   profiles = () => this.columns.ids.profiles
   column = (field: TextField) => this.columns.fields[field]
   property = (key: string) => {
-    const column = this.columns.properties.get(key)
+    const column = this.#properties.one(key)
     return column instanceof SparseColumn ? column.withoutCodes() : column
   }
   propertied = () => this.columns.propertied
   withProperties = () => present(this.columns.propertied)
 
   keys(): ReadonlyMap<string, number> {
-    this.#keys ??= new Map([...this.columns.properties].map(([key, column]) => [key, presentIn(column)]))
+    this.#keys ??= this.#properties.counts()
     return this.#keys
   }
 }

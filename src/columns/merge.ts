@@ -1,6 +1,6 @@
 import { type Batch, type Column, dayMs, textFields } from "./batch.ts"
 import { appendColumn, characterBytes, ValueColumn, ValueDictionary } from "./column.ts"
-import { type Columns, keyBytes, rowBytes, setBytes } from "./memory-batch.ts"
+import { type Columns, keyBytes, propertiesIn, rowBytes, setBytes } from "./memory-batch.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 
 /** Dictionaries of a merged block, by column: its slices share them, so that each value of a part is looked up once. */
@@ -53,6 +53,9 @@ export function merge(parts: readonly Batch[], values = new MergedValues()): Col
     return builder.finish(count, ranks)
   }
   const keys = new Set(parts.flatMap((part) => [...part.keys().keys()]))
+  const properties = propertiesIn(
+    new Map([...keys].map((key) => [key, column(`property.${key}`, (part) => part.property(key))])),
+  )
   const merged = {
     website: first.website,
     name: first.name,
@@ -71,9 +74,7 @@ export function merge(parts: readonly Batch[], values = new MergedValues()): Col
         .filter((field) => parts.some((part) => part.column(field)))
         .map((field) => [field, column(field, (part) => part.column(field))]),
     ),
-    properties: new Map(
-      [...keys].map((key) => [key, column(`property.${key}`, (part) => part.property(key))]),
-    ),
+    properties: () => properties,
     propertied: new Uint8Array(sorted(gather((part) => part.propertied()))),
   }
   for (const key of keys) bytes += keyBytes + key.length * characterBytes

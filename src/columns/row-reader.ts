@@ -124,6 +124,8 @@ export class RowReader {
   readonly #event: Statement
   readonly #texts: Record<IdKind, Statement>
   readonly #contexts: Record<ContextKind, ContextReader>
+  /** Estimated bytes of memory of properties that were parsed to read some of them, and become garbage. */
+  parsedBytes = 0
   readonly #types = new Map<number, EventType>()
   #typesBytes = 0
 

@@ -1,7 +1,7 @@
 import type { Db, Statement } from "../store/db/driver.ts"
 import { type Codes, type Column, type IdKind, StaleBlockError, type Value } from "./batch.ts"
 import type { BlockRow } from "./block.ts"
-import { type OpenLayout, type OpenProperty, openLayout, openRest } from "./block-layout.ts"
+import { findInRest, type OpenLayout, type OpenProperty, openLayout, openRest } from "./block-layout.ts"
 import { numberForms, type Place, padded, segmentsPerBlock } from "./block-writer.ts"
 import { SparseColumn } from "./column.ts"
 import { type Cached, type ColumnCache, columnBytes } from "./column-cache.ts"
@@ -14,8 +14,12 @@ const sql = {
 
 const none: ReadonlyMap<string, OpenProperty> = new Map()
 
-/** Bytes of memory: a character of parsed JSON, a value besides its text, and a number. */
+/** Keys that are searched for in the list of properties outside the layout before it is parsed. */
+const searchedKeys = 4
+/** Bytes of memory: a character of JSON, as text and parsed, a property of a block, a value besides its text, and a number. */
+const characterBytes = 2
 const jsonCharacterBytes = 6
+const propertyBytes = 300
 const valueBytes = 40
 const numberBytes = 8
 
@@ -39,7 +43,8 @@ export class SegmentReader {
     return this.cache.get(row, "layout", () => {
       const text = this.#layout.get({ id: row.id }) as string | undefined
       if (text === undefined) throw new StaleBlockError()
-      return { content: openLayout(row, text), bytes: text.length * jsonCharacterBytes }
+      const content = openLayout(row, text)
+      return { content, bytes: text.length * jsonCharacterBytes + content.byKey.size * propertyBytes }
     })
   }
 
@@ -104,10 +109,34 @@ export class SegmentReader {
     const { rest } = this.layout(row)
     if (!rest) return none
     return this.cache.get(row, "rest", () => {
-      const bytes = this.#segmentOf(row, rest).content.subarray(rest.o, rest.o + (rest.v as number))
-      const content = openRest(row, new TextDecoder().decode(bytes))
-      return { content, bytes: bytes.length * jsonCharacterBytes + content.size * valueBytes * 4 }
+      const text = this.#textOf(row, rest)
+      const content = openRest(row, text)
+      return { content, bytes: text.length * jsonCharacterBytes + content.size * propertyBytes }
     })
+  }
+
+  /** Reads one property of that list. Throws StaleBlockError. */
+  inRest(row: BlockRow, key: string): OpenProperty | undefined {
+    const { rest } = this.layout(row)
+    if (!rest) return undefined
+    const searched = this.cache.get(row, "searched rest", () => {
+      const text = this.#textOf(row, rest)
+      return {
+        content: { text, found: new Map<string, OpenProperty | undefined>() },
+        bytes: text.length * characterBytes,
+      }
+    })
+    const { text, found } = searched
+    if (found.has(key)) return found.get(key)
+    if (found.size === searchedKeys) return this.rest(row).get(key)
+    const property = findInRest(row, text, key)
+    found.set(key, property)
+    return property
+  }
+
+  #textOf(row: BlockRow, place: Place): string {
+    const bytes = this.#segmentOf(row, place).content
+    return new TextDecoder().decode(bytes.subarray(place.o, place.o + (place.v as number)))
   }
 
   /** Reads the dictionary ids of all events of a block. Throws StaleBlockError. */

@@ -6,7 +6,7 @@ import { BlockReader } from "./block-reader.ts"
 import { batchesBySlice, fittingBlocks } from "./block-rows.ts"
 import { buildMemory } from "./column-builder.ts"
 import { IdDictionary } from "./id-dictionary.ts"
-import type { MemoryBatch } from "./memory-batch.ts"
+import { MemoryBatch } from "./memory-batch.ts"
 import { Cache } from "./result-cache.ts"
 import { RowReader } from "./row-reader.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
@@ -104,14 +104,19 @@ export class SnapshotReader {
     this.#reader.cache.trim()
   }
 
-  /** Total bytes of columns read from blocks or built from unsealed rows. */
+  /** Total bytes of columns read from blocks or built from unsealed rows, and of properties parsed for them. */
   get read(): number {
-    return this.#reader.segments.read + this.#built + (this.#unsealed?.built ?? 0)
+    return this.#reader.segments.read + this.rows.parsedBytes + this.#built + (this.#unsealed?.built ?? 0)
   }
 
-  /** True if unsealed rows take so much memory that queries should wait until they are sealed. */
+  /** True if unsealed rows take so much memory that they should be sealed, however few they are. */
   get hasHeavyRows(): boolean {
     return this.#unsealed?.isHeavy === true && this.#unsealed.isCurrent(this.sealed())
+  }
+
+  /** True if unsealed rows make each query slow, so that queries should wait until they are sealed. */
+  get hasSlowRows(): boolean {
+    return this.#unsealed?.areRebuilt === true && this.#unsealed.isCurrent(this.sealed())
   }
 
   /** Returns how far rows are sealed. */
@@ -232,9 +237,12 @@ function placeOf({ block, name, kind, crawler }: Slice): Omit<Entry, "slice" | "
 
 function entryOfRows(batch: MemoryBatch): Entry {
   const { website, name, kind, crawler } = batch
-  const { day } = batch.columns
-  const place = { website, name, kind, day, crawler, afterId: afterBlocks }
-  return { ...place, slice: undefined, batch, open: () => batch }
+  const { day, isWide } = batch.columns
+  const entry = { website, name, kind, day, crawler, afterId: afterBlocks, slice: undefined }
+  // What a query parses of wide rows is released with its batch.
+  return isWide
+    ? { ...entry, open: () => new MemoryBatch(batch.columns) }
+    : { ...entry, batch, open: () => batch }
 }
 
 function entriesOfPart({ batches, open }: UnsealedPart, part: number, website: number, day: number): Entry[] {

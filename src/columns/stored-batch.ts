@@ -55,8 +55,8 @@ export class StoredBatch implements Batch {
   }
 
   property(key: string): Column | undefined {
-    const property = this.#layout.byKey.get(key) ?? this.segments.rest(this.#row).get(key)
-    const first = property?.firstOf.get(this.slice.index)
+    const property = this.#layout.byKey.get(key) ?? this.segments.inRest(this.#row, key)
+    const first = property?.firstOf(this.slice.index)
     if (!property || first === undefined) return undefined
     const { place, count } = property
     const name = `property.${key}`
@@ -67,8 +67,8 @@ export class StoredBatch implements Batch {
   keys(): ReadonlyMap<string, number> {
     this.#keys ??= new Map(
       [...this.#layout.byKey, ...this.segments.rest(this.#row)].flatMap(
-        ([key, { events }]): [string, number][] => {
-          const own = events.get(this.slice.index)
+        ([key, property]): [string, number][] => {
+          const own = property.eventsOf(this.slice.index)
           return own === undefined ? [] : [[key, own]]
         },
       ),

@@ -52,6 +52,8 @@ export class UnsealedRows {
   /** Rows that were read but are in no batch yet. */
   #builder: ColumnBuilder
   #bytes = 0
+  /** The same if all wide rows were parsed. */
+  #parsedBytes = 0
   #idBytes = 0
   /** The rows exceed the memory limit. */
   #isTooLarge = false
@@ -112,7 +114,10 @@ export class UnsealedRows {
   #flush(): void {
     const batches = this.#batchesOf(this.#builder)
     this.#builder = new ColumnBuilder(this.rows, this.limits.partBytes)
-    this.#bytes += batches.reduce((sum, { columns }) => sum + columns.bytes, 0)
+    for (const { columns } of batches) {
+      this.#bytes += columns.textBytes ?? columns.bytes
+      this.#parsedBytes += columns.bytes
+    }
     this.batches.push(...batches)
     if (this.#bytes <= this.limits.bytes) return
     this.#isTooLarge = true
@@ -173,9 +178,14 @@ export class UnsealedRows {
     return { batches: this.#batchesOf(builder), end }
   }
 
-  /** True if each query builds their columns again, or soon would. Then they should be sealed even if there are few. */
+  /** True if they take much memory once they are parsed. Then they should be sealed even if there are few. */
   get isHeavy(): boolean {
-    return this.#isTooLarge || this.#bytes + this.#builder.bytes > this.limits.bytes * heavyShare
+    return this.#isTooLarge || this.#parsedBytes + this.#builder.bytes > this.limits.bytes * heavyShare
+  }
+
+  /** True if each query builds their columns again, or soon would. */
+  get areRebuilt(): boolean {
+    return this.#isTooLarge || this.#bytes > this.limits.bytes * heavyShare
   }
 
   #batchesOf(builder: ColumnBuilder): MemoryBatch[] {

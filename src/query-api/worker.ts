@@ -217,7 +217,7 @@ function startSealing(
   const hasBacklog = state.backlogSince !== undefined && now - state.backlogSince < maxBacklogWait
   scheduler.startSealing(
     seal(state, request, unsealed, state.arrivals.rate),
-    hasBacklog || reader.hasHeavyRows,
+    hasBacklog || reader.hasSlowRows,
     hasBacklog ? storeWait : 0,
   )
 }

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test"
 import { differences } from "../../src/columns/check.ts"
 import { sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
@@ -18,6 +18,7 @@ import { insertRows, rawEvents } from "../reference/events.ts"
 import { referenceResult } from "../reference/reference.ts"
 import { runToEnd } from "../support/batches.ts"
 import { eventRow } from "../support/event.ts"
+import { mulberry32, picker } from "../support/random.ts"
 
 const dayMs = 86_400_000
 const start = Date.UTC(2026, 0, 1)
@@ -58,6 +59,37 @@ const many = <Item>(count: number, make: (index: number) => Item) =>
 const timeOf = (index: number) => start + ((index * 7_919) % 40_000)
 const wide = (index: number) => `${index} `.padEnd(30_000, `${index % 10}`)
 
+const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
+const nested = (depth: number, value: unknown): unknown =>
+  depth === 0 ? value : depth % 2 ? [nested(depth - 1, value)] : { plan: nested(depth - 1, value) }
+
+/** An event with any number of keys, known and new, values of any size and depth, and any name, day and ids. */
+function anyEvent(random: ReturnType<typeof picker>, from: number): EventRow {
+  const text = () => `${random.whole(0, 9)}`.padEnd(random.of([1, 20, 300, 9_000]), "x")
+  const values: (() => unknown)[] = [
+    () => random.whole(-3, 3),
+    () => random.whole(0, 1e9) / 7,
+    text,
+    () => random.of([true, false, null, "", "1", "true"]),
+    () => nested(random.whole(1, 64), text().slice(0, 300)),
+  ]
+  const keys: (() => string)[] = [
+    () => random.of(["plan", "seldom", "text", "cart"]),
+    () => `item_${from + random.whole(0, 2_000)}`,
+    () => `${from + random.whole(0, 20)}_${random.whole(0, 400)}`,
+    () => `"[${random.whole(0, 3)}],[",`.repeat(random.whole(1, 4)),
+  ]
+  const count = random.of([0, 1, 1, 3, 20, 300])
+  const id = () => random.of([null, `${random.whole(0, 5)}`, `${random.whole(0, 1e9)}`.padEnd(128, "i")])
+  return eventOf(Object.fromEntries(many(count, () => [random.of(keys)(), random.of(values)()])), {
+    name: random.of(["n", "n", `n${random.whole(0, 99)}`, "name ".repeat(40)]),
+    ts: start + random.of([0, 0, random.whole(0, 400)]) * dayMs + random.whole(0, dayMs - 1),
+    anonymousId: id(),
+    sessionId: id(),
+    profileId: id(),
+  })
+}
+
 /** Rows, 1,000 at most; `from` differs from call to call. */
 const shapes: Record<string, (from: number) => EventRow[]> = {
   "more keys than a block has columns": (from) =>
@@ -86,6 +118,23 @@ const shapes: Record<string, (from: number) => EventRow[]> = {
         { ts: timeOf(index) },
       ),
     ),
+  "very many keys in some events": (from) =>
+    many(30, (index) =>
+      eventOf(
+        {
+          plan: index % 2 ? "pro" : "free",
+          seldom: index % 9 ? null : index,
+          ...(index % 3
+            ? {}
+            : Object.fromEntries(many(300, (key) => [`${from + (index % 2)}_${key}`, key % 3]))),
+        },
+        { ts: timeOf(index) },
+      ),
+    ),
+  [`a mixture of all (DATABUDDY_FUZZ_SEED=${seed})`]: (from) => {
+    const random = picker(mulberry32(seed + from))
+    return many(24, () => anyEvent(random, from))
+  },
   "long ids that are all different": (from) =>
     many(900, (index) =>
       eventOf(
@@ -178,6 +227,72 @@ describe("answers are those of the reference for", () => {
   }
 })
 
+describe("properties with very many keys", () => {
+  const ofDay = { ...scope, from: start, to: start + dayMs, filters: [] }
+  const groupsBy = (by: "property.item"[]): Query => ({
+    kind: "groups",
+    scope: ofDay,
+    by,
+    measures: ["events", "with_properties"],
+  })
+  const count = groupsBy([])
+  const byItem = groupsBy(["property.item"])
+
+  /** Characters of JSON that a query parses. */
+  function parsedBy(query: Query): number {
+    const parse = spyOn(JSON, "parse")
+    try {
+      executeQuerySync(db, query)
+      return parse.mock.calls.reduce((sum, [text]) => sum + text.length, 0)
+    } finally {
+      parse.mockRestore()
+    }
+  }
+
+  const states: [state: string, isSealed: boolean][] = [
+    ["rows", false],
+    ["blocks", true],
+  ]
+  test.each(states)("are parsed only by queries that read them, and one key alone, in %s", (_, isSealed) => {
+    const events = many(40, (index) =>
+      eventOf(
+        {
+          ...Object.fromEntries(many(1_500, (key) => [`key_${index}_${key}`, 0])),
+          ...(index < 2 ? { item: `item ${index}` } : {}),
+        },
+        { ts: start + index },
+      ),
+    )
+    insertRows(db, events)
+    if (isSealed) sealAll(db, farDay)
+    const all = JSON.stringify(events).length
+    expect(all).toBeGreaterThan(1_000_000)
+    expect(executeQuerySync(db, count).result).toMatchObject({ groups: [{ values: [40, 40] }] })
+    const { groups } = executeQuerySync(db, byItem).result as { groups: { by: unknown; values: unknown }[] }
+    expect(groups.map(({ by, values }) => [by, values]).sort()).toEqual([
+      [[null], [38, 38]],
+      [["item 0"], [1, 1]],
+      [["item 1"], [1, 1]],
+    ])
+    expect(parsedBy(count) / all).toBeLessThan(0.15)
+    expect(parsedBy(byItem) / all).toBeLessThan(0.15)
+  })
+
+  test("in rows are sealed soon, but queries that do not read them do not wait for that", () => {
+    insertRows(
+      db,
+      many(40, (index) => eventOf(Object.fromEntries(many(1_500, (key) => [`key_${index}_${key}`, 0])))),
+    )
+    const reader = new SnapshotReader(db, 0, undefined, {
+      ...tinyTail,
+      bytes: 40_000_000,
+      partBytes: 40_000_000,
+    })
+    runToEnd(executeQuery(reader, count))
+    expect([reader.hasHeavyRows, reader.hasSlowRows]).toEqual([true, false])
+  })
+})
+
 describe("sealing", () => {
   test("builds more blocks from events that take much memory, and merges them only as far as memory allows", () => {
     insertRows(db, shapes["long texts that are all different"]?.(0) ?? [])
@@ -186,6 +301,15 @@ describe("sealing", () => {
     expect(blocks.length).toBeGreaterThan(1)
     for (const { bytes } of blocks) expect(bytes).toBeLessThan(70_000_000)
     expect(blocks.reduce((sum, { events }) => sum + events, 0)).toBe(900)
+  })
+
+  test("builds the columns of the keys that a block has: 40 events with 1,500 other keys each become one block", () => {
+    insertRows(
+      db,
+      many(40, (index) => eventOf(Object.fromEntries(many(1_500, (key) => [`key_${index}_${key}`, 0])))),
+    )
+    sealAll(db, 0)
+    expect(db.prepare("select count(*) from blocks").pluck().get()).toBe(1)
   })
 
   test("takes space in proportion to what was sent, not for each key and event", () => {

@@ -1,6 +1,6 @@
 import { type DictionarySizes, dayMs, type IdKind, idKinds, type Value } from "../../src/columns/batch.ts"
 import { emptyCodes } from "../../src/columns/column.ts"
-import { type Columns, MemoryBatch } from "../../src/columns/memory-batch.ts"
+import { type Columns, MemoryBatch, propertiesIn } from "../../src/columns/memory-batch.ts"
 import { Cache } from "../../src/columns/result-cache.ts"
 import type { Entry } from "../../src/columns/snapshot.ts"
 import { type EventKind, eventKinds } from "../../src/event-kinds.ts"
@@ -154,6 +154,7 @@ function columnsOf(
       return text === null ? 0 : (numbersOf(kind, [text])[0] as number)
     })
   const keys = new Set(events.flatMap(({ properties }) => Object.keys(properties ?? {})))
+  const properties = new Map([...keys].map((key) => [key, column(({ properties }) => properties?.[key])]))
   return {
     rowIds: Float64Array.from(events, (event) => all.indexOf(event) + 1),
     website: first.website ?? 0,
@@ -166,7 +167,7 @@ function columnsOf(
     times: Uint32Array.from(events, ({ ts }) => ts - day * dayMs),
     ids: { visitors: idsOf("visitors"), sessions: idsOf("sessions"), profiles: idsOf("profiles") },
     fields: { path: column(({ path }) => path) },
-    properties: new Map([...keys].map((key) => [key, column(({ properties }) => properties?.[key])])),
+    properties: () => propertiesIn(properties),
     propertied: Uint8Array.from(events, ({ properties }) =>
       Object.keys(properties ?? {}).length > 0 ? 1 : 0,
     ),

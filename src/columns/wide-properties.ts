@@ -1,0 +1,208 @@
+import { runToEnd } from "../steps.ts"
+import type { Column, Value } from "./batch.ts"
+import { appendColumn, ValueColumn } from "./column.ts"
+import { keyBytes, type PropertyColumns } from "./memory-batch.ts"
+import type { RowReader } from "./row-reader.ts"
+
+/**
+ * Keys above which a row is wide: parsing thousands of keys takes 2 ms, and most queries read none of them. Long texts are parsed fast, and
+ * reading another key of their row must not parse them again.
+ */
+const wideKeys = 256
+/** Characters that so many keys take at least: a quoted letter, a colon, a digit and a comma each. */
+const minWideCharacters = wideKeys * 6
+/** Keys that are searched for in the texts. From the next one on, the texts are parsed, and the columns of many keys built at once. */
+const searchedKeys = 4
+const keysPerGroup = 16_384
+/** Columns that are finished in one step, about 2 ms. */
+const columnsPerStep = 2_048
+/** Bytes of memory for a character of text, and of the text and its parsed value together. */
+const textCharacterBytes = 2
+const parsedCharacterBytes = 4
+/** Bytes of memory for a key in the list of keys, besides its text, and for its column while it is built. */
+const countedKeyBytes = 200
+const builtKeyBytes = keyBytes + 100
+
+/** A row whose properties are not parsed yet. */
+interface WideRow {
+  index: number
+  keys: string[] | undefined
+  properties: string
+}
+
+/** The rows of a set of columns whose properties are so many that they stay text until a query reads them. */
+export class WideRows {
+  readonly #rows: WideRow[] = []
+  readonly #keySets = new Set<string[]>()
+  /** Estimated bytes of memory of the texts. */
+  textBytes = 0
+  /** What else they take once they are parsed. */
+  parsedBytes = 0
+
+  get bytes(): number {
+    return this.textBytes + this.parsedBytes
+  }
+
+  /** `keys`: undefined if they are in the properties. */
+  static isWide(keys: readonly string[] | undefined, properties: string): boolean {
+    if (keys) return keys.length > wideKeys
+    return properties.length > minWideCharacters && keysIn(properties, wideKeys + 1) > wideKeys
+  }
+
+  get isEmpty(): boolean {
+    return this.#rows.length === 0
+  }
+
+  add(index: number, keys: string[] | undefined, properties: string): void {
+    this.#rows.push({ index, keys, properties })
+    const newKeys = !keys ? keysIn(properties) : this.#keySets.has(keys) ? 0 : keys.length
+    if (keys) this.#keySets.add(keys)
+    this.textBytes += properties.length * textCharacterBytes
+    this.parsedBytes +=
+      properties.length * (parsedCharacterBytes - textCharacterBytes) + newKeys * countedKeyBytes
+  }
+
+  /** `ordinary`: the columns of the other rows. They do not change. `ranks`: see `ValueColumn.finish`. */
+  columns(
+    reader: RowReader,
+    ordinary: ReadonlyMap<string, ValueColumn>,
+    count: number,
+    ranks: Uint32Array | undefined,
+  ): PropertyColumns {
+    return new WideProperties(reader, this.#rows, ordinary, count, ranks)
+  }
+}
+
+/** The columns of properties. The texts of wide rows are parsed when they are first read. */
+class WideProperties implements PropertyColumns {
+  readonly #found = new Map<string, Column | undefined>()
+  #counts: ReadonlyMap<string, number> | undefined
+  /** The group of each key, in the order of `#counts`: keys are mostly read in this order. */
+  #groupOf: ReadonlyMap<string, number> | undefined
+  #group: { index: number; columns: ReadonlyMap<string, Column> } | undefined
+
+  constructor(
+    private readonly reader: RowReader,
+    private readonly wide: readonly WideRow[],
+    private readonly ordinary: ReadonlyMap<string, ValueColumn>,
+    private readonly count: number,
+    private readonly ranks: Uint32Array | undefined,
+  ) {}
+
+  one(key: string): Column | undefined {
+    if (this.#found.has(key)) return this.#found.get(key)
+    if (this.#found.size === searchedKeys) return this.#inGroup(key)
+    const columns = new Map<string, ValueColumn>()
+    for (const { index, keys, properties } of this.wide)
+      this.#set(columns, index, key, propertyOf(this.reader, keys, properties, key))
+    const column = (columns.get(key) ?? this.ordinary.get(key))?.finish(this.count, this.ranks)
+    this.#found.set(key, column)
+    return column
+  }
+
+  #inGroup(key: string): Column | undefined {
+    this.#groupOf ??= new Map(
+      [...this.counts().keys()].map((key, index) => [key, Math.floor(index / keysPerGroup)]),
+    )
+    const groupOf = this.#groupOf
+    const index = groupOf.get(key)
+    if (index === undefined) return undefined
+    if (this.#group?.index !== index) {
+      this.#group = undefined
+      this.#group = { index, columns: runToEnd(this.#build((key) => groupOf.get(key) === index)) }
+    }
+    return this.#group.columns.get(key)
+  }
+
+  counts(): ReadonlyMap<string, number> {
+    return runToEnd(this.countsInSteps())
+  }
+
+  *countsInSteps(): Generator<void, ReadonlyMap<string, number>> {
+    if (this.#counts) return this.#counts
+    const counts = new Map<string, number>()
+    for (const [key, column] of this.ordinary) counts.set(key, column.size)
+    for (const row of this.wide) {
+      for (const [key] of parsed(this.reader, row)) counts.set(key, (counts.get(key) ?? 0) + 1)
+      yield
+    }
+    this.#counts = counts
+    return counts
+  }
+
+  some(keys: ReadonlySet<string>): Generator<void, ReadonlyMap<string, Column>> {
+    return this.#build((key) => keys.has(key))
+  }
+
+  *#build(isChosen: (key: string) => boolean): Generator<void, ReadonlyMap<string, Column>> {
+    const columns = new Map<string, ValueColumn>()
+    for (const row of this.wide) {
+      for (const [key, value] of parsed(this.reader, row))
+        if (isChosen(key)) this.#set(columns, row.index, key, value)
+      yield
+    }
+    this.reader.parsedBytes += columns.size * builtKeyBytes
+    for (const [key, column] of this.ordinary)
+      if (isChosen(key) && !columns.has(key)) columns.set(key, column)
+    const finished = new Map<string, Column>()
+    for (const [key, column] of columns) {
+      finished.set(key, column.finish(this.count, this.ranks))
+      if (finished.size % columnsPerStep === 0) yield
+    }
+    return finished
+  }
+
+  /** Adds a value to a copy of the ordinary column. */
+  #set(columns: Map<string, ValueColumn>, index: number, key: string, value: Value | null | undefined): void {
+    if (value === null || value === undefined) return
+    let column = columns.get(key)
+    if (!column) {
+      column = new ValueColumn()
+      const ordinary = this.ordinary.get(key)
+      if (ordinary) appendColumn(column, 0, ordinary.finish(this.count))
+      columns.set(key, column)
+    }
+    column.set(index, value)
+  }
+}
+
+/** Iterates the properties of a row that have a value. */
+function* parsed(reader: RowReader, { keys, properties }: WideRow): Generator<[key: string, value: Value]> {
+  reader.parsedBytes += properties.length * parsedCharacterBytes
+  if (keys) {
+    const values = JSON.parse(`[${properties}]`) as (Value | null)[]
+    for (const [at, key] of keys.entries()) {
+      const value = values[at]
+      if (value !== null && value !== undefined) yield [key, value]
+    }
+    return
+  }
+  const object = JSON.parse(properties) as Record<string, Value | null>
+  for (const key of Object.keys(object)) {
+    const value = object[key]
+    if (value !== null && value !== undefined) yield [key, value]
+  }
+}
+
+/** The value of one property of a row. They were validated and stored as JSON of an object, or of its values if the type has the keys. */
+export function propertyOf(
+  reader: RowReader,
+  keys: string[] | undefined,
+  properties: string | null,
+  key: string,
+): Value | null | undefined {
+  if (properties === null) return null
+  const at = keys ? keys.lastIndexOf(key) : 0
+  // Parsing thousands of keys takes 2 ms, and most rows do not have this one. The text was written by JSON.stringify.
+  if (at < 0 || (!keys && !properties.includes(JSON.stringify(key)))) return null
+  reader.parsedBytes += properties.length * parsedCharacterBytes
+  if (keys) return (JSON.parse(`[${properties}]`) as (Value | null)[])[at]
+  return (JSON.parse(properties) as Record<string, Value | null>)[key]
+}
+
+/** The colons after strings: at least the number of keys in JSON text. */
+function keysIn(json: string, limit = Number.POSITIVE_INFINITY): number {
+  let count = 0
+  for (let at = json.indexOf('":'); at >= 0 && count < limit; at = json.indexOf('":', at + 2)) count++
+  return count
+}
