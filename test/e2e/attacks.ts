@@ -1,7 +1,7 @@
 import { connect } from "node:net"
 import { gzipSync } from "node:zlib"
 
-// The attacks of `npm run test:attack`. Each runs in a process of its own at a low priority and at a bounded rate, so that what honest
+// The attacks of `npm run test:attack`. They run in one process at the lowest priority and at a bounded rate, so that what honest
 // clients notice is the server's work and not the attackers'. An attacker knows what is public: the website's id and a share link. Some
 // have more: a key that may read, or one that may send. Their events have a name that is known: new names are soon rejected.
 
@@ -315,33 +315,37 @@ export interface AttackReport {
   results: Record<string, number>
 }
 
-/** Runs one attack until the time is over, then leaves what still waits. */
-export async function runAttack(name: AttackName, target: Target, seconds: number): Promise<AttackReport> {
+/** Prepares an attack. It runs from `start` to the end of the process. */
+export function runAttack(
+  name: AttackName,
+  target: Target,
+): { start: () => void; report: () => AttackReport } {
   const { rate, open, prepare }: Attack = attacks[name]
   const send = prepare(target)
   const results: Record<string, number> = {}
   const count = (result: number | string) => {
     results[result] = (results[result] ?? 0) + 1
   }
-  const started = performance.now()
-  const end = started + seconds * 1_000
   let [sent, waiting] = [0, 0]
-  for (let turn = 0; performance.now() < end; turn++) {
-    const due = started + (turn * 1_000) / rate
-    if (due > end) break
-    if (due > performance.now()) await Bun.sleep(due - performance.now())
-    if (waiting >= open) {
-      count("left out")
-      continue
+  const run = async () => {
+    const started = performance.now()
+    for (let turn = 0; ; turn++) {
+      const due = started + (turn * 1_000) / rate
+      if (due > performance.now()) await Bun.sleep(due - performance.now())
+      if (waiting >= open) {
+        count("left out")
+        continue
+      }
+      waiting++
+      const settle = (result: number | string) => {
+        waiting--
+        count(result)
+      }
+      send(sent++).then(settle, () => settle("broken"))
     }
-    waiting++
-    const settle = (result: number | string) => {
-      waiting--
-      count(result)
-    }
-    send(sent++).then(settle, () => settle("broken"))
   }
-  await Bun.sleep(Math.max(0, end - performance.now()))
-  if (waiting > 0) results.unanswered = waiting
-  return { sent, results }
+  return {
+    start: () => void run(),
+    report: () => ({ sent, results: waiting > 0 ? { ...results, unanswered: waiting } : results }),
+  }
 }
