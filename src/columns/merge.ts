@@ -1,6 +1,13 @@
 import { type Batch, type Column, dayMs, textFields } from "./batch.ts"
-import { appendColumn, characterBytes, ValueColumn, ValueDictionary } from "./column.ts"
-import { type Columns, keyBytes, propertiesIn, rowBytes, setBytes } from "./memory-batch.ts"
+import {
+  appendColumn,
+  characterBytes,
+  entryBytes,
+  ValueColumn,
+  ValueDictionary,
+  valueBytes,
+} from "./column.ts"
+import { type Columns, keyBytes, type PropertyColumns, rowBytes, setBytes } from "./memory-batch.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 
 /** Dictionaries of a merged block, by column: its slices share them, so that each value of a part is looked up once. */
@@ -17,9 +24,12 @@ export class MergedValues {
   }
 }
 
+/** Columns of properties that are merged in one step: a few ms. */
+const columnsPerStep = 64
+
 /**
  * Merges batches of one website, day, name and kind into one set of columns. `parts` are in order of receipt, and
- * no two overlap. `values`: those of the merged block.
+ * no two overlap. `values`: those of the merged block. The result counts the bytes of properties once `some` has built them.
  */
 export function merge(parts: readonly Batch[], values = new MergedValues()): Columns {
   const [first] = parts as [Batch]
@@ -52,11 +62,31 @@ export function merge(parts: readonly Batch[], values = new MergedValues()): Col
     bytes += builder.bytes + dictionary.bytes - before
     return builder.finish(count, ranks)
   }
-  const keys = new Set(parts.flatMap((part) => [...part.keys().keys()]))
-  const properties = propertiesIn(
-    new Map([...keys].map((key) => [key, column(`property.${key}`, (part) => part.property(key))])),
-  )
-  const merged = {
+  const counts = new Map<string, number>()
+  for (const part of parts)
+    for (const [key, events] of part.keys()) counts.set(key, (counts.get(key) ?? 0) + events)
+  // A block can have more keys than columns, whose values would be read from its rows.
+  const one = (key: string) =>
+    counts.has(key) ? column(`property.${key}`, (part) => part.property(key)) : undefined
+  const properties: PropertyColumns = {
+    one,
+    counts: () => counts,
+    // biome-ignore lint/correctness/useYield: they are counted already
+    *countsInSteps() {
+      return counts
+    },
+    *some(keys) {
+      const columns = new Map<string, Column>()
+      for (const [key, events] of counts) {
+        bytes += keyBytes + key.length * characterBytes
+        const built = keys.has(key) ? one(key) : undefined
+        if (!built) bytes += events * (entryBytes + valueBytes)
+        else if (columns.set(key, built).size % columnsPerStep === 0) yield
+      }
+      return columns
+    },
+  }
+  return {
     website: first.website,
     name: first.name,
     kind: first.kind,
@@ -76,7 +106,8 @@ export function merge(parts: readonly Batch[], values = new MergedValues()): Col
     ),
     properties: () => properties,
     propertied: new Uint8Array(sorted(gather((part) => part.propertied()))),
+    get bytes() {
+      return bytes
+    },
   }
-  for (const key of keys) bytes += keyBytes + key.length * characterBytes
-  return { ...merged, bytes }
 }

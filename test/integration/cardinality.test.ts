@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test"
 import { differences } from "../../src/columns/check.ts"
+import { RowReader } from "../../src/columns/row-reader.ts"
 import { sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
 import { eventKinds } from "../../src/event-kinds.ts"
@@ -310,6 +311,27 @@ describe("sealing", () => {
     )
     sealAll(db, 0)
     expect(db.prepare("select count(*) from blocks").pluck().get()).toBe(1)
+  })
+
+  test("merges blocks without reading the properties that stay in their rows", () => {
+    for (let part = 0; part < 2; part++) {
+      insertRows(
+        db,
+        many(10, (index) =>
+          eventOf(Object.fromEntries(many(500, (key) => [`key_${part}_${index}_${key}`, key]))),
+        ),
+      )
+      sealAll(db, 0)
+    }
+    const read = spyOn(RowReader.prototype, "byTime")
+    try {
+      sealAll(db, farDay)
+      expect(db.prepare("select count(*) from blocks").pluck().get()).toBe(1)
+      expect(read).not.toHaveBeenCalled()
+    } finally {
+      read.mockRestore()
+    }
+    expect(differences(db)).toEqual([])
   })
 
   test("takes space in proportion to what was sent, not for each key and event", () => {
