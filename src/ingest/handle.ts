@@ -81,14 +81,26 @@ export interface IngestRoute {
   respondToError?: typeof errorResponse
 }
 
-/** Runs the handler of an ingestion route. Checks the limit on rejected bytes first; errors become responses and are recorded. */
-export async function handleIngest(
+/**
+ * Runs the handler of an ingestion route. Checks the limit on rejected bytes first; errors become responses and are recorded. Throws
+ * only if no request id can be created.
+ */
+export function handleIngest(
   deps: IngestDeps,
   route: IngestRoute,
   context: RequestContext,
 ): Promise<Response> {
-  const name = `${route.method} ${route.path}`
   const headers = ingestHeaders(context.request, requestIdOf(context.request.headers, deps.newId))
+  return respond(deps, route, context, headers)
+}
+
+async function respond(
+  deps: IngestDeps,
+  route: IngestRoute,
+  context: RequestContext,
+  headers: Record<string, string>,
+): Promise<Response> {
+  const name = `${route.method} ${route.path}`
   try {
     if (deps.rejectedBytes.isBlocking) {
       context.account = keyAccountOf(deps, context)

@@ -18,8 +18,9 @@ const preflightMaxAge = "86400"
  * reject `*`.
  */
 export function ingestHeaders(request: Request, requestId: string): Record<string, string> {
+  const headers = jsonHeaders(requestId)
   // Set even without an Origin header: a cache must not answer a page with such a response.
-  const headers: Record<string, string> = { ...jsonHeaders(requestId), Vary: "Origin" }
+  headers.Vary = "Origin"
   const origin = request.headers.get("origin")
   if (origin !== null) {
     headers["Access-Control-Allow-Origin"] = origin

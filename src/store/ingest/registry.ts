@@ -5,6 +5,9 @@ import { canonicalWebsiteId, listWebsites, type Website } from "../websites.ts"
 /** Minimum ms between two rechecks. Creating a key and using it takes longer. */
 const recheckInterval = 10
 
+/** Header texts of valid keys in memory, 300 bytes each. Clients send few different ones. */
+const maxHeaders = 1_000
+
 /** Websites and keys in memory. A running server consults them on every request. */
 export class Registry {
   readonly #version: Statement
@@ -13,6 +16,8 @@ export class Registry {
   #checkedAt = Number.NEGATIVE_INFINITY
   #websites = new Map<string, Website>()
   #keys = new Map<string, Key>()
+  /** Text of an Authorization header → the key it names. Cleared with every change of a key. */
+  readonly #keysByHeader = new Map<string, Key>()
   /** Key id → last use in Unix ms, not written to the database yet. */
   readonly #lastUses = new Map<string, number>()
 
@@ -31,6 +36,7 @@ export class Registry {
     if (version === this.#loadedVersion) return
     this.#websites = new Map(listWebsites(this.db).map((website) => [website.id, website]))
     this.#keys = keysByHash(this.db)
+    this.#keysByHeader.clear()
     this.#loadedVersion = version
   }
 
@@ -66,6 +72,16 @@ export class Registry {
 
   key(secret: string): Key | undefined {
     return this.#keys.get(hashKey(secret))
+  }
+
+  /** The key that this header text named before, if no key has changed since. It can be disabled, revoked or expired. */
+  keyOfHeader(text: string): Key | undefined {
+    return this.#keysByHeader.get(text)
+  }
+
+  rememberHeader(text: string, key: Key): void {
+    if (this.#keysByHeader.size >= maxHeaders) this.#keysByHeader.clear()
+    this.#keysByHeader.set(text, key)
   }
 
   isEmpty(): boolean {
