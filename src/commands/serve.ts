@@ -7,6 +7,7 @@ import type { ServeOptions } from "../serve-options.ts"
 import { watchDescriptors } from "../server/file-descriptors.ts"
 import { setUp } from "../server/first-run.ts"
 import { listen } from "../server/listen.ts"
+import { memoryPlan } from "../server/memory-plan.ts"
 import { readMetricsAccess } from "../server/metrics-access.ts"
 import { openServer } from "../server/open-server.ts"
 import { stopListening } from "../server/shutdown.ts"
@@ -56,6 +57,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     removeStaleStaging(path, context)
     server.start()
     schedule?.start()
+    log("info", "memory plan", memoryPlan(options, memory))
     log("info", "started", { version, url, db: path, durability: options.durability })
     const unwatch = watchDescriptors(() => listener.closeIdleConnections(), log)
     await stopped

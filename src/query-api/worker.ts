@@ -10,6 +10,7 @@ import type { QueryFailure, WorkerMessage, WorkerRequest } from "../query/engine
 import { type Job, TaskScheduler } from "../query/engine/scheduler.ts"
 import { OutOfMemoryBudgetError } from "../query/structures/memory-budget.ts"
 import { openForReading } from "../store/db/open.ts"
+import { pageCacheKiB, queriesShare, queryShare } from "./memory-shares.ts"
 import type { QuerySpec } from "./query-spec.ts"
 import { render } from "./render.ts"
 
@@ -19,8 +20,6 @@ declare const self: Worker
 const niceness = 10
 /** ms: longer than most queries take; a query that takes longer restarts. */
 const patience = 30_000
-/** KiB of SQLite's page cache. Small, because columns have their own cache and the system caches the file. */
-const pageCacheKiB = 16_384
 /**
  * Share of the query memory after which garbage is collected explicitly: the JavaScript engine underestimates the size of columns and
  * waits until the heap has doubled.
@@ -29,9 +28,6 @@ const sweepShare = 1 / 4
 /** The same if the process uses more than the query memory plus `baseBytes`, which it needs without queries. */
 const pressedShare = 1 / 32
 const baseBytes = 100_663_296
-/** Shares of the query memory for one query, and for all queries and unsent responses. The rest is for caches. */
-const queryShare = 1 / 2
-const queriesShare = 5 / 8
 /**
  * Minimum unsealed rows to seal; higher during fast ingestion, because every seal costs a commit, and lower once no more arrive, so that
  * the first query after a load finds them sealed.

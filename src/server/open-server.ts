@@ -17,10 +17,11 @@ import { RequestCounts } from "../metrics/requests.ts"
 import { WorkerQueryEngine } from "../query/engine/engine.ts"
 import type { QuerySpec } from "../query-api/query-spec.ts"
 import { Streams } from "../query-api/stream.ts"
-import { type ServeOptions, standardQueryMemory } from "../serve-options.ts"
+import type { ServeOptions } from "../serve-options.ts"
 import { EventFollower } from "../store/event-follower.ts"
 import { Store } from "../store/store.ts"
 import { LoginLimits } from "../users/login-limits.ts"
+import { queryMemoryOf } from "./memory-plan.ts"
 
 /**
  * The flags of `serve` that the store and the routes depend on, and the values that start derives from the
@@ -114,7 +115,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
       onCommit: (commit, seconds) => metrics.observeCommit(commit, seconds),
     },
   )
-  const memory = options.queryMemory ?? standardQueryMemory(environment.memory)
+  const memory = queryMemoryOf(options, environment.memory)
   const engine = new WorkerQueryEngine<QuerySpec>({ path, memory, now, elapsed, onFault }, store)
   const streams = new Streams(new EventFollower(store.db), elapsed, onFault)
   const deps: AppDeps = {

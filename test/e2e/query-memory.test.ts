@@ -86,3 +86,16 @@ test.skipIf(process.platform !== "linux")(
     expect(most).toBeLessThan(queryMemory + beside)
   },
 )
+
+test("the log says at start what memory is planned for", () => {
+  const line =
+    server
+      .output()
+      .split("\n")
+      .find((text) => text.includes('"memory plan"')) ?? "{}"
+  expect(JSON.parse(line)).toMatchObject({
+    query_memory_mib: queryMemory,
+    query_memory_from: "--query-memory",
+    one_query_mib: queryMemory / 2,
+  })
+})

@@ -22,7 +22,7 @@ export interface OpenOptions {
 }
 
 /** Page cache in KiB. Inserts touch the right edges of two indexes and the table, a small part of it. */
-const cacheKiB = 32_768
+export const cacheKiB = 32_768
 /** WAL pages (4 KiB each) that trigger a checkpoint: 16 MiB. More often, a checkpoint would write a hot page ten times instead of once. */
 const checkpointPages = 4_000
 /** A checkpoint truncates a WAL file above this many bytes. */

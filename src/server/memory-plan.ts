@@ -1,0 +1,29 @@
+import { pageCacheKiB, queriesShare, queryShare } from "../query-api/memory-shares.ts"
+import { type ServeOptions, standardQueryMemory } from "../serve-options.ts"
+import { cacheKiB } from "../store/db/open.ts"
+
+type MemoryOptions = Pick<ServeOptions, "queryMemory" | "queueBytes">
+
+/** Bytes for queries, their responses and caches. `available`: bytes of memory that this process can use. */
+export function queryMemoryOf({ queryMemory }: MemoryOptions, available: number): number {
+  return queryMemory ?? standardQueryMemory(available)
+}
+
+/** The limits of everything that grows with use, in MiB, as the log shows them. What the process takes without it is not included. */
+export function memoryPlan(options: MemoryOptions, available: number): Record<string, number | string> {
+  const queryMemory = queryMemoryOf(options, available)
+  return {
+    available_mib: mib(available),
+    query_memory_mib: mib(queryMemory),
+    query_memory_from: options.queryMemory === undefined ? "the memory available" : "--query-memory",
+    one_query_mib: mib(queryMemory * queryShare),
+    caches_mib: mib(queryMemory * (1 - queriesShare)),
+    sqlite_cache_mib: mib((cacheKiB + pageCacheKiB) * 1_024),
+    queue_mib: mib(options.queueBytes),
+    bodies_mib: mib(options.queueBytes),
+  }
+}
+
+function mib(bytes: number): number {
+  return Math.round(bytes / 1_048_576)
+}
