@@ -101,7 +101,10 @@ function readEvent(value: unknown, rules: EventRules): CheckedEvent | FieldError
   }
   const serialized = serializeProperties(input.properties, rules.isPlain)
   if (typeof serialized === "string") errors.push({ field: "properties", message: serialized })
-  else if (ts !== undefined && errors.length === 0) return { input, ts, ...serialized }
+  else if (ts !== undefined && errors.length === 0) {
+    const { keys, properties } = serialized
+    return { input, ts, keys, properties }
+  }
   return errors
 }
 

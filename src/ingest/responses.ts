@@ -30,6 +30,22 @@ export function ingestHeaders(request: Request, requestId: string): Record<strin
   return headers
 }
 
+/** Headers that all JSON responses of these routes have. */
+const { "x-request-id": _, ...staticHeaders }: Record<string, string> = { ...jsonHeaders(""), Vary: "Origin" }
+const sharedHeaders = new Headers(staticHeaders)
+
+/**
+ * Like `new Response(body, { headers })`, in half the time, because Bun copies a Headers object faster than it creates one. `headers`:
+ * those of `ingestHeaders`, and others that a route has added.
+ */
+export function jsonResponse(body: string, headers: Record<string, string>): Response {
+  const response = new Response(body, { headers: sharedHeaders })
+  for (const name in headers) {
+    if (!(name in staticHeaders)) response.headers.set(name, headers[name] as string)
+  }
+  return response
+}
+
 /** Allows the headers that the browser requests: tracing tools add their own headers to every request of a page. */
 function allowedHeaders({ headers }: Request): string {
   const requested = headers.get("access-control-request-headers")

@@ -10,6 +10,7 @@ import { readIdentity } from "./identify.ts"
 import { pageEventRoutes } from "./page-events.ts"
 import { identifyFromPage, isFromPage } from "./page-identify.ts"
 import { pixelRoute } from "./pixel.ts"
+import { jsonResponse } from "./responses.ts"
 
 /** All ingestion routes. Pages of any origin can call them. */
 export const ingestRoutes: readonly IngestRoute[] = [
@@ -55,7 +56,7 @@ async function track(deps: IngestDeps, incoming: IngestRequest): Promise<Respons
     toRow(event, websites[index], { viaKey, crawler, receivedAt: now }),
   )
   if (rows.length > 0) await deps.batcher.submit({ rows, size: body.size })
-  return new Response(successBody(rows.length), { headers })
+  return jsonResponse(successBody(rows.length), headers)
 }
 
 /** POST /identify: stores a profile and links an anonymous id to it. Without a key, what a page says is stored as a claim. */
