@@ -8,6 +8,7 @@ import {
   linkedIds,
   linkedVisitors,
 } from "../store/identity-resolution.ts"
+import { type StoredText, TextReader } from "../store/texts.ts"
 import { type IdKind, idKinds, StaleBlockError } from "./batch.ts"
 
 /** An event row as the columns need it. An array rather than an object, because there are millions. */
@@ -25,6 +26,12 @@ export type Row = [
   clientId: number | null,
   acquisitionId: number | null,
 ]
+
+/** Indexes in a row of the columns that can be stored as the id of a text. */
+const [anonymousIdAt, sessionIdAt, pathAt, propertiesAt] = [5, 6, 8, 9] as const
+
+/** A row as stored. */
+type RawRow = (number | StoredText)[]
 
 /** A row's id, and the columns that determine its batch. */
 export type RowId = [id: number, ts: number, typeId: number, crawler: 0 | 1]
@@ -124,6 +131,7 @@ export class RowReader {
   readonly #event: Statement
   readonly #texts: Record<IdKind, Statement>
   readonly #contexts: Record<ContextKind, ContextReader>
+  readonly #interned: TextReader
   /** Estimated bytes of memory of properties that were parsed to read some of them, and become garbage. */
   parsedBytes = 0
   readonly #types = new Map<number, EventType>()
@@ -141,6 +149,7 @@ export class RowReader {
       client: new ContextReader(db, "client"),
       acquisition: new ContextReader(db, "acquisition"),
     }
+    this.#interned = new TextReader(db)
     this.#texts = Object.fromEntries(idKinds.map((kind) => [kind, db.prepare(sql[kind]).pluck()])) as Record<
       IdKind,
       Statement
@@ -152,7 +161,7 @@ export class RowReader {
    * the end without yielding.
    */
   byId(after: number, last: number): IterableIterator<Row> {
-    return this.#byId.iterate({ after, last }) as IterableIterator<Row>
+    return this.#rowsOf(this.#byId.iterate({ after, last }) as IterableIterator<RawRow>)
   }
 
   /**
@@ -167,13 +176,35 @@ export class RowReader {
     last: number,
     fromId = -1,
   ): IterableIterator<Row> {
-    return this.#byTime.iterate({ website, from, to, after, last, fromId }) as IterableIterator<Row>
+    const rows = this.#byTime.iterate({ website, from, to, after, last, fromId })
+    return this.#rowsOf(rows as IterableIterator<RawRow>)
+  }
+
+  *#rowsOf(rows: IterableIterator<RawRow>): Generator<Row, undefined, undefined> {
+    for (const row of rows) {
+      row[anonymousIdAt] = this.#textOf(row[anonymousIdAt] as StoredText)
+      row[sessionIdAt] = this.#textOf(row[sessionIdAt] as StoredText)
+      row[pathAt] = this.#textOf(row[pathAt] as StoredText)
+      row[propertiesAt] = this.#textOf(row[propertiesAt] as StoredText)
+      // SQL selects the columns of a row.
+      yield row as unknown as Row
+    }
+  }
+
+  /** Throws StaleBlockError if the text was deleted. */
+  #textOf(stored: StoredText): string | null {
+    if (typeof stored !== "number") return stored
+    const text = this.#interned.text(stored)
+    // Its events were deleted after they were read, and then the text.
+    if (text === undefined) throw new StaleBlockError()
+    return text
   }
 
   /** Iterates the ids, in the order of `idKinds`, of the rows of a website and ms whose event has that name. */
   *idsAt(website: number, ts: number, name: string): Generator<(string | null)[]> {
-    for (const [typeId, ...ids] of this.#atTime.iterate({ website, ts }) as Iterable<[number, ...string[]]>)
-      if (this.typeOf(typeId).name === name) yield ids
+    const rows = this.#atTime.iterate({ website, ts }) as Iterable<[number, ...StoredText[]]>
+    for (const [typeId, ...ids] of rows)
+      if (this.typeOf(typeId).name === name) yield ids.map((id) => this.#textOf(id))
   }
 
   /**
@@ -194,7 +225,9 @@ export class RowReader {
     after: number,
     last: number,
   ): string[] {
-    return this.#texts[kind].all({ websites: JSON.stringify(websites), from, to, after, last }) as string[]
+    const ids = this.#texts[kind].all({ websites: JSON.stringify(websites), from, to, after, last })
+    // SQL leaves out null.
+    return (ids as StoredText[]).map((id) => this.#textOf(id) as string)
   }
 
   /** Returns the newest rows of a website with `from` <= ts < `to`, newest first. */

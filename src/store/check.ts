@@ -3,6 +3,7 @@ import { contextTables } from "./context-tables.ts"
 import type { Db } from "./db/driver.ts"
 import { migrations, pendingMigrations } from "./db/migrate.ts"
 import { roles } from "./roles.ts"
+import { textColumns, textOf } from "./texts.ts"
 
 /** Row counts of a database. */
 export interface Contents {
@@ -39,6 +40,14 @@ const invariants = [
       where ${column} is not null and ${column} not in (select id from ${table})`,
   })),
   {
+    broken: "events have a text that does not exist",
+    sql: `
+      select count(*) from event_rows
+      where ${textColumns
+        .map((column) => `(typeof(${column}) = 'integer' and ${column} not in (select id from texts))`)
+        .join(" or ")}`,
+  },
+  {
     broken: "event types have a kind that does not exist",
     sql: `select count(*) from event_types where kind not between 0 and ${eventKinds.length - 1}`,
   },
@@ -66,7 +75,7 @@ const invariants = [
     // Values are stored without brackets, one per key. See migrations/0003_events.sql.
     sql: `
       select count(*)
-      from event_rows as e
+      from (select type_id, ${textOf("properties")} as properties from event_rows) as e
       join (
         select id, keys, iif(keys <> '' and json_valid(keys), json_array_length(keys), 0) as length from event_types
       ) as t on t.id = e.type_id

@@ -3,6 +3,7 @@ import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
 import { EventReader, type StoredEvent } from "./event-reader.ts"
 import { EventInserter, type EventRow } from "./events.ts"
+import { storedEventId } from "./packed-ids.ts"
 
 /** The result for one event: inserted with its id or a new one, skipped as a duplicate, or rejected. */
 export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken"
@@ -12,7 +13,7 @@ const sql = {
   span: "select min(ts) as first, max(ts) as last from event_rows where website_rid = :rid",
   eventId: `
     select 1 from event_rows
-    where website_rid = :websiteRid and via_key = :viaKey and event_id = :eventId`,
+    where website_rid = :websiteRid and via_key = :viaKey and event_id in (:eventId, :storedId)`,
 }
 
 /**
@@ -69,7 +70,10 @@ export class EventImporter {
     if (row.eventId !== null) {
       const { websiteRid, viaKey, eventId } = row
       const key = `${websiteRid} ${viaKey} ${eventId}`
-      if (this.#eventIds.has(key) || this.#eventId.get({ websiteRid, viaKey, eventId }))
+      if (
+        this.#eventIds.has(key) ||
+        this.#eventId.get({ websiteRid, viaKey, eventId, storedId: storedEventId(eventId) })
+      )
         return "event_id_taken"
       this.#eventIds.add(key)
     }

@@ -2,6 +2,8 @@ import { type EventKind, kindAt } from "../event-kinds.ts"
 import { type Context, ContextReader, contextTables } from "./context-tables.ts"
 import type { ContextField } from "./contexts.ts"
 import type { Db, Statement } from "./db/driver.ts"
+import { eventIdOf } from "./packed-ids.ts"
+import { type StoredText, TextReader } from "./texts.ts"
 
 /** A stored event, with the column names of the `events` view. */
 export interface StoredEvent extends Record<ContextField, string | null> {
@@ -131,15 +133,15 @@ type EventColumns = [
   source: string,
   ts: number,
   delay: number,
-  anonymousId: string | null,
-  sessionId: string | null,
+  anonymousId: StoredText,
+  sessionId: StoredText,
   profileId: string | null,
-  path: string | null,
-  eventId: string | null,
+  path: StoredText,
+  eventId: string | Uint8Array | null,
   viaKey: number,
   crawler: number,
   keys: string,
-  properties: string | null,
+  properties: StoredText,
   kind: number,
   clientId: number | null,
   acquisitionId: number | null,
@@ -180,6 +182,7 @@ export class EventReader {
   readonly #rids: string
   readonly #clients: ContextReader
   readonly #acquisitions: ContextReader
+  readonly #texts: TextReader
   /** JSON text of `keys` → each key as JSON. */
   readonly #keys = new Map<string, string[]>()
 
@@ -193,6 +196,7 @@ export class EventReader {
     this.#atTime = db.prepare(sql.atTime).raw()
     this.#clients = new ContextReader(db, "client")
     this.#acquisitions = new ContextReader(db, "acquisition")
+    this.#texts = new TextReader(db)
     this.#rids = JSON.stringify([...selection.websites.keys()])
   }
 
@@ -240,7 +244,7 @@ export class EventReader {
     return this.#events(this.#atTime, { rid, ts, last })
   }
 
-  /** In one transaction: the contexts of events that were read could be deleted with the events before they are read. */
+  /** In one transaction: the contexts and texts of events that were read could be deleted with the events before they are read. */
   #events(select: Statement, parameters: object): StoredEvent[] {
     return this.db.transaction(() =>
       (select.all(parameters) as EventColumns[]).map((row) => this.#event(row)),
@@ -276,19 +280,20 @@ export class EventReader {
       source,
       ts,
       delay,
-      anonymous_id,
-      session_id,
+      anonymousId,
+      sessionId,
       profile_id,
       path,
-      event_id,
+      eventId,
       viaKey,
       crawler,
       keys,
-      properties,
+      storedProperties,
       kind,
       clientId,
       acquisitionId,
     ] = row
+    const properties = this.#text(storedProperties)
     return {
       id,
       website_id: this.selection.websites.get(rid) ?? null,
@@ -297,11 +302,11 @@ export class EventReader {
       source: source || null,
       timestamp: ts,
       received_at: ts + delay,
-      anonymous_id,
-      session_id,
+      anonymous_id: this.#text(anonymousId),
+      session_id: this.#text(sessionId),
       profile_id,
-      path,
-      event_id,
+      path: this.#text(path),
+      event_id: eventIdOf(eventId),
       credential: viaKey === 1 ? "key" : "website_id",
       crawler: crawler === 1,
       properties: keys === "" ? properties : this.#object(keys, properties ?? ""),
@@ -313,6 +318,11 @@ export class EventReader {
         ? unknownAcquisition
         : valuesOf(this.#acquisitions.read(acquisitionId), contextTables.acquisition.fields)),
     }
+  }
+
+  /** Null if the text is missing, in a damaged file. */
+  #text(stored: StoredText): string | null {
+    return this.#texts.text(stored) ?? null
   }
 
   /**

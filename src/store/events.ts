@@ -4,8 +4,10 @@ import type { AcquisitionContext, ClientContext } from "./contexts.ts"
 import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
 import { type NewNameQuota, tooManyNewNamesError } from "./event-name-quota.ts"
+import { storedEventId } from "./packed-ids.ts"
 import { objectOf } from "./properties-json.ts"
 import { deletePropertyKeys, PropertyKeyQuota } from "./property-key-quota.ts"
+import { TextInterner } from "./texts.ts"
 
 /** A validated event to insert, with its website resolved and its properties serialized. */
 export interface EventRow {
@@ -93,6 +95,11 @@ const sql = {
     select
       max(next_id, (select coalesce(max(id), 0) + 1 from event_types)), :name, :namespace, :source, :keys, :kind
     from type_state`,
+  /** Events from before event ids were packed. */
+  hasUnpackedIds: `
+    select exists (select 1 from event_rows where id <= (select unpacked_id from type_state))`,
+  unpackedId: `
+    select 1 from event_rows where website_rid = :websiteRid and via_key = :viaKey and event_id = :eventId`,
   countEvents: "select count(*) from event_rows where website_rid = :rid",
   deletedWebsite: `
     select rid from websites
@@ -136,6 +143,9 @@ export class EventInserter {
   readonly #checks: Statement
   readonly #clients: ContextInterner
   readonly #acquisitions: ContextInterner
+  readonly #texts: TextInterner
+  /** Finds an event id that is stored as text although it is a UUID. Undefined: there are none. */
+  readonly #unpackedId: Statement | undefined
   readonly #withIds: boolean
   readonly #newNames: NewNameQuota | undefined
   readonly #propertyKeys: PropertyKeyQuota
@@ -154,6 +164,8 @@ export class EventInserter {
     this.#propertyKeys = new PropertyKeyQuota(db)
     this.#clients = new ContextInterner(db, "client")
     this.#acquisitions = new ContextInterner(db, "acquisition")
+    this.#texts = new TextInterner(db)
+    if (db.prepare(sql.hasUnpackedIds).pluck().get() === 1) this.#unpackedId = db.prepare(sql.unpackedId)
     const named = withIds ? ["id", ...columns] : columns
     this.#statements = statementSizes.map((size) => ({
       size,
@@ -174,6 +186,26 @@ export class EventInserter {
    * transaction.
    */
   insert(rows: readonly EventRow[], types = this.#currentTypesOf(rows)): number {
+    if (this.#unpackedId) return this.#insert(...this.#withoutUnpacked(this.#unpackedId, rows, types))
+    return this.#insert(rows, types)
+  }
+
+  /** Leaves out rows whose event id is stored as text, which the unique index does not compare with its packed form. */
+  #withoutUnpacked(
+    find: Statement,
+    rows: readonly EventRow[],
+    types: readonly number[],
+  ): [rows: EventRow[], types: number[]] {
+    const isNew = rows.map(
+      ({ websiteRid, viaKey, eventId }) =>
+        eventId === null ||
+        typeof storedEventId(eventId) === "string" ||
+        find.get({ websiteRid, viaKey, eventId }) === undefined,
+    )
+    return [rows.filter((_, index) => isNew[index]), types.filter((_, index) => isNew[index])]
+  }
+
+  #insert(rows: readonly EventRow[], types: readonly number[]): number {
     let next = 0
     let inserted = 0
     for (const { size, plain, withContexts } of this.#statements) {
@@ -187,7 +219,9 @@ export class EventInserter {
           if (hasContexts)
             values.push(this.#clients.idOf(row.client), this.#acquisitions.idOf(row.acquisition))
         }
-        inserted += (hasContexts ? withContexts : plain).run(values).changes
+        const { changes } = (hasContexts ? withContexts : plain).run(values)
+        this.#texts.finish(changes < size)
+        inserted += changes
       }
     }
     return inserted
@@ -228,6 +262,7 @@ export class EventInserter {
     this.#clearTypes()
     this.#clients.clear()
     this.#acquisitions.clear()
+    this.#texts.clear()
   }
 
   #clearTypes(): void {
@@ -246,10 +281,14 @@ export class EventInserter {
     this.#clearTypes()
     this.#clients.clear()
     this.#acquisitions.clear()
+    this.#texts.clear()
   }
 
   #addValues(values: unknown[], row: EventRow, type: number): void {
     if (this.#withIds) values.push(row.id)
+    const isCustom = row.kind === undefined || row.kind === "custom"
+    const texts = this.#texts
+    const properties = type < 0 ? objectOf(row.keys, row.properties ?? "") : row.properties
     values.push(
       row.websiteRid,
       Math.abs(type),
@@ -257,14 +296,14 @@ export class EventInserter {
       row.receivedAt - row.ts,
       row.hashVisitor && row.anonymousId !== null
         ? this.dailyHash.hash(row.anonymousId, row.websiteRid, row.receivedAt)
-        : row.anonymousId,
-      row.sessionId,
+        : texts.storedId(row.anonymousId),
+      texts.storedId(row.sessionId),
       row.profileId,
-      row.path,
+      isCustom ? row.path : texts.storedText(row.path, "path"),
       row.viaKey,
       row.crawler,
-      row.eventId,
-      type < 0 ? objectOf(row.keys, row.properties ?? "") : row.properties,
+      row.eventId === null ? null : storedEventId(row.eventId),
+      isCustom ? properties : texts.storedText(properties, "properties"),
     )
   }
 

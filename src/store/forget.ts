@@ -1,8 +1,9 @@
 import type { Db } from "./db/driver.ts"
 import { overwriteUnallocatedSpace } from "./db/unallocated-space.ts"
 import { sweepPause, sweepRows } from "./events.ts"
-import { isEventOf, linkedIds, withHashes } from "./identity-resolution.ts"
-import { deleteUnusedTypes, typeCheckPause } from "./unused-event-types.ts"
+import { isEventOf, isEventOfEarlier, linkedIds, withHashes } from "./identity-resolution.ts"
+import { textOf } from "./texts.ts"
+import { checksNeeded, deleteUnusedTypes, typeCheckPause } from "./unused-event-types.ts"
 import { eraseUnusedIds, type IdTexts } from "./unused-ids.ts"
 
 /** A person on one website: a visitor by anonymous id, or a profile. */
@@ -55,7 +56,8 @@ const sql = {
   deleteEvents: (condition: string) => `
     delete from event_rows
     where id in (select value from json_each(:ids)) and website_rid = :rid and ${condition}
-    returning anonymous_id, profile_id`,
+    returning ${textOf("anonymous_id")}, profile_id`,
+  hasTexts: "select exists (select 1 from sqlite_schema where name = 'text_values')",
   // All rids that the id ever had: a deleted and recreated website can still have old rows.
   websites: "select rid from websites where id = :websiteId",
   holds: (condition: string) => `
@@ -143,7 +145,8 @@ export async function forgetPerson(
     await pace.sleep(typeCheckPause)
     return true
   }
-  await deleteUnusedTypes(db, { write: pace.write, pause })
+  for (let checks = checksNeeded(db); checks > 0; checks--)
+    await deleteUnusedTypes(db, { write: pace.write, pause })
   const clear = db.prepare(sql.clearStaleBlocks)
   while ((await pace.write(() => clear.run().changes)) > 0) await pace.sleep(sweepPause)
   const overwritten = await overwriteUnallocatedSpace(db, {
@@ -172,9 +175,10 @@ export function storedIdsOf(db: Db, { websiteRid: rid, id }: Person, now: number
  */
 export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: string[]): boolean {
   const rids = db.prepare(sql.websites).pluck().all({ websiteId }) as number[]
+  const conditions = db.prepare(sql.hasTexts).pluck().get() === 1 ? isEventOf : isEventOfEarlier
   return rids.some((rid) => {
     const linked = "profileId" in id ? linkedIds(db, rid, id.profileId) : []
-    const theirs = filterOf({ websiteRid: rid, id }, [...known, ...linked])
+    const theirs = filterOf({ websiteRid: rid, id }, [...known, ...linked], conditions)
     const { profiles, links } = countProfileAndLinks(db, theirs)
     return profiles > 0 || links > 0 || db.prepare(sql.holds(theirs.match)).pluck().get(theirs.values) === 1
   })
@@ -193,11 +197,15 @@ function personFilter(db: Db, person: Person, now: number): PersonFilter {
   return filterOf(person, storedIdsOf(db, person, now))
 }
 
-function filterOf({ websiteRid: rid, id }: Person, anonymousIds: readonly string[]): PersonFilter {
+function filterOf(
+  { websiteRid: rid, id }: Person,
+  anonymousIds: readonly string[],
+  conditions = isEventOf,
+): PersonFilter {
   const profileId = "profileId" in id ? id.profileId : null
   return {
     values: { rid, profileId, anonymousIds: JSON.stringify(anonymousIds) },
-    match: profileId === null ? isEventOf.visitor : isEventOf.profile,
+    match: profileId === null ? conditions.visitor : conditions.profile,
   }
 }
 

@@ -1,30 +1,39 @@
 import { contextTables } from "./context-tables.ts"
 import type { Db } from "./db/driver.ts"
+import { textColumns } from "./texts.ts"
 
-/** Types and contexts per check, of each. Their ids are in memory. */
+/** Types, contexts and texts per check, of each. Their ids are in memory. */
 const candidatesPerCheck = 200_000
 /** Event rows per step: about 3 ms. */
 const rowsPerStep = 5_000
-/** Types or contexts deleted per transaction: about 5 ms. */
+/** Types, contexts or texts deleted per transaction: about 5 ms. */
 const deletesPerStep = 250
 /** ms between two steps in a process without other work: leaves the disk to other processes. */
 export const typeCheckPause = 1
 
-/** What is deleted once no event refers to it. `column`: the column of event_rows that does. `id`: the key of the table of checks. */
+/** What is deleted once no event refers to it. `columns`: those of event_rows that do. `id`: the key of the table of checks. */
 const targets = [
-  { table: "event_types", checks: "type_checks", id: "type_id", column: "type_id" },
-  { id: "id", ...contextTables.client },
-  { id: "id", ...contextTables.acquisition },
+  { table: "event_types", checks: "type_checks", id: "type_id", columns: ["type_id"] },
+  { id: "id", ...contextTables.client, columns: [contextTables.client.column] },
+  { id: "id", ...contextTables.acquisition, columns: [contextTables.acquisition.column] },
+  { table: "texts", checks: "text_checks", id: "id", columns: textColumns },
 ] as const
 
 type Target = (typeof targets)[number]
 
 const sql = {
   checks: ({ id, checks }: Target) => `select ${id}, changes from ${checks} order by ${id} limit :limit`,
+  count: ({ checks }: Target) => `select count(*) from ${checks}`,
   begin: "update type_state set checks = checks + 1",
   last: "select coalesce(max(id), 0) from event_rows",
   first: "select min(id) from (select id from event_rows where id <= :to order by id desc limit :rows)",
-  used: ({ column }: Target) => `select distinct ${column} from event_rows where id between :from and :to`,
+  used: ({ columns }: Target) =>
+    columns
+      .map(
+        (column) => `
+          select ${column} from event_rows where id between :from and :to and typeof(${column}) = 'integer'`,
+      )
+      .join(" union "),
   isSame: ({ id, checks }: Target) => `select 1 from ${checks} where ${id} = :id and changes = :changes`,
   delete: ({ table }: Target) => `delete from ${table} where id = :id`,
   done: ({ id, checks }: Target) => `delete from ${checks} where ${id} = :id and changes = :changes`,
@@ -38,7 +47,7 @@ export interface CheckSchedule {
   pause: () => Promise<boolean>
 }
 
-/** The types, or the contexts of one kind, of a check. */
+/** The types, the contexts of one kind, or the texts, of a check. */
 interface Candidates {
   target: Target
   /** The number of changes of each id when the check started. */
@@ -48,7 +57,7 @@ interface Candidates {
 }
 
 /**
- * Deletes event types and contexts without events and returns their number. There is no index on the type or context of an event,
+ * Deletes event types, contexts and texts without events and returns their number. There is no index on the type or context of an event,
  * because every insert would pay for it. Instead this scans from the newest event until it has found an event of each candidate; if
  * one has none, that is all rows, about 0.5 s per million. Safe beside inserts of any process: see `EventInserter`.
  */
@@ -65,7 +74,7 @@ export async function deleteUnusedTypes(db: Db, { write, pause }: CheckSchedule)
     const from = open.length === 0 ? null : (first.get({ to, rows: rowsPerStep }) as number | null)
     if (from === null) break
     for (const { unused, used } of open)
-      for (const id of used.all({ from, to }) as (number | null)[]) unused.delete(id ?? 0)
+      for (const id of used.all({ from, to }) as number[]) unused.delete(id)
     to = from - 1
     if (!(await pause())) return 0
   }
@@ -84,6 +93,12 @@ export async function deleteUnusedTypes(db: Db, { write, pause }: CheckSchedule)
 /** True if a check has anything to do. */
 export function hasUncheckedTypes(db: Db): boolean {
   return targets.some((target) => db.prepare(sql.checks(target)).get({ limit: 1 }) !== undefined)
+}
+
+/** The number of checks after which everything that can be unused now was looked at. */
+export function checksNeeded(db: Db): number {
+  const counts = targets.map((target) => db.prepare(sql.count(target)).pluck().get() as number)
+  return Math.ceil(Math.max(...counts) / candidatesPerCheck)
 }
 
 /** Starts a check. From here on, an insert of an event with one of these types or contexts increments the change counter of it. */

@@ -8,6 +8,7 @@ import {
   withoutIds,
   wordsPerHash,
 } from "./identities.ts"
+import { textOf } from "./texts.ts"
 
 /** Texts of ids by kind. */
 export type IdTexts = Record<"visitors" | "profiles", Set<string>>
@@ -34,9 +35,9 @@ const sql = {
     limit ${chunksPerStep}`,
   chunk: "select kind, first, hashes, texts from identities where rowid = :rowid",
   uses: `
-    select anonymous_id, profile_id from event_rows not indexed
+    select ${textOf("anonymous_id")}, profile_id from event_rows not indexed
     where id > :after and id <= :last
-      and (anonymous_id in (select value from json_each(:visitors)) or profile_id in (select value from json_each(:profiles)))`,
+      and (${textOf("anonymous_id")} in (select value from json_each(:visitors)) or profile_id in (select value from json_each(:profiles)))`,
   lastRow: "select coalesce(max(id), 0) from event_rows",
   /** Readers and sealing that looked an id up before must look it up again. */
   changed: "update sealed set deleted = deleted + 1",

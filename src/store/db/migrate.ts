@@ -13,6 +13,7 @@ import dayBlocks from "../../../migrations/0011_day_blocks.sql" with { type: "te
 import kinds from "../../../migrations/0012_kinds.sql" with { type: "text" }
 import claims from "../../../migrations/0013_claims.sql" with { type: "text" }
 import idTexts from "../../../migrations/0014_id_texts.sql" with { type: "text" }
+import texts from "../../../migrations/0015_texts.sql" with { type: "text" }
 import { UserError } from "../../errors.ts"
 import type { Db } from "./driver.ts"
 
@@ -37,6 +38,7 @@ export const migrations: readonly Migration[] = [
   { name: "0012_kinds", sql: kinds },
   { name: "0013_claims", sql: claims },
   { name: "0014_id_texts", sql: idTexts },
+  { name: "0015_texts", sql: texts },
 ]
 
 const createMigrationsTable = `
@@ -117,5 +119,11 @@ export function migrate(db: Db, path: string, now: number, known = migrations): 
     db.pragma(`application_id = ${applicationId}`)
     return pending.map(({ name }) => name)
   })
-  return apply.immediate()
+  // A migration can change the types of columns in sqlite_schema.
+  db.unsafeMode(true)
+  try {
+    return apply.immediate()
+  } finally {
+    db.unsafeMode(false)
+  }
 }

@@ -1,0 +1,164 @@
+import type { Db, Statement } from "./db/driver.ts"
+import { packId, unpackId } from "./packed-ids.ts"
+
+/*
+ * Texts that many events share are stored once, in `texts`, and event rows hold their ids. Two rules decide which:
+ *
+ * - Anonymous and session ids that are UUIDs, as browsers make them. Other ids stay in the row: those of servers differ more often, and
+ *   a lookup costs a commit more than it saves.
+ * - Paths and properties of the page script's events, from the second time on that one arrives: what occurs once takes less in the row.
+ */
+
+/** The columns of event_rows that hold a text, or the id of one. */
+export const textColumns = ["anonymous_id", "session_id", "path", "properties"] as const
+
+/** A column of `textColumns` as stored: a text, or the id of one. */
+export type StoredText = string | number | null
+
+/** Characters of a text that is interned. A shorter one takes little more than an id; a longer one is in the table and its index. */
+const minLength = { path: 6, properties: 16 } as const
+const maxLength = 1_024
+/** Bytes of the newer half of cached ids, and of an entry besides the two for each character: 40,000 sessions. */
+const cacheBytes = 8_388_608
+const entryBytes = 100
+
+const sql = {
+  find: "select id from texts where value = ? and typeof(value) = 'text'",
+  insert: "insert into texts (value) values (?)",
+  /** Marks a text as used while it is checked: see unused-event-types.ts. */
+  change: "update text_checks set changes = changes + 1 where id = ?",
+  check: `
+    insert into text_checks (id, changes) values (?, 1)
+    on conflict (id) do update set changes = changes + 1`,
+  read: "select value from texts where id = ?",
+}
+
+/** SQL: the text of a column of `textColumns`. */
+export function textOf(column: string): string {
+  return `iif(typeof(${column}) = 'integer', (select text from text_values where id = ${column}), ${column})`
+}
+
+/** A column of `textColumns` to store. A bigint, because the driver binds a number as a real, which a column of type any does not convert. */
+type NewText = string | bigint | null
+
+/** Finds and creates texts. Runs inside the caller's transaction. */
+export class TextInterner {
+  readonly #find: Statement
+  readonly #insert: Statement
+  readonly #change: Statement
+  readonly #check: Statement
+  /** Text → its id; 0n: occurred once and has none. Two generations: the older one is dropped when the newer is full. */
+  #ids = new Map<string, bigint>()
+  #olderIds = new Map<string, bigint>()
+  #bytes = 0
+  #created: bigint[] = []
+
+  constructor(db: Db) {
+    this.#find = db.prepare(sql.find).pluck().safeIntegers()
+    this.#insert = db.prepare(sql.insert)
+    this.#change = db.prepare(sql.change)
+    this.#check = db.prepare(sql.check)
+  }
+
+  /** The stored form of an anonymous or session id. */
+  storedId(text: string | null): NewText {
+    // Most other ids are shorter, and this is the hottest path.
+    if (text === null || text.length < 36) return text
+    const cached = this.#cached(text)
+    if (cached !== undefined) return cached
+    const packed = packId(text)
+    return packed ? this.#create(text, packed) : text
+  }
+
+  /** The stored form of a path or of properties. */
+  storedText(text: string | null, column: keyof typeof minLength): NewText {
+    if (text === null || text.length < minLength[column] || text.length > maxLength) return text
+    const cached = this.#cached(text)
+    if (cached) return cached
+    if (cached === undefined) {
+      this.#cache(text, 0n)
+      return text
+    }
+    const existing = this.#find.get(text) as bigint | undefined
+    if (existing === undefined) return this.#create(text, text)
+    this.#change.run(existing)
+    this.#cache(text, existing)
+    return existing
+  }
+
+  #create(text: string, value: string | Buffer): bigint {
+    const id = BigInt(this.#insert.run(value).lastInsertRowid)
+    this.#created.push(id)
+    this.#cache(text, id)
+    return id
+  }
+
+  #cached(text: string): bigint | undefined {
+    const id = this.#ids.get(text)
+    if (id !== undefined) return id
+    const older = this.#olderIds.get(text)
+    if (older !== undefined) this.#cache(text, older)
+    return older
+  }
+
+  #cache(text: string, id: bigint): void {
+    if (this.#bytes > cacheBytes) {
+      this.#olderIds = this.#ids
+      this.#ids = new Map()
+      this.#bytes = 0
+    }
+    this.#ids.set(text, id)
+    this.#bytes += entryBytes + text.length * 2
+  }
+
+  /** Call it after inserting rows. `isUnsure`: some rows were skipped, so that texts created since the last call can be without events. */
+  finish(isUnsure: boolean): void {
+    if (this.#created.length === 0) return
+    if (isUnsure) for (const id of this.#created) this.#check.run(id)
+    this.#created = []
+  }
+
+  /** Call it after a rollback, and once a check of unused texts has started. */
+  clear(): void {
+    this.#ids.clear()
+    this.#olderIds.clear()
+    this.#bytes = 0
+    this.#created = []
+  }
+}
+
+/** Bytes of the newer half of cached texts, and of one besides the two for each character. */
+const readBytes = 8_388_608
+
+/** Reads texts by id, and caches them. */
+export class TextReader {
+  readonly #read: Statement
+  #texts = new Map<number, string>()
+  #olderTexts = new Map<number, string>()
+  #bytes = 0
+
+  constructor(db: Db) {
+    this.#read = db.prepare(sql.read).pluck()
+  }
+
+  /** The text of a stored value. Undefined if it was deleted. */
+  text(stored: StoredText): string | null | undefined {
+    if (typeof stored !== "number") return stored
+    const known = this.#texts.get(stored)
+    if (known !== undefined) return known
+    let text = this.#olderTexts.get(stored)
+    if (text === undefined) {
+      const value = this.#read.get(stored) as string | Uint8Array | undefined
+      if (value === undefined) return undefined
+      text = typeof value === "string" ? value : unpackId(value)
+    }
+    if (this.#bytes > readBytes) {
+      this.#olderTexts = this.#texts
+      this.#texts = new Map()
+      this.#bytes = 0
+    }
+    this.#texts.set(stored, text)
+    this.#bytes += entryBytes + text.length * 2
+    return text
+  }
+}

@@ -1,0 +1,290 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { differences } from "../../src/columns/check.ts"
+import { RowReader } from "../../src/columns/row-reader.ts"
+import { sealAll } from "../../src/columns/sealer.ts"
+import { findProblems } from "../../src/store/check.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
+import type { Db } from "../../src/store/db/driver.ts"
+import { openDatabase, truncateWal } from "../../src/store/db/open.ts"
+import { EventReader } from "../../src/store/event-reader.ts"
+import { EventInserter, type EventRow } from "../../src/store/events.ts"
+import { forgetPerson, holdsPerson } from "../../src/store/forget.ts"
+import { Writer } from "../../src/store/ingest/writer.ts"
+import { packId } from "../../src/store/packed-ids.ts"
+import { deleteUnusedTypes, hasUncheckedTypes } from "../../src/store/unused-event-types.ts"
+import { createWebsite } from "../../src/store/websites.ts"
+import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { eventRow, oddEvents } from "../support/event.ts"
+import { pageView } from "../support/page-event.ts"
+
+const now = Date.UTC(2026, 7, 1, 12)
+const farDay = 30_000
+
+let folder: TemporaryFolder
+let db: Db
+beforeEach(() => {
+  folder = temporaryFolder()
+  db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+})
+afterEach(() => {
+  db.close()
+  folder[Symbol.dispose]()
+})
+
+const at = (row: EventRow): EventRow => ({ ...row, ts: now, receivedAt: now })
+function writerOf(to = db): Writer {
+  const dailyHash = new DailyHash(to, (bytes) => crypto.getRandomValues(bytes))
+  return new Writer(to, new EventInserter(to, dailyHash), dailyHash)
+}
+const store = (writer: Writer, ...rows: EventRow[]) => writer.commit([{ rows: rows.map(at), size: 0 }])
+const uuidOf = (number: number) => `0189a1b2-c3d4-7e5f-8a9b-${number.toString(16).padStart(12, "0")}`
+/** A view of a page of the page script, with ids as browsers make them. */
+const viewOf = (visitor: number, changes: Partial<EventRow> = {}) =>
+  pageView({
+    anonymousId: `anon_${uuidOf(visitor)}`,
+    sessionId: `sess_${uuidOf(visitor)}`,
+    path: "/pricing",
+    keys: '["title"]',
+    properties: '"All prices, and how to pay"',
+    ...changes,
+  })
+const column = (name: string, from = "event_rows") =>
+  db.prepare(`select ${name} from ${from} order by id`).pluck().all()
+const texts = () => column("text", "text_values")
+const pace = (between = () => {}) => ({
+  write: <Result>(work: () => Result) => db.transaction(work).immediate(),
+  pause: async () => {
+    between()
+    return true
+  },
+})
+const schedule = {
+  write: <Result>(work: () => Result) => db.transaction(work).immediate(),
+  sleep: async () => {},
+}
+
+describe("ids", () => {
+  const uuid = uuidOf(7)
+  const ids: [id: string, type: string, eventIdType: string][] = [
+    [uuid, "integer", "blob"],
+    ["00000000-0000-0000-0000-000000000000", "integer", "blob"],
+    [`anon_${uuid}`, "integer", "text"],
+    [`sess_${uuid}`, "integer", "text"],
+    [uuid.toUpperCase(), "text", "text"],
+    [`ANON_${uuid}`, "text", "text"],
+    [`user_${uuid}`, "text", "text"],
+    [`anon_${uuid.toUpperCase()}`, "text", "text"],
+    [uuid.replaceAll("-", ""), "text", "text"],
+    [`${uuid.slice(1)}-`, "text", "text"],
+    [uuid.replace("0", "g"), "text", "text"],
+    [`${uuid} `, "text", "text"],
+    ["12", "text", "text"],
+    ["1", "text", "text"],
+  ]
+  for (const [id, type, eventIdType] of ids) {
+    test(`${id} has the stored type ${type}, and ${eventIdType} as an event id, and is read unchanged`, () => {
+      const row = eventRow({ anonymousId: id, sessionId: id, eventId: id, kind: "page_view" })
+      expect(store(writerOf(), row, { ...row, eventId: `other ${id}` })).toEqual([undefined])
+      for (const name of ["anonymous_id", "session_id"])
+        expect([name, ...column(`typeof(${name})`)]).toEqual([name, type, type])
+      expect(column("typeof(event_id)")).toEqual([eventIdType, "text"])
+      for (const name of ["anonymous_id", "session_id"]) expect(column(name, "events")).toEqual([id, id])
+      expect(column("event_id", "events")[0]).toBe(id)
+      const [exported] = readAll()
+      expect(exported).toMatchObject({ anonymous_id: id, session_id: id, event_id: id })
+      expect([...new RowReader(db).byId(0, 10)][0]?.slice(5, 7)).toEqual([id, id])
+      expect(new RowReader(db).event(1)).toMatchObject({ anonymousId: id, sessionId: id, eventId: id })
+    })
+  }
+
+  test("an event id is unique in both forms, also beside events of versions that stored it as text", () => {
+    store(writerOf(), viewOf(1, { eventId: uuid }), viewOf(2, { eventId: uuid }), viewOf(3, { eventId: "e" }))
+    expect(column("event_id", "events")).toEqual([uuid, "e"])
+    db.prepare("update event_rows set event_id = ? where id = 1").run(uuid)
+    db.exec("update type_state set unpacked_id = 1")
+    const writer = writerOf()
+    store(
+      writer,
+      viewOf(4, { eventId: uuid }),
+      viewOf(5, { eventId: uuidOf(8) }),
+      viewOf(6, { eventId: "e" }),
+    )
+    expect(writer.lastCommit).toEqual({ stored: 1, duplicates: 2 })
+    expect(column("event_id", "events")).toEqual([uuid, "e", uuidOf(8)])
+    // Another website, and another kind of credential.
+    store(writer, viewOf(4, { eventId: uuid, websiteRid: 5 }), viewOf(4, { eventId: uuid, viaKey: 1 }))
+    expect(column("count(*)")).toEqual([5])
+  })
+})
+
+function readAll() {
+  const all = { from: Number.MIN_SAFE_INTEGER, to: Number.MAX_SAFE_INTEGER }
+  const reader = new EventReader(db, { websites: new Map([[0, null]]), ...all })
+  return [...reader.all(1_000)].flat()
+}
+
+test("paths and properties of the page script are interned from the second time on, those of custom events never", () => {
+  const [short, long] = ["/a", `/${"long".repeat(300)}`]
+  const writer = writerOf()
+  const custom = eventRow({ path: "/pricing", keys: '["title"]', properties: '"All prices, and how to pay"' })
+  store(writer, custom, custom, custom, viewOf(1), viewOf(1), viewOf(2))
+  store(writer, viewOf(1, { path: short }), viewOf(1, { path: short, properties: '"short"' }))
+  store(writer, viewOf(1, { path: long }), viewOf(1, { path: long }))
+  const types = (name: string) => column(`typeof(${name})`)
+  expect(types("path").slice(0, 6)).toEqual(["text", "text", "text", "text", "integer", "integer"])
+  expect(types("properties").slice(0, 6)).toEqual(["text", "text", "text", "text", "integer", "integer"])
+  expect(types("path").slice(6)).toEqual(["text", "text", "text", "text"])
+  expect(types("properties")[7]).toBe("text")
+  expect(column("path", "events")).toEqual([...Array(6).fill("/pricing"), short, short, long, long])
+  expect(readAll().map(({ path }) => path)).toEqual(column("path", "events") as string[])
+  const titles = column("properties ->> 'title'", "events")
+  expect(titles).toEqual([
+    ...Array(7).fill("All prices, and how to pay"),
+    "short",
+    ...Array(2).fill(titles[0]),
+  ])
+  expect(readAll().map(({ properties }) => properties)).toEqual(column("properties", "events") as string[])
+})
+
+test("all texts that are hard to store are the same in the view, an export, blocks and rows", () => {
+  const odd = oddEvents({ websiteRid: 0, kind: "page_view" }).map((row) => ({ ...row, eventId: null }))
+  const writer = writerOf()
+  for (let round = 0; round < 3; round++) writer.commit([{ rows: odd, size: 0 }])
+  expect(column("count(*)", "event_rows where typeof(properties) = 'integer'")[0]).toBeGreaterThan(5)
+  const exported = readAll()
+  const third = exported.length / 3
+  expect(third).toBe(odd.length)
+  const contents = exported.map(({ id: _, ...event }) => event)
+  expect(contents.slice(third, 2 * third)).toEqual(contents.slice(0, third))
+  expect(contents.slice(2 * third)).toEqual(contents.slice(0, third))
+  const shown = db.prepare("select path, properties, anonymous_id from events order by id").raw().all()
+  expect(shown.slice(2 * third)).toEqual(shown.slice(0, third))
+  sealAll(db, farDay)
+  expect(differences(db)).toEqual([])
+  expect(findProblems(db, folder.file("test.db"))).toEqual([])
+})
+
+test("a text that was rolled back is created again", () => {
+  const writer = writerOf()
+  const failing = {
+    rows: [at(viewOf(1)), at(viewOf(1))],
+    size: 0,
+    apply: () => {
+      throw new Error("the request fails")
+    },
+  }
+  expect(writer.commit([failing])).toEqual([expect.any(Error)])
+  expect(texts()).toEqual([])
+  expect(writer.commit([failing, { rows: [at(viewOf(1))], size: 0 }])[1]).toBeUndefined()
+  expect(column("anonymous_id", "events")).toEqual([`anon_${uuidOf(1)}`])
+  expect(findProblems(db, folder.file("test.db"))).toEqual([])
+})
+
+describe("texts without events", () => {
+  test("exactly they are deleted, also those of events that were skipped", async () => {
+    const writer = writerOf()
+    store(writer, viewOf(1), viewOf(2), viewOf(2, { eventId: "1" }))
+    store(writer, viewOf(3, { eventId: "1" }))
+    expect(texts()).toHaveLength(8)
+    db.exec("delete from event_rows where id = 1")
+    expect(await deleteUnusedTypes(db, pace())).toBe(4)
+    expect(texts()).toEqual([
+      `anon_${uuidOf(2)}`,
+      `sess_${uuidOf(2)}`,
+      "/pricing",
+      '"All prices, and how to pay"',
+    ])
+    expect(hasUncheckedTypes(db)).toBe(false)
+    db.exec("update event_rows set anonymous_id = null, session_id = 'x', path = null, properties = '1'")
+    expect(await deleteUnusedTypes(db, pace())).toBe(4)
+    expect(texts()).toEqual([])
+  })
+
+  test("a text that is used again during the check stays, whichever process stores the event", async () => {
+    const other = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+    const [writer, another] = [writerOf(), writerOf(other)]
+    const pages = Array.from({ length: 20 }, (_, index) => viewOf(index, { path: `/page/${index}` }))
+    for (let round = 0; round < 2; round++) {
+      store(writer, ...pages)
+      store(another, ...pages)
+    }
+    store(writer, ...Array.from({ length: 12_000 }, () => eventRow()))
+    db.exec("delete from event_rows where path is not null")
+    let step = 0
+    const between = () => {
+      if (step < 3) {
+        for (let round = 0; round < 2; round++) {
+          store(writer, pages[step] as EventRow)
+          store(another, pages[step + 10] as EventRow)
+        }
+      }
+      step++
+    }
+    await deleteUnusedTypes(db, pace(between))
+    expect(step).toBeGreaterThan(3)
+    await deleteUnusedTypes(db, pace())
+    const expected = [0, 0, 10, 10, 1, 1, 11, 11, 2, 2, 12, 12].map((page) => `/page/${page}`)
+    const paths = column("path", "events where kind = 'page_view'")
+    expect(paths.sort()).toEqual(expected.sort())
+    expect(column("text", "text_values where text like '/page/%'").sort()).toEqual(
+      [...new Set(expected)].sort(),
+    )
+    expect(findProblems(db, folder.file("test.db"))).toEqual([])
+    other.close()
+  })
+
+  test("an id of a text is not used again", async () => {
+    const writer = writerOf()
+    store(writer, viewOf(1))
+    const [used] = column("max(id)", "texts")
+    db.exec("delete from event_rows")
+    await deleteUnusedTypes(db, pace())
+    store(writer, viewOf(2))
+    expect(column("min(id)", "texts")[0]).toBeGreaterThan(used as number)
+  })
+})
+
+test("check names texts that do not exist", () => {
+  store(writerOf(), viewOf(1), viewOf(1))
+  db.exec("delete from texts where id = 1")
+  expect(findProblems(db, folder.file("test.db"))).toEqual(["2 events have a text that does not exist"])
+})
+
+describe("forget", () => {
+  const person = { anonymousId: `anon_${uuidOf(1)}` }
+  const theirs = { path: "/invoices/of-ann", properties: '"The invoices of Ann, overdue"' }
+
+  test("leaves no bytes of a person's texts, and those that others have", async () => {
+    const settings = { domain: "localhost", name: "test", anonymize: "off" as const, allowedOrigins: [] }
+    const { rid } = createWebsite(db, "site", settings, now)
+    const writer = writerOf()
+    const shared = { websiteRid: rid, path: "/shared-page" }
+    for (let round = 0; round < 3; round++) {
+      store(writer, viewOf(1, { ...shared, ...theirs, eventId: uuidOf(100 + round) }), viewOf(1, shared))
+      store(writer, ...Array.from({ length: 50 }, (_, index) => viewOf(10 + index, shared)))
+    }
+    sealAll(db, farDay)
+    // A skipped event of a process that does not know the session leaves texts behind.
+    store(writerOf(), viewOf(1, { ...shared, eventId: uuidOf(100) }))
+    const packed = [person.anonymousId, `sess_${uuidOf(1)}`, uuidOf(100)].map((id) => packId(id) as Buffer)
+    const marks = [...packed, Buffer.from(theirs.path), Buffer.from("invoices of Ann")]
+    const file = () => {
+      expect(truncateWal(db)).toBe(true)
+      return readFileSync(folder.file("test.db"))
+    }
+    for (const mark of marks) expect(file().includes(mark)).toBe(true)
+    expect(holdsPerson(db, "site", person, [])).toBe(false)
+    expect(holdsPerson(db, "site", person, [person.anonymousId])).toBe(true)
+    expect(await forgetPerson(db, { websiteRid: rid, id: person }, now, schedule)).toEqual({
+      events: 6,
+      profiles: 0,
+      links: 0,
+      overwritten: true,
+    })
+    for (const mark of marks) expect(file().includes(mark)).toBe(false)
+    expect(file().includes("/shared-page")).toBe(true)
+    expect(column("count(*)", "events where path = '/shared-page'")).toEqual([150])
+    expect(findProblems(db, folder.file("test.db"))).toEqual([])
+  })
+})
