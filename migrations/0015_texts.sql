@@ -67,6 +67,9 @@ create trigger event_rows_texts_changed after update of anonymous_id, session_id
   on conflict (id) do update set changes = changes + 1;
 end;
 
+-- Segments of blocks can be compressed. Null: not compressed; otherwise `data` is zstd of this many bytes.
+alter table segments add column size integer;
+
 -- As in 0012, with the texts.
 drop view events;
 create view events as

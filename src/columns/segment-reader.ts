@@ -2,14 +2,14 @@ import type { Db, Statement } from "../store/db/driver.ts"
 import { type Codes, type Column, type IdKind, StaleBlockError, type Value } from "./batch.ts"
 import type { BlockRow } from "./block.ts"
 import { findInRest, type OpenLayout, type OpenProperty, openLayout, openRest } from "./block-layout.ts"
-import { numberForms, type Place, padded, segmentsPerBlock } from "./block-writer.ts"
+import { numberForms, type Place, padded, type Segment, segmentsPerBlock } from "./block-writer.ts"
 import { SparseColumn } from "./column.ts"
 import { type Cached, type ColumnCache, columnBytes } from "./column-cache.ts"
 import { arrayOf, copyOf } from "./typed-arrays.ts"
 
 const sql = {
   layout: "select layout from blocks where id = :id and stale = 0",
-  segment: "select data from segments where id = :id",
+  segment: "select data, size from segments where id = :id",
 }
 
 const none: ReadonlyMap<string, OpenProperty> = new Map()
@@ -35,7 +35,7 @@ export class SegmentReader {
     private readonly cache: ColumnCache,
   ) {
     this.#layout = db.prepare(sql.layout).pluck()
-    this.#segment = db.prepare(sql.segment).pluck()
+    this.#segment = db.prepare(sql.segment)
   }
 
   /** Returns the layout of a block. Throws StaleBlockError. */
@@ -50,10 +50,11 @@ export class SegmentReader {
 
   /** Reads a segment from the database. Throws StaleBlockError. */
   #readSegment(row: BlockRow, index: number): Uint8Array {
-    const data = this.#segment.get({ id: row.id * segmentsPerBlock + index }) as Uint8Array | undefined
-    if (!data) throw new StaleBlockError()
-    this.read += data.length
-    return data
+    const segment = this.#segment.get({ id: row.id * segmentsPerBlock + index }) as Segment | undefined
+    if (!segment) throw new StaleBlockError()
+    const { data, size } = segment
+    this.read += size ?? data.length
+    return size === null ? data : Bun.zstdDecompressSync(data as Uint8Array<ArrayBuffer>)
   }
 
   /** Reads the segment of a place. Segment 0, which small columns share, is cached. */
