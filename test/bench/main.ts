@@ -66,6 +66,7 @@ program
   .command("traffic")
   .description("page views: bytes on disk, and each query of the Web page")
   .option("--views <n>", "page views, each with an exit", Number, 10_000_000)
+  .option("--no-exits", "page views alone")
   .option("--rounds <n>", "repetitions of each query, of which the median counts", Number, 3)
   .option("--dir <folder>", "keep the database here, and use the one that is there")
   .action(benchTraffic)

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { ClientContext } from "../../src/store/contexts.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
@@ -14,6 +15,7 @@ import { zipf } from "./wide-dataset.ts"
 
 interface Options {
   views: number
+  exits: boolean
   rounds: number
   dir?: string
 }
@@ -25,6 +27,11 @@ const pages = 300
 const countries = 40
 const clients = 200
 const referrers = 2_000
+/** Visitors among whom those who come back are chosen. */
+const recentVisitors = 20_000
+/** ms of the longest view and session. */
+const longestView = 300_000
+const longestSession = viewsPerSession * (longestView + 1_000)
 const perCommit = 10_000
 const out = (line: string) => process.stdout.write(`${line}\n`)
 
@@ -48,13 +55,14 @@ const types = [
 
 /**
  * Prints what page views take on disk, and each query of them, first in a new process and repeated. A session has three views, each with an
- * exit; pages and referrers follow Zipf's law; ids are UUIDs, as the page script makes them.
+ * exit, and a visitor two sessions; 300 pages, 40 countries, 200 user agents and 2,000 referrers follow Zipf's law; ids are UUIDs, as the
+ * page script makes them.
  */
-export async function benchTraffic({ views, rounds, dir }: Options): Promise<void> {
+export async function benchTraffic({ views, exits, rounds, dir }: Options): Promise<void> {
   const parent = dir ?? mkdtempSync(join(tmpdir(), "databuddy-bench-"))
-  const folder = join(parent, `traffic-${views}`)
+  const folder = join(parent, `traffic-${views}${exits ? "" : "-alone"}`)
   try {
-    if (!existsSync(join(folder, "key"))) build(folder, views)
+    if (!existsSync(join(folder, "key"))) build(folder, views, exits)
     printBytes(join(folder, "databuddy.db"))
     const server = await startServer({ db: join(folder, "databuddy.db") })
     try {
@@ -98,7 +106,7 @@ async function ask(server: Server, key: string, parameters: string[]): Promise<n
   return data.reduce((sum, one) => sum + one.data.length, 0)
 }
 
-function build(folder: string, views: number): void {
+function build(folder: string, views: number, exits: boolean): void {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const path = join(folder, "databuddy.db")
@@ -110,7 +118,7 @@ function build(folder: string, views: number): void {
   const inserter = new EventInserter(db, new DailyHash(db, random))
   const store = db.transaction((rows: EventRow[]) => inserter.insert(rows))
   let chunk: EventRow[] = []
-  for (const row of trafficRows(views, rid, now)) {
+  for (const row of trafficRows(views, exits, rid, now)) {
     if (chunk.push(row) < perCommit) continue
     store.immediate(chunk)
     chunk = []
@@ -129,33 +137,51 @@ function build(folder: string, views: number): void {
   writeFileSync(join(folder, "key"), secret)
 }
 
-/** Views and exits in the order of time. The same seed makes the same events, but for their ids. */
-function* trafficRows(views: number, rid: number, end: number, seed = 11): Generator<EventRow> {
+/**
+ * Views, and their exits unless `views` are alone, in the order of receipt. Sessions start at random times and overlap. The same seed makes
+ * the same events, but for their ids.
+ */
+function* trafficRows(
+  views: number,
+  exits: boolean,
+  rid: number,
+  end: number,
+  seed = 11,
+): Generator<EventRow> {
   const random = mulberry32(seed)
   const page = zipf(pages, 1, random)
   const referrer = zipf(referrers, 1, random)
   const country = zipf(countries, 1, random)
   const agent = zipf(clients, 1, random)
   const sessions = Math.ceil(views / viewsPerSession)
-  let visitor = ""
-  let from = client({})
+  const below = (limit: number) => Math.floor(random() * limit)
+  const visitors: { id: string; from: ClientContext; viewport: string }[] = []
+  const newVisitor = () => {
+    const [place, kind] = [country(), agent()]
+    const width = 1_000 + (kind % 15)
+    const from = client({
+      browser_name: `Browser ${kind % 8}`,
+      browser_version: String(kind),
+      os_name: `System ${kind % 6}`,
+      device_type: ["desktop", "mobile", "tablet"][kind % 3] as string,
+      country: String.fromCharCode(65 + (place % 26), 65 + Math.floor(place / 26)),
+      language: `l${place % 20}`,
+      timezone: `Zone/${place % 30}`,
+      screen_resolution: `${width}x800`,
+    })
+    return { id: `anon_${crypto.randomUUID()}`, from, viewport: `${width}x700` }
+  }
+  const pending = new TimeQueue()
   for (let session = 0; session < sessions; session++) {
-    if (session % sessionsPerVisitor === 0) {
-      visitor = `anon_${crypto.randomUUID()}`
-      const [place, kind] = [country(), agent()]
-      from = client({
-        browser_name: `Browser ${kind % 8}`,
-        browser_version: String(kind),
-        os_name: `System ${kind % 6}`,
-        device_type: ["desktop", "mobile", "tablet"][kind % 3] as string,
-        country: String.fromCharCode(65 + (place % 26), 65 + Math.floor(place / 26)),
-        language: `l${place % 20}`,
-        timezone: `Zone/${place % 30}`,
-        screen_resolution: `${1_000 + (kind % 15)}x800`,
-      })
-    }
+    // Half of the sessions are the second one of a visitor, of some who were there lately.
+    const isFirst = visitors.length < recentVisitors || session % sessionsPerVisitor === 0
+    const known = isFirst
+      ? newVisitor()
+      : (visitors.splice(below(visitors.length), 1)[0] as (typeof visitors)[0])
+    if (isFirst) visitors.push(known)
     const sessionId = `sess_${crypto.randomUUID()}`
-    const start = end - spanMs + Math.floor((session / sessions) * (spanMs - 600_000))
+    const start = end - spanMs + Math.floor(((session + random()) / sessions) * (spanMs - longestSession))
+    yield* pending.before(start)
     const site = referrer()
     const source = acquisition({
       referrer: `https://site${site}.example/`,
@@ -163,55 +189,97 @@ function* trafficRows(views: number, rid: number, end: number, seed = 11): Gener
       referrer_type: site % 5 === 0 ? "search" : "other",
       ...(site % 10 === 0 && { utm_source: `source ${site % 7}`, utm_campaign: `campaign ${site % 30}` }),
     })
+    let ts = start
     for (let view = 0; view < viewsPerSession; view++) {
       const path = `/page/${page()}`
       const base = {
         websiteRid: rid,
         namespace: "",
         source: "",
-        anonymousId: visitor,
+        anonymousId: known.id,
         hashVisitor: false,
         sessionId,
         profileId: null,
         path,
         viaKey: 0 as const,
         crawler: 0 as const,
-        client: from,
+        client: known.from,
       }
-      const ts = start + view * 60_000
-      yield {
+      pending.add({
         ...base,
         name: "screen_view",
         kind: "page_view",
         acquisition: view === 0 ? source : acquisition({ referrer_type: "internal" }),
         eventId: crypto.randomUUID(),
         ts,
-        receivedAt: ts + 50,
+        receivedAt: ts + 20 + below(200),
         keys: '["title","hostname","viewport_size"]',
-        properties: `"Title of ${path}","bench.example","1200x700"`,
-      }
-      yield {
+        properties: `"Title of ${path}","bench.example","${known.viewport}"`,
+      })
+      const timeOnPage = 1 + below(longestView / 1_000)
+      ts += timeOnPage * 1_000 + below(1_000)
+      if (!exits) continue
+      pending.add({
         ...base,
         name: "page_exit",
         kind: "page_exit",
         acquisition: null,
         eventId: crypto.randomUUID(),
-        ts: ts + 40_000,
-        receivedAt: ts + 40_050,
+        ts,
+        receivedAt: ts + 20 + below(200),
         keys: '["time_on_page","scroll_depth","interaction_count"]',
-        properties: `${Math.floor(random() * 300)},${Math.floor(random() * 100)},${Math.floor(random() * 20)}`,
-      }
+        properties: `${timeOnPage},${below(100)},${below(20)}`,
+      })
     }
+  }
+  yield* pending.before(Number.POSITIVE_INFINITY)
+}
+
+/** A binary heap of rows, the earliest by receipt first. */
+class TimeQueue {
+  readonly #heap: EventRow[] = []
+
+  add(row: EventRow): void {
+    const heap = this.#heap
+    let at = heap.push(row) - 1
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      if ((heap[parent] as EventRow).receivedAt <= row.receivedAt) break
+      heap[at] = heap[parent] as EventRow
+      at = parent
+    }
+    heap[at] = row
+  }
+
+  /** Takes out the rows that are received before a time, Unix ms. */
+  *before(time: number): Generator<EventRow> {
+    for (let first = this.#heap[0]; first && first.receivedAt < time; first = this.#heap[0]) {
+      const last = this.#heap.pop() as EventRow
+      if (this.#heap.length > 0) this.#sink(last)
+      yield first
+    }
+  }
+
+  #sink(row: EventRow): void {
+    const heap = this.#heap
+    let at = 0
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= heap.length) break
+      const [left, right] = [heap[child] as EventRow, heap[child + 1]]
+      if (right && right.receivedAt < left.receivedAt) child++
+      if ((heap[child] as EventRow).receivedAt >= row.receivedAt) break
+      heap[at] = heap[child] as EventRow
+      at = child
+    }
+    heap[at] = row
   }
 }
 
-/** Bytes of the file for each page view with its exit, by what they hold. */
+/** Bytes of the file for each event, by what they hold. */
 function printBytes(path: string): void {
   const db = openReader(path)
-  const views = db
-    .prepare("select count(*) from event_rows where acquisition_id is not null")
-    .pluck()
-    .get() as number
+  const events = db.prepare("select count(*) from event_rows").pluck().get() as number
   const sizes = db
     .prepare(
       "select name, sum(pgsize) as bytes from dbstat where aggregate = true group by name order by bytes desc",
@@ -219,6 +287,6 @@ function printBytes(path: string): void {
     .all() as { name: string; bytes: number }[]
   db.close()
   const total = sizes.reduce((sum, { bytes }) => sum + bytes, 0)
-  const parts = sizes.slice(0, 8).map(({ name, bytes }) => `${name} ${(bytes / views).toFixed(1)}`)
-  out(`bytes for each page view with its exit: ${(total / views).toFixed(1)} (${parts.join(", ")}, …)`)
+  const parts = sizes.slice(0, 10).map(({ name, bytes }) => `${name} ${(bytes / events).toFixed(1)}`)
+  out(`bytes for each of ${events} events: ${(total / events).toFixed(1)} (${parts.join(", ")}, …)`)
 }
