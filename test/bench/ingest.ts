@@ -1,9 +1,9 @@
 import { join } from "node:path"
 import { standardEvents } from "./dataset.ts"
-import { bodiesOf, type LoadResult, loadGenerator, put } from "./load.ts"
-import { type Contestant, commands, start } from "./servers.ts"
+import { bodiesOf, type Load, type LoadResult, loadGenerator, put } from "./load.ts"
+import { type Contestant, commands, type RunningServer, start } from "./servers.ts"
 
-const connections = 64
+export const connections = 64
 const eventsPerBatch = 100
 /** Seconds of load before it is measured: the code is compiled, the caches are warm. */
 const warmUp = 1
@@ -18,7 +18,9 @@ export async function benchIngest({ seconds, rounds }: { seconds: number; rounds
   out(
     `load: ${loadGenerator()}, ${connections} connections, ${rounds} rounds of ${seconds} s, median; loopback\n`,
   )
-  const contestants = Object.keys(commands) as Contestant[]
+  const contestants = (Object.keys(commands) as Contestant[]).filter(
+    (name) => name !== "databuddy --rate-limit 0",
+  )
 
   const singles = bodiesOf(standardEvents(2_000, Date.now()), 1)
   const single = await compete(contestants, singles, seconds, rounds)
@@ -66,10 +68,17 @@ async function compete<Name extends Contestant>(
   return Object.fromEntries(medians) as Record<Name, Measured>
 }
 
-async function measure(name: Contestant, bodies: string[], seconds: number): Promise<Measured> {
+export async function measure(
+  name: Contestant,
+  bodies: string[],
+  seconds: number,
+  request: Pick<Load, "path" | "headers"> = {},
+  prepare: (server: RunningServer) => Promise<void> = async () => {},
+): Promise<Measured> {
   const server = await start(name)
   try {
-    const load = { url: server.url, key: server.key, bodies, connections }
+    await prepare(server)
+    const load = { url: server.url, key: server.key, ...request, bodies, connections }
     await put({ ...load, seconds: warmUp })
     const result = await put({ ...load, seconds })
     if (result.failures > 0) throw new Error(`${name}: ${result.failures} requests failed`)
@@ -87,7 +96,7 @@ async function rawInsert(seconds: number): Promise<number> {
   return Number(await new Response(process_.stdout).text())
 }
 
-function median<Item>(items: Item[], by: (item: Item) => number): Item {
+export function median<Item>(items: Item[], by: (item: Item) => number): Item {
   const sorted = [...items].sort((one, other) => by(one) - by(other))
   return sorted[Math.floor(sorted.length / 2)] as Item
 }

@@ -7,6 +7,10 @@ export interface Load {
   url: string
   /** The API key, in a Bearer header. */
   key: string
+  /** Default: /track. */
+  path?: string
+  /** Further headers. */
+  headers?: Record<string, string>
   /** What the requests carry in turn. */
   bodies: string[]
   connections: number
@@ -24,6 +28,9 @@ export interface LoadResult {
   /** Answers that were no 200. */
   failures: number
 }
+
+/** Stands for an event id in a body. wrk sends a new one each time. */
+export const eventIdPlaceholder = "00000000-0000-4000-8000-000000000000"
 
 export function bodiesOf(events: Iterable<StandardEvent>, perRequest: number): string[] {
   const list = [...events].map(({ timestamp: _, ...event }) => event)
@@ -43,11 +50,21 @@ export function put(load: Load): Promise<LoadResult> {
   return loadGenerator() === "wrk" && load.rate === undefined ? putByWrk(load) : putFromProcess(load)
 }
 
-async function putByWrk({ url, key, bodies, connections, seconds }: Load): Promise<LoadResult> {
+async function putByWrk({
+  url,
+  key,
+  path = "/track",
+  headers = {},
+  bodies,
+  connections,
+  seconds,
+}: Load): Promise<LoadResult> {
   const folder = mkdtempSync(join(tmpdir(), "databuddy-bench-"))
   try {
     writeFileSync(join(folder, "bodies"), bodies.join("\n"))
-    writeFileSync(join(folder, "load.lua"), script(key, join(folder, "bodies")))
+    const hasEventIds = bodies[0]?.includes(eventIdPlaceholder) === true
+    const all = { ...headers, "Content-Type": "application/json", Authorization: `Bearer ${key}` }
+    writeFileSync(join(folder, "load.lua"), script(all, join(folder, "bodies"), path, hasEventIds))
     const command = [
       "wrk",
       "-t1",
@@ -55,7 +72,7 @@ async function putByWrk({ url, key, bodies, connections, seconds }: Load): Promi
       `-d${seconds}`,
       "-s",
       join(folder, "load.lua"),
-      `${url}/track`,
+      `${url}${path}`,
     ]
     const wrk = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" })
     const last = (await new Response(wrk.stdout).text()).trim().split("\n").at(-1) ?? ""
@@ -65,18 +82,27 @@ async function putByWrk({ url, key, bodies, connections, seconds }: Load): Promi
   }
 }
 
-function script(key: string, file: string): string {
+function script(headers: Record<string, string>, file: string, path: string, hasEventIds: boolean): string {
+  const lines = Object.entries(headers).map(([name, value]) => `["${name}"] = "${value}"`)
+  const placeholder = eventIdPlaceholder.replaceAll("-", "%-")
+  const request = hasEventIds ? `(requests[turn]:gsub("${placeholder}", eventId))` : "requests[turn]"
   return `
 local requests, turn = {}, 0
+local function eventId()
+  local random = math.random
+  return string.format("%08x-%04x-4%03x-8%03x-%06x%06x", random(0, 0x7fffffff), random(0, 0xffff), random(0, 0xfff),
+    random(0, 0xfff), random(0, 0xffffff), random(0, 0xffffff))
+end
 init = function()
-  local headers = { ["Content-Type"] = "application/json", ["Authorization"] = "Bearer ${key}" }
+  math.randomseed(os.time())
+  local headers = { ${lines.join(", ")} }
   for body in io.lines("${file}") do
-    requests[#requests + 1] = wrk.format("POST", nil, headers, body)
+    requests[#requests + 1] = wrk.format("POST", "${path}", headers, body)
   end
 end
 request = function()
   turn = turn % #requests + 1
-  return requests[turn]
+  return ${request}
 end
 done = function(summary, latency)
   local rate = summary.requests / (summary.duration / 1e6)

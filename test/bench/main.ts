@@ -1,5 +1,6 @@
 import { Command } from "commander"
 import { benchBacklog } from "./backlog.ts"
+import { benchBatch } from "./batch.ts"
 import { benchGrowth } from "./growth.ts"
 import { benchIngest } from "./ingest.ts"
 import { benchPages } from "./pages.ts"
@@ -62,6 +63,12 @@ program
   .option("--rounds <n>", "times that a page is loaded warm", Number, 9)
   .option("--dir <folder>", "keep the database here, and use the one that is there")
   .action(benchPages)
+program
+  .command("batch")
+  .description("page views in requests to /batch, beside custom events to /track")
+  .option("--seconds <n>", "seconds of load a round", Number, 5)
+  .option("--rounds <n>", "rounds, of which the median counts", Number, 3)
+  .action(benchBatch)
 program
   .command("traffic")
   .description("page views: bytes on disk, and each query of the Web page")

@@ -22,6 +22,7 @@ export const commands = {
   "one commit a request": [process.execPath, join(import.meta.dir, "one-commit.ts")],
   "databuddy --durability os": [binary, "serve", "--port", "0", "--durability", "os"],
   databuddy: [binary, "serve", "--port", "0"],
+  "databuddy --rate-limit 0": [binary, "serve", "--port", "0", "--rate-limit", "0"],
 } as const
 
 export type Contestant = keyof typeof commands
