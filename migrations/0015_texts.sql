@@ -1,7 +1,7 @@
 -- Texts that many events share: ids that are UUIDs, paths and properties. Event rows hold the id of a text instead of the text. Ids are
 -- never reused, so that no cache confuses two texts. See src/store/texts.ts.
 create table texts (
-  id integer primary key autoincrement,
+  id integer primary key,
   value any not null -- text; blob: the 16 bytes of a UUID, and for a text that begins with anon_ or sess_ a byte 1 or 2
 ) strict;
 
@@ -28,8 +28,11 @@ create table text_checks (
   changes integer not null
 ) strict;
 
+alter table type_state add column next_text_id integer not null default 1; -- lowest id of the next text
+
 create trigger texts_deleted after delete on texts begin
   delete from text_checks where id = old.id;
+  update type_state set next_text_id = max(next_text_id, old.id + 1);
 end;
 
 -- In event_rows, four columns hold a text, or an integer: texts.id. event_id holds a text, or a blob: the bytes of a UUID. A column of type

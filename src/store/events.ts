@@ -220,7 +220,7 @@ export class EventInserter {
             values.push(this.#clients.idOf(row.client), this.#acquisitions.idOf(row.acquisition))
         }
         const { changes } = (hasContexts ? withContexts : plain).run(values)
-        this.#texts.finish(changes < size)
+        this.#texts.flush(changes < size)
         inserted += changes
       }
     }
@@ -275,6 +275,7 @@ export class EventInserter {
    * the database. Call it in each transaction: until its end, only this connection can start a check.
    */
   revalidateCaches(): void {
+    this.#texts.begin()
     const checks = this.#checks.get() as number
     if (checks === this.#cachedCheck) return
     this.#cachedCheck = checks
