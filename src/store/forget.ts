@@ -1,8 +1,9 @@
+import { runToEnd } from "../steps.ts"
 import type { Db } from "./db/driver.ts"
 import { overwriteUnallocatedSpace } from "./db/unallocated-space.ts"
 import { sweepPause, sweepRows } from "./events.ts"
-import { isEventOf, isEventOfEarlier, linkedIds, withHashes } from "./identity-resolution.ts"
-import { textOf } from "./texts.ts"
+import { isEventOf, linkedIds, withHashes } from "./identity-resolution.ts"
+import { storedForms, storedFormsOf, textOf } from "./texts.ts"
 import { checksNeeded, deleteUnusedTypes, typeCheckPause } from "./unused-event-types.ts"
 import { eraseUnusedIds, type IdTexts } from "./unused-ids.ts"
 
@@ -57,7 +58,6 @@ const sql = {
     delete from event_rows
     where id in (select value from json_each(:ids)) and website_rid = :rid and ${condition}
     returning ${textOf("anonymous_id")}, profile_id`,
-  hasTexts: "select exists (select 1 from sqlite_schema where name = 'text_values')",
   // All rids that the id ever had: a deleted and recreated website can still have old rows.
   websites: "select rid from websites where id = :websiteId",
   holds: (condition: string) => `
@@ -82,13 +82,13 @@ const sql = {
 }
 
 /** Yields the ids of the events that `forgetPerson` would delete at `now` (Unix ms), in batches. */
-export function eventsOfPerson(
+export async function* eventsOfPerson(
   db: Db,
   person: Person,
   now: number,
   pace: Pick<ForgetSchedule, "sleep">,
 ): AsyncGenerator<number[]> {
-  return eventsOf(db, personFilter(db, person, now), pace)
+  yield* eventsOf(db, await personFilter(db, person, now, pace), pace)
 }
 
 /** Counts what `forgetPerson` would delete at `now` (Unix ms). */
@@ -98,7 +98,7 @@ export async function countPerson(
   now: number,
   pace: ForgetSchedule,
 ): Promise<PersonCounts> {
-  const theirs = personFilter(db, person, now)
+  const theirs = await personFilter(db, person, now, pace)
   let events = 0
   for await (const ids of eventsOf(db, theirs, pace)) events += ids.length
   return { events, ...countProfileAndLinks(db, theirs) }
@@ -122,7 +122,7 @@ export async function forgetPerson(
   now: number,
   pace: ForgetSchedule,
 ): Promise<PersonCounts & { overwritten: boolean }> {
-  const theirs = personFilter(db, person, now)
+  const theirs = await personFilter(db, person, now, pace)
   const remove = db.prepare(sql.deleteEvents(theirs.match)).raw()
   const theirIds = idsOf(theirs)
   let events = 0
@@ -140,7 +140,10 @@ export async function forgetPerson(
   }
   // Before the links are deleted: if this is interrupted, the next call finds the ids through the links.
   await eraseUnusedIds(db, theirIds, pace)
-  const profileAndLinks = await pace.write(() => deleteProfileAndLinks(db, personFilter(db, person, now)))
+  const profileAndLinks = await pace.write(() => {
+    const ids = storedIdsOf(db, person, now)
+    return deleteProfileAndLinks(db, filterOf(person, ids, ids))
+  })
   const pause = async () => {
     await pace.sleep(typeCheckPause)
     return true
@@ -175,10 +178,10 @@ export function storedIdsOf(db: Db, { websiteRid: rid, id }: Person, now: number
  */
 export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: string[]): boolean {
   const rids = db.prepare(sql.websites).pluck().all({ websiteId }) as number[]
-  const conditions = db.prepare(sql.hasTexts).pluck().get() === 1 ? isEventOf : isEventOfEarlier
   return rids.some((rid) => {
     const linked = "profileId" in id ? linkedIds(db, rid, id.profileId) : []
-    const theirs = filterOf({ websiteRid: rid, id }, [...known, ...linked], conditions)
+    const ids = [...known, ...linked]
+    const theirs = filterOf({ websiteRid: rid, id }, ids, runToEnd(storedFormsOf(db, ids)).keys())
     const { profiles, links } = countProfileAndLinks(db, theirs)
     return profiles > 0 || links > 0 || db.prepare(sql.holds(theirs.match)).pluck().get(theirs.values) === 1
   })
@@ -188,24 +191,37 @@ export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: 
 type DeletedIds = [anonymousId: string | null, profileId: string | null]
 
 interface PersonFilter {
-  values: { rid: number; profileId: string | null; anonymousIds: string }
+  /** `storedIds`: the anonymous ids as event rows hold them. Both are JSON. */
+  values: { rid: number; profileId: string | null; anonymousIds: string; storedIds: string }
   /** SQL condition that an event belongs to the person. */
   match: string
 }
 
-function personFilter(db: Db, person: Person, now: number): PersonFilter {
-  return filterOf(person, storedIdsOf(db, person, now))
+async function personFilter(
+  db: Db,
+  person: Person,
+  now: number,
+  { sleep }: Pick<ForgetSchedule, "sleep">,
+): Promise<PersonFilter> {
+  const ids = storedIdsOf(db, person, now)
+  const forms = await storedForms(db, ids, () => sleep(scanPause))
+  return filterOf(person, ids, forms.keys())
 }
 
 function filterOf(
   { websiteRid: rid, id }: Person,
   anonymousIds: readonly string[],
-  conditions = isEventOf,
+  storedForms: Iterable<string | number>,
 ): PersonFilter {
   const profileId = "profileId" in id ? id.profileId : null
   return {
-    values: { rid, profileId, anonymousIds: JSON.stringify(anonymousIds) },
-    match: profileId === null ? conditions.visitor : conditions.profile,
+    values: {
+      rid,
+      profileId,
+      anonymousIds: JSON.stringify(anonymousIds),
+      storedIds: JSON.stringify([...storedForms]),
+    },
+    match: profileId === null ? isEventOf.visitor : isEventOf.profile,
   }
 }
 

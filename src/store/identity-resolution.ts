@@ -1,6 +1,5 @@
 import { dailyHashOn, latestDailyHash } from "./daily-hash.ts"
 import type { Db } from "./db/driver.ts"
-import { textOf } from "./texts.ts"
 
 /*
  * Identity resolution: which visitor and which profile an event belongs to. Reports, the person page, export and deletion
@@ -36,22 +35,13 @@ const isShared = `
     limit ${maxProfilesPerVisitor + 1}
   )) > ${maxProfilesPerVisitor}`
 
-/** SQL conditions on `event_rows`. `:anonymousIds` is the JSON of `linkedIds`. */
-interface EventConditions {
-  profile: string
-  visitor: string
+/** SQL conditions on `event_rows`. `:storedIds` is the JSON of the stored forms of `linkedIds`: see texts.ts. */
+export const isEventOf = {
+  profile: `
+    (profile_id = :profileId
+      or (profile_id is null and anonymous_id in (select value from json_each(:storedIds))))`,
+  visitor: "anonymous_id in (select value from json_each(:storedIds))",
 }
-
-/** `anonymousId`: SQL of the text. */
-function conditions(anonymousId: string): EventConditions {
-  const visitor = `${anonymousId} in (select value from json_each(:anonymousIds))`
-  return { profile: `(profile_id = :profileId or (profile_id is null and ${visitor}))`, visitor }
-}
-
-export const isEventOf = conditions(textOf("anonymous_id"))
-
-/** For databases from before the migration 0015_texts. */
-export const isEventOfEarlier = conditions("anonymous_id")
 
 const sql = {
   linkedIds: `

@@ -1,3 +1,4 @@
+import { runToEnd } from "../steps.ts"
 import type { Db } from "./db/driver.ts"
 import {
   hashIds,
@@ -8,7 +9,7 @@ import {
   withoutIds,
   wordsPerHash,
 } from "./identities.ts"
-import { textOf } from "./texts.ts"
+import { lastTextId, storedForms, storedFormsOf } from "./texts.ts"
 
 /** Texts of ids by kind. */
 export type IdTexts = Record<"visitors" | "profiles", Set<string>>
@@ -35,9 +36,9 @@ const sql = {
     limit ${chunksPerStep}`,
   chunk: "select kind, first, hashes, texts from identities where rowid = :rowid",
   uses: `
-    select ${textOf("anonymous_id")}, profile_id from event_rows not indexed
+    select anonymous_id, profile_id from event_rows not indexed
     where id > :after and id <= :last
-      and (${textOf("anonymous_id")} in (select value from json_each(:visitors)) or profile_id in (select value from json_each(:profiles)))`,
+      and (anonymous_id in (select value from json_each(:visitors)) or profile_id in (select value from json_each(:profiles)))`,
   lastRow: "select coalesce(max(id), 0) from event_rows",
   /** Readers and sealing that looked an id up before must look it up again. */
   changed: "update sealed set deleted = deleted + 1",
@@ -63,31 +64,42 @@ export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): 
   if (places.length === 0) return
   let scanned = 0
   const lastRow = db.prepare(sql.lastRow).pluck()
-  for (let last = lastRow.get() as number; scanned < last && ids.visitors.size + ids.profiles.size > 0; ) {
+  const last = lastRow.get() as number
+  const lastText = lastTextId(db)
+  const forms = await storedForms(db, ids.visitors, () => schedule.sleep(pause))
+  while (scanned < last && ids.visitors.size + ids.profiles.size > 0) {
     const to = Math.min(scanned + rowsPerStep, last)
-    removeUsed(db, ids, scanned, to)
+    removeUsed(db, ids, forms, scanned, to)
     scanned = to
     await schedule.sleep(pause)
   }
   await schedule.write(() => {
     // Also those that arrived meanwhile.
-    removeUsed(db, ids, scanned, lastRow.get() as number)
+    const newer = runToEnd(storedFormsOf(db, ids.visitors, lastText))
+    removeUsed(db, ids, new Map([...forms, ...newer]), scanned, lastRow.get() as number)
     const unused = places.filter(({ kind, text }) => ids[kind].has(text))
     for (const [rowid, ofChunk] of Map.groupBy(unused, ({ rowid }) => rowid)) erase(db, rowid, ofChunk)
     if (unused.length > 0) db.prepare(sql.changed).run()
   })
 }
 
-/** Removes the ids that rows with `after` < id <= `last` have. */
-function removeUsed(db: Db, ids: IdTexts, after: number, last: number): void {
+/** Removes the ids that rows with `after` < id <= `last` have. `forms`: the visitors as rows hold them. */
+function removeUsed(
+  db: Db,
+  ids: IdTexts,
+  forms: ReadonlyMap<string | number, string>,
+  after: number,
+  last: number,
+): void {
   if (ids.visitors.size + ids.profiles.size === 0) return
-  const values = { visitors: JSON.stringify([...ids.visitors]), profiles: JSON.stringify([...ids.profiles]) }
+  const values = { visitors: JSON.stringify([...forms.keys()]), profiles: JSON.stringify([...ids.profiles]) }
   const rows = db
     .prepare(sql.uses)
     .raw()
     .iterate({ after, last, ...values })
-  for (const [visitor, profile] of rows as Iterable<[string, string]>) {
-    ids.visitors.delete(visitor)
+  for (const [visitor, profile] of rows as Iterable<[string | number, string]>) {
+    const text = forms.get(visitor)
+    if (text !== undefined) ids.visitors.delete(text)
     ids.profiles.delete(profile)
   }
 }

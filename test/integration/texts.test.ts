@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { differences } from "../../src/columns/check.ts"
+import { IdDictionary } from "../../src/columns/id-dictionary.ts"
 import { RowReader } from "../../src/columns/row-reader.ts"
 import { sealAll } from "../../src/columns/sealer.ts"
 import { findProblems } from "../../src/store/check.ts"
@@ -254,6 +255,20 @@ test("check names texts that do not exist", () => {
 describe("forget", () => {
   const person = { anonymousId: `anon_${uuidOf(1)}` }
   const theirs = { path: "/invoices/of-ann", properties: '"The invoices of Ann, overdue"' }
+
+  test.each([
+    ["without other events", false],
+    ["with an event of another website", true],
+  ])("of an id %s leaves its entry in the dictionary: %p", async (_, isUsed) => {
+    const writer = writerOf()
+    store(writer, viewOf(1, { websiteRid: 1 }), viewOf(2))
+    if (isUsed) store(writer, viewOf(1))
+    sealAll(db, farDay)
+    await forgetPerson(db, { websiteRid: 1, id: person }, now, schedule)
+    const { numbers } = new IdDictionary(db).find("visitors", [person.anonymousId, `anon_${uuidOf(2)}`])
+    expect([...numbers].map((number) => number > 0)).toEqual([isUsed, true])
+    expect(column("count(*)")).toEqual([isUsed ? 2 : 1])
+  })
 
   test("leaves no bytes of a person's texts, and those that others have", async () => {
     const settings = { domain: "localhost", name: "test", anonymize: "off" as const, allowedOrigins: [] }
