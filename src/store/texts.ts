@@ -18,8 +18,8 @@ export type StoredText = string | number | null
 /** Characters of a text that is interned. A shorter one takes little more than an id; a longer one is in the table and its index. */
 const minLength = { path: 6, properties: 16 } as const
 const maxLength = 1_024
-/** Bytes of the newer half of cached ids, and of an entry besides the two for each character: 40,000 sessions. */
-const cacheBytes = 8_388_608
+/** Bytes of the newer half of cached ids, and of an entry besides the two for each character: 20,000 sessions. */
+const cacheBytes = 4_194_304
 const entryBytes = 100
 
 const sql = {
@@ -205,7 +205,7 @@ export class TextInterner {
 }
 
 /** Bytes of the newer half of cached texts, and of one besides the two for each character. */
-const readBytes = 8_388_608
+const readBytes = 4_194_304
 
 /** Reads texts by id, and caches them. */
 export class TextReader {

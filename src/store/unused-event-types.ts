@@ -4,7 +4,7 @@ import { textColumns } from "./texts.ts"
 
 /** Types, contexts and texts per check, of each. Their ids are in memory. */
 const candidatesPerCheck = 200_000
-/** Event rows per step: about 3 ms. */
+/** Event rows per step: about 3 ms, and 7 if texts are checked. */
 const rowsPerStep = 5_000
 /** Types, contexts or texts deleted per transaction: about 5 ms. */
 const deletesPerStep = 250
