@@ -297,8 +297,8 @@ export class EventInserter {
       row.receivedAt - row.ts,
       row.hashVisitor && row.anonymousId !== null
         ? this.dailyHash.hash(row.anonymousId, row.websiteRid, row.receivedAt)
-        : texts.storedId(row.anonymousId),
-      texts.storedId(row.sessionId),
+        : texts.storedId(row.anonymousId, "anonymous_id"),
+      texts.storedId(row.sessionId, "session_id"),
       row.profileId,
       isCustom ? row.path : texts.storedText(row.path, "path"),
       row.viaKey,

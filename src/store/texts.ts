@@ -50,8 +50,12 @@ export function textOf(column: string): string {
   return `iif(typeof(${column}) = 'integer', (select text from text_values where id = ${column}), ${column})`
 }
 
+type IdColumn = "anonymous_id" | "session_id"
+
 /** A column of `textColumns` to store. A bigint, because the driver binds a number as a real, which a column of type any does not convert. */
 type NewText = string | bigint | null
+
+const noIds = { anonymous_id: { text: "", stored: null }, session_id: { text: "", stored: null } } as const
 
 /**
  * Returns anonymous ids as `event_rows` can hold them: the ids themselves, and the ids of their texts. Yields between steps: it searches
@@ -105,6 +109,8 @@ export class TextInterner {
   #ids = new Map<string, bigint>()
   #olderIds = new Map<string, bigint>()
   #bytes = 0
+  /** The last id of each column: the events of a request usually have the same ones. */
+  #lastIds: Record<IdColumn, { text: string; stored: NewText }> = { ...noIds }
   /** The id of the next text. Undefined until one is created in this transaction: other connections create texts too. */
   #nextId: number | undefined
   /** Created since the last `flush`: ids and values in turn. */
@@ -122,11 +128,17 @@ export class TextInterner {
   }
 
   /** The stored form of an anonymous or session id. */
-  storedId(text: string | null): NewText {
+  storedId(text: string | null, column: IdColumn): NewText {
     // Most other ids are shorter, and this is the hottest path.
     if (text === null || text.length < 36) return text
-    const cached = this.#cached(text)
-    if (cached !== undefined) return cached
+    const last = this.#lastIds[column]
+    if (last.text === text) return last.stored
+    const stored = this.#cached(text) ?? this.#packed(text)
+    this.#lastIds[column] = { text, stored }
+    return stored
+  }
+
+  #packed(text: string): NewText {
     const packed = packId(text)
     return packed ? this.#create(text, packed) : text
   }
@@ -198,6 +210,7 @@ export class TextInterner {
   clear(): void {
     this.#ids.clear()
     this.#olderIds.clear()
+    this.#lastIds = { ...noIds }
     this.#bytes = 0
     this.#nextId = undefined
     this.#created = []
