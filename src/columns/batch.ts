@@ -45,8 +45,10 @@ export interface Batch {
    * `ids`: the row ids, if known.
    */
   readonly receipt: { after: number; last: number; ids?: Float64Array }
-  /** Identifies the slice of a block, whose events never change. Undefined for rows. */
-  readonly block?: number
+  /** Identifies the slices of a block, whose events never change. Undefined for rows. */
+  readonly block?: number | string
+  /** The name of each event. Only set for a batch of several slices of a block: see `JoinedBatch`. */
+  names?(): Column
   website: number
   name: string
   kind: EventKind

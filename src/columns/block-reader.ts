@@ -4,6 +4,7 @@ import type { Slice } from "./block.ts"
 import { BlockRows } from "./block-rows.ts"
 import type { NumbersOf } from "./column-builder.ts"
 import { ColumnCache } from "./column-cache.ts"
+import { JoinedBatch } from "./joined-batch.ts"
 import type { RowReader } from "./row-reader.ts"
 import { SegmentReader } from "./segment-reader.ts"
 import { StoredBatch } from "./stored-batch.ts"
@@ -22,5 +23,10 @@ export class BlockReader {
 
   open(slice: Slice): Batch {
     return new StoredBatch(slice, this.segments, this.rows)
+  }
+
+  /** Opens adjacent slices of a block as one batch. */
+  join(slices: readonly Slice[]): Batch {
+    return new JoinedBatch(slices, this.segments, this.rows)
   }
 }

@@ -197,6 +197,7 @@ export class SnapshotReader {
       sealed,
       websiteIds: new Map(this.#websites.all() as [number, string][]),
       unsealed,
+      blocks: blockReader,
       identities: this.identities,
       rows: this.rows,
       cache: this.#cache,

@@ -2,6 +2,7 @@ import { type EventKind, kindIndex } from "../event-kinds.ts"
 import type { LinkedVisitor } from "../store/identity-resolution.ts"
 import { type Batch, type DictionarySizes, type IdKind, idKinds, type RowLocator } from "./batch.ts"
 import type { Slice } from "./block.ts"
+import type { BlockReader } from "./block-reader.ts"
 import { ColumnBuilder } from "./column-builder.ts"
 import type { IdDictionary } from "./id-dictionary.ts"
 import { IdSearch, idsPerStep, type TextTest } from "./id-search.ts"
@@ -87,6 +88,7 @@ interface SnapshotOptions {
   /** Public ids by rid. */
   websiteIds: ReadonlyMap<number, string>
   unsealed: UnsealedRows
+  blocks: Pick<BlockReader, "join">
   identities: IdDictionary
   rows: RowReader
   cache: Cache
@@ -119,6 +121,7 @@ export class Snapshot {
   readonly #unsealed: UnsealedRows
   readonly #search: IdSearch
   readonly #rows: RowReader
+  readonly #blocks: SnapshotOptions["blocks"]
   readonly #unreadRows: number
 
   constructor(options: SnapshotOptions) {
@@ -131,6 +134,7 @@ export class Snapshot {
     this.#sealed = options.sealed
     this.#unsealed = options.unsealed
     this.#rows = options.rows
+    this.#blocks = options.blocks
     this.#unreadRows = options.unreadRows
     this.#search = new IdSearch(options)
   }
@@ -237,6 +241,13 @@ export class Snapshot {
     const batch = entry.open()
     if (batch instanceof MemoryBatch) this.rowsRead += batch.count
     else this.blockEvents += batch?.count ?? 0
+    return batch
+  }
+
+  /** Opens adjacent slices of a block as one batch, and counts their events as read. */
+  join(slices: readonly Slice[]): Batch {
+    const batch = this.#blocks.join(slices)
+    this.blockEvents += batch.count
     return batch
   }
 

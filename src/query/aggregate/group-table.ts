@@ -1,6 +1,7 @@
 import {
   type Batch,
   type Codes,
+  type Column,
   dayMs,
   type IdKind,
   type RowLocator,
@@ -181,28 +182,20 @@ export class GroupTable implements Mergeable<GroupTable> {
     return rows
   }
 
-  #headOf(
-    { name, kind, website }: Pick<Batch, "name" | "kind" | "website">,
-    field: BatchField,
-  ): string | null {
-    if (field === "event_name") return name
-    return field === "kind" ? kind : (this.spec.websiteIds.get(website) ?? null)
+  /** Reads only this field: a joined batch has no name and no kind. */
+  #headOf(batch: Pick<Batch, "name" | "kind" | "website">, field: BatchField): string | null {
+    if (field === "event_name") return batch.name
+    return field === "kind" ? batch.kind : (this.spec.websiteIds.get(batch.website) ?? null)
   }
 
   #partOf(batch: Batch, dimension: Dimension, selection: Selection): string | null | Part {
     const { locators } = this.spec
+    if (dimension === "event_name" && batch.names) return partOf(batch.names())
     if (isBatchField(dimension)) return this.#headOf(batch, dimension)
     const kind = kindOf[dimension]
     if (kind) return locators.partOf(batch, kind, selection)
     const column = columnOf(batch, dimension)
-    if (!column || column.values.length === 0) return null
-    const { codes, values } = column
-    return {
-      codes,
-      values,
-      size: values.length + 1,
-      keyOf: (code) => (code === 0 ? null : textOf(values[code - 1] as (typeof values)[number])),
-    }
+    return !column || column.values.length === 0 ? null : partOf(column)
   }
 }
 
@@ -215,6 +208,15 @@ interface Part {
   size: number
   /** Returns the dimension value of a code. */
   keyOf(code: number): string | null
+}
+
+function partOf({ codes, values }: Column): Part {
+  return {
+    codes,
+    values,
+    size: values.length + 1,
+    keyOf: (code) => (code === 0 ? null : textOf(values[code - 1] as (typeof values)[number])),
+  }
 }
 
 /**

@@ -58,8 +58,8 @@ class EventCount extends ScalarMeasure implements Measurement {
     this.values[group] = (this.values[group] as number) + events
   }
 
-  addAll(group: number, batch: Batch, selection: Selection): void {
-    this.count(group, batch.name, sizeOf(selection))
+  addAll(group: number, _batch: Batch, selection: Selection): void {
+    this.count(group, "", sizeOf(selection))
   }
 
   addEach(groups: Uint32Array): void {
@@ -124,8 +124,12 @@ class TimeLimit extends ScalarMeasure implements Measurement {
   }
 
   addAll(group: number, batch: Batch, selection: Selection): void {
-    const place = indexAt(selection, this.which === "first" ? 0 : sizeOf(selection) - 1)
-    this.#add(group, batch.base + (batch.times()[place] as number))
+    const times = batch.times()
+    const timeAt = (n: number) => batch.base + (times[indexAt(selection, n)] as number)
+    const size = sizeOf(selection)
+    // Only the times of each name are sorted.
+    if (batch.names) for (let n = 0; n < size; n++) this.#add(group, timeAt(n))
+    else this.#add(group, timeAt(this.which === "first" ? 0 : size - 1))
   }
 
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
@@ -178,18 +182,22 @@ abstract class CounterMeasure<Counted> extends LazyMeasure<Counter<Counted>> imp
   }
 }
 
-/** Counts distinct event names. All events of a batch have the same name. */
+/** Counts distinct event names. All events of a batch have the same name, unless it has a column of names. */
 class DistinctNames extends CounterMeasure<string> {
   override count(group: number, name: string, events: number): void {
     this.own(group).add(name, events)
   }
 
   override addAll(group: number, batch: Batch, selection: Selection): void {
-    this.count(group, batch.name, sizeOf(selection))
+    if (batch.names)
+      forEachValue(batch.names(), selection, (name, times) => this.count(group, String(name), times))
+    else this.count(group, batch.name, sizeOf(selection))
   }
 
-  override addEach(groups: Uint32Array, batch: Batch): void {
-    for (const group of new Set(groups)) this.count(group, batch.name, 1)
+  override addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
+    if (batch.names)
+      forEachGroupValue(batch.names(), groups, selection, (group, name) => this.count(group, String(name), 1))
+    else for (const group of new Set(groups)) this.count(group, batch.name, 1)
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Batch, dayMs } from "../../columns/batch.ts"
+import type { Slice } from "../../columns/block.ts"
 import type { Day, Entry, Snapshot } from "../../columns/snapshot.ts"
 import type { Matcher } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
@@ -27,6 +28,8 @@ export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range exten
   empty(range: Range, budget: MemoryBudget, base?: Aggregate): Aggregate
   /** Adds the counts that the index has for a block. Returns false, and adds nothing, if the block's columns are needed. */
   addCounts(aggregate: Aggregate, entry: Entry, range: Range): boolean
+  /** Whether slices of a UTC day that is within the range can be added as one batch: see `JoinedBatch`. */
+  joins(range: Range, day: number): boolean
 }
 
 /** Turns the aggregate of a range into a result. */
@@ -256,9 +259,16 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   *#scan(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
     const aggregate = this.aggregation.empty(range, budget)
     for (const day of this.#daysIn(range)) {
-      for (const entry of this.#accepted(day.sealed())) {
-        if (this.aggregation.addCounts(aggregate, entry, range)) continue
-        const batch = this.snapshot.open(entry)
+      const isWhole = range.from <= day.day * dayMs && range.to >= (day.day + 1) * dayMs
+      const accepted = this.#accepted(day.sealed())
+      const runs =
+        isWhole && this.aggregation.joins(range, day.day)
+          ? adjacentSlices(accepted)
+          : accepted.map((entry) => [entry])
+      for (const run of runs) {
+        const [entry] = run as [Entry, ...Entry[]]
+        if (run.length === 1 && this.aggregation.addCounts(aggregate, entry, range)) continue
+        const batch = run.length === 1 ? this.snapshot.open(entry) : this.snapshot.join(slicesOf(run))
         const narrowed = batch && this.matcher.narrow(batch, range.from, range.to)
         if (narrowed) aggregate.add(narrowed.batch, narrowed.selection)
         yield
@@ -353,4 +363,23 @@ function isOnGrid({ from, to }: TimeRange): boolean {
 /** The part of a selection in a time range. */
 function inRange(batch: Batch, selection: Selection, { from, to }: TimeRange): Selection | undefined {
   return intersect(selection, timeRange(batch, from, to))
+}
+
+/** Groups entries whose slices are adjacent in a block. */
+function adjacentSlices(entries: readonly Entry[]): Entry[][] {
+  const runs: Entry[][] = []
+  for (const ofBlock of Map.groupBy(entries, ({ slice }) => slice?.block).values()) {
+    let last: Slice | undefined
+    for (const entry of ofBlock) {
+      const { slice } = entry
+      if (last && slice && slice.index === last.index + 1) runs.at(-1)?.push(entry)
+      else runs.push([entry])
+      last = slice
+    }
+  }
+  return runs
+}
+
+function slicesOf(entries: readonly Entry[]): Slice[] {
+  return entries.flatMap(({ slice }) => slice ?? [])
 }

@@ -36,6 +36,7 @@ export function* values(
     keyOf: () => key,
     empty: (_, budget, base) => new Properties(keys, budget, base),
     addCounts: () => false,
+    joins: () => false,
   }
   const matcher = new Matcher(scope, filters, snapshot)
   const partials = new PartialAggregates(snapshot, matcher, aggregation, budget)

@@ -10,7 +10,7 @@ const valueBytes = 40
 const sparseFactor = 8
 
 /** An immutable batch. */
-export type SealedBlock = Batch & { readonly block: number }
+export type SealedBlock = Batch & { readonly block: number | string }
 
 interface CachedBlock {
   selection: Selection | undefined
@@ -19,7 +19,7 @@ interface CachedBlock {
 
 /** Caches which events of each block match a set of filters. */
 export class FilterCache {
-  readonly #byBlock = new Map<number, CachedBlock>()
+  readonly #byBlock = new Map<number | string, CachedBlock>()
   #isDisabled = false
 
   /** `grow`: reserves more bytes; false: there is no room, and there will be none. */
@@ -125,22 +125,33 @@ function bytesOf(column: Column | undefined): number {
 /** Some events of a block as a batch. Columns that are not cached yet are read from the block. */
 class SparseBatch implements Batch {
   readonly website: number
-  readonly name: string
-  readonly kind: EventKind
-  readonly crawler: boolean
   readonly count: number
   readonly base: number
+
+  readonly names?: () => Column
 
   constructor(
     private readonly all: Batch,
     private readonly columns: SparseColumns,
   ) {
     this.website = all.website
-    this.name = all.name
-    this.kind = all.kind
-    this.crawler = all.crawler
     this.count = columns.indexes.length
     this.base = all.base
+    // The column exists, so it has values for these events, too.
+    if (all.names) this.names = () => columns.column("names", () => all.names?.()) as Column
+  }
+
+  // Read on request: a batch of several slices has none of these.
+  get name(): string {
+    return this.all.name
+  }
+
+  get kind(): EventKind {
+    return this.all.kind
+  }
+
+  get crawler(): boolean {
+    return this.all.crawler
   }
 
   get receipt(): Batch["receipt"] {

@@ -127,9 +127,14 @@ export class Matcher {
     return this.#batchTests.every((test) => test(batch))
   }
 
+  /** Each slice of a joined batch was accepted before they were joined. */
+  #acceptsOpen(batch: Batch): boolean {
+    return batch.names !== undefined || this.accepts(batch)
+  }
+
   /** Undefined if no event matches. `among`: only these events are tested. */
   select(batch: Batch, among?: Selection): Selection | undefined {
-    if (!this.accepts(batch)) return undefined
+    if (!this.#acceptsOpen(batch)) return undefined
     const range = among ?? timeRange(batch, this.scope.from, this.scope.to)
     if (!this.perEvent) return nonEmpty(range)
     if (range.at || !this.#isCacheable(batch)) return this.#fitting(batch, range)
@@ -147,7 +152,7 @@ export class Matcher {
   }
 
   #sparse(batch: Batch): Batch | undefined {
-    if (!this.#isCacheable(batch) || !this.accepts(batch) || !this.#ofAll(batch)) return undefined
+    if (!this.#isCacheable(batch) || !this.#acceptsOpen(batch) || !this.#ofAll(batch)) return undefined
     return this.#cachedMatches().sparse(batch)
   }
 

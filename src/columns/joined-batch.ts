@@ -1,0 +1,158 @@
+import type { EventKind } from "../event-kinds.ts"
+import { type Batch, type Codes, type Column, dayMs, type IdKind, type TextField } from "./batch.ts"
+import type { BlockRow, Slice } from "./block.ts"
+import type { OpenProperty } from "./block-layout.ts"
+import type { BlockRows } from "./block-rows.ts"
+import { type Place, slicesPerBlock } from "./block-writer.ts"
+import { emptyCodes, joinColumns, sliceOf } from "./column.ts"
+import type { SegmentReader } from "./segment-reader.ts"
+
+/**
+ * Adjacent slices of a block as one batch, for queries to which the order of events does not matter. A day has a slice for each name, and
+ * reading each of them on its own would take longer than counting their events. It has no name and no kind: `names` has them for each
+ * event. Its times are only sorted within each slice.
+ */
+export class JoinedBatch implements Batch {
+  readonly block: string
+  readonly website: number
+  readonly count: number
+  readonly base: number
+  readonly #row: BlockRow
+  /** Index of the first event in the block, and of the one after the last. */
+  readonly #first: number
+  readonly #end: number
+  #names: Column | undefined
+  readonly #columns = new Map<string, Column | undefined>()
+
+  constructor(
+    readonly slices: readonly Slice[],
+    private readonly segments: SegmentReader,
+    private readonly rows: BlockRows,
+  ) {
+    const [first, last] = [slices[0] as Slice, slices.at(-1) as Slice]
+    this.#row = first.block
+    this.#first = first.first
+    this.#end = last.first + last.events
+    this.block = `${first.block.id * slicesPerBlock + first.index} ${slices.length}`
+    this.website = first.block.website
+    this.count = this.#end - this.#first
+    this.base = first.block.day * dayMs
+  }
+
+  get name(): string {
+    throw new Error("the events of a joined batch have several names")
+  }
+
+  get kind(): EventKind {
+    throw new Error("the events of a joined batch can have several kinds")
+  }
+
+  get crawler(): boolean {
+    throw new Error("the events of a joined batch can be from crawlers and from people")
+  }
+
+  get receipt(): Batch["receipt"] {
+    throw new Error("the events of a joined batch are not in the order of receipt")
+  }
+
+  names(): Column {
+    if (!this.#names) {
+      const values = [...new Set(this.slices.map(({ name }) => name))]
+      const codes = emptyCodes(this.count, values.length)
+      let code = 0
+      // Slices are sorted by name.
+      for (const { name, first, events } of this.slices) {
+        if (values[code - 1] !== name) code++
+        codes.fill(code, first - this.#first, first - this.#first + events)
+      }
+      this.#names = { codes, values }
+    }
+    return this.#names
+  }
+
+  // Times and dictionary ids are stored in 4 bytes each.
+  times = () => this.#codesOf("times", this.segments.layout(this.#row).times) as Uint32Array
+  visitors = () => this.#idsOf("visitors")
+  sessions = () => this.#idsOf("sessions")
+  profiles = () => this.#idsOf("profiles")
+
+  column(field: TextField): Column | undefined {
+    const place = this.segments.layout(this.#row).fields[field]
+    if (!place) return undefined
+    return this.#columnOf(field, () =>
+      sliceOf(this.segments.column(this.#row, field, place, this.#row.events), this.#first, this.#end),
+    )
+  }
+
+  property(key: string): Column | undefined {
+    return this.#columnOf(`property.${key}`, () => {
+      const property = this.segments.layout(this.#row).byKey.get(key) ?? this.segments.inRest(this.#row, key)
+      return property && this.#propertyOf(key, property)
+    })
+  }
+
+  #propertyOf(key: string, property: OpenProperty): Column | undefined {
+    const { place, count } = property
+    const having = this.slices.filter(({ index }) => property.firstOf(index) !== undefined)
+    const [first, last] = [having[0], having.at(-1)]
+    if (!first || !last) return undefined
+    if (place && having.length === this.slices.length) {
+      const all = this.segments.column(this.#row, `property.${key}`, place, count)
+      const from = property.firstOf(first.index) as number
+      return sliceOf(all, from, from + this.count)
+    }
+    const columns = this.slices.map((slice): Column | undefined => {
+      const from = property.firstOf(slice.index)
+      if (from === undefined) return undefined
+      if (!place) return this.rows.property(slice, key, property)
+      const all = this.segments.column(this.#row, `property.${key}`, place, count)
+      return sliceOf(all, from, from + slice.events)
+    })
+    return joinColumns(
+      columns,
+      this.slices.map(({ events }) => events),
+    )
+  }
+
+  keys(): ReadonlyMap<string, number> {
+    const keys = new Map<string, number>()
+    for (const properties of [this.segments.layout(this.#row).byKey, this.segments.rest(this.#row)]) {
+      for (const [key, property] of properties) {
+        const having = this.slices.flatMap(({ index }) => property.eventsOf(index) ?? [])
+        if (having.length > 0)
+          keys.set(
+            key,
+            having.reduce((sum, events) => sum + events, 0),
+          )
+      }
+    }
+    return keys
+  }
+
+  withProperties(): number {
+    const { withProperties } = this.segments.layout(this.#row)
+    return this.slices.reduce((sum, { index }) => sum + (withProperties[index] as number), 0)
+  }
+
+  propertied(): Uint8Array {
+    const { propertied } = this.segments.layout(this.#row)
+    // It is stored in 1 byte for each event.
+    if (propertied) return this.#codesOf("propertied", propertied) as Uint8Array
+    return new Uint8Array(this.count).fill(this.withProperties() > 0 ? 1 : 0)
+  }
+
+  #idsOf(kind: IdKind): Uint32Array {
+    const place = this.segments.layout(this.#row).ids[kind]
+    return place ? (this.#codesOf(kind, place) as Uint32Array) : new Uint32Array(this.count)
+  }
+
+  #codesOf(name: string, place: Place): Codes {
+    return this.segments.codes(this.#row, name, place, this.#row.events).subarray(this.#first, this.#end)
+  }
+
+  /** A column must be the same object each time: reports identify it by its values. */
+  #columnOf(name: string, read: () => Column | undefined): Column | undefined {
+    if (!this.#columns.has(name)) this.#columns.set(name, read())
+    return this.#columns.get(name)
+  }
+}
