@@ -11,8 +11,9 @@ import {
   textFields,
   type Value,
 } from "./batch.ts"
-import { joinColumns, present, presentIn } from "./column.ts"
+import { emptyCodes, joinColumns, present, presentIn } from "./column.ts"
 import type { Columns, PropertyColumns } from "./memory-batch.ts"
+import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 
 // Writes the block format, see README.md. `layout` locates each column in the segments of the block.
 // `segment-reader.ts` reads it.
@@ -253,7 +254,7 @@ function isNumber(value: Value): value is number {
 }
 
 /** Returns the smallest form that represents all numbers exactly. -0 becomes 0, as everywhere else. */
-function formOf(numbers: readonly number[]): NumberForm {
+function formOf(numbers: Float64Array): NumberForm {
   let [least, most] = [0, 0]
   for (const number of numbers) {
     if (!Number.isInteger(number)) return "f8"
@@ -292,11 +293,15 @@ class Packer {
 
   packColumn(column: Column): Place {
     const { few, values } = column
-    const codes = few ? few.codes : column.codes
-    const form = values.length > maxJsonNumbers && values.every(isNumber) ? formOf(values) : undefined
-    const bytes = form
-      ? new Uint8Array(new numberForms[form](values as number[]).buffer)
-      : new TextEncoder().encode(JSON.stringify(values))
+    const isNumeric = values.length > maxJsonNumbers && values.every(isNumber)
+    const sorted = isNumeric ? new Float64Array(values).sort() : undefined
+    const form = sorted ? formOf(sorted) : undefined
+    const original = few ? few.codes : column.codes
+    const codes = sorted ? codesInOrder(original, values as readonly number[], sorted) : original
+    const bytes =
+      form && sorted
+        ? new Uint8Array(new numberForms[form](sorted).buffer)
+        : new TextEncoder().encode(JSON.stringify(values))
     const constant = values.length === 1 && codes.every((code) => code === 1)
     const parts = [few?.at ?? [], constant ? [] : codes, bytes].flat()
     const place = this.#append(concatenate(parts), constant ? 0 : (codes.BYTES_PER_ELEMENT as 1 | 2 | 4))
@@ -331,6 +336,19 @@ class Packer {
     }
     return [shared, ...this.#own].map(segmentOf)
   }
+}
+
+/**
+ * Returns the codes of a column whose values are stored in ascending order, so that queries merge the values of several blocks without
+ * looking each of them up.
+ */
+function codesInOrder(codes: Codes, values: readonly number[], sorted: Float64Array): Codes {
+  const newCodes = new Uint32Array(values.length + 1)
+  for (let index = 0; index < values.length; index++)
+    newCodes[index + 1] = lowerBoundOfDoubles(sorted, values[index] as number) + 1
+  const inOrder = emptyCodes(codes.length, values.length)
+  for (let at = 0; at < codes.length; at++) inOrder[at] = newCodes[codes[at] as number] as number
+  return inOrder
 }
 
 /** Concatenates arrays. Each starts at a multiple of eight bytes. */

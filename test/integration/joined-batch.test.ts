@@ -128,6 +128,18 @@ describe("the results of joined slices are those of the rows", () => {
   })
 })
 
+test("the numbers of a block are stored in ascending order", () => {
+  sealAll(db, Number.MAX_SAFE_INTEGER)
+  const reader = new BlockReader(db, new RowReader(db), () => new Uint32Array(0))
+  const blocks = new BlockIndex(db).daysOf(0)
+  const columns = blocks.map(({ slices }) => reader.join(slices.slice(0, 2)).property("amount"))
+  for (const column of columns) {
+    const values = [...(column?.values ?? [])] as number[]
+    expect(values.length).toBeGreaterThan(100)
+    expect(values).toEqual(values.toSorted((left, right) => left - right))
+  }
+})
+
 test("a joined batch has the columns of its slices one after another, and no name", () => {
   sealAll(db, Number.MAX_SAFE_INTEGER)
   const identities = new IdDictionary(db)

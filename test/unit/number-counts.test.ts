@@ -1,7 +1,13 @@
 import { describe, expect, test } from "bun:test"
 import { MemoryBudget } from "../../src/query/structures/memory-budget.ts"
 import { NumberCounts } from "../../src/query/structures/number-counts.ts"
+import { firstMapped, NumberDictionary } from "../../src/query/structures/number-dictionary.ts"
 import { mulberry32 } from "../support/random.ts"
+
+interface Counted {
+  dictionary: NumberDictionary
+  counts: NumberCounts
+}
 
 const budget = () => new MemoryBudget(64 * 1_048_576)
 
@@ -23,41 +29,83 @@ describe("the percentiles of counted numbers are those of a sorted list", () => 
       const random = mulberry32(size + 1)
       const numbers = Array.from({ length: size }, () => draw(random))
       const half = Math.floor(size / 2)
-      const add = (counts: NumberCounts, some: readonly number[]) => {
-        for (const number of some) counts.add(number, 1)
-        return counts
+      const counted = (some: readonly number[], base?: Counted) => {
+        const dictionary = new NumberDictionary(budget(), base?.dictionary)
+        const counts = new NumberCounts(dictionary, budget(), base?.counts)
+        const third = Math.floor(some.length / 3)
+        for (const number of some.slice(0, third)) counts.add(dictionary.codeOf(number), 1)
+        // As from columns, one after the other.
+        for (const values of [some.slice(third, 2 * third), some.slice(2 * third)]) {
+          const mapping = new Uint32Array(values.length + 1)
+          values.forEach((value, index) => {
+            mapping[index + 1] = dictionary.codeOf(value) + firstMapped
+          })
+          const codes = Uint32Array.from(values, (_, index) => index + 1)
+          counts.addAll(codes, mapping, { first: 0, end: codes.length, at: undefined })
+        }
+        return { dictionary, counts }
       }
-      const first = add(new NumberCounts(budget()), numbers.slice(0, half))
-      first.pack()
-      const merged = add(new NumberCounts(budget()), numbers.slice(half))
-      merged.merge(first)
-      const over = add(new NumberCounts(budget(), first), numbers.slice(half))
-      const overOver = new NumberCounts(budget(), over)
-      const ascending = add(
-        new NumberCounts(budget()),
-        [...numbers].sort((left, right) => left - right),
-      )
+      const first = counted(numbers.slice(0, half))
+      first.counts.pack()
+      const { counts: merged } = counted(numbers.slice(half))
+      merged.merge(first.counts)
+      const second = counted(numbers.slice(half), first)
+      const { counts: over } = second
+      const { counts: overOver } = counted([], second)
+      const { counts: ascending } = counted([...numbers].sort((left, right) => left - right))
+      const { counts: mergedTwice } = counted([])
+      mergedTwice.merge(over)
       for (const share of [0.01, 0.5, 0.95, 1]) {
         const expected = plainPercentile(numbers, share)
-        const results = [merged, over, overOver, ascending].map((counts) => counts.percentile(share))
+        const results = [merged, over, overOver, ascending, mergedTwice].map((counts) =>
+          counts.percentile(share),
+        )
         // 0 and -0 are the same number.
-        expect(results.map((result) => result === expected)).toEqual([true, true, true, true])
+        expect(results.map((result) => result === expected)).toEqual([true, true, true, true, true])
       }
     })
   }
 
   test("and an entry counts as often as it says", () => {
-    const counts = new NumberCounts(budget())
-    counts.add(1, 94)
-    counts.add(2, 6)
+    const dictionary = new NumberDictionary(budget())
+    const counts = new NumberCounts(dictionary, budget())
+    counts.add(dictionary.codeOf(1), 94)
+    counts.add(dictionary.codeOf(2), 6)
     expect([counts.percentile(0.94), counts.percentile(0.95)]).toEqual([1, 2])
   })
 })
 
-test("counted numbers reserve the memory that they take", () => {
+test("few numbers of a large dictionary have the percentiles of many", () => {
+  const dictionary = new NumberDictionary(budget())
+  for (let number = 5_000; number > 0; number--) dictionary.codeOf(number)
+  const counts = new NumberCounts(dictionary, budget())
+  for (const number of [40, 7, 3_000, 7]) counts.add(dictionary.codeOf(number), 2)
+  expect([0.1, 0.5, 0.75, 0.76, 1].map((share) => counts.percentile(share))).toEqual([7, 7, 40, 3_000, 3_000])
+})
+
+test("counting again reserves no memory, as for a result in the cache", () => {
+  const memory = budget()
+  const dictionary = new NumberDictionary(memory)
+  const base = new NumberCounts(dictionary, memory)
+  const mapping = Uint32Array.from({ length: 3_001 }, (_, code) =>
+    code === 0 ? 0 : dictionary.codeOf(code * 7) + firstMapped,
+  )
+  const codes = Uint32Array.from({ length: 3_000 }, (_, index) => index + 1)
+  base.addAll(codes, mapping, { first: 0, end: 3_000, at: undefined })
+  const before = memory.reserved
+  const own = budget()
+  const over = new NumberCounts(new NumberDictionary(own, dictionary), own, base)
+  const merged = new NumberCounts(new NumberDictionary(own), own)
+  merged.merge(base)
+  expect([base, over, merged].map((counts) => counts.percentile(0.5))).toEqual([10_500, 10_500, 10_500])
+  expect(memory.reserved).toBe(before)
+})
+
+test.each([0, 1])("counted numbers reserve the memory that they take (%d)", (repeated) => {
   const memory = new MemoryBudget(1_048_576)
-  const counts = new NumberCounts(memory)
+  const dictionary = new NumberDictionary(repeated ? budget() : memory)
+  const counts = new NumberCounts(dictionary, memory)
   expect(() => {
-    for (let number = 0; number < 100_000; number++) counts.add(number, 1)
+    for (let number = 0; number < 600_000; number++) counts.add(dictionary.codeOf(number), 1)
   }).toThrow()
 })

@@ -46,7 +46,10 @@ function* pageOf(
   const { by, measures } = query
   const ordering = "measure" in order ? order.measure : 0
   const needed = [...new Set([0, ordering])]
-  const hasAllMeasures = !by.includes("event_name") || measures.every((_, index) => needed.includes(index))
+  // Numbers of a property take longer than all other measures together, and would be counted twice.
+  const hasNumbers = needed.some((index) => typeof measures[index] === "object")
+  const hasAllMeasures =
+    hasNumbers || !by.includes("event_name") || measures.every((_, index) => needed.includes(index))
   const counted = hasAllMeasures ? measures : needed.map((index) => measures[index] as Measure)
   const partBudget = budget.child()
   const found = yield* scanGroups({ ...query, measures: counted }, buckets, source, partBudget)

@@ -1,11 +1,18 @@
-import type { Batch, Value } from "../../columns/batch.ts"
+import type { Batch, Codes, Column, Value } from "../../columns/batch.ts"
 import { copyInto } from "../../columns/typed-arrays.ts"
 import { numberOf } from "../json-values.ts"
 import { emptyPropertyMeasures, type Property, type PropertyMeasure } from "../query.ts"
 import { columnOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { NumberCounts } from "../structures/number-counts.ts"
-import { forEachGroupValue, forEachValue, type Selection } from "../structures/selection.ts"
+import { firstMapped, NumberDictionary, noNumber } from "../structures/number-dictionary.ts"
+import {
+  forEachGroupValue,
+  forEachValue,
+  presentOnly,
+  type Selection,
+  sizeOf,
+} from "../structures/selection.ts"
 import { LazyMeasure } from "./measure-state.ts"
 import type { Measurement } from "./measurement.ts"
 
@@ -31,6 +38,10 @@ function isPercentile(what: PropertyMeasure): what is PercentileMeasure {
 
 /** A percentile of the numbers of a property. */
 class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
+  readonly #dictionary: NumberDictionary
+  /** The codes of the dictionary by those of a column, by the values of the column: all slices of a block share their values. */
+  readonly #mappings = new WeakMap<readonly Value[], { mapping: Uint32Array; isWhole: boolean }>()
+
   constructor(
     private readonly what: PercentileMeasure,
     private readonly property: Property,
@@ -38,30 +49,55 @@ class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
     base?: Percentile,
   ) {
     super(base)
+    this.#dictionary = new NumberDictionary(budget, base ? base.#dictionary : undefined)
   }
 
   protected override create(base: NumberCounts | undefined): NumberCounts {
-    return new NumberCounts(this.budget, base)
+    return new NumberCounts(this.#dictionary, this.budget, base)
   }
 
   addAll(group: number, batch: Batch, selection: Selection): void {
-    const column = columnOf(batch, this.property)
-    if (column) forEachValue(column, selection, (value, times) => this.#add(group, value, times))
+    const all = columnOf(batch, this.property)
+    if (!all) return
+    const [{ codes, values }, present] = all.few
+      ? presentOnly(all.few, all.values, selection)
+      : ([all, selection] as const)
+    const mapping = this.#mappingOf(values, codes, present)
+    this.own(group).addAll(codes, mapping, present)
   }
 
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
     const column = columnOf(batch, this.property)
     if (!column) return
-    forEachGroupValue(column, groups, selection, (group, value, times) => this.#add(group, value, times))
+    const { codes, values } = column
+    const { first, at } = selection
+    const mapping = this.#mappingOf(values, codes, selection)
+    for (let n = 0; n < groups.length; n++) {
+      const mapped = mapping[codes[at ? (at[n] as number) : first + n] as number] as number
+      if (mapped >= firstMapped) this.own(groups[n] as number).add(mapped - firstMapped, 1)
+    }
   }
 
-  #add(group: number, value: Value, times: number): void {
-    const number = numberOf(value)
-    if (number !== undefined) this.own(group).add(number, times)
+  /** The mapping of a column, with the codes of the selected events. */
+  #mappingOf(values: readonly Value[], codes: Codes, { first, end, at }: Selection): Uint32Array {
+    const known = this.#mappings.get(values)
+    if (known?.isWhole) return known.mapping
+    const mapping = known?.mapping ?? new Uint32Array(values.length + 1)
+    const isWhole = !known && this.#dictionary.mapAll(values, mapping)
+    this.#mappings.set(values, { mapping, isWhole })
+    const size = isWhole ? 0 : at ? at.length : end - first
+    for (let n = 0; n < size; n++) {
+      const code = codes[at ? (at[n] as number) : first + n] as number
+      if (code === 0 || mapping[code] !== 0) continue
+      const number = numberOf(values[code - 1])
+      mapping[code] = number === undefined ? noNumber : this.#dictionary.codeOf(number) + firstMapped
+    }
+    return mapping
   }
 
   override pack(): void {
     for (const counts of this.all()) counts.pack()
+    this.#dictionary.trim()
   }
 
   merge(group: number, other: Percentile, from: number): void {
@@ -109,7 +145,30 @@ class Totals implements Measurement {
 
   addAll(group: number, batch: Batch, selection: Selection): void {
     const column = columnOf(batch, this.property)
-    if (column) forEachValue(column, selection, (value, times) => this.#add(group, value, times))
+    if (!column) return
+    if (column.few || column.values.length * 2 < sizeOf(selection))
+      forEachValue(column, selection, (value, times) => this.#add(group, value, times))
+    else this.#addDistinct(group, column, selection)
+  }
+
+  /** Adds values that rarely repeat, one at a time. */
+  #addDistinct(group: number, { codes, values }: Column, { first, end, at }: Selection): void {
+    let [times, total, rest, least, most] = [0, 0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+    const size = at ? at.length : end - first
+    for (let n = 0; n < size; n++) {
+      const code = codes[at ? (at[n] as number) : first + n] as number
+      if (code === 0) continue
+      const value = values[code - 1]
+      const number = typeof value === "number" ? value : numberOf(value)
+      if (number === undefined) continue
+      const after = total + number
+      rest += Math.abs(total) >= Math.abs(number) ? total - after + number : number - after + total
+      total = after
+      times++
+      if (number < least) least = number
+      if (number > most) most = number
+    }
+    if (times > 0) this.#combine(group, times, total, rest, least, most)
   }
 
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {

@@ -115,7 +115,7 @@ export function forEachGroupValue(
 }
 
 /** The column and the selection without the events that have no value. */
-function presentOnly(
+export function presentOnly(
   { at, codes }: Few,
   values: Column["values"],
   selection: Selection,
