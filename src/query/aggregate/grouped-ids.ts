@@ -7,11 +7,14 @@ import type { Measurement } from "./measurement.ts"
 
 /** Pairs collected before they are sorted: 8 MB. Each sort reads all ids that are in the lists already. */
 const minPending = 1_048_576
+/** Ids of a group from which a merge keeps the list of the other table instead of copying it. */
+const minSharedIds = 64
 
 /**
  * Counts distinct ids of many groups. Collects events as pairs of group and id, and from time to time sorts
  * the pairs by group and removes duplicates. Takes 4 bytes per id; a set per group would take a hundred, and
- * a lookup per event. With a `base`, which must no longer change, it stores only the ids added since.
+ * a lookup per event. With a `base`, which must no longer change, it stores only the ids added since. A merge shares the lists of the other
+ * table, and only counting looks for ids that several of them have.
  */
 export class GroupedIds implements Measurement {
   #groups: number
@@ -21,6 +24,8 @@ export class GroupedIds implements Measurement {
   /** The ids of group n are in `#ids` from `#ends[n - 1]` to `#ends[n]`, exclusive. */
   #ends = new Uint32Array(0)
   #ids = new Uint32Array(0)
+  /** Lists of tables that were merged into this one, by group. They can have ids that other lists have too. */
+  readonly #shared = new Map<number, Uint32Array[]>()
   /** Number of distinct ids of each group, once counted. */
   #sizes: Uint32Array | undefined
   #bytes = 0
@@ -76,12 +81,24 @@ export class GroupedIds implements Measurement {
   merge(group: number, other: GroupedIds, from: number): void {
     if (other.base && from < other.base.#groups) this.merge(group, other.base, from)
     other.#sort()
-    const ids = other.#ownIds(from)
-    if (ids.length === 0) return
-    this.#makeRoom(ids.length)
-    this.#pendingIds.set(ids, this.#pending)
-    this.#pendingGroups.fill(group, this.#pending, this.#pending + ids.length)
-    this.#pending += ids.length
+    this.#mergeIds(group, other.#ownIds(from))
+    for (const ids of other.#shared.get(from) ?? []) this.#mergeIds(group, ids)
+  }
+
+  #mergeIds(group: number, ids: Uint32Array): void {
+    if (ids.length >= minSharedIds) {
+      // Charged as if it were a copy: the other table can be evicted from the cache.
+      this.budget.reserve(ids.byteLength)
+      const shared = this.#shared.get(group)
+      if (shared) shared.push(ids)
+      else this.#shared.set(group, [ids])
+      this.#sizes = undefined
+    } else if (ids.length > 0) {
+      this.#makeRoom(ids.length)
+      this.#pendingIds.set(ids, this.#pending)
+      this.#pendingGroups.fill(group, this.#pending, this.#pending + ids.length)
+      this.#pending += ids.length
+    }
   }
 
   pack(): void {
@@ -177,24 +194,20 @@ export class GroupedIds implements Measurement {
     const { base } = this
     for (let group = 0; group < sizes.length; group++) {
       const own = this.#ownIds(group)
-      if (!base || group >= base.#groups) sizes[group] = own.length
-      else if (own.length === 0) sizes[group] = base.value(group)
-      else sizes[group] = this.#countOverBase(group)
+      const isBaseless = !base || group >= base.#groups
+      if (this.#shared.has(group) || (!isBaseless && own.length > 0)) sizes[group] = this.#countAll(group)
+      else sizes[group] = isBaseless ? own.length : base.value(group)
     }
     return sizes
   }
 
-  #countOverBase(group: number): number {
+  /** Counts the distinct ids in all lists of a group, on all levels. */
+  #countAll(group: number): number {
     const { array, stamp } = this.stamps.of(this.range)
     let count = 0
     for (let level: GroupedIds | undefined = this; level; level = level.base) {
-      const ids = level.#ownIds(group)
-      for (let index = 0; index < ids.length; index++) {
-        const id = ids[index] as number
-        if (array[id] === stamp) continue
-        array[id] = stamp
-        count++
-      }
+      count += markNew(level.#ownIds(group), array, stamp)
+      for (const ids of level.#shared.get(group) ?? []) count += markNew(ids, array, stamp)
     }
     return count
   }
@@ -205,4 +218,16 @@ export class GroupedIds implements Measurement {
     this.budget.reserve(bytes - this.#bytes)
     this.#bytes = bytes
   }
+}
+
+/** Marks ids with a stamp, and returns how many did not have it before. */
+function markNew(ids: Uint32Array, array: Uint16Array, stamp: number): number {
+  let count = 0
+  for (let index = 0; index < ids.length; index++) {
+    const id = ids[index] as number
+    if (array[id] === stamp) continue
+    array[id] = stamp
+    count++
+  }
+  return count
 }
