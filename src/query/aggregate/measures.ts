@@ -3,7 +3,14 @@ import type { Stamps } from "../../columns/stamps.ts"
 import type { Measure } from "../query.ts"
 import { Counter } from "../structures/counter.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
-import { forEachGroupValue, forEachValue, indexAt, type Selection, sizeOf } from "../structures/selection.ts"
+import {
+  forEachDistinctValue,
+  forEachGroupValue,
+  forEachValue,
+  indexAt,
+  type Selection,
+  sizeOf,
+} from "../structures/selection.ts"
 import { DistinctIds } from "./distinct-ids.ts"
 import { GroupedIds } from "./grouped-ids.ts"
 import { LazyMeasure, ScalarMeasure } from "./measure-state.ts"
@@ -201,11 +208,11 @@ class DistinctNames extends CounterMeasure<string> {
   }
 }
 
-/** Counts distinct paths. Paths repeat, so codes are counted before they are looked up. */
+/** Counts distinct paths. Paths repeat, so each code is looked up once. */
 class DistinctPaths extends CounterMeasure<string> {
   override addAll(group: number, batch: Batch, selection: Selection): void {
     const column = batch.column("path")
-    if (column) forEachValue(column, selection, (path, times) => this.#add(group, path, times))
+    if (column) forEachDistinctValue(column, selection, (path) => this.#add(group, path, 1))
   }
 
   override addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {

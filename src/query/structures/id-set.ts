@@ -17,7 +17,7 @@ const initialSlots = 8
  * The share of the available memory that a bitset can take if a table would be smaller. It is a share of what is
  * still available, so that each set leaves most of it to the next ones.
  */
-const spareShare = 1 / 256
+const spareShare = 1 / 64
 
 /**
  * A set of dictionary ids from 1 to `range`: a small hash table, or a bitset if there are many. With a `base`, which must no
