@@ -70,7 +70,8 @@ const idsPerCheck = 1_000
 /** Number of rows that a scan reads in the time of one lookup. */
 const rowsPerLookup = 16
 
-function compareEntries(left: Entry, right: Entry): number {
+/** The order in which `Snapshot.entries` iterates. */
+export function compareEntries(left: Entry, right: Entry): number {
   return (
     left.day - right.day ||
     left.website - right.website ||

@@ -56,7 +56,7 @@ export function ofTraffic(definition: TrafficDefinition): QueryType {
   const { description, labelColumns, range } = definition
   return {
     description,
-    kinds: trafficKinds,
+    kinds: ["page_view"],
     takes: ["compare"],
     columns: ["name", ...viewColumns, "percentage", ...labelColumns],
     order: { by: "pageviews", order: "desc", others: ["name", "visitors", "percentage"] },

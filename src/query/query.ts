@@ -365,7 +365,7 @@ export interface ReachResult {
  */
 export interface TrafficQuery {
   kind: "traffic"
-  /** Its kinds must be `trafficKinds`. */
+  /** Its kinds must be `trafficKinds`; with `by`, page views are enough. */
   scope: Scope
   /** Groups by fields of each view, or of the first or the last view of its session. Not together with `granularity`. */
   by?: { view: "each" | "first" | "last"; fields: readonly Dimension[] } | undefined
@@ -397,9 +397,9 @@ export interface TrafficGroup {
   /** Distinct anonymous ids. */
   visitors: number
   sessions: number
-  /** Sessions of a single view, shorter than 10 s, without another event. 0 if grouped by fields of each view. */
+  /** Sessions of a single view, shorter than 10 s, without another event. 0 with `by`. */
   bounces: number
-  /** Median of the seconds that pages were open in a session, of sessions that have any; null if none has, or if grouped as above. */
+  /** Median of the seconds that pages were open in a session, of sessions that have any; null if none has, and with `by`. */
   medianDuration: number | null
 }
 

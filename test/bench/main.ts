@@ -71,9 +71,10 @@ program
   .action(benchBatch)
 program
   .command("traffic")
-  .description("page views: bytes on disk, and each query of the Web page")
+  .description("page views: bytes on disk, each query of the Web page, and the page while events arrive")
   .option("--views <n>", "page views, each with an exit", Number, 10_000_000)
   .option("--no-exits", "page views alone")
+  .option("--arriving <n>", "events that arrive each second while the page is loaded", Number, 200)
   .option("--rounds <n>", "repetitions of each query, of which the median counts", Number, 3)
   .option("--dir <folder>", "keep the database here, and use the one that is there")
   .action(benchTraffic)

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { ClientContext } from "../../src/store/contexts.ts"
@@ -17,6 +26,8 @@ interface Options {
   views: number
   exits: boolean
   rounds: number
+  /** Events that arrive each second while the page is loaded. */
+  arriving: number
   dir?: string
 }
 
@@ -35,7 +46,21 @@ const longestSession = viewsPerSession * (longestView + 1_000)
 const perCommit = 10_000
 const out = (line: string) => process.stdout.write(`${line}\n`)
 
-/** The queries of the dashboard's Web page. */
+const compare = "previous_period"
+/** What the dashboard's Web page sends in one request. */
+const page = [
+  { name: "summary_metrics", compare },
+  { name: "events_by_date", granularity: "daily" },
+  { name: "top_pages", limit: 10, compare },
+  { name: "traffic_sources", limit: 10, compare },
+  { name: "country", limit: 300 },
+  { name: "device_types", limit: 10 },
+  { name: "outbound_links", limit: 10, compare },
+]
+
+/** All requests come from one address. */
+const unlimited = ["--rate-limit", "0"]
+/** The queries of all of its tables. */
 const types = [
   "summary_metrics",
   "events_by_date",
@@ -54,17 +79,20 @@ const types = [
 ]
 
 /**
- * Prints what page views take on disk, and each query of them, first in a new process and repeated. A session has three views, each with an
- * exit, and a visitor two sessions; 300 pages, 40 countries, 200 user agents and 2,000 referrers follow Zipf's law; ids are UUIDs, as the
- * page script makes them.
+ * Prints what page views take on disk, each query of them, first in a new process and repeated, and the requests of the Web page while
+ * events arrive. A session has three views, each with an exit, and a visitor two sessions; 300 pages, 40 countries, 200 user agents and
+ * 2,000 referrers follow Zipf's law; ids are UUIDs, as the page script makes them.
  */
-export async function benchTraffic({ views, exits, rounds, dir }: Options): Promise<void> {
+export async function benchTraffic({ views, exits, rounds, arriving, dir }: Options): Promise<void> {
   const parent = dir ?? mkdtempSync(join(tmpdir(), "databuddy-bench-"))
   const folder = join(parent, `traffic-${views}${exits ? "" : "-alone"}`)
   try {
     if (!existsSync(join(folder, "key"))) build(folder, views, exits)
     printBytes(join(folder, "databuddy.db"))
-    const server = await startServer({ db: join(folder, "databuddy.db") })
+    // The events that arrive must not be in the data of a later run.
+    const db = join(folder, "copy.db")
+    copyFileSync(join(folder, "databuddy.db"), db, constants.COPYFILE_FICLONE)
+    const server = await startServer({ db, args: unlimited })
     try {
       const key = readFileSync(join(folder, "key"), "utf8")
       out(`\n| ${views.toLocaleString("en")} page views, ms | first | repeated | rows |`)
@@ -81,19 +109,127 @@ export async function benchTraffic({ views, exits, rounds, dir }: Options): Prom
         const median = repeated.sort((left, right) => left - right)[Math.floor(repeated.length / 2)] ?? 0
         out(`| ${type} | ${first.toFixed(0)} | ${median.toFixed(0)} | ${rows} |`)
       }
-      const start = performance.now()
-      await ask(server, key, types)
-      out(`\nall of them together, repeated: ${(performance.now() - start).toFixed(0)} ms`)
+      await printPage(server, key, arriving, rounds)
     } finally {
       await server.stop()
+      rmSync(db)
     }
   } finally {
     if (dir === undefined) rmSync(parent, { recursive: true })
   }
 }
 
+/** Prints how long the page's request takes, first and repeated, without and with events that arrive. */
+async function printPage(server: Server, key: string, arriving: number, rounds: number): Promise<void> {
+  out("\n| the Web page, ms | first | p50 | p99 | max |\n|---|---:|---:|---:|---:|")
+  const requests = [
+    ["its request", page],
+    ["the tables of all tabs, in one request", types],
+  ] as const
+  for (const rate of [0, arriving]) {
+    const sending = rate > 0 ? sendViews(server, rate) : undefined
+    // Sessions that began since go on.
+    if (sending) await Bun.sleep(sessionMs)
+    for (const [name, parameters] of requests) {
+      const times: number[] = []
+      for (let round = 0; round <= rounds * 10; round++) {
+        const start = performance.now()
+        await ask(server, key, parameters)
+        times.push(performance.now() - start)
+        // Not in step with the sealing of new events.
+        if (rate > 0) await Bun.sleep(150 + ((round * 37) % 100))
+      }
+      const [first = 0, ...repeated] = times
+      const at = (share: number) => percentile(repeated, share).toFixed(0)
+      out(`| ${name}; ${rate} events/s | ${first.toFixed(0)} | ${at(0.5)} | ${at(0.99)} | ${at(1)} |`)
+    }
+    if (sending) out(`\n${await sending.stop()} events arrived meanwhile`)
+  }
+}
+
+function percentile(numbers: readonly number[], share: number): number {
+  const ascending = numbers.toSorted((left, right) => left - right)
+  return ascending[Math.max(0, Math.ceil(share * ascending.length) - 1)] ?? 0
+}
+
+/** From the first view of a session that arrives to its last exit. */
+const sessionMs = 5_000
+const eventsPerRequest = 10
+/** One in this many exits is of a tab that was left open: its session is one of the data set. */
+const oldTabs = 100
+
+/** Sends the views and exits of new sessions, in order. `stop` returns how many events arrived. */
+function sendViews(server: Server, perSecond: number): { stop: () => Promise<number> } {
+  const db = openReader(server.db)
+  const old = db
+    .prepare("select session_id from event_rows order by ts desc limit 20000")
+    .pluck()
+    .all() as string[]
+  db.close()
+  const random = mulberry32(12)
+  const open: { session: string; visitor: string; sent: number; due: number }[] = []
+  let sent = 0
+  const next = (): object => {
+    const now = Date.now()
+    const common = { path: `https://bench.example/page/${Math.floor(random() * pages)}`, timestamp: now }
+    const eventId = crypto.randomUUID()
+    const index = open.findIndex(({ due }) => due <= now)
+    const going = open[index]
+    if (!going) {
+      const [session, visitor] = [`sess_${crypto.randomUUID()}`, `anon_${crypto.randomUUID()}`]
+      open.push({ session, visitor, sent: 1, due: now + sessionMs / (viewsPerSession * 2) })
+      const from = {
+        anonymousId: visitor,
+        sessionId: session,
+        referrer: `https://site${Math.floor(random() * 50)}.example/`,
+      }
+      return { name: "screen_view", eventId, ...common, ...from, title: "New" }
+    }
+    const isExit = going.sent % 2 === 1
+    going.sent++
+    going.due = now + sessionMs / (viewsPerSession * 2)
+    if (going.sent >= viewsPerSession * 2) open.splice(index, 1)
+    const isOld = isExit && random() * oldTabs < 1
+    const sessionId = isOld ? (old[Math.floor(random() * old.length)] as string) : going.session
+    const ids = { anonymousId: going.visitor, sessionId }
+    return isExit
+      ? { name: "page_exit", eventId, ...common, ...ids, time_on_page: Math.floor(random() * 300) }
+      : { name: "screen_view", eventId, ...common, ...ids, title: "Next" }
+  }
+  let last = Promise.resolve()
+  const timer = setInterval(
+    () => {
+      const items = Array.from({ length: eventsPerRequest }, next)
+      last = fetch(`${server.url}/batch?client_id=${website}`, {
+        method: "POST",
+        headers: {
+          "Content-Type": "application/json",
+          "User-Agent": browser,
+          Origin: "https://bench.example",
+        },
+        body: JSON.stringify(items),
+      }).then(async (response) => {
+        const answer = (await response.json()) as { status: string }
+        if (answer.status !== "success") throw new Error(JSON.stringify(answer))
+        sent += items.length
+      })
+    },
+    (1_000 / perSecond) * eventsPerRequest,
+  )
+  return {
+    stop: async () => {
+      clearInterval(timer)
+      await last
+      return sent
+    },
+  }
+}
+
+const browser =
+  "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+
 /** Returns the number of rows. */
-async function ask(server: Server, key: string, parameters: string[]): Promise<number> {
+async function ask(server: Server, key: string, parameters: readonly (string | object)[]): Promise<number> {
   const response = await fetch(`${server.url}/v1/query?website_id=${website}`, {
     method: "POST",
     headers: { Authorization: `Bearer ${key}` },

@@ -307,19 +307,19 @@ export function randomQuery(world: World, kind: Kind): Query {
       const ofContext = random.chance(0.4)
         ? [{ field: random.of(contextFields), op: "eq", value: random.of(contextValues) } as const]
         : []
+      const by = !isByTime &&
+        random.chance(0.8) && {
+          view: random.of(["each", "first", "last"] as const),
+          fields: Array.from({ length: random.of([1, 1, 2, 3]) }, () =>
+            random.chance(0.5) ? random.of(["path", ...contextFields] as const) : someDimension(random),
+          ),
+        }
+      const kinds = by && random.chance(0.7) ? (["page_view"] as const) : trafficKinds
       return {
         kind,
-        scope: { ...ofScope, kinds: trafficKinds, filters: [...filters, ...ofContext] },
+        scope: { ...ofScope, kinds, filters: [...filters, ...ofContext] },
         ...(isByTime && { granularity }),
-        ...(!isByTime &&
-          random.chance(0.8) && {
-            by: {
-              view: random.of(["each", "first", "last"] as const),
-              fields: Array.from({ length: random.of([1, 1, 2]) }, () =>
-                random.chance(0.5) ? random.of(["path", ...contextFields] as const) : someDimension(random),
-              ),
-            },
-          }),
+        ...(by && { by }),
       }
     }
   }

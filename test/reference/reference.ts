@@ -682,7 +682,6 @@ function traffic(
     groups: [...groups].map(([key, group]) => {
       const [values, bucket] = JSON.parse(key) as [(string | null)[], number]
       const facts = [...group.sessions].map((id) => sessionFacts(bySession.get(id) as RawEvent[]))
-      const isEach = by?.view === "each"
       const measuredSeconds = facts.flatMap(({ seconds }) => (seconds > 0 ? [seconds] : []))
       return {
         by: values,
@@ -690,8 +689,8 @@ function traffic(
         views: group.views.length,
         visitors: distinct(group.views.map(({ anonymousId }) => anonymousId)),
         sessions: group.sessions.size,
-        bounces: isEach ? 0 : facts.filter(({ isBounce }) => isBounce).length,
-        medianDuration: isEach ? null : nearestRank(measuredSeconds, 50),
+        bounces: by ? 0 : facts.filter(({ isBounce }) => isBounce).length,
+        medianDuration: by ? null : nearestRank(measuredSeconds, 50),
       }
     }),
   }

@@ -30,7 +30,15 @@ export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range exten
   addCounts(aggregate: Aggregate, entry: Entry, range: Range): boolean
   /** Whether slices of a UTC day that is within the range can be added as one batch: see `JoinedBatch`. */
   joins(range: Range, day: number): boolean
+  /**
+   * Called after the events of each sealed day were added, and after all unsealed events (`day` is undefined), for aggregates
+   * that need several events at once.
+   */
+  finish?(aggregate: Aggregate, day: number | undefined): Generator<void, void>
 }
+
+/** The part of a snapshot that is aggregated. */
+export type AggregateSource = Pick<Snapshot, "cache" | "days" | "span" | "open" | "join" | "usedCache">
 
 /** Turns the aggregate of a range into a result. */
 export interface Finalizer<Aggregate, Result> {
@@ -43,7 +51,7 @@ export interface Finalizer<Aggregate, Result> {
 }
 
 /** ms. Only ranges that start and end at multiples of it are cached: others are unlikely to be queried again. */
-const gridMs = 900_000
+export const gridMs = 900_000
 /** Days up to which a range is aggregated in one piece. */
 const maxUnsplitDays = 2
 
@@ -83,7 +91,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   readonly #unsealed = new Map<Day, UnsealedEntry[]>()
 
   constructor(
-    private readonly snapshot: Snapshot,
+    private readonly snapshot: AggregateSource,
     private readonly matcher: Matcher,
     private readonly aggregation: Aggregation<Aggregate, Range>,
     private readonly budget: MemoryBudget,
@@ -167,6 +175,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
         yield
       }
     }
+    if (this.aggregation.finish) yield* this.aggregation.finish(aggregate, undefined)
     return aggregate
   }
 
@@ -273,6 +282,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
         if (narrowed) aggregate.add(narrowed.batch, narrowed.selection)
         yield
       }
+      if (this.aggregation.finish) yield* this.aggregation.finish(aggregate, day.day)
     }
     return aggregate
   }

@@ -7,6 +7,8 @@ import type { ReportSource } from "./step.ts"
 
 /** Ids whose texts are looked up in one step: about 20 ms. */
 const idsPerStep = 16_384
+/** More codes than fit in memory. A pair of codes below it is an exact number. */
+const maxCodes = 2 ** 26
 /** Bytes that a value takes besides its characters. */
 const valueBytes = 120
 
@@ -93,53 +95,58 @@ export class DimensionCodes {
   }
 }
 
+/** Codes for pairs of codes: 0 for the pair of 0 and 0. */
+class PairCodes {
+  readonly pairs: [left: number, right: number][] = [[0, 0]]
+  /** By `left * maxCodes + right`. */
+  readonly #codes = new Map([[0, 0]])
+
+  constructor(private readonly budget: MemoryBudget) {}
+
+  of(lefts: Uint32Array, rights: Uint32Array): Uint32Array {
+    const codes = new Uint32Array(lefts.length)
+    let [lastKey, code] = [0, 0]
+    for (let index = 0; index < codes.length; index++) {
+      const [left, right] = [lefts[index] as number, rights[index] as number]
+      const key = left * maxCodes + right
+      if (key !== lastKey) {
+        code = this.#codes.get(key) ?? this.#add(key, left, right)
+        lastKey = key
+      }
+      codes[index] = code
+    }
+    return codes
+  }
+
+  #add(key: number, left: number, right: number): number {
+    this.budget.reserve(valueBytes)
+    const code = this.pairs.push([left, right]) - 1
+    this.#codes.set(key, code)
+    return code
+  }
+}
+
 /** Codes for the combinations of values of several dimensions, the same in all batches: 0 if every value is missing. */
 export class GroupCodes {
   readonly #parts: readonly DimensionCodes[]
-  /** The codes of the parts, by code. */
-  readonly #combinations: number[][]
-  readonly #codes = new Map<string, number>()
+  /** The first one combines the first two parts, each other one the combinations before and the next part. */
+  readonly #pairs: readonly PairCodes[]
   /** The last batch and its codes: a report can ask twice in a row. */
   #last: { batch: Batch; codes: Uint32Array } | undefined
 
-  constructor(
-    dimensions: readonly Dimension[],
-    source: ReportSource,
-    private readonly budget: MemoryBudget,
-  ) {
+  constructor(dimensions: readonly Dimension[], source: ReportSource, budget: MemoryBudget) {
     this.#parts = dimensions.map((dimension) => new DimensionCodes(dimension, source, budget))
-    this.#combinations = [dimensions.map(() => 0)]
-    this.#codes.set(this.#combinations.join(), 0)
-  }
-
-  /** Number of codes. */
-  get size(): number {
-    const [only, ...more] = this.#parts
-    return only && more.length === 0 ? only.texts.length : this.#combinations.length
+    this.#pairs = dimensions.slice(1).map(() => new PairCodes(budget))
   }
 
   codesOf(batch: Batch): Uint32Array {
     if (this.#last?.batch === batch) return this.#last.codes
-    const parts = this.#parts.map((part) => part.codesOf(batch))
-    const [only, ...more] = parts
-    const codes = only && more.length === 0 ? only : this.#combined(parts, batch.count)
+    const [first, ...others] = this.#parts.map((part) => part.codesOf(batch))
+    const codes = others.reduce(
+      (left, right, index) => (this.#pairs[index] as PairCodes).of(left, right),
+      first ?? new Uint32Array(batch.count),
+    )
     this.#last = { batch, codes }
-    return codes
-  }
-
-  #combined(parts: readonly Uint32Array[], count: number): Uint32Array {
-    const codes = new Uint32Array(count)
-    for (let index = 0; index < count; index++) {
-      const combination = parts.map((part) => part[index] as number)
-      const key = combination.join()
-      let code = this.#codes.get(key)
-      if (code === undefined) {
-        this.budget.reserve(valueBytes + key.length * 2)
-        code = this.#combinations.push(combination) - 1
-        this.#codes.set(key, code)
-      }
-      codes[index] = code
-    }
     return codes
   }
 
@@ -150,8 +157,13 @@ export class GroupCodes {
 
   /** The values of a code. */
   valuesOf(code: number): (string | null)[] {
-    const [only, ...more] = this.#parts
-    if (only && more.length === 0) return [only.texts[code] ?? null]
-    return (this.#combinations[code] ?? []).map((part, index) => this.#parts[index]?.texts[part] ?? null)
+    const codes: number[] = []
+    let left = code
+    for (const { pairs } of this.#pairs.toReversed()) {
+      const pair = pairs[left] as [number, number]
+      codes.unshift(pair[1])
+      left = pair[0]
+    }
+    return this.#parts.map(({ texts }, index) => texts[[left, ...codes][index] as number] ?? null)
   }
 }

@@ -44,6 +44,13 @@ export class FilterCache {
     return new SparseBatch(block, cached.sparse)
   }
 
+  /** The matching events as a batch, sparse or not; undefined if there are none. */
+  matching(block: SealedBlock, select: () => Selection | undefined): Batch | undefined {
+    const selection = this.selectionOf(block, select)
+    if (!selection?.at) return selection && block
+    return this.sparse(block) ?? new SparseBatch(block, new SparseColumns(selection.at, () => false))
+  }
+
   /** Drops everything if there is no more room: then later queries no longer find this cache. */
   #reserve(bytes: number): boolean {
     if (!this.#isDisabled && !this.grow(bytes)) {

@@ -1,0 +1,244 @@
+import type { Batch } from "../../columns/batch.ts"
+import { compareEntries, type Day, type Entry, type Snapshot } from "../../columns/snapshot.ts"
+import { FilterCache, type SealedBlock } from "../scan/filter-cache.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import type { Selection } from "../structures/selection.ts"
+
+/** Bytes of a list without its ids. */
+const listBytes = 120
+/** Days that are compared for each query. The ids of all days before them are cached together. */
+const recentDays = 2
+/** The number of a session that occurs on several days. */
+const several = 65_535
+/** If more than one in this many of the ids of days cross, counting them apart takes longer than scanning everything. */
+const crossingShare = 4
+
+/** The ids of a day, and a text that differs for other ids. */
+interface Ids {
+  ids: Uint32Array
+  key: string
+}
+
+/** Sessions by day. */
+interface SessionDays {
+  /** By session id: 0, or the number of the day of its events counted from 1, or `several`. */
+  dayOf: Uint16Array
+  /** The ids of each day that occur on another one too. */
+  crossing: Ids[]
+}
+
+const none: Ids = { ids: new Uint32Array(0), key: "" }
+
+/**
+ * The days of a snapshot, with the sessions whose events are not all in blocks of one day. They belong to no day: their events are
+ * among the unsealed ones.
+ */
+export class CrossingSessions {
+  /** Their ids, by day. */
+  readonly ids: ReadonlyMap<number, Uint32Array>
+
+  private constructor(
+    private readonly source: Snapshot,
+    /** Identifies the scope in cache keys. */
+    private readonly name: string,
+    private readonly byDay: ReadonlyMap<Day, Ids>,
+  ) {
+    this.ids = new Map([...byDay].map(([{ day }, { ids }]) => [day, ids]))
+  }
+
+  /** Undefined if too many sessions cross days, or if the rows of a day are not in memory. */
+  static *find(source: Snapshot, budget: MemoryBudget): Generator<void, CrossingSessions | undefined> {
+    const { days, cache } = source
+    if (cache.memory === 0 || days.length >= several) return undefined
+    if (days.some((day) => day.isUnread || day.inRows().some(({ batch }) => !batch))) return undefined
+    const { websites, crawlers, kinds } = source.scope
+    const name = JSON.stringify({ websites, crawlers, kinds })
+    const found = yield* crossingIds(source, name, budget)
+    return found && new CrossingSessions(source, name, found)
+  }
+
+  /** The days without these sessions. `keyOf`: distinguishes what else is left out of a day. */
+  days(keyOf: (day: number) => string): Day[] {
+    const isOfSeveral = this.source.scope.websites.length > 1
+    return this.source.days.map((day): Day => {
+      const { key } = this.byDay.get(day) ?? none
+      const state = day.state === "" ? "" : `${day.state} ${key} ${keyOf(day.day)} `
+      let rows: Entry[] | undefined
+      return {
+        day: day.day,
+        state,
+        isUnread: false,
+        // Of two views in one ms, the order decides which is the first.
+        sealed: () => (isOfSeveral ? day.sealed().toSorted(compareEntries) : day.sealed()),
+        inRows: () => {
+          rows ??= [...this.#sealedOf(day), ...day.inRows()].sort(compareEntries)
+          return rows
+        },
+      }
+    })
+  }
+
+  /** The events in blocks of a day's crossing sessions. */
+  #sealedOf(day: Day): Entry[] {
+    const { ids, key } = this.byDay.get(day) ?? none
+    if (ids.length === 0) return []
+    const { cache } = this.source
+    const name = `crossing events ${day.day} ${this.name}`
+    const state = `${day.state} ${key}`
+    const known = cache.find<FilterCache>(name, state)
+    const events: FilterCache = known ?? new FilterCache((bytes) => cache.grow(name, events, bytes))
+    if (!known) cache.put(name, state, events, listBytes, true)
+    let marks: Uint8Array | undefined
+    const select = (batch: Batch): Selection | undefined => {
+      if (!marks) {
+        marks = new Uint8Array((ids.at(-1) ?? 0) + 1)
+        for (const id of ids) marks[id] = 1
+      }
+      return marked(batch.sessions(), marks)
+    }
+    return day.sealed().flatMap((entry) => {
+      // Blocks are opened for their sessions only, which is not to read their events.
+      const block = entry.open()
+      const batch = block && events.matching(block as SealedBlock, () => select(block))
+      return batch ? [{ ...entry, slice: undefined, batch, open: () => batch }] : []
+    })
+  }
+}
+
+/** The events whose ids are marked. */
+function marked(ids: Uint32Array, marks: Uint8Array): Selection | undefined {
+  const at: number[] = []
+  for (let index = 0; index < ids.length; index++) if (marks[ids[index] as number] === 1) at.push(index)
+  return at.length > 0 ? { first: 0, end: ids.length, at: Uint32Array.from(at) } : undefined
+}
+
+/** The ids that occur on several days or in rows, by day. */
+function* crossingIds(
+  source: Snapshot,
+  name: string,
+  budget: MemoryBudget,
+): Generator<void, Map<Day, Ids> | undefined> {
+  const { days } = source
+  const size = source.numbers.sessions
+  const lists: Uint32Array[] = []
+  for (const day of days) lists.push(yield* idsOf(source, day, name, size, budget))
+  const olderCount = Math.max(0, days.length - recentDays)
+  const older = yield* olderDays(source, name, lists.slice(0, olderCount), budget)
+  const { dayOf } = older
+  const added = days.map(() => new Set<number>())
+  // The same for the recent days, as far as they are compared.
+  budget.reserve(size * 2)
+  const recentOf = new Uint16Array(size)
+  const add = (number: number, id: number) => {
+    if (number !== several) added[number - 1]?.add(id)
+  }
+  for (let number = olderCount + 1; number <= days.length; number++) {
+    for (const id of lists[number - 1] as Uint32Array) {
+      const [before, recent] = [dayOf[id] ?? 0, recentOf[id] as number]
+      recentOf[id] = recent === 0 ? number : several
+      if (before === 0 && recent === 0) continue
+      add(before, id)
+      if (recent !== 0) add(recent, id)
+      add(number, id)
+    }
+    yield
+  }
+  for (const day of days) {
+    for (const { batch } of day.inRows()) {
+      if (!batch) continue
+      for (const id of new Set(batch.sessions())) {
+        if (id === 0) continue
+        add(dayOf[id] ?? 0, id)
+        add(recentOf[id] as number, id)
+      }
+    }
+    yield
+  }
+  const all = days.map((_, index): Ids => {
+    const own = older.crossing[index] ?? none
+    const more = added[index] as ReadonlySet<number>
+    return more.size === 0 ? own : withKey(Uint32Array.from([...own.ids, ...more]).sort())
+  })
+  const total = lists.reduce((sum, { length }) => sum + length, 0)
+  const crossing = all.reduce((sum, { ids }) => sum + ids.length, 0)
+  if (crossing * crossingShare > total) return undefined
+  return new Map(days.map((day, index) => [day, all[index] ?? none]))
+}
+
+function withKey(ids: Uint32Array): Ids {
+  return { ids, key: Bun.hash(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength)).toString(36) }
+}
+
+/** The distinct session ids in blocks of a day. */
+function* idsOf(
+  { cache }: Snapshot,
+  day: Day,
+  name: string,
+  size: number,
+  budget: MemoryBudget,
+): Generator<void, Uint32Array> {
+  const key = `sessions of day ${day.day} ${name}`
+  const known = cache.find<Uint32Array>(key, day.state)
+  if (known) return known
+  const own = budget.child()
+  own.reserve(size)
+  const seen = new Uint8Array(size)
+  const ids: number[] = []
+  for (const entry of day.sealed()) {
+    const sessions = entry.open()?.sessions() ?? []
+    for (let index = 0; index < sessions.length; index++) {
+      const id = sessions[index] as number
+      if (seen[id] !== 0 || id === 0) continue
+      seen[id] = 1
+      ids.push(id)
+    }
+    yield
+  }
+  own.release()
+  const list = Uint32Array.from(ids)
+  const bytes = list.byteLength + listBytes
+  if (!cache.put(key, day.state, list, bytes, true)) budget.reserve(bytes)
+  return list
+}
+
+/** `lists`: the session ids of the days from the first one on. */
+function* olderDays(
+  { cache, days }: Snapshot,
+  name: string,
+  lists: readonly Uint32Array[],
+  budget: MemoryBudget,
+): Generator<void, SessionDays> {
+  const key = `sessions of days ${days[0]?.day} ${lists.length} ${name}`
+  const state = days
+    .slice(0, lists.length)
+    .map(({ day, state }) => `${day} ${state}`)
+    .join(" ")
+  const known = cache.find<SessionDays>(key, state)
+  if (known) return known
+  const largest = lists.reduce((most, ids) => ids.reduce((more, id) => Math.max(more, id), most), 0)
+  const own = budget.child()
+  own.reserve((largest + 1) * 2 + lists.length * listBytes)
+  const dayOf = new Uint16Array(largest + 1)
+  for (const [index, ids] of lists.entries()) {
+    for (const id of ids) dayOf[id] = dayOf[id] === 0 ? index + 1 : several
+    yield
+  }
+  const crossing: Ids[] = []
+  for (const ids of lists) {
+    const own = ids.filter((id) => dayOf[id] === several)
+    crossing.push(own.length > 0 ? withKey(own.sort()) : none)
+    yield
+  }
+  const sessionDays = { dayOf, crossing }
+  if (
+    cache.put(
+      key,
+      state,
+      sessionDays,
+      own.reserved + crossing.reduce((sum, { ids }) => sum + ids.byteLength, 0),
+      false,
+    )
+  )
+    own.release()
+  return sessionDays
+}

@@ -1,0 +1,211 @@
+import { type Batch, dayMs } from "../../columns/batch.ts"
+import { numberOf } from "../json-values.ts"
+import { columnOf } from "../scan/matcher.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { forEachEvent, type Selection } from "../structures/selection.ts"
+
+/** A session of one view is a bounce if its pages were open for less than this many seconds. */
+const bounceSeconds = 10
+/** Seconds that a page can be open, as the page script's endpoints accept them. An import can have other numbers. */
+const maxPageSeconds = 86_400
+
+/** Flags of a session; the lowest two bits are the number of its views, at most 2. */
+const viewsMask = 3
+const hasOtherEvents = 4
+const isCounted = 8
+/** Its first view matches the filters of sessions. */
+const isSelected = 16
+/** Its views are counted elsewhere. */
+const isExcluded = 32
+
+/** The time of a view of each session: 6 bytes for each session id, where Unix ms take 8. */
+class ViewTimes {
+  /** Days since the first day of the range, plus 1; 0 for a session without a view. */
+  readonly #days: Uint16Array
+  readonly #ms: Uint32Array
+
+  constructor(
+    size: number,
+    private readonly firstDay: number,
+  ) {
+    this.#days = new Uint16Array(size)
+    this.#ms = new Uint32Array(size)
+  }
+
+  dayOf(batch: Batch): number {
+    return batch.base / dayMs - this.firstDay + 1
+  }
+
+  isUnset(id: number): boolean {
+    return this.#days[id] === 0
+  }
+
+  /** True if the session has a later time. `day`: as from `dayOf`. */
+  isAfter(id: number, day: number, ms: number): boolean {
+    const own = this.#days[id] as number
+    return own > day || (own === day && (this.#ms[id] as number) > ms)
+  }
+
+  set(id: number, day: number, ms: number): void {
+    this.#days[id] = day
+    this.#ms[id] = ms
+  }
+
+  clear(id: number): void {
+    this.#days[id] = 0
+  }
+
+  /** Unix ms */
+  of(id: number): number {
+    return ((this.#days[id] as number) - 1 + this.firstDay) * dayMs + (this.#ms[id] as number)
+  }
+}
+
+/** What a query needs to know of each session. */
+export interface SessionFacts {
+  /** Its first view: its time, and whether it matches filters. */
+  first: boolean
+  /** The group that its first or last view belongs to. */
+  code: "first" | "last" | undefined
+  /** Whether it is a bounce, and how long its pages were open. */
+  totals: boolean
+}
+
+/** What belongs to a whole session, by session id. It can be cleared, and then used for other events. */
+export class SessionTable {
+  readonly #firstViews: ViewTimes | undefined
+  readonly #lastViews: ViewTimes | undefined
+  /** The code of the group. */
+  readonly #codes: Uint32Array | undefined
+  /** Seconds that its pages were open. Sums of whole seconds up to half a year are exact. */
+  readonly #seconds: Float32Array | undefined
+  readonly #flags: Uint8Array
+
+  /** `size`: one more than the largest session id. `from`: the earliest time of an event, Unix ms. */
+  constructor(size: number, from: number, facts: SessionFacts, budget: MemoryBudget) {
+    const hasFirst = facts.first || facts.code === "first"
+    const bytes = 1 + (hasFirst ? 6 : 0) + (facts.code === "last" ? 6 : 0) + (facts.code ? 4 : 0)
+    budget.reserve(size * (bytes + (facts.totals ? 4 : 0)))
+    const firstDay = Math.floor(from / dayMs)
+    this.#firstViews = hasFirst ? new ViewTimes(size, firstDay) : undefined
+    this.#lastViews = facts.code === "last" ? new ViewTimes(size, firstDay) : undefined
+    this.#codes = facts.code && new Uint32Array(size)
+    this.#seconds = facts.totals ? new Float32Array(size) : undefined
+    this.#flags = new Uint8Array(size)
+  }
+
+  /** `fits`: which views match the filters of sessions; undefined: all. `ofGroup`: the group of each view. */
+  addViews(
+    batch: Batch,
+    selection: Selection,
+    fits: Uint8Array | undefined,
+    ofGroup: Uint32Array | undefined,
+  ): void {
+    const [ids, times, flags] = [batch.sessions(), batch.times(), this.#flags]
+    const [first, last, codes] = [this.#firstViews, this.#lastViews, this.#codes]
+    const day = (first ?? last)?.dayOf(batch) ?? 0
+    forEachEvent(selection, (index) => {
+      const id = ids[index] as number
+      if (id === 0) return
+      let flag = flags[id] as number
+      if ((flag & viewsMask) < 2) flag++
+      if (!first) flag |= isSelected
+      else {
+        const ms = times[index] as number
+        if (first.isUnset(id) || first.isAfter(id, day, ms)) {
+          first.set(id, day, ms)
+          flag = (fits ? fits[index] : 1) === 1 ? flag | isSelected : flag & ~isSelected
+          if (codes && ofGroup && !last) codes[id] = ofGroup[index] as number
+        }
+      }
+      flags[id] = flag
+      if (last && codes && ofGroup) {
+        const ms = times[index] as number
+        if (last.isUnset(id) || !last.isAfter(id, day, ms)) {
+          last.set(id, day, ms)
+          codes[id] = ofGroup[index] as number
+        }
+      }
+    })
+  }
+
+  addExits(batch: Batch, selection: Selection): void {
+    const column = columnOf(batch, "property.time_on_page")
+    const sums = this.#seconds
+    if (!column || !sums) return
+    const ids = batch.sessions()
+    const seconds = [0, ...column.values.map((value) => secondsOf(numberOf(value)))]
+    const { codes } = column
+    forEachEvent(selection, (index) => {
+      const id = ids[index] as number
+      sums[id] = (sums[id] as number) + (seconds[codes[index] as number] as number)
+    })
+  }
+
+  addOthers(batch: Batch, selection: Selection): void {
+    const ids = batch.sessions()
+    forEachEvent(selection, (index) => {
+      const id = ids[index] as number
+      this.#flags[id] = (this.#flags[id] as number) | hasOtherEvents
+    })
+  }
+
+  /** Excludes sessions until they are cleared. */
+  exclude(ids: Uint32Array): void {
+    for (const id of ids) this.#flags[id] = isExcluded
+  }
+
+  /** Clears excluded sessions. */
+  clearIds(ids: Uint32Array): void {
+    for (const id of ids) this.#clear(id)
+  }
+
+  /** Clears the sessions of events. */
+  clear(batch: Batch, selection: Selection): void {
+    const ids = batch.sessions()
+    forEachEvent(selection, (index) => this.#clear(ids[index] as number))
+  }
+
+  #clear(id: number): void {
+    this.#flags[id] = 0
+    this.#firstViews?.clear(id)
+    this.#lastViews?.clear(id)
+    if (this.#seconds) this.#seconds[id] = 0
+  }
+
+  /** Whether the session's views count. */
+  fits(id: number): boolean {
+    return ((this.#flags[id] as number) & (isSelected | isExcluded)) === isSelected
+  }
+
+  codeOf(id: number): number {
+    return this.#codes?.[id] ?? 0
+  }
+
+  /** Unix ms */
+  firstViewOf(id: number): number {
+    return this.#firstViews?.of(id) ?? 0
+  }
+
+  secondsOf(id: number): number {
+    return this.#seconds?.[id] ?? 0
+  }
+
+  isBounce(id: number): boolean {
+    return (
+      ((this.#flags[id] as number) & (viewsMask | hasOtherEvents)) === 1 && this.secondsOf(id) < bounceSeconds
+    )
+  }
+
+  /** True the first time. */
+  count(id: number): boolean {
+    const flag = this.#flags[id] as number
+    if ((flag & isCounted) !== 0) return false
+    this.#flags[id] = flag | isCounted
+    return true
+  }
+}
+
+function secondsOf(number = 0): number {
+  return Math.min(Math.max(number, 0), maxPageSeconds)
+}

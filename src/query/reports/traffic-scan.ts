@@ -1,0 +1,259 @@
+import type { Batch } from "../../columns/batch.ts"
+import type { Entry, Snapshot } from "../../columns/snapshot.ts"
+import { contextFields } from "../../store/contexts.ts"
+import { type Aggregation, gridMs, type TimeRange } from "../aggregate/partial-aggregates.ts"
+import {
+  type Bucket,
+  type Filter,
+  type GroupKey,
+  sessionLookBack,
+  type TrafficGroup,
+  type TrafficQuery,
+} from "../query.ts"
+import { kindOf, Matcher, type Narrowed } from "../scan/matcher.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import {
+  forEachEvent,
+  indexAt,
+  intersect,
+  type Selection,
+  sizeOf,
+  timeRange,
+} from "../structures/selection.ts"
+import { bucketAt, bucketsOf } from "../structures/time-zone.ts"
+import { GroupCodes } from "./dimension-codes.ts"
+import { SessionTable } from "./session-table.ts"
+import { TrafficCounts, type TrafficMeasures } from "./traffic-counts.ts"
+
+/** True for a filter that selects sessions by their first view. */
+export function isOfSession({ field }: Filter): boolean {
+  // includes takes only one of its own values.
+  return (contextFields as readonly string[]).includes(field)
+}
+
+export const isView: Filter = { field: "kind", op: "eq", value: "page_view" }
+
+/**
+ * Counts the views and sessions of a traffic query.
+ *
+ * The first scan finds what belongs to a whole session: its first and last view, how long its pages were open, and whether it has other
+ * events. The second one counts the views that match the filters. So all events of a session must be counted together, or not at all.
+ */
+export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
+  readonly buckets: readonly Bucket[]
+  /** Matches all events that tell something about the sessions of the range. */
+  readonly ofSnapshot: Matcher
+  readonly #ofSessions: Matcher
+  readonly #ofViews: Matcher
+  /** Groups are by ids, whose texts are looked up at the end: until then a group is a code. */
+  readonly hasIds: boolean
+  readonly #measures: TrafficMeasures
+  readonly #codes: GroupCodes | undefined
+  readonly #key: string
+  #table: SessionTable | undefined
+
+  /** `excluded`: the sessions of a day, by day since 1970, that are counted with the unsealed events. */
+  constructor(
+    private readonly query: TrafficQuery,
+    private readonly source: Snapshot,
+    private readonly budget: MemoryBudget,
+    private readonly excluded: ReadonlyMap<number, Uint32Array> = new Map(),
+  ) {
+    const { scope, by, granularity } = query
+    this.buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
+    this.ofSnapshot = new Matcher({ from: scope.from - sessionLookBack, to: scope.to }, [], source)
+    this.#ofSessions = new Matcher(scope, scope.filters.filter(isOfSession), source)
+    this.#ofViews = new Matcher(
+      scope,
+      [isView, ...scope.filters.filter((filter) => !isOfSession(filter))],
+      source,
+    )
+    const { numbers, stamps } = source
+    const byEach = by?.view === "each"
+    this.#measures = { numbers, stamps, hasManyGroups: !!by, sessionsByView: byEach, totals: !by }
+    this.hasIds = by?.fields.some((field) => kindOf[field]) ?? false
+    this.#codes = by && new GroupCodes(by.fields, source, budget)
+    const { websites, filters, crawlers, kinds, zone } = scope
+    this.#key = JSON.stringify({
+      websites,
+      filters,
+      crawlers,
+      kinds,
+      by,
+      ...(granularity && { granularity, zone }),
+    })
+  }
+
+  /** A range that the query cuts, or in its first bucket, has other counts than for other queries. */
+  keyOf({ from, to }: TimeRange): string {
+    const { scope, granularity } = this.query
+    const [first] = this.buckets
+    const isFirst = from < (granularity && first ? first.to : scope.from)
+    const isLast = to > scope.to && scope.to % gridMs === 0
+    return `traffic ${isFirst ? scope.from : ""} ${isLast ? scope.to : ""} ${this.#key}`
+  }
+
+  empty(_range: TimeRange, budget: MemoryBudget, base?: TrafficCounts): TrafficCounts {
+    return this.counts(budget, base)
+  }
+
+  counts(budget: MemoryBudget, base?: TrafficCounts): TrafficCounts {
+    return new TrafficCounts(this.#measures, budget, base)
+  }
+
+  addCounts(_counts: TrafficCounts, _entry: Entry): boolean {
+    return false
+  }
+
+  /** Sessions are read by the kind of their events, which a joined batch does not tell. */
+  joins(): boolean {
+    return false
+  }
+
+  /** Counts the pending events, which are all events of a day's sessions, or of the sessions that are excluded from days. */
+  *finish(counts: TrafficCounts, day?: number): Generator<void, void> {
+    const { pending } = counts
+    if (pending.length === 0) return
+    const excluded = day === undefined ? undefined : this.excluded.get(day)
+    const table = this.#sessionTable()
+    if (excluded) table.exclude(excluded)
+    yield* this.count(counts, () => pending)
+    for (const { batch, selection } of pending) table.clear(batch, selection)
+    if (excluded) table.clearIds(excluded)
+  }
+
+  /** Counts events, which it iterates twice. Yields after each batch. */
+  *count(counts: TrafficCounts, events: () => Iterable<Narrowed>): Generator<void, void> {
+    const table = this.#sessionTable()
+    const byView = this.query.by?.view === "each"
+    for (const { batch, selection: all } of events()) {
+      const selection = this.#inSnapshot(batch, all)
+      if (!selection) continue
+      if (batch.kind === "page_view") {
+        const codes = byView ? undefined : this.#codes?.codesOf(batch)
+        table.addViews(batch, selection, this.#fits(batch, selection), codes)
+      } else if (batch.kind === "page_exit") table.addExits(batch, selection)
+      else table.addOthers(batch, selection)
+      yield
+    }
+    const groups = new CountedGroups(counts, this.buckets, this.query.granularity !== undefined, (code) =>
+      this.hasIds ? [String(code)] : (this.#codes?.valuesOf(code) ?? []),
+    )
+    for (const { batch, selection } of events()) {
+      const { from, to } = this.query.scope
+      const inRange =
+        batch.kind === "page_view" ? intersect(selection, timeRange(batch, from, to)) : undefined
+      const selected = inRange && this.#ofViews.select(batch, inRange)
+      if (selected) this.#countViews(counts, groups, batch, selected, table)
+      yield
+    }
+    counts.settle()
+  }
+
+  /** The groups that have views. */
+  *rows(counts: TrafficCounts): Generator<void, TrafficGroup[]> {
+    const rows = yield* counts.rows(this.buckets)
+    const codes = this.#codes
+    if (!codes || !this.hasIds) return rows
+    yield* codes.lookUp()
+    return rows.map((row) => ({ ...row, by: codes.valuesOf(Number(row.by[0])) }))
+  }
+
+  #inSnapshot(batch: Batch, selection: Selection): Selection | undefined {
+    const { from, to } = this.query.scope
+    return intersect(selection, timeRange(batch, from - sessionLookBack, to))
+  }
+
+  #sessionTable(): SessionTable {
+    const { scope, by, granularity } = this.query
+    this.#table ??= new SessionTable(
+      this.source.numbers.sessions,
+      scope.from - sessionLookBack,
+      {
+        first: granularity !== undefined || this.#ofSessions.perEvent,
+        code: by?.view === "each" ? undefined : by?.view,
+        totals: !by,
+      },
+      this.budget,
+    )
+    return this.#table
+  }
+
+  /** One byte for each event of a batch: 1 if it matches the filters of sessions; undefined if all do. */
+  #fits(batch: Batch, selection: Selection): Uint8Array | undefined {
+    if (!this.#ofSessions.perEvent) return undefined
+    const fits = new Uint8Array(batch.count)
+    const selected = this.#ofSessions.select(batch, selection)
+    if (selected) forEachEvent(selected, (index) => (fits[index] = 1))
+    return fits
+  }
+
+  #countViews(
+    counts: TrafficCounts,
+    groups: CountedGroups,
+    batch: Batch,
+    selection: Selection,
+    table: SessionTable,
+  ): void {
+    const codes = this.#codes?.codesOf(batch)
+    const byView = this.query.by?.view === "each"
+    const fits = this.#fits(batch, selection)
+    const [ids, times] = [batch.sessions(), batch.times()]
+    const size = sizeOf(selection)
+    const at = new Uint32Array(size)
+    const groupOf = new Uint32Array(size)
+    let count = 0
+    for (let n = 0; n < size; n++) {
+      const index = indexAt(selection, n)
+      const id = ids[index] as number
+      if (id === 0 ? fits?.[index] === 0 : !table.fits(id)) continue
+      const group = codes
+        ? groups.ofCode(id === 0 || byView ? (codes[index] as number) : table.codeOf(id))
+        : groups.at(batch.base + (times[index] as number))
+      at[count] = index
+      groupOf[count++] = group
+      if (id !== 0 && !byView && table.count(id))
+        counts.addSession(
+          codes ? group : groups.at(table.firstViewOf(id)),
+          table.isBounce(id),
+          table.secondsOf(id),
+        )
+    }
+    counts.addViews(groupOf.subarray(0, count), batch, { ...selection, at: at.subarray(0, count) })
+  }
+}
+
+/** The groups of counts by code and by bucket. */
+class CountedGroups {
+  /** Groups by code, or by bucket, plus 1; 0 until one occurs. */
+  readonly #groups: number[] = []
+  /** The bucket of the last time: times of a batch ascend. */
+  #bucket = 0
+
+  constructor(
+    private readonly counts: TrafficCounts,
+    private readonly buckets: readonly Bucket[],
+    private readonly isByTime: boolean,
+    private readonly valuesOf: (code: number) => GroupKey,
+  ) {}
+
+  ofCode(code: number): number {
+    return (this.#groups[code] ?? this.#add(code, this.valuesOf(code), 0)) - 1
+  }
+
+  /** The group of the bucket that contains a time, Unix ms. */
+  at(ts: number): number {
+    const { buckets } = this
+    if (!this.isByTime) return (this.#groups[0] ?? this.#add(0, [], 0)) - 1
+    const last = buckets[this.#bucket] as Bucket
+    if (ts < last.from || ts >= last.to) this.#bucket = bucketAt(buckets, ts)
+    const bucket = this.#bucket
+    return (this.#groups[bucket] ?? this.#add(bucket, [], (buckets[bucket] as Bucket).from)) - 1
+  }
+
+  #add(index: number, by: GroupKey, start: number): number {
+    const group = this.counts.groupOf(by, start) + 1
+    this.#groups[index] = group
+    return group
+  }
+}
