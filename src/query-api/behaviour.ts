@@ -81,9 +81,10 @@ export function* paths(
 ): Generator<void, TypeResult> {
   const [event = anyStep] = steps
   const answer = yield* run({ kind: "paths", scope, event, before, after })
-  const rows = answer.positions.map(({ position: place, name, count }) => ({
+  const rows = answer.positions.map(({ position: place, name, page, count }) => ({
     place,
     event_name: name,
+    page,
     sessions: count,
     percentage: percent(count, answer.sessions),
   }))

@@ -38,7 +38,7 @@ export const pageColumnMeanings: Record<string, string> = {
   metric_name: "FCP, LCP, CLS, INP, TTFB or FPS",
   avg_value: "The mean",
   samples: "Number of measurements",
-  page: "The page",
+  page: "The page; null for events that are not page views",
   ...Object.fromEntries(vitalNames.map((metric) => [`p50_${metric.toLowerCase()}`, `Median of ${metric}`])),
   href: "Address of the link",
   text: "Text of the link",

@@ -305,12 +305,12 @@ export const types = {
   },
   paths: {
     description:
-      "Events before and after an event in its session; an event_name of null is the start or end of the session",
+      "Events before and after an event in its session, page views by page; an event_name of null is the start or end of the session",
     kinds: actionKinds,
     takes: ["steps", "before", "after"],
     needs: ["steps"],
     steps: [1, 1],
-    columns: ["place", "event_name", "sessions", "percentage"],
+    columns: ["place", "event_name", "page", "sessions", "percentage"],
     order: undefined,
     rows: paths,
   },

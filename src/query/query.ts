@@ -338,10 +338,11 @@ export interface PathsResult {
   /** Sessions with the event. Only its first occurrence in a session counts. */
   sessions: number
   /**
-   * Sorted by position, then by count, descending, then by name. The name null, which sorts first, counts the sessions that start or end
-   * there; they do not count at positions further away.
+   * Sorted by position, then by count, descending, then by name, then by page. The name null, which sorts first, counts the sessions that
+   * start or end there; they do not count at positions further away. `page`: the path of page views ("": they have none); null for other
+   * events.
    */
-  positions: { position: number; name: string | null; count: number }[]
+  positions: { position: number; name: string | null; page: string | null; count: number }[]
 }
 
 /** How many units have events. */

@@ -284,7 +284,7 @@ const comparisons: Record<Exclude<TypeName, PageTypeName>, Comparison[]> = {
         found as (select step, firsts.session_id, placed.name,
             (select max(place) from placed as all_ where all_.session_id = firsts.session_id) as size, firsts.place + step as at
           from firsts, offsets left join placed on placed.session_id = firsts.session_id and placed.place = firsts.place + step)
-        select step as place, name as event_name, count(*) as sessions, 100.0 * count(*) / (select count(*) from firsts) as percentage
+        select step as place, name as event_name, null as page, count(*) as sessions, 100.0 * count(*) / (select count(*) from firsts) as percentage
         from found where at between 0 and size + 1 group by 1, 2`,
     },
   ],

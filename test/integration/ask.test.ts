@@ -337,8 +337,8 @@ describe("rows", () => {
       { name: "paths", steps: ["bought"], before: 1, after: 1 },
       {},
       [
-        { place: -1, event_name: "seen", sessions: 2, percentage: 100 },
-        { place: 1, event_name: null, sessions: 2, percentage: 100 },
+        { place: -1, event_name: "seen", page: null, sessions: 2, percentage: 100 },
+        { place: 1, event_name: null, page: null, sessions: 2, percentage: 100 },
       ],
     ],
     [

@@ -344,7 +344,14 @@ describe("the API", () => {
     ).toMatchObject([{ people: 1, returned: 1 }])
     expect(await run({ name: "paths", steps: [{ page: "/pricing" }], before: 0, after: 1 })).toMatchObject([
       { place: 1, event_name: null, sessions: 1 },
-      { place: 1, event_name: "signed_up", sessions: 1 },
+      { place: 1, event_name: "signed_up", page: null, sessions: 1 },
+    ])
+    const around = await run({ name: "paths", steps: ["signed_up"], before: 5, after: 5 })
+    expect(around.map(({ place, event_name, page }) => [place, event_name, page])).toEqual([
+      [-3, null, null],
+      [-2, "screen_view", "/"],
+      [-1, "screen_view", "/pricing"],
+      [1, null, null],
     ])
   })
 

@@ -198,9 +198,9 @@ test.each([0, 3_000])("many people in one hour, with %p others", async (others) 
     const event = step("signup_started")
     const { result: answer } = executeQuerySync(db, { kind: "paths", scope, event, before: 1, after: 2 })
     expect(answer.positions).toEqual([
-      { position: -1, name: "visit", count: people },
-      { position: 1, name: "plan_chosen", count: people },
-      { position: 2, name: "account_created", count: people },
+      { position: -1, name: "visit", page: null, count: people },
+      { position: 1, name: "plan_chosen", page: null, count: people },
+      { position: 2, name: "account_created", page: null, count: people },
     ])
     const reached = (steps: string[]) =>
       executeQuerySync(db, {

@@ -373,12 +373,12 @@ const cases: Case[] = [
     answer: {
       sessions: 2,
       positions: [
-        { position: -2, name: null, count: 1 },
-        { position: -1, name: null, count: 1 },
-        { position: -1, name: "a", count: 1 },
-        { position: 1, name: null, count: 1 },
-        { position: 1, name: "c", count: 1 },
-        { position: 2, name: "a", count: 1 },
+        { position: -2, name: null, page: null, count: 1 },
+        { position: -1, name: null, page: null, count: 1 },
+        { position: -1, name: "a", page: null, count: 1 },
+        { position: 1, name: null, page: null, count: 1 },
+        { position: 1, name: "c", page: null, count: 1 },
+        { position: 2, name: "a", page: null, count: 1 },
       ],
     },
   },

@@ -564,7 +564,7 @@ function reach(
 // ——— paths, sessions, visitors
 
 function paths(events: RawEvent[], { event: step, before, after }: PathsQuery): QueryResults["paths"] {
-  const seen: { position: number; name: string | null }[] = []
+  const seen: { position: number; name: string | null; page: string | null }[] = []
   let sessions = 0
   for (const session of byUnit(events, "session_id")) {
     session.sort(oldestFirst)
@@ -575,14 +575,22 @@ function paths(events: RawEvent[], { event: step, before, after }: PathsQuery): 
       const index = at + position
       // The end of a session counts once, not at the positions beyond it.
       if (position === 0 || index < -1 || index > session.length) continue
-      seen.push({ position, name: session[index]?.name ?? null })
+      const event = session[index]
+      const page = event?.kind === "page_view" ? (event.path ?? "") : null
+      seen.push({ position, name: event?.name ?? null, page })
     }
   }
   return {
     sessions,
     positions: [...groupBy(seen, (one) => JSON.stringify(one)).values()]
       .map((same) => ({ ...(same[0] as (typeof seen)[number]), count: same.length }))
-      .sort((a, b) => a.position - b.position || b.count - a.count || nullFirst(a.name, b.name)),
+      .sort(
+        (a, b) =>
+          a.position - b.position ||
+          b.count - a.count ||
+          nullFirst(a.name, b.name) ||
+          nullFirst(a.page, b.page),
+      ),
   }
 }
 

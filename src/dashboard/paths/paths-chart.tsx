@@ -13,6 +13,8 @@ interface Row {
   place: number
   /** null: the session started or ended here. */
   event_name: string | null
+  /** The path of a page view; null for other events. */
+  page: string | null
   sessions: number
   percentage: number
 }
@@ -46,12 +48,7 @@ export function PathsPanel({ query, event, rowsPerStep }: PathsPanelProps) {
         <DownloadCsv
           file="paths"
           columns={["step", "event", "sessions", "percent"]}
-          rows={rows.map((row) => [
-            row.place,
-            row.event_name ?? edgeLabel(row.place),
-            row.sessions,
-            row.percentage,
-          ])}
+          rows={rows.map((row) => [row.place, labelOf(row), row.sessions, row.percentage])}
         />
       }
     >
@@ -93,13 +90,15 @@ function Column({ place, rows, rowsPerStep }: { place: number; rows: readonly Ro
       <h3>{columnTitle(place)}</h3>
       <ol>
         {end && <Item name={edgeLabel(place)} sessions={end.sessions} percentage={end.percentage} isEdge />}
-        {first.map(({ event_name, sessions, percentage }) => (
+        {first.map((row) => (
           <Item
-            key={event_name}
-            name={event_name ?? ""}
-            sessions={sessions}
-            percentage={percentage}
-            href={router.hrefWith({ step: stepParam({ name: event_name ?? "", filters: [] }) })}
+            key={labelOf(row)}
+            name={labelOf(row)}
+            sessions={row.sessions}
+            percentage={row.percentage}
+            {...(row.page === null && {
+              href: router.hrefWith({ step: stepParam({ name: row.event_name ?? "", filters: [] }) }),
+            })}
           />
         ))}
         {rest.length > 0 && (
@@ -118,7 +117,7 @@ interface ItemProps {
   name: string
   sessions: number
   percentage: number
-  /** The paths of the event; none for session starts and ends. */
+  /** The paths of the event; none for page views, and session starts and ends. */
   href?: string
   /** A session start or end. */
   isEdge?: boolean
@@ -147,6 +146,12 @@ function columnTitle(place: number): string {
   if (place === -1) return "1 step before"
   if (place === 1) return "1 step after"
   return place < 0 ? `${-place} steps before` : `${place} steps after`
+}
+
+/** A page view is named by its page: all of them have the same event name. */
+function labelOf({ place, event_name, page }: Row): string {
+  if (page !== null) return page === "" ? "Page without a path" : `Page ${page}`
+  return event_name ?? edgeLabel(place)
 }
 
 function edgeLabel(place: number): string {

@@ -1,6 +1,6 @@
-import { type Batch, dayMs } from "../../columns/batch.ts"
+import { type Batch, dayMs, type Value } from "../../columns/batch.ts"
 import { copyInto } from "../../columns/typed-arrays.ts"
-import { compareTexts } from "../json-values.ts"
+import { compareTexts, textOf } from "../json-values.ts"
 import type { PathsQuery, PathsResult } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import { type MemoryBudget, OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
@@ -29,7 +29,7 @@ export function* paths(
   const { scope, event, before, after } = query
   const scopeMatcher = new Matcher(scope, scope.filters, source)
   const eventMatcher = stepMatcher(event, scope, source)
-  const keys = keysOf(source, scopeMatcher)
+  const keys = yield* keysOf(source, scopeMatcher, budget)
   const anchors = new Anchors(source.numbers.sessions, keys, budget)
   let ordinal = 0
   for (const entry of entriesOf(source, scopeMatcher, [eventMatcher])) {
@@ -68,50 +68,121 @@ export function* paths(
   return { sessions: anchors.count, positions: neighbors.places() }
 }
 
-/** The label of an event encodes its name, and whether it matches the query's event. */
+/** The label of an event encodes what it is, and whether it matches the query's event. */
 function addLabeled(
   ordered: ReceiptOrder,
   batch: Batch,
   selection: Selection,
   eventMatcher: Matcher,
-  { ranks }: Keys,
+  keys: Keys,
 ): void {
-  const name = 2 * ((ranks.get(batch.name) as number) + 1)
+  const rankOf = keys.ranksOf(batch)
   const labels = new Uint32Array(batch.count)
-  for (let n = 0; n < sizeOf(selection); n++) labels[indexAt(selection, n)] = name
+  for (let n = 0; n < sizeOf(selection); n++) {
+    const index = indexAt(selection, n)
+    labels[index] = 2 * (rankOf(index) + 1)
+  }
   const matching = eventMatcher.select(batch, selection)
-  if (matching) for (let n = 0; n < sizeOf(matching); n++) labels[indexAt(matching, n)] = name + 1
+  if (matching)
+    for (let n = 0; n < sizeOf(matching); n++) {
+      const index = indexAt(matching, n)
+      labels[index] = (labels[index] as number) + 1
+    }
   const { first, end } = selection
   ordered.add(batch, batch.sessions(), first, end, (index) => labels[index] as number, undefined)
 }
 
-/** Encodes the time and the name of an event as one number. Keys are ordered by time; within one ms the order means nothing. */
-interface Keys {
-  /** Sorted. */
-  names: readonly string[]
-  /** Index of each name in `names`. */
-  ranks: ReadonlyMap<string, number>
-  /** Unix ms; the start of the first day. */
-  from: number
+/** What an event is in the result: its name, and for a page view its path. */
+type EventLabel = Pick<PathsResult["positions"][number], "name" | "page">
+
+interface PageRanks {
+  /** Index in `labels` of each path; of "" for a page view without one. */
+  ranks: Map<string, number>
+  /** The same by code of a column. All slices of a block share their values. */
+  ofValues: WeakMap<readonly Value[], Uint32Array>
 }
 
-/** Throws OutOfMemoryBudgetError if times and names need more than the 53 bits of a number. */
-function keysOf(source: ReportSource, scopeMatcher: Matcher): Keys {
-  const names = new Set<string>()
-  let [first, last] = [Number.POSITIVE_INFINITY, 0]
-  for (const { name, day } of entriesOf(source, scopeMatcher)) {
-    names.add(name)
-    first = Math.min(first, day)
-    last = day + 1
+/** Encodes the time and the label of an event as one number. Keys are ordered by time; within one ms the order means nothing. */
+class Keys {
+  readonly labels: EventLabel[] = []
+  /** Index in `labels` of each name of events that are not page views. */
+  readonly #ranks = new Map<string, number>()
+  /** The page views of each name. */
+  readonly #pages = new Map<string, PageRanks>()
+
+  constructor(
+    /** Unix ms; the start of the first day. */
+    private readonly from: number,
+    private readonly budget: MemoryBudget,
+  ) {}
+
+  /** Adds the label of the events of a batch that are not page views. */
+  addName(name: string): void {
+    if (!this.#ranks.has(name)) this.#ranks.set(name, this.#add({ name, page: null }))
   }
-  if ((last - first) * dayMs * names.size > Number.MAX_SAFE_INTEGER) throw new OutOfMemoryBudgetError()
-  const sorted = [...names].sort()
-  return { names: sorted, ranks: new Map(sorted.map((name, rank) => [name, rank])), from: first * dayMs }
+
+  /** Adds the labels of page views. */
+  addPages({ name }: Pick<Batch, "name">, batch: Batch | undefined): void {
+    const { ranks } = this.#pagesOf(name)
+    for (const value of ["", ...(batch?.column("path")?.values ?? [])]) {
+      const page = textOf(value)
+      if (!ranks.has(page)) ranks.set(page, this.#add({ name, page }))
+    }
+  }
+
+  #pagesOf(name: string): PageRanks {
+    const known = this.#pages.get(name) ?? { ranks: new Map(), ofValues: new WeakMap() }
+    this.#pages.set(name, known)
+    return known
+  }
+
+  #add(label: EventLabel): number {
+    this.budget.reserve(labelBytes + (label.page?.length ?? 0) * 2)
+    return this.labels.push(label) - 1
+  }
+
+  /** The rank of each event of a batch, by its index. */
+  ranksOf(batch: Batch): (index: number) => number {
+    if (batch.kind !== "page_view") {
+      const rank = this.#ranks.get(batch.name) as number
+      return () => rank
+    }
+    const { ranks, ofValues } = this.#pagesOf(batch.name)
+    const column = batch.column("path")
+    const withoutPath = ranks.get("") as number
+    if (!column) return () => withoutPath
+    const ofPages = () => column.values.map((value) => ranks.get(textOf(value)) as number)
+    const table = ofValues.get(column.values) ?? Uint32Array.from([withoutPath, ...ofPages()])
+    ofValues.set(column.values, table)
+    const { codes } = column
+    return (index) => table[codes[index] as number] as number
+  }
+
+  /** The key of an event is its ms after the start of its batch, times the number of labels, plus this and its rank. */
+  baseOf({ base }: Batch): number {
+    return (base - this.from) * this.labels.length
+  }
 }
 
-/** The key of an event is its ms after the start of its batch, times the number of names, plus this. */
-function keyBase({ names, ranks, from }: Keys, { base, name }: Batch): number {
-  return (base - from) * names.length + (ranks.get(name) as number)
+/** Bytes of a label besides its text. */
+const labelBytes = 150
+
+/** Throws OutOfMemoryBudgetError if times and labels need more than the 53 bits of a number. */
+function* keysOf(source: ReportSource, scopeMatcher: Matcher, budget: MemoryBudget): Generator<void, Keys> {
+  const entries = [...entriesOf(source, scopeMatcher)]
+  const days = entries.map(({ day }) => day)
+  const [first, last] = [days[0] ?? 0, (days.at(-1) ?? 0) + 1]
+  const keys = new Keys(first * dayMs, budget)
+  for (const entry of entries) {
+    if (entry.kind !== "page_view") keys.addName(entry.name)
+    else {
+      keys.addPages(entry, entry.open())
+      yield
+    }
+  }
+  if ((last - first) * dayMs * keys.labels.length > Number.MAX_SAFE_INTEGER)
+    throw new OutOfMemoryBudgetError()
+  return keys
 }
 
 /** The first matching event of each session. */
@@ -136,8 +207,9 @@ class Anchors {
   find(batch: Batch, selection: Selection, ordinal: number): void {
     const sessions = batch.sessions()
     const times = batch.times()
-    const names = this.keys.names.length
-    const base = keyBase(this.keys, batch)
+    const names = this.keys.labels.length
+    const base = this.keys.baseOf(batch)
+    const rankOf = this.keys.ranksOf(batch)
     const size = sizeOf(selection)
     this.#grow(size)
     const { events, ordinals, placeOf: places } = this
@@ -145,7 +217,7 @@ class Anchors {
       const index = indexAt(selection, n)
       const session = sessions[index] as number
       if (session === 0) continue
-      const key = base + (times[index] as number) * names
+      const key = base + (times[index] as number) * names + rankOf(index)
       let place = (places[session] as number) - 1
       if (place < 0) {
         place = this.count++
@@ -178,7 +250,7 @@ class Neighbors {
   readonly #ambiguous: Uint8Array
   /** The number of events of each session, at limit 2^32 - 1. */
   readonly #events: Uint32Array
-  /** Counts by column (positions before, nearest first, then positions after) and name; name 0 is the end of a session. */
+  /** Counts by column (positions before, nearest first, then positions after) and label; label 0 is the end of a session. */
   readonly #counts: Uint32Array
 
   constructor(
@@ -189,7 +261,7 @@ class Neighbors {
   ) {
     const width = 1 + before + after
     this.#width = width
-    const names = anchors.keys.names.length
+    const names = anchors.keys.labels.length
     budget.reserve(anchors.count * (width * 8 + 5) + width * (names + 1) * 4)
     this.#keys = new Float64Array(anchors.count * width)
     this.#ambiguous = new Uint8Array(anchors.count)
@@ -206,8 +278,9 @@ class Neighbors {
   add(batch: Batch, selection: Selection, ordinal: number, mayHaveAnchor: boolean): void {
     const sessions = batch.sessions()
     const times = batch.times()
-    const names = this.anchors.keys.names.length
-    const base = keyBase(this.anchors.keys, batch)
+    const names = this.anchors.keys.labels.length
+    const base = this.anchors.keys.baseOf(batch)
+    const rankOf = this.anchors.keys.ranksOf(batch)
     const { placeOf: places, ordinals } = this.anchors
     const { before, after } = this
     const [keys, width] = [this.#keys, this.#width]
@@ -219,7 +292,7 @@ class Neighbors {
       const index = indexes[hit] as number
       const place = found[hit] as number
       this.#events[place] = (this.#events[place] as number) + 1
-      const key = base + (times[index] as number) * names
+      const key = base + (times[index] as number) * names + rankOf(index)
       const first = place * width
       const byKey = key - (events[hit] as number)
       const byOrdinal = ordinal + (mayHaveAnchor ? index : 0) - (ordinals[place] as number)
@@ -244,7 +317,7 @@ class Neighbors {
 
   /** Whether two keys have the same ms. */
   #areTied(a: number, b: number): boolean {
-    const names = this.anchors.keys.names.length
+    const names = this.anchors.keys.labels.length
     return Math.floor(a / names) === Math.floor(b / names)
   }
 
@@ -270,7 +343,7 @@ class Neighbors {
   }
 
   #count(first: number, end: number): void {
-    const names = this.anchors.keys.names.length
+    const names = this.anchors.keys.labels.length
     const { before, after } = this
     const [keys, width] = [this.#keys, this.#width]
     for (let place = first; place < end; place++) {
@@ -290,7 +363,7 @@ class Neighbors {
   }
 
   #add(at: number, name: number): void {
-    const count = at * (this.anchors.keys.names.length + 1) + name
+    const count = at * (this.anchors.keys.labels.length + 1) + name
     this.#counts[count] = (this.#counts[count] as number) + 1
   }
 
@@ -311,12 +384,12 @@ class Neighbors {
   }
 
   places(): PathsResult["positions"] {
-    const { names } = this.anchors.keys
+    const { labels } = this.anchors.keys
     const places: PathsResult["positions"] = []
     this.#counts.forEach((count, index) => {
-      const at = Math.floor(index / (names.length + 1))
-      const name = names[(index % (names.length + 1)) - 1] ?? null
-      if (count > 0) places.push({ position: at <= this.before ? -at : at - this.before, name, count })
+      const at = Math.floor(index / (labels.length + 1))
+      const label = labels[(index % (labels.length + 1)) - 1] ?? { name: null, page: null }
+      if (count > 0) places.push({ position: at <= this.before ? -at : at - this.before, ...label, count })
     })
     return places.sort(comparePositions)
   }
@@ -358,5 +431,10 @@ function insertNearest(keys: Float64Array, first: number, limit: number, key: nu
 }
 
 function comparePositions(a: PathsResult["positions"][number], b: PathsResult["positions"][number]): number {
-  return a.position - b.position || b.count - a.count || compareTexts(a.name, b.name)
+  return (
+    a.position - b.position ||
+    b.count - a.count ||
+    compareTexts(a.name, b.name) ||
+    compareTexts(a.page, b.page)
+  )
 }
