@@ -1,6 +1,7 @@
 import { eventKinds } from "../event-kinds.ts"
 import { iso } from "../iso.ts"
 import type { Dimension, Filter, Property, Scope } from "../query/query.ts"
+import { comparedReport } from "./compared-rows.ts"
 import { eventRows } from "./events.ts"
 import { present, withFilters } from "./groups.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
@@ -12,13 +13,10 @@ export const vitalNames = ["LCP", "FCP", "CLS", "INP", "TTFB"] as const
 /** Median vitals by a field. */
 export function vitalsBy(description: string, field: Dimension): QueryType {
   const columns = vitalNames.map((metric) => `p50_${metric.toLowerCase()}`)
-  return {
-    description,
-    kinds: ["web_vital"],
-    takes: [],
-    columns: ["name", "visitors", ...columns, "samples"],
-    order: { by: "samples", order: "desc", others: ["name", "visitors", ...columns] },
-    *rows({ scope: all }, run) {
+  const report = comparedReport({
+    label: "name",
+    empty: { visitors: 0, ...Object.fromEntries(columns.map((column) => [column, null])), samples: 0 },
+    *rows(all, run) {
       const scope = withFilters(all, [present(field)])
       const { groups } = yield* run({ kind: "groups", scope, by: [field], measures: ["users", "events"] })
       const medians = yield* run({
@@ -30,7 +28,7 @@ export function vitalsBy(description: string, field: Dimension): QueryType {
       const byKey = new Map(
         medians.groups.map((group) => [JSON.stringify(group.by), group.values[0] ?? null]),
       )
-      const rows = groups.map(
+      return groups.map(
         ({ by: [name = null], values: [users = 0, samples = 0] }): Row => ({
           name,
           visitors: users,
@@ -43,8 +41,13 @@ export function vitalsBy(description: string, field: Dimension): QueryType {
           samples,
         }),
       )
-      return { rows }
     },
+  })
+  return {
+    description,
+    kinds: ["web_vital"],
+    order: { by: "samples", order: "desc", others: ["name", "visitors", ...columns] },
+    ...report,
   }
 }
 
@@ -95,29 +98,40 @@ function* topByPage(
   return new Map([...top].map(([page, { text }]) => [page, text]))
 }
 
-export function* frustration({ scope }: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
-  const views = yield* pagesOf(scope, run)
-  const [rage, dead, errors] = [
-    yield* countByPage(scope, [above("property.rage_click_count", 0)], run),
-    yield* countByPage(scope, [above("property.dead_click_count", 0)], run),
-    yield* countByPage(scope, [above("property.error_count", 0)], run),
-  ]
-  const rageTargets = yield* topByPage(scope, "property.rage_click_target", [], run)
-  const deadTargets = yield* topByPage(scope, "property.dead_click_target", [], run)
-  const rows = views.map(
-    ({ name, events, users }): Row => ({
-      name,
-      page_views: events,
-      visitors: users,
-      rage_click_rate: percent(rage.get(name) ?? 0, events),
-      dead_click_rate: percent(dead.get(name) ?? 0, events),
-      error_rate: percent(errors.get(name) ?? 0, events),
-      top_rage_click_target: rageTargets.get(name) ?? null,
-      top_dead_click_target: deadTargets.get(name) ?? null,
-    }),
-  )
-  return { rows }
-}
+export const frustration = comparedReport({
+  label: "name",
+  empty: {
+    page_views: 0,
+    visitors: 0,
+    rage_click_rate: 0,
+    dead_click_rate: 0,
+    error_rate: 0,
+    top_rage_click_target: null,
+    top_dead_click_target: null,
+  },
+  *rows(scope, run) {
+    const views = yield* pagesOf(scope, run)
+    const [rage, dead, errors] = [
+      yield* countByPage(scope, [above("property.rage_click_count", 0)], run),
+      yield* countByPage(scope, [above("property.dead_click_count", 0)], run),
+      yield* countByPage(scope, [above("property.error_count", 0)], run),
+    ]
+    const rageTargets = yield* topByPage(scope, "property.rage_click_target", [], run)
+    const deadTargets = yield* topByPage(scope, "property.dead_click_target", [], run)
+    return views.map(
+      ({ name, events, users }): Row => ({
+        name,
+        page_views: events,
+        visitors: users,
+        rage_click_rate: percent(rage.get(name) ?? 0, events),
+        dead_click_rate: percent(dead.get(name) ?? 0, events),
+        error_rate: percent(errors.get(name) ?? 0, events),
+        top_rage_click_target: rageTargets.get(name) ?? null,
+        top_dead_click_target: deadTargets.get(name) ?? null,
+      }),
+    )
+  },
+})
 
 function* pagesOf(
   scope: Scope,
@@ -136,43 +150,54 @@ function* pagesOf(
   }))
 }
 
-export function* engagementQuality({ scope }: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
-  const averages = ["time_on_page", "active_time", "max_scroll_depth", "interaction_count"] as const
-  const { groups } = yield* run({
-    kind: "groups",
-    scope: withFilters(scope, [present("path")]),
-    by: ["path"],
-    measures: [
-      "events",
-      ...averages.map((key) => ({ what: "avg" as const, of: `property.${key}` as const })),
-      { what: "sum", of: "property.time_on_page" },
-      { what: "sum", of: "property.active_time" },
-    ],
-  })
-  // 0 stands for a page without an interaction.
-  const first = yield* run({
-    kind: "groups",
-    scope: withFilters(scope, [present("path"), above("property.time_to_first_interaction", 0)]),
-    by: ["path"],
-    measures: [{ what: "p50", of: "property.time_to_first_interaction" }],
-  })
-  const firsts = new Map(first.groups.map(({ by: [page], values: [ms] }) => [page, ms ?? null]))
-  const rows = groups.map(({ by: [name = null], values }): Row => {
-    const [views = 0, time = null, active = null, scroll = null, interactions = null, allTime, allActive] =
-      values
-    return {
-      name,
-      page_views: views,
-      avg_time_on_page: twoDecimals(time),
-      avg_active_time: twoDecimals(active),
-      attention_ratio: percent(allActive ?? 0, allTime ?? 0),
-      avg_scroll_depth: twoDecimals(scroll),
-      avg_interactions: twoDecimals(interactions),
-      median_time_to_first_interaction: firsts.get(name) ?? null,
-    }
-  })
-  return { rows }
-}
+export const engagementQuality = comparedReport({
+  label: "name",
+  empty: {
+    page_views: 0,
+    avg_time_on_page: null,
+    avg_active_time: null,
+    attention_ratio: 0,
+    avg_scroll_depth: null,
+    avg_interactions: null,
+    median_time_to_first_interaction: null,
+  },
+  *rows(scope, run) {
+    const averages = ["time_on_page", "active_time", "max_scroll_depth", "interaction_count"] as const
+    const { groups } = yield* run({
+      kind: "groups",
+      scope: withFilters(scope, [present("path")]),
+      by: ["path"],
+      measures: [
+        "events",
+        ...averages.map((key) => ({ what: "avg" as const, of: `property.${key}` as const })),
+        { what: "sum", of: "property.time_on_page" },
+        { what: "sum", of: "property.active_time" },
+      ],
+    })
+    // 0 stands for a page without an interaction.
+    const first = yield* run({
+      kind: "groups",
+      scope: withFilters(scope, [present("path"), above("property.time_to_first_interaction", 0)]),
+      by: ["path"],
+      measures: [{ what: "p50", of: "property.time_to_first_interaction" }],
+    })
+    const firsts = new Map(first.groups.map(({ by: [page], values: [ms] }) => [page, ms ?? null]))
+    return groups.map(({ by: [name = null], values }): Row => {
+      const [views = 0, time = null, active = null, scroll = null, interactions = null, allTime, allActive] =
+        values
+      return {
+        name,
+        page_views: views,
+        avg_time_on_page: twoDecimals(time),
+        avg_active_time: twoDecimals(active),
+        attention_ratio: percent(allActive ?? 0, allTime ?? 0),
+        avg_scroll_depth: twoDecimals(scroll),
+        avg_interactions: twoDecimals(interactions),
+        median_time_to_first_interaction: firsts.get(name) ?? null,
+      }
+    })
+  },
+})
 
 function twoDecimals(value: number | null): number | null {
   return value === null ? null : rounded(value, 2)
@@ -186,80 +211,97 @@ const depthRanges = [
   [75, 101],
 ] as const
 
-export function* scrollDepths({ scope }: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
-  const rows: Row[] = []
-  let total = 0
-  for (const [from, to] of depthRanges) {
-    const filters = [
-      { field: "property.max_scroll_depth", op: "gte", value: from },
-      { field: "property.max_scroll_depth", op: "lt", value: to },
-    ] as const
-    const { groups } = yield* run({
-      kind: "groups",
-      scope: withFilters(scope, filters),
-      by: [],
-      measures: ["events", "users", "sessions"],
-    })
-    const [views = 0, users = 0, sessions = 0] = groups[0]?.values ?? []
-    total += views ?? 0
-    rows.push({ depth_range: `${from}-${Math.min(to, 100)}%`, visitors: users, sessions, percentage: views })
-  }
-  return { rows: rows.map((row) => ({ ...row, percentage: percent(Number(row.percentage), total) })) }
-}
+export const scrollDepths = comparedReport({
+  label: "depth_range",
+  empty: { visitors: 0, sessions: 0 },
+  share: "percentage",
+  *rows(scope, run) {
+    const rows: Row[] = []
+    let total = 0
+    for (const [from, to] of depthRanges) {
+      const filters = [
+        { field: "property.max_scroll_depth", op: "gte", value: from },
+        { field: "property.max_scroll_depth", op: "lt", value: to },
+      ] as const
+      const { groups } = yield* run({
+        kind: "groups",
+        scope: withFilters(scope, filters),
+        by: [],
+        measures: ["events", "users", "sessions"],
+      })
+      const [views = 0, users = 0, sessions = 0] = groups[0]?.values ?? []
+      total += views ?? 0
+      rows.push({
+        depth_range: `${from}-${Math.min(to, 100)}%`,
+        visitors: users,
+        sessions,
+        percentage: views,
+      })
+    }
+    return rows.map((row) => ({ ...row, percentage: percent(Number(row.percentage), total) }))
+  },
+})
 
 /** Counts sessions: a page that is hidden and shown again reports the fields of a form and its submission separately. */
-export function* formAbandonment({ scope }: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
-  const begun = [above("property.form_field_count", 0)]
-  const notSubmitted: Filter[] = [...begun, { field: "property.form_submit_count", op: "lte", value: 0 }]
-  const starts = yield* countByPage(scope, begun, run, "sessions")
-  const submits = yield* countByPage(scope, [above("property.form_submit_count", 0)], run, "sessions")
-  const fields = yield* topByPage(scope, "property.last_form_field", notSubmitted, run)
-  const rows = [...new Set([...starts.keys(), ...submits.keys()])].map((name): Row => {
-    const submitted = submits.get(name) ?? 0
-    // A form can be submitted without using a field, for example by a password manager.
-    const all = Math.max(starts.get(name) ?? 0, submitted)
-    return {
-      name,
-      form_starts: all,
-      form_submits: submitted,
-      abandonment_rate: percent(all - submitted, all),
-      top_abandoned_field: fields.get(name) ?? null,
-    }
-  })
-  return { rows }
-}
+export const formAbandonment = comparedReport({
+  label: "name",
+  empty: { form_starts: 0, form_submits: 0, abandonment_rate: 0, top_abandoned_field: null },
+  *rows(scope, run) {
+    const begun = [above("property.form_field_count", 0)]
+    const notSubmitted: Filter[] = [...begun, { field: "property.form_submit_count", op: "lte", value: 0 }]
+    const starts = yield* countByPage(scope, begun, run, "sessions")
+    const submits = yield* countByPage(scope, [above("property.form_submit_count", 0)], run, "sessions")
+    const fields = yield* topByPage(scope, "property.last_form_field", notSubmitted, run)
+    return [...new Set([...starts.keys(), ...submits.keys()])].map((name): Row => {
+      const submitted = submits.get(name) ?? 0
+      // A form can be submitted without using a field, for example by a password manager.
+      const all = Math.max(starts.get(name) ?? 0, submitted)
+      return {
+        name,
+        form_starts: all,
+        form_submits: submitted,
+        abandonment_rate: percent(all - submitted, all),
+        top_abandoned_field: fields.get(name) ?? null,
+      }
+    })
+  },
+})
 
-export function* outboundDomains({ scope: all }: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
-  const scope = withFilters(all, [present("property.domain")])
-  const { groups } = yield* run({
-    kind: "groups",
-    scope,
-    by: ["property.domain"],
-    measures: ["events", "users"],
-  })
-  const links = yield* run({
-    kind: "groups",
-    scope,
-    by: ["property.domain", "property.href"],
-    measures: ["events"],
-  })
-  const linksOf = new Map<string | null, number>()
-  for (const {
-    by: [domain = null],
-  } of links.groups)
-    linksOf.set(domain, (linksOf.get(domain) ?? 0) + 1)
-  const total = groups.reduce((sum, { values: [clicks] }) => sum + (clicks ?? 0), 0)
-  const rows = groups.map(
-    ({ by: [domain = null], values: [clicks, users] }): Row => ({
-      domain,
-      total_clicks: clicks,
-      unique_users: users,
-      unique_links: linksOf.get(domain) ?? 0,
-      percentage: percent(clicks ?? 0, total),
-    }),
-  )
-  return { rows }
-}
+export const outboundDomains = comparedReport({
+  label: "domain",
+  empty: { total_clicks: 0, unique_users: 0, unique_links: 0 },
+  share: "percentage",
+  *rows(all, run) {
+    const scope = withFilters(all, [present("property.domain")])
+    const { groups } = yield* run({
+      kind: "groups",
+      scope,
+      by: ["property.domain"],
+      measures: ["events", "users"],
+    })
+    const links = yield* run({
+      kind: "groups",
+      scope,
+      by: ["property.domain", "property.href"],
+      measures: ["events"],
+    })
+    const linksOf = new Map<string | null, number>()
+    for (const {
+      by: [domain = null],
+    } of links.groups)
+      linksOf.set(domain, (linksOf.get(domain) ?? 0) + 1)
+    const total = groups.reduce((sum, { values: [clicks] }) => sum + (clicks ?? 0), 0)
+    return groups.map(
+      ({ by: [domain = null], values: [clicks, users] }): Row => ({
+        domain,
+        total_clicks: clicks,
+        unique_users: users,
+        unique_links: linksOf.get(domain) ?? 0,
+        percentage: percent(clicks ?? 0, total),
+      }),
+    )
+  },
+})
 
 export function* recentErrors(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
   const { rows, ...paging } = yield* eventRows(spec, run, spec.scope)

@@ -420,6 +420,8 @@ const expected: Record<PageTypeName, object[]> = {
   ],
 }
 
+type Row = Record<string, unknown>
+
 let app: TestApp
 let ask: (body: object) => Promise<object[]>
 
@@ -513,6 +515,38 @@ test("a comparison has the values of the previous period, or none", async () => 
   })
   const [top] = await ask({ parameters: [{ name: "top_pages", compare: "previous_period" }] })
   expect(top).toMatchObject({ name: "/", pageviews: 2, previous: { pageviews: 0, visitors: 0 } })
+})
+
+describe("a report without events today has the values of yesterday in its comparison", () => {
+  const reports: [name: PageTypeName, label: string][] = [
+    ["vitals_by_country", "name"],
+    ["vitals_by_browser", "name"],
+    ["outbound_domains", "domain"],
+    ["frustration_by_page", "name"],
+    ["engagement_quality_by_page", "name"],
+    ["scroll_depth_distribution", "depth_range"],
+    ["form_abandonment_by_page", "name"],
+  ]
+  test.each(reports)("%s", async (name, label) => {
+    const next = { startDate: "2026-08-02", endDate: "2026-08-02" }
+    const rows = (await ask({ parameters: [{ name, compare: "previous_period" }], ...next })) as Row[]
+    const byLabel = (all: Row[]) => new Map(all.map((row) => [row[label], row]))
+    const found = byLabel(rows)
+    const yesterday = byLabel(expected[name] as Row[])
+    expect([...found.keys()].sort()).toEqual([...yesterday.keys()].sort())
+    for (const [key, row] of yesterday) {
+      const { [label]: _, percentage: __, ...values } = row
+      expect(found.get(key)).toMatchObject({ previous: values })
+      const numbers = Object.keys(values).filter((column) => found.get(key)?.[column] !== null)
+      for (const column of numbers) expect(found.get(key)?.[column]).toBe(0)
+    }
+  })
+
+  test("page_time_analysis", async () => {
+    const compared = { name: "page_time_analysis", compare: "previous_period" }
+    const [top] = await ask({ parameters: [compared] })
+    expect(top).toMatchObject({ name: "/", previous: { sessions_with_time: 0, median_time_on_page: null } })
+  })
 })
 
 test("custom events are not page views, and page views are not custom events", async () => {
