@@ -22,8 +22,12 @@ const scriptHeaders = {
   "Cache-Control": "public, max-age=86400",
 }
 
+/** The value of the attribute `integrity` of a tag that loads a script, for the setup page. */
+const integrityHeader = "X-Script-Integrity"
+
 interface ScriptFile extends StaticFile {
   etag: string
+  integrity: string
 }
 
 export interface TrackerSettings {
@@ -63,13 +67,14 @@ async function scriptFile(source: string): Promise<ScriptFile> {
   const digest = createHash("sha256").update(source).digest("base64url")
   // Weak: compressed or not, it is the same script.
   const etag = `W/"${digest.slice(0, 22)}"`
-  return { ...(await compress("text/javascript; charset=utf-8", Buffer.from(source))), etag }
+  const integrity = `sha384-${createHash("sha384").update(source).digest("base64")}`
+  return { ...(await compress("text/javascript; charset=utf-8", Buffer.from(source))), etag, integrity }
 }
 
 function scriptResponse(files: ReadonlyMap<string, ScriptFile>, name: string, request: Request): Response {
   const file = files.get(name)
   if (!file) throw new Error(`${name} is not in the build`)
-  const headers = { ...scriptHeaders, ETag: file.etag }
+  const headers = { ...scriptHeaders, ETag: file.etag, [integrityHeader]: file.integrity }
   const response = fileResponse(file, request, headers)
   const known = request.headers.get("if-none-match")
   const isCurrent = known === "*" || known?.split(",").some((etag) => etag.trim() === file.etag)

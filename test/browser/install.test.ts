@@ -63,6 +63,18 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     expect(await violations(page)).toEqual([])
   })
 
+  test("a pinned tag has the hash of the script that the server sends", async () => {
+    const box = page.getByLabel("Pin this version of the script")
+    await box.check()
+    const script = await (await fetch(`${server.url}/databuddy.js`)).text()
+    const digest = new Bun.CryptoHasher("sha384").update(script).digest("base64")
+    const tag = `<script src="${server.url}/databuddy.js" data-client-id="${site}" integrity="sha384-${digest}" crossorigin="anonymous" async></script>`
+    await page.getByText(`sha384-${digest}`).waitFor()
+    expect(await code("Add the script to localhost")).toBe(tag)
+    expect(await violations(page)).toEqual([])
+    await box.uncheck()
+  })
+
   test("the link works once", async () => {
     const other = await browser.newPage({ baseURL: server.url })
     await other.goto(inviteOf(server))

@@ -34,6 +34,8 @@ describe("the scripts of pages", () => {
         "x-content-type-options": "nosniff",
       })
       const source = await response.text()
+      const digest = new Bun.CryptoHasher("sha384").update(source).digest("base64")
+      expect(response.headers.get("x-script-integrity")).toBe(`sha384-${digest}`)
       expect(() => new Bun.Transpiler({ loader: "js" }).scan(source)).not.toThrow()
       const head = await request(name, {}, "HEAD")
       expect(head.status).toBe(200)

@@ -160,9 +160,12 @@ function ScriptPanel({ site }: { site: Site }) {
   const { router, session } = useApp()
   const chosen = router.location.value.params.get("framework")
   const installation = installations.find(({ framework }) => framework === chosen) ?? installations[0]
+  const [isPinned, setPinned] = useState(false)
   const me = session.me.value
-  if (!me) return null
-  const target = scriptTarget(me, router.origin, site.id)
+  const target = me && scriptTarget(me, router.origin, site.id)
+  const integrity = useIntegrity(isPinned ? target?.scriptUrl : undefined)
+  if (!target) return null
+  const isTag = installation.framework === "html"
   return (
     <Panel
       title={`Add the script to ${site.name}`}
@@ -179,7 +182,26 @@ function ScriptPanel({ site }: { site: Site }) {
       <p class="muted">
         It counts page views, visitors and where they come from, without cookies. {installation.where}
       </p>
-      <CodeBlock name="Copy script" code={installation.code(target)} />
+      <CodeBlock
+        name="Copy script"
+        code={installation.code(isTag && integrity !== undefined ? { ...target, integrity } : target)}
+      />
+      {isTag && (
+        <div class="field">
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={isPinned}
+              onChange={(event) => setPinned(event.currentTarget.checked)}
+            />
+            Pin this version of the script
+          </label>
+          <small>
+            Adds an integrity hash: browsers run no other version. If an upgrade of the server changes the
+            script, they stop loading it, and nothing is counted until you paste the new tag.
+          </small>
+        </div>
+      )}
       {site.domain === "localhost" && (
         <p class="muted">
           To try it on localhost, load <code>databuddy-debug.js</code>: <code>databuddy.js</code> does not
@@ -188,6 +210,25 @@ function ScriptPanel({ site }: { site: Site }) {
       )}
     </Panel>
   )
+}
+
+/** The hash of the script at a URL; undefined without a URL and until it is loaded. */
+function useIntegrity(url: string | undefined): string | undefined {
+  const { toasts } = useApp()
+  const [integrity, setIntegrity] = useState<string>()
+  useEffect(() => {
+    setIntegrity(undefined)
+    if (url === undefined) return
+    const abort = new AbortController()
+    // A cached script can be older than the server's.
+    fetch(url, { method: "HEAD", cache: "reload", signal: abort.signal })
+      .then(({ headers }) => setIntegrity(headers.get("x-script-integrity") ?? undefined))
+      .catch((error) => {
+        if (!abort.signal.aborted) toasts.show(messageOf(error), "failed")
+      })
+    return () => abort.abort()
+  }, [url])
+  return integrity
 }
 
 const senders = [

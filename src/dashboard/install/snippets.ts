@@ -55,6 +55,8 @@ export interface ScriptTarget {
   scriptUrl: string
   /** Where it sends: https://events.example.com, or a path there. */
   apiUrl: string
+  /** Hash of the only version of the script that browsers run; undefined: they run any. */
+  integrity?: string
 }
 
 /** `origin`: this server's, as the browser reached it. `ingestPath`: '' for none. */
@@ -68,11 +70,13 @@ export function scriptTarget(
 }
 
 /** By default, the script sends to the origin from which it is loaded. */
-function tag({ website, scriptUrl, apiUrl }: ScriptTarget): string {
+function tag({ website, scriptUrl, apiUrl, integrity }: ScriptTarget): string {
   const attributes = {
     src: scriptUrl,
     "data-client-id": website,
     ...(apiUrl === new URL(apiUrl).origin ? {} : { "data-api-url": apiUrl }),
+    // Without CORS, browsers check no hash of a script of another origin.
+    ...(integrity === undefined ? {} : { integrity, crossorigin: "anonymous" }),
   }
   const texts = Object.entries(attributes).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
   return `<script ${texts.join(" ")} async></script>`
