@@ -31,6 +31,14 @@ interface Options {
   dir?: string
 }
 
+/** A server with the data set. */
+interface Target {
+  server: Server
+  key: string
+  /** Unix ms of the newest event. */
+  end: number
+}
+
 const spanMs = 30 * 86_400_000
 const viewsPerSession = 3
 const sessionsPerVisitor = 2
@@ -94,7 +102,7 @@ export async function benchTraffic({ views, exits, rounds, arriving, dir }: Opti
     copyFileSync(join(folder, "databuddy.db"), db, constants.COPYFILE_FICLONE)
     const server = await startServer({ db, args: unlimited })
     try {
-      const key = readFileSync(join(folder, "key"), "utf8")
+      const target = { server, key: readFileSync(join(folder, "key"), "utf8"), end: endOf(db) }
       out(`\n| ${views.toLocaleString("en")} page views, ms | first | repeated | rows |`)
       out("|---|---:|---:|---:|")
       for (const type of types) {
@@ -102,14 +110,14 @@ export async function benchTraffic({ views, exits, rounds, arriving, dir }: Opti
         let rows = 0
         for (let round = 0; round <= rounds; round++) {
           const start = performance.now()
-          rows = await ask(server, key, [type])
+          rows = await ask(target, [type])
           times.push(performance.now() - start)
         }
         const [first = 0, ...repeated] = times
         const median = repeated.sort((left, right) => left - right)[Math.floor(repeated.length / 2)] ?? 0
         out(`| ${type} | ${first.toFixed(0)} | ${median.toFixed(0)} | ${rows} |`)
       }
-      await printPage(server, key, arriving, rounds)
+      await printPage(target, arriving, rounds)
     } finally {
       await server.stop()
       rmSync(db)
@@ -120,21 +128,21 @@ export async function benchTraffic({ views, exits, rounds, arriving, dir }: Opti
 }
 
 /** Prints how long the page's request takes, first and repeated, without and with events that arrive. */
-async function printPage(server: Server, key: string, arriving: number, rounds: number): Promise<void> {
+async function printPage(target: Target, arriving: number, rounds: number): Promise<void> {
   out("\n| the Web page, ms | first | p50 | p99 | max |\n|---|---:|---:|---:|---:|")
   const requests = [
     ["its request", page],
     ["the tables of all tabs, in one request", types],
   ] as const
   for (const rate of [0, arriving]) {
-    const sending = rate > 0 ? sendViews(server, rate) : undefined
+    const sending = rate > 0 ? sendViews(target, rate) : undefined
     // Sessions that began since go on.
     if (sending) await Bun.sleep(sessionMs)
     for (const [name, parameters] of requests) {
       const times: number[] = []
       for (let round = 0; round <= rounds * 10; round++) {
         const start = performance.now()
-        await ask(server, key, parameters)
+        await ask(target, parameters)
         times.push(performance.now() - start)
         // Not in step with the sealing of new events.
         if (rate > 0) await Bun.sleep(150 + ((round * 37) % 100))
@@ -159,7 +167,8 @@ const eventsPerRequest = 10
 const oldTabs = 100
 
 /** Sends the views and exits of new sessions, in order. `stop` returns how many events arrived. */
-function sendViews(server: Server, perSecond: number): { stop: () => Promise<number> } {
+function sendViews({ server, end }: Target, perSecond: number): { stop: () => Promise<number> } {
+  const started = Date.now()
   const db = openReader(server.db)
   const old = db
     .prepare("select session_id from event_rows order by ts desc limit 20000")
@@ -171,7 +180,8 @@ function sendViews(server: Server, perSecond: number): { stop: () => Promise<num
   let sent = 0
   const next = (): object => {
     const now = Date.now()
-    const common = { path: `https://bench.example/page/${Math.floor(random() * pages)}`, timestamp: now }
+    const timestamp = end + now - started
+    const common = { path: `https://bench.example/page/${Math.floor(random() * pages)}`, timestamp }
     const eventId = crypto.randomUUID()
     const index = open.findIndex(({ due }) => due <= now)
     const going = open[index]
@@ -228,12 +238,22 @@ function sendViews(server: Server, perSecond: number): { stop: () => Promise<num
 const browser =
   "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
-/** Returns the number of rows. */
-async function ask(server: Server, key: string, parameters: readonly (string | object)[]): Promise<number> {
+/** Unix ms of the newest event. A data set that is used again ends in the past, and so do the queries. */
+function endOf(path: string): number {
+  const db = openReader(path)
+  const end = db.prepare("select max(ts) from event_rows").pluck().get() as number
+  db.close()
+  return end
+}
+
+const dateOf = (ms: number) => new Date(ms).toISOString().slice(0, 10)
+
+/** Queries the days of the data set, which ends at `end`. Returns the number of rows. */
+async function ask({ server, key, end }: Target, parameters: readonly (string | object)[]): Promise<number> {
   const response = await fetch(`${server.url}/v1/query?website_id=${website}`, {
     method: "POST",
     headers: { Authorization: `Bearer ${key}` },
-    body: JSON.stringify({ preset: "last_30d", parameters }),
+    body: JSON.stringify({ startDate: dateOf(end - spanMs), endDate: dateOf(end), parameters }),
   })
   const { data } = (await response.json()) as {
     data: { success: boolean; error?: string; data: unknown[] }[]
