@@ -2,6 +2,7 @@ import { createHash } from "node:crypto"
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
+import { embedDashboard } from "./dashboard/bundle.ts"
 import { bundleScripts } from "./tracker/bundle.ts"
 
 // bun src/build.ts         → ./databuddy for this machine
@@ -32,6 +33,8 @@ export const targets: readonly Target[] = [
 const root = join(import.meta.dir, "..")
 /** Records what the binary was built from. The record is a separate file, because a compiled binary cannot be changed. */
 const recordFile = join(root, "node_modules/.cache/databuddy-build.json")
+/** Files of the dashboard on their way into the binary. */
+const dashboardFolder = join(root, "node_modules/.cache/databuddy-dashboard")
 
 if (import.meta.main) process.exit(process.argv.includes("--all") ? await buildAll() : await buildHost())
 
@@ -128,8 +131,10 @@ async function build({ outfile, bun, addon }: Target): Promise<boolean> {
     // Keeps identifiers and embeds the source map, so that stack traces name functions and files.
     minify: { whitespace: true, syntax: true },
     sourcemap: "inline",
-    // Loads rarely used pages of the dashboard on demand.
+    // The workers share the code of the main thread.
     splitting: true,
+    // The names of embedded files. Those of the dashboard's scripts already contain a hash, and its pages refer to them.
+    naming: { asset: "[name].[ext]" },
     // Saves parsing the sources at each start of the server or a command: 0.08 s instead of 0.2 s.
     bytecode: true,
     format: "esm",
@@ -143,7 +148,7 @@ async function build({ outfile, bun, addon }: Target): Promise<boolean> {
       autoloadTsconfig: false,
       autoloadPackageJson: false,
     },
-    plugins: [embedAddon()],
+    plugins: [embedAddon(), await embedDashboard(dashboardFolder)],
     throw: false,
   })
   if (!result.success) {
@@ -165,7 +170,7 @@ export function hostAddon(): string {
 function commit(): string {
   try {
     // --git-dir limits it to this repository: an unpacked archive can be inside another one.
-    const git = Bun.spawnSync(["git", "--git-dir=.git", "rev-parse", "--short", "HEAD"], { cwd: root })
+    const git = Bun.spawnSync(["git", "--git-dir=.git", "rev-parse", "--short=10", "HEAD"], { cwd: root })
     return git.success ? git.stdout.toString().trim() : "unknown"
   } catch {
     return "unknown" // no git on this machine
