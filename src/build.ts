@@ -3,7 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { embedDashboard } from "./dashboard/bundle.ts"
-import { bundleScripts } from "./tracker/bundle.ts"
+import { bundledComponents, type Component, licenseTexts } from "./release/components.ts"
+import { bundleScripts, scriptFiles } from "./tracker/bundle.ts"
 
 // bun src/build.ts         → ./databuddy for this machine
 // bun src/build.ts --all   → dist/databuddy-<platform> for every platform
@@ -33,8 +34,14 @@ export const targets: readonly Target[] = [
 const root = join(import.meta.dir, "..")
 /** Records what the binary was built from. The record is a separate file, because a compiled binary cannot be changed. */
 const recordFile = join(root, "node_modules/.cache/databuddy-build.json")
-/** Files of the dashboard on their way into the binary. */
+/** Files on their way into the binary. */
 const dashboardFolder = join(root, "node_modules/.cache/databuddy-dashboard")
+const licensesFile = join(root, "node_modules/.cache/databuddy-licenses.txt")
+
+// The others are the workers of src/backups/staging.ts and src/query/engine/engine.ts, which name them by these paths.
+const entrypoints = ["src/main.ts", "src/backups/copy-worker.ts", "src/query-api/worker.ts"].map((file) =>
+  join(root, file),
+)
 
 if (import.meta.main) process.exit(process.argv.includes("--all") ? await buildAll() : await buildHost())
 
@@ -114,16 +121,44 @@ export default createDatabase(() => addon ??= loadAddon(file), false)
   }
 }
 
-async function build({ outfile, bun, addon }: Target): Promise<boolean> {
+/** The packages in the binaries, which are the same for all platforms. */
+export function components(): Promise<Component[]> {
+  const define = {
+    BUILD_ADDON: JSON.stringify(hostAddon()),
+    "process.env.NODE_ENV": JSON.stringify("production"),
+  }
+  return bundledComponents(root, [
+    { entrypoints, target: "bun", splitting: true, define },
+    { entrypoints: [...scriptFiles], target: "browser", define: { ...define, DEBUG: "false" } },
+  ])
+}
+
+/** Embeds the licenses as a file, which nothing reads at startup. */
+async function embedLicenses(): Promise<Bun.BunPlugin> {
+  await Bun.write(licensesFile, licenseTexts(root, await components()))
+  return {
+    name: "embed-licenses",
+    setup(build) {
+      build.onLoad({ filter: /[/\\]src[/\\]license-texts\.ts$/ }, () => ({
+        contents: `
+import file from ${JSON.stringify(licensesFile)} with { type: "file" }
+export const licenseTexts = () => Bun.file(file).text()
+`,
+        loader: "js",
+      }))
+    },
+  }
+}
+
+/** Builds one binary. `version` replaces the one of package.json. */
+export async function build({ outfile, bun, addon }: Target, version?: string): Promise<boolean> {
   const result = await Bun.build({
-    // The others are the workers of src/backups/staging.ts and src/query/engine/engine.ts, which name them by these paths.
-    entrypoints: ["src/main.ts", "src/backups/copy-worker.ts", "src/query-api/worker.ts"].map((file) =>
-      join(root, file),
-    ),
+    entrypoints,
     root,
     define: {
       BUILD_ADDON: JSON.stringify(addon),
       BUILD_COMMIT: JSON.stringify(commit()),
+      ...(version === undefined ? {} : { BUILD_VERSION: JSON.stringify(version) }),
       BUILD_SCRIPTS: JSON.stringify(JSON.stringify(await bundleScripts())),
       // Bun.build, unlike `bun build --compile`, sets "development", which makes Elysia's errors more detailed.
       "process.env.NODE_ENV": JSON.stringify("production"),
@@ -148,7 +183,7 @@ async function build({ outfile, bun, addon }: Target): Promise<boolean> {
       autoloadTsconfig: false,
       autoloadPackageJson: false,
     },
-    plugins: [embedAddon(), await embedDashboard(dashboardFolder)],
+    plugins: [embedAddon(), await embedDashboard(dashboardFolder), await embedLicenses()],
     throw: false,
   })
   if (!result.success) {

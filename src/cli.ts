@@ -7,6 +7,7 @@ import { addExportCommand } from "./commands/export.ts"
 import { addForgetCommand } from "./commands/forget.ts"
 import { addImportCommand } from "./commands/import.ts"
 import { addKeyCommands } from "./commands/key.ts"
+import { addLicensesCommand } from "./commands/licenses.ts"
 import { addMigrateCommand } from "./commands/migrate.ts"
 import { addQueryCommand } from "./commands/query.ts"
 import { addRebuildCommand } from "./commands/rebuild.ts"
@@ -80,6 +81,7 @@ function program(context: Context): Command {
     .description("print the versions of databuddy, Bun and SQLite")
     .option("--json", "print one JSON object")
     .action((options: { json?: boolean }) => printVersion(options, context))
+  addLicensesCommand(root, context)
   return root
 }
 

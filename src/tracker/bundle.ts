@@ -32,6 +32,11 @@ const entries: Record<keyof Scripts, Entry> = {
   pixel: { file: "pixel.ts", format: "esm", debug: false },
 }
 
+/** The files that the scripts are bundled from. */
+export const scriptFiles: readonly string[] = [
+  ...new Set(Object.values(entries).map(({ file }) => join(import.meta.dir, "page", file))),
+]
+
 /** Bundles and minifies the scripts. Used by the build, and by a server that runs from source. Throws if one does not compile. */
 export async function bundleScripts(): Promise<Scripts> {
   const bundle = async (name: keyof Scripts): Promise<string> => {

@@ -63,7 +63,9 @@ const layers = [
   ["src/commands"],
   ["src/cli.ts"],
   ["src/main.ts"],
+  ["src/release"],
   ["src/build.ts"],
+  ["src/release/release.ts"],
 ]
 
 interface Import {

@@ -1,0 +1,78 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { runtimeLibraries } from "./runtime.ts"
+
+/** A package of npm that is part of the binary. */
+export interface Component {
+  name: string
+  version: string
+  /** SPDX expression. */
+  license: string
+  /** The package's own license file. */
+  text: string
+  /** Its directory. */
+  folder: string
+}
+
+/** Package in the path of a bundled file: the last node_modules folder counts. */
+const packageFolder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/
+
+const licenseFile = /^(?:\w+[-_])?(?:licen[sc]e|copying)(?:\.\w+)?$/i
+
+/**
+ * The packages whose code or data the entry points contain, according to the bundler, sorted by name. Throws if one has no
+ * license or no license text: a release must not contain it.
+ */
+export async function bundledComponents(
+  root: string,
+  builds: readonly Bun.BuildConfig[],
+): Promise<Component[]> {
+  const folders = new Set<string>()
+  for (const config of builds) {
+    const { metafile } = await Bun.build({ ...config, root, metafile: true })
+    for (const file of Object.keys(metafile?.inputs ?? {})) {
+      const folder = packageFolder.exec(file)?.[0]
+      if (folder) folders.add(folder)
+    }
+  }
+  return [...folders]
+    .map((folder) => readComponent(join(root, folder)))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function readComponent(folder: string): Component {
+  const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as {
+    name: string
+    version: string
+    license?: string
+  }
+  const file = readdirSync(folder).find((one) => licenseFile.test(one))
+  if (!license || !file) throw new Error(`${name} has no license in package.json or no license file`)
+  return { name, version, license, text: readFileSync(join(folder, file), "utf8").trim(), folder }
+}
+
+/** The license texts of everything in the binary, for `databuddy licenses` and the archives. */
+export function licenseTexts(root: string, components: readonly Component[]): string {
+  const own = readFileSync(join(root, "LICENSE"), "utf8").trim()
+  const rule = "=".repeat(80)
+  const sections = [
+    `Databuddy, self-hosted, contains the software below.\n\n${own}`,
+    ...components.map(({ name, version, license, text }) => `${name} ${version} (${license})\n\n${text}`),
+    `SQLite, in better-sqlite3, is in the public domain: https://sqlite.org/copyright.html`,
+    `The runtime, Bun ${Bun.version}, links these libraries:\n\n${runtimeLibraries
+      .map(({ name, license, url }) => `- ${name} (${license}): ${url}`)
+      .join(
+        "\n",
+      )}\n\nThe sources at these addresses name the copyright holders. JavaScriptCore and TinyCC can be replaced:\nbuild Bun with changed ones, as its documentation describes, then build databuddy with that Bun.`,
+    ...[...new Set(runtimeLibraries.map(({ license }) => license))].sort().map((license) => {
+      return `Text of the license ${license}\n\n${standardText(root, license)}`
+    }),
+  ]
+  return `${sections.join(`\n\n${rule}\n`)}\n`
+}
+
+function standardText(root: string, license: string): string {
+  const file = join(root, `node_modules/spdx-license-list/licenses/${license}.json`)
+  const { licenseText } = JSON.parse(readFileSync(file, "utf8")) as { licenseText: string }
+  return licenseText.trim()
+}

@@ -1,0 +1,214 @@
+import { createHash } from "node:crypto"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { basename, join } from "node:path"
+import pkg from "../../package.json" with { type: "json" }
+import { build, components, type Target, targets } from "../build.ts"
+import { type Entry, gzip, tar, zip } from "./archive.ts"
+import { licenseTexts } from "./components.ts"
+import { debianArchitectures, debianPackage, type MaintainerScripts, type PackageFacts } from "./deb.ts"
+import { canBuildRpm, rpmArchitectures, rpmPackage } from "./rpm.ts"
+import { cycloneDx, type ReleaseFacts } from "./sbom.ts"
+
+// npm run release              → everything in dist/, from a commit without changes
+// npm run release -- --dirty   → from the files as they are, to try it out
+//   --no-rpm                     where rpmbuild is not installed
+//   --target linux-x64           only this platform; can be repeated
+//   --version 1.2.3              instead of the version in package.json
+
+type File = Extract<Entry, { content: unknown }>
+
+const root = join(import.meta.dir, "../..")
+const dist = join(root, "dist")
+
+/** User and group of the container; a number, so that orchestrators can see that it is not root. */
+const containerUser = 10_001
+
+if (import.meta.main) {
+  try {
+    await release(process.argv.slice(2))
+  } catch (error) {
+    process.stderr.write(`error: ${(error as Error).message}\n`)
+    process.exit(1)
+  }
+}
+
+async function release(args: readonly string[]): Promise<void> {
+  const valuesOf = (flag: string) => args.filter((_, index) => args[index - 1] === flag)
+  if (!args.includes("--dirty")) refuseChanges()
+  const withRpm = !args.includes("--no-rpm")
+  if (withRpm && !canBuildRpm()) {
+    throw new Error("rpmbuild is not installed: apt-get install rpm, or leave the packages out with --no-rpm")
+  }
+  const [version = pkg.version] = valuesOf("--version")
+  const chosen = valuesOf("--target")
+  const platforms = targets.filter((target) => chosen.length === 0 || chosen.includes(platformOf(target)))
+  const commit = git("rev-parse", "HEAD")
+  const time = Number(process.env.SOURCE_DATE_EPOCH ?? git("log", "-1", "--format=%ct"))
+
+  rmSync(dist, { recursive: true, force: true })
+  mkdirSync(join(dist, "image"), { recursive: true })
+  const inside = await components()
+  const licenses = licenseTexts(root, inside)
+  writeDist(`databuddy-${version}.cdx.json`, cycloneDx(root, inside, { version, commit, time }))
+  writeDist("install.sh", readFileSync(sourceFile("install.sh")), 0o755)
+  for (const name of ["Containerfile", "compose.yaml"]) {
+    writeDist(`image/${name}`, readFileSync(sourceFile(`container/${name}`)))
+  }
+  for (const target of platforms) {
+    if (!(await build(target, version))) {
+      if (target.required) throw new Error(`${target.outfile} was not built, and a release needs it`)
+      continue
+    }
+    await packPlatform(target, { version, commit, time }, licenses, withRpm)
+  }
+  writeDist("SHA256SUMS", checksums())
+}
+
+/** Refuses a work tree with changes: what it builds has no commit. */
+function refuseChanges(): void {
+  const changes = git("status", "--porcelain")
+  if (changes !== "") {
+    throw new Error(`the work tree has changes; commit them, or try it out with --dirty:\n${changes}`)
+  }
+}
+
+/** Writes the archive of a platform and, for some, its packages and its files of the container image. */
+async function packPlatform(
+  target: Target,
+  { version, time }: ReleaseFacts,
+  licenses: string,
+  withRpm: boolean,
+): Promise<void> {
+  const platform = platformOf(target)
+  const program = await Bun.file(join(root, target.outfile)).bytes()
+  const texts = [
+    file("LICENSE", readFileSync(join(root, "LICENSE"))),
+    file("THIRD-PARTY-LICENSES.txt", licenses),
+    file("CHANGELOG.md", readFileSync(join(root, "CHANGELOG.md"))),
+  ]
+  const isWindows = platform.startsWith("windows")
+  const linuxFiles = platform.startsWith("linux")
+    ? [
+        file("databuddy.service", unit("/usr/local/bin")),
+        file("databuddy.env", readFileSync(sourceFile("linux/databuddy.env"))),
+      ]
+    : []
+  const folder = `databuddy-${version}-${platform}`
+  const entries = [
+    file(isWindows ? "databuddy.exe" : "databuddy", program, 0o755),
+    ...texts,
+    ...linuxFiles,
+  ].map((entry) => ({ ...entry, path: `${folder}/${entry.path}` }))
+  if (isWindows) writeDist(`${folder}.zip`, zip(entries, time))
+  else {
+    const top: Entry = { path: folder, mode: 0o755, directory: true }
+    writeDist(`${folder}.tar.gz`, gzip(tar([top, ...entries], time)))
+  }
+
+  const debian = debianArchitectures[platform]
+  if (!debian) return
+  const facts: PackageFacts = { version, time, maintainer: pkg.author }
+  const scripts: MaintainerScripts = {
+    postinst: readFileSync(sourceFile("linux/postinst"), "utf8"),
+    prerm: readFileSync(sourceFile("linux/prerm"), "utf8"),
+    postrm: readFileSync(sourceFile("linux/postrm"), "utf8"),
+  }
+  const common = [
+    file("usr/bin/databuddy", program, 0o755),
+    file("etc/databuddy/databuddy.env", readFileSync(sourceFile("linux/databuddy.env")), 0o640),
+  ]
+  const debianFiles = [
+    ...common,
+    file("lib/systemd/system/databuddy.service", unit("/usr/bin")),
+    file("usr/share/doc/databuddy/copyright", debianCopyright()),
+    file("usr/share/doc/databuddy/THIRD-PARTY-LICENSES.txt.gz", gzip(Buffer.from(licenses), 9)),
+    file("usr/share/doc/databuddy/CHANGELOG.md.gz", gzip(readFileSync(join(root, "CHANGELOG.md")), 9)),
+    file("usr/share/doc/databuddy/changelog.gz", gzip(Buffer.from(debianChangelog(facts)), 9)),
+    file("usr/share/lintian/overrides/databuddy", readFileSync(sourceFile("linux/lintian-overrides"))),
+  ]
+  writeDist(`databuddy_${version}_${debian}.deb`, debianPackage(debianFiles, scripts, debian, facts))
+  const rpm = rpmArchitectures[platform]
+  if (withRpm && rpm) {
+    const rpmFiles = [
+      ...common,
+      file("usr/lib/systemd/system/databuddy.service", unit("/usr/bin")),
+      ...texts.map((text) => ({ ...text, path: `usr/share/doc/databuddy/${text.path}` })),
+    ]
+    writeDist(`databuddy-${version}-1.${rpm}.rpm`, await rpmPackage(rpmFiles, rpm, facts))
+  }
+  writeDist(`image/${debian}.tar`, tar(containerFiles(program, texts), time))
+}
+
+/** Everything in the container image that does not come from its base. */
+function containerFiles(program: Uint8Array, texts: readonly File[]): Entry[] {
+  const id = containerUser
+  return [
+    file("usr/bin/databuddy", program, 0o755),
+    file("etc/passwd", `root:x:0:0::/:/sbin/nologin\ndatabuddy:x:${id}:${id}::/data:/sbin/nologin\n`),
+    file("etc/group", `root:x:0:\ndatabuddy:x:${id}:\n`),
+    file("etc/nsswitch.conf", "hosts: files dns\n"),
+    ...texts.map((text) => ({ ...text, path: `usr/share/doc/databuddy/${text.path}` })),
+    { path: "data", mode: 0o700, owner: id, directory: true },
+    { path: "tmp", mode: 0o1777, directory: true },
+  ]
+}
+
+function debianCopyright(): string {
+  const license = readFileSync(join(root, "LICENSE"), "utf8").trim()
+  return `Databuddy, self-hosted
+
+${license}
+
+The executable contains other software. Its licenses are in
+/usr/share/doc/databuddy/THIRD-PARTY-LICENSES.txt.gz; databuddy licenses prints them.
+`
+}
+
+/** Debian's tools read the version and the date from this format. */
+function debianChangelog({ version, time, maintainer }: PackageFacts): string {
+  const date = new Date(time * 1_000).toUTCString().replace("GMT", "+0000")
+  return `databuddy (${version}) unstable; urgency=medium
+
+  * The changes are in /usr/share/doc/databuddy/CHANGELOG.md.gz.
+
+ -- ${maintainer}  ${date}
+`
+}
+
+function unit(bindir: string): string {
+  return readFileSync(sourceFile("linux/databuddy.service"), "utf8").replace("@bindir@", bindir)
+}
+
+/** In the format of sha256sum: `sha256sum --check SHA256SUMS` verifies the files. */
+function checksums(): string {
+  return [...new Bun.Glob("**").scanSync(dist)]
+    .sort()
+    .map((name) => {
+      const hash = createHash("sha256").update(readFileSync(join(dist, name)))
+      return `${hash.digest("hex")}  ${name}\n`
+    })
+    .join("")
+}
+
+function platformOf({ outfile }: Target): string {
+  return basename(outfile, ".exe").replace("databuddy-", "")
+}
+
+function file(path: string, content: Uint8Array | string, mode = 0o644): File {
+  return { path, mode, content }
+}
+
+function sourceFile(name: string): string {
+  return join(import.meta.dir, name)
+}
+
+function writeDist(name: string, content: Uint8Array | string, mode = 0o644): void {
+  writeFileSync(join(dist, name), content, { mode })
+  process.stderr.write(`dist/${name} written\n`)
+}
+
+function git(...args: string[]): string {
+  const result = Bun.spawnSync(["git", ...args], { cwd: root })
+  if (!result.success) throw new Error(`git ${args.join(" ")} failed: ${result.stderr.toString()}`)
+  return result.stdout.toString().trim()
+}
