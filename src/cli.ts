@@ -5,6 +5,7 @@ import { addDoctorCommand } from "./commands/doctor.ts"
 import { addEventsCommands } from "./commands/events.ts"
 import { addExportCommand } from "./commands/export.ts"
 import { addForgetCommand } from "./commands/forget.ts"
+import { addHealthCommand } from "./commands/health.ts"
 import { addImportCommand } from "./commands/import.ts"
 import { addKeyCommands } from "./commands/key.ts"
 import { addLicensesCommand } from "./commands/licenses.ts"
@@ -70,6 +71,7 @@ function program(context: Context): Command {
   addRestoreCommand(root, context)
   addCheckCommand(root, context)
   addDoctorCommand(root, context)
+  addHealthCommand(root, context)
   addMigrateCommand(root, context)
   addRebuildCommand(root, context)
   addRefusalsCommand(root, context)

@@ -1,0 +1,46 @@
+import type { Command } from "commander"
+import { UserError } from "../errors.ts"
+import { addFlagsOfServe, type ServeOptions } from "../serve-options.ts"
+import type { Context } from "../terminal/context.ts"
+import { fetchStatus, localUrl } from "../terminal/server-status.ts"
+
+interface HealthOptions extends Pick<ServeOptions, "host" | "port" | "tlsCert"> {
+  url?: string
+  ready?: boolean
+}
+
+/** The flags of `serve` that say where it listens. */
+const flags = ["--host", "--port", "--tls-cert"]
+
+/** ms. A server answers /health even while it is overloaded. */
+const timeout = 5_000
+
+export function addHealthCommand(root: Command, context: Context): void {
+  addFlagsOfServe(
+    root
+      .command("health")
+      .description(
+        "ask a running server whether it is alive; exits with code 1 if not. Takes the flags and variables of serve",
+      )
+      .option("--url <url>", "the server (default: this machine, at the --host and --port of serve)")
+      .option("--ready", "ask whether events can be stored now"),
+    flags,
+  )
+    .addHelpText("after", "\nExamples:\n  databuddy health\n  databuddy health --ready --port 8080")
+    .action((options: HealthOptions) => health(options, context))
+}
+
+async function health(options: HealthOptions, context: Context): Promise<void> {
+  const url = options.url ?? localUrl(options)
+  const path = options.ready ? "/ready" : "/health"
+  const result = await fetchStatus(url, path, timeout)
+  if (result.code !== 200) {
+    throw new UserError(
+      `${url}${path}: ${result.status}`,
+      result.code === undefined
+        ? "start the server, or set its address with --url or --host and --port"
+        : "the log of the server says why",
+    )
+  }
+  context.out(`${result.status}\n`)
+}

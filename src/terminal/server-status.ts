@@ -1,0 +1,38 @@
+import { isIPv6 } from "node:net"
+import type { ServeOptions } from "../serve-options.ts"
+
+export interface ServerStatus {
+  /** Of the response; undefined: there was none. */
+  code: number | undefined
+  /** `ok`, `ready`, `disk_low` and the like; or why there is no response. */
+  status: string
+}
+
+/** Addresses that mean all addresses of this machine; a server that listens on them answers at these. */
+const wildcards: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1" }
+
+/** The URL at which this machine reaches a server with these options. */
+export function localUrl({ host, port, tlsCert }: Pick<ServeOptions, "host" | "port" | "tlsCert">): string {
+  const address = wildcards[host] ?? host
+  const name = isIPv6(address) ? `[${address}]` : address
+  return `${tlsCert === undefined ? "http" : "https"}://${name}:${port}`
+}
+
+/** Requests /health or /ready. `timeout` is in ms. Never throws. */
+export async function fetchStatus(url: string, path: string, timeout: number): Promise<ServerStatus> {
+  try {
+    const response = await fetch(url.replace(/\/$/, "") + path, {
+      signal: AbortSignal.timeout(timeout),
+      redirect: "manual",
+      // The certificate names the public host. The answer is no secret, and nothing secret is sent.
+      tls: { rejectUnauthorized: false },
+    })
+    const body = (await response.json().catch(() => ({}))) as { status?: unknown }
+    const isOurs = typeof body.status === "string"
+    if (response.status === 200 && !isOurs)
+      return { code: undefined, status: "another program answers at this address" }
+    return { code: response.status, status: isOurs ? String(body.status) : `status ${response.status}` }
+  } catch (error) {
+    return { code: undefined, status: `no response: ${(error as Error).message}` }
+  }
+}
