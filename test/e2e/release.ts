@@ -1,0 +1,209 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { repository } from "../support/repository.ts"
+
+// npm run test:release: not part of `npm test`, because it takes minutes and needs root, Debian's packages and rpmbuild.
+// It builds the release of the last commit for Linux x64 twice, and installs it in every way into a Debian system made for it.
+// DATABUDDY_TEST_ROOT=file.tar is such a system; without it, mmdebstrap makes one.
+
+const newer = "99.0.0"
+const folder = mkdtempSync(join(tmpdir(), "databuddy-release-"))
+const root = join(folder, "root")
+const first = join(folder, "first")
+const second = join(folder, "second")
+const upgrade = join(folder, "upgrade")
+let version = ""
+
+function run(command: string[], options: { cwd?: string; fails?: true } = {}): string {
+  const { stdout, stderr, success } = Bun.spawnSync(command, {
+    cwd: options.cwd ?? repository,
+    env: { ...process.env, LC_ALL: "C.UTF-8" },
+  })
+  const output = stdout.toString() + stderr.toString()
+  if (success === (options.fails ?? false)) throw new Error(`${command.join(" ")}: ${output}`)
+  return output
+}
+
+/** Runs a line of shell in the Debian system. */
+const inRoot = (line: string) =>
+  run(["chroot", root, "/usr/bin/env", "PATH=/usr/local/bin:/usr/sbin:/usr/bin", "sh", "-c", line])
+
+function buildRelease(cwd: string, destination: string, ...args: string[]): void {
+  run(["bun", "src/release/release.ts", "--target", "linux-x64", ...args], { cwd })
+  cpSync(join(cwd, "dist"), destination, { recursive: true })
+}
+
+/** Every file of the system with its mode and owner, except those that change by themselves. */
+function listing(): string[] {
+  const places = "/etc /usr /var/lib /lib/systemd /opt /home /root".split(" ")
+  const lines = inRoot(`find ${places.join(" ")} -printf '%M %u %p\\n'`).split("\n")
+  const others = /\/var\/lib\/dpkg|\/etc\/(?:passwd|group|shadow|gshadow|subuid|subgid)-?$|\/var\/lib\/rpm/
+  return lines.filter((line) => !others.test(line)).sort()
+}
+
+const users = () => inRoot("getent passwd databuddy || true")
+
+/** Starts the server in the system as its user, stores an event and reads it back. */
+async function storesEvent(program: string): Promise<void> {
+  const port = 20_000 + Math.floor(Math.random() * 20_000)
+  const asUser = ["setpriv", "--reuid=databuddy", "--regid=databuddy", "--clear-groups"]
+  const db = "/var/lib/databuddy/databuddy.db"
+  const line = `exec ${asUser.join(" ")} ${program} serve --db ${db} --port ${port} --min-free 0`
+  const server = Bun.spawn(["chroot", root, "sh", "-c", line], { stdout: "pipe", stderr: "pipe" })
+  let output = ""
+  const read = async (stream: ReadableStream<Uint8Array>) => {
+    for await (const chunk of stream) output += new TextDecoder().decode(chunk)
+  }
+  const finished = Promise.all([read(server.stdout), read(server.stderr)])
+  try {
+    for (let tries = 0; !output.includes('"message":"started"'); tries++) {
+      if (tries > 200 || server.exitCode !== null) throw new Error(`serve did not start: ${output}`)
+      await Bun.sleep(50)
+    }
+    expect(inRoot(`${program} health --port ${port}`)).toBe("ok\n")
+    const key = /dbdy_[\w-]+/.exec(output)?.[0]
+    if (key) writeFileSync(join(folder, "key"), key)
+    const response = await fetch(`http://127.0.0.1:${port}/track`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${readFileSync(join(folder, "key"), "utf8")}` },
+      body: '{"name":"installed","anonymousId":"a","sessionId":"s"}',
+    })
+    expect(await response.json()).toEqual({ status: "success", type: "custom_event", count: 1 })
+  } finally {
+    server.kill("SIGTERM")
+    await server.exited
+    await finished
+  }
+}
+
+const storedEvents = (program: string) =>
+  Number(
+    /"total":(\d+)/.exec(
+      inRoot(`${program} query custom_events --db /var/lib/databuddy/databuddy.db --json`),
+    )?.[1] ?? inRoot(`${program} export --db /var/lib/databuddy/databuddy.db | wc -l`).trim(),
+  )
+
+beforeAll(() => {
+  version = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")).version
+  const archive = process.env.DATABUDDY_TEST_ROOT ?? join(folder, "root.tar")
+  if (!existsSync(archive)) run(["mmdebstrap", "--variant=minbase", "bookworm", archive])
+  mkdirSync(root)
+  run(["tar", "-xf", archive, "-C", root])
+  // Two clones in different folders, as two machines have them.
+  for (const name of ["clone", "clone-in-another-folder"]) {
+    run(["git", "clone", "--quiet", repository, join(folder, name)])
+    cpSync(join(repository, "node_modules"), join(folder, name, "node_modules"), { recursive: true })
+  }
+  buildRelease(join(folder, "clone"), first)
+  buildRelease(join(folder, "clone-in-another-folder"), second)
+  buildRelease(join(folder, "clone"), upgrade, "--version", newer)
+  for (const name of [first, upgrade])
+    cpSync(name, join(root, "tmp", name.slice(folder.length + 1)), { recursive: true })
+}, 900_000)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+test("two runs in two folders write the same bytes", () => {
+  expect(readFileSync(join(second, "SHA256SUMS"), "utf8")).toBe(
+    readFileSync(join(first, "SHA256SUMS"), "utf8"),
+  )
+  run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], { cwd: first })
+})
+
+test("the SBOM names the packages with the hashes of bun.lock", () => {
+  const bom = JSON.parse(readFileSync(join(first, `databuddy-${version}.cdx.json`), "utf8"))
+  expect(bom.specVersion).toBe("1.6")
+  const packages = bom.components.filter((one: { purl?: string }) => one.purl)
+  expect(packages.length).toBeGreaterThan(30)
+  expect(packages.filter((one: { hashes?: unknown[] }) => !one.hashes)).toEqual([])
+})
+
+test.skipIf(!Bun.which("lintian"))(
+  "lintian finds no error, and no warning but the missing manual page",
+  () => {
+    const output = run(["lintian", "--no-cfg", "--allow-root", join(first, `databuddy_${version}_amd64.deb`)])
+    const found = output
+      .split("\n")
+      .filter((line) => /^[EW]: /.test(line) && !line.includes("no-manual-page"))
+    expect(found).toEqual([])
+  },
+  300_000,
+)
+
+const deb = (name: string, of: string) => `/tmp/${name}/databuddy_${of}_amd64.deb`
+const settings = "/etc/databuddy/databuddy.env"
+
+describe.each([
+  [
+    "deb",
+    {
+      program: "/usr/bin/databuddy",
+      install: () => inRoot(`dpkg -i ${deb("first", version)}`),
+      upgrade: () => inRoot(`dpkg -i --force-confold ${deb("upgrade", newer)}`),
+      remove: () => inRoot("dpkg -r databuddy"),
+      purge: () => inRoot("dpkg -P databuddy"),
+      keepsSettings: true,
+    },
+  ],
+  [
+    "rpm",
+    {
+      program: "/usr/bin/databuddy",
+      // Debian's own packages provide what the package requires.
+      install: () =>
+        run(["rpm", `--root=${root}`, "-i", "--nodeps", `${first}/databuddy-${version}-1.x86_64.rpm`]),
+      upgrade: () =>
+        run(["rpm", `--root=${root}`, "-U", "--nodeps", `${upgrade}/databuddy-${newer}-1.x86_64.rpm`]),
+      remove: () => run(["rpm", `--root=${root}`, "-e", "databuddy"]),
+      // rpm saves changed settings beside them.
+      purge: () => inRoot("rm -rf /etc/databuddy"),
+      keepsSettings: false,
+    },
+  ],
+  [
+    "install.sh",
+    {
+      program: "/usr/local/bin/databuddy",
+      install: () => inRoot("sh /tmp/first/install.sh"),
+      upgrade: () => inRoot("sh /tmp/upgrade/install.sh"),
+      remove: () => inRoot("sh /tmp/first/install.sh --uninstall"),
+      purge: () => "",
+      keepsSettings: false,
+    },
+  ],
+])("%s", (_, way) => {
+  test("installs, stores an event, upgrades, and uninstalls without a trace except the data", async () => {
+    const before = listing()
+    way.install()
+    expect(inRoot(`${way.program} --version`)).toStartWith(`databuddy ${version} `)
+    expect(inRoot(`stat -c '%a %U' ${settings} /var/lib/databuddy`)).toBe("640 root\n700 databuddy\n")
+    await storesEvent(way.program)
+
+    inRoot(`echo DATABUDDY_PORT=4001 >> ${settings}`)
+    way.upgrade()
+    expect(inRoot(`${way.program} --version`)).toStartWith(`databuddy ${newer} `)
+    expect(inRoot(`tail -n 1 ${settings}`)).toBe("DATABUDDY_PORT=4001\n")
+    await storesEvent(way.program)
+    expect(storedEvents(way.program)).toBe(2)
+
+    way.remove()
+    expect(existsSync(join(root, way.program))).toBe(false)
+    expect(existsSync(join(root, settings))).toBe(way.keepsSettings)
+    way.purge()
+    const after = listing().filter((line) => !line.includes("/var/lib/databuddy"))
+    expect(after.filter((line) => !before.includes(line))).toEqual([])
+    expect(before.filter((line) => !after.includes(line))).toEqual([])
+    expect(existsSync(join(root, "var/lib/databuddy/databuddy.db"))).toBe(true)
+    expect(users()).not.toBe("")
+    inRoot("rm -rf /var/lib/databuddy; userdel databuddy; groupdel databuddy 2>/dev/null || true")
+  }, 300_000)
+
+  test("removes the user too if there is no data", () => {
+    way.install()
+    way.remove()
+    way.purge()
+    expect(users()).toBe("")
+    expect(existsSync(join(root, "var/lib/databuddy"))).toBe(false)
+  }, 300_000)
+})
