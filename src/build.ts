@@ -159,6 +159,8 @@ export async function build({ outfile, bun, addon }: Target, version?: string): 
       BUILD_ADDON: JSON.stringify(addon),
       BUILD_COMMIT: JSON.stringify(commit()),
       ...(version === undefined ? {} : { BUILD_VERSION: JSON.stringify(version) }),
+      // The key that `databuddy update` trusts by default.
+      BUILD_UPDATE_KEY: JSON.stringify(process.env.DATABUDDY_UPDATE_PUBLIC_KEY ?? ""),
       BUILD_SCRIPTS: JSON.stringify(JSON.stringify(await bundleScripts())),
       // Bun.build, unlike `bun build --compile`, sets "development", which makes Elysia's errors more detailed.
       "process.env.NODE_ENV": JSON.stringify("production"),

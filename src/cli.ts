@@ -16,6 +16,7 @@ import { addRefusalsCommand } from "./commands/refusals.ts"
 import { addRestoreCommand } from "./commands/restore.ts"
 import { serve } from "./commands/serve.ts"
 import { addStatsCommand } from "./commands/stats.ts"
+import { addUpdateCommand } from "./commands/update.ts"
 import { addUserCommands } from "./commands/user.ts"
 import { printVersion, versionLine } from "./commands/version.ts"
 import { addWebsiteCommands } from "./commands/website.ts"
@@ -72,6 +73,7 @@ function program(context: Context): Command {
   addCheckCommand(root, context)
   addDoctorCommand(root, context)
   addHealthCommand(root, context)
+  addUpdateCommand(root, context)
   addMigrateCommand(root, context)
   addRebuildCommand(root, context)
   addRefusalsCommand(root, context)

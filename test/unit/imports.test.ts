@@ -59,6 +59,7 @@ const layers = [
   ["src/terminal"],
   ["src/backups"],
   ["src/doctor"],
+  ["src/update"],
   ["src/server"],
   ["src/commands"],
   ["src/cli.ts"],

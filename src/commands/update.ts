@@ -1,0 +1,164 @@
+import { realpathSync, rmSync } from "node:fs"
+import { type Command, Option } from "commander"
+import { UserError } from "../errors.ts"
+import { addFlagsOfServe, type ServeOptions, whole } from "../serve-options.ts"
+import type { Context } from "../terminal/context.ts"
+import { commandDatabaseOption, type DataOptions, requireDatabase } from "../terminal/database.ts"
+import { fetchStatus, localUrl } from "../terminal/server-status.ts"
+import { downloadProgram, newestRelease } from "../update/download.ts"
+import { parsePublicKey } from "../update/minisign.ts"
+import { type Replacement, replaceProgram, writeProgram } from "../update/replace.ts"
+import { version } from "../version.ts"
+
+/** Set by src/build.ts. */
+declare const BUILD_ADDON: string | undefined
+declare const BUILD_UPDATE_KEY: string | undefined
+
+interface UpdateOptions extends DataOptions, Pick<ServeOptions, "host" | "port" | "tlsCert"> {
+  url?: string
+  publicKey?: string
+  check?: boolean
+  service: string
+  control: string
+  readyWithin: number
+}
+
+/** The flags of `serve` that say where it listens. */
+const flags = ["--host", "--port", "--tls-cert"]
+
+/** ms between two requests to /ready. */
+const pollInterval = 250
+
+export function addUpdateCommand(root: Command, context: Context): void {
+  const command = root
+    .command("update")
+    .description(
+      "replace this executable by the newest release and restart the server; goes back to this version, with its database, if the new one does not become ready. Asks no address unless one is configured",
+    )
+    .addOption(
+      new Option("--url <url>", "folder with the files of the newest release").env("DATABUDDY_UPDATE_URL"),
+    )
+    .addOption(
+      new Option(
+        "--public-key <key>",
+        "key of minisign that signs SHA256SUMS (default: the key in this executable, if it was built with one)",
+      ).env("DATABUDDY_UPDATE_PUBLIC_KEY"),
+    )
+    .option("--check", "only say whether there is a newer version")
+    .option("--service <name>", "the server's unit", "databuddy.service")
+    .option("--control <program>", "called with stop or start, and the unit", "systemctl")
+    .option("--ready-within <seconds>", "how long the new version can take to start", whole(1, 86_400), 120)
+    .addOption(commandDatabaseOption("the server's database"))
+  addFlagsOfServe(command, flags)
+    .addHelpText(
+      "after",
+      "\nExample:\n  databuddy update --url https://example.com/databuddy --public-key RW… --db /var/lib/databuddy/databuddy.db",
+    )
+    .action((options: UpdateOptions) => update(options, context))
+}
+
+async function update(options: UpdateOptions, context: Context): Promise<void> {
+  const { url, key } = sourceOf(options)
+  const program = ownProgram(context)
+  const release = await newestRelease(url, platform(), key)
+  if (!release)
+    throw new UserError(`${url} has no release for ${platform()}`, "check --url; SHA256SUMS lists the files")
+  if (Bun.semver.order(release.version, version) <= 0) {
+    context.out(`databuddy ${version} is the newest version\n`)
+    return
+  }
+  if (options.check) {
+    context.out(`databuddy ${release.version} is available; this is ${version}\n`)
+    return
+  }
+  const db = requireDatabase(options, "lock")
+  const newProgram = `${program}.new`
+  try {
+    writeProgram(newProgram, await downloadProgram(url, release), release.version)
+    const replacement: Replacement = {
+      program,
+      newProgram,
+      version: release.version,
+      db,
+      control: (action) => control(options, action),
+      waitUntilReady: () => waitUntilReady(options, context),
+    }
+    const { applied, backup } = await replaceProgram(replacement, context)
+    const migrated = applied.length === 0 ? "" : `, migrated its database (backup: ${backup})`
+    context.out(`updated databuddy from ${version} to ${release.version}${migrated}\n`)
+  } finally {
+    rmSync(newProgram, { force: true })
+  }
+}
+
+/** Throws a UserError without an address or a key: no update is installed from an unknown source. */
+function sourceOf(options: UpdateOptions) {
+  const { url, publicKey = typeof BUILD_UPDATE_KEY === "string" ? BUILD_UPDATE_KEY : "" } = options
+  if (url === undefined || !URL.canParse(url)) {
+    throw new UserError(
+      url === undefined ? "no address of releases is configured" : `--url ${url} is not a URL`,
+      "set --url or DATABUDDY_UPDATE_URL to a folder with SHA256SUMS and the archives",
+    )
+  }
+  if (publicKey === "") {
+    throw new UserError(
+      "no public key of releases is configured",
+      "set --public-key or DATABUDDY_UPDATE_PUBLIC_KEY to the key that signs SHA256SUMS",
+    )
+  }
+  return { url, key: parsePublicKey(publicKey) }
+}
+
+/** The path of this executable. Throws a UserError if something else replaces it. */
+function ownProgram({ program: [executable = "", ...script] }: Context): string {
+  if (script.length > 0)
+    throw new UserError("this is not a built executable", "update the sources with git, and build again")
+  const program = realpathSync(executable)
+  if (process.platform === "win32")
+    throw new UserError(
+      "Windows does not replace a running program",
+      "stop the server, and unpack the new zip file over it",
+    )
+  if (program.startsWith("/usr/bin/"))
+    throw new UserError(
+      `${program} was installed by a package`,
+      "install the new package with dpkg -i or rpm -U",
+    )
+  return program
+}
+
+/** The name of this platform in the archives of a release, such as linux-x64-musl. */
+function platform(): string {
+  const addon = typeof BUILD_ADDON === "string" ? BUILD_ADDON : ""
+  return addon.startsWith("linuxmusl-") ? `${addon.replace("musl", "")}-musl` : addon
+}
+
+async function control(
+  { control: program, service }: UpdateOptions,
+  action: "stop" | "start",
+): Promise<void> {
+  const path = Bun.which(program)
+  if (!path)
+    throw new UserError(
+      `${program} was not found`,
+      "set --control to a program that stops and starts the server",
+    )
+  const child = Bun.spawn([path, action, service], { stdin: "ignore", stdout: "ignore", stderr: "pipe" })
+  const errors = await new Response(child.stderr).text()
+  if ((await child.exited) !== 0)
+    throw new UserError(`${program} ${action} ${service} failed: ${errors.trim()}`)
+}
+
+async function waitUntilReady(
+  options: UpdateOptions,
+  { environment, sleep }: Context,
+): Promise<string | undefined> {
+  const end = environment.elapsed() + options.readyWithin * 1_000
+  const url = localUrl(options)
+  for (;;) {
+    const { code, status } = await fetchStatus(url, "/ready", 5_000)
+    if (code === 200) return undefined
+    if (environment.elapsed() > end) return `${url}/ready: ${status}`
+    await sleep(pollInterval)
+  }
+}

@@ -1,0 +1,100 @@
+import { createHash } from "node:crypto"
+import { gunzipSync } from "node:zlib"
+import { UserError } from "../errors.ts"
+import { type PublicKey, verifySignature } from "./minisign.ts"
+
+/** A release for this platform. */
+export interface Release {
+  version: string
+  /** Name of the archive. */
+  archive: string
+  sha256: string
+}
+
+/** Bytes. SHA256SUMS has about 2 KB, an archive about 65 MB, the program in it about 135 MB. */
+const maxText = 1_048_576
+const maxArchive = 536_870_912
+const maxProgram = 1_073_741_824
+
+/** ms that a download can take. */
+const timeout = 600_000
+
+/** The newest version that a signed SHA256SUMS lists for a platform; undefined: none. Throws a UserError. */
+export async function newestRelease(
+  url: string,
+  platform: string,
+  key: PublicKey,
+): Promise<Release | undefined> {
+  const sums = await download(url, "SHA256SUMS", maxText)
+  const signature = await download(url, "SHA256SUMS.minisig", maxText)
+  verifySignature(sums, Buffer.from(signature).toString("utf8"), key)
+  return releasesIn(Buffer.from(sums).toString("utf8"), platform).at(-1)
+}
+
+/** The releases that a text in the format of sha256sum lists for a platform, from the oldest to the newest. */
+export function releasesIn(sums: string, platform: string): Release[] {
+  const name = new RegExp(
+    `^([0-9a-f]{64}) [ *](databuddy-(\\d+\\.\\d+\\.\\d+[\\w.+-]*?)-${platform}\\.tar\\.gz)$`,
+    "gm",
+  )
+  const releases = [...sums.matchAll(name)].map(([, sha256 = "", archive = "", version = ""]) => {
+    return { version, archive, sha256 }
+  })
+  return releases.sort((a, b) => Bun.semver.order(a.version, b.version))
+}
+
+/** Downloads an archive, verifies its checksum and returns the program in it. Throws a UserError. */
+export async function downloadProgram(
+  url: string,
+  { archive, sha256 }: Release,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const packed = await download(url, archive, maxArchive)
+  if (createHash("sha256").update(packed).digest("hex") !== sha256) {
+    throw new UserError(
+      `${archive} does not have the checksum in SHA256SUMS; nothing was changed`,
+      "try again; the download is damaged, or the file was replaced",
+    )
+  }
+  const program = fileInTar(gunzipSync(packed, { maxOutputLength: maxProgram }), "databuddy")
+  if (!program) throw new UserError(`${archive} contains no program; nothing was changed`)
+  return program
+}
+
+/** The content of the first file with this name, in whatever folder of a ustar archive. */
+function fileInTar(archive: Uint8Array, name: string): Uint8Array<ArrayBuffer> | undefined {
+  const bytes = Buffer.from(archive.buffer, archive.byteOffset, archive.length)
+  for (let at = 0; at + 512 <= bytes.length; ) {
+    const path = bytes.toString("utf8", at, at + 100).replace(/\0.*$/s, "")
+    const size = Number.parseInt(bytes.toString("latin1", at + 124, at + 135), 8)
+    if (path === "" || Number.isNaN(size)) return undefined
+    const isFile = bytes[at + 156] === 0x30
+    if (isFile && path.split("/").at(-1) === name)
+      return new Uint8Array(bytes.subarray(at + 512, at + 512 + size))
+    at += 512 + Math.ceil(size / 512) * 512
+  }
+  return undefined
+}
+
+/** Reads a file of the release with at most `max` bytes. Throws a UserError. */
+async function download(base: string, name: string, max: number): Promise<Uint8Array> {
+  const url = `${base.replace(/\/$/, "")}/${name}`
+  const fail = (reason: string) =>
+    new UserError(
+      `${url} cannot be downloaded: ${reason}; nothing was changed`,
+      "check --url and the network",
+    )
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(timeout) })
+    if (!response.ok || !response.body) throw fail(`status ${response.status}`)
+    const parts: Uint8Array[] = []
+    let size = 0
+    for await (const part of response.body) {
+      size += part.length
+      if (size > max) throw fail(`it has more than ${max} bytes`)
+      parts.push(part)
+    }
+    return Buffer.concat(parts)
+  } catch (error) {
+    throw error instanceof UserError ? error : fail((error as Error).message)
+  }
+}

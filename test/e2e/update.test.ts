@@ -1,0 +1,259 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { createHash } from "node:crypto"
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs"
+import { join } from "node:path"
+import { gzip, tar } from "../../src/release/archive.ts"
+import { Database } from "../../src/store/db/driver.ts"
+import { migrations } from "../../src/store/db/migrate.ts"
+import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
+import { createSigningKey } from "../support/minisign.ts"
+
+/** Seconds. Long enough for a server to start on a busy machine. */
+const readyWithin = "5"
+
+// The built binary updates a copy of itself from a server of this process. The newer release is a script that says another
+// version and runs the same binary, or fails where a test needs it to.
+
+const newer = "99.0.0"
+const platform = `${process.platform}-${process.arch}`
+const archive = `databuddy-${newer}-${platform}.tar.gz`
+const key = createSigningKey()
+
+let folder: TemporaryFolder
+let server: ReturnType<typeof Bun.serve>
+/** Files of the release by name. */
+let release: Map<string, Uint8Array | string>
+let requests: string[]
+let port: number
+let program: string
+let db: string
+
+beforeEach(() => {
+  folder = temporaryFolder()
+  mkdirSync(folder.file("bin"))
+  program = folder.file("bin/databuddy")
+  copyFileSync(binary, program, constants.COPYFILE_FICLONE)
+  db = folder.file("databuddy.db")
+  port = freePort()
+  release = new Map()
+  requests = []
+  server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) => {
+      const name = new URL(request.url).pathname.slice(1)
+      requests.push(name)
+      return new Response(release.get(name) ?? null, { status: release.has(name) ? 200 : 404 })
+    },
+  })
+  writeFileSync(folder.file("control"), controlScript(), { mode: 0o755 })
+})
+afterEach(async () => {
+  Bun.spawnSync([folder.file("control"), "stop", "databuddy.service"])
+  await server.stop(true)
+  folder[Symbol.dispose]()
+})
+
+function freePort(): number {
+  const listener = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() })
+  // The port is 0 once it has stopped.
+  const { port } = listener
+  void listener.stop(true)
+  return port ?? 0
+}
+
+/** Stands for systemctl. Before each start it records the version and the schema. */
+function controlScript(): string {
+  return `#!/bin/sh
+cd "${folder.path}"
+echo "$1 $2" >> calls
+if [ "$1" = start ]; then
+  "${program}" --version | cut -d ' ' -f 2 >> started
+  "${program}" migrate --status --db "${db}" | grep -c pending >> pending
+  "${program}" serve --db "${db}" --port ${port} --no-setup --min-free 0 > log 2>&1 &
+  echo $! > pid
+elif [ -e pid ]; then
+  kill "$(cat pid)"
+  # A process that nobody waits for stays as a zombie.
+  while grep -q '^State:.[^ZX]' "/proc/$(cat pid)/status" 2>/dev/null; do sleep 0.05; done
+  rm pid
+fi
+`
+}
+
+/** Publishes a release whose program runs this script first. */
+function publish(script: string, version = newer, beforeVersion = ""): void {
+  const content = `#!/bin/sh
+${beforeVersion}
+if [ "$1" = --version ]; then echo "databuddy ${version} (commit 0)"; exit; fi
+${script}
+exec "${binary}" "$@"
+`
+  const name = archive.replace(newer, version)
+  const packed = gzip(tar([{ path: `databuddy-${version}/databuddy`, mode: 0o755, content }], 0))
+  const sums = `${createHash("sha256").update(packed).digest("hex")}  ${name}\n`
+  release = new Map<string, Uint8Array | string>([
+    [name, packed],
+    ["SHA256SUMS", sums],
+    ["SHA256SUMS.minisig", key.sign(sums)],
+  ])
+}
+
+function createDatabase(schema: string): void {
+  const made = new Database(db)
+  made.pragma("auto_vacuum = incremental")
+  made.exec(readFileSync(join(import.meta.dir, `../fixtures/schema-${schema}.sql`), "utf8"))
+  made.close()
+}
+
+/** Asynchronous, because the server of this process answers. */
+async function update(...args: string[]) {
+  const location = ["--url", server.url.origin, "--public-key", key.publicKey, "--db", db]
+  const control = ["--control", folder.file("control"), "--port", String(port), "--ready-within", readyWithin]
+  return databuddy("update", ...location, ...control, ...args)
+}
+
+async function databuddy(...args: string[]) {
+  const run = Bun.spawn([program, ...args], { env: environment(), stdout: "pipe", stderr: "pipe" })
+  const [out, err, code] = await Promise.all([
+    new Response(run.stdout).text(),
+    new Response(run.stderr).text(),
+    run.exited,
+  ])
+  return { out, err, code }
+}
+
+const lines = (name: string) =>
+  existsSync(folder.file(name)) ? readFileSync(folder.file(name), "utf8").trim().split("\n") : []
+const programs = () => readdirSync(folder.file("bin"))
+const isReady = async () => (await fetch(`http://127.0.0.1:${port}/ready`)).status
+const current = async () => (await databuddy("--version")).out.split(" ")[1]
+/** The schema before the newest. */
+const older = String(migrations.length - 1).padStart(4, "0")
+
+describe("update", () => {
+  test("installs a newer version, migrates the database after a backup, and restarts the server", async () => {
+    createDatabase(older)
+    publish("")
+    const { out, err, code } = await update()
+    expect({ err, code }).toEqual({ err: "", code: 0 })
+    expect(out).toContain(`to ${newer}, migrated its database (backup: ${db}.before-migration-${older}-`)
+    expect(lines("calls")).toEqual(["stop databuddy.service", "start databuddy.service"])
+    expect(await isReady()).toBe(200)
+    expect(await current()).toBe(newer)
+    expect(programs()).toEqual(["databuddy"])
+  })
+
+  test.each([
+    ["does not start", 'if [ "$1" = serve ]; then exit 1; fi'],
+    ["never becomes ready", 'if [ "$1" = serve ]; then exec sleep 60; fi'],
+  ])("goes back to the previous version and its database if the new one %s", async (_, script) => {
+    createDatabase(older)
+    publish(script)
+    const previous = await current()
+    const { err, code } = await update()
+    expect(code).toBe(1)
+    expect(err).toContain(
+      `databuddy ${newer} did not start: it is not ready: http://127.0.0.1:${port}/ready: no response`,
+    )
+    expect(err).toContain("The previous version runs again with the database as it was before the migration")
+    expect(lines("started")).toEqual([newer, previous ?? ""])
+    // The database of the previous schema is back: the last migration is pending again when the previous version starts.
+    expect(lines("pending")).toEqual(["0", "1"])
+    expect(await isReady()).toBe(200)
+    expect(await current()).toBe(previous ?? "")
+    expect(programs()).toEqual(["databuddy"])
+  })
+
+  test("keeps the previous version if the migration fails", async () => {
+    createDatabase(older)
+    publish('if [ "$1" = migrate ]; then echo "error: no space" >&2; exit 1; fi')
+    const previous = await current()
+    const { err, code } = await update()
+    expect(code).toBe(1)
+    expect(err).toContain("databuddy migrate failed: error: no space. The previous version runs again")
+    expect(lines("started")).toEqual([previous ?? ""])
+    expect(await isReady()).toBe(200)
+    expect(programs()).toEqual(["databuddy"])
+  })
+
+  test("--check says that there is a newer version, and changes nothing", async () => {
+    publish("")
+    const { out, code } = await update("--check")
+    expect(out).toContain(`databuddy ${newer} is available`)
+    expect(code).toBe(0)
+    expect(requests).not.toContain(archive)
+    expect(programs()).toEqual(["databuddy"])
+  })
+
+  test("does not install an older version", async () => {
+    publish("", "0.0.1")
+    expect((await update()).out).toContain("is the newest version\n")
+    expect(programs()).toEqual(["databuddy"])
+  })
+
+  test.each([
+    [
+      "another key signed it",
+      () => release.set("SHA256SUMS.minisig", createSigningKey().sign(text("SHA256SUMS"))),
+      "SHA256SUMS is not signed by the configured key",
+    ],
+    [
+      "the checksums were changed",
+      () =>
+        release.set(
+          "SHA256SUMS",
+          text("SHA256SUMS").replace(/^./, (digit) => (digit === "0" ? "1" : "0")),
+        ),
+      "SHA256SUMS is not signed by the configured key",
+    ],
+    [
+      "it is not signed",
+      () => release.delete("SHA256SUMS.minisig"),
+      "SHA256SUMS.minisig cannot be downloaded: status 404",
+    ],
+    [
+      "the archive was changed",
+      () => release.set(archive, "other"),
+      "does not have the checksum in SHA256SUMS",
+    ],
+    ["the archive is missing", () => release.delete(archive), `${archive} cannot be downloaded: status 404`],
+    ["there is none", () => release.clear(), "SHA256SUMS cannot be downloaded: status 404"],
+    ["the program does not run", () => publish("", newer, "exit 1"), "does not run on this machine"],
+  ])("installs nothing if %s", async (_, change, message) => {
+    createDatabase(older)
+    publish("")
+    change()
+    const { err, code } = await update()
+    expect(err).toContain(message)
+    expect(err).toContain("nothing was changed")
+    expect(code).toBe(1)
+    expect(lines("calls")).toEqual([])
+    expect(programs()).toEqual(["databuddy"])
+  })
+
+  test("asks no address if none is configured", async () => {
+    expect((await databuddy("update")).err).toContain("no address of releases is configured")
+    expect((await databuddy("update", "--url", server.url.origin)).err).toContain("no public key of releases")
+    expect(requests).toEqual([])
+  })
+
+  test("needs the server's database, so that it can go back", async () => {
+    publish("")
+    const { err, code } = await update()
+    expect({ err: err.includes(`${db} does not exist`), code }).toEqual({ err: true, code: 1 })
+    expect(lines("calls")).toEqual([])
+  })
+})
+
+const text = (name: string) => String(release.get(name))
