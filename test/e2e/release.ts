@@ -207,3 +207,83 @@ describe.each([
     expect(existsSync(join(root, "var/lib/databuddy"))).toBe(false)
   }, 300_000)
 })
+
+/**
+ * Runs an unpacked image as a container engine does: its user, a read-only root, an empty network, its own variables and
+ * no others. Prints the health command's answer, the answer to an event, and the mode of the database.
+ */
+const runImage = `
+set -eu
+image=$1
+shift
+ip link set lo up
+mkdir -p "$image/proc" "$image/dev"
+mount --bind "$image" "$image"
+mount -o remount,bind,ro "$image"
+mount -t tmpfs -o mode=1777 tmpfs "$image/tmp"
+mount -t tmpfs -o mode=700,uid=10001,gid=10001 tmpfs "$image/data"
+mount -t proc proc "$image/proc"
+mount --bind /dev "$image/dev"
+container="/usr/sbin/chroot --userspec=10001:10001 $image /usr/bin/databuddy"
+env -i "$@" $container serve >"$image.log" 2>&1 &
+tries=0
+until grep -q '"message":"started"' "$image.log"; do
+  tries=$((tries + 1))
+  if [ $tries -gt 100 ]; then cat "$image.log"; exit 1; fi
+  sleep 0.1
+done
+env -i "$@" $container health
+key=$(grep -o 'dbdy_[A-Za-z0-9_-]*' "$image.log" | head -n 1)
+curl --silent --show-error --noproxy '*' --header "Authorization: Bearer $key" --data '{"name":"x"}' http://127.0.0.1:4000/track
+echo
+stat -c '%u %a' "$image/data/databuddy.db"
+kill $!
+wait $!
+`
+
+const buildah = Bun.which("buildah")
+test.skipIf(!buildah)(
+  `the container image runs without variables and stores an event${buildah ? "" : " (skipped: needs buildah)"}`,
+  () => {
+    const storage = ["--root", join(folder, "storage"), "--runroot", join(folder, "run")]
+    const images = (...args: string[]) =>
+      run(["buildah", ...storage, ...args])
+        .trim()
+        .split("\n")
+        .at(-1) ?? ""
+    // The base image of the Containerfile, from packages instead of a registry.
+    const base = images("from", "scratch")
+    images("add", "--quiet", base, process.env.DATABUDDY_TEST_ROOT ?? join(folder, "root.tar"), "/")
+    images("commit", "--quiet", base, "localhost/base:12")
+    const platform = [
+      "--format",
+      "docker",
+      "--platform",
+      "linux/amd64",
+      "--build-arg",
+      "BASE=localhost/base:12",
+    ]
+    images("build", "--quiet", ...platform, "--tag", "databuddy", join(first, "image"))
+    const format = "{{json .Docker.config}}"
+    const config = JSON.parse(images("inspect", "--type", "image", "--format", format, "localhost/databuddy"))
+    expect(config).toMatchObject({
+      User: "10001:10001",
+      Volumes: { "/data": {} },
+      Healthcheck: { Test: ["CMD", "/usr/bin/databuddy", "health"] },
+      Entrypoint: ["/usr/bin/databuddy"],
+      Cmd: ["serve"],
+    })
+    const container = images("from", "--pull-never", "localhost/databuddy")
+    const mounted = images("mount", container)
+    const image = join(folder, "image")
+    cpSync(mounted, image, { recursive: true, verbatimSymlinks: true })
+    images("umount", container)
+    expect(existsSync(join(image, "bin/sh"))).toBe(false)
+    const separate = ["unshare", "--mount", "--net", "--pid", "--fork"]
+    const output = run([...separate, "sh", "-c", runImage, "sh", image, ...config.Env])
+    expect(output).toBe('ok\n{"status":"success","type":"custom_event","count":1}\n10001 600\n')
+    images("rm", "--all")
+    images("rmi", "--all", "--force")
+  },
+  300_000,
+)
