@@ -215,11 +215,11 @@ async function showsPagesOnFullDisk(front: number, key: string): Promise<void> {
   if (event.status !== 503) throw new Error(`on a full disk an event got ${event.status}`)
 }
 
-/** The flag of the systemd unit in the README that delays the shutdown. */
+/** The flag of the systemd unit that delays the shutdown. */
 function unitFlags(): string[] {
-  const unit = codeBlocks(readPage("README.md"), "ini")[0] ?? ""
+  const unit = readPage("src/release/linux/databuddy.service")
   const flag = /--shutdown-delay \d+/.exec(unit)?.[0]
-  if (!flag) throw new Error("the systemd unit in README.md has no --shutdown-delay")
+  if (!flag) throw new Error("the systemd unit has no --shutdown-delay")
   return flag.split(" ")
 }
 
