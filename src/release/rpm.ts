@@ -33,7 +33,7 @@ export async function rpmPackage(
       _buildhost: "reproducible",
       use_source_date_epoch_as_buildtime: "1",
       clamp_mtime_to_source_date_epoch: "1",
-      // Debian's rpm otherwise writes the path of the build.
+      // No database of packages of this machine.
       _dbpath: join(folder, "db"),
       _binary_payload: "w6.gzdio",
       _build_id_links: "none",
@@ -126,6 +126,7 @@ fi
 
 %files
 %dir /etc/databuddy
+%dir /usr/share/doc/databuddy
 ${list.join("\n")}
 `
 }
