@@ -180,13 +180,13 @@ install_databuddy() {
   files="$work/${archive%.tar.gz}"
   "$files/databuddy" --version >/dev/null || fail "the program does not run on this system: nothing was installed"
 
-  run mkdir -p "$prefix/bin" "$prefix/share/doc/databuddy"
+  run mkdir -p "$prefix/bin" "$prefix/share/databuddy"
   # The new file replaces the old one in one step; a running server keeps the old one.
   run cp "$files/databuddy" "$prefix/bin/.databuddy.new"
   run chmod 755 "$prefix/bin/.databuddy.new"
   run mv -f "$prefix/bin/.databuddy.new" "$prefix/bin/databuddy"
   for text in LICENSE THIRD-PARTY-LICENSES.txt CHANGELOG.md; do
-    run cp "$files/$text" "$prefix/share/doc/databuddy/$text"
+    run cp "$files/$text" "$prefix/share/databuddy/$text"
   done
 
   if [ -z "$service" ] || [ "$(uname -s)" != Linux ]; then
@@ -230,7 +230,7 @@ uninstall_databuddy() {
   run rm -f "$unit"
   if systemd_runs; then run systemctl daemon-reload; fi
   run rm -f "$prefix/bin/databuddy" "$prefix/bin/.databuddy.new" "$prefix/bin/databuddy.previous"
-  run rm -rf "$prefix/share/doc/databuddy" "$config"
+  run rm -rf "$prefix/share/databuddy" "$config"
   # The data stays, and so does the user that owns it: another one could get its number.
   if [ -d "$data" ]; then run rmdir "$data" 2>/dev/null || true; fi
   if [ -d "$data" ]; then

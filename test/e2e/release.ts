@@ -89,7 +89,7 @@ const storedEvents = (program: string) =>
 beforeAll(() => {
   version = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")).version
   const archive = process.env.DATABUDDY_TEST_ROOT ?? join(folder, "root.tar")
-  if (!existsSync(archive)) run(["mmdebstrap", "--variant=minbase", "bookworm", archive])
+  if (!existsSync(archive)) run(["mmdebstrap", "--variant=minbase", "--include=systemd", "bookworm", archive])
   mkdirSync(root)
   run(["tar", "-xf", archive, "-C", root])
   // Bun reads it at startup.
@@ -184,6 +184,7 @@ describe.each([
     way.install()
     expect(inRoot(`${way.program} --version`)).toStartWith(`databuddy ${version} `)
     expect(inRoot(`stat -c '%a %U' ${settings} /var/lib/databuddy`)).toBe("640 root\n700 databuddy\n")
+    expect(inRoot("systemctl is-enabled databuddy.service")).toBe("enabled\n")
     await storesEvent(way.program)
 
     inRoot(`echo DATABUDDY_PORT=4001 >> ${settings}`)

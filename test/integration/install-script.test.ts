@@ -69,11 +69,10 @@ const installed = [
   "bin",
   "bin/databuddy",
   "share",
-  "share/doc",
-  "share/doc/databuddy",
-  "share/doc/databuddy/CHANGELOG.md",
-  "share/doc/databuddy/LICENSE",
-  "share/doc/databuddy/THIRD-PARTY-LICENSES.txt",
+  "share/databuddy",
+  "share/databuddy/CHANGELOG.md",
+  "share/databuddy/LICENSE",
+  "share/databuddy/THIRD-PARTY-LICENSES.txt",
 ]
 
 describe("install.sh", () => {
