@@ -9,6 +9,9 @@ export interface PackageFacts {
   maintainer: string
 }
 
+/** The version for dpkg and rpm, which sort a prerelease before its release if it starts with a tilde. */
+export const packageVersion = (version: string) => version.replaceAll("-", "~")
+
 /** Debian's name of a processor. */
 export const debianArchitectures: Record<string, string> = { "linux-x64": "amd64", "linux-arm64": "arm64" }
 
@@ -31,7 +34,7 @@ export function debianPackage(
     .sort()
   const kibibytes = files.reduce((sum, { content }) => sum + Math.ceil(content.length / 1024), 0)
   const control = `Package: databuddy
-Version: ${version}
+Version: ${packageVersion(version)}
 Architecture: ${architecture}
 Maintainer: ${maintainer}
 Installed-Size: ${kibibytes}

@@ -5,7 +5,13 @@ import pkg from "../../package.json" with { type: "json" }
 import { build, components, type Target, targets } from "../build.ts"
 import { type Entry, gzip, tar, zip } from "./archive.ts"
 import { licenseTexts } from "./components.ts"
-import { debianArchitectures, debianPackage, type MaintainerScripts, type PackageFacts } from "./deb.ts"
+import {
+  debianArchitectures,
+  debianPackage,
+  type MaintainerScripts,
+  type PackageFacts,
+  packageVersion,
+} from "./deb.ts"
 import { canBuildRpm, rpmArchitectures, rpmPackage } from "./rpm.ts"
 import { cycloneDx, type ReleaseFacts } from "./sbom.ts"
 
@@ -167,7 +173,7 @@ The executable contains other software. Its licenses are in
 /** Debian's tools read the version and the date from this format. */
 function debianChangelog({ version, time, maintainer }: PackageFacts): string {
   const date = new Date(time * 1_000).toUTCString().replace("GMT", "+0000")
-  return `databuddy (${version}) unstable; urgency=medium
+  return `databuddy (${packageVersion(version)}) unstable; urgency=medium
 
   * The changes are in /usr/share/doc/databuddy/CHANGELOG.md.gz.
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import type { Entry } from "./archive.ts"
-import type { PackageFacts } from "./deb.ts"
+import { foldersOf, type PackageFacts, packageVersion } from "./deb.ts"
 
 /** The names that rpm uses for processors. */
 export const rpmArchitectures: Record<string, string> = { "linux-x64": "x86_64", "linux-arm64": "aarch64" }
@@ -67,9 +67,12 @@ function spec(
     const kind = path.startsWith("etc/") ? "%config(noreplace) " : ""
     return `${kind}%attr(0${mode.toString(8)}, root, root) /${path}`
   })
-  // A prerelease sorts before its release in rpm if it starts with a tilde.
+  // The folders that no other package owns.
+  const folders = foldersOf(files)
+    .filter(({ path }) => path.endsWith("/databuddy"))
+    .map(({ path }) => `%dir /${path}`)
   return `Name: databuddy
-Version: ${version.replaceAll("-", "~")}
+Version: ${packageVersion(version)}
 Release: 1
 Summary: Self-hosted web and product analytics
 License: MIT
@@ -125,8 +128,7 @@ if [ "$1" -eq 0 ]; then
 fi
 
 %files
-%dir /etc/databuddy
-%dir /usr/share/doc/databuddy
+${folders.join("\n")}
 ${list.join("\n")}
 `
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ar, type Entry, gzip, tar, zip } from "../../src/release/archive.ts"
 import { debianPackage } from "../../src/release/deb.ts"
+import { rpmPackage } from "../../src/release/rpm.ts"
 
 // 2026-11-28T12:00:00Z
 const time = 1_795_867_200
@@ -104,20 +105,43 @@ test("ar pads names and contents", () => {
   expect(text).toBe(`!<arch>\na               1795867200  0     0     100644  3         \`\nodd\n`)
 })
 
+const facts = { version: "1.2.3-rc.1", time, maintainer: "A <a@b.c>" }
+const packaged = [
+  { path: "usr/bin/databuddy", mode: 0o755, content: "#!/bin/sh\n" },
+  { path: "etc/databuddy/databuddy.env", mode: 0o640, content: "# settings\n" },
+]
+
+const rpmbuild = Bun.which("rpmbuild")
+test.skipIf(!rpmbuild)(
+  `two packages for rpm have the same bytes${rpmbuild ? "" : " (skipped: needs rpmbuild)"}`,
+  async () => {
+    const bytes = await rpmPackage(packaged, "aarch64", facts)
+    // The time of the build has a resolution of one second.
+    await Bun.sleep(1_100)
+    expect(Buffer.from(bytes).equals(await rpmPackage(packaged, "aarch64", facts))).toBe(true)
+    inFolder((folder) => {
+      writeFileSync(join(folder, "a.rpm"), bytes)
+      const fields = "%{VERSION} %{ARCH} %{BUILDTIME} %{BUILDHOST}"
+      expect(run(["rpm", "--query", "--queryformat", fields, "--package", "a.rpm"], folder)).toBe(
+        `1.2.3~rc.1 aarch64 ${time} reproducible`,
+      )
+      expect(run(["rpm", "--query", "--configfiles", "--package", "a.rpm"], folder)).toBe(
+        "/etc/databuddy/databuddy.env\n",
+      )
+    })
+  },
+)
+
 const dpkg = Bun.which("dpkg-deb")
 describe.skipIf(!dpkg)(`a Debian package${dpkg ? "" : " (skipped: needs dpkg-deb)"}`, () => {
-  const files = [
-    { path: "usr/bin/databuddy", mode: 0o755, content: "#!/bin/sh\n" },
-    { path: "etc/databuddy/databuddy.env", mode: 0o640, content: "# settings\n" },
-  ]
   const scripts = { postinst: "#!/bin/sh\n", prerm: "#!/bin/sh\n", postrm: "#!/bin/sh\n" }
-  const bytes = debianPackage(files, scripts, "amd64", { version: "1.2.3", time, maintainer: "A <a@b.c>" })
+  const bytes = debianPackage(packaged, scripts, "amd64", facts)
 
   test("has the fields, files and configuration files that dpkg reads", () => {
     inFolder((folder) => {
       writeFileSync(join(folder, "a.deb"), bytes)
       expect(run(["dpkg-deb", "--field", "a.deb", "Package", "Version", "Architecture"], folder)).toBe(
-        "Package: databuddy\nVersion: 1.2.3\nArchitecture: amd64\n",
+        "Package: databuddy\nVersion: 1.2.3~rc.1\nArchitecture: amd64\n",
       )
       expect(run(["dpkg-deb", "--info", "a.deb", "conffiles"], folder)).toBe("/etc/databuddy/databuddy.env\n")
       run(["dpkg-deb", "--raw-extract", "a.deb", "out"], folder)
