@@ -54,7 +54,8 @@ async function buildHost(): Promise<number> {
   }
   const outfile = process.platform === "win32" ? "databuddy.exe" : "databuddy"
   const sources = sourcesDigest()
-  if (!(await build({ ...target, outfile }))) return 1
+  const licenses = licenseTexts(root, await components())
+  if (!(await build({ ...target, outfile }, licenses))) return 1
   mkdirSync(dirname(recordFile), { recursive: true })
   writeFileSync(recordFile, JSON.stringify(recordOf(join(root, outfile), sources)))
   return 0
@@ -92,8 +93,9 @@ async function buildAll(): Promise<number> {
   // Binaries of an earlier build must not look like results of this one.
   await rm(join(root, "dist"), { recursive: true, force: true })
   let code = 0
+  const licenses = licenseTexts(root, await components())
   for (const target of targets) {
-    const built = await build(target)
+    const built = await build(target, licenses)
     if (!built && target.required) code = 1
   }
   return code
@@ -134,8 +136,8 @@ export function components(): Promise<Component[]> {
 }
 
 /** Embeds the licenses as a file, which nothing reads at startup. */
-async function embedLicenses(): Promise<Bun.BunPlugin> {
-  await Bun.write(licensesFile, licenseTexts(root, await components()))
+async function embedLicenses(licenses: string): Promise<Bun.BunPlugin> {
+  await Bun.write(licensesFile, licenses)
   return {
     name: "embed-licenses",
     setup(build) {
@@ -150,8 +152,12 @@ export const licenseTexts = () => Bun.file(file).text()
   }
 }
 
-/** Builds one binary. `version` replaces the one of package.json. */
-export async function build({ outfile, bun, addon }: Target, version?: string): Promise<boolean> {
+/** Builds one binary, which contains the text of its licenses. `version` replaces the one of package.json. */
+export async function build(
+  { outfile, bun, addon }: Target,
+  licenses: string,
+  version?: string,
+): Promise<boolean> {
   const result = await Bun.build({
     entrypoints,
     root,
@@ -185,7 +191,7 @@ export async function build({ outfile, bun, addon }: Target, version?: string): 
       autoloadTsconfig: false,
       autoloadPackageJson: false,
     },
-    plugins: [embedAddon(), await embedDashboard(dashboardFolder), await embedLicenses()],
+    plugins: [embedAddon(), await embedDashboard(dashboardFolder), await embedLicenses(licenses)],
     throw: false,
   })
   if (!result.success) {

@@ -61,7 +61,7 @@ async function release(args: readonly string[]): Promise<void> {
     writeDist(`image/${name}`, readFileSync(sourceFile(`container/${name}`)))
   }
   for (const target of platforms) {
-    if (!(await build(target, version))) {
+    if (!(await build(target, licenses, version))) {
       if (target.required) throw new Error(`${target.outfile} was not built, and a release needs it`)
       continue
     }
