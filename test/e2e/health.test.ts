@@ -43,6 +43,24 @@ describe("health", () => {
     expect(await health([...args()], env())).toEqual({ out, err: "", code: 0 })
   })
 
+  const openssl = Bun.which("openssl")
+  test.skipIf(!openssl)(
+    `finds a server with TLS, whatever its certificate names${openssl ? "" : " (skipped: needs openssl)"}`,
+    async () => {
+      const [cert, key] = [folder.file("server.crt"), folder.file("server.key")]
+      const subject = ["-subj", "/CN=events.example.com", "-keyout", key, "-out", cert]
+      Bun.spawnSync(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", ...subject])
+      const args = ["--tls-cert", cert, "--tls-key", key]
+      const secure = await startServer({ db: folder.file("secure.db"), args })
+      try {
+        const location = ["--port", String(secure.port), "--tls-cert", cert]
+        expect(await health(location)).toEqual({ out: "ok\n", err: "", code: 0 })
+      } finally {
+        await secure.stop()
+      }
+    },
+  )
+
   test.each([
     ["nothing listens", () => ["--port", "1"], "no response"],
     ["another program answers", () => ["--port", String(other.port)], "another program answers"],
