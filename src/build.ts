@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { rm } from "node:fs/promises"
-import { basename, dirname, join } from "node:path"
+import { basename, dirname, join, relative } from "node:path"
 import { embedDashboard } from "./dashboard/bundle.ts"
 import { bundledComponents, type Component, licenseTexts } from "./release/components.ts"
 import { bundleScripts, scriptFiles } from "./tracker/bundle.ts"
@@ -34,9 +34,11 @@ export const targets: readonly Target[] = [
 const root = join(import.meta.dir, "..")
 /** Records what the binary was built from. The record is a separate file, because a compiled binary cannot be changed. */
 const recordFile = join(root, "node_modules/.cache/databuddy-build.json")
-/** Files on their way into the binary. */
-const dashboardFolder = join(root, "node_modules/.cache/databuddy-dashboard")
-const licensesFile = join(root, "node_modules/.cache/databuddy-licenses.txt")
+/**
+ * Files on their way into the binary. Not in node_modules, which clones can share: another build would overwrite them. The
+ * source map has their path, which must be the same in each clone.
+ */
+const embeddedFolder = join(root, "dist/.embedded")
 
 // The others are the workers of src/backups/staging.ts and src/query/engine/engine.ts, which name them by these paths.
 const entrypoints = ["src/main.ts", "src/backups/copy-worker.ts", "src/query-api/worker.ts"].map((file) =>
@@ -113,7 +115,7 @@ function embedAddon(): Bun.BunPlugin {
         contents: `
 import createDatabase from "./database.js"
 import file from "../prebuilds/${basename(path, ".js")}.node" with { type: "file" }
-import { loadAddon } from ${JSON.stringify(join(root, "src/store/db/addon.ts"))}
+import { loadAddon } from ${JSON.stringify(relative(dirname(path), join(root, "src/store/db/addon.ts")))}
 let addon
 export default createDatabase(() => addon ??= loadAddon(file), false)
 `,
@@ -137,13 +139,13 @@ export function components(): Promise<Component[]> {
 
 /** Embeds the licenses as a file, which nothing reads at startup. */
 async function embedLicenses(licenses: string): Promise<Bun.BunPlugin> {
-  await Bun.write(licensesFile, licenses)
+  await Bun.write(join(embeddedFolder, "licenses.txt"), licenses)
   return {
     name: "embed-licenses",
     setup(build) {
       build.onLoad({ filter: /[/\\]src[/\\]license-texts\.ts$/ }, () => ({
         contents: `
-import file from ${JSON.stringify(licensesFile)} with { type: "file" }
+import file from "../dist/.embedded/licenses.txt" with { type: "file" }
 export const licenseTexts = () => Bun.file(file).text()
 `,
         loader: "js",
@@ -191,9 +193,14 @@ export async function build(
       autoloadTsconfig: false,
       autoloadPackageJson: false,
     },
-    plugins: [embedAddon(), await embedDashboard(dashboardFolder), await embedLicenses(licenses)],
+    plugins: [
+      embedAddon(),
+      await embedDashboard(join(embeddedFolder, "dashboard")),
+      await embedLicenses(licenses),
+    ],
     throw: false,
   })
+  await rm(embeddedFolder, { recursive: true, force: true })
   if (!result.success) {
     const causes = result.logs.map((log) => log.message).join("; ")
     report(`${outfile} was not built: ${causes}`)

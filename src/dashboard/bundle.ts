@@ -25,21 +25,22 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
   for (const { output, name } of files) await Bun.write(join(folder, name), output)
 
   const imports = files.map(({ name }, index) => {
-    return `import file${index} from ${JSON.stringify(join(folder, name))} with { type: "file" }`
+    return `import file${index} from "./${name}" with { type: "file" }`
   })
   const entries = files.map(({ output, name }, index) => {
     const loader = name.endsWith(".html") ? "html" : "file"
     return `{ path: file${index}, loader: "${loader}", headers: { "content-type": ${JSON.stringify(output.type)} } }`
   })
+  // A file beside the others: their absolute paths would be part of the source map, and differ between two clones.
+  const list = join(folder, "files.js")
+  await Bun.write(list, `${imports.join("\n")}\nexport default { files: [${entries.join(", ")}] }\n`)
   return {
     name: "embed-dashboard",
     setup(build) {
-      // Another namespace, because Bun reads a file that ends with .html as a page whatever the loader.
-      build.onResolve({ filter: /^\.\/index\.html$/ }, () => ({ path: "index.js", namespace: "dashboard" }))
-      build.onLoad({ filter: /./, namespace: "dashboard" }, () => ({
-        contents: `${imports.join("\n")}\nexport default { files: [${entries.join(", ")}] }\n`,
-        loader: "js",
-      }))
+      build.onResolve({ filter: /^\.\/index\.html$/ }, ({ importer }) =>
+        // The list itself imports the bundled page.
+        importer === list ? undefined : { path: list },
+      )
     },
   }
 }
