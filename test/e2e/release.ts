@@ -16,14 +16,12 @@ const second = join(folder, "second")
 const upgrade = join(folder, "upgrade")
 let version = ""
 
-function run(command: string[], options: { cwd?: string; fails?: true } = {}): string {
-  const { stdout, stderr, success } = Bun.spawnSync(command, {
-    cwd: options.cwd ?? repository,
-    env: { ...process.env, LC_ALL: "C.UTF-8" },
-  })
-  const output = stdout.toString() + stderr.toString()
-  if (success === (options.fails ?? false)) throw new Error(`${command.join(" ")}: ${output}`)
-  return output
+/** Runs a command and returns its standard output. Throws with everything it printed if it fails. */
+function run(command: string[], cwd = repository): string {
+  const env = { ...process.env, LC_ALL: "C.UTF-8" }
+  const { stdout, stderr, success } = Bun.spawnSync(command, { cwd, env })
+  if (!success) throw new Error(`${command.join(" ")}: ${stdout}${stderr}`)
+  return stdout.toString()
 }
 
 /** Runs a line of shell in the Debian system. */
@@ -31,7 +29,7 @@ const inRoot = (line: string) =>
   run(["chroot", root, "/usr/bin/env", "PATH=/usr/local/bin:/usr/sbin:/usr/bin", "sh", "-c", line])
 
 function buildRelease(cwd: string, destination: string, ...args: string[]): void {
-  run(["bun", "src/release/release.ts", "--target", "linux-x64", ...args], { cwd })
+  run(["bun", "src/release/release.ts", "--target", "linux-x64", ...args], cwd)
   cpSync(join(cwd, "dist"), destination, { recursive: true })
 }
 
@@ -80,11 +78,7 @@ async function storesEvent(program: string): Promise<void> {
 }
 
 const storedEvents = (program: string) =>
-  Number(
-    /"total":(\d+)/.exec(
-      inRoot(`${program} query custom_events --db /var/lib/databuddy/databuddy.db --json`),
-    )?.[1] ?? inRoot(`${program} export --db /var/lib/databuddy/databuddy.db | wc -l`).trim(),
-  )
+  Number(inRoot(`${program} export --db /var/lib/databuddy/databuddy.db 2>/dev/null | wc -l`))
 
 beforeAll(() => {
   version = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")).version
@@ -114,7 +108,7 @@ test("two runs in two folders write the same bytes", () => {
   expect(readFileSync(join(second, "SHA256SUMS"), "utf8")).toBe(
     readFileSync(join(first, "SHA256SUMS"), "utf8"),
   )
-  run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], { cwd: first })
+  run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], first)
 })
 
 test("the SBOM names the packages with the hashes of bun.lock", () => {
