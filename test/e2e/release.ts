@@ -46,10 +46,9 @@ const users = () => inRoot("getent passwd databuddy || true")
 
 /** Starts the server in the system as its user, stores an event and reads it back. */
 async function storesEvent(program: string): Promise<void> {
-  const port = 20_000 + Math.floor(Math.random() * 20_000)
   const asUser = ["setpriv", "--reuid=databuddy", "--regid=databuddy", "--clear-groups"]
   const db = "/var/lib/databuddy/databuddy.db"
-  const line = `exec ${asUser.join(" ")} ${program} serve --db ${db} --port ${port} --min-free 0`
+  const line = `exec ${asUser.join(" ")} ${program} serve --db ${db} --port 0 --min-free 0`
   const server = Bun.spawn(["chroot", root, "sh", "-c", line], { stdout: "pipe", stderr: "pipe" })
   let output = ""
   const read = async (stream: ReadableStream<Uint8Array>) => {
@@ -61,6 +60,7 @@ async function storesEvent(program: string): Promise<void> {
       if (tries > 200 || server.exitCode !== null) throw new Error(`serve did not start: ${output}`)
       await Bun.sleep(50)
     }
+    const port = /listens on \S+:(\d+)/.exec(output)?.[1]
     expect(inRoot(`${program} health --port ${port}`)).toBe("ok\n")
     const key = /dbdy_[\w-]+/.exec(output)?.[0]
     if (key) writeFileSync(join(folder, "key"), key)
@@ -78,7 +78,7 @@ async function storesEvent(program: string): Promise<void> {
 }
 
 const storedEvents = (program: string) =>
-  Number(inRoot(`${program} export --db /var/lib/databuddy/databuddy.db 2>/dev/null | wc -l`))
+  Number(inRoot(`${program} export --db /var/lib/databuddy/databuddy.db 2>/dev/null | grep -c '"installed"'`))
 
 beforeAll(() => {
   version = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")).version
