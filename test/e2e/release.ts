@@ -18,7 +18,8 @@ let version = ""
 
 /** Runs a command and returns its standard output. Throws with everything it printed if it fails. */
 function run(command: string[], cwd = repository): string {
-  const env = { ...process.env, LC_ALL: "C.UTF-8" }
+  // lintian leaves files in the temporary folder.
+  const env = { ...process.env, LC_ALL: "C.UTF-8", TMPDIR: folder }
   const { stdout, stderr, success } = Bun.spawnSync(command, { cwd, env })
   if (!success) throw new Error(`${command.join(" ")}: ${stdout}${stderr}`)
   return stdout.toString()
@@ -104,7 +105,7 @@ beforeAll(() => {
 afterAll(() => {
   Bun.spawnSync(["umount", join(root, "proc")])
   rmSync(folder, { recursive: true, force: true })
-})
+}, 120_000)
 
 test("two runs in two folders write the same bytes", () => {
   expect(readFileSync(join(second, "SHA256SUMS"), "utf8")).toBe(
