@@ -9,7 +9,7 @@ import {
 import { groupsByKey, span, withFilters } from "./groups.ts"
 import type { QuerySpec, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { pairBuckets } from "./range.ts"
-import { percent, requireRows } from "./rows.ts"
+import { percent, requireRows, unionOf } from "./rows.ts"
 
 export function* funnel(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
   const { scope, steps, window, unit, by, limit, offset, previous } = spec
@@ -17,10 +17,16 @@ export function* funnel(spec: QuerySpec, run: RunQuery): Generator<void, TypeRes
   const runScope = (scope: Scope) => run({ kind: "funnel", scope, steps, window, unit, by: dimension })
   const { groups } = yield* runScope(scope)
   const comparison = previous && (yield* runScope({ ...scope, ...span(previous) }))
-  const previousSteps = comparison && new Map(comparison.groups.map((group) => [group.by, group.steps]))
   const emptySteps = steps.map((): FunnelStep => ({ units: 0, median: null }))
-  const rows = groups.slice(offset, offset + limit).flatMap((group) => {
-    const previousMeasures = previousSteps && measuresOf(previousSteps.get(group.by) ?? emptySteps)
+  // Groups of both periods, those of the range first.
+  const union = unionOf(
+    groups,
+    comparison?.groups,
+    ({ by }) => JSON.stringify(by),
+    ({ by }) => ({ by, steps: emptySteps }),
+  )
+  const rows = union.slice(offset, offset + limit).flatMap(({ item: group, previous }) => {
+    const previousMeasures = comparison && measuresOf(previous?.steps ?? emptySteps)
     return measuresOf(group.steps).map(
       (measures, index): Row => ({
         ...(dimension === undefined ? {} : { [dimension]: group.by }),

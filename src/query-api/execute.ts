@@ -5,7 +5,7 @@ import { OutOfMemoryBudgetError } from "../query/structures/memory-budget.ts"
 import type { ParsedQuery } from "./parse.ts"
 import type { QuerySpec, RunQuery, TypeResult } from "./query-spec.ts"
 import { typeOf } from "./query-types.ts"
-import { invalidParameter, rowOrder } from "./rows.ts"
+import { comparedOrder, invalidParameter, rowOrder } from "./rows.ts"
 import type { MetaJson } from "./schema.ts"
 
 /** Result of one parameter. `Rows` are objects, or rendered JSON. */
@@ -117,13 +117,15 @@ export function* rowsOf(spec: QuerySpec, run: RunQuery): Generator<void, TypeRes
   const result = yield* type.rows(spec, run)
   if (!spec.sort || result.isPage) return result
   const { by, order } = spec.sort
-  // By default, text columns break ties. Sorting is stable: it preserves the order of the type otherwise.
+  // By default, the previous value and text columns break ties. Sorting is stable: it preserves the order of the type otherwise.
   const textColumns = [...type.columns, ...spec.by].filter((column) =>
     result.rows.some((row) => typeof row[column] === "string"),
   )
-  const sorted = result.rows.sort(
-    rowOrder([order === "asc" ? by : `-${by}`, ...(type.tieBreakers ?? textColumns)]),
-  )
+  const byColumn = spec.previous
+    ? comparedOrder(by, order === "desc", type.order?.by ?? by)
+    : rowOrder([order === "asc" ? by : `-${by}`])
+  const byText = rowOrder(type.tieBreakers ?? textColumns)
+  const sorted = result.rows.sort((a, b) => byColumn(a, b) || byText(a, b))
   return { ...result, rows: sorted.slice(spec.offset, spec.offset + spec.limit), total: sorted.length }
 }
 

@@ -12,10 +12,11 @@ import {
   type GroupsResult,
   type Measure,
   type Scope,
+  type Values,
 } from "../query/query.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { pairBuckets } from "./range.ts"
-import { percent, requireRows } from "./rows.ts"
+import { changeColumn, percent, requireRows } from "./rows.ts"
 import type { Option } from "./schema.ts"
 
 /** Measures with the names of their columns. */
@@ -112,23 +113,10 @@ function* groupRows(
     granularity,
     measures: measures.map(({ measure }) => measure),
   }
-  const { limit, offset } = spec
-  const page =
-    by.length === 0
-      ? undefined
-      : granularity
-        ? yield* run({
-            ...query,
-            granularity: undefined,
-            measures: query.measures.slice(0, 1),
-            page: { order: { measure: 0 }, descending: true, limit, offset },
-          })
-        : yield* run({ ...query, page: { ...orderOf(spec, by, measures), limit, offset } })
-  const only = page?.groups.map((group) => group.by)
-  const result = page && !granularity ? page : yield* run({ ...query, only })
-  const comparison =
-    spec.previous && (yield* run({ ...query, scope: { ...scope, ...span(spec.previous) }, only }))
-  const cells = (values: readonly (number | null)[] | undefined): Row =>
+  const { limit, offset, previous } = spec
+  // The rows of a comparison are those of both periods.
+  const range = previous && span(previous)
+  const cells = (values: Values | undefined): Row =>
     Object.fromEntries(
       measures.map(({ column, measure }, index) => {
         const value = values?.[index] ?? emptyValue(measure)
@@ -136,6 +124,38 @@ function* groupRows(
         return [column, isTime && value !== null ? iso(value) : value]
       }),
     )
+  const fieldsOf = (values: GroupKey): Row =>
+    Object.fromEntries(by.map(({ column }, index) => [column, values[index] ?? null]))
+  if (by.length > 0 && !granularity) {
+    const result = yield* run({
+      ...query,
+      page: { ...orderOf(spec, by, measures), limit, offset, previous: range },
+    })
+    const { groups: total = 0, sum = 0 } = result.totals ?? {}
+    const column = measures[0]?.column ?? ""
+    const rows = result.groups.map((group, index): Row => {
+      const own = cells(group.values)
+      return {
+        ...fieldsOf(group.by),
+        ...own,
+        ...(definition.share ? { [definition.share]: percent(Number(own[column]), sum) } : {}),
+        ...(result.previous ? { previous: cells(result.previous[index]) } : {}),
+      }
+    })
+    return { rows, isPage: true, total }
+  }
+  const page =
+    by.length === 0
+      ? undefined
+      : yield* run({
+          ...query,
+          granularity: undefined,
+          measures: query.measures.slice(0, 1),
+          page: { order: { measure: 0 }, descending: true, limit, offset, previous: range },
+        })
+  const only = page?.groups.map((group) => group.by)
+  const result = yield* run({ ...query, only })
+  const comparison = range && (yield* run({ ...query, scope: { ...scope, ...range }, only }))
   const groups = groupsByKey(result)
   const previousGroups = comparison && groupsByKey(comparison)
   const pairs =
@@ -145,8 +165,7 @@ function* groupRows(
     granularity ? { date: buckets[bucket]?.label ?? null } : {}
   const rowOf = (values: GroupKey, bucket: number): Row => {
     const group = groups.get(groupKey(values, bucket))
-    const fields = Object.fromEntries(by.map(({ column }, index) => [column, values[index] ?? null]))
-    const row: Row = { ...labels(bucket, result.buckets), ...fields, ...cells(group?.values) }
+    const row: Row = { ...labels(bucket, result.buckets), ...fieldsOf(values), ...cells(group?.values) }
     if (comparison && previousGroups && pairs) {
       const pair = pairs[bucket]
       row.previous =
@@ -159,17 +178,7 @@ function* groupRows(
     }
     return row
   }
-  if (!granularity) {
-    const rows = result.groups.map((group) => rowOf(group.by, 0))
-    if (!result.totals) return { rows }
-    const column = measures[0]?.column ?? ""
-    const { groups: total, sum } = result.totals
-    return {
-      rows: definition.share ? withShare(rows, column, sum, definition.share) : rows,
-      isPage: true,
-      total,
-    }
-  }
+  if (!granularity) return { rows: [rowOf([], 0)] }
   const keys = only ?? [[]]
   requireRows(keys.length * result.buckets.length)
   const buckets = result.buckets.map((_, bucket) => bucket)
@@ -177,7 +186,7 @@ function* groupRows(
   return { rows: buckets.flatMap((bucket) => keys.map((values) => rowOf(values, bucket))), isPage: true }
 }
 
-/** Maps the sort column to a dimension or a measure. The share sorts like the first measure. */
+/** Maps the sort column to a dimension or a measure. The share sorts like the first measure; the change is that of the first. */
 function orderOf(
   { sort }: QuerySpec,
   by: readonly { column: string }[],
@@ -185,9 +194,11 @@ function orderOf(
 ): Pick<GroupsPage, "order" | "descending"> {
   const indexIn = (columns: readonly { column: string }[]) =>
     columns.findIndex(({ column }) => column === sort?.by)
+  const descending = sort?.order === "desc"
+  if (sort?.by === changeColumn) return { order: { change: 0 }, descending }
   const dimension = indexIn(by)
   const order = dimension < 0 ? { measure: Math.max(0, indexIn(measures)) } : { by: dimension }
-  return { order, descending: sort?.order === "desc" }
+  return { order, descending }
 }
 
 /** Groups by bucket and field values. */
@@ -197,14 +208,6 @@ export function groupsByKey({ groups }: GroupsResult): Map<string, Group> {
 
 function groupKey(by: GroupKey, bucket: number): string {
   return by.length === 0 ? String(bucket) : JSON.stringify([bucket, ...by])
-}
-
-function withShare(rows: Row[], column: string, total: number, share: string): Row[] {
-  return rows.map(({ previous, ...row }) => ({
-    ...row,
-    [share]: percent(Number(row[column]), total),
-    ...(previous === undefined ? {} : { previous }),
-  }))
 }
 
 export function named(name: string): Filter {

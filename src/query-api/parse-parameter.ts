@@ -14,7 +14,7 @@ import { readCursor } from "./events.ts"
 import type { NamedMeasure, QuerySpec, QueryType, Sort } from "./query-spec.ts"
 import { typeOf } from "./query-types.ts"
 import { previousOf, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
-import { invalidParameter } from "./rows.ts"
+import { changeColumn, invalidParameter } from "./rows.ts"
 import {
   defaultLimit,
   optionNames,
@@ -138,7 +138,7 @@ function readParameter(input: ParameterInput): QuerySpec {
     top: parameter.top ?? type.defaultTop ?? defaultTop,
     limit,
     offset,
-    sort: readSort(name, type, { ...body, ...parameter }, { by, measures, granularity }),
+    sort: readSort(name, type, { ...body, ...parameter }, { by, measures, granularity, isCompared: compare }),
     cursor: parameter.cursor === undefined ? undefined : requireCursor(parameter.cursor),
   }
 }
@@ -227,7 +227,7 @@ function readSort(
   name: string,
   { order, sortsBy }: QueryType,
   { sortBy, sortOrder }: Pick<ParameterBody, "sortBy" | "sortOrder">,
-  options: Pick<QuerySpec, "by" | "measures" | "granularity">,
+  options: Pick<QuerySpec, "by" | "measures" | "granularity"> & { isCompared: boolean },
 ): Sort | undefined {
   if (!order) {
     if (sortBy === undefined) return undefined
@@ -237,7 +237,8 @@ function readSort(
   const others = granularity
     ? []
     : order.others.flatMap((column): readonly string[] => (column === "…" ? by : [column]))
-  const columns = sortsBy?.(options) ?? [...new Set([order.by, ...others])]
+  const own = sortsBy?.(options) ?? [...new Set([order.by, ...others])]
+  const columns = options.isCompared && own[0] !== "date" ? [...own, changeColumn] : own
   const column = sortBy ?? columns[0] ?? order.by
   if (!columns.includes(column)) throw invalidParameter(`${name} can be sorted by ${columns.join(", ")}`)
   const isText = textColumns.has(column) || isOneOf(by, column)

@@ -8,7 +8,7 @@ import { pageColumnMeanings } from "./page-columns.ts"
 import { pageTypes } from "./page-types.ts"
 import { classify, discover, numbers, ofValues } from "./properties.ts"
 import type { QueryType } from "./query-spec.ts"
-import { invalidParameter, percent } from "./rows.ts"
+import { changeColumn, invalidParameter, percent } from "./rows.ts"
 import { defaultLimit, type TypeConfig } from "./schema.ts"
 
 /** Maximum values per property key. */
@@ -401,7 +401,8 @@ export function typeOf(name: string): QueryType | undefined {
 
 /** A type as GET /v1/query/types returns it. */
 export function configOf({ description, columns, takes, needs = [], order }: QueryType): TypeConfig {
-  const sortBy = order ? [...new Set([order.by, ...order.others])] : []
+  const change = takes.includes("compare") && order?.by !== "date" ? [changeColumn] : []
+  const sortBy = order ? [...new Set([order.by, ...order.others, ...change])] : []
   return {
     allowedFilters: [...fields, "property_key", "property.*"],
     customizable: true,

@@ -1,4 +1,5 @@
 import { RequestError } from "../errors.ts"
+import { relativeChange } from "../query/structures/statistics.ts"
 import type { Row } from "./query-spec.ts"
 
 /** Maximum rows of a result with all dates, which ignores the limit; about 10 MB of JSON. */
@@ -32,6 +33,52 @@ function compareValues(a: unknown, b: unknown, isDescending = false): number {
   if (b === null || b === undefined) return -1
   // The columns that rows are sorted by hold numbers or text.
   return (a as number | string) < (b as number | string) === isDescending ? 1 : -1
+}
+
+/** The sort column of a comparison: the change of the first measure. It is not a column of the result. */
+export const changeColumn = "change"
+
+/** Adds the rows of the previous period that the range does not have. `emptyOf`: such a row with the values of no events. */
+export function unionOf<Item>(
+  current: readonly Item[],
+  previous: readonly Item[] | undefined,
+  keyOf: (item: Item) => string,
+  emptyOf: (previous: Item) => Item,
+): { item: Item; previous: Item | undefined }[] {
+  const previousByKey = new Map(previous?.map((item) => [keyOf(item), item]))
+  const union = current.map((item) => {
+    const key = keyOf(item)
+    const pair = previousByKey.get(key)
+    previousByKey.delete(key)
+    return { item, previous: pair }
+  })
+  for (const item of previousByKey.values()) union.push({ item: emptyOf(item), previous: item })
+  return union
+}
+
+/**
+ * Comparator for rows of a comparison. Ties of a measure are sorted by its previous value, ties of the change by the difference, in the same
+ * direction. `measure`: the column that `change` compares.
+ */
+export function comparedOrder(
+  column: string,
+  isDescending: boolean,
+  measure: string,
+): (a: Row, b: Row) => number {
+  const inPrevious = ({ previous }: Row, name: string) => Object(previous)[name] ?? null
+  const now = (row: Row) => Number(row[measure] ?? 0)
+  const before = (row: Row) => Number(inPrevious(row, measure) ?? 0)
+  const keys =
+    column === changeColumn
+      ? [(row: Row) => relativeChange(now(row), before(row)), (row: Row) => now(row) - before(row)]
+      : [(row: Row) => row[column], (row: Row) => inPrevious(row, column)]
+  return (a, b) => {
+    for (const sortKey of keys) {
+      const order = compareValues(sortKey(a), sortKey(b), isDescending)
+      if (order !== 0) return order
+    }
+    return 0
+  }
 }
 
 /** Comparator for several columns; `-` before a name: descending. */

@@ -137,11 +137,11 @@ const page = Type.Integer({
   description: "Page number, from 1",
   expected: "must be a whole number from 1 to 100000",
 })
-const sortBy = text("A column of the result")
+const sortBy = text("A column of the result; with compare also change: that of the default column in percent")
 const sortOrder = oneOf(["asc", "desc"], "Default desc; asc for text and dates")
 const compare = oneOf(
   ["previous_period"],
-  "Adds `previous` to each row: its measures in the previous period of the same length. If the range is still running, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. null for dates that the previous period does not have",
+  "Adds `previous` to each row: its measures in the previous period of the same length. If the range is still running, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. null for dates that the previous period does not have. Rows that only the previous period has are listed too, with the measures of no events",
 )
 const pathSteps = (description: string) =>
   Type.Integer({ minimum: 0, maximum: 5, description, expected: "must be a whole number from 0 to 5" })

@@ -9,7 +9,7 @@ import {
 import { span } from "./groups.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { pairBuckets } from "./range.ts"
-import { percent } from "./rows.ts"
+import { percent, unionOf } from "./rows.ts"
 
 type Traffic = Omit<TrafficGroup, "by" | "bucket">
 
@@ -86,16 +86,20 @@ function* trafficRows(
     return { pageviews: countsSessions ? traffic.sessions : pageviews, visitors }
   }
   const total = current.reduce((sum, group) => sum + Number(counted(group).pageviews), 0)
-  const earlier = before && new Map(before.map((group) => [JSON.stringify(group.by), group]))
-  const rows = current.map((group): Row => {
+  const union = unionOf(
+    current,
+    before,
+    (group) => JSON.stringify(group.by),
+    (group) => ({ ...group, ...noTraffic }),
+  )
+  const rows = union.map(({ item: group, previous: pair = noTraffic }): Row => {
     const own = counted(group)
-    const pair = earlier?.get(JSON.stringify(group.by)) ?? noTraffic
     return {
       name: group.by[0] ?? missing?.(group.by) ?? null,
       ...own,
       percentage: percent(Number(own.pageviews), total),
       ...labels(group.by),
-      ...(earlier ? { previous: counted(pair) } : {}),
+      ...(before ? { previous: counted(pair) } : {}),
     }
   })
   return { rows }

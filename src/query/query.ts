@@ -143,9 +143,15 @@ export interface GroupsQuery {
 }
 
 export interface GroupsPage {
-  /** An index into `by` or into `measures`. Missing values come last in both directions. Ties are sorted by their dimensions. */
-  order: { by: number } | { measure: number }
+  /**
+   * An index into `by` or into `measures`. `change`: the change of a measure since `previous` in percent; from 0 it is infinite.
+   * Missing values come last in both directions. Ties are sorted by the measure in `previous` (those of `change` by the difference), in
+   * the same direction, then by their dimensions.
+   */
+  order: { by: number } | { measure: number } | { change: number }
   descending: boolean
+  /** Lists the groups of this period too. A group without events in one of the two periods has the values of no events there. */
+  previous?: Pick<Scope, "from" | "to"> | undefined
   offset: number
   limit: number
 }
@@ -176,7 +182,12 @@ export interface GroupsResult {
   buckets: Bucket[]
   /** Of all pages: the number of groups, and the sum of their first measure. */
   totals?: { groups: number; sum: number }
+  /** If the page has a previous period: the values of each group there, in the order of `groups`. */
+  previous?: Values[]
 }
+
+/** The values of a group, in the order of the measures. */
+export type Values = readonly (number | null)[]
 
 /** The property keys of each event name, and their values. */
 export interface ValuesQuery {

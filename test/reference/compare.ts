@@ -52,7 +52,11 @@ function differenceAt(
   if (isObject(actual) && isObject(expected) && Array.isArray(actual) === Array.isArray(expected)) {
     const fields = new Set([...Object.keys(expected), ...Object.keys(actual)])
     for (const field of fields) {
-      if (inexact[Number(field)] && path.endsWith("values") && isClose(actual[field], expected[field]))
+      if (
+        inexact[Number(field)] &&
+        /values$|previous\.\d+$/.test(path) &&
+        isClose(actual[field], expected[field])
+      )
         continue
       const found = differenceAt(actual[field], expected[field], inexact, `${path}.${field}`)
       if (found) return found

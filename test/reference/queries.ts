@@ -87,17 +87,30 @@ function isContextField(field: string): boolean {
 }
 
 /** Never sorted by sums: rounding can order equal sums differently. */
-function somePage(by: readonly Dimension[], measures: readonly Measure[], random: Pick): GroupsPage {
+function somePage(by: readonly Dimension[], measures: readonly Measure[], world: World): GroupsPage {
+  const { random } = world
   const exact = measures.flatMap((measure, index) =>
     typeof measure === "object" && (measure.what === "sum" || measure.what === "avg") ? [] : [index],
   )
   const isByMeasure = exact.length > 0 && random.chance(0.7)
+  const isCompared = random.chance(0.4)
+  const measure = isByMeasure ? random.of(exact) : 0
   return {
-    order: isByMeasure ? { measure: random.of(exact) } : { by: random.whole(0, by.length - 1) },
+    order: !isByMeasure
+      ? { by: random.whole(0, by.length - 1) }
+      : isCompared && random.chance(0.4)
+        ? { change: measure }
+        : { measure },
     descending: random.chance(0.5),
     offset: random.of([0, 0, 1, 5]),
     limit: random.of([1, 3, 10, 1_000]),
+    ...(isCompared && { previous: somePeriod(world) }),
   }
+}
+
+function somePeriod(world: World): { from: number; to: number } {
+  const [from, to] = [timeNear(world), timeNear(world)].sort((one, other) => one - other) as [number, number]
+  return { from, to: Math.max(to, from + 1) }
 }
 
 export type Kind = Query["kind"]
@@ -253,7 +266,7 @@ export function randomQuery(world: World, kind: Kind): Query {
           ? Array.from({ length: 4 }, () => by.map((one) => someValueOf(one, random)))
           : undefined,
         page:
-          granularity || by.length === 0 || random.chance(0.5) ? undefined : somePage(by, measures, random),
+          granularity || by.length === 0 || random.chance(0.5) ? undefined : somePage(by, measures, world),
       }
     }
     case "values":

@@ -54,6 +54,10 @@ export function referenceResult<Q extends Query>(
       ? { ...query.scope, from: query.scope.from - trafficLookBack, filters: [] }
       : query.scope
   const inScope = events.filter((event) => isInScope(event, scope))
+  if (query.kind === "groups" && query.page?.previous) {
+    const previous = events.filter((event) => isInScope(event, { ...scope, ...query.page?.previous }))
+    return comparedGroups(inScope, previous, query, query.page) as QueryResults[Q["kind"]]
+  }
   const answer = reports[query.kind] as (events: RawEvent[], query: Query, clocks: Clocks) => unknown
   return answer(inScope, query, clocks) as QueryResults[Q["kind"]]
 }
@@ -299,18 +303,57 @@ function groups(
   return { buckets, groups: all.filter(isWanted) }
 }
 
+/** A page of the groups of both periods. */
+function comparedGroups(
+  current: RawEvent[],
+  previous: RawEvent[],
+  { scope, by, measures }: GroupsQuery,
+  { order, descending: down, offset, limit }: GroupsPage,
+): QueryResults["groups"] {
+  const valuesOf = (event: RawEvent) =>
+    JSON.stringify(by.map((dimension) => textOrNull(contentOf(event, dimension))))
+  const [nowBy, beforeBy] = [groupBy(current, valuesOf), groupBy(previous, valuesOf)]
+  const all = [...new Set([...nowBy.keys(), ...beforeBy.keys()])].map((key) => ({
+    by: JSON.parse(key) as (string | null)[],
+    now: measures.map((measure) => measured(nowBy.get(key) ?? [], measure)),
+    before: measures.map((measure) => measured(beforeBy.get(key) ?? [], measure)),
+  }))
+  const keysOf = ({ by, now, before }: (typeof all)[number]): (string | number | null)[] => {
+    if ("by" in order) return [by[order.by] ?? null]
+    if ("measure" in order) return [now[order.measure] ?? null, before[order.measure] ?? null]
+    const [value, past] = [now[order.change] ?? 0, before[order.change] ?? 0]
+    return [value === past ? 0 : (value - past) / Math.abs(past), value - past]
+  }
+  all.sort((one, other) => {
+    const others = keysOf(other)
+    const byKey = keysOf(one).map((key, index) => placeOf(key, others[index] ?? null, down))
+    const byText = one.by.map((value, index) => placeOf(value, other.by[index] ?? null, false))
+    return [...byKey, ...byText].find((place) => place !== 0) ?? 0
+  })
+  const page = all.slice(offset, offset + limit)
+  return {
+    buckets: [{ from: scope.from, to: scope.to, label: "" }],
+    groups: page.map(({ by, now }) => ({ by, bucket: 0, values: now })),
+    previous: page.map(({ before }) => before),
+    totals: { groups: all.length, sum: all.reduce((sum, { now: [first] }) => sum + (first ?? 0), 0) },
+  }
+}
+
+/** Compares two values. Missing ones come last in both directions. */
+function placeOf(one: string | number | null, other: string | number | null, isDown: boolean): number {
+  if (one === null || other === null) return Number(one === null) - Number(other === null)
+  return (one < other ? -1 : one > other ? 1 : 0) * (isDown ? -1 : 1)
+}
+
 function pageOf(
   groups: Group[],
   { order, descending: down, offset, limit }: GroupsPage,
 ): Omit<QueryResults["groups"], "buckets"> {
-  const lastOf = (one: unknown, other: unknown) => Number(one === null) - Number(other === null)
-  const inOrder = (one: string | number, other: string | number) => (one < other ? -1 : one > other ? 1 : 0)
-  const compare = (one: string | number | null, other: string | number | null, isDown: boolean) =>
-    one === null || other === null ? lastOf(one, other) : inOrder(one, other) * (isDown ? -1 : 1)
-  const placed = ({ by, values }: Group) => ("by" in order ? by[order.by] : values[order.measure]) ?? null
+  const placed = ({ by, values }: Group) =>
+    ("by" in order ? by[order.by] : "measure" in order ? values[order.measure] : undefined) ?? null
   const sorted = [...groups].sort((one, other) => {
-    const ties = one.by.map((value, index) => compare(value, other.by[index] ?? null, false))
-    return compare(placed(one), placed(other), down) || ties.find((tie) => tie !== 0) || 0
+    const ties = one.by.map((value, index) => placeOf(value, other.by[index] ?? null, false))
+    return placeOf(placed(one), placed(other), down) || ties.find((tie) => tie !== 0) || 0
   })
   const sum = groups.reduce((total, { values: [first] }) => total + (first ?? 0), 0)
   return { groups: sorted.slice(offset, offset + limit), totals: { groups: groups.length, sum } }

@@ -67,7 +67,8 @@ export function Vitals() {
                     metric={candidate}
                     row={query
                       .rows<OverviewRow>("overview")
-                      .find(({ metric_name }) => metric_name === candidate.metric)}
+                      // Without samples, only the previous period has the metric.
+                      .find(({ metric_name, samples }) => metric_name === candidate.metric && samples > 0)}
                     isSelected={candidate === metric}
                   />
                 ))}

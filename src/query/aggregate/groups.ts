@@ -8,11 +8,14 @@ import type {
   GroupsQuery,
   GroupsResult,
   Measure,
+  Values,
 } from "../query.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { relativeChange } from "../structures/statistics.ts"
 import { bucketsOf } from "../structures/time-zone.ts"
 import { groupsPerStep } from "./group-table.ts"
 import { measurementOf } from "./measures.ts"
+import type { TimeRange } from "./partial-aggregates.ts"
 import { scanGroups } from "./scan.ts"
 
 /** Computes measures by dimensions and time. */
@@ -23,7 +26,7 @@ export function* groups(
 ): Generator<void, GroupsResult> {
   const { scope, granularity, by, measures, page, only } = query
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
-  if (page) return { ...(yield* pageOf(query, page, buckets, source, budget)), buckets }
+  if (page) return { ...(yield* pageOf(query, page, source, budget)), buckets }
   const found = yield* only
     ? selectedGroups(query, only, buckets, source, budget)
     : scanGroups(query, buckets, source, budget)
@@ -38,13 +41,13 @@ export function* groups(
  */
 function* pageOf(
   query: GroupsQuery,
-  { order, descending: down, offset, limit }: GroupsPage,
-  buckets: Bucket[],
+  page: GroupsPage,
   source: Snapshot,
   budget: MemoryBudget,
-): Generator<void, Pick<GroupsResult, "groups" | "totals">> {
+): Generator<void, Omit<GroupsResult, "buckets">> {
   const { by, measures } = query
-  const ordering = "measure" in order ? order.measure : 0
+  const { order, offset, limit, previous } = page
+  const ordering = "measure" in order ? order.measure : "change" in order ? order.change : 0
   const needed = [...new Set([0, ordering])]
   // Numbers of a property take longer than all other measures together, and would be counted twice.
   const hasNumbers = needed.some((index) => typeof measures[index] === "object")
@@ -52,27 +55,113 @@ function* pageOf(
     hasNumbers || !by.includes("event_name") || measures.every((_, index) => needed.includes(index))
   const counted = hasAllMeasures ? measures : needed.map((index) => measures[index] as Measure)
   const partBudget = budget.child()
-  const found = yield* scanGroups({ ...query, measures: counted }, buckets, source, partBudget)
-  const index = hasAllMeasures ? ordering : needed.indexOf(ordering)
-  const placed = ({ by, values }: Group) => ("by" in order ? by[order.by] : values[index]) ?? null
-  const all = { groups: found.length, sum: found.reduce((sum, { values: [first] }) => sum + (first ?? 0), 0) }
-  const inOrder = (left: Group, right: Group) =>
-    compare(placed(left), placed(right), down) || compareAll(left.by, right.by)
+  const scanned = { ...query, measures: counted }
+  const found = yield* scanPeriod(scanned, source, partBudget)
+  const previousValues =
+    previous &&
+    (yield* addPrevious(
+      found,
+      yield* scanPeriod(during(scanned, previous), source, partBudget),
+      emptyValues(counted, source, partBudget),
+    ))
+  const totals = {
+    groups: found.length,
+    sum: found.reduce((sum, { values: [first] }) => sum + (first ?? 0), 0),
+  }
+  const inOrder = pageOrder(page, hasAllMeasures ? ordering : needed.indexOf(ordering), previousValues)
   const listed = (yield* firstOf(found, offset + limit, inOrder)).slice(offset)
   partBudget.release()
-  if (hasAllMeasures) return { groups: listed, totals: all }
+  if (hasAllMeasures) {
+    if (!previousValues) return { groups: listed, totals }
+    return { groups: listed, totals, previous: listed.map((group) => previousValues.get(group) ?? []) }
+  }
   const isSelective = listed.length * 2 <= found.length
-  const groups = yield* isSelective
-    ? selectedGroups(
-        query,
-        listed.map(({ by }) => by),
-        buckets,
-        source,
-        budget,
-      )
-    : scanGroups(query, buckets, source, budget)
-  const byKey = new Map(groups.map((group) => [keyOf(group.by), group]))
-  return { groups: listed.flatMap(({ by }) => byKey.get(keyOf(by)) ?? []), totals: all }
+  const empty = emptyValues(measures, source, budget)
+  function* valuesIn(period: GroupsQuery): Generator<void, Values[]> {
+    const groups = yield* isSelective
+      ? selectedGroups(
+          period,
+          listed.map(({ by }) => by),
+          [bucketOf(period.scope)],
+          source,
+          budget,
+        )
+      : scanPeriod(period, source, budget)
+    const valuesByKey = new Map(groups.map(({ by, values }) => [keyOf(by), values]))
+    return listed.map(({ by }) => valuesByKey.get(keyOf(by)) ?? empty)
+  }
+  const values = yield* valuesIn(query)
+  return {
+    groups: listed.map((group, index) => ({ ...group, values: [...(values[index] ?? empty)] })),
+    totals,
+    ...(previous ? { previous: yield* valuesIn(during(query, previous)) } : {}),
+  }
+}
+
+/** Scans a query without granularity. */
+function scanPeriod(query: GroupsQuery, source: Snapshot, budget: MemoryBudget): Generator<void, Group[]> {
+  return scanGroups(query, [bucketOf(query.scope)], source, budget)
+}
+
+function bucketOf({ from, to }: TimeRange): Bucket {
+  return { from, to, label: "" }
+}
+
+/** The same query about another period. */
+function during(query: GroupsQuery, { from, to }: TimeRange): GroupsQuery {
+  return { ...query, scope: { ...query.scope, from, to } }
+}
+
+/** Adds the groups that only the previous period has to `found`. Returns the previous values of each group. */
+function* addPrevious(
+  found: Group[],
+  previous: readonly Group[],
+  empty: (number | null)[],
+): Generator<void, ReadonlyMap<Group, Values>> {
+  const previousByKey = new Map<string, Group>()
+  for (const [index, group] of previous.entries()) {
+    previousByKey.set(keyOf(group.by), group)
+    if (index % groupsPerStep === 0) yield
+  }
+  const values = new Map<Group, Values>()
+  for (const [index, group] of found.entries()) {
+    if (index % groupsPerStep === 0) yield
+    const key = keyOf(group.by)
+    values.set(group, previousByKey.get(key)?.values ?? empty)
+    previousByKey.delete(key)
+  }
+  for (const { by, values: last } of previousByKey.values()) {
+    const group: Group = { by, bucket: 0, values: empty }
+    found.push(group)
+    values.set(group, last)
+  }
+  return values
+}
+
+/** Compares the groups of a page. `index`: of the measure to sort by. */
+function pageOrder(
+  { order, descending }: GroupsPage,
+  index: number,
+  previous: ReadonlyMap<Group, Values> | undefined,
+): (left: Group, right: Group) => number {
+  if ("by" in order) {
+    const fieldOf = ({ by }: Group) => by[order.by] ?? null
+    return (left, right) =>
+      compare(fieldOf(left), fieldOf(right), descending) || compareAll(left.by, right.by)
+  }
+  const now = ({ values }: Group) => values[index] ?? null
+  const before = (group: Group) => previous?.get(group)?.[index] ?? null
+  const [first, second] =
+    "change" in order
+      ? [
+          (group: Group) => relativeChange(now(group) ?? 0, before(group) ?? 0),
+          (group: Group) => (now(group) ?? 0) - (before(group) ?? 0),
+        ]
+      : [now, before]
+  return (left, right) =>
+    compare(first(left), first(right), descending) ||
+    compare(second(left), second(right), descending) ||
+    compareAll(left.by, right.by)
 }
 
 /** The first `count` groups in an order, sorted. Sorts a few at a time, because sorting 200,000 groups takes 300 ms. */

@@ -93,8 +93,12 @@ function* executeOnce<Q extends Query>(
 }
 
 /** What the snapshot of a query holds. */
-function snapshotScope({ kind, scope }: Query): Scope {
-  return kind === "traffic" ? { ...scope, from: scope.from - sessionLookBack } : scope
+function snapshotScope(query: Query): Scope {
+  const { scope } = query
+  if (query.kind === "traffic") return { ...scope, from: scope.from - sessionLookBack }
+  const previous = query.kind === "groups" ? query.page?.previous : undefined
+  if (!previous) return scope
+  return { ...scope, from: Math.min(scope.from, previous.from), to: Math.max(scope.to, previous.to) }
 }
 
 /** Bytes of a list's entry without its texts: an object with a few numbers. */
@@ -102,7 +106,8 @@ const entryBytes = 120
 
 /** Bytes of a result and of the rows that are made from it. Only its lists count. */
 function bytesOf(result: QueryResults[keyof QueryResults]): number {
-  if ("groups" in result) return result.groups.length * entryBytes * 3
+  if ("groups" in result)
+    return result.groups.length * entryBytes * ("previous" in result && result.previous ? 4 : 3)
   if ("properties" in result)
     return result.properties.reduce((sum, { top }) => sum + (3 + top.length * 2) * entryBytes, 0)
   if ("events" in result)

@@ -22,6 +22,13 @@ export function sumOf(counts: ValueCounts): number {
   return sum + compensation
 }
 
+/** The change as a share of the previous value: -0.5 is half as much. A change from 0 is infinite. */
+export function relativeChange(value: number, previous: number): number {
+  const difference = value - previous
+  if (previous !== 0) return difference / Math.abs(previous)
+  return difference === 0 ? 0 : Math.sign(difference) * Number.POSITIVE_INFINITY
+}
+
 /** Ascending. */
 export function sortByValue(counts: ValueCounts): ValueCounts {
   return [...counts].sort(([a], [b]) => a - b)

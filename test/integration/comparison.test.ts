@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { type EventKind, eventKinds } from "../../src/event-kinds.ts"
+import type { QueryType, Row } from "../../src/query-api/query-spec.ts"
+import { types } from "../../src/query-api/query-types.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
+import { EventInserter, type EventRow } from "../../src/store/events.ts"
+import { createWebsite } from "../../src/store/websites.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
+import { eventRow } from "../support/event.ts"
+import { acquisition, client } from "../support/page-event.ts"
+import { mulberry32, picker } from "../support/random.ts"
+
+// A comparison has the rows of both periods: those that each period has by itself, in a defined order.
+
+const range = { startDate: "2026-07-20", endDate: "2026-07-24" }
+const previous = { startDate: "2026-07-15", endDate: "2026-07-19" }
+const start = Date.UTC(2026, 6, 15)
+const dayMs = 86_400_000
+
+let app: TestApp
+let key: string
+
+beforeAll(() => {
+  app = openApp()
+  const { db, registry } = app.store
+  const settings = { domain: "shop.example", name: "Shop", anonymize: "off" } as const
+  const { rid } = createWebsite(db, crypto.randomUUID(), { ...settings, allowedOrigins: [] }, app.clock.now)
+  registry.refresh()
+  key = giveKey(app).secret
+  const random = picker(mulberry32(16))
+  const rows = Array.from({ length: 1_500 }, () => randomEvent(random, rid))
+  const inserter = new EventInserter(db, new DailyHash(db, (bytes) => crypto.getRandomValues(bytes)))
+  db.transaction(() => inserter.insert(rows)).immediate()
+})
+
+afterAll(() => app.close())
+
+const properties: Partial<Record<EventKind, (random: ReturnType<typeof picker>, text: string) => object>> = {
+  custom: (random, text) => ({ plan: text, total: random.whole(1, 50) }),
+  web_vital: (random) => ({ value: random.whole(1, 500) }),
+  error: (random, text) => ({ message: `${text} failed`, error_type: random.of(["TypeError", text]) }),
+  outgoing_link: (_, text) => ({ href: `https://${text}.example/`, text, domain: `${text}.example` }),
+}
+
+/** Values differ by period: some are only in the first days, some only in the last, some in both. */
+function randomEvent(random: ReturnType<typeof picker>, websiteRid: number): EventRow {
+  const day = random.whole(0, 9)
+  const text = `${random.of(["a", "b", "c", day < 5 ? "old" : "new"])}${random.whole(1, 3)}`
+  const kind = random.of(eventKinds)
+  const person = random.whole(1, 30)
+  const content = properties[kind]?.(random, text) ?? {}
+  return eventRow({
+    websiteRid,
+    kind,
+    name: kind === "custom" ? text : kind === "web_vital" ? random.of(["LCP", text]) : kind,
+    ts: start + day * dayMs + random.whole(0, dayMs - 1),
+    anonymousId: `visitor ${person}`,
+    sessionId: `session ${person} ${day}`,
+    path: `/${text}`,
+    keys: JSON.stringify(Object.keys(content)),
+    properties: JSON.stringify(Object.values(content)).slice(1, -1),
+    client: client({ country: text, region: text, city: text, browser_name: text, browser_version: text }),
+    acquisition: acquisition({ referrer_type: "other", referrer_domain: text, utm_source: text }),
+  })
+}
+
+async function rowsOf(parameter: object, dates: object): Promise<Row[]> {
+  const response = await app.send(
+    new Request("http://shop.example/v1/query?website_id=all", {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: JSON.stringify({ parameters: [parameter], limit: 10_000, ...dates }),
+    }),
+  )
+  const { data } = (await response.json()) as { data: { success: boolean; error?: string; data: Row[] }[] }
+  expect(data[0]?.error).toBeUndefined()
+  return data[0]?.data ?? []
+}
+
+/** What identifies a row: what the previous period does not have its own value of. */
+function identityOf({ previous, percentage: _, ...row }: Row): string {
+  const own = Object.entries(row).filter(([column]) => !Object.hasOwn(Object(previous), column))
+  return JSON.stringify(own)
+}
+
+const compared = Object.entries<QueryType>(types).filter(
+  ([, type]) => type.takes.includes("compare") && !type.range && !type.defaultGranularity,
+)
+const steps = [{ name: "a1" }, { page: "/a*" }]
+
+const cases = compared.flatMap(([name, { takes }]): [sentence: string, parameter: object][] => {
+  const parameter = { name, ...(takes.includes("steps") && { steps }) }
+  const grouped: [string, object][] = takes.includes("by")
+    ? [[`${name} by path`, { ...parameter, by: ["path"] }]]
+    : []
+  return [[name, parameter], ...grouped]
+})
+
+describe("the rows of a comparison are those of both periods", () => {
+  test.each(cases)("%s", async (_, parameter) => {
+    const union = await rowsOf({ ...parameter, compare: "previous_period" }, range)
+    const columns = Object.keys(Object(union[0]?.previous))
+    const measures = (row: Row | undefined) => columns.map((column) => row?.[column] ?? 0)
+    const [now, before] = [await rowsOf(parameter, range), await rowsOf(parameter, previous)]
+    // Rows without a comparison have the same columns.
+    const keyOf = (row: Row) => identityOf({ ...row, previous: union[0]?.previous })
+    const byKey = (rows: Row[]) => new Map(rows.map((row) => [keyOf(row), row]))
+    const [nowByKey, beforeByKey] = [byKey(now), byKey(before)]
+    const keys = new Set([...nowByKey.keys(), ...beforeByKey.keys()])
+    expect(union.map(keyOf).toSorted()).toEqual([...keys].toSorted())
+    for (const row of union) {
+      expect(measures(row)).toEqual(measures(nowByKey.get(keyOf(row))))
+      expect(measures(row.previous as Row)).toEqual(measures(beforeByKey.get(keyOf(row))))
+    }
+  })
+})
+
+const paged = cases.filter(([, { name }]: [string, { name?: keyof typeof types }]) => {
+  const type: QueryType | undefined = name && types[name]
+  return type?.order !== undefined
+})
+
+describe("pages of a comparison are parts of one order", () => {
+  test.each(paged)("%s", async (_, parameter) => {
+    for (const sortOrder of ["asc", "desc"]) {
+      for (const sort of [{}, { sortBy: "change" }]) {
+        const one = { ...parameter, ...sort, sortOrder, compare: "previous_period" }
+        const all = await rowsOf(one, range)
+        const pages: Row[] = []
+        for (let page = 1; pages.length < all.length; page++)
+          pages.push(...(await rowsOf({ ...one, limit: 7, page }, range)))
+        expect(pages).toEqual(all)
+      }
+    }
+  })
+})
+
+test("what fell to nothing comes after what is there, the largest first", async () => {
+  const rows = await rowsOf({ name: "custom_events", compare: "previous_period" }, range)
+  const fallen = rows.filter(({ total_events }) => total_events === 0)
+  const before = fallen.map(({ previous }) => (previous as { total_events: number }).total_events)
+  expect(before.length).toBeGreaterThan(1)
+  expect(rows.slice(-fallen.length)).toEqual(fallen)
+  expect(before).toEqual(before.toSorted((one, other) => other - one))
+  expect(fallen[0]).toMatchObject({ unique_users: 0, last_occurrence: null, percentage: 0 })
+})
+
+test("sorted by change, what fell to nothing comes first and what is new last", async () => {
+  const parameter = { name: "custom_events", compare: "previous_period", sortBy: "change", sortOrder: "asc" }
+  const rows = await rowsOf(parameter, range)
+  const changes = rows.map(({ total_events, previous }) => {
+    const before = (previous as { total_events: number }).total_events
+    return before === 0 ? Number.POSITIVE_INFINITY : (Number(total_events) - before) / before
+  })
+  expect(changes[0]).toBe(-1)
+  expect(changes.at(-1)).toBe(Number.POSITIVE_INFINITY)
+  expect(changes).toEqual(changes.toSorted((one, other) => one - other))
+})
+
+test("rows are sorted by change only with a comparison", async () => {
+  const response = await app.send(
+    new Request("http://shop.example/v1/query?website_id=all", {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: JSON.stringify({ parameters: [{ name: "custom_events", sortBy: "change" }] }),
+    }),
+  )
+  expect(await response.text()).toContain("custom_events can be sorted by total_events")
+})
