@@ -59,7 +59,8 @@ Examples:
   databuddy query funnel --step visited --step "bought where property.total>10" --window 1d
   databuddy query funnel --step '{"page":"/pricing"}' --step signed_up
   databuddy query events --by path --measure users --measure sum:property.total --csv
-  databuddy query events --kind page_view --by country`
+  databuddy query events --kind page_view --by country
+  databuddy query movers --last week --where event_name=signed_up`
 
 export function addQueryCommand(root: Command, context: Context): void {
   const list = Object.entries(types).map(([name, { description }]) => `  ${name}: ${description}`)
@@ -218,6 +219,11 @@ function printEntry(
   context.out(`${shown(source)}, ${times(meta)} UTC${comparison}${zoneNote}${calendar}\n\n`)
   if (data.length === 0) context.out("no results in this range; try --last 365d, or --from and --to\n")
   else printRows(data, context)
+  const skipped = meta.movers?.skipped ?? []
+  if (skipped.length > 0) {
+    const fields = skipped.map(({ field, reason }) => `${shown(field)} (${reason.replaceAll("_", " ")})`)
+    context.out(`\nnot compared: ${fields.join(", ")}\n`)
+  }
   if (typeof meta.nextCursor === "string") context.out(`\nmore: --cursor ${meta.nextCursor}\n`)
   else if (meta.total !== undefined && meta.total > data.length) {
     context.out(`\n${data.length} of ${meta.total} rows; see more with --limit or --page\n`)

@@ -27,7 +27,7 @@ export interface QueryAnswer<Rows> {
 
 /** The rows of one parameter and their size. */
 export interface ParameterResult<Rows>
-  extends Pick<RenderedRows, "rows" | "cells" | "bytes" | "total" | "nextCursor" | "statistics"> {
+  extends Pick<RenderedRows, "rows" | "cells" | "bytes" | "total" | "nextCursor" | "movers" | "statistics"> {
   data: Rows
   ms: number
 }
@@ -90,7 +90,7 @@ async function executeParameter<Rows>(
   { execute, signal, onFault, remaining }: ExecutionOptions<Rows>,
 ): Promise<Entry<Rows>> {
   try {
-    const { data, rows, cells, bytes, total, nextCursor, statistics, ms } = await execute(spec)
+    const { data, rows, cells, bytes, total, nextCursor, movers, statistics, ms } = await execute(spec)
     remaining.rows -= rows
     remaining.cells -= cells
     remaining.bytes -= bytes
@@ -101,6 +101,7 @@ async function executeParameter<Rows>(
       ...(spec.previous ? { previous: isoSpan(spec.previous) } : {}),
       ...(total === undefined ? {} : { total }),
       ...(nextCursor === undefined ? {} : { nextCursor }),
+      ...(movers === undefined ? {} : { movers }),
     }
     return { parameter: spec.id, success: true, data, meta }
   } catch (error) {

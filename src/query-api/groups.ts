@@ -16,7 +16,7 @@ import {
 } from "../query/query.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { pairBuckets } from "./range.ts"
-import { changeColumn, percent, requireRows } from "./rows.ts"
+import { isChangeColumn, percent, requireRows } from "./rows.ts"
 import type { Option } from "./schema.ts"
 
 /** Measures with the names of their columns. */
@@ -195,7 +195,8 @@ function orderOf(
   const indexIn = (columns: readonly { column: string }[]) =>
     columns.findIndex(({ column }) => column === sort?.by)
   const descending = sort?.order === "desc"
-  if (sort?.by === changeColumn) return { order: { change: 0 }, descending }
+  if (isChangeColumn(sort?.by))
+    return { order: sort.by === "change" ? { change: 0 } : { weightedChange: 0 }, descending }
   const dimension = indexIn(by)
   const order = dimension < 0 ? { measure: Math.max(0, indexIn(measures)) } : { by: dimension }
   return { order, descending }

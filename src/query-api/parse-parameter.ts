@@ -14,7 +14,7 @@ import { readCursor } from "./events.ts"
 import type { NamedMeasure, QuerySpec, QueryType, Sort } from "./query-spec.ts"
 import { typeOf } from "./query-types.ts"
 import { previousOf, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
-import { changeColumn, invalidParameter } from "./rows.ts"
+import { changeColumns, invalidParameter } from "./rows.ts"
 import {
   defaultLimit,
   optionNames,
@@ -93,7 +93,9 @@ function readParameter(input: ParameterInput): QuerySpec {
   if (!type) throw invalidParameter(`unknown type ${name}; GET /v1/query/types lists all types`)
   validateOptions(name, type, parameter, steps.length)
   const range = parameterRange(type, input)
-  const compare = type.takes.includes("compare") && (parameter.compare ?? body.compare) !== undefined
+  const compare =
+    type.alwaysCompares ||
+    (type.takes.includes("compare") && (parameter.compare ?? body.compare) !== undefined)
   const granularity = granularityOf(name, type, parameter, body)
   const tooMany = granularity && tooManyBuckets(range, granularity)
   if (tooMany) throw invalidParameter(tooMany)
@@ -101,7 +103,7 @@ function readParameter(input: ParameterInput): QuerySpec {
   const offset = ((parameter.page ?? body.page ?? 1) - 1) * limit
   if (offset > maxOffset)
     throw invalidParameter(`page and limit skip more than ${maxOffset} rows: use filters or a shorter range`)
-  const measures = (parameter.measures ?? defaultMeasures).map(readMeasure)
+  const measures = measuresOf(name, type, parameter)
   const by = [...new Set(parameter.by ?? [])]
   const { maxBy = by.length } = type
   if (by.length > maxBy) {
@@ -238,7 +240,7 @@ function readSort(
     ? []
     : order.others.flatMap((column): readonly string[] => (column === "…" ? by : [column]))
   const own = sortsBy?.(options) ?? [...new Set([order.by, ...others])]
-  const columns = options.isCompared && own[0] !== "date" ? [...own, changeColumn] : own
+  const columns = options.isCompared && own[0] !== "date" ? [...own, ...changeColumns] : own
   const column = sortBy ?? columns[0] ?? order.by
   if (!columns.includes(column)) throw invalidParameter(`${name} can be sorted by ${columns.join(", ")}`)
   const isText = textColumns.has(column) || isOneOf(by, column)
@@ -251,6 +253,15 @@ function isOneOf(names: readonly string[], name: string): boolean {
 
 /** Columns that sort ascending by default. */
 const textColumns: ReadonlySet<string> = new Set(["name", "event_name", "date"])
+
+function measuresOf(name: string, { oneMeasure }: QueryType, { measures }: ParameterBody): NamedMeasure[] {
+  if (!oneMeasure) return (measures ?? defaultMeasures).map(readMeasure)
+  const [measure = oneMeasure[0], ...others] = measures ?? []
+  const [what = measure] = measure.split(":")
+  if (others.length > 0 || !oneMeasure.includes(what))
+    throw invalidParameter(`measures must be one of ${orList(oneMeasure)} for ${name}`)
+  return [readMeasure(measure)]
+}
 
 function readMeasure(name: string): NamedMeasure {
   const [, what, of] = /^([^:]+):(.+)$/s.exec(name) ?? []

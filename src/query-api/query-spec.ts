@@ -1,5 +1,15 @@
 import type { EventKind } from "../event-kinds.ts"
-import type { Dimension, Granularity, Measure, Query, ResultOf, Scope, Step, Unit } from "../query/query.ts"
+import type {
+  Dimension,
+  Granularity,
+  Measure,
+  MoversSummary,
+  Query,
+  ResultOf,
+  Scope,
+  Step,
+  Unit,
+} from "../query/query.ts"
 import type { Range } from "./range.ts"
 import type { Option, ParameterBody } from "./schema.ts"
 
@@ -52,6 +62,8 @@ export interface TypeResult {
   total?: number
   /** null on the last page. */
   nextCursor?: string | null
+  /** What a query of movers covers. */
+  movers?: MoversSummary
 }
 
 /** Runs one query of the engine. Yields between steps, so that other work can run. */
@@ -88,6 +100,10 @@ export interface QueryType {
   tieBreakers?: readonly string[] | undefined
   /** Default of `top`; absent: the default of the parser. */
   defaultTop?: number | undefined
+  /** Takes exactly one of these measures; the first is the default. Measures of a property without its name: `sum`. */
+  oneMeasure?: readonly [string, ...string[]]
+  /** Compares even if `compare` is absent. */
+  alwaysCompares?: true
   /** With a granularity, every date of the range has a row. */
   hasAllDates?: boolean | undefined
   /** Absent: no breakdown by time unless requested. */

@@ -4,11 +4,12 @@ import { fields } from "../query/query.ts"
 import { funnel, goals, paths, retention } from "./behaviour.ts"
 import { eventRows } from "./events.ts"
 import { first, last, names, ofGroups, pages, sessions, total, users } from "./groups.ts"
+import { moversType } from "./movers.ts"
 import { pageColumnMeanings } from "./page-columns.ts"
 import { pageTypes } from "./page-types.ts"
 import { classify, discover, numbers, ofValues } from "./properties.ts"
 import type { QueryType } from "./query-spec.ts"
-import { changeColumn, invalidParameter, percent } from "./rows.ts"
+import { changeColumns, invalidParameter, percent } from "./rows.ts"
 import { defaultLimit, type TypeConfig } from "./schema.ts"
 
 /** Maximum values per property key. */
@@ -27,7 +28,8 @@ export const columnMeanings: Record<string, string> = {
   last_occurrence: "The latest event, ISO 8601 in UTC",
   first_occurrence: "The earliest event, ISO 8601 in UTC",
   events_with_properties: "Events with at least one property",
-  percentage: "Share in percent, with two decimals",
+  percentage:
+    "Share in percent, with two decimals; of movers: share of the total difference, null without one",
   date: "Start of the interval in the time zone: 2026-11-24, or 2026-11-24T13:30:00+05:30 for hours and minutes",
   property_key: "A top-level key of the properties",
   property_value: "The value; JSON unless it is text",
@@ -80,6 +82,11 @@ export const columnMeanings: Record<string, string> = {
   converted: "People or sessions with such an event",
   period: "Number of periods after the first event",
   returned: "People of the cohort who returned in this period",
+  field: "The field or property",
+  value: "Its value, a property's as text; null: events without the field",
+  difference: "The measure in the range minus that in the previous period",
+  expected_percentage:
+    "Share in percent that the value would have of the total difference if all values had changed in the same proportion",
   place: "Position before (negative) or after the event",
   sessions: "Sessions",
   events: "Events",
@@ -325,6 +332,7 @@ export const types = {
     order: undefined,
     rows: goals,
   },
+  movers: moversType,
   sessions: {
     description: "Sessions, most recent event first",
     kinds: eventKinds,
@@ -401,7 +409,7 @@ export function typeOf(name: string): QueryType | undefined {
 
 /** A type as GET /v1/query/types returns it. */
 export function configOf({ description, columns, takes, needs = [], order }: QueryType): TypeConfig {
-  const change = takes.includes("compare") && order?.by !== "date" ? [changeColumn] : []
+  const change = takes.includes("compare") && order?.by !== "date" ? changeColumns : []
   const sortBy = order ? [...new Set([order.by, ...order.others, ...change])] : []
   return {
     allowedFilters: [...fields, "property_key", "property.*"],

@@ -27,7 +27,7 @@ export function* render(
     statistics.push(outcome.statistics)
     return outcome.result
   }
-  const { rows, total, nextCursor } = yield* rowsOf(spec, run)
+  const { rows, total, nextCursor, movers } = yield* rowsOf(spec, run)
   yield
   const cells = cellsOf(rows)
   if (cells > limits.cells) throw tooManyCells(limits.cells)
@@ -42,7 +42,7 @@ export function* render(
     chunks.push(chunk)
     yield
   }
-  return { chunks, bytes, rows: rows.length, cells, total, nextCursor, statistics }
+  return { chunks, bytes, rows: rows.length, cells, total, nextCursor, movers, statistics }
 }
 
 function* textOf(rows: readonly Row[]): Generator<string> {

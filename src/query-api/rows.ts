@@ -1,5 +1,5 @@
 import { RequestError } from "../errors.ts"
-import { relativeChange } from "../query/structures/statistics.ts"
+import { relativeChange, weightedChange } from "../query/structures/statistics.ts"
 import type { Row } from "./query-spec.ts"
 
 /** Maximum rows of a result with all dates, which ignores the limit; about 10 MB of JSON. */
@@ -35,8 +35,13 @@ function compareValues(a: unknown, b: unknown, isDescending = false): number {
   return (a as number | string) < (b as number | string) === isDescending ? 1 : -1
 }
 
-/** The sort column of a comparison: the change of the first measure. It is not a column of the result. */
-export const changeColumn = "change"
+/** Sort columns of a comparison: the change of the first measure. They are not columns of the result. */
+export const changeColumns = ["change", "weighted_change"] as const
+
+export function isChangeColumn(column: string | undefined): column is (typeof changeColumns)[number] {
+  // includes takes only one of its own values.
+  return (changeColumns as readonly (string | undefined)[]).includes(column)
+}
 
 /** Adds the rows of the previous period that the range does not have. `emptyOf`: such a row with the values of no events. */
 export function unionOf<Item>(
@@ -58,7 +63,7 @@ export function unionOf<Item>(
 
 /**
  * Comparator for rows of a comparison. Ties of a measure are sorted by its previous value, ties of the change by the difference, in the same
- * direction. `measure`: the column that `change` compares.
+ * direction. `measure`: the column that changes compare.
  */
 export function comparedOrder(
   column: string,
@@ -68,10 +73,10 @@ export function comparedOrder(
   const inPrevious = ({ previous }: Row, name: string) => Object(previous)[name] ?? null
   const now = (row: Row) => Number(row[measure] ?? 0)
   const before = (row: Row) => Number(inPrevious(row, measure) ?? 0)
-  const keys =
-    column === changeColumn
-      ? [(row: Row) => relativeChange(now(row), before(row)), (row: Row) => now(row) - before(row)]
-      : [(row: Row) => row[column], (row: Row) => inPrevious(row, column)]
+  const changeOf = column === "weighted_change" ? weightedChange : relativeChange
+  const keys = isChangeColumn(column)
+    ? [(row: Row) => changeOf(now(row), before(row)), (row: Row) => now(row) - before(row)]
+    : [(row: Row) => row[column], (row: Row) => inPrevious(row, column)]
   return (a, b) => {
     for (const sortKey of keys) {
       const order = compareValues(sortKey(a), sortKey(b), isDescending)

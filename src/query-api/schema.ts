@@ -137,7 +137,9 @@ const page = Type.Integer({
   description: "Page number, from 1",
   expected: "must be a whole number from 1 to 100000",
 })
-const sortBy = text("A column of the result; with compare also change: that of the default column in percent")
+const sortBy = text(
+  "A column of the result; with compare also change (of the default column, in percent) and weighted_change (by the size of the column too)",
+)
 const sortOrder = oneOf(["asc", "desc"], "Default desc; asc for text and dates")
 const compare = oneOf(
   ["previous_period"],
@@ -318,6 +320,26 @@ export const metaSchema = Type.Object({
   total: Type.Optional(Type.Integer({ description: "Rows on all pages" })),
   nextCursor: Type.Optional(
     Type.Union([Type.Null(), Type.String()], { description: "null on the last page" }),
+  ),
+  movers: Type.Optional(
+    Type.Object(
+      {
+        total: Type.Number({ description: "The measure of all events in the range" }),
+        previous_total: Type.Number({ description: "The same in the previous period" }),
+        checked: Type.Array(Type.String(), { description: "Fields whose values were all compared" }),
+        skipped: Type.Array(
+          Type.Object({
+            field: Type.String(),
+            reason: oneOf(
+              ["too_many_values", "too_many_properties"],
+              "More than 1,000 values in both periods together, or not one of the 50 most frequent properties",
+            ),
+          }),
+          { description: "Fields that were not compared" },
+        ),
+      },
+      { description: "Of movers: what was compared" },
+    ),
   ),
 })
 

@@ -144,11 +144,11 @@ export interface GroupsQuery {
 
 export interface GroupsPage {
   /**
-   * An index into `by` or into `measures`. `change`: the change of a measure since `previous` in percent; from 0 it is infinite.
-   * Missing values come last in both directions. Ties are sorted by the measure in `previous` (those of `change` by the difference), in
-   * the same direction, then by their dimensions.
+   * An index into `by` or into `measures`. `change`, `weightedChange`: the change of a measure since `previous`, see `relativeChange` and
+   * `weightedChange`. Missing values come last in both directions. Ties are sorted by the measure in `previous` (those of changes by the
+   * difference), in the same direction, then by their dimensions.
    */
-  order: { by: number } | { measure: number } | { change: number }
+  order: { by: number } | { measure: number } | { change: number } | { weightedChange: number }
   descending: boolean
   /** Lists the groups of this period too. A group without events in one of the two periods has the values of no events there. */
   previous?: Pick<Scope, "from" | "to"> | undefined
@@ -493,6 +493,21 @@ export interface QueryResults {
 }
 
 export type ResultOf<Q extends Query> = QueryResults[Q["kind"]]
+
+/** What a query of movers covers. A part of the response. */
+export interface MoversSummary {
+  /** The measure of all events, in the range and in the previous period. */
+  total: number
+  previous_total: number
+  /** Fields whose values were all compared. */
+  checked: string[]
+  skipped: SkippedField[]
+}
+
+export interface SkippedField {
+  field: string
+  reason: "too_many_values" | "too_many_properties"
+}
 
 /** Where a result comes from, and what was read for it. */
 export interface QueryStatistics {

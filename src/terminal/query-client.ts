@@ -122,13 +122,14 @@ function executor(
     for (let yieldedAt = startedAt; ; ) {
       const step = steps.next()
       if (step.done) {
-        const { rows, total, nextCursor } = step.value
+        const { rows, total, nextCursor, movers } = step.value
         const counts = { rows: rows.length, cells: 0, bytes: 0 }
         return {
           data: rows,
           ...counts,
           total,
           nextCursor,
+          movers,
           statistics: metas,
           ms: environment.elapsed() - startedAt,
         }

@@ -304,6 +304,20 @@ const comparisons: Record<Exclude<TypeName, PageTypeName>, Comparison[]> = {
         count(distinct case when name = 'late' then anonymous_id end) as converted, count(distinct anonymous_id) as total from e group by 2`,
     },
   ],
+  movers: [
+    {
+      query: { startDate: "2001-03-01", filters: [{ field: "path", op: "in", value: ["/SFO", "/LAX"] }] },
+      rows: (rows) =>
+        rows
+          .filter(({ field }) => field === "event_name")
+          .map((row) => ({ ...row, before: (row.previous as Row).events })),
+      sql: `, march as (select *, time >= '2001-03-01' as now from e where path in ('/SFO', '/LAX') and time >= '2001-01-29')
+        select name as value, sum(now) as events, sum(not now) as before, sum(now) - sum(not now) as difference,
+        100.0 * (sum(now) - sum(not now)) / (select sum(now) - sum(not now) from march) as percentage,
+        100.0 * sum(not now) / (select sum(not now) from march) as expected_percentage
+        from march group by name having difference <> 0`,
+    },
+  ],
   sessions: [
     {
       query: { startDate: "2001-02-01", endDate: "2001-02-28" },

@@ -153,6 +153,20 @@ test("a trend is compared with the previous period", async () => {
   expect(lines[2]).toMatch(/ 4 .* 0 +new$/)
 })
 
+test("movers name the values that explain a change, and compare without being asked to", async () => {
+  const args = ["query", "movers", "--last", "2d", "--where", "event_name=bought", "--measure", "events"]
+  const [file, remote] = await Promise.all([ofFile(...args), ofServer(...args, "--json")])
+  const [title, , heading, ...lines] = file.out.trimEnd().split("\n")
+  expect(title).toContain("compared to")
+  expect(heading).toMatch(
+    /^FIELD +VALUE +EVENTS +DIFFERENCE +PERCENTAGE +EXPECTED_PERCENTAGE +PREVIOUS +CHANGE$/,
+  )
+  expect(lines.join("\n")).toMatch(/property\.plan +pro +1 +1 +50 +50 +0 +new/)
+  const { data, meta } = JSON.parse(remote.out)
+  expect(data.length).toBe(lines.length)
+  expect(meta.movers).toMatchObject({ total: 2, previous_total: 0, skipped: [] })
+})
+
 test("CSV has the columns of the previous period, even if its first row has none", async () => {
   const range = ["--from", "2026-03-01", "--to", "2026-04-30", "--granularity", "monthly", "--order", "desc"]
   const { out } = await ofFile("query", "custom_events_trends", ...range, "--compare", "--csv")

@@ -83,8 +83,10 @@ function identityOf({ previous, percentage: _, ...row }: Row): string {
   return JSON.stringify(own)
 }
 
+/** Movers always compare: test/fuzz/movers.test.ts has their reference. */
 const compared = Object.entries<QueryType>(types).filter(
-  ([, type]) => type.takes.includes("compare") && !type.range && !type.defaultGranularity,
+  ([, type]) =>
+    type.takes.includes("compare") && !type.alwaysCompares && !type.range && !type.defaultGranularity,
 )
 const steps = [{ name: "a1" }, { page: "/a*" }]
 
@@ -123,7 +125,7 @@ const paged = cases.filter(([, { name }]: [string, { name?: keyof typeof types }
 describe("pages of a comparison are parts of one order", () => {
   test.each(paged)("%s", async (_, parameter) => {
     for (const sortOrder of ["asc", "desc"]) {
-      for (const sort of [{}, { sortBy: "change" }]) {
+      for (const sort of [{}, { sortBy: "change" }, { sortBy: "weighted_change" }]) {
         const one = { ...parameter, ...sort, sortOrder, compare: "previous_period" }
         const all = await rowsOf(one, range)
         const pages: Row[] = []
@@ -155,6 +157,21 @@ test("sorted by change, what fell to nothing comes first and what is new last", 
   expect(changes[0]).toBe(-1)
   expect(changes.at(-1)).toBe(Number.POSITIVE_INFINITY)
   expect(changes).toEqual(changes.toSorted((one, other) => one - other))
+})
+
+test("sorted by the weighted change, a small row that vanished does not come before a large one that fell", async () => {
+  const parameter = {
+    name: "custom_events",
+    compare: "previous_period",
+    sortBy: "weighted_change",
+    sortOrder: "asc",
+  }
+  const rows = await rowsOf(parameter, range)
+  const weights = rows.map(({ total_events, previous }) => {
+    const [now, before] = [Number(total_events), (previous as { total_events: number }).total_events]
+    return (now - before) / Math.sqrt(now + before)
+  })
+  expect(weights).toEqual(weights.toSorted((one, other) => one - other))
 })
 
 test("rows are sorted by change only with a comparison", async () => {

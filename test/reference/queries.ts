@@ -99,7 +99,7 @@ function somePage(by: readonly Dimension[], measures: readonly Measure[], world:
     order: !isByMeasure
       ? { by: random.whole(0, by.length - 1) }
       : isCompared && random.chance(0.4)
-        ? { change: measure }
+        ? random.of([{ change: measure }, { weightedChange: measure }])
         : { measure },
     descending: random.chance(0.5),
     offset: random.of([0, 0, 1, 5]),

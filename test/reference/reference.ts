@@ -77,7 +77,7 @@ const reports = {
 
 // ——— Which events
 
-function isInScope(event: RawEvent, scope: Scope): boolean {
+export function isInScope(event: RawEvent, scope: Scope): boolean {
   return (
     scope.websites.includes(event.websiteRid) &&
     event.ts >= scope.from &&
@@ -164,7 +164,7 @@ const fieldNames = {
 } as const
 
 /** Null if it is missing. */
-function contentOf(event: RawEvent, dimension: Dimension): unknown {
+export function contentOf(event: RawEvent, dimension: Dimension): unknown {
   if (dimension === "query_string") return member(event.parsed, dimension)
   if (contextFields.some((field) => field === dimension)) return event.context[dimension as ContextField]
   if (!dimension.startsWith("property.")) return event[fieldNames[dimension as keyof typeof fieldNames]]
@@ -200,7 +200,7 @@ function numberIn(value: unknown): number | null {
 }
 
 /** Top-level keys that have a value. */
-function keysOf(event: RawEvent): string[] {
+export function keysOf(event: RawEvent): string[] {
   return Object.keys(event.parsed ?? {}).filter((key) => member(event.parsed, key) !== null)
 }
 
@@ -212,7 +212,7 @@ function textOf(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value)
 }
 
-function textOrNull(value: unknown): string | null {
+export function textOrNull(value: unknown): string | null {
   return value === null || value === undefined ? null : textOf(value)
 }
 
@@ -321,8 +321,10 @@ function comparedGroups(
   const keysOf = ({ by, now, before }: (typeof all)[number]): (string | number | null)[] => {
     if ("by" in order) return [by[order.by] ?? null]
     if ("measure" in order) return [now[order.measure] ?? null, before[order.measure] ?? null]
-    const [value, past] = [now[order.change] ?? 0, before[order.change] ?? 0]
-    return [value === past ? 0 : (value - past) / Math.abs(past), value - past]
+    const index = "change" in order ? order.change : order.weightedChange
+    const [value, past] = [now[index] ?? 0, before[index] ?? 0]
+    const unit = "change" in order ? Math.abs(past) : Math.sqrt(Math.abs(value) + Math.abs(past))
+    return [value === past ? 0 : (value - past) / unit, value - past]
   }
   all.sort((one, other) => {
     const others = keysOf(other)
@@ -359,7 +361,7 @@ function pageOf(
   return { groups: sorted.slice(offset, offset + limit), totals: { groups: groups.length, sum } }
 }
 
-function measured(events: RawEvent[], measure: Measure): number | null {
+export function measured(events: RawEvent[], measure: Measure): number | null {
   const times = events.map(({ ts }) => ts)
   switch (measure) {
     case "events":

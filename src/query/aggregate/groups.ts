@@ -11,7 +11,7 @@ import type {
   Values,
 } from "../query.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
-import { relativeChange } from "../structures/statistics.ts"
+import { relativeChange, weightedChange } from "../structures/statistics.ts"
 import { bucketsOf } from "../structures/time-zone.ts"
 import { groupsPerStep } from "./group-table.ts"
 import { measurementOf } from "./measures.ts"
@@ -47,7 +47,7 @@ function* pageOf(
 ): Generator<void, Omit<GroupsResult, "buckets">> {
   const { by, measures } = query
   const { order, offset, limit, previous } = page
-  const ordering = "measure" in order ? order.measure : "change" in order ? order.change : 0
+  const ordering = orderingMeasure(order) ?? 0
   const needed = [...new Set([0, ordering])]
   // Numbers of a property take longer than all other measures together, and would be counted twice.
   const hasNumbers = needed.some((index) => typeof measures[index] === "object")
@@ -96,6 +96,13 @@ function* pageOf(
     totals,
     ...(previous ? { previous: yield* valuesIn(during(query, previous)) } : {}),
   }
+}
+
+/** The index of the measure that a page is sorted by. */
+function orderingMeasure(order: GroupsPage["order"]): number | undefined {
+  if ("by" in order) return undefined
+  if ("measure" in order) return order.measure
+  return "change" in order ? order.change : order.weightedChange
 }
 
 /** Scans a query without granularity. */
@@ -151,13 +158,14 @@ function pageOrder(
   }
   const now = ({ values }: Group) => values[index] ?? null
   const before = (group: Group) => previous?.get(group)?.[index] ?? null
+  const changeOf = "weightedChange" in order ? weightedChange : relativeChange
   const [first, second] =
-    "change" in order
-      ? [
-          (group: Group) => relativeChange(now(group) ?? 0, before(group) ?? 0),
+    "measure" in order
+      ? [now, before]
+      : [
+          (group: Group) => changeOf(now(group) ?? 0, before(group) ?? 0),
           (group: Group) => (now(group) ?? 0) - (before(group) ?? 0),
         ]
-      : [now, before]
   return (left, right) =>
     compare(first(left), first(right), descending) ||
     compare(second(left), second(right), descending) ||

@@ -1,5 +1,5 @@
 import type { SealedBatch } from "../../columns/sealer.ts"
-import type { Query, QueryStatistics } from "../query.ts"
+import type { MoversSummary, Query, QueryStatistics } from "../query.ts"
 import type { QueryOutcome } from "./execute.ts"
 
 // Messages between the main thread and the query thread. `Spec` describes the rows to render; only the query API knows it.
@@ -39,6 +39,8 @@ export interface RenderedRows {
   total: number | undefined
   /** null: this is the last page. */
   nextCursor: string | null | undefined
+  /** Only of movers. */
+  movers: MoversSummary | undefined
   /** One for each query that was executed. */
   statistics: Omit<QueryStatistics, "ms">[]
 }

@@ -29,6 +29,15 @@ export function relativeChange(value: number, previous: number): number {
   return difference === 0 ? 0 : Math.sign(difference) * Number.POSITIVE_INFINITY
 }
 
+/**
+ * The change weighted by size: the difference in units of the deviation that independent events have by chance, which is the square root
+ * of their number. 10,000 to 10,100 weighs less than 100 to 200, and 1 to 2 less than both.
+ */
+export function weightedChange(value: number, previous: number): number {
+  const size = Math.abs(value) + Math.abs(previous)
+  return size === 0 ? 0 : (value - previous) / Math.sqrt(size)
+}
+
 /** Ascending. */
 export function sortByValue(counts: ValueCounts): ValueCounts {
   return [...counts].sort(([a], [b]) => a - b)

@@ -1,0 +1,234 @@
+import type { Dimension, MoversSummary, Property, Scope, SkippedField, Values } from "../query/query.ts"
+import { fields, idFields } from "../query/query.ts"
+import { span } from "./groups.ts"
+import type { NamedMeasure, QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
+import { percent } from "./rows.ts"
+
+/** How much a query of movers checks. */
+export interface MoversLimits {
+  /** Property keys, the most frequent ones first. */
+  keys: number
+  /** Values of a field in both periods together, a missing value included. */
+  values: number
+}
+
+/**
+ * 50 keys are more than nearly all events have. A field with more than 1,000 values is an ID, or a text that explains nothing: its rows
+ * would each have a tiny share.
+ */
+const defaultLimits: MoversLimits = { keys: 50, values: 1_000 }
+
+/** Measures that a difference can be divided by. */
+const measures = ["events", "users", "sessions", "profiles", "count", "sum"] as const
+
+/** No report lists IDs. `query_string` is a property too. */
+const checkedFields = fields.filter((field) => !idFields.includes(field) && field !== "query_string")
+
+export const moversType = {
+  description:
+    "What explains the change of one measure since the previous period: the values of all properties and fields, by their share of the difference",
+  takes: ["measures", "kinds", "compare"],
+  oneMeasure: measures,
+  alwaysCompares: true,
+  columns: ["field", "value", "…", "difference", "percentage", "expected_percentage"],
+  order: undefined,
+  rows: (spec, run) => movers(spec, run, defaultLimits),
+} as const satisfies QueryType
+
+/** A value of a field, with the measure of its events in both periods. */
+interface Mover {
+  field: Dimension
+  value: string | null
+  now: number
+  before: number
+}
+
+/** Ranks the values of all fields by how much more of the difference they have than their size explains. */
+export function* movers(spec: QuerySpec, run: RunQuery, limits: MoversLimits): Generator<void, TypeResult> {
+  const { scope, previous, limit, offset } = spec
+  const [measure] = spec.measures
+  if (!previous || !measure) throw new Error("movers have one measure and a previous period")
+  const comparison: Comparison = { scope, previous: { ...scope, ...span(previous) }, measure, limits }
+  const total = yield* totalOf(comparison.scope, measure, run)
+  const previousTotal = yield* totalOf(comparison.previous, measure, run)
+  const properties = yield* propertiesOf(comparison, { now: total, before: previousTotal }, run)
+  const checked: Dimension[] = []
+  const skipped = [...properties.skipped]
+  const found: Mover[] = []
+  const add = (field: Dimension, values: Mover[] | undefined) => {
+    if (!values) skipped.push({ field, reason: "too_many_values" })
+    else {
+      checked.push(field)
+      // A field with one value explains nothing.
+      if (values.length > 1) for (const mover of values) if (mover.now !== mover.before) found.push(mover)
+    }
+  }
+  for (const field of checkedFields) add(field, yield* valuesOf(comparison, field, run))
+  for (const { field, values } of properties.counted) add(field, values)
+  for (const field of properties.uncounted) add(field, yield* valuesOf(comparison, field, run))
+  const difference = total - previousTotal
+  const ranked = found.map((mover) => {
+    const share = difference === 0 ? 0 : (mover.now - mover.before) / difference
+    const expected = shareOf(mover, total, previousTotal)
+    const rank = difference === 0 ? Math.abs(mover.now - mover.before) : share - expected
+    return { mover, share, expected, rank }
+  })
+  ranked.sort((a, b) => b.rank - a.rank || compareMovers(a.mover, b.mover))
+  const rows = ranked.slice(offset, offset + limit).map(
+    ({ mover: { field, value, now, before }, share, expected }): Row => ({
+      field,
+      value,
+      [measure.name]: now,
+      difference: now - before,
+      percentage: difference === 0 ? null : percent(share, 1),
+      expected_percentage: percent(expected, 1),
+      previous: { [measure.name]: before },
+    }),
+  )
+  const summary: MoversSummary = { total, previous_total: previousTotal, checked, skipped }
+  return { rows, isPage: true, total: ranked.length, movers: summary }
+}
+
+/** Two periods and what is measured in them. */
+interface Comparison {
+  scope: Scope
+  previous: Scope
+  measure: NamedMeasure
+  limits: MoversLimits
+}
+
+/** Share of the difference that a value would have if all values had changed in the same proportion. */
+function shareOf({ now, before }: Mover, total: number, previousTotal: number): number {
+  if (previousTotal !== 0) return before / previousTotal
+  return total === 0 ? 0 : now / total
+}
+
+/** The larger difference first; then by field and value, missing values last. */
+function compareMovers(a: Mover, b: Mover): number {
+  const size = ({ now, before }: Mover) => Math.abs(now - before)
+  return size(b) - size(a) || compareText(a.field, b.field) || compareText(a.value, b.value)
+}
+
+function compareText(a: string | null, b: string | null): number {
+  if (a === null || b === null) return Number(a === null) - Number(b === null)
+  return a < b ? -1 : Number(a > b)
+}
+
+function* totalOf(scope: Scope, { measure }: NamedMeasure, run: RunQuery): Generator<void, number> {
+  const { groups } = yield* run({ kind: "groups", scope, by: [], measures: [measure] })
+  return first(groups[0]?.values)
+}
+
+/** The value of the only measure. */
+function first(values: Values | undefined): number {
+  return values?.[0] ?? 0
+}
+
+/** The values of a field in both periods; undefined: too many. */
+function* valuesOf(
+  { scope, previous, measure: { measure }, limits }: Comparison,
+  field: Dimension,
+  run: RunQuery,
+): Generator<void, Mover[] | undefined> {
+  const {
+    groups,
+    previous: values = [],
+    totals,
+  } = yield* run({
+    kind: "groups",
+    scope,
+    by: [field],
+    measures: [measure],
+    page: {
+      order: { by: 0 },
+      descending: false,
+      offset: 0,
+      limit: limits.values,
+      previous: span(previous),
+    },
+  })
+  if (totals && totals.groups > limits.values) return undefined
+  return groups.map(({ by: [value = null], values: own }, index) => ({
+    field,
+    value,
+    now: first(own),
+    before: first(values[index]),
+  }))
+}
+
+interface Properties {
+  /** Keys whose values are known already; undefined: too many. */
+  counted: { field: Property; values: Mover[] | undefined }[]
+  /** Keys whose values are still to be grouped. */
+  uncounted: Property[]
+  skipped: SkippedField[]
+}
+
+/** The properties to check. Events are counted by value in the same pass that finds the keys. */
+function* propertiesOf(
+  { scope, previous, measure, limits }: Comparison,
+  totals: { now: number; before: number },
+  run: RunQuery,
+): Generator<void, Properties> {
+  const current = yield* run({ kind: "values", scope, top: 0 })
+  const earlier = yield* run({ kind: "values", scope: previous, top: 0 })
+  const known = new Map<string, { occurrences: number; cardinality: number }>()
+  for (const { key, occurrences, cardinality } of [...current.properties, ...earlier.properties]) {
+    const other = known.get(key)
+    known.set(key, {
+      occurrences: occurrences + (other?.occurrences ?? 0),
+      cardinality: Math.max(cardinality, other?.cardinality ?? 0),
+    })
+  }
+  const sorted = [...known].sort(
+    ([a, one], [b, other]) => other.occurrences - one.occurrences || compareText(a, b),
+  )
+  const fieldOf = (key: string): Property => `property.${key}`
+  const skipped: SkippedField[] = sorted
+    .slice(limits.keys)
+    .map(([key]) => ({ field: fieldOf(key), reason: "too_many_properties" }))
+  const kept = sorted.slice(0, limits.keys)
+  const few = kept.filter(([, { cardinality }]) => cardinality <= limits.values).map(([key]) => key)
+  for (const [key, { cardinality }] of kept)
+    if (cardinality > limits.values) skipped.push({ field: fieldOf(key), reason: "too_many_values" })
+  // A name with dots can be that of a nested value too, which only groups find.
+  const countable = measure.measure === "events" ? few.filter((key) => !key.includes(".")) : []
+  const uncounted = few.filter((key) => !countable.includes(key)).map(fieldOf)
+  if (countable.length === 0) return { counted: [], uncounted, skipped }
+  const keys = countable.length === known.size ? undefined : countable
+  const counts = [
+    yield* countsOf(scope, keys, limits, run),
+    yield* countsOf(previous, keys, limits, run),
+  ] as const
+  const counted = countable.map((key) => {
+    const [now = new Map(), before = new Map()] = [counts[0].get(key), counts[1].get(key)]
+    const field = fieldOf(key)
+    const values = [...new Set([...now.keys(), ...before.keys()])].map(
+      (value): Mover => ({ field, value, now: now.get(value) ?? 0, before: before.get(value) ?? 0 }),
+    )
+    const missing = (total: number, found: ReadonlyMap<string, number>) =>
+      [...found.values()].reduce((rest, count) => rest - count, total)
+    const none = { field, value: null, now: missing(totals.now, now), before: missing(totals.before, before) }
+    if (none.now > 0 || none.before > 0) values.push(none)
+    return { field, values: values.length > limits.values ? undefined : values }
+  })
+  return { counted, uncounted, skipped }
+}
+
+/** How many events have each value, by key. */
+function* countsOf(
+  scope: Scope,
+  keys: readonly string[] | undefined,
+  limits: MoversLimits,
+  run: RunQuery,
+): Generator<void, Map<string, Map<string, number>>> {
+  const { properties } = yield* run({ kind: "values", scope, keys, top: limits.values })
+  const counts = new Map<string, Map<string, number>>()
+  for (const { key, top } of properties) {
+    const ofKey = counts.get(key) ?? new Map<string, number>()
+    counts.set(key, ofKey)
+    // Several events can have the same key.
+    for (const { text, count } of top) ofKey.set(text, (ofKey.get(text) ?? 0) + count)
+  }
+  return counts
+}

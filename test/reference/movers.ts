@@ -1,0 +1,82 @@
+import type { Dimension, Measure, MoversSummary, Scope } from "../../src/query/query.ts"
+import { contextFields } from "../../src/store/contexts.ts"
+import { contentOf, isInScope, keysOf, measured, type RawEvent, textOrNull } from "./reference.ts"
+
+// Movers in the plainest way: every value of every field, counted by itself.
+
+export interface ReferenceMover {
+  field: string
+  value: string | null
+  now: number
+  before: number
+  /** Unrounded; 0 without a difference of the totals. */
+  share: number
+  expected: number
+}
+
+const fields: Dimension[] = [
+  "event_name",
+  "kind",
+  "namespace",
+  "source",
+  "path",
+  "website_id",
+  ...contextFields,
+]
+
+export function referenceMovers(
+  all: readonly RawEvent[],
+  scope: Scope,
+  previous: { from: number; to: number },
+  measure: Measure,
+  limits: { keys: number; values: number },
+): { movers: ReferenceMover[]; summary: MoversSummary } {
+  const current = all.filter((event) => isInScope(event, scope))
+  const earlier = all.filter((event) => isInScope(event, { ...scope, ...previous }))
+  const [total, previousTotal] = [measured(current, measure) ?? 0, measured(earlier, measure) ?? 0]
+  const frequency = new Map<string, number>()
+  for (const key of [...current, ...earlier].flatMap(keysOf))
+    frequency.set(key, (frequency.get(key) ?? 0) + 1)
+  const keys = [...frequency]
+    .sort(([a, one], [b, other]) => other - one || (a < b ? -1 : 1))
+    .map(([key]): Dimension => `property.${key}`)
+  const summary: MoversSummary = { total, previous_total: previousTotal, checked: [], skipped: [] }
+  const movers: ReferenceMover[] = []
+  for (const field of keys.slice(limits.keys)) summary.skipped.push({ field, reason: "too_many_properties" })
+  for (const field of [...fields, ...keys.slice(0, limits.keys)]) {
+    const textIn = (event: RawEvent) => textOrNull(contentOf(event, field))
+    const values = new Set([...current, ...earlier].map(textIn))
+    if (values.size > limits.values) {
+      summary.skipped.push({ field, reason: "too_many_values" })
+      continue
+    }
+    summary.checked.push(field)
+    if (values.size < 2) continue
+    for (const value of values) {
+      const of = (events: RawEvent[]) =>
+        measured(
+          events.filter((event) => textIn(event) === value),
+          measure,
+        ) ?? 0
+      const [now, before] = [of(current), of(earlier)]
+      if (now === before) continue
+      movers.push({
+        field,
+        value,
+        now,
+        before,
+        share: total === previousTotal ? 0 : (now - before) / (total - previousTotal),
+        expected: previousTotal > 0 ? before / previousTotal : total > 0 ? now / total : 0,
+      })
+    }
+  }
+  const size = ({ now, before }: ReferenceMover) => Math.abs(now - before)
+  const rank = (mover: ReferenceMover) =>
+    total === previousTotal ? size(mover) : mover.share - mover.expected
+  const byText = (a: string | null, b: string | null) =>
+    a === null || b === null ? Number(a === null) - Number(b === null) : a < b ? -1 : a > b ? 1 : 0
+  movers.sort(
+    (a, b) => rank(b) - rank(a) || size(b) - size(a) || byText(a.field, b.field) || byText(a.value, b.value),
+  )
+  return { movers, summary }
+}
