@@ -260,6 +260,7 @@ function readSettings(input: Static<typeof websiteChangesSchema>): Partial<Websi
   if (input.name !== undefined) settings.name = input.name
   if (input.anonymize !== undefined) settings.anonymize = input.anonymize
   if (input.pageIdentify !== undefined) settings.pageIdentify = input.pageIdentify
+  if (input.lowerIsBetter !== undefined) settings.lowerIsBetter = [...new Set(input.lowerIsBetter)]
   return settings
 }
 

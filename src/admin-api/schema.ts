@@ -60,6 +60,16 @@ const pageIdentify = Type.Boolean({
   expected: "must be true or false",
 })
 
+const lowerIsBetter = Type.Array(
+  Type.String({ minLength: 1, maxLength: 256, expected: "must be a string of 1 to 256 characters" }),
+  {
+    maxItems: maxListEntries,
+    description:
+      "Names of events of which fewer are better, such as errors. The dashboard shows a decrease as good and an increase as bad; changes of all other events are neutral",
+    expected: `must be a list of at most ${maxListEntries} event names`,
+  },
+)
+
 const oneScope = Type.Union(
   scopes.map((scope) => Type.Literal(scope)),
   { expected: `must be one of ${scopes.join(", ")}` },
@@ -99,6 +109,7 @@ export const newWebsiteSchema = Type.Object(
     anonymize: Type.Optional(anonymize),
     retain: Type.Optional(retain),
     pageIdentify: Type.Optional(pageIdentify),
+    lowerIsBetter: Type.Optional(lowerIsBetter),
   },
   strict,
 )
@@ -111,6 +122,7 @@ export const websiteChangesSchema = Type.Object(
     anonymize: Type.Optional(anonymize),
     retain: Type.Optional(retain),
     pageIdentify: Type.Optional(pageIdentify),
+    lowerIsBetter: Type.Optional(lowerIsBetter),
     paused: Type.Optional(
       Type.Boolean({
         description: "A paused website rejects events like an unknown one and keeps its stored events",
@@ -192,6 +204,7 @@ export const websiteSchema = Type.Object({
   anonymize,
   retain,
   pageIdentify,
+  lowerIsBetter,
   createdAt: time("Creation time"),
   pausedAt: timeOrNull("Time when it was paused; null: not paused"),
 })

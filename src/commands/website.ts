@@ -43,6 +43,8 @@ interface UpdateOptions extends DataOptions {
   anonymize?: string
   retain?: string
   pageIdentify?: "on" | "off"
+  /** false: --no-lower-is-better */
+  lowerIsBetter?: string[] | false
 }
 
 interface DeleteOptions extends DataOptions {
@@ -95,6 +97,12 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .addOption(anonymizeOption())
     .addOption(retainOption())
     .addOption(pageIdentifyOption())
+    .option(
+      "--lower-is-better <event>",
+      "replace the events of which fewer are better, such as errors; can be repeated",
+      collect,
+    )
+    .option("--no-lower-is-better", "changes of all events are neutral")
   addDataOptions(updateCommand, `website update ${exampleId} --anonymize daily`).action(
     (id: string, options: UpdateOptions, command: Command) => update(id, options, context, command),
   )
@@ -190,10 +198,11 @@ async function update(id: string, options: UpdateOptions, context: Context, comm
     retain,
     allowedOrigins: allowedOrigin === false ? [] : allowedOrigin,
     pageIdentify: switchOf(options.pageIdentify),
+    lowerIsBetter: options.lowerIsBetter === false ? [] : options.lowerIsBetter,
   }
   if (Object.values(changes).every((value) => value === undefined)) {
     command.error(
-      "error: nothing to change: use --domain, --name, --allowed-origin, --anonymize, --retain or --page-identify",
+      "error: nothing to change: use --domain, --name, --allowed-origin, --anonymize, --retain, --page-identify or --lower-is-better",
     )
   }
   await change(id, changes, options, context)
@@ -263,6 +272,7 @@ function print(
     anonymize: json.anonymize,
     retain: json.retain === "default" ? "server default (--retain)" : json.retain,
     "page identify": json.pageIdentify ? "on" : "off",
+    "lower is better": json.lowerIsBetter.join(", ") || "no events",
     state: stateOf(json),
     created: shortTime(json.createdAt, ""),
   }

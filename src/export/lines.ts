@@ -24,6 +24,7 @@ export function endLine(counts: Counts): string {
   return JSON.stringify({ type: "end", ...counts })
 }
 
+/** `lower_is_better` is left out if it is empty. */
 export function websiteLine(website: Website): string {
   return JSON.stringify({
     type: "website",
@@ -34,6 +35,7 @@ export function websiteLine(website: Website): string {
     anonymize: website.anonymize,
     retain_ms: website.retain,
     page_identify: website.pageIdentify,
+    ...(website.lowerIsBetter.length === 0 ? {} : { lower_is_better: website.lowerIsBetter }),
     created_at: website.createdAt,
     paused_at: website.pausedAt,
   })

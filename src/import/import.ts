@@ -180,7 +180,16 @@ export class Importer {
     if (this.#rids.has(canonicalWebsiteId(line.id))) return false
     const { domain, name, allowed_origins: allowedOrigins, anonymize, page_identify: pageIdentify } = line
     const retain = retainText(line.retain_ms)
-    const { settings } = readNewWebsite({ domain, name, allowedOrigins, anonymize, retain, pageIdentify })
+    const { lower_is_better: lowerIsBetter } = line
+    const { settings } = readNewWebsite({
+      domain,
+      name,
+      allowedOrigins,
+      anonymize,
+      retain,
+      pageIdentify,
+      lowerIsBetter,
+    })
     const website = createWebsite(this.db, line.id, settings, line.created_at)
     if (line.paused_at !== null) pauseWebsite(this.db, website.id, true, line.paused_at)
     this.#rids.set(website.id, website.rid)

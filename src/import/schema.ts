@@ -50,6 +50,7 @@ const websiteSchema = Type.Object(
     allowed_origins: Type.Unknown(),
     anonymize: Type.Unknown(),
     page_identify: Type.Optional(Type.Boolean({ expected: "must be true or false" })),
+    lower_is_better: Type.Optional(Type.Array(Type.String())),
     retain_ms: Type.Union([Type.Null(), Type.Integer({ minimum: 0 })], {
       expected: "must be null or a number of milliseconds",
     }),

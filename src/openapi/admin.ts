@@ -33,6 +33,7 @@ const exampleWebsite: WebsiteJson = {
   anonymize: "off",
   retain: "400d",
   pageIdentify: true,
+  lowerIsBetter: ["error_shown"],
   createdAt: "2026-01-05T09:30:00.000Z",
   pausedAt: null,
 }

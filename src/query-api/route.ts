@@ -164,13 +164,16 @@ function readableNow(
 }
 
 function showWebsites({ registry }: QueryApiDeps, { caller }: AuthenticatedRequest): RouteResult {
-  const websites = readableWebsites(registry, caller).map(({ id, name, domain, createdAt }) => ({
-    id,
-    name,
-    domain,
-    isPublic: false,
-    createdAt: iso(createdAt),
-  }))
+  const websites = readableWebsites(registry, caller).map(
+    ({ id, name, domain, lowerIsBetter, createdAt }) => ({
+      id,
+      name,
+      domain,
+      isPublic: false,
+      lowerIsBetter,
+      createdAt: iso(createdAt),
+    }),
+  )
   return { body: { websites, total: websites.length } }
 }
 

@@ -298,6 +298,7 @@ export const websiteSchema = Type.Object({
   name: Type.String(),
   domain: Type.String(),
   isPublic: Type.Literal(false),
+  lowerIsBetter: Type.Array(Type.String(), { description: "Events of which fewer are better" }),
   createdAt: Type.String({ format: "date-time" }),
 })
 

@@ -20,13 +20,15 @@ export interface Website {
   retain: number | null
   /** True if pages can identify visitors, as claims. */
   pageIdentify: boolean
+  /** Names of events of which fewer are better. Changes of all others are neutral. */
+  lowerIsBetter: string[]
   /** Unix ms, like every `…At`. */
   createdAt: number
   pausedAt: number | null
 }
 
 export type WebsiteSettings = Pick<Website, "domain" | "name" | "allowedOrigins" | "anonymize"> &
-  Partial<Pick<Website, "retain" | "pageIdentify">>
+  Partial<Pick<Website, "retain" | "pageIdentify" | "lowerIsBetter">>
 
 /** The rid that stands for events without a website. */
 export const withoutWebsite = 0
@@ -80,18 +82,18 @@ export function isLoopback(host: string): boolean {
   )
 }
 
-const columns = `rid, id, domain, name, allowed_origins, anonymize, retain_ms, page_identify, created_at, paused_at`
+const columns = `rid, id, domain, name, allowed_origins, anonymize, retain_ms, page_identify, lower_is_better, created_at, paused_at`
 
 const sql = {
   list: `select ${columns} from websites where deleted_at is null order by created_at, rid`,
   find: `select ${columns} from websites where id = :id and deleted_at is null`,
   insert: `
-    insert into websites (id, domain, name, allowed_origins, anonymize, retain_ms, page_identify, created_at)
-    values (:id, :domain, :name, :allowedOrigins, :anonymize, :retain, :pageIdentify, :now)`,
+    insert into websites (id, domain, name, allowed_origins, anonymize, retain_ms, page_identify, lower_is_better, created_at)
+    values (:id, :domain, :name, :allowedOrigins, :anonymize, :retain, :pageIdentify, :lowerIsBetter, :now)`,
   update: `
     update websites
     set domain = :domain, name = :name, allowed_origins = :allowedOrigins, anonymize = :anonymize,
-      retain_ms = :retain, page_identify = :pageIdentify
+      retain_ms = :retain, page_identify = :pageIdentify, lower_is_better = :lowerIsBetter
     where id = :id and deleted_at is null`,
   pause: "update websites set paused_at = coalesce(paused_at, :now) where id = :id and deleted_at is null",
   resume: "update websites set paused_at = null where id = :id and deleted_at is null",
@@ -107,6 +109,7 @@ interface WebsiteRow {
   anonymize: Website["anonymize"]
   retain_ms: number | null
   page_identify: 0 | 1
+  lower_is_better: string
   created_at: number
   paused_at: number | null
 }
@@ -121,6 +124,7 @@ function fromRow(row: WebsiteRow): Website {
     anonymize: row.anonymize,
     retain: row.retain_ms,
     pageIdentify: row.page_identify === 1,
+    lowerIsBetter: JSON.parse(row.lower_is_better),
     createdAt: row.created_at,
     pausedAt: row.paused_at,
   }
@@ -147,6 +151,7 @@ export function createWebsite(db: Db, id: string, settings: WebsiteSettings, now
       retain: settings.retain ?? null,
       pageIdentify: (settings.pageIdentify ?? true) ? 1 : 0,
       allowedOrigins: JSON.stringify(settings.allowedOrigins),
+      lowerIsBetter: JSON.stringify(settings.lowerIsBetter ?? []),
       now,
     })
   } catch (error) {
@@ -167,6 +172,7 @@ export function updateWebsite(db: Db, id: string, changes: Partial<WebsiteSettin
     anonymize: settings.anonymize,
     retain: settings.retain,
     pageIdentify: settings.pageIdentify ? 1 : 0,
+    lowerIsBetter: JSON.stringify(settings.lowerIsBetter),
   })
   return findWebsite(db, id)
 }

@@ -10,6 +10,7 @@ const flags: Record<string, string> = {
   anonymize: "--anonymize",
   retain: "--retain",
   pageIdentify: "--page-identify",
+  lowerIsBetter: "--lower-is-better",
   anonymousId: "--anonymous-id",
   profileId: "--profile-id",
   scopes: "--scope",

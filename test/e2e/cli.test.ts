@@ -376,6 +376,7 @@ describe("databuddy website", () => {
       anonymize: "off",
       retain: "default",
       pageIdentify: true,
+      lowerIsBetter: [],
       createdAt: expect.stringMatching(isoTime),
       pausedAt: null,
     })

@@ -333,6 +333,7 @@ describe("a website", () => {
           anonymize: "off",
           retain: "default",
           pageIdentify: true,
+          lowerIsBetter: [],
           createdAt: "2026-08-01T12:00:00.000Z",
           pausedAt: null,
         },
@@ -361,6 +362,21 @@ describe("a website", () => {
     expect((await call("POST", "/track?website_id=my.site-1_A", { name: "x" }, null, headers)).status).toBe(
       200,
     )
+  })
+
+  test("remembers the events of which fewer are better, and says so to those who read it", async () => {
+    const { id } = await makeWebsite({ domain: "example.com" })
+    const changes = { lowerIsBetter: ["error_shown", "refunded", "error_shown"] }
+    const changed = await call("PATCH", `/v1/websites/${id}`, changes)
+    expect(changed.body.website.lowerIsBetter).toEqual(["error_shown", "refunded"])
+    const renamed = await call("PATCH", `/v1/websites/${id}`, { name: "Renamed" })
+    expect(renamed.body.website.lowerIsBetter).toEqual(["error_shown", "refunded"])
+    const reader = await makeKey({ name: "reader", websites: [id], scopes: ["read:reports"] })
+    const { body } = await call("GET", "/v1/query/websites", undefined, reader.key)
+    expect(body.websites).toMatchObject([{ id, lowerIsBetter: ["error_shown", "refunded"] }])
+    expect(
+      (await call("PATCH", `/v1/websites/${id}`, { lowerIsBetter: [] })).body.website.lowerIsBetter,
+    ).toEqual([])
   })
 
   test("has a unique id", async () => {
@@ -415,6 +431,12 @@ describe("a website", () => {
     ["an origin with a path", { domain: "a.b", allowedOrigins: ["app://x/y"] }, "allowedOrigins.0", origin],
     ["a scheme among the origins", { domain: "a.b", allowedOrigins: ["app:"] }, "allowedOrigins.0", origin],
     ["a number among the origins", { domain: "a.b", allowedOrigins: [1] }, "allowedOrigins.0", origin],
+    [
+      "an event without a name",
+      { domain: "a.b", lowerIsBetter: [""] },
+      "lowerIsBetter.0",
+      "must be a string of 1 to 256 characters",
+    ],
     [
       "origins that are no list",
       { domain: "a.b", allowedOrigins: "x.com" },

@@ -122,6 +122,7 @@ test("an event can request more privacy than its website's setting, never less",
     anonymize,
     retain: null,
     pageIdentify: true,
+    lowerIsBetter: [],
     createdAt: 0,
     pausedAt: null,
   })

@@ -14,6 +14,7 @@ import kinds from "../../../migrations/0012_kinds.sql" with { type: "text" }
 import claims from "../../../migrations/0013_claims.sql" with { type: "text" }
 import idTexts from "../../../migrations/0014_id_texts.sql" with { type: "text" }
 import texts from "../../../migrations/0015_texts.sql" with { type: "text" }
+import lowerIsBetter from "../../../migrations/0020_lower_is_better.sql" with { type: "text" }
 import { UserError } from "../../errors.ts"
 import type { Db } from "./driver.ts"
 
@@ -39,6 +40,7 @@ export const migrations: readonly Migration[] = [
   { name: "0013_claims", sql: claims },
   { name: "0014_id_texts", sql: idTexts },
   { name: "0015_texts", sql: texts },
+  { name: "0020_lower_is_better", sql: lowerIsBetter },
 ]
 
 const createMigrationsTable = `
