@@ -39,7 +39,7 @@ interface QueryOptions extends Where {
   page?: number
   sort?: string
   order?: string
-  compare?: boolean
+  compare?: boolean | string
   crawlers?: boolean
   json?: boolean
   csv?: boolean
@@ -106,7 +106,10 @@ export function addQueryCommand(root: Command, context: Context): void {
     .option("--page <number>", "page number, from 1", whole(1, 100_000))
     .option("--sort <column>", "sort by this column")
     .addOption(new Option("--order <order>", "sort order").choices(["asc", "desc"]))
-    .option("--compare", "compare to the previous period")
+    .option(
+      "--compare [period]",
+      "compare to the previous period, or to: year (same dates last year), weekdays (matching weekdays), 2026-01-01..2026-01-31",
+    )
     .option("--crawlers", "include events of crawlers")
     .addOption(new Option("--json", "print JSON").conflicts("csv"))
     .option("--csv", "print CSV")
@@ -142,7 +145,7 @@ function bodyOf(type: string, options: QueryOptions): object {
     profileId: options.profileId,
     search: options.search,
     cursor: options.cursor,
-    compare: options.compare ? "previous_period" : undefined,
+    compare: comparisonOf(options.compare),
     sortBy: options.sort,
     sortOrder: options.order,
   }
@@ -176,6 +179,24 @@ function presetOf(last: string): string {
   throw new UserError(
     `--last must be a number of days (7d), weeks (2w) or hours (24h), hour, week or month, not ${JSON.stringify(last)}`,
     "for today, yesterday or this year use --preset; for other ranges use --from and --to",
+  )
+}
+
+const comparisonNames: Partial<Record<string, string>> = {
+  year: "previous_year",
+  weekdays: "matching_weekdays",
+}
+
+/** The value of `compare` in the API. Throws a UserError. */
+function comparisonOf(compare: boolean | string | undefined): string | object | undefined {
+  if (typeof compare !== "string") return compare ? "previous_period" : undefined
+  const [startDate, endDate, ...others] = compare.split("..")
+  if (startDate && endDate && others.length === 0) return { startDate, endDate }
+  const name = comparisonNames[compare]
+  if (name !== undefined) return name
+  throw new UserError(
+    `--compare must be year, weekdays, or two dates such as 2026-01-01..2026-01-31, not ${JSON.stringify(compare)}`,
+    "--compare without a value compares with the previous period",
   )
 }
 

@@ -6,9 +6,9 @@ import {
   type Step,
   stepFilters,
 } from "../query/query.ts"
+import { pairBuckets } from "./comparison.ts"
 import { groupsByKey, span, withFilters } from "./groups.ts"
 import type { QuerySpec, Row, RunQuery, TypeResult } from "./query-spec.ts"
-import { pairBuckets } from "./range.ts"
 import { percent, requireRows, unionOf } from "./rows.ts"
 
 export function* funnel(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
@@ -118,8 +118,7 @@ export function* goals(spec: QuerySpec, run: RunQuery): Generator<void, TypeResu
   const previousAll = previous && (yield* count({ ...scope, ...span(previous) }))
   requireRows(steps.length * all.buckets.length)
   const pairs =
-    previousAll &&
-    (granularity ? pairBuckets(spec.range, granularity, all.buckets, previousAll.buckets) : [0])
+    previousAll && (granularity ? pairBuckets(previous, granularity, all.buckets, previousAll.buckets) : [0])
   const rows: Row[] = []
   for (const step of steps) {
     const current = yield* valuesOf(span(scope), step, all)

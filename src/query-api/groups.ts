@@ -14,8 +14,8 @@ import {
   type Scope,
   type Values,
 } from "../query/query.ts"
+import { pairBuckets } from "./comparison.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
-import { pairBuckets } from "./range.ts"
 import { isChangeColumn, percent, requireRows } from "./rows.ts"
 import type { Option } from "./schema.ts"
 
@@ -160,7 +160,8 @@ function* groupRows(
   const previousGroups = comparison && groupsByKey(comparison)
   const pairs =
     comparison &&
-    (granularity ? pairBuckets(spec.range, granularity, result.buckets, comparison.buckets) : [0])
+    previous &&
+    (granularity ? pairBuckets(previous, granularity, result.buckets, comparison.buckets) : [0])
   const labels = (bucket: number, buckets: readonly Bucket[]): Row =>
     granularity ? { date: buckets[bucket]?.label ?? null } : {}
   const rowOf = (values: GroupKey, bucket: number): Row => {

@@ -10,10 +10,11 @@ import {
   type Step,
   type Unit,
 } from "../query/query.ts"
+import { type Comparison, type PreviousRange, previousOf } from "./comparison.ts"
 import { readCursor } from "./events.ts"
 import type { NamedMeasure, QuerySpec, QueryType, Sort } from "./query-spec.ts"
 import { typeOf } from "./query-types.ts"
-import { previousOf, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
+import { type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
 import { changeColumns, invalidParameter } from "./rows.ts"
 import {
   defaultLimit,
@@ -128,7 +129,9 @@ function readParameter(input: ParameterInput): QuerySpec {
       kinds: kindsOf(type, parameter),
     },
     range,
-    previous: compare ? previousOf(range, zone, context.now) : undefined,
+    previous: compare
+      ? comparedPeriod(range, zone, context.now, parameter.compare ?? body.compare)
+      : undefined,
     granularity,
     by,
     measures,
@@ -182,6 +185,21 @@ function requireReport(
   const field = idFields.find((id) => used.includes(id))
   if (field)
     throw invalidParameter(`${field} identifies people; using it in by or filters needs the scope read:data`)
+}
+
+/** Throws a RequestError. */
+function comparedPeriod(
+  range: Range,
+  zone: string,
+  now: number,
+  comparison: Comparison | undefined,
+): PreviousRange {
+  try {
+    return previousOf(range, zone, now, comparison)
+  } catch (error) {
+    if (error instanceof RangeFault) throw invalidParameter(`compare.${error.message}`)
+    throw error
+  }
 }
 
 function parameterRange(type: QueryType, { body, parameter, range, zone, context }: ParameterInput): Range {

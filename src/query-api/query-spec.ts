@@ -10,6 +10,7 @@ import type {
   Step,
   Unit,
 } from "../query/query.ts"
+import type { PreviousRange } from "./comparison.ts"
 import type { Range } from "./range.ts"
 import type { Option, ParameterBody } from "./schema.ts"
 
@@ -21,7 +22,7 @@ export interface QuerySpec {
   scope: Scope
   range: Range
   /** The range to compare with; undefined without a comparison. */
-  previous: Range | undefined
+  previous: PreviousRange | undefined
   /** Undefined: no breakdown by time. */
   granularity: Granularity | undefined
   by: readonly Dimension[]

@@ -1,4 +1,4 @@
-import type { Bucket, Granularity } from "../query/query.ts"
+import type { Granularity } from "../query/query.ts"
 import { TimeZone } from "../query/structures/time-zone.ts"
 
 /** A time range in Unix ms; `to` is exclusive. */
@@ -7,6 +7,8 @@ export interface Range {
   to: number
   /** For whole days of the time zone: day numbers since 1970-01-01; `end` is exclusive. */
   days: { first: number; end: number } | undefined
+  /** Calendar months that the days are, or are the beginning of: 1 for November, and for November so far. */
+  months?: number | undefined
 }
 
 /** The range fields of a request. */
@@ -35,7 +37,7 @@ export const presets = [
 type CountedPreset = `last_${number}${"d" | "h"}`
 export type Preset = (typeof presets)[number] | CountedPreset
 
-const dayMs = 86_400_000
+export const dayMs = 86_400_000
 /** The range of a query without dates. */
 const defaultPreset = "last_30d"
 /**
@@ -90,7 +92,7 @@ export function readRange({ startDate, endDate, preset }: RangeBody, zone: strin
   const last = endDate === undefined ? today : dayNumber(endDate, "endDate")
   const isDays = startDate.length === 10 && (endDate === undefined || endDate.length === 10)
   const range = isDays
-    ? dayRange(first, last + 1, zone)
+    ? { ...dayRange(first, last + 1, zone), months: monthsIn(first, last + 1) }
     : {
         from: startDate.length === 10 ? startOfDay(first, zone) : timeOf(startDate, zone),
         to:
@@ -99,65 +101,6 @@ export function readRange({ startDate, endDate, preset }: RangeBody, zone: strin
       }
   if (range.from >= range.to) throw new RangeFault("endDate", "must be after startDate, or the same day")
   return range
-}
-
-/**
- * The previous period of the same length. Whole days are calendar days, so that a day of 23 hours does not
- * shift the period. If the range is still running, the period is cut at the same point (for whole days, at
- * the same time of day), so that a partial range is not compared to a complete one. `now`: Unix ms.
- */
-export function previousOf({ from, to, days }: Range, zone: string, now: number): Range {
-  // Includes events of the current ms.
-  const end = now + 1
-  const isRunning = from < end && end < to
-  if (!days) {
-    const length = to - from
-    return { from: from - length, to: isRunning ? end - length : from, days: undefined }
-  }
-  const count = days.end - days.first
-  const previous = dayRange(days.first - count, days.first, zone)
-  if (!isRunning) return previous
-  return { ...previous, to: instantOf(localTimeOf(now, zone) + 1 - count * dayMs, zone), days: undefined }
-}
-
-/** Length of a bucket in ms of local time; undefined if it depends on the calendar. */
-const clockLengths: Record<Granularity, number | undefined> = {
-  minute: 60_000,
-  hourly: 3_600_000,
-  daily: dayMs,
-  weekly: undefined,
-  monthly: undefined,
-}
-
-/**
- * Returns for each bucket the index of the previous bucket to compare it to; undefined if there is none.
- * Minutes, hours and days are paired by local time, because a clock change between the periods shifts
- * indexes. If an hour occurs twice, the first occurrences are paired, and the second ones. Weeks and months
- * are paired by index.
- */
-export function pairBuckets(
-  { from, to, days }: Range,
-  granularity: Granularity,
-  buckets: readonly Bucket[],
-  previous: readonly Bucket[],
-): (number | undefined)[] {
-  const shift = days ? (days.end - days.first) * dayMs : to - from
-  const length = clockLengths[granularity]
-  if (length === undefined || shift % length !== 0)
-    return buckets.map((_, index) => (index < previous.length ? index : undefined))
-  const indexes = new Map(occurrences(previous).map((key, index) => [key, index]))
-  return occurrences(buckets, shift).map((key) => indexes.get(key))
-}
-
-/** Key of each bucket: its local time, `shift` ms earlier, and the number of its occurrence. */
-function occurrences(buckets: readonly Bucket[], shift = 0): string[] {
-  const counts = new Map<number, number>()
-  return buckets.map(({ label }) => {
-    const clock = Date.parse(`${label.slice(0, 19)}${label.length > 10 ? "Z" : ""}`) - shift
-    const count = (counts.get(clock) ?? 0) + 1
-    counts.set(clock, count)
-    return `${clock} ${count}`
-  })
 }
 
 /** Error for a range with too many buckets; undefined if it is valid. */
@@ -183,11 +126,11 @@ function presetRange(preset: Preset, today: number, zone: string, now: number): 
     case "last_week":
       return dayRange(monday - 7, monday, zone)
     case "this_month":
-      return dayRange(month(0), today + 1, zone)
+      return { ...dayRange(month(0), today + 1, zone), months: 1 }
     case "last_month":
-      return dayRange(month(-1), month(0), zone)
+      return { ...dayRange(month(-1), month(0), zone), months: 1 }
     case "this_year":
-      return dayRange(Date.UTC(date.getUTCFullYear(), 0, 1) / dayMs, today + 1, zone)
+      return { ...dayRange(Date.UTC(date.getUTCFullYear(), 0, 1) / dayMs, today + 1, zone), months: 12 }
     case "last_hour":
       return presetRange("last_1h", today, zone, now)
   }
@@ -199,7 +142,14 @@ function presetRange(preset: Preset, today: number, zone: string, now: number): 
   return { from: now + 1 - Number(count) * 3_600_000, to: now + 1, days: undefined }
 }
 
-function dayRange(first: number, end: number, zone: string): Range {
+/** The number of calendar months between two days; undefined if they are not first days of months. */
+function monthsIn(first: number, end: number): number | undefined {
+  const [from, to] = [new Date(first * dayMs), new Date(end * dayMs)]
+  if (from.getUTCDate() !== 1 || to.getUTCDate() !== 1) return undefined
+  return 12 * (to.getUTCFullYear() - from.getUTCFullYear()) + to.getUTCMonth() - from.getUTCMonth()
+}
+
+export function dayRange(first: number, end: number, zone: string): Range {
   return { from: startOfDay(first, zone), to: startOfDay(end, zone), days: { first, end } }
 }
 
@@ -237,12 +187,12 @@ function localDayOf(now: number, zone: string): number {
 }
 
 /** Local time in the time zone, as Unix ms of the same digits in UTC. */
-function localTimeOf(now: number, zone: string): number {
+export function localTimeOf(now: number, zone: string): number {
   return now + (new TimeZone(zone, now, now).transitions[0]?.offset ?? 0)
 }
 
 /** First instant of a local time (Unix ms of the same digits in UTC), or the end of the gap that skips it. */
-function instantOf(local: number, zone: string): number {
+export function instantOf(local: number, zone: string): number {
   const [from, to] = [local - 2 * dayMs, local + 2 * dayMs]
   const { transitions } = new TimeZone(zone, from, to)
   for (const [index, { from: start, offset }] of transitions.entries()) {

@@ -3,6 +3,7 @@ import { eventKinds } from "../event-kinds.ts"
 import { strict } from "../http/schema.ts"
 import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
 import { countMeasures, type Dimension, fields, granularities, propertyMeasures } from "../query/query.ts"
+import { type Comparison, comparisons } from "./comparison.ts"
 import { type Preset, presets } from "./range.ts"
 
 /** Default and maximum rows of a result. */
@@ -141,9 +142,21 @@ const sortBy = text(
   "A column of the result; with compare also change (of the default column, in percent) and weighted_change (by the size of the column too)",
 )
 const sortOrder = oneOf(["asc", "desc"], "Default desc; asc for text and dates")
-const compare = oneOf(
-  ["previous_period"],
-  "Adds `previous` to each row: its measures in the previous period of the same length. If the range is still running, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. null for dates that the previous period does not have. Rows that only the previous period has are listed too, with the measures of no events",
+const compare = Type.Unsafe<Comparison>(
+  Type.Union(
+    [
+      ...comparisons.map((comparison) => Type.Literal(comparison)),
+      Type.Object(
+        { startDate: date("First day, or start time"), endDate: date("Last day, or end time") },
+        strict,
+      ),
+    ],
+    {
+      description:
+        "Adds `previous` to each row: its measures in another period. previous_period: that before the range, of the same length, or as many calendar months if the range is calendar months; previous_year: the same dates a year earlier; matching_weekdays: the latest one before the range that starts on the same weekday; or a period of its own, `startDate` to `endDate`. If the range is still running, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. null for dates that the previous period does not have. Rows that only the previous period has are listed too, with the measures of no events",
+      expected: `must be ${comparisons.join(", ")} or {startDate, endDate}`,
+    },
+  ),
 )
 const pathSteps = (description: string) =>
   Type.Integer({ minimum: 0, maximum: 5, description, expected: "must be a whole number from 0 to 5" })

@@ -6,9 +6,9 @@ import {
   type TrafficResult,
   trafficKinds,
 } from "../query/query.ts"
+import { pairBuckets } from "./comparison.ts"
 import { span } from "./groups.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
-import { pairBuckets } from "./range.ts"
 import { percent, unionOf } from "./rows.ts"
 
 type Traffic = Omit<TrafficGroup, "by" | "bucket">
@@ -162,7 +162,7 @@ export function ofTotals({
       const { rows, buckets } = yield* rowsIn(spec)
       if (!previous) return { rows }
       const earlier = yield* rowsIn({ ...spec, scope: { ...scope, ...span(previous) } })
-      const pairs = granularity ? pairBuckets(spec.range, granularity, buckets, earlier.buckets) : [0]
+      const pairs = granularity ? pairBuckets(previous, granularity, buckets, earlier.buckets) : [0]
       return {
         rows: rows.map((row, bucket) => ({ ...row, previous: earlier.rows[pairs[bucket] ?? -1] ?? null })),
       }

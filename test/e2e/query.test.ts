@@ -153,6 +153,16 @@ test("a trend is compared with the previous period", async () => {
   expect(lines[2]).toMatch(/ 4 .* 0 +new$/)
 })
 
+test.each([
+  ["year", / UTC, compared to 2025-03-01 00:00 to 2025-04-01 00:00 UTC$/],
+  ["weekdays", / UTC, compared to 2026-01-25 00:00 to 2026-02-25 00:00 UTC$/],
+  ["2026-01-05..2026-01-06", / UTC, compared to 2026-01-05 00:00 to 2026-01-07 00:00 UTC$/],
+])("--compare %s names the period", async (comparison, words) => {
+  const range = ["--from", "2026-03-01", "--to", "2026-03-31"]
+  const { out } = await ofFile("query", "custom_events_summary", ...range, "--compare", comparison)
+  expect(out.split("\n")[0]).toMatch(words)
+})
+
 test("movers name the values that explain a change, and compare without being asked to", async () => {
   const args = ["query", "movers", "--last", "2d", "--where", "event_name=bought", "--measure", "events"]
   const [file, remote] = await Promise.all([ofFile(...args), ofServer(...args, "--json")])
@@ -184,6 +194,11 @@ test("all websites can be selected, as over HTTP", async () => {
 })
 
 const complaints: [string, string[], RegExp][] = [
+  [
+    "an unknown comparison",
+    ["query", "custom_events", "--compare", "x"],
+    /^error: --compare must be year, weekdays, or two dates/,
+  ],
   ["an unknown type", ["query", "nope"], /^error: unknown type nope/],
   ["an unknown range", ["query", "custom_events", "--preset", "x"], /^error: --preset must be today/],
   [

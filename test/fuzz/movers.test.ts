@@ -86,7 +86,7 @@ for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
           const page = { limit: random.of([5, 10_000]), offset: random.of([0, 3]) }
           const spec: Partial<QuerySpec> = {
             scope,
-            previous: { ...previous, days: undefined },
+            previous: { ...previous, days: undefined, shift: { ms: 0 } },
             measures: [{ name: "measured", measure }],
             ...page,
           }

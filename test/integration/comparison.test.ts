@@ -184,3 +184,51 @@ test("rows are sorted by change only with a comparison", async () => {
   )
   expect(await response.text()).toContain("custom_events can be sorted by total_events")
 })
+
+async function answerTo(parameter: object, query: object = range) {
+  const response = await app.send(
+    new Request("http://shop.example/v1/query?website_id=all", {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: JSON.stringify({ parameters: [parameter], ...query }),
+    }),
+  )
+  return { status: response.status, text: await response.text() }
+}
+
+test.each([
+  ["previous_period", "2026-07-15T00:00:00.000Z", "2026-07-20T00:00:00.000Z"],
+  ["previous_year", "2025-07-20T00:00:00.000Z", "2025-07-25T00:00:00.000Z"],
+  ["matching_weekdays", "2026-07-13T00:00:00.000Z", "2026-07-18T00:00:00.000Z"],
+  [
+    { startDate: "2026-07-16", endDate: "2026-07-17" },
+    "2026-07-16T00:00:00.000Z",
+    "2026-07-18T00:00:00.000Z",
+  ],
+])("compare %j compares with the events of that period", async (compare, from, to) => {
+  const { text } = await answerTo({ name: "custom_events_summary", compare })
+  const [{ data, meta }] = (JSON.parse(text) as { data: [{ data: [{ previous: Row }]; meta: Row }] }).data
+  expect(meta.previous).toEqual({ from, to })
+  const [alone] = await rowsOf({ name: "custom_events_summary" }, { startDate: from, endDate: to })
+  expect(data[0].previous).toEqual(alone as Row)
+})
+
+test.each([
+  [
+    "another name",
+    "x",
+    400,
+    "must be previous_period, previous_year, matching_weekdays or {startDate, endDate}",
+  ],
+  ["a date alone", { startDate: "2026-07-16" }, 400, "compare.endDate must be a day such as 2026-11-24"],
+  [
+    "dates in the wrong order",
+    { startDate: "2026-07-17", endDate: "2026-07-16" },
+    200,
+    "compare.endDate must be after startDate",
+  ],
+])("compare cannot be %s", async (_, compare, status, message) => {
+  const answer = await answerTo({ name: "custom_events_summary", compare })
+  expect(answer.status).toBe(status)
+  expect(answer.text).toContain(message)
+})

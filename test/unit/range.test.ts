@@ -1,25 +1,19 @@
 import { expect, test } from "bun:test"
 import type { Granularity } from "../../src/query/query.ts"
 import { bucketsOf } from "../../src/query/structures/time-zone.ts"
-import {
-  pairBuckets,
-  previousOf,
-  type Range,
-  type RangeBody,
-  readRange,
-  tooManyBuckets,
-} from "../../src/query-api/range.ts"
+import { type Comparison, pairBuckets, previousOf } from "../../src/query-api/comparison.ts"
+import { type Range, type RangeBody, readRange, tooManyBuckets } from "../../src/query-api/range.ts"
 
 /** A Tuesday; in Kolkata 17:30 of the same day, in Auckland already Wednesday. */
 const now = Date.parse("2026-11-24T12:00:00.000Z")
 const shown = ({ from, to }: { from: number; to: number }) =>
   [from, to].map((ms) => new Date(ms).toISOString().replace(":00.000Z", "Z"))
 
-const places = (range: RangeBody, zone: string, granularity: Granularity) => {
+const places = (range: RangeBody, zone: string, granularity: Granularity, comparison?: Comparison) => {
   const now = readRange(range, zone, Date.parse("2026-04-15T00:00Z"))
-  const before = previousOf(now, zone, Date.parse("2026-04-15T00:00Z"))
+  const before = previousOf(now, zone, Date.parse("2026-04-15T00:00Z"), comparison)
   const of = ({ from, to }: Range) => bucketsOf(from, to, zone, granularity)
-  return pairBuckets(now, granularity, of(now), of(before))
+  return pairBuckets(before, granularity, of(now), of(before))
 }
 const upTo = (count: number) => Array.from({ length: count }, (_, place) => place)
 const march = (from: number, to: number) => ({
@@ -269,6 +263,230 @@ const before: [string, RangeBody, string, string, string, string][] = [
 test.each(before)("the period before %s", (_, body, zone, at, from, to) => {
   const now = Date.parse(at)
   expect(shown(previousOf(readRange(body, zone, now), zone, now))).toEqual([from, to])
+})
+
+/** The compared range, its comparison and zone, the current time, and the period that it is compared with. */
+const chosen: [string, RangeBody, Comparison, string, string, string, string][] = [
+  [
+    "a calendar month is compared with the one before, however long",
+    { startDate: "2026-03-01", endDate: "2026-03-31" },
+    "previous_period",
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-02-01T00:00Z",
+    "2026-03-01T00:00Z",
+  ],
+  [
+    "last month is compared with the one before",
+    { preset: "last_month" },
+    "previous_period",
+    "Europe/Berlin",
+    "2026-11-24T12:00Z",
+    "2026-08-31T22:00Z",
+    "2026-09-30T22:00Z",
+  ],
+  [
+    "a quarter is compared with the one before",
+    { startDate: "2026-01-01", endDate: "2026-03-31" },
+    "previous_period",
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2025-10-01T00:00Z",
+    "2026-01-01T00:00Z",
+  ],
+  [
+    "this month is compared with the last one until the same day and time",
+    { preset: "this_month" },
+    "previous_period",
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-10-01T00:00Z",
+    "2026-10-24T12:00:00.001Z",
+  ],
+  [
+    "the 31st is compared with all of a month of 30 days",
+    { preset: "this_month" },
+    "previous_period",
+    "UTC",
+    "2026-10-31T12:00Z",
+    "2026-09-01T00:00Z",
+    "2026-10-01T00:00Z",
+  ],
+  [
+    "a month that is still running is compared until the same day and time",
+    { startDate: "2026-11-01", endDate: "2026-11-30" },
+    "previous_period",
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-10-01T00:00Z",
+    "2026-10-24T12:00:00.001Z",
+  ],
+  [
+    "the year to date is compared with the last one until the same date",
+    { preset: "this_year" },
+    "previous_period",
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2025-01-01T00:00Z",
+    "2025-11-24T12:00:00.001Z",
+  ],
+  [
+    "days are compared with the same dates a year earlier",
+    { startDate: "2026-11-16", endDate: "2026-11-22" },
+    "previous_year",
+    "Europe/Berlin",
+    "2026-11-24T12:00Z",
+    "2025-11-15T23:00Z",
+    "2025-11-22T23:00Z",
+  ],
+  [
+    "the 29th of February is compared with the 28th a year earlier",
+    { startDate: "2024-02-29", endDate: "2024-02-29" },
+    "previous_year",
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2023-02-28T00:00Z",
+    "2023-03-01T00:00Z",
+  ],
+  [
+    "a February is compared with a whole one a year later",
+    { startDate: "2025-02-01", endDate: "2025-02-28" },
+    "previous_year",
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2024-02-01T00:00Z",
+    "2024-03-01T00:00Z",
+  ],
+  [
+    "today is compared with the same date a year earlier until this time of day, with other clocks too",
+    { preset: "today" },
+    "previous_year",
+    "Europe/Berlin",
+    "2026-03-29T12:00Z",
+    "2025-03-28T23:00Z",
+    "2025-03-29T13:00:00.001Z",
+  ],
+  [
+    "hours are compared with those of the same local time a year earlier",
+    { startDate: "2026-03-29T12:00", endDate: "2026-03-29T14:00" },
+    "previous_year",
+    "Europe/Berlin",
+    "2026-11-24T12:00Z",
+    "2025-03-29T11:00Z",
+    "2025-03-29T13:00Z",
+  ],
+  [
+    "three days are compared with the same weekdays of the week before",
+    { startDate: "2026-11-20", endDate: "2026-11-22" },
+    "matching_weekdays",
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-11-13T00:00Z",
+    "2026-11-16T00:00Z",
+  ],
+  [
+    "thirty days are compared with those 35 days before",
+    { preset: "last_30d" },
+    "matching_weekdays",
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-09-21T00:00Z",
+    "2026-10-20T12:00:00.001Z",
+  ],
+  [
+    "hours are compared with those of the same weekday, by the clock",
+    { startDate: "2026-10-26T10:00", endDate: "2026-10-26T12:00" },
+    "matching_weekdays",
+    "Europe/Berlin",
+    "2026-11-24T12:00Z",
+    "2026-10-19T08:00Z",
+    "2026-10-19T10:00Z",
+  ],
+  [
+    "days are compared with others of choice",
+    { startDate: "2026-11-16", endDate: "2026-11-22" },
+    { startDate: "2026-03-01", endDate: "2026-03-03" },
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-03-01T00:00Z",
+    "2026-03-04T00:00Z",
+  ],
+  [
+    "a running range is compared with days of choice until the same point",
+    { startDate: "2026-11-23", endDate: "2026-11-29" },
+    { startDate: "2026-03-02", endDate: "2026-03-08" },
+    "UTC",
+    "2026-11-24T12:00Z",
+    "2026-03-02T00:00Z",
+    "2026-03-03T12:00:00.001Z",
+  ],
+]
+test.each(chosen)("%s", (_, body, comparison, zone, at, from, to) => {
+  const now = Date.parse(at)
+  expect(shown(previousOf(readRange(body, zone, now), zone, now, comparison))).toEqual([from, to])
+})
+
+test("dates to compare with must be valid", () => {
+  const range = readRange({ preset: "today" }, "UTC", now)
+  expect(() => previousOf(range, "UTC", now, { startDate: "2026-02-03", endDate: "2026-02-01" })).toThrow(
+    "endDate must be after startDate",
+  )
+})
+
+const without = (count: number, ...left: number[]) =>
+  upTo(count).map((place) => (left.includes(place) ? undefined : place))
+const comparedPairs: [string, RangeBody, Comparison, string, Granularity, (number | undefined)[]][] = [
+  [
+    "days of a month with the same days of a shorter one, and the rest with nothing",
+    { startDate: "2026-03-01", endDate: "2026-03-31" },
+    "previous_period",
+    "UTC",
+    "daily",
+    without(31, 28, 29, 30),
+  ],
+  [
+    "days of a year with the same dates, the 29th of February with nothing",
+    { startDate: "2024-02-28", endDate: "2024-03-01" },
+    "previous_year",
+    "UTC",
+    "daily",
+    [0, undefined, 1],
+  ],
+  [
+    "hours of a day that leaves one out with those of a day a year earlier",
+    march(29, 29),
+    "previous_year",
+    "Europe/Berlin",
+    "hourly",
+    upTo(24).filter((hour) => hour !== 2),
+  ],
+  [
+    "hours of a day with those of one that leaves one out, a week earlier",
+    { startDate: "2026-04-05", endDate: "2026-04-05" },
+    "matching_weekdays",
+    "Europe/Berlin",
+    "hourly",
+    [0, 1, undefined, ...upTo(23).slice(2)],
+  ],
+  [
+    "hours of a day with those of one of choice on which an hour comes twice",
+    march(10, 10),
+    { startDate: "2025-10-26", endDate: "2025-10-26" },
+    "Europe/Berlin",
+    "hourly",
+    upTo(25).filter((hour) => hour !== 3),
+  ],
+  [
+    "months of a year by their order",
+    { startDate: "2025-01-01", endDate: "2025-03-31" },
+    "previous_year",
+    "UTC",
+    "monthly",
+    [0, 1, 2],
+  ],
+]
+test.each(comparedPairs)("compares %s", (_, range, comparison, zone, granularity, expected) => {
+  expect(places(range, zone, granularity, comparison)).toEqual(expected)
 })
 
 test("minutes are at most 10,000", () => {
