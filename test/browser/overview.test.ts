@@ -145,6 +145,87 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
+  test("the movers are the events that changed most by size, each with what explains it", async () => {
+    const week = { preset: "last_7d", parameters: [{ name: "custom_events", compare: "previous_period" }] }
+    const rows = await runQuery<{ name: string; total_events: number; previous: { total_events: number } }>(
+      week,
+    )
+    const deviations = rows.map(({ name, total_events: now, previous: { total_events: before } }) => ({
+      name,
+      size: (now - before) / Math.sqrt(Math.max(1, now + before)),
+    }))
+    const rose = deviations.filter(({ size }) => size >= 2).sort((a, b) => b.size - a.size)
+    const fell = deviations.filter(({ size }) => size <= -2).sort((a, b) => a.size - b.size)
+    const { page, faults } = await dashboard.open("/w/SITE/overview?period=last_7d")
+    for (const [title, expected] of [
+      ["Fell most", fell],
+      ["Rose most", rose],
+    ] as const) {
+      const list = page.getByRole("region", { name: title })
+      await list.locator("li").first().waitFor()
+      expect(await list.locator(".movers-event a").allInnerTexts()).toEqual(
+        expected.slice(0, 3).map(({ name }) => name),
+      )
+    }
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("a property value that explains a fall is named, and leads to the event filtered by it", async () => {
+    const week = 7 * 86_400_000
+    const send = (count: number, browser: string, timestamp: number) =>
+      Array.from({ length: count }, () => ({
+        name: "upload_done",
+        timestamp,
+        websiteId: dashboard.site,
+        properties: { browser, plan: "pro" },
+      }))
+    const noon = Math.floor(Date.now() / 86_400_000) * 86_400_000 - 2 * 86_400_000
+    const events = [
+      ...send(100, "Safari", noon - week),
+      ...send(60, "Firefox", noon - week),
+      ...send(2, "Safari", noon),
+      ...send(59, "Firefox", noon),
+    ]
+    const response = await fetch(`${dashboard.server.url}/track`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${dashboard.server.key}` },
+      body: JSON.stringify(events),
+    })
+    expect(response.status).toBe(200)
+    const { page } = await dashboard.open("/w/SITE/overview?period=last_7d&f=eq:event_name:upload_done")
+    const list = page.getByRole("region", { name: "Fell most" })
+    await list.getByText("almost entirely").waitFor()
+    await list.getByText("160 → 61").waitFor()
+    await list.getByRole("link", { name: "browser = Safari" }).click()
+    await page.getByRole("heading", { name: "upload_done", level: 1 }).waitFor()
+    expect(new URL(page.url()).searchParams.getAll("f")).toContain("eq:property.browser:Safari")
+    await page.context().close()
+  })
+
+  test("top events are sorted by their change, with what fell to nothing", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview?period=last_7d")
+    const table = page.getByRole("table", { name: "Top events" })
+    await table.getByRole("button", { name: "Change" }).click()
+    await table.locator("th[aria-sort=descending]", { hasText: "Change" }).waitFor()
+    await table.getByRole("button", { name: "Change" }).click()
+    await table.locator("th[aria-sort=ascending]", { hasText: "Change" }).waitFor()
+    const rows = await runQuery<{ name: string }>({
+      preset: "last_7d",
+      parameters: [
+        { name: "custom_events", compare: "previous_period", sortBy: "change", sortOrder: "asc", limit: 10 },
+      ],
+    })
+    await table
+      .locator("tbody tr")
+      .first()
+      .filter({ hasText: rows[0]?.name ?? "" })
+      .waitFor()
+    const shown = await table.locator("tbody tr td:first-child").allInnerTexts()
+    expect(shown).toEqual(rows.map(({ name }) => name))
+    await page.context().close()
+  })
+
   const compared = [
     { name: "today", query: "?period=today", text: `${shownDay(1)} \\(to \\d\\d:\\d\\d\\)` },
     { name: "yesterday", query: "?period=yesterday", text: shownDay(2) },

@@ -25,7 +25,8 @@ type GroupRow = Record<(typeof groupFields)[number], string | null> & {
   events: number
   users: number
   sessions: number
-  last: string
+  /** null: only the previous period has such errors. */
+  last: string | null
   previous?: { events: number } | null
 }
 
@@ -35,6 +36,7 @@ const sortable: Record<string, string> = {
   visitors: "users",
   sessions: "sessions",
   seen: "last",
+  change: "change",
 }
 
 const defaultSort: Sort = { by: "errors", order: "desc" }
@@ -44,7 +46,7 @@ export function ErrorList() {
   const { router, view } = useApp()
   const { params } = router.location.value
   const search = params.get("search") ?? ""
-  const sort = readSort(params, sortable, defaultSort)
+  const sort = readSort(params, sortable, defaultSort, view.value.compare)
   const { page, onPage } = usePage()
   const parameter = {
     name: "events",
@@ -136,7 +138,7 @@ function GroupTable({ rows, sort }: { rows: readonly GroupRow[]; sort: Sort }) {
       keys={rows.map((row) => groupParam(groupOf(row)))}
       sorting={{
         ...sort,
-        keys: [undefined, "errors", ...(compare ? [undefined] : []), "visitors", "sessions", "seen"],
+        keys: [undefined, "errors", ...(compare ? ["change"] : []), "visitors", "sessions", "seen"],
         onSort: ({ by, order }) => router.setParams({ sort: by, order, page: undefined }, "replace"),
       }}
       rows={rows.map((row) => {
@@ -155,16 +157,20 @@ function GroupTable({ rows, sort }: { rows: readonly GroupRow[]; sort: Sort }) {
                   key="change"
                   value={row.events}
                   previous={row.previous?.events ?? 0}
-                  isLowerBetter
+                  better="lower"
                   format={format}
                 />,
               ]
             : []),
           format.count(row.users),
           format.count(row.sessions),
-          <time key="seen" dateTime={row.last} title={format.time(row.last)}>
-            {format.ago(row.last, now())}
-          </time>,
+          row.last === null ? (
+            "–"
+          ) : (
+            <time key="seen" dateTime={row.last} title={format.time(row.last)}>
+              {format.ago(row.last, now())}
+            </time>
+          ),
         ]
       })}
     />

@@ -81,7 +81,7 @@ function Totals({ query }: { query: QueryState }) {
                   previous={view.value.compare ? (totals?.previous?.[column] ?? 0) : undefined}
                   values={trend.slice(0, started).map((row) => row[column])}
                   isRunning={isRunning}
-                  isLowerBetter
+                  better="lower"
                   format={format}
                 />
               ))}

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks"
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { DownloadCsv, SortedTable } from "../components/charts/data-table.tsx"
 import { Dialog } from "../components/controls/dialog.tsx"
 import { SearchField } from "../components/controls/search-field.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -59,12 +59,13 @@ export function AllValues({ event, kind, filters, onClose }: AllValuesProps) {
             {rows.length === 0 ? (
               <Empty title={`No values contain “${search}”`}>Search is case-sensitive.</Empty>
             ) : (
-              <DataTable
+              <SortedTable
                 name={`Values of ${key}`}
                 columns={["Value", "Events", "Share"]}
                 numeric={[false, true, true]}
                 bars={rows.map(({ count }) => count / max)}
                 keys={rows.map(({ property_value }) => property_value)}
+                values={rows.map(({ property_value, count }) => [property_value, count, count])}
                 rows={rows.map(({ property_value, count }) => [
                   <Value key="value" field={field} value={property_value} onSelect={onClose} />,
                   format.count(count),

@@ -1,7 +1,8 @@
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { useState } from "preact/hooks"
+import { DataTable, DownloadCsv, type Sort, sortOption } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { stackSeries } from "../components/charts/stacked.ts"
-import { Change } from "../components/charts/stat.tsx"
+import { Change, type Direction } from "../components/charts/stat.tsx"
 import { FieldPicker } from "../components/controls/field-picker.tsx"
 import { useGranularity } from "../components/controls/granularity.tsx"
 import { Pager } from "../components/controls/pager.tsx"
@@ -28,10 +29,12 @@ interface BreakdownProps {
   filters: readonly Filter[]
   /** Property keys of these events. */
   keys: readonly string[]
+  /** Of the event's changes. */
+  better: Direction | undefined
 }
 
 /** Groups the event by the values of one or two fields. */
-export function Breakdown({ filters, keys }: BreakdownProps) {
+export function Breakdown({ filters, keys, better }: BreakdownProps) {
   const { router } = useApp()
   const split = [...new Set(router.location.value.params.getAll("split"))].slice(0, maxFields)
   const set = (at: number, field: string | undefined) => {
@@ -72,7 +75,7 @@ export function Breakdown({ filters, keys }: BreakdownProps) {
       {split.length === 0 ? (
         <p class="muted">Select a property or field to break the event down by its values.</p>
       ) : (
-        <Groups key={split.join("\n")} split={split} filters={filters} />
+        <Groups key={split.join("\n")} split={split} filters={filters} better={better} />
       )}
     </Panel>
   )
@@ -88,15 +91,21 @@ interface Group {
   [field: string]: unknown
 }
 
-function Groups({ split, filters }: { split: readonly string[]; filters: readonly Filter[] }) {
+interface GroupsProps extends Pick<BreakdownProps, "filters" | "better"> {
+  split: readonly string[]
+}
+
+function Groups({ split, filters, better }: GroupsProps) {
   const { view } = useApp()
   const granularity = useGranularity()
   const runQuery = useRunQuery()
   const { compare } = view.value
   const { page, onPage } = usePage("replace")
+  const [sort, setSort] = useState<Sort>({ by: "events", order: "desc" })
   const groups = {
     name: "events",
     id: "groups",
+    ...sortOption(sort.by === "share" ? { ...sort, by: "events" } : sort, compare),
     by: split,
     measures: ["events", "users", "sessions"],
     ...comparisonOption(compare),
@@ -143,7 +152,18 @@ function Groups({ split, filters }: { split: readonly string[]; filters: readonl
             if (rows.length === 0) return null
             return (
               <>
-                <GroupTable title={title} split={split} rows={rows} totalEvents={totalEvents} />
+                <GroupTable
+                  title={title}
+                  split={split}
+                  rows={rows}
+                  totalEvents={totalEvents}
+                  better={better}
+                  sort={sort}
+                  onSort={(next) => {
+                    setSort(next)
+                    onPage(1)
+                  }}
+                />
                 <div class="table-foot">
                   <DownloadCsv
                     file="events-by-value"
@@ -177,9 +197,12 @@ interface GroupTableProps {
   rows: readonly Group[]
   /** Events of all groups. */
   totalEvents: number
+  better: Direction | undefined
+  sort: Sort
+  onSort: (sort: Sort) => void
 }
 
-function GroupTable({ title, split, rows, totalEvents }: GroupTableProps) {
+function GroupTable({ title, split, rows, totalEvents, better, sort, onSort }: GroupTableProps) {
   const { view } = useApp()
   const format = useFormat()
   const { compare } = view.value
@@ -192,12 +215,25 @@ function GroupTable({ title, split, rows, totalEvents }: GroupTableProps) {
       numeric={[...split.map(() => false), ...measures.map(() => true)]}
       bars={rows.map(share)}
       keys={rows.map((row) => JSON.stringify(split.map((field) => row[field])))}
+      sorting={{
+        ...sort,
+        keys: [...split, "events", "share", ...(compare ? ["change"] : []), "users", "sessions"],
+        onSort,
+      }}
       rows={rows.map((row) => [
         ...split.map((field) => <Value key={field} field={field} value={row[field] as string | null} />),
         format.count(row.events),
         format.rate(100 * share(row)),
         ...(compare
-          ? [<Change key="change" value={row.events} previous={row.previous?.events ?? 0} format={format} />]
+          ? [
+              <Change
+                key="change"
+                value={row.events}
+                previous={row.previous?.events ?? 0}
+                better={better}
+                format={format}
+              />,
+            ]
           : []),
         format.count(row.users),
         format.count(row.sessions),

@@ -1,6 +1,6 @@
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
-import { Stat } from "../components/charts/stat.tsx"
+import { type Direction, Stat, useDirection } from "../components/charts/stat.tsx"
 import { stepParam } from "../components/controls/event-picker.tsx"
 import { GranularitySwitch, useGranularity, useProgress } from "../components/controls/granularity.tsx"
 import { Link } from "../components/controls/link.tsx"
@@ -16,8 +16,10 @@ import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Breakdown } from "./breakdown.tsx"
 import "./event.css"
+import { DirectionSwitch } from "./direction-switch.tsx"
 import { Properties } from "./properties.tsx"
 import type { PropertyKind } from "./property-kind.ts"
+import { ValueMovers } from "./value-movers.tsx"
 
 /** Property keys that are loaded: also the API's limit for one `in` filter. */
 const maxKeys = 1_000
@@ -49,8 +51,9 @@ export function EventPage() {
 }
 
 function EventReport({ name }: { name: string }) {
-  const { view } = useApp()
+  const { router, view } = useApp()
   const granularity = useGranularity()
+  const directionOf = useDirection()
   const { filters, compare } = view.value
   const comparison = comparisonOption(compare)
   const eventFilters: Filter[] = [...filters, { field: "event_name", op: "eq", value: name }]
@@ -65,15 +68,22 @@ function EventReport({ name }: { name: string }) {
     [{ name: "custom_events_property_classification", id: "kinds", top: 1, limit: maxKeys }],
     { filters: eventFilters },
   )
+  const measure =
+    measures.find(({ value }) => value === router.location.value.params.get("show")) ?? measures[0]
   const kinds = classification.rows<PropertyKind>("kinds")
   const isEmpty = totals.rows<Counts>("summary")[0]?.total_events === 0
   return (
     <Page title={name} actions={<EventActions name={name} />}>
-      <Totals query={totals} />
-      <TrendPanel query={totals} />
+      <Totals query={totals} better={directionOf(name)} />
+      <TrendPanel query={totals} measure={measure} />
+      <ValueMovers filters={eventFilters} measure={measure} better={directionOf(name)} />
       {!isEmpty && (
         <>
-          <Breakdown filters={eventFilters} keys={kinds.map((kind) => kind.property_key)} />
+          <Breakdown
+            filters={eventFilters}
+            keys={kinds.map((kind) => kind.property_key)}
+            better={directionOf(name)}
+          />
           <Properties event={name} filters={eventFilters} query={classification} />
         </>
       )}
@@ -87,6 +97,7 @@ function EventActions({ name }: { name: string }) {
   const step = stepParam({ name, filters: [] })
   return (
     <>
+      <DirectionSwitch name={name} />
       {!session.me.value?.share && (
         <Link class="button" href={router.pageHref("live", { name })}>
           Recent events
@@ -105,7 +116,7 @@ function EventActions({ name }: { name: string }) {
 const perVisitor = ({ total_events, unique_users }: Counts) =>
   unique_users === 0 ? 0 : total_events / unique_users
 
-function Totals({ query }: { query: QueryState }) {
+function Totals({ query, better }: { query: QueryState; better: Direction | undefined }) {
   const { view } = useApp()
   const format = useFormat()
   const trend = query.rows<Counts & { date: string }>("trend")
@@ -132,6 +143,7 @@ function Totals({ query }: { query: QueryState }) {
                   previous={view.value.compare ? (previous ? of(previous) : 0) : undefined}
                   values={trend.slice(0, started).map(of)}
                   isRunning={isRunning}
+                  better={better}
                   format={format}
                   {...(show ? { show } : {})}
                 />
@@ -145,16 +157,17 @@ function Totals({ query }: { query: QueryState }) {
   )
 }
 
+/** `name`: in the API. */
 const measures = [
-  { value: "events", label: "Events", of: (counts: Counts) => counts.total_events },
-  { value: "visitors", label: "Visitors", of: (counts: Counts) => counts.unique_users },
+  { value: "events", name: "events", label: "Events", of: (counts: Counts) => counts.total_events },
+  { value: "visitors", name: "users", label: "Visitors", of: (counts: Counts) => counts.unique_users },
 ] as const
 
+type TrendMeasure = (typeof measures)[number]
+
 /** Events or visitors over time, compared to the previous period. */
-function TrendPanel({ query }: { query: QueryState }) {
+function TrendPanel({ query, measure }: { query: QueryState; measure: TrendMeasure }) {
   const { router, view } = useApp()
-  const measure =
-    measures.find(({ value }) => value === router.location.value.params.get("show")) ?? measures[0]
   const title = `${measure.label} over time`
   return (
     <Panel

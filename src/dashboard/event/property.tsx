@@ -1,5 +1,5 @@
 import { useId, useState } from "preact/hooks"
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { DownloadCsv, SortedTable } from "../components/charts/data-table.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Value } from "../components/controls/value.tsx"
 import { Loaded } from "../components/layout/panel.tsx"
@@ -118,12 +118,13 @@ function Values({ kind, values }: { kind: PropertyKind; values: readonly TopValu
   return (
     <>
       {isRate && <Rate values={rows} />}
-      <DataTable
+      <SortedTable
         name={`Values of ${key}`}
         columns={isSample ? ["Value"] : ["Value", "Events", "Share"]}
         numeric={[false, true, true]}
         {...(isRate || isSample ? {} : { bars: rows.map(({ count }) => count / max) })}
         keys={rows.map(({ property_value }) => property_value)}
+        values={rows.map(({ count }) => (isSample ? [] : [undefined, count, count]))}
         rows={rows.map(({ property_value, count, total }) => [
           <Value key="value" field={`property.${key}`} value={property_value} />,
           ...(isSample ? [] : [format.count(count), format.rate((100 * count) / total)]),

@@ -1,6 +1,6 @@
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
 import { DataTable, DownloadCsv, readSort, type Sort } from "../components/charts/data-table.tsx"
-import { Change } from "../components/charts/stat.tsx"
+import { Change, useDirection } from "../components/charts/stat.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { SearchField } from "../components/controls/search-field.tsx"
@@ -25,7 +25,8 @@ interface NameRow {
   total_events: number
   unique_users: number
   unique_sessions: number
-  last_occurrence: string
+  /** null: only the previous period has such events. */
+  last_occurrence: string | null
   previous?: { total_events: number } | null
 }
 
@@ -36,6 +37,9 @@ const sortable: Record<string, string> = {
   visitors: "unique_users",
   sessions: "unique_sessions",
   seen: "last_occurrence",
+  // The share sorts like the events.
+  share: "total_events",
+  change: "change",
 }
 
 const defaultSort: Sort = { by: "events", order: "desc" }
@@ -45,7 +49,7 @@ export function Events() {
   const { router, view } = useApp()
   const { params } = router.location.value
   const search = params.get("search") ?? ""
-  const sort = readSort(params, sortable, defaultSort)
+  const sort = readSort(params, sortable, defaultSort, view.value.compare)
   const { page, onPage } = usePage()
   const parameter = {
     name: "custom_events",
@@ -109,6 +113,7 @@ interface NameTableProps {
 function NameTable({ rows, totalEvents, sort }: NameTableProps) {
   const { router, view, now } = useApp()
   const format = useFormat()
+  const directionOf = useDirection()
   const { compare } = view.value
   return (
     <DataTable
@@ -127,7 +132,7 @@ function NameTable({ rows, totalEvents, sort }: NameTableProps) {
       keys={rows.map((row) => row.name)}
       sorting={{
         ...sort,
-        keys: ["name", "events", undefined, ...(compare ? [undefined] : []), "visitors", "sessions", "seen"],
+        keys: ["name", "events", "share", ...(compare ? ["change"] : []), "visitors", "sessions", "seen"],
         onSort: ({ by, order }) => router.setParams({ sort: by, order, page: undefined }, "replace"),
       }}
       rows={rows.map((row) => [
@@ -142,15 +147,20 @@ function NameTable({ rows, totalEvents, sort }: NameTableProps) {
                 key="change"
                 value={row.total_events}
                 previous={row.previous?.total_events ?? 0}
+                better={directionOf(row.name)}
                 format={format}
               />,
             ]
           : []),
         format.count(row.unique_users),
         format.count(row.unique_sessions),
-        <time key="seen" dateTime={row.last_occurrence} title={format.time(row.last_occurrence)}>
-          {format.ago(row.last_occurrence, now())}
-        </time>,
+        row.last_occurrence === null ? (
+          "–"
+        ) : (
+          <time key="seen" dateTime={row.last_occurrence} title={format.time(row.last_occurrence)}>
+            {format.ago(row.last_occurrence, now())}
+          </time>
+        ),
       ])}
     />
   )

@@ -122,7 +122,7 @@ function Funnel({ steps, unit, window, by }: FunnelProps) {
   ])
   return (
     <>
-      <Totals query={query} isCompared={compare} />
+      <Totals query={query} isCompared={compare !== undefined} />
       <StepsPanel query={query} steps={steps} unit={unit} window={window} />
       {by !== undefined && <Breakdown query={query} steps={steps} unit={unit} by={by} />}
     </>
@@ -153,6 +153,7 @@ function Totals({ query, isCompared }: TotalsProps) {
                 previous={entered(previousRows) > 0 ? previous(conversion) : undefined}
                 format={format}
                 isRate
+                better="higher"
               />
               <Stat label="Entered" value={entered(rows)} previous={previous(entered)} format={format} />
               <Stat

@@ -1,5 +1,5 @@
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { DownloadCsv, SortedTable } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import type { PreviousSeries, Series } from "../components/charts/series.ts"
 import { Stat } from "../components/charts/stat.tsx"
@@ -13,7 +13,7 @@ import { useApp } from "../state/app.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import type { GoalRow } from "./goal.ts"
-import { RateChange } from "./rate-change.tsx"
+import { RateChange, rateChange } from "./rate-change.tsx"
 
 interface RatesProps {
   steps: readonly Step[]
@@ -92,6 +92,7 @@ function Totals({ query, unit }: TotalsProps) {
                 previous={previous?.total ? previous.conversion_rate : undefined}
                 format={format}
                 isRate
+                better="higher"
               />
               <Stat
                 label="Converted"
@@ -146,11 +147,19 @@ function Comparison({ query, steps, unit }: TotalsProps & { steps: readonly Step
     >
       <Loaded query={query} id="totals" height={34 * (steps.length + 1)}>
         {() => (
-          <DataTable
+          <SortedTable
             name="Goal comparison"
             columns={["Goal", "Conversion", ...(compare ? ["Change"] : []), "Converted", "Conversions"]}
             numeric={[false, true, true, true, true]}
             bars={rows.map((row) => row.conversion_rate / max)}
+            keys={rows.map((_, index) => String(index))}
+            values={rows.map((row, index) => [
+              names[index],
+              row.conversion_rate,
+              ...(compare ? [rateChange(row)] : []),
+              row.converted,
+              row.completions,
+            ])}
             rows={rows.map((row, index) => [
               names[index],
               format.rate(row.conversion_rate),

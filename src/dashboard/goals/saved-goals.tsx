@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { DownloadCsv, SortedTable } from "../components/charts/data-table.tsx"
 import { stepBody, stepParam, stepText } from "../components/controls/event-picker.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { unitParam, units } from "../components/controls/unit.tsx"
@@ -11,9 +11,10 @@ import type { SavedView } from "../components/saved/save-view.tsx"
 import { SavedMenu, type SavedResource } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
 import { comparisonOption, type Parameter } from "../state/query-cache.ts"
+import type { Comparison } from "../state/range.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type Goal, type GoalRow, readGoal } from "./goal.ts"
-import { RateChange } from "./rate-change.tsx"
+import { RateChange, rateChange } from "./rate-change.tsx"
 
 /** Goals shown before "Show more", and added by it: each takes a query. */
 const pageSize = 20
@@ -83,7 +84,7 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
     >
       <Loaded query={query} id={parameters[0]?.id ?? ""} height={34 * (goals.length + 1)}>
         {() => (
-          <DataTable
+          <SortedTable
             name="Saved goals"
             columns={[
               "Goal",
@@ -102,6 +103,13 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
             numeric={[false, true, true, true, true, true]}
             bars={rows.map((row) => (row?.conversion_rate ?? 0) / max)}
             keys={goals.map(({ view }) => view.id)}
+            values={goals.map(({ view }, index) => [
+              view.name,
+              rows[index]?.conversion_rate ?? 0,
+              ...(compare ? [rateChange(rows[index])] : []),
+              rows[index]?.converted ?? 0,
+              rows[index]?.total ?? 0,
+            ])}
             rows={goals.map(({ view, step, unit }, index) => {
               const row = rows[index]
               return [
@@ -144,7 +152,7 @@ function batchesOf(goals: readonly SavedGoal[]): { id: string; goals: SavedGoal[
   })
 }
 
-function parametersOf(goals: readonly SavedGoal[], compare: boolean): Parameter[] {
+function parametersOf(goals: readonly SavedGoal[], compare: Comparison | undefined): Parameter[] {
   return batchesOf(goals).map(({ id, goals: [first, ...rest] }) => ({
     name: "goals",
     id,

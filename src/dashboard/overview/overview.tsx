@@ -1,8 +1,9 @@
+import { useState } from "preact/hooks"
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { DataTable, DownloadCsv, type Sort, sortOption } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { stackSeries } from "../components/charts/stacked.ts"
-import { Change, Stat } from "../components/charts/stat.tsx"
+import { Change, Stat, useDirection } from "../components/charts/stat.tsx"
 import { ActiveVisitors } from "../components/controls/active-visitors.tsx"
 import { GranularitySwitch, useGranularity, useProgress } from "../components/controls/granularity.tsx"
 import { Link } from "../components/controls/link.tsx"
@@ -17,6 +18,7 @@ import { useApp } from "../state/app.ts"
 import { filterParam } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
+import { EventMovers } from "./event-movers.tsx"
 
 /** Events with their own color in the chart; the rest are one series. */
 const stackedEvents = 5
@@ -42,12 +44,14 @@ const stats = [
 export function Overview() {
   const { router, view, session } = useApp()
   const granularity = useGranularity()
-  const comparison = comparisonOption(view.value.compare)
+  const { compare } = view.value
+  const comparison = comparisonOption(compare)
+  const [sort, setSort] = useState<Sort>({ by: "total_events", order: "desc" })
   const query = useQuery([
     { name: "custom_events_summary", id: "summary", ...comparison },
     { name: "custom_events_trends", id: "trend", granularity },
     { name: "custom_events_trends_by_event", id: "stack", granularity, limit: stackedEvents },
-    { name: "custom_events", id: "top", limit: topRows, ...comparison },
+    { name: "custom_events", id: "top", limit: topRows, ...sortOption(sort, compare), ...comparison },
     { name: "custom_event_properties", id: "properties", limit: topRows },
   ])
   const [summary] = query.rows<Summary>("summary")
@@ -66,8 +70,9 @@ export function Overview() {
         <>
           <Totals query={panelQuery} />
           <EventsOverTime query={panelQuery} />
+          <EventMovers />
           <div class="columns">
-            <TopEvents query={panelQuery} />
+            <TopEvents query={panelQuery} sort={sort} onSort={setSort} />
             <TopProperties query={panelQuery} />
           </div>
         </>
@@ -145,9 +150,16 @@ interface NameRow {
   previous?: { total_events: number } | null
 }
 
-function TopEvents({ query }: { query: QueryState }) {
+interface TopEventsProps {
+  query: QueryState
+  sort: Sort
+  onSort: (sort: Sort) => void
+}
+
+function TopEvents({ query, sort, onSort }: TopEventsProps) {
   const { router, view } = useApp()
   const format = useFormat()
+  const directionOf = useDirection()
   const { compare } = view.value
   const rows = query.rows<NameRow>("top")
   const max = Math.max(...rows.map((row) => row.total_events), 1)
@@ -179,6 +191,11 @@ function TopEvents({ query }: { query: QueryState }) {
               numeric={[false, true, true, true]}
               bars={rows.map((row) => row.total_events / max)}
               keys={rows.map((row) => row.name)}
+              sorting={{
+                ...sort,
+                keys: ["name", "total_events", "unique_users", ...(compare ? ["change"] : [])],
+                onSort,
+              }}
               rows={rows.map((row) => [
                 <Link key="name" href={router.pageHref("event", { name: row.name })}>
                   {row.name}
@@ -191,6 +208,7 @@ function TopEvents({ query }: { query: QueryState }) {
                         key="change"
                         value={row.total_events}
                         previous={row.previous?.total_events ?? 0}
+                        better={directionOf(row.name)}
                         format={format}
                       />,
                     ]

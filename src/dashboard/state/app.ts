@@ -5,7 +5,7 @@ import { Api } from "./api.ts"
 import { type Filter, parseFilters } from "./filters.ts"
 import { Preferences } from "./preferences.ts"
 import { QueryCache } from "./query-cache.ts"
-import { parseRange, type Range, todayIn } from "./range.ts"
+import { type Comparison, parseComparison, parseRange, type Range, todayIn } from "./range.ts"
 import { Router } from "./router.ts"
 import { Session } from "./session.ts"
 import { Toasts } from "./toasts.ts"
@@ -17,8 +17,8 @@ export interface View {
   zone: string
   today: string
   range: Range
-  /** Whether to compare with the previous period. */
-  compare: boolean
+  /** What to compare with; undefined: nothing. */
+  compare: Comparison | undefined
   filters: Filter[]
 }
 
@@ -62,7 +62,7 @@ export class App {
         zone,
         today,
         range: parseRange(params, today),
-        compare: params.get("compare") !== "off",
+        compare: parseComparison(params.get("compare")),
         filters: parseFilters(params),
       }
     })

@@ -1,4 +1,5 @@
 import { type Api, ApiError, sentence } from "./api.ts"
+import type { Comparison } from "./range.ts"
 
 /** One parameter of POST /v1/query. `id` labels its result; the default is `name`. */
 export interface Parameter {
@@ -12,9 +13,9 @@ export interface Parameter {
   [option: string]: unknown
 }
 
-/** The option of a parameter that compares it with the previous period. Only some query types have it. */
-export function comparisonOption(compare: boolean): { compare?: "previous_period" } {
-  return compare ? { compare: "previous_period" } : {}
+/** The option of a parameter that compares it with another period. Only some query types have it. */
+export function comparisonOption(compare: Comparison | false | undefined): { compare?: Comparison } {
+  return compare ? { compare } : {}
 }
 
 export type Row = Record<string, unknown>
@@ -26,6 +27,8 @@ export interface ResultMeta {
   previous?: { from: string; to: string }
   total?: number
   nextCursor?: string | null
+  /** Of the type `movers`: the totals, and the fields that were not compared. */
+  movers?: { total: number; previous_total: number; skipped: { field: string; reason: string }[] }
   ms: number
 }
 

@@ -75,6 +75,31 @@ export function isoDays(zone: string): Intl.DateTimeFormat {
   return new Intl.DateTimeFormat("en-CA", { timeZone: zone, dateStyle: "short" })
 }
 
+/** What the range is compared with: `value` is the API's name, `param` the one in the URL. */
+export const comparisons = [
+  { value: "previous_period", param: undefined, label: "Previous period" },
+  { value: "previous_year", param: "year", label: "Same period last year" },
+  { value: "matching_weekdays", param: "weekdays", label: "Matching weekdays" },
+] as const
+
+/** A comparison as the API accepts it; custom dates are inclusive. */
+export type Comparison = (typeof comparisons)[number]["value"] | { startDate: string; endDate: string }
+
+/** Undefined: no comparison. */
+export function parseComparison(param: string | null): Comparison | undefined {
+  if (param === "off") return undefined
+  const [startDate = "", endDate = ""] = param?.split("..") ?? []
+  if (isDay(startDate) && isDay(endDate) && startDate <= endDate) return { startDate, endDate }
+  return (comparisons.find((comparison) => comparison.param === param) ?? comparisons[0]).value
+}
+
+/** The URL parameter of a comparison; undefined for the default. */
+export function comparisonParam(comparison: Comparison | undefined): string | undefined {
+  if (comparison === undefined) return "off"
+  if (typeof comparison === "object") return `${comparison.startDate}..${comparison.endDate}`
+  return comparisons.find(({ value }) => value === comparison)?.param
+}
+
 export function parseRange(params: URLSearchParams, today: string): Range {
   const [from, to] = [params.get("from") ?? "", params.get("to") ?? ""]
   if (isDay(from) && isDay(to) && from <= to)

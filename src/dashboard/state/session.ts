@@ -25,6 +25,8 @@ export interface Site {
   id: string
   name: string
   domain: string
+  /** Names of events of which fewer are better. */
+  lowerIsBetter: readonly string[]
 }
 
 /** Whether a website id is one of a website: not `none` or `all`. */
@@ -76,6 +78,13 @@ export class Session {
   get canSeeAll(): boolean {
     const user = this.me.value?.user
     return user != null && (user.role === "owner" || user.websites === null)
+  }
+
+  /** Whether fewer events of this name are better: on the website, or for `all` on any of them. */
+  isLowerBetter(website: string, event: string): boolean {
+    return this.sites.value.some(
+      ({ id, lowerIsBetter }) => (id === website || website === "all") && lowerIsBetter.includes(event),
+    )
   }
 
   /** The display name of a website id. */

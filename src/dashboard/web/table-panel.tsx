@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { DataTable, DownloadCsv, type Sort, sortOption } from "../components/charts/data-table.tsx"
 import { Change } from "../components/charts/stat.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { Segmented } from "../components/controls/segmented.tsx"
@@ -11,6 +11,7 @@ import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import type { Format } from "../state/format.ts"
 import { comparisonOption, type Parameter } from "../state/query-cache.ts"
+import type { Comparison } from "../state/range.ts"
 import { type QueryState, useQuery, useRunQuery } from "../state/use-query.ts"
 import { allRows, type Row, type Tab } from "./tabs.ts"
 
@@ -21,8 +22,11 @@ const fileRows = 10_000
 const tableHeight = 428
 
 /** The parameter for the first page of a tab. */
-export function parameterOf({ name, isCompared = false, isLoadedWhole }: Tab, compare: boolean): Parameter {
-  return { name, limit: isLoadedWhole ? allRows : pageRows, ...comparisonOption(compare && isCompared) }
+export function parameterOf(
+  { name, isCompared = false, isLoadedWhole }: Tab,
+  compare: Comparison | undefined,
+): Parameter {
+  return { name, limit: isLoadedWhole ? allRows : pageRows, ...comparisonOption(isCompared && compare) }
 }
 
 interface TablePanelProps {
@@ -43,9 +47,15 @@ export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, 
   const { router, view } = useApp()
   const chosen = router.location.value.params.get(param)
   const tab = tabs.find(({ name }) => name === chosen) ?? tabs[0]
-  const { page, setPage } = useTablePage(tab)
-  const isLoadedByPage = tab === tabs[0] && (page === 1 || tab.isLoadedWhole)
-  const own = useQuery(isLoadedByPage ? undefined : [{ ...parameterOf(tab, view.value.compare), page }])
+  const { page, sort, setPage, setSort } = useTablePosition(tab)
+  const { compare } = view.value
+  const isLoadedByPage = tab === tabs[0] && (page === 1 || tab.isLoadedWhole) && !sort
+  const sorting = sort ? sortOption(sort, compare) : {}
+  const own = useQuery(
+    isLoadedByPage
+      ? undefined
+      : [{ ...parameterOf(tab, compare), ...sorting, page: tab.isLoadedWhole ? 1 : page }],
+  )
   return (
     <Panel
       title={title}
@@ -63,21 +73,35 @@ export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, 
     >
       <div class={children ? "web-beside" : hasFixedHeight ? "web-fixed" : undefined}>
         {children}
-        <Table title={title} tab={tab} query={isLoadedByPage ? query : own} page={page} onPage={setPage} />
+        <Table
+          title={title}
+          tab={tab}
+          query={isLoadedByPage ? query : own}
+          page={page}
+          onPage={setPage}
+          sort={sort ?? { by: tab.measures[0].column, order: "desc" }}
+          onSort={setSort}
+        />
       </div>
     </Panel>
   )
 }
 
-/** The page of a table. The first one again for another tab, range or filter. */
-function useTablePage(tab: Tab) {
+/** The page of a table, and its sorting unless it is the default. The first page again for another tab, range, filter or sorting. */
+function useTablePosition(tab: Tab) {
   const { view } = useApp()
   const { website, range, zone, filters } = view.value
   const key = JSON.stringify([tab.name, website, range, zone, filters])
   const [position, setPosition] = useState({ key, page: 1 })
+  const [sorting, setSorting] = useState<{ name: string; sort: Sort }>()
   return {
     page: position.key === key ? position.page : 1,
     setPage: (page: number) => setPosition({ key, page }),
+    sort: sorting?.name === tab.name ? sorting.sort : undefined,
+    setSort: (sort: Sort) => {
+      setSorting({ name: tab.name, sort })
+      setPosition({ key, page: 1 })
+    },
   }
 }
 
@@ -87,9 +111,11 @@ interface TableProps {
   query: QueryState
   page: number
   onPage: (page: number) => void
+  sort: Sort
+  onSort: (sort: Sort) => void
 }
 
-function Table({ title, tab, query, page, onPage }: TableProps) {
+function Table({ title, tab, query, page, onPage, sort, onSort }: TableProps) {
   const format = useFormat()
   const { view } = useApp()
   const runQuery = useRunQuery()
@@ -115,6 +141,11 @@ function Table({ title, tab, query, page, onPage }: TableProps) {
               numeric={[false, ...measures.map(() => true), true]}
               bars={first.map((value) => value / max)}
               keys={rows.map(textsOf)}
+              sorting={{
+                ...sort,
+                keys: [undefined, ...measures.map(({ column }) => column), ...(hasChange ? ["change"] : [])],
+                onSort,
+              }}
               rows={rows.map((row, at) => [
                 <RowText key="text" tab={tab} row={row} />,
                 ...measures.map(({ column, unit }) => measureText(numberIn(row, column), unit, format)),

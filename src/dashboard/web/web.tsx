@@ -106,7 +106,7 @@ const stats = [
   { label: "Visitors", total: "unique_visitors", trend: "visitors" },
   { label: "Sessions", total: "sessions", trend: "sessions" },
   { label: "Views", total: "pageviews", trend: "pageviews" },
-  { label: "Bounce rate", total: "bounce_rate", trend: "bounce_rate", isRate: true, isLowerBetter: true },
+  { label: "Bounce rate", total: "bounce_rate", trend: "bounce_rate", isRate: true, better: "lower" },
   {
     label: "Median duration",
     total: "median_session_duration",
@@ -142,7 +142,7 @@ function KeyMetrics({ query }: { query: QueryState }) {
                     isRunning={isRunning}
                     format={format}
                     isRate={"isRate" in stat}
-                    isLowerBetter={"isLowerBetter" in stat}
+                    better={"better" in stat ? stat.better : undefined}
                     {...(value === null
                       ? { show: () => "–" }
                       : show

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks"
 import { messageOf } from "../../state/api.ts"
 import { useApp } from "../../state/app.ts"
 import { csvText } from "../../state/csv.ts"
+import type { Comparison } from "../../state/range.ts"
 import { Icon } from "../controls/icons.tsx"
 
 /** The sort column and order. */
@@ -11,11 +12,24 @@ export interface Sort {
   order: "asc" | "desc"
 }
 
-/** The sorting in the URL. `columns`: those that can be sorted. */
-export function readSort(params: URLSearchParams, columns: object, otherwise: Sort): Sort {
+/** The sorting in the URL. `columns`: those that can be sorted; by change only with a comparison. */
+export function readSort(
+  params: URLSearchParams,
+  columns: object,
+  otherwise: Sort,
+  compare: Comparison | undefined,
+): Sort {
   const by = params.get("sort") ?? ""
-  if (!Object.hasOwn(columns, by)) return otherwise
+  if (!Object.hasOwn(columns, by) || (by === "change" && !compare)) return otherwise
   return { by, order: params.get("order") === "asc" ? "asc" : "desc" }
+}
+
+/** The sort options of a query. A change can only be sorted by with a comparison; the type's order applies without. */
+export function sortOption(
+  { by, order }: Sort,
+  compare: Comparison | undefined,
+): { sortBy?: string; sortOrder?: string } {
+  return by === "change" && !compare ? {} : { sortBy: by, sortOrder: order }
 }
 
 interface Sorting extends Sort {
@@ -98,6 +112,43 @@ export function DataTable({ name, columns, rows, numeric = [], bars, keys, sorti
       </table>
     </ScrollBox>
   )
+}
+
+interface SortedTableProps extends Omit<DataTableProps, "sorting"> {
+  /** Sort values of each row by column. A column whose first value is undefined cannot be sorted. */
+  values: readonly (readonly (number | string | undefined)[])[]
+}
+
+/** A table that holds all of its rows, and sorts them by itself. Until a column is selected they keep their order. */
+export function SortedTable({ values, rows, bars, keys, ...table }: SortedTableProps) {
+  const [sort, setSort] = useState<Sort>({ by: "", order: "desc" })
+  const column = Number(sort.by)
+  const order = rows.map((_, at) => at)
+  if (sort.by !== "") {
+    const direction = sort.order === "asc" ? 1 : -1
+    const valueAt = (at: number) => values[at]?.[column] ?? Number.NEGATIVE_INFINITY
+    order.sort((a, b) => direction * (valueAt(a) < valueAt(b) ? -1 : Number(valueAt(a) > valueAt(b))))
+  }
+  const sorted = <Item,>(items: readonly Item[]) => order.flatMap((at) => items.slice(at, at + 1))
+  return (
+    <DataTable
+      {...table}
+      rows={sorted(rows)}
+      {...(bars ? { bars: sorted(bars) } : {})}
+      {...(keys ? { keys: sorted(keys) } : {})}
+      sorting={{
+        ...sort,
+        keys: (values[0] ?? []).map((value, index) => (value === undefined ? undefined : String(index))),
+        onSort: setSort,
+      }}
+    />
+  )
+}
+
+/** The change as a share of the previous value, to sort by; a change from 0 is the largest. */
+export function changeValue(value: number, previous: number): number {
+  if (previous !== 0) return (value - previous) / previous
+  return value === 0 ? 0 : Number.POSITIVE_INFINITY
 }
 
 interface HeadProps {

@@ -1,5 +1,15 @@
+import { useApp } from "../../state/app.ts"
 import type { Format } from "../../state/format.ts"
 import { Sparkline } from "./sparkline.tsx"
+
+/** Which values of a number are better. */
+export type Direction = "higher" | "lower"
+
+/** The direction that is better for each event, as it is set. */
+export function useDirection(): (event: string) => Direction | undefined {
+  const { session, view } = useApp()
+  return (event) => (session.isLowerBetter(view.value.website, event) ? "lower" : undefined)
+}
 
 interface StatProps {
   label: string
@@ -12,8 +22,8 @@ interface StatProps {
   format: Format
   /** The value is a percentage; its change is shown in percentage points. */
   isRate?: boolean
-  /** A decrease is good, as for a bounce rate. */
-  isLowerBetter?: boolean
+  /** The direction that is good, as lower for a bounce rate. Neutral without. */
+  better?: Direction | undefined
   /** Formats the value, if it is neither a count nor a percentage. */
   show?: (value: number) => string
 }
@@ -27,7 +37,7 @@ export function Stat({
   isRunning = false,
   format,
   isRate = false,
-  isLowerBetter = false,
+  better,
   show,
 }: StatProps) {
   const shown = show ?? formatter(format, isRate)
@@ -42,7 +52,7 @@ export function Stat({
             previous={previous}
             format={format}
             isRate={isRate}
-            isLowerBetter={isLowerBetter}
+            better={better}
             show={shown}
           />
         )}
@@ -58,20 +68,13 @@ interface ChangeProps {
   format: Format
   /** Both values are percentages: the change is shown in points, to avoid a percentage of a percentage. */
   isRate?: boolean
-  /** A decrease is shown in the colour of an improvement. */
-  isLowerBetter?: boolean
+  /** The direction in the colour of an improvement. Without, both are neutral. */
+  better?: Direction | undefined
   show?: (value: number) => string
 }
 
 /** The change from the previous period, in percent or points. */
-export function Change({
-  value,
-  previous,
-  format,
-  isRate = false,
-  isLowerBetter = false,
-  show,
-}: ChangeProps) {
+export function Change({ value, previous, format, isRate = false, better, show }: ChangeProps) {
   const title = `Previous period: ${(show ?? formatter(format, isRate))(previous)}`
   if (previous === 0 && !isRate)
     return (
@@ -80,8 +83,8 @@ export function Change({
       </span>
     )
   const change = isRate ? roundToTenths(value - previous) : (100 * (value - previous)) / previous
-  const gain = isLowerBetter ? -change : change
-  const colour = gain > 0 ? "up" : gain < 0 ? "down" : "same"
+  const gain = better === "lower" ? -change : change
+  const colour = gain === 0 ? "same" : better === undefined ? "neutral" : gain > 0 ? "up" : "down"
   const size = Math.abs(change)
   return (
     <span class={`change ${colour}`} title={title}>

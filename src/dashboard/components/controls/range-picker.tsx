@@ -1,6 +1,13 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
-import { presets, rangeParams, shiftRange } from "../../state/range.ts"
+import {
+  type Comparison,
+  comparisonParam,
+  comparisons,
+  presets,
+  rangeParams,
+  shiftRange,
+} from "../../state/range.ts"
 import { Icon } from "./icons.tsx"
 import { Popover } from "./popover.tsx"
 import { useFormat } from "./use-format.ts"
@@ -8,7 +15,7 @@ import { useFormat } from "./use-format.ts"
 /** Selects the range, the comparison and the time zone of the page. */
 export function RangePicker() {
   const { router, view } = useApp()
-  const { range, today, zone, compare } = view.value
+  const { range, today, zone } = view.value
   const format = useFormat()
   const label = presets.find(({ preset }) => preset === range.preset)?.label
   const days = format.days(range.from, range.to)
@@ -61,14 +68,7 @@ export function RangePicker() {
                 today={today}
                 done={close}
               />
-              <label class="check">
-                <input
-                  type="checkbox"
-                  checked={compare}
-                  onChange={() => router.setParams({ compare: compare ? "off" : undefined })}
-                />
-                Compare to previous period
-              </label>
+              <ComparisonPicker />
               <ZonePicker zone={zone} />
             </div>
           </div>
@@ -84,6 +84,65 @@ export function RangePicker() {
       >
         <Icon name="right" />
       </button>
+    </div>
+  )
+}
+
+/** Selects what the range is compared with. */
+function ComparisonPicker() {
+  const { router, view } = useApp()
+  const { compare, range, today } = view.value
+  const isCustom = typeof compare === "object"
+  const set = (comparison: Comparison | undefined) =>
+    router.setParams({ compare: comparisonParam(comparison) })
+  // Custom dates start as those before the range.
+  const proposed = shiftRange(range, -1, today) ?? range
+  const custom: { startDate: string; endDate: string } = isCustom
+    ? compare
+    : { startDate: proposed.from, endDate: proposed.to }
+  return (
+    <div class="custom-range">
+      <label class="field wide">
+        Compare to
+        <select
+          value={isCustom ? "custom" : (compare ?? "none")}
+          onChange={({ currentTarget: { value } }) =>
+            set(
+              value === "custom"
+                ? custom
+                : comparisons.find((comparison) => comparison.value === value)?.value,
+            )
+          }
+        >
+          {comparisons.map(({ value, label }) => (
+            <option key={value} value={value}>
+              {label}
+            </option>
+          ))}
+          <option value="custom">Custom dates</option>
+          <option value="none">Nothing</option>
+        </select>
+      </label>
+      {isCustom &&
+        (["startDate", "endDate"] as const).map((bound) => (
+          <label key={bound} class="field">
+            {bound === "startDate" ? "Compare from" : "Compare to day"}
+            <input
+              type="date"
+              required
+              value={custom[bound]}
+              max={today}
+              onChange={({ currentTarget: { value } }) => {
+                if (value === "") return
+                const startDate = bound === "startDate" ? value : custom.startDate
+                const endDate = bound === "endDate" ? value : custom.endDate
+                // A bound beyond the other one moves it.
+                if (startDate <= endDate) set({ startDate, endDate })
+                else set({ startDate: value, endDate: value })
+              }}
+            />
+          </label>
+        ))}
     </div>
   )
 }

@@ -1,0 +1,113 @@
+import { changeValue, SortedTable } from "../components/charts/data-table.tsx"
+import { type Mover, moverText, shareWords } from "../components/charts/explanation.tsx"
+import { Change, type Direction } from "../components/charts/stat.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Value } from "../components/controls/value.tsx"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { useApp } from "../state/app.ts"
+import { type Filter, fieldName } from "../state/filters.ts"
+import { comparisonOption, type ResultMeta } from "../state/query-cache.ts"
+import { useQuery } from "../state/use-query.ts"
+
+/** Values to list. */
+const listed = 6
+
+interface ValueMoversProps {
+  /** Selects the events. */
+  filters: readonly Filter[]
+  /** A measure of the API with its name. */
+  better: Direction | undefined
+  measure: { name: "events" | "users"; label: string }
+}
+
+type MoverRow = Mover & Record<string, unknown> & { previous?: Record<string, number> | null }
+
+/** The values that explain best how the event changed, and a sentence about the first. */
+export function ValueMovers({ filters, measure, better }: ValueMoversProps) {
+  const { view } = useApp()
+  const format = useFormat()
+  const { compare } = view.value
+  const query = useQuery(
+    compare
+      ? [{ name: "movers", measures: [measure.name], limit: listed, ...comparisonOption(compare) }]
+      : undefined,
+    { filters: [...filters] },
+  )
+  if (!compare) return null
+  const countsOf = (row: MoverRow) => ({
+    now: Number(row[measure.name] ?? 0),
+    before: Number(row.previous?.[measure.name] ?? 0),
+  })
+  return (
+    <Panel
+      title="Movers"
+      hint="The values that explain the change best: their share of it exceeds that of their size most."
+    >
+      <Loaded query={query} id="movers" height={270}>
+        {() => {
+          const rows = query.rows<MoverRow>("movers")
+          const summary = query.meta("movers")?.movers
+          if (!summary) return null
+          return (
+            <>
+              <p class="movers-summary">
+                {measure.label}{" "}
+                <Change
+                  value={summary.total}
+                  previous={summary.previous_total}
+                  better={better}
+                  format={format}
+                />
+                {summary.total !== summary.previous_total && `, ${reasonOf(rows[0])}`}
+              </p>
+              {rows.length > 0 && (
+                <SortedTable
+                  name="Movers"
+                  columns={["Property", "Value", measure.label, "Previous", "Change", "Share of change"]}
+                  numeric={[false, false, true, true, true, true]}
+                  keys={rows.map(({ field, value }) => JSON.stringify([field, value]))}
+                  values={rows.map((row) => {
+                    const { now, before } = countsOf(row)
+                    const change = changeValue(now, before)
+                    return [fieldName(row.field), row.value ?? "", now, before, change, row.percentage ?? 0]
+                  })}
+                  rows={rows.map((row) => {
+                    const { now, before } = countsOf(row)
+                    return [
+                      fieldName(row.field),
+                      <Value key="value" field={row.field} value={row.value}>
+                        {row.field === "country" && row.value !== null
+                          ? format.country(row.value)
+                          : undefined}
+                      </Value>,
+                      format.count(now),
+                      format.count(before),
+                      <Change key="change" value={now} previous={before} better={better} format={format} />,
+                      row.percentage === null ? "–" : format.rate(row.percentage),
+                    ]
+                  })}
+                />
+              )}
+              <SkippedFields skipped={summary.skipped} />
+            </>
+          )
+        }}
+      </Loaded>
+    </Panel>
+  )
+
+  function reasonOf(mover: Mover | undefined): string {
+    const share = shareWords(mover)
+    return mover && share ? `${share} ${moverText(mover, format)}` : "alike in all properties and fields"
+  }
+}
+
+function SkippedFields({ skipped }: Pick<NonNullable<ResultMeta["movers"]>, "skipped">) {
+  if (skipped.length === 0) return null
+  return (
+    <p class="muted">
+      Not compared, because of too many values or properties:{" "}
+      {skipped.map(({ field }) => fieldName(field)).join(", ")}
+    </p>
+  )
+}

@@ -1,0 +1,138 @@
+import { type Mover, moverText, shareWords } from "../components/charts/explanation.tsx"
+import { Change, useDirection } from "../components/charts/stat.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { useApp } from "../state/app.ts"
+import { eventFilters, filterParam, valueFilter } from "../state/filters.ts"
+import { comparisonOption } from "../state/query-cache.ts"
+import { type QueryState, useQuery } from "../state/use-query.ts"
+import "./event-movers.css"
+
+/** Events in each list. */
+const listed = 3
+/**
+ * Deviations by which independent events differ from the previous period by chance in one of twenty cases: smaller changes are not
+ * listed.
+ */
+const minDeviations = 2
+
+interface NameRow {
+  name: string
+  total_events: number
+  previous?: { total_events: number } | null
+}
+
+const lists = [
+  { id: "fell", title: "Fell most", sign: -1, sortOrder: "asc" },
+  { id: "rose", title: "Rose most", sign: 1, sortOrder: "desc" },
+] as const
+
+/** The events that fell and rose most, weighted by size, each with the value that explains its change best. */
+export function EventMovers() {
+  const { view } = useApp()
+  const { compare } = view.value
+  const query = useQuery(
+    compare
+      ? lists.map(({ id, sortOrder }) => ({
+          name: "custom_events",
+          id,
+          sortBy: "weighted_change",
+          sortOrder,
+          limit: listed,
+          ...comparisonOption(compare),
+        }))
+      : undefined,
+  )
+  const rows = lists.map(({ id, sign }) =>
+    query.rows<NameRow>(id).filter((row) => sign * deviations(row) >= minDeviations),
+  )
+  const names = rows.flat().map(({ name }) => name)
+  const explanations = useQuery(
+    names.length > 0
+      ? names.map((name) => ({
+          name: "movers",
+          id: name,
+          filters: eventFilters(name),
+          limit: 1,
+          ...comparisonOption(compare),
+        }))
+      : undefined,
+  )
+  if (!compare) return null
+  return (
+    <Panel title="Movers" hint="Events that changed by more than chance, weighted by their number.">
+      <Loaded query={query} id="fell" height={196}>
+        {() => (
+          <div class="columns">
+            {lists.map(({ id, title }, index) => (
+              <section key={id} aria-label={title}>
+                <h3 class="movers-title">{title}</h3>
+                <MoverList rows={rows[index] ?? []} title={title} explanations={explanations} />
+              </section>
+            ))}
+          </div>
+        )}
+      </Loaded>
+    </Panel>
+  )
+}
+
+/** The change in units of the deviation by chance. */
+function deviations({ total_events: now, previous }: NameRow): number {
+  const before = previous?.total_events ?? 0
+  return now + before === 0 ? 0 : (now - before) / Math.sqrt(now + before)
+}
+
+interface MoverListProps {
+  rows: readonly NameRow[]
+  title: string
+  explanations: QueryState
+}
+
+function MoverList({ rows, title, explanations }: MoverListProps) {
+  const { router } = useApp()
+  const format = useFormat()
+  const directionOf = useDirection()
+  return (
+    <ul class="movers">
+      {rows.length === 0 && (
+        <li class="muted">No event {title.split(" ")[0]?.toLowerCase()} by more than chance.</li>
+      )}
+      {rows.map(({ name, total_events: now, previous }) => {
+        const before = previous?.total_events ?? 0
+        return (
+          <li key={name}>
+            <span class="movers-event">
+              <Link href={router.pageHref("event", { name })}>{name}</Link>{" "}
+              <Change value={now} previous={before} better={directionOf(name)} format={format} />{" "}
+              <span class="muted">
+                {format.count(before)} → {format.count(now)}
+              </span>
+            </span>
+            <Reason name={name} query={explanations} />
+          </li>
+        )
+      })}
+    </ul>
+  )
+}
+
+/** What explains the change of an event, in words. */
+function Reason({ name, query }: { name: string; query: QueryState }) {
+  const { router, view } = useApp()
+  const format = useFormat()
+  const [mover] = query.rows<Mover>(name)
+  const share = shareWords(mover)
+  if (query.isLoading) return <span class="movers-reason">{"\u00a0"}</span>
+  if (query.error || query.failure(name) !== undefined) return <span class="movers-reason muted">–</span>
+  if (!mover || !share) return <span class="movers-reason muted">alike in all properties and fields</span>
+  const text = moverText(mover, format)
+  const { filters } = view.value
+  const f = [...filters, valueFilter(mover.field, mover.value)].map(filterParam)
+  return (
+    <span class="movers-reason muted" title={`${share} ${text}`}>
+      {share} <Link href={router.pageHref("event", { name, f })}>{text}</Link>
+    </span>
+  )
+}
