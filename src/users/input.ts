@@ -17,6 +17,7 @@ import {
   updateUser,
 } from "../store/users.ts"
 import { canonicalWebsiteId } from "../store/websites.ts"
+import { isCommonPassword } from "./common-passwords.ts"
 import {
   acceptanceSchema,
   type InviteJson,
@@ -50,6 +51,7 @@ export function readLogin(value: unknown): { email: string; password: string } {
 /** The email comes from the invited user, or from the request for the first owner. */
 export function readAcceptance(value: unknown, { user }: Invite): { email: string; password: string } {
   const { email, password } = validate(checkAcceptance, value)
+  rejectCommon(password)
   if (user && email !== undefined) {
     throw invalidShape([{ field: "email", message: `cannot be set: this link is for ${user.email}` }])
   }
@@ -59,12 +61,24 @@ export function readAcceptance(value: unknown, { user }: Invite): { email: strin
 }
 
 export function readPasswordChange(value: unknown): { current: string; password: string } {
-  return validate(checkPasswordChange, value)
+  const input = validate(checkPasswordChange, value)
+  rejectCommon(input.password)
+  return input
 }
 
 /** Validates a new password. */
 export function readPassword(password: unknown): string {
-  return validate(checkPassword, { password }).password
+  const { password: valid } = validate(checkPassword, { password })
+  rejectCommon(valid)
+  return valid
+}
+
+/** Throws `invalid_shape` for a password that is tried first. */
+function rejectCommon(password: string): void {
+  if (!isCommonPassword(password)) return
+  throw invalidShape([
+    { field: "password", message: "is among the most common passwords: choose another, such as four words" },
+  ])
 }
 
 export function readNewUser(value: unknown): UserSettings {

@@ -231,6 +231,46 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.context().close()
   })
 
+  test("an owner marks an event of which fewer are better, and its changes get colours", async () => {
+    const { page, faults } = await dashboard.open("/w/SITE/event?name=error_shown")
+    const changes = page.locator(".stats .change")
+    await changes.first().waitFor()
+    expect(await page.locator(".stats .change:is(.up, .down)").count()).toBe(0)
+    await page.getByRole("button", { name: "Lower is better" }).click()
+    await page.getByText("Fewer error_shown are better").waitFor()
+    const { website } = await dashboard.api<{ website: { lowerIsBetter: string[] } }>(
+      `websites/${dashboard.site}`,
+    )
+    expect(website.lowerIsBetter).toEqual(["error_shown"])
+    for (const change of await changes.all()) {
+      const text = ((await change.textContent()) ?? "").trim()
+      const expected = text.startsWith("▲") ? "down" : text.startsWith("▼") ? "up" : "same"
+      expect(await change.getAttribute("class")).toContain(expected)
+    }
+    expect(await violations(page)).toEqual([])
+    await page.getByRole("button", { name: "Lower is better" }).click()
+    await page.getByText("Changes of error_shown are neutral").waitFor()
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("the values that explain a change are those of the query type movers", async () => {
+    const { page, faults } = await dashboard.open("/w/SITE/event?name=order_paid")
+    const table = page.getByRole("table", { name: "Movers" })
+    await table.locator("tbody tr").first().waitFor()
+    const rows = await runQuery<{ value: string | null; events: number; previous: { events: number } }>({
+      name: "movers",
+      limit: 6,
+    })
+    const shown = (await cellsOf(table)).map((cells) => cells.slice(2, 4).map(numberOf))
+    expect(shown).toEqual(rows.map(({ events, previous }) => [events, previous.events]))
+    await table.getByRole("button", { name: "Share of change" }).click()
+    await table.locator("th[aria-sort=descending]", { hasText: "Share of change" }).waitFor()
+    expect(await violations(page)).toEqual([])
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
   const emptyCases = [
     { name: "without a name", query: "", says: "No event selected", offers: "Select event" },
     {

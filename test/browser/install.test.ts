@@ -52,9 +52,18 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     expect(await violations(page)).toEqual([])
     await page.keyboard.type(owner.email)
     await page.keyboard.press("Tab")
-    await page.keyboard.type(owner.password)
+    await page.keyboard.type("short")
+    await page.keyboard.press("Tab")
+    await page.getByText("This has 5. At least 10 characters").waitFor()
+    await page.getByLabel("Password", { exact: true }).fill("password123")
+    await page.keyboard.press("Enter")
+    await page.getByRole("alert").getByText("among the most common passwords").waitFor()
+    expect(await violations(page)).toEqual([])
+    await page.getByLabel("Password", { exact: true }).fill(owner.password)
     await page.keyboard.press("Enter")
     await page.getByText("Waiting for the first event…").waitFor()
+    // The browser reports the password that was rejected.
+    expect(faults.splice(0)).toEqual([expect.stringContaining("400 (Bad Request)")])
     site = (/^\/w\/([^/]+)\/overview$/.exec(new URL(page.url()).pathname) ?? [])[1] ?? ""
     expect(await code("Add the script to localhost")).toBe(
       `<script src="${server.url}/databuddy.js" data-client-id="${site}" async></script>`,
@@ -127,7 +136,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     expect(await page.evaluate("document.activeElement.tagName")).toBe("H1")
   })
 
-  test("the first page view by the tag opens Web", async () => {
+  test("the first page view by the tag offers Web, and the instructions stay until then", async () => {
     await page.getByRole("button", { name: "HTML" }).click()
     const tag = (await code("Add the script to localhost")) ?? ""
     const shop = Bun.serve({
@@ -146,7 +155,15 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     await context.close()
     await shop.stop(true)
     expect(await violations(page)).toEqual([])
-    // Opens without a click.
+    await page.waitForTimeout(6_000)
+    expect(await page.getByRole("textbox", { name: "Domain" }).count()).toBe(1)
+    // Not green while events from other hosts are rejected.
+    expect(await page.locator(".install-arrival.arrived").count()).toBe(1)
+    expect((await view(site, "https://other.example", "/late")).status).toBe(403)
+    await page.getByText("Events from other hosts are rejected, see below.").waitFor()
+    expect(await page.locator(".install-arrival.arrived").count()).toBe(0)
+    expect(await violations(page)).toEqual([])
+    await page.getByRole("button", { name: "Open page views" }).click()
     await page.getByRole("heading", { level: 1, name: "Web" }).waitFor()
     await page.getByRole("button", { name: "/prices" }).first().waitFor()
   })
@@ -190,6 +207,9 @@ describe.skipIf(noBrowser)(`an event before the first account${skipped}`, () => 
       await page.getByRole("link", { name: "Open overview" }).click()
       await page.locator(".stat-value").first().waitFor()
       expect(await page.locator(".stat-value").allTextContents()).toEqual(["1", "1", "1", "1"])
+      // A database that is seconds old has nothing to compare with.
+      await page.getByText("No events to compare with in").waitFor()
+      expect(await page.locator(".stats .change").count()).toBe(0)
       expect(faults).toEqual([])
     } finally {
       await browser.close()

@@ -93,6 +93,22 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await page.context().close()
   })
 
+  test("all rows have the columns at the same place, however long their times are", async () => {
+    const old = Date.now() - 400 * 86_400_000
+    await send(
+      { name: "aligned", timestamp: old },
+      { name: "aligned", timestamp: Date.now() - 2 * 86_400_000 },
+      { name: "aligned" },
+    )
+    const { page } = await openLive("?name=aligned")
+    await page.locator(".event-row").nth(2).waitFor()
+    const lefts = await page
+      .locator(".event-row .event-name")
+      .evaluateAll((elements) => elements.map((element) => Math.round(element.getBoundingClientRect().left)))
+    expect(new Set(lefts).size).toBe(1)
+    await page.context().close()
+  })
+
   test("a pause counts new events, with the keyboard too", async () => {
     const { page } = await openLive()
     await page.getByRole("button", { name: "Pause" }).focus()

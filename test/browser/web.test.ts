@@ -307,7 +307,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
   test("a table has pages, and its CSV all rows", async () => {
     const { page } = await dashboard.open("/w/SITE/web")
     await waitForPage(page, "google.com")
-    const all = await rowsOf<Row>(dashboard, { name: "top_pages" })
+    const all = await rowsOf<Row>(dashboard, { name: "top_pages", compare: "previous_period" })
     expect(all.length).toBeGreaterThan(10)
     const panel = panelOf(page, "Pages")
     await panel.getByRole("button", { name: "Next page" }).click()

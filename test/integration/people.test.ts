@@ -587,6 +587,15 @@ describe("a one-time link", () => {
       { field: "password", message: "must be a string of 10 to 200 characters" },
     ],
     [
+      "a password that is tried first",
+      "setup",
+      { ...setup, password: "Password2026!" },
+      {
+        field: "password",
+        message: "is among the most common passwords: choose another, such as four words",
+      },
+    ],
+    [
       "no email for the first owner",
       "setup",
       { password },

@@ -140,7 +140,7 @@ function Totals({ query, better }: { query: QueryState; better: Direction | unde
                   key={label}
                   label={label}
                   value={summary ? of(summary) : 0}
-                  previous={view.value.compare ? (previous ? of(previous) : 0) : undefined}
+                  previous={view.value.compare && previous?.total_events ? of(previous) : undefined}
                   values={trend.slice(0, started).map(of)}
                   isRunning={isRunning}
                   better={better}
@@ -152,7 +152,11 @@ function Totals({ query, better }: { query: QueryState; better: Direction | unde
           )
         }}
       </Loaded>
-      <ComparisonNote query={query} id="summary" />
+      <ComparisonNote
+        query={query}
+        id="summary"
+        isEmpty={!query.rows<ComparedCounts>("summary")[0]?.previous?.total_events}
+      />
     </section>
   )
 }

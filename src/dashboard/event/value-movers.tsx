@@ -1,11 +1,18 @@
 import { changeValue, SortedTable } from "../components/charts/data-table.tsx"
-import { type Mover, moverText, shareWords } from "../components/charts/explanation.tsx"
+import {
+  type Mover,
+  moverField,
+  moverText,
+  moverValue,
+  shareWords,
+  unexplained,
+} from "../components/charts/explanation.tsx"
 import { Change, type Direction } from "../components/charts/stat.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Value } from "../components/controls/value.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
-import { type Filter, fieldName } from "../state/filters.ts"
+import type { Filter } from "../state/filters.ts"
 import { comparisonOption, type ResultMeta } from "../state/query-cache.ts"
 import { useQuery } from "../state/use-query.ts"
 
@@ -15,8 +22,9 @@ const listed = 6
 interface ValueMoversProps {
   /** Selects the events. */
   filters: readonly Filter[]
-  /** A measure of the API with its name. */
+  /** Of the event's changes. */
   better: Direction | undefined
+  /** A measure of the API, and its label. */
   measure: { name: "events" | "users"; label: string }
 }
 
@@ -24,7 +32,7 @@ type MoverRow = Mover & Record<string, unknown> & { previous?: Record<string, nu
 
 /** The values that explain best how the event changed, and a sentence about the first. */
 export function ValueMovers({ filters, measure, better }: ValueMoversProps) {
-  const { view } = useApp()
+  const { session, view } = useApp()
   const format = useFormat()
   const { compare } = view.value
   const query = useQuery(
@@ -69,15 +77,15 @@ export function ValueMovers({ filters, measure, better }: ValueMoversProps) {
                   values={rows.map((row) => {
                     const { now, before } = countsOf(row)
                     const change = changeValue(now, before)
-                    return [fieldName(row.field), row.value ?? "", now, before, change, row.percentage ?? 0]
+                    return [moverField(row.field), row.value ?? "", now, before, change, row.percentage ?? 0]
                   })}
                   rows={rows.map((row) => {
                     const { now, before } = countsOf(row)
                     return [
-                      fieldName(row.field),
+                      moverField(row.field),
                       <Value key="value" field={row.field} value={row.value}>
-                        {row.field === "country" && row.value !== null
-                          ? format.country(row.value)
+                        {row.value?.trim()
+                          ? moverValue(row.field, row.value, { format, session })
                           : undefined}
                       </Value>,
                       format.count(now),
@@ -98,7 +106,7 @@ export function ValueMovers({ filters, measure, better }: ValueMoversProps) {
 
   function reasonOf(mover: Mover | undefined): string {
     const share = shareWords(mover)
-    return mover && share ? `${share} ${moverText(mover, format)}` : "alike in all properties and fields"
+    return mover && share ? `${share} ${moverText(mover, { format, session })}` : unexplained
   }
 }
 
@@ -107,7 +115,7 @@ function SkippedFields({ skipped }: Pick<NonNullable<ResultMeta["movers"]>, "ski
   return (
     <p class="muted">
       Not compared, because of too many values or properties:{" "}
-      {skipped.map(({ field }) => fieldName(field)).join(", ")}
+      {skipped.map(({ field }) => moverField(field)).join(", ")}
     </p>
   )
 }

@@ -3,6 +3,7 @@ import { type Step, stepParam } from "../components/controls/event-picker.tsx"
 import { Link } from "../components/controls/link.tsx"
 import type { Unit } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
+import { ValueText } from "../components/controls/value.tsx"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
@@ -89,10 +90,10 @@ export function Breakdown({ query, steps, unit, by }: BreakdownProps) {
                       step: [firstStepParam(first, by, value), ...rest.map(stepParam)],
                     })}
                   >
-                    {value ?? none}
+                    <ValueText value={value} />
                   </Link>
                 ) : (
-                  value
+                  <ValueText key="value" value={value} />
                 ),
                 format.count(rows[0]?.people ?? 0),
                 ...rows.slice(1).map((row) => format.rate(row.conversion_rate)),

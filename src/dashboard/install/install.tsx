@@ -17,9 +17,6 @@ import { type LatestEvent, useLatestEvent } from "./latest-event.ts"
 import "./install.css"
 import { curlSnippet, installations, isLocal, nodeSnippet, pageSnippet, scriptTarget } from "./snippets.ts"
 
-/** ms for which the arrival message is shown before the report replaces it. */
-const redirectDelay = 5_000
-
 /** Height of the arrival status in px. */
 const boxHeight = 68
 
@@ -36,24 +33,23 @@ export function Install({ site, onArrival, onShow }: InstallProps) {
   const { isKnown, latest, hasStray } = useLatestEvent(site.id)
   /** Changes with the website's allowed hosts. */
   const [version, setVersion] = useState(0)
+  const [hasRejected, setRejected] = useState(false)
   const hasArrived = latest !== undefined
   useEffect(() => {
-    if (!latest || !onShow) return
-    onArrival?.()
-    const timer = setTimeout(() => onShow(latest.page), redirectDelay)
-    return () => clearTimeout(timer)
+    // The page stays until it is left: its domain can still be missing, or other hosts be rejected.
+    if (hasArrived) onArrival?.()
   }, [hasArrived])
   return (
     <>
       {isKnown || hasArrived || onShow ? (
-        <ArrivalStatus site={site} latest={latest} onShow={onShow} />
+        <ArrivalStatus site={site} latest={latest} onShow={onShow} hasRejected={hasRejected} />
       ) : (
         <div class="install-loading">
           <Skeleton height={boxHeight} />
         </div>
       )}
       {!hasArrived && hasStray && <StrayEvents site={site} />}
-      <RejectedHosts site={site} onAllowed={() => setVersion(version + 1)} />
+      <RejectedHosts site={site} onAllowed={() => setVersion(version + 1)} onChange={setRejected} />
       <ScriptPanel site={site} />
       {site.domain === "localhost" && <DomainForm site={site} />}
       <CustomEvents site={site} version={version} />
@@ -67,20 +63,23 @@ interface ArrivalStatusProps {
   site: Site
   latest: LatestEvent | undefined
   onShow: InstallProps["onShow"] | undefined
+  /** Events from other hosts are rejected. */
+  hasRejected: boolean
 }
 
-function ArrivalStatus({ site, latest, onShow }: ArrivalStatusProps) {
+function ArrivalStatus({ site, latest, onShow, hasRejected }: ArrivalStatusProps) {
   const { now } = useApp()
   const format = useFormat()
   return (
-    <div class={`install-arrival ${latest ? "arrived" : ""}`} role="status">
+    <div class={`install-arrival ${latest ? (hasRejected ? "partly" : "arrived") : ""}`} role="status">
       {latest ? (
         <>
-          <Icon name="check" />
+          <Icon name={hasRejected ? "errors" : "check"} />
           <p>
             {onShow ? "Received " : "Receiving events. Latest: "}
             <strong>{latest.title}</strong>, {agoText(latest.time, now(), format)}.
             {latest.isCrawler && " From a crawler, so excluded from reports."}
+            {hasRejected && " Events from other hosts are rejected, see below."}
           </p>
           {onShow ? (
             <button type="button" class="button primary" onClick={() => onShow(latest.page)}>
@@ -129,8 +128,15 @@ function StrayEvents({ site }: { site: Site }) {
 /** ms between two lookups of rejected requests. */
 const rejectedInterval = 3_000
 
+interface RejectedHostsProps {
+  site: Site
+  onAllowed: () => void
+  /** Called with whether there are any. */
+  onChange: (hasRejected: boolean) => void
+}
+
 /** Hosts whose events are rejected, as soon as that happens. */
-function RejectedHosts({ site, onAllowed }: { site: Site; onAllowed: () => void }) {
+function RejectedHosts({ site, onAllowed, onChange }: RejectedHostsProps) {
   const path = `refusals?website_id=${encodeURIComponent(site.id)}&reason=origin_not_allowed`
   const { requests = [] } = useRejectedRequests({ path, interval: rejectedInterval })
   const onAllowedHost = () => {
@@ -140,7 +146,7 @@ function RejectedHosts({ site, onAllowed }: { site: Site; onAllowed: () => void 
   }
   return (
     <div role="status" class="install-rejected">
-      <RejectedOrigins requests={requests} onAllowed={onAllowedHost}>
+      <RejectedOrigins requests={requests} onAllowed={onAllowedHost} onChange={onChange}>
         {(list) => (
           <section class="panel" aria-label="Rejected hosts">
             <p>

@@ -122,6 +122,8 @@ function gapText(feed: Feed, format: ReturnType<typeof useFormat>): string {
 }
 
 function Stream({ feed, isFiltered }: { feed: Feed; isFiltered: boolean }) {
+  const { now } = useApp()
+  const format = useFormat()
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set())
   const { list, handlers } = useHold(feed, open.size > 0)
   const toggle = useCallback((key: string) => setOpen((keys) => toggled(keys, key)), [])
@@ -133,6 +135,10 @@ function Stream({ feed, isFiltered }: { feed: Feed; isFiltered: boolean }) {
     const panel = list.current?.closest("section")
     if (panel && panel.getBoundingClientRect().top < 0) panel.scrollIntoView()
   }
+  // The older an event, the longer its time. The column is as wide as the longest, so that all rows are aligned.
+  const timeLengths = [events?.[0], events?.at(-1)].map((entry) =>
+    entry ? format.moment(entry.event.timestamp, now()).length : 0,
+  )
   return (
     <Panel
       class="live"
@@ -151,7 +157,7 @@ function Stream({ feed, isFiltered }: { feed: Feed; isFiltered: boolean }) {
       ) : events.length === 0 ? (
         <NoEvents isFiltered={isFiltered} />
       ) : (
-        <ol ref={list} {...handlers}>
+        <ol ref={list} style={{ "--time-width": `${Math.max(...timeLengths)}ch` }} {...handlers}>
           {events.map((entry) => (
             <Row key={entry.key} entry={entry} isOpen={open.has(entry.key)} onToggle={toggle} />
           ))}

@@ -1,4 +1,4 @@
-import { type Mover, moverText, shareWords } from "../components/charts/explanation.tsx"
+import { type Mover, moverText, shareWords, unexplained } from "../components/charts/explanation.tsx"
 import { Change, useDirection } from "../components/charts/stat.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -28,8 +28,13 @@ const lists = [
   { id: "rose", title: "Rose most", sign: 1, sortOrder: "desc" },
 ] as const
 
+interface EventMoversProps {
+  /** The period compared with has events. */
+  isComparable: boolean
+}
+
 /** The events that fell and rose most, weighted by size, each with the value that explains its change best. */
-export function EventMovers() {
+export function EventMovers({ isComparable }: EventMoversProps) {
   const { view } = useApp()
   const { compare } = view.value
   const query = useQuery(
@@ -47,7 +52,7 @@ export function EventMovers() {
   const rows = lists.map(({ id, sign }) =>
     query.rows<NameRow>(id).filter((row) => sign * deviations(row) >= minDeviations),
   )
-  const names = rows.flat().map(({ name }) => name)
+  const names = isComparable ? rows.flat().map(({ name }) => name) : []
   const explanations = useQuery(
     names.length > 0
       ? names.map((name) => ({
@@ -68,7 +73,11 @@ export function EventMovers() {
             {lists.map(({ id, title }, index) => (
               <section key={id} aria-label={title}>
                 <h3 class="movers-title">{title}</h3>
-                <MoverList rows={rows[index] ?? []} title={title} explanations={explanations} />
+                <MoverList
+                  rows={isComparable ? (rows[index] ?? []) : []}
+                  empty={isComparable ? emptyTexts[id] : "No events to compare with."}
+                  explanations={explanations}
+                />
               </section>
             ))}
           </div>
@@ -76,6 +85,11 @@ export function EventMovers() {
       </Loaded>
     </Panel>
   )
+}
+
+const emptyTexts = {
+  fell: "No event fell by more than chance.",
+  rose: "No event rose by more than chance.",
 }
 
 /** The change in units of the deviation by chance. */
@@ -86,19 +100,18 @@ function deviations({ total_events: now, previous }: NameRow): number {
 
 interface MoverListProps {
   rows: readonly NameRow[]
-  title: string
+  /** Shown without rows. */
+  empty: string
   explanations: QueryState
 }
 
-function MoverList({ rows, title, explanations }: MoverListProps) {
+function MoverList({ rows, empty, explanations }: MoverListProps) {
   const { router } = useApp()
   const format = useFormat()
   const directionOf = useDirection()
   return (
     <ul class="movers">
-      {rows.length === 0 && (
-        <li class="muted">No event {title.split(" ")[0]?.toLowerCase()} by more than chance.</li>
-      )}
+      {rows.length === 0 && <li class="muted">{empty}</li>}
       {rows.map(({ name, total_events: now, previous }) => {
         const before = previous?.total_events ?? 0
         return (
@@ -120,14 +133,14 @@ function MoverList({ rows, title, explanations }: MoverListProps) {
 
 /** What explains the change of an event, in words. */
 function Reason({ name, query }: { name: string; query: QueryState }) {
-  const { router, view } = useApp()
+  const { router, session, view } = useApp()
   const format = useFormat()
   const [mover] = query.rows<Mover>(name)
   const share = shareWords(mover)
   if (query.isLoading) return <span class="movers-reason">{"\u00a0"}</span>
   if (query.error || query.failure(name) !== undefined) return <span class="movers-reason muted">–</span>
-  if (!mover || !share) return <span class="movers-reason muted">alike in all properties and fields</span>
-  const text = moverText(mover, format)
+  if (!mover || !share) return <span class="movers-reason muted">{unexplained}</span>
+  const text = moverText(mover, { format, session })
   const { filters } = view.value
   const f = [...filters, valueFilter(mover.field, mover.value)].map(filterParam)
   return (

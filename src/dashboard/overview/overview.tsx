@@ -8,6 +8,7 @@ import { ActiveVisitors } from "../components/controls/active-visitors.tsx"
 import { GranularitySwitch, useGranularity, useProgress } from "../components/controls/granularity.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
+import { ValueText } from "../components/controls/value.tsx"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
@@ -19,6 +20,7 @@ import { filterParam } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { EventMovers } from "./event-movers.tsx"
+import { Websites } from "./websites.tsx"
 
 /** Events with their own color in the chart; the rest are one series. */
 const stackedEvents = 5
@@ -47,12 +49,26 @@ export function Overview() {
   const { compare } = view.value
   const comparison = comparisonOption(compare)
   const [sort, setSort] = useState<Sort>({ by: "total_events", order: "desc" })
+  const [siteSort, setSiteSort] = useState<Sort>({ by: "events", order: "desc" })
+  const isAll = view.value.website === "all"
   const query = useQuery([
     { name: "custom_events_summary", id: "summary", ...comparison },
     { name: "custom_events_trends", id: "trend", granularity },
     { name: "custom_events_trends_by_event", id: "stack", granularity, limit: stackedEvents },
     { name: "custom_events", id: "top", limit: topRows, ...sortOption(sort, compare), ...comparison },
     { name: "custom_event_properties", id: "properties", limit: topRows },
+    ...(isAll
+      ? [
+          {
+            name: "events",
+            id: "websites",
+            by: ["website_id"],
+            measures: ["events", "users"],
+            ...sortOption(siteSort, compare),
+            ...comparison,
+          },
+        ]
+      : []),
   ])
   const [summary] = query.rows<Summary>("summary")
   const isEmpty = summary?.total_events === 0 && view.value.filters.length === 0
@@ -70,7 +86,8 @@ export function Overview() {
         <>
           <Totals query={panelQuery} />
           <EventsOverTime query={panelQuery} />
-          <EventMovers />
+          <EventMovers isComparable={Boolean(summary?.previous?.total_events)} />
+          {isAll && <Websites query={panelQuery} sort={siteSort} onSort={setSiteSort} />}
           <div class="columns">
             <TopEvents query={panelQuery} sort={sort} onSort={setSort} />
             <TopProperties query={panelQuery} />
@@ -86,29 +103,28 @@ function Totals({ query }: { query: QueryState }) {
   const format = useFormat()
   const trend = query.rows<Summary & { date: string }>("trend")
   const { started, isRunning } = useProgress(trend.map(({ date }) => date))
+  const [summary] = query.rows<Summary>("summary")
+  const hasPrevious = Boolean(summary?.previous?.total_events)
   return (
     <section class="panel stats" aria-label="Key metrics">
       <Loaded query={query} id="summary" height={88}>
-        {() => {
-          const [summary] = query.rows<Summary>("summary")
-          return (
-            <dl class="stats-row">
-              {stats.map(({ label, column }) => (
-                <Stat
-                  key={column}
-                  label={label}
-                  value={summary?.[column] ?? 0}
-                  previous={view.value.compare ? (summary?.previous?.[column] ?? 0) : undefined}
-                  values={trend.slice(0, started).map((row) => row[column])}
-                  isRunning={isRunning}
-                  format={format}
-                />
-              ))}
-            </dl>
-          )
-        }}
+        {() => (
+          <dl class="stats-row">
+            {stats.map(({ label, column }) => (
+              <Stat
+                key={column}
+                label={label}
+                value={summary?.[column] ?? 0}
+                previous={view.value.compare && hasPrevious ? summary?.previous?.[column] : undefined}
+                values={trend.slice(0, started).map((row) => row[column])}
+                isRunning={isRunning}
+                format={format}
+              />
+            ))}
+          </dl>
+        )}
       </Loaded>
-      <ComparisonNote query={query} id="summary" />
+      <ComparisonNote query={query} id="summary" isEmpty={!hasPrevious} />
     </section>
   )
 }
@@ -272,7 +288,7 @@ function TopProperties({ query }: { query: QueryState }) {
                   })}
                   label={`Filter by ${row.property_key} = ${row.property_value}`}
                 >
-                  {row.property_key} = {row.property_value}
+                  {row.property_key} = <ValueText value={row.property_value} />
                 </Link>,
                 <Link key="event" href={router.pageHref("event", { name: row.name })}>
                   {row.name}

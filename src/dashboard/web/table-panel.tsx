@@ -5,7 +5,7 @@ import { Change } from "../components/charts/stat.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { Segmented } from "../components/controls/segmented.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
-import { Value } from "../components/controls/value.tsx"
+import { Value, ValueText } from "../components/controls/value.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
@@ -122,7 +122,11 @@ function Table({ title, tab, query, page, onPage, sort, onSort }: TableProps) {
   const { name, heading, measures, isCompared, isLoadedWhole, textOf } = tab
   const hasChange = view.value.compare && isCompared
   const loadCsvRows = async () => {
-    const all = await runQuery<Row>({ name, limit: fileRows })
+    const all = await runQuery<Row>({
+      ...parameterOf(tab, view.value.compare),
+      ...sortOption(sort, view.value.compare),
+      limit: fileRows,
+    })
     return all.map((row) => [textOf(row), ...measures.map(({ column }) => row[column])])
   }
   return (
@@ -187,10 +191,10 @@ function RowText({ tab: { textOf, filterOf }, row }: { tab: Tab; row: Row }) {
   const text = textOf(row)
   const filter = filterOf?.(row)
   return filter ? (
-    <Value {...filter}>{text}</Value>
+    <Value {...filter}>{text.trim() === "" ? undefined : text}</Value>
   ) : (
     <span class="value" title={text}>
-      {text}
+      <ValueText value={text} />
     </span>
   )
 }

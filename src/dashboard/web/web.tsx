@@ -136,7 +136,9 @@ function KeyMetrics({ query }: { query: QueryState }) {
                     label={label}
                     value={value ?? 0}
                     previous={
-                      view.value.compare && value !== null ? (summary?.previous?.[total] ?? 0) : undefined
+                      view.value.compare && value !== null && summary?.previous?.pageviews
+                        ? (summary.previous[total] ?? 0)
+                        : undefined
                     }
                     values={trend.slice(0, started).map((row) => row[column] ?? 0)}
                     isRunning={isRunning}
@@ -155,7 +157,11 @@ function KeyMetrics({ query }: { query: QueryState }) {
           )
         }}
       </Loaded>
-      <ComparisonNote query={query} id="summary" />
+      <ComparisonNote
+        query={query}
+        id="summary"
+        isEmpty={!query.rows<Summary>("summary")[0]?.previous?.pageviews}
+      />
     </section>
   )
 }

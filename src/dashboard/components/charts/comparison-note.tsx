@@ -6,13 +6,19 @@ interface ComparisonNoteProps {
   query: QueryState
   /** Id of the parameter that is compared. */
   id: string
+  /** The period compared with has no events: the numbers show no changes. */
+  isEmpty?: boolean
 }
 
 /** Names the period that the numbers are compared with. Reserves its line until that is known. */
-export function ComparisonNote({ query, id }: ComparisonNoteProps) {
+export function ComparisonNote({ query, id, isEmpty = false }: ComparisonNoteProps) {
   const { view } = useApp()
   const format = useFormat()
   if (!view.value.compare) return null
   const previous = query.meta(id)?.previous
-  return <p class="comparison-note">{previous ? `vs. ${format.period(previous)}` : "\u00a0"}</p>
+  return (
+    <p class="comparison-note">
+      {previous ? `${isEmpty ? "No events to compare with in" : "vs."} ${format.period(previous)}` : "\u00a0"}
+    </p>
+  )
 }

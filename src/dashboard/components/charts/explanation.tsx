@@ -1,5 +1,6 @@
 import { fieldName } from "../../state/filters.ts"
 import type { Format } from "../../state/format.ts"
+import type { Session } from "../../state/session.ts"
 
 /** A row of the query type `movers`, without its measure. */
 export interface Mover {
@@ -31,10 +32,29 @@ export function shareWords(mover: Mover | undefined): string | undefined {
   return words.find(([least]) => percentage >= least)?.[1]
 }
 
+/** Shown where `shareWords` has none. */
+export const unexplained = "no single value explains it"
+
 /** `browser = Safari` */
-export function moverText({ field, value }: Pick<Mover, "field" | "value">, format: Format): string {
-  const name = fieldName(field)
+export function moverText({ field, value }: Pick<Mover, "field" | "value">, names: ValueNames): string {
+  const name = moverField(field)
   if (value === null) return `${name} is not set`
   if (value.trim() === "") return `${name} is empty`
-  return `${name} = ${field === "country" ? format.country(value) : value}`
+  return `${name} = ${moverValue(field, value, names)}`
+}
+
+/** Where the names of values come from. */
+export interface ValueNames {
+  format: Format
+  session: Session
+}
+
+export function moverField(field: string): string {
+  return field === "website_id" ? "Website" : fieldName(field)
+}
+
+/** A value as people know it: countries and websites by their names. */
+export function moverValue(field: string, value: string, { format, session }: ValueNames): string {
+  if (field === "country") return format.country(value)
+  return field === "website_id" ? session.nameOf(value) : value
 }

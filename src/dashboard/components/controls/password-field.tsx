@@ -16,6 +16,8 @@ interface PasswordFieldProps {
 /** A password input with a button to show the password. */
 export function PasswordField({ label, value, onInput, kind, autofocus = false }: PasswordFieldProps) {
   const [isShown, setShown] = useState(false)
+  const [isLeft, setLeft] = useState(false)
+  const isTooShort = kind === "new-password" && isLeft && value.length > 0 && value.length < shortestPassword
   const id = useId()
   const isNew = kind === "new-password"
   const field = {
@@ -25,11 +27,12 @@ export function PasswordField({ label, value, onInput, kind, autofocus = false }
     autocapitalize: "off",
     spellcheck: false,
     required: true,
-    minLength: isNew ? shortestPassword : undefined,
     maxLength: longestPassword,
     "data-autofocus": autofocus,
     "aria-describedby": isNew ? `${id}-hint` : undefined,
+    "aria-invalid": isTooShort,
     value,
+    onBlur: () => setLeft(true),
     onInput: (event: InputEvent & { currentTarget: HTMLInputElement }) => onInput(event.currentTarget.value),
   } as const
   return (
@@ -46,7 +49,12 @@ export function PasswordField({ label, value, onInput, kind, autofocus = false }
           {isShown ? "Hide" : "Show"}
         </button>
       </span>
-      {isNew && <small id={`${id}-hint`}>At least {shortestPassword} characters.</small>}
+      {isNew && (
+        <small id={`${id}-hint`} class={isTooShort ? "too-short" : undefined}>
+          {isTooShort && `This has ${value.length}. `}At least {shortestPassword} characters, and none of the
+          most common passwords.
+        </small>
+      )}
     </div>
   )
 }

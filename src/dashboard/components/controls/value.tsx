@@ -44,8 +44,8 @@ export function Value({ field, value, and, onSelect, children }: ValueProps) {
   )
 }
 
-/** Replaces null and blank values with a word. */
-function ValueText({ value }: { value: string | null }) {
+/** A value, as all pages show it: null and blank values are replaced with a word. */
+export function ValueText({ value }: { value: string | null }) {
   if (value === null) return <em>none</em>
   if (value.trim() === "") return <em>empty</em>
   return <>{value}</>

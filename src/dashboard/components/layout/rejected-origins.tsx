@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact"
-import { useState } from "preact/hooks"
+import { useEffect, useState } from "preact/hooks"
 import { messageOf } from "../../state/api.ts"
 import { useApp } from "../../state/app.ts"
 import type { RejectedRequest } from "../../state/rejected-requests.ts"
@@ -27,12 +27,19 @@ interface RejectedOriginsProps {
   requests: readonly RejectedRequest[]
   /** Called after a host has been allowed. */
   onAllowed?: () => void
+  /** Called with whether there are any such hosts, at first and when that changes. */
+  onChange?: (hasHosts: boolean) => void
   /** Wraps the list; without hosts, nothing is shown. */
   children?: (list: ComponentChildren) => ComponentChildren
 }
 
 /** The hosts whose requests were rejected and are still not allowed, latest first, each with a button that allows it. */
-export function RejectedOrigins({ requests, onAllowed, children = (list) => list }: RejectedOriginsProps) {
+export function RejectedOrigins({
+  requests,
+  onAllowed,
+  onChange,
+  children = (list) => list,
+}: RejectedOriginsProps) {
   const { session, now } = useApp()
   const format = useFormat()
   const { data, refetch } = useResource<{ websites: Website[] }>(session.isOwner ? "websites" : undefined)
@@ -40,7 +47,9 @@ export function RejectedOrigins({ requests, onAllowed, children = (list) => list
     const settings = data?.websites.find(({ id }) => id === website)
     return !settings || !isAllowed(settings, origin)
   })
-  if (origins.length === 0) return null
+  const hasHosts = origins.length > 0
+  useEffect(() => onChange?.(hasHosts), [hasHosts])
+  if (!hasHosts) return null
   const list = (
     <ul class="rejected-origins">
       {origins.slice(0, maxHosts).map(({ website, origin, requests: [newest, ...others] }) => (
