@@ -68,6 +68,7 @@ export function classify(property: PropertyValues): Row {
     avg_length: cardinality === 0 ? 0 : rounded(property.totalLength / cardinality, 2),
     max_length: property.maxLength,
     is_numeric: isNumber,
+    numbers_as_text: property.numericTexts,
     is_boolean: isBoolean,
     is_date_like: isDate,
     is_url_like: isUrl,

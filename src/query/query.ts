@@ -215,6 +215,8 @@ export interface PropertyValues {
   boolean: number
   date: number
   url: number
+  /** Distinct values that are numbers sent as text: "29.00". */
+  numericTexts: number
   /** UTF-16 units of the text of the distinct values. */
   totalLength: number
   maxLength: number

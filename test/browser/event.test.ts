@@ -202,6 +202,29 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.context().close()
   })
 
+  test("numbers sent as text are named, and are read as numbers when asked to", async () => {
+    const prices = [29, "29.00", "31.50", 31.5, 12]
+    const response = await fetch(`${dashboard.server.url}/track`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${dashboard.server.key}` },
+      body: JSON.stringify(
+        prices.map((price) => ({ name: "price_sent", websiteId: dashboard.site, properties: { price } })),
+      ),
+    })
+    expect(response.status).toBe(200)
+    const { page, faults } = await dashboard.open("/w/SITE/event?name=price_sent")
+    const price = property(page, "price")
+    await price.getByText("5 values, 2 numbers sent as text").waitFor()
+    await price.getByRole("button", { name: "As numbers: price" }).click()
+    await price.getByRole("table", { name: "Distribution of price" }).waitFor()
+    expect(await price.locator("dl > div").first().textContent()).toBe("Min12")
+    expect(await violations(page)).toEqual([])
+    await price.getByRole("button", { name: "As values: price" }).click()
+    await price.getByRole("table", { name: "Values of price" }).waitFor()
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
   test("a share link shows it without individual events and people", async () => {
     const { link } = await dashboard.api<{ link: string }>(`shares?website_id=${dashboard.site}`, {
       method: "POST",

@@ -561,7 +561,11 @@ describe("rows", () => {
         ({ data }: { data: object[] }) => data,
       )
       const isNumber = number !== null
-      expect(classified).toMatchObject({ is_numeric: isNumber, cardinality: 1 })
+      expect(classified).toMatchObject({
+        is_numeric: isNumber,
+        numbers_as_text: isNumber && typeof value === "string" ? 1 : 0,
+        cardinality: 1,
+      })
       expect(classified.inferred_type === "number").toBe(isNumber)
       expect([spread?.count, spread?.sum, spread?.bins.length > 0]).toEqual(
         isNumber ? [1, number, true] : [undefined, undefined, false],
@@ -570,6 +574,18 @@ describe("rows", () => {
       expect(fitting).toEqual({ events: isNumber ? 1 : 0 })
     },
   )
+
+  test("tell numbers that were sent as text from the others", async () => {
+    const query = { preset: undefined, startDate: "2026-05-05", endDate: "2026-05-05" }
+    const found = await rows("custom_events_property_classification", query)
+    const price = found.find((row: { property_key: string }) => row.property_key === "price")
+    // 12 and 40 as numbers, and 40 as text.
+    expect(price).toMatchObject({
+      cardinality: 2,
+      is_numeric: true,
+      numbers_as_text: 1,
+    })
+  })
 
   test("of ZIP codes are text, though some have no leading zero", async () => {
     const query = { preset: undefined, startDate: "2026-04-05", endDate: "2026-04-05" }

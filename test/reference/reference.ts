@@ -431,6 +431,8 @@ function values(events: RawEvent[], { keys, top, bins }: ValuesQuery): QueryResu
         occurrences: texts.length,
         cardinality: counts.length,
         numeric: numberTexts.size,
+        numericTexts: new Set(found.filter((value) => typeof value === "string" && numberIn(value) !== null))
+          .size,
         boolean: alike((text) => text === "true" || text === "false"),
         date: alike((text) => /^\d{4}-\d\d-\d\d($|[T ])/.test(text) && !Number.isNaN(Date.parse(text))),
         url: alike((text) => /^https?:\/\/./i.test(text)),

@@ -6,7 +6,7 @@ import { useApp } from "../state/app.ts"
 import type { Filter } from "../state/filters.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Property, propertyHeight, shownValues } from "./property.tsx"
-import { type PropertyKind, visualizationOf } from "./property-kind.ts"
+import { asNumbers, type PropertyKind, visualizationOf } from "./property-kind.ts"
 
 /** Properties shown before "Show all". */
 const firstKeys = 12
@@ -29,7 +29,10 @@ export function Properties({ event, filters, query }: PropertiesProps) {
   const format = useFormat()
   const { params } = router.location.value
   const search = params.get("find") ?? ""
-  const kinds = query.rows<PropertyKind>("kinds")
+  const numbers = params.getAll("numbers")
+  const kinds = query
+    .rows<PropertyKind>("kinds")
+    .map((kind) => (numbers.includes(kind.property_key) ? asNumbers(kind) : kind))
   const matches = kinds.filter(({ property_key }) =>
     property_key.toLowerCase().includes(search.toLowerCase()),
   )

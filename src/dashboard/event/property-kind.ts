@@ -9,6 +9,10 @@ export interface PropertyKind {
   total_count: number
   /** Share of this event's occurrences that have a value, 0 to 1. */
   coverage_ratio: number
+  /** All values are numbers. */
+  is_numeric: boolean
+  /** Distinct values that are numbers sent as text. */
+  numbers_as_text: number
   render_strategy: "toggle" | "histogram" | "timeline" | "links" | "bars" | "top_list" | "samples"
 }
 
@@ -33,11 +37,18 @@ export function visualizationOf({ render_strategy, cardinality, total_count }: P
   }
 }
 
+/** The property as a distribution of numbers, which it has anyway if it has many values. Only where all values are numbers. */
+export function asNumbers(kind: PropertyKind): PropertyKind {
+  return kind.is_numeric ? { ...kind, render_strategy: "histogram" } : kind
+}
+
 /** Describes the values and the share of events that have one: `8 values, in 54.2% of events`. */
 export function describeKind(kind: PropertyKind, format: Format): string {
   const { cardinality, coverage_ratio: coverage } = kind
   const coverageText = coverage < 1 ? `, in ${format.rate(100 * coverage)} of events` : ""
-  return describeValues(kind, `${format.count(cardinality)}`) + coverageText
+  const texts = kind.numbers_as_text
+  const textNote = kind.is_numeric && texts > 0 ? `, ${format.countOf(texts, "number")} sent as text` : ""
+  return describeValues(kind, `${format.count(cardinality)}`) + coverageText + textNote
 }
 
 function describeValues(kind: PropertyKind, count: string): string {

@@ -65,6 +65,7 @@ export function Property({ event, kind, filters, query }: PropertyProps) {
           <h3 id={id}>{key}</h3>
           <p class="muted">{describeKind(kind, format)}</p>
         </div>
+        <NumbersSwitch kind={kind} />
         <button
           type="button"
           class="button small quiet"
@@ -104,6 +105,26 @@ export function Property({ event, kind, filters, query }: PropertyProps) {
       </footer>
       {isOpen && <AllValues event={event} kind={kind} filters={filters} onClose={() => setOpen(false)} />}
     </article>
+  )
+}
+
+/** Reads a property as numbers or as values, where all values are numbers and so few that they are listed. */
+function NumbersSwitch({ kind }: { kind: PropertyKind }) {
+  const { router } = useApp()
+  const { property_key: key, is_numeric, cardinality } = kind
+  const keys = router.location.value.params.getAll("numbers")
+  const isOn = keys.includes(key)
+  if (!is_numeric || cardinality < 2 || (visualizationOf(kind) === "histogram" && !isOn)) return null
+  const others = keys.filter((other) => other !== key)
+  return (
+    <button
+      type="button"
+      class="button small quiet"
+      aria-label={`${isOn ? "As values" : "As numbers"}: ${key}`}
+      onClick={() => router.setParams({ numbers: isOn ? others : [...others, key] }, "replace")}
+    >
+      {isOn ? "As values" : "As numbers"}
+    </button>
   )
 }
 

@@ -179,8 +179,15 @@ class PropertyCounts {
   }
 
   statistics(top: number): Omit<PropertyValues, "name" | "key" | "events"> {
-    if (this.#types.size > 1) return this.#asTexts().statistics(top)
-    return { ...this.#allKinds(), cardinality: this.values.size, top: this.#top(top) }
+    if (this.#types.size > 1) {
+      let numericTexts = 0
+      for (const [value] of this.values.entries())
+        if (typeof value === "string" && numberOf(value) !== undefined) numericTexts++
+      return { ...this.#asTexts().statistics(top), numericTexts }
+    }
+    const kinds = this.#allKinds()
+    const numericTexts = this.#types.has("string") ? kinds.numeric : 0
+    return { ...kinds, numericTexts, cardinality: this.values.size, top: this.#top(top) }
   }
 
   /** Undefined if no value is a number. */
