@@ -248,7 +248,7 @@ describe("of a database without a server,", () => {
       what: "a file of --geo-db that is missing",
       args: () => ["--geo-db", "/nowhere/city.mmdb"],
       about: "country",
-      says: "/nowhere/city.mmdb of --geo-db cannot be read (ENOENT)",
+      says: "--geo-db /nowhere/city.mmdb cannot be read (ENOENT)",
     },
     {
       what: "a database of an older version",

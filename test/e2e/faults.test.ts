@@ -84,8 +84,8 @@ describe("two servers on one file", () => {
 
 describe("a file of --geo-db", () => {
   const cases = [
-    { what: "that is missing", contents: undefined, says: "of --geo-db cannot be read (ENOENT)" },
-    { what: "in another format", contents: "a,b\n", says: "of --geo-db is not an mmdb file, or is damaged" },
+    { what: "that is missing", contents: undefined, says: "city.mmdb cannot be read (ENOENT)" },
+    { what: "in another format", contents: "a,b\n", says: "city.mmdb is not an mmdb file, or is damaged" },
   ]
   for (const { what, contents, says } of cases) {
     test(`${what}: the server does not start, says why, and creates no database`, async () => {
