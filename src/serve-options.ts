@@ -30,6 +30,16 @@ export interface ServeOptions extends DatabaseOptions {
   /** ms */
   backupEvery: number
   backupKeep: number
+  /** s3:// URL; absent: no off-site backups. */
+  backupTo?: string
+  /** URL; absent: Amazon's. */
+  backupEndpoint?: string
+  /** Absent: the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
+  backupCredentials?: string
+  /** Absent: off-site backups are not encrypted. */
+  backupKey?: string
+  /** URL; absent: none. */
+  backupPing?: string
   /** Bytes; absent: `standardQueryMemory`. */
   queryMemory?: number
   rateLimit: number
@@ -72,7 +82,7 @@ export function backupDirOption(description: string): Option {
 /** Adds all flags of `serve`. */
 export function addServeOptions(command: Command): Command {
   for (const option of serveOptions()) command.addOption(option)
-  return command.hook("preAction", fitQueue).hook("preAction", requireBackupDir)
+  return command.hook("preAction", fitQueue).hook("preAction", requireBackups)
 }
 
 /** Adds some flags of `serve`, with their environment variables and defaults, to another command. */
@@ -143,6 +153,36 @@ function serveOptions(): Option[] {
     option("--backup-every <time>", "interval between backups, such as 6h", "24h", backupInterval),
     option("--backup-keep <number>", "number of backups to keep", 7, whole(1, 100_000)),
     option(
+      "--backup-to <url>",
+      "also upload compressed backups to this bucket on the same schedule, such as s3://my-bucket/databuddy",
+      undefined,
+      filled("a bucket and an optional prefix, such as s3://my-bucket/databuddy"),
+    ),
+    option(
+      "--backup-endpoint <url>",
+      "S3 server of the bucket (default: Amazon's, in the region AWS_REGION)",
+      undefined,
+      webAddress,
+    ),
+    option(
+      "--backup-credentials <file>",
+      "file with the access key of the bucket, like ~/.aws/credentials (default: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)",
+      undefined,
+      filled("a file path, such as /etc/databuddy/s3"),
+    ),
+    option(
+      "--backup-key <file>",
+      "encrypt backups in the bucket for the keys in this file of age-keygen; the public key (age1…) is enough, except to restore",
+      undefined,
+      filled("a file path, such as /etc/databuddy/backup-key"),
+    ),
+    option(
+      "--backup-ping <url>",
+      "request this URL after each good backup, so that a monitor can report a missing one",
+      undefined,
+      webAddress,
+    ),
+    option(
       "--query-memory <bytes>",
       "memory for all queries; one query can use half, and unused memory caches data for later queries (default: an eighth of the machine's, from 128 MiB to 512 MiB)",
       undefined,
@@ -210,15 +250,27 @@ function serveOptions(): Option[] {
   ]
 }
 
-/** Rejects a backup schedule without a folder: the operator would believe that backups exist. */
-function requireBackupDir(command: Command): void {
-  if (command.opts<ServeOptions>().backupDir !== undefined) return
-  for (const [name, flag] of [
-    ["backupEvery", "--backup-every"],
-    ["backupKeep", "--backup-keep"],
-  ] as const) {
-    if (command.getOptionValueSource(name) === "default") continue
-    command.error(`error: ${flag} has no effect without --backup-dir: no backups are made`)
+/** Flags that have no effect without one of others. */
+const dependentFlags = [
+  { name: "backupEvery", flag: "--backup-every", needs: ["backupDir", "backupTo"] },
+  { name: "backupKeep", flag: "--backup-keep", needs: ["backupDir", "backupTo"] },
+  { name: "backupPing", flag: "--backup-ping", needs: ["backupDir", "backupTo"] },
+  { name: "backupEndpoint", flag: "--backup-endpoint", needs: ["backupTo"] },
+  { name: "backupCredentials", flag: "--backup-credentials", needs: ["backupTo"] },
+  { name: "backupKey", flag: "--backup-key", needs: ["backupTo"] },
+] as const
+
+/** Rejects flags of backups that have no effect: the operator would believe that backups exist, or are encrypted. */
+function requireBackups(command: Command): void {
+  const options = command.opts<ServeOptions>()
+  for (const { name, flag, needs } of dependentFlags) {
+    if (options[name] === undefined || command.getOptionValueSource(name) === "default") continue
+    if (needs.some((other) => options[other] !== undefined)) continue
+    command.error(
+      needs.length === 1
+        ? `error: ${flag} has no effect without --backup-to: nothing is uploaded`
+        : `error: ${flag} has no effect without --backup-dir or --backup-to: no backups are made`,
+    )
   }
 }
 
@@ -294,6 +346,13 @@ function backupInterval(text: string): number {
   const ms = parseDuration(text) ?? 0
   if (ms > 0 && ms <= maxBackupInterval) return ms
   throw new InvalidArgumentError("It must be a duration such as 6h or 1d, of at most 366d.")
+}
+
+/** Parser of an http or https URL. */
+function webAddress(text: string): string {
+  const url = URL.parse(text)
+  if (url?.protocol === "http:" || url?.protocol === "https:") return text
+  throw new InvalidArgumentError("It must be a URL that starts with https:// or http://.")
 }
 
 function networks(text: string): TrustedNetworks {

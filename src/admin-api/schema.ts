@@ -262,6 +262,16 @@ export const rejectedRequestSchema = Type.Object({
 
 const bytes = (description: string) => Type.Integer({ minimum: 0, description })
 
+const scheduledBackups = {
+  everyMs: Type.Integer({ minimum: 1, description: "Interval between backups in ms" }),
+  keep: Type.Integer({ minimum: 1, description: "Number of backups to keep" }),
+  newestAt: timeOrNull("Start time of the newest backup; null: none"),
+  newestBytes: Type.Union([Type.Null(), bytes("Size in bytes")], {
+    description: "Size of the newest backup in bytes",
+  }),
+  lastFailureAt: timeOrNull("Time of the last failure since the server started; null: none"),
+}
+
 /** Response of GET /v1/status. */
 export const statusSchema = Type.Object({
   version: Type.String({ description: "Version of databuddy" }),
@@ -278,20 +288,19 @@ export const statusSchema = Type.Object({
   retain: Type.String({
     description: "Default retention, such as 400d, or forever",
   }),
-  backups: Type.Union(
+  backups: Type.Union([Type.Null(), Type.Object(scheduledBackups)], {
+    description: "Scheduled backups to a folder (--backup-dir); null: no schedule",
+  }),
+  offsiteBackups: Type.Union(
     [
       Type.Null(),
       Type.Object({
-        everyMs: Type.Integer({ minimum: 1, description: "Interval between backups in ms" }),
-        keep: Type.Integer({ minimum: 1, description: "Number of backups to keep" }),
-        newestAt: timeOrNull("Start time of the newest backup; null: none"),
-        newestBytes: Type.Union([Type.Null(), bytes("Size in bytes")], {
-          description: "Size of the newest backup in bytes",
-        }),
-        lastFailureAt: timeOrNull("Time of the last failure since the server started; null: none"),
+        ...scheduledBackups,
+        url: Type.String({ description: "Bucket and prefix, such as s3://my-bucket/databuddy/" }),
+        encrypted: Type.Boolean({ description: "Whether new backups are encrypted (--backup-key)" }),
       }),
     ],
-    { description: "Scheduled backups; null: no schedule" },
+    { description: "Scheduled backups to a bucket (--backup-to); null: no schedule" },
   ),
   durability: Type.Union([Type.Literal("fsync"), Type.Literal("os")], {
     description: "fsync: events are synced to disk before they are acknowledged; os: handed to the kernel",

@@ -22,8 +22,17 @@ export interface ServerState {
   minFree: number
   /** Default retention in ms; 0: forever. */
   retain: number
-  /** Scheduled backups; `every`: ms. */
-  backups: { every: number; keep: number; state: Readonly<BackupState> } | undefined
+  /** Scheduled backups to a folder. */
+  backups: ScheduleState | undefined
+  /** Scheduled backups to a bucket. */
+  offsiteBackups: (ScheduleState & { url: string; isEncrypted: boolean }) | undefined
+}
+
+/** `every`: ms. */
+interface ScheduleState {
+  every: number
+  keep: number
+  state: Readonly<BackupState>
 }
 
 /** 2200-01-01 in Unix ms: no event is later. Whole days are counted without reading their events. */
@@ -39,7 +48,7 @@ interface StatusDeps {
 /** Builds the response of GET /v1/status. `caller`: for fair scheduling of the query. */
 export async function statusOf(deps: StatusDeps, caller: string, signal: AbortSignal): Promise<StatusJson> {
   const { db, running } = deps
-  const { startedAt, durability, minFree, retain, backups } = running
+  const { startedAt, durability, minFree, retain, backups, offsiteBackups } = running
   const { bavail, bsize } = statfsSync(dirname(db.name))
   return {
     version,
@@ -52,11 +61,18 @@ export async function statusOf(deps: StatusDeps, caller: string, signal: AbortSi
     disk: { freeBytes: bavail * bsize, minFreeBytes: minFree },
     retain: retainText(retain),
     backups: backups ? backupsJson(backups) : null,
+    offsiteBackups: offsiteBackups
+      ? {
+          ...backupsJson(offsiteBackups),
+          url: offsiteBackups.url,
+          encrypted: offsiteBackups.isEncrypted,
+        }
+      : null,
     durability,
   }
 }
 
-function backupsJson({ every, keep, state }: NonNullable<ServerState["backups"]>): StatusJson["backups"] {
+function backupsJson({ every, keep, state }: ScheduleState): NonNullable<StatusJson["backups"]> {
   const hasOne = state.lastSuccess > 0
   return {
     everyMs: every,

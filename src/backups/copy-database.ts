@@ -147,6 +147,15 @@ export function copyBackup(from: string, to: string, onProgress: OnProgress): Co
   return { ...contents, bytes }
 }
 
+/** Verifies the file `to`, which was downloaded from `from`, as `copyBackup` does with its copy. */
+export function verifyDownload(from: string, to: string, onProgress: OnProgress): CopyResult {
+  const bytes = statSync(to).size
+  onProgress(bytes, bytes)
+  const contents = verifyBackup(to, from)
+  syncFile(to)
+  return { ...contents, bytes }
+}
+
 /** Verifies the backup at `path` and returns its row counts. Throws a UserError if it is unusable. `name`: its name in messages. */
 export function verifyBackup(path: string, name = path): Contents {
   refuseOpenDatabase(path)

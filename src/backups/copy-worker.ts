@@ -1,6 +1,6 @@
 import { setPriority } from "node:os"
 import { UserError } from "../errors.ts"
-import { type CopyResult, copyBackup, copyDatabase } from "./copy-database.ts"
+import { type CopyResult, copyBackup, copyDatabase, verifyDownload } from "./copy-database.ts"
 
 declare const self: Worker
 
@@ -8,11 +8,14 @@ declare const self: Worker
 const workerNiceness = 5
 
 export interface CopyTask {
-  what: "database" | "backup"
+  what: keyof typeof tasks
+  /** For a download, its URL. */
   from: string
-  /** Path of a new file. */
+  /** Path of a new file; for a download, where it already is. */
   to: string
 }
+
+const tasks = { database: copyDatabase, backup: copyBackup, download: verifyDownload }
 
 /** Messages of the worker: progress, then one result or failure. */
 export type CopyMessage =
@@ -31,8 +34,7 @@ self.onmessage = async ({ data }: MessageEvent<CopyTask>) => {
   }
   try {
     const onProgress = (done: number, total: number) => send({ progress: { done, total } })
-    const copy = data.what === "database" ? copyDatabase : copyBackup
-    send({ copy: await copy(data.from, data.to, onProgress) })
+    send({ copy: await tasks[data.what](data.from, data.to, onProgress) })
   } catch (error) {
     const { message, code } = error as { message: string; code?: string }
     send({ failure: { message, code, hint: error instanceof UserError ? error.hint : undefined } })

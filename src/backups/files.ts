@@ -1,5 +1,5 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, statSync } from "node:fs"
-import { readdir, rm, statfs } from "node:fs/promises"
+import { readdir, statfs } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import { UserError } from "../errors.ts"
 import { removePartials } from "../store/db/files.ts"
@@ -53,18 +53,14 @@ export async function listCopies(
 }
 
 /**
- * Deletes the oldest backups until `keep` are left, and never `newest`. Backups dated after `newest` are from a clock that
- * was ahead and count as the oldest. Returns the deleted files.
+ * The oldest backups, without which `keep` are left; never `newest`. Backups dated after `newest` are from a clock that
+ * was ahead and count as the oldest.
  */
-export async function pruneBackups(backups: Backup[], newest: Backup, keep: number): Promise<string[]> {
+export function expiredBackups(backups: readonly Backup[], newest: Backup, keep: number): string[] {
   const others = backups.filter(({ file }) => file !== newest.file)
   const ahead = others.filter(({ at }) => at > newest.at)
   const before = others.filter(({ at }) => at <= newest.at)
-  const expired = [...ahead, ...before]
-    .slice(0, Math.max(0, others.length + 1 - keep))
-    .map(({ file }) => file)
-  for (const file of expired) await rm(file, { force: true })
-  return expired
+  return [...ahead, ...before].slice(0, Math.max(0, others.length + 1 - keep)).map(({ file }) => file)
 }
 
 /** Removes partial files of killed scheduled backups. */
@@ -74,14 +70,24 @@ export async function removePartialBackups(folder: string, db: string, ownPid: n
   )
 }
 
-/** Throws a UserError if a copy of `bytes` would leave less than `minFree` on the disk of `folder`. */
-export async function requireFreeSpaceBeside(folder: string, bytes: number, minFree: number): Promise<void> {
+/**
+ * Throws a UserError if a copy of `bytes` would leave less than `minFree` on the disk of `folder`. `flag`: the flag that
+ * puts the copy there.
+ */
+export async function requireFreeSpaceBeside(
+  folder: string,
+  bytes: number,
+  minFree: number,
+  flag: "--backup-dir" | "--backup-to",
+): Promise<void> {
   const { bavail, bsize } = await explainFolderErrors(folder, () => statfs(folder))
   const free = bavail * bsize
   if (free >= bytes + minFree) return
   throw new UserError(
     `${folder} is on the database's disk, which has ${size(free)} free: a copy of ${size(bytes)} would leave less than the ${size(minFree)} of --min-free, and events would be rejected`,
-    "free disk space, keep fewer backups with --backup-keep, or set --backup-dir to a folder on another disk",
+    flag === "--backup-dir"
+      ? "free disk space, keep fewer backups with --backup-keep, or set --backup-dir to a folder on another disk"
+      : "free disk space, or set --backup-dir to a folder on another disk: its backups are uploaded",
   )
 }
 
@@ -95,7 +101,7 @@ function fileTime(at: number): string {
 }
 
 /** Unix ms; undefined if `name` is not a scheduled backup of `db`. */
-function parseBackupTime(name: string, db: string): number | undefined {
+export function parseBackupTime(name: string, db: string): number | undefined {
   const prefix = `${stemOf(db)}-`
   if (!name.startsWith(prefix)) return undefined
   const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z\.db$/.exec(name.slice(prefix.length))

@@ -1,36 +1,18 @@
-import { stat } from "node:fs/promises"
-import { join, resolve } from "node:path"
 import { UserError } from "../errors.ts"
 import type { Log } from "../log.ts"
 import type { BackupState } from "../metrics/metrics.ts"
 import type { Context } from "../terminal/context.ts"
-import {
-  type Backup,
-  backupName,
-  createBackupFolder,
-  databaseBytes,
-  listBackups,
-  pruneBackups,
-  removePartialBackups,
-  requireFreeSpaceBeside,
-} from "./files.ts"
+import type { BackupReport, Destination } from "./destinations.ts"
+import { type Backup, expiredBackups } from "./files.ts"
+import { sendPing } from "./ping.ts"
 
 export interface ScheduleOptions {
-  db: string
-  folder: string
   /** ms from the start of one backup to the start of the next. */
   every: number
-  /** Number of backups to keep. */
+  /** Number of backups to keep in each destination. */
   keep: number
-  /** Bytes that must stay free if the folder is on the database's disk. */
-  minFree: number
-}
-
-/** The fields of the output of `databuddy backup --json` that the log shows. */
-interface BackupReport {
-  bytes: number
-  events: number
-  ms: number
+  /** URL to request after good backups; undefined: none. */
+  ping: string | undefined
 }
 
 /** ms until the retry after a failure, doubled after each consecutive failure: a full or unmounted disk needs an operator. */
@@ -41,34 +23,47 @@ const longestSleep = 3_600_000
 /** ms that a backup has to clean up when the server stops; 100 ms is typical. */
 const stopTimeout = 5_000
 
+/** The schedule of one destination. */
+interface Job {
+  destination: Destination
+  state: BackupState
+  /** Time of the monotonic clock, ms. */
+  due: number
+  consecutiveFailures: number
+}
+
 /**
- * Runs backups on a schedule. Each is a separate process, `databuddy backup`: in this process, closing the database after
- * the copy would drop the server's locks.
+ * Runs backups on a schedule, one after another. Each is a separate process, `databuddy backup`: in this process, closing
+ * the database after the copy would drop the server's locks.
  */
 export class BackupSchedule {
-  readonly state: BackupState
-  readonly #folder: string
+  readonly #jobs: Job[]
   readonly #stopRequested = Promise.withResolvers<void>()
   #stopping = false
-  #consecutiveFailures = 0
   #child: Bun.Subprocess | undefined
   #running: Promise<void> | undefined
 
+  /** Each destination has its own schedule and retries. If several are due, they run in this order. */
   constructor(
+    destinations: readonly Destination[],
     private readonly options: ScheduleOptions,
     private readonly context: Context,
     private readonly log: Log,
   ) {
-    this.#folder = resolve(options.folder)
-    this.state = { lastSuccess: 0, lastFailure: 0, bytes: 0, failures: 0 }
+    this.#jobs = destinations.map((destination) => ({
+      destination,
+      state: { lastSuccess: 0, lastFailure: 0, bytes: 0, failures: 0 },
+      due: 0,
+      consecutiveFailures: 0,
+    }))
   }
 
-  /**
-   * Creates a missing folder now and never later: if a folder disappears while the server runs, its disk was
-   * unmounted.
-   */
+  stateOf(destination: Destination | undefined): BackupState | undefined {
+    return this.#jobs.find((job) => job.destination === destination)?.state
+  }
+
   start(): void {
-    this.#createFolder()
+    for (const { destination } of this.#jobs) destination.prepare(this.log)
     this.#running = this.#run()
   }
 
@@ -82,31 +77,43 @@ export class BackupSchedule {
     this.#child?.kill("SIGKILL")
   }
 
-  #createFolder(): void {
-    try {
-      if (createBackupFolder(this.#folder))
-        this.log("info", "created the backup folder", { folder: this.#folder })
-    } catch {
-      // The first backup reports the error.
+  async #run(): Promise<void> {
+    const { elapsed } = this.context.environment
+    await Promise.all(
+      this.#jobs.map(async (job) => {
+        job.due = await this.#firstDue(job)
+      }),
+    )
+    while (await this.#waitUntil(Math.min(...this.#jobs.map(({ due }) => due)))) {
+      let succeeded = false
+      for (const job of this.#jobs) {
+        if (this.#stopping || elapsed() < job.due) continue
+        job.due = elapsed() + (await this.#attempt(job))
+        succeeded ||= job.consecutiveFailures === 0
+      }
+      const isFailing = this.#jobs.some(({ consecutiveFailures }) => consecutiveFailures > 0)
+      // A ping while one destination fails would hide that.
+      if (succeeded && !isFailing && !this.#stopping) this.#ping()
     }
   }
 
-  async #run(): Promise<void> {
-    let due = await this.#firstDue()
-    while (await this.#waitUntil(due)) due = this.context.environment.elapsed() + (await this.#attempt())
+  /** Does not wait for the monitor. */
+  #ping(): void {
+    const { ping } = this.options
+    if (ping !== undefined) void sendPing(ping, this.log, this.context.sleep)
   }
 
   /**
    * Returns when the first backup is due: one interval after the newest existing one, even if no server was
    * running in the meantime; immediately if that one is dated in the future.
    */
-  async #firstDue(): Promise<number> {
+  async #firstDue({ destination, state }: Job): Promise<number> {
     const { now, elapsed } = this.context.environment
     try {
-      const newest = (await listBackups(this.#folder, this.options.db)).at(-1)
+      const newest = (await destination.list()).at(-1)
       if (!newest || newest.at > now()) return elapsed()
-      this.state.lastSuccess = newest.at
-      this.state.bytes = (await stat(newest.file)).size
+      state.lastSuccess = newest.at
+      state.bytes = await destination.bytesOf(newest)
       return elapsed() + newest.at + this.options.every - now()
     } catch {
       return elapsed() // The attempt reports the error.
@@ -126,25 +133,28 @@ export class BackupSchedule {
   }
 
   /** Runs a backup and returns the ms until the next one. */
-  async #attempt(): Promise<number> {
+  async #attempt(job: Job): Promise<number> {
     const { now, elapsed } = this.context.environment
     const [startedAt, at] = [elapsed(), now()]
+    const { destination, state } = job
     try {
-      const { bytes, events, ms } = await this.#runBackup(at)
-      const backup: Backup = { file: join(this.#folder, backupName(this.options.db, at)), at }
-      Object.assign(this.state, { lastSuccess: at, bytes })
-      this.#consecutiveFailures = 0
+      const { backup, report } = await destination.create(at, (args) => this.#runBackup(args))
+      const { bytes, events, ms } = report
+      Object.assign(state, { lastSuccess: backup.at, bytes })
+      job.consecutiveFailures = 0
       this.log("info", "backup created", { file: backup.file, bytes, events, ms })
-      await this.#prune(backup)
-      return this.options.every - (elapsed() - startedAt)
+      await this.#prune(destination, backup)
+      // A local backup that was uploaded can be older.
+      return this.options.every - (at - backup.at) - (elapsed() - startedAt)
     } catch (error) {
       if (this.#stopping) return 0
-      const wait = retryDelay(this.#consecutiveFailures++, this.options.every)
-      this.state.failures++
-      this.state.lastFailure = now()
+      const wait = retryDelay(job.consecutiveFailures++, this.options.every)
+      state.failures++
+      state.lastFailure = now()
       const { message } = error as Error
       const hint = error instanceof UserError ? error.hint : undefined
       this.log("error", "backup failed", {
+        to: destination.name,
         error: message,
         hint,
         retryInSeconds: Math.ceil(wait / 1_000),
@@ -153,14 +163,9 @@ export class BackupSchedule {
     }
   }
 
-  async #runBackup(at: number): Promise<BackupReport> {
-    const { db, minFree } = this.options
-    await removePartialBackups(this.#folder, db, this.context.environment.pid)
-    const [folder, database] = await Promise.all([stat(this.#folder), stat(db)])
-    if (folder.dev === database.dev) await requireFreeSpaceBeside(this.#folder, databaseBytes(db), minFree)
-    const file = join(this.#folder, backupName(db, at))
+  async #runBackup(args: readonly string[]): Promise<BackupReport> {
     const { program, env } = this.context
-    const child = Bun.spawn([...program, "backup", file, "--db", db, "--json"], {
+    const child = Bun.spawn([...program, "backup", ...args, "--json"], {
       env,
       stdin: "ignore",
       stdout: "pipe",
@@ -178,10 +183,10 @@ export class BackupSchedule {
   }
 
   /** Deletes old backups after a new one is complete. A failure here does not fail the new backup. */
-  async #prune(newest: Backup): Promise<void> {
+  async #prune(destination: Destination, newest: Backup): Promise<void> {
     try {
-      const backups = await listBackups(this.#folder, this.options.db)
-      for (const file of await pruneBackups(backups, newest, this.options.keep)) {
+      for (const file of expiredBackups(await destination.list(), newest, this.options.keep)) {
+        await destination.remove(file)
         this.log("info", "old backup removed", { file })
       }
     } catch (error) {

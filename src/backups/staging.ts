@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync, statfsSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
-import { UserError } from "../errors.ts"
+import { codeOf, UserError } from "../errors.ts"
 import { loadDriver } from "../store/db/driver.ts"
 import { partialName, removePartials, syncFolder } from "../store/db/files.ts"
 import type { Context } from "../terminal/context.ts"
@@ -11,49 +11,90 @@ import type { CopyMessage, CopyTask } from "./copy-worker.ts"
 /** Bytes that must stay free after a copy, for the server and for journals. */
 export const spareBytes = 33_554_432
 
+/** The name beside the database at which a copy to be uploaded is staged. */
+export function uploadCopy(db: string): string {
+  return `${db}.upload`
+}
+
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
 /** A binary bundles all code into one file at the repository's root, and names a worker by its source path. */
 const workerFile = typeof BUILD_COMMIT === "string" ? "./src/backups/copy-worker.ts" : "./copy-worker.ts"
 
+/** Writes a backup to the new file `to`. */
+export type Download = (to: string, signal: AbortSignal) => Promise<void>
+
+/** A copy to make. For a download, `from` is its URL. */
+export type StagedTask =
+  | { what: "database" | "backup"; from: string }
+  | { what: "download"; from: string; download: Download }
+
 /**
  * Copies to a private staging folder beside `path` and passes the copy to `finish`, which moves it to its destination. The
  * staging folder is always removed, even after a signal, and so are those that killed processes left for the same
- * `path`.
+ * `path`. `finish` is also called with a signal that says that the process has to stop.
  */
 export async function stageCopy(
   path: string,
-  task: Pick<CopyTask, "what" | "from">,
+  task: StagedTask,
   context: Context,
-  finish: (copyPath: string, copy: CopyResult) => void,
+  finish: (copyPath: string, copy: CopyResult, signal: AbortSignal) => void | Promise<void>,
 ): Promise<CopyResult> {
+  const copy = await withStaging(path, context, async (to, signal) => {
+    const { what, from } = task
+    if ("download" in task) await task.download(to, signal)
+    const stopped = new Promise<never>((_, reject) => {
+      const stop = () =>
+        reject(new UserError("stopped by a signal; nothing was changed, and the copy was removed"))
+      if (signal.aborted) stop()
+      signal.addEventListener("abort", stop)
+    })
+    const copy = await Promise.race([copyInWorker({ what, from, to }, context), stopped])
+    await explainFileErrors(path, () => finish(to, copy, signal))
+    return copy
+  })
+  syncFolder(dirname(path))
+  return copy
+}
+
+/**
+ * Calls `work` with the path of a new file in a private folder beside `path`, and with a signal that is aborted when the
+ * process has to stop. Removes the folder afterwards.
+ */
+export async function withStaging<Result>(
+  path: string,
+  context: Context,
+  work: (file: string, signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
   const { pid, random } = context.environment
   explainFileErrors(path, () => removePartials(dirname(path), (name) => name === basename(path), pid))
   const folder = partialName(path, pid, random)
-  const stopped = context.stopSignal().then(() => {
-    throw new UserError("stopped by a signal; nothing was changed, and the copy was removed")
-  })
+  const signal = stopSignalOf(context)
   try {
     explainFileErrors(path, () => mkdirSync(folder, { mode: 0o700 }))
-    const to = join(folder, "copy.db")
-    const copy = await Promise.race([copyInWorker({ ...task, to }, context), stopped])
-    explainFileErrors(path, () => finish(to, copy))
-    syncFolder(dirname(path))
-    return copy
+    return await work(join(folder, "copy.db"), signal)
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
+/** A signal that is aborted when the process has to stop. */
+export function stopSignalOf(context: Context): AbortSignal {
+  const controller = new AbortController()
+  void context.stopSignal().then(() => controller.abort())
+  return controller.signal
+}
+
 /**
- * Removes staging folders beside the database that a killed restore or pre-migration backup left. The caller must hold the
+ * Removes staging folders beside the database that a killed restore, upload or pre-migration backup left. The caller must hold the
  * server lock, which both hold while they run.
  */
 export function removeStaleStaging(path: string, { environment }: Context): void {
   const name = basename(path)
   const isOurs = (target: string) =>
     target === name ||
+    target === uploadCopy(name) ||
     (target.startsWith(name) && /^\.before-migration-\d{4}-\w+$/.test(target.slice(name.length)))
   removePartials(dirname(path), isOurs, environment.pid)
 }
@@ -106,12 +147,7 @@ function copyError(
   { message, hint, code }: { message: string; hint: string | undefined; code: string | undefined },
   { from, to }: CopyTask,
 ): Error {
-  if (code === "SQLITE_FULL" || code === "ENOSPC") {
-    return new UserError(
-      `the disk of ${dirname(dirname(to))} is full; the copy was removed`,
-      "free disk space, or choose a path on another disk",
-    )
-  }
+  if (code === "SQLITE_FULL" || code === "ENOSPC") return diskFull(to)
   if (code?.startsWith("SQLITE_IOERR")) {
     return new UserError(
       `copying failed (${code}); the copy was removed`,
@@ -128,6 +164,23 @@ function copyError(
   return hint === undefined && code !== undefined
     ? Object.assign(new Error(message), { code })
     : new UserError(message, hint)
+}
+
+/** Converts errors of the disk in `download`, which writes to `to`, to UserErrors. */
+export async function explainDiskErrors(to: string, download: () => Promise<void>): Promise<void> {
+  try {
+    await download()
+  } catch (error) {
+    if (codeOf(error) !== "ENOSPC") throw error
+    throw diskFull(to)
+  }
+}
+
+function diskFull(to: string): UserError {
+  return new UserError(
+    `the disk of ${dirname(dirname(to))} is full; the copy was removed`,
+    "free disk space, or choose a path on another disk",
+  )
 }
 
 /** Converts common file errors of `work` to UserErrors about `path`. */

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, readlinkSync, realpathSync, statfsSync, stat
 import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
 import { listBackups, listCopies } from "../backups/files.ts"
+import { openBucket } from "../backups/off-site.ts"
 import {
   type BackupFacts,
   type CheckResult,
@@ -32,6 +33,9 @@ const flags = [
   "--backup-dir",
   "--backup-every",
   "--backup-keep",
+  "--backup-to",
+  "--backup-endpoint",
+  "--backup-credentials",
   "--trust-proxy",
   "--geo-db",
   "--tls-cert",
@@ -39,7 +43,7 @@ const flags = [
 
 type DoctorOptions = DataOptions &
   Omit<DiagnosisSettings, "namesProxies"> &
-  Pick<ServeOptions, "retain" | "backupDir" | "geoDb">
+  Pick<ServeOptions, "retain" | "backupDir" | "backupTo" | "backupEndpoint" | "backupCredentials" | "geoDb">
 
 export function addDoctorCommand(root: Command, context: Context): void {
   const command = root
@@ -82,7 +86,7 @@ function print(checks: readonly CheckResult[], context: Context): void {
 
 /** Figures for monitoring. */
 function factsJson(facts: Facts, settings: DiagnosisSettings) {
-  const { growth, files, db, backups, openFiles } = facts
+  const { growth, files, db, backups, offsite, openFiles } = facts
   const bytes = (path: string) => files.find((file) => file.path === path)?.bytes ?? 0
   return {
     events: growth?.events ?? null,
@@ -93,10 +97,15 @@ function factsJson(facts: Facts, settings: DiagnosisSettings) {
     freeBytes: facts.freeBytes,
     daysUntilFull: daysUntilFull(facts, settings),
     newestEvent: isoTime(growth?.newest),
-    newestBackup: isoTime(backups && "list" in backups ? backups.list.at(-1)?.at : undefined),
+    newestBackup: newestTime(backups),
+    newestOffsiteBackup: newestTime(offsite),
     openFilesLimit: openFiles?.most ?? null,
     openFiles: openFiles?.open ?? null,
   }
+}
+
+function newestTime(backups: BackupFacts | undefined): string | null {
+  return isoTime(backups && "list" in backups ? backups.list.at(-1)?.at : undefined)
 }
 
 async function collectFacts(db: string, options: DoctorOptions, context: Context): Promise<Facts> {
@@ -117,6 +126,7 @@ async function collectFacts(db: string, options: DoctorOptions, context: Context
     copies: copies.files.flatMap(fileFacts),
     folderMode: hasModes() ? statSync(folder).mode : undefined,
     backups: await backupsIn(options.backupDir, db),
+    offsite: await backupsInBucket(options, db, context),
     openFiles: openFilesOf(server, db),
     zoneRules: { own: rulesVersion, system: systemZoneRules() },
     countries: countryFacts(options.geoDb),
@@ -166,6 +176,22 @@ async function backupsIn(folder: string | undefined, db: string): Promise<Backup
   } catch (error) {
     const { message, hint } = error as Error & { hint?: string }
     return { folder: path, failure: { message, hint } }
+  }
+}
+
+async function backupsInBucket(
+  options: DoctorOptions,
+  db: string,
+  context: Context,
+): Promise<BackupFacts | undefined> {
+  const { backupTo: url } = options
+  if (url === undefined) return undefined
+  try {
+    const list = await openBucket(url, options, context).list(db)
+    return { folder: url, list, onDisk: "other" }
+  } catch (error) {
+    const { message, hint } = error as Error & { hint?: string }
+    return { folder: url, failure: { message, hint } }
   }
 }
 

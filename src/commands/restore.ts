@@ -1,9 +1,18 @@
 import { existsSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
+import { isBucketUrl } from "../backups/bucket.ts"
 import { syncFile, verifyBackup } from "../backups/copy-database.ts"
-import { removeStaleStaging, requireFreeSpace, stageCopy } from "../backups/staging.ts"
+import { type ArchiveOptions, archiveFlags, findArchive } from "../backups/off-site.ts"
+import {
+  removeStaleStaging,
+  requireFreeSpace,
+  type StagedTask,
+  stageCopy,
+  withStaging,
+} from "../backups/staging.ts"
 import { UserError } from "../errors.ts"
+import { addFlagsOfServe } from "../serve-options.ts"
 import { databasePath, refuseAliases } from "../store/db/database-path.ts"
 import { Database, type Db } from "../store/db/driver.ts"
 import { lockExclusively } from "../store/db/exclusive-lock.ts"
@@ -16,7 +25,7 @@ import { addDataOptions, type DataOptions } from "../terminal/database.ts"
 import { isSameFile } from "../terminal/output-file.ts"
 import { printFields, printJson, shown, size } from "../terminal/print.ts"
 
-interface RestoreOptions extends DataOptions {
+interface RestoreOptions extends DataOptions, ArchiveOptions {
   dryRun?: boolean
   reviveAccess?: boolean
 }
@@ -24,40 +33,65 @@ interface RestoreOptions extends DataOptions {
 export function addRestoreCommand(root: Command, context: Context): void {
   const command = root
     .command("restore <file>")
-    .description("replace the database with a backup (stop the server first)")
+    .description(
+      "replace the database with a backup (stop the server first). The file can be in a bucket (s3://bucket/prefix); without a name, it is the newest one there",
+    )
     .option("--dry-run", "verify the backup and show what it contains; change nothing")
     .option(
       "--revive-access",
       "restore keys, share links, users and passwords exactly as in the backup (default: later revocations and changes stay in effect)",
     )
-  addDataOptions(command, "restore /var/backups/databuddy-monday.db --dry-run").action(
-    (file: string, options: RestoreOptions) => restore(file, options, context),
-  )
+  addDataOptions(
+    addFlagsOfServe(command, archiveFlags),
+    "restore /var/backups/databuddy-monday.db --dry-run",
+  ).action((file: string, options: RestoreOptions) => restore(file, options, context))
+}
+
+/** A backup to restore. */
+interface Source {
+  /** Path or URL. */
+  name: string
+  bytes: number
+  task: StagedTask
+}
+
+function localSource(file: string): Source {
+  const from = resolve(file)
+  const found = statSync(from, { throwIfNoEntry: false })
+  if (!found?.isFile()) {
+    throw new UserError(`${from} is not a file`, "choose a file created by databuddy backup")
+  }
+  return { name: from, bytes: found.size, task: { what: "backup", from } }
+}
+
+async function bucketSource(
+  url: string,
+  db: string,
+  options: RestoreOptions,
+  context: Context,
+): Promise<Source> {
+  const { url: from, bytes, download } = await findArchive(url, db, options, context)
+  return { name: from, bytes, task: { what: "download", from, download } }
 }
 
 async function restore(file: string, options: RestoreOptions, context: Context): Promise<void> {
-  const from = resolve(file)
-  if (!existsSync(from) || !statSync(from).isFile()) {
-    throw new UserError(`${from} is not a file`, "choose a file created by databuddy backup")
-  }
   const db = databasePath(options.db)
+  const source = isBucketUrl(file) ? await bucketSource(file, db, options, context) : localSource(file)
+  const { name, task } = source
   if (options.dryRun) {
-    const contents = verifyBackup(from)
-    const bytes = statSync(from).size
-    const ended = compareAccess(from, db)
-    if (options.json) {
-      const access = accessJson(ended, options)
-      printJson({ file: from, bytes, ...contentsJson(contents), restored: false, access }, context)
-    } else {
-      printFields({ backup: from, size: size(bytes), ...contentsFields(contents) }, context)
-      printAccess(ended, options, context)
-      context.out("the backup is valid; nothing was changed\n")
+    if (!("download" in task)) tryOut(task.from, source, db, options, context)
+    else {
+      requireFreeSpace(db, source.bytes)
+      await withStaging(db, context, async (copy, signal) => {
+        await task.download(copy, signal)
+        tryOut(copy, source, db, options, context)
+      })
     }
     return
   }
 
-  if (isSameFile(from, db)) throw new UserError(`${from} is the database itself`, "choose a backup of it")
-  requireFreeSpace(db, statSync(from).size)
+  if (isSameFile(name, db)) throw new UserError(`${name} is the database itself`, "choose a backup of it")
+  requireFreeSpace(db, source.bytes)
   const aside = `${db}.before-restore-${new Date(context.environment.now()).toISOString().replace(/[-:.]/g, "")}`
   refuseAliases(db, false)
   const lock = lockExclusively(db, context.environment.pid)
@@ -66,7 +100,7 @@ async function restore(file: string, options: RestoreOptions, context: Context):
   try {
     keepOwner(`${db}-lock`, dirname(db))
     removeStaleStaging(db, context)
-    const copy = await stageCopy(db, { what: "backup", from }, context, (path) => {
+    const copy = await stageCopy(db, task, context, (path) => {
       ended = lock.db && keepEndedAccess(path, lock.db, options)
       keepOwner(path, existsSync(db) ? db : dirname(db))
       hasPrevious = lock.replace(path, aside)
@@ -75,17 +109,32 @@ async function restore(file: string, options: RestoreOptions, context: Context):
       const { bytes } = copy
       const before = hasPrevious ? aside : null
       const access = accessJson(ended, options)
-      printJson({ file: from, bytes, ...contentsJson(copy), restored: true, db, before, access }, context)
+      printJson({ file: name, bytes, ...contentsJson(copy), restored: true, db, before, access }, context)
     } else {
       const before: Record<string, string> = hasPrevious ? { "previous database": aside } : {}
       printFields(
-        { backup: from, size: size(copy.bytes), ...contentsFields(copy), "restored to": db, ...before },
+        { backup: name, size: size(copy.bytes), ...contentsFields(copy), "restored to": db, ...before },
         context,
       )
       printAccess(ended, options, context)
     }
   } finally {
     lock.release()
+  }
+}
+
+/** Verifies the backup at `path`, which is `source` or a copy of it, and prints what it contains. */
+function tryOut(path: string, { name }: Source, db: string, options: RestoreOptions, context: Context): void {
+  const contents = verifyBackup(path, name)
+  const bytes = statSync(path).size
+  const ended = compareAccess(path, db)
+  if (options.json) {
+    const access = accessJson(ended, options)
+    printJson({ file: name, bytes, ...contentsJson(contents), restored: false, access }, context)
+  } else {
+    printFields({ backup: name, size: size(bytes), ...contentsFields(contents) }, context)
+    printAccess(ended, options, context)
+    context.out("the backup is valid; nothing was changed\n")
   }
 }
 

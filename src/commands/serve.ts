@@ -1,3 +1,6 @@
+import { readBackupKey } from "../backups/archive.ts"
+import { bucketDestination, folderDestination } from "../backups/destinations.ts"
+import { openBucket } from "../backups/off-site.ts"
 import { BackupSchedule } from "../backups/schedule.ts"
 import { removeStaleStaging } from "../backups/staging.ts"
 import { needsMigration, upgrade } from "../backups/upgrade.ts"
@@ -32,14 +35,9 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   if (tlsProblem) log("warn", tlsProblem, { cert: options.tlsCert })
   const stopped = context.stopSignal()
   if (needsMigration(path) && !(await upgradeFirst(path, stopped, log, context))) return
-  const { backupDir: folder, backupEvery: every, backupKeep: keep, minFree } = options
-  const schedule =
-    folder === undefined
-      ? undefined
-      : new BackupSchedule({ db: path, folder, every, keep, minFree }, context, log)
-  const backups = schedule && { every, keep, state: schedule.state }
+  const { schedule, states } = await scheduleBackups(path, options, log, context)
   const server = openServer(
-    { ...options, path, https: tls !== undefined, metricsAccess, backups, geoFile },
+    { ...options, path, https: tls !== undefined, metricsAccess, ...states, geoFile },
     { ...environment, newId, memory, log },
   )
   try {
@@ -70,6 +68,30 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     if (isSingleFile) log("info", "stopped: the database is a single file", { db: path })
     else
       log("warn", "stopped: the -wal holds recent events, copy both files", { db: path, wal: `${path}-wal` })
+  }
+}
+
+/** Throws a UserError if the bucket, its credentials or its key are invalid. Sends no request. */
+async function scheduleBackups(db: string, options: ServeOptions, log: Log, context: Context) {
+  const { backupDir, backupTo, backupEvery: every, backupKeep: keep, backupKey, minFree } = options
+  const database = { db, minFree, pid: context.environment.pid }
+  const folder = backupDir === undefined ? undefined : folderDestination(backupDir, database)
+  if (backupKey !== undefined) await readBackupKey(backupKey)
+  const bucket =
+    backupTo === undefined
+      ? undefined
+      : bucketDestination(openBucket(backupTo, options, context), options, database)
+  // The local one first: the bucket gets the same backup.
+  const destinations = [folder, bucket].filter((destination) => destination !== undefined)
+  const schedule = new BackupSchedule(destinations, { every, keep, ping: options.backupPing }, context, log)
+  const [local, offsite] = [schedule.stateOf(folder), schedule.stateOf(bucket)]
+  return {
+    schedule: destinations.length === 0 ? undefined : schedule,
+    states: {
+      backups: local && { every, keep, state: local },
+      offsiteBackups: offsite &&
+        bucket && { every, keep, state: offsite, url: bucket.name, isEncrypted: backupKey !== undefined },
+    },
   }
 }
 

@@ -15,6 +15,7 @@ export interface CheckResult {
     | "rights"
     | "wal"
     | "backups"
+    | "offsite"
     | "limits"
     | "proxy"
     | "zones"
@@ -44,6 +45,8 @@ export interface Facts {
   /** Permission bits of the database's folder; undefined if the system has none. */
   folderMode: number | undefined
   backups: BackupFacts | undefined
+  /** The bucket of --backup-to. */
+  offsite: BackupFacts | undefined
   openFiles: { most: number; open: number | undefined; of: "server" | "own" } | undefined
   /** Versions of the time zone database, such as 2026f: of this program, and of the system if known. */
   zoneRules: { own: string; system: string | undefined }
@@ -109,7 +112,7 @@ export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult
     ...checkClock(facts),
     ...checkPermissions(facts),
     checkWal(facts),
-    checkBackups(facts, settings),
+    ...checkBackups(facts, settings),
     checkOpenFileLimit(facts),
     ...checkProxy(settings),
     checkTimeZones(facts),
@@ -191,10 +194,10 @@ function checkDisk(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
   return [...results, { about, message, hint }]
 }
 
-function checkClock({ now, growth, files, copies, backups }: Facts): CheckResult[] {
+function checkClock({ now, growth, files, copies, backups, offsite }: Facts): CheckResult[] {
   const about = "clock"
   const newest = growth?.newest ?? null
-  const list = backups && "list" in backups ? backups.list : []
+  const list = [backups, offsite].flatMap((facts) => (facts && "list" in facts ? facts.list : []))
   const stamped = [
     ...(newest === null
       ? []
@@ -268,28 +271,42 @@ function checkWal({ db, files, server }: Facts): CheckResult {
   return { about, message: size(bytes) }
 }
 
-function checkBackups({ backups, now }: Facts, { backupEvery }: DiagnosisSettings): CheckResult {
-  const about = "backups"
-  if (!backups) return { about, message: "not checked, because --backup-dir is not set" }
-  if ("failure" in backups) {
-    return {
-      about,
-      message: backups.failure.message,
-      hint: backups.failure.hint ?? "set --backup-dir to a folder",
-    }
+function checkBackups({ backups, offsite, now }: Facts, settings: DiagnosisSettings): CheckResult[] {
+  if (!backups && !offsite) {
+    return [{ about: "backups", message: "not checked, because --backup-dir and --backup-to are not set" }]
   }
-  const hint = "serve --backup-dir creates them and logs failures; databuddy backup creates one manually"
-  const { folder, list, onDisk } = backups
+  const isOnlyCopy = !offsite && backups && "onDisk" in backups && backups.onDisk === "same"
+  const note = isOnlyCopy
+    ? "; on the same disk as the database, so copy it elsewhere too, or set --backup-to"
+    : ""
+  return [
+    ...(backups ? [checkAge("backups", backups, "--backup-dir", note, now, settings)] : []),
+    ...(offsite ? [checkAge("offsite", offsite, "--backup-to", "", now, settings)] : []),
+  ]
+}
+
+/** `flag`: the flag of `serve` that makes these backups. `note`: added to the message if all is well. */
+function checkAge(
+  about: "backups" | "offsite",
+  facts: BackupFacts,
+  flag: "--backup-dir" | "--backup-to",
+  note: string,
+  now: number,
+  { backupEvery }: DiagnosisSettings,
+): CheckResult {
+  if ("failure" in facts) {
+    const hint = facts.failure.hint ?? `correct ${flag}`
+    return { about, message: facts.failure.message, hint }
+  }
+  const hint = `serve ${flag} creates them and logs failures; databuddy backup creates one manually`
+  const { folder, list } = facts
   // Ignores backups dated in the future, from a clock that was ahead.
   const newest = list.filter(({ at }) => at <= now + clockSlack).at(-1)
   if (!newest) return { about, message: `there are none in ${folder}`, hint }
   const age = now - newest.at
   const message = `the newest is ${formatAge(age)} old: ${newest.file}`
-  if (age > lateFactor * backupEvery) {
-    return { about, message: `${message}; expected one every ${formatDuration(backupEvery)}`, hint }
-  }
-  const where = onDisk === "same" ? "; on the same disk as the database, so copy it elsewhere too" : ""
-  return { about, message: `${message}${where}` }
+  if (age <= lateFactor * backupEvery) return { about, message: message + note }
+  return { about, message: `${message}; expected one every ${formatDuration(backupEvery)}`, hint }
 }
 
 function checkOpenFileLimit({ openFiles, server }: Facts): CheckResult {

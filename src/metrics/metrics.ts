@@ -18,6 +18,8 @@ export interface MetricSources {
   queued: () => { events: number; bytes: number }
   /** Set if backups are scheduled. */
   backups?: BackupState | undefined
+  /** Set if backups to a bucket are scheduled. */
+  offsiteBackups?: BackupState | undefined
 }
 
 /** State of the scheduled backups. Times are Unix ms; 0: never. */
@@ -73,7 +75,9 @@ export class Metrics {
     })
     this.#addCounts(sources)
     this.#addStorage(sources)
-    if (sources.backups) this.#addBackups(sources.backups)
+    if (sources.backups) this.#addBackups("databuddy_backup", "backup", sources.backups)
+    if (sources.offsiteBackups)
+      this.#addBackups("databuddy_offsite_backup", "off-site backup", sources.offsiteBackups)
     this.#addProcess(sources)
   }
 
@@ -132,15 +136,16 @@ export class Metrics {
     })
   }
 
-  #addBackups(state: BackupState): void {
-    const success = "Start of the newest backup, Unix time; 0: none."
-    this.#gauge("databuddy_backup_last_success_timestamp_seconds", success, () => state.lastSuccess / 1_000)
-    const failure = "Time of the last failed backup since the start, Unix time; 0: none."
-    this.#gauge("databuddy_backup_last_failure_timestamp_seconds", failure, () => state.lastFailure / 1_000)
-    this.#gauge("databuddy_backup_bytes", "Size of the newest backup.", () => state.bytes)
+  /** `prefix`: start of the names; `what`: what they count. */
+  #addBackups(prefix: string, what: string, state: BackupState): void {
+    const success = `Start of the newest ${what}, Unix time; 0: none.`
+    this.#gauge(`${prefix}_last_success_timestamp_seconds`, success, () => state.lastSuccess / 1_000)
+    const failure = `Time of the last failed ${what} since the start, Unix time; 0: none.`
+    this.#gauge(`${prefix}_last_failure_timestamp_seconds`, failure, () => state.lastFailure / 1_000)
+    this.#gauge(`${prefix}_bytes`, `Size of the newest ${what}.`, () => state.bytes)
     new Counter({
-      name: "databuddy_backup_failures_total",
-      help: "Failed backups since the start.",
+      name: `${prefix}_failures_total`,
+      help: `Failed ${what}s since the start.`,
       registers: [this.#registry],
       collect() {
         this.reset()

@@ -51,6 +51,8 @@ export type ServerOptions = Pick<
     path: string
     /** The schedule of backups; undefined: there is none. */
     backups: AppDeps["running"]["backups"]
+    /** The schedule of backups in a bucket; undefined: there is none. */
+    offsiteBackups: AppDeps["running"]["offsiteBackups"]
     /** The file of --geo-db; undefined: the built-in country table. */
     geoFile?: GeoTable | undefined
   }
@@ -84,7 +86,7 @@ export interface OpenServer {
 
 /** Opens the database and creates everything that requests need. Throws a UserError if the database cannot be opened. */
 export function openServer(options: ServerOptions, environment: ServerEnvironment): OpenServer {
-  const { path, durability, minFree, backups } = options
+  const { path, durability, minFree, backups, offsiteBackups } = options
   const { now, elapsed, random, newId, log } = environment
   const startedAt = now()
   const requests = new RequestCounts()
@@ -92,6 +94,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
   const metrics = new Metrics({
     path,
     backups: backups?.state,
+    offsiteBackups: offsiteBackups?.state,
     startedAt,
     requests,
     rejectedRequests,
@@ -151,7 +154,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     now,
     newId,
     random,
-    running: { startedAt, durability, minFree, retain: options.retain ?? 0, backups },
+    running: { startedAt, durability, minFree, retain: options.retain ?? 0, backups, offsiteBackups },
     settings: {
       maxEvents: options.maxBatch,
       maxBodyBytes: options.maxBody,

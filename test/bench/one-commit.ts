@@ -77,7 +77,14 @@ const app = createApp({
   now: environment.now,
   newId: () => crypto.randomUUID(),
   random: environment.random,
-  running: { startedAt: environment.now(), durability: "fsync", minFree: 0, retain: 0, backups: undefined },
+  running: {
+    startedAt: environment.now(),
+    durability: "fsync",
+    minFree: 0,
+    retain: 0,
+    backups: undefined,
+    offsiteBackups: undefined,
+  },
   settings: {
     maxEvents: 1_000,
     maxBodyBytes: 2_097_152,

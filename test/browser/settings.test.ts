@@ -283,6 +283,37 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
     expect(faults).toEqual([])
   })
 
+  test("the server page shows whether off-site backups work", async () => {
+    const hour = 3_600_000
+    const offsiteBackups = {
+      everyMs: hour,
+      keep: 7,
+      newestAt: new Date(Date.now() - 5 * hour).toISOString(),
+      newestBytes: 1_000,
+      lastFailureAt: new Date(Date.now() - hour).toISOString(),
+      url: "s3://my-bucket/shop/",
+      encrypted: true,
+    }
+    const url = "**/v1/status"
+    await page.route(url, async (route) => {
+      const response = await route.fetch()
+      await route.fulfill({ response, json: { ...(await response.json()), offsiteBackups } })
+    })
+    await page.goto("/settings/server")
+    await page.getByText("Last off-site backup 5 hours ago").waitFor()
+    const shown = await page.locator("main").textContent()
+    for (const text of [
+      "Overdue",
+      "The last attempt failed 1 hour ago",
+      "s3://my-bucket/shop/",
+      "EncryptionOn",
+    ]) {
+      expect(shown).toContain(text)
+    }
+    expect(shown).not.toContain("This server does not create backups")
+    await page.unroute(url)
+  })
+
   test("changing the password requires the current one", async () => {
     await page.goto("/settings/account")
     const button = page.getByRole("button", { name: "Change password" })

@@ -3,8 +3,17 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { join } from "node:path"
 import { retryDelay } from "../../src/backups/schedule.ts"
 import { Database } from "../../src/store/db/driver.ts"
-import { eventually, type Server, startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import {
+  eventually,
+  type Server,
+  startFailure,
+  startServer,
+  type TemporaryFolder,
+  temporaryFolder,
+} from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
+import { startS3Stub } from "../support/s3-stub.ts"
 
 // Each test starts a server and a process or two for backups; on a busy machine either can take seconds.
 setDefaultTimeout(60_000)
@@ -56,9 +65,9 @@ function logged(server: Server, message: string): Record<string, unknown>[] {
   return lines.map((line) => JSON.parse(line)).filter((line) => line.message === message)
 }
 
-async function metric(server: Server, name: string): Promise<number> {
+async function metric(server: Server, name: string, prefix = "databuddy_backup"): Promise<number> {
   const text = await (await fetch(`${server.url}/metrics`)).text()
-  return Number(new RegExp(`^databuddy_backup_${name} (.+)$`, "m").exec(text)?.[1])
+  return Number(new RegExp(`^${prefix}_${name} (.+)$`, "m").exec(text)?.[1])
 }
 
 function grow(megabytes: number): void {
@@ -110,6 +119,48 @@ test("serve creates the first backup immediately, complete and readable only by 
     200,
   )
   expect(await server.stop()).toBe(0)
+})
+
+test("with --backup-to, serve uploads to the bucket, and log, metrics, status and doctor report it", async () => {
+  using s3 = startS3Stub()
+  const bucket = {
+    DATABUDDY_BACKUP_TO: "s3://bucket/shop",
+    DATABUDDY_BACKUP_ENDPOINT: s3.endpoint,
+    AWS_ACCESS_KEY_ID: "access",
+    AWS_SECRET_ACCESS_KEY: "secret",
+  }
+  const db = folder.file("databuddy.db")
+  const server = await startServer({ db, env: { ...bucket, DATABUDDY_METRICS: "local" } })
+  started.push(server)
+  const [line] = (await eventually(async () => {
+    const lines = logged(server, "backup created")
+    return lines.length > 0 && lines
+  }, patient)) as [Record<string, unknown>]
+  const [[key, { length: bytes }]] = s3.objects as Iterable<[string, Uint8Array]> as [[string, Uint8Array]] // one object
+  expect(key).toMatch(/^shop\/databuddy-\d{8}T\d{6}Z\.db\.zst$/)
+  const file = `s3://bucket/${key}`
+  expect(line).toMatchObject({ level: "info", file, bytes, events: 0 })
+  const prefix = "databuddy_offsite_backup"
+  const age = Date.now() / 1_000 - (await metric(server, "last_success_timestamp_seconds", prefix))
+  expect(age).toBeLessThan(60)
+  expect(await metric(server, "bytes", prefix)).toBe(bytes)
+  expect(await metric(server, "failures_total", prefix)).toBe(0)
+  expect(await metric(server, "bytes")).toBeNaN()
+  const headers = { Authorization: `Bearer ${server.key}` }
+  expect(await (await fetch(`${server.url}/v1/status`, { headers })).json()).toMatchObject({
+    backups: null,
+    offsiteBackups: { everyMs: day, newestBytes: bytes, url: "s3://bucket/shop/", encrypted: false },
+  })
+  const doctor = Bun.spawn([binary, "doctor", "--db", db, "--json"], { env: environment(bucket) })
+  const { findings, facts } = JSON.parse(await doctor.stdout.text())
+  expect(findings).toContainEqual({
+    about: "offsite",
+    message: expect.stringContaining(`old: ${file}`),
+    hint: null,
+  })
+  expect(facts.newestOffsiteBackup).toEqual(expect.any(String))
+  expect(await server.stop()).toBe(0)
+  expect(readdirSync(folder.path).sort()).toEqual(["backups", "databuddy.db"])
 })
 
 test("a missed backup is created at start, and only then the oldest ones are deleted", async () => {
@@ -256,13 +307,35 @@ test("after a failure the retry comes before the next backup, then with increasi
 })
 
 const misuses: [string[], string][] = [
-  [["--backup-keep", "3"], "--backup-keep has no effect without --backup-dir: no backups are made"],
+  [
+    ["--backup-keep", "3"],
+    "--backup-keep has no effect without --backup-dir or --backup-to: no backups are made",
+  ],
   [["--backup-every", "1h"], "--backup-every has no effect"],
   [["--backup-dir", "x", "--backup-every", "often"], "It must be a duration such as 6h or 1d"],
   [["--backup-dir", "x", "--backup-every", "0s"], "It must be a duration such as 6h or 1d"],
   [["--backup-dir", "x", "--backup-keep", "0"], "It must be a whole number from 1 to 100000"],
   [["--backup-dir", " "], "It must be a folder"],
+  [["--backup-ping", "https://a.b/c"], "--backup-ping has no effect without --backup-dir or --backup-to"],
+  [["--backup-dir", "x", "--backup-key", "key"], "--backup-key has no effect without --backup-to"],
+  [
+    ["--backup-to", "s3://bucket", "--backup-endpoint", "ftp://a"],
+    "It must be a URL that starts with https://",
+  ],
 ]
+const unusable: [string[], Record<string, string>, string][] = [
+  [["--backup-to", "bucket"], {}, "bucket is not valid\nhint: give a bucket and an optional prefix"],
+  [["--backup-to", "s3://bucket"], {}, "the access key of the S3 server is missing"],
+  [
+    ["--backup-to", "s3://bucket", "--backup-key", "/none"],
+    { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" },
+    "--backup-key /none cannot be read",
+  ],
+]
+test.each(unusable)("serve %j does not start", async (args, env, message) => {
+  expect(await startFailure({ db: folder.file("databuddy.db"), args, env })).toContain(message)
+})
+
 test.each(misuses)("serve %j is not understood", (args, message) => {
   const { exitCode, stderr } = Bun.spawnSync([binary, "serve", ...args], { cwd: folder.path, env: {} })
   expect([exitCode, stderr.toString()]).toEqual([2, expect.stringContaining(message)])

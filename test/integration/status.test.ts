@@ -33,6 +33,7 @@ test("describes the state of the server", async () => {
     disk: { freeBytes: expect.any(Number), minFreeBytes: 0 },
     retain: "forever",
     backups: null,
+    offsiteBackups: null,
     durability: "os",
   })
 })
@@ -77,11 +78,20 @@ test.each(schedules)("of backups on a schedule, %s", async (_, state, expected) 
       ...running,
       retain: 34_560_000_000,
       backups: { every: 3_600_000, keep: 7, state: { ...state, failures: 0 } },
+      offsiteBackups: {
+        every: 3_600_000,
+        keep: 7,
+        state: { ...state, failures: 0 },
+        url: "s3://b/",
+        isEncrypted: true,
+      },
     },
   }))
+  const schedule = { everyMs: 3_600_000, keep: 7, ...expected }
   expect((await status()).body).toMatchObject({
     retain: "400d",
-    backups: { everyMs: 3_600_000, keep: 7, ...expected },
+    backups: schedule,
+    offsiteBackups: { ...schedule, url: "s3://b/", encrypted: true },
   })
 })
 

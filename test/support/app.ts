@@ -51,6 +51,7 @@ export function openApp(
       https: false,
       metricsAccess: { token: undefined, local: false },
       backups: undefined,
+      offsiteBackups: undefined,
     },
     {
       now: () => clock.now + clock.ahead,

@@ -31,6 +31,7 @@ const facts: Facts = {
   copies: [],
   folderMode: 0o40700,
   backups,
+  offsite: undefined,
   openFiles: { most: 65_536, open: 30, of: "server" },
   zoneRules: { own: "2026f", system: "2026f" },
   countries: { file: undefined, builtOn: "2026-06-17" },
@@ -46,6 +47,11 @@ const settings: DiagnosisSettings = {
   tlsCert: undefined,
 }
 const reached = { host: "0.0.0.0" }
+const bucket = {
+  folder: "s3://bucket",
+  list: [{ file: "s3://bucket/1.db.zst", at: now - day }],
+  onDisk: "other" as const,
+}
 const onSameDisk = { ...backups, onDisk: "same" as const }
 
 interface Case {
@@ -89,10 +95,16 @@ const healthy: Case[] = [
     says: "0 events per day",
   },
   {
-    when: "no backup folder is set",
+    when: "no backup folder and no bucket is set",
     facts: { backups: undefined },
     about: "backups",
     says: "not checked",
+  },
+  {
+    when: "the newest backup in the bucket is from yesterday",
+    facts: { backups: undefined, offsite: bucket },
+    about: "offsite",
+    says: "the newest is 1 day old: s3://bucket/1.db.zst",
   },
   {
     when: "the newest backup is from yesterday",
@@ -285,6 +297,20 @@ const problems: Case[] = [
     facts: { backups: { folder: "/b", failure: { message: "/b does not exist", hint: undefined } } },
     about: "backups",
     says: "/b does not exist",
+  },
+  {
+    when: "the bucket has no recent backup, although the folder has",
+    facts: { offsite: { ...bucket, list: [{ file: "s3://bucket/3.db.zst", at: now - 3 * day }] } },
+    about: "offsite",
+    says: "the newest is 3 days old: s3://bucket/3.db.zst; expected one every 1d",
+  },
+  {
+    when: "the bucket cannot be listed",
+    facts: {
+      offsite: { folder: "s3://b", failure: { message: "s3://b cannot be listed", hint: undefined } },
+    },
+    about: "offsite",
+    says: "s3://b cannot be listed",
   },
   {
     when: "the open file limit is the usual 1,024",

@@ -5,7 +5,7 @@ import { Panel } from "../components/layout/panel.tsx"
 import { Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
-import { Facts } from "./list.tsx"
+import { type Fact, Facts } from "./list.tsx"
 import { SettingsPage } from "./settings-page.tsx"
 import { retentionText } from "./website-form.tsx"
 
@@ -23,7 +23,7 @@ export function Server() {
       ) : (
         <>
           <Panel title="Backups">
-            <Backups backups={data.backups} />
+            <Backups status={data} />
           </Panel>
           <Panel title="Database">
             <Database status={data} />
@@ -37,10 +37,10 @@ export function Server() {
   )
 }
 
-function Backups({ backups }: { backups: StatusJson["backups"] }) {
-  const { now } = useApp()
-  const format = useFormat()
-  if (!backups) {
+type Schedule = NonNullable<StatusJson["backups"]>
+
+function Backups({ status: { backups, offsiteBackups } }: { status: StatusJson }) {
+  if (!backups && !offsiteBackups) {
     return (
       <div class="settings-form prose">
         <p>
@@ -54,31 +54,65 @@ function Backups({ backups }: { backups: StatusJson["backups"] }) {
       </div>
     )
   }
-  const { everyMs, keep, newestAt, newestBytes, lastFailureAt } = backups
+  return (
+    <>
+      {backups && <BackupSchedule schedule={backups} where="disk" facts={[]} />}
+      {offsiteBackups && (
+        <BackupSchedule
+          schedule={offsiteBackups}
+          where="bucket"
+          facts={[
+            ["Off-site backups", offsiteBackups.url, "wide"],
+            ["Encryption", offsiteBackups.encrypted ? "On" : "Off"],
+          ]}
+        />
+      )}
+    </>
+  )
+}
+
+/** The state of the backups in one place. `facts`: more about that place. */
+function BackupSchedule({
+  schedule: { everyMs, keep, newestAt, newestBytes, lastFailureAt },
+  where,
+  facts,
+}: {
+  schedule: Schedule
+  where: "disk" | "bucket"
+  facts: readonly Fact[]
+}) {
+  const { now } = useApp()
+  const format = useFormat()
   const age = newestAt === null ? undefined : now() - Date.parse(newestAt)
   // Twice the interval, because a backup can be in progress.
   const isLate = age !== undefined && age > 2 * everyMs
   const hasFailed = lastFailureAt !== null && (newestAt === null || lastFailureAt > newestAt)
+  const name = where === "disk" ? "backup" : "off-site backup"
   return (
     <div class="settings-form wide">
       <p>
         {newestAt === null ? (
           <>
             <span class="badge bad">None yet</span>{" "}
-            {!hasFailed && "The first backup starts shortly after the server."}
+            {!hasFailed && `The first ${name} starts shortly after the server.`}
           </>
         ) : (
           <>
-            <span class={`badge ${isLate ? "bad" : "good"}`}>{isLate ? "Overdue" : "Up to date"}</span> Last
-            backup {format.ago(newestAt, now())}.
+            <span class={`badge ${isLate ? "bad" : "good"}`}>{isLate ? "Overdue" : "Up to date"}</span> Last{" "}
+            {name} {format.ago(newestAt, now())}.
           </>
         )}
         {hasFailed &&
           ` The last attempt failed ${format.ago(lastFailureAt, now())}. See the server log for the reason.`}
-        {isLate && !hasFailed && " Check the server log and the free space on the backup disk."}
+        {isLate &&
+          !hasFailed &&
+          (where === "disk"
+            ? " Check the server log and the free space on the backup disk."
+            : " Check the server log and the bucket.")}
       </p>
       <Facts
         facts={[
+          ...facts,
           ["Interval", format.duration(everyMs)],
           ["Backups kept", format.count(keep)],
           ...(newestAt === null ? [] : [["Last backup", format.time(newestAt)] as const]),

@@ -1,0 +1,141 @@
+import { createReadStream, createWriteStream, readFileSync } from "node:fs"
+import { pipeline, Readable } from "node:stream"
+import { pipeline as pipelineAsync } from "node:stream/promises"
+import type { ReadableStream as NodeReadableStream } from "node:stream/web"
+import { constants, createZstdCompress, createZstdDecompress } from "node:zlib"
+import { codeOf, UserError } from "../errors.ts"
+import { createPrivateFile } from "../store/db/files.ts"
+
+// An archive is what `zstd FILE` writes, and with a key what `age` makes of that. Both commands can open it.
+
+/** Suffixes of archives. */
+export const archiveSuffixes = { compressed: ".zst", encrypted: ".zst.age" } as const
+
+/** Bytes per read. */
+const chunkBytes = 1_048_576
+
+/** The keys in a file of age-keygen. */
+export interface BackupKey {
+  /** Path of the file, for messages. */
+  file: string
+  /** Public keys, which encrypt. */
+  recipients: readonly string[]
+  /** Secret keys, which decrypt; empty if the file has only public keys. */
+  identities: readonly string[]
+}
+
+/**
+ * Reads a file of age-keygen: lines with a secret key (AGE-SECRET-KEY-1…) or a public key (age1…). Throws a UserError if
+ * it has none, or a line is something else.
+ */
+export async function readBackupKey(file: string): Promise<BackupKey> {
+  const { Encrypter, identityToRecipient } = await loadAge()
+  const lines = readKeyFile(file)
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"))
+  const hint = "create it with age-keygen -o FILE, or put the public key (age1…) of another key into it"
+  if (lines.length === 0) throw new UserError(`--backup-key ${file} contains no key`, hint)
+  const identities = lines.filter((line) => line.startsWith("AGE-SECRET-KEY-"))
+  try {
+    const recipients = await Promise.all(
+      lines.map((line) => (identities.includes(line) ? identityToRecipient(line) : line)),
+    )
+    const check = new Encrypter()
+    for (const recipient of recipients) check.addRecipient(recipient)
+    return { file, recipients, identities }
+  } catch {
+    // The line can be part of a secret key, so it is not shown.
+    throw new UserError(`--backup-key ${file} contains a line that is not a key of age`, hint)
+  }
+}
+
+function readKeyFile(file: string): string {
+  try {
+    return readFileSync(file, "utf8")
+  } catch (error) {
+    throw new UserError(
+      `--backup-key ${file} cannot be read (${codeOf(error)})`,
+      "check the path, and that the user that databuddy runs as can read it",
+    )
+  }
+}
+
+/** Streams the archive of the file at `path`. Without `key` it is only compressed. */
+export async function packArchive(
+  path: string,
+  key: BackupKey | undefined,
+): Promise<ReadableStream<Uint8Array>> {
+  const compress = createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } })
+  // An error of the file destroys the compressor, whose reader then fails.
+  pipeline(createReadStream(path, { highWaterMark: chunkBytes }), compress, () => {})
+  const compressed = Readable.toWeb(compress) as unknown as ReadableStream<Uint8Array> // Node's type of the same class
+  if (!key) return compressed
+  const { Encrypter } = await loadAge()
+  const encrypter = new Encrypter()
+  for (const recipient of key.recipients) encrypter.addRecipient(recipient)
+  return encrypter.encrypt(compressed)
+}
+
+/** Throws a UserError if the archive called `name` is encrypted and `key` cannot decrypt it. */
+export function requireSecretKey(name: string, key: BackupKey | undefined): void {
+  if (!name.endsWith(archiveSuffixes.encrypted)) return
+  const hint = "set --backup-key to the file with the secret key (AGE-SECRET-KEY-…)"
+  if (!key) throw new UserError(`${name} is encrypted`, hint)
+  if (key.identities.length > 0) return
+  throw new UserError(`${name} is encrypted, and --backup-key ${key.file} has only a public key`, hint)
+}
+
+/** Writes the content of an archive to the new file `to`. `name`: the archive's name. Throws a UserError if it is damaged. */
+export async function unpackArchive(
+  archive: ReadableStream<Uint8Array>,
+  name: string,
+  key: BackupKey | undefined,
+  to: string,
+): Promise<void> {
+  requireSecretKey(name, key)
+  const compressed =
+    key && name.endsWith(archiveSuffixes.encrypted) ? await decrypt(archive, name, key) : archive
+  const fd = createPrivateFile(to)
+  try {
+    await pipelineAsync(
+      Readable.fromWeb(compressed as unknown as NodeReadableStream), // Node's type of the same class
+      createZstdDecompress(),
+      createWriteStream(to, { fd }),
+    )
+  } catch (error) {
+    if (isFromOutside(error)) throw error
+    throw damaged(name)
+  }
+}
+
+async function decrypt(archive: ReadableStream<Uint8Array>, name: string, key: BackupKey) {
+  const { Decrypter } = await loadAge()
+  const decrypter = new Decrypter()
+  for (const identity of key.identities) decrypter.addIdentity(identity)
+  try {
+    return await decrypter.decrypt(archive)
+  } catch (error) {
+    if (isFromOutside(error)) throw error
+    if (!(error instanceof Error && error.message.startsWith("no identity matched"))) throw damaged(name)
+    throw new UserError(
+      `${name} is encrypted for another key than that of --backup-key ${key.file}`,
+      "choose the file of the key that was in use when the backup was made",
+    )
+  }
+}
+
+/** True for an error of the disk or the connection. The others are of the content. */
+function isFromOutside(error: unknown): boolean {
+  const code = codeOf(error)
+  return error instanceof UserError || (code !== "" && !/^(ZSTD_|Z_|ERR_(ZLIB|BUFFER|ZSTD))/.test(code))
+}
+
+function damaged(name: string): UserError {
+  return new UserError(`${name} is damaged or incomplete`, "use another backup; nothing was changed")
+}
+
+/** Loaded on demand: commands start faster without it. */
+function loadAge(): Promise<typeof import("age-encryption")> {
+  return import("age-encryption")
+}

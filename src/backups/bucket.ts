@@ -1,0 +1,364 @@
+import { codeOf, UserError } from "../errors.ts"
+import { archiveSuffixes } from "./archive.ts"
+import { readCredentials } from "./credentials.ts"
+import { type Backup, backupName, parseBackupTime } from "./files.ts"
+
+/** A place in a bucket: a folder of archives, or one archive. */
+export interface BucketLocation {
+  bucket: string
+  /** '' or a path that ends with a slash. */
+  prefix: string
+  /** Name of one archive in it; undefined: the folder. */
+  name: string | undefined
+}
+
+/** How to reach a bucket. */
+export interface BucketOptions {
+  /** URL of the S3 server; undefined: Amazon's. */
+  backupEndpoint?: string | undefined
+  /** File with the access key; undefined: the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
+  backupCredentials?: string | undefined
+}
+
+/** An archive in a bucket. `file` is its s3:// URL. */
+export interface BucketBackup extends Backup {
+  bytes: number
+}
+
+/** Clocks of the timeouts. */
+interface Timer {
+  elapsed: () => number
+  sleep: (ms: number) => Promise<void>
+}
+
+/** Bytes of a part of an upload. Parts in flight are in memory. */
+const minPartBytes = 8_388_608
+const partsInFlight = 2
+/** S3 allows 10,000 parts. The rest is for encryption, and data that grows when it is compressed. */
+const maxParts = 9_000
+/** Retries of a request, by Bun. */
+const retries = 3
+/** Maximum ms of a request without a body. */
+const requestTimeout = 30_000
+/** ms without any progress of a transfer: 16 MiB at 30 kB/s. */
+const stallTimeout = 600_000
+/** ms that a failed upload has to delete its parts. Bun does that in the background, usually in one round trip. */
+const abortTimeout = 1_500
+/** ms between two checks of the timeouts. */
+const checkInterval = 200
+
+export const bucketFormat = "a bucket and an optional prefix, such as s3://my-bucket/databuddy"
+
+/** Undefined if `url` is not an s3:// URL with a valid bucket name. */
+export function parseBucketUrl(url: string): BucketLocation | undefined {
+  const [, bucket, path = ""] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([^?#]*))?$/.exec(url) ?? []
+  if (bucket === undefined) return undefined
+  const parts = path.split("/").filter((part) => part !== "")
+  const isArchive = Object.values(archiveSuffixes).some((suffix) => parts.at(-1)?.endsWith(suffix))
+  const name = isArchive ? parts.pop() : undefined
+  return { bucket, prefix: parts.map((part) => `${part}/`).join(""), name }
+}
+
+/** Returns the location in `url`, or throws a UserError. */
+export function requireBucketUrl(url: string): BucketLocation {
+  const location = parseBucketUrl(url)
+  if (location) return location
+  throw new UserError(`${url} is not valid`, `give ${bucketFormat}`)
+}
+
+/** True if a command's argument is in a bucket, and not a path. */
+export function isBucketUrl(text: string): boolean {
+  return text.startsWith("s3://")
+}
+
+/** `databuddy-20261124T003800Z.db.zst.age` */
+export function archiveName(db: string, at: number, isEncrypted: boolean): string {
+  return backupName(db, at) + (isEncrypted ? archiveSuffixes.encrypted : archiveSuffixes.compressed)
+}
+
+/** The archives in a folder of a bucket. All methods throw a UserError if the server cannot be reached or answers with an error. */
+export class Bucket {
+  /** `s3://bucket/prefix/` */
+  readonly url: string
+  readonly #client: Bun.S3Client
+  readonly #host: string
+
+  constructor(
+    private readonly location: BucketLocation,
+    options: BucketOptions,
+    env: NodeJS.ProcessEnv,
+    private readonly timer: Timer,
+  ) {
+    const { bucket, prefix } = location
+    const { region, ...credentials } = readCredentials(options.backupCredentials, env)
+    // Set explicitly: Bun would read other variables instead.
+    const endpoint = options.backupEndpoint ?? `https://s3.${region ?? "us-east-1"}.amazonaws.com`
+    this.url = `s3://${bucket}/${prefix}`
+    this.#host = new URL(endpoint).host
+    this.#client = new Bun.S3Client({ ...credentials, bucket, endpoint, ...(region && { region }) })
+  }
+
+  urlOf(name: string): string {
+    return this.url + name
+  }
+
+  /** Lists the archives of `db`, the oldest first. Ignores everything else in the bucket. */
+  async list(db: string): Promise<BucketBackup[]> {
+    const { prefix } = this.location
+    const found: BucketBackup[] = []
+    let startAfter: string | undefined
+    for (;;) {
+      const page = await this.#request("listed", () =>
+        this.#client.list({ prefix, ...(startAfter !== undefined && { startAfter }) }),
+      )
+      const contents = page.contents ?? []
+      for (const { key, size = 0 } of contents) {
+        const name = key.slice(prefix.length)
+        const at = archiveTime(name, db)
+        if (at !== undefined) found.push({ file: this.urlOf(name), at, bytes: size })
+      }
+      startAfter = contents.at(-1)?.key
+      if (!page.isTruncated || startAfter === undefined) return found.sort((a, b) => a.at - b.at)
+    }
+  }
+
+  /** Size in bytes; undefined if there is no such archive. */
+  async sizeOf(name: string): Promise<number | undefined> {
+    const key = this.location.prefix + name
+    // A list, because the answer to HEAD has no error code.
+    const page = await this.#request("listed", () => this.#client.list({ prefix: key, maxKeys: 1 }))
+    return page.contents?.find((object) => object.key === key)?.size
+  }
+
+  async remove(url: string): Promise<void> {
+    const name = url.slice(this.url.length)
+    await this.#request("deleted", () => this.#client.delete(this.location.prefix + name))
+  }
+
+  /**
+   * Uploads `archive` in parts, reads it back and compares it. `sourceBytes`: about its size. A failed upload leaves no
+   * object, but a killed process leaves its parts. Returns the bytes uploaded.
+   */
+  async upload(
+    name: string,
+    archive: ReadableStream<Uint8Array>,
+    sourceBytes: number,
+    signal: AbortSignal,
+    onProgress: (line: string, bytes: number) => void,
+  ): Promise<number> {
+    const file = this.#client.file(this.location.prefix + name)
+    const hash = new Bun.CryptoHasher("sha256")
+    let bytes = 0
+    const partSize = Math.max(minPartBytes, Math.ceil(sourceBytes / maxParts))
+    const write = this.#transfer("written", signal, (progress) => {
+      const source = tap(archive, signal, (chunk) => {
+        hash.update(chunk)
+        bytes += chunk.byteLength
+        progress()
+        onProgress("uploaded", bytes)
+      })
+      // If the source fails, Bun aborts the upload. Closing a writer instead would store a truncated object.
+      return file.write(new Response(source), { partSize, queueSize: partsInFlight, retry: retries })
+    })
+    await write.catch(async (error) => {
+      await this.timer.sleep(abortTimeout)
+      throw error
+    })
+    const uploaded = hash.digest("hex")
+    const stored = await this.#transfer("read", signal, async (progress) => {
+      const check = new Bun.CryptoHasher("sha256")
+      let read = 0
+      for await (const chunk of file.stream()) {
+        if (signal.aborted) throw stopped()
+        check.update(chunk)
+        read += chunk.byteLength
+        progress()
+        onProgress("verified", read)
+      }
+      return check.digest("hex")
+    })
+    if (stored === uploaded) return bytes
+    await this.remove(this.urlOf(name))
+    throw new UserError(
+      `${this.urlOf(name)} was stored with other content than was uploaded, and was deleted`,
+      "check the S3 server and everything between; the next backup uploads again",
+    )
+  }
+
+  /** Calls `consume` with the archive. */
+  async download(
+    name: string,
+    signal: AbortSignal,
+    onProgress: (line: string, bytes: number) => void,
+    consume: (archive: ReadableStream<Uint8Array>) => Promise<void>,
+  ): Promise<void> {
+    let bytes = 0
+    await this.#transfer("read", signal, (progress) =>
+      consume(
+        tap(this.#client.file(this.location.prefix + name).stream(), signal, (chunk) => {
+          bytes += chunk.byteLength
+          progress()
+          onProgress("downloaded", bytes)
+        }),
+      ),
+    )
+  }
+
+  async #request<Result>(verb: string, work: () => Promise<Result>): Promise<Result> {
+    const result = await this.#explain(verb, () =>
+      Promise.race([work(), this.timer.sleep(requestTimeout).then(() => "timeout" as const)]),
+    )
+    if (result === "timeout") throw this.#noAnswer(requestTimeout)
+    return result
+  }
+
+  /** Fails if `work` does not call `progress` for `stallTimeout`, or does not end soon after `signal`. */
+  async #transfer<Result>(
+    verb: string,
+    signal: AbortSignal,
+    work: (progress: () => void) => Promise<Result>,
+  ): Promise<Result> {
+    const { elapsed, sleep } = this.timer
+    let last = elapsed()
+    let isDone = false
+    let abortedAt: number | undefined
+    const watch = async (): Promise<never> => {
+      while (!isDone) {
+        await sleep(checkInterval)
+        if (signal.aborted) abortedAt ??= elapsed()
+        if (abortedAt !== undefined && elapsed() - abortedAt > abortTimeout) throw stopped()
+        if (elapsed() - last > stallTimeout) throw this.#noAnswer(stallTimeout)
+      }
+      return new Promise(() => {})
+    }
+    const progress = () => {
+      last = elapsed()
+    }
+    try {
+      return await this.#explain(verb, () => Promise.race([work(progress), watch()]))
+    } finally {
+      isDone = true
+    }
+  }
+
+  #noAnswer(ms: number): UserError {
+    return new UserError(
+      `${this.#host} did not answer for ${ms / 1_000} s; ${this.url} was not reached`,
+      "check the network and the S3 server",
+    )
+  }
+
+  /** Converts errors of the server and the network to UserErrors. `verb`: what could not be done with the bucket's content. */
+  async #explain<Result>(verb: string, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof UserError || !(error instanceof Error) || error.name !== "S3Error") throw error
+      const code = codeOf(error)
+      const [problem, hint] =
+        explanations.find(([codes]) => codes.includes(code))?.slice(1) ??
+        ([
+          `the request failed with ${code}: ${error.message}`,
+          "look the code up in its documentation",
+        ] as const)
+      const where = (text = "") => text.replaceAll("HOST", this.#host)
+      throw new UserError(`${this.url} cannot be ${verb}: ${where(problem as string)}`, where(hint as string))
+    }
+  }
+}
+
+type Explanation = readonly [codes: readonly string[], problem: string, hint: string]
+
+const credentialsHint =
+  "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the file in --backup-credentials"
+
+/** Codes of S3, its implementations and Bun. HOST stands for the host of the endpoint. */
+const explanations: readonly Explanation[] = [
+  [["InvalidAccessKeyId"], "HOST does not know the access key", credentialsHint],
+  [["SignatureDoesNotMatch"], "HOST rejects the secret of the access key", credentialsHint],
+  [
+    ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"],
+    "the session token is not valid",
+    credentialsHint,
+  ],
+  [
+    ["AccessDenied", "AllAccessDisabled"],
+    "HOST denies access",
+    "allow the access key to list the bucket, and to read, write and delete objects below the prefix",
+  ],
+  [["NoSuchBucket"], "HOST has no such bucket", "create it, or correct the URL or --backup-endpoint"],
+  [["NoSuchKey"], "the object does not exist", "list the bucket, and choose another backup"],
+  [
+    [
+      "QuotaExceeded",
+      "XMinioStorageFull",
+      "XMinioAdminBucketQuotaExceeded",
+      "InsufficientStorage",
+      "StorageFull",
+    ],
+    "the bucket is full",
+    "enlarge its quota, delete objects that are not needed, or lower --backup-keep",
+  ],
+  [["EntityTooLarge"], "the object is too large for HOST", "raise the size limit or the quota of the bucket"],
+  [
+    ["SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout"],
+    "HOST is overloaded or has failed",
+    "check the S3 server; a schedule tries again",
+  ],
+  [["RequestTimeTooSkewed"], "the clock of this machine is wrong", "synchronize the clock (timedatectl)"],
+  [
+    ["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"],
+    "the bucket is in another region",
+    "set AWS_REGION to the region of the bucket, and --backup-endpoint to its endpoint",
+  ],
+  [
+    [
+      "ConnectionRefused",
+      "ConnectionClosed",
+      "ConnectionReset",
+      "DNSResolveFailed",
+      "FailedToOpenSocket",
+      "Timeout",
+    ],
+    "HOST cannot be reached",
+    "check --backup-endpoint, the network and the S3 server",
+  ],
+]
+
+/** Unix ms; undefined if `name` is not an archive of `db`. */
+function archiveTime(name: string, db: string): number | undefined {
+  for (const suffix of Object.values(archiveSuffixes)) {
+    if (name.endsWith(suffix)) return parseBackupTime(name.slice(0, -suffix.length), db)
+  }
+  return undefined
+}
+
+function stopped(): UserError {
+  return new UserError("stopped by a signal; nothing was changed")
+}
+
+/** Passes `source` on, calls `onChunk` with each chunk, and fails once `signal` is aborted. */
+function tap(
+  source: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+  onChunk: (chunk: Uint8Array) => void,
+): ReadableStream<Uint8Array> {
+  const reader = source.getReader()
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (signal.aborted) {
+          void reader.cancel().catch(() => {})
+          throw stopped()
+        }
+        const { done, value } = await reader.read()
+        if (done) return controller.close()
+        onChunk(value)
+        controller.enqueue(value)
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    // Reads no further than the consumer does.
+    { highWaterMark: 0 },
+  )
+}

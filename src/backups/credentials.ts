@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs"
+import { codeOf, UserError } from "../errors.ts"
+
+/** How requests to an S3 server are signed. */
+export interface Credentials {
+  accessKeyId: string
+  secretAccessKey: string
+  sessionToken?: string
+  region?: string
+}
+
+/** Names in the file, and of the variables. */
+const fields = {
+  accessKeyId: ["aws_access_key_id", "AWS_ACCESS_KEY_ID"],
+  secretAccessKey: ["aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"],
+  sessionToken: ["aws_session_token", "AWS_SESSION_TOKEN"],
+  region: ["region", "AWS_REGION"],
+} as const
+
+/**
+ * Reads the access key from `file`, which has the format of ~/.aws/credentials, or without one from the variables AWS_….
+ * The region can be in either. Throws a UserError if the access key is missing.
+ */
+export function readCredentials(file: string | undefined, env: NodeJS.ProcessEnv): Credentials {
+  const values = file === undefined ? undefined : parseIni(read(file))
+  const value = ([name, variable]: readonly [string, string]) => (values ? values.get(name) : env[variable])
+  const accessKeyId = value(fields.accessKeyId)
+  const secretAccessKey = value(fields.secretAccessKey)
+  const sessionToken = value(fields.sessionToken)
+  const region = value(fields.region) || env.AWS_REGION
+  if (!accessKeyId || !secretAccessKey) {
+    throw new UserError(
+      file === undefined
+        ? "the access key of the S3 server is missing"
+        : `${file} does not contain aws_access_key_id and aws_secret_access_key`,
+      "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --backup-credentials to a file like ~/.aws/credentials",
+    )
+  }
+  return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }), ...(region && { region }) }
+}
+
+/** The values of the section [default], and of lines before any section. */
+function parseIni(text: string): Map<string, string> {
+  const values = new Map<string, string>()
+  let isDefault = true
+  for (const line of text.split("\n")) {
+    const [, section] = /^\s*\[\s*([^\]]*?)\s*\]/.exec(line) ?? []
+    if (section !== undefined) isDefault = section === "default"
+    const [, name, value] = /^\s*(\w+)\s*=\s*(.*?)\s*$/.exec(line) ?? []
+    if (isDefault && name !== undefined && value !== undefined) values.set(name.toLowerCase(), value)
+  }
+  return values
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "utf8")
+  } catch (error) {
+    throw new UserError(
+      `--backup-credentials ${file} cannot be read (${codeOf(error)})`,
+      "check the path, and that the user that databuddy runs as can read it",
+    )
+  }
+}

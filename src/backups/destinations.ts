@@ -1,0 +1,129 @@
+import { rm, stat } from "node:fs/promises"
+import { dirname, join, resolve } from "node:path"
+import type { Log } from "../log.ts"
+import { archiveName, type Bucket, type BucketOptions } from "./bucket.ts"
+import {
+  type Backup,
+  backupName,
+  createBackupFolder,
+  databaseBytes,
+  listBackups,
+  removePartialBackups,
+  requireFreeSpaceBeside,
+} from "./files.ts"
+
+/** The fields of the output of `databuddy backup --json` that the log shows. */
+export interface BackupReport {
+  bytes: number
+  /** Absent if an existing backup was uploaded. */
+  events?: number
+  ms: number
+}
+
+/** Runs `databuddy backup` with these arguments, in a process of its own. */
+export type RunBackup = (args: readonly string[]) => Promise<BackupReport>
+
+/** Where the schedule puts backups. */
+export interface Destination {
+  /** The folder or s3:// URL, for the log. */
+  readonly name: string
+  /** Called when the server starts. */
+  prepare: (log: Log) => void
+  /** Scheduled backups, the oldest first. */
+  list: () => Promise<Backup[]>
+  bytesOf: (backup: Backup) => Promise<number>
+  /** Creates a backup. `at`: the current time in Unix ms. */
+  create: (at: number, run: RunBackup) => Promise<{ backup: Backup; report: BackupReport }>
+  remove: (file: string) => Promise<void>
+}
+
+interface DatabaseFacts {
+  db: string
+  /** Bytes that must stay free on the database's disk. */
+  minFree: number
+  pid: number
+}
+
+/** --backup-dir */
+export function folderDestination(path: string, { db, minFree, pid }: DatabaseFacts): Destination {
+  const folder = resolve(path)
+  return {
+    name: folder,
+    // A missing folder is created now and never later: if it disappears while the server runs, its disk was unmounted.
+    prepare: (log) => {
+      try {
+        if (createBackupFolder(folder)) log("info", "created the backup folder", { folder })
+      } catch {
+        // The first backup reports the error.
+      }
+    },
+    list: () => listBackups(folder, db),
+    bytesOf: async ({ file }) => (await stat(file)).size,
+    create: async (at, run) => {
+      await removePartialBackups(folder, db, pid)
+      const [{ dev }, database] = await Promise.all([stat(folder), stat(db)])
+      if (dev === database.dev)
+        await requireFreeSpaceBeside(folder, databaseBytes(db), minFree, "--backup-dir")
+      const file = join(folder, backupName(db, at))
+      return { backup: { file, at }, report: await run([file, "--db", db]) }
+    },
+    remove: (file) => rm(file, { force: true }),
+  }
+}
+
+export interface BucketDestinationOptions extends BucketOptions {
+  backupKey?: string | undefined
+  /** The folder of local backups, if there is one. */
+  backupDir?: string | undefined
+  /** ms between two backups. */
+  backupEvery: number
+}
+
+/** --backup-to. Uploads the newest local backup if the bucket lacks it; otherwise makes a copy beside the database. */
+export function bucketDestination(
+  bucket: Bucket,
+  options: BucketDestinationOptions,
+  { db, minFree }: DatabaseFacts,
+): Destination {
+  const flags = [
+    ["--backup-endpoint", options.backupEndpoint],
+    ["--backup-credentials", options.backupCredentials],
+    ["--backup-key", options.backupKey],
+  ].flatMap(([flag, value]) => (flag !== undefined && value !== undefined ? [flag, value] : []))
+  return {
+    name: bucket.url,
+    prepare: () => {},
+    list: () => bucket.list(db),
+    bytesOf: async ({ file, at }) =>
+      (await bucket.list(db)).find((backup) => backup.file === file && backup.at === at)?.bytes ?? 0,
+    create: async (now, run) => {
+      // Fails before the copy if the bucket cannot be used.
+      const newest = (await bucket.list(db)).at(-1)
+      const local = await newestLocal(options, db, now)
+      const isMissing =
+        local !== undefined && (newest === undefined || local.at > newest.at || newest.at > now)
+      const existing = isMissing ? local : undefined
+      if (!existing) await requireFreeSpaceBeside(dirname(db), databaseBytes(db), minFree, "--backup-to")
+      const at = existing?.at ?? now
+      const file = bucket.urlOf(archiveName(db, at, options.backupKey !== undefined))
+      const source = existing ? ["--existing", existing.file] : []
+      return { backup: { file, at }, report: await run([file, "--db", db, ...flags, ...source]) }
+    },
+    remove: (file) => bucket.remove(file),
+  }
+}
+
+/** The newest local backup that is not older than one interval; undefined if there is none. */
+async function newestLocal(
+  { backupDir, backupEvery }: BucketDestinationOptions,
+  db: string,
+  now: number,
+): Promise<Backup | undefined> {
+  if (backupDir === undefined) return undefined
+  try {
+    const backups = await listBackups(resolve(backupDir), db)
+    return backups.filter(({ at }) => at <= now && at > now - backupEvery).at(-1)
+  } catch {
+    return undefined // The local schedule reports the error.
+  }
+}

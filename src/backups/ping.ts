@@ -1,0 +1,34 @@
+import type { Log } from "../log.ts"
+
+/** ms that a monitor has to answer. */
+const timeout = 10_000
+/** Attempts, so that one lost request raises no alarm. */
+const attempts = 3
+/** ms between two attempts. */
+const pause = 5_000
+
+/**
+ * Sends GET to the URL of a monitor that expects it after every backup (a dead man's switch). Never throws: a failure is
+ * logged. The log shows only the host, because the path of such a URL is its secret.
+ */
+export async function sendPing(url: string, log: Log, sleep: (ms: number) => Promise<void>): Promise<void> {
+  let error = ""
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    if (attempt > 1) await sleep(pause)
+    try {
+      const response = await fetch(url, { signal: AbortSignal.timeout(timeout) })
+      await response.body?.cancel()
+      if (response.ok) return
+      error = `it answered ${response.status}`
+    } catch (cause) {
+      const { name, message } = cause as Error
+      error =
+        name === "TimeoutError" ? `no answer within ${timeout / 1_000} s` : message.replaceAll(url, "the URL")
+    }
+  }
+  log("warn", "the monitor of --backup-ping was not reached; the backup itself is complete", {
+    host: new URL(url).host,
+    error,
+    hint: "check the URL and the network; the monitor will report a missing backup",
+  })
+}
