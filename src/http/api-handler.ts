@@ -8,11 +8,11 @@ import { type AuthFailureDeps, limitAuthFailures } from "./auth-failures.ts"
 import { type Caller, type CallerDeps, callerOf } from "./caller.ts"
 import { errorHeaders, jsonHeaders, requestIdOf } from "./headers.ts"
 import { requireScope } from "./key.ts"
-import { type CookieDeps, setSessionCookie } from "./login-session.ts"
 import { enforceRateLimit, type RateLimiter } from "./rate-limits.ts"
 import { countRejectedBytes, type RejectedBytesDeps } from "./rejected-bytes.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
 import { disconnectedResponse, isClientDisconnect, type ServerErrorLog } from "./server-errors.ts"
+import { type CookieDeps, setSessionCookie } from "./session-cookie.ts"
 
 /** Dependencies of every route under /v1. */
 export interface AuthDeps extends AuthFailureDeps, CallerDeps, CookieDeps, RejectedBytesDeps {

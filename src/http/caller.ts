@@ -6,7 +6,7 @@ import type { LoginSession } from "../store/login-sessions.ts"
 import { grantOf } from "../store/roles.ts"
 import { type Share, shareWithToken } from "../store/shares.ts"
 import { hasKey, readKey } from "./key.ts"
-import { loginOf } from "./login-session.ts"
+import { loginOf } from "./session-cookie.ts"
 
 /** The key, user or share link that makes a request under /v1, and its permissions. */
 export interface Caller extends Grant {

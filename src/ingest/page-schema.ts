@@ -175,7 +175,7 @@ export const outgoingLinkSchema = object({
 
 const pathname = requiredText(2_048, "Path of the page, or its URL")
 
-export const vitalNames = ["FCP", "LCP", "CLS", "INP", "TTFB", "FPS"] as const
+export const acceptedVitals = ["FCP", "LCP", "CLS", "INP", "TTFB", "FPS"] as const
 
 /** ms: an hour. */
 const maxVital = 3_600_000
@@ -184,8 +184,8 @@ export const maxLayoutShift = 100
 
 export const vitalSchema = object({
   metricName: Type.Union(
-    vitalNames.map((name) => Type.Literal(name)),
-    { description: "Name of the metric", expected: `must be one of ${vitalNames.join(", ")}` },
+    acceptedVitals.map((name) => Type.Literal(name)),
+    { description: "Name of the metric", expected: `must be one of ${acceptedVitals.join(", ")}` },
   ),
   metricValue: Type.Number({
     minimum: 0,

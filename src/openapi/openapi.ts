@@ -1,5 +1,5 @@
 import { shareHeader } from "../http/caller.ts"
-import { pageHeader, sessionCookie } from "../http/login-session.ts"
+import { pageHeader, sessionCookie } from "../http/session-cookie.ts"
 import { maxFieldErrors } from "../http/validation.ts"
 import { rejections } from "../rejection-reasons.ts"
 import { version } from "../version.ts"

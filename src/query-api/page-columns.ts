@@ -1,4 +1,4 @@
-import { vitalNames } from "./page-reports.ts"
+import { reportedVitals } from "./page-reports.ts"
 
 /** Descriptions of the columns that no other type has, for the documentation. */
 export const pageColumnMeanings: Record<string, string> = {
@@ -39,7 +39,9 @@ export const pageColumnMeanings: Record<string, string> = {
   avg_value: "The mean",
   samples: "Number of measurements",
   page: "The page; null for events that are not page views",
-  ...Object.fromEntries(vitalNames.map((metric) => [`p50_${metric.toLowerCase()}`, `Median of ${metric}`])),
+  ...Object.fromEntries(
+    reportedVitals.map((metric) => [`p50_${metric.toLowerCase()}`, `Median of ${metric}`]),
+  ),
   href: "Address of the link",
   text: "Text of the link",
   total_clicks: "Clicks",

@@ -8,11 +8,11 @@ import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-sp
 import { percent, rounded } from "./rows.ts"
 
 export const value: Property = "property.value"
-export const vitalNames = ["LCP", "FCP", "CLS", "INP", "TTFB"] as const
+export const reportedVitals = ["LCP", "FCP", "CLS", "INP", "TTFB"] as const
 
 /** Median vitals by a field. */
 export function vitalsBy(description: string, field: Dimension): QueryType {
-  const columns = vitalNames.map((metric) => `p50_${metric.toLowerCase()}`)
+  const columns = reportedVitals.map((metric) => `p50_${metric.toLowerCase()}`)
   const report = comparedReport({
     label: "name",
     empty: { visitors: 0, ...Object.fromEntries(columns.map((column) => [column, null])), samples: 0 },
@@ -33,7 +33,7 @@ export function vitalsBy(description: string, field: Dimension): QueryType {
           name,
           visitors: users,
           ...Object.fromEntries(
-            vitalNames.map((metric, index) => [
+            reportedVitals.map((metric, index) => [
               columns[index],
               byKey.get(JSON.stringify([name, metric])) ?? null,
             ]),

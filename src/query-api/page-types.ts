@@ -17,7 +17,7 @@ import {
 } from "./page-reports.ts"
 import type { QueryType, Row } from "./query-spec.ts"
 import { type Range, readRange } from "./range.ts"
-import { ofField, ofTotals, ofTraffic } from "./traffic.ts"
+import { fieldTrafficType, trafficTotalsType, trafficType } from "./traffic-types.ts"
 
 /** ms that count as now. */
 const realtime = 300_000
@@ -75,11 +75,11 @@ const sourceColumns = ["referrer", "source", "domain", "referrer_type"]
 const isInternal = ([, type]: GroupKey) => type === "internal"
 
 function topPages(description: string, range?: QueryType["range"]): QueryType {
-  return { ...ofField(description, "path", "each"), ...(range ? { range } : {}) }
+  return { ...fieldTrafficType(description, "path", "each"), ...(range ? { range } : {}) }
 }
 
 function referrers(description: string, range?: QueryType["range"]): QueryType {
-  return ofTraffic({
+  return trafficType({
     description,
     by: { view: "first", fields: sourceFields },
     labels: sourceLabels,
@@ -90,7 +90,7 @@ function referrers(description: string, range?: QueryType["range"]): QueryType {
 }
 
 function countries(description: string, range?: QueryType["range"]): QueryType {
-  return ofTraffic({
+  return trafficType({
     description,
     by: { view: "first", fields: ["country"] },
     labels: countryLabels,
@@ -101,7 +101,7 @@ function countries(description: string, range?: QueryType["range"]): QueryType {
 
 /** Rows for regions or cities, which belong to a country. */
 function places(description: string, field: "region" | "city"): QueryType {
-  return ofTraffic({
+  return trafficType({
     description,
     by: { view: "first", fields: [field, "country"] },
     labels: ([, country]) => ({ country: countryName(country) }),
@@ -125,12 +125,12 @@ const feedColumns = [
 
 /** The query types of page views, vitals, errors, links and engagement. */
 export const pageTypes = {
-  summary_metrics: ofTotals({
+  summary_metrics: trafficTotalsType({
     description: "Page views, visitors and sessions, and all events",
     columns: ["pageviews", "unique_visitors", "sessions", "bounce_rate", "median_session_duration"],
     more: totalEvents,
   }),
-  events_by_date: ofTotals({
+  events_by_date: trafficTotalsType({
     description: "Page views, visitors and sessions over time",
     columns: [
       "pageviews",
@@ -142,7 +142,7 @@ export const pageTypes = {
     ],
     byTime: true,
   }),
-  today_metrics: ofTotals({
+  today_metrics: trafficTotalsType({
     description: "Page views, visitors and sessions of today",
     columns: ["pageviews", "visitors", "sessions"],
     range: today,
@@ -159,8 +159,8 @@ export const pageTypes = {
     range: lastMinutes,
   }),
   top_pages: topPages("Page views by page"),
-  entry_pages: ofField("Sessions by their first page; pageviews are entries", "path", "first"),
-  exit_pages: ofField("Sessions by their last page; pageviews are exits", "path", "last"),
+  entry_pages: fieldTrafficType("Sessions by their first page; pageviews are entries", "path", "first"),
+  exit_pages: fieldTrafficType("Sessions by their last page; pageviews are exits", "path", "last"),
   page_time_analysis: ofGroups({
     description: "Seconds on a page, of visits between 1 s and an hour",
     kinds: ["page_exit"],
@@ -176,7 +176,7 @@ export const pageTypes = {
     share: "percentage",
   }),
   top_referrers: referrers("Page views by the referrer of their session, without direct and internal ones"),
-  traffic_sources: ofTraffic({
+  traffic_sources: trafficType({
     description: "Page views by the source of their session, with Direct",
     by: { view: "first", fields: sourceFields },
     labels: sourceLabels,
@@ -184,29 +184,29 @@ export const pageTypes = {
     missing: unreferred,
     isExcluded: isInternal,
   }),
-  channels: ofField("Page views by the kind of source of their session", "referrer_type"),
-  utm_sources: ofField("Page views by the utm_source of their session", "utm_source"),
-  utm_mediums: ofField("Page views by the utm_medium of their session", "utm_medium"),
-  utm_campaigns: ofField("Page views by the utm_campaign of their session", "utm_campaign"),
-  utm_terms: ofField("Page views by the utm_term of their session", "utm_term"),
-  utm_content: ofField("Page views by the utm_content of their session", "utm_content"),
+  channels: fieldTrafficType("Page views by the kind of source of their session", "referrer_type"),
+  utm_sources: fieldTrafficType("Page views by the utm_source of their session", "utm_source"),
+  utm_mediums: fieldTrafficType("Page views by the utm_medium of their session", "utm_medium"),
+  utm_campaigns: fieldTrafficType("Page views by the utm_campaign of their session", "utm_campaign"),
+  utm_terms: fieldTrafficType("Page views by the utm_term of their session", "utm_term"),
+  utm_content: fieldTrafficType("Page views by the utm_content of their session", "utm_content"),
   country: countries("Page views by country"),
   region: places("Page views by region", "region"),
   city: places("Page views by city", "city"),
-  device_types: ofField("Page views by kind of device: desktop, mobile or tablet", "device_type"),
-  browsers: ofField("Page views by browser", "browser_name"),
-  browser_name: ofField("Page views by browser", "browser_name"),
-  browser_versions: ofTraffic({
+  device_types: fieldTrafficType("Page views by kind of device: desktop, mobile or tablet", "device_type"),
+  browsers: fieldTrafficType("Page views by browser", "browser_name"),
+  browser_name: fieldTrafficType("Page views by browser", "browser_name"),
+  browser_versions: trafficType({
     description: "Page views by browser and version",
     by: { view: "first", fields: ["browser_name", "browser_version"] },
     labels: ([browser_name = null, browser_version = null]) => ({ browser_name, browser_version }),
     labelColumns: ["browser_name", "browser_version"],
   }),
-  operating_systems: ofField("Page views by operating system", "os_name"),
-  os_name: ofField("Page views by operating system", "os_name"),
-  language: ofField("Page views by language", "language"),
-  timezone: ofField("Page views by time zone", "timezone"),
-  screen_resolution: ofField("Page views by screen resolution", "screen_resolution"),
+  operating_systems: fieldTrafficType("Page views by operating system", "os_name"),
+  os_name: fieldTrafficType("Page views by operating system", "os_name"),
+  language: fieldTrafficType("Page views by language", "language"),
+  timezone: fieldTrafficType("Page views by time zone", "timezone"),
+  screen_resolution: fieldTrafficType("Page views by screen resolution", "screen_resolution"),
   error_types: ofGroups({
     description: "Errors by message",
     kinds: ["error"],

@@ -9,10 +9,10 @@ import {
   type RouteResult,
 } from "../http/authenticated-request.ts"
 import { type Caller, callerOf } from "../http/caller.ts"
-import { requireSameOrigin, sessionTokensOf, setSessionCookie } from "../http/login-session.ts"
 import { isWithin, requireWithin } from "../http/permissions.ts"
 import { enforceRateLimit, rateLimitHeaders } from "../http/rate-limits.ts"
 import { addressOf } from "../http/request-context.ts"
+import { requireSameOrigin, sessionTokensOf, setSessionCookie } from "../http/session-cookie.ts"
 import { invalidShape } from "../http/validation.ts"
 import { rejections } from "../rejection-reasons.ts"
 import type { Db } from "../store/db/driver.ts"

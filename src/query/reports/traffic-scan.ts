@@ -22,7 +22,7 @@ import {
 } from "../structures/selection.ts"
 import { bucketAt, bucketsOf } from "../structures/time-zone.ts"
 import { GroupCodes } from "./dimension-codes.ts"
-import { SessionTable } from "./session-table.ts"
+import { PageSessions } from "./page-sessions.ts"
 import { TrafficCounts, type TrafficMeasures } from "./traffic-counts.ts"
 
 /** True for a filter that selects sessions by their first view. */
@@ -50,7 +50,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   readonly #measures: TrafficMeasures
   readonly #codes: GroupCodes | undefined
   readonly #key: string
-  #table: SessionTable | undefined
+  #table: PageSessions | undefined
 
   /** `excluded`: the sessions of a day, by day since 1970, that are counted with the unsealed events. */
   constructor(
@@ -164,9 +164,9 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return intersect(selection, timeRange(batch, from - sessionLookBack, to))
   }
 
-  #sessionTable(): SessionTable {
+  #sessionTable(): PageSessions {
     const { scope, by, granularity } = this.query
-    this.#table ??= new SessionTable(
+    this.#table ??= new PageSessions(
       this.source.numbers.sessions,
       scope.from - sessionLookBack,
       {
@@ -193,7 +193,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     groups: CountedGroups,
     batch: Batch,
     selection: Selection,
-    table: SessionTable,
+    table: PageSessions,
   ): void {
     const codes = this.#codes?.codesOf(batch)
     const byView = this.query.by?.view === "each"

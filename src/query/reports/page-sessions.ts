@@ -72,7 +72,7 @@ export interface SessionFacts {
 }
 
 /** What belongs to a whole session, by session id. It can be cleared, and then used for other events. */
-export class SessionTable {
+export class PageSessions {
   readonly #firstViews: ViewTimes | undefined
   readonly #lastViews: ViewTimes | undefined
   /** The code of the group. */

@@ -52,7 +52,7 @@ interface TrafficDefinition {
 }
 
 /** A query type with a row for each value of a field: name, pageviews, visitors, percentage, and the other columns. */
-export function ofTraffic(definition: TrafficDefinition): QueryType {
+export function trafficType(definition: TrafficDefinition): QueryType {
   const { description, labelColumns, range } = definition
   return {
     description,
@@ -106,12 +106,12 @@ function* trafficRows(
 }
 
 /** A query type with a row for each value of one field, which is the only label. */
-export function ofField(
+export function fieldTrafficType(
   description: string,
   field: Dimension,
   view: NonNullable<TrafficQuery["by"]>["view"] = "first",
 ): QueryType {
-  return ofTraffic({
+  return trafficType({
     description,
     by: { view, fields: [field] },
     labels: () => ({}),
@@ -130,7 +130,7 @@ interface TotalsDefinition {
 }
 
 /** A query type with totals: one row, or one for each date. */
-export function ofTotals({
+export function trafficTotalsType({
   description,
   columns: names,
   more,
