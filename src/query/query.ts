@@ -387,12 +387,6 @@ export interface TrafficQuery {
   granularity?: Granularity | undefined
 }
 
-/**
- * ms before its range in which a traffic query looks for the first view of a session, and for its other views and events: a session that
- * begins before midnight has its source on the next day too. Longer than nearly all sessions.
- */
-export const sessionLookBack = 86_400_000
-
 /** What a traffic query reads: besides page views, what tells whether a session ended after one view. */
 export const trafficKinds = [
   "custom",

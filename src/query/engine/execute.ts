@@ -5,17 +5,10 @@ import { runToEnd } from "../../steps.ts"
 import type { Db } from "../../store/db/driver.ts"
 import { groups } from "../aggregate/groups.ts"
 import { operators } from "../operators.ts"
-import {
-  type Filter,
-  type Query,
-  type QueryResults,
-  type QueryStatistics,
-  type ResultOf,
-  type Scope,
-  sessionLookBack,
-} from "../query.ts"
+import type { Filter, Query, QueryResults, QueryStatistics, ResultOf, Scope } from "../query.ts"
 import { events } from "../reports/events.ts"
 import { funnel } from "../reports/funnel.ts"
+import { sessionLookBack } from "../reports/page-sessions.ts"
 import { paths } from "../reports/paths.ts"
 import { reach } from "../reports/reach.ts"
 import { retention } from "../reports/retention.ts"

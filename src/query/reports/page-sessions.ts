@@ -3,11 +3,13 @@ import { numberOf } from "../json-values.ts"
 import { columnOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { forEachEvent, type Selection } from "../structures/selection.ts"
+import { isBounce, pageSeconds } from "./bounce.ts"
 
-/** A session of one view is a bounce if its pages were open for less than this many seconds. */
-const bounceSeconds = 10
-/** Seconds that a page can be open, as the page script's endpoints accept them. An import can have other numbers. */
-const maxPageSeconds = 86_400
+/**
+ * ms before its range in which a traffic query looks for the first view of a session, and for its other views and events: a session that
+ * begins before midnight has its source on the next day too. Longer than nearly all sessions.
+ */
+export const sessionLookBack = 86_400_000
 
 /** Flags of a session; the lowest two bits are the number of its views, at most 2. */
 const viewsMask = 3
@@ -134,7 +136,7 @@ export class PageSessions {
     const sums = this.#seconds
     if (!column || !sums) return
     const ids = batch.sessions()
-    const seconds = [0, ...column.values.map((value) => secondsOf(numberOf(value)))]
+    const seconds = [0, ...column.values.map((value) => pageSeconds(numberOf(value)))]
     const { codes } = column
     forEachEvent(selection, (index) => {
       const id = ids[index] as number
@@ -192,9 +194,8 @@ export class PageSessions {
   }
 
   isBounce(id: number): boolean {
-    return (
-      ((this.#flags[id] as number) & (viewsMask | hasOtherEvents)) === 1 && this.secondsOf(id) < bounceSeconds
-    )
+    const flag = this.#flags[id] as number
+    return isBounce(flag & viewsMask, (flag & hasOtherEvents) !== 0, this.secondsOf(id))
   }
 
   /** True the first time. */
@@ -204,8 +205,4 @@ export class PageSessions {
     this.#flags[id] = flag | isCounted
     return true
   }
-}
-
-function secondsOf(number = 0): number {
-  return Math.min(Math.max(number, 0), maxPageSeconds)
 }

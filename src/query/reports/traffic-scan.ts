@@ -2,14 +2,7 @@ import type { Batch } from "../../columns/batch.ts"
 import type { Entry, Snapshot } from "../../columns/snapshot.ts"
 import { contextFields } from "../../store/contexts.ts"
 import { type Aggregation, gridMs, type TimeRange } from "../aggregate/partial-aggregates.ts"
-import {
-  type Bucket,
-  type Filter,
-  type GroupKey,
-  sessionLookBack,
-  type TrafficGroup,
-  type TrafficQuery,
-} from "../query.ts"
+import type { Bucket, Filter, GroupKey, TrafficGroup, TrafficQuery } from "../query.ts"
 import { kindOf, Matcher, type Narrowed } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import {
@@ -22,7 +15,7 @@ import {
 } from "../structures/selection.ts"
 import { bucketAt, bucketsOf } from "../structures/time-zone.ts"
 import { GroupCodes } from "./dimension-codes.ts"
-import { PageSessions } from "./page-sessions.ts"
+import { PageSessions, sessionLookBack } from "./page-sessions.ts"
 import { TrafficCounts, type TrafficMeasures } from "./traffic-counts.ts"
 
 /** True for a filter that selects sessions by their first view. */

@@ -7,18 +7,11 @@ import {
   gridMs,
   PartialAggregates,
 } from "../aggregate/partial-aggregates.ts"
-import {
-  type Dimension,
-  type GroupsQuery,
-  type Scope,
-  sessionLookBack,
-  type TrafficGroup,
-  type TrafficQuery,
-  type TrafficResult,
-} from "../query.ts"
+import type { Dimension, GroupsQuery, Scope, TrafficGroup, TrafficQuery, TrafficResult } from "../query.ts"
 import type { Narrowed } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { CrossingSessions } from "./crossing-sessions.ts"
+import { sessionLookBack } from "./page-sessions.ts"
 import { entriesOf } from "./step.ts"
 import { type TrafficCounts, trafficGroupBytes } from "./traffic-counts.ts"
 import { isOfSession, isView, TrafficScan } from "./traffic-scan.ts"

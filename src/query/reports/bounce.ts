@@ -1,0 +1,17 @@
+/** A session of one view is a bounce if its pages were open for less than this many seconds. */
+const bounceSeconds = 10
+/** Seconds that a page can be open, as the page script's endpoints accept them. An import can have other numbers. */
+const maxPageSeconds = 86_400
+
+/**
+ * A bounce is a session with one page view, shorter than 10 s, and without other events of `trafficKinds`: custom events, errors and
+ * clicks on outgoing links. `seconds`: how long its pages were open.
+ */
+export function isBounce(views: number, hasOtherEvents: boolean, seconds: number): boolean {
+  return views === 1 && !hasOtherEvents && seconds < bounceSeconds
+}
+
+/** Seconds that a page was open, from the `time_on_page` of a `page_exit`. */
+export function pageSeconds(timeOnPage = 0): number {
+  return Math.min(Math.max(timeOnPage, 0), maxPageSeconds)
+}
