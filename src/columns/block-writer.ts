@@ -11,7 +11,8 @@ import {
   textFields,
   type Value,
 } from "./batch.ts"
-import { emptyCodes, joinColumns, present, presentIn } from "./column.ts"
+import { emptyCodes, joinColumns, present } from "./column.ts"
+import { listedProperties, staysInRows } from "./column-limits.ts"
 import type { Columns, PropertyColumns } from "./memory-batch.ts"
 import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 
@@ -37,22 +38,6 @@ export const slicesPerBlock = 65_536
  * whatever part is needed.
  */
 const minSegmentBytes = 2_048
-/**
- * A column with more distinct values than this stays in the rows if more than half of its events differ and
- * the strings are long.
- */
-const maxDistinct = 256
-/**
- * Limits of the average and total characters of such strings: order numbers are stored, texts that people
- * write are not.
- */
-const maxAverageLength = 32
-const maxCharacters = 4_194_304
-/**
- * Properties in the layout of a block: those that largest events have. The others stay in the rows and are
- * listed separately.
- */
-const listedProperties = 1_000
 /** Columns that are packed in one step, and keys that are listed: a few ms. */
 const packedPerStep = 64
 const listedPerStep = 4_096
@@ -203,7 +188,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
 }
 
-/** Lists all property keys. If they exceed the layout, the keys that largest events have come first. */
+/** Lists all property keys. If they exceed the layout, the keys that most events have come first. */
 function* listKeys(all: readonly PropertyColumns[]): Generator<void, ListedKey[]> {
   const keys = new Map<string, ListedKey>()
   let count = 0
@@ -232,21 +217,6 @@ function concatenateCodes(arrays: readonly Uint32Array[]): Uint32Array {
     at += array.length
   }
   return all
-}
-
-/**
- * Whether a column is not stored: long strings that nearly all differ take hardly less space here than in the
- * rows.
- */
-function staysInRows(column: Column): boolean {
-  const { values } = column
-  if (values.length <= maxDistinct || values.length <= presentIn(column) / 2) return false
-  let characters = 0
-  for (const value of values) {
-    if (typeof value === "string") characters += value.length
-    else if (typeof value === "object") return true
-  }
-  return characters > maxCharacters || characters > values.length * maxAverageLength
 }
 
 function isNumber(value: Value): value is number {

@@ -1,0 +1,36 @@
+import type { Column } from "./batch.ts"
+import { presentIn } from "./column.ts"
+
+// Decides which properties of a block are not stored as columns: queries read their values from the rows.
+
+/**
+ * Properties in the layout of a block: those that most events have. The others stay in the rows and are
+ * listed separately.
+ */
+export const listedProperties = 1_000
+/**
+ * A column with more distinct values than this stays in the rows if more than half of its events differ and
+ * the strings are long.
+ */
+const maxDistinct = 256
+/**
+ * Limits of the average and total characters of such strings: order numbers are stored, texts that people
+ * write are not.
+ */
+const maxAverageLength = 32
+const maxCharacters = 4_194_304
+
+/**
+ * Whether a column is not stored: long strings that nearly all differ take hardly less space here than in the
+ * rows.
+ */
+export function staysInRows(column: Column): boolean {
+  const { values } = column
+  if (values.length <= maxDistinct || values.length <= presentIn(column) / 2) return false
+  let characters = 0
+  for (const value of values) {
+    if (typeof value === "string") characters += value.length
+    else if (typeof value === "object") return true
+  }
+  return characters > maxCharacters || characters > values.length * maxAverageLength
+}
