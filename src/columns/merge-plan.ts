@@ -8,10 +8,9 @@ const maxEvents = 524_288
  * is rewritten only a few times.
  */
 const mergeFactor = 4
-/**
- * Minimum number of neighboring blocks to merge in the current day. In a past day, two are enough.
- */
+/** Minimum number of neighboring blocks to merge in the current day, and in a past day. */
 export const partsOfOpenDay = 4
+export const partsOfPastDay = 2
 /** The same for past days while events arrive fast: each pass adds a small block of late events to many days. */
 export const partsWhenBusy = 8
 

@@ -11,7 +11,7 @@ import { IdDictionary } from "./id-dictionary.ts"
 import { type IdChanges, IdMaintenance } from "./id-maintenance.ts"
 import type { Columns } from "./memory-batch.ts"
 import { MergedValues, merge } from "./merge.ts"
-import { type Part, partsOfOpenDay, partsToMerge } from "./merge-plan.ts"
+import { type Part, partsOfOpenDay, partsOfPastDay, partsToMerge } from "./merge-plan.ts"
 import { RowReader } from "./row-reader.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
@@ -227,7 +227,7 @@ export class Sealer {
    * Merges blocks of a website and day. Returns undefined if there are none to merge. `today`: days since
    * 1970-01-01. `partsOfClosedDay`: blocks from which those of a day before are merged.
    */
-  *merge(today: number, partsOfClosedDay = 2): Generator<void, SealedBatch | undefined> {
+  *merge(today: number, partsOfClosedDay = partsOfPastDay): Generator<void, SealedBatch | undefined> {
     const state = `${this.db.prepare(sql.mergeState).pluck().get()} ${today} ${partsOfClosedDay}`
     if (state === this.#mergedState) return undefined
     const daysAfter = this.db.prepare(sql.days)

@@ -1,6 +1,6 @@
 import { setPriority } from "node:os"
 import { StaleBlockError } from "../columns/batch.ts"
-import { partsWhenBusy } from "../columns/merge-plan.ts"
+import { backlogRows, SealPolicy } from "../columns/seal-policy.ts"
 import { nextWork, Sealer } from "../columns/sealer.ts"
 import { SnapshotReader } from "../columns/snapshot-reader.ts"
 import { UnsealedIdsTooLargeError } from "../columns/unsealed.ts"
@@ -28,26 +28,6 @@ const sweepShare = 1 / 4
 /** The same if the process uses more than the query memory plus `baseBytes`, which it needs without queries. */
 const pressedShare = 1 / 32
 const baseBytes = 100_663_296
-/**
- * Minimum unsealed rows to seal; higher during fast ingestion, because every seal costs a commit, and lower once no more arrive, so that
- * the first query after a load finds them sealed.
- */
-const minRowsToSeal = 8_192
-const minRowsWhenBusy = 65_536
-const minRowsAfterLoad = 1_024
-/** Rows per second that count as fast ingestion, and ms over which they are counted. */
-const busyRate = 4_096
-const rateInterval = 1_000
-/**
- * Unsealed rows from which queries wait for the sealing: a query would read all of them, and so would the next one. While events arrive
- * there are always some, and queries would wait again and again.
- */
-const backlogRows = 16_384
-const backlogRowsWhileReceiving = 131_072
-/** Rows per second from which events count as arriving. */
-const receivingRate = 64
-/** ms that queries wait for the rest of a backlog. Sealing reads a row once, at about the speed of a query. */
-const maxBacklogWait = 30_000
 /** ms that queries wait for the main thread to store a sealed batch. */
 const storeWait = 5_000
 
@@ -55,10 +35,7 @@ interface WorkerState {
   reader: SnapshotReader
   sealer: Sealer
   scheduler: TaskScheduler
-  /** Rows that arrive per second; when that was measured, ms of a monotonic clock; and the last row id then. */
-  arrivals: { rate: number; at: number; last: number }
-  /** When there were first too many of them, ms of a monotonic clock; undefined: there are few. */
-  backlogSince: number | undefined
+  policy: SealPolicy
   close: () => void
 }
 
@@ -171,22 +148,12 @@ function jobOf(
 }
 
 function* seal(
-  { sealer, reader }: WorkerState,
+  { sealer, reader, policy }: WorkerState,
   { includeFew, today, collect }: Extract<WorkerRequest<QuerySpec>, { type: "seal" }>,
   unsealed: number,
-  /** Rows that arrive per second. */
-  rate: number,
 ): Generator<void, void> {
-  const isBusy = rate > busyRate
-  const minimum =
-    includeFew || reader.hasHeavyRows
-      ? 1
-      : isBusy
-        ? minRowsWhenBusy
-        : rate === 0
-          ? minRowsAfterLoad
-          : minRowsToSeal
-  const partsOfClosedDay = isBusy ? partsWhenBusy : 2
+  const minimum = policy.minRows(includeFew || reader.hasHeavyRows)
+  const { partsOfClosedDay } = policy
   try {
     const batch = yield* nextWork(sealer, { minimum, today, partsOfClosedDay, collect })
     post({ type: "sealed", batch, unsealed })
@@ -201,18 +168,14 @@ function startSealing(
   state: WorkerState,
   request: Extract<WorkerRequest<QuerySpec>, { type: "seal" }>,
 ): void {
-  const { scheduler, reader, arrivals } = state
+  const { scheduler, reader, policy } = state
   const { id, last } = reader.sealed()
   const unsealed = last - id
   const now = performance.now()
-  if (now - arrivals.at >= rateInterval)
-    state.arrivals = { rate: ((last - arrivals.last) / (now - arrivals.at)) * 1_000, at: now, last }
-  const isReceiving = state.arrivals.rate > receivingRate
-  if (unsealed <= (isReceiving ? backlogRowsWhileReceiving : backlogRows)) state.backlogSince = undefined
-  else state.backlogSince ??= now
-  const hasBacklog = state.backlogSince !== undefined && now - state.backlogSince < maxBacklogWait
+  policy.update(unsealed, last, now)
+  const hasBacklog = policy.hasBacklog(now)
   scheduler.startSealing(
-    seal(state, request, unsealed, state.arrivals.rate),
+    seal(state, request, unsealed),
     hasBacklog || reader.hasSlowRows,
     hasBacklog ? storeWait : 0,
   )
@@ -244,8 +207,7 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
     reader,
     sealer,
     scheduler,
-    arrivals: { rate: 0, at: now(), last },
-    backlogSince: undefined,
+    policy: new SealPolicy(last, now()),
     close: () => db.close(),
   }
 }

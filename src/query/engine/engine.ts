@@ -1,4 +1,5 @@
 import { dayMs } from "../../columns/batch.ts"
+import { maintenanceInterval, sealInterval } from "../../columns/seal-policy.ts"
 import { applySealedBatch } from "../../columns/sealer.ts"
 import { RequestError } from "../../errors.ts"
 import type { Db } from "../../store/db/driver.ts"
@@ -16,10 +17,6 @@ declare const BUILD_COMMIT: string | undefined
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/query-api/worker.ts" : "../../query-api/worker.ts"
 
-/** ms between two checks for rows to seal. */
-const sealInterval = 1_000
-/** ms between two maintenance rounds, which seal a few rows too and merge the blocks of closed days. */
-const maintenanceInterval = 60_000
 /** ms from the start to the first search for unused dictionary ids; later searches run once a day. */
 const firstCollection = 3_600_000
 /** ms between two sealed batches while more rows wait, so that queries and commits can run. */

@@ -1,0 +1,70 @@
+import { partsOfPastDay, partsWhenBusy } from "./merge-plan.ts"
+
+/** ms between two checks for rows to seal. */
+export const sealInterval = 1_000
+/** ms between two maintenance rounds, which seal a few rows too and merge the blocks of closed days. */
+export const maintenanceInterval = 60_000
+/**
+ * Minimum unsealed rows to seal; higher during fast ingestion, because every seal costs a commit, and lower once no more arrive, so that
+ * the first query after a load finds them sealed.
+ */
+const minRowsToSeal = 8_192
+const minRowsWhenBusy = 65_536
+const minRowsAfterLoad = 1_024
+/** Rows per second that count as fast ingestion, and ms over which they are counted. */
+const busyRate = 4_096
+const rateInterval = 1_000
+/**
+ * Unsealed rows from which queries wait for the sealing: a query would read all of them, and so would the next one. While events arrive
+ * there are always some, and queries would wait again and again.
+ */
+export const backlogRows = 16_384
+const backlogRowsWhileReceiving = 131_072
+/** Rows per second from which events count as arriving. */
+const receivingRate = 64
+/** ms that queries wait for the rest of a backlog. Sealing reads a row once, at about the speed of a query. */
+const maxBacklogWait = 30_000
+
+/** Decides how many unsealed rows are sealed, and whether queries wait until they are. `now`: ms of a monotonic clock. */
+export class SealPolicy {
+  /** Rows that arrive per second; when that was measured; and the last row id then. */
+  #arrivals: { rate: number; at: number; last: number }
+  /** When there were first too many unsealed rows; undefined: there are few. */
+  #backlogSince: number | undefined
+
+  /** `last`: the last row id. */
+  constructor(last: number, now: number) {
+    this.#arrivals = { rate: 0, at: now, last }
+  }
+
+  /** Called before each pass, with the number of unsealed rows and the last row id. */
+  update(unsealed: number, last: number, now: number): void {
+    const arrivals = this.#arrivals
+    if (now - arrivals.at >= rateInterval)
+      this.#arrivals = { rate: ((last - arrivals.last) / (now - arrivals.at)) * 1_000, at: now, last }
+    const isReceiving = this.#arrivals.rate > receivingRate
+    if (unsealed <= (isReceiving ? backlogRowsWhileReceiving : backlogRows)) this.#backlogSince = undefined
+    else this.#backlogSince ??= now
+  }
+
+  /** Minimum unsealed rows to seal. `includeFew`: seals a few rows too, as in a maintenance round. */
+  minRows(includeFew: boolean): number {
+    if (includeFew) return 1
+    if (this.#isBusy) return minRowsWhenBusy
+    return this.#arrivals.rate === 0 ? minRowsAfterLoad : minRowsToSeal
+  }
+
+  /** Minimum number of neighboring blocks to merge in a past day. */
+  get partsOfClosedDay(): number {
+    return this.#isBusy ? partsWhenBusy : partsOfPastDay
+  }
+
+  /** True if queries wait because there are too many unsealed rows. */
+  hasBacklog(now: number): boolean {
+    return this.#backlogSince !== undefined && now - this.#backlogSince < maxBacklogWait
+  }
+
+  get #isBusy(): boolean {
+    return this.#arrivals.rate > busyRate
+  }
+}
