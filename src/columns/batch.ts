@@ -95,7 +95,7 @@ export type DictionarySizes = Record<IdKind, number>
 
 /** Locates an event that has the id behind a dictionary id, to read its text. */
 export interface RowLocator {
-  number: number
+  dictionaryId: number
   website: number
   name: string
   /** Unix ms */

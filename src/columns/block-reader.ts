@@ -2,7 +2,7 @@ import type { Db } from "../store/db/driver.ts"
 import type { Batch } from "./batch.ts"
 import type { Slice } from "./block.ts"
 import { BlockRows } from "./block-rows.ts"
-import type { NumbersOf } from "./column-builder.ts"
+import type { DictionaryIdsOf } from "./column-builder.ts"
 import { ColumnCache } from "./column-cache.ts"
 import { JoinedBatch } from "./joined-batch.ts"
 import type { RowReader } from "./row-reader.ts"
@@ -15,10 +15,10 @@ export class BlockReader {
   readonly segments: SegmentReader
   readonly rows: BlockRows
 
-  constructor(db: Db, rows: RowReader, numbersOf: NumbersOf, memory: () => number = () => 0) {
+  constructor(db: Db, rows: RowReader, dictionaryIdsOf: DictionaryIdsOf, memory: () => number = () => 0) {
     this.cache = new ColumnCache(memory)
     this.segments = new SegmentReader(db, this.cache)
-    this.rows = new BlockRows(rows, numbersOf, this.cache)
+    this.rows = new BlockRows(rows, dictionaryIdsOf, this.cache)
   }
 
   open(slice: Slice): Batch {

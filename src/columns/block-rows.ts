@@ -4,7 +4,7 @@ import type { BlockRow, Slice } from "./block.ts"
 import type { OpenProperty } from "./block-layout.ts"
 import { bySlice } from "./block-writer.ts"
 import { sliceOf, ValueColumn } from "./column.ts"
-import { buildMemory, ColumnBuilder, type NumbersOf } from "./column-builder.ts"
+import { buildMemory, ColumnBuilder, type DictionaryIdsOf } from "./column-builder.ts"
 import { type ColumnCache, columnBytes } from "./column-cache.ts"
 import { MemoryBatch } from "./memory-batch.ts"
 import type { Row, RowReader } from "./row-reader.ts"
@@ -26,7 +26,7 @@ export function fittingBlocks<Row extends Pick<BlockRow, "bytes">>(blocks: reado
 export class BlockRows {
   constructor(
     private readonly rows: RowReader,
-    private readonly numbersOf: NumbersOf,
+    private readonly dictionaryIdsOf: DictionaryIdsOf,
     private readonly cache: ColumnCache,
   ) {}
 
@@ -114,7 +114,7 @@ export class BlockRows {
     return new Map(
       builders.map(({ block, builder }) => [
         block.id,
-        [...builder.finish(this.numbersOf)].map((columns) => new MemoryBatch(columns)).sort(bySlice),
+        [...builder.finish(this.dictionaryIdsOf)].map((columns) => new MemoryBatch(columns)).sort(bySlice),
       ]),
     )
   }

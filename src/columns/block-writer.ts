@@ -129,8 +129,8 @@ export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock>
   const times = packer.pack(concatenateCodes(sorted.map((set) => set.times)))
   const ids: Layout["ids"] = {}
   for (const kind of idKinds) {
-    const numbers = concatenateCodes(sorted.map((set) => set.ids[kind]))
-    if (numbers.some((number) => number !== 0)) ids[kind] = packer.pack(numbers)
+    const dictionaryIds = concatenateCodes(sorted.map((set) => set.ids[kind]))
+    if (dictionaryIds.some((id) => id !== 0)) ids[kind] = packer.pack(dictionaryIds)
   }
   const counts = sorted.map(({ count }) => count)
   const fields: Layout["fields"] = {}

@@ -36,7 +36,7 @@ const reportedLines = 20
 export function differences(db: Db, onProgress: (done: number, all: number) => void = () => {}): string[] {
   const rows = new RowReader(db)
   const dictionary = new IdDictionary(db)
-  const reader = new BlockReader(db, rows, (kind, texts) => dictionary.find(kind, texts).numbers)
+  const reader = new BlockReader(db, rows, (kind, texts) => dictionary.find(kind, texts).ids)
   const blocks = (db.prepare(sql.blocks).all() as RawBlock[]).map(blockOf)
   const reports: string[] = []
   const { missing, stale } = db.prepare(sql.missing).get() as { missing: number; stale: number }

@@ -9,7 +9,7 @@ import { enlarge } from "./typed-arrays.ts"
 import { WideRows } from "./wide-properties.ts"
 
 /** Returns the dictionary id of each text. Called once all ids are known. */
-export type NumbersOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
+export type DictionaryIdsOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
 
 /**
  * Maximum bytes of memory in which columns are built, as estimated by `bytes`, whatever clients send. The
@@ -116,11 +116,11 @@ export class ColumnBuilder {
   }
 
   /** Yields each set of columns and releases its memory. Call it once. */
-  *finish(numbersOf: NumbersOf): Generator<Columns> {
+  *finish(dictionaryIdsOf: DictionaryIdsOf): Generator<Columns> {
     const numbers = {} as Record<IdKind, Uint32Array>
     for (const kind of idKinds) {
       const texts = [...this.#texts[kind].keys()]
-      const dictionaryIds = numbersOf(kind, texts)
+      const dictionaryIds = dictionaryIdsOf(kind, texts)
       numbers[kind] = new Uint32Array(texts.length + 1)
       numbers[kind].set(dictionaryIds, 1)
       this.#texts[kind].clear()
@@ -311,7 +311,7 @@ class Group {
     this.bytes += entryBytes + dictionary.bytes - before
   }
 
-  finish(numbers: Record<IdKind, Uint32Array>): Columns {
+  finish(dictionaryIds: Record<IdKind, Uint32Array>): Columns {
     const count = this.#count
     const order = orderOf(this.#times, count)
     const ranks = order && ranksOf(order)
@@ -352,9 +352,9 @@ class Group {
       count,
       times: pick(this.#times),
       ids: {
-        visitors: pick(this.#ids.visitors, numbers.visitors),
-        sessions: pick(this.#ids.sessions, numbers.sessions),
-        profiles: pick(this.#ids.profiles, numbers.profiles),
+        visitors: pick(this.#ids.visitors, dictionaryIds.visitors),
+        sessions: pick(this.#ids.sessions, dictionaryIds.sessions),
+        profiles: pick(this.#ids.profiles, dictionaryIds.profiles),
       },
       fields: Object.assign(
         fields,

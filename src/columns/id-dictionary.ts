@@ -20,7 +20,7 @@ const sql = {
   from: `
     select first, hashes from identities
     where kind = :kind
-      and first >= (select coalesce(max(first), 0) from identities where kind = :kind and first <= :number)
+      and first >= (select coalesce(max(first), 0) from identities where kind = :kind and first <= :id)
     order by first`,
   newestFirst: "select first, hashes from identities where kind = :kind order by first desc",
   next: `
@@ -29,13 +29,13 @@ const sql = {
   /** The texts of the chunk that holds a dictionary id, or of the next one, if there was no rebuild. */
   texts: `
     select first, length(hashes) / ${hashBytes} as count, texts from identities
-    where kind = :kind and first + length(hashes) / ${hashBytes} > :number
-      and first >= (select coalesce(max(first), 0) from identities where kind = :kind and first <= :number)
+    where kind = :kind and first + length(hashes) / ${hashBytes} > :id
+      and first >= (select coalesce(max(first), 0) from identities where kind = :kind and first <= :id)
     order by first
     limit 1`,
   hash: `
-    select substr(hashes, (:number - first) * ${hashBytes} + 1, ${hashBytes}) from identities
-    where kind = :kind and first <= :number
+    select substr(hashes, (:id - first) * ${hashBytes} + 1, ${hashBytes}) from identities
+    where kind = :kind and first <= :id
     order by first desc
     limit 1`,
   withoutTexts: `
@@ -85,7 +85,7 @@ export class IdDictionary {
   }
 
   /** Returns one more than the highest dictionary id of each kind. */
-  numbers(): DictionarySizes {
+  sizes(): DictionarySizes {
     return {
       visitors: this.#nextOf("visitors"),
       sessions: this.#nextOf("sessions"),
@@ -98,22 +98,22 @@ export class IdDictionary {
   }
 
   /** Returns the dictionary id of each text, or 0 if it has none, and the hashes. */
-  find(kind: IdKind, texts: readonly string[]): { numbers: Uint32Array; hashes: Uint32Array } {
+  find(kind: IdKind, texts: readonly string[]): { ids: Uint32Array; hashes: Uint32Array } {
     const hashes = hashIds(texts, this.#seed)
-    const numbers = new Uint32Array(texts.length)
+    const ids = new Uint32Array(texts.length)
     // In one transaction: ids that are sealed meanwhile would be in the list but not in the filter.
-    if (texts.length > 0) this.db.transaction(() => this.#find(kind, hashes, numbers))()
-    return { numbers, hashes }
+    if (texts.length > 0) this.db.transaction(() => this.#find(kind, hashes, ids))()
+    return { ids, hashes }
   }
 
-  #find(kind: IdKind, hashes: Uint32Array, numbers: Uint32Array): void {
+  #find(kind: IdKind, hashes: Uint32Array, ids: Uint32Array): void {
     const hasFilter = this.#filters.has(kind) && this.#deletions.get() === this.#knownDeletions
     const filter = hasFilter || hashes.length > fewTexts * wordsPerHash ? this.#filterOf(kind) : undefined
     const search = new HashSearch(hashes, (at) => filter?.mayHave(hashes, at) ?? true)
     if (search.remaining === 0) return
     for (const row of this.#newestFirst.iterate({ kind: idKinds.indexOf(kind) })) {
       const { first, hashes: bytes } = row as Chunk
-      search.scan(wordsOf(bytes), first, numbers)
+      search.scan(wordsOf(bytes), first, ids)
       if (search.remaining === 0) return
     }
   }
@@ -127,7 +127,7 @@ export class IdDictionary {
     let known = this.#filters.get(kind)
     if (!known || known.filter.capacity < next) known = { filter: new BloomFilter(next * 2), next: 1 }
     if (known.next < next) {
-      const chunks = this.#from.all({ kind: idKinds.indexOf(kind), number: known.next }) as Chunk[]
+      const chunks = this.#from.all({ kind: idKinds.indexOf(kind), id: known.next }) as Chunk[]
       for (const { first, hashes } of chunks)
         known.filter.add(wordsOf(hashes).subarray(Math.max(0, known.next - first) * wordsPerHash))
       known.next = next
@@ -137,8 +137,8 @@ export class IdDictionary {
   }
 
   /** Returns whether a dictionary id stands for a text. Takes about 10 us. */
-  isIdOf(kind: IdKind, number: number, text: string): boolean {
-    const hash = this.#hash.get({ kind: idKinds.indexOf(kind), number }) as Uint8Array | undefined
+  isIdOf(kind: IdKind, id: number, text: string): boolean {
+    const hash = this.#hash.get({ kind: idKinds.indexOf(kind), id }) as Uint8Array | undefined
     return (
       hash !== undefined && Buffer.compare(hash, new Uint8Array(hashIds([text], this.#seed).buffer)) === 0
     )
@@ -179,15 +179,15 @@ export class IdDictionary {
    * empty. `rebuilds`: of the caller's snapshot. Throws StaleBlockError after a rebuild.
    */
   *texts(kind: IdKind, from: number, rebuilds: number): Generator<{ first: number; texts: PackedTexts }> {
-    for (let number = from; ; ) {
+    for (let id = from; ; ) {
       // In one transaction: after a rebuild, dictionary ids mean other ids.
       const chunk = this.db.transaction(() => {
         if (this.#rebuilds.get() !== rebuilds) throw new StaleBlockError()
-        return this.#texts.get({ kind: idKinds.indexOf(kind), number })
+        return this.#texts.get({ kind: idKinds.indexOf(kind), id })
       })() as TextChunk | undefined
       if (!chunk) return
       if (chunk.texts) yield { first: chunk.first, texts: new PackedTexts(chunk.texts, chunk.count) }
-      number = chunk.first + chunk.count
+      id = chunk.first + chunk.count
     }
   }
 }
@@ -232,7 +232,7 @@ class HashSearch {
     }
   }
 
-  scan(chunk: Uint32Array, first: number, numbers: Uint32Array): void {
+  scan(chunk: Uint32Array, first: number, ids: Uint32Array): void {
     const [bits, slots, hashes] = [this.#bits, this.#slots, this.hashes]
     const last = slots.length - 1
     for (let at = 0; at < chunk.length; at += wordsPerHash) {
@@ -246,9 +246,9 @@ class HashSearch {
           hashes[start] === word &&
           hashes[start + 1] === chunk[at + 1] &&
           hashes[start + 2] === chunk[at + 2] &&
-          numbers[index] === 0
+          ids[index] === 0
         ) {
-          numbers[index] = first + at / wordsPerHash
+          ids[index] = first + at / wordsPerHash
           this.remaining--
         }
       }

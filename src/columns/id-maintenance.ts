@@ -87,23 +87,23 @@ export class IdMaintenance {
     for (const [kindIndex, ofKind] of Map.groupBy(chunks, ({ kind }) => kind)) {
       const kind = idKinds[kindIndex] as IdKind
       /** 1: to be found; 2: an event was found. */
-      const states = new Uint8Array(this.dictionary.numbers()[kind])
+      const states = new Uint8Array(this.dictionary.sizes()[kind])
       for (const { first, hashes } of ofKind) states.fill(1, first, first + countOf(hashes))
       const texts = [...(yield* this.#textsOfEvents(kind, states, blocks))]
-      const numbers = this.dictionary.find(kind, texts).numbers
+      const { ids: textIds } = this.dictionary.find(kind, texts)
       yield
-      const byNumber = new Map(texts.map((text, index) => [numbers[index] as number, text]))
+      const textById = new Map(texts.map((text, index) => [textIds[index] as number, text]))
       for (const chunk of ofKind) {
         const ids = Array.from({ length: countOf(chunk.hashes) }, (_, index) => chunk.first + index)
         // The event that was found can have been deleted before its row was read.
-        const isComplete = ids.every((number) => states[number] === 1 || byNumber.has(number))
+        const isComplete = ids.every((id) => states[id] === 1 || textById.has(id))
         yield
         if (!isComplete) this.#skipped = { kind: chunk.kind, first: chunk.first }
         else
           identities.push(
             withoutIds(
-              { ...chunk, texts: packTexts(ids.map((number) => byNumber.get(number) ?? "")) },
-              ids.flatMap((number, index) => (byNumber.has(number) ? [] : index)),
+              { ...chunk, texts: packTexts(ids.map((id) => textById.get(id) ?? "")) },
+              ids.flatMap((id, index) => (textById.has(id) ? [] : index)),
             ),
           )
       }
@@ -124,9 +124,9 @@ export class IdMaintenance {
       const batch = this.blocks.open(slice)
       const [ids, times] = [batch[kind](), batch.times()]
       for (let index = 0; index < ids.length; index++) {
-        const number = ids[index] as number
-        if (states[number] !== 1) continue
-        states[number] = 2
+        const id = ids[index] as number
+        if (states[id] !== 1) continue
+        states[id] = 2
         const ts = batch.base + (times[index] as number)
         for (const row of this.rows.idsAt(batch.website, ts, batch.name)) texts.add(row[column] ?? "")
         if (++lookups % lookupsPerStep === 0) yield
@@ -141,12 +141,12 @@ export class IdMaintenance {
   *#withoutUnused(blocks: readonly BlockRow[]): Generator<void, IdChanges | undefined> {
     const identities: IdChunk[] = []
     const unusedChunks: { kind: number; first: number }[] = []
-    const sizes = this.dictionary.numbers()
+    const sizes = this.dictionary.sizes()
     const [readHashes, readTexts] = [this.db.prepare(sql.hashes).pluck(), this.db.prepare(sql.texts).pluck()]
     for (const [kind, ofKind] of idKinds.entries()) {
       const used = new Uint8Array(sizes[ofKind])
       for (const block of blocks) {
-        for (const number of this.blocks.segments.ids(block, ofKind)) used[number] = 1
+        for (const id of this.blocks.segments.ids(block, ofKind)) used[id] = 1
         yield
       }
       const chunks = this.db.prepare(sql.chunks).pluck().all({ kind }) as number[]

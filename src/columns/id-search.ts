@@ -18,13 +18,13 @@ export interface TextTest {
 export const idsPerStep = 65_536
 /** Bytes that the text of an id takes besides its characters, and a dictionary id in an array. */
 const textBytes = 60
-const numberBytes = 8
+const idBytes = 8
 /** All times, Unix ms. */
 const always = { from: Number.MIN_SAFE_INTEGER, to: Number.MAX_SAFE_INTEGER }
 
 /** The ids of blocks that passed a test so far. */
 interface FoundIds {
-  numbers: number[]
+  ids: number[]
   /** All dictionary ids below this one have been tested. */
   end: number
 }
@@ -57,19 +57,19 @@ export class IdSearch {
   constructor(private readonly options: SearchOptions) {}
 
   /**
-   * Finds the ids of a kind whose texts pass a test, for `found`. Takes about 0.1 us per id of blocks, once while the result is
+   * Finds the ids of a kind whose texts pass a test, for `foundIds`. Takes about 0.1 us per id of blocks, once while the result is
    * cached. Where texts are only in rows, it takes 0.5 us per row. The result can include ids of other websites and of deleted
    * events. Yields. Throws StaleBlockError.
    */
   *find(kind: IdKind, test: TextTest): Generator<void, void> {
-    const numbers = this.options.identities.hasAllTexts(kind)
+    const ids = this.options.identities.hasAllTexts(kind)
       ? [...(yield* this.#inBlocks(kind, test)), ...(yield* this.#inUnsealedRows(kind, test))]
       : yield* this.#inRows(kind, test, 0)
-    this.#found.set(`${kind} ${test.key}`, numbers)
+    this.#found.set(`${kind} ${test.key}`, ids)
   }
 
   /** Returns the dictionary ids that `find` has found. 0 stands for an id that no event of the snapshot has. */
-  found(kind: IdKind, key: string): readonly number[] {
+  foundIds(kind: IdKind, key: string): readonly number[] {
     return this.#found.get(`${kind} ${key}`) ?? []
   }
 
@@ -78,27 +78,27 @@ export class IdSearch {
     const state = String(sealed.rebuilds)
     const end = unsealed.sealedSize(kind)
     const cacheKey = `${kind} with ${key}`
-    const known = cache.find<FoundIds>(cacheKey, state) ?? { numbers: [], end: 1 }
-    if (known.end === end) return known.numbers
+    const known = cache.find<FoundIds>(cacheKey, state) ?? { ids: [], end: 1 }
+    if (known.end === end) return known.ids
     // Ids that were sealed after this snapshot was opened have different dictionary ids in this snapshot.
-    if (known.end > end) return known.numbers.filter((number) => number < end)
-    const numbers = [...known.numbers]
+    if (known.end > end) return known.ids.filter((id) => id < end)
+    const ids = [...known.ids]
     for (const { first, texts } of identities.texts(kind, known.end, sealed.rebuilds)) {
       for (const [index, text] of texts.containing(part)) {
-        const number = first + index
-        if (number >= known.end && number < end && test(text)) numbers.push(number)
+        const id = first + index
+        if (id >= known.end && id < end && test(text)) ids.push(id)
       }
       if (first + texts.count >= end) break
       yield
     }
-    cache.put(cacheKey, state, { numbers, end }, numberBytes * numbers.length + key.length * 2, false)
-    return numbers
+    cache.put(cacheKey, state, { ids, end }, idBytes * ids.length + key.length * 2, false)
+    return ids
   }
 
   *#inUnsealedRows(kind: IdKind, test: TextTest): Generator<void, number[]> {
     const { sealed, unreadRows, unsealed } = this.options
     if (unreadRows > 0) return yield* this.#inRows(kind, test, sealed.id)
-    return Array.from(unsealed.newIds(kind)).flatMap(([text, number]) => (test.test(text) ? number : []))
+    return Array.from(unsealed.newIds(kind)).flatMap(([text, id]) => (test.test(text) ? id : []))
   }
 
   /** Finds ids of rows with ids above `after`. While the texts of all rows stay cached, each row is read only once. */
@@ -121,6 +121,8 @@ export class IdSearch {
     if (after === 0) cache.put(key, "", known, known.bytes, false)
     const texts = [...known.all].filter(test)
     // Unread rows get these dictionary ids when they are read.
-    return Array.from(unreadRows > 0 ? unsealed.numbersOf(kind, texts) : unsealed.known(kind, texts))
+    return Array.from(
+      unreadRows > 0 ? unsealed.assignDictionaryIds(kind, texts) : unsealed.dictionaryIdsOf(kind, texts),
+    )
   }
 }

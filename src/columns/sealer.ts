@@ -121,7 +121,7 @@ export class Sealer {
     private readonly identities = new IdDictionary(db),
   ) {
     this.#rows = new RowReader(db)
-    this.#blocks = new BlockReader(db, this.#rows, (kind, texts) => this.identities.find(kind, texts).numbers)
+    this.#blocks = new BlockReader(db, this.#rows, (kind, texts) => this.identities.find(kind, texts).ids)
     this.#ids = new IdMaintenance(db, this.#rows, this.#blocks, identities)
   }
 
@@ -146,21 +146,21 @@ export class Sealer {
       yield
     }
     const identities: SealedBatch["identities"] = []
-    const next = this.identities.numbers()
+    const next = this.identities.sizes()
     const columns = builder.finish((kind, texts) => {
-      const { numbers, hashes } = this.identities.find(kind, texts)
+      const { ids, hashes } = this.identities.find(kind, texts)
       const newTexts: string[] = []
       const newHashes = new Uint32Array(hashes.length)
       for (let index = 0; index < texts.length; index++) {
-        if (numbers[index] !== 0) continue
+        if (ids[index] !== 0) continue
         const count = newTexts.push(texts[index] as string) - 1
-        numbers[index] = next[kind] + count
+        ids[index] = next[kind] + count
         for (let word = 0; word < wordsPerHash; word++)
           newHashes[count * wordsPerHash + word] = hashes[index * wordsPerHash + word] as number
       }
       const used = newHashes.slice(0, newTexts.length * wordsPerHash)
       identities.push(...this.identities.append(kind, newTexts, used))
-      return numbers
+      return ids
     })
     const blocks: SealedBatch["blocks"] = []
     for (const ofDay of Map.groupBy(columns, ({ website, day }) => `${website} ${day}`).values()) {

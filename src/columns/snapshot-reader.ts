@@ -78,7 +78,7 @@ export class SnapshotReader {
     this.#reader = new BlockReader(
       db,
       this.rows,
-      (kind, texts) => this.identities.find(kind, texts).numbers,
+      (kind, texts) => this.identities.find(kind, texts).ids,
       () => memory - this.#cache.bytes - this.#borrowed,
     )
     this.#sealed = db.prepare(sealedStateSql)
@@ -207,7 +207,7 @@ export class SnapshotReader {
         return {
           day,
           state,
-          isUnread: deferred.length > 0,
+          exceedsMemory: deferred.length > 0,
           sealed: () => {
             sealed ??= slices.map(entryOf).filter(isInScope)
             return sealed

@@ -53,7 +53,7 @@ export interface Day {
   /** Identifies the blocks of the day: the same state means the same events in blocks. "" means no blocks. */
   state: string
   /** The rows of the day do not fit into memory: they are read each time they are requested. */
-  isUnread: boolean
+  exceedsMemory: boolean
   /** Entries of current blocks. */
   sealed(): readonly Entry[]
   /** Entries to read from rows: unsealed rows and stale blocks. */
@@ -141,8 +141,8 @@ export class Snapshot {
   }
 
   /** Sizes of the dictionaries, with room for the ids of rows that have not been read. */
-  get numbers(): DictionarySizes {
-    const { visitors, sessions, profiles } = this.#unsealed.numbers()
+  get dictionarySizes(): DictionarySizes {
+    const { visitors, sessions, profiles } = this.#unsealed.dictionarySizes()
     return {
       visitors: visitors + this.#unreadRows,
       sessions: sessions + this.#unreadRows,
@@ -207,12 +207,12 @@ export class Snapshot {
 
   /**
    * Reads the events at the given times (Unix ms), both as stored and as columns. The columns have dictionary
-   * ids only for the kinds of ids in `numbered`. Calls `onEvent` with each event before it reads the next.
+   * ids only for the kinds of ids in `lookedUp`. Calls `onEvent` with each event before it reads the next.
    * Yields while it reads.
    */
   *eventsAt(
     moments: readonly { website: number; ts: number }[],
-    numbered: readonly IdKind[],
+    lookedUp: readonly IdKind[],
     onEvent: (event: StoredEvent) => void,
   ): Generator<void, { events: StoredEvent[]; columns: Columns[] }> {
     const builder = new ColumnBuilder(this.#rows)
@@ -231,7 +231,7 @@ export class Snapshot {
       columns: [
         ...builder.finish((kind, texts) =>
           // A lookup of a few ids among millions takes as long as a lookup of many.
-          numbered.includes(kind) ? this.numbersOf(kind, texts) : new Uint32Array(texts.length),
+          lookedUp.includes(kind) ? this.dictionaryIdsOf(kind, texts) : new Uint32Array(texts.length),
         ),
       ],
     }
@@ -257,9 +257,9 @@ export class Snapshot {
     return this.#search.find(kind, test)
   }
 
-  /** See `IdSearch.found`. */
-  found(kind: IdKind, key: string): readonly number[] {
-    return this.#search.found(kind, key)
+  /** See `IdSearch.foundIds`. */
+  foundIds(kind: IdKind, key: string): readonly number[] {
+    return this.#search.foundIds(kind, key)
   }
 
   /** Returns the row ids of a website's events at the given times (Unix ms), in no particular order. */
@@ -275,20 +275,20 @@ export class Snapshot {
   }
 
   /** Returns the dictionary id of each text, or 0 if no event has the id. */
-  numbersOf(kind: IdKind, texts: readonly string[]): Uint32Array {
-    return this.#unsealed.known(kind, texts)
+  dictionaryIdsOf(kind: IdKind, texts: readonly string[]): Uint32Array {
+    return this.#unsealed.dictionaryIdsOf(kind, texts)
   }
 
-  /** Assigns dictionary ids to ids that unread rows can have, so that `numbersOf` returns them before the rows are read. */
-  numberUnread(kind: IdKind, texts: readonly string[]): void {
-    if (this.#unreadRows > 0) this.#unsealed.numbersOf(kind, texts)
+  /** Assigns dictionary ids to ids that unread rows can have, so that `dictionaryIdsOf` returns them before the rows are read. */
+  assignUnreadIds(kind: IdKind, texts: readonly string[]): void {
+    if (this.#unreadRows > 0) this.#unsealed.assignDictionaryIds(kind, texts)
   }
 
-  /** Like `numbersOf`, but assigns dictionary ids to ids that no event has. */
-  numberAll(kind: IdKind, texts: readonly string[]): Uint32Array {
+  /** Like `dictionaryIdsOf`, but assigns dictionary ids to ids that no event has. */
+  assignDictionaryIds(kind: IdKind, texts: readonly string[]): Uint32Array {
     const distinct = [...new Set(texts)]
-    const numbers = this.#unsealed.numbersOf(kind, distinct)
-    const byText = new Map(distinct.map((text, index) => [text, numbers[index] as number]))
+    const ids = this.#unsealed.assignDictionaryIds(kind, distinct)
+    const byText = new Map(distinct.map((text, index) => [text, ids[index] as number]))
     return Uint32Array.from(texts, (text) => byText.get(text) as number)
   }
 
@@ -307,13 +307,13 @@ export class Snapshot {
 
   /** Returns the texts of ids by dictionary id. Yields while it reads. */
   *texts(kind: IdKind, locators: readonly RowLocator[]): Generator<void, Map<number, string>> {
-    const requested = new Set(locators.map(({ number }) => number))
+    const requested = new Set(locators.map(({ dictionaryId }) => dictionaryId))
     const textsById = new Map<number, string>()
     const addTexts = (texts: readonly string[]) => {
-      const numbers = this.numbersOf(kind, texts)
+      const dictionaryIds = this.dictionaryIdsOf(kind, texts)
       texts.forEach((text, index) => {
-        const number = numbers[index] as number
-        if (requested.has(number)) textsById.set(number, text)
+        const id = dictionaryIds[index] as number
+        if (requested.has(id)) textsById.set(id, text)
       })
     }
     if (locators.length * rowsPerLookup > this.#sealed.last) {
@@ -327,14 +327,14 @@ export class Snapshot {
     }
     const column = idKinds.indexOf(kind)
     const candidates = new Set<string>()
-    const areFew = locators.length * idsPerCheck < this.numbers[kind]
-    for (const [index, { number, website, name, ts }] of locators.entries()) {
+    const areFew = locators.length * idsPerCheck < this.dictionarySizes[kind]
+    for (const [index, { dictionaryId, website, name, ts }] of locators.entries()) {
       if (index % lookupsPerStep === lookupsPerStep - 1) yield
       for (const ids of this.#rows.idsAt(website, ts, name)) {
         const id = ids[column]
         if (typeof id !== "string") continue
         if (!areFew) candidates.add(id)
-        else if (this.#unsealed.isIdOf(kind, number, id)) textsById.set(number, id)
+        else if (this.#unsealed.isIdOf(kind, dictionaryId, id)) textsById.set(dictionaryId, id)
       }
     }
     addTexts([...candidates])

@@ -80,7 +80,7 @@ export class UnsealedRows {
   ) {
     this.#lastRead = sealed.id
     this.#builder = new ColumnBuilder(rows, limits.partBytes)
-    this.#initialSizes = dictionary.numbers()
+    this.#initialSizes = dictionary.sizes()
     this.#next = { ...this.#initialSizes }
   }
 
@@ -89,7 +89,7 @@ export class UnsealedRows {
     return now.id === this.sealed.id && now.deleted === this.sealed.deleted
   }
 
-  numbers(): DictionarySizes {
+  dictionarySizes(): DictionarySizes {
     return { ...this.#next }
   }
 
@@ -190,35 +190,35 @@ export class UnsealedRows {
 
   #batchesOf(builder: ColumnBuilder): MemoryBatch[] {
     this.built += builder.bytes
-    return [...builder.finish((kind, texts) => this.numbersOf(kind, texts))].map(
+    return [...builder.finish((kind, texts) => this.assignDictionaryIds(kind, texts))].map(
       (columns) => new MemoryBatch(columns),
     )
   }
 
   /** Returns the dictionary id of each text, and assigns new ones. Throws UnsealedIdsTooLargeError. */
-  numbersOf(kind: IdKind, texts: readonly string[]): Uint32Array {
-    const numbers = this.known(kind, texts)
+  assignDictionaryIds(kind: IdKind, texts: readonly string[]): Uint32Array {
+    const ids = this.dictionaryIdsOf(kind, texts)
     const newIds = this.#newIds[kind]
     for (let index = 0; index < texts.length; index++) {
-      if (numbers[index] !== 0) continue
+      if (ids[index] !== 0) continue
       const text = texts[index] as string
       this.#idBytes += idBytes + text.length
       if (this.#idBytes > this.limits.idBytes) throw new UnsealedIdsTooLargeError()
-      numbers[index] = this.#next[kind]++
-      newIds.set(text, numbers[index] as number)
+      ids[index] = this.#next[kind]++
+      newIds.set(text, ids[index] as number)
     }
-    return numbers
+    return ids
   }
 
   /** Iterates the texts and dictionary ids of ids that no block has used yet, of rows that were read. */
-  newIds(kind: IdKind): Iterable<[text: string, number: number]> {
+  newIds(kind: IdKind): Iterable<[text: string, id: number]> {
     return this.#newIds[kind]
   }
 
   /** Returns whether a dictionary id stands for a text. */
-  isIdOf(kind: IdKind, number: number, text: string): boolean {
-    if (number >= this.#initialSizes[kind]) return this.#newIds[kind].get(text) === number
-    return this.dictionary.isIdOf(kind, number, text)
+  isIdOf(kind: IdKind, id: number, text: string): boolean {
+    if (id >= this.#initialSizes[kind]) return this.#newIds[kind].get(text) === id
+    return this.dictionary.isIdOf(kind, id, text)
   }
 
   /** Returns one more than the highest dictionary id of blocks. */
@@ -227,14 +227,13 @@ export class UnsealedRows {
   }
 
   /** Returns the dictionary id of each text, or 0 if no event has the id. */
-  known(kind: IdKind, texts: readonly string[]): Uint32Array {
+  dictionaryIdsOf(kind: IdKind, texts: readonly string[]): Uint32Array {
     const newIds = this.#newIds[kind]
-    const { numbers } = this.dictionary.find(kind, texts)
+    const { ids } = this.dictionary.find(kind, texts)
     for (let index = 0; index < texts.length; index++) {
-      const number = numbers[index] as number
-      if (number === 0 || number >= this.#initialSizes[kind])
-        numbers[index] = newIds.get(texts[index] as string) ?? 0
+      const id = ids[index] as number
+      if (id === 0 || id >= this.#initialSizes[kind]) ids[index] = newIds.get(texts[index] as string) ?? 0
     }
-    return numbers
+    return ids
   }
 }

@@ -251,7 +251,7 @@ describe("column blocks", () => {
     }
     come(0)
     const reader = new SnapshotReader(db)
-    const known = () => reader.identities.find("visitors", ["visitor 0", "visitor 12", "nobody"]).numbers
+    const known = () => reader.identities.find("visitors", ["visitor 0", "visitor 12", "nobody"]).ids
     expect([...known()]).toEqual([1, 0, 0])
     come(10)
     expect([...known()]).toEqual([1, 13, 0])

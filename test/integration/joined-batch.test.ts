@@ -143,7 +143,7 @@ test("the numbers of a block are stored in ascending order", () => {
 test("a joined batch has the columns of its slices one after another, and no name", () => {
   sealAll(db, Number.MAX_SAFE_INTEGER)
   const identities = new IdDictionary(db)
-  const reader = new BlockReader(db, new RowReader(db), (kind, texts) => identities.find(kind, texts).numbers)
+  const reader = new BlockReader(db, new RowReader(db), (kind, texts) => identities.find(kind, texts).ids)
   const [{ slices } = { slices: [] as Slice[] }] = new BlockIndex(db).daysOf(0)
   const some = slices.slice(1, -1)
   const joined = reader.join(some)

@@ -265,8 +265,8 @@ describe("forget", () => {
     if (isUsed) store(writer, viewOf(1))
     sealAll(db, farDay)
     await forgetPerson(db, { websiteRid: 1, id: person }, now, schedule)
-    const { numbers } = new IdDictionary(db).find("visitors", [person.anonymousId, `anon_${uuidOf(2)}`])
-    expect([...numbers].map((number) => number > 0)).toEqual([isUsed, true])
+    const { ids } = new IdDictionary(db).find("visitors", [person.anonymousId, `anon_${uuidOf(2)}`])
+    expect([...ids].map((id) => id > 0)).toEqual([isUsed, true])
     expect(column("count(*)")).toEqual([isUsed ? 2 : 1])
   })
 

@@ -39,7 +39,7 @@ export function sourceOf(
 ): ReportSource {
   const ids = {} as Record<IdKind, string[]>
   for (const kind of idKinds) ids[kind] = [...new Set(events.flatMap((event) => idOf[kind](event) ?? []))]
-  const numbersOf = (kind: IdKind, texts: readonly string[]) =>
+  const dictionaryIdsOf = (kind: IdKind, texts: readonly string[]) =>
     Uint32Array.from(texts, (text) => ids[kind].indexOf(text) + 1)
   const parts = new Map<string, TestEvent[]>()
   for (const event of events) {
@@ -56,7 +56,7 @@ export function sourceOf(
     .map((part): Entry => {
       const columns = columnsOf(
         part.sort((one, other) => one.ts - other.ts),
-        numbersOf,
+        dictionaryIdsOf,
         events,
       )
       const { website, name, kind, day, crawler } = columns
@@ -75,7 +75,7 @@ export function sourceOf(
       (one, other) => one.day - other.day || one.website - other.website || (one.name < other.name ? -1 : 1),
     )
   return {
-    get numbers(): DictionarySizes {
+    get dictionarySizes(): DictionarySizes {
       const { visitors, sessions, profiles } = ids
       return {
         visitors: visitors.length + 1,
@@ -83,9 +83,9 @@ export function sourceOf(
         profiles: profiles.length + 1,
       }
     },
-    numberAll(kind, texts) {
+    assignDictionaryIds(kind, texts) {
       for (const text of texts) if (!ids[kind].includes(text)) ids[kind].push(text)
-      return numbersOf(kind, texts)
+      return dictionaryIdsOf(kind, texts)
     },
     linkedVisitors: (website) => [links[website] ?? []],
     latestProfileOf: (website, anonymousId) => links[website]?.find(([id]) => id === anonymousId)?.[1].at(-1),
@@ -97,8 +97,8 @@ export function sourceOf(
       for (const day of days) yield entries.filter((entry) => entry.day === day)
     },
     open: (entry) => entry.open(),
-    numbersOf,
-    found: (kind, key) => {
+    dictionaryIdsOf,
+    foundIds: (kind, key) => {
       const [op, value] = JSON.parse(key)
       const test = positivePredicateOf({ op, value })
       return ids[kind].flatMap((text, index) => (test(text, text) ? index + 1 : []))
@@ -109,8 +109,8 @@ export function sourceOf(
     websiteId: (rid) => (rid === 0 ? undefined : `website-${rid}`),
     *texts(kind, requested) {
       return new Map(
-        requested.flatMap(({ number, website, name, ts }): [number, string][] => {
-          const text = ids[kind][number - 1] as string
+        requested.flatMap(({ dictionaryId, website, name, ts }): [number, string][] => {
+          const text = ids[kind][dictionaryId - 1] as string
           const seen = events.some(
             (event) =>
               idOf[kind](event) === text &&
@@ -118,7 +118,7 @@ export function sourceOf(
               event.name === name &&
               event.ts === ts,
           )
-          return seen ? [[number, text]] : []
+          return seen ? [[dictionaryId, text]] : []
         }),
       )
     },
@@ -131,7 +131,7 @@ function idsAreKnown(): never {
 
 function columnsOf(
   events: readonly TestEvent[],
-  numbersOf: (kind: IdKind, texts: readonly string[]) => Uint32Array,
+  dictionaryIdsOf: (kind: IdKind, texts: readonly string[]) => Uint32Array,
   all: readonly TestEvent[],
 ): Columns {
   const [first] = events as [TestEvent]
@@ -151,7 +151,7 @@ function columnsOf(
   const idsOf = (kind: IdKind) =>
     Uint32Array.from(events, (event) => {
       const text = idOf[kind](event) ?? null
-      return text === null ? 0 : (numbersOf(kind, [text])[0] as number)
+      return text === null ? 0 : (dictionaryIdsOf(kind, [text])[0] as number)
     })
   const keys = new Set(events.flatMap(({ properties }) => Object.keys(properties ?? {})))
   const properties = new Map([...keys].map((key) => [key, column(({ properties }) => properties?.[key])]))

@@ -241,11 +241,11 @@ export class RowLocators {
     let largest = 0
     for (let n = 0; n < size; n++) {
       const index = indexAt(selection, n)
-      const number = codes[index] as number
-      largest = Math.max(largest, number)
-      if (number === 0 || locators.has(number)) continue
+      const id = codes[index] as number
+      largest = Math.max(largest, id)
+      if (id === 0 || locators.has(id)) continue
       this.budget.reserve(locatorBytes)
-      locators.set(number, { number, website, name, ts: base + (times[index] as number) })
+      locators.set(id, { dictionaryId: id, website, name, ts: base + (times[index] as number) })
     }
     return { codes, size: largest + 1, keyOf: (code) => (code === 0 ? null : String(code)) }
   }

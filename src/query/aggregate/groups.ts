@@ -258,11 +258,11 @@ function* selectedGroups(
 /** Returns the value of each measure if there are no events. */
 function emptyValues(
   measures: readonly Measure[],
-  { numbers, stamps }: Snapshot,
+  { dictionarySizes, stamps }: Snapshot,
   budget: MemoryBudget,
 ): (number | null)[] {
   return measures.map((measure) => {
-    const measurement = measurementOf(measure, { numbers, stamps, hasManyGroups: false }, budget)
+    const measurement = measurementOf(measure, { dictionarySizes, stamps, hasManyGroups: false }, budget)
     measurement.grow()
     return measurement.value(0)
   })

@@ -19,7 +19,7 @@ import { propertyMeasurementOf } from "./property-measures.ts"
 
 /** What all measures of a query share. */
 export interface MeasureContext {
-  numbers: DictionarySizes
+  dictionarySizes: DictionarySizes
   stamps: Stamps
   /** Whether the events of one batch can belong to many groups. */
   hasManyGroups: boolean
@@ -31,14 +31,14 @@ export interface MeasureContext {
  */
 export function measurementOf(
   measure: Measure,
-  { numbers, stamps, hasManyGroups }: MeasureContext,
+  { dictionarySizes, stamps, hasManyGroups }: MeasureContext,
   budget: MemoryBudget,
   base?: Measurement,
 ): Measurement {
   const distinct = (kind: IdKind) =>
     hasManyGroups
-      ? new GroupedIds(kind, numbers[kind], stamps, budget, base as GroupedIds | undefined)
-      : new DistinctIds(kind, numbers[kind], budget, base as DistinctIds | undefined)
+      ? new GroupedIds(kind, dictionarySizes[kind], stamps, budget, base as GroupedIds | undefined)
+      : new DistinctIds(kind, dictionarySizes[kind], budget, base as DistinctIds | undefined)
   if (typeof measure === "object") return propertyMeasurementOf(measure, budget, base)
   switch (measure) {
     case "events":

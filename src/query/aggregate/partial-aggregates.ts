@@ -130,7 +130,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   hasUnsealedEvents(range: TimeRange): boolean {
     return this.#daysIn(range).some(
       (day) =>
-        day.isUnread ||
+        day.exceedsMemory ||
         this.#unsealedOf(day).some(
           ({ entry, selection }) =>
             !(entry.batch && selection) || inRange(entry.batch, selection, range) !== undefined,
@@ -165,7 +165,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   *#allEvents(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
     const aggregate = this.aggregation.empty(range, budget, yield* this.#base(range, budget))
     for (const day of this.#daysIn(range)) {
-      const unsealed = day.isUnread
+      const unsealed = day.exceedsMemory
         ? this.#accepted(day.inRows()).map((entry): UnsealedEntry => ({ entry, selection: undefined }))
         : this.#unsealedOf(day)
       for (const { entry, selection } of unsealed) {

@@ -90,9 +90,9 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
     const hasIds = by.some((dimension) => kindOf[dimension])
     this.#key = hasIds ? undefined : JSON.stringify({ websites, filters, crawlers, kinds, by, measures })
     this.#calendar = `${granularity} ${scope.zone}`
-    const { numbers, stamps, websiteIds } = source
+    const { dictionarySizes, stamps, websiteIds } = source
     const hasManyGroups = by.some((dimension) => !isBatchField(dimension))
-    this.#spec = { by, measures, numbers, stamps, hasManyGroups, websiteIds, locators }
+    this.#spec = { by, measures, dictionarySizes, stamps, hasManyGroups, websiteIds, locators }
     this.#areCounts =
       !perEvent &&
       by.every(isBatchField) &&

@@ -137,10 +137,10 @@ function* prepareIds(query: Query, snapshot: Snapshot): Generator<void, void> {
     const textTest = idTextTest(filter)
     const values = [filter.value].flat().map(String)
     if (textTest) yield* snapshot.find(textTest.kind, textTest)
-    else if (kind && operators[filter.op].lookup === "equality") snapshot.numberUnread(kind, values)
+    else if (kind && operators[filter.op].lookup === "equality") snapshot.assignUnreadIds(kind, values)
     else if (filter.field === "profile") {
-      snapshot.numberUnread("profiles", values)
-      for (const [, visitors] of filter.linked ?? []) snapshot.numberUnread("visitors", visitors)
+      snapshot.assignUnreadIds("profiles", values)
+      for (const [, visitors] of filter.linked ?? []) snapshot.assignUnreadIds("visitors", visitors)
     }
   }
 }

@@ -50,7 +50,7 @@ export class CrossingSessions {
   static *find(source: Snapshot, budget: MemoryBudget): Generator<void, CrossingSessions | undefined> {
     const { days, cache } = source
     if (cache.memory === 0 || days.length >= several) return undefined
-    if (days.some((day) => day.isUnread || day.inRows().some(({ batch }) => !batch))) return undefined
+    if (days.some((day) => day.exceedsMemory || day.inRows().some(({ batch }) => !batch))) return undefined
     const { websites, crawlers, kinds } = source.scope
     const name = JSON.stringify({ websites, crawlers, kinds })
     const found = yield* crossingIds(source, name, budget)
@@ -67,7 +67,7 @@ export class CrossingSessions {
       return {
         day: day.day,
         state,
-        isUnread: false,
+        exceedsMemory: false,
         // Of two views in one ms, the order decides which is the first.
         sealed: () => (isOfSeveral ? day.sealed().toSorted(compareEntries) : day.sealed()),
         inRows: () => {
@@ -119,7 +119,7 @@ function* crossingIds(
   budget: MemoryBudget,
 ): Generator<void, Map<Day, Ids> | undefined> {
   const { days } = source
-  const size = source.numbers.sessions
+  const size = source.dictionarySizes.sessions
   const lists: Uint32Array[] = []
   for (const day of days) lists.push(yield* idsOf(source, day, name, size, budget))
   const olderCount = Math.max(0, days.length - recentDays)

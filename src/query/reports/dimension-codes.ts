@@ -69,27 +69,27 @@ export class DimensionCodes {
     return code
   }
 
-  #idCodes(codes: Uint32Array, batch: Batch, numbers: Uint32Array): Uint32Array {
+  #idCodes(codes: Uint32Array, batch: Batch, dictionaryIds: Uint32Array): Uint32Array {
     const { website, name, base } = batch
     const times = batch.times()
     for (let index = 0; index < codes.length; index++) {
-      const number = numbers[index] as number
-      if (number === 0) continue
-      const known = this.#codes.get(number)
+      const id = dictionaryIds[index] as number
+      if (id === 0) continue
+      const known = this.#codes.get(id)
       if (known === undefined)
-        this.#locators.push({ number, website, name, ts: base + (times[index] as number) })
-      codes[index] = known ?? this.#add(number, null)
+        this.#locators.push({ dictionaryId: id, website, name, ts: base + (times[index] as number) })
+      codes[index] = known ?? this.#add(id, null)
     }
     return codes
   }
 
-  /** Ids are numbers until here. */
+  /** Looks up the texts of ids. Until then, groups hold dictionary ids. */
   *lookUp(): Generator<void, void> {
     const kind = kindOf[this.dimension]
     if (!kind) return
     for (let at = 0; at < this.#locators.length; at += idsPerStep) {
       const texts = yield* this.source.texts(kind, this.#locators.slice(at, at + idsPerStep))
-      for (const [number, text] of texts) this.texts[this.#codes.get(number) as number] = text
+      for (const [id, text] of texts) this.texts[this.#codes.get(id) as number] = text
       yield
     }
   }
@@ -150,7 +150,7 @@ export class GroupCodes {
     return codes
   }
 
-  /** Ids are numbers until here. */
+  /** Looks up the texts of ids. Until then, groups hold dictionary ids. */
   *lookUp(): Generator<void, void> {
     for (const part of this.#parts) yield* part.lookUp()
   }

@@ -41,11 +41,11 @@ export function* listByLatestEvent<Row>(
   add: (row: Row, batch: Batch, index: number) => void,
 ): Generator<void, { total: number; rows: Row[] }> {
   const matcher = new Matcher(scope, scope.filters, source)
-  const dictionarySize = source.numbers[kind]
+  const dictionarySize = source.dictionarySizes[kind]
   const latest = yield* findLatest(kind, matcher, source, budget, limit > 0 ? offset + limit : 0)
   const listed = yield* pageOf(latest, source, budget, offset, limit, kind)
   budget.reserve(listed.length * rowBytes + bitsetBytes(dictionarySize) * 2)
-  const rows = new Map(listed.map((id): [number, Row] => [id.number, rowOf(id)]))
+  const rows = new Map(listed.map((id): [number, Row] => [id.dictionaryId, rowOf(id)]))
   const ids = new ScannedIds(dictionarySize, Uint32Array.from(rows.keys()))
   yield* visitBatches(source, matcher, (batch, selection) => {
     const column = batch[kind]()
@@ -137,7 +137,7 @@ class LatestEvents {
 
   locatorAt(index: number): RowLocator {
     return {
-      number: this.ids[index] as number,
+      dictionaryId: this.ids[index] as number,
       website: this.#websites[index] as number,
       name: this.#texts[this.#names[index] as number] as string,
       ts: this.times[index] as number,
@@ -174,7 +174,7 @@ function* findLatest(
   budget: MemoryBudget,
   enough: number,
 ): Generator<void, LatestEvents> {
-  const latest = new LatestEvents(enough > 0 ? source.numbers[kind] : 0, budget)
+  const latest = new LatestEvents(enough > 0 ? source.dictionarySizes[kind] : 0, budget)
   if (enough === 0) return latest
   const names = matcher.names && new Set(matcher.names)
   const accepts = (entry: Entry) => (!names || names.has(entry.name)) && matcher.accepts(entry)
@@ -219,7 +219,7 @@ function* pageOf(
   // An id that was deleted meanwhile has no text and is left out.
   return candidates
     .flatMap((locator): ListedId[] => {
-      const text = texts.get(locator.number)
+      const text = texts.get(locator.dictionaryId)
       return text === undefined ? [] : [{ ...locator, text }]
     })
     .sort((a, b) => b.ts - a.ts || compareTexts(a.text, b.text))
@@ -251,13 +251,13 @@ export class LatestId {
   ) {}
 
   add(event: EventRef, ts: number): void {
-    const number = event.batch[this.kind]()[event.index] as number
+    const dictionaryId = event.batch[this.kind]()[event.index] as number
     const before = this.locator
-    if (number === 0 || (before && ts < before.ts)) return
+    if (dictionaryId === 0 || (before && ts < before.ts)) return
     const { moment } = event
     if (!before || isAfter(moment, before.moment, this.source)) {
       const { website, name } = moment
-      this.locator = { number, website, name, ts, moment }
+      this.locator = { dictionaryId, website, name, ts, moment }
     }
   }
 
@@ -271,6 +271,6 @@ export class LatestId {
       kind,
       ids.flatMap(({ locator }) => locator ?? []),
     )
-    return ids.map(({ locator }) => (locator && texts.get(locator.number)) ?? null)
+    return ids.map(({ locator }) => (locator && texts.get(locator.dictionaryId)) ?? null)
   }
 }

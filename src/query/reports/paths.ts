@@ -30,7 +30,7 @@ export function* paths(
   const scopeMatcher = new Matcher(scope, scope.filters, source)
   const eventMatcher = stepMatcher(event, scope, source)
   const keys = yield* keysOf(source, scopeMatcher, budget)
-  const anchors = new Anchors(source.numbers.sessions, keys, budget)
+  const anchors = new Anchors(source.dictionarySizes.sessions, keys, budget)
   let ordinal = 0
   for (const entry of entriesOf(source, scopeMatcher, [eventMatcher])) {
     const batch = source.open(entry)
@@ -58,7 +58,7 @@ export function* paths(
   const ambiguous = neighbors.ambiguous()
   for (const sessions of partitionUnits(ambiguous, (session) => neighbors.eventsOf(session), budget)) {
     const own = budget.child()
-    const ordered = new ReceiptOrder(sessions, source.numbers.sessions, own)
+    const ordered = new ReceiptOrder(sessions, source.dictionarySizes.sessions, own)
     yield* visitBatches(source, scopeMatcher, (batch, selection) =>
       addLabeled(ordered, batch, selection, eventMatcher, keys),
     )

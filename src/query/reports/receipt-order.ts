@@ -84,7 +84,7 @@ function rowIdOf(
 }
 
 /** The time of an event, with what is needed to look up its row id. */
-export interface Moment extends Omit<RowLocator, "number"> {
+export interface Moment extends Omit<RowLocator, "dictionaryId"> {
   origin: Origin
   /** See `referenceOf`. Replaced by the row id once it is looked up. */
   reference: number

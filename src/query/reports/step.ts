@@ -8,14 +8,14 @@ import type { Selection } from "../structures/selection.ts"
 export type ReportSource = Lookup &
   Pick<
     Snapshot,
-    | "numbers"
+    | "dictionarySizes"
     | "entries"
     | "daysBackwards"
     | "open"
     | "texts"
     | "rowIdsAt"
     | "typeOf"
-    | "numberAll"
+    | "assignDictionaryIds"
     | "linkedVisitors"
     | "latestProfileOf"
   >

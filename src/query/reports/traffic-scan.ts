@@ -61,9 +61,9 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
       [isView, ...scope.filters.filter((filter) => !isOfSession(filter))],
       source,
     )
-    const { numbers, stamps } = source
+    const { dictionarySizes, stamps } = source
     const byEach = by?.view === "each"
-    this.#measures = { numbers, stamps, hasManyGroups: !!by, sessionsByView: byEach, totals: !by }
+    this.#measures = { dictionarySizes, stamps, hasManyGroups: !!by, sessionsByView: byEach, totals: !by }
     this.hasIds = by?.fields.some((field) => kindOf[field]) ?? false
     this.#codes = by && new GroupCodes(by.fields, source, budget)
     const { websites, filters, crawlers, kinds, zone } = scope
@@ -160,7 +160,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   #sessionTable(): PageSessions {
     const { scope, by, granularity } = this.query
     this.#table ??= new PageSessions(
-      this.source.numbers.sessions,
+      this.source.dictionarySizes.sessions,
       scope.from - sessionLookBack,
       {
         first: granularity !== undefined || this.#ofSessions.perEvent,

@@ -26,7 +26,7 @@ export function* traffic(
   if (by?.view === "each" && !scope.filters.some(isOfSession))
     return yield* trafficOfViews(scope, by.fields, source, budget)
   // The counts of sessions that cross days are not cached, so a result is cached as long as there is no new event.
-  if (source.days.some((day) => day.isUnread || day.inRows().length > 0))
+  if (source.days.some((day) => day.exceedsMemory || day.inRows().length > 0))
     return yield* computeTraffic(query, source, budget)
   const key = `traffic ${JSON.stringify(query)}`
   const state = source.days.map((day) => `${day.day} ${day.state}`).join(" ")

@@ -26,7 +26,7 @@ export function* unitsOf(
 ): Generator<void, Units> {
   if (unit === "profile_id") return yield* profilesWithLinks(websites, source, budget)
   const kind = idKinds[unit]
-  return { dictionarySize: source.numbers[kind], idsOf: (batch) => [batch[kind]()] }
+  return { dictionarySize: source.dictionarySizes[kind], idsOf: (batch) => [batch[kind]()] }
 }
 
 /**
@@ -46,11 +46,11 @@ function* profilesWithLinks(
     const linksOfWebsite = new Map<number, number | Uint32Array>()
     for (const chunk of source.linkedVisitors(website)) {
       budget.reserve(chunk.length * linkBytes)
-      const visitors = source.numberAll(
+      const visitors = source.assignDictionaryIds(
         "visitors",
         chunk.map(([anonymousId]) => anonymousId),
       )
-      const profiles = source.numberAll(
+      const profiles = source.assignDictionaryIds(
         "profiles",
         chunk.flatMap(([, profileIds]) => profileIds),
       )
@@ -68,7 +68,7 @@ function* profilesWithLinks(
     }
     if (linksOfWebsite.size > 0) links.set(website, linksOfWebsite)
   }
-  return { dictionarySize: source.numbers.profiles, idsOf: (batch) => profilesOf(batch, links) }
+  return { dictionarySize: source.dictionarySizes.profiles, idsOf: (batch) => profilesOf(batch, links) }
 }
 
 function merged(before: number | Uint32Array, more: Uint32Array): Uint32Array {

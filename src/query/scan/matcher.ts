@@ -80,7 +80,10 @@ export function idTextTest(filter: Filter): IdTextTest | undefined {
 }
 
 /** The part of a snapshot that a matcher uses. */
-export type Lookup = Pick<Snapshot, "numbers" | "numbersOf" | "found" | "websiteId" | "cache">
+export type Lookup = Pick<
+  Snapshot,
+  "dictionarySizes" | "dictionaryIdsOf" | "foundIds" | "websiteId" | "cache"
+>
 
 /** A batch and its selected events. */
 export interface Narrowed {
@@ -225,12 +228,12 @@ export class Matcher {
 
   /** The events that name the profile, and events of its linked ids that name no profile: see src/store/identity-resolution.ts. */
   #profileTest({ value, linked = [] }: Filter): EventTest {
-    const [profile = 0] = this.lookup.numbersOf("profiles", [String(value)])
+    const [profile = 0] = this.lookup.dictionaryIdsOf("profiles", [String(value)])
     const visitors = new Map(
       linked.map(([website, ids]) => {
-        const numbers = new Set(this.lookup.numbersOf("visitors", ids))
-        numbers.delete(0)
-        return [website, numbers]
+        const visitorIds = new Set(this.lookup.dictionaryIdsOf("visitors", ids))
+        visitorIds.delete(0)
+        return [website, visitorIds]
       }),
     )
     const fits = Uint8Array.from([0, 1])
@@ -256,25 +259,25 @@ export class Matcher {
   /** Batches contain dictionary ids, so the matching ids are looked up first. */
   #idTest(kind: IdKind, filter: Filter): EventTest {
     const idsOf = (batch: Batch) => batch[kind]()
-    const all = this.lookup.numbers[kind]
+    const size = this.lookup.dictionarySizes[kind]
     const { lookup, isNegation: denies } = operators[filter.op]
     if (lookup === "presence") {
       const missing = predicateOf(filter)(undefined, undefined)
-      const fits = new Uint8Array(all).fill(Number(!missing))
+      const fits = new Uint8Array(size).fill(Number(!missing))
       fits[0] = Number(missing)
       return (batch) => ({ codes: idsOf(batch), fits })
     }
     // The ids to select, or those to exclude.
     const textTest = idTextTest(filter)
-    const numbers = textTest
-      ? this.lookup.found(kind, textTest.key)
-      : this.lookup.numbersOf(kind, [filter.value].flat().map(String))
-    const fits = new Uint8Array(all).fill(Number(denies))
+    const ids = textTest
+      ? this.lookup.foundIds(kind, textTest.key)
+      : this.lookup.dictionaryIdsOf(kind, [filter.value].flat().map(String))
+    const fits = new Uint8Array(size).fill(Number(denies))
     let [count, last] = [0, 0]
-    for (const number of numbers) {
-      if (number === 0 || fits[number] !== Number(denies)) continue
-      fits[number] = Number(!denies)
-      last = number
+    for (const id of ids) {
+      if (id === 0 || fits[id] !== Number(denies)) continue
+      fits[id] = Number(!denies)
+      last = id
       count++
     }
     if (count === 0) return () => denies
