@@ -91,7 +91,7 @@ const code = await run(process.argv.slice(2), {
   input: () => Bun.stdin.text(),
   out: writeOut,
   err: (text) => process.stderr.write(text),
-  outTaken: (text) => writeAll(process.stdout, text),
+  outAndWait: (text) => writeAll(process.stdout, text),
   outIsDiscarded: isNullDevice(process.stdout.fd),
   outIsTerminal: process.stdout.isTTY ?? false,
   errIsTerminal: process.stderr.isTTY ?? false,

@@ -13,11 +13,11 @@ import {
 import type { Caller } from "../http/caller.ts"
 import {
   canAccess,
-  isWithin,
+  isCoveredBy,
+  requireCoveredBy,
   requireExistingWebsites,
   requireUnlimitedWebsites,
   requireWebsiteAccess,
-  requireWithin,
 } from "../http/permissions.ts"
 import type { RejectedRequests } from "../http/rejected-requests.ts"
 import { requestContextOf } from "../http/request-context.ts"
@@ -144,17 +144,17 @@ async function forget(
   requireWebsiteAccess(caller, id)
   const person = readPerson(await body())
   const website = findWebsite(db, id)
-  const pace = {
+  const schedule = {
     write: <Result>(work: () => Result) => batcher.run(work),
     sleep,
   }
-  const forgotten = await forgetPerson(db, { websiteRid: website.rid, id: person }, now, pace)
+  const forgotten = await forgetPerson(db, { websiteRid: website.rid, id: person }, now, schedule)
   return { body: { ...forgotten, note: forgetNote(website, person) } }
 }
 
 function showKeys({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): RouteResult {
   const keys = listKeys(db)
-    .filter((key) => isWithin(key, caller))
+    .filter((key) => isCoveredBy(key, caller))
     .map(keyJson)
   return { body: { keys, total: keys.length } }
 }
@@ -162,7 +162,7 @@ function showKeys({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): Route
 async function addKey(deps: AdminApiDeps, { caller, now, body }: AuthenticatedRequest): Promise<RouteResult> {
   const { db, random } = deps
   const grant = readNewKey(await body(), now)
-  requireWithin(grant, caller)
+  requireCoveredBy(grant, caller)
   const created = await commitChange(deps, () => {
     requireExistingWebsites(db, grant.websites)
     return createKey(db, deps.newId(), grant, random, now)
@@ -171,7 +171,7 @@ async function addKey(deps: AdminApiDeps, { caller, now, body }: AuthenticatedRe
 }
 
 function showKey({ db }: AdminApiDeps, { caller, id }: AuthenticatedRequest): RouteResult {
-  return { body: { key: keyJson(withinGrant(db, id, caller)) } }
+  return { body: { key: keyJson(findCoveredKey(db, id, caller)) } }
 }
 
 async function editKey(
@@ -181,7 +181,7 @@ async function editKey(
   const { db } = deps
   const changes = readKeyChanges(await body(), now)
   const changed = await commitChange(deps, () => {
-    requireWithin({ ...withinGrant(db, id, caller), ...changes }, caller)
+    requireCoveredBy({ ...findCoveredKey(db, id, caller), ...changes }, caller)
     requireExistingWebsites(db, changes.websites)
     return changeKey(db, id, changes, now)
   })
@@ -189,14 +189,14 @@ async function editKey(
 }
 
 async function endKey(deps: AdminApiDeps, { caller, now, id }: AuthenticatedRequest): Promise<RouteResult> {
-  await commitChange(deps, () => revokeKey(deps.db, withinGrant(deps.db, id, caller).id, now))
+  await commitChange(deps, () => revokeKey(deps.db, findCoveredKey(deps.db, id, caller).id, now))
   return {}
 }
 
 /** The response contains the secret, so a caller must not rotate a key with more permissions than their own. */
 async function renewKey(deps: AdminApiDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
   const { db, random } = deps
-  const rotated = await commitChange(deps, () => rotateKey(db, withinGrant(db, id, caller).id, random))
+  const rotated = await commitChange(deps, () => rotateKey(db, findCoveredKey(db, id, caller).id, random))
   return { body: { key: { ...keyJson(rotated.key), key: rotated.secret } } }
 }
 
@@ -298,13 +298,13 @@ function download(
     rows: exportRows,
     groupRows: exportGroupRows,
     groupCharacters: exportGroupCharacters,
-    rest: () => sleep(exportPause),
+    pause: () => sleep(exportPause),
   }
   const bytes = downloads.limit(
     `${caller.kind} ${caller.login ? caller.login.hash.toString("hex") : caller.id}`,
     website && person
       ? exportPerson(db, { website, id: person, now, sleep: abortableSleep(request.signal) }, format, steps)
-      : exportEvents(db, { ...filter, ...exported(db, caller, website) }, format, steps),
+      : exportEvents(db, { ...filter, ...exportSelection(db, caller, website) }, format, steps),
     request.signal,
   )
   const headers: Record<string, string> = {
@@ -318,7 +318,7 @@ function download(
   return { bytes: zipped ? gzipped(bytes, exportGzipLevel) : bytes, headers }
 }
 
-function exported(
+function exportSelection(
   db: Db,
   caller: Caller,
   website: Website | undefined,
@@ -334,9 +334,9 @@ function isOfPerson(request: Request): boolean {
 }
 
 /** Throws `key_not_found`, and `grant_too_wide` if the key has more permissions than `own`. */
-function withinGrant(db: Db, id: string, own: Caller): Key {
+function findCoveredKey(db: Db, id: string, own: Caller): Key {
   const key = findKey(db, id)
-  requireWithin(key, own)
+  requireCoveredBy(key, own)
   return key
 }
 

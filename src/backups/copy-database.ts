@@ -135,7 +135,7 @@ function verify(copy: Db, expected: SourceState, from: string): void {
  * after which the caller removes `to`.
  */
 export function copyBackup(from: string, to: string, onProgress: OnProgress): CopyResult {
-  refuseOpenDatabase(from)
+  rejectOpenDatabase(from)
   const bytes = statSync(from).size
   onProgress(0, bytes)
   copyFileSync(from, to, constants.COPYFILE_EXCL)
@@ -158,7 +158,7 @@ export function verifyDownload(from: string, to: string, onProgress: OnProgress)
 
 /** Verifies the backup at `path` and returns its row counts. Throws a UserError if it is unusable. `name`: its name in messages. */
 export function verifyBackup(path: string, name = path): Contents {
-  refuseOpenDatabase(path)
+  rejectOpenDatabase(path)
   const db = withFileName(name, path, () => openForReading(path))
   let contents: Contents
   try {
@@ -179,7 +179,7 @@ export function verifyBackup(path: string, name = path): Contents {
 }
 
 /** Throws a UserError if `path` has a -wal: the file alone lacks recent events. */
-function refuseOpenDatabase(path: string): void {
+function rejectOpenDatabase(path: string): void {
   const wal = `${path}-wal`
   if (!existsSync(wal) || statSync(wal).size === 0) return
   throw new UserError(

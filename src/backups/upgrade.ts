@@ -2,8 +2,8 @@ import { statSync } from "node:fs"
 import { dirname } from "node:path"
 import { UserError } from "../errors.ts"
 import { schemaVersion } from "../store/check.ts"
-import { refuseDamaged } from "../store/db/damage.ts"
-import { refuseAliases, removeRestoreLink } from "../store/db/database-path.ts"
+import { rejectDamaged } from "../store/db/damage.ts"
+import { rejectAliases, removeRestoreLink } from "../store/db/database-path.ts"
 import { isFileLocked } from "../store/db/file-lock.ts"
 import { keepOwner, publish } from "../store/db/files.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
@@ -49,8 +49,8 @@ export async function upgrade(path: string, backup: boolean, context: Context): 
     keepOwner(`${path}-lock`, dirname(path))
     removeStaleStaging(path, context)
     removeRestoreLink(path)
-    refuseAliases(path, true)
-    refuseDamaged(path, false)
+    rejectAliases(path, true)
+    rejectDamaged(path, false)
     const { version, pending } = readSchema(path)
     if (pending.length === 0) return { applied: [], backup: null }
     const backupPath = backup && version > 0 ? await backUp(path, version, context) : null

@@ -12,7 +12,7 @@ import { publish } from "../store/db/files.ts"
 import { contentsFields, contentsJson } from "../terminal/contents.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
-import { refuseOutputFile } from "../terminal/output-file.ts"
+import { requireWritableOutput } from "../terminal/output-file.ts"
 import { printFields, printJson, size } from "../terminal/print.ts"
 
 interface BackupOptions extends DataOptions, ArchiveOptions {
@@ -48,10 +48,10 @@ async function backup(file: string, options: BackupOptions, context: Context): P
   const startedAt = context.environment.elapsed()
   const from = requireDatabase(options)
   const to = resolve(file)
-  refuseOutputFile(to, from, output, options.force)
+  requireWritableOutput(to, from, output, options.force)
   requireFreeSpace(to, databaseBytes(from))
   const copy = await stageCopy(to, { what: "database", from }, context, (path) => {
-    refuseOutputFile(to, from, output, options.force)
+    requireWritableOutput(to, from, output, options.force)
     publish(path, to, options.force ?? false)
   })
   const ms = Math.round(context.environment.elapsed() - startedAt)

@@ -40,7 +40,7 @@ async function follow(options: TailOptions, context: Context): Promise<void> {
       : eventsOfServer(options.url, options, context, stop.signal)
   for await (const event of events) {
     if (options.json) printJson(event, context)
-    else await context.outTaken(`${lineOf(event)}\n`)
+    else await context.outAndWait(`${lineOf(event)}\n`)
   }
 }
 

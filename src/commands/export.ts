@@ -8,11 +8,11 @@ import type { DatabaseOptions } from "../serve-options.ts"
 import type { Db } from "../store/db/driver.ts"
 import { createPrivateFile, partialName, publish, removePartials, syncFolder } from "../store/db/files.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
-import { closeAfterReading, openForReading, refuseOlderSchema } from "../store/db/open.ts"
+import { closeAfterReading, openForReading, requireCurrentSchema } from "../store/db/open.ts"
 import { findWebsite, listWebsites } from "../store/websites.ts"
 import type { Context } from "../terminal/context.ts"
 import { commandDatabaseOption, requireDatabase } from "../terminal/database.ts"
-import { fileExists, refuseOutputFile } from "../terminal/output-file.ts"
+import { fileExists, requireWritableOutput } from "../terminal/output-file.ts"
 import { Progress } from "../terminal/progress.ts"
 
 interface ExportOptions extends DatabaseOptions {
@@ -94,7 +94,7 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
   }
   const path = requireDatabase(options)
   const out = options.out === undefined ? undefined : resolve(options.out)
-  if (out !== undefined) refuseOutputFile(out, path, output, options.force)
+  if (out !== undefined) requireWritableOutput(out, path, output, options.force)
   const db = openForReading(path)
   const progress = new Progress(context, out !== undefined || !context.outIsTerminal)
   let events = 0
@@ -103,12 +103,12 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
     progress.show(() => `exported ${events.toLocaleString("en")} events`)
   }
   try {
-    refuseOlderSchema(pendingMigrations(db, path), path)
-    const steps = { rows: readRows, groupRows, groupCharacters, rest: () => undefined, onRead }
+    requireCurrentSchema(pendingMigrations(db, path), path)
+    const steps = { rows: readRows, groupRows, groupCharacters, pause: () => undefined, onRead }
     const plain = exportChunks(db, filter, steps, context)
     const bytes = gzip ? gzipped(plain, gzipLevel) : plain
     if (out !== undefined) await toFile(out, bytes, options, context)
-    else for await (const chunk of bytes) await context.outTaken(chunk)
+    else for await (const chunk of bytes) await context.outAndWait(chunk)
   } finally {
     progress.end()
     closeAfterReading(db)

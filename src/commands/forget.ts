@@ -19,7 +19,7 @@ import {
 import { findWebsite, type Website } from "../store/websites.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "../terminal/database.ts"
-import { counted, printJson, shown } from "../terminal/print.ts"
+import { countText, printJson, shown } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
 interface ForgetOptions extends DataOptions {
@@ -130,10 +130,10 @@ function scheduleOf(
   if (!errIsTerminal) return schedule
   const total = countEvents(db, website.rid)
   const onProgress = (events: number) =>
-    progress.show(() => `checked ${Math.min(events, total)} of ${counted(total, "event")}`)
+    progress.show(() => `checked ${Math.min(events, total)} of ${countText(total, "event")}`)
   return { ...schedule, onProgress }
 }
 
 function inWords({ events, profiles, links }: PersonCounts): string {
-  return `${counted(events, "event")}, ${counted(profiles, "profile")} and ${counted(links, "link")}`
+  return `${countText(events, "event")}, ${countText(profiles, "profile")} and ${countText(links, "link")}`
 }

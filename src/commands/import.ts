@@ -13,7 +13,7 @@ import { ServerLock } from "../store/db/server-lock.ts"
 import { sweepPause } from "../store/events.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "../terminal/database.ts"
-import { counted, printFields, printJson, shown } from "../terminal/print.ts"
+import { countText, printFields, printJson, shown } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
 /**
@@ -45,7 +45,9 @@ async function importFile(file: string, options: DataOptions, context: Context):
   if (!existsSync(file))
     throw new UserError(`${file} does not exist`, "choose a file created by databuddy export")
   const startedAt = context.environment.elapsed()
-  const report = await withDatabase(options, context, (db) => importLines(db, file, context), { make: true })
+  const report = await withDatabase(options, context, (db) => importLines(db, file, context), {
+    createIfMissing: true,
+  })
   const ms = Math.round(context.environment.elapsed() - startedAt)
   if (options.json) printJson({ file, ...report, ms }, context)
   else print(file, report, ms, context)
@@ -57,7 +59,7 @@ async function importFile(file: string, options: DataOptions, context: Context):
   }
   if (report.refused.total > 0) {
     throw new UserError(
-      `rejected ${report.refused.total} of ${counted(report.lines, "line")} of ${file}; the rest is imported`,
+      `rejected ${report.refused.total} of ${countText(report.lines, "line")} of ${file}; the rest is imported`,
       "fix those lines and import the file again; existing data is skipped",
     )
   }

@@ -99,7 +99,7 @@ async function create(options: CreateOptions, context: Context): Promise<void> {
   const { random, now } = context.environment
   const input = { name, scopes: scope, websites: website, expiresAt: expires, rateLimit }
   const grant = readNewKey(input, now())
-  const make = (db: Db) =>
+  const create = (db: Db) =>
     inTransaction(db, () => {
       requireExistingWebsites(db, grant.websites)
       const { key, secret } = createKey(db, context.newId(), grant, random, now())
@@ -107,7 +107,7 @@ async function create(options: CreateOptions, context: Context): Promise<void> {
       print(key, options, context, secret)
     })
   // A new database has no websites to limit the key to.
-  await withDatabase(options, context, make, { make: grant.websites === null })
+  await withDatabase(options, context, create, { createIfMissing: grant.websites === null })
 }
 
 function list(options: DataOptions, context: Context): void {

@@ -15,6 +15,6 @@ export function addLicensesCommand(root: Command, context: Context): void {
           "run npm run build, then ./databuddy licenses",
         )
       }
-      await context.outTaken(texts)
+      await context.outAndWait(texts)
     })
 }

@@ -12,7 +12,7 @@ import type { Context } from "../terminal/context.ts"
 import { collect } from "../terminal/database.ts"
 import { operatorHelp, readFilter, readStep } from "../terminal/filter.ts"
 import { bar, printJson, printTable, shown } from "../terminal/print.ts"
-import { addWhereOptions, askQuery, type Where } from "../terminal/query-client.ts"
+import { addWhereOptions, runQueries, type Where } from "../terminal/query-client.ts"
 
 interface QueryOptions extends Where {
   last?: string
@@ -119,10 +119,10 @@ export function addQueryCommand(root: Command, context: Context): void {
 }
 
 async function query(type: string, options: QueryOptions, context: Context): Promise<void> {
-  const [entry] = await askQuery(bodyOf(type, options), options, context)
+  const [entry] = await runQueries(bodyOf(type, options), options, context)
   if (!entry) return
   if (options.json) printJson(entry, context)
-  else if (options.csv) await context.outTaken(csvOf(entry.data))
+  else if (options.csv) await context.outAndWait(csvOf(entry.data))
   else printEntry(entry, options, context)
 }
 

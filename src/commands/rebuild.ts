@@ -4,7 +4,7 @@ import { reset, Sealer, sealAll } from "../columns/sealer.ts"
 import { countContents } from "../store/check.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, withDatabase } from "../terminal/database.ts"
-import { counted, printJson } from "../terminal/print.ts"
+import { countText, printJson } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
 export function addRebuildCommand(root: Command, context: Context): void {
@@ -22,14 +22,14 @@ export function addRebuildCommand(root: Command, context: Context): void {
       const progress = new Progress(context)
       sealAll(db, today, (left) =>
         progress.show(
-          () => `${Math.floor(((ids - left) / Math.max(1, ids)) * 100)} % of ${counted(events, "event")}`,
+          () => `${Math.floor(((ids - left) / Math.max(1, ids)) * 100)} % of ${countText(events, "event")}`,
         ),
       )
       progress.end()
       const seconds = (context.environment.elapsed() - startedAt) / 1_000
       if (options.json) printJson({ db: db.name, events, seconds }, context)
       else
-        context.out(`rebuilt the column blocks of ${counted(events, "event")} in ${seconds.toFixed(1)} s\n`)
+        context.out(`rebuilt the column blocks of ${countText(events, "event")} in ${seconds.toFixed(1)} s\n`)
     }),
   )
 }

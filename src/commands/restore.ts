@@ -13,7 +13,7 @@ import {
 } from "../backups/staging.ts"
 import { UserError } from "../errors.ts"
 import { addFlagsOfServe } from "../serve-options.ts"
-import { databasePath, refuseAliases } from "../store/db/database-path.ts"
+import { databasePath, rejectAliases } from "../store/db/database-path.ts"
 import { Database, type Db } from "../store/db/driver.ts"
 import { lockExclusively } from "../store/db/exclusive-lock.ts"
 import { keepOwner } from "../store/db/files.ts"
@@ -93,7 +93,7 @@ async function restore(file: string, options: RestoreOptions, context: Context):
   if (isSameFile(name, db)) throw new UserError(`${name} is the database itself`, "choose a backup of it")
   requireFreeSpace(db, source.bytes)
   const aside = `${db}.before-restore-${new Date(context.environment.now()).toISOString().replace(/[-:.]/g, "")}`
-  refuseAliases(db, false)
+  rejectAliases(db, false)
   const lock = lockExclusively(db, context.environment.pid)
   let hasPrevious = false
   let ended: RevokedAccess | undefined

@@ -3,7 +3,7 @@ import { eventKinds } from "../event-kinds.ts"
 import type { Row } from "../query-api/query-spec.ts"
 import type { Context } from "../terminal/context.ts"
 import { printJson, shown, sparkline } from "../terminal/print.ts"
-import { addWhereOptions, askQuery, type Where } from "../terminal/query-client.ts"
+import { addWhereOptions, runQueries, type Where } from "../terminal/query-client.ts"
 import { printRows } from "./query.ts"
 
 interface StatsOptions extends Where {
@@ -42,7 +42,7 @@ export function addStatsCommand(root: Command, context: Context): void {
 
 async function stats(options: StatsOptions, context: Context): Promise<void> {
   const body = { parameters, ...(options.zone === undefined ? {} : { timeZone: options.zone }) }
-  const entries = await askQuery(body, options, context)
+  const entries = await runQueries(body, options, context)
   if (options.json) {
     printJson(Object.fromEntries(entries.map(({ parameter, data }) => [parameter, data])), context)
     return

@@ -104,7 +104,7 @@ async function create(email: string, options: CreateOptions, context: Context): 
   // Validate before the password is read.
   readNewUser({ email, role: role ?? "viewer", websites })
   const { password, hash } = await choosePassword(passwordStdin, context)
-  const make = (db: Db) =>
+  const create = (db: Db) =>
     inTransaction(db, () => {
       const first = hasOwner(db) || websites ? "viewer" : "owner"
       const settings = readNewUser({ email, role: role ?? first, websites })
@@ -113,7 +113,7 @@ async function create(email: string, options: CreateOptions, context: Context): 
       print(user, options, context, passwordStdin ? undefined : password)
     })
   // A new database has no websites to limit the user to.
-  await withDatabase(options, context, make, { make: websites === undefined })
+  await withDatabase(options, context, create, { createIfMissing: websites === undefined })
 }
 
 function list(options: DataOptions, context: Context): void {

@@ -23,7 +23,7 @@ import {
   readDatabase,
   withDatabase,
 } from "../terminal/database.ts"
-import { counted, printFields, printJson, printTable, shortTime, shown } from "../terminal/print.ts"
+import { countText, printFields, printJson, printTable, shortTime, shown } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
 interface CreateOptions extends DataOptions {
@@ -159,8 +159,9 @@ async function create(domain: string, options: CreateOptions, context: Context):
   const pageIdentify = switchOf(options.pageIdentify)
   const input = { domain, name, anonymize, retain, allowedOrigins, pageIdentify, id: sentId }
   const { id = context.newId(), settings } = readNewWebsite(input)
-  const make = (db: Db) => inTransaction(db, () => createWebsite(db, id, settings, context.environment.now()))
-  print(await withDatabase(options, context, make, { make: true }), options, context)
+  const create = (db: Db) =>
+    inTransaction(db, () => createWebsite(db, id, settings, context.environment.now()))
+  print(await withDatabase(options, context, create, { createIfMissing: true }), options, context)
 }
 
 function list(options: DataOptions, context: Context): void {
@@ -221,7 +222,7 @@ async function remove(id: string, options: DeleteOptions, context: Context): Pro
   await withDatabase(options, context, async (db) => {
     const website = findWebsite(db, id)
     const events = countEvents(db, website.rid)
-    const what = `the website ${website.id} (${shown(website.domain)}) and its ${counted(events, "event")}`
+    const what = `the website ${website.id} (${shown(website.domain)}) and its ${countText(events, "event")}`
     if (!options.yes) {
       throw new UserError(`this would permanently delete ${what}`, "add --yes to confirm")
     }
@@ -239,7 +240,7 @@ async function sweep(db: Db, events: number, context: Context): Promise<void> {
   let done = 0
   while (inTransaction(db, () => sweepDeleted(db, context.environment.now()))) {
     done = Math.min(done + sweepRows, events)
-    progress.show(() => `deleted ${done} of ${counted(events, "event")}`)
+    progress.show(() => `deleted ${done} of ${countText(events, "event")}`)
     await context.sleep(sweepPause)
   }
   progress.end()

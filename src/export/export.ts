@@ -46,7 +46,7 @@ export interface Steps {
   groupRows: number
   groupCharacters: number
   /** Called between steps. */
-  rest: () => Promise<void> | undefined
+  pause: () => Promise<void> | undefined
   /** Called with the number of events of each step. */
   onRead?: (events: number) => void
 }
@@ -125,12 +125,12 @@ function* linesOf(db: Db, websites: readonly Website[]): Parts["lines"] {
 
 async function* paced(
   steps: Iterable<StoredEvent[]>,
-  { rest, onRead }: Steps,
+  { pause, onRead }: Steps,
 ): AsyncGenerator<StoredEvent[]> {
   for (const events of steps) {
     if (events.length > 0) yield events
     onRead?.(events.length)
-    await rest()
+    await pause()
   }
 }
 
@@ -140,13 +140,13 @@ function fileOf(parts: Parts, format: Format, steps: Steps): AsyncGenerator<Uint
   return ndjson(parts, steps)
 }
 
-async function* ndjson({ lines, events }: Parts, { rest }: Steps): AsyncGenerator<Uint8Array> {
+async function* ndjson({ lines, events }: Parts, { pause }: Steps): AsyncGenerator<Uint8Array> {
   const counts: Counts = { websites: 0, profiles: 0, links: 0, events: 0 }
   yield bytesOf([firstLine()])
   for (const part of lines) {
     counts[part.kind] += part.lines.length
     if (part.lines.length > 0) yield bytesOf(part.lines)
-    await rest()
+    await pause()
   }
   for await (const batch of events) {
     counts.events += batch.length

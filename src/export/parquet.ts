@@ -26,8 +26,8 @@ export async function* parquetOf(
   {
     groupRows,
     groupCharacters,
-    rest,
-  }: { groupRows: number; groupCharacters: number; rest: () => Promise<void> | undefined },
+    pause,
+  }: { groupRows: number; groupCharacters: number; pause: () => Promise<void> | undefined },
 ): AsyncGenerator<Uint8Array> {
   const writer = new ByteWriter()
   const parquet = new ParquetWriter({ writer, schema, createdBy: "databuddy" })
@@ -48,7 +48,7 @@ export async function* parquetOf(
     yield write(rows)
     rows = []
     characters = 0
-    await rest()
+    await pause()
   }
   if (rows.length > 0) yield write(rows)
   parquet.finish()

@@ -33,12 +33,12 @@ function excessPermission(grant: Grant, own: Grant): string | undefined {
 }
 
 /** True if the holder of `own` has every permission in `grant`. */
-export function isWithin(grant: Grant, own: Grant): boolean {
+export function isCoveredBy(grant: Grant, own: Grant): boolean {
   return excessPermission(grant, own) === undefined
 }
 
 /** Prevents privilege escalation: a caller cannot grant, revoke or obtain more than it has. Throws `grant_too_wide`. */
-export function requireWithin(grant: Grant, own: Caller): void {
+export function requireCoveredBy(grant: Grant, own: Caller): void {
   const excess = excessPermission(grant, own)
   if (excess) throw new RequestError("grant_too_wide", { detail: `your ${own.kind} does not have ${excess}` })
 }

@@ -55,29 +55,29 @@ export class AcquisitionContexts {
     const query = page && attributionQuery.test(page.search) ? page.searchParams : undefined
     const parameter = (name: keyof AcquisitionInput) => textOf(item[name]) || textOf(query?.get(name))
     const referrer = this.#referrers.get(textOf(item.referrer), referrerOf)
-    const utm_medium = storable(parameter("utm_medium"), maxUtmLength)
+    const utm_medium = toStorableText(parameter("utm_medium"), maxUtmLength)
     const isPaid = utm_medium !== "" && paidMedium.test(utm_medium) && !organicMedium.test(utm_medium)
     const isAd = isPaid || clickIds.some((name) => parameter(name) !== "")
     return {
       referrer: referrer.url,
       referrer_domain: referrer.host,
       referrer_type: isAd ? "ad" : isInternal(referrer.host, page, domain) ? "internal" : referrer.type,
-      utm_source: storable(parameter("utm_source"), maxUtmLength),
+      utm_source: toStorableText(parameter("utm_source"), maxUtmLength),
       utm_medium,
-      utm_campaign: storable(parameter("utm_campaign"), maxUtmLength),
-      utm_term: storable(parameter("utm_term"), maxUtmLength),
-      utm_content: storable(parameter("utm_content"), maxUtmLength),
+      utm_campaign: toStorableText(parameter("utm_campaign"), maxUtmLength),
+      utm_term: toStorableText(parameter("utm_term"), maxUtmLength),
+      utm_content: toStorableText(parameter("utm_content"), maxUtmLength),
     }
   }
 }
 
 function isInternal(host: string, page: URL | undefined, domain: string): boolean {
   if (host === "") return false
-  return isWithin(host, domain) || (page !== undefined && isWithin(host, page.hostname))
+  return isHostOf(host, domain) || (page !== undefined && isHostOf(host, page.hostname))
 }
 
 /** True if the host is the domain or a subdomain of it. */
-function isWithin(host: string, domain: string): boolean {
+function isHostOf(host: string, domain: string): boolean {
   const own = withoutWww(domain)
   return own !== "" && (host === own || host.endsWith(`.${own}`))
 }
@@ -91,7 +91,7 @@ function referrerOf(text: string): Referrer {
   // What follows the package of an app is an address inside the app.
   if (url.protocol === "android-app:") return { url: `android-app://${host}`, host, type }
   if (url.protocol !== "https:" && url.protocol !== "http:") return noReferrer
-  return { url: storable(url.origin + url.pathname, maxReferrerLength), host, type }
+  return { url: toStorableText(url.origin + url.pathname, maxReferrerLength), host, type }
 }
 
 /** In lower case, and without the final dot of a fully qualified name. */
@@ -107,6 +107,6 @@ function textOf(value: unknown): string {
 }
 
 /** Cuts the text between two characters, and removes what SQLite cannot store as text. */
-function storable(text: string, maxLength: number): string {
+function toStorableText(text: string, maxLength: number): string {
   return cut(text, maxLength).replaceAll("\0", "").toWellFormed()
 }

@@ -51,7 +51,7 @@ export function pageRows(
 ): EventRow[] {
   const sender = clients.sender(context)
   const crawler = crawlers.isCrawler(context.request.headers.get("user-agent")) ? 1 : 0
-  const clientOf = reusing((input: ClientInput) => clients.clientContext(sender, input))
+  const clientOf = cacheLastContext((input: ClientInput) => clients.clientContext(sender, input))
   return items.map(({ kind, name, path, ts, keys, properties, common, visit }) => ({
     websiteRid: website.rid,
     name,
@@ -77,7 +77,9 @@ export function pageRows(
 }
 
 /** Reuses the last context while the fields are the same: the items of a request are nearly always of one browser. */
-function reusing(contextOf: (input: ClientInput) => ClientContext): (input: ClientInput) => ClientContext {
+function cacheLastContext(
+  contextOf: (input: ClientInput) => ClientContext,
+): (input: ClientInput) => ClientContext {
   let last: { input: ClientInput; context: ClientContext } | undefined
   return (input) => {
     const isSame =

@@ -43,7 +43,7 @@ async function receivePixel(deps: IngestDeps, request: IngestRequest): Promise<R
   const { type = "track" } = query
   const itemType = typeof type === "string" && Object.hasOwn(pixelTypes, type) ? pixelTypes[type] : undefined
   if (!itemType) throw invalidBody([unknownType])
-  const item = itemType.read(coerced(query, itemType), { now, isPlain: false })
+  const item = itemType.read(coerceFields(query, itemType), { now, isPlain: false })
   if (Array.isArray(item)) throw invalidBody(item)
   await store(deps, request, [item], url.length)
   return pixel(request.headers)
@@ -98,14 +98,14 @@ function nestedQuery(parameters: URLSearchParams): Nested {
 }
 
 /** Converts the values of a query to the types in the schema. Empty values count as absent. */
-function coerced(query: Nested, { schema }: ItemType): Record<string, unknown> {
+function coerceFields(query: Nested, { schema }: ItemType): Record<string, unknown> {
   const fields: Record<string, unknown> = Object.create(null)
   for (const [name, value] of Object.entries(query)) {
     const field: TSchema | undefined = Object.hasOwn(schema.properties, name)
       ? schema.properties[name]
       : undefined
     if (!field || value === "") continue
-    fields[name] = name === "properties" ? propertiesOf(value) : coercedTo(typesOf(field), value)
+    fields[name] = name === "properties" ? propertiesOf(value) : coerceTo(typesOf(field), value)
   }
   return fields
 }
@@ -115,7 +115,7 @@ function typesOf({ type, anyOf = [] }: TSchema): unknown[] {
   return [type, ...anyOf.flatMap(typesOf)].filter(Boolean)
 }
 
-function coercedTo(types: readonly unknown[], value: string | Nested): unknown {
+function coerceTo(types: readonly unknown[], value: string | Nested): unknown {
   if (typeof value !== "string") return value
   if (types.includes("number") || types.includes("integer")) return numberOf(value) ?? value
   if (types.includes("boolean")) return booleanOf(value) ?? value
@@ -124,7 +124,7 @@ function coercedTo(types: readonly unknown[], value: string | Nested): unknown {
 
 /** Properties are JSON, or nested fields whose numbers and booleans are coerced. Text that is not JSON stays, and is rejected as such. */
 function propertiesOf(value: string | Nested): unknown {
-  if (typeof value !== "string") return coercedValues(value)
+  if (typeof value !== "string") return coerceValues(value)
   try {
     return JSON.parse(value)
   } catch {
@@ -132,10 +132,10 @@ function propertiesOf(value: string | Nested): unknown {
   }
 }
 
-function coercedValues(value: string | Nested): unknown {
+function coerceValues(value: string | Nested): unknown {
   if (typeof value === "string") return numberOf(value) ?? booleanOf(value) ?? value
   const values: Record<string, unknown> = Object.create(null)
-  for (const [key, inner] of Object.entries(value)) values[key] = coercedValues(inner)
+  for (const [key, inner] of Object.entries(value)) values[key] = coerceValues(inner)
   return values
 }
 

@@ -94,7 +94,7 @@ function list(items: string, maxItems: number): Json {
   return { type: "array", items: ref(`schemas/${items}`), maxItems }
 }
 
-function counted(type: string, maxItems: number): Json {
+function arrayUpTo(type: string, maxItems: number): Json {
   return {
     status: { const: "success" },
     type: { const: type },
@@ -222,7 +222,7 @@ const operations: Record<string, Described> = {
         takes: list(items, route.maxItems),
         example,
         maxBytes: route.maxBytes,
-        gives: counted(route.type, route.maxItems),
+        gives: arrayUpTo(route.type, route.maxItems),
         reasons: ["batch_too_long", ...reasons],
         field,
       },

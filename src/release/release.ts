@@ -40,7 +40,7 @@ if (import.meta.main) {
 
 async function release(args: readonly string[]): Promise<void> {
   const valuesOf = (flag: string) => args.filter((_, index) => args[index - 1] === flag)
-  if (!args.includes("--dirty")) refuseChanges()
+  if (!args.includes("--dirty")) rejectChanges()
   const withRpm = !args.includes("--no-rpm")
   if (withRpm && !canBuildRpm()) {
     throw new Error("rpmbuild is not installed: apt-get install rpm, or leave the packages out with --no-rpm")
@@ -71,7 +71,7 @@ async function release(args: readonly string[]): Promise<void> {
 }
 
 /** Refuses a work tree with changes: what it builds has no commit. */
-function refuseChanges(): void {
+function rejectChanges(): void {
   const changes = git("status", "--porcelain")
   if (changes !== "") {
     throw new Error(`the work tree has changes; commit them, or try it out with --dirty:\n${changes}`)

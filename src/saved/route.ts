@@ -8,7 +8,7 @@ import {
   type RouteResult,
 } from "../http/authenticated-request.ts"
 import type { Caller } from "../http/caller.ts"
-import { canAccess, requireWebsiteAccess, requireWithin } from "../http/permissions.ts"
+import { canAccess, requireCoveredBy, requireWebsiteAccess } from "../http/permissions.ts"
 import { invalidShape } from "../http/validation.ts"
 import { createNote, deleteNote, findNote, listNotes, updateNote } from "../store/notes.ts"
 import { createShare, deleteShare, findShare, listShares } from "../store/shares.ts"
@@ -149,7 +149,7 @@ async function addShare(
   const created = await commitChange(deps, () => {
     const { rid, id } = findWebsite(db, websiteId)
     const grant = { scopes: ["read:reports" as const], websites: [id], rateLimit, expiresAt: share.expiresAt }
-    requireWithin(grant, caller)
+    requireCoveredBy(grant, caller)
     return createShare(db, deps.newId(), rid, share, random, now)
   })
   return { status: 201, body: { share: shareJson(created.share), link: `/share/${created.token}` } }

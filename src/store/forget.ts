@@ -86,9 +86,9 @@ export async function* eventsOfPerson(
   db: Db,
   person: Person,
   now: number,
-  pace: Pick<ForgetSchedule, "sleep">,
+  schedule: Pick<ForgetSchedule, "sleep">,
 ): AsyncGenerator<number[]> {
-  yield* eventsOf(db, await personFilter(db, person, now, pace), pace)
+  yield* eventsOf(db, await personFilter(db, person, now, schedule), schedule)
 }
 
 /** Counts what `forgetPerson` would delete at `now` (Unix ms). */
@@ -96,11 +96,11 @@ export async function countPerson(
   db: Db,
   person: Person,
   now: number,
-  pace: ForgetSchedule,
+  schedule: ForgetSchedule,
 ): Promise<PersonCounts> {
-  const theirs = await personFilter(db, person, now, pace)
+  const theirs = await personFilter(db, person, now, schedule)
   let events = 0
-  for await (const ids of eventsOf(db, theirs, pace)) events += ids.length
+  for await (const ids of eventsOf(db, theirs, schedule)) events += ids.length
   return { events, ...countProfileAndLinks(db, theirs) }
 }
 
@@ -120,47 +120,47 @@ export async function forgetPerson(
   db: Db,
   person: Person,
   now: number,
-  pace: ForgetSchedule,
+  schedule: ForgetSchedule,
 ): Promise<PersonCounts & { overwritten: boolean }> {
-  const theirs = await personFilter(db, person, now, pace)
+  const theirs = await personFilter(db, person, now, schedule)
   const remove = db.prepare(sql.deleteEvents(theirs.match)).raw()
   const theirIds = idsOf(theirs)
   let events = 0
-  for await (const ids of eventsOf(db, theirs, pace)) {
+  for await (const ids of eventsOf(db, theirs, schedule)) {
     for (let from = 0; from < ids.length; from += sweepRows) {
       const batch = JSON.stringify(ids.slice(from, from + sweepRows))
-      const deleted = await pace.write(() => remove.all({ ...theirs.values, ids: batch }) as DeletedIds[])
+      const deleted = await schedule.write(() => remove.all({ ...theirs.values, ids: batch }) as DeletedIds[])
       for (const [visitor, profile] of deleted) {
         if (visitor !== null) theirIds.visitors.add(visitor)
         if (profile !== null) theirIds.profiles.add(profile)
       }
       events += deleted.length
-      await pace.sleep(sweepPause)
+      await schedule.sleep(sweepPause)
     }
   }
   // Before the links are deleted: if this is interrupted, the next call finds the ids through the links.
-  await eraseUnusedIds(db, theirIds, pace)
-  const profileAndLinks = await pace.write(() => {
+  await eraseUnusedIds(db, theirIds, schedule)
+  const profileAndLinks = await schedule.write(() => {
     const ids = storedIdsOf(db, person, now)
     return deleteProfileAndLinks(db, filterOf(person, ids, ids))
   })
   const pause = async () => {
-    await pace.sleep(typeCheckPause)
+    await schedule.sleep(typeCheckPause)
     return true
   }
   for (let checks = checksNeeded(db); checks > 0; checks--)
-    await deleteUnusedTypes(db, { write: pace.write, pause })
+    await deleteUnusedTypes(db, { write: schedule.write, pause })
   const clear = db.prepare(sql.clearStaleBlocks)
-  while ((await pace.write(() => clear.run().changes)) > 0) await pace.sleep(sweepPause)
+  while ((await schedule.write(() => clear.run().changes)) > 0) await schedule.sleep(sweepPause)
   const overwritten = await overwriteUnallocatedSpace(db, {
     retry: async (step) => {
       for (let attempt = 1; !step(); attempt++) {
         if (attempt === maxAttempts) return false
-        await pace.sleep(Math.min(maxRetryPause, 2 ** attempt))
+        await schedule.sleep(Math.min(maxRetryPause, 2 ** attempt))
       }
       return true
     },
-    pause: () => pace.sleep(overwritePause),
+    pause: () => schedule.sleep(overwritePause),
   })
   return { events, ...profileAndLinks, overwritten }
 }
@@ -235,7 +235,7 @@ function idsOf({ values: { profileId, anonymousIds } }: PersonFilter): IdTexts {
 async function* eventsOf(
   db: Db,
   { values, match }: PersonFilter,
-  pace: Pick<ForgetSchedule, "sleep" | "onProgress">,
+  schedule: Pick<ForgetSchedule, "sleep" | "onProgress">,
 ): AsyncGenerator<number[]> {
   const scan = db.prepare(sql.scan(match)).raw()
   let [ts, id, scanned] = [Number.MIN_SAFE_INTEGER, 0, 0]
@@ -247,8 +247,8 @@ async function* eventsOf(
     const ids = rows.filter((row) => row[2]).map((row) => row[1])
     if (ids.length > 0) yield ids
     scanned += rows.length
-    pace.onProgress?.(scanned)
-    await pace.sleep(scanPause)
+    schedule.onProgress?.(scanned)
+    await schedule.sleep(scanPause)
   }
 }
 

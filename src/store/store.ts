@@ -3,8 +3,8 @@ import type { Environment } from "../environment.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
 import { DailyHash, deleteOldSalts } from "./daily-hash.ts"
 import { hasExpired, releaseFreePages, sweepExpired } from "./data-retention.ts"
-import { refuseDamaged } from "./db/damage.ts"
-import { refuseAliases, removeRestoreLink } from "./db/database-path.ts"
+import { rejectDamaged } from "./db/damage.ts"
+import { rejectAliases, removeRestoreLink } from "./db/database-path.ts"
 import { DiskGuard } from "./db/disk-guard.ts"
 import type { Db } from "./db/driver.ts"
 import { closeDatabase, type Durability, openDatabase, truncateWal } from "./db/open.ts"
@@ -91,8 +91,8 @@ export class Store {
     this.#lock = new ServerLock(options.path, environment.pid)
     try {
       removeRestoreLink(options.path)
-      refuseAliases(options.path, true)
-      refuseDamaged(options.path, isInterruptedStart)
+      rejectAliases(options.path, true)
+      rejectDamaged(options.path, isInterruptedStart)
       // Nothing else runs yet, so SQLite can block here. From then on the batcher waits for locks, and the event loop does not.
       this.db = openDatabase({ ...options, busyTimeout: startTimeout, now: environment.now() })
       this.db.pragma("busy_timeout = 0")

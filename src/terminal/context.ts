@@ -17,7 +17,7 @@ export interface Context {
   /** Writes to standard error. */
   err: (text: string) => void
   /** Writes to standard output; resolves when the reader has consumed it, rejects with an OutputError. */
-  outTaken: (text: string | Uint8Array) => Promise<void>
+  outAndWait: (text: string | Uint8Array) => Promise<void>
   /** True if standard output is the null device, as after `>&-`, so that nobody sees what is printed. */
   outIsDiscarded: boolean
   outIsTerminal: boolean

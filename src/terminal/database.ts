@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import type { Command, Option } from "commander"
 import { UserError } from "../errors.ts"
 import { type DatabaseOptions, databaseOption } from "../serve-options.ts"
-import { databasePath, refuseAliases } from "../store/db/database-path.ts"
+import { databasePath, rejectAliases } from "../store/db/database-path.ts"
 import type { Db } from "../store/db/driver.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
 import {
@@ -10,7 +10,7 @@ import {
   closeDatabase,
   openDatabase,
   openForReading,
-  refuseOlderSchema,
+  requireCurrentSchema,
 } from "../store/db/open.ts"
 import type { Context } from "./context.ts"
 
@@ -41,17 +41,17 @@ export function addDataOptions(command: Command, example: string): Command {
 }
 
 /**
- * Opens the database, runs `work` and closes it. `make` creates a missing database. Without it, a mistyped path is an error instead
+ * Opens the database, runs `work` and closes it. `createIfMissing` creates a missing database. Without it, a mistyped path is an error instead
  * of an empty database.
  */
 export async function withDatabase<Result>(
   options: DatabaseOptions,
   context: Context,
   work: (db: Db) => Result | Promise<Result>,
-  { make = false } = {},
+  { createIfMissing = false } = {},
 ): Promise<Result> {
-  const path = make ? databasePath(options.db) : requireDatabase(options, "write")
-  if (make) refuseAliases(path, true)
+  const path = createIfMissing ? databasePath(options.db) : requireDatabase(options, "write")
+  if (createIfMissing) rejectAliases(path, true)
   const db = openDatabase({ path, durability: "fsync", busyTimeout, now: context.environment.now() })
   try {
     return await work(db)
@@ -70,7 +70,7 @@ export function readDatabase<Result>(options: DatabaseOptions, work: (db: Db) =>
   const path = requireDatabase(options)
   const db = openForReading(path)
   try {
-    refuseOlderSchema(pendingMigrations(db, path), path)
+    requireCurrentSchema(pendingMigrations(db, path), path)
     return work(db)
   } finally {
     closeAfterReading(db)
@@ -87,7 +87,7 @@ export function requireDatabase(
 ): string {
   const path = databasePath(options.db)
   if (existsSync(path)) {
-    if (purpose !== "lock") refuseAliases(path, purpose === "write")
+    if (purpose !== "lock") rejectAliases(path, purpose === "write")
     return path
   }
   throw new UserError(

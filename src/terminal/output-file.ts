@@ -10,7 +10,7 @@ export interface OutputName {
 }
 
 /** Throws a UserError if a command must not write to `path`: the database `db` itself, any database in use, and without `force` any existing file. */
-export function refuseOutputFile(
+export function requireWritableOutput(
   path: string,
   db: string,
   { what, example }: OutputName,

@@ -69,7 +69,7 @@ export function shortTime(iso: string | null, fallback: string): string {
 }
 
 /** `1 event`, `2 events`. */
-export function counted(count: number, noun: string): string {
+export function countText(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`
 }
 

@@ -41,7 +41,7 @@ export function addWhereOptions(command: Command): Command {
 }
 
 /** Runs a query and returns one entry per parameter. Throws a UserError if any of them fails. */
-export async function askQuery(
+export async function runQueries(
   body: object,
   where: Where,
   context: Context,

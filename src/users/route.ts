@@ -9,7 +9,7 @@ import {
   type RouteResult,
 } from "../http/authenticated-request.ts"
 import { type Caller, callerOf } from "../http/caller.ts"
-import { isWithin, requireWithin } from "../http/permissions.ts"
+import { isCoveredBy, requireCoveredBy } from "../http/permissions.ts"
 import { enforceRateLimit, rateLimitHeaders } from "../http/rate-limits.ts"
 import { addressOf } from "../http/request-context.ts"
 import { requireSameOrigin, sessionTokensOf, setSessionCookie } from "../http/session-cookie.ts"
@@ -176,7 +176,7 @@ async function acceptInvite(deps: UserDeps, call: PublicRequest): Promise<RouteR
 /** Lists the users who have no more permissions than the caller. */
 function showUsers({ db }: UserDeps, { caller }: AuthenticatedRequest): RouteResult {
   const users = listUsers(db)
-    .filter((user) => isWithin(grantOf(user), caller))
+    .filter((user) => isCoveredBy(grantOf(user), caller))
     .map(userJson)
   return { body: { users, total: users.length } }
 }
@@ -184,7 +184,7 @@ function showUsers({ db }: UserDeps, { caller }: AuthenticatedRequest): RouteRes
 async function inviteUser(deps: UserDeps, { caller, now, body }: AuthenticatedRequest): Promise<RouteResult> {
   const { db, batcher, random, newId } = deps
   const settings = readNewUser(await body())
-  requireWithin(grantOf(settings), caller)
+  requireCoveredBy(grantOf(settings), caller)
   const { user, invite } = await batcher.run(() => {
     const created = addUser(db, newId(), settings, null, now)
     return { user: created, invite: createInvite(db, "invite", created.id, random, now) }
@@ -200,7 +200,7 @@ async function editUser(
   const user = await batcher.run(() => {
     withinGrant(db, id, caller)
     const changed = changeUser(db, id, changes)
-    requireWithin(grantOf(changed), caller)
+    requireCoveredBy(grantOf(changed), caller)
     return changed
   })
   return { body: { user: userJson(user) } }
@@ -233,7 +233,7 @@ async function resetUser(
 /** Throws `user_not_found`, and `grant_too_wide` if the user has more permissions than `own`. */
 function withinGrant(db: Db, id: string, own: Caller): User {
   const user = findUser(db, id)
-  requireWithin(grantOf(user), own)
+  requireCoveredBy(grantOf(user), own)
   return user
 }
 

@@ -10,7 +10,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs"
-import { refuseDamaged } from "../../src/store/db/damage.ts"
+import { rejectDamaged } from "../../src/store/db/damage.ts"
 import { openReader, type Server, startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
@@ -270,7 +270,7 @@ describe("an undamaged database is accepted:", () => {
 })
 
 describe("in a file that is too large for a full check at start", () => {
-  const start = (path: string) => refuseDamaged(path, false, 0)
+  const start = (path: string) => rejectDamaged(path, false, 0)
 
   test("an undamaged file is accepted, after a stop or a kill", () => {
     for (const of of ["stopped", "killed"] as const) start(place(of))

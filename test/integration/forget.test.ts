@@ -38,7 +38,7 @@ afterEach(() => {
 
 /** Longest time that the write lock was held, ms. */
 let longest = 0
-const pace: ForgetSchedule = {
+const schedule: ForgetSchedule = {
   write: (work) => {
     const begun = performance.now()
     const result = db.transaction(work).immediate()
@@ -79,9 +79,9 @@ test("the events of a profile name it, or have one of its anonymous ids and name
   identify("ann", "laptop", { websiteRid: 8 })
   const ann = person({ profileId: "ann" })
   const found = { events: 4, profiles: 1, links: 2 }
-  expect(await countPerson(db, ann, now, pace)).toEqual(found)
+  expect(await countPerson(db, ann, now, schedule)).toEqual(found)
   expect(sessions()).toHaveLength(8)
-  expect(await forgetPerson(db, ann, now, pace)).toEqual({ ...found, overwritten: true })
+  expect(await forgetPerson(db, ann, now, schedule)).toEqual({ ...found, overwritten: true })
   expect(sessions()).toEqual(["5 bob's", "6 somebody's", "7 another website's", "8 nobody's"])
   const left = db.prepare("select website_rid, profile_id from profiles order by 1, 2").raw().all()
   expect(left).toEqual([
@@ -89,7 +89,7 @@ test("the events of a profile name it, or have one of its anonymous ids and name
     [8, "ann"],
   ])
   expect(db.prepare("select count(*) from profile_links").pluck().get()).toBe(2)
-  expect(await countPerson(db, ann, now, pace)).toEqual({ events: 0, profiles: 0, links: 0 })
+  expect(await countPerson(db, ann, now, schedule)).toEqual({ events: 0, profiles: 0, links: 0 })
 })
 
 test("forgetting an anonymous id deletes its events and links, but no profile", async () => {
@@ -102,8 +102,8 @@ test("forgetting an anonymous id deletes its events and links, but no profile", 
     { sessionId: "4", anonymousId: "Laptop" },
   )
   const laptop = person({ anonymousId: "laptop" })
-  expect(await countPerson(db, laptop, now, pace)).toEqual({ events: 2, profiles: 0, links: 1 })
-  expect(await forgetPerson(db, laptop, now, pace)).toMatchObject({ events: 2, profiles: 0, links: 1 })
+  expect(await countPerson(db, laptop, now, schedule)).toEqual({ events: 2, profiles: 0, links: 1 })
+  expect(await forgetPerson(db, laptop, now, schedule)).toMatchObject({ events: 2, profiles: 0, links: 1 })
   expect(sessions()).toEqual(["3", "4"])
   expect(db.prepare("select profile_id from profiles").pluck().all()).toEqual(["ann"])
 })
@@ -112,7 +112,7 @@ test("an id that is stored as a hash is found on its day, later only through its
   const hashed = { anonymousId: "laptop", hashVisitor: true }
   send({ sessionId: "1 yesterday", ...hashed, receivedAt: now - day }, { sessionId: "2 today", ...hashed })
   identify("ann", "laptop", { hashVisitor: true })
-  expect(await forgetPerson(db, person({ anonymousId: "laptop" }), now, pace)).toMatchObject({
+  expect(await forgetPerson(db, person({ anonymousId: "laptop" }), now, schedule)).toMatchObject({
     events: 1,
     links: 1,
   })
@@ -120,12 +120,14 @@ test("an id that is stored as a hash is found on its day, later only through its
   send({ sessionId: "2 today", ...hashed })
   identify("ann", "laptop", { hashVisitor: true })
   const tomorrow = now + day
-  expect(await countPerson(db, person({ anonymousId: "laptop" }), tomorrow, pace)).toMatchObject({
+  expect(await countPerson(db, person({ anonymousId: "laptop" }), tomorrow, schedule)).toMatchObject({
     events: 0,
   })
-  expect(await forgetPerson(db, person({ profileId: "ann" }), tomorrow, pace)).toMatchObject({ events: 1 })
+  expect(await forgetPerson(db, person({ profileId: "ann" }), tomorrow, schedule)).toMatchObject({
+    events: 1,
+  })
   expect(sessions()).toEqual(["1 yesterday"])
-  expect(await countPerson(db, person({ anonymousId: "never" }), now + 9 * day, pace)).toMatchObject({
+  expect(await countPerson(db, person({ anonymousId: "never" }), now + 9 * day, schedule)).toMatchObject({
     events: 0,
   })
 })
@@ -137,7 +139,7 @@ test.each([1, 2, 16, 17])("no byte of a person is left among thousands of others
   sendCrowd(mark, mulberry32(seed))
   const file = folder.file("test.db")
   expect(placesOf(mark, file).length + placesOf(mark, `${file}-wal`).length).toBeGreaterThan(1_000)
-  const result = await forgetPerson(db, person({ profileId: mark }), now, pace)
+  const result = await forgetPerson(db, person({ profileId: mark }), now, schedule)
   expect(result).toEqual({ events: 300, profiles: 1, links: 61, overwritten: true })
   expect(placesOf(mark, `${file}-wal`)).toEqual([])
   expect(placesOf(mark, file)).toEqual([])
@@ -194,7 +196,7 @@ test("a column block that is not rebuilt yet names no event of the person, and q
   }))
   send(...events)
   sealAll(db, Math.ceil(now / day))
-  await forgetPerson(db, person({ profileId: "ann" }, websiteRid), now, pace)
+  await forgetPerson(db, person({ profileId: "ann" }, websiteRid), now, schedule)
   const scope = {
     websites: [websiteRid],
     from: 0,
@@ -228,7 +230,7 @@ test("waits for a reader that blocks the truncation of the -wal, and reports if 
   reader.prepare("select count(*) from event_rows").get()
   let waits = 0
   const until = (end: number): ForgetSchedule => ({
-    ...pace,
+    ...schedule,
     sleep: async (ms) => {
       if (ms === 100 && ++waits === end) reader.exec("commit")
     },
@@ -256,7 +258,7 @@ test("a person with many events is deleted in several transactions; after an int
   }
   let writes = 0
   const stopping: ForgetSchedule = {
-    ...pace,
+    ...schedule,
     sleep: async () => {
       if (++writes === 3) throw new Error("stopped by a test")
     },
@@ -264,9 +266,9 @@ test("a person with many events is deleted in several transactions; after an int
   const ann = person({ anonymousId: "ann" })
   await expect(forgetPerson(db, ann, now, stopping)).rejects.toThrow("stopped by a test")
   await Bun.sleep(0)
-  const left = (await countPerson(db, ann, now, pace)).events
+  const left = (await countPerson(db, ann, now, schedule)).events
   expect(left).toBeLessThan(2_500)
   expect(left).toBeGreaterThan(0)
-  expect((await forgetPerson(db, ann, now, pace)).events).toBe(left)
+  expect((await forgetPerson(db, ann, now, schedule)).events).toBe(left)
   expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(7_500)
 })

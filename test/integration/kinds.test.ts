@@ -45,7 +45,7 @@ describe("storage", () => {
     db.prepare("select name, kind, country, referrer_type from events order by id").raw().all()
   const inGermany = client({ country: "DE" })
   const inFrance = client({ country: "FR" })
-  const pace = (between = () => {}) => ({
+  const schedule = (between = () => {}) => ({
     write: <Result>(work: () => Result) => db.transaction(work).immediate(),
     pause: async () => {
       between()
@@ -127,11 +127,11 @@ describe("storage", () => {
     store(writer, pageView({ client: client({ country: "IT" }), eventId: "1" }))
     expect(countries()).toEqual(["DE", "FR", "IT"])
     db.exec("delete from event_rows where id = 1")
-    expect(await deleteUnusedTypes(db, pace())).toBe(2)
+    expect(await deleteUnusedTypes(db, schedule())).toBe(2)
     expect(countries()).toEqual(["DE"])
     expect(hasUncheckedTypes(db)).toBe(false)
     db.exec("update event_rows set client_id = null")
-    expect(await deleteUnusedTypes(db, pace())).toBe(1)
+    expect(await deleteUnusedTypes(db, schedule())).toBe(1)
     expect(countries()).toEqual([])
   })
 
@@ -151,9 +151,9 @@ describe("storage", () => {
       }
       step++
     }
-    await deleteUnusedTypes(db, pace(between))
+    await deleteUnusedTypes(db, schedule(between))
     expect(step).toBeGreaterThan(3)
-    await deleteUnusedTypes(db, pace())
+    await deleteUnusedTypes(db, schedule())
     const cities = db.prepare("select city from client_contexts order by id").pluck().all()
     expect(cities).toEqual(
       ["city 0", "city 10", "city 1", "city 11", "city 2", "city 12"].sort(inOrderOf(cities)),
@@ -170,7 +170,7 @@ describe("storage", () => {
     store(writer, pageView({ client: inFrance }))
     const used = db.prepare("select max(id) from client_contexts").pluck().get() as number
     db.exec("delete from event_rows")
-    await deleteUnusedTypes(db, pace())
+    await deleteUnusedTypes(db, schedule())
     store(writer, pageView({ client: inGermany }))
     expect(db.prepare("select min(id) from client_contexts").pluck().get()).toBe(used + 1)
   })
@@ -193,8 +193,8 @@ describe("storage", () => {
       return readFileSync(folder.file("test.db")).includes(text)
     }
     expect(holds("zq-")).toBe(true)
-    const schedule = { write: pace().write, sleep: async () => {} }
-    await forgetPerson(db, { websiteRid: 0, id: { anonymousId: "ann" } }, now, schedule)
+    const forgetSchedule = { write: schedule().write, sleep: async () => {} }
+    await forgetPerson(db, { websiteRid: 0, id: { anonymousId: "ann" } }, now, forgetSchedule)
     sealAll(db, 0)
     expect(countries()).toEqual(["DE"])
     db.exec("vacuum")

@@ -156,7 +156,7 @@ describe("in a database", () => {
   const store = (writer: Writer, ...rows: EventRow[]) => writer.commit([{ rows, size: 0 }])[0]
   const types = () => db.prepare("select name || keys from event_types order by 1").pluck().all()
   const steps: string[] = []
-  const pace = (between: () => void = () => {}) => ({
+  const schedule = (between: () => void = () => {}) => ({
     write: <Result>(work: () => Result) => db.transaction(work).immediate(),
     pause: async () => {
       steps.push("")
@@ -184,10 +184,10 @@ describe("in a database", () => {
     store(writer, row({ name: "stays", eventId: "1" }), row({ name: "duplicate", eventId: "1" }))
     expect(types()).toHaveLength(4)
     db.exec("delete from event_rows where type_id = (select id from event_types where name = 'gone')")
-    expect(await deleteUnusedTypes(db, pace())).toBe(2)
+    expect(await deleteUnusedTypes(db, schedule())).toBe(2)
     expect(types()).toEqual(['stays["plan"]', "stays[]"])
     expect(hasUncheckedTypes(db)).toBe(false)
-    expect(await deleteUnusedTypes(db, pace())).toBe(0)
+    expect(await deleteUnusedTypes(db, schedule())).toBe(0)
   })
 
   test("caches of all processes are invalidated, and no id is reused", async () => {
@@ -197,7 +197,7 @@ describe("in a database", () => {
     store(another, row({ name: "last" }))
     const idOfLast = db.prepare("select id from event_types where name = 'last'").pluck().get() as number
     db.exec("delete from event_rows")
-    expect(await deleteUnusedTypes(db, pace())).toBe(2)
+    expect(await deleteUnusedTypes(db, schedule())).toBe(2)
     store(another, row({ name: "last" }))
     store(writer, row({ name: "next" }), row({ name: "last" }))
     expect(db.prepare("select name from events order by id").pluck().all()).toEqual(["last", "next", "last"])
@@ -218,13 +218,13 @@ describe("in a database", () => {
       if (step < 3) store(another, row({ name: `made_up_${step + 10}` }))
       step++
     }
-    await deleteUnusedTypes(db, pace(between))
+    await deleteUnusedTypes(db, schedule(between))
     expect(step).toBeGreaterThan(3)
     const dangling =
       "select count(*) from event_rows where website_rid >= 0 and type_id not in (select id from event_types)"
     expect(db.prepare(dangling).pluck().get()).toBe(0)
     const used = "select count(distinct type_id) from event_rows where website_rid >= 0"
-    await deleteUnusedTypes(db, pace())
+    await deleteUnusedTypes(db, schedule())
     expect(types()).toHaveLength(db.prepare(used).pluck().get() as number)
     other.close()
   })
@@ -232,10 +232,10 @@ describe("in a database", () => {
   test("rows are read from the newest, and only as far as needed", async () => {
     const writer = writerOf()
     store(writer, row({ name: "old" }), ...Array.from({ length: 30_000 }, () => row({ name: "common" })))
-    await deleteUnusedTypes(db, pace())
+    await deleteUnusedTypes(db, schedule())
     db.exec("delete from event_rows where id = 20000")
     steps.length = 0
-    expect(await deleteUnusedTypes(db, pace())).toBe(0)
+    expect(await deleteUnusedTypes(db, schedule())).toBe(0)
     expect(steps.length).toBeLessThanOrEqual(2)
   })
 
@@ -264,7 +264,7 @@ describe("in a database", () => {
     deleteWebsite(db, "a", now)
     while (db.transaction(() => sweepDeleted(db, now)).immediate());
     while (db.transaction(() => sweepDeleted(db, now + 3_600_000)).immediate());
-    await deleteUnusedTypes(db, pace())
+    await deleteUnusedTypes(db, schedule())
     expect(types()).toEqual([])
     db.exec("vacuum")
     expect(marked("zq-")).toBe(false)
@@ -296,8 +296,8 @@ describe("in a database", () => {
       row({ name: "common", anonymousId: "ann", keys: '["zq-ann@example.com"]' }),
       row({ name: "zq-ann", anonymousId: "ann" }),
     )
-    const forgetPace = { write: pace().write, sleep: async () => {} }
-    await forgetPerson(db, { websiteRid: 0, id: { anonymousId: "ann" } }, now, forgetPace)
+    const forgetSchedule = { write: schedule().write, sleep: async () => {} }
+    await forgetPerson(db, { websiteRid: 0, id: { anonymousId: "ann" } }, now, forgetSchedule)
     expect(types()).toEqual(['common["plan"]'])
     expect(marked("zq-ann")).toBe(false)
   })

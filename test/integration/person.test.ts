@@ -72,8 +72,8 @@ async function eventsOf(site: Site, profileId: string): Promise<Record<string, s
   const sorted = (names: unknown[]) => names.map(String).sort()
   const exported = await (await call(`/v1/export?website_id=${site}&profile_id=${profileId}`)).text()
   const person = { websiteRid: sites[site].rid, id: { profileId } }
-  const pace = { write: <Result>(work: () => Result) => work(), sleep: async () => {} }
-  const { events } = await countPerson(app.store.db, person, app.clock.now, pace)
+  const schedule = { write: <Result>(work: () => Result) => work(), sleep: async () => {} }
+  const { events } = await countPerson(app.store.db, person, app.clock.now, schedule)
   const timeline = await ask(site, { name: "person", profileId })
   expect(events).toBe(timeline.length)
   for (const more of [{}, { by: ["event_name"] }, { granularity: "daily" }]) {

@@ -53,7 +53,7 @@ const viewOf = (visitor: number, changes: Partial<EventRow> = {}) =>
 const column = (name: string, from = "event_rows") =>
   db.prepare(`select ${name} from ${from} order by id`).pluck().all()
 const texts = () => column("text", "text_values")
-const pace = (between = () => {}) => ({
+const deletionSchedule = (between = () => {}) => ({
   write: <Result>(work: () => Result) => db.transaction(work).immediate(),
   pause: async () => {
     between()
@@ -189,7 +189,7 @@ describe("texts without events", () => {
     store(writer, viewOf(3, { eventId: "1" }))
     expect(texts()).toHaveLength(8)
     db.exec("delete from event_rows where id = 1")
-    expect(await deleteUnusedTypes(db, pace())).toBe(4)
+    expect(await deleteUnusedTypes(db, deletionSchedule())).toBe(4)
     expect(texts()).toEqual([
       `anon_${uuidOf(2)}`,
       `sess_${uuidOf(2)}`,
@@ -198,7 +198,7 @@ describe("texts without events", () => {
     ])
     expect(hasUncheckedTypes(db)).toBe(false)
     db.exec("update event_rows set anonymous_id = null, session_id = 'x', path = null, properties = '1'")
-    expect(await deleteUnusedTypes(db, pace())).toBe(4)
+    expect(await deleteUnusedTypes(db, deletionSchedule())).toBe(4)
     expect(texts()).toEqual([])
   })
 
@@ -222,9 +222,9 @@ describe("texts without events", () => {
       }
       step++
     }
-    await deleteUnusedTypes(db, pace(between))
+    await deleteUnusedTypes(db, deletionSchedule(between))
     expect(step).toBeGreaterThan(3)
-    await deleteUnusedTypes(db, pace())
+    await deleteUnusedTypes(db, deletionSchedule())
     const expected = [0, 0, 10, 10, 1, 1, 11, 11, 2, 2, 12, 12].map((page) => `/page/${page}`)
     const paths = column("path", "events where kind = 'page_view'")
     expect(paths.sort()).toEqual(expected.sort())
@@ -240,7 +240,7 @@ describe("texts without events", () => {
     store(writer, viewOf(1))
     const [used] = column("max(id)", "texts")
     db.exec("delete from event_rows")
-    await deleteUnusedTypes(db, pace())
+    await deleteUnusedTypes(db, deletionSchedule())
     store(writer, viewOf(2))
     expect(column("min(id)", "texts")[0]).toBeGreaterThan(used as number)
   })

@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs"
 import { UserError } from "../../errors.ts"
 import { Database, type Db } from "./driver.ts"
 import { pendingMigrations } from "./migrate.ts"
-import { databaseError, readerTimeout, refuseOrphanedWal } from "./open.ts"
+import { databaseError, readerTimeout, rejectOrphanedWal } from "./open.ts"
 
 /**
  * Bytes up to which a start checks the whole file: 0.8 s if it is in the page cache, because `pragma quick_check` takes
@@ -43,8 +43,8 @@ const sql = {
  * files up to `limit` bytes; in larger files only pages that a sample reads. Does not write. Call it while this process
  * has no connection to the file. `mayBeEmpty`: accept an empty file, which an interrupted first start leaves.
  */
-export function refuseDamaged(path: string, mayBeEmpty: boolean, limit = fullCheckBytes): void {
-  refuseOrphanedWal(path)
+export function rejectDamaged(path: string, mayBeEmpty: boolean, limit = fullCheckBytes): void {
+  rejectOrphanedWal(path)
   if (!existsSync(path)) return
   const bytes = statSync(path).size
   if (bytes === 0) {
@@ -55,7 +55,7 @@ export function refuseDamaged(path: string, mayBeEmpty: boolean, limit = fullChe
     )
   }
   const frames = walFrames(path)
-  if (frames === 0) refuseTruncated(path, bytes)
+  if (frames === 0) rejectTruncated(path, bytes)
   if (bytes <= limit) warmPageCache(path)
   let db: Db | undefined
   try {
@@ -66,7 +66,7 @@ export function refuseDamaged(path: string, mayBeEmpty: boolean, limit = fullChe
       timeout: readerTimeout,
     })
     pendingMigrations(db, path)
-    refuseTruncatedWithWal(db, path, bytes, frames)
+    rejectTruncatedWithWal(db, path, bytes, frames)
     const problem = bytes <= limit ? quickCheck(db) : sample(db)
     if (problem !== undefined) throw damageError(path, problem)
   } catch (error) {
@@ -83,7 +83,7 @@ function walFrames(path: string): number {
 }
 
 /** Compares the file size with the page count in the header. Leaves a file without an SQLite header to SQLite. */
-function refuseTruncated(path: string, bytes: number): void {
+function rejectTruncated(path: string, bytes: number): void {
   const header = Buffer.alloc(100)
   const file = openFile(path)
   try {
@@ -98,7 +98,7 @@ function refuseTruncated(path: string, bytes: number): void {
 }
 
 /** A killed server can leave a short file whose missing pages are in the -wal. */
-function refuseTruncatedWithWal(db: Db, path: string, bytes: number, frames: number): void {
+function rejectTruncatedWithWal(db: Db, path: string, bytes: number, frames: number): void {
   if (frames === 0) return
   const pages = db.pragma("page_count", { simple: true }) as number
   const pageSize = db.pragma("page_size", { simple: true }) as number

@@ -44,7 +44,7 @@ export function databasePath(path: string): string {
  * file but not this name, it has hard links, or it is a mount point. If `writing` is false, hard links and mount points
  * are accepted for a file outside WAL mode, such as a backup. Call it without an open connection to the file.
  */
-export function refuseAliases(path: string, writing: boolean): void {
+export function rejectAliases(path: string, writing: boolean): void {
   const file = statSync(path, { throwIfNoEntry: false })
   if (!file?.isFile()) return
   if (isFileLocked(path) && ServerLock.holder(path) === undefined) {

@@ -33,13 +33,13 @@ const maxWalBytes = 67_108_864
  * program or version, or cannot be opened; the file is unchanged then.
  */
 export function openDatabase({ path, durability, busyTimeout, now, upgrade = false }: OpenOptions): Db {
-  refuseOrphanedWal(path)
+  rejectOrphanedWal(path)
   const isCreated = createDatabaseFile(path)
   const db = connect(path, busyTimeout)
   try {
     const pending = pendingMigrations(db, path)
     const isNew = db.prepare("select count(*) from sqlite_schema").pluck().get() === 0
-    if (!isNew && !upgrade) refuseOlderSchema(pending, path)
+    if (!isNew && !upgrade) requireCurrentSchema(pending, path)
     if (isNew) {
       // Both take effect only before WAL mode and the first table.
       db.pragma("page_size = 4096")
@@ -66,7 +66,7 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
 }
 
 /** Throws a UserError if `pending` is not empty. */
-export function refuseOlderSchema(pending: readonly Migration[], path: string): void {
+export function requireCurrentSchema(pending: readonly Migration[], path: string): void {
   const [first] = pending
   if (!first) return
   throw new UserError(
@@ -183,7 +183,7 @@ export function closeAfterReading(db: Db): void {
  * Throws a UserError if there is a -wal without its database. SQLite deletes the -wal of a missing or empty file, and the
  * recent events in it.
  */
-export function refuseOrphanedWal(path: string): void {
+export function rejectOrphanedWal(path: string): void {
   const bytes = (file: string) => statSync(file, { throwIfNoEntry: false })?.size
   if (bytes(path) || !bytes(`${path}-wal`)) return
   throw new UserError(

@@ -47,7 +47,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
                         ? `/w/${encodeURIComponent(homeSite(session, preferences))}/${entry.page}`
                         : router.pageHref(entry.page))
                     }
-                    isCurrent={entry.path ? base === "" : base !== "" && isWithin(page, entry.page)}
+                    isCurrent={entry.path ? base === "" : base !== "" && isSubpageOf(page, entry.page)}
                     onClick={() => setOpen(false)}
                   >
                     <Icon name={entry.icon} /> {entry.label}
@@ -192,7 +192,7 @@ function UserMenu() {
 }
 
 /** Whether a page belongs to a navigation entry: an event's page belongs to Events. */
-function isWithin(page: string, entry: string): boolean {
+function isSubpageOf(page: string, entry: string): boolean {
   return (
     page === entry ||
     page.startsWith(`${entry}/`) ||
