@@ -61,18 +61,18 @@ const plainHost = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])$/
 const maxHostLength = 253
 
 /** `id` is undefined unless the request sets it. */
-export function readNewWebsite(value: unknown): { id: string | undefined; settings: WebsiteSettings } {
+export function parseNewWebsite(value: unknown): { id: string | undefined; settings: WebsiteSettings } {
   const input = validate(checkNewWebsite, value)
-  const { domain = "", ...rest } = readSettings(input)
+  const { domain = "", ...rest } = parseSettings(input)
   return { id: input.id, settings: { domain, name: domain, allowedOrigins: [], anonymize: "off", ...rest } }
 }
 
-export function readWebsiteChanges(value: unknown): WebsiteChanges {
+export function parseWebsiteChanges(value: unknown): WebsiteChanges {
   const input = validate(checkWebsiteChanges, value)
-  return input.paused === undefined ? readSettings(input) : { ...readSettings(input), paused: input.paused }
+  return input.paused === undefined ? parseSettings(input) : { ...parseSettings(input), paused: input.paused }
 }
 
-export function readPerson(value: unknown): Person["id"] {
+export function parsePerson(value: unknown): Person["id"] {
   const { profileId, anonymousId } = validate(checkPerson, value, personMessages)
   return profileId === undefined ? { anonymousId: anonymousId ?? "" } : { profileId }
 }
@@ -84,27 +84,27 @@ export function forgetNote({ anonymize }: Website, id: Person["id"]): string | n
 }
 
 /** Default: a key with track:events for all websites, without a rate limit or expiry. */
-export function readNewKey(value: unknown, now: number): KeyGrant {
+export function parseNewKey(value: unknown, now: number): KeyGrant {
   const input = validate(checkNewKey, value)
   return {
     scopes: ["track:events"],
     websites: null,
     rateLimit: null,
     expiresAt: null,
-    ...readGrant(input, now),
+    ...parseGrant(input, now),
     name: input.name,
   }
 }
 
-export function readKeyChanges(value: unknown, now: number): KeyChanges {
+export function parseKeyChanges(value: unknown, now: number): KeyChanges {
   const input = validate(checkKeyChanges, value)
   return input.disabled === undefined
-    ? readGrant(input, now)
-    : { ...readGrant(input, now), disabled: input.disabled }
+    ? parseGrant(input, now)
+    : { ...parseGrant(input, now), disabled: input.disabled }
 }
 
 /** `limit`: number of requests to return, newest first. */
-export function readRejectedRequestFilter(query: URLSearchParams): {
+export function parseRejectedRequestFilter(query: URLSearchParams): {
   websiteId: string | undefined
   reason: RejectionReason | undefined
   limit: number
@@ -118,7 +118,7 @@ export function readRejectedRequestFilter(query: URLSearchParams): {
 }
 
 /** `from` (inclusive) and `to` (exclusive): Unix ms. */
-export function readExportFilter(query: object): {
+export function parseExportFilter(query: object): {
   websiteId: string | undefined
   from: number | undefined
   to: number | undefined
@@ -159,7 +159,7 @@ function personOf(filter: Static<typeof exportFilterSchema>, errors: FieldError[
 }
 
 /** `limit` and `offset` select a page. */
-export function readProfileSearch(query: URLSearchParams): {
+export function parseProfileSearch(query: URLSearchParams): {
   websiteId: string
   search: string
   limit: number
@@ -177,7 +177,7 @@ export function readProfileSearch(query: URLSearchParams): {
 }
 
 /** Returns the website id of a profile request. */
-export function readProfileFilter(query: URLSearchParams): string {
+export function parseProfileFilter(query: URLSearchParams): string {
   return validate(checkProfileFilter, Object.fromEntries(query)).website_id
 }
 
@@ -234,16 +234,16 @@ const personMessages = {
   "Expected object to have no more than 1 properties": "must have either a profileId or an anonymousId",
 }
 
-function readSettings(input: Static<typeof websiteChangesSchema>): Partial<WebsiteSettings> {
+function parseSettings(input: Static<typeof websiteChangesSchema>): Partial<WebsiteSettings> {
   const errors = nameErrors(input.name)
   const settings: Partial<WebsiteSettings> = {}
   if (input.domain !== undefined) {
-    const domain = readHost(input.domain)
+    const domain = parseHost(input.domain)
     if (domain) settings.domain = domain
     else errors.push({ field: "domain", message: newWebsiteSchema.properties.domain.expected })
   }
   if (input.allowedOrigins !== undefined) {
-    const origins = input.allowedOrigins.map(readOrigin)
+    const origins = input.allowedOrigins.map(parseOrigin)
     origins.forEach((origin, index) => {
       if (origin) return
       const message = newWebsiteSchema.properties.allowedOrigins.items.expected
@@ -264,7 +264,7 @@ function readSettings(input: Static<typeof websiteChangesSchema>): Partial<Websi
   return settings
 }
 
-function readGrant(input: Static<typeof keyChangesSchema>, now: number): Partial<KeyGrant> {
+function parseGrant(input: Static<typeof keyChangesSchema>, now: number): Partial<KeyGrant> {
   const errors = nameErrors(input.name)
   const grant: Partial<KeyGrant> = {}
   if (input.expiresAt !== undefined) {
@@ -292,14 +292,14 @@ function nameErrors(name: string | undefined): FieldError[] {
   return unicodeErrors("name", name, newKeySchema.properties.name.expected)
 }
 
-function readOrigin(text: string): string | undefined {
+function parseOrigin(text: string): string | undefined {
   const origin = text.trim()
   // `capacitor:` is a scheme without a host, and not the host capacitor with an empty port.
   if (origin.endsWith(":")) return undefined
-  return appOriginOf(origin) ?? readHost(origin)
+  return appOriginOf(origin) ?? parseHost(origin)
 }
 
-function readHost(text: string): string | undefined {
+function parseHost(text: string): string | undefined {
   const host = hostOf(text.trim())
   return host && host.length <= maxHostLength && plainHost.test(host) ? host : undefined
 }

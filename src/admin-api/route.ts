@@ -34,16 +34,16 @@ import {
   changeWebsite,
   forgetNote,
   keyJson,
+  parseExportFilter,
+  parseKeyChanges,
+  parseNewKey,
+  parseNewWebsite,
+  parsePerson,
+  parseProfileFilter,
+  parseProfileSearch,
+  parseRejectedRequestFilter,
+  parseWebsiteChanges,
   profileJson,
-  readExportFilter,
-  readKeyChanges,
-  readNewKey,
-  readNewWebsite,
-  readPerson,
-  readProfileFilter,
-  readProfileSearch,
-  readRejectedRequestFilter,
-  readWebsiteChanges,
   rejectedRequestJson,
   websiteJson,
 } from "./input.ts"
@@ -107,7 +107,7 @@ async function addWebsite(
   { caller, now, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   requireUnlimitedWebsites(caller)
-  const { id = deps.newId(), settings } = readNewWebsite(await body())
+  const { id = deps.newId(), settings } = parseNewWebsite(await body())
   const website = await commitChange(deps, () => createWebsite(deps.db, id, settings, now))
   return { status: 201, body: { website: websiteJson(website) } }
 }
@@ -122,7 +122,7 @@ async function editWebsite(
   { caller, now, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   requireWebsiteAccess(caller, id)
-  const changes = readWebsiteChanges(await body())
+  const changes = parseWebsiteChanges(await body())
   const website = await commitChange(deps, () => changeWebsite(deps.db, id, changes, now))
   return { body: { website: websiteJson(website) } }
 }
@@ -142,7 +142,7 @@ async function forget(
   { caller, now, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   requireWebsiteAccess(caller, id)
-  const person = readPerson(await body())
+  const person = parsePerson(await body())
   const website = findWebsite(db, id)
   const schedule = {
     write: <Result>(work: () => Result) => batcher.run(work),
@@ -161,7 +161,7 @@ function showKeys({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): Route
 
 async function addKey(deps: AdminApiDeps, { caller, now, body }: AuthenticatedRequest): Promise<RouteResult> {
   const { db, random } = deps
-  const grant = readNewKey(await body(), now)
+  const grant = parseNewKey(await body(), now)
   requireCoveredBy(grant, caller)
   const created = await commitChange(deps, () => {
     requireExistingWebsites(db, grant.websites)
@@ -179,7 +179,7 @@ async function editKey(
   { caller, now, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   const { db } = deps
-  const changes = readKeyChanges(await body(), now)
+  const changes = parseKeyChanges(await body(), now)
   const changed = await commitChange(deps, () => {
     requireCoveredBy({ ...findCoveredKey(db, id, caller), ...changes }, caller)
     requireExistingWebsites(db, changes.websites)
@@ -205,7 +205,7 @@ async function showProfiles(
   { caller, context, searchParams }: AuthenticatedRequest,
   searches: Semaphore,
 ): Promise<RouteResult> {
-  const { websiteId, ...search } = readProfileSearch(searchParams())
+  const { websiteId, ...search } = parseProfileSearch(searchParams())
   requireWebsiteAccess(caller, websiteId)
   const { rid } = findWebsite(db, websiteId)
   const pause = abortableSleep(context.request.signal)
@@ -215,7 +215,7 @@ async function showProfiles(
 }
 
 function showProfile({ db }: AdminApiDeps, { caller, id, searchParams }: AuthenticatedRequest): RouteResult {
-  const websiteId = readProfileFilter(searchParams())
+  const websiteId = parseProfileFilter(searchParams())
   requireWebsiteAccess(caller, websiteId)
   return { body: { profile: profileJson(findProfile(db, findWebsite(db, websiteId).rid, id)) } }
 }
@@ -225,7 +225,7 @@ function showRejectedRequests(
   deps: AdminApiDeps,
   { caller, searchParams }: AuthenticatedRequest,
 ): RouteResult {
-  const { websiteId, reason, limit } = readRejectedRequestFilter(searchParams())
+  const { websiteId, reason, limit } = parseRejectedRequestFilter(searchParams())
   if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
   const found = deps.rejectedRequests
     .list()
@@ -290,7 +290,7 @@ function download(
   { caller, now }: AuthenticatedContext,
   downloads: Downloads,
 ): Download {
-  const filter = readExportFilter(Object.fromEntries(searchParamsOf(request)))
+  const filter = parseExportFilter(Object.fromEntries(searchParamsOf(request)))
   const { websiteId, person, format } = filter
   if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
   const website = websiteId === undefined ? undefined : findWebsite(db, websiteId)

@@ -293,7 +293,7 @@ class Packer {
     }
     const place: Place = { s: 0, o: this.#sharedSize, w: width }
     this.#shared.push(bytes)
-    this.#sharedSize += padded(bytes.length)
+    this.#sharedSize += padTo8Bytes(bytes.length)
     return place
   }
 
@@ -302,7 +302,7 @@ class Packer {
     let at = 0
     for (const bytes of this.#shared) {
       shared.set(bytes, at)
-      at += padded(bytes.length)
+      at += padTo8Bytes(bytes.length)
     }
     return [shared, ...this.#own].map(segmentOf)
   }
@@ -325,18 +325,18 @@ function codesInOrder(codes: Codes, values: readonly number[], sorted: Float64Ar
 function concatenate(parts: readonly (Codes | Uint8Array)[]): Uint8Array {
   const last = parts.at(-1) as Uint8Array
   const all = new Uint8Array(
-    parts.slice(0, -1).reduce((sum, { byteLength }) => sum + padded(byteLength), last.byteLength),
+    parts.slice(0, -1).reduce((sum, { byteLength }) => sum + padTo8Bytes(byteLength), last.byteLength),
   )
   let at = 0
   for (const { buffer, byteOffset, byteLength } of parts) {
     all.set(new Uint8Array(buffer, byteOffset, byteLength), at)
-    at += padded(byteLength)
+    at += padTo8Bytes(byteLength)
   }
   return all
 }
 
 /** Rounds up to a multiple of eight bytes, the alignment of any typed array. */
-export function padded(bytes: number): number {
+export function padTo8Bytes(bytes: number): number {
   return Math.ceil(bytes / 8) * 8
 }
 

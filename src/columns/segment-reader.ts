@@ -2,7 +2,7 @@ import type { Db, Statement } from "../store/db/driver.ts"
 import { type Codes, type Column, type IdKind, StaleBlockError, type Value } from "./batch.ts"
 import type { BlockRow } from "./block.ts"
 import { findInRest, type OpenLayout, type OpenProperty, openLayout, openRest } from "./block-layout.ts"
-import { numberForms, type Place, padded, type Segment, segmentsPerBlock } from "./block-writer.ts"
+import { numberForms, type Place, padTo8Bytes, type Segment, segmentsPerBlock } from "./block-writer.ts"
 import { SparseColumn } from "./column.ts"
 import { type Cached, type ColumnCache, columnBytes } from "./column-cache.ts"
 import { arrayOf, copyOf } from "./typed-arrays.ts"
@@ -86,8 +86,8 @@ export class SegmentReader {
     return this.cache.get<Column>(row, name, () => {
       const segment = this.#segmentOf(row, place)
       const present = place.n ?? count
-      const codesAt = place.o + (place.n === undefined ? 0 : padded(place.n * 4))
-      const valuesAt = codesAt + padded(present * place.w)
+      const codesAt = place.o + (place.n === undefined ? 0 : padTo8Bytes(place.n * 4))
+      const valuesAt = codesAt + padTo8Bytes(present * place.w)
       const text = segment.content.subarray(valuesAt, valuesAt + (place.v as number))
       // A copy is aligned for any typed array.
       const values = place.f

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, rmSync, writeSync } from "node:fs"
 import { basename, dirname, resolve } from "node:path"
 import { type Command, Option } from "commander"
-import { readExportFilter } from "../admin-api/input.ts"
+import { parseExportFilter } from "../admin-api/input.ts"
 import { UserError } from "../errors.ts"
 import { exportEvents, exportPerson, formats, gzipped, type Steps } from "../export/export.ts"
 import type { DatabaseOptions } from "../serve-options.ts"
@@ -78,7 +78,7 @@ export function addExportCommand(root: Command, context: Context): void {
 
 async function write(options: ExportOptions, context: Context): Promise<void> {
   const { website, profileId, anonymousId, from, to, format, gzip } = options
-  const filter = readExportFilter({
+  const filter = parseExportFilter({
     ...(website === undefined ? {} : { website_id: website }),
     ...(profileId === undefined ? {} : { profile_id: profileId }),
     ...(anonymousId === undefined ? {} : { anonymous_id: anonymousId }),
@@ -117,7 +117,7 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
 
 function exportChunks(
   db: Db,
-  { websiteId, person, from, to, format }: ReturnType<typeof readExportFilter>,
+  { websiteId, person, from, to, format }: ReturnType<typeof parseExportFilter>,
   steps: Steps,
   context: Context,
 ): AsyncGenerator<Uint8Array> {

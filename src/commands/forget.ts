@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs"
 import type { Command } from "commander"
-import { forgetNote, readPerson } from "../admin-api/input.ts"
+import { forgetNote, parsePerson } from "../admin-api/input.ts"
 import { listCopies } from "../backups/files.ts"
 import { UserError } from "../errors.ts"
 import { backupDirOption } from "../serve-options.ts"
@@ -59,7 +59,7 @@ export function addForgetCommand(root: Command, context: Context): void {
 }
 
 async function forget(options: ForgetOptions, context: Context): Promise<void> {
-  const id = readPerson(
+  const id = parsePerson(
     options.profileId === undefined ? { anonymousId: options.anonymousId } : { profileId: options.profileId },
   )
   await withDatabase(options, context, async (db) => {

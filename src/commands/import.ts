@@ -83,7 +83,7 @@ async function importLines(db: Db, file: string, context: Context): Promise<Repo
     const isServed = () => ServerLock.hasLockFile(db.name)
     const sealer = new Sealer(db)
     let imported = 0
-    const take = async (lines: TextLine[]) => {
+    const importBatch = async (lines: TextLine[]) => {
       await retryBusy(() => inTransaction(db, () => importer.add(lines)))
       imported += lines.length
       if (imported >= linesPerSeal) {
@@ -107,12 +107,12 @@ async function importLines(db: Db, file: string, context: Context): Promise<Repo
         lines.push(line)
         characters += line.text?.length ?? 0
         if (lines.length < rows && characters < batchCharacters) continue
-        await take(lines)
+        await importBatch(lines)
         lines = []
         characters = 0
       }
     }
-    if (lines.length > 0) await take(lines)
+    if (lines.length > 0) await importBatch(lines)
     const today = Math.floor(context.environment.now() / dayMs)
     await retryBusy(() => {
       if (!isServed()) sealAll(db, today, () => {}, sealer)

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander"
-import { changeKey, keyJson, readKeyChanges, readNewKey } from "../admin-api/input.ts"
+import { changeKey, keyJson, parseKeyChanges, parseNewKey } from "../admin-api/input.ts"
 import { type KeyJson, maxRateLimit } from "../admin-api/schema.ts"
 import { parseDuration } from "../duration.ts"
 import { requireExistingWebsites } from "../http/permissions.ts"
@@ -53,12 +53,12 @@ export function addKeyCommands(root: Command, context: Context): void {
 
   const showCommand = key.command("show <id>").description("show one key, without its secret")
   addDataOptions(showCommand, `key show ${exampleId}`).action((id: string, options: DataOptions) =>
-    act(id, findKey, options, context),
+    runOnKey(id, findKey, options, context),
   )
 
   const revokeCommand = key.command("revoke <id>").description("revoke a key permanently")
   addDataOptions(revokeCommand, `key revoke ${exampleId}`).action((id: string, options: DataOptions) =>
-    act(id, revokeKey, options, context),
+    runOnKey(id, revokeKey, options, context),
   )
 
   const rotateCommand = key
@@ -70,12 +70,12 @@ export function addKeyCommands(root: Command, context: Context): void {
 
   const disableCommand = key.command("disable <id>").description("reject a key until it is enabled again")
   addDataOptions(disableCommand, `key disable ${exampleId}`).action((id: string, options: DataOptions) =>
-    act(id, switchTo({ disabled: true }), options, context),
+    runOnKey(id, switchTo({ disabled: true }), options, context),
   )
 
   const enableCommand = key.command("enable <id>").description("accept a disabled key again")
   addDataOptions(enableCommand, `key enable ${exampleId}`).action((id: string, options: DataOptions) =>
-    act(id, switchTo({ disabled: false }), options, context),
+    runOnKey(id, switchTo({ disabled: false }), options, context),
   )
 }
 
@@ -98,7 +98,7 @@ async function create(options: CreateOptions, context: Context): Promise<void> {
   const { name, scope, website, expires, rateLimit } = options
   const { random, now } = context.environment
   const input = { name, scopes: scope, websites: website, expiresAt: expires, rateLimit }
-  const grant = readNewKey(input, now())
+  const grant = parseNewKey(input, now())
   const create = (db: Db) =>
     inTransaction(db, () => {
       requireExistingWebsites(db, grant.websites)
@@ -139,7 +139,7 @@ async function rotate(id: string, options: DataOptions, context: Context): Promi
 }
 
 /** Changes or reads one key and prints the result. */
-async function act(
+async function runOnKey(
   id: string,
   work: (db: Db, id: string, now: number) => Key,
   options: DataOptions,
@@ -155,7 +155,7 @@ async function act(
 }
 
 function switchTo(input: { disabled: boolean }) {
-  return (db: Db, id: string, now: number) => changeKey(db, id, readKeyChanges(input, now), now)
+  return (db: Db, id: string, now: number) => changeKey(db, id, parseKeyChanges(input, now), now)
 }
 
 function print(key: Key, options: DataOptions, context: Context, secret?: string): void {

@@ -26,8 +26,8 @@ import {
   addUser,
   changePassword,
   newInviteJson,
-  readNewUser,
-  readPassword,
+  parseNewUser,
+  parsePassword,
   userJson,
 } from "../users/input.ts"
 import { Passwords } from "../users/passwords.ts"
@@ -102,12 +102,12 @@ export function addUserCommands(root: Command, context: Context): void {
 async function create(email: string, options: CreateOptions, context: Context): Promise<void> {
   const { role, website: websites, passwordStdin } = options
   // Validate before the password is read.
-  readNewUser({ email, role: role ?? "viewer", websites })
+  parseNewUser({ email, role: role ?? "viewer", websites })
   const { password, hash } = await choosePassword(passwordStdin, context)
   const create = (db: Db) =>
     inTransaction(db, () => {
       const first = hasOwner(db) || websites ? "viewer" : "owner"
-      const settings = readNewUser({ email, role: role ?? first, websites })
+      const settings = parseNewUser({ email, role: role ?? first, websites })
       const user = addUser(db, context.newId(), settings, hash, context.environment.now())
       // Inside the transaction: if the password cannot be printed, the user is not created.
       print(user, options, context, passwordStdin ? undefined : password)
@@ -182,7 +182,7 @@ async function choosePassword(
   context: Context,
 ): Promise<{ password: string; hash: string }> {
   const password = passwordStdin
-    ? readPassword((await context.input()).replace(/\r?\n$/, ""))
+    ? parsePassword((await context.input()).replace(/\r?\n$/, ""))
     : generatePassword(context.environment.random)
   return { password, hash: await new Passwords().hash(password) }
 }

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander"
-import { changeWebsite, readNewWebsite, readWebsiteChanges, websiteJson } from "../admin-api/input.ts"
+import { changeWebsite, parseNewWebsite, parseWebsiteChanges, websiteJson } from "../admin-api/input.ts"
 import type { WebsiteJson } from "../admin-api/schema.ts"
 import { UserError } from "../errors.ts"
 import { releaseFreePages } from "../store/data-retention.ts"
@@ -158,7 +158,7 @@ async function create(domain: string, options: CreateOptions, context: Context):
   const { name, anonymize, retain, allowedOrigin: allowedOrigins, id: sentId } = options
   const pageIdentify = switchOf(options.pageIdentify)
   const input = { domain, name, anonymize, retain, allowedOrigins, pageIdentify, id: sentId }
-  const { id = context.newId(), settings } = readNewWebsite(input)
+  const { id = context.newId(), settings } = parseNewWebsite(input)
   const create = (db: Db) =>
     inTransaction(db, () => createWebsite(db, id, settings, context.environment.now()))
   print(await withDatabase(options, context, create, { createIfMissing: true }), options, context)
@@ -211,7 +211,7 @@ async function update(id: string, options: UpdateOptions, context: Context, comm
 
 /** Applies `input`, which has the form of a PATCH body. */
 async function change(id: string, input: object, options: DataOptions, context: Context): Promise<void> {
-  const changes = readWebsiteChanges(input)
+  const changes = parseWebsiteChanges(input)
   await withDatabase(options, context, (db) => {
     const website = inTransaction(db, () => changeWebsite(db, id, changes, context.environment.now()))
     print(website, options, context)

@@ -86,7 +86,7 @@ export function authenticatedRoute<Deps extends RouteDeps>(deps: Deps) {
  *
  * @example
  * const route = publicRoute(deps)
- * app.post("/login", route(async (deps, { body }) => logIn(deps, readLogin(await body()))), { parse: "none" })
+ * app.post("/login", route(async (deps, { body }) => logIn(deps, parseLogin(await body()))), { parse: "none" })
  */
 export function publicRoute<Deps extends RouteDeps>(deps: Deps) {
   return (handler: RouteHandler<Deps, PublicRequest>) => (routeContext: RouteContext) => {

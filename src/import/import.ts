@@ -1,4 +1,4 @@
-import { readNewWebsite, retainText } from "../admin-api/input.ts"
+import { parseNewWebsite, retainText } from "../admin-api/input.ts"
 import { type FieldError, RequestError, UserError } from "../errors.ts"
 import { type Counts, formatVersion } from "../export/lines.ts"
 import { fieldErrors } from "../http/validation.ts"
@@ -181,7 +181,7 @@ export class Importer {
     const { domain, name, allowed_origins: allowedOrigins, anonymize, page_identify: pageIdentify } = line
     const retain = retainText(line.retain_ms)
     const { lower_is_better: lowerIsBetter } = line
-    const { settings } = readNewWebsite({
+    const { settings } = parseNewWebsite({
       domain,
       name,
       allowedOrigins,

@@ -4,7 +4,7 @@ import { errorResponse } from "../ingest/responses.ts"
 import { eventSchema, identifySchema } from "../ingest/schema.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
 import { maxTraitBytes, maxTraits } from "../store/profiles.ts"
-import { exactly, type Json, published, ref } from "./json.ts"
+import { exactly, type Json, publicSchema, ref } from "./json.ts"
 import { type ErrorFormat, errorResponses, reasonHeader, success } from "./responses.ts"
 
 /** Server settings that the document describes. */
@@ -129,9 +129,9 @@ const identifyExamples: Record<string, Example> = {
 }
 
 export const ingestSchemas: Json = {
-  Event: published(eventSchema),
-  Identity: published(identifySchema),
-  PageIdentity: published(pageIdentitySchema),
+  Event: publicSchema(eventSchema),
+  Identity: publicSchema(identifySchema),
+  PageIdentity: publicSchema(pageIdentitySchema),
 }
 
 export async function ingestPaths(limits: Limits): Promise<Json> {

@@ -12,7 +12,7 @@ export function ref(name: string): Json {
  * Converts a TypeBox schema to JSON Schema: without TypeBox's symbols, without `expected` (our error messages, which are strings; a
  * property of that name would be a schema), and with every union in its shortest equivalent form.
  */
-export function published(schema: TSchema): Json {
+export function publicSchema(schema: TSchema): Json {
   return JSON.parse(JSON.stringify(schema), (key, value) => {
     if (key === "expected" && typeof value === "string") return undefined
     if (!Array.isArray(value?.anyOf)) return value
@@ -24,7 +24,7 @@ export function published(schema: TSchema): Json {
 
 /** The fields of an object schema, as JSON Schema. */
 export function publishedFields({ properties }: TObject): Record<string, Json> {
-  return Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, published(schema)]))
+  return Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, publicSchema(schema)]))
 }
 
 /** Constants of one type become an `enum`. */

@@ -3,7 +3,7 @@ import { errorResponse } from "../http/api-handler.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
 import type { Scope } from "../store/keys.ts"
 import { bodyReasons, keyReasons, storeReasons } from "./ingest.ts"
-import { exactly, type Json, published, publishedFields, ref } from "./json.ts"
+import { exactly, type Json, publicSchema, publishedFields, ref } from "./json.ts"
 import { type ErrorFormat, errorResponses, success } from "./responses.ts"
 
 /** Operations by path and method. */
@@ -42,7 +42,7 @@ export const writes = storeReasons.filter((reason) => reason !== "internal")
 
 /** A schema component with an example. */
 export function component<Schema extends TSchema>(schema: Schema, example: Static<Schema>): Json {
-  return { ...published(schema), examples: [example] }
+  return { ...publicSchema(schema), examples: [example] }
 }
 
 /** Response fields of an operation that lists items of a schema. */

@@ -20,17 +20,17 @@ import {
   requestHeaders,
   storeReasons,
 } from "./ingest.ts"
-import { exactly, type Json, published, ref } from "./json.ts"
+import { exactly, type Json, publicSchema, ref } from "./json.ts"
 import { errorResponses, reasonHeader, success } from "./responses.ts"
 
 export const pageSchemas: Json = {
-  PageEvent: published(pageEventSchema),
-  OutgoingLink: published(outgoingLinkSchema),
-  WebVital: published(vitalSchema),
-  PageError: published(errorSchema),
-  Engagement: published(engagementSchema),
-  CustomEvent: published(customEventSchema),
-  AiVisit: published(aiVisitSchema),
+  PageEvent: publicSchema(pageEventSchema),
+  OutgoingLink: publicSchema(outgoingLinkSchema),
+  WebVital: publicSchema(vitalSchema),
+  PageError: publicSchema(errorSchema),
+  Engagement: publicSchema(engagementSchema),
+  CustomEvent: publicSchema(customEventSchema),
+  AiVisit: publicSchema(aiVisitSchema),
 }
 
 const websiteId = "550e8400-e29b-41d4-a716-446655440000"

@@ -13,7 +13,7 @@ import {
   websiteSchema,
 } from "../query-api/schema.ts"
 import { bodyReasons } from "./ingest.ts"
-import { exactly, type Json, published, ref } from "./json.ts"
+import { exactly, type Json, publicSchema, ref } from "./json.ts"
 import { component, errorFormat, type Operations, paths } from "./operations.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
@@ -27,9 +27,9 @@ const exampleQuery: QueryBody = {
 
 export const querySchemas: Json = {
   Query: component(querySchema, exampleQuery),
-  Parameter: published(parameterSchema),
-  QueryType: published(typeSchema),
-  QueryMeta: published(metaSchema),
+  Parameter: publicSchema(parameterSchema),
+  QueryType: publicSchema(typeSchema),
+  QueryMeta: publicSchema(metaSchema),
 }
 
 const list = Object.entries(types).map(
@@ -102,7 +102,7 @@ const queries: Operations = {
       id: "listReadableWebsites",
       summary: "List websites that the caller can read",
       gives: {
-        websites: { type: "array", items: published(websiteSchema) },
+        websites: { type: "array", items: publicSchema(websiteSchema) },
         total: { type: "integer", minimum: 0 },
       },
       reasons: [],
@@ -134,7 +134,7 @@ const streams: Operations = {
         "Server-sent events: one message per event, with a JSON object as data. `Last-Event-ID` resumes after that event. `event: skipped` reports that the stream was more than 100,000 events behind and continues with the newest. `event: end` gives the reason why the server ends the stream, for example a client that reads too slowly. A comment every 5 s keeps the connection alive.",
       query: streamStringSchema,
       queryExample: { website_id: exampleId },
-      file: { "text/event-stream": { schema: published(Type.String()) } },
+      file: { "text/event-stream": { schema: publicSchema(Type.String()) } },
       reasons: ["website_id_missing", "key_website_mismatch", "streams_full"],
     },
   },

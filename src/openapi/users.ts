@@ -11,7 +11,7 @@ import {
   userSchema,
 } from "../users/schema.ts"
 import { keyReasons } from "./ingest.ts"
-import { type Json, published, ref } from "./json.ts"
+import { type Json, publicSchema, ref } from "./json.ts"
 import {
   component,
   errorFormat,
@@ -36,7 +36,7 @@ export const userSchemas = {
   User: component(userSchema, exampleUser),
   NewUser: component(newUserSchema, { email: "ada@example.com", role: "viewer", websites: [exampleId] }),
   UserChanges: component(userChangesSchema, { role: "owner" }),
-  NewInvite: published(newInviteSchema),
+  NewInvite: publicSchema(newInviteSchema),
 }
 
 const userReasons = ["grant_too_wide", "user_not_found"] as const
@@ -55,7 +55,7 @@ const logins: Operations = {
         "Public. `user` is null without a login session, and `share` is null without a valid share link.",
       gives: {
         user: userOrNull,
-        share: { anyOf: [published(linkSchema), { type: "null" }] },
+        share: { anyOf: [publicSchema(linkSchema), { type: "null" }] },
         hasUsers: { type: "boolean", description: "false: no account exists yet" },
         version: { type: "string", description: "Version of the server" },
         scriptName: { type: "string", description: "Name of the page script (--script-name)" },
@@ -73,7 +73,7 @@ const logins: Operations = {
       id: "changePassword",
       summary: "Change the password",
       description: `Ends all other login sessions of the user. ${fromPage}`,
-      takes: published(passwordChangeSchema),
+      takes: publicSchema(passwordChangeSchema),
       gives: {},
       reasons: [
         "csrf",
@@ -92,7 +92,7 @@ const logins: Operations = {
       id: "logIn",
       summary: "Log in",
       description: `Sets the session cookie. ${fromPage}`,
-      takes: published(loginSchema),
+      takes: publicSchema(loginSchema),
       gives: user,
       reasons: ["csrf", ...takesPublicBody, "login_wrong", "rate_limited", ...writes],
     },
@@ -110,14 +110,14 @@ const logins: Operations = {
     get: {
       id: "showInvite",
       summary: "Show a one-time link",
-      gives: { invite: published(inviteSchema) },
+      gives: { invite: publicSchema(inviteSchema) },
       reasons: ["invite_unknown"],
     },
     post: {
       id: "acceptInvite",
       summary: "Accept a one-time link",
       description: `Sets the password and logs the user in. The link works once. Only a link of the purpose \`setup\` takes an \`email\`. ${fromPage}`,
-      takes: published(acceptanceSchema),
+      takes: publicSchema(acceptanceSchema),
       gives: user,
       reasons: ["csrf", "invite_unknown", ...takesPublicBody, "conflict", "rate_limited", ...writes],
     },

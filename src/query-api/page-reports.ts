@@ -5,7 +5,7 @@ import { comparedReport } from "./compared-rows.ts"
 import { eventRows } from "./events.ts"
 import { present, withFilters } from "./groups.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
-import { percent, rounded } from "./rows.ts"
+import { percent, roundTo } from "./rows.ts"
 
 export const value: Property = "property.value"
 export const reportedVitals = ["LCP", "FCP", "CLS", "INP", "TTFB"] as const
@@ -200,7 +200,7 @@ export const engagementQuality = comparedReport({
 })
 
 function twoDecimals(value: number | null): number | null {
-  return value === null ? null : rounded(value, 2)
+  return value === null ? null : roundTo(value, 2)
 }
 
 /** Percent; the last range includes its end. */

@@ -3,7 +3,7 @@ import { predicateOf, requiredTexts } from "../query/operators.ts"
 import type { PropertyValues } from "../query/query.ts"
 import { first, last, sessions, total, users } from "./groups.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, Sort, TypeResult } from "./query-spec.ts"
-import { rounded } from "./rows.ts"
+import { roundTo } from "./rows.ts"
 import type { Option } from "./schema.ts"
 
 interface ValuesDefinition {
@@ -64,8 +64,8 @@ export function classify(property: PropertyValues): Row {
     property_key: property.key,
     cardinality,
     total_count: occurrences,
-    coverage_ratio: property.events === 0 ? 0 : rounded(occurrences / property.events, 4),
-    avg_length: cardinality === 0 ? 0 : rounded(property.totalLength / cardinality, 2),
+    coverage_ratio: property.events === 0 ? 0 : roundTo(occurrences / property.events, 4),
+    avg_length: cardinality === 0 ? 0 : roundTo(property.totalLength / cardinality, 2),
     max_length: property.maxLength,
     is_numeric: isNumber,
     numbers_as_text: property.numericTexts,

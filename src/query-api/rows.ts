@@ -18,10 +18,10 @@ export function invalidParameter(detail: string): RequestError {
 }
 
 export function percent(part: number, total: number): number {
-  return total === 0 ? 0 : rounded((100 * part) / total, 2)
+  return total === 0 ? 0 : roundTo((100 * part) / total, 2)
 }
 
-export function rounded(value: number, decimals: number): number {
+export function roundTo(value: number, decimals: number): number {
   const factor = 10 ** decimals
   return Math.round(value * factor) / factor
 }

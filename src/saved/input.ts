@@ -39,37 +39,37 @@ const checkShareFilter = TypeCompiler.Compile(shareFilterSchema)
 /** Accepted years, as in query ranges. */
 const [firstYear, lastYear] = [1970, 2199]
 
-export function readNewNote(value: unknown): Pick<Note, "date" | "text"> {
+export function parseNewNote(value: unknown): Pick<Note, "date" | "text"> {
   const { date, text } = validate(checkNewNote, value)
   throwIfInvalid([...dateErrors(date), ...textErrors(text)])
   return { date, text }
 }
 
-export function readNoteChanges(value: unknown): Partial<Pick<Note, "date" | "text">> {
+export function parseNoteChanges(value: unknown): Partial<Pick<Note, "date" | "text">> {
   const changes = validate(checkNoteChanges, value)
   throwIfInvalid([...dateErrors(changes.date), ...textErrors(changes.text)])
   return changes
 }
 
 /** Returns the website of the request: an id, `none` or `all`. */
-export function readNoteFilter(query: URLSearchParams): string {
+export function parseNoteFilter(query: URLSearchParams): string {
   return validate(checkNoteFilter, Object.fromEntries(query)).website_id
 }
 
-export function readNewView(value: unknown): Pick<View, "kind" | "name" | "path"> {
+export function parseNewView(value: unknown): Pick<View, "kind" | "name" | "path"> {
   const view = validate(checkNewView, value)
   throwIfInvalid([...nameErrors(view.name), ...pathErrors(view.path)])
   return view
 }
 
-export function readViewChanges(value: unknown): Partial<Pick<View, "name" | "path">> {
+export function parseViewChanges(value: unknown): Partial<Pick<View, "name" | "path">> {
   const changes = validate(checkViewChanges, value)
   throwIfInvalid([...nameErrors(changes.name), ...pathErrors(changes.path)])
   return changes
 }
 
 /** `websiteId`: an id, `none` or `all`. */
-export function readViewFilter(query: URLSearchParams): {
+export function parseViewFilter(query: URLSearchParams): {
   websiteId: string
   kind: View["kind"] | undefined
 } {
@@ -77,7 +77,7 @@ export function readViewFilter(query: URLSearchParams): {
   return { websiteId, kind }
 }
 
-export function readNewShare(value: unknown, now: number): Pick<Share, "name" | "path" | "expiresAt"> {
+export function parseNewShare(value: unknown, now: number): Pick<Share, "name" | "path" | "expiresAt"> {
   const { name, path, ...rest } = validate(checkNewShare, value)
   const expiresAt = parseExpiry(rest.expiresAt, now)
   const expiryError = { field: "expiresAt", message: newShareSchema.properties.expiresAt.expected }
@@ -89,11 +89,11 @@ export function readNewShare(value: unknown, now: number): Pick<Share, "name" | 
   return { name, path, expiresAt: expiresAt ?? null }
 }
 
-export function readNewShareFilter(query: URLSearchParams): string {
+export function parseNewShareFilter(query: URLSearchParams): string {
   return validate(checkNewShareFilter, Object.fromEntries(query)).website_id
 }
 
-export function readShareFilter(query: URLSearchParams): string | undefined {
+export function parseShareFilter(query: URLSearchParams): string | undefined {
   return validate(checkShareFilter, Object.fromEntries(query)).website_id
 }
 

@@ -16,15 +16,15 @@ import { createView, deleteView, findView, listViews, updateView } from "../stor
 import { canonicalWebsiteId, findWebsite, type WebsitePlace, withoutWebsite } from "../store/websites.ts"
 import {
   noteJson,
-  readNewNote,
-  readNewShare,
-  readNewShareFilter,
-  readNewView,
-  readNoteChanges,
-  readNoteFilter,
-  readShareFilter,
-  readViewChanges,
-  readViewFilter,
+  parseNewNote,
+  parseNewShare,
+  parseNewShareFilter,
+  parseNewView,
+  parseNoteChanges,
+  parseNoteFilter,
+  parseShareFilter,
+  parseViewChanges,
+  parseViewFilter,
   shareJson,
   viewJson,
 } from "./input.ts"
@@ -53,7 +53,7 @@ export function savedRoutes(deps: RouteDeps) {
 const oneWebsite = "must be the id of a website: a share link shows one website, not all or none"
 
 function showNotes(deps: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
-  const notes = listNotes(deps.db, placeOf(deps, caller, readNoteFilter(query()))).map(noteJson)
+  const notes = listNotes(deps.db, placeOf(deps, caller, parseNoteFilter(query()))).map(noteJson)
   return { body: { notes, total: notes.length } }
 }
 
@@ -61,8 +61,8 @@ async function addNote(
   deps: RouteDeps,
   { caller, now, searchParams: query, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
-  const websiteId = readNoteFilter(query())
-  const note = readNewNote(await body())
+  const websiteId = parseNoteFilter(query())
+  const note = parseNewNote(await body())
   const created = await commitChange(deps, () => {
     const place = placeOf(deps, caller, websiteId)
     requirePlace(caller, place)
@@ -72,7 +72,7 @@ async function addNote(
 }
 
 async function editNote(deps: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<RouteResult> {
-  const changes = readNoteChanges(await body())
+  const changes = parseNoteChanges(await body())
   const changed = await commitChange(deps, () => {
     requireOwn(caller, findNote(deps.db, id))
     return updateNote(deps.db, id, changes)
@@ -89,7 +89,7 @@ async function removeNote(deps: RouteDeps, { caller, id }: AuthenticatedRequest)
 }
 
 function showViews(deps: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
-  const { websiteId, kind } = readViewFilter(query())
+  const { websiteId, kind } = parseViewFilter(query())
   const views = listViews(deps.db, placeOf(deps, caller, websiteId), kind).map(viewJson)
   return { body: { views, total: views.length } }
 }
@@ -98,8 +98,8 @@ async function addView(
   deps: RouteDeps,
   { caller, now, searchParams: query, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
-  const websiteId = readNoteFilter(query())
-  const view = readNewView(await body())
+  const websiteId = parseNoteFilter(query())
+  const view = parseNewView(await body())
   const created = await commitChange(deps, () => {
     const place = placeOf(deps, caller, websiteId)
     requirePlace(caller, place)
@@ -109,7 +109,7 @@ async function addView(
 }
 
 async function editView(deps: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<RouteResult> {
-  const changes = readViewChanges(await body())
+  const changes = parseViewChanges(await body())
   const changed = await commitChange(deps, () => {
     requireOwn(caller, findView(deps.db, id))
     return updateView(deps.db, id, changes)
@@ -126,7 +126,7 @@ async function removeView(deps: RouteDeps, { caller, id }: AuthenticatedRequest)
 }
 
 function showShares({ db }: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
-  const websiteId = readShareFilter(query())
+  const websiteId = parseShareFilter(query())
   if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
   const shares = listShares(db)
     .filter((share) => canAccess(caller, share.websiteId))
@@ -140,10 +140,10 @@ async function addShare(
   deps: RouteDeps,
   { caller, now, searchParams: query, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
-  const websiteId = readNewShareFilter(query())
+  const websiteId = parseNewShareFilter(query())
   if (isKeyword(deps, websiteId)) throw invalidShape([{ field: "website_id", message: oneWebsite }])
   requireWebsiteAccess(caller, websiteId)
-  const share = readNewShare(await body(), now)
+  const share = parseNewShare(await body(), now)
   const { rateLimit } = caller
   const { db, random } = deps
   const created = await commitChange(deps, () => {

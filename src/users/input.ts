@@ -43,13 +43,13 @@ const checkPassword = TypeCompiler.Compile(passwordSchema)
 const checkNewUser = TypeCompiler.Compile(newUserSchema)
 const checkUserChanges = TypeCompiler.Compile(userChangesSchema)
 
-export function readLogin(value: unknown): { email: string; password: string } {
+export function parseLogin(value: unknown): { email: string; password: string } {
   const { email, password } = validate(checkLogin, value)
   return { email: email.toLowerCase(), password }
 }
 
 /** The email comes from the invited user, or from the request for the first owner. */
-export function readAcceptance(value: unknown, { user }: Invite): { email: string; password: string } {
+export function parseAcceptance(value: unknown, { user }: Invite): { email: string; password: string } {
   const { email, password } = validate(checkAcceptance, value)
   rejectCommon(password)
   if (user && email !== undefined) {
@@ -60,14 +60,14 @@ export function readAcceptance(value: unknown, { user }: Invite): { email: strin
   throw invalidShape([{ field: "email", message: loginSchema.properties.email.expected }])
 }
 
-export function readPasswordChange(value: unknown): { current: string; password: string } {
+export function parsePasswordChange(value: unknown): { current: string; password: string } {
   const input = validate(checkPasswordChange, value)
   rejectCommon(input.password)
   return input
 }
 
 /** Validates a new password. */
-export function readPassword(password: unknown): string {
+export function parsePassword(password: unknown): string {
   const { password: valid } = validate(checkPassword, { password })
   rejectCommon(valid)
   return valid
@@ -81,13 +81,13 @@ function rejectCommon(password: string): void {
   ])
 }
 
-export function readNewUser(value: unknown): UserSettings {
+export function parseNewUser(value: unknown): UserSettings {
   const { email, role, websites = null } = validate(checkNewUser, value)
   if (role === "owner" && websites !== null) throw ownerWebsitesError()
   return { email: email.toLowerCase(), role, websites: canonicalIds(websites) }
 }
 
-export function readUserChanges(value: unknown): UserChanges {
+export function parseUserChanges(value: unknown): UserChanges {
   const { role, websites } = validate(checkUserChanges, value)
   if (role === "owner" && websites) throw ownerWebsitesError()
   return { ...(role && { role }), ...(websites !== undefined && { websites: canonicalIds(websites) }) }

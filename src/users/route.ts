@@ -37,11 +37,11 @@ import {
   inviteJson,
   linkJson,
   newInviteJson,
-  readAcceptance,
-  readLogin,
-  readNewUser,
-  readPasswordChange,
-  readUserChanges,
+  parseAcceptance,
+  parseLogin,
+  parseNewUser,
+  parsePasswordChange,
+  parseUserChanges,
   requireOtherOwner,
   userJson,
 } from "./input.ts"
@@ -100,7 +100,7 @@ function showMe(deps: UserDeps, { context, now }: PublicRequest): RouteResult {
 async function logIn(deps: UserDeps, call: PublicRequest): Promise<RouteResult> {
   const { db, settings } = deps
   requireSameOrigin(call.context.request)
-  const { email, password } = readLogin(await call.body())
+  const { email, password } = parseLogin(await call.body())
   const address = addressOf(call.context, settings.trustedProxies)
   const attempt = deps.loginLimits.begin(email, address)
   Object.assign(call.headers, rateLimitHeaders(attempt.allowance))
@@ -137,7 +137,7 @@ async function choosePassword(deps: UserDeps, call: PublicRequest): Promise<Rout
   const { db, batcher, passwords } = deps
   const login = requireLogin(deps, call)
   const { id } = login.user
-  const { current, password } = readPasswordChange(await call.body())
+  const { current, password } = parsePasswordChange(await call.body())
   const limited = `password of ${id}`
   enforceRateLimit(deps.limiter.take(limited, passwordChanges), call.headers)
   const before = passwordOf(db, id)
@@ -162,7 +162,7 @@ async function acceptInvite(deps: UserDeps, call: PublicRequest): Promise<RouteR
   const { context, id: token, now } = call
   requireSameOrigin(context.request)
   const invite = findInvite(db, token, now)
-  const { email, password } = readAcceptance(await call.body(), invite)
+  const { email, password } = parseAcceptance(await call.body(), invite)
   const hash = await passwords.hash(password)
   return await logInAs(deps, call, () => {
     // The link can have been used elsewhere while the password was hashed.
@@ -183,7 +183,7 @@ function showUsers({ db }: UserDeps, { caller }: AuthenticatedRequest): RouteRes
 
 async function inviteUser(deps: UserDeps, { caller, now, body }: AuthenticatedRequest): Promise<RouteResult> {
   const { db, batcher, random, newId } = deps
-  const settings = readNewUser(await body())
+  const settings = parseNewUser(await body())
   requireCoveredBy(grantOf(settings), caller)
   const { user, invite } = await batcher.run(() => {
     const created = addUser(db, newId(), settings, null, now)
@@ -196,7 +196,7 @@ async function editUser(
   { db, batcher }: UserDeps,
   { caller, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
-  const changes = readUserChanges(await body())
+  const changes = parseUserChanges(await body())
   const user = await batcher.run(() => {
     withinGrant(db, id, caller)
     const changed = changeUser(db, id, changes)

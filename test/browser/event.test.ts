@@ -254,7 +254,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.context().close()
   })
 
-  test("an owner marks an event of which fewer are better, and its changes get colours", async () => {
+  test("an owner marks an event of which fewer are better, and its changes get colors", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/event?name=error_shown")
     const changes = page.locator(".stats .change")
     await changes.first().waitFor()

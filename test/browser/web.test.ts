@@ -299,8 +299,8 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
       `Previous period: ${duration(totals?.previous.median_session_duration ?? -1)}`,
     )
     const points = (totals?.bounce_rate ?? 0) - (totals?.previous.bounce_rate ?? 0)
-    const colour = points > 0 ? "down" : points < 0 ? "up" : "same"
-    expect(await change(page, "Bounce rate").getAttribute("class")).toBe(`change ${colour}`)
+    const color = points > 0 ? "down" : points < 0 ? "up" : "same"
+    expect(await change(page, "Bounce rate").getAttribute("class")).toBe(`change ${color}`)
     await page.context().close()
   })
 
@@ -346,7 +346,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await page.context().close()
   })
 
-  test("the map colours the countries of the table", async () => {
+  test("the map colors the countries of the table", async () => {
     const { page } = await dashboard.open("/w/SITE/web")
     await waitForPage(page, "google.com")
     const [first] = await rowsOf<Row>(dashboard, { name: "country", sortBy: "visitors" })

@@ -8,7 +8,7 @@ interface CountryMapProps {
   rows: readonly Row[]
 }
 
-/** A map of the world: the more visitors, the stronger a country's colour. Hidden from screen readers, which read the table. */
+/** A map of the world: the more visitors, the stronger a country's color. Hidden from screen readers, which read the table. */
 export function CountryMap({ rows }: CountryMapProps) {
   const format = useFormat()
   const [outlines, setOutlines] = useState<readonly Outline[]>([])

@@ -68,7 +68,7 @@ interface ChangeProps {
   format: Format
   /** Both values are percentages: the change is shown in points, to avoid a percentage of a percentage. */
   isRate?: boolean
-  /** The direction in the colour of an improvement. Without, both are neutral. */
+  /** The direction in the color of an improvement. Without, both are neutral. */
   better?: Direction | undefined
   show?: (value: number) => string
 }
@@ -84,10 +84,10 @@ export function Change({ value, previous, format, isRate = false, better, show }
     )
   const change = isRate ? roundToTenths(value - previous) : (100 * (value - previous)) / previous
   const gain = better === "lower" ? -change : change
-  const colour = gain === 0 ? "same" : better === undefined ? "neutral" : gain > 0 ? "up" : "down"
+  const color = gain === 0 ? "same" : better === undefined ? "neutral" : gain > 0 ? "up" : "down"
   const size = Math.abs(change)
   return (
-    <span class={`change ${colour}`} title={title}>
+    <span class={`change ${color}`} title={title}>
       {change > 0 ? "▲ " : change < 0 ? "▼ " : ""}
       {isRate
         ? `${format.number(size)} points`
