@@ -282,7 +282,7 @@ function parseGrant(input: Static<typeof keyChangesSchema>, now: number): Partia
   return grant
 }
 
-/** Formats a retention in ms as the API text that `readSettings` parses. */
+/** Formats a retention in ms as the API text that `parseSettings` parses. */
 export function retainText(retain: number | null): string {
   if (retain === null) return "default"
   return retain === 0 ? "forever" : formatDuration(retain)

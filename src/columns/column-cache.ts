@@ -12,7 +12,7 @@ export interface Cached<Content> {
   bytes: number
 }
 
-/** Bytes of memory that a column takes besides its codes and values. */
+/** Bytes of memory that a column takes in addition to its codes and values. */
 export const columnBytes = 300
 
 /** Caches data of blocks, up to `memory()` bytes. */

@@ -21,8 +21,8 @@ const maxAverageLength = 32
 const maxCharacters = 4_194_304
 
 /**
- * Whether a column is not stored: long strings that nearly all differ take hardly less space here than in the
- * rows.
+ * Whether a column is not stored: long strings that nearly all differ take about as much space in a column as in
+ * the rows.
  */
 export function staysInRows(column: Column): boolean {
   const { values } = column

@@ -1,7 +1,7 @@
 import type { Codes, Column, Few, Value } from "./batch.ts"
 import { enlarge, lowerBound } from "./typed-arrays.ts"
 
-/** Bytes of memory: a value of an event, and a distinct value besides its text. */
+/** Bytes of memory: a value of an event, and a distinct value in addition to its text. */
 export const entryBytes = 12
 export const valueBytes = 100
 /**

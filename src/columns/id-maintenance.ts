@@ -9,7 +9,7 @@ import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
 /** Chunks written in one transaction: about 10 ms. */
 const chunksPerBatch = 16
-/** Ids whose texts are collected at once, in 10 MB. Chunks of earlier versions can be larger than others. */
+/** Ids whose texts are collected together, in 10 MB. Chunks of earlier versions can be larger than others. */
 const idsPerBatch = 65_536
 /** Events looked up in one step: about 5 ms. */
 const lookupsPerStep = 256
@@ -71,7 +71,7 @@ export class IdMaintenance {
     const blocks = (this.db.prepare(sql.blocks).all() as RawBlock[]).map(blockOf)
     if (blocks.some(({ stale }) => stale > 0)) return undefined
     const changes = yield* chunks.length > 0 ? this.#withTexts(chunks, blocks) : this.#withoutUnused(blocks)
-    // If an event was sealed or deleted meanwhile, the ids in use can be others.
+    // If an event was sealed or deleted since, other ids can be in use.
     return changes && { ...changes, seal: { from: id, to: id, deleted } }
   }
 

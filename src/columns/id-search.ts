@@ -16,7 +16,7 @@ export interface TextTest {
 
 /** Row ids in one step of reading the texts of ids: about 30 ms. */
 export const idsPerStep = 65_536
-/** Bytes that the text of an id takes besides its characters, and a dictionary id in an array. */
+/** Bytes that the text of an id takes in addition to its characters, and a dictionary id in an array. */
 const textBytes = 60
 const idBytes = 8
 /** All times, Unix ms. */

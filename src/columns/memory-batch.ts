@@ -54,7 +54,7 @@ export function propertiesIn(columns: ReadonlyMap<string, Column>): PropertyColu
   }
 }
 
-/** Bytes of memory that building takes: a set of columns, a row in it, and a property key besides its text. */
+/** Bytes of memory that building takes: a set of columns, a row in it, and a property key in addition to its text. */
 export const setBytes = 3_000
 export const rowBytes = 48
 export const keyBytes = 500

@@ -74,7 +74,7 @@ export interface EventType {
 
 /** Bytes of cached types. Limited because senders choose the length of keys and names. */
 const typesMemory = 16_777_216
-/** Bytes that a type takes, and each of its keys, besides their characters. */
+/** Bytes that a type takes, and each of its keys in addition to their characters. */
 const typeBytes = 300
 const keyBytes = 40
 

@@ -16,7 +16,7 @@ const none: ReadonlyMap<string, OpenProperty> = new Map()
 
 /** Keys that are searched for in the list of properties outside the layout before it is parsed. */
 const searchedKeys = 4
-/** Bytes of memory: a character of JSON, as text and parsed, a property of a block, a value besides its text, and a number. */
+/** Bytes of memory: a character of JSON, as text and parsed; a property of a block; a value in addition to its text; a number. */
 const characterBytes = 2
 const jsonCharacterBytes = 6
 const propertyBytes = 300

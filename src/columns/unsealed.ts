@@ -7,7 +7,7 @@ import type { SealedState } from "./sealed-state.ts"
 
 /** Rows of a batch: larger batches are faster to count but take longer to build. */
 const rowsPerBatch = 65_536
-/** Bytes that an unsealed id takes besides its text. */
+/** Bytes that an unsealed id takes in addition to its text. */
 const idBytes = 100
 
 /** Share of the memory for unsealed rows above which they are sealed before more arrive. */

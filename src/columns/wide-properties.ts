@@ -11,7 +11,7 @@ import type { RowReader } from "./row-reader.ts"
 const wideKeys = 256
 /** Characters that so many keys take at least: a quoted letter, a colon, a digit and a comma each. */
 const minWideCharacters = wideKeys * 6
-/** Keys that are searched for in the texts. From the next one on, the texts are parsed, and the columns of many keys built at once. */
+/** Keys that are searched for in the texts. For further keys, the texts are parsed and the columns of many keys are built together. */
 const searchedKeys = 4
 const keysPerGroup = 16_384
 /** Columns that are finished in one step, about 2 ms. */
@@ -19,7 +19,7 @@ const columnsPerStep = 2_048
 /** Bytes of memory for a character of text, and of the text and its parsed value together. */
 const textCharacterBytes = 2
 const parsedCharacterBytes = 4
-/** Bytes of memory for a key in the list of keys, besides its text, and for its column while it is built. */
+/** Bytes of memory for a key in the list of keys in addition to its text, and for its column while it is built. */
 const countedKeyBytes = 200
 const builtKeyBytes = keyBytes + 100
 

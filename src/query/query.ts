@@ -387,7 +387,7 @@ export interface TrafficQuery {
   granularity?: Granularity | undefined
 }
 
-/** What a traffic query reads: besides page views, what tells whether a session ended after one view. */
+/** The kinds that a traffic query reads: page views, and those that show whether a session ended after one view. */
 export const trafficKinds = [
   "custom",
   "page_view",

@@ -24,7 +24,7 @@ export type Context = Readonly<Record<string, string>>
 
 /** Bytes of cached context ids: some 40,000 ordinary contexts, 3,000 with the longest referrers. The cache is cleared when it is full. */
 const cachedIdBytes = 8_388_608
-/** Bytes of an entry besides the two for each character. */
+/** Bytes of an entry in addition to the two for each character. */
 const entryBytes = 100
 
 /** Finds and creates the contexts of one kind. Runs inside the caller's transaction. */

@@ -5,8 +5,8 @@ export type IdKind = "visitors" | "sessions" | "profiles"
 export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
 
 /**
- * Whether the texts of a kind are stored. Those of sessions would take 18 bytes per event: nearly as many
- * sessions as events can exist, and hardly anyone searches them.
+ * Whether the texts of a kind are stored. Those of sessions would take 18 bytes per event: there can be
+ * nearly as many sessions as events, and they are rarely searched.
  */
 export const hasTexts: Readonly<Record<IdKind, boolean>> = { visitors: true, sessions: false, profiles: true }
 

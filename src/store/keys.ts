@@ -178,7 +178,7 @@ export function revokeKey(db: Db, id: string, now: number): Key {
   return findKey(db, id)
 }
 
-/** Replaces the secret of a key; the old one stops working at once. Throws `key_not_found`, and `conflict` for a revoked key. */
+/** Replaces the secret of a key; the old one stops working immediately. Throws `key_not_found`, and `conflict` for a revoked key. */
 export function rotateKey(db: Db, id: string, random: Random): { key: Key; secret: string } {
   if (findKey(db, id).revokedAt !== null) {
     throw new RequestError("conflict", { detail: `the key ${id} is revoked; create a new one` })

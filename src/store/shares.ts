@@ -87,7 +87,7 @@ export function recordShareUse(db: Db, { id }: Share, now: number): void {
   db.prepare(sql.used).run({ id, now })
 }
 
-/** Revokes a link at once. Throws `share_unknown`. */
+/** Revokes a link immediately. Throws `share_unknown`. */
 export function deleteShare(db: Db, id: string): void {
   db.prepare(sql.remove).run({ id: findShare(db, id).id })
 }

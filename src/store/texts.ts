@@ -18,7 +18,7 @@ export type StoredText = string | number | null
 /** Characters of a text that is interned. A shorter one takes little more than an id; a longer one is in the table and its index. */
 const minLength = { path: 6, properties: 16 } as const
 const maxLength = 1_024
-/** Bytes of the newer half of cached ids, and of an entry besides the two for each character: 20,000 sessions. */
+/** Bytes of the newer half of cached ids, and of an entry in addition to the two for each character: 20,000 sessions. */
 const cacheBytes = 4_194_304
 const entryBytes = 100
 
@@ -217,7 +217,7 @@ export class TextInterner {
   }
 }
 
-/** Bytes of the newer half of cached texts, and of one besides the two for each character. */
+/** Bytes of the newer half of cached texts, and of one in addition to the two for each character. */
 const readBytes = 4_194_304
 
 /** Reads texts by id, and caches them. */

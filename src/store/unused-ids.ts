@@ -74,7 +74,7 @@ export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): 
     await schedule.sleep(pause)
   }
   await schedule.write(() => {
-    // Also those that arrived meanwhile.
+    // Includes rows that arrived since the last step.
     const newer = runToEnd(storedFormsOf(db, ids.visitors, lastText))
     removeUsed(db, ids, new Map([...forms, ...newer]), scanned, lastRow.get() as number)
     const unused = places.filter(({ kind, text }) => ids[kind].has(text))

@@ -184,7 +184,7 @@ export function pauseWebsite(db: Db, id: string, paused: boolean, now: number): 
   return findWebsite(db, id)
 }
 
-/** Deletes a website at once for all users; `sweepDeleted` deletes its events later. Throws `website_unknown`. */
+/** Deletes a website immediately for all users; `sweepDeleted` deletes its events later. Throws `website_unknown`. */
 export function deleteWebsite(db: Db, id: string, now: number): void {
   const { changes } = db.prepare(sql.remove).run({ id: canonicalWebsiteId(id), now })
   if (changes === 0) throw unknownWebsite(id)

@@ -198,7 +198,7 @@ async function editUser(
 ): Promise<RouteResult> {
   const changes = parseUserChanges(await body())
   const user = await batcher.run(() => {
-    withinGrant(db, id, caller)
+    findCoveredUser(db, id, caller)
     const changed = changeUser(db, id, changes)
     requireCoveredBy(grantOf(changed), caller)
     return changed
@@ -211,7 +211,7 @@ async function removeUser(
   { caller, id }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   await batcher.run(() => {
-    withinGrant(db, id, caller)
+    findCoveredUser(db, id, caller)
     requireOtherOwner(db, id)
     deleteUser(db, id)
   })
@@ -224,14 +224,14 @@ async function resetUser(
   { caller, id, now }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   const invite = await batcher.run(() => {
-    const user = withinGrant(db, id, caller)
+    const user = findCoveredUser(db, id, caller)
     return createInvite(db, passwordOf(db, id) === null ? "invite" : "reset", user.id, random, now)
   })
   return { body: { invite: newInviteJson(invite) } }
 }
 
 /** Throws `user_not_found`, and `grant_too_wide` if the user has more permissions than `own`. */
-function withinGrant(db: Db, id: string, own: Caller): User {
+function findCoveredUser(db: Db, id: string, own: Caller): User {
   const user = findUser(db, id)
   requireCoveredBy(grantOf(user), own)
   return user

@@ -26,7 +26,7 @@ import type { Measurement } from "./measurement.ts"
 import { type MeasureContext, measurementOf } from "./measures.ts"
 import type { Mergeable } from "./partial-aggregates.ts"
 
-/** Bytes that a group takes besides its measures. */
+/** Bytes that a group takes in addition to its measures. */
 export const groupBytes = 300
 /** Up to this many codes, or combinations of codes, groups are looked up in a table: at most 16 KB. */
 const maxTableSize = 4_096

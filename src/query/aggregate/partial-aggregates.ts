@@ -63,7 +63,7 @@ interface UnsealedEntry {
 
 /** The aggregate of all intervals of a range. */
 interface CumulativeAggregate<Aggregate> {
-  /** The aggregate of all intervals but the last. */
+  /** The aggregate of all intervals except the last. */
   earlier: Aggregate
   /** Memory of `earlier`. */
   bytes: number

@@ -9,7 +9,7 @@ import type { ReportSource } from "./step.ts"
 const idsPerStep = 16_384
 /** More codes than fit in memory. A pair of codes below it is an exact number. */
 const maxCodes = 2 ** 26
-/** Bytes that a value takes besides its characters. */
+/** Bytes that a value takes in addition to its characters. */
 const valueBytes = 120
 
 /** Codes for the values of a dimension, the same in all batches: 0 if there is none. */

@@ -216,7 +216,7 @@ function* pageOf(
   }
   budget.reserve(candidates.length * rowBytes)
   const texts = yield* source.texts(kind, candidates)
-  // An id that was deleted meanwhile has no text and is left out.
+  // An id that was deleted since has no text and is left out.
   return candidates
     .flatMap((locator): ListedId[] => {
       const text = texts.get(locator.dictionaryId)

@@ -164,7 +164,7 @@ class Keys {
   }
 }
 
-/** Bytes of a label besides its text. */
+/** Bytes of a label in addition to its text. */
 const labelBytes = 150
 
 /** Throws OutOfMemoryBudgetError if times and labels need more than the 53 bits of a number. */

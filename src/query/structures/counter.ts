@@ -3,7 +3,7 @@ import type { MemoryBudget } from "./memory-budget.ts"
 
 /** Bytes that a counter takes without values, measured. */
 const counterBytes = 300
-/** Bytes that an entry takes besides the value itself, before and after packing, measured. */
+/** Bytes that an entry takes in addition to the value itself, before and after packing, measured. */
 const entryBytes = 90
 const packedBytes = 16
 

@@ -106,7 +106,7 @@ const [writeVersion, readVersion, rollbackJournal] = [18, 19, 1]
 
 /**
  * Opens a database read-only. It does not block a running server. It needs write access to the -shm, so run it as the
- * server's user; a database that nobody can be writing to, on a read-only disk, needs none. Throws a UserError if the file belongs
+ * server's user; a database on a read-only disk, to which no process can write, needs none. Throws a UserError if the file belongs
  * to another program or a newer version, or cannot be opened.
  */
 export function openForReading(path: string): Db {
@@ -161,7 +161,7 @@ function openInMemory(path: string): Db {
 
 /**
  * Closes a reader of an undamaged database and removes a leftover -wal. A read-only connection that closes last leaves the
- * -wal behind: an empty one of its own, or that of a server that has stopped meanwhile. A writer that closes last does not.
+ * -wal behind: an empty one of its own, or that of a server that has stopped since. A writer that closes last does not.
  */
 export function closeAfterReading(db: Db): void {
   db.close()

@@ -10,8 +10,8 @@ import { truncateWal } from "./open.ts"
  * was deleted, even years before, can stay readable there until the page fills up. No statement zeroes that region: an interior
  * page of an index, for example, holds keys, but a statement cannot add one to a chosen page. So this module does, in the file.
  *
- * SQLite ignores the content of unallocated space. Writing it is safe while nobody else can write the page, and lasting if
- * nobody has an older copy of the page:
+ * SQLite ignores the content of unallocated space. Writing it is safe while no other connection can write the page, and
+ * permanent if no connection has an older copy of the page:
  *
  * - The write lock keeps out other writers. An empty -wal keeps out checkpoints, which need no write lock but have nothing to
  *   copy then, and means that the file holds the newest version of every page.
@@ -49,7 +49,7 @@ export async function overwriteUnallocatedSpace(
   { retry, pause }: OverwriteSchedule,
 ): Promise<boolean> {
   // A connection of its own: its commit makes `db` drop cached pages, too. It does not wait for locks: a checkpoint that waits for
-  // a reader keeps the write lock meanwhile.
+  // a reader holds the write lock while it waits.
   const writer = new Database(db.name, { fileMustExist: true, timeout: 0 })
   try {
     return await overwriteSteps(writer, { retry, pause })
