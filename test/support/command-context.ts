@@ -29,7 +29,7 @@ export function commandContext(options: {
     err: (text) => {
       output.err += text
     },
-    outTaken: async (text) => {
+    outAndWait: async (text) => {
       output.out += text
     },
     outIsDiscarded: false,
