@@ -4,13 +4,8 @@ import { type ChartData, type Mark, type Series, shades } from "./series.ts"
 import { Tooltip } from "./tooltip.ts"
 
 export interface PlotProps extends ChartData {
-  kind: "bars" | "lines"
-  /** Values are percentages. */
-  isRate?: boolean
   /** The axis can have fractions, and shows its values like those of the series. Counts have none. */
   hasFractions?: boolean
-  /** How many of the dates have started; lines end there. */
-  started: number
   /** Called with the first and last date after dragging over the chart. */
   onZoom?: (from: string, to: string) => void
   /** px */
@@ -124,6 +119,12 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
       y: false,
       points: { show: false },
       drag: { x: onZoom !== undefined, y: false, setScale: false },
+      bind: {
+        mouseleave: (_chart, _target, leave) => (event) => {
+          if (!tip.isTouch) leave(event)
+          return null
+        },
+      },
     },
     scales: {
       x: { time: false, range: () => [-0.5, Math.max(0.5, dates.length - 0.5)] },
@@ -167,6 +168,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     ],
     hooks: {
       setCursor: [(chart) => tip.show(chart)],
+      destroy: [() => tip.detach()],
       draw: [(chart) => drawMarks(chart, marks, color("--accent"), color("--panel"))],
       setSelect: [
         (chart) => {
@@ -195,7 +197,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   ]
   const tip = new Tooltip(latest)
   const chart = new uPlot(options, data, element)
-  chart.over.append(tip.element)
+  tip.attach(chart)
   return chart
 }
 

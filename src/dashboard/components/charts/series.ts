@@ -29,6 +29,12 @@ export interface ChartData {
   format: Format
   /** Formats a value. */
   value: (value: number) => string
+  /** Bars of several series are stacked: they have a total. */
+  kind: "bars" | "lines"
+  /** Values are percentages. */
+  isRate?: boolean
+  /** How many of the dates have started; lines end there. */
+  started: number
   marks?: readonly Mark[]
 }
 

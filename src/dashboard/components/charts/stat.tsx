@@ -76,28 +76,41 @@ interface ChangeProps {
 /** The change from the previous period, in percent or points. */
 export function Change({ value, previous, format, isRate = false, better, show }: ChangeProps) {
   const title = `Previous period: ${(show ?? formatter(format, isRate))(previous)}`
-  if (previous === 0 && !isRate)
+  const change = changeOf(value, previous, isRate)
+  if (change === undefined)
     return (
       <span class="change same" title={title}>
-        {value === 0 ? "0%" : "new"}
+        {changeText(value, previous, format, isRate)}
       </span>
     )
-  const change = isRate ? roundToTenths(value - previous) : (100 * (value - previous)) / previous
   const gain = better === "lower" ? -change : change
   const color = gain === 0 ? "same" : better === undefined ? "neutral" : gain > 0 ? "up" : "down"
-  const size = Math.abs(change)
   return (
     <span class={`change ${color}`} title={title}>
-      {change > 0 ? "▲ " : change < 0 ? "▼ " : ""}
-      {isRate
-        ? `${format.number(size)} points`
-        : format.percent(size < 10 ? roundToTenths(size) : Math.round(size))}
+      {changeText(value, previous, format, isRate)}
       <span class="hidden">
         {" "}
         {change > 0 ? "more than" : change < 0 ? "less than" : "change from"} the previous period
       </span>
     </span>
   )
+}
+
+/** In percent, or in points of rates. Undefined if nothing was there before. */
+function changeOf(value: number, previous: number, isRate: boolean): number | undefined {
+  if (isRate) return roundToTenths(value - previous)
+  return previous === 0 ? undefined : (100 * (value - previous)) / previous
+}
+
+/** ▲ 12%, ▼ 1.5 points, new */
+export function changeText(value: number, previous: number, format: Format, isRate: boolean): string {
+  const change = changeOf(value, previous, isRate)
+  if (change === undefined) return value === 0 ? "0%" : "new"
+  const size = Math.abs(change)
+  const text = isRate
+    ? `${format.number(size)} points`
+    : format.percent(size < 10 ? roundToTenths(size) : Math.round(size))
+  return `${change > 0 ? "▲ " : change < 0 ? "▼ " : ""}${text}`
 }
 
 /** Rounds to one decimal place. */

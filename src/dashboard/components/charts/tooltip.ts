@@ -1,32 +1,73 @@
 import type uPlot from "uplot"
 import { type ChartData, shades } from "./series.ts"
+import { changeText } from "./stat.tsx"
 
-/** The tooltip of the date under the pointer. */
+/** px between the pointer and the tooltip. */
+const gap = 14
+
+/** A line of a tooltip. Without `className`, it has no key of a color. */
+interface TooltipRow {
+  name: string
+  text: string
+  className?: string
+}
+
+/** The tooltip of the date under the pointer, or that was tapped. */
 export class Tooltip {
-  readonly element = document.createElement("div")
+  readonly #element = document.createElement("div")
+  readonly #listeners = new AbortController()
+  #isTouch = false
 
   constructor(private readonly latest: { current: ChartData }) {
-    this.element.className = "chart-tip"
-    this.element.hidden = true
+    this.#element.className = "chart-tip"
+    this.#element.hidden = true
+  }
+
+  /** Adds the tooltip to a chart. A tap shows it, and a tap elsewhere hides it. */
+  attach(chart: uPlot): void {
+    chart.over.append(this.#element)
+    const { signal } = this.#listeners
+    chart.over.addEventListener(
+      "click",
+      ({ offsetX, offsetY }) => chart.setCursor({ left: offsetX, top: offsetY }),
+      { signal },
+    )
+    document.addEventListener(
+      "pointerdown",
+      ({ target, pointerType }) => {
+        this.#isTouch = pointerType === "touch"
+        if (!(target instanceof Node && chart.over.contains(target))) chart.setCursor({ left: -1, top: -1 })
+      },
+      { signal },
+    )
+  }
+
+  /** The pointer was last a finger: it leaves the chart when it is lifted, and the tooltip stays. */
+  get isTouch(): boolean {
+    return this.#isTouch
+  }
+
+  /** Removes its listeners. */
+  detach(): void {
+    this.#listeners.abort()
   }
 
   show(chart: uPlot): void {
     const { idx, left = -1 } = chart.cursor
-    const { dates, series, granularity, format, value, marks = [] } = this.latest.current
+    const { dates, granularity, format, marks = [] } = this.latest.current
     const date = idx === null || idx === undefined ? undefined : dates[idx]
-    this.element.hidden = date === undefined || left < 0
+    this.#element.hidden = date === undefined || left < 0
     if (date === undefined || idx === null || idx === undefined) return
     const title = document.createElement("strong")
     title.textContent = format.bucket(date, granularity)
-    const lines = series.map((item, index) => {
+    const lines = rowsAt(this.latest.current, idx).map(({ name, text, className = "" }) => {
       const line = document.createElement("div")
-      line.className = item.isPrevious ? "previous" : `shade-${index % shades}`
-      const name = document.createElement("span")
-      name.textContent = item.name
+      line.className = className
+      const label = document.createElement("span")
+      label.textContent = name
       const number = document.createElement("b")
-      const shown = item.values[idx]
-      number.textContent = shown === undefined ? "–" : value(shown)
-      line.append(name, number)
+      number.textContent = text
+      line.append(label, number)
       return line
     })
     const notes = marks
@@ -36,9 +77,44 @@ export class Tooltip {
         line.textContent = text
         return line
       })
-    this.element.replaceChildren(title, ...lines, ...notes)
-    const isRight = left > chart.over.clientWidth / 2
-    this.element.style.left = isRight ? "" : `${left + 14}px`
-    this.element.style.right = isRight ? `${chart.over.clientWidth - left + 14}px` : ""
+    this.#element.replaceChildren(title, ...lines, ...notes)
+    this.#place(chart.over, left)
   }
+
+  /** Beside the pointer at `x` (px), within the chart: on a phone it can cover the axis. */
+  #place(over: HTMLElement, x: number): void {
+    const { style } = this.#element
+    // Only there it is as wide as its text.
+    style.left = "0"
+    const width = this.#element.offsetWidth
+    const end = over.clientWidth - width
+    const place = x + gap <= end ? x + gap : Math.max(-over.offsetLeft, x - gap - width)
+    style.left = `${Math.min(place, end)}px`
+  }
+}
+
+/** The total, the previous period and the change, then the parts from the top of the stack down. */
+function rowsAt(data: ChartData, at: number): TooltipRow[] {
+  const { series, kind, started, format, value, isRate = false } = data
+  const write = (shown: number | undefined) => (shown === undefined ? "–" : value(shown))
+  const current = series.flatMap(({ name, values, isPrevious }, index) =>
+    isPrevious ? [] : [{ name, value: values[at], className: `shade-${index % shades}` }],
+  )
+  const previous = series.flatMap(({ name, values, isPrevious }) =>
+    isPrevious ? [{ name, value: values[at], className: "previous" }] : [],
+  )
+  const rows = (items: typeof current) =>
+    items.map(({ value, ...item }): TooltipRow => ({ ...item, text: write(value) }))
+  const isStack = kind === "bars" && current.length > 1
+  const total = isStack ? current.reduce((sum, { value = 0 }) => sum + value, 0) : current[0]?.value
+  // Several lines have no total, and nothing says which of them a previous period belongs to.
+  if (!isStack && current.length > 1) return rows([...current, ...previous])
+  const before = previous[0]?.value
+  const hasChange = total !== undefined && before !== undefined && at < started
+  return [
+    ...(isStack ? [{ name: "Total", text: write(total) }] : rows(current)),
+    ...rows(previous),
+    ...(hasChange ? [{ name: "Change", text: changeText(total, before, format, isRate) }] : []),
+    ...(isStack ? rows(current.toReversed()) : []),
+  ]
 }
