@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import type { Page } from "playwright-core"
+import type { Locator, Page } from "playwright-core"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
-import { dayAgo, numberOf, totalsOf } from "./helpers.ts"
+import { cellsOf, dayAgo, numberOf, totalsOf } from "./helpers.ts"
 
 interface Summary {
   total_events: number
@@ -90,7 +90,9 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
   ]
   test.each(steps)("the chart's $granularity table adds up to the API's numbers", async (given) => {
     const { granularity, query, body } = given
-    const { page } = await dashboard.open(`/w/SITE/overview?${query}&by=${granularity}`)
+    const { page } = await dashboard.open(
+      `/w/SITE/overview?${query}&by=${granularity}&stack=event&compare=off`,
+    )
     const chart = page.getByRole("figure", { name: "Events over time" })
     await chart.getByRole("button", { name: "Table" }).click()
     const rows = await chart.locator("tbody tr").all()
@@ -106,8 +108,53 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
+  const choices = [
+    { label: "Events", show: null, column: "total_events" },
+    { label: "Visitors", show: "visitors", column: "unique_users" },
+    { label: "Sessions", show: "sessions", column: "unique_sessions" },
+    { label: "Event types", show: "types", column: "unique_event_types" },
+  ] as const
+  test("the chart shows the number that is clicked, with the previous period", async () => {
+    const { page, faults } = await dashboard.open("/w/SITE/overview?period=last_7d")
+    const trend = await runQuery<Summary & { previous: Summary }>({
+      preset: "last_7d",
+      parameters: [{ name: "custom_events_trends", granularity: "daily", compare: "previous_period" }],
+    })
+    // The last is the default again.
+    for (const { label, show, column } of [...choices, choices[0]]) {
+      const button = metrics(page).getByRole("button", { name: label, exact: true })
+      await button.click()
+      const chart = page.getByRole("figure", { name: `${label} over time` })
+      const cells = await cellsOf(chart.getByRole("table"))
+      expect(cells.map(([, ...numbers]) => numbers.map(numberOf))).toEqual(
+        trend.map((row) => [row[column], row.previous[column]]),
+      )
+      expect(await button.getAttribute("aria-pressed")).toBe("true")
+      expect(await page.locator("dt [aria-pressed=true]").count()).toBe(1)
+      expect(new URL(page.url()).searchParams.get("show")).toBe(show)
+    }
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("a number is chosen by keyboard and from the URL; only events can be stacked", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview?period=last_7d&show=sessions&stack=event")
+    const chart = page.getByRole("figure", { name: "Sessions over time" })
+    await chart.waitFor()
+    expect(await page.getByRole("button", { name: "By event" }).count()).toBe(0)
+    await metrics(page).getByRole("button", { name: "Events", exact: true }).focus()
+    await page.keyboard.press("Enter")
+    const events = page.getByRole("figure", { name: "Events over time" })
+    await events.locator(".legend").getByText("page_viewed").waitFor()
+    await page.getByRole("button", { name: "Total", exact: true }).click()
+    await events.locator(".legend").getByText("page_viewed").waitFor({ state: "detached" })
+    expect(await events.locator(".legend li").allTextContents()).toEqual(["Events", "Previous period"])
+    expect(new URL(page.url()).search).toBe("?period=last_7d")
+    await page.context().close()
+  })
+
   test("a dark chart is printed in the colors of its legend", async () => {
-    const { page } = await dashboard.open("/w/SITE/overview", { colorScheme: "dark" })
+    const { page } = await dashboard.open("/w/SITE/overview?stack=event", { colorScheme: "dark" })
     await waitForPage(page, "page_viewed")
     await page.emulateMedia({ media: "print" })
     const chart = page.getByRole("figure", { name: "Events over time" })
@@ -479,6 +526,10 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 })
+
+function metrics(page: Page): Locator {
+  return page.getByRole("region", { name: "Key metrics" })
+}
 
 /** As formatted on the page: 24 Nov 2026 */
 function shownDay(days: number): string {

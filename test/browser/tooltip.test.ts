@@ -23,7 +23,7 @@ describe.skipIf(noBrowser)(`tooltips of charts${skipped}`, () => {
 
   test("a stack shows its total, then its parts from top to bottom", async () => {
     const { page, chart, tip, faults } = await openChart(
-      "/w/SITE/overview?period=last_7d",
+      "/w/SITE/overview?period=last_7d&stack=event",
       "Events over time",
     )
     const names = await chart.locator(".legend li:not(.previous)").allTextContents()

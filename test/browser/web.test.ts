@@ -162,17 +162,52 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     "the chart's %s table has the API's numbers",
     async (granularity) => {
       const period = granularity === "hourly" ? "yesterday" : "last_30d"
-      const { page } = await dashboard.open(`/w/SITE/web?period=${period}&by=${granularity}`)
-      const chart = page.getByRole("figure", { name: "Views and visitors over time" })
+      const { page } = await dashboard.open(`/w/SITE/web?period=${period}&by=${granularity}&compare=off`)
+      const chart = page.getByRole("figure", { name: "Visitors over time" })
       await chart.getByRole("button", { name: "Table" }).click()
       const shown = await cellsOf(chart.getByRole("table"))
       const rows = await rowsOf<Row>(dashboard, { name: "events_by_date", granularity }, { preset: period })
       expect(shown.map(([, ...numbers]) => numbers.map(numberOf))).toEqual(
-        rows.map((row) => [Number(row.pageviews), Number(row.visitors)]),
+        rows.map((row) => [Number(row.visitors)]),
       )
       await page.context().close()
     },
   )
+
+  test("the chart shows the number that is clicked, with the previous period", async () => {
+    const { page, faults } = await dashboard.open("/w/SITE/web?period=last_7d")
+    const trend = await rowsOf<Row & { previous: Row }>(
+      dashboard,
+      { name: "events_by_date", granularity: "daily", compare: "previous_period" },
+      { preset: "last_7d" },
+    )
+    const text = (write: (value: number) => string) => (value: Row[string] | undefined) =>
+      value == null ? "–" : write(Number(value))
+    const numbers = [
+      { label: "Sessions", show: "sessions", column: "sessions", write: text(count) },
+      { label: "Views", show: "views", column: "pageviews", write: text(count) },
+      { label: "Bounce rate", show: "bounces", column: "bounce_rate", write: text(rate) },
+      {
+        label: "Median duration",
+        show: "duration",
+        column: "median_session_duration",
+        write: text(duration),
+      },
+      { label: "Visitors", show: null, column: "visitors", write: text(count) },
+    ]
+    for (const { label, show, column, write } of numbers) {
+      const metrics = page.getByRole("region", { name: "Key metrics" })
+      await metrics.getByRole("button", { name: label, exact: true }).click()
+      const cells = await cellsOf(page.getByRole("figure", { name: `${label} over time` }).getByRole("table"))
+      expect(cells.map(([, ...shown]) => shown)).toEqual(
+        trend.map((row) => [write(row[column]), write(row.previous[column])]),
+      )
+      expect(new URL(page.url()).searchParams.get("show")).toBe(show)
+    }
+    expect(await violations(page)).toEqual([])
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
 
   test("loads all panels in one request, and another tab alone", async () => {
     const { page } = await dashboard.open("/w/SITE/events")

@@ -1,12 +1,14 @@
 import { useState } from "preact/hooks"
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
 import { DataTable, DownloadCsv, type Sort, sortOption } from "../components/charts/data-table.tsx"
+import { useMetric } from "../components/charts/metric.ts"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { stackSeries } from "../components/charts/stacked.ts"
 import { Change, Stat, useDirection } from "../components/charts/stat.tsx"
 import { ActiveVisitors } from "../components/controls/active-visitors.tsx"
 import { GranularitySwitch, useGranularity, useProgress } from "../components/controls/granularity.tsx"
 import { Link } from "../components/controls/link.tsx"
+import { Segmented } from "../components/controls/segmented.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { ValueText } from "../components/controls/value.tsx"
 import { NoMatch } from "../components/layout/no-match.tsx"
@@ -35,12 +37,20 @@ interface Summary {
   previous?: Omit<Summary, "previous"> | null
 }
 
+interface TrendRow extends Summary {
+  date: string
+}
+
+/** `value`: in the URL. */
 const stats = [
-  { label: "Events", column: "total_events" },
-  { label: "Visitors", column: "unique_users" },
-  { label: "Sessions", column: "unique_sessions" },
-  { label: "Event types", column: "unique_event_types" },
+  { value: "events", label: "Events", column: "total_events" },
+  { value: "visitors", label: "Visitors", column: "unique_users" },
+  { value: "sessions", label: "Sessions", column: "unique_sessions" },
+  { value: "types", label: "Event types", column: "unique_event_types" },
 ] as const
+
+/** Only events add up to their total: a visitor with two events would count twice. */
+const stackable = "events"
 
 /** The overview of a website: totals, events over time, top events and top properties. */
 export function Overview() {
@@ -51,10 +61,13 @@ export function Overview() {
   const [sort, setSort] = useState<Sort>({ by: "total_events", order: "desc" })
   const [siteSort, setSiteSort] = useState<Sort>({ by: "events", order: "desc" })
   const isAll = view.value.website === "all"
+  const isStacked = useIsStacked()
   const query = useQuery([
     { name: "custom_events_summary", id: "summary", ...comparison },
-    { name: "custom_events_trends", id: "trend", granularity },
-    { name: "custom_events_trends_by_event", id: "stack", granularity, limit: stackedEvents },
+    { name: "custom_events_trends", id: "trend", granularity, ...comparison },
+    ...(isStacked
+      ? [{ name: "custom_events_trends_by_event", id: "stack", granularity, limit: stackedEvents }]
+      : []),
     { name: "custom_events", id: "top", limit: topRows, ...sortOption(sort, compare), ...comparison },
     { name: "custom_event_properties", id: "properties", limit: topRows },
     ...(isAll
@@ -85,7 +98,7 @@ export function Overview() {
       ) : (
         <>
           <Totals query={panelQuery} />
-          <EventsOverTime query={panelQuery} />
+          <Trend query={panelQuery} />
           <EventMovers isComparable={Boolean(summary?.previous?.total_events)} />
           {isAll && <Websites query={panelQuery} sort={siteSort} onSort={setSiteSort} />}
           <div class="columns">
@@ -101,7 +114,8 @@ export function Overview() {
 function Totals({ query }: { query: QueryState }) {
   const { view } = useApp()
   const format = useFormat()
-  const trend = query.rows<Summary & { date: string }>("trend")
+  const { choiceOf } = useMetric(stats, stats[0])
+  const trend = query.rows<TrendRow>("trend")
   const { started, isRunning } = useProgress(trend.map(({ date }) => date))
   const [summary] = query.rows<Summary>("summary")
   const hasPrevious = Boolean(summary?.previous?.total_events)
@@ -110,17 +124,21 @@ function Totals({ query }: { query: QueryState }) {
       <Loaded query={query} id="summary" height={88}>
         {() => (
           <dl class="stats-row">
-            {stats.map(({ label, column }) => (
-              <Stat
-                key={column}
-                label={label}
-                value={summary?.[column] ?? 0}
-                previous={view.value.compare && hasPrevious ? summary?.previous?.[column] : undefined}
-                values={trend.slice(0, started).map((row) => row[column])}
-                isRunning={isRunning}
-                format={format}
-              />
-            ))}
+            {stats.map((stat) => {
+              const { label, column } = stat
+              return (
+                <Stat
+                  key={column}
+                  label={label}
+                  choice={choiceOf(stat)}
+                  value={summary?.[column] ?? 0}
+                  previous={view.value.compare && hasPrevious ? summary?.previous?.[column] : undefined}
+                  values={trend.slice(0, started).map((row) => row[column])}
+                  isRunning={isRunning}
+                  format={format}
+                />
+              )
+            })}
           </dl>
         )}
       </Loaded>
@@ -129,27 +147,73 @@ function Totals({ query }: { query: QueryState }) {
   )
 }
 
-/** Events over time, stacked by the most frequent events. */
-function EventsOverTime({ query }: { query: QueryState }) {
+/** Whether the chart is stacked by event: from the URL. */
+function useIsStacked(): boolean {
+  const { router } = useApp()
+  const { metric } = useMetric(stats, stats[0])
+  return metric.value === stackable && router.location.value.params.get("stack") === "event"
+}
+
+/** The selected number over time: a line with the previous period, or stacked by the most frequent events. */
+function Trend({ query }: { query: QueryState }) {
+  const { router, view } = useApp()
+  const { metric } = useMetric(stats, stats[0])
+  const isStacked = useIsStacked()
+  const title = `${metric.label} over time`
   return (
-    <Panel title="Events over time" actions={<GranularitySwitch />}>
-      <Loaded query={query} id="stack" height={306}>
+    <Panel
+      title={title}
+      actions={
+        <>
+          {metric.value === stackable && (
+            <Segmented
+              legend="Stack"
+              options={[
+                { value: "total", label: "Total" },
+                { value: "event", label: "By event" },
+              ]}
+              value={isStacked ? "event" : "total"}
+              onChange={(stack) =>
+                router.setParams({ stack: stack === "event" ? stack : undefined }, "replace")
+              }
+            />
+          )}
+          <GranularitySwitch />
+        </>
+      }
+    >
+      <Loaded query={query} id={isStacked ? "stack" : "trend"} height={306}>
         {() => {
-          const { dates, series } = stackSeries(
-            query
-              .rows<{ date: string; total_events: number }>("trend")
-              .map(({ date, total_events }) => ({ date, value: total_events })),
-            query
-              .rows<{ date: string; event_name: string; total_events: number }>("stack")
-              .map(({ date, event_name, total_events }) => ({ date, name: event_name, value: total_events })),
-          )
+          const trend = query.rows<TrendRow>("trend")
+          const { column } = metric
+          const values = trend.map((row) => ({ date: row.date, value: row[column] }))
+          const { dates, series } = isStacked
+            ? stackSeries(
+                values,
+                query
+                  .rows<{ date: string; event_name: string; total_events: number }>("stack")
+                  .map(({ date, event_name, total_events }) => ({
+                    date,
+                    name: event_name,
+                    value: total_events,
+                  })),
+              )
+            : {
+                dates: values.map(({ date }) => date),
+                series: [{ name: metric.label, values: values.map(({ value }) => value) }],
+              }
+          const previous = {
+            name: "Previous period",
+            values: trend.map((row) => row.previous?.[column]),
+            isPrevious: true,
+          } as const
           return (
             <RangeChart
-              name="Events over time"
-              file="events-over-time"
-              kind="bars"
+              name={title}
+              file={`${metric.value}-over-time`}
+              kind={isStacked ? "bars" : "lines"}
               dates={dates}
-              series={series}
+              series={[...series, ...(view.value.compare ? [previous] : [])]}
             />
           )
         }}

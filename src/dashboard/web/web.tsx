@@ -1,4 +1,5 @@
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
+import { useMetric } from "../components/charts/metric.ts"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { Stat } from "../components/charts/stat.tsx"
 import { ActiveVisitors } from "../components/controls/active-visitors.tsx"
@@ -36,6 +37,7 @@ interface Summary extends Totals {
 interface DateRow extends Totals {
   date: string
   visitors: number
+  previous?: Omit<DateRow, "date" | "previous"> | null
 }
 
 /** The panels below the chart. Their first tables load with the totals, in one request. */
@@ -54,7 +56,7 @@ export function Web() {
   const { compare, filters } = view.value
   const query = useQuery([
     { name: "summary_metrics", id: "summary", ...comparisonOption(compare) },
-    { name: "events_by_date", id: "trend", granularity },
+    { name: "events_by_date", id: "trend", granularity, ...comparisonOption(compare) },
     ...panels.map(({ tabs }) => parameterOf(tabs[0], compare)),
   ])
   const hasNone = query.rows<Summary>("summary")[0]?.pageviews === 0
@@ -69,7 +71,7 @@ export function Web() {
       ) : (
         <>
           <KeyMetrics query={panelQuery} />
-          <ViewsOverTime query={panelQuery} />
+          <Trend query={panelQuery} />
           {(panelQuery.isLoading || !hasNone) && (
             <div class="columns">
               {panels.map((panel) => (
@@ -102,12 +104,21 @@ function NoPageViews() {
   )
 }
 
+/** `value`: in the URL. */
 const stats = [
-  { label: "Visitors", total: "unique_visitors", trend: "visitors" },
-  { label: "Sessions", total: "sessions", trend: "sessions" },
-  { label: "Views", total: "pageviews", trend: "pageviews" },
-  { label: "Bounce rate", total: "bounce_rate", trend: "bounce_rate", isRate: true, better: "lower" },
+  { value: "visitors", label: "Visitors", total: "unique_visitors", trend: "visitors" },
+  { value: "sessions", label: "Sessions", total: "sessions", trend: "sessions" },
+  { value: "views", label: "Views", total: "pageviews", trend: "pageviews" },
   {
+    value: "bounces",
+    label: "Bounce rate",
+    total: "bounce_rate",
+    trend: "bounce_rate",
+    isRate: true,
+    better: "lower",
+  },
+  {
+    value: "duration",
     label: "Median duration",
     total: "median_session_duration",
     trend: "median_session_duration",
@@ -118,6 +129,7 @@ const stats = [
 function KeyMetrics({ query }: { query: QueryState }) {
   const { view } = useApp()
   const format = useFormat()
+  const { choiceOf } = useMetric(stats, stats[0])
   const trend = query.rows<DateRow>("trend")
   const { started, isRunning } = useProgress(trend.map(({ date }) => date))
   return (
@@ -127,13 +139,15 @@ function KeyMetrics({ query }: { query: QueryState }) {
           const [summary] = query.rows<Summary>("summary")
           return (
             <dl class="stats-row five">
-              {stats.map(({ label, total, trend: column, ...stat }) => {
+              {stats.map((stat) => {
+                const { label, total, trend: column } = stat
                 const value = summary?.[total]
                 const show = "show" in stat ? stat.show : undefined
                 return (
                   <Stat
                     key={label}
                     label={label}
+                    choice={choiceOf(stat)}
                     value={value ?? 0}
                     previous={
                       view.value.compare && value !== null && summary?.previous?.pageviews
@@ -166,23 +180,40 @@ function KeyMetrics({ query }: { query: QueryState }) {
   )
 }
 
-function ViewsOverTime({ query }: { query: QueryState }) {
+/** The selected number over time, with the previous period. */
+function Trend({ query }: { query: QueryState }) {
+  const { view } = useApp()
+  const format = useFormat()
+  const { metric } = useMetric(stats, stats[0])
+  const title = `${metric.label} over time`
   return (
-    <Panel title="Views and visitors over time" actions={<GranularitySwitch />}>
+    <Panel title={title} actions={<GranularitySwitch />}>
       <Loaded query={query} id="trend" height={296}>
         {() => {
           const trend = query.rows<DateRow>("trend")
           if (trend.every(({ pageviews }) => pageviews === 0)) return <NoMatch />
+          // Undefined: rates and durations of dates without a session.
+          const valuesOf = (rows: readonly (Omit<DateRow, "date" | "previous"> | null | undefined)[]) =>
+            rows.map((row) => row?.[metric.trend] ?? undefined)
+          const previous = {
+            name: "Previous period",
+            values: valuesOf(trend.map((row) => row.previous)),
+            isPrevious: true,
+          } as const
           return (
             <RangeChart
-              name="Views and visitors over time"
-              file="views-over-time"
+              name={title}
+              file={`${metric.value}-over-time`}
               kind="lines"
               dates={trend.map(({ date }) => date)}
               series={[
-                { name: "Views", values: trend.map(({ pageviews }) => pageviews) },
-                { name: "Visitors", values: trend.map(({ visitors }) => visitors) },
+                { name: metric.label, values: valuesOf(trend) },
+                ...(view.value.compare ? [previous] : []),
               ]}
+              isRate={"isRate" in metric}
+              {...("show" in metric
+                ? { value: (seconds: number) => metric.show(seconds, format), hasFractions: true }
+                : {})}
             />
           )
         }}

@@ -26,6 +26,8 @@ interface StatProps {
   better?: Direction | undefined
   /** Formats the value, if it is neither a count nor a percentage. */
   show?: (value: number) => string
+  /** The number selects what the chart below shows: a click anywhere on it. */
+  choice?: { isSelected: boolean; onSelect: () => void }
 }
 
 /** A number with its change and a sparkline. */
@@ -39,11 +41,25 @@ export function Stat({
   isRate = false,
   better,
   show,
+  choice,
 }: StatProps) {
   const shown = show ?? formatter(format, isRate)
   return (
     <div class="stat">
-      <dt>{label}</dt>
+      <dt>
+        {choice ? (
+          <button
+            type="button"
+            class="stat-choice"
+            aria-pressed={choice.isSelected}
+            onClick={choice.onSelect}
+          >
+            {label}
+          </button>
+        ) : (
+          label
+        )}
+      </dt>
       <dd>
         <span class="stat-value">{shown(value)}</span>
         {previous !== undefined && (
