@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Locator, Page } from "playwright-core"
 import { violations } from "./axe.ts"
-import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
 import { cellsOf, dayAgo, numberOf, totalsOf } from "./helpers.ts"
 
 interface Summary {
@@ -383,6 +383,36 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     expect(await page.getByRole("alert").textContent()).toEndWith("in the URL: IN:property.plan:pro")
     await page.getByRole("button", { name: "Remove filter gift is false" }).click()
     await page.getByRole("alert").waitFor({ state: "detached" })
+    await page.context().close()
+  })
+
+  test("a second value of a property becomes an alternative; a click on a value removes it", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview?period=last_7d&f=eq:property.plan:team")
+    await page.locator(".stat-value").first().waitFor()
+    await page.keyboard.press("/")
+    await page.getByRole("dialog", { name: "Add filter" }).waitFor()
+    await page.keyboard.type("property.plan")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("pro")
+    await page.keyboard.press("Enter")
+    await page.getByRole("button", { name: "Edit filter plan is one of team, pro" }).waitFor()
+    expect(new URL(page.url()).searchParams.getAll("f")).toEqual(['in:property.plan:["team","pro"]'])
+    await waitForQueries(page)
+    const filters = [{ field: "property.plan", op: "in", value: ["team", "pro"] }]
+    const [summary] = await runQuery<Summary>({
+      preset: "last_7d",
+      filters,
+      parameters: ["custom_events_summary"],
+    })
+    expect(summary?.total_events).toBeGreaterThan(0)
+    expect(await firstNumber(page)).toBe(summary?.total_events ?? -1)
+    const { search } = new URL(page.url())
+    await page.goto(`/w/${dashboard.site}/event${search}&name=order_paid`)
+    const pro = page.getByRole("button", { name: "pro", exact: true, pressed: true })
+    await pro.first().click()
+    await page.getByRole("button", { name: "Edit filter plan is team" }).waitFor()
+    expect(new URL(page.url()).searchParams.getAll("f")).toEqual(["eq:property.plan:team"])
     await page.context().close()
   })
 

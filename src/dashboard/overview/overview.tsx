@@ -18,7 +18,7 @@ import { Empty } from "../components/layout/states.tsx"
 import { Install } from "../install/install.tsx"
 import { useSetup } from "../install/use-setup.ts"
 import { useApp } from "../state/app.ts"
-import { filterParam } from "../state/filters.ts"
+import { addFilter, filterParam } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { EventMovers } from "./event-movers.tsx"
@@ -341,14 +341,11 @@ function TopProperties({ query }: { query: QueryState }) {
                 <Link
                   key="value"
                   href={router.hrefWith({
-                    f: [
-                      ...view.value.filters.map(filterParam),
-                      filterParam({
-                        field: `property.${row.property_key}`,
-                        op: "eq",
-                        value: row.property_value,
-                      }),
-                    ],
+                    f: addFilter(view.value.filters, {
+                      field: `property.${row.property_key}`,
+                      op: "eq",
+                      value: row.property_value,
+                    }).map(filterParam),
                   })}
                   label={`Filter by ${row.property_key} = ${row.property_value}`}
                 >

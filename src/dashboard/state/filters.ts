@@ -82,9 +82,56 @@ export function filterText(filter: Filter): string {
   return takes === "boolean" ? about : `${about} ${[value].flat().join(", ")}`
 }
 
+/** Whether each of the filters is set, or its value is one of those of a list. */
 export function hasFilters(filters: readonly Filter[], searched: readonly Filter[]): boolean {
-  const params = filters.map(filterParam)
-  return searched.every((filter) => params.includes(filterParam(filter)))
+  const params = new Set(filters.flatMap(singleFilters).map(filterParam))
+  return searched.every((filter) => params.has(filterParam(filter)))
+}
+
+/** A filter for each value of "is one of"; other filters as they are. */
+function singleFilters(filter: Filter): Filter[] {
+  const { field, op, value } = filter
+  return op === "in" && Array.isArray(value)
+    ? value.map((single): Filter => ({ field, op: "eq", value: single }))
+    : [filter]
+}
+
+/** "is" for one value, "is one of" for several. */
+function isOneOf(field: string, values: readonly string[]): Filter {
+  const [first = ""] = values
+  return values.length === 1 ? { field, op: "eq", value: first } : { field, op: "in", value: [...values] }
+}
+
+function isEquality({ op }: Filter): boolean {
+  return op === "eq" || op === "in"
+}
+
+/**
+ * Adds a filter. A second value that a field is becomes an alternative to the first one ("is one of"): no event has both.
+ */
+export function addFilter(filters: readonly Filter[], added: Filter): Filter[] {
+  const at = filters.findIndex((filter) => filter.field === added.field && isEquality(filter))
+  const other = filters[at]
+  if (!other || !isEquality(added)) return [...filters, added]
+  const values = [other.value, added.value].flat().map(String)
+  return filters.with(at, isOneOf(added.field, [...new Set(values)]))
+}
+
+function removeFilter(filters: readonly Filter[], removed: Filter): Filter[] {
+  const param = filterParam(removed)
+  return filters.flatMap((filter) => {
+    const singles = singleFilters(filter)
+    const others = singles.filter((single) => filterParam(single) !== param)
+    if (others.length === singles.length) return [filter]
+    return others.length === 0
+      ? []
+      : [
+          isOneOf(
+            filter.field,
+            others.map(({ value }) => String(value)),
+          ),
+        ]
+  })
 }
 
 /** Filters for the events with this name. '' or undefined: any name. */
@@ -99,9 +146,8 @@ export function valueFilter(field: string, value: string | null): Filter {
 
 /** Adds the filters of a value, or removes them if all are present. */
 export function toggleFilters(filters: readonly Filter[], toggled: readonly Filter[]): Filter[] {
-  const params = toggled.map(filterParam)
-  const others = filters.filter((filter) => !params.includes(filterParam(filter)))
-  return hasFilters(filters, toggled) ? others : [...others, ...toggled]
+  const change = hasFilters(filters, toggled) ? removeFilter : addFilter
+  return toggled.reduce<Filter[]>(change, [...filters])
 }
 
 /** The URL form of a filter: `eq:property.plan:pro`. Colons in the field are escaped; a list is JSON. */

@@ -1,6 +1,6 @@
 import { useRef, useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
-import { type Filter, filterParam, filterText, invalidFilters } from "../../state/filters.ts"
+import { addFilter, type Filter, filterParam, filterText, invalidFilters } from "../../state/filters.ts"
 import { FilterEditor } from "./filter-editor.tsx"
 import { Icon } from "./icons.tsx"
 
@@ -82,7 +82,7 @@ export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
           onDone={(filter) => {
             onChange(
               editedIndex < 0
-                ? [...filters, filter]
+                ? addFilter(filters, filter)
                 : filters.map((current, at) => (at === editedIndex ? filter : current)),
             )
             setEditedIndex(undefined)
