@@ -93,6 +93,46 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.context().close()
   })
 
+  test("one search finds profiles by name and email, and visitors by ID", async () => {
+    const { page, faults } = await dashboard.open("/w/SITE/people")
+    await waitForPage(page, "visitor-")
+    const search = page.getByRole("searchbox", { name: "Search by name, email or ID" })
+    await search.fill("C12@example")
+    await page.getByRole("table", { name: "Profiles" }).waitFor()
+    expect((await rowsOf(page, "Profiles")).map(([name]) => name)).toEqual(["Customer 12"])
+    await search.fill("customer")
+    await page.getByRole("link", { name: "All 20" }).waitFor()
+    expect(await rowsOf(page, "Profiles")).toHaveLength(5)
+    expect(await violations(page)).toEqual([])
+    await search.fill("visitor-12")
+    await page.getByText("1 – 11 of 11").waitFor()
+    expect((await rowsOf(page, "Profiles")).map(([name]) => name)).toEqual(["Customer 12"])
+    await search.fill("customer")
+    await page.getByRole("link", { name: "All 20" }).click()
+    await page.getByText("1 – 20 of 20").waitFor()
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  const found = [
+    { name: "name", typed: "customer 15", heading: "Customer 15" },
+    { name: "email", typed: "C18@EXAMPLE", heading: "Customer 18" },
+    { name: "profile ID", typed: "customer-21", heading: "Customer 21" },
+    { name: "visitor ID", typed: "<b>bold", heading: "<b>bold</b>" },
+  ]
+  test.each(found)("the command palette finds a person by $name", async ({ typed, heading }) => {
+    const { page, faults } = await dashboard.open("/w/SITE/overview?f=eq:property.plan:pro")
+    await page.locator(".stat-value").first().waitFor()
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type(typed)
+    await page.getByRole("option").getByText(heading).first().waitFor()
+    expect(await violations(page)).toEqual([])
+    await page.keyboard.press("Enter")
+    await page.getByRole("heading", { level: 1, name: heading }).waitFor()
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
   test("lists the same profiles as the API, and finds them by name, email and ID", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/people")
     await waitForPage(page, "visitor-")

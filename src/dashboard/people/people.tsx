@@ -3,12 +3,12 @@ import { SearchField } from "../components/controls/search-field.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { useApp } from "../state/app.ts"
 import "./people.css"
-import { Profiles } from "./profiles.tsx"
+import { MatchingProfiles, Profiles } from "./profiles.tsx"
 import { Visitors } from "./visitors.tsx"
 
 const tabs = [
-  { tab: "visitors", label: "Visitors", searchLabel: "Search by visitor ID" },
-  { tab: "profiles", label: "Profiles", searchLabel: "Search by name, email or ID" },
+  { tab: "visitors", label: "Visitors" },
+  { tab: "profiles", label: "Profiles" },
 ] as const
 
 /** Lists of people: visitors (anonymous IDs) and profiles (identified by /identify). */
@@ -34,13 +34,20 @@ export function People() {
           ))}
         </nav>
         <SearchField
-          label={current.searchLabel}
+          label="Search by name, email or ID"
           value={search}
           pageKey="/"
           onSearch={(text) => router.setParams({ search: text || undefined, page: undefined }, "replace")}
         />
       </div>
-      {isProfiles ? <Profiles search={search} /> : <Visitors search={search} />}
+      {isProfiles ? (
+        <Profiles search={search} />
+      ) : (
+        <>
+          {search !== "" && <MatchingProfiles search={search} />}
+          <Visitors search={search} />
+        </>
+      )}
     </Page>
   )
 }

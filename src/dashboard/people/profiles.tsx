@@ -14,6 +14,8 @@ import { NoResults } from "./no-results.tsx"
 
 /** Rows per page. */
 const pageSize = 50
+/** Rows above the visitors of a search. */
+const firstProfiles = 5
 /** Traits per row; the person's page shows all. */
 const shownTraits = 4
 
@@ -61,6 +63,40 @@ export function Profiles({ search }: { search: string }) {
         </Empty>
       ) : (
         <NoResults noun="profile" search={search} />
+      )}
+    </Panel>
+  )
+}
+
+/** The first profiles that match, above the visitors whose ID does. They are only known for a single website. */
+export function MatchingProfiles({ search }: { search: string }) {
+  const { router, view } = useApp()
+  const format = useFormat()
+  const { website } = view.value
+  const params = new URLSearchParams({ website_id: website, search, limit: String(firstProfiles) })
+  const isSingle = isSingleWebsite(website)
+  const { data, error, refetch } = useResource<ProfileList>(isSingle ? `profiles?${params}` : undefined)
+  if (!isSingle) return null
+  return (
+    <Panel
+      title="Profiles"
+      actions={
+        data &&
+        data.total > firstProfiles && (
+          <Link class="button small" href={router.hrefWith({ tab: "profiles", page: undefined })}>
+            All {format.count(data.total)}
+          </Link>
+        )
+      }
+    >
+      {error ? (
+        <Failure error={error} onRetry={refetch} />
+      ) : !data ? (
+        <Skeleton height={60} />
+      ) : data.profiles.length > 0 ? (
+        <Table profiles={data.profiles} />
+      ) : (
+        <p class="muted">No profiles match “{search}”</p>
       )}
     </Panel>
   )

@@ -1,6 +1,10 @@
-import { useId, useState } from "preact/hooks"
+import { useEffect, useId, useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
+import { displayName, type Profile } from "../../state/profiles.ts"
 import { presets, rangeParams } from "../../state/range.ts"
+import { useResource } from "../../state/resource.ts"
+import { isSingleWebsite } from "../../state/session.ts"
+import { useQuery } from "../../state/use-query.ts"
 import { Dialog } from "../controls/dialog.tsx"
 import { useEventNames } from "../controls/event-picker.tsx"
 import { pagesFor } from "../controls/navigation.ts"
@@ -11,20 +15,29 @@ const maxEntries = 12
 interface Entry {
   text: string
   kind: string
+  /** Of a person: several can have one name. */
+  id?: string
   run: () => void
 }
 
-/** Opens a page, website, range or event by part of its name. */
+/** ms without a keystroke before people are searched, as in a search field. */
+const debounceMs = 250
+/** Profiles and visitors to list at once, each. */
+const maxPeople = 5
+
+/** Opens a page, website, range or event by part of its name, or a person by part of a name, email or ID. */
 export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKeys: () => void }) {
   const app = useApp()
   const { names } = useEventNames()
   const [text, setText] = useState("")
   const [highlighted, setHighlighted] = useState(0)
   const id = useId()
+  const people = usePeople(text.trim())
   const words = text.toLowerCase().split(/\s+/).filter(Boolean)
   const matches = buildEntries(app, names, onKeys)
     .filter((entry) => words.every((word) => `${entry.kind} ${entry.text}`.toLowerCase().includes(word)))
     .slice(0, maxEntries)
+    .concat(people.entries)
   const current = Math.min(highlighted, matches.length - 1)
   const run = (entry: Entry | undefined) => {
     if (!entry) return
@@ -40,8 +53,8 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
         aria-expanded="true"
         aria-controls={id}
         aria-activedescendant={matches[current] ? `${id}-${current}` : undefined}
-        aria-label="Page, website, event or range"
-        placeholder="Page, website, event or range"
+        aria-label="Page, website, event, range or person"
+        placeholder="Page, website, event, range or person"
         value={text}
         onInput={(event) => {
           setText(event.currentTarget.value)
@@ -60,7 +73,7 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
           // biome-ignore lint/a11y/useKeyWithClickEvents: the input handles the keys
           // biome-ignore lint/a11y/useFocusableInteractive: focus stays in the input of a combobox
           <div
-            key={`${entry.kind} ${entry.text}`}
+            key={`${entry.kind} ${entry.id ?? entry.text}`}
             id={`${id}-${index}`}
             role="option"
             aria-selected={index === current}
@@ -71,9 +84,48 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
           </div>
         ))}
       </div>
-      {matches.length === 0 && <p class="muted">No matches</p>}
+      {matches.length === 0 && <p class="muted">{people.isLoading ? "Searching…" : "No matches"}</p>}
     </Dialog>
   )
+}
+
+/** The profiles and visitors that match, once typing pauses. Share links do not show people. */
+function usePeople(typed: string): { entries: Entry[]; isLoading: boolean } {
+  const { router, session, view } = useApp()
+  const { website } = view.value
+  const [search, setSearch] = useState("")
+  useEffect(() => {
+    const timer = setTimeout(() => setSearch(typed), debounceMs)
+    return () => clearTimeout(timer)
+  }, [typed])
+  const isSearched = search !== "" && !session.me.value?.share
+  const params = new URLSearchParams({ website_id: website, search, limit: String(maxPeople) })
+  const profiles = useResource<{ profiles: Profile[] }>(
+    isSearched && isSingleWebsite(website) ? `profiles?${params}` : undefined,
+  )
+  const visitors = useQuery(isSearched ? [{ name: "people", search, limit: maxPeople }] : undefined, {
+    filters: [],
+  })
+  if (typed === "") return { entries: [], isLoading: false }
+  const open = (person: { profile: string } | { visitor: string }) => () =>
+    router.navigate(router.pageHref("person", person))
+  return {
+    isLoading: search !== typed || profiles.isLoading || visitors.isLoading || visitors.isStale,
+    entries: [
+      ...(profiles.data?.profiles ?? []).map((profile) => ({
+        text: [...new Set([displayName(profile), profile.email ?? profile.profileId])].join(" · "),
+        kind: "Profile",
+        id: profile.profileId,
+        run: open({ profile: profile.profileId }),
+      })),
+      ...visitors.rows<{ anonymous_id: string }>("people").map(({ anonymous_id: visitor }) => ({
+        text: visitor,
+        kind: "Visitor",
+        id: visitor,
+        run: open({ visitor }),
+      })),
+    ],
+  }
 }
 
 function buildEntries(app: ReturnType<typeof useApp>, names: readonly string[], onKeys: () => void): Entry[] {
