@@ -158,22 +158,29 @@ function personOf(filter: Static<typeof exportFilterSchema>, errors: FieldError[
   return profileId === undefined ? { anonymousId: anonymousId ?? "" } : { profileId }
 }
 
-/** `limit` and `offset` select a page. */
+/** `limit` and `offset` select a page; `ids` selects profiles instead. */
 export function parseProfileSearch(query: URLSearchParams): {
   websiteId: string
+  ids: readonly string[]
   search: string
   limit: number
   offset: number
 } {
-  const filter = validate(checkProfileSearch, Object.fromEntries(query))
-  const { website_id: websiteId, search = "" } = filter
+  const listed = query.getAll("id")
+  const filter = validate(checkProfileSearch, {
+    ...Object.fromEntries(query),
+    ...(listed.length > 0 ? { id: listed } : {}),
+  })
+  const { website_id: websiteId, id: ids = [], search = "" } = filter
+  if (ids.length > 0 && (filter.search ?? filter.limit ?? filter.page) !== undefined)
+    throw invalidShape([{ field: "id", message: "cannot be combined with search, limit or page" }])
   const limit = Number(filter.limit ?? profilesPerPage)
   const offset = (Number(filter.page ?? 1) - 1) * limit
   if (search !== "" && offset + limit > maxSearchResults) {
     const message = `must be within the first ${maxSearchResults} profiles of a search: use a more specific search`
     throw invalidShape([{ field: "page", message }])
   }
-  return { websiteId, search, limit, offset }
+  return { websiteId, ids, search, limit, offset }
 }
 
 /** Returns the website id of a profile request. */

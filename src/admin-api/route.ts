@@ -26,7 +26,7 @@ import type { QueryEngine } from "../query/engine/engine.ts"
 import type { Db } from "../store/db/driver.ts"
 import { forgetPerson } from "../store/forget.ts"
 import { createKey, findKey, type Key, listKeys, revokeKey, rotateKey } from "../store/keys.ts"
-import { findProfile, findProfiles } from "../store/profile-search.ts"
+import { findProfile, findProfiles, profilesById } from "../store/profile-search.ts"
 import { createWebsite, deleteWebsite, findWebsite, listWebsites, type Website } from "../store/websites.ts"
 import { type Download, Downloads, downloadResponse } from "./download.ts"
 import {
@@ -205,9 +205,13 @@ async function showProfiles(
   { caller, context, searchParams }: AuthenticatedRequest,
   searches: Semaphore,
 ): Promise<RouteResult> {
-  const { websiteId, ...search } = parseProfileSearch(searchParams())
+  const { websiteId, ids, ...search } = parseProfileSearch(searchParams())
   requireWebsiteAccess(caller, websiteId)
   const { rid } = findWebsite(db, websiteId)
+  if (ids.length > 0) {
+    const profiles = profilesById(db, rid, ids)
+    return { body: { profiles: profiles.map(profileJson), total: profiles.length } }
+  }
   const pause = abortableSleep(context.request.signal)
   const find = () => findProfiles(db, { websiteRid: rid, ...search }, () => pause(searchPause))
   const found = await (search.search === "" ? find() : searches.run(find))

@@ -345,6 +345,8 @@ const profileWebsite = Type.String({
 /** Default and maximum profiles per page; each can have 16 KiB of traits. */
 export const profilesPerPage = 50
 const maxProfilesPerPage = 200
+/** Ids per request: they fit into a URL. */
+const maxListedProfiles = 50
 
 /** Query string of GET /v1/profiles. */
 export const profileSearchSchema = Type.Object(
@@ -357,6 +359,13 @@ export const profileSearchSchema = Type.Object(
         description:
           "Text in the id, email, name, username or a linked anonymous id (the first 1,000), ignoring case",
         expected: "must be a string of at most 256 characters without control characters",
+      }),
+    ),
+    id: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 256 }), {
+        maxItems: maxListedProfiles,
+        description: `Only the profiles with these ids, repeated at most ${maxListedProfiles} times, without a search and pages`,
+        expected: `must be at most ${maxListedProfiles} ids of profiles`,
       }),
     ),
     limit: Type.Optional(

@@ -97,6 +97,12 @@ export function findProfile(db: Db, websiteRid: number, profileId: string): Foun
   return profile
 }
 
+/** The profiles with these ids that exist, each once. */
+export function profilesById(db: Db, rid: number, ids: readonly string[]): FoundProfile[] {
+  const read = profileReader(db, rid)
+  return [...new Set(ids)].flatMap((id) => read(id) ?? [])
+}
+
 function newest(db: Db, rid: number, limit: number, offset: number): { ids: string[]; total: number } {
   const total = db.prepare(sql.count).pluck().get({ rid }) as number
   return { ids: db.prepare(sql.newestProfiles).pluck().all({ rid, limit, offset }) as string[], total }

@@ -72,6 +72,27 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await page.context().close()
   })
 
+  test("an event of a profile shows its name, and links to it; without one, its visitor", async () => {
+    const { page, faults } = await openLive()
+    const response = await fetch(`${dashboard.server.url}/identify`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${dashboard.server.key}`, "content-type": "application/json" },
+      body: JSON.stringify({ profileId: "grace/1", websiteId: dashboard.site, traits: { name: "Grace" } }),
+    })
+    expect(response.status).toBe(200)
+    await send({ name: "unnamed", anonymousId: "someone", profileId: "nobody" })
+    await send({ name: "named", anonymousId: "someone", profileId: "grace/1" })
+    await waitForFirst(page, "named")
+    const rows = page.locator(".event-row")
+    await rows.first().getByRole("link", { name: "Profile Grace" }).waitFor()
+    await rows.nth(1).getByRole("link", { name: "Visitor someone" }).waitFor()
+    await rows.first().getByRole("link", { name: "Profile Grace" }).click()
+    await page.getByRole("heading", { level: 1, name: "Grace" }).waitFor()
+    expect(new URL(page.url()).searchParams.get("profile")).toBe("grace/1")
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
   test("the list does not move while a row is open or the pointer is over it", async () => {
     const { page } = await openLive()
     await send({ name: "first" })

@@ -70,11 +70,33 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     const { page, faults } = await dashboard.open(`/w/SITE/people${query}`)
     await waitForPage(page, "visitor-")
     const { rows, total } = await runQuery<Visitor>({ name: "people", limit: 50, ...parameter }, body)
-    const shown = await rowsOf(page, "Visitors")
-    expect(shown.map((row) => row.slice(0, 4))).toEqual(
-      rows.map((row) => [row.anonymous_id, row.profile_id ?? "", String(row.events), String(row.sessions)]),
+    const { profiles } = await dashboard.api<{ profiles: { name: string; profileId: string }[] }>(
+      `profiles?website_id=${dashboard.site}`,
     )
+    const names = new Map(profiles.map((one) => [one.profileId, one.name]))
+    const expected = rows.map((row) => [
+      row.anonymous_id,
+      names.get(row.profile_id ?? "") ?? row.profile_id ?? "",
+      String(row.events),
+      String(row.sessions),
+    ])
+    // A name replaces the ID of its profile once it is loaded.
+    const named = expected.find(([, profile = ""]) => profile.startsWith("Customer "))?.[1]
+    if (named) await page.getByRole("link", { name: named, exact: true }).first().waitFor()
+    const shown = await rowsOf(page, "Visitors")
+    expect(shown.map((row) => row.slice(0, 4))).toEqual(expected)
     expect(await page.locator(".pager").textContent()).toContain(`of ${total.toLocaleString("en")}`)
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("a visitor's timeline names the profile of each event", async () => {
+    const { page, faults } = await dashboard.open("/w/SITE/person?visitor=visitor-30&period=last_365d")
+    const link = page.locator(".event-row").getByRole("link", { name: "Profile Customer 30" }).first()
+    await link.waitFor()
+    expect(await violations(page)).toEqual([])
+    await link.click()
+    await page.getByRole("heading", { level: 1, name: "Customer 30" }).waitFor()
     expect(faults).toEqual([])
     await page.context().close()
   })

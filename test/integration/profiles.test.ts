@@ -88,6 +88,7 @@ const searches: [string, string[]][] = [
   ["search=user&limit=1&page=2", ["user/1 ü"]],
   ["page=9999999", []],
   ["search=user&limit=200&page=50", []],
+  ["id=user_2&id=nobody&id=user%2F1%20%C3%BC&id=user_2&id=user_3", ["user_2", "user/1 ü"]],
 ]
 test.each(searches)("%s finds the matching profiles", async (query, ids) => {
   const { body } = await get(`profiles?website_id=mine&${query}`)
@@ -121,6 +122,8 @@ describe("what cannot be answered", () => {
       "invalid_shape",
     ],
     ["a search over two fields", "profiles?website_id=mine&search=a%0Ab", 400, "invalid_shape"],
+    ["a search of named profiles", "profiles?website_id=mine&id=user_2&search=a", 400, "invalid_shape"],
+    ["51 named profiles", `profiles?website_id=mine${"&id=a".repeat(51)}`, 400, "invalid_shape"],
     ["an unknown filter", "profiles?website_id=mine&plan=pro", 400, "invalid_shape"],
     ["a profile of no website", "profiles/user_2", 400, "invalid_shape"],
     ["a profile of another website", "profiles/user_2?website_id=theirs", 404, "profile_unknown"],

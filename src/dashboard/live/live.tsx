@@ -8,6 +8,7 @@ import { Page } from "../components/layout/page.tsx"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
+import { useProfileNames } from "../state/profile-names.ts"
 import { Feed, type FeedEvent, type FeedQuery, maxEvents } from "./feed.ts"
 import "./live.css"
 import { EventNamePicker } from "./event-name-picker.tsx"
@@ -129,6 +130,7 @@ function Stream({ feed, isFiltered }: { feed: Feed; isFiltered: boolean }) {
   const toggle = useCallback((key: string) => setOpen((keys) => toggled(keys, key)), [])
   const connection = feed.connection.value
   const events = feed.events.value
+  const nameOf = useProfileNames(events?.map(({ event }) => event.profile_id) ?? [])
   const showNew = () => {
     setOpen(new Set())
     feed.show()
@@ -159,7 +161,13 @@ function Stream({ feed, isFiltered }: { feed: Feed; isFiltered: boolean }) {
       ) : (
         <ol ref={list} style={{ "--time-width": `${Math.max(...timeLengths)}ch` }} {...handlers}>
           {events.map((entry) => (
-            <Row key={entry.key} entry={entry} isOpen={open.has(entry.key)} onToggle={toggle} />
+            <Row
+              key={entry.key}
+              entry={entry}
+              name={nameOf(entry.event.profile_id)}
+              isOpen={open.has(entry.key)}
+              onToggle={toggle}
+            />
           ))}
         </ol>
       )}
@@ -186,17 +194,24 @@ function toggled(keys: ReadonlySet<string>, key: string): ReadonlySet<string> {
 
 interface RowProps {
   entry: FeedEvent
+  /** The name of the profile, if one is known. */
+  name: string | undefined
   isOpen: boolean
   onToggle: (key: string) => void
 }
 
-function Row({ entry, isOpen, onToggle }: RowProps) {
+function Row({ entry, name, isOpen, onToggle }: RowProps) {
   const { now, router } = useApp()
   const format = useFormat()
   const { key, event, isNew } = entry
-  const { anonymous_id: visitor, timestamp } = event
+  const { anonymous_id: visitor, profile_id: profile, timestamp } = event
   const time = format.moment(timestamp, now())
-  const person = visitor === null ? undefined : router.pageHref("person", { visitor })
+  const person =
+    profile !== null && name !== undefined
+      ? { href: router.pageHref("person", { profile }), text: name, label: `Profile ${name}` }
+      : visitor !== null
+        ? { href: router.pageHref("person", { visitor }), text: visitor, label: `Visitor ${visitor}` }
+        : undefined
   // With hundreds of rows, unchanged ones must not render again.
   return useMemo(
     () => (
@@ -210,13 +225,13 @@ function Row({ entry, isOpen, onToggle }: RowProps) {
         {person === undefined ? (
           <span class="event-aside muted">No visitor</span>
         ) : (
-          <Link href={person} label={`Visitor ${visitor}`}>
-            {visitor}
+          <Link href={person.href} label={person.label}>
+            {person.text}
           </Link>
         )}
       </EventRow>
     ),
-    [entry, time, isOpen, onToggle, person],
+    [entry, time, isOpen, onToggle, person?.href, person?.text],
   )
 }
 

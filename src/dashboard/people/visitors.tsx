@@ -6,6 +6,7 @@ import { usePage } from "../components/controls/use-page.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
+import { useProfileNames } from "../state/profile-names.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { NoResults } from "./no-results.tsx"
 
@@ -32,6 +33,7 @@ export function Visitors({ search }: { search: string }) {
   const query = useQuery([{ ...parameter, limit: pageSize, page }])
   const runQuery = useRunQuery()
   const rows = query.rows<Visitor>("people")
+  const nameOf = useProfileNames(rows.map((row) => row.profile_id))
   const total = query.meta("people")?.total ?? 0
   const loadCsvRows = async () => {
     const visitors = await runQuery<Visitor>({ ...parameter, limit: fileRows })
@@ -81,7 +83,7 @@ export function Visitors({ search }: { search: string }) {
                       class="people-id"
                       href={router.pageHref("person", { profile: row.profile_id })}
                     >
-                      {row.profile_id}
+                      {nameOf(row.profile_id) ?? row.profile_id}
                     </Link>
                   ),
                   format.count(row.events),

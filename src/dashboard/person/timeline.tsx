@@ -11,6 +11,7 @@ import { useApp } from "../state/app.ts"
 import type { ApiEvent } from "../state/event-filter.ts"
 import { kindOf } from "../state/event-text.ts"
 import type { Format } from "../state/format.ts"
+import { useProfileNames } from "../state/profile-names.ts"
 import { runParameter } from "../state/query-cache.ts"
 import { addDays, rangeBody, rangeParams } from "../state/range.ts"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
@@ -134,6 +135,7 @@ function Days({
   const format = useFormat()
   const [open, setOpen] = useState<ApiEvent>()
   const { router } = useApp()
+  const nameOf = useProfileNames(isProfile ? [] : events.map(({ profile_id: id }) => id))
   return (
     <>
       {daysOf(events, format).map(({ day, sessions }, dayIndex, days) => (
@@ -159,6 +161,14 @@ function Days({
                           label={`Visitor ${event.anonymous_id}`}
                         >
                           {event.anonymous_id}
+                        </Link>
+                      )}
+                      {!isProfile && event.profile_id !== null && (
+                        <Link
+                          href={router.pageHref("person", { profile: event.profile_id })}
+                          label={`Profile ${nameOf(event.profile_id) ?? event.profile_id}`}
+                        >
+                          {nameOf(event.profile_id) ?? event.profile_id}
                         </Link>
                       )}
                     </EventRow>

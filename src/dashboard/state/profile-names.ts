@@ -1,0 +1,48 @@
+import { useEffect, useState } from "preact/hooks"
+import { useApp } from "./app.ts"
+import { displayName, type Profile } from "./profiles.ts"
+import { isSingleWebsite } from "./session.ts"
+
+/** IDs per request: the API's maximum. */
+const maxIds = 50
+/** Characters of the IDs of a request, so that the URL is accepted. */
+const maxCharacters = 4_000
+
+/**
+ * The names of profiles by ID, which are loaded as they are first needed. Undefined: the profile has no name, or it is not known yet.
+ * Profiles belong to one website, and share links do not show people.
+ */
+export function useProfileNames(ids: readonly (string | null)[]): (id: string | null) => string | undefined {
+  const { api, session, view } = useApp()
+  const { website } = view.value
+  const isKnown = isSingleWebsite(website) && !session.me.value?.share
+  const [names, setNames] = useState<ReadonlyMap<string, string | undefined>>(new Map())
+  const keyOf = (id: string) => `${website} ${id}`
+  const missing = isKnown ? firstIds(ids.filter((id) => id !== null && !names.has(keyOf(id)))) : []
+  const query = new URLSearchParams([["website_id", website], ...missing.map((id) => ["id", id])]).toString()
+  useEffect(() => {
+    if (missing.length === 0) return
+    const add = (profiles: readonly Profile[]) => {
+      const found = new Map(profiles.map((profile) => [profile.profileId, displayName(profile)]))
+      setNames((before) => new Map([...before, ...missing.map((id) => [keyOf(id), found.get(id)] as const)]))
+    }
+    // Without names, the pages show IDs.
+    api.get<{ profiles: Profile[] }>(`profiles?${query}`).then(
+      ({ profiles }) => add(profiles),
+      () => add([]),
+    )
+  }, [api, query])
+  return (id) => (id === null ? undefined : names.get(keyOf(id)))
+}
+
+/** As many different IDs as fit into a request. */
+function firstIds(ids: readonly (string | null)[]): string[] {
+  let characters = 0
+  return [...new Set(ids)]
+    .filter((id) => id !== null)
+    .filter((id) => {
+      characters += encodeURIComponent(id).length
+      return characters <= maxCharacters
+    })
+    .slice(0, maxIds)
+}
