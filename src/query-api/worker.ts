@@ -1,3 +1,4 @@
+import { edenGC } from "bun:jsc"
 import { setPriority } from "node:os"
 import { StaleBlockError } from "../columns/batch.ts"
 import { backlogRows, SealPolicy } from "../columns/seal-policy.ts"
@@ -13,6 +14,7 @@ import { openForReading } from "../store/db/open.ts"
 import { pageCacheKiB, queriesShare, queryShare } from "./memory-shares.ts"
 import type { QuerySpec } from "./query-spec.ts"
 import { render } from "./render.ts"
+import { Sweeper } from "./sweeper.ts"
 
 declare const self: Worker
 
@@ -20,14 +22,6 @@ declare const self: Worker
 const niceness = 10
 /** ms: longer than most queries take; a query that takes longer restarts. */
 const patience = 30_000
-/**
- * Share of the query memory after which garbage is collected explicitly: the JavaScript engine underestimates the size of columns and
- * waits until the heap has doubled.
- */
-const sweepShare = 1 / 4
-/** The same if the process uses more than the query memory plus `baseBytes`, which it needs without queries. */
-const pressedShare = 1 / 32
-const baseBytes = 100_663_296
 /** ms that queries wait for the main thread to store a sealed batch. */
 const storeWait = 5_000
 
@@ -37,50 +31,6 @@ interface WorkerState {
   scheduler: TaskScheduler
   policy: SealPolicy
   close: () => void
-}
-
-/**
- * Maximum share of the time for collections under pressure, up to an amount of garbage, which is a share of the query memory: they are
- * due after each few steps, and take 20 to 100 ms each.
- */
-const maxCollectionShare = 1 / 5
-const maxDelayedShare = 1 / 8
-
-/** Collects garbage explicitly: otherwise the process holds twice the memory that it uses. */
-class Sweeper {
-  /** Earliest time of the next collection under pressure and below `maxDelayedShare`, ms of `performance.now()`. */
-  #notBefore = 0
-  #read = 0
-  #reserved = 0
-  #builtBytes = 0
-
-  constructor(
-    private readonly reader: SnapshotReader,
-    private readonly sealer: Sealer,
-    private readonly scheduler: TaskScheduler,
-    private readonly memory: number,
-  ) {}
-
-  /** Called after each step. Collects once enough was read, reserved or sealed; takes about 20 ms, or a few ms per 10 MB. */
-  sweep(): void {
-    this.reader.trim()
-    const { totalReserved: total } = this.scheduler.memory
-    const { builtBytes } = this.sealer
-    const garbage = this.reader.read - this.#read + total - this.#reserved + builtBytes - this.#builtBytes
-    const { memory } = this
-    if (garbage < memory * pressedShare) return
-    const startedAt = performance.now()
-    if (garbage < memory * sweepShare) {
-      const isDelayed = startedAt < this.#notBefore && garbage < memory * maxDelayedShare
-      if (isDelayed || process.memoryUsage.rss() < memory + baseBytes) return
-    }
-    this.#read = this.reader.read
-    this.#reserved = total
-    this.#builtBytes = builtBytes
-    Bun.gc(true)
-    const endedAt = performance.now()
-    this.#notBefore = endedAt + (endedAt - startedAt) * (1 / maxCollectionShare - 1)
-  }
 }
 
 let open: WorkerState | undefined
@@ -196,13 +146,21 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
     memory: memory * queriesShare,
     memoryPerQuery: memory * queryShare,
     now,
-    afterSlice: () => sweeper.sweep(),
+    afterSlice: () => {
+      reader.trim()
+      sweeper.sweep(reader.read + scheduler.memory.totalReserved + sealer.builtBytes)
+    },
   })
   reader.lend(scheduler.memory)
   const { id, last } = reader.sealed()
   if (last - id > backlogRows) scheduler.holdQueries(storeWait)
   const sealer = new Sealer(db, now, patience, reader.identities)
-  const sweeper = new Sweeper(reader, sealer, scheduler, memory)
+  const sweeper = new Sweeper(memory, {
+    now,
+    rss: () => process.memoryUsage.rss(),
+    collectAll: () => Bun.gc(true),
+    collectNew: edenGC,
+  })
   return {
     reader,
     sealer,

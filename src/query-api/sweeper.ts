@@ -1,0 +1,59 @@
+/** Share of the query memory that is garbage when new objects are collected, if the process uses more than `baseBytes` beside it. */
+const pressedShare = 1 / 32
+/** Bytes that the process needs without queries. */
+const baseBytes = 100_663_296
+/** The same for a collection of the whole heap, however much the process uses. */
+const sweepShare = 1 / 4
+/**
+ * Maximum share of the time for collections, up to an amount of garbage, which is a share of the query memory. The garbage is estimated,
+ * and what queries reserve is not garbage yet while they run: without a limit, most of the time would go into collections that free
+ * nothing.
+ */
+const maxCollectionShare = 1 / 5
+const maxDelayedShare = 1 / 2
+
+/**
+ * Collects garbage in the query thread: the JavaScript engine underestimates the size of columns and waits until the heap has doubled,
+ * so that the process would hold twice the memory that it uses.
+ */
+export class Sweeper {
+  /** Earliest time of the next collection below `maxDelayedShare`; ms of `now`. */
+  #notBefore = 0
+  /** `total` at the last collection, and at the last one of the whole heap. */
+  #collected = 0
+  #collectedAll = 0
+
+  constructor(
+    /** Bytes of the query memory. */
+    private readonly memory: number,
+    private readonly runtime: {
+      /** ms of a monotonic clock. */
+      now: () => number
+      /** Bytes of the process. */
+      rss: () => number
+      /** Collects in the whole heap: a few ms per 10 MB, and several times that if other threads use the processors. */
+      collectAll: () => void
+      /** Collects what was created since the last collection. */
+      collectNew: () => void
+    },
+  ) {}
+
+  /** Called after each slice. `total`: bytes that were ever read, reserved or sealed, as an estimate of the garbage. */
+  sweep(total: number): void {
+    const { memory, runtime } = this
+    if (total - this.#collected < memory * pressedShare) return
+    const startedAt = runtime.now()
+    const garbage = total - this.#collectedAll
+    if (startedAt < this.#notBefore && garbage < memory * maxDelayedShare) return
+    if (garbage >= memory * sweepShare) {
+      runtime.collectAll()
+      this.#collectedAll = total
+    } else {
+      if (runtime.rss() < memory + baseBytes) return
+      runtime.collectNew()
+    }
+    this.#collected = total
+    const endedAt = runtime.now()
+    this.#notBefore = endedAt + (endedAt - startedAt) * (1 / maxCollectionShare - 1)
+  }
+}
