@@ -220,6 +220,24 @@ describe("the memory", () => {
     expect(seen.filter((one) => one === "b9").length).toBe(2)
   })
 
+  test("held by a query of the same caller keeps others from starting if it is much, and not if it is little", () => {
+    for (const { bytes, isAlternating } of [
+      { bytes: 20, isAlternating: false },
+      { bytes: 10, isAlternating: true },
+    ]) {
+      const scheduler = newScheduler()
+      const seen: string[] = []
+      scheduler.add(taking("a1", seen, [bytes, 0, 0, 0]))
+      runAll(scheduler, 1)
+      scheduler.add(taking("a2", seen, [1]))
+      scheduler.add(taking("b3", seen, [1]))
+      runAll(scheduler)
+      const ends = seen.filter((one) => one.endsWith("done"))
+      expect(ends.indexOf("a2 done") < ends.indexOf("a1 done")).toBe(isAlternating)
+      expect(ends.indexOf("b3 done")).toBeLessThan(ends.indexOf("a1 done"))
+    }
+  })
+
   test("is limited to a share for one query", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
@@ -248,6 +266,7 @@ describe("the memory", () => {
     const ended: number[] = []
     const held = (id: number): Job =>
       job(`a${id}`, [], 0, {
+        caller: String(id),
         *start(budget: MemoryBudget) {
           budget.reserve(30)
           try {

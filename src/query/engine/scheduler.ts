@@ -9,7 +9,7 @@ const sliceMs = 15
 const sealingShare = 1 / 2
 /** Maximum ms of sealing that can be owed, so that long queries while there is nothing to seal do not count later. */
 const maxOwedMs = 10_000
-/** Share of the memory above which a preempted query is large. */
+/** Share of the memory above which a preempted query is large, and above which a query keeps others of its caller from starting. */
 const largeShare = 1 / 8
 /** Callers whose time is remembered. */
 const maxCallers = 1_000
@@ -165,12 +165,22 @@ export class TaskScheduler {
     for (const task of this.#tasks) {
       const mustWait =
         (task.isLarge && task !== oldestLarge) ||
+        (!task.steps && this.#holdsMuch(task.caller)) ||
         (task.bytesNeeded > 0 && task.bytesNeeded > this.memory.available)
       if (mustWait && task !== oldest) continue
       const difference = next ? this.#timeOf(task.caller) - this.#timeOf(next.caller) : -1
       if (difference < 0 || (difference === 0 && task.lastSlice < (next?.lastSlice ?? 0))) next = task
     }
     return next
+  }
+
+  /**
+   * True if a query of this caller holds much memory. Then no other one of the same caller starts: side by side they would not finish
+   * earlier, but each would need its memory for longer.
+   */
+  #holdsMuch(caller: string): boolean {
+    const limit = this.options.memory * largeShare
+    return this.#tasks.some((task) => task.caller === caller && task.budget.reserved > limit)
   }
 
   #runQuery(task: Task): void {
