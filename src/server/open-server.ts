@@ -1,3 +1,4 @@
+import { heapSize } from "bun:jsc"
 import { type AppDeps, createApp } from "../app.ts"
 import type { Environment } from "../environment.ts"
 import { Draining } from "../health/draining.ts"
@@ -21,6 +22,7 @@ import type { ServeOptions } from "../serve-options.ts"
 import { EventFollower } from "../store/event-follower.ts"
 import { Store } from "../store/store.ts"
 import { LoginLimits } from "../users/login-limits.ts"
+import { HeapCollection } from "./heap-collection.ts"
 import { queryMemoryOf } from "./memory-plan.ts"
 
 /**
@@ -120,6 +122,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
   )
   const memory = queryMemoryOf(options, environment.memory)
   const engine = new WorkerQueryEngine<QuerySpec>({ path, memory, now, elapsed, onFault }, store)
+  const heapCollection = new HeapCollection({ heapSize, collect: () => Bun.gc(true) })
   const streams = new Streams(new EventFollower(store.db), elapsed, onFault)
   const deps: AppDeps = {
     db: store.db,
@@ -173,9 +176,11 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     start: () => {
       store.start()
       engine.start()
+      heapCollection.start()
     },
     closeStreams: () => streams.close(),
     close: async () => {
+      heapCollection.stop()
       streams.close()
       await engine.close()
       return store.close()
