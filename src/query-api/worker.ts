@@ -1,4 +1,5 @@
 import { edenGC } from "bun:jsc"
+import { readdirSync, readFileSync } from "node:fs"
 import { setPriority } from "node:os"
 import { StaleBlockError } from "../columns/batch.ts"
 import { backlogRows, SealPolicy } from "../columns/seal-policy.ts"
@@ -131,6 +132,21 @@ function startSealing(
   )
 }
 
+/**
+ * Lowers the priority of the threads that help to collect garbage: they start with that of the main thread, and would delay it. Called
+ * after each collection, because they end when they are idle. Only on Linux: elsewhere threads have no priority of their own.
+ */
+function lowerCollectors(): void {
+  if (process.platform !== "linux") return
+  try {
+    for (const thread of readdirSync("/proc/self/task"))
+      if (readFileSync(`/proc/self/task/${thread}/comm`, "latin1") === "HeapHelper\n")
+        setPriority(Number(thread), niceness)
+  } catch {
+    // A thread has ended, or this is not permitted: they run with normal priority.
+  }
+}
+
 function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "open" }>): WorkerState {
   try {
     // On Linux, this affects only the current thread.
@@ -158,7 +174,10 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
   const sweeper = new Sweeper(memory, {
     now,
     rss: () => process.memoryUsage.rss(),
-    collectAll: () => Bun.gc(true),
+    collectAll: () => {
+      Bun.gc(true)
+      lowerCollectors()
+    },
     collectNew: edenGC,
   })
   return {
