@@ -13,6 +13,7 @@ import { listen } from "../server/listen.ts"
 import { memoryPlan } from "../server/memory-plan.ts"
 import { readMetricsAccess } from "../server/metrics-access.ts"
 import { openServer } from "../server/open-server.ts"
+import { ServiceManager } from "../server/service-manager.ts"
 import { stopListening } from "../server/shutdown.ts"
 import { readTls } from "../server/tls.ts"
 import { databasePath } from "../store/db/database-path.ts"
@@ -34,12 +35,17 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   const tlsProblem = tls?.validityProblem(environment.now())
   if (tlsProblem) log("warn", tlsProblem, { cert: options.tlsCert })
   const stopped = context.stopSignal()
-  if (needsMigration(path) && !(await upgradeFirst(path, stopped, log, context))) return
+  const manager = new ServiceManager(context.env, environment.pid)
+  if (needsMigration(path)) {
+    manager.upgrading()
+    if (!(await upgradeFirst(path, stopped, log, context))) return
+  }
   const { schedule, states } = await scheduleBackups(path, options, log, context)
   const server = openServer(
     { ...options, path, https: tls !== undefined, metricsAccess, ...states, geoFile },
     { ...environment, newId, memory, log },
   )
+  const endWatchdog = manager.watch()
   try {
     await server.opened
     const listener = listen(server, options, tls)
@@ -58,13 +64,16 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     log("info", "memory plan", memoryPlan(options, memory))
     log("info", "started", { version, url, db: path, durability: options.durability })
     const unwatch = watchDescriptors(() => listener.closeIdleConnections(), log)
+    manager.ready()
     await stopped
+    manager.stopping()
     unwatch()
     const scheduleStopped = schedule?.stop()
     await stopListening(server, listener, options.shutdownDelay, context, log)
     await scheduleStopped
   } finally {
     const isSingleFile = await server.close()
+    endWatchdog()
     if (isSingleFile) log("info", "stopped: the database is a single file", { db: path })
     else
       log("warn", "stopped: the -wal holds recent events, copy both files", { db: path, wal: `${path}-wal` })

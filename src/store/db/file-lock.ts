@@ -6,7 +6,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from "node:fs"
 
 const [lockShared, lockExclusive, nonBlocking] = [1, 2, 4]
 /** File names of the C libraries glibc and musl. */
-const libraries = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]
+export const cLibraries = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]
 /** Attempts: another process that tests the lock holds it for a few µs. */
 const maxAttempts = 10
 /** ms between two attempts. */
@@ -81,7 +81,7 @@ function openIfPresent(path: string): number | undefined {
 /** Calls flock(2). False if another process holds the lock; undefined if the system has no such lock. */
 function flock(file: number, operation: number): boolean | undefined {
   if (process.platform !== "linux") return undefined
-  for (const name of libraries) {
+  for (const name of cLibraries) {
     try {
       const library = dlopen(name, {
         flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },

@@ -1,0 +1,93 @@
+import { dlopen, FFIType } from "bun:ffi"
+import { cLibraries } from "../store/db/file-lock.ts"
+
+// The protocol of sd_notify(3): datagrams to the Unix socket in NOTIFY_SOCKET. Bun cannot open such a socket, so libc does.
+
+/** Numbers of Linux, for all processors that databuddy runs on. */
+const [unixFamily, datagramSocket, closeOnExec] = [1, 2, 0o2000000]
+/** Flags of sendto: a full queue must not block the server, and a closed socket must not end it. */
+const doNotWait = 0x40 | 0x4000
+
+/** µs. A migration of a large database can take hours. */
+const upgradeTimeout = 86_400_000_000
+
+const functions = {
+  socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  sendto: {
+    args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32, FFIType.ptr, FFIType.u32],
+    returns: FFIType.i64,
+  },
+} as const
+
+type Send = (state: string) => void
+
+/**
+ * Tells systemd about the state of the service. Does nothing without NOTIFY_SOCKET. A lost message is not an error: the
+ * service manager has its own timeouts.
+ */
+export class ServiceManager {
+  readonly #send: Send
+  /** ms between two signs of life; undefined: there is no watchdog. */
+  readonly #interval: number | undefined
+
+  /** `env`: the environment of the process. `pid`: the process that the watchdog must be meant for. */
+  constructor(env: NodeJS.ProcessEnv, pid: number) {
+    this.#send = openSocket(env.NOTIFY_SOCKET)
+    const timeout = Number(env.WATCHDOG_USEC)
+    const isForUs = env.WATCHDOG_PID === undefined || env.WATCHDOG_PID === String(pid)
+    this.#interval = timeout > 0 && isForUs ? timeout / 2_000 : undefined
+  }
+
+  /** The database is upgraded before the start, which can take longer than the timeout of a start. */
+  upgrading(): void {
+    this.#send(`EXTEND_TIMEOUT_USEC=${upgradeTimeout}\nSTATUS=upgrading the database`)
+  }
+
+  ready(): void {
+    this.#send("READY=1\nSTATUS=accepting requests")
+  }
+
+  stopping(): void {
+    this.#send("STOPPING=1\nSTATUS=finishing accepted requests")
+  }
+
+  /**
+   * Sends a sign of life at half of the watchdog's timeout, from the event loop: systemd restarts the service when the
+   * loop hangs. Returns a function that ends it.
+   */
+  watch(): () => void {
+    if (this.#interval === undefined) return () => {}
+    const timer = setInterval(() => this.#send("WATCHDOG=1"), this.#interval)
+    return () => clearInterval(timer)
+  }
+}
+
+/** A path, or a name that starts with '@'. Others, such as vsock of a virtual machine's manager, are not supported. */
+function openSocket(name: string | undefined): Send {
+  const nothing = () => {}
+  if (process.platform !== "linux" || name === undefined || !/^[/@]/.test(name)) return nothing
+  for (const file of cLibraries) {
+    try {
+      const library = dlopen(file, functions)
+      const descriptor = library.symbols.socket(unixFamily, datagramSocket | closeOnExec, 0)
+      if (descriptor < 0) return nothing
+      const address = socketAddress(name)
+      return (state) => {
+        const message = Buffer.from(state)
+        library.symbols.sendto(descriptor, message, message.length, doNotWait, address, address.length)
+      }
+    } catch {
+      // The other library.
+    }
+  }
+  return nothing
+}
+
+/** A `struct sockaddr_un` of exactly the length of its name. '@' stands for the zero that starts a name outside the file system. */
+function socketAddress(name: string): Buffer {
+  const path = Buffer.from(name.replace(/^@/, "\0"))
+  const address = Buffer.alloc(2 + path.length)
+  address.writeUInt16LE(unixFamily)
+  path.copy(address, 2)
+  return address
+}

@@ -1,0 +1,90 @@
+import { afterAll, describe, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { Database } from "../../src/store/db/driver.ts"
+import { eventually, startServer, temporaryFolder } from "../harness.ts"
+import { openNotifySocket } from "../support/notify-socket.ts"
+import { repository } from "../support/repository.ts"
+
+// What systemd hears from the server. systemd itself is not needed: the tests open the socket that it would open.
+
+const folder = temporaryFolder()
+afterAll(() => folder[Symbol.dispose]())
+
+const signOfLife = "WATCHDOG=1"
+const ready = "READY=1\nSTATUS=accepting requests"
+const stopping = "STOPPING=1\nSTATUS=finishing accepted requests"
+
+describe.skipIf(process.platform !== "linux")("the service manager", () => {
+  test.each([
+    ["in the file system", folder.file("notify")],
+    ["in the abstract namespace", `@databuddy-test-${process.pid}`],
+  ])("hears on a socket %s that the server is ready, and that it stops", async (_, name) => {
+    using socket = openNotifySocket(name)
+    const server = await startServer({ db: folder.file("notify.db"), env: { NOTIFY_SOCKET: name } })
+    await eventually(() => socket.messages().length > 0)
+    expect(socket.messages()).toEqual([ready])
+    await server.stop()
+    expect(socket.messages()).toEqual([ready, stopping])
+  })
+
+  test("waits for an upgrade of the database", async () => {
+    const db = folder.file("old.db")
+    const old = new Database(db)
+    old.exec(readFileSync(join(repository, "test/fixtures/schema-0003.sql"), "utf8"))
+    old.close()
+    using socket = openNotifySocket(folder.file("upgrade"))
+    const server = await startServer({ db, env: { NOTIFY_SOCKET: folder.file("upgrade") } })
+    await server.stop()
+    expect(socket.messages()).toEqual([
+      "EXTEND_TIMEOUT_USEC=86400000000\nSTATUS=upgrading the database",
+      ready,
+      stopping,
+    ])
+  })
+
+  test("hears signs of life until the process hangs", async () => {
+    const name = folder.file("watchdog")
+    using socket = openNotifySocket(name)
+    const env = { NOTIFY_SOCKET: name, WATCHDOG_USEC: "40000" }
+    const server = await startServer({ db: folder.file("watchdog.db"), env })
+    const signs = () => socket.messages().filter((message) => message === signOfLife).length
+    await eventually(() => signs() >= 5)
+    process.kill(server.pid, "SIGSTOP")
+    // What was sent before the signal took effect.
+    await Bun.sleep(100)
+    const before = signs()
+    await Bun.sleep(300)
+    expect(signs()).toBe(before)
+    process.kill(server.pid, "SIGCONT")
+    await eventually(() => signs() > before)
+    await server.stop()
+    expect(socket.messages().filter((message) => message !== signOfLife)).toEqual([ready, stopping])
+  })
+
+  test.each([
+    ["the watchdog is meant for another process", { WATCHDOG_USEC: "20000", WATCHDOG_PID: "1" }],
+    ["there is no watchdog", {}],
+  ])("hears no signs of life if %s", async (_, variables) => {
+    const name = folder.file("silent")
+    using socket = openNotifySocket(name)
+    const server = await startServer({
+      db: folder.file("silent.db"),
+      env: { NOTIFY_SOCKET: name, ...variables },
+    })
+    await Bun.sleep(200)
+    await server.stop()
+    expect(socket.messages()).toEqual([ready, stopping])
+    await Bun.file(name).delete()
+  })
+
+  test.each([
+    ["no process reads", folder.file("unread")],
+    ["is not of this machine", "vsock:2:1234"],
+  ])("is not missed: a server with a socket that %s starts and stops", async (_, name) => {
+    const env = { NOTIFY_SOCKET: name, WATCHDOG_USEC: "20000" }
+    const server = await startServer({ db: folder.file("alone.db"), env })
+    expect((await fetch(`${server.url}/health`)).status).toBe(200)
+    expect(await server.stop()).toBe(0)
+  })
+})
