@@ -6,15 +6,17 @@ export type Log = (level: LogLevel, message: string, fields?: LogFields) => void
 /** ms: under load, the same error is logged once per second, not once per request. */
 const throttleInterval = 1_000
 
-/** Creates a log that writes one JSON object per line, or readable text with `readable`. */
+/**
+ * Creates a log that writes one JSON object per line, or readable text with `readable`. The level of `options` can change
+ * later.
+ */
 export function createLog(
   write: (line: string) => void,
   options: { level: LogLevel; readable: boolean },
   now: () => number,
 ): Log {
-  const minLevel = logLevels.indexOf(options.level)
   return (level, message, fields = {}) => {
-    if (logLevels.indexOf(level) < minLevel) return
+    if (logLevels.indexOf(level) < logLevels.indexOf(options.level)) return
     const time = new Date(now()).toISOString()
     if (!options.readable) {
       write(`${JSON.stringify({ time, level, message, ...fields })}\n`)

@@ -35,6 +35,20 @@ function stopSignal(): Promise<void> {
   })
 }
 
+/** See `Context.reloadSignal`. */
+function reloadSignal(): (reload: () => void) => void {
+  let isPending = false
+  let onSignal = () => {
+    isPending = true
+  }
+  process.on("SIGHUP", () => onSignal())
+  return (reload) => {
+    onSignal = reload
+    if (isPending) reload()
+    isPending = false
+  }
+}
+
 /** Flushes a stream: `process.exit` discards output that the reader of a pipe has not taken yet. It also settles if the reader is gone. */
 function flush(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
@@ -97,6 +111,7 @@ const code = await run(process.argv.slice(2), {
   errIsTerminal: process.stderr.isTTY ?? false,
   sleep: (ms) => Bun.sleep(ms),
   stopSignal,
+  reloadSignal,
 })
 await Promise.all([flush(process.stdout), flush(process.stderr)])
 process.exit(code)

@@ -58,6 +58,7 @@ export interface ServeOptions extends DatabaseOptions {
   tlsCert?: string
   tlsKey?: string
   logLevel: LogLevel
+  logLevelFile?: string
   metricsTokenFile?: string
   metrics?: "local"
 }
@@ -242,9 +243,18 @@ function serveOptions(): Option[] {
       defaultScriptName,
       scriptName,
     ),
-    option("--tls-cert <file>", "serve HTTPS with this certificate and its chain (PEM), read at startup"),
+    option(
+      "--tls-cert <file>",
+      "serve HTTPS with this certificate and its chain (PEM), read at startup and on SIGHUP",
+    ),
     option("--tls-key <file>", "private key of the certificate (PEM, no passphrase)"),
     option("--log-level <level>", "log level", "info").choices(logLevels),
+    option(
+      "--log-level-file <file>",
+      "if this file exists, the log level in it replaces --log-level; read at startup and on SIGHUP",
+      undefined,
+      filled("a file path, such as /etc/databuddy/log-level"),
+    ),
     option("--metrics-token-file <file>", "allow /metrics with the token in this file"),
     option("--metrics <who>", "allow /metrics from this machine without a token (local)").choices(["local"]),
   ]

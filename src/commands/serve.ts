@@ -9,10 +9,11 @@ import { createLog, faultLog, type Log } from "../log.ts"
 import type { ServeOptions } from "../serve-options.ts"
 import { watchDescriptors } from "../server/file-descriptors.ts"
 import { setUp } from "../server/first-run.ts"
-import { listen } from "../server/listen.ts"
+import { Listener } from "../server/listen.ts"
 import { memoryPlan } from "../server/memory-plan.ts"
 import { readMetricsAccess } from "../server/metrics-access.ts"
 import { openServer } from "../server/open-server.ts"
+import { readLogLevel, reload } from "../server/reload.ts"
 import { ServiceManager } from "../server/service-manager.ts"
 import { stopListening } from "../server/shutdown.ts"
 import { readTls } from "../server/tls.ts"
@@ -20,15 +21,14 @@ import { databasePath } from "../store/db/database-path.ts"
 import type { Context } from "../terminal/context.ts"
 import { version } from "../version.ts"
 
-/** Runs the server until SIGTERM or SIGINT. The database is closed when the promise settles. */
+/** Runs the server until SIGTERM or SIGINT. SIGHUP reads the certificate and the log level again. The database is closed when the promise settles. */
 export async function serve(options: ServeOptions, context: Context): Promise<void> {
   const path = databasePath(options.db)
   const { environment, newId, memory } = context
-  const log = createLog(
-    context.err,
-    { level: options.logLevel, readable: context.errIsTerminal },
-    environment.now,
-  )
+  // A terminal that is closed sends SIGHUP too: then it ends the server.
+  const onReload = context.errIsTerminal ? () => {} : context.reloadSignal()
+  const logging = { level: readLogLevel(options), readable: context.errIsTerminal }
+  const log = createLog(context.err, logging, environment.now)
   const metricsAccess = readMetricsAccess(options)
   const geoFile = options.geoDb === undefined ? undefined : openGeoFile(options.geoDb)
   const tls = readTls(options)
@@ -48,7 +48,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   const endWatchdog = manager.watch()
   try {
     await server.opened
-    const listener = listen(server, options, tls)
+    const listener = new Listener(server, options, tls)
     const url = listener.url.origin
     const onFault = faultLog(log, environment.elapsed)
     if (options.setup && context.outIsDiscarded && server.store.registry.isEmpty())
@@ -65,7 +65,12 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
     log("info", "started", { version, url, db: path, durability: options.durability })
     const unwatch = watchDescriptors(() => listener.closeIdleConnections(), log)
     manager.ready()
+    onReload(() => {
+      manager.reloading()
+      void reload(options, { logging, listener, log, now: environment.now }).then(() => manager.ready())
+    })
     await stopped
+    onReload(() => {})
     manager.stopping()
     unwatch()
     const scheduleStopped = schedule?.stop()

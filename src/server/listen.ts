@@ -8,19 +8,92 @@ import type { Tls } from "./tls.ts"
 /** Seconds that a client can take to send a request, or keep an idle connection open. */
 const idleTimeout = 10
 
-/** Listens on the address of `--host` and `--port`. Throws a UserError if the system refuses the address or the certificate. */
-export function listen(
-  { app, deps }: OpenServer,
-  options: Pick<ServeOptions, "host" | "port">,
-  tls: Tls | undefined,
-) {
+/** Whether two listeners can have the same port, so that it is never closed when one replaces the other. */
+const sharesPort = process.platform === "linux"
+
+type Address = Pick<ServeOptions, "host" | "port">
+type BunServer = NonNullable<OpenServer["app"]["server"]>
+
+/** What accepts the server's connections. */
+export class Listener {
+  readonly #server: OpenServer
+  readonly #address: Address
+  #tls: Tls | undefined
+  #current: BunServer
+  /** Listeners with a previous certificate, which finish their requests, and when they have. */
+  readonly #previous = new Map<BunServer, Promise<void>>()
+
+  /** Listens on the address of `--host` and `--port`. Throws a UserError if the system refuses the address or the certificate. */
+  constructor(server: OpenServer, address: Address, tls: Tls | undefined) {
+    this.#server = server
+    this.#tls = tls
+    // A listener that shares its port would do so with any other program that does.
+    if (tls) tryOut(address, tls)
+    this.#current = listen(server, address, tls)
+    this.#address = { host: address.host, port: this.#current.port ?? address.port }
+  }
+
+  get url(): URL {
+    return this.#current.url
+  }
+
+  get pendingRequests(): number {
+    return this.#all.reduce((sum, { pendingRequests }) => sum + pendingRequests, 0)
+  }
+
+  /** Closes connections without a request. Returns their number. */
+  closeIdleConnections(): number {
+    return this.#all.reduce((sum, server) => sum + server.closeIdleConnections(), 0)
+  }
+
+  /**
+   * Uses another certificate for new connections. Requests in progress and event streams continue; idle connections are
+   * closed. Bun cannot replace the certificate of a listener (`reload` ignores it), so another one takes its place.
+   * Resolves to false if the certificate is the same. Rejects with a UserError, and changes nothing, if it cannot be used.
+   */
+  async replaceTls(tls: Tls): Promise<boolean> {
+    if (this.#tls?.cert.equals(tls.cert) && this.#tls.key.equals(tls.key)) return false
+    // OpenSSL checks the files only here. The listener must not be replaced for files that it rejects.
+    tryOut({ ...this.#address, port: 0 }, tls)
+    const previous = this.#current
+    const forget = () => void this.#previous.delete(previous)
+    if (sharesPort) {
+      this.#current = listen(this.#server, this.#address, tls)
+      // Meanwhile the previous listener accepts what arrived for it: closing it at once resets four times as many connections.
+      const accepted = Bun.sleep(0)
+      this.#previous.set(previous, accepted.then(() => previous.stop()).then(forget))
+      await accepted
+    } else {
+      this.#previous.set(previous, previous.stop().then(forget))
+      // If this fails, nothing listens any more: the error ends the process.
+      this.#current = listen(this.#server, this.#address, tls)
+    }
+    this.#tls = tls
+    return true
+  }
+
+  /** Closes the port, and resolves when all requests are finished; with `closeConnections`, it ends them. */
+  async stop(closeConnections = false): Promise<void> {
+    const previous = closeConnections
+      ? [...this.#previous.keys()].map((server) => server.stop(true))
+      : [...this.#previous.values()]
+    await Promise.all([this.#current.stop(closeConnections), ...previous])
+  }
+
+  get #all(): BunServer[] {
+    return [this.#current, ...this.#previous.keys()]
+  }
+}
+
+function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefined): BunServer {
+  const before = process.listeners("beforeExit")
   try {
     app.listen({
       hostname: options.host,
       port: options.port,
-      ...(tls ? { tls: { cert: tls.cert, key: tls.key } } : {}),
-      // With `reusePort` a second server would share the port silently.
-      reusePort: false,
+      ...(tls ? { tls: tlsFiles(tls) } : {}),
+      // With `reusePort` a second server would share the port silently, but for `tryOut`.
+      reusePort: tls !== undefined && sharesPort,
       idleTimeout,
       // Bun's own 413 has no CORS headers; the routes count the bytes themselves.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
@@ -35,11 +108,27 @@ export function listen(
     throw listenError(error, options)
   }
   if (!app.server) throw new Error("the server did not start")
+  // Elysia adds one for each listener, to stop it. This process never ends that way.
+  for (const listener of process.listeners("beforeExit")) {
+    if (!before.includes(listener)) process.off("beforeExit", listener)
+  }
   return app.server
 }
 
+/** Listens with these files for a moment, with a port of its own. Throws a UserError if that is not possible. */
+function tryOut(address: Address, tls: Tls): void {
+  try {
+    const options = { hostname: address.host, port: address.port, tls: tlsFiles(tls), reusePort: false }
+    void Bun.serve({ ...options, fetch: () => new Response() }).stop(true)
+  } catch (error) {
+    throw listenError(error, address)
+  }
+}
+
+const tlsFiles = ({ cert, key }: Tls) => ({ cert, key })
+
 /** Converts an error of listen(2), the resolver or OpenSSL to a UserError. Returns any other error unchanged. */
-function listenError(error: unknown, { host, port }: Pick<ServeOptions, "host" | "port">): unknown {
+function listenError(error: unknown, { host, port }: Address): unknown {
   const { code, syscall, message } = error as NodeJS.ErrnoException
   if (code?.startsWith("ERR_OSSL")) {
     return new UserError(

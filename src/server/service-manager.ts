@@ -47,6 +47,11 @@ export class ServiceManager {
     this.#send("READY=1\nSTATUS=accepting requests")
   }
 
+  /** `ready` must follow. */
+  reloading(): void {
+    this.#send("RELOADING=1\nSTATUS=reading certificates and log level again")
+  }
+
   stopping(): void {
     this.#send("STOPPING=1\nSTATUS=finishing accepted requests")
   }

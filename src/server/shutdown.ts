@@ -1,6 +1,7 @@
 import type { Draining } from "../health/draining.ts"
 import type { Log } from "../log.ts"
 import type { Context } from "../terminal/context.ts"
+import type { Listener } from "./listen.ts"
 import type { OpenServer } from "./open-server.ts"
 
 /** ms that requests in flight have to finish when the server stops. */
@@ -11,12 +12,6 @@ const stopTimeout = 8_000
  */
 const drainPoll = 20
 const drainPolls = 10
-
-/** The part of Bun's server that a stop uses. */
-interface Listener {
-  readonly pendingRequests: number
-  stop: (closeActiveConnections?: boolean) => Promise<void>
-}
 
 /**
  * Stops listening. First reports "stopping" in /health and /ready for `delay` ms while it still accepts requests, then

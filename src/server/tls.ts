@@ -8,6 +8,8 @@ import type { ServeOptions } from "../serve-options.ts"
 export interface Tls {
   cert: Buffer
   key: Buffer
+  /** When the certificate expires, ISO 8601. */
+  validTo: string
   /** Why clients reject the certificate at `now` (Unix ms): expired or not valid yet. Undefined if it is valid. */
   validityProblem(now: number): string | undefined
   /** Replaces the host of `url` by the DNS name in the certificate, if it has one. */
@@ -47,6 +49,7 @@ export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tls
   return {
     cert,
     key,
+    validTo: new Date(certificate.validTo).toISOString(),
     validityProblem: (now) => validityProblem(certificate, now),
     withCertificateName: (url) => withCertificateName(certificate, url),
     curlFlags: certificate.checkIssued(certificate) ? ` --cacert ${resolve(tlsCert)}` : "",

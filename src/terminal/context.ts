@@ -25,4 +25,9 @@ export interface Context {
   sleep: (ms: number) => Promise<void>
   /** Starts to handle SIGTERM and SIGINT. Resolves at the first signal. */
   stopSignal: () => Promise<void>
+  /**
+   * Starts to handle SIGHUP, which otherwise ends the process. The function that it returns sets what a signal does, and
+   * does it at once if there was a signal before.
+   */
+  reloadSignal: () => (reload: () => void) => void
 }

@@ -37,5 +37,6 @@ export function commandContext(options: {
     errIsTerminal: false,
     sleep: (ms) => Bun.sleep(ms),
     stopSignal: () => options.stopSignal ?? new Promise(() => {}),
+    reloadSignal: () => () => {},
   }
 }

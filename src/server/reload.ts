@@ -1,0 +1,75 @@
+import { readFileSync } from "node:fs"
+import { codeOf, UserError } from "../errors.ts"
+import { type Log, type LogLevel, logLevels } from "../log.ts"
+import type { ServeOptions } from "../serve-options.ts"
+import type { Listener } from "./listen.ts"
+import { readTls } from "./tls.ts"
+
+type LogOptions = Pick<ServeOptions, "logLevel" | "logLevelFile">
+type ReloadOptions = LogOptions & Pick<ServeOptions, "tlsCert" | "tlsKey">
+
+/** The parts of a running server that change when it reads its files again. */
+export interface Reloadable {
+  /** The options of the log. */
+  logging: { level: LogLevel }
+  listener: Pick<Listener, "replaceTls">
+  log: Log
+  now: () => number
+}
+
+/** Returns the level in `--log-level-file` if there is such a file, else that of `--log-level`. Throws a UserError. */
+export function readLogLevel({ logLevel, logLevelFile: file }: LogOptions): LogLevel {
+  if (file === undefined) return logLevel
+  let text: string
+  try {
+    text = readFileSync(file, "utf8").trim()
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return logLevel
+    throw new UserError(
+      `--log-level-file ${file} cannot be read: ${(error as Error).message}`,
+      "choose a file that the user of databuddy can read",
+    )
+  }
+  const level = logLevels.find((one) => one === text)
+  if (level !== undefined) return level
+  throw new UserError(
+    `--log-level-file ${file} does not contain a log level`,
+    `write one of ${logLevels.join(", ")} to the file, or delete it`,
+  )
+}
+
+/** Reads the log level and the certificate again. Logs what changed. What cannot be used is logged too, and changes nothing. */
+export async function reload(
+  options: ReloadOptions,
+  { logging, listener, log, now }: Reloadable,
+): Promise<void> {
+  await attempt("log level", log, () => {
+    const level = readLogLevel(options)
+    const { level: previous } = logging
+    const report = () => log("info", "reloaded the log level", { log_level: level, previous })
+    // At the level that shows more of the two.
+    if (logLevels.indexOf(level) > logLevels.indexOf(previous)) report()
+    logging.level = level
+    if (logLevels.indexOf(level) <= logLevels.indexOf(previous)) report()
+  })
+  await attempt("certificate", log, async () => {
+    const tls = readTls(options)
+    if (!tls) return
+    const isNew = await listener.replaceTls(tls)
+    log("info", isNew ? "reloaded the certificate" : "reloaded the certificate: it is the same", {
+      cert: options.tlsCert,
+      valid_to: tls.validTo,
+    })
+    const problem = tls.validityProblem(now())
+    if (problem) log("warn", problem, { cert: options.tlsCert })
+  })
+}
+
+async function attempt(what: string, log: Log, work: () => void | Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    log("error", `the previous ${what} stays in use: ${error.message}`, { hint: error.hint })
+  }
+}
