@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander"
 import { addBackupCommand } from "./commands/backup.ts"
 import { addCheckCommand } from "./commands/check.ts"
+import { addCompletionsCommands } from "./commands/completions.ts"
 import { addDoctorCommand } from "./commands/doctor.ts"
 import { addEventsCommands } from "./commands/events.ts"
 import { addExportCommand } from "./commands/export.ts"
@@ -29,6 +30,13 @@ import { shown } from "./terminal/print.ts"
 
 /** Exit codes. `closedPipe` is what a shell reports for a program that SIGPIPE ended (128 + 13). */
 const exitCodes = { success: 0, failure: 1, usageError: 2, closedPipe: 141 } as const
+
+const exitCodeMeanings = {
+  [exitCodes.success]: "Success.",
+  [exitCodes.failure]: "A failure, or there is something to do.",
+  [exitCodes.usageError]: "The command line is wrong.",
+  [exitCodes.closedPipe]: "The reader of the output closed it.",
+}
 
 /** Runs one command line, without the program's name, and returns the exit code. */
 export async function run(args: string[], context: Context): Promise<number> {
@@ -86,6 +94,7 @@ function program(context: Context): Command {
     .option("--json", "print one JSON object")
     .action((options: { json?: boolean }) => printVersion(options, context))
   addLicensesCommand(root, context)
+  addCompletionsCommands(root, exitCodeMeanings, context)
   return root
 }
 

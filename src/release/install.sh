@@ -19,6 +19,11 @@ TEXT
 
 data=/var/lib/databuddy
 config=/etc/databuddy
+# Below the prefix.
+manual=share/man/man1/databuddy.1
+bash_completion=share/bash-completion/completions/databuddy
+zsh_completion=share/zsh/site-functions/_databuddy
+fish_completion=share/fish/vendor_completions.d/databuddy.fish
 unit=/etc/systemd/system/databuddy.service
 
 from=${DATABUDDY_RELEASES:-}
@@ -141,6 +146,31 @@ remove_user() {
 
 systemd_runs() { [ -d /run/systemd/system ] && has systemctl; }
 
+# Copies a file of the archive, which earlier versions did not have, to a path below the prefix.
+install_text() {
+  if [ ! -e "$files/$1" ]; then return; fi
+  run mkdir -p "$(dirname "$prefix/$2")"
+  run cp "$files/$1" "$prefix/$2"
+  run chmod 644 "$prefix/$2"
+}
+
+# Removes a file below the prefix and the folders that were created for it.
+remove_text() {
+  run rm -f "$prefix/$1"
+  folder=$(dirname "$1")
+  while [ "$folder" != share ] && [ "$folder" != share/man ] && rmdir_if_empty "$prefix/$folder"; do
+    folder=$(dirname "$folder")
+  done
+}
+
+rmdir_if_empty() {
+  [ -d "$1" ] || return 1
+  if [ -n "$(ls -A "$1")" ]; then return 1; fi
+  run rmdir "$1"
+  # With --dry-run the folder stays.
+  [ ! -d "$1" ]
+}
+
 refuse_package() {
   for file in /lib/systemd/system/databuddy.service /usr/lib/systemd/system/databuddy.service; do
     if [ -e "$file" ]; then
@@ -189,6 +219,11 @@ install_databuddy() {
     run cp "$files/$text" "$prefix/share/databuddy/$text"
   done
 
+  install_text databuddy.1 "$manual"
+  install_text completions/databuddy.bash "$bash_completion"
+  install_text completions/databuddy.zsh "$zsh_completion"
+  install_text completions/databuddy.fish "$fish_completion"
+
   if [ -z "$service" ] || [ "$(uname -s)" != Linux ]; then
     printf 'Done. Start a server with: %s/bin/databuddy serve\n' "$prefix"
     return
@@ -231,6 +266,7 @@ uninstall_databuddy() {
   if systemd_runs; then run systemctl daemon-reload; fi
   run rm -f "$prefix/bin/databuddy" "$prefix/bin/.databuddy.new" "$prefix/bin/databuddy.previous"
   run rm -rf "$prefix/share/databuddy" "$config"
+  for text in "$manual" "$bash_completion" "$zsh_completion" "$fish_completion"; do remove_text "$text"; done
   # The data stays, and so does the user that owns it: another one could get its number.
   if [ -d "$data" ]; then run rmdir "$data" 2>/dev/null || true; fi
   if [ -d "$data" ]; then

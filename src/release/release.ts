@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import pkg from "../../package.json" with { type: "json" }
 import { build, components, type Target, targets } from "../build.ts"
+import { type Shell, shells } from "../terminal/completions.ts"
 import { type Entry, gzip, tar, zip } from "./archive.ts"
 import { licenseTexts } from "./components.ts"
 import {
@@ -92,6 +93,7 @@ async function packPlatform(
     file("THIRD-PARTY-LICENSES.txt", licenses),
     file("CHANGELOG.md", readFileSync(join(root, "CHANGELOG.md"))),
   ]
+  const manual = databuddy("man")
   const isWindows = platform.startsWith("windows")
   const linuxFiles = platform.startsWith("linux")
     ? [
@@ -99,16 +101,24 @@ async function packPlatform(
         file("databuddy.env", readFileSync(sourceFile("linux/databuddy.env"))),
       ]
     : []
+  const shellFiles = isWindows
+    ? []
+    : [
+        file("databuddy.1", manual),
+        ...shells.map((shell) => file(`completions/databuddy.${shell}`, databuddy("completions", shell))),
+      ]
   const folder = `databuddy-${version}-${platform}`
   const entries = [
     file(isWindows ? "databuddy.exe" : "databuddy", program, 0o755),
     ...texts,
     ...linuxFiles,
+    ...shellFiles,
   ].map((entry) => ({ ...entry, path: `${folder}/${entry.path}` }))
   if (isWindows) writeDist(`${folder}.zip`, zip(entries, time))
   else {
-    const top: Entry = { path: folder, mode: 0o755, directory: true }
-    writeDist(`${folder}.tar.gz`, gzip(tar([top, ...entries], time)))
+    const folders = [folder, `${folder}/completions`]
+    const tops = folders.map((path): Entry => ({ path, mode: 0o755, directory: true }))
+    writeDist(`${folder}.tar.gz`, gzip(tar([...tops, ...entries], time)))
   }
 
   const debian = debianArchitectures[platform]
@@ -125,6 +135,8 @@ async function packPlatform(
   ]
   const debianFiles = [
     ...common,
+    ...completionFiles("usr/share/zsh/vendor-completions"),
+    file("usr/share/man/man1/databuddy.1.gz", gzip(Buffer.from(manual), 9)),
     file("lib/systemd/system/databuddy.service", unit("/usr/bin")),
     file("usr/share/doc/databuddy/copyright", debianCopyright()),
     file("usr/share/doc/databuddy/THIRD-PARTY-LICENSES.txt.gz", gzip(Buffer.from(licenses), 9)),
@@ -137,12 +149,24 @@ async function packPlatform(
   if (withRpm && rpm) {
     const rpmFiles = [
       ...common,
+      ...completionFiles("usr/share/zsh/site-functions"),
+      file("usr/share/man/man1/databuddy.1.gz", gzip(Buffer.from(manual), 9)),
       file("usr/lib/systemd/system/databuddy.service", unit("/usr/bin")),
       ...texts.map((text) => ({ ...text, path: `usr/share/doc/databuddy/${text.path}` })),
     ]
     writeDist(`databuddy-${version}-1.${rpm}.rpm`, await rpmPackage(rpmFiles, rpm, facts))
   }
   writeDist(`image/${debian}.tar`, tar(containerFiles(program, texts), time))
+}
+
+/** The completions where the shells look for them; zsh looks in another folder on Debian. */
+function completionFiles(zshFolder: string): File[] {
+  const paths: Record<Shell, string> = {
+    bash: "usr/share/bash-completion/completions/databuddy",
+    zsh: `${zshFolder}/_databuddy`,
+    fish: "usr/share/fish/vendor_completions.d/databuddy.fish",
+  }
+  return shells.map((shell) => file(paths[shell], databuddy("completions", shell)))
 }
 
 /** Everything in the container image that does not come from its base. */
@@ -211,6 +235,14 @@ function sourceFile(name: string): string {
 function writeDist(name: string, content: Uint8Array | string, mode = 0o644): void {
   writeFileSync(join(dist, name), content, { mode })
   process.stderr.write(`dist/${name} written\n`)
+}
+
+/** The output of a command of databuddy, from its sources: the program for the target may not run here. */
+function databuddy(...args: string[]): string {
+  const command = [process.execPath, join(root, "src/main.ts"), ...args]
+  const { success, stdout, stderr } = Bun.spawnSync(command, { env: {} })
+  if (!success) throw new Error(`databuddy ${args.join(" ")} failed: ${stderr.toString()}`)
+  return stdout.toString()
 }
 
 function git(...args: string[]): string {

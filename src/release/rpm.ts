@@ -67,9 +67,9 @@ function spec(
     const kind = path.startsWith("etc/") ? "%config(noreplace) " : ""
     return `${kind}%attr(0${mode.toString(8)}, root, root) /${path}`
   })
-  // The folders that no other package owns.
+  // The folders that no other package owns, or not on every system.
   const folders = foldersOf(files)
-    .filter(({ path }) => path.endsWith("/databuddy"))
+    .filter(({ path }) => /\/databuddy$|^usr\/share\/(?:bash-completion|zsh|fish)/.test(path))
     .map(({ path }) => `%dir /${path}`)
   return `Name: databuddy
 Version: ${packageVersion(version)}

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzip, tar } from "../../src/release/archive.ts"
@@ -20,6 +20,8 @@ beforeAll(() => {
   writeRelease("damaged", ["1.2.3"])
   writeFileSync(join(folder, "damaged", `databuddy-1.2.3-${platform}.tar.gz`), "something else")
   writeRelease("broken", ["1.2.3"], "#!/bin/sh\nexit 1\n")
+  const completions = ["bash", "zsh", "fish"].map((shell) => `completions/databuddy.${shell}`)
+  writeRelease("complete", ["1.2.3"], undefined, ["databuddy.1", ...completions])
   mkdirSync(join(folder, "empty"))
   server = Bun.serve({
     port: 0,
@@ -35,14 +37,19 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-function writeRelease(name: string, versions: string[], program = "#!/bin/sh\necho databuddy\n"): void {
+function writeRelease(
+  name: string,
+  versions: string[],
+  program = "#!/bin/sh\necho databuddy\n",
+  more: string[] = [],
+): void {
   mkdirSync(join(folder, name))
   const lines = versions.map((version) => {
     const top = `databuddy-${version}-${platform}`
     const texts = ["LICENSE", "THIRD-PARTY-LICENSES.txt", "CHANGELOG.md"]
     const entries = [
       { path: `${top}/databuddy`, mode: 0o755, content: program },
-      ...texts.map((text) => ({ path: `${top}/${text}`, mode: 0o644, content: text })),
+      ...[...texts, ...more].map((text) => ({ path: `${top}/${text}`, mode: 0o644, content: text })),
     ]
     const bytes = gzip(tar(entries, 0))
     writeFileSync(join(folder, name, `${top}.tar.gz`), bytes)
@@ -86,6 +93,24 @@ describe("install.sh", () => {
     expect(out).toContain(`Installing databuddy-1.2.3-${platform} from ${from()}`)
     expect(files(prefix)).toEqual(installed)
     expect(Bun.spawnSync([join(prefix, "bin/databuddy")]).stdout.toString()).toBe("databuddy\n")
+  })
+
+  test("installs the manual page and the completions, and uninstalls without a trace", async () => {
+    const prefix = join(folder, "complete prefix")
+    await install("--from", join(folder, "complete"), "--prefix", prefix)
+    const paths = [
+      ["share/man/man1/databuddy.1", "databuddy.1"],
+      ["share/bash-completion/completions/databuddy", "completions/databuddy.bash"],
+      ["share/zsh/site-functions/_databuddy", "completions/databuddy.zsh"],
+      ["share/fish/vendor_completions.d/databuddy.fish", "completions/databuddy.fish"],
+    ] as const
+    for (const [path, content] of paths) expect(readFileSync(join(prefix, path), "utf8")).toBe(content)
+    // Another program's.
+    writeFileSync(join(prefix, "share/zsh/site-functions/_other"), "")
+    const { err, code } = await install("--uninstall", "--prefix", prefix)
+    expect({ err, code }).toEqual({ err: "", code: 0 })
+    const others = ["share/man", "share/zsh", "share/zsh/site-functions", "share/zsh/site-functions/_other"]
+    expect(files(prefix)).toEqual(["bin", "share", ...others])
   })
 
   test("prints what it would do with --dry-run, and does nothing", async () => {
