@@ -6,9 +6,9 @@ import { bySlice } from "./block-writer.ts"
 import { sliceOf, ValueColumn } from "./column.ts"
 import { buildMemory, ColumnBuilder, type DictionaryIdsOf } from "./column-builder.ts"
 import { type ColumnCache, columnBytes } from "./column-cache.ts"
+import { propertyOf } from "./lazy-properties.ts"
 import { MemoryBatch } from "./memory-batch.ts"
 import type { Row, RowReader } from "./row-reader.ts"
-import { propertyOf } from "./wide-properties.ts"
 
 const hourMs = 3_600_000
 

@@ -12,8 +12,8 @@ import {
   type Value,
 } from "./batch.ts"
 import { emptyCodes, joinColumns, present } from "./column.ts"
-import { listedProperties, staysInRows } from "./column-limits.ts"
 import type { Columns, PropertyColumns } from "./memory-batch.ts"
+import { listedProperties, staysInRows } from "./stored-properties.ts"
 import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 
 // Writes the block format, see README.md. `layout` locates each column in the segments of the block.

@@ -2,11 +2,11 @@ import type { EventKind } from "../event-kinds.ts"
 import { type Context, type ContextKind, contextTables } from "../store/context-tables.ts"
 import { type Column, dayMs, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
 import { characterBytes, entryBytes, mapColumn, ValueColumn, ValueDictionary, valueBytes } from "./column.ts"
+import { WideRows } from "./lazy-properties.ts"
 import { type Columns, keyBytes, propertiesIn, rowBytes, setBytes } from "./memory-batch.ts"
 import type { EventType, Row, RowReader } from "./row-reader.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 import { enlarge } from "./typed-arrays.ts"
-import { WideRows } from "./wide-properties.ts"
 
 /** Returns the dictionary id of each text. Called once all ids are known. */
 export type DictionaryIdsOf = (kind: IdKind, texts: readonly string[]) => Uint32Array

@@ -1,7 +1,7 @@
 import { type FunctionComponent, render } from "preact"
 import { useEffect } from "preact/hooks"
 import { safePath } from "../saved/path.ts"
-import { sharedPages } from "./components/controls/navigation.ts"
+import { sharedPages } from "./components/controls/navigation-menu.ts"
 import { homePath } from "./components/layout/home.ts"
 import { lazyPage } from "./components/layout/lazy-page.tsx"
 import { NotFound } from "./components/layout/not-found.tsx"

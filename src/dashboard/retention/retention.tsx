@@ -14,7 +14,7 @@ import { Panel } from "../components/layout/panel.tsx"
 import { SaveButton, SavedList, useSavedViews } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
 import { useQuery } from "../state/use-query.ts"
-import { CohortsPanel } from "./cohorts.tsx"
+import { CohortsPanel } from "./cohort-table.tsx"
 import { possiblePeriods, readPeriod } from "./periods.ts"
 import "./retention.css"
 

@@ -1,6 +1,6 @@
 import { safePath } from "../../saved/path.ts"
 import { Link } from "../components/controls/link.tsx"
-import { pageLabel } from "../components/controls/navigation.ts"
+import { pageLabel } from "../components/controls/navigation-menu.ts"
 
 interface SavedPathProps {
   /** An id, `none` or `all`. */

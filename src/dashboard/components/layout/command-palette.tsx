@@ -7,7 +7,7 @@ import { isSingleWebsite } from "../../state/session.ts"
 import { useQuery } from "../../state/use-query.ts"
 import { Dialog } from "../controls/dialog.tsx"
 import { useEventNames } from "../controls/event-picker.tsx"
-import { pagesFor } from "../controls/navigation.ts"
+import { pagesFor } from "../controls/navigation-menu.ts"
 
 /** Entries to list at once. Typing narrows the list further. */
 const maxEntries = 12

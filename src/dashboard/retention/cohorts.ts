@@ -1,0 +1,78 @@
+import type { View } from "../state/app.ts"
+import { lastDayOf } from "../state/range.ts"
+import type { Period } from "./periods.ts"
+
+/** A row of the query type `retention`. */
+export interface Row {
+  date: string
+  people: number
+  period: number
+  returned: number
+  /** Percent of `people`. */
+  percentage: number
+}
+
+/** People whose first event was in the same period. */
+export interface Cohort {
+  date: string
+  people: number
+  cells: Cell[]
+}
+
+interface Cell {
+  returned: number
+  percentage: number
+  /** The period has ended and is completely in the range. */
+  isComplete: boolean
+}
+
+/** A cell, or the average of a column. */
+export interface CellValue {
+  returned: number
+  percentage: number
+}
+
+/** Groups the rows by cohort: those of a cohort are adjacent, in order of periods. */
+export function cohortsOf(
+  rows: readonly Row[],
+  { value: granularity }: Period,
+  { range, today }: View,
+): Cohort[] {
+  const dates = rows.filter(({ period }) => period === 0).map(({ date }) => date)
+  const isComplete = dates.map((date) => hasEnded(lastDayOf(date, granularity), range.to, today))
+  const cohorts: Cohort[] = []
+  for (const { date, people, period: offset, returned, percentage } of rows) {
+    if (offset === 0) cohorts.push({ date, people, cells: [] })
+    cohorts.at(-1)?.cells.push({
+      returned,
+      percentage,
+      isComplete: isComplete[cohorts.length - 1 + offset] ?? false,
+    })
+  }
+  return cohorts
+}
+
+function hasEnded(lastDay: string, to: string, today: string): boolean {
+  return lastDay < today && lastDay <= to
+}
+
+/** The largest percentage after the first period, which is near 100%: it gets the darkest shade. */
+export function maxPercentage(cohorts: readonly Cohort[]): number {
+  const percentages = cohorts.flatMap(({ cells }) => cells.slice(1).map(({ percentage }) => percentage))
+  return percentages.reduce((max, percentage) => Math.max(max, percentage), 1)
+}
+
+/** The average over cohorts whose period is complete, weighted by people; undefined if there is none. */
+export function averageOf(cohorts: readonly Cohort[], offset: number): CellValue | undefined {
+  const complete = cohorts.filter(({ people, cells }) => people > 0 && cells[offset]?.isComplete)
+  const people = complete.reduce((sum, cohort) => sum + cohort.people, 0)
+  const returned = complete.reduce((sum, { cells }) => sum + (cells[offset]?.returned ?? 0), 0)
+  return people === 0
+    ? undefined
+    : { returned: returned / complete.length, percentage: (100 * returned) / people }
+}
+
+/** The average number of people in a cohort. */
+export function averageSize(cohorts: readonly Cohort[]): number {
+  return cohorts.reduce((sum, { people }) => sum + people, 0) / cohorts.length
+}
