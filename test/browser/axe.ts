@@ -4,8 +4,12 @@ import type { Page } from "playwright-core"
 /** WCAG 2.2 AA and best practices. */
 const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
-/** The violations that axe finds in the page's current state: rules and elements. */
+/**
+ * The violations that axe finds in the page's current state: rules and elements. Waits until no panel shows earlier data, which is faded
+ * and has too little contrast.
+ */
 export async function violations(page: Page): Promise<string[]> {
+  await page.waitForFunction(() => document.querySelector('[aria-busy="true"]') === null)
   await page.evaluate(source)
   return page.evaluate(async (values) => {
     // axe is a global.

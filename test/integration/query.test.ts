@@ -307,6 +307,7 @@ const cases: Case[] = [
           occurrences: 4,
           cardinality: 3,
           numeric: 0,
+          numericTexts: 0,
           boolean: 0,
           date: 0,
           url: 0,
