@@ -15,6 +15,8 @@ export type AcquisitionInput = Readonly<
 const maxUtmLength = 128
 /** UTF-16 units of a referrer. */
 const maxReferrerLength = 2_048
+/** Characters of a host name in DNS (RFC 1035). */
+const maxHostLength = 253
 /**
  * Maximum UTF-16 units of a referrer that are read, including its query. Longer ones are not from an address
  * bar.
@@ -87,6 +89,7 @@ function referrerOf(text: string): Referrer {
   const url = URL.parse(text.slice(0, maxReadLength))
   if (!url || url.hostname === "") return noReferrer
   const host = withoutWww(url.hostname)
+  if (host.length > maxHostLength) return noReferrer
   const type = typeOfHost(host)
   // What follows the package of an app is an address inside the app.
   if (url.protocol === "android-app:") return { url: `android-app://${host}`, host, type }

@@ -133,7 +133,8 @@ export class TextInterner {
     if (text === null || text.length < 36) return text
     const last = this.#lastIds[column]
     if (last.text === text) return last.stored
-    const stored = this.#cached(text) ?? this.#packed(text)
+    // 0n is a path or properties that occurred once: it has no id, and can be the text of an id too.
+    const stored = this.#cached(text) || this.#packed(text)
     this.#lastIds[column] = { text, stored }
     return stored
   }

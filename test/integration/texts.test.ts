@@ -166,6 +166,26 @@ test("all texts that are hard to store are the same in the view, an export, bloc
   expect(findProblems(db, folder.file("test.db"))).toEqual([])
 })
 
+test("the text of a path or of properties can be an id later, and the other way round", () => {
+  const [first, second] = [uuidOf(11), uuidOf(12)]
+  const writer = writerOf()
+  store(writer, viewOf(1, { path: first, sessionId: null }), viewOf(1, { path: "/", sessionId: first }))
+  store(writer, viewOf(1, { path: "/", sessionId: second }), viewOf(1, { path: second, sessionId: second }))
+  store(writer, viewOf(1, { path: second, sessionId: null }))
+  const expected = [
+    [first, null],
+    ["/", first],
+    ["/", second],
+    [second, second],
+    [second, null],
+  ]
+  expect(readAll().map(({ path, session_id }) => [path, session_id])).toEqual(expected)
+  expect([...new RowReader(db).byId(0, 10)]).toHaveLength(5)
+  sealAll(db, farDay)
+  expect(findProblems(db, folder.file("test.db"))).toEqual([])
+  expect(readAll().map(({ path, session_id }) => [path, session_id])).toEqual(expected)
+})
+
 test("a text that was rolled back is created again", () => {
   const writer = writerOf()
   const failing = {

@@ -7,6 +7,8 @@ const recheckInterval = 10
 
 /** Header texts of valid keys in memory, 300 bytes each. Clients send few different ones. */
 const maxHeaders = 1_000
+/** Characters of a header text in memory. `Bearer` and a key have 44; other spaces between them are legal. */
+const maxHeaderLength = 64
 
 /** Websites and keys in memory. A running server consults them on every request. */
 export class Registry {
@@ -80,6 +82,7 @@ export class Registry {
   }
 
   rememberHeader(text: string, key: Key): void {
+    if (text.length > maxHeaderLength) return
     if (this.#keysByHeader.size >= maxHeaders) this.#keysByHeader.clear()
     this.#keysByHeader.set(text, key)
   }
