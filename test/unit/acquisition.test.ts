@@ -154,6 +154,13 @@ describe("a referrer is internal to", () => {
   }
 })
 
+test("a referrer whose host is longer than a host name can be is none", () => {
+  for (const scheme of ["https", "android-app"]) {
+    const referrer = `${scheme}://${"a.".repeat(130)}com/`
+    expect(contextOf({ referrer })).toMatchObject({ referrer: "", referrer_domain: "" })
+  }
+})
+
 test("a click id of Meta does not make traffic paid: unpaid posts have one too", () => {
   const item = { referrer: "https://www.facebook.com/", fbclid: "abc" }
   expect(contextOf(item, page, "shop.example").referrer_type).toBe("social")
