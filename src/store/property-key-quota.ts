@@ -7,7 +7,7 @@ const dayMs = 86_400_000
  * the row, so that keys which the sender generates (`item_8123`) take space only in their own event.
  */
 export const maxNewKeysPerDay = 2_000
-/** Hashes in the cache, about 40 bytes each: 4 MB. The cache is cleared when it is full. */
+/** Hashes in the cache, about 40 bytes each: 4 MB. The cache is cleared before another website is read if it has more. */
 const maxCachedHashes = 100_000
 
 const sql = {
@@ -70,9 +70,10 @@ export class PropertyKeyQuota {
   }
 
   #websiteKeys(websiteRid: number, day: number): WebsiteKeys {
-    if (this.#cached > maxCachedHashes) this.reset()
     let website = this.#websites.get(websiteRid)
     if (!website) {
+      // Not while its website is cached: one with more keys than that would be read again for each row.
+      if (this.#cached > maxCachedHashes) this.reset()
       const hashes = new Set(this.#hashes.all({ websiteRid }) as number[])
       website = { hashes, added: 0, day: Number.NaN }
       this.#websites.set(websiteRid, website)
