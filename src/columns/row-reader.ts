@@ -182,13 +182,21 @@ export class RowReader {
 
   *#rowsOf(rows: IterableIterator<RawRow>): Generator<Row, undefined, undefined> {
     for (const row of rows) {
-      row[anonymousIdAt] = this.#textOf(row[anonymousIdAt] as StoredText)
-      row[sessionIdAt] = this.#textOf(row[sessionIdAt] as StoredText)
-      row[pathAt] = this.#textOf(row[pathAt] as StoredText)
-      row[propertiesAt] = this.#textOf(row[propertiesAt] as StoredText)
+      row[anonymousIdAt] = this.#textInSnapshot(row[anonymousIdAt] as StoredText)
+      row[sessionIdAt] = this.#textInSnapshot(row[sessionIdAt] as StoredText)
+      row[pathAt] = this.#textInSnapshot(row[pathAt] as StoredText)
+      row[propertiesAt] = this.#textInSnapshot(row[propertiesAt] as StoredText)
       // SQL selects the columns of a row.
       yield row as unknown as Row
     }
+  }
+
+  /**
+   * The text of a row whose statement is still open: nothing that was deleted since is missing. A text that is missing is damage, which
+   * `databuddy check` reports; it is read as none, as in an export, because otherwise no query could read the row.
+   */
+  #textInSnapshot(stored: StoredText): string | null {
+    return typeof stored === "number" ? (this.#interned.text(stored) ?? null) : stored
   }
 
   /** Throws StaleBlockError if the text was deleted. */

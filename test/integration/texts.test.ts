@@ -272,6 +272,16 @@ test("check names texts that do not exist", () => {
   expect(findProblems(db, folder.file("test.db"))).toEqual(["2 events have a text that does not exist"])
 })
 
+test("a row whose text does not exist can be read and sealed", () => {
+  const writer = writerOf()
+  store(writer, viewOf(1), viewOf(1), viewOf(2))
+  db.prepare("update event_rows set session_id = 999, path = 998 where id = 2").run()
+  const rows = [...new RowReader(db).byId(0, 10)]
+  expect(rows.map((row) => row[6])).toEqual([`sess_${uuidOf(1)}`, null, `sess_${uuidOf(2)}`])
+  sealAll(db, farDay)
+  expect(db.prepare("select count(*) from blocks").pluck().get()).toBe(1)
+})
+
 describe("forget", () => {
   const person = { anonymousId: `anon_${uuidOf(1)}` }
   const theirs = { path: "/invoices/of-ann", properties: '"The invoices of Ann, overdue"' }
