@@ -165,7 +165,7 @@ export class Bucket {
       throw error
     })
     const uploaded = hash.digest("hex")
-    const stored = await this.#transfer("read", signal, async (progress) => {
+    const readBack = this.#transfer("read", signal, async (progress) => {
       const check = new Bun.CryptoHasher("sha256")
       let read = 0
       for await (const chunk of file.stream()) {
@@ -177,12 +177,26 @@ export class Bucket {
       }
       return check.digest("hex")
     })
+    const stored = await readBack.catch((error: unknown) => this.#removeUnverified(name, error))
     if (stored === uploaded) return bytes
     await this.remove(this.urlOf(name))
     throw new UserError(
       `${this.urlOf(name)} was stored with other content than was uploaded, and was deleted`,
       "check the S3 server and everything between; the next backup uploads again",
     )
+  }
+
+  /** Deletes an object that could not be read back: under its name it would count as a backup. Throws `error`. */
+  async #removeUnverified(name: string, error: unknown): Promise<never> {
+    const url = this.urlOf(name)
+    await this.remove(url).catch(() => {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new UserError(
+        `${reason}; ${url} was uploaded but not verified, and cannot be deleted`,
+        "check the permissions of the access key, and delete the object",
+      )
+    })
+    throw error
   }
 
   /** Calls `consume` with the archive. */

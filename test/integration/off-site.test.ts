@@ -266,6 +266,22 @@ test("an object that differs from what was uploaded is deleted, and the backup f
   expect(s3.objects.size).toBe(0)
 })
 
+const unreadable: [string, S3Operation[], string, number][] = [
+  ["is deleted", ["get"], "cannot be read: ", 0],
+  [
+    "is named if it cannot be deleted",
+    ["get", "delete"],
+    "s3://bucket/shop-20260801T120000Z.db.zst was uploaded but not verified, and cannot be deleted",
+    1,
+  ],
+]
+test.each(unreadable)("an uploaded object that cannot be read back %s", async (_, denied, error, objects) => {
+  s3.fault = (operation) => (denied.includes(operation) ? { status: 403, code: "AccessDenied" } : undefined)
+  const { code, err } = await remote(["backup", "s3://bucket"])
+  expect([code, err]).toEqual([1, expect.stringContaining(error)])
+  expect(s3.objects.size).toBe(objects)
+})
+
 test("an existing object is replaced only with --force", async () => {
   const name = "s3://bucket/monday.zst"
   expect((await remote(["backup", name])).code).toBe(0)
