@@ -20,6 +20,11 @@ const firstRetry = 60_000
 const longestRetry = 3_600_000
 /** Maximum ms of one sleep: a timer above 24.8 days would fire immediately. */
 const longestSleep = 3_600_000
+/**
+ * ms between two jobs that run in the same round. An upload of a local backup is dated by its name, which is in whole
+ * seconds, and so is due up to a second before the next local backup; the rest is for corrections of the clock.
+ */
+const roundTolerance = 2_000
 /** ms that a backup has to clean up when the server stops; 100 ms is typical. */
 const stopTimeout = 5_000
 
@@ -84,7 +89,7 @@ export class BackupSchedule {
         job.due = await this.#firstDue(job)
       }),
     )
-    while (await this.#waitUntil(Math.min(...this.#jobs.map(({ due }) => due)))) {
+    while (await this.#waitUntil(this.#nextRound())) {
       let succeeded = false
       for (const job of this.#jobs) {
         if (this.#stopping || elapsed() < job.due) continue
@@ -95,6 +100,13 @@ export class BackupSchedule {
       // A ping while one destination fails would hide that.
       if (succeeded && !isFailing && !this.#stopping) this.#ping()
     }
+  }
+
+  /** Time at which the first due job runs, together with those due shortly after it. */
+  #nextRound(): number {
+    const times = this.#jobs.map(({ due }) => due)
+    const first = Math.min(...times)
+    return Math.max(...times.filter((due) => due <= first + roundTolerance))
   }
 
   /** Does not wait for the monitor. */

@@ -43,14 +43,15 @@ interface Setup {
   every?: number
   keep?: number
   ping?: string
+  now?: () => number
 }
 
-function start({ isLocal = false, every = day, keep = 7, ping }: Setup): {
+function start({ isLocal = false, every = day, keep = 7, ping, now = Date.now }: Setup): {
   schedule: BackupSchedule
   bucket: Destination
 } {
   const env = environment({ AWS_ACCESS_KEY_ID: "access", AWS_SECRET_ACCESS_KEY: "secret" })
-  const context = commandContext({ now: Date.now, env, output: { out: "", err: "" } })
+  const context = commandContext({ now, env, output: { out: "", err: "" } })
   const facts = { db, minFree: 0, pid: process.pid }
   const backupDir = isLocal ? folder.file("backups") : undefined
   const options = { backupEndpoint: s3.endpoint, backupDir, backupEvery: every }
@@ -123,6 +124,17 @@ test("with a folder, the bucket gets the backup of the folder", async () => {
   const [local, remote] = lines("backup created").map(({ file }) => String(file))
   const name = local?.split("/").at(-1)
   expect(remote).toBe(`s3://bucket/a/${name}.zst`)
+})
+
+test("with a folder, the bucket gets the backup of the folder in the second round too", async () => {
+  mkdirSync(folder.file("backups"))
+  // Half a second that the names do not contain.
+  const offset = 500 - (Date.now() % 1_000)
+  const { schedule } = start({ isLocal: true, every: 5_000, now: () => Date.now() + offset })
+  await eventually(() => lines("backup created").length >= 4, patient)
+  await schedule.stop()
+  const names = lines("backup created").map(({ file }) => String(file).split("/").at(-1))
+  expect(names.slice(0, 4)).toEqual([names[0], `${names[0]}.zst`, names[2], `${names[2]}.zst`])
 })
 
 test("an interrupted upload is repeated until it succeeds, and leaves no parts", async () => {
